@@ -20,7 +20,7 @@ from app.images import metadata
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.server_process import ServerProcess
-from tests.worker.test_worker import Studio
+from tests.worker.test_worker import Harness
 from web_app import create_app
 
 
@@ -31,9 +31,9 @@ def service() -> Iterator[FakeJimeng]:
 
 
 @pytest.fixture
-def studio(settings: Settings, service: FakeJimeng, db: database.Connection) -> Studio:
+def harness(settings: Settings, service: FakeJimeng, db: database.Connection) -> Harness:
     settings.output_dir.mkdir()
-    return Studio(replace(settings, **service.settings(model_timeout=60)), service, db)
+    return Harness(replace(settings, **service.settings(model_timeout=60)), service, db)
 
 
 def delete(path: Path, _older: Path) -> None:
@@ -77,12 +77,12 @@ TROUBLES = [
 
 
 @pytest.fixture
-def older(studio: Studio, tmp_path: Path) -> Path:
+def older(harness: Harness, tmp_path: Path) -> Path:
     """A copy from before the last image, like a backup."""
     path = tmp_path / "older.db"
-    studio.ask("猫")
+    harness.ask("猫")
     with closing(sqlite3.connect(path)) as copy:
-        studio.db.backup(copy)
+        harness.db.backup(copy)
     return path
 
 
@@ -101,81 +101,81 @@ def damage_pages(path: Path) -> None:
 
 @pytest.mark.parametrize(("befall", "sentence"), TROUBLES)
 def test_nothing_is_submitted_once_the_file_is_not_the_one_opened(
-    studio: Studio, older: Path, befall: Callable[[Path, Path], None], sentence: str
+    harness: Harness, older: Path, befall: Callable[[Path, Path], None], sentence: str
 ) -> None:
-    assert studio.step()
-    assert studio.service.charges == 1
-    studio.ask("狗", "鸟")
-    befall(studio.settings.database_path, older)
+    assert harness.step()
+    assert harness.service.charges == 1
+    harness.ask("狗", "鸟")
+    befall(harness.settings.database_path, older)
     with pytest.raises(StoreLost, match=sentence):
-        studio.worker.store.require(studio.db)
-    studio.worker.store.watch(studio.db)
-    assert not studio.step()
-    assert sentence in str(studio.worker.store.problem())
-    assert studio.service.charges == 1
+        harness.worker.store.require(harness.db)
+    harness.worker.store.watch(harness.db)
+    assert not harness.step()
+    assert sentence in str(harness.worker.store.problem())
+    assert harness.service.charges == 1
 
 
-def test_a_change_between_claim_and_charge_sends_nothing(studio: Studio) -> None:
-    studio.ask("狗")
-    path = studio.settings.database_path
-    resolve = studio.worker.library.resolve
+def test_a_change_between_claim_and_charge_sends_nothing(harness: Harness) -> None:
+    harness.ask("狗")
+    path = harness.settings.database_path
+    resolve = harness.worker.library.resolve
 
     def befall(*told: object) -> object:
         path.rename(path.with_name("elsewhere.db"))
-        studio.worker._aborting.set()
+        harness.worker._aborting.set()
         return resolve(*told)  # type: ignore[arg-type]
 
-    studio.worker.library.resolve = befall  # type: ignore[method-assign,assignment]
+    harness.worker.library.resolve = befall  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreLost):
-        studio.step()
-    assert studio.service.charges == 0
+        harness.step()
+    assert harness.service.charges == 0
 
 
-def test_work_resumes_when_the_file_comes_back(studio: Studio) -> None:
-    studio.ask("狗")
-    path = studio.settings.database_path
+def test_work_resumes_when_the_file_comes_back(harness: Harness) -> None:
+    harness.ask("狗")
+    path = harness.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
-    studio.worker.store.watch(studio.db)
-    assert not studio.step()
+    harness.worker.store.watch(harness.db)
+    assert not harness.step()
     path.with_name("elsewhere.db").rename(path)
-    assert studio.worker.store.watch(studio.db) is None
-    assert studio.step()
-    assert studio.outcomes() == ["billed"]
+    assert harness.worker.store.watch(harness.db) is None
+    assert harness.step()
+    assert harness.outcomes() == ["billed"]
 
 
-def test_damage_and_older_contents_block_until_a_restart(studio: Studio, older: Path) -> None:
-    assert studio.step()
-    path = studio.settings.database_path
+def test_damage_and_older_contents_block_until_a_restart(harness: Harness, older: Path) -> None:
+    assert harness.step()
+    path = harness.settings.database_path
     right = path.with_name("right.db")
     overwrite_with_an_older_copy(path, older)
     shutil.copy(path, right)
-    assert studio.worker.store.check()
-    assert "旧的副本" in str(studio.worker.store.problem())
+    assert harness.worker.store.check()
+    assert "旧的副本" in str(harness.worker.store.problem())
     shutil.copy(right, path)
-    studio.worker.store.watch(studio.db)
-    assert "旧的副本" in str(studio.worker.store.problem())
+    harness.worker.store.watch(harness.db)
+    assert "旧的副本" in str(harness.worker.store.problem())
 
 
-def test_damaged_pages_are_found_by_the_next_check(studio: Studio) -> None:
-    store = studio.worker.store
-    studio.make("猫")
+def test_damaged_pages_are_found_by_the_next_check(harness: Harness) -> None:
+    store = harness.worker.store
+    harness.make("猫")
     assert not store.check()
-    damage_pages(studio.settings.database_path)
+    damage_pages(harness.settings.database_path)
     store._next_check = 0.0
     assert store.check()
     assert "有损坏" in str(store.problem())
-    assert not studio.step()
+    assert not harness.step()
 
 
-def test_the_pages_are_checked_before_the_first_charge(studio: Studio) -> None:
-    studio.ask("猫")
-    damage_pages(studio.settings.database_path)
+def test_the_pages_are_checked_before_the_first_charge(harness: Harness) -> None:
+    harness.ask("猫")
+    damage_pages(harness.settings.database_path)
     with pytest.raises(StoreDamaged, match="有损坏"):
-        studio.worker.store.require(studio.db)
+        harness.worker.store.require(harness.db)
 
 
-def test_checks_take_at_most_one_percent_of_the_time(studio: Studio) -> None:
-    path, now = studio.settings.database_path, [0.0]
+def test_checks_take_at_most_one_percent_of_the_time(harness: Harness) -> None:
+    path, now = harness.settings.database_path, [0.0]
 
     def check() -> bool:
         os.utime(path, (now[0], now[0]))  # as after a checkpoint
@@ -192,40 +192,40 @@ def test_checks_take_at_most_one_percent_of_the_time(studio: Studio) -> None:
     assert check()
 
 
-def test_damage_found_by_a_query_blocks_at_once(studio: Studio) -> None:
-    studio.make("猫")
-    damage_pages(studio.settings.database_path)
+def test_damage_found_by_a_query_blocks_at_once(harness: Harness) -> None:
+    harness.make("猫")
+    damage_pages(harness.settings.database_path)
 
     def meet() -> bool:
-        with closing(database.connect(studio.settings.database_path)) as other:
+        with closing(database.connect(harness.settings.database_path)) as other:
             return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
 
-    assert not studio.worker._guarded(meet)
-    assert "有损坏" in str(studio.worker.store.problem())
+    assert not harness.worker._guarded(meet)
+    assert "有损坏" in str(harness.worker.store.problem())
 
 
-def test_nothing_is_written_to_a_file_the_path_no_longer_leads_to(studio: Studio) -> None:
-    path = studio.settings.database_path
+def test_nothing_is_written_to_a_file_the_path_no_longer_leads_to(harness: Harness) -> None:
+    path = harness.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
-    with pytest.raises(StoreLost, match="文件不见了"), database.transaction(studio.db):
+    with pytest.raises(StoreLost, match="文件不见了"), database.transaction(harness.db):
         raise AssertionError("it may be written to")
     with closing(sqlite3.connect(path.with_name("elsewhere.db"))) as db:
         assert db.execute("SELECT count(*) FROM generation_records").fetchone() == (0,)
 
 
-def test_a_missing_file_is_not_replaced_by_an_empty_one(studio: Studio) -> None:
-    path = studio.settings.database_path
+def test_a_missing_file_is_not_replaced_by_an_empty_one(harness: Harness) -> None:
+    path = harness.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
     with pytest.raises(StoreLost):
         database.connect(path)
     assert not path.exists()
 
 
-def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(studio: Studio) -> None:
-    studio.make("猫")
-    path = studio.settings.database_path
+def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(harness: Harness) -> None:
+    harness.make("猫")
+    path = harness.settings.database_path
     remove_the_wal(path, path)
-    assert "-wal" in str(studio.worker.store.watch(studio.db))
+    assert "-wal" in str(harness.worker.store.watch(harness.db))
     alone = path.with_name("alone.db")
     shutil.copy(path, alone)
     with closing(sqlite3.connect(alone)) as db:
@@ -235,10 +235,10 @@ def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(studio: Stud
 class Away:
     """Moves the file away just when the service has accepted a submission."""
 
-    def __init__(self, studio: Studio) -> None:
-        self.path = studio.settings.database_path
+    def __init__(self, harness: Harness) -> None:
+        self.path = harness.settings.database_path
         self.elsewhere = self.path.with_name("elsewhere.db")
-        studio.service.observer = self.see
+        harness.service.observer = self.see
 
     def see(self, moment: str, _call: Call) -> None:
         if moment == "made" and self.path.exists():
@@ -249,51 +249,51 @@ class Away:
 
 
 def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
-    studio: Studio, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
-    away = Away(studio)
-    _, ids = studio.ask("猫")
-    monkeypatch.setattr(studio.worker._aborting, "wait", lambda _: bool(studio.files()))
+    away = Away(harness)
+    _, ids = harness.ask("猫")
+    monkeypatch.setattr(harness.worker._aborting, "wait", lambda _: bool(harness.files()))
     with pytest.raises(StoreLost):  # it stops once the image is saved
-        studio.step()
+        harness.step()
     assert not away.path.exists()
-    assert f"task_id={studio.service.submissions[0].task_id}" in caplog.text
-    kept = metadata.extract((studio.settings.output_dir / studio.files()[0]).read_bytes())
+    assert f"task_id={harness.service.submissions[0].task_id}" in caplog.text
+    kept = metadata.extract((harness.settings.output_dir / harness.files()[0]).read_bytes())
     assert kept is not None
     assert f"Record: {ids[0]}" in kept
 
 
 def test_a_charge_opened_before_the_file_vanished_is_closed_when_it_returns(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = Away(studio)
-    _, ids = studio.ask("猫")
+    away = Away(harness)
+    _, ids = harness.ask("猫")
 
     def wait(_seconds: float) -> bool:
-        if studio.files() and not away.path.exists():
+        if harness.files() and not away.path.exists():
             away.come_back()
         return False
 
-    monkeypatch.setattr(studio.worker._aborting, "wait", wait)
-    assert studio.step()
-    assert studio.record(ids[0]).status is Status.SUCCESS
-    assert studio.outcomes() == ["billed"]
+    monkeypatch.setattr(harness.worker._aborting, "wait", wait)
+    assert harness.step()
+    assert harness.record(ids[0]).status is Status.SUCCESS
+    assert harness.outcomes() == ["billed"]
 
 
-def test_a_charge_whose_task_id_was_not_stored_is_unknown_and_never_resubmitted(studio: Studio) -> None:
-    record = ordered(studio)
-    database.requeue_record(studio.db, record, not_before=0.0)
-    assert studio.record(record.id).status is Status.UNKNOWN
-    assert studio.outcomes() == ["unknown"]
-    assert not studio.step()
+def test_a_charge_whose_task_id_was_not_stored_is_unknown_and_never_resubmitted(harness: Harness) -> None:
+    record = ordered(harness)
+    database.requeue_record(harness.db, record, not_before=0.0)
+    assert harness.record(record.id).status is Status.UNKNOWN
+    assert harness.outcomes() == ["unknown"]
+    assert not harness.step()
 
 
-def ordered(studio: Studio) -> Record:
-    studio.ask("猫")
-    record = studio.worker._claim(studio.db)
+def ordered(harness: Harness) -> Record:
+    harness.ask("猫")
+    record = harness.worker._claim(harness.db)
     assert record is not None
-    database.open_charge(studio.db, record, price=None, budget=None)
+    database.open_charge(harness.db, record, price=None, budget=None)
     return record
 
 
@@ -339,24 +339,24 @@ def test_starting_without_a_database_beside_images_explains_how_to_rebuild(
     assert "没有找到数据库" not in capsys.readouterr().err
 
 
-def test_a_damaged_search_index_does_not_stop_submissions(studio: Studio) -> None:
-    studio.make("猫")
-    studio.db.execute("UPDATE prompt_search_data SET block = x'00'")
-    studio.worker.store._checked = None
-    studio.worker.store.require(studio.db)
+def test_a_damaged_search_index_does_not_stop_submissions(harness: Harness) -> None:
+    harness.make("猫")
+    harness.db.execute("UPDATE prompt_search_data SET block = x'00'")
+    harness.worker.store._checked = None
+    harness.worker.store.require(harness.db)
 
 
 @pytest.fixture
-def client(studio: Studio) -> FlaskClient:
+def client(harness: Harness) -> FlaskClient:
     """A client of the app, whose worker has opened the file."""
-    studio.worker.store.watch(studio.db)
-    return create_app(studio.settings, studio.worker).test_client()
+    harness.worker.store.watch(harness.db)
+    return create_app(harness.settings, harness.worker).test_client()
 
 
 def test_while_the_file_is_missing_pages_say_so_and_writes_are_refused(
-    client: FlaskClient, studio: Studio
+    client: FlaskClient, harness: Harness
 ) -> None:
-    path = studio.settings.database_path
+    path = harness.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
     refused = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
     assert (refused.status_code, refused.get_json()["success"]) == (503, False)
@@ -382,41 +382,45 @@ def test_while_the_file_is_missing_pages_say_so_and_writes_are_refused(
 
 
 def test_no_connection_is_opened_to_a_replacement_file(
-    client: FlaskClient, studio: Studio, older: Path
+    client: FlaskClient, harness: Harness, older: Path
 ) -> None:
     """It would adopt the -wal in use and delete it."""
-    assert studio.step()
-    path = studio.settings.database_path
+    assert harness.step()
+    path = harness.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
     shutil.copy(older, path)
     for page in ("/records", "/api/records", "/api/records/export.xlsx", "/healthz", "/live/status"):
         assert "被换成了另一个" in client.get(page).text
     path.with_name("elsewhere.db").replace(path)
-    assert studio.worker.store.watch(studio.db) is None
-    assert studio.outcomes() == ["billed"]
+    assert harness.worker.store.watch(harness.db) is None
+    assert harness.outcomes() == ["billed"]
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]
 
 
-def test_requests_without_the_database_work_while_it_is_missing(client: FlaskClient, studio: Studio) -> None:
-    delete(studio.settings.database_path, Path())
+def test_requests_without_the_database_work_while_it_is_missing(
+    client: FlaskClient, harness: Harness
+) -> None:
+    delete(harness.settings.database_path, Path())
     answer = client.post("/api/spreadsheet/export", json={"rows": [{"prompt": "猫"}]})
     assert answer.status_code == 200
 
 
-def test_a_page_that_finds_damage_says_so_and_stops_submissions(client: FlaskClient, studio: Studio) -> None:
-    record = studio.make("猫")
-    damage_pages(studio.settings.database_path)
+def test_a_page_that_finds_damage_says_so_and_stops_submissions(
+    client: FlaskClient, harness: Harness
+) -> None:
+    record = harness.make("猫")
+    damage_pages(harness.settings.database_path)
     answer = client.get(f"/api/batches/{record.batch_id}")
     assert (answer.status_code, answer.get_json()["success"]) == (503, False)
     assert "有损坏" in answer.get_json()["error"]
     assert "有损坏" in client.get("/").text
     assert client.get("/healthz").status_code == 503
-    assert not studio.step()
+    assert not harness.step()
 
 
-def test_a_waiting_call_ends_when_the_file_vanishes(client: FlaskClient, studio: Studio) -> None:
-    path = studio.settings.database_path
+def test_a_waiting_call_ends_when_the_file_vanishes(client: FlaskClient, harness: Harness) -> None:
+    path = harness.settings.database_path
     pause = time.sleep
 
     def sleep(seconds: float) -> None:

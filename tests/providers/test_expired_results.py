@@ -13,7 +13,7 @@ from app.errors import Conflict
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService
-from tests.worker.test_worker import Studio
+from tests.worker.test_worker import Harness
 
 PRICE = Decimal("0.60")
 
@@ -25,64 +25,64 @@ def service() -> Iterator[FakeSeedream]:
 
 
 @pytest.fixture
-def studio(settings: Settings, service: FakeSeedream, db: database.Connection) -> Studio:
+def harness(settings: Settings, service: FakeSeedream, db: database.Connection) -> Harness:
     return opened(settings, service, db)
 
 
-def opened(settings: Settings, service: FakeService, db: database.Connection) -> Studio:
+def opened(settings: Settings, service: FakeService, db: database.Connection) -> Harness:
     settings.output_dir.mkdir(exist_ok=True)
-    return Studio(replace(settings, **service.settings(model_timeout=60)), service, db)
+    return Harness(replace(settings, **service.settings(model_timeout=60)), service, db)
 
 
-def exhaust_retries(studio: Studio) -> int:
+def exhaust_retries(harness: Harness) -> int:
     """Submit a record whose URL has expired and use up its retries; returns its id."""
-    studio.service.fail_next("dead_url", step="download", times=1000)
-    record = studio.make("猫")
+    harness.service.fail_next("dead_url", step="download", times=1000)
+    record = harness.make("猫")
     assert (record.status, bool(record.task_id)) == (Status.QUEUED, True)
-    studio.db.execute("UPDATE generation_records SET retries = 5, not_before = 0")
-    assert studio.step()
-    studio.service.clear_faults()
+    harness.db.execute("UPDATE generation_records SET retries = 5, not_before = 0")
+    assert harness.step()
+    harness.service.clear_faults()
     return record.id
 
 
-def test_at_the_last_attempt_an_expired_url_fails_as_charged(studio: Studio) -> None:
-    record = studio.record(exhaust_retries(studio))
+def test_at_the_last_attempt_an_expired_url_fails_as_charged(harness: Harness) -> None:
+    record = harness.record(exhaust_retries(harness))
     assert (record.status, record.cause, record.task_id) == (Status.FAILED, "expired", None)
-    assert (record.cost, record.at_stake, studio.outcomes()) == (PRICE, Decimal(0), ["billed"])
+    assert (record.cost, record.at_stake, harness.outcomes()) == (PRICE, Decimal(0), ["billed"])
     assert record.charged
     assert "已失效" in str(record.error)
-    assert studio.service.count("submit") == 1
+    assert harness.service.count("submit") == 1
 
 
-def test_an_expired_charged_record_is_resubmitted_only_when_named(studio: Studio) -> None:
-    record = studio.record(exhaust_retries(studio))
+def test_an_expired_charged_record_is_resubmitted_only_when_named(harness: Harness) -> None:
+    record = harness.record(exhaust_retries(harness))
     assert record.batch_id
     with pytest.raises(Conflict):
-        database.retry_records(studio.db, record.batch_id, spec=studio.worker.model.spec)
-    assert not studio.step()
-    database.retry_records(studio.db, record.batch_id, [record.id], spec=studio.worker.model.spec)
-    assert studio.step()
-    record = studio.record(record.id)
+        database.retry_records(harness.db, record.batch_id, spec=harness.worker.model.spec)
+    assert not harness.step()
+    database.retry_records(harness.db, record.batch_id, [record.id], spec=harness.worker.model.spec)
+    assert harness.step()
+    record = harness.record(record.id)
     assert (record.status, record.cost) == (Status.SUCCESS, 2 * PRICE)
-    assert (studio.service.count("submit"), studio.outcomes()) == (2, ["billed", "billed"])
+    assert (harness.service.count("submit"), harness.outcomes()) == (2, ["billed", "billed"])
 
 
-def test_a_url_that_recovers_before_the_last_attempt_is_fetched(studio: Studio) -> None:
-    studio.service.fail_next("dead_url", step="download", times=4)
-    record = studio.make("猫")
-    studio.hurry()
-    assert studio.step()
-    assert studio.record(record.id).status is Status.SUCCESS
-    assert studio.service.count("submit") == 1
+def test_a_url_that_recovers_before_the_last_attempt_is_fetched(harness: Harness) -> None:
+    harness.service.fail_next("dead_url", step="download", times=4)
+    record = harness.make("猫")
+    harness.hurry()
+    assert harness.step()
+    assert harness.record(record.id).status is Status.SUCCESS
+    assert harness.service.count("submit") == 1
 
 
 def test_a_retry_asks_the_service_for_a_new_url(settings: Settings, db: database.Connection) -> None:
     with FakeJimeng() as jimeng:
-        studio = opened(settings, jimeng, db)
-        record = studio.record(exhaust_retries(studio))
+        harness = opened(settings, jimeng, db)
+        record = harness.record(exhaust_retries(harness))
         assert (record.status, bool(record.task_id), record.charged) == (Status.FAILED, True, False)
         assert record.batch_id
-        database.retry_records(db, record.batch_id, spec=studio.worker.model.spec)
-        assert studio.step()
-        assert studio.record(record.id).status is Status.SUCCESS
-        assert (jimeng.count("submit"), studio.outcomes()) == (1, ["billed"])
+        database.retry_records(db, record.batch_id, spec=harness.worker.model.spec)
+        assert harness.step()
+        assert harness.record(record.id).status is Status.SUCCESS
+        assert (jimeng.count("submit"), harness.outcomes()) == (1, ["billed"])

@@ -24,7 +24,7 @@ from app.web.i18n import english
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Reply
 from tests.wording import HAN
-from tests.worker.test_worker import Studio
+from tests.worker.test_worker import Harness
 
 _NAMES = (
     "data",
@@ -147,13 +147,13 @@ def test_an_invalid_task_id_makes_the_result_unknown_and_is_logged(
     caplog.set_level(logging.INFO)
     settings.output_dir.mkdir()
     with LoneSurrogates() as service:
-        studio = Studio(replace(settings, **service.settings()), service, db)
-        record = studio.make("猫")
-        assert (record.status, studio.outcomes()) == (Status.UNKNOWN, ["unknown"])
+        harness = Harness(replace(settings, **service.settings()), service, db)
+        record = harness.make("猫")
+        assert (record.status, harness.outcomes()) == (Status.UNKNOWN, ["unknown"])
         assert "task-\\ud83d" in str(record.error)
         assert "task-\\\\ud83d" in caplog.text
-        studio.hurry()
-        assert not studio.step()
+        harness.hurry()
+        assert not harness.step()
         assert service.count("submit") == 1
 
 

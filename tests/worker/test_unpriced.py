@@ -19,7 +19,7 @@ from app.errors import SettingError
 from app.images import store
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.worker.test_free_charges import die, open_anew, opened
-from tests.worker.test_worker import Studio
+from tests.worker.test_worker import Harness
 from web_app import create_app
 
 UNSET = "价格未设"
@@ -39,13 +39,13 @@ def service() -> Iterator[FakeOpenAIImages]:
 
 
 @pytest.fixture
-def studio(settings: Settings, service: FakeOpenAIImages, db: database.Connection) -> Studio:
+def harness(settings: Settings, service: FakeOpenAIImages, db: database.Connection) -> Harness:
     return opened(settings, service, db)
 
 
 @pytest.fixture
-def client(studio: Studio) -> FlaskClient:
-    return create_app(studio.settings, studio.worker).test_client()
+def client(harness: Harness) -> FlaskClient:
+    return create_app(harness.settings, harness.worker).test_client()
 
 
 def get(client: FlaskClient, path: str) -> dict[str, Any]:
@@ -107,89 +107,89 @@ def started(settings: Settings, values: dict[str, str]) -> Settings:
 def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    studio = opened(settings, service, db, budget=Decimal(10))
-    batch_id, _ = studio.ask("猫", "狗")
-    studio.step()
+    harness = opened(settings, service, db, budget=Decimal(10))
+    batch_id, _ = harness.ask("猫", "狗")
+    harness.step()
     batch = database.get_batch(db, batch_id)
     assert batch.status is BatchStatus.PAUSED
     assert "PRICE_PER_IMAGE" in str(batch.paused_reason)
-    assert (service.submissions, studio.outcomes()) == ([], [])
+    assert (service.submissions, harness.outcomes()) == ([], [])
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "500"])
 def test_an_unpriced_lost_response_is_unknown_and_never_resubmitted(
-    studio: Studio, service: FakeOpenAIImages, fault: str
+    harness: Harness, service: FakeOpenAIImages, fault: str
 ) -> None:
     service.fail_next(fault)
-    record = studio.make("猫")
+    record = harness.make("猫")
     assert (record.status, record.cost, record.at_stake) == (Status.UNKNOWN, Decimal(0), None)
-    studio.hurry()
-    assert not studio.step()
+    harness.hurry()
+    assert not harness.step()
     assert service.count("submit") == 1
-    assert studio.outcomes() == ["unknown"]
+    assert harness.outcomes() == ["unknown"]
 
 
-def test_an_unpriced_server_error_with_a_message_is_unknown_too(studio: Studio) -> None:
-    record = studio.make("崩")
-    assert (record.status, studio.outcomes()) == (Status.UNKNOWN, ["unknown"])
+def test_an_unpriced_server_error_with_a_message_is_unknown_too(harness: Harness) -> None:
+    record = harness.make("崩")
+    assert (record.status, harness.outcomes()) == (Status.UNKNOWN, ["unknown"])
 
 
 def test_an_error_of_a_server_declared_free_is_a_failure(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    studio = opened(settings, service, db, price_per_image=Decimal(0))
-    assert studio.make("崩").status is Status.FAILED
-    assert studio.make("猫").cost == 0
+    harness = opened(settings, service, db, price_per_image=Decimal(0))
+    assert harness.make("崩").status is Status.FAILED
+    assert harness.make("猫").cost == 0
 
 
 def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(
-    studio: Studio, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, ids = studio.ask("猫")
-    die(studio, monkeypatch, where=store, name="save_image")
-    open_anew(studio)
-    studio.worker.reap_expired_leases(studio.db)
-    assert not studio.step()
-    assert studio.record(ids[0]).status is Status.UNKNOWN
+    _, ids = harness.ask("猫")
+    die(harness, monkeypatch, where=store, name="save_image")
+    open_anew(harness)
+    harness.worker.reap_expired_leases(harness.db)
+    assert not harness.step()
+    assert harness.record(ids[0]).status is Status.UNKNOWN
     assert service.count("submit") == 1
 
 
-def test_a_charge_opened_without_a_price_stays_unpriced(studio: Studio) -> None:
-    batch_id, _ = studio.ask("猫", "狗")
-    studio.step()
-    open_anew(studio, price_per_image=Decimal("0.3"))
-    studio.step()
-    batch = database.get_batch(studio.db, batch_id)
+def test_a_charge_opened_without_a_price_stays_unpriced(harness: Harness) -> None:
+    batch_id, _ = harness.ask("猫", "狗")
+    harness.step()
+    open_anew(harness, price_per_image=Decimal("0.3"))
+    harness.step()
+    batch = database.get_batch(harness.db, batch_id)
     assert (batch.cost, batch.estimated_cost) == (None, None)
-    spent = database.total_spend(studio.db)
+    spent = database.total_spend(harness.db)
     assert (spent.billed, spent.pictures, spent.unpriced_pictures) == (Decimal("0.3"), 2, 1)
 
 
 def test_resolving_an_unpriced_charge_has_no_amount_and_can_be_undone(
-    studio: Studio, service: FakeOpenAIImages
+    harness: Harness, service: FakeOpenAIImages
 ) -> None:
     service.fail_next("reset")
-    record = studio.make("猫")
-    settled = database.resolve_charges(studio.db, [record.id], billed=True)
+    record = harness.make("猫")
+    settled = database.resolve_charges(harness.db, [record.id], billed=True)
     assert settled.amount is None
-    record = studio.record(record.id)
+    record = harness.record(record.id)
     assert (record.cost, record.at_stake) == (None, Decimal(0))
-    database.undo_resolution(studio.db, settled.undo)
-    record = studio.record(record.id)
+    database.undo_resolution(harness.db, settled.undo)
+    record = harness.record(record.id)
     assert (record.cost, record.at_stake) == (Decimal(0), None)
 
 
-def test_totals_count_unpriced_charges(studio: Studio, service: FakeOpenAIImages) -> None:
+def test_totals_count_unpriced_charges(harness: Harness, service: FakeOpenAIImages) -> None:
     service.fail_next("reset")
-    studio.make("猫")
-    studio.make("狗")
-    hours = database.spend_by_span(studio.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
-    lines = database.spend_by_span(studio.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
+    harness.make("猫")
+    harness.make("狗")
+    hours = database.spend_by_span(harness.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
+    lines = database.spend_by_span(harness.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
     told = SpendTotals(pictures=1, unpriced_pictures=1, unknown_charges=1, unpriced_unknown=1)
     assert hours == lines == [{"gpt-image-2": told}]
-    assert database.total_spend(studio.db) == told
-    studio.db.execute("DELETE FROM charges")
-    assert database.total_spend(studio.db) == SpendTotals()
+    assert database.total_spend(harness.db) == told
+    harness.db.execute("DELETE FROM charges")
+    assert database.total_spend(harness.db) == SpendTotals()
 
 
 def test_pages_show_that_there_is_no_price_before_a_run(client: FlaskClient) -> None:
@@ -204,17 +204,17 @@ def test_pages_show_that_there_is_no_price_before_a_run(client: FlaskClient) -> 
 def test_a_price_of_zero_is_shown_as_free(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    studio = opened(settings, service, db, price_per_image=Decimal(0))
-    client = create_app(studio.settings, studio.worker).test_client()
+    harness = opened(settings, service, db, price_per_image=Decimal(0))
+    client = create_app(harness.settings, harness.worker).test_client()
     assert client.get("/").text.count("data-price>免费<") == 3
     assert UNSET not in client.get("/model").text
-    studio.make("猫")
+    harness.make("猫")
     assert "<dd>免费</dd>" in client.get("/records").text
 
 
 @pytest.mark.parametrize("prompt", ["猫", "崩"])
-def test_a_record_says_that_its_price_is_not_set(client: FlaskClient, studio: Studio, prompt: str) -> None:
-    record = studio.make(prompt)
+def test_a_record_says_that_its_price_is_not_set(client: FlaskClient, harness: Harness, prompt: str) -> None:
+    record = harness.make(prompt)
     page = client.get(f"/records?record={record.id}").text
     assert f"<dt>费用</dt><dd>{UNSET}</dd>" in page
     assert "免费" not in page
@@ -223,15 +223,15 @@ def test_a_record_says_that_its_price_is_not_set(client: FlaskClient, studio: St
 def test_a_possible_charge_at_a_known_price_is_not_shown_as_free(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    studio = opened(settings, service, db, price_per_image=Decimal("0.3"))
-    client = create_app(studio.settings, studio.worker).test_client()
-    record = studio.make("崩")
+    harness = opened(settings, service, db, price_per_image=Decimal("0.3"))
+    client = create_app(harness.settings, harness.worker).test_client()
+    record = harness.make("崩")
     assert "<dd>可能已计费 ¥0.30</dd>" in client.get(f"/records?record={record.id}").text
 
 
-def test_the_api_returns_an_unknown_price_as_null(client: FlaskClient, studio: Studio) -> None:
-    batch_id, ids = studio.ask("猫", "崩")
-    while studio.step():
+def test_the_api_returns_an_unknown_price_as_null(client: FlaskClient, harness: Harness) -> None:
+    batch_id, ids = harness.ask("猫", "崩")
+    while harness.step():
         pass
     answer = get(client, f"/api/batches/{batch_id}")
     batch = answer["batch"]
@@ -244,9 +244,9 @@ def test_the_api_returns_an_unknown_price_as_null(client: FlaskClient, studio: S
     assert dropped["amount"] is None
 
 
-def test_the_usage_page_says_so_and_shows_no_amount(client: FlaskClient, studio: Studio) -> None:
-    studio.make("猫")
-    studio.make("崩")
+def test_the_usage_page_says_so_and_shows_no_amount(client: FlaskClient, harness: Harness) -> None:
+    harness.make("猫")
+    harness.make("崩")
     page = client.get("/usage").text
     assert f'<dt>今天</dt><dd><span class="sum-money">{UNSET}</span>' in page
     assert f'<dt>结果未知</dt><dd><span class="sum-money">{UNSET}</span>' in page
@@ -257,20 +257,20 @@ def test_the_usage_page_says_so_and_shows_no_amount(client: FlaskClient, studio:
 
 
 def test_the_usage_page_counts_unpriced_charges_beside_priced_ones(
-    client: FlaskClient, studio: Studio
+    client: FlaskClient, harness: Harness
 ) -> None:
-    studio.make("猫")
-    open_anew(studio, price_per_image=Decimal("0.3"))
-    studio.make("狗")
+    harness.make("猫")
+    open_anew(harness, price_per_image=Decimal("0.3"))
+    harness.make("狗")
     page = client.get("/usage").text
     assert (
         '<span class="sum-money">¥0.30</span><span class="sum-words">2 张，其中 1 张价格未设</span>' in page
     )
 
 
-def test_exports_leave_the_cell_of_an_unknown_price_empty(client: FlaskClient, studio: Studio) -> None:
-    batch_id, _ = studio.ask("猫", "崩")
-    while studio.step():
+def test_exports_leave_the_cell_of_an_unknown_price_empty(client: FlaskClient, harness: Harness) -> None:
+    batch_id, _ = harness.ask("猫", "崩")
+    while harness.step():
         pass
     made, lost = workbook_rows(client, f"/api/batches/{batch_id}/results.xlsx")
     assert (made["费用（元）"], made["可能已计费（元）"]) == (None, None)
@@ -279,8 +279,10 @@ def test_exports_leave_the_cell_of_an_unknown_price_empty(client: FlaskClient, s
     assert [row["费用（元）"] for row in listed] == [None]
 
 
-def test_the_ledger_export_leaves_unpriced_lines_and_sums_empty(client: FlaskClient, studio: Studio) -> None:
-    studio.make("猫")
+def test_the_ledger_export_leaves_unpriced_lines_and_sums_empty(
+    client: FlaskClient, harness: Harness
+) -> None:
+    harness.make("猫")
     text = client.get("/api/usage/export.csv?range=today", buffered=True).text.lstrip("\ufeff")
     head, line, total = csv.reader(io.StringIO(text))
     told = dict(zip(head, line, strict=True))
