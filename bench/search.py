@@ -154,10 +154,7 @@ def page_promises(many: Path, few: Path) -> Iterator[Promise]:
         for app in apps:
             kept.enter_context(services_of(app).pool.keep_open())
         clients = [app.test_client() for app in apps]
-        for what, query, at_most in (
-            ("first page", "", 1.5),
-            ("last page", "?page=100000000", 3.0),
-        ):
+        for what, query, at_most in (("first page", "", 1.5), ("last page", "?page=100000000", 3.0)):
             times: tuple[list[float], list[float]] = ([], [])
             for _ in range(4 * ROUNDS):
                 for client, taken, asked in zip(clients, times, (query, ""), strict=True):

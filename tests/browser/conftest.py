@@ -17,13 +17,7 @@ from tests.fakes.oss import FakeOss
 from tests.server_process import ServerProcess, running_server
 
 # The headless shell renders the same at half the cost.
-_NAMES = (
-    "chromium-headless-shell",
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-)
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 TIMEOUT_MS = 30_000  # milliseconds, enough for a busy machine
 SAMPLES = "ai-images/sample/"  # the prefix of the library

@@ -181,9 +181,7 @@ def test_a_closed_indexeddb_is_reopened(page: Page, demo_server: ServerProcess) 
     batch.wait_until_saved("一只橘猫")
 
 
-def test_a_draft_read_late_is_merged_with_newly_typed_rows(
-    batch: BatchPage,
-) -> None:
+def test_a_draft_read_late_is_merged_with_newly_typed_rows(batch: BatchPage) -> None:
     batch.page.evaluate(KEEP_DRAFT, json.dumps({"rows": [{"prompt": "昨天的"}]}))
     batch.page.add_init_script(_REFUSE_TO_OPEN_WHILE_CLOSED)
     batch.reload()

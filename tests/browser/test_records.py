@@ -81,9 +81,7 @@ def test_choosing_a_filter_closes_its_panel(records: RecordsPage, chip: str, cho
     expect(records.page.locator("details.filter-more[open]")).to_have_count(0)
 
 
-def test_slash_focuses_the_search_and_an_empty_result_offers_help(
-    records: RecordsPage,
-) -> None:
+def test_slash_focuses_the_search_and_an_empty_result_offers_help(records: RecordsPage) -> None:
     records.page.keyboard.press("/")
     records.page.keyboard.type("没有这个词")
     expect(records.page.locator(".empty")).to_contain_text("暂无记录")
@@ -209,9 +207,7 @@ def test_the_lightbox_crosses_page_boundaries_by_keyboard(records: RecordsPage) 
     expect(records.record(60).locator("[data-full]")).to_be_focused()
 
 
-def test_the_lightbox_reports_an_unreachable_server_at_a_page_boundary(
-    records: RecordsPage,
-) -> None:
+def test_the_lightbox_reports_an_unreachable_server_at_a_page_boundary(records: RecordsPage) -> None:
     records.open("?limit=20")
     dialog = records.open_lightbox(41)
     records.page.context.set_offline(True)
@@ -290,9 +286,7 @@ def test_two_images_are_compared_side_by_side(records: RecordsPage, server: Serv
     records.expect_position("1 / 59")
 
 
-def test_rejecting_in_the_comparison_moves_the_lightbox_on(
-    records: RecordsPage,
-) -> None:
+def test_rejecting_in_the_comparison_moves_the_lightbox_on(records: RecordsPage) -> None:
     page = records.page
     records.open_lightbox(60)
     page.keyboard.press("c")
@@ -308,9 +302,7 @@ def test_rejecting_in_the_comparison_moves_the_lightbox_on(
     records.expect_position("2 / 59")
 
 
-def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(
-    records: RecordsPage,
-) -> None:
+def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(records: RecordsPage) -> None:
     page = records.page
     compare = page.locator("dialog[data-compare]")
     names, word = compare.locator("[data-name]"), compare.locator("[data-word]").last

@@ -46,9 +46,7 @@ class Throttle:
         self._wire.send("Network.emulateNetworkConditions", line)
 
 
-def test_thirty_dropped_files_all_arrive_with_progress_announced(
-    library: SamplesPage,
-) -> None:
+def test_thirty_dropped_files_all_arrive_with_progress_announced(library: SamplesPage) -> None:
     listen(library.page)
     library.drop(*(image_file(name) for name in THIRTY))
     library.page.wait_for_function("() => heard.at(-1)?.startsWith('上传完成')", timeout=60_000)

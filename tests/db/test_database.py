@@ -27,11 +27,7 @@ def add(
 ) -> tuple[str, list[int]]:
     requests = requests or (ImageRequest(prompt="一只猫"),)
     return database.add_batch(
-        db,
-        requests,
-        spec=spec,
-        stems=stems or ["猫"] * len(requests),
-        is_taken=lambda stem: stem == taken,
+        db, requests, spec=spec, stems=stems or ["猫"] * len(requests), is_taken=lambda stem: stem == taken
     )
 
 

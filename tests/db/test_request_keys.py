@@ -226,9 +226,7 @@ def post_to(server: ServerProcess, key: str) -> dict[str, Any]:
     return found
 
 
-def test_twenty_equal_submissions_to_two_processes_make_one_batch_even_after_a_crash(
-    tmp_path: Path,
-) -> None:
+def test_twenty_equal_submissions_to_two_processes_make_one_batch_even_after_a_crash(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     with (

@@ -169,9 +169,7 @@ def test_a_local_reference_is_refused_for_a_model_that_needs_public_urls(spec: M
         assert (problem.field, problem.message) == ("sample_images", strict.local_reference_problem)
 
 
-def test_only_models_that_need_public_urls_refuse_local_references(
-    spec: ModelSpec,
-) -> None:
+def test_only_models_that_need_public_urls_refuse_local_references(spec: ModelSpec) -> None:
     assert "打开 OSS，或换一个模型" in str(replace(spec, reference_form="url").local_reference_problem)
     assert spec.local_reference_problem == replace(spec, reference_form="bytes").local_reference_problem == ""
     assert replace(spec, reference_form="url", max_references=0).local_reference_problem == ""

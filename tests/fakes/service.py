@@ -273,11 +273,7 @@ class FakeService:
     def image_of(self, order: Submission) -> bytes:
         """The image of a submission, corrupted if the current call has such a fault."""
         content = make_image(
-            order.width,
-            order.height,
-            number=order.number,
-            form=self.image_format,
-            weight=self.image_bytes,
+            order.width, order.height, number=order.number, form=self.image_format, weight=self.image_bytes
         )
         kind = getattr(self._mine, "kind", "")
         if kind == "garbled":

@@ -525,12 +525,7 @@ def used(client: FlaskClient, record_id: int) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", HAND_PUT)
 def test_a_record_shows_its_reference_after_replacement(
-    client: FlaskClient,
-    worker: Worker,
-    db: database.Connection,
-    oss: FakeOss,
-    jimeng: FakeJimeng,
-    name: str,
+    client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss, jimeng: FakeJimeng, name: str
 ) -> None:
     image = by_hand(worker, oss, packed(RED, name), name)
     (first,) = queue(client, row("一", image))

@@ -72,9 +72,7 @@ def test_a_silent_proxy_tunnel_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "等待答复超时" in str(error)
 
 
-def test_a_proxy_that_loses_the_response_is_unknown(
-    proxy: Callable[[bytes], str],
-) -> None:
+def test_a_proxy_that_loses_the_response_is_unknown(proxy: Callable[[bytes], str]) -> None:
     proxy(b"")
     error = submission_error("http://service.example")
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)

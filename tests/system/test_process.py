@@ -57,9 +57,7 @@ class FakeWindows:
         return 1
 
 
-def test_quick_edit_is_disabled_while_it_runs_and_restored_at_exit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_quick_edit_is_disabled_while_it_runs_and_restored_at_exit(monkeypatch: pytest.MonkeyPatch) -> None:
     windows, exit_handlers = FakeWindows(mode=0x1F7), list[Callable[[], object]]()
     monkeypatch.setattr("atexit.register", lambda call, *args: exit_handlers.append(lambda: call(*args)))
     process.disable_quick_edit(windows)

@@ -10,12 +10,7 @@ from tests.torture.round import Crash, Outcome
 
 Rows = list[tuple[object, ...]]
 _ENDS = ("success", "failed", "unknown")
-_STEPS = {
-    "submit": "submission",
-    "poll": "poll",
-    "download": "download",
-    "prompt": "word in the prompt",
-}
+_STEPS = {"submit": "submission", "poll": "poll", "download": "download", "prompt": "word in the prompt"}
 CRASH_POINTS = (*SERVER_POINTS, *SERVICE_POINTS, AT_RANDOM, SIGTERM)
 WITH_TASK_ID = ("jimeng", "seedream", "openai-url")
 
@@ -29,15 +24,7 @@ def render_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> 
         "## Crashes of the server (kill -9) and the outcomes of the records it had claimed",
         _CRASHES_EXPLAINED,
         _markdown(
-            (
-                "point",
-                "crashes",
-                "victim unknown",
-                "other claimed records",
-                "unknown",
-                "adopted",
-                "fetched",
-            ),
+            ("point", "crashes", "victim unknown", "other claimed records", "unknown", "adopted", "fetched"),
             crash_rows(outcomes),
         ),
         _unknown_victims(outcomes),

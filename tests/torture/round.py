@@ -207,11 +207,7 @@ class Round:
     def submit_batch(self, server: FastServer) -> None:
         """Submit the batch, unless the server has it already."""
         rows = [
-            {
-                "prompt": self.plan.prompt(row),
-                "resolution": "1K",
-                "filename": f"图{row % _DIFFERENT_NAMES}",
-            }
+            {"prompt": self.plan.prompt(row), "resolution": "1K", "filename": f"图{row % _DIFFERENT_NAMES}"}
             for row in range(1, self.plan.rows + 1)
         ]
         try:

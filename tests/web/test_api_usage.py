@@ -26,12 +26,7 @@ class Ledger:
     def ask(self, number: int = 1, name: str = "") -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
         return database.add_batch(
-            self.db,
-            requests,
-            spec=self.spec,
-            stems=["猫"] * number,
-            is_taken=lambda stem: False,
-            name=name,
+            self.db, requests, spec=self.spec, stems=["猫"] * number, is_taken=lambda stem: False, name=name
         )
 
     def claim(self, now: float = NOW) -> Record | None:

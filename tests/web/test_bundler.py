@@ -144,9 +144,7 @@ def test_bundle_names_are_stable() -> None:
     assert AssetBundle(JS.parent).version == AssetBundle(JS.parent).version
 
 
-def test_a_page_from_before_an_update_gets_no_mixed_script_versions(
-    settings: Settings,
-) -> None:
+def test_a_page_from_before_an_update_gets_no_mixed_script_versions(settings: Settings) -> None:
     client = create_app(settings).test_client()
     version = AssetBundle(JS.parent).version
     late = "records/records/large.js"

@@ -137,12 +137,7 @@ GOOD: dict[str, Ask] = {
 
 
 def ask(app: App, operation: Operation, **how: Any) -> Any:
-    names = {
-        "batch_id": app.batch_id,
-        "record_id": app.record_id,
-        "key": app.key,
-        "name": app.filename,
-    }
+    names = {"batch_id": app.batch_id, "record_id": app.record_id, "key": app.key, "name": app.filename}
     path = operation.path.format(**{name: how.pop(name, value) for name, value in names.items()})
     return app.client.open(path, method=operation.method.upper(), buffered=True, **how)
 

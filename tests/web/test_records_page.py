@@ -168,9 +168,7 @@ def test_the_batch_filter_lists_no_single_images(client: FlaskClient, db: databa
     assert "单张" not in choices
 
 
-def test_a_search_with_crlf_finds_the_prompt(
-    client: FlaskClient,
-) -> None:
+def test_a_search_with_crlf_finds_the_prompt(client: FlaskClient) -> None:
     client.post("/api/batches", json={"rows": [{"prompt": "第一行\r\n第二行"}]})
     answer = client.get("/api/records", query_string={"search": "行\r\n第", "status": "queued"})
     assert answer.get_json()["total"] == 1

@@ -74,11 +74,7 @@ def test_an_error_is_retried_or_ends_the_record(
 
 @pytest.mark.parametrize(
     "problem",
-    [
-        error("key", pauses_batch=True),
-        error("network"),
-        error("storage", Billed.YES, task_valid=True),
-    ],
+    [error("key", pauses_batch=True), error("network"), error("storage", Billed.YES, task_valid=True)],
 )
 def test_what_would_fail_every_record_pauses_the_batch_and_loses_nothing(
     problem: ModelError, record: Record

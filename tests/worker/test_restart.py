@@ -43,9 +43,7 @@ def test_after_a_kill_mid_run_every_image_is_fetched_and_charged_once(
     assert round(batch["cost"] + batch["at_stake"], 2) == round(0.22 * 12, 2)
 
 
-def test_after_a_kill_free_images_are_redone_identically_and_none_is_unknown(
-    tmp_path: Path,
-) -> None:
+def test_after_a_kill_free_images_are_redone_identically_and_none_is_unknown(tmp_path: Path) -> None:
     with running_server(tmp_path, image_model="demo") as server:
         rows = [{"prompt": f"山 {n}", "resolution": "4K", "seed": n, "filename": f"图{n}"} for n in range(10)]
         batch_id = server.post("/api/batches", {"rows": rows})["batch_id"]

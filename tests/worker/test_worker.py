@@ -319,7 +319,9 @@ def test_a_corrupt_image_that_cannot_be_fetched_again_is_unknown_and_not_resubmi
     assert byte_harness.outcomes() == ["unknown"]
 
 
-@pytest.mark.parametrize(("fixture", "status"), [("harness", Status.FAILED), ("byte_harness", Status.UNKNOWN)])
+@pytest.mark.parametrize(
+    ("fixture", "status"), [("harness", Status.FAILED), ("byte_harness", Status.UNKNOWN)]
+)
 def test_a_paid_image_in_an_unsupported_format_is_quarantined_and_not_resubmitted(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, fixture: str, status: Status
 ) -> None:
