@@ -1,5 +1,6 @@
 """Batches: records submitted together, their state, counts and costs."""
 
+import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -73,9 +74,9 @@ def add_batch(
 def _insert_batch(
     db: sqlite3.Connection, requests: Sequence[ImageRequest], *, spec: ModelSpec, name: str, source: str
 ) -> str:
-    """Insert a batch -> its id. Ids made in transactions grow with time, so that they sort equal times."""
+    """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
     now = datetime.now(UTC)
-    batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:06x}"
+    batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{secrets.token_hex(2)}"
     estimated = sum(((spec.price(r) or Decimal(0)) * r.num_images for r in requests), Decimal(0))
     db.execute(
         """

@@ -189,6 +189,13 @@ def test_missing_columns_are_filled_and_upper_case_names_recognised(settings: Se
     assert (record.created_at, record.num_images, record.sample_images) == ("", 1, ())
 
 
+def test_records_without_ids_get_them(settings: Settings) -> None:
+    with written(settings, "CREATE TABLE generation_records (prompt TEXT)") as old:
+        old.execute("INSERT INTO generation_records VALUES ('猫'), ('狗')")
+    with opened(settings) as db:
+        assert [database.get_record(db, number).prompt for number in (1, 2)] == ["猫", "狗"]
+
+
 def test_an_id_that_is_no_number_is_kept_beside_a_new_id(settings: Settings) -> None:
     table = "CREATE TABLE generation_records (id TEXT PRIMARY KEY, created_at TEXT, prompt TEXT)"
     with written(settings, table) as old:

@@ -1,7 +1,7 @@
 """Bring a file to the schema of ``schema.sql``: add what is missing and fill new derived tables."""
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 
@@ -33,19 +33,13 @@ def fill_tables(db: sqlite3.Connection, new: Collection[str]) -> None:
 
 
 def add_indexes(db: sqlite3.Connection) -> None:
-    """Create all indexes and triggers."""
+    """Create the missing indexes and triggers."""
     with closing(_new_file()) as wanted:
-        for sql in (_objects(wanted, "index") | _objects(wanted, "trigger")).values():
-            db.execute(sql)
-
-
-def drop_indexes(db: sqlite3.Connection, indexes: Iterable[str], triggers: Iterable[str]) -> None:
-    """Drop the indexes and triggers of the schema, and these of earlier ones."""
-    with closing(_new_file()) as wanted:
-        for name in (*indexes, *_objects(wanted, "index")):
-            db.execute(f"DROP INDEX IF EXISTS {name}")
-        for name in (*triggers, *_objects(wanted, "trigger")):
-            db.execute(f"DROP TRIGGER IF EXISTS {name}")
+        for kind in ("index", "trigger"):
+            there = _objects(db, kind)
+            for name, sql in _objects(wanted, kind).items():
+                if name not in there:
+                    db.execute(sql)
 
 
 def table_names() -> list[str]:

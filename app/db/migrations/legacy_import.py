@@ -59,13 +59,15 @@ def take_over(db: sqlite3.Connection, earlier: Collection[str]) -> None:
     for name in found:
         if name not in ours:
             db.execute(f"ALTER TABLE generation_records ADD COLUMN {quoted(name)}")
-    order = f"ORDER BY {found['id']} IS NULL, {found['id']}, {found['created_at']}"
+    order = ""
+    if "earlier_id" in found:
+        order = f"ORDER BY {found['id']} IS NULL, {found['id']}, {found['created_at']}"
     db.execute(
         f"""
         INSERT INTO generation_records ({", ".join(map(quoted, found))})
         SELECT {", ".join(found.values())}
         FROM earlier_records
-        {order if "earlier_id" in found else ""}
+        {order}
         """
     )
     db.execute("DROP TABLE earlier_records")

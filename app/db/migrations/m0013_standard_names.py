@@ -5,7 +5,7 @@ Tables and columns of other programs whose names are ours from now on are rename
 
 import sqlite3
 
-from app.db.migrations.baseline import add_indexes, add_tables, columns, drop_indexes, fill_tables
+from app.db.migrations.baseline import add_indexes, add_tables, columns, fill_tables
 from app.db.migrations.legacy_import import set_aside_tables
 
 _TABLES = {
@@ -30,24 +30,23 @@ _COLUMNS = {
     "search_state": {"folding": "normaliser"},
 }
 _NEW_COLUMNS = {"generation_records": "error_message", "batches": "paused_message", "batch_log": "message"}
-# Dropped, and made anew where they are still in the schema.
-_OLD_INDEXES = """
-    batches_active batches_paused batches_source copies_by_filename copies_by_state copies_due
-    copies_waiting log_of_batch records_amiss records_changed records_created records_facets
-    records_favourite records_file_key records_filename records_of_batch records_of_deletion
-    records_open records_ordered records_shown records_sums records_trash records_unsuccessful
-    request_keys_used sends_in_doubt sends_of_batch sends_of_record sends_of_time sends_outcome
-    sends_settled uses_of_record
-"""
-_OLD_TRIGGERS = """
-    count_changed count_gone count_new search_changed search_gone search_new sends_added
-    sends_changed sends_removed uses_forgotten uses_noted
-"""
+_DROPPED = {
+    "INDEX": """
+        batches_active batches_source copies_waiting records_amiss records_ordered records_shown records_sums
+        sends_in_doubt sends_of_batch sends_of_record sends_of_time sends_outcome sends_settled
+    """,
+    "TRIGGER": """
+        count_changed count_gone count_new search_changed search_gone search_new sends_added sends_changed
+        sends_removed uses_forgotten uses_noted
+    """,
+}
 
 
 def upgrade(db: sqlite3.Connection) -> None:
-    """Rename, add what the file lacks, and make the indexes and triggers anew."""
-    drop_indexes(db, _OLD_INDEXES.split(), _OLD_TRIGGERS.split())
+    """Rename, and add what the file lacks."""
+    for kind, old_names in _DROPPED.items():
+        for name in old_names.split():
+            db.execute(f"DROP {kind} IF EXISTS {name}")
     db.execute("PRAGMA writable_schema = ON")  # then views that are broken already do not stop a renaming
     is_0_1_0 = bool(columns(db, "sends"))
     _rename_tables(db)
