@@ -1,147 +1,135 @@
-"""Labels, URLs, headers, statuses and fields that guides and scripts quote."""
+"""File names that are valid on every file system."""
 
-import io
-import re
-from html.parser import HTMLParser
-from typing import Any
+import unicodedata
+from pathlib import Path
 
 import pytest
-from flask.testing import FlaskClient
-from openpyxl import load_workbook
+from hypothesis import given
+from hypothesis import strategies as st
 
-import database
-import generator
-from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, Status
-from app.images.filenames import is_taken
-from app.worker.worker import Worker
-from web_app import create_app
-
-PAGES = {"/": "🎨单图生成", "/batch": "📦批量生成", "/records": "📊生成记录", "/samples": "🖼️示例图"}
-LABELS = {
-    "/batch": (
-        "📂 导入 Excel",
-        "📄 下载模板",
-        "💾 导出当前表格",
-        "➕ 添加一行",
-        "选择 (0)",
-        "🚀 开始批量生成",
-    ),
-    "/": ("选择 (0)", "✓ 确认选择"),
-    "/records": ("🔍", "⬇️ 下载", "🗑️ 删除", "加载失败"),
-    "/samples": ("🔍",),
-}
-HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "生成数量", "文件名")
-RECORD = """
-    id created_at prompt negative_prompt aspect_ratio resolution width height num_images seed steps
-    sample_images image_path filename batch_id status model error cost favourite finished_at thumbnail_url
-"""
-BATCH = """
-    id name created_at status paused_reason total counts cost estimated_cost eta_seconds
-"""
+from app.domain import GeneratedImage, file_key
+from app.images import store
+from app.images.filenames import MAX_STEM_BYTES, is_taken, safe_stem, stem_from_prompt
+from tests.noise_images import noise_image
 
 
-class Words(HTMLParser):
-    """The visible text of every element."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.feed(html)
-
-    def handle_data(self, data: str) -> None:
-        if text := data.strip():
-            self.found.append(text)
-
-
-@pytest.fixture
-def worker(settings: Settings) -> Worker:
-    return Worker(settings, generator.open_provider(settings))
-
-
-@pytest.fixture
-def empty(settings: Settings, worker: Worker) -> FlaskClient:
-    return create_app(settings, worker).test_client()
-
-
-@pytest.fixture
-def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> FlaskClient:
-    """A client of an app with one image."""
-    database.add_batch(
-        db,
-        [ImageRequest(prompt="猫", resolution="1K")],
-        spec=worker.model.spec,
-        stems=["猫"],
-        is_taken=lambda stem: is_taken(worker.settings.output_dir, stem),
-    )
-    assert worker.run_once(db)
-    return empty
-
-
-def get(client: FlaskClient, path: str) -> dict[str, Any]:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    return fields
+@pytest.mark.parametrize(
+    ("written", "stem"),
+    [
+        ("雪山 小屋", "雪山 小屋"),
+        ("猫.png", "猫"),
+        ("猫.PNG ", "猫"),
+        ("猫.jpg.webp", "猫"),
+        ("版本 v1.0", "版本 v1.0"),
+        ("100%纯棉 #1", "100%纯棉 #1"),
+        ("a/b\\c", "a_b_c"),
+        ("几点？3:30", "几点？3_30"),
+        ("../../etc/passwd", "etc_passwd"),
+        ("C:\\Windows\\win.ini", "C_Windows_win.ini"),
+        ("..", ""),
+        (".", ""),
+        ("", ""),
+        ("   ", ""),
+        ("???", ""),
+        (".png", ""),
+        (".hidden", "hidden"),
+        ("--version", "version"),
+        ("尾巴. . .", "尾巴"),
+        ("第一行\n第二行", "第一行 第二行"),
+        ("a\x00b\x07c", "abc"),
+        ("cod\u202egnp.exe", "codgnp.exe"),
+        ("零\u200b宽\ufeff", "零宽"),
+        ("lone\ud800", "lone"),
+        ("cafe\u0301", "café"),
+        ("CON", "_CON"),
+        ("nul.png", "_nul"),
+        ("Aux.txt", "_Aux.txt"),
+        ("LPT¹", "_LPT¹"),
+        ("COM1 .x", "_COM1 .x"),
+        ("CONSOLE", "CONSOLE"),
+        ("👨‍👩‍👧 家", "👨‍👩‍👧 家"),
+    ],
+)
+def test_text_becomes_a_portable_file_name(written: str, stem: str) -> None:
+    assert safe_stem(written) == stem
 
 
-@pytest.mark.parametrize(("path", "label"), [(path, label) for path in LABELS for label in LABELS[path]])
-def test_labels_quoted_in_guides_are_on_their_pages(client: FlaskClient, path: str, label: str) -> None:
-    assert label in Words(client.get(path).text).found
+@given(st.text(max_size=300))
+def test_any_text_gives_a_stable_safe_stem(written: str) -> None:
+    stem = safe_stem(written)
+    assert safe_stem(stem) == stem
+    assert len(f"{stem}_10-99999.webp.part".encode()) <= 255
+    assert not set(stem) & set('<>:"/\\|?*')
+    assert not any(unicodedata.category(sign) in ("Cc", "Cs", "Cn", "Co") for sign in stem)
+    assert stem == stem.strip()
+    assert not stem.startswith((".", "-"))
+    assert not stem.endswith(".")
+    assert unicodedata.is_normalized("NFC", stem)
 
 
-def test_empty_pages_use_the_quoted_wording(empty: FlaskClient) -> None:
-    assert "暂无记录" in Words(empty.get("/records").text).found
+@given(st.text(alphabet="猫aé👨\u200d👩🏽🇨🇳e\u0301", min_size=90, max_size=200))
+def test_any_safe_stem_can_be_created(tmp_path_factory: pytest.TempPathFactory, written: str) -> None:
+    stem = safe_stem(written)
+    if stem:
+        (tmp_path_factory.getbasetemp() / f"{stem}_10-99999.webp.part").touch()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_every_page_links_to_every_other(empty: FlaskClient, page: str) -> None:
-    text = empty.get(page).text
-    links = re.findall(r'<a class="bar-page" href="([^"]+)"[^>]*>(.*?)</a>', text, re.DOTALL)
-    assert {path: re.sub(r"<[^>]+>|\s", "", words) for path, words in links} == PAGES
-    assert re.search(r'href="([^"]+)" aria-current="page"', text)
+def test_the_longest_name_keeps_its_image_number_and_counter(tmp_path: Path) -> None:
+    stem = safe_stem("a" + "猫" * 100)
+    saved = [
+        store.save_image(
+            GeneratedImage(content=noise_image("png")),
+            output_dir=tmp_path,
+            stem=f"{stem}{end}",
+            record_id=n,
+            embed="",
+        )
+        for n, end in enumerate(("-2_1", "-2_10", "-99999_10"))
+    ]
+    assert [each.filename for each in saved] == [f"{stem}{end}.png" for end in ("-2_1", "-2_10", "-99999_10")]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_the_demo_model_is_named_on_every_page(empty: FlaskClient, page: str) -> None:
-    assert any("演示" in words for words in Words(empty.get(page).text).found)
+@pytest.mark.parametrize("written", ["." * 500_000, "a." * 25_000, ".png" * 12_000, " ." * 25_000])
+def test_parsing_a_name_takes_linear_time(written: str) -> None:
+    assert len(safe_stem(f"猫{written}").encode()) <= MAX_STEM_BYTES
 
 
-def test_template_and_table_have_the_documented_headers(empty: FlaskClient) -> None:
-    book = load_workbook(io.BytesIO(empty.get("/api/spreadsheet/template.xlsx", buffered=True).data))
-    [head, *_] = book.worksheets[0].iter_rows(values_only=True)
-    assert {*HEADERS, "参考示例图", "种子", "采样步数"} == {*head}
-    assert {*HEADERS, "参考示例图"} <= {*Words(empty.get("/batch").text).found}
+@pytest.mark.parametrize("sign", ["猫", "👨‍👩‍👧‍👦", "🇨🇳", "👍🏽", "ท่", "é"])
+def test_a_long_name_is_cut_between_grapheme_clusters(sign: str) -> None:
+    stem = safe_stem(sign * 200)
+    assert stem == sign * (len(stem) // len(sign))
+    assert MAX_STEM_BYTES - len(sign.encode()) < len(stem.encode()) <= MAX_STEM_BYTES
 
 
-def test_statuses_have_the_documented_names(client: FlaskClient) -> None:
-    assert [*Status] == ["queued", "running", "success", "failed", "unknown", "cancelled"]
-    assert [*BatchStatus] == ["queued", "running", "paused", "finished", "cancelled"]
-    [batch] = get(client, "/api/batches")["batches"]
-    assert batch["counts"] == dict.fromkeys(map(str, Status), 0) | {"success": 1}
+@pytest.mark.parametrize(
+    ("prompt", "stem"),
+    [
+        ("雪山下的小屋，水彩", "雪山下的小屋，水彩"),
+        ("一只橘猫坐在窗台上看雨，窗外是江南水乡的黑瓦白墙，电影感", "一只橘猫坐在窗台上看雨"),
+        ("A cat sitting on a windowsill in the rain", "A cat sitting on a"),
+        ("没有停顿的" + "很长" * 20, "没有停顿的" + "很长" * 9 + "很"),
+        ("???", "图片"),
+        ("a/b: c", "a_b_ c"),
+    ],
+)
+def test_a_prompt_gives_a_readable_name(prompt: str, stem: str) -> None:
+    assert stem_from_prompt(prompt) == stem
+    assert len(stem_from_prompt(prompt)) <= 24
 
 
-def test_records_and_batches_have_the_documented_fields(client: FlaskClient) -> None:
-    [record] = get(client, "/api/records")["records"]
-    assert {*RECORD.split()} <= record.keys()
-    answer = get(client, f"/api/batches/{record['batch_id']}")
-    assert {*BATCH.split()} <= answer["batch"].keys()
-    assert {"success", "batch", "version", "records", "log"} <= answer.keys()
-    assert {"at", "level", "text", "record_id"} == answer["log"][0].keys()
+def test_names_equal_on_windows_or_macos_have_the_same_key() -> None:
+    assert file_key("Cat") == file_key("cAT")
+    assert file_key("cafe\u0301") == file_key("CAFÉ")
+    assert file_key("猫") != file_key("狗")
 
 
-def test_the_records_table_has_the_documented_columns(db: database.Connection) -> None:
-    columns = {row["name"] for row in db.execute("SELECT name FROM pragma_table_info('generation_records')")}
-    kept = {*RECORD.split()} - {"cost", "thumbnail_url"}
-    assert kept <= columns
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".jpeg", ".webp", ".gif"])
+def test_a_stem_is_taken_under_any_extension(tmp_path: Path, ending: str) -> None:
+    assert not is_taken(tmp_path, "猫")
+    (tmp_path / f"猫{ending}").touch()
+    assert is_taken(tmp_path, "猫")
+    assert not is_taken(tmp_path, "猫-2")
 
 
-def test_unknown_outcomes_use_the_documented_wording(client: FlaskClient, db: database.Connection) -> None:
-    words = "结果未知，可能已计费"
-    db.execute("UPDATE generation_records SET status = 'unknown', image_path = '', filename = ''")
-    db.execute("UPDATE batches SET source = 'single'")
-    assert words in Words(client.get("/").text).found
-    [record] = get(client, "/api/records?status=unknown")["records"]
-    path = f"/api/batches/{record['batch_id']}/results.xlsx"
-    head, line = load_workbook(io.BytesIO(client.get(path, buffered=True).data)).worksheets[0].values
-    assert dict(zip(head, line, strict=True))["状态"] == words
+def test_a_stem_is_free_in_a_missing_folder(tmp_path: Path) -> None:
+    assert not is_taken(tmp_path / "output", "猫")

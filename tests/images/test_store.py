@@ -38,7 +38,7 @@ CHOSEN_BY_THE_SERVICE = "Steps: default, Sampler: default, Schedule type: defaul
 REQUEST = ImageRequest(prompt="猫")
 
 
-def keep(folder: Path, content: bytes, stem: str = "猫", record_id: int = 1, embed: str = "") -> SavedImage:
+def save(folder: Path, content: bytes, stem: str = "猫", record_id: int = 1, embed: str = "") -> SavedImage:
     return store.save_image(
         GeneratedImage(content=content), output_dir=folder, stem=stem, record_id=record_id, embed=embed
     )
@@ -62,38 +62,38 @@ def bomb() -> bytes:
 )
 def test_the_extension_follows_the_bytes(tmp_path: Path, picture_format: str, filename: str) -> None:
     content = noise_image(picture_format)
-    kept = keep(tmp_path / "output", content)
-    assert (kept.filename, kept.format) == (filename, picture_format)
-    assert (kept.width, kept.height) == SIZE
+    saved = save(tmp_path / "output", content)
+    assert (saved.filename, saved.format) == (filename, picture_format)
+    assert (saved.width, saved.height) == SIZE
     assert (tmp_path / "output" / filename).read_bytes() == content
-    assert kept.file_size == len(content)
+    assert saved.file_size == len(content)
     assert names(tmp_path / "output") == [".thumbnails/0/1.webp", filename]
 
 
 def test_the_saved_file_carries_its_parameters_and_real_size(tmp_path: Path) -> None:
     content = noise_image("png")
     text = format_parameters(REQUEST, None, "demo", 1, 5)
-    kept = keep(tmp_path, content, embed=text)
-    path = tmp_path / kept.filename
+    saved = save(tmp_path, content, embed=text)
+    path = tmp_path / saved.filename
     assert (
         metadata.extract(path.read_bytes())
         == f"猫\n{CHOSEN_BY_THE_SERVICE}, Seed: 5, Size: 96x64, Model: demo, Record: 1"
     )
     assert pixels(path.read_bytes()) == pixels(content)
-    assert kept.file_size == path.stat().st_size
+    assert saved.file_size == path.stat().st_size
 
 
 def test_a_prompt_resembling_the_last_line_is_unchanged(tmp_path: Path) -> None:
     text = format_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
-    kept = keep(tmp_path, noise_image("png"), embed=text)
-    told = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
-    assert metadata.extract((tmp_path / kept.filename).read_bytes()) == told
+    saved = save(tmp_path, noise_image("png"), embed=text)
+    expected = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
+    assert metadata.extract((tmp_path / saved.filename).read_bytes()) == expected
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "猫.png").write_bytes(b"the person's own")
-    assert keep(tmp_path, noise_image("png")).filename == "猫-2.png"
-    assert keep(tmp_path, noise_image("jpeg")).filename == "猫-3.jpg"
+    assert save(tmp_path, noise_image("png")).filename == "猫-2.png"
+    assert save(tmp_path, noise_image("jpeg")).filename == "猫-3.jpg"
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
 
 
@@ -102,36 +102,36 @@ def test_a_name_that_appears_just_before_publishing_is_not_overwritten(
 ) -> None:
     (tmp_path / "猫.png").write_bytes(b"just arrived")
     monkeypatch.setattr(store, "is_taken", lambda _folder, _stem: False)
-    assert keep(tmp_path, noise_image("png")).filename == "猫-2.png"
+    assert save(tmp_path, noise_image("png")).filename == "猫-2.png"
     assert (tmp_path / "猫.png").read_bytes() == b"just arrived"
 
 
 def test_saving_again_after_a_crash_finds_the_same_file(tmp_path: Path) -> None:
     content = noise_image("png")
     text = format_parameters(REQUEST, None, "demo", 1, 5)
-    assert keep(tmp_path, content, embed=text) == keep(tmp_path, content, embed=text)
+    assert save(tmp_path, content, embed=text) == save(tmp_path, content, embed=text)
     assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
 
 def test_two_records_with_the_same_bytes_are_two_files(tmp_path: Path) -> None:
     content = noise_image("png")
-    kept = [keep(tmp_path, content, record_id=n).filename for n in (1, 2)]
-    assert kept == ["猫.png", "猫-2.png"]
+    saved = [save(tmp_path, content, record_id=n).filename for n in (1, 2)]
+    assert saved == ["猫.png", "猫-2.png"]
 
 
 def test_concurrent_saves_of_one_stem_get_distinct_names(tmp_path: Path) -> None:
     contents = [noise_image("png") for _ in range(12)]
     with ThreadPoolExecutor(4) as threads:
-        kept = list(threads.map(lambda n: keep(tmp_path, contents[n], record_id=n), range(12)))
-    assert len({picture.filename for picture in kept}) == 12
-    assert [(tmp_path / picture.filename).read_bytes() for picture in kept] == contents
+        saved = list(threads.map(lambda n: save(tmp_path, contents[n], record_id=n), range(12)))
+    assert len({picture.filename for picture in saved}) == 12
+    assert [(tmp_path / picture.filename).read_bytes() for picture in saved] == contents
     assert not list(tmp_path.glob(".*.part"))
 
 
 def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "output"
-    assert keep(folder, noise_image("png"), "../../CON").filename == "_CON.png"
-    assert keep(folder, noise_image("png"), "..", record_id=9).filename == "图片-9.png"
+    assert save(folder, noise_image("png"), "../../CON").filename == "_CON.png"
+    assert save(folder, noise_image("png"), "..", record_id=9).filename == "图片-9.png"
     assert names(tmp_path) == sorted(
         ["output/.thumbnails/0/1.webp", "output/.thumbnails/0/9.webp", "output/_CON.png", "output/图片-9.png"]
     )
@@ -139,9 +139,9 @@ def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
 
 def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
     stem = safe_stem("猫" * 300)
-    kept = [keep(tmp_path, noise_image("webp"), stem, record_id=n).filename for n in range(3)]
-    assert len(set(kept)) == 3
-    assert kept[2].endswith("-3.webp")
+    saved = [save(tmp_path, noise_image("webp"), stem, record_id=n).filename for n in range(3)]
+    assert len(set(saved)) == 3
+    assert saved[2].endswith("-3.webp")
 
 
 @pytest.mark.parametrize(("picture_format", "step"), [("png", 97), ("jpeg", 23), ("webp", 23)])
@@ -151,7 +151,7 @@ def test_a_truncated_file_is_refused_as_fetchable_again(
     content = noise_image(picture_format, progressive=picture_format == "jpeg")
     for length in [*range(12, len(content), step), len(content) - 2, len(content) - 1]:
         with pytest.raises(ModelError) as caught:
-            keep(tmp_path, content[:length])
+            save(tmp_path, content[:length])
         error = caught.value
         assert (error.cause, error.billed) == ("broken", Billed.YES)
         assert (error.retryable, error.task_valid) == (True, True)
@@ -161,7 +161,7 @@ def test_a_truncated_file_is_refused_as_fetchable_again(
 @pytest.mark.parametrize("content", [b"", b"<html>502 Bad Gateway</html>", b'{"error": "busy"}', bytes(5000)])
 def test_a_file_that_is_no_image_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ModelError, match="不是图片") as caught:
-        keep(tmp_path, content)
+        save(tmp_path, content)
     assert caught.value.task_valid
     assert names(tmp_path) == []
 
@@ -169,7 +169,7 @@ def test_a_file_that_is_no_image_is_refused(tmp_path: Path, content: bytes) -> N
 @pytest.mark.parametrize("picture_format", ["gif", "bmp"])
 def test_a_format_that_cannot_carry_parameters_is_refused(tmp_path: Path, picture_format: str) -> None:
     with pytest.raises(ModelError, match=picture_format.upper()) as caught:
-        keep(tmp_path, noise_image(picture_format))
+        save(tmp_path, noise_image(picture_format))
     assert not caught.value.retryable
 
 
@@ -178,7 +178,7 @@ def test_undecodable_paid_bytes_are_quarantined_unchanged(tmp_path: Path) -> Non
         [(bomb(), "0.png"), (in_scans(100), "1.jpeg"), (noise_image("gif"), "2.gif")]
     ):
         with pytest.raises(ModelError, match=f"原文件已放在「output/unopened/{name}」") as caught:
-            keep(tmp_path / "output", content, record_id=record_id)
+            save(tmp_path / "output", content, record_id=record_id)
         assert (caught.value.billed, caught.value.task_valid) == (Billed.YES, False)
         assert (tmp_path / "output/unopened" / name).read_bytes() == content
     store.delete_image(tmp_path / "output", "", 1)
@@ -189,15 +189,15 @@ def test_a_full_disk_does_not_lose_quarantined_bytes(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", fail_with(OSError(errno.ENOSPC, "full")))
         with pytest.raises(StorageError, match="磁盘已满"):
-            keep(tmp_path, noise_image("gif"))
+            save(tmp_path, noise_image("gif"))
     with pytest.raises(ModelError, match=r"unopened/1\.gif"):
-        keep(tmp_path, noise_image("gif"))
+        save(tmp_path, noise_image("gif"))
 
 
 @pytest.mark.filterwarnings("default")
 def test_a_decompression_bomb_is_refused_before_decoding(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="像素过多"):
-        keep(tmp_path, bomb())
+        save(tmp_path, bomb())
     with pytest.raises(InvalidRequest, match="像素过多") as caught:
         store.validate_upload("弹", bomb())
     assert caught.value.field == "file"
@@ -219,7 +219,7 @@ def test_a_jpeg_with_excessive_scans_is_refused_before_decoding(
     content = in_scans(200_000, (4096, 4096))
     monkeypatch.setattr(Image, "open", None)
     with pytest.raises(ModelError, match="分段过多"):
-        keep(tmp_path, content)
+        save(tmp_path, content)
     with pytest.raises(InvalidRequest, match="分段过多，打开它要很久，请用看图软件另存一份") as caught:
         store.validate_upload("弹", content)
     assert caught.value.field == "file"
@@ -228,7 +228,7 @@ def test_a_jpeg_with_excessive_scans_is_refused_before_decoding(
 def test_a_garbled_jpeg_can_be_fetched_again(tmp_path: Path) -> None:
     content = in_scans(10)[:16] + bytes(range(256)) * 8
     with pytest.raises(ModelError) as caught:
-        keep(tmp_path, content)
+        save(tmp_path, content)
     assert (caught.value.retryable, caught.value.task_valid) == (True, True)
 
 
@@ -341,7 +341,7 @@ def test_a_corrupted_png_byte_is_detected(tmp_path: Path) -> None:
     content = bytearray(noise_image("png"))
     content[len(content) // 2] ^= 0x10
     with pytest.raises(ModelError, match="不完整"):
-        keep(tmp_path, bytes(content))
+        save(tmp_path, bytes(content))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -375,7 +375,7 @@ def test_a_failure_before_publishing_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(os, step, fail_with(problem))
     with pytest.raises((Crash, StorageError)):
-        keep(tmp_path, noise_image("png"))
+        save(tmp_path, noise_image("png"))
     assert names(tmp_path) == []
 
 
@@ -394,14 +394,14 @@ def test_a_write_error_is_reported_with_the_remedy(
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_with(OSError(number, os.strerror(number))))
     with pytest.raises(StorageError, match=advice):
-        keep(tmp_path, noise_image("png"))
+        save(tmp_path, noise_image("png"))
     assert names(tmp_path) == []
 
 
 def test_an_output_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "output").write_text("a file stands in the way")
     with pytest.raises(StorageError):
-        keep(tmp_path / "output", noise_image("png"))
+        save(tmp_path / "output", noise_image("png"))
 
 
 def test_images_are_saved_on_disks_without_hard_links(
@@ -409,9 +409,9 @@ def test_images_are_saved_on_disks_without_hard_links(
 ) -> None:
     monkeypatch.setattr(os, "link", fail_with(OSError(errno.EPERM, "Operation not permitted")))
     contents = [noise_image("png"), noise_image("png")]
-    kept = [keep(tmp_path, content, record_id=n) for n, content in enumerate(contents)]
-    assert [picture.filename for picture in kept] == ["猫.png", "猫-2.png"]
-    assert [(tmp_path / picture.filename).read_bytes() for picture in kept] == contents
+    saved = [save(tmp_path, content, record_id=n) for n, content in enumerate(contents)]
+    assert [picture.filename for picture in saved] == ["猫.png", "猫-2.png"]
+    assert [(tmp_path / picture.filename).read_bytes() for picture in saved] == contents
 
 
 def test_a_failed_publish_without_hard_links_leaves_no_empty_file(
@@ -456,7 +456,7 @@ def test_without_locks_age_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     hour_ago = time.time() - 3600
     os.utime(part, (hour_ago, hour_ago))
     assert store.remove_part_files(tmp_path) == 1
-    assert keep(tmp_path, noise_image("png")).filename == "猫.png"
+    assert save(tmp_path, noise_image("png")).filename == "猫.png"
 
 
 def test_a_temporary_file_removed_before_locking_is_rewritten(
@@ -472,26 +472,26 @@ def test_a_temporary_file_removed_before_locking_is_rewritten(
         lock(handle, how)
 
     monkeypatch.setattr(fcntl, "flock", too_late)
-    assert keep(tmp_path, noise_image("png")).filename == "猫.png"
+    assert save(tmp_path, noise_image("png")).filename == "猫.png"
 
 
 def test_a_saved_image_is_found_by_its_metadata(tmp_path: Path) -> None:
     text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
     for number in (6, 7):
         embed = text.replace("Record: 7", f"Record: {number}")
-        kept = keep(tmp_path, noise_image("png"), record_id=number, embed=embed)
+        saved = save(tmp_path, noise_image("png"), record_id=number, embed=embed)
     found = store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山")
-    assert found == kept
-    assert kept.seed == 42
-    assert kept.filename == "猫-2.png"
+    assert found == saved
+    assert saved.seed == 42
+    assert saved.filename == "猫-2.png"
     for record_id, prompt in ((8, "雪山"), (7, "海")):
         assert store.find_saved(tmp_path, stem="猫", record_id=record_id, prompt=prompt) is None
 
 
 def test_a_record_never_gets_two_files(tmp_path: Path) -> None:
     text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
-    first = keep(tmp_path, noise_image("png", size=(64, 64)), record_id=7, embed=text)
-    assert keep(tmp_path, noise_image("png", size=(96, 64)), record_id=7, embed=text) == first
+    first = save(tmp_path, noise_image("png", size=(64, 64)), record_id=7, embed=text)
+    assert save(tmp_path, noise_image("png", size=(96, 64)), record_id=7, embed=text) == first
     assert names(tmp_path) == [".thumbnails/0/7.webp", "猫.png"]
 
 
@@ -503,18 +503,18 @@ def test_an_image_with_a_service_comment_is_recognised(
     block = b"Exif\x00\x00" + with_user_comment(b"", comment, ImageInfo(width=96, height=64, is_srgb=True))
     content = noise_image(picture_format, exif=block)
     text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
-    first = keep(tmp_path, content, record_id=7, embed=text)
+    first = save(tmp_path, content, record_id=7, embed=text)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == first
-    assert keep(tmp_path, content, record_id=7, embed=text) == first
+    assert save(tmp_path, content, record_id=7, embed=text) == first
 
 
 def test_a_tolerated_defect_is_still_decodable_after_saving(tmp_path: Path) -> None:
     content = noise_image("jpeg")
     content = content[:4] + b"\x00\x01" + content[6:]  # a segment shorter than its own length
     text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
-    kept = keep(tmp_path, content, record_id=7, embed=text)
-    assert pixels((tmp_path / kept.filename).read_bytes()) == pixels(content)
-    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == kept
+    saved = save(tmp_path, content, record_id=7, embed=text)
+    assert pixels((tmp_path / saved.filename).read_bytes()) == pixels(content)
+    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") == saved
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
@@ -533,14 +533,14 @@ def test_any_request_is_recognised_in_its_image(
 ) -> None:
     request = ImageRequest(prompt=prompt, negative_prompt=negative_prompt)
     text = format_parameters(request, None, "m", 7, None)
-    first = keep(tmp_path, noise_image(picture_format), record_id=7, embed=text)
+    first = save(tmp_path, noise_image(picture_format), record_id=7, embed=text)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt=prompt) == first
-    assert keep(tmp_path, noise_image(picture_format), record_id=7, embed=text) == first
+    assert save(tmp_path, noise_image(picture_format), record_id=7, embed=text) == first
 
 
 def test_a_corrupt_file_matches_no_record(tmp_path: Path) -> None:
     text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
-    path = tmp_path / keep(tmp_path, noise_image("png"), record_id=7, embed=text).filename
+    path = tmp_path / save(tmp_path, noise_image("png"), record_id=7, embed=text).filename
     path.write_bytes(path.read_bytes()[:-40])
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
 
@@ -552,7 +552,7 @@ def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "I;16", "RGBA", "LA"])
 def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mode: str) -> None:
-    keep(tmp_path, noise_image("png", mode, (800, 400)), record_id=2345)
+    save(tmp_path, noise_image("png", mode, (800, 400)), record_id=2345)
     path = store.thumbnail_path(tmp_path, 2345)
     assert path == tmp_path / ".thumbnails" / "2" / "2345.webp"
     with Image.open(path) as thumbnail:
@@ -560,7 +560,7 @@ def test_thumbnails_are_small_webp_with_the_longest_side_320(tmp_path: Path, mod
 
 
 def test_thumbnails_of_cmyk_and_small_images_work(tmp_path: Path) -> None:
-    keep(tmp_path, noise_image("jpeg", "CMYK"), record_id=1)
+    save(tmp_path, noise_image("jpeg", "CMYK"), record_id=1)
     with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.size == SIZE
 
@@ -568,8 +568,8 @@ def test_thumbnails_of_cmyk_and_small_images_work(tmp_path: Path) -> None:
 def test_thumbnails_respect_exif_orientation(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
-    kept = keep(tmp_path, noise_image("jpeg", size=(800, 400), exif=exif))
-    assert (kept.width, kept.height) == (400, 800)
+    saved = save(tmp_path, noise_image("jpeg", size=(800, 400), exif=exif))
+    assert (saved.width, saved.height) == (400, 800)
     with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.size == (160, 320)
 
@@ -580,31 +580,31 @@ def test_transparency_is_kept_in_thumbnails(tmp_path: Path, options: dict[str, A
     extra = {"transparency": (0, 0, 0)} if options["mode"] == "RGB" else options
     packed = io.BytesIO()
     clear.save(packed, "PNG", **{name: value for name, value in extra.items() if name != "mode"})
-    keep(tmp_path, packed.getvalue())
+    save(tmp_path, packed.getvalue())
     with Image.open(store.thumbnail_path(tmp_path, 1)) as thumbnail:
         assert thumbnail.mode == "RGBA"
         assert thumbnail.getchannel("A").getextrema() == (0, 0)
 
 
 def test_thumbnails_carry_no_metadata(tmp_path: Path) -> None:
-    keep(tmp_path, noise_image("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
+    save(tmp_path, noise_image("webp", xmp=b"<x:secret/>", exif=Image.Exif()), embed="a prompt\nSize: ?")
     assert b"secret" not in store.thumbnail_path(tmp_path, 1).read_bytes()
     assert metadata.extract(store.thumbnail_path(tmp_path, 1).read_bytes()) is None
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
 def test_a_missing_thumbnail_is_rebuilt(tmp_path: Path, picture_format: str) -> None:
-    kept = keep(tmp_path, noise_image(picture_format))
+    saved = save(tmp_path, noise_image(picture_format))
     first = store.thumbnail_path(tmp_path, 1).read_bytes()
     store.thumbnail_path(tmp_path, 1).unlink()
-    assert store.ensure_thumbnail(tmp_path, 1, kept.filename).read_bytes() == first
+    assert store.ensure_thumbnail(tmp_path, 1, saved.filename).read_bytes() == first
     assert not list(tmp_path.glob(".*.part"))
 
 
 def test_a_thumbnail_survives_its_image(tmp_path: Path) -> None:
-    kept = keep(tmp_path, noise_image("png"))
-    (tmp_path / kept.filename).unlink()
-    assert store.ensure_thumbnail(tmp_path, 1, kept.filename).is_file()
+    saved = save(tmp_path, noise_image("png"))
+    (tmp_path / saved.filename).unlink()
+    assert store.ensure_thumbnail(tmp_path, 1, saved.filename).is_file()
 
 
 def test_without_image_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) -> None:
@@ -616,8 +616,8 @@ def test_without_image_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) ->
 
 
 def test_a_saved_image_is_found_by_name(tmp_path: Path) -> None:
-    kept = keep(tmp_path, noise_image("png"), "猫 100% #1")
-    assert store.open_output(tmp_path, kept.filename) == tmp_path / "猫 100% #1.png"
+    saved = save(tmp_path, noise_image("png"), "猫 100% #1")
+    assert store.open_output(tmp_path, saved.filename) == tmp_path / "猫 100% #1.png"
 
 
 @pytest.mark.parametrize(
@@ -654,9 +654,9 @@ def test_only_images_of_the_folder_are_served(tmp_path: Path, name: str) -> None
 
 
 def test_deleting_an_image_removes_its_thumbnail_and_is_repeatable(tmp_path: Path) -> None:
-    kept = keep(tmp_path, noise_image("png"))
-    store.delete_image(tmp_path, kept.filename, 1)
-    store.delete_image(tmp_path, kept.filename, 1)
+    saved = save(tmp_path, noise_image("png"))
+    store.delete_image(tmp_path, saved.filename, 1)
+    store.delete_image(tmp_path, saved.filename, 1)
     store.delete_image(tmp_path, "../../etc/passwd", 1)
     assert names(tmp_path) == []
 
@@ -710,3 +710,21 @@ def test_an_oversized_upload_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 def test_parameters_contain_the_given_size() -> None:
     text = format_parameters(REQUEST, Size(width=3, height=4), "demo", 1, None)
     assert "Size: 3x4" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        (
+            b"\x00\x00\x00\x24ftypheic" + bytes(64),
+            "HEIC 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG",
+        ),
+        (b"\x00\x00\x00\x24ftypmif1" + bytes(64), "HEIC 照片"),
+        (b"\x00\x00\x00\x1cftypavif" + bytes(64), "AVIF 照片"),
+        (b"", "空文件"),
+        (b"hello", "这不是可用的图片，请上传 PNG、JPEG、WEBP 文件"),
+    ],
+)
+def test_each_unsupported_file_type_has_its_advice(content: bytes, advice: str) -> None:
+    with pytest.raises(InvalidRequest, match=advice):
+        store.validate_upload("照片.heic", content)

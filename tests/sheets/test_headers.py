@@ -131,10 +131,10 @@ def test_an_exact_header_wins_over_a_guess() -> None:
 
 @pytest.mark.parametrize("header", ["提示词（无负面）", "提示词 -", "Prompt (no text)", "提示词（不含人物）"])
 def test_a_header_with_a_possibly_opposite_meaning_is_reported(header: str) -> None:
-    with pytest.raises(SpreadsheetError) as told:
+    with pytest.raises(SpreadsheetError) as refusal:
         read((header, "图片比例"), ("猫", "16:9"))
 
-    assert str(told.value) == (
+    assert str(refusal.value) == (
         f"表头「{header}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
     )
 

@@ -16,10 +16,10 @@ DUMMY = 'IFERROR(__xludf.DUMMYFUNCTION("{0}"),"{1}")'
 
 
 def png() -> io.BytesIO:
-    kept = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(kept, "PNG")
-    kept.seek(0)
-    return kept
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(file, "PNG")
+    file.seek(0)
+    return file
 
 
 def formula_cell(
@@ -112,10 +112,10 @@ def test_an_image_referenced_by_a_formula_is_reported() -> None:
     sheet = f"<sheetData>{rows}</sheetData>"
     pictures = {"xl/richData/richValueRel.xml": "<richValueRels/>"}
 
-    (told,) = read_workbook(by_hand.workbook(sheet, extra=pictures), "a.xlsx").problems
+    (problem,) = read_workbook(by_hand.workbook(sheet, extra=pictures), "a.xlsx").problems
     (without,) = read_workbook(by_hand.workbook(sheet), "a.xlsx").problems
 
-    assert "一张图片" in str(told.error)
+    assert "一张图片" in str(problem.error)
     assert "公式出错" in str(without.error)
 
 

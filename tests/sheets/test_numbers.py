@@ -98,9 +98,9 @@ def test_a_text_format_is_interpreted_per_column(
 
 
 def test_a_date_format_with_text_is_still_a_date() -> None:
-    told = only_problem(formatted(datetime.date(2026, 3, 4), '"日期 "yyyy-mm-dd'))
+    problem = only_problem(formatted(datetime.date(2026, 3, 4), '"日期 "yyyy-mm-dd'))
 
-    assert (told.seen, told.fixed) == ("2026-03-04", None)
+    assert (problem.seen, problem.fixed) == ("2026-03-04", None)
 
 
 @pytest.mark.parametrize("number", [12_345_678_901, 123_456_789_012_345])
@@ -198,9 +198,9 @@ def test_csv_headers_quoted_against_excel_are_recognised() -> None:
 def test_a_csv_number_in_scientific_notation_is_reported(cell: str) -> None:
     found = read_workbook(f"提示词,文件名,备注\n猫,{cell},{cell}\n".encode(), "a.csv")
 
-    told = only_problem(found)
-    assert (told.row, told.column, told.seen, told.fixed) == (2, "文件名", cell, None)
-    assert "科学计数法" in str(told.error)
+    problem = only_problem(found)
+    assert (problem.row, problem.column, problem.seen, problem.fixed) == (2, "文件名", cell, None)
+    assert "科学计数法" in str(problem.error)
 
 
 def test_csv_text_containing_scientific_notation_is_text() -> None:

@@ -92,7 +92,7 @@ def test_an_iso_time_of_a_strict_workbook_is_corrected_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "cell", "raw", "says"),
+    ("header", "cell", "raw", "error"),
     [
         ("分辨率", "8K", "8K", "可选：1K、2K、4K"),
         ("分辨率", 2, "2", "可选：1K、2K、4K"),
@@ -110,12 +110,12 @@ def test_an_iso_time_of_a_strict_workbook_is_corrected_too() -> None:
         ("负面提示词", datetime.time(3, 4), "3:04", "时间"),
     ],
 )
-def test_an_unparsable_cell_is_reported(header: str, cell: Any, raw: str, says: str) -> None:
+def test_an_unparsable_cell_is_reported(header: str, cell: Any, raw: str, error: str) -> None:
     found = read(("提示词", header), ("猫", cell))
 
     problem = only_problem(found)
     assert (problem.row, problem.column, problem.seen, problem.fixed) == (2, header, raw, None)
-    assert says in str(problem.error)
+    assert error in str(problem.error)
 
 
 def test_a_bad_cell_keeps_its_text_and_the_good_ones_their_values() -> None:
@@ -316,19 +316,19 @@ def test_a_csv_row_wider_than_the_header_is_reported() -> None:
 
 
 def test_the_answer_has_the_documented_form() -> None:
-    told = read(("提示词", "图片比例"), ("猫", datetime.time(16, 9)), ("狗", "x")).as_json()
+    answer = read(("提示词", "图片比例"), ("猫", datetime.time(16, 9)), ("狗", "x")).as_json()
 
-    assert set(told) == {"sheet", "rows", "problems", "notes"}
-    assert set(told["problems"][0]) == {"row", "column", "seen", "error", "fixed"}
-    assert set(told["problems"][1]) == {"row", "column", "seen", "error"}
-    assert "status" not in told["rows"][0]
+    assert set(answer) == {"sheet", "rows", "problems", "notes"}
+    assert set(answer["problems"][0]) == {"row", "column", "seen", "error", "fixed"}
+    assert set(answer["problems"][1]) == {"row", "column", "seen", "error"}
+    assert "status" not in answer["rows"][0]
 
 
 def test_a_number_beyond_excel_precision_is_reported() -> None:
     found = read(("提示词", "文件名"), ("猫", 6901234567890123), ("狗", 690123456789012))
-    told = only_problem(found)
-    assert (told.row, told.column, told.fixed) == (2, "文件名", None)
-    assert "前 15 位" in str(told.error)
+    problem = only_problem(found)
+    assert (problem.row, told.column, told.fixed) == (2, "文件名", None)
+    assert "前 15 位" in str(problem.error)
     assert found.rows[1].fields["filename"] == "690123456789012"
 
 

@@ -133,9 +133,9 @@ def test_results_have_a_line_per_image_in_row_order() -> None:
 def test_results_summarise_the_batch_on_a_second_sheet() -> None:
     summary = load_workbook(io.BytesIO(written([record(1)])))["批次"]
 
-    told = {str(row[0]): row[1] for row in summary.iter_rows(values_only=True)}
-    assert told["批次"] == "江南"
-    assert (told["成功"], told["失败"], told["费用（元）"]) == (2, 1, 0.44)
+    values = {str(row[0]): row[1] for row in summary.iter_rows(values_only=True)}
+    assert values["批次"] == "江南"
+    assert (values["成功"], values["失败"], values["费用（元）"]) == (2, 1, 0.44)
 
 
 def test_thumbnails_keep_their_proportions_in_the_cell() -> None:

@@ -145,10 +145,10 @@ def test_reference_images_are_exported_by_name() -> None:
 
 
 def test_text_longer_than_a_cell_is_refused_not_cut() -> None:
-    with pytest.raises(SpreadsheetError, match=r"第 3 行的负面提示词有 32768 字") as told:
+    with pytest.raises(SpreadsheetError, match=r"第 3 行的负面提示词有 32768 字") as refusal:
         write_requests([{"prompt": "猫"}, {"prompt": "狗", "negative_prompt": "长" * 32_768}])
 
-    assert (told.value.row, told.value.column) == (3, "负面提示词")
+    assert (refusal.value.row, refusal.value.column) == (3, "负面提示词")
 
 
 def test_text_of_the_maximum_cell_length_is_kept() -> None:

@@ -67,11 +67,11 @@ def moved(content: bytes, name: str, place: str) -> bytes:
 
 
 def zipped(parts: Mapping[str, str | bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
-    kept = io.BytesIO()
-    with zipfile.ZipFile(kept, "w", method) as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in parts.items():
             archive.writestr(name, content)
-    return kept.getvalue()
+    return buffer.getvalue()
 
 
 def _relations(kind: str, relations: Sequence[tuple[str, str, str]]) -> str:

@@ -29,8 +29,8 @@ def with_doctype(declaration: str, text: str) -> bytes:
 
 def unpacking_to(size: int, start: bytes = b"", filler: bytes = b" ") -> bytes:
     """A sheet part that unpacks to this many bytes."""
-    kept = io.BytesIO(workbook(ROWS, extra={"placeholder": ""}))
-    content = zipfile.ZipFile(kept)
+    buffer = io.BytesIO(workbook(ROWS, extra={"placeholder": ""}))
+    content = zipfile.ZipFile(buffer)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in content.namelist():

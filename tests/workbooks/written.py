@@ -54,14 +54,14 @@ def with_sheets(sheets: Mapping[str, Sequence[Sequence[Any]]], *, hidden: Sequen
 
 def by_xlsxwriter(write: Callable[[Any, Any], object], **options: Any) -> bytes:
     """A workbook with one sheet, filled by ``write(workbook, sheet)``; ``options`` are XlsxWriter's own."""
-    kept = io.BytesIO()
-    workbook = xlsxwriter.Workbook(kept, {"in_memory": True, **options})
+    buffer = io.BytesIO()
+    workbook = xlsxwriter.Workbook(buffer, {"in_memory": True, **options})
     write(workbook, workbook.add_worksheet())
     workbook.close()
-    return kept.getvalue()
+    return buffer.getvalue()
 
 
 def saved(workbook: Workbook) -> bytes:
-    kept = io.BytesIO()
-    workbook.save(kept)
-    return kept.getvalue()
+    buffer = io.BytesIO()
+    workbook.save(buffer)
+    return buffer.getvalue()
