@@ -327,7 +327,7 @@ def test_the_answer_has_the_documented_form() -> None:
 def test_a_number_beyond_excel_precision_is_reported() -> None:
     found = read(("提示词", "文件名"), ("猫", 6901234567890123), ("狗", 690123456789012))
     problem = only_problem(found)
-    assert (problem.row, told.column, told.fixed) == (2, "文件名", None)
+    assert (problem.row, problem.column, problem.fixed) == (2, "文件名", None)
     assert "前 15 位" in str(problem.error)
     assert found.rows[1].fields["filename"] == "690123456789012"
 
