@@ -11,7 +11,7 @@ from app.db.batches import pause_in_copy
 from app.db.connection import connect, foreign_keys_off, transaction
 from app.db.migrations import is_up_to_date, open_database
 from app.db.records import EMPTIED, portions
-from app.db.row_mapping import IN_IDS, id_list
+from app.db.row_mapping import IN_IDS, id_list, utc_text
 from app.domain import file_key
 from app.errors import DatabaseError, DiskError
 from app.system import windows_files
@@ -95,7 +95,7 @@ def _mark_expired(
             ORDER BY deleted_at
             LIMIT :limit
             """,
-            {"before": f"{before:%Y-%m-%d %H:%M:%S}", "ids": id_list(exclude), "limit": limit},
+            {"before": utc_text(before), "ids": id_list(exclude), "limit": limit},
         ).fetchall()
         ids = id_list(row["id"] for row in expired)
         db.execute(f"UPDATE generation_records SET deletion_id = {EMPTIED} WHERE id {IN_IDS}", {"ids": ids})

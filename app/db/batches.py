@@ -19,7 +19,7 @@ from app.db.row_mapping import (
     read_records,
     sample_images_text,
     to_message,
-    utc_now_seconds,
+    utc_text,
 )
 from app.db.versions import touch, update_records
 from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
@@ -88,7 +88,7 @@ def _insert_batch(
             "id": batch_id,
             "name": name,
             "source": source,
-            "now": f"{now:%Y-%m-%d %H:%M:%S}",
+            "now": utc_text(now),
             "total": sum(request.num_images for request in requests),
             "estimated": micros(estimated),
             "is_priced": spec.is_priced,
@@ -102,7 +102,7 @@ def _record_fields(
     request: ImageRequest, spec: ModelSpec, batch_id: str, row_number: int, picture_number: int, stem: str
 ) -> dict[str, object]:
     return {
-        "created_at": utc_now_seconds(),
+        "created_at": utc_text(datetime.now(UTC)),
         "prompt": request.prompt,
         "negative_prompt": request.negative_prompt,
         "aspect_ratio": request.aspect_ratio,
@@ -211,21 +211,21 @@ def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, Mes
 
 
 def pause_batch(
-    db: sqlite3.Connection, batch_id: str, reason: str | Message = "", *, stops_collecting: bool = False
+    db: sqlite3.Connection, batch_id: str, reason: str | Message = "", *, stops_fetching: bool = False
 ) -> None:
     """Stop submitting the batch's records; submitted ones are still fetched, since they are charged.
 
-    ``stops_collecting``: the cause prevents fetching too (a wrong key, a full disk).
+    ``stops_fetching``: the cause prevents fetching too (a wrong key, a full disk).
     """
     with transaction(db):
-        pause_in_transaction(db, batch_id, reason, stops_collecting=stops_collecting)
+        pause_in_transaction(db, batch_id, reason, stops_fetching=stops_fetching)
 
 
 def pause_in_transaction(
-    db: sqlite3.Connection, batch_id: str, reason: str | Message, *, stops_collecting: bool = False
+    db: sqlite3.Connection, batch_id: str, reason: str | Message, *, stops_fetching: bool = False
 ) -> None:
     """As ``pause_batch``; inside a transaction."""
-    if stops_collecting:
+    if stops_fetching:
         db.execute(
             """
             UPDATE generation_records
@@ -244,7 +244,7 @@ def pause_in_transaction(
             "id": batch_id,
             "reason": str(reason),
             "message": message_json(message(reason)),
-            "stops": stops_collecting,
+            "stops": stops_fetching,
         },
     ).rowcount
     if changed:

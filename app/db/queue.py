@@ -379,7 +379,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     text = "{place}：结果未知，{reason}" if status is Status.UNKNOWN else "{place}：失败，{reason}"
     add_log(db, record.batch_id, "error", message(text, place=place, reason=why), record.id)
     if error.pauses_batch and record.batch_id:
-        pause_in_transaction(db, record.batch_id, error.message, stops_collecting=True)
+        pause_in_transaction(db, record.batch_id, error.message, stops_fetching=True)
     finish_if_done(db, record.batch_id)
 
 

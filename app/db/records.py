@@ -2,13 +2,14 @@
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
 from app.db.connection import read_transaction, transaction
 from app.db.output_backup_queue import note_no_copy
 from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
-from app.db.row_mapping import IN_IDS, id_list, read_records, record_ids, utc_now_seconds
+from app.db.row_mapping import IN_IDS, id_list, read_records, record_ids, utc_text
 from app.db.versions import next_version, update_records
 from app.domain import Record
 from app.errors import NotFound
@@ -127,7 +128,7 @@ def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, in
         _selected_ids(db, chosen),
         "deleted_at = :now, deletion_id = :deletion",
         "deleted_at IS NULL AND status NOT IN ('queued', 'running')",
-        {"now": utc_now_seconds(), "deletion": deletion},
+        {"now": utc_text(datetime.now(UTC)), "deletion": deletion},
     )
     return deleted, deletion
 

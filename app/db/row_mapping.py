@@ -39,9 +39,9 @@ def utc_now() -> str:
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
-def utc_now_seconds() -> str:
-    """The present time as UTC text, as stored in ``created_at`` and ``deleted_at``."""
-    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+def utc_text(time: datetime) -> str:
+    """A time in UTC as text without fractions, as ``created_at`` and ``deleted_at`` are stored."""
+    return f"{time:%Y-%m-%d %H:%M:%S}"
 
 
 def read_records(db: sqlite3.Connection, clauses: str, fields: Mapping[str, object]) -> list[Record]:

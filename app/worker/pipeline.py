@@ -247,7 +247,7 @@ def pause_batch(
     """Pause the record's batch, if it has one."""
     if record.batch_id:
         with suppress(DatabaseError):  # the next record with the same error pauses it
-            database.pause_batch(db, record.batch_id, reason, stops_collecting=blocks_fetches)
+            database.pause_batch(db, record.batch_id, reason, stops_fetching=blocks_fetches)
         log.record_event("paused", record, why=reason)
 
 

@@ -182,7 +182,7 @@ def test_a_fetch_that_pauses_its_batch_waits_with_it(ledger: Ledger) -> None:
     assert record is not None
     trouble = ModelError("断网", cause="network", billed=Billed.NO, task_valid=True)
     database.requeue_record(ledger.db, record, not_before=NOW, error=trouble)
-    database.pause_batch(ledger.db, batch_id, "断网", stops_collecting=True)
+    database.pause_batch(ledger.db, batch_id, "断网", stops_fetching=True)
     assert ledger.claim() is None
 
 

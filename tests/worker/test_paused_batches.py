@@ -41,7 +41,7 @@ def test_a_blocked_fetch_waits_until_the_batch_is_resumed(db: database.Connectio
     batch_id, ids = add(db, spec)
     wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
     database.requeue_record(db, ordered(db), not_before=0.0, error=wrong_key)
-    database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
+    database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
     assert claim(db) is None
     database.resume_batch(db, batch_id, model="test-1")
     database.pause_batch(db, batch_id)
@@ -63,7 +63,7 @@ def test_a_retry_in_a_paused_batch_starts_nothing_else(db: database.Connection, 
 def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     record = ordered(db)
-    database.pause_batch(db, batch_id, "磁盘已满", stops_collecting=True)
+    database.pause_batch(db, batch_id, "磁盘已满", stops_fetching=True)
     assert str(database.get_paused_reason(db)) == "磁盘已满"
     database.finish_record(db, record, KEPT)
     batch = database.get_batch(db, batch_id)
@@ -147,7 +147,7 @@ def test_a_blocking_problem_is_shown_for_a_manually_paused_batch_too(
 ) -> None:
     batch_id, _ = add(db, spec)
     database.pause_batch(db, batch_id)
-    database.pause_batch(db, batch_id, "密钥不对", stops_collecting=True)
+    database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
     assert str(database.get_paused_reason(db)) == "密钥不对"
     database.pause_batch(db, batch_id, "预算已到")
     assert str(database.get_paused_reason(db)) == "密钥不对"
