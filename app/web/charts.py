@@ -1,4 +1,4 @@
-"""Geometry and labels of the bar charts that ``templates/_chart.html`` draws as SVG."""
+"""Heights and labels of the bar charts that ``templates/_chart.html`` draws as SVG."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,8 +10,7 @@ from app.web.date_range import DateRange
 from app.web.formatting import money
 from app.web.i18n import gettext
 
-WIDTH, HEIGHT = 600, 120
-_GAP = 0.25  # fraction of a bar's slot
+HEIGHT = 120
 _MAX_CAUSES = 8
 _PICTURES = {"hour": "每小时的图片", "day": "每天的图片", "month": "每月的图片"}
 _MONEY = {"hour": "每小时的花费", "day": "每天的花费", "month": "每月的花费"}
@@ -19,10 +18,8 @@ _MONEY = {"hour": "每小时的花费", "day": "每天的花费", "month": "每�
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One bar: position, heights (``unresolved`` is stacked on top), its text, and its cells of the table."""
+    """One bar: its heights (``unresolved`` is stacked on top), its text, and its cells of the table."""
 
-    x: float
-    width: float
     height: float
     unresolved: float
     label: str
@@ -49,11 +46,6 @@ class Chart:
     def rows(self) -> list[tuple[str, ...]]:
         """The rows of the table: the bars that are not zero."""
         return [(bar.label, *bar.cells) for bar in self.bars if bar.height or bar.unresolved]
-
-    @property
-    def slot_width(self) -> float:
-        """The width of a bar with its gap."""
-        return round(WIDTH / len(self.bars), 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,11 +115,8 @@ def _bars(
     cells: Sequence[tuple[str, ...]],
 ) -> list[Bar]:
     scale = HEIGHT / float(max(map(sum, zip(amounts, unresolved, strict=True))) or 1)
-    slot = WIDTH / len(amounts)
     return [
         Bar(
-            x=round(slot * (index + _GAP / 2), 2),
-            width=round(slot * (1 - _GAP), 2),
             height=round(float(amounts[index]) * scale, 2),
             unresolved=round(float(unresolved[index]) * scale, 2),
             label=label,

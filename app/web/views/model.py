@@ -1,16 +1,11 @@
-"""The page of image models: the variables each needs in ``.env``, and a test of the key in use.
+"""The page of image models: the variables each needs in ``.env``, and a test of the key in use."""
 
-Shows which variables are set, never their values.
-"""
-
-from dataclasses import dataclass
 from pathlib import Path
 
 from flask import Blueprint, render_template
 
 import generator
 from app import log
-from app.config import Settings
 from app.domain import ModelSpec
 from app.errors import Message, ModelError, message
 from app.web.services import services
@@ -19,20 +14,9 @@ from app.web.submit import check_keys
 bp = Blueprint("model", __name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One image model and its settings; ``variables``: name -> ``set``, ``default`` or ``empty``."""
-
-    spec: ModelSpec
-    price: str | Message
-    variables: dict[str, str]
-    in_use: bool
-    ready: bool
-
-
 @bp.get("/model")
 def index() -> str:
-    """Every image model, the one in use first."""
+    """Every image model, the one in use first; which variables are set, never their values."""
     return _render()
 
 
@@ -54,18 +38,18 @@ def test_key() -> str:
 
 def _render(**tested: str | Message) -> str:
     settings = services().settings
-    choices = [_choice(spec, settings) for spec in generator.list_specs(settings)]
-    choices.sort(key=lambda choice: not choice.in_use)
-    return render_template("model.html", choices=choices, dotenv=Path(".env").absolute(), **tested)
-
-
-def _choice(spec: ModelSpec, settings: Settings) -> Choice:
-    return Choice(
-        spec=spec,
-        price=_price(spec),
-        variables={name: settings.source_of(name) for name in spec.setup.variables},
-        in_use=spec.name == settings.image_model,
-        ready=not settings.missing_for(spec.name),
+    specs = sorted(generator.list_specs(settings), key=lambda spec: spec.name != settings.image_model)
+    sources = {name: settings.source_of(name) for spec in specs for name in spec.setup.variables}
+    return render_template(
+        "model.html",
+        specs=specs,
+        prices={spec.name: _price(spec) for spec in specs},
+        sources=sources,
+        unset=[name for name, source in sources.items() if source == "empty"],
+        in_use=settings.image_model,
+        is_ready=not settings.missing_for(settings.image_model),
+        dotenv=Path(".env").absolute(),
+        **tested,
     )
 
 
