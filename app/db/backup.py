@@ -128,7 +128,7 @@ def list_stored_files(db: sqlite3.Connection) -> Iterator[StoredFile]:
     last = 0
     while rows := db.execute(
         """
-        SELECT id, filename, sha256, file_size
+        SELECT id AS record_id, filename, sha256, file_size
         FROM generation_records
         WHERE id > :last AND filename <> ''
         ORDER BY id
@@ -136,14 +136,8 @@ def list_stored_files(db: sqlite3.Connection) -> Iterator[StoredFile]:
         """,
         {"last": last, "limit": _FILES_AT_ONCE},
     ).fetchall():
-        for row in rows:
-            yield StoredFile(
-                record_id=row["id"],
-                filename=row["filename"],
-                sha256=row["sha256"],
-                file_size=row["file_size"],
-            )
-        last = rows[-1]["id"]
+        yield from (StoredFile(**dict(row)) for row in rows)
+        last = rows[-1]["record_id"]
 
 
 def back_up(path: Path, target: Path) -> None:

@@ -27,11 +27,7 @@ def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> Ope
     if not (create or file_id(path)):
         raise StoreLost(missing_text(path))
     db = sqlite3.connect(
-        path,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=one_thread,
-        factory=OpenConnection,
+        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=one_thread, factory=OpenConnection
     )
     db.opened(path)
     db.row_factory = sqlite3.Row

@@ -139,12 +139,7 @@ def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: Message,
             SET tries = tries + 1, error = :error, error_message = :message, not_before = :not_before
             WHERE record_id = :id
             """,
-            {
-                "id": record_id,
-                "error": str(error),
-                "message": message_json(error),
-                "not_before": not_before,
-            },
+            {"id": record_id, "error": str(error), "message": message_json(error), "not_before": not_before},
         )
 
 

@@ -257,11 +257,7 @@ def requeue_record(
 
 
 def finish_record(
-    db: sqlite3.Connection,
-    record: Record,
-    saved: SavedImage,
-    *,
-    to_bucket: bool = False,
+    db: sqlite3.Connection, record: Record, saved: SavedImage, *, to_bucket: bool = False
 ) -> bool:
     """Mark the record successful, with the saved image's size and name -> False when the claim was lost.
 

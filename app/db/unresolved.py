@@ -203,12 +203,7 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
     """Cancel the ``unknown`` records, saving their error and cause for the undo."""
     charge = message("账单里有这一笔" if billed else "账单里没有这一笔")
     error = message("已放弃，{charge}", charge=charge)
-    fields = {
-        "ids": id_list(ids),
-        "undo": undo,
-        "error": str(error),
-        "message": message_json(error),
-    }
+    fields = {"ids": id_list(ids), "undo": undo, "error": str(error), "message": message_json(error)}
     mine = f"status = 'unknown' AND id {IN_IDS}"
     db.execute(
         f"""
@@ -220,10 +215,7 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
         fields,
     )
     update_records(
-        db,
-        "status = 'cancelled', error = :error, error_message = :message, cause = 'dropped'",
-        mine,
-        fields,
+        db, "status = 'cancelled', error = :error, error_message = :message, cause = 'dropped'", mine, fields
     )
     _recompute_and_log(db, ids, "放弃 {number} 张结果未知的，{charge}", charge=charge)
 

@@ -57,12 +57,7 @@ def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -
     ).fetchall()
     sql = f"SELECT outcome, {_SUMS} FROM charges WHERE batch_id = :id GROUP BY outcome"
     return [
-        BatchSpend(
-            id=batch["id"],
-            name=batch["name"],
-            created_at=batch["created_at"],
-            spent=_total(db.execute(sql, {"id": batch["id"]}).fetchall()),
-        )
+        BatchSpend(**dict(batch), spent=_total(db.execute(sql, {"id": batch["id"]}).fetchall()))
         for batch in batches
     ]
 

@@ -42,16 +42,10 @@ def add_indexes(db: sqlite3.Connection) -> None:
                     db.execute(sql)
 
 
-def table_names() -> list[str]:
-    """The tables of the schema."""
+def all_columns() -> dict[str, list[str]]:
+    """The tables of the schema: name -> its columns."""
     with closing(_new_file()) as wanted:
-        return list(_objects(wanted, "table"))
-
-
-def record_columns() -> list[str]:
-    """The columns of ``generation_records`` in the schema."""
-    with closing(_new_file()) as wanted:
-        return list(columns(wanted, "generation_records"))
+        return {table: list(columns(wanted, table)) for table in _objects(wanted, "table")}
 
 
 def columns(db: sqlite3.Connection, table: str) -> dict[str, str]:

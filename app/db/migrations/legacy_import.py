@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 
-from app.db.migrations.baseline import columns, record_columns, table_names
+from app.db.migrations.baseline import all_columns, columns
 from app.db.row_mapping import NUMBERS, number_of, quoted, status_of, text_of
 from app.domain import Status, file_key
 
@@ -30,7 +30,7 @@ _ODD_ID = "typeof(id) <> 'integer' AND (id IS NULL OR CAST(CAST(id AS INTEGER) A
 
 def set_aside(db: sqlite3.Connection) -> list[str]:
     """Rename clashing tables -> the columns of the earlier records table; empty when there is none."""
-    set_aside_tables(db, (name for name in table_names() if name != "generation_records"))
+    set_aside_tables(db, (name for name in all_columns() if name != "generation_records"))
     earlier = columns(db, "generation_records")
     if earlier:
         db.execute("ALTER TABLE generation_records RENAME TO earlier_records")
@@ -54,7 +54,7 @@ def take_over(db: sqlite3.Connection, earlier: Collection[str]) -> None:
     """
     for name, function in _FUNCTIONS.items():
         db.create_function(name, -1, function, deterministic=True)
-    ours = record_columns()
+    ours = all_columns()["generation_records"]
     found = _values(db, earlier, ours)
     for name in found:
         if name not in ours:

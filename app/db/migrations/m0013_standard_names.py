@@ -47,16 +47,15 @@ def upgrade(db: sqlite3.Connection) -> None:
     for kind, old_names in _DROPPED.items():
         for name in old_names.split():
             db.execute(f"DROP {kind} IF EXISTS {name}")
-    db.execute("PRAGMA writable_schema = ON")  # then views that are broken already do not stop a renaming
-    is_0_1_0 = bool(columns(db, "sends"))
-    _rename_tables(db)
-    for table, renamed in _COLUMNS.items():
-        for old, name in renamed.items():
-            _rename_column(db, table, old, name)
-    if is_0_1_0:
+    if columns(db, "sends"):  # version 12 has the new names
+        db.execute("PRAGMA writable_schema = ON")  # then views that are broken already do not stop a renaming
+        _rename_tables(db)
+        for table, renamed in _COLUMNS.items():
+            for old, name in renamed.items():
+                _rename_column(db, table, old, name)
         for table, name in _NEW_COLUMNS.items():
             _rename_column(db, table, name, f"earlier_{name}")
-    db.execute("PRAGMA writable_schema = OFF")
+        db.execute("PRAGMA writable_schema = OFF")
     _add(db)
 
 
