@@ -184,8 +184,8 @@ def in_script(text: str, file: str) -> list[Sentence]:
     return found
 
 
-def gaps_of(text: str) -> set[str]:
-    """The names of its gaps."""
+def placeholders_in(text: str) -> set[str]:
+    """The names of its placeholders."""
     return {name for name, *_ in PLACEHOLDER.findall(text)}
 
 

@@ -43,7 +43,7 @@ class ErrorRule:
 
     def error(self, code: str, detail: str = "") -> ModelError:
         """Return the error, with the code and the service's message."""
-        text = self.text if isinstance(self.text, Message) else Message(self.text)
+        text = message(self.text)
         if self.quotes and detail:
             text = message("{text}：{detail}", text=text, detail=detail)
         return ModelError(

@@ -12,7 +12,7 @@ import pytest
 import database
 from app.config import Settings
 from app.domain import MAX_SEED, BatchStatus, ImageRequest, ModelSpec, Record, SavedImage, Status
-from app.errors import Billed, Conflict, ModelError, NotFound, StorageError
+from app.errors import Billed, Conflict, ModelError, NotFound, StorageError, message
 
 NOW = 1_000_000.0
 KEPT = SavedImage(filename="猫.png", width=2048, height=2048, format="png", file_size=9, sha256="ab")
@@ -385,6 +385,21 @@ def test_a_failure_records_whether_it_was_charged(
     after = database.get_record(db, record.id)
     assert (after.status, str(after.error)) == (status, "提示词未通过审核")
     assert outcomes(db) == [outcome]
+
+
+def test_undoing_a_write_off_restores_the_message_of_the_error(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    record = claimed(db)
+    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
+    error = ModelError("没有答完（{reason}）", reason="断了", cause="network", billed=Billed.UNKNOWN)
+    database.fail_record(db, record, error)
+    undo = database.resolve_charges(db, [record.id], billed=True).undo
+    written_off = message("已放弃，{charge}", charge=message("账单里有这一笔"))
+    assert database.get_record(db, record.id).error == written_off
+    database.undo_resolution(db, undo)
+    assert database.get_record(db, record.id).error == error.message
 
 
 def test_the_budget_is_never_exceeded(db: database.Connection, spec: ModelSpec) -> None:

@@ -5,7 +5,7 @@ from babel.messages.catalog import Message as Entry
 
 from app.errors import PLACEHOLDER, Message, SettingError, message
 from app.web.i18n import english
-from tests.wording import HAN, all_sentences, gaps_of, read_catalogue
+from tests.wording import HAN, all_sentences, placeholders_in, read_catalogue
 
 _SENTENCES = all_sentences()
 _ENTRIES = [entry for entry in read_catalogue() if entry.id]
@@ -34,7 +34,7 @@ def test_every_message_has_an_english_translation(entry: Entry) -> None:
     chinese, translation = str(entry.id), str(entry.string)
     assert translation
     assert not HAN.search(translation.replace("“提示词”", ""))
-    assert gaps_of(translation) == gaps_of(chinese)
+    assert placeholders_in(translation) == placeholders_in(chinese)
     assert not any(one or many for _, one, many in PLACEHOLDER.findall(chinese))
 
 
