@@ -38,7 +38,7 @@ from app.web.middleware.security import init_security
 from app.web.middleware.store_state import init_store_state
 from app.web.params import init_url_converters
 from app.web.serializers import init_json
-from app.web.services import Services, init_services, services_of
+from app.web.services import init_services, services_of
 from app.web.views.status import init_status_context
 from app.worker.worker import Worker
 
@@ -54,8 +54,7 @@ def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     generator.check_budget(settings, worker.model.spec)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
-    pool = database.ConnectionPool(settings.database_path)
-    init_services(app, Services(settings=settings, model=worker.model, worker=worker, pool=pool))
+    init_services(app, settings, worker)
     init_request_log(app)
     init_i18n(app)
     init_formatting(app)

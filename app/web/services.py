@@ -26,20 +26,13 @@ class Slots:
         self._number, self._refusal, self._retry_after = number, refusal, retry_after
         self._semaphore = threading.BoundedSemaphore(number)
 
-    def acquire(self) -> None:
-        """Occupy a slot. Raises TryLater when there is none."""
+    def __enter__(self) -> None:
+        """Occupy a slot until the end of the block. Raises TryLater when there is none."""
         if not self._semaphore.acquire(blocking=False):
             raise TryLater(self._refusal, n=self._number, retry_after=self._retry_after)
 
-    def release(self) -> None:
-        """Free a slot."""
-        self._semaphore.release()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
     def __exit__(self, *_error: object) -> None:
-        self.release()
+        self._semaphore.release()
 
 
 def _downloads() -> Slots:
@@ -55,7 +48,6 @@ class Services:
     """The objects that ``create_app`` passes to the web package."""
 
     settings: Settings
-    model: Provider
     worker: Worker
     pool: database.ConnectionPool
     waiting_calls: Slots = field(default_factory=_waiting_calls)
@@ -63,6 +55,11 @@ class Services:
     workbooks: Slots = field(default_factory=_downloads)
     key_tests: Slots = field(default_factory=lambda: Slots(1, "已经在测试密钥了，请等它测完"))
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
+
+    @property
+    def model(self) -> Provider:
+        """The client of the image model."""
+        return self.worker.model
 
     @property
     def library(self) -> Library:
@@ -84,9 +81,10 @@ class Services:
         return message("还没有设置 {keys}，请写进 .env 后重新启动", keys=missing) if missing else None
 
 
-def init_services(app: Flask, services: Services) -> None:
+def init_services(app: Flask, settings: Settings, worker: Worker) -> None:
     """Attach the services to the app."""
-    app.extensions[_KEY] = services
+    pool = database.ConnectionPool(settings.database_path)
+    app.extensions[_KEY] = Services(settings=settings, worker=worker, pool=pool)
     app.teardown_appcontext(_release_connection)
 
 
