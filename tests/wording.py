@@ -39,7 +39,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/text_encoding.py": ("_is_hanzi",),  # the last of them
     "app/sheets/header_synonyms.py": None,  # what people call their columns
     "app/sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
-    "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS", "_SUM"),  # what people write below a table
+    "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS"),  # what people write below a table
     "app/sheets/cells.py": ("下午",),  # what Excel writes
     "app/providers/demo.py": ("_draw_text", "_draw_label"),  # drawn into the picture
     "static/js/batch/references.js": ("、",),  # between names in a cell

@@ -30,7 +30,6 @@ _FORMATS = {"text": "@", "number": "General", "money": "0.00##", "time": "yyyy-m
 _FIRST_YEAR = 1900  # of Excel's calendar
 _HEADER_HEIGHT = 26
 _ROWS_A_SHEET = 1_000_000
-_EMPTY = (None, "", message(""))
 
 # Characters not allowed in XML, and text that looks like their escape.
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
@@ -123,20 +122,19 @@ class SheetWriter:
     def append(self, values: Sequence[Any]) -> None:
         """Add one row; None and "" leave a cell empty. SpreadsheetError for text over MAX_CELL_LENGTH."""
         self._rows += 1
-        self.sheet.append(
-            [
-                None if value in _EMPTY else self._cell(column, value)
-                for column, value in zip(self._columns, values, strict=True)
-            ]
-        )
+        self.sheet.append([*map(self._cell, self._columns, values)])
 
     def _cell(self, column: Column, value: Any) -> Any:
+        if isinstance(value, Message):
+            value = self._translate(value)
+        if value is None or value == "":
+            return None
         cell: Any = WriteOnlyCell(self.sheet)
         cell._style = self._styles["time" if isinstance(value, datetime) else column.kind]
-        if column.kind != "text" and not isinstance(value, str | Message):
+        if column.kind != "text" and not isinstance(value, str):
             cell.value = value
             return cell
-        text = self._translate(value) if isinstance(value, Message) else str(value)
+        text = str(value)
         if len(text) > MAX_CELL_LENGTH:
             raise self._too_long(column, len(text))
         cell._value = escape(text)  # .value would turn "=…" into a formula and truncate escaped text
