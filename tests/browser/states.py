@@ -64,11 +64,6 @@ class State:
             step(page, scenarios)
 
 
-def state(name: str, server: str, path: str, *steps: Step) -> State:
-    """Build a State."""
-    return State(name, server, path, steps)
-
-
 def wait_for(selector: str) -> Step:
     """Wait until it is visible."""
     return lambda page, _town: expect(page.locator(f"{selector}:visible").first).to_be_visible()
@@ -134,278 +129,153 @@ def _dialog(name: str) -> Step:
     return wait_for(f"dialog[data-dialog={name}]")
 
 
+def _page(page: str, path: str) -> Callable[..., State]:
+    def state(name: str, *steps: Step, server: str = "populated", query: str = "") -> State:
+        return State(f"{page}: {name}", server, path + query, steps)
+
+    return state
+
+
+_index, _batch, _records = _page("index", "/"), _page("batch", "/batch"), _page("records", "/records")
+_samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
+
 STATES = (
-    state("index: first day", "empty", "/", wait_for("[data-example]")),
-    state("index: 更多", "populated", "/", click("[data-more] > summary"), wait_for("#negative_prompt")),
-    state(
-        "index: a draft",
-        "empty",
-        "/",
-        fill("#prompt", LONG),
-        click("[data-more] > summary"),
-        wait_for("#seed"),
+    _index("first day", wait_for("[data-example]"), server="empty"),
+    _index("更多", click("[data-more] > summary"), wait_for("#negative_prompt")),
+    _index(
+        "a draft", fill("#prompt", LONG), click("[data-more] > summary"), wait_for("#seed"), server="empty"
     ),
-    state(
-        "index: complaint",
-        "empty",
-        "/",
+    _index(
+        "complaint",
         click("[data-composer] [type=submit]"),
         wait_for("[data-error-for=prompt]"),
+        server="empty",
     ),
-    state("index: all kinds of results", "populated", "/", wait_for(".tile[data-status=running]")),
-    state("index: the model", "populated", "/", click(".status-summary"), wait_for(".status-panel")),
-    state("index: large", "populated", "/", click("a.tile-place"), _LARGE),
-    state("index: a second charge", "populated", "/", click("[data-action=reorder]"), _dialog("money")),
-    state("index: the bill", "populated", "/", click("[data-action=drop]"), _dialog("bill")),
-    state(
-        "index: deleted",
-        "populated",
-        "/",
-        click(".tile[data-status=success] [data-action=delete]"),
-        wait_for(".toast"),
-    ),
-    state(
-        "index: picker",
-        "library",
-        "/",
+    _index("all kinds of results", wait_for(".tile[data-status=running]")),
+    _index("the model", click(".status-summary"), wait_for(".status-panel")),
+    _index("large", click("a.tile-place"), _LARGE),
+    _index("a second charge", click("[data-action=reorder]"), _dialog("money")),
+    _index("the bill", click("[data-action=drop]"), _dialog("bill")),
+    _index("deleted", click(".tile[data-status=success] [data-action=delete]"), wait_for(".toast")),
+    _index(
+        "picker",
         click("[data-choose]"),
         click("[role=option]"),
         wait_for(".picker-chosen img"),
+        server="library",
     ),
-    state("index: picker without pictures", "empty", "/", click("[data-choose]"), _dialog("references")),
-    state("index: keys", "populated", "/", press_key("?"), _dialog("shortcuts")),
-    state("batch: empty", "empty", "/batch", _BATCH_READY, wait_for("[data-empty]")),
-    state("batch: a row", "populated", "/batch", *_TABLE_ROW),
-    state("batch: bad cells", "populated", "/batch", *_IMPORTED),
-    state(
-        "batch: append or replace",
-        "populated",
-        "/batch",
-        *_TABLE_ROW,
-        choose_file("[data-file]", "table.csv"),
-        wait_for("[data-place]"),
+    _index("picker without pictures", click("[data-choose]"), _dialog("references"), server="empty"),
+    _index("keys", press_key("?"), _dialog("shortcuts")),
+    _batch("empty", _BATCH_READY, wait_for("[data-empty]"), server="empty"),
+    _batch("a row", *_TABLE_ROW),
+    _batch("bad cells", *_IMPORTED),
+    _batch(
+        "append or replace", *_TABLE_ROW, choose_file("[data-file]", "table.csv"), wait_for("[data-place]")
     ),
-    state(
-        "batch: a cell's choices",
-        "populated",
-        "/batch",
+    _batch(
+        "a cell's choices",
         *_IMPORTED,
         click("[data-row='1'] [data-column=aspect_ratio]"),
         press_key("F2"),
         wait_for("[data-table-choices]"),
     ),
-    state(
-        "batch: picked rows",
-        "populated",
-        "/batch",
-        *_IMPORTED,
-        click("[data-row='1'] [data-pick]"),
-        wait_for("[data-picked-tools]"),
+    _batch("picked rows", *_IMPORTED, click("[data-row='1'] [data-pick]"), wait_for("[data-picked-tools]")),
+    _batch(
+        "one value", *_IMPORTED, click("[data-row='1'] [data-pick]"), click("[data-do=set]"), _dialog("set")
     ),
-    state(
-        "batch: one value",
-        "populated",
-        "/batch",
-        *_IMPORTED,
-        click("[data-row='1'] [data-pick]"),
-        click("[data-do=set]"),
-        _dialog("set"),
+    _batch("a row's menu", *_GOOD, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
+    _batch(
+        "a row's references", *_GOOD, click("[data-row='1'] [data-references]"), wait_for("[role=option]")
     ),
-    state(
-        "batch: a row's menu",
-        "populated",
-        "/batch",
-        *_GOOD,
-        click("[data-row='1'] [data-row-menu]"),
-        wait_for("[data-menu]"),
-    ),
-    state(
-        "batch: a row's references",
-        "populated",
-        "/batch",
-        *_GOOD,
-        click("[data-row='1'] [data-references]"),
-        wait_for("[role=option]"),
-    ),
-    state(
-        "batch: a row alone",
-        "populated",
-        "/batch",
-        *_GOOD,
-        click("[data-row='1'] [data-run-row]"),
-        _dialog("money"),
-    ),
-    state("batch: start", "populated", "/batch", *_GOOD, click("[data-do=start]"), _dialog("start")),
-    state(
-        "batch: running", "populated", "/batch?id={running}", wait_for("[data-row='1'] [data-status=running]")
-    ),
-    state("batch: ended", "populated", "/batch?id={ended}", expand_causes, wait_for(".run-cause.is-unknown")),
-    state("batch: log", "populated", "/batch?id={ended}", click("[data-log] summary"), wait_for(".log-line")),
-    state("batch: gallery", "populated", "/batch?id={ended}", click("[data-picture]"), _LARGE),
-    state("batch: paused", "populated", "/batch?id={paused}", wait_for("[data-run-paused]")),
-    state("batch: not there", "populated", "/batch?id=nowhere", wait_for(".empty")),
-    state(
-        "batch: earlier",
-        "populated",
-        "/batch",
-        _BATCH_READY,
-        click("[data-do=earlier]"),
-        wait_for(".earlier-item"),
-    ),
-    state(
-        "batch: no earlier ones",
-        "empty",
-        "/batch",
+    _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("money")),
+    _batch("start", *_GOOD, click("[data-do=start]"), _dialog("start")),
+    _batch("running", wait_for("[data-row='1'] [data-status=running]"), query="?id={running}"),
+    _batch("ended", expand_causes, wait_for(".run-cause.is-unknown"), query="?id={ended}"),
+    _batch("log", click("[data-log] summary"), wait_for(".log-line"), query="?id={ended}"),
+    _batch("gallery", click("[data-picture]"), _LARGE, query="?id={ended}"),
+    _batch("paused", wait_for("[data-run-paused]"), query="?id={paused}"),
+    _batch("not there", wait_for(".empty"), query="?id=nowhere"),
+    _batch("earlier", _BATCH_READY, click("[data-do=earlier]"), wait_for(".earlier-item")),
+    _batch(
+        "no earlier ones",
         _BATCH_READY,
         click("[data-do=earlier]"),
         wait_for("[data-earlier-word]"),
+        server="empty",
     ),
-    state("batch: keys", "populated", "/batch", _BATCH_READY, press_key("?"), _dialog("shortcuts")),
-    state("records: empty", "empty", "/records", _RECORDS_READY, wait_for(".empty")),
-    state(
-        "records: nothing found",
-        "populated",
-        "/records?search=恐龙&status=failed",
-        _RECORDS_READY,
-        wait_for(".empty"),
+    _batch("keys", _BATCH_READY, press_key("?"), _dialog("shortcuts")),
+    _records("empty", _RECORDS_READY, wait_for(".empty"), server="empty"),
+    _records("nothing found", _RECORDS_READY, wait_for(".empty"), query="?search=恐龙&status=failed"),
+    _records("table", _RECORDS_READY, query="?view=table&sort=oldest"),
+    _records("grid", _RECORDS_READY, query="?view=grid&sort=oldest"),
+    _records("failed ones", _RECORDS_READY, query="?status=failed,unknown&view=table"),
+    _records(
+        "a filter", _RECORDS_READY, click("[data-filter-more=status] > summary"), wait_for(".filter-choice")
     ),
-    state("records: table", "populated", "/records?view=table&sort=oldest", _RECORDS_READY),
-    state("records: grid", "populated", "/records?view=grid&sort=oldest", _RECORDS_READY),
-    state("records: failed ones", "populated", "/records?status=failed,unknown&view=table", _RECORDS_READY),
-    state(
-        "records: a filter",
-        "populated",
-        "/records",
-        _RECORDS_READY,
-        click("[data-filter-more=status] > summary"),
-        wait_for(".filter-choice"),
+    _records("days", _RECORDS_READY, click("[data-filter-more=days] > summary"), wait_for(".filter-day")),
+    _records(
+        "batches", _RECORDS_READY, click("[data-filter-more=batch_id] > summary"), wait_for(".filter-choice")
     ),
-    state(
-        "records: days",
-        "populated",
-        "/records",
-        _RECORDS_READY,
-        click("[data-filter-more=days] > summary"),
-        wait_for(".filter-day"),
-    ),
-    state(
-        "records: batches",
-        "populated",
-        "/records",
-        _RECORDS_READY,
-        click("[data-filter-more=batch_id] > summary"),
-        wait_for(".filter-choice"),
-    ),
-    state(
-        "records: more",
-        "populated",
-        "/records",
-        _RECORDS_READY,
-        click(".finder-end .filter-more > summary"),
-        wait_for("[data-by-file]"),
-    ),
-    state("records: selection", "populated", "/records?view=table&status=success", *_PICKED_RECORDS),
-    state(
-        "records: selection in the grid", "populated", "/records?view=grid&status=success", *_PICKED_RECORDS
-    ),
-    state(
-        "records: compare",
-        "populated",
-        "/records?view=table&status=success",
+    _records("more", _RECORDS_READY, click(".finder-end .filter-more > summary"), wait_for("[data-by-file]")),
+    _records("selection", *_PICKED_RECORDS, query="?view=table&status=success"),
+    _records("selection in the grid", *_PICKED_RECORDS, query="?view=grid&status=success"),
+    _records(
+        "compare",
         *_PICKED_RECORDS,
         click("[data-deed=compare]"),
         wait_for("dialog[data-compare]"),
+        query="?view=table&status=success",
     ),
-    state(
-        "records: large",
-        "populated",
-        "/records?view=grid&status=success",
-        _RECORDS_READY,
-        click("[data-full]"),
-        _LARGE,
-    ),
-    state("records: one", "populated", "/records?record=1", _LARGE, press_key("Escape"), _RECORDS_READY),
-    state("records: unreadable address", "populated", "/records?record=4711&status=lost", _RECORDS_READY),
-    state(
-        "records: a file was dropped", "populated", "/records", _RECORDS_READY, drop_image, _dialog("file")
-    ),
-    state(
-        "records: deleted",
-        "populated",
-        "/records?view=table&status=success",
+    _records("large", _RECORDS_READY, click("[data-full]"), _LARGE, query="?view=grid&status=success"),
+    _records("one", _LARGE, press_key("Escape"), _RECORDS_READY, query="?record=1"),
+    _records("unreadable address", _RECORDS_READY, query="?record=4711&status=lost"),
+    _records("a file was dropped", _RECORDS_READY, drop_image, _dialog("file")),
+    _records(
+        "deleted",
         _RECORDS_READY,
         click("[data-action=delete]"),
         wait_for(".toast"),
+        query="?view=table&status=success",
     ),
-    state(
-        "records: trash",
-        "populated",
-        "/records?trash=1&view=table",
+    _records(
+        "trash",
         _RECORDS_READY,
         click("[data-pick]"),
         wait_for("[data-selection]"),
+        query="?trash=1&view=table",
     ),
-    state("records: trash as a grid", "populated", "/records?trash=1&view=grid", _RECORDS_READY),
-    state(
-        "records: large out of the trash",
-        "populated",
-        "/records?trash=1&view=grid",
-        _RECORDS_READY,
-        click("[data-full]"),
-        _LARGE,
+    _records("trash as a grid", _RECORDS_READY, query="?trash=1&view=grid"),
+    _records(
+        "large out of the trash", _RECORDS_READY, click("[data-full]"), _LARGE, query="?trash=1&view=grid"
     ),
-    state("records: trash is empty", "empty", "/records?trash=1", _RECORDS_READY, wait_for(".empty")),
-    state("records: keys", "populated", "/records", _RECORDS_READY, press_key("?"), _dialog("shortcuts")),
-    state("samples: empty", "empty", "/samples", wait_for(".empty")),
-    state("samples: filled", "populated", "/samples", wait_for(".sample")),
-    state("samples: nothing found", "populated", "/samples?search=恐龙", wait_for(".empty")),
-    state(
-        "samples: a bad file",
-        "empty",
-        "/samples",
-        choose_file("[data-files]", "table.csv"),
-        wait_for(".upload"),
-    ),
-    state("samples: large", "populated", "/samples", click(".sample-link"), _LARGE),
-    state(
-        "samples: another name",
-        "populated",
-        "/samples",
-        click("[data-action=rename]"),
-        wait_for(".sample input"),
-    ),
-    state("samples: deleted", "populated", "/samples", click("[data-action=delete]"), wait_for(".toast")),
-    state("samples: keys", "populated", "/samples", press_key("?"), _dialog("shortcuts")),
-    state("usage: empty", "empty", "/usage", wait_for(".empty")),
-    state(
-        "usage: filled", "populated", "/usage", click("figure.chart summary"), wait_for("figure.chart tbody")
-    ),
-    state("usage: the bill", "populated", "/usage", click(".doubt [data-action=drop]"), _dialog("bill")),
-    state(
-        "usage: a second charge",
-        "populated",
-        "/usage",
-        click(".doubt [data-action=reorder]"),
-        _dialog("money"),
-    ),
-    state(
-        "model: in use",
-        "populated",
-        "/model",
-        click("[data-key-test] button"),
-        wait_for(".model-result.is-good"),
-    ),
-    state("model: how", "empty", "/model", click(".model-how summary"), wait_for("pre")),
-    state("login", "locked", "/", wait_for("#password")),
-    state(
+    _records("trash is empty", _RECORDS_READY, wait_for(".empty"), server="empty", query="?trash=1"),
+    _records("keys", _RECORDS_READY, press_key("?"), _dialog("shortcuts")),
+    _samples("empty", wait_for(".empty"), server="empty"),
+    _samples("filled", wait_for(".sample")),
+    _samples("nothing found", wait_for(".empty"), query="?search=恐龙"),
+    _samples("a bad file", choose_file("[data-files]", "table.csv"), wait_for(".upload"), server="empty"),
+    _samples("large", click(".sample-link"), _LARGE),
+    _samples("another name", click("[data-action=rename]"), wait_for(".sample input")),
+    _samples("deleted", click("[data-action=delete]"), wait_for(".toast")),
+    _samples("keys", press_key("?"), _dialog("shortcuts")),
+    _usage("empty", wait_for(".empty"), server="empty"),
+    _usage("filled", click("figure.chart summary"), wait_for("figure.chart tbody")),
+    _usage("the bill", click(".doubt [data-action=drop]"), _dialog("bill")),
+    _usage("a second charge", click(".doubt [data-action=reorder]"), _dialog("money")),
+    _model("in use", click("[data-key-test] button"), wait_for(".model-result.is-good")),
+    _model("how", click(".model-how summary"), wait_for("pre"), server="empty"),
+    State("login", "locked", "/", (wait_for("#password"),)),
+    State(
         "login: wrong",
         "locked",
         "/",
-        fill("#password", "no"),
-        press_key("Enter"),
-        wait_for("#password-error"),
+        (
+            fill("#password", "no"),
+            press_key("Enter"),
+            wait_for("#password-error"),
+        ),
     ),
-    state("not found", "populated", "/nowhere", wait_for(".empty")),
+    State("not found", "populated", "/nowhere", (wait_for(".empty"),)),
 )
 
 

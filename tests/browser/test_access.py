@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests.browser.conftest import TIMEOUT_MS
-from tests.browser.states import STATES, Scenarios, State, Step, state, wait_for
+from tests.browser.states import STATES, Scenarios, State, Step, wait_for
 
 _AXE = Axe().axe_script
 _NARROW, _WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1440, height=900)
@@ -70,7 +70,7 @@ class Opening:
 
 
 def opened(name: str, path: str, opener: str, top: str, *steps: Step, server: str = "populated") -> Opening:
-    return Opening(name, state(name, server, path, *steps), opener, top)
+    return Opening(name, State(name, server, path, steps), opener, top)
 
 
 _READY = wait_for("[data-ready]")
