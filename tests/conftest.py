@@ -6,13 +6,17 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelSetup, ModelSpec, exact_size
 from tests.environment import isolate_environment
 from tests.fakes.clock import Clock
+from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss, clocked_datetime
+from tests.harness import Harness, open_harness
+from web_app import create_app
 
 isolate_environment()
 
@@ -66,3 +70,20 @@ def spec() -> ModelSpec:
         prices=dict.fromkeys(RESOLUTION_AREAS, Decimal("0.22")),
         setup=ModelSetup(title="测试模型", about="什么都会。", variables={}),
     )
+
+
+@pytest.fixture
+def service() -> Iterator[FakeJimeng]:
+    with FakeJimeng() as fake:
+        yield fake
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    return create_app(settings).test_client()
+
+
+@pytest.fixture
+def harness(settings: Settings, service: FakeJimeng, db: database.Connection) -> Harness:
+    """A worker with the fake Jimeng, run turn by turn."""
+    return open_harness(settings, service, db, model_timeout=60)

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import states
+from tests.browser.batch_page import BatchPage
 from tests.browser.samples_page import SamplesPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
@@ -124,3 +125,11 @@ def studio(page: Page) -> Callable[[ServerProcess], StudioPage]:
         return opened
 
     return open_studio
+
+
+@pytest.fixture
+def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
+    """批量生成, open, without a key."""
+    opened = BatchPage(page, demo_server.address)
+    opened.open()
+    return opened

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import pytest
 import requests
 from playwright.sync_api import Browser, Page, Position, Route, expect
 
@@ -46,14 +45,6 @@ indexedDB.open = (...given) => {
   return open(...given);
 };
 """
-
-
-@pytest.fixture
-def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
-    """批量生成, open, without a key."""
-    opened = BatchPage(page, demo_server.address)
-    opened.open()
-    return opened
 
 
 def upload(server: ServerProcess, name: str) -> None:

@@ -12,14 +12,6 @@ from tests.server_process import ServerProcess
 
 
 @pytest.fixture
-def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
-    """批量生成, open, without a key."""
-    opened = BatchPage(page, demo_server.address)
-    opened.open()
-    return opened
-
-
-@pytest.fixture
 def requested_urls(page: Page) -> list[str]:
     """The API addresses that the page requests."""
     found: list[str] = []

@@ -5,21 +5,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from openpyxl import Workbook
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.test_batch_draft import upload
 from tests.server_process import ServerProcess
-
-
-@pytest.fixture
-def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
-    """批量生成, open, without a key."""
-    opened = BatchPage(page, demo_server.address)
-    opened.open()
-    return opened
 
 
 def workbook(file: Path, *rows: tuple[Any, ...], title: str = "") -> Path:

@@ -4,21 +4,14 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from app.config import Settings
 from app.db.batch_log import add_log
 from app.domain import ImageRequest, ModelSpec
-from web_app import create_app
 
 
 @pytest.fixture
 def batch_id(db: database.Connection, spec: ModelSpec) -> str:
     request = ImageRequest(prompt="猫")
     return database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda stem: False)[0]
-
-
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    return create_app(settings).test_client()
 
 
 def write(db: database.Connection, batch_id: str, *lines: tuple[str, str]) -> None:

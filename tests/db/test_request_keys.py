@@ -28,11 +28,6 @@ ROWS = [{"prompt": "雪山", "num_images": 2}, {"prompt": "海"}]
 NOW = 1_800_000_000.0
 
 
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    return create_app(settings).test_client()
-
-
 def order(client: FlaskClient, status: int = 202, **fields: Any) -> dict[str, Any]:
     headers = fields.pop("headers", {})
     answer = client.post("/api/batches", json={"rows": ROWS, **fields}, headers=headers)
@@ -247,12 +242,6 @@ def test_twenty_equal_submissions_to_two_processes_make_one_batch_even_after_a_c
         assert post_to(one, "k") == answers[0]
         listed = requests.get(f"{one.address}/api/batches", timeout=60).json()
         assert listed["total"] == 1
-
-
-@pytest.fixture
-def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng() as fake:
-        yield fake
 
 
 @pytest.fixture

@@ -4,9 +4,8 @@ import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,23 +16,10 @@ from app.config import Settings
 from app.domain import Record, Status
 from app.errors import StoreDamaged, StoreLost
 from app.images import metadata
-from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
+from tests.harness import Harness
 from tests.server_process import ServerProcess
-from tests.worker.test_worker import Harness
 from web_app import create_app
-
-
-@pytest.fixture
-def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng() as fake:
-        yield fake
-
-
-@pytest.fixture
-def harness(settings: Settings, service: FakeJimeng, db: database.Connection) -> Harness:
-    settings.output_dir.mkdir()
-    return Harness(replace(settings, **service.settings(model_timeout=60)), service, db)
 
 
 def delete(path: Path, _older: Path) -> None:

@@ -1,16 +1,6 @@
 """Changes of many batches in one request, as the page polls rows that were generated singly."""
 
-import pytest
 from flask.testing import FlaskClient
-
-from app.config import Settings
-from web_app import create_app
-
-
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    """The client of an app that queues and generates nothing."""
-    return create_app(settings).test_client()
 
 
 def queued(client: FlaskClient, prompt: str) -> str:

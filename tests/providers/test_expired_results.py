@@ -1,7 +1,6 @@
 """Images that were charged and whose URL has expired."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,8 +11,7 @@ from app.domain import Status
 from app.errors import Conflict
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import FakeService
-from tests.worker.test_worker import Harness
+from tests.harness import Harness, open_harness
 
 PRICE = Decimal("0.60")
 
@@ -26,12 +24,7 @@ def service() -> Iterator[FakeSeedream]:
 
 @pytest.fixture
 def harness(settings: Settings, service: FakeSeedream, db: database.Connection) -> Harness:
-    return opened(settings, service, db)
-
-
-def opened(settings: Settings, service: FakeService, db: database.Connection) -> Harness:
-    settings.output_dir.mkdir(exist_ok=True)
-    return Harness(replace(settings, **service.settings(model_timeout=60)), service, db)
+    return open_harness(settings, service, db, model_timeout=60)
 
 
 def exhaust_retries(harness: Harness) -> int:
@@ -78,7 +71,7 @@ def test_a_url_that_recovers_before_the_last_attempt_is_fetched(harness: Harness
 
 def test_a_retry_asks_the_service_for_a_new_url(settings: Settings, db: database.Connection) -> None:
     with FakeJimeng() as jimeng:
-        harness = opened(settings, jimeng, db)
+        harness = open_harness(settings, jimeng, db, model_timeout=60)
         record = harness.record(exhaust_retries(harness))
         assert (record.status, bool(record.task_id), record.charged) == (Status.FAILED, True, False)
         assert record.batch_id

@@ -23,8 +23,8 @@ from app.providers.seedream import Seedream
 from app.web.i18n import english
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Reply
+from tests.harness import Harness
 from tests.wording import HAN
-from tests.worker.test_worker import Harness
 
 _NAMES = (
     "data",

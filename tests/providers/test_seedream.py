@@ -17,7 +17,7 @@ from app.providers.http import Response
 from app.providers.seedream import Seedream
 from tests.fakes.clock import Clock
 from tests.fakes.seedream import KEY, FakeSeedream
-from tests.worker.test_free_charges import opened as opened_studio
+from tests.harness import open_harness
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 IDS = {
@@ -227,15 +227,15 @@ def test_an_exhausted_quota_pauses_with_the_message_of_the_service(model: Seedre
 def test_an_exhausted_quota_pauses_the_batch_and_submits_nothing_more(
     settings: Settings, service: FakeSeedream, db: database.Connection
 ) -> None:
-    studio = opened_studio(settings, service, db)
-    batch_id, _ = studio.ask("用完", "用完")
-    assert studio.step()
+    harness = open_harness(settings, service, db)
+    batch_id, _ = harness.ask("用完", "用完")
+    assert harness.step()
     batch = database.get_batch(db, batch_id)
     assert batch.status is BatchStatus.PAUSED
     assert "额度已用完" in str(batch.paused_reason)
-    studio.hurry()
-    assert not studio.step()
-    assert (service.count("submit"), studio.outcomes()) == (1, ["not_billed"])
+    harness.hurry()
+    assert not harness.step()
+    assert (service.count("submit"), harness.outcomes()) == (1, ["not_billed"])
 
 
 def test_an_expired_url_is_charged_and_can_be_retried(service: FakeSeedream, model: Seedream) -> None:

@@ -26,12 +26,6 @@ PNG = noise_image("PNG", size=(40, 30))
 
 
 @pytest.fixture
-def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng() as fake:
-        yield fake
-
-
-@pytest.fixture
 def worker(settings: Settings, service: FakeJimeng) -> Worker:
     settings = replace(settings, **service.settings(model_timeout=60))
     return Worker(settings, generator.open_provider(settings))

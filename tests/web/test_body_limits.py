@@ -20,11 +20,6 @@ _ROW = {
 }
 
 
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    return create_app(settings).test_client()
-
-
 def limit(client: FlaskClient, target: str, kind: str = "", **headers: str) -> int:
     """The body limit in bytes of a POST with this head."""
     environ = {

@@ -18,14 +18,8 @@ from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
 from app.web.i18n import english
 from tests.wording import HAN
-from web_app import create_app
 
 ENGLISH = {"Accept-Language": "en-GB,en;q=0.9"}
-
-
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    return create_app(settings).test_client()
 
 
 def language_of(client: FlaskClient, wish: str = "") -> str:

@@ -1,7 +1,6 @@
 """The page of models: set variables without their values, and key tests."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +13,6 @@ from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import FakeService
 from web_app import create_app
-
-
-@pytest.fixture
-def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng() as fake:
-        yield fake
 
 
 def client_of(settings: Settings, service: FakeService | None = None, **more: Any) -> FlaskClient:

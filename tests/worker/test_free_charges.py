@@ -5,9 +5,7 @@ Nothing changes for submissions that may cost something; see ``test_worker`` and
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
-from typing import NoReturn
 
 import pytest
 
@@ -17,12 +15,11 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.images.parameters import format_parameters
-from app.worker.worker import Worker
 from tests.fakes.images import make_image
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi
-from tests.fakes.service import FakeService
-from tests.worker.test_worker import Harness, told_to_stop_by
+from tests.harness import Harness, crash_at, open_harness, restart_after_crash
+from tests.worker.test_worker import told_to_stop_by
 
 LOST = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
 
@@ -36,44 +33,20 @@ def service() -> Iterator[FakeSdApi]:
 @pytest.fixture
 def harness(settings: Settings, service: FakeSdApi, db: database.Connection) -> Harness:
     """A worker with a local server, which costs nothing."""
-    return opened(settings, service, db)
+    return open_harness(settings, service, db)
 
 
-def opened(settings: Settings, service: FakeService, db: database.Connection, **more: object) -> Harness:
-    settings.output_dir.mkdir(exist_ok=True)
-    return Harness(replace(settings, **service.settings(model_timeout=3, **more)), service, db)
-
-
-def open_anew(harness: Harness, **changes: object) -> None:
-    """Restart the server, optionally with other settings, once the leases have expired."""
-    harness.db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
-    harness.settings = replace(harness.settings, **changes)  # type: ignore[arg-type]
-    harness.worker = Worker(harness.settings, generator.open_provider(harness.settings))
-
-
-def die(harness: Harness, monkeypatch: pytest.MonkeyPatch, *, where: object, name: str) -> None:
-    """A turn in which the worker crashes at a call."""
-
-    def dead(*_: object, **__: object) -> NoReturn:
-        raise SystemExit
-
-    with monkeypatch.context() as dying:
-        dying.setattr(where, name, dead)
-        with pytest.raises(SystemExit):
-            harness.step()
-
-
-def die_with_the_order_out(harness: Harness, monkeypatch: pytest.MonkeyPatch, **fields: object) -> Record:
+def crash_after_submission(harness: Harness, monkeypatch: pytest.MonkeyPatch, **fields: object) -> Record:
     _, ids = harness.ask("猫", **fields)
-    die(harness, monkeypatch, where=store, name="save_image")
+    crash_at(harness, monkeypatch, where=store, name="save_image")
     assert harness.outcomes() == ["open"]
     return harness.record(ids[0])
 
 
-def die_before_the_end(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Record:
+def crash_before_finish(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Record:
     """The worker crashes with the image on disk."""
     _, ids = harness.ask("猫")
-    die(harness, monkeypatch, where=database, name="finish_record")
+    crash_at(harness, monkeypatch, where=database, name="finish_record")
     assert len(harness.files()) == 1
     return harness.record(ids[0])
 
@@ -130,7 +103,7 @@ def test_a_lost_response_of_a_cancelled_batch_is_not_resubmitted(harness: Harnes
 def test_with_a_price_set_a_lost_response_of_a_local_server_is_unknown(
     settings: Settings, service: FakeSdApi, db: database.Connection
 ) -> None:
-    harness = opened(settings, service, db, price_per_image=Decimal("0.22"))
+    harness = open_harness(settings, service, db, price_per_image=Decimal("0.22"))
     service.fail_next("reset")
     record = harness.make("猫")
     assert (record.status, record.at_stake) == (Status.UNKNOWN, Decimal("0.22"))
@@ -143,7 +116,7 @@ def test_a_price_of_zero_alone_does_not_make_a_model_free(
     settings: Settings, db: database.Connection
 ) -> None:
     with FakeOpenAIImages() as service:
-        harness = opened(settings, service, db, price_per_image=Decimal(0), openai_image_model="sdapi")
+        harness = open_harness(settings, service, db, price_per_image=Decimal(0), openai_image_model="sdapi")
         service.fail_next("reset")
         assert harness.make("猫").status is Status.UNKNOWN
         harness.hurry()
@@ -153,8 +126,8 @@ def test_a_price_of_zero_alone_does_not_make_a_model_free(
 def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_with_the_order_out(harness, monkeypatch, seed=7)
-    open_anew(harness)
+    died = crash_after_submission(harness, monkeypatch, seed=7)
+    restart_after_crash(harness)
     assert harness.worker.reap_expired_leases(harness.db) == 0
     assert harness.step()
     record = harness.record(died.id)
@@ -169,8 +142,8 @@ def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(
 def test_an_image_saved_before_the_crash_is_adopted(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(harness, monkeypatch)
-    open_anew(harness)
+    died = crash_before_finish(harness, monkeypatch)
+    restart_after_crash(harness)
     assert harness.step()
     record = harness.record(died.id)
     assert (record.status, harness.files()) == (Status.SUCCESS, [record.filename])
@@ -181,9 +154,9 @@ def test_an_image_saved_before_the_crash_is_adopted(
 def test_a_charge_opened_at_a_price_stays_unknown_when_the_price_is_removed(
     settings: Settings, service: FakeSdApi, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    harness = opened(settings, service, db, price_per_image=Decimal("0.22"))
-    died = die_with_the_order_out(harness, monkeypatch)
-    open_anew(harness, price_per_image=None)
+    harness = open_harness(settings, service, db, price_per_image=Decimal("0.22"))
+    died = crash_after_submission(harness, monkeypatch)
+    restart_after_crash(harness, price_per_image=None)
     assert not harness.step()
     assert harness.worker.reap_expired_leases(harness.db) == 1
     assert harness.record(died.id).status is Status.UNKNOWN
@@ -194,10 +167,10 @@ def test_a_charge_opened_at_a_price_stays_unknown_when_the_price_is_removed(
 def test_nothing_is_redone_for_an_inactive_batch(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, rest: str, end: Status
 ) -> None:
-    died = die_with_the_order_out(harness, monkeypatch)
+    died = crash_after_submission(harness, monkeypatch)
     assert died.batch_id
     (database.pause_batch if rest == "pause" else database.cancel_batch)(harness.db, died.batch_id)
-    open_anew(harness)
+    restart_after_crash(harness)
     assert not harness.step()
     assert harness.worker.reap_expired_leases(harness.db) == 1
     assert harness.record(died.id).status is end
@@ -208,10 +181,10 @@ def test_nothing_is_redone_for_an_inactive_batch(
 def test_a_complete_image_is_adopted_although_its_batch_was_cancelled(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(harness, monkeypatch)
+    died = crash_before_finish(harness, monkeypatch)
     assert died.batch_id
     database.cancel_batch(harness.db, died.batch_id)
-    open_anew(harness)
+    restart_after_crash(harness)
     harness.worker.reap_expired_leases(harness.db)
     assert harness.record(died.id).status is Status.SUCCESS
     assert harness.outcomes() == ["billed"]
@@ -220,13 +193,13 @@ def test_a_complete_image_is_adopted_although_its_batch_was_cancelled(
 def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(harness, monkeypatch)
+    died = crash_before_finish(harness, monkeypatch)
     assert died.batch_id
-    open_anew(harness, image_model="demo")
+    restart_after_crash(harness, image_model="demo")
     assert not harness.step()
     harness.worker.reap_expired_leases(harness.db)
     assert (harness.record(died.id).status, harness.outcomes()) == (Status.QUEUED, ["not_billed"])
-    open_anew(harness, image_model="sdapi")
+    restart_after_crash(harness, image_model="sdapi")
     database.resume_batch(harness.db, died.batch_id, model="sdapi")
     assert harness.step()
     assert harness.record(died.id).status is Status.SUCCESS
@@ -236,13 +209,13 @@ def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
 def test_a_record_that_crashes_every_server_fails_with_that_reason(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_with_the_order_out(harness, monkeypatch)
+    died = crash_after_submission(harness, monkeypatch)
     for _ in range(20):
-        open_anew(harness)
+        restart_after_crash(harness)
         harness.worker.reap_expired_leases(harness.db)
         if harness.record(died.id).status is not Status.RUNNING:
             break
-        die(harness, monkeypatch, where=store, name="save_image")
+        crash_at(harness, monkeypatch, where=store, name="save_image")
     record = harness.record(died.id)
     assert (record.status, record.cause) == (Status.FAILED, "interrupted")
     assert "多次中断" in str(record.error)
@@ -272,8 +245,8 @@ def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(
 def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_with_the_order_out(harness, monkeypatch)
-    open_anew(harness)
+    died = crash_after_submission(harness, monkeypatch)
+    restart_after_crash(harness)
     first = GeneratedImage(content=make_image(2048, 2048), seed=5)
     text = format_parameters(died.request, None, died.model, died.id, 5)
 

@@ -1,11 +1,9 @@
 """Resuming a paused batch: if it would only pause again, the answer is the reason."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
-import pytest
 from flask.testing import FlaskClient
 
 import database
@@ -16,12 +14,6 @@ from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.web.test_api import get, post
 from web_app import create_app
-
-
-@pytest.fixture
-def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng() as fake:
-        yield fake
 
 
 def server(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:

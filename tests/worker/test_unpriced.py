@@ -18,8 +18,7 @@ from app.domain.ledger import SpendTotals
 from app.errors import SettingError
 from app.images import store
 from tests.fakes.openai_images import FakeOpenAIImages
-from tests.worker.test_free_charges import die, open_anew, opened
-from tests.worker.test_worker import Harness
+from tests.harness import Harness, crash_at, open_harness, restart_after_crash
 from web_app import create_app
 
 UNSET = "价格未设"
@@ -40,7 +39,7 @@ def service() -> Iterator[FakeOpenAIImages]:
 
 @pytest.fixture
 def harness(settings: Settings, service: FakeOpenAIImages, db: database.Connection) -> Harness:
-    return opened(settings, service, db)
+    return open_harness(settings, service, db)
 
 
 @pytest.fixture
@@ -107,7 +106,7 @@ def started(settings: Settings, values: dict[str, str]) -> Settings:
 def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    harness = opened(settings, service, db, budget=Decimal(10))
+    harness = open_harness(settings, service, db, budget=Decimal(10))
     batch_id, _ = harness.ask("猫", "狗")
     harness.step()
     batch = database.get_batch(db, batch_id)
@@ -137,7 +136,7 @@ def test_an_unpriced_server_error_with_a_message_is_unknown_too(harness: Harness
 def test_an_error_of_a_server_declared_free_is_a_failure(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    harness = opened(settings, service, db, price_per_image=Decimal(0))
+    harness = open_harness(settings, service, db, price_per_image=Decimal(0))
     assert harness.make("崩").status is Status.FAILED
     assert harness.make("猫").cost == 0
 
@@ -146,8 +145,8 @@ def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(
     harness: Harness, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, ids = harness.ask("猫")
-    die(harness, monkeypatch, where=store, name="save_image")
-    open_anew(harness)
+    crash_at(harness, monkeypatch, where=store, name="save_image")
+    restart_after_crash(harness)
     harness.worker.reap_expired_leases(harness.db)
     assert not harness.step()
     assert harness.record(ids[0]).status is Status.UNKNOWN
@@ -157,7 +156,7 @@ def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(
 def test_a_charge_opened_without_a_price_stays_unpriced(harness: Harness) -> None:
     batch_id, _ = harness.ask("猫", "狗")
     harness.step()
-    open_anew(harness, price_per_image=Decimal("0.3"))
+    restart_after_crash(harness, price_per_image=Decimal("0.3"))
     harness.step()
     batch = database.get_batch(harness.db, batch_id)
     assert (batch.cost, batch.estimated_cost) == (None, None)
@@ -204,7 +203,7 @@ def test_pages_show_that_there_is_no_price_before_a_run(client: FlaskClient) -> 
 def test_a_price_of_zero_is_shown_as_free(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    harness = opened(settings, service, db, price_per_image=Decimal(0))
+    harness = open_harness(settings, service, db, price_per_image=Decimal(0))
     client = create_app(harness.settings, harness.worker).test_client()
     assert client.get("/").text.count("data-price>免费<") == 3
     assert UNSET not in client.get("/model").text
@@ -223,7 +222,7 @@ def test_a_record_says_that_its_price_is_not_set(client: FlaskClient, harness: H
 def test_a_possible_charge_at_a_known_price_is_not_shown_as_free(
     settings: Settings, service: FakeOpenAIImages, db: database.Connection
 ) -> None:
-    harness = opened(settings, service, db, price_per_image=Decimal("0.3"))
+    harness = open_harness(settings, service, db, price_per_image=Decimal("0.3"))
     client = create_app(harness.settings, harness.worker).test_client()
     record = harness.make("崩")
     assert "<dd>可能已计费 ¥0.30</dd>" in client.get(f"/records?record={record.id}").text
@@ -260,7 +259,7 @@ def test_the_usage_page_counts_unpriced_charges_beside_priced_ones(
     client: FlaskClient, harness: Harness
 ) -> None:
     harness.make("猫")
-    open_anew(harness, price_per_image=Decimal("0.3"))
+    restart_after_crash(harness, price_per_image=Decimal("0.3"))
     harness.make("狗")
     page = client.get("/usage").text
     assert (

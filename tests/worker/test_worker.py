@@ -6,101 +6,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pytest
 
 import database
 import generator
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, ImageRequest, Record, SampleImage, Status
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, Record, SampleImage, Status
 from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError
 from app.images import metadata, store
-from app.images.filenames import is_taken, stem_from_prompt
 from app.worker.concurrency import AdaptiveLimit
 from app.worker.disk_space import DiskSpace
 from app.worker.pipeline import MAX_RETRIES, seconds_before_retry
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.service import Call, FakeService
+from tests.fakes.service import Call
+from tests.harness import Harness, crash_at, open_harness
 from tests.waiting import wait_until
-
-
-class Harness:
-    """A worker with a fake service, and what tests ask of both."""
-
-    def __init__(self, settings: Settings, service: FakeService, db: database.Connection) -> None:
-        self.settings = settings
-        self.service = service
-        self.db = db
-        self.restart()
-
-    def restart(self, *, disk: DiskSpace | None = None, **changes: Any) -> None:
-        """A new worker with changed settings or another disk."""
-        settings = replace(self.settings, **changes)
-        self.worker = Worker(settings, generator.open_provider(settings), disk=disk)
-
-    def ask(self, *prompts: str, **fields: object) -> tuple[str, list[int]]:
-        requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
-        return database.add_batch(
-            self.db,
-            requests,
-            spec=self.worker.model.spec,
-            stems=[stem_from_prompt(prompt) for prompt in prompts],
-            is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
-        )
-
-    def step(self) -> bool:
-        return self.worker.run_once(self.db)
-
-    def record(self, record_id: int) -> Record:
-        return database.get_record(self.db, record_id)
-
-    def make(self, prompt: str, **fields: object) -> Record:
-        _, ids = self.ask(prompt, **fields)
-        assert self.step()
-        return self.record(ids[0])
-
-    def make_too_slowly(self, prompt: str) -> Record:
-        """A record that times out, whose task is finished later."""
-        self.restart(model_timeout=2)
-        self.service.latency = 60.0
-        record = self.make(prompt)
-        self.service.latency = 0.0
-        return record
-
-    def hurry(self) -> None:
-        """Start delayed retries now."""
-        self.db.execute("UPDATE generation_records SET not_before = 0")
-
-    def outcomes(self) -> list[str]:
-        return [row["outcome"] for row in self.db.execute("SELECT outcome FROM charges ORDER BY id")]
-
-    def files(self) -> list[str]:
-        return sorted(path.name for path in self.settings.output_dir.glob("*") if path.is_file())
-
-
-@pytest.fixture
-def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng() as fake:
-        yield fake
-
-
-@pytest.fixture
-def harness(settings: Settings, service: FakeJimeng, db: database.Connection) -> Harness:
-    settings.output_dir.mkdir()
-    return Harness(replace(settings, **service.settings(model_timeout=60)), service, db)
 
 
 @pytest.fixture
 def byte_harness(settings: Settings, db: database.Connection) -> Iterator[Harness]:
     """A worker with a service that returns the image itself, without a task id."""
-    settings.output_dir.mkdir()
     with FakeOpenAIImages() as fake:
-        yield Harness(replace(settings, **fake.settings(model_timeout=3)), fake, db)
+        yield open_harness(settings, fake, db)
 
 
 def test_images_of_all_ratios_and_resolutions_are_saved_and_charged_once(harness: Harness) -> None:
@@ -337,26 +268,19 @@ def test_a_paid_image_in_an_unsupported_format_is_quarantined_and_not_resubmitte
     assert len(used.service.submissions) == 1
 
 
-def die_before_the_end(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Record:
-    """The worker crashes when the image is on disk."""
-
-    def dead(*_: object, **__: object) -> NoReturn:
-        raise SystemExit
-
+def crash_before_finish(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Record:
+    """The worker crashes when the image is on disk; the next one is started."""
     _, ids = harness.ask("猫")
-    with monkeypatch.context() as dying:
-        dying.setattr(database, "finish_record", dead)
-        with pytest.raises(SystemExit):
-            harness.step()
+    crash_at(harness, monkeypatch, where=database, name="finish_record")
     harness.db.execute("UPDATE generation_records SET lease_until = 0")
-    harness.worker = Worker(harness.settings, generator.open_provider(harness.settings))
+    harness.restart()
     return harness.record(ids[0])
 
 
 def test_an_image_saved_by_a_crashed_worker_is_adopted(
     byte_harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(byte_harness, monkeypatch)
+    died = crash_before_finish(byte_harness, monkeypatch)
     assert died.status is Status.RUNNING
     byte_harness.worker.reap_expired_leases(byte_harness.db)
     record = byte_harness.record(died.id)
@@ -369,7 +293,7 @@ def test_an_image_saved_by_a_crashed_worker_is_adopted(
 def test_a_record_whose_worker_crashed_before_saving_is_unknown(
     byte_harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(byte_harness, monkeypatch)
+    died = crash_before_finish(byte_harness, monkeypatch)
     (byte_harness.settings.output_dir / byte_harness.files()[0]).unlink()
     byte_harness.worker.reap_expired_leases(byte_harness.db)
     assert byte_harness.record(died.id).status is Status.UNKNOWN
@@ -419,7 +343,7 @@ def test_a_record_left_by_a_crashed_worker_of_another_model_waits_for_that_model
 def test_no_record_is_given_up_while_the_output_folder_is_missing(
     byte_harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(byte_harness, monkeypatch)
+    died = crash_before_finish(byte_harness, monkeypatch)
     away = byte_harness.settings.output_dir.rename(byte_harness.settings.output_dir.with_name("away"))
     with pytest.raises(StorageError):
         byte_harness.worker.reap_expired_leases(byte_harness.db)
@@ -432,7 +356,7 @@ def test_no_record_is_given_up_while_the_output_folder_is_missing(
 def test_while_the_output_folder_is_missing_the_task_id_is_kept_and_the_batch_pauses(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(harness, monkeypatch)
+    died = crash_before_finish(harness, monkeypatch)
     harness.settings.output_dir.rename(harness.settings.output_dir.with_name("away"))
     harness.settings.output_dir.write_text("a file in its place")
     monkeypatch.setattr("app.worker.pipeline._DISK_RETRY_SECONDS", -1.0)
@@ -446,7 +370,7 @@ def test_while_the_output_folder_is_missing_the_task_id_is_kept_and_the_batch_pa
 def test_an_image_saved_before_a_crash_is_not_fetched_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = die_before_the_end(harness, monkeypatch)
+    died = crash_before_finish(harness, monkeypatch)
     asked = len(harness.service.calls)
     assert harness.step()
     assert harness.record(died.id).status is Status.SUCCESS
