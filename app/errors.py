@@ -80,6 +80,9 @@ class Message:
         return _message_from(json.loads(text))
 
 
+Translate = Callable[[str | Message], str]  # into the language of the user; ``str`` is Chinese
+
+
 def message(text: str | Message, /, **values: object) -> Message:
     """A message outside of an error: a line of a log, a note, a label; a message is returned as it is."""
     return text if isinstance(text, Message) else Message(text, values)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.domain import ASPECT_RATIOS, normal_text, trimmed_text
-from app.errors import Message, message
+from app.errors import Message, Translate, message
 from app.sheets.headers import LABELS, RESULT_LABELS
 from app.sheets.table import ExcelTime, UnreadableCell, Value, display_text
 
@@ -21,9 +21,6 @@ _PIECE = re.compile(r'[^\S\n]*+"((?:[^"]|"")*+)"[^\S\n]*+(?:[,，;；\n]|\Z)|([^
 _MAX_PARTS = 40  # at most this many parts joined by 、 in one name
 _SEEN_LENGTH = 60
 _MAX_EXACT = 1e15  # from here on Excel stores only the first fifteen digits of a number
-
-
-Translate = Callable[[str | Message], str]  # into the language of the user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from app.domain import MAX_PICTURES_A_BATCH, MAX_REFERENCES, ImageRequest, ModelSpec, Status
-from app.errors import Message, SpreadsheetError, message
-from app.sheets.cells import TEXTS, Problem, Translate, cut, parse_cell, problem, split_names
+from app.errors import Message, SpreadsheetError, Translate, message
+from app.sheets.cells import TEXTS, Problem, cut, parse_cell, problem, split_names
 from app.sheets.file_types import Sheet, open_sheets
 from app.sheets.header_synonyms import is_doubtful
 from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, status_named

@@ -15,8 +15,7 @@ from operator import attrgetter
 from typing import IO, Any
 
 from app.domain.ledger import OUTCOMES, Charge, SpendTotals, known_amount
-from app.errors import CAUSES, Message, message
-from app.sheets.cells import Translate
+from app.errors import CAUSES, Message, Translate, message
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
 
 _PROMPT_LENGTH = 60

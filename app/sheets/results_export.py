@@ -12,8 +12,8 @@ from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.xdr import XDRPositiveSize2D
 
 from app.domain import Batch, Record, Status
-from app.errors import message
-from app.sheets.cells import Translate, join_names
+from app.errors import Translate, message
+from app.sheets.cells import join_names
 from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
 from app.sheets.template_export import FIELDS

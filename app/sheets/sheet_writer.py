@@ -20,8 +20,7 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.properties import PageSetupProperties
 
-from app.errors import Message, SpreadsheetError, message
-from app.sheets.cells import Translate
+from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.limits import MAX_CELL_LENGTH
 
 _FONT = "微软雅黑"

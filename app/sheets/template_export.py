@@ -16,8 +16,8 @@ from app.domain import (
     RESOLUTIONS,
     ModelSpec,
 )
-from app.errors import message
-from app.sheets.cells import Translate, join_names
+from app.errors import Translate, message
+from app.sheets.cells import join_names
 from app.sheets.headers import LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, open_workbook
 

@@ -4,7 +4,6 @@ All packages write Chinese, in the database too: as messages, whose ids are look
 """
 
 import re
-from collections.abc import Callable
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -15,10 +14,9 @@ from flask import Blueprint, Flask, redirect, request
 from flask_babel import Babel, get_locale
 from werkzeug.wrappers import Response
 
-from app.errors import Message, message
+from app.errors import Message, Translate, message
 from app.web.urls import safe_redirect_target, safe_urlsplit
 
-Translate = Callable[[str | Message], str]
 LOCALES = ("zh", "en")
 _TEXT_TYPES = ("text/html", "text/plain", "application/json")
 _COOKIE = "language"

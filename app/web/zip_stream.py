@@ -11,10 +11,9 @@ from zipstream import ZipStream
 import database
 from app import sheets
 from app.domain import file_key
-from app.errors import BucketError, NotFound
+from app.errors import BucketError, NotFound, Translate
 from app.images import store
 from app.library.output_backup import OutputBackup
-from app.web.i18n import Translate
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"

@@ -11,10 +11,10 @@ import database
 from app import sheets
 from app.config import Settings
 from app.domain.ledger import SpendTotals
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, Translate
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
-from app.web.i18n import Translate, gettext, translator
+from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, Shape, answer, strict_object
 from app.web.params import is_id, json_body, parse_ids
