@@ -10,7 +10,7 @@ from tests.server_process import ROOT
 ROWS = [
     line
     for line in (ROOT / "docs" / "promises.md").read_text("utf-8").splitlines()
-    if line.startswith("| ") and "kept by" not in line
+    if line.startswith("| ") and "verified by" not in line
 ]
 
 
