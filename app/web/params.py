@@ -5,11 +5,12 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, TypeGuard
 
-from flask import Flask, request
+from flask import Flask, current_app, request
 from werkzeug.routing import IntegerConverter
 
 from app.domain import MAX_ID, MAX_ROWS_A_BATCH
 from app.errors import InvalidRequest, TooLarge
+from app.web.openapi.describe import body_schema
 
 # One byte of JSON can become a list of sixty. Brackets in prompts count too, hence a hundred a row.
 MAX_JSON_LISTS = 100 * MAX_ROWS_A_BATCH
@@ -60,8 +61,8 @@ def parse_ids(values: Any, field: str) -> list[int]:
     return values
 
 
-def json_body(*known: str) -> dict[str, Any]:
-    """The posted JSON object; with ``known`` names, others are refused.
+def json_body() -> dict[str, Any]:
+    """The posted JSON object; names that the description of the route rejects are refused.
 
     Raises InvalidRequest, or TooLarge before parsing.
     """
@@ -76,8 +77,9 @@ def json_body(*known: str) -> dict[str, Any]:
         body = None
     if not isinstance(body, dict):
         raise InvalidRequest("", "请以 JSON 对象提交")
-    if known:
-        only_known(body, known)
+    schema = body_schema(current_app.view_functions[request.endpoint or ""], request.method)
+    if schema.get("additionalProperties") is False:
+        only_known(body, schema["properties"])
     return body
 
 

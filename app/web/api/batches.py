@@ -255,7 +255,7 @@ def cancel_record(record_id: int) -> Response:
 )
 def uncancel_batch(batch_id: str) -> Response:
     """Requeue cancelled records: all, or those named in ``records``."""
-    body, ids = _body_and_ids("paused")
+    body, ids = _body_and_ids()
     paused = bool_field(body, "paused", default=False)
     database.get_batch(connection(), batch_id)
     number = database.uncancel_records(connection(), batch_id, ids, spec=services().spec, paused=paused)
@@ -272,15 +272,15 @@ def uncancel_batch(batch_id: str) -> Response:
 )
 def retry_batch(batch_id: str) -> Response:
     """Retry failed records that were not charged; others only when named in ``records``."""
-    body, ids = _body_and_ids("request_id")
+    body, ids = _body_and_ids()
     database.get_batch(connection(), batch_id)
     retried = database.retry_records(connection(), batch_id, ids, spec=services().spec, key=request_key(body))
     return _batch_answer(batch_id, retried=retried)
 
 
-def _body_and_ids(*known: str) -> tuple[dict[str, Any], list[int] | None]:
+def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:
     """The optional JSON body, and its ``records``; None stands for all of the batch."""
-    body = json_body("records", *known) if request.get_data() else {}
+    body = json_body() if request.get_data() else {}
     return body, None if body.get("records") is None else parse_ids(body["records"], "records")
 
 

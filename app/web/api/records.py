@@ -118,9 +118,7 @@ def delete_record(record_id: int) -> Response:
 )
 def delete_records() -> Response:
     """Move ``ids``, or all matches of ``filter``, to the trash; ``undo`` restores exactly these."""
-    deleted, undo = database.delete_with_undo(
-        connection(), filters.parse_selection(json_body("ids", "filter"))
-    )
+    deleted, undo = database.delete_with_undo(connection(), filters.parse_selection(json_body()))
     return success(deleted=deleted, undo=undo)
 
 
@@ -132,7 +130,7 @@ def delete_records() -> Response:
 )
 def restore_records() -> Response:
     """Restore from the trash: ``ids``, all matches of ``filter``, or the deletion named by ``undo``."""
-    body, db = json_body("ids", "filter", "undo"), connection()
+    body, db = json_body(), connection()
     if "undo" in body:
         undo = body["undo"]
         if not is_id(undo) or len(body) > 1:
@@ -152,7 +150,7 @@ def restore_records() -> Response:
 )
 def mark_favourite() -> Response:
     """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
-    body = json_body("ids", "filter", "favourite")
+    body = json_body()
     favourite = bool_field(body, "favourite", default=True)
     return success(changed=database.mark_favourite(connection(), filters.parse_selection(body), favourite))
 

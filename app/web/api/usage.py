@@ -59,7 +59,7 @@ def export_csv() -> Response:
 @describe("取回结果未知的：凭编号再问一次，不会下单", _REQUEUED, json=strict_object(**_UNRESOLVED))
 def refetch_records() -> Response:
     """Fetch the results of unresolved records again; submits nothing."""
-    ids = _parse_unresolved(json_body("ids", "all"))
+    ids = _parse_unresolved(json_body())
     return _requeued_answer(database.refetch(connection(), ids, spec=services().spec))
 
 
@@ -72,7 +72,7 @@ def refetch_records() -> Response:
 )
 def resubmit_records() -> Response:
     """Submit unresolved records again, which may charge them twice."""
-    body = json_body("ids", "all", "request_id")
+    body = json_body()
     key = request_key(body)
     return _requeued_answer(
         database.resubmit(connection(), _parse_unresolved(body), spec=services().spec, key=key)
@@ -87,7 +87,7 @@ def resubmit_records() -> Response:
 )
 def write_off() -> Response:
     """Write off unresolved charges; ``billed``: whether the provider's bill lists them."""
-    body = json_body("ids", "all", "billed")
+    body = json_body()
     billed = body.get("billed")
     if not isinstance(billed, bool):
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
@@ -100,7 +100,7 @@ def write_off() -> Response:
 @describe("撤销一次放弃", answer(records=int), json=strict_object("undo", undo=ID))
 def undo_write_off() -> Response:
     """Undo one write-off: its charges are unresolved again."""
-    undo = json_body("undo").get("undo")
+    undo = json_body().get("undo")
     if not is_id(undo):
         raise InvalidRequest("undo", "undo 应为放弃时得到的编号")
     return success(records=database.undo_resolution(connection(), undo))

@@ -58,6 +58,13 @@ def operation_of(view: Callable[..., Any], method: str) -> dict[str, Any] | None
     return operations.get(method, operations.get(""))
 
 
+def body_schema(view: Callable[..., Any], method: str) -> Schema:
+    """The schema of the JSON that a view function takes; empty when it has none."""
+    content = (operation_of(view, method) or {}).get("requestBody", {}).get("content", {})
+    schema: Schema = content.get(JSON, {}).get("schema", {})
+    return schema
+
+
 def _content(response: Schema | str | Sequence[str]) -> dict[str, Any]:
     if isinstance(response, dict):
         return {JSON: {"schema": response}}
