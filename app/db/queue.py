@@ -13,7 +13,16 @@ from app.db.batches import finish_if_done, pause_in_transaction
 from app.db.connection import transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.output_backup_queue import note_no_copy, note_output_copy
-from app.db.row_mapping import IN_IDS, RECORD, id_list, message_json, read_records, to_record, utc_now
+from app.db.row_mapping import (
+    IN_IDS,
+    RECORD,
+    has_record,
+    id_list,
+    message_json,
+    read_records,
+    to_record,
+    utc_now,
+)
 from app.db.versions import touch, update_records
 from app.domain import Record, SavedImage, Status
 from app.errors import Billed, Message, ModelError, message
@@ -163,7 +172,7 @@ def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
     can still finish it. Crashed MAX_CRASHES times: ``failed``, or ``unknown`` with its task id. Not submitted
     (or free) in a paused or cancelled batch: queued, or cancelled with it.
     """
-    if not (list_unreclaimable(db, now=now)):
+    if not has_record(db, f"{STALLED} AND ({UNRECLAIMABLE} OR {ORPHANED})", {"now": now}):
         return 0
     with transaction(db):
         ended = _list_stalled(db, UNRECLAIMABLE, now)
@@ -203,7 +212,7 @@ _OF_OTHER_MODELS = f"model <> :model AND NOT ({AMBIGUOUS})"
 
 def has_stalled_of_other_models(db: sqlite3.Connection, *, model: str, now: float) -> bool:
     """Whether there are expired leases of another image model, which this model's claims ignore."""
-    return bool(_list_stalled(db, _OF_OTHER_MODELS, now, model))
+    return has_record(db, f"{STALLED} AND {_OF_OTHER_MODELS}", {"now": now, "model": model})
 
 
 def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int:
@@ -245,7 +254,7 @@ def requeue_record(
     with transaction(db):
         if not still_owned(db, record):
             return
-        if error is None and read_records(db, f"WHERE id = :id AND {AMBIGUOUS}", {"id": record.id}):
+        if error is None and has_record(db, f"id = :id AND {AMBIGUOUS}", {"id": record.id}):
             _end(db, record, *_outcome_of_stalled(db, record))
             return
         if error is not None and not error.task_valid:

@@ -90,6 +90,18 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [13, 13]
 
 
+def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
+    with upgraded(tmp_path / "old.db") as old:
+        old.execute("DROP INDEX batches_active")
+        old.execute("CREATE INDEX batches_active ON batches (priority DESC, created_at)")
+        old.execute("ALTER TABLE output_copies DROP COLUMN error_message")
+        old.execute("ALTER TABLE generation_records ADD COLUMN ticket TEXT")  # of another program
+        old.execute("PRAGMA user_version = 12")
+    with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
+        new.execute("ALTER TABLE generation_records ADD COLUMN ticket TEXT")
+        assert schema_of(old) == schema_of(new)
+
+
 @pytest.mark.parametrize("version", VERSIONS)
 def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings, spec: ModelSpec) -> None:
     with file_of(version, settings.database_path):
