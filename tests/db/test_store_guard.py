@@ -135,6 +135,7 @@ def test_damage_and_older_contents_block_until_a_restart(harness: Harness, older
     right = path.with_name("right.db")
     overwrite_with_an_older_copy(path, older)
     shutil.copy(path, right)
+    harness.worker.store._next_check = 0.0
     assert harness.worker.store.check()
     assert "旧的副本" in str(harness.worker.store.problem())
     shutil.copy(right, path)
