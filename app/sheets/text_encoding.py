@@ -115,21 +115,16 @@ def _is_hanzi(letter: str) -> bool:
 
 def _is_common(hanzi: str) -> bool:
     """Whether it is one of the 6,763 characters of GB2312 or the 5,401 common ones of Big5."""
-    return bool(_bytes(hanzi, "gb2312")) or b"" < _bytes(hanzi, "big5")[:1] <= _LAST_COMMON_BIG5
+    if hanzi.encode("gb2312", "ignore"):
+        return True
+    return b"" < hanzi.encode("big5", "ignore")[:1] <= _LAST_COMMON_BIG5
 
 
 def _is_of_first_level(hanzi: str) -> bool:
     """Whether it is one of the 3,755 level-1 characters of GB2312."""
-    return _FIRST_LEVEL[0] <= _bytes(hanzi, "gb2312") <= _FIRST_LEVEL[1]
+    return _FIRST_LEVEL[0] <= hanzi.encode("gb2312", "ignore") <= _FIRST_LEVEL[1]
 
 
 def _ends_in_a_letter(hanzi: str) -> bool:
-    content = _bytes(hanzi, "gb18030")
+    content = hanzi.encode("gb18030", "ignore")
     return len(content) == 2 and chr(content[1]) in _LETTERS
-
-
-def _bytes(letter: str, encoding: str) -> bytes:
-    try:
-        return letter.encode(encoding)
-    except UnicodeEncodeError:
-        return b""
