@@ -70,7 +70,7 @@ def _read_text(
         text = clean(value.replace("\x00", ""))
         text = trimmed_text(re.sub("\r+\n", "\n", text) if "\r" in text else text)
         if required and not text:
-            raise InvalidRequest(name, "请填写{field}", field=message(label))
+            raise InvalidRequest(name, "请填写提示词")  # the only required text
         if len(text) > limit:
             problem = "{field}有 {n} 字，最多 {limit} 字"
             raise InvalidRequest(name, problem, field=message(label), n=len(text), limit=limit)
