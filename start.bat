@@ -1,12 +1,12 @@
 @echo off
-rem Double-click me: finds Python, makes .venv, installs what is missing, starts, opens the browser.
-rem What people read is Chinese and stands at the end, after everything cmd has to find its way in.
+rem Double-click: finds Python, creates .venv, installs what is missing, starts the server, opens the browser.
+rem The Chinese messages are at the end: cmd loses its position in a file after non-ASCII text.
 setlocal
 chcp 65001 >nul
 pushd "%~dp0"
 if not exist "web_app.py" goto not_unpacked
 
-rem A .venv whose Python is gone, moved or too old is made anew.
+rem A .venv whose Python is missing, moved or too old is recreated.
 if not exist ".venv\Scripts\python.exe" goto find_python
 ".venv\Scripts\python.exe" -c "import sys, pip; sys.exit(sys.version_info < (3, 11))" >nul 2>nul
 if %errorlevel% equ 0 goto venv_found

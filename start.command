@@ -1,9 +1,9 @@
 #!/bin/sh
-# Double-click me on a Mac: finds Python, makes .venv, installs what is missing, starts, opens the browser.
+# Double-click on a Mac: finds Python, creates .venv, installs what is missing, starts the server, opens the browser.
 cd "$(dirname "$0")" || exit 1
 
-# A .venv whose Python is gone, moved or too old is made anew. Named ones first: a bare python3 may be the
-# one of macOS that only asks whether to install something.
+# A .venv whose Python is missing, moved or too old is recreated. Versioned names are tried first: a bare python3
+# may be the stub of macOS that only offers to install the developer tools.
 if ! .venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
   for name in python3.14 python3.13 python3.12 python3.11 python3; do
     if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then

@@ -1,4 +1,4 @@
-"""The rounds in figures: what went wrong and how it ended, who died when and what that cost."""
+"""The report of the rounds: faults, crashes and disruptions, and the outcomes of their records."""
 
 from __future__ import annotations
 
@@ -132,19 +132,19 @@ def _head(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
     ends = Counter(end for outcome in outcomes for end in outcome.ends.values())
     two = sum(outcome.plan.servers == 2 for outcome in outcomes)
     charges = sum(outcome.charges for outcome in outcomes)
-    collected = sum(outcome.fetched_by_hand for outcome in outcomes)
-    died = sum(len(outcome.crashes) for outcome in outcomes)
+    fetched = sum(outcome.fetched_by_hand for outcome in outcomes)
+    crashes = sum(len(outcome.crashes) for outcome in outcomes)
     return "\n".join(
         (
-            "# Torture",
+            "# Torture test",
             "",
             f"`make torture ROUNDS={len(outcomes)} SEED={seed}`: {len(outcomes)} rounds,",
             f"{two} of them with two servers on one database; {ends.total()} images requested,",
-            f"{charges} billed by the service; {died} crashes; {seconds:.0f} seconds.",
+            f"{charges} billed by the service; {crashes} crashes; {seconds:.0f} seconds.",
             "",
-            f"Images: {ends['success']} saved, {ends['failed']} failed and {ends['cancelled']} cancelled,",
-            f"both unpaid, {ends['unknown']} `unknown`;",
-            f"{collected} of the saved were fetched by hand with their task ids.",
+            f"Images: {ends['success']} saved, {ends['unknown']} `unknown`,",
+            f"{ends['failed']} failed and {ends['cancelled']} cancelled without a charge.",
+            f"{fetched} of the saved images were fetched by a manual retry with their task ids.",
         )
     )
 
@@ -153,10 +153,10 @@ def _promises(outcomes: Sequence[Outcome]) -> str:
     broken = [(outcome, breach) for outcome in outcomes for breach in outcome.breaches]
     text = (
         "Every record ended; every billed image is saved or `unknown`; none was billed twice; every success "
-        "has a complete file of its own; no file without a record; no partial file; no duplicate name; the "
-        "ledger agrees with the service. While the database was missing or replaced, only work under way was "
-        "submitted; where it was deleted, every submission is in the deleted file, none was repeated, and "
-        "saved files are complete. A locked ledger counted no crash."
+        "has a complete file of its own; every file belongs to a record; no partial file; no duplicate name; "
+        "the ledger agrees with the service. While the database was missing or replaced, only work under way "
+        "was submitted; where it was deleted, every submission is in the deleted file, none was repeated, "
+        "and saved files are complete. A locked ledger did not count as a crash."
     )
     if not broken:
         return f"{text}\n\n**No breach in {len(outcomes)} rounds.**"
