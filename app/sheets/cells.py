@@ -12,7 +12,7 @@ from app.sheets.headers import LABELS, RESULT_LABELS
 from app.sheets.table import ExcelTime, UnreadableCell, Value, display_text
 
 # Fields that accept any text; the others accept only short texts.
-TEXTS = ("prompt", "negative_prompt", "filename", "references")
+TEXT_FIELDS = ("prompt", "negative_prompt", "filename", "references")
 _CLOCK = re.compile(r"(上午|下午)?\s*([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?\s*([AP]M)?", re.IGNORECASE)
 _SEPARATOR = re.compile(r"[,，;；、､\n]")
 _PAUSE = re.compile("[、､]")
@@ -46,10 +46,10 @@ class Problem:
 def problem(row: int, field: str, seen: str, error: str | Message, fixed: str | None = None) -> Problem:
     """A Problem about a field, with ``seen`` truncated for display."""
     label = LABELS.get(field) or RESULT_LABELS[field]
-    return Problem(row=row, column=label, seen=cut(seen), error=message(error), fixed=fixed)
+    return Problem(row=row, column=label, seen=truncate(seen), error=message(error), fixed=fixed)
 
 
-def cut(text: str) -> str:
+def truncate(text: str) -> str:
     """The text truncated for display in a sentence."""
     return text if len(text) <= _SEEN_LENGTH else f"{text[:_SEEN_LENGTH]}…"
 
@@ -60,7 +60,7 @@ def parse_cell(row: int, field: str, value: Value | None) -> tuple[str, Problem 
         return "", None
     text = display_text(value)
     if isinstance(value, UnreadableCell):
-        return ("" if field in TEXTS else text), problem(row, field, text, value.error)
+        return ("" if field in TEXT_FIELDS else text), problem(row, field, text, value.error)
     if field == "aspect_ratio":
         return _parse_ratio(row, value)
     if isinstance(value, ExcelTime):

@@ -10,7 +10,7 @@ from typing import Any
 
 from app.domain import MAX_PICTURES_A_BATCH, MAX_REFERENCES, ImageRequest, ModelSpec, Status
 from app.errors import Message, SpreadsheetError, Translate, message
-from app.sheets.cells import TEXTS, Problem, cut, parse_cell, problem, split_names
+from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_names, truncate
 from app.sheets.file_types import Sheet, open_sheets
 from app.sheets.header_synonyms import is_doubtful
 from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, status_named
@@ -27,7 +27,7 @@ from app.sheets.table import (
 )
 
 _HEADER_DEPTH = 50
-_AS_DISPLAYED = (*TEXTS, "aspect_ratio", "resolution")
+_AS_DISPLAYED = (*TEXT_FIELDS, "aspect_ratio", "resolution")
 _SPARE_ROWS = 200  # read beyond the batch limit, to allow for rows that are not data
 _MAX_SEARCHED = 1_000  # cells searched for an ambiguous header
 _TOO_WIDE = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
@@ -175,7 +175,7 @@ def _display_numbers(header: Header, grid: Grid) -> None:
             if isinstance(value, FormattedNumber):
                 if value.text:
                     row.values[column] = value.text
-                elif name in TEXTS:
+                elif name in TEXT_FIELDS:
                     del row.values[column]
 
 
@@ -299,7 +299,9 @@ class _RowReader:
         self, number: int, texts: Mapping[str, str], bad: set[str], spec: ModelSpec | None
     ) -> dict[str, Any]:
         """The fields of a row, parsed, or the raw text where a problem was found."""
-        raw = {name: texts[name] if name in TEXTS else cut(texts[name]) for name in _REQUEST_FIELDS}
+        raw = {
+            name: texts[name] if name in TEXT_FIELDS else truncate(texts[name]) for name in _REQUEST_FIELDS
+        }
         request, errors = ImageRequest.read({**raw, **dict.fromkeys(bad)} if bad else raw)
         for error in errors:
             if error.field not in bad:
