@@ -161,6 +161,7 @@ class Pipeline:
             log.record_event("submitted", record, charge=charge, price=price)
             result = generator.submit(self._provider, request, references)
             task_id, image = result.task_id or "", result.image
+            del result  # it holds the bytes of the image
             if image is None:
                 self._save_task_id(db, record, task_id)
         if image is None:
