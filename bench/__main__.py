@@ -10,12 +10,12 @@ import bench
 def main() -> None:
     """Run all, or those named on the command line; exit with 1 if a bound is exceeded."""
     every = sorted(module.name for module in pkgutil.iter_modules(bench.__path__) if module.name[0] != "_")
-    missed = [name for name in sys.argv[1:] or every if not _keeps_its_promise(name)]
+    missed = [name for name in sys.argv[1:] or every if not _passes(name)]
     if missed:
         sys.exit(f"\nmissed: {', '.join(missed)}")
 
 
-def _keeps_its_promise(name: str) -> bool:
+def _passes(name: str) -> bool:
     print(f"\n== {name} ==", flush=True)
     return subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode == 0
 

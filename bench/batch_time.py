@@ -28,17 +28,17 @@ WEIGHT = 1_000_000
 
 def main() -> None:
     """Print a line for 8 and for 64 concurrent images; exit with 1 above the bound."""
-    kept = True
-    for under_way, count, most in ((8, 200, 1.03), (64, 1280, 1.08)):
+    passed = True
+    for under_way, count, limit in ((8, 200, 1.03), (64, 1280, 1.08)):
         seconds, megabytes = measure(under_way, count)
         ideal = math.ceil(count / under_way) * LATENCY
         print(
             f"{count} pictures, {under_way} under way: {seconds:.2f} s, ideal {ideal:.0f} s, "
-            f"ratio {seconds / ideal:.3f} (at most {most}); peak so far {megabytes:.0f} MB",
+            f"ratio {seconds / ideal:.3f} (at most {limit}); peak so far {megabytes:.0f} MB",
             flush=True,
         )
-        kept = kept and seconds / ideal <= most
-    sys.exit(0 if kept else 1)
+        passed = passed and seconds / ideal <= limit
+    sys.exit(0 if passed else 1)
 
 
 def measure(under_way: int, count: int) -> tuple[float, float]:

@@ -67,7 +67,7 @@ def _measure(server: ServerProcess) -> tuple[float, float]:
     assert server.process
     cores = _cores(server.process.pid)
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    waits = sorted(_ask(connection, path) for path in _OTHERS * 100)
+    waits = sorted(_poll(connection, path) for path in _OTHERS * 100)
     return cores, waits[int(len(waits) * 0.99)]
 
 
@@ -77,7 +77,7 @@ def _cores(process: int) -> float:
     return (cpu_seconds(process) - before) / (time.monotonic() - began)
 
 
-def _ask(connection: http.client.HTTPConnection, path: str) -> float:
+def _poll(connection: http.client.HTTPConnection, path: str) -> float:
     began = time.monotonic()
     connection.request("GET", path)
     connection.getresponse().read()

@@ -12,7 +12,7 @@ import requests
 from playwright.sync_api import sync_playwright
 
 from tests.browser.conftest import FLAGS, browser_path
-from tests.browser.test_weight import MOST_BYTES, MOST_REQUESTS, PAGES, first_visit
+from tests.browser.test_weight import MAX_BYTES, MAX_REQUESTS, PAGES, first_visit
 from tests.server_process import running_server
 
 
@@ -24,18 +24,18 @@ def main() -> None:
         sync_playwright() as playwright,
     ):
         chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
-        kept = True
+        passed = True
         for language in ("zh-CN", "en-US"):
             page = chromium.new_context(locale=language).new_page()
             for path in PAGES:
                 count, weight = first_visit(page, server.address + path)
                 floor = _bare(server.address + path, language)
-                told = f"{count:2} requests  {weight / 1000:5.1f} kB, the page {floor / 1000:.1f} kB"
-                print(f"{path:9} {language}  {told}")
-                kept = kept and count < MOST_REQUESTS and weight < MOST_BYTES
+                text = f"{count:2} requests  {weight / 1000:5.1f} kB, the page {floor / 1000:.1f} kB"
+                print(f"{path:9} {language}  {text}")
+                passed = passed and count < MAX_REQUESTS and weight < MAX_BYTES
         chromium.close()
-    print(f"(fewer than {MOST_REQUESTS} requests and {MOST_BYTES / 1000:.0f} kB)")
-    sys.exit(0 if kept else 1)
+    print(f"(fewer than {MAX_REQUESTS} requests and {MAX_BYTES / 1000:.0f} kB)")
+    sys.exit(0 if passed else 1)
 
 
 def _bare(address: str, language: str) -> int:

@@ -30,7 +30,7 @@ from web_app import create_app
 
 ROUNDS = 5
 FEW, MANY = 1_000, 1_000_000
-_KEPT = SavedImage(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
+_SAVED = SavedImage(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
 COMMON = (
     "猫",
     "，",
@@ -89,8 +89,8 @@ def compare_with_brute_force(db: database.Connection) -> None:
     prompts = [(row["id"], normalise(row["prompt"])) for row in rows]
     terms = [term for term in dict.fromkeys((*TERMS, *COMMON, *RARE, *ABSENT)) if normalise(term)]
     for term in terms:
-        looked_for = normalise(term.encode("utf-8", "replace").decode())
-        expected = [record_id for record_id, prompt in prompts if looked_for in prompt]
+        matched = normalise(term.encode("utf-8", "replace").decode())
+        expected = [record_id for record_id, prompt in prompts if matched in prompt]
         wanted = RecordFilter(search=term)
         assert list(database.list_record_ids(db, wanted)) == expected, term
         assert database.count_records(db, wanted) == len(expected), term
@@ -143,7 +143,7 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
 
 def page_promises(many: Path, few: Path) -> Iterator[Promise]:
     """The HTML page among many records against the same among a few, interleaved."""
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as kept:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data_dir = Path(folder)
         apps = [
             create_app(
@@ -152,14 +152,14 @@ def page_promises(many: Path, few: Path) -> Iterator[Promise]:
             for path in (many, few)
         ]
         for app in apps:
-            kept.enter_context(services_of(app).pool.keep_open())
+            stack.enter_context(services_of(app).pool.keep_open())
         clients = [app.test_client() for app in apps]
         for what, query, at_most in (("first page", "", 1.5), ("last page", "?page=100000000", 3.0)):
             times: tuple[list[float], list[float]] = ([], [])
             for _ in range(4 * ROUNDS):
-                for client, taken, asked in zip(clients, times, (query, ""), strict=True):
+                for client, taken, requests in zip(clients, times, (query, ""), strict=True):
                     began = time.perf_counter()
-                    assert client.get(f"/records{asked}").status_code == 200
+                    assert client.get(f"/records{requests}").status_code == 200
                     taken.append(time.perf_counter() - began)
             here, there = map(statistics.median, times)
             text = f"{what} of many ÷ first page of {FEW} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
@@ -200,15 +200,17 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
         setup=ModelSetup(title="bench", about="", variables={}),
     )
     chance = random.Random(4)
-    asked = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]
+    requests = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]
     began = time.perf_counter()
-    database.add_batch(db, asked, spec=spec, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False)
+    database.add_batch(
+        db, requests, spec=spec, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False
+    )
     added = time.perf_counter() - began
     began, turns = time.perf_counter(), 1_000
     for _ in range(turns):
         record = database.claim_record(db, model="bench", owner="bench", now=time.time(), lease=60)
         assert record is not None
-        database.finish_record(db, record, _KEPT)
+        database.finish_record(db, record, _SAVED)
     return added, (time.perf_counter() - began) / turns
 
 

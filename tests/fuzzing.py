@@ -178,12 +178,12 @@ def calls(draw: st.DrawFn, document: Document, operations: Sequence[Operation], 
     path = re.sub(r"{(\w+)}", lambda found: draw(_place(found[1], known)), operation.path)
     query = draw(_query(operation))
     headers = draw(st.lists(st.sampled_from(HEADERS), max_size=2)) if draw(st.integers(0, 2)) == 0 else []
-    told = [(name, draw(st.sampled_from(values))) for name, values in headers]
+    sent = [(name, draw(st.sampled_from(values))) for name, values in headers]
     content = None
     if operation.bodies or draw(st.integers(0, 30)) == 0:
         kind, content = draw(_body(document, operation, known))
-        told += [("Content-Type", kind)] if kind else []
-    return Call(method, path + query, told, content)
+        sent += [("Content-Type", kind)] if kind else []
+    return Call(method, path + query, sent, content)
 
 
 def _place(name: str, known: Known) -> st.SearchStrategy[str]:
@@ -267,12 +267,12 @@ def _body(draw: st.DrawFn, document: Document, operation: Operation, known: Know
             )
         )
         content = "&".join(f"{n}={quote(v[:9_000], errors='replace')}" for n, v in pairs).encode()
-    odd = draw(st.integers(0, 11))
-    if odd == 0:
+    unusual = draw(st.integers(0, 11))
+    if unusual == 0:
         kind = draw(st.sampled_from(KINDS))
-    elif odd == 1:
+    elif unusual == 1:
         content = draw(st.binary(max_size=60))
-    elif odd == 2:
+    elif unusual == 2:
         content = content[: draw(st.integers(0, len(content)))]
     return kind, content
 
@@ -280,14 +280,14 @@ def _body(draw: st.DrawFn, document: Document, operation: Operation, known: Know
 def _resolved(document: Document, schema: Schema) -> Schema:
     """The schema with every ``$ref`` resolved, to a bounded depth."""
     schema = document.resolve(schema)
-    told = dict(schema)
-    if "items" in told:
-        told["items"] = _resolved(document, told["items"])
-    if "properties" in told:
-        told["properties"] = {name: _resolved(document, one) for name, one in told["properties"].items()}
-    if "anyOf" in told:
-        told["anyOf"] = [_resolved(document, one) for one in told["anyOf"]]
-    return told
+    sent = dict(schema)
+    if "items" in sent:
+        sent["items"] = _resolved(document, sent["items"])
+    if "properties" in sent:
+        sent["properties"] = {name: _resolved(document, one) for name, one in sent["properties"].items()}
+    if "anyOf" in sent:
+        sent["anyOf"] = [_resolved(document, one) for one in sent["anyOf"]]
+    return sent
 
 
 @st.composite

@@ -30,15 +30,15 @@ def lock_files(
     -> the files that were tried, once for each attempt.
     """
     really: Callable[..., Any] = getattr(Path, verb)
-    asked: list[Path] = []
+    tried: list[Path] = []
 
     def refuse(path: Path, *others: Any, **options: Any) -> Any:
         if not (which in path.name and path.name.endswith(ending)):
             return really(path, *others, **options)
-        asked.append(path)
-        if len(asked) <= times:
+        tried.append(path)
+        if len(tried) <= times:
             raise sharing_violation(str(path), *map(str, others), winerror=winerror)
         return really(path, *others, **options)
 
     patch.setattr(Path, verb, refuse)
-    return asked
+    return tried

@@ -115,7 +115,7 @@ def test_quotes_around_a_path_are_removed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("PORT=1\nPORT 5001\n", ".env：第 2 行"),
         ("\n\n# 端口\nPORT：5001\n", ".env：第 4 行"),
@@ -125,13 +125,13 @@ def test_quotes_around_a_path_are_removed() -> None:
     ],
 )
 def test_an_invalid_line_is_reported_by_its_number_and_not_shown(
-    tmp_path: Path, text: str, told: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text(text, encoding="utf-8")
     with pytest.raises(SettingError) as caught:
         load_settings({}, dotenv)
-    assert str(caught.value).startswith(told)
+    assert str(caught.value).startswith(message)
     assert not any(secret in str(caught.value) for secret in ("geheim", "sk-1", "5001"))
 
 
@@ -199,8 +199,8 @@ def test_the_documented_defaults_are_the_real_ones(file: str) -> None:
         r"^\| (`[A-Z_]+`.*?) \| (.+?) \| .+ \|$", ROOT.joinpath(file).read_text("utf-8"), re.MULTILINE
     )
     assert len(rows) > 10
-    for names, told in rows:
-        variables, defaults = re.findall("[A-Z_]+", names), re.split("、|, ", told.replace("`", ""))
+    for names, message in rows:
+        variables, defaults = re.findall("[A-Z_]+", names), re.split("、|, ", message.replace("`", ""))
         for number, variable in enumerate(variables):
             default = _DEFAULTS[variable]
             assert defaults[min(number, len(defaults) - 1)] in _IN_WORDS.get(

@@ -20,7 +20,7 @@ from tests.fakes.jimeng import FakeJimeng
 FOX = ImageRequest(prompt="一只红狐狸")
 
 
-def ask(url: str, content: bytes | None = None, **headers: str) -> tuple[int, dict[str, object]]:
+def call(url: str, content: bytes | None = None, **headers: str) -> tuple[int, dict[str, object]]:
     request = urllib.request.Request(url, content, headers)
     try:
         with urllib.request.urlopen(request) as answer:
@@ -58,14 +58,14 @@ def test_a_standalone_fake_serves_its_ledger(alone: str) -> None:
     settings = Settings(volcengine_ak="AKLTtest", volcengine_sk="c2VjcmV0", jimeng_endpoint=alone)
     model = Jimeng(settings)
     model.fetch(model.submit(FOX, ()).task_id or "", lambda _: None)
-    _, ledger = ask(f"{alone}/__ledger")
+    _, ledger = call(f"{alone}/__ledger")
     assert ledger["charges"] == 1
     assert ledger["calls"] == {"submit": 1, "poll": 1, "download": 1}
 
 
 def test_faults_can_be_requested_from_another_process() -> None:
     with FakeJimeng() as service:
-        ask(f"{service.address}/__fail", b'{"kind": "busy", "step": "poll"}')
+        call(f"{service.address}/__fail", b'{"kind": "busy", "step": "poll"}')
         model = Jimeng(Settings(**service.settings()))
         model.fetch(model.submit(FOX, ()).task_id or "", lambda _: None)
         assert service.count("poll") == 2
@@ -82,7 +82,7 @@ def test_faults_can_be_requested_from_another_process() -> None:
 )
 def test_the_gateway_checks_first(query: str, status: int, code: int) -> None:
     with FakeJimeng() as service:
-        got, fields = ask(f"{service.address}/{query}", b"{}")
+        got, fields = call(f"{service.address}/{query}", b"{}")
     assert got == status
     assert f'"CodeN": {code}' in json.dumps(fields)
 
@@ -118,7 +118,7 @@ def test_a_paused_service_refuses_connections_and_keeps_its_state() -> None:
         task_id = Jimeng(settings).submit(FOX, []).task_id
         service.stop_listening()
         with pytest.raises(urllib.error.URLError):
-            ask(f"{service.address}/__ledger")
+            call(f"{service.address}/__ledger")
         service.listen_again()
-        _, ledger = ask(f"{service.address}/__ledger")
+        _, ledger = call(f"{service.address}/__ledger")
         assert [order["task_id"] for order in ledger["submissions"]] == [task_id]  # type: ignore[attr-defined]

@@ -58,39 +58,41 @@ class Scenario:
         self.db = db
         requests = [ImageRequest(prompt=f"第 {n} 张") for n in (1, 2, 3)]
         database.add_batch(db, requests, spec=spec, stems=["一", "二", "三"], is_taken=lambda _: False)
-        kept, refused, unknown = (self._ordered() for _ in requests)
-        self.keep(kept)
+        saved, refused, unknown = (self._submitted() for _ in requests)
+        self.save(saved)
         database.fail_record(db, refused, ModelError("审核", cause="moderation", billed=Billed.NO))
         database.fail_record(db, unknown, ModelError("断线", cause="network", billed=Billed.UNKNOWN))
-        self.orders = [
+        self.submissions = [
             Submission(number=1, prompt="第 1 张", billed=True),
             Submission(number=2, prompt="第 2 张", billed=False),
             Submission(number=3, prompt="第 3 张", billed=True),
         ]
 
-    def _ordered(self) -> Record:
+    def _submitted(self) -> Record:
         record = database.claim_record(self.db, model="test-1", owner="me", now=0.0, lease=20.0)
         assert record is not None
         database.open_charge(self.db, record, price=Decimal("0.22"), budget=None)
         return record
 
-    def keep(self, record: Record) -> None:
+    def save(self, record: Record) -> None:
         text = format_parameters(record.request, None, record.model, record.id, None)
-        kept = store.save_image(
+        saved = store.save_image(
             GeneratedImage(content=make_image(64, 64, number=1)),
             output_dir=self.settings.output_dir,
             stem=record.reserved_stem,
             record_id=record.id,
             embed=text,
         )
-        database.finish_record(self.db, record, kept)
+        database.finish_record(self.db, record, saved)
 
     @property
     def file(self) -> Path:
         return self.settings.output_dir / "一.png"
 
     def breaches(self) -> str:
-        return "\n".join(find_breaches(self.settings.database_path, self.settings.output_dir, self.orders))
+        return "\n".join(
+            find_breaches(self.settings.database_path, self.settings.output_dir, self.submissions)
+        )
 
     def corrupt(self, sql: str) -> None:
         with closing(sqlite3.connect(self.settings.database_path)) as db, db:
@@ -111,14 +113,14 @@ def test_after_a_deleted_database_the_verifier_checks_only_the_ledger_and_the_fi
 ) -> None:
     def breaches() -> str:
         found = find_breaches_after_deletion(
-            scenario.settings.database_path, scenario.settings.output_dir, scenario.orders
+            scenario.settings.database_path, scenario.settings.output_dir, scenario.submissions
         )
         return "\n".join(found)
 
     scenario.corrupt("UPDATE generation_records SET status = 'running' WHERE id > 1")
     scenario.corrupt("UPDATE charges SET outcome = 'open'")
     assert breaches() == ""
-    scenario.orders.append(replace(scenario.orders[2], number=9))
+    scenario.submissions.append(replace(scenario.submissions[2], number=9))
     assert "billed 2 times" in breaches()
     assert "more often than the ledger says" in breaches()
     cut(scenario)
@@ -126,26 +128,26 @@ def test_after_a_deleted_database_the_verifier_checks_only_the_ledger_and_the_fi
 
 
 def bill_twice(scenario: Scenario) -> None:
-    scenario.orders.append(replace(scenario.orders[0], number=9))
+    scenario.submissions.append(replace(scenario.submissions[0], number=9))
 
 
 def bill_refused(scenario: Scenario) -> None:
-    scenario.orders[1] = replace(scenario.orders[1], billed=True)
+    scenario.submissions[1] = replace(scenario.submissions[1], billed=True)
 
 
 def bill_none(scenario: Scenario) -> None:
-    scenario.orders[0] = replace(scenario.orders[0], billed=False)
+    scenario.submissions[0] = replace(scenario.submissions[0], billed=False)
 
 
 def mix_up(scenario: Scenario) -> None:
-    scenario.orders[0], scenario.orders[2] = (
-        replace(scenario.orders[0], number=3),
-        replace(scenario.orders[2], number=1),
+    scenario.submissions[0], scenario.submissions[2] = (
+        replace(scenario.submissions[0], number=3),
+        replace(scenario.submissions[2], number=1),
     )
 
 
 def submit_without_record(scenario: Scenario) -> None:
-    scenario.orders.append(Submission(number=9, prompt="第 9 张", billed=True))
+    scenario.submissions.append(Submission(number=9, prompt="第 9 张", billed=True))
 
 
 def cut(scenario: Scenario) -> None:

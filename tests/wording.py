@@ -196,14 +196,14 @@ def read_catalogue() -> Catalog:
 
 def update() -> None:
     """Rewrite the catalogue from the texts in use."""
-    kept = {str(entry.id): str(entry.string) for entry in read_catalogue() if entry.id}
+    translations = {str(entry.id): str(entry.string) for entry in read_catalogue() if entry.id}
     wanted: dict[str, set[str]] = {}
     for found in all_sentences():
         if found.uses_gettext or (found.file.endswith(".py") and not found.is_formatted):
             wanted.setdefault(found.text, set()).add(found.file)
     new = Catalog(locale="en", header_comment=_HEADER, fuzzy=False)
     for text in sorted(wanted):
-        new.add(text, kept.get(text, ""), locations=[(file, 1) for file in sorted(wanted[text])])
+        new.add(text, translations.get(text, ""), locations=[(file, 1) for file in sorted(wanted[text])])
     CATALOGUE.parent.mkdir(parents=True, exist_ok=True)
     with CATALOGUE.open("wb") as file:
         write_po(file, new, width=0, omit_header=True, include_lineno=False)

@@ -94,7 +94,7 @@ def _prompt(index: int) -> str:
 
 
 def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
-    kept = []
+    finished = []
     with closing(database.connect(data_dir / "generation_records.db")) as db:
         records = {record.id: record for record in database.list_selected(db, list(files))}
         for record_id, drawing in files.items():
@@ -102,8 +102,10 @@ def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
                 continue
             picture = GeneratedImage(content=landscape(*drawing))
             width, height = (round(side) for side in Image.open(io.BytesIO(picture.content)).size)
-            asked = records[record_id].request
-            text = format_parameters(asked, Size(width=width, height=height), "demo", record_id, asked.seed)
+            image_request = records[record_id].request
+            text = format_parameters(
+                image_request, Size(width=width, height=height), "demo", record_id, image_request.seed
+            )
             saved = store.save_image(
                 picture,
                 output_dir=data_dir / "output",
@@ -111,7 +113,7 @@ def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
                 record_id=record_id,
                 embed=text,
             )
-            kept.append(
+            finished.append(
                 (
                     saved.filename,
                     f"/output/{saved.filename}",
@@ -128,7 +130,7 @@ def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
                 SET filename = ?, image_path = ?, width = ?, height = ?, sha256 = ?
                 WHERE id = ?
                 """,
-                kept,
+                finished,
             )
 
 

@@ -344,14 +344,14 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     expect(page.causes().filter(has_text="内容审核没有通过")).to_contain_text("50412")
     expect(page.cell(2, "status")).to_contain_text("提示词没有通过审核")
 
-    asked = jimeng.count("submit")
+    submitted = jimeng.count("submit")
     page.retry_failed()
     expect(page.page.locator(".toast")).to_contain_text("重新排队")
     server.wait_for_end(batch_id)
     page.expect_ended(2)
     page.expect_state("已完成")
     page.expect_status(2, "failed")
-    assert jimeng.count("submit") == asked + 1  # the unknown one was not resubmitted
+    assert jimeng.count("submit") == submitted + 1  # the unknown one was not resubmitted
 
     page.causes().filter(has_text="可能已计费").locator("[data-retry]").click()
     question = page.page.locator("dialog[data-dialog=money]")
@@ -370,8 +370,8 @@ def test_reimported_results_contain_only_unfinished_rows(
     page.open(f"?id={batch_id}")
     file = page.download_results(tmp_path)
     assert file.name == "要补的-结果.xlsx"
-    told = [row[0] for row in load_workbook(file).worksheets[0].iter_rows(min_row=2, values_only=True)]
-    assert len(told) == 3
+    statuses = [row[0] for row in load_workbook(file).worksheets[0].iter_rows(min_row=2, values_only=True)]
+    assert len(statuses) == 3
     page.open()
     page.import_workbook(file)
     expect(page.report()).to_contain_text("读到 1 行，已生成的 2 行没有带进来")

@@ -34,7 +34,7 @@ _LEFT_BEHIND = """() => {
   return found;
 }"""
 # The width of each label of a phone's card, and of its cell.
-_CARD_LABELS = """() => [...document.querySelectorAll("[data-row='1'] .table-cell[data-label]")]
+_RECORD_LABELS = """() => [...document.querySelectorAll("[data-row='1'] .table-cell[data-label]")]
   .filter((cell) => getComputedStyle(cell, "::before").content !== "none")
   .map((cell) => {
     const style = getComputedStyle(cell, "::before");
@@ -287,7 +287,7 @@ def test_the_labels_of_a_record_card_fit(
     paused = readonly_server.get("/api/batches")["batches"][0]
     english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
     expect(english_page.locator("[data-row='1']")).to_be_visible()
-    labels = english_page.evaluate(_CARD_LABELS)
+    labels = english_page.evaluate(_RECORD_LABELS)
     assert len(labels) >= 7
     assert [label for label, needs, has in labels if needs > has] == []
 

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess
 
-_REMEMBER_WHAT_IS_SAID_MEANWHILE = """
+_RECORD_MESSAGE = """
     addEventListener("submit", () => {
         sessionStorage.said = document.querySelector("[data-result]").textContent;
     });
@@ -35,7 +35,7 @@ def test_a_key_is_tested_from_the_top_bar_with_its_result_shown(
     page.get_by_role("link", name="测试密钥").click()
     expect(page).to_have_url(re.compile("/model"))
     page.wait_for_load_state()
-    page.evaluate(_REMEMBER_WHAT_IS_SAID_MEANWHILE)
+    page.evaluate(_RECORD_MESSAGE)
     page.get_by_role("button", name="测试密钥").click()
     expect(page.locator("[data-result]")).to_contain_text("密钥有效")
     assert "正在测试" in page.evaluate("sessionStorage.said")

@@ -36,42 +36,42 @@ def pause_elsewhere(server: ServerProcess) -> None:
 def test_a_rendering_error_is_not_reported_as_a_connection_error(
     server: ServerProcess, long_batch: BatchPage, page: Page
 ) -> None:
-    said = page.locator("[data-run-offline]")
+    message = page.locator("[data-run-offline]")
     page.evaluate(_TAKE)
     pause_elsewhere(server)
-    expect(said).to_contain_text("这一页显示出错了")
-    expect(said).not_to_contain_text("连不上服务")
+    expect(message).to_contain_text("这一页显示出错了")
+    expect(message).not_to_contain_text("连不上服务")
     page.evaluate(_GIVE_BACK)
     long_batch.expect_state("已暂停")
     long_batch.expect_figures("剩 6")
-    expect(said).to_be_hidden()
+    expect(message).to_be_hidden()
 
 
 def test_a_connection_error_message_disappears_once_the_server_is_back(
     server: ServerProcess, long_batch: BatchPage, page: Page
 ) -> None:
-    said = page.locator("[data-run-offline]")
+    message = page.locator("[data-run-offline]")
     page.route("**/pause", lambda route: route.abort())
     page.route("**/api/batches/*?since=*", lambda route: route.abort())
     long_batch.run_button("pause").click()
-    expect(said).to_contain_text("连不上服务")
+    expect(message).to_contain_text("连不上服务")
     page.unroute_all()
-    expect(said).to_be_hidden()
+    expect(message).to_be_hidden()
     long_batch.pause()
 
 
 def test_a_poll_without_response_times_out_and_polling_continues(
     server: ServerProcess, long_batch: BatchPage, page: Page
 ) -> None:
-    said = page.locator("[data-run-offline]")
+    message = page.locator("[data-run-offline]")
     page.route("**/api/batches/*?since=*", lambda route: None)  # never answered
     page.wait_for_event("request", lambda request: "?since=" in request.url)
     pause_elsewhere(server)
     page.clock.fast_forward(31_000)
-    expect(said).to_contain_text("连不上服务")
+    expect(message).to_contain_text("连不上服务")
     page.unroute_all()
     long_batch.expect_state("已暂停")
-    expect(said).to_be_hidden()
+    expect(message).to_be_hidden()
 
 
 def test_a_timed_out_submission_is_made_once_when_repeated(

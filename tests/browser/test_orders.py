@@ -24,7 +24,7 @@ def lose_response(page: Page, address: str = "**/api/batches") -> None:
     page.route(address, lose, times=1)
 
 
-def count_orders(server: ServerProcess) -> int:
+def count_submissions(server: ServerProcess) -> int:
     return int(server.get("/api/batches")["total"])
 
 
@@ -52,7 +52,7 @@ def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
     with page.page.expect_response("**/api/batches"):
         page.generate()
     page.wait_for_images(1)
-    assert count_orders(demo_server) == 1
+    assert count_submissions(demo_server) == 1
 
 
 def test_a_click_after_the_response_is_a_new_submission(demo_server: ServerProcess, studio: Open) -> None:
@@ -62,7 +62,7 @@ def test_a_click_after_the_response_is_a_new_submission(demo_server: ServerProce
     page.wait_for_images(1)
     page.generate()
     page.wait_for_images(2)
-    assert count_orders(demo_server) == 2
+    assert count_submissions(demo_server) == 2
 
 
 def test_changed_input_after_a_lost_response_is_a_new_submission(
@@ -76,7 +76,7 @@ def test_changed_input_after_a_lost_response_is_a_new_submission(
     page.write_prompt("海")
     page.generate()
     page.wait_for_images(2)
-    assert count_orders(demo_server) == 2
+    assert count_submissions(demo_server) == 2
 
 
 def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, studio: Open) -> None:
@@ -91,10 +91,10 @@ def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, stud
     expect(second.tiles()).to_have_count(1)
     second.generate()
     expect(second.page.locator(".toast")).to_have_text("这一单刚才已经提交，没有重复下单")
-    assert count_orders(demo_server) == 1
+    assert count_submissions(demo_server) == 1
     second.generate()
     second.wait_for_images(2)
-    assert count_orders(demo_server) == 2
+    assert count_submissions(demo_server) == 2
 
 
 def test_generate_again_with_a_lost_response_is_submitted_once(
@@ -111,7 +111,7 @@ def test_generate_again_with_a_lost_response_is_submitted_once(
     with page.page.expect_response("**/api/batches"):
         tile.get_by_title("再来一张").click()
     page.wait_for_images(2)
-    assert count_orders(demo_server) == 2
+    assert count_submissions(demo_server) == 2
 
 
 def test_a_table_with_a_lost_response_is_submitted_once(
@@ -124,7 +124,7 @@ def test_a_table_with_a_lost_response_is_submitted_once(
     expect(dialog.locator("[data-start-error]")).to_have_text(UNREACHABLE)
     dialog.locator("[data-start-yes]").click()
     batch.wait_for_image(2)
-    assert (count_orders(server), jimeng.charges) == (1, 2)
+    assert (count_submissions(server), jimeng.charges) == (1, 2)
 
 
 def test_a_single_row_with_a_lost_response_is_submitted_once(page: Page, demo_server: ServerProcess) -> None:
@@ -134,7 +134,7 @@ def test_a_single_row_with_a_lost_response_is_submitted_once(page: Page, demo_se
     expect(page.locator("[data-complaint]")).to_have_text(UNREACHABLE)
     batch.cell(1, "actions").locator("[data-run-row]").click()
     batch.wait_for_image(1)
-    assert count_orders(demo_server) == 1
+    assert count_submissions(demo_server) == 1
 
 
 def test_a_row_generated_singly_is_left_out_of_the_run(

@@ -12,7 +12,7 @@ from tests.fakes.oss import FakeOss
 from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 
-STRANGE = [
+UNUSUAL = [
     "红茶 · 新 品.png",
     "🍵👩‍👩‍👧 emoji.png",
     "50% off + a&b=c #1?.png",
@@ -144,7 +144,7 @@ def test_one_reference_too_many_is_refused_until_another_is_removed(
     picker.expect_chosen("猫一.png", "猫三.png", "猫四.png", "狗.png")
 
 
-@pytest.mark.parametrize("name", STRANGE)
+@pytest.mark.parametrize("name", UNUSUAL)
 def test_any_name_is_listed_shown_found_picked_and_used(
     page: Page, oss_server: ServerProcess, oss: FakeOss, name: str
 ) -> None:

@@ -318,8 +318,8 @@ def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(re
     for key, path, after in (("p", "favourite", "59"), ("x", "delete", "58"), ("z", "restore", "58")):
         broken.add(path)
         page.keyboard.press(key)
-        said = compare.locator(".toast") if key == "z" else word
-        expect(said).to_contain_text("连不上服务，请确认程序还在运行")
+        message = compare.locator(".toast") if key == "z" else word
+        expect(message).to_contain_text("连不上服务，请确认程序还在运行")
         broken.clear()
         page.keyboard.press(key)
         expect(compare.get_by_text("连不上服务，请确认程序还在运行")).to_be_hidden()
@@ -395,27 +395,27 @@ def test_deselected_records_stay_deselected_and_return_after_a_failure(
     records: RecordsPage, server: ServerProcess
 ) -> None:
     page, bar = records.page, records.selection_bar()
-    asked: list[Route] = []
-    page.route("**/api/records/ids?**", lambda route: asked.append(route))
+    held_routes: list[Route] = []
+    page.route("**/api/records/ids?**", lambda route: held_routes.append(route))
     records.pick(60)
     bar.get_by_role("button", name="选择全部 60 条").click()
     with page.expect_request("**/api/records/ids?**"):
         records.unpick(59, 58)
     expect(bar).to_contain_text("正在取编号…")
     bar.get_by_role("button", name="🗑️ 删除").click()
-    asked.pop().abort()
+    held_routes.pop().abort()
     expect(bar).to_contain_text("连不上服务")
     expect(bar).to_contain_text("已选 60 条")
     expect(records.record(59).locator("[data-pick]")).to_be_checked()
     with page.expect_request("**/api/records/ids?**"):
         records.unpick(59, 58)
     expect(bar).to_contain_text("正在取编号…")
-    asked.pop().continue_()
+    held_routes.pop().continue_()
     expect(bar).to_contain_text("已选 58 条")
     bar.get_by_role("button", name="🗑️ 删除").click()
     records.expect_total("共 2 条")
     expect(records.record(59)).to_be_visible()
-    assert asked == []
+    assert held_routes == []
 
 
 def test_records_added_after_select_all_are_not_deleted(records: RecordsPage, server: ServerProcess) -> None:
@@ -518,8 +518,8 @@ def test_a_dropped_renamed_image_opens_its_record(
 def test_a_pasted_image_is_looked_up_except_with_text_or_under_a_dialog(
     records: RecordsPage, tmp_path: Path
 ) -> None:
-    page, asked = records.page, []
-    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page, held_routes = records.page, []
+    page.on("request", lambda request: held_routes.append(request.url) if request.method == "POST" else None)
     cell = tmp_path / "image.png"
     cell.write_bytes(noise_image("png"))
     records.paste(cell, into="[data-search]", text="夜市")
@@ -536,7 +536,7 @@ def test_a_pasted_image_is_looked_up_except_with_text_or_under_a_dialog(
     held.pop().continue_()
     expect(veil).to_be_hidden()
     expect(page.locator("dialog[data-dialog=file]")).to_contain_text("这张图不在记录里")
-    assert len(asked) == 1
+    assert len(held_routes) == 1
 
 
 def test_a_foreign_image_shows_its_parameters(
@@ -565,9 +565,9 @@ def test_a_missing_file_says_so_can_be_retried_and_keeps_its_record(
     away = shutil.move(picture, tmp_path / "away.jpg")
     thumbnail.unlink()
     records.open("?page=3")
-    gone = records.record(20).locator("[data-gone]")
-    expect(gone).to_contain_text("加载失败")
-    again = gone.get_by_role("button", name="重试", exact=True)
+    missing = records.record(20).locator("[data-gone]")
+    expect(missing).to_contain_text("加载失败")
+    again = missing.get_by_role("button", name="重试", exact=True)
     with records.page.expect_response(re.compile("/thumbnails/20")):
         again.click()
     expect(again).to_be_visible()

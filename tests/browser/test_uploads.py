@@ -13,8 +13,8 @@ BROKEN: FilePayload = {"name": "坏的.png", "mimeType": "image/png", "buffer": 
 
 def announcements(page: Page) -> list[str]:
     """The live-region texts since ``listen``."""
-    told: list[str] = page.evaluate("heard")
-    return told
+    texts: list[str] = page.evaluate("heard")
+    return texts
 
 
 def listen(page: Page) -> None:
@@ -209,8 +209,8 @@ def test_all_uploads_are_cancelled_and_nothing_is_stored(
     library.expect_names("后来.png")
     library.open()
     library.expect_names("后来.png")
-    kept = [path.name for path in (demo_server.data_dir / "samples").rglob("*") if path.is_file()]
-    assert len(kept) == 2, kept  # the picture and its thumbnail
+    stored = [path.name for path in (demo_server.data_dir / "samples").rglob("*") if path.is_file()]
+    assert len(stored) == 2, stored  # the picture and its thumbnail
 
 
 def test_an_upload_complete_before_its_cancellation_is_kept(

@@ -7,7 +7,7 @@ from tests.server_process import ServerProcess
 from tests.web.test_bundler import ENTRIES, SMALL, joiner
 
 PAGES = ("/", "/batch", "/records", "/samples", "/usage", "/model")
-MOST_REQUESTS, MOST_BYTES = 20, 60_000  # the contract's, without pictures
+MAX_REQUESTS, MAX_BYTES = 20, 60_000  # the contract's, without pictures
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en-US"])
@@ -16,8 +16,8 @@ def test_a_first_visit_is_light(browser: Browser, demo_server: ServerProcess, la
     page = context.new_page()
     for path in PAGES:
         requests, weight = first_visit(page, demo_server.address + path)
-        assert 3 <= requests < MOST_REQUESTS, path
-        assert weight < MOST_BYTES, path
+        assert 3 <= requests < MAX_REQUESTS, path
+        assert weight < MAX_BYTES, path
         assert page.evaluate("document.documentElement.lang")[:2] == language[:2]
     context.close()
 

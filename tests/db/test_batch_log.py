@@ -33,8 +33,8 @@ def test_a_log_of_five_hundred_lines_is_returned_whole(
     db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
     write(db, batch_id, *plain(500))
-    told, left_out = texts(client, batch_id)
-    assert told == [text for _, text in plain(500)]
+    returned, left_out = texts(client, batch_id)
+    assert returned == [text for _, text in plain(500)]
     assert left_out == 0
 
 
@@ -42,8 +42,8 @@ def test_a_longer_log_returns_all_warnings_and_errors_and_the_newest_lines_in_or
     db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
     write(db, batch_id, ("error", "失败 1"), *plain(100), ("warning", "已暂停"), *plain(700, 100))
-    told, left_out = texts(client, batch_id)
-    assert told == ["失败 1", "已暂停", *(text for _, text in plain(500, 300))]
+    returned, left_out = texts(client, batch_id)
+    assert returned == ["失败 1", "已暂停", *(text for _, text in plain(500, 300))]
     assert left_out == 300
 
 
@@ -51,8 +51,8 @@ def test_the_newest_lines_include_the_errors_among_them(
     db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
     write(db, batch_id, *plain(10), *[("error", f"失败 {n}") for n in range(600)])
-    told, left_out = texts(client, batch_id)
-    assert told == [f"失败 {n}" for n in range(600)]
+    returned, left_out = texts(client, batch_id)
+    assert returned == [f"失败 {n}" for n in range(600)]
     assert left_out == 10
 
 
@@ -63,8 +63,8 @@ def test_only_lines_after_the_given_one_are_returned_and_omitted(
     seen = database.get_batch_version(db, batch_id)
     assert texts(client, batch_id, seen) == ([], 0)
     write(db, batch_id, ("warning", "已暂停"), *plain(502))
-    told, left_out = texts(client, batch_id, seen)
-    assert told == ["已暂停", *(text for _, text in plain(500, 2))]
+    returned, left_out = texts(client, batch_id, seen)
+    assert returned == ["已暂停", *(text for _, text in plain(500, 2))]
     assert left_out == 2
 
 

@@ -5,7 +5,7 @@ import pytest
 import database
 from app.domain import BatchStatus, ImageRequest, ModelSpec, Status
 from app.errors import Billed, Conflict, ModelError, NotFound
-from tests.db.test_database import NOW, add, claim, claimed, ordered
+from tests.db.test_database import NOW, add, claim, claimed, submitted
 
 CAT = ImageRequest(prompt="猫")
 
@@ -34,7 +34,7 @@ def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connecti
 
 def test_a_submitted_record_is_not_cancelled(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db, spec)
-    record = ordered(db)
+    record = submitted(db)
     with pytest.raises(Conflict):
         database.cancel_record(db, ids[0])
     database.requeue_record(db, record, not_before=0)

@@ -15,7 +15,7 @@ from app.domain import MAX_SEED, BatchStatus, ImageRequest, ModelSpec, Record, S
 from app.errors import Billed, Conflict, ModelError, NotFound, StorageError, message
 
 NOW = 1_000_000.0
-KEPT = SavedImage(filename="猫.png", width=2048, height=2048, format="png", file_size=9, sha256="ab")
+SAVED = SavedImage(filename="猫.png", width=2048, height=2048, format="png", file_size=9, sha256="ab")
 
 
 def add(
@@ -41,7 +41,7 @@ def claimed(db: database.Connection, now: float = NOW) -> Record:
     return record
 
 
-def ordered(db: database.Connection, task_id: str = "t-1") -> Record:
+def submitted(db: database.Connection, task_id: str = "t-1") -> Record:
     """The next record, ordered: it has a ticket and is waited for."""
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
@@ -160,7 +160,7 @@ def test_a_suspended_worker_still_finishes_its_record(db: database.Connection, s
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
-    assert database.finish_record(db, record, KEPT)
+    assert database.finish_record(db, record, SAVED)
     after = database.get_record(db, record.id)
     assert (after.status, after.cost, after.at_stake) == (Status.SUCCESS, Decimal("0.22"), Decimal(0))
 
@@ -240,8 +240,8 @@ def test_a_worker_without_the_lease_cannot_finish_the_record(
     add(db, spec)
     sleeper = claimed(db)
     other = claimed(db, NOW + 60)
-    assert database.finish_record(db, other, KEPT)
-    assert not database.finish_record(db, sleeper, KEPT)
+    assert database.finish_record(db, other, SAVED)
+    assert not database.finish_record(db, sleeper, SAVED)
     assert not database.fail_record(db, sleeper, ModelError("晚了", cause="network", billed=Billed.NO))
     assert database.get_record(db, other.id).status is Status.SUCCESS
 
@@ -356,7 +356,7 @@ def test_a_finished_record_closes_its_charge_and_its_batch(db: database.Connecti
     batch_id, _ = add(db, spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
-    database.finish_record(db, record, replace(KEPT, seed=7))
+    database.finish_record(db, record, replace(SAVED, seed=7))
     after, batch = database.get_record(db, record.id), database.get_batch(db, batch_id)
     assert (after.width, after.seed, after.image_path) == (2048, 7, "/output/猫.png")
     assert outcomes(db) == ["billed"]
@@ -418,7 +418,7 @@ def test_concurrent_charges_do_not_exceed_the_budget(
     records = [claimed(db) for _ in range(12)]
     start, refused = threading.Barrier(12), []
 
-    def order(record: Record) -> None:
+    def try_charge(record: Record) -> None:
         with closing(database.connect(settings.database_path)) as own:
             start.wait()
             try:
@@ -426,7 +426,7 @@ def test_concurrent_charges_do_not_exceed_the_budget(
             except database.BudgetReached:
                 refused.append(record.id)
 
-    threads = [threading.Thread(target=order, args=[record]) for record in records]
+    threads = [threading.Thread(target=try_charge, args=[record]) for record in records]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -473,9 +473,9 @@ def test_a_record_queued_for_one_model_is_never_claimed_by_another(
 
 def test_a_task_id_of_another_model_is_not_requeued(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
-    record = ordered(db, "147")
-    gone = ModelError("没有下载成功", cause="download", billed=Billed.YES, task_valid=True)
-    database.fail_record(db, record, gone)
+    record = submitted(db, "147")
+    expired = ModelError("没有下载成功", cause="download", billed=Billed.YES, task_valid=True)
+    database.fail_record(db, record, expired)
     with pytest.raises(Conflict, match="test-1"):
         database.retry_records(db, batch_id, ids, spec=replace(spec, model_id="another"))
     assert database.get_record(db, ids[0]).status is Status.FAILED
@@ -484,7 +484,7 @@ def test_a_task_id_of_another_model_is_not_requeued(db: database.Connection, spe
 
 def test_cancelling_keeps_submitted_records(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
-    record = ordered(db, "T")
+    record = submitted(db, "T")
     database.requeue_record(db, record, not_before=0)
     assert database.cancel_batch(db, batch_id).number == 2
     assert claimed(db).task_id == "T"
@@ -538,7 +538,7 @@ def test_an_unknown_charge_stays_unresolved_when_the_record_is_resubmitted(
     database.retry_records(db, batch_id, ids, spec=spec)
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
-    database.finish_record(db, record, KEPT)
+    database.finish_record(db, record, SAVED)
     assert outcomes(db) == ["unknown", "billed"]
     after = database.get_record(db, ids[0])
     assert (after.cost, after.at_stake) == (Decimal("0.22"), Decimal("0.22"))
@@ -550,14 +550,14 @@ def test_only_what_changed_since_a_version_is_listed(db: database.Connection, sp
     assert database.list_batch_records(db, batch_id, since=version) == []
     record = claimed(db)
     assert [r.id for r in database.list_batch_records(db, batch_id, since=version)] == [ids[0]]
-    database.finish_record(db, record, KEPT)
+    database.finish_record(db, record, SAVED)
     assert database.get_batch_version(db, batch_id) > version
     assert "已保存" in str(database.list_log(db, batch_id, since=version)[0].text)
 
 
 def test_queued_records_are_listed_only_when_requested(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    database.finish_record(db, claimed(db), KEPT)
+    database.finish_record(db, claimed(db), SAVED)
     everything = database.RecordFilter()
     assert database.count_records(db, everything) == 1
     assert database.count_records(db, database.RecordFilter(statuses=("queued",))) == 1
@@ -566,7 +566,7 @@ def test_queued_records_are_listed_only_when_requested(db: database.Connection, 
 def test_a_deleted_record_can_be_restored(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db, spec)
     assert database.delete_records(db, ids) == 0  # still queued: not one to delete
-    database.finish_record(db, claimed(db), KEPT)
+    database.finish_record(db, claimed(db), SAVED)
     assert database.delete_records(db, ids) == 1
     with pytest.raises(NotFound):
         database.get_record(db, ids[0])

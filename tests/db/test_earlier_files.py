@@ -46,7 +46,7 @@ def written(settings: Settings, table: str = EARLIER_TABLE) -> Iterator[sqlite3.
         yield old
 
 
-def keep(old: sqlite3.Connection, **fields: Any) -> None:
+def add_row(old: sqlite3.Connection, **fields: Any) -> None:
     row = USUAL | fields
     marks = ", ".join(f":{name}" for name in row)
     old.execute(f"INSERT INTO generation_records ({', '.join(row)}) VALUES ({marks})", row)
@@ -63,7 +63,7 @@ def opened(settings: Settings) -> Iterator[database.Connection]:
 def taken_over(settings: Settings, **fields: Any) -> Record:
     """A record of the earlier app with these values, after the upgrade."""
     with written(settings) as old:
-        keep(old, **fields)
+        add_row(old, **fields)
     with opened(settings) as db:
         return database.get_record(db, 1)
 
@@ -71,9 +71,9 @@ def taken_over(settings: Settings, **fields: Any) -> Record:
 def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: ModelSpec) -> None:
     with written(settings) as old:
         old.execute("CREATE INDEX by_user ON generation_records (user_id)")
-        keep(old)
-        keep(old)  # the earlier app wrote over files: two records, one file
-        keep(old, prompt="", sample_images="[", image_path="", status="done", created_at=None)
+        add_row(old)
+        add_row(old)  # the earlier app wrote over files: two records, one file
+        add_row(old, prompt="", sample_images="[", image_path="", status="done", created_at=None)
     with opened(settings) as db:
         record = database.get_record(db, 1)
         assert (record.prompt, record.seed, record.status) == ("旧的猫", 42, Status.SUCCESS)
@@ -92,7 +92,7 @@ def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: 
 
 
 @pytest.mark.parametrize(
-    ("written_as", "kept_as"),
+    ("written_as", "stored_as"),
     [
         ("2025-03-01 10:00:00", "2025-03-01 10:00:00"),
         ("2025-03-01 10:00:00.123456", "2025-03-01 10:00:00.123456"),
@@ -110,9 +110,9 @@ def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: 
     ],
 )
 def test_timestamps_in_any_form_become_the_same_time(
-    settings: Settings, written_as: object, kept_as: str
+    settings: Settings, written_as: object, stored_as: str
 ) -> None:
-    assert taken_over(settings, created_at=written_as).created_at == kept_as
+    assert taken_over(settings, created_at=written_as).created_at == stored_as
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_an_image_is_found_in_whichever_column_names_it(
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "kept"),
+    ("name", "value", "stored"),
     [
         ("prompt", "字节写的猫".encode(), "字节写的猫"),
         ("prompt", "编码不同的猫".encode("gb18030"), "编码不同的猫"),
@@ -161,8 +161,8 @@ def test_an_image_is_found_in_whichever_column_names_it(
         ("sample_images", b"\xff", ()),
     ],
 )
-def test_values_of_any_type_are_read(settings: Settings, name: str, value: object, kept: object) -> None:
-    assert getattr(taken_over(settings, **{name: value}), name) == kept
+def test_values_of_any_type_are_read(settings: Settings, name: str, value: object, stored: object) -> None:
+    assert getattr(taken_over(settings, **{name: value}), name) == stored
     client = create_app(settings).test_client()
     for address in ("/records?record=1", "/?from=1", "/api/records", "/api/records/export.xlsx"):
         with client.get(address) as answer:
@@ -171,7 +171,7 @@ def test_values_of_any_type_are_read(settings: Settings, name: str, value: objec
 
 def test_text_in_no_known_encoding_is_kept_as_far_as_readable(settings: Settings) -> None:
     with written(settings) as old:
-        keep(old)
+        add_row(old)
         old.execute("UPDATE generation_records SET prompt = CAST(X'E78CABFFFF' AS TEXT)")
     with opened(settings) as db:
         assert database.get_record(db, 1).prompt.startswith("猫")
@@ -218,7 +218,7 @@ def test_foreign_tables_with_our_names_are_kept_under_another_name(settings: Set
         old.execute("CREATE TABLE batches (id TEXT, title TEXT)")
         old.execute("INSERT INTO batches VALUES ('b1', '春季')")
         old.execute("PRAGMA user_version = 99")
-        keep(old)
+        add_row(old)
     with opened(settings) as db:
         row = db.execute("SELECT * FROM generation_records").fetchone()
         assert (row["earlier_Version"], row["earlier_deleted_at"], row["earlier_task_id"]) == (
@@ -237,7 +237,7 @@ def test_tables_and_views_that_refer_to_records_keep_working(settings: Settings)
         old.execute(
             "CREATE TRIGGER marked AFTER INSERT ON marks BEGIN UPDATE generation_records SET user_id = 9; END"
         )
-        keep(old)
+        add_row(old)
         old.execute("INSERT INTO marks VALUES (1)")
     with opened(settings) as db:
         assert db.execute("SELECT prompt FROM newest").fetchone()[0] == "旧的猫"
@@ -273,7 +273,7 @@ def test_contents_still_in_the_journal_are_migrated_and_backed_up(settings: Sett
     with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as old:
         old.execute("PRAGMA journal_mode = WAL")
         old.execute(EARLIER_TABLE)
-        keep(old)
+        add_row(old)
         with opened(settings) as db:
             assert database.get_record(db, 1).prompt == "旧的猫"
     copy = next(settings.database_path.parent.glob("*.backup-*"))
@@ -285,7 +285,7 @@ def test_an_incomplete_backup_is_discarded_and_nothing_is_migrated(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with written(settings) as old:
-        keep(old)
+        add_row(old)
     before = settings.database_path.read_bytes()
     monkeypatch.setattr("app.db.migrations.Path.replace", _full)
     with pytest.raises(StorageError, match="打不开"):

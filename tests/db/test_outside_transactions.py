@@ -13,7 +13,7 @@ from app.domain import ImageRequest, ModelSpec
 from app.errors import Billed, DiskError, ModelError
 from app.images.filenames import TakenStems
 
-LOST = ModelError("断了", cause="network", billed=Billed.NO)
+MISSING = ModelError("断了", cause="network", billed=Billed.NO)
 
 
 @pytest.fixture
@@ -34,18 +34,18 @@ def write(other: database.Connection) -> None:
 def test_writes_proceed_while_file_names_are_checked_on_disk(
     db: database.Connection, other: database.Connection, spec: ModelSpec
 ) -> None:
-    asked: list[str] = []
+    checked: list[str] = []
 
     def is_taken(stem: str) -> bool:
         write(other)
-        asked.append(stem)
+        checked.append(stem)
         return stem == "猫"
 
     _, ids = database.add_batch(
         db, [ImageRequest(prompt="猫")] * 2, spec=spec, stems=["猫"] * 2, is_taken=is_taken
     )
     assert [database.get_record(db, n).reserved_stem for n in ids] == ["猫-2", "猫-3"]
-    assert asked
+    assert checked
 
 
 def test_a_name_reserved_meanwhile_by_another_server_is_not_reserved_twice(
@@ -96,7 +96,7 @@ def thrown_away(db: database.Connection, spec: ModelSpec, number: int) -> list[i
     for _ in ids:
         record = database.claim_record(db, model=spec.model_id, owner="me", now=1e9, lease=20.0)
         assert record is not None
-        database.fail_record(db, record, LOST)
+        database.fail_record(db, record, MISSING)
     database.delete_records(db, ids)
     db.execute("UPDATE generation_records SET deleted_at = '2020-01-01 00:00:00'")
     return ids
@@ -127,10 +127,10 @@ def test_a_trash_emptying_cut_off_by_a_crash_is_completed_at_the_next_start(
     class Killed(BaseException):
         pass
 
-    def die(*_: object) -> None:
+    def crash(*_: object) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        database.empty_trash(db, days=30, remove=die)
+        database.empty_trash(db, days=30, remove=crash)
     assert database.restore_records(db, ids) == 0
     assert database.empty_trash(other, days=30, remove=lambda *_: None) == 2

@@ -28,7 +28,7 @@ ROWS = [{"prompt": "雪山", "num_images": 2}, {"prompt": "海"}]
 NOW = 1_800_000_000.0
 
 
-def order(client: FlaskClient, status: int = 202, **fields: Any) -> dict[str, Any]:
+def submit(client: FlaskClient, status: int = 202, **fields: Any) -> dict[str, Any]:
     headers = fields.pop("headers", {})
     answer = client.post("/api/batches", json={"rows": ROWS, **fields}, headers=headers)
     assert answer.status_code == status, answer.text
@@ -41,44 +41,44 @@ def count_batches(client: FlaskClient) -> int:
 
 
 def test_a_repeated_submission_returns_the_first_batch(client: FlaskClient) -> None:
-    first = order(client, request_id="一")
-    assert order(client, request_id="一") == first
+    first = submit(client, request_id="一")
+    assert submit(client, request_id="一") == first
     assert count_batches(client) == 1
 
 
 def test_the_key_may_be_sent_as_a_header(client: FlaskClient) -> None:
-    first = order(client, request_id="k-1")
-    assert order(client, headers={"Idempotency-Key": "k-1"}) == first
-    assert order(client, request_id="k-1", headers={"Idempotency-Key": "k-1"}) == first
+    first = submit(client, request_id="k-1")
+    assert submit(client, headers={"Idempotency-Key": "k-1"}) == first
+    assert submit(client, request_id="k-1", headers={"Idempotency-Key": "k-1"}) == first
 
 
 def test_submissions_without_a_key_are_independent(client: FlaskClient) -> None:
-    order(client)
-    order(client)
-    order(client, request_id=None)
+    submit(client)
+    submit(client)
+    submit(client, request_id=None)
     assert count_batches(client) == 3
 
 
 def test_a_key_in_the_body_that_differs_from_the_header_is_refused(client: FlaskClient) -> None:
-    refused = order(client, 400, request_id="a", headers={"Idempotency-Key": "b"})
+    refused = submit(client, 400, request_id="a", headers={"Idempotency-Key": "b"})
     assert refused["field"] == "request_id"
     assert count_batches(client) == 0
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "\x7f", "a\u2028b", 7, True, ["a"], {}])
 def test_an_invalid_key_is_refused_with_a_sentence(client: FlaskClient, key: object) -> None:
-    refused = order(client, 400, request_id=key)
+    refused = submit(client, 400, request_id=key)
     assert refused["error"] == "request_id 应为 1–200 个可见字符"
     assert count_batches(client) == 0
 
 
 def test_a_key_of_two_hundred_characters_is_valid(client: FlaskClient) -> None:
-    assert order(client, request_id="键" * 200) == order(client, request_id="键" * 200)
+    assert submit(client, request_id="键" * 200) == submit(client, request_id="键" * 200)
 
 
 def test_the_same_key_with_another_body_is_an_error_and_queues_nothing(client: FlaskClient) -> None:
-    order(client, request_id="k")
-    refused = order(client, 422, request_id="k", name="另一批")
+    submit(client, request_id="k")
+    refused = submit(client, 422, request_id="k", name="另一批")
     assert "request_id" in refused["error"]
     assert count_batches(client) == 1
 
@@ -90,23 +90,23 @@ def test_the_order_of_fields_does_not_matter(client: FlaskClient) -> None:
 
 
 def test_a_refused_submission_stores_no_key_so_it_can_be_corrected(client: FlaskClient) -> None:
-    order(client, 400, request_id="k", rows=[{"prompt": ""}])
-    order(client, request_id="k")
+    submit(client, 400, request_id="k", rows=[{"prompt": ""}])
+    submit(client, request_id="k")
     assert count_batches(client) == 1
 
 
 def test_a_key_survives_a_restart(settings: Settings) -> None:
-    first = order(create_app(settings).test_client(), request_id="k")
-    assert order(create_app(settings).test_client(), request_id="k") == first
+    first = submit(create_app(settings).test_client(), request_id="k")
+    assert submit(create_app(settings).test_client(), request_id="k") == first
 
 
 def test_a_repeated_submission_is_answered_even_when_new_ones_are_refused(
     client: FlaskClient, settings: Settings
 ) -> None:
-    first = order(client, request_id="k")
+    first = submit(client, request_id="k")
     without_keys = create_app(replace(settings, image_model="jimeng")).test_client()
-    order(without_keys, 409, request_id="other")
-    assert order(without_keys, request_id="k") == first
+    submit(without_keys, 409, request_id="other")
+    assert submit(without_keys, request_id="k") == first
 
 
 def shown_key(client: FlaskClient) -> str:
@@ -131,7 +131,7 @@ def test_the_form_reopened_and_filled_in_differently_is_another_submission(clien
     assert count_batches(client) == 2
 
 
-def asked(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
+def batch_of(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
     requests_ = [ImageRequest(prompt="雪山") for _ in range(count)]
     stems = [f"图{n}" for n in range(count)]
 
@@ -142,7 +142,7 @@ def asked(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]
 
 
 def test_a_key_is_valid_for_a_day(db: database.Connection, spec: ModelSpec) -> None:
-    add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
+    add, key = batch_of(spec), database.RequestKey(key="k", digest="d", at=NOW)
     first = add(db, key)
     assert add(db, replace(key, at=NOW + KEPT_SECONDS)) == first
     second = add(db, replace(key, at=NOW + KEPT_SECONDS + 1, digest="other"))
@@ -151,7 +151,7 @@ def test_a_key_is_valid_for_a_day(db: database.Connection, spec: ModelSpec) -> N
 
 
 def test_setting_the_clock_back_drops_no_key(db: database.Connection, spec: ModelSpec) -> None:
-    add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
+    add, key = batch_of(spec), database.RequestKey(key="k", digest="d", at=NOW)
     assert add(db, replace(key, at=NOW - 7 * KEPT_SECONDS)) == add(
         db, replace(key, at=NOW - 8 * KEPT_SECONDS)
     )
@@ -159,7 +159,7 @@ def test_setting_the_clock_back_drops_no_key(db: database.Connection, spec: Mode
 
 
 def test_only_keys_older_than_a_day_are_deleted(db: database.Connection, spec: ModelSpec) -> None:
-    add = asked(spec)
+    add = batch_of(spec)
     old = database.RequestKey(key="old", digest="d", at=NOW - KEPT_SECONDS - 1)
     new = replace(old, key="new", at=NOW - KEPT_SECONDS + 1)
     add(db, old)
@@ -173,7 +173,7 @@ def test_only_keys_older_than_a_day_are_deleted(db: database.Connection, spec: M
 def test_a_submission_that_fails_half_way_stores_neither_batch_nor_key(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    add, key = asked(spec, 2), database.RequestKey(key="k", digest="d", at=NOW)
+    add, key = batch_of(spec, 2), database.RequestKey(key="k", digest="d", at=NOW)
     db.execute(
         """
         CREATE TRIGGER full BEFORE INSERT ON generation_records WHEN NEW.row_number = 2
@@ -191,7 +191,7 @@ def test_a_submission_that_fails_half_way_stores_neither_batch_nor_key(
 def test_a_conflicting_key_is_refused_inside_the_transaction_too(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    add, key = asked(spec), database.RequestKey(key="k", digest="d", at=NOW)
+    add, key = batch_of(spec), database.RequestKey(key="k", digest="d", at=NOW)
     add(db, key)
     with pytest.raises(KeyReused):
         add(db, replace(key, digest="other"))
@@ -205,7 +205,7 @@ def test_twenty_concurrent_equal_submissions_make_one_batch(settings: Settings) 
     def post(_: int) -> dict[str, Any]:
         client = app.test_client()
         together.wait()
-        return order(client, request_id="k")
+        return submit(client, request_id="k")
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(post, range(20)))
@@ -284,6 +284,6 @@ def test_concurrent_waiting_calls_share_the_images_of_one_batch(
 
 
 def test_a_key_belongs_to_one_api_call(client: FlaskClient) -> None:
-    order(client, request_id="k")
+    submit(client, request_id="k")
     answer = client.post("/api/batch-generate", json={"prompt": "雪山", "request_id": "k"})
     assert answer.status_code == 422

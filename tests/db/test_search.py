@@ -29,7 +29,7 @@ def by_hand(prompts: list[str], term: str) -> list[int]:
     return [n for n, prompt in reversed(list(enumerate(prompts, 1))) if term in folded(prompt)]
 
 
-def keep(db: database.Connection, prompts: list[str], status: str = "success") -> None:
+def add_records(db: database.Connection, prompts: list[str], status: str = "success") -> None:
     db.executemany(
         "INSERT INTO generation_records (prompt, status) VALUES (?, ?)", [(p, status) for p in prompts]
     )
@@ -48,26 +48,26 @@ def found(db: database.Connection, search: str, **fields: object) -> list[int]:
 
 
 @pytest.fixture
-def shelf(db: database.Connection) -> database.Connection:
+def modified_db(db: database.Connection) -> database.Connection:
     """The prompts above, a third indexed, then modified; a search must not show any difference."""
-    keep(db, PROMPTS)
+    add_records(db, PROMPTS)
     database.index_prompts(db, limit=len(PROMPTS) // 3)
     return db
 
 
 @pytest.mark.parametrize("term", TERMS, ids=ascii)
 def test_a_term_finds_exactly_the_prompts_that_contain_it_while_the_index_is_built(
-    shelf: database.Connection, term: str
+    modified_db: database.Connection, term: str
 ) -> None:
     expected = by_hand(PROMPTS, term)
-    assert found(shelf, term) == expected
-    index_all(shelf)
-    assert found(shelf, term) == expected
-    assert found(shelf, term, sort="oldest") == expected[::-1]
+    assert found(modified_db, term) == expected
+    index_all(modified_db)
+    assert found(modified_db, term) == expected
+    assert found(modified_db, term, sort="oldest") == expected[::-1]
 
 
-def test_an_empty_or_nul_only_term_finds_everything(shelf: database.Connection) -> None:
-    assert len(found(shelf, "")) == len(found(shelf, "\x00")) == len(PROMPTS)
+def test_an_empty_or_nul_only_term_finds_everything(modified_db: database.Connection) -> None:
+    assert len(found(modified_db, "")) == len(found(modified_db, "\x00")) == len(PROMPTS)
 
 
 LETTERS = "猫咪的ab1 ,，%é\u0301ßİ한ｶﾞ👨‍\n"
@@ -83,7 +83,7 @@ def test_any_search_equals_a_brute_force_scan(
 ) -> None:
     db.execute("DELETE FROM generation_records")
     db.execute("DELETE FROM sqlite_sequence")
-    keep(db, prompts)
+    add_records(db, prompts)
     index_all(db)
     for term in terms:
         assert found(db, term) == by_hand(prompts, term)
@@ -91,7 +91,7 @@ def test_any_search_equals_a_brute_force_scan(
 
 def test_every_part_of_every_prompt_finds_it(db: database.Connection) -> None:
     prompts = [prompt for prompt in PROMPTS if len(prompt) < 60]
-    keep(db, prompts)
+    add_records(db, prompts)
     index_all(db)
     chance = random.Random(4)
     for number, prompt in enumerate(map(folded, prompts), 1):
@@ -102,7 +102,7 @@ def test_every_part_of_every_prompt_finds_it(db: database.Connection) -> None:
 
 
 def test_changes_by_other_programs_are_found_at_once(db: database.Connection, settings: Settings) -> None:
-    keep(db, ["猫一", "猫二", "猫三", "猫四"])
+    add_records(db, ["猫一", "猫二", "猫三", "猫四"])
     index_all(db)
     with closing(sqlite3.connect(settings.database_path)) as other, other:
         other.execute("UPDATE generation_records SET prompt = '狗二' WHERE id = 2")
@@ -119,7 +119,7 @@ def test_changes_by_other_programs_are_found_at_once(db: database.Connection, se
 def test_a_record_put_into_the_trash_and_out_again_between_two_steps_is_found_once(
     db: database.Connection,
 ) -> None:
-    keep(db, ["猫"] * 3)
+    add_records(db, ["猫"] * 3)
     index_all(db)
     database.delete_records(db, [1, 2])
     database.restore_records(db, [2])
@@ -130,9 +130,9 @@ def test_a_record_put_into_the_trash_and_out_again_between_two_steps_is_found_on
 
 
 def test_queued_and_running_records_are_found_only_when_requested(db: database.Connection) -> None:
-    keep(db, ["好猫"])
-    keep(db, ["等着的猫"], "queued")
-    keep(db, ["在画的猫"], "running")
+    add_records(db, ["好猫"])
+    add_records(db, ["等着的猫"], "queued")
+    add_records(db, ["在画的猫"], "running")
     index_all(db)
     assert found(db, "猫") == [1]
     assert found(db, "猫", statuses=("queued", "running")) == [3, 2]
@@ -144,7 +144,7 @@ def test_queued_and_running_records_are_found_only_when_requested(db: database.C
 
 
 def test_progress_is_reported_and_the_newest_come_first(db: database.Connection) -> None:
-    keep(db, ["猫"] * 30)
+    add_records(db, ["猫"] * 30)
     assert database.index_progress(db) == (0, 30)
     assert database.index_prompts(db, limit=10) == 10
     assert database.index_progress(db) == (10, 30)
@@ -152,12 +152,12 @@ def test_progress_is_reported_and_the_newest_come_first(db: database.Connection)
 
 
 def test_an_index_step_is_bounded_for_long_prompts(db: database.Connection) -> None:
-    keep(db, ["很长的提示词" * 1_500] * 20)
+    add_records(db, ["很长的提示词" * 1_500] * 20)
     assert database.index_prompts(db) < 5
 
 
 def test_the_index_matches_the_records_exactly(db: database.Connection) -> None:
-    keep(db, PROMPTS)
+    add_records(db, PROMPTS)
     index_all(db)
     database.delete_records(db, range(1, 20))
     index_all(db)
@@ -173,9 +173,9 @@ def test_the_index_matches_the_records_exactly(db: database.Connection) -> None:
 
 
 def test_segments_of_a_large_index_are_merged_when_idle(db: database.Connection) -> None:
-    keep(db, PROMPTS)
+    add_records(db, PROMPTS)
     assert not database.merge_index(db)
-    keep(db, ["一只猫和一只狗"] * 5_000)
+    add_records(db, ["一只猫和一只狗"] * 5_000)
     index_all(db)
     steps = 0
     while database.merge_index(db):
@@ -189,7 +189,7 @@ def test_segments_of_a_large_index_are_merged_when_idle(db: database.Connection)
 def test_an_index_with_another_normaliser_is_rebuilt(
     settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep(db, ["猫"] * 3)
+    add_records(db, ["猫"] * 3)
     index_all(db)
     monkeypatch.setattr(search_index, "NORMALISER", "another")
     database.open_database(settings.database_path)

@@ -52,7 +52,7 @@ def empty_it(path: Path, _older: Path) -> None:
     os.truncate(path, 0)
 
 
-TROUBLES = [
+DISRUPTIONS = [
     (delete, "文件不见了"),
     (move_away, "文件不见了"),
     (put_another_in_its_place, "被换成了另一个"),
@@ -85,14 +85,14 @@ def damage_pages(path: Path) -> None:
         file.write(b"\xa5" * size)
 
 
-@pytest.mark.parametrize(("befall", "sentence"), TROUBLES)
+@pytest.mark.parametrize(("disrupt", "sentence"), DISRUPTIONS)
 def test_nothing_is_submitted_once_the_file_is_not_the_one_opened(
-    harness: Harness, older: Path, befall: Callable[[Path, Path], None], sentence: str
+    harness: Harness, older: Path, disrupt: Callable[[Path, Path], None], sentence: str
 ) -> None:
     assert harness.step()
     assert harness.service.charges == 1
     harness.ask("狗", "鸟")
-    befall(harness.settings.database_path, older)
+    disrupt(harness.settings.database_path, older)
     with pytest.raises(StoreLost, match=sentence):
         harness.worker.store.require(harness.db)
     harness.worker.store.watch(harness.db)
@@ -106,12 +106,12 @@ def test_a_change_between_claim_and_charge_sends_nothing(harness: Harness) -> No
     path = harness.settings.database_path
     resolve = harness.worker.library.resolve
 
-    def befall(*told: object) -> object:
+    def disrupt(*message: object) -> object:
         path.rename(path.with_name("elsewhere.db"))
         harness.worker._aborting.set()
-        return resolve(*told)  # type: ignore[arg-type]
+        return resolve(*message)  # type: ignore[arg-type]
 
-    harness.worker.library.resolve = befall  # type: ignore[method-assign,assignment]
+    harness.worker.library.resolve = disrupt  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreLost):
         harness.step()
     assert harness.service.charges == 0
@@ -246,9 +246,9 @@ def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
         harness.step()
     assert not away.path.exists()
     assert f"task_id={harness.service.submissions[0].task_id}" in caplog.text
-    kept = metadata.extract((harness.settings.output_dir / harness.files()[0]).read_bytes())
-    assert kept is not None
-    assert f"Record: {ids[0]}" in kept
+    parameters = metadata.extract((harness.settings.output_dir / harness.files()[0]).read_bytes())
+    assert parameters is not None
+    assert f"Record: {ids[0]}" in parameters
 
 
 def test_a_charge_opened_before_the_file_vanished_is_closed_when_it_returns(
@@ -269,14 +269,14 @@ def test_a_charge_opened_before_the_file_vanished_is_closed_when_it_returns(
 
 
 def test_a_charge_whose_task_id_was_not_stored_is_unknown_and_never_resubmitted(harness: Harness) -> None:
-    record = ordered(harness)
+    record = submitted(harness)
     database.requeue_record(harness.db, record, not_before=0.0)
     assert harness.record(record.id).status is Status.UNKNOWN
     assert harness.outcomes() == ["unknown"]
     assert not harness.step()
 
 
-def ordered(harness: Harness) -> Record:
+def submitted(harness: Harness) -> Record:
     harness.ask("猫")
     record = harness.worker._claim(harness.db)
     assert record is not None
@@ -294,10 +294,10 @@ def test_a_damaged_file_stops_the_start_with_a_sentence_naming_the_backups(
         path.with_name(f"{path.name}.backup-2026110{day}-120000").touch()
     with pytest.raises(StoreDamaged) as raised:
         database.open_database(path)
-    told = str(raised.value)
-    assert "\n" not in told
-    assert all(word in told for word in ("backup-20261104", "backup-20261102", "app.cli rebuild"))
-    assert "backup-20261101" not in told
+    message = str(raised.value)
+    assert "\n" not in message
+    assert all(word in message for word in ("backup-20261104", "backup-20261102", "app.cli rebuild"))
+    assert "backup-20261101" not in message
 
 
 def test_a_damaged_file_is_not_served_and_not_changed(
@@ -306,9 +306,9 @@ def test_a_damaged_file_is_not_served_and_not_changed(
     db.close()
     damage_pages(settings.database_path)
     before = settings.database_path.read_bytes()
-    told = ServerProcess(tmp_path).refuses_to_start()
-    assert "有损坏" in told
-    assert "Traceback" not in told
+    message = ServerProcess(tmp_path).refuses_to_start()
+    assert "有损坏" in message
+    assert "Traceback" not in message
     assert settings.database_path.read_bytes() == before
 
 
@@ -320,8 +320,8 @@ def test_starting_without_a_database_beside_images_explains_how_to_rebuild(
     delete(settings.database_path, Path())
     (settings.output_dir / "猫.png").touch()
     create_app(settings)
-    told = capsys.readouterr().err
-    assert all(word in told for word in ("没有找到数据库", "从备份恢复", "app.cli rebuild"))
+    message = capsys.readouterr().err
+    assert all(word in message for word in ("没有找到数据库", "从备份恢复", "app.cli rebuild"))
     create_app(settings)
     assert "没有找到数据库" not in capsys.readouterr().err
 

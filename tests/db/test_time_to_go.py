@@ -100,17 +100,17 @@ def test_during_a_run_the_eta_is_close_to_the_actual_time(settings: Settings, se
     batch_id = client.post("/api/batches", json={"rows": rows}).get_json()["batch_id"]
     worker.start()
     try:
-        told: tuple[int, float] | None = None
+        estimate: tuple[int, float] | None = None
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             batch = client.get(f"/api/batches/{batch_id}").get_json()["batch"]
-            if told is None and batch["counts"]["success"] >= 4 and batch["counts"]["running"] == 2:
-                told = batch["eta_seconds"], time.monotonic()
+            if estimate is None and batch["counts"]["success"] >= 4 and batch["counts"]["running"] == 2:
+                estimate = batch["eta_seconds"], time.monotonic()
             if batch["status"] == BatchStatus.FINISHED:
                 break
             time.sleep(0.05)
-        took = time.monotonic() - told[1] if told else 0.0
+        took = time.monotonic() - estimate[1] if estimate else 0.0
     finally:
         assert worker.stop(10)
-    assert told
-    assert took / 2 - 1 <= told[0] <= took * 2 + 1
+    assert estimate
+    assert took / 2 - 1 <= estimate[0] <= took * 2 + 1

@@ -43,8 +43,8 @@ def complaints(client: FlaskClient, operation: Operation) -> list[str]:
     found = [] if answer.headers.get("X-Content-Type-Options") == "nosniff" else [f"{name}: no safe headers"]
     if answer.status_code < 400:
         return found
-    told = answer.get_json(silent=True) or {}
-    if told.get("success") is not False or not told.get("error") or "\n" in told["error"]:
+    fields = answer.get_json(silent=True) or {}
+    if fields.get("success") is not False or not fields.get("error") or "\n" in fields["error"]:
         found.append(f"{name}: {answer.text[:200]}")
     return found
 

@@ -10,7 +10,7 @@ from app.errors import Billed, ModelError
 
 PRICED = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
 BUSY = ModelError("太忙", cause="busy", billed=Billed.NO, retryable=True)
-KEPT = SavedImage(filename="猫.png", width=8, height=8, format="png", file_size=9, sha256="ab")
+SAVED = SavedImage(filename="猫.png", width=8, height=8, format="png", file_size=9, sha256="ab")
 
 
 def add(db: database.Connection, spec: ModelSpec, number: int = 1) -> tuple[str, list[int]]:
@@ -24,7 +24,7 @@ def add(db: database.Connection, spec: ModelSpec, number: int = 1) -> tuple[str,
     )
 
 
-def order(db: database.Connection, spec: ModelSpec) -> Record:
+def submit(db: database.Connection, spec: ModelSpec) -> Record:
     record = database.claim_record(db, model=spec.model_id, owner="me", now=1e9, lease=20.0)
     assert record is not None
     database.open_charge(db, record, price=spec.prices["2K"], budget=None)
@@ -38,9 +38,9 @@ def changed(db: database.Connection, batch_id: str, since: int) -> list[int]:
 
 def test_a_resolved_charge_of_a_finished_record_is_reported(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
-    database.fail_record(db, order(db, spec), PRICED)
+    database.fail_record(db, submit(db, spec), PRICED)
     database.resubmit(db, ids, spec=spec)
-    database.finish_record(db, order(db, spec), KEPT)
+    database.finish_record(db, submit(db, spec), SAVED)
     db.execute("UPDATE charges SET outcome = 'unknown' WHERE id = 1")
     since = database.last_version(db)
     undo = database.resolve_charges(db, ids, billed=False).undo
@@ -56,7 +56,7 @@ def test_each_part_of_a_large_deletion_gets_a_later_version(
     monkeypatch.setattr("app.db.records._CHANGED_AT_ONCE", 2)
     _, ids = add(db, spec, 5)
     for _ in ids:
-        database.fail_record(db, order(db, spec), PRICED)
+        database.fail_record(db, submit(db, spec), PRICED)
     seen: list[int] = []
 
     def chosen() -> Iterator[int]:
@@ -66,8 +66,8 @@ def test_each_part_of_a_large_deletion_gets_a_later_version(
 
     number, undo = database.delete_with_undo(db, chosen())  # type: ignore[arg-type]
     assert number == 5
-    gone = database.list_single_records(db, since=seen[2], deleted=True)
-    assert [record.id for record in gone] == [ids[4], ids[3], ids[2]]
+    removed = database.list_single_records(db, since=seen[2], deleted=True)
+    assert [record.id for record in removed] == [ids[4], ids[3], ids[2]]
     assert database.undo_delete(db, undo) == 5
 
 
@@ -76,7 +76,7 @@ def test_a_deletion_is_undone_completely_although_its_records_changed(
 ) -> None:
     _, ids = add(db, spec, 2)
     for _ in ids:
-        database.fail_record(db, order(db, spec), PRICED)
+        database.fail_record(db, submit(db, spec), PRICED)
     _, undo = database.delete_with_undo(db, ids)
     database.mark_favourite(db, ids[:1], True)
     assert database.undo_delete(db, undo) == 2
@@ -86,7 +86,7 @@ def test_a_deletion_is_undone_completely_although_its_records_changed(
 
 def test_a_delayed_retry_started_at_once_is_reported(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
-    database.requeue_record(db, order(db, spec), not_before=1e10, error=BUSY)
+    database.requeue_record(db, submit(db, spec), not_before=1e10, error=BUSY)
     database.pause_batch(db, batch_id)
     since = database.last_version(db)
     database.resume_batch(db, batch_id, model=spec.model_id)

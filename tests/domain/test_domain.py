@@ -159,13 +159,13 @@ def test_a_model_refuses_an_unsupported_resolution(spec: ModelSpec) -> None:
 
 def test_a_local_reference_is_refused_for_a_model_that_needs_public_urls(spec: ModelSpec) -> None:
     image = SampleImage(url="/samples/files/a.png", filename="a.png")
-    asked = ImageRequest(prompt="猫", sample_images=(image,))
+    base = ImageRequest(prompt="猫", sample_images=(image,))
     public = SampleImage(url="https://example.com/b.png", filename="b.png")
     strict = replace(spec, reference_form="url")
-    assert not spec.validate(asked)
-    assert not strict.validate(replace(asked, sample_images=(public,)))
+    assert not spec.validate(base)
+    assert not strict.validate(replace(base, sample_images=(public,)))
     for images in ((image,), (image, image, public)):
-        (problem,) = strict.validate(replace(asked, sample_images=images))
+        (problem,) = strict.validate(replace(base, sample_images=images))
         assert (problem.field, problem.message) == ("sample_images", strict.local_reference_problem)
 
 

@@ -28,9 +28,9 @@ def make_image(width: int, height: int, *, number: int = 0, form: str = "png", w
 def _plain(width: int, height: int, form: str) -> bytes:
     small = Image.linear_gradient("L").resize((64, 64))
     image = Image.merge("RGB", (small, small.rotate(90), small.rotate(180))).resize((width, height))
-    kept = io.BytesIO()
-    image.save(kept, form, **({"compress_level": 1} if form == "png" else {"quality": 70}))
-    return kept.getvalue()
+    packed = io.BytesIO()
+    image.save(packed, form, **({"compress_level": 1} if form == "png" else {"quality": 70}))
+    return packed.getvalue()
 
 
 @lru_cache(maxsize=4)

@@ -182,8 +182,8 @@ class FakeOss:
     def put(self, key: str, content: bytes, *, age: float = 0.0) -> None:
         """Add an object that was modified ``age`` seconds ago."""
         ending = key.rpartition(".")[2].replace("jpg", "jpeg")
-        moment = self.clock() - age
-        self.objects[key] = StoredObject(content=content, media_type=f"image/{ending}", modified_at=moment)
+        signed_at = self.clock() - age
+        self.objects[key] = StoredObject(content=content, media_type=f"image/{ending}", modified_at=signed_at)
 
     def fail_next(self, kind: str, *, operation: str = "", times: int = 1, seconds: float = 1.0) -> None:
         """Inject a fault of FAULTS into the next calls, or those of one operation."""
@@ -265,36 +265,36 @@ class FakeOss:
             r"OSS4-HMAC-SHA256 Credential=(?P<credential>[^,]+),\s?Signature=(?P<signature>[0-9a-f]{64})",
             words,
         )
-        moment = call.headers.get("x-oss-date", "")
+        signed_at = call.headers.get("x-oss-date", "")
         if not found or call.headers.get("x-oss-content-sha256") != "UNSIGNED-PAYLOAD":
             raise Refusal("AccessDenied", "0002-00000201")
-        scope = self._check_credential(found["credential"], moment)
-        if abs(_unix(moment) - call.at) > SKEW_SECONDS:
+        scope = self._check_credential(found["credential"], signed_at)
+        if abs(_unix(signed_at) - call.at) > SKEW_SECONDS:
             raise Refusal("RequestTimeTooSkewed", "0002-00000504")
         signed = {k: v for k, v in call.headers.items() if _is_signed(k)}
-        self._compare(call, call.query, signed, moment, scope, found["signature"])
+        self._compare(call, call.query, signed, signed_at, scope, found["signature"])
 
     def _check_url(self, call: Call) -> None:
         query = dict(call.query)
         if "OSSAccessKeyId" in query:
             raise Refusal("AccessDenied", "0002-00000080")
-        signature, moment = query.pop("x-oss-signature"), query.get("x-oss-date", "")
+        signature, signed_at = query.pop("x-oss-signature"), query.get("x-oss-date", "")
         seconds = int(query.get("x-oss-expires", "0"))
-        scope = self._check_credential(query.get("x-oss-credential", ""), moment)
+        scope = self._check_credential(query.get("x-oss-credential", ""), signed_at)
         if not 1 <= seconds <= LONGEST_URL_SECONDS:
             raise Refusal("AccessDenied", "0002-00000232", "Invalid x-oss-expires.")
-        if call.at > _unix(moment) + seconds:
+        if call.at > _unix(signed_at) + seconds:
             raise Refusal("AccessDenied", "0002-00000236", "Request has expired.")
-        if _unix(moment) > call.at + SKEW_SECONDS:
+        if _unix(signed_at) > call.at + SKEW_SECONDS:
             raise Refusal("AccessDenied", "0002-00000235", "Request is not valid yet.")
-        self._compare(call, query, {}, moment, scope, signature)
+        self._compare(call, query, {}, signed_at, scope, signature)
 
-    def _check_credential(self, credential: str, moment: str) -> str:
+    def _check_credential(self, credential: str, signed_at: str) -> str:
         """Check access key and region -> the scope."""
         access_key, _, scope = credential.partition("/")
         if access_key != self.access_key:
             raise Refusal("InvalidAccessKeyId", "0002-00000902")
-        if scope != f"{moment[:8]}/{self.region}/oss/aliyun_v4_request":
+        if scope != f"{signed_at[:8]}/{self.region}/oss/aliyun_v4_request":
             raise Refusal(
                 "InvalidArgument", "0002-00000228", "Invalid signing region in Authorization header."
             )
@@ -305,12 +305,12 @@ class FakeOss:
         call: Call,
         query: Mapping[str, str],
         signed: Mapping[str, str],
-        moment: str,
+        signed_at: str,
         scope: str,
         given: str,
     ) -> None:
         wanted = v4_signature(
-            self.secret_key, call.method, f"/{call.bucket}/{call.key}", query, signed, moment, scope
+            self.secret_key, call.method, f"/{call.bucket}/{call.key}", query, signed, signed_at, scope
         )
         if not hmac.compare_digest(wanted, given):
             raise Refusal("SignatureDoesNotMatch", "0002-00000040")
@@ -349,9 +349,9 @@ class FakeOss:
     def _put(self, call: Call) -> Reply:
         media_type = call.headers.get("content-type", "application/octet-stream")
         with self.lock:
-            kept = StoredObject(content=call.content, media_type=media_type, modified_at=call.at)
-            self.objects[call.key] = kept
-        return Reply(headers={"ETag": f'"{kept.etag}"'})
+            stored = StoredObject(content=call.content, media_type=media_type, modified_at=call.at)
+            self.objects[call.key] = stored
+        return Reply(headers={"ETag": f'"{stored.etag}"'})
 
     def _copy(self, call: Call) -> Reply:
         """Copy if the ETag matches; the source is percent-encoded, the body empty."""
@@ -423,7 +423,7 @@ def v4_signature(
     resource: str,
     query: Mapping[str, str],
     signed_headers: Mapping[str, str],
-    moment: str,
+    signed_at: str,
     scope: str,
 ) -> str:
     """The V4 signature of a request, in hex; ``resource`` is ``/bucket/key``, decoded."""
@@ -437,7 +437,7 @@ def v4_signature(
         "UNSIGNED-PAYLOAD",
     ]
     hashed = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    text = f"OSS4-HMAC-SHA256\n{moment}\n{scope}\n{hashed}"
+    text = f"OSS4-HMAC-SHA256\n{signed_at}\n{scope}\n{hashed}"
     signing_key = f"aliyun_v4{secret}".encode()
     for piece in scope.split("/"):
         signing_key = hmac.digest(signing_key, piece.encode(), "sha256")
@@ -448,15 +448,15 @@ def _is_signed(header: str) -> bool:
     return header in ("content-type", "content-md5") or header.startswith("x-oss-")
 
 
-def _unix(moment: str) -> float:
+def _unix(signed_at: str) -> float:
     try:
-        return datetime.strptime(moment, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        return datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise Refusal("AccessDenied", message="x-oss-date") from None
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def _iso(signed_at: float) -> str:
+    return datetime.fromtimestamp(signed_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _listing(shown: Page, token: str | None, coded: bool) -> bytes:

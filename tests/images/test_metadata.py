@@ -18,7 +18,7 @@ from tests.noise_images import noise_image, pixels
 
 REQUEST = ImageRequest(prompt="雪山下的小屋，水彩 😀", negative_prompt="人物", steps=20)
 TEXT = format_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)
-MARK = '{"AIGC":{"Label":"1","ContentProducer":"甲","ProduceID":"20260101"}}'
+SERVICE_MARK = '{"AIGC":{"Label":"1","ContentProducer":"甲","ProduceID":"20260101"}}'
 KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "png": ("png", "RGB", {}),
     "png, grey": ("png", "L", {}),
@@ -89,8 +89,8 @@ def test_parsers_recognise_the_last_line_with_defaults(seed: int | None, steps: 
     assert line.startswith("Steps: ")
     assert prompts.split("\nNegative prompt: ") == ["雪山，\n小屋: 水彩", "人物"]
     assert found.get("Seed") == (str(seed) if seed else None)
-    told = parse_parameters(text)
-    assert (told.seed, told.steps, told.width, told.record_id) == (seed, steps, 96, 12)
+    parsed = parse_parameters(text)
+    assert (parsed.seed, parsed.steps, parsed.width, parsed.record_id) == (seed, steps, 96, 12)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -199,10 +199,10 @@ def test_existing_exif_is_kept(picture_format: str) -> None:
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
 def test_a_service_mark_in_the_user_comment_precedes_the_parameters(picture_format: str) -> None:
     before = Image.Exif()
-    before.get_ifd(exif.EXIF_DIRECTORY)[exif.USER_COMMENT] = b"UNICODE\x00" + MARK.encode("utf-16-be")
+    before.get_ifd(exif.EXIF_DIRECTORY)[exif.USER_COMMENT] = b"UNICODE\x00" + SERVICE_MARK.encode("utf-16-be")
     after = embedded(noise_image(picture_format, exif=before))
     first, _, rest = user_comment(after)[8:].decode("utf-16-be").partition("\n")
-    assert json.loads(first) == json.loads(MARK)
+    assert json.loads(first) == json.loads(SERVICE_MARK)
     assert rest == TEXT
     assert metadata.extract(after) == TEXT
 
@@ -218,7 +218,7 @@ def test_a_broken_exif_block_is_unchanged() -> None:
 
 def test_service_segments_of_a_jpeg_stay_byte_for_byte() -> None:
     plain = noise_image("jpeg")
-    xmp = jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<TC260:AIGC>" + MARK.encode())
+    xmp = jpeg_segment(0xE1, b"http://ns.adobe.com/xap/1.0/\x00<TC260:AIGC>" + SERVICE_MARK.encode())
     c2pa = jpeg_segment(0xEB, b"JP\x00\x01\x00\x00\x00\x01jumb c2pa")
     after = embedded(plain[:20] + xmp + c2pa + plain[20:])
     assert xmp + c2pa in after
@@ -227,7 +227,7 @@ def test_service_segments_of_a_jpeg_stay_byte_for_byte() -> None:
 
 def test_service_chunks_of_a_png_stay_byte_for_byte() -> None:
     plain = noise_image("png")
-    mark = png_chunk(b"tEXt", b"AIGC\x00" + json.dumps(json.loads(MARK)).encode())
+    mark = png_chunk(b"tEXt", b"AIGC\x00" + json.dumps(json.loads(SERVICE_MARK)).encode())
     c2pa = png_chunk(b"caBX", b"jumb c2pa")
     before = plain[:33] + mark + c2pa + plain[33:]
     after = embedded(before)
@@ -238,7 +238,7 @@ def test_service_chunks_of_a_png_stay_byte_for_byte() -> None:
 
 
 def test_service_chunks_of_a_webp_stay_byte_for_byte() -> None:
-    xmp = b"<TC260:AIGC>" + MARK.encode()
+    xmp = b"<TC260:AIGC>" + SERVICE_MARK.encode()
     before = noise_image("webp", xmp=xmp)
     after = embedded(before)
     assert webp_chunk(b"XMP ", xmp) in after

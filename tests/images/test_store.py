@@ -425,7 +425,7 @@ def test_a_failed_publish_without_hard_links_leaves_no_empty_file(
     assert names(tmp_path) == ["x.part"]
 
 
-def a_dead_writers_part(folder: Path) -> Path:
+def orphaned_temp_file(folder: Path) -> Path:
     """The temporary file of a killed process: its lock ended with it."""
     part = folder / f".{'0a' * 8}.part"
     part.write_bytes(b"half a pict")
@@ -433,7 +433,7 @@ def a_dead_writers_part(folder: Path) -> Path:
 
 
 def test_temporary_files_of_a_dead_process_are_removed_and_nothing_else(tmp_path: Path) -> None:
-    part = a_dead_writers_part(tmp_path)
+    part = orphaned_temp_file(tmp_path)
     for name in ("download.png.part", ".hidden", "猫.png"):
         (tmp_path / name).touch()
     assert store.remove_part_files(tmp_path) == 1
@@ -451,7 +451,7 @@ def test_temporary_files_of_a_live_process_are_kept(tmp_path: Path) -> None:
 
 def test_without_locks_age_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fcntl, "flock", fail_with(OSError(errno.ENOLCK, "No locks available")))
-    part = a_dead_writers_part(tmp_path)
+    part = orphaned_temp_file(tmp_path)
     assert store.remove_part_files(tmp_path) == 0
     hour_ago = time.time() - 3600
     os.utime(part, (hour_ago, hour_ago))

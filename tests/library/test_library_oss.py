@@ -192,12 +192,12 @@ def test_an_unreachable_library_names_the_setting(
 
 
 def test_changes_during_a_refresh_are_not_lost(library: Library, oss: FakeOss) -> None:
-    gone = library.add(upload("旧"))
+    deleted = library.add(upload("旧"))
     oss.fail_next("slow", operation="list", seconds=0.5)
     refreshing = threading.Thread(target=library.refresh)
     refreshing.start()
     wait_until(lambda: oss.count("list") >= 2)
-    library.delete(gone.key)
+    library.delete(deleted.key)
     library.add(upload("新"))
     refreshing.join()
     assert filenames(library) == ["新.png"]

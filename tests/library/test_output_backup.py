@@ -252,7 +252,7 @@ def test_the_zip_names_lost_files_during_an_outage(
 
 
 @pytest.fixture
-def lost(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
+def lost_batch(client: FlaskClient, worker: Worker, db: database.Connection) -> str:
     """A batch of three pictures that are only in the bucket -> its id."""
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in ("红", "绿", "蓝")]
     answer = post(client, "/api/batches", {"rows": rows}, 202)
@@ -270,24 +270,24 @@ def thumbnails_in_results(client: FlaskClient, batch_id: str) -> int:
         return sum(name.startswith("xl/media/") for name in parts.namelist())
 
 
-def test_results_show_the_backups_of_lost_images(client: FlaskClient, lost: str, oss: FakeOss) -> None:
-    assert thumbnails_in_results(client, lost) == 3
+def test_results_show_the_backups_of_lost_images(client: FlaskClient, lost_batch: str, oss: FakeOss) -> None:
+    assert thumbnails_in_results(client, lost_batch) == 3
     assert {call.query["x-oss-process"][-4:] for call in oss.calls if call.operation == "get"} == {"webp"}
 
 
 def test_results_come_without_thumbnails_during_an_outage(
-    client: FlaskClient, lost: str, oss: FakeOss
+    client: FlaskClient, lost_batch: str, oss: FakeOss
 ) -> None:
     oss.is_down = True
-    assert thumbnails_in_results(client, lost) == 0
+    assert thumbnails_in_results(client, lost_batch) == 0
     assert oss.count("get") == 3  # one image was requested, with its retries
 
 
 def test_results_fetch_a_bounded_number_of_lost_images(
-    client: FlaskClient, lost: str, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+    client: FlaskClient, lost_batch: str, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(spreadsheets, "MAX_FROM_OSS", 2)
-    assert thumbnails_in_results(client, lost) == 2
+    assert thumbnails_in_results(client, lost_batch) == 2
     assert oss.count("get") == 2
 
 

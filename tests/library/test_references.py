@@ -95,7 +95,7 @@ def imported(client: FlaskClient, table: bytes) -> dict[str, Any]:
     return found
 
 
-def look(client: FlaskClient, address: str) -> bytes:
+def fetch(client: FlaskClient, address: str) -> bytes:
     """What a browser sees there."""
     answer = client.get(address)
     assert answer.status_code == 302, answer.text
@@ -437,7 +437,7 @@ def test_an_image_used_by_a_record_stays_in_the_bucket_after_another_server_dele
     elsewhere.refresh()
     worker.library.refresh()
     assert get(client, "/api/sample-images")["images"] == []
-    assert look(client, f"/samples/thumbnails/{image.key}")[8:12] == b"WEBP"
+    assert fetch(client, f"/samples/thumbnails/{image.key}")[8:12] == b"WEBP"
     again = queue(client, row("再来一张", image))
     work_off(worker, db)
     assert records(db, again)[0].status is Status.SUCCESS
@@ -535,12 +535,12 @@ def test_a_record_shows_its_reference_after_replacement(
     work_off(worker, db)
     assert {record.status for record in records(db, [first, second])} == {Status.SUCCESS}
     for address in ("url", "thumbnail_url"):
-        assert [is_red(look(client, used(client, n)[address])) for n in (first, second)] == [True, False]
+        assert [is_red(fetch(client, used(client, n)[address])) for n in (first, second)] == [True, False]
     assert [status for _, status in jimeng.fetched] == [200, 200]
     assert [found["key"] for found in get(client, "/api/sample-images")["images"]] == [name]
     del oss.objects[PREFIX + name]  # even when it is deleted
     worker.library.refresh()
-    assert is_red(look(client, used(client, first)["thumbnail_url"]))
+    assert is_red(fetch(client, used(client, first)["thumbnail_url"]))
     assert oss.count("copy") == 2
 
 
@@ -559,7 +559,7 @@ def test_a_used_reference_can_be_requested_again_after_replacement(
     again = queue(client, row("二") | {"sample_images": [reference]})
     work_off(worker, db)
     assert records(db, again)[0].sample_images == records(db, [first])[0].sample_images
-    assert is_red(look(client, used(client, again[0])["thumbnail_url"]))
+    assert is_red(fetch(client, used(client, again[0])["thumbnail_url"]))
     (sent,) = worker.library.resolve(records(db, again)[0].sample_images, BYTES)
     assert is_red(sent.content or b"")
     uses = post(client, "/api/sample-images/uses", {"keys": [image.key]})["uses"]
@@ -618,7 +618,7 @@ def test_a_stale_list_is_refreshed_before_references_are_fixed(
     finally:
         assert worker.stop(10)
     assert records(db, [record_id])[0].status is Status.SUCCESS
-    assert not is_red(look(client, used(client, record_id)["thumbnail_url"]))
+    assert not is_red(fetch(client, used(client, record_id)["thumbnail_url"]))
 
 
 def test_while_oss_is_away_references_are_fixed_as_last_listed(
@@ -640,7 +640,7 @@ def test_while_oss_is_away_references_are_fixed_as_last_listed(
     work_off(worker, db)
     by_hand(worker, oss, packed(BLUE))
     assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
-    assert all(is_red(look(client, used(client, record_id)["thumbnail_url"])) for record_id in ids)
+    assert all(is_red(fetch(client, used(client, record_id)["thumbnail_url"])) for record_id in ids)
 
 
 def test_an_image_put_there_since_the_list_was_read_is_looked_up_once(
@@ -653,7 +653,7 @@ def test_an_image_put_there_since_the_list_was_read_is_looked_up_once(
     work_off(worker, db)
     by_hand(worker, oss, packed(BLUE))
     assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
-    assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
+    assert is_red(fetch(client, used(client, ids[0])["thumbnail_url"]))
 
 
 def test_an_image_that_was_never_listed_is_refused_while_oss_is_away(
@@ -691,7 +691,7 @@ def test_two_servers_that_race_to_snapshot_an_image_both_get_it(
     oss.before_next("copy", another_is_faster)
     work_off(worker, db)
     assert records(db, ids)[0].status is Status.SUCCESS
-    assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
+    assert is_red(fetch(client, used(client, ids[0])["thumbnail_url"]))
 
 
 def test_many_records_share_one_snapshot(
@@ -716,7 +716,7 @@ def test_a_read_only_key_generates_and_never_shows_the_wrong_image(
     work_off(worker, db)
     assert {record.status for record in records(db, ids)} == {Status.SUCCESS}
     assert oss.count("copy") == 1  # a refused copy is not retried at once
-    assert is_red(look(client, used(client, ids[0])["thumbnail_url"]))
+    assert is_red(fetch(client, used(client, ids[0])["thumbnail_url"]))
     waiting = queue(client, row("换了", image))
     by_hand(worker, oss, packed(BLUE))
     work_off(worker, db)
@@ -773,4 +773,4 @@ def test_a_manually_added_image_is_identified_by_content_after_rename_or_deletio
     worker.library.rename(worker.library.restore(image.key).key, "新名")
     (again,) = queue(client, row("二", worker.library.image("新名.png")))
     assert records(db, [again])[0].sample_images[0].etag == records(db, [waiting])[0].sample_images[0].etag
-    assert is_red(look(client, used(client, waiting)["thumbnail_url"]))
+    assert is_red(fetch(client, used(client, waiting)["thumbnail_url"]))

@@ -314,11 +314,11 @@ def test_finished_rows_have_no_problems(spec: ModelSpec) -> None:
 def test_a_failed_export_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    def lost(_record: int) -> bytes | None:
+    def no_thumbnails(_record: int) -> bytes | None:
         raise StorageError("磁盘坏了")
 
     with pytest.raises(StorageError):
-        write_results(BATCH, [record(1), record(2)], thumbnails=lost)
+        write_results(BATCH, [record(1), record(2)], thumbnails=no_thumbnails)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -331,9 +331,11 @@ def test_rows_are_as_high_as_their_thumbnails() -> None:
 
 
 def test_records_are_exported_with_every_field() -> None:
-    kept = record(3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2)
+    saved_record = record(
+        3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2
+    )
 
-    with write_records([kept]) as file:
+    with write_records([saved_record]) as file:
         (line,) = lines(file.read())
 
     assert (line["ID"], line["提示词"], line["图片文件"], line["收藏"]) == (3, "=猫", "猫.png", "是")
@@ -374,21 +376,23 @@ def test_the_batch_summary_has_its_local_start_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "kept", ["昨天", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1800-01-01 00:00:00"]
+    "stored", ["昨天", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1800-01-01 00:00:00"]
 )
-def test_a_time_excel_cannot_represent_is_written_as_text(kept: str) -> None:
-    with write_records([record(1, created_at=kept)]) as file:
+def test_a_time_excel_cannot_represent_is_written_as_text(stored: str) -> None:
+    with write_records([record(1, created_at=stored)]) as file:
         (line,) = lines(file.read())
 
-    assert str(line["生成时间（本机）"])[:4] == kept[:4]
+    assert str(line["生成时间（本机）"])[:4] == stored[:4]
 
 
 def test_exported_records_are_imported_without_problems() -> None:
-    kept = record(
+    saved_record = record(
         3, prompt="=猫", negative_prompt="水印", aspect_ratio="3:4", resolution="4K", seed=7, steps=20
     )
     images = tuple(SampleImage(url="u", filename=name) for name in ("a、b.png", "c,d.png"))
-    made = replace(kept, sample_images=images, requested_filename="橘猫", finished_at="2026-11-24 08:00:30")
+    made = replace(
+        saved_record, sample_images=images, requested_filename="橘猫", finished_at="2026-11-24 08:00:30"
+    )
 
     with write_records([made]) as file:
         found = read_workbook(file.read(), "a.xlsx")

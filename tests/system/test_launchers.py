@@ -84,8 +84,8 @@ def test_the_readme_is_short_and_lists_the_commands_of_make(file: str) -> None:
 
 
 def test_line_endings_survive_a_checkout() -> None:
-    told = (ROOT / ".gitattributes").read_text("utf-8").splitlines()
-    assert {"*.bat text eol=crlf", "*.command text eol=lf"} <= set(told)
+    contents = (ROOT / ".gitattributes").read_text("utf-8").splitlines()
+    assert {"*.bat text eol=crlf", "*.command text eol=lf"} <= set(contents)
     assert b"\r" not in COMMAND.read_bytes()
     assert os.access(COMMAND, os.X_OK)
 
@@ -182,16 +182,18 @@ def write_python(path: Path, version: str) -> None:
     write_program(path, f'case "$*" in *sys.version\\)) echo {version} ;; *) echo {version} "$@" ;; esac')
 
 
-@pytest.mark.parametrize(("asked", "is_made_anew"), [("3.13", True), ("3.12", False), (None, False)], ids=str)
+@pytest.mark.parametrize(
+    ("python_version", "is_made_anew"), [("3.13", True), ("3.12", False), (None, False)], ids=str
+)
 def test_make_with_another_python_version_recreates_the_venv(
-    copy: Path, asked: str | None, is_made_anew: bool
+    copy: Path, python_version: str | None, is_made_anew: bool
 ) -> None:
     shutil.copy(ROOT / "Makefile", copy)
     write_python(copy / ".venv/bin/python", "3.12")
     (copy / ".venv/.product").touch()
-    write_python(copy / "python", str(asked))
-    result = make(copy, "run", *(["PYTHON=./python"] if asked else []))
-    assert (f"{asked} -m venv --clear .venv" in result.stdout.splitlines()) is is_made_anew
+    write_python(copy / "python", str(python_version))
+    result = make(copy, "run", *(["PYTHON=./python"] if python_version else []))
+    assert (f"{python_version} -m venv --clear .venv" in result.stdout.splitlines()) is is_made_anew
     assert result.stdout.splitlines()[-1] == "3.12 web_app.py"
 
 
@@ -208,9 +210,9 @@ def test_the_unit_starts_the_product_with_its_own_python_and_known_settings() ->
     unit = Unit()
     data_dir = unit["Service"]["WorkingDirectory"]
     assert unit["Service"]["ExecStart"] == f"{data_dir}/.venv/bin/python web_app.py"
-    told = (ROOT / ".env.example").read_text("utf-8")
+    contents = (ROOT / ".env.example").read_text("utf-8")
     assert set(unit.environment) == {"DATABASE_PATH", "OUTPUT_DIR", "SAMPLES_DIR"}
-    assert all(f"\n{name}=" in told for name in unit.environment)
+    assert all(f"\n{name}=" in contents for name in unit.environment)
 
 
 def test_the_unit_may_write_only_its_data() -> None:
@@ -244,9 +246,9 @@ def test_an_unexpected_os_error_stops_the_start_with_one_sentence(
     monkeypatch.setattr("app.system.process.tune_process", lambda: None)
     monkeypatch.setenv("PORT", str(free_port()))
     assert web_app.main() == 1
-    told = capsys.readouterr().err
-    assert told.startswith("启动不了（[Errno 98] Address already in use），")
-    assert told.count("\n") == 1
+    contents = capsys.readouterr().err
+    assert contents.startswith("启动不了（[Errno 98] Address already in use），")
+    assert contents.count("\n") == 1
 
 
 def test_the_open_option_opens_a_browser_at_its_address(tmp_path: Path) -> None:

@@ -38,38 +38,40 @@ class FinalState:
 
     records: list[dict[str, Any]]
     charges: dict[int, list[dict[str, Any]]]
-    orders: dict[str, list[Submission]]
+    submissions: dict[str, list[Submission]]
     output: Path
     integrity: str
     files: set[str] = field(default_factory=set)
 
     def billed(self, record: dict[str, Any]) -> list[Submission]:
         """The charged submissions of a record."""
-        return [order for order in self.orders.get(record["prompt"], []) if order.billed]
+        return [submission for submission in self.submissions.get(record["prompt"], []) if submission.billed]
 
 
-def find_breaches(database: Path, output: Path, orders: Sequence[Submission]) -> list[str]:
+def find_breaches(database: Path, output: Path, submissions: Sequence[Submission]) -> list[str]:
     """The breaches found, one sentence each."""
-    state = read_state(database, output, orders)
+    state = read_state(database, output, submissions)
     checks = (_check_database, _check_ends, _check_charges, _check_ledger, _check_success, _check_folder)
     return [breach for check in checks for breach in check(state)]
 
 
-def find_breaches_after_deletion(database: Path, output: Path, orders: Sequence[Submission]) -> list[str]:
+def find_breaches_after_deletion(
+    database: Path, output: Path, submissions: Sequence[Submission]
+) -> list[str]:
     """The same after the database was moved away from a running server, read at its new place.
 
     Records may be unfinished, but every submission is in the ledger, none is repeated, files are complete.
     """
-    state = read_state(database, output, orders)
+    state = read_state(database, output, submissions)
     checks = (_check_database, _check_submissions, _check_success)
     return [breach for check in checks for breach in check(state)]
 
 
-def read_state(database: Path, output: Path, orders: Sequence[Submission]) -> FinalState:
+def read_state(database: Path, output: Path, submissions: Sequence[Submission]) -> FinalState:
     """Read the database, the files and the submissions."""
     by_prompt = defaultdict(list)
-    for order in orders:
-        by_prompt[order.prompt].append(order)
+    for submission in submissions:
+        by_prompt[submission.prompt].append(submission)
     with closing(sqlite3.connect(database)) as db:
         db.row_factory = sqlite3.Row
         integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
@@ -79,7 +81,12 @@ def read_state(database: Path, output: Path, orders: Sequence[Submission]) -> Fi
             charges[row["record_id"]].append(dict(row))
     files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
     return FinalState(
-        records=records, charges=charges, orders=by_prompt, output=output, integrity=integrity, files=files
+        records=records,
+        charges=charges,
+        submissions=by_prompt,
+        output=output,
+        integrity=integrity,
+        files=files,
     )
 
 
@@ -87,7 +94,7 @@ def _check_database(state: FinalState) -> Iterator[str]:
     if state.integrity != "ok":
         yield f"the database is damaged: {state.integrity}"
     prompts = {record["prompt"] for record in state.records}
-    for prompt in state.orders.keys() - prompts:
+    for prompt in state.submissions.keys() - prompts:
         yield f"a submission without a record: {prompt}"
 
 
@@ -115,7 +122,7 @@ def _check_submissions(state: FinalState) -> Iterator[str]:
     for record in state.records:
         if len(state.billed(record)) > 1:
             yield f"{_label(record)} was billed {len(state.billed(record))} times"
-        if len(state.charges.get(record["id"], [])) < len(state.orders.get(record["prompt"], [])):
+        if len(state.charges.get(record["id"], [])) < len(state.submissions.get(record["prompt"], [])):
             yield f"{_label(record)} was submitted more often than the ledger says"
 
 
@@ -131,7 +138,7 @@ def _check_ledger(state: FinalState) -> Iterator[str]:
             yield f"{_label(record)}: billed {billed} times, the ledger says {dict(outcomes)}"
         if unknown and record["status"] != "unknown":
             yield f"{_label(record)} is {record['status']}, but a charge is unknown"
-        if len(charges) < len(state.orders.get(record["prompt"], [])):
+        if len(charges) < len(state.submissions.get(record["prompt"], [])):
             yield f"{_label(record)} was submitted more often than the ledger says"
         if (record["cost_micros"], record["at_stake_micros"]) != (
             outcomes["billed"] * PRICE_MICROS,
@@ -169,15 +176,15 @@ def _check_file(state: FinalState, record: dict[str, Any], path: Path) -> Iterat
     parameters = parse_parameters(metadata.extract(content) or "")
     if parameters.record_id != record["id"] or parameters.prompt != record["prompt"]:
         yield f"{_label(record)}: its file is of record {parameters.record_id}, {parameters.prompt}"
-    marks = [f"order {order.number}".encode() for order in state.billed(record)]
+    marks = [f"order {submission.number}".encode() for submission in state.billed(record)]
     if marks and not any(mark in content for mark in marks):
         yield f"{_label(record)}: its file {path.name} holds another submission's image"
 
 
 def _check_folder(state: FinalState) -> Iterator[str]:
     """No file without a record, no partial file, no duplicate name."""
-    kept = [record["filename"] for record in state.records if record["status"] == "success"]
-    twice = [name for name, count in Counter(map(str.casefold, kept)).items() if count > 1]
+    saved = [record["filename"] for record in state.records if record["status"] == "success"]
+    twice = [name for name, count in Counter(map(str.casefold, saved)).items() if count > 1]
     if twice:
         yield f"duplicate names: {twice}"
     ids = {str(record["id"]) for record in state.records if record["status"] == "success"}
@@ -188,7 +195,7 @@ def _check_folder(state: FinalState) -> Iterator[str]:
         elif path.parts[0] == ".thumbnails":
             if path.stem not in ids:
                 yield f"a thumbnail without an image: {name}"
-        elif name not in kept:
+        elif name not in saved:
             yield f"a file without a record: {name}"
 
 

@@ -81,11 +81,11 @@ def test_a_partly_failed_call_returns_its_images_and_lists_the_errors(
     listed = get(running, f"/api/batches/{answer['batch_id']}")
     by_status = {record["status"]: record for record in listed["records"]}
     assert listed["batch"]["counts"] | {"success": 2, "unknown": 1} == listed["batch"]["counts"]
-    lost = by_status["unknown"]
-    assert answer["errors"] == [{"record_id": lost["id"], "status": "unknown", "error": lost["error"]}]
-    assert "可能已计费" in lost["error"]
+    unknown = by_status["unknown"]
+    assert answer["errors"] == [{"record_id": unknown["id"], "status": "unknown", "error": unknown["error"]}]
+    assert "可能已计费" in unknown["error"]
     made = [image["record_id"] for image in answer["images"]]
-    assert sorted([*made, lost["id"]]) == sorted(record["id"] for record in listed["records"])
+    assert sorted([*made, unknown["id"]]) == sorted(record["id"] for record in listed["records"])
     for image in answer["images"]:
         assert image.keys() == {"filename", "url", "seed", "width", "height", "record_id"}
         assert running.get(image["url"], buffered=True).data.startswith(b"\x89PNG")
@@ -390,15 +390,15 @@ def test_results_are_a_workbook_with_the_outcome_of_each_row(running: FlaskClien
 def test_results_leave_out_deleted_records(running: FlaskClient) -> None:
     made = post(running, "/api/batch-generate", {"prompt": "留下和扔掉的猫", "num_images": 3})
     address = f"/api/batches/{made['batch_id']}/results.xlsx"
-    gone = made["images"][1]
-    post(running, "/api/records/delete", {"ids": [gone["record_id"]]})
+    deleted = made["images"][1]
+    post(running, "/api/records/delete", {"ids": [deleted["record_id"]]})
     content = running.get(address, buffered=True).data
     read = running.post("/api/spreadsheet/import", data={"file": (io.BytesIO(content), "r.xlsx")}).get_json()
     assert [(row["num_images"], row["status"]) for row in read["rows"]] == [(2, "success")]
     with zipfile.ZipFile(io.BytesIO(content)) as parts:
         assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 2
-        assert gone["filename"].encode() not in b"".join(map(parts.read, parts.namelist()))
-    post(running, "/api/records/restore", {"ids": [gone["record_id"]]})
+        assert deleted["filename"].encode() not in b"".join(map(parts.read, parts.namelist()))
+    post(running, "/api/records/restore", {"ids": [deleted["record_id"]]})
     with zipfile.ZipFile(io.BytesIO(running.get(address, buffered=True).data)) as parts:
         assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 3
 
@@ -445,9 +445,9 @@ def test_a_reference_name_stays_inside_its_attribute(client: FlaskClient, worker
         db.execute("UPDATE generation_records SET sample_images = ?", [json.dumps(images)])
     attributes = Attributes(client.get(path.format(id=number)).text).found
     assert "oddattribute" not in attributes
-    kept = [json.loads(text or "")["sample_images"] for text in attributes.get("data-request", [])]
+    stored = [json.loads(text or "")["sample_images"] for text in attributes.get("data-request", [])]
     given = [json.loads(text) for text in attributes["value"] if text and text.startswith("[")]
-    names = [image["filename"] for image in (given if "from" in path else kept)[0]]
+    names = [image["filename"] for image in (given if "from" in path else stored)[0]]
     assert names == [images[0]["filename"]]
 
 
@@ -466,10 +466,10 @@ def test_live_results_list_deleted_and_restored_records(running: FlaskClient) ->
     number = post(running, "/api/batch-generate", {"prompt": "来去的猫"})["images"][0]["record_id"]
     since = running.get("/live/results?since=0").headers["X-Version"]
     running.delete(f"/api/records/{number}")
-    told = running.get(f"/live/results?since={since}")
-    assert told.text == f'<i data-record-id="{number}" data-gone></i>'
+    response = running.get(f"/live/results?since={since}")
+    assert response.text == f'<i data-record-id="{number}" data-gone></i>'
     running.post("/api/records/restore", json={"ids": [number]})
-    assert "来去的猫" in running.get(f"/live/results?since={told.headers['X-Version']}").text
+    assert "来去的猫" in running.get(f"/live/results?since={response.headers['X-Version']}").text
 
 
 def test_the_budget_is_returned(settings: Settings) -> None:

@@ -146,9 +146,9 @@ def test_facet_counts_follow_changes(db: database.Connection, many: list[dict[st
     db.execute("DELETE FROM generation_records WHERE model = 'b' AND resolution = '4K'")
     for trash in (False, True):
         rows = db.execute("SELECT * FROM generation_records WHERE (deleted_at IS NOT NULL) = ?", (trash,))
-        kept = rows.fetchall()
+        saved = rows.fetchall()
         for kind, counts in database.count_facets(db, trash=trash).items():
-            assert counts == Counter(str(row[kind]) for row in kept)
+            assert counts == Counter(str(row[kind]) for row in saved)
 
 
 def test_undo_restores_one_deletion_and_nothing_else(
@@ -197,7 +197,7 @@ def test_a_record_under_way_is_not_deleted(db: database.Connection, many: list[d
 # The trash
 
 
-class Shelf:
+class Dataset:
     """Records with images on disk."""
 
     def __init__(self, db: database.Connection, settings: Settings) -> None:
@@ -212,10 +212,10 @@ class Shelf:
         sql = f"INSERT INTO generation_records ({names}) VALUES ({', '.join('?' * len(row))})"
         record_id = int(self.db.execute(sql, tuple(row.values())).lastrowid or 0)
         record = database.get_record(self.db, record_id)
-        self._note(record_id, self._keep(record, name))
+        self._add_row(record_id, self._save(record, name))
         return record_id
 
-    def _keep(self, record: Record, name: str) -> SavedImage:
+    def _save(self, record: Record, name: str) -> SavedImage:
         text = format_parameters(record.request, None, record.model, record.id, record.seed)
         return store.save_image(
             GeneratedImage(content=PNG),
@@ -225,14 +225,22 @@ class Shelf:
             embed=text,
         )
 
-    def _note(self, record_id: int, kept: SavedImage) -> None:
+    def _add_row(self, record_id: int, saved: SavedImage) -> None:
         self.db.execute(
             """
             UPDATE generation_records
             SET filename = ?, image_path = '/output/' || ?, width = ?, height = ?, sha256 = ?, file_size = ?
             WHERE id = ?
             """,
-            (kept.filename, kept.filename, kept.width, kept.height, kept.sha256, kept.file_size, record_id),
+            (
+                saved.filename,
+                saved.filename,
+                saved.width,
+                saved.height,
+                saved.sha256,
+                saved.file_size,
+                record_id,
+            ),
         )
 
     def throw_away(self, record_id: int, days_ago: int) -> None:
@@ -251,100 +259,100 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(db: database.Connection, settings: Settings) -> Shelf:
-    return Shelf(db, settings)
+def dataset(db: database.Connection, settings: Settings) -> Dataset:
+    return Dataset(db, settings)
 
 
-def test_after_thirty_days_files_and_rows_are_deleted_together(shelf: Shelf) -> None:
-    old, fresh, kept = shelf.put("旧"), shelf.put("新"), shelf.put("留")
-    shelf.throw_away(old, 31)
-    shelf.throw_away(fresh, 29)
-    assert shelf.empty() == 1
-    assert not shelf.path("旧.png").exists()
-    assert not shelf.thumbnail(old).exists()
-    assert shelf.path("新.png").exists()
-    assert shelf.path("留.png").exists()
-    assert database.get_record_or_none(shelf.db, old) is None
-    assert database.restore_records(shelf.db, [old, fresh]) == 1
-    assert database.get_record(shelf.db, kept).prompt == "画一张留"
+def test_after_thirty_days_files_and_rows_are_deleted_together(dataset: Dataset) -> None:
+    old, fresh, saved = dataset.put("旧"), dataset.put("新"), dataset.put("留")
+    dataset.throw_away(old, 31)
+    dataset.throw_away(fresh, 29)
+    assert dataset.empty() == 1
+    assert not dataset.path("旧.png").exists()
+    assert not dataset.thumbnail(old).exists()
+    assert dataset.path("新.png").exists()
+    assert dataset.path("留.png").exists()
+    assert database.get_record_or_none(dataset.db, old) is None
+    assert database.restore_records(dataset.db, [old, fresh]) == 1
+    assert database.get_record(dataset.db, saved).prompt == "画一张留"
 
 
-def test_nothing_is_purged_while_the_output_folder_is_missing(shelf: Shelf) -> None:
-    shelf.throw_away(shelf.put("旧"), 31)
-    away = shelf.settings.output_dir.rename(shelf.settings.output_dir.with_name("away"))
-    assert shelf.empty() == 0
-    away.rename(shelf.settings.output_dir)
-    assert shelf.empty() == 1
-    assert not shelf.path("旧.png").exists()
+def test_nothing_is_purged_while_the_output_folder_is_missing(dataset: Dataset) -> None:
+    dataset.throw_away(dataset.put("旧"), 31)
+    away = dataset.settings.output_dir.rename(dataset.settings.output_dir.with_name("away"))
+    assert dataset.empty() == 0
+    away.rename(dataset.settings.output_dir)
+    assert dataset.empty() == 1
+    assert not dataset.path("旧.png").exists()
 
 
-def test_a_file_shared_with_another_record_is_kept(shelf: Shelf) -> None:
-    one, other = shelf.put("共用"), shelf.put("别的")
-    shelf.db.execute("UPDATE generation_records SET filename = '共用.png' WHERE id = ?", (other,))
-    shelf.throw_away(one, 40)
-    assert shelf.empty() == 1
-    assert shelf.path("共用.png").exists()
-    shelf.throw_away(other, 40)
-    assert shelf.empty() == 1
-    assert not shelf.path("共用.png").exists()
+def test_a_file_shared_with_another_record_is_kept(dataset: Dataset) -> None:
+    one, other = dataset.put("共用"), dataset.put("别的")
+    dataset.db.execute("UPDATE generation_records SET filename = '共用.png' WHERE id = ?", (other,))
+    dataset.throw_away(one, 40)
+    assert dataset.empty() == 1
+    assert dataset.path("共用.png").exists()
+    dataset.throw_away(other, 40)
+    assert dataset.empty() == 1
+    assert not dataset.path("共用.png").exists()
 
 
-def test_charges_of_a_purged_record_stay_in_the_ledger(shelf: Shelf) -> None:
-    old = shelf.put("旧")
-    shelf.db.execute(
+def test_charges_of_a_purged_record_stay_in_the_ledger(dataset: Dataset) -> None:
+    old = dataset.put("旧")
+    dataset.db.execute(
         """
         INSERT INTO charges (record_id, model, price_micros, outcome)
         VALUES (?, 'm', 220000, 'billed')
         """,
         (old,),
     )
-    shelf.throw_away(old, 31)
-    assert shelf.empty() == 1
-    assert f"{database.committed_spend(shelf.db):.2f}" == "0.22"
+    dataset.throw_away(old, 31)
+    assert dataset.empty() == 1
+    assert f"{database.committed_spend(dataset.db):.2f}" == "0.22"
 
 
-def test_a_record_whose_file_cannot_be_removed_is_purged_later(shelf: Shelf) -> None:
-    ids = [shelf.put("一"), shelf.put("二")]
+def test_a_record_whose_file_cannot_be_removed_is_purged_later(dataset: Dataset) -> None:
+    ids = [dataset.put("一"), dataset.put("二")]
     for record_id in ids:
-        shelf.throw_away(record_id, 31)
+        dataset.throw_away(record_id, 31)
 
     def remove(filename: str, _record_id: int) -> None:
         if filename == "二.png":
             raise DiskError("磁盘坏了")
-        shelf.path(filename).unlink()
+        dataset.path(filename).unlink()
 
-    assert database.empty_trash(shelf.db, days=30, remove=remove) == 1
-    assert database.restore_records(shelf.db, [ids[1]]) == 1
-    shelf.throw_away(ids[1], 31)
-    assert shelf.empty() == 1
-    assert not shelf.path("二.png").exists()
+    assert database.empty_trash(dataset.db, days=30, remove=remove) == 1
+    assert database.restore_records(dataset.db, [ids[1]]) == 1
+    dataset.throw_away(ids[1], 31)
+    assert dataset.empty() == 1
+    assert not dataset.path("二.png").exists()
 
 
 def test_locked_files_do_not_delay_others_and_are_logged_once(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    held = [shelf.put(f"占用{n}") for n in range(101)]
-    free = shelf.put("空着")
+    held = [dataset.put(f"占用{n}") for n in range(101)]
+    free = dataset.put("空着")
     for days_ago, record_id in enumerate(reversed([*held, free]), 31):
-        shelf.throw_away(record_id, days_ago)
+        dataset.throw_away(record_id, days_ago)
     caplog.set_level("INFO")
-    maintenance = Worker(shelf.settings, generator.open_provider(shelf.settings)).maintenance
+    maintenance = Worker(dataset.settings, generator.open_provider(dataset.settings)).maintenance
     with monkeypatch.context() as patched:
         lock_files(patched, "unlink", which="占用")
-        assert [maintenance.empty_trash(shelf.db) for _ in range(3)] == [1, 0, 0]
-    assert not shelf.path("空着.png").exists()
-    assert all(shelf.thumbnail(record_id).exists() for record_id in held)
+        assert [maintenance.empty_trash(dataset.db) for _ in range(3)] == [1, 0, 0]
+    assert not dataset.path("空着.png").exists()
+    assert all(dataset.thumbnail(record_id).exists() for record_id in held)
     assert [line for line in caplog.messages if "delete_failed" in line] == [
         f"event=delete_failed record={record_id}" for record_id in held
     ]
-    assert maintenance.empty_trash(shelf.db) == 100
-    assert maintenance.empty_trash(shelf.db) == 1
+    assert maintenance.empty_trash(dataset.db) == 100
+    assert maintenance.empty_trash(dataset.db) == 1
 
 
-def test_the_trash_is_emptied_in_bounded_steps(shelf: Shelf) -> None:
+def test_the_trash_is_emptied_in_bounded_steps(dataset: Dataset) -> None:
     for _ in range(5):
-        shelf.throw_away(shelf.put("图"), 31)
-    steps = [database.empty_trash(shelf.db, days=30, remove=lambda *_: None, limit=2) for _ in range(4)]
+        dataset.throw_away(dataset.put("图"), 31)
+    steps = [database.empty_trash(dataset.db, days=30, remove=lambda *_: None, limit=2) for _ in range(4)]
     assert steps == [2, 2, 1, 0]
 
 
@@ -352,8 +360,8 @@ def test_the_trash_is_emptied_in_bounded_steps(shelf: Shelf) -> None:
 
 
 @pytest.fixture
-def client(shelf: Shelf) -> FlaskClient:
-    app = create_app(shelf.settings)
+def client(dataset: Dataset) -> FlaskClient:
+    app = create_app(dataset.settings)
     app.testing = False
     return app.test_client()
 
@@ -378,9 +386,9 @@ def ids_of(answer: dict[str, Any]) -> list[int]:
     return [record["id"] for record in answer["records"]]
 
 
-def test_every_filter_is_taken_from_the_address(shelf: Shelf, client: FlaskClient) -> None:
-    one = shelf.put("甲", aspect_ratio="16:9", resolution="4K", favourite=1, batch_id="b", model="大模型")
-    two = shelf.put("乙", aspect_ratio="1:1", resolution="2K", created_at="2020-02-29 12:00:00")
+def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskClient) -> None:
+    one = dataset.put("甲", aspect_ratio="16:9", resolution="4K", favourite=1, batch_id="b", model="大模型")
+    two = dataset.put("乙", aspect_ratio="1:1", resolution="2K", created_at="2020-02-29 12:00:00")
     queries = {
         "": [two, one],
         "sort=oldest": [one, two],
@@ -432,28 +440,28 @@ def test_a_bad_filter_is_one_sentence(client: FlaskClient, query: str) -> None:
     assert answer["field"] == query.split("=")[0]
 
 
-def test_values_of_earlier_records_can_be_filtered_by(shelf: Shelf, client: FlaskClient) -> None:
-    one = shelf.put("宽", aspect_ratio="21:9", resolution="768p")
+def test_values_of_earlier_records_can_be_filtered_by(dataset: Dataset, client: FlaskClient) -> None:
+    one = dataset.put("宽", aspect_ratio="21:9", resolution="768p")
     assert ids_of(get(client, "/api/records?aspect_ratio=21:9&resolution=768p")) == [one]
 
 
-def test_one_record_and_its_neighbours(shelf: Shelf, client: FlaskClient) -> None:
-    ids = [shelf.put(name, favourite=name != "二") for name in ("一", "二", "三")]
+def test_one_record_and_its_neighbours(dataset: Dataset, client: FlaskClient) -> None:
+    ids = [dataset.put(name, favourite=name != "二") for name in ("一", "二", "三")]
     assert get(client, f"/api/records/{ids[0]}")["record"]["prompt"] == "画一张一"
     assert get(client, "/api/records/999", 404)["error"]
     around = get(client, f"/api/records/{ids[0]}/neighbours?favourite=1")
     assert (around["previous"]["id"], around["next"]) == (ids[2], None)
 
 
-def test_facets_and_index_progress_are_returned(shelf: Shelf, client: FlaskClient) -> None:
-    shelf.put("一", aspect_ratio="16:9")
+def test_facets_and_index_progress_are_returned(dataset: Dataset, client: FlaskClient) -> None:
+    dataset.put("一", aspect_ratio="16:9")
     answer = get(client, "/api/records/kinds")
     assert answer["kinds"]["aspect_ratio"] == {"16:9": 1}
     assert answer["index"] == {"done": 0, "total": 1}
 
 
-def test_a_whole_search_result_is_marked_deleted_and_restored(shelf: Shelf, client: FlaskClient) -> None:
-    ids = [shelf.put(name) for name in ("猫一", "猫二", "狗")]
+def test_a_whole_search_result_is_marked_deleted_and_restored(dataset: Dataset, client: FlaskClient) -> None:
+    ids = [dataset.put(name) for name in ("猫一", "猫二", "狗")]
     cats = {"filter": {"search": "猫"}}
     assert post(client, "/api/records/favourite", cats | {"favourite": True})["changed"] == 2
     assert ids_of(get(client, "/api/records?favourite=1")) == [ids[1], ids[0]]
@@ -502,42 +510,42 @@ def archive(client: FlaskClient, query: str) -> zipfile.ZipFile:
 
 
 def test_a_zip_holds_images_a_workbook_and_the_names_of_missing_files(
-    shelf: Shelf, client: FlaskClient
+    dataset: Dataset, client: FlaskClient
 ) -> None:
-    ids = [shelf.put(name) for name in ("猫", "狗", "丢了的")]
-    shelf.path("丢了的.png").unlink()
-    failed = shelf.put("没画成", status="failed")
-    shelf.db.execute("UPDATE generation_records SET filename = '' WHERE id = ?", (failed,))
+    ids = [dataset.put(name) for name in ("猫", "狗", "丢了的")]
+    dataset.path("丢了的.png").unlink()
+    failed = dataset.put("没画成", status="failed")
+    dataset.db.execute("UPDATE generation_records SET filename = '' WHERE id = ?", (failed,))
     with archive(client, f"ids={','.join(map(str, [*ids, failed]))}") as bundle:
         assert bundle.testzip() is None
         assert bundle.namelist() == ["猫.png", "狗.png", "生成记录.xlsx", "缺少的图片.txt"]
-        assert bundle.read("猫.png") == shelf.path("猫.png").read_bytes()
+        assert bundle.read("猫.png") == dataset.path("猫.png").read_bytes()
         assert "丢了的.png" in bundle.read("缺少的图片.txt").decode("utf-8-sig")
         assert len(sheet(bundle.read("生成记录.xlsx"))) == 5
 
 
-def test_a_zip_of_a_filter_holds_each_matching_image_once(shelf: Shelf, client: FlaskClient) -> None:
-    shelf.put("猫")
-    same = shelf.put("猫的副本")
-    shelf.put("狗")
-    shelf.db.execute("UPDATE generation_records SET filename = '猫.png' WHERE id = ?", (same,))
+def test_a_zip_of_a_filter_holds_each_matching_image_once(dataset: Dataset, client: FlaskClient) -> None:
+    dataset.put("猫")
+    same = dataset.put("猫的副本")
+    dataset.put("狗")
+    dataset.db.execute("UPDATE generation_records SET filename = '猫.png' WHERE id = ?", (same,))
     with archive(client, "search=猫") as bundle:
         assert bundle.namelist() == ["猫.png", "生成记录.xlsx"]
     assert get(client, "/api/records/archive.zip?search=没有", 404)["error"]
     assert get(client, "/api/records/archive.zip?ids=1,x", 400)["field"] == "ids"
 
 
-def test_a_long_list_of_ids_may_come_as_a_form(shelf: Shelf, client: FlaskClient) -> None:
-    one = shelf.put("猫")
+def test_a_long_list_of_ids_may_come_as_a_form(dataset: Dataset, client: FlaskClient) -> None:
+    one = dataset.put("猫")
     answer = client.post("/api/records/archive.zip", data={"ids": f"{one},77"}, buffered=True)
     assert zipfile.ZipFile(io.BytesIO(answer.data)).namelist() == ["猫.png", "生成记录.xlsx"]
 
 
 def test_a_zip_announces_its_length_for_the_browser_to_show_its_progress(
-    shelf: Shelf, client: FlaskClient
+    dataset: Dataset, client: FlaskClient
 ) -> None:
-    ids = [shelf.put(name) for name in ("猫", "cat", "丢了的")]
-    shelf.path("丢了的.png").unlink()
+    ids = [dataset.put(name) for name in ("猫", "cat", "丢了的")]
+    dataset.path("丢了的.png").unlink()
     url = f"/api/records/archive.zip?ids={','.join(map(str, ids))}"
     answer = client.get(url, buffered=True)
     assert answer.content_length == len(answer.data)
@@ -548,13 +556,13 @@ def test_a_zip_announces_its_length_for_the_browser_to_show_its_progress(
 @pytest.mark.parametrize("change", ["deleted", "longer", "shorter"])
 @pytest.mark.parametrize("has_begun", [False, True])
 def test_a_zip_whose_image_changes_meanwhile_is_cut_short_instead_of_damaged(
-    shelf: Shelf, change: str, has_begun: bool, caplog: pytest.LogCaptureFixture
+    dataset: Dataset, change: str, has_begun: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shelf.put("狗")
-    record_id = shelf.put("猫")
-    path = shelf.path("猫.png")
+    dataset.put("狗")
+    record_id = dataset.put("猫")
+    path = dataset.path("猫.png")
     path.write_bytes(random.Random(1).randbytes(200_000))
-    archive = Archive(shelf.db, [record_id], path.parent)
+    archive = Archive(dataset.db, [record_id], path.parent)
     assert archive.length
     pieces = iter(archive)
     sent = [next(pieces), next(pieces)] if has_begun else []  # the header and some of the content
@@ -575,9 +583,9 @@ def change_file(path: Path, change: str) -> None:
         os.truncate(path, 400_000 if change == "longer" else 100_000)
 
 
-def test_records_are_exported_as_a_workbook(shelf: Shelf, client: FlaskClient) -> None:
-    shelf.put("猫")
-    shelf.put("狗")
+def test_records_are_exported_as_a_workbook(dataset: Dataset, client: FlaskClient) -> None:
+    dataset.put("猫")
+    dataset.put("狗")
     answer = client.get("/api/records/export.xlsx?search=猫", buffered=True)
     rows = sheet(answer.data)
     assert len(rows) == 2
@@ -591,50 +599,54 @@ def find(client: FlaskClient, content: bytes, name: str) -> dict[str, Any]:
     return fields
 
 
-def test_an_image_finds_its_record_even_renamed_or_in_the_trash(shelf: Shelf, client: FlaskClient) -> None:
-    one = shelf.put("猫", negative_prompt='狗, "大"的')
-    found = find(client, shelf.path("猫.png").read_bytes(), "改过名.png")
+def test_an_image_finds_its_record_even_renamed_or_in_the_trash(
+    dataset: Dataset, client: FlaskClient
+) -> None:
+    one = dataset.put("猫", negative_prompt='狗, "大"的')
+    found = find(client, dataset.path("猫.png").read_bytes(), "改过名.png")
     assert (found["record"]["id"], found["is_same_file"], found["in_trash"]) == (one, True, False)
-    told = found["parameters"]
-    assert (told["prompt"], told["negative_prompt"]) == ("画一张猫", '狗, "大"的')
-    assert (told["seed"], told["width"], told["height"], told["model"]) == (5, 40, 30, "m")
-    database.delete_records(shelf.db, [one])
-    assert find(client, shelf.path("猫.png").read_bytes(), "x.png")["in_trash"] is True
+    fields = found["parameters"]
+    assert (fields["prompt"], fields["negative_prompt"]) == ("画一张猫", '狗, "大"的')
+    assert (fields["seed"], fields["width"], fields["height"], fields["model"]) == (5, 40, 30, "m")
+    database.delete_records(dataset.db, [one])
+    assert find(client, dataset.path("猫.png").read_bytes(), "x.png")["in_trash"] is True
 
 
-def test_a_resaved_image_is_identified_by_all_its_parameters(shelf: Shelf, client: FlaskClient) -> None:
-    one = shelf.put("猫")
-    shelf.db.execute("UPDATE generation_records SET sha256 = 'another'")
-    found = find(client, shelf.path("猫.png").read_bytes(), "x.png")
+def test_a_resaved_image_is_identified_by_all_its_parameters(dataset: Dataset, client: FlaskClient) -> None:
+    one = dataset.put("猫")
+    dataset.db.execute("UPDATE generation_records SET sha256 = 'another'")
+    found = find(client, dataset.path("猫.png").read_bytes(), "x.png")
     assert (found["record"]["id"], found["is_same_file"]) == (one, False)
 
 
 def test_an_image_of_an_earlier_version_is_identified_by_all_its_parameters(
-    shelf: Shelf, client: FlaskClient
+    dataset: Dataset, client: FlaskClient
 ) -> None:
-    one = shelf.put("猫")
-    shelf.db.execute("UPDATE generation_records SET sha256 = 'another'")
+    one = dataset.put("猫")
+    dataset.db.execute("UPDATE generation_records SET sha256 = 'another'")
     text = f"画一张猫\nSeed: 5, Size: 40x30, Model: m, Record: {one}"  # without a sampler
     content = b"".join(embed(PNG, "png", text))
     assert find(client, content, "x.png")["record"]["id"] == one
     assert find(client, content.replace(b"Seed: 5", b"Seed: 6"), "x.png")["record"] is None
 
 
-def test_an_image_of_another_database_shows_only_its_parameters(shelf: Shelf, client: FlaskClient) -> None:
-    shelf.put("猫")
-    content = shelf.path("猫.png").read_bytes()
-    shelf.db.execute("UPDATE generation_records SET sha256 = 'another', prompt = '别的'")
+def test_an_image_of_another_database_shows_only_its_parameters(
+    dataset: Dataset, client: FlaskClient
+) -> None:
+    dataset.put("猫")
+    content = dataset.path("猫.png").read_bytes()
+    dataset.db.execute("UPDATE generation_records SET sha256 = 'another', prompt = '别的'")
     found = find(client, content, "x.png")
     assert found["record"] is None
     assert found["parameters"]["prompt"] == "画一张猫"
 
 
 def test_an_image_of_the_earlier_app_is_identified_by_name_and_content(
-    shelf: Shelf, client: FlaskClient
+    dataset: Dataset, client: FlaskClient
 ) -> None:
-    one = shelf.put("旧图")
-    shelf.path("旧图.png").write_bytes(PNG)
-    shelf.db.execute("UPDATE generation_records SET sha256 = ''")
+    one = dataset.put("旧图")
+    dataset.path("旧图.png").write_bytes(PNG)
+    dataset.db.execute("UPDATE generation_records SET sha256 = ''")
     assert find(client, PNG, "旧图.png")["record"]["id"] == one
     assert find(client, noise_image("PNG", size=(41, 30)), "旧图.png")["record"] is None
 
@@ -660,5 +672,5 @@ def test_a_file_that_is_no_image_finds_nothing(client: FlaskClient) -> None:
     ],
 )
 def test_parameters_of_any_tool_are_parsed(text: str, expected: tuple[object, ...]) -> None:
-    told = parse_parameters(text)
-    assert (told.prompt, told.negative_prompt, told.seed, told.steps) == expected
+    fields = parse_parameters(text)
+    assert (fields.prompt, fields.negative_prompt, fields.seed, fields.steps) == expected

@@ -23,7 +23,7 @@ class Ledger:
         self.db = db
         self.spec = spec
 
-    def ask(self, number: int = 1, name: str = "") -> tuple[str, list[int]]:
+    def queue(self, number: int = 1, name: str = "") -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
         return database.add_batch(
             self.db, requests, spec=self.spec, stems=["猫"] * number, is_taken=lambda stem: False, name=name
@@ -32,7 +32,7 @@ class Ledger:
     def claim(self, now: float = NOW) -> Record | None:
         return database.claim_record(self.db, model=MODEL, owner="me", now=now, lease=20.0)
 
-    def order(self, task_id: str = "") -> Record:
+    def charge_next(self, task_id: str = "") -> Record:
         """Claim the next record and open its charge."""
         record = self.claim()
         assert record is not None
@@ -45,13 +45,13 @@ class Ledger:
         error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=ticket_usable)
         assert database.fail_record(self.db, record, error)
 
-    def keep(self, record: Record) -> None:
+    def finish(self, record: Record) -> None:
         assert database.finish_record(self.db, record, KEPT)
 
-    def doubtful(self, *, task_id: str = "") -> tuple[str, int]:
+    def unknown_record(self, *, task_id: str = "") -> tuple[str, int]:
         """A record of unknown outcome -> its batch and its id."""
-        batch_id, ids = self.ask()
-        self.lose(self.order(task_id), ticket_usable=bool(task_id))
+        batch_id, ids = self.queue()
+        self.lose(self.charge_next(task_id), ticket_usable=bool(task_id))
         return batch_id, ids[0]
 
     def record(self, record_id: int) -> Record:
@@ -67,12 +67,12 @@ def ledger(db: database.Connection, spec: ModelSpec) -> Ledger:
 
 
 def test_confirmed_and_possible_charges_are_separate(ledger: Ledger) -> None:
-    ledger.ask(4)
-    ledger.keep(ledger.order())
-    ledger.lose(ledger.order())
+    ledger.queue(4)
+    ledger.finish(ledger.charge_next())
+    ledger.lose(ledger.charge_next())
     refused = ModelError("违规", cause="moderation", billed=Billed.NO)
-    database.fail_record(ledger.db, ledger.order(), refused)
-    ledger.order()
+    database.fail_record(ledger.db, ledger.charge_next(), refused)
+    ledger.charge_next()
     spent = database.total_spend(ledger.db)
     assert (spent.billed, spent.unknown, spent.open) == (PRICE, PRICE, PRICE)
     assert (spent.pictures, spent.unknown_charges, spent.open_charges, spent.unpaid_charges) == (1, 1, 1, 1)
@@ -81,10 +81,10 @@ def test_confirmed_and_possible_charges_are_separate(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("clock", ["16:00:00", "18:30:00"], ids=["whole hours", "half hours, as in India"])
 def test_costs_are_summed_by_period_and_model(ledger: Ledger, clock: str) -> None:
-    ledger.ask(3)
-    moments = ("2026-03-01 15:59:59.999", f"2026-03-01 {clock}.000", f"2026-03-02 {clock}.000")
-    for moment in moments:
-        ledger.keep(ledger.order())
+    ledger.queue(3)
+    times = ("2026-03-01 15:59:59.999", f"2026-03-01 {clock}.000", f"2026-03-02 {clock}.000")
+    for moment in times:
+        ledger.finish(ledger.charge_next())
         ledger.db.execute(
             "UPDATE charges SET opened_at = ? WHERE id = (SELECT max(id) FROM charges)", [moment]
         )
@@ -95,10 +95,10 @@ def test_costs_are_summed_by_period_and_model(ledger: Ledger, clock: str) -> Non
 
 
 def test_a_batch_has_its_totals(ledger: Ledger) -> None:
-    first, _ = ledger.ask(2, name="春季")
-    ledger.keep(ledger.order())
-    ledger.lose(ledger.order())
-    second, _ = ledger.ask()
+    first, _ = ledger.queue(2, name="春季")
+    ledger.finish(ledger.charge_next())
+    ledger.lose(ledger.charge_next())
+    second, _ = ledger.queue()
     found = database.spend_by_batch(ledger.db, *EVER, limit=9)
     assert [(b.id, b.name, b.spent.billed, b.spent.unknown) for b in found] == [
         (second, "", Decimal(0), Decimal(0)),
@@ -108,17 +108,17 @@ def test_a_batch_has_its_totals(ledger: Ledger) -> None:
 
 
 def test_failures_are_counted_by_cause(ledger: Ledger) -> None:
-    ledger.ask(3)
+    ledger.queue(3)
     for cause in ("moderation", "network", "moderation"):
         error = ModelError("坏了", cause=cause, billed=Billed.NO)
-        database.fail_record(ledger.db, ledger.order(), error)
+        database.fail_record(ledger.db, ledger.charge_next(), error)
     assert database.count_failures(ledger.db, *EVER) == {"moderation": 2, "network": 1}
 
 
 def test_ledger_lines_include_purged_records(ledger: Ledger) -> None:
-    batch_id, ids = ledger.ask(2, name="春季")
-    ledger.keep(ledger.order("t-1"))
-    ledger.lose(ledger.order())
+    batch_id, ids = ledger.queue(2, name="春季")
+    ledger.finish(ledger.charge_next("t-1"))
+    ledger.lose(ledger.charge_next())
     ledger.db.execute("DELETE FROM generation_records WHERE id = ?", [ids[1]])
     lines = list(database.list_charges(ledger.db, *EVER))
     assert [(line.record_id, line.task_id, line.billed, line.at_stake) for line in lines] == [
@@ -133,11 +133,11 @@ def test_ledger_lines_include_purged_records(ledger: Ledger) -> None:
 
 
 def test_unresolved_charges_are_listed_newest_first_even_for_purged_records(ledger: Ledger) -> None:
-    _, old = ledger.doubtful(task_id="t-1")
-    _, new = ledger.doubtful()
+    _, old = ledger.unknown_record(task_id="t-1")
+    _, new = ledger.unknown_record()
     ledger.db.execute("DELETE FROM generation_records WHERE id = ?", [new])
-    doubts = database.list_unresolved(ledger.db, limit=9)
-    assert [(d.record_id, d.at_stake, d.collectable, d.orderable) for d in doubts] == [
+    unresolved = database.list_unresolved(ledger.db, limit=9)
+    assert [(d.record_id, d.at_stake, d.collectable, d.orderable) for d in unresolved] == [
         (new, PRICE, False, False),
         (old, PRICE, True, True),
     ]
@@ -146,12 +146,12 @@ def test_unresolved_charges_are_listed_newest_first_even_for_purged_records(ledg
 
 
 def test_fetching_submits_nothing_and_resolves_the_charge(ledger: Ledger) -> None:
-    batch_id, record_id = ledger.doubtful(task_id="t-1")
+    batch_id, record_id = ledger.unknown_record(task_id="t-1")
     assert database.refetch(ledger.db, [record_id], spec=ledger.spec).records == 1
     record = ledger.claim()
     assert record is not None
     assert record.task_id == "t-1"
-    ledger.keep(record)
+    ledger.finish(record)
     assert ledger.outcomes() == ["billed"]
     assert database.get_batch(ledger.db, batch_id).status is BatchStatus.FINISHED
     assert database.list_unresolved(ledger.db, limit=9) == []
@@ -159,8 +159,8 @@ def test_fetching_submits_nothing_and_resolves_the_charge(ledger: Ledger) -> Non
 
 @pytest.mark.parametrize("state", ["paused", "cancelled"])
 def test_fetching_starts_nothing_else_of_a_paused_batch(ledger: Ledger, state: str) -> None:
-    batch_id, ids = ledger.ask(2)
-    ledger.lose(ledger.order("t-1"), ticket_usable=True)
+    batch_id, ids = ledger.queue(2)
+    ledger.lose(ledger.charge_next("t-1"), ticket_usable=True)
     if state == "paused":
         database.pause_batch(ledger.db, batch_id, "预算已到")
     else:
@@ -174,7 +174,7 @@ def test_fetching_starts_nothing_else_of_a_paused_batch(ledger: Ledger, state: s
 
 
 def test_a_fetch_that_pauses_its_batch_waits_with_it(ledger: Ledger) -> None:
-    batch_id, _ = ledger.doubtful(task_id="t-1")
+    batch_id, _ = ledger.unknown_record(task_id="t-1")
     database.resume_batch(ledger.db, batch_id, model=MODEL)
     ledger.db.execute("UPDATE batches SET state = 'paused'")
     database.refetch(ledger.db, None, spec=ledger.spec)
@@ -187,8 +187,8 @@ def test_a_fetch_that_pauses_its_batch_waits_with_it(ledger: Ledger) -> None:
 
 
 def test_records_without_a_task_id_or_of_another_model_cannot_be_fetched(ledger: Ledger) -> None:
-    _, without = ledger.doubtful()
-    _, other = ledger.doubtful(task_id="t-1")
+    _, without = ledger.unknown_record()
+    _, other = ledger.unknown_record(task_id="t-1")
     another = replace(ledger.spec, model_id="another")
     with pytest.raises(Conflict):
         database.refetch(ledger.db, [without], spec=ledger.spec)
@@ -198,26 +198,26 @@ def test_records_without_a_task_id_or_of_another_model_cannot_be_fetched(ledger:
 
 
 def test_resubmitting_leaves_the_earlier_charge_unresolved(ledger: Ledger) -> None:
-    _, record_id = ledger.doubtful(task_id="t-1")
+    _, record_id = ledger.unknown_record(task_id="t-1")
     assert database.resubmit(ledger.db, [record_id], spec=ledger.spec).records == 1
-    record = ledger.order("t-2")
+    record = ledger.charge_next("t-2")
     assert record.task_id is None
-    ledger.keep(record)
+    ledger.finish(record)
     assert ledger.outcomes() == ["unknown", "billed"]
-    [doubt] = database.list_unresolved(ledger.db, limit=9)
-    assert (doubt.at_stake, doubt.is_unknown, doubt.collectable) == (PRICE, False, False)
+    [charge] = database.list_unresolved(ledger.db, limit=9)
+    assert (charge.at_stake, charge.is_unknown, charge.collectable) == (PRICE, False, False)
 
 
 def test_resubmitting_all_takes_only_records_that_cannot_be_fetched(ledger: Ledger) -> None:
-    ledger.doubtful(task_id="t-1")
-    _, without = ledger.doubtful()
+    ledger.unknown_record(task_id="t-1")
+    _, without = ledger.unknown_record()
     assert database.resubmit(ledger.db, None, spec=ledger.spec).records == 1
     assert ledger.record(without).status is Status.QUEUED
 
 
 def test_resubmitting_does_not_resume_a_paused_batch(ledger: Ledger) -> None:
-    batch_id, ids = ledger.ask(2)
-    ledger.lose(ledger.order())
+    batch_id, ids = ledger.queue(2)
+    ledger.lose(ledger.charge_next())
     database.pause_batch(ledger.db, batch_id)
     done = database.resubmit(ledger.db, ids[:1], spec=ledger.spec)
     assert (done.records, done.waiting) == (1, 1)
@@ -226,7 +226,7 @@ def test_resubmitting_does_not_resume_a_paused_batch(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(("billed", "outcome"), [(True, "billed"), (False, "not_billed")])
 def test_a_written_off_charge_counts_as_the_user_states(ledger: Ledger, billed: bool, outcome: str) -> None:
-    batch_id, record_id = ledger.doubtful(task_id="t-1")
+    batch_id, record_id = ledger.unknown_record(task_id="t-1")
     settled = database.resolve_charges(ledger.db, [record_id], billed=billed)
     assert (settled.records, settled.amount) == (1, PRICE)
     record = ledger.record(record_id)
@@ -240,7 +240,7 @@ def test_a_written_off_charge_counts_as_the_user_states(ledger: Ledger, billed: 
 
 
 def test_a_written_off_record_is_never_resubmitted_automatically(ledger: Ledger) -> None:
-    batch_id, record_id = ledger.doubtful()
+    batch_id, record_id = ledger.unknown_record()
     database.resolve_charges(ledger.db, None, billed=False)
     assert database.retry_records(ledger.db, batch_id, spec=ledger.spec) == 0
     assert ledger.claim() is None
@@ -249,7 +249,7 @@ def test_a_written_off_record_is_never_resubmitted_automatically(ledger: Ledger)
 
 
 def test_writing_off_can_be_undone(ledger: Ledger) -> None:
-    _, record_id = ledger.doubtful(task_id="t-1")
+    _, record_id = ledger.unknown_record(task_id="t-1")
     before = ledger.record(record_id)
     settled = database.resolve_charges(ledger.db, None, billed=True)
     assert database.undo_resolution(ledger.db, settled.undo) == 1
@@ -261,9 +261,9 @@ def test_writing_off_can_be_undone(ledger: Ledger) -> None:
 
 
 def test_a_charge_of_a_finished_record_is_resolved_without_changing_the_image(ledger: Ledger) -> None:
-    _, record_id = ledger.doubtful()
+    _, record_id = ledger.unknown_record()
     database.resubmit(ledger.db, None, spec=ledger.spec)
-    ledger.keep(ledger.order())
+    ledger.finish(ledger.charge_next())
     database.resolve_charges(ledger.db, [record_id], billed=False)
     record = ledger.record(record_id)
     assert (record.status, record.cost, record.at_stake) == (Status.SUCCESS, PRICE, Decimal(0))
@@ -272,12 +272,12 @@ def test_a_charge_of_a_finished_record_is_resolved_without_changing_the_image(le
 
 
 def test_an_image_that_arrives_late_overrides_a_manual_resolution(ledger: Ledger) -> None:
-    batch_id, record_id = ledger.doubtful(task_id="t-1")
+    batch_id, record_id = ledger.unknown_record(task_id="t-1")
     database.resolve_charges(ledger.db, None, billed=False)
     database.retry_records(ledger.db, batch_id, [record_id], spec=ledger.spec)
     record = ledger.claim()
     assert record is not None
-    ledger.keep(record)
+    ledger.finish(record)
     assert ledger.outcomes() == ["billed"]
     assert ledger.record(record_id).cost == PRICE
 
@@ -295,10 +295,10 @@ def test_sums_are_read_from_an_index_alone(db: database.Connection, sql: str) ->
 
 
 def test_totals_follow_every_change_of_the_ledger(ledger: Ledger) -> None:
-    ledger.ask(3)
-    ledger.keep(ledger.order())
-    ledger.lose(ledger.order())
-    ledger.order()
+    ledger.queue(3)
+    ledger.finish(ledger.charge_next())
+    ledger.lose(ledger.charge_next())
+    ledger.charge_next()
     database.resolve_charges(ledger.db, None, billed=True)
     ledger.db.execute("DELETE FROM charges WHERE outcome = 'open'")
     [by_hour] = database.spend_by_span(ledger.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])

@@ -132,8 +132,8 @@ def test_records_and_batches_have_the_documented_fields(client: FlaskClient) -> 
 
 def test_the_records_table_has_the_documented_columns(db: database.Connection) -> None:
     columns = {row["name"] for row in db.execute("SELECT name FROM pragma_table_info('generation_records')")}
-    kept = {*RECORD.split()} - {"cost", "thumbnail_url"}
-    assert kept <= columns
+    documented = {*RECORD.split()} - {"cost", "thumbnail_url"}
+    assert documented <= columns
 
 
 def test_unknown_outcomes_use_the_documented_wording(client: FlaskClient, db: database.Connection) -> None:

@@ -30,14 +30,14 @@ from tests.openapi_document import Operation, api_document
 from tests.server_process import ServerProcess, running_server
 from web_app import create_app
 
-ASKED = os.environ.get("FUZZ_CALLS")
-CALLS = int(ASKED or 600)
+CALL_COUNT = os.environ.get("FUZZ_CALLS")
+CALLS = int(CALL_COUNT or 600)
 LONGEST_SECONDS = 30.0
 SECRET = "FUZZ-SECRET-0123456789"
 SECRETS = dict.fromkeys(
     ("VOLCENGINE_AK", "VOLCENGINE_SK", "ARK_API_KEY", "OPENAI_API_KEY", "OSS_ACCESS_KEY_SECRET"), SECRET
 )
-TOLD = api_document()
+DOCUMENT = api_document()
 REFUSALS = {400, 403, 404, 405, 409, 412, 413, 415, 416}
 
 
@@ -53,7 +53,7 @@ class Wire:
     def __post_init__(self) -> None:
         self.connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=LONGEST_SECONDS)
 
-    def ask(self, call: Call) -> tuple[int, dict[str, str], bytes]:
+    def send(self, call: Call) -> tuple[int, dict[str, str], bytes]:
         """-> status, headers and content."""
         began = time.monotonic()
         try:
@@ -87,30 +87,32 @@ def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
     data_dir = tmp_path_factory.mktemp("fuzz")
     with running_server(data_dir, image_model="demo", model_concurrency=2, **SECRETS) as server:
         wire = Wire(server)
-        furnish(wire)
+        create_resources(wire)
         yield wire
         wire.connection.close()
 
 
-def furnish(wire: Wire) -> None:
+def create_resources(wire: Wire) -> None:
     """Create the resources that calls may name."""
     server = wire.server
     made = server.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "num_images": 2})
     files = {"file": ("红茶.png", PNG)}
-    kept = requests.post(f"{server.address}/api/sample-images", files=files, timeout=30).json()
+    stored = requests.post(f"{server.address}/api/sample-images", files=files, timeout=30).json()
     wire.known.values = {
         "batch_id": [made["batch_id"]],
         "record_id": [str(image["record_id"]) for image in made["images"]],
         "name": [image["filename"] for image in made["images"]],
-        "key": [kept["images"][0]["key"]],
+        "key": [stored["images"][0]["key"]],
         "filename": ["js/api.js", "css/tokens.css"],
     }
 
 
-def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, server: ServerProcess) -> None:
+def check_answer(
+    call: Call, status: int, headers: dict[str, str], content: bytes, server: ServerProcess
+) -> None:
     """Check what must hold for every answer."""
     path = unquote(urlsplit(call.target).path)
-    operation = TOLD.find(call.method, path)
+    operation = DOCUMENT.find(call.method, path)
     text = content.decode("utf-8", "replace") if "image" not in headers.get("Content-Type", "") else ""
     if path == "/model":  # the page names the settings file
         text = text.replace(str(server.data_dir / ".env"), "")
@@ -130,12 +132,12 @@ def look_at(call: Call, status: int, headers: dict[str, str], content: bytes, se
         assert urlsplit(headers["Location"]).netloc in ("", known_host.lower()), f"{headers} for {call}"
     elif status >= 400 and path.startswith("/api/") and call.method != "HEAD":
         fields = json.loads(content)
-        assert TOLD.schema_violations(TOLD.schemas["Failure"], fields) == [], f"{fields} for {call}"
+        assert DOCUMENT.schema_violations(DOCUMENT.schemas["Failure"], fields) == [], f"{fields} for {call}"
         is_english = any(name == "Accept-Language" and value.startswith("en") for name, value in call.headers)
         assert is_english or re.search("[\u4e00-\u9fff]", fields["error"]), f"{fields} for {call}"
         assert fields["error"].splitlines() == [fields["error"]], f"{fields} for {call}"
     elif status < 400 and operation and call.method == operation.method.upper():
-        problems = TOLD.violations(operation, status, headers, content)
+        problems = DOCUMENT.violations(operation, status, headers, content)
         assert problems == [], f"{problems} for {call}"
 
 
@@ -143,7 +145,7 @@ def many(share: float) -> settings:
     """The number of calls, always the same ones unless more are asked for."""
     return settings(
         max_examples=max(1, int(CALLS * share)),
-        derandomize=not ASKED,
+        derandomize=not CALL_COUNT,
         database=None,
         deadline=None,
         phases=(Phase.generate,),
@@ -159,15 +161,15 @@ def pages(tmp: Path) -> list[Operation]:
         path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
         methods = sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
         found += [Operation(method.lower(), path, {"parameters": []}) for method in methods]
-    described = {(one.method, one.path) for one in TOLD.operations}
+    described = {(one.method, one.path) for one in DOCUMENT.operations}
     return [one for one in found if (one.method, one.path) not in described]
 
 
 @many(0.75)
 @given(data=st.data())
 def test_every_documented_call_is_answered(wire: Wire, data: st.DataObject) -> None:
-    call = data.draw(calls(TOLD, TOLD.operations, wire.known))
-    look_at(call, *wire.ask(call), wire.server)
+    call = data.draw(calls(DOCUMENT, DOCUMENT.operations, wire.known))
+    check_answer(call, *wire.send(call), wire.server)
 
 
 def test_every_page_url_is_answered(wire: Wire, tmp_path: Path) -> None:
@@ -175,11 +177,11 @@ def test_every_page_url_is_answered(wire: Wire, tmp_path: Path) -> None:
 
     @many(0.25)
     @given(data=st.data())
-    def ask(data: st.DataObject) -> None:
-        call = data.draw(calls(TOLD, routes, wire.known))
-        look_at(call, *wire.ask(call), wire.server)
+    def send(data: st.DataObject) -> None:
+        call = data.draw(calls(DOCUMENT, routes, wire.known))
+        check_answer(call, *wire.send(call), wire.server)
 
-    ask()
+    send()
 
 
 @pytest.mark.parametrize(
@@ -205,11 +207,11 @@ def test_malformed_http_does_not_delay_other_requests(wire: Wire, sent: bytes) -
         answer = broken.recv(65_536)
     status = answer.split(b" ", 2)[1] if answer.startswith(b"HTTP") else b"400"
     assert status[:1] in (b"2", b"3", b"4"), answer[:300]
-    assert wire.ask(Call("GET", "/api/models"))[0] == 200
+    assert wire.send(Call("GET", "/api/models"))[0] == 200
 
 
 def test_the_server_is_intact_after_fuzzing(wire: Wire) -> None:
-    assert wire.ask(Call("GET", "/healthz"))[0] == 200
+    assert wire.send(Call("GET", "/healthz"))[0] == 200
     assert wire.server.stop() == 0
     log = wire.server.log()
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:4000]
@@ -217,13 +219,13 @@ def test_the_server_is_intact_after_fuzzing(wire: Wire) -> None:
     with closing(sqlite3.connect(wire.server.data_dir / "generation_records.db")) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert db.execute("PRAGMA foreign_key_check").fetchall() == []
-        kept = {
+        stored = {
             name for (name,) in db.execute("SELECT filename FROM generation_records WHERE filename <> ''")
         }
         assert not any(SECRET in line for line in db.iterdump())
     there = {path.name for path in (wire.server.data_dir / "output").iterdir() if path.is_file()}
-    assert kept == there
+    assert stored == there
     total = sum(wire.statuses.values())
-    told = ", ".join(f"{number} × {status}" for status, number in sorted(wire.statuses.items()))
-    print(f"\n{total} calls answered: {told}; the slowest took {wire.slowest:.2f} s")  # noqa: T201
+    summary = ", ".join(f"{number} × {status}" for status, number in sorted(wire.statuses.items()))
+    print(f"\n{total} calls answered: {summary}; the slowest took {wire.slowest:.2f} s")  # noqa: T201
     wire.server.start()

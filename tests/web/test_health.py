@@ -38,17 +38,17 @@ def worker_of(client: FlaskClient) -> Worker:
 
 def what_is_wrong(client: FlaskClient) -> set[str]:
     answer = client.get("/healthz")
-    told = answer.get_json()
-    wrong = {name for name in ("database", "disk", "worker", "model") if not told[name]}
-    assert (answer.status_code, told["success"]) == ((503, False) if wrong else (200, True))
+    status = answer.get_json()
+    wrong = {name for name in ("database", "disk", "worker", "model") if not status[name]}
+    assert (answer.status_code, status["success"]) == ((503, False) if wrong else (200, True))
     return wrong
 
 
 def test_without_problems_it_reports_ok_with_details(client: FlaskClient) -> None:
     assert what_is_wrong(client) == set()
-    told = client.get("/healthz").get_json()
-    assert told["disk_free_bytes"] > 0
-    assert (told["image_model"], told["under_way"], told["stopping"]) == ("demo", 0, False)
+    status = client.get("/healthz").get_json()
+    assert status["disk_free_bytes"] > 0
+    assert (status["image_model"], status["under_way"], status["stopping"]) == ("demo", 0, False)
 
 
 def test_a_stopped_worker_is_reported(client: FlaskClient) -> None:
@@ -70,10 +70,10 @@ def test_a_full_disk_is_reported(client: FlaskClient, settings: Settings) -> Non
 
 
 def test_a_missing_disk_is_reported(client: FlaskClient, settings: Settings) -> None:
-    def gone(_: object) -> int:
+    def missing(_: object) -> int:
         raise OSError("no such device")
 
-    worker_of(client).disk = DiskSpace([settings.output_dir], free=gone)
+    worker_of(client).disk = DiskSpace([settings.output_dir], free=missing)
     assert what_is_wrong(client) == {"disk"}
 
 

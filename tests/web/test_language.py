@@ -22,13 +22,13 @@ from tests.wording import HAN
 ENGLISH = {"Accept-Language": "en-GB,en;q=0.9"}
 
 
-def language_of(client: FlaskClient, wish: str = "") -> str:
-    text = client.get("/", headers={"Accept-Language": wish} if wish else {}).text
+def language_of(client: FlaskClient, accept_language: str = "") -> str:
+    text = client.get("/", headers={"Accept-Language": accept_language} if accept_language else {}).text
     return text.partition('<html lang="')[2].partition('"')[0]
 
 
 @pytest.mark.parametrize(
-    ("wish", "language"),
+    ("accept_language", "language"),
     [
         ("en-US,en;q=0.9", "en"),
         ("fr-FR,fr;q=0.9,en;q=0.5", "en"),
@@ -41,9 +41,9 @@ def language_of(client: FlaskClient, wish: str = "") -> str:
     ],
 )
 def test_the_first_supported_language_of_the_browser_is_used(
-    client: FlaskClient, wish: str, language: str
+    client: FlaskClient, accept_language: str, language: str
 ) -> None:
-    assert language_of(client, wish) == language
+    assert language_of(client, accept_language) == language
 
 
 def test_the_language_switch_overrides_the_browser_and_returns_to_the_page(client: FlaskClient) -> None:
@@ -61,22 +61,22 @@ def test_an_unsupported_language_is_not_stored(client: FlaskClient) -> None:
 
 
 def test_scripts_use_the_language_of_the_page(client: FlaskClient) -> None:
-    scripts = [script_of(client, wish) for wish in ("zh-CN", "en")]
+    scripts = [script_of(client, accept_language) for accept_language in ("zh-CN", "en")]
     assert ["跟随系统" in text for text in scripts] == [True, False]
     assert "System" in scripts[1]
     assert client.get("/assets/1/fr/index.js").status_code == 404
 
 
-def script_of(client: FlaskClient, wish: str) -> str:
-    page = client.get("/", headers={"Accept-Language": wish}).text
+def script_of(client: FlaskClient, accept_language: str) -> str:
+    page = client.get("/", headers={"Accept-Language": accept_language}).text
     return client.get(page.partition('<script type="module" src="')[2].partition('"')[0]).text
 
 
 def test_the_api_answers_a_browser_in_its_language_and_a_script_in_chinese(client: FlaskClient) -> None:
     body = {"rows": [{"prompt": "猫", "aspect_ratio": "5:4"}]}
-    told = client.post("/api/batches", json=body, headers=ENGLISH).get_json()
-    assert told["problems"][0]["error"].startswith("Aspect ratio “5:4” is not supported")
-    assert told["error"].startswith("Row 1: Aspect ratio “5:4”")
+    payload = client.post("/api/batches", json=body, headers=ENGLISH).get_json()
+    assert payload["problems"][0]["error"].startswith("Aspect ratio “5:4” is not supported")
+    assert payload["error"].startswith("Row 1: Aspect ratio “5:4”")
     assert client.post("/api/batches", json=body).get_json()["error"].startswith("第 1 行：不支持的图片比例")
     assert client.get("/api/records/7", headers=ENGLISH).get_json()["error"].startswith("There is no such")
 
@@ -105,11 +105,11 @@ def test_stored_text_stays_chinese_and_is_shown_in_english(
         request = ImageRequest.parse({"prompt": "猫"})
         batch_id, _ = database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda _: False)
         database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
-        kept = database.get_batch(db, batch_id)
-    assert str(kept.paused_reason) == "方舟账户欠费，请充值后继续"
-    told = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
-    assert told["batch"]["paused_reason"] == "The Ark account is in arrears; top it up, then resume"
-    assert not HAN.search("".join(line["text"] for line in told["log"]))
+        in_db = database.get_batch(db, batch_id)
+    assert str(in_db.paused_reason) == "方舟账户欠费，请充值后继续"
+    payload = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
+    assert payload["batch"]["paused_reason"] == "The Ark account is in arrears; top it up, then resume"
+    assert not HAN.search("".join(line["text"] for line in payload["log"]))
 
 
 def test_a_stored_message_keeps_its_values_for_every_language(
@@ -140,10 +140,10 @@ def test_models_are_described_in_the_language_of_the_request(client: FlaskClient
 def test_import_problems_are_reported_in_english(client: FlaskClient) -> None:
     table = "提示词,图片比例\n猫,5:4\n".encode()
     answer = client.post("/api/spreadsheet/import", data={"file": (BytesIO(table), "t.csv")}, headers=ENGLISH)
-    told = answer.get_json()
-    assert told["problems"][0]["error"].startswith("Aspect ratio “5:4”")
-    assert told["problems"][0]["column"] == "图片比例"
-    assert told["notes"] == ["Columns not in the table take their defaults: Resolution (2K), Images (1)"]
+    payload = answer.get_json()
+    assert payload["problems"][0]["error"].startswith("Aspect ratio “5:4”")
+    assert payload["problems"][0]["column"] == "图片比例"
+    assert payload["notes"] == ["Columns not in the table take their defaults: Resolution (2K), Images (1)"]
 
 
 def test_a_table_exported_in_english_is_imported_unchanged(client: FlaskClient) -> None:
@@ -183,7 +183,7 @@ def words_of(content: bytes) -> list[str]:
 
 
 @pytest.fixture
-def lost(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
+def mixed_batch(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
     """A batch with one unknown and one queued record, a favourite -> its id."""
     rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
     with closing(database.connect(settings.database_path)) as db:
@@ -200,9 +200,9 @@ def lost(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
 
 
 def test_results_are_written_in_the_language_of_the_request_and_imported_in_any(
-    client: FlaskClient, lost: str
+    client: FlaskClient, mixed_batch: str
 ) -> None:
-    file = client.get(f"/api/batches/{lost}/results.xlsx", headers=ENGLISH, buffered=True)
+    file = client.get(f"/api/batches/{mixed_batch}/results.xlsx", headers=ENGLISH, buffered=True)
     assert [word for word in words_of(file.data) if HAN.search(word)] == []
     again = client.post("/api/spreadsheet/import", data={"file": (BytesIO(file.data), "t.xlsx")}).get_json()
     assert [row["status"] for row in again["rows"]] == ["unknown", "queued"]
@@ -220,7 +220,7 @@ def test_every_status_is_recognised_in_either_language() -> None:
 
 @pytest.mark.parametrize("path", ["/api/records/export.xlsx?status=unknown", "/api/usage/export.xlsx"])
 def test_record_and_ledger_exports_use_the_language_of_the_request(
-    client: FlaskClient, lost: str, path: str
+    client: FlaskClient, mixed_batch: str, path: str
 ) -> None:
     english = client.get(path, headers=ENGLISH, buffered=True)
     assert [word for word in words_of(english.data) if HAN.search(word)] == []
@@ -229,7 +229,7 @@ def test_record_and_ledger_exports_use_the_language_of_the_request(
     assert HAN.search(" ".join(words_of(client.get(path, buffered=True).data)))
 
 
-def test_streamed_text_uses_the_language_of_the_request(client: FlaskClient, lost: str) -> None:
+def test_streamed_text_uses_the_language_of_the_request(client: FlaskClient, mixed_batch: str) -> None:
     ledger = client.get("/api/usage/export.csv", headers=ENGLISH)
     assert not HAN.search(ledger.text)
     assert "1 charge," in ledger.text.splitlines()[-1]

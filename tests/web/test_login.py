@@ -176,8 +176,8 @@ def test_the_login_redirects_to_no_other_site(app: Flask, target: str) -> None:
 @pytest.mark.parametrize("target", ["/records?search=%E7%8C%AB&page=2", "/batch?id=20260301-a1"])
 def test_the_login_redirects_to_the_requested_page(app: Flask, target: str) -> None:
     client = app.test_client()
-    asked = client.get(target).headers["Location"]
-    assert client.post(asked, data={"password": "开门"}).headers["Location"] == target
+    login_url = client.get(target).headers["Location"]
+    assert client.post(login_url, data={"password": "开门"}).headers["Location"] == target
 
 
 def test_only_the_client_that_guessed_wrong_is_delayed(app: Flask) -> None:

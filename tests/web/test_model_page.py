@@ -16,8 +16,8 @@ from web_app import create_app
 
 
 def client_of(settings: Settings, service: FakeService | None = None, **more: Any) -> FlaskClient:
-    told = service.settings(**more) if service else more
-    return create_app(replace(settings, **told)).test_client()
+    fields = service.settings(**more) if service else more
+    return create_app(replace(settings, **fields)).test_client()
 
 
 def test_every_model_is_listed_with_its_variables_and_price(settings: Settings) -> None:

@@ -27,7 +27,7 @@ from tests.noise_images import noise_image
 from tests.openapi_document import Operation, api_document
 from web_app import create_app
 
-TOLD = api_document()
+DOCUMENT = api_document()
 PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")
 PNG = noise_image("PNG", size=(40, 30))
 
@@ -65,7 +65,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     assert worker.stop(10)
 
 
-Ask = Callable[[App], Any]
+Request = Callable[[App], Any]
 
 
 def a_file(content: bytes = PNG, name: str = "红茶.png") -> dict[str, Any]:
@@ -81,7 +81,7 @@ def a_waiting_record(app: App) -> dict[str, Any]:
 
 
 # A successful call of each operation.
-GOOD: dict[str, Ask] = {
+GOOD: dict[str, Request] = {
     "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
     "get /api/batches": lambda h: {},
     "post /api/batches": lambda h: {"json": {"rows": [{"prompt": "猫", "resolution": "1K"}], "name": "一"}},
@@ -136,7 +136,7 @@ GOOD: dict[str, Ask] = {
 }
 
 
-def ask(app: App, operation: Operation, **how: Any) -> Any:
+def call(app: App, operation: Operation, **how: Any) -> Any:
     names = {"batch_id": app.batch_id, "record_id": app.record_id, "key": app.key, "name": app.filename}
     path = operation.path.format(**{name: how.pop(name, value) for name, value in names.items()})
     return app.client.open(path, method=operation.method.upper(), buffered=True, **how)
@@ -147,20 +147,20 @@ def name_of(operation: Operation) -> str:
 
 
 def routes(settings: Settings) -> set[str]:
-    told = set()
+    seen_names = set()
     for rule in create_app(settings).url_map.iter_rules():
         if rule.rule.startswith(PLACES):
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
-            told |= {
+            seen_names |= {
                 f"{method.lower()} {path}"
                 for method in rule.methods or ()
                 if method not in ("HEAD", "OPTIONS")
             }
-    return told
+    return seen_names
 
 
 def test_the_document_and_the_routes_match(settings: Settings) -> None:
-    described = {name_of(operation) for operation in TOLD.operations}
+    described = {name_of(operation) for operation in DOCUMENT.operations}
     assert described == routes(settings)
 
 
@@ -168,41 +168,41 @@ def test_the_document_is_small_json_and_revalidated(app: App) -> None:
     answer = app.client.get("/api/openapi.json", headers={"Accept-Encoding": "gzip"})
     assert answer.content_type == "application/json"
     assert len(answer.data) < 8_000
-    told = json.loads(gzip.decompress(answer.data))
-    assert told["openapi"] == "3.1.0"
-    assert told["paths"].keys() == TOLD.fields["paths"].keys()
+    seen_names = json.loads(gzip.decompress(answer.data))
+    assert seen_names["openapi"] == "3.1.0"
+    assert seen_names["paths"].keys() == DOCUMENT.fields["paths"].keys()
     again = app.client.get("/api/openapi.json", headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304
 
 
 def test_every_schema_is_valid_and_every_reference_resolves() -> None:
-    for schema in TOLD.schemas.values():
+    for schema in DOCUMENT.schemas.values():
         Draft202012Validator.check_schema(schema)
-    names = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(TOLD.fields))
+    names = re.findall(r'"\$ref": "#/([^"]+)"', json.dumps(DOCUMENT.fields))
     for name in names:
-        place: Any = TOLD.fields
+        place: Any = DOCUMENT.fields
         for part in name.split("/"):
             place = place[part]
-    assert set(TOLD.schemas) - {name.rpartition("/")[2] for name in names} == set()
+    assert set(DOCUMENT.schemas) - {name.rpartition("/")[2] for name in names} == set()
 
 
 def test_every_path_parameter_is_described() -> None:
-    for operation in TOLD.operations:
+    for operation in DOCUMENT.operations:
         assert set(re.findall(r"{(\w+)}", operation.path)) == set(operation.parameters("path"))
 
 
-@pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
+@pytest.mark.parametrize("operation", DOCUMENT.operations, ids=name_of)
 def test_a_successful_answer_matches_the_document(app: App, operation: Operation) -> None:
-    answer = ask(app, operation, **GOOD[name_of(operation)](app))
+    answer = call(app, operation, **GOOD[name_of(operation)](app))
     assert answer.status_code < 300, answer.text
-    assert TOLD.violations(operation, answer.status_code, dict(answer.headers), answer.data) == []
+    assert DOCUMENT.violations(operation, answer.status_code, dict(answer.headers), answer.data) == []
 
 
-@pytest.mark.parametrize("operation", TOLD.operations, ids=name_of)
+@pytest.mark.parametrize("operation", DOCUMENT.operations, ids=name_of)
 def test_a_missing_resource_matches_the_document(app: App, operation: Operation) -> None:
-    answer = ask(app, operation, headers={"Host": "evil.example"})
+    answer = call(app, operation, headers={"Host": "evil.example"})
     assert answer.status_code == 403
-    assert TOLD.violations(operation, 403, dict(answer.headers), answer.data) == []
+    assert DOCUMENT.violations(operation, 403, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize(
@@ -227,10 +227,10 @@ def test_a_missing_resource_matches_the_document(app: App, operation: Operation)
 def test_a_validation_error_matches_the_document(
     app: App, operation: str, how: dict[str, Any], status: int
 ) -> None:
-    found = next(one for one in TOLD.operations if name_of(one) == operation)
-    answer = ask(app, found, **how)
+    found = next(one for one in DOCUMENT.operations if name_of(one) == operation)
+    answer = call(app, found, **how)
     assert answer.status_code == status, answer.text
-    assert TOLD.violations(found, status, dict(answer.headers), answer.data) == []
+    assert DOCUMENT.violations(found, status, dict(answer.headers), answer.data) == []
 
 
 STRICT = [
@@ -269,9 +269,9 @@ def test_a_missing_image_is_an_html_page_only_for_browser_navigation(
 
 def test_server_errors_match_the_document(settings: Settings) -> None:
     answer = create_app(settings).test_client().get("/healthz")  # the worker is not running
-    found = next(one for one in TOLD.operations if name_of(one) == "get /healthz")
+    found = next(one for one in DOCUMENT.operations if name_of(one) == "get /healthz")
     assert answer.status_code == 503
-    assert TOLD.violations(found, 503, dict(answer.headers), answer.data) == []
+    assert DOCUMENT.violations(found, 503, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize(
@@ -293,10 +293,10 @@ def test_server_errors_match_the_document(settings: Settings) -> None:
 def test_the_app_accepts_exactly_the_rows_the_document_allows(row: dict[str, Any], is_fine: bool) -> None:
     request, _ = ImageRequest.read(row)
     assert (request is not None) is is_fine
-    assert (TOLD.schema_violations(TOLD.schemas["Row"], row) == []) is is_fine
+    assert (DOCUMENT.schema_violations(DOCUMENT.schemas["Row"], row) == []) is is_fine
 
 
 def test_the_documented_batch_limit_is_the_one_enforced() -> None:
-    posted = next(one for one in TOLD.operations if name_of(one) == "post /api/batches")
+    posted = next(one for one in DOCUMENT.operations if name_of(one) == "post /api/batches")
     rows = posted.bodies["application/json"]["properties"]["rows"]
     assert (rows["minItems"], rows["maxItems"]) == (1, MAX_ROWS_A_BATCH)

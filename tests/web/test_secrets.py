@@ -25,17 +25,17 @@ from tests.fakes.service import FakeService
 from tests.noise_images import noise_image
 from web_app import create_app
 
-MARK = "MARKED7f3a"
-PASSWORD = f"{MARK}-password"
+MARKER = "MARKED7f3a"
+PASSWORD = f"{MARKER}-password"
 KEYS: dict[str, Any] = {
-    name: f"sk-{MARK}-{name}"
+    name: f"sk-{MARKER}-{name}"
     for name in ("volcengine_ak", "volcengine_sk", "ark_api_key", "openai_api_key", "oss_access_key_secret")
 }
 SERVICES: dict[str, Callable[[], FakeService]] = {
     "jimeng": lambda: FakeJimeng(access_key=KEYS["volcengine_ak"], secret_key=KEYS["volcengine_sk"]),
     "seedream": lambda: FakeSeedream(key=KEYS["ark_api_key"]),
     "openai": lambda: FakeOpenAIImages(key=KEYS["openai_api_key"]),
-    "sdapi": lambda: FakeSdApi(login=f"studio:{MARK}"),
+    "sdapi": lambda: FakeSdApi(login=f"studio:{MARKER}"),
 }
 FAULTS = ("key", "reset", "drop", "cut", "html", "500", "502", "busy", "redirect")
 PROMPTS = ("猫", "违禁", "画崩")
@@ -47,13 +47,13 @@ def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
         yield fake
 
 
-def furnished(settings: Settings, service: FakeService, **more: Any) -> Settings:
+def secret_settings(settings: Settings, service: FakeService, **more: Any) -> Settings:
     """Settings for the service, with every key set to a marked value."""
-    told = KEYS | service.settings(model_timeout=1, access_password=PASSWORD)
-    return replace(settings, **told | more)
+    fields = KEYS | service.settings(model_timeout=1, access_password=PASSWORD)
+    return replace(settings, **fields | more)
 
 
-def suffer(settings: Settings, service: FakeService) -> FlaskClient:
+def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
     """Cause every failure -> a logged-in client."""
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
@@ -70,7 +70,7 @@ def suffer(settings: Settings, service: FakeService) -> FlaskClient:
     return client
 
 
-def told_by(client: FlaskClient) -> Iterator[tuple[str, str]]:
+def resources_of(client: FlaskClient) -> Iterator[tuple[str, str]]:
     """(URL, headers and text) of every resource, workbooks unpacked."""
     batch_ids = [batch["id"] for batch in client.get("/api/batches").get_json()["batches"]]
     records = client.get("/api/records?limit=200&status=success,failed,unknown,cancelled").get_json()[
@@ -105,14 +105,14 @@ def test_no_key_appears_in_any_response_log_or_file(
     settings: Settings, service: FakeService, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    client = suffer(furnished(settings, service), service)
+    client = cause_failures(secret_settings(settings, service), service)
     failures = client.get("/api/records?status=failed,unknown,cancelled").get_json()
     assert failures["total"] > len(FAULTS) / 2
-    for address, text in told_by(client):
-        assert MARK not in text, address
-    assert MARK not in caplog.text
+    for address, text in resources_of(client):
+        assert MARKER not in text, address
+    assert MARKER not in caplog.text
     for path in settings.database_path.parent.rglob("*"):
-        assert not path.is_file() or MARK.encode() not in path.read_bytes(), path.name
+        assert not path.is_file() or MARKER.encode() not in path.read_bytes(), path.name
 
 
 def test_every_service_with_a_key_is_tried() -> None:
@@ -121,9 +121,9 @@ def test_every_service_with_a_key_is_tried() -> None:
 
 def test_a_key_quoted_by_the_service_is_redacted(settings: Settings) -> None:
     with FakeSeedream(key="another") as service:
-        wrong = furnished(settings, service, ark_api_key=KEYS["ark_api_key"])
-        client = suffer(wrong, service)
-        assert not [address for address, text in told_by(client) if MARK in text]
+        wrong = secret_settings(settings, service, ark_api_key=KEYS["ark_api_key"])
+        client = cause_failures(wrong, service)
+        assert not [address for address, text in resources_of(client) if MARKER in text]
 
 
 def test_bucket_keys_are_redacted_in_every_error(
@@ -131,30 +131,30 @@ def test_bucket_keys_are_redacted_in_every_error(
 ) -> None:
     with FakeOss() as oss:
         oss.secret_key = KEYS["oss_access_key_secret"]
-        for secret in (oss.secret_key, f"{MARK}-wrong"):
+        for secret in (oss.secret_key, f"{MARKER}-wrong"):
             client = create_app(replace(settings, **oss.settings(oss_access_key_secret=secret))).test_client()
             for fault in ("", "reset", "500", "html", "denied", "busy"):
                 if fault:
                     oss.fail_next(fault)
                 picture = {"file": (io.BytesIO(noise_image("PNG")), "猫.png")}
-                assert MARK not in client.post("/api/sample-images", data=picture).text
+                assert MARKER not in client.post("/api/sample-images", data=picture).text
             for path in ("/samples", "/samples/files/x.png", "/healthz"):
                 answer = client.get(path)
-                assert MARK not in f"{answer.headers} {answer.text}"
-    assert MARK not in caplog.text
+                assert MARKER not in f"{answer.headers} {answer.text}"
+    assert MARKER not in caplog.text
 
 
 def test_no_key_appears_in_the_repr_of_settings_or_in_setting_errors() -> None:
     from app.config import read_settings
     from app.errors import SettingError
 
-    assert MARK not in repr(replace(Settings(), **KEYS, access_password=PASSWORD))
+    assert MARKER not in repr(replace(Settings(), **KEYS, access_password=PASSWORD))
     for variable in ("PORT", "BUDGET", "OSS_ENABLED", "HOST"):
         with pytest.raises(SettingError) as caught:
             read_settings({name.upper(): key for name, key in KEYS.items()} | {variable: "0.0.0.0"})
-        assert MARK not in str(caught.value)
+        assert MARKER not in str(caught.value)
 
 
 def test_keys_logged_by_a_library_are_redacted() -> None:
-    record = logging.LogRecord("x", logging.INFO, "", 0, f"Authorization: sk-{MARK}-key", None, None)
-    assert MARK not in log.KeyValueFormatter().format(record)
+    record = logging.LogRecord("x", logging.INFO, "", 0, f"Authorization: sk-{MARKER}-key", None, None)
+    assert MARKER not in log.KeyValueFormatter().format(record)

@@ -63,8 +63,8 @@ def locked(settings: Settings) -> FlaskClient:
 
 
 def test_a_public_host_without_a_password_refuses_to_start(tmp_path: Path) -> None:
-    told = ServerProcess(tmp_path, host="0.0.0.0").refuses_to_start()
-    assert told.startswith("ACCESS_PASSWORD：")
+    response = ServerProcess(tmp_path, host="0.0.0.0").refuses_to_start()
+    assert response.startswith("ACCESS_PASSWORD：")
 
 
 def test_with_a_password_every_route_requires_login(locked: FlaskClient) -> None:
@@ -145,9 +145,9 @@ def test_hosts_are_allowed_by_full_name_or_address(settings: Settings, host: str
 
 def test_an_unknown_host_is_answered_with_the_setting_to_change(settings: Settings) -> None:
     host = {"Host": "mac-studio.local:5000"}
-    told = create_app(settings).test_client().get("/api/models", headers=host).get_json()["error"]
+    response = create_app(settings).test_client().get("/api/models", headers=host).get_json()["error"]
     assert all(
-        word in told for word in ("「mac-studio.local」", "数字地址", ".env", "ALLOWED_HOSTS", "重新启动")
+        word in response for word in ("「mac-studio.local」", "数字地址", ".env", "ALLOWED_HOSTS", "重新启动")
     )
     known = create_app(replace(settings, allowed_hosts=("mac-studio.local",))).test_client()
     assert known.get("/api/models", headers=host).status_code == 200
@@ -245,8 +245,8 @@ def test_an_unexpected_error_reveals_nothing(client: FlaskClient) -> None:
     "path", ["/api/sample-images", "/api/spreadsheet/import", "/api/records/find-by-file"]
 )
 def test_an_oversized_upload_is_refused_unread(client: FlaskClient, path: str) -> None:
-    told = {"CONTENT_LENGTH": str(2**40), "CONTENT_TYPE": "multipart/form-data; boundary=x"}
-    answer = client.post(path, environ_overrides=told)
+    response = {"CONTENT_LENGTH": str(2**40), "CONTENT_TYPE": "multipart/form-data; boundary=x"}
+    answer = client.post(path, environ_overrides=response)
     assert answer.status_code == 413
     assert answer.get_json()["error"] == "上传的内容太大，一次最多 64 MB，请压缩或分几次上传"
 
@@ -296,15 +296,15 @@ def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
     reference = {"url": added["url"], "filename": HOSTILE}
     row = {"prompt": HOSTILE, "negative_prompt": HOSTILE, "filename": HOSTILE, "resolution": "1K"}
     rows = [row | {"sample_images": [reference]}, row]
-    told = client.post("/api/batches", json={"rows": rows, "name": HOSTILE}).get_json()
+    response = client.post("/api/batches", json={"rows": rows, "name": HOSTILE}).get_json()
     with closing(database.connect(settings.database_path)) as db:
         assert worker.run_once(db)
     client.post("/api/batches", json={"rows": rows, "name": HOSTILE, "source": "single"})
-    return client, told
+    return client, response
 
 
-def pages_of(told: dict[str, Any]) -> list[str]:
-    batch, record = told["batch_id"], told["records"][0]
+def pages_of(response: dict[str, Any]) -> list[str]:
+    batch, record = response["batch_id"], response["records"][0]
     return [
         *("/", f"/?from={record}", "/batch", f"/batch?id={batch}", "/samples", "/login", "/live/status"),
         *(f"/records?record={record}", f"/records?batch_id={batch}&view=grid", "/live/records?trash=1"),
@@ -313,10 +313,14 @@ def pages_of(told: dict[str, Any]) -> list[str]:
 
 
 def test_user_input_never_becomes_markup(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
-    client, told = hostile
+    client, response = hostile
     looked_for = [f"/{place}?search=" for place in ("records", "samples", "live/records", "live/samples")]
     written = "%3Cimg src=x onerror=alert(1)%3E%22'%3E%3Cscript%3E"
-    for address in [*pages_of(told), *(start + written for start in looked_for), f"/records?model={written}"]:
+    for address in [
+        *pages_of(response),
+        *(start + written for start in looked_for),
+        f"/records?model={written}",
+    ]:
         page = client.get(address).text
         assert "<img src=x" not in page, address
         assert "<script>alert" not in page, address
@@ -327,8 +331,8 @@ def test_user_input_never_becomes_markup(hostile: tuple[FlaskClient, dict[str, A
 def test_user_input_never_leaves_its_folder(
     hostile: tuple[FlaskClient, dict[str, Any]], settings: Settings
 ) -> None:
-    client, told = hostile
-    record = client.get(f"/api/records/{told['records'][0]}").get_json()["record"]
+    client, response = hostile
+    record = client.get(f"/api/records/{response['records'][0]}").get_json()["record"]
     assert (settings.output_dir / record["filename"]).resolve().parent == settings.output_dir.resolve()
     assert client.get(record["url"], buffered=True).content_type == "image/jpeg"
     outside = {path.name for path in settings.output_dir.parent.iterdir()}
@@ -342,7 +346,7 @@ def test_user_input_never_leaves_its_folder(
 def test_user_input_never_becomes_a_formula(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
     from openpyxl import load_workbook
 
-    client, told = hostile
+    client, response = hostile
     formula = '=HYPERLINK("http://evil.example";"猫")'
     rows = [
         {"prompt": sign + formula, "filename": sign + formula} for sign in ("", "+", "-", "@", "\t", "\r")
@@ -350,7 +354,7 @@ def test_user_input_never_becomes_a_formula(hostile: tuple[FlaskClient, dict[str
     batch = client.post("/api/batches", json={"rows": rows, "name": formula}).get_json()["batch_id"]
     for how in (
         {"path": f"/api/batches/{batch}/results.xlsx"},
-        {"path": f"/api/batches/{told['batch_id']}/results.xlsx"},
+        {"path": f"/api/batches/{response['batch_id']}/results.xlsx"},
         {"path": "/api/records/export.xlsx?status=queued,success,running"},
         {"path": "/api/usage/export.xlsx"},
         {"path": "/api/spreadsheet/export", "method": "POST", "json": {"rows": rows}},

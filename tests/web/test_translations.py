@@ -23,10 +23,10 @@ def test_no_chinese_sentence_is_an_f_string() -> None:
 
 def test_the_catalogue_holds_exactly_the_texts_in_use() -> None:
     """``python -m tests.wording`` brings it up to date."""
-    said: dict[str, set[str]] = {}
+    uses: dict[str, set[str]] = {}
     for found in (one for one in _SENTENCES if not one.is_formatted):
-        said.setdefault(found.text, set()).add(found.file)
-    assert {str(entry.id): {place for place, _ in entry.locations} for entry in _ENTRIES} == said
+        uses.setdefault(found.text, set()).add(found.file)
+    assert {str(entry.id): {place for place, _ in entry.locations} for entry in _ENTRIES} == uses
 
 
 @pytest.mark.parametrize("entry", _ENTRIES, ids=lambda entry: str(entry.id)[:40])

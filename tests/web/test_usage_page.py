@@ -35,7 +35,7 @@ class App:
         self.client = create_app(settings, self.worker).test_client()
         self.db = db
 
-    def ask(self, *prompts: str, name: str = "") -> str:
+    def queue(self, *prompts: str, name: str = "") -> str:
         return database.add_batch(
             self.db,
             [ImageRequest(prompt=prompt) for prompt in prompts],
@@ -45,7 +45,7 @@ class App:
             name=name,
         )[0]
 
-    def order(self, task_id: str = "") -> Record:
+    def charge(self, task_id: str = "") -> Record:
         model = self.worker.model.spec.model_id
         record = database.claim_record(self.db, model=model, owner="me", now=1e9, lease=1e9)
         assert record is not None
@@ -54,9 +54,9 @@ class App:
             database.save_task_id(self.db, record, task_id)
         return record
 
-    def keep(self, record: Record) -> None:
-        kept = SavedImage(filename="图.png", width=8, height=8, format="png", file_size=9, sha256="ab")
-        database.finish_record(self.db, record, kept)
+    def finish(self, record: Record) -> None:
+        saved = SavedImage(filename="图.png", width=8, height=8, format="png", file_size=9, sha256="ab")
+        database.finish_record(self.db, record, saved)
 
     def lose(self, record: Record, *, ticket_usable: bool = False) -> int:
         error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=ticket_usable)
@@ -93,16 +93,16 @@ def app(settings: Settings, db: database.Connection) -> App:
 
 
 @pytest.fixture
-def asked(app: App) -> Iterator[None]:
+def request_context(app: App) -> Iterator[None]:
     """A request context, so that texts have a language."""
     with app.client.application.test_request_context():
         yield
 
 
 def test_the_page_shows_confirmed_and_possible_charges(app: App) -> None:
-    app.ask("雪山", "猫", "狗", name="春季")
-    app.keep(app.order())
-    app.lose(app.order())
+    app.queue("雪山", "猫", "狗", name="春季")
+    app.finish(app.charge())
+    app.lose(app.charge())
     html = app.page()
     sums = re.findall(r'sum-money">([^<]+)</span><span class="sum-words">([^<]+)', html)
     assert sums[0] == ("¥0.22", "1 张")
@@ -116,8 +116,8 @@ def test_the_empty_page_explains_what_it_will_show(app: App) -> None:
 
 
 def test_a_prompt_is_no_markup_in_the_list_of_unresolved_charges(app: App) -> None:
-    app.ask("<b>猫</b>")
-    app.lose(app.order())
+    app.queue("<b>猫</b>")
+    app.lose(app.charge())
     assert "<b>猫" not in app.page()
 
 
@@ -129,9 +129,9 @@ def test_an_invalid_range_is_reported_and_the_default_shown(app: App, query: str
 
 
 def test_the_api_returns_the_figures_of_the_page(app: App) -> None:
-    app.ask("雪山", "猫")
-    app.keep(app.order())
-    app.lose(app.order())
+    app.queue("雪山", "猫")
+    app.finish(app.charge())
+    app.lose(app.charge())
     usage = app.client.get("/api/usage?range=7d").get_json()["usage"]
     assert (usage["today"]["billed"], usage["in_all"]["unknown"], usage["total"]["pictures"]) == (
         0.22,
@@ -144,9 +144,9 @@ def test_the_api_returns_the_figures_of_the_page(app: App) -> None:
 
 
 def test_every_charge_is_a_line_and_the_last_line_is_the_sum(app: App) -> None:
-    app.ask("雪山\n第二行", "猫", name="春季")
-    app.keep(app.order("7392616336519610409"))
-    app.lose(app.order())
+    app.queue("雪山\n第二行", "猫", name="春季")
+    app.finish(app.charge("7392616336519610409"))
+    app.lose(app.charge())
     heads, first, second, total = app.lines()
     line = dict(zip(heads, first, strict=True))
     assert line["批次"] == "春季"
@@ -159,8 +159,8 @@ def test_every_charge_is_a_line_and_the_last_line_is_the_sum(app: App) -> None:
 
 @pytest.mark.parametrize("prompt", ["=1+1", "+1", "-1", "@sum", "'x"])
 def test_text_that_looks_like_a_formula_stays_text(app: App, prompt: str) -> None:
-    app.ask(prompt)
-    app.keep(app.order())
+    app.queue(prompt)
+    app.finish(app.charge())
     assert app.lines()[1][4] == f"'{prompt}"
     book = app.workbook()
     cell = book["账目"]["E2"]
@@ -168,16 +168,16 @@ def test_text_that_looks_like_a_formula_stays_text(app: App, prompt: str) -> Non
 
 
 def test_the_workbook_has_long_numbers_as_text_and_a_summary_sheet(app: App) -> None:
-    app.ask("雪山")
-    app.keep(app.order("7392616336519610409"))
+    app.queue("雪山")
+    app.finish(app.charge("7392616336519610409"))
     book = app.workbook()
     assert book["账目"]["J2"].value == "7392616336519610409"
     assert [cell.value for cell in book["合计"][3]] == ["合计", 1, 0.22, 0, 0]
 
 
 def test_times_are_excel_dates_in_the_workbook_and_readable_in_the_csv(app: App) -> None:
-    app.ask("雪山")
-    app.keep(app.order())
+    app.queue("雪山")
+    app.finish(app.charge())
     sent, closed = (app.workbook()["账目"].cell(2, column) for column in (1, 13))
     assert isinstance(sent.value, datetime)
     assert isinstance(closed.value, datetime)
@@ -192,14 +192,14 @@ def test_an_empty_ledger_export_has_headers_and_a_sum(app: App) -> None:
 
 
 def test_only_the_requested_days_are_exported(app: App) -> None:
-    app.ask("雪山")
-    app.keep(app.order())
+    app.queue("雪山")
+    app.finish(app.charge())
     assert len(app.lines("from=2020-01-01&to=2020-12-31")) == 2
 
 
 def test_manual_resolutions_are_in_the_ledger(app: App) -> None:
-    app.ask("雪山", "猫")
-    first, second = app.lose(app.order()), app.lose(app.order())
+    app.queue("雪山", "猫")
+    first, second = app.lose(app.charge()), app.lose(app.charge())
     app.post("/api/records/drop", {"ids": [first], "billed": True})
     app.post("/api/records/drop", {"ids": [second], "billed": False})
     outcomes = [line[7] for line in app.lines()[1:3]]
@@ -208,10 +208,10 @@ def test_manual_resolutions_are_in_the_ledger(app: App) -> None:
 
 
 def test_the_api_fetches_resubmits_writes_off_and_undoes(app: App) -> None:
-    app.ask("雪山", "猫", "狗")
-    collectable = app.lose(app.order("t-1"), ticket_usable=True)
-    app.lose(app.order())
-    dropped = app.lose(app.order())
+    app.queue("雪山", "猫", "狗")
+    collectable = app.lose(app.charge("t-1"), ticket_usable=True)
+    app.lose(app.charge())
+    dropped = app.lose(app.charge())
     assert app.post("/api/records/collect", {"ids": [collectable]})["records"] == 1
     settled = app.post("/api/records/drop", {"ids": [dropped], "billed": True})
     assert (settled["records"], settled["amount"]) == (1, 0.22)
@@ -242,12 +242,12 @@ def test_an_impossible_action_is_refused_in_one_sentence(
 
 
 def test_a_record_says_whether_it_can_be_fetched(app: App) -> None:
-    app.ask("雪山")
-    record_id = app.lose(app.order("t-1"), ticket_usable=True)
+    app.queue("雪山")
+    record_id = app.lose(app.charge("t-1"), ticket_usable=True)
     assert app.client.get(f"/api/records/{record_id}").get_json()["record"]["collectable"] is True
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("request_context")
 def test_ranges_are_local_days() -> None:
     spans = {name: parse_date_range({"range": name}, TODAY) for name in ("today", "7d", "30d", "month")}
     assert {name: (str(span.first), span.unit) for name, span in spans.items()} == {
@@ -260,7 +260,7 @@ def test_ranges_are_local_days() -> None:
     assert len(spans["7d"].bounds) == 8
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("request_context")
 def test_a_long_range_is_grouped_by_month() -> None:
     span = parse_date_range({"from": "2025-12-20", "to": "2026-03-02"}, TODAY)
     assert span.labels == ["2025年12月", "2026年1月", "2026年2月", "2026年3月"]
@@ -272,7 +272,7 @@ def test_a_range_beyond_ten_years_is_refused() -> None:
         parse_date_range({"from": "2001-01-01", "to": "2026-01-01"}, TODAY)
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("request_context")
 def test_the_highest_bar_fills_the_chart_and_unresolved_is_stacked_on_confirmed() -> None:
     span = parse_date_range({"range": "7d"}, TODAY)
     spent = [SpendTotals() for _ in span.labels]
@@ -285,7 +285,7 @@ def test_the_highest_bar_fills_the_chart_and_unresolved_is_stacked_on_confirmed(
     assert "最多的是 3月10日：4 张" in pictures.summary
 
 
-@pytest.mark.usefixtures("asked")
+@pytest.mark.usefixtures("request_context")
 def test_causes_are_named_and_the_rarest_grouped() -> None:
     failures = {"moderation": 5, "network": 3, **{f"odd-{n}": 1 for n in range(9)}}
     bars = [(bar.label, bar.number) for bar in causes_chart(failures)]

@@ -21,9 +21,9 @@ ROWS = 300
 PRICE = Decimal("0.22")
 REFUSED = {41: "违禁", 97: "保护词", 155: "违禁", 233: "画崩"}
 TOLERATED = {68: "审图"}  # refused and not billed at first, then generated
-LOST = {12: "reset", 57: "cut", 88: "html", 171: "500", 202: "drop", 260: "502"}
+LOSSES = {12: "reset", 57: "cut", 88: "html", 171: "500", 202: "drop", 260: "502"}
 HARMLESS = {23: ("submit", "busy"), 62: ("submit", "busy"), 140: ("poll", "reset"), 184: ("poll", "html")}
-BAD_PICTURES = {33: "dead_url", 76: "half", 217: "reset", 281: "garbled"}
+CORRUPT_IMAGES = {33: "dead_url", 76: "half", 217: "reset", 281: "garbled"}
 
 
 def prompt_of(number: int) -> str:
@@ -34,11 +34,11 @@ def prompt_of(number: int) -> str:
 @pytest.fixture(scope="module")
 def service() -> Iterator[FakeJimeng]:
     with FakeJimeng(latency=0.08, image_format="jpeg") as fake:
-        for number, kind in LOST.items():
+        for number, kind in LOSSES.items():
             fake.fail_next(kind, when=_is_about(fake, number))
         for number, (step, kind) in HARMLESS.items():
             fake.fail_next(kind, step=step, when=_is_about(fake, number))
-        for number, kind in BAD_PICTURES.items():
+        for number, kind in CORRUPT_IMAGES.items():
             fake.fail_next(kind, step="download", when=_is_about(fake, number))
         yield fake
 
@@ -46,18 +46,18 @@ def service() -> Iterator[FakeJimeng]:
 def _is_about(service: FakeJimeng, number: int) -> Callable[[Call], bool]:
     """Whether a call belongs to row ``number``: its submission, a poll or the download."""
 
-    def tells(call: Call) -> bool:
+    def includes(call: Call) -> bool:
         if call.path.startswith("/pictures/"):
-            return prompt_of(number) in _prompt(service.submissions[_order_number(call) - 1].body)
+            return prompt_of(number) in _prompt(service.submissions[_submission_number(call) - 1].body)
         if "task_id" in call.fields:
             found = (order for order in service.submissions if order.task_id == call.fields["task_id"])
             return any(prompt_of(number) in _prompt(order.body) for order in found)
         return prompt_of(number) in _prompt(call.fields)
 
-    return tells
+    return includes
 
 
-def _order_number(call: Call) -> int:
+def _submission_number(call: Call) -> int:
     return int(call.path.split("/")[2].split("-")[0])
 
 
@@ -86,7 +86,7 @@ class Run:
         self.followed: dict[int, dict[str, Any]] = {}
         self.lies: list[str] = []
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Poll once and compare the answer with the fake's ledger."""
         news = self.server.get(f"/api/batches/{self.batch_id}?since={self.version}")
         charges = self.service.charges
@@ -98,13 +98,13 @@ class Run:
         if self.batch["counts"]["success"] > charges:
             self.lies.append(f"{self.batch['counts']['success']} kept, {charges} charged")
 
-    def look_until(self, done: Callable[[], bool]) -> None:
+    def poll_until(self, done: Callable[[], bool]) -> None:
         """Poll until the condition holds."""
         deadline = time.monotonic() + 2 * TIMEOUT
         while not done():
             assert time.monotonic() < deadline, f"{self.batch}\n{self.server.log()[-3000:]}"
             time.sleep(0.25)
-            self.look()
+            self.poll()
 
     def is_over(self) -> bool:
         """Whether nothing is queued or running."""
@@ -126,10 +126,10 @@ def run(tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng) -> Iterat
     """The whole run, killed after a third of the submissions, restarted and polled to its end."""
     with running_server(tmp_path_factory.mktemp("server"), **service.settings(model_concurrency=8)) as server:
         run = Run(server, service)
-        run.look_until(lambda: service.charges > ROWS * 0.4)
+        run.poll_until(lambda: service.charges > ROWS * 0.4)
         server.kill()
         server.start()
-        run.look_until(run.is_over)
+        run.poll_until(run.is_over)
         yield run
 
 
@@ -137,10 +137,10 @@ def test_every_record_ends_with_the_expected_status(run: Run) -> None:
     ends = {number: record["status"] for number, record in run.by_number().items()}
     assert len(ends) == ROWS
     assert {number: ends[number] for number in REFUSED} == dict.fromkeys(REFUSED, "failed")
-    assert {number: ends[number] for number in LOST} == dict.fromkeys(LOST, "unknown")
-    fine = [*TOLERATED, *HARMLESS, *BAD_PICTURES]
+    assert {number: ends[number] for number in LOSSES} == dict.fromkeys(LOSSES, "unknown")
+    fine = [*TOLERATED, *HARMLESS, *CORRUPT_IMAGES]
     assert {number: ends[number] for number in fine} == dict.fromkeys(fine, "success")
-    others = {number: end for number, end in ends.items() if number not in {*REFUSED, *LOST, *fine}}
+    others = {number: end for number, end in ends.items() if number not in {*REFUSED, *LOSSES, *fine}}
     # A submission under way at the kill is unknown; there are 8 at most.
     assert set(others.values()) <= {"success", "unknown"}
     assert sum(end == "unknown" for end in others.values()) <= 8
@@ -166,19 +166,19 @@ def test_counts_and_costs_match_the_service(run: Run) -> None:
     counts, cost, at_stake = (run.batch[name] for name in ("counts", "cost", "at_stake"))
     assert {status: count for status, count in counts.items() if count} == dict(ends)
     charged = run.service.charges
-    doubtful = sum(run.charged(n) for n, record in run.by_number().items() if record["status"] == "unknown")
-    assert Decimal(str(cost)) == PRICE * (charged - doubtful)
+    unknown = sum(run.charged(n) for n, record in run.by_number().items() if record["status"] == "unknown")
+    assert Decimal(str(cost)) == PRICE * (charged - unknown)
     assert Decimal(str(at_stake)) == PRICE * ends["unknown"]
 
 
 def test_each_image_has_its_own_file_and_no_partial_files_remain(run: Run) -> None:
-    kept = [record for record in run.by_number().values() if record["status"] == "success"]
-    names = [record["filename"] for record in kept]
+    saved = [record for record in run.by_number().values() if record["status"] == "success"]
+    names = [record["filename"] for record in saved]
     output = run.server.data_dir / "output"
     assert len({name.casefold() for name in names}) == len(names)
     assert {path.name for path in output.iterdir() if path.is_file()} == set(names)
     assert [path for path in Path(output).rglob("*") if path.name.endswith(".part")] == []
-    assert {(record["width"], record["height"]) for record in kept} == {(1376, 774)}
+    assert {(record["width"], record["height"]) for record in saved} == {(1376, 774)}
 
 
 def test_progress_answers_were_correct_and_add_up(run: Run) -> None:
@@ -193,5 +193,5 @@ def test_every_failure_has_a_reason_and_the_log_names_it(run: Run) -> None:
     bad = [record for record in run.by_number().values() if record["status"] in ("failed", "unknown")]
     assert [record["id"] for record in bad if not record["error"] or not record["cause"]] == []
     log = run.server.get(f"/api/batches/{run.batch_id}?since=0")["log"]
-    told = {line["record_id"] for line in log if line["level"] in ("warning", "error")}
-    assert {record["id"] for record in bad} <= told
+    logged = {line["record_id"] for line in log if line["level"] in ("warning", "error")}
+    assert {record["id"] for record in bad} <= logged

@@ -29,10 +29,10 @@ def test_more_images_under_way_require_more_space() -> None:
 
 
 def test_a_missing_disk_has_no_space() -> None:
-    def gone(_: Path) -> int:
+    def missing(_: Path) -> int:
         raise OSError("no such device")
 
-    assert "检查它是否还连着" in str(DiskSpace([Path("output")], free=gone).problem())
+    assert "检查它是否还连着" in str(DiskSpace([Path("output")], free=missing).problem())
 
 
 def test_the_disk_is_read_once_for_many_checks_in_quick_succession() -> None:

@@ -19,9 +19,9 @@ from tests.fakes.images import make_image
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi
 from tests.harness import Harness, crash_at, open_harness, restart_after_crash
-from tests.worker.test_worker import told_to_stop_by
+from tests.worker.test_worker import stop_on_full_disk
 
-LOST = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
+LOSSES = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_only_self_hosted_models_are_free() -> None:
     assert {spec.name for spec in specs if spec.self_hosted} == {"demo", "sdapi"}
 
 
-@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize("fault", LOSSES)
 def test_a_lost_free_response_is_resubmitted_with_the_same_seed(harness: Harness, fault: str) -> None:
     harness.service.fail_next(fault)
     record = harness.make("猫", seed=7)
@@ -250,7 +250,7 @@ def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
     first = GeneratedImage(content=make_image(2048, 2048), seed=5)
     text = format_parameters(died.request, None, died.model, died.id, 5)
 
-    def sleeper_keeps_its_own(moment: str, _: object) -> None:
+    def sleeper_is_first(moment: str, _: object) -> None:
         if moment == "made":
             store.save_image(
                 first,
@@ -260,7 +260,7 @@ def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
                 embed=text,
             )
 
-    harness.service.observer = sleeper_keeps_its_own
+    harness.service.observer = sleeper_is_first
     assert harness.step()
     record = harness.record(died.id)
     assert (record.status, record.seed, harness.files()) == (Status.SUCCESS, 5, [record.filename])
@@ -270,7 +270,7 @@ def test_stopping_on_a_full_disk_leaves_the_free_record_queued_in_its_paused_bat
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id, ids = harness.ask("猫")
-    monkeypatch.setattr(store, "save_image", told_to_stop_by(harness))
+    monkeypatch.setattr(store, "save_image", stop_on_full_disk(harness))
     assert harness.step()
     assert harness.record(ids[0]).status is Status.QUEUED
     assert database.get_batch(harness.db, batch_id).status is BatchStatus.PAUSED

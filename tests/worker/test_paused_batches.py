@@ -8,7 +8,7 @@ import pytest
 import database
 from app.domain import BatchStatus, ImageRequest, ModelSpec, Size, Status
 from app.errors import Billed, Conflict, ModelError
-from tests.db.test_database import KEPT, NOW, add, claim, claimed, ordered
+from tests.db.test_database import NOW, SAVED, add, claim, claimed, submitted
 
 PRICE = Decimal("0.22")
 REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
@@ -19,7 +19,7 @@ def test_a_submitted_record_is_fetched_although_its_batch_is_paused(
     db: database.Connection, spec: ModelSpec, reason: str
 ) -> None:
     batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    record = ordered(db)
+    record = submitted(db)
     database.pause_batch(db, batch_id, reason)
     database.requeue_record(db, record, not_before=0.0)  # the worker stops
     again = claimed(db)
@@ -29,7 +29,7 @@ def test_a_submitted_record_is_fetched_although_its_batch_is_paused(
 
 def test_a_fetch_that_failed_in_a_paused_batch_is_repeated(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
-    record = ordered(db)
+    record = submitted(db)
     database.pause_batch(db, batch_id)
     away = ModelError("断了", cause="network", billed=Billed.NO, task_valid=True, retryable=True)
     database.requeue_record(db, record, not_before=NOW + 2, error=away)
@@ -40,7 +40,7 @@ def test_a_fetch_that_failed_in_a_paused_batch_is_repeated(db: database.Connecti
 def test_a_blocked_fetch_waits_until_the_batch_is_resumed(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
-    database.requeue_record(db, ordered(db), not_before=0.0, error=wrong_key)
+    database.requeue_record(db, submitted(db), not_before=0.0, error=wrong_key)
     database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
     assert claim(db) is None
     database.resume_batch(db, batch_id, model="test-1")
@@ -62,10 +62,10 @@ def test_a_retry_in_a_paused_batch_starts_nothing_else(db: database.Connection, 
 
 def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
-    record = ordered(db)
+    record = submitted(db)
     database.pause_batch(db, batch_id, "磁盘已满", stops_fetching=True)
     assert str(database.get_paused_reason(db)) == "磁盘已满"
-    database.finish_record(db, record, KEPT)
+    database.finish_record(db, record, SAVED)
     batch = database.get_batch(db, batch_id)
     assert (batch.status, str(batch.paused_reason)) == (BatchStatus.FINISHED, "")
     assert str(database.get_paused_reason(db)) == ""
@@ -74,7 +74,7 @@ def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSp
 
 def test_resuming_a_batch_with_nothing_left_finishes_it(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
-    database.finish_record(db, ordered(db), KEPT)
+    database.finish_record(db, submitted(db), SAVED)
     # As earlier versions left it.
     db.execute("UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'")
     database.resume_batch(db, batch_id, model="test-1")
@@ -84,7 +84,7 @@ def test_resuming_a_batch_with_nothing_left_finishes_it(db: database.Connection,
 
 def test_a_late_cancel_changes_nothing(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
-    database.finish_record(db, ordered(db), KEPT)
+    database.finish_record(db, submitted(db), SAVED)
     before = database.get_batch_version(db, batch_id)
     assert database.cancel_batch(db, batch_id).number == 0
     batch = database.get_batch(db, batch_id)
@@ -101,8 +101,8 @@ def test_another_model_makes_only_supported_rows_and_drops_unsupported_fields(
     plain = replace(spec, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
     with pytest.raises(Conflict, match=r"第 1 行：.*没有 1:1 的 4K.*换回 test-1"):
         database.retry_records(db, batch_id, spec=plain)
-    kept = database.get_record(db, ids[0])
-    assert (kept.status, kept.model, kept.seed, kept.steps) == (Status.FAILED, "test-1", 7, 9)
+    saved = database.get_record(db, ids[0])
+    assert (saved.status, saved.model, saved.seed, saved.steps) == (Status.FAILED, "test-1", 7, 9)
     database.retry_records(db, batch_id, spec=replace(plain, sizes=spec.sizes))
     again = database.get_record(db, ids[0])
     assert (again.status, again.model, again.seed, again.steps) == (Status.QUEUED, "test-2", None, None)

@@ -79,7 +79,7 @@ def test_after_sigterm_it_saves_the_nearly_finished_image_and_serves_pages_meanw
 ) -> None:
     service.latency = 3.0
     server.post("/api/batches", {"rows": [{"prompt": "快好的猫", "filename": "猫"}]})
-    wait_for_tickets(server, 1)
+    wait_for_task_ids(server, 1)
     server.send_signal()
     assert server.get("/healthz")["stopping"] is True
     assert server.wait() == 0
@@ -92,7 +92,7 @@ def test_after_sigterm_a_slow_image_is_left_to_the_next_start(
 ) -> None:
     service.latency = 60.0
     batch_id = server.post("/api/batches", {"rows": [{"prompt": "慢慢画的猫"}]})["batch_id"]
-    wait_for_tickets(server, 1)
+    wait_for_task_ids(server, 1)
     assert server.stop() == 0
     assert "event=released" in server.log()
     service.latency = 0.0
@@ -106,7 +106,7 @@ def test_after_a_second_sigterm_it_exits_at_once_and_the_image_is_fetched_later(
 ) -> None:
     service.latency = 60.0
     batch_id = server.post("/api/batches", {"rows": [{"prompt": "慢慢画的猫"}]})["batch_id"]
-    wait_for_tickets(server, 1)
+    wait_for_task_ids(server, 1)
     server.send_signal(signal.SIGINT)
     wait_until(lambda: server.get("/healthz")["stopping"])
     server.send_signal(signal.SIGINT)
@@ -118,7 +118,7 @@ def test_after_a_second_sigterm_it_exits_at_once_and_the_image_is_fetched_later(
     assert service.charges == 1
 
 
-def wait_for_tickets(server: ServerProcess, number: int) -> None:
+def wait_for_task_ids(server: ServerProcess, number: int) -> None:
     wait_in_log(server, "event=task_id_saved", number)
 
 
@@ -146,9 +146,9 @@ def test_the_first_lines_of_output_name_the_address(server: ServerProcess) -> No
 
 
 def test_an_invalid_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
-    told = ServerProcess(tmp_path, port="http").refuses_to_start()
-    assert told.startswith("PORT：")
-    assert told.count("\n") == 1
+    output = ServerProcess(tmp_path, port="http").refuses_to_start()
+    assert output.startswith("PORT：")
+    assert output.count("\n") == 1
 
 
 def test_without_a_key_it_serves_and_makes_an_image(tmp_path: Path) -> None:

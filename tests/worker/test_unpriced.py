@@ -184,9 +184,9 @@ def test_totals_count_unpriced_charges(harness: Harness, service: FakeOpenAIImag
     harness.make("狗")
     hours = database.spend_by_span(harness.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
     lines = database.spend_by_span(harness.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
-    told = SpendTotals(pictures=1, unpriced_pictures=1, unknown_charges=1, unpriced_unknown=1)
-    assert hours == lines == [{"gpt-image-2": told}]
-    assert database.total_spend(harness.db) == told
+    totals = SpendTotals(pictures=1, unpriced_pictures=1, unknown_charges=1, unpriced_unknown=1)
+    assert hours == lines == [{"gpt-image-2": totals}]
+    assert database.total_spend(harness.db) == totals
     harness.db.execute("DELETE FROM charges")
     assert database.total_spend(harness.db) == SpendTotals()
 
@@ -271,9 +271,9 @@ def test_exports_leave_the_cell_of_an_unknown_price_empty(client: FlaskClient, h
     batch_id, _ = harness.ask("猫", "崩")
     while harness.step():
         pass
-    made, lost = workbook_rows(client, f"/api/batches/{batch_id}/results.xlsx")
+    made, unknown = workbook_rows(client, f"/api/batches/{batch_id}/results.xlsx")
     assert (made["费用（元）"], made["可能已计费（元）"]) == (None, None)
-    assert lost["可能已计费（元）"] is None
+    assert unknown["可能已计费（元）"] is None
     listed = workbook_rows(client, "/api/records/export.xlsx?status=success")
     assert [row["费用（元）"] for row in listed] == [None]
 
@@ -284,8 +284,8 @@ def test_the_ledger_export_leaves_unpriced_lines_and_sums_empty(
     harness.make("猫")
     text = client.get("/api/usage/export.csv?range=today", buffered=True).text.lstrip("\ufeff")
     head, line, total = csv.reader(io.StringIO(text))
-    told = dict(zip(head, line, strict=True))
-    assert (told["单价（元）"], told["已计费（元）"], told["结果"]) == ("", "", "已计费")
+    totals = dict(zip(head, line, strict=True))
+    assert (totals["单价（元）"], totals["已计费（元）"], totals["结果"]) == ("", "", "已计费")
     assert dict(zip(head, total, strict=True))["已计费（元）"] == ""
     book = load_workbook(io.BytesIO(client.get("/api/usage/export.xlsx?range=today", buffered=True).data))
     assert [row[1:3] for row in book.worksheets[-1].iter_rows(min_row=2, values_only=True)] == [(1, None)] * 2

@@ -86,13 +86,13 @@ def test_an_image_refused_repeatedly_fails(harness: Harness) -> None:
 def test_the_charge_is_open_when_the_submission_arrives(harness: Harness) -> None:
     seen: list[tuple[int, str, int, str]] = []
 
-    def look(_call: Call) -> bool:
+    def observe(_call: Call) -> bool:
         with closing(database.connect(harness.settings.database_path)) as db:
             rows = db.execute("SELECT record_id, model, price_micros, outcome FROM charges").fetchall()
         seen.extend(tuple(row) for row in rows)
         return False
 
-    harness.service.fail_next("busy", when=look)
+    harness.service.fail_next("busy", when=observe)
     record = harness.make("猫")
     assert seen == [(record.id, record.model, 220_000, "open")]
 
@@ -100,12 +100,12 @@ def test_the_charge_is_open_when_the_submission_arrives(harness: Harness) -> Non
 def test_the_task_id_is_stored_before_polling_begins(harness: Harness) -> None:
     seen: list[str] = []
 
-    def look(_call: Call) -> bool:
+    def observe(_call: Call) -> bool:
         with closing(database.connect(harness.settings.database_path)) as db:
             seen.extend(row["task_id"] for row in db.execute("SELECT task_id FROM generation_records"))
         return False
 
-    harness.service.fail_next("busy", step="poll", when=look)
+    harness.service.fail_next("busy", step="poll", when=observe)
     harness.make("猫")
     assert seen[0] == harness.service.submissions[0].task_id
 
@@ -299,22 +299,22 @@ def test_a_record_whose_worker_crashed_before_saving_is_unknown(
     assert byte_harness.record(died.id).status is Status.UNKNOWN
 
 
-@pytest.mark.parametrize("has_ticket", [True, False])
+@pytest.mark.parametrize("has_task_id", [True, False])
 def test_partial_files_of_a_crashed_worker_are_removed_when_its_lease_is_reaped(
-    harness: Harness, has_ticket: bool
+    harness: Harness, has_task_id: bool
 ) -> None:
     _, ids = harness.ask("猫")
-    dead = database.claim_record(harness.db, model="jimeng_t2i_v40", owner="dead", now=0.0, lease=12.0)
-    assert dead
+    crash = database.claim_record(harness.db, model="jimeng_t2i_v40", owner="dead", now=0.0, lease=12.0)
+    assert crash
     harness.worker.clean_up_after_crash()
-    database.open_charge(harness.db, dead, price=Decimal("0.22"), budget=None)
-    if has_ticket:
-        database.save_task_id(harness.db, dead, "14790660436661235288")
+    database.open_charge(harness.db, crash, price=Decimal("0.22"), budget=None)
+    if has_task_id:
+        database.save_task_id(harness.db, crash, "14790660436661235288")
     part = harness.settings.output_dir / ".0123456789abcdef.part"
     part.parent.mkdir(exist_ok=True)
     part.write_bytes(b"half")
     assert not harness.worker.clean_up_after_crash()
-    if has_ticket:
+    if has_task_id:
         assert harness.step()
     else:
         assert harness.worker.reap_expired_leases(harness.db) == 1
@@ -329,11 +329,11 @@ def test_a_record_left_by_a_crashed_worker_of_another_model_waits_for_that_model
 ) -> None:
     batch_id, ids = harness.ask("猫")
     harness.db.execute("UPDATE generation_records SET model = 'another'")
-    dead = database.claim_record(harness.db, model="another", owner="dead", now=0.0, lease=12.0)
-    assert dead
+    crash = database.claim_record(harness.db, model="another", owner="dead", now=0.0, lease=12.0)
+    assert crash
     if task_id:
-        database.open_charge(harness.db, dead, price=Decimal("0.22"), budget=None)
-        database.save_task_id(harness.db, dead, task_id)
+        database.open_charge(harness.db, crash, price=Decimal("0.22"), budget=None)
+        database.save_task_id(harness.db, crash, task_id)
     harness.worker.reap_expired_leases(harness.db)
     record, batch = harness.record(ids[0]), database.get_batch(harness.db, batch_id)
     assert (record.status, record.task_id or "") == (Status.QUEUED, task_id)
@@ -371,10 +371,10 @@ def test_an_image_saved_before_a_crash_is_not_fetched_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     died = crash_before_finish(harness, monkeypatch)
-    asked = len(harness.service.calls)
+    calls_before = len(harness.service.calls)
     assert harness.step()
     assert harness.record(died.id).status is Status.SUCCESS
-    assert len(harness.service.calls) == asked
+    assert len(harness.service.calls) == calls_before
     assert len(harness.files()) == 1
 
 
@@ -483,7 +483,7 @@ def test_a_paid_image_is_buffered_when_not_even_the_pause_can_be_written(
     assert byte_harness.make("猫").status is Status.SUCCESS
 
 
-def told_to_stop_by(harness: Harness) -> Callable[..., NoReturn]:
+def stop_on_full_disk(harness: Harness) -> Callable[..., NoReturn]:
     """The disk is full, and the worker is stopped at that time."""
 
     def full_and_stopping(*_: object, **__: object) -> NoReturn:
@@ -498,7 +498,7 @@ def test_stopping_on_a_full_disk_requeues_the_record_with_its_task_id(
 ) -> None:
     batch_id, ids = harness.ask("猫")
     with monkeypatch.context() as full:
-        full.setattr(store, "save_image", told_to_stop_by(harness))
+        full.setattr(store, "save_image", stop_on_full_disk(harness))
         harness.step()
     assert harness.record(ids[0]).status is Status.QUEUED
     assert "磁盘已满" in str(database.get_batch(harness.db, batch_id).paused_reason)
@@ -512,7 +512,7 @@ def test_stopping_on_a_full_disk_requeues_the_record_with_its_task_id(
 def test_stopping_on_a_full_disk_never_resubmits_a_record_without_a_task_id(
     byte_harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "save_image", told_to_stop_by(byte_harness))
+    monkeypatch.setattr(store, "save_image", stop_on_full_disk(byte_harness))
     record = byte_harness.make("猫")
     assert (record.status, record.cause) == (Status.UNKNOWN, "storage")
     assert byte_harness.outcomes() == ["unknown"]
