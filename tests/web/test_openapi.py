@@ -235,14 +235,14 @@ def test_a_validation_error_matches_the_document(
 
 STRICT = [
     operation
-    for operation in TOLD.operations
+    for operation in DOCUMENT.operations
     if operation.bodies.get("application/json", {}).get("additionalProperties") is False
 ]
 
 
 @pytest.mark.parametrize("operation", STRICT, ids=name_of)
 def test_a_body_with_a_field_that_the_document_rejects_is_refused(app: App, operation: Operation) -> None:
-    answer = ask(app, operation, json={"odd": 1})
+    answer = call(app, operation, json={"odd": 1})
     assert (answer.status_code, answer.get_json()["field"]) == (400, "odd")
 
 
