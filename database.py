@@ -54,7 +54,7 @@ from app.db.queue import (
     finish_record,
     has_claimable,
     has_stalled_of_other_models,
-    list_unreclaimable,
+    list_reapable,
     pause_other_models,
     reap_stalled,
     requeue_record,

@@ -51,7 +51,7 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     """Create the app for these settings: the database is created and migrated, no thread is started."""
     worker = worker or Worker(settings, generator.open_provider(settings))
-    generator.check_budget(settings, worker.model.spec)
+    generator.check_budget(settings, worker.provider.spec)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
     init_services(app, settings, worker)
@@ -102,7 +102,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     ShutdownHandler(worker).listen()
     try:
         worker.start()
-        print_banner(settings, worker.model.spec)
+        print_banner(settings, worker.provider.spec)
         if open_browser:
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
         with services_of(app).pool.keep_open():
@@ -130,7 +130,7 @@ class ShutdownHandler:
         for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP"):
             number = getattr(signal, name, None)
             if number is not None and not self._is_ignored_hangup(number):
-                signal.signal(number, self._hear)
+                signal.signal(number, self._on_signal)
         self._console_handler = process.on_console_close(self._on_console_close)  # before SIGBREAK
 
     @staticmethod
@@ -138,10 +138,10 @@ class ShutdownHandler:
         """Whether the signal is SIGHUP and ignored: ``nohup`` keeps the process running."""
         return number == _HANGUP and signal.getsignal(number) is signal.SIG_IGN
 
-    def _hear(self, number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._is_exiting:
             return
-        if self._worker.has_stopped:
+        if self._worker.is_aborting:
             self._is_exiting = True
             raise SystemExit(0)
         if not self._worker.is_stopping:

@@ -200,7 +200,7 @@ class ModelError(AppError):
     throttled      the service asked for fewer calls (429, 50429, 50430)
     pauses_batch   every other record would fail too: wrong key, missing entitlement, empty account
     task_valid     the task id (if any) can still be fetched
-    gone           the picture was made but its URL is not available; lost if that persists to the last try
+    url_expired    the image exists but its URL does not work; lost if that persists to the last try
     cause          groups failures: a key of CAUSES
     """
 
@@ -215,7 +215,7 @@ class ModelError(AppError):
         throttled: bool = False,
         pauses_batch: bool = False,
         task_valid: bool = False,
-        gone: bool = False,
+        url_expired: bool = False,
         **values: object,
     ) -> None:
         super().__init__(text, **values)
@@ -225,7 +225,7 @@ class ModelError(AppError):
         self.throttled = throttled
         self.pauses_batch = pauses_batch
         self.task_valid = task_valid
-        self.gone = gone
+        self.url_expired = url_expired
 
 
 class StorageError(AppError):

@@ -84,7 +84,7 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
         batch_id, _ = database.add_batch(
             db,
             requests,
-            spec=worker.model.spec,
+            spec=worker.provider.spec,
             stems=[stem_from_prompt(request.prompt) for request in requests],
             is_taken=lambda stem: is_taken(settings.output_dir, stem),
         )

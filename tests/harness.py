@@ -34,7 +34,7 @@ class Harness:
         return database.add_batch(
             self.db,
             requests,
-            spec=self.worker.model.spec,
+            spec=self.worker.provider.spec,
             stems=[stem_from_prompt(prompt) for prompt in prompts],
             is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
         )

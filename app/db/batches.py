@@ -9,7 +9,7 @@ from decimal import Decimal
 from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.file_names import are_taken, choose_names
-from app.db.request_keys import RequestKey, find_answer, keep_answer
+from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.row_mapping import (
     IN_IDS,
     id_list,
@@ -67,7 +67,7 @@ def add_batch(
                 for picture_number, stem in enumerate(reserved, 1)
             ]
             touch(db, ids)
-            keep_answer(db, key, {"batch_id": batch_id, "records": ids})
+            save_answer(db, key, {"batch_id": batch_id, "records": ids})
         return batch_id, ids
 
 

@@ -16,7 +16,7 @@ class ConnectionPool:
         self._path = path
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
-        self._keeps = False
+        self._reuses = False
 
     def acquire(self) -> Connection:
         """Get a connection for exclusive use, until ``release``. Raises StoreLost when there is no file."""
@@ -31,7 +31,7 @@ class ConnectionPool:
     def release(self, db: Connection) -> None:
         """Return a connection to the pool."""
         with self._lock:
-            if self._keeps and not db.in_transaction:
+            if self._reuses and not db.in_transaction:
                 self._idle.append(db)
                 return
         db.close()
@@ -48,12 +48,12 @@ class ConnectionPool:
     @contextmanager
     def keep_open(self) -> Iterator[None]:
         """Reuse connections while the body runs, since opening one takes longer than most queries."""
-        self._keeps = True
+        self._reuses = True
         try:
             yield
         finally:
             with self._lock:
-                self._keeps = False
+                self._reuses = False
                 idle, self._idle = self._idle, []
             for db in idle:
                 db.close()

@@ -30,8 +30,8 @@ from app.errors import Billed, Message, ModelError, message
 MAX_CRASHES = 5
 # A lease or retry delay that ends later than these limits allow was set before the clock was set back; it
 # counts as expired.
-LONGEST_LEASE = 60.0
-LONGEST_PAUSE = 120.0
+MAX_LEASE_SECONDS = 60.0
+MAX_DELAY_SECONDS = 120.0
 
 # Submitted, possibly charged, outcome unknown: never claimed again automatically.
 AMBIGUOUS = """
@@ -43,8 +43,8 @@ AMBIGUOUS = """
 
 # The second condition lets SQLite use the partial index of open records.
 _RUNNING = "status = 'running' AND status IN ('queued', 'running')"
-STALLED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {LONGEST_LEASE})"
-READY = f"(not_before <= :now OR not_before > :now + {LONGEST_PAUSE})"
+STALLED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {MAX_LEASE_SECONDS})"
+READY = f"(not_before <= :now OR not_before > :now + {MAX_DELAY_SECONDS})"
 
 # Expired leases that must not be claimed again: submitted with unknown outcome, or crashed MAX_CRASHES times;
 # or not submitted (or free) and the batch is no longer active.
@@ -56,7 +56,7 @@ ORPHANED = """
 
 # In this order: an expired lease; a submitted record to fetch although its batch is cancelled, or paused
 # without blocking fetches; the next queued record of the active batches.
-_CLAIMABLE = f"""
+_NEXT_CLAIMABLE_ID = f"""
     coalesce(
         (
             SELECT id
@@ -118,7 +118,7 @@ def claim_record(
             SET status = 'running', attempts = attempts + 1, started_at = :started_at,
                 crash_count = crash_count + (status = 'running'),
                 lease_owner = :owner, lease_until = :lease_until
-            WHERE id = {_CLAIMABLE}
+            WHERE id = {_NEXT_CLAIMABLE_ID}
             RETURNING {RECORD}
             """,
             {
@@ -141,7 +141,7 @@ def claim_record(
 def has_claimable(db: sqlite3.Connection, *, model: str, now: float, claimed_ids: Sequence[int] = ()) -> bool:
     """Whether ``claim_record`` would return a record; read-only."""
     fields = {"model": model, "now": now, "ids": id_list(claimed_ids)}
-    row = db.execute(f"SELECT {_CLAIMABLE} AS id", fields).fetchone()
+    row = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID} AS id", fields).fetchone()
     return row["id"] is not None
 
 
@@ -160,7 +160,7 @@ def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, unt
         )
 
 
-def list_unreclaimable(db: sqlite3.Connection, *, now: float) -> list[Record]:
+def list_reapable(db: sqlite3.Connection, *, now: float) -> list[Record]:
     """The records that ``reap_stalled`` would end or requeue; their image may already be saved."""
     return _list_stalled(db, f"{UNRECLAIMABLE} OR {ORPHANED}", now)
 
@@ -180,7 +180,7 @@ def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
             _end(db, record, *_outcome_of_stalled(db, record))
         orphaned = _list_stalled(db, ORPHANED, now)
         for record in orphaned:
-            _release(db, record)
+            _requeue_interrupted(db, record)
     return len(ended) + len(orphaned)
 
 
@@ -188,7 +188,7 @@ def _list_stalled(db: sqlite3.Connection, condition: str, now: float, model: str
     return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "model": model})
 
 
-def _release(db: sqlite3.Connection, record: Record) -> None:
+def _requeue_interrupted(db: sqlite3.Connection, record: Record) -> None:
     """Requeue a record that a crashed worker left, at no charge."""
     close_free_charges(db, record.id)
     _requeue(db, record)
@@ -222,7 +222,7 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
     """
     with transaction(db):
         for record in _list_stalled(db, f"{_OF_OTHER_MODELS} AND NOT ({ORPHANED})", now, model):
-            _release(db, record)
+            _requeue_interrupted(db, record)
         others = db.execute(
             """
             SELECT DISTINCT batches.id, generation_records.model

@@ -13,7 +13,7 @@ from typing import Any
 from app.db.connection import transaction
 from app.errors import KeyReused
 
-KEPT_SECONDS = 24 * 3600.0
+KEY_LIFETIME_SECONDS = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ def find_answer(db: sqlite3.Connection, key: RequestKey | None) -> dict[str, Any
         return None
     row = db.execute(
         "SELECT digest, answer FROM request_keys WHERE key = :key AND used_at >= :since",
-        {"key": key.key, "since": key.at - KEPT_SECONDS},
+        {"key": key.key, "since": key.at - KEY_LIFETIME_SECONDS},
     ).fetchone()
     if row is None:
         return None
@@ -44,7 +44,7 @@ def find_answer(db: sqlite3.Connection, key: RequestKey | None) -> dict[str, Any
     return answer
 
 
-def keep_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[str, Any]) -> None:
+def save_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[str, Any]) -> None:
     """Store the answer for this key; inside the request's transaction, after ``find_answer``."""
     if key is None:
         return
@@ -61,7 +61,7 @@ def keep_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[
 
 def forget_request_keys(db: sqlite3.Connection, *, now: float) -> int:
     """Delete keys older than 24 hours -> how many."""
-    oldest = {"since": now - KEPT_SECONDS}
+    oldest = {"since": now - KEY_LIFETIME_SECONDS}
     sql = "SELECT 1 FROM request_keys WHERE used_at < :since LIMIT 1"
     if db.execute(sql, oldest).fetchone() is None:
         return 0

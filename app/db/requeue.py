@@ -8,7 +8,7 @@ from app.db.batches import NOT_CHARGED, check_model
 from app.db.connection import transaction
 from app.db.queue import row_label
 from app.db.records import records_of
-from app.db.request_keys import RequestKey, find_answer, keep_answer
+from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.versions import touch
 from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import Conflict, Message, message
@@ -38,7 +38,7 @@ def retry_records(
         else:
             _check_ended(db, batch_id, ids)
         queue_in_batch(db, batch_id, ids, spec=spec)
-        keep_answer(db, key, {"records": len(ids)})
+        save_answer(db, key, {"records": len(ids)})
     return len(ids)
 
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.ledger import recompute_costs
-from app.db.request_keys import RequestKey, find_answer, keep_answer
+from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.requeue import list_supported, queue_in_batch
 from app.db.row_mapping import IN_IDS, id_list, message_json, priced, read_records, utc_now
 from app.db.versions import touch, update_records
@@ -141,7 +141,7 @@ def resubmit(
             is_paused = queue_in_batch(db, batch_id, batch_ids, spec=spec, text=text)
             waiting += len(batch_ids) if is_paused else 0
         done = RequeueResult(records=_count(batches), waiting=waiting)
-        keep_answer(db, key, asdict(done))
+        save_answer(db, key, asdict(done))
     return done
 
 

@@ -16,8 +16,8 @@ from app.domain.model_spec import ModelSetup, ModelSpec
 from app.domain.records import MAX_ID, GeneratedImage, Record, SavedImage, Status, file_key
 from app.domain.references import (
     FILES_URL,
+    FULL_DIGEST_LENGTH,
     PINNED,
-    WHOLE_DIGEST,
     LibraryImage,
     LibraryPage,
     Reference,

@@ -12,7 +12,7 @@ from app.errors import Message, message
 
 FILES_URL = "/samples/files/"
 PINNED = ".pinned/"
-DIGEST_LENGTH, WHOLE_DIGEST = 12, 64  # digits of a SHA-256: in a key, and all
+DIGEST_LENGTH, FULL_DIGEST_LENGTH = 12, 64  # digits of a SHA-256: in a key, and all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +31,14 @@ class SampleImage:
 
     def pin(self, key: str, content_id: str) -> SampleImage:
         """The same image with its key and content id: an ETag, or 12 or 64 digits of a SHA-256."""
-        is_hash = len(content_id) in (DIGEST_LENGTH, WHOLE_DIGEST)
+        is_hash = len(content_id) in (DIGEST_LENGTH, FULL_DIGEST_LENGTH)
         digest, etag = (content_id, "") if is_hash else ("", content_id)
         return replace(self, url=FILES_URL + quote(key), key=key, sha256=digest, etag=etag)
 
     @property
     def content_id(self) -> str:
         """The bucket's ETag, or the full SHA-256; empty when neither is known."""
-        return self.etag or (self.sha256 if len(self.sha256) == WHOLE_DIGEST else "")
+        return self.etag or (self.sha256 if len(self.sha256) == FULL_DIGEST_LENGTH else "")
 
     @property
     def pinned(self) -> SampleImage:

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from app.images.containers import is_in_few_parts, is_whole, sniff
 
-KEPT_FORMATS = ("png", "jpeg", "webp")
+SUPPORTED_FORMATS = ("png", "jpeg", "webp")
 THUMBNAIL_SIDE = 320
 
 _ORIENTATION = 0x0112
@@ -63,7 +63,7 @@ class Decoded:
 def decode(content: bytes, *, max_pixels: int) -> Decoded:
     """Decode the whole image, at reduced scale where supported. Raises InvalidImage."""
     image_format = sniff(content)
-    if image_format is None or image_format not in KEPT_FORMATS:
+    if image_format is None or image_format not in SUPPORTED_FORMATS:
         raise UnsupportedFormat(image_format)
     lacks_end = not is_whole(content, image_format)
     is_noise = lacks_end and image_format == "jpeg"  # truncated scan data looks like markers

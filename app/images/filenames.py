@@ -16,7 +16,7 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 
 # A name is at most 255 bytes of UTF-8; this reserves space for image number, counter and extension.
 MAX_STEM_BYTES = 255 - len("_10-99999.webp.part")
-MAX_PROMISED_BYTES = 255 - len(".webp.part")  # including number and counter, as assigned to a record
+MAX_RESERVED_BYTES = 255 - len(".webp.part")  # including number and counter, as assigned to a record
 _ANY_UNITS = 255  # UTF-16 units; never more than UTF-8 bytes
 _MAX_INPUT_LENGTH = 2_000  # characters; the rest of a name is ignored
 MAX_DEFAULT_LENGTH = 24
@@ -104,7 +104,7 @@ def max_stem_length(output_dir: Path) -> int:
 def with_counter(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
     """``猫`` -> ``猫``, ``猫-2``, ``猫-3``…, shortened to make space for the counter."""
     counter = "" if number == 1 else f"-{number}"
-    return fit(stem, MAX_PROMISED_BYTES - len(counter), max_units - len(counter)) + counter
+    return fit(stem, MAX_RESERVED_BYTES - len(counter), max_units - len(counter)) + counter
 
 
 def fit(text: str, max_bytes: int, max_units: int = _ANY_UNITS) -> str:

@@ -18,7 +18,7 @@ from app.images import atomic_write, decode, metadata
 from app.images.containers import sniff
 from app.images.filenames import (
     ENDINGS,
-    MAX_PROMISED_BYTES,
+    MAX_RESERVED_BYTES,
     is_taken,
     max_stem_length,
     safe_stem,
@@ -283,7 +283,7 @@ def _upload_error(error: decode.InvalidImage) -> Message:
     if error.format in ("heic", "avif"):
         text = "这是 {format} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
         return message(text, format=error.format.upper())
-    formats = tuple(name.upper() for name in decode.KEPT_FORMATS)
+    formats = tuple(name.upper() for name in decode.SUPPORTED_FORMATS)
     return message("这不是可用的图片，请上传 {formats} 文件", formats=formats)
 
 
@@ -299,7 +299,7 @@ def _deleted_on_failure(thumbnail: Path) -> Iterator[None]:
 
 def _assigned_stem(output_dir: Path, stem: str, record_id: int) -> str:
     units = max_stem_length(output_dir)
-    return safe_stem(stem, max_bytes=MAX_PROMISED_BYTES, max_units=units) or f"图片-{record_id}"
+    return safe_stem(stem, max_bytes=MAX_RESERVED_BYTES, max_units=units) or f"图片-{record_id}"
 
 
 def _names(output_dir: Path, stem: str) -> Iterator[str]:

@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from app.config import Settings, is_loopback
 from app.domain import (
     FILES_URL,
-    WHOLE_DIGEST,
+    FULL_DIGEST_LENGTH,
     LibraryImage,
     LibraryPage,
     ModelSpec,
@@ -160,7 +160,7 @@ class Library:
 
     def _backend_of(self, key: str, content_id: str = "") -> LocalLibrary | BucketLibrary:
         """The bucket, except for an image saved in the local folder before the bucket was configured."""
-        if self._bucket is None or len(content_id) == WHOLE_DIGEST:
+        if self._bucket is None or len(content_id) == FULL_DIGEST_LENGTH:
             return self._local
         if not content_id and not self._bucket.knows(key):
             with contextlib.suppress(NotFound):

@@ -20,7 +20,7 @@ MAX_REDIRECTS = 3
 _ATTEMPTS = 4
 _PAUSE_SECONDS = 1.0
 _MAX_CONCURRENT = 16  # limits memory use
-_GONE = (403, 404, 410)  # what a storage service returns for an expired URL
+_EXPIRED_STATUSES = (403, 404, 410)  # what a storage service returns for an expired URL
 _PORTS = {"http": 80, "https": 443}
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF", b"GIF8", b"BM")
 
@@ -94,8 +94,8 @@ class Downloads:
                 if response.is_redirect:
                     return None, urljoin(url, response.headers["Location"])
                 if response.status_code != 200:
-                    is_gone = response.status_code in _GONE
-                    raise self._error(f"HTTP {response.status_code}", gone=is_gone)
+                    is_expired = response.status_code in _EXPIRED_STATUSES
+                    raise self._error(f"HTTP {response.status_code}", url_expired=is_expired)
                 content = read_body(response)
         except AddressRefused as refused:
             raise self._refused(refused) from None
@@ -112,7 +112,7 @@ class Downloads:
         except ValueError:
             is_valid = False
         if not is_valid:
-            raise self._error(message("不是可以下载的网址"), retryable=False, gone=True)
+            raise self._error(message("不是可以下载的网址"), retryable=False, url_expired=True)
         return self._sessions.own if _origin(parts) == self._own_origin else self._sessions.public
 
     def _refused(self, refused: AddressRefused) -> ModelError:
@@ -126,7 +126,7 @@ class Downloads:
         )
         return self._error(text, retryable=False)
 
-    def _error(self, why: str | Message, *, retryable: bool = True, gone: bool = False) -> ModelError:
+    def _error(self, why: str | Message, *, retryable: bool = True, url_expired: bool = False) -> ModelError:
         return ModelError(
             "图片已在{label}生成，但没有下载成功（{why}），可以再取一次，不会重复计费",
             label=self._label,
@@ -135,7 +135,7 @@ class Downloads:
             billed=Billed.YES,
             retryable=retryable,
             task_valid=True,
-            gone=gone and not self._renews,
+            url_expired=url_expired and not self._renews,
         )
 
 

@@ -229,7 +229,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
 
     def handle_accept(self) -> None:
         """Accept a connection, evicting another at the limit."""
-        self._make_room()
+        self._evict_connections()
         super().handle_accept()
 
     def maintenance(self, now: float) -> None:
@@ -237,9 +237,9 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         for channel in list(self.active_channels.values()):
             if channel.is_overdue(self.clock()):
                 channel.handle_close()
-        self._make_room()
+        self._evict_connections()
 
-    def _make_room(self) -> None:
+    def _evict_connections(self) -> None:
         """Close idle connections first, then stalled ones, each longest-waiting first."""
         while len(self._map) >= MAX_CONNECTIONS:
             channels = [item for item in self._map.values() if isinstance(item, _Channel)]

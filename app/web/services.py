@@ -57,9 +57,9 @@ class Services:
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
 
     @property
-    def model(self) -> Provider:
+    def provider(self) -> Provider:
         """The client of the image model."""
-        return self.worker.model
+        return self.worker.provider
 
     @property
     def library(self) -> Library:
@@ -69,7 +69,7 @@ class Services:
     @property
     def spec(self) -> ModelSpec:
         """The spec of the image model; with OSS every local image has a URL, so any reference form works."""
-        spec = self.model.spec
+        spec = self.provider.spec
         if spec.reference_form == "url" and self.settings.oss_enabled:
             return replace(spec, reference_form="any")
         return spec

@@ -87,13 +87,13 @@ def submit_rows(
         raise InvalidRequest(
             "rows", "一个批次最多 {limit} 张，现在有 {n} 张", limit=MAX_PICTURES_A_BATCH, n=pictures
         )
-    check_keys()
+    require_api_keys()
     current = services()
     output_dir = current.settings.output_dir
     batch_id, ids = database.add_batch(
         connection(),
         requests,
-        spec=current.model.spec,
+        spec=current.provider.spec,
         stems=[filename_for(output_dir, each.filename, each.prompt) for each in requests],
         is_taken=TakenStems(output_dir),
         name=name,
@@ -105,7 +105,7 @@ def submit_rows(
     return batch_id, ids
 
 
-def check_keys() -> None:
+def require_api_keys() -> None:
     """Raises Conflict when an API key is missing, so nothing can be submitted."""
     if problem := services().key_problem:
         raise Conflict(problem)

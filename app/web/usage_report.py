@@ -37,7 +37,7 @@ class Usage:
 
 def build_usage_report(span: DateRange) -> Usage:
     """Build the report of this range in one read transaction."""
-    db, budget, model = connection(), services().settings.budget, services().model.spec.model_id
+    db, budget, model = connection(), services().settings.budget, services().provider.spec.model_id
     days, month = days_around(date.today())
     with database.read_transaction(db):
         cuts = database.spend_by_span(db, span.bounds)

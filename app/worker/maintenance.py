@@ -42,11 +42,11 @@ class Maintenance:
 
     def watch_store(self, db: database.Connection) -> bool:
         """Whether the database is usable; changes are logged."""
-        complaint = self._store.watch(db)
-        if complaint != self._problem:
-            self._problem = complaint
-            log.event("worker", "store_lost" if complaint else "store_found", why=complaint)
-        return not complaint
+        problem = self._store.watch(db)
+        if problem != self._problem:
+            self._problem = problem
+            log.event("worker", "store_lost" if problem else "store_found", why=problem)
+        return not problem
 
     def check_store(self) -> bool:
         """Whether the database is usable, after checking its pages when that is due."""
@@ -69,9 +69,9 @@ class Maintenance:
         """
         while self._output_dir.is_dir():
             known = len(self._locked)
-            gone = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, exclude=self._locked)
-            if gone:
-                return gone
+            deleted = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, exclude=self._locked)
+            if deleted:
+                return deleted
             if len(self._locked) == known:
                 break
         self._locked.clear()

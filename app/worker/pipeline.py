@@ -91,14 +91,14 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
         return Decision(pause=error.message)
     problem = _as_model_error(error)
     if problem.billed is not Billed.NO and not has_task:
-        problem = _as_free_retry(problem, record) if is_free else _as_unknown(problem)
+        problem = _as_not_billed(problem, record) if is_free else _as_unknown(problem)
     wait = seconds_before_retry(problem, retries=record.retries, throttled=record.throttle_count)
     if wait is not None:
         return Decision(error=problem, wait=wait)
     is_blocked = problem.pauses_batch or problem.cause in ("network", "storage")
     if is_blocked and (problem.billed is Billed.NO or problem.task_valid):
         return Decision(error=problem, wait=BLOCKED_RETRY_SECONDS, pause=problem.message, blocks_fetches=True)
-    return Decision(error=_as_expired(problem) if problem.gone else problem)
+    return Decision(error=_as_expired(problem) if problem.url_expired else problem)
 
 
 def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> float | None:
@@ -139,8 +139,8 @@ class Pipeline:
     def produce(self, db: database.Connection, record: Record, permit: Permit) -> SavedImage:
         """Submit the record, or fetch it if it was submitted, then save its image.
 
-        ``permit`` is released as soon as the provider is done. Raises what ``decide`` takes, or, with nothing
-        lost: WorkerAborting, LeaseLost, BatchNotActive, WriteRefused, StoreLost.
+        ``permit`` is released as soon as the provider is done. Raises the errors that ``decide`` takes, and
+        WorkerAborting, BatchNotActive, WriteRefused, StoreLost (requeue the record) or LeaseLost (leave it).
         """
         if record.attempts > 1:
             with suppress(DiskError):  # a missing folder is reported when there is something to save
@@ -180,17 +180,18 @@ class Pipeline:
         folder = self._settings.output_dir
         return store.find_saved(folder, stem=record.reserved_stem, record_id=record.id, prompt=record.prompt)
 
-    def write_with_retry(self, write: Callable[[], _T]) -> _T:
+    def write_with_retry(self, write: Callable[[], _T], *, retry_lost: bool = True) -> _T:
         """Call ``write`` every second until the database accepts it.
 
-        Raises the DatabaseError when the worker aborts first.
+        Raises the DatabaseError when the worker aborts first; StoreLost at once unless ``retry_lost``.
         """
         while True:
             try:
                 written = write()
             except DatabaseError as error:
                 self.write_refusal.begin(str(error))
-                if self._aborting.wait(1.0):
+                is_final = isinstance(error, StoreLost) and not retry_lost
+                if is_final or self._aborting.wait(1.0):
                     raise
             else:
                 self.write_refusal.end()
@@ -204,16 +205,10 @@ class Pipeline:
         if whole_characters(task_id) != task_id:
             log.record_event("task_id_invalid", record, task_id=ascii(task_id))
             raise _invalid_task_id(task_id)
-
-        def save() -> str:
-            try:
-                database.save_task_id(db, record, task_id)
-            except StoreLost as lost:
-                return str(lost)
-            return ""
-
-        if why := self.write_with_retry(save):
-            log.record_event("task_id_not_saved", record, task_id=task_id, why=why)
+        try:
+            self.write_with_retry(lambda: database.save_task_id(db, record, task_id), retry_lost=False)
+        except StoreLost as lost:
+            log.record_event("task_id_not_saved", record, task_id=task_id, why=str(lost))
         else:
             log.record_event("task_id_saved", record)
 
@@ -270,7 +265,7 @@ def _as_unknown(error: ModelError) -> ModelError:
     return ModelError(text, cause=error.cause, billed=Billed.UNKNOWN)
 
 
-def _as_free_retry(error: ModelError, record: Record) -> ModelError:
+def _as_not_billed(error: ModelError, record: Record) -> ModelError:
     """The error of a request that is never charged: retryable up to MAX_FREE_RETRIES times.
 
     A network error becomes a service error: the connection was made, so the batch need not pause.

@@ -19,8 +19,8 @@ from app import log
 from app.config import Settings
 from app.domain import Record, SavedImage
 from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, WriteRefused
-from app.library import output_backup
 from app.library.library import Library
+from app.library.output_backup import open_output_backup
 from app.system.process import StayAwake
 from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
 from app.worker.disk_space import DiskLow, DiskSpace
@@ -43,39 +43,43 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        model: generator.Provider,
+        provider: generator.Provider,
         *,
         disk: DiskSpace | None = None,
         stay_awake: StayAwake = lambda: nullcontext(bool),
     ) -> None:
         self.settings = settings
-        self.model = model
+        self.provider = provider
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._model_id = model.spec.model_id
+        self._model_id = provider.spec.model_id
         self.library = Library(settings)
-        self.copies = output_backup.open_output_backup(settings)
+        self.output_backup = open_output_backup(settings)
         self.limit = AdaptiveLimit(settings.model_concurrency)
         self.wake = WakeSignal()
         self.disk = disk or DiskSpace((settings.output_dir, settings.database_path.parent))
         self._draining = threading.Event()
         self._aborting = threading.Event()
         self._crash_seen = threading.Event()
-        self.store = database.StoreGuard(settings.database_path, stops=self._aborting.is_set)
+        self.store_guard = database.StoreGuard(settings.database_path, stops=self._aborting.is_set)
         self.maintenance = Maintenance(
-            settings, self.library, self.copies, store=self.store, is_stopping=self._aborting.is_set
+            settings,
+            self.library,
+            self.output_backup,
+            store=self.store_guard,
+            is_stopping=self._aborting.is_set,
         )
         self._claimed_ids: set[int] = set()
         self._pipeline = Pipeline(
             settings,
-            model,
+            provider,
             self.library,
             disk=self.disk,
-            store_guard=self.store,
+            store_guard=self.store_guard,
             claimed_ids=self._claimed_ids,
             aborting=self._aborting,
         )
         self._write = self._pipeline.write_with_retry
-        self._stay_awake = stay_awake  # yields a function of whether records are claimed
+        self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -87,7 +91,7 @@ class Worker:
         self._start_thread(self._heartbeat_loop, "heartbeat")
         if self.library.wants_refreshing:
             self._start_thread(self._library_loop, "library")
-        if self.copies:
+        if self.output_backup:
             self._start_thread(self._output_backup_loop, "output-backup")
         self._start_thread(self._maintenance_loop, "maintenance")
 
@@ -132,8 +136,8 @@ class Worker:
         return self._draining.is_set()
 
     @property
-    def has_stopped(self) -> bool:
-        """Whether the records that could not be finished in time were released."""
+    def is_aborting(self) -> bool:
+        """Whether the records that could not be finished in time are being released."""
         return self._aborting.is_set()
 
     def run_once(self, db: database.Connection, *, timeout: float = 0.0) -> bool:
@@ -162,7 +166,7 @@ class Worker:
         return True
 
     def _claim(self, db: database.Connection) -> Record | None:
-        if self.is_stopping or self.store.problem():
+        if self.is_stopping or self.store_guard.problem():
             return None
         record = database.claim_record(
             db,
@@ -220,7 +224,7 @@ class Worker:
             log.record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
 
     def _finish(self, db: database.Connection, record: Record, saved: SavedImage, **facts: object) -> None:
-        to_bucket = self.copies is not None
+        to_bucket = self.output_backup is not None
         ended = self._write(lambda: database.finish_record(db, record, saved, to_bucket=to_bucket))
         size = f"{saved.width}x{saved.height}"
         log.record_event(
@@ -244,16 +248,16 @@ class Worker:
     def _heartbeat_loop(self) -> None:
         """Poll for work from other processes or ended pauses; extend leases; reap expired ones."""
         with closing(database.connect(self.settings.database_path)) as db, self._stay_awake() as set_busy:
-            turns = 0
+            polls = 0
             while not self._aborting.wait(POLL_SECONDS):
                 self._guarded(lambda: bool(set_busy(self.claimed_count > 0)), writes=False)
                 if not self._guarded(lambda: self.maintenance.watch_store(db), writes=False):
                     continue
-                if turns % _POLLS_PER_HEARTBEAT == 0:
+                if polls % _POLLS_PER_HEARTBEAT == 0:
                     self._guarded(lambda: self._extend_leases(db))
                 if self._guarded(lambda: self._has_claimable(db), writes=False):
                     self.wake.notify()
-                turns += 1
+                polls += 1
 
     def _has_claimable(self, db: database.Connection) -> bool:
         ids = tuple(self._claimed_ids)
@@ -265,9 +269,10 @@ class Worker:
         return self.reap_expired_leases(db) > 0
 
     def reap_expired_leases(self, db: database.Connection) -> int:
-        """End records whose lease expired; one whose picture is saved succeeds. Returns how many others."""
+        """End records whose lease expired; one whose picture is saved succeeds. Returns how many
+        were ended or requeued without an image."""
         now = time.time()
-        for record in database.list_unreclaimable(db, now=now):
+        for record in database.list_reapable(db, now=now):
             if saved := self._pipeline.find_saved(record):
                 self._finish(db, record, saved)
             self._crash_seen.set()
@@ -286,19 +291,19 @@ class Worker:
         """Run the periodic jobs: the search index and crash clean-up often, trash and old files hourly."""
         work = self.maintenance
         with closing(database.connect(self.settings.database_path)) as db:
-            next_look = time.monotonic()
+            next_hourly_run = time.monotonic()
             busy = False
             while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
                 if not self._guarded(work.check_store, writes=False):
                     continue
                 self._guarded(self.clean_up_after_crash, writes=False)
                 busy = self._guarded(lambda: work.index_prompts(db))
-                if not busy and time.monotonic() >= next_look:
+                if not busy and time.monotonic() >= next_hourly_run:
                     self._guarded(work.remove_part_files, writes=False)
                     self._guarded(lambda: work.empty_library_trash(db) > 0)
                     self._guarded(lambda: work.forget_request_keys(db))
                     busy = self._guarded(lambda: work.empty_trash(db) > 0)
-                    next_look += 0.0 if busy else _HOURLY_SECONDS
+                    next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
 
     def _library_loop(self) -> None:
         """Refresh the cached list of the bucket when a page was served from an old one."""
@@ -314,7 +319,8 @@ class Worker:
                 busy = self._guarded(lambda: self.maintenance.copy_output(db))
 
     def _guarded(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:
-        """Run one turn of a loop; log an unexpected error and let the loop go on. The lease then expires.
+        """Run one turn of a loop; log an unexpected error and let the loop go on. The lease of
+        a record in progress then expires.
 
         A turn that ``writes`` and returns True shows that the database accepts writes.
         """
@@ -327,7 +333,7 @@ class Worker:
             self._aborting.wait(1.0)
             return False
         except Exception as error:
-            self.store.report(error)
+            self.store_guard.report(error)
             if not isinstance(error, StoreLost):  # which is logged once
                 log.exception("worker", "unhandled_error", thread=threading.current_thread().name)
             self._aborting.wait(1.0)

@@ -261,7 +261,7 @@ def test_claiming_and_reaping_read_only_open_records(db: database.Connection, sp
     db.set_progress_handler(lambda: ticks.append(1), 1000)
     assert database.has_claimable(db, model="test-1", now=NOW)
     assert database.reap_stalled(db, now=NOW) == 0
-    assert database.list_unreclaimable(db, now=NOW) == []
+    assert database.list_reapable(db, now=NOW) == []
     db.set_progress_handler(None, 0)
     assert len(ticks) < 3
     assert claimed(db).id == ids[1]

@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 import database
 import generator
 from app.config import Settings
-from app.db.request_keys import KEPT_SECONDS
+from app.db.request_keys import KEY_LIFETIME_SECONDS
 from app.domain import ImageRequest, ModelSpec
 from app.errors import KeyReused
 from app.worker.worker import Worker
@@ -144,24 +144,24 @@ def batch_of(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[i
 def test_a_key_is_valid_for_a_day(db: database.Connection, spec: ModelSpec) -> None:
     add, key = batch_of(spec), database.RequestKey(key="k", digest="d", at=NOW)
     first = add(db, key)
-    assert add(db, replace(key, at=NOW + KEPT_SECONDS)) == first
-    second = add(db, replace(key, at=NOW + KEPT_SECONDS + 1, digest="other"))
+    assert add(db, replace(key, at=NOW + KEY_LIFETIME_SECONDS)) == first
+    second = add(db, replace(key, at=NOW + KEY_LIFETIME_SECONDS + 1, digest="other"))
     assert second != first
-    assert add(db, replace(key, at=NOW + KEPT_SECONDS + 2, digest="other")) == second
+    assert add(db, replace(key, at=NOW + KEY_LIFETIME_SECONDS + 2, digest="other")) == second
 
 
 def test_setting_the_clock_back_drops_no_key(db: database.Connection, spec: ModelSpec) -> None:
     add, key = batch_of(spec), database.RequestKey(key="k", digest="d", at=NOW)
-    assert add(db, replace(key, at=NOW - 7 * KEPT_SECONDS)) == add(
-        db, replace(key, at=NOW - 8 * KEPT_SECONDS)
+    assert add(db, replace(key, at=NOW - 7 * KEY_LIFETIME_SECONDS)) == add(
+        db, replace(key, at=NOW - 8 * KEY_LIFETIME_SECONDS)
     )
     assert database.count_batches(db) == 1
 
 
 def test_only_keys_older_than_a_day_are_deleted(db: database.Connection, spec: ModelSpec) -> None:
     add = batch_of(spec)
-    old = database.RequestKey(key="old", digest="d", at=NOW - KEPT_SECONDS - 1)
-    new = replace(old, key="new", at=NOW - KEPT_SECONDS + 1)
+    old = database.RequestKey(key="old", digest="d", at=NOW - KEY_LIFETIME_SECONDS - 1)
+    new = replace(old, key="new", at=NOW - KEY_LIFETIME_SECONDS + 1)
     add(db, old)
     first = add(db, new)
     assert database.forget_request_keys(db, now=NOW) == 1

@@ -94,10 +94,10 @@ def test_nothing_is_submitted_once_the_file_is_not_the_one_opened(
     harness.ask("狗", "鸟")
     disrupt(harness.settings.database_path, older)
     with pytest.raises(StoreLost, match=sentence):
-        harness.worker.store.require(harness.db)
-    harness.worker.store.watch(harness.db)
+        harness.worker.store_guard.require(harness.db)
+    harness.worker.store_guard.watch(harness.db)
     assert not harness.step()
-    assert sentence in str(harness.worker.store.problem())
+    assert sentence in str(harness.worker.store_guard.problem())
     assert harness.service.charges == 1
 
 
@@ -121,10 +121,10 @@ def test_work_resumes_when_the_file_comes_back(harness: Harness) -> None:
     harness.ask("狗")
     path = harness.settings.database_path
     path.rename(path.with_name("elsewhere.db"))
-    harness.worker.store.watch(harness.db)
+    harness.worker.store_guard.watch(harness.db)
     assert not harness.step()
     path.with_name("elsewhere.db").rename(path)
-    assert harness.worker.store.watch(harness.db) is None
+    assert harness.worker.store_guard.watch(harness.db) is None
     assert harness.step()
     assert harness.outcomes() == ["billed"]
 
@@ -135,16 +135,16 @@ def test_damage_and_older_contents_block_until_a_restart(harness: Harness, older
     right = path.with_name("right.db")
     overwrite_with_an_older_copy(path, older)
     shutil.copy(path, right)
-    harness.worker.store._next_check = 0.0
-    assert harness.worker.store.check()
-    assert "旧的副本" in str(harness.worker.store.problem())
+    harness.worker.store_guard._next_check = 0.0
+    assert harness.worker.store_guard.check()
+    assert "旧的副本" in str(harness.worker.store_guard.problem())
     shutil.copy(right, path)
-    harness.worker.store.watch(harness.db)
-    assert "旧的副本" in str(harness.worker.store.problem())
+    harness.worker.store_guard.watch(harness.db)
+    assert "旧的副本" in str(harness.worker.store_guard.problem())
 
 
 def test_damaged_pages_are_found_by_the_next_check(harness: Harness) -> None:
-    store = harness.worker.store
+    store = harness.worker.store_guard
     harness.make("猫")
     assert not store.check()
     damage_pages(harness.settings.database_path)
@@ -158,7 +158,7 @@ def test_the_pages_are_checked_before_the_first_charge(harness: Harness) -> None
     harness.ask("猫")
     damage_pages(harness.settings.database_path)
     with pytest.raises(StoreDamaged, match="有损坏"):
-        harness.worker.store.require(harness.db)
+        harness.worker.store_guard.require(harness.db)
 
 
 def test_checks_take_at_most_one_percent_of_the_time(harness: Harness) -> None:
@@ -188,7 +188,7 @@ def test_damage_found_by_a_query_blocks_at_once(harness: Harness) -> None:
             return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
 
     assert not harness.worker._guarded(meet)
-    assert "有损坏" in str(harness.worker.store.problem())
+    assert "有损坏" in str(harness.worker.store_guard.problem())
 
 
 def test_nothing_is_written_to_a_file_the_path_no_longer_leads_to(harness: Harness) -> None:
@@ -212,7 +212,7 @@ def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(harness: Har
     harness.make("猫")
     path = harness.settings.database_path
     remove_the_wal(path, path)
-    assert "-wal" in str(harness.worker.store.watch(harness.db))
+    assert "-wal" in str(harness.worker.store_guard.watch(harness.db))
     alone = path.with_name("alone.db")
     shutil.copy(path, alone)
     with closing(sqlite3.connect(alone)) as db:
@@ -329,14 +329,14 @@ def test_starting_without_a_database_beside_images_explains_how_to_rebuild(
 def test_a_damaged_search_index_does_not_stop_submissions(harness: Harness) -> None:
     harness.make("猫")
     harness.db.execute("UPDATE prompt_search_data SET block = x'00'")
-    harness.worker.store._checked = None
-    harness.worker.store.require(harness.db)
+    harness.worker.store_guard._checked = None
+    harness.worker.store_guard.require(harness.db)
 
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
     """A client of the app, whose worker has opened the file."""
-    harness.worker.store.watch(harness.db)
+    harness.worker.store_guard.watch(harness.db)
     return create_app(harness.settings, harness.worker).test_client()
 
 
@@ -379,7 +379,7 @@ def test_no_connection_is_opened_to_a_replacement_file(
     for page in ("/records", "/api/records", "/api/records/export.xlsx", "/healthz", "/live/status"):
         assert "被换成了另一个" in client.get(page).text
     path.with_name("elsewhere.db").replace(path)
-    assert harness.worker.store.watch(harness.db) is None
+    assert harness.worker.store_guard.watch(harness.db) is None
     assert harness.outcomes() == ["billed"]
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]

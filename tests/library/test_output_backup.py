@@ -295,11 +295,11 @@ def test_equal_names_with_different_content_do_not_overwrite_each_other(
     client: FlaskClient, worker: Worker, db: database.Connection, oss: FakeOss
 ) -> None:
     record = database.get_record(db, make(client, worker, db))
-    assert worker.copies
+    assert worker.output_backup
     path = worker.settings.output_dir / record.filename
-    first = worker.copies.upload(path)
+    first = worker.output_backup.upload(path)
     path.write_bytes(b"other")
-    assert worker.copies.upload(path) != first
+    assert worker.output_backup.upload(path) != first
     assert len(oss.objects) == 2
 
 

@@ -179,7 +179,7 @@ def test_four_redirects_are_refused(site: Site, downloads: Downloads) -> None:
 def test_a_non_http_url_is_refused(downloads: Downloads, url: str) -> None:
     error = failure(lambda: downloads.fetch(url))
     assert not error.retryable
-    assert error.gone
+    assert error.url_expired
 
 
 def test_dns_rebinding_after_the_check_is_ineffective(
@@ -224,18 +224,20 @@ def test_the_checked_address_is_the_one_connected_to(
 
 
 @pytest.mark.parametrize(
-    ("status", "gone"), [(403, True), (404, True), (410, True), (429, False), (500, False)]
+    ("status", "url_expired"), [(403, True), (404, True), (410, True), (429, False), (500, False)]
 )
-def test_an_expired_url_may_be_retried(site: Site, downloads: Downloads, status: int, gone: bool) -> None:
+def test_an_expired_url_may_be_retried(
+    site: Site, downloads: Downloads, status: int, url_expired: bool
+) -> None:
     error = failure(lambda: downloads.fetch(site.respond("/a.png", b"gone", status)))
     assert error.retryable
-    assert error.gone is gone
+    assert error.url_expired is url_expired
     assert str(status) in str(error)
 
 
 def test_an_expired_url_of_a_service_that_renews_it_is_not_final(site: Site) -> None:
     downloads = Downloads("测试", site.address, timeout=5, renews=True)
-    assert not failure(lambda: downloads.fetch(site.respond("/a.png", b"gone", 404))).gone
+    assert not failure(lambda: downloads.fetch(site.respond("/a.png", b"gone", 404))).url_expired
 
 
 def test_an_html_page_is_no_image(site: Site, downloads: Downloads) -> None:

@@ -97,7 +97,7 @@ def test_closing_a_windows_console_leaves_time_to_release_work(
     shutdown = web_app.ShutdownHandler(worker)
     shutdown.listen()
     assert windows.handlers[0](CLOSE) == 1
-    assert worker.has_stopped
+    assert worker.is_aborting
     assert not any(thread.is_alive() for thread in worker._threads)
     assert web_app._CLOSED_SECONDS < 5  # the limit of Windows
 
@@ -116,10 +116,10 @@ def test_signals_during_exit_do_not_interrupt_it(settings: Settings) -> None:
     shutdown = web_app.ShutdownHandler(worker)
     worker.stop(0)
     with pytest.raises(SystemExit) as caught:
-        shutdown._hear(signal.SIGINT, None)
+        shutdown._on_signal(signal.SIGINT, None)
     assert caught.value.code == 0
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
-        shutdown._hear(number, None)
+        shutdown._on_signal(number, None)
 
 
 def test_closing_the_terminal_is_a_clean_exit_without_a_reader(tmp_path: Path) -> None:

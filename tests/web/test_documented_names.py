@@ -70,7 +70,7 @@ def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> Flask
     database.add_batch(
         db,
         [ImageRequest(prompt="猫", resolution="1K")],
-        spec=worker.model.spec,
+        spec=worker.provider.spec,
         stems=["猫"],
         is_taken=lambda stem: is_taken(worker.settings.output_dir, stem),
     )

@@ -39,14 +39,14 @@ class App:
         return database.add_batch(
             self.db,
             [ImageRequest(prompt=prompt) for prompt in prompts],
-            spec=self.worker.model.spec,
+            spec=self.worker.provider.spec,
             stems=["图"] * len(prompts),
             is_taken=lambda stem: False,
             name=name,
         )[0]
 
     def charge(self, task_id: str = "") -> Record:
-        model = self.worker.model.spec.model_id
+        model = self.worker.provider.spec.model_id
         record = database.claim_record(self.db, model=model, owner="me", now=1e9, lease=1e9)
         assert record is not None
         database.open_charge(self.db, record, price=PRICE, budget=None)

@@ -53,7 +53,7 @@ def test_what_blocks_every_submission_releases_the_record_and_pauses(
             Billed.YES,
             "download",
         ),
-        (error("download", Billed.YES, gone=True), True, False, False, Billed.YES, "expired"),
+        (error("download", Billed.YES, url_expired=True), True, False, False, Billed.YES, "expired"),
         (error("timeout", Billed.UNKNOWN, task_valid=True), True, False, False, Billed.UNKNOWN, "timeout"),
     ],
 )

@@ -38,7 +38,7 @@ def test_images_of_all_ratios_and_resolutions_are_saved_and_charged_once(harness
     wanted = [(ratio, resolution) for ratio in ASPECT_RATIOS for resolution in RESOLUTIONS]
     for ratio, resolution in wanted:
         record = harness.make(f"{ratio} 的山 {resolution}", aspect_ratio=ratio, resolution=resolution)
-        size = harness.worker.model.spec.sizes[ratio, resolution]
+        size = harness.worker.provider.spec.sizes[ratio, resolution]
         assert (record.status, str(record.error)) == (Status.SUCCESS, "")
         assert (record.width, record.height) == (size.width, size.height)
         assert (harness.settings.output_dir / record.filename).is_file()
@@ -155,7 +155,7 @@ def test_failed_fetches_of_a_cancelled_batch_are_repeated_with_delays(
     def refuse(*_: object) -> NoReturn:
         raise ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
 
-    monkeypatch.setattr(harness.worker.model, "fetch", refuse)
+    monkeypatch.setattr(harness.worker.provider, "fetch", refuse)
     batch_id, ids = harness.ask("猫")
     harness.step()
     database.cancel_batch(harness.db, batch_id)
@@ -220,7 +220,7 @@ def test_a_permanently_corrupt_image_keeps_its_task_id_so_a_retry_fetches_it(har
     failed = harness.record(record.id)
     assert (failed.status, failed.cost) == (Status.FAILED, Decimal("0.22"))
     assert failed.batch_id is not None
-    database.retry_records(harness.db, failed.batch_id, spec=harness.worker.model.spec)
+    database.retry_records(harness.db, failed.batch_id, spec=harness.worker.provider.spec)
     harness.step()
     assert harness.record(record.id).status is Status.SUCCESS
     assert len(harness.service.submissions) == 1
@@ -389,7 +389,7 @@ def test_a_timed_out_record_is_unknown_and_can_be_fetched_later(harness: Harness
     assert (record.status, record.cause) == (Status.UNKNOWN, "timeout")
     assert record.task_id
     assert record.batch_id is not None
-    database.retry_records(harness.db, record.batch_id, [record.id], spec=harness.worker.model.spec)
+    database.retry_records(harness.db, record.batch_id, [record.id], spec=harness.worker.provider.spec)
     harness.step()
     after = harness.record(record.id)
     assert (after.status, after.at_stake, after.cost) == (Status.SUCCESS, Decimal(0), Decimal("0.22"))
@@ -455,7 +455,7 @@ def test_submitted_records_are_fetched_despite_low_disk_space(harness: Harness) 
     record = harness.make_too_slowly("慢慢画的猫")
     harness.restart(disk=DiskSpace([harness.settings.output_dir], free=lambda _: 0))
     assert record.batch_id is not None
-    database.retry_records(harness.db, record.batch_id, [record.id], spec=harness.worker.model.spec)
+    database.retry_records(harness.db, record.batch_id, [record.id], spec=harness.worker.provider.spec)
     harness.step()
     assert harness.record(record.id).status is Status.SUCCESS
 

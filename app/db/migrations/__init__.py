@@ -83,10 +83,10 @@ def _apply_next_step(db: sqlite3.Connection) -> None:
 
 def _create(db: sqlite3.Connection) -> None:
     """Make the schema, with the records of the earlier app if the file has any."""
-    earlier = legacy_import.set_aside(db)
+    earlier = legacy_import.rename_clashing_tables(db)
     new = add_tables(db)
     if earlier:
-        legacy_import.take_over(db, earlier)
+        legacy_import.copy_records(db, earlier)
     fill_tables(db, new)
     add_indexes(db)
 

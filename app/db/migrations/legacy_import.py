@@ -28,7 +28,7 @@ _IN_OUTPUT = re.compile(r"(^|.*[/\\])output[/\\][^/\\]+$", re.IGNORECASE | re.DO
 _ODD_ID = "typeof(id) <> 'integer' AND (id IS NULL OR CAST(CAST(id AS INTEGER) AS TEXT) <> CAST(id AS TEXT))"
 
 
-def set_aside(db: sqlite3.Connection) -> list[str]:
+def rename_clashing_tables(db: sqlite3.Connection) -> list[str]:
     """Rename clashing tables -> the columns of the earlier records table; empty when there is none."""
     set_aside_tables(db, (name for name in all_columns() if name != "generation_records"))
     earlier = columns(db, "generation_records")
@@ -47,7 +47,7 @@ def set_aside_tables(db: sqlite3.Connection, names: Iterable[str]) -> None:
             db.execute(f"ALTER TABLE {quoted(tables[name])} RENAME TO {quoted(f'earlier_{name}')}")
 
 
-def take_over(db: sqlite3.Connection, earlier: Collection[str]) -> None:
+def copy_records(db: sqlite3.Connection, earlier: Collection[str]) -> None:
     """Copy every row of ``earlier_records``, which has these columns, and reserve its file name.
 
     Rows without an integer id get new ids after the others, by creation time.
@@ -96,7 +96,7 @@ def _values(db: sqlite3.Connection, earlier: Collection[str], ours: Collection[s
         "status": f"status_of({picture})",
         "image_path": f"path_of({picture})",
         "filename": f"picture_of({picture})",
-        "requested_filename": f"wish_of({picture})",
+        "requested_filename": f"requested_filename_of({picture})",
     }
     found.pop("id", None)
     if "id" in there:
@@ -190,6 +190,6 @@ _FUNCTIONS: dict[str, Callable[..., str | int | None]] = {
     "status_of": _status,
     "picture_of": _picture,
     "path_of": _path,
-    "wish_of": _requested_filename,
+    "requested_filename_of": _requested_filename,
     "file_key_of": _file_key,
 }

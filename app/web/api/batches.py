@@ -26,7 +26,7 @@ from app.web.openapi.schemas import (
 from app.web.params import bool_field, int_arg, json_body, parse_ids
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, check_keys, request_key, submit_rows
+from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, request_key, require_api_keys, submit_rows
 
 bp = Blueprint("batches", __name__)
 _MAX_WAIT_SECONDS = 1800.0
@@ -75,8 +75,8 @@ def _wait_for(batch_id: str) -> Message:
     deadline = time.monotonic() + _MAX_WAIT_SECONDS
     version = 0
     why_paused = message("")
-    while time.monotonic() < deadline and not services().worker.has_stopped:
-        if problem := services().worker.store.problem():
+    while time.monotonic() < deadline and not services().worker.is_aborting:
+        if problem := services().worker.store_guard.problem():
             raise StoreLost(problem)
         seen = database.get_batch_version(connection(), batch_id)
         if seen != version:
@@ -218,12 +218,12 @@ def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         _check_resumable(batch_id)
-    database.resume_batch(connection(), batch_id, model=services().model.spec.model_id)
+    database.resume_batch(connection(), batch_id, model=services().provider.spec.model_id)
     return _batch_answer(batch_id)
 
 
 def _check_resumable(batch_id: str) -> None:
-    check_keys()
+    require_api_keys()
     current = services()
     current.worker.disk.invalidate()
     if disk_problem := current.worker.disk.problem():

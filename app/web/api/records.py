@@ -169,7 +169,7 @@ def archive_records() -> Response:
         raise NotFound("没有可以打包的记录，请重新选择")
     with ExitStack() as held:
         held.enter_context(services().archives)
-        output_dir, copies = services().settings.output_dir, services().worker.copies
+        output_dir, copies = services().settings.output_dir, services().worker.output_backup
         archive = Archive(db, selection, output_dir, copies, translate=translator())
         response = Response(archive, mimetype="application/zip")
         if archive.length is not None:

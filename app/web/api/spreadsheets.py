@@ -80,7 +80,7 @@ class _BackupThumbnails:
 @describe("空白模板", XLSX)
 def template() -> Response:
     """The blank template."""
-    file = sheets.write_template(services().model.spec, translate=translator())
+    file = sheets.write_template(services().provider.spec, translate=translator())
     return workbook(file, translate("批量生成模板.xlsx"))
 
 
@@ -97,7 +97,7 @@ def export_rows() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", "一次最多导出 {limit} 行", limit=MAX_ROWS_A_BATCH)
-    file = sheets.write_requests(rows, services().model.spec, translate=translator())
+    file = sheets.write_requests(rows, services().provider.spec, translate=translator())
     return workbook(file, translate("批量生成.xlsx"))
 
 
@@ -109,7 +109,7 @@ def batch_results(batch_id: str) -> Response:
     batch = database.get_batch(db, batch_id)
     records = database.list_batch_records(db, batch_id)
     names = {record.id: record.filename for record in records}
-    backups = _BackupThumbnails(db, services().worker.copies)
+    backups = _BackupThumbnails(db, services().worker.output_backup)
 
     def thumbnail(record_id: int) -> bytes | None:
         name, box = names[record_id], sheets.THUMBNAIL_BOX

@@ -26,7 +26,7 @@ def init_store_state(app: Flask) -> None:
 
 def unreadable(error: database.Error) -> Message:
     """The error message for a failed query; a damaged database stops further submissions."""
-    store = services().worker.store
+    store = services().worker.store_guard
     store.report(error)
     return store.problem() or message("数据库现在读不出来（{reason}），请检查磁盘和文件权限", reason=error)
 
@@ -35,7 +35,7 @@ def _refuse_when_lost() -> None:
     """Refuse requests while the database is lost; a damaged one can still be read."""
     if request.endpoint in _WITHOUT_DATABASE:
         return
-    store = services().worker.store
+    store = services().worker.store_guard
     if problem := store.away() if request.method in SAFE_METHODS else store.problem():
         raise StoreLost(problem)
 

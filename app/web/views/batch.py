@@ -19,7 +19,7 @@ def index() -> str:
     return render_template(
         "batch.html",
         batch=database.get_batch(connection(), batch_id) if batch_id else None,
-        prices={size: offer["price"] for size, offer in sizes_json(services().model.spec).items()},
+        prices={size: offer["price"] for size, offer in sizes_json(services().provider.spec).items()},
         causes={cause: translate(words) for cause, words in CAUSES.items()},
         content_fields=CONTENT_FIELDS,
     )

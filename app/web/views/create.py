@@ -71,7 +71,7 @@ def _render(draft: ImageRequest | None = None, **context: Any) -> str:
         results=database.list_single_records(connection(), limit=RESULTS_SHOWN),
         paused=database.list_paused_reasons(connection(), source="single"),
         draft=draft,
-        sizes=sizes_json(services().model.spec),
+        sizes=sizes_json(services().provider.spec),
         request_id=secrets.token_hex(16),
         **context,
     )

@@ -33,7 +33,7 @@ _CHECK_NAMES = {"database": "数据库", "disk": "磁盘空间", "worker": "生�
 def index() -> Response:
     """200 when all checks pass, else 503 with the failed ones."""
     current = services()
-    store_problem = current.worker.store.problem()
+    store_problem = current.worker.store_guard.problem()
     checks = {
         "database": not store_problem and database.is_healthy(current.settings.database_path),
         "disk": not current.worker.disk.problem(),
@@ -56,7 +56,7 @@ def _facts(current: Services) -> dict[str, Any]:
         free = None
     return {
         "disk_free_bytes": free,
-        "image_model": current.model.spec.name,
+        "image_model": current.provider.spec.name,
         "under_way": current.worker.claimed_count,
         "stopping": current.worker.is_stopping,
     }

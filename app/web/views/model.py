@@ -9,7 +9,7 @@ from app import log
 from app.domain import ModelSpec
 from app.errors import Message, ModelError, message
 from app.web.services import services
-from app.web.submit import check_keys
+from app.web.submit import require_api_keys
 
 bp = Blueprint("model", __name__)
 
@@ -23,16 +23,16 @@ def index() -> str:
 @bp.post("/model")
 def test_key() -> str:
     """Test the key in use, one test at a time -> the page with the result in one sentence."""
-    check_keys()
+    require_api_keys()
     current = services()
     try:
         with current.key_tests:
-            tested = current.model.check_key()
+            tested = current.provider.check_key()
     except ModelError as problem:
-        log.event("web", "key_tested", model=current.model.spec.name, result="bad", cause=problem.cause)
+        log.event("web", "key_tested", model=current.provider.spec.name, result="bad", cause=problem.cause)
         return _render(result="bad", sentence=problem.message)
     result = "good" if tested.verified else "open"
-    log.event("web", "key_tested", model=current.model.spec.name, result=result)
+    log.event("web", "key_tested", model=current.provider.spec.name, result=result)
     return _render(result=result, sentence=tested.text)
 
 

@@ -63,7 +63,7 @@ def index() -> Response:
 
 def server_status() -> ServerStatus:
     """The current status."""
-    lost = services().worker.store.problem()
+    lost = services().worker.store_guard.problem()
     try:
         return _store_lost(lost) if lost else _current_status()
     except DatabaseError as error:
@@ -103,7 +103,7 @@ def _open_work() -> OpenWork:
 
 
 def _state(paused_reason: Message) -> tuple[str, str | Message]:
-    settings, label = services().settings, services().model.spec.label
+    settings, label = services().settings, services().provider.spec.label
     if low := services().worker.disk.problem():
         return "disk_low", low
     if problem := services().key_problem:
