@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import database
-from bench._resident import resident_megabytes
+from bench._process_usage import resident_megabytes
 from tests.server_process import running_server
 
 PICTURES = 1_000

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench._bare import bare_app
-from bench._resident import cpu_seconds
+from bench._process_usage import cpu_seconds
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess, running_server
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import requests
 
 from bench._bare import bare_app
-from bench._resident import peak_megabytes, resident_megabytes
+from bench._process_usage import peak_megabytes, resident_megabytes
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
 from tests.server_process import ServerProcess, running_server

@@ -23,7 +23,7 @@ from app.config import Settings
 from app.db.ngrams import normalise
 from app.domain import ImageRequest, ModelSetup, ModelSpec, SavedImage, exact_size
 from app.web.services import services_of
-from bench._million import build, prompt
+from bench._million_records import build, prompt
 from database import RecordFilter
 from tests.unusual_text import TERMS
 from web_app import create_app

@@ -1,4 +1,4 @@
-"""The cost of saving an image, against the obvious way in the same run: ``python -m bench.pictures``.
+"""The cost of saving an image, against the obvious way in the same run: ``python -m bench.image_saving``.
 
 Embedding parameters against re-encoding with Pillow; a lazily opened thumbnail against loading first.
 """

@@ -1,7 +1,7 @@
 """What an anonymous client can consume, and how long a page waits beside clients that hold connections.
 
-``python -m bench.strangers``. The real server with ACCESS_PASSWORD; memory and CPU as the kernel counts them;
-the same page without these clients for comparison.
+``python -m bench.anonymous_clients``. The real server with ACCESS_PASSWORD; memory and CPU as the kernel counts
+them; the same page without these clients for comparison.
 """
 
 import socket
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import requests
 
-from bench._resident import cpu_seconds, peak_megabytes, reset_peak
+from bench._process_usage import cpu_seconds, peak_megabytes, reset_peak
 from bench.archive import fill
 from tests.server_process import ServerProcess, running_server
 
