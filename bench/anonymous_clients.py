@@ -1,7 +1,7 @@
 """What an anonymous client can consume, and how long a page waits beside clients that hold connections.
 
-``python -m bench.anonymous_clients``. The real server with ACCESS_PASSWORD; memory and CPU as the kernel counts
-them; the same page without these clients for comparison.
+``python -m bench.anonymous_clients``. The real server with ACCESS_PASSWORD; memory and CPU as the kernel
+counts them; the same page without these clients for comparison.
 """
 
 import socket
