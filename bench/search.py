@@ -15,16 +15,16 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 import database
 from app.config import Settings
 from app.db.ngrams import normalise
-from app.domain import ImageRequest, ModelSetup, ModelSpec, SavedImage, exact_size
+from app.domain import ImageRequest, SavedImage
 from app.web.services import services_of
 from bench._million_records import build, prompt
 from database import RecordFilter
+from tests.specs import ANY
 from tests.unusual_text import TERMS
 from web_app import create_app
 
@@ -185,30 +185,16 @@ def writing_costs() -> None:
 
 
 def _batch_life(db: database.Connection) -> tuple[float, float]:
-    spec = ModelSpec(
-        name="bench",
-        label="bench",
-        model_id="bench",
-        sizes={("1:1", "2K"): exact_size("1:1", 2048 * 2048)},
-        prompt_limit=800,
-        max_references=0,
-        reference_form="any",
-        negative_prompt="field",
-        takes_seed=True,
-        takes_steps=True,
-        prices={"2K": Decimal("0.22")},
-        setup=ModelSetup(title="bench", about="", variables={}),
-    )
     chance = random.Random(4)
     requests = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]
     began = time.perf_counter()
     database.add_batch(
-        db, requests, spec=spec, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False
+        db, requests, spec=ANY, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False
     )
     added = time.perf_counter() - began
     began, turns = time.perf_counter(), 1_000
     for _ in range(turns):
-        record = database.claim_record(db, model="bench", owner="bench", now=time.time(), lease=60)
+        record = database.claim_record(db, model=ANY.model_id, owner="bench", now=time.time(), lease=60)
         assert record is not None
         database.finish_record(db, record, _SAVED)
     return added, (time.perf_counter() - began) / turns

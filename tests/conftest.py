@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,13 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelSetup, ModelSpec, exact_size
+from app.domain import ModelSpec
 from tests.environment import isolate_environment
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss, clocked_datetime
 from tests.harness import Harness, open_harness
+from tests.specs import ANY
 from web_app import create_app
 
 isolate_environment()
@@ -56,20 +56,7 @@ def oss(clock: Clock) -> Iterator[FakeOss]:
 @pytest.fixture
 def spec() -> ModelSpec:
     """A model that supports everything, at ¥0.22 an image."""
-    return ModelSpec(
-        name="test",
-        label="测试模型",
-        model_id="test-1",
-        sizes={(r, k): exact_size(r, area) for r in ASPECT_RATIOS for k, area in RESOLUTION_AREAS.items()},
-        prompt_limit=800,
-        max_references=4,
-        reference_form="any",
-        negative_prompt="field",
-        takes_seed=True,
-        takes_steps=True,
-        prices=dict.fromkeys(RESOLUTION_AREAS, Decimal("0.22")),
-        setup=ModelSetup(title="测试模型", about="什么都会。", variables={}),
-    )
+    return ANY
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from app.library import list_cache
 from app.library.library import Library
 from tests.fakes.clock import Clock
 from tests.fakes.oss import Call, FakeOss, Reply
-from tests.library.specs import ANY, BYTES, URL
 from tests.noise_images import noise_image
+from tests.specs import ANY, BYTES, URL
 from tests.waiting import wait_until
 
 PREFIX = "ai-images/sample/"

@@ -29,8 +29,8 @@ from app.worker.worker import Worker
 from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
-from tests.library.specs import BYTES
 from tests.noise_images import noise_image
+from tests.specs import BYTES
 from tests.waiting import wait_until
 from tests.web.test_api import get, post
 from web_app import create_app

@@ -1,22 +1,22 @@
-"""Models that take references in different forms, for ``Library.resolve``."""
+"""Model specs for tests: everything is supported, at ¥0.22 an image; references in different forms."""
 
 from dataclasses import replace
 from decimal import Decimal
 
-from app.domain import ModelSetup, ModelSpec, exact_size
+from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ModelSetup, ModelSpec, exact_size
 
 ANY = ModelSpec(
     name="test",
     label="测试模型",
     model_id="test-1",
-    sizes={("1:1", "1K"): exact_size("1:1", 1024 * 1024)},
+    sizes={(r, k): exact_size(r, area) for r in ASPECT_RATIOS for k, area in RESOLUTION_AREAS.items()},
     prompt_limit=800,
     max_references=4,
     reference_form="any",
     negative_prompt="field",
     takes_seed=True,
     takes_steps=True,
-    prices={"1K": Decimal("0.22")},
+    prices=dict.fromkeys(RESOLUTION_AREAS, Decimal("0.22")),
     setup=ModelSetup(title="测试模型", about="什么都会。", variables={}),
 )
 URL = replace(ANY, reference_form="url")
