@@ -45,7 +45,7 @@ def test_no_two_submissions_get_the_same_bytes() -> None:
 
 
 @pytest.fixture
-def alone() -> Iterator[str]:
+def standalone_fake() -> Iterator[str]:
     """The address of a fake running in its own process."""
     command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -54,11 +54,11 @@ def alone() -> Iterator[str]:
         process.kill()
 
 
-def test_a_standalone_fake_serves_its_ledger(alone: str) -> None:
-    settings = Settings(volcengine_ak="AKLTtest", volcengine_sk="c2VjcmV0", jimeng_endpoint=alone)
+def test_a_standalone_fake_serves_its_ledger(standalone_fake: str) -> None:
+    settings = Settings(volcengine_ak="AKLTtest", volcengine_sk="c2VjcmV0", jimeng_endpoint=standalone_fake)
     model = Jimeng(settings)
     model.fetch(model.submit(FOX, ()).task_id or "", lambda _: None)
-    _, ledger = call(f"{alone}/__ledger")
+    _, ledger = call(f"{standalone_fake}/__ledger")
     assert ledger["charges"] == 1
     assert ledger["calls"] == {"submit": 1, "poll": 1, "download": 1}
 

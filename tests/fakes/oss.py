@@ -448,15 +448,15 @@ def _is_signed(header: str) -> bool:
     return header in ("content-type", "content-md5") or header.startswith("x-oss-")
 
 
-def _unix(signed_at: str) -> float:
+def _unix(timestamp: str) -> float:
     try:
-        return datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
+        return datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:
         raise Refusal("AccessDenied", message="x-oss-date") from None
 
 
-def _iso(signed_at: float) -> str:
-    return datetime.fromtimestamp(signed_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+def _iso(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _listing(shown: Page, token: str | None, coded: bool) -> bytes:

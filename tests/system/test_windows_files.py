@@ -18,6 +18,7 @@ from app.library.catalogue import filename_in
 from app.library.local import LocalLibrary
 from app.system import windows_files
 from app.worker.disk_space import DiskLow, DiskSpace
+from tests.images.test_store import names
 from tests.locked_files import lock_files, sharing_violation
 from tests.noise_images import noise_image
 
@@ -59,10 +60,6 @@ def save(folder: Path, content: bytes = b"", stem: str = "猫") -> SavedImage:
         record_id=1,
         embed="",
     )
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("winerror", [5, 32, 33])
