@@ -182,8 +182,9 @@ class FakeOss:
     def put(self, key: str, content: bytes, *, age: float = 0.0) -> None:
         """Add an object that was modified ``age`` seconds ago."""
         ending = key.rpartition(".")[2].replace("jpg", "jpeg")
-        signed_at = self.clock() - age
-        self.objects[key] = StoredObject(content=content, media_type=f"image/{ending}", modified_at=signed_at)
+        self.objects[key] = StoredObject(
+            content=content, media_type=f"image/{ending}", modified_at=self.clock() - age
+        )
 
     def fail_next(self, kind: str, *, operation: str = "", times: int = 1, seconds: float = 1.0) -> None:
         """Inject a fault of FAULTS into the next calls, or those of one operation."""
