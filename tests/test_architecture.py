@@ -127,8 +127,8 @@ def test_templates_hold_no_inline_code_or_style(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((ROOT / "static/js").glob("**/*.js")), ids=lambda p: p.name)
 def test_one_script_uses_fetch_and_one_inner_html(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert path.name == "api.js" or "fetch(" not in text
-    assert path.name == "fragments.js" or "innerHTML" not in text
+    assert path.name == "http.js" or "fetch(" not in text
+    assert path.name == "dom.js" or "innerHTML" not in text
 
 
 def test_the_gallery_shows_every_image_and_stays_small() -> None:

@@ -34,7 +34,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "web_app.py": None,  # starts at the terminal
     "app/images/store.py": ("_assigned_stem",),  # a file name
     "app/web/i18n.py": ("day_in_words",),  # both languages at once
-    "templates/_language.html": ("中", "切换到中文"),  # for those who look for their own language
+    "templates/partials/language.html": ("中", "切换到中文"),  # for those who look for their own language
     "app/sheets/sheet_writer.py": ("微软雅黑",),  # a font
     "app/sheets/text_encoding.py": ("_is_hanzi",),  # the last of them
     "app/sheets/header_synonyms.py": None,  # what people call their columns
@@ -43,7 +43,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/cells.py": ("下午",),  # what Excel writes
     "app/providers/demo.py": ("_draw_text", "_draw_label"),  # drawn into the picture
     "static/js/batch/references.js": ("、",),  # between names in a cell
-    "static/js/table/columns.js": ("；",),  # between names in a copied cell
+    "static/js/grid/columns.js": ("；",),  # between names in a copied cell
     "app/providers/base.py": ("with_negative_prompt",),  # said to the model
 }
 

@@ -1,4 +1,4 @@
-"""Heights and labels of the bar charts that ``templates/_chart.html`` draws as SVG."""
+"""Heights and labels of the bar charts that ``templates/partials/chart.html`` draws as SVG."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

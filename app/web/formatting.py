@@ -1,6 +1,6 @@
 """Formats times, amounts and batch names for pages; an unknown price is shown as unknown, never as 0.
 
-Pages contain UTC and the server's local time; ``localTimes`` in static/js/frame.js replaces it by the
+Pages contain UTC and the server's local time; ``localTimes`` in static/js/ui/shell.js replaces it by the
 browser's.
 """
 
@@ -28,7 +28,7 @@ def init_formatting(app: Flask) -> None:
 
 
 def format_time(created_at: str) -> str:
-    """Stored UTC -> local time in the format of static/js/words.js."""
+    """Stored UTC -> local time in the format of static/js/core/i18n.js."""
     try:
         at = datetime.fromisoformat(created_at).replace(tzinfo=UTC).astimezone()
     except ValueError:

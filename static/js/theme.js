@@ -1,4 +1,5 @@
 // Runs before the first paint: the theme that was chosen, and the word that scripts run.
+
 try {
   const chosen = JSON.parse(localStorage.getItem("theme"));
   if (chosen) document.documentElement.dataset.theme = chosen;

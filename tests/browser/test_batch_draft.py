@@ -134,7 +134,7 @@ def test_an_error_in_one_row_listener_does_not_stop_the_others(browser: Browser)
     page.route("http://scripts.test/**", answer)
     page.goto("http://scripts.test/")
     seen = page.evaluate("""async () => {
-      const { Rows } = await import("/table/rows.js");
+      const { Rows } = await import("/grid/rows.js");
       const rows = new Rows();
       const seen = [];
       rows.watch(() => { throw new Error("the first fails"); });

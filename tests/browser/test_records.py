@@ -723,10 +723,10 @@ new PerformanceObserver((list) => {
 def test_a_script_that_fails_to_load_is_reported_and_retried(records: RecordsPage) -> None:
     page = records.page
     bar = page.locator("[data-offline]")
-    page.route("**/records/large.js", lambda route: route.abort())
+    page.route("**/records/viewer.js", lambda route: route.abort())
     page.locator("[data-full]").first.click()
     expect(bar).to_have_text("程序更新过，这一页是旧的，请刷新页面")
-    page.unroute("**/records/large.js")
+    page.unroute("**/records/viewer.js")
     page.locator("[data-full]").first.click()
     expect(page.locator("dialog[open]")).to_be_visible()
 

@@ -76,10 +76,10 @@ def test_every_module_uses_the_supported_import_and_export_syntax(path: Path) ->
         assert not re.search(r"\bimport\((?!\"\.)", line)
 
 
-@pytest.mark.parametrize("page", ["frame", *sorted(path.stem for path in (JS / "pages").glob("*.js"))])
+@pytest.mark.parametrize("page", ["shell", *sorted(path.stem for path in (JS / "pages").glob("*.js"))])
 def test_minifying_a_page_keeps_its_syntax_tree(page: str) -> None:
     """Every literal included: rjsmin is a regular expression, not a parser."""
-    entries = ["frame.js", *([f"pages/{page}.js"] if page != "frame" else [])]
+    entries = ["ui/shell.js", *([f"pages/{page}.js"] if page != "shell" else [])]
     bundler = joiner(
         {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
     )
@@ -147,7 +147,7 @@ def test_bundle_names_are_stable() -> None:
 def test_a_page_from_before_an_update_gets_no_mixed_script_versions(settings: Settings) -> None:
     client = create_app(settings).test_client()
     version = AssetBundle(JS.parent).version
-    late = "records/records/large.js"
+    late = "records/records/viewer.js"
     assert client.get(f"/assets/{version}/en/{late}").status_code == 200
     answer = client.get(f"/assets/000000000000/en/{late}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)

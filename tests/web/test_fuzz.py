@@ -103,7 +103,7 @@ def create_resources(wire: Wire) -> None:
         "record_id": [str(image["record_id"]) for image in made["images"]],
         "name": [image["filename"] for image in made["images"]],
         "key": [stored["images"][0]["key"]],
-        "filename": ["js/api.js", "css/tokens.css"],
+        "filename": ["js/core/http.js", "css/tokens.css"],
     }
 
 

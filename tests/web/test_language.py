@@ -64,7 +64,7 @@ def test_scripts_use_the_language_of_the_page(client: FlaskClient) -> None:
     scripts = [script_of(client, accept_language) for accept_language in ("zh-CN", "en")]
     assert ["跟随系统" in text for text in scripts] == [True, False]
     assert "System" in scripts[1]
-    assert client.get("/assets/1/fr/index.js").status_code == 404
+    assert client.get("/assets/1/fr/studio.js").status_code == 404
 
 
 def script_of(client: FlaskClient, accept_language: str) -> str:

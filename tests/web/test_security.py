@@ -28,8 +28,14 @@ OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /health
 OPEN |= {"POST /logout", "GET /favicon.ico"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
 OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:module>"}
-FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/api.js"}
-FILLED |= {"version": "1", "locale": "en", "page": "index", "module": "lightbox.js", "names": "tokens+base"}
+FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
+FILLED |= {
+    "version": "1",
+    "locale": "en",
+    "page": "studio",
+    "module": "ui/lightbox.js",
+    "names": "tokens+base",
+}
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"
     "{{7*7}}{% raw %}';DROP TABLE generation_records;--../../x%00=1+1"

@@ -20,6 +20,7 @@ from app.web import i18n
 from app.web.assets.bundler import Bundler
 
 _KEY = "ai_image_generator_assets"
+_SHELL = "ui/shell.js"  # runs on every page
 _NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,:])\s+|\s+(?=\{)", re.DOTALL | re.MULTILINE)
 _YEAR = "public, max-age=31536000, immutable"
 assets = Blueprint("assets", __name__, url_prefix="/assets")
@@ -30,9 +31,7 @@ class AssetBundle:
 
     def __init__(self, folder: Path) -> None:
         self._scripts = _read(folder / "js", "**/*.js")
-        self._styles = {
-            name.removesuffix(".css"): text for name, text in _read(folder / "css", "*.css").items()
-        }
+        self._styles = {Path(name).stem: text for name, text in _read(folder / "css", "**/*.css").items()}
         everything = repr((self._scripts, self._styles, i18n.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._bundles: dict[tuple[str, str, str], str] = {}
@@ -61,7 +60,7 @@ class AssetBundle:
 
     def _build(self, locale: str, page: str, module: str) -> str:
         bundler = Bundler(self._scripts, partial(self.address, locale))
-        entries = ["frame.js"] if page == "frame" else ["frame.js", f"pages/{page}.js"]
+        entries = [_SHELL] if page == "shell" else [_SHELL, f"pages/{page}.js"]
         is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
         if not is_known or (module and module not in bundler.lazy_modules(entries)):
             raise NotFound("没有这个脚本，请刷新页面")
@@ -75,7 +74,7 @@ def init_assets(app: Flask) -> None:
 
     def template_urls() -> dict[str, Any]:
         def script_url(page: str) -> str:
-            return bundle.address("en" if i18n.is_english() else "zh", page or "frame")
+            return bundle.address("en" if i18n.is_english() else "zh", page or "shell")
 
         def style_url(names: list[str]) -> str:
             return url_for("assets.style", version=bundle.version, names="+".join(names))

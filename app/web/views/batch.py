@@ -17,7 +17,7 @@ def index() -> str:
     """The draft, or with ``?id=`` a submitted batch."""
     batch_id = request.args.get("id", "")
     return render_template(
-        "batch.html",
+        "pages/batch.html",
         batch=database.get_batch(connection(), batch_id) if batch_id else None,
         prices={size: offer["price"] for size, offer in sizes_json(services().provider.spec).items()},
         causes={cause: translate(words) for cause, words in CAUSES.items()},

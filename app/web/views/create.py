@@ -51,7 +51,9 @@ def results() -> Response:
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
         paused = database.list_paused_reasons(db, source="single")
         deleted = database.list_single_records(db, since=since, limit=_MAX_DELETED, deleted=True)
-    html = "\n".join(render_template("_result.html", record=record, paused=paused) for record in changed)
+    html = "\n".join(
+        render_template("studio/result_card.html", record=record, paused=paused) for record in changed
+    )
     html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in deleted)
     response = make_response(html)
     response.headers["X-Version"] = str(version)
@@ -67,7 +69,7 @@ def _queue_once(fields: dict[str, str]) -> None:
 
 def _render(draft: ImageRequest | None = None, **context: Any) -> str:
     return render_template(
-        "index.html",
+        "pages/studio.html",
         results=database.list_single_records(connection(), limit=RESULTS_SHOWN),
         paused=database.list_paused_reasons(connection(), source="single"),
         draft=draft,

@@ -41,7 +41,7 @@ def _render(**tested: str | Message) -> str:
     specs = sorted(generator.list_specs(settings), key=lambda spec: spec.name != settings.image_model)
     sources = {name: settings.source_of(name) for spec in specs for name in spec.setup.variables}
     return render_template(
-        "model.html",
+        "pages/model.html",
         specs=specs,
         prices={spec.name: _price(spec) for spec in specs},
         sources=sources,

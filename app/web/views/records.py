@@ -93,7 +93,7 @@ class RecordsPage:
 def index() -> Response:
     """The whole page."""
     found = _load_page()
-    return _respond(render_template("records.html", found=found), found)
+    return _respond(render_template("pages/records.html", found=found), found)
 
 
 @bp.get("/records/<int:record_id>")
@@ -106,7 +106,7 @@ def permalink(record_id: int) -> Response:
 def results() -> Response:
     """The results fragment; header X-Version is the version of the database it shows."""
     found = _load_page()
-    response = _respond(render_template("_records_found.html", found=found), found)
+    response = _respond(render_template("records/results.html", found=found), found)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Version"] = str(found.version)
     return response
@@ -118,7 +118,7 @@ def batch_choices() -> str:
     query = _query()
     batches = database.list_batches(connection(), limit=30, source="batch")
     links = [(batch, _list_url(query, {"batch_id": batch.id})) for batch in batches]
-    return render_template("_records_batches.html", links=links)
+    return render_template("records/batch_filter.html", links=links)
 
 
 @bp.post("/records")

@@ -24,7 +24,7 @@ def index() -> str:
     shown = _context((number - 1) * IMAGES_A_PAGE)
     last = max(1, -(-shown["library"].total // IMAGES_A_PAGE))
     copies = database.count_output_copies(connection()) if services().worker.output_backup else None
-    return render_template("samples.html", page=number, pages=last, copies=copies, **shown)
+    return render_template("pages/samples.html", page=number, pages=last, copies=copies, **shown)
 
 
 @bp.get("/live/samples")
@@ -32,8 +32,8 @@ def images() -> str:
     """The list fragment: matches of ``?search=`` from ``?offset=`` on, or the one image of ``?key=``."""
     key = request.args.get("key", "")
     if key:
-        return render_template("_sample.html", image=services().library.image(key))
-    return render_template("_samples.html", **_context(max(0, request.args.get("offset", 0, type=int))))
+        return render_template("samples/item.html", image=services().library.image(key))
+    return render_template("samples/list.html", **_context(max(0, request.args.get("offset", 0, type=int))))
 
 
 @bp.get("/samples/files/<path:key>")

@@ -58,7 +58,7 @@ def init_status_context(app: Flask) -> None:
 def index() -> Response:
     """The top bar's state."""
     tag = hashlib.sha256(repr(server_status()).encode()).hexdigest()[:16]
-    return with_etag(make_response("" if etag_matches(tag) else render_template("_status.html")), tag)
+    return with_etag(make_response("" if etag_matches(tag) else render_template("partials/status.html")), tag)
 
 
 def server_status() -> ServerStatus:

@@ -14,13 +14,13 @@ bp = Blueprint("usage", __name__)
 @bp.get("/usage")
 def index() -> str:
     """The whole page, for ``?range=`` or ``?from=&to=``."""
-    return _render("usage.html")
+    return _render("pages/usage.html")
 
 
 @bp.get("/live/usage")
 def summary() -> Response:
     """The fragment that is refreshed."""
-    response = make_response(_render("_usage.html"))
+    response = make_response(_render("usage/summary.html"))
     response.headers["Cache-Control"] = "no-store"
     return response
 

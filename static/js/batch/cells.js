@@ -1,6 +1,6 @@
 // What the cells show that are not text: number and checkbox, reference images, state and pictures, actions.
 
-import { _ } from "../words.js";
+import { _ } from "../core/i18n.js";
 
 const SHOWN_PICTURES = 3;
 

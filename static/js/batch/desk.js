@@ -1,19 +1,19 @@
 // The larger jobs of the page, loaded once the table stands: start, run, export, earlier batches, a row's own.
 
-import { late } from "../late.js";
-import { toast } from "../messages.js";
-import { useIntake } from "./intake.js";
-import { goToNextProblem } from "./problems.js";
+import { useIntake } from "./import.js";
 import { useReferences } from "./references.js";
-import { useRowJobs } from "./row_jobs.js";
-import { useSingleRows } from "./single_rows.js";
-import { _, language } from "../words.js";
+import { useRowJobs } from "./row_actions.js";
+import { useSingleRows } from "./single_run.js";
+import { _, language } from "../core/i18n.js";
+import { late } from "../core/lazy.js";
+import { goToNextProblem } from "../grid/grid.js";
+import { toast } from "../ui/messages.js";
 
 const running = late(() => import("./run.js"));
-const starting = late(() => import("./start.js"));
+const starting = late(() => import("./submit.js"));
 const exporting = late(() => import("./export.js"));
-const settingValues = late(() => import("./set_value.js"));
-const earlierBatches = late(() => import("./earlier.js"));
+const settingValues = late(() => import("./bulk_edit.js"));
+const earlierBatches = late(() => import("./history.js"));
 
 /** batch: {page, table, card, dialog(name), draft, foot, started, run}. Returns the jobs by name. */
 export function makeDesk(batch) {
@@ -168,4 +168,44 @@ export function makeDesk(batch) {
   }
 
   return { restore, showElsewhere, activate, start, openRun, exportTable, setValue, showEarlier, nextProblem: () => goToNextProblem(table) };
+}
+
+// The buttons around the table by name (data-do), and the tools for rows picked by checkbox.
+
+
+/** commands: name -> function. Buttons with data-do inside `page` run them. */
+export function useCommands(page, commands) {
+  page.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-do]");
+    if (button) commands[button.dataset.do]?.(button);
+  });
+}
+
+/** Checkboxes of rows, the one for all, and the tools that appear with them. */
+export function usePicks(page, table) {
+  const { selection, rows } = table;
+  const all = page.querySelector("[data-pick-all]");
+  const tools = page.querySelector("[data-tools]");
+  const picked = page.querySelector("[data-picked-tools]");
+  let last = -1;
+
+  table.body.addEventListener("click", (event) => {
+    const box = event.target.closest("[data-pick]");
+    if (!box) return;
+    const { row } = table.view.placeOfElement(box.closest("[data-column]"));
+    const from = event.shiftKey && last >= 0 ? Math.min(last, row) : row;
+    const to = event.shiftKey && last >= 0 ? Math.max(last, row) : row;
+    last = row;
+    selection.pick(rows.all.slice(from, to + 1), box.checked);
+  });
+  all.addEventListener("click", () => selection.pick(rows.all, all.checked));
+  selection.watch(() => {
+    const count = selection.picked.size;
+    tools.hidden = count > 0;
+    picked.hidden = count === 0;
+    page.querySelector("[data-picked-count]").textContent = _("已选 {count} 行", { count });
+    all.checked = count > 0 && count === rows.length;
+    all.indeterminate = count > 0 && count < rows.length;
+    table.view.later();
+  });
 }

@@ -1,8 +1,8 @@
 // 💾 The table as a workbook.
 
-import { callForFile } from "../api.js";
-import { requestOf } from "./posting.js";
-import { _ } from "../words.js";
+import { requestOf } from "./post_rows.js";
+import { callForFile } from "../core/http.js";
+import { _ } from "../core/i18n.js";
 
 /** Send rows to be written and hand the workbook to the browser's downloads. */
 export async function exportRows(url, rows) {

@@ -1,9 +1,8 @@
 // Pictures of the table large: the lightbox walks through those around the one that was clicked,
 // also through rows that are not drawn.
 
-import { openLightbox } from "../lightbox.js";
-import { _ } from "../words.js";
-import { yuan } from "../yuan.js";
+import { _, yuan } from "../core/i18n.js";
+import { openLightbox } from "../ui/lightbox.js";
 
 const AROUND = 150;
 

@@ -1,9 +1,9 @@
 // One workbook as rows of the table, with what is to be corrected in it.
 
-import { call } from "../api.js";
-import { FIELD_OF } from "../table/headers.js";
-import { makeRow } from "../table/row.js";
-import { _ } from "../words.js";
+import { call } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { FIELD_OF } from "../grid/columns.js";
+import { makeRow } from "../grid/rows.js";
 
 /** Upload one file -> {rows (of the table), problems, notes, done}; throws Failure. */
 export async function importFile(url, file) {

@@ -1,11 +1,11 @@
 // Reference images of the rows: picked in the dialog, or named by text and looked up in the library.
 
-import { call, Failure } from "../api.js";
-import { late } from "../late.js";
-import { plain } from "../table/columns.js";
-import { _ } from "../words.js";
+import { Failure, call } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { late } from "../core/lazy.js";
+import { plain } from "../grid/columns.js";
 
-const picker = late(() => import("../reference_picker.js"), ({ openReferencePicker }) => openReferencePicker);
+const picker = late(() => import("../library/picker.js"), ({ openReferencePicker }) => openReferencePicker);
 const LOOK_AGAIN = 3000; // while the library cannot be had
 const MOST_PARTS = 40; // a name has no more stretches between its 、
 

@@ -1,24 +1,21 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
-import { call, sentenceOf } from "../api.js";
-import { late } from "../late.js";
-import { announce, confirmMoney, offerUndo } from "../messages.js";
-import { order as post } from "../orders.js";
-import { followBatch } from "./follow.js";
-import { agreedToRetry, figure, stakeOf } from "./money.js";
-import { makeLog } from "./log.js";
-import { cancelledOf, makeProgress } from "./progress.js";
-import { makeRecordBook, queuedAnew } from "./records.js";
-import { askedOf } from "./posting.js";
-import { _ } from "../words.js";
-import { yuan } from "../yuan.js";
+import { agreedToRetry, figure, stakeOf } from "./footer.js";
+import { askedOf } from "./post_rows.js";
+import { makeRecordBook, queuedAnew } from "./row_states.js";
+import { cancelledOf, makeLog, makeProgress } from "./run_panel.js";
+import { Failure, call, look, lookAgain, sentenceOf } from "../core/http.js";
+import { _, yuan } from "../core/i18n.js";
+import { late } from "../core/lazy.js";
+import { order as post } from "../core/orders.js";
+import { announce, confirmMoney, offerUndo } from "../ui/messages.js";
 
 // What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
 function unseeded(row, records) {
   return records.some(({ status }) => status === "success") ? { ...row, seed: "" } : row;
 }
 
-const doubts = late(() => import("../doubts.js"));
+const doubts = late(() => import("../records/unresolved.js"));
 const idsOf = (records) => ({ ids: records.map((record) => record.id) });
 
 /** Show batch `id` in the table and keep it true. posted: the rows as they were just sent, if they were. */
@@ -181,4 +178,59 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
 
   announce(_("批次已打开"));
   return { book, retryRow };
+}
+
+// Follows one batch by asking what changed: every second while it runs and is looked at, seldom otherwise.
+
+
+const RUNNING = 1000;
+const AGAIN = 2000;
+const CALM = 10000;
+const HIDDEN = 15000;
+
+/** onNews(answer) for each change, onTrouble(error) when none is heard or drawn, onCalm() once it is again.
+    Returns {now(), stop()}; wanted() says whether to go on asking while the page is hidden. */
+export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
+  const memory = {};
+  let version = 0;
+  let ended = false;
+  let stopped = false;
+  let timer = 0;
+  let asking = false;
+  let trouble = false;
+
+  async function beat() {
+    clearTimeout(timer);
+    if (stopped || asking || (document.hidden && !wanted())) return;
+    asking = true;
+    try {
+      const news = await look(`${url}?since=${version}`, memory);
+      if (news && !stopped) {
+        onNews(news);
+        version = news.version; // only now: what could not be drawn is asked for again
+        ended = ["finished", "cancelled"].includes(news.batch.status);
+      }
+      trouble = false;
+      onCalm();
+    } catch (failure) {
+      trouble = true;
+      lookAgain(memory);
+      onTrouble(failure);
+      if (failure instanceof Failure && failure.status === 404) stopped = true;
+    }
+    asking = false;
+    clearTimeout(timer);
+    if (!stopped) timer = setTimeout(beat, document.hidden ? HIDDEN : trouble ? AGAIN : ended ? CALM : RUNNING);
+  }
+
+  document.addEventListener("visibilitychange", beat);
+  beat();
+  return {
+    now: beat,
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", beat);
+    },
+  };
 }

@@ -1,13 +1,13 @@
 // 批量生成: the draft in the table, or with ?id= a batch that was started.
 
-import { makeTable } from "../table/table.js";
 import { makeCellDrawer } from "../batch/cells.js";
+import { useCommands, usePicks } from "../batch/desk.js";
 import { makeDraft } from "../batch/draft.js";
-import { showFoot } from "../batch/foot.js";
-import { useCommands, usePicks } from "../batch/toolbar.js";
-import { late } from "../late.js";
-import { offerUndo, toast } from "../messages.js";
-import { _ } from "../words.js";
+import { showFoot } from "../batch/footer.js";
+import { _ } from "../core/i18n.js";
+import { late } from "../core/lazy.js";
+import { makeTable } from "../grid/grid.js";
+import { offerUndo, toast } from "../ui/messages.js";
 
 const page = document.querySelector("[data-batch]");
 const card = JSON.parse(page.dataset.card);

@@ -1,6 +1,6 @@
 // 模型与密钥: the test may take ten seconds, and says so.
 
-import { _ } from "../words.js";
+import { _ } from "../core/i18n.js";
 
 document.querySelector("[data-key-test]").addEventListener("submit", (event) => {
   const button = event.target.querySelector("button");

@@ -1,21 +1,21 @@
 // 生成记录: finding, choosing, working. What is not needed at once is fetched when it is.
 
-import { late } from "../late.js";
-import { find } from "../records/find.js";
-import { keys } from "../records/keys.js";
+import { Failure } from "../core/http.js";
+import { late } from "../core/lazy.js";
+import { keys } from "../records/keyboard.js";
+import { find } from "../records/search.js";
 import { selection } from "../records/selection.js";
-import { work } from "../records/work.js";
 
 const page = document.querySelector("[data-finder]");
 const finder = find(page);
 const chosen = selection(page, finder);
 const { deed, act, run, enlarge } = work(page, finder, chosen);
-const byFile = late(() => import("../records/by_file.js"));
+const byFile = late(() => import("../records/find_by_file.js"));
 const look = async (file) => (await byFile()).lookUp(file, { page, finder, enlarge, run });
-const opened = late(() => import("../records/filters.js"), ({ filters }) => filters(page));
-const broke = late(() => import("../records/gone.js"), ({ gone }) => gone(page));
-const dragged = late(() => import("../records/drop.js"), ({ drop }) => drop(look));
-const news = late(() => import("../records/news.js"));
+const opened = late(() => import("../records/search.js"), ({ filters }) => filters(page));
+const broke = late(() => import("../ui/image_fallback.js"), ({ gone }) => gone(page));
+const dragged = late(() => import("../core/file_drop.js"), ({ drop }) => drop(look));
+const news = late(() => import("../records/search.js"));
 
 const { enter } = keys(page, { selection: chosen, deed, act });
 page.addEventListener("error", () => broke(), { capture: true });
@@ -38,7 +38,7 @@ document.addEventListener("house", ({ detail }) => {
   news().then((module) => module.news(page, finder));
 });
 if (page.querySelector("[data-indexing]")) {
-  late(() => import("../records/indexing.js"), ({ indexing }) => indexing(page))();
+  late(() => import("../records/search.js"), ({ indexing }) => indexing(page))();
 }
 
 const named = new URLSearchParams(location.search).get("record");
@@ -47,3 +47,100 @@ const link = record?.querySelector("[data-full]");
 if (link) enlarge(link);
 else if (record) enter(record);
 page.dataset.ready = "";
+
+// Clicks on records and on the bar of the selection: what is pressed is done, and what goes wrong is said there.
+
+
+const OF_TILES = ["retry", "collect", "reorder", "drop"];
+
+/** Returns {deed(name), act(name, record), run(name, chosen, about), enlarge(link)}. */
+export function work(page, finder, selection) {
+  const bar = document.querySelector("[data-selection]");
+  const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
+  const deeds = late(() => import("../records/bulk_actions.js"), ({ makeDeeds }) => makeDeeds(page, finder, selection));
+  const large = late(() => import("../records/viewer.js"), ({ makeLarge }) => makeLarge(page, finder, selection, run));
+  const actions = late(() => import("../records/actions.js"));
+
+  async function run(name, chosen, about) {
+    return (await deeds())(name, chosen, about);
+  }
+
+  /** One of data-action with one record; its place in the list is where the keyboard goes on. */
+  async function act(name, record, button) {
+    if (record.dataset.busy) return;
+    const place = record.querySelector("[data-error]");
+    const at = records().indexOf(record);
+    const hadFocus = record.contains(document.activeElement);
+    place.textContent = "";
+    record.dataset.busy = "yes";
+    if (button) button.dataset.busy = "yes";
+    try {
+      if (OF_TILES.includes(name)) await asTile(button);
+      else await run(name, { ids: [Number(record.dataset.recordId)] }, { record });
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      place.textContent = failure.message;
+    }
+    delete record.dataset.busy;
+    delete button?.dataset.busy;
+    if (hadFocus && !record.isConnected) settle(records()[at] ?? records().at(-1));
+  }
+
+  async function asTile(button) {
+    const { act: actAsTile } = await actions();
+    delete button.closest("[data-record-id]").dataset.busy;
+    await actAsTile(button);
+    if (!button.closest("[data-record-id]").querySelector("[data-error]").textContent) await finder.reload();
+  }
+
+  function settle(record) {
+    const place = record ?? finder.found.querySelector("[data-total-words]");
+    const target = place.querySelector("[data-full]") ?? place.querySelector("[data-pick]") ?? place;
+    target.focus({ preventScroll: true });
+  }
+
+  /** One of data-deed with what is selected. */
+  async function deed(name) {
+    if (bar.classList.contains("is-busy") || selection.isNaming()) return;
+    const place = bar.querySelector("[data-selection-error]");
+    const at = records().indexOf(document.activeElement?.closest("[data-record-id]"));
+    const isFromBar = bar.contains(document.activeElement);
+    place.textContent = "";
+    bar.classList.add("is-busy");
+    try {
+      if (name === "compare") await compare();
+      else await run(name, selection.chosen());
+    } catch (failure) {
+      if (!(failure instanceof Failure)) throw failure;
+      place.textContent = failure.message;
+    }
+    bar.classList.remove("is-busy");
+    if (document.querySelector("dialog[open]")) return;
+    if (at >= 0) settle(records()[at] ?? records().at(-1));
+    else if (isFromBar && bar.hidden) settle(); // on how many there are
+  }
+
+  async function compare() {
+    const [left, right] = records().filter((record) => selection.has(Number(record.dataset.recordId)));
+    (await large()).compare(left, right);
+  }
+
+  async function enlarge(link) {
+    (await large()).open(link);
+  }
+
+  document.addEventListener("settled", () => finder.reload());
+  page.addEventListener("click", (event) => {
+    const trigger = event.target.closest("[data-action], [data-full]");
+    if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (trigger.dataset.full) enlarge(trigger);
+    else act(trigger.dataset.action, trigger.closest("[data-record-id]"), trigger);
+  });
+  bar.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-deed]");
+    if (button) deed(button.dataset.deed);
+  });
+
+  return { deed, act, run, enlarge };
+}

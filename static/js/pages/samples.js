@@ -1,12 +1,9 @@
 // 示例图: puts its behaviours together.
 
-import { lightbox } from "../lightbox.js";
-import { actions } from "../samples/actions.js";
-import { keepFresh } from "../samples/fresh.js";
-import { listing } from "../samples/listing.js";
-import { search } from "../samples/search.js";
-import { takeFiles } from "../samples/uploads.js";
-import { uses } from "../samples/uses.js";
+import { actions } from "../library/actions.js";
+import { keepFresh, listing, search, uses } from "../library/list.js";
+import { takeFiles } from "../library/uploads.js";
+import { lightbox } from "../ui/lightbox.js";
 
 const library = document.querySelector("[data-library]");
 const shown = listing(library);

@@ -1,9 +1,9 @@
 // 用量: keeps the figures true while work goes on, and passes on what is done about what nobody knows.
 
-import { act } from "../actions.js";
-import { Failure, lookAtFragment } from "../api.js";
-import { fill } from "../fragments.js";
-import { collect, drop, reorder } from "../doubts.js";
+import { fill } from "../core/dom.js";
+import { Failure, lookAtFragment } from "../core/http.js";
+import { act } from "../records/actions.js";
+import { collect, drop, reorder } from "../records/unresolved.js";
 
 const DEEDS = { collect, reorder, drop };
 const PAUSE = 2000; // between two looks while a batch runs

@@ -1,10 +1,8 @@
 // Two pictures side by side: looked at closely together, changed one by one, kept or rejected.
 
-import { Failure } from "../api.js";
-import { picture } from "../lightbox/picture.js";
-import { zoom } from "../zoom.js";
-import { facts } from "./differences.js";
-import { _ } from "../words.js";
+import { Failure } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { picture, zoom } from "../ui/image_viewer.js";
 
 let open = null;
 
@@ -154,4 +152,22 @@ function build(dialog) {
 
 function id(record) {
   return Number(record?.dataset.recordId);
+}
+
+// What two pictures side by side were made with, and wherein they differ.
+
+
+/** Size, model, seed…; what differs from the other one stands out. */
+export function facts(record, other) {
+  const [mine, theirs] = [record, other].map((one) => {
+    const asked = JSON.parse(one.dataset.request);
+    const told = one.querySelector("template[data-facts]").content.querySelectorAll("dd");
+    return [told[0].textContent, told[1].textContent, asked.seed == null ? "" : _("种子 {seed}", { seed: asked.seed })];
+  });
+  return mine.filter(Boolean).map((words) => {
+    const element = document.createElement("span");
+    element.textContent = words;
+    element.classList.toggle("is-different", !theirs.includes(words));
+    return element;
+  });
 }

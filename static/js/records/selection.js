@@ -1,8 +1,8 @@
 // Which records are meant: ticked one by one, in a row with Shift, a page, or all that was found when they
 // were selected (`asOf`). What is ticked stays so over pages and reloads, until something else is looked for.
 
-import { call, Failure, LONG } from "../api.js";
-import { _, language } from "../words.js";
+import { Failure, LONG, call } from "../core/http.js";
+import { _, language } from "../core/i18n.js";
 
 const KEPT = "records.picked";
 

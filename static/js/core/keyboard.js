@@ -1,0 +1,35 @@
+// Input methods: while letters become words the keys belong to them.
+
+/** Whether this key, or this change of a field, is part of a composition; 229 is what Safari says of the last key. */
+export function isComposing(event) {
+  return event.isComposing || event.keyCode === 229;
+}
+
+// One press of a key acts once. A listener on the window, before all others, stops the repeats of a held key
+// that would act again, and the keys that belong to an input method; the listeners of the pages see neither.
+
+
+const MOVES = /^(Arrow|Page|Home$|End$|Tab$|[+=-]$)/;
+const TEXT = 'textarea, select, [contenteditable], input:not([type="checkbox"], [type="radio"], [type="file"], [type="button"], [type="submit"])';
+
+/** Whether keys that are pressed at this element write into it. */
+export function takesText(element) {
+  return Boolean(element.matches?.(TEXT));
+}
+
+export function guardKeys(view) {
+  view.addEventListener("keydown", (event) => {
+    if (isComposing(event)) event.stopImmediatePropagation();
+    if (!event.repeat || !acts(event)) return;
+    event.stopImmediatePropagation();
+    event.preventDefault(); // a held Enter would press a button again and again
+  }, { capture: true });
+}
+
+/** Whether this key does something that is not to be done twice; what moves or edits text may repeat. */
+function acts({ key, target, ctrlKey, metaKey, altKey }) {
+  const hasModifier = ctrlKey || metaKey || altKey;
+  if (key === "Enter") return hasModifier || !target.matches?.("textarea, [contenteditable]");
+  if (takesText(target)) return false;
+  return hasModifier ? key.toLowerCase() === "z" : !MOVES.test(key);
+}

@@ -1,0 +1,31 @@
+// Files into the library: chosen, dropped on the page or pasted; what arrives takes its place among the pictures.
+
+import { filesArrive } from "../core/file_drop.js";
+import { _ } from "../core/i18n.js";
+import { toast } from "../ui/messages.js";
+import { uploads } from "../ui/uploads.js";
+
+export function takeFiles(library, shown, { expectNews }) {
+  const chooser = library.querySelector("[data-files]");
+  const { add } = uploads(library.querySelector("[data-uploads]"), {
+    url: library.dataset.uploadUrl,
+    atOnce: 3,
+    opener: chooser,
+    kept,
+    cancelled: expectNews, // the server may have had it whole
+    ended: (done) => toast(_("已加入 {done} 张示例图", { done })),
+  });
+
+  async function kept(image) {
+    const isKnown = Boolean(shown.find(image.key));
+    const sample = await shown.bring(image.key);
+    sample.classList.add(isKnown ? "is-pointed-at" : "is-new");
+    return isKnown ? _("已有同一张示例图：{filename}", { filename: image.filename }) : "";
+  }
+
+  chooser.addEventListener("change", ({ target }) => {
+    add([...target.files]);
+    target.value = "";
+  });
+  filesArrive(document, { shade: library, take: add });
+}

@@ -1,0 +1,23 @@
+// 单图生成: puts its behaviours together.
+
+import { draft } from "../studio/draft.js";
+import { composer } from "../studio/form.js";
+import { references } from "../studio/references.js";
+import { tiles } from "../studio/results.js";
+
+const form = document.querySelector("[data-composer]");
+
+composer(form);
+references(form.querySelector("[data-references]"));
+draft(form);
+tiles(document.querySelector("[data-results]"));
+
+document.addEventListener("click", (event) => {
+  const wantsOne = event.target.closest("[data-try]");
+  const example = wantsOne ? document.querySelector("[data-example]") : event.target.closest("[data-example]");
+  if (!example) return;
+  const prompt = example.querySelector("[data-example-text]").textContent;
+  const detail = { prompt, aspect_ratio: example.dataset.exampleRatio };
+  document.dispatchEvent(new CustomEvent("use-request", { detail }));
+  if (wantsOne) form.requestSubmit();
+});

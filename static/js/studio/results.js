@@ -1,0 +1,137 @@
+// Pictures on a page: follows what changes, counts seconds, sharpens what is looked at, and passes clicks
+// to actions.js and lightbox.js, which are fetched when first needed.
+
+import { merge } from "../core/dom.js";
+import { Failure, lookAgain, lookAtFragment, sentenceOf } from "../core/http.js";
+import { _, elapsed } from "../core/i18n.js";
+import { late } from "../core/lazy.js";
+import { announce, toast } from "../ui/messages.js";
+
+const TILE = "[data-record-id]";
+const lightbox = late(() => import("../ui/lightbox.js"));
+const actions = late(() => import("../records/actions.js"));
+
+export function tiles(section) {
+  section.addEventListener("click", pass);
+  section.addEventListener("keydown", (event) => {
+    const link = event.target.closest("[data-full]");
+    if (event.key === "Delete" && link) act(link.closest(TILE).querySelector("[data-action=delete]"));
+  });
+  section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
+  sharpen(section);
+  if (section.dataset.liveUrl) follow(section);
+  setInterval(() => tick(section), 1000);
+  tick(section);
+}
+
+function pass(event) {
+  const trigger = event.target.closest("[data-action], [data-full]");
+  if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (trigger.dataset.action) act(trigger);
+  else lightbox().then(({ openLightbox }) => openLightbox(trigger));
+}
+
+function act(trigger) {
+  actions().then(({ act: run }) => run(trigger));
+}
+
+/** Ask for changed tiles whenever the house has a version we have not seen. */
+function follow(section) {
+  const list = section.querySelector("[data-tiles]");
+  const memory = {};
+  const awaited = new Set();
+  let since = Number(section.dataset.since);
+  let seen = null;
+  let asking = false;
+
+  async function look() {
+    if (asking) {
+      seen = null; // what is being answered may be older: the next beat looks once more
+      return;
+    }
+    asking = true;
+    try {
+      const news = await lookAtFragment(`${section.dataset.liveUrl}?since=${since}`, memory);
+      if (news) {
+        merge(list, news.html);
+        tellEnd(list, awaited);
+        since = Number(news.version) || since;
+      }
+    } catch (failure) {
+      seen = null; // the bar says that the service is out of reach; the next beat asks again
+      lookAgain(memory);
+      if (!(failure instanceof Failure)) toast(sentenceOf(failure));
+    }
+    asking = false;
+  }
+
+  tellEnd(list, awaited);
+  document.addEventListener("house", ({ detail }) => {
+    const changed = detail.version !== seen;
+    seen = detail.version;
+    if (changed) look();
+  });
+  document.addEventListener("sent", async ({ detail: ids }) => {
+    for (const id of ids) awaited.add(String(id));
+    await look();
+    document.dispatchEvent(new Event("look-now"));
+    window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
+  });
+}
+
+/** What was sent or is under way is `awaited`; once nothing is, how that went. */
+function tellEnd(list, awaited) {
+  const underWay = list.querySelectorAll('[data-status="queued"], [data-status="running"]');
+  for (const { dataset } of underWay) awaited.add(dataset.recordId);
+  const ends = [...list.children].filter(({ dataset }) => awaited.has(dataset.recordId)).map(({ dataset }) => dataset.status);
+  if (underWay.length || !ends.length) return;
+  const failed = ends.filter((status) => status === "failed" || status === "unknown").length;
+  awaited.clear();
+  if (failed) announce(_("图片都已结束，其中 {failed} 张失败", { failed }));
+  else if (ends.includes("success")) announce(_("图片都做好了"));
+}
+
+/** Seconds since a picture was begun, from data-began; beside it how long the others took. */
+function tick(section) {
+  for (const place of section.querySelectorAll("[data-elapsed]")) {
+    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.began)) / 1000));
+    place.textContent = elapsed(seconds);
+    expect(section, place, seconds);
+  }
+}
+
+function expect(section, place, seconds) {
+  const took = [...section.querySelectorAll("[data-ended]")].slice(0, 5).map(secondsTaken).sort((a, b) => a - b);
+  const usual = took[Math.floor(took.length / 2)];
+  if (!usual || usual < 3) return;
+  place.textContent += _("，一般 {seconds} 秒", { seconds: Math.round(usual) });
+  const progress = place.closest(TILE).querySelector("progress");
+  progress.max = usual;
+  progress.value = Math.min(seconds, usual * 0.95);
+}
+
+function secondsTaken({ dataset }) {
+  return (Date.parse(dataset.ended) - Date.parse(dataset.began)) / 1000;
+}
+
+/** Thumbnails come first; what is on the screen and wider than its thumbnail gets the picture itself. */
+function sharpen(section) {
+  const eyes = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      eyes.unobserve(target);
+      if (target.clientWidth * devicePixelRatio > 340) bring(target);
+    }
+  });
+  const watch = (part) => part.querySelectorAll("img[data-sharp]").forEach((image) => eyes.observe(image));
+  section.addEventListener("fragment", (event) => watch(event.target));
+  watch(section);
+}
+
+async function bring(image) {
+  const whole = new Image();
+  whole.src = image.dataset.sharp;
+  await whole.decode().catch(() => null);
+  if (whole.naturalWidth) image.src = whole.src;
+}
