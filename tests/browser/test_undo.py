@@ -183,5 +183,5 @@ def test_undo_restores_the_pause_of_a_cancelled_run(
     batch.run_button("cancel").click()
     expect(page.locator(".toast").last).to_contain_text("已取消还没开始的 6 张")
     page.keyboard.press("Control+z")
+    wait_until(lambda: counts(server)["queued"] == 6)
     batch.expect_state("已暂停")
-    assert counts(server)["queued"] == 6
