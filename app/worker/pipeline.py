@@ -6,9 +6,9 @@ Starts no thread. ``decide`` is pure; only ``Pipeline.produce`` submits, which i
 import random
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -112,29 +112,21 @@ def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> 
     return float(min(2.0**earlier, _MAX_DELAY) * random.uniform(0.8, 1.2))  # noqa: S311 - only spreads calls
 
 
+@dataclass(kw_only=True)
 class Pipeline:
     """Produces the images of records, one call each; shared by the worker's threads."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        provider: generator.Provider,
-        library: Library,
-        *,
-        disk: DiskSpace,
-        store_guard: database.StoreGuard,
-        claimed_ids: Collection[int],
-        aborting: threading.Event,
-    ) -> None:
-        self._settings = settings
-        self._provider = provider
-        self._library = library
-        self._disk = disk
-        self._store_guard = store_guard
-        self._claimed_ids = claimed_ids
-        self._aborting = aborting
-        self._decode_slots = threading.Semaphore(_DECODES_AT_ONCE)
-        self.write_refusal = log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
+    settings: Settings
+    provider: generator.Provider
+    library: Library
+    disk: DiskSpace
+    store_guard: database.StoreGuard
+    aborting: threading.Event
+    claimed_ids: set[int] = field(default_factory=set)
+    decode_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_DECODES_AT_ONCE))
+    write_refusal: log.Condition = field(
+        default_factory=lambda: log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
+    )
 
     def produce(self, db: database.Connection, record: Record, permit: Permit) -> SavedImage:
         """Submit the record, or fetch it if it was submitted, then save its image.
@@ -148,27 +140,27 @@ class Pipeline:
                     return saved  # a crash between saving the file and finishing the record
         task_id, image = record.task_id, None
         if task_id is None:
-            spec, request = self._provider.spec, record.request
+            spec, request = self.provider.spec, record.request
             for problem in spec.unsupported(request):
                 raise problem
-            references = self._library.resolve(record.sample_images, spec)
-            self._disk.require(len(self._claimed_ids))
-            self._store_guard.require(db)
+            references = self.library.resolve(record.sample_images, spec)
+            self.disk.require(len(self.claimed_ids))
+            self.store_guard.require(db)
             price, is_free = spec.price(request), spec.is_free(request)
             charge = database.open_charge(
-                db, record, price=price, budget=self._settings.budget, is_free=is_free
+                db, record, price=price, budget=self.settings.budget, is_free=is_free
             )
             log.record_event("submitted", record, charge=charge, price=price)
-            result = generator.submit(self._provider, request, references)
+            result = generator.submit(self.provider, request, references)
             task_id, image = result.task_id or "", result.image
             del result  # it holds the bytes of the image
             if image is None:
                 self._save_task_id(db, record, task_id)
         if image is None:
-            image = generator.fetch(self._provider, task_id, self._sleep)
+            image = generator.fetch(self.provider, task_id, self._sleep)
         permit.release()
         seed = record.request.seed if image.seed is None else image.seed
-        with _spooled(image.content, self._settings.output_dir) as file:
+        with _spooled(image.content, self.settings.output_dir) as file:
             del image
             return self._save(db, record, file, seed)
 
@@ -177,7 +169,7 @@ class Pipeline:
 
         Raises DiskError when the folder cannot be read.
         """
-        folder = self._settings.output_dir
+        folder = self.settings.output_dir
         return store.find_saved(folder, stem=record.reserved_stem, record_id=record.id, prompt=record.prompt)
 
     def write_with_retry(self, write: Callable[[], _T], *, retry_lost: bool = True) -> _T:
@@ -191,7 +183,7 @@ class Pipeline:
             except DatabaseError as error:
                 self.write_refusal.begin(str(error))
                 is_final = isinstance(error, StoreLost) and not retry_lost
-                if is_final or self._aborting.wait(1.0):
+                if is_final or self.aborting.wait(1.0):
                     raise
             else:
                 self.write_refusal.end()
@@ -215,25 +207,25 @@ class Pipeline:
     def _save(self, db: database.Connection, record: Record, file: IO[bytes], seed: int | None) -> SavedImage:
         """Write the image to disk; while the disk refuses, pause the batch and keep trying."""
         text = format_parameters(record.request, None, record.model, record.id, seed)
-        folder = self._settings.output_dir
+        folder = self.settings.output_dir
         deadline = time.monotonic() + _DISK_RETRY_SECONDS
         while True:
             try:
-                with self._decode_slots:
+                with self.decode_slots:
                     image = GeneratedImage(content=_read(file), seed=seed)
                     return store.save_image(
                         image, output_dir=folder, stem=record.reserved_stem, record_id=record.id, embed=text
                     )
             except DiskError as error:
                 pause_batch(db, record, error.message, blocks_fetches=True)
-                if self._aborting.is_set() or time.monotonic() > deadline:
+                if self.aborting.is_set() or time.monotonic() > deadline:
                     raise _not_saved(error) from error
-            self._aborting.wait(2.0)
+            self.aborting.wait(2.0)
             with suppress(DiskError):  # a folder that is back may hold temporary files
                 store.remove_part_files(folder)
 
     def _sleep(self, seconds: float) -> None:
-        if self._aborting.wait(seconds):
+        if self.aborting.wait(seconds):
             raise WorkerAborting
 
 

@@ -68,16 +68,15 @@ class Worker:
             store=self.store_guard,
             is_stopping=self._aborting.is_set,
         )
-        self._claimed_ids: set[int] = set()
         self._pipeline = Pipeline(
-            settings,
-            provider,
-            self.library,
+            settings=settings,
+            provider=provider,
+            library=self.library,
             disk=self.disk,
             store_guard=self.store_guard,
-            claimed_ids=self._claimed_ids,
             aborting=self._aborting,
         )
+        self._claimed_ids = self._pipeline.claimed_ids
         self._write = self._pipeline.write_with_retry
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
