@@ -3,7 +3,7 @@
 import { _ } from "../core/i18n.js";
 
 /** Open the dialog; its value goes through the column's own reading. */
-export function openSetValue(dialog, table) {
+export function openBulkEdit(dialog, table) {
   const part = (name) => dialog.querySelector(`[data-set-${name}]`);
   const columns = table.columns.filter(({ kind }) => ["text", "choice"].includes(kind));
   const chosen = table.actions.chosenRows();

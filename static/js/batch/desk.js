@@ -1,30 +1,30 @@
 // The larger jobs of the page, loaded once the table stands: start, run, export, earlier batches, a row's own.
 
-import { useIntake } from "./import.js";
+import { useImport } from "./import.js";
 import { useReferences } from "./references.js";
 import { useRowJobs } from "./row_actions.js";
-import { useSingleRows } from "./single_run.js";
+import { useSingleRuns } from "./single_run.js";
 import { _, language } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
+import { lazy } from "../core/lazy.js";
 import { goToNextProblem } from "../grid/grid.js";
-import { toast } from "../ui/messages.js";
+import { showToast } from "../ui/messages.js";
 
-const running = late(() => import("./run.js"));
-const starting = late(() => import("./submit.js"));
-const exporting = late(() => import("./export.js"));
-const settingValues = late(() => import("./bulk_edit.js"));
-const earlierBatches = late(() => import("./history.js"));
+const running = lazy(() => import("./run.js"));
+const starting = lazy(() => import("./submit.js"));
+const exporting = lazy(() => import("./export.js"));
+const settingValues = lazy(() => import("./bulk_edit.js"));
+const earlierBatches = lazy(() => import("./history.js"));
 
 /** batch: {page, table, card, dialog(name), draft, foot, started, run}. Returns the jobs by name. */
 export function makeDesk(batch) {
   const { page, table, card, dialog, draft, foot } = batch;
   const urls = page.dataset;
   const notice = page.querySelector("[data-draft-notice]");
-  const singles = useSingleRows(table, { card, url: urls.batchesUrl, onChange: draft.later });
+  const singles = useSingleRuns(table, { card, url: urls.batchesUrl, onChange: draft.later });
   const references = useReferences(table, {
     dialog: dialog("references"), url: urls.samplesUrl, most: Math.min(card.max_references, 4),
   });
-  const report = useIntake(batch, { references });
+  const report = useImport(batch, { references });
 
   const refresh = () => {
     foot.refresh();
@@ -105,9 +105,9 @@ export function makeDesk(batch) {
     const { rows, bad } = foot.sum();
     if (rows === 0) return void table.onComplaint?.(_("表格还是空的，先写一行提示词或导入 Excel"));
     if (bad > 0) return void goToNextProblem(table);
-    const [{ askToStart }, made] = await Promise.all([starting(), singles.listMade()]);
+    const [{ confirmStart }, made] = await Promise.all([starting(), singles.listMade()]);
     if (table.readOnly || document.querySelector("dialog[open]")) return;
-    askToStart(dialog("start"), {
+    confirmStart(dialog("start"), {
       table, card, url: urls.batchesUrl, sum: foot.sum(), made,
       startedBefore: batch.started && new Date(batch.started.at).toLocaleTimeString(language, { hourCycle: "h23" }),
       onStarted,
@@ -158,13 +158,13 @@ export function makeDesk(batch) {
   }
 
   async function setValue() {
-    const { openSetValue } = await settingValues();
-    openSetValue(dialog("set"), table);
+    const { openBulkEdit } = await settingValues();
+    openBulkEdit(dialog("set"), table);
   }
 
   async function showEarlier() {
-    const { openEarlier } = await earlierBatches();
-    openEarlier(dialog("earlier"), { url: urls.batchesUrl, pageUrl: urls.pageUrl, say: toast });
+    const { openHistory } = await earlierBatches();
+    openHistory(dialog("earlier"), { url: urls.batchesUrl, pageUrl: urls.pageUrl, say: showToast });
   }
 
   return { restore, showElsewhere, activate, start, openRun, exportTable, setValue, showEarlier, nextProblem: () => goToNextProblem(table) };

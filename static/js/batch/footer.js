@@ -1,12 +1,12 @@
 // The foot: rows, pictures, cost, how many cells need a look, and the reason of the marked cell.
 
-import { _, yuan } from "../core/i18n.js";
+import { _, formatPrice } from "../core/i18n.js";
 import { budgetLeft } from "../core/poll.js";
-import { MOST_PICTURES, wholeNumber } from "../grid/columns.js";
-import { confirmSecondCharge } from "../ui/messages.js";
+import { MOST_PICTURES, parseInteger } from "../grid/columns.js";
+import { confirmRetryCost } from "../ui/messages.js";
 
 /** Keep `foot` true to the table. Returns {sum(), refresh()}. */
-export function showFoot(foot, { table, card }) {
+export function makeFooter(foot, { table, card }) {
   const part = (name) => foot.querySelector(`[data-${name}]`);
   const complaint = part("complaint");
   const problemButton = foot.querySelector('[data-do="next-problem"]');
@@ -44,7 +44,7 @@ export function showFoot(foot, { table, card }) {
 }
 
 function figures({ rows, pictures, price }) {
-  return [_("{n} 行", { n: rows }), _("{n} 张", { n: pictures }), yuan(price)].flatMap((words, index) => {
+  return [_("{n} 行", { n: rows }), _("{n} 张", { n: pictures }), formatPrice(price)].flatMap((words, index) => {
     const [, number, rest] = /^([¥\d.,]*)(.*)$/.exec(words);
     const value = document.createElement("b");
     value.textContent = number;
@@ -56,8 +56,8 @@ function figures({ rows, pictures, price }) {
 
 
 /** Pictures a row asks for; a count that cannot be read counts as none. */
-export function picturesOf(row) {
-  const number = row.num_images === "" ? 1 : wholeNumber(row.num_images);
+export function imageCount(row) {
+  const number = row.num_images === "" ? 1 : parseInteger(row.num_images);
   return number >= 1 && number <= MOST_PICTURES ? number : 0;
 }
 
@@ -65,7 +65,7 @@ export function picturesOf(row) {
 export function priceOf(row, card) {
   const price = card.prices[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? card.prices["1:1|2K"];
   const extra = Math.max(row.sample_images.length - 1, 0) * card.price_extra_reference;
-  return picturesOf(row) * (price === undefined ? 0 : Number(price ?? NaN) + extra);
+  return imageCount(row) * (price === undefined ? 0 : Number(price ?? NaN) + extra);
 }
 
 /** {rows, blank, pictures, price, bad} over rows; `bad` counts complaints. */
@@ -77,7 +77,7 @@ export function sumOf(rows, card, checks) {
       continue;
     }
     sum.rows += 1;
-    sum.pictures += picturesOf(row);
+    sum.pictures += imageCount(row);
     sum.price += priceOf(row, card);
     for (const _ in checks.of(row)) sum.bad += 1;
   }
@@ -85,20 +85,20 @@ export function sumOf(rows, card, checks) {
 }
 
 /** What may have been billed for records; NaN when the price of one is not known. */
-export function stakeOf(records) {
+export function amountAtRisk(records) {
   return records.reduce((sum, { at_stake: amount }) => sum + (amount ?? NaN), 0);
 }
 
 /** Whether these may be retried: what was charged, or may have been, only after a word about the money. */
-export function agreedToRetry(records) {
+export function confirmRetry(records) {
   const paid = records.filter(({ charged }) => charged);
   const unsure = records.filter(({ status, at_stake: stake, charged }) => !charged && (status === "unknown" || stake !== 0));
   if (paid.length + unsure.length === 0) return true;
-  const sum = stakeOf(unsure) + paid.reduce((costs, { cost }) => costs + (cost ?? NaN), 0);
-  return confirmSecondCharge({ count: records.length, sum: figure(sum), isCharged: unsure.length === 0 });
+  const sum = amountAtRisk(unsure) + paid.reduce((costs, { cost }) => costs + (cost ?? NaN), 0);
+  return confirmRetryCost({ count: records.length, sum: formatAmount(sum), isCharged: unsure.length === 0 });
 }
 
 /** A stake as the questions take it: "0.44", empty when nobody knows. */
-export function figure(stake) {
+export function formatAmount(stake) {
   return Number.isNaN(stake) ? "" : stake.toFixed(2);
 }

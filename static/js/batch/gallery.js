@@ -1,7 +1,7 @@
 // Pictures of the table large: the lightbox walks through those around the one that was clicked,
 // also through rows that are not drawn.
 
-import { _, yuan } from "../core/i18n.js";
+import { _, formatPrice } from "../core/i18n.js";
 import { openLightbox } from "../ui/lightbox.js";
 
 const AROUND = 150;
@@ -35,7 +35,7 @@ function makeFacts({ id, width, height, aspect_ratio: ratio, resolution, model, 
   list.className = "facts";
   const lines = [
     [_("行"), number], [_("尺寸"), _("{width}×{height}，{ratio}，{resolution}", { width: width ?? "?", height: height ?? "?", ratio, resolution })], [_("模型"), model],
-    [_("费用"), yuan(cost)], [_("文件"), filename], [_("编号"), id],
+    [_("费用"), formatPrice(cost)], [_("文件"), filename], [_("编号"), id],
   ];
   for (const [term, words] of lines) {
     const dt = document.createElement("dt");

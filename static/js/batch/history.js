@@ -1,14 +1,14 @@
 // Earlier batches, newest first, in a panel at the side, a page at a time.
 
-import { batchName, queuedAnew, timeOf } from "./row_states.js";
-import { call } from "../core/http.js";
-import { _, language, yuan } from "../core/i18n.js";
-import { order } from "../core/orders.js";
+import { batchName, requeuedMessage, parseTime } from "./row_states.js";
+import { requestJson } from "../core/http.js";
+import { _, language, formatPrice } from "../core/i18n.js";
+import { postOnce } from "../core/orders.js";
 
 const STATES = { queued: _("排队中"), running: _("生成中"), paused: _("已暂停"), finished: _("已完成"), cancelled: _("已取消") };
 
 /** Open the panel and fill it from the API. */
-export async function openEarlier(dialog, { url, pageUrl, say }) {
+export async function openHistory(dialog, { url, pageUrl, say }) {
   const list = dialog.querySelector("[data-earlier]");
   const word = dialog.querySelector("[data-earlier-word]");
   const more = dialog.querySelector("[data-earlier-more]");
@@ -23,7 +23,7 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     more.disabled = true;
     word.textContent = _("正在读取…");
     try {
-      const { batches, total } = await call("GET", `${url}?source=batch&offset=${offset}`);
+      const { batches, total } = await requestJson("GET", `${url}?source=batch&offset=${offset}`);
       const items = batches.filter(({ id }) => !seen.has(id)).map(makeItem);
       list[offset === 0 ? "replaceChildren" : "append"](...items);
       if (offset > 0) items[0]?.querySelector("a").focus();
@@ -49,9 +49,9 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
     part("state").classList.toggle("is-warn", status === "paused");
     part("progress").value = total ? counts.success / total : 0;
     part("figures").textContent = [
-      new Date(timeOf(at)).toLocaleString(language, { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
+      new Date(parseTime(at)).toLocaleString(language, { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" }),
       _("完成 {success} / {total}", { success: counts.success, total }), counts.failed > 0 && _("失败 {failed}", { failed: counts.failed }),
-      counts.unknown > 0 && _("结果未知 {unknown}", { unknown: counts.unknown }), cost !== 0 && yuan(cost),
+      counts.unknown > 0 && _("结果未知 {unknown}", { unknown: counts.unknown }), cost !== 0 && formatPrice(cost),
     ].filter(Boolean).join(" · ");
     part("results").href = `${url}/${id}/results.xlsx`;
     part("retry").hidden = batch.retryable === 0;
@@ -63,8 +63,8 @@ export async function openEarlier(dialog, { url, pageUrl, say }) {
   async function retry({ id }, button) {
     button.disabled = true;
     try {
-      const answer = await order(`${url}/${id}/retry`);
-      say(queuedAnew(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
+      const answer = await postOnce(`${url}/${id}/retry`);
+      say(requeuedMessage(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
       button.hidden = true;
     } catch (failure) {
       word.textContent = failure.message;

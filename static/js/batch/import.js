@@ -2,11 +2,11 @@
 
 import { makeReport } from "./import_report.js";
 import { _ } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
+import { lazy } from "../core/lazy.js";
 import { unusedFields } from "../grid/columns.js";
 import { firstField } from "../grid/commands.js";
 import { goToCell, markProblems } from "../grid/grid.js";
-import { toast } from "../ui/messages.js";
+import { showToast } from "../ui/messages.js";
 
 /** Files dropped on the page, pasted, or chosen go to take(file). */
 export function receiveFiles(page, { input, curtain, take }) {
@@ -48,10 +48,10 @@ export function receiveFiles(page, { input, curtain, take }) {
 // Rows come in: a file chosen, dropped or pasted, or a block of cells pasted anywhere on the page.
 
 
-const importing = late(() => import("./import_file.js"));
+const importing = lazy(() => import("./import_file.js"));
 
 /** batch as in desk.js. Returns the report, to be closed or to say what failed. */
-export function useIntake({ page, table, draft, foot }, { references }) {
+export function useImport({ page, table, draft, foot }, { references }) {
   const report = makeReport(page.querySelector("[data-report]"), {
     table,
     opener: page.querySelector("[data-report-opener]"),
@@ -64,7 +64,7 @@ export function useIntake({ page, table, draft, foot }, { references }) {
   });
 
   async function takeFile(file) {
-    if (table.readOnly) return toast(_("这是已经开始的批次，请先回到草稿再导入"));
+    if (table.readOnly) return showToast(_("这是已经开始的批次，请先回到草稿再导入"));
     report.say(_("正在读取「{name}」…", { name: file.name }));
     try {
       const { importFile } = await importing();
@@ -84,7 +84,7 @@ export function useIntake({ page, table, draft, foot }, { references }) {
   function placeRows({ rows, problems }, place) {
     const room = table.most - (place === "append" ? table.rows.length : 0);
     const taken = rows.slice(0, room);
-    if (taken.length < rows.length) toast(_("一个批次最多 {most} 行，后面的 {n} 行没有带进来", { most: table.most, n: rows.length - taken.length }));
+    if (taken.length < rows.length) showToast(_("一个批次最多 {most} 行，后面的 {n} 行没有带进来", { most: table.most, n: rows.length - taken.length }));
     const numbers = new Set(place === "append" ? table.rows.all.map(({ number }) => number) : []);
     if (taken.some(({ number }) => numbers.has(number))) for (const row of taken) row.number = null; // counted on from the table's
     table.rows.step(place === "append" ? _("追加导入") : _("导入"), () => {

@@ -1,15 +1,15 @@
 // One workbook as rows of the table, with what is to be corrected in it.
 
-import { call } from "../core/http.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { FIELD_OF } from "../grid/columns.js";
 import { makeRow } from "../grid/rows.js";
 
-/** Upload one file -> {rows (of the table), problems, notes, done}; throws Failure. */
+/** Upload one file -> {rows (of the table), problems, notes, done}; throws HttpError. */
 export async function importFile(url, file) {
   const form = new FormData();
   form.append("file", file);
-  return readAnswer(await call("POST", url, form));
+  return readAnswer(await requestJson("POST", url, form));
 }
 
 // The file's row numbers become rows of the table; marks and references find their row by it.

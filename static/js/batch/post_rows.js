@@ -1,6 +1,6 @@
 // Rows of the table on their way to the server: as it takes them, as a digest, and posted.
 
-import { digest, order } from "../core/orders.js";
+import { digest, postOnce } from "../core/orders.js";
 import { unusedFields } from "../grid/columns.js";
 import { markProblems } from "../grid/grid.js";
 
@@ -19,17 +19,17 @@ function takenOf(row, columns) {
 }
 
 /** What a row asks for, as a digest: the same for rows that would become the same pictures. */
-export function askedOf(row, columns) {
+export function requestDigest(row, columns) {
   const { number: _number, filename: _filename, ...asked } = takenOf(row, columns);
   return digest(JSON.stringify(asked));
 }
 
-/** Post rows, which keep their batch; complaints of the server are marked on their cells. Returns the batch id, or throws Failure. */
+/** Post rows, which keep their batch; complaints of the server are marked on their cells. Returns the batch id, or throws HttpError. */
 export async function postRows(url, table, rows, { name = "", about = "" } = {}) {
   try {
     const body = { name, source: "batch", rows: rows.map((row) => takenOf(row, table.columns)) };
-    const { batch_id: id } = await order(url, body, { about, ofDraft: true });
-    for (const row of rows) Object.assign(row, { run: id, asked: askedOf(row, table.columns) });
+    const { batch_id: id } = await postOnce(url, body, { about, ofDraft: true });
+    for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.columns) });
     return id;
   } catch (failure) {
     markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));

@@ -1,11 +1,11 @@
 // Reference images of the rows: picked in the dialog, or named by text and looked up in the library.
 
-import { Failure, call } from "../core/http.js";
+import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
-import { plain } from "../grid/columns.js";
+import { lazy } from "../core/lazy.js";
+import { normalise } from "../grid/columns.js";
 
-const picker = late(() => import("../library/picker.js"), ({ openReferencePicker }) => openReferencePicker);
+const picker = lazy(() => import("../library/picker.js"), ({ openReferencePicker }) => openReferencePicker);
 const LOOK_AGAIN = 3000; // while the library cannot be had
 const MOST_PARTS = 40; // a name has no more stretches between its 、
 
@@ -35,10 +35,10 @@ export function useReferences(table, { dialog, url, most }) {
   /** What a name leads to; while the library cannot be had it stays unchecked, says why, and is looked up again. */
   async function matcher() {
     try {
-      const byName = group((await call("GET", url)).images);
+      const byName = group((await requestJson("GET", url)).images);
       return (image) => found(image, byName);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       waiting = setTimeout(lookUp, LOOK_AGAIN);
       return (image) => (image.match === "unchecked" ? { ...image, trouble: failure.message } : image);
     }
@@ -99,5 +99,5 @@ function kept({ url, filename, thumbnail_url }) {
 }
 
 function fold(name) {
-  return plain(name).toLowerCase();
+  return normalise(name).toLowerCase();
 }

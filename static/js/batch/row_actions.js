@@ -1,11 +1,11 @@
 // What one row can be asked for: its menu, its own generation, its pictures large.
 
 import { _ } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
+import { lazy } from "../core/lazy.js";
 import { goToCell } from "../grid/grid.js";
-import { copy, toast } from "../ui/messages.js";
+import { copyText, showToast } from "../ui/messages.js";
 
-const gallery = late(() => import("./gallery.js"));
+const gallery = lazy(() => import("./gallery.js"));
 
 /** batch as in desk.js. Returns {activate(column, index)}: Enter or F2 on a cell that is not text. */
 export function useRowJobs(batch, { singles, references }) {
@@ -60,9 +60,9 @@ export function useRowJobs(batch, { singles, references }) {
 
   // Where the clipboard is closed to pages (over http), it is still open to the keys.
   async function copyPrompt(row) {
-    if (await copy(row.prompt)) return toast(_("提示词已复制"));
+    if (await copyText(row.prompt)) return showToast(_("提示词已复制"));
     goToCell(table, row, "prompt");
-    return toast(_("浏览器没让网页复制；提示词那一格已选中，请按 Ctrl+C"));
+    return showToast(_("浏览器没让网页复制；提示词那一格已选中，请按 Ctrl+C"));
   }
 
   function itemsOfDraft(row, index) {

@@ -1,6 +1,6 @@
 // Records of a batch, kept by row: which rows they make, and what each row's state is in words.
 
-import { _, clock, day, elapsed } from "../core/i18n.js";
+import { _, formatClock, formatDay, formatElapsed } from "../core/i18n.js";
 import { makeRow } from "../grid/rows.js";
 
 const WORDS = { queued: _("等待中"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
@@ -8,7 +8,7 @@ const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good"
 const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
 
 /** A book of records: add(records), rows(), stateOf(row), seedOf(row), all(), of(row). */
-export function makeRecordBook() {
+export function RowStates() {
   const records = new Map(); // id -> record
   const byRow = new Map(); // row number -> [records by picture number]
 
@@ -49,22 +49,22 @@ export function makeRecordBook() {
 
 /** What a batch is called: its name, or when it began. */
 export function batchName({ name, created_at: at }) {
-  const began = new Date(timeOf(at));
-  return name || _("{day} {clock} 的批次", { day: day(began), clock: clock(began) });
+  const began = new Date(parseTime(at));
+  return name || _("{day} {clock} 的批次", { day: formatDay(began), clock: formatClock(began) });
 }
 
 /** That pictures were queued anew, and that they wait where their batch is paused. */
-export function queuedAnew(word, { status }) {
+export function requeuedMessage(word, { status }) {
   return status === "paused" ? _("{word}，按「继续」后开始", { word }) : word;
 }
 
 /** Seconds a running record has taken so far. */
 function secondsOf({ started_at: started }) {
-  return started ? Math.max(0, Math.round((Date.now() - timeOf(started)) / 1000)) : 0;
+  return started ? Math.max(0, Math.round((Date.now() - parseTime(started)) / 1000)) : 0;
 }
 
 /** UTC as the API writes it -> milliseconds. */
-export function timeOf(text) {
+export function parseTime(text) {
   return Date.parse(`${text.replace(" ", "T")}Z`);
 }
 
@@ -87,7 +87,7 @@ export function stateOfRecords(records) {
 
 function wordOf(record) {
   const { status, error, cause, retry_after: wait } = record;
-  if (status === "running") return _("生成中 {time}", { time: elapsed(secondsOf(record)) });
+  if (status === "running") return _("生成中 {time}", { time: formatElapsed(secondsOf(record)) });
   if (status === "queued" && wait > 0) return error ? _("等待重试：{error}", { error }) : _("等待重试");
   if (status === "failed") return error || WORDS.failed;
   if (status === "cancelled" && cause === "dropped") return _("已放弃");

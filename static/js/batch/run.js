@@ -1,28 +1,28 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
-import { agreedToRetry, figure, stakeOf } from "./footer.js";
-import { askedOf } from "./post_rows.js";
-import { makeRecordBook, queuedAnew } from "./row_states.js";
-import { cancelledOf, makeLog, makeProgress } from "./run_panel.js";
-import { Failure, call, look, lookAgain, sentenceOf } from "../core/http.js";
-import { _, yuan } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
-import { order as post } from "../core/orders.js";
-import { announce, confirmMoney, offerUndo } from "../ui/messages.js";
+import { confirmRetry, formatAmount, amountAtRisk } from "./footer.js";
+import { requestDigest } from "./post_rows.js";
+import { RowStates, requeuedMessage } from "./row_states.js";
+import { resumableOf, makeLog, makeRunPanel } from "./run_panel.js";
+import { HttpError, requestJson, fetchJsonIfChanged, forgetVersion, messageOf } from "../core/http.js";
+import { _, formatPrice } from "../core/i18n.js";
+import { lazy } from "../core/lazy.js";
+import { postOnce as post } from "../core/orders.js";
+import { announce, confirmCost, offerUndo } from "../ui/messages.js";
 
 // What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
 function unseeded(row, records) {
   return records.some(({ status }) => status === "success") ? { ...row, seed: "" } : row;
 }
 
-const doubts = late(() => import("../records/unresolved.js"));
+const unresolvedActions = lazy(() => import("../records/unresolved.js"));
 const idsOf = (records) => ({ ids: records.map((record) => record.id) });
 
 /** Show batch `id` in the table and keep it true. posted: the rows as they were just sent, if they were. */
 export function openRun({ page, table, url, id, posted = null, onCopy }) {
   const address = `${url}/${id}`;
-  const book = makeRecordBook();
-  const progress = makeProgress(page.querySelector("[data-run]"), { address, retry: retryRecords, collect: collectRecords, drop: dropRecords });
+  const book = RowStates();
+  const progress = makeRunPanel(page.querySelector("[data-run]"), { address, retry: retryRecords, collect: collectRecords, drop: dropRecords });
   const log = makeLog(page.querySelector("[data-log]"), { goTo: goToRecord });
   const wait = page.querySelector("[data-wait]");
   let batch = null;
@@ -40,7 +40,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     table.selection.leave();
   }
 
-  const following = followBatch(address, {
+  const following = pollBatch(address, {
     onNews(news) {
       ({ batch } = news);
       book.add(news.records);
@@ -54,7 +54,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     },
     onTrouble: (failure) => {
       if (failure.status === 404) uncover();
-      hear(failure.status === 0 ? _("连不上服务，正在重试…") : sentenceOf(failure));
+      hear(failure.status === 0 ? _("连不上服务，正在重试…") : messageOf(failure));
     },
     onCalm: () => {
       if (isUnheard) refuse(null);
@@ -69,7 +69,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   function refuse(failure) {
-    refusal = failure ? sentenceOf(failure) : "";
+    refusal = failure ? messageOf(failure) : "";
     isUnheard = failure?.status === 0;
     progress.offline(trouble || refusal);
   }
@@ -105,35 +105,35 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
       offerUndo(words, () => uncancel({ records: undo, paused }), { whileShown: true });
     },
     async uncancel() {
-      const n = cancelledOf(book.all()).length;
-      const sum = yuan(batch.estimated_cost === null ? NaN : batch.estimated_cost / batch.total * n);
-      const agreed = await confirmMoney({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
+      const n = resumableOf(book.all()).length;
+      const sum = formatPrice(batch.estimated_cost === null ? NaN : batch.estimated_cost / batch.total * n);
+      const agreed = await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
       if (agreed) await uncancel({}).catch(refuse);
     },
   };
 
   // The copy knows what it was made with: what is not changed in it is not paid for once more by itself.
   function ordered(row) {
-    return { ...row, run: id, asked: askedOf(row, table.columns) };
+    return { ...row, run: id, asked: requestDigest(row, table.columns) };
   }
 
   async function retry(body) {
     const answer = await order("retry", "", body);
-    if (answer) table.say(queuedAnew(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
+    if (answer) table.say(requeuedMessage(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
   }
 
   async function uncancel(body) {
     refuse(null);
-    const answer = await call("POST", `${address}/uncancel`, body);
+    const answer = await requestJson("POST", `${address}/uncancel`, body);
     following.now();
     document.dispatchEvent(new Event("look-now"));
-    table.say(queuedAnew(_("{n} 张已重新排队", { n: answer.records }), answer.batch));
+    table.say(requeuedMessage(_("{n} 张已重新排队", { n: answer.records }), answer.batch));
   }
 
   async function order(verb, word, body) {
     refuse(null);
     try {
-      const answer = await (verb === "retry" ? post(`${address}/retry`, body) : call("POST", `${address}/${verb}`));
+      const answer = await (verb === "retry" ? post(`${address}/retry`, body) : requestJson("POST", `${address}/${verb}`));
       following.now();
       document.dispatchEvent(new Event("look-now"));
       if (word) table.say(word);
@@ -145,21 +145,21 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   }
 
   async function retryRecords(records) {
-    if (await agreedToRetry(records)) await retry({ records: records.map((record) => record.id) });
+    if (await confirmRetry(records)) await retry({ records: records.map((record) => record.id) });
   }
 
   function collectRecords(records) {
-    return settle((doubts) => doubts.collect(idsOf(records)));
+    return settle((unresolved) => unresolved.fetchResult(idsOf(records)));
   }
 
   function dropRecords(records) {
-    return settle((doubts) => doubts.drop(idsOf(records), { count: records.length, atStake: figure(stakeOf(records)) }));
+    return settle((unresolved) => unresolved.writeOff(idsOf(records), { count: records.length, atStake: formatAmount(amountAtRisk(records)) }));
   }
 
-  async function settle(deed) {
+  async function settle(action) {
     refuse(null);
     try {
-      await deed(await doubts());
+      await action(await unresolvedActions());
     } catch (failure) {
       refuse(failure);
     }
@@ -190,7 +190,7 @@ const HIDDEN = 15000;
 
 /** onNews(answer) for each change, onTrouble(error) when none is heard or drawn, onCalm() once it is again.
     Returns {now(), stop()}; wanted() says whether to go on asking while the page is hidden. */
-export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
+export function pollBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
   const memory = {};
   let version = 0;
   let ended = false;
@@ -204,7 +204,7 @@ export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => fal
     if (stopped || asking || (document.hidden && !wanted())) return;
     asking = true;
     try {
-      const news = await look(`${url}?since=${version}`, memory);
+      const news = await fetchJsonIfChanged(`${url}?since=${version}`, memory);
       if (news && !stopped) {
         onNews(news);
         version = news.version; // only now: what could not be drawn is asked for again
@@ -214,9 +214,9 @@ export function followBatch(url, { onNews, onTrouble, onCalm, wanted = () => fal
       onCalm();
     } catch (failure) {
       trouble = true;
-      lookAgain(memory);
+      forgetVersion(memory);
       onTrouble(failure);
-      if (failure instanceof Failure && failure.status === 404) stopped = true;
+      if (failure instanceof HttpError && failure.status === 404) stopped = true;
     }
     asking = false;
     clearTimeout(timer);

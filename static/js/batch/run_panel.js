@@ -1,8 +1,8 @@
 // The head of a run: bar, figures, pace, time to go, causes of failures, the tab's title, a notification.
 
-import { stakeOf } from "./footer.js";
-import { batchName, timeOf } from "./row_states.js";
-import { _, duration, language, yuan } from "../core/i18n.js";
+import { amountAtRisk } from "./footer.js";
+import { batchName, parseTime } from "./row_states.js";
+import { _, formatDuration, language, formatPrice } from "../core/i18n.js";
 import { announce } from "../ui/messages.js";
 
 const STATES = {
@@ -10,7 +10,7 @@ const STATES = {
   finished: [_("已完成"), "is-good"], cancelled: [_("已取消"), ""],
 };
 /** head: the section; retry, collect and drop are asked to do so with records of one group. Returns {show(batch, records), offline(text), notifies}. */
-export function makeProgress(head, { address, retry, collect, drop }) {
+export function makeRunPanel(head, { address, retry, collect, drop }) {
   const part = (name) => head.parentElement.querySelector(`[data-run-${name}]`);
   const button = (name) => head.querySelector(`[data-run-do="${name}"]`);
   const notify = head.querySelector("[data-notify]");
@@ -31,7 +31,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     part("state").className = `chip ${tone}`;
     part("figures").textContent = figures(batch, left);
     drawBar(part("bar"), counts, total);
-    drawButtons(batch, left, cancelledOf(records).length);
+    drawButtons(batch, left, resumableOf(records).length);
     drawPaused(batch);
     drawCauses(records);
     counted = left > 0 ? `(${total - left}/${total}) ${title}` : `${amiss > 0 ? "⚠" : "✓"} ${title}`;
@@ -78,7 +78,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
     const item = part("cause").content.firstElementChild.cloneNode(true);
     item.classList.toggle("is-unknown", unknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
-    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: yuan(stakeOf(records)) }) : charged ? _("已计费，{words}", { words }) : words;
+    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: formatPrice(amountAtRisk(records)) }) : charged ? _("已计费，{words}", { words }) : words;
     item.querySelector("[data-retry]").textContent = unknown || charged ? _("重试…") : _("重试这一组");
     const lost = records.filter(({ collectable }) => !collectable);
     const free = records.filter(({ collectable }) => collectable);
@@ -118,7 +118,7 @@ export function makeProgress(head, { address, retry, collect, drop }) {
 }
 
 /** Those that can be taken up again: what was written off cannot. */
-export function cancelledOf(records) {
+export function resumableOf(records) {
   return records.filter(({ status, cause }) => status === "cancelled" && cause !== "dropped");
 }
 
@@ -129,9 +129,9 @@ function figures(batch, left) {
   if (counts.unknown > 0) words.push(_("结果未知 {unknown}", { unknown: counts.unknown }));
   if (counts.cancelled > 0) words.push(_("取消 {cancelled}", { cancelled: counts.cancelled }));
   if (left > 0) words.push(_("剩 {left}", { left }));
-  if (left > 0 && eta > 0 && batch.status === "running") words.push(_("{pace} 张/分", { pace: pace(left / eta * 60) }), _("还要约 {duration}", { duration: duration(eta) }));
+  if (left > 0 && eta > 0 && batch.status === "running") words.push(_("{pace} 张/分", { pace: pace(left / eta * 60) }), _("还要约 {duration}", { duration: formatDuration(eta) }));
   if (cost === null || (cost === 0 && expected === null)) words.push(_("价格未设"));
-  else if (cost > 0 || expected > 0) words.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: yuan(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
+  else if (cost > 0 || expected > 0) words.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: formatPrice(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
   if (stake > 0) words.push(_("另有 ¥{stake} 待确认", { stake: stake.toFixed(2) }));
   return words.join(" · ");
 }
@@ -197,7 +197,7 @@ export function makeLog(drawer, { goTo }) {
     const line = template.content.firstElementChild.cloneNode(true);
     const time = line.querySelector("[data-at]");
     time.dateTime = `${at.replace(" ", "T")}Z`;
-    time.textContent = new Date(timeOf(at)).toLocaleTimeString(language, { hourCycle: "h23" });
+    time.textContent = new Date(parseTime(at)).toLocaleTimeString(language, { hourCycle: "h23" });
     line.querySelector("[data-text]").textContent = text;
     line.dataset.level = level;
     if (id) {

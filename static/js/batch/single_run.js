@@ -1,18 +1,18 @@
 // What became of the draft's rows: 生成 of one row (a batch of that row alone), and every batch that one was ordered
 // with, followed in its 状态.
 
-import { agreedToRetry, picturesOf, priceOf } from "./footer.js";
-import { askedOf, postRows } from "./post_rows.js";
-import { makeRecordBook, stateOfRecords } from "./row_states.js";
-import { Failure, look } from "../core/http.js";
-import { _, yuan } from "../core/i18n.js";
-import { order } from "../core/orders.js";
+import { confirmRetry, imageCount, priceOf } from "./footer.js";
+import { requestDigest, postRows } from "./post_rows.js";
+import { RowStates, stateOfRecords } from "./row_states.js";
+import { HttpError, fetchJsonIfChanged } from "../core/http.js";
+import { _, formatPrice } from "../core/i18n.js";
+import { postOnce } from "../core/orders.js";
 import { goToCell } from "../grid/grid.js";
-import { confirmMoney } from "../ui/messages.js";
+import { confirmCost } from "../ui/messages.js";
 
 /** Returns {run(row), stateOf(row), recordsOf(row), resume(), listMade()}; row.run keeps the batch's id, also in the draft. */
-export function useSingleRows(table, { card, url, onChange }) {
-  const followed = followMany(url, table.view.later);
+export function useSingleRuns(table, { card, url, onChange }) {
+  const followed = pollBatches(url, table.view.later);
   const posting = new Set(); // rows on their way
 
   async function run(row) {
@@ -44,15 +44,15 @@ export function useSingleRows(table, { card, url, onChange }) {
   function agreed(row) {
     const price = priceOf(row, card);
     if (price === 0) return true;
-    const count = picturesOf(row);
-    return confirmMoney({ title: _("只生成这一行"), text: _("{count} 张，预计 {sum}。", { count, sum: yuan(price) }), yes: _("生成 {n} 张", { n: count }) });
+    const count = imageCount(row);
+    return confirmCost({ title: _("只生成这一行"), text: _("{count} 张，预计 {sum}。", { count, sum: formatPrice(price) }), yes: _("生成 {n} 张", { n: count }) });
   }
 
   async function retry(row) {
     const records = recordsOf(row).filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status));
-    if (!await agreedToRetry(records)) return;
+    if (!await confirmRetry(records)) return;
     try {
-      await order(`${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
+      await postOnce(`${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
       followed.add(row.run);
     } catch (failure) {
       table.onComplaint?.(failure.message);
@@ -81,7 +81,7 @@ export function useSingleRows(table, { card, url, onChange }) {
 
   function isMade(row) {
     if (posting.has(row)) return true;
-    const asked = askedOf(row, table.columns);
+    const asked = requestDigest(row, table.columns);
     if (!row.run || (row.asked ?? asked) !== asked) return false;
     return !followed.of(row.run) || recordsOf(row).some(({ status, charged }) => charged || !["failed", "cancelled"].includes(status));
   }
@@ -103,7 +103,7 @@ const MOST = 300; // in one address, as the server has it
 
 /** url: of the batches. onNews() is called after each change. Returns {add(id), of(id) -> the book of its records, null while
     they are not known, whenKnown(): resolves once all were asked for}. */
-export function followMany(url, onNews) {
+export function pollBatches(url, onNews) {
   const known = new Map(); // batch id -> its book of records
   const versions = new Map(); // of those that are still asked for: batch id -> version up to which it is known
   const memory = {};
@@ -136,9 +136,9 @@ export function followMany(url, onNews) {
 
   async function ask(ids) {
     const since = Math.min(...ids.map((id) => versions.get(id)));
-    const news = await look(`${url}/changed?ids=${ids.join()}&since=${since}`, memory);
+    const news = await fetchJsonIfChanged(`${url}/changed?ids=${ids.join()}&since=${since}`, memory);
     if (!news) return;
-    for (const id of ids) if (!known.has(id)) known.set(id, makeRecordBook());
+    for (const id of ids) if (!known.has(id)) known.set(id, RowStates());
     for (const record of news.records) known.get(record.batch_id).add([record]);
     for (const id of ids) {
       const isUnderWay = of(id).all().some(({ status }) => status === "queued" || status === "running");
@@ -162,6 +162,6 @@ export function followMany(url, onNews) {
 }
 
 function pauseAfter(failure) {
-  if (!(failure instanceof Failure)) reportError(failure);
+  if (!(failure instanceof HttpError)) reportError(failure);
   return AGAIN;
 }

@@ -2,13 +2,13 @@
 
 import { sumOf } from "./footer.js";
 import { postRows } from "./post_rows.js";
-import { Failure } from "../core/http.js";
-import { _, yuan } from "../core/i18n.js";
+import { HttpError } from "../core/http.js";
+import { _, formatPrice } from "../core/i18n.js";
 import { budgetLeft } from "../core/poll.js";
 import { goToNextProblem } from "../grid/grid.js";
 
 /** Ask and start. sum: from batch/footer.js; made: the rows that were made or are under way; onStarted(id, rows). */
-export function askToStart(dialog, { table, card, url, sum, made, startedBefore, onStarted }) {
+export function confirmStart(dialog, { table, card, url, sum, made, startedBefore, onStarted }) {
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
   const [yes, again] = [part("yes"), part("again")];
   let rows = [];
@@ -16,7 +16,7 @@ export function askToStart(dialog, { table, card, url, sum, made, startedBefore,
   const madeRows = new Set(made);
   const madeAgain = sumOf(made, card, table.checks);
   part("made").hidden = made.length === 0;
-  part("again-words").textContent = _("已做过或正在做的 {n} 行也再做一次，再付 {sum}", { n: made.length, sum: yuan(madeAgain.price) });
+  part("again-words").textContent = _("已做过或正在做的 {n} 行也再做一次，再付 {sum}", { n: made.length, sum: formatPrice(madeAgain.price) });
   again.checked = false;
   again.onchange = choose;
   choose();
@@ -29,7 +29,7 @@ export function askToStart(dialog, { table, card, url, sum, made, startedBefore,
       onStarted(id, rows);
     } catch (failure) {
       wait(false);
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       refuse(failure);
     }
   };
@@ -70,7 +70,7 @@ function facts({ chosen, blank, made, card, left, startedBefore }) {
   const lines = [
     [_("图片"), _("{pictures} 张，{rows} 行", { pictures: chosen.pictures, rows: chosen.rows })],
     [_("模型"), card.label],
-    [_("预计费用"), yuan(chosen.price)],
+    [_("预计费用"), formatPrice(chosen.price)],
   ];
   if (made > 0) lines.push([_("不再做"), _("{n} 行已做过或正在做，不再付费", { n: made })]);
   if (left !== null) lines.push([_("预算还剩"), `¥${left.toFixed(2)}`]);

@@ -1,7 +1,7 @@
 // Files that come by themselves: dropped anywhere on a place, or pasted there.
 
 /** They go to take(files); while they hover, `shade` has the class is-dropping. */
-export function filesArrive(place, { shade, take, signal }) {
+export function onFilesDropped(place, { shade, take, signal }) {
   const on = (kind, listener) => place.addEventListener(kind, listener, { signal });
   let isOurs = false; // what is dragged began here
 
@@ -37,7 +37,7 @@ export function filesArrive(place, { shade, take, signal }) {
 // A picture dragged from elsewhere over the page, and let go anywhere on it.
 
 /** look(file) is called with it; begins with the first thing that is dragged. */
-export function drop(look) {
+export function onFileDropped(look) {
   const veil = document.querySelector("[data-drop-veil]");
   let isOurs = false;
 

@@ -12,24 +12,24 @@ export function _(sentence, values = {}) {
 }
 
 /** 14:05 */
-export function clock(at) {
+export function formatClock(at) {
   return at.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 }
 
 /** 11月24日, Nov 24; with its year when that is another one. */
-export function day(at) {
+export function formatDay(at) {
   const year = at.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
   return at.toLocaleDateString(language, { year, month: "short", day: "numeric" });
 }
 
 /** How long it has been so far, to the second: 25 秒, 2 分 4 秒 */
-export function elapsed(seconds) {
+export function formatElapsed(seconds) {
   if (seconds < 60) return _("{seconds} 秒", { seconds });
   return _("{minutes} 分 {seconds} 秒", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });
 }
 
 /** How long about: 25 秒, 3 分钟, 1 小时 5 分 */
-export function duration(seconds) {
+export function formatDuration(seconds) {
   if (seconds < 60) return _("{seconds} 秒", { seconds: Math.ceil(seconds) });
   const minutes = Math.ceil(seconds / 60);
   return minutes < 60 ? _("{minutes} 分钟", { minutes }) : _("{hours} 小时 {minutes} 分", { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
@@ -39,7 +39,7 @@ export function duration(seconds) {
 
 
 /** CNY as people read it; null or NaN is a price that nobody knows. */
-export function yuan(amount) {
+export function formatPrice(amount) {
   if (Number.isNaN(amount ?? NaN)) return _("价格未设");
   return amount > 0 ? `¥${Number(amount.toFixed(4)).toFixed(2)}` : _("免费");
 }

@@ -13,11 +13,11 @@ const MOVES = /^(Arrow|Page|Home$|End$|Tab$|[+=-]$)/;
 const TEXT = 'textarea, select, [contenteditable], input:not([type="checkbox"], [type="radio"], [type="file"], [type="button"], [type="submit"])';
 
 /** Whether keys that are pressed at this element write into it. */
-export function takesText(element) {
+export function isTextInput(element) {
   return Boolean(element.matches?.(TEXT));
 }
 
-export function guardKeys(view) {
+export function ignoreRepeatedKeys(view) {
   view.addEventListener("keydown", (event) => {
     if (isComposing(event)) event.stopImmediatePropagation();
     if (!event.repeat || !acts(event)) return;
@@ -30,6 +30,6 @@ export function guardKeys(view) {
 function acts({ key, target, ctrlKey, metaKey, altKey }) {
   const hasModifier = ctrlKey || metaKey || altKey;
   if (key === "Enter") return hasModifier || !target.matches?.("textarea, [contenteditable]");
-  if (takesText(target)) return false;
+  if (isTextInput(target)) return false;
   return hasModifier ? key.toLowerCase() === "z" : !MOVES.test(key);
 }

@@ -1,23 +1,23 @@
 // The one place that posts what costs money. Each order carries a request key: while an order has no answer, the
 // same order has the same key, also after a reload and in another tab, and the server queues it once.
 
-import { call } from "./http.js";
-import { keep, recall } from "./storage.js";
+import { requestJson } from "./http.js";
+import { saveItem, loadItem } from "./storage.js";
 
 const OPEN = "orders.open"; // digest of an order without an answer -> {key, at}
 const DRAFT = "orders.draft"; // how the keys of draft orders begin, until one is answered
 const DAY = 24 * 3600 * 1000;
 
-let draft = recall(DRAFT) ?? renewed();
+let draft = loadItem(DRAFT) ?? renewed();
 
 /** Post an order. `about` tells apart equal orders of different places on a page. With `ofDraft`, tabs that were
     opened with the same draft share the key: the second one gets the answer of the first. */
-export async function order(url, body = {}, { about = "", ofDraft = false } = {}) {
+export async function postOnce(url, body = {}, { about = "", ofDraft = false } = {}) {
   const asked = digest(JSON.stringify([url, about, body]));
   const key = openOrders()[asked]?.key ?? (ofDraft ? `${draft}-${asked}` : random());
-  keep(OPEN, { ...openOrders(), [asked]: { key, at: Date.now() } });
+  saveItem(OPEN, { ...openOrders(), [asked]: { key, at: Date.now() } });
   try {
-    const answer = await call("POST", url, { ...body, request_id: key });
+    const answer = await requestJson("POST", url, { ...body, request_id: key });
     close(asked, ofDraft);
     return answer;
   } catch (failure) {
@@ -28,19 +28,19 @@ export async function order(url, body = {}, { about = "", ofDraft = false } = {}
 
 function close(asked, ofDraft) {
   const { [asked]: _answered, ...others } = openOrders();
-  keep(OPEN, others);
+  saveItem(OPEN, others);
   if (ofDraft) draft = renewed();
 }
 
 /** The server forgets a key after a day. */
 function openOrders() {
   const since = Date.now() - DAY;
-  return Object.fromEntries(Object.entries(recall(OPEN) ?? {}).filter(([, { at }]) => at > since));
+  return Object.fromEntries(Object.entries(loadItem(OPEN) ?? {}).filter(([, { at }]) => at > since));
 }
 
 function renewed() {
   const fresh = random();
-  keep(DRAFT, fresh);
+  saveItem(DRAFT, fresh);
   return fresh;
 }
 

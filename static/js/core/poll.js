@@ -2,9 +2,9 @@
 // Dispatches "house" on document with {word, version, underWay, done, total}. While the page is hidden
 // it sleeps, or looks seldom when work is under way, for the count in the tab's title.
 
-import { fill } from "./dom.js";
-import { lookAgain, lookAtFragment, sentenceOf } from "./http.js";
-import { NotLoaded } from "./lazy.js";
+import { replaceContent } from "./dom.js";
+import { forgetVersion, fetchHtmlIfChanged, messageOf } from "./http.js";
+import { ScriptLoadError } from "./lazy.js";
 
 const BUSY = 3000;
 const BUSY_HERE = 1000; // where the page's own pictures wait for the word
@@ -18,7 +18,7 @@ export function budgetLeft() {
 }
 
 /** Keep the element with data-status (and data-url) true to the house. */
-export function live(holder) {
+export function pollStatus(holder) {
   const memory = {};
   const offline = document.querySelector("[data-offline]");
   const title = document.title;
@@ -30,14 +30,14 @@ export function live(holder) {
     clearTimeout(timer);
     if (document.hidden && !state().underWay) return;
     try {
-      const news = await lookAtFragment(holder.dataset.url, memory);
-      if (news && news.html !== last) fill(holder, news.html);
+      const news = await fetchHtmlIfChanged(holder.dataset.url, memory);
+      if (news && news.html !== last) replaceContent(holder, news.html);
       last = news?.html ?? last;
       tell();
       offline.textContent = stale;
     } catch (failure) {
-      lookAgain(memory);
-      offline.textContent = sentenceOf(failure);
+      forgetVersion(memory);
+      offline.textContent = messageOf(failure);
     }
     clearTimeout(timer);
     rest();
@@ -63,7 +63,7 @@ export function live(holder) {
 
   window.addEventListener("unhandledrejection", (event) => {
     const { reason } = event;
-    if (!(reason instanceof NotLoaded)) return;
+    if (!(reason instanceof ScriptLoadError)) return;
     event.preventDefault();
     offline.textContent = reason.message;
     if (reason.isOld) stale = reason.message; // stays true, whatever the next beats find

@@ -1,12 +1,12 @@
 // Blocks of cells to and from Excel and WPS.
 
 import { _ } from "../core/i18n.js";
-import { headerField } from "./columns.js";
+import { fieldOfHeader } from "./columns.js";
 import { firstField } from "./commands.js";
 import { makeRow } from "./rows.js";
 
 // table: {area, rows, selection, columns, editor, actions, readOnly, most, say}
-export function listenToClipboard(table) {
+export function bindClipboard(table) {
   const { area, selection, editor, actions } = table;
   let copied = null; // {text, fields, values} of the block copied here last
 
@@ -91,7 +91,7 @@ function valueOf(text, column, own, line, index) {
 // A first line of headers says where each column goes; null when it is not one.
 function headerColumns(columns, cells) {
   const found = cells.map((cell) => {
-    const meant = headerField(cell);
+    const meant = fieldOfHeader(cell);
     return meant && columns.find(({ field }) => field === meant);
   });
   return found.filter(Boolean).length >= 2 ? found : null;

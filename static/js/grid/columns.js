@@ -41,14 +41,14 @@ export function unusedFields(columns) {
   return columns.filter(({ kind }) => kind === "unused").map(({ field }) => field);
 }
 
-export function wholeNumber(value) {
-  const found = /^[+-]?(\d{1,12})(\.0+)?$/.exec(plain(value));
-  return found ? Number.parseInt(plain(value), 10) : null;
+export function parseInteger(value) {
+  const found = /^[+-]?(\d{1,12})(\.0+)?$/.exec(normalise(value));
+  return found ? Number.parseInt(normalise(value), 10) : null;
 }
 
 // Names as a cell holds them -> references to look up: split by comma, semicolon (either width) or line break; by 、 once it is known
 // that no image of the library has one in its name.
-export function readNames(text) {
+export function parseNames(text) {
   return text.split(/[,，;；\n]/).map(trimmed).filter(Boolean).map((filename) => ({ url: "", filename, match: "unchecked" }));
 }
 
@@ -80,12 +80,12 @@ function whole(name, label, low, high, fallback, { options, placeholder = fallba
     name, label, kind: options ? "choice" : "text", field: name, options, placeholder, empty: "",
     format: (value) => value,
     read(typed) {
-      const number = wholeNumber(typed);
+      const number = parseInteger(typed);
       if (name === "seed" && number === -1) return "";
       return number === null ? typed.trim() : String(number);
     },
     check(value) {
-      const number = wholeNumber(value);
+      const number = parseInteger(value);
       const fine = value === "" || (number !== null && number >= low && number <= high);
       return fine ? "" : _("{label}应为 {low}–{high} 的整数，现在是「{value}」", { label, low, high, value });
     },
@@ -96,7 +96,7 @@ function whole(name, label, low, high, fallback, { options, placeholder = fallba
 function references(card) {
   return {
     name: "sample_images", label: _("参考示例图"), kind: "references", field: "sample_images", empty: [],
-    read: readNames,
+    read: parseNames,
     format: (value) => value.map(({ filename }) => filename).join(_("；")),
     check: (value) => referenceProblem(card, value),
     refusal: card.local_reference_problem, // the same for every row
@@ -124,16 +124,16 @@ function sizeProblem(card, row, resolution) {
 }
 
 function readRatio(typed) {
-  const ratio = plain(typed).replace(/\s*[:∶xX×*/比]\s*/g, ":");
+  const ratio = normalise(typed).replace(/\s*[:∶xX×*/比]\s*/g, ":");
   return RATIOS.includes(ratio) ? ratio : typed.trim();
 }
 
 function readResolution(typed) {
-  const resolution = plain(typed).toUpperCase();
+  const resolution = normalise(typed).toUpperCase();
   return RESOLUTIONS.includes(resolution) ? resolution : typed.trim();
 }
 
-export function plain(value) {
+export function normalise(value) {
   return String(value).replace(EACH_UNSEEN, "").normalize("NFKC").trim();
 }
 
@@ -171,8 +171,8 @@ const NEGATIVE_REMARK = /[([【「]\s*(负面|负向|反向|negative)\s*(提示�
 const IDLE = /必填项?|选填项?|可选项?|required|optional/gu;
 
 /** `*提示词（必填）`, `Prompt / 提示词`, `【比例】` -> the field; undefined for what is none. */
-export function headerField(cell) {
-  const text = plain(cell.slice(0, 200)).toLowerCase();
+export function fieldOfHeader(cell) {
+  const text = normalise(cell.slice(0, 200)).toLowerCase();
   const bare = text.replace(/^[([【「](.*?)[)\]】」]/su, "$1 ").replace(/[([【「].*$/su, "").replace(IDLE, "");
   const latin = bare.match(/[a-z]+/gu)?.join("");
   const other = bare.match(/[^a-z\P{L}]+/gu)?.join("");

@@ -4,7 +4,7 @@ import { _ } from "../core/i18n.js";
 import { copyOfRow, makeRow } from "./rows.js";
 
 // table: {rows, selection, columns, readOnly, most}
-export function makeActions(table) {
+export function makeCommands(table) {
   const { rows, selection } = table;
 
   const blockRows = () => {

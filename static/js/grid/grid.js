@@ -1,18 +1,18 @@
 // A table of rows that is edited like a spreadsheet: puts the parts together.
 
 import { _ } from "../core/i18n.js";
-import { listenToClipboard } from "./clipboard.js";
+import { bindClipboard } from "./clipboard.js";
 import { makeColumns } from "./columns.js";
-import { makeActions } from "./commands.js";
+import { makeCommands } from "./commands.js";
 import { makeEditor } from "./editor.js";
-import { listenToKeys, listenToPointer } from "./input.js";
-import { makeView } from "./renderer.js";
-import { Rows, makeChecks } from "./rows.js";
+import { bindKeyboard, bindPointer } from "./input.js";
+import { makeRenderer } from "./renderer.js";
+import { Rows, makeValidation } from "./rows.js";
 import { Selection } from "./selection.js";
 
 // element: the scrolling element with the parts of batch/grid.html inside.
 // own: {card, most, say(text) -> its element, offerUndo(text, run) -> {remove()}, drawCell(column, row, cell), activate(column, index), onTyping(change)}
-export function makeTable(element, own) {
+export function makeGrid(element, own) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
   const columns = makeColumns(own.card);
   const rows = new Rows();
@@ -20,13 +20,13 @@ export function makeTable(element, own) {
     element, columns, rows, readOnly: false, ...own,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     area: part("editor"), list: part("choices"), dropLine: part("drop-line"),
-    checks: makeChecks(columns, own.card.content_fields),
+    checks: makeValidation(columns, own.card.content_fields),
   };
   table.selection = new Selection(() => ({ rows: rows.length, columns: columns.length }));
-  table.view = makeView(table);
+  table.view = makeRenderer(table);
   table.editor = makeEditor(table);
-  table.actions = makeActions(table);
-  table.clipboard = listenToClipboard(table);
+  table.actions = makeCommands(table);
+  table.clipboard = bindClipboard(table);
   table.look = () => {
     table.view.later();
     complain(table);
@@ -34,8 +34,8 @@ export function makeTable(element, own) {
   table.undo = () => travel(table, rows.undo(), _("已撤销"));
   table.redo = () => travel(table, rows.redo(), _("已重做"));
   table.tell = tellOfLastStep(table);
-  listenToKeys(table);
-  listenToPointer(table);
+  bindKeyboard(table);
+  bindPointer(table);
   follow(table);
   return table;
 }

@@ -3,7 +3,7 @@
 import { followPointer } from "../core/drag.js";
 
 // table: {area, rows, selection, view, editor, actions, columns, readOnly, activate?}
-export function listenToKeys(table) {
+export function bindKeyboard(table) {
   const { area, selection, editor, actions } = table;
   let leaving = false; // after Esc the next Tab goes on to the rest of the page
 
@@ -129,7 +129,7 @@ function done() {
 
 
 // table: {element, body, dropLine, rows, selection, view, editor, actions, columns, readOnly, activate?}
-export function listenToPointer(table) {
+export function bindPointer(table) {
   const { element, body, selection, view, editor, actions } = table;
   let finger = false; // whether the last press was one: older Safari does not say so of a click
 

@@ -4,7 +4,7 @@ const SPARE_ROWS = 4;
 const SHOWN_LETTERS = 240;
 
 // table: {element, grid, head, body, template, columns, rows, checks, selection, drawCell}
-export function makeView(table) {
+export function makeRenderer(table) {
   const { element, grid, head, body } = table;
   const views = new Map(); // row index -> {element, cells: {column name: {element, content, seen}}}
   const free = [];
@@ -72,12 +72,12 @@ export function makeView(table) {
   // Scrolls as little as needed for the cell to be seen whole, with its row where there is room for that.
   function reveal(rowIndex, columnIndex) {
     const top = body.offsetTop + rowIndex * rowHeight;
-    showLines(element, headHeight, top, rowHeight);
+    scrollToRow(element, headHeight, top, rowHeight);
     draw();
     const cell = cellAt(rowIndex, columnIndex);
     if (!cell || cell.offsetParent !== cell.parentElement) return;
-    if (rowHeight > element.clientHeight - headHeight) showLines(element, headHeight, top + cell.offsetTop, cell.offsetHeight);
-    showAcross(element, head, cell);
+    if (rowHeight > element.clientHeight - headHeight) scrollToRow(element, headHeight, top + cell.offsetTop, cell.offsetHeight);
+    scrollToColumn(element, head, cell);
   }
 
   function cellAt(rowIndex, columnIndex) {
@@ -187,13 +187,13 @@ function shorten(value) {
 // Scrolls a table as little as needed, clear of its head and of the columns that stay in place.
 
 /** Show what stands `height` high at `top` of the scrolled content, below a head of headHeight. */
-export function showLines(element, headHeight, top, height) {
+export function scrollToRow(element, headHeight, top, height) {
   if (top - headHeight < element.scrollTop) element.scrollTop = top - headHeight;
   else if (top + height > element.scrollTop + element.clientHeight) element.scrollTop = top + height - element.clientHeight;
 }
 
 /** Show a cell between the columns that stay at the left (data-frozen) and those that stay at the right (data-pinned). */
-export function showAcross(element, head, cell) {
+export function scrollToColumn(element, head, cell) {
   if (cell.parentElement.clientWidth <= element.clientWidth || staysInPlace(cell)) return;
   const { offsetLeft: left, offsetWidth: width } = cell;
   const [frozen, ...pinned] = head.querySelectorAll("[data-frozen], [data-pinned]");

@@ -1,9 +1,9 @@
 // A list of callbacks. An error in one of them is reported and does not stop the others.
 
 import { _ } from "../core/i18n.js";
-import { readNames } from "./columns.js";
+import { parseNames } from "./columns.js";
 
-export class Watchers {
+export class Callbacks {
   #all = new Set();
 
   add(watcher) { this.#all.add(watcher); }
@@ -28,7 +28,7 @@ export class Rows {
   #past = [];
   #future = [];
   #open = null;
-  #watchers = new Watchers();
+  #watchers = new Callbacks();
 
   constructor(list = []) {
     this.#list = list;
@@ -207,7 +207,7 @@ export function rowFromDraft(kept) {
   for (const field of wrong) fields[field] = textOf(fields[field]);
   const images = fields.sample_images ?? [];
   const isListed = Array.isArray(images) && images.every(isImage);
-  if (!isListed) fields.sample_images = [images].flat().flatMap((image) => (isImage(image) ? image : readNames(textOf(image))));
+  if (!isListed) fields.sample_images = [images].flat().flatMap((image) => (isImage(image) ? image : parseNames(textOf(image))));
   fields.marks = isObject(fields.marks) ? Object.fromEntries(Object.entries(fields.marks).filter(([, mark]) => isObject(mark))) : {};
   return { row: makeRow(fields), repaired: wrong.length + (isListed ? 0 : 1) + (isObject(kept) ? 0 : 1) };
 }
@@ -217,7 +217,7 @@ export function copyOfRow(row) {
 }
 
 /** of(row) -> {field: complaint}, remembered until forget(rows). A row without any of the contentFields is empty: it has none. */
-export function makeChecks(columns, contentFields) {
+export function makeValidation(columns, contentFields) {
   const fields = columns.filter(({ field, kind }) => field && kind !== "unused");
   let known = new WeakMap();
   const isFilled = (row) => contentFields.some((field) => row[field].length > 0);

@@ -1,6 +1,6 @@
 // Which cell is active, which block is selected around it, and which rows are picked by their checkbox.
 
-import { Watchers } from "./rows.js";
+import { Callbacks } from "./rows.js";
 
 // size() -> {rows, columns}; changed() is called after each change.
 export class Selection {
@@ -11,7 +11,7 @@ export class Selection {
   shown = false; // false until the table was entered
 
   #size;
-  #watchers = new Watchers();
+  #watchers = new Callbacks();
 
   constructor(size) {
     this.#size = size;

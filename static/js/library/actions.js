@@ -1,8 +1,8 @@
 // What can be done with one picture of the library: copy its name, rename it, delete it with undo; by keyboard too.
 
-import { Failure, call } from "../core/http.js";
+import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { copy, offerUndo, toast } from "../ui/messages.js";
+import { copyText, offerUndo, showToast } from "../ui/messages.js";
 
 const STEPS = { ArrowRight: 1, ArrowLeft: -1, Home: -Infinity, End: Infinity };
 
@@ -19,7 +19,7 @@ export function actions(library, shown) {
     try {
       await deeds[name](sample);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       complain(sample, failure.message);
     } finally {
       delete sample.dataset.busy;
@@ -27,8 +27,8 @@ export function actions(library, shown) {
   }
 
   async function copyName(sample) {
-    const done = await copy(sample.dataset.filename);
-    toast(done ? _("文件名已复制") : _("请手动复制：{filename}", { filename: sample.dataset.filename }));
+    const done = await copyText(sample.dataset.filename);
+    showToast(done ? _("文件名已复制") : _("请手动复制：{filename}", { filename: sample.dataset.filename }));
   }
 
   /** The name becomes a field until it is kept or given up; one that is refused stays there, with the reason. */
@@ -51,7 +51,7 @@ export function actions(library, shown) {
           else close();
           resolve();
         } catch (failure) {
-          if (failure instanceof Failure) complain(sample, failure.message);
+          if (failure instanceof HttpError) complain(sample, failure.message);
           else reject(failure);
         }
         input.readOnly = false;
@@ -84,7 +84,7 @@ export function actions(library, shown) {
   }
 
   async function keepName(sample, filename) {
-    const { images } = await call("PATCH", sample.dataset.url, { filename });
+    const { images } = await requestJson("PATCH", sample.dataset.url, { filename });
     const hadFocus = sample.contains(document.activeElement);
     const fresh = await shown.bring(images[0].key, { before: sample });
     if (hadFocus) fresh.querySelector(".sample-link").focus({ preventScroll: true });
@@ -92,7 +92,7 @@ export function actions(library, shown) {
 
   async function remove(sample) {
     const next = sample.nextElementSibling || sample.previousElementSibling;
-    await call("DELETE", sample.dataset.url);
+    await requestJson("DELETE", sample.dataset.url);
     const marker = document.createComment("");
     sample.replaceWith(marker);
     shown.count(-1);
@@ -105,7 +105,7 @@ export function actions(library, shown) {
   }
 
   async function restore(sample, marker) {
-    await call("POST", `${sample.dataset.url}/restore`);
+    await requestJson("POST", `${sample.dataset.url}/restore`);
     if (!marker.isConnected) await drawAnew(); // something else was looked for meanwhile, or nothing was left
     if (marker.isConnected && !shown.find(sample.dataset.sample)) {
       marker.replaceWith(sample);
@@ -121,7 +121,7 @@ export function actions(library, shown) {
       const html = await shown.ask({});
       if (words === shown.words() && version === shown.version) shown.draw(html);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure; // the top bar says that nobody answers
+      if (!(failure instanceof HttpError)) throw failure; // the top bar says that nobody answers
     }
   }
 

@@ -1,16 +1,16 @@
 // The pictures on the page, as the server draws them: parts of them fetched, put in their place, counted, found.
 
-import { fill, parse, renew } from "../core/dom.js";
-import { Failure, call, lookAtFragment } from "../core/http.js";
+import { replaceContent, parseHtml, reconcileChildren } from "../core/dom.js";
+import { HttpError, requestJson, fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { isComposing } from "../core/keyboard.js";
-import { brokenPictures } from "../ui/image_fallback.js";
+import { imageFallback } from "../ui/image_fallback.js";
 import { announce } from "../ui/messages.js";
 
 const keyOf = (sample) => sample.dataset.sample;
 
 /** `version` grows with every change that is made here, so that an answer from before it can be told. */
-export function listing(library) {
+export function makeList(library) {
   const holder = library.querySelector("[data-holder]");
   const list = () => holder.querySelector("[data-samples]");
   const shown = {
@@ -23,20 +23,20 @@ export function listing(library) {
 
   /** A part of what the search finds (`offset`), or one picture (`key`). */
   async function ask(fields) {
-    const { html } = await lookAtFragment(`${library.dataset.liveUrl}?${new URLSearchParams({ search: shown.words(), ...fields })}`, {});
+    const { html } = await fetchHtmlIfChanged(`${library.dataset.liveUrl}?${new URLSearchParams({ search: shown.words(), ...fields })}`, {});
     return html;
   }
 
   /** All of it anew. */
   function draw(html) {
     shown.version += 1;
-    fill(holder, html);
+    replaceContent(holder, html);
     count();
   }
 
   /** The next part. */
   function add(html) {
-    const next = [...parse(html).querySelectorAll("[data-sample]")];
+    const next = [...parseHtml(html).querySelectorAll("[data-sample]")];
     list().append(...next.filter((sample) => !find(keyOf(sample))));
     changed(holder);
   }
@@ -45,7 +45,7 @@ export function listing(library) {
   function update(part, samples) {
     swap(part, ".samples-notice", (notice) => holder.prepend(notice));
     swap(part, ".empty", (empty) => holder.append(empty));
-    if (samples) renew(list(), samples, keyOf);
+    if (samples) reconcileChildren(list(), samples, keyOf);
     list().dataset.total = part.querySelector("[data-samples]").dataset.total;
     list().toggleAttribute("data-unread", part.querySelector("[data-samples]").hasAttribute("data-unread"));
     count();
@@ -70,7 +70,7 @@ export function listing(library) {
 
   /** The picture with this key, drawn anew by the server, in its old place or as the first. */
   async function bring(key, { before = null } = {}) {
-    const fresh = parse(await ask({ key })).querySelector("[data-sample]");
+    const fresh = parseHtml(await ask({ key })).querySelector("[data-sample]");
     const there = find(key) ?? before;
     if (there) there.replaceWith(fresh);
     else list().prepend(fresh);
@@ -100,8 +100,8 @@ const CALM = 20_000;
 const A_WHILE = 10_000;
 
 /** Returns {expectNews()}: look soon, for a while. */
-export function keepFresh(shown) {
-  const broken = brokenPictures(shown.holder);
+export function pollLibrary(shown) {
+  const broken = imageFallback(shown.holder);
   const isOld = () => Boolean(shown.holder.querySelector("[data-stale]"));
   const isInHand = () => Boolean(shown.holder.querySelector("[data-busy]")); // being renamed, deleted
   let timer = 0;
@@ -112,20 +112,20 @@ export function keepFresh(shown) {
     const { version } = shown;
     const reached = shown.reached();
     try {
-      const part = parse(await shown.ask({}));
+      const part = parseHtml(await shown.ask({}));
       const samples = [...part.querySelectorAll("[data-sample]")];
       const isChanged = whole || differs(part, samples);
       while (isChanged && samples.length < reached && (await next(samples)));
       if (version === shown.version && !isInHand()) shown.update(part, isChanged ? samples : null);
       if (!isOld()) broken.tryAgain();
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure; // the top bar says that nobody answers
+      if (!(failure instanceof HttpError)) throw failure; // the top bar says that nobody answers
     }
     later();
   }
 
   async function next(samples) {
-    const more = [...parse(await shown.ask({ offset: samples.length })).querySelectorAll("[data-sample]")];
+    const more = [...parseHtml(await shown.ask({ offset: samples.length })).querySelectorAll("[data-sample]")];
     samples.push(...more);
     return more.length > 0;
   }
@@ -177,7 +177,7 @@ export function search(library, shown) {
       say("");
       announce(_("找到 {n} 张", { n: shown.total() }));
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       if (mine === asked) say(failure.message);
     } finally {
       clearTimeout(late);
@@ -193,7 +193,7 @@ export function search(library, shown) {
       if (mine === asked) shown.add(html);
       say("");
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       say(failure.message);
     }
     loading = false;
@@ -230,7 +230,7 @@ export function search(library, shown) {
 
 const MOST = 100;
 
-export function uses(library) {
+export function showUsageCounts(library) {
   const seen = new Set();
   let waiting = 0;
   const eyes = new IntersectionObserver((entries) => {
@@ -252,10 +252,10 @@ export function uses(library) {
     if (seen.size) waiting = setTimeout(ask, 250);
     if (!samples.length) return;
     try {
-      const { uses: numbers } = await call("POST", library.dataset.usesUrl, { keys: samples.map((s) => s.dataset.sample) });
+      const { uses: numbers } = await requestJson("POST", library.dataset.usesUrl, { keys: samples.map((s) => s.dataset.sample) });
       for (const sample of samples) tell(sample, numbers[sample.dataset.sample]);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure; // without the numbers the page is as useful
+      if (!(failure instanceof HttpError)) throw failure; // without the numbers the page is as useful
     }
   }
 

@@ -1,10 +1,10 @@
 // Choose reference images in order, in a dialog: search, upload in place, keyboard. Template: partials/image_picker.html.
 
-import { filesArrive } from "../core/file_drop.js";
+import { onFilesDropped } from "../core/file_drop.js";
 import { _ } from "../core/i18n.js";
-import { showLibrary } from "./picker_list.js";
-import { toast } from "../ui/messages.js";
-import { uploads } from "../ui/uploads.js";
+import { makePickerList } from "./picker_list.js";
+import { showToast } from "../ui/messages.js";
+import { makeUploads } from "../ui/uploads.js";
 
 /** Open the dialog; resolves to the chosen [{url, filename, thumbnail_url}] in order, or null when left. */
 export function openReferencePicker(dialog, { chosen = [], most = 4, search = "" } = {}) {
@@ -12,14 +12,14 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   const part = (name) => dialog.querySelector(`[data-picker-${name}]`);
   const on = (element, kind, listener) => element.addEventListener(kind, listener, { signal });
   const picker = { dialog, most, url: dialog.dataset.url, refusal: dialog.dataset.refusal, part, on, signal };
-  const choice = makeChoice(picker, chosen);
+  const choice = makePickerSelection(picker, chosen);
   let answer = null;
 
   part("search").value = search;
   part("images").replaceChildren();
-  const library = showLibrary(picker, choice);
+  const library = makePickerList(picker, choice);
   takeFiles(picker, { choice, library });
-  moveByKeys(picker);
+  bindPickerKeys(picker);
   on(part("yes"), "click", () => {
     answer = choice.picked;
     dialog.close();
@@ -51,7 +51,7 @@ function untilClosed(dialog) {
 
 
 /** -> {picked, toggle(image), has(image), draw()}; at most `most` of them. */
-export function makeChoice({ part, on, most, refusal }, chosen) {
+export function makePickerSelection({ part, on, most, refusal }, chosen) {
   const picked = [...chosen];
   const placeOf = ({ url }) => picked.findIndex((image) => image.url === url);
 
@@ -114,7 +114,7 @@ export function makeChoice({ part, on, most, refusal }, chosen) {
 
 // The pictures of the picker by keyboard: arrows, Home and End; Tab comes back to the one it left.
 
-export function moveByKeys({ part, on }) {
+export function bindPickerKeys({ part, on }) {
   const box = part("images");
 
   function target(key) {
@@ -165,12 +165,12 @@ export function takeFiles({ dialog, most, url, part, on, signal }, { choice, lib
     add([...target.files]);
     target.value = "";
   });
-  filesArrive(dialog, { shade: dialog, take: add, signal });
+  onFilesDropped(dialog, { shade: dialog, take: add, signal });
 }
 
 function beginUploads(dialog, url) {
   const kept = (image) => dialog.open && open.get(dialog).kept(image);
-  const ended = (done) => (dialog.open ? open.get(dialog).ended() : toast(_("已加入 {done} 张示例图", { done })));
+  const ended = (done) => (dialog.open ? open.get(dialog).ended() : showToast(_("已加入 {done} 张示例图", { done })));
   const opener = dialog.querySelector("[data-picker-upload]");
-  return uploads(dialog.querySelector("[data-uploads]"), { url, atOnce: 1, opener, kept, ended });
+  return makeUploads(dialog.querySelector("[data-uploads]"), { url, atOnce: 1, opener, kept, ended });
 }

@@ -1,19 +1,19 @@
 // The library in the picker: searched, more of it as one scrolls, kept true while OSS or another tab changes it.
 
-import { renew } from "../core/dom.js";
-import { Failure, call } from "../core/http.js";
+import { reconcileChildren } from "../core/dom.js";
+import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { isComposing } from "../core/keyboard.js";
-import { brokenPictures } from "../ui/image_fallback.js";
+import { imageFallback } from "../ui/image_fallback.js";
 
 const PART = 200;
 const SOON = 2000; // while the list is an older one, or none could be had
 const CALM = 20_000;
 
 /** -> {look()}: what the search finds, from the top. */
-export function showLibrary({ dialog, part, on, url, most, signal }, choice) {
+export function makePickerList({ dialog, part, on, url, most, signal }, choice) {
   const box = part("images");
-  const broken = brokenPictures(dialog, { signal });
+  const broken = imageFallback(dialog, { signal });
   const words = () => part("search").value.trim();
   let total = 0;
   let asked = 0;
@@ -23,9 +23,9 @@ export function showLibrary({ dialog, part, on, url, most, signal }, choice) {
   /** What the house says; `images` is missing when it has no list, or cannot be reached. */
   async function ask(limit, offset = 0) {
     try {
-      return await call("GET", `${url}?${new URLSearchParams({ search: words(), limit, offset })}`);
+      return await requestJson("GET", `${url}?${new URLSearchParams({ search: words(), limit, offset })}`);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       return failure.status === 503 ? { stale: true, word: failure.message } : { stale: true, trouble: failure.message };
     }
   }
@@ -64,7 +64,7 @@ export function showLibrary({ dialog, part, on, url, most, signal }, choice) {
 
   function draw({ images = [], total: number = 0 }) {
     total = number;
-    renew(box, images.map(makeImage), ({ image }) => image.url);
+    reconcileChildren(box, images.map(makeImage), ({ image }) => image.url);
     letTabIn();
     choice.draw();
   }

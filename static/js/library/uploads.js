@@ -1,19 +1,19 @@
 // Files into the library: chosen, dropped on the page or pasted; what arrives takes its place among the pictures.
 
-import { filesArrive } from "../core/file_drop.js";
+import { onFilesDropped } from "../core/file_drop.js";
 import { _ } from "../core/i18n.js";
-import { toast } from "../ui/messages.js";
-import { uploads } from "../ui/uploads.js";
+import { showToast } from "../ui/messages.js";
+import { makeUploads } from "../ui/uploads.js";
 
 export function takeFiles(library, shown, { expectNews }) {
   const chooser = library.querySelector("[data-files]");
-  const { add } = uploads(library.querySelector("[data-uploads]"), {
+  const { add } = makeUploads(library.querySelector("[data-uploads]"), {
     url: library.dataset.uploadUrl,
     atOnce: 3,
     opener: chooser,
     kept,
     cancelled: expectNews, // the server may have had it whole
-    ended: (done) => toast(_("已加入 {done} 张示例图", { done })),
+    ended: (done) => showToast(_("已加入 {done} 张示例图", { done })),
   });
 
   async function kept(image) {
@@ -27,5 +27,5 @@ export function takeFiles(library, shown, { expectNews }) {
     add([...target.files]);
     target.value = "";
   });
-  filesArrive(document, { shade: library, take: add });
+  onFilesDropped(document, { shade: library, take: add });
 }

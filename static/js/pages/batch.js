@@ -3,21 +3,21 @@
 import { makeCellDrawer } from "../batch/cells.js";
 import { useCommands, usePicks } from "../batch/desk.js";
 import { makeDraft } from "../batch/draft.js";
-import { showFoot } from "../batch/footer.js";
+import { makeFooter } from "../batch/footer.js";
 import { _ } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
-import { makeTable } from "../grid/grid.js";
-import { offerUndo, toast } from "../ui/messages.js";
+import { lazy } from "../core/lazy.js";
+import { makeGrid } from "../grid/grid.js";
+import { offerUndo, showToast } from "../ui/messages.js";
 
 const page = document.querySelector("[data-batch]");
 const card = JSON.parse(page.dataset.card);
 const dialog = (name) => document.querySelector(`[data-dialog="${name}"]`);
-const desk = late(() => import("../batch/desk.js"), ({ makeDesk }) => makeDesk(batch));
+const desk = lazy(() => import("../batch/desk.js"), ({ makeDesk }) => makeDesk(batch));
 
-const table = makeTable(page.querySelector("[data-table]"), {
+const table = makeGrid(page.querySelector("[data-table]"), {
   card,
   most: 5000,
-  say: toast,
+  say: showToast,
   offerUndo,
   stateOf: () => null,
   onTyping: (change) => draft.keepTyping(change),
@@ -37,7 +37,7 @@ const draft = makeDraft(table, {
   extra: () => ({ started: batch.started, imported: batch.report?.imported }),
 });
 batch.draft = draft;
-batch.foot = showFoot(page.querySelector("[data-foot]"), { table, card });
+batch.foot = makeFooter(page.querySelector("[data-foot]"), { table, card });
 
 const lazily = (name) => (...given) => desk().then((jobs) => jobs[name](...given));
 useCommands(page, {

@@ -1,23 +1,23 @@
 // 生成记录: finding, choosing, working. What is not needed at once is fetched when it is.
 
-import { Failure } from "../core/http.js";
-import { late } from "../core/lazy.js";
-import { keys } from "../records/keyboard.js";
-import { find } from "../records/search.js";
+import { HttpError } from "../core/http.js";
+import { lazy } from "../core/lazy.js";
+import { bindShortcuts } from "../records/keyboard.js";
+import { makeSearch } from "../records/search.js";
 import { selection } from "../records/selection.js";
 
 const page = document.querySelector("[data-finder]");
-const finder = find(page);
+const finder = makeSearch(page);
 const chosen = selection(page, finder);
 const { deed, act, run, enlarge } = work(page, finder, chosen);
-const byFile = late(() => import("../records/find_by_file.js"));
-const look = async (file) => (await byFile()).lookUp(file, { page, finder, enlarge, run });
-const opened = late(() => import("../records/search.js"), ({ filters }) => filters(page));
-const broke = late(() => import("../ui/image_fallback.js"), ({ gone }) => gone(page));
-const dragged = late(() => import("../core/file_drop.js"), ({ drop }) => drop(look));
-const news = late(() => import("../records/search.js"));
+const byFile = lazy(() => import("../records/find_by_file.js"));
+const look = async (file) => (await byFile()).findByFile(file, { page, finder, enlarge, run });
+const opened = lazy(() => import("../records/search.js"), ({ filters }) => filters(page));
+const broke = lazy(() => import("../ui/image_fallback.js"), ({ removeMissingRecords }) => removeMissingRecords(page));
+const dragged = lazy(() => import("../core/file_drop.js"), ({ onFileDropped }) => onFileDropped(look));
+const news = lazy(() => import("../records/search.js"));
 
-const { enter } = keys(page, { selection: chosen, deed, act });
+const { enter } = bindShortcuts(page, { selection: chosen, deed, act });
 page.addEventListener("error", () => broke(), { capture: true });
 if ([...page.querySelectorAll(".record-image")].some((image) => image.complete && !image.naturalWidth && image.currentSrc)) broke();
 page.addEventListener("toggle", () => opened(), { capture: true });
@@ -35,10 +35,10 @@ document.querySelector("[data-file-input]").addEventListener("change", ({ target
 });
 document.addEventListener("house", ({ detail }) => {
   if (detail.version === Number(finder.list().dataset.version)) return;
-  news().then((module) => module.news(page, finder));
+  news().then((module) => module.watchForNewResults(page, finder));
 });
 if (page.querySelector("[data-indexing]")) {
-  late(() => import("../records/search.js"), ({ indexing }) => indexing(page))();
+  lazy(() => import("../records/search.js"), ({ showIndexProgress }) => showIndexProgress(page))();
 }
 
 const named = new URLSearchParams(location.search).get("record");
@@ -57,9 +57,9 @@ const OF_TILES = ["retry", "collect", "reorder", "drop"];
 export function work(page, finder, selection) {
   const bar = document.querySelector("[data-selection]");
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
-  const deeds = late(() => import("../records/bulk_actions.js"), ({ makeDeeds }) => makeDeeds(page, finder, selection));
-  const large = late(() => import("../records/viewer.js"), ({ makeLarge }) => makeLarge(page, finder, selection, run));
-  const actions = late(() => import("../records/actions.js"));
+  const deeds = lazy(() => import("../records/bulk_actions.js"), ({ makeBulkActions }) => makeBulkActions(page, finder, selection));
+  const large = lazy(() => import("../records/viewer.js"), ({ makeViewer }) => makeViewer(page, finder, selection, run));
+  const actions = lazy(() => import("../records/actions.js"));
 
   async function run(name, chosen, about) {
     return (await deeds())(name, chosen, about);
@@ -78,7 +78,7 @@ export function work(page, finder, selection) {
       if (OF_TILES.includes(name)) await asTile(button);
       else await run(name, { ids: [Number(record.dataset.recordId)] }, { record });
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       place.textContent = failure.message;
     }
     delete record.dataset.busy;
@@ -87,7 +87,7 @@ export function work(page, finder, selection) {
   }
 
   async function asTile(button) {
-    const { act: actAsTile } = await actions();
+    const { runAction: actAsTile } = await actions();
     delete button.closest("[data-record-id]").dataset.busy;
     await actAsTile(button);
     if (!button.closest("[data-record-id]").querySelector("[data-error]").textContent) await finder.reload();
@@ -111,7 +111,7 @@ export function work(page, finder, selection) {
       if (name === "compare") await compare();
       else await run(name, selection.chosen());
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       place.textContent = failure.message;
     }
     bar.classList.remove("is-busy");

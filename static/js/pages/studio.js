@@ -1,16 +1,16 @@
 // 单图生成: puts its behaviours together.
 
 import { draft } from "../studio/draft.js";
-import { composer } from "../studio/form.js";
+import { makeForm } from "../studio/form.js";
 import { references } from "../studio/references.js";
-import { tiles } from "../studio/results.js";
+import { makeResults } from "../studio/results.js";
 
 const form = document.querySelector("[data-composer]");
 
-composer(form);
+makeForm(form);
 references(form.querySelector("[data-references]"));
 draft(form);
-tiles(document.querySelector("[data-results]"));
+makeResults(document.querySelector("[data-results]"));
 
 document.addEventListener("click", (event) => {
   const wantsOne = event.target.closest("[data-try]");

@@ -1,11 +1,11 @@
 // 用量: keeps the figures true while work goes on, and passes on what is done about what nobody knows.
 
-import { fill } from "../core/dom.js";
-import { Failure, lookAtFragment } from "../core/http.js";
-import { act } from "../records/actions.js";
-import { collect, drop, reorder } from "../records/unresolved.js";
+import { replaceContent } from "../core/dom.js";
+import { HttpError, fetchHtmlIfChanged } from "../core/http.js";
+import { runAction } from "../records/actions.js";
+import { fetchResult, writeOff, resubmit } from "../records/unresolved.js";
 
-const DEEDS = { collect, reorder, drop };
+const DEEDS = { fetchResult, resubmit, writeOff };
 const PAUSE = 2000; // between two looks while a batch runs
 
 const page = document.querySelector("[data-usage]");
@@ -19,12 +19,12 @@ let resting = false;
 async function refresh() {
   clearTimeout(timer);
   timer = 0;
-  const news = await lookAtFragment(page.dataset.liveUrl, {}).catch(() => null);
+  const news = await fetchHtmlIfChanged(page.dataset.liveUrl, {}).catch(() => null);
   if (!news) return; // the bar says that the service is out of reach; the next change asks again
   if (news.html === drawn) return; // a button that is being pressed stays
   drawn = news.html;
   const held = part.contains(document.activeElement) ? document.activeElement : null;
-  fill(part, news.html);
+  replaceContent(part, news.html);
   shown = Number(part.firstElementChild.dataset.version);
   if (held && held.tagName !== "SUMMARY") sameAs(held)?.focus({ preventScroll: true });
 }
@@ -46,14 +46,14 @@ document.addEventListener("settled", refresh);
 page.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-action], [data-all]");
   if (!button) return;
-  if (button.dataset.action) return act(button);
+  if (button.dataset.action) return runAction(button);
   const place = part.querySelector("[data-all-error]");
   place.textContent = "";
   try {
     const { count, atStake } = button.dataset;
     await DEEDS[button.dataset.all]({ all: true }, { count: Number(count), atStake });
   } catch (failure) {
-    if (!(failure instanceof Failure)) throw failure;
+    if (!(failure instanceof HttpError)) throw failure;
     place.textContent = failure.message;
   }
 });

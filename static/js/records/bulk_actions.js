@@ -1,33 +1,33 @@
 // What is done to records, one or many: into the trash and out again, favourites, ZIP, Excel; and to one:
 // again, use as reference. Fetched when first needed.
 
-import { call, refusal } from "../core/http.js";
+import { requestJson, refusalOf } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
-import { order } from "../core/orders.js";
-import { DRAFT, intoDraft, recall } from "../core/storage.js";
-import { addressWith } from "./viewer.js";
-import { copy, failureToast, offerUndo, toast } from "../ui/messages.js";
+import { postOnce } from "../core/orders.js";
+import { DRAFT, updateDraft, loadItem } from "../core/storage.js";
+import { urlWith } from "./viewer.js";
+import { copyText, showError, offerUndo, showToast } from "../ui/messages.js";
 
 const FRAME = "download";
 
 /** Returns do(name, chosen, {record, button}) for a page, its finder and its selection. */
-export function makeDeeds(page, finder, selection) {
+export function makeBulkActions(page, finder, selection) {
   const { deleteUrl, restoreUrl, favouriteUrl, archiveUrl, exportUrl, createUrl, uploadUrl, studioUrl } = page.dataset;
   const count = (number) => number.toLocaleString(language);
 
   async function remove(chosen, word = _("已删除")) {
-    const { deleted, undo } = await call("POST", deleteUrl, chosen);
+    const { deleted, undo } = await requestJson("POST", deleteUrl, chosen);
     selection.forget(chosen);
     unname(chosen);
     await finder.reload();
     if (deleted) offerUndo(_("{word} {count} 条", { word, count: count(deleted) }), () => takeBack(undo, chosen));
-    else toast(_("没有删除：可能已经删掉了，或还在生成中"));
+    else showToast(_("没有删除：可能已经删掉了，或还在生成中"));
   }
 
   async function bringBack(body) {
-    const { restored } = await call("POST", restoreUrl, body);
+    const { restored } = await requestJson("POST", restoreUrl, body);
     await finder.reload();
-    toast(_("已恢复 {count} 条", { count: count(restored) }));
+    showToast(_("已恢复 {count} 条", { count: count(restored) }));
   }
 
   /** The large view and the comparison show what came back. */
@@ -46,11 +46,11 @@ export function makeDeeds(page, finder, selection) {
   function unname({ ids }) {
     const id = Number(new URLSearchParams(location.search).get("record"));
     if (!ids?.includes(id) || finder.list().querySelector("[data-deep]")) return;
-    history.replaceState(null, "", addressWith({ record: "" }));
+    history.replaceState(null, "", urlWith({ record: "" }));
   }
 
   async function keep(chosen, favourite) {
-    const { changed } = await call("POST", favouriteUrl, { ...chosen, favourite });
+    const { changed } = await requestJson("POST", favouriteUrl, { ...chosen, favourite });
     await finder.reload();
     return changed;
   }
@@ -59,7 +59,7 @@ export function makeDeeds(page, finder, selection) {
     const on = !("favourite" in record.dataset);
     mark(record, on);
     try {
-      await call("POST", favouriteUrl, { ids: [Number(record.dataset.recordId)], favourite: on });
+      await requestJson("POST", favouriteUrl, { ids: [Number(record.dataset.recordId)], favourite: on });
     } catch (failure) {
       mark(record, !on);
       throw failure;
@@ -69,20 +69,20 @@ export function makeDeeds(page, finder, selection) {
   async function again(_chosen, { record }) {
     const asked = JSON.parse(record.dataset.request);
     const rows = [{ ...asked, num_images: 1, seed: null }];
-    await order(createUrl, { source: "single", rows }, { about: record.dataset.recordId });
+    await postOnce(createUrl, { source: "single", rows }, { about: record.dataset.recordId });
     document.dispatchEvent(new Event("look-now"));
-    toast(_("已开始生成 1 张"), { label: _("去看"), run: () => location.assign(studioUrl) });
+    showToast(_("已开始生成 1 张"), { label: _("去看"), run: () => location.assign(studioUrl) });
   }
 
   async function reference(_chosen, { record }) {
     const { max_references: max, local_reference_problem: problem } = JSON.parse(page.dataset.card);
-    if (problem) return toast(problem);
+    if (problem) return showToast(problem);
     const most = Math.min(4, max);
     const hasRoom = (draft) => (draft?.sample_images ?? []).length < most;
-    const uploaded = hasRoom(recall(DRAFT)) && await call("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
-    const taken = uploaded && intoDraft((draft) => hasRoom(draft) && { ...draft, sample_images: [...(draft.sample_images ?? []), uploaded.images[0]] });
-    if (taken) return toast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
-    return toast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
+    const uploaded = hasRoom(loadItem(DRAFT)) && await requestJson("POST", uploadUrl, { record_id: Number(record.dataset.recordId) });
+    const taken = uploaded && updateDraft((draft) => hasRoom(draft) && { ...draft, sample_images: [...(draft.sample_images ?? []), uploaded.images[0]] });
+    if (taken) return showToast(_("已加入「单图生成」的参考图"), { label: _("去生成"), run: () => location.assign(studioUrl) });
+    return showToast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), { label: _("去看"), run: () => location.assign(studioUrl) });
   }
 
   const deeds = {
@@ -102,12 +102,12 @@ export function makeDeeds(page, finder, selection) {
 
   async function link(_chosen, { record }) {
     const address = new URL(`${page.dataset.pageUrl}?record=${record.dataset.recordId}`, location.href);
-    toast((await copy(address.href)) ? _("已复制这条记录的链接") : _("请手动复制：{href}", { href: address.href }));
+    showToast((await copyText(address.href)) ? _("已复制这条记录的链接") : _("请手动复制：{href}", { href: address.href }));
   }
 
   async function keepMany(chosen, on) {
     const changed = await keep(chosen, on);
-    toast(on ? _("已收藏 {count} 条", { count: count(changed) }) : _("已取消收藏 {count} 条", { count: count(changed) }));
+    showToast(on ? _("已收藏 {count} 条", { count: count(changed) }) : _("已取消收藏 {count} 条", { count: count(changed) }));
   }
 
   return (name, chosen, about = {}) => deeds[name](chosen, about);
@@ -140,7 +140,7 @@ function carry(url, chosen) {
   form.target = FRAME;
   form.submit();
   form.remove();
-  toast(_("已开始下载，文件大时请稍等"));
+  showToast(_("已开始下载，文件大时请稍等"));
 }
 
 /** Downloads go through a frame: only an error loads in it, and the page stays. */
@@ -151,7 +151,7 @@ function downloadFrame(url, body) {
   frame.hidden = true;
   document.body.append(frame);
   frame.addEventListener("load", async () => {
-    const why = await refusal(url, body).catch((failure) => failure.message);
-    failureToast(why || _("下载没有成功，请再试一次"));
+    const why = await refusalOf(url, body).catch((failure) => failure.message);
+    showError(why || _("下载没有成功，请再试一次"));
   });
 }

@@ -1,8 +1,8 @@
 // Two pictures side by side: looked at closely together, changed one by one, kept or rejected.
 
-import { Failure } from "../core/http.js";
+import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { picture, zoom } from "../ui/image_viewer.js";
+import { makeViewerImage, makeZoom } from "../ui/image_viewer.js";
 
 let open = null;
 
@@ -21,9 +21,9 @@ function build(dialog) {
   let active = 1;
   let trouble = "";
 
-  const stages = sides.map((side) => picture(part(side, "stage")));
+  const stages = sides.map((side) => makeViewerImage(part(side, "stage")));
   const views = sides.map((side, at) =>
-    zoom(part(side, "stage"), part(side, "image"), {
+    makeZoom(part(side, "stage"), part(side, "image"), {
       step: (step) => change(at, step),
       close: () => null,
       moved: (state) => views[1 - at].follow(state),
@@ -58,7 +58,7 @@ function build(dialog) {
       const pick = side.querySelector('[data-verdict="pick"]');
       pick.setAttribute("aria-pressed", String("favourite" in shown[at].dataset));
       pick.firstElementChild.classList.toggle("icon-star-full", "favourite" in shown[at].dataset);
-      part(side, "facts-line").replaceChildren(...facts(shown[at], shown[1 - at] ?? shown[at]));
+      part(side, "facts-line").replaceChildren(...diffMetadata(shown[at], shown[1 - at] ?? shown[at]));
     });
   }
 
@@ -76,7 +76,7 @@ function build(dialog) {
     try {
       await job();
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       trouble = failure.message;
       stages[at].say(trouble);
     } finally {
@@ -158,7 +158,7 @@ function id(record) {
 
 
 /** Size, model, seed…; what differs from the other one stands out. */
-export function facts(record, other) {
+export function diffMetadata(record, other) {
   const [mine, theirs] = [record, other].map((one) => {
     const asked = JSON.parse(one.dataset.request);
     const told = one.querySelector("template[data-facts]").content.querySelectorAll("dd");

@@ -1,9 +1,9 @@
 // A picture file tells which record it is, or at least what it was made from.
 
-import { call } from "../core/http.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { intoDraft } from "../core/storage.js";
-import { announce, toast } from "../ui/messages.js";
+import { updateDraft } from "../core/storage.js";
+import { announce, showToast } from "../ui/messages.js";
 
 const PATIENCE = 300;
 const veil = document.querySelector("[data-drop-veil]");
@@ -11,20 +11,20 @@ const dialog = document.querySelector('[data-dialog="file"]');
 const part = (name) => dialog.querySelector(`[data-file-${name}]`);
 
 /** Ask about one file; its record is shown when it is here. */
-export async function lookUp(file, { page, finder, enlarge, run }) {
+export async function findByFile(file, { page, finder, enlarge, run }) {
   const { fileUrl, pageUrl, studioUrl } = page.dataset;
   announce(_("正在找这张图的记录"));
   if (!file.type.startsWith("image/")) return show(file.name, _("这不是图片。请放一张 PNG、JPEG 或 WebP 图片。"));
   const body = new FormData();
   body.append("file", file, file.name);
   try {
-    const { record, is_same_file: same, in_trash: gone, parameters } = await whileSaying(_("正在找这张图的记录"), call("POST", fileUrl, body));
+    const { record, is_same_file: same, in_trash: gone, parameters } = await whileSaying(_("正在找这张图的记录"), requestJson("POST", fileUrl, body));
     if (record && gone) {
       return show(_("记录 {id}", { id: record.id }), _("这张图的记录在回收站里。"), asFacts(record), [_("恢复"), () => run("restore", { ids: [record.id] })]);
     }
     if (record) {
       await open(record.id, { page, pageUrl, finder, enlarge });
-      return toast(same ? _("这是记录 {id}", { id: record.id }) : _("这是记录 {id}，文件后来被改动过", { id: record.id }));
+      return showToast(same ? _("这是记录 {id}", { id: record.id }) : _("这是记录 {id}，文件后来被改动过", { id: record.id }));
     }
     if (!parameters) return show(file.name, _("这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。"));
     return show(file.name, _("这张图不在记录里，但它带着自己的参数："), asFacts(parameters), parameters.prompt && [
@@ -93,6 +93,6 @@ function element(tag, words) {
 }
 
 function use({ prompt, negative_prompt, seed, steps }, url) {
-  intoDraft((draft) => ({ ...draft, prompt, negative_prompt, seed: seed ?? "", steps: steps ?? "" }));
+  updateDraft((draft) => ({ ...draft, prompt, negative_prompt, seed: seed ?? "", steps: steps ?? "" }));
   location.assign(url);
 }

@@ -1,7 +1,7 @@
 // The list by keyboard: arrows move from record to record, Space ticks, Enter opens, Delete deletes, F keeps, D downloads.
 
 /** deed(name) does something to what is selected, act(name, record) to one. */
-export function keys(page, { selection, deed, act }) {
+export function bindShortcuts(page, { selection, deed, act }) {
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
   const here = () => document.activeElement?.closest?.("[data-records] [data-record-id]");
 

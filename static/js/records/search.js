@@ -1,8 +1,8 @@
 // Looking for records without leaving the page: what is typed or chosen becomes an address, and the server's
 // fragment for that address takes the place of the list. "found" is dispatched on the page after each.
 
-import { fill } from "../core/dom.js";
-import { Failure, call, lookAtFragment, sentenceOf } from "../core/http.js";
+import { replaceContent } from "../core/dom.js";
+import { HttpError, requestJson, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { isComposing } from "../core/keyboard.js";
 import { announce } from "../ui/messages.js";
@@ -10,7 +10,7 @@ import { announce } from "../ui/messages.js";
 const PAUSE = 160;
 
 /** Returns {go(url, {history, focus}), reload(), failIfUnanswered(), list(), found}; go resolves to whether the list is there. */
-export function find(page) {
+export function makeSearch(page) {
   const form = page.querySelector("[data-find]");
   const field = form.querySelector("[data-search]");
   const found = page.querySelector("[data-found]");
@@ -27,7 +27,7 @@ export function find(page) {
     requested = search;
     const late = setTimeout(() => found.classList.add("is-waiting"), 300);
     try {
-      const news = await lookAtFragment(page.dataset.liveUrl + search, {});
+      const news = await fetchHtmlIfChanged(page.dataset.liveUrl + search, {});
       if (ticket !== latest) return false;
       show(news.html);
       drawn = search;
@@ -40,7 +40,7 @@ export function find(page) {
     } catch (failure) {
       if (ticket === latest) {
         requested = drawn;
-        tell(sentenceOf(failure));
+        tell(messageOf(failure));
       }
       return false;
     } finally {
@@ -51,7 +51,7 @@ export function find(page) {
 
   function show(html) {
     const kept = new Map([...found.querySelectorAll("img")].map((image) => [image.currentSrc, image]));
-    fill(found, html);
+    replaceContent(found, html);
     for (const fresh of found.querySelectorAll("img")) {
       const old = kept.get(fresh.src);
       if (old?.complete && old.naturalWidth) fresh.replaceWith(old); // drawn already: nothing flickers
@@ -65,7 +65,7 @@ export function find(page) {
 
   /** After a go() without an answer: throws what went wrong; returns null when another go() took its place. */
   function failIfUnanswered() {
-    if (!trouble.hidden) throw new Failure(trouble.textContent);
+    if (!trouble.hidden) throw new HttpError(trouble.textContent);
     return null;
   }
 
@@ -160,8 +160,8 @@ async function offer(page, chip) {
   if (chip.dataset.filterMore !== "batch_id") return;
   const place = chip.querySelector("[data-batch-choices]");
   try {
-    const news = await lookAtFragment(page.dataset.batchesUrl + location.search, {});
-    fill(place, news.html);
+    const news = await fetchHtmlIfChanged(page.dataset.batchesUrl + location.search, {});
+    replaceContent(place, news.html);
   } catch (failure) {
     place.textContent = failure.message;
   }
@@ -182,12 +182,12 @@ function keepInSight(chip) {
 const REST = 4000;
 let last = 0;
 
-export async function news(page, finder) {
+export async function watchForNewResults(page, finder) {
   const { filter, total } = finder.list().dataset;
   if (Date.now() - last < REST || document.hidden) return;
   last = Date.now();
   const query = new URLSearchParams({ ...JSON.parse(filter), limit: 1 });
-  const answer = await call("GET", `${page.dataset.listUrl}?${query}`).catch(() => null);
+  const answer = await requestJson("GET", `${page.dataset.listUrl}?${query}`).catch(() => null);
   const button = page.querySelector("[data-news]");
   const more = answer ? answer.total - total : 0;
   button.hidden = more === 0;
@@ -202,12 +202,12 @@ export async function news(page, finder) {
 
 const INDEX_POLL_MS = 2000;
 
-export function indexing(page) {
+export function showIndexProgress(page) {
   const notice = () => page.querySelector("[data-indexing]");
 
   async function look() {
     if (!notice() || document.hidden) return;
-    const { index } = await call("GET", page.dataset.kindsUrl).catch(() => ({}));
+    const { index } = await requestJson("GET", page.dataset.kindsUrl).catch(() => ({}));
     if (!index || !notice()) return;
     if (index.done >= index.total) notice().remove();
     else show(notice(), index);

@@ -1,7 +1,7 @@
 // Which records are meant: ticked one by one, in a row with Shift, a page, or all that was found when they
 // were selected (`asOf`). What is ticked stays so over pages and reloads, until something else is looked for.
 
-import { Failure, LONG, call } from "../core/http.js";
+import { HttpError, LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 
 const KEPT = "records.picked";
@@ -46,12 +46,12 @@ export function selection(page, finder) {
     const query = new URLSearchParams(chosen().filter);
     let trouble = "";
     try {
-      const { ids } = await call("GET", `${page.dataset.idsUrl}?${query}`, null, LONG);
+      const { ids } = await requestJson("GET", `${page.dataset.idsUrl}?${query}`, null, LONG_TIMEOUT);
       if (mine !== naming) return;
       picked = new Set([...ids.filter(has), ...added]);
       kept.all = false;
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       if (mine !== naming) return;
       trouble = failure.message;
     }

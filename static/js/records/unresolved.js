@@ -1,42 +1,42 @@
 // What a person can do with pictures of which nobody knows whether they were paid: ask again, order again,
 // or say what the bill says. `chosen` is {ids: […]} or {all: true}. Tells the page by "settled" on document.
 
-import { call } from "../core/http.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { order } from "../core/orders.js";
-import { confirmSecondCharge, offerUndo, toast } from "../ui/messages.js";
+import { postOnce } from "../core/orders.js";
+import { confirmRetryCost, offerUndo, showToast } from "../ui/messages.js";
 
 const urls = () => document.body.dataset;
 
 /** Ask the service again for what was ordered. */
-export async function collect(chosen) {
-  const { records } = await call("POST", urls().collectUrl, chosen);
-  toast(_("正在取回 {n} 张，不会再下单", { n: records }));
+export async function fetchResult(chosen) {
+  const { records } = await requestJson("POST", urls().collectUrl, chosen);
+  showToast(_("正在取回 {n} 张，不会再下单", { n: records }));
   tell();
 }
 
 /** Order again, after a word about the money. about: {count, atStake, collectable}. */
-export async function reorder(chosen, { count = 1, atStake, collectable = false }) {
+export async function resubmit(chosen, { count = 1, atStake, collectable = false }) {
   const free = collectable ? _("这张还有编号，先取回不花钱。") : _("请先查看服务商的账单。");
-  if (!await confirmSecondCharge({ count, sum: atStake, more: free })) return;
-  const { records, waiting } = await order(urls().reorderUrl, chosen);
-  toast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));
+  if (!await confirmRetryCost({ count, sum: atStake, more: free })) return;
+  const { records, waiting } = await postOnce(urls().reorderUrl, chosen);
+  showToast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));
   tell();
 }
 
 /** Settle: the person says whether it is on the bill; can be undone. about: {count, atStake}. */
-export async function drop(chosen, { count = 1, atStake }) {
+export async function writeOff(chosen, { count = 1, atStake }) {
   const billed = await askTheBill(count, atStake);
   if (billed === null) return;
-  const { records, undo } = await call("POST", urls().dropUrl, { ...chosen, billed });
+  const { records, undo } = await requestJson("POST", urls().dropUrl, { ...chosen, billed });
   const words = billed ? _("已记下：{n} 张，账单里有", { n: records }) : _("已记下：{n} 张，账单里没有", { n: records });
   offerUndo(words, () => takeBack(undo));
   tell();
 }
 
 async function takeBack(undo) {
-  const { records } = await call("POST", urls().undropUrl, { undo });
-  toast(records ? _("已撤销，{n} 张又是结果未知", { n: records }) : _("已经撤销过了"));
+  const { records } = await requestJson("POST", urls().undropUrl, { undo });
+  showToast(records ? _("已撤销，{n} 张又是结果未知", { n: records }) : _("已经撤销过了"));
   tell();
 }
 

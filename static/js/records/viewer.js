@@ -1,15 +1,15 @@
 // The large view of 生成记录: over the borders of pages, with everything that can be done to a record.
 
-import { call } from "../core/http.js";
+import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
+import { lazy } from "../core/lazy.js";
 import { hostLightbox } from "../ui/lightbox.js";
 
-const comparison = late(() => import("./compare.js"));
+const comparison = lazy(() => import("./compare.js"));
 const MOST_PAGES = 10; // without a picture, until we say that there are no more
 
 /** Returns {open(link), compare(left, right)}; run(name, chosen, about) is what pages/records.js does. */
-export function makeLarge(page, finder, selection, run) {
+export function makeViewer(page, finder, selection, run) {
   const list = () => finder.list();
   const number = (name) => Number(list().dataset[name]);
   const records = () => [...list().querySelectorAll("[data-records] [data-record-id]")];
@@ -20,7 +20,7 @@ export function makeLarge(page, finder, selection, run) {
 
   const host = { offers, deed, place, has, beyond, shown, state };
   const box = hostLightbox(finder.found, host);
-  const follow = followAddress(() => box, () => Boolean(list().querySelector("[data-deep]")));
+  const follow = syncHistory(() => box, () => Boolean(list().querySelector("[data-deep]")));
 
   function offers(record) {
     if ("trash" in list().dataset || record.querySelector('[data-action="restore"]')) return ["restore", "select", "link"];
@@ -73,7 +73,7 @@ export function makeLarge(page, finder, selection, run) {
     if (record.matches("[data-deep]")) return beside(step, record.dataset.recordId);
     for (let turned = 0; turned < MOST_PAGES && has(step, record); turned += 1) {
       const target = { 1: number("page") + 1, [-1]: number("page") - 1, Infinity: number("pages") }[step] ?? 1;
-      if (!(await finder.go(addressWith({ page: target, record: "" }), { history: "replace" }))) return finder.failIfUnanswered();
+      if (!(await finder.go(urlWith({ page: target, record: "" }), { history: "replace" }))) return finder.failIfUnanswered();
       const found = step < 0 && step !== -Infinity ? links().at(-1) : step === Infinity ? links().at(-1) : links()[0];
       if (found) return found;
     }
@@ -89,7 +89,7 @@ export function makeLarge(page, finder, selection, run) {
       if (!record) return null;
       id = record.id;
       if (record.status !== "success" || !record.url) continue;
-      if (!(await finder.go(addressWith({ record: id }), { history: "replace" }))) return finder.failIfUnanswered();
+      if (!(await finder.go(urlWith({ record: id }), { history: "replace" }))) return finder.failIfUnanswered();
       return linkOf(id) ?? finder.found.querySelector("[data-deep] [data-full]");
     }
     return null;
@@ -97,7 +97,7 @@ export function makeLarge(page, finder, selection, run) {
 
   function neighbours(id) {
     const query = new URLSearchParams(JSON.parse(list().dataset.filter));
-    return call("GET", `${page.dataset.listUrl}/${id}/neighbours?${query}`);
+    return requestJson("GET", `${page.dataset.listUrl}/${id}/neighbours?${query}`);
   }
 
   /** At a border the neighbour is fetched early. */
@@ -147,7 +147,7 @@ export function makeLarge(page, finder, selection, run) {
 const PAUSE = 250;
 
 /** This address with other values; "" takes one out. */
-export function addressWith(changes) {
+export function urlWith(changes) {
   const url = new URL(location.href);
   for (const [name, value] of Object.entries(changes)) {
     if (value === "") url.searchParams.delete(name);
@@ -157,7 +157,7 @@ export function addressWith(changes) {
 }
 
 /** Returns follow(record), null when it was closed. box() is the lightbox, isDeep() whether the list lacks it. */
-export function followAddress(box, isDeep) {
+export function syncHistory(box, isDeep) {
   let before = ""; // where going back leads to from the picture that was opened
   let leaving = false;
   let waiting = null;
@@ -177,15 +177,15 @@ export function followAddress(box, isDeep) {
 
   function open(id) {
     before = location.href;
-    history.pushState(null, "", addressWith({ record: id }));
+    history.pushState(null, "", urlWith({ record: id }));
   }
 
   function name(id) {
-    history.replaceState(null, "", addressWith({ record: id }));
+    history.replaceState(null, "", urlWith({ record: id }));
   }
 
   function close() {
-    const after = addressWith({ record: "" });
+    const after = urlWith({ record: "" });
     if (!isNamed() || isDeep()) return;
     leaving = after.href === before;
     if (leaving) history.back();

@@ -1,6 +1,6 @@
 // Drafts that keep themselves: what is typed survives reloads, and what a click replaces can be brought back.
 
-import { BEFORE, DRAFT, keep, loses, recall } from "../core/storage.js";
+import { PREVIOUS_DRAFT, DRAFT, saveItem, overwritesText, loadItem } from "../core/storage.js";
 import { fillForm, readForm } from "./form.js";
 
 const MORE = "draft.single.more";
@@ -10,7 +10,7 @@ export function draft(form) {
   const offer = form.querySelector("[data-before]");
   const more = form.querySelector("[data-more]");
   const { given } = form.dataset;
-  const kept = recall(DRAFT);
+  const kept = loadItem(DRAFT);
   let mine = given ? "" : JSON.stringify(kept); // the draft as this tab wrote or read it last
   let put = {}; // the fields as a click filled them: nobody wrote that
 
@@ -20,21 +20,21 @@ export function draft(form) {
   } else if (kept) {
     fillForm(form, kept);
   }
-  if (recall(MORE)) more.open = true;
+  if (loadItem(MORE)) more.open = true;
   showOffer();
 
   form.addEventListener("input", keepDraft);
-  more.addEventListener("toggle", () => keep(MORE, more.open));
+  more.addEventListener("toggle", () => saveItem(MORE, more.open));
   form.querySelector("[data-clear]").addEventListener("click", () => replace(BLANK));
   form.querySelector("[data-bring-back]").addEventListener("click", bringBack);
   document.addEventListener("use-request", (event) => replace(event.detail));
 
   /** What another tab or page wrote meanwhile is not lost. */
   function keepDraft() {
-    const theirs = recall(DRAFT);
+    const theirs = loadItem(DRAFT);
     const now = readForm(form);
-    if (theirs && JSON.stringify(theirs) !== mine && loses(theirs, now)) keep(BEFORE, theirs);
-    keep(DRAFT, now);
+    if (theirs && JSON.stringify(theirs) !== mine && overwritesText(theirs, now)) saveItem(PREVIOUS_DRAFT, theirs);
+    saveItem(DRAFT, now);
     mine = JSON.stringify(now);
     showOffer();
   }
@@ -44,21 +44,21 @@ export function draft(form) {
     const written = Object.entries(was).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(put[name]));
     fillForm(form, request);
     const now = readForm(form);
-    if (loses(Object.fromEntries(written), now)) keep(BEFORE, was);
+    if (overwritesText(Object.fromEntries(written), now)) saveItem(PREVIOUS_DRAFT, was);
     for (const name of Object.keys(request)) put[name] = now[name];
     showOffer();
     form.elements.prompt.focus({ preventScroll: false });
   }
 
   function bringBack() {
-    const before = recall(BEFORE) ?? {};
-    keep(BEFORE, null);
+    const before = loadItem(PREVIOUS_DRAFT) ?? {};
+    saveItem(PREVIOUS_DRAFT, null);
     replace(before);
     put = {};
   }
 
   function showOffer() {
-    offer.hidden = !recall(BEFORE);
+    offer.hidden = !loadItem(PREVIOUS_DRAFT);
   }
 }
 

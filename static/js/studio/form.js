@@ -1,8 +1,8 @@
 // The form of 单图生成: counts, sizes and prices that follow the choices, and sending it.
 
-import { _, yuan } from "../core/i18n.js";
-import { order } from "../core/orders.js";
-import { announce, toast } from "../ui/messages.js";
+import { _, formatPrice } from "../core/i18n.js";
+import { postOnce } from "../core/orders.js";
+import { announce, showToast } from "../ui/messages.js";
 
 /** The fields as the API names them. */
 export function readForm(form) {
@@ -21,7 +21,7 @@ export function fillForm(form, request) {
   form.dispatchEvent(new Event("filled"));
 }
 
-export function composer(form) {
+export function makeForm(form) {
   const go = form.querySelector("[data-ctrl-enter]");
   let sending = false;
 
@@ -39,9 +39,9 @@ export function composer(form) {
     sending = true;
     go.dataset.busy = "yes";
     try {
-      const { records } = await order(form.dataset.createUrl, { source: "single", rows: [readForm(form)] }, { ofDraft: true });
+      const { records } = await postOnce(form.dataset.createUrl, { source: "single", rows: [readForm(form)] }, { ofDraft: true });
       complain(form, "", "");
-      if (wasShown(records)) toast(_("这一单刚才已经提交，没有重复下单"));
+      if (wasShown(records)) showToast(_("这一单刚才已经提交，没有重复下单"));
       else announce(_("已开始生成 {n} 张", { n: records.length }));
       document.dispatchEvent(new CustomEvent("sent", { detail: records }));
     } catch (failure) {
@@ -122,7 +122,7 @@ function showSizes(form) {
     const label = radio.closest("label");
     radio.disabled = !offer;
     label.querySelector("[data-size]").textContent = offer ? offer.size.replace("x", "×") : _("不提供");
-    label.querySelector("[data-price]").textContent = offer ? yuan(Number(offer.price ?? NaN)) : "";
+    label.querySelector("[data-price]").textContent = offer ? formatPrice(Number(offer.price ?? NaN)) : "";
     return radio;
   });
   if (!offers.some((radio) => radio.checked && !radio.disabled)) {
@@ -137,7 +137,7 @@ function showPrice(form) {
   const extra = Math.max(JSON.parse(references.value || "[]").length - 1, 0) * Number(form.dataset.extraPrice);
   const total = (Number(count.value) || 1) * (offer ? Number(offer.price ?? NaN) + extra : 0);
   form.querySelector("[data-go-text]").textContent = _("生成 {n} 张", { n: Number(count.value) || 1 });
-  form.querySelector("[data-go-price]").textContent = yuan(total);
+  form.querySelector("[data-go-price]").textContent = formatPrice(total);
 }
 
 function grow(field) {

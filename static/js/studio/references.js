@@ -1,14 +1,14 @@
 // Reference images of a request: dropped, pasted, uploaded, picked in the library, or taken from a result.
 
 import { followPointer } from "../core/drag.js";
-import { filesArrive } from "../core/file_drop.js";
-import { Failure } from "../core/http.js";
+import { onFilesDropped } from "../core/file_drop.js";
+import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
+import { lazy } from "../core/lazy.js";
 import { announce } from "../ui/messages.js";
 import { upload } from "../ui/uploads.js";
 
-const picker = late(() => import("../library/picker.js"), ({ openReferencePicker }) => openReferencePicker);
+const picker = lazy(() => import("../library/picker.js"), ({ openReferencePicker }) => openReferencePicker);
 
 export function references(field) {
   const form = field.closest("form");
@@ -28,7 +28,7 @@ export function references(field) {
       list.complain("");
       if (chosen) list.replace(chosen);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       list.complain(failure.message);
     }
     choice.focus();
@@ -55,7 +55,7 @@ export function references(field) {
     add([...target.files]);
     target.value = "";
   });
-  filesArrive(document, { shade: form, take: add });
+  onFilesDropped(document, { shade: form, take: add });
   document.addEventListener("use-reference", use);
   form.addEventListener("filled", list.draw);
   list.draw();
@@ -218,7 +218,7 @@ export function uploadReferences(list, url) {
       const answer = await upload(url, file, () => {}, stop.signal);
       if (answer) complaint = arrive(item, answer.images[0]);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       item.remove();
       complaint = _("{name}：{message}", { name: file.name, message: failure.message });
     }

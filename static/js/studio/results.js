@@ -1,17 +1,17 @@
 // Pictures on a page: follows what changes, counts seconds, sharpens what is looked at, and passes clicks
 // to actions.js and lightbox.js, which are fetched when first needed.
 
-import { merge } from "../core/dom.js";
-import { Failure, lookAgain, lookAtFragment, sentenceOf } from "../core/http.js";
-import { _, elapsed } from "../core/i18n.js";
-import { late } from "../core/lazy.js";
-import { announce, toast } from "../ui/messages.js";
+import { mergeItems } from "../core/dom.js";
+import { HttpError, forgetVersion, fetchHtmlIfChanged, messageOf } from "../core/http.js";
+import { _, formatElapsed } from "../core/i18n.js";
+import { lazy } from "../core/lazy.js";
+import { announce, showToast } from "../ui/messages.js";
 
 const TILE = "[data-record-id]";
-const lightbox = late(() => import("../ui/lightbox.js"));
-const actions = late(() => import("../records/actions.js"));
+const lightbox = lazy(() => import("../ui/lightbox.js"));
+const actions = lazy(() => import("../records/actions.js"));
 
-export function tiles(section) {
+export function makeResults(section) {
   section.addEventListener("click", pass);
   section.addEventListener("keydown", (event) => {
     const link = event.target.closest("[data-full]");
@@ -33,7 +33,7 @@ function pass(event) {
 }
 
 function act(trigger) {
-  actions().then(({ act: run }) => run(trigger));
+  actions().then(({ runAction }) => runAction(trigger));
 }
 
 /** Ask for changed tiles whenever the house has a version we have not seen. */
@@ -52,16 +52,16 @@ function follow(section) {
     }
     asking = true;
     try {
-      const news = await lookAtFragment(`${section.dataset.liveUrl}?since=${since}`, memory);
+      const news = await fetchHtmlIfChanged(`${section.dataset.liveUrl}?since=${since}`, memory);
       if (news) {
-        merge(list, news.html);
+        mergeItems(list, news.html);
         tellEnd(list, awaited);
         since = Number(news.version) || since;
       }
     } catch (failure) {
       seen = null; // the bar says that the service is out of reach; the next beat asks again
-      lookAgain(memory);
-      if (!(failure instanceof Failure)) toast(sentenceOf(failure));
+      forgetVersion(memory);
+      if (!(failure instanceof HttpError)) showToast(messageOf(failure));
     }
     asking = false;
   }
@@ -96,7 +96,7 @@ function tellEnd(list, awaited) {
 function tick(section) {
   for (const place of section.querySelectorAll("[data-elapsed]")) {
     const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.began)) / 1000));
-    place.textContent = elapsed(seconds);
+    place.textContent = formatElapsed(seconds);
     expect(section, place, seconds);
   }
 }

@@ -3,7 +3,7 @@
 import { _ } from "../core/i18n.js";
 
 /** Watch the pictures in `holder` -> {tryAgain}. */
-export function brokenPictures(holder, { signal } = {}) {
+export function imageFallback(holder, { signal } = {}) {
   holder.addEventListener("error", ({ target }) => mark(target, true), { capture: true, signal });
   holder.addEventListener("load", ({ target }) => mark(target, false), { capture: true, signal });
   for (const image of holder.querySelectorAll("img")) {
@@ -28,7 +28,7 @@ function askAgain(image) {
 // A thumbnail that does not come: 加载失败 in its place, with 重试. The record stays what it is.
 
 
-export function gone(page) {
+export function removeMissingRecords(page) {
   page.addEventListener("error", ({ target }) => target.matches?.(".record-image") && show(target, true), { capture: true });
   page.addEventListener("load", ({ target }) => target.matches?.(".record-image") && show(target, false), { capture: true });
   page.addEventListener("click", (event) => {

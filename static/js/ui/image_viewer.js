@@ -8,7 +8,7 @@ const SLACK = 5; // pixels that a click may move
 
 /** Returns {reset, by(factor), follow(state), isZoomed(), wasDragged()}; calls step(±1) on a swipe sideways, close() on a swipe down, and
  *  moved({scale, x, y}) when the person looks closer or elsewhere. */
-export function zoom(stage, image, { step, close, moved = () => null }) {
+export function makeZoom(stage, image, { step, close, moved = () => null }) {
   const fingers = new Map();
   let scale = 1;
   let x = 0;
@@ -124,7 +124,7 @@ export function zoom(stage, image, { step, close, moved = () => null }) {
 const PATIENCE = 300;
 
 /** Returns {show(link), say(sentence)}; the stage is partials/viewer_canvas.html. */
-export function picture(stage) {
+export function makeViewerImage(stage) {
   const part = (name) => stage.querySelector(`[data-${name}]`);
   const [image, word, reload] = [part("image"), part("word"), part("reload")];
   let current = null;

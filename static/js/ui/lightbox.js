@@ -2,10 +2,10 @@
 // data-record-id tells the rest (data-request, <template data-facts>). The dialog is partials/lightbox.html.
 // A page may be its host: know what lies beyond the list, and do more with a picture than its tile can.
 
-import { Failure, call } from "../core/http.js";
+import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { picture, zoom } from "./image_viewer.js";
-import { copy } from "./messages.js";
+import { makeViewerImage, makeZoom } from "./image_viewer.js";
+import { copyText } from "./messages.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const SIZES = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
@@ -32,7 +32,7 @@ export function openLightbox(link) {
 
 /**
  * What an element with data-lightbox-host adds, all optional: offers (names of data-do), deed(name, record),
- * place(record) -> "12 / 300", has(step, record), beyond(step, record) -> link (may reject with a Failure), shown(record), state(record) -> Set.
+ * place(record) -> "12 / 300", has(step, record), beyond(step, record) -> link (may reject with a HttpError), shown(record), state(record) -> Set.
  * Returns the box: {isOpen(), present(link), go(step), say(sentence), close()}.
  */
 export function hostLightbox(element, host) {
@@ -58,12 +58,12 @@ function build(dialog) {
   let current = null;
   let going = false;
 
-  const view = zoom(part("stage"), part("image"), { step: go, close: () => dialog.close() });
-  const { show, say } = picture(part("stage"));
+  const view = makeZoom(part("stage"), part("image"), { step: go, close: () => dialog.close() });
+  const { show, say } = makeViewerImage(part("stage"));
   const record = () => current.closest("[data-record-id]");
   const host = () => hosts.get(hostElement) ?? {};
-  const { describe, perform } = panel(dialog, { record, host, say, go, leave });
-  const back = closeOnBack(dialog);
+  const { describe, perform } = makePanel(dialog, { record, host, say, go, leave });
+  const back = bindBackButton(dialog);
   const links = () => [...(scope ?? document).querySelectorAll("[data-full]")].filter((link) => link.closest(SCOPE) === scope);
   const index = () => links().findIndex((link) => link.dataset.full === current.dataset.full);
 
@@ -96,7 +96,7 @@ function build(dialog) {
       if (link && dialog.open) present(link);
       else say(isFar ? "" : _("没有更多图片了"));
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       say(failure.message);
     } finally {
       clearTimeout(late);
@@ -153,7 +153,7 @@ function build(dialog) {
 // Going back closes the large view: while it is open it has an entry of its own in the history of the tab.
 
 /** Returns {opened(), closed()}, to be called when the dialog was opened and closed. */
-export function closeOnBack(dialog) {
+export function bindBackButton(dialog) {
   const isOurs = () => Boolean(history.state?.largeView);
 
   addEventListener("popstate", () => dialog.open && dialog.close());
@@ -169,9 +169,9 @@ export function closeOnBack(dialog) {
 
 
 /** url: where favourites are set. go(step), leave(): to the next picture, and to the one that takes the place of this. */
-export function marks(url, { go, leave }) {
+export function makeMarks(url, { go, leave }) {
   async function setFavourite(record, favourite) {
-    await call("POST", url, { ids: [Number(record.dataset.recordId)], favourite });
+    await requestJson("POST", url, { ids: [Number(record.dataset.recordId)], favourite });
     record.toggleAttribute("data-favourite", favourite);
   }
 
@@ -199,9 +199,9 @@ export function marks(url, { go, leave }) {
 
 
 /** Returns {describe(), perform(name)}; record(), host(), say(sentence), go(step) and leave() are the lightbox's. */
-export function panel(dialog, { record, host, say, go, leave }) {
+export function makePanel(dialog, { record, host, say, go, leave }) {
   const part = (name) => dialog.querySelector(`[data-${name}]`);
-  const own = marks(dialog.dataset.favouriteUrl, { go, leave });
+  const own = makeMarks(dialog.dataset.favouriteUrl, { go, leave });
   let asked = {};
 
   function describe() {
@@ -250,7 +250,7 @@ export function panel(dialog, { record, host, say, go, leave }) {
     try {
       await (isOwn ? own.perform(name, record()) : host().deed(name, record()));
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       say(failure.message);
     }
     if (dialog.open) offer();
@@ -266,7 +266,7 @@ export function panel(dialog, { record, host, say, go, leave }) {
 }
 
 async function copyPart(button, text) {
-  const done = await copy(text);
+  const done = await copyText(text);
   const word = button.querySelector("span");
   word.textContent = done ? _("已复制") : _("请手动选中复制");
   setTimeout(() => (word.textContent = _("复制")), 1600);

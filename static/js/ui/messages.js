@@ -1,6 +1,6 @@
 // Words to the person: toasts (good news and undo), quiet announcements, and the one question: money.
 
-import { Failure } from "../core/http.js";
+import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { forget, remember } from "./undo.js";
 
@@ -8,13 +8,13 @@ const STAY = 8000;
 const MOST = 3; // messages with a button at once; failures and offers that end with their message are not counted
 
 /** A toast; with `action` ({label, run}) it has a button. It goes by itself. Returns its element. */
-export function toast(text, action) {
+export function showToast(text, action) {
   const element = show(text, action ? [{ label: action.label, run: () => attempt(action.run) }] : []);
   return leaveAfter(element, STAY);
 }
 
 /** Why something failed, in a toast that stays until it is closed. */
-export function failureToast(text) {
+export function showError(text) {
   show(text, [{ label: _("关闭"), run() {} }], { keeps: true });
 }
 
@@ -50,7 +50,7 @@ async function attempt(run, again = () => attempt(run)) {
     await run();
     return null;
   } catch (failure) {
-    if (!(failure instanceof Failure)) throw failure;
+    if (!(failure instanceof HttpError)) throw failure;
     const element = show(failure.message, [{ label: _("重试"), run: again }, { label: _("关闭"), run() {} }], { keeps: true });
     if (document.activeElement === document.body) element.querySelector("button").focus();
     return element;
@@ -77,7 +77,7 @@ export function announce(text) {
 }
 
 /** Ask before money is spent; resolves to true or false. */
-export function confirmMoney({ title, text, yes }) {
+export function confirmCost({ title, text, yes }) {
   const dialog = document.querySelector('[data-dialog="money"]');
   const button = dialog.querySelector("[data-money-yes]");
   dialog.querySelector("[data-money-title]").textContent = title;
@@ -95,10 +95,10 @@ export function confirmMoney({ title, text, yes }) {
 }
 
 /** Ask before what was paid, or may have been, is ordered again: `count` pictures, `sum` yuan (empty: nobody knows), `more` to know about it. */
-export function confirmSecondCharge({ count = 1, sum, isCharged = false, more = "" }) {
+export function confirmRetryCost({ count = 1, sum, isCharged = false, more = "" }) {
   const known = () => (isCharged ? _("上一次已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }) : _("上一次可能已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }));
   const unpriced = () => (isCharged ? _("上一次已经计费，重新下单会再花一次钱，价格未设。") : _("上一次可能已经计费，重新下单可能再花一次钱，价格未设。"));
-  return confirmMoney({
+  return confirmCost({
     title: count > 1 ? _("这 {n} 张重新下单？", { n: count }) : _("重新下单？"),
     text: (sum ? known() : unpriced()) + more,
     yes: count > 1 ? _("仍要重新下单 {n} 张", { n: count }) : _("仍要重新下单"),
@@ -106,7 +106,7 @@ export function confirmSecondCharge({ count = 1, sum, isCharged = false, more = 
 }
 
 /** Copy text; true when the clipboard took it. */
-export async function copy(text) {
+export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;

@@ -1,10 +1,10 @@
 // What every page does: theme switch, dialogs by name, shortcuts, local times, the pulse.
 
-import { _, clock, day, language } from "../core/i18n.js";
-import { guardKeys, takesText } from "../core/keyboard.js";
-import { live } from "../core/poll.js";
-import { keep } from "../core/storage.js";
-import { toast } from "./messages.js";
+import { _, formatClock, formatDay, language } from "../core/i18n.js";
+import { ignoreRepeatedKeys, isTextInput } from "../core/keyboard.js";
+import { pollStatus } from "../core/poll.js";
+import { saveItem } from "../core/storage.js";
+import { showToast } from "./messages.js";
 import { undoKeys } from "./undo.js";
 
 const THEMES = { "": [_("跟随系统"), "theme"], light: [_("浅色"), "light"], dark: [_("深色"), "dark"] };
@@ -23,7 +23,7 @@ function themeSwitch(button) {
     if (next) root.dataset.theme = next;
     else delete root.dataset.theme;
     show();
-    keep("theme", next);
+    saveItem("theme", next);
   });
   show();
 }
@@ -59,7 +59,7 @@ function shortcuts(page) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
     if (event.key === "Escape") closePanel(page.querySelector("details.status-model[open]"));
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
-    if (takesText(event.target) || page.querySelector("dialog[open]")) return undefined;
+    if (isTextInput(event.target) || page.querySelector("dialog[open]")) return undefined;
     if (event.key === "?") openDialog("shortcuts");
     if (event.key === "/") return focusSearch(page, event);
     return undefined;
@@ -92,16 +92,16 @@ function localTimes(part) {
   const today = new Date().toDateString();
   for (const element of part.querySelectorAll("time[data-local]")) {
     const at = new Date(element.dateTime);
-    element.textContent = at.toDateString() === today ? _("今天 {clock}", { clock: clock(at) }) : `${day(at)} ${clock(at)}`;
+    element.textContent = at.toDateString() === today ? _("今天 {clock}", { clock: formatClock(at) }) : `${formatDay(at)} ${formatClock(at)}`;
     element.title = at.toLocaleString(language);
   }
 }
 
-guardKeys(window);
+ignoreRepeatedKeys(window);
 themeSwitch(document.querySelector("[data-theme-switch]"));
 dialogs(document);
 shortcuts(document);
-undoKeys(document, { nothing: () => toast(_("没有可以撤销的了")) });
+undoKeys(document, { nothing: () => showToast(_("没有可以撤销的了")) });
 localTimes(document);
 document.addEventListener("fragment", (event) => localTimes(event.target));
-live(document.querySelector("[data-status]"));
+pollStatus(document.querySelector("[data-status]"));

@@ -1,7 +1,7 @@
 // What can be undone, the latest act last. Ctrl+Z, or Z alone, undoes the latest wherever the focus is,
 // but for text, which has an undo of its own; F8 leads to the messages that wait for an answer.
 
-import { takesText } from "../core/keyboard.js";
+import { isTextInput } from "../core/keyboard.js";
 
 const MOST = 100;
 const acts = [];
@@ -23,7 +23,7 @@ export function undoKeys(page, { nothing }) {
     if (event.key === "F8" && focusMessage()) return event.preventDefault();
     if (event.key.toLowerCase() !== "z" || event.shiftKey || event.altKey) return undefined;
     const hasModifier = event.ctrlKey || event.metaKey;
-    if (takesText(event.target) && !(hasModifier && event.target.readOnly)) return undefined;
+    if (isTextInput(event.target) && !(hasModifier && event.target.readOnly)) return undefined;
     if (event.repeat || isCovered()) return undefined;
     event.preventDefault();
     return acts.length ? acts.at(-1).undo() : nothing();

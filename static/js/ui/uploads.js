@@ -1,7 +1,7 @@
 // Files into the library, many at once: each on its line, all of them in one sum; what failed stays and says why.
 
-import { Failure, LONG, TOO_SLOW, UNREACHABLE, UNREADABLE } from "../core/http.js";
-import { _, duration } from "../core/i18n.js";
+import { HttpError, LONG_TIMEOUT, TOO_SLOW, UNREACHABLE, UNREADABLE } from "../core/http.js";
+import { _, formatDuration } from "../core/i18n.js";
 import { announce } from "./messages.js";
 
 const PASSING = [0, 408, 429]; // and all from 500: the file itself is not the matter
@@ -12,7 +12,7 @@ const PASSING = [0, 408, 429]; // and all from 500: the file itself is not the m
  * called with the number that came, when nothing is on its way any more; cancelled() when something was taken off it.
  * `opener` has the focus after the last line.
  */
-export function uploads(place, { url, atOnce, opener, kept = () => "", cancelled = () => {}, ended }) {
+export function makeUploads(place, { url, atOnce, opener, kept = () => "", cancelled = () => {}, ended }) {
   const list = place.querySelector("[data-upload-list]");
   const sum = uploadSum(place);
   let items = [];
@@ -50,7 +50,7 @@ export function uploads(place, { url, atOnce, opener, kept = () => "", cancelled
       if (item.stop.signal.aborted) return;
       settle(item, word);
     } catch (failure) {
-      if (!(failure instanceof Failure)) throw failure;
+      if (!(failure instanceof HttpError)) throw failure;
       if (item.stop.signal.aborted) return;
       fail(item, failure);
     }
@@ -66,13 +66,13 @@ export function uploads(place, { url, atOnce, opener, kept = () => "", cancelled
   function advance(item, share) {
     item.sent = share;
     item.row.querySelector("progress").value = share;
-    if (share === 1) tell(item, _("正在检查和保存…"));
+    if (share === 1) showState(item, _("正在检查和保存…"));
     draw();
   }
 
   function settle(item, word) {
     item.state = word ? "noted" : "done";
-    if (word) return stay(item, word);
+    if (word) return keepVisible(item, word);
     letFocusGo(item.row);
     item.row.remove();
   }
@@ -81,7 +81,7 @@ export function uploads(place, { url, atOnce, opener, kept = () => "", cancelled
     const focused = item.row.contains(document.activeElement) && document.activeElement;
     item.state = "failed";
     item.row.classList.add("is-bad");
-    stay(item, message);
+    keepVisible(item, message);
     item.row.querySelector("[data-retry]").hidden = !(status >= 500 || PASSING.includes(status));
     list.prepend(item.row);
     if (focused) focused.focus();
@@ -163,13 +163,13 @@ export function makeItem(place, file) {
   return { file, row, state: "waiting", sent: 0, stop: new AbortController() };
 }
 
-export function tell({ row }, word) {
+export function showState({ row }, word) {
   row.querySelector(".upload-word").textContent = row.querySelector(".upload-word").title = word;
 }
 
 /** It is over; the word stays until it is closed. */
-export function stay(item, word) {
-  tell(item, word);
+export function keepVisible(item, word) {
+  showState(item, word);
   item.row.querySelector("progress").hidden = true;
   item.row.querySelector("[data-leave]").setAttribute("aria-label", _("关闭 {name}", { name: item.file.name }));
 }
@@ -183,17 +183,17 @@ export function stay(item, word) {
  */
 export function upload(url, file, progress, signal) {
   const limit = Number(document.body.dataset.uploadLimit);
-  if (file.size > limit) return Promise.reject(new Failure(tooLarge(file.size, limit), { status: 413 }));
+  if (file.size > limit) return Promise.reject(new HttpError(tooLarge(file.size, limit), { status: 413 }));
   const body = new FormData();
   body.append("file", file, file.name || _("图片"));
   const request = new XMLHttpRequest();
   request.open("POST", url);
   request.responseType = "json";
-  request.timeout = LONG;
+  request.timeout = LONG_TIMEOUT;
   signal.addEventListener("abort", () => request.abort());
   request.upload.addEventListener("progress", (event) => event.total && progress(event.loaded / event.total));
   return new Promise((resolve, reject) => {
-    const fail = (sentence) => reject(new Failure(sentence, { status: request.status, ...request.response }));
+    const fail = (sentence) => reject(new HttpError(sentence, { status: request.status, ...request.response }));
     request.addEventListener("error", () => fail(UNREACHABLE));
     request.addEventListener("timeout", () => fail(TOO_SLOW));
     request.addEventListener("abort", () => resolve(null));
@@ -244,7 +244,7 @@ export function uploadSum(place) {
     if (count("failed")) words.push(_("失败 {failed}", { failed: count("failed") }));
     if (left) words.push(_("剩 {left}", { left }));
     const summary = words.join(" · ");
-    if (seconds > LONG_UPLOAD) words.push(_("还要约 {duration}", { duration: duration(inSteps(seconds)) }));
+    if (seconds > LONG_UPLOAD) words.push(_("还要约 {duration}", { duration: formatDuration(inSteps(seconds)) }));
     line.querySelector("[data-upload-words]").textContent = words.join(" · ");
     line.querySelector("progress").value = items.length ? passed(items) / whole(items) : 0;
     line.querySelector("progress").hidden = !left;
