@@ -14,7 +14,7 @@ export function makeRenderer(table) {
   let waiting = false;
 
   function measure() {
-    rowHeight = Number.parseFloat(getComputedStyle(element).getPropertyValue("--table-row")) || 52;
+    rowHeight = Number.parseFloat(getComputedStyle(element).getPropertyValue("--grid-row-height")) || 52;
     headHeight = head.offsetHeight;
     draw();
     const { selection } = table;
