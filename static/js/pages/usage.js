@@ -5,7 +5,7 @@ import { HttpError, fetchHtmlIfChanged } from "../core/http.js";
 import { runAction } from "../records/actions.js";
 import { fetchResult, writeOff, resubmit } from "../records/unresolved.js";
 
-const DEEDS = { fetchResult, resubmit, writeOff };
+const ACTIONS = { collect: fetchResult, reorder: resubmit, drop: writeOff };
 const PAUSE = 2000; // between two looks while a batch runs
 
 const page = document.querySelector("[data-usage]");
@@ -51,7 +51,7 @@ page.addEventListener("click", async (event) => {
   place.textContent = "";
   try {
     const { count, atStake } = button.dataset;
-    await DEEDS[button.dataset.all]({ all: true }, { count: Number(count), atStake });
+    await ACTIONS[button.dataset.all]({ all: true }, { count: Number(count), atStake });
   } catch (failure) {
     if (!(failure instanceof HttpError)) throw failure;
     place.textContent = failure.message;
