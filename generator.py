@@ -5,10 +5,10 @@ The public API of ``app.providers``; stores nothing and retries nothing.
 
 from collections.abc import Sequence
 
-from app import providers
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import SettingError
+from app.providers import list_specs, open_provider
 from app.providers.base import Provider, Sleep, SubmitResult
 
 __all__ = [
@@ -21,16 +21,6 @@ __all__ = [
     "open_provider",
     "submit",
 ]
-
-
-def open_provider(settings: Settings) -> Provider:
-    """Open the provider named by IMAGE_MODEL."""
-    return providers.open_provider(settings)
-
-
-def list_specs(settings: Settings) -> list[ModelSpec]:
-    """Return the spec of every image model, whether or not its keys are set."""
-    return providers.list_specs(settings)
 
 
 def check_budget(settings: Settings, spec: ModelSpec) -> None:

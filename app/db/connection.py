@@ -55,8 +55,8 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
         except BaseException as error:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            if gone := lost(db, error):
-                raise gone from error
+            if problem := lost(db, error):
+                raise problem from error
             if isinstance(error, sqlite3.OperationalError):
                 raise _refused(str(error)) from error
             raise

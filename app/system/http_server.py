@@ -44,7 +44,7 @@ def create_server(
     adjustments = Adjustments(
         sockets=list(sockets),
         threads=THREADS,
-        connection_limit=MAX_CONNECTIONS + 20,  # above it waitress stops accepting and _make_room never runs
+        connection_limit=MAX_CONNECTIONS + 20,  # above it waitress accepts none, and none is evicted
         cleanup_interval=1,
         max_request_header_size=_MAX_HEAD_BYTES,
         max_request_body_size=_MAX_BODY_BYTES,

@@ -133,7 +133,7 @@ function parsed(text) {
 const STORE = "kept";
 
 /** {read(keys) -> their values, write({key: value}), all or none}; both reject while the browser refuses. */
-export function makeDraftStore() {
+function makeDraftStore() {
   let opening = null;
 
   async function use(mode, work) {

@@ -9,7 +9,7 @@ import { goToCell, markProblems } from "../grid/grid.js";
 import { showToast } from "../ui/messages.js";
 
 /** Files dropped on the page, pasted, or chosen go to take(file). */
-export function receiveFiles(page, { input, curtain, take }) {
+function receiveFiles(page, { input, curtain, take }) {
   let depth = 0;
   const carriesFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
   const show = (shown) => { curtain.hidden = !shown; };

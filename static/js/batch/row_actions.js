@@ -90,7 +90,7 @@ export function useRowJobs(batch, { singles, references }) {
 // The menu of one row: everything that can be done to it, also with a finger.
 
 /** items(index) -> [{label, run, danger?}]; the menu opens at the row's ⋯ button. */
-export function useRowMenu(menu, table, items) {
+function useRowMenu(menu, table, items) {
   let opener = null;
 
   table.body.addEventListener("click", (event) => {

@@ -190,7 +190,7 @@ const HIDDEN = 15000;
 
 /** onNews(answer) for each change, onTrouble(error) when none is heard or drawn, onCalm() once it is again.
     Returns {now(), stop()}; wanted() says whether to go on asking while the page is hidden. */
-export function pollBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
+function pollBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
   const memory = {};
   let version = 0;
   let ended = false;

@@ -103,7 +103,7 @@ const MOST = 300; // in one address, as the server has it
 
 /** url: of the batches. onNews() is called after each change. Returns {add(id), of(id) -> the book of its records, null while
     they are not known, whenKnown(): resolves once all were asked for}. */
-export function pollBatches(url, onNews) {
+function pollBatches(url, onNews) {
   const known = new Map(); // batch id -> its book of records
   const versions = new Map(); // of those that are still asked for: batch id -> version up to which it is known
   const memory = {};

@@ -100,7 +100,7 @@ function headerColumns(columns, cells) {
 // Blocks of cells as Excel and WPS put them on the clipboard: tabs, line ends, quotes around what needs them.
 
 // Text -> array of rows of cell texts. A quoted cell may hold tabs, line breaks and doubled quotes.
-export function parseBlock(text) {
+function parseBlock(text) {
   const rows = [[]];
   let at = 0;
   while (at <= text.length) {
@@ -118,7 +118,7 @@ export function parseBlock(text) {
   return rows;
 }
 
-export function formatBlock(rows) {
+function formatBlock(rows) {
   return rows.map((cells) => cells.map(formatCell).join("\t")).join("\r\n");
 }
 

@@ -120,7 +120,7 @@ export function makeEditor(table) {
 // The small list under a cell whose values are a closed set. Typed text filters it.
 
 // list: the listbox element. onChoose(option) is called for a click, onPoint(id of the option or "") when another one is current.
-export function makeChoices(list, onChoose, onPoint) {
+function makeChoices(list, onChoose, onPoint) {
   let shown = [];
   let current = -1;
   let meant = false; // whether the option pointed at was typed or walked to, and not only offered

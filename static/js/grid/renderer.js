@@ -187,13 +187,13 @@ function shorten(value) {
 // Scrolls a table as little as needed, clear of its head and of the columns that stay in place.
 
 /** Show what stands `height` high at `top` of the scrolled content, below a head of headHeight. */
-export function scrollToRow(element, headHeight, top, height) {
+function scrollToRow(element, headHeight, top, height) {
   if (top - headHeight < element.scrollTop) element.scrollTop = top - headHeight;
   else if (top + height > element.scrollTop + element.clientHeight) element.scrollTop = top + height - element.clientHeight;
 }
 
 /** Show a cell between the columns that stay at the left (data-frozen) and those that stay at the right (data-pinned). */
-export function scrollToColumn(element, head, cell) {
+function scrollToColumn(element, head, cell) {
   if (cell.parentElement.clientWidth <= element.clientWidth || staysInPlace(cell)) return;
   const { offsetLeft: left, offsetWidth: width } = cell;
   const [frozen, ...pinned] = head.querySelectorAll("[data-frozen], [data-pinned]");

@@ -51,7 +51,7 @@ function untilClosed(dialog) {
 
 
 /** -> {picked, toggle(image), has(image), draw()}; at most `most` of them. */
-export function makePickerSelection({ part, on, most, refusal }, chosen) {
+function makePickerSelection({ part, on, most, refusal }, chosen) {
   const picked = [...chosen];
   const placeOf = ({ url }) => picked.findIndex((image) => image.url === url);
 
@@ -114,7 +114,7 @@ export function makePickerSelection({ part, on, most, refusal }, chosen) {
 
 // The pictures of the picker by keyboard: arrows, Home and End; Tab comes back to the one it left.
 
-export function bindPickerKeys({ part, on }) {
+function bindPickerKeys({ part, on }) {
   const box = part("images");
 
   function target(key) {

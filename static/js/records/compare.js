@@ -158,7 +158,7 @@ function id(record) {
 
 
 /** Size, model, seed…; what differs from the other one stands out. */
-export function diffMetadata(record, other) {
+function diffMetadata(record, other) {
   const [mine, theirs] = [record, other].map((one) => {
     const asked = JSON.parse(one.dataset.request);
     const told = one.querySelector("template[data-facts]").content.querySelectorAll("dd");

@@ -157,7 +157,7 @@ export function urlWith(changes) {
 }
 
 /** Returns follow(record), null when it was closed. box() is the lightbox, isDeep() whether the list lacks it. */
-export function syncHistory(box, isDeep) {
+function syncHistory(box, isDeep) {
   let before = ""; // where going back leads to from the picture that was opened
   let leaving = false;
   let waiting = null;

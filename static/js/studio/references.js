@@ -64,7 +64,7 @@ export function references(field) {
 // The reference images of a request as they lie in the form: drawn, numbered, kept in the field that is sent.
 
 
-export function referenceList(field) {
+function referenceList(field) {
   const value = field.querySelector("[name=sample_images]");
   const element = field.querySelector("[data-list]");
   const max = Number(field.dataset.max);
@@ -141,7 +141,7 @@ export function referenceList(field) {
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 const SLACK = 4; // pixels that a click may move
 
-export function orderReferences({ element, items, save, remove }) {
+function orderReferences({ element, items, save, remove }) {
   function move(item, step) {
     const other = items()[items().indexOf(item) + step];
     if (!other) return;
@@ -195,7 +195,7 @@ export function orderReferences({ element, items, save, remove }) {
 
 
 /** -> add(files) */
-export function uploadReferences(list, url) {
+function uploadReferences(list, url) {
   async function add(files) {
     const free = list.max - list.items().length;
     const excess = files.length > free ? _("最多 {max} 张参考图，多出的没有加入", { max: list.max }) : "";

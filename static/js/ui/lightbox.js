@@ -153,7 +153,7 @@ function build(dialog) {
 // Going back closes the large view: while it is open it has an entry of its own in the history of the tab.
 
 /** Returns {opened(), closed()}, to be called when the dialog was opened and closed. */
-export function bindBackButton(dialog) {
+function bindBackButton(dialog) {
   const isOurs = () => Boolean(history.state?.largeView);
 
   addEventListener("popstate", () => dialog.open && dialog.close());
@@ -169,7 +169,7 @@ export function bindBackButton(dialog) {
 
 
 /** url: where favourites are set. go(step), leave(): to the next picture, and to the one that takes the place of this. */
-export function makeMarks(url, { go, leave }) {
+function makeMarks(url, { go, leave }) {
   async function setFavourite(record, favourite) {
     await requestJson("POST", url, { ids: [Number(record.dataset.recordId)], favourite });
     record.toggleAttribute("data-favourite", favourite);
@@ -199,7 +199,7 @@ export function makeMarks(url, { go, leave }) {
 
 
 /** Returns {describe(), perform(name)}; record(), host(), say(sentence), go(step) and leave() are the lightbox's. */
-export function makePanel(dialog, { record, host, say, go, leave }) {
+function makePanel(dialog, { record, host, say, go, leave }) {
   const part = (name) => dialog.querySelector(`[data-${name}]`);
   const own = makeMarks(dialog.dataset.favouriteUrl, { go, leave });
   let asked = {};

@@ -163,12 +163,12 @@ export function makeItem(place, file) {
   return { file, row, state: "waiting", sent: 0, stop: new AbortController() };
 }
 
-export function showState({ row }, word) {
+function showState({ row }, word) {
   row.querySelector(".upload-word").textContent = row.querySelector(".upload-word").title = word;
 }
 
 /** It is over; the word stays until it is closed. */
-export function keepVisible(item, word) {
+function keepVisible(item, word) {
   showState(item, word);
   item.row.querySelector("progress").hidden = true;
   item.row.querySelector("[data-leave]").setAttribute("aria-label", _("关闭 {name}", { name: item.file.name }));
@@ -218,7 +218,7 @@ const FIRST_GUESS = 2;
 const STEPS = 4; // a screen reader hears of each quarter
 
 /** -> {begin(items), forget(item), show(items)}; an item is {file, state, sent: 0..1}. */
-export function uploadSum(place) {
+function uploadSum(place) {
   const line = place.querySelector("[data-upload-sum]");
   let since = 0;
   let passedBefore = 0;
