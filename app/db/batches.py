@@ -22,6 +22,7 @@ from app.db.row_mapping import (
     utc_text,
 )
 from app.db.versions import touch, update_records
+from app.db.workbooks import check_workbook, find_workbook
 from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
 from app.errors import Conflict, Message, NotFound, message
 
@@ -43,12 +44,13 @@ def add_batch(
     source: str = "batch",
     key: RequestKey | None = None,
     row_numbers: Sequence[int] | None = None,
+    workbook_id: str | None = None,
 ) -> tuple[str, list[int]]:
     """Insert a batch and one queued record per image, in one transaction -> (batch id, record ids).
 
     ``stems`` are the preferred file names without extension, one per request; ``is_taken`` returns whether
     one is in use on disk. Fields that the model does not accept are removed (``spec.strip_unsupported``).
-    ``row_numbers`` default to 1, 2, …
+    ``row_numbers`` default to 1, 2, … Raises InvalidRequest for an unknown ``workbook_id``.
     A ``key`` used within 24 hours inserts nothing and returns its first batch.
     """
     accepted = [spec.strip_unsupported(request) for request in requests]
@@ -59,7 +61,10 @@ def add_batch(
                 return first["batch_id"], first["records"]
             if are_taken(db, names):
                 continue
-            batch_id = _insert_batch(db, accepted, spec=spec, name=name, source=source)
+            check_workbook(db, workbook_id)
+            batch_id = _insert_batch(
+                db, accepted, spec=spec, name=name, source=source, workbook_id=workbook_id
+            )
             numbers = row_numbers or range(1, len(accepted) + 1)
             ids = [
                 _insert_record(db, _record_fields(request, spec, batch_id, row_number, picture_number, stem))
@@ -72,7 +77,13 @@ def add_batch(
 
 
 def _insert_batch(
-    db: sqlite3.Connection, requests: Sequence[ImageRequest], *, spec: ModelSpec, name: str, source: str
+    db: sqlite3.Connection,
+    requests: Sequence[ImageRequest],
+    *,
+    spec: ModelSpec,
+    name: str,
+    source: str,
+    workbook_id: str | None,
 ) -> str:
     """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
     now = datetime.now(UTC)
@@ -81,8 +92,8 @@ def _insert_batch(
     db.execute(
         """
         INSERT INTO batches (
-            id, name, source, created_at, total, estimated_micros, is_priced, priority, version)
-        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0)
+            id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id)
+        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id)
         """,
         {
             "id": batch_id,
@@ -93,6 +104,7 @@ def _insert_batch(
             "estimated": micros(estimated),
             "is_priced": spec.is_priced,
             "priority": 0 if source == "batch" else 1,
+            "workbook_id": workbook_id,
         },
     )
     return batch_id
@@ -351,6 +363,7 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         version=row["version"],
         source=row["source"],
         retryable=_count_retryable(db, row["id"]) if counts[Status.FAILED] else 0,
+        workbook=find_workbook(db, row["workbook_id"]) if row["workbook_id"] else None,
     )
 
 

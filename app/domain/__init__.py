@@ -11,6 +11,8 @@ from app.domain.batches import (
     Batch,
     BatchStatus,
     LogLine,
+    Workbook,
+    WorkbookFile,
 )
 from app.domain.model_spec import ModelSetup, ModelSpec
 from app.domain.records import MAX_ID, GeneratedImage, Record, SavedImage, Status, file_key

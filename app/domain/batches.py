@@ -1,7 +1,7 @@
 """Batches and their logs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -12,6 +12,29 @@ MAX_ROWS_A_BATCH = 5_000
 MAX_PICTURES_A_BATCH = 10_000
 MAX_ROW_NUMBER = 9_999_999
 MAX_BATCH_NAME_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workbook:
+    """The imported file that a batch was submitted from; ``id`` is the SHA-256 of its content.
+
+    ``notes`` say what cannot be carried through when the results are written into it.
+    """
+
+    id: str
+    filename: str
+    notes: Sequence[Message] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkbookFile:
+    """An imported file: its content, the sheet that was read, and the number of its header row."""
+
+    id: str
+    filename: str
+    sheet: str
+    header_row: int
+    content: bytes = field(repr=False)
 
 
 class BatchStatus(StrEnum):
@@ -44,6 +67,7 @@ class Batch:
     version: int
     source: str
     retryable: int = 0
+    workbook: Workbook | None = None
 
     @property
     def done(self) -> int:

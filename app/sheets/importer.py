@@ -59,6 +59,7 @@ class Import:
     """The result of an import: rows, problems by cell, and notes that concern no single cell."""
 
     sheet: str
+    header_row: int
     rows: tuple[ImportedRow, ...]
     problems: tuple[Problem, ...]
     notes: tuple[Message, ...]
@@ -107,6 +108,7 @@ def read_workbook(
     problems += _too_many_pictures(rows)
     return Import(
         sheet=sheet.name,
+        header_row=header.row,
         rows=tuple(rows),
         problems=tuple(sorted(problems, key=lambda one: one.row)),
         notes=(*notes, *_unfinished_notes(rows), *_unsupported_notes(rows, spec)),

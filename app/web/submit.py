@@ -73,7 +73,12 @@ def _digest(body: Mapping[str, Any]) -> str:
 
 
 def submit_rows(
-    rows: Sequence[Any], *, name: str = "", source: str = "batch", key: database.RequestKey | None = None
+    rows: Sequence[Any],
+    *,
+    name: str = "",
+    source: str = "batch",
+    key: database.RequestKey | None = None,
+    workbook_id: str | None = None,
 ) -> tuple[str, list[int]]:
     """Validate all rows, then queue them -> (batch id, record ids). Raises RowErrors with nothing queued.
 
@@ -100,6 +105,7 @@ def submit_rows(
         source=source,
         key=key,
         row_numbers=numbers,
+        workbook_id=workbook_id,
     )
     current.worker.wake.notify()
     return batch_id, ids

@@ -5,6 +5,7 @@ Each call does one unit of work; starts no thread and does not wait.
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 
 import database
@@ -94,6 +95,10 @@ class Maintenance:
     def forget_request_keys(self, db: database.Connection) -> bool:
         """Delete expired request keys -> whether there were any."""
         return database.forget_request_keys(db, now=time.time()) > 0
+
+    def forget_workbooks(self, db: database.Connection) -> bool:
+        """Delete imported files that no batch refers to, after 7 days -> whether there were any."""
+        return database.forget_workbooks(db, now=datetime.now(UTC)) > 0
 
     def note_earlier_pictures(self, db: database.Connection) -> bool:
         """Queue copies of images that were finished while no bucket was configured."""

@@ -301,6 +301,7 @@ class Worker:
                     self._guarded(work.remove_part_files, writes=False)
                     self._guarded(lambda: work.empty_library_trash(db) > 0)
                     self._guarded(lambda: work.forget_request_keys(db))
+                    self._guarded(lambda: work.forget_workbooks(db))
                     busy = self._guarded(lambda: work.empty_trash(db) > 0)
                     next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
 

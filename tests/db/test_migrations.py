@@ -87,7 +87,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [13, 13]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [14, 14]
 
 
 def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
@@ -99,6 +99,16 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
         old.execute("PRAGMA user_version = 12")
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         new.execute("ALTER TABLE generation_records ADD COLUMN ticket TEXT")
+        assert schema_of(old) == schema_of(new)
+
+
+def test_a_file_of_version_13_gets_the_schema_of_a_new_one(tmp_path: Path) -> None:
+    with upgraded(tmp_path / "old.db") as old:
+        old.execute("DROP TABLE workbooks")
+        old.execute("DROP INDEX batches_workbook")
+        old.execute("ALTER TABLE batches DROP COLUMN workbook_id")
+        old.execute("PRAGMA user_version = 13")
+    with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
 
 

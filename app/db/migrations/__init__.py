@@ -13,7 +13,7 @@ from pathlib import Path
 
 from app.db.connection import connect, foreign_keys_off, transaction
 from app.db.health import check_pages
-from app.db.migrations import legacy_import, m0013_standard_names
+from app.db.migrations import legacy_import, m0013_standard_names, m0014_rows
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.open_files import damage_text, is_damage
 from app.db.search_index import has_other_normaliser, rebuild_index
@@ -23,7 +23,10 @@ from app.system import windows_files
 _CHECK_SECONDS = 1.0  # limit of the page check at startup; a million records take 3 s
 
 # Append only: (the version that it leads to, the step), each in its own transaction.
-_STEPS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = ((13, m0013_standard_names.upgrade),)
+_STEPS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = (
+    (13, m0013_standard_names.upgrade),
+    (14, m0014_rows.upgrade),
+)
 LATEST = _STEPS[-1][0]
 
 

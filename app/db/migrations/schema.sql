@@ -119,7 +119,8 @@ CREATE TABLE batches (
     estimated_micros INTEGER NOT NULL,
     is_priced INTEGER NOT NULL DEFAULT 1,
     priority INTEGER NOT NULL DEFAULT 0,
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL,
+    workbook_id TEXT
 );
 
 CREATE INDEX batches_active ON batches (priority DESC, created_at, id)
@@ -129,6 +130,20 @@ CREATE INDEX batches_paused ON batches (created_at)
 WHERE state = 'paused';
 
 CREATE INDEX batches_source ON batches (source, created_at, id);
+
+CREATE INDEX batches_workbook ON batches (workbook_id)
+WHERE workbook_id IS NOT NULL;
+
+-- Imported spreadsheet files; id is the SHA-256 of the content, notes a JSON list of messages.
+CREATE TABLE workbooks (
+    id TEXT PRIMARY KEY,
+    filename TEXT NOT NULL,
+    sheet TEXT NOT NULL,
+    header_row INTEGER NOT NULL,
+    notes TEXT NOT NULL DEFAULT '[]',
+    imported_at TEXT NOT NULL,
+    content BLOB NOT NULL
+);
 
 -- What happened in a batch, as shown to the user.
 CREATE TABLE batch_log (

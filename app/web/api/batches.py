@@ -111,6 +111,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
         rows=array_of("Row", minItems=1, maxItems=MAX_ROWS_A_BATCH),
         name=text(maxLength=MAX_BATCH_NAME_LENGTH),
         source=enum(*SOURCES),
+        workbook=or_null(str),
         request_id=REQUEST_ID,
     ),
 )
@@ -124,7 +125,12 @@ def create_batch() -> Response:
         raise InvalidRequest("name", "批次名称应为 {limit} 字以内的文字", limit=MAX_BATCH_NAME_LENGTH)
     if source not in SOURCES:
         raise InvalidRequest("source", "source 应为 single 或 batch")
-    batch_id, ids = submit_rows(rows, name=name, source=source, key=request_key(body))
+    workbook_id = body.get("workbook")
+    if not isinstance(workbook_id, str | None):
+        raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
+    batch_id, ids = submit_rows(
+        rows, name=name, source=source, key=request_key(body), workbook_id=workbook_id
+    )
     return success(status=202, batch_id=batch_id, records=ids)
 
 

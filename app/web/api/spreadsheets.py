@@ -1,7 +1,10 @@
 """The API of workbooks: import, template, export, the results of a batch."""
 
+import hashlib
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import PurePath
 from typing import Any
 
 from flask import Blueprint, request
@@ -9,7 +12,15 @@ from werkzeug.wrappers import Response
 
 import database
 from app import sheets
-from app.domain import MAX_ROWS_A_BATCH, LibraryImage, file_key, trimmed_text, visible_text
+from app.domain import (
+    MAX_FILENAME_LENGTH,
+    MAX_ROWS_A_BATCH,
+    LibraryImage,
+    WorkbookFile,
+    file_key,
+    trimmed_text,
+    visible_text,
+)
 from app.errors import AppError, BucketError, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.images.filenames import safe_stem
@@ -32,7 +43,12 @@ MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 @describe(
     "读一份 .xlsx、.xlsm 或 .csv，不会开始生成",
     answer(
-        sheet=str, rows=["ImportedRow"], problems=["CellProblem"], notes=[str], references=["NamedReference"]
+        workbook=str,
+        sheet=str,
+        rows=["ImportedRow"],
+        problems=["CellProblem"],
+        notes=[str],
+        references=["NamedReference"],
     ),
     files=open_object("file", file=FILE),
 )
@@ -45,13 +61,26 @@ def import_workbook() -> Response:
     library = _LibraryNames(services().library)
     spec = services().spec
     found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has)
-    answer = found.as_json(translator())
+    answer = {"workbook": _keep(content, file.filename or "", found), **found.as_json(translator())}
     try:
         answer["references"] = _look_up(found.rows, library)
     except (BucketError, TryLater) as error:  # the rows are usable without the references
         answer["references"] = []
         answer["notes"].append(gettext("参考图还没有核对：{reason}", reason=error.message))
     return success(**answer)
+
+
+def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
+    """Store the imported file -> its id."""
+    file = WorkbookFile(
+        id=hashlib.sha256(content).hexdigest(),
+        filename=PurePath(filename.replace("\\", "/")).name[:MAX_FILENAME_LENGTH],
+        sheet=found.sheet,
+        header_row=found.header_row,
+        content=content,
+    )
+    database.add_workbook(connection(), file, now=datetime.now(UTC))
+    return file.id
 
 
 class _BackupThumbnails:

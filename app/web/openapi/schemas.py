@@ -25,6 +25,7 @@ from app.domain import (
     Record,
     SampleImage,
     Status,
+    Workbook,
 )
 from app.errors import Message
 from app.images.parameters import Parameters
@@ -180,7 +181,11 @@ SCHEMAS: dict[str, Schema] = {
         budget=or_null(float),
         budget_left=or_null(float),
     ),
-    "Batch": _from_dataclass(Batch, counts=closed_object(**dict.fromkeys(Status, int))),
+    "Batch": _from_dataclass(
+        Batch,
+        counts=closed_object(**dict.fromkeys(Status, int)),
+        workbook=or_null(_from_dataclass(Workbook, notes=[str])),
+    ),
     "LogLine": _from_dataclass(LogLine),
     "MadePicture": closed_object(
         filename=str, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=str, record_id=ID

@@ -1,0 +1,80 @@
+"""Imported spreadsheet files, kept while a batch refers to them."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from app.db.connection import transaction
+from app.db.row_mapping import utc_text
+from app.domain import Workbook, WorkbookFile
+from app.errors import InvalidRequest, Message, NotFound
+
+_UNUSED_DAYS = 7
+
+
+def add_workbook(
+    db: sqlite3.Connection, file: WorkbookFile, *, notes: Sequence[Message] = (), now: datetime
+) -> None:
+    """Store an imported file; a file that is there already becomes new again. ``now`` is in UTC."""
+    with transaction(db):
+        db.execute(
+            """
+            INSERT INTO workbooks (id, filename, sheet, header_row, notes, content, imported_at)
+            VALUES (:id, :filename, :sheet, :header_row, :notes, :content, :now)
+            ON CONFLICT (id) DO UPDATE
+            SET filename = excluded.filename, sheet = excluded.sheet, header_row = excluded.header_row,
+                notes = excluded.notes, imported_at = excluded.imported_at
+            """,
+            {
+                "id": file.id,
+                "filename": file.filename,
+                "sheet": file.sheet,
+                "header_row": file.header_row,
+                "notes": json.dumps([note.to_json() for note in notes]),
+                "content": file.content,
+                "now": utc_text(now),
+            },
+        )
+
+
+def get_workbook_file(db: sqlite3.Connection, workbook_id: str) -> WorkbookFile:
+    """The stored file. Raises NotFound."""
+    row = db.execute(
+        "SELECT id, filename, sheet, header_row, content FROM workbooks WHERE id = :id", {"id": workbook_id}
+    ).fetchone()
+    if row is None:
+        raise NotFound("这份表格已经不在了，请重新导入")
+    return WorkbookFile(**dict(row))
+
+
+def find_workbook(db: sqlite3.Connection, workbook_id: str | None) -> Workbook | None:
+    """The workbook without its content; None when there is none."""
+    row = db.execute(
+        "SELECT id, filename, notes FROM workbooks WHERE id = :id", {"id": workbook_id}
+    ).fetchone()
+    if row is None:
+        return None
+    notes = tuple(Message.from_json(note) for note in json.loads(row["notes"]))
+    return Workbook(id=row["id"], filename=row["filename"], notes=notes)
+
+
+def check_workbook(db: sqlite3.Connection, workbook_id: str | None) -> None:
+    """Raise InvalidRequest for an unknown id; inside the transaction that refers to it."""
+    if workbook_id is not None and find_workbook(db, workbook_id) is None:
+        raise InvalidRequest("workbook", "没有找到这份表格，请重新导入后再提交")
+
+
+def forget_workbooks(db: sqlite3.Connection, *, now: datetime) -> int:
+    """Delete files imported more than 7 days ago that no batch refers to -> how many."""
+    unused = """
+        imported_at < :since AND NOT EXISTS (
+            SELECT 1
+            FROM batches
+            WHERE batches.workbook_id = workbooks.id)
+    """
+    since = {"since": utc_text(now - timedelta(days=_UNUSED_DAYS))}
+    if db.execute(f"SELECT 1 FROM workbooks WHERE {unused} LIMIT 1", since).fetchone() is None:
+        return 0
+    with transaction(db, durable=False):
+        return db.execute(f"DELETE FROM workbooks WHERE {unused}", since).rowcount

@@ -1,0 +1,82 @@
+"""Imported files are kept with the batches submitted from them."""
+
+import hashlib
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from typing import Any
+
+from flask.testing import FlaskClient
+
+import database
+from app.config import Settings
+
+CSV = "提示词\n猫\n狗\n".encode()
+
+
+def imported(client: FlaskClient, content: bytes = CSV, name: str = "秋款.csv") -> dict[str, Any]:
+    answer = client.post("/api/spreadsheet/import", data={"file": (BytesIO(content), name)})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def submitted(client: FlaskClient, status: int = 202, **fields: Any) -> dict[str, Any]:
+    answer = client.post("/api/batches", json={"rows": [{"prompt": "猫", "number": 2}], **fields})
+    assert answer.status_code == status, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def batch_of(client: FlaskClient, batch_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(f"/api/batches/{batch_id}").get_json()["batch"]
+    return found
+
+
+def test_an_imported_file_is_kept_under_its_hash(client: FlaskClient, settings: Settings) -> None:
+    workbook = imported(client)["workbook"]
+    assert workbook == hashlib.sha256(CSV).hexdigest()
+    with closing(database.connect(settings.database_path)) as db:
+        file = database.get_workbook_file(db, workbook)
+    assert (file.content, file.filename, file.sheet, file.header_row) == (CSV, "秋款.csv", "秋款", 1)
+
+
+def test_a_batch_names_the_file_it_was_submitted_from(client: FlaskClient) -> None:
+    workbook = imported(client)["workbook"]
+    batch_id = submitted(client, workbook=workbook)["batch_id"]
+    found = batch_of(client, batch_id)["workbook"]
+    assert (found["id"], found["filename"]) == (workbook, "秋款.csv")
+    assert batch_of(client, submitted(client)["batch_id"])["workbook"] is None
+
+
+def test_an_unknown_file_is_refused_and_nothing_is_queued(client: FlaskClient) -> None:
+    answer = submitted(client, status=400, workbook="0" * 64)
+    assert answer["field"] == "workbook"
+    assert "重新导入" in answer["error"]
+    assert submitted(client, status=400, workbook=7)["field"] == "workbook"
+    assert client.get("/api/batches").get_json()["total"] == 0
+
+
+def test_a_file_that_no_batch_refers_to_is_deleted_after_seven_days(
+    client: FlaskClient, settings: Settings
+) -> None:
+    used, unused = imported(client)["workbook"], imported(client, CSV + "鸟\n".encode())["workbook"]
+    submitted(client, workbook=used)
+    now = datetime.now(UTC)
+    with closing(database.connect(settings.database_path)) as db:
+        assert database.forget_workbooks(db, now=now + timedelta(days=6)) == 0
+        assert database.forget_workbooks(db, now=now + timedelta(days=8)) == 1
+        assert database.get_workbook_file(db, used)
+    submitted(client, status=400, workbook=unused)
+
+
+def test_importing_a_file_again_keeps_it_for_another_seven_days(
+    client: FlaskClient, settings: Settings
+) -> None:
+    workbook = imported(client)["workbook"]
+    with closing(database.connect(settings.database_path)) as db:
+        with database.transaction(db):
+            db.execute("UPDATE workbooks SET imported_at = '2020-01-01 00:00:00'")
+        imported(client, name="改名.csv")
+        assert database.forget_workbooks(db, now=datetime.now(UTC)) == 0
+        assert database.get_workbook_file(db, workbook).filename == "改名.csv"
