@@ -58,13 +58,13 @@ class BatchPage:
 
     def click_command(self, name: str) -> None:
         """Click a button of the toolbar or footer by its command."""
-        self.page.locator(f"[data-do='{name}']:visible").first.click()
+        self.page.locator(f"[data-command='{name}']:visible").first.click()
 
     def import_workbook(self, file: Path, *, place: str = "") -> None:
         """Choose a file; ``place`` answers where its rows go if there are some already."""
         self.page.locator("[data-file]").set_input_files(file)
         if place:
-            self.page.locator(f"[data-place={place}]").click()
+            self.page.locator(f"[data-import-mode={place}]").click()
         expect(self.report()).to_contain_text("读到")
 
     def report(self) -> Locator:
@@ -87,14 +87,14 @@ class BatchPage:
 
     def pick_row(self, row: int) -> None:
         """Toggle the checkbox of a row."""
-        self.cell(row, "number").locator("[data-pick]").click()
+        self.cell(row, "number").locator("[data-select]").click()
 
     def set_value(self, column: str, text: str) -> None:
         """设为同一个值 for the selected rows."""
         self.click_command("set")
-        dialog = self.page.locator("dialog[data-dialog=set]")
-        dialog.locator("[data-set-column]").select_option(column)
-        dialog.locator("[data-set-value]").fill(text)
+        dialog = self.page.locator("dialog[data-dialog=bulk-edit]")
+        dialog.locator("[data-bulk-column]").select_option(column)
+        dialog.locator("[data-bulk-value]").fill(text)
         dialog.get_by_role("button", name="设置").click()
         expect(dialog).to_be_hidden()
 
@@ -146,7 +146,7 @@ class BatchPage:
 
     def run_button(self, name: str) -> Locator:
         """The button for pause, resume, cancel, retry or copy."""
-        return self.page.locator(f"[data-run-do={name}]")
+        return self.page.locator(f"[data-command={name}]")
 
     def pause(self) -> None:
         self.run_button("pause").click()
@@ -173,7 +173,7 @@ class BatchPage:
 
     def causes(self) -> Locator:
         """The groups of failures."""
-        return self.page.locator(".run-cause")
+        return self.page.locator(".run-error")
 
     def expect_status(self, row: int, status: str) -> None:
         """Expect the status of a row."""

@@ -144,7 +144,7 @@ class RecordsPage:
     def open(self, query: str = "") -> None:
         """Open the page and wait until it is ready."""
         self.page.goto(f"{self.address}/records{query}")
-        self.page.locator("[data-finder][data-ready]").wait_for()
+        self.page.locator("[data-records-page][data-ready]").wait_for()
 
     def records(self) -> Locator:
         """The rows or tiles of this page."""
@@ -165,24 +165,24 @@ class RecordsPage:
         ).first.click()
 
     def expect_total(self, words: str) -> None:
-        expect(self.page.locator("[data-total-words]")).to_have_text(words)
+        expect(self.page.locator("[data-total-label]")).to_have_text(words)
 
     def pick(self, *numbers: int) -> None:
         """Select records."""
         for number in numbers:
-            self.record(number).locator("[data-pick]").check()
+            self.record(number).locator("[data-select]").check()
 
     def unpick(self, *numbers: int) -> None:
         """Deselect records."""
         for number in numbers:
-            self.record(number).locator("[data-pick]").uncheck()
+            self.record(number).locator("[data-select]").uncheck()
 
     def selection_bar(self) -> Locator:
         """The actions for the selection."""
         return self.page.locator("[data-selection]")
 
     def open_lightbox(self, number: int) -> Locator:
-        self.record(number).locator("[data-full]").click()
+        self.record(number).locator("[data-image-url]").click()
         return self.lightbox()
 
     def lightbox(self) -> Locator:
@@ -198,7 +198,9 @@ class RecordsPage:
     def expect_full_image(self, number: int) -> None:
         """Wait until the lightbox shows the full image of this record instead of its thumbnail."""
         whole = quote(f"图-{number}.jpg")
-        expect(self.lightbox().locator("[data-image]")).to_have_attribute("src", re.compile(f"{whole}$"))
+        expect(self.lightbox().locator("[data-viewer-image]")).to_have_attribute(
+            "src", re.compile(f"{whole}$")
+        )
 
     def undo(self) -> None:
         """Click 撤销 in the latest message that has it."""
@@ -235,7 +237,7 @@ async ([name, content]) => {
   const type = name.endsWith("png") ? "image/png" : "image/jpeg";
   const dataTransfer = new DataTransfer();
   dataTransfer.items.add(new File([bytes], name, { type }));
-  const veil = document.querySelector("[data-drop-veil]");
+  const veil = document.querySelector("[data-drop-overlay]");
   const drag = (kind) => {
     document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
   };

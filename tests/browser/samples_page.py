@@ -42,7 +42,7 @@ class Uploads:
 
     def sum(self) -> Locator:
         """The summary line."""
-        return self.place.locator("[data-upload-sum]")
+        return self.place.locator("[data-upload-total]")
 
     def expect_sum(self, words: str) -> None:
         expect(self.sum()).to_contain_text(words, timeout=30_000)
@@ -146,7 +146,7 @@ class Picker:
     def open_on_index(self, address: str) -> None:
         """Open it by 选择 (N) of 单图生成."""
         self.page.goto(address)
-        self.page.locator("[data-choose]").click()
+        self.page.locator("[data-open-picker]").click()
         expect(self.dialog).to_be_visible()
 
     def focus_tab(self) -> None:
@@ -186,7 +186,7 @@ class Picker:
 
     def summary(self) -> Locator:
         """How many images there are, and how many may be chosen."""
-        return self.dialog.locator("[data-picker-word]")
+        return self.dialog.locator("[data-picker-hint]")
 
     def broken(self) -> Locator:
         """Images that failed to load."""

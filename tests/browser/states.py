@@ -99,18 +99,18 @@ def drop_image(page: Page, scenarios: Scenarios) -> None:
 
 def expand_causes(page: Page, _town: Scenarios) -> None:
     """Show the causes of failures, which are collapsed on a phone."""
-    causes = page.locator("[data-run-reasons]")
+    causes = page.locator("[data-run-errors]")
     expect(causes).to_be_visible()
     if causes.get_attribute("open") is None:
         causes.locator("summary").click()
 
 
 _BATCH_READY = wait_for("[data-batch][data-ready]")
-_RECORDS_READY = wait_for("[data-finder][data-ready]")
+_RECORDS_READY = wait_for("[data-records-page][data-ready]")
 _LARGE = wait_for("dialog[data-lightbox]")
 _TABLE_ROW = (
     _BATCH_READY,
-    click("[data-do=add]"),
+    click("[data-command=add]"),
     type_text("猫"),
     press_key("Enter"),
     wait_for("[data-row='1']"),
@@ -119,8 +119,8 @@ _IMPORTED = (_BATCH_READY, choose_file("[data-file]", "table.csv"), wait_for("[d
 _GOOD = (_BATCH_READY, choose_file("[data-file]", "good.csv"), wait_for("[data-row='2']"))
 _PICKED_RECORDS = (
     _RECORDS_READY,
-    click("[data-record-id]:nth-child(2) [data-pick]"),
-    click("[data-record-id]:nth-child(3) [data-pick]"),
+    click("[data-record-id]:nth-child(2) [data-select]"),
+    click("[data-record-id]:nth-child(3) [data-select]"),
     wait_for("[data-selection]"),
 )
 
@@ -147,30 +147,33 @@ STATES = (
     ),
     _index(
         "complaint",
-        click("[data-composer] [type=submit]"),
+        click("[data-studio-form] [type=submit]"),
         wait_for("[data-error-for=prompt]"),
         server="empty",
     ),
-    _index("all kinds of results", wait_for(".tile[data-status=running]")),
+    _index("all kinds of results", wait_for(".result-card[data-status=running]")),
     _index("the model", click(".status-summary"), wait_for(".status-panel")),
-    _index("large", click("a.tile-place"), _LARGE),
-    _index("a second charge", click("[data-action=reorder]"), _dialog("money")),
-    _index("the bill", click("[data-action=drop]"), _dialog("bill")),
-    _index("deleted", click(".tile[data-status=success] [data-action=delete]"), wait_for(".toast")),
+    _index("large", click("a.result-card-frame"), _LARGE),
+    _index("a second charge", click("[data-command=resubmit]"), _dialog("cost")),
+    _index("the bill", click("[data-command=write-off]"), _dialog("billing")),
+    _index("deleted", click(".result-card[data-status=success] [data-command=delete]"), wait_for(".toast")),
     _index(
         "picker",
-        click("[data-choose]"),
+        click("[data-open-picker]"),
         click("[role=option]"),
         wait_for(".picker-chosen img"),
         server="library",
     ),
-    _index("picker without pictures", click("[data-choose]"), _dialog("references"), server="empty"),
+    _index("picker without pictures", click("[data-open-picker]"), _dialog("references"), server="empty"),
     _index("keys", press_key("?"), _dialog("shortcuts")),
     _batch("empty", _BATCH_READY, wait_for("[data-empty]"), server="empty"),
     _batch("a row", *_TABLE_ROW),
     _batch("bad cells", *_IMPORTED),
     _batch(
-        "append or replace", *_TABLE_ROW, choose_file("[data-file]", "table.csv"), wait_for("[data-place]")
+        "append or replace",
+        *_TABLE_ROW,
+        choose_file("[data-file]", "table.csv"),
+        wait_for("[data-import-mode]"),
     ),
     _batch(
         "a cell's choices",
@@ -179,28 +182,34 @@ STATES = (
         press_key("F2"),
         wait_for("[data-table-choices]"),
     ),
-    _batch("picked rows", *_IMPORTED, click("[data-row='1'] [data-pick]"), wait_for("[data-picked-tools]")),
     _batch(
-        "one value", *_IMPORTED, click("[data-row='1'] [data-pick]"), click("[data-do=set]"), _dialog("set")
+        "picked rows", *_IMPORTED, click("[data-row='1'] [data-select]"), wait_for("[data-selection-toolbar]")
+    ),
+    _batch(
+        "one value",
+        *_IMPORTED,
+        click("[data-row='1'] [data-select]"),
+        click("[data-command=bulk-edit]"),
+        _dialog("bulk-edit"),
     ),
     _batch("a row's menu", *_GOOD, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
     _batch(
         "a row's references", *_GOOD, click("[data-row='1'] [data-references]"), wait_for("[role=option]")
     ),
-    _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("money")),
-    _batch("start", *_GOOD, click("[data-do=start]"), _dialog("start")),
+    _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
+    _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
     _batch("running", wait_for("[data-row='1'] [data-status=running]"), query="?id={running}"),
-    _batch("ended", expand_causes, wait_for(".run-cause.is-unknown"), query="?id={ended}"),
+    _batch("ended", expand_causes, wait_for(".run-error.is-unknown"), query="?id={ended}"),
     _batch("log", click("[data-log] summary"), wait_for(".log-line"), query="?id={ended}"),
     _batch("gallery", click("[data-picture]"), _LARGE, query="?id={ended}"),
     _batch("paused", wait_for("[data-run-paused]"), query="?id={paused}"),
     _batch("not there", wait_for(".empty"), query="?id=nowhere"),
-    _batch("earlier", _BATCH_READY, click("[data-do=earlier]"), wait_for(".earlier-item")),
+    _batch("earlier", _BATCH_READY, click("[data-command=history]"), wait_for(".history-item")),
     _batch(
         "no earlier ones",
         _BATCH_READY,
-        click("[data-do=earlier]"),
-        wait_for("[data-earlier-word]"),
+        click("[data-command=history]"),
+        wait_for("[data-history-status]"),
         server="empty",
     ),
     _batch("keys", _BATCH_READY, press_key("?"), _dialog("shortcuts")),
@@ -216,37 +225,43 @@ STATES = (
     _records(
         "batches", _RECORDS_READY, click("[data-filter-more=batch_id] > summary"), wait_for(".filter-choice")
     ),
-    _records("more", _RECORDS_READY, click(".finder-end .filter-more > summary"), wait_for("[data-by-file]")),
+    _records(
+        "more", _RECORDS_READY, click(".records-end .filter-more > summary"), wait_for("[data-by-file]")
+    ),
     _records("selection", *_PICKED_RECORDS, query="?view=table&status=success"),
     _records("selection in the grid", *_PICKED_RECORDS, query="?view=grid&status=success"),
     _records(
         "compare",
         *_PICKED_RECORDS,
-        click("[data-deed=compare]"),
+        click("[data-command=compare]"),
         wait_for("dialog[data-compare]"),
         query="?view=table&status=success",
     ),
-    _records("large", _RECORDS_READY, click("[data-full]"), _LARGE, query="?view=grid&status=success"),
+    _records("large", _RECORDS_READY, click("[data-image-url]"), _LARGE, query="?view=grid&status=success"),
     _records("one", _LARGE, press_key("Escape"), _RECORDS_READY, query="?record=1"),
     _records("unreadable address", _RECORDS_READY, query="?record=4711&status=lost"),
     _records("a file was dropped", _RECORDS_READY, drop_image, _dialog("file")),
     _records(
         "deleted",
         _RECORDS_READY,
-        click("[data-action=delete]"),
+        click("[data-command=delete]"),
         wait_for(".toast"),
         query="?view=table&status=success",
     ),
     _records(
         "trash",
         _RECORDS_READY,
-        click("[data-pick]"),
+        click("[data-select]"),
         wait_for("[data-selection]"),
         query="?trash=1&view=table",
     ),
     _records("trash as a grid", _RECORDS_READY, query="?trash=1&view=grid"),
     _records(
-        "large out of the trash", _RECORDS_READY, click("[data-full]"), _LARGE, query="?trash=1&view=grid"
+        "large out of the trash",
+        _RECORDS_READY,
+        click("[data-image-url]"),
+        _LARGE,
+        query="?trash=1&view=grid",
     ),
     _records("trash is empty", _RECORDS_READY, wait_for(".empty"), server="empty", query="?trash=1"),
     _records("keys", _RECORDS_READY, press_key("?"), _dialog("shortcuts")),
@@ -255,15 +270,15 @@ STATES = (
     _samples("nothing found", wait_for(".empty"), query="?search=恐龙"),
     _samples("a bad file", choose_file("[data-files]", "table.csv"), wait_for(".upload"), server="empty"),
     _samples("large", click(".sample-link"), _LARGE),
-    _samples("another name", click("[data-action=rename]"), wait_for(".sample input")),
-    _samples("deleted", click("[data-action=delete]"), wait_for(".toast")),
+    _samples("another name", click("[data-command=rename]"), wait_for(".sample input")),
+    _samples("deleted", click("[data-command=delete]"), wait_for(".toast")),
     _samples("keys", press_key("?"), _dialog("shortcuts")),
     _usage("empty", wait_for(".empty"), server="empty"),
     _usage("filled", click("figure.chart summary"), wait_for("figure.chart tbody")),
-    _usage("the bill", click(".doubt [data-action=drop]"), _dialog("bill")),
-    _usage("a second charge", click(".doubt [data-action=reorder]"), _dialog("money")),
+    _usage("the bill", click(".unresolved-item [data-command=write-off]"), _dialog("billing")),
+    _usage("a second charge", click(".unresolved-item [data-command=resubmit]"), _dialog("cost")),
     _model("in use", click("[data-key-test] button"), wait_for(".model-result.is-good")),
-    _model("how", click(".model-how summary"), wait_for("pre"), server="empty"),
+    _model("how", click(".model-steps summary"), wait_for("pre"), server="empty"),
     State("login", "locked", "/", (wait_for("#password"),)),
     State(
         "login: wrong",

@@ -47,7 +47,7 @@ class StudioPage:
         self.page.get_by_label("数量").fill(str(number))
 
     def generate(self) -> None:
-        self.page.locator("[data-composer] button[type=submit]").click()
+        self.page.locator("[data-studio-form] button[type=submit]").click()
 
     def generate_by_keyboard(self) -> None:
         """Ctrl+Enter in the prompt."""
@@ -55,7 +55,7 @@ class StudioPage:
 
     def tiles(self, status: str | None = None) -> Locator:
         """The tiles, all or those with one status."""
-        return self.page.locator(".tile" if status is None else f".tile[data-status={status}]")
+        return self.page.locator(".result-card" if status is None else f".result-card[data-status={status}]")
 
     def wait_for_images(self, number: int) -> None:
         """Wait until that many images are shown and decoded."""
@@ -73,7 +73,7 @@ class StudioPage:
         self.tiles().nth(tile).get_by_title(name).click()
 
     def open_lightbox(self, tile: int = 0) -> Locator:
-        self.tiles().nth(tile).locator("a.tile-place").click()
+        self.tiles().nth(tile).locator("a.result-card-frame").click()
         large = self.page.locator("dialog[data-lightbox]")
         expect(large).to_be_visible()
         return large
@@ -81,7 +81,7 @@ class StudioPage:
     def attach_references(self, *files: Path) -> None:
         self.page.locator("[data-references] input[type=file]").set_input_files(files)
         expect(self.references()).to_have_count(len(files))
-        expect(self.page.locator("[data-references] .is-coming")).to_have_count(0)
+        expect(self.page.locator("[data-references] .is-uploading")).to_have_count(0)
 
     def references(self) -> Locator:
         """The attached reference images."""

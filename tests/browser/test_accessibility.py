@@ -34,7 +34,7 @@ _OUT_OF_REACH = """() => {
   const actions = "a[href], button, summary, input, select, textarea, [role=option], [role=menuitem]";
   for (const element of top.querySelectorAll(actions)) {
     if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
-    if (element.closest(".sr-only, .skip")) continue;
+    if (element.closest(".sr-only, .skip-link")) continue;
     const { left, right, width, height } = (element.closest("label") ?? element).getBoundingClientRect();
     if (left < -1 || right > innerWidth + 1) found.push(`beyond the edge: ${told(element)}`);
     const isAlone = element.parentElement.textContent.trim() === element.textContent.trim();
@@ -76,14 +76,20 @@ def opened(name: str, path: str, opener: str, top: str, *steps: Step, server: st
 _READY = wait_for("[data-ready]")
 OPENINGS = (
     opened("keys", "/", "[data-open=shortcuts]", "dialog[data-dialog=shortcuts]"),
-    opened("picker", "/", "[data-choose]", "dialog[data-dialog=references]", server="library"),
-    opened("large", "/", "a.tile-place", "dialog[data-lightbox]"),
-    opened("charge", "/", ".tile [data-action=reorder]", "dialog[data-dialog=money]"),
-    opened("bill", "/", ".tile [data-action=drop]", "dialog[data-dialog=bill]"),
-    opened("earlier", "/batch", "[data-do=earlier]", "dialog[data-dialog=earlier]", _READY),
-    opened("record", "/records?status=success", "[data-full]", "dialog[data-lightbox]", _READY),
+    opened("picker", "/", "[data-open-picker]", "dialog[data-dialog=references]", server="library"),
+    opened("large", "/", "a.result-card-frame", "dialog[data-lightbox]"),
+    opened("charge", "/", ".result-card [data-command=resubmit]", "dialog[data-dialog=cost]"),
+    opened("bill", "/", ".result-card [data-command=write-off]", "dialog[data-dialog=billing]"),
+    opened("earlier", "/batch", "[data-command=history]", "dialog[data-dialog=history]", _READY),
+    opened("record", "/records?status=success", "[data-image-url]", "dialog[data-lightbox]", _READY),
     opened("sample", "/samples", ".sample-link", "dialog[data-lightbox]"),
-    opened("usage bill", "/usage", ".doubt [data-action=drop]", "dialog[data-dialog=bill]", _READY),
+    opened(
+        "usage bill",
+        "/usage",
+        ".unresolved-item [data-command=write-off]",
+        "dialog[data-dialog=billing]",
+        _READY,
+    ),
 )
 
 

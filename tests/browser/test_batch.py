@@ -77,7 +77,7 @@ def test_a_pasted_block_with_headers_fills_the_matching_columns(
     context = browser.new_context(locale=locale)
     page = BatchPage(context.new_page(), demo_server.address)
     page.open()
-    page.page.locator("[data-do=add]").first.click()
+    page.page.locator("[data-command=add]").first.click()
     page.paste_block(1, "prompt", headers, ("16:9", "雪山"))
     page.expect_rows(1)
     page.expect_text(1, "prompt", "雪山")
@@ -119,7 +119,7 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     page.expect_text(1, "aspect_ratio", "16:9")
     expect(page.bad_cells()).to_have_count(2)
     page.click_command("start")
-    expect(page.page.locator("[data-complaint]")).to_contain_text("5:4")
+    expect(page.page.locator("[data-footer-error]")).to_contain_text("5:4")
 
     page.edit_cell(2, "aspect_ratio", "4：3")
     page.expect_text(2, "aspect_ratio", "4:3")
@@ -354,9 +354,9 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     assert jimeng.count("submit") == submitted + 1  # the unknown one was not resubmitted
 
     page.causes().filter(has_text="可能已计费").locator("[data-retry]").click()
-    question = page.page.locator("dialog[data-dialog=money]")
+    question = page.page.locator("dialog[data-dialog=cost]")
     expect(question).to_contain_text("¥0.22")
-    question.locator("[data-money-yes]").click()
+    question.locator("[data-cost-yes]").click()
     page.wait_for_image(3)
     page.expect_figures("完成 3 / 4 · 失败 1")
 
@@ -491,9 +491,9 @@ def test_a_single_row_is_generated_after_confirming_the_cost(
     page.click_command("add")
     page.paste_block(1, "prompt", ("先试这张", "", "1:1", "1K"), ("以后再说", "", "1:1", "1K"))
     page.cell(1, "actions").locator("[data-run-row]").click()
-    question = page.page.locator("dialog[data-dialog=money]")
+    question = page.page.locator("dialog[data-dialog=cost]")
     expect(question).to_contain_text("1 张，预计 ¥0.22")
-    question.locator("[data-money-yes]").click()
+    question.locator("[data-cost-yes]").click()
     page.wait_for_image(1)
     assert jimeng.charges == 1
     page.reload()
@@ -564,7 +564,7 @@ def test_looking_up_names_in_one_tab_does_not_overwrite_the_draft_of_another(
     answer = {"json": {"images": [{"url": "/bridge.png", "filename": "石桥.png"}]}}
     idle.page.clock.fast_forward(3_000)
     expect(idle.bad_cells()).to_have_count(0)
-    expect(idle.page.locator("[data-do=next-problem]")).to_be_hidden()
+    expect(idle.page.locator("[data-command=next-problem]")).to_be_hidden()
     idle.page.clock.fast_forward(3_000)
     page.wait_until_saved("改过的猫")
     expect(page.notice()).to_be_hidden()
@@ -706,8 +706,8 @@ def test_an_unknown_record_says_so(server: ServerProcess, jimeng: FakeJimeng, ba
     batch_id = start_batch(server, prompts(1))
     page = batch(server)
     page.open(f"?id={batch_id}")
-    page.causes().locator("[data-drop]").click()
-    page.page.locator("dialog[data-dialog=bill] [data-billed=no]").click()
+    page.causes().locator("[data-command=write-off]").click()
+    page.page.locator("dialog[data-dialog=billing] [data-command=not-billed]").click()
     page.expect_text(1, "status", "已放弃")
 
 

@@ -60,7 +60,7 @@ def test_on_a_phone_causes_and_log_are_collapsed_above_the_table(
 ) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 844})
     batch.open(f"?id={ended_with_failures(server)}")
-    reasons = batch.page.locator("[data-run-reasons-sum]")
+    reasons = batch.page.locator("[data-run-errors-title]")
     expect(reasons).to_have_text("1 张没有成功，1 种原因")
     expect(batch.causes()).to_be_hidden()
     table = box(batch.page.locator("[data-table]"))
@@ -74,7 +74,7 @@ def test_on_a_phone_causes_and_log_are_collapsed_above_the_table(
 def test_on_a_wide_screen_the_causes_are_expanded(batch: BatchPage, server: ServerProcess) -> None:
     batch.open(f"?id={ended_with_failures(server)}")
     expect(batch.causes()).to_be_visible()
-    expect(batch.page.locator("[data-run-reasons-sum]")).to_be_hidden()
+    expect(batch.page.locator("[data-run-errors-title]")).to_be_hidden()
 
 
 def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(
@@ -86,7 +86,7 @@ def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(
     file.write_text("提示词,参考示例图\n雪山,\n橘猫,\n茶室,没有这张.png\n", encoding="utf-8")
     batch.import_workbook(file)
     batch.click_command("next-problem")
-    expect(batch.page.locator("[data-complaint]")).not_to_be_empty()
-    cell, foot = batch.cell(3, "sample_images"), batch.page.locator("[data-foot]")
+    expect(batch.page.locator("[data-footer-error]")).not_to_be_empty()
+    cell, foot = batch.cell(3, "sample_images"), batch.page.locator("[data-footer]")
     wait_until(lambda: box(cell)["y"] + box(cell)["height"] <= box(foot)["y"])
     assert box(cell)["y"] >= box(batch.page.locator("[data-table]"))["y"]

@@ -54,7 +54,7 @@ def test_clicking_elsewhere_commits_the_open_cell(batch: BatchPage) -> None:
     batch.click_command("add")
     batch.cell(1, "prompt").click()
     batch.page.keyboard.type("一只橘猫")
-    batch.page.locator("[data-do=earlier]:visible").focus()
+    batch.page.locator("[data-command=history]:visible").focus()
     batch.expect_text(1, "prompt", "一只橘猫")
 
 
@@ -128,11 +128,11 @@ def test_appended_rows_with_taken_numbers_are_renumbered_and_reported(
 def test_an_empty_row_has_no_problems(batch: BatchPage) -> None:
     batch.click_command("add")
     batch.edit_cell(1, "aspect_ratio", "5:4")
-    expect(batch.page.locator("[data-sum]")).to_contain_text("0 行")
+    expect(batch.page.locator("[data-footer-sum]")).to_contain_text("0 行")
     expect(batch.bad_cells()).to_have_count(0)
     batch.edit_cell(1, "filename", "猫")
     expect(batch.bad_cells()).to_have_count(2)  # the ratio, and no prompt
-    expect(batch.page.locator("[data-do=next-problem]")).to_have_text("2 处要改")
+    expect(batch.page.locator("[data-command=next-problem]")).to_have_text("2 处要改")
 
 
 def test_the_import_report_follows_the_table(batch: BatchPage, tmp_path: Path) -> None:

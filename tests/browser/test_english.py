@@ -120,27 +120,27 @@ def test_an_image_is_generated_viewed_and_deleted_in_english(
     expect(english_page.locator("[data-error-for=prompt]")).to_have_text("Write a prompt")
     english_page.get_by_label("Prompt", exact=True).fill("a green hill")
     english_page.get_by_role("button", name="Generate 1 image").click()
-    expect(english_page.locator(".tile[data-status=success]")).to_have_count(3)
+    expect(english_page.locator(".result-card[data-status=success]")).to_have_count(3)
     expect_english(english_page)
     english_page.keyboard.press("Escape")
-    english_page.locator(".tile[data-status=success] .tile-place").first.click()
+    english_page.locator(".result-card[data-status=success] .result-card-frame").first.click()
     expect(english_page.locator("dialog[data-lightbox]")).to_contain_text("¥0.22")
     expect_english(english_page)
     english_page.keyboard.press("Escape")
-    english_page.locator(".tile[data-status=unknown] [data-action=reorder]").click()
-    expect(english_page.locator("dialog[data-dialog=money]")).to_contain_text(
+    english_page.locator(".result-card[data-status=unknown] [data-command=resubmit]").click()
+    expect(english_page.locator("dialog[data-dialog=cost]")).to_contain_text(
         "¥0.22 may have been charged already"
     )
     expect_english(english_page)
     english_page.keyboard.press("Escape")
     expect(english_page.locator("[data-record-id][data-busy]")).to_have_count(0)
-    english_page.locator(".tile[data-status=unknown] [data-action=drop]").click()
-    expect(english_page.locator("dialog[data-dialog=bill]")).to_contain_text(
+    english_page.locator(".result-card[data-status=unknown] [data-command=write-off]").click()
+    expect(english_page.locator("dialog[data-dialog=billing]")).to_contain_text(
         "(¥0.22) on the provider's bill?"
     )
     expect_english(english_page)
     english_page.keyboard.press("Escape")
-    english_page.locator(".tile[data-status=success] [data-action=delete]").first.click()
+    english_page.locator(".result-card[data-status=success] [data-command=delete]").first.click()
     expect(english_page.locator(".toast")).to_contain_text("Deleted")
     expect_english(english_page)
 
@@ -172,7 +172,7 @@ def test_a_batch_is_imported_corrected_and_started_in_english(
     english_page.locator("dialog[data-dialog=start] [data-start-yes]").click()
     batch.expect_state("Finished")
     batch.click_command("earlier")
-    expect(english_page.locator("[data-earlier]")).to_contain_text("lamps")
+    expect(english_page.locator("[data-history]")).to_contain_text("lamps")
     expect_english(english_page)
 
 
@@ -191,10 +191,10 @@ def test_records_are_chosen_found_and_rejected_in_english(
 ) -> None:
     english_page.goto(f"{populated_server.address}/records?search=fox&status=success&from=2026-01-01")
     english_page.wait_for_load_state("networkidle")
-    english_page.locator("[data-records] [data-pick]").first.check()
+    english_page.locator("[data-records] [data-select]").first.check()
     expect(english_page.locator("[data-selection]")).to_contain_text("1 record selected")
     expect_english(english_page)
-    english_page.locator("[data-records] [data-full]").first.click()
+    english_page.locator("[data-records] [data-image-url]").first.click()
     expect(english_page.locator("dialog[data-lightbox]")).to_be_visible()
     english_page.keyboard.press("x")
     expect(english_page.locator("dialog[data-lightbox] .toast")).to_contain_text("Rejected 1 record")
@@ -239,7 +239,7 @@ def test_the_footer_of_a_batch_states_that_no_price_is_set(
     batch.open()
     batch.click_command("add")
     batch.paste_block(1, "prompt", ("a hill",))
-    expect(english_page.locator("[data-sum]")).to_have_text("1 row · 1 image · No price set")
+    expect(english_page.locator("[data-footer-sum]")).to_have_text("1 row · 1 image · No price set")
 
 
 def test_the_generate_button_stays_within_its_column(
@@ -248,12 +248,16 @@ def test_the_generate_button_stays_within_its_column(
     english_page.set_viewport_size({"width": 1024, "height": 768})
     english_page.goto(unpriced_server.address)
     english_page.locator("#num_images").fill("10")
-    expect(english_page.locator("[data-go-text]")).to_have_text("Generate 10 images")
-    foot, button = (english_page.locator(each).bounding_box() for each in (".composer-foot", ".composer-go"))
+    expect(english_page.locator("[data-submit-label]")).to_have_text("Generate 10 images")
+    foot, button = (
+        english_page.locator(each).bounding_box() for each in (".studio-form-footer", ".studio-form-submit")
+    )
     assert foot
     assert button
     assert button["x"] + button["width"] <= foot["x"] + foot["width"] - 16
-    assert english_page.locator(".composer-go").evaluate("(each) => each.scrollWidth <= each.clientWidth")
+    assert english_page.locator(".studio-form-submit").evaluate(
+        "(each) => each.scrollWidth <= each.clientWidth"
+    )
 
 
 def test_cause_labels_are_beside_their_bars(english_page: Page, populated_server: ServerProcess) -> None:
@@ -301,5 +305,5 @@ def test_a_touch_screen_shows_no_drag_or_paste_hints(
     page = context.new_page()
     page.goto(unpriced_server.address)
     assert page.evaluate("matchMedia('(pointer: coarse)').matches")
-    assert "拖" not in page.locator(".composer").inner_text()
+    assert "拖" not in page.locator(".studio-form").inner_text()
     context.close()

@@ -19,7 +19,7 @@ def test_a_new_user_gets_an_image_after_one_click_and_is_guided_to_the_key(
 ) -> None:
     page.goto(demo_server.address)
     page.get_by_role("button", name="试一张").click()
-    expect(page.locator(".tile[data-status=success] img")).to_be_visible()
+    expect(page.locator(".result-card[data-status=success] img")).to_be_visible()
     assert len(list((demo_server.data_dir / "output").glob("*.jpg"))) == 1
     page.get_by_role("link", name="设置密钥", exact=True).click()
     jimeng = page.get_by_role("region", name="即梦 4.0")

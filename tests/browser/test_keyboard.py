@@ -60,7 +60,7 @@ def test_a_first_image_is_generated_and_viewed_by_keyboard(
     keys.reach(page.get_by_label("提示词").first)
     keys.type("一只橘猫趴在窗台上看雨", "Control+Enter")
     studio.wait_for_images(1)
-    picture = page.locator("a.tile-place")
+    picture = page.locator("a.result-card-frame")
     keys.press(picture)
     expect(page.locator("dialog[data-lightbox]")).to_be_visible()
     keys.type("Escape")
@@ -77,7 +77,7 @@ def test_a_workbook_is_generated_by_keyboard(
     chooser.value.set_files(workbook(tmp_path / "十一月.xlsx"))
     expect(batch.report()).to_contain_text("1 处要改")
     keys.press(page.get_by_role("button", name="5:4"))
-    expect(page.locator("[data-complaint]")).to_contain_text("5:4")
+    expect(page.locator("[data-footer-error]")).to_contain_text("5:4")
     keys.type("4:3", "Enter")
     expect(batch.bad_cells()).to_have_count(0)
     keys.type("Control+Enter")
@@ -134,7 +134,7 @@ def test_an_image_is_found_and_downloaded_by_keyboard(tmp_path: Path, page: Page
             keys.type("d")
         assert download.value.suggested_filename == "图-9.jpg"
         keys.type("Escape")
-        expect(records.record(9).locator("[data-full]")).to_be_focused()
+        expect(records.record(9).locator("[data-image-url]")).to_be_focused()
 
 
 def test_a_key_is_tested_by_keyboard(

@@ -25,7 +25,7 @@ new PerformanceObserver((list) => {
 """
 _SETTLED = """
 () => document.readyState === "complete"
-  && !document.querySelector("[data-batch]:not([data-ready]), [data-finder]:not([data-ready])")
+  && !document.querySelector("[data-batch]:not([data-ready]), [data-records-page]:not([data-ready])")
   && [...document.images].every((image) => image.complete || !image.checkVisibility()
     || image.getBoundingClientRect().top > innerHeight)
 """

@@ -51,7 +51,7 @@ def test_four_references_are_chosen_by_keyboard_for_one_image(
     studio, picker = StudioPage(page, demo_server.address), Picker(page)
     studio.open()
     studio.write_prompt("照着画")
-    opener = page.locator("[data-choose]")
+    opener = page.locator("[data-open-picker]")
     opener.focus()
     page.keyboard.press("Enter")
     choose_by_keyboard(page, picker)
@@ -89,12 +89,12 @@ def test_escape_cancels_the_choice(page: Page, four_cats: SamplesPage) -> None:
     picker.open_on_index(four_cats.address)
     picker.pick("鸟.png")
     picker.confirm()
-    page.locator("[data-choose]").click()
+    page.locator("[data-open-picker]").click()
     picker.expect_chosen("鸟.png")
     picker.pick("狗.png", "鸟.png")
     page.keyboard.press("Escape")
-    expect(page.locator("[data-choose]")).to_have_text("选择 (1)")
-    expect(page.locator("[data-choose]")).to_be_focused()
+    expect(page.locator("[data-open-picker]")).to_have_text("选择 (1)")
+    expect(page.locator("[data-open-picker]")).to_be_focused()
 
 
 def test_selecting_text_beyond_the_edge_keeps_the_dialog_open(page: Page, library: SamplesPage) -> None:

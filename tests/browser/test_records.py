@@ -61,7 +61,7 @@ def test_the_response_to_a_cleared_search_is_ignored(records: RecordsPage) -> No
     held: list[Route] = []
     records.page.route("**/live/records?*search=*", lambda route: held.append(route))
     records.search("夜市")
-    waiting = records.page.locator("[data-found].is-waiting")
+    waiting = records.page.locator("[data-records-results].is-waiting")
     expect(waiting).to_have_count(1)
     records.search("")
     expect(waiting).to_have_count(0)
@@ -95,7 +95,7 @@ def test_filter_chips_show_the_filters_and_can_be_removed(records: RecordsPage) 
     records.expect_total("找到 4 条")
     expect(records.records().first).to_contain_text(FAILURE)
     records.filter("aspect_ratio", "16:9")
-    expect(records.page.locator("[data-total-words]")).not_to_have_text("找到 4 条")
+    expect(records.page.locator("[data-total-label]")).not_to_have_text("找到 4 条")
     records.expect_query(status="failed", aspect_ratio="16:9")
     records.page.get_by_role("link", name="取消筛选：比例").click()
     records.expect_total("找到 4 条")
@@ -148,7 +148,7 @@ def test_back_closes_the_lightbox_and_keeps_the_list(records: RecordsPage) -> No
     records.expect_query(page="2")
     records.open_lightbox(38)
     records.page.keyboard.press("Escape")
-    expect(records.record(38).locator("[data-full]")).to_be_focused()
+    expect(records.record(38).locator("[data-image-url]")).to_be_focused()
     expect(records.page).to_have_url(re.compile(r"page=2$"))
     records.page.go_back()
     expect(records.record(60)).to_be_visible()
@@ -182,7 +182,7 @@ def test_pages_are_numbered_and_the_view_is_remembered(records: RecordsPage) -> 
     records.page.get_by_role("link", name="网格").click()
     expect(records.records()).to_have_count(60)
     records.open()
-    expect(records.page.locator("ul.pictures")).to_be_visible()
+    expect(records.page.locator("ul.record-grid")).to_be_visible()
     records.page.get_by_role("link", name="新的在前").click()
     expect(records.records().first).to_have_attribute("data-record-id", "1")
 
@@ -204,7 +204,7 @@ def test_the_lightbox_crosses_page_boundaries_by_keyboard(records: RecordsPage) 
     records.expect_position("1 / 60")
     records.page.keyboard.press("Escape")
     expect(records.page.locator("dialog[data-lightbox]")).to_be_hidden()
-    expect(records.record(60).locator("[data-full]")).to_be_focused()
+    expect(records.record(60).locator("[data-image-url]")).to_be_focused()
 
 
 def test_the_lightbox_reports_an_unreachable_server_at_a_page_boundary(records: RecordsPage) -> None:
@@ -212,27 +212,27 @@ def test_the_lightbox_reports_an_unreachable_server_at_a_page_boundary(records: 
     dialog = records.open_lightbox(41)
     records.page.context.set_offline(True)
     records.page.keyboard.press("ArrowRight")
-    expect(dialog.locator("[data-word]")).to_contain_text("连不上服务")
+    expect(dialog.locator("[data-viewer-message]")).to_contain_text("连不上服务")
     records.page.context.set_offline(False)
     records.page.keyboard.press("ArrowRight")
     expect(dialog.locator("[data-position]")).to_have_text("21 / 60")
 
 
 def test_the_lightbox_zooms_by_wheel_keys_and_double_click(records: RecordsPage) -> None:
-    image = records.open_lightbox(60).locator("[data-image]")
+    image = records.open_lightbox(60).locator("[data-viewer-image]")
     image.hover()
     records.page.mouse.wheel(0, -300)
     expect(image).to_have_attribute("style", "transform: translate(0px, 0px) scale(2.71828);")
     records.page.keyboard.press("0")
     expect(image).not_to_have_attribute("style", "transform: translate(0px, 0px) scale(2.71828);")
     image.dblclick()
-    expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
+    expect(records.page.locator(".viewer-canvas.is-zoomed")).to_be_visible()
 
 
 def test_the_lightbox_is_panned_by_the_main_button_only(records: RecordsPage) -> None:
-    image = records.open_lightbox(60).locator("[data-image]")
+    image = records.open_lightbox(60).locator("[data-viewer-image]")
     records.page.keyboard.press("+")
-    expect(records.page.locator(".stage.is-zoomed")).to_be_visible()
+    expect(records.page.locator(".viewer-canvas.is-zoomed")).to_be_visible()
     mouse = records.page.mouse
     for button in ("right", "middle"):
         before = image.get_attribute("style")
@@ -278,7 +278,7 @@ def test_two_images_are_compared_side_by_side(records: RecordsPage, server: Serv
     records.page.keyboard.press("ArrowRight")
     expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 58"])
     records.page.keyboard.press("+")
-    expect(compare.locator(".stage.is-zoomed")).to_have_count(2)
+    expect(compare.locator(".viewer-canvas.is-zoomed")).to_have_count(2)
     records.page.keyboard.press("x")
     expect(compare.locator("[data-name]")).to_have_text(["记录 60", "记录 57"])
     assert server.get("/api/records?trash=1")["total"] == 1
@@ -305,7 +305,7 @@ def test_rejecting_in_the_comparison_moves_the_lightbox_on(records: RecordsPage)
 def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(records: RecordsPage) -> None:
     page = records.page
     compare = page.locator("dialog[data-compare]")
-    names, word = compare.locator("[data-name]"), compare.locator("[data-word]").last
+    names, word = compare.locator("[data-name]"), compare.locator("[data-viewer-message]").last
     records.open_lightbox(60)
     page.keyboard.press("c")
     expect(names).to_have_text(["记录 60", "记录 59"])
@@ -373,7 +373,7 @@ def test_the_whole_result_is_selected_exported_deleted_and_restored(
     records.selection_bar().get_by_role("button", name="选择全部 60 条").click()
     records.selection_bar().get_by_role("button", name="🗑️ 删除").click()
     expect(records.page.locator(".empty")).to_contain_text("暂无记录")
-    expect(records.page.locator("[data-total-words]")).to_be_focused()
+    expect(records.page.locator("[data-total-label]")).to_be_focused()
     records.undo()
     records.expect_total("共 60 条")
     assert server.get("/api/records?trash=1")["total"] == 0
@@ -384,7 +384,7 @@ def test_all_but_one_of_a_whole_result_are_made_favourites(
 ) -> None:
     records.pick(60)
     records.selection_bar().get_by_role("button", name="选择全部 60 条").click()
-    records.record(59).locator("[data-pick]").uncheck()
+    records.record(59).locator("[data-select]").uncheck()
     expect(records.selection_bar()).to_contain_text("已选 59 条")
     records.selection_bar().get_by_role("button", name="收藏", exact=True).click()
     expect(records.page.locator(".toast")).to_contain_text("已收藏 59 条")
@@ -406,7 +406,7 @@ def test_deselected_records_stay_deselected_and_return_after_a_failure(
     held_routes.pop().abort()
     expect(bar).to_contain_text("连不上服务")
     expect(bar).to_contain_text("已选 60 条")
-    expect(records.record(59).locator("[data-pick]")).to_be_checked()
+    expect(records.record(59).locator("[data-select]")).to_be_checked()
     with page.expect_request("**/api/records/ids?**"):
         records.unpick(59, 58)
     expect(bar).to_contain_text("正在取编号…")
@@ -424,7 +424,7 @@ def test_records_added_after_select_all_are_not_deleted(records: RecordsPage, se
     made = server.post("/api/batch-generate", {"prompt": "后来的"})["images"][0]["record_id"]
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
     expect(records.record(made)).to_be_visible()
-    expect(records.record(made).locator("[data-pick]")).not_to_be_checked()
+    expect(records.record(made).locator("[data-select]")).not_to_be_checked()
     expect(records.selection_bar()).to_contain_text("已选 60 条")
     records.selection_bar().get_by_role("button", name="🗑️ 删除").click()
     records.expect_total("共 1 条")
@@ -433,15 +433,15 @@ def test_records_added_after_select_all_are_not_deleted(records: RecordsPage, se
 
 def test_the_keyboard_moves_selects_deletes_and_undoes(records: RecordsPage) -> None:
     records.page.keyboard.press("ArrowDown")
-    expect(records.record(60).locator("[data-full]")).to_be_focused()
+    expect(records.record(60).locator("[data-image-url]")).to_be_focused()
     records.page.keyboard.press("ArrowDown")
     records.page.keyboard.press("Space")
-    expect(records.record(59).locator("[data-pick]")).to_be_checked()
+    expect(records.record(59).locator("[data-select]")).to_be_checked()
     records.page.keyboard.press("Escape")
     expect(records.selection_bar()).to_be_hidden()
     records.page.keyboard.press("Delete")
     expect(records.record(59)).to_have_count(0)
-    expect(records.record(58).locator("[data-full]")).to_be_focused()
+    expect(records.record(58).locator("[data-image-url]")).to_be_focused()
     records.undo()
     expect(records.record(59)).to_be_visible()
 
@@ -455,7 +455,7 @@ def test_a_failed_delete_is_shown_in_the_record_and_repeats_once(records: Record
     page.unroute("**/api/records/delete")
     page.keyboard.down("Delete")
     page.keyboard.down("Delete")  # held: the browser repeats it
-    expect(records.record(59).locator("[data-full]")).to_be_focused()
+    expect(records.record(59).locator("[data-image-url]")).to_be_focused()
     page.keyboard.down("Delete")
     page.keyboard.up("Delete")
     expect(page.locator(".toast")).to_contain_text("已删除 1 条")
@@ -470,7 +470,7 @@ def test_the_trash_shows_the_remaining_time_and_restores(records: RecordsPage) -
     records.page.get_by_role("link", name="回收站").click()
     expect(records.record(60)).to_contain_text("还留 29 天")
     expect(records.record(60).locator("img")).not_to_have_js_property("naturalWidth", 0)
-    expect(records.page.locator("[data-finder][data-ready]")).to_have_count(1)
+    expect(records.page.locator("[data-records-page][data-ready]")).to_have_count(1)
     records.record(60).get_by_role("button", name="恢复").click()
     expect(records.page.locator(".empty")).to_contain_text("回收站是空的")
 
@@ -480,7 +480,7 @@ def test_new_images_are_announced_and_shown_on_request(records: RecordsPage, ser
     records.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # opened again
     records.page.get_by_role("button", name="有 1 条新的，刷新").click()
     records.expect_total("共 61 条")
-    expect(records.page.locator("[data-total-words]")).to_be_focused()
+    expect(records.page.locator("[data-total-label]")).to_be_focused()
     expect(records.records().first).to_contain_text("刚画的猫")
 
 
@@ -491,7 +491,7 @@ def test_a_record_url_opens_it_from_any_page(records: RecordsPage) -> None:
     records.expect_position("记录 6")
     records.expect_query(record="6")
     records.page.keyboard.press("Escape")
-    expect(records.page.locator("[data-deep]")).to_contain_text("记录 6")
+    expect(records.page.locator("[data-permalink]")).to_contain_text("记录 6")
     records.page.goto(f"{records.address}/records?record=58")
     records.expect_position("3 / 60")
     records.page.goto(f"{records.address}/records/4711")
@@ -502,7 +502,7 @@ def test_the_url_of_a_record_without_image_leads_to_its_row(records: RecordsPage
     records.open("?record=13&limit=60")
     expect(records.record(13)).to_contain_text(FAILURE)
     expect(records.record(13)).to_be_in_viewport()
-    expect(records.record(13).locator("[data-pick]")).to_be_focused()
+    expect(records.record(13).locator("[data-select]")).to_be_focused()
 
 
 def test_a_dropped_renamed_image_opens_its_record(
@@ -530,7 +530,7 @@ def test_a_pasted_image_is_looked_up_except_with_text_or_under_a_dialog(
     held: list[Route] = []
     page.route("**/api/records/find-by-file", lambda route: held.append(route))
     records.paste(cell)
-    veil = page.locator("[data-drop-veil]")
+    veil = page.locator("[data-drop-overlay]")
     expect(veil).to_be_visible()
     expect(veil).to_have_text("正在找这张图的记录")
     held.pop().continue_()
@@ -595,8 +595,8 @@ def test_a_missing_image_says_so_in_lightbox_and_comparison_and_can_be_retried(
     records.page.keyboard.press("Escape")
     shutil.move(away, picture)
     large.get_by_role("button", name="重试").click()
-    expect(large.locator("[data-image]")).to_be_visible()
-    expect(large.locator("[data-word]")).to_be_hidden()
+    expect(large.locator("[data-viewer-image]")).to_be_visible()
+    expect(large.locator("[data-viewer-message]")).to_be_hidden()
     records.page.keyboard.press("ArrowRight")
     records.expect_position("3 / 60")
 
@@ -608,7 +608,7 @@ def test_a_rejected_record_is_not_shown_above_the_list(records: RecordsPage) -> 
     records.expect_position("1 / 59")
     records.page.keyboard.press("Escape")
     expect(records.page).not_to_have_url(re.compile("record="))
-    expect(records.page.locator("[data-deep]")).to_have_count(0)
+    expect(records.page.locator("[data-permalink]")).to_have_count(0)
 
 
 def test_an_image_of_a_deleted_record_offers_to_restore_it(
@@ -646,7 +646,7 @@ def test_the_lightbox_offers_generate_again_edit_and_use_as_reference(
     expect(large.locator(".toast")).to_contain_text("已开始生成 1 张")
     large.get_by_role("button", name="用作参考图").click()
     expect(large.locator(".toast").last).to_contain_text("参考图")
-    large.locator("[data-do=edit]").click()
+    large.locator("[data-command=edit]").click()
     expect(records.page.locator("#prompt")).to_have_value("竹林晨雾，极简，浅灰背景，第 60 稿")
     assert server.get("/api/sample-images")["total"] == 1
 
@@ -657,12 +657,12 @@ def test_the_page_works_without_javascript(browser: Browser, server: ServerProce
     page.goto(f"{server.address}/records")
     page.locator("[data-search]").fill("夜市")
     page.get_by_role("button", name="搜索").click()
-    expect(page.locator("[data-total-words]")).to_have_text("找到 10 条")
-    page.locator("summary[data-key=status]").click()
+    expect(page.locator("[data-total-label]")).to_have_text("找到 10 条")
+    page.locator("summary[data-focus-key=status]").click()
     page.locator(".filter-choice").filter(has_text="失败").click()
-    expect(page.locator("[data-total-words]")).to_have_text("找到 1 条")
+    expect(page.locator("[data-total-label]")).to_have_text("找到 1 条")
     page.get_by_role("button", name="🗑️ 删除", exact=True).first.click()
-    expect(page.locator("[data-total-words]")).to_have_text("找到 0 条")
+    expect(page.locator("[data-total-label]")).to_have_text("找到 0 条")
     page.goto(f"{server.address}/records?trash=1")
     page.locator("[name=ids]").first.check()
     page.get_by_role("button", name="恢复勾选的").click()
@@ -724,10 +724,10 @@ def test_a_script_that_fails_to_load_is_reported_and_retried(records: RecordsPag
     page = records.page
     bar = page.locator("[data-offline]")
     page.route("**/records/viewer.js", lambda route: route.abort())
-    page.locator("[data-full]").first.click()
+    page.locator("[data-image-url]").first.click()
     expect(bar).to_have_text("程序更新过，这一页是旧的，请刷新页面")
     page.unroute("**/records/viewer.js")
-    page.locator("[data-full]").first.click()
+    page.locator("[data-image-url]").first.click()
     expect(page.locator("dialog[open]")).to_be_visible()
 
 
@@ -736,8 +736,8 @@ def test_an_action_while_the_server_is_unreachable_reports_it_in_place(
 ) -> None:
     server.kill()
     row = records.page.locator("[data-record-id]").first
-    row.locator('[data-action="delete"]').click()
+    row.locator('[data-command="delete"]').click()
     expect(row.locator("[data-error]")).to_have_text("连不上服务，请确认程序还在运行")
     server.start()
-    row.locator('[data-action="delete"]').click()
+    row.locator('[data-command="delete"]').click()
     records.expect_total(f"共 {NUMBER - 1} 条")

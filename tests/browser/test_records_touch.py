@@ -61,7 +61,7 @@ def test_a_short_touch_does_nothing_and_a_swipe_down_closes_the_lightbox(phone: 
 
 
 def test_pinch_zooms_and_then_one_finger_pans(phone: RecordsPage) -> None:
-    fingers, image = Fingers(phone), phone.lightbox().locator("[data-image]")
+    fingers, image = Fingers(phone), phone.lightbox().locator("[data-viewer-image]")
     fingers.move(((175, 280), (95, 280)), ((215, 280), (295, 280)))
     expect(image).to_have_attribute("style", re.compile(r"scale\((4\.9|5)"))
     before = image.get_attribute("style")

@@ -100,7 +100,7 @@ def test_a_wrong_setting_is_reported_on_each_page_and_the_rest_works(
     batch.open_references(1)
     expect(picker.outage()).to_have_text(sentence, timeout=OUTAGE_TIMEOUT_MS)
     page.goto(f"{server.address}/records")
-    expect(page.locator("[data-full]")).to_have_count(1)
+    expect(page.locator("[data-image-url]")).to_have_count(1)
     page.goto(f"{server.address}/usage")
     expect(page.get_by_role("heading").first).to_be_visible()
 
@@ -118,7 +118,7 @@ def test_a_workbook_is_imported_during_an_outage_and_its_references_looked_up_la
     batch.expect_rows(2)
     expect(batch.bad_cells()).to_have_count(1)
     page.get_by_role("button", name="1 处要改").last.click()
-    expect(page.locator("[data-complaint]")).to_contain_text("OSS_BUCKET", timeout=OUTAGE_TIMEOUT_MS)
+    expect(page.locator("[data-footer-error]")).to_contain_text("OSS_BUCKET", timeout=OUTAGE_TIMEOUT_MS)
     restart(listed_server, oss_bucket="demo-bucket")
     expect(batch.bad_cells()).to_have_count(0, timeout=OUTAGE_TIMEOUT_MS)
     batch.expect_text(1, "sample_images", "选择 (1)")

@@ -111,10 +111,10 @@ def test_a_held_delete_deletes_one_image(demo_server: ServerProcess, studio: Ope
     page.generate()
     page.wait_for_images(3)
     sent = submissions_of(page.page)
-    page.tiles().first.locator("a.tile-place").focus()
+    page.tiles().first.locator("a.result-card-frame").focus()
     page.page.keyboard.down("Delete")
     expect(page.tiles()).to_have_count(2)
-    expect(page.tiles().first.locator("a.tile-place")).to_be_focused()
+    expect(page.tiles().first.locator("a.result-card-frame")).to_be_focused()
     hold(page.page, "Delete")
     assert len(sent) == 1
 
@@ -193,13 +193,13 @@ def test_an_unknown_result_asks_before_resubmission(
     page.generate()
     expect(page.tiles("unknown")).to_contain_text("可能已计费")
     page.tiles("unknown").get_by_role("button", name="重试").click()
-    question = page.page.locator("dialog[data-dialog=money]")
+    question = page.page.locator("dialog[data-dialog=cost]")
     expect(question).to_contain_text("0.22")
     question.get_by_role("button", name="取消").click()
     page.expect_idle()
     assert len(jimeng.submissions) == 1
     page.tiles("unknown").get_by_role("button", name="重试").click()
-    question.locator("[data-money-yes]").click()
+    question.locator("[data-cost-yes]").click()
     page.wait_for_images(1)
     assert len(jimeng.submissions) == 2
 
@@ -292,7 +292,7 @@ def test_back_or_a_click_beside_the_image_closes_the_lightbox(
         expect(large).to_be_hidden()
         expect(page.page).to_have_url(address)
     large = page.open_lightbox(0)
-    box = large.locator("[data-image]").bounding_box()
+    box = large.locator("[data-viewer-image]").bounding_box()
     assert box
     page.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     expect(large).to_be_visible()
@@ -309,7 +309,7 @@ def test_images_are_picked_and_rejected_in_the_lightbox(demo_server: ServerProce
         expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
     large = page.open_lightbox(0)
     page.page.keyboard.press("f")
-    expect(large.locator("[data-do=favourite]")).to_have_attribute("aria-pressed", "true")
+    expect(large.locator("[data-command=favourite]")).to_have_attribute("aria-pressed", "true")
     page.page.keyboard.press("x")
     expect(large).to_contain_text("第一张")
     expect(page.tiles()).to_have_count(1)

@@ -131,7 +131,7 @@ def test_a_single_row_with_a_lost_response_is_submitted_once(page: Page, demo_se
     batch = table(page, demo_server, "猫")
     lose_response(page)
     batch.cell(1, "actions").locator("[data-run-row]").click()
-    expect(page.locator("[data-complaint]")).to_have_text(UNREACHABLE)
+    expect(page.locator("[data-footer-error]")).to_have_text(UNREACHABLE)
     batch.cell(1, "actions").locator("[data-run-row]").click()
     batch.wait_for_image(1)
     assert count_submissions(demo_server) == 1
@@ -142,7 +142,7 @@ def test_a_row_generated_singly_is_left_out_of_the_run(
 ) -> None:
     batch = table(page, server, "猫", "狗")
     batch.cell(1, "actions").locator("[data-run-row]").click()
-    page.locator("[data-money-yes]").click()
+    page.locator("[data-cost-yes]").click()
     batch.wait_for_image(1)
     dialog = batch.open_start()
     expect(dialog).to_contain_text("1 张，1 行")
@@ -244,10 +244,10 @@ def test_retrying_failures_leaves_out_charged_ones_and_lists_them_separately(
     assert jimeng.charges == 1
     paid = batch.causes().filter(has_text="已计费")
     paid.get_by_role("button", name="重试…").click()
-    dialog = page.locator("dialog[data-dialog=money]")
+    dialog = page.locator("dialog[data-dialog=cost]")
     expect(dialog).to_contain_text("上一次已经计费 ¥0.22")
     jimeng.image_format = "png"
-    dialog.locator("[data-money-yes]").click()
+    dialog.locator("[data-cost-yes]").click()
     batch.wait_for_image(2)
     assert jimeng.charges == 2
 
@@ -259,7 +259,7 @@ def test_the_earlier_batches_list_counts_what_a_retry_submits(
     batch = BatchPage(page, server.address)
     batch.open()
     batch.click_command("earlier")
-    expect(page.locator("[data-earlier] [data-retry]")).to_have_text("重试失败的 1 张")
+    expect(page.locator("[data-history] [data-retry]")).to_have_text("重试失败的 1 张")
 
 
 @pytest.mark.parametrize("path", ["/", "/records"])
@@ -270,7 +270,7 @@ def test_resubmitting_a_charged_failure_asks_with_its_cost(
     page.goto(server.address + path)
     record = page.locator("[data-record-id='2']:visible")
     record.get_by_role("button", name="重试", exact=True).click()
-    dialog = page.locator("dialog[data-dialog=money]")
+    dialog = page.locator("dialog[data-dialog=cost]")
     expect(dialog).to_contain_text("上一次已经计费 ¥0.22")
     dialog.get_by_role("button", name="取消").click()
     expect(page.locator("[data-record-id][data-busy]")).to_have_count(0)
@@ -287,7 +287,7 @@ def test_the_start_dialog_includes_spending_since_the_page_was_opened(
         page.keyboard.press("Escape")
         spent = server.post("/api/batches", {"rows": [{"prompt": "狗", "num_images": 4}]})
         server.wait_for_end(spent["batch_id"])
-        expect(page.locator("[data-sum]")).to_have_class("foot-sum is-over")
+        expect(page.locator("[data-footer-sum]")).to_have_class("batch-footer-sum is-over")
         dialog = batch.open_start()
         expect(dialog).to_contain_text("预算还剩¥0.12")
         expect(dialog).to_contain_text("预计费用超过剩余预算")

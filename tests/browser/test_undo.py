@@ -28,7 +28,7 @@ def records(tmp_path: Path, page: Page) -> Iterator[RecordsPage]:
 
 def delete_key(records: RecordsPage, number: int) -> None:
     """Delete a record by keyboard."""
-    records.record(number).locator("[data-full]").focus()
+    records.record(number).locator("[data-image-url]").focus()
     records.page.keyboard.press("Delete")
     expect(records.record(number)).to_have_count(0)
 
@@ -92,7 +92,7 @@ def test_a_focused_message_stays_and_f8_moves_to_it(records: RecordsPage) -> Non
     expect(undo).to_be_focused()
     page.clock.run_for(60_000)
     expect(undo).to_be_focused()
-    records.record(11).locator("[data-full]").focus()
+    records.record(11).locator("[data-image-url]").focus()
     page.clock.run_for(60_000)
     expect(undo).to_have_count(0)
     page.keyboard.press("Control+z")
@@ -101,7 +101,7 @@ def test_a_focused_message_stays_and_f8_moves_to_it(records: RecordsPage) -> Non
 
 def test_delete_applies_to_the_selection_wherever_the_focus_is(records: RecordsPage) -> None:
     records.pick(12, 11)
-    delete = records.record(5).locator("[data-full]")
+    delete = records.record(5).locator("[data-image-url]")
     delete.focus()
     records.page.keyboard.press("Delete")
     expect(records.record(12)).to_have_count(0)
@@ -166,10 +166,10 @@ def test_the_rest_of_a_cancelled_run_continues_after_confirming_the_cost(
     batch.expect_figures("取消 6")
     batch.reload()
     batch.run_button("uncancel").click()
-    question = page.locator("dialog[data-dialog=money]")
+    question = page.locator("dialog[data-dialog=cost]")
     expect(question).to_contain_text("继续剩下的 6 张")
     expect(question).to_contain_text("¥1.32")
-    question.locator("[data-money-yes]").click()
+    question.locator("[data-cost-yes]").click()
     batch.expect_figures("剩 8")
     expect(batch.run_button("uncancel")).to_be_hidden()
 

@@ -151,7 +151,7 @@ def test_uploads_continue_when_the_picker_is_closed(page: Page, demo_server: Ser
     expect(picker.dialog).to_be_hidden()
     line.end()
     expect(page.locator(".toast")).to_contain_text("已加入 2 张示例图", timeout=30_000)
-    page.locator("[data-choose]").click()
+    page.locator("[data-open-picker]").click()
     picker.expect_names("乙.png", "甲.png")
 
 
@@ -238,7 +238,7 @@ def test_in_the_picker_escape_keeps_uploads_and_cancel_stops_them(
     picker.uploads.wait_until_partly_sent("甲.png")
     picker.uploads.button("取消 甲.png").press("Escape")
     expect(picker.dialog).to_be_hidden()
-    page.locator("[data-choose]").click()
+    page.locator("[data-open-picker]").click()
     expect(picker.uploads.lines()).to_have_count(2)
     picker.uploads.button("取消 甲.png").press("Enter")
     expect(picker.uploads.button("取消 乙.png")).to_be_focused()
@@ -259,13 +259,13 @@ def test_a_reference_removed_while_uploading_is_aborted(page: Page, demo_server:
     line = Throttle(page, 20_000)
     with page.expect_event("requestfailed", lambda request: "sample-images" in request.url) as stopped:
         pick.set_input_files(large("甲.png"))
-        expect(page.locator("[data-references] .is-coming")).to_have_count(1)
+        expect(page.locator("[data-references] .is-uploading")).to_have_count(1)
         page.get_by_role("button", name="移除参考图 1：甲.png").press("Enter")
     assert stopped.value.failure == "net::ERR_ABORTED"
     expect(studio.references()).to_have_count(0)
-    expect(page.locator("[data-pick]")).to_be_focused()
+    expect(page.locator("[data-select]")).to_be_focused()
     line.end()
     pick.set_input_files(image_file("乙.png"))
     expect(studio.references()).to_have_count(1)
-    expect(page.locator("[data-references] .is-coming")).to_have_count(0)
+    expect(page.locator("[data-references] .is-uploading")).to_have_count(0)
     assert [image["filename"] for image in demo_server.get("/api/sample-images")["images"]] == ["乙.png"]

@@ -19,12 +19,12 @@ class UsagePage:
 
     def expect_sum(self, label: str, amount: str) -> None:
         """One of the sums at the top."""
-        sum_of = self.page.locator(".sum", has=self.page.locator("dt", has_text=label))
-        expect(sum_of.locator(".sum-money")).to_have_text(amount, timeout=30_000)
+        sum_of = self.page.locator(".stat", has=self.page.locator("dt", has_text=label))
+        expect(sum_of.locator(".stat-amount")).to_have_text(amount, timeout=30_000)
 
     def unresolved(self) -> Locator:
         """The unresolved records."""
-        return self.page.locator(".doubt")
+        return self.page.locator(".unresolved-item")
 
     def act(self, name: str, index: int = 0) -> None:
         """取回, 重试…, 放弃… or 对账… of one of them."""
@@ -32,18 +32,20 @@ class UsagePage:
 
     def act_on_all(self, name: str) -> None:
         """The same for all."""
-        self.page.locator(".doubts-all").get_by_role("button", name=name).click()
+        self.page.locator(".unresolved-bulk").get_by_role("button", name=name).click()
 
     def expect_idle(self) -> None:
         """Wait until a record can be clicked again after its dialog was closed."""
         expect(self.page.locator("[data-record-id][data-busy]")).to_have_count(0)
 
     def confirm_cost(self) -> None:
-        self.page.locator("[data-money-yes]").click()
+        self.page.locator("[data-cost-yes]").click()
 
     def answer_bill_question(self, answer: str) -> None:
         """账单里有 or 账单里没有."""
-        self.page.locator("dialog[data-dialog=bill]").get_by_role("button", name=answer, exact=True).click()
+        self.page.locator("dialog[data-dialog=billing]").get_by_role(
+            "button", name=answer, exact=True
+        ).click()
 
     def expect_toast(self, text: str) -> None:
         expect(self.page.locator(".toast")).to_contain_text(text)

@@ -98,14 +98,14 @@ def test_the_fragment_is_the_part_of_the_page_below_the_search(client: FlaskClie
 
 
 def test_the_view_is_remembered(client: FlaskClient) -> None:
-    assert 'class="pictures"' in page(client, "?view=grid")
-    assert 'class="pictures"' in page(client)
-    assert 'class="records"' in page(client, "?view=table")
+    assert 'class="record-grid"' in page(client, "?view=grid")
+    assert 'class="record-grid"' in page(client)
+    assert 'class="record-table"' in page(client, "?view=table")
 
 
 def test_a_filter_link_keeps_the_rest_of_the_query_and_resets_the_page(client: FlaskClient) -> None:
     html = page(client, "?search=只&status=success&page=2&view=grid")
-    link = re.search(r'href="([^"]*)"[^>]*data-key="aspect_ratio:16:9"', html)
+    link = re.search(r'href="([^"]*)"[^>]*data-focus-key="aspect_ratio:16:9"', html)
     assert link
     address = link[1].replace("&amp;", "&")
     assert "search=" in address
@@ -116,7 +116,7 @@ def test_a_filter_link_keeps_the_rest_of_the_query_and_resets_the_page(client: F
 
 def test_a_linked_record_outside_the_page_is_shown_above_the_list(client: FlaskClient) -> None:
     assert client.get("/records/1").headers["Location"] == "/records?record=1"
-    assert "data-deep" not in page(client, "?record=1")
+    assert "data-permalink" not in page(client, "?record=1")
     assert 'aria-label="记录 1"' in page(client, "?record=1&status=failed")
     assert "没有编号 99 的记录" in page(client, "?record=99")
 

@@ -104,7 +104,7 @@ def test_the_page_shows_confirmed_and_possible_charges(app: App) -> None:
     app.finish(app.charge())
     app.lose(app.charge())
     html = app.page()
-    sums = re.findall(r'sum-money">([^<]+)</span><span class="sum-words">([^<]+)', html)
+    sums = re.findall(r'stat-amount">([^<]+)</span><span class="stat-label">([^<]+)', html)
     assert sums[0] == ("¥0.22", "1 张")
     assert ("¥0.22", "1 张，可能已计费") in sums
     assert "春季" in html

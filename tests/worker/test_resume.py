@@ -88,7 +88,7 @@ def test_the_pause_reason_is_shown_on_each_waiting_tile(settings: Settings, serv
     client, worker = server(settings, service, budget=Decimal("0.25"))
     used_up(client, worker, source="single")
     page = client.get("/").text
-    assert page.count('<p class="tile-word">已暂停</p>') == 2
+    assert page.count('<p class="result-card-status">已暂停</p>') == 2
     assert page.count("预算 ¥0.25 只剩 ¥0.03") >= 2
 
 
@@ -99,8 +99,8 @@ def test_pause_and_resume_update_the_waiting_tiles(settings: Settings, service: 
     seen = client.get("/live/results").headers["X-Version"]
     post(client, f"/api/batches/{batch_id}/pause")
     paused = client.get(f"/live/results?since={seen}")
-    assert paused.text.count('data-action="resume"') == 2
+    assert paused.text.count('data-command="resume"') == 2
     post(client, f"/api/batches/{batch_id}/resume")
     news = client.get(f"/live/results?since={paused.headers['X-Version']}").text
     assert news.count("等待中") == 2
-    assert 'data-action="resume"' not in news
+    assert 'data-command="resume"' not in news

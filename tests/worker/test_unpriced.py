@@ -247,10 +247,10 @@ def test_the_usage_page_says_so_and_shows_no_amount(client: FlaskClient, harness
     harness.make("猫")
     harness.make("崩")
     page = client.get("/usage").text
-    assert f'<dt>今天</dt><dd><span class="sum-money">{UNSET}</span>' in page
-    assert f'<dt>结果未知</dt><dd><span class="sum-money">{UNSET}</span>' in page
+    assert f'<dt>今天</dt><dd><span class="stat-amount">{UNSET}</span>' in page
+    assert f'<dt>结果未知</dt><dd><span class="stat-amount">{UNSET}</span>' in page
     assert f"<td>1</td><td>{UNSET}</td><td>{UNSET}</td>" in page
-    assert f'<p class="doubt-sum">{UNSET}</p>' in page
+    assert f'<p class="unresolved-amount">{UNSET}</p>' in page
     assert page.count('data-at-stake=""') == 4
     assert "¥0.00" not in page.partition("累计")[2].partition("正在生成")[0]
 
@@ -263,7 +263,8 @@ def test_the_usage_page_counts_unpriced_charges_beside_priced_ones(
     harness.make("狗")
     page = client.get("/usage").text
     assert (
-        '<span class="sum-money">¥0.30</span><span class="sum-words">2 张，其中 1 张价格未设</span>' in page
+        '<span class="stat-amount">¥0.30</span><span class="stat-label">2 张，其中 1 张价格未设</span>'
+        in page
     )
 
 

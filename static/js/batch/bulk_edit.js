@@ -4,7 +4,7 @@ import { _ } from "../core/i18n.js";
 
 /** Open the dialog; its value goes through the column's own reading. */
 export function openBulkEdit(dialog, table) {
-  const part = (name) => dialog.querySelector(`[data-set-${name}]`);
+  const part = (name) => dialog.querySelector(`[data-bulk-${name}]`);
   const columns = table.columns.filter(({ kind }) => ["text", "choice"].includes(kind));
   const chosen = table.actions.chosenRows();
   const column = () => columns.find(({ name }) => name === part("column").value);

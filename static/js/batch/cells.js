@@ -18,10 +18,10 @@ export function makeCellDrawer(stateOf) {
 function drawNumber(row, cell, table) {
   change(cell, "number", row.number, (number) => {
     cell.content.textContent = String(number);
-    const box = cell.element.querySelector("[data-pick]");
+    const box = cell.element.querySelector("[data-select]");
     box.setAttribute("aria-label", _("选择第 {number} 行", { number }));
   });
-  cell.element.querySelector("[data-pick]").checked = table.selection.picked.has(row);
+  cell.element.querySelector("[data-select]").checked = table.selection.picked.has(row);
 }
 
 function drawReferences(row, cell, table) {

@@ -121,7 +121,7 @@ export function makeDesk(batch) {
     report.close();
     notice.hidden = true;
     openRun(id, rows);
-    document.dispatchEvent(new Event("look-now"));
+    document.dispatchEvent(new Event("poll-now"));
   }
 
   async function openRun(id, posted = null) {
@@ -159,38 +159,38 @@ export function makeDesk(batch) {
 
   async function setValue() {
     const { openBulkEdit } = await settingValues();
-    openBulkEdit(dialog("set"), table);
+    openBulkEdit(dialog("bulk-edit"), table);
   }
 
   async function showEarlier() {
     const { openHistory } = await earlierBatches();
-    openHistory(dialog("earlier"), { url: urls.batchesUrl, pageUrl: urls.pageUrl, say: showToast });
+    openHistory(dialog("history"), { url: urls.batchesUrl, pageUrl: urls.pageUrl, say: showToast });
   }
 
   return { restore, showElsewhere, activate, start, openRun, exportTable, setValue, showEarlier, nextProblem: () => goToNextProblem(table) };
 }
 
-// The buttons around the table by name (data-do), and the tools for rows picked by checkbox.
+// The buttons around the table by name (data-command), and the tools for rows picked by checkbox.
 
 
-/** commands: name -> function. Buttons with data-do inside `page` run them. */
+/** commands: name -> function. Buttons with data-command inside `page` run them. */
 export function useCommands(page, commands) {
   page.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-do]");
-    if (button) commands[button.dataset.do]?.(button);
+    const button = event.target.closest("[data-command]");
+    if (button) commands[button.dataset.command]?.(button);
   });
 }
 
 /** Checkboxes of rows, the one for all, and the tools that appear with them. */
 export function usePicks(page, table) {
   const { selection, rows } = table;
-  const all = page.querySelector("[data-pick-all]");
-  const tools = page.querySelector("[data-tools]");
-  const picked = page.querySelector("[data-picked-tools]");
+  const all = page.querySelector("[data-select-all]");
+  const tools = page.querySelector("[data-batch-toolbar]");
+  const picked = page.querySelector("[data-selection-toolbar]");
   let last = -1;
 
   table.body.addEventListener("click", (event) => {
-    const box = event.target.closest("[data-pick]");
+    const box = event.target.closest("[data-select]");
     if (!box) return;
     const { row } = table.view.placeOfElement(box.closest("[data-column]"));
     const from = event.shiftKey && last >= 0 ? Math.min(last, row) : row;
@@ -203,7 +203,7 @@ export function usePicks(page, table) {
     const count = selection.picked.size;
     tools.hidden = count > 0;
     picked.hidden = count === 0;
-    page.querySelector("[data-picked-count]").textContent = _("已选 {count} 行", { count });
+    page.querySelector("[data-selected-count]").textContent = _("已选 {count} 行", { count });
     all.checked = count > 0 && count === rows.length;
     all.indeterminate = count > 0 && count < rows.length;
     table.view.later();

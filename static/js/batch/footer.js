@@ -8,8 +8,8 @@ import { confirmRetryCost } from "../ui/messages.js";
 /** Keep `foot` true to the table. Returns {sum(), refresh()}. */
 export function makeFooter(foot, { table, card }) {
   const part = (name) => foot.querySelector(`[data-${name}]`);
-  const complaint = part("complaint");
-  const problemButton = foot.querySelector('[data-do="next-problem"]');
+  const complaint = part("footer-error");
+  const problemButton = foot.querySelector('[data-command="next-problem"]');
   let known = null;
   let waiting = 0;
 
@@ -28,15 +28,15 @@ export function makeFooter(foot, { table, card }) {
 
   function draw() {
     const { rows, pictures, price, bad } = sum();
-    part("sum").replaceChildren(...figures({ rows, pictures, price }));
+    part("footer-sum").replaceChildren(...figures({ rows, pictures, price }));
     problemButton.hidden = bad === 0 || table.readOnly;
     problemButton.textContent = _("{bad} 处要改", { bad });
     const left = budgetLeft();
-    part("sum").classList.toggle("is-over", left !== null && price > left);
+    part("footer-sum").classList.toggle("is-over", left !== null && price > left);
   }
 
   table.rows.watch(refresh);
-  document.addEventListener("house", draw); // the budget is spent elsewhere too
+  document.addEventListener("status", draw); // the budget is spent elsewhere too
   table.onComplaint = (text) => {
     if (complaint.textContent !== text) complaint.textContent = text;
   };

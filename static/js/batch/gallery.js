@@ -23,16 +23,16 @@ function makeEntry(record) {
   if (record.favourite) entry.dataset.favourite = "";
   entry.dataset.request = JSON.stringify({ prompt, negative_prompt, seed });
   link.href = path;
-  link.dataset.full = path;
+  link.dataset.imageUrl = path;
   entry.append(link, makeFacts(record));
   return entry;
 }
 
 function makeFacts({ id, width, height, aspect_ratio: ratio, resolution, model, cost, filename, row_number: number }) {
   const facts = document.createElement("template");
-  facts.dataset.facts = "";
+  facts.dataset.metadata = "";
   const list = document.createElement("dl");
-  list.className = "facts";
+  list.className = "metadata-list";
   const lines = [
     [_("行"), number], [_("尺寸"), _("{width}×{height}，{ratio}，{resolution}", { width: width ?? "?", height: height ?? "?", ratio, resolution })], [_("模型"), model],
     [_("费用"), formatPrice(cost)], [_("文件"), filename], [_("编号"), id],

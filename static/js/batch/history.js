@@ -9,9 +9,9 @@ const STATES = { queued: _("排队中"), running: _("生成中"), paused: _("已
 
 /** Open the panel and fill it from the API. */
 export async function openHistory(dialog, { url, pageUrl, say }) {
-  const list = dialog.querySelector("[data-earlier]");
-  const word = dialog.querySelector("[data-earlier-word]");
-  const more = dialog.querySelector("[data-earlier-more]");
+  const list = dialog.querySelector("[data-history]");
+  const word = dialog.querySelector("[data-history-status]");
+  const more = dialog.querySelector("[data-history-more]");
   let seen = new Set();
   let offset = 0;
   dialog.showModal();
@@ -40,7 +40,7 @@ export async function openHistory(dialog, { url, pageUrl, say }) {
 
   function makeItem(batch) {
     const { id, status, total, counts, cost, created_at: at } = batch;
-    const item = dialog.querySelector("[data-earlier-item]").content.firstElementChild.cloneNode(true);
+    const item = dialog.querySelector("[data-history-item]").content.firstElementChild.cloneNode(true);
     const part = (key) => item.querySelector(`[data-${key}]`);
     part("name").textContent = batchName(batch);
     part("name").href = `${pageUrl}?id=${encodeURIComponent(id)}`;

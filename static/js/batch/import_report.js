@@ -52,10 +52,10 @@ export function makeReport(report, { table, opener, goTo, chooseReference, leave
     part("choices").querySelector(".is-primary").focus();
     return new Promise((resolve) => {
       part("choices").onclick = (event) => {
-        const choice = event.target.closest("[data-place]");
+        const choice = event.target.closest("[data-import-mode]");
         if (!choice) return;
         leave();
-        resolve(choice.dataset.place);
+        resolve(choice.dataset.importMode);
       };
     });
   }
@@ -101,7 +101,7 @@ export function makeReport(report, { table, opener, goTo, chooseReference, leave
 
   function makeItem({ row, field, label, words, name, cells = 1 }) {
     const element = item.content.firstElementChild.cloneNode(true);
-    element.querySelector("[data-where]").textContent = whereIs(row, label, cells);
+    element.querySelector("[data-issue-cell]").textContent = whereIs(row, label, cells);
     element.querySelector("[data-text]").textContent = words;
     element.firstElementChild.addEventListener("click", () => (name ? chooseReference(row, name) : goTo(row, field)));
     return element;

@@ -81,14 +81,14 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     page.classList.remove("is-opening");
   }
 
-  document.addEventListener("settled", following.now);
+  document.addEventListener("records-resolved", following.now);
 
   // Running rows count their seconds; only visible ones are drawn.
   setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.later(); }, 1000);
 
   page.querySelector("[data-run]").addEventListener("click", (event) => {
-    const button = event.target.closest("[data-run-do]");
-    if (button) actions[button.dataset.runDo]?.();
+    const button = event.target.closest("[data-command]");
+    if (button) actions[button.dataset.command]?.();
   });
 
   const actions = {
@@ -126,7 +126,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     refuse(null);
     const answer = await requestJson("POST", `${address}/uncancel`, body);
     following.now();
-    document.dispatchEvent(new Event("look-now"));
+    document.dispatchEvent(new Event("poll-now"));
     table.say(requeuedMessage(_("{n} 张已重新排队", { n: answer.records }), answer.batch));
   }
 
@@ -135,7 +135,7 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
     try {
       const answer = await (verb === "retry" ? post(`${address}/retry`, body) : requestJson("POST", `${address}/${verb}`));
       following.now();
-      document.dispatchEvent(new Event("look-now"));
+      document.dispatchEvent(new Event("poll-now"));
       if (word) table.say(word);
       return answer;
     } catch (failure) {

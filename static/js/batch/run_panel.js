@@ -12,7 +12,7 @@ const STATES = {
 /** head: the section; retry, collect and drop are asked to do so with records of one group. Returns {show(batch, records), offline(text), notifies}. */
 export function makeRunPanel(head, { address, retry, collect, drop }) {
   const part = (name) => head.parentElement.querySelector(`[data-run-${name}]`);
-  const button = (name) => head.querySelector(`[data-run-do="${name}"]`);
+  const button = (name) => head.querySelector(`[data-command="${name}"]`);
   const notify = head.querySelector("[data-notify]");
   const told = JSON.parse(head.dataset.causes);
   const title = document.title.replace(/^\(\d+\/\d+\) /, ""); // without what core/poll.js counts before it
@@ -54,7 +54,7 @@ export function makeRunPanel(head, { address, retry, collect, drop }) {
     part("results").hidden = false;
     part("results").href = `${address}/results.xlsx`;
     head.querySelector("[data-notify-label]").hidden = !open || !("Notification" in window);
-    if (held?.hidden) head.querySelector("[data-run-do]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
+    if (held?.hidden) head.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
   }
 
   function drawPaused({ status, paused_reason: reason, counts }) {
@@ -69,21 +69,21 @@ export function makeRunPanel(head, { address, retry, collect, drop }) {
     const shown = JSON.stringify(groups.map(({ words, records: found }) => [words, found.map(({ id, version }) => [id, version])]));
     if (shown === causes) return;
     causes = shown;
-    part("reasons").hidden = groups.length === 0;
-    part("reasons-sum").textContent = _("{n} 张没有成功，{kinds} 种原因", { n: groups.reduce((sum, { records: found }) => sum + found.length, 0), kinds: groups.length });
-    part("causes").replaceChildren(...groups.map(makeCause));
+    part("errors").hidden = groups.length === 0;
+    part("errors-title").textContent = _("{n} 张没有成功，{kinds} 种原因", { n: groups.reduce((sum, { records: found }) => sum + found.length, 0), kinds: groups.length });
+    part("error-list").replaceChildren(...groups.map(makeCause));
   }
 
   function makeCause({ words, records, unknown, charged }) {
-    const item = part("cause").content.firstElementChild.cloneNode(true);
+    const item = part("error-item").content.firstElementChild.cloneNode(true);
     item.classList.toggle("is-unknown", unknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
     item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: formatPrice(amountAtRisk(records)) }) : charged ? _("已计费，{words}", { words }) : words;
-    item.querySelector("[data-retry]").textContent = unknown || charged ? _("重试…") : _("重试这一组");
+    item.querySelector('[data-command="retry"]').textContent = unknown || charged ? _("重试…") : _("重试这一组");
     const lost = records.filter(({ collectable }) => !collectable);
     const free = records.filter(({ collectable }) => collectable);
-    for (const [name, deed, which] of [["retry", retry, lost], ["collect", collect, free], ["drop", drop, unknown ? records : []]]) {
-      const pressed = item.querySelector(`[data-${name}]`);
+    for (const [name, deed, which] of [["retry", retry, lost], ["fetch-result", collect, free], ["write-off", drop, unknown ? records : []]]) {
+      const pressed = item.querySelector(`[data-command="${name}"]`);
       pressed.hidden = which.length === 0;
       pressed.addEventListener("click", () => deed(which));
     }
@@ -100,13 +100,13 @@ export function makeRunPanel(head, { address, retry, collect, drop }) {
   }
 
   const phone = matchMedia("(width < 720px)");
-  const fold = () => { part("reasons").open = !phone.matches; };
+  const fold = () => { part("errors").open = !phone.matches; };
   phone.addEventListener("change", fold);
   fold();
   notify.addEventListener("change", async () => {
     if (notify.checked && await Notification.requestPermission() !== "granted") notify.checked = false;
   });
-  document.addEventListener("house", () => { document.title = counted; });
+  document.addEventListener("status", () => { document.title = counted; });
 
   function offline(text) {
     if (text) head.hidden = false;
@@ -174,7 +174,7 @@ export function makeLog(drawer, { goTo }) {
   const list = drawer.querySelector("[data-log-lines]");
   const failures = drawer.querySelector("[data-log-failures]");
   const template = drawer.querySelector("[data-log-line]");
-  const sentence = drawer.querySelector("[data-log-left]");
+  const sentence = drawer.querySelector("[data-log-omitted]");
   const latest = new Map(); // record id -> its latest line
   let left = 0;
 

@@ -31,7 +31,7 @@ export function useSingleRuns(table, { card, url, onChange }) {
       await postRows(url, table, [row], { about: `row ${table.rows.indexOf(row)}` });
       onChange();
       followed.add(row.run);
-      document.dispatchEvent(new Event("look-now"));
+      document.dispatchEvent(new Event("poll-now"));
     } catch (failure) {
       table.onComplaint?.(failure.message);
     } finally {

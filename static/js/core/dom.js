@@ -57,7 +57,7 @@ function firstOlder(list, id) {
 }
 
 function announce(element) {
-  element.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
+  element.dispatchEvent(new CustomEvent("content-inserted", { bubbles: true }));
 }
 
 // A list brought up to date: what stays is not touched, so that focus, scroll and pictures stay with it.

@@ -38,7 +38,7 @@ export function onFilesDropped(place, { shade, take, signal }) {
 
 /** look(file) is called with it; begins with the first thing that is dragged. */
 export function onFileDropped(look) {
-  const veil = document.querySelector("[data-drop-veil]");
+  const veil = document.querySelector("[data-drop-overlay]");
   let isOurs = false;
 
   const hasFile = (event) => !isOurs && [...(event.dataTransfer?.types ?? [])].includes("Files");

@@ -44,7 +44,7 @@ export function pollStatus(holder) {
   }
 
   function rest() {
-    const pace = document.hidden ? HIDDEN : "here" in holder.dataset ? BUSY_HERE : BUSY;
+    const pace = document.hidden ? HIDDEN : "hasOpenWork" in holder.dataset ? BUSY_HERE : BUSY;
     timer = setTimeout(beat, state().underWay ? pace : CALM);
   }
 
@@ -58,7 +58,7 @@ export function pollStatus(holder) {
   function tell() {
     const detail = state();
     document.title = detail.underWay ? `(${detail.done}/${detail.total}) ${title}` : title;
-    document.dispatchEvent(new CustomEvent("house", { detail }));
+    document.dispatchEvent(new CustomEvent("status", { detail }));
   }
 
   window.addEventListener("unhandledrejection", (event) => {
@@ -69,7 +69,7 @@ export function pollStatus(holder) {
     if (reason.isOld) stale = reason.message; // stays true, whatever the next beats find
   });
   document.addEventListener("visibilitychange", beat);
-  document.addEventListener("look-now", beat);
+  document.addEventListener("poll-now", beat);
   tell();
   rest();
 }

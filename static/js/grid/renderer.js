@@ -158,7 +158,7 @@ function fillRow(table, view, index) {
   const picked = table.selection.picked.has(row);
   if (view.picked !== picked) {
     view.picked = picked;
-    view.element.classList.toggle("is-picked", picked);
+    view.element.classList.toggle("is-selected", picked);
   }
 }
 

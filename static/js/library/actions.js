@@ -141,8 +141,8 @@ export function actions(library, shown) {
   }
 
   library.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-action]");
-    if (button) act(button.dataset.action, button.closest(".sample"));
+    const button = event.target.closest("[data-command]");
+    if (button) act(button.dataset.command, button.closest(".sample"));
   });
   library.addEventListener("keydown", (event) => {
     const sample = event.target.closest(".sample-link")?.closest(".sample");

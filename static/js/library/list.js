@@ -54,7 +54,7 @@ export function makeList(library) {
 
   function swap(part, kind, put) {
     const [old, fresh] = [holder, part].map((place) => place.querySelector(kind));
-    if (old?.dataset.says === fresh?.dataset.says) return; // or it would be read out again
+    if (old?.dataset.noticeKey === fresh?.dataset.noticeKey) return; // or it would be read out again
     old?.remove();
     if (fresh) put(fresh);
   }
@@ -89,7 +89,7 @@ export function makeList(library) {
 }
 
 function changed(element) {
-  element.dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
+  element.dispatchEvent(new CustomEvent("content-inserted", { bubbles: true }));
 }
 
 // Keeps the page true to the library without a reload: OSS goes away and comes back, another tab or person changes it.
@@ -150,7 +150,7 @@ export function pollLibrary(shown) {
   const comeBack = () => document.hidden || isInHand() || look({ whole: true });
   window.addEventListener("focus", comeBack);
   document.addEventListener("visibilitychange", comeBack);
-  shown.holder.addEventListener("fragment", later);
+  shown.holder.addEventListener("content-inserted", later);
   later();
   return { expectNews };
 }
@@ -216,7 +216,7 @@ export function search(library, shown) {
   const end = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && more(), {
     rootMargin: "1200px",
   });
-  shown.holder.addEventListener("fragment", () => {
+  shown.holder.addEventListener("content-inserted", () => {
     end.unobserve(part("more")); // asked anew, for the end may still be in sight
     end.observe(part("more"));
   });
@@ -269,6 +269,6 @@ export function showUsageCounts(library) {
     for (const word of library.querySelectorAll("[data-uses]:empty")) eyes.observe(word.closest("[data-sample]"));
   }
 
-  library.addEventListener("fragment", watch);
+  library.addEventListener("content-inserted", watch);
   watch();
 }

@@ -33,7 +33,7 @@ export function makePickerList({ dialog, part, on, url, most, signal }, choice) 
   /** What the search finds, from the top. */
   async function look() {
     asked += 1;
-    say("word", _("正在读取…"));
+    say("hint", _("正在读取…"));
     await refresh({ anew: true });
   }
 
@@ -77,7 +77,7 @@ export function makePickerList({ dialog, part, on, url, most, signal }, choice) 
     const isShown = box.children.length > 0;
     say("outage", trouble && (isShown ? _("{trouble}。下面是较早的列表，图片可能显示不出来。", { trouble }) : _("{trouble}。", { trouble })));
     const older = stale && !trouble ? _("；这是较早的列表，正在更新…") : "";
-    say("word", word || (isShown ? _("{total} 张，最多选 {most} 张", { total, most }) + older : nothing()));
+    say("hint", word || (isShown ? _("{total} 张，最多选 {most} 张", { total, most }) + older : nothing()));
   }
 
   function nothing() {

@@ -19,7 +19,7 @@ export function takeFiles(library, shown, { expectNews }) {
   async function kept(image) {
     const isKnown = Boolean(shown.find(image.key));
     const sample = await shown.bring(image.key);
-    sample.classList.add(isKnown ? "is-pointed-at" : "is-new");
+    sample.classList.add(isKnown ? "is-highlighted" : "is-new");
     return isKnown ? _("已有同一张示例图：{filename}", { filename: image.filename }) : "";
   }
 

@@ -10,7 +10,7 @@ import { makeGrid } from "../grid/grid.js";
 import { offerUndo, showToast } from "../ui/messages.js";
 
 const page = document.querySelector("[data-batch]");
-const card = JSON.parse(page.dataset.card);
+const card = JSON.parse(page.dataset.modelSpec);
 const dialog = (name) => document.querySelector(`[data-dialog="${name}"]`);
 const desk = lazy(() => import("../batch/desk.js"), ({ makeDesk }) => makeDesk(batch));
 
@@ -32,12 +32,12 @@ table.activate = (column, index) => {
 const batch = { page, table, card, dialog, run: null, started: null };
 const draft = makeDraft(table, {
   onElsewhere: () => desk().then(({ showElsewhere }) => showElsewhere()),
-  onTrouble: (trouble) => { page.querySelector("[data-draft-trouble]").textContent = trouble ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
+  onTrouble: (trouble) => { page.querySelector("[data-draft-error]").textContent = trouble ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
   onLate: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
   extra: () => ({ started: batch.started, imported: batch.report?.imported }),
 });
 batch.draft = draft;
-batch.foot = makeFooter(page.querySelector("[data-foot]"), { table, card });
+batch.foot = makeFooter(page.querySelector("[data-footer]"), { table, card });
 
 const lazily = (name) => (...given) => desk().then((jobs) => jobs[name](...given));
 useCommands(page, {
@@ -62,8 +62,8 @@ useCommands(page, {
     table.editor.regain();
   },
   export: lazily("exportTable"),
-  set: lazily("setValue"),
-  earlier: lazily("showEarlier"),
+  "bulk-edit": lazily("setValue"),
+  history: lazily("showEarlier"),
   start: lazily("start"),
   "next-problem": lazily("nextProblem"),
 });

@@ -6,7 +6,7 @@ import { bindShortcuts } from "../records/keyboard.js";
 import { makeSearch } from "../records/search.js";
 import { selection } from "../records/selection.js";
 
-const page = document.querySelector("[data-finder]");
+const page = document.querySelector("[data-records-page]");
 const finder = makeSearch(page);
 const chosen = selection(page, finder);
 const { deed, act, run, enlarge } = work(page, finder, chosen);
@@ -33,7 +33,7 @@ document.querySelector("[data-file-input]").addEventListener("change", ({ target
   if (target.files[0]) look(target.files[0]);
   target.value = "";
 });
-document.addEventListener("house", ({ detail }) => {
+document.addEventListener("status", ({ detail }) => {
   if (detail.version === Number(finder.list().dataset.version)) return;
   news().then((module) => module.watchForNewResults(page, finder));
 });
@@ -43,7 +43,7 @@ if (page.querySelector("[data-indexing]")) {
 
 const named = new URLSearchParams(location.search).get("record");
 const record = named && page.querySelector(`[data-record-id="${CSS.escape(named)}"]`);
-const link = record?.querySelector("[data-full]");
+const link = record?.querySelector("[data-image-url]");
 if (link) enlarge(link);
 else if (record) enter(record);
 page.dataset.ready = "";
@@ -51,7 +51,7 @@ page.dataset.ready = "";
 // Clicks on records and on the bar of the selection: what is pressed is done, and what goes wrong is said there.
 
 
-const OF_TILES = ["retry", "collect", "reorder", "drop"];
+const OF_TILES = ["retry", "fetch-result", "resubmit", "write-off"];
 
 /** Returns {deed(name), act(name, record), run(name, chosen, about), enlarge(link)}. */
 export function work(page, finder, selection) {
@@ -65,7 +65,7 @@ export function work(page, finder, selection) {
     return (await deeds())(name, chosen, about);
   }
 
-  /** One of data-action with one record; its place in the list is where the keyboard goes on. */
+  /** One of data-command with one record; its place in the list is where the keyboard goes on. */
   async function act(name, record, button) {
     if (record.dataset.busy) return;
     const place = record.querySelector("[data-error]");
@@ -94,12 +94,12 @@ export function work(page, finder, selection) {
   }
 
   function settle(record) {
-    const place = record ?? finder.found.querySelector("[data-total-words]");
-    const target = place.querySelector("[data-full]") ?? place.querySelector("[data-pick]") ?? place;
+    const place = record ?? finder.found.querySelector("[data-total-label]");
+    const target = place.querySelector("[data-image-url]") ?? place.querySelector("[data-select]") ?? place;
     target.focus({ preventScroll: true });
   }
 
-  /** One of data-deed with what is selected. */
+  /** One of data-command with what is selected. */
   async function deed(name) {
     if (bar.classList.contains("is-busy") || selection.isNaming()) return;
     const place = bar.querySelector("[data-selection-error]");
@@ -129,17 +129,17 @@ export function work(page, finder, selection) {
     (await large()).open(link);
   }
 
-  document.addEventListener("settled", () => finder.reload());
+  document.addEventListener("records-resolved", () => finder.reload());
   page.addEventListener("click", (event) => {
-    const trigger = event.target.closest("[data-action], [data-full]");
+    const trigger = event.target.closest("[data-command], [data-image-url]");
     if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    if (trigger.dataset.full) enlarge(trigger);
-    else act(trigger.dataset.action, trigger.closest("[data-record-id]"), trigger);
+    if (trigger.dataset.imageUrl) enlarge(trigger);
+    else act(trigger.dataset.command, trigger.closest("[data-record-id]"), trigger);
   });
   bar.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-deed]");
-    if (button) deed(button.dataset.deed);
+    const button = event.target.closest("[data-command]");
+    if (button) deed(button.dataset.command);
   });
 
   return { deed, act, run, enlarge };

@@ -5,7 +5,7 @@ import { makeForm } from "../studio/form.js";
 import { references } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
 
-const form = document.querySelector("[data-composer]");
+const form = document.querySelector("[data-studio-form]");
 
 makeForm(form);
 references(form.querySelector("[data-references]"));
@@ -13,11 +13,11 @@ draft(form);
 makeResults(document.querySelector("[data-results]"));
 
 document.addEventListener("click", (event) => {
-  const wantsOne = event.target.closest("[data-try]");
+  const wantsOne = event.target.closest("[data-demo]");
   const example = wantsOne ? document.querySelector("[data-example]") : event.target.closest("[data-example]");
   if (!example) return;
   const prompt = example.querySelector("[data-example-text]").textContent;
   const detail = { prompt, aspect_ratio: example.dataset.exampleRatio };
-  document.dispatchEvent(new CustomEvent("use-request", { detail }));
+  document.dispatchEvent(new CustomEvent("apply-request", { detail }));
   if (wantsOne) form.requestSubmit();
 });

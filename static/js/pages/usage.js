@@ -5,7 +5,7 @@ import { HttpError, fetchHtmlIfChanged } from "../core/http.js";
 import { runAction } from "../records/actions.js";
 import { fetchResult, writeOff, resubmit } from "../records/unresolved.js";
 
-const ACTIONS = { collect: fetchResult, reorder: resubmit, drop: writeOff };
+const COMMANDS = { "fetch-result": fetchResult, resubmit, "write-off": writeOff };
 const PAUSE = 2000; // between two looks while a batch runs
 
 const page = document.querySelector("[data-usage]");
@@ -31,27 +31,28 @@ async function refresh() {
 
 function sameAs({ dataset, parentElement }) {
   const record = parentElement?.closest("[data-record-id]")?.dataset.recordId;
-  const mine = record && dataset.action ? `[data-record-id="${record}"] [data-action="${dataset.action}"]` : `[data-all="${dataset.all}"]`;
-  return part.querySelector(mine) ?? part.querySelector("[data-doubts-title]");
+  const scope = record ? `[data-record-id="${record}"]` : "[data-unresolved-bulk]";
+  const mine = `${scope} [data-command="${dataset.command}"]`;
+  return part.querySelector(mine) ?? part.querySelector("[data-unresolved-title]");
 }
 
-document.addEventListener("house", ({ detail }) => {
+document.addEventListener("status", ({ detail }) => {
   if (detail.version === shown || timer) return;
   timer = setTimeout(refresh, resting ? PAUSE : 0);
   resting = true;
   setTimeout(() => (resting = false), PAUSE);
 });
-document.addEventListener("settled", refresh);
+document.addEventListener("records-resolved", refresh);
 
 page.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-action], [data-all]");
-  if (!button) return;
-  if (button.dataset.action) return runAction(button);
-  const place = part.querySelector("[data-all-error]");
+  const button = event.target.closest("[data-command]");
+  if (!button) return undefined;
+  if (!button.closest("[data-unresolved-bulk]")) return runAction(button);
+  const place = part.querySelector("[data-unresolved-error]");
   place.textContent = "";
   try {
     const { count, atStake } = button.dataset;
-    await ACTIONS[button.dataset.all]({ all: true }, { count: Number(count), atStake });
+    await COMMANDS[button.dataset.command]({ all: true }, { count: Number(count), atStake });
   } catch (failure) {
     if (!(failure instanceof HttpError)) throw failure;
     place.textContent = failure.message;

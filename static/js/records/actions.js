@@ -11,11 +11,11 @@ import { confirmRetryCost, offerUndo, showToast } from "../ui/messages.js";
 
 const lightbox = lazy(() => import("../ui/lightbox.js"));
 const ACTIONS = {
-  again, edit, reference, facts, delete: remove, retry, resume: post, cancel,
-  collect: settle(fetchResult), reorder: settle(resubmit), drop: settle(writeOff),
+  again, edit, reference, metadata: facts, delete: remove, retry, resume: post, cancel,
+  "fetch-result": settle(fetchResult), resubmit: settle(resubmit), "write-off": settle(writeOff),
 };
 
-/** Do what the button's data-action says with the tile it stands in; errors are said in the tile. */
+/** Do what the button's data-command says with the tile it stands in; errors are said in the tile. */
 export async function runAction(button) {
   const tile = button?.closest("[data-record-id]");
   if (!tile || tile.dataset.busy) return;
@@ -23,7 +23,7 @@ export async function runAction(button) {
   place.textContent = "";
   tile.dataset.busy = button.dataset.busy = "yes";
   try {
-    await ACTIONS[button.dataset.action](tile, button);
+    await ACTIONS[button.dataset.command](tile, button);
   } catch (failure) {
     if (!(failure instanceof HttpError)) throw failure;
     place.textContent = failure.message;
@@ -37,12 +37,12 @@ async function again(tile) {
   const { createUrl } = document.querySelector("[data-create-url]").dataset;
   const rows = [{ ...asked(tile), num_images: 1, seed: null }];
   const { records } = await postOnce(createUrl, { source: "single", rows }, { about: tile.dataset.recordId });
-  document.dispatchEvent(new CustomEvent("sent", { detail: records }));
+  document.dispatchEvent(new CustomEvent("records-created", { detail: records }));
 }
 
 function edit(tile, link) {
-  if (document.querySelector("[data-composer]")) {
-    document.dispatchEvent(new CustomEvent("use-request", { detail: { ...asked(tile), num_images: 1 } }));
+  if (document.querySelector("[data-studio-form]")) {
+    document.dispatchEvent(new CustomEvent("apply-request", { detail: { ...asked(tile), num_images: 1 } }));
   } else {
     location.assign(link.href);
   }
@@ -50,7 +50,7 @@ function edit(tile, link) {
 
 async function reference(tile) {
   const { uploadUrl } = document.querySelector("[data-upload-url]").dataset;
-  const use = (image) => document.dispatchEvent(new CustomEvent("use-reference", { detail: image, cancelable: true }));
+  const use = (image) => document.dispatchEvent(new CustomEvent("add-reference", { detail: image, cancelable: true }));
   if (!use(null)) return; // no room: the form says so
   const { images } = await requestJson("POST", uploadUrl, { record_id: Number(tile.dataset.recordId) });
   if (use(images[0])) showToast(_("已加入参考图"));
@@ -58,7 +58,7 @@ async function reference(tile) {
 
 async function facts(tile) {
   const { openLightbox } = await lightbox();
-  openLightbox(tile.querySelector("[data-full]"));
+  openLightbox(tile.querySelector("[data-image-url]"));
 }
 
 async function remove(tile, button) {
@@ -80,7 +80,7 @@ async function retry(tile, { dataset }) {
   if ("charged" in dataset && !await confirmRetryCost({ sum: dataset.charged, isCharged: true })) return;
   const { batch } = await postOnce(tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
   if (batch.status === "paused") showToast(_("已重新排队，批次继续后开始"));
-  document.dispatchEvent(new Event("look-now"));
+  document.dispatchEvent(new Event("poll-now"));
 }
 
 function settle(deed) {
@@ -92,20 +92,20 @@ function settle(deed) {
 
 async function post(_tile, button) {
   await requestJson("POST", button.dataset.url);
-  document.dispatchEvent(new Event("look-now"));
+  document.dispatchEvent(new Event("poll-now"));
 }
 
 /** What data-url cancels, one picture or all of a request, can be taken up again as long as that is said. */
 async function cancel({ dataset: { uncancelUrl } }, { dataset }) {
   const { cancelled, undo, was_paused: paused } = await requestJson("POST", dataset.url);
-  document.dispatchEvent(new Event("look-now"));
+  document.dispatchEvent(new Event("poll-now"));
   offerUndo(_("已取消 {n} 张，没有计费", { n: cancelled }), () => uncancel(uncancelUrl, { records: undo, paused }), { whileShown: true });
 }
 
 async function uncancel(url, body) {
   const { records } = await requestJson("POST", url, body);
   showToast(_("{n} 张已重新排队", { n: records }));
-  document.dispatchEvent(new Event("look-now"));
+  document.dispatchEvent(new Event("poll-now"));
 }
 
 function asked(tile) {

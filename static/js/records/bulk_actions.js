@@ -33,7 +33,7 @@ export function makeBulkActions(page, finder, selection) {
   /** The large view and the comparison show what came back. */
   async function takeBack(undo, { ids = [] }) {
     await bringBack({ undo });
-    page.dispatchEvent(new CustomEvent("restored", { detail: ids }));
+    page.dispatchEvent(new CustomEvent("records-restored", { detail: ids }));
   }
 
   async function restore(chosen) {
@@ -45,7 +45,7 @@ export function makeBulkActions(page, finder, selection) {
   /** The address names no record that leaves the list: it would stand above it as one from elsewhere. */
   function unname({ ids }) {
     const id = Number(new URLSearchParams(location.search).get("record"));
-    if (!ids?.includes(id) || finder.list().querySelector("[data-deep]")) return;
+    if (!ids?.includes(id) || finder.list().querySelector("[data-permalink]")) return;
     history.replaceState(null, "", urlWith({ record: "" }));
   }
 
@@ -70,12 +70,12 @@ export function makeBulkActions(page, finder, selection) {
     const asked = JSON.parse(record.dataset.request);
     const rows = [{ ...asked, num_images: 1, seed: null }];
     await postOnce(createUrl, { source: "single", rows }, { about: record.dataset.recordId });
-    document.dispatchEvent(new Event("look-now"));
+    document.dispatchEvent(new Event("poll-now"));
     showToast(_("已开始生成 1 张"), { label: _("去看"), run: () => location.assign(studioUrl) });
   }
 
   async function reference(_chosen, { record }) {
-    const { max_references: max, local_reference_problem: problem } = JSON.parse(page.dataset.card);
+    const { max_references: max, local_reference_problem: problem } = JSON.parse(page.dataset.modelSpec);
     if (problem) return showToast(problem);
     const most = Math.min(4, max);
     const hasRoom = (draft) => (draft?.sample_images ?? []).length < most;
@@ -117,7 +117,7 @@ export function makeBulkActions(page, finder, selection) {
 function mark(record, on) {
   for (const place of document.querySelectorAll(`[data-record-id="${record.dataset.recordId}"]`)) {
     place.toggleAttribute("data-favourite", on);
-    const star = place.querySelector('[data-action="favourite"]');
+    const star = place.querySelector('[data-command="favourite"]');
     star?.setAttribute("aria-pressed", String(on));
     if (star) star.firstElementChild.className = `icon icon-star${on ? "-full" : ""}`;
   }

@@ -21,9 +21,9 @@ function build(dialog) {
   let active = 1;
   let trouble = "";
 
-  const stages = sides.map((side) => makeViewerImage(part(side, "stage")));
+  const stages = sides.map((side) => makeViewerImage(part(side, "viewer-canvas")));
   const views = sides.map((side, at) =>
-    makeZoom(part(side, "stage"), part(side, "image"), {
+    makeZoom(part(side, "viewer-canvas"), part(side, "viewer-image"), {
       step: (step) => change(at, step),
       close: () => null,
       moved: (state) => views[1 - at].follow(state),
@@ -41,7 +41,7 @@ function build(dialog) {
 
   function show(at, record) {
     shown[at] = record;
-    stages[at].show(record.querySelector("[data-full]"));
+    stages[at].show(record.querySelector("[data-image-url]"));
     views[at].reset();
     draw();
   }
@@ -52,13 +52,13 @@ function build(dialog) {
       if (!shown[at]) return;
       const asked = JSON.parse(shown[at].dataset.request);
       part(side, "name").textContent = _("记录 {id}", { id: shown[at].dataset.recordId });
-      part(side, "image").alt = asked.prompt;
+      part(side, "viewer-image").alt = asked.prompt;
       part(side, "prompt").textContent = asked.prompt;
       part(side, "prompt").title = asked.prompt;
-      const pick = side.querySelector('[data-verdict="pick"]');
+      const pick = side.querySelector('[data-command="pick"]');
       pick.setAttribute("aria-pressed", String("favourite" in shown[at].dataset));
       pick.firstElementChild.classList.toggle("icon-star-full", "favourite" in shown[at].dataset);
-      part(side, "facts-line").replaceChildren(...diffMetadata(shown[at], shown[1 - at] ?? shown[at]));
+      part(side, "metadata-line").replaceChildren(...diffMetadata(shown[at], shown[1 - at] ?? shown[at]));
     });
   }
 
@@ -72,7 +72,7 @@ function build(dialog) {
   async function attempt(name, job, at) {
     if (underWay.has(name)) return;
     underWay.add(name);
-    if (trouble && part(sides[at], "word").textContent === trouble) stages[at].say("");
+    if (trouble && part(sides[at], "viewer-message").textContent === trouble) stages[at].say("");
     try {
       await job();
     } catch (failure) {
@@ -131,7 +131,7 @@ function build(dialog) {
   });
 
   dialog.addEventListener("close", () => given.closed());
-  document.addEventListener("restored", renew, { capture: true });
+  document.addEventListener("records-restored", renew, { capture: true });
 
   function activate(at) {
     active = at;
@@ -142,9 +142,9 @@ function build(dialog) {
     side.addEventListener("pointerdown", () => activate(at));
     side.addEventListener("focusin", () => activate(at));
     side.addEventListener("click", (event) => {
-      const button = event.target.closest("[data-step], [data-verdict]");
+      const button = event.target.closest("[data-step], [data-command]");
       if (button?.dataset.step) change(at, Number(button.dataset.step));
-      else if (button) judge(button.dataset.verdict, at);
+      else if (button) judge(button.dataset.command, at);
     });
   });
   return start;
@@ -161,7 +161,7 @@ function id(record) {
 function diffMetadata(record, other) {
   const [mine, theirs] = [record, other].map((one) => {
     const asked = JSON.parse(one.dataset.request);
-    const told = one.querySelector("template[data-facts]").content.querySelectorAll("dd");
+    const told = one.querySelector("template[data-metadata]").content.querySelectorAll("dd");
     return [told[0].textContent, told[1].textContent, asked.seed == null ? "" : _("种子 {seed}", { seed: asked.seed })];
   });
   return mine.filter(Boolean).map((words) => {

@@ -6,7 +6,7 @@ import { updateDraft } from "../core/storage.js";
 import { announce, showToast } from "../ui/messages.js";
 
 const PATIENCE = 300;
-const veil = document.querySelector("[data-drop-veil]");
+const veil = document.querySelector("[data-drop-overlay]");
 const dialog = document.querySelector('[data-dialog="file"]');
 const part = (name) => dialog.querySelector(`[data-file-${name}]`);
 
@@ -54,7 +54,7 @@ async function whileSaying(sentence, answer) {
 
 async function open(id, { page, pageUrl, finder, enlarge }) {
   await finder.go(`${pageUrl}?record=${id}`);
-  const link = page.querySelector(`[data-record-id="${id}"] [data-full]`);
+  const link = page.querySelector(`[data-record-id="${id}"] [data-image-url]`);
   if (link) await enlarge(link);
 }
 

@@ -6,7 +6,7 @@ export function bindShortcuts(page, { selection, deed, act }) {
   const here = () => document.activeElement?.closest?.("[data-records] [data-record-id]");
 
   function enter(record) {
-    const place = record?.querySelector("[data-full]") ?? record?.querySelector("[data-pick]");
+    const place = record?.querySelector("[data-image-url]") ?? record?.querySelector("[data-select]");
     place?.focus({ preventScroll: true });
     record?.scrollIntoView({ block: "nearest" });
   }
@@ -36,8 +36,8 @@ export function bindShortcuts(page, { selection, deed, act }) {
     else if (key === "Delete") deleteHere();
     else if (key === "Escape" && selection.size() && !isForOpen) selection.clear();
     else if (here() && key === " " && target.matches("a")) selection.toggle(Number(here().dataset.recordId));
-    else if (here() && key === "Enter" && target.matches("[data-pick]")) here().querySelector("[data-full]")?.click();
-    else if (here() && key.toLowerCase() === "f") here().querySelector('[data-action="favourite"]')?.click();
+    else if (here() && key === "Enter" && target.matches("[data-select]")) here().querySelector("[data-image-url]")?.click();
+    else if (here() && key.toLowerCase() === "f") here().querySelector('[data-command="favourite"]')?.click();
     else if (here() && key.toLowerCase() === "d") here().querySelector("[download]")?.click();
     else return undefined;
     event.preventDefault();

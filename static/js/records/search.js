@@ -11,10 +11,10 @@ const PAUSE = 160;
 
 /** Returns {go(url, {history, focus}), reload(), failIfUnanswered(), list(), found}; go resolves to whether the list is there. */
 export function makeSearch(page) {
-  const form = page.querySelector("[data-find]");
+  const form = page.querySelector("[data-records-form]");
   const field = form.querySelector("[data-search]");
-  const found = page.querySelector("[data-found]");
-  const trouble = page.querySelector("[data-trouble]");
+  const found = page.querySelector("[data-records-results]");
+  const trouble = page.querySelector("[data-records-error]");
   let latest = 0;
   let typing = 0;
   let hasTyped = false;
@@ -34,8 +34,8 @@ export function makeSearch(page) {
       if (how !== "keep") history[how === "push" ? "pushState" : "replaceState"](null, "", href);
       tell("");
       if (focus) focusOn(focus);
-      announce(found.querySelector("[data-total-words]").textContent);
-      page.dispatchEvent(new Event("found"));
+      announce(found.querySelector("[data-total-label]").textContent);
+      page.dispatchEvent(new Event("results-loaded"));
       return true;
     } catch (failure) {
       if (ticket === latest) {
@@ -70,9 +70,9 @@ export function makeSearch(page) {
   }
 
   function focusOn(key) {
-    const place = found.querySelector(`[data-key="${CSS.escape(key)}"]`);
+    const place = found.querySelector(`[data-focus-key="${CSS.escape(key)}"]`);
     const chip = place?.closest("details:not([open])")?.firstElementChild;
-    (chip ?? place ?? found.querySelector("[data-total-words]")).focus({ preventScroll: true });
+    (chip ?? place ?? found.querySelector("[data-total-label]")).focus({ preventScroll: true });
   }
 
   function asked() {
@@ -106,11 +106,11 @@ export function makeSearch(page) {
     if (event.target.matches('input[type="date"]')) look("push", "days");
   });
   found.addEventListener("click", (event) => {
-    const link = event.target.closest("a[data-go]");
+    const link = event.target.closest("a[data-navigate]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    if ("all" in link.dataset) field.value = "";
-    go(link.href, { focus: link.dataset.key ?? "total" }).then((is) => is && rise(found));
+    if ("clearSearch" in link.dataset) field.value = "";
+    go(link.href, { focus: link.dataset.focusKey ?? "total" }).then((is) => is && rise(found));
   });
   window.addEventListener("popstate", () => {
     field.value = new URLSearchParams(location.search).get("search") ?? "";
@@ -188,12 +188,12 @@ export async function watchForNewResults(page, finder) {
   last = Date.now();
   const query = new URLSearchParams({ ...JSON.parse(filter), limit: 1 });
   const answer = await requestJson("GET", `${page.dataset.listUrl}?${query}`).catch(() => null);
-  const button = page.querySelector("[data-news]");
+  const button = page.querySelector("[data-new-results]");
   const more = answer ? answer.total - total : 0;
   button.hidden = more === 0;
   button.textContent = more > 0 ? _("有 {more} 条新的，刷新", { more }) : _("列表有变化，刷新");
   button.onclick = async () => {
-    if (await finder.reload()) finder.found.querySelector("[data-total-words]").focus(); // the button is gone
+    if (await finder.reload()) finder.found.querySelector("[data-total-label]").focus(); // the button is gone
   };
 }
 
@@ -207,7 +207,7 @@ export function showIndexProgress(page) {
 
   async function look() {
     if (!notice() || document.hidden) return;
-    const { index } = await requestJson("GET", page.dataset.kindsUrl).catch(() => ({}));
+    const { index } = await requestJson("GET", page.dataset.facetsUrl).catch(() => ({}));
     if (!index || !notice()) return;
     if (index.done >= index.total) notice().remove();
     else show(notice(), index);
@@ -217,7 +217,7 @@ export function showIndexProgress(page) {
 }
 
 function show(notice, { done, total }) {
-  notice.querySelector("[data-indexing-words]").textContent = _(
+  notice.querySelector("[data-indexing-label]").textContent = _(
     "正在为提示词建立索引：{done} / {total}。现在也能搜，结果完整，只是慢一些。",
     { done: done.toLocaleString(language), total: total.toLocaleString(language) },
   );

@@ -21,7 +21,7 @@ export function selection(page, finder) {
   const filter = () => list().dataset.filter;
   const meaning = () => JSON.stringify({ ...JSON.parse(filter()), sort: "" });
   const total = () => Number(list().dataset.total);
-  const boxes = () => [...page.querySelectorAll("[data-pick]")];
+  const boxes = () => [...page.querySelectorAll("[data-select]")];
   const isAll = () => kept.all === true;
   const has = (id) => (isAll() ? added.has(id) || !(except.has(id) || isLater(id)) : picked.has(id));
   const isLater = (id) => page.querySelector(`[data-record-id="${id}"]`)?.dataset.changed > kept.asOf;
@@ -92,9 +92,9 @@ export function selection(page, finder) {
   function draw() {
     for (const box of boxes()) {
       box.checked = has(Number(box.value));
-      box.closest("[data-record-id]").classList.toggle("is-picked", box.checked);
+      box.closest("[data-record-id]").classList.toggle("is-selected", box.checked);
     }
-    const head = page.querySelector("[data-pick-page]");
+    const head = page.querySelector("[data-select-page]");
     const shown = boxes().filter((box) => box.checked).length;
     if (head) {
       head.checked = shown > 0 && shown === boxes().length;
@@ -108,20 +108,20 @@ export function selection(page, finder) {
   function say(shown) {
     const hadFocus = bar.contains(document.activeElement);
     bar.hidden = size() === 0;
-    if (hadFocus && bar.hidden) finder.found.querySelector("[data-total-words]").focus({ preventScroll: true });
+    if (hadFocus && bar.hidden) finder.found.querySelector("[data-total-label]").focus({ preventScroll: true });
     bar.classList.toggle("is-trash", "trash" in list().dataset);
     const elsewhere = isAll() ? 0 : size() - shown;
-    bar.classList.toggle("is-naming", naming !== null);
+    bar.classList.toggle("is-loading-ids", naming !== null);
     part("count").textContent = naming ? _("正在取编号…") : _("已选 {n} 条", { n: size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
     part("all").hidden = size() >= total();
     part("all").textContent = _("选择全部 {total} 条", { total: total().toLocaleString(language) });
-    const seen = boxes().filter((box) => box.checked && box.closest("[data-record-id]").querySelector("[data-full]"));
-    bar.querySelector('[data-deed="compare"]').hidden = isAll() || size() !== 2 || seen.length !== 2;
+    const seen = boxes().filter((box) => box.checked && box.closest("[data-record-id]").querySelector("[data-image-url]"));
+    bar.querySelector('[data-command="compare"]').hidden = isAll() || size() !== 2 || seen.length !== 2;
     part("error").textContent = "";
   }
 
   page.addEventListener("click", (event) => {
-    const box = event.target.closest("[data-pick]");
+    const box = event.target.closest("[data-select]");
     if (!box) return;
     const every = boxes();
     const from = event.shiftKey && last ? every.findIndex(({ value }) => value === last) : -1;
@@ -131,9 +131,9 @@ export function selection(page, finder) {
     last = box.value;
   });
   page.addEventListener("change", (event) => {
-    if (event.target.matches("[data-pick-page]")) put(boxes().map(({ value }) => Number(value)), event.target.checked);
+    if (event.target.matches("[data-select-page]")) put(boxes().map(({ value }) => Number(value)), event.target.checked);
   });
-  page.addEventListener("found", () => {
+  page.addEventListener("results-loaded", () => {
     if (kept.meaning === meaning()) draw();
     else clear();
   });

@@ -42,15 +42,15 @@ async function takeBack(undo) {
 
 /** -> true, false, or null for neither. */
 function askTheBill(count, atStake) {
-  const dialog = document.querySelector('[data-dialog="bill"]');
+  const dialog = document.querySelector('[data-dialog="billing"]');
   const known = () => (count > 1 ? _("这 {n} 笔（¥{sum}）在服务商账单里吗？", { n: count, sum: atStake }) : _("这一笔（¥{sum}）在服务商账单里吗？", { sum: atStake }));
   const unpriced = () => (count > 1 ? _("这 {n} 笔（价格未设）在服务商账单里吗？", { n: count }) : _("这一笔（价格未设）在服务商账单里吗？"));
-  dialog.querySelector("[data-bill-title]").textContent = atStake ? known() : unpriced();
+  dialog.querySelector("[data-billing-title]").textContent = atStake ? known() : unpriced();
   return new Promise((resolve) => {
     let answer = null;
-    for (const button of dialog.querySelectorAll("[data-billed]")) {
+    for (const button of dialog.querySelectorAll("[data-command]")) {
       button.onclick = () => {
-        answer = button.dataset.billed === "yes";
+        answer = button.dataset.command === "billed";
         dialog.close();
       };
     }
@@ -60,6 +60,6 @@ function askTheBill(count, atStake) {
 }
 
 function tell() {
-  document.dispatchEvent(new Event("settled"));
-  document.dispatchEvent(new Event("look-now"));
+  document.dispatchEvent(new Event("records-resolved"));
+  document.dispatchEvent(new Event("poll-now"));
 }

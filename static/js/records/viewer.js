@@ -13,17 +13,17 @@ export function makeViewer(page, finder, selection, run) {
   const list = () => finder.list();
   const number = (name) => Number(list().dataset[name]);
   const records = () => [...list().querySelectorAll("[data-records] [data-record-id]")];
-  const links = () => [...list().querySelectorAll("[data-records] [data-full]")];
-  const linkOf = (id) => list().querySelector(`[data-record-id="${id}"] [data-full]`);
-  const canRefer = JSON.parse(page.dataset.card).max_references > 0;
+  const links = () => [...list().querySelectorAll("[data-records] [data-image-url]")];
+  const linkOf = (id) => list().querySelector(`[data-record-id="${id}"] [data-image-url]`);
+  const canRefer = JSON.parse(page.dataset.modelSpec).max_references > 0;
   let timer = 0;
 
   const host = { offers, deed, place, has, beyond, shown, state };
   const box = hostLightbox(finder.found, host);
-  const follow = syncHistory(() => box, () => Boolean(list().querySelector("[data-deep]")));
+  const follow = syncHistory(() => box, () => Boolean(list().querySelector("[data-permalink]")));
 
   function offers(record) {
-    if ("trash" in list().dataset || record.querySelector('[data-action="restore"]')) return ["restore", "select", "link"];
+    if ("trash" in list().dataset || record.querySelector('[data-command="restore"]')) return ["restore", "select", "link"];
     const usual = ["favourite", "select", "delete", "again", "edit", "pick", "reject", "link"];
     return [...usual, ...(canRefer ? ["reference"] : []), ...(links().length > 1 ? ["compare"] : [])];
   }
@@ -65,12 +65,12 @@ export function makeViewer(page, finder, selection, run) {
   }
 
   function has(step, record) {
-    if (record.matches("[data-deep]")) return Math.abs(step) === 1;
+    if (record.matches("[data-permalink]")) return Math.abs(step) === 1;
     return step < 0 ? number("page") > 1 : number("page") < number("pages");
   }
 
   async function beyond(step, record) {
-    if (record.matches("[data-deep]")) return beside(step, record.dataset.recordId);
+    if (record.matches("[data-permalink]")) return beside(step, record.dataset.recordId);
     for (let turned = 0; turned < MOST_PAGES && has(step, record); turned += 1) {
       const target = { 1: number("page") + 1, [-1]: number("page") - 1, Infinity: number("pages") }[step] ?? 1;
       if (!(await finder.go(urlWith({ page: target, record: "" }), { history: "replace" }))) return finder.failIfUnanswered();
@@ -90,7 +90,7 @@ export function makeViewer(page, finder, selection, run) {
       id = record.id;
       if (record.status !== "success" || !record.url) continue;
       if (!(await finder.go(urlWith({ record: id }), { history: "replace" }))) return finder.failIfUnanswered();
-      return linkOf(id) ?? finder.found.querySelector("[data-deep] [data-full]");
+      return linkOf(id) ?? finder.found.querySelector("[data-permalink] [data-image-url]");
     }
     return null;
   }
@@ -131,10 +131,10 @@ export function makeViewer(page, finder, selection, run) {
     openCompare(left, right, { records: () => links().map((link) => link.closest("[data-record-id]")), run, closed });
   }
 
-  page.addEventListener("restored", ({ detail: [id] }) => {
+  page.addEventListener("records-restored", ({ detail: [id] }) => {
     if (box.isOpen() && linkOf(id)) box.present(linkOf(id));
   });
-  page.addEventListener("found", () => {
+  page.addEventListener("results-loaded", () => {
     const id = new URLSearchParams(location.search).get("record");
     if (box.isOpen() && id && linkOf(id)) box.present(linkOf(id));
   });

@@ -9,7 +9,7 @@ const BLANK = { prompt: "", negative_prompt: "", filename: "", seed: "", steps: 
 export function draft(form) {
   const offer = form.querySelector("[data-before]");
   const more = form.querySelector("[data-more]");
-  const { given } = form.dataset;
+  const { prefill: given } = form.dataset;
   const kept = loadItem(DRAFT);
   let mine = given ? "" : JSON.stringify(kept); // the draft as this tab wrote or read it last
   let put = {}; // the fields as a click filled them: nobody wrote that
@@ -26,8 +26,8 @@ export function draft(form) {
   form.addEventListener("input", keepDraft);
   more.addEventListener("toggle", () => saveItem(MORE, more.open));
   form.querySelector("[data-clear]").addEventListener("click", () => replace(BLANK));
-  form.querySelector("[data-bring-back]").addEventListener("click", bringBack);
-  document.addEventListener("use-request", (event) => replace(event.detail));
+  form.querySelector("[data-restore-draft]").addEventListener("click", bringBack);
+  document.addEventListener("apply-request", (event) => replace(event.detail));
 
   /** What another tab or page wrote meanwhile is not lost. */
   function keepDraft() {

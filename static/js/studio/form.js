@@ -18,7 +18,7 @@ export function fillForm(form, request) {
     field.value = name === "sample_images" ? JSON.stringify(value) : (value ?? "");
   }
   form.dispatchEvent(new Event("input", { bubbles: true }));
-  form.dispatchEvent(new Event("filled"));
+  form.dispatchEvent(new Event("form-filled"));
 }
 
 export function makeForm(form) {
@@ -43,7 +43,7 @@ export function makeForm(form) {
       complain(form, "", "");
       if (wasShown(records)) showToast(_("这一单刚才已经提交，没有重复下单"));
       else announce(_("已开始生成 {n} 张", { n: records.length }));
-      document.dispatchEvent(new CustomEvent("sent", { detail: records }));
+      document.dispatchEvent(new CustomEvent("records-created", { detail: records }));
     } catch (failure) {
       show(form, failure);
     }
@@ -60,7 +60,7 @@ function wasShown([first]) {
 
 function isReady(form) {
   if (!form.elements.prompt.value.trim()) return complain(form, "prompt", _("请填写提示词"));
-  if (form.querySelector(".is-coming")) return complain(form, "sample_images", _("参考图还在上传，请稍等"));
+  if (form.querySelector(".is-uploading")) return complain(form, "sample_images", _("参考图还在上传，请稍等"));
   return true;
 }
 
@@ -92,7 +92,7 @@ function press(form, button) {
     count.value = Math.min(10, Math.max(1, (Number(count.value) || 1) + Number(button.dataset.step)));
     count.dispatchEvent(new Event("input", { bubbles: true }));
   }
-  if ("dice" in button.dataset) {
+  if ("randomSeed" in button.dataset) {
     seed.value = Math.floor(Math.random() * 4294967294);
     seed.dispatchEvent(new Event("input", { bubbles: true }));
   }
@@ -102,7 +102,7 @@ function refresh(form) {
   countLetters(form);
   showSizes(form);
   showPrice(form);
-  for (const field of form.querySelectorAll("[data-grow]")) grow(field);
+  for (const field of form.querySelectorAll("[data-auto-grow]")) grow(field);
 }
 
 function countLetters(form) {
@@ -136,8 +136,8 @@ function showPrice(form) {
   const offer = JSON.parse(form.dataset.sizes)[`${ratio.value}|${resolution.value}`];
   const extra = Math.max(JSON.parse(references.value || "[]").length - 1, 0) * Number(form.dataset.extraPrice);
   const total = (Number(count.value) || 1) * (offer ? Number(offer.price ?? NaN) + extra : 0);
-  form.querySelector("[data-go-text]").textContent = _("生成 {n} 张", { n: Number(count.value) || 1 });
-  form.querySelector("[data-go-price]").textContent = formatPrice(total);
+  form.querySelector("[data-submit-label]").textContent = _("生成 {n} 张", { n: Number(count.value) || 1 });
+  form.querySelector("[data-submit-price]").textContent = formatPrice(total);
 }
 
 function grow(field) {

@@ -17,7 +17,7 @@ export function references(field) {
   const { refusal } = field.dataset; // why the model takes none of this machine; empty when it does
   const upload = uploadReferences(list, form.dataset.uploadUrl);
   const add = (files) => (refusal ? refuse(refusal) : upload(files));
-  const choice = field.querySelector("[data-choose]");
+  const choice = field.querySelector("[data-open-picker]");
 
   /** From the library: what is chosen there, in that order, takes the place of what was. */
   async function choose() {
@@ -51,13 +51,13 @@ export function references(field) {
 
   orderReferences(list);
   choice.addEventListener("click", choose);
-  field.querySelector("[data-pick]").addEventListener("change", ({ target }) => {
+  field.querySelector("[data-select]").addEventListener("change", ({ target }) => {
     add([...target.files]);
     target.value = "";
   });
   onFilesDropped(document, { shade: form, take: add });
-  document.addEventListener("use-reference", use);
-  form.addEventListener("filled", list.draw);
+  document.addEventListener("add-reference", use);
+  form.addEventListener("form-filled", list.draw);
   list.draw();
 }
 
@@ -94,14 +94,14 @@ function referenceList(field) {
       item.querySelector("[data-remove]").setAttribute("aria-label", _("移除参考图 {number}：{name}", words));
     });
     field.querySelector("[data-add]").hidden = items().length >= max || Boolean(field.dataset.refusal);
-    field.querySelector("[data-choose]").textContent = _("选择 ({n})", { n: items().length });
+    field.querySelector("[data-open-picker]").textContent = _("选择 ({n})", { n: items().length });
     field.querySelector("[data-order-hint]").hidden = items().length < 2;
   }
 
   /** Into the field, as they lie; what is still on its way is not sent. */
   function save() {
     number();
-    const there = items().filter((item) => !item.classList.contains("is-coming"));
+    const there = items().filter((item) => !item.classList.contains("is-uploading"));
     value.value = JSON.stringify(there.map((item) => item.image));
     value.dispatchEvent(new Event("input", { bubbles: true }));
   }
@@ -121,10 +121,10 @@ function referenceList(field) {
   /** By the person's wish: what is still on its way hears of it. */
   function remove(item) {
     const next = item.nextElementSibling || item.previousElementSibling;
-    item.dispatchEvent(new Event("taken-out"));
+    item.dispatchEvent(new Event("removed"));
     item.remove();
     save();
-    (next?.querySelector("[data-remove]") || field.querySelector("[data-pick]:enabled") || field.closest("form").elements.prompt).focus();
+    (next?.querySelector("[data-remove]") || field.querySelector("[data-select]:enabled") || field.closest("form").elements.prompt).focus();
   }
 
   function complain(sentence) {
@@ -208,9 +208,9 @@ function uploadReferences(list, url) {
   async function put(file) {
     const preview = URL.createObjectURL(file);
     const item = list.makeItem({ filename: file.name, url: preview });
-    item.classList.add("is-coming");
+    item.classList.add("is-uploading");
     const stop = new AbortController();
-    item.addEventListener("taken-out", () => stop.abort());
+    item.addEventListener("removed", () => stop.abort());
     list.element.append(item);
     list.number();
     let complaint = "";
@@ -232,7 +232,7 @@ function uploadReferences(list, url) {
     const isThere = list.items().some(({ image }) => image.url === kept.url);
     if (isThere) item.remove();
     item.image = kept;
-    item.classList.remove("is-coming");
+    item.classList.remove("is-uploading");
     return isThere ? _("{name}：这张图已经加过了", { name }) : "";
   }
 

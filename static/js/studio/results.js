@@ -14,8 +14,8 @@ const actions = lazy(() => import("../records/actions.js"));
 export function makeResults(section) {
   section.addEventListener("click", pass);
   section.addEventListener("keydown", (event) => {
-    const link = event.target.closest("[data-full]");
-    if (event.key === "Delete" && link) act(link.closest(TILE).querySelector("[data-action=delete]"));
+    const link = event.target.closest("[data-image-url]");
+    if (event.key === "Delete" && link) act(link.closest(TILE).querySelector("[data-command=delete]"));
   });
   section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
   sharpen(section);
@@ -25,10 +25,10 @@ export function makeResults(section) {
 }
 
 function pass(event) {
-  const trigger = event.target.closest("[data-action], [data-full]");
+  const trigger = event.target.closest("[data-command], [data-image-url]");
   if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  if (trigger.dataset.action) act(trigger);
+  if (trigger.dataset.command) act(trigger);
   else lightbox().then(({ openLightbox }) => openLightbox(trigger));
 }
 
@@ -38,7 +38,7 @@ function act(trigger) {
 
 /** Ask for changed tiles whenever the house has a version we have not seen. */
 function follow(section) {
-  const list = section.querySelector("[data-tiles]");
+  const list = section.querySelector("[data-result-list]");
   const memory = {};
   const awaited = new Set();
   let since = Number(section.dataset.since);
@@ -67,15 +67,15 @@ function follow(section) {
   }
 
   tellEnd(list, awaited);
-  document.addEventListener("house", ({ detail }) => {
+  document.addEventListener("status", ({ detail }) => {
     const changed = detail.version !== seen;
     seen = detail.version;
     if (changed) look();
   });
-  document.addEventListener("sent", async ({ detail: ids }) => {
+  document.addEventListener("records-created", async ({ detail: ids }) => {
     for (const id of ids) awaited.add(String(id));
     await look();
-    document.dispatchEvent(new Event("look-now"));
+    document.dispatchEvent(new Event("poll-now"));
     window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
   });
 }
@@ -92,17 +92,17 @@ function tellEnd(list, awaited) {
   else if (ends.includes("success")) announce(_("图片都做好了"));
 }
 
-/** Seconds since a picture was begun, from data-began; beside it how long the others took. */
+/** Seconds since a picture was begun, from data-started-at; beside it how long the others took. */
 function tick(section) {
   for (const place of section.querySelectorAll("[data-elapsed]")) {
-    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.began)) / 1000));
+    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.startedAt)) / 1000));
     place.textContent = formatElapsed(seconds);
     expect(section, place, seconds);
   }
 }
 
 function expect(section, place, seconds) {
-  const took = [...section.querySelectorAll("[data-ended]")].slice(0, 5).map(secondsTaken).sort((a, b) => a - b);
+  const took = [...section.querySelectorAll("[data-finished-at]")].slice(0, 5).map(secondsTaken).sort((a, b) => a - b);
   const usual = took[Math.floor(took.length / 2)];
   if (!usual || usual < 3) return;
   place.textContent += _("，一般 {seconds} 秒", { seconds: Math.round(usual) });
@@ -112,7 +112,7 @@ function expect(section, place, seconds) {
 }
 
 function secondsTaken({ dataset }) {
-  return (Date.parse(dataset.ended) - Date.parse(dataset.began)) / 1000;
+  return (Date.parse(dataset.finishedAt) - Date.parse(dataset.startedAt)) / 1000;
 }
 
 /** Thumbnails come first; what is on the screen and wider than its thumbnail gets the picture itself. */
@@ -124,14 +124,14 @@ function sharpen(section) {
       if (target.clientWidth * devicePixelRatio > 340) bring(target);
     }
   });
-  const watch = (part) => part.querySelectorAll("img[data-sharp]").forEach((image) => eyes.observe(image));
-  section.addEventListener("fragment", (event) => watch(event.target));
+  const watch = (part) => part.querySelectorAll("img[data-full-src]").forEach((image) => eyes.observe(image));
+  section.addEventListener("content-inserted", (event) => watch(event.target));
   watch(section);
 }
 
 async function bring(image) {
   const whole = new Image();
-  whole.src = image.dataset.sharp;
+  whole.src = image.dataset.fullSrc;
   await whole.decode().catch(() => null);
   if (whole.naturalWidth) image.src = whole.src;
 }

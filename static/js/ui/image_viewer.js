@@ -126,15 +126,15 @@ const PATIENCE = 300;
 /** Returns {show(link), say(sentence)}; the stage is partials/viewer_canvas.html. */
 export function makeViewerImage(stage) {
   const part = (name) => stage.querySelector(`[data-${name}]`);
-  const [image, word, reload] = [part("image"), part("word"), part("reload")];
+  const [image, word, reload] = [part("viewer-image"), part("viewer-message"), part("viewer-reload")];
   let current = null;
 
   function show(link) {
     const small = link.querySelector("img");
     current = link;
     image.hidden = false;
-    image.src = small?.naturalWidth ? small.currentSrc : link.dataset.full;
-    fetchWhole(link, link.dataset.full);
+    image.src = small?.naturalWidth ? small.currentSrc : link.dataset.imageUrl;
+    fetchWhole(link, link.dataset.imageUrl);
   }
 
   function fetchWhole(link, address) {
@@ -164,7 +164,7 @@ export function makeViewerImage(stage) {
   }
 
   reload.addEventListener("click", () => {
-    const address = new URL(current.dataset.full, location.href);
+    const address = new URL(current.dataset.imageUrl, location.href);
     address.searchParams.set("again", Date.now());
     stage.closest("dialog").focus(); // the button goes; the keys stay with the picture
     fetchWhole(current, address.href);

@@ -1,5 +1,5 @@
-// Pictures large: one after another, with their parameters. Links carry data-full; the nearest element with
-// data-record-id tells the rest (data-request, <template data-facts>). The dialog is partials/lightbox.html.
+// Pictures large: one after another, with their parameters. Links carry data-image-url; the nearest element with
+// data-record-id tells the rest (data-request, <template data-metadata>). The dialog is partials/lightbox.html.
 // A page may be its host: know what lies beyond the list, and do more with a picture than its tile can.
 
 import { HttpError, requestJson } from "../core/http.js";
@@ -14,10 +14,10 @@ const SCOPE = "[data-lightbox-scope]";
 const hosts = new WeakMap();
 let box = null;
 
-/** Open links with data-full inside `scope` large. */
+/** Open links with data-image-url inside `scope` large. */
 export function lightbox(scope) {
   scope.addEventListener("click", (event) => {
-    const link = event.target.closest("[data-full]");
+    const link = event.target.closest("[data-image-url]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     openLightbox(link);
@@ -31,7 +31,7 @@ export function openLightbox(link) {
 }
 
 /**
- * What an element with data-lightbox-host adds, all optional: offers (names of data-do), deed(name, record),
+ * What an element with data-lightbox-host adds, all optional: offers (names of data-command), deed(name, record),
  * place(record) -> "12 / 300", has(step, record), beyond(step, record) -> link (may reject with a HttpError), shown(record), state(record) -> Set.
  * Returns the box: {isOpen(), present(link), go(step), say(sentence), close()}.
  */
@@ -58,14 +58,14 @@ function build(dialog) {
   let current = null;
   let going = false;
 
-  const view = makeZoom(part("stage"), part("image"), { step: go, close: () => dialog.close() });
-  const { show, say } = makeViewerImage(part("stage"));
+  const view = makeZoom(part("viewer-canvas"), part("viewer-image"), { step: go, close: () => dialog.close() });
+  const { show, say } = makeViewerImage(part("viewer-canvas"));
   const record = () => current.closest("[data-record-id]");
   const host = () => hosts.get(hostElement) ?? {};
   const { describe, perform } = makePanel(dialog, { record, host, say, go, leave });
   const back = bindBackButton(dialog);
-  const links = () => [...(scope ?? document).querySelectorAll("[data-full]")].filter((link) => link.closest(SCOPE) === scope);
-  const index = () => links().findIndex((link) => link.dataset.full === current.dataset.full);
+  const links = () => [...(scope ?? document).querySelectorAll("[data-image-url]")].filter((link) => link.closest(SCOPE) === scope);
+  const index = () => links().findIndex((link) => link.dataset.imageUrl === current.dataset.imageUrl);
 
   function open(link) {
     present(link);
@@ -117,10 +117,10 @@ function build(dialog) {
     part("previous").disabled = at <= 0 && !host().has?.(-1, record());
     part("next").disabled = at >= all.length - 1 && !host().has?.(1, record());
     if (document.activeElement?.disabled) dialog.focus(); // a disabled button would swallow the next key
-    part("download").href = link.dataset.full;
+    part("download").href = link.dataset.imageUrl;
     describe();
     host().shown?.(record());
-    for (const neighbour of [all[at + 1], all[at - 1]]) if (neighbour) new Image().src = neighbour.dataset.full;
+    for (const neighbour of [all[at + 1], all[at - 1]]) if (neighbour) new Image().src = neighbour.dataset.imageUrl;
   }
 
   dialog.addEventListener("keydown", (event) => {
@@ -135,14 +135,14 @@ function build(dialog) {
     event.preventDefault();
   });
   dialog.addEventListener("close", () => {
-    const home = links().find((link) => link.dataset.full === current.dataset.full);
+    const home = links().find((link) => link.dataset.imageUrl === current.dataset.imageUrl);
     home?.focus({ preventScroll: true });
     home?.scrollIntoView({ block: "nearest" });
     host().shown?.(null);
     back.closed();
   });
-  part("stage").addEventListener("click", (event) => {
-    if (event.target.closest("button") || view.isZoomed() || view.wasDragged() || isOnPicture(part("image"), event)) return;
+  part("viewer-canvas").addEventListener("click", (event) => {
+    if (event.target.closest("button") || view.isZoomed() || view.wasDragged() || isOnPicture(part("viewer-image"), event)) return;
     dialog.close();
   });
   part("previous").addEventListener("click", () => go(-1));
@@ -182,14 +182,14 @@ function makeMarks(url, { go, leave }) {
       go(1);
     },
     reject(record) {
-      const button = record.querySelector('[data-action="delete"]');
+      const button = record.querySelector('[data-command="delete"]');
       leave();
       button.click();
     },
   };
 
   return {
-    offers: (name, record) => name in actions && (name !== "reject" || Boolean(record.querySelector('[data-action="delete"]'))),
+    offers: (name, record) => name in actions && (name !== "reject" || Boolean(record.querySelector('[data-command="delete"]'))),
     state: (record) => new Set("favourite" in record.dataset ? ["favourite"] : []),
     perform: (name, record) => actions[name](record),
   };
@@ -205,26 +205,26 @@ function makePanel(dialog, { record, host, say, go, leave }) {
   let asked = {};
 
   function describe() {
-    const facts = record()?.querySelector("template[data-facts]");
+    const facts = record()?.querySelector("template[data-metadata]");
     asked = JSON.parse(record()?.dataset.request || "{}");
-    part("image").alt = asked.prompt || "";
+    part("viewer-image").alt = asked.prompt || "";
     for (const name of ["prompt", "negative-prompt", "seed"]) {
       const place = part(name);
       place.textContent = asked[name.replace("-", "_")] ?? "";
       place.parentElement.hidden = place.textContent === "";
     }
-    part("facts-place").replaceChildren(facts ? facts.content.cloneNode(true) : "");
-    part("facts-place").dispatchEvent(new CustomEvent("fragment", { bubbles: true }));
+    part("metadata-target").replaceChildren(facts ? facts.content.cloneNode(true) : "");
+    part("metadata-target").dispatchEvent(new CustomEvent("content-inserted", { bubbles: true }));
     offer();
   }
 
   /** Show what can be done with this picture: what the host offers, or else what its own tile does. */
   function offer() {
     const state = host().state?.(record()) ?? (record() ? own.state(record()) : new Set());
-    for (const button of dialog.querySelectorAll("[data-do]")) {
-      button.hidden = !isOffered(button.dataset.do);
+    for (const button of dialog.querySelectorAll("[data-command]")) {
+      button.hidden = !isOffered(button.dataset.command);
       if (!button.hasAttribute("aria-pressed")) continue;
-      const isOn = state.has(button.dataset.do);
+      const isOn = state.has(button.dataset.command);
       button.setAttribute("aria-pressed", String(isOn));
       button.querySelector(".icon-star")?.classList.toggle("icon-star-full", isOn);
     }
@@ -236,7 +236,7 @@ function makePanel(dialog, { record, host, say, go, leave }) {
   }
 
   function tileButton(name) {
-    return record()?.querySelector(`[data-action="${name}"]`);
+    return record()?.querySelector(`[data-command="${name}"]`);
   }
 
   async function perform(name) {
@@ -257,8 +257,8 @@ function makePanel(dialog, { record, host, say, go, leave }) {
   }
 
   dialog.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-do], [data-copy]");
-    if (button?.dataset.do) perform(button.dataset.do);
+    const button = event.target.closest("[data-command], [data-copy]");
+    if (button?.dataset.command) perform(button.dataset.command);
     else if (button) copyPart(button, String(asked[button.dataset.copy]));
   });
 

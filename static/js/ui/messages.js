@@ -78,10 +78,10 @@ export function announce(text) {
 
 /** Ask before money is spent; resolves to true or false. */
 export function confirmCost({ title, text, yes }) {
-  const dialog = document.querySelector('[data-dialog="money"]');
-  const button = dialog.querySelector("[data-money-yes]");
-  dialog.querySelector("[data-money-title]").textContent = title;
-  dialog.querySelector("[data-money-text]").textContent = text;
+  const dialog = document.querySelector('[data-dialog="cost"]');
+  const button = dialog.querySelector("[data-cost-yes]");
+  dialog.querySelector("[data-cost-title]").textContent = title;
+  dialog.querySelector("[data-cost-text]").textContent = text;
   button.textContent = yes;
   return new Promise((resolve) => {
     let agreed = false;

@@ -103,5 +103,5 @@ dialogs(document);
 shortcuts(document);
 undoKeys(document, { nothing: () => showToast(_("没有可以撤销的了")) });
 localTimes(document);
-document.addEventListener("fragment", (event) => localTimes(event.target));
+document.addEventListener("content-inserted", (event) => localTimes(event.target));
 pollStatus(document.querySelector("[data-status]"));

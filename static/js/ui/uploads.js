@@ -164,7 +164,7 @@ export function makeItem(place, file) {
 }
 
 function showState({ row }, word) {
-  row.querySelector(".upload-word").textContent = row.querySelector(".upload-word").title = word;
+  row.querySelector(".upload-status").textContent = row.querySelector(".upload-status").title = word;
 }
 
 /** It is over; the word stays until it is closed. */
@@ -219,7 +219,7 @@ const STEPS = 4; // a screen reader hears of each quarter
 
 /** -> {begin(items), forget(item), show(items)}; an item is {file, state, sent: 0..1}. */
 function uploadSum(place) {
-  const line = place.querySelector("[data-upload-sum]");
+  const line = place.querySelector("[data-upload-total]");
   let since = 0;
   let passedBefore = 0;
   let told = 0;
@@ -245,7 +245,7 @@ function uploadSum(place) {
     if (left) words.push(_("剩 {left}", { left }));
     const summary = words.join(" · ");
     if (seconds > LONG_UPLOAD) words.push(_("还要约 {duration}", { duration: formatDuration(inSteps(seconds)) }));
-    line.querySelector("[data-upload-words]").textContent = words.join(" · ");
+    line.querySelector("[data-upload-status]").textContent = words.join(" · ");
     line.querySelector("progress").value = items.length ? passed(items) / whole(items) : 0;
     line.querySelector("progress").hidden = !left;
     sayAtQuarters(items.length, left, summary);
