@@ -1,7 +1,7 @@
 // The foot: rows, pictures, cost, how many cells need a look, and the reason of the marked cell.
 
 import { _, formatPrice } from "../core/i18n.js";
-import { budgetLeft } from "../core/poll.js";
+import { budgetLeft } from "../ui/status.js";
 import { MOST_PICTURES, parseInteger } from "../grid/columns.js";
 import { confirmRetryCost } from "../ui/messages.js";
 

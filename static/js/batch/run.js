@@ -4,10 +4,11 @@ import { confirmRetry, formatAmount, amountAtRisk } from "./footer.js";
 import { requestDigest } from "./post_rows.js";
 import { RowStates, requeuedMessage } from "./row_states.js";
 import { resumableOf, makeLog, makeRunPanel } from "./run_panel.js";
-import { HttpError, requestJson, fetchJsonIfChanged, forgetVersion, messageOf } from "../core/http.js";
+import { requestJson, fetchJsonIfChanged, messageOf } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { postOnce as post } from "../core/orders.js";
+import { poll } from "../core/poll.js";
 import { announce, confirmCost, offerUndo } from "../ui/messages.js";
 
 // What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
@@ -180,57 +181,35 @@ export function openRun({ page, table, url, id, posted = null, onCopy }) {
   return { book, retryRow };
 }
 
-// Follows one batch by asking what changed: every second while it runs and is looked at, seldom otherwise.
-
-
 const RUNNING = 1000;
-const AGAIN = 2000;
-const CALM = 10000;
-const HIDDEN = 15000;
+const AFTER_ERROR = 2000;
+const ENDED = 10_000;
+const HIDDEN = 15_000;
 
-/** onNews(answer) for each change, onTrouble(error) when none is heard or drawn, onCalm() once it is again.
-    Returns {now(), stop()}; wanted() says whether to go on asking while the page is hidden. */
-function pollBatch(url, { onNews, onTrouble, onCalm, wanted = () => false }) {
-  const memory = {};
+/** Poll batch `url`: onNews(answer) for each change, onTrouble(error) when there was no answer or it could not be rendered,
+    onCalm() when there was one. wanted() says whether to go on while the page is hidden. Returns {now(), stop()}. */
+function pollBatch(url, { onNews, onTrouble, onCalm, wanted }) {
   let version = 0;
-  let ended = false;
-  let stopped = false;
-  let timer = 0;
-  let asking = false;
-  let trouble = false;
+  let hasEnded = false;
 
-  async function beat() {
-    clearTimeout(timer);
-    if (stopped || asking || (document.hidden && !wanted())) return;
-    asking = true;
-    try {
-      const news = await fetchJsonIfChanged(`${url}?since=${version}`, memory);
-      if (news && !stopped) {
-        onNews(news);
-        version = news.version; // only now: what could not be drawn is asked for again
-        ended = ["finished", "cancelled"].includes(news.batch.status);
-      }
-      trouble = false;
-      onCalm();
-    } catch (failure) {
-      trouble = true;
-      forgetVersion(memory);
-      onTrouble(failure);
-      if (failure instanceof HttpError && failure.status === 404) stopped = true;
+  async function load(memory) {
+    const news = await fetchJsonIfChanged(`${url}?since=${version}`, memory);
+    if (news) {
+      onNews(news);
+      version = news.version; // only now: what could not be rendered is sent again
+      hasEnded = ["finished", "cancelled"].includes(news.batch.status);
     }
-    asking = false;
-    clearTimeout(timer);
-    if (!stopped) timer = setTimeout(beat, document.hidden ? HIDDEN : trouble ? AGAIN : ended ? CALM : RUNNING);
+    onCalm();
   }
 
-  document.addEventListener("visibilitychange", beat);
-  beat();
-  return {
-    now: beat,
-    stop() {
-      stopped = true;
-      clearTimeout(timer);
-      document.removeEventListener("visibilitychange", beat);
+  const poller = poll(load, {
+    interval: (hasFailed) => (document.hidden ? HIDDEN : hasFailed ? AFTER_ERROR : hasEnded ? ENDED : RUNNING),
+    isPaused: () => document.hidden && !wanted(),
+    onError(error) {
+      onTrouble(error);
+      if (error.status === 404) poller.stop();
     },
-  };
+  });
+  poller.now();
+  return poller;
 }

@@ -15,7 +15,7 @@ export function makeRunPanel(head, { address, retry, collect, drop }) {
   const button = (name) => head.querySelector(`[data-command="${name}"]`);
   const notify = head.querySelector("[data-notify]");
   const told = JSON.parse(head.dataset.causes);
-  const title = document.title.replace(/^\(\d+\/\d+\) /, ""); // without what core/poll.js counts before it
+  const title = document.title.replace(/^\(\d+\/\d+\) /, ""); // without what ui/status.js counts before it
   let before = null;
   let counted = title;
   let causes = "";

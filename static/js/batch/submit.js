@@ -4,7 +4,7 @@ import { sumOf } from "./footer.js";
 import { postRows } from "./post_rows.js";
 import { HttpError } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
-import { budgetLeft } from "../core/poll.js";
+import { budgetLeft } from "../ui/status.js";
 import { goToNextProblem } from "../grid/grid.js";
 
 /** Ask and start. sum: from batch/footer.js; made: the rows that were made or are under way; onStarted(id, rows). */

@@ -67,11 +67,6 @@ export async function fetchHtmlIfChanged(url, memory) {
   return news && { html: news.content, version: news.response.headers.get("X-Version") };
 }
 
-/** What was answered last could not be drawn: it is answered again. */
-export function forgetVersion(memory) {
-  delete memory.etag;
-}
-
 async function ask(url, memory, type) {
   const headers = { Accept: type };
   if (memory.etag && memory.url === url) headers["If-None-Match"] = memory.etag;

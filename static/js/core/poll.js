@@ -1,75 +1,68 @@
-// The pulse of every page: asks for the top bar's state and tells the page when something changed.
-// Dispatches "house" on document with {word, version, underWay, done, total}. While the page is hidden
-// it sleeps, or looks seldom when work is under way, for the count in the tab's title.
+// Polling: one request at a time, again after a pause, and none while nobody looks at the page.
 
-import { replaceContent } from "./dom.js";
-import { forgetVersion, fetchHtmlIfChanged, messageOf } from "./http.js";
-import { ScriptLoadError } from "./lazy.js";
+import { HttpError } from "./http.js";
 
-const BUSY = 3000;
-const BUSY_HERE = 1000; // where the page's own pictures wait for the word
-const CALM = 5000;
-const HIDDEN = 10_000;
+/**
+ * Call load(memory) again and again. `memory` is what fetchJsonIfChanged and fetchHtmlIfChanged take; it is a new
+ * object after an error, so that what could not be rendered is sent again.
+ *
+ * interval(hasFailed)  milliseconds until the next call; null waits for now(). The first call comes after an interval.
+ * isPaused()           whether not to call; asked again when the page is hidden or shown.
+ * onError(error)       an HttpError, or anything else, which is a defect of the page; by default only that is reported.
+ * signal               stops it.
+ *
+ * Returns {now(), stop()}. now() resolves after a call that began no earlier than it.
+ */
+export function poll(load, { interval = () => null, isPaused = () => document.hidden, onError = reportDefect, signal }) {
+  let memory = {};
+  let timer = 0;
+  let pending = null;
+  let next = null; // promised to who asked during the pending call, whose answer may be older
+  let isStopped = false;
 
-/** CNY that BUDGET leaves, as of the last beat; null without one. */
-export function budgetLeft() {
-  const { budgetLeft: left } = document.querySelector("[data-status]").firstElementChild.dataset;
-  return left === undefined ? null : Number(left);
+  function now() {
+    if (isStopped || isPaused()) return Promise.resolve();
+    if (pending) return (next ??= pending.then(again));
+    clearTimeout(timer);
+    pending = loadOnce();
+    return pending;
+  }
+
+  function again() {
+    next = null;
+    return now();
+  }
+
+  async function loadOnce() {
+    let hasFailed = false;
+    try {
+      await load(memory);
+    } catch (error) {
+      hasFailed = true;
+      memory = {};
+      if (!isStopped) onError(error);
+    }
+    pending = null;
+    schedule(hasFailed);
+  }
+
+  function schedule(hasFailed) {
+    const pause = interval(hasFailed);
+    if (!isStopped && pause !== null) timer = setTimeout(now, pause);
+  }
+
+  function stop() {
+    isStopped = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", now);
+  }
+
+  document.addEventListener("visibilitychange", now);
+  signal?.addEventListener("abort", stop);
+  schedule(false);
+  return { now, stop };
 }
 
-/** Keep the element with data-status (and data-url) true to the house. */
-export function pollStatus(holder) {
-  const memory = {};
-  const offline = document.querySelector("[data-offline]");
-  const title = document.title;
-  let timer = 0;
-  let last = "";
-  let stale = "";
-
-  async function beat() {
-    clearTimeout(timer);
-    if (document.hidden && !state().underWay) return;
-    try {
-      const news = await fetchHtmlIfChanged(holder.dataset.url, memory);
-      if (news && news.html !== last) replaceContent(holder, news.html);
-      last = news?.html ?? last;
-      tell();
-      offline.textContent = stale;
-    } catch (failure) {
-      forgetVersion(memory);
-      offline.textContent = messageOf(failure);
-    }
-    clearTimeout(timer);
-    rest();
-  }
-
-  function rest() {
-    const pace = document.hidden ? HIDDEN : "hasOpenWork" in holder.dataset ? BUSY_HERE : BUSY;
-    timer = setTimeout(beat, state().underWay ? pace : CALM);
-  }
-
-  function state() {
-    const { state: word, version, underWay, doneShare } = holder.firstElementChild.dataset;
-    const left = Number(underWay);
-    const total = doneShare < 1 ? Math.round(left / (1 - doneShare)) : left;
-    return { word, version: Number(version), underWay: left, done: total - left, total };
-  }
-
-  function tell() {
-    const detail = state();
-    document.title = detail.underWay ? `(${detail.done}/${detail.total}) ${title}` : title;
-    document.dispatchEvent(new CustomEvent("status", { detail }));
-  }
-
-  window.addEventListener("unhandledrejection", (event) => {
-    const { reason } = event;
-    if (!(reason instanceof ScriptLoadError)) return;
-    event.preventDefault();
-    offline.textContent = reason.message;
-    if (reason.isOld) stale = reason.message; // stays true, whatever the next beats find
-  });
-  document.addEventListener("visibilitychange", beat);
-  document.addEventListener("poll-now", beat);
-  tell();
-  rest();
+function reportDefect(error) {
+  if (!(error instanceof HttpError)) reportError(error);
 }

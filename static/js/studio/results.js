@@ -2,9 +2,10 @@
 // to actions.js and lightbox.js, which are fetched when first needed.
 
 import { mergeItems } from "../core/dom.js";
-import { HttpError, forgetVersion, fetchHtmlIfChanged, messageOf } from "../core/http.js";
+import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _, formatElapsed } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
+import { poll } from "../core/poll.js";
 import { announce, showToast } from "../ui/messages.js";
 
 const TILE = "[data-record-id]";
@@ -19,7 +20,7 @@ export function makeResults(section) {
   });
   section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
   sharpen(section);
-  if (section.dataset.liveUrl) follow(section);
+  if (section.dataset.liveUrl) pollResults(section);
   setInterval(() => tick(section), 1000);
   tick(section);
 }
@@ -36,52 +37,45 @@ function act(trigger) {
   actions().then(({ runAction }) => runAction(trigger));
 }
 
-/** Ask for changed tiles whenever the house has a version we have not seen. */
-function follow(section) {
+/** Load changed cards whenever the server's status has a version that was not loaded. */
+function pollResults(section) {
   const list = section.querySelector("[data-result-list]");
-  const memory = {};
   const awaited = new Set();
   let since = Number(section.dataset.since);
-  let seen = null;
-  let asking = false;
+  let loaded = null;
 
-  async function look() {
-    if (asking) {
-      seen = null; // what is being answered may be older: the next beat looks once more
-      return;
-    }
-    asking = true;
-    try {
-      const news = await fetchHtmlIfChanged(`${section.dataset.liveUrl}?since=${since}`, memory);
-      if (news) {
-        mergeItems(list, news.html);
-        tellEnd(list, awaited);
-        since = Number(news.version) || since;
-      }
-    } catch (failure) {
-      seen = null; // the bar says that the service is out of reach; the next beat asks again
-      forgetVersion(memory);
-      if (!(failure instanceof HttpError)) showToast(messageOf(failure));
-    }
-    asking = false;
+  const { now } = poll(load, {
+    isPaused: () => false,
+    onError(error) {
+      loaded = null; // the top bar says that the server does not answer; the next status loads again
+      if (!(error instanceof HttpError)) showToast(messageOf(error));
+    },
+  });
+
+  async function load(memory) {
+    const news = await fetchHtmlIfChanged(`${section.dataset.liveUrl}?since=${since}`, memory);
+    if (!news) return;
+    mergeItems(list, news.html);
+    announceEnd(list, awaited);
+    since = Number(news.version) || since;
   }
 
-  tellEnd(list, awaited);
-  document.addEventListener("status", ({ detail }) => {
-    const changed = detail.version !== seen;
-    seen = detail.version;
-    if (changed) look();
+  announceEnd(list, awaited);
+  document.addEventListener("status", ({ detail: { version } }) => {
+    if (version === loaded) return;
+    loaded = version;
+    now();
   });
   document.addEventListener("records-created", async ({ detail: ids }) => {
     for (const id of ids) awaited.add(String(id));
-    await look();
+    await now();
     document.dispatchEvent(new Event("poll-now"));
     window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
   });
 }
 
 /** What was sent or is under way is `awaited`; once nothing is, how that went. */
-function tellEnd(list, awaited) {
+function announceEnd(list, awaited) {
   const underWay = list.querySelectorAll('[data-status="queued"], [data-status="running"]');
   for (const { dataset } of underWay) awaited.add(dataset.recordId);
   const ends = [...list.children].filter(({ dataset }) => awaited.has(dataset.recordId)).map(({ dataset }) => dataset.status);

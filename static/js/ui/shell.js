@@ -1,10 +1,10 @@
-// What every page does: theme switch, dialogs by name, shortcuts, local times, the pulse.
+// What every page does: theme switch, dialogs by name, shortcuts, local times, status.
 
 import { _, formatClock, formatDay, language } from "../core/i18n.js";
 import { ignoreRepeatedKeys, isTextInput } from "../core/keyboard.js";
-import { pollStatus } from "../core/poll.js";
 import { saveItem } from "../core/storage.js";
 import { showToast } from "./messages.js";
+import { pollStatus } from "./status.js";
 import { undoKeys } from "./undo.js";
 
 const THEMES = { "": [_("跟随系统"), "theme"], light: [_("浅色"), "light"], dark: [_("深色"), "dark"] };

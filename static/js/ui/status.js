@@ -1,0 +1,68 @@
+// The server's status in the top bar: polled, and passed on to the page when something changed.
+// Dispatches "status" on document with {state, version, underWay, done, total}.
+
+import { replaceContent } from "../core/dom.js";
+import { fetchHtmlIfChanged, messageOf } from "../core/http.js";
+import { ScriptLoadError } from "../core/lazy.js";
+import { poll } from "../core/poll.js";
+
+const BUSY = 3000;
+const BUSY_HERE = 1000; // where the records of this page are under way
+const IDLE = 5000;
+const HIDDEN = 10_000;
+
+/** CNY that BUDGET leaves, as of the last poll; null without one. */
+export function budgetLeft() {
+  const { budgetLeft: left } = document.querySelector("[data-status]").firstElementChild.dataset;
+  return left === undefined ? null : Number(left);
+}
+
+/** Keep `holder`, the element with data-status and data-url, up to date; in a hidden tab only while work is under way. */
+export function pollStatus(holder) {
+  const offline = document.querySelector("[data-offline]");
+  const title = document.title;
+  let shown = "";
+  let outdated = ""; // why this page is from before an update
+
+  async function load(memory) {
+    const news = await fetchHtmlIfChanged(holder.dataset.url, memory);
+    if (news && news.html !== shown) replaceContent(holder, news.html);
+    shown = news?.html ?? shown;
+    dispatchStatus();
+    offline.textContent = outdated;
+  }
+
+  function interval() {
+    if (!status().underWay) return IDLE;
+    if (document.hidden) return HIDDEN;
+    return "hasOpenWork" in holder.dataset ? BUSY_HERE : BUSY;
+  }
+
+  function status() {
+    const { state, version, underWay, doneShare } = holder.firstElementChild.dataset;
+    const left = Number(underWay);
+    const total = doneShare < 1 ? Math.round(left / (1 - doneShare)) : left;
+    return { state, version: Number(version), underWay: left, done: total - left, total };
+  }
+
+  function dispatchStatus() {
+    const detail = status();
+    document.title = detail.underWay ? `(${detail.done}/${detail.total}) ${title}` : title;
+    document.dispatchEvent(new CustomEvent("status", { detail }));
+  }
+
+  window.addEventListener("unhandledrejection", (event) => {
+    const { reason } = event;
+    if (!(reason instanceof ScriptLoadError)) return;
+    event.preventDefault();
+    offline.textContent = reason.message;
+    if (reason.isOld) outdated = reason.message;
+  });
+  dispatchStatus();
+  const { now } = poll(load, {
+    interval,
+    isPaused: () => document.hidden && !status().underWay,
+    onError: (error) => (offline.textContent = messageOf(error)),
+  });
+  document.addEventListener("poll-now", now);
+}
