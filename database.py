@@ -9,7 +9,6 @@ from sqlite3 import Error
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
 from app.db.batch_log import count_log, list_log
 from app.db.batches import (
-    add_batch,
     count_batches,
     count_open_work,
     get_batch,
@@ -24,6 +23,7 @@ from app.db.batches import (
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
 from app.db.connection import connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
+from app.db.fingerprints import complete_fingerprints, plan_submission
 from app.db.health import is_healthy
 from app.db.ledger import (
     BatchNotActive,
@@ -89,6 +89,7 @@ from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import retry_records
 from app.db.search_index import index_progress, index_prompts, merge_index
 from app.db.store_guard import StoreGuard
+from app.db.submission import AddedBatch, add_batch, added_before
 from app.db.unresolved import (
     RequeueResult,
     Resolution,

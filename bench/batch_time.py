@@ -81,7 +81,7 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
     with closing(database.connect(settings.database_path)) as db:
         requests = [ImageRequest(prompt=f"第 {n} 张：雪山下的小屋") for n in range(count)]
         began = time.monotonic()
-        batch_id, _ = database.add_batch(
+        batch_id, _, _ = database.add_batch(
             db,
             requests,
             spec=worker.provider.spec,

@@ -37,7 +37,7 @@ class Harness:
             spec=self.worker.provider.spec,
             stems=[stem_from_prompt(prompt) for prompt in prompts],
             is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
-        )
+        )[:2]
 
     def step(self) -> bool:
         return self.worker.run_once(self.db)

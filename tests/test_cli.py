@@ -148,7 +148,7 @@ def test_a_backup_is_complete_and_opens(installation: Installation, tmp_path: Pa
 def test_a_restored_backup_does_not_resubmit_without_confirmation(
     installation: Installation, spec: ModelSpec, tmp_path: Path
 ) -> None:
-    batch_id, ids = database.add_batch(
+    batch_id, ids, _ = database.add_batch(
         installation.db, [ImageRequest(prompt="雪山")], spec=spec, stems=["雪山"], is_taken=lambda stem: False
     )
     cli.back_up(installation.settings, tmp_path / "b")
@@ -317,7 +317,7 @@ def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
             pass
         found = database.list_records(db, database.RecordFilter(search="小屋"), limit=20, offset=0)
         assert [record.id for record in found] == [1]
-        _, ids = database.add_batch(
+        _, ids, _ = database.add_batch(
             db, [ImageRequest(prompt="狗")], spec=spec, stems=["狗"], is_taken=lambda stem: False
         )
         assert ids == [3]

@@ -1,29 +1,21 @@
 """Batches: records submitted together, their state, counts and costs."""
 
-import secrets
 import sqlite3
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.db.batch_log import add_log
 from app.db.connection import transaction
-from app.db.file_names import are_taken, choose_names
-from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.row_mapping import (
     IN_IDS,
     id_list,
     message_json,
-    micros,
     priced,
     read_records,
-    sample_images_text,
     to_message,
-    utc_text,
 )
-from app.db.versions import touch, update_records
-from app.db.workbooks import check_workbook, find_workbook
-from app.domain import Batch, BatchStatus, ImageRequest, ModelSpec, Record, Status, file_key
+from app.db.versions import update_records
+from app.db.workbooks import find_workbook
+from app.domain import Batch, BatchStatus, Record, Status
 from app.errors import Conflict, Message, NotFound, message
 
 # Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
@@ -31,116 +23,6 @@ NOT_CHARGED = """
     status = 'failed' AND deleted_at IS NULL
     AND (task_id IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
 """
-
-
-def add_batch(
-    db: sqlite3.Connection,
-    requests: Sequence[ImageRequest],
-    *,
-    spec: ModelSpec,
-    stems: Sequence[str],
-    is_taken: Callable[[str], bool],
-    name: str = "",
-    source: str = "batch",
-    key: RequestKey | None = None,
-    row_numbers: Sequence[int] | None = None,
-    workbook_id: str | None = None,
-) -> tuple[str, list[int]]:
-    """Insert a batch and one queued record per image, in one transaction -> (batch id, record ids).
-
-    ``stems`` are the preferred file names without extension, one per request; ``is_taken`` returns whether
-    one is in use on disk. Fields that the model does not accept are removed (``spec.strip_unsupported``).
-    ``row_numbers`` default to 1, 2, … Raises InvalidRequest for an unknown ``workbook_id``.
-    A ``key`` used within 24 hours inserts nothing and returns its first batch.
-    """
-    accepted = [spec.strip_unsupported(request) for request in requests]
-    while True:
-        names = choose_names(db, zip(stems, (r.num_images for r in accepted), strict=True), is_taken)
-        with transaction(db):
-            if first := find_answer(db, key):
-                return first["batch_id"], first["records"]
-            if are_taken(db, names):
-                continue
-            check_workbook(db, workbook_id)
-            batch_id = _insert_batch(
-                db, accepted, spec=spec, name=name, source=source, workbook_id=workbook_id
-            )
-            numbers = row_numbers or range(1, len(accepted) + 1)
-            ids = [
-                _insert_record(db, _record_fields(request, spec, batch_id, row_number, picture_number, stem))
-                for row_number, request, reserved in zip(numbers, accepted, names, strict=True)
-                for picture_number, stem in enumerate(reserved, 1)
-            ]
-            touch(db, ids)
-            save_answer(db, key, {"batch_id": batch_id, "records": ids})
-        return batch_id, ids
-
-
-def _insert_batch(
-    db: sqlite3.Connection,
-    requests: Sequence[ImageRequest],
-    *,
-    spec: ModelSpec,
-    name: str,
-    source: str,
-    workbook_id: str | None,
-) -> str:
-    """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
-    now = datetime.now(UTC)
-    batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{secrets.token_hex(2)}"
-    estimated = sum(((spec.price(r) or Decimal(0)) * r.num_images for r in requests), Decimal(0))
-    db.execute(
-        """
-        INSERT INTO batches (
-            id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id)
-        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id)
-        """,
-        {
-            "id": batch_id,
-            "name": name,
-            "source": source,
-            "now": utc_text(now),
-            "total": sum(request.num_images for request in requests),
-            "estimated": micros(estimated),
-            "is_priced": spec.is_priced,
-            "priority": 0 if source == "batch" else 1,
-            "workbook_id": workbook_id,
-        },
-    )
-    return batch_id
-
-
-def _record_fields(
-    request: ImageRequest, spec: ModelSpec, batch_id: str, row_number: int, picture_number: int, stem: str
-) -> dict[str, object]:
-    return {
-        "created_at": utc_text(datetime.now(UTC)),
-        "prompt": request.prompt,
-        "negative_prompt": request.negative_prompt,
-        "aspect_ratio": request.aspect_ratio,
-        "resolution": request.resolution,
-        "num_images": request.num_images,
-        "seed": request.seed_of(picture_number),
-        "steps": request.steps,
-        "sample_images": sample_images_text(request.sample_images),
-        "batch_id": batch_id,
-        "status": Status.QUEUED,
-        "model": spec.model_id,
-        "row_number": row_number,
-        "picture_number": picture_number,
-        "reserved_stem": stem,
-        "file_key": file_key(stem),
-        "requested_filename": request.filename,
-    }
-
-
-def _insert_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
-    sql = f"""
-        INSERT INTO generation_records ({", ".join(fields)})
-        VALUES ({", ".join(":" + name for name in fields)})
-        RETURNING id
-    """
-    return int(db.execute(sql, fields).fetchall()[0]["id"])
 
 
 def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:

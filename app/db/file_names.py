@@ -8,14 +8,14 @@ from app.domain import file_key
 
 
 def choose_names(
-    db: sqlite3.Connection, wanted: Iterable[tuple[str, int]], is_taken: Callable[[str], bool]
+    db: sqlite3.Connection, wanted: Iterable[tuple[str, Sequence[str]]], is_taken: Callable[[str], bool]
 ) -> list[list[str]]:
-    """For each (preferred base name, count), the base names to use; reads the database and the disk.
+    """For each (preferred base name, its endings), the base names to use; reads the database and the disk.
 
     Call it before the transaction, which must not wait for a slow disk, and ``are_taken`` inside it.
     """
     choose = _chooser(db, is_taken)
-    return [choose(stem, count) for stem, count in wanted]
+    return [choose(stem, endings) if endings else [] for stem, endings in wanted]
 
 
 def are_taken(db: sqlite3.Connection, names: Sequence[Sequence[str]]) -> bool:
@@ -25,7 +25,9 @@ def are_taken(db: sqlite3.Connection, names: Sequence[Sequence[str]]) -> bool:
     return db.execute(sql, {"ids": keys}).fetchone() is not None
 
 
-def _chooser(db: sqlite3.Connection, is_taken: Callable[[str], bool]) -> Callable[[str, int], list[str]]:
+def _chooser(
+    db: sqlite3.Connection, is_taken: Callable[[str], bool]
+) -> Callable[[str, Sequence[str]], list[str]]:
     counters: dict[str, int] = {}
     chosen: set[str] = set()
 
@@ -35,12 +37,12 @@ def _chooser(db: sqlite3.Connection, is_taken: Callable[[str], bool]) -> Callabl
         is_known = key in chosen or db.execute(sql, {"key": key}).fetchone() is not None
         return not is_known and not is_taken(stem)
 
-    def choose(wanted: str, count: int) -> list[str]:
+    def choose(wanted: str, endings: Sequence[str]) -> list[str]:
         while True:
             number = counters.get(file_key(wanted), 0) or _highest_counter(db, wanted) + 1
             counters[file_key(wanted)] = number + 1
             base = wanted if number == 1 else f"{wanted}-{number}"
-            stems = [base] if count == 1 else [f"{base}_{n}" for n in range(1, count + 1)]
+            stems = [f"{base}{ending}" for ending in endings]
             if all(is_free(stem) for stem in stems):
                 chosen.update(map(file_key, stems))
                 return stems

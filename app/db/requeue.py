@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from app.db.batch_log import add_log
 from app.db.batches import NOT_CHARGED, check_model
 from app.db.connection import transaction
+from app.db.fingerprints import record_fingerprint
 from app.db.queue import row_label
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer
@@ -115,12 +116,14 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
     records = records_of(db, ids)
     for record in records:
         request = record.request if record.task_id else _supported_request(spec, record)
+        row = None if record.task_id else record_fingerprint(spec.model_id, request, record.picture_number)
         db.execute(
             """
             UPDATE generation_records
             SET status = 'queued', error = '', error_message = '', cause = '', not_before = 0, retries = 0,
                 throttle_count = 0, crash_count = 0, fetch_while_paused = task_id IS NOT NULL,
                 model = :model, seed = :seed, steps = :steps,
+                fingerprint = coalesce(:fingerprint, fingerprint),
                 started_at = NULL, finished_at = NULL, deleted_at = NULL, deletion_id = NULL
             WHERE id = :id
             """,
@@ -129,6 +132,7 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
                 "model": record.model if record.task_id else spec.model_id,
                 "seed": request.seed,
                 "steps": request.steps,
+                "fingerprint": row,
             },
         )
     touch(db, ids)

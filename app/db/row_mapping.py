@@ -85,7 +85,7 @@ def to_record(row: sqlite3.Row) -> Record:
     fields["error"] = to_message(fields["error"], fields.pop("error_message"))
     fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
-    fields["sample_images"] = _sample_images(fields["sample_images"])
+    fields["sample_images"] = stored_sample_images(fields["sample_images"])
     return Record(**fields)
 
 
@@ -148,7 +148,10 @@ def _pinned(image: SampleImage) -> dict[str, str]:
     return {"url": image.url, "filename": image.filename} | {k: v for k, v in pins.items() if v}
 
 
-def _sample_images(text: str | None) -> tuple[SampleImage, ...]:
+def stored_sample_images(text: str | None) -> tuple[SampleImage, ...]:
+    """The JSON of the column -> reference images; empty when it cannot be parsed."""
+    if text == "[]":
+        return ()
     try:
         items = json.loads(text or "[]")
     except ValueError:

@@ -95,7 +95,7 @@ def submit_rows(
     require_api_keys()
     current = services()
     output_dir = current.settings.output_dir
-    batch_id, ids = database.add_batch(
+    batch_id, ids, _ = database.add_batch(
         connection(),
         requests,
         spec=current.provider.spec,

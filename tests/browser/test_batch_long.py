@@ -25,7 +25,7 @@ def ended_batches(data_dir: Path, number: int) -> list[str]:
     with closing(database.connect(file)) as db:
         for n in range(number):
             request = ImageRequest(prompt="猫")
-            batch_id, _ = database.add_batch(
+            batch_id, _, _ = database.add_batch(
                 db, [request], spec=spec, stems=["猫"], is_taken=lambda stem: False, name=f"第 {n} 批"
             )
             database.cancel_batch(db, batch_id)

@@ -21,7 +21,7 @@ class Pace:
     def __init__(self, db: database.Connection, spec: ModelSpec, pictures: int) -> None:
         self.db = db
         request = ImageRequest(prompt="猫")
-        self.batch_id, self.ids = database.add_batch(
+        self.batch_id, self.ids, _ = database.add_batch(
             db, [request] * pictures, spec=spec, stems=["猫"] * pictures, is_taken=lambda stem: False
         )
 

@@ -106,7 +106,9 @@ def test_a_file_of_version_13_gets_the_schema_of_a_new_one(tmp_path: Path) -> No
     with upgraded(tmp_path / "old.db") as old:
         old.execute("DROP TABLE workbooks")
         old.execute("DROP INDEX batches_workbook")
+        old.execute("DROP INDEX records_fingerprint")
         old.execute("ALTER TABLE batches DROP COLUMN workbook_id")
+        old.execute("ALTER TABLE generation_records DROP COLUMN fingerprint")
         old.execute("PRAGMA user_version = 13")
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
@@ -187,6 +189,25 @@ def test_names_that_another_program_took_are_made_room_for(settings: Settings) -
         assert db.execute("SELECT title FROM earlier_Charges").fetchone()[0] == "theirs"
         assert db.execute("SELECT task_id FROM newest WHERE id = 2").fetchone()[0] == "t-2"
         assert db.execute("SELECT 1 FROM sqlite_schema WHERE name IN ('theirs', 'broken')").fetchall()
+
+
+THEIRS = "ALTER TABLE generation_records ADD COLUMN Fingerprint TEXT DEFAULT 'theirs'"
+
+
+@pytest.mark.parametrize("version", [11, 13])
+def test_new_names_that_another_program_took_are_made_room_for(version: int, settings: Settings) -> None:
+    with file_of(11, settings.database_path) as old:
+        if version == 11:
+            old.execute(THEIRS)
+    if version == 13:
+        with upgraded(settings.database_path) as db:
+            db.execute("DROP INDEX records_fingerprint")
+            db.execute("ALTER TABLE generation_records DROP COLUMN fingerprint")
+            db.execute(THEIRS)
+            db.execute("PRAGMA user_version = 13")
+    with upgraded(settings.database_path) as db:
+        row = db.execute("SELECT * FROM generation_records WHERE id = 1").fetchone()
+        assert (len(row["fingerprint"]), row["earlier_Fingerprint"]) == (32, "theirs")
 
 
 def test_an_upgrade_that_is_interrupted_changes_nothing_and_is_done_again(

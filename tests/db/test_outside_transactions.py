@@ -41,7 +41,7 @@ def test_writes_proceed_while_file_names_are_checked_on_disk(
         checked.append(stem)
         return stem == "猫"
 
-    _, ids = database.add_batch(
+    _, ids, _ = database.add_batch(
         db, [ImageRequest(prompt="猫")] * 2, spec=spec, stems=["猫"] * 2, is_taken=is_taken
     )
     assert [database.get_record(db, n).reserved_stem for n in ids] == ["猫-2", "猫-3"]
@@ -61,7 +61,9 @@ def test_a_name_reserved_meanwhile_by_another_server_is_not_reserved_twice(
             )[1][0]
         return False
 
-    _, ids = database.add_batch(db, [ImageRequest(prompt="猫")], spec=spec, stems=["猫"], is_taken=is_taken)
+    _, ids, _ = database.add_batch(
+        db, [ImageRequest(prompt="猫")], spec=spec, stems=["猫"], is_taken=is_taken
+    )
     assert database.get_record(db, quicker[0]).reserved_stem == "猫"
     assert database.get_record(db, ids[0]).reserved_stem == "猫-2"
 
@@ -70,7 +72,7 @@ def test_equal_and_numbered_names_within_a_batch_are_distinct(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     wanted = ["猫", "猫-2", "猫", "猫", "CAT", "cat"]
-    _, ids = database.add_batch(
+    _, ids, _ = database.add_batch(
         db, [ImageRequest(prompt="猫")] * 6, spec=spec, stems=wanted, is_taken=lambda _: False
     )
     stems = [database.get_record(db, n).reserved_stem for n in ids]
@@ -90,7 +92,7 @@ def test_many_names_are_checked_with_one_directory_listing(tmp_path: Path) -> No
 
 
 def thrown_away(db: database.Connection, spec: ModelSpec, number: int) -> list[int]:
-    _, ids = database.add_batch(
+    _, ids, _ = database.add_batch(
         db, [ImageRequest(prompt="猫")] * number, spec=spec, stems=["猫"] * number, is_taken=lambda _: False
     )
     for _ in ids:

@@ -136,7 +136,9 @@ def batch_of(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[i
     stems = [f"图{n}" for n in range(count)]
 
     def add(db: database.Connection, key: database.RequestKey | None) -> tuple[str, list[int]]:
-        return database.add_batch(db, requests_, spec=spec, stems=stems, is_taken=lambda _: False, key=key)
+        return database.add_batch(db, requests_, spec=spec, stems=stems, is_taken=lambda _: False, key=key)[
+            :2
+        ]
 
     return add
 

@@ -21,7 +21,7 @@ def add(db: database.Connection, spec: ModelSpec, number: int = 1) -> tuple[str,
         stems=["猫"] * number,
         is_taken=lambda stem: False,
         source="single",
-    )
+    )[:2]
 
 
 def submit(db: database.Connection, spec: ModelSpec) -> Record:

@@ -27,7 +27,7 @@ class Ledger:
         requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
         return database.add_batch(
             self.db, requests, spec=self.spec, stems=["猫"] * number, is_taken=lambda stem: False, name=name
-        )
+        )[:2]
 
     def claim(self, now: float = NOW) -> Record | None:
         return database.claim_record(self.db, model=MODEL, owner="me", now=now, lease=20.0)

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.db.connection import connect, foreign_keys_off, transaction
+from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
 from app.db.migrations import legacy_import, m0013_standard_names, m0014_rows
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
@@ -90,6 +91,7 @@ def _create(db: sqlite3.Connection) -> None:
     new = add_tables(db)
     if earlier:
         legacy_import.copy_records(db, earlier)
+        add_fingerprints(db)
     fill_tables(db, new)
     add_indexes(db)
 

@@ -5,6 +5,7 @@ Tables and columns of other programs whose names are ours from now on are rename
 
 import sqlite3
 
+from app.db.migrations import m0014_rows
 from app.db.migrations.baseline import add_indexes, add_tables, columns, fill_tables
 from app.db.migrations.legacy_import import set_aside_tables
 
@@ -56,6 +57,7 @@ def upgrade(db: sqlite3.Connection) -> None:
         for table, name in _NEW_COLUMNS.items():
             _rename_column(db, table, name, f"earlier_{name}")
         db.execute("PRAGMA writable_schema = OFF")
+    m0014_rows.set_aside(db)  # the schema that is added here has its names already
     _add(db)
 
 

@@ -1,11 +1,38 @@
-"""Migration from version 13: imported workbooks are kept with their batches."""
+"""Migration from version 13: fingerprints of rows; imported workbooks are kept with their batches.
+
+Tables and columns of other programs whose names are ours from now on are renamed ``earlier_…``.
+"""
 
 import sqlite3
 
-from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
+from app.db.fingerprints import add_fingerprints
+from app.db.migrations.baseline import add_indexes, add_tables, columns, fill_tables
+from app.db.migrations.legacy_import import set_aside_tables
+from app.db.row_mapping import quoted
+
+_NEW_TABLES = ("workbooks",)
+_NEW_COLUMNS = {
+    "generation_records": ("fingerprint", "own_columns", "templates"),
+    "batches": ("workbook_id", "prefix", "suffix"),
+}
+_INDEX = "records_fingerprint"
 
 
 def upgrade(db: sqlite3.Connection) -> None:
-    """Add what the file lacks."""
+    """Add what the file lacks, and the fingerprint of every record."""
+    set_aside(db)
     fill_tables(db, add_tables(db))
+    db.execute(f"DROP INDEX IF EXISTS {_INDEX}")  # a million records are faster without it
+    add_fingerprints(db)
     add_indexes(db)
+
+
+def set_aside(db: sqlite3.Connection) -> None:
+    """Rename what has one of our new names; a file with our index has our columns (see m0013)."""
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = :name", {"name": _INDEX}).fetchone():
+        return
+    set_aside_tables(db, _NEW_TABLES)
+    for table, names in _NEW_COLUMNS.items():
+        for name in columns(db, table):
+            if name.lower() in names:
+                db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(f'earlier_{name}')}")

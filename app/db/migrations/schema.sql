@@ -48,6 +48,8 @@ CREATE TABLE generation_records (
     format TEXT NOT NULL DEFAULT '',
     sha256 TEXT NOT NULL DEFAULT '',
     requested_filename TEXT NOT NULL DEFAULT '',
+    -- Of the row, the same for all its pictures (see app/domain/fingerprints.py); empty until it is computed.
+    fingerprint TEXT NOT NULL DEFAULT '',
     -- The provider's id of the picture under way: with it a result is fetched, without it the request is submitted.
     task_id TEXT,
     fetch_while_paused INTEGER NOT NULL DEFAULT 0,
@@ -77,6 +79,8 @@ WHERE status IN ('queued', 'running');
 
 CREATE UNIQUE INDEX records_file_key ON generation_records (file_key)
 WHERE file_key IS NOT NULL;
+
+CREATE INDEX records_fingerprint ON generation_records (fingerprint, picture_number, status, deleted_at);
 
 CREATE INDEX records_filename ON generation_records (filename COLLATE NOCASE)
 WHERE filename <> '';

@@ -1,0 +1,166 @@
+"""Fingerprints of records: compute those that are missing, and find the pictures of equal rows."""
+
+import sqlite3
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+
+from app.db.connection import transaction
+from app.db.records import EMPTIED
+from app.db.row_mapping import IN_IDS, id_list, number_of, stored_sample_images, text_of
+from app.domain import (
+    MAX_SEED,
+    ImageRequest,
+    KnownPicture,
+    RowPlan,
+    Standing,
+    Status,
+    fingerprint,
+    plan_rows,
+    read_aspect_ratio,
+    read_resolution,
+    trimmed_text,
+)
+from app.errors import InvalidRequest
+
+_PICTURES_A_NUMBER = 10  # as many as a row may ask for; equal rows may have been made thousands of times
+_RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms
+_FIELDS = """
+    model, prompt, negative_prompt, aspect_ratio, resolution, seed, steps, sample_images, picture_number
+"""
+
+
+def plan_submission(
+    db: sqlite3.Connection,
+    requests: Sequence[ImageRequest],
+    fingerprints: Sequence[str],
+    skips: Sequence[bool],
+) -> list[RowPlan]:
+    """What to order for each request, without the pictures that are recorded where ``skips``.
+
+    Complete only when every record has its fingerprint (``complete_fingerprints``).
+    """
+    wanted = {each for each, skip in zip(fingerprints, skips, strict=True) if skip}
+    return plan_rows(requests, fingerprints, _known_pictures(db, wanted), skips)
+
+
+def _known_pictures(db: sqlite3.Connection, prints: Collection[str]) -> Mapping[str, list[KnownPicture]]:
+    """The pictures with these fingerprints, the newest of each number first."""
+    rows = db.execute(
+        f"""
+        SELECT fingerprint, id, picture_number, status, is_trashed
+        FROM (
+            SELECT
+                fingerprint, id, picture_number, status, deleted_at IS NOT NULL AS is_trashed,
+                row_number() OVER (
+                    PARTITION BY fingerprint, picture_number, deleted_at IS NOT NULL
+                    ORDER BY id DESC
+                ) AS place
+            FROM generation_records
+            WHERE fingerprint {IN_IDS} AND (
+                status IN ('queued', 'running', 'unknown')
+                OR (status = 'success' AND (deleted_at IS NULL OR deletion_id IS NOT {EMPTIED}))
+                OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL
+                    AND cost_micros + cost_unpriced > 0)
+            )
+        )
+        WHERE place <= :most
+        ORDER BY id DESC
+        """,
+        {"ids": id_list(prints), "most": _PICTURES_A_NUMBER},
+    ).fetchall()
+    found: dict[str, list[KnownPicture]] = defaultdict(list)
+    for row in rows:
+        standing = _standing(row["status"], bool(row["is_trashed"]))
+        picture = KnownPicture(id=row["id"], number=row["picture_number"], standing=standing)
+        found[row["fingerprint"]].append(picture)
+    return found
+
+
+def _standing(status: str, is_trashed: bool) -> Standing:
+    match status:
+        case Status.QUEUED | Status.RUNNING:
+            return Standing.UNDER_WAY
+        case Status.UNKNOWN:  # in the trash too: its charge is open
+            return Standing.UNKNOWN
+        case Status.SUCCESS:
+            return Standing.TRASHED if is_trashed else Standing.MADE
+        case _:
+            return Standing.CHARGED
+
+
+def lacks_fingerprints(db: sqlite3.Connection) -> bool:
+    """Whether some records have no fingerprint, because another program added them."""
+    sql = "SELECT 1 FROM generation_records WHERE fingerprint = '' LIMIT 1"
+    return db.execute(sql).fetchone() is not None
+
+
+def complete_fingerprints(db: sqlite3.Connection) -> None:
+    """Compute the fingerprints that are missing, in short transactions."""
+    while lacks_fingerprints(db):
+        with transaction(db, durable=False):
+            add_fingerprints(db, limit=_RECORDS_A_STEP)
+
+
+def add_fingerprints(db: sqlite3.Connection, *, limit: int = -1) -> None:
+    """Compute missing fingerprints, of at most ``limit`` records if given; inside a transaction."""
+    db.create_function("fingerprint_of", 9, _fingerprint_of, deterministic=True)
+    chosen = "fingerprint = ''"
+    if limit >= 0:
+        chosen = f"id IN (SELECT id FROM generation_records WHERE {chosen} LIMIT :limit)"
+    sql = f"UPDATE generation_records SET fingerprint = fingerprint_of({_FIELDS}) WHERE {chosen}"
+    db.execute(sql, {"limit": limit})
+
+
+def record_fingerprint(model_id: str, request: ImageRequest, picture_number: int) -> str:
+    """The fingerprint of the row of a record, whose request has the seed of this picture."""
+    if request.seed is not None:
+        request = replace(request, seed=(request.seed - picture_number + 1) % (MAX_SEED + 1))
+    return fingerprint(model_id, request)
+
+
+def _fingerprint_of(
+    model: object,
+    prompt: object,
+    negative_prompt: object,
+    aspect_ratio: object,
+    resolution: object,
+    seed: object,
+    steps: object,
+    sample_images: object,
+    picture_number: object,
+) -> str:
+    """The fingerprint of a record as stored, whatever program wrote it."""
+    request = ImageRequest(
+        prompt=_text(prompt),
+        negative_prompt=_text(negative_prompt),
+        aspect_ratio=_choice(read_aspect_ratio, _text(aspect_ratio)),
+        resolution=_choice(read_resolution, _text(resolution)),
+        seed=_number(seed),
+        steps=_number(steps),
+        sample_images=tuple(image.pinned for image in stored_sample_images(_text(sample_images))),
+    )
+    return record_fingerprint(_text(model), request, _number(picture_number) or 1)
+
+
+def _text(value: object) -> str:
+    if not value:
+        return ""
+    text = text_of(value) if isinstance(value, bytes) else str(value)
+    return trimmed_text(text.replace("\r\n", "\n"))
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bytes):
+        return number_of(value)
+    return int(value) if isinstance(value, int | float) else None
+
+
+@lru_cache(maxsize=256)
+def _choice(read: Callable[[str], str], text: str) -> str:
+    """A ratio or resolution as requests have it; unknown ones stay as they are."""
+    try:
+        return read(text)
+    except InvalidRequest:
+        return text

@@ -1,0 +1,208 @@
+"""Queue rows as a batch: one record per picture, without the pictures that equal rows have already."""
+
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from app.db.connection import transaction
+from app.db.file_names import are_taken, choose_names
+from app.db.fingerprints import complete_fingerprints, lacks_fingerprints, plan_submission
+from app.db.request_keys import RequestKey, find_answer, save_answer
+from app.db.row_mapping import micros, sample_images_text, utc_text
+from app.db.versions import touch
+from app.db.workbooks import check_workbook
+from app.domain import ImageRequest, ModelSpec, RowPlan, SkippedRow, Status, file_key, fingerprint
+
+
+class AddedBatch(NamedTuple):
+    """A queued batch, its records, and the rows with pictures that were left out.
+
+    ``batch_id`` is empty when all pictures were left out: then there is no batch.
+    """
+
+    batch_id: str
+    ids: list[int]
+    skipped: list[SkippedRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """A row to insert: ``stems`` are the file names of the pictures to order, without extension."""
+
+    number: int
+    request: ImageRequest
+    plan: RowPlan
+    stems: Sequence[str]
+
+
+def add_batch(
+    db: sqlite3.Connection,
+    requests: Sequence[ImageRequest],
+    *,
+    spec: ModelSpec,
+    stems: Sequence[str],
+    is_taken: Callable[[str], bool],
+    name: str = "",
+    source: str = "batch",
+    key: RequestKey | None = None,
+    row_numbers: Sequence[int] | None = None,
+    skips: Sequence[bool] = (),
+    workbook_id: str | None = None,
+) -> AddedBatch:
+    """Insert a batch and one queued record per picture, in one transaction.
+
+    ``stems`` are the preferred file names without extension, one per request; ``is_taken`` returns whether
+    one is in use on disk. Fields that the model does not accept are removed (``spec.strip_unsupported``).
+    ``row_numbers`` default to 1, 2, … ``skips``: whether the pictures that equal rows have already are left
+    out, one per request; by default none is. Raises InvalidRequest for an unknown ``workbook_id``.
+    A ``key`` used within 24 hours inserts nothing and returns its first batch.
+    """
+    accepted = [spec.strip_unsupported(request) for request in requests]
+    prints = [fingerprint(spec.model_id, request) for request in accepted]
+    numbers = row_numbers or range(1, len(accepted) + 1)
+    skips = skips or [False] * len(accepted)
+    while True:
+        if any(skips):
+            complete_fingerprints(db)
+        expected = plan_submission(db, accepted, prints, skips)
+        names = choose_names(db, zip(stems, map(_endings, accepted, expected), strict=True), is_taken)
+        with transaction(db):
+            if answer := find_answer(db, key):
+                return added_before(answer)
+            plans = plan_submission(db, accepted, prints, skips)
+            if (any(skips) and lacks_fingerprints(db)) or not _is_as_expected(plans, expected):
+                continue
+            if are_taken(db, names):
+                continue
+            check_workbook(db, workbook_id)
+            rows = [
+                _Row(number=number, request=request, plan=plan, stems=reserved)
+                for number, request, plan, reserved in zip(numbers, accepted, plans, names, strict=True)
+            ]
+            added = _insert_rows(db, rows, spec=spec, name=name, source=source, workbook_id=workbook_id)
+            save_answer(db, key, _answer(added))
+        return added
+
+
+def added_before(answer: Mapping[str, Any]) -> AddedBatch:
+    """The answer stored with a request key -> the batch that was queued then."""
+    skipped = [SkippedRow(**row) for row in answer.get("skipped", ())]
+    return AddedBatch(answer["batch_id"], answer["records"], skipped)
+
+
+def _answer(added: AddedBatch) -> dict[str, Any]:
+    skipped = [asdict(row) for row in added.skipped]
+    return {"batch_id": added.batch_id, "records": added.ids, "skipped": skipped}
+
+
+def _endings(request: ImageRequest, plan: RowPlan) -> list[str]:
+    """What follows the base name in the file names of a row's pictures."""
+    return ["" if request.num_images == 1 else f"_{number}" for number in plan.numbers]
+
+
+def _is_as_expected(plans: Sequence[RowPlan], expected: Sequence[RowPlan]) -> bool:
+    """Whether the same pictures are to be ordered, so that the chosen names fit."""
+    return [plan.numbers for plan in plans] == [plan.numbers for plan in expected]
+
+
+def _insert_rows(
+    db: sqlite3.Connection,
+    rows: Sequence[_Row],
+    *,
+    spec: ModelSpec,
+    name: str,
+    source: str,
+    workbook_id: str | None,
+) -> AddedBatch:
+    """Insert a batch with the pictures to order; no batch when there is none."""
+    if not any(row.stems for row in rows):
+        return AddedBatch("", [], list(_skipped_rows(rows, [])))
+    batch_id = _insert_batch(db, rows, spec=spec, name=name, source=source, workbook_id=workbook_id)
+    ids = [
+        _insert_record(db, _record_fields(row, spec, batch_id, picture_number, stem))
+        for row in rows
+        for picture_number, stem in zip(row.plan.numbers, row.stems, strict=True)
+    ]
+    touch(db, ids)
+    return AddedBatch(batch_id, ids, list(_skipped_rows(rows, ids)))
+
+
+def _skipped_rows(rows: Sequence[_Row], ids: Sequence[int]) -> Iterator[SkippedRow]:
+    """The rows that get fewer new pictures (``ids``) than they ask for, with the records of the others."""
+    for row in rows:
+        if len(row.plan.numbers) < row.request.num_images:
+            records = [known if known > 0 else ids[-known - 1] for known in row.plan.bought]
+            yield SkippedRow(row=row.number, records=records)
+
+
+def _insert_batch(
+    db: sqlite3.Connection,
+    rows: Sequence[_Row],
+    *,
+    spec: ModelSpec,
+    name: str,
+    source: str,
+    workbook_id: str | None,
+) -> str:
+    """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
+    now = datetime.now(UTC)
+    batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{secrets.token_hex(2)}"
+    estimated = sum(((spec.price(row.request) or Decimal(0)) * len(row.stems) for row in rows), Decimal(0))
+    db.execute(
+        """
+        INSERT INTO batches (
+            id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id)
+        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id)
+        """,
+        {
+            "id": batch_id,
+            "name": name,
+            "source": source,
+            "now": utc_text(now),
+            "total": sum(len(row.stems) for row in rows),
+            "estimated": micros(estimated),
+            "is_priced": spec.is_priced,
+            "priority": 0 if source == "batch" else 1,
+            "workbook_id": workbook_id,
+        },
+    )
+    return batch_id
+
+
+def _record_fields(
+    row: _Row, spec: ModelSpec, batch_id: str, picture_number: int, stem: str
+) -> dict[str, object]:
+    request = row.request
+    return {
+        "created_at": utc_text(datetime.now(UTC)),
+        "prompt": request.prompt,
+        "negative_prompt": request.negative_prompt,
+        "aspect_ratio": request.aspect_ratio,
+        "resolution": request.resolution,
+        "num_images": request.num_images,
+        "seed": request.seed_of(picture_number),
+        "steps": request.steps,
+        "sample_images": sample_images_text(request.sample_images),
+        "batch_id": batch_id,
+        "status": Status.QUEUED,
+        "model": spec.model_id,
+        "row_number": row.number,
+        "picture_number": picture_number,
+        "reserved_stem": stem,
+        "file_key": file_key(stem),
+        "requested_filename": request.filename,
+        "fingerprint": row.plan.fingerprint,
+    }
+
+
+def _insert_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
+    sql = f"""
+        INSERT INTO generation_records ({", ".join(fields)})
+        VALUES ({", ".join(":" + name for name in fields)})
+        RETURNING id
+    """
+    return int(db.execute(sql, fields).fetchall()[0]["id"])

@@ -1,0 +1,131 @@
+"""Fingerprints of rows: which records are pictures of an equal row, and which pictures are still missing."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.references import DIGEST_LENGTH, SampleImage
+from app.domain.requests import ImageRequest
+
+FINGERPRINT_LENGTH = 32  # hexadecimal digits
+
+
+class Standing(StrEnum):
+    """What is known of a picture. All but TRASHED count as bought; CHARGED is a failure that was charged."""
+
+    MADE = "made"
+    UNDER_WAY = "under_way"
+    UNKNOWN = "unknown"
+    CHARGED = "charged"
+    TRASHED = "trashed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownPicture:
+    """A picture of a row; ``id`` is its record's, or -n for the n-th picture that the same plan orders."""
+
+    id: int
+    number: int
+    standing: Standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowPlan:
+    """The picture numbers to order for a row, and the pictures that equal rows have already.
+
+    ``same_as`` is the index of the first equal row of the plan; None for that row itself.
+    """
+
+    fingerprint: str
+    numbers: tuple[int, ...]
+    known: tuple[KnownPicture, ...]
+    same_as: int | None
+
+    def ids(self, *standings: Standing) -> list[int]:
+        """The ids of the known pictures of these standings."""
+        return [picture.id for picture in self.known if picture.standing in standings]
+
+    @property
+    def bought(self) -> list[int]:
+        """The ids of the pictures that need not be ordered again."""
+        return [picture.id for picture in self.known if picture.standing is not Standing.TRASHED]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedRow:
+    """A row with pictures that were not ordered, and the records that have them."""
+
+    row: int
+    records: list[int]
+
+
+def fingerprint(model_id: str, request: ImageRequest) -> str:
+    """The fingerprint of a row, equal for requests that ask the same of the model.
+
+    File name and number of pictures do not count, references count by content where it is known.
+    ``request`` must be without the fields that the model ignores.
+    """
+    asked = (
+        *(model_id, request.prompt, request.negative_prompt, request.aspect_ratio, request.resolution),
+        *(request.seed, request.steps, *map(_content, request.sample_images)),
+    )
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:FINGERPRINT_LENGTH]
+
+
+def _content(image: SampleImage) -> str:
+    """The first digits of the hash, which every pinned form has; else the ETag or the URL."""
+    return image.sha256[:DIGEST_LENGTH] or image.etag or image.url
+
+
+def plan_rows(
+    requests: Sequence[ImageRequest],
+    fingerprints: Sequence[str],
+    known: Mapping[str, Sequence[KnownPicture]],
+    skips: Sequence[bool],
+) -> list[RowPlan]:
+    """What to order for each row: only missing pictures where ``skips``, else all of them.
+
+    ``known`` are the recorded pictures by fingerprint. Pictures ordered for a row count for later equal rows.
+    """
+    pictures = {each: list(recorded) for each, recorded in known.items()}
+    first: dict[str, int] = {}
+    plans: list[RowPlan] = []
+    ordered = 0
+    for index, (request, print_, skip) in enumerate(zip(requests, fingerprints, skips, strict=True)):
+        equal = pictures.setdefault(print_, [])
+        found = _pictures_of(request, equal) if skip else ()
+        numbers = missing_numbers(request, found)
+        same_as = first.setdefault(print_, index)
+        plans.append(
+            RowPlan(
+                fingerprint=print_,
+                numbers=numbers,
+                known=found,
+                same_as=None if same_as == index else same_as,
+            )
+        )
+        for number in numbers:
+            ordered += 1
+            equal.append(KnownPicture(id=-ordered, number=number, standing=Standing.UNDER_WAY))
+    return plans
+
+
+def _pictures_of(request: ImageRequest, equal: Sequence[KnownPicture]) -> tuple[KnownPicture, ...]:
+    """The known pictures that this row asks for; with a seed, those of its own picture numbers."""
+    if request.seed is None:
+        return tuple(equal)
+    return tuple(picture for picture in equal if picture.number <= request.num_images)
+
+
+def missing_numbers(request: ImageRequest, known: Sequence[KnownPicture]) -> tuple[int, ...]:
+    """The picture numbers to order so that the row has all it asks for.
+
+    With a seed every number is a picture of its own; without one any bought picture counts.
+    """
+    bought = [picture.number for picture in known if picture.standing is not Standing.TRASHED]
+    free = [number for number in range(1, request.num_images + 1) if number not in bought]
+    if request.seed is None:
+        del free[max(request.num_images - len(bought), 0) :]
+    return tuple(free)

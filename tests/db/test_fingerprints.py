@@ -1,0 +1,208 @@
+"""Records carry their row's fingerprint, and a row is queued once even by concurrent submissions."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+
+import database
+from app.config import Settings
+from app.domain import MAX_SEED, ImageRequest, SampleImage, SkippedRow, fingerprint
+from tests.specs import ANY
+
+CAT = ImageRequest(prompt="猫")
+REFERENCES = (
+    SampleImage(url="/samples/files/a.png", filename="a.png", key="a.png", sha256="1" * 64),
+    SampleImage(url="/samples/files/b.png", filename="b.png", key="b.png", etag="E-1"),
+    SampleImage(url="https://example.com/c.png", filename="c.png"),
+)
+
+
+def submit(
+    db: database.Connection, *requests: ImageRequest, skips: Sequence[bool] | None = None
+) -> database.AddedBatch:
+    skips = [True] * len(requests) if skips is None else skips
+    stems = [request.prompt for request in requests]
+    return database.add_batch(db, requests, spec=ANY, stems=stems, is_taken=lambda _: False, skips=skips)
+
+
+def set_fields(db: database.Connection, ids: Sequence[int], assignments: str) -> None:
+    for record_id in ids:
+        db.execute(f"UPDATE generation_records SET {assignments} WHERE id = ?", [record_id])
+
+
+def prints(db: database.Connection) -> set[str]:
+    return {row["fingerprint"] for row in db.execute("SELECT fingerprint FROM generation_records")}
+
+
+def test_every_picture_of_a_row_has_the_fingerprint_of_the_row(db: database.Connection) -> None:
+    row = ImageRequest(prompt="猫", num_images=3, seed=MAX_SEED, steps=9, sample_images=REFERENCES)
+    submit(db, row)
+    assert prints(db) == {fingerprint(ANY.model_id, row)}
+
+
+def test_fingerprints_of_earlier_records_are_those_of_new_ones(db: database.Connection) -> None:
+    submit(db, ImageRequest(prompt="猫", num_images=3, seed=MAX_SEED, steps=9, sample_images=REFERENCES))
+    submit(db, ImageRequest(prompt="狗", negative_prompt="人\n车", aspect_ratio="9:16", resolution="4K"))
+    before = db.execute("SELECT id, fingerprint FROM generation_records").fetchall()
+    db.execute("UPDATE generation_records SET fingerprint = ''")
+    database.complete_fingerprints(db)
+    after = db.execute("SELECT id, fingerprint FROM generation_records").fetchall()
+    assert [tuple(row) for row in after] == [tuple(row) for row in before]
+
+
+def test_a_record_written_by_another_program_is_recognised(db: database.Connection) -> None:
+    db.execute(
+        """
+        INSERT INTO generation_records (prompt, aspect_ratio, resolution, model, sample_images, seed)
+        VALUES (:prompt, '16：9', '2k', 'test-1', 'broken', 1.0)
+        """,
+        {"prompt": "  雪山下的猫\r\n ".encode("gb18030")},
+    )
+    added = submit(db, ImageRequest(prompt="雪山下的猫", aspect_ratio="16:9", seed=1))
+    assert added == ("", [], [SkippedRow(row=1, records=[1])])
+
+
+def test_a_row_is_queued_once(db: database.Connection) -> None:
+    first = submit(db, CAT, ImageRequest(prompt="狗"))
+    again = submit(db, CAT, ImageRequest(prompt="鸟"), ImageRequest(prompt="狗"))
+    assert (len(first.ids), first.skipped) == (2, [])
+    assert (len(again.ids), [database.get_record(db, i).prompt for i in again.ids]) == (1, ["鸟"])
+    assert again.skipped == [
+        SkippedRow(row=1, records=first.ids[:1]),
+        SkippedRow(row=3, records=first.ids[1:]),
+    ]
+
+
+def test_a_batch_of_nothing_is_not_made(db: database.Connection) -> None:
+    first = submit(db, CAT)
+    assert submit(db, CAT, CAT) == ("", [], [SkippedRow(row=n, records=first.ids) for n in (1, 2)])
+    assert database.count_batches(db) == 1
+
+
+def test_the_missing_pictures_of_a_row_keep_their_numbers_seeds_and_names(db: database.Connection) -> None:
+    row = ImageRequest(prompt="猫", num_images=4, seed=7)
+    first = submit(db, replace(row, num_images=2))
+    added = submit(db, row)
+    records = [database.get_record(db, record_id) for record_id in added.ids]
+    assert [(r.picture_number, r.seed, r.num_images, r.reserved_stem) for r in records] == [
+        (3, 9, 4, "猫_3"),
+        (4, 10, 4, "猫_4"),
+    ]
+    batch = database.get_batch(db, added.batch_id)
+    assert (batch.total, batch.estimated_cost) == (2, 2 * ANY.prices["2K"])
+    assert added.skipped == [SkippedRow(row=1, records=first.ids[::-1])]
+
+
+def test_a_later_equal_row_names_the_records_queued_for_the_first(db: database.Connection) -> None:
+    added = submit(db, CAT, ImageRequest(prompt="狗"), CAT)
+    assert added.skipped == [SkippedRow(row=3, records=added.ids[:1])]
+
+
+def test_a_row_asked_for_again_is_queued_again(db: database.Connection) -> None:
+    submit(db, CAT)
+    added = submit(db, CAT, CAT, skips=[False, True])
+    assert (len(added.ids), [row.row for row in added.skipped]) == (1, [2])
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_queued"),
+    [
+        ("status = 'success'", False),
+        ("status = 'running'", False),
+        ("status = 'unknown'", False),
+        ("status = 'unknown', deleted_at = '2026-01-01 00:00:00'", False),
+        ("status = 'failed', cost_micros = 220000", False),
+        ("status = 'failed', cost_unpriced = 1", False),
+        ("status = 'cancelled', cost_micros = 220000", False),
+        ("status = 'failed'", True),
+        ("status = 'cancelled'", True),
+        ("status = 'success', deleted_at = '2026-01-01 00:00:00'", True),
+        ("status = 'failed', cost_micros = 1, deleted_at = '2026-01-01 00:00:00'", True),
+    ],
+)
+def test_what_is_made_under_way_unknown_or_charged_is_left_out(
+    db: database.Connection, fields: str, is_queued: bool
+) -> None:
+    set_fields(db, submit(db, CAT).ids, fields)
+    assert bool(submit(db, CAT).ids) is is_queued
+
+
+def test_pictures_made_many_times_do_not_hide_another_number(db: database.Connection) -> None:
+    row = ImageRequest(prompt="猫", num_images=2, seed=7)
+    submit(db, row)
+    for _ in range(12):
+        submit(db, replace(row, num_images=1), skips=[False])
+    assert submit(db, row).ids == []
+
+
+def test_a_repeated_request_key_is_answered_with_the_first_skipped_rows(db: database.Connection) -> None:
+    key = database.RequestKey(key="k", digest="d", at=1_800_000_000.0)
+
+    def keyed() -> database.AddedBatch:
+        return database.add_batch(
+            db, [CAT], spec=ANY, stems=["猫"], is_taken=lambda _: False, skips=[True], key=key
+        )
+
+    first = submit(db, CAT)
+    expected = database.AddedBatch("", [], [SkippedRow(row=1, records=first.ids)])
+    assert keyed() == expected
+    set_fields(db, first.ids, "status = 'cancelled'")
+    assert keyed() == expected
+
+
+def test_a_retry_with_another_model_moves_the_record_to_its_fingerprint(db: database.Connection) -> None:
+    row = ImageRequest(prompt="猫", num_images=2, seed=7)
+    added = submit(db, row)
+    set_fields(db, added.ids, "status = 'failed'")
+    other = replace(ANY, model_id="test-2", takes_seed=False)
+    database.retry_records(db, added.batch_id, spec=other)
+    assert prints(db) == {fingerprint("test-2", replace(row, seed=None))}
+
+
+def test_a_record_fetched_by_its_task_id_keeps_its_fingerprint(db: database.Connection) -> None:
+    added = submit(db, CAT)
+    before = prints(db)
+    set_fields(db, added.ids, "status = 'failed', task_id = 't-1'")
+    database.retry_records(db, added.batch_id, spec=ANY)
+    assert prints(db) == before
+
+
+def test_concurrent_submissions_queue_each_row_once(settings: Settings) -> None:
+    database.open_database(settings.database_path)
+    rows = [ImageRequest(prompt=f"第 {n} 只猫", num_images=2) for n in range(20)]
+    starts = threading.Barrier(8)
+
+    def submit_all(number: int) -> database.AddedBatch:
+        with closing(database.connect(settings.database_path)) as db:
+            starts.wait()
+            return submit(db, *rows[number % 4 :], *rows[: number % 4])
+
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(submit_all, range(8)))
+    with closing(database.connect(settings.database_path)) as db:
+        per_row = db.execute(
+            "SELECT count(*) AS number FROM generation_records GROUP BY fingerprint"
+        ).fetchall()
+    assert [row["number"] for row in per_row] == [2] * len(rows)
+    assert sum(bool(each.batch_id) for each in added) == 1
+
+
+def test_records_added_between_plan_and_transaction_are_seen(
+    db: database.Connection, settings: Settings
+) -> None:
+    asked = 0
+
+    def is_taken(_: str) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:  # another server queues the row while the names are chosen
+            with closing(database.connect(settings.database_path)) as other:
+                submit(other, CAT)
+        return False
+
+    added = database.add_batch(db, [CAT], spec=ANY, stems=["x"], is_taken=is_taken, skips=[True])
+    assert (added.ids, len(added.skipped)) == ([], 1)
