@@ -246,6 +246,8 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         source=row["source"],
         retryable=_count_retryable(db, row["id"]) if counts[Status.FAILED] else 0,
         workbook=find_workbook(db, row["workbook_id"]) if row["workbook_id"] else None,
+        prefix=row["prefix"],
+        suffix=row["suffix"],
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from app.domain import LogLine, Record, SampleImage, Status
 from app.errors import Message
@@ -22,7 +23,7 @@ RECORD = """
     error_message, favourite, started_at, finished_at, deleted_at, row_number, picture_number,
     reserved_stem, requested_filename,
     task_id, attempts, retries, throttle_count, not_before, version, file_size, sha256,
-    crash_count, cost_unpriced, at_stake_unpriced
+    crash_count, cost_unpriced, at_stake_unpriced, own_columns, templates
 """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)
@@ -85,6 +86,8 @@ def to_record(row: sqlite3.Row) -> Record:
     fields["error"] = to_message(fields["error"], fields.pop("error_message"))
     fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
+    fields["columns"] = _object(fields.pop("own_columns"))
+    fields["templates"] = _object(fields["templates"])
     fields["sample_images"] = stored_sample_images(fields["sample_images"])
     return Record(**fields)
 
@@ -137,6 +140,21 @@ def message_json(sentence: Message) -> str:
 def sample_images_text(images: tuple[SampleImage, ...]) -> str:
     """Reference images -> the JSON stored in the column."""
     return json.dumps([_pinned(image) for image in images], ensure_ascii=False)
+
+
+def object_text(items: Mapping[str, Any]) -> str:
+    """Own columns or templates -> the JSON stored in their column; empty when there are none."""
+    return json.dumps(items, ensure_ascii=False, separators=(",", ":")) if items else ""
+
+
+def _object(text: str) -> dict[str, Any]:
+    """The stored own columns or templates; empty when the text is no JSON object."""
+    if not text:
+        return {}
+    with suppress(ValueError):
+        found = json.loads(text)
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def _decoded(name: str, raw: bytes) -> str | int | None:

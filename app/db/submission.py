@@ -12,10 +12,10 @@ from app.db.connection import transaction
 from app.db.file_names import are_taken, choose_names
 from app.db.fingerprints import complete_fingerprints, lacks_fingerprints, plan_submission
 from app.db.request_keys import RequestKey, find_answer, save_answer
-from app.db.row_mapping import micros, sample_images_text, utc_text
+from app.db.row_mapping import micros, object_text, sample_images_text, utc_text
 from app.db.versions import touch
 from app.db.workbooks import check_workbook
-from app.domain import ImageRequest, ModelSpec, RowPlan, SkippedRow, Status, file_key, fingerprint
+from app.domain import ImageRequest, ModelSpec, RowExtras, RowPlan, SkippedRow, Status, file_key, fingerprint
 
 
 class AddedBatch(NamedTuple):
@@ -37,6 +37,7 @@ class _Row:
     request: ImageRequest
     plan: RowPlan
     stems: Sequence[str]
+    extras: RowExtras
 
 
 def add_batch(
@@ -52,19 +53,31 @@ def add_batch(
     row_numbers: Sequence[int] | None = None,
     skips: Sequence[bool] = (),
     workbook_id: str | None = None,
+    extras: Sequence[RowExtras] | None = None,
+    prefix: str = "",
+    suffix: str = "",
 ) -> AddedBatch:
     """Insert a batch and one queued record per picture, in one transaction.
 
     ``stems`` are the preferred file names without extension, one per request; ``is_taken`` returns whether
     one is in use on disk. Fields that the model does not accept are removed (``spec.strip_unsupported``).
     ``row_numbers`` default to 1, 2, … ``skips``: whether the pictures that equal rows have already are left
-    out, one per request; by default none is. Raises InvalidRequest for an unknown ``workbook_id``.
+    out, one per request; by default none is. ``extras`` are one per request too; ``prefix`` and ``suffix``
+    are in the prompts already. Raises InvalidRequest for an unknown ``workbook_id``.
     A ``key`` used within 24 hours inserts nothing and returns its first batch.
     """
     accepted = [spec.strip_unsupported(request) for request in requests]
     prints = [fingerprint(spec.model_id, request) for request in accepted]
     numbers = row_numbers or range(1, len(accepted) + 1)
     skips = skips or [False] * len(accepted)
+    extras = extras or [RowExtras()] * len(accepted)
+    fields = {
+        "name": name,
+        "source": source,
+        "workbook_id": workbook_id,
+        "prefix": prefix,
+        "suffix": suffix,
+    }
     while True:
         if any(skips):
             complete_fingerprints(db)
@@ -80,10 +93,12 @@ def add_batch(
                 continue
             check_workbook(db, workbook_id)
             rows = [
-                _Row(number=number, request=request, plan=plan, stems=reserved)
-                for number, request, plan, reserved in zip(numbers, accepted, plans, names, strict=True)
+                _Row(number=number, request=request, plan=plan, stems=reserved, extras=more)
+                for number, request, plan, reserved, more in zip(
+                    numbers, accepted, plans, names, extras, strict=True
+                )
             ]
-            added = _insert_rows(db, rows, spec=spec, name=name, source=source, workbook_id=workbook_id)
+            added = _insert_rows(db, rows, spec, fields)
             save_answer(db, key, _answer(added))
         return added
 
@@ -110,18 +125,12 @@ def _is_as_expected(plans: Sequence[RowPlan], expected: Sequence[RowPlan]) -> bo
 
 
 def _insert_rows(
-    db: sqlite3.Connection,
-    rows: Sequence[_Row],
-    *,
-    spec: ModelSpec,
-    name: str,
-    source: str,
-    workbook_id: str | None,
+    db: sqlite3.Connection, rows: Sequence[_Row], spec: ModelSpec, fields: Mapping[str, object]
 ) -> AddedBatch:
     """Insert a batch with the pictures to order; no batch when there is none."""
     if not any(row.stems for row in rows):
         return AddedBatch("", [], list(_skipped_rows(rows, [])))
-    batch_id = _insert_batch(db, rows, spec=spec, name=name, source=source, workbook_id=workbook_id)
+    batch_id = _insert_batch(db, rows, spec, fields)
     ids = [
         _insert_record(db, _record_fields(row, spec, batch_id, picture_number, stem))
         for row in rows
@@ -140,34 +149,31 @@ def _skipped_rows(rows: Sequence[_Row], ids: Sequence[int]) -> Iterator[SkippedR
 
 
 def _insert_batch(
-    db: sqlite3.Connection,
-    rows: Sequence[_Row],
-    *,
-    spec: ModelSpec,
-    name: str,
-    source: str,
-    workbook_id: str | None,
+    db: sqlite3.Connection, rows: Sequence[_Row], spec: ModelSpec, fields: Mapping[str, object]
 ) -> str:
-    """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
+    """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id.
+
+    ``fields`` are its name, source, workbook_id, prefix and suffix.
+    """
     now = datetime.now(UTC)
     batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{secrets.token_hex(2)}"
     estimated = sum(((spec.price(row.request) or Decimal(0)) * len(row.stems) for row in rows), Decimal(0))
     db.execute(
         """
         INSERT INTO batches (
-            id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id)
-        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id)
+            id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id,
+            prefix, suffix)
+        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id,
+            :prefix, :suffix)
         """,
         {
+            **fields,
             "id": batch_id,
-            "name": name,
-            "source": source,
             "now": utc_text(now),
             "total": sum(len(row.stems) for row in rows),
             "estimated": micros(estimated),
             "is_priced": spec.is_priced,
-            "priority": 0 if source == "batch" else 1,
-            "workbook_id": workbook_id,
+            "priority": 0 if fields["source"] == "batch" else 1,
         },
     )
     return batch_id
@@ -196,6 +202,8 @@ def _record_fields(
         "file_key": file_key(stem),
         "requested_filename": request.filename,
         "fingerprint": row.plan.fingerprint,
+        "own_columns": object_text(row.extras.columns),
+        "templates": object_text(row.extras.templates),
     }
 
 

@@ -30,6 +30,15 @@ from app.domain.references import (
     ValidatedUpload,
 )
 from app.domain.requests import CONTENT_FIELDS, ImageRequest
+from app.domain.row_extras import (
+    MAX_OWN_COLUMNS,
+    MAX_OWN_NAME_LENGTH,
+    MAX_OWN_TEXT_LENGTH,
+    RowExtras,
+    column_name,
+    own_column_names,
+    read_affix,
+)
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTION_AREAS, RESOLUTIONS, Size, exact_size, nearest_choice
 from app.domain.validation import (
     MAX_FILENAME_LENGTH,
@@ -48,3 +57,4 @@ from app.domain.validation import (
     visible_text,
     whole_characters,
 )
+from app.domain.variables import BUILT_IN_NAMES, FilledRow, fill_rows

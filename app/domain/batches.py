@@ -49,8 +49,9 @@ class BatchStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """Records submitted together. Costs are CNY, None when a price in them is unknown; ``eta_seconds``
-    is extrapolated from the measured rate. ``retryable`` counts records that failed without a charge.
+    """Records submitted together; ``prefix`` and ``suffix`` surround each prompt. Costs are CNY, None when a
+    price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate. ``retryable`` counts
+    records that failed without a charge.
     """
 
     id: str
@@ -68,6 +69,8 @@ class Batch:
     source: str
     retryable: int = 0
     workbook: Workbook | None = None
+    prefix: str = ""
+    suffix: str = ""
 
     @property
     def done(self) -> int:

@@ -1,9 +1,11 @@
 """Records, from queued to saved, and their pictures."""
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
@@ -31,7 +33,8 @@ class Record:
     charged for it, ``at_stake`` CNY possibly charged (outcome unknown); None: the price is unknown.
     ``filename`` and ``image_path`` are empty until the picture is saved; ``reserved_stem`` is the base name
     reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
-    provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time.
+    provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
+    the user's own, ``templates`` the fields whose typed form differs.
     """
 
     id: int
@@ -72,6 +75,8 @@ class Record:
     file_size: int | None = None
     sha256: str = ""
     crash_count: int = 0
+    columns: Mapping[str, str] = field(default_factory=dict)
+    templates: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def charged(self) -> bool:

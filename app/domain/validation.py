@@ -130,12 +130,18 @@ def _read_number(name: str, label: str, low: int, high: int, default: int | None
 
 
 def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
-    """Parse a list of ``{"url", "filename"}`` (or its JSON text), at most 4. Raises InvalidRequest."""
+    """Parse a list of ``{"url", "filename"}`` (or its JSON text), at most 4. Raises InvalidRequest.
+
+    An image without URL is one of the library, to be looked up by its name.
+    """
     if value in (None, "", []):
         return ()
     try:
         items = json.loads(value) if isinstance(value, str) else list(value)
-        images = tuple(SampleImage(url=_text(i["url"]), filename=_text(i["filename"])) for i in items)
+        images = tuple(
+            SampleImage(url=_text(i["url"]) if i["url"] != "" else "", filename=_text(i["filename"]))
+            for i in items
+        )
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidRequest("sample_images", "参考图应为 [{url, filename}] 的列表") from None
     if len(images) > MAX_REFERENCES:

@@ -5,14 +5,23 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from flask import request as http
 
 import database
-from app.domain import MAX_PICTURES_A_BATCH, MAX_ROW_NUMBER, MAX_ROWS_A_BATCH, ImageRequest
+from app.domain import (
+    MAX_PICTURES_A_BATCH,
+    MAX_ROW_NUMBER,
+    MAX_ROWS_A_BATCH,
+    ImageRequest,
+    RowExtras,
+    fill_rows,
+)
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images.filenames import TakenStems, filename_for
+from app.library.names import LibraryNames
 from app.web.openapi.schemas import or_null, text
 from app.web.services import connection, services
 
@@ -79,14 +88,17 @@ def submit_rows(
     source: str = "batch",
     key: database.RequestKey | None = None,
     workbook_id: str | None = None,
+    prefix: str = "",
+    suffix: str = "",
 ) -> tuple[str, list[int]]:
-    """Validate all rows, then queue them -> (batch id, record ids). Raises RowErrors with nothing queued.
+    """Fill and validate all rows, then queue them -> (batch id, record ids).
 
-    A ``key`` that was used before returns the batch it created, whatever its state.
+    Raises RowErrors with nothing queued. A ``key`` that was used before returns the batch it created,
+    whatever its state.
     """
     if first := database.find_answer(connection(), key):
         return first["batch_id"], first["records"]
-    requests, numbers = _read_rows(rows)
+    requests, extras, numbers = _read_rows(rows, prefix, suffix)
     pictures = sum(request.num_images for request in requests)
     if pictures > MAX_PICTURES_A_BATCH:
         raise InvalidRequest(
@@ -106,6 +118,9 @@ def submit_rows(
         key=key,
         row_numbers=numbers,
         workbook_id=workbook_id,
+        extras=extras,
+        prefix=prefix,
+        suffix=suffix,
     )
     current.worker.wake.notify()
     return batch_id, ids
@@ -117,8 +132,10 @@ def require_api_keys() -> None:
         raise Conflict(problem)
 
 
-def _read_rows(rows: Sequence[Any]) -> tuple[list[ImageRequest], list[int]]:
-    """(requests, row numbers). Raises RowErrors with every problem of every row."""
+def _read_rows(
+    rows: Sequence[Any], prefix: str, suffix: str
+) -> tuple[list[ImageRequest], list[RowExtras], list[int]]:
+    """(requests, their extras, row numbers). Raises RowErrors with every problem of every row."""
     if not rows:
         raise InvalidRequest("rows", "至少要有一行")
     if len(rows) > MAX_ROWS_A_BATCH:
@@ -127,18 +144,26 @@ def _read_rows(rows: Sequence[Any]) -> tuple[list[ImageRequest], list[int]]:
         )
     numbers, problems = _number_rows(rows)
     requests: dict[int, ImageRequest] = {}
-    for position, row in enumerate(rows, 1):
-        request, row_problems = _read_row(row)
+    extras: list[RowExtras] = []
+    filled = fill_rows(rows, numbers, date=today(), prefix=prefix, suffix=suffix)
+    for position, row in enumerate(filled, 1):
+        request, row_problems = row.read()
         problems.extend((position, problem) for problem in row_problems)
+        extras.append(row.extras)
         if request is not None:
             requests[position] = request
-    requests = _pin_references(requests)
+    requests = _pin_references(_find_named(requests, problems))
     for position, request in requests.items():
         facts = services().library.facts(request.sample_images)
         problems.extend((position, problem) for problem in services().spec.validate(request, facts))
     if problems:
         raise RowErrors(sorted(problems, key=lambda problem: problem[0]), numbers)
-    return list(requests.values()), numbers
+    return list(requests.values()), extras, numbers
+
+
+def today() -> str:
+    """The local date, as ``{日期}`` is replaced."""
+    return f"{datetime.now().astimezone():%Y-%m-%d}"
 
 
 def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:
@@ -162,10 +187,18 @@ def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, Invali
     return numbers, problems
 
 
-def _read_row(row: Any) -> tuple[ImageRequest | None, list[InvalidRequest]]:
-    if not isinstance(row, Mapping):
-        return None, [InvalidRequest("", "每一行应为一个对象")]
-    return ImageRequest.read(row)
+def _find_named(
+    requests: Mapping[int, ImageRequest], problems: list[tuple[int, InvalidRequest]]
+) -> dict[int, ImageRequest]:
+    """The requests with the references that have no URL found by name; the others become problems."""
+    names = LibraryNames(services().library)
+    found: dict[int, ImageRequest] = {}
+    for position, request in requests.items():
+        try:
+            found[position] = replace(request, sample_images=names.resolve(request.sample_images))
+        except InvalidRequest as problem:
+            problems.append((position, problem))
+    return found
 
 
 def _pin_references(requests: Mapping[int, ImageRequest]) -> dict[int, ImageRequest]:

@@ -107,8 +107,10 @@ def test_a_file_of_version_13_gets_the_schema_of_a_new_one(tmp_path: Path) -> No
         old.execute("DROP TABLE workbooks")
         old.execute("DROP INDEX batches_workbook")
         old.execute("DROP INDEX records_fingerprint")
-        old.execute("ALTER TABLE batches DROP COLUMN workbook_id")
-        old.execute("ALTER TABLE generation_records DROP COLUMN fingerprint")
+        for name in ("workbook_id", "prefix", "suffix"):
+            old.execute(f"ALTER TABLE batches DROP COLUMN {name}")
+        for name in ("fingerprint", "own_columns", "templates"):
+            old.execute(f"ALTER TABLE generation_records DROP COLUMN {name}")
         old.execute("PRAGMA user_version = 13")
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)

@@ -48,6 +48,9 @@ CREATE TABLE generation_records (
     format TEXT NOT NULL DEFAULT '',
     sha256 TEXT NOT NULL DEFAULT '',
     requested_filename TEXT NOT NULL DEFAULT '',
+    -- JSON objects, or empty: the user's own columns in the sheet's order, and the fields whose typed form differs.
+    own_columns TEXT NOT NULL DEFAULT '',
+    templates TEXT NOT NULL DEFAULT '',
     -- Of the row, the same for all its pictures (see app/domain/fingerprints.py); empty until it is computed.
     fingerprint TEXT NOT NULL DEFAULT '',
     -- The provider's id of the picture under way: with it a result is fetched, without it the request is submitted.
@@ -124,7 +127,9 @@ CREATE TABLE batches (
     is_priced INTEGER NOT NULL DEFAULT 1,
     priority INTEGER NOT NULL DEFAULT 0,
     version INTEGER NOT NULL,
-    workbook_id TEXT
+    workbook_id TEXT,
+    prefix TEXT NOT NULL DEFAULT '',
+    suffix TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX batches_active ON batches (priority DESC, created_at, id)

@@ -7,12 +7,13 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ROWS_A_BATCH, BatchStatus, Record, Status
+from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ROWS_A_BATCH, BatchStatus, Record, Status, read_affix
 from app.errors import Conflict, InvalidRequest, Message, StoreLost, TryLater, message
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
+    AFFIX,
     ID,
     answer,
     array_of,
@@ -112,6 +113,8 @@ def _failed_json(record: Record) -> dict[str, Any]:
         name=text(maxLength=MAX_BATCH_NAME_LENGTH),
         source=enum(*SOURCES),
         workbook=or_null(str),
+        prefix=AFFIX,
+        suffix=AFFIX,
         request_id=REQUEST_ID,
     ),
 )
@@ -128,8 +131,9 @@ def create_batch() -> Response:
     workbook_id = body.get("workbook")
     if not isinstance(workbook_id, str | None):
         raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
+    affixes = {each: read_affix(body.get(each), each) for each in ("prefix", "suffix")}
     batch_id, ids = submit_rows(
-        rows, name=name, source=source, key=request_key(body), workbook_id=workbook_id
+        rows, name=name, source=source, key=request_key(body), workbook_id=workbook_id, **affixes
     )
     return success(status=202, batch_id=batch_id, records=ids)
 

@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import PurePath
 from typing import Any
 
@@ -17,14 +16,11 @@ from app.domain import (
     MAX_ROWS_A_BATCH,
     LibraryImage,
     WorkbookFile,
-    file_key,
-    trimmed_text,
-    visible_text,
 )
-from app.errors import AppError, BucketError, InvalidRequest, NotFound, TryLater
+from app.errors import BucketError, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.images.filenames import safe_stem
-from app.library.library import Library
+from app.library.names import LibraryNames
 from app.library.output_backup import OutputBackup
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, translate, translator
@@ -58,7 +54,7 @@ def import_workbook() -> Response:
     if file is None:
         raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
     content = file.stream.read(sheets.MAX_UPLOAD + 1)
-    library = _LibraryNames(services().library)
+    library = LibraryNames(services().library)
     spec = services().spec
     found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has)
     answer = {"workbook": _keep(content, file.filename or "", found), **found.as_json(translator())}
@@ -149,36 +145,7 @@ def batch_results(batch_id: str) -> Response:
     return workbook(file, gettext("{name}-结果.xlsx", name=safe_stem(batch.name) or batch.id))
 
 
-class _LibraryNames:
-    """The library indexed by name, with and without extension; listed once, on first use."""
-
-    def __init__(self, library: Library) -> None:
-        self._library = library
-
-    @cached_property
-    def _by_name(self) -> dict[str, list[LibraryImage]] | BucketError | TryLater:
-        try:
-            images = self._library.list_images().images
-        except (BucketError, TryLater) as error:
-            return error
-        found: dict[str, list[LibraryImage]] = {}
-        for image in images:
-            for key in {_name_key(image.filename), _name_key(image.filename.rpartition(".")[0])}:
-                found.setdefault(key, []).append(image)
-        return found
-
-    def find(self, name: str) -> list[LibraryImage]:
-        """The images of that name. Raises BucketError or TryLater while the library is unavailable."""
-        if isinstance(self._by_name, AppError):
-            raise self._by_name
-        return self._by_name.get(_name_key(name), [])
-
-    def has(self, name: str) -> bool:
-        """Whether an image has that name; True while the library is unavailable, the page checks later."""
-        return isinstance(self._by_name, AppError) or _name_key(name) in self._by_name
-
-
-def _look_up(rows: Sequence[sheets.ImportedRow], library: _LibraryNames) -> list[dict[str, Any]]:
+def _look_up(rows: Sequence[sheets.ImportedRow], library: LibraryNames) -> list[dict[str, Any]]:
     """Match each reference name of each row -> exact, ambiguous (with candidates) or missing."""
     named = [(row.number, name) for row in rows for name in row.references]
     return [{"row": number, "name": name, **_match(library.find(name))} for number, name in named]
@@ -189,7 +156,3 @@ def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:
     if len(images) == 1:
         return {"match": "exact", "image": images[0]}
     return {"match": "ambiguous", "candidates": images} if images else {"match": "missing"}
-
-
-def _name_key(name: str) -> str:
-    return file_key(trimmed_text(visible_text(name)))

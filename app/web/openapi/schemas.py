@@ -11,6 +11,9 @@ from app.domain import (
     ASPECT_RATIOS,
     MAX_FILENAME_LENGTH,
     MAX_ID,
+    MAX_OWN_COLUMNS,
+    MAX_OWN_NAME_LENGTH,
+    MAX_OWN_TEXT_LENGTH,
     MAX_PICTURES_A_ROW,
     MAX_PROMPT_LENGTH,
     MAX_REFERENCE_LENGTH,
@@ -132,6 +135,13 @@ def _value(hint: Any) -> Schema:
     raise TypeError(hint)
 
 
+AFFIX = text(maxLength=MAX_PROMPT_LENGTH, description="加在每一行提示词的前面（prefix）、后面（suffix）")
+_COLUMNS: Schema = {
+    "type": "object",
+    "additionalProperties": text(maxLength=MAX_OWN_TEXT_LENGTH),
+    "propertyNames": text(minLength=1, maxLength=MAX_OWN_NAME_LENGTH),
+    "maxProperties": MAX_OWN_COLUMNS,
+}
 _ROW = open_object(
     "prompt",
     prompt=text(minLength=1, maxLength=MAX_PROMPT_LENGTH),
@@ -144,10 +154,17 @@ _ROW = open_object(
     steps=or_null(whole(1, MAX_STEPS)),
     sample_images=array_of("Reference", maxItems=MAX_REFERENCES),
     number=or_null(whole(1, MAX_ROW_NUMBER)),
+    columns=_COLUMNS,
+    position=or_null(whole(1, MAX_ROW_NUMBER)),
+    templates=or_null("Templates"),
 ) | {
     "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
-    "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。"
+    "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。columns 是自己的列；"
+    "提示词、负面提示词、文件名和参考图的名字里，花括号里的列名换成这一行的那一格，"
+    "行号、序号（position，不写时从 1 数起）、日期也可以；连写两个是花括号本身。"
+    "带着记录里的 templates 再做一次时，各项已经换好，不再换，也不再加前后缀。"
 }
+_NOT_IMPORTED = ("number", "columns", "position", "templates")
 _REFERENCE_TEXT = text(minLength=1, maxLength=MAX_REFERENCE_LENGTH)
 _SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))
 _SPENT: dict[str, Shape] = {
@@ -157,12 +174,22 @@ _SPENT: dict[str, Shape] = {
 
 SCHEMAS: dict[str, Schema] = {
     "Row": _ROW,
-    "Reference": open_object("url", "filename", url=_REFERENCE_TEXT, filename=_REFERENCE_TEXT),
+    "Reference": open_object(
+        "url",
+        "filename",
+        url=text(maxLength=MAX_REFERENCE_LENGTH, description="空的，就按名字在示例图里找"),
+        filename=_REFERENCE_TEXT,
+    ),
+    "Templates": strict_object(
+        **dict.fromkeys(("prompt", "negative_prompt", "filename"), str), sample_images=["Reference"]
+    ),
     "UsedReference": _from_dataclass(SampleImage, thumbnail_url=str),
     "Record": _from_dataclass(
         Record,
         without=INTERNAL_FIELDS,
         sample_images=["UsedReference"],
+        columns=_COLUMNS,
+        templates="Templates",
         url=str,
         thumbnail_url=str,
         retry_after=or_null(float),
@@ -197,8 +224,13 @@ SCHEMAS: dict[str, Schema] = {
     "CellProblem": closed_object(("fixed",), row=int, column=str, seen=str, error=str, fixed=str),
     "ImportedRow": strict_object(
         *("number", "prompt", "references"),
-        **{name: {"type": ["string", "integer", "null"]} for name in _ROW["properties"] if name != "number"},
+        **{
+            name: {"type": ["string", "integer", "null"]}
+            for name in _ROW["properties"]
+            if name not in _NOT_IMPORTED
+        },
         number=ID,
+        columns=_COLUMNS,
         references=[str],
         status=str,
     ),

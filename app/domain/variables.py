@@ -1,0 +1,182 @@
+"""Variables of a table: ``{SKU}`` in a text becomes the row's cell of the column SKU. Plain substitution."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from app.domain.batches import MAX_ROW_NUMBER
+from app.domain.requests import ImageRequest
+from app.domain.row_extras import TEXT_TEMPLATES, RowExtras, read_columns, read_templates
+from app.domain.validation import MAX_PROMPT_LENGTH, normal_text, trimmed_text
+from app.errors import InvalidRequest
+
+BUILT_IN_NAMES = ("行号", "序号", "日期")
+
+_VARIABLE = re.compile(r"\{([^{}\n]+)\}")
+_TOKEN = re.compile(rf"\{{\{{|\}}\}}|{_VARIABLE.pattern}")
+_NOT_IN_A_NAME = re.compile(r"""["':,;|=“”‘’：，；、。]""")
+_MAX_UNKNOWN_LENGTH = 40  # a longer text in braces is not taken for the name of a missing column
+_MAX_VALUES_LENGTH = 2 * MAX_PROMPT_LENGTH  # no field accepts more; what follows is left out
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilledRow:
+    """An untrusted row with its variables replaced, except in fields that have one of the ``problems``.
+
+    ``fields`` is None for a row that is no object.
+    """
+
+    fields: Mapping[str, Any] | None
+    extras: RowExtras
+    problems: Sequence[InvalidRequest]
+
+    def read(self) -> tuple[ImageRequest | None, list[InvalidRequest]]:
+        """(the request, all problems); None when its fields cannot be read."""
+        request, problems = (None, []) if self.fields is None else ImageRequest.read(self.fields)
+        return request, [*self.problems, *problems]
+
+
+def fill_rows(
+    rows: Sequence[Any], numbers: Sequence[int], *, date: str, prefix: str = "", suffix: str = ""
+) -> Iterator[FilledRow]:
+    """Replace the variables in the untrusted rows of one table; prefix and suffix surround each prompt.
+
+    ``{行号}`` is the row's number, ``{序号}`` its ``position`` or else its index + 1, ``{日期}`` is ``date``;
+    an own column of that name takes precedence. ``{{`` and ``}}`` are braces. In a table without own columns
+    a text that names none of the three stays as it is. A row with ``templates`` is filled already.
+    """
+    own = [_read_own_columns(row) for row in rows]
+    names = {_key(name) for columns, _ in own for name in columns}
+    for index, (row, number, (columns, problems)) in enumerate(zip(rows, numbers, own, strict=True), 1):
+        if not isinstance(row, Mapping):
+            problem = InvalidRequest("", "每一行应为一个对象")
+            yield FilledRow(fields=None, extras=RowExtras(), problems=[problem])
+        elif row.get("templates") is not None:
+            no_templates: dict[str, Any] = {}
+            templates = _collect(problems, read_templates, row["templates"], no_templates)
+            extras = RowExtras(columns=columns, templates=templates)
+            yield FilledRow(fields=row, extras=extras, problems=problems)
+        else:
+            position = _collect(problems, _read_position, row.get("position"), None) or index
+            values = dict(zip(BUILT_IN_NAMES, (str(number), str(position), date), strict=True))
+            values |= dict.fromkeys(names, "") | {_key(name): text for name, text in columns.items()}
+            filler = _Filler(values, problems, has_columns=bool(names))
+            yield filler.fill(row, columns, prefix, suffix)
+
+
+def _read_own_columns(row: Any) -> tuple[dict[str, str], list[InvalidRequest]]:
+    """(own columns, the problem with them)."""
+    problems: list[InvalidRequest] = []
+    value = row.get("columns") if isinstance(row, Mapping) else None
+    return _collect(problems, read_columns, value, {}), problems
+
+
+def _read_position(value: Any) -> int | None:
+    if value is not None and (type(value) is not int or not 1 <= value <= MAX_ROW_NUMBER):
+        raise InvalidRequest("position", "序号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER)
+    return value
+
+
+def _collect(problems: list[InvalidRequest], read: Callable[[Any], T], value: Any, default: T) -> T:
+    """The value as read; an InvalidRequest is added to the problems."""
+    try:
+        return read(value)
+    except InvalidRequest as problem:
+        problems.append(problem)
+        return default
+
+
+def _key(name: str) -> str:
+    """A name for comparison: letter case, width and white space at its ends do not count."""
+    return " ".join(normal_text(name).split()).casefold()
+
+
+class _Filler:
+    """Fills one row. ``values`` are the texts of all variables by ``_key``; ``problems`` is added to."""
+
+    def __init__(
+        self, values: Mapping[str, str], problems: list[InvalidRequest], *, has_columns: bool
+    ) -> None:
+        self._values = values
+        self._problems = problems
+        self._has_columns = has_columns
+
+    def fill(self, row: Mapping[str, Any], columns: Mapping[str, str], prefix: str, suffix: str) -> FilledRow:
+        """The row with all its problems."""
+        sent: dict[str, Any] = {}
+        templates: dict[str, Any] = {}
+        for name in TEXT_TEMPLATES:
+            typed = row.get(name)
+            if not isinstance(typed, str):
+                continue
+            text = trimmed_text(typed)
+            filled = self._fill_text(name, f"{prefix}{text}{suffix}" if name == "prompt" and text else text)
+            if filled is not None and filled != text:
+                sent[name], templates[name] = filled, text
+        typed_images, images = self._fill_names(row.get("sample_images"))
+        if images != typed_images:
+            sent["sample_images"], templates["sample_images"] = images, typed_images
+        extras = RowExtras(columns=columns, templates=templates)
+        return FilledRow(fields={**row, **sent}, extras=extras, problems=self._problems)
+
+    def _fill_names(self, images: Any) -> tuple[list[Any], list[Any]]:
+        """(images as typed, images with the variables in their names replaced).
+
+        An image named by variables has no URL: it is looked up by its name.
+        """
+        if not isinstance(images, list) or not all(isinstance(image, Mapping) for image in images):
+            return [], []
+        typed = [{"url": image.get("url"), "filename": image.get("filename")} for image in images]
+        filled = [{**image} for image in typed]
+        for before, after in zip(typed, filled, strict=True):
+            name = before["filename"]
+            text = self._fill_text("sample_images", name) if isinstance(name, str) else None
+            if text not in (None, name):
+                before["url"], after["url"], after["filename"] = "", "", text
+        return typed, filled
+
+    def _fill_text(self, field: str, text: str) -> str | None:
+        """The text with its variables replaced; None, and problems, when one cannot be."""
+        if "{" not in text or len(text) > MAX_PROMPT_LENGTH:
+            return text
+        if not self._has_columns and not any(_key(name) in self._values for name in _VARIABLE.findall(text)):
+            return text
+        known, depth, room = len(self._problems), 0, _MAX_VALUES_LENGTH
+
+        def replacement(found: re.Match[str]) -> str:
+            nonlocal depth, room
+            if found[1] is None:
+                is_alone = found[0] == "}}" and not depth  # the end of nested JSON
+                depth += {"{{": 1, "}}": -1}[found[0]] if not is_alone else 0
+                return found[0] if is_alone else found[0][0]
+            value = self._value(field, found[1])
+            room -= len(value or "")
+            return found[0] if value is None else value if room >= 0 else ""
+
+        filled = _TOKEN.sub(replacement, text)
+        return filled if len(self._problems) == known else None
+
+    def _value(self, field: str, name: str) -> str | None:
+        """The text of a variable; None when the braces are text, or with a problem."""
+        value = self._values.get(_key(name))
+        shown = " ".join(name.split())
+        if value is None:
+            is_name = 0 < len(shown) <= _MAX_UNKNOWN_LENGTH and not _NOT_IN_A_NAME.search(shown)
+            if is_name and self._has_columns:
+                text = "没有「{name}」这一列，请改成表里的列名；要写花括号本身，请连写两个"
+                self._add(InvalidRequest(field, text, name=shown))
+            return None
+        value = trimmed_text(value)
+        if not value:
+            self._add(InvalidRequest(field, "这一行的「{name}」是空的，请填好这一格", name=shown))
+            return None
+        return re.sub(r"[/\\]", "_", value) if field == "filename" else value
+
+    def _add(self, problem: InvalidRequest) -> None:
+        said = [(one.field, one.message) for one in self._problems]
+        if (problem.field, problem.message) not in said:
+            self._problems.append(problem)

@@ -1,0 +1,138 @@
+"""Own columns and variables through the API: from the submitted row to the record."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.config import Settings
+from tests.noise_images import noise_image
+from web_app import create_app
+
+
+@pytest.fixture
+def client(settings: Settings) -> FlaskClient:
+    app = create_app(settings)
+    app.testing = False
+    return app.test_client()
+
+
+def post(client: FlaskClient, path: str, body: object, status: int = 200) -> dict[str, Any]:
+    answer = client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    return fields
+
+
+def submit(client: FlaskClient, *rows: object, **fields: Any) -> list[dict[str, Any]]:
+    """Queue these rows -> their records."""
+    found = post(client, "/api/batches", {"rows": rows, **fields}, 202)
+    batch: dict[str, Any] = client.get(f"/api/batches/{found['batch_id']}").get_json()
+    assert batch["batch"]["prefix"] == fields.get("prefix", "")
+    records: list[dict[str, Any]] = batch["records"]
+    return records
+
+
+def problems(client: FlaskClient, *rows: object) -> list[tuple[int, str, str]]:
+    answer = post(client, "/api/batches", {"rows": rows}, 400)
+    return [(one["row"], one["field"], one["error"]) for one in answer["problems"]]
+
+
+@pytest.fixture
+def library(settings: Settings) -> Path:
+    """Reference images A1.png, and two named B2."""
+    settings.samples_dir.mkdir(exist_ok=True)
+    for name, kind in (("A1.png", "PNG"), ("B2.png", "PNG"), ("B2.jpg", "JPEG")):
+        (settings.samples_dir / name).write_bytes(noise_image(kind, size=(20, 20)))
+    return settings.samples_dir
+
+
+def test_own_columns_are_kept_in_order_with_each_record(client: FlaskClient) -> None:
+    columns = {"SKU": "A1", "客户": "", "交期": "=1+1"}
+    records = submit(client, {"prompt": "猫", "columns": columns, "num_images": 2}, {"prompt": "狗"})
+
+    assert [list(record["columns"].items()) for record in records] == [[*columns.items()]] * 2 + [[]]
+    assert {str(record["templates"]) for record in records} == {"{}"}
+    one = client.get(f"/api/records/{records[0]['id']}").get_json()["record"]
+    assert one["columns"] == columns
+
+
+def test_records_keep_what_is_sent_and_what_was_typed(client: FlaskClient) -> None:
+    row = {
+        "prompt": "一只{颜色}的猫",
+        "negative_prompt": "{{水印}}",
+        "filename": "{SKU}-{序号}",
+        "columns": {"SKU": "A1", "颜色": "红"},
+    }
+    (record,) = submit(client, row, prefix="画：", suffix="。")
+
+    assert (record["prompt"], record["negative_prompt"]) == ("画：一只红的猫。", "{水印}")
+    assert record["requested_filename"] == "A1-1"
+    assert record["templates"] == {name: row[name] for name in ("prompt", "negative_prompt", "filename")}
+
+
+def test_a_record_made_again_keeps_columns_and_templates(client: FlaskClient) -> None:
+    (first,) = submit(client, {"prompt": "{{猫}}{SKU}", "columns": {"SKU": "A1"}}, prefix="画")
+    row = {name: first[name] for name in ("prompt", "columns", "templates")}
+    (again,) = submit(client, row)
+
+    assert again["prompt"] == first["prompt"] == "画{猫}A1"
+    assert (again["columns"], again["templates"]) == (first["columns"], first["templates"])
+
+
+def test_an_unknown_name_or_an_empty_cell_queues_nothing(client: FlaskClient) -> None:
+    rows = [
+        {"prompt": "{SKU}", "columns": {"SKU": "A1"}},
+        {"prompt": "{sku}", "columns": {"SKU": ""}},
+        {"prompt": "猫", "filename": "{客户}", "columns": {"SKU": "A3"}},
+    ]
+
+    assert problems(client, *rows) == [
+        (2, "prompt", "这一行的「sku」是空的，请填好这一格"),
+        (3, "filename", "没有「客户」这一列，请改成表里的列名；要写花括号本身，请连写两个"),
+    ]
+    assert client.get("/api/batches").get_json()["batches"] == []
+
+
+def test_invalid_columns_are_a_problem_of_their_row(client: FlaskClient) -> None:
+    assert problems(client, {"prompt": "猫", "columns": {"SKU": 1}}) == [
+        (1, "columns", "columns 应为列名到文字的对象")
+    ]
+
+
+@pytest.mark.parametrize("affix", [{"prefix": 1}, {"suffix": ["x"]}, {"prefix": "x" * 10_001}])
+def test_an_invalid_prefix_or_suffix_is_refused(client: FlaskClient, affix: dict[str, Any]) -> None:
+    answer = post(client, "/api/batches", {"rows": [{"prompt": "猫"}], **affix}, 400)
+
+    assert answer["field"] == next(iter(affix))
+
+
+def test_a_reference_is_found_by_the_name_that_the_row_makes(client: FlaskClient, library: Path) -> None:
+    images = [{"url": "", "filename": "{SKU}.png"}]
+    (record,) = submit(client, {"prompt": "猫", "sample_images": images, "columns": {"SKU": "A1"}})
+
+    assert [image["filename"] for image in record["sample_images"]] == ["A1.png"]
+    assert record["sample_images"][0]["url"].startswith("/samples/files/")
+    assert record["templates"] == {"sample_images": images}
+
+
+def test_a_reference_name_of_none_or_several_images_is_a_problem(client: FlaskClient, library: Path) -> None:
+    rows = [
+        {"prompt": "猫", "sample_images": [{"url": "", "filename": name}], "columns": {"SKU": sku}}
+        for name, sku in (("{SKU}.png", "C3"), ("{SKU}", "B2"), ("A1", "x"))
+    ]
+
+    assert problems(client, *rows) == [
+        (1, "sample_images", "示例图里没有「C3.png」，请先上传"),
+        (2, "sample_images", "示例图里有 2 张都叫「B2」，请选定一张"),
+    ]
+
+
+def test_a_single_picture_takes_variables_too(client: FlaskClient) -> None:
+    answer = post(
+        client, "/api/batches", {"rows": [{"prompt": "{猫} {行号}", "number": 12}], "source": "single"}, 202
+    )
+
+    record = client.get(f"/api/batches/{answer['batch_id']}").get_json()["records"][0]
+    assert record["prompt"] == "{猫} 12"
