@@ -134,7 +134,7 @@ function makeRoom(place, { dataset: { keeps } }) {
 function actionButton({ label, run }, element) {
   const button = document.createElement("button");
   button.type = "button";
-  button.className = "toast-action";
+  button.className = "button is-small";
   button.textContent = label;
   let before = null; // where the keyboard came from
   button.addEventListener("focus", ({ relatedTarget }) => (before = relatedTarget));
