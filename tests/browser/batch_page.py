@@ -146,7 +146,7 @@ class BatchPage:
 
     def run_button(self, name: str) -> Locator:
         """The button for pause, resume, cancel, retry or copy."""
-        return self.page.locator(f"[data-command={name}]")
+        return self.page.locator(f"[data-run] [data-command={name}]")
 
     def pause(self) -> None:
         self.run_button("pause").click()

@@ -353,7 +353,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     page.expect_status(2, "failed")
     assert jimeng.count("submit") == submitted + 1  # the unknown one was not resubmitted
 
-    page.causes().filter(has_text="可能已计费").locator("[data-retry]").click()
+    page.causes().filter(has_text="可能已计费").locator("[data-command=retry]").click()
     question = page.page.locator("dialog[data-dialog=cost]")
     expect(question).to_contain_text("¥0.22")
     question.locator("[data-cost-yes]").click()

@@ -38,7 +38,7 @@ def test_earlier_batches_are_listed_down_to_the_first(page: Page, tmp_path: Path
     with running_server(tmp_path, image_model="demo") as server:
         batch = BatchPage(page, server.address)
         batch.open()
-        batch.click_command("earlier")
+        batch.click_command("history")
         dialog = page.locator("dialog[data-dialog=history]")
         items, more = dialog.locator(".history-item"), dialog.get_by_role("button", name="加载更早的")
         expect(items).to_have_count(50)
@@ -98,6 +98,6 @@ def test_an_unknown_price_is_never_shown_as_free(page: Page, tmp_path: Path) -> 
         batch.start_batch()
         batch.expect_figures("完成 1 / 2 · 结果未知 1 · 价格未设")
         expect(batch.causes()).to_contain_text("结果未知，可能已计费 价格未设")
-        batch.causes().locator("[data-retry]").click()
+        batch.causes().locator("[data-command=retry]").click()
         expect(page.locator("dialog[data-dialog=cost]")).to_contain_text("价格未设")
         expect(page.locator("body")).not_to_contain_text(re.compile("免费|NaN|null"), use_inner_text=True)

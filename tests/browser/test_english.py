@@ -171,7 +171,7 @@ def test_a_batch_is_imported_corrected_and_started_in_english(
     expect_english(english_page)
     english_page.locator("dialog[data-dialog=start] [data-start-yes]").click()
     batch.expect_state("Finished")
-    batch.click_command("earlier")
+    batch.click_command("history")
     expect(english_page.locator("[data-history]")).to_contain_text("lamps")
     expect_english(english_page)
 

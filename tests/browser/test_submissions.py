@@ -258,7 +258,7 @@ def test_the_earlier_batches_list_counts_what_a_retry_submits(
     charged_failures(server, jimeng, "batch")
     batch = BatchPage(page, server.address)
     batch.open()
-    batch.click_command("earlier")
+    batch.click_command("history")
     expect(page.locator("[data-history] [data-retry]")).to_have_text("重试失败的 1 张")
 
 

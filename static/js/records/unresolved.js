@@ -10,7 +10,7 @@ const urls = () => document.body.dataset;
 
 /** Ask the service again for what was ordered. */
 export async function fetchResult(chosen) {
-  const { records } = await requestJson("POST", urls().collectUrl, chosen);
+  const { records } = await requestJson("POST", urls().fetchResultUrl, chosen);
   showToast(_("正在取回 {n} 张，不会再下单", { n: records }));
   tell();
 }
@@ -19,7 +19,7 @@ export async function fetchResult(chosen) {
 export async function resubmit(chosen, { count = 1, atStake, collectable = false }) {
   const free = collectable ? _("这张还有编号，先取回不花钱。") : _("请先查看服务商的账单。");
   if (!await confirmRetryCost({ count, sum: atStake, more: free })) return;
-  const { records, waiting } = await postOnce(urls().reorderUrl, chosen);
+  const { records, waiting } = await postOnce(urls().resubmitUrl, chosen);
   showToast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));
   tell();
 }
@@ -28,14 +28,14 @@ export async function resubmit(chosen, { count = 1, atStake, collectable = false
 export async function writeOff(chosen, { count = 1, atStake }) {
   const billed = await askTheBill(count, atStake);
   if (billed === null) return;
-  const { records, undo } = await requestJson("POST", urls().dropUrl, { ...chosen, billed });
+  const { records, undo } = await requestJson("POST", urls().writeOffUrl, { ...chosen, billed });
   const words = billed ? _("已记下：{n} 张，账单里有", { n: records }) : _("已记下：{n} 张，账单里没有", { n: records });
   offerUndo(words, () => takeBack(undo));
   tell();
 }
 
 async function takeBack(undo) {
-  const { records } = await requestJson("POST", urls().undropUrl, { undo });
+  const { records } = await requestJson("POST", urls().undoWriteOffUrl, { undo });
   showToast(records ? _("已撤销，{n} 张又是结果未知", { n: records }) : _("已经撤销过了"));
   tell();
 }
