@@ -155,6 +155,15 @@ class BucketLibrary:
             self._requested_snapshots[snapshot] = key, etag
         return etag
 
+    def content_id(self, key: str) -> str:
+        """As ``pin``, from the cached list alone. Raises NotFound for a key that is not listed."""
+        if digest := catalogue.digest_in(key):
+            return digest
+        entry = self.list.known.entries.get(self.list.known.current_key(key))
+        if entry is None:
+            raise missing()
+        return entry.etag
+
     def find(self, key: str, etag: str) -> StoredObject:
         """The object of an image as OSS has it now, even if renamed or deleted. Raises NotFound.
 

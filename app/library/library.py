@@ -34,6 +34,8 @@ from app.library.local import LocalLibrary
 if TYPE_CHECKING:
     from app.library.bucket import BucketLibrary
 
+    Backend = LocalLibrary | BucketLibrary
+
 __all__ = ["FILES_URL", "THUMBNAILS_URL", "Library", "shown_at"]
 
 OUTPUT_URL = "/output/"
@@ -124,7 +126,17 @@ class Library:
         names = (name for image in distinct for name in _names_in(image.url, FILES_URL))
         if self._bucket and not all(map(catalogue.digest_in, names)):
             self._bucket.list.await_refresh()
-        return {image: self._pinned(image) for image in distinct}
+        return {image: self._pinned(image, lambda backend, key: backend.pin(key)) for image in distinct}
+
+    def identify(self, images: Iterable[SampleImage]) -> dict[SampleImage, SampleImage]:
+        """As ``pin``, without network calls and snapshots: for comparing, not for submitting.
+
+        An image of the bucket that the cached list does not contain stays as it is.
+        """
+        distinct = dict.fromkeys(images)
+        return {
+            image: self._pinned(image, lambda backend, key: backend.content_id(key)) for image in distinct
+        }
 
     def facts(self, images: Iterable[SampleImage]) -> dict[str, ReferenceInfo]:
         """Known properties of references by URL, without network calls."""
@@ -175,11 +187,11 @@ class Library:
         for name in _names_in(image.url, OUTPUT_URL):
             yield self._outputs, name
 
-    def _pinned(self, image: SampleImage) -> SampleImage:
+    def _pinned(self, image: SampleImage, content_id_of: Callable[[Backend, str], str]) -> SampleImage:
         for name in _names_in(image.url, FILES_URL):
             content_id, key = catalogue.split_pinned(name)
             with contextlib.suppress(NotFound, OSError):
-                return image.pin(key, content_id or self._backend_of(key).pin(key))
+                return image.pin(key, content_id or content_id_of(self._backend_of(key), key))
         return image
 
     def _facts(self, image: SampleImage) -> ReferenceInfo | None:

@@ -21,6 +21,7 @@ from app.system import windows_files
 _TRASH = ".trash"
 _THUMBNAILS = ".thumbnails"
 _SETTLED_NS = 2_000_000_000  # a change within the mtime resolution would go unnoticed
+_Version = tuple[str, int, int, int]
 
 
 class LocalLibrary:
@@ -31,7 +32,8 @@ class LocalLibrary:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._cached: tuple[int, Catalogue] | None = None
-        self._snapshots: dict[tuple[str, int, int, int], Path] = {}
+        self._snapshots: dict[_Version, Path] = {}
+        self._digests: dict[_Version, str] = {}
 
     def catalogue(self) -> Catalogue:
         """The images in the folder; cached until its mtime changes."""
@@ -127,14 +129,24 @@ class LocalLibrary:
         if digest := catalogue.digest_in(key):
             return digest
         source = self.find(key)
-        state = source.stat()
-        version = (key, state.st_ino, state.st_size, max(state.st_mtime_ns, state.st_ctime_ns))
+        version = _version_of(source)
         snapshot = self._snapshots.get(version)
         if snapshot is None or not snapshot.is_file():
             snapshot = self._snapshot(source)
         if time.time_ns() - version[-1] > _SETTLED_NS:
             self._snapshots[version] = snapshot
         return snapshot.stem
+
+    def content_id(self, key: str) -> str:
+        """The first digits of the content hash: without a snapshot the rest would name a missing file."""
+        if digest := catalogue.digest_in(key):
+            return digest
+        source = self.find(key)
+        version = _version_of(source)
+        digest = self._digests.get(version) or _digest_of(source)
+        if time.time_ns() - version[-1] > _SETTLED_NS:
+            self._digests[version] = digest
+        return digest
 
     def _purge(self, name: str) -> bool:
         """Delete from the trash with the thumbnail; returns False on OSError (retried next time)."""
@@ -174,6 +186,17 @@ class LocalLibrary:
 
     def _thumbnail(self, key: str) -> Path:
         return self.folder / _THUMBNAILS / f"{key}.webp"
+
+
+def _version_of(source: Path) -> _Version:
+    """What changes when a file is replaced: name, inode, size and time of the last change in ns."""
+    state = source.stat()
+    return source.name, state.st_ino, state.st_size, max(state.st_mtime_ns, state.st_ctime_ns)
+
+
+def _digest_of(source: Path) -> str:
+    content = windows_files.retry_while_locked(source.read_bytes)
+    return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
 
 
 def existing(folder: Path, name: str) -> Path:

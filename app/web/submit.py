@@ -1,23 +1,28 @@
-"""Validates untrusted rows and queues them as a batch: all of them or none."""
+"""Validates untrusted rows, and queues them as a batch: all of them or none."""
 
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import request as http
 
 import database
 from app.domain import (
+    CONTENT_FIELDS,
     MAX_PICTURES_A_BATCH,
     MAX_ROW_NUMBER,
     MAX_ROWS_A_BATCH,
+    FilledRow,
     ImageRequest,
     RowExtras,
+    SampleImage,
     fill_rows,
+    trimmed_text,
 )
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images.filenames import TakenStems, filename_for
@@ -36,6 +41,22 @@ _KEY = text(
 )
 KEY_HEADERS = {KEY_HEADER: _KEY}
 REQUEST_ID = or_null(_KEY)
+
+
+SKIP, AGAIN = "skip", "again"
+REPEATS = (SKIP, AGAIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedRow:
+    """An untrusted row. ``request`` is None when it cannot be read; ``repeats`` is empty when not given."""
+
+    number: int
+    request: ImageRequest | None
+    extras: RowExtras
+    problems: Sequence[InvalidRequest]
+    repeats: str = ""
+    is_empty: bool = False
 
 
 class RowErrors(AppError):
@@ -90,15 +111,19 @@ def submit_rows(
     workbook_id: str | None = None,
     prefix: str = "",
     suffix: str = "",
-) -> tuple[str, list[int]]:
-    """Fill and validate all rows, then queue them -> (batch id, record ids).
+    repeats: str = AGAIN,
+) -> database.AddedBatch:
+    """Fill and validate all rows, then queue them. Raises RowErrors with nothing queued.
 
-    Raises RowErrors with nothing queued. A ``key`` that was used before returns the batch it created,
-    whatever its state.
+    ``repeats``: whether rows that were bought are queued again; a row's own ``repeats`` takes precedence.
+    A ``key`` that was used before returns the batch it created, whatever its state.
     """
-    if first := database.find_answer(connection(), key):
-        return first["batch_id"], first["records"]
-    requests, extras, numbers = _read_rows(rows, prefix, suffix)
+    if answer := database.find_answer(connection(), key):
+        return database.added_before(answer)
+    if not rows:
+        raise InvalidRequest("rows", "至少要有一行")
+    parsed = read_rows(rows, services().library.pin, prefix=prefix, suffix=suffix)
+    requests = _valid_requests(parsed)
     pictures = sum(request.num_images for request in requests)
     if pictures > MAX_PICTURES_A_BATCH:
         raise InvalidRequest(
@@ -107,7 +132,7 @@ def submit_rows(
     require_api_keys()
     current = services()
     output_dir = current.settings.output_dir
-    batch_id, ids, _ = database.add_batch(
+    added = database.add_batch(
         connection(),
         requests,
         spec=current.provider.spec,
@@ -116,14 +141,15 @@ def submit_rows(
         name=name,
         source=source,
         key=key,
-        row_numbers=numbers,
+        row_numbers=[row.number for row in parsed],
+        skips=[(row.repeats or repeats) == SKIP for row in parsed],
         workbook_id=workbook_id,
-        extras=extras,
+        extras=[row.extras for row in parsed],
         prefix=prefix,
         suffix=suffix,
     )
     current.worker.wake.notify()
-    return batch_id, ids
+    return added
 
 
 def require_api_keys() -> None:
@@ -132,33 +158,39 @@ def require_api_keys() -> None:
         raise Conflict(problem)
 
 
-def _read_rows(
-    rows: Sequence[Any], prefix: str, suffix: str
-) -> tuple[list[ImageRequest], list[RowExtras], list[int]]:
-    """(requests, their extras, row numbers). Raises RowErrors with every problem of every row."""
-    if not rows:
-        raise InvalidRequest("rows", "至少要有一行")
+def _valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
+    """The requests of the rows. Raises RowErrors with every problem of every row."""
+    problems = [(position, problem) for position, row in enumerate(parsed, 1) for problem in row.problems]
+    if problems:
+        raise RowErrors(problems, [row.number for row in parsed])
+    return [row.request for row in parsed if row.request]
+
+
+def read_rows(
+    rows: Sequence[Any],
+    fix_references: Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]],
+    *,
+    prefix: str = "",
+    suffix: str = "",
+) -> list[ParsedRow]:
+    """Fill and validate untrusted rows, whose problems are part of the result.
+
+    ``fix_references`` adds the content to the references of all rows at once. Raises InvalidRequest for too
+    many rows.
+    """
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest(
             "rows", "一个批次最多 {limit} 行，现在有 {n} 行", limit=MAX_ROWS_A_BATCH, n=len(rows)
         )
-    numbers, problems = _number_rows(rows)
-    requests: dict[int, ImageRequest] = {}
-    extras: list[RowExtras] = []
+    numbers, wrong = _number_rows(rows)
     filled = fill_rows(rows, numbers, date=today(), prefix=prefix, suffix=suffix)
-    for position, row in enumerate(filled, 1):
-        request, row_problems = row.read()
-        problems.extend((position, problem) for problem in row_problems)
-        extras.append(row.extras)
-        if request is not None:
-            requests[position] = request
-    requests = _pin_references(_find_named(requests, problems))
-    for position, request in requests.items():
-        facts = services().library.facts(request.sample_images)
-        problems.extend((position, problem) for problem in services().spec.validate(request, facts))
-    if problems:
-        raise RowErrors(sorted(problems, key=lambda problem: problem[0]), numbers)
-    return list(requests.values()), extras, numbers
+    parsed = [
+        _read_row(row, texts, number, [wrong[position]] if position in wrong else [])
+        for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1)
+    ]
+    named = _find_named(parsed)
+    fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
+    return [_validated(_with_references(row, partial(map, fixed.__getitem__))) for row in named]
 
 
 def today() -> str:
@@ -166,45 +198,74 @@ def today() -> str:
     return f"{datetime.now().astimezone():%Y-%m-%d}"
 
 
-def _number_rows(rows: Sequence[Any]) -> tuple[list[int], list[tuple[int, InvalidRequest]]]:
-    """(row numbers, errors): the ``number`` of each row, else its 1-based position."""
+def _number_rows(rows: Sequence[Any]) -> tuple[list[int], dict[int, InvalidRequest]]:
+    """(row numbers, errors by position): the ``number`` of each row, else its 1-based position."""
     numbers: list[int] = []
-    problems: list[tuple[int, InvalidRequest]] = []
+    problems: dict[int, InvalidRequest] = {}
     taken: set[int] = set()
     for position, row in enumerate(rows, 1):
         number = row.get("number") if isinstance(row, Mapping) else None
         if number is None:
             number = position
         if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:
-            problems.append(
-                (position, InvalidRequest("number", "行号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER))
-            )
+            problems[position] = InvalidRequest("number", "行号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER)
             number = position
         elif number in taken:
-            problems.append((position, InvalidRequest("number", "行号 {number} 用了两次", number=number)))
+            problems[position] = InvalidRequest("number", "行号 {number} 用了两次", number=number)
         taken.add(number)
         numbers.append(number)
     return numbers, problems
 
 
-def _find_named(
-    requests: Mapping[int, ImageRequest], problems: list[tuple[int, InvalidRequest]]
-) -> dict[int, ImageRequest]:
-    """The requests with the references that have no URL found by name; the others become problems."""
+def _read_row(row: Any, filled: FilledRow, number: int, problems: Sequence[InvalidRequest]) -> ParsedRow:
+    fields = row if isinstance(row, Mapping) else {}
+    request, unreadable = filled.read()
+    repeats, more = fields.get("repeats") or "", list[InvalidRequest]()
+    if repeats not in ("", *REPEATS):
+        repeats, more = "", [wrong_repeats()]
+    return ParsedRow(
+        number=number,
+        request=request,
+        extras=filled.extras,
+        repeats=repeats,
+        problems=[*problems, *unreadable, *more],
+        is_empty=isinstance(row, Mapping) and not any(_has_content(row.get(name)) for name in CONTENT_FIELDS),
+    )
+
+
+def _has_content(value: Any) -> bool:
+    return bool(trimmed_text(value) if isinstance(value, str) else value)
+
+
+def wrong_repeats() -> InvalidRequest:
+    """The problem with any other value of ``repeats``."""
+    return InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS)
+
+
+def _find_named(parsed: Sequence[ParsedRow]) -> list[ParsedRow]:
+    """The rows with the references that have no URL found by name; the others become problems."""
     names = LibraryNames(services().library)
-    found: dict[int, ImageRequest] = {}
-    for position, request in requests.items():
+    found = []
+    for row in parsed:
         try:
-            found[position] = replace(request, sample_images=names.resolve(request.sample_images))
+            found.append(_with_references(row, names.resolve))
         except InvalidRequest as problem:
-            problems.append((position, problem))
+            found.append(replace(row, request=None, problems=[*row.problems, problem]))
     return found
 
 
-def _pin_references(requests: Mapping[int, ImageRequest]) -> dict[int, ImageRequest]:
-    """Fix the content of every reference, once for the whole submission."""
-    pinned = services().library.pin(image for each in requests.values() for image in each.sample_images)
-    return {
-        position: replace(request, sample_images=tuple(pinned[image] for image in request.sample_images))
-        for position, request in requests.items()
-    }
+def _with_references(
+    row: ParsedRow, change: Callable[[Sequence[SampleImage]], Iterable[SampleImage]]
+) -> ParsedRow:
+    if row.request is None or not row.request.sample_images:
+        return row
+    images = tuple(change(row.request.sample_images))
+    return replace(row, request=replace(row.request, sample_images=images))
+
+
+def _validated(row: ParsedRow) -> ParsedRow:
+    """The row with the problems that the model has with it."""
+    if row.request is None:
+        return row
+    facts = services().library.facts(row.request.sample_images)
+    return replace(row, problems=[*row.problems, *services().spec.validate(row.request, facts)])

@@ -85,6 +85,9 @@ GOOD: dict[str, Request] = {
     "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
     "get /api/batches": lambda h: {},
     "post /api/batches": lambda h: {"json": {"rows": [{"prompt": "猫", "resolution": "1K"}], "name": "一"}},
+    "post /api/rows/check": lambda h: {
+        "json": {"rows": [{"prompt": "猫", "resolution": "1K"}, {"prompt": "", "filename": "a"}, {}]}
+    },
     "get /api/batches/changed": lambda h: {"query_string": f"ids={h.batch_id}"},
     "get /api/batches/{batch_id}": lambda h: {},
     "post /api/batches/{batch_id}/pause": lambda h: {},

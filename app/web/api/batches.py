@@ -1,6 +1,7 @@
 """The API of batches."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, request
@@ -17,6 +18,7 @@ from app.web.openapi.schemas import (
     ID,
     answer,
     array_of,
+    closed_object,
     enum,
     open_object,
     or_null,
@@ -25,13 +27,26 @@ from app.web.openapi.schemas import (
     text,
 )
 from app.web.params import bool_field, int_arg, json_body, parse_ids
+from app.web.row_check import check_rows
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, RowErrors, request_key, require_api_keys, submit_rows
+from app.web.submit import (
+    AGAIN,
+    KEY_HEADERS,
+    REPEATS,
+    REQUEST_ID,
+    RowErrors,
+    request_key,
+    require_api_keys,
+    submit_rows,
+    wrong_repeats,
+)
 
 bp = Blueprint("batches", __name__)
 _MAX_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
+_MODEL = or_null(text(description="现在只能是配置的模型"))
+_REPEATS = enum(*REPEATS)
 BATCHES_LISTED = 50
 MAX_FOLLOWED = 300  # batches per request
 _BATCH = answer(batch="Batch")
@@ -57,7 +72,7 @@ def batch_generate() -> Response:
     row = json_body()
     key = request_key(row)
     with services().waiting_calls:
-        batch_id, ids = submit_rows([row], source="single", key=key)
+        batch_id, ids, _ = submit_rows([{**row, "repeats": AGAIN}], source="single", key=key)
         why_paused = _wait_for(batch_id)
     records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
@@ -104,8 +119,9 @@ def _failed_json(record: Record) -> dict[str, Any]:
 @bp.post("/batches")
 @describe(
     "把若干行排进队列；有一行不对就一行也不排",
-    answer(batch_id=str, records=[ID]),
+    answer(batch_id=str, records=[ID], skipped=["SkippedRow"]),
     status=202,
+    also={200: answer(batch_id={"type": "null"}, records=[ID], skipped=["SkippedRow"])},
     headers=KEY_HEADERS,
     json=open_object(
         "rows",
@@ -115,15 +131,15 @@ def _failed_json(record: Record) -> dict[str, Any]:
         workbook=or_null(str),
         prefix=AFFIX,
         suffix=AFFIX,
+        model=_MODEL,
+        repeats={**_REPEATS, "default": AGAIN},
         request_id=REQUEST_ID,
     ),
 )
 def create_batch() -> Response:
-    """Queue rows, all or none."""
+    """Queue rows, all or none; with ``repeats: skip``, only the pictures that are missing."""
     body = json_body()
-    rows, name, source = body.get("rows"), body.get("name") or "", body.get("source") or "batch"
-    if not isinstance(rows, list):
-        raise InvalidRequest("rows", "rows 应为行的列表")
+    rows, name, source = _rows_of(body), body.get("name") or "", body.get("source") or "batch"
     if not isinstance(name, str) or len(name) > MAX_BATCH_NAME_LENGTH:
         raise InvalidRequest("name", "批次名称应为 {limit} 字以内的文字", limit=MAX_BATCH_NAME_LENGTH)
     if source not in SOURCES:
@@ -131,11 +147,50 @@ def create_batch() -> Response:
     workbook_id = body.get("workbook")
     if not isinstance(workbook_id, str | None):
         raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
-    affixes = {each: read_affix(body.get(each), each) for each in ("prefix", "suffix")}
-    batch_id, ids = submit_rows(
-        rows, name=name, source=source, key=request_key(body), workbook_id=workbook_id, **affixes
+    repeats = body.get("repeats") or AGAIN
+    if repeats not in REPEATS:
+        raise wrong_repeats()
+    batch_id, ids, skipped = submit_rows(
+        rows,
+        name=name,
+        source=source,
+        key=request_key(body),
+        workbook_id=workbook_id,
+        repeats=repeats,
+        **_affixes(body),
     )
-    return success(status=202, batch_id=batch_id, records=ids)
+    status = 202 if batch_id else 200
+    return success(status=status, batch_id=batch_id or None, records=ids, skipped=skipped)
+
+
+def _rows_of(body: Mapping[str, Any]) -> list[Any]:
+    """The rows of a body for the configured model. Raises InvalidRequest."""
+    rows, model, spec = body.get("rows"), body.get("model"), services().spec
+    if not isinstance(rows, list):
+        raise InvalidRequest("rows", "rows 应为行的列表")
+    if model not in (None, spec.name, spec.model_id):
+        text = "现在只能用模型 {current}，没有「{model}」，请改用它或不写 model"
+        raise InvalidRequest("model", text, current=spec.name, model=str(model)[:50])
+    return rows
+
+
+def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
+    """Prefix and suffix of all prompts. Raises InvalidRequest."""
+    return {name: read_affix(body.get(name), name) for name in ("prefix", "suffix")}
+
+
+@bp.post("/rows/check")
+@describe(
+    "每一行已有哪些图片、还要新做几张，什么也不改变；一行不对写在它的 problems 里，空行不算",
+    answer(rows=["CheckedRow"], total=closed_object(pictures=int, price=or_null(float), made=int, new=int)),
+    json=open_object(
+        "rows", rows=array_of("Row", maxItems=MAX_ROWS_A_BATCH), prefix=AFFIX, suffix=AFFIX, model=_MODEL
+    ),
+)
+def check() -> Response:
+    """What submitting the rows with ``repeats: skip`` would order."""
+    body = json_body()
+    return success(**check_rows(_rows_of(body), **_affixes(body)))
 
 
 @bp.get("/batches")

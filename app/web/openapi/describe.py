@@ -34,7 +34,7 @@ def describe(
     """
     responses = {str(status): {"description": "成功", "content": _content(response)}}
     failure = {"$ref": f"#/components/responses/{'FailureOrPage' if is_page else 'Failure'}"}
-    responses |= {str(code): _response(other) for code, other in (also or {}).items()}
+    responses |= {str(code): _response(code, other) for code, other in (also or {}).items()}
     operation: dict[str, Any] = {
         "summary": summary,
         "responses": {**responses, "4XX": failure, "5XX": failure},
@@ -71,10 +71,10 @@ def _content(response: Schema | str | Sequence[str]) -> dict[str, Any]:
     return {kind: {} for kind in ([response] if isinstance(response, str) else response)}
 
 
-def _response(other: str | Schema) -> dict[str, Any]:
+def _response(code: int, other: str | Schema) -> dict[str, Any]:
     if isinstance(other, str):
         return {"description": other}
-    return {"description": "没有成功", "content": _content(other)}
+    return {"description": "成功" if code < 400 else "没有成功", "content": _content(other)}
 
 
 def _parameters(location: str, shapes: Mapping[str, Shape] | None) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ from app.domain import (
     LogLine,
     Record,
     SampleImage,
+    SkippedRow,
+    Standing,
     Status,
     Workbook,
 )
@@ -157,14 +159,16 @@ _ROW = open_object(
     columns=_COLUMNS,
     position=or_null(whole(1, MAX_ROW_NUMBER)),
     templates=or_null("Templates"),
+    repeats=or_null(enum("skip", "again")),
 ) | {
     "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
     "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。columns 是自己的列；"
     "提示词、负面提示词、文件名和参考图的名字里，花括号里的列名换成这一行的那一格，"
     "行号、序号（position，不写时从 1 数起）、日期也可以；连写两个是花括号本身。"
     "带着记录里的 templates 再做一次时，各项已经换好，不再换，也不再加前后缀。"
+    "repeats 只管这一行：skip 不再做已有的，again 再做一次。"
 }
-_NOT_IMPORTED = ("number", "columns", "position", "templates")
+_NOT_IMPORTED = ("number", "columns", "position", "templates", "repeats")
 _REFERENCE_TEXT = text(minLength=1, maxLength=MAX_REFERENCE_LENGTH)
 _SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))
 _SPENT: dict[str, Shape] = {
@@ -217,6 +221,22 @@ SCHEMAS: dict[str, Schema] = {
     "MadePicture": closed_object(
         filename=str, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=str, record_id=ID
     ),
+    "SkippedRow": _from_dataclass(SkippedRow, records=[ID]) | {"description": "少做了的行，和已有的记录"},
+    "CheckedRow": closed_object(
+        row=ID,
+        **{standing: [ID] for standing in Standing},
+        missing=int,
+        same_as=or_null(ID),
+        problems=array_of(closed_object(field=str, error=str)),
+        prompt=str,
+        filename=str,
+        price=or_null(float),
+    )
+    | {
+        "description": "unknown 是结果未知，charged 是已计费却没有图片，这两种和 made、under_way 都不再做；"
+        "trashed 在回收站里，可以恢复，不恢复就重做。missing 是还要做的张数，price 是它们的价钱，"
+        "same_as 是表里和它相同的第一行。"
+    },
     "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=str),
     "Problem": closed_object(row=ID, field=str, error=str),
     "LibraryImage": _from_dataclass(LibraryImage),

@@ -1,0 +1,90 @@
+"""Says which rows were bought before, and what is missing of them; changes nothing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import database
+from app.domain import ModelSpec, RowPlan, Standing, fingerprint
+from app.web.services import connection, services
+from app.web.submit import ParsedRow, read_rows
+
+_NOTHING = RowPlan(fingerprint="", numbers=(), known=(), same_as=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _CheckedRow:
+    """A row, and what ``repeats: skip`` orders for it; a row with problems is not ordered."""
+
+    row: ParsedRow
+    plan: RowPlan
+    same_as: int | None
+
+    @property
+    def missing(self) -> int:
+        """The number of pictures to order."""
+        return 0 if self.row.problems else len(self.plan.numbers)
+
+    @property
+    def wanted(self) -> int:
+        """The number of pictures that the row asks for."""
+        return self.row.request.num_images if self.row.request and not self.row.problems else 0
+
+    def price(self, spec: ModelSpec) -> Decimal | None:
+        """CNY for the missing pictures; None if the price is unknown."""
+        if not (self.missing and self.row.request):
+            return Decimal(0)
+        price = spec.price(self.row.request)
+        return None if price is None else price * self.missing
+
+
+def check_rows(rows: Sequence[Any], *, prefix: str = "", suffix: str = "") -> dict[str, Any]:
+    """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored."""
+    parsed = read_rows(rows, services().library.identify, prefix=prefix, suffix=suffix)
+    parsed = [row for row in parsed if not row.is_empty]
+    checked = _checked_rows(parsed, services().provider.spec)
+    return {"rows": [_row_json(row) for row in checked], "total": _total_json(checked)}
+
+
+def _checked_rows(parsed: Sequence[ParsedRow], spec: ModelSpec) -> list[_CheckedRow]:
+    readable = [row for row in parsed if row.request]
+    requests = [spec.strip_unsupported(row.request) for row in readable if row.request]
+    prints = [fingerprint(spec.model_id, request) for request in requests]
+    database.complete_fingerprints(connection())
+    plans = database.plan_submission(connection(), requests, prints, [True] * len(prints))
+    plan_of = dict(zip(map(id, readable), plans, strict=True))
+    checked = []
+    for row in parsed:
+        plan = plan_of.get(id(row), _NOTHING)
+        same_as = None if plan.same_as is None else readable[plan.same_as].number
+        checked.append(_CheckedRow(row=row, plan=plan, same_as=same_as))
+    return checked
+
+
+def _row_json(checked: _CheckedRow) -> dict[str, Any]:
+    row, request = checked.row, checked.row.request
+    return {
+        "row": row.number,
+        **{standing: _recorded(checked.plan.ids(standing)) for standing in Standing},
+        "missing": checked.missing,
+        "same_as": checked.same_as,
+        "problems": [{"field": problem.field, "error": problem.message} for problem in row.problems],
+        "prompt": request.prompt if request else "",
+        "filename": request.filename if request else "",
+        "price": checked.price(services().spec),
+    }
+
+
+def _recorded(ids: Iterable[int]) -> list[int]:
+    """Without those that would be ordered for an earlier row of the table."""
+    return [record_id for record_id in ids if record_id > 0]
+
+
+def _total_json(checked: Sequence[_CheckedRow]) -> dict[str, Any]:
+    """Pictures asked for: of these, made or otherwise bought, and new, with the price of the new ones."""
+    pictures, new = sum(row.wanted for row in checked), sum(row.missing for row in checked)
+    prices = [row.price(services().spec) for row in checked]
+    known = [price for price in prices if price is not None]
+    price = sum(known, Decimal(0)) if len(known) == len(prices) else None
+    return {"pictures": pictures, "price": price, "made": pictures - new, "new": new}

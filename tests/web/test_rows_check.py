@@ -1,0 +1,241 @@
+"""Checking rows against what was made, and submitting only what is missing."""
+
+import io
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+import generator
+from app.config import Settings
+from app.worker.worker import Worker
+from tests.fakes.jimeng import FakeJimeng
+from tests.noise_images import noise_image
+from tests.server_process import ServerProcess, running_server
+from web_app import create_app
+
+CAT, DOG = {"prompt": "猫"}, {"prompt": "狗"}
+PNG = noise_image("PNG", size=(40, 30))
+
+
+@pytest.fixture
+def worker(settings: Settings, service: FakeJimeng) -> Worker:
+    settings = replace(settings, **service.settings(model_timeout=60))
+    return Worker(settings, generator.open_provider(settings))
+
+
+@pytest.fixture
+def client(worker: Worker) -> FlaskClient:
+    return create_app(worker.settings, worker).test_client()
+
+
+@pytest.fixture
+def demo(settings: Settings) -> FlaskClient:
+    """The demo model, which accepts local reference images."""
+    return create_app(settings).test_client()
+
+
+def post(client: FlaskClient, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
+    answer = client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    fields: dict[str, Any] = answer.get_json()
+    return fields
+
+
+def check(client: FlaskClient, *rows: object) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = post(client, "/api/rows/check", rows=rows)["rows"]
+    return found
+
+
+def submit(client: FlaskClient, *rows: object, status: int = 202, **fields: Any) -> dict[str, Any]:
+    return post(client, "/api/batches", status, rows=rows, **fields)
+
+
+def run(worker: Worker) -> None:
+    with closing(database.connect(worker.settings.database_path)) as db:
+        while worker.run_once(db):
+            pass
+
+
+def update(worker: Worker, ids: Sequence[int], assignments: str) -> None:
+    with closing(database.connect(worker.settings.database_path)) as db:
+        for record_id in ids:
+            db.execute(f"UPDATE generation_records SET {assignments} WHERE id = ?", [record_id])
+
+
+def test_a_check_lists_what_each_row_has(client: FlaskClient, worker: Worker) -> None:
+    submit(client, CAT)
+    run(worker)
+    waiting = submit(client, DOG, {"prompt": "鸟", "num_images": 2})["records"]
+    update(worker, waiting[1:2], "status = 'unknown'")
+    update(worker, waiting[2:], "status = 'failed', cost_micros = 220000")
+    cat, dog, bird, new = check(client, CAT, DOG, {"prompt": "鸟", "num_images": 3}, {"prompt": " 鱼 "})
+    assert cat == {
+        "row": 1,
+        "made": [1],
+        **{name: [] for name in ("under_way", "unknown", "charged", "trashed", "problems")},
+        "missing": 0,
+        "same_as": None,
+        "prompt": "猫",
+        "filename": "",
+        "price": 0,
+    }
+    assert (dog["under_way"], dog["missing"]) == (waiting[:1], 0)
+    assert (bird["unknown"], bird["charged"]) == (waiting[1:2], waiting[2:])
+    assert (bird["missing"], bird["price"]) == (1, 0.22)
+    assert (new["missing"], new["price"], new["prompt"]) == (1, 0.22, "鱼")
+
+
+def test_the_total_counts_pictures_and_the_price_of_new_ones(client: FlaskClient) -> None:
+    submit(client, CAT)
+    rows = [CAT, {"prompt": "狗", "num_images": 3}, DOG, {"prompt": ""}, {"prompt": "", "filename": "x"}]
+    found = post(client, "/api/rows/check", rows=rows)
+    assert found["total"] == {"pictures": 5, "price": 0.66, "made": 2, "new": 3}
+    assert [row["row"] for row in found["rows"]] == [1, 2, 3, 5]
+    assert [row["same_as"] for row in found["rows"]] == [None, None, 2, None]
+
+
+def test_problems_of_rows_are_part_of_the_answer(client: FlaskClient) -> None:
+    rows = [
+        {"prompt": "猫", "seed": "x", "number": 7},
+        {"prompt": "猫", "number": 7},
+        5,
+        {**CAT, "sample_images": [{"url": "https://example.com/a.png", "filename": "a"}] * 9},
+        {**CAT, "repeats": "never"},
+        CAT,
+    ]
+    found = post(client, "/api/rows/check", rows=rows)
+    fields = [[problem["field"] for problem in row["problems"]] for row in found["rows"]]
+    assert fields == [["seed"], ["number"], [""], ["sample_images"], ["repeats"], []]
+    assert [row["row"] for row in found["rows"]] == [7, 7, 3, 4, 5, 6]
+    assert [row["missing"] for row in found["rows"][:5]] == [0] * 5
+
+
+def test_a_check_changes_nothing(demo: FlaskClient, settings: Settings) -> None:
+    submit(demo, CAT)
+    (settings.samples_dir / "手放.png").write_bytes(PNG)
+    row = {**CAT, "sample_images": [{"url": "/samples/files/手放.png", "filename": "手放.png"}]}
+    with closing(database.connect(settings.database_path)) as db:
+        before = database.last_version(db)
+        assert check(demo, row)[0]["problems"] == []
+        assert database.last_version(db) == before
+    assert not (settings.samples_dir / ".pinned").exists()
+
+
+def test_a_reference_counts_by_its_content(demo: FlaskClient, settings: Settings) -> None:
+    path = settings.samples_dir / "手放.png"
+    path.write_bytes(PNG)
+    row = {**CAT, "sample_images": [{"url": "/samples/files/手放.png", "filename": "手放.png"}]}
+    ids = submit(demo, row)["records"]
+    assert [row["under_way"] for row in check(demo, row, CAT)] == [ids, []]
+    added = demo.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "另一个名字.png")})
+    uploaded = added.get_json()["images"][0]
+    again = {**CAT, "sample_images": [{"url": uploaded["url"], "filename": "b"}]}
+    path.write_bytes(noise_image("PNG", size=(31, 30)))
+    assert [row["under_way"] for row in check(demo, row, again)] == [[], ids]
+
+
+def test_fields_that_the_model_ignores_do_not_count(client: FlaskClient) -> None:
+    ids = submit(client, {**CAT, "seed": 1, "steps": 20})["records"]
+    assert check(client, {**CAT, "seed": 2, "filename": "封面"})[0]["under_way"] == ids
+
+
+def test_a_row_is_bought_once(client: FlaskClient, worker: Worker, service: FakeJimeng) -> None:
+    first = submit(client, CAT, DOG, repeats="skip")
+    run(worker)
+    again = submit(client, CAT, {"prompt": "狗!"}, DOG, repeats="skip")
+    run(worker)
+    assert (first["skipped"], len(again["records"])) == ([], 1)
+    assert again["skipped"] == [
+        {"row": 1, "records": first["records"][:1]},
+        {"row": 3, "records": first["records"][1:]},
+    ]
+    assert service.charges == 3
+
+
+def test_nothing_new_makes_no_batch(client: FlaskClient) -> None:
+    first = submit(client, CAT)
+    answers = [submit(client, CAT, CAT, status=200, repeats="skip", request_id="k") for _ in range(2)]
+    skipped = [{"row": row, "records": first["records"]} for row in (1, 2)]
+    assert answers == [{"success": True, "batch_id": None, "records": [], "skipped": skipped}] * 2
+    assert client.get("/api/batches").get_json()["total"] == 1
+
+
+def test_by_default_a_row_is_made_again(client: FlaskClient) -> None:
+    submit(client, CAT)
+    assert len(submit(client, CAT, CAT)["records"]) == 2
+    assert len(submit(client, CAT, CAT, repeats="again")["records"]) == 2
+
+
+def test_one_row_may_ask_for_another_picture_or_be_skipped(client: FlaskClient) -> None:
+    submit(client, CAT, DOG)
+    once_more = submit(client, {**CAT, "repeats": "again"}, DOG, repeats="skip")
+    assert (len(once_more["records"]), [row["row"] for row in once_more["skipped"]]) == (1, [2])
+    skipped = submit(client, {**CAT, "repeats": "skip"}, DOG)
+    assert (len(skipped["records"]), [row["row"] for row in skipped["skipped"]]) == (1, [1])
+
+
+def test_a_waiting_call_ignores_repeats(client: FlaskClient, worker: Worker, service: FakeJimeng) -> None:
+    worker.start()
+    for _ in range(2):
+        made = post(client, "/api/batch-generate", prompt="猫", repeats="skip")
+        assert len(made["images"]) == 1
+    assert worker.stop(10)
+    assert service.charges == 2
+
+
+def test_a_picture_in_the_trash_is_offered_and_counts_once_it_is_restored(
+    client: FlaskClient, worker: Worker
+) -> None:
+    ids = submit(client, CAT)["records"]
+    run(worker)
+    post(client, "/api/records/delete", ids=ids)
+    found = check(client, CAT)[0]
+    assert (found["made"], found["trashed"], found["missing"]) == ([], ids, 1)
+    post(client, "/api/records/restore", ids=ids)
+    assert submit(client, CAT, status=200, repeats="skip")["records"] == []
+
+
+@pytest.mark.parametrize("path", ["/api/rows/check", "/api/batches"])
+def test_only_the_configured_model_can_be_named(client: FlaskClient, path: str) -> None:
+    refused = post(client, path, 400, rows=[CAT], model="demo")
+    assert refused["field"] == "model"
+    assert "jimeng" in refused["error"]
+    for model in ("jimeng", "jimeng_t2i_v40", None):
+        assert client.post(path, json={"rows": [CAT], "model": model}).status_code < 300
+
+
+@pytest.mark.parametrize("repeats", ["never", 1, ["skip"]])
+def test_an_unknown_value_of_repeats_is_refused(client: FlaskClient, repeats: object) -> None:
+    assert submit(client, CAT, status=400, repeats=repeats)["field"] == "repeats"
+    refused = submit(client, {**CAT, "repeats": repeats}, status=400)
+    assert refused["problems"][0]["field"] == "repeats"
+
+
+def test_two_servers_at_once_order_each_row_once(tmp_path: Path, service: FakeJimeng) -> None:
+    rows = [{"prompt": f"第 {number} 只猫", "resolution": "1K"} for number in range(12)]
+    fields = {**service.settings(), "model_concurrency": 4}
+
+    def send(server: ServerProcess) -> dict[str, Any]:
+        return server.post("/api/batches", {"rows": rows, "repeats": "skip"})
+
+    other = tmp_path / "other"
+    other.mkdir()
+    shared = {"database_path": tmp_path / "generation_records.db", "output_dir": tmp_path / "output"}
+    with running_server(tmp_path, **fields) as one, running_server(other, **fields, **shared) as two:
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(send, [one, two] * 4))
+        queued = [answer for answer in answers if answer["batch_id"]]
+        assert len(queued) == 1
+        records = queued[0]["records"]
+        for answer in answers:
+            if answer is not queued[0]:
+                assert [row["records"] for row in answer["skipped"]] == [[each] for each in records]
+        one.wait_for_end(queued[0]["batch_id"])
+    assert service.charges == len(rows)
