@@ -9,7 +9,7 @@ from typing import TypeVar
 from app.db.connection import read_transaction, transaction
 from app.db.output_backup_queue import note_no_copy
 from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
-from app.db.row_mapping import IN_IDS, id_list, read_records, record_ids, utc_text
+from app.db.row_mapping import IN_IDS, id_list, object_of, read_records, record_ids, utc_text
 from app.db.versions import next_version, update_records
 from app.domain import Record
 from app.errors import NotFound
@@ -57,6 +57,16 @@ def list_selected(db: sqlite3.Connection, chosen: Selection) -> Iterator[Record]
     trash = isinstance(chosen, RecordFilter) and chosen.trash
     for ids in portions(_selected_ids(db, chosen), _READ_AT_ONCE):
         yield from (record for record in records_of(db, ids) if trash or record.deleted_at is None)
+
+
+def list_own_columns(db: sqlite3.Connection, chosen: Selection) -> list[str]:
+    """The names of the own columns of these records, in the order of first appearance."""
+    names: dict[str, None] = {}
+    for ids in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+        sql = f"SELECT DISTINCT own_columns FROM generation_records WHERE id {IN_IDS} AND own_columns <> ''"
+        for row in db.execute(sql, {"ids": id_list(ids)}):
+            names |= dict.fromkeys(object_of(row["own_columns"]))
+    return list(names)
 
 
 def list_neighbours(

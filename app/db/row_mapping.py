@@ -86,8 +86,8 @@ def to_record(row: sqlite3.Row) -> Record:
     fields["error"] = to_message(fields["error"], fields.pop("error_message"))
     fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
-    fields["columns"] = _object(fields.pop("own_columns"))
-    fields["templates"] = _object(fields["templates"])
+    fields["columns"] = object_of(fields.pop("own_columns"))
+    fields["templates"] = object_of(fields["templates"])
     fields["sample_images"] = stored_sample_images(fields["sample_images"])
     return Record(**fields)
 
@@ -147,7 +147,7 @@ def object_text(items: Mapping[str, Any]) -> str:
     return json.dumps(items, ensure_ascii=False, separators=(",", ":")) if items else ""
 
 
-def _object(text: str) -> dict[str, Any]:
+def object_of(text: str) -> dict[str, Any]:
     """The stored own columns or templates; empty when the text is no JSON object."""
     if not text:
         return {}

@@ -34,6 +34,7 @@ from app.domain.row_extras import (
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,
     MAX_OWN_TEXT_LENGTH,
+    TEXT_TEMPLATES,
     RowExtras,
     column_name,
     own_column_names,

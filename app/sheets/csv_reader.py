@@ -42,8 +42,10 @@ class DelimitedSheet:
         """The non-empty rows numbered up to ``count``."""
         return self._top(count, self._separator)
 
-    def read(self, columns: Container[int], after: int, max_rows: int) -> Grid:
-        """At most ``max_rows`` rows after row ``after`` with content in one of ``columns``."""
+    def read(
+        self, columns: Container[int], after: int, max_rows: int, own: Container[int] = frozenset()
+    ) -> Grid:
+        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``Row.own``."""
         grid = Grid()
         width = 0
         for number, record in self._records(self._separator):
@@ -55,7 +57,8 @@ class DelimitedSheet:
             if values and len(grid.rows) >= max_rows:
                 grid.dropped += 1
             elif values:
-                grid.rows.append(Row(number, values))
+                others = {column: value for column, value in filled.items() if column in own}
+                grid.rows.append(Row(number, values, others))
                 if max(filled) > width:
                     grid.rows_too_wide.append(number)
         return grid

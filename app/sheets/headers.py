@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, Status, normal_text, trimmed_text, visible_text
+from app.domain import (
+    MAX_OWN_NAME_LENGTH,
+    MAX_PICTURES_A_BATCH,
+    MAX_ROWS_A_BATCH,
+    Status,
+    column_name,
+    normal_text,
+    trimmed_text,
+    visible_text,
+)
 from app.errors import Message, message
 from app.sheets.header_synonyms import Meaning, meaning
 from app.sheets.table import Row, display_text
@@ -46,6 +55,25 @@ _STATUS_NAMES: Mapping[str, Status] = {
     "cancelled": Status.CANCELLED,
 } | {label: status for status, label in STATUS_LABELS.items()}
 
+# The other labels of our workbooks, in both languages: in one of those they are no columns of the user.
+_OUR_LABELS = (
+    *(
+        "缩略图",
+        "第几张",
+        "原因",
+        "费用（元）",
+        "可能已计费（元）",
+        "次数",
+        "ID",
+        "生成时间（本机）",
+        "同行张数",
+    ),
+    *("宽", "高", "模型", "批次", "收藏", "完成时间（本机）", "选中"),
+    *("Thumbnail", "Picture number", "Reason", "Cost (CNY)", "Possibly charged (CNY)", "Attempts"),
+    *("Created at (local time)", "Images of the row", "Width", "Height", "Model", "Batch", "Favourite"),
+    *("Finished (local time)", "Select"),
+)
+
 _MAX_COMPARED = 500
 _Cell = tuple[int, str, Meaning | None]  # column, header text, its meaning
 
@@ -55,7 +83,8 @@ class Header:
     """The number of the header row, the column of each field, and notes for the user.
 
     ``extra_columns`` hold more reference images. ``texts`` are the headers of all these columns as returned
-    by ``compact_text``; ``unread`` are the columns with an unknown header.
+    by ``compact_text``; ``unread`` are the columns with an unknown header, ``own`` the names of those that
+    are kept as the user's own.
     """
 
     row: int
@@ -63,6 +92,7 @@ class Header:
     extra_columns: Sequence[int]
     texts: Mapping[int, str]
     unread: frozenset[int]
+    own: Mapping[int, str]
     notes: Sequence[Message]
 
     @property
@@ -101,6 +131,7 @@ class _Assignment:
     duplicates: list[str] = field(default_factory=list)
     guessed: list[Message] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
+    own: list[int] = field(default_factory=list)
 
 
 def _read_header(row: Row) -> Header | None:
@@ -110,7 +141,9 @@ def _read_header(row: Row) -> Header | None:
     columns = assigned.columns
     if "prompt" not in columns or _is_form(cells, columns["prompt"]):
         return None
+    ours = _our_columns(named, columns)
     if any(name not in columns for name in RESULT_LABELS):
+        assigned.own += [columns[name] for name in RESULT_LABELS if name in columns]
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
     notes = [*_assign_size(columns), *_assignment_notes(assigned)]
     read = {*columns.values(), *assigned.extra_columns}
@@ -120,6 +153,7 @@ def _read_header(row: Row) -> Header | None:
         extra_columns=assigned.extra_columns,
         texts={column: compact_text(named[column]) for column in named if column in read},
         unread=frozenset(named) - read,
+        own=_own_names({column: named[column] for column in sorted({*assigned.own} - ours)}),
         notes=notes,
     )
 
@@ -131,8 +165,9 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
     for column, text, found in cells:
         if found is None or (found.is_guess and found.field in exact):
             assigned.unknown.append(_brief(text))
+            assigned.own.append(column)
         elif found.field == "ignored":
-            continue
+            assigned.own.append(column)
         elif found.field not in assigned.columns:
             assigned.columns[found.field] = column
             if found.is_guess:
@@ -140,9 +175,38 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
                 assigned.guessed.append(message("「{header}」→「{label}」", header=_brief(text), label=label))
         elif found.is_numbered:
             assigned.extra_columns.append(column)
+        elif found.field in RESULT_LABELS:
+            assigned.own.append(column)
         else:
             assigned.duplicates.append(LABELS.get(found.field, text))
     return assigned
+
+
+def _our_columns(named: Mapping[int, str], columns: Mapping[str, int]) -> set[int]:
+    """In a workbook that we wrote, the columns of our own: for each label the leftmost one."""
+    if "status" not in columns or "image_file" not in columns:
+        return set()
+    labels = {compact_text(label) for label in _OUR_LABELS}
+    leftmost: dict[str, int] = {}
+    for column, text in named.items():
+        leftmost.setdefault(compact_text(text), column)
+    found = {column for label, column in leftmost.items() if label in labels}
+    return found | {columns[name] for name in RESULT_LABELS if name in columns}
+
+
+def _own_names(headers: Mapping[int, str]) -> dict[int, str]:
+    """Column -> its name, which is unique: 备注, 备注 2."""
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for column, header in headers.items():
+        first = name = column_name(header)[: MAX_OWN_NAME_LENGTH - 4]
+        number = 1
+        while compact_text(name) in taken:
+            number += 1
+            name = f"{first} {number}"
+        taken.add(compact_text(name))
+        names[column] = name
+    return names
 
 
 def _assign_size(columns: dict[str, int]) -> list[Message]:

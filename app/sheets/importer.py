@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
-from app.domain import MAX_PICTURES_A_BATCH, MAX_REFERENCES, ImageRequest, ModelSpec, Status
+from app.domain import (
+    MAX_OWN_COLUMNS,
+    MAX_OWN_TEXT_LENGTH,
+    MAX_PICTURES_A_BATCH,
+    MAX_REFERENCES,
+    TEXT_TEMPLATES,
+    ImageRequest,
+    ModelSpec,
+    Status,
+    fill_rows,
+)
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_names, truncate
 from app.sheets.file_types import Sheet, open_sheets
 from app.sheets.header_synonyms import is_doubtful
 from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, status_named
+from app.sheets.merged_cells import fill_merged, fill_merged_own
 from app.sheets.non_data_rows import drop_empty_rows, drop_totals_and_headers, row_list
 from app.sheets.table import (
     ExcelTime,
     FormattedNumber,
     Grid,
-    Merge,
     Row,
     UnreadableCell,
     Value,
     display_text,
+    own_text,
 )
 
 _HEADER_DEPTH = 50
@@ -39,18 +49,22 @@ _REQUEST_FIELDS = tuple(name for name in LABELS if name != "references")
 class ImportedRow:
     """One row to review. ``number`` is the sheet's; ``fields`` use the API's names and keep invalid text.
 
-    ``references`` are names of reference images as written. ``status`` is set only for a results workbook:
-    a Status value, or "" for a line that was never submitted.
+    ``references`` are names of reference images as written, ``sent_references`` those with their variables
+    replaced. ``columns`` are all own columns of the sheet, in its order. ``status`` is set only for a results
+    workbook: a Status value, or "" for a line that was never submitted.
     """
 
     number: int
     fields: Mapping[str, Any]
     references: tuple[str, ...] = ()
+    sent_references: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
     status: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The JSON form used by the API."""
         as_dict = {"number": self.number, **self.fields, "references": list(self.references)}
+        as_dict |= {"columns": self.columns} if self.columns else {}
         return as_dict if self.status is None else {**as_dict, "status": self.status}
 
 
@@ -68,7 +82,7 @@ class Import:
         """The JSON form used by the API."""
         return {
             "sheet": self.sheet,
-            "rows": [row.as_json() for row in self.rows],
+            "rows": [{**row.as_json(), "columns": row.columns} for row in self.rows],
             "problems": [found.as_json(translate) for found in self.problems],
             "notes": list(map(translate, self.notes)),
         }
@@ -80,24 +94,26 @@ def read_workbook(
     *,
     spec: ModelSpec | None = None,
     is_known: Callable[[str], bool] = lambda name: False,
+    date: str = "",
 ) -> Import:
     """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only improves error messages.
 
     ``is_known`` returns whether the library has a reference image of that name; called only for names with
-    a 、. ``spec`` is a model spec to validate against. Raises SpreadsheetError or TooLarge when the file has
-    no table, is damaged or hostile, or has too many rows.
+    a 、. ``spec`` is a model spec to validate against, ``date`` is that of ``{日期}``. Raises
+    SpreadsheetError or TooLarge when the file has no table, is damaged or hostile, or has too many rows.
     """
     sheet, header, grid, notes = _choose(open_sheets(content, filename))
     if (count := len(grid.rows) + grid.dropped) > header.max_rows:
         text = "表格有 {count} 行，一次最多 {limit} 行，请分成几个文件导入"
         raise SpreadsheetError(text, count=count, limit=header.max_rows)
     _display_numbers(header, grid)
-    problems = _fill_merged(header, grid)
+    problems = fill_merged(header, grid)
+    fill_merged_own(grid)
     _join_references(header, grid)
     notes += [*header.notes, *drop_empty_rows(header, grid), *_grid_notes(header, grid)]
     if not grid.rows:
         raise _no_rows(sheet, header)
-    reader = _RowReader(header, spec, is_known)
+    reader = _RowReader(header, dict(islice(header.own.items(), MAX_OWN_COLUMNS)), spec, is_known)
     rows = [reader.read(row) for row in grid.rows]
     remaining = {row.number for row in grid.rows}
     problems = [one for one in problems if one.row in remaining]
@@ -105,13 +121,14 @@ def read_workbook(
     problems += reader.problems
     if header.of_results:
         rows = _join_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
-    problems += _too_many_pictures(rows)
+    rows, errors = _fill_variables(rows, date)
+    problems += [*errors, *_too_many_pictures(rows)]
     return Import(
         sheet=sheet.name,
         header_row=header.row,
         rows=tuple(rows),
         problems=tuple(sorted(problems, key=lambda one: one.row)),
-        notes=(*notes, *_unfinished_notes(rows), *_unsupported_notes(rows, spec)),
+        notes=(*notes, *reader.notes(), *_unfinished_notes(rows), *_unsupported_notes(rows, spec)),
     )
 
 
@@ -122,7 +139,7 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[Message]
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
     headed.sort(key=lambda one: not one[0].active)
     for sheet, header in headed:
-        grid = sheet.read(header.texts, header.row, header.max_rows + _SPARE_ROWS)
+        grid = sheet.read(header.texts, header.row, header.max_rows + _SPARE_ROWS, header.own)
         skipped = drop_totals_and_headers(header, sheet, grid)
         if grid.rows:
             others = [other.name for other, _ in headed if other is not sheet]
@@ -193,42 +210,6 @@ def _join_references(header: Header, grid: Grid) -> None:
             row.values[first] = bad[0] if bad else "；".join(map(display_text, found))
 
 
-def _fill_merged(header: Header, grid: Grid) -> list[Problem]:
-    """Copy a cell merged over several rows into each of them -> a note per cell filled.
-
-    Rows with no other content are not in the grid: there the merge only makes the cell taller.
-    """
-    problems: list[Problem] = []
-    numbers = [row.number for row in grid.rows]
-    merges: dict[int, list[Merge]] = {}
-    for merge in sorted(grid.merges, key=lambda one: one.first_row):
-        if header.row < merge.first_row < merge.last_row:
-            merges.setdefault(merge.first_column, []).append(merge)
-    for name in LABELS:
-        filled = 0  # the last row of the merges so far; one that overlaps them is ignored
-        for merge in merges.get(header.columns.get(name, 0), []):
-            start = bisect_left(numbers, merge.first_row)
-            if merge.first_row > filled and merge.first_row in numbers[start : start + 1]:
-                rows = grid.rows[start : bisect_right(numbers, merge.last_row)]
-                problems += _fill(name, merge, rows)
-            filled = max(filled, merge.last_row)
-    return problems
-
-
-def _fill(name: str, merge: Merge, rows: Sequence[Row]) -> list[Problem]:
-    column = merge.first_column
-    value = rows[0].values.get(column)
-    empty = [row for row in rows[1:] if column not in row.values]
-    if value is None:
-        return []
-    for row in empty:
-        row.values[column] = value
-    if isinstance(value, UnreadableCell):  # reported in each row anyway
-        return []
-    error = message("这格属于合并单元格 {range}，已填入同样的内容", range=merge.name)
-    return [problem(row.number, name, "", error, display_text(value)) for row in empty]
-
-
 def _grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
     if hidden := grid.hidden_rows:
         text = "有 {count} 行在表格里是隐藏的（第 {rows} 行），也一起导入了"
@@ -259,9 +240,11 @@ class _RowReader:
     """Reads rows under a header; ``problems`` collects those of their cells."""
 
     header: Header
+    own: Mapping[int, str]
     spec: ModelSpec | None
     is_known: Callable[[str], bool]
     problems: list[Problem] = field(default_factory=list)
+    is_cut: bool = False
 
     def read(self, row: Row) -> ImportedRow:
         """The row, validated against the model spec unless its picture is finished."""
@@ -272,7 +255,28 @@ class _RowReader:
         if "references" not in bad and (error := _references_error(names, spec)):
             self.problems.append(problem(row.number, "references", texts["references"], error))
         fields = self._read_fields(row.number, texts, bad, spec)
-        return ImportedRow(number=row.number, fields=fields, references=tuple(names), status=status)
+        return ImportedRow(
+            number=row.number,
+            fields=fields,
+            references=tuple(names),
+            sent_references=tuple(names),
+            columns=self._read_own(row),
+            status=status,
+        )
+
+    def notes(self) -> Iterator[Message]:
+        """What was left out of the own columns."""
+        if self.is_cut or len(self.own) < len(self.header.own):
+            yield message(
+                "自己的列最多保留 {columns} 列、每格 {length} 字，多出的没有导入",
+                columns=MAX_OWN_COLUMNS,
+                length=MAX_OWN_TEXT_LENGTH,
+            )
+
+    def _read_own(self, row: Row) -> dict[str, str]:
+        texts = {name: own_text(row.own.get(column)) for column, name in self.own.items()}
+        self.is_cut = self.is_cut or any(len(text) > MAX_OWN_TEXT_LENGTH for text in texts.values())
+        return {name: text[:MAX_OWN_TEXT_LENGTH] for name, text in texts.items()}
 
     def _read_status(self, row: Row) -> str:
         text = display_text(row.values.get(self.header.columns["status"], "")).strip()
@@ -349,6 +353,34 @@ def _join_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value | N
         else group[0]
         for (key, *_), group in groups.items()
     ]
+
+
+def _fill_variables(rows: Sequence[ImportedRow], date: str) -> tuple[list[ImportedRow], list[Problem]]:
+    """(the rows with ``sent_references``, the problems of variables and of texts that they make)."""
+    typed = [_texts_with_variables(row) for row in rows]
+    if not any("{" in str(texts) for texts in typed):
+        return [*rows], []
+    filled: list[ImportedRow] = []
+    problems: list[Problem] = []
+    fields = [{**texts, "columns": row.columns} for texts, row in zip(typed, rows, strict=True)]
+    for row, fill in zip(rows, fill_rows(fields, [row.number for row in rows], date=date), strict=True):
+        if row.status == Status.SUCCESS or fill.fields is None:
+            filled.append(row)
+            continue
+        names = tuple(image["filename"] for image in fill.fields["sample_images"])
+        filled.append(replace(row, sent_references=names))
+        made = [error for error in ImageRequest.read(fill.fields)[1] if error.field in fill.extras.templates]
+        for error in (*fill.problems, *made):
+            name = "references" if error.field == "sample_images" else error.field
+            seen = "；".join(row.references) if name == "references" else row.fields[name]
+            problems.append(problem(row.number, name, seen, error.message))
+    return filled, problems
+
+
+def _texts_with_variables(row: ImportedRow) -> dict[str, Any]:
+    """The fields of a row that may hold variables, as a row of the API."""
+    images = [{"url": "", "filename": name} for name in row.references]
+    return {**{name: row.fields[name] for name in TEXT_TEMPLATES}, "sample_images": images}
 
 
 def _too_many_pictures(rows: Sequence[ImportedRow]) -> list[Problem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import IO, Any
 
@@ -11,12 +11,12 @@ from openpyxl.drawing.image import Image
 from openpyxl.drawing.spreadsheet_drawing import AnchorMarker, OneCellAnchor
 from openpyxl.drawing.xdr import XDRPositiveSize2D
 
-from app.domain import Batch, Record, Status
+from app.domain import Batch, Record, Status, own_column_names
 from app.errors import Translate, message
 from app.sheets.cells import join_names
 from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
-from app.sheets.template_export import FIELDS
+from app.sheets.template_export import FIELDS, own_columns
 
 # Thumbnail size in pixels, and the total of their bytes, which keeps the file small enough to import.
 THUMBNAIL_BOX = (96, 76)
@@ -29,6 +29,8 @@ _LEFT_OUT = message("缩略图太多，此处从略")
 def _references(record: Record) -> str:
     return join_names([image.filename for image in record.sample_images])
 
+
+_own_cells: Callable[[Record], Mapping[str, str]] = attrgetter("columns")
 
 # The request fields, under the headers of the template.
 _REQUEST_VALUES: dict[str, Callable[[Record], Any]] = {
@@ -83,8 +85,8 @@ def write_results(
 ) -> IO[bytes]:
     """The results of a batch, one line per picture in row order; returned as by ``WorkbookWriter.save``.
 
-    ``thumbnails`` maps a record id to PNG or JPEG bytes, or None. In either language ``read_workbook``
-    restores each row's status, so that only unfinished rows are run.
+    ``thumbnails`` maps a record id to PNG or JPEG bytes, or None. Own columns are on the right. In either
+    language ``read_workbook`` restores each row's status, so that only unfinished rows are run.
     """
     with open_workbook(translate) as workbook:
         _add_results(workbook, records, thumbnails)
@@ -92,10 +94,16 @@ def write_results(
         return workbook.save()
 
 
-def write_records(records: Iterable[Record], *, translate: Translate = str) -> IO[bytes]:
-    """Any number of records, streamed; returned as by ``WorkbookWriter.save``. Times are in local time."""
+def write_records(
+    records: Iterable[Record], *, own_names: Iterable[str] = (), translate: Translate = str
+) -> IO[bytes]:
+    """Any number of records, streamed; returned as by ``WorkbookWriter.save``. Times are in local time.
+
+    ``own_names`` are the names of their own columns, which are on the right.
+    """
     with open_workbook(translate) as workbook:
-        workbook.add_items("生成记录", _RECORD_COLUMNS, records)
+        columns = [*_RECORD_COLUMNS, *own_columns(own_names, _own_cells)]
+        workbook.add_items("生成记录", columns, records)
         return workbook.save()
 
 
@@ -103,10 +111,12 @@ def _add_results(
     workbook: WorkbookWriter, records: Iterable[Record], thumbnails: Callable[[int], bytes | None]
 ) -> None:
     title = workbook.translate("结果")
-    sheet = SheetWriter(workbook, title, _RESULT_COLUMNS, frozen_columns=2, row_height=_ROW_HEIGHT)
+    records = sorted(records, key=attrgetter("id"))
+    columns = [*_RESULT_COLUMNS, *own_columns(own_column_names(map(_own_cells, records)), _own_cells)]
+    sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
     budget = MAX_THUMBNAIL_BYTES
-    for line, record in enumerate(sorted(records, key=lambda record: record.id), 2):
-        values = [column.value(record) for column in _RESULT_COLUMNS]
+    for line, record in enumerate(records, 2):
+        values = [column.value(record) for column in columns]
         thumbnail = thumbnails(record.id) if budget else None
         budget = max(budget - len(thumbnail or b""), 0)
         if thumbnail and budget:

@@ -78,10 +78,14 @@ Value = str | int | float | ExcelTime | UnreadableCell
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: ``number`` in the sheet, ``values`` by 1-based column without blank cells."""
+    """One row: ``number`` in the sheet, ``values`` by 1-based column without blank cells.
+
+    ``own`` are the cells of the user's own columns, which do not make a row one with content.
+    """
 
     number: int
     values: dict[int, Value]
+    own: dict[int, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,17 @@ def display_text(value: Value) -> str:
     if isinstance(value, ExcelTime | UnreadableCell):
         return value.text
     return value if isinstance(value, str) else number_text(value)
+
+
+def own_text(value: Value | None) -> str:
+    """A cell of an own column as displayed; empty for a formula without result and for an image."""
+    if value is None:
+        return ""
+    if isinstance(value, FormattedNumber):
+        return value.text
+    if isinstance(value, UnreadableCell) and value.text.startswith("="):
+        return ""
+    return trimmed_text(display_text(value))
 
 
 def number_text(value: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from openpyxl.utils import get_column_letter
@@ -15,6 +15,7 @@ from app.domain import (
     MAX_ROWS_A_BATCH,
     RESOLUTIONS,
     ModelSpec,
+    own_column_names,
 )
 from app.errors import Translate, message
 from app.sheets.cells import join_names
@@ -68,7 +69,8 @@ def write_requests(
 ) -> IO[bytes]:
     """Rows by the API's field names -> a workbook that ``read_workbook`` reads back unchanged.
 
-    Reference images are taken from ``references`` (names), else from ``sample_images`` ([{url, filename}]).
+    Reference images are taken from ``references`` (names), else from ``sample_images`` ([{url, filename}]);
+    the own columns of all rows, ``columns``, are on the right.
     Rows need not be valid: fields are written as they are. SpreadsheetError for text over MAX_CELL_LENGTH.
     """
     with open_workbook(translate) as workbook:
@@ -76,15 +78,32 @@ def write_requests(
         return workbook.save(in_memory=True)
 
 
+def own_columns(names: Iterable[str], cells: Callable[[Any], Mapping[str, str]]) -> list[Column]:
+    """The user's own columns; ``cells`` returns those of an item. Their headers are not translated."""
+    return [
+        Column(message("{name}", name=name), 16, value=lambda item, name=name: cells(item).get(name))  # type: ignore[misc]
+        for name in names
+    ]
+
+
 def _add_table(workbook: WorkbookWriter, rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None) -> None:
-    columns = [Column(label, FIELDS[name][0]) for name, label in LABELS.items()]
+    rows = list(rows)
+    own = own_columns(own_column_names(map(_own_cells, rows)), _own_cells)
+    columns = [*(Column(label, FIELDS[name][0]) for name, label in LABELS.items()), *own]
     table = SheetWriter(workbook, workbook.translate(SHEET_NAME), columns)
     choices = _choices(spec)
     for number, name in enumerate(LABELS, 1):
         if name in choices:
             table.sheet.data_validations.append(_drop_down(workbook, number, LABELS[name], choices[name]))
     for row in rows:
-        table.append([_reference_names(row) if name == "references" else row.get(name) for name in LABELS])
+        values = [_reference_names(row) if name == "references" else row.get(name) for name in LABELS]
+        table.append([*values, *(column.value(row) for column in own)])
+
+
+def _own_cells(row: Mapping[str, Any]) -> dict[str, str]:
+    """The own columns of a row, which may be invalid."""
+    cells = row.get("columns")
+    return {name: str(text) for name, text in cells.items()} if isinstance(cells, Mapping) else {}
 
 
 def _reference_names(row: Mapping[str, Any]) -> str:

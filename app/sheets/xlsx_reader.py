@@ -85,9 +85,12 @@ class WorkbookSheet:
         parser = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
         return parser.parse(self._book.package, self._part).rows
 
-    def read(self, columns: Container[int], after: int, max_rows: int) -> Grid:
-        """At most ``max_rows`` rows after row ``after`` with content in one of ``columns``."""
-        grid = SheetParser(self._book.shared, columns, after, max_rows).parse(self._book.package, self._part)
+    def read(
+        self, columns: Container[int], after: int, max_rows: int, own: Container[int] = frozenset()
+    ) -> Grid:
+        """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``Row.own``."""
+        parser = SheetParser(self._book.shared, columns, after, max_rows, own=own)
+        grid = parser.parse(self._book.package, self._part)
         grid.floating_images = count_floating(self._book.package, self._part)
         return grid
 

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Container
 
+from app.domain import MAX_OWN_TEXT_LENGTH
 from app.errors import SpreadsheetError
 from app.sheets.limits import (
     MAX_CELL_LENGTH,
@@ -31,10 +32,17 @@ class SheetParser:
     """The state of parsing one sheet; the arguments are those of ``Sheet.read``."""
 
     def __init__(
-        self, shared: Shared, columns: Container[int], after: int, max_rows: int, stop_at: int | None = None
+        self,
+        shared: Shared,
+        columns: Container[int],
+        after: int,
+        max_rows: int,
+        stop_at: int | None = None,
+        own: Container[int] = frozenset(),
     ) -> None:
         self._grid = Grid()
         self._columns = columns
+        self._own_columns = own
         self._after = after
         self._max_rows = max_rows
         self._stop_at = stop_at
@@ -43,8 +51,9 @@ class SheetParser:
         self._cells_left = MAX_CELLS
         self._column_of: dict[str, int] = {}
         self._row = self._column = self._seen_rows = 0
-        self._hidden = self._wanted = self._has_content = False
+        self._hidden = self._wanted = self._is_own = self._has_content = False
         self._values: dict[int, Value] = {}
+        self._own: dict[int, Value] = {}
         self._kind = "n"
         self._is_rich = False
         self._style = 0
@@ -104,6 +113,7 @@ class SheetParser:
         self._hidden = is_true(attributes, "hidden")
         self._column = 0
         self._values = {}
+        self._own = {}
         self._has_content = False
 
     def _end_row(self) -> None:
@@ -112,7 +122,7 @@ class SheetParser:
         if len(self._grid.rows) >= self._max_rows:
             self._grid.dropped += 1
             return
-        self._grid.rows.append(Row(self._row, self._values))
+        self._grid.rows.append(Row(self._row, self._values, self._own))
         if self._hidden:
             self._grid.hidden_rows.add(self._row)
 
@@ -127,6 +137,7 @@ class SheetParser:
         else:
             self._column += 1
         self._wanted = self._column in self._columns
+        self._is_own = not self._wanted and self._column in self._own_columns
         self._kind = attributes.get("t", "n")
         self._is_rich = "vm" in attributes and "cm" not in attributes  # with cm: a spill error
         style = attributes.get("s", "")
@@ -142,10 +153,13 @@ class SheetParser:
         return number
 
     def _end_cell(self) -> None:
-        if not self._wanted:
+        if not (self._wanted or self._is_own):
             return
         value = self._value()
         if value is None or is_blank(value):
+            return
+        if self._is_own:
+            self._add_own(value)
             return
         if isinstance(value, str):
             if len(value) > MAX_CELL_LENGTH:
@@ -157,6 +171,12 @@ class SheetParser:
         self._values[self._column] = value
         if self._formula is None or value != 0:
             self._has_content = True
+
+    def _add_own(self, value: Value) -> None:
+        if isinstance(value, str):
+            value = value[: MAX_OWN_TEXT_LENGTH + 1]  # one more shows that it was cut
+            self._budget.spend(len(value))
+        self._own[self._column] = value
 
     def _value(self) -> Value | None:
         kind, content = self._kind, self._content

@@ -54,7 +54,9 @@ class Archive:
         self._translate = translate
         self._images = list(_list_images(db, ids, output_dir, with_copies=copies is not None))
         self._missing = [image for image in self._images if not image.path and not image.copy_key]
-        with sheets.write_records(database.list_selected(db, ids), translate=translate) as file:
+        names = database.list_own_columns(db, ids)
+        records = database.list_selected(db, ids)
+        with sheets.write_records(records, own_names=names, translate=translate) as file:
             self._workbook = file.read()
         self.length = None if any(image.copy_key for image in self._images) else self._measure()
 

@@ -1,5 +1,6 @@
 """Own columns and variables through the API: from the submitted row to the record."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from flask.testing import FlaskClient
 
 from app.config import Settings
 from tests.noise_images import noise_image
+from tests.workbooks.written import by_openpyxl
 from web_app import create_app
 
 
@@ -136,3 +138,55 @@ def test_a_single_picture_takes_variables_too(client: FlaskClient) -> None:
 
     record = client.get(f"/api/batches/{answer['batch_id']}").get_json()["records"][0]
     assert record["prompt"] == "{猫} 12"
+
+
+def imported(client: FlaskClient, content: bytes) -> dict[str, Any]:
+    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(content), "a.xlsx")})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+def test_an_import_looks_references_up_by_the_name_that_the_row_makes(
+    client: FlaskClient, library: Path
+) -> None:
+    rows = [
+        ("提示词", "参考图", "SKU"),
+        ("猫", "{SKU}.png", "A1"),
+        ("狗", "{SKU}.png", "C3"),
+        ("鸟", "A1", None),
+    ]
+    found = imported(client, by_openpyxl(rows))
+
+    keys = ("row", "name", "filename", "match")
+    assert [tuple(one[key] for key in keys) for one in found["references"]] == [
+        (2, "{SKU}.png", "A1.png", "exact"),
+        (3, "{SKU}.png", "C3.png", "missing"),
+        (4, "A1", "A1", "exact"),
+    ]
+    assert [row["columns"] for row in found["rows"]] == [{"SKU": "A1"}, {"SKU": "C3"}, {"SKU": ""}]
+    assert imported(client, by_openpyxl([("提示词",), ("猫",)]))["rows"][0]["columns"] == {}
+
+
+def test_own_columns_go_from_sheet_to_results_and_back(client: FlaskClient) -> None:
+    header, row = ("客户", "提示词", "SKU", "交期"), ("张三", "{客户}的猫", "=007", "下周")
+    found = imported(client, by_openpyxl([header, row], change=as_text))
+    (record,) = submit(client, {**found["rows"][0], "sample_images": []})
+
+    own = {"客户": "张三", "SKU": "=007", "交期": "下周"}
+    assert (record["prompt"], list(record["columns"].items())) == ("张三的猫", list(own.items()))
+    client.post(f"/api/batches/{record['batch_id']}/cancel")
+    for answer in (
+        client.post("/api/spreadsheet/export", json={"rows": found["rows"]}),
+        client.get(f"/api/batches/{record['batch_id']}/results.xlsx"),
+        client.get(f"/api/records/export.xlsx?ids={record['id']}"),
+    ):
+        with answer:
+            assert list(imported(client, answer.data)["rows"][0]["columns"].items()) == list(own.items())
+
+
+def as_text(sheet: Any) -> None:
+    """Make every cell text, also those that look like a formula."""
+    for cells in sheet.iter_rows():
+        for cell in cells:
+            cell.data_type = "s"

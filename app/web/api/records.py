@@ -184,9 +184,11 @@ def archive_records() -> Response:
 @describe("同上，条件写在表单里", XLSX, on="POST", form=filters.SELECTION_FORM, is_body_optional=True)
 def export_records() -> Response:
     """``ids=1,2``, or all matches of the filter, as a workbook."""
-    selection = filters.selection_from_request()
+    db, selection = connection(), filters.selection_from_request()
     with services().workbooks:
-        file = sheets.write_records(database.list_selected(connection(), selection), translate=translator())
+        names = database.list_own_columns(db, selection)
+        records = database.list_selected(db, selection)
+        file = sheets.write_records(records, own_names=names, translate=translator())
     return workbook(file, translate("生成记录.xlsx"))
 
 

@@ -29,6 +29,7 @@ from app.web.openapi.schemas import FILE, answer, array_of, open_object
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
+from app.web.submit import today
 
 bp = Blueprint("spreadsheets", __name__)
 
@@ -56,7 +57,7 @@ def import_workbook() -> Response:
     content = file.stream.read(sheets.MAX_UPLOAD + 1)
     library = LibraryNames(services().library)
     spec = services().spec
-    found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has)
+    found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has, date=today())
     answer = {"workbook": _keep(content, file.filename or "", found), **found.as_json(translator())}
     try:
         answer["references"] = _look_up(found.rows, library)
@@ -146,9 +147,19 @@ def batch_results(batch_id: str) -> Response:
 
 
 def _look_up(rows: Sequence[sheets.ImportedRow], library: LibraryNames) -> list[dict[str, Any]]:
-    """Match each reference name of each row -> exact, ambiguous (with candidates) or missing."""
-    named = [(row.number, name) for row in rows for name in row.references]
-    return [{"row": number, "name": name, **_match(library.find(name))} for number, name in named]
+    """Match each reference name of each row -> exact, ambiguous (with candidates) or missing.
+
+    ``name`` is as written, ``filename`` with its variables replaced.
+    """
+    named = [
+        (row.number, name, sent)
+        for row in rows
+        for name, sent in zip(row.references, row.sent_references, strict=True)
+    ]
+    return [
+        {"row": number, "name": name, "filename": sent, **_match(library.find(sent))}
+        for number, name, sent in named
+    ]
 
 
 def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:

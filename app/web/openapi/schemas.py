@@ -258,6 +258,7 @@ SCHEMAS: dict[str, Schema] = {
         ("image", "candidates"),
         row=ID,
         name=str,
+        filename=text(description="变量换好以后的名字"),
         match=enum("exact", "ambiguous", "missing"),
         image="FoundReference",
         candidates=["FoundReference"],
