@@ -55,7 +55,7 @@ def _index(db: database.Connection, number: int) -> None:
     began, longest = time.monotonic(), 0.0
     while True:
         step = time.monotonic()
-        if not (database.index_prompts(db) or database.merge_index(db)):
+        if not (database.index_records(db) or database.merge_index(db)):
             break
         longest = max(longest, time.monotonic() - step)
     if longest:

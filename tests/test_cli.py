@@ -313,7 +313,7 @@ def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
     database.open_database(rebuilt.database_path)
     assert cli.check(rebuilt).is_clean
     with closing(database.connect(rebuilt.database_path)) as db:
-        while database.index_prompts(db) or database.merge_index(db):
+        while database.index_records(db) or database.merge_index(db):
             pass
         found = database.list_records(db, database.RecordFilter(search="小屋"), limit=20, offset=0)
         assert [record.id for record in found] == [1]

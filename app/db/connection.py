@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.db.ngrams import contains
+from app.db.ngrams import matches
 from app.db.open_files import OpenConnection, file_id, lost, missing_text
 from app.errors import StoreLost, WriteRefused
 
@@ -32,7 +32,7 @@ def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> Ope
     db.opened(path)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
-    db.create_function("contains", 2, contains, deterministic=True)
+    db.create_function("matches", -1, matches, deterministic=True)
     return db
 
 

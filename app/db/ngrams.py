@@ -1,19 +1,24 @@
 """N-gram tokenizer: a full-text index of words that answers exact substring searches.
 
-Prompts and terms are normalised by NFKC and casefold. Every character starts one gram: two characters long
+Texts and terms are normalised by NFKC and casefold. Every character starts one gram: two characters long
 for wide characters (Chinese, Japanese, Korean, signs), three for others. A term becomes a phrase of its
-grams, which matches exactly the prompts that contain it; a remainder at the end becomes a prefix query. Only
-terms of more than 24 grams need a check of each hit.
+grams, which matches exactly the texts that contain it; a remainder at the end becomes a prefix query. Only
+terms of more than 24 grams need a check of each hit. Fields are joined by NUL, which no term contains.
 """
 
+import json
 import unicodedata
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app.db.row_mapping import text_of
 
-# Version of the normalisation; an index made with another Unicode version is rebuilt.
-NORMALISER = f"1/{unicodedata.unidata_version}"
+# Version of the index entries; an index made with another one, or another Unicode version, is rebuilt.
+NORMALISER = f"2/{unicodedata.unidata_version}"
+BETWEEN = "\x00"
 _MOST_GRAMS = 24
+_MOST_WORDS = 16  # in an expression; FTS5 allows a depth of 256
 _FIRST_WIDE = "\u2e80"
 
 
@@ -24,44 +29,75 @@ def _unused_sign(code: int) -> int:
 
 # The FTS5 tokenizer splits at ASCII signs and spaces; substitutes keep them inside grams.
 _SIGNS = {code: _unused_sign(code) for code in range(128) if not chr(code).isalnum()}
+_SIGN_OF_NUL = chr(_SIGNS[0])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Term:
-    """A search term: ``normalised``, its FTS5 ``expression``, and whether that matches exactly."""
+class TextSearch:
+    """Normalised words that must all occur, their FTS5 ``expression``, and whether that matches exactly."""
 
-    normalised: str
+    words: tuple[str, ...]
     expression: str
     is_exact: bool
 
 
-def normalise(text: str | bytes) -> str:
+def normalise(text: str | bytes | None) -> str:
     """Normalise by NFKC and casefold, without NUL."""
     if isinstance(text, bytes):  # written by another program
         text = text_of(text)
-    return unicodedata.normalize("NFKC", text).casefold().replace("\x00", "")
+    return unicodedata.normalize("NFKC", text or "").casefold().replace("\x00", "")
 
 
-def contains(prompt: str | bytes | None, folded: str) -> bool:
-    """Whether the prompt contains the normalised term: the reference for every search."""
-    return folded in normalise(prompt or "")
+def own_values(own_columns: str | bytes | None) -> list[str]:
+    """The texts in a JSON object of own columns; empty when it is not one."""
+    with suppress(ValueError, RecursionError):
+        columns = json.loads(own_columns or "{}")
+        if isinstance(columns, dict):
+            return [value if isinstance(value, str) else json.dumps(value) for value in columns.values()]
+    return []
 
 
-def grams(prompt: str | bytes) -> str:
-    """All grams of a prompt in text order, separated by spaces."""
-    text = normalise(prompt).translate(_SIGNS)
-    return " ".join([_gram(text, at) for at in range(len(text))])
+def matches(words: str, prompt: str | bytes | None, *others: str | bytes | None) -> bool:
+    """Whether each of the words, separated by NUL, is in one of these fields: the reference for every search.
+
+    The last of the other fields is the JSON of the own columns.
+    """
+    texts = (prompt, *others[:-1], *own_values(others[-1])) if others else (prompt,)
+    document = BETWEEN.join(map(normalise, texts))
+    return all(word in document for word in words.split(BETWEEN))
 
 
-def read_term(search: str) -> Term | None:
-    """Parse user input -> the term, or None when it is empty.
+def grams(texts: Iterable[str | bytes | None]) -> str:
+    """All grams of the texts in order, separated by spaces."""
+    document = BETWEEN.join(filter(None, map(normalise, texts))).translate(_SIGNS)
+    return " ".join([_gram(document, at) for at in range(len(document))])
+
+
+def tag(name: str, value: object) -> str:
+    """A word of the index for an exact value; no text contains it, since NUL's substitute begins it."""
+    return f"{_SIGN_OF_NUL}{name}{str(value).encode('utf-8', 'surrogatepass').hex()}"
+
+
+def read_search(search: str, *, every_word: bool = False) -> TextSearch | None:
+    """Parse user input -> the search for the whole text or for every word; None when it is empty.
 
     Lone surrogates become ``?``, as in stored prompts.
     """
     folded = normalise(search.encode("utf-8", "replace").decode("utf-8"))
-    if not folded:
+    words = tuple(dict.fromkeys(folded.split())) if every_word else (folded,) if folded else ()
+    if not words:
         return None
-    text = folded.translate(_SIGNS)
+    terms = [_phrase(word) for word in words[:_MOST_WORDS]]
+    return TextSearch(
+        words=words,
+        expression=" AND ".join(expression for expression, _ in terms),
+        is_exact=len(words) <= _MOST_WORDS and all(is_exact for _, is_exact in terms),
+    )
+
+
+def _phrase(word: str) -> tuple[str, bool]:
+    """(FTS5 expression of a normalised term, whether it matches exactly)."""
+    text = word.translate(_SIGNS)
     whole = [at for at in range(len(text)) if at + _width(text[at]) <= len(text)]
     covered = max((at + _width(text[at]) for at in whole), default=0)
     found = [_gram(text, at) for at in whole[:_MOST_GRAMS]]
@@ -69,9 +105,7 @@ def read_term(search: str) -> Term | None:
     begun = is_settled and covered < len(text)
     if begun:
         found.append(text[len(whole) :])
-    return Term(
-        normalised=folded, expression=f'"{" ".join(found)}"{" *" if begun else ""}', is_exact=is_settled
-    )
+    return f'"{" ".join(found)}"{" *" if begun else ""}', is_settled
 
 
 def _gram(text: str, at: int) -> str:

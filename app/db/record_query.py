@@ -1,27 +1,27 @@
 """Record queries: a filter -> ordered ids and exact counts, consistent under concurrent writes.
 
 A query is a UNION ALL of *branches*, each ids in the order of an index: records in a final state, and (only
-when the status filter asks for them) queued or running ones. A search replaces the first by the full-text
-index of prompts, plus a scan of its backlog.
+when the status filter asks for them) queued or running ones. A search, or a filter by exact values, replaces the
+first by the full-text index, plus a scan of its backlog. Totals without a search come from counts that triggers
+maintain.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 from app.db.connection import read_transaction
-from app.db.ngrams import Term, read_term
-from app.db.search_index import VISIBLE, has_backlog
-from app.domain import Status
+from app.db.ngrams import BETWEEN, TextSearch, normalise, read_search
+from app.db.search_index import FACETS, SEARCHED, VISIBLE, count_backlog, facet_tag
+from app.domain import MAX_ID, Status
 
 NEWEST, OLDEST = "newest", "oldest"
 _OPEN = (Status.QUEUED, Status.RUNNING)
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
-FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
-_CONTAINS = "contains(prompt, :term)"
 _UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
 REVERSE_FROM = 1_000
-_FEW_ENOUGH_TO_SORT = 20_000
+_FEW_ENOUGH_TO_SCAN = 1_000
 _IDS_AT_ONCE = 10_000
 
 Fields = dict[str, object]
@@ -31,7 +31,9 @@ Fields = dict[str, object]
 class RecordFilter:
     """Filter and order of a query; an empty field does not filter.
 
-    search        substring of the prompt (not the negative prompt), ignoring case and width
+    search        substring of a searched field, ignoring case and width; ``#123`` is the record of that id
+    search_in     ``prompt``: only in the prompt, where ``#123`` is a text too; empty: in all searched fields
+    every_word    each word of ``search`` in some field, instead of the whole text in one
     statuses      values of domain.Status; empty: all final states
     created_from, created_before   UTC, in the format of ``created_at``; the second is exclusive
     as_of         UTC with milliseconds: excludes records added, finished or deleted later
@@ -40,6 +42,8 @@ class RecordFilter:
     """
 
     search: str = ""
+    search_in: str = ""
+    every_word: bool = False
     statuses: tuple[str, ...] = ()
     batch_id: str = ""
     aspect_ratio: str = ""
@@ -67,7 +71,7 @@ class _Branch:
 def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0) -> list[int]:
     """One page of ids in the requested order; a page near the end is read backwards from there."""
     with read_transaction(db):
-        if offset > REVERSE_FROM or _is_counted(wanted):
+        if offset > REVERSE_FROM or _is_counted(wanted) or _is_counted_by_day(wanted):
             total = count_records(db, wanted)
             limit = min(limit, total - offset)
             if limit <= 0:
@@ -105,11 +109,21 @@ def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     """Exact number of matching records."""
     if _is_counted(wanted):
         return _sum_of_counts(db, wanted)
-    term = read_term(wanted.search)
     with read_transaction(db):
-        fields = _fields(wanted, term)
-        selects = [branch.select("count(*)") for branch in _branches(db, wanted, term, for_count=True)]
+        if _is_counted_by_day(wanted):
+            return _sum_of_days(db, wanted)
+        fields = _fields(wanted)
+        selects = [branch.select("count(*)") for branch in _branches(db, wanted, for_count=True)]
         return sum(int(db.execute(sql, fields).fetchone()[0]) for sql in selects)
+
+
+def count_by_words(db: sqlite3.Connection, wanted: RecordFilter) -> int | None:
+    """Number of records that have every word of a search for several words; None for any other search."""
+    by_words = replace(wanted, every_word=True)
+    text = _text(by_words)
+    if wanted.every_word or text is None or len(text.words) < 2:
+        return None
+    return count_records(db, by_words)
 
 
 def count_facets(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
@@ -137,22 +151,44 @@ def _reversed(wanted: RecordFilter) -> RecordFilter:
 
 def _is_counted(wanted: RecordFilter) -> bool:
     """Whether the total can be read from ``record_counts``."""
-    return not (read_term(wanted.search) or wanted.batch_id or wanted.as_of or _has_dates(wanted))
+    return not (_is_searched(wanted) or wanted.batch_id or wanted.as_of or _has_dates(wanted))
+
+
+def _is_counted_by_day(wanted: RecordFilter) -> bool:
+    """Whether the total can be read from ``counts_by_day``."""
+    is_other = _is_searched(wanted) or wanted.batch_id or wanted.as_of or wanted.trash
+    return _has_dates(wanted) and not (is_other or _statuses(wanted)[1])
 
 
 def _has_dates(wanted: RecordFilter) -> bool:
     return bool(wanted.created_from or wanted.created_before)
 
 
+def _is_searched(wanted: RecordFilter) -> bool:
+    return _record_id(wanted) is not None or _text(wanted) is not None
+
+
+def _record_id(wanted: RecordFilter) -> int | None:
+    """The id in a search for ``#123``; 0, which no record has, when it is too large for one."""
+    found = re.fullmatch(r"\s*#([0-9]{1,30})\s*", normalise(wanted.search))
+    if not found or wanted.search_in:
+        return None
+    number = int(found[1])
+    return number if number <= MAX_ID else 0
+
+
+def _text(wanted: RecordFilter) -> TextSearch | None:
+    return read_search(wanted.search, every_word=wanted.every_word)
+
+
 def _ids(
     db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0, beyond: int | None = None
 ) -> list[int]:
     """One page of ids; with ``beyond``, only those after that id in the requested order."""
-    term = read_term(wanted.search)
     direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
-    fields = _fields(wanted, term) | {"limit": limit, "offset": offset, "beyond": beyond}
+    fields = _fields(wanted) | {"limit": limit, "offset": offset, "beyond": beyond}
     with read_transaction(db):
-        branches = _branches(db, wanted, term)
+        branches = _branches(db, wanted)
         if beyond is not None:
             branches = [
                 replace(each, conditions=(*each.conditions, f"{each.id} {sign} :beyond")) for each in branches
@@ -164,22 +200,28 @@ def _ids(
         return [int(row["id"]) for row in db.execute(sql, fields)]
 
 
-def _branches(
-    db: sqlite3.Connection, wanted: RecordFilter, term: Term | None, *, for_count: bool = False
-) -> list[_Branch]:
+def _branches(db: sqlite3.Connection, wanted: RecordFilter, *, for_count: bool = False) -> list[_Branch]:
     ended, open_ones = _statuses(wanted)
-    filters = _filters(wanted)
-    uses_text_index = term is not None and not (wanted.trash or wanted.batch_id)
+    filters = (*_filters(wanted), *_search_conditions(wanted))
     branches = []
-    if ended and term and uses_text_index:
-        branches += _indexed_branches(db, wanted, term)
+    if ended and _uses_text_index(db, wanted):
+        branches += _indexed_branches(db, wanted)
     elif ended:
         index, first = _choose_index(db, wanted, ended, for_count=for_count)
-        branches.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *filters), term))
+        branches.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *filters)))
     if open_ones:
         first = ("deleted_at IS NULL", "status IN ('queued', 'running')", *_of_statuses(open_ones, _OPEN))
-        branches.append(_scan("records_open", (*first, *filters), term))
+        branches.append(_scan("records_open", (*first, *filters)))
     return branches
+
+
+def _uses_text_index(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
+    if wanted.trash or wanted.batch_id or _record_id(wanted) is not None:
+        return False
+    if _text(wanted):
+        return True
+    is_faceted = len(_facet_words(wanted)) > 0 and not (_has_dates(wanted) or wanted.as_of)
+    return is_faceted and count_backlog(db, limit=_FEW_ENOUGH_TO_SCAN) < _FEW_ENOUGH_TO_SCAN
 
 
 def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
@@ -195,6 +237,8 @@ def _choose_index(
     db: sqlite3.Connection, wanted: RecordFilter, ended: list[Status], *, for_count: bool
 ) -> tuple[str, tuple[str, ...]]:
     """The index for records in a final state, and the conditions that make it usable."""
+    if _record_id(wanted) is not None:
+        return "", ("deleted_at IS NOT NULL" if wanted.trash else VISIBLE,)
     if wanted.trash:
         return "records_trash", ("deleted_at IS NOT NULL",)
     if wanted.batch_id:
@@ -203,45 +247,83 @@ def _choose_index(
         return "records_favourite", (VISIBLE, "favourite = 1")
     if Status.SUCCESS not in ended:
         return "records_unsuccessful", (_UNSUCCESSFUL,)
-    if _has_dates(wanted) and (for_count or _is_short_time(db, wanted)):
-        return "records_created", (VISIBLE,)
+    if _has_dates(wanted):
+        return _index_for_dates(db, wanted, for_count=for_count)
     is_filtered = _filters(wanted) or len(ended) < len(_ENDED)
     return "records_facets" if is_filtered else "records_visible", (VISIBLE,)
 
 
-def _is_short_time(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
-    """Whether the date range holds few enough records to sort instead of scanning in id order."""
-    conditions = " AND ".join((VISIBLE, *_conditions(wanted, _TIMES)))
-    source = "generation_records INDEXED BY records_created"
-    sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {conditions} LIMIT {_FEW_ENOUGH_TO_SORT})"
-    return int(db.execute(sql, _fields(wanted, None)).fetchone()[0]) < _FEW_ENOUGH_TO_SORT
+def _index_for_dates(
+    db: sqlite3.Connection, wanted: RecordFilter, *, for_count: bool
+) -> tuple[str, tuple[str, ...]]:
+    """By time when all records of that time are fewer than those passed in id order for a page."""
+    found = _days(db, wanted)
+    passed = found["span"] * 100 / max(found["number"], 1)
+    if for_count or found["scanned"] < passed:
+        return "records_created", (VISIBLE,)
+    return "records_facets", (VISIBLE, _within(found))
 
 
-def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter, term: Term) -> list[_Branch]:
+def _days(db: sqlite3.Connection, wanted: RecordFilter) -> sqlite3.Row:
+    """Of the days of the filter: matching records, upper bounds of their ids, and all records."""
+    matching = " AND ".join((*_of_statuses(_statuses(wanted)[0], _ENDED), *_facet_filters(wanted), "number > 0"))
+    days = " AND ".join(_conditions(wanted, {"created_from": "day >= :first_day", "created_before": "day <= :last_day"}))
+    return db.execute(
+        f"""
+        SELECT
+            coalesce(sum(number) FILTER (WHERE {matching}), 0) AS number,
+            coalesce(min(first_id) FILTER (WHERE {matching}), 0) AS first_id,
+            coalesce(max(last_id) FILTER (WHERE {matching}), -1) AS last_id,
+            coalesce(max(last_id) FILTER (WHERE {matching}) - min(first_id) FILTER (WHERE {matching}), 0) AS span,
+            coalesce(sum(number), 0) AS scanned
+        FROM counts_by_day
+        WHERE {days}
+        """,
+        _fields(wanted),
+    ).fetchone()
+
+
+def _within(found: sqlite3.Row, column: str = "id") -> str:
+    return f"{column} BETWEEN {int(found['first_id'])} AND {int(found['last_id'])}"
+
+
+def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter) -> list[_Branch]:
     """A branch for the full-text index and, if there is a backlog, one that scans it."""
-    ended, _ = _statuses(wanted)
-    filters = (*_of_statuses(ended, _ENDED), *_filters(wanted))
-    source = "prompt_search"
-    conditions: tuple[str, ...] = ("prompt_search MATCH :expression",)
-    if filters or not term.is_exact:
+    text = _text(wanted)
+    times = _conditions(wanted, _TIMES)
+    source = "record_search"
+    conditions: tuple[str, ...] = ("record_search MATCH :expression",)
+    if times or (text and not text.is_exact):
         source += (
             " CROSS JOIN generation_records INDEXED BY records_facets"
-            " ON generation_records.id = prompt_search.rowid"
+            " ON generation_records.id = record_search.rowid"
         )
-        conditions += (VISIBLE, *filters, *(() if term.is_exact else (_CONTAINS,)))
-    if not has_backlog(db):
-        return [_Branch(source=source, id="prompt_search.rowid", conditions=conditions)]
-    conditions += ("prompt_search.rowid NOT IN (SELECT id FROM search_backlog)",)
+        conditions += (VISIBLE, *times, *(() if not text or text.is_exact else _search_conditions(wanted)))
+    if _has_dates(wanted):
+        conditions += (_within(_days(db, wanted), "record_search.rowid"),)
+    if not count_backlog(db, limit=1):
+        return [_Branch(source=source, id="record_search.rowid", conditions=conditions)]
+    conditions += ("record_search.rowid NOT IN (SELECT id FROM search_backlog)",)
     waiting = "search_backlog CROSS JOIN generation_records ON generation_records.id = search_backlog.id"
+    shown = (VISIBLE, *_of_statuses(_statuses(wanted)[0], _ENDED), *_filters(wanted))
     return [
-        _Branch(source=source, id="prompt_search.rowid", conditions=conditions),
-        _Branch(source=waiting, id="search_backlog.id", conditions=(VISIBLE, *filters, _CONTAINS)),
+        _Branch(source=source, id="record_search.rowid", conditions=conditions),
+        _Branch(source=waiting, id="search_backlog.id", conditions=(*shown, *_search_conditions(wanted))),
     ]
 
 
-def _scan(index: str, conditions: tuple[str, ...], term: Term | None) -> _Branch:
-    conditions += (_CONTAINS,) if term else ()
-    source = f"generation_records INDEXED BY {index}"
+def _facet_words(wanted: RecordFilter) -> list[str]:
+    """FTS5 expressions of the filters by exact values; the values of one filter are alternatives."""
+    ended = _statuses(wanted)[0]
+    values: dict[str, list[object]] = {"status": list(ended)} if len(ended) < len(_ENDED) else {}
+    values |= {name: [getattr(wanted, name)] for name in FACETS[1:4] if getattr(wanted, name)}
+    if wanted.favourite is not None:
+        values["favourite"] = [int(wanted.favourite)]
+    return [" OR ".join(f'"{facet_tag(name, value)}"' for value in found) for name, found in values.items()]
+
+
+def _scan(index: str, conditions: tuple[str, ...]) -> _Branch:
+    source = f"generation_records {f'INDEXED BY {index}' if index else 'NOT INDEXED'}"
     return _Branch(source=source, id="generation_records.id", conditions=conditions)
 
 
@@ -251,7 +333,8 @@ def _of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple
     return (f"status IN ({', '.join(repr(status.value) for status in requested)})",)
 
 
-_EQUALS = {name: f"{name} = :{name}" for name in ("batch_id", "aspect_ratio", "resolution", "model")}
+_EQUALS = {name: f"{name} = :{name}" for name in ("aspect_ratio", "resolution", "model")}
+_BATCH = {"batch_id": "batch_id = :batch_id"}
 _TIMES = {
     "created_from": "created_at >= :created_from",
     "created_before": "created_at < :created_before",
@@ -262,17 +345,37 @@ _TIMES = {
 
 
 def _filters(wanted: RecordFilter) -> tuple[str, ...]:
+    return (*_conditions(wanted, _BATCH), *_facet_filters(wanted), *_conditions(wanted, _TIMES))
+
+
+def _facet_filters(wanted: RecordFilter) -> tuple[str, ...]:
     favourite = () if wanted.favourite is None else ("favourite = :favourite",)
-    return (*_conditions(wanted, _EQUALS), *favourite, *_conditions(wanted, _TIMES))
+    return (*_conditions(wanted, _EQUALS), *favourite)
+
+
+def _search_conditions(wanted: RecordFilter) -> tuple[str, ...]:
+    """The search as a scan checks it."""
+    if _record_id(wanted) is not None:
+        return ("generation_records.id = :record_id",)
+    searched = SEARCHED[:1] if wanted.search_in else SEARCHED
+    return (f"matches(:words, {', '.join(searched)})",) if _text(wanted) else ()
 
 
 def _conditions(wanted: RecordFilter, possible: dict[str, str]) -> tuple[str, ...]:
     return tuple(sql for name, sql in possible.items() if getattr(wanted, name))
 
 
-def _fields(wanted: RecordFilter, term: Term | None) -> Fields:
-    searched = {"term": term.normalised, "expression": term.expression} if term else {}
-    return asdict(wanted) | searched
+def _fields(wanted: RecordFilter) -> Fields:
+    start, end, text = wanted.created_from[:10], wanted.created_before[:10], _text(wanted)
+    searched = [f"{{prompt}} : ({text.expression})" if wanted.search_in else text.expression] if text else []
+    return asdict(wanted) | {
+        "words": BETWEEN.join(text.words) if text else "",
+        "expression": " AND ".join(f"({words})" for words in (*searched, *_facet_words(wanted))),
+        "record_id": _record_id(wanted),
+        "first_day": start,
+        "last_day": end,
+        "after_first_day": start[:-1] + chr(ord(start[-1]) + 1) if start else "",
+    }
 
 
 def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
@@ -287,4 +390,18 @@ def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
         *_filters(wanted),
     )
     sql = f"SELECT coalesce(sum(number), 0) FROM record_counts WHERE {' AND '.join(conditions)}"
-    return int(db.execute(sql, _fields(wanted, None) | {"trash": wanted.trash}).fetchone()[0])
+    return int(db.execute(sql, _fields(wanted) | {"trash": wanted.trash}).fetchone()[0])
+
+
+def _sum_of_days(db: sqlite3.Connection, wanted: RecordFilter) -> int:
+    """The counts of the whole days between the two times, and the records of the days that they cut."""
+    filters = (*_of_statuses(_statuses(wanted)[0], _ENDED), *_facet_filters(wanted))
+    whole = _conditions(wanted, {"created_from": "day > :first_day", "created_before": "day < :last_day"})
+    selects = [f"SELECT coalesce(sum(number), 0) FROM counts_by_day WHERE {' AND '.join((*whole, *filters))}"]
+    edges = ["created_at < :after_first_day"] if wanted.created_from else []
+    if wanted.created_before and wanted.created_before[:10] != wanted.created_from[:10]:
+        edges.append("created_at >= :last_day")
+    for edge in edges:
+        conditions = (VISIBLE, *_conditions(wanted, _TIMES), edge, *filters)
+        selects.append(_scan("records_created", conditions).select("count(*)"))
+    return sum(int(db.execute(sql, _fields(wanted)).fetchone()[0]) for sql in selects)

@@ -1,26 +1,38 @@
-"""The full-text index of prompts, updated in the background in bounded steps.
+"""The full-text index of records, updated in the background in bounded steps.
 
 Triggers add each shown, hidden or changed record to the backlog in the same transaction; until it is
-indexed, ``record_query`` scans its prompt. Results are therefore always exact.
+indexed, ``record_query`` scans its texts. Results are therefore always exact.
 """
 
 import sqlite3
 from collections.abc import Iterator
+from typing import Any
 
 from app.db.connection import transaction
-from app.db.ngrams import NORMALISER, grams
+from app.db.ngrams import NORMALISER, grams, own_values, tag
 from app.db.row_mapping import IN_IDS, id_list
 
 # The records of the index, of the pages without a status filter, and of several partial indexes.
 VISIBLE = "deleted_at IS NULL AND status NOT IN ('queued', 'running')"
-_LETTERS_A_STEP = 20_000  # holds the write lock for about 50 ms
+FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
+# The searched fields of a record, as ``ngrams.matches`` takes them.
+_FIELDS = {
+    "prompt": "generation_records.prompt",
+    "negative_prompt": "negative_prompt",
+    "filename": "coalesce(nullif(filename, ''), requested_filename)",
+    "batch_name": "(SELECT name FROM batches WHERE batches.id = generation_records.batch_id)",
+    "own_columns": "own_columns",
+}
+SEARCHED = tuple(_FIELDS.values())
+_NEW = _FIELDS | {name: name for name in FACETS}
+_LETTERS_A_STEP = 60_000  # of grams, about three times those of the texts; holds the write lock for about 50 ms
 _PAGES_A_STEP = 250
 _WORTH_MERGING = 5_000
 
 
 def rebuild_index(db: sqlite3.Connection) -> None:
-    """Clear the index of prompts and add every visible record to the backlog; inside a transaction."""
-    db.execute("INSERT INTO prompt_search (prompt_search) VALUES ('delete-all')")
+    """Clear the index and add every visible record to the backlog; inside a transaction."""
+    db.execute("INSERT INTO record_search (record_search) VALUES ('delete-all')")
     db.execute("DELETE FROM search_backlog")
     db.execute(f"INSERT INTO search_backlog (id) SELECT id FROM generation_records WHERE {VISIBLE}")
     db.execute("UPDATE search_state SET normaliser = :normaliser", {"normaliser": NORMALISER})
@@ -31,9 +43,9 @@ def has_other_normaliser(db: sqlite3.Connection) -> bool:
     return str(db.execute("SELECT normaliser FROM search_state").fetchone()["normaliser"]) != NORMALISER
 
 
-def index_prompts(db: sqlite3.Connection, *, limit: int = 500) -> int:
+def index_records(db: sqlite3.Connection, *, limit: int = 500) -> int:
     """Index part of the backlog, newest records first -> number indexed; 0 when complete."""
-    if not has_backlog(db):
+    if not count_backlog(db, limit=1):
         return 0
     with transaction(db, durable=False):  # a lost commit restores the backlog too: it is redone
         done = list(_some_of_backlog(db, limit))
@@ -48,7 +60,7 @@ def index_prompts(db: sqlite3.Connection, *, limit: int = 500) -> int:
 def merge_index(db: sqlite3.Connection) -> bool:
     """Merge FTS5 segments once enough was added since the last merge -> whether a step was run.
 
-    A query reads every segment, so fewer are faster. Bounded like ``index_prompts``.
+    A query reads every segment, so fewer are faster. Bounded like ``index_records``.
     """
     state = db.execute("SELECT added, is_merging FROM search_state").fetchone()
     if not state["is_merging"] and state["added"] < max(_WORTH_MERGING, index_progress(db)[1] // 20):
@@ -56,7 +68,7 @@ def merge_index(db: sqlite3.Connection) -> bool:
     with transaction(db, durable=False):
         before = db.total_changes
         db.execute(
-            "INSERT INTO prompt_search (prompt_search, rank) VALUES ('merge', :pages)",
+            "INSERT INTO record_search (record_search, rank) VALUES ('merge', :pages)",
             # negative: start a merge of all present segments (FTS5 'merge' command)
             {"pages": _PAGES_A_STEP if state["is_merging"] else -_PAGES_A_STEP},
         )
@@ -84,21 +96,22 @@ def index_progress(db: sqlite3.Connection) -> tuple[int, int]:
     return max(row["total"] - row["waiting"], 0), row["total"]
 
 
-def has_backlog(db: sqlite3.Connection) -> bool:
-    """Whether some records are not indexed yet."""
-    return db.execute("SELECT 1 FROM search_backlog LIMIT 1").fetchone() is not None
+def count_backlog(db: sqlite3.Connection, *, limit: int) -> int:
+    """Number of records that are not indexed yet, at most ``limit``."""
+    sql = "SELECT count(*) FROM (SELECT 1 FROM search_backlog LIMIT :limit)"
+    return int(db.execute(sql, {"limit": limit}).fetchone()[0])
 
 
-def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[sqlite3.Row]:
+def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[dict[str, Any]]:
+    """Rows of the backlog: ``old`` and ``new`` are the columns of the entry to delete and to add, or None."""
     letters = 0
     rows = db.execute(
         f"""
         SELECT
-            search_backlog.id,
-            coalesce(indexed_prompt, prompt, '') AS indexed_prompt,
-            prompt,
+            search_backlog.*,
+            {", ".join(f"{sql} AS new_{name}" for name, sql in _NEW.items())},
             ({VISIBLE}) AS is_shown,
-            EXISTS (SELECT 1 FROM prompt_search WHERE prompt_search.rowid = search_backlog.id) AS is_indexed
+            EXISTS (SELECT 1 FROM record_search WHERE record_search.rowid = search_backlog.id) AS is_indexed
         FROM search_backlog
         LEFT JOIN generation_records ON generation_records.id = search_backlog.id
         ORDER BY search_backlog.id DESC
@@ -107,21 +120,44 @@ def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[sqlite3.Row
         {"limit": limit},
     ).fetchall()
     for row in rows:
-        yield row
-        letters += len(row["prompt"] or "") + len(row["indexed_prompt"]) * row["is_indexed"]
+        old = _entry(row, "old_") if row["is_indexed"] else None
+        new = _entry(row, "new_") if row["is_shown"] else None
+        yield {"id": row["id"], "old": old, "new": new}
+        letters += sum(len(entry["prompt"]) + len(entry["others"]) for entry in (old, new) if entry)
         if letters > _LETTERS_A_STEP:
             return
 
 
-def _index(db: sqlite3.Connection, row: sqlite3.Row) -> None:
+def _entry(row: sqlite3.Row, prefix: str) -> dict[str, str]:
+    """The columns of the index for these values of a record."""
+    prompt, *others, own_columns = (row[f"{prefix}{name}"] for name in _FIELDS)
+    return {
+        "prompt": grams([prompt]),
+        "others": grams([*others, *own_values(own_columns)]),
+        "facets": " ".join(facet_tag(name, row[f"{prefix}{name}"]) for name in FACETS),
+    }
+
+
+def facet_tag(name: str, value: object) -> str:
+    """The word of the index for this value of one of the FACETS."""
+    return tag(str(FACETS.index(name)), value)
+
+
+def _index(db: sqlite3.Connection, row: dict[str, Any]) -> None:
     """Update a record's entry; a contentless FTS5 table needs the old text to delete it."""
-    if row["is_indexed"]:
+    if row["old"]:
         db.execute(
-            "INSERT INTO prompt_search (prompt_search, rowid, grams) VALUES ('delete', :id, :grams)",
-            {"id": row["id"], "grams": grams(row["indexed_prompt"])},
+            """
+            INSERT INTO record_search (record_search, rowid, prompt, others, facets)
+            VALUES ('delete', :id, :prompt, :others, :facets)
+            """,
+            row["old"] | {"id": row["id"]},
         )
-    if row["is_shown"]:
+    if row["new"]:
         db.execute(
-            "INSERT INTO prompt_search (rowid, grams) VALUES (:id, :grams)",
-            {"id": row["id"], "grams": grams(row["prompt"])},
+            """
+            INSERT INTO record_search (rowid, prompt, others, facets)
+            VALUES (:id, :prompt, :others, :facets)
+            """,
+            row["new"] | {"id": row["id"]},
         )

@@ -54,9 +54,9 @@ class Maintenance:
         self._store.check()
         return not self._store.problem()
 
-    def index_prompts(self, db: database.Connection) -> bool:
+    def index_records(self, db: database.Connection) -> bool:
         """Add some prompts to the search index."""
-        return database.index_prompts(db) > 0 or database.merge_index(db)
+        return database.index_records(db) > 0 or database.merge_index(db)
 
     def remove_part_files(self) -> bool:
         """Remove temporary files of writers that no longer run."""

@@ -296,7 +296,7 @@ class Worker:
                 if not self._guarded(work.check_store, writes=False):
                     continue
                 self._guarded(self.clean_up_after_crash, writes=False)
-                busy = self._guarded(lambda: work.index_prompts(db))
+                busy = self._guarded(lambda: work.index_records(db))
                 if not busy and time.monotonic() >= next_hourly_run:
                     self._guarded(work.remove_part_files, writes=False)
                     self._guarded(lambda: work.empty_library_trash(db) > 0)

@@ -84,7 +84,7 @@ def seed_records(
         )
     _keep(data_dir, files)
     with closing(database.connect(data_dir / "generation_records.db")) as db:
-        while database.index_prompts(db):
+        while database.index_records(db):
             pass
     return list(range(1, number + 1))
 

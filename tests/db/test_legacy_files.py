@@ -261,7 +261,7 @@ def test_rows_written_by_another_program_break_nothing(settings: Settings) -> No
         assert [(record.prompt, record.seed, record.status) for record in found] == [
             ("猫", 7, Status.SUCCESS)
         ]
-        assert database.index_prompts(db) == 2
+        assert database.index_records(db) == 2
         assert database.count_records(db, database.RecordFilter(search="猫")) == 1
     client = create_app(settings).test_client()
     for address in ("/records", "/records?search=猫", "/api/records", "/api/records/export.xlsx", "/?from=2"):

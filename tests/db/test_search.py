@@ -36,7 +36,7 @@ def add_records(db: database.Connection, prompts: list[str], status: str = "succ
 
 
 def index_all(db: database.Connection) -> None:
-    while database.index_prompts(db):
+    while database.index_records(db):
         pass
 
 
@@ -51,7 +51,7 @@ def found(db: database.Connection, search: str, **fields: object) -> list[int]:
 def modified_db(db: database.Connection) -> database.Connection:
     """The prompts above, a third indexed, then modified; a search must not show any difference."""
     add_records(db, PROMPTS)
-    database.index_prompts(db, limit=len(PROMPTS) // 3)
+    database.index_records(db, limit=len(PROMPTS) // 3)
     return db
 
 
@@ -146,14 +146,14 @@ def test_queued_and_running_records_are_found_only_when_requested(db: database.C
 def test_progress_is_reported_and_the_newest_come_first(db: database.Connection) -> None:
     add_records(db, ["猫"] * 30)
     assert database.index_progress(db) == (0, 30)
-    assert database.index_prompts(db, limit=10) == 10
+    assert database.index_records(db, limit=10) == 10
     assert database.index_progress(db) == (10, 30)
     assert [row["id"] for row in db.execute("SELECT id FROM search_backlog")] == list(range(1, 21))
 
 
 def test_an_index_step_is_bounded_for_long_prompts(db: database.Connection) -> None:
     add_records(db, ["很长的提示词" * 1_500] * 20)
-    assert database.index_prompts(db) < 5
+    assert database.index_records(db) < 5
 
 
 def test_the_index_matches_the_records_exactly(db: database.Connection) -> None:

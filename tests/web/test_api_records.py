@@ -55,7 +55,7 @@ def many(db: database.Connection) -> list[dict[str, Any]]:
         f"INSERT INTO generation_records ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
         [tuple(row[name] for name in names) for row in rows],
     )
-    database.index_prompts(db, limit=100)
+    database.index_records(db, limit=100)
     return [row | {"id": number} for number, row in reversed(list(enumerate(rows, 1)))]
 
 
@@ -123,7 +123,7 @@ def test_a_filter_gives_the_right_records_total_pages_and_neighbours(
         for before, here, after in list(zip(expected, expected[1:], expected[2:], strict=False))[::9]:
             found = database.list_neighbours(db, wanted, here)
             assert [record and record.id for record in found] == [before, after]
-        while database.index_prompts(db):
+        while database.index_records(db):
             pass
 
 

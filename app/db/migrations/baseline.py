@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.db.row_mapping import quoted
 
-_OWN = "name NOT LIKE 'sqlite_%' AND name NOT LIKE 'prompt_search_%'"
+_OWN = "name NOT LIKE 'sqlite_%' AND name NOT LIKE 'record_search_%'"
 
 
 def add_tables(db: sqlite3.Connection) -> list[str]:
@@ -79,6 +79,13 @@ _FILLED = {
         SELECT deleted_at IS NOT NULL, {_FACETS}, count(*)
         FROM generation_records
         GROUP BY deleted_at IS NOT NULL, {_FACETS}
+    """,
+    "counts_by_day": f"""
+        INSERT INTO counts_by_day (day, {_FACETS}, number, first_id, last_id)
+        SELECT substr(created_at, 1, 10), {_FACETS}, count(*), min(id), max(id)
+        FROM generation_records
+        WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running')
+        GROUP BY substr(created_at, 1, 10), {_FACETS}
     """,
     "reference_uses": """
         INSERT INTO reference_uses (name, record_id)

@@ -95,7 +95,8 @@ CREATE INDEX records_facets
 ON generation_records (id, aspect_ratio, resolution, model, favourite, status, created_at)
 WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
 
-CREATE INDEX records_created ON generation_records (created_at)
+CREATE INDEX records_created
+ON generation_records (created_at, status, aspect_ratio, resolution, model, favourite)
 WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
 
 CREATE INDEX records_unsuccessful ON generation_records (status, id)
@@ -297,11 +298,32 @@ CREATE TABLE record_counts (
     PRIMARY KEY (is_deleted, status, aspect_ratio, resolution, model, favourite)
 ) WITHOUT ROWID;
 
+-- The same of the visible records by UTC day of creation. The ids of all its records, past ones too, are within
+-- first_id and last_id.
+CREATE TABLE counts_by_day (
+    day TEXT NOT NULL,
+    status TEXT NOT NULL,
+    aspect_ratio TEXT NOT NULL,
+    resolution TEXT NOT NULL,
+    model TEXT NOT NULL,
+    favourite INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    first_id INTEGER NOT NULL,
+    last_id INTEGER NOT NULL,
+    PRIMARY KEY (day, status, aspect_ratio, resolution, model, favourite)
+) WITHOUT ROWID;
+
 CREATE TRIGGER count_added AFTER INSERT ON generation_records
 BEGIN
     INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
     VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite, 1)
     ON CONFLICT DO UPDATE SET number = number + 1;
+    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
+    SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite,
+        1, NEW.id, NEW.id
+    WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
+    ON CONFLICT DO UPDATE
+    SET number = number + 1, first_id = min(first_id, NEW.id), last_id = max(last_id, NEW.id);
 END;
 
 CREATE TRIGGER count_removed AFTER DELETE ON generation_records
@@ -309,10 +331,15 @@ BEGIN
     INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
     VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite, -1)
     ON CONFLICT DO UPDATE SET number = number - 1;
+    UPDATE counts_by_day
+    SET number = number - 1
+    WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+        AND day = substr(OLD.created_at, 1, 10) AND status = OLD.status AND aspect_ratio = OLD.aspect_ratio
+        AND resolution = OLD.resolution AND model = OLD.model AND favourite = OLD.favourite;
 END;
 
 CREATE TRIGGER count_changed
-AFTER UPDATE OF deleted_at, status, aspect_ratio, resolution, model, favourite ON generation_records
+AFTER UPDATE OF created_at, deleted_at, status, aspect_ratio, resolution, model, favourite ON generation_records
 BEGIN
     INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
     VALUES (OLD.deleted_at IS NOT NULL, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite, -1)
@@ -320,22 +347,44 @@ BEGIN
     INSERT INTO record_counts (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
     VALUES (NEW.deleted_at IS NOT NULL, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite, 1)
     ON CONFLICT DO UPDATE SET number = number + 1;
+    UPDATE counts_by_day
+    SET number = number - 1
+    WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+        AND day = substr(OLD.created_at, 1, 10) AND status = OLD.status AND aspect_ratio = OLD.aspect_ratio
+        AND resolution = OLD.resolution AND model = OLD.model AND favourite = OLD.favourite;
+    INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
+    SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite,
+        1, NEW.id, NEW.id
+    WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
+    ON CONFLICT DO UPDATE
+    SET number = number + 1, first_id = min(first_id, NEW.id), last_id = max(last_id, NEW.id);
 END;
 
--- The grams of the prompts of all visible records (see app/db/ngrams.py).
-CREATE VIRTUAL TABLE prompt_search USING fts5 (grams, content = '', tokenize = 'ascii', prefix = '1 2');
+-- The grams of all visible records (see app/db/ngrams.py): of the prompt, of the other searched fields together, and
+-- a word for each value that records are filtered by.
+CREATE VIRTUAL TABLE record_search
+USING fts5 (prompt, others, facets, content = '', tokenize = 'ascii', prefix = '1 2');
 
--- One row: how the indexed prompts are normalised, entries added since the last merge, and whether one is under way.
+-- One row: how the indexed texts are normalised, entries added since the last merge, and whether one is under way.
 CREATE TABLE search_state (
     normaliser TEXT NOT NULL,
     added INTEGER NOT NULL DEFAULT 0,
     is_merging INTEGER NOT NULL DEFAULT 0
 );
 
--- Records whose entry in prompt_search is out of date, with the prompt that it was made from.
+-- Records whose entry in record_search is out of date, with the values that it was made from.
 CREATE TABLE search_backlog (
     id INTEGER PRIMARY KEY,
-    indexed_prompt TEXT
+    old_prompt TEXT,
+    old_negative_prompt TEXT,
+    old_filename TEXT,
+    old_batch_name TEXT,
+    old_own_columns TEXT,
+    old_status TEXT,
+    old_aspect_ratio TEXT,
+    old_resolution TEXT,
+    old_model TEXT,
+    old_favourite INTEGER
 );
 
 CREATE TRIGGER search_added AFTER INSERT ON generation_records
@@ -346,21 +395,60 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END;
 
-CREATE TRIGGER search_removed AFTER DELETE ON generation_records
-WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+CREATE TRIGGER search_shown AFTER UPDATE OF status, deleted_at ON generation_records
+WHEN NOT (OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running'))
+    AND NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
 BEGIN
-    INSERT INTO search_backlog (id, indexed_prompt)
-    VALUES (OLD.id, OLD.prompt)
+    INSERT INTO search_backlog (id)
+    VALUES (NEW.id)
     ON CONFLICT DO NOTHING;
 END;
 
-CREATE TRIGGER search_changed AFTER UPDATE OF status, deleted_at, prompt ON generation_records
-WHEN (OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running'))
-    <> (NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running'))
-    OR (OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running') AND OLD.prompt <> NEW.prompt)
+CREATE TRIGGER search_removed AFTER DELETE ON generation_records
+WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
 BEGIN
-    INSERT INTO search_backlog (id, indexed_prompt)
-    VALUES (OLD.id, CASE WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running') THEN OLD.prompt END)
+    INSERT INTO search_backlog (
+        id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
+        old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
+    VALUES (
+        OLD.id, OLD.prompt, OLD.negative_prompt, coalesce(nullif(OLD.filename, ''), OLD.requested_filename),
+        (SELECT name FROM batches WHERE batches.id = OLD.batch_id), OLD.own_columns,
+        OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER search_changed
+AFTER UPDATE OF
+    deleted_at, prompt, negative_prompt, filename, requested_filename, batch_id, own_columns,
+    status, aspect_ratio, resolution, model, favourite
+ON generation_records
+WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+    AND (OLD.deleted_at, OLD.prompt, OLD.negative_prompt, OLD.filename, OLD.requested_filename, OLD.batch_id,
+        OLD.own_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
+    IS NOT (NEW.deleted_at, NEW.prompt, NEW.negative_prompt, NEW.filename, NEW.requested_filename, NEW.batch_id,
+        NEW.own_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite)
+BEGIN
+    INSERT INTO search_backlog (
+        id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
+        old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
+    VALUES (
+        OLD.id, OLD.prompt, OLD.negative_prompt, coalesce(nullif(OLD.filename, ''), OLD.requested_filename),
+        (SELECT name FROM batches WHERE batches.id = OLD.batch_id), OLD.own_columns,
+        OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
+    ON CONFLICT DO NOTHING;
+END;
+
+CREATE TRIGGER search_batch_renamed AFTER UPDATE OF name ON batches
+WHEN OLD.name <> NEW.name
+BEGIN
+    INSERT INTO search_backlog (
+        id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
+        old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
+    SELECT
+        id, prompt, negative_prompt, coalesce(nullif(filename, ''), requested_filename), OLD.name, own_columns,
+        status, aspect_ratio, resolution, model, favourite
+    FROM generation_records
+    WHERE batch_id = OLD.id AND deleted_at IS NULL AND status NOT IN ('queued', 'running')
     ON CONFLICT DO NOTHING;
 END;
 
