@@ -63,6 +63,7 @@ from app.db.record_query import (
     NEWEST,
     OLDEST,
     RecordFilter,
+    count_by_words,
     count_facets,
     count_records,
     list_id_portions,

@@ -1,5 +1,7 @@
 """A million generated records for ``bench.search``, built once through the product's own tables and index."""
 
+import hashlib
+import json
 import random
 import tempfile
 import time
@@ -10,10 +12,15 @@ from pathlib import Path
 import database
 from tests.unusual_text import PROMPTS
 
+SCHEMA = Path(database.__file__).with_name("app") / "db" / "migrations" / "schema.sql"
 _COLUMNS = (
-    "created_at, prompt, aspect_ratio, resolution, model, batch_id, status, filename, image_path, width, "
-    "height, favourite, sha256, reserved_stem, file_key"
+    "created_at, prompt, negative_prompt, aspect_ratio, resolution, model, batch_id, status, filename, "
+    "image_path, width, height, favourite, sha256, reserved_stem, file_key, own_columns"
 )
+_BATCH = """
+    INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
+    VALUES (?, ?, 'batch', 'finished', 500, 0, 0)
+"""
 _SUBJECTS = """
     一只橘猫 两只小狗 雪山 城市夜景 汉服少女 古镇 机甲战士 茶具 咖啡馆 海边灯塔 赛博朋克街道 水墨竹林
     熊猫 宇航员 玫瑰花 未来跑车 森林小屋 敦煌飞天 故宫角楼 江南水乡 麦田 龙 凤凰 锦鲤 剪纸 青花瓷瓶
@@ -26,6 +33,8 @@ _STYLES = """
     水彩风格 油画 赛博朋克 国潮 极简主义 3D渲染 C4D 电影质感 胶片 8K 超高清 柔和光线 逆光 浅景深 暖色调
     Q版 二次元 写实 商业摄影
 """.split()  # noqa: SIM905
+_UNWANTED = ("", "", "模糊，水印", "低质量, blurry, extra fingers")
+_CUSTOMERS = ("青禾电商", "Nordlicht GmbH", "山海文创", "橙子家居")
 _ENGLISH = (
     *("cinematic lighting", "masterpiece", "best quality", "ultra detailed", "bokeh", "sharp focus"),
     *("film grain", "octane render", "golden hour", "a cat on the roof", "minimalist poster"),
@@ -35,7 +44,8 @@ _ENGLISH = (
 
 def build(number: int) -> Path:
     """A database of that many indexed records, built once."""
-    path = Path(tempfile.gettempdir()) / "ai-image-generator-bench" / f"records-{number}.db"
+    schema = hashlib.sha256(SCHEMA.read_bytes()).hexdigest()[:8]  # other versions have files of their own
+    path = Path(tempfile.gettempdir()) / "ai-image-generator-bench" / f"records-{number}-{schema}.db"
     database.open_database(path)
     with closing(database.connect(path)) as db:
         db.execute("PRAGMA cache_size = -200000")
@@ -44,6 +54,7 @@ def build(number: int) -> Path:
             began = time.monotonic()
             names = ", ".join("?" * len(_COLUMNS.split(", ")))
             with database.transaction(db):
+                db.executemany(_BATCH, ((f"batch-{n}", f"新品 {n}.xlsx") for n in range(-(-number // 500))))
                 db.executemany(f"INSERT INTO generation_records ({_COLUMNS}) VALUES ({names})", _rows(number))
             print(f"{number} records written in {time.monotonic() - began:.0f} s")
         _index(db, number)
@@ -60,7 +71,7 @@ def _index(db: database.Connection, number: int) -> None:
         longest = max(longest, time.monotonic() - step)
     if longest:
         took = time.monotonic() - began
-        print(f"{number} prompts indexed in {took:.0f} s, longest step {longest * 1000:.0f} ms")
+        print(f"{number} records indexed in {took:.0f} s, longest step {longest * 1000:.0f} ms")
 
 
 def _rows(number: int) -> Iterator[tuple[object, ...]]:
@@ -72,20 +83,27 @@ def _rows(number: int) -> Iterator[tuple[object, ...]]:
         yield (
             f"{year}-{month:02d}-{day:02d} 10:00:00",
             text,
+            chance.choice(_UNWANTED),
             ("16:9", "1:1", "3:4", "9:16")[chance.randrange(4)],
             "4K" if chance.random() < 0.1 else "2K",
             "jimeng_t2i_v40" if n % 1_000 else "another",
             f"batch-{n // 500}",
             "success" if n % 50 else ("failed", "cancelled", "unknown")[n // 50 % 3],
-            f"{n}.png",
-            f"/output/{n}.png",
+            f"商品-{n}.png",
+            f"/output/商品-{n}.png",
             2048,
             2048,
             int(n % 300 == 0),
             f"{chance.getrandbits(256):064x}",
-            str(n),
-            str(n),
+            f"商品-{n}",
+            f"商品-{n}",
+            _own_columns(chance, n) if n % 2 else "",
         )
+
+
+def _own_columns(chance: random.Random, n: int) -> str:
+    columns = {"SKU": f"A-{n // 3:06d}", "客户": chance.choice(_CUSTOMERS), "交期": f"{n % 12 + 1} 月"}
+    return json.dumps(columns, ensure_ascii=False)
 
 
 def prompt(chance: random.Random, n: int) -> str:

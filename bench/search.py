@@ -19,7 +19,8 @@ from pathlib import Path
 
 import database
 from app.config import Settings
-from app.db.ngrams import normalise
+from app.db.ngrams import normalise, own_values
+from app.db.search_index import SEARCHED
 from app.domain import ImageRequest, SavedImage
 from app.web.services import services_of
 from bench._million_records import build, prompt
@@ -76,6 +77,7 @@ def main() -> None:
         promises = [*search_promises(db)]
     promises += page_promises(many, few)
     print(*promises, sep="\n")
+    index_size(many, number)
     writing_costs()
     if number < MANY:
         print(f"(the contract speaks of {MANY} records)")
@@ -85,18 +87,18 @@ def main() -> None:
 
 def compare_with_brute_force(db: database.Connection) -> None:
     """Compare ids and totals of every unusual term; AssertionError at the first difference."""
-    rows = db.execute("SELECT id, prompt FROM generation_records ORDER BY id DESC")
-    prompts = [(row["id"], normalise(row["prompt"])) for row in rows]
+    rows = db.execute(f"SELECT id, {', '.join(SEARCHED)} FROM generation_records ORDER BY id DESC")
+    texts = [(row[0], "\x00".join(map(normalise, (*row[1:-1], *own_values(row[-1]))))) for row in rows]
     terms = [term for term in dict.fromkeys((*TERMS, *COMMON, *RARE, *ABSENT)) if normalise(term)]
     for term in terms:
         matched = normalise(term.encode("utf-8", "replace").decode())
-        expected = [record_id for record_id, prompt in prompts if matched in prompt]
+        expected = [record_id for record_id, text in texts if matched in text]
         wanted = RecordFilter(search=term)
         assert list(database.list_record_ids(db, wanted)) == expected, term
         assert database.count_records(db, wanted) == len(expected), term
         page = [record.id for record in database.list_records(db, wanted)]
         assert page == expected[:20], term
-    print(f"{len(terms)} terms answered exactly as brute force over {len(prompts)} prompts")
+    print(f"{len(terms)} terms answered exactly as brute force over {len(texts)} records")
 
 
 def search_promises(db: database.Connection) -> Iterator[Promise]:
@@ -164,6 +166,19 @@ def page_promises(many: Path, few: Path) -> Iterator[Promise]:
             here, there = map(statistics.median, times)
             text = f"{what} of many ÷ first page of {FEW} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
             yield Promise(what=text, measured=here / there, at_most=at_most)
+
+
+def index_size(path: Path, number: int) -> None:
+    """Bytes of the full-text index for each record."""
+    with closing(database.connect(path)) as db:
+        tables = db.execute("SELECT name FROM sqlite_schema WHERE name LIKE 'record_search_%'").fetchall()
+        sizes = [
+            db.execute("SELECT sum(pgsize) FROM dbstat WHERE name = :name", {"name": row["name"]}).fetchone()[
+                0
+            ]
+            for row in tables
+        ]
+    print(f"index bytes a record: {sum(sizes) / number:.0f}")
 
 
 def writing_costs() -> None:

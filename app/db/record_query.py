@@ -1,9 +1,9 @@
 """Record queries: a filter -> ordered ids and exact counts, consistent under concurrent writes.
 
 A query is a UNION ALL of *branches*, each ids in the order of an index: records in a final state, and (only
-when the status filter asks for them) queued or running ones. A search, or a filter by exact values, replaces the
-first by the full-text index, plus a scan of its backlog. Totals without a search come from counts that triggers
-maintain.
+when the status filter asks for them) queued or running ones. A search, or a filter by exact values, replaces
+the first by the full-text index, plus a scan of its backlog. Totals without a search are read from counts
+that triggers maintain.
 """
 
 import re
@@ -22,6 +22,7 @@ _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 _UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
 REVERSE_FROM = 1_000
 _FEW_ENOUGH_TO_SCAN = 1_000
+_RECORDS_OF_A_PAGE = 100
 _IDS_AT_ONCE = 10_000
 
 Fields = dict[str, object]
@@ -258,33 +259,34 @@ def _index_for_dates(
 ) -> tuple[str, tuple[str, ...]]:
     """By time when all records of that time are fewer than those passed in id order for a page."""
     found = _days(db, wanted)
-    passed = found["span"] * 100 / max(found["number"], 1)
+    passed = (found["last_id"] - found["first_id"] + 1) * _RECORDS_OF_A_PAGE // max(found["number"], 1)
     if for_count or found["scanned"] < passed:
         return "records_created", (VISIBLE,)
-    return "records_facets", (VISIBLE, _within(found))
+    return "records_facets", (VISIBLE, _within(found, "id"))
 
 
-def _days(db: sqlite3.Connection, wanted: RecordFilter) -> sqlite3.Row:
-    """Of the days of the filter: matching records, upper bounds of their ids, and all records."""
-    matching = " AND ".join((*_of_statuses(_statuses(wanted)[0], _ENDED), *_facet_filters(wanted), "number > 0"))
-    days = " AND ".join(_conditions(wanted, {"created_from": "day >= :first_day", "created_before": "day <= :last_day"}))
-    return db.execute(
+def _days(db: sqlite3.Connection, wanted: RecordFilter) -> dict[str, int]:
+    """Of the days of the filter: matching records, bounds of their ids, and all records."""
+    of_days = {"created_from": "day >= :first_day", "created_before": "day <= :last_day"}
+    statuses = _of_statuses(_statuses(wanted)[0], _ENDED)
+    matching = " AND ".join(("number > 0", *statuses, *_facet_filters(wanted)))
+    row = db.execute(
         f"""
         SELECT
             coalesce(sum(number) FILTER (WHERE {matching}), 0) AS number,
             coalesce(min(first_id) FILTER (WHERE {matching}), 0) AS first_id,
             coalesce(max(last_id) FILTER (WHERE {matching}), -1) AS last_id,
-            coalesce(max(last_id) FILTER (WHERE {matching}) - min(first_id) FILTER (WHERE {matching}), 0) AS span,
             coalesce(sum(number), 0) AS scanned
         FROM counts_by_day
-        WHERE {days}
+        WHERE {" AND ".join(_conditions(wanted, of_days))}
         """,
         _fields(wanted),
     ).fetchone()
+    return dict(row)
 
 
-def _within(found: sqlite3.Row, column: str = "id") -> str:
-    return f"{column} BETWEEN {int(found['first_id'])} AND {int(found['last_id'])}"
+def _within(found: dict[str, int], column: str) -> str:
+    return f"{column} BETWEEN {found['first_id']} AND {found['last_id']}"
 
 
 def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter) -> list[_Branch]:

@@ -25,7 +25,9 @@ _FIELDS = {
 }
 SEARCHED = tuple(_FIELDS.values())
 _NEW = _FIELDS | {name: name for name in FACETS}
-_LETTERS_A_STEP = 60_000  # of grams, about three times those of the texts; holds the write lock for about 50 ms
+_LETTERS_A_STEP = (
+    60_000  # of grams, about three times those of the texts; holds the write lock for about 50 ms
+)
 _PAGES_A_STEP = 250
 _WORTH_MERGING = 5_000
 

@@ -54,6 +54,7 @@ def chips_for(
     """All chips for the query string and the filter parsed from it."""
     counts = database.count_facets(db, trash=record_filter.trash)
     return [
+        *_search_chips(record_filter, link),
         _statuses(record_filter, counts["status"], link),
         *(_facet(name, label, usual, query, counts[name], link) for name, label, usual in _FACETS),
         _chip("batch_id", "批次", _batch_text(db, record_filter.batch_id), link),
@@ -66,6 +67,17 @@ def _chip(name: str, label: str, shown: str, link: Link, choices: Iterable[Choic
     return Chip(
         name=name, label=gettext(label), shown=shown, clear=link(**{name: ""}), choices=tuple(choices)
     )
+
+
+def _search_chips(record_filter: database.RecordFilter, link: Link) -> list[Chip]:
+    """Where a search looks, and, if it is by words, that it is."""
+    if not record_filter.search:
+        return []
+    is_on, label = bool(record_filter.search_in), gettext("提示词")
+    choice = Choice(value="prompt", label=label, href=link(**{"in": "prompt"}), is_on=is_on)
+    places = _chip("in", "搜索范围", label if is_on else "", link, [choice])
+    by_words = _chip("words", "搜索方式", gettext("每个词都有"), link)
+    return [places, by_words] if record_filter.every_word else [places]
 
 
 def _statuses(record_filter: database.RecordFilter, counts: Mapping[str, int], link: Link) -> Chip:

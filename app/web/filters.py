@@ -22,7 +22,12 @@ _FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 _PHRASE = text(maxLength=MAX_TEXT_LENGTH)
 QUERY: dict[str, Schema] = {
-    "search": _PHRASE,
+    "search": text(
+        maxLength=MAX_TEXT_LENGTH,
+        description="提示词、负面提示词、文件名、批次名和自己的列里有的文字；#123 是编号",
+    ),
+    "in": {**enum("prompt"), "description": "只在提示词里找"},
+    "words": {**enum("all"), "description": "每个词都要有，不必连在一起"},
     "status": text(description="可写多个，用逗号分开"),
     "batch_id": _PHRASE,
     "aspect_ratio": enum(*ASPECT_RATIOS),
@@ -51,6 +56,8 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
     """
     return database.RecordFilter(
         search=_text(fields, "search").replace("\r\n", "\n"),  # as prompts are stored
+        search_in=_only(fields, "in", "prompt"),
+        every_word=bool(_only(fields, "words", "all")),
         statuses=_statuses(fields),
         batch_id=_text(fields, "batch_id"),
         aspect_ratio=_facet_value(fields, "aspect_ratio", ASPECT_RATIOS),
@@ -139,6 +146,14 @@ def _facet_value(fields: Mapping[str, Any], name: str, usual_values: tuple[str, 
             field=message(label),
             choices=usual_values,
         )
+    return value
+
+
+def _only(fields: Mapping[str, Any], name: str, choice: str) -> str:
+    """The field, which may be empty or this choice."""
+    value = _text(fields, name)
+    if value not in ("", choice):
+        raise InvalidRequest(name, "{name} 只能写 {choice}，或不写", name=name, choice=choice)
     return value
 
 

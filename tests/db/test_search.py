@@ -1,5 +1,6 @@
 """Search equals a true substring search, with letters, case and width folded, at any time."""
 
+import json
 import random
 import sqlite3
 import unicodedata
@@ -47,6 +48,42 @@ def found(db: database.Connection, search: str, **fields: object) -> list[int]:
     return ids
 
 
+def add_full_records(db: database.Connection) -> list[list[str]]:
+    """Records with unusual texts in every searched field -> their texts, folded, the prompt first."""
+    texts = []
+    for n, prompt in enumerate(PROMPTS):
+        negative, filename, batch, *cells = (PROMPTS[n - step] for step in (7, 13, 19, 23, 29))
+        db.execute(
+            """
+            INSERT INTO batches (id, name, source, total, estimated_micros, version)
+            VALUES (?, ?, 'batch', 1, 0, 0)
+            """,
+            (str(n), batch),
+        )
+        own_columns = json.dumps({"列": cells[0], "另": cells[1]}, ensure_ascii=False)
+        # A made picture has a name of its own; the one that was asked for counts while there is none.
+        names = (filename, "別的名字") if n % 2 else ("", filename)
+        db.execute(
+            """
+            INSERT INTO generation_records
+                (prompt, negative_prompt, filename, requested_filename, batch_id, own_columns)
+            VALUES (?, ?, ?, ?, ?, ?)
+            """,
+            (prompt, negative, *names, str(n), own_columns),
+        )
+        texts.append([folded(text) for text in (prompt, negative, filename, batch, *cells)])
+    return texts
+
+
+def having(texts: list[list[str]], words: list[str], *, fields: int = 6) -> list[int]:
+    """Ids, newest first, of the records that have each word in one of their first fields."""
+    return [
+        n
+        for n, found in reversed(list(enumerate(texts, 1)))
+        if all(any(word in text for text in found[:fields]) for word in words)
+    ]
+
+
 @pytest.fixture
 def modified_db(db: database.Connection) -> database.Connection:
     """The prompts above, a third indexed, then modified; a search must not show any difference."""
@@ -64,6 +101,112 @@ def test_a_term_finds_exactly_the_prompts_that_contain_it_while_the_index_is_bui
     index_all(modified_db)
     assert found(modified_db, term) == expected
     assert found(modified_db, term, sort="oldest") == expected[::-1]
+
+
+def test_a_term_is_found_in_every_searched_field_and_only_in_the_prompt_when_so_asked(
+    db: database.Connection,
+) -> None:
+    texts = add_full_records(db)
+    database.index_records(db, limit=len(texts) // 3)
+    for _ in range(2):
+        for term in TERMS:
+            word = folded(term.encode("utf-8", "replace").decode())
+            words = [word] if word else []
+            assert found(db, term) == having(texts, words), term
+            assert found(db, term, search_in="prompt") == having(texts, words, fields=1), term
+        index_all(db)
+
+
+def test_every_word_may_be_in_another_field(db: database.Connection) -> None:
+    texts = add_full_records(db)
+    chance = random.Random(5)
+    searches = [" ".join(chance.sample(TERMS, chance.randint(2, 4))) for _ in range(60)]
+    searches += [" ".join("很长的提示词"), " ".join(map(chr, range(0x61, 0x7B))), "  猫\u3000 猫\n"]
+    for _ in range(2):
+        for search in searches:
+            words = folded(search.encode("utf-8", "replace").decode()).split()
+            assert found(db, search, every_word=True) == having(texts, words), search
+            in_prompt = having(texts, words, fields=1)
+            assert found(db, search, every_word=True, search_in="prompt") == in_prompt, search
+        index_all(db)
+
+
+def test_a_word_list_longer_than_an_expression_is_checked_to_its_end(db: database.Connection) -> None:
+    words = [f"w{n:02d}" for n in range(40)]
+    add_records(db, [" ".join(words), " ".join(words[:-1])])
+    index_all(db)
+    assert found(db, " ".join(reversed(words)), every_word=True) == [1]
+
+
+def test_no_hit_reaches_across_fields_or_uses_the_names_of_columns(db: database.Connection) -> None:
+    db.execute(
+        """
+        INSERT INTO batches (id, name, source, total, estimated_micros, version)
+        VALUES ('b', '春季', 'batch', 1, 0, 0)
+        """
+    )
+    db.execute(
+        """
+        INSERT INTO generation_records (prompt, negative_prompt, filename, batch_id, own_columns)
+        VALUES ('猫', '咪a', 'b.png', 'b', '{"货号": "x1", "客户": "y2", "空": "", "数": 7}')
+        """
+    )
+    for _ in range(2):
+        for term in (
+            "猫咪",
+            "ab",
+            "pngx",
+            "png春",
+            "季x",
+            "x1y",
+            "1y2",
+            "货号",
+            "客户",
+            "\x00",
+            "}",
+            "\uff61",
+        ):
+            assert found(db, term) == ([1] if term == "\x00" else []), term
+        for term in ("猫", "咪a", "B.PNG", "春季", "x1", "Ｙ２", "7"):
+            assert found(db, term) == [1], term
+        index_all(db)
+
+
+@pytest.mark.parametrize("own_columns", ["", "{", "[1]", "null", b"\xff\xfe", "[" * 100_000])
+def test_own_columns_that_are_not_an_object_are_not_searched(
+    db: database.Connection, own_columns: str | bytes
+) -> None:
+    db.execute(
+        "INSERT INTO generation_records (prompt, own_columns) VALUES ('猫', ?), ('狗', ?)", [own_columns] * 2
+    )
+    for _ in range(2):
+        assert found(db, "猫") == [1]
+        assert found(db, "1") == []
+        index_all(db)
+
+
+def test_a_number_sign_and_digits_are_an_id(db: database.Connection) -> None:
+    add_records(db, ["猫 #3", "狗", "鸟"])
+    add_records(db, ["等着"], "queued")
+    index_all(db)
+    for search in ("#3", " ＃３ ", "#0003"):
+        assert found(db, search) == [3]
+    assert found(db, "#3", search_in="prompt") == [1]
+    assert found(db, "#3 ", aspect_ratio="1:1") == found(db, f"#{2**63}") == found(db, "#0") == []
+    assert found(db, "#4") == []
+    assert found(db, "#4", statuses=("queued",)) == [4]
+    assert found(db, "# 3") == []
+    database.delete_records(db, [3])
+    assert found(db, "#3") == []
+    assert found(db, "#3", trash=True) == [3]
+
+
+def test_words_are_counted_when_there_are_several(db: database.Connection) -> None:
+    add_records(db, ["红色的猫", "猫，红", "红狗"])
+    assert database.count_by_words(db, RecordFilter(search="猫 红")) == 2
+    for search in ("猫", "", " 猫 ", "#3", "猫 猫"):
+        assert database.count_by_words(db, RecordFilter(search=search)) is None
+    assert database.count_by_words(db, RecordFilter(search="猫 红", every_word=True)) is None
 
 
 def test_an_empty_or_nul_only_term_finds_everything(modified_db: database.Connection) -> None:
@@ -116,6 +259,39 @@ def test_changes_by_other_programs_are_found_at_once(db: database.Connection, se
     assert database.index_progress(db) == (4, 4)
 
 
+def test_changes_of_every_searched_field_are_found_at_once(db: database.Connection) -> None:
+    add_full_records(db)
+    index_all(db)
+    for change, number in (
+        ("UPDATE generation_records SET negative_prompt = '新词' WHERE id = 3", 3),
+        ("UPDATE generation_records SET filename = '新词.png' WHERE id = 4", 4),
+        ("UPDATE generation_records SET filename = '', requested_filename = '新词' WHERE id = 5", 5),
+        ('UPDATE generation_records SET own_columns = \'{"SKU": "新词"}\' WHERE id = 6', 6),
+        ("UPDATE generation_records SET batch_id = NULL WHERE id = 7", 0),
+        ("UPDATE batches SET name = '新词' WHERE id = '9'", 10),
+    ):
+        before = found(db, "新词")
+        db.execute(change)
+        expected = sorted({*before, number} - {0}, reverse=True)
+        assert found(db, "新词") == expected, change
+        index_all(db)
+        assert found(db, "新词") == expected, change
+    db.execute("UPDATE batches SET name = '又一个' WHERE id = '9'")
+    db.execute("UPDATE generation_records SET own_columns = '' WHERE id = 6")
+    index_all(db)
+    assert found(db, "新词") == [5, 4, 3]
+    check_index(db)
+
+
+def check_index(db: database.Connection) -> None:
+    """The index holds exactly the entries of the visible records: all are deleted by their own text."""
+    db.execute("INSERT INTO record_search (record_search) VALUES ('integrity-check')")
+    db.execute("UPDATE generation_records SET deleted_at = '2026-01-01 00:00:00'")
+    index_all(db)
+    db.execute("CREATE VIRTUAL TABLE temp.left_over USING fts5vocab (main, record_search, row)")
+    assert db.execute("SELECT term FROM temp.left_over").fetchall() == []
+
+
 def test_a_record_put_into_the_trash_and_out_again_between_two_steps_is_found_once(
     db: database.Connection,
 ) -> None:
@@ -163,13 +339,15 @@ def test_the_index_matches_the_records_exactly(db: database.Connection) -> None:
     index_all(db)
     database.restore_records(db, range(5, 12))
     index_all(db)
-    db.execute("INSERT INTO prompt_search (prompt_search) VALUES ('integrity-check')")
+    db.execute("INSERT INTO record_search (record_search) VALUES ('integrity-check')")
     shown = db.execute("SELECT id FROM generation_records WHERE deleted_at IS NULL").fetchall()
-    indexed = db.execute("SELECT rowid FROM prompt_search").fetchall()
+    indexed = db.execute("SELECT rowid FROM record_search").fetchall()
     assert [row[0] for row in indexed] == [row[0] for row in shown]
-    db.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab (main, prompt_search, instance)")
-    words = db.execute("SELECT term FROM temp.words WHERE doc = 8 ORDER BY offset").fetchall()
-    assert [row[0] for row in words] == grams(PROMPTS[7]).split(" ")
+    db.execute("CREATE VIRTUAL TABLE temp.words USING fts5vocab (main, record_search, instance)")
+    words = db.execute(
+        "SELECT term FROM temp.words WHERE doc = 8 AND col = 'prompt' ORDER BY offset"
+    ).fetchall()
+    assert [row[0] for row in words] == grams([PROMPTS[7]]).split(" ")
 
 
 def test_segments_of_a_large_index_are_merged_when_idle(db: database.Connection) -> None:
@@ -181,7 +359,7 @@ def test_segments_of_a_large_index_are_merged_when_idle(db: database.Connection)
     while database.merge_index(db):
         steps += 1
     assert steps > 0
-    assert db.execute("SELECT count(DISTINCT segid) FROM prompt_search_idx").fetchone()[0] == 1
+    assert db.execute("SELECT count(DISTINCT segid) FROM record_search_idx").fetchone()[0] == 1
     assert len(found(db, "只猫和")) == 5_000
     assert found(db, "snake") == by_hand(PROMPTS, "snake")
 

@@ -328,7 +328,7 @@ def test_starting_without_a_database_beside_images_explains_how_to_rebuild(
 
 def test_a_damaged_search_index_does_not_stop_submissions(harness: Harness) -> None:
     harness.make("猫")
-    harness.db.execute("UPDATE prompt_search_data SET block = x'00'")
+    harness.db.execute("UPDATE record_search_data SET block = x'00'")
     harness.worker.store_guard._checked = None
     harness.worker.store_guard.require(harness.db)
 

@@ -394,6 +394,11 @@ def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskC
         "sort=oldest": [one, two],
         "search=画一张甲": [one],
         "search=%25": [],
+        "search=甲 画": [],
+        "search=甲 画&words=all": [one],
+        "search=大&in=prompt": [],
+        f"search=%23{two}": [two],
+        f"search=%23{two}&in=prompt": [],
         "status=success,failed": [two, one],
         "status=failed": [],
         "aspect_ratio=16：9": [one],
@@ -430,7 +435,7 @@ def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskC
             "favourite=maybe",
             "from=yesterday",
         ),
-        *("to=2026-02-30", "to=9999-12-31T23:59:59", "sort=random", "trash=perhaps"),
+        *("to=2026-02-30", "to=9999-12-31T23:59:59", "sort=random", "trash=perhaps", "in=name", "words=any"),
         *("from=0001-01-01T00:00:00%2B14:00", f"search={'长' * 10_001}", "limit=0", "offset=-1"),
         *("limit=201", "limit=2_0", "limit=２０", "offset=x", f"offset={2**63}"),
     ],
@@ -438,6 +443,16 @@ def test_every_filter_is_taken_from_the_address(dataset: Dataset, client: FlaskC
 def test_a_bad_filter_is_one_sentence(client: FlaskClient, query: str) -> None:
     answer = get(client, f"/api/records?{query}", 400)
     assert answer["field"] == query.split("=")[0]
+
+
+def test_a_search_for_words_is_offered_when_the_whole_text_is_not_found(
+    dataset: Dataset, client: FlaskClient
+) -> None:
+    dataset.put("甲")
+    assert get(client, "/api/records?search=甲 画")["words"] == {"total": 1}
+    assert get(client, "/api/records?search=甲 乙")["words"] == {"total": 0}
+    for query in ("search=画一张", "search=丙", "search=甲 画&words=all", "search=%23999999", ""):
+        assert get(client, f"/api/records?{query}")["words"] is None, query
 
 
 def test_values_of_earlier_records_can_be_filtered_by(dataset: Dataset, client: FlaskClient) -> None:

@@ -41,15 +41,21 @@ bp = Blueprint("records", __name__)
 
 @bp.get("/records")
 @describe(
-    "记录，一次一页；排队和生成中的要用 status 指明才有",
-    answer(records=["Record"], total=int),
+    "记录，一次一页；排队和生成中的要用 status 指明才有。没有整句时，words.total 是每个词都有的条数",
+    answer(records=["Record"], total=int, words=or_null(closed_object(total=int))),
     query={**filters.page_query(), **filters.QUERY},
 )
 def list_records() -> Response:
-    """A page of records; queued and running ones only when ``status`` names them."""
+    """A page of records; queued and running ones only when ``status`` names them.
+
+    ``words`` is given when nothing contains the whole text of a search for several words.
+    """
     limit, offset = filters.page_bounds()
-    records, total = database.list_page(connection(), filters.parse(request.args), limit=limit, offset=offset)
-    return success(records=[record_json(record) for record in records], total=total)
+    db, wanted = connection(), filters.parse(request.args)
+    records, total = database.list_page(db, wanted, limit=limit, offset=offset)
+    by_words = None if total else database.count_by_words(db, wanted)
+    words = None if by_words is None else {"total": by_words}
+    return success(records=[record_json(record) for record in records], total=total, words=words)
 
 
 @bp.get("/records/kinds")

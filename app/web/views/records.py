@@ -20,7 +20,9 @@ from app.web.services import connection
 MIN_LIMIT, MAX_LIMIT = 20, 200
 VIEWS = {"table": MIN_LIMIT, "grid": 60}  # -> default page size
 _FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
-_NAMES = (*_FILTERS, "sort", "trash", "view", "limit", "page", "record")
+_OF_SEARCH = ("in", "words")
+_NAMES = (*_FILTERS, *_OF_SEARCH, "sort", "trash", "view", "limit", "page", "record")
+_OF_API = (*_FILTERS, *_OF_SEARCH, "sort", "trash")
 _EXPORTS = {"archive": "api.records.archive_records", "export": "api.records.export_records"}
 _MIN_UNINDEXED_SHOWN = 1_000  # fewer are indexed before a notice could be read
 bp = Blueprint("records", __name__)
@@ -30,6 +32,7 @@ bp = Blueprint("records", __name__)
 class RecordsPage:
     """A page of the list. ``query`` is the query string; ``problem`` is the error in it.
 
+    ``by_words`` is the number of records with every word of the search, when none has its whole text.
     ``selected`` is the record that ``?record=`` names, when this page does not list it.
     """
 
@@ -39,6 +42,7 @@ class RecordsPage:
     limit: int
     page: int
     total: int
+    by_words: int
     records: list[Record]
     chips: list[Chip]
     selected: Record | None
@@ -70,7 +74,7 @@ class RecordsPage:
     @property
     def filter(self) -> dict[str, str]:
         """The filter in the parameters of the API, for links to its exports."""
-        return {name: value for name, value in self.query.items() if name in (*_FILTERS, "sort", "trash")}
+        return {name: value for name, value in self.query.items() if name in _OF_API}
 
     def link(self, **changes: Any) -> str:
         """The URL of this page with changes; goes to the first page unless a page is named."""
@@ -187,6 +191,7 @@ def _load_page() -> RecordsPage:
             limit=limit,
             page=page,
             total=total,
+            by_words=0 if total or problem else database.count_by_words(db, record_filter) or 0,
             records=listed,
             chips=chips_for(db, query, record_filter, lambda **changes: _list_url(query, changes)),
             indexing=_indexing(db),
