@@ -217,8 +217,9 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
 
 def _scan(db: database.Connection, term: str) -> int:
     pattern = "%" + term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    sql = r"SELECT count(*) FROM generation_records WHERE prompt LIKE ? ESCAPE '\'"
-    return int(db.execute(sql, (pattern,)).fetchone()[0])
+    found = " OR ".join(rf"{field} LIKE :pattern ESCAPE '\'" for field in SEARCHED)
+    sql = f"SELECT count(*) FROM generation_records WHERE {found}"
+    return int(db.execute(sql, {"pattern": pattern}).fetchone()[0])
 
 
 def _seconds(act: Callable[[], object]) -> float:

@@ -133,10 +133,10 @@ def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[dict[str, A
 def _entry(row: sqlite3.Row, prefix: str) -> dict[str, str]:
     """The columns of the index for these values of a record."""
     prompt, *others, own_columns = (row[f"{prefix}{name}"] for name in _FIELDS)
+    facets = (facet_tag(name, row[f"{prefix}{name}"]) for name in FACETS)
     return {
+        "others": " ".join((grams([*others, *own_values(own_columns)]), *facets)),
         "prompt": grams([prompt]),
-        "others": grams([*others, *own_values(own_columns)]),
-        "facets": " ".join(facet_tag(name, row[f"{prefix}{name}"]) for name in FACETS),
     }
 
 
@@ -150,16 +150,16 @@ def _index(db: sqlite3.Connection, row: dict[str, Any]) -> None:
     if row["old"]:
         db.execute(
             """
-            INSERT INTO record_search (record_search, rowid, prompt, others, facets)
-            VALUES ('delete', :id, :prompt, :others, :facets)
+            INSERT INTO record_search (record_search, rowid, others, prompt)
+            VALUES ('delete', :id, :others, :prompt)
             """,
             row["old"] | {"id": row["id"]},
         )
     if row["new"]:
         db.execute(
             """
-            INSERT INTO record_search (rowid, prompt, others, facets)
-            VALUES (:id, :prompt, :others, :facets)
+            INSERT INTO record_search (rowid, others, prompt)
+            VALUES (:id, :others, :prompt)
             """,
             row["new"] | {"id": row["id"]},
         )

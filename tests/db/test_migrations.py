@@ -102,16 +102,31 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
         assert schema_of(old) == schema_of(new)
 
 
+def make_version_13(db: sqlite3.Connection) -> None:
+    """Take from a new file what version 13 did not have."""
+    for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
+        db.execute(f"DROP TRIGGER {row['name']}")
+    for name in ("workbooks", "record_search", "counts_by_day", "search_backlog"):
+        db.execute(f"DROP TABLE {name}")
+    for name in ("batches_workbook", "records_fingerprint", "records_created"):
+        db.execute(f"DROP INDEX {name}")
+    for name in ("workbook_id", "prefix", "suffix"):
+        db.execute(f"ALTER TABLE batches DROP COLUMN {name}")
+    for name in ("fingerprint", "own_columns", "templates"):
+        db.execute(f"ALTER TABLE generation_records DROP COLUMN {name}")
+    db.executescript(
+        """
+        CREATE TABLE search_backlog (id INTEGER PRIMARY KEY, indexed_prompt TEXT);
+        CREATE VIRTUAL TABLE prompt_search USING fts5 (grams, content = '');
+        CREATE INDEX records_created ON generation_records (created_at);
+        PRAGMA user_version = 13;
+        """
+    )
+
+
 def test_a_file_of_version_13_gets_the_schema_of_a_new_one(tmp_path: Path) -> None:
     with upgraded(tmp_path / "old.db") as old:
-        old.execute("DROP TABLE workbooks")
-        old.execute("DROP INDEX batches_workbook")
-        old.execute("DROP INDEX records_fingerprint")
-        for name in ("workbook_id", "prefix", "suffix"):
-            old.execute(f"ALTER TABLE batches DROP COLUMN {name}")
-        for name in ("fingerprint", "own_columns", "templates"):
-            old.execute(f"ALTER TABLE generation_records DROP COLUMN {name}")
-        old.execute("PRAGMA user_version = 13")
+        make_version_13(old)
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
 
@@ -203,10 +218,8 @@ def test_new_names_that_another_program_took_are_made_room_for(version: int, set
             old.execute(THEIRS)
     if version == 13:
         with upgraded(settings.database_path) as db:
-            db.execute("DROP INDEX records_fingerprint")
-            db.execute("ALTER TABLE generation_records DROP COLUMN fingerprint")
+            make_version_13(db)
             db.execute(THEIRS)
-            db.execute("PRAGMA user_version = 13")
     with upgraded(settings.database_path) as db:
         row = db.execute("SELECT * FROM generation_records WHERE id = 1").fetchone()
         assert (len(row["fingerprint"]), row["earlier_Fingerprint"]) == (32, "theirs")

@@ -1,4 +1,4 @@
-"""Migration from version 13: fingerprints, own columns and templates of rows; imported workbooks; wider search.
+"""Migration from version 13: fingerprints, own columns and templates; imported workbooks; wider search.
 
 Tables and columns of other programs whose names are ours from now on are renamed ``earlier_…``.
 """

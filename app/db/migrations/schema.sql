@@ -360,10 +360,10 @@ BEGIN
     SET number = number + 1, first_id = min(first_id, NEW.id), last_id = max(last_id, NEW.id);
 END;
 
--- The grams of all visible records (see app/db/ngrams.py): of the prompt, of the other searched fields together, and
--- a word for each value that records are filtered by.
+-- The grams of all visible records (see app/db/ngrams.py): of the prompt, and of the other searched fields, with a
+-- word for each value that records are filtered by. The first column takes the least space.
 CREATE VIRTUAL TABLE record_search
-USING fts5 (prompt, others, facets, content = '', tokenize = 'ascii', prefix = '1 2');
+USING fts5 (others, prompt, content = '', tokenize = 'ascii', prefix = '1');
 
 -- One row: how the indexed texts are normalised, entries added since the last merge, and whether one is under way.
 CREATE TABLE search_state (
