@@ -56,6 +56,7 @@ def build(number: int) -> Path:
             with database.transaction(db):
                 db.executemany(_BATCH, ((f"batch-{n}", f"新品 {n}.xlsx") for n in range(-(-number // 500))))
                 db.executemany(f"INSERT INTO generation_records ({_COLUMNS}) VALUES ({names})", _rows(number))
+            database.complete_fingerprints(db)
             print(f"{number} records written in {time.monotonic() - began:.0f} s")
         _index(db, number)
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

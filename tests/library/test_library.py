@@ -476,6 +476,19 @@ def test_a_reference_is_pinned_by_key_and_hash(library: Library) -> None:
     assert shown_at(pinned) == image.thumbnail_url
 
 
+def test_identifying_a_reference_names_its_content_and_saves_no_snapshot(
+    settings: Settings, library: Library
+) -> None:
+    settings.samples_dir.mkdir()
+    (settings.samples_dir / "手放.png").write_bytes(noise_image("png"))
+    by_hand = SampleImage(url="/samples/files/手放.png", filename="手放.png")
+    missing = SampleImage(url="/samples/files/none.png", filename="none.png")
+    identified = library.identify([by_hand, missing])
+    assert not (settings.samples_dir / ".pinned").exists()
+    assert identified[missing] == missing
+    assert library.pin([by_hand])[by_hand].sha256.startswith(identified[by_hand].sha256)
+
+
 def test_a_manually_replaced_image_does_not_change_the_chosen_reference(
     settings: Settings, library: Library
 ) -> None:

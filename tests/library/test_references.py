@@ -592,6 +592,21 @@ def test_the_worker_threads_snapshot_chosen_references(
     assert oss.count("copy") == 1
 
 
+def test_checking_rows_asks_oss_nothing_and_snapshots_nothing(
+    client: FlaskClient, worker: Worker, oss: FakeOss
+) -> None:
+    image, other = by_hand(worker, oss, packed(RED)), row("猫") | {"sample_images": []}
+    unlisted = row("狗") | {"sample_images": [{"url": "/samples/files/none.png", "filename": "a.png"}]}
+    earlier = len(oss.calls)
+    rows = [row("猫", image), other, unlisted]
+    assert [found["missing"] for found in post(client, "/api/rows/check", {"rows": rows})["rows"]] == [1] * 3
+    assert len(oss.calls) == earlier
+    assert not worker.library.refresh_when_requested(0)
+    ids = queue(client, row("猫", image))
+    found = post(client, "/api/rows/check", {"rows": rows})["rows"]
+    assert [each["under_way"] for each in found] == [ids, [], []]
+
+
 def test_queueing_does_not_wait_for_a_slow_oss(client: FlaskClient, worker: Worker, oss: FakeOss) -> None:
     image = by_hand(worker, oss, packed(RED))
     earlier = len(oss.calls)
