@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from app.domain.batches import MAX_ROW_NUMBER
 from app.domain.requests import ImageRequest
-from app.domain.row_extras import TEXT_TEMPLATES, RowExtras, read_columns, read_templates
+from app.domain.row_extras import TEXT_TEMPLATES, RowExtras, own_column_names, read_columns, read_templates
 from app.domain.validation import MAX_PROMPT_LENGTH, normal_text, trimmed_text
 from app.errors import InvalidRequest
 
@@ -50,7 +50,7 @@ def fill_rows(
     a text that names none of the three stays as it is. A row with ``templates`` is filled already.
     """
     own = [_read_own_columns(row) for row in rows]
-    names = {_key(name) for columns, _ in own for name in columns}
+    keys = {name: _key(name) for name in own_column_names(columns for columns, _ in own)}
     for index, (row, number, (columns, problems)) in enumerate(zip(rows, numbers, own, strict=True), 1):
         if not isinstance(row, Mapping):
             problem = InvalidRequest("", "每一行应为一个对象")
@@ -63,8 +63,9 @@ def fill_rows(
         else:
             position = _collect(problems, _read_position, row.get("position"), None) or index
             values = dict(zip(BUILT_IN_NAMES, (str(number), str(position), date), strict=True))
-            values |= dict.fromkeys(names, "") | {_key(name): text for name, text in columns.items()}
-            filler = _Filler(values, problems, has_columns=bool(names))
+            values |= dict.fromkeys(keys.values(), "")
+            values |= {keys[name]: text for name, text in columns.items()}
+            filler = _Filler(values, problems, has_columns=bool(keys))
             yield filler.fill(row, columns, prefix, suffix)
 
 

@@ -20,6 +20,8 @@ MAX_RESERVED_BYTES = 255 - len(".webp.part")  # including number and counter, as
 _ANY_UNITS = 255  # UTF-16 units; never more than UTF-8 bytes
 _MAX_INPUT_LENGTH = 2_000  # characters; the rest of a name is ignored
 MAX_DEFAULT_LENGTH = 24
+_MAX_FOLDER_BYTES = 200
+_MAX_PATH_UNITS = 249  # of a path in a ZIP, in UTF-16 units
 
 _MAX_SINGLE_CHECKS = 20  # after that, listing the folder once is faster
 
@@ -63,6 +65,23 @@ def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
     """The base name for images of this row, leaving space for number and counter; never empty."""
     length = max_stem_length(output_dir) - len("_10-99999")
     return safe_stem(filename, max_units=length) or stem_from_prompt(prompt)
+
+
+def archive_name(requested: str, filename: str) -> str:
+    """The path of an image in a ZIP: the folders of the requested name, then its file name.
+
+    ``甲/猫``, stored as ``甲_猫-2.png``, is ``甲/猫-2.png``. Each part is valid on every file system, and the
+    path has fewer than 250 characters: folders that do not fit are left out.
+    """
+    *folders, last = requested.split("/")
+    parts = [part for folder in folders if (part := safe_stem(folder, max_bytes=_MAX_FOLDER_BYTES))]
+    if not parts:
+        return filename
+    stored, leaf = safe_stem(requested), safe_stem(last)
+    name = leaf + filename[len(stored) :] if leaf and filename.startswith(stored) else filename
+    while parts and windows_files.utf16_length("/".join([*parts, name])) > _MAX_PATH_UNITS:
+        parts.pop()
+    return "/".join([*parts, name])
 
 
 def is_taken(output_dir: Path, stem: str) -> bool:

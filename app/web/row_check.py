@@ -7,6 +7,7 @@ from typing import Any
 
 import database
 from app.domain import ModelSpec, RowPlan, Standing, fingerprint
+from app.images.filenames import TakenStems, archive_name, filename_for
 from app.web.services import connection, services
 from app.web.submit import ParsedRow, read_rows
 
@@ -15,11 +16,17 @@ _NOTHING = RowPlan(fingerprint="", numbers=(), known=(), same_as=None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _CheckedRow:
-    """A row, and what ``repeats: skip`` orders for it; a row with problems is not ordered."""
+    """A row, and what ``repeats: skip`` orders for it; a row with problems is not ordered.
+
+    ``filename`` is the path of its pictures in a ZIP, without number and extension; ``name_taken``: it has
+    a counter, since another picture has the name that was asked for.
+    """
 
     row: ParsedRow
     plan: RowPlan
     same_as: int | None
+    filename: str
+    name_taken: bool
 
     @property
     def missing(self) -> int:
@@ -53,12 +60,20 @@ def _checked_rows(parsed: Sequence[ParsedRow], spec: ModelSpec) -> list[_Checked
     prints = [fingerprint(spec.model_id, request) for request in requests]
     database.complete_fingerprints(connection())
     plans = database.plan_submission(connection(), requests, prints, [True] * len(prints))
-    plan_of = dict(zip(map(id, readable), plans, strict=True))
+    output_dir = services().settings.output_dir
+    stems = [filename_for(output_dir, each.filename, each.prompt) for each in requests]
+    names = database.preview_names(connection(), requests, plans, stems, TakenStems(output_dir))
+    found = {
+        id(row): (plan, archive_name(request.filename, name), name != stem)
+        for row, request, plan, stem, name in zip(readable, requests, plans, stems, names, strict=True)
+    }
     checked = []
     for row in parsed:
-        plan = plan_of.get(id(row), _NOTHING)
+        plan, filename, name_taken = found.get(id(row), (_NOTHING, "", False))
         same_as = None if plan.same_as is None else readable[plan.same_as].number
-        checked.append(_CheckedRow(row=row, plan=plan, same_as=same_as))
+        checked.append(
+            _CheckedRow(row=row, plan=plan, same_as=same_as, filename=filename, name_taken=name_taken)
+        )
     return checked
 
 
@@ -71,7 +86,8 @@ def _row_json(checked: _CheckedRow) -> dict[str, Any]:
         "same_as": checked.same_as,
         "problems": [{"field": problem.field, "error": problem.message} for problem in row.problems],
         "prompt": request.prompt if request else "",
-        "filename": request.filename if request else "",
+        "filename": checked.filename,
+        "name_taken": checked.name_taken,
         "price": checked.price(services().spec),
     }
 

@@ -13,6 +13,7 @@ from app import sheets
 from app.domain import file_key
 from app.errors import BucketError, NotFound, Translate
 from app.images import store
+from app.images.filenames import archive_name
 from app.library.output_backup import OutputBackup
 
 WORKBOOK = "生成记录.xlsx"
@@ -129,7 +130,7 @@ def _list_images(
         yield _Image(
             record_id=record.id,
             filename=filename,
-            name=_unique_name(filename, names),
+            name=_unique_name(archive_name(record.requested_filename, filename), names),
             path=path,
             size=size,
             copy_key=database.find_output_copy(db, filename) if with_copies and not path else "",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.domain import GeneratedImage, file_key
 from app.images import store
-from app.images.filenames import MAX_STEM_BYTES, is_taken, safe_stem, stem_from_prompt
+from app.images.filenames import MAX_STEM_BYTES, archive_name, is_taken, safe_stem, stem_from_prompt
 from tests.noise_images import noise_image
 
 
@@ -133,3 +133,37 @@ def test_a_stem_is_taken_under_any_extension(tmp_path: Path, ending: str) -> Non
 
 def test_a_stem_is_free_in_a_missing_folder(tmp_path: Path) -> None:
     assert not is_taken(tmp_path / "output", "猫")
+
+
+@pytest.mark.parametrize(
+    ("requested", "filename", "path"),
+    [
+        ("", "猫.png", "猫.png"),
+        ("猫", "猫-2.png", "猫-2.png"),
+        ("甲/猫", "甲_猫.png", "甲/猫.png"),
+        ("甲/猫", "甲_猫-2_3.webp", "甲/猫-2_3.webp"),
+        ("甲/乙/猫.jpg", "甲_乙_猫.png", "甲/乙/猫.png"),
+        ("甲/", "甲.png", "甲/甲.png"),
+        ("/etc/passwd", "etc_passwd.png", "etc/passwd.png"),
+        ("../../a/..", "a.png", "a/a.png"),
+        ("con/nul./猫", "con_nul_猫.png", "_con/_nul/猫.png"),
+        ("a\\b/猫", "a_b_猫.png", "a_b/猫.png"),
+        ("C:/x", "C_x.png", "C/x.png"),
+        ("甲/另一个名字", "随便.png", "甲/随便.png"),
+    ],
+)
+def test_the_path_in_a_zip_has_the_folders_that_were_asked_for(
+    requested: str, filename: str, path: str
+) -> None:
+    assert archive_name(requested, filename) == path
+
+
+@given(st.text(max_size=300), st.sampled_from([".png", "-2.jpg", "_10-99999.webp"]))
+def test_a_path_in_a_zip_is_valid_everywhere(requested: str, ending: str) -> None:
+    path = archive_name(requested, (safe_stem(requested) or "图片") + ending)
+
+    assert len(path.encode("utf-16-le")) // 2 < 250 + MAX_STEM_BYTES * ("/" not in path)
+    *folders, name = path.split("/")
+    assert name
+    assert all(part == safe_stem(part) for part in folders)
+    assert not set(path) & set('\\:*?"<>|')

@@ -550,6 +550,21 @@ def test_a_zip_of_a_filter_holds_each_matching_image_once(dataset: Dataset, clie
     assert get(client, "/api/records/archive.zip?ids=1,x", 400)["field"] == "ids"
 
 
+def test_a_zip_has_the_folders_of_the_names_that_were_asked_for(
+    dataset: Dataset, client: FlaskClient
+) -> None:
+    ids = [dataset.put(name) for name in ("甲_猫", "甲_猫-2", "a_猫", "A_猫", "狗")]
+    for record_id, requested in zip(ids, ("甲/猫", "甲/猫", "a/猫", "A/猫", "../狗"), strict=True):
+        dataset.db.execute(
+            "UPDATE generation_records SET requested_filename = ? WHERE id = ?", (requested, record_id)
+        )
+    with archive(client, f"ids={','.join(map(str, ids))}") as bundle:
+        assert bundle.testzip() is None
+        assert bundle.namelist() == [
+            *("甲/猫.png", "甲/猫-2.png", "a/猫.png", "A/猫-2.png", "狗.png", "生成记录.xlsx")
+        ]
+
+
 def test_a_long_list_of_ids_may_come_as_a_form(dataset: Dataset, client: FlaskClient) -> None:
     one = dataset.put("猫")
     answer = client.post("/api/records/archive.zip", data={"ids": f"{one},77"}, buffered=True)

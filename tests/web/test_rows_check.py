@@ -83,7 +83,8 @@ def test_a_check_lists_what_each_row_has(client: FlaskClient, worker: Worker) ->
         "missing": 0,
         "same_as": None,
         "prompt": "猫",
-        "filename": "",
+        "filename": "猫",
+        "name_taken": False,
         "price": 0,
     }
     assert (dog["under_way"], dog["missing"]) == (waiting[:1], 0)
@@ -115,6 +116,55 @@ def test_problems_of_rows_are_part_of_the_answer(client: FlaskClient) -> None:
     assert fields == [["seed"], ["number"], [""], ["sample_images"], ["repeats"], []]
     assert [row["row"] for row in found["rows"]] == [7, 7, 3, 4, 5, 6]
     assert [row["missing"] for row in found["rows"][:5]] == [0] * 5
+
+
+def test_a_check_tells_the_file_name_and_whether_it_is_taken(client: FlaskClient, settings: Settings) -> None:
+    (settings.output_dir / "占用.png").write_bytes(b"x")
+    submit(client, {"prompt": "旧", "filename": "封面", "num_images": 2})
+    rows = [
+        {"prompt": prompt, "filename": filename, "columns": {"SKU": "A/1"}, **more}
+        for prompt, filename, more in (
+            ("一", "占用", {}),
+            ("二", "封面", {"num_images": 3}),
+            ("三", "{SKU}", {}),
+            ("四", "{sku}", {}),
+            ("五", "甲/{SKU}", {}),
+            ("六", "../con/a.png", {}),
+            ("六", "又一张", {}),
+            ("", "", {"negative_prompt": "x"}),
+        )
+    ]
+
+    assert [(row["filename"], row["name_taken"]) for row in check(client, *rows)] == [
+        ("占用-2", True),
+        ("封面-2", True),
+        ("A_1", False),
+        ("A_1-2", True),
+        ("甲/A_1", False),
+        ("_con/a", False),
+        ("又一张", False),
+        ("", False),
+    ]
+    records = get_records(client, submit(client, *rows[:6])["records"])
+    assert [record["requested_filename"] for record in records[-3:]] == ["A_1", "甲/A_1", "../con/a.png"]
+
+
+def get_records(client: FlaskClient, ids: Sequence[int]) -> list[dict[str, Any]]:
+    return [client.get(f"/api/records/{record_id}").get_json()["record"] for record_id in ids]
+
+
+def test_a_check_fills_variables_as_a_submission_does(client: FlaskClient) -> None:
+    rows = [
+        {"prompt": "{颜色}的{序号}{行号}{日期}", "columns": {"颜色": "红"}, "number": 9},
+        {"prompt": "{颜色}", "columns": {"颜色": ""}},
+    ]
+    one, two = post(client, "/api/rows/check", rows=rows, prefix="画", suffix="。")["rows"]
+    queued = submit(client, rows[0], prefix="画", suffix="。")
+
+    assert one["prompt"] == get_records(client, queued["records"])[0]["prompt"]
+    assert one["prompt"].startswith("画红的19")
+    assert two["problems"] == [{"field": "prompt", "error": "这一行的「颜色」是空的，请填好这一格"}]
+    assert (two["missing"], two["price"]) == (0, 0)
 
 
 def test_a_check_changes_nothing(demo: FlaskClient, settings: Settings) -> None:

@@ -163,9 +163,8 @@ _ROW = open_object(
 ) | {
     "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
     "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。columns 是自己的列；"
-    "提示词、负面提示词、文件名和参考图的名字里，花括号里的列名换成这一行的那一格，"
-    "行号、序号（position，不写时从 1 数起）、日期也可以；连写两个是花括号本身。"
-    "带着记录里的 templates 再做一次时，各项已经换好，不再换，也不再加前后缀。"
+    "提示词、负面提示词、文件名和参考图的名字里，花括号里的列名、行号、序号（position）、日期换成这一行的；"
+    "连写两个是花括号本身。有 templates（来自记录）的行已经换好，不再换。"
     "repeats 只管这一行：skip 不再做已有的，again 再做一次。"
 }
 _NOT_IMPORTED = ("number", "columns", "position", "templates", "repeats")
@@ -230,12 +229,14 @@ SCHEMAS: dict[str, Schema] = {
         problems=array_of(closed_object(field=str, error=str)),
         prompt=str,
         filename=str,
+        name_taken=bool,
         price=or_null(float),
     )
     | {
         "description": "unknown 是结果未知，charged 是已计费却没有图片，这两种和 made、under_way 都不再做；"
         "trashed 在回收站里，可以恢复，不恢复就重做。missing 是还要做的张数，price 是它们的价钱，"
-        "same_as 是表里和它相同的第一行。"
+        "same_as 是表里和它相同的第一行。filename 是会用的文件名，不带张数和扩展名；"
+        "name_taken 是重名，加了序号。"
     },
     "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=str),
     "Problem": closed_object(row=ID, field=str, error=str),
