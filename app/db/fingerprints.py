@@ -10,6 +10,7 @@ from app.db.connection import transaction
 from app.db.records import EMPTIED
 from app.db.row_mapping import IN_IDS, id_list, number_of, stored_sample_images, text_of
 from app.domain import (
+    KNOWN_PICTURES_A_NUMBER,
     MAX_SEED,
     ImageRequest,
     KnownPicture,
@@ -24,7 +25,6 @@ from app.domain import (
 )
 from app.errors import InvalidRequest
 
-_PICTURES_A_NUMBER = 10  # as many as a row may ask for; equal rows may have been made thousands of times
 _RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms
 _FIELDS = """
     model, prompt, negative_prompt, aspect_ratio, resolution, seed, steps, sample_images, picture_number
@@ -68,7 +68,7 @@ def _known_pictures(db: sqlite3.Connection, prints: Collection[str]) -> Mapping[
         WHERE place <= :most
         ORDER BY id DESC
         """,
-        {"ids": id_list(prints), "most": _PICTURES_A_NUMBER},
+        {"ids": id_list(prints), "most": KNOWN_PICTURES_A_NUMBER},
     ).fetchall()
     found: dict[str, list[KnownPicture]] = defaultdict(list)
     for row in rows:

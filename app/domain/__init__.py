@@ -14,7 +14,15 @@ from app.domain.batches import (
     Workbook,
     WorkbookFile,
 )
-from app.domain.fingerprints import KnownPicture, RowPlan, SkippedRow, Standing, fingerprint, plan_rows
+from app.domain.fingerprints import (
+    KNOWN_PICTURES_A_NUMBER,
+    KnownPicture,
+    RowPlan,
+    SkippedRow,
+    Standing,
+    fingerprint,
+    plan_rows,
+)
 from app.domain.model_spec import ModelSetup, ModelSpec
 from app.domain.records import MAX_ID, GeneratedImage, Record, SavedImage, Status, file_key
 from app.domain.references import (

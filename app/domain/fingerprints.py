@@ -8,8 +8,11 @@ from enum import StrEnum
 
 from app.domain.references import DIGEST_LENGTH, SampleImage
 from app.domain.requests import ImageRequest
+from app.domain.validation import MAX_PICTURES_A_ROW
 
 FINGERPRINT_LENGTH = 32  # hexadecimal digits
+# As many as a row may ask for; equal rows may have been made thousands of times.
+KNOWN_PICTURES_A_NUMBER = MAX_PICTURES_A_ROW
 
 
 class Standing(StrEnum):
@@ -87,20 +90,21 @@ def plan_rows(
 ) -> list[RowPlan]:
     """What to order for each row: only missing pictures where ``skips``, else all of them.
 
-    ``known`` are the recorded pictures by fingerprint. Pictures ordered for a row count for later equal rows.
+    ``known`` are the recorded pictures by fingerprint. Pictures ordered for a row count for later equal rows,
+    at most KNOWN_PICTURES_A_NUMBER of a picture number.
     """
     pictures = {each: list(recorded) for each, recorded in known.items()}
     first: dict[str, int] = {}
     plans: list[RowPlan] = []
     ordered = 0
-    for index, (request, print_, skip) in enumerate(zip(requests, fingerprints, skips, strict=True)):
-        equal = pictures.setdefault(print_, [])
+    for index, (request, key, skip) in enumerate(zip(requests, fingerprints, skips, strict=True)):
+        equal = pictures.setdefault(key, [])
         found = _pictures_of(request, equal) if skip else ()
         numbers = missing_numbers(request, found)
-        same_as = first.setdefault(print_, index)
+        same_as = first.setdefault(key, index)
         plans.append(
             RowPlan(
-                fingerprint=print_,
+                fingerprint=key,
                 numbers=numbers,
                 known=found,
                 same_as=None if same_as == index else same_as,
@@ -108,7 +112,8 @@ def plan_rows(
         )
         for number in numbers:
             ordered += 1
-            equal.append(KnownPicture(id=-ordered, number=number, standing=Standing.UNDER_WAY))
+            if _bought_numbers(equal).count(number) < KNOWN_PICTURES_A_NUMBER:
+                equal.append(KnownPicture(id=-ordered, number=number, standing=Standing.UNDER_WAY))
     return plans
 
 
@@ -124,8 +129,12 @@ def missing_numbers(request: ImageRequest, known: Sequence[KnownPicture]) -> tup
 
     With a seed every number is a picture of its own; without one any bought picture counts.
     """
-    bought = [picture.number for picture in known if picture.standing is not Standing.TRASHED]
+    bought = _bought_numbers(known)
     free = [number for number in range(1, request.num_images + 1) if number not in bought]
     if request.seed is None:
         del free[max(request.num_images - len(bought), 0) :]
     return tuple(free)
+
+
+def _bought_numbers(known: Sequence[KnownPicture]) -> list[int]:
+    return [picture.number for picture in known if picture.standing is not Standing.TRASHED]

@@ -115,3 +115,17 @@ def test_a_row_that_asks_for_its_pictures_again_gets_all_of_them() -> None:
     cat = ImageRequest(prompt="猫", num_images=2)
     plans = plan_rows([cat, cat], ["c", "c"], {"c": [picture(1), picture(2)]}, [False, True])
     assert [plan.numbers for plan in plans] == [(1, 2), ()]
+
+
+def test_the_pictures_listed_for_a_row_are_bounded() -> None:
+    cat = ImageRequest(prompt="猫", num_images=2)
+    plans = plan_rows([cat] * 100, ["c"] * 100, {}, [False] * 50 + [True] * 50)
+    assert sum(len(plan.numbers) for plan in plans) == 100
+    assert {len(plan.known) for plan in plans[50:]} == {20}
+
+
+def test_many_pictures_in_the_trash_do_not_hide_one_that_is_ordered() -> None:
+    cat = ImageRequest(prompt="猫")
+    trash = [picture(1, record_id=n, standing=Standing.TRASHED) for n in range(1, 11)]
+    plans = plan_rows([cat, cat], ["c", "c"], {"c": trash}, [True, True])
+    assert [plan.numbers for plan in plans] == [(1,), ()]
