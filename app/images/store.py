@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import itertools
 import os.path
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from app.domain import GeneratedImage, SavedImage, ValidatedUpload
@@ -131,24 +131,19 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     return thumbnail
 
 
-def jpeg_thumbnail(
-    output_dir: Path,
-    record_id: int,
-    filename: str,
-    *,
-    box: tuple[int, int],
-    elsewhere: Callable[[str], bytes] = lambda filename: b"",
-) -> bytes | None:
-    """The image as a JPEG within ``box`` pixels, for a workbook; None when there is no image.
-
-    ``elsewhere`` returns the thumbnail of an image whose file is missing, or empty bytes.
-    """
+def jpeg_thumbnail(output_dir: Path, record_id: int, filename: str, *, box: tuple[int, int]) -> bytes | None:
+    """The image as a JPEG within ``box`` pixels, for a workbook; None when there is no image."""
     if not filename:
         return None
     try:
         thumbnail = ensure_thumbnail(output_dir, record_id, filename).read_bytes()
     except (NotFound, OSError):
-        thumbnail = elsewhere(filename)
+        return None
+    return jpeg_of_webp(thumbnail, box=box)
+
+
+def jpeg_of_webp(thumbnail: bytes, *, box: tuple[int, int]) -> bytes | None:
+    """A thumbnail as a JPEG within ``box`` pixels; None when it is empty or damaged."""
     try:
         return decode.jpeg_thumbnail(thumbnail, box) if thumbnail else None
     except OSError:

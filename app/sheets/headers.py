@@ -36,6 +36,13 @@ LABELS: Mapping[str, str] = {
 # Columns of a results workbook. When all three are present, each line is one picture of a submitted row.
 RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", "image_file": "图片文件"}
 
+# The columns that results are written into, in the imported file.
+OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图")
+_OWN_RESULTS = (
+    OWN_RESULT_LABELS,
+    ("status", "reason", "file", "cost", "picked", "thumbnail"),
+)
+
 STATUS_LABELS: Mapping[Status, str] = {
     Status.QUEUED: "排队中",
     Status.RUNNING: "生成中",
@@ -111,6 +118,17 @@ def status_named(text: str) -> Status | None:
     return _STATUS_NAMES.get(trimmed_text(visible_text(text[:_MAX_COMPARED])).casefold())
 
 
+def result_columns(texts: Mapping[int, str]) -> range | None:
+    """The columns of the results that we have written into this header row; None when there are none."""
+    names = {column: compact_text(text) for column, text in texts.items()}
+    count = len(OWN_RESULT_LABELS)
+    for labels in _OWN_RESULTS:
+        for first in (column for column, name in names.items() if name == labels[0]):
+            if all(names.get(first + index) == label for index, label in enumerate(labels)):
+                return range(first, first + count)
+    return None
+
+
 def find_header(rows: Sequence[Row]) -> Header | None:
     """The row with a prompt column and the most known headers (the first on a tie), or None."""
     found = [header for row in rows if (header := _read_header(row))]
@@ -136,6 +154,8 @@ class _Assignment:
 
 def _read_header(row: Row) -> Header | None:
     named = {column: trimmed_text(display_text(value)) for column, value in sorted(row.values.items())}
+    for column in result_columns(named) or ():
+        del named[column]
     cells = [(column, text, meaning(text)) for column, text in named.items()]
     assigned = _assign_columns(cells)
     columns = assigned.columns

@@ -32,7 +32,7 @@ _ROWS_A_SHEET = 1_000_000
 
 # Characters not allowed in XML, and text that looks like their escape.
 _NOT_XML = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
-_LIKE_A_FORMULA = ("=", "+", "-", "@")
+LIKE_A_FORMULA = ("=", "+", "-", "@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,25 +120,42 @@ class SheetWriter:
 
     def append(self, values: Sequence[Any]) -> None:
         """Add one row; None and "" leave a cell empty. SpreadsheetError for text over MAX_CELL_LENGTH."""
-        self._rows += 1
-        self.sheet.append([*map(self._cell, self._columns, values)])
+        self.sheet.append([*map(self._cell, self._columns, self.texts(values))])
 
-    def _cell(self, column: Column, value: Any) -> Any:
+    def texts(self, values: Sequence[Any]) -> list[Any]:
+        """What the cells of one more row show: translated text, other values in columns for them, or None."""
+        self._rows += 1
+        return [*map(self._shown, self._columns, values)]
+
+    def style_index(self, kind: str) -> int:
+        """The index, in the workbook's styles, of the cells of a kind, or of ``quoted`` text."""
+        style = self._quoted if kind == "quoted" else self._styles[kind]
+        return int(self.sheet.parent._cell_styles.add(style))
+
+    def _shown(self, column: Column, value: Any) -> Any:
         if isinstance(value, Message):
             value = self._translate(value)
         if value is None or value == "":
             return None
-        cell: Any = WriteOnlyCell(self.sheet)
-        cell._style = self._styles["time" if isinstance(value, datetime) else column.kind]
         if column.kind != "text" and not isinstance(value, str):
-            cell.value = value
-            return cell
+            return value
         text = str(value)
         if len(text) > MAX_CELL_LENGTH:
             raise self._too_long(column, len(text))
+        return text
+
+    def _cell(self, column: Column, value: Any) -> Any:
+        if value is None:
+            return None
+        cell: Any = WriteOnlyCell(self.sheet)
+        cell._style = self._styles["time" if isinstance(value, datetime) else column.kind]
+        if not isinstance(value, str):
+            cell.value = value
+            return cell
+        text = value
         cell._value = escape(text)  # .value would turn "=…" into a formula and truncate escaped text
         cell.data_type = "s"
-        if text.startswith(_LIKE_A_FORMULA):
+        if text.startswith(LIKE_A_FORMULA):
             cell._style = self._quoted
         return cell
 

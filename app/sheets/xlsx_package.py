@@ -43,6 +43,7 @@ class OoxmlPackage:
     """The zip of a workbook, with its remaining budgets. Part names are case-insensitive."""
 
     def __init__(self, content: bytes) -> None:
+        self.content = content
         self._zip = _open_zip(content)
         self._parts = {_folded(part.filename): part for part in self._zip.infolist()}
         self._bytes_left = MAX_UNPACKED
@@ -95,6 +96,14 @@ class OoxmlPackage:
         except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: unknown encodings
             raise SpreadsheetError(_NOT_WHOLE) from error
 
+    def read(self, name: str) -> bytes:
+        """One part, within the limits; empty when it is missing."""
+        return b"".join(self._chunks(name)) if name in self else b""
+
+    def entries(self) -> dict[str, zipfile.ZipInfo]:
+        """The entries of the zip by part name in lower case."""
+        return dict(self._parts)
+
     def _target(self, folder: str, target: str) -> str:
         """The part of a target: absolute or relative to ``folder``, literal or percent-encoded."""
         path = posixpath.normpath(posixpath.join("/", folder, target.replace("\\", "/"))).lstrip("/")
@@ -127,6 +136,26 @@ class OoxmlPackage:
         self._tags_left -= chunk.count(b"<")
         if self._bytes_left < 0 or self._tags_left < 0:
             raise SpreadsheetError(TOO_MUCH)
+
+
+def scan(
+    content: bytes, start: Callable[[str, Attributes, int], None], end: Callable[[str, int], None]
+) -> None:
+    """Parse a part in UTF-8 with callbacks as ``walk`` does, and the byte offset of each tag.
+
+    An empty element ends behind its only tag. ``StopParsing`` skips the rest.
+    """
+    parser = _parser(
+        lambda name, attributes: start(name, attributes, parser.CurrentByteIndex),
+        lambda name: end(name, parser.CurrentByteIndex),
+        None,
+    )
+    try:
+        parser.Parse(content, True)
+    except StopParsing:
+        pass
+    except expat.ExpatError as error:
+        raise SpreadsheetError(_NOT_WHOLE) from error
 
 
 def is_true(attributes: Attributes, name: str) -> bool:

@@ -41,6 +41,11 @@ class Workbook:
             placed_images=has_placed_images(self.package),
         )
 
+    @property
+    def styles_part(self) -> str | None:
+        """The part with the cell styles."""
+        return _part_of_kind(self._relations, "styles")
+
     def _list_sheets(self, main: str) -> list[WorkbookSheet]:
         sheets: list[WorkbookSheet | None] = []
         active = 0
@@ -67,7 +72,7 @@ class Workbook:
         if kind != "worksheet":
             return None
         hidden = attributes.get("state", "visible") != "visible"
-        return WorkbookSheet(attributes.get("name", ""), hidden, is_active, self, part)
+        return WorkbookSheet(attributes.get("name", ""), hidden, is_active, part, self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +82,21 @@ class WorkbookSheet:
     name: str
     hidden: bool
     active: bool
+    part: str
     _book: Workbook
-    _part: str
 
     def top(self, count: int) -> list[Row]:
         """The non-empty rows numbered up to ``count``."""
         parser = SheetParser(self._book.shared, range(1, MAX_COLUMN + 1), 0, count, stop_at=count)
-        return parser.parse(self._book.package, self._part).rows
+        return parser.parse(self._book.package, self.part).rows
 
     def read(
         self, columns: Container[int], after: int, max_rows: int, own: Container[int] = frozenset()
     ) -> Grid:
         """At most ``max_rows`` rows after row ``after`` with content in ``columns``; see ``Row.own``."""
         parser = SheetParser(self._book.shared, columns, after, max_rows, own=own)
-        grid = parser.parse(self._book.package, self._part)
-        grid.floating_images = count_floating(self._book.package, self._part)
+        grid = parser.parse(self._book.package, self.part)
+        grid.floating_images = count_floating(self._book.package, self.part)
         return grid
 
 

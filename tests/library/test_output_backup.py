@@ -16,7 +16,7 @@ import generator
 from app.config import Settings, read_settings
 from app.errors import SettingError, message
 from app.images import store
-from app.web.api import spreadsheets
+from app.web import thumbnails
 from app.worker.worker import Worker
 from tests.fakes.oss import FakeOss
 from tests.waiting import wait_until
@@ -286,7 +286,7 @@ def test_results_come_without_thumbnails_during_an_outage(
 def test_results_fetch_a_bounded_number_of_lost_images(
     client: FlaskClient, lost_batch: str, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spreadsheets, "MAX_FROM_OSS", 2)
+    monkeypatch.setattr(thumbnails, "MAX_FROM_OSS", 2)
     assert thumbnails_in_results(client, lost_batch) == 2
     assert oss.count("get") == 2
 

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 from app.domain import Batch, BatchStatus, ModelSpec, Record, SampleImage, Status
-from app.errors import StorageError, message
-from app.sheets import Import, read_workbook, results_export, sheet_writer, write_records, write_results
+from app.errors import SpreadsheetError, message
+from app.sheets import Import, read_workbook, sheet_writer, write_records, write_results, xlsx_pictures
 from tests.noise_images import noise_image
 from tests.workbooks.written import saved
 
@@ -87,8 +88,7 @@ def no_thumbnail(_record: int) -> bytes | None:
 
 def written(records: Sequence[Record], thumbnails: Callable[[int], bytes | None] = no_thumbnail) -> bytes:
     """The results workbook of these records."""
-    with write_results(BATCH, records, thumbnails=thumbnails) as file:
-        return file.read()
+    return b"".join(write_results(BATCH, records, thumbnails=partial(map, thumbnails)))
 
 
 def lines(content: bytes) -> list[dict[str, Any]]:
@@ -148,8 +148,8 @@ def test_thumbnails_keep_their_proportions_in_the_cell() -> None:
     assert (anchor._from.row, anchor._from.col) == (2, 1)
     assert sheet.cell(1, 2).value == "缩略图"
     assert anchor.ext.width / anchor.ext.height == pytest.approx(160 / 90, rel=0.01)
-    assert anchor.ext.width <= results_export.THUMBNAIL_BOX[0] * 9_525
-    assert anchor.ext.height <= results_export.THUMBNAIL_BOX[1] * 9_525
+    assert anchor.ext.width <= xlsx_pictures.THUMBNAIL_BOX[0] * 9_525
+    assert anchor.ext.height <= xlsx_pictures.THUMBNAIL_BOX[1] * 9_525
 
 
 def test_thumbnails_are_stored_unchanged() -> None:
@@ -157,17 +157,17 @@ def test_thumbnails_are_stored_unchanged() -> None:
 
     parts = zipfile.ZipFile(io.BytesIO(written([record(1)], lambda _: picture)))
 
-    assert parts.read("xl/media/image1.png") == picture
+    assert parts.read("xl/media/result1.png") == picture
 
 
 def test_our_thumbnails_are_not_reported_as_unread_images() -> None:
     content = written([record(1, row_number=1)], lambda _: noise_image("png"))
 
-    assert "xl/media/image1.png" in zipfile.ZipFile(io.BytesIO(content)).namelist()
+    assert "xl/media/result1.png" in zipfile.ZipFile(io.BytesIO(content)).namelist()
     assert not any("浮在表格上" in note for note in map(str, read_workbook(content, "a.xlsx").notes))
 
 
-@pytest.mark.parametrize("cut", [results_export.MAX_THUMBNAIL_BYTES, 2_000])
+@pytest.mark.parametrize("cut", [xlsx_pictures.MAX_THUMBNAIL_BYTES, 2_000])
 def test_every_thumbnail_is_in_the_file_once_on_its_own_line(
     monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
@@ -176,7 +176,7 @@ def test_every_thumbnail_is_in_the_file_once_on_its_own_line(
         record(number, row_number=(number - 11) // 4 + 1, picture_number=(number - 11) % 4 + 1, num_images=4)
         for number in pictures
     ]
-    monkeypatch.setattr(results_export, "MAX_THUMBNAIL_BYTES", cut)
+    monkeypatch.setattr(xlsx_pictures, "MAX_THUMBNAIL_BYTES", cut)
 
     content = written(records, pictures.get)
 
@@ -204,7 +204,7 @@ def test_invalid_thumbnail_bytes_leave_the_cell_empty() -> None:
 
 def test_thumbnails_stop_before_the_file_is_too_large_to_import(monkeypatch: pytest.MonkeyPatch) -> None:
     picture = noise_image("png")
-    monkeypatch.setattr(results_export, "MAX_THUMBNAIL_BYTES", 2 * len(picture) + 1)
+    monkeypatch.setattr(xlsx_pictures, "MAX_THUMBNAIL_BYTES", 2 * len(picture) + 1)
 
     first, second, third, fourth = lines(
         written([record(1), record(2), record(3), record(4, Status.FAILED)], lambda _: picture)
@@ -314,11 +314,10 @@ def test_finished_rows_have_no_problems(spec: ModelSpec) -> None:
 def test_a_failed_export_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
-    def no_thumbnails(_record: int) -> bytes | None:
-        raise StorageError("磁盘坏了")
-
-    with pytest.raises(StorageError):
-        write_results(BATCH, [record(1), record(2)], thumbnails=no_thumbnails)
+    with pytest.raises(SpreadsheetError):
+        write_results(
+            BATCH, [record(1), record(2, prompt="长" * 40_000)], thumbnails=partial(map, no_thumbnail)
+        )
 
     assert list(tmp_path.iterdir()) == []
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
@@ -14,26 +15,25 @@ from app import sheets
 from app.domain import (
     MAX_FILENAME_LENGTH,
     MAX_ROWS_A_BATCH,
+    Batch,
     LibraryImage,
+    Record,
     WorkbookFile,
 )
 from app.errors import BucketError, InvalidRequest, NotFound, TryLater
-from app.images import store
 from app.images.filenames import safe_stem
 from app.library.names import LibraryNames
-from app.library.output_backup import OutputBackup
-from app.web.downloads import XLSX, workbook
+from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import FILE, answer, array_of, open_object
+from app.web.openapi.schemas import FILE, answer, array_of, enum, open_object
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import today
+from app.web.thumbnails import record_thumbnails
 
 bp = Blueprint("spreadsheets", __name__)
-
-MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 
 
 @bp.post("/spreadsheet/import")
@@ -76,30 +76,9 @@ def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
         header_row=found.header_row,
         content=content,
     )
-    database.add_workbook(connection(), file, now=datetime.now(UTC))
+    notes = sheets.own_result_notes(file)
+    database.add_workbook(connection(), file, notes=notes, now=datetime.now(UTC))
     return file.id
-
-
-class _BackupThumbnails:
-    """Thumbnails from OSS of pictures missing locally, up to MAX_FROM_OSS or the first bucket error."""
-
-    def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
-        self._db, self._copies = db, copies
-        self._left = MAX_FROM_OSS if copies else 0
-
-    def thumbnail(self, filename: str) -> bytes:
-        """WebP of 320 px; empty when there is none."""
-        key = database.find_output_copy(self._db, filename) if self._left else ""
-        if self._copies is None or not key:
-            return b""
-        self._left -= 1
-        try:
-            return self._copies.fetch(key, thumbnail=True)
-        except NotFound:
-            return b""
-        except BucketError:
-            self._left = 0  # so that the remaining rows do not wait for it too
-            return b""
 
 
 @bp.get("/spreadsheet/template.xlsx")
@@ -128,22 +107,36 @@ def export_rows() -> Response:
 
 
 @bp.get("/batches/<batch_id>/results.xlsx")
-@describe("结果表", XLSX)
+@describe("结果表；form=own 是导入的那份表格，右边加上结果", XLSX, query={"form": enum("own")})
 def batch_results(batch_id: str) -> Response:
-    """The submitted rows of a batch, in order, with the result of each."""
-    db, output_dir = connection(), services().settings.output_dir
+    """The submitted rows of a batch, in order, with the result of each; or the imported file with them."""
+    form = request.args.get("form", "")
+    if form not in ("", "own"):
+        raise InvalidRequest("form", "form 应为 own")
+    db, current = connection(), services()
     batch = database.get_batch(db, batch_id)
     records = database.list_batch_records(db, batch_id)
-    names = {record.id: record.filename for record in records}
-    backups = _BackupThumbnails(db, services().worker.output_backup)
+    thumbnails = record_thumbnails(current.settings, current.worker.output_backup, records)
+    with ExitStack() as held:
+        held.enter_context(current.workbooks)
+        ending, mimetype, name = ".xlsx", XLSX, batch.name
+        if form == "own":
+            own = _own_results(batch, records, thumbnails)
+            pieces, ending, mimetype, name = own.pieces, own.ending, own.mimetype, own.name
+        else:
+            pieces = sheets.write_results(batch, records, thumbnails=thumbnails, translate=translator())
+        response = Response(start_stream(pieces), mimetype=mimetype)
+        response.headers["X-Accel-Buffering"] = "no"  # sent as it is made
+        response.call_on_close(held.pop_all().close)
+    name = gettext("{name}-结果.xlsx", name=safe_stem(name) or batch.id)
+    return as_attachment(response, name.removesuffix(".xlsx") + ending, f"results{ending}")
 
-    def thumbnail(record_id: int) -> bytes | None:
-        name, box = names[record_id], sheets.THUMBNAIL_BOX
-        return store.jpeg_thumbnail(output_dir, record_id, name, box=box, elsewhere=backups.thumbnail)
 
-    with services().workbooks:
-        file = sheets.write_results(batch, records, thumbnails=thumbnail, translate=translator())
-    return workbook(file, gettext("{name}-结果.xlsx", name=safe_stem(batch.name) or batch.id))
+def _own_results(batch: Batch, records: Sequence[Record], thumbnails: sheets.Thumbnails) -> sheets.OwnResults:
+    if batch.workbook is None:
+        raise NotFound("这个批次不是从导入的表格提交的，请下载结果表")
+    file = database.get_workbook_file(connection(), batch.workbook.id)
+    return sheets.write_own_results(file, batch, records, thumbnails=thumbnails, translate=translator())
 
 
 def _look_up(rows: Sequence[sheets.ImportedRow], library: LibraryNames) -> list[dict[str, Any]]:

@@ -1,0 +1,239 @@
+"""The results of a batch written into the imported file, on the right of the user's own columns.
+
+Only the parts of the package that must change are edited; all others are copied byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
+from operator import attrgetter
+from pathlib import PurePath
+
+from app.domain import Batch, Record, WorkbookFile
+from app.errors import Message, SpreadsheetError, Translate, message
+from app.sheets.conversion import converted, is_ooxml
+from app.sheets.headers import OWN_RESULT_LABELS, STATUS_LABELS, find_header, result_columns
+from app.sheets.limits import MAX_CELL_LENGTH
+from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
+from app.sheets.table import display_text
+from app.sheets.xlsx_edit import (
+    CONTENT_TYPES,
+    as_utf8,
+    batch_property_parts,
+    with_content_types,
+    with_styles,
+)
+from app.sheets.xlsx_package import OoxmlPackage
+from app.sheets.xlsx_pictures import (
+    LEFT_OUT,
+    PICTURE_TYPES,
+    THUMBNAIL_BOX,
+    Place,
+    Thumbnails,
+    open_drawing,
+    package_with_pictures,
+)
+from app.sheets.xlsx_reader import Workbook, WorkbookSheet
+
+_WIDTHS = (12, 30, 26, 10, 8, 14)
+_PICTURE_HEIGHT = 62.0  # points, for a thumbnail of 76 pixels
+_LAST_COLUMN = 16_384
+_MARGIN = 6  # pixels of a cell around its picture
+_MACROS = b"macroEnabled"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnResults:
+    """The workbook as a stream; ``has_macros`` decides between ``.xlsm`` and ``.xlsx``."""
+
+    pieces: Iterator[bytes]
+    name: str  # of the imported file, without its ending
+    has_macros: bool
+
+    @property
+    def ending(self) -> str:
+        """``.xlsx`` or ``.xlsm``."""
+        return ".xlsm" if self.has_macros else ".xlsx"
+
+    @property
+    def mimetype(self) -> str:
+        """The media type of a workbook with or without macros."""
+        plain = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+        return "application/vnd.ms-excel.sheet.macroEnabled.12" if self.has_macros else plain
+
+
+def own_result_notes(file: WorkbookFile) -> list[Message]:
+    """What cannot be carried through when results are written into this file."""
+    if not is_ooxml(file.content):
+        kind = PurePath(file.filename).suffix.lower() or ".csv"
+        text = "结果会填进一份新的 .xlsx：{kind} 里的文字和数字都在，格式不保留"
+        return [message(text, kind=kind)]
+    package = OoxmlPackage(file.content)
+    notes = []
+    if any(name.startswith("_xmlsignatures/") for name in package.names):
+        notes.append(message("这份表格有数字签名，填入结果后签名会失效"))
+    if b"sheetProtection" in package.read(_sheet_of(package, file.sheet).part):
+        text = "工作表「{sheet}」有保护：结果会填进去，要在 Excel 里改动，请先取消保护"
+        notes.append(message(text, sheet=file.sheet))
+    return notes
+
+
+def write_own_results(
+    file: WorkbookFile,
+    batch: Batch,
+    records: Iterable[Record],
+    *,
+    thumbnails: Thumbnails,
+    translate: Translate = str,
+) -> OwnResults:
+    """The imported file with the results of each row in its line.
+
+    A row of the batch without a line in the file is added below. The stream computes thumbnails as it goes.
+    """
+    content, sheet = (file.content, file.sheet) if is_ooxml(file.content) else converted(file)
+    package = OoxmlPackage(content)
+    has_macros = _MACROS in package.read(CONTENT_TYPES)
+    results = _Results(package, _sheet_of(package, sheet), file.header_row, batch.id, translate)
+    rows = {
+        number: list(group)
+        for number, group in groupby(sorted(records, key=_row_order), attrgetter("row_number"))
+    }
+    return OwnResults(results.pieces(rows, thumbnails), PurePath(file.filename).stem, has_macros)
+
+
+def _row_order(record: Record) -> tuple[int, int]:
+    return record.row_number, record.id
+
+
+def _sheet_of(package: OoxmlPackage, name: str) -> WorkbookSheet:
+    found = next((sheet for sheet in Workbook(package).sheets if sheet.name == name), None)
+    if found is None:
+        raise SpreadsheetError("表格里没有工作表「{sheet}」，请重新导入", sheet=name)
+    return found
+
+
+class _Results:
+    """Edits one package; everything that can fail happens before the first piece is returned."""
+
+    def __init__(
+        self,
+        package: OoxmlPackage,
+        sheet: WorkbookSheet,
+        header_row: int,
+        batch_id: str,
+        translate: Translate,
+    ) -> None:
+        self._package = package
+        self._part = sheet.part
+        self._header_row = header_row
+        self._batch_id = batch_id
+        self._translate = translate
+        top = {row.number: row for row in sheet.top(header_row)}
+        header = top.get(header_row)
+        self._header_texts = {c: display_text(v) for c, v in header.values.items()} if header else {}
+        found = find_header([header]) if header else None
+        self._prompt_column = found.columns["prompt"] if found else None
+
+    def pieces(self, rows: Mapping[int, Sequence[Record]], thumbnails: Thumbnails) -> Iterator[bytes]:
+        """The zip of the edited package."""
+        package = self._package
+        edit = SheetEdit(as_utf8(package.read(self._part)), [*rows], self._header_row)
+        columns = self._columns(edit)
+        new_rows = {self._header_row: self._header(columns)}
+        for number, records in rows.items():
+            new_rows[number] = self._row(records, columns, is_added=edit.is_missing(number))
+        edit.set_heights(new_rows)
+        places = self._places(rows, new_rows, columns[-1])
+        drawing = open_drawing(package, self._part, edit, moves=True) if places else None
+        changed, styles = self._with_styles(edit)
+        properties, types = batch_property_parts(package, self._batch_id)
+        changed |= properties | (dict(drawing.changed) if drawing else {})
+        types |= drawing.types if drawing else {}
+        changed[CONTENT_TYPES] = with_content_types(package.read(CONTENT_TYPES), types, PICTURE_TYPES)
+
+        def sheet(first_left_out: int | None) -> dict[str, bytes]:
+            for _, place in places:
+                if first_left_out is not None and place.row >= first_left_out:
+                    new_rows[place.row].cells[place.column] = self._translate(LEFT_OUT)
+            element = drawing.element if drawing else ""
+            return {self._part: edit.edited(new_rows, columns, styles, widths=_WIDTHS, drawing=element)}
+
+        return package_with_pictures(package, changed, drawing, places, thumbnails, sheet)
+
+    def _columns(self, edit: SheetEdit) -> range:
+        """The columns of the results: those of earlier results, or the first free ones."""
+        count = len(OWN_RESULT_LABELS)
+        found = result_columns(self._header_texts)
+        columns = found or range(edit.last_column + 1, edit.last_column + 1 + count)
+        if columns.stop - 1 > _LAST_COLUMN:
+            raise SpreadsheetError("表格右边没有空列可以填结果，请删掉多余的列再导入")
+        return columns
+
+    def _header(self, columns: range) -> NewRow:
+        labels = (self._translate(message(label)) for label in OWN_RESULT_LABELS)
+        return NewRow(dict(zip(columns, labels, strict=True)))
+
+    def _row(self, records: Sequence[Record], columns: range, *, is_added: bool) -> NewRow:
+        costs = [record.cost for record in records]
+        values = {
+            "状态": self._states(records),
+            "原因": "\n".join(dict.fromkeys(self._translate(r.error) for r in records if r.error)),
+            "文件": "\n".join(record.filename for record in records if record.filename),
+            "费用": None if None in costs else sum((cost for cost in costs if cost), Decimal(0)),
+        }
+        cells: dict[int, CellValue] = {
+            column: value if isinstance(value, Decimal) else value[:MAX_CELL_LENGTH]
+            for column, label in zip(columns, OWN_RESULT_LABELS, strict=True)
+            if (value := values.get(label)) not in (None, "")
+        }
+        if is_added and self._prompt_column:
+            cells[self._prompt_column] = records[0].prompt
+        has_picture = any(record.filename for record in records)
+        return NewRow(cells, picture_height=_PICTURE_HEIGHT if has_picture else 0.0)
+
+    def _states(self, records: Sequence[Record]) -> str:
+        counts = [
+            (status, sum(record.status is status for record in records))
+            for status in dict.fromkeys(record.status for record in records)
+        ]
+        if len(counts) == 1:
+            return self._translate(message(STATUS_LABELS[counts[0][0]]))
+        states = (
+            message("{status} {count}", status=message(STATUS_LABELS[status]), count=count)
+            for status, count in counts
+        )
+        return self._translate(message("{states}", states=tuple(states)))
+
+    def _places(
+        self, rows: Mapping[int, Sequence[Record]], new_rows: Mapping[int, NewRow], column: int
+    ) -> list[tuple[int, Place]]:
+        """(record id, place) of the first picture of each row that is high enough for one."""
+        places = []
+        width, most = THUMBNAIL_BOX
+        for number, records in rows.items():
+            height = min(most, int(new_rows[number].height * 96 / 72) - _MARGIN)
+            first = next((record.id for record in records if record.filename), None)
+            if first is not None and height > _MARGIN:
+                places.append((first, Place(row=number, column=column, width=width, height=height)))
+        return places
+
+    def _with_styles(self, edit: SheetEdit) -> tuple[dict[str, bytes], CellStyles]:
+        """The styles with our formats added -> (changed parts, their indexes)."""
+        part = Workbook(self._package).styles_part
+        if part is None:
+            return {}, CellStyles()
+        styles = [_style(), _style(quoted=True), _style(number=True)]
+        changed, first = with_styles(self._package.read(part), styles)
+        return {part: changed}, CellStyles(
+            header=edit.header_style, text=first, quoted=first + 1, money=first + 2
+        )
+
+
+def _style(*, quoted: bool = False, number: bool = False) -> str:
+    """The content of an ``<xf>``: text at the top, wrapped, or a plain number."""
+    more = ' quotePrefix="1"' if quoted else ""
+    kind = f'numFmtId="{0 if number else 49}" fontId="0" fillId="0" borderId="0" xfId="0"'
+    return f'{kind} applyNumberFormat="1" applyAlignment="1"{more}'

@@ -1,0 +1,305 @@
+"""Adds cells to the rows of a sheet's XML, on the right of its columns; all other bytes stay."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from xml.sax.saxutils import escape as escape_xml
+
+from openpyxl.utils import get_column_letter
+
+from app.sheets.sheet_writer import LIKE_A_FORMULA, escape
+from app.sheets.xlsx_edit import (
+    Edit,
+    append_child,
+    apply_edits,
+    find_elements,
+    tag_at,
+    tag_name,
+    with_attributes,
+)
+from app.sheets.xlsx_package import Attributes, integer, is_true, scan
+from app.sheets.xlsx_sheet_parser import column_number
+
+# The children of a worksheet that precede its drawing.
+_BEFORE_DRAWING = frozenset(
+    (
+        *("sheetPr", "dimension", "sheetViews", "sheetFormatPr", "cols", "sheetData", "sheetCalcPr"),
+        *("sheetProtection", "protectedRanges", "scenarios", "autoFilter", "sortState", "dataConsolidate"),
+        *("customSheetViews", "mergeCells", "phoneticPr", "conditionalFormatting", "dataValidations"),
+        *("hyperlinks", "printOptions", "pageMargins", "pageSetup", "headerFooter", "rowBreaks", "colBreaks"),
+        *("customProperties", "cellWatches", "ignoredErrors", "smartTags"),
+    )
+)
+_RANGE = re.compile(r"\$?([A-Za-z]{1,3})\$?[0-9]{1,7}:\$?([A-Za-z]{1,3})\$?([0-9]{1,7})")
+_DEFAULT_HEIGHT = 15.0
+
+CellValue = str | int | Decimal
+
+
+@dataclass(slots=True)
+class NewRow:
+    """The cells to write in one row, by column, and the least height in points that a picture needs.
+
+    ``height`` becomes the height of the row afterwards; 0 for a hidden row.
+    """
+
+    cells: dict[int, CellValue]
+    picture_height: float = 0.0
+    height: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CellStyles:
+    """Indexes of cell formats; None where the workbook has no styles."""
+
+    header: int | None = None
+    text: int | None = None
+    quoted: int | None = None  # text that looks like a formula
+    number: int | None = None
+    money: int | None = None
+
+
+@dataclass(slots=True)
+class _Row:
+    """A row of the part: offsets of its tag, of its cells, and of its end tag (None: an empty element)."""
+
+    start: int
+    attributes: Attributes
+    end_tag: int | None = None
+    cells: list[tuple[int, int]] = field(default_factory=list)  # column, offset
+
+
+class SheetEdit:
+    """A sheet's part (UTF-8), scanned once for where its columns end and where its parts are."""
+
+    def __init__(self, part: bytes, numbers: Sequence[int], header_row: int) -> None:
+        self.part = part
+        self.last_column = 0
+        self.header_style: int | None = None
+        self.drawing: str | None = None  # its relationship id
+        self._wanted = sorted({*numbers, header_row}, reverse=True)  # the next one is the last
+        self._header_row = header_row
+        self._rows: dict[int, _Row] = {}
+        self._missing: dict[int, int] = {}  # row number -> the offset where it belongs
+        self._places: dict[str, int] = {}  # offsets of top-level elements
+        self._number = self._column = self._depth = 0
+        self._row: _Row | None = None
+        self._cell_style: int | None = None
+        self._default_height = _DEFAULT_HEIGHT
+        self._drawing_at: int | None = None
+        scan(part, self._start, self._end)
+        for number in self._wanted:
+            self._missing[number] = self._places["end of rows"]
+        root = tag_name(tag_at(part, self._places["worksheet"])).decode()
+        self.prefix = root.removesuffix("worksheet")
+
+    def _start(self, name: str, attributes: Attributes, offset: int) -> None:
+        self._depth += 1
+        if self._depth <= 2:
+            self._start_top(name, attributes, offset)
+        elif name == "row":
+            self._start_row(attributes, offset)
+        elif name == "c":
+            self._start_cell(attributes, offset)
+        elif name in ("v", "f", "is"):
+            self._note_content()
+        elif name == "mergeCell":
+            self._note_range(attributes.get("ref", ""))
+
+    def _start_top(self, name: str, attributes: Attributes, offset: int) -> None:
+        self._places.setdefault(name, offset)
+        if name in _BEFORE_DRAWING:
+            self._drawing_at = None
+        elif self._depth == 2 and self._drawing_at is None:
+            self._drawing_at = offset
+        if name == "sheetFormatPr":
+            self._default_height = _points(attributes.get("defaultRowHeight"), _DEFAULT_HEIGHT)
+        elif name == "autoFilter":
+            self._note_range(attributes.get("ref", ""))
+        elif name == "drawing":
+            self.drawing = next((v for k, v in attributes.items() if k.rpartition(":")[2] == "id"), None)
+
+    def _end(self, name: str, offset: int) -> None:
+        self._depth -= 1
+        if name == "row" and self._row is not None:
+            is_empty = tag_at(self.part, self._row.start).endswith(b"/>")
+            self._row.end_tag = None if is_empty else offset
+            self._row = None
+        elif name == "sheetData":
+            self._places["end of rows"] = offset
+        elif name == "worksheet" and self._drawing_at is None:
+            self._drawing_at = offset
+
+    def _start_row(self, attributes: Attributes, offset: int) -> None:
+        self._number = integer(attributes, "r") or self._number + 1
+        self._column = 0
+        while self._wanted and self._wanted[-1] < self._number:
+            self._missing[self._wanted.pop()] = offset
+        if self._wanted and self._wanted[-1] == self._number:
+            self._row = self._rows[self._wanted.pop()] = _Row(offset, attributes)
+
+    def _start_cell(self, attributes: Attributes, offset: int) -> None:
+        letters = attributes.get("r", "").rstrip("0123456789")
+        self._column = column_number(letters.upper()) or self._column + 1
+        if self._row is not None:
+            self._row.cells.append((self._column, offset))
+            self._cell_style = integer(attributes, "s")
+
+    def _note_content(self) -> None:
+        self.last_column = max(self.last_column, self._column)
+        if self._number == self._header_row:
+            self.header_style = self._cell_style
+
+    def _note_range(self, reference: str) -> None:
+        """Count the columns of a range that reaches the rows of the table."""
+        found = _RANGE.fullmatch(reference)
+        if found and int(found[3]) >= self._header_row:
+            self.last_column = max(self.last_column, column_number(found[2].upper()))
+
+    def is_missing(self, number: int) -> bool:
+        """Whether the sheet has no such row."""
+        return number in self._missing
+
+    def set_heights(self, rows: Mapping[int, NewRow]) -> None:
+        """Set the height of each row: its own where it is fixed, else at least what its picture needs."""
+        for number, row in rows.items():
+            attributes = self._rows[number].attributes if number in self._rows else {}
+            height = _points(attributes.get("ht"), self._default_height)
+            if is_true(attributes, "hidden"):
+                row.height = 0.0
+            elif is_true(attributes, "customHeight"):
+                row.height = height
+            else:
+                row.height = max(height, row.picture_height)
+
+    def edited(
+        self,
+        rows: Mapping[int, NewRow],
+        columns: range,
+        styles: CellStyles,
+        *,
+        widths: Sequence[float] = (),
+        drawing: str = "",
+    ) -> bytes:
+        """The part with these rows' cells in ``columns``; ``drawing`` is the XML of a new drawing, or ""."""
+        edits = [
+            self._row_edits(number, self._rows[number], row, columns, styles)
+            for number, row in rows.items()
+            if number in self._rows
+        ]
+        new = [number for number in sorted(rows) if number in self._missing]
+        all_edits = [edit for each in edits for edit in each]
+        all_edits += self._new_rows(new, rows, styles)
+        all_edits += self._dimension_edit(columns, max(rows))
+        all_edits += self._width_edit(columns, widths) if widths else []
+        if drawing and self._drawing_at is not None:
+            all_edits.append((self._drawing_at, self._drawing_at, drawing.encode()))
+        return apply_edits(self.part, all_edits)
+
+    def _row_edits(
+        self, number: int, old: _Row, row: NewRow, columns: range, styles: CellStyles
+    ) -> list[Edit]:
+        tag = tag_at(self.part, old.start)
+        opened = with_attributes(tag, drop=("spans",), **self._height_attributes(row, old.attributes))
+        cells = self._cells(number, row, styles)
+        start_edit = (old.start, old.start + len(tag))
+        if old.end_tag is None:
+            name = tag_name(tag)
+            whole = opened.removesuffix(b"/>").rstrip() + b">" + cells + b"</" + name + b">"
+            return [(*start_edit, whole)]
+        first = next((at for column, at in old.cells if column >= columns.start), old.end_tag)
+        last = next((at for column, at in old.cells if column >= columns.stop), old.end_tag)
+        return [(*start_edit, opened), (first, last, cells)]
+
+    def _height_attributes(self, row: NewRow, old: Attributes) -> dict[str, str]:
+        if not row.picture_height or not row.height or is_true(old, "customHeight"):
+            return {}
+        return {"ht": f"{row.height:g}", "customHeight": "1"}
+
+    def _new_rows(self, numbers: Sequence[int], rows: Mapping[int, NewRow], styles: CellStyles) -> list[Edit]:
+        written: dict[int, list[bytes]] = {}
+        for number in numbers:
+            row = rows[number]
+            values = "".join(f' {name}="{value}"' for name, value in self._height_attributes(row, {}).items())
+            cells = self._cells(number, row, styles)
+            end = f"</{self.prefix}row>".encode()
+            line = f'<{self.prefix}row r="{number}"{values}>'.encode() + cells + end
+            written.setdefault(self._missing[number], []).append(line)
+        return [self._rows_at(offset, b"".join(lines)) for offset, lines in written.items()]
+
+    def _rows_at(self, offset: int, lines: bytes) -> Edit:
+        start = self._places["sheetData"]
+        tag = tag_at(self.part, start)
+        if not tag.endswith(b"/>"):
+            return offset, offset, lines
+        opened = tag.removesuffix(b"/>") + b">"
+        return start, start + len(tag), opened + lines + b"</" + tag_name(tag) + b">"
+
+    def _cells(self, number: int, row: NewRow, styles: CellStyles) -> bytes:
+        is_header = number == self._header_row
+        return "".join(
+            self._cell(f"{get_column_letter(column)}{number}", value, styles, is_header=is_header)
+            for column, value in sorted(row.cells.items())
+        ).encode()
+
+    def _cell(self, reference: str, value: CellValue, styles: CellStyles, *, is_header: bool) -> str:
+        p = self.prefix
+        if not isinstance(value, str):
+            style = styles.money if isinstance(value, Decimal) else styles.number
+            return f'<{p}c r="{reference}"{_style(style)}><{p}v>{value:f}</{p}v></{p}c>'
+        style = styles.quoted if value.startswith(LIKE_A_FORMULA) else styles.text
+        text = escape_xml(escape(value))
+        return (
+            f'<{p}c r="{reference}"{_style(styles.header if is_header else style)} t="inlineStr"><{p}is>'
+            f'<{p}t xml:space="preserve">{text}</{p}t></{p}is></{p}c>'
+        )
+
+    def _dimension_edit(self, columns: range, last_row: int) -> list[Edit]:
+        """Extend the used range, by which some programs stop reading."""
+        if "dimension" not in self._places:
+            return []
+        start = self._places["dimension"]
+        tag = tag_at(self.part, start)
+        found = re.search(rb"ref=[\"']([A-Z]+[0-9]+)(?::[A-Z]+([0-9]+))?[\"']", tag)
+        first = found[1].decode() if found else "A1"
+        bottom = max(last_row, int(found[2] or 1) if found else 1)
+        reference = f"{first}:{get_column_letter(columns.stop - 1)}{bottom}"
+        return [(start, start + len(tag), with_attributes(tag, ref=reference))]
+
+    def _width_edit(self, columns: range, widths: Sequence[float]) -> list[Edit]:
+        """Set the widths of new columns, unless the sheet has set them."""
+        p = self.prefix
+        new = "".join(
+            f'<{p}col min="{column}" max="{column}" width="{width:g}" customWidth="1"/>'
+            for column, width in zip(columns, widths, strict=True)
+        ).encode()
+        if "cols" not in self._places:
+            at = self._places["sheetData"]
+            return [(at, at, f"<{p}cols>".encode() + new + f"</{p}cols>".encode())]
+        parent = find_elements(self.part, "cols", limit=1)[0]
+        there = self._col_elements()
+        if any(low < columns.stop and high >= columns.start for low, high, _ in there):
+            return []
+        after = next((at for low, _, at in there if low >= columns.stop), None)
+        return [append_child(self.part, parent, new) if after is None else (after, after, new)]
+
+    def _col_elements(self) -> list[tuple[int, int, int]]:
+        """(first column, last column, offset) of each ``<col>``."""
+        return [
+            (integer(each.attributes, "min"), integer(each.attributes, "max"), each.start)
+            for each in find_elements(self.part, "col")
+        ]
+
+
+def _style(index: int | None) -> str:
+    return "" if index is None else f' s="{index}"'
+
+
+def _points(text: str | None, default: float) -> float:
+    try:
+        return float(text or default)
+    except ValueError:
+        return default

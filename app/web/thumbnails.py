@@ -1,0 +1,76 @@
+"""Thumbnails of records for workbooks, computed by a few threads while the workbook is sent."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+
+import database
+from app import sheets
+from app.config import Settings
+from app.domain import Record
+from app.errors import BucketError, NotFound
+from app.images import store
+from app.library.output_backup import OutputBackup
+
+MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
+_THREADS = 2
+_AHEAD = 32  # thumbnails computed before they are needed
+
+
+def record_thumbnails(
+    settings: Settings, copies: OutputBackup | None, records: Sequence[Record]
+) -> sheets.Thumbnails:
+    """A function from record ids to their thumbnails as JPEG, in order; None where there is none.
+
+    A picture whose file is missing is looked up in OSS.
+    """
+    names = {record.id: record.filename for record in records}
+    box = sheets.THUMBNAIL_BOX
+
+    def local(record_id: int) -> bytes | None:
+        return store.jpeg_thumbnail(settings.output_dir, record_id, names[record_id], box=box)
+
+    def thumbnails(ids: Iterable[int]) -> Iterator[bytes | None]:
+        wanted = list(ids)
+        with closing(database.connect(settings.database_path)) as db:
+            backups = _BackupThumbnails(db, copies)
+            for record_id, content in zip(wanted, _map_ahead(local, wanted), strict=True):
+                yield content or store.jpeg_of_webp(backups.thumbnail(names[record_id]), box=box)
+
+    return thumbnails
+
+
+def _map_ahead(function: Callable[[int], bytes | None], items: Iterable[int]) -> Iterator[bytes | None]:
+    """As ``map``, with some results computed ahead by threads."""
+    waiting: deque[Future[bytes | None]] = deque()
+    with ThreadPoolExecutor(_THREADS) as pool:
+        for item in items:
+            waiting.append(pool.submit(partial(function, item)))
+            if len(waiting) > _AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class _BackupThumbnails:
+    """Thumbnails from OSS of pictures missing locally, up to MAX_FROM_OSS or the first bucket error."""
+
+    def __init__(self, db: database.Connection, copies: OutputBackup | None) -> None:
+        self._db, self._copies = db, copies
+        self._left = MAX_FROM_OSS if copies else 0
+
+    def thumbnail(self, filename: str) -> bytes:
+        """WebP of 320 px; empty when there is none."""
+        key = database.find_output_copy(self._db, filename) if self._left and filename else ""
+        if self._copies is None or not key:
+            return b""
+        self._left -= 1
+        try:
+            return self._copies.fetch(key, thumbnail=True)
+        except NotFound:
+            return b""
+        except BucketError:
+            self._left = 0  # so that the remaining rows do not wait for it too
+            return b""
