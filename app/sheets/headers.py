@@ -40,7 +40,7 @@ RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", 
 OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图")
 _OWN_RESULTS = (
     OWN_RESULT_LABELS,
-    ("status", "reason", "file", "cost", "picked", "thumbnail"),
+    ("status", "reason", "file", "cost", "select", "thumbnail"),
 )
 
 STATUS_LABELS: Mapping[Status, str] = {

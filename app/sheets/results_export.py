@@ -86,7 +86,8 @@ def write_results(
     """The results of a batch as a stream, one line per picture in row order.
 
     Own columns are on the right. In either language ``read_workbook`` restores each row's status, so that
-    only unfinished rows are run. Raises SpreadsheetError before the first piece; thumbnails are computed as they are sent.
+    only unfinished rows are run. Raises SpreadsheetError before the first piece; thumbnails are computed as
+    they are sent.
     """
     records = sorted(records, key=attrgetter("id"))
     with open_workbook(translate) as workbook:

@@ -7,9 +7,11 @@ from io import BytesIO
 from typing import Any
 
 from flask.testing import FlaskClient
+from openpyxl import load_workbook
 
 import database
 from app.config import Settings
+from tests.workbooks.written import by_openpyxl
 
 CSV = "提示词\n猫\n狗\n".encode()
 
@@ -80,3 +82,30 @@ def test_importing_a_file_again_keeps_it_for_another_seven_days(
         imported(client, name="改名.csv")
         assert database.forget_workbooks(db, now=datetime.now(UTC)) == 0
         assert database.get_workbook_file(db, workbook).filename == "改名.csv"
+
+
+def test_the_results_come_back_in_the_imported_file(client: FlaskClient) -> None:
+    content = by_openpyxl([["SKU", "提示词"], ["A-1", "猫"]], title="秋款")
+    workbook = imported(client, content, "秋款.xlsx")["workbook"]
+    batch_id = submitted(client, workbook=workbook)["batch_id"]
+    answer = client.get(f"/api/batches/{batch_id}/results.xlsx?form=own")
+    assert answer.status_code == 200, answer.text
+    assert "%E7%A7%8B%E6%AC%BE-%E7%BB%93%E6%9E%9C.xlsx" in answer.headers["Content-Disposition"]
+    page = load_workbook(BytesIO(answer.data))["秋款"]
+    assert [[cell.value for cell in row[:3]] for row in page.iter_rows()] == [
+        ["SKU", "提示词", "状态"],
+        ["A-1", "猫", "排队中"],
+    ]
+
+
+def test_a_batch_without_a_file_has_no_own_form(client: FlaskClient) -> None:
+    url = f"/api/batches/{submitted(client)['batch_id']}/results.xlsx"
+    assert client.get(f"{url}?form=own").status_code == 404
+    assert client.get(f"{url}?form=other").status_code == 400
+    assert client.get(url).status_code == 200
+
+
+def test_what_the_file_cannot_carry_is_said_with_the_batch(client: FlaskClient) -> None:
+    batch_id = submitted(client, workbook=imported(client)["workbook"])["batch_id"]
+    (note,) = batch_of(client, batch_id)["workbook"]["notes"]
+    assert "新的 .xlsx" in note

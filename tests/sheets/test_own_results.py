@@ -1,0 +1,343 @@
+"""Results written into the imported file: only our columns are added."""
+
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import xlsxwriter
+from openpyxl import Workbook, load_workbook
+from openpyxl.comments import Comment
+from openpyxl.drawing.image import Image
+from openpyxl.formatting.rule import CellIsRule
+from openpyxl.styles import Alignment, Font, PatternFill
+from openpyxl.workbook.defined_name import DefinedName
+from openpyxl.worksheet.datavalidation import DataValidation
+from openpyxl.worksheet.table import Table
+
+from app.domain import Record, Status, WorkbookFile
+from app.sheets import own_result_notes, read_workbook, write_own_results, xlsx_reader
+from app.sheets.xlsx_package import OoxmlPackage
+from tests.noise_images import noise_image
+from tests.sheets.test_results_export import BATCH, record
+from tests.workbooks import by_hand
+from tests.workbooks.written import saved
+
+ENGLISH = dict(
+    zip(
+        ["状态", "原因", "文件", "费用", "选中", "缩略图"],
+        ["Status", "Reason", "File", "Cost", "Select", "Thumbnail"],
+        strict=True,
+    )
+)
+LABELS = ["状态", "原因", "文件", "费用", "选中", "缩略图"]
+JPEG = noise_image("jpeg", size=(96, 64))
+
+
+def thumbnail(_record: int) -> bytes | None:
+    return JPEG
+
+
+def file_of(content: bytes, name: str = "秋款.xlsx") -> WorkbookFile:
+    found = read_workbook(content, name)
+    return WorkbookFile(
+        id="1" * 64, filename=name, sheet=found.sheet, header_row=found.header_row, content=content
+    )
+
+
+def filled(
+    content: bytes,
+    records: Sequence[Record],
+    name: str = "秋款.xlsx",
+    thumbnails: Callable[[int], bytes | None] = thumbnail,
+) -> bytes:
+    """The file with these results in it."""
+    results = write_own_results(file_of(content, name), BATCH, records, thumbnails=partial(map, thumbnails))
+    return b"".join(results.pieces)
+
+
+def cells(content: bytes, sheet: int = 0) -> dict[str, tuple[Any, ...]]:
+    """Value, formula and format of every cell."""
+    page = load_workbook(io.BytesIO(content)).worksheets[sheet]
+    return {
+        cell.coordinate: (
+            cell.value,
+            cell.number_format,
+            cell.font.b,
+            cell.fill.fgColor.rgb,
+            cell.alignment.wrap_text,
+        )
+        for row in page.iter_rows()
+        for cell in row
+        if cell.value is not None or cell.has_style
+    }
+
+
+def row_of(content: bytes, number: int, first: int) -> list[Any]:
+    page = load_workbook(io.BytesIO(content)).worksheets[0]
+    return [page.cell(number, first + index).value for index in range(5)]
+
+
+def pictures(content: bytes, sheet: int = 0) -> list[tuple[int, int]]:
+    """(row, column) of each image, 1-based."""
+    images = vars(load_workbook(io.BytesIO(content)).worksheets[sheet])["_images"]
+    return [(image.anchor._from.row + 1, image.anchor._from.col + 1) for image in images]
+
+
+def made(number: int, row: int, **fields: Any) -> Record:
+    return record(
+        number, row_number=row, **{"filename": f"图{number}.png", "image_path": "/output/x", **fields}
+    )
+
+
+def by_openpyxl() -> bytes:
+    """Two sheets, formats, merged cells, formulas, a table, rules, an image, frozen panes and a comment."""
+    book = Workbook()
+    page = book.worksheets[0]
+    page.title = "秋款"
+    page["A1"] = "2026 秋季主图"
+    page.merge_cells("A1:E1")
+    page.append(["SKU", "提示词", "图片比例", "数量合计", "交期"])
+    for number in range(3, 8):
+        page.append([f"A-{number:03}", f"猫 {number}", "16:9", f"=ROW()*{number}", 46_000 + number])
+        page.cell(number, 5).number_format = "yyyy-mm-dd"
+    page["B2"].font = Font(bold=True)
+    page["B3"].fill = PatternFill("solid", fgColor="FFFF00")
+    page["B4"].alignment = Alignment(wrap_text=True)
+    page["A3"].comment = Comment("先做这一行", "我")
+    page.column_dimensions["B"].width = 44
+    page.row_dimensions[5].height = 90
+    page.freeze_panes = "C3"
+    page.add_table(Table(displayName="Prompts", ref="A2:E7"))
+    rule: Any = CellIsRule
+    red = PatternFill("solid", bgColor="FF0000")
+    page.conditional_formatting.add("A3:A7", rule(operator="equal", formula=['"A-004"'], fill=red))
+    validation = DataValidation(type="list", formula1='"16:9,1:1"')
+    validation.add("C3:C7")
+    page.add_data_validation(validation)
+    page.add_image(Image(io.BytesIO(noise_image("png"))), "A9")
+    other = book.create_sheet("价目")
+    other.append(["项", "价"])
+    other.append(["主图", "=SUM(1,2)"])
+    book.defined_names["首行"] = DefinedName("首行", attr_text="秋款!$A$3")
+    return saved(book)
+
+
+def by_xlsxwriter() -> bytes:
+    """Shared strings, styles, an autofilter, a chart, an image and rows without heights."""
+    target = io.BytesIO()
+    with xlsxwriter.Workbook(target) as book:
+        page = book.add_worksheet("提示词")
+        bold = book.add_format({"bold": True, "bg_color": "#DDEEFF"})
+        for column, label in enumerate(["提示词", "分辨率", "客户", "合计"]):
+            page.write(0, column, label, bold)
+        for row in range(1, 6):
+            page.write_row(row, 0, [f"狗 {row}", "2K", "甲公司"])
+            page.write_formula(row, 3, f"=LEN(A{row + 1})", None, 3)
+        page.autofilter(0, 0, 5, 3)
+        page.set_column(0, 0, 40)
+        page.set_column(6, 200, 3)
+        page.insert_image(8, 0, "a.png", {"image_data": io.BytesIO(noise_image("png"))})
+        chart = book.add_chart({"type": "column"})
+        chart.add_series({"values": "=提示词!$D$2:$D$6"})
+        page.insert_chart(8, 2, chart)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(("build", "header", "first"), [(by_openpyxl, 2, 6), (by_xlsxwriter, 1, 5)])
+def test_every_cell_outside_our_columns_is_equal(build: Callable[[], bytes], header: int, first: int) -> None:
+    source = build()
+    target = filled(source, [made(1, header + 1), made(2, header + 3, status=Status.FAILED, filename="")])
+    before, after = cells(source), cells(target)
+    ours = {f"{chr(64 + first + index)}{number}" for index in range(6) for number in range(1, 30)}
+    assert {place: value for place, value in after.items() if place not in ours} == before
+    assert row_of(target, header, first) == LABELS[:5]
+    assert row_of(target, header + 1, first)[:4] == ["成功", None, "图1.png", 0.22]
+    assert row_of(target, header + 3, first)[0] == "失败"
+
+
+@pytest.mark.parametrize("build", [by_openpyxl, by_xlsxwriter])
+def test_only_what_must_change_in_the_package_changes(build: Callable[[], bytes]) -> None:
+    source = build()
+    with (
+        zipfile.ZipFile(io.BytesIO(source)) as old,
+        zipfile.ZipFile(io.BytesIO(filled(source, [made(1, 3)]))) as new,
+    ):
+        assert new.testzip() is None
+        changed = {name for name in old.namelist() if new.read(name) != old.read(name)}
+        added = set(new.namelist()) - set(old.namelist())
+    assert changed == {
+        *("[Content_Types].xml", "_rels/.rels", "xl/styles.xml", "xl/worksheets/sheet1.xml"),
+        *("xl/drawings/drawing1.xml", "xl/drawings/_rels/drawing1.xml.rels"),
+    }
+    assert added == {"docProps/custom.xml", "xl/media/result1.jpeg"}
+
+
+def test_the_features_of_the_sheet_stay() -> None:
+    page = load_workbook(io.BytesIO(filled(by_openpyxl(), [made(1, 3)]))).worksheets[0]
+    assert page.freeze_panes == "C3"
+    assert [str(each) for each in page.merged_cells.ranges] == ["A1:E1"]
+    assert page.tables["Prompts"].ref == "A2:E7"
+    assert page["A3"].comment is not None
+    assert page.column_dimensions["B"].width == 44
+    assert len(page.conditional_formatting) == 1
+    assert len(page.data_validations.dataValidation) == 1
+
+
+def test_pictures_stand_in_the_rows_beside_those_that_were_there() -> None:
+    target = filled(by_openpyxl(), [made(1, 3), made(2, 6)])
+    assert pictures(target) == [(9, 1), (3, 11), (6, 11)]
+    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    assert [page.row_dimensions[number].height for number in (3, 4, 5)] == [62, None, 90]
+
+
+def test_a_row_with_several_pictures_lists_their_files() -> None:
+    records = [
+        made(1, 3),
+        made(2, 3),
+        made(3, 3, status=Status.FAILED, filename="", error="超时", cost=Decimal(0)),
+    ]
+    target = filled(by_openpyxl(), records)
+    assert row_of(target, 3, 6) == ["成功 2、失败 1", "超时", "图1.png\n图2.png", 0.44, None]
+    assert pictures(target) == [(9, 1), (3, 11)]
+
+
+def test_text_that_looks_like_a_formula_stays_text() -> None:
+    target = filled(by_openpyxl(), [made(1, 3, filename="=1+1.png")])
+    cell = load_workbook(io.BytesIO(target)).worksheets[0]["H3"]
+    assert (cell.value, cell.data_type, cell.quotePrefix) == ("=1+1.png", "s", True)
+
+
+def test_results_written_again_replace_the_earlier_ones() -> None:
+    first = filled(by_openpyxl(), [made(1, 3, status=Status.FAILED), made(2, 4)])
+    again = filled(first, [made(3, 3)])
+    assert row_of(again, 3, 6)[:3] == ["成功", None, "图3.png"]
+    assert row_of(again, 4, 6)[:3] == ["成功", None, "图2.png"]
+    assert sorted(pictures(again)) == [(3, 11), (4, 11), (9, 1)]
+    assert max(len(row) for row in load_workbook(io.BytesIO(again)).worksheets[0].iter_rows()) == 11
+
+
+def test_our_columns_are_not_read_as_the_users() -> None:
+    source = by_openpyxl()
+    found = read_workbook(filled(source, [made(1, 3)]), "秋款.xlsx")
+    assert found.rows == read_workbook(source, "秋款.xlsx").rows
+    english = write_own_results(
+        file_of(source),
+        BATCH,
+        [made(1, 3)],
+        thumbnails=partial(map, thumbnail),
+        translate=lambda text: ENGLISH.get(str(text), str(text)),
+    )
+    assert read_workbook(b"".join(english.pieces), "秋款.xlsx").rows == found.rows
+
+
+def test_cells_with_only_a_format_do_not_move_our_columns() -> None:
+    book = load_workbook(io.BytesIO(by_openpyxl()))
+    for column in range(6, 30):
+        book.worksheets[0].cell(3, column).fill = PatternFill("solid", fgColor="00FF00")
+    target = filled(saved(book), [made(1, 3)])
+    assert row_of(target, 3, 6)[0] == "成功"
+    assert load_workbook(io.BytesIO(target)).worksheets[0]["L3"].fill.fgColor.rgb == "0000FF00"
+
+
+def test_a_row_that_is_not_in_the_file_is_added_with_its_prompt() -> None:
+    target = filled(by_openpyxl(), [made(1, 12, prompt="加的一行")])
+    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    assert (page["B12"].value, page["F12"].value) == ("加的一行", "成功")
+
+
+def test_a_macro_workbook_keeps_its_macros() -> None:
+    source = macro_workbook()
+    results = write_own_results(
+        file_of(source, "宏.xlsm"), BATCH, [made(1, 2)], thumbnails=partial(map, thumbnail)
+    )
+    with zipfile.ZipFile(io.BytesIO(b"".join(results.pieces))) as parts:
+        assert parts.read("xl/vbaProject.bin") == b"macros"
+    assert (results.ending, results.mimetype) == (".xlsm", "application/vnd.ms-excel.sheet.macroEnabled.12")
+
+
+def macro_workbook() -> bytes:
+    source = by_hand.workbook(
+        by_hand.inline_rows([["提示词"], ["猫"]]), extra={"xl/vbaProject.bin": b"macros"}
+    )
+    types = (
+        '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override PartName='
+        '"/xl/workbook.xml" ContentType="application/vnd.ms-excel.sheet.macroEnabled.main+xml"/></Types>'
+    )
+    with zipfile.ZipFile(io.BytesIO(source)) as parts:
+        return by_hand.zipped({**{n: parts.read(n) for n in parts.namelist()}, "[Content_Types].xml": types})
+
+
+ROWS = by_hand.inline_rows([["提示词", "客户"], ["猫", "甲"], ["狗", "乙"]])
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        by_hand.workbook(ROWS),
+        by_hand.workbook(ROWS.replace(' r="1"', "").replace(' r="2"', "").replace(' r="3"', "")),
+        by_hand.workbook(ROWS, main=by_hand.STRICT_MAIN, relation=by_hand.STRICT_RELATION),
+        by_hand.workbook(
+            '<cols><col min="1" max="16384" width="9"/></cols>' + ROWS + "<pageMargins/><extLst/>"
+        ),
+        by_hand.workbook('<dimension ref="A1:B3"/>' + ROWS, styles='<cellXfs count="1"><xf/></cellXfs>'),
+    ],
+    ids=["plain", "no-row-numbers", "strict", "columns-set", "dimension"],
+)
+def test_shapes_of_other_programs_are_kept(source: bytes) -> None:
+    target = filled(source, [made(1, 2), made(2, 3)])
+    package = OoxmlPackage(target)
+    rows = xlsx_reader.Workbook(package).sheets[0].top(9)
+    assert [list(row.values.values()) for row in rows] == [
+        ["提示词", "客户", *LABELS],
+        ["猫", "甲", "成功", "图1.png", 0.22],
+        ["狗", "乙", "成功", "图2.png", 0.22],
+    ]
+    assert sorted(rows[1].values) == [1, 2, 3, 5, 6]
+    relations = package.relations("xl/worksheets/sheet1.xml")
+    assert relations == {"resultDrawing": ("drawing", "xl/drawings/drawing1.xml")}
+    assert len(package.relations("xl/drawings/drawing1.xml")) == 2
+    sheet = package.read("xl/worksheets/sheet1.xml")
+    ElementTree.fromstring(sheet)
+    assert sheet.index(b"<drawing ") > sheet.index(b"</sheetData>")
+
+
+def test_the_batch_is_named_in_the_document_properties() -> None:
+    book: Any = load_workbook(io.BytesIO(filled(by_openpyxl(), [made(1, 3)])))
+    assert [(each.name, each.value) for each in book.custom_doc_props.props] == [("AIImageBatch", "b1")]
+
+
+def test_a_csv_becomes_a_workbook_and_the_note_says_so() -> None:
+    source = "SKU,提示词\n007,=猫\n\n008,-狗\n".encode()
+    target = filled(source, [made(1, 2), made(2, 4)], "秋款.csv")
+    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    assert [[cell.value for cell in row[:3]] for row in page.iter_rows()] == [
+        ["SKU", "提示词", "状态"],
+        ["007", "=猫", "成功"],
+        [None, None, None],
+        ["008", "-狗", "成功"],
+    ]
+    assert page["B2"].data_type == "s"
+    assert ["新的 .xlsx" in str(note) for note in own_result_notes(file_of(source, "秋款.csv"))] == [True]
+
+
+def test_what_cannot_be_carried_through_is_said() -> None:
+    assert own_result_notes(file_of(by_openpyxl())) == []
+    signed = by_hand.workbook(
+        ROWS + '<sheetProtection sheet="1"/>', extra={"_xmlsignatures/sig1.xml": "<s/>"}
+    )
+    signature, protection = map(str, own_result_notes(file_of(signed)))
+    assert "签名" in signature
+    assert "保护" in protection
+
+
+def test_parts_are_copied_without_unpacking_them() -> None:
+    source = by_xlsxwriter()
+    old, new = OoxmlPackage(source).entries(), OoxmlPackage(filled(source, [made(1, 2)])).entries()
+    copied = [name for name in old if name.endswith("theme1.xml")]
+    assert copied
+    assert [new[name].compress_size for name in copied] == [old[name].compress_size for name in copied]
