@@ -11,9 +11,9 @@ from openpyxl import load_workbook
 from openpyxl.styles.numbers import FORMAT_TEXT
 
 from app.domain import MAX_OWN_COLUMNS, Status
-from app.sheets import Import, read_workbook, write_records, write_requests, write_results
+from app.sheets import Import, read_workbook, write_records, write_requests
 from app.sheets.headers import LABELS
-from tests.sheets.test_results_export import BATCH, record
+from tests.sheets.test_results_export import record, written
 from tests.workbooks.written import by_openpyxl
 
 DATE = "2026-11-26"
@@ -175,8 +175,7 @@ def test_exported_rows_have_their_own_columns_on_the_right() -> None:
 
 def test_results_give_own_columns_back_and_none_of_ours() -> None:
     records = [record(1, columns=OWN), record(2, columns={**OWN, "交期": "x"}, status=Status.FAILED)]
-    with write_results(BATCH, records, thumbnails=lambda _: None) as file:
-        content = file.read()
+    content = written(records)
 
     assert [cell.value for cell in load_workbook(io.BytesIO(content)).worksheets[0][1]][-4:] == [
         *("SKU", "状态", "客户", "交期")
