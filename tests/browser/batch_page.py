@@ -91,7 +91,7 @@ class BatchPage:
 
     def set_value(self, column: str, text: str) -> None:
         """设为同一个值 for the selected rows."""
-        self.click_command("set")
+        self.click_command("bulk-edit")
         dialog = self.page.locator("dialog[data-dialog=bulk-edit]")
         dialog.locator("[data-bulk-column]").select_option(column)
         dialog.locator("[data-bulk-value]").fill(text)
