@@ -1,6 +1,6 @@
 """Formats times, amounts and batch names for pages; an unknown price is shown as unknown, never as 0.
 
-Pages contain UTC and the server's local time; ``localTimes`` in static/js/ui/shell.js replaces it by the
+Pages contain UTC and the server's local time; ``<local-time>`` (static/js/ui/local_time.js) replaces it by the
 browser's.
 """
 
@@ -40,8 +40,8 @@ def format_time(created_at: str) -> str:
 
 
 def local_time(created_at: str) -> Markup:
-    """Stored UTC -> a ``<time>`` element that the browser shows in its own time zone."""
-    element = Markup('<time data-local datetime="{at}Z">{shown}</time>')
+    """Stored UTC -> a ``<local-time>`` element that the browser shows in its own time zone."""
+    element = Markup('<local-time><time datetime="{at}Z">{shown}</time></local-time>')
     return element.format(at=created_at.replace(" ", "T"), shown=format_time(created_at))
 
 

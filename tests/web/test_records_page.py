@@ -184,7 +184,7 @@ def test_an_unnamed_batch_is_labelled_by_its_local_time(client: FlaskClient, db:
         VALUES ('b', '', 'batch', 'finished', 1, 0, 1, '2026-11-26 00:43:00')
         """
     )
-    local = '<time data-local datetime="2026-11-26T00:43:00Z">'
+    local = '<time datetime="2026-11-26T00:43:00Z">'
     assert local in client.get("/live/records/batches").get_data(as_text=True)
     assert local in page(client, "?batch_id=b")
 

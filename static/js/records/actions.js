@@ -4,12 +4,11 @@
 import { removeKeepingFocus } from "../core/dom.js";
 import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
 import { postOnce } from "../core/orders.js";
 import { fetchResult, writeOff, resubmit } from "./unresolved.js";
+import { openLightbox } from "../ui/lightbox.js";
 import { confirmRetryCost, offerUndo, showToast } from "../ui/messages.js";
 
-const lightbox = lazy(() => import("../ui/lightbox.js"));
 const ACTIONS = {
   again, edit, reference, metadata: facts, delete: remove, retry, resume: post, cancel,
   "fetch-result": settle(fetchResult), resubmit: settle(resubmit), "write-off": settle(writeOff),
@@ -56,8 +55,7 @@ async function reference(tile) {
   if (use(images[0])) showToast(_("已加入参考图"));
 }
 
-async function facts(tile) {
-  const { openLightbox } = await lightbox();
+function facts(tile) {
   openLightbox(tile.querySelector("[data-image-url]"));
 }
 

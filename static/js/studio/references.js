@@ -4,11 +4,9 @@ import { followPointer } from "../core/drag.js";
 import { onFilesDropped } from "../core/file_drop.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
+import { openReferencePicker } from "../library/picker.js";
 import { announce } from "../ui/messages.js";
 import { upload } from "../ui/uploads.js";
-
-const picker = lazy(() => import("../library/picker.js"), ({ openReferencePicker }) => openReferencePicker);
 
 export function references(field) {
   const form = field.closest("form");
@@ -22,15 +20,9 @@ export function references(field) {
   /** From the library: what is chosen there, in that order, takes the place of what was. */
   async function choose() {
     const dialog = document.querySelector("[data-reference-picker]");
-    try {
-      const open = await picker();
-      const chosen = await open(dialog, { chosen: list.images(), most: list.max });
-      list.complain("");
-      if (chosen) list.replace(chosen);
-    } catch (failure) {
-      if (!(failure instanceof HttpError)) throw failure;
-      list.complain(failure.message);
-    }
+    const chosen = await openReferencePicker(dialog, { chosen: list.images(), most: list.max });
+    list.complain("");
+    if (chosen) list.replace(chosen);
     choice.focus();
   }
 

@@ -1,48 +1,59 @@
-// Pictures on a page: follows what changes, counts seconds, sharpens what is looked at, and passes clicks
-// to actions.js and lightbox.js, which are fetched when first needed.
+// The result cards of 单图生成: loaded when they change, with their commands, the lightbox and sharp images.
 
+import { ElapsedTime } from "./elapsed_time.js";
 import { mergeItems } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
-import { _, formatElapsed } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
+import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
+import { runAction } from "../records/actions.js";
+import { openLightbox } from "../ui/lightbox.js";
 import { announce, showToast } from "../ui/messages.js";
 
-const TILE = "[data-record-id]";
-const lightbox = lazy(() => import("../ui/lightbox.js"));
-const actions = lazy(() => import("../records/actions.js"));
+const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
+const THUMBNAIL_WIDTH = 340; // pixels, and some more
 
 export function makeResults(section) {
-  section.addEventListener("click", pass);
+  const list = section.querySelector("[data-result-list]");
+  section.addEventListener("click", onClick);
   section.addEventListener("keydown", (event) => {
-    const link = event.target.closest("[data-image-url]");
-    if (event.key === "Delete" && link) act(link.closest(TILE).querySelector("[data-command=delete]"));
+    const link = event.key === "Delete" && event.target.closest("[data-image-url]");
+    if (link) runAction(link.closest("[data-record-id]").querySelector("[data-command=delete]"));
   });
   section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
-  sharpen(section);
-  if (section.dataset.liveUrl) pollResults(section);
-  setInterval(() => tick(section), 1000);
-  tick(section);
+  customElements.define("elapsed-time", ElapsedTime);
+
+  const visible = new IntersectionObserver(loadFullImages);
+  const awaited = new Set(); // ids of records under way
+  function update() {
+    showExpected(list);
+    announceEnd(list, awaited);
+    for (const image of list.querySelectorAll("img[data-full-src]")) visible.observe(image);
+  }
+
+  update();
+  if (section.dataset.liveUrl) pollResults(section, { list, awaited, update });
 }
 
-function pass(event) {
+function onClick(event) {
   const trigger = event.target.closest("[data-command], [data-image-url]");
   if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  if (trigger.dataset.command) act(trigger);
-  else lightbox().then(({ openLightbox }) => openLightbox(trigger));
-}
-
-function act(trigger) {
-  actions().then(({ runAction }) => runAction(trigger));
+  if (trigger.dataset.command) runAction(trigger);
+  else openLightbox(trigger);
 }
 
 /** Load changed cards whenever the server's status has a version that was not loaded. */
-function pollResults(section) {
-  const list = section.querySelector("[data-result-list]");
-  const awaited = new Set();
+function pollResults(section, { list, awaited, update }) {
   let since = Number(section.dataset.since);
   let loaded = null;
+
+  async function load(memory) {
+    const news = await fetchHtmlIfChanged(`${section.dataset.liveUrl}?since=${since}`, memory);
+    if (!news) return;
+    mergeItems(list, news.html);
+    update();
+    since = Number(news.version) || since;
+  }
 
   const { now } = poll(load, {
     isPaused: () => false,
@@ -52,15 +63,6 @@ function pollResults(section) {
     },
   });
 
-  async function load(memory) {
-    const news = await fetchHtmlIfChanged(`${section.dataset.liveUrl}?since=${since}`, memory);
-    if (!news) return;
-    mergeItems(list, news.html);
-    announceEnd(list, awaited);
-    since = Number(news.version) || since;
-  }
-
-  announceEnd(list, awaited);
   document.addEventListener("status", ({ detail: { version } }) => {
     if (version === loaded) return;
     loaded = version;
@@ -74,58 +76,43 @@ function pollResults(section) {
   });
 }
 
-/** What was sent or is under way is `awaited`; once nothing is, how that went. */
+/** Add the records under way to `awaited`; when none is left, announce how those went. */
 function announceEnd(list, awaited) {
-  const underWay = list.querySelectorAll('[data-status="queued"], [data-status="running"]');
-  for (const { dataset } of underWay) awaited.add(dataset.recordId);
+  const unfinished = list.querySelectorAll('[data-status="queued"], [data-status="running"]');
+  for (const { dataset } of unfinished) awaited.add(dataset.recordId);
   const ends = [...list.children].filter(({ dataset }) => awaited.has(dataset.recordId)).map(({ dataset }) => dataset.status);
-  if (underWay.length || !ends.length) return;
+  if (unfinished.length || !ends.length) return;
   const failed = ends.filter((status) => status === "failed" || status === "unknown").length;
   awaited.clear();
   if (failed) announce(_("图片都已结束，其中 {failed} 张失败", { failed }));
   else if (ends.includes("success")) announce(_("图片都做好了"));
 }
 
-/** Seconds since a picture was begun, from data-started-at; beside it how long the others took. */
-function tick(section) {
-  for (const place of section.querySelectorAll("[data-elapsed]")) {
-    const seconds = Math.max(0, Math.floor((Date.now() - Date.parse(place.dataset.startedAt)) / 1000));
-    place.textContent = formatElapsed(seconds);
-    expect(section, place, seconds);
-  }
-}
-
-function expect(section, place, seconds) {
-  const took = [...section.querySelectorAll("[data-finished-at]")].slice(0, 5).map(secondsTaken).sort((a, b) => a - b);
-  const usual = took[Math.floor(took.length / 2)];
-  if (!usual || usual < 3) return;
-  place.textContent += _("，一般 {seconds} 秒", { seconds: Math.round(usual) });
-  const progress = place.closest(TILE).querySelector("progress");
-  progress.max = usual;
-  progress.value = Math.min(seconds, usual * 0.95);
+/** Running records are expected to take as long as the median of the latest five. */
+function showExpected(list) {
+  const durations = [...list.querySelectorAll("[data-finished-at]")].slice(0, 5).map(secondsTaken).sort((a, b) => a - b);
+  const median = durations[Math.floor(durations.length / 2)];
+  if (!(median >= MIN_EXPECTED)) return;
+  for (const element of list.querySelectorAll("elapsed-time")) element.setAttribute("expected", median);
 }
 
 function secondsTaken({ dataset }) {
   return (Date.parse(dataset.finishedAt) - Date.parse(dataset.startedAt)) / 1000;
 }
 
-/** Thumbnails come first; what is on the screen and wider than its thumbnail gets the picture itself. */
-function sharpen(section) {
-  const eyes = new IntersectionObserver((entries) => {
-    for (const { isIntersecting, target } of entries) {
-      if (!isIntersecting) continue;
-      eyes.unobserve(target);
-      if (target.clientWidth * devicePixelRatio > 340) bring(target);
-    }
-  });
-  const watch = (part) => part.querySelectorAll("img[data-full-src]").forEach((image) => eyes.observe(image));
-  section.addEventListener("content-inserted", (event) => watch(event.target));
-  watch(section);
+/** Images in sight that are wider than their thumbnail get the whole picture. */
+function loadFullImages(entries, observer) {
+  for (const { isIntersecting, target } of entries) {
+    if (!isIntersecting) continue;
+    observer.unobserve(target);
+    if (target.clientWidth * devicePixelRatio > THUMBNAIL_WIDTH) loadFullImage(target);
+  }
 }
 
-async function bring(image) {
-  const whole = new Image();
-  whole.src = image.dataset.fullSrc;
-  await whole.decode().catch(() => null);
-  if (whole.naturalWidth) image.src = whole.src;
+async function loadFullImage(image) {
+  const full = new Image();
+  full.src = image.dataset.fullSrc;
+  delete image.dataset.fullSrc;
+  await full.decode().catch(() => null);
+  if (full.naturalWidth) image.src = full.src;
 }

@@ -214,7 +214,6 @@ function makePanel(dialog, { record, host, say, go, leave }) {
       place.parentElement.hidden = place.textContent === "";
     }
     part("metadata-target").replaceChildren(facts ? facts.content.cloneNode(true) : "");
-    part("metadata-target").dispatchEvent(new CustomEvent("content-inserted", { bubbles: true }));
     offer();
   }
 

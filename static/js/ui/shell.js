@@ -1,8 +1,9 @@
 // What every page does: theme switch, dialogs by name, shortcuts, local times, status.
 
-import { _, formatClock, formatDay, language } from "../core/i18n.js";
+import { _ } from "../core/i18n.js";
 import { ignoreRepeatedKeys, isTextInput } from "../core/keyboard.js";
 import { saveItem } from "../core/storage.js";
+import { LocalTime } from "./local_time.js";
 import { showToast } from "./messages.js";
 import { pollStatus } from "./status.js";
 import { undoKeys } from "./undo.js";
@@ -87,21 +88,10 @@ function focusSearch(page, event) {
   field.select();
 }
 
-/** Times come in UTC in datetime="…" of <time data-local>; people read their own clock. */
-function localTimes(part) {
-  const today = new Date().toDateString();
-  for (const element of part.querySelectorAll("time[data-local]")) {
-    const at = new Date(element.dateTime);
-    element.textContent = at.toDateString() === today ? _("今天 {clock}", { clock: formatClock(at) }) : `${formatDay(at)} ${formatClock(at)}`;
-    element.title = at.toLocaleString(language);
-  }
-}
-
 ignoreRepeatedKeys(window);
 themeSwitch(document.querySelector("[data-theme-switch]"));
 dialogs(document);
 shortcuts(document);
 undoKeys(document, { nothing: () => showToast(_("没有可以撤销的了")) });
-localTimes(document);
-document.addEventListener("content-inserted", (event) => localTimes(event.target));
+customElements.define("local-time", LocalTime);
 pollStatus(document.querySelector("[data-status]"));
