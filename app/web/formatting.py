@@ -1,7 +1,7 @@
 """Formats times, amounts and batch names for pages; an unknown price is shown as unknown, never as 0.
 
-Pages contain UTC and the server's local time; ``<local-time>`` (static/js/ui/local_time.js) replaces it by the
-browser's.
+Pages contain UTC and the server's local time; ``<local-time>`` (static/js/ui/local_time.js) replaces it by
+the browser's.
 """
 
 from datetime import UTC, datetime, timedelta
