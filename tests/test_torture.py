@@ -170,6 +170,10 @@ def half_written(scenario: Scenario) -> None:
         (bill_none, "without a charged submission"),
         (mix_up, "another submission's image"),
         (submit_without_record, "without a record"),
+        (
+            lambda scenario: scenario.corrupt("UPDATE generation_records SET fingerprint = 'f'"),
+            "3 records have the fingerprint 'f'",
+        ),
         (cut, "does not decode"),
         (orphan, "a file without a record: 二.png"),
         (half_written, "partial file"),

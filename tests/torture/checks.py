@@ -51,7 +51,10 @@ class FinalState:
 def find_breaches(database: Path, output: Path, submissions: Sequence[Submission]) -> list[str]:
     """The breaches found, one sentence each."""
     state = read_state(database, output, submissions)
-    checks = (_check_database, _check_ends, _check_charges, _check_ledger, _check_success, _check_folder)
+    checks = (
+        *(_check_database, _check_rows, _check_ends, _check_charges, _check_ledger),
+        *(_check_success, _check_folder),
+    )
     return [breach for check in checks for breach in check(state)]
 
 
@@ -96,6 +99,14 @@ def _check_database(state: FinalState) -> Iterator[str]:
     prompts = {record["prompt"] for record in state.records}
     for prompt in state.submissions.keys() - prompts:
         yield f"a submission without a record: {prompt}"
+
+
+def _check_rows(state: FinalState) -> Iterator[str]:
+    """The rows are submitted with ``repeats: skip``: one record each, with the row's fingerprint."""
+    rows = Counter(record["fingerprint"] for record in state.records)
+    for fingerprint, count in rows.items():
+        if count > 1 or not fingerprint:
+            yield f"{count} records have the fingerprint {fingerprint!r}"
 
 
 def _check_ends(state: FinalState) -> Iterator[str]:

@@ -210,8 +210,9 @@ class Round:
             {"prompt": self.plan.prompt(row), "resolution": "1K", "filename": f"图{row % _DIFFERENT_NAMES}"}
             for row in range(1, self.plan.rows + 1)
         ]
+        body = {"rows": rows, "repeats": "skip", "request_id": f"round {self.plan.number}"}
         try:
-            answer = server.post("/api/batches", {"rows": rows, "request_id": f"round {self.plan.number}"})
+            answer = server.post("/api/batches", body)
         except requests.RequestException:
             assert server.exits_soon, server.log()
         else:
