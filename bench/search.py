@@ -13,9 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
@@ -30,7 +32,17 @@ from tests.unusual_text import TERMS
 from web_app import create_app
 
 ROUNDS = 5
-FEW, MANY = 1_000, 1_000_000
+FEW, SOME, MANY = 1_000, 10_000, 1_000_000
+_HALF_A_YEAR = "from=2023-03-01T16:00:00&to=2023-08-31T15:59:59"
+# Filters whose first page and total must not grow with the records.
+FILTERS = {
+    "ratio and half a year": f"aspect_ratio=16:9&{_HALF_A_YEAR}",
+    "half a year, oldest first": f"sort=oldest&{_HALF_A_YEAR}",
+    "ratio and a common word": "aspect_ratio=16:9&search=猫",
+    "resolution and a common word": "resolution=4K&search=水彩",
+    "failures and a common word": "status=failed,unknown&search=水彩",
+    "a rare model": "model=another&aspect_ratio=16:9",
+}
 _SAVED = SavedImage(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
 COMMON = (
     "猫",
@@ -71,10 +83,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=MANY)
     number = parser.parse_args().records
-    many, few = build(number), build(FEW)
+    many, some, few = build(number), build(SOME), build(FEW)
     with closing(database.connect(many)) as db:
         compare_with_brute_force(db)
         promises = [*search_promises(db)]
+    promises += filter_promises(many, some)
     promises += page_promises(many, few)
     print(*promises, sep="\n")
     index_size(many, number)
@@ -143,29 +156,49 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
     )
 
 
+def filter_promises(many: Path, some: Path) -> Iterator[Promise]:
+    """The API's first page and total of each filter among many records against the same among some."""
+    with _clients(many, some) as clients:
+        for what, query in FILTERS.items():
+            here, there = _medians(clients, [f"/api/records?{query}"] * 2)
+            text = f"{what}, of many ÷ of {SOME} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
+            yield Promise(what=text, measured=here / there, at_most=5.0)
+
+
 def page_promises(many: Path, few: Path) -> Iterator[Promise]:
-    """The HTML page among many records against the same among a few, interleaved."""
+    """The HTML page among many records against the same among a few."""
+    with _clients(many, few) as clients:
+        for what, query, at_most in (("first page", "", 1.5), ("last page", "?page=100000000", 3.0)):
+            here, there = _medians(clients, [f"/records{query}", "/records"])
+            text = f"{what} of many ÷ first page of {FEW} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
+            yield Promise(what=text, measured=here / there, at_most=at_most)
+
+
+@contextmanager
+def _clients(*paths: Path) -> Iterator[list[FlaskClient]]:
+    """A client of an app on each of the databases."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data_dir = Path(folder)
         apps = [
             create_app(
                 Settings(database_path=path, output_dir=data_dir / "output", samples_dir=data_dir / "samples")
             )
-            for path in (many, few)
+            for path in paths
         ]
         for app in apps:
             stack.enter_context(services_of(app).pool.keep_open())
-        clients = [app.test_client() for app in apps]
-        for what, query, at_most in (("first page", "", 1.5), ("last page", "?page=100000000", 3.0)):
-            times: tuple[list[float], list[float]] = ([], [])
-            for _ in range(4 * ROUNDS):
-                for client, taken, requests in zip(clients, times, (query, ""), strict=True):
-                    began = time.perf_counter()
-                    assert client.get(f"/records{requests}").status_code == 200
-                    taken.append(time.perf_counter() - began)
-            here, there = map(statistics.median, times)
-            text = f"{what} of many ÷ first page of {FEW} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
-            yield Promise(what=text, measured=here / there, at_most=at_most)
+        yield [app.test_client() for app in apps]
+
+
+def _medians(clients: list[FlaskClient], addresses: list[str]) -> list[float]:
+    """Median seconds of each client's request, interleaved."""
+    times: list[list[float]] = [[] for _ in clients]
+    for _ in range(4 * ROUNDS):
+        for client, address, taken in zip(clients, addresses, times, strict=True):
+            began = time.perf_counter()
+            assert client.get(address).status_code == 200
+            taken.append(time.perf_counter() - began)
+    return [statistics.median(taken) for taken in times]
 
 
 def index_size(path: Path, number: int) -> None:
