@@ -14,6 +14,7 @@ from app.db.batches import (
     get_batch,
     get_batch_version,
     get_paused_reason,
+    list_batch_names,
     list_batch_records,
     list_batches,
     list_paused_reasons,
@@ -36,6 +37,7 @@ from app.db.ledger import (
     save_task_id,
 )
 from app.db.migrations import open_database
+from app.db.ngrams import find_spans, read_search
 from app.db.open_files import OpenConnection as Connection
 from app.db.output_backup_queue import (
     CopyProgress,

@@ -1,6 +1,7 @@
 """Batches: records submitted together, their state, counts and costs."""
 
 import sqlite3
+from collections.abc import Iterable
 from decimal import Decimal
 
 from app.db.batch_log import add_log
@@ -95,6 +96,14 @@ def get_paused_reason(db: sqlite3.Connection) -> Message:
         """
     ).fetchone()
     return to_message(row["paused_reason"], row["paused_message"]) if row else message("")
+
+
+def list_batch_names(db: sqlite3.Connection, batch_ids: Iterable[str]) -> dict[str, str]:
+    """The names of these batches; those without one are left out."""
+    rows = db.execute(
+        f"SELECT id, name FROM batches WHERE id {IN_IDS} AND name <> ''", {"ids": id_list(batch_ids)}
+    )
+    return {row["id"]: row["name"] for row in rows}
 
 
 def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, Message]:

@@ -8,7 +8,7 @@ terms of more than 24 grams need a check of each hit. Fields are joined by NUL, 
 
 import json
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -93,6 +93,47 @@ def read_search(search: str, *, every_word: bool = False) -> TextSearch | None:
         expression=" AND ".join(expression for expression, _ in terms),
         is_exact=len(words) <= _MOST_WORDS and all(is_exact for _, is_exact in terms),
     )
+
+
+def find_spans(text: str, words: Iterable[str]) -> list[tuple[int, int]]:
+    """Where normalised words occur in a text -> (start, end) in the text, ascending, without overlaps."""
+    parts = _normalised_parts(text)
+    document = "".join(folded for _, _, folded in parts)
+    origins = [(start, end) for start, end, folded in parts for _ in folded]
+    spans: list[tuple[int, int]] = []
+    for start, end in sorted(_occurrences(document, words)):
+        first, last = origins[start][0], origins[end - 1][1]
+        if spans and first <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(last, spans[-1][1]))
+        else:
+            spans.append((first, last))
+    return spans
+
+
+def _occurrences(document: str, words: Iterable[str]) -> Iterator[tuple[int, int]]:
+    for word in words:
+        at = document.find(word)
+        while at >= 0:
+            yield at, at + len(word)
+            at = document.find(word, at + len(word))
+
+
+def _normalised_parts(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, normalised text) of parts that are normalised independently: mostly single characters."""
+    whole, folded = normalise(text), {character: normalise(character) for character in set(text)}
+    if whole == "".join(map(folded.__getitem__, text)):
+        return [(at, at + 1, folded[character]) for at, character in enumerate(text)]
+    parts, start = [], 0
+    for at in range(1, len(text) + 1):
+        if at == len(text) or _are_independent(text[start:at], text[at]):
+            parts.append((start, at, normalise(text[start:at])))
+            start = at
+    return parts if whole == "".join(folded for _, _, folded in parts) else []
+
+
+def _are_independent(before: str, character: str) -> bool:
+    is_mark = unicodedata.combining(character) != 0
+    return not is_mark and normalise(before + character) == normalise(before) + normalise(character)
 
 
 def _phrase(word: str) -> tuple[str, bool]:

@@ -15,13 +15,14 @@ from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
 from app.web.i18n import day_in_words, gettext
+from app.web.search_hits import marked, other_hits
 
 _TRASH_DAYS = 30
 
 
 def init_formatting(app: Flask) -> None:
     """Register the filters and globals of the templates."""
-    filters = (local_time, batch_label, days_left, cost, plain_amount)
+    filters = (local_time, batch_label, days_left, cost, plain_amount, marked, other_hits)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
     app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES)

@@ -396,3 +396,44 @@ def test_an_upgraded_file_is_searched_correctly_before_its_index_is_built(tmp_pa
         index_all(db)
         assert found(db, "猫") == by_hand(PROMPTS, "猫")
         assert database.count_facets(db)["status"] == {"success": len(PROMPTS)}
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "spans"),
+    [
+        ("一只橘猫", ["橘猫"], ["橘猫"]),
+        ("Cat ＣＡＴ cat", ["cat"], ["Cat", "ＣＡＴ", "cat"]),
+        ("cafe\u0301 café", ["é"], ["e\u0301", "é"]),
+        ("cafe\u0301", ["e"], []),
+        ("ｶﾞﾗｽ", ["ガ"], ["ｶﾞ"]),
+        ("한", ["하"], []),
+        ("㎏ Straße", ["g", "ss"], ["㎏", "ß"]),
+        ("İ", ["i"], ["İ"]),
+        ("红猫红", ["红", "猫"], ["红猫红"]),
+        ("aaa", ["aa"], ["aa"]),
+        ("猫", ["狗"], []),
+        ("", ["狗"], []),
+    ],
+)
+def test_spans_are_the_parts_of_the_original_text_that_match(
+    text: str, words: list[str], spans: list[str]
+) -> None:
+    assert [text[start:end] for start, end in database.find_spans(text, words)] == spans
+
+
+def test_a_span_is_found_in_every_text_that_a_term_is_found_in() -> None:
+    for term in filter(None, map(folded, (term.encode("utf-8", "replace").decode() for term in TERMS))):
+        for prompt in PROMPTS:
+            spans = database.find_spans(prompt, [term])
+            assert bool(spans) == (term in folded(prompt)), (term, prompt)
+            assert all(term in folded(prompt[start:end]) for start, end in spans)
+
+
+@trials(max_examples=200, deadline=None)
+@given(text=texts.text(LETTERS, max_size=30), term=texts.text(LETTERS, min_size=1, max_size=3))
+def test_spans_agree_with_the_search_for_any_text(text: str, term: str) -> None:
+    word = folded(term)
+    if word:
+        spans = database.find_spans(text, [word])
+        assert bool(spans) == (word in folded(text))
+        assert all(word in folded(text[start:end]) for start, end in spans)

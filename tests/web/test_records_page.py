@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -213,3 +214,60 @@ def test_references_are_shown_as_thumbnails_with_their_names(
     )  # in the table and in the lightbox
     assert 'href="/samples/files/cat.png"' in html
     assert 'href="javascript' not in html
+
+
+def test_hits_are_marked_and_other_fields_named(client: FlaskClient, db: database.Connection) -> None:
+    db.execute(
+        """
+        INSERT INTO batches (id, name, source, total, estimated_micros, version)
+        VALUES ('b', '春季 <新品>', 'batch', 1, 0, 0)
+        """
+    )
+    db.execute(
+        """
+        UPDATE generation_records
+        SET own_columns = '{"SKU<": "Ａ-001<i>"}', batch_id = 'b', negative_prompt = '雨', filename = '图.png'
+        WHERE id = 2
+        """
+    )
+    for query, shown in {
+        "狗": "两只&lt;b&gt;<mark>狗</mark>&lt;/b&gt;",
+        "<B": "两只<mark>&lt;b</mark>&gt;狗",
+        "a-0": "SKU&lt;：<mark>Ａ-0</mark>01&lt;i&gt;",
+        "<新": "批次：春季 <mark>&lt;新</mark>品&gt;",
+        "雨": "负面提示词：<mark>雨</mark>",
+        "图": "文件名：<mark>图</mark>.png",
+    }.items():
+        html = page(client, f"?search={quote(query)}")
+        assert ids(html) == [2]
+        assert shown in html, query
+    both = page(client, "?search=狗 001&words=all&view=grid")
+    assert "<mark>狗</mark>" in both
+    assert "SKU&lt;：Ａ-<mark>001</mark>" in both
+    assert "<mark>" not in page(client)
+
+
+def test_a_hit_far_into_a_long_prompt_is_shown(client: FlaskClient, db: database.Connection) -> None:
+    db.execute("UPDATE generation_records SET prompt = ? WHERE id = 1", ("字" * 900 + "针" + "尾" * 900,))
+    html = page(client, "?search=针")
+    assert f">…{'字' * 40}<mark>针</mark>{'尾' * 199}…<" in html
+
+
+def test_every_word_is_offered_where_the_whole_text_is_not_found(client: FlaskClient) -> None:
+    html = page(client, "?search=猫 只&status=success")
+    assert "看每个词都有的 1 条" in html
+    assert 'href="/records?search=%E7%8C%AB+%E5%8F%AA&amp;status=success&amp;words=all"' in html
+    html = page(client, "?search=猫 只&words=all")
+    assert ids(html) == [1]
+    assert "每个词都有" in html
+    assert 'href="/records?search=%E7%8C%AB+%E5%8F%AA"' in html
+    assert "看每个词都有的" not in page(client, "?search=猫 狗")
+
+
+def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database.Connection) -> None:
+    db.execute("UPDATE generation_records SET negative_prompt = '猫' WHERE id = 2")
+    assert ids(page(client, "?search=猫")) == [2, 1]
+    html = page(client, "?search=猫&in=prompt")
+    assert ids(html) == [1]
+    assert 'name="in" value="prompt"' in html
+    assert 'name="in"' not in page(client)

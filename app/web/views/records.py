@@ -32,6 +32,7 @@ bp = Blueprint("records", __name__)
 class RecordsPage:
     """A page of the list. ``query`` is the query string; ``problem`` is the error in it.
 
+    ``words`` are those to mark, ``batch_names`` the names to look for them in.
     ``by_words`` is the number of records with every word of the search, when none has its whole text.
     ``selected`` is the record that ``?record=`` names, when this page does not list it.
     """
@@ -43,6 +44,8 @@ class RecordsPage:
     page: int
     total: int
     by_words: int
+    words: tuple[str, ...]
+    batch_names: Mapping[str, str]
     records: list[Record]
     chips: list[Chip]
     selected: Record | None
@@ -184,7 +187,11 @@ def _load_page() -> RecordsPage:
         if any(record.id == selected_id for record in listed):
             selected_id = 0
         selected = database.get_record_or_none(db, selected_id) if selected_id else None
+        words = _words(record_filter)
+        batch_ids = {record.batch_id for record in listed if record.batch_id} if words else set()
         return RecordsPage(
+            words=words,
+            batch_names=database.list_batch_names(db, batch_ids),
             query=query,
             problem=problem,
             view=view,
@@ -200,6 +207,12 @@ def _load_page() -> RecordsPage:
             selected=selected,
             selected_missing=bool(selected_id) and selected is None,
         )
+
+
+def _words(record_filter: database.RecordFilter) -> tuple[str, ...]:
+    """The normalised words to mark in the list."""
+    search = database.read_search(record_filter.search, every_word=record_filter.every_word)
+    return search.words if search else ()
 
 
 def _indexing(db: database.Connection) -> tuple[int, int] | None:
