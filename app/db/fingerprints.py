@@ -26,8 +26,10 @@ from app.domain import (
 from app.errors import InvalidRequest
 
 _RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms
+# As bytes, because texts of other programs may not be UTF-8.
 _FIELDS = """
-    model, prompt, negative_prompt, aspect_ratio, resolution, seed, steps, sample_images, picture_number
+    CAST(model AS BLOB), CAST(prompt AS BLOB), CAST(negative_prompt AS BLOB), CAST(aspect_ratio AS BLOB),
+    CAST(resolution AS BLOB), seed, steps, CAST(sample_images AS BLOB), picture_number
 """
 
 
@@ -121,14 +123,14 @@ def record_fingerprint(model_id: str, request: ImageRequest, picture_number: int
 
 
 def _fingerprint_of(
-    model: object,
-    prompt: object,
-    negative_prompt: object,
-    aspect_ratio: object,
-    resolution: object,
+    model: bytes | None,
+    prompt: bytes | None,
+    negative_prompt: bytes | None,
+    aspect_ratio: bytes | None,
+    resolution: bytes | None,
     seed: object,
     steps: object,
-    sample_images: object,
+    sample_images: bytes | None,
     picture_number: object,
 ) -> str:
     """The fingerprint of a record as stored, whatever program wrote it."""
@@ -144,16 +146,15 @@ def _fingerprint_of(
     return record_fingerprint(_text(model), request, _number(picture_number) or 1)
 
 
-def _text(value: object) -> str:
-    if not value:
-        return ""
-    text = text_of(value) if isinstance(value, bytes) else str(value)
-    return trimmed_text(text.replace("\r\n", "\n"))
+def _text(raw: bytes | None) -> str:
+    return trimmed_text(text_of(raw).replace("\r\n", "\n")) if raw else ""
 
 
 def _number(value: object) -> int | None:
     if isinstance(value, bytes):
         return number_of(value)
+    if isinstance(value, float) and not value.is_integer():
+        return None
     return int(value) if isinstance(value, int | float) else None
 
 

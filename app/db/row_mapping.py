@@ -172,7 +172,7 @@ def stored_sample_images(text: str | None) -> tuple[SampleImage, ...]:
         return ()
     try:
         items = json.loads(text or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     if not isinstance(items, list):
         return ()

@@ -66,6 +66,26 @@ def test_a_record_written_by_another_program_is_recognised(db: database.Connecti
     assert added == ("", [], [SkippedRow(row=1, records=[1])])
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("prompt", "CAST(x'D1A9C9BDFFFE' AS TEXT)"),  # no UTF-8
+        ("seed", "9e999"),
+        ("seed", "'seven'"),
+        ("steps", "x'01'"),
+        ("picture_number", "'first'"),
+        ("sample_images", f"'{'[' * 100_000}'"),
+        ("sample_images", """'[{"url": 5}, 7, null]'"""),
+    ],
+)
+def test_an_odd_value_of_another_program_does_not_prevent_fingerprints(
+    db: database.Connection, field: str, value: str
+) -> None:
+    db.execute(f"INSERT INTO generation_records ({field}) VALUES ({value})")
+    database.complete_fingerprints(db)
+    assert all(len(each) == 32 for each in prints(db))
+
+
 def test_a_row_is_queued_once(db: database.Connection) -> None:
     first = submit(db, CAT, ImageRequest(prompt="狗"))
     again = submit(db, CAT, ImageRequest(prompt="鸟"), ImageRequest(prompt="狗"))
