@@ -63,7 +63,13 @@ def list_own_columns(db: sqlite3.Connection, chosen: Selection) -> list[str]:
     """The names of the own columns of these records, in the order of first appearance."""
     names: dict[str, None] = {}
     for ids in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
-        sql = f"SELECT DISTINCT own_columns FROM generation_records WHERE id {IN_IDS} AND own_columns <> ''"
+        sql = f"""
+            SELECT own_columns
+            FROM generation_records
+            WHERE id {IN_IDS} AND own_columns <> ''
+            GROUP BY own_columns
+            ORDER BY min(id)
+        """
         for row in db.execute(sql, {"ids": id_list(ids)}):
             names |= dict.fromkeys(object_of(row["own_columns"]))
     return list(names)

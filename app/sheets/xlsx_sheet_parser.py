@@ -173,6 +173,9 @@ class SheetParser:
             self._has_content = True
 
     def _add_own(self, value: Value) -> None:
+        decimal_format = self._shared.styles.decimals.get(self._style)
+        if decimal_format and isinstance(value, int | float) and not isinstance(value, FormattedNumber):
+            value = decimal_format.display(value) if abs(value) < 1e15 else value
         if isinstance(value, str):
             value = value[: MAX_OWN_TEXT_LENGTH + 1]  # one more shows that it was cut
             self._budget.spend(len(value))

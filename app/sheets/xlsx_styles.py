@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import ROUND_HALF_UP, Decimal
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
 
@@ -19,6 +20,10 @@ _NUMBER_FORMAT = re.compile(
     rf"(?:\[\$-[^\]]*\])?((?:{_LITERAL})*)(0{{1,20}}|General)((?:{_LITERAL})*)(;.*)?",
     re.DOTALL | re.IGNORECASE,
 )
+# A thousands separator, decimals and a percent sign; currencies, padding and colours around them.
+_MARK = rf"(?:{_LITERAL}|\[\$[^\]]*\]|\[[A-Za-z]+\]|_.|\*.|[¥￥€£])"
+_DECIMAL_FORMAT = re.compile(rf"({_MARK}*+)(#,##)?0(\.0{{1,10}})?(%?)({_MARK}*+)", re.DOTALL)
+_CURRENCY = re.compile(r"\[\$([^\]-]*)[^\]]*\]|\[[A-Za-z]+\]|_.|\*.")
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
 
 
@@ -42,11 +47,31 @@ class NumberFormat:
 
 
 @dataclass(frozen=True, slots=True)
+class DecimalFormat:
+    """How any number is displayed: ``¥1,234.50``, ``12%``; the sign of a negative number comes first."""
+
+    before: str
+    has_thousands: bool
+    decimals: int
+    is_percent: bool
+    after: str
+
+    def display(self, number: float) -> str:
+        """The displayed text of a number below 1e15, within the precision of Decimal."""
+        scaled = Decimal(str(number)) * (100 if self.is_percent else 1)
+        rounded = abs(scaled).quantize(Decimal(1).scaleb(-self.decimals), ROUND_HALF_UP)
+        digits = f"{rounded:,f}" if self.has_thousands else f"{rounded:f}"
+        sign = "-" if number < 0 and rounded else ""
+        return f"{sign}{self.before}{digits}{'%' * self.is_percent}{self.after}"
+
+
+@dataclass(frozen=True, slots=True)
 class Styles:
-    """Styles by index: those with a date format, and those with a NumberFormat."""
+    """Styles by index: those with a date format, a NumberFormat or a DecimalFormat."""
 
     dates: frozenset[int]
     formats: dict[int, NumberFormat]
+    decimals: dict[int, DecimalFormat]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +152,11 @@ def read_styles(package: OoxmlPackage, part: str | None) -> Styles:
         package.walk(part, start, end)
     dates = {code for code in set(used) if code in _EAST_ASIAN_DATES or is_date_format(formats.get(code))}
     parsed = {code: _parse_format(formats.get(code, "")) for code in set(used)}
+    decimals = {code: _parse_decimal(formats.get(code, "")) for code in set(used)}
     return Styles(
         dates=frozenset(style for style, code in enumerate(used) if code in dates),
         formats={style: display for style, code in enumerate(used) if (display := parsed[code])},
+        decimals={style: found for style, code in enumerate(used) if (found := decimals[code])},
     )
 
 
@@ -146,6 +173,22 @@ def _parse_format(code: str) -> NumberFormat | None:
     return number_format if width > 1 or number_format.before or number_format.after else None
 
 
+def _parse_decimal(code: str) -> DecimalFormat | None:
+    """Parse the first section of ``0.00``, ``#,##0``, ``0%`` or ``¥#,##0.00;…``; None for any other code."""
+    found = _DECIMAL_FORMAT.fullmatch(code.partition(";")[0])
+    if not found:
+        return None
+    before, thousands, decimals, percent, after = found.groups()
+    before, after = (_words(_CURRENCY.sub(r"\1", text)) for text in (before, after))
+    return DecimalFormat(
+        before=before,
+        has_thousands=thousands is not None,
+        decimals=len(decimals or ".") - 1,
+        is_percent=bool(percent),
+        after=after,
+    )
+
+
 def _words(literals: str) -> str:
-    pieces = re.findall(_LITERAL, literals, re.DOTALL)
+    pieces = re.findall(rf"{_LITERAL}|.", literals, re.DOTALL)
     return "".join(piece[1:-1] if piece.startswith('"') else piece[-1] for piece in pieces)
