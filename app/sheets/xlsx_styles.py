@@ -21,7 +21,7 @@ _NUMBER_FORMAT = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 # A thousands separator, decimals and a percent sign; currencies, padding and colours around them.
-_MARK = rf"(?:{_LITERAL}|\[\$[^\]]*\]|\[[A-Za-z]+\]|_.|\*.|[¥￥€£])"
+_MARK = rf"(?:{_LITERAL}|\[\$[^\]]*\]|\[[A-Za-z]+\]|_.|\*.|[¥\uffe5€£])"
 _DECIMAL_FORMAT = re.compile(rf"({_MARK}*+)(#,##)?0(\.0{{1,10}})?(%?)({_MARK}*+)", re.DOTALL)
 _CURRENCY = re.compile(r"\[\$([^\]-]*)[^\]]*\]|\[[A-Za-z]+\]|_.|\*.")
 _ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
