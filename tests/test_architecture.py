@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "app.db": {"app.errors", "app.domain", "app.system"},
     "app.providers": _BASE,
     "app.images": _BASE,
-    "app.sheets": {"app.errors", "app.domain"},
+    "app.sheets": {"app.errors", "app.domain", "app.system"},
     "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
@@ -46,6 +46,7 @@ ONLY_IN = {
     "PIL": {"app.images.decode", "app.providers.demo"},
     "oss2": {"oss_client"},
     "openpyxl": {"app.sheets"},
+    "python_calamine": {"app.sheets.calamine_process"},
     "dotenv": {"app.config"},
 }
 

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from pathlib import PurePath
 
 from app.errors import SpreadsheetError, message
+from app.sheets.calamine_reader import CalamineSheet, read_sheets
 from app.sheets.csv_reader import DelimitedSheet
 from app.sheets.limits import check_upload
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_reader import Workbook, WorkbookSheet
 
-Sheet = DelimitedSheet | WorkbookSheet
+Sheet = DelimitedSheet | WorkbookSheet | CalamineSheet
 
 _OLD_EXCEL = "这是旧版 Excel 文件（.xls）"
 _WEB_PAGE = tuple(
@@ -48,23 +49,29 @@ def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
     check_upload(content)
     if content.startswith(b"PK"):
         package = OoxmlPackage(content)
+        if kind := _other_workbook(package):
+            return read_sheets(content, kind)
         _check_workbook(package)
         return Workbook(package).sheets
     if content.startswith(_OLE):
-        raise _ole_error(content, filename)
+        _check_ole(content, filename)
+        return read_sheets(content, ".et" if filename.lower().endswith((".et", ".ett")) else ".xls")
     _check_text(content)
     _check_encrypted(content, filename)
     return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
 
 
+def _other_workbook(package: OoxmlPackage) -> str:
+    """The ending of a zipped workbook that is not ``.xlsx``; "" for anything else."""
+    if "xl/workbook.bin" in package:
+        return ".xlsb"
+    return ".ods" if "content.xml" in package and "mimetype" in package else ""
+
+
 def _check_workbook(package: OoxmlPackage) -> None:
     names = package.names
-    if "xl/workbook.bin" in package:
-        raise _must_convert("这是二进制工作簿（.xlsb）")
     if any(name.endswith(".iwa") for name in names) or "index.zip" in package:
         raise SpreadsheetError("这是 Numbers 表格，请在 Numbers 里「文件 → 导出为 → Excel」再导入")
-    if "content.xml" in package and "mimetype" in package:
-        raise _must_convert("这是 OpenDocument 表格（.ods）")
     if any(name.startswith(("word/", "ppt/")) for name in names):
         raise SpreadsheetError("这是 Word 或 PPT 文件，不是表格，请选 .xlsx 或 .csv 文件")
     if "[content_types].xml" not in package:
@@ -75,16 +82,13 @@ def _must_convert(kind: str) -> SpreadsheetError:
     return SpreadsheetError("{kind}，请用 Excel 或 WPS 打开后另存为 .xlsx 再导入", kind=message(kind))
 
 
-def _ole_error(content: bytes, filename: str) -> SpreadsheetError:
+def _check_ole(content: bytes, filename: str) -> None:
     if "DRMEncrypted".encode("utf-16-le") in content:
-        return SpreadsheetError(_ENCRYPTED)
+        raise SpreadsheetError(_ENCRYPTED)
     if "EncryptedPackage".encode("utf-16-le") in content:
-        return SpreadsheetError("这个文件有打开密码，请在 Excel 里去掉密码后再导入")
-    if filename.lower().endswith((".et", ".ett")):
-        return SpreadsheetError("这是 WPS 表格（.et），请在 WPS 里另存为 .xlsx 再导入")
+        raise SpreadsheetError("这个文件有打开密码，请在 Excel 里去掉密码后再导入")
     if "WordDocument".encode("utf-16-le") in content or filename.lower().endswith(".wps"):
-        return SpreadsheetError("这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件")
-    return _must_convert(_OLD_EXCEL)
+        raise SpreadsheetError("这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件")
 
 
 def _check_text(content: bytes) -> None:

@@ -96,7 +96,7 @@ def read_workbook(
     is_known: Callable[[str], bool] = lambda name: False,
     date: str = "",
 ) -> Import:
-    """An uploaded ``.xlsx``, ``.xlsm`` or ``.csv`` -> Import; ``filename`` only improves error messages.
+    """An uploaded workbook or delimited text -> Import; ``filename`` only improves error messages.
 
     ``is_known`` returns whether the library has a reference image of that name; called only for names with
     a 、. ``spec`` is a model spec to validate against, ``date`` is that of ``{日期}``. Raises

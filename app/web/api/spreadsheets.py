@@ -38,7 +38,7 @@ bp = Blueprint("spreadsheets", __name__)
 
 @bp.post("/spreadsheet/import")
 @describe(
-    "读一份 .xlsx、.xlsm 或 .csv，不会开始生成",
+    "读一份 .xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv，不会开始生成",
     answer(
         workbook=str,
         sheet=str,
@@ -53,7 +53,7 @@ def import_workbook() -> Response:
     """Parse a file -> rows, corrections and errors by cell, and the matches of reference names."""
     file = request.files.get("file")
     if file is None:
-        raise InvalidRequest("file", "请选择一个 .xlsx、.xlsm 或 .csv 文件")
+        raise InvalidRequest("file", "请选择一个表格文件：.xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv")
     content = file.stream.read(sheets.MAX_UPLOAD + 1)
     library = LibraryNames(services().library)
     spec = services().spec
