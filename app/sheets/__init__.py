@@ -1,4 +1,4 @@
-"""Spreadsheets: ``.xlsx``, ``.csv``, ``.xls`` and others -> rows with per-cell problems; requests and records -> ``.xlsx``.
+"""Spreadsheets: ``.xlsx``, ``.csv``, ``.xls`` and others -> rows; requests and records -> ``.xlsx``.
 
 The public API of ``sheets/``, the only package with openpyxl. It does not resolve names of reference images.
 """
