@@ -1,9 +1,9 @@
 """A program of its own: a workbook on standard input -> its cells as lines of JSON on standard output.
 
-Not imported by the app: python-calamine may take any amount of memory, or end the process, on a hostile
-file. The lines are, for each sheet, ``{"sheet", "hidden", "merges"}``, and for each
-row with content ``[row, [[column, value], …]]``; at the end ``{"end": true}``, or ``{"error": "password"}``. Rows and columns count from
-1. A time is ``{"clock": [hours, minutes, seconds]}``, a date ``{"date": text}``.
+Not imported by the app: on a hostile file python-calamine may take any amount of memory, or end the process.
+For each sheet there is a line ``{"sheet", "hidden", "merges"}`` and, for each row with content, a line
+``[row, [[column, value], …]]``; the last line is ``{"end": true}`` or ``{"error": "password"}``. Rows and
+columns count from 1. A time is ``{"clock": [hours, minutes, seconds]}``, a date ``{"date": text}``.
 """
 
 import io
