@@ -1,15 +1,16 @@
 """Runs a command on untrusted input, bounded in memory, time and output."""
 
 import ctypes
+import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 _PAGE = 4096
 
 
@@ -18,50 +19,37 @@ def run_bounded(
 ) -> bytes | None:
     """What the command writes when it is given ``content`` -> None when it fails or exceeds a bound.
 
-    ``memory`` and ``output`` are in bytes. The memory is looked at 20 times a second; a command should limit
-    itself as well where the system allows it.
+    ``memory`` and ``output`` are in bytes, checked 50 times a second; a command should limit itself as well
+    where the system allows it. Input and output are temporary files, so that neither side waits.
     """
-    flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    with subprocess.Popen(  # noqa: S603 - the caller's command, and no shell
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        creationflags=flags,
-    ) as process:
-        threads = [
-            threading.Thread(target=_feed, args=(process, content), daemon=True),
-            threading.Thread(target=_watch, args=(process, memory, seconds), daemon=True),
-        ]
-        for thread in threads:
-            thread.start()
-        assert process.stdout is not None
-        written = process.stdout.read(output + 1)
-        if len(written) > output:
-            process.kill()
-        process.wait()
-        for thread in threads:
-            thread.join()
-    return written if process.returncode == 0 and len(written) <= output else None
+    with TemporaryFile() as given, TemporaryFile() as written:
+        given.write(content)
+        given.seek(0)
+        flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+        with subprocess.Popen(  # noqa: S603 - the caller's command, and no shell
+            command, stdin=given, stdout=written, stderr=subprocess.DEVNULL, creationflags=flags
+        ) as process:
+            deadline = time.monotonic() + seconds
+            while not _has_ended(process):
+                is_late = time.monotonic() > deadline
+                if is_late or _resident_bytes(process) > memory or _size(written) > output:
+                    process.kill()
+        if process.returncode != 0 or _size(written) > output:
+            return None
+        written.seek(0)
+        return written.read()
 
 
-def _feed(process: "subprocess.Popen[bytes]", content: bytes) -> None:
-    assert process.stdin is not None
+def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
     try:
-        process.stdin.write(content)
-        process.stdin.close()
-    except OSError:  # it ended without reading everything
-        return
+        process.wait(_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
-def _watch(process: "subprocess.Popen[bytes]", memory: int, seconds: float) -> None:
-    """End the process at its deadline, or as soon as it uses too much memory."""
-    deadline = time.monotonic() + seconds
-    while process.poll() is None:
-        if time.monotonic() > deadline or _resident_bytes(process) > memory:
-            process.kill()
-            return
-        time.sleep(_POLL_SECONDS)
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 def _resident_bytes(process: "subprocess.Popen[bytes]") -> int:
