@@ -76,7 +76,9 @@ def _search_chips(record_filter: database.RecordFilter, link: Link) -> list[Chip
     is_on, label = bool(record_filter.search_in), gettext("提示词")
     choice = Choice(value="prompt", label=label, href=link(**{"in": "prompt"}), is_on=is_on)
     places = _chip("in", "搜索范围", label if is_on else "", link, [choice])
-    by_words = _chip("words", "搜索方式", gettext("每个词都有"), link)
+    label = gettext("每个词都有")
+    choice = Choice(value="all", label=label, href=link(words=""), is_on=True)
+    by_words = _chip("words", "搜索方式", label, link, [choice])
     return [places, by_words] if record_filter.every_word else [places]
 
 
