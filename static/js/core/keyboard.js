@@ -33,3 +33,30 @@ function acts({ key, target, ctrlKey, metaKey, altKey }) {
   if (isTextInput(target)) return false;
   return hasModifier ? key.toLowerCase() === "z" : !MOVES.test(key);
 }
+
+/**
+ * The one of `elements`, a list or a grid, that an arrow key, Home or End leads to from `current`; undefined at the edge and
+ * for other keys. Up and down lead to the nearest one of the next row.
+ */
+export function arrowTarget(elements, current, key) {
+  const at = elements.indexOf(current);
+  switch (key) {
+    case "ArrowLeft": return elements[at - 1];
+    case "ArrowRight": return elements[at + 1];
+    case "ArrowUp": return nearestInNextRow(current, elements.slice(0, at).reverse());
+    case "ArrowDown": return nearestInNextRow(current, elements.slice(at + 1));
+    case "Home": return elements[0];
+    case "End": return elements.at(-1);
+    default: return undefined;
+  }
+}
+
+/** `others` in order of distance; rows are told apart by where they are. */
+function nearestInNextRow(current, others) {
+  const from = current.getBoundingClientRect();
+  const boxes = others.map((element) => ({ element, box: element.getBoundingClientRect() }));
+  const next = boxes.find(({ box }) => box.top >= from.bottom - 1 || box.bottom <= from.top + 1);
+  const row = boxes.filter(({ box }) => next && Math.abs(box.top - next.box.top) < 2);
+  const distance = ({ box }) => Math.abs(box.left + box.width / 2 - from.left - from.width / 2);
+  return row.sort((one, other) => distance(one) - distance(other))[0]?.element;
+}

@@ -11,7 +11,7 @@ import { HttpError } from "./http.js";
  * onError(error)       an HttpError, or anything else, which is a defect of the page; by default only that is reported.
  * signal               stops it.
  *
- * Returns {now(), stop()}. now() resolves after a call that began no earlier than it.
+ * Returns {now(), later(), stop()}. now() resolves after a call that began no earlier than it; later() starts a new interval.
  */
 export function poll(load, { interval = () => null, isPaused = () => document.hidden, onError = reportDefect, signal }) {
   let memory = {};
@@ -47,8 +47,13 @@ export function poll(load, { interval = () => null, isPaused = () => document.hi
   }
 
   function schedule(hasFailed) {
+    clearTimeout(timer);
     const pause = interval(hasFailed);
     if (!isStopped && pause !== null) timer = setTimeout(now, pause);
+  }
+
+  function later() {
+    if (!pending) schedule(false);
   }
 
   function stop() {
@@ -60,7 +65,7 @@ export function poll(load, { interval = () => null, isPaused = () => document.hi
   document.addEventListener("visibilitychange", now);
   signal?.addEventListener("abort", stop);
   schedule(false);
-  return { now, stop };
+  return { now, later, stop };
 }
 
 function reportDefect(error) {

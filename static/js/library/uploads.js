@@ -1,26 +1,26 @@
-// Files into the library: chosen, dropped on the page or pasted; what arrives takes its place among the pictures.
+// Uploads on /samples: chosen, dropped or pasted; what arrives takes its place in the list.
 
 import { onFilesDropped } from "../core/file_drop.js";
 import { _ } from "../core/i18n.js";
 import { showToast } from "../ui/messages.js";
 import { makeUploads } from "../ui/uploads.js";
 
-export function takeFiles(library, shown, { expectNews }) {
+export function bindSampleUploads(library, list) {
   const chooser = library.querySelector("[data-files]");
   const { add } = makeUploads(library.querySelector("[data-uploads]"), {
     url: library.dataset.uploadUrl,
     atOnce: 3,
     opener: chooser,
-    kept,
-    cancelled: expectNews, // the server may have had it whole
+    kept: showUploaded,
+    cancelled: () => list.expectNews(), // the server may have had it whole
     ended: (done) => showToast(_("已加入 {done} 张示例图", { done })),
   });
 
-  async function kept(image) {
-    const isKnown = Boolean(shown.find(image.key));
-    const sample = await shown.bring(image.key);
+  async function showUploaded({ key, filename }) {
+    const isKnown = Boolean(list.find(key));
+    const sample = await list.reload(key);
     sample.classList.add(isKnown ? "is-highlighted" : "is-new");
-    return isKnown ? _("已有同一张示例图：{filename}", { filename: image.filename }) : "";
+    return isKnown ? _("已有同一张示例图：{filename}", { filename }) : "";
   }
 
   chooser.addEventListener("change", ({ target }) => {

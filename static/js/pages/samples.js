@@ -1,15 +1,13 @@
-// 示例图: puts its behaviours together.
+// 示例图: wiring.
 
-import { actions } from "../library/actions.js";
-import { pollLibrary, makeList, search, showUsageCounts } from "../library/list.js";
-import { takeFiles } from "../library/uploads.js";
+import { bindSampleActions } from "../library/actions.js";
+import { SamplesList } from "../library/samples_list.js";
+import { bindSampleUploads } from "../library/uploads.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const library = document.querySelector("[data-library]");
-const shown = makeList(library);
+const list = new SamplesList(library);
 
-search(library, shown);
-actions(library, shown);
-takeFiles(library, shown, pollLibrary(shown));
-showUsageCounts(library);
+bindSampleActions(library, list);
+bindSampleUploads(library, list);
 lightbox(library);

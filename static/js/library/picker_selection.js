@@ -1,0 +1,72 @@
+// What is chosen in the picker, in order: numbers on the images of the list, small images in the footer.
+
+import { _ } from "../core/i18n.js";
+
+export class PickerSelection {
+  /** At most `most` images; a `refusal` says why there can be none. */
+  constructor({ part, on, most, refusal }, chosen) {
+    Object.assign(this, { part, most, refusal, images: [...chosen] });
+    on(part("images"), "click", ({ target }) => {
+      const option = target.closest("[role=option]");
+      if (option) this.toggle(option.image);
+    });
+    on(part("none"), "click", () => {
+      this.images.length = 0;
+      this.render();
+      part("search").focus();
+    });
+    part("error").textContent = refusal;
+    this.render();
+  }
+
+  has(image) {
+    return this.#indexOf(image) >= 0;
+  }
+
+  toggle(image) {
+    const index = this.#indexOf(image);
+    const isFull = index < 0 && this.images.length >= this.most;
+    this.part("error").textContent = this.refusal || (isFull ? _("最多选 {most} 张，先点掉一张", { most: this.most }) : "");
+    if (index >= 0) this.images.splice(index, 1);
+    else if (!isFull && !this.refusal) this.images.push({ url: image.url, filename: image.filename, thumbnail_url: image.thumbnail_url });
+    this.render();
+  }
+
+  render() {
+    for (const option of this.part("images").children) {
+      const index = this.#indexOf(option.image);
+      option.setAttribute("aria-selected", String(index >= 0));
+      option.querySelector(".picker-order").textContent = index >= 0 ? String(index + 1) : "";
+    }
+    this.part("chosen").replaceChildren(...this.images.map((image, index) => this.#item(image, index)));
+    this.part("none").hidden = this.images.length === 0;
+  }
+
+  #indexOf({ url }) {
+    return this.images.findIndex((image) => image.url === url);
+  }
+
+  #item(image, index) {
+    const item = document.createElement("li");
+    const button = document.createElement("button");
+    const picture = document.createElement("img");
+    picture.src = image.thumbnail_url || image.url;
+    picture.alt = "";
+    button.type = "button";
+    button.className = "picker-chosen-image";
+    button.setAttribute("aria-label", _("移除第 {number} 张：{filename}", { number: index + 1, filename: image.filename }));
+    button.title = _("{filename}（点一下移除）", { filename: image.filename });
+    button.dataset.order = index + 1;
+    button.append(picture);
+    button.addEventListener("click", () => this.#remove(image, index));
+    item.append(button);
+    return item;
+  }
+
+  /** The focus stays in the footer, on what stands there now. */
+  #remove(image, index) {
+    this.toggle(image);
+    const buttons = this.part("chosen").querySelectorAll("button");
+    (buttons[Math.min(index, buttons.length - 1)] ?? this.part("search")).focus();
+  }
+}

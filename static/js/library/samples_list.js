@@ -1,0 +1,109 @@
+// The list of /samples, as the server renders it.
+
+import { LibraryList } from "./list.js";
+import { parseHtml } from "../core/dom.js";
+import { fetchHtmlIfChanged } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { announce } from "../ui/messages.js";
+import { UsageCounts } from "./usage_counts.js";
+
+const SEARCHING_SHOWN_AFTER = 300;
+
+export class SamplesList extends LibraryList {
+  constructor(library) {
+    const part = (name) => library.querySelector(`[data-${name}]`);
+    super({ holder: part("holder"), list: part("samples"), field: part("search") });
+    this.library = library;
+    this.total = Number(this.list.dataset.total);
+    this.isStale = Boolean(part("stale"));
+    this.usageCounts = new UsageCounts(library.dataset.usesUrl);
+    part("search-form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.search();
+    });
+    part("pager")?.remove();
+    this.update();
+    if (new URLSearchParams(location.search).has("page")) this.search();
+  }
+
+  get isBusy() {
+    return Boolean(this.holder.querySelector("[data-busy]"));
+  }
+
+  keyOf({ dataset }) {
+    return dataset.sample;
+  }
+
+  find(key) {
+    return this.list.querySelector(`[data-sample="${CSS.escape(key)}"]`);
+  }
+
+  async fetchPart(offset) {
+    const html = await this.#fetch({ offset });
+    const { dataset } = html.querySelector("[data-samples]");
+    return { html, images: [...html.querySelectorAll("[data-sample]")], total: Number(dataset.total), isUnread: "unread" in dataset, isStale: Boolean(html.querySelector("[data-stale]")) };
+  }
+
+  async search() {
+    history.replaceState(null, "", this.terms ? `?${new URLSearchParams({ search: this.terms })}` : location.pathname);
+    const timer = setTimeout(() => this.showError(_("正在查找…")), SEARCHING_SHOWN_AFTER);
+    const isShown = await super.search();
+    clearTimeout(timer);
+    if (isShown) announce(_("找到 {n} 张", { n: this.total }));
+    return isShown;
+  }
+
+  show({ html, isUnread }) {
+    this.list.toggleAttribute("data-unread", isUnread);
+    this.#replaceNotice(html, ".samples-notice", (notice) => this.holder.prepend(notice));
+    this.#replaceNotice(html, ".empty", (empty) => this.holder.append(empty));
+  }
+
+  /** Below the list: why there are no more. */
+  showError(message) {
+    this.library.querySelector("[data-more]").textContent = message;
+  }
+
+  changed() {
+    this.showError("");
+    this.#showTotal();
+    this.usageCounts.watch(this.list);
+  }
+
+  /** Render the image with this key again, in its place, in that of `replaced`, or as the first. */
+  async reload(key, replaced = null) {
+    const fresh = (await this.#fetch({ key })).querySelector("[data-sample]");
+    const old = this.find(key) ?? replaced;
+    if (old) old.replaceWith(fresh);
+    else this.list.prepend(fresh);
+    if (!old) this.total += 1;
+    this.holder.querySelector(".empty")?.remove();
+    this.update();
+    return fresh;
+  }
+
+  remove(sample) {
+    sample.remove();
+    this.total -= 1;
+    this.update();
+  }
+
+  async #fetch(query) {
+    const { html } = await fetchHtmlIfChanged(`${this.library.dataset.liveUrl}?${new URLSearchParams({ search: this.terms, ...query })}`, {});
+    return parseHtml(html);
+  }
+
+  #replaceNotice(html, selector, insert) {
+    const [old, fresh] = [this.holder, html].map((parent) => parent.querySelector(selector));
+    if (old?.dataset.noticeKey === fresh?.dataset.noticeKey) return; // or it would be read out again
+    old?.remove();
+    if (fresh) insert(fresh);
+  }
+
+  /** The number beside the title. */
+  #showTotal() {
+    const n = this.total;
+    this.library.querySelector("[data-counted]").hidden = !n && "unread" in this.list.dataset; // nobody knows how many there are
+    this.library.querySelector("[data-count]").textContent = this.terms ? _("找到 {n} 张", { n }) : _("共 {n} 张", { n });
+  }
+}
