@@ -21,8 +21,8 @@ export class PickerList extends LibraryList {
   async fetchPart(offset) {
     try {
       const query = new URLSearchParams({ search: this.terms, limit: PART, offset });
-      const { images, total, stale, word } = await requestJson("GET", `${this.url}?${query}`);
-      return { images: images?.map((image) => this.#option(image)), total, isStale: stale, note: word };
+      const { images, total, stale, trouble } = await requestJson("GET", `${this.url}?${query}`);
+      return { images: images?.map((image) => this.#option(image)), total, isStale: stale, problem: trouble };
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       return { isStale: true, ...(error.status === 503 ? { note: error.message } : { problem: error.message }) };
