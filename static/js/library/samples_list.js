@@ -39,7 +39,7 @@ export class SamplesList extends LibraryList {
   }
 
   async fetchPart(offset) {
-    const html = await this.#fetch({ offset });
+    const html = await this.#load({ offset });
     const { dataset } = html.querySelector("[data-samples]");
     return { html, images: [...html.querySelectorAll("[data-sample]")], total: Number(dataset.total), isUnread: "unread" in dataset, isStale: Boolean(html.querySelector("[data-stale]")) };
   }
@@ -72,7 +72,7 @@ export class SamplesList extends LibraryList {
 
   /** Render the image with this key again, in its place, in that of `replaced`, or as the first. */
   async reload(key, replaced = null) {
-    const fresh = (await this.#fetch({ key })).querySelector("[data-sample]");
+    const fresh = (await this.#load({ key })).querySelector("[data-sample]");
     const old = this.find(key) ?? replaced;
     if (old) old.replaceWith(fresh);
     else this.list.prepend(fresh);
@@ -88,7 +88,7 @@ export class SamplesList extends LibraryList {
     this.update();
   }
 
-  async #fetch(query) {
+  async #load(query) {
     const { html } = await fetchHtmlIfChanged(`${this.library.dataset.liveUrl}?${new URLSearchParams({ search: this.terms, ...query })}`, {});
     return parseHtml(html);
   }
