@@ -165,7 +165,9 @@ def _read_header(row: Row) -> Header | None:
     if any(name not in columns for name in RESULT_LABELS):
         assigned.own += [columns[name] for name in RESULT_LABELS if name in columns]
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
+    size = columns.get("size")
     notes = [*_assign_size(columns), *_assignment_notes(assigned)]
+    assigned.own += [size] if size is not None and size not in columns.values() else []
     read = {*columns.values(), *assigned.extra_columns}
     return Header(
         row=row.number,

@@ -104,6 +104,13 @@ def test_columns_of_the_template_are_never_own_columns() -> None:
     assert columns(header, ("猫",) * len(header))[0] == [("SKU", "猫")]
 
 
+def test_a_size_that_is_neither_ratio_nor_resolution_is_an_own_column() -> None:
+    header = ("提示词", "图片比例", "分辨率", "尺寸")
+
+    assert columns(header, ("猫", "1:1", "2K", "30×40cm"))[0] == [("尺寸", "30×40cm")]
+    assert columns(("提示词", "尺寸"), ("猫", "4K")) == [[]]
+
+
 def test_a_column_without_a_header_is_ignored() -> None:
     assert columns(("提示词", None, "SKU"), ("猫", "x", "a"))[0] == [("SKU", "a")]
 
