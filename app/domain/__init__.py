@@ -37,7 +37,7 @@ from app.domain.references import (
     SampleImage,
     ValidatedUpload,
 )
-from app.domain.requests import CONTENT_FIELDS, ImageRequest
+from app.domain.requests import CONTENT_FIELDS, ImageRequest, is_empty_row
 from app.domain.row_extras import (
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,

@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.domain.references import SampleImage
-from app.domain.validation import MAX_SEED, READERS
+from app.domain.validation import MAX_SEED, READERS, trimmed_text
 from app.errors import InvalidRequest
 
 # A row in which all of these are empty is skipped: not imported, validated, counted or submitted.
 CONTENT_FIELDS = ("prompt", "negative_prompt", "filename", "sample_images")
+
+
+def is_empty_row(fields: Mapping[str, Any]) -> bool:
+    """Whether an untrusted row has nothing in any of CONTENT_FIELDS."""
+    values = (fields.get(name) for name in CONTENT_FIELDS)
+    return not any(trimmed_text(value) if isinstance(value, str) else value for value in values)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from app.domain.batches import MAX_ROW_NUMBER
-from app.domain.requests import ImageRequest
+from app.domain.requests import ImageRequest, is_empty_row
 from app.domain.row_extras import TEXT_TEMPLATES, RowExtras, own_column_names, read_columns, read_templates
 from app.domain.validation import MAX_PROMPT_LENGTH, normal_text, trimmed_text
 from app.errors import InvalidRequest
@@ -45,13 +45,16 @@ def fill_rows(
 ) -> Iterator[FilledRow]:
     """Replace the variables in the untrusted rows of one table; prefix and suffix surround each prompt.
 
-    ``{行号}`` is the row's number, ``{序号}`` its ``position`` or else its index + 1, ``{日期}`` is ``date``;
-    an own column of that name takes precedence. ``{{`` and ``}}`` are braces. In a table without own columns
-    a text that names none of the three stays as it is. A row with ``templates`` is filled already.
+    ``{行号}`` is the row's number, ``{日期}`` is ``date``, ``{序号}`` is the row's ``position`` or else
+    counts the rows that are not empty; an own column of that name takes precedence. ``{{`` and ``}}`` are
+    braces. In a table without own columns a text that names none of the three stays as it is. A row with
+    ``templates`` is filled already.
     """
     own = [_read_own_columns(row) for row in rows]
     keys = {name: _key(name) for name in own_column_names(columns for columns, _ in own)}
-    for index, (row, number, (columns, problems)) in enumerate(zip(rows, numbers, own, strict=True), 1):
+    count = 0
+    for row, number, (columns, problems) in zip(rows, numbers, own, strict=True):
+        count += not (isinstance(row, Mapping) and is_empty_row(row))
         if not isinstance(row, Mapping):
             problem = InvalidRequest("", "每一行应为一个对象")
             yield FilledRow(fields=None, extras=RowExtras(), problems=[problem])
@@ -61,7 +64,7 @@ def fill_rows(
             extras = RowExtras(columns=columns, templates=templates)
             yield FilledRow(fields=row, extras=extras, problems=problems)
         else:
-            position = _collect(problems, _read_position, row.get("position"), None) or index
+            position = _collect(problems, _read_position, row.get("position"), None) or count
             values = dict(zip(BUILT_IN_NAMES, (str(number), str(position), date), strict=True))
             values |= dict.fromkeys(keys.values(), "")
             values |= {keys[name]: text for name, text in columns.items()}

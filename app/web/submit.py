@@ -13,7 +13,6 @@ from flask import request as http
 
 import database
 from app.domain import (
-    CONTENT_FIELDS,
     MAX_PICTURES_A_BATCH,
     MAX_ROW_NUMBER,
     MAX_ROWS_A_BATCH,
@@ -22,7 +21,7 @@ from app.domain import (
     RowExtras,
     SampleImage,
     fill_rows,
-    trimmed_text,
+    is_empty_row,
 )
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images.filenames import TakenStems, filename_for
@@ -229,12 +228,8 @@ def _read_row(row: Any, filled: FilledRow, number: int, problems: Sequence[Inval
         extras=filled.extras,
         repeats=repeats,
         problems=[*problems, *unreadable, *more],
-        is_empty=isinstance(row, Mapping) and not any(_has_content(row.get(name)) for name in CONTENT_FIELDS),
+        is_empty=isinstance(row, Mapping) and is_empty_row(row),
     )
-
-
-def _has_content(value: Any) -> bool:
-    return bool(trimmed_text(value) if isinstance(value, str) else value)
 
 
 def wrong_repeats() -> InvalidRequest:

@@ -81,6 +81,13 @@ def test_the_position_may_be_given_and_is_validated() -> None:
     assert problems({"prompt": "a", "position": 0}) == [("position", "序号应为 1–9999999 的整数")]
 
 
+def test_empty_rows_do_not_count_as_positions() -> None:
+    rows = [{"prompt": "{序号}"}, {"prompt": " "}, {"prompt": "{序号}"}]
+    found = [filled.fields or {} for filled in fill_rows(rows, [2, 3, 4], date=DATE)]
+
+    assert [fields["prompt"] for fields in found] == ["1", " ", "2"]
+
+
 def test_an_unknown_name_is_a_problem_of_its_field() -> None:
     row = {"prompt": "{SKU} {客戸}", "filename": "{sku}", "columns": {"SKU": "A1"}}
 
