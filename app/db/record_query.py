@@ -368,15 +368,14 @@ def _conditions(wanted: RecordFilter, possible: dict[str, str]) -> tuple[str, ..
 
 
 def _fields(wanted: RecordFilter) -> Fields:
-    start, end, text = wanted.created_from[:10], wanted.created_before[:10], _text(wanted)
+    text = _text(wanted)
     searched = [f"{{prompt}} : ({text.expression})" if wanted.search_in else text.expression] if text else []
     return asdict(wanted) | {
         "words": BETWEEN.join(text.words) if text else "",
         "expression": " AND ".join(f"({words})" for words in (*searched, *_facet_words(wanted))),
         "record_id": _record_id(wanted),
-        "first_day": start,
-        "last_day": end,
-        "after_first_day": start[:-1] + chr(ord(start[-1]) + 1) if start else "",
+        "first_day": wanted.created_from[:10],
+        "last_day": wanted.created_before[:10],
     }
 
 
@@ -399,11 +398,20 @@ def _sum_of_days(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     """The counts of the whole days between the two times, and the records of the days that they cut."""
     filters = (*_of_statuses(_statuses(wanted)[0], _ENDED), *_facet_filters(wanted))
     whole = _conditions(wanted, {"created_from": "day > :first_day", "created_before": "day < :last_day"})
-    selects = [f"SELECT coalesce(sum(number), 0) FROM counts_by_day WHERE {' AND '.join((*whole, *filters))}"]
-    edges = ["created_at < :after_first_day"] if wanted.created_from else []
-    if wanted.created_before and wanted.created_before[:10] != wanted.created_from[:10]:
-        edges.append("created_at >= :last_day")
-    for edge in edges:
-        conditions = (VISIBLE, *_conditions(wanted, _TIMES), edge, *filters)
-        selects.append(_scan("records_created", conditions).select("count(*)"))
-    return sum(int(db.execute(sql, _fields(wanted)).fetchone()[0]) for sql in selects)
+    fields = _fields(wanted)
+    sql = f"SELECT coalesce(sum(number), 0) FROM counts_by_day WHERE {' AND '.join((*whole, *filters))}"
+    total = int(db.execute(sql, fields).fetchone()[0])
+    edge = _scan("records_created", (VISIBLE, "created_at >= :low AND created_at < :high", *filters))
+    for low, high in _cut_days(wanted):
+        total += int(db.execute(edge.select("count(*)"), fields | {"low": low, "high": high}).fetchone()[0])
+    return total
+
+
+def _cut_days(wanted: RecordFilter) -> list[tuple[str, str]]:
+    """The parts of days at both ends of the time: (from, before). Two bounds, so that the index uses both."""
+    start, end = wanted.created_from, wanted.created_before
+    day = start[:10]
+    next_day = day[:-1] + chr(ord(day[-1]) + 1) if day else ""  # follows every time of that day
+    first = [(start, min(next_day, end or next_day))] if start else []
+    last = [(max(start, end[:10]), end)] if end and end[:10] != day else []
+    return first + last
