@@ -15,7 +15,7 @@ help: ## List these commands
 run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5000
 	$(BIN)/python web_app.py
 
-test: $(VENV)/.tests ## Run all tests, including those in Chromium
+test: $(VENV)/.tests ## Run all tests, including those in browsers
 	@sh tests/browser/install
 	$(BIN)/python -m pytest -n 3 --dist loadscope
 
