@@ -720,14 +720,26 @@ new PerformanceObserver((list) => {
 """
 
 
-def test_a_script_that_fails_to_load_is_reported_and_retried(records: RecordsPage) -> None:
+def test_details_that_fail_to_load_are_reported_beside_the_image_and_retried(records: RecordsPage) -> None:
     page = records.page
-    bar = page.locator("[data-offline]")
-    page.route("**/records/viewer.js", lambda route: route.abort())
-    page.locator("[data-image-url]").first.click()
-    expect(bar).to_have_text("程序更新过，这一页是旧的，请刷新页面")
-    page.unroute("**/records/viewer.js")
-    page.locator("[data-image-url]").first.click()
+    page.route("**/details?*", lambda route: route.abort())
+    large = records.open_lightbox(60)
+    records.expect_full_image(60)
+    expect(large.locator("[data-details-error]")).to_contain_text("连不上服务，请确认程序还在运行")
+    page.unroute("**/details?*")
+    large.locator("[data-details-retry]").click()
+    expect(large.locator("[data-prompt]")).to_contain_text("第 60 稿")
+    expect(large.locator("[data-details-error]")).to_be_hidden()
+
+
+def test_a_script_that_fails_to_load_is_reported_and_retried(page: Page, server: ServerProcess) -> None:
+    page.goto(f"{server.address}/batch")
+    page.locator("[data-batch][data-ready]").wait_for()
+    page.route("**/batch/history.js", lambda route: route.abort())
+    page.locator("[data-command=history]").first.click()
+    expect(page.locator("[data-offline]")).to_have_text("程序更新过，这一页是旧的，请刷新页面")
+    page.unroute("**/batch/history.js")
+    page.locator("[data-command=history]").first.click()
     expect(page.locator("dialog[open]")).to_be_visible()
 
 

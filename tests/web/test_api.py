@@ -435,7 +435,7 @@ class Attributes(HTMLParser):
             self.found.setdefault(name, []).append(value)
 
 
-@pytest.mark.parametrize("path", ["/?from={id}", "/", "/records?status=queued"])
+@pytest.mark.parametrize("path", ["/?from={id}", "/live/records/{id}/details"])
 def test_a_reference_name_stays_inside_its_attribute(client: FlaskClient, worker: Worker, path: str) -> None:
     [number] = post(client, "/api/batches", {"rows": [{"prompt": "照着画"}], "source": "single"}, 202)[
         "records"
@@ -445,8 +445,10 @@ def test_a_reference_name_stays_inside_its_attribute(client: FlaskClient, worker
         db.execute("UPDATE generation_records SET sample_images = ?", [json.dumps(images)])
     attributes = Attributes(client.get(path.format(id=number)).text).found
     assert "oddattribute" not in attributes
+    for page in ("/", "/records?status=queued"):
+        assert "oddattribute" not in Attributes(client.get(page).text).found
     stored = [json.loads(text or "")["sample_images"] for text in attributes.get("data-request", [])]
-    given = [json.loads(text) for text in attributes["value"] if text and text.startswith("[")]
+    given = [json.loads(text) for text in attributes.get("value", []) if text and text.startswith("[")]
     names = [image["filename"] for image in (given if "from" in path else stored)[0]]
     assert names == [images[0]["filename"]]
 

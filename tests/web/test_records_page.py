@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from urllib.parse import quote
 
 import pytest
@@ -208,10 +209,9 @@ def test_references_are_shown_as_thumbnails_with_their_names(
         {"url": "javascript:alert(1)", "filename": "x"},
     ]
     db.execute("UPDATE generation_records SET sample_images = ? WHERE id = 1", (json.dumps(images),))
-    html = page(client, "?search=猫")
-    assert (
-        html.count('src="/samples/thumbnails/cat.png" alt="猫.png"') == 2
-    )  # in the table and in the lightbox
+    table, html = page(client, "?search=猫"), client.get("/live/records/1/details").text
+    for shown in (table, html):
+        assert shown.count('src="/samples/thumbnails/cat.png" alt="猫.png"') == 1
     assert 'href="/samples/files/cat.png"' in html
     assert 'href="javascript' not in html
 
@@ -271,3 +271,18 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
     assert ids(html) == [1]
     assert 'name="in" value="prompt"' in html
     assert 'name="in"' not in page(client)
+
+
+def test_the_details_of_a_record_are_a_fragment_with_an_etag(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    db.execute("UPDATE generation_records SET seed = 7, deleted_at = CURRENT_TIMESTAMP WHERE id = 2")
+    answer = client.get("/live/records/2/details")
+    asked = re.search(r"data-request='([^']+)'", answer.text)
+    assert asked
+    assert json.loads(unescape(asked[1]))["prompt"] == "两只<b>狗</b>"
+    assert "data-metadata" in answer.text
+    assert "<html" not in answer.text
+    again = client.get("/live/records/2/details", headers={"If-None-Match": answer.headers["ETag"]})
+    assert again.status_code == 304
+    assert client.get("/live/records/4711/details").status_code == 404

@@ -314,7 +314,8 @@ def pages_of(response: dict[str, Any]) -> list[str]:
     return [
         *("/", f"/?from={record}", "/batch", f"/batch?id={batch}", "/samples", "/login", "/live/status"),
         *(f"/records?record={record}", f"/records?batch_id={batch}&view=grid", "/live/records?trash=1"),
-        *("/live/records/batches", "/live/results?since=0", "/live/samples", "/usage"),
+        *("/live/records/batches", f"/live/records/{record}/details"),
+        *("/live/results?since=0", "/live/samples", "/usage"),
     ]
 
 

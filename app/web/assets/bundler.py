@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from posixpath import dirname, join, normpath
 
-_IMPORT = re.compile(r'^import \{ ([^}]+) \} from "(\.[^"]+)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import (?:\{ ([^}]+) \} from )?"(\.[^"]+)";\n', re.MULTILINE)
 _LAZY_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
@@ -100,6 +100,8 @@ class Bundler:
 
     def _body(self, path: str, page: str) -> str:
         def import_to_const(found: re.Match[str]) -> str:
+            if not found[1]:  # imported for what it does when it runs
+                return ""
             names = found[1].replace(" as ", ": ")
             return f"const {{ {names} }} = {_name(_resolve(path, found[2]))};\n"
 

@@ -109,6 +109,16 @@ def permalink(record_id: int) -> Response:
     return redirect(url_for("records.index", record=record_id))
 
 
+@bp.get("/live/records/<int:record_id>/details")
+def details(record_id: int) -> Response:
+    """The details of one record, also of one in the trash: its request, and the metadata shown beside it."""
+    record = database.get_record(connection(), record_id, trash=True)
+    response = make_response(render_template("records/details.html", record=record))
+    response.add_etag()
+    response.headers["Cache-Control"] = "no-cache"
+    return response.make_conditional(request)
+
+
 @bp.get("/live/records")
 def results() -> Response:
     """The results fragment; header X-Version is the version of the database it shows."""

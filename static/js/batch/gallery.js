@@ -2,7 +2,8 @@
 // also through rows that are not drawn.
 
 import { _, formatPrice } from "../core/i18n.js";
-import { openLightbox } from "../ui/lightbox.js";
+import { cardViewer } from "../records/card_viewer.js";
+import { lightbox } from "../ui/lightbox.js";
 
 const AROUND = 150;
 
@@ -12,7 +13,8 @@ export function openGallery(holder, records, id) {
   const near = records.slice(Math.max(at - AROUND, 0), at + AROUND);
   holder.replaceChildren(...near.map(makeEntry));
   const link = holder.querySelector(`[data-record-id="${id}"] a`);
-  if (link) openLightbox(link);
+  lightbox.host = cardViewer;
+  if (link) lightbox.open(link);
 }
 
 function makeEntry(record) {

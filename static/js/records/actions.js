@@ -1,103 +1,227 @@
-// What can be done with one picture: again, edit, use as reference, delete with undo, retry, cancel;
-// and what is done about one that nobody knows of (records/unresolved.js).
+// Commands on records, each once: for one record, for several, and for all that a filter finds or that are unresolved.
 
 import { removeKeepingFocus } from "../core/dom.js";
 import { HttpError, requestJson } from "../core/http.js";
-import { _ } from "../core/i18n.js";
+import { _, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
-import { fetchResult, writeOff, resubmit } from "./unresolved.js";
-import { openLightbox } from "../ui/lightbox.js";
-import { confirmRetryCost, offerUndo, showToast } from "../ui/messages.js";
+import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
+import { loadDetails } from "../ui/details.js";
+import { confirmRetryCost, copyText, offerUndo, showToast } from "../ui/messages.js";
+import { download } from "./download.js";
+import { fetchResult, resubmit, writeOff } from "./unresolved.js";
 
-const ACTIONS = {
-  again, edit, reference, metadata: facts, delete: remove, retry, resume: post, cancel,
-  "fetch-result": settle(fetchResult), resubmit: settle(resubmit), "write-off": settle(writeOff),
+const MAX_REFERENCES = 4;
+const COMMANDS = {
+  again: generateAgain,
+  edit,
+  reference: useAsReference,
+  link: copyLink,
+  metadata: openDetails,
+  delete: (target, context) => deleteRecords(target, context, _("已删除")),
+  reject: (target, context) => deleteRecords(target, context, _("已淘汰")),
+  restore,
+  favourite: (target, { record, page }) => (record ? toggleFavourite(target, record) : setFavourite(target, true, page)),
+  unfavourite: (target, { page }) => setFavourite(target, false, page),
+  pick: (target, { record }) => isFavourite(record) || toggleFavourite(target, record),
+  archive: (target) => download(urls().archiveUrl, target),
+  export: (target) => download(urls().exportUrl, target),
+  retry,
+  resume,
+  cancel,
+  "fetch-result": (target) => fetchResult(target),
+  resubmit: (target, { button }) => resubmit(target, chargeOf(button)),
+  "write-off": (target, { button }) => writeOff(target, chargeOf(button)),
 };
 
-/** Do what the button's data-command says with the tile it stands in; errors are said in the tile. */
-export async function runAction(button) {
-  const tile = button?.closest("[data-record-id]");
-  if (!tile || tile.dataset.busy) return;
-  const place = tile.querySelector("[data-error]");
-  place.textContent = "";
-  tile.dataset.busy = button.dataset.busy = "yes";
+/** What a page may do otherwise: show what changed, and know what the model allows. */
+const DEFAULT_PAGE = {
+  maxReferences: 0,
+  referenceProblem: "",
+  deletedMessage: (label) => label,
+  /** A deletion begins. Returns removed() and restored(count), called after it and after its undoing. */
+  deleting: (_target, record) => removeAndPutBack(record),
+  /** `count` records came out of the trash. */
+  restored: () => null,
+  changed: () => null,
+};
+
+/**
+ * Run a command. target: {ids}, {filter} or {all: true}, as the API takes it; record: its element, when it is one;
+ * button: the one pressed; page: overrides of DEFAULT_PAGE. Rejects with HttpError.
+ */
+export async function runCommand(name, target, { record, button, page } = {}) {
+  await COMMANDS[name](target, { record, button, page: { ...DEFAULT_PAGE, ...page } });
+}
+
+/** Run the command of a button on the record around it, else on all unresolved ones of [data-unresolved]. */
+export async function runAction(button, page) {
+  const record = button.closest("[data-record-id]");
+  const target = record ? targetOf(record) : { all: true };
+  const owner = record ?? button.closest("[data-unresolved]");
+  await runInPlace(owner, () => runCommand(button.dataset.command, target, { record, button, page }), button);
+}
+
+/** Call run() unless `owner` is busy; why it failed is shown in its data-error. */
+export async function runInPlace(owner, run, button) {
+  if (owner.dataset.busy) return;
+  const errorElement = owner.querySelector("[data-error]");
+  const busyElements = [owner, button].filter(Boolean);
+  errorElement.textContent = "";
+  for (const { dataset } of busyElements) dataset.busy = "yes";
   try {
-    await ACTIONS[button.dataset.command](tile, button);
-  } catch (failure) {
-    if (!(failure instanceof HttpError)) throw failure;
-    place.textContent = failure.message;
+    await run();
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+    errorElement.textContent = error.message;
   } finally {
-    delete tile.dataset.busy;
-    delete button.dataset.busy;
+    for (const { dataset } of busyElements) delete dataset.busy;
   }
 }
 
-async function again(tile) {
-  const { createUrl } = document.querySelector("[data-create-url]").dataset;
-  const rows = [{ ...asked(tile), num_images: 1, seed: null }];
-  const { records } = await postOnce(createUrl, { source: "single", rows }, { about: tile.dataset.recordId });
+/** {ids} of one record's element. */
+export function targetOf(record) {
+  return { ids: [Number(record.dataset.recordId)] };
+}
+
+// Another image, another prompt
+
+async function generateAgain(_target, { record }) {
+  const { request } = await loadDetails(record);
+  const rows = [{ ...request, num_images: 1, seed: null }];
+  const { records } = await postOnce(urls().createUrl, { source: "single", rows }, { about: record.dataset.recordId });
   document.dispatchEvent(new CustomEvent("records-created", { detail: records }));
+  if (isStudio()) return;
+  document.dispatchEvent(new Event("poll-now"));
+  showToast(_("已开始生成 1 张"), openStudio(_("去看")));
 }
 
-function edit(tile, link) {
-  if (document.querySelector("[data-studio-form]")) {
-    document.dispatchEvent(new CustomEvent("apply-request", { detail: { ...asked(tile), num_images: 1 } }));
-  } else {
-    location.assign(link.href);
+async function edit(_target, { record }) {
+  if (!isStudio()) return location.assign(`${urls().studioUrl}?from=${record.dataset.recordId}`);
+  const { request } = await loadDetails(record);
+  return document.dispatchEvent(new CustomEvent("apply-request", { detail: { ...request, num_images: 1 } }));
+}
+
+async function useAsReference({ ids: [id] }, { page }) {
+  return isStudio() ? addReference(id) : addReferenceToDraft(id, page);
+}
+
+async function addReference(id) {
+  const add = (image) => document.dispatchEvent(new CustomEvent("add-reference", { detail: image, cancelable: true }));
+  if (!add(null)) return; // there are enough: the form says so
+  if (add(await uploadReference(id))) showToast(_("已加入参考图"));
+}
+
+async function addReferenceToDraft(id, { maxReferences, referenceProblem }) {
+  if (referenceProblem) return showToast(referenceProblem);
+  const most = Math.min(MAX_REFERENCES, maxReferences);
+  const imagesOf = (draft) => draft?.sample_images ?? [];
+  const hasRoom = (draft) => imagesOf(draft).length < most;
+  const image = hasRoom(loadItem(DRAFT)) && await uploadReference(id);
+  const isAdded = image && updateDraft((draft) => hasRoom(draft) && { ...draft, sample_images: [...imagesOf(draft), image] });
+  if (isAdded) return showToast(_("已加入「单图生成」的参考图"), openStudio(_("去生成")));
+  return showToast(_("「单图生成」里已有 {most} 张参考图，请先移除一张", { most }), openStudio(_("去看")));
+}
+
+async function uploadReference(id) {
+  const { images } = await requestJson("POST", urls().referenceUrl, { record_id: id });
+  return images[0];
+}
+
+async function copyLink({ ids: [id] }) {
+  const { href } = new URL(`${urls().recordsUrl}?record=${id}`, location.href);
+  showToast((await copyText(href)) ? _("已复制这条记录的链接") : _("请手动复制：{href}", { href }));
+}
+
+function openDetails(_target, { record }) {
+  record.querySelector("[data-image-url]").click();
+}
+
+// Trash and favourites
+
+async function deleteRecords(target, { record, page }, label) {
+  const { removed, restored } = page.deleting(target, record);
+  const { deleted, undo } = await requestJson("POST", urls().deleteUrl, target);
+  await removed();
+  if (!deleted) return showToast(_("没有删除：可能已经删掉了，或还在生成中"));
+  return offerUndo(page.deletedMessage(label, deleted), async () => {
+    const { restored: count } = await requestJson("POST", urls().restoreUrl, { undo });
+    await restored(count);
+  });
+}
+
+async function restore(target, { page }) {
+  const { restored: count } = await requestJson("POST", urls().restoreUrl, target);
+  await page.restored(count, target);
+}
+
+async function setFavourite(target, favourite, page) {
+  const { changed } = await postFavourite(target, favourite);
+  await page.changed();
+  const count = changed.toLocaleString(language);
+  showToast(favourite ? _("已收藏 {count} 条", { count }) : _("已取消收藏 {count} 条", { count }));
+}
+
+/** Shown at once; taken back when it fails. */
+async function toggleFavourite(target, record) {
+  const favourite = !isFavourite(record);
+  markFavourite(record, favourite);
+  try {
+    await postFavourite(target, favourite);
+  } catch (error) {
+    markFavourite(record, !favourite);
+    throw error;
   }
 }
 
-async function reference(tile) {
-  const { uploadUrl } = document.querySelector("[data-upload-url]").dataset;
-  const use = (image) => document.dispatchEvent(new CustomEvent("add-reference", { detail: image, cancelable: true }));
-  if (!use(null)) return; // no room: the form says so
-  const { images } = await requestJson("POST", uploadUrl, { record_id: Number(tile.dataset.recordId) });
-  if (use(images[0])) showToast(_("已加入参考图"));
+function postFavourite(target, favourite) {
+  return requestJson("POST", urls().favouriteUrl, { ...target, favourite });
 }
 
-function facts(tile) {
-  openLightbox(tile.querySelector("[data-image-url]"));
+/** Update the star everywhere this record is shown. */
+function markFavourite({ dataset: { recordId } }, favourite) {
+  for (const element of document.querySelectorAll(`[data-record-id="${recordId}"]`)) {
+    element.toggleAttribute("data-favourite", favourite);
+    const star = element.querySelector('[data-command="favourite"]');
+    star?.setAttribute("aria-pressed", String(favourite));
+    if (star) star.firstElementChild.className = `icon icon-star${favourite ? "-full" : ""}`;
+  }
 }
 
-async function remove(tile, button) {
+/** Before the page hears of it, its place is marked; what came back may be there already. */
+function removeAndPutBack(record) {
   const marker = document.createComment("");
-  tile.before(marker); // before the page hears that the tile is gone
-  await requestJson("DELETE", tile.dataset.recordUrl);
-  removeKeepingFocus(tile);
-  offerUndo(button.dataset.done || _("已删除"), () => restore(tile, marker));
-}
-
-async function restore(tile, marker) {
-  await requestJson("POST", document.body.dataset.restoreUrl, { ids: [Number(tile.dataset.recordId)] });
-  tile.querySelector("[data-error]").textContent = "";
-  if (!document.querySelector(`[data-record-id="${tile.dataset.recordId}"]`)) marker.replaceWith(tile);
-  tile.querySelector("a, button")?.focus();
-}
-
-async function retry(tile, { dataset }) {
-  if ("charged" in dataset && !await confirmRetryCost({ sum: dataset.charged, isCharged: true })) return;
-  const { batch } = await postOnce(tile.dataset.retryUrl, { records: [Number(tile.dataset.recordId)] });
-  if (batch.status === "paused") showToast(_("已重新排队，批次继续后开始"));
-  document.dispatchEvent(new Event("poll-now"));
-}
-
-function settle(deed) {
-  return (tile, { dataset }) => {
-    const about = { atStake: dataset.atStake, collectable: "collectable" in dataset };
-    return deed({ ids: [Number(tile.dataset.recordId)] }, about);
+  record.before(marker);
+  return {
+    removed: () => removeKeepingFocus(record),
+    restored() {
+      record.querySelector("[data-error]").textContent = "";
+      if (!document.querySelector(`[data-record-id="${record.dataset.recordId}"]`)) marker.replaceWith(record);
+      record.querySelector("a, button")?.focus();
+    },
   };
 }
 
-async function post(_tile, button) {
+// The queue
+
+async function retry(target, { record, button: { dataset }, page }) {
+  if ("charged" in dataset && !await confirmRetryCost({ sum: dataset.charged, isCharged: true })) return;
+  const { batch } = await postOnce(record.dataset.retryUrl, { records: target.ids });
+  if (batch.status === "paused") showToast(_("已重新排队，批次继续后开始"));
+  document.dispatchEvent(new Event("poll-now"));
+  await page.changed();
+}
+
+async function resume(_target, { button }) {
   await requestJson("POST", button.dataset.url);
   document.dispatchEvent(new Event("poll-now"));
 }
 
-/** What data-url cancels, one picture or all of a request, can be taken up again as long as that is said. */
-async function cancel({ dataset: { uncancelUrl } }, { dataset }) {
-  const { cancelled, undo, was_paused: paused } = await requestJson("POST", dataset.url);
+/** data-url cancels one image, or all of a request; the offer to undo goes with its message. */
+async function cancel(_target, { record, button }) {
+  const { cancelled, undo, was_paused: paused } = await requestJson("POST", button.dataset.url);
   document.dispatchEvent(new Event("poll-now"));
-  offerUndo(_("已取消 {n} 张，没有计费", { n: cancelled }), () => uncancel(uncancelUrl, { records: undo, paused }), { whileShown: true });
+  const message = _("已取消 {n} 张，没有计费", { n: cancelled });
+  offerUndo(message, () => uncancel(record.dataset.uncancelUrl, { records: undo, paused }), { whileShown: true });
 }
 
 async function uncancel(url, body) {
@@ -106,6 +230,22 @@ async function uncancel(url, body) {
   document.dispatchEvent(new Event("poll-now"));
 }
 
-function asked(tile) {
-  return JSON.parse(tile.dataset.request);
+function chargeOf({ dataset: { count = 1, atStake, collectable } }) {
+  return { count: Number(count), atStake, isCollectable: collectable !== undefined };
+}
+
+function isFavourite(record) {
+  return "favourite" in record.dataset;
+}
+
+function isStudio() {
+  return Boolean(document.querySelector("[data-studio-form]"));
+}
+
+function openStudio(label) {
+  return { label, run: () => location.assign(urls().studioUrl) };
+}
+
+function urls() {
+  return document.body.dataset;
 }

@@ -1,173 +1,234 @@
-// Two pictures side by side: looked at closely together, changed one by one, kept or rejected.
+// Two images side by side: zoomed together, changed one by one, picked or rejected.
 
-import { HttpError } from "../core/http.js";
+import { HttpError, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { makeViewerImage, makeZoom } from "../ui/image_viewer.js";
+import { loadDetails } from "../ui/details.js";
+import { ImageViewer } from "../ui/image_viewer.js";
+import { targetOf } from "./actions.js";
 
-let open = null;
+const EMPTY = { request: {}, metadata: new DocumentFragment() };
+let instance = null;
 
-/** Two record elements; `given` is {records(): those to choose from, run(name, chosen, about), closed()}. */
-export function openCompare(left, right, given) {
-  open ??= build(document.querySelector("[data-compare]"));
-  open(left, right, given);
+/** Compare two records. hooks: records() to choose from, run(name, target, {record}), onClosed(). */
+export function openCompare(left, right, hooks) {
+  instance ??= new CompareDialog(document.querySelector("[data-compare]"));
+  instance.open(left, right, hooks);
 }
 
-function build(dialog) {
-  const sides = [...dialog.querySelectorAll("[data-side]")];
-  const part = (side, name) => side.querySelector(`[data-${name}]`);
-  const shown = [null, null];
-  const underWay = new Set(); // names of what is being done: pressed twice, it is done once
-  let given = null;
-  let active = 1;
-  let trouble = "";
+/** One half of the dialog: an image, its description and its commands. */
+class Side {
+  record = null;
+  details = EMPTY;
+  #element;
+  #viewer;
+  #hooks;
+  #error = "";
+  #running = new Set(); // commands: pressed twice, they run once
 
-  const stages = sides.map((side) => makeViewerImage(part(side, "viewer-canvas")));
-  const views = sides.map((side, at) =>
-    makeZoom(part(side, "viewer-canvas"), part(side, "viewer-image"), {
-      step: (step) => change(at, step),
-      close: () => null,
-      moved: (state) => views[1 - at].follow(state),
-    }),
-  );
-
-  function start(left, right, hooks) {
-    given = hooks;
-    active = 1;
-    dialog.showModal();
-    dialog.focus();
-    show(0, left);
-    show(1, right);
-  }
-
-  function show(at, record) {
-    shown[at] = record;
-    stages[at].show(record.querySelector("[data-image-url]"));
-    views[at].reset();
-    draw();
-  }
-
-  function draw() {
-    sides.forEach((side, at) => {
-      side.classList.toggle("is-active", at === active);
-      if (!shown[at]) return;
-      const asked = JSON.parse(shown[at].dataset.request);
-      part(side, "name").textContent = _("记录 {id}", { id: shown[at].dataset.recordId });
-      part(side, "viewer-image").alt = asked.prompt;
-      part(side, "prompt").textContent = asked.prompt;
-      part(side, "prompt").title = asked.prompt;
-      const pick = side.querySelector('[data-command="pick"]');
-      pick.setAttribute("aria-pressed", String("favourite" in shown[at].dataset));
-      pick.firstElementChild.classList.toggle("icon-star-full", "favourite" in shown[at].dataset);
-      part(side, "metadata-line").replaceChildren(...diffMetadata(shown[at], shown[1 - at] ?? shown[at]));
+  /** hooks: onStep(±1), onMove(state), onActivate(), onCommand(name), onDetails(). */
+  constructor(element, hooks) {
+    this.#element = element;
+    this.#hooks = hooks;
+    this.#viewer = new ImageViewer(this.#part("viewer-canvas"), { onSwipe: hooks.onStep, onMove: hooks.onMove });
+    element.addEventListener("pointerdown", hooks.onActivate);
+    element.addEventListener("focusin", hooks.onActivate);
+    element.addEventListener("click", ({ target }) => {
+      const button = target.closest("[data-step], [data-command]");
+      if (button?.dataset.step) hooks.onStep(Number(button.dataset.step));
+      else if (button) hooks.onCommand(button.dataset.command);
     });
   }
 
-  function change(at, step) {
-    const others = given.records().filter((record) => id(record) !== id(shown[1 - at] ?? null));
-    const next = others[others.findIndex((record) => id(record) === id(shown[at])) + step];
-    if (next) show(at, next);
+  show(record) {
+    this.record = record;
+    this.details = EMPTY;
+    this.#viewer.show(record.querySelector("[data-image-url]"));
+    this.#viewer.reset();
+    this.#loadDetails(record);
   }
 
-  /** What goes wrong is said on the picture of its side. */
-  async function attempt(name, job, at) {
-    if (underWay.has(name)) return;
-    underWay.add(name);
-    if (trouble && part(sides[at], "viewer-message").textContent === trouble) stages[at].say("");
+  zoom(factor) {
+    this.#viewer.zoom(factor);
+  }
+
+  setState(state) {
+    this.#viewer.setState(state);
+  }
+
+  /** What differs from the other side stands out. */
+  render(isActive, other) {
+    this.#element.classList.toggle("is-active", isActive);
+    if (!this.record) return;
+    const { prompt = "" } = this.details.request;
+    const isFavourite = "favourite" in this.record.dataset;
+    const pick = this.#element.querySelector('[data-command="pick"]');
+    this.#part("name").textContent = _("记录 {id}", { id: this.record.dataset.recordId });
+    this.#part("viewer-image").alt = prompt;
+    Object.assign(this.#part("prompt"), { textContent: prompt, title: prompt });
+    pick.setAttribute("aria-pressed", String(isFavourite));
+    pick.firstElementChild.classList.toggle("icon-star-full", isFavourite);
+    this.#part("metadata-line").replaceChildren(...diffMetadata(this.details, other.details));
+  }
+
+  /** Call run() unless that command is running; why it failed is shown on the image. */
+  async attempt(name, run) {
+    if (this.#running.has(name)) return;
+    this.#running.add(name);
+    if (this.#error && this.#viewer.message === this.#error) this.#viewer.showMessage("");
     try {
-      await job();
-    } catch (failure) {
-      if (!(failure instanceof HttpError)) throw failure;
-      trouble = failure.message;
-      stages[at].say(trouble);
+      await run();
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#error = error.message;
+      this.#viewer.showMessage(this.#error);
     } finally {
-      underWay.delete(name);
+      this.#running.delete(name);
     }
   }
 
-  const judge = (name, at) => attempt(name, () => verdict(name, at), at);
-
-  async function verdict(name, at) {
-    const record = shown[at];
-    if (name === "pick") {
-      await given.run("favourite", { ids: [id(record)] }, { record });
-      return draw();
+  async #loadDetails(record) {
+    try {
+      const details = await loadDetails(record);
+      if (record !== this.record) return;
+      this.details = details;
+      this.#hooks.onDetails();
+    } catch (error) {
+      if (record === this.record) this.#part("prompt").textContent = messageOf(error);
     }
-    const before = given.records().map(id).filter((number) => number !== id(shown[1 - at]));
-    const place = before.indexOf(id(record));
-    await given.run("reject", { ids: [id(record)] }, { record });
-    return refresh(at, place);
   }
 
-  /** The list was drawn anew: find both again; the place of the one that left goes to the next. */
-  function refresh(at, place) {
-    const all = given.records();
-    shown[1 - at] = all.find((record) => id(record) === id(shown[1 - at])) ?? shown[1 - at];
-    const others = all.filter((record) => id(record) !== id(shown[1 - at]));
-    const next = others[place] ?? others.at(-1);
-    if (!next) return dialog.close();
-    return show(at, next);
+  #part(name) {
+    return this.#element.querySelector(`[data-${name}]`);
+  }
+}
+
+class CompareDialog {
+  #dialog;
+  #sides;
+  #hooks = null;
+  #active = 1;
+
+  constructor(dialog) {
+    this.#dialog = dialog;
+    this.#sides = [...dialog.querySelectorAll("[data-side]")].map((element, at) => new Side(element, {
+      onStep: (step) => this.#change(at, step),
+      onMove: (state) => this.#sides[1 - at].setState(state),
+      onActivate: () => this.#activate(at),
+      onCommand: (name) => this.#run(name, at),
+      onDetails: () => this.#render(),
+    }));
+    dialog.addEventListener("keydown", (event) => this.#onKey(event));
+    dialog.addEventListener("close", () => this.#hooks.onClosed?.());
+    document.addEventListener("records-restored", () => this.#refresh(), { capture: true });
   }
 
-  /** What was rejected came back: the list was drawn anew. */
-  function renew() {
-    if (!dialog.open) return;
-    const all = given.records();
-    shown.forEach((old, at) => (shown[at] = all.find((record) => id(record) === id(old)) ?? old));
-    draw();
+  open(left, right, hooks) {
+    this.#hooks = hooks;
+    this.#active = 1;
+    this.#dialog.showModal();
+    this.#dialog.focus();
+    this.#show(0, left);
+    this.#show(1, right);
   }
 
-  dialog.addEventListener("keydown", (event) => {
+  #show(at, record) {
+    this.#sides[at].show(record);
+    this.#render();
+  }
+
+  #render() {
+    this.#sides.forEach((side, at) => side.render(at === this.#active, this.#sides[1 - at]));
+  }
+
+  #activate(at) {
+    this.#active = at;
+    this.#render();
+  }
+
+  #change(at, step) {
+    const candidates = this.#candidates(at);
+    const next = candidates[candidates.findIndex((record) => isSame(record, this.#sides[at].record)) + step];
+    if (next) this.#show(at, next);
+  }
+
+  #run(name, at) {
+    const side = this.#sides[at];
+    side.attempt(name, () => (name === "pick" ? this.#toggleFavourite(side) : this.#reject(at)));
+  }
+
+  async #toggleFavourite({ record }) {
+    await this.#hooks.run("favourite", targetOf(record), { record });
+    this.#render();
+  }
+
+  /** The list is rendered anew: find the other record again; the next one takes the place of the rejected one. */
+  async #reject(at) {
+    const { record } = this.#sides[at];
+    const other = this.#sides[1 - at];
+    const index = this.#candidates(at).findIndex((candidate) => isSame(candidate, record));
+    await this.#hooks.run("reject", targetOf(record), { record });
+    other.record = this.#current(other.record);
+    const candidates = this.#candidates(at);
+    const next = candidates[index] ?? candidates.at(-1);
+    if (next) this.#show(at, next);
+    else this.#dialog.close();
+  }
+
+  /** A rejected record came back: the list was rendered anew. */
+  #refresh() {
+    if (!this.#dialog.open) return;
+    for (const side of this.#sides) side.record = this.#current(side.record);
+    this.#render();
+  }
+
+  /** The records that a side may show: all but that of the other. */
+  #candidates(at) {
+    return this.#hooks.records().filter((record) => !isSame(record, this.#sides[1 - at].record));
+  }
+
+  /** The element of a record in the list, which may have been rendered anew. */
+  #current(record) {
+    return this.#hooks.records().find((one) => isSame(one, record)) ?? record;
+  }
+
+  #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const key = event.key.toLowerCase();
-    const jobs = {
-      arrowleft: () => change(active, -1), arrowright: () => change(active, 1),
-      1: () => activate(0), 2: () => activate(1),
-      p: () => judge("pick", active), x: () => judge("reject", active),
-      "+": () => views[0].by(1.5), "=": () => views[0].by(1.5), "-": () => views[0].by(1 / 1.5), 0: () => views[0].by(0),
+    const zoom = (factor) => this.#sides[0].zoom(factor);
+    const actions = {
+      arrowleft: () => this.#change(this.#active, -1),
+      arrowright: () => this.#change(this.#active, 1),
+      1: () => this.#activate(0),
+      2: () => this.#activate(1),
+      p: () => this.#run("pick", this.#active),
+      x: () => this.#run("reject", this.#active),
+      "+": () => zoom(1.5),
+      "=": () => zoom(1.5),
+      "-": () => zoom(1 / 1.5),
+      0: () => zoom(0),
     };
-    if (!(key in jobs)) return;
+    const action = actions[event.key.toLowerCase()];
+    if (!action) return;
     event.preventDefault();
-    jobs[key]();
-  });
-
-  dialog.addEventListener("close", () => given.closed());
-  document.addEventListener("records-restored", renew, { capture: true });
-
-  function activate(at) {
-    active = at;
-    draw();
+    action();
   }
-
-  sides.forEach((side, at) => {
-    side.addEventListener("pointerdown", () => activate(at));
-    side.addEventListener("focusin", () => activate(at));
-    side.addEventListener("click", (event) => {
-      const button = event.target.closest("[data-step], [data-command]");
-      if (button?.dataset.step) change(at, Number(button.dataset.step));
-      else if (button) judge(button.dataset.command, at);
-    });
-  });
-  return start;
 }
 
-function id(record) {
-  return Number(record?.dataset.recordId);
+function isSame(record, other) {
+  return Boolean(record && other) && record.dataset.recordId === other.dataset.recordId;
 }
 
-// What two pictures side by side were made with, and wherein they differ.
-
-
-/** Size, model, seed…; what differs from the other one stands out. */
-function diffMetadata(record, other) {
-  const [mine, theirs] = [record, other].map((one) => {
-    const asked = JSON.parse(one.dataset.request);
-    const told = one.querySelector("template[data-metadata]").content.querySelectorAll("dd");
-    return [told[0].textContent, told[1].textContent, asked.seed == null ? "" : _("种子 {seed}", { seed: asked.seed })];
-  });
-  return mine.filter(Boolean).map((words) => {
+/** Size, model and seed, one <span> each; those that the other does not have are marked. */
+function diffMetadata(details, other) {
+  const others = summaryOf(other);
+  return summaryOf(details).filter(Boolean).map((text) => {
     const element = document.createElement("span");
-    element.textContent = words;
-    element.classList.toggle("is-different", !theirs.includes(words));
+    element.textContent = text;
+    element.classList.toggle("is-different", others.length > 0 && !others.includes(text));
     return element;
   });
+}
+
+function summaryOf({ request: { seed }, metadata }) {
+  const [size, model] = metadata.querySelectorAll("dd");
+  return size ? [size.textContent, model.textContent, seed == null ? "" : _("种子 {seed}", { seed })] : [];
 }

@@ -1,98 +1,96 @@
-// A picture file tells which record it is, or at least what it was made from.
+// Find the record of an image file, or at least the parameters inside the file.
 
-import { requestJson } from "../core/http.js";
+import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
 import { announce, showToast } from "../ui/messages.js";
 
-const PATIENCE = 300;
-const veil = document.querySelector("[data-drop-overlay]");
-const dialog = document.querySelector('[data-dialog="file"]');
-const part = (name) => dialog.querySelector(`[data-file-${name}]`);
+const OVERLAY_DELAY_MS = 300;
 
-/** Ask about one file; its record is shown when it is here. */
-export async function findByFile(file, { page, finder, enlarge, run }) {
-  const { fileUrl, pageUrl, studioUrl } = page.dataset;
+/** Look for the record of a file. open(id) shows it; restore(id) takes it out of the trash. */
+export async function findByFile(file, url, { open, restore }) {
   announce(_("正在找这张图的记录"));
-  if (!file.type.startsWith("image/")) return show(file.name, _("这不是图片。请放一张 PNG、JPEG 或 WebP 图片。"));
+  if (!file.type.startsWith("image/")) return showDialog(file.name, _("这不是图片。请放一张 PNG、JPEG 或 WebP 图片。"));
   const body = new FormData();
   body.append("file", file, file.name);
   try {
-    const { record, is_same_file: same, in_trash: gone, parameters } = await whileSaying(_("正在找这张图的记录"), requestJson("POST", fileUrl, body));
-    if (record && gone) {
-      return show(_("记录 {id}", { id: record.id }), _("这张图的记录在回收站里。"), asFacts(record), [_("恢复"), () => run("restore", { ids: [record.id] })]);
-    }
-    if (record) {
-      await open(record.id, { page, pageUrl, finder, enlarge });
-      return showToast(same ? _("这是记录 {id}", { id: record.id }) : _("这是记录 {id}，文件后来被改动过", { id: record.id }));
-    }
-    if (!parameters) return show(file.name, _("这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。"));
-    return show(file.name, _("这张图不在记录里，但它带着自己的参数："), asFacts(parameters), parameters.prompt && [
-      _("用这些参数生成"), () => use(parameters, studioUrl),
-    ]);
-  } catch (failure) {
-    return show(file.name, failure.message);
+    const answer = await withOverlay(_("正在找这张图的记录"), requestJson("POST", url, body));
+    return answer.record ? await showRecord(answer, { open, restore }) : showParameters(file.name, answer.parameters);
+  } catch (error) {
+    return showDialog(file.name, error.message);
   }
 }
 
-/** What is waited for; when it takes a while, a sentence over the page says so. */
-async function whileSaying(sentence, answer) {
-  const words = veil.firstElementChild;
-  const usual = words.textContent;
-  const late = setTimeout(() => {
-    words.textContent = sentence;
-    veil.hidden = false;
-  }, PATIENCE);
+async function showRecord({ record, is_same_file: isSameFile, in_trash: isInTrash }, { open, restore }) {
+  const { id } = record;
+  if (isInTrash) {
+    const action = { label: _("恢复"), run: () => restore(id) };
+    return showDialog(_("记录 {id}", { id }), _("这张图的记录在回收站里。"), metadataOf(record), action);
+  }
+  await open(id);
+  return showToast(isSameFile ? _("这是记录 {id}", { id }) : _("这是记录 {id}，文件后来被改动过", { id }));
+}
+
+function showParameters(name, parameters) {
+  if (!parameters) return showDialog(name, _("这张图不在记录里，也没有带参数，可能是截图或被其他软件另存过。"));
+  const action = parameters.prompt && { label: _("用这些参数生成"), run: () => useInStudio(parameters) };
+  return showDialog(name, _("这张图不在记录里，但它带着自己的参数："), metadataOf(parameters), action);
+}
+
+/** While the promise takes long, a message lies over the page. */
+async function withOverlay(message, promise) {
+  const overlay = document.querySelector("[data-drop-overlay]");
+  const label = overlay.firstElementChild;
+  const usualText = label.textContent;
+  const timer = setTimeout(() => {
+    label.textContent = message;
+    overlay.hidden = false;
+  }, OVERLAY_DELAY_MS);
   try {
-    return await answer;
+    return await promise;
   } finally {
-    clearTimeout(late);
-    veil.hidden = true;
-    words.textContent = usual;
+    clearTimeout(timer);
+    overlay.hidden = true;
+    label.textContent = usualText;
   }
 }
 
-async function open(id, { page, pageUrl, finder, enlarge }) {
-  await finder.go(`${pageUrl}?record=${id}`);
-  const link = page.querySelector(`[data-record-id="${id}"] [data-image-url]`);
-  if (link) await enlarge(link);
-}
-
-function asFacts({ prompt, negative_prompt: negative, seed, steps, width, height, model, text }) {
-  const known = [
+function metadataOf({ prompt, negative_prompt: negative, seed, steps, width, height, model, text }) {
+  const lines = [
     [_("提示词"), prompt || text], [_("负面提示词"), negative], [_("种子"), seed], [_("步数"), steps],
     [_("尺寸"), width && `${width}×${height}`], [_("模型"), model],
   ];
-  return known.filter(([, value]) => value != null && value !== "");
+  return lines.filter(([, value]) => value != null && value !== "");
 }
 
-function show(title, sentence, facts = [], deed = null) {
+function showDialog(title, message, metadata = [], action = null) {
+  const dialog = document.querySelector('[data-dialog="file"]');
+  const part = (name) => dialog.querySelector(`[data-file-${name}]`);
+  const [actionButton, closeButton] = [part("yes"), dialog.querySelector("[data-close]")];
   part("title").textContent = title;
-  part("text").textContent = sentence;
-  part("facts").replaceChildren(...facts.flatMap(([term, words]) => [element("dt", term), element("dd", words)]));
-  part("facts").hidden = facts.length === 0;
-  const yes = part("yes");
-  const no = dialog.querySelector("[data-close]");
-  no.textContent = deed ? _("取消") : _("关闭");
-  yes.hidden = !deed;
-  if (deed) {
-    yes.textContent = deed[0];
-    yes.onclick = () => {
-      dialog.close();
-      deed[1]();
-    };
-  }
+  part("text").textContent = message;
+  part("facts").replaceChildren(...metadata.flatMap(([term, value]) => [element("dt", term), element("dd", value)]));
+  part("facts").hidden = metadata.length === 0;
+  closeButton.textContent = action ? _("取消") : _("关闭");
+  actionButton.hidden = !action;
+  actionButton.textContent = action?.label ?? "";
+  actionButton.onclick = async () => {
+    dialog.close();
+    try {
+      await action.run();
+    } catch (error) {
+      showDialog(title, messageOf(error));
+    }
+  };
   if (!dialog.open) dialog.showModal();
-  (deed ? yes : no).focus();
+  (action ? actionButton : closeButton).focus();
 }
 
-function element(tag, words) {
-  const made = document.createElement(tag);
-  made.textContent = words;
-  return made;
+function element(name, text) {
+  return Object.assign(document.createElement(name), { textContent: text });
 }
 
-function use({ prompt, negative_prompt, seed, steps }, url) {
+function useInStudio({ prompt, negative_prompt, seed, steps }) {
   updateDraft((draft) => ({ ...draft, prompt, negative_prompt, seed: seed ?? "", steps: steps ?? "" }));
-  location.assign(url);
+  location.assign(document.body.dataset.studioUrl);
 }

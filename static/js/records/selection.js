@@ -1,164 +1,223 @@
-// Which records are meant: ticked one by one, in a row with Shift, a page, or all that was found when they
-// were selected (`asOf`). What is ticked stays so over pages and reloads, until something else is looked for.
+// Which records are selected: one by one, a range with Shift, a page, or all that the filter found at a time (`asOf`).
+// The selection outlasts pages and reloads, until something else is searched for.
 
 import { HttpError, LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 
-const KEPT = "records.picked";
+const STORAGE_KEY = "records.picked";
+const MAX_STORED = 50_000;
 
-/** Returns {has, put, toggle, chosen, clear, forget, size, isNaming}; the bar at the bottom says how many there are. */
-export function selection(page, finder) {
-  const bar = document.querySelector("[data-selection]");
-  const part = (name) => bar.querySelector(`[data-selection-${name}]`);
-  let kept = recall();
-  let picked = new Set(kept.ids);
-  let last = null;
-  let naming = null; // the request under way for the ids of all
-  const except = new Set(); // what was taken out of all meanwhile
-  const added = new Set(); // and what was ticked that came later
+/** The selection of a page, shown in its list and in the bar at the bottom. `search` is that of search.js. */
+export class Selection {
+  #page;
+  #search;
+  #bar = document.querySelector("[data-selection]");
+  #state = load(); // {all, asOf, total, key}
+  #ids = new Set(this.#state.ids);
+  #excluded = new Set(); // taken out of all, until the ids are resolved
+  #added = new Set(); // selected meanwhile, though not part of all
+  #resolving = null; // the pending request for the ids of all
+  #last = null; // where a range begins
 
-  const list = () => finder.list();
-  const filter = () => list().dataset.filter;
-  const meaning = () => JSON.stringify({ ...JSON.parse(filter()), sort: "" });
-  const total = () => Number(list().dataset.total);
-  const boxes = () => [...page.querySelectorAll("[data-select]")];
-  const isAll = () => kept.all === true;
-  const has = (id) => (isAll() ? added.has(id) || !(except.has(id) || isLater(id)) : picked.has(id));
-  const isLater = (id) => page.querySelector(`[data-record-id="${id}"]`)?.dataset.changed > kept.asOf;
-  const size = () => (isAll() ? kept.total - except.size + added.size : picked.size);
+  constructor(page, search) {
+    this.#page = page;
+    this.#search = search;
+    page.addEventListener("click", (event) => this.#onClick(event));
+    page.addEventListener("change", ({ target }) => {
+      if (target.matches("[data-select-page]")) this.#select(this.#boxes().map(idOf), target.checked);
+    });
+    page.addEventListener("results-loaded", () => this.#refresh());
+    this.#part("all").addEventListener("click", () => this.#selectAll());
+    this.#part("none").addEventListener("click", () => this.clear());
+    this.#refresh();
+  }
 
-  /** {ids} or {filter}, as the API takes it; a filter without what was added since. */
-  const chosen = () => (isAll() ? { filter: { ...JSON.parse(filter()), as_of: kept.asOf } } : { ids: [...picked] });
+  has(id) {
+    if (!this.#isAll) return this.#ids.has(id);
+    return this.#added.has(id) || !(this.#excluded.has(id) || this.#isLater(id));
+  }
 
-  function put(ids, on) {
+  toggle(id) {
+    this.#select([id], !this.has(id));
+  }
+
+  size() {
+    return this.#isAll ? this.#state.total - this.#excluded.size + this.#added.size : this.#ids.size;
+  }
+
+  /** {ids} or {filter}, as the API takes it; a filter is without what was added since. */
+  target() {
+    return this.#isAll ? { filter: { ...this.#filter(), as_of: this.#state.asOf } } : { ids: [...this.#ids] };
+  }
+
+  /** Whether target() is not known yet. */
+  isResolving() {
+    return this.#resolving !== null;
+  }
+
+  clear() {
+    this.#stopResolving();
+    this.#state.all = false;
+    this.#ids.clear();
+    this.#last = null;
+    this.#render();
+  }
+
+  /** The records of a target left the list. */
+  deselect({ ids }) {
+    if (!ids) return this.clear();
+    if (this.#isAll) this.#state.total -= ids.filter((id) => this.has(id)).length;
+    else for (const id of ids) this.#ids.delete(id);
+    return this.#render();
+  }
+
+  get #isAll() {
+    return this.#state.all === true;
+  }
+
+  #select(ids, isSelected) {
     for (const id of ids) {
-      if (isAll() && !isLater(id)) except[on ? "delete" : "add"](id);
-      else (isAll() ? added : picked)[on ? "add" : "delete"](id);
+      if (this.#isAll && !this.#isLater(id)) this.#excluded[isSelected ? "delete" : "add"](id);
+      else (this.#isAll ? this.#added : this.#ids)[isSelected ? "add" : "delete"](id);
     }
-    if (except.size || added.size) nameThem();
-    draw();
+    if (this.#excluded.size || this.#added.size) this.#resolveIds();
+    this.#render();
   }
 
-  /** All but some: each one is to be known by its id. Until then nothing is done with them. */
-  async function nameThem() {
-    if (naming) return;
-    const mine = (naming = {});
-    const query = new URLSearchParams(chosen().filter);
-    let trouble = "";
+  #selectAll() {
+    const { asOf, total } = this.#search.list().dataset;
+    this.#stopResolving();
+    this.#ids.clear();
+    Object.assign(this.#state, { all: true, asOf, total: Number(total) });
+    this.#render();
+  }
+
+  /** All but some need the ids of all. Until they are here, no command runs on the selection. */
+  async #resolveIds() {
+    if (this.#resolving) return;
+    const request = (this.#resolving = {});
+    const query = new URLSearchParams(this.target().filter);
+    let message = "";
     try {
-      const { ids } = await requestJson("GET", `${page.dataset.idsUrl}?${query}`, null, LONG_TIMEOUT);
-      if (mine !== naming) return;
-      picked = new Set([...ids.filter(has), ...added]);
-      kept.all = false;
-    } catch (failure) {
-      if (!(failure instanceof HttpError)) throw failure;
-      if (mine !== naming) return;
-      trouble = failure.message;
+      const { ids } = await requestJson("GET", `${this.#page.dataset.idsUrl}?${query}`, null, LONG_TIMEOUT);
+      if (request !== this.#resolving) return;
+      this.#ids = new Set([...ids.filter((id) => this.has(id)), ...this.#added]);
+      this.#state.all = false;
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      if (request !== this.#resolving) return;
+      message = error.message;
     }
-    stopNaming();
-    draw();
-    part("error").textContent = trouble;
+    this.#stopResolving();
+    this.#render();
+    this.#part("error").textContent = message;
   }
 
-  function stopNaming() {
-    naming = null;
-    except.clear();
-    added.clear();
+  #stopResolving() {
+    this.#resolving = null;
+    this.#excluded.clear();
+    this.#added.clear();
   }
 
-  function clear() {
-    stopNaming();
-    kept.all = false;
-    picked.clear();
-    last = null;
-    draw();
+  /** The list was rendered: the selection stays if the search is the same. */
+  #refresh() {
+    if (this.#state.key === this.#key()) this.#render();
+    else this.clear();
   }
 
-  /** What is gone from the list is no longer meant. */
-  function forget({ ids }) {
-    if (!ids) return clear();
-    if (isAll()) kept.total -= ids.filter(has).length;
-    else for (const id of ids) picked.delete(id);
-    return draw();
-  }
-
-  function all() {
-    stopNaming();
-    picked.clear();
-    Object.assign(kept, { all: true, asOf: list().dataset.asOf, total: total() });
-    draw();
-  }
-
-  function draw() {
-    for (const box of boxes()) {
-      box.checked = has(Number(box.value));
-      box.closest("[data-record-id]").classList.toggle("is-selected", box.checked);
+  #render() {
+    const boxes = this.#boxes();
+    for (const box of boxes) {
+      box.checked = this.has(idOf(box));
+      recordOf(box).classList.toggle("is-selected", box.checked);
     }
-    const head = page.querySelector("[data-select-page]");
-    const shown = boxes().filter((box) => box.checked).length;
-    if (head) {
-      head.checked = shown > 0 && shown === boxes().length;
-      head.indeterminate = shown > 0 && !head.checked;
+    const checked = boxes.filter((box) => box.checked);
+    const pageBox = this.#page.querySelector("[data-select-page]");
+    if (pageBox) {
+      pageBox.checked = checked.length > 0 && checked.length === boxes.length;
+      pageBox.indeterminate = checked.length > 0 && !pageBox.checked;
     }
-    page.classList.toggle("is-choosing", size() > 0);
-    say(shown);
-    store({ ...kept, meaning: meaning(), ids: [...picked] });
+    this.#page.classList.toggle("is-choosing", this.size() > 0);
+    this.#renderBar(checked);
+    this.#state = store({ ...this.#state, key: this.#key(), ids: [...this.#ids] });
   }
 
-  function say(shown) {
+  #renderBar(checked) {
+    const bar = this.#bar;
+    const { dataset } = this.#search.list();
     const hadFocus = bar.contains(document.activeElement);
-    bar.hidden = size() === 0;
-    if (hadFocus && bar.hidden) finder.found.querySelector("[data-total-label]").focus({ preventScroll: true });
-    bar.classList.toggle("is-trash", "trash" in list().dataset);
-    const elsewhere = isAll() ? 0 : size() - shown;
-    bar.classList.toggle("is-loading-ids", naming !== null);
-    part("count").textContent = naming ? _("正在取编号…") : _("已选 {n} 条", { n: size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
-    part("all").hidden = size() >= total();
-    part("all").textContent = _("选择全部 {total} 条", { total: total().toLocaleString(language) });
-    const seen = boxes().filter((box) => box.checked && box.closest("[data-record-id]").querySelector("[data-image-url]"));
-    bar.querySelector('[data-command="compare"]').hidden = isAll() || size() !== 2 || seen.length !== 2;
-    part("error").textContent = "";
+    bar.hidden = this.size() === 0;
+    if (hadFocus && bar.hidden) this.#search.focusTotal();
+    bar.classList.toggle("is-trash", "trash" in dataset);
+    bar.classList.toggle("is-loading-ids", this.isResolving());
+    this.#part("count").textContent = this.isResolving() ? _("正在取编号…") : this.#countLabel(checked.length);
+    this.#part("all").hidden = this.size() >= Number(dataset.total);
+    this.#part("all").textContent = _("选择全部 {total} 条", { total: Number(dataset.total).toLocaleString(language) });
+    const images = checked.filter((box) => recordOf(box).querySelector("[data-image-url]"));
+    bar.querySelector('[data-command="compare"]').hidden = this.#isAll || this.size() !== 2 || images.length !== 2;
+    this.#part("error").textContent = "";
   }
 
-  page.addEventListener("click", (event) => {
-    const box = event.target.closest("[data-select]");
+  #countLabel(checked) {
+    const elsewhere = this.#isAll ? 0 : this.size() - checked;
+    return _("已选 {n} 条", { n: this.size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
+  }
+
+  #onClick({ target, shiftKey }) {
+    const box = target.closest("[data-select]");
     if (!box) return;
-    const every = boxes();
-    const from = event.shiftKey && last ? every.findIndex(({ value }) => value === last) : -1;
-    const to = every.indexOf(box);
-    const span = from < 0 ? [box] : every.slice(Math.min(from, to), Math.max(from, to) + 1);
-    put(span.map(({ value }) => Number(value)), box.checked);
-    last = box.value;
-  });
-  page.addEventListener("change", (event) => {
-    if (event.target.matches("[data-select-page]")) put(boxes().map(({ value }) => Number(value)), event.target.checked);
-  });
-  page.addEventListener("results-loaded", () => {
-    if (kept.meaning === meaning()) draw();
-    else clear();
-  });
-  part("all").addEventListener("click", all);
-  part("none").addEventListener("click", clear);
-
-  function store(state) {
-    kept = state;
-    try {
-      sessionStorage.setItem(KEPT, JSON.stringify(state.ids.length > 50_000 ? { ...state, ids: [] } : state));
-    } catch {
-      // Without storage the selection lives as long as the page.
-    }
+    const boxes = this.#boxes();
+    const to = boxes.indexOf(box);
+    const from = shiftKey && this.#last ? boxes.findIndex(({ value }) => value === this.#last) : -1;
+    const range = from < 0 ? [box] : boxes.slice(Math.min(from, to), Math.max(from, to) + 1);
+    this.#select(range.map(idOf), box.checked);
+    this.#last = box.value;
   }
 
-  if (kept.meaning === meaning()) draw();
-  else clear();
-  return { has, put, toggle: (id) => put([id], !has(id)), chosen, clear, forget, size, isNaming: () => naming !== null };
+  #isLater(id) {
+    return this.#page.querySelector(`[data-record-id="${id}"]`)?.dataset.changed > this.#state.asOf;
+  }
+
+  #filter() {
+    return JSON.parse(this.#search.list().dataset.filter);
+  }
+
+  /** Tells whether a list is of the same search, in whichever order. */
+  #key() {
+    return JSON.stringify({ ...this.#filter(), sort: "" });
+  }
+
+  #boxes() {
+    return [...this.#page.querySelectorAll("[data-select]")];
+  }
+
+  #part(name) {
+    return this.#bar.querySelector(`[data-selection-${name}]`);
+  }
 }
 
-function recall() {
+function idOf(box) {
+  return Number(box.value);
+}
+
+function recordOf(box) {
+  return box.closest("[data-record-id]");
+}
+
+function load() {
   try {
-    const kept = { ids: [], ...JSON.parse(sessionStorage.getItem(KEPT)) };
-    return { ...kept, all: kept.all === true && Boolean(kept.asOf) };
+    const state = { ids: [], ...JSON.parse(sessionStorage.getItem(STORAGE_KEY)) };
+    return { ...state, all: state.all === true && Boolean(state.asOf) };
   } catch {
     return { ids: [] };
   }
+}
+
+function store(state) {
+  try {
+    sessionStorage.setItem(STORAGE_KEY, JSON.stringify(state.ids.length > MAX_STORED ? { ...state, ids: [] } : state));
+  } catch {
+    // Without storage the selection lives as long as the page.
+  }
+  return state;
 }

@@ -1,204 +1,188 @@
-// The large view of 生成记录: over the borders of pages, with everything that can be done to a record.
+// The large view of 生成记录: beyond the ends of the page, with all commands. A host of <image-lightbox>.
 
 import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
-import { hostLightbox } from "../ui/lightbox.js";
+import { lightbox } from "../ui/lightbox.js";
+import { targetOf } from "./actions.js";
+import { syncAddress, urlWith } from "./address.js";
+import { openCompare } from "./compare.js";
 
-const comparison = lazy(() => import("./compare.js"));
-const MOST_PAGES = 10; // without a picture, until we say that there are no more
+const MAX_PAGES = 10; // without an image, until there are said to be no more
+const MAX_NEIGHBOURS = 20; // the same for records that the list does not have
+const PREFETCH_DELAY_MS = 250;
+const COMMANDS = ["favourite", "select", "delete", "again", "edit", "pick", "reject", "link"];
+const TRASH_COMMANDS = ["restore", "select", "link"];
+const REMOVING = ["delete", "reject", "restore"];
 
-/** Returns {open(link), compare(left, right)}; run(name, chosen, about) is what pages/records.js does. */
-export function makeViewer(page, finder, selection, run) {
-  const list = () => finder.list();
-  const number = (name) => Number(list().dataset[name]);
-  const records = () => [...list().querySelectorAll("[data-records] [data-record-id]")];
-  const links = () => [...list().querySelectorAll("[data-records] [data-image-url]")];
-  const linkOf = (id) => list().querySelector(`[data-record-id="${id}"] [data-image-url]`);
-  const canRefer = JSON.parse(page.dataset.modelSpec).max_references > 0;
-  let timer = 0;
+export class RecordsViewer {
+  #page;
+  #search;
+  #selection;
+  #runCommand;
+  #syncAddress;
+  #prefetchTimer = 0;
 
-  const host = { offers, deed, place, has, beyond, shown, state };
-  const box = hostLightbox(finder.found, host);
-  const follow = syncHistory(() => box, () => Boolean(list().querySelector("[data-permalink]")));
-
-  function offers(record) {
-    if ("trash" in list().dataset || record.querySelector('[data-command="restore"]')) return ["restore", "select", "link"];
-    const usual = ["favourite", "select", "delete", "again", "edit", "pick", "reject", "link"];
-    return [...usual, ...(canRefer ? ["reference"] : []), ...(links().length > 1 ? ["compare"] : [])];
+  /** runCommand(name, target, {record}) runs one and updates the page. */
+  constructor(page, search, selection, runCommand) {
+    this.#page = page;
+    this.#search = search;
+    this.#selection = selection;
+    this.#runCommand = runCommand;
+    this.#syncAddress = syncAddress(lightbox, () => Boolean(this.#list.querySelector("[data-permalink]")));
+    lightbox.host = this;
   }
 
-  function state({ dataset }) {
-    const marks = [["favourite", "favourite" in dataset], ["select", selection.has(Number(dataset.recordId))]];
-    return new Set(marks.filter(([, is]) => is).map(([name]) => name));
+  open(link) {
+    lightbox.open(link);
   }
 
-  async function deed(name, record) {
-    const id = Number(record.dataset.recordId);
-    if (name === "select") return selection.toggle(id);
-    if (name === "compare") return compareFrom(record);
-    if (["delete", "reject", "restore"].includes(name)) return takeAway(name, record, id);
-    await run(name, { ids: [id] }, { record });
-    return name === "pick" ? box.go(1) : undefined;
+  /** The list was rendered: show the record of this id, or none (null) of it, anew. */
+  refresh(id) {
+    const link = id && this.#linkOf(id);
+    if (link && lightbox.isOpen) lightbox.present(link);
+  }
+
+  /** Compare two records of the list. */
+  compare(left, right, onClosed) {
+    const records = () => this.#links().map(recordOf);
+    openCompare(left, right, { records, run: this.#runCommand, onClosed });
+  }
+
+  commands(record) {
+    if ("trash" in this.#list.dataset || record.querySelector('[data-command="restore"]')) return TRASH_COMMANDS;
+    const reference = Number(this.#page.dataset.maxReferences) > 0 ? ["reference"] : [];
+    const compare = this.#links().length > 1 ? ["compare"] : [];
+    return [...COMMANDS, ...reference, ...compare];
+  }
+
+  isOn(name, { dataset }) {
+    return name === "select" ? this.#selection.has(Number(dataset.recordId)) : name === "favourite" && "favourite" in dataset;
+  }
+
+  async run(name, record) {
+    if (name === "select") return this.#selection.toggle(Number(record.dataset.recordId));
+    if (name === "compare") return this.#compareFrom(record);
+    if (REMOVING.includes(name)) return this.#removeAndAdvance(name, record);
+    await this.#runCommand(name, targetOf(record), { record });
+    return name === "pick" ? lightbox.go(1) : undefined;
+  }
+
+  position(record) {
+    const at = [...this.#list.querySelectorAll("[data-records] [data-record-id]")].indexOf(record);
+    if (at < 0) return _("记录 {id}", { id: record.dataset.recordId });
+    return `${(this.#number("offset") + at + 1).toLocaleString(language)} / ${this.#number("total").toLocaleString(language)}`;
+  }
+
+  hasMore(step, record) {
+    if (isPermalink(record)) return Math.abs(step) === 1;
+    return step < 0 ? this.#number("page") > 1 : this.#number("page") < this.#number("pages");
+  }
+
+  loadAdjacent(step, record) {
+    return isPermalink(record) ? this.#loadNeighbour(step, record) : this.#loadAdjacentPage(step, record);
+  }
+
+  shown(record) {
+    clearTimeout(this.#prefetchTimer);
+    if (record) this.#prefetchTimer = setTimeout(() => this.#prefetchNeighbours(record), PREFETCH_DELAY_MS);
+    this.#syncAddress(record);
   }
 
   /** The record leaves the list; the one that takes its place is shown. */
-  async function takeAway(name, record, id) {
+  async #removeAndAdvance(name, record) {
     if (record.dataset.busy) return; // pressed twice
-    const at = links().findIndex((link) => record.contains(link));
+    const at = this.#indexOf(record);
     record.dataset.busy = "yes";
-    await run(name, { ids: [id] }, { record }).finally(() => delete record.dataset.busy);
-    if (box.isOpen()) showAt(at);
+    await this.#runCommand(name, targetOf(record), { record }).finally(() => delete record.dataset.busy);
+    if (lightbox.isOpen) this.#presentAt(at);
   }
 
-  /** The picture of this place, from the end when there are fewer now. */
-  function showAt(at) {
-    const link = at < 0 ? null : (links()[at] ?? links().at(-1));
-    if (link) box.present(link);
-    else box.close();
+  /** Show the image at this index, or the last one, or close without any. */
+  #presentAt(at) {
+    const links = this.#links();
+    const link = at < 0 ? null : (links[at] ?? links.at(-1));
+    if (link) lightbox.present(link);
+    else lightbox.close();
   }
 
-  function place(record) {
-    const at = records().indexOf(record);
-    if (at < 0) return _("记录 {id}", { id: record.dataset.recordId });
-    return `${(number("offset") + at + 1).toLocaleString(language)} / ${number("total").toLocaleString(language)}`;
-  }
-
-  function has(step, record) {
-    if (record.matches("[data-permalink]")) return Math.abs(step) === 1;
-    return step < 0 ? number("page") > 1 : number("page") < number("pages");
-  }
-
-  async function beyond(step, record) {
-    if (record.matches("[data-permalink]")) return beside(step, record.dataset.recordId);
-    for (let turned = 0; turned < MOST_PAGES && has(step, record); turned += 1) {
-      const target = { 1: number("page") + 1, [-1]: number("page") - 1, Infinity: number("pages") }[step] ?? 1;
-      if (!(await finder.go(urlWith({ page: target, record: "" }), { history: "replace" }))) return finder.failIfUnanswered();
-      const found = step < 0 && step !== -Infinity ? links().at(-1) : step === Infinity ? links().at(-1) : links()[0];
-      if (found) return found;
+  async #loadAdjacentPage(step, record) {
+    for (let turned = 0; turned < MAX_PAGES && this.hasMore(step, record); turned += 1) {
+      const page = { 1: this.#number("page") + 1, [-1]: this.#number("page") - 1, Infinity: this.#number("pages") }[step] ?? 1;
+      if (!await this.#navigate({ page, record: "" })) return this.#search.failIfUnanswered();
+      const link = this.#links().at(step === -1 || step === Infinity ? -1 : 0);
+      if (link) return link;
     }
     return null;
   }
 
-  /** From a record that the list does not have to its neighbour in the order of what is looked for. */
-  async function beside(step, from) {
-    let id = from;
-    for (let tried = 0; tried < MOST_PAGES * 2; tried += 1) {
-      const near = await neighbours(id);
-      const record = step > 0 ? near.next : near.previous;
+  /** From a record that the list does not have to the next one with an image, in the order of the list. */
+  async #loadNeighbour(step, { dataset: { recordId } }) {
+    let id = recordId;
+    for (let tried = 0; tried < MAX_NEIGHBOURS; tried += 1) {
+      const { next, previous } = await this.#fetchNeighbours(id);
+      const record = step > 0 ? next : previous;
       if (!record) return null;
       id = record.id;
       if (record.status !== "success" || !record.url) continue;
-      if (!(await finder.go(urlWith({ record: id }), { history: "replace" }))) return finder.failIfUnanswered();
-      return linkOf(id) ?? finder.found.querySelector("[data-permalink] [data-image-url]");
+      if (!await this.#navigate({ record: id })) return this.#search.failIfUnanswered();
+      return this.#linkOf(id) ?? this.#list.querySelector("[data-permalink] [data-image-url]");
     }
     return null;
   }
 
-  function neighbours(id) {
-    const query = new URLSearchParams(JSON.parse(list().dataset.filter));
-    return requestJson("GET", `${page.dataset.listUrl}/${id}/neighbours?${query}`);
+  #navigate(changes) {
+    return this.#search.navigate(urlWith(changes), { history: "replace" });
   }
 
-  /** At a border the neighbour is fetched early. */
-  function shown(record) {
-    clearTimeout(timer);
-    if (record) timer = setTimeout(() => fetchBeyond(record), 250);
-    follow(record);
+  #fetchNeighbours(id) {
+    const query = new URLSearchParams(JSON.parse(this.#list.dataset.filter));
+    return requestJson("GET", `${this.#page.dataset.listUrl}/${id}/neighbours?${query}`);
   }
 
-  async function fetchBeyond(record) {
-    const at = links().findIndex((link) => record.contains(link));
-    if (at > 0 && at < links().length - 1) return;
-    const near = await neighbours(record.dataset.recordId).catch(() => ({}));
-    for (const { url: path } of [near.next, near.previous].filter(Boolean)) if (path) new Image().src = path;
+  /** At the ends of the page the images beyond are loaded early. */
+  async #prefetchNeighbours(record) {
+    const at = this.#indexOf(record);
+    if (at > 0 && at < this.#links().length - 1) return;
+    const { next, previous } = await this.#fetchNeighbours(record.dataset.recordId).catch(() => ({}));
+    for (const { url } of [next, previous].filter(Boolean)) if (url) new Image().src = url;
   }
 
-  function compareFrom(record) {
-    const all = links().map((link) => link.closest("[data-record-id]"));
-    const at = all.indexOf(record);
-    const other = all[at + 1] ?? all[at - 1] ?? all[0];
-    const { recordId: id, favourite } = record.dataset;
-    return compare(record, other, () => {
-      if (record.isConnected && record.dataset.favourite === favourite) return; // as it was
-      if (linkOf(id)) box.present(linkOf(id));
-      else showAt(at);
+  #compareFrom(record) {
+    const records = this.#links().map(recordOf);
+    const at = records.indexOf(record);
+    const { recordId, favourite } = record.dataset;
+    this.compare(record, records[at + 1] ?? records[at - 1] ?? records[0], () => {
+      if (record.isConnected && record.dataset.favourite === favourite) return; // nothing changed
+      if (this.#linkOf(recordId)) lightbox.present(this.#linkOf(recordId));
+      else this.#presentAt(at);
     });
   }
 
-  async function compare(left, right, closed = () => null) {
-    const { openCompare } = await comparison();
-    openCompare(left, right, { records: () => links().map((link) => link.closest("[data-record-id]")), run, closed });
+  get #list() {
+    return this.#search.list();
   }
 
-  page.addEventListener("records-restored", ({ detail: [id] }) => {
-    if (box.isOpen() && linkOf(id)) box.present(linkOf(id));
-  });
-  page.addEventListener("results-loaded", () => {
-    const id = new URLSearchParams(location.search).get("record");
-    if (box.isOpen() && id && linkOf(id)) box.present(linkOf(id));
-  });
+  #number(name) {
+    return Number(this.#list.dataset[name]);
+  }
 
-  return { open: box.open, compare };
+  #links() {
+    return [...this.#list.querySelectorAll("[data-records] [data-image-url]")];
+  }
+
+  #linkOf(id) {
+    return this.#list.querySelector(`[data-record-id="${id}"] [data-image-url]`);
+  }
+
+  #indexOf(record) {
+    return this.#links().findIndex((link) => record.contains(link));
+  }
 }
 
-// The address names the picture that is shown large, so that it can be passed on; going back closes it.
-
-const PAUSE = 250;
-
-/** This address with other values; "" takes one out. */
-export function urlWith(changes) {
-  const url = new URL(location.href);
-  for (const [name, value] of Object.entries(changes)) {
-    if (value === "") url.searchParams.delete(name);
-    else url.searchParams.set(name, value);
-  }
-  return url;
+function recordOf(link) {
+  return link.closest("[data-record-id]");
 }
 
-/** Returns follow(record), null when it was closed. box() is the lightbox, isDeep() whether the list lacks it. */
-function syncHistory(box, isDeep) {
-  let before = ""; // where going back leads to from the picture that was opened
-  let leaving = false;
-  let waiting = null;
-  let timer = 0;
-
-  const isNamed = () => new URLSearchParams(location.search).has("record");
-
-  function follow(record) {
-    clearTimeout(timer);
-    if (!record) return close();
-    const { recordId } = record.dataset;
-    if (box().isOpen() || (isNamed() && !leaving)) timer = setTimeout(() => name(recordId), PAUSE);
-    else if (leaving) waiting = recordId;
-    else open(recordId);
-    return undefined;
-  }
-
-  function open(id) {
-    before = location.href;
-    history.pushState(null, "", urlWith({ record: id }));
-  }
-
-  function name(id) {
-    history.replaceState(null, "", urlWith({ record: id }));
-  }
-
-  function close() {
-    const after = urlWith({ record: "" });
-    if (!isNamed() || isDeep()) return;
-    leaving = after.href === before;
-    if (leaving) history.back();
-    else history.replaceState(null, "", after);
-  }
-
-  window.addEventListener("popstate", () => {
-    before = "";
-    if (leaving && waiting) open(waiting);
-    else if (box().isOpen()) box().close();
-    leaving = false;
-    waiting = null;
-  });
-
-  return follow;
+function isPermalink(record) {
+  return record.matches("[data-permalink]");
 }

@@ -1,4 +1,4 @@
-// The result cards of 单图生成: loaded when they change, with their commands, the lightbox and sharp images.
+// The result cards of 单图生成: loaded when they change, with their commands and sharp images.
 
 import { ElapsedTime } from "./elapsed_time.js";
 import { mergeItems } from "../core/dom.js";
@@ -6,7 +6,6 @@ import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { runAction } from "../records/actions.js";
-import { openLightbox } from "../ui/lightbox.js";
 import { announce, showToast } from "../ui/messages.js";
 
 const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
@@ -35,11 +34,10 @@ export function makeResults(section) {
 }
 
 function onClick(event) {
-  const trigger = event.target.closest("[data-command], [data-image-url]");
-  if (!trigger || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  const button = event.target.closest("[data-command]");
+  if (!button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
-  if (trigger.dataset.command) runAction(trigger);
-  else openLightbox(trigger);
+  runAction(button);
 }
 
 /** Load changed cards whenever the server's status has a version that was not loaded. */

@@ -1,174 +1,220 @@
-// Looking closer at one picture: wheel, double click, pinch and drag; a swipe at rest goes to the next.
+// One image in a canvas (partials/viewer_canvas.html): first its thumbnail, then the whole, with zoom by wheel, double
+// click and pinch, panning by drag, and swipes.
 
 import { _ } from "../core/i18n.js";
 
-const MOST = 12;
-const SWIPE = 60;
-const SLACK = 5; // pixels that a click may move
+const MAX_SCALE = 12;
+const SWIPE_PX = 60;
+const CLICK_TOLERANCE_PX = 5;
+const LOADING_DELAY_MS = 300;
 
-/** Returns {reset, by(factor), follow(state), isZoomed(), wasDragged()}; calls step(±1) on a swipe sideways, close() on a swipe down, and
- *  moved({scale, x, y}) when the person looks closer or elsewhere. */
-export function makeZoom(stage, image, { step, close, moved = () => null }) {
-  const fingers = new Map();
-  let scale = 1;
-  let x = 0;
-  let y = 0;
-  let start = null;
-  let wasDragged = false; // between the last press and its release
+export class ImageViewer {
+  #canvas;
+  #image;
+  #messageElement;
+  #reloadButton;
+  #hooks;
+  #link = null;
+  #pointers = new Map(); // id -> latest event
+  #scale = 1;
+  #x = 0;
+  #y = 0;
+  #start = null; // where the only pointer was pressed
+  #wasDragged = false; // between the last press and its release
 
-  function draw() {
-    const slackX = Math.max(0, (stage.clientWidth * (scale - 1)) / 2);
-    const slackY = Math.max(0, (stage.clientHeight * (scale - 1)) / 2);
-    x = Math.min(slackX, Math.max(-slackX, x));
-    y = Math.min(slackY, Math.max(-slackY, y));
-    image.style.transform = scale === 1 ? "" : `translate(${x}px, ${y}px) scale(${scale})`;
-    stage.classList.toggle("is-zoomed", scale > 1);
-    moved({ scale, x, y });
+  /** hooks: onSwipe(±1) sideways, onSwipeDown(), onMove({scale, x, y}) after each zoom or pan of the user. */
+  constructor(canvas, { onSwipe, onSwipeDown = () => null, onMove = () => null }) {
+    const part = (name) => canvas.querySelector(`[data-viewer-${name}]`);
+    this.#canvas = canvas;
+    this.#image = part("image");
+    this.#messageElement = part("message");
+    this.#reloadButton = part("reload");
+    this.#hooks = { onSwipe, onSwipeDown, onMove };
+    this.#listen();
   }
 
-  /** Look where another picture is looked at; tells nobody. */
-  function follow(state) {
-    const tell = moved;
-    moved = () => null;
-    ({ scale, x, y } = state);
-    draw();
-    moved = tell;
+  get isZoomed() {
+    return this.#scale > 1;
   }
 
-  /** Scale by `factor` so that the point (from the middle of the stage) stays where it is. */
-  function around(factor, px = 0, py = 0) {
-    const next = Math.min(MOST, Math.max(1, scale * factor));
-    x = px - ((px - x) * next) / scale;
-    y = py - ((py - y) * next) / scale;
-    scale = next;
-    draw();
+  get wasDragged() {
+    return this.#wasDragged;
   }
 
-  function fromMiddle({ clientX, clientY }) {
-    const box = stage.getBoundingClientRect();
-    return [clientX - box.left - box.width / 2, clientY - box.top - box.height / 2];
+  get message() {
+    return this.#messageElement.textContent;
   }
 
-  function reset() {
-    scale = 1;
-    draw();
+  /** Show the image of a link with data-image-url. */
+  show(link) {
+    const thumbnail = link.querySelector("img");
+    this.#link = link;
+    this.#image.hidden = false;
+    this.#image.src = thumbnail?.naturalWidth ? thumbnail.currentSrc : link.dataset.imageUrl;
+    this.#loadWhole(link, link.dataset.imageUrl);
   }
 
-  function trueSize() {
-    const fit = Math.min(stage.clientWidth / image.naturalWidth, stage.clientHeight / image.naturalHeight);
+  /** Show a message over the image; "" hides it. */
+  showMessage(text) {
+    this.#messageElement.textContent = text;
+    this.#messageElement.hidden = !text;
+    this.#reloadButton.hidden = true;
+  }
+
+  /** Multiply the scale, around the middle; 0 resets it. */
+  zoom(factor) {
+    if (factor) this.#zoomAt(factor);
+    else this.reset();
+  }
+
+  reset() {
+    this.#scale = 1;
+    this.#update();
+  }
+
+  /** Take over the {scale, x, y} of another viewer, without calling onMove. */
+  setState({ scale, x, y }) {
+    [this.#scale, this.#x, this.#y] = [scale, x, y];
+    this.#render();
+  }
+
+  /** Whether a point lies on the image, which may be smaller than its element. */
+  isOnImage({ clientX, clientY }) {
+    const { naturalWidth, naturalHeight } = this.#image;
+    const { left, top, width, height } = this.#image.getBoundingClientRect();
+    const padding = 2 * Number.parseFloat(getComputedStyle(this.#image).paddingLeft);
+    const scale = Math.min((width - padding) / naturalWidth, (height - padding) / naturalHeight);
+    const across = Math.abs(clientX - left - width / 2) * 2;
+    const down = Math.abs(clientY - top - height / 2) * 2;
+    return across <= naturalWidth * scale && down <= naturalHeight * scale;
+  }
+
+  #loadWhole(link, url) {
+    const whole = new Image();
+    const loading = _("正在载入…");
+    const timer = setTimeout(() => { if (!this.message) this.showMessage(loading); }, LOADING_DELAY_MS);
+    const finish = (isLoaded) => {
+      clearTimeout(timer);
+      if (link !== this.#link) return;
+      if (isLoaded) this.#image.src = whole.src;
+      this.#image.hidden = !isLoaded;
+      if (!isLoaded) this.showMessage(_("加载失败，图片文件可能已被移走"));
+      else if (this.message === loading) this.showMessage(""); // another message stays
+      this.#reloadButton.hidden = isLoaded;
+    };
+    this.showMessage("");
+    whole.onload = () => finish(true);
+    whole.onerror = () => finish(false);
+    whole.src = url;
+  }
+
+  #reload() {
+    const url = new URL(this.#link.dataset.imageUrl, location.href);
+    url.searchParams.set("again", Date.now());
+    this.#canvas.closest("dialog").focus(); // the button will be hidden; the keys stay with the image
+    this.#loadWhole(this.#link, url.href);
+  }
+
+  #listen() {
+    const listeners = {
+      dblclick: (event) => this.#onDoubleClick(event),
+      pointerdown: (event) => this.#onPointerDown(event),
+      pointermove: (event) => this.#onPointerMove(event),
+      pointerup: (event) => this.#onPointerUp(event),
+      pointercancel: (event) => this.#pointers.delete(event.pointerId),
+    };
+    for (const [name, listener] of Object.entries(listeners)) this.#canvas.addEventListener(name, listener);
+    this.#canvas.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
+    this.#reloadButton.addEventListener("click", () => this.#reload());
+  }
+
+  #onWheel(event) {
+    event.preventDefault();
+    this.#zoomAt(Math.exp(-event.deltaY / (event.deltaMode ? 12 : 300)), this.#fromMiddle(event));
+  }
+
+  #onDoubleClick(event) {
+    if (event.target.closest("button")) return;
+    if (this.isZoomed) this.reset();
+    else this.#zoomAt(this.#trueScale(), this.#fromMiddle(event));
+  }
+
+  #onPointerDown(event) {
+    const button = event.target.closest("button");
+    if (button && event.pointerType !== "touch") return; // a touch may begin anywhere; a tap still presses the button
+    if (event.pointerType === "mouse" && event.button !== 0) return;
+    this.#pointers.set(event.pointerId, event);
+    if (!button) this.#canvas.setPointerCapture(event.pointerId);
+    this.#start = this.#pointers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
+    this.#wasDragged = this.#pointers.size > 1;
+  }
+
+  #onPointerMove(event) {
+    const before = this.#pointers.get(event.pointerId);
+    if (!before) return;
+    if (event.pointerType === "mouse" && event.buttons === 0) { // released outside, without an event
+      this.#pointers.delete(event.pointerId);
+      return;
+    }
+    const start = this.#start;
+    if (start && Math.hypot(event.clientX - start.x, event.clientY - start.y) > CLICK_TOLERANCE_PX) this.#wasDragged = true;
+    const distance = this.#pointers.size === 2 ? this.#pinchDistance() : 0;
+    this.#pointers.set(event.pointerId, event);
+    if (distance) {
+      this.#zoomAt(this.#pinchDistance() / distance, this.#fromMiddle(event));
+    } else if (this.isZoomed) {
+      this.#x += event.clientX - before.clientX;
+      this.#y += event.clientY - before.clientY;
+      this.#update();
+    }
+  }
+
+  #onPointerUp(event) {
+    if (this.#start && !this.isZoomed && this.#pointers.size === 1) {
+      const across = event.clientX - this.#start.x;
+      const down = event.clientY - this.#start.y;
+      if (Math.abs(across) > SWIPE_PX && Math.abs(across) > Math.abs(down)) this.#hooks.onSwipe(across < 0 ? 1 : -1);
+      else if (down > SWIPE_PX * 1.5 && event.pointerType === "touch") this.#hooks.onSwipeDown();
+    }
+    this.#pointers.delete(event.pointerId);
+  }
+
+  /** Scale so that the point (pixels from the middle of the canvas) stays where it is. */
+  #zoomAt(factor, [pointX, pointY] = [0, 0]) {
+    const scale = Math.min(MAX_SCALE, Math.max(1, this.#scale * factor));
+    this.#x = pointX - ((pointX - this.#x) * scale) / this.#scale;
+    this.#y = pointY - ((pointY - this.#y) * scale) / this.#scale;
+    this.#scale = scale;
+    this.#update();
+  }
+
+  #update() {
+    this.#render();
+    this.#hooks.onMove({ scale: this.#scale, x: this.#x, y: this.#y });
+  }
+
+  #render() {
+    const maxX = Math.max(0, (this.#canvas.clientWidth * (this.#scale - 1)) / 2);
+    const maxY = Math.max(0, (this.#canvas.clientHeight * (this.#scale - 1)) / 2);
+    this.#x = Math.min(maxX, Math.max(-maxX, this.#x));
+    this.#y = Math.min(maxY, Math.max(-maxY, this.#y));
+    this.#image.style.transform = this.isZoomed ? `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})` : "";
+    this.#canvas.classList.toggle("is-zoomed", this.isZoomed);
+  }
+
+  #fromMiddle({ clientX, clientY }) {
+    const { left, top, width, height } = this.#canvas.getBoundingClientRect();
+    return [clientX - left - width / 2, clientY - top - height / 2];
+  }
+
+  /** The scale at which one image pixel is one device pixel, at least 2. */
+  #trueScale() {
+    const fit = Math.min(this.#canvas.clientWidth / this.#image.naturalWidth, this.#canvas.clientHeight / this.#image.naturalHeight);
     return Math.max(2, 1 / fit / devicePixelRatio);
   }
 
-  function apart() {
-    const [a, b] = [...fingers.values()];
-    return Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+  #pinchDistance() {
+    const [first, second] = [...this.#pointers.values()];
+    return Math.hypot(first.clientX - second.clientX, first.clientY - second.clientY);
   }
-
-  stage.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    around(Math.exp(-event.deltaY / (event.deltaMode ? 12 : 300)), ...fromMiddle(event));
-  }, { passive: false });
-
-  stage.addEventListener("dblclick", (event) => {
-    if (event.target.closest("button")) return;
-    if (scale > 1) reset();
-    else around(trueSize(), ...fromMiddle(event));
-  });
-
-  stage.addEventListener("pointerdown", (event) => {
-    const button = event.target.closest("button");
-    if (button && event.pointerType !== "touch") return; // a finger may begin anywhere; a tap still presses
-    if (event.pointerType === "mouse" && event.button !== 0) return;
-    fingers.set(event.pointerId, event);
-    if (!button) stage.setPointerCapture(event.pointerId);
-    start = fingers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
-    wasDragged = fingers.size > 1;
-  });
-
-  stage.addEventListener("pointermove", (event) => {
-    const before = fingers.get(event.pointerId);
-    if (!before) return;
-    if (event.pointerType === "mouse" && event.buttons === 0) { // released where no event told of it
-      fingers.delete(event.pointerId);
-      return;
-    }
-    if (start && Math.hypot(event.clientX - start.x, event.clientY - start.y) > SLACK) wasDragged = true;
-    const gap = fingers.size === 2 ? apart() : 0;
-    fingers.set(event.pointerId, event);
-    if (gap) {
-      around(apart() / gap, ...fromMiddle(event));
-    } else if (scale > 1) {
-      x += event.clientX - before.clientX;
-      y += event.clientY - before.clientY;
-      draw();
-    }
-  });
-
-  stage.addEventListener("pointerup", (event) => {
-    if (start && scale === 1 && fingers.size === 1) {
-      const across = event.clientX - start.x;
-      const down = event.clientY - start.y;
-      if (Math.abs(across) > SWIPE && Math.abs(across) > Math.abs(down)) step(across < 0 ? 1 : -1);
-      else if (down > SWIPE * 1.5 && event.pointerType === "touch") close();
-    }
-    fingers.delete(event.pointerId);
-  });
-  stage.addEventListener("pointercancel", (event) => fingers.delete(event.pointerId));
-
-  return { reset, follow, by: (factor) => (factor ? around(factor) : reset()), isZoomed: () => scale > 1, wasDragged: () => wasDragged };
-}
-
-// The picture on a stage: its thumbnail at first, then the whole; what does not come is said, with 重试.
-
-
-const PATIENCE = 300;
-
-/** Returns {show(link), say(sentence)}; the stage is partials/viewer_canvas.html. */
-export function makeViewerImage(stage) {
-  const part = (name) => stage.querySelector(`[data-${name}]`);
-  const [image, word, reload] = [part("viewer-image"), part("viewer-message"), part("viewer-reload")];
-  let current = null;
-
-  function show(link) {
-    const small = link.querySelector("img");
-    current = link;
-    image.hidden = false;
-    image.src = small?.naturalWidth ? small.currentSrc : link.dataset.imageUrl;
-    fetchWhole(link, link.dataset.imageUrl);
-  }
-
-  function fetchWhole(link, address) {
-    const whole = new Image();
-    const coming = _("正在载入…");
-    const late = setTimeout(() => { if (!word.textContent) say(coming); }, PATIENCE);
-    say("");
-    whole.onload = () => settle(true);
-    whole.onerror = () => settle(false);
-    whole.src = address;
-
-    function settle(isHere) {
-      clearTimeout(late);
-      if (link !== current) return;
-      if (isHere) image.src = whole.src;
-      image.hidden = !isHere;
-      if (!isHere) say(_("加载失败，图片文件可能已被移走"));
-      else if (word.textContent === coming) say(""); // what else was said meanwhile stays
-      reload.hidden = isHere;
-    }
-  }
-
-  function say(sentence) {
-    word.textContent = sentence;
-    word.hidden = !sentence;
-    reload.hidden = true;
-  }
-
-  reload.addEventListener("click", () => {
-    const address = new URL(current.dataset.imageUrl, location.href);
-    address.searchParams.set("again", Date.now());
-    stage.closest("dialog").focus(); // the button goes; the keys stay with the picture
-    fetchWhole(current, address.href);
-  });
-
-  return { show, say };
 }

@@ -1,0 +1,45 @@
+// The menus of the filters: Esc or a press elsewhere closes them; the choice of batches is loaded when it is opened.
+
+import { replaceContent } from "../core/dom.js";
+import { fetchHtmlIfChanged } from "../core/http.js";
+
+const OPEN_MENU = "details.filter-more[open]";
+const MARGIN_PX = 8;
+
+export function bindFilterMenus(page) {
+  const openMenu = () => page.querySelector(OPEN_MENU);
+
+  document.addEventListener("pointerdown", ({ target }) => {
+    if (openMenu() && !openMenu().contains(target)) openMenu().open = false;
+  });
+  document.addEventListener("keydown", ({ key }) => {
+    const menu = openMenu();
+    if (key !== "Escape" || !menu) return;
+    menu.open = false;
+    menu.firstElementChild.focus();
+  });
+  page.addEventListener("toggle", ({ target }) => onOpened(page, target), { capture: true });
+  addEventListener("resize", () => openMenu() && keepInWindow(openMenu()));
+  if (openMenu()) onOpened(page, openMenu());
+}
+
+async function onOpened(page, menu) {
+  if (!menu.matches(OPEN_MENU)) return;
+  keepInWindow(menu);
+  if (menu.dataset.filterMore !== "batch_id") return;
+  const choices = menu.querySelector("[data-batch-choices]");
+  try {
+    const { html } = await fetchHtmlIfChanged(page.dataset.batchesUrl + location.search, {});
+    replaceContent(choices, html);
+  } catch (error) {
+    choices.textContent = error.message;
+  }
+  keepInWindow(menu);
+}
+
+function keepInWindow(menu) {
+  const panel = menu.querySelector(".filter-panel");
+  panel.style.translate = "none";
+  const overflow = panel.getBoundingClientRect().right + MARGIN_PX - document.documentElement.clientWidth;
+  panel.style.translate = overflow > 0 ? `${-overflow}px` : "none";
+}
