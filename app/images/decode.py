@@ -86,7 +86,7 @@ def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
 def jpeg_thumbnail(thumbnail: bytes, box: tuple[int, int]) -> bytes:
     """Convert a thumbnail to JPEG within ``box`` pixels, for spreadsheets; transparency becomes white."""
     with Image.open(io.BytesIO(thumbnail), formats=["WEBP"]) as image:
-        image.thumbnail(box)
+        image.thumbnail(box, reducing_gap=_REDUCING_GAP)
         flat = Image.new("RGB", image.size, "white")
         flat.paste(image, mask=image.getchannel("A") if "A" in image.getbands() else None)
         packed = io.BytesIO()

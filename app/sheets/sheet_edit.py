@@ -193,7 +193,7 @@ class SheetEdit:
         new = [number for number in sorted(rows) if number in self._missing]
         all_edits = [edit for each in edits for edit in each]
         all_edits += self._new_rows(new, rows, styles)
-        all_edits += self._dimension_edit(columns, max(rows))
+        all_edits += self._dimension_edit(columns, max(rows, default=1))
         all_edits += self._width_edit(columns, widths) if widths else []
         if drawing and self._drawing_at is not None:
             all_edits.append((self._drawing_at, self._drawing_at, drawing.encode()))

@@ -152,6 +152,10 @@ def test_thumbnails_keep_their_proportions_in_the_cell() -> None:
     assert anchor.ext.height <= xlsx_pictures.THUMBNAIL_BOX[1] * 9_525
 
 
+def test_a_batch_without_records_has_an_empty_sheet() -> None:
+    assert lines(written([])) == []
+
+
 def test_thumbnails_are_stored_unchanged() -> None:
     picture = noise_image("png")
 
