@@ -108,7 +108,7 @@ def read_workbook(
         raise SpreadsheetError(text, count=count, limit=header.max_rows)
     _display_numbers(header, grid)
     problems = fill_merged(header, grid)
-    fill_merged_own(grid)
+    fill_merged_own(header, grid)
     _join_references(header, grid)
     notes += [*header.notes, *drop_empty_rows(header, grid), *_grid_notes(header, grid)]
     if not grid.rows:
@@ -139,7 +139,8 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[Message]
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
     headed.sort(key=lambda one: not one[0].active)
     for sheet, header in headed:
-        grid = sheet.read(header.texts, header.row, header.max_rows + _SPARE_ROWS, header.own)
+        own = frozenset(islice(header.own, MAX_OWN_COLUMNS))
+        grid = sheet.read(header.texts, header.row, header.max_rows + _SPARE_ROWS, own)
         skipped = drop_totals_and_headers(header, sheet, grid)
         if grid.rows:
             others = [other.name for other, _ in headed if other is not sheet]

@@ -33,15 +33,19 @@ def fill_merged(header: Header, grid: Grid) -> list[Problem]:
     return problems
 
 
-def fill_merged_own(grid: Grid) -> None:
-    """Copy merged cells of own columns, without notes."""
+def fill_merged_own(header: Header, grid: Grid) -> None:
+    """Copy merged cells of own columns, without notes; a merge that overlaps an earlier one is ignored."""
     numbers = [row.number for row in grid.rows]
-    for merge in grid.merges:
+    filled = dict.fromkeys(header.own, header.row)  # the last row of the merges so far, by column
+    for merge in sorted(grid.merges, key=lambda one: one.first_row):
+        column = merge.first_column
+        if merge.first_row <= filled.get(column, merge.first_row):
+            continue
+        filled[column] = merge.last_row
         rows = grid.rows[bisect_left(numbers, merge.first_row) : bisect_right(numbers, merge.last_row)]
-        value = rows[0].own.get(merge.first_column) if rows else None
-        if value is not None and rows[0].number == merge.first_row:
+        if rows and rows[0].number == merge.first_row and column in rows[0].own:
             for row in rows[1:]:
-                row.own.setdefault(merge.first_column, value)
+                row.own.setdefault(column, rows[0].own[column])
 
 
 def _fill(name: str, merge: Merge, rows: Sequence[Row]) -> list[Problem]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import IO, Any
 
@@ -45,10 +46,11 @@ _REQUEST_COLUMNS = {
     name: Column(label, FIELDS[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))
     for name, label in LABELS.items()
 }
+_IMAGE_FILE = Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename"))
 _OUTCOME_COLUMNS = (
     Column(RESULT_LABELS["status"], 12, value=lambda record: message(STATUS_LABELS[record.status])),
     Column("原因", 30, value=attrgetter("error")),
-    Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename")),
+    _IMAGE_FILE,
 )
 _COST_COLUMNS = (
     Column("费用（元）", 10, "money", attrgetter("cost")),
@@ -146,14 +148,21 @@ def _filled(line: Sequence[CellValue | None]) -> dict[int, CellValue]:
 
 
 def write_records(
-    records: Iterable[Record], *, own_names: Iterable[str] = (), translate: Translate = str
+    records: Iterable[Record],
+    *,
+    own_names: Iterable[str] = (),
+    image_file: Callable[[Record], str] = attrgetter("filename"),
+    translate: Translate = str,
 ) -> IO[bytes]:
     """Any number of records, streamed; returned as by ``WorkbookWriter.save``. Times are in local time.
 
-    ``own_names`` are the names of their own columns, which are on the right.
+    ``own_names`` are the names of their own columns, which are on the right; ``image_file`` returns where
+    the picture of a record is.
     """
     with open_workbook(translate) as workbook:
         columns = [*_RECORD_COLUMNS, *own_columns(own_names, _own_cells)]
+        at = columns.index(_IMAGE_FILE)
+        columns[at] = replace(_IMAGE_FILE, value=image_file)
         workbook.add_items("生成记录", columns, records)
         return workbook.save()
 

@@ -57,7 +57,13 @@ class Archive:
         self._missing = [image for image in self._images if not image.path and not image.copy_key]
         names = database.list_own_columns(db, ids)
         records = database.list_selected(db, ids)
-        with sheets.write_records(records, own_names=names, translate=translate) as file:
+        paths = {image.filename: image.name for image in self._images}
+        with sheets.write_records(
+            records,
+            own_names=names,
+            image_file=lambda record: paths.get(record.filename, record.filename),
+            translate=translate,
+        ) as file:
             self._workbook = file.read()
         self.length = None if any(image.copy_key for image in self._images) else self._measure()
 

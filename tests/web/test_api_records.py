@@ -563,6 +563,9 @@ def test_a_zip_has_the_folders_of_the_names_that_were_asked_for(
         assert bundle.namelist() == [
             *("甲/猫.png", "甲/猫-2.png", "a/猫.png", "A/猫-2.png", "狗.png", "生成记录.xlsx")
         ]
+        header, *rows = sheet(bundle.read("生成记录.xlsx"))
+        listed = [row[header.index("图片文件")] for row in rows]
+    assert listed == ["甲/猫.png", "甲/猫-2.png", "a/猫.png", "A/猫-2.png", "狗.png"]
 
 
 def test_a_long_list_of_ids_may_come_as_a_form(dataset: Dataset, client: FlaskClient) -> None:
