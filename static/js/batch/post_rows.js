@@ -4,7 +4,7 @@ import { digest, postOnce } from "../core/orders.js";
 import { unusedFields } from "../grid/columns.js";
 import { markProblems } from "../grid/grid.js";
 
-/** A row as POST /api/batches and the export take it. */
+/** A row as the API for batches and the export take it. */
 export function requestOf(row) {
   return {
     prompt: row.prompt, negative_prompt: row.negative_prompt, aspect_ratio: row.aspect_ratio, resolution: row.resolution,
