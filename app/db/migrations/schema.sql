@@ -363,7 +363,7 @@ END;
 -- The grams of all visible records (see app/db/ngrams.py): of the prompt, and of the other searched fields, with a
 -- word for each value that records are filtered by. The first column takes the least space.
 CREATE VIRTUAL TABLE record_search
-USING fts5 (others, prompt, content = '', tokenize = 'ascii', prefix = '1');
+USING fts5 (others, prompt, content = '', tokenize = 'ascii', prefix = '1 2');
 
 -- One row: how the indexed texts are normalised, entries added since the last merge, and whether one is under way.
 CREATE TABLE search_state (
