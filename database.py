@@ -106,4 +106,4 @@ from app.db.unresolved import (
 )
 from app.db.usage import count_failures, list_charges, spend_by_batch, spend_by_span, total_spend
 from app.db.versions import last_version
-from app.db.workbooks import add_workbook, forget_workbooks, get_workbook_file
+from app.db.workbooks import add_workbook, find_previous_batches, forget_workbooks, get_workbook_file

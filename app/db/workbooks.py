@@ -65,6 +65,40 @@ def check_workbook(db: sqlite3.Connection, workbook_id: str | None) -> None:
         raise InvalidRequest("workbook", "没有找到这份表格，请重新导入后再提交")
 
 
+def find_previous_batches(
+    db: sqlite3.Connection, *, batch_id: str, workbook_id: str, filename: str
+) -> list[tuple[str, bool]]:
+    """Batches that a file may come from, the likeliest first: (id, whether it is certain).
+
+    ``batch_id`` is the one named in the file, or empty. By its name alone a file is not certain.
+    """
+    rows = db.execute(
+        """
+        SELECT id, 0 AS doubt
+        FROM batches
+        WHERE id = :batch_id
+        UNION ALL
+        SELECT * FROM (
+            SELECT id, 1 AS doubt
+            FROM batches
+            WHERE workbook_id = :workbook_id
+            ORDER BY created_at DESC, id DESC
+            LIMIT 1)
+        UNION ALL
+        SELECT * FROM (
+            SELECT batches.id, 2 AS doubt
+            FROM batches
+            JOIN workbooks ON workbooks.id = batches.workbook_id
+            WHERE workbooks.filename = :filename
+            ORDER BY batches.created_at DESC, batches.id DESC
+            LIMIT 1)
+        ORDER BY doubt
+        """,
+        {"batch_id": batch_id, "workbook_id": workbook_id, "filename": filename},
+    ).fetchall()
+    return [(row["id"], row["doubt"] < 2) for row in rows]
+
+
 def forget_workbooks(db: sqlite3.Connection, *, now: datetime) -> int:
     """Delete files imported more than 7 days ago that no batch refers to -> how many."""
     unused = """

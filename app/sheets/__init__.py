@@ -7,7 +7,7 @@ from app.sheets.cells import Problem
 from app.sheets.importer import Import, ImportedRow, read_workbook
 from app.sheets.ledger_export import ledger_lines, write_ledger
 from app.sheets.limits import MAX_UPLOAD
-from app.sheets.own_results import OwnResults, own_result_notes, write_own_results
+from app.sheets.own_results import OwnResults, batch_of_file, own_result_notes, write_own_results
 from app.sheets.results_export import write_records, write_results
 from app.sheets.template_export import write_requests, write_template
 from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
@@ -20,6 +20,7 @@ __all__ = [
     "OwnResults",
     "Problem",
     "Thumbnails",
+    "batch_of_file",
     "ledger_lines",
     "own_result_notes",
     "read_workbook",

@@ -50,8 +50,9 @@ class ImportedRow:
     """One row to review. ``number`` is the sheet's; ``fields`` use the API's names and keep invalid text.
 
     ``references`` are names of reference images as written, ``sent_references`` those with their variables
-    replaced. ``columns`` are all own columns of the sheet, in its order. ``status`` is set only for a results
-    workbook: a Status value, or "" for a line that was never submitted.
+    replaced. ``columns`` are all own columns of the sheet, in its order. Only in a results workbook there are
+    ``status``, a Status value or "" for a line that was never submitted, and ``origin``, the row's number in
+    the batch.
     """
 
     number: int
@@ -60,6 +61,7 @@ class ImportedRow:
     sent_references: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
     status: str | None = None
+    origin: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The JSON form used by the API."""
@@ -74,6 +76,7 @@ class Import:
 
     sheet: str
     header_row: int
+    of_results: bool
     rows: tuple[ImportedRow, ...]
     problems: tuple[Problem, ...]
     notes: tuple[Message, ...]
@@ -126,6 +129,7 @@ def read_workbook(
     return Import(
         sheet=sheet.name,
         header_row=header.row,
+        of_results=header.of_results,
         rows=tuple(rows),
         problems=tuple(sorted(problems, key=lambda one: one.row)),
         notes=(*notes, *reader.notes(), *_unfinished_notes(rows), *_unsupported_notes(rows, spec)),
@@ -349,7 +353,11 @@ def _join_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value | N
         key = line.number if row_number is None else display_text(row_number)
         groups.setdefault((key, line.status, line.references, *line.fields.values()), []).append(line)
     return [
-        replace(group[0], fields={**group[0].fields, "num_images": len(group)})
+        replace(
+            group[0],
+            fields={**group[0].fields, "num_images": len(group)},
+            origin=int(key) if key.isdecimal() and len(key) < 9 else None,
+        )
         if isinstance(key, str)
         else group[0]
         for (key, *_), group in groups.items()

@@ -22,6 +22,7 @@ from app.sheets.table import display_text
 from app.sheets.xlsx_edit import (
     CONTENT_TYPES,
     as_utf8,
+    batch_of_package,
     batch_property_parts,
     with_content_types,
     with_styles,
@@ -79,6 +80,11 @@ def own_result_notes(file: WorkbookFile) -> list[Message]:
         text = "工作表「{sheet}」有保护：结果会填进去，要在 Excel 里改动，请先取消保护"
         notes.append(message(text, sheet=file.sheet))
     return notes
+
+
+def batch_of_file(content: bytes) -> str:
+    """The batch whose results an imported file holds, by its document properties; "" when it names none."""
+    return batch_of_package(OoxmlPackage(content)) if is_ooxml(content) else ""
 
 
 def write_own_results(

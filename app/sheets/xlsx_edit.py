@@ -20,6 +20,7 @@ _PROPERTY_KINDS = ("custom-properties", "customProperties")
 _PROPERTIES_TYPE = "application/vnd.openxmlformats-officedocument.custom-properties+xml"
 _PROPERTY_FORMAT = "{D5CDD505-2E9C-101B-9397-08002B2CF9AE}"
 BATCH_PROPERTY = "AIImageBatch"
+_MAX_BATCH_ID = 100
 
 Edit = tuple[int, int, bytes]  # start, end, what replaces the bytes between
 
@@ -225,3 +226,23 @@ def batch_property_parts(package: OoxmlPackage, batch_id: str) -> tuple[dict[str
         _CUSTOM_PROPERTIES: with_batch_property(b"", batch_id),
     }
     return changed, {_CUSTOM_PROPERTIES: _PROPERTIES_TYPE}
+
+
+def batch_of_package(package: OoxmlPackage) -> str:
+    """The batch that the file names in its document properties; "" when there is none."""
+    found: list[str] = []
+    is_ours = False
+
+    def start(name: str, attributes: Attributes) -> None:
+        nonlocal is_ours
+        if name == "property":
+            is_ours = attributes.get("name") == BATCH_PROPERTY
+
+    def text(characters: str) -> None:
+        if is_ours:
+            found.append(characters)
+
+    for kind, part in package.relations("").values():
+        if kind in _PROPERTY_KINDS:
+            package.walk(part, start, None, text)
+    return "".join(found).strip()[:_MAX_BATCH_ID]

@@ -11,7 +11,7 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
-from tests.workbooks.written import by_openpyxl
+from tests.workbooks.written import by_openpyxl, saved
 
 CSV = "提示词\n猫\n狗\n".encode()
 
@@ -109,3 +109,80 @@ def test_what_the_file_cannot_carry_is_said_with_the_batch(client: FlaskClient) 
     batch_id = submitted(client, workbook=imported(client)["workbook"])["batch_id"]
     (note,) = batch_of(client, batch_id)["workbook"]["notes"]
     assert "新的 .xlsx" in note
+
+
+def sheet_of(rows: list[list[Any]]) -> bytes:
+    return by_openpyxl([["SKU", "提示词", "图片比例"], *rows], title="秋款")
+
+
+ROWS: list[list[Any]] = [[f"A-{number}", f"第 {number} 款", "1:1"] for number in range(1, 6)]
+
+
+def run(client: FlaskClient, found: dict[str, Any]) -> str:
+    """Submit all imported rows as a batch -> its id."""
+    names = ("number", "prompt", "aspect_ratio", "columns")
+    rows = [{name: row[name] for name in names} for row in found["rows"]]
+    body = {"rows": rows, "workbook": found["workbook"], "name": "秋款"}
+    answer = client.post("/api/batches", json=body)
+    assert answer.status_code == 202, answer.text
+    return str(answer.get_json()["batch_id"])
+
+
+def changes(found: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(row["change"], row.get("was")) for row in found["rows"]]
+
+
+def test_a_file_that_was_not_run_has_no_previous_batch(client: FlaskClient) -> None:
+    found = imported(client, sheet_of(ROWS), "秋款.xlsx")
+    assert (found["previous"], found["removed"]) == (None, [])
+    assert "change" not in found["rows"][0]
+
+
+def test_an_edited_copy_is_compared_row_by_row(client: FlaskClient) -> None:
+    batch_id = run(client, imported(client, sheet_of(ROWS), "秋款.xlsx"))
+    edited = [ROWS[0], ["A-9", "新的", "1:1"], ROWS[1], ["A-3", "第 3 款", "16:9"], ROWS[4]]
+    found = imported(client, sheet_of(edited), "秋款.xlsx")
+    assert found["previous"] == {"batch_id": batch_id, "name": "秋款"}
+    assert changes(found) == [
+        ("unchanged", None),
+        ("new", None),
+        ("unchanged", None),
+        ("changed", {"aspect_ratio": "1:1"}),
+        ("unchanged", None),
+    ]
+    (removed,) = found["removed"]
+    assert (removed["row"], removed["prompt"], len(removed["records"])) == (5, "第 4 款", 1)
+
+
+def test_the_own_file_with_results_is_recognised_under_another_name(client: FlaskClient) -> None:
+    batch_id = run(client, imported(client, sheet_of(ROWS), "秋款.xlsx"))
+    book = load_workbook(BytesIO(client.get(f"/api/batches/{batch_id}/results.xlsx?form=own").data))
+    book.worksheets[0]["B3"] = "改过的"
+    found = imported(client, saved(book), "回来的.xlsx")
+    assert found["previous"]["batch_id"] == batch_id
+    assert [change for change, _ in changes(found)] == ["unchanged", "changed", *["unchanged"] * 3]
+    assert found["rows"][0]["columns"] == {"SKU": "A-1"}
+
+
+def test_an_edited_row_of_the_results_that_had_succeeded_is_a_changed_row(
+    client: FlaskClient, settings: Settings
+) -> None:
+    batch_id = run(client, imported(client, sheet_of(ROWS), "秋款.xlsx"))
+    with closing(database.connect(settings.database_path)) as db, database.transaction(db):
+        db.execute("UPDATE generation_records SET status = 'success'")
+    book = load_workbook(BytesIO(client.get(f"/api/batches/{batch_id}/results.xlsx").data))
+    page = book.worksheets[0]
+    prompt = [cell.value for cell in page[1]].index("提示词") + 1
+    page.cell(3, prompt).value = "改过的"
+    page.delete_rows(6)
+    found = imported(client, saved(book), "结果.xlsx")
+    assert found["previous"]["batch_id"] == batch_id
+    assert changes(found)[:2] == [("unchanged", None), ("changed", {"prompt": "第 2 款"})]
+    assert [row["status"] for row in found["rows"]] == ["success", "", "success", "success"]
+    assert [each["row"] for each in found["removed"]] == [6]
+
+
+def test_another_file_of_the_same_name_is_not_compared(client: FlaskClient) -> None:
+    run(client, imported(client, sheet_of(ROWS), "工作簿1.xlsx"))
+    other = imported(client, sheet_of([["B", f"别的 {n}", "1:1"] for n in range(5)]), "工作簿1.xlsx")
+    assert other["previous"] is None

@@ -23,10 +23,11 @@ from app.domain import (
 from app.errors import BucketError, InvalidRequest, NotFound, TryLater
 from app.images.filenames import safe_stem
 from app.library.names import LibraryNames
+from app.web.comparison import compare
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import FILE, answer, array_of, enum, open_object
+from app.web.openapi.schemas import FILE, ID, answer, array_of, closed_object, enum, open_object, or_null
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
@@ -46,6 +47,8 @@ bp = Blueprint("spreadsheets", __name__)
         problems=["CellProblem"],
         notes=[str],
         references=["NamedReference"],
+        previous=or_null(closed_object(batch_id=str, name=str)),
+        removed=[closed_object(row=ID, prompt=str, records=[ID])],
     ),
     files=open_object("file", file=FILE),
 )
@@ -58,7 +61,18 @@ def import_workbook() -> Response:
     library = LibraryNames(services().library)
     spec = services().spec
     found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has, date=today())
-    answer = {"workbook": _keep(content, file.filename or "", found), **found.as_json(translator())}
+    filename = PurePath((file.filename or "").replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
+    workbook_id = _keep(content, filename, found)
+    compared = compare(
+        connection(),
+        found,
+        named_batch=sheets.batch_of_file(content),
+        workbook_id=workbook_id,
+        filename=filename,
+    )
+    answer = {"workbook": workbook_id, **found.as_json(translator())}
+    answer["rows"] = compared.rows_json(answer["rows"])
+    answer |= {"previous": compared.previous_json, "removed": compared.removed}
     try:
         answer["references"] = _look_up(found.rows, library)
     except (BucketError, TryLater) as error:  # the rows are usable without the references
@@ -71,7 +85,7 @@ def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
     """Store the imported file -> its id."""
     file = WorkbookFile(
         id=hashlib.sha256(content).hexdigest(),
-        filename=PurePath(filename.replace("\\", "/")).name[:MAX_FILENAME_LENGTH],
+        filename=filename,
         sheet=found.sheet,
         header_row=found.header_row,
         content=content,

@@ -254,6 +254,8 @@ SCHEMAS: dict[str, Schema] = {
         columns=_COLUMNS,
         references=[str],
         status=str,
+        change=enum("unchanged", "changed", "new"),
+        was={"type": "object"},
     ),
     "NamedReference": closed_object(
         ("image", "candidates"),
