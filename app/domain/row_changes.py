@@ -131,7 +131,7 @@ def _equal_by(
     old: Sequence[TableRow],
     new: Sequence[TableRow],
     pairs: Mapping[int, int],
-    key: Any,
+    key: Callable[[TableRow], object],
     *,
     unique: bool = False,
 ) -> dict[int, int]:
