@@ -242,7 +242,7 @@ async ([name, content]) => {
     document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }));
   };
   drag("dragenter");
-  for (const since = performance.now(); veil.hidden; ) {
+  for (const since = performance.now(); !veil.checkVisibility(); ) {
     if (performance.now() - since > 30_000) throw new Error("nothing takes the file");
     await new Promise((resolve) => setTimeout(resolve, 50));
     drag("dragover"); // again and again, as a browser does while a file hovers

@@ -1,6 +1,6 @@
 // 生成记录: wires its parts together.
 
-import { onFileDropped } from "../core/file_drop.js";
+import { onFilesDropped } from "../core/file_drop.js";
 import { _, language } from "../core/i18n.js";
 import { runCommand, runInPlace, targetOf } from "../records/actions.js";
 import { namedRecord, urlWith } from "../records/address.js";
@@ -132,14 +132,10 @@ fileInput.addEventListener("change", () => {
   if (fileInput.files[0]) find(fileInput.files[0]);
   fileInput.value = "";
 });
-document.addEventListener("paste", ({ clipboardData, target }) => {
-  const isText = target.closest?.("input, textarea") && clipboardData?.getData("text/plain"); // Excel adds an image to it
-  if (!isText && clipboardData?.files[0] && !document.querySelector("dialog[open]")) find(clipboardData.files[0]);
-});
 document.addEventListener("records-resolved", () => search.reload());
 page.addEventListener("results-loaded", () => viewer.refresh(namedRecord()));
 
-onFileDropped(find);
+onFilesDropped(document, { shade: document.querySelector("[data-drop-overlay]"), take: ([file]) => find(file) });
 bindFilterMenus(page);
 bindShortcuts(page, {
   selection,

@@ -19,8 +19,8 @@ export function openCompare(left, right, hooks) {
 class Side {
   record = null;
   details = EMPTY;
+  viewer;
   #element;
-  #viewer;
   #hooks;
   #error = "";
   #running = new Set(); // commands: pressed twice, they run once
@@ -29,7 +29,7 @@ class Side {
   constructor(element, hooks) {
     this.#element = element;
     this.#hooks = hooks;
-    this.#viewer = new ImageViewer(this.#part("viewer-canvas"), { onSwipe: hooks.onStep, onMove: hooks.onMove });
+    this.viewer = new ImageViewer(this.#part("viewer-canvas"), { onSwipe: hooks.onStep, onMove: hooks.onMove });
     element.addEventListener("pointerdown", hooks.onActivate);
     element.addEventListener("focusin", hooks.onActivate);
     element.addEventListener("click", ({ target }) => {
@@ -42,17 +42,9 @@ class Side {
   show(record) {
     this.record = record;
     this.details = EMPTY;
-    this.#viewer.show(record.querySelector("[data-image-url]"));
-    this.#viewer.reset();
+    this.viewer.show(record.querySelector("[data-image-url]"));
+    this.viewer.reset();
     this.#loadDetails(record);
-  }
-
-  zoom(factor) {
-    this.#viewer.zoom(factor);
-  }
-
-  setState(state) {
-    this.#viewer.setState(state);
   }
 
   /** What differs from the other side stands out. */
@@ -74,13 +66,13 @@ class Side {
   async attempt(name, run) {
     if (this.#running.has(name)) return;
     this.#running.add(name);
-    if (this.#error && this.#viewer.message === this.#error) this.#viewer.showMessage("");
+    if (this.#error && this.viewer.message === this.#error) this.viewer.showMessage("");
     try {
       await run();
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
       this.#error = error.message;
-      this.#viewer.showMessage(this.#error);
+      this.viewer.showMessage(this.#error);
     } finally {
       this.#running.delete(name);
     }
@@ -112,7 +104,7 @@ class CompareDialog {
     this.#dialog = dialog;
     this.#sides = [...dialog.querySelectorAll("[data-side]")].map((element, at) => new Side(element, {
       onStep: (step) => this.#change(at, step),
-      onMove: (state) => this.#sides[1 - at].setState(state),
+      onMove: (state) => this.#sides[1 - at].viewer.setState(state),
       onActivate: () => this.#activate(at),
       onCommand: (name) => this.#run(name, at),
       onDetails: () => this.#render(),
@@ -193,7 +185,7 @@ class CompareDialog {
 
   #onKey(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const zoom = (factor) => this.#sides[0].zoom(factor);
+    const zoom = (factor) => this.#sides[0].viewer.zoom(factor);
     const actions = {
       arrowleft: () => this.#change(this.#active, -1),
       arrowright: () => this.#change(this.#active, 1),

@@ -44,13 +44,13 @@ async function withOverlay(message, promise) {
   const usualText = label.textContent;
   const timer = setTimeout(() => {
     label.textContent = message;
-    overlay.hidden = false;
+    overlay.classList.add("is-dropping");
   }, OVERLAY_DELAY_MS);
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
-    overlay.hidden = true;
+    overlay.classList.remove("is-dropping");
     label.textContent = usualText;
   }
 }
