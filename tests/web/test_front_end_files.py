@@ -53,3 +53,8 @@ def test_every_variable_is_defined(path: Path) -> None:
 def test_no_address_of_the_product_is_written_out(path: Path) -> None:
     """Addresses come from ``url_for``, and reach scripts in attributes."""
     assert re.findall(r"[\"'`]/(?:api|static)/[^\"'`]*", path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+def test_no_template_line_is_wider_than_a_screen(path: Path) -> None:
+    assert [line for line in path.read_text("utf-8").splitlines() if len(line) > _WIDEST] == []
