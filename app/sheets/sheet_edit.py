@@ -10,6 +10,7 @@ from xml.sax.saxutils import escape as escape_xml
 
 from openpyxl.utils import get_column_letter
 
+from app.errors import SpreadsheetError
 from app.sheets.sheet_writer import LIKE_A_FORMULA, escape
 from app.sheets.xlsx_edit import (
     Edit,
@@ -18,9 +19,10 @@ from app.sheets.xlsx_edit import (
     find_elements,
     tag_at,
     tag_name,
+    the_element,
     with_attributes,
 )
-from app.sheets.xlsx_package import Attributes, integer, is_true, scan
+from app.sheets.xlsx_package import NOT_WHOLE, Attributes, integer, is_true, scan
 from app.sheets.xlsx_sheet_parser import column_number
 
 # The children of a worksheet that precede its drawing.
@@ -91,6 +93,8 @@ class SheetEdit:
         self._default_height = _DEFAULT_HEIGHT
         self._drawing_at: int | None = None
         scan(part, self._start, self._end)
+        if not {"worksheet", "end of rows"} <= self._places.keys():
+            raise SpreadsheetError(NOT_WHOLE)
         for number in self._wanted:
             self._missing[number] = self._places["end of rows"]
         root = tag_name(tag_at(part, self._places["worksheet"])).decode()
@@ -279,7 +283,7 @@ class SheetEdit:
         if "cols" not in self._places:
             at = self._places["sheetData"]
             return [(at, at, f"<{p}cols>".encode() + new + f"</{p}cols>".encode())]
-        parent = find_elements(self.part, "cols", limit=1)[0]
+        parent = the_element(self.part, "cols")
         there = self._col_elements()
         if any(low < columns.stop and high >= columns.start for low, high, _ in there):
             return []

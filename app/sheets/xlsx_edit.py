@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
-from app.sheets.xlsx_package import Attributes, OoxmlPackage, StopParsing, integer, scan
+from app.errors import SpreadsheetError
+from app.sheets.xlsx_package import NOT_WHOLE, Attributes, OoxmlPackage, StopParsing, integer, scan
 
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 _ENCODING = re.compile(r"""(<\?xml[^>]*encoding=["'])([^"']+)""")
@@ -43,14 +44,16 @@ class Element:
 
 def as_utf8(part: bytes) -> bytes:
     """The part in UTF-8 without a byte order mark, as the edits expect it."""
-    if part.startswith((b"\xff\xfe", b"\xfe\xff")):
-        text = part.decode("utf-16")
-    else:
-        part = part.removeprefix(b"\xef\xbb\xbf")
-        declared = _ENCODING.search(part[:200].decode("latin-1"))
-        if declared is None or declared[2].lower() in ("utf-8", "us-ascii"):
-            return part
-        text = part.decode(declared[2])
+    part = part.removeprefix(b"\xef\xbb\xbf")
+    is_utf16 = part.startswith((b"\xff\xfe", b"\xfe\xff"))
+    declared = _ENCODING.search(part[:200].decode("latin-1"))
+    encoding = "utf-16" if is_utf16 else declared[2].lower() if declared else "utf-8"
+    if encoding in ("utf-8", "us-ascii"):
+        return part
+    try:
+        text = part.decode(encoding)
+    except (LookupError, UnicodeError) as error:
+        raise SpreadsheetError(NOT_WHOLE) from error
     return _ENCODING.sub(r"\g<1>UTF-8", text, count=1).encode()
 
 
@@ -98,6 +101,14 @@ def find_elements(part: bytes, name: str, *, limit: int | None = None) -> list[E
     return found
 
 
+def the_element(part: bytes, name: str) -> Element:
+    """The first element of this name. Raises SpreadsheetError when there is none."""
+    found = find_elements(part, name, limit=1)
+    if not found:
+        raise SpreadsheetError(NOT_WHOLE)
+    return found[0]
+
+
 def end_of(part: bytes, element: Element) -> int:
     """The offset behind an element."""
     last = element.start if element.end_tag is None else element.end_tag
@@ -114,9 +125,8 @@ def append_child(part: bytes, parent: Element, child: bytes) -> Edit:
 
 
 def with_child(part: bytes, name: str, child: bytes) -> bytes:
-    """The part with a child added to its first element of this name; unchanged when there is none."""
-    found = find_elements(part, name, limit=1)
-    return apply_edits(part, [append_child(part, found[0], child)]) if found else part
+    """The part with a child added to its first element of this name."""
+    return apply_edits(part, [append_child(part, the_element(part, name), child)])
 
 
 def with_attributes(tag: bytes, *, drop: Iterable[str] = (), **values: str) -> bytes:
@@ -141,7 +151,7 @@ def office_namespace(part: bytes, name: str) -> str:
 def with_relations(rels: bytes, relations: Mapping[str, tuple[str, str]]) -> bytes:
     """Relationship id -> (type, target) added to a ``.rels`` part, which may be empty."""
     rels = as_utf8(rels) or f'<Relationships xmlns="{_RELATIONS}"/>'.encode()
-    prefix = find_elements(rels, "Relationships", limit=1)[0].prefix
+    prefix = the_element(rels, "Relationships").prefix
     lines = (
         f"<{prefix}Relationship Id={quoteattr(id_)} Type={quoteattr(kind)} Target={quoteattr(target)}/>"
         for id_, (kind, target) in relations.items()
@@ -152,7 +162,7 @@ def with_relations(rels: bytes, relations: Mapping[str, tuple[str, str]]) -> byt
 def with_content_types(part: bytes, overrides: Mapping[str, str], defaults: Mapping[str, str]) -> bytes:
     """``[Content_Types].xml`` with these part names and extensions, unless they are there."""
     part = as_utf8(part)
-    prefix = find_elements(part, "Types", limit=1)[0].prefix
+    prefix = the_element(part, "Types").prefix
     there = {each.attributes.get("Extension", "").lower() for each in find_elements(part, "Default")}
     there |= {each.attributes.get("PartName", "").lower() for each in find_elements(part, "Override")}
     lines = [
@@ -207,7 +217,7 @@ def with_batch_property(part: bytes, batch_id: str) -> bytes:
     value = (
         f'<property xmlns="{TRANSITIONAL}/custom-properties" fmtid="{_PROPERTY_FORMAT}" '
         f'pid="{max([1, *numbers]) + 1}" name="{BATCH_PROPERTY}">'
-        f'<vt:lpwstr xmlns:vt="{TRANSITIONAL}/docPropsVTypes">{batch_id}</vt:lpwstr></property>'
+        f'<vt:lpwstr xmlns:vt="{TRANSITIONAL}/docPropsVTypes">{escape(batch_id)}</vt:lpwstr></property>'
     ).encode()
     if ours is None:
         return with_child(part, "Properties", value)

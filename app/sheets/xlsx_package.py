@@ -30,7 +30,7 @@ _DIRECTORY_ENTRY = b"PK\x01\x02"
 # Exceptions that zipfile raises for a damaged file.
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError)
 _FIRST_CHUNK = 64 * 2**10
-_NOT_WHOLE = "这个文件不完整或已损坏，请在 Excel 里重新保存一次再导入"
+NOT_WHOLE = "这个文件不完整或已损坏，请在 Excel 里重新保存一次再导入"
 
 Attributes = dict[str, str]
 
@@ -94,7 +94,7 @@ class OoxmlPackage:
         except StopParsing:
             pass
         except (expat.ExpatError, ValueError, LookupError) as error:  # the last two: unknown encodings
-            raise SpreadsheetError(_NOT_WHOLE) from error
+            raise SpreadsheetError(NOT_WHOLE) from error
 
     def read(self, name: str) -> bytes:
         """One part, within the limits; empty when it is missing."""
@@ -115,7 +115,7 @@ class OoxmlPackage:
         if part.flag_bits & 1:
             raise SpreadsheetError("这个文件有密码，请在 Excel 里去掉密码后再导入")
         if part.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise SpreadsheetError(_NOT_WHOLE)  # workbooks use no other, and bzip2 unpacks without a limit
+            raise SpreadsheetError(NOT_WHOLE)  # workbooks use no other, and bzip2 unpacks without a limit
         if part.file_size > self._bytes_left:
             raise SpreadsheetError(TOO_MUCH)
         size = _FIRST_CHUNK
@@ -126,7 +126,7 @@ class OoxmlPackage:
                     yield chunk
                     size *= 2
         except _BROKEN as error:
-            raise SpreadsheetError(_NOT_WHOLE) from error
+            raise SpreadsheetError(NOT_WHOLE) from error
 
     def _spend(self, chunk: bytes) -> None:
         for start in range(0, len(chunk) - MAX_TOKEN, MAX_TOKEN):
@@ -155,7 +155,7 @@ def scan(
     except StopParsing:
         pass
     except expat.ExpatError as error:
-        raise SpreadsheetError(_NOT_WHOLE) from error
+        raise SpreadsheetError(NOT_WHOLE) from error
 
 
 def is_true(attributes: Attributes, name: str) -> bool:
@@ -179,7 +179,7 @@ def _open_zip(content: bytes) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except _BROKEN as error:
-        raise SpreadsheetError(_NOT_WHOLE) from error
+        raise SpreadsheetError(NOT_WHOLE) from error
     if sum(part.file_size for part in archive.infolist()) > MAX_DECLARED:
         raise SpreadsheetError(TOO_MUCH)
     return archive
@@ -196,7 +196,7 @@ def _parser(
         nonlocal depth
         depth += 1
         if depth > MAX_DEPTH:
-            raise SpreadsheetError(_NOT_WHOLE)
+            raise SpreadsheetError(NOT_WHOLE)
         start(name.rpartition(":")[2] if ":" in name else name, attributes)
 
     def closed(name: str) -> None:

@@ -24,6 +24,7 @@ from app.sheets.xlsx_edit import (
     is_strict,
     office_namespace,
     relations_of,
+    the_element,
     with_relations,
 )
 from app.sheets.xlsx_package import OoxmlPackage, integer
@@ -107,7 +108,7 @@ class DrawingWriter:
         """(drawing, its relationships); pictures of earlier results in the same rows are replaced."""
         head = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
         drawing = self._drawing or f"{head}<xdr:wsDr {self._names}/>".encode()
-        root = find_elements(drawing, "wsDr", limit=1)[0]
+        root = the_element(drawing, "wsDr")
         edits = [*self._removals(), append_child(drawing, root, "".join(self._anchors).encode())]
         return apply_edits(drawing, edits), with_relations(self._rels, self._new)
 

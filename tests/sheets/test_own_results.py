@@ -1,6 +1,7 @@
 """Results written into the imported file: only our columns are added."""
 
 import io
+import re
 import zipfile
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -20,6 +21,7 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.table import Table
 
 from app.domain import Record, Status, WorkbookFile
+from app.errors import SpreadsheetError
 from app.sheets import own_result_notes, read_workbook, write_own_results, xlsx_reader
 from app.sheets.xlsx_package import OoxmlPackage
 from tests.noise_images import noise_image
@@ -272,13 +274,27 @@ def macro_workbook() -> bytes:
         return by_hand.zipped({**{n: parts.read(n) for n in parts.namelist()}, "[Content_Types].xml": types})
 
 
+def replaced(source: bytes, sheet: bytes, part: str = "xl/worksheets/sheet1.xml") -> bytes:
+    """The workbook with another part."""
+    with zipfile.ZipFile(io.BytesIO(source)) as parts:
+        return by_hand.zipped({**{name: parts.read(name) for name in parts.namelist()}, part: sheet})
+
+
 ROWS = by_hand.inline_rows([["提示词", "客户"], ["猫", "甲"], ["狗", "乙"]])
+
+
+PLAIN = f'<worksheet xmlns="{by_hand.MAIN}">{ROWS}</worksheet>'
+PREFIXED = re.sub(r"<(/?)(\w)", r"<\1x:\2", PLAIN).replace("xmlns=", "xmlns:x=").encode()
 
 
 @pytest.mark.parametrize(
     "source",
     [
         by_hand.workbook(ROWS),
+        replaced(by_hand.workbook(ROWS), PREFIXED),
+        replaced(
+            by_hand.workbook(ROWS), ('<?xml version="1.0" encoding="UTF-16"?>' + PLAIN).encode("utf-16")
+        ),
         by_hand.workbook(ROWS.replace(' r="1"', "").replace(' r="2"', "").replace(' r="3"', "")),
         by_hand.workbook(ROWS, main=by_hand.STRICT_MAIN, relation=by_hand.STRICT_RELATION),
         by_hand.workbook(
@@ -286,7 +302,7 @@ ROWS = by_hand.inline_rows([["提示词", "客户"], ["猫", "甲"], ["狗", "�
         ),
         by_hand.workbook('<dimension ref="A1:B3"/>' + ROWS, styles='<cellXfs count="1"><xf/></cellXfs>'),
     ],
-    ids=["plain", "no-row-numbers", "strict", "columns-set", "dimension"],
+    ids=["plain", "prefixed", "utf-16", "no-row-numbers", "strict", "columns-set", "dimension"],
 )
 def test_shapes_of_other_programs_are_kept(source: bytes) -> None:
     target = filled(source, [made(1, 2), made(2, 3)])
@@ -303,7 +319,20 @@ def test_shapes_of_other_programs_are_kept(source: bytes) -> None:
     assert len(package.relations("xl/drawings/drawing1.xml")) == 2
     sheet = package.read("xl/worksheets/sheet1.xml")
     ElementTree.fromstring(sheet)
-    assert sheet.index(b"<drawing ") > sheet.index(b"</sheetData>")
+    assert sheet.index(b"drawing ") > sheet.index(b"sheetData>", sheet.rindex(b"row>"))
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        ("[Content_Types].xml", b"<x/>"),
+        ("[Content_Types].xml", b'<?xml version="1.0" encoding="none"?><Types/>'),
+        ("xl/worksheets/sheet1.xml", PLAIN.replace("sheetData", "other").encode()),
+    ],
+)
+def test_a_file_that_is_not_whole_is_refused_in_a_sentence(part: str, content: bytes) -> None:
+    with pytest.raises(SpreadsheetError, match="不完整"):
+        filled(replaced(by_hand.workbook(ROWS), content, part), [made(1, 2)])
 
 
 def test_the_batch_is_named_in_the_document_properties() -> None:
