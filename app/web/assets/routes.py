@@ -6,13 +6,16 @@ browser caches them with the script.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, Response, current_app, url_for
+from flask import Blueprint, Flask, Response, current_app, request, url_for
 from rjsmin import jsmin
 
 from app.errors import NotFound
@@ -22,27 +25,32 @@ from app.web.assets.bundler import Bundler
 _KEY = "ai_image_generator_assets"
 _SHELL = "ui/shell.js"  # runs on every page
 _NOT_NEEDED = re.compile(r"/\*.*?\*/\n?|^ +|(?<=[{};,:])\s+|\s+(?=\{)", re.DOTALL | re.MULTILINE)
+_MAX_KEPT = 100  # bundles; style sheets can be requested in any combination
 _YEAR = "public, max-age=31536000, immutable"
 assets = Blueprint("assets", __name__, url_prefix="/assets")
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A script or style sheet, plain and compressed."""
+
+    content: bytes
+    packed: bytes
+
+
 class AssetBundle:
-    """The files of ``static/js`` and ``static/css`` at startup, bundled on first use."""
+    """The files of ``static/js`` and ``static/css`` at startup, bundled and compressed on first use."""
 
     def __init__(self, folder: Path) -> None:
         self._scripts = _read(folder / "js", "**/*.js")
         self._styles = {Path(name).stem: text for name, text in _read(folder / "css", "**/*.css").items()}
         everything = repr((self._scripts, self._styles, i18n.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
-        self._bundles: dict[tuple[str, str, str], str] = {}
+        self._bundles: dict[tuple[str, ...], Bundle] = {}
 
-    def script(self, locale: str, page: str, module: str = "") -> str:
+    def script(self, locale: str, page: str, module: str = "") -> Bundle:
         """The script of a page, or of a module it loads lazily, in a language. Raises NotFound."""
-        key = (locale, page, module)
-        if key not in self._bundles:
-            text = self._build(locale, page, module)
-            self._bundles[key] = jsmin(i18n.script_in_english(text) if locale == "en" else text)
-        return self._bundles[key]
+        return self._kept(locale, page, module, build=lambda: self._script(locale, page, module))
 
     def address(self, locale: str, page: str, module: str = "") -> str:
         """The URL of a script."""
@@ -52,19 +60,30 @@ class AssetBundle:
             )
         return url_for("assets.script", version=self.version, locale=locale, page=page)
 
-    def style(self, names: list[str]) -> str:
+    def style(self, names: list[str]) -> Bundle:
         """The style sheets, concatenated. Raises NotFound."""
         if not set(names) <= set(self._styles):
             raise NotFound("没有这个样式，请刷新页面")
-        return "\n".join(_NOT_NEEDED.sub("", self._styles[name]) for name in names)
+        sheets = (self._styles[name] for name in names)
+        return self._kept(*names, build=lambda: "\n".join(_NOT_NEEDED.sub("", sheet) for sheet in sheets))
 
-    def _build(self, locale: str, page: str, module: str) -> str:
+    def _kept(self, *key: str, build: Callable[[], str]) -> Bundle:
+        found = self._bundles.get(key)
+        if not found:
+            content = build().encode()
+            found = Bundle(content, gzip.compress(content, 9, mtime=0))
+            if len(self._bundles) < _MAX_KEPT:
+                self._bundles[key] = found
+        return found
+
+    def _script(self, locale: str, page: str, module: str) -> str:
         bundler = Bundler(self._scripts, partial(self.address, locale))
         entries = [_SHELL] if page == "shell" else [_SHELL, f"pages/{page}.js"]
         is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
         if not is_known or (module and module not in bundler.lazy_modules(entries)):
             raise NotFound("没有这个脚本，请刷新页面")
-        return bundler.lazy_chunk(page, entries, module) if module else bundler.page(page, entries)
+        text = bundler.lazy_chunk(page, entries, module) if module else bundler.page(page, entries)
+        return str(jsmin(i18n.script_in_english(text) if locale == "en" else text))
 
 
 def init_assets(app: Flask) -> None:
@@ -104,9 +123,13 @@ def style(version: str, names: str) -> Response:
     return _answer(_bundle().style(names.split("+")), "text/css", version)
 
 
-def _answer(text: str, kind: str, version: str) -> Response:
+def _answer(bundle: Bundle, kind: str, version: str) -> Response:
     """Cacheable for a year under its version; the URL of another version gets the current text, uncached."""
-    response = Response(text, mimetype=kind)
+    is_packed = request.accept_encodings.quality("gzip") > 0
+    response = Response(bundle.packed if is_packed else bundle.content, mimetype=kind)
+    if is_packed:
+        response.headers["Content-Encoding"] = "gzip"
+    response.vary.add("Accept-Encoding")
     response.headers["Cache-Control"] = _YEAR if version == _bundle().version else "no-store"
     return response
 

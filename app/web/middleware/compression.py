@@ -8,7 +8,6 @@ _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _MIN_BYTES = 600  # bytes; below that gzip saves nothing
 _MAX_BYTES = 4 * 1024 * 1024
 _LEVEL = 6
-_CACHED_LEVEL = 9  # for responses the browser caches
 
 
 def init_compression(app: Flask) -> None:
@@ -24,8 +23,7 @@ def _compress(response: Response) -> Response:
     content = response.get_data()
     if not _MIN_BYTES <= len(content) <= _MAX_BYTES:
         return response
-    is_kept = response.cache_control.immutable
-    response.set_data(gzip.compress(content, _CACHED_LEVEL if is_kept else _LEVEL, mtime=0))
+    response.set_data(gzip.compress(content, _LEVEL, mtime=0))
     response.headers["Content-Encoding"] = "gzip"
     response.vary.add("Accept-Encoding")
     etag, _ = response.get_etag()
