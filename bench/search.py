@@ -41,7 +41,7 @@ FILTERS = {
     "ratio and a common word": "aspect_ratio=16:9&search=猫",
     "resolution and a common word": "resolution=4K&search=水彩",
     "failures and a common word": "status=failed,unknown&search=水彩",
-    "a rare model": "model=another&aspect_ratio=16:9",
+    "a rare model": "model=another&aspect_ratio=16:9&limit=2",  # as many as the smaller file has
 }
 _SAVED = SavedImage(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
 COMMON = (
