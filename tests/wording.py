@@ -43,7 +43,7 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/cells.py": ("下午",),  # what Excel writes
     "app/providers/demo.py": ("_draw_text", "_draw_label"),  # drawn into the picture
     "static/js/batch/references.js": ("、",),  # between names in a cell
-    "static/js/grid/columns.js": ("；",),  # between names in a copied cell
+    "static/js/batch/columns.js": ("；",),  # between names in a copied cell
     "app/providers/base.py": ("with_negative_prompt",),  # said to the model
 }
 

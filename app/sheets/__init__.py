@@ -4,6 +4,7 @@ The public API of ``sheets/``, the only package with openpyxl. It does not resol
 """
 
 from app.sheets.cells import Problem
+from app.sheets.header_synonyms import header_names
 from app.sheets.importer import Import, ImportedRow, read_workbook
 from app.sheets.ledger_export import ledger_lines, write_ledger
 from app.sheets.limits import MAX_UPLOAD
@@ -21,6 +22,7 @@ __all__ = [
     "Problem",
     "Thumbnails",
     "batch_of_file",
+    "header_names",
     "ledger_lines",
     "own_result_notes",
     "read_workbook",

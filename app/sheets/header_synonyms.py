@@ -108,6 +108,11 @@ _MEANINGS = _by_name(_GUESSED_NAMES, is_guess=True) | _by_name(_NAMES, is_guess=
 _ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _PROMPT, _REFUSE]))
 
 
+def header_names() -> dict[str, list[str]]:
+    """The names of each field in headers, without spaces and in lower case; the certain ones first."""
+    return {field: f"{text} {_GUESSED_NAMES.get(field, '')}".split() for field, text in _NAMES.items()}
+
+
 def meaning(header: str) -> Meaning | None:
     """``" 1. Negative\\nPrompt*（选填"`` -> ``negative_prompt``; None for an unknown header."""
     plain = _plain(header)

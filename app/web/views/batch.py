@@ -3,10 +3,9 @@
 from flask import Blueprint, render_template, request
 
 import database
-from app.domain import CONTENT_FIELDS
 from app.errors import CAUSES
+from app.web.batch_columns import batch_columns, batch_model
 from app.web.i18n import translate
-from app.web.serializers import sizes_json
 from app.web.services import connection, services
 
 bp = Blueprint("batch", __name__)
@@ -16,10 +15,12 @@ bp = Blueprint("batch", __name__)
 def index() -> str:
     """The draft, or with ``?id=`` a submitted batch."""
     batch_id = request.args.get("id", "")
+    columns = batch_columns(services().spec)
     return render_template(
         "pages/batch.html",
         batch=database.get_batch(connection(), batch_id) if batch_id else None,
-        prices={size: offer["price"] for size, offer in sizes_json(services().provider.spec).items()},
+        columns=columns,
+        columns_json=[column.as_json() for column in columns],
+        model=batch_model(services().spec),
         causes={cause: translate(words) for cause, words in CAUSES.items()},
-        content_fields=CONTENT_FIELDS,
     )

@@ -1,91 +1,91 @@
-// What the cells show that are not text: number and checkbox, reference images, state and pictures, actions.
+// Cells that are not text: number and checkbox, reference images, state and pictures, actions.
 
 import { _ } from "../core/i18n.js";
+import { update } from "../grid/cells.js";
 
-const SHOWN_PICTURES = 3;
+const MAX_THUMBNAILS = 3;
 
-// stateOf(row) -> null or {word, tone, title, pictures: [{id, url, thumbnail, alt, width, height}], action}
-export function makeCellDrawer(stateOf) {
-  const draw = {
-    number: drawNumber,
-    references: drawReferences,
-    status: (row, cell) => drawState(cell, stateOf(row)),
-    actions: (row, cell, table) => drawActions(row, cell, stateOf(row), table),
+/** Give the columns their render(cell, row). table() -> the table; stateOf(row) -> as in row_states.js, or null. */
+export function addRenderers(columns, { table, stateOf }) {
+  const renderers = {
+    number: (cell, row) => renderNumber(cell, row, table().selection.picked.has(row)),
+    references: (cell, row) => renderReferences(cell, row, table().readOnly),
+    status: (cell, row) => renderStatus(cell, stateOf(row)),
+    actions: (cell, row) => renderActions(cell, row, stateOf(row)?.action ?? (table().readOnly ? "" : _("生成"))),
   };
-  return (table) => (column, row, cell) => draw[column.kind]?.(row, cell, table);
+  return columns.map((column) => ({ ...column, render: renderers[column.kind] }));
 }
 
-function drawNumber(row, cell, table) {
-  change(cell, "number", row.number, (number) => {
+function renderNumber(cell, { number }, isPicked) {
+  const checkbox = cell.element.querySelector("[data-select]");
+  update(cell, "number", number, () => {
     cell.content.textContent = String(number);
-    const box = cell.element.querySelector("[data-select]");
-    box.setAttribute("aria-label", _("选择第 {number} 行", { number }));
+    checkbox.setAttribute("aria-label", _("选择第 {number} 行", { number }));
   });
-  cell.element.querySelector("[data-select]").checked = table.selection.picked.has(row);
+  checkbox.checked = isPicked;
 }
 
-function drawReferences(row, cell, table) {
-  const images = row.sample_images;
-  change(cell, "count", images.length, (count) => {
+function renderReferences(cell, { number, sample_images: images }, readOnly) {
+  const count = images.length;
+  update(cell, "count", count, () => {
     cell.content.textContent = _("选择 ({count})", { count });
     cell.content.classList.toggle("has-some", count > 0);
   });
-  change(cell, "name", `${row.number} ${images.length}`, () => cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考图", { n: images.length, number: row.number })));
-  change(cell, "idle", table.readOnly && images.length === 0, (idle) => { cell.content.hidden = idle; });
-  change(cell, "thumbs", images.map(({ thumbnail_url: small, url }) => small || url || "").join(" "), () => {
-    const thumbs = images.filter(({ url }) => url).slice(0, SHOWN_PICTURES).map(({ thumbnail_url: small, url, filename }) => {
-      const picture = document.createElement("img");
-      picture.src = small || url;
-      picture.alt = "";
-      picture.title = filename;
-      picture.loading = "lazy";
-      return picture;
-    });
-    cell.element.querySelector("[data-reference-thumbs]").replaceChildren(...thumbs);
+  update(cell, "name", `${number} ${count}`, () => {
+    cell.content.setAttribute("aria-label", _("选择 ({n})，第 {number} 行的参考图", { n: count, number }));
+  });
+  update(cell, "hidden", readOnly && count === 0, (isHidden) => { cell.content.hidden = isHidden; });
+  update(cell, "thumbnails", images.map(thumbnailUrl).join(" "), () => {
+    const thumbnails = images.filter(({ url }) => url).slice(0, MAX_THUMBNAILS).map(createThumbnail);
+    cell.element.querySelector("[data-reference-thumbs]").replaceChildren(...thumbnails);
   });
 }
 
-function drawState(cell, state) {
-  change(cell, "word", state?.word ?? "", (word) => { cell.content.textContent = word; });
-  change(cell, "tone", state?.tone ?? "", (tone) => { cell.content.dataset.tone = tone; });
-  change(cell, "state", state?.status ?? "", (status) => { cell.element.dataset.status = status; });
-  change(cell, "hint", state?.title ?? "", (title) => { cell.content.title = title; });
-  const pictures = state?.pictures ?? [];
-  change(cell, "pictures", pictures.map(({ id }) => id).join(), () => {
-    cell.element.querySelector("[data-pictures]").replaceChildren(...pictures.slice(0, SHOWN_PICTURES).map(makePicture));
+const thumbnailUrl = ({ thumbnail_url: thumbnail, url }) => thumbnail || url || "";
+
+function createThumbnail(reference) {
+  const image = new Image();
+  image.loading = "lazy";
+  image.src = thumbnailUrl(reference);
+  image.alt = "";
+  image.title = reference.filename;
+  return image;
+}
+
+function renderStatus(cell, state) {
+  const { label = "", tone = "", status = "", title = "", pictures = [] } = state ?? {};
+  update(cell, "label", label, () => { cell.content.textContent = label; });
+  update(cell, "tone", tone, () => { cell.content.dataset.tone = tone; });
+  update(cell, "status", status, () => { cell.element.dataset.status = status; });
+  update(cell, "hint", title, () => { cell.content.title = title; });
+  update(cell, "pictures", pictures.map(({ id }) => id).join(), () => {
+    cell.element.querySelector("[data-pictures]").replaceChildren(...pictures.slice(0, MAX_THUMBNAILS).map(createPictureLink));
   });
 }
 
-function makePicture({ id, url, thumbnail, alt }) {
+function createPictureLink({ id, url, thumbnail, alt }) {
   const link = document.createElement("a");
   link.className = "table-picture";
   link.href = url;
   link.tabIndex = -1;
   link.dataset.picture = String(id);
   link.setAttribute("aria-label", _("查看大图：{alt}", { alt: alt.slice(0, 60) }));
-  const picture = document.createElement("img");
-  picture.src = thumbnail;
-  picture.alt = "";
-  picture.decoding = "async";
-  link.append(picture);
+  const image = new Image();
+  image.src = thumbnail;
+  image.alt = "";
+  image.decoding = "async";
+  link.append(image);
   return link;
 }
 
-function drawActions(row, cell, state, table) {
-  const word = state?.action ?? (table.readOnly ? "" : _("生成"));
+function renderActions(cell, { number }, action) {
   const [run, menu] = cell.element.children;
-  change(cell, "action", word, () => {
-    run.hidden = !word;
-    run.textContent = word;
+  update(cell, "action", action, () => {
+    run.hidden = !action;
+    run.textContent = action;
   });
-  change(cell, "row", `${row.number} ${word}`, () => {
-    run.setAttribute("aria-label", _("{word}第 {number} 行", { word: word || _("生成"), number: row.number }));
-    menu.setAttribute("aria-label", _("第 {number} 行的更多操作", { number: row.number }));
+  update(cell, "row", `${number} ${action}`, () => {
+    run.setAttribute("aria-label", _("{word}第 {number} 行", { word: action || _("生成"), number }));
+    menu.setAttribute("aria-label", _("第 {number} 行的更多操作", { number }));
   });
-}
-
-function change(cell, what, value, then) {
-  if (cell.seen[`own ${what}`] === value) return;
-  cell.seen[`own ${what}`] = value;
-  then(value);
 }

@@ -1,35 +1,41 @@
-// The draft keeps itself in the browser's database: rows soon after each change, and the text of an
-// open cell as it is typed. Of several tabs the last to write wins, and the others are told.
+// The draft is saved in the browser's database: rows soon after each change, and the text of an open cell as it is
+// typed. Of several tabs the last to write wins, and the others learn of it.
 
-import { rowFromDraft } from "../grid/rows.js";
+import { rowFromDraft } from "./row.js";
 
-const SOON = 400;
-const AGAIN = 3000; // after a failure
+const SAVE_DELAY = 400; // ms
+const TYPING_DELAY = 200;
+const RETRY_DELAY = 3000;
 
-/** onElsewhere(): another tab has written the draft. onTrouble(whether it is): saving fails, or works again.
-    onLate(rows): the draft could not be read at first, and now it was. */
-export function makeDraft(table, { onElsewhere, onTrouble, onLate, extra = () => ({}) }) {
+/**
+ * onOtherTab()       another tab has written the draft
+ * onFailing(isFailing)  saving fails, or works again
+ * onLateLoad(rows)   the draft could not be read at first, and now it was
+ * extra()            what is kept beside the rows
+ */
+export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
   const channel = new BroadcastChannel("batch-draft");
-  const store = makeDraftStore();
-  let timer = 0;
-  let retry = 0;
-  let typing = 0;
+  const store = makeStore();
+  let saveTimer = 0;
+  let retryTimer = 0;
+  let typingTimer = 0;
   let typed = null; // {row, field, text} of the open cell
-  let open = false; // nothing is written before the draft was read
-  let failing = false;
-  let placed = false; // whether rows copied from elsewhere stand in the table, and need not be kept apart
+  let isLoaded = false; // nothing is written before the draft was read
+  let isFailing = false;
+  let isCopyShown = false; // whether the rows of replace() stand in the table, and need not be stored separately
 
-  channel.addEventListener("message", onElsewhere);
+  channel.addEventListener("message", onOtherTab);
 
+  /** -> {rows, repaired: how many cells had to be, copied: rows of replace() or none, …extra()} */
   async function load() {
     try {
-      const found = readDraft(...await store.read(["draft", "typing", "copied"]));
-      open = true;
-      tell(false);
-      return found;
+      const stored = readDraft(...await store.read(["draft", "typing", "copied"]));
+      isLoaded = true;
+      setFailing(false);
+      return stored;
     } catch {
-      tell(true);
-      retry = setTimeout(loadLate, AGAIN);
+      setFailing(true);
+      retryTimer = setTimeout(loadLate, RETRY_DELAY);
       return { rows: [], repaired: 0 };
     }
   }
@@ -37,88 +43,92 @@ export function makeDraft(table, { onElsewhere, onTrouble, onLate, extra = () =>
   async function loadLate() {
     if (table.readOnly) return;
     const { rows } = await load();
-    if (!open) return;
-    if (rows.length > 0) onLate(rows);
+    if (!isLoaded) return;
+    if (rows.length > 0) onLateLoad(rows);
     save();
   }
 
   function save() {
-    clearTimeout(timer);
-    timer = 0;
-    if (!open || table.readOnly) return;
-    write({ draft: JSON.stringify({ rows: table.rows.all, savedAt: Date.now(), ...extra() }), typing: typedCell(), ...(placed && { copied: null }) });
+    clearTimeout(saveTimer);
+    saveTimer = 0;
+    if (!isLoaded || table.readOnly) return;
+    write({
+      draft: JSON.stringify({ rows: table.rows.all, savedAt: Date.now(), ...extra() }),
+      typing: typedCell(),
+      ...(isCopyShown && { copied: null }),
+    });
   }
 
   async function write(entries) {
-    clearTimeout(retry);
+    clearTimeout(retryTimer);
     try {
       await store.write(entries);
-      tell(false);
+      setFailing(false);
       if ("draft" in entries) channel.postMessage("written");
     } catch {
-      tell(true);
-      retry = setTimeout(save, AGAIN);
+      setFailing(true);
+      retryTimer = setTimeout(save, RETRY_DELAY);
     }
   }
 
-  function tell(trouble) {
-    if (failing !== trouble) onTrouble(failing = trouble);
+  function setFailing(value) {
+    if (isFailing !== value) onFailing(isFailing = value);
   }
 
-  /** Other rows as the draft, from a page that shows something else. They lie beside its own until those were seen. */
+  /** Other rows as the draft, from a page that shows a batch. They are stored beside the draft until they were seen. */
   async function replace(rows) {
     await store.write({ copied: JSON.stringify(rows) });
     channel.postMessage("written");
   }
 
-  /** The other rows stand in the table. */
-  function replaced() {
-    placed = true;
+  /** The rows of replace() stand in the table. */
+  function setCopyShown() {
+    isCopyShown = true;
     save();
   }
 
-  function later() {
-    if (!timer) timer = setTimeout(save, SOON);
+  function saveSoon() {
+    saveTimer ||= setTimeout(save, SAVE_DELAY);
   }
 
-  // The text of the open cell; null when it is closed again.
-  function keepTyping(change) {
+  /** Keep the text of the open cell; null when it is closed again. */
+  function setTyped(change) {
     typed = change;
-    if (!change) later();
-    else typing ||= setTimeout(keepCell, SOON / 2);
+    if (!change) saveSoon();
+    else typingTimer ||= setTimeout(saveTyped, TYPING_DELAY);
   }
 
-  function keepCell() {
-    typing = 0;
-    if (open && typed && !table.readOnly) write({ typing: typedCell() });
+  function saveTyped() {
+    typingTimer = 0;
+    if (isLoaded && typed && !table.readOnly) write({ typing: typedCell() });
   }
 
   function typedCell() {
     return typed && { index: table.rows.indexOf(typed.row), field: typed.field, text: typed.text };
   }
 
-  table.rows.watch(({ reset }) => { if (!reset) later(); });
-  addEventListener("pagehide", () => { if (timer) save(); });
-  document.addEventListener("visibilitychange", () => { if (document.hidden && timer) save(); });
-  return { load, save, replace, replaced, later, keepTyping };
+  table.rows.watch(({ reset }) => { if (!reset) saveSoon(); });
+  addEventListener("pagehide", () => { if (saveTimer) save(); });
+  document.addEventListener("visibilitychange", () => { if (document.hidden && saveTimer) save(); });
+  return { load, save, saveSoon, replace, setCopyShown, setTyped };
 }
 
-// What save() and replace() wrote -> {rows, repaired: how many cells had to be, copied: rows or none, …extra()}
-function readDraft(kept, cell, copied) {
-  const draft = parsed(kept);
+// What save(), saveTyped() and replace() wrote -> as load() returns it.
+function readDraft(stored, cell, copied) {
+  const draft = parseDraft(stored);
   const read = draft.rows.map(rowFromDraft);
-  const row = read[cell?.index]?.row;
-  if (typeof row?.[cell.field] === "string") row[cell.field] = String(cell.text);
+  const typedRow = read[cell?.index]?.row;
+  if (typeof typedRow?.[cell.field] === "string") typedRow[cell.field] = String(cell.text);
   return {
     ...draft,
-    rows: read.map((one) => one.row),
-    repaired: read.reduce((sum, one) => sum + one.repaired, 0),
-    copied: copied && parsed(`{"rows":${copied}}`).rows.map((one) => rowFromDraft(one).row),
+    rows: read.map(({ row }) => row),
+    repaired: read.reduce((sum, { repaired }) => sum + repaired, 0),
+    copied: copied && parseDraft(`{"rows":${copied}}`).rows.map((one) => rowFromDraft(one).row),
   };
 }
 
-// Text that is no draft stands in one row.
-function parsed(text) {
+// Text that is no draft becomes one row.
+function parseDraft(text) {
   try {
     const draft = JSON.parse(text || '{"rows":[]}');
     if (Array.isArray(draft?.rows)) return draft;
@@ -128,12 +138,11 @@ function parsed(text) {
   return { rows: [text] };
 }
 
-// The browser's database that holds the draft. It is opened at the first use, and again after a failure.
-
 const STORE = "kept";
 
-/** {read(keys) -> their values, write({key: value}), all or none}; both reject while the browser refuses. */
-function makeDraftStore() {
+// The browser's database, opened at the first use, and again after a failure. {read(keys) -> their values,
+// write({key: value}), all or none}; both reject while the browser refuses.
+function makeStore() {
   let opening = null;
 
   async function use(mode, work) {
@@ -171,8 +180,8 @@ function openDatabase() {
 function inTransaction(database, mode, work) {
   return new Promise((resolve, reject) => {
     const transaction = database.transaction(STORE, mode);
-    const made = work(transaction.objectStore(STORE));
-    transaction.oncomplete = () => resolve(made);
+    const result = work(transaction.objectStore(STORE));
+    transaction.oncomplete = () => resolve(result);
     transaction.onabort = () => reject(transaction.error);
   });
 }

@@ -1,103 +1,80 @@
-// Reference images of the rows: picked in the dialog, or named by text and looked up in the library.
+// Reference images that rows name by text, looked up in the library.
 
 import { HttpError, requestJson } from "../core/http.js";
-import { _ } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
 import { normalise } from "../grid/columns.js";
+import { validateAgain } from "../grid/grid.js";
 
-const picker = lazy(() => import("../library/picker.js"), ({ openReferencePicker }) => openReferencePicker);
-const LOOK_AGAIN = 3000; // while the library cannot be had
-const MOST_PARTS = 40; // a name has no more stretches between its 、
+const DELAY = 100; // ms
+const RETRY_DELAY = 3000; // while the library is out of reach
+const MAX_PARTS = 40; // a name has no more stretches between its 、
 
-/** Look up names after each change that brought some; open the picker for a row. */
-export function useReferences(table, { dialog, url, most }) {
-  let waiting = 0;
-
-  async function choose(row, wanted) {
-    if (!row || table.readOnly) return;
-    const open = await picker();
-    const chosen = await open(dialog, { chosen: row.sample_images.filter((image) => image.url), most, search: wanted });
-    if (chosen) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", chosen));
-    table.editor.focus();
-  }
+/** Look up names after each change that brought some. Not a step of the draft: with two tabs the idle one would write its old rows. */
+export function lookUpReferences(table, url) {
+  let timer = 0;
 
   async function lookUp() {
-    waiting = 0;
-    const asking = table.rows.all.filter(isUnchecked);
-    if (asking.length === 0) return;
-    const match = await matcher();
-    for (const row of asking) row.sample_images = row.sample_images.flatMap(match);
-    table.checks.forget(asking);
-    table.look();
-    table.onReferences?.();
+    timer = 0;
+    const rows = table.rows.all.filter(hasUnchecked);
+    if (rows.length === 0) return;
+    const resolve = await loadResolver();
+    for (const row of rows) row.sample_images = row.sample_images.flatMap(resolve);
+    validateAgain(table, rows);
   }
 
-  /** What a name leads to; while the library cannot be had it stays unchecked, says why, and is looked up again. */
-  async function matcher() {
+  // What a name leads to; while the library is out of reach it stays unchecked, with the error, and is looked up again.
+  async function loadResolver() {
     try {
-      const byName = group((await requestJson("GET", url)).images);
-      return (image) => found(image, byName);
+      const byName = groupByName((await requestJson("GET", url)).images);
+      return (image) => resolveReference(image, byName);
     } catch (failure) {
       if (!(failure instanceof HttpError)) throw failure;
-      waiting = setTimeout(lookUp, LOOK_AGAIN);
-      return (image) => (image.match === "unchecked" ? { ...image, trouble: failure.message } : image);
+      timer = setTimeout(lookUp, RETRY_DELAY);
+      return (image) => (image.match === "unchecked" ? { ...image, error: failure.message } : image);
     }
   }
 
-  function watch({ changed, reset }) {
+  table.rows.watch(({ changed, reset }) => {
     const rows = reset ? table.rows.all : [...changed];
-    if (rows.some(isUnchecked)) waiting ||= setTimeout(lookUp, 100);
-  }
-
-  table.rows.watch(watch);
-  watch({ reset: true }); // those that stand there already
-  table.body.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-references]");
-    if (button) choose(table.rows.at(table.view.placeOfElement(button.closest("[data-column]")).row));
+    if (rows.some(hasUnchecked)) timer ||= setTimeout(lookUp, DELAY);
   });
-  return { choose };
 }
 
-function isUnchecked(row) {
+function hasUnchecked(row) {
   return row.sample_images.some(({ match }) => match === "unchecked");
 }
 
 // Names are the same whatever their case and with or without their ending.
-function group(images) {
+function groupByName(images) {
   const byName = new Map();
   for (const image of images) {
-    for (const name of new Set([fold(image.filename), fold(image.filename).replace(/\.[a-z0-9]+$/, "")])) {
-      byName.set(name, [...(byName.get(name) ?? []), image]);
-    }
+    const name = foldName(image.filename);
+    for (const key of new Set([name, name.replace(/\.[a-z0-9]+$/, "")])) byName.set(key, [...(byName.get(key) ?? []), image]);
   }
   return byName;
 }
 
-function found(image, byName) {
+function resolveReference(image, byName) {
   if (image.match !== "unchecked") return image;
-  const names = atPauses(image.filename, byName);
-  if (names.length > 1) return names.map((filename) => found({ ...image, filename }, byName));
-  const candidates = byName.get(fold(image.filename)) ?? [];
-  if (candidates.length === 1) return kept(candidates[0]);
-  return { ...image, trouble: "", match: candidates.length > 1 ? "ambiguous" : "missing" };
+  const names = splitNames(image.filename, byName);
+  if (names.length > 1) return names.map((filename) => resolveReference({ ...image, filename }, byName));
+  const candidates = byName.get(foldName(image.filename)) ?? [];
+  if (candidates.length !== 1) return { ...image, error: "", match: candidates.length > 1 ? "ambiguous" : "missing" };
+  const [{ url, filename, thumbnail_url }] = candidates;
+  return { url, filename, thumbnail_url };
 }
 
 // 甲、乙 -> its names; the longest stretch that the library has goes first.
-function atPauses(name, byName) {
-  const parts = name.split(/[、､]/).map((part) => part.trim());
+function splitNames(text, byName) {
+  const parts = text.split(/[、､]/).map((part) => part.trim());
   const names = [];
   while (parts.length > 0) {
-    let count = Math.min(parts.length, MOST_PARTS);
-    while (count > 1 && !byName.has(fold(parts.slice(0, count).join("、")))) count -= 1;
+    let count = Math.min(parts.length, MAX_PARTS);
+    while (count > 1 && !byName.has(foldName(parts.slice(0, count).join("、")))) count -= 1;
     names.push(parts.splice(0, count).join("、"));
   }
   return names.filter(Boolean);
 }
 
-function kept({ url, filename, thumbnail_url }) {
-  return { url, filename, thumbnail_url };
-}
-
-function fold(name) {
+function foldName(name) {
   return normalise(name).toLowerCase();
 }

@@ -1,61 +1,53 @@
-// What one row can be asked for: its menu, its own generation, its pictures large.
+// What can be done with one row: its button, its pictures, its menu.
 
 import { _ } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
 import { goToCell } from "../grid/grid.js";
 import { copyText, showToast } from "../ui/messages.js";
 
-const gallery = lazy(() => import("./gallery.js"));
+/** batch: see pages/batch.js. Returns {activate(column, index)}: Enter, F2 or a double click on a cell that is not text. */
+export function bindRowActions(batch) {
+  const { table, openPicture, chooseReferences, runRow } = batch;
+  const menu = makeRowMenu(document.querySelector("[data-menu]"), table, menuItems);
 
-/** batch as in desk.js. Returns {activate(column, index)}: Enter or F2 on a cell that is not text. */
-export function useRowJobs(batch, { singles, references }) {
-  const { page, table } = batch;
-  const menu = useRowMenu(document.querySelector("[data-menu]"), table, itemsOf);
-  table.body.addEventListener("click", onCellClick);
-
-  function onCellClick(event) {
-    const cell = event.target.closest("[data-column]");
-    if (!cell) return;
-    const row = table.rows.at(table.view.placeOfElement(cell).row);
+  table.body.addEventListener("click", (event) => {
+    const position = table.view.positionOf(event.target);
+    if (!position) return;
+    const row = table.rows.at(position.row);
     const picture = event.target.closest("[data-picture]");
     if (picture && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       openPicture(Number(picture.dataset.picture));
     }
     if (event.target.closest("[data-run-row]")) runRow(row);
-  }
+    if (event.target.closest("[data-references]")) chooseReferences(row);
+    if (event.target.closest("[data-row-menu]")) menu.open(position.row);
+  });
 
-  function runRow(row) {
-    return table.readOnly ? batch.run?.retryRow(row) : singles.run(row);
-  }
-
-  async function openPicture(id) {
-    const recordsOf = batch.run ? batch.run.book.of : singles.recordsOf;
-    const kept = table.rows.all.flatMap(recordsOf).filter(({ status, url: path }) => status === "success" && path);
-    const { openGallery } = await gallery();
-    openGallery(page.querySelector("[data-gallery]"), kept, id);
-  }
-
-  function activate(column, index) {
-    const row = table.rows.at(index);
-    if (!row) return;
-    if (column.kind === "references") references.choose(row);
-    if (column.kind === "actions") menu.open(index);
-    if (column.kind === "status") {
-      const [picture] = table.stateOf(row)?.pictures ?? [];
+  const actions = {
+    references: (row) => chooseReferences(row),
+    actions: (row, index) => menu.open(index),
+    status(row) {
+      const { pictures: [picture] = [], action } = batch.stateOf(row) ?? {};
       if (picture) openPicture(picture.id);
-      else if (table.stateOf(row)?.action === _("重试")) runRow(row);
-    }
-  }
+      else if (action === _("重试")) runRow(row);
+    },
+  };
 
-  function itemsOf(index) {
+  function activate({ kind }, index) {
     const row = table.rows.at(index);
-    return table.readOnly ? itemsOfRun(row) : itemsOfDraft(row, index);
+    if (row) actions[kind]?.(row, index);
+    return kind in actions;
   }
 
-  function itemsOfRun(row) {
-    const again = table.stateOf(row)?.action === _("重试") ? [{ label: _("重试这一行"), run: () => runRow(row) }] : [];
-    return [...again, { label: _("复制提示词"), run: () => copyPrompt(row) }];
+  function menuItems(index) {
+    const row = table.rows.at(index);
+    return table.readOnly ? runItems(row) : draftItems(row, index);
+  }
+
+  function runItems(row) {
+    const canRetry = batch.stateOf(row)?.action === _("重试");
+    const copy = { label: _("复制提示词"), run: () => copyPrompt(row) };
+    return canRetry ? [{ label: _("重试这一行"), run: () => runRow(row) }, copy] : [copy];
   }
 
   // Where the clipboard is closed to pages (over http), it is still open to the keys.
@@ -65,20 +57,20 @@ export function useRowJobs(batch, { singles, references }) {
     return showToast(_("浏览器没让网页复制；提示词那一格已选中，请按 Ctrl+C"));
   }
 
-  function itemsOfDraft(row, index) {
-    const { actions } = table;
+  function draftItems(row, index) {
+    const { add, duplicate, moveTo, remove } = table.commands;
     return [
       { label: _("只生成这一行"), run: () => runRow(row) },
-      { label: _("选择参考图"), run: () => references.choose(row) },
-      { label: _("在上面插入一行"), run: () => actions.add(1, index) },
-      { label: _("在下面插入一行"), run: () => actions.add(1, index + 1) },
-      { label: _("复制这一行"), run: () => actions.duplicate([row]) },
-      ...(index > 0 ? [{ label: _("上移"), run: () => actions.moveTo([row], index - 1) }] : []),
-      ...(index < table.rows.length - 1 ? [{ label: _("下移"), run: () => actions.moveTo([row], index + 2) }] : []),
+      { label: _("选择参考图"), run: () => chooseReferences(row) },
+      { label: _("在上面插入一行"), run: () => add(index) },
+      { label: _("在下面插入一行"), run: () => add(index + 1) },
+      { label: _("复制这一行"), run: () => duplicate([row]) },
+      ...(index > 0 ? [{ label: _("上移"), run: () => moveTo([row], index - 1) }] : []),
+      ...(index < table.rows.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
       {
-        label: _("删除这一行"), danger: true, run: () => {
-          actions.remove([row]);
-          table.tell(_("已删除第 {number} 行", { number: row.number }));
+        label: _("删除这一行"), isDanger: true, run: () => {
+          remove([row]);
+          table.showUndo(_("已删除第 {number} 行", { number: row.number }));
         },
       },
     ];
@@ -87,42 +79,37 @@ export function useRowJobs(batch, { singles, references }) {
   return { activate };
 }
 
-// The menu of one row: everything that can be done to it, also with a finger.
-
-/** items(index) -> [{label, run, danger?}]; the menu opens at the row's ⋯ button. */
-function useRowMenu(menu, table, items) {
-  let opener = null;
-
-  table.body.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-row-menu]");
-    if (button) open(button);
-  });
-
-  function open(button) {
-    opener = button;
-    const { row } = table.view.placeOfElement(button.closest("[data-column]"));
-    menu.replaceChildren(...items(row).map(makeItem));
+// The menu of a row opens at its ⋯ button. menuItems(index) -> [{label, run, isDanger?}]. Returns {open(index)}.
+function makeRowMenu(menu, table, menuItems) {
+  function open(index) {
+    const button = table.view.cellAt(index, table.columns.length - 1)?.querySelector("[data-row-menu]");
+    if (!button) return;
+    menu.replaceChildren(...menuItems(index).map(createItem));
     menu.showPopover();
     button.setAttribute("aria-expanded", "true");
-    const at = button.getBoundingClientRect();
-    const below = at.bottom + menu.offsetHeight + 8 < innerHeight;
-    menu.style.top = `${below ? at.bottom + 4 : Math.max(at.top - menu.offsetHeight - 4, 8)}px`;
-    menu.style.left = `${Math.max(8, at.right - menu.offsetWidth)}px`;
+    const { top, bottom, right } = button.getBoundingClientRect();
+    const fitsBelow = bottom + menu.offsetHeight + 8 < innerHeight;
+    menu.style.top = `${fitsBelow ? bottom + 4 : Math.max(top - menu.offsetHeight - 4, 8)}px`;
+    menu.style.left = `${Math.max(8, right - menu.offsetWidth)}px`;
     menu.firstElementChild?.focus();
   }
 
-  function makeItem({ label, run, danger = false }) {
+  function createItem({ label, run, isDanger = false }) {
     const item = document.createElement("button");
     item.type = "button";
-    item.className = danger ? "menu-item is-danger" : "menu-item";
+    item.className = isDanger ? "menu-item is-danger" : "menu-item";
     item.setAttribute("role", "menuitem");
     item.textContent = label;
     item.addEventListener("click", () => {
-      menu.hidePopover();
-      table.editor.focus();
+      close();
       run();
     });
     return item;
+  }
+
+  function close() {
+    menu.hidePopover();
+    table.editor.focus();
   }
 
   menu.addEventListener("toggle", ({ newState }) => {
@@ -130,16 +117,13 @@ function useRowMenu(menu, table, items) {
   });
   menu.addEventListener("keydown", (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.key === "Tab" || event.key === "Escape") {
-      event.preventDefault();
-      menu.hidePopover();
-      table.editor.focus();
-    }
-    if (!step) return;
+    const isClosing = event.key === "Tab" || event.key === "Escape";
+    if (!step && !isClosing) return;
     event.preventDefault();
-    const all = [...menu.children];
-    all.at((all.indexOf(document.activeElement) + step) % all.length)?.focus();
+    if (isClosing) return void close();
+    const items = [...menu.children];
+    items.at((items.indexOf(document.activeElement) + step) % items.length)?.focus();
   });
   table.element.addEventListener("scroll", () => { if (menu.matches(":popover-open")) menu.hidePopover(); }, { passive: true });
-  return { open: (index) => open(table.view.cellAt(index, table.columns.length - 1)?.querySelector("[data-row-menu]") ?? opener) };
+  return { open };
 }

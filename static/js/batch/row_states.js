@@ -1,109 +1,109 @@
-// Records of a batch, kept by row: which rows they make, and what each row's state is in words.
+// The records of a batch by row: which rows they make, and what state each row is in.
 
+import { retryableOf } from "./costs.js";
+import { makeRow } from "./row.js";
 import { _, formatClock, formatDay, formatElapsed } from "../core/i18n.js";
-import { makeRow } from "../grid/rows.js";
 
-const WORDS = { queued: _("等待中"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
+const LABELS = { queued: _("等待中"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
 const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
 
-/** A book of records: add(records), rows(), stateOf(row), seedOf(row), all(), of(row). */
-export function RowStates() {
-  const records = new Map(); // id -> record
-  const byRow = new Map(); // row number -> [records by picture number]
+export class RowStates {
+  #records = new Map(); // id -> record
+  #byNumber = new Map(); // row number -> its records by picture number
 
-  function add(news) {
-    for (const record of news) {
-      const list = byRow.get(record.row_number) ?? [];
-      const at = list.findIndex(({ id }) => id === record.id);
-      if (at >= 0) list[at] = record;
-      else list.push(record);
-      list.sort((one, other) => one.picture_number - other.picture_number);
-      byRow.set(record.row_number, list);
-      records.set(record.id, record);
+  /** Add records, or newer versions of them. */
+  add(records) {
+    for (const record of records) {
+      const others = (this.#byNumber.get(record.row_number) ?? []).filter(({ id }) => id !== record.id);
+      this.#byNumber.set(record.row_number, [...others, record].sort((one, other) => one.picture_number - other.picture_number));
+      this.#records.set(record.id, record);
     }
   }
 
-  /** The rows as they were asked for, in their order. */
-  function rows() {
-    const firsts = [...byRow.values()].map(([first]) => first).sort((one, other) => one.id - other.id);
+  get records() { return [...this.#records.values()]; }
+  get rowCount() { return this.#byNumber.size; }
+
+  recordsOf(row) { return this.#byNumber.get(row.number) ?? []; }
+
+  /** See stateOfRecords; null for a row without records. */
+  stateOf(row) {
+    const records = this.recordsOf(row);
+    return records.length > 0 ? stateOfRecords(records) : null;
+  }
+
+  /** The rows as they were submitted, in their order. */
+  makeRows() {
+    const firsts = [...this.#byNumber.values()].map(([first]) => first).sort((one, other) => one.id - other.id);
     return firsts.map((first) => makeRow({ ...first, number: first.row_number, filename: first.requested_filename }));
   }
 
-  const of = (row) => byRow.get(row.number) ?? [];
-
   /** The seed that the pictures of a row count on from, as text; empty while there is none. */
-  function seedOf(row) {
-    const seeds = of(row).map(({ seed }) => seed);
-    const countOn = seeds.length > 0 && seeds.every((seed, index) => seed !== null && seed === seeds[0] + index);
-    return countOn ? String(seeds[0]) : "";
+  seedOf(row) {
+    const seeds = this.recordsOf(row).map(({ seed }) => seed);
+    const isSequence = seeds.length > 0 && seeds.every((seed, index) => seed !== null && seed === seeds[0] + index);
+    return isSequence ? String(seeds[0]) : "";
   }
+}
 
+/** The state of one row from all its records: {status, label, tone, title, pictures, action}, as cells.js renders it. */
+export function stateOfRecords(records) {
+  const pictures = records.filter(({ status, url }) => status === "success" && url);
+  const worst = WORST_FIRST.map((status) => records.find((record) => record.status === status)).find(Boolean);
+  const status = worst?.status ?? "success";
+  const share = records.length > 1 ? `${pictures.length}/${records.length} ` : "";
+  const completed = share ? `${share}✓` : sizeOf(records[0]);
   return {
-    add, rows, of, seedOf,
-    all: () => [...records.values()],
-    stateOf: (row) => (of(row).length > 0 ? stateOfRecords(of(row)) : null),
-    count: () => byRow.size,
+    status,
+    label: worst ? share + labelOf(worst) : completed,
+    tone: TONES[status] ?? "",
+    title: records.map(({ error }) => error).find(Boolean) ?? "",
+    pictures: pictures.map(pictureOf),
+    action: actionOf(records),
   };
 }
 
-/** What a batch is called: its name, or when it began. */
+function labelOf(record) {
+  const { status, error, cause, retry_after: wait } = record;
+  if (status === "running") return _("生成中 {time}", { time: formatElapsed(secondsOf(record)) });
+  if (status === "queued" && wait > 0) return error ? _("等待重试：{error}", { error }) : _("等待重试");
+  if (status === "failed") return error || LABELS.failed;
+  if (status === "cancelled" && cause === "dropped") return _("已放弃");
+  return LABELS[status];
+}
+
+// Seconds that a running record has taken so far.
+function secondsOf({ started_at: started }) {
+  return started ? Math.max(0, Math.round((Date.now() - parseTime(started)) / 1000)) : 0;
+}
+
+function sizeOf({ width, height, url }) {
+  if (!url) return _("图片文件不见了");
+  return width && height ? `${width}×${height}` : _("完成");
+}
+
+function pictureOf({ id, url, thumbnail_url: thumbnail, prompt }) {
+  return { id, url, thumbnail: thumbnail || url, alt: prompt };
+}
+
+function actionOf(records) {
+  if (records.some(({ status }) => status === "running" || status === "queued")) return "";
+  return retryableOf(records).length > 0 ? _("重试") : "";
+}
+
+/** The name of a batch, or when it began. */
 export function batchName({ name, created_at: at }) {
   const began = new Date(parseTime(at));
   return name || _("{day} {clock} 的批次", { day: formatDay(began), clock: formatClock(began) });
 }
 
-/** That pictures were queued anew, and that they wait where their batch is paused. */
-export function requeuedMessage(word, { status }) {
+/** That pictures were queued again, and that they wait where their batch is paused. */
+export function requeuedMessage(count, { status }) {
+  const word = _("{n} 张已重新排队", { n: count });
   return status === "paused" ? _("{word}，按「继续」后开始", { word }) : word;
-}
-
-/** Seconds a running record has taken so far. */
-function secondsOf({ started_at: started }) {
-  return started ? Math.max(0, Math.round((Date.now() - parseTime(started)) / 1000)) : 0;
 }
 
 /** UTC as the API writes it -> milliseconds. */
 export function parseTime(text) {
   return Date.parse(`${text.replace(" ", "T")}Z`);
-}
-
-// {status, word, tone, title, pictures, action} of one row from all its pictures' records.
-export function stateOfRecords(records) {
-  const kept = records.filter(({ status, url: path }) => status === "success" && path);
-  const worst = WORST_FIRST.map((status) => records.find((record) => record.status === status)).find(Boolean);
-  const status = worst?.status ?? "success";
-  const share = records.length > 1 ? `${kept.length}/${records.length} ` : "";
-  const whole = share ? `${share}✓` : sizeOf(records[0]);
-  return {
-    status,
-    word: worst ? share + wordOf(worst) : whole,
-    tone: TONES[status] ?? "",
-    title: records.map(({ error }) => error).find(Boolean) ?? "",
-    pictures: kept.map(pictureOf),
-    action: actionOf(records),
-  };
-}
-
-function wordOf(record) {
-  const { status, error, cause, retry_after: wait } = record;
-  if (status === "running") return _("生成中 {time}", { time: formatElapsed(secondsOf(record)) });
-  if (status === "queued" && wait > 0) return error ? _("等待重试：{error}", { error }) : _("等待重试");
-  if (status === "failed") return error || WORDS.failed;
-  if (status === "cancelled" && cause === "dropped") return _("已放弃");
-  return WORDS[status];
-}
-
-function sizeOf({ width, height, url: path }) {
-  if (!path) return _("图片文件不见了");
-  return width && height ? `${width}×${height}` : _("完成");
-}
-
-function pictureOf({ id, url, thumbnail_url: thumbnail, prompt, width, height }) {
-  return { id, url, thumbnail: thumbnail || url, alt: prompt, width, height };
-}
-
-function actionOf(records) {
-  if (records.some(({ status }) => status === "running" || status === "queued")) return "";
-  return records.some(({ status }) => ["failed", "unknown", "cancelled"].includes(status)) ? _("重试") : "";
 }

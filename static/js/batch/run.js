@@ -1,212 +1,212 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
-import { confirmRetry, formatAmount, amountAtRisk } from "./footer.js";
-import { requestDigest } from "./post_rows.js";
+import { amountAtRisk, confirmRetry, formatAmount, retryableOf } from "./costs.js";
+import { requestDigest } from "./row.js";
 import { RowStates, requeuedMessage } from "./row_states.js";
-import { resumableOf, makeLog, makeRunPanel } from "./run_panel.js";
-import { requestJson, fetchJsonIfChanged, messageOf } from "../core/http.js";
+import { makeRunLog } from "./run_log.js";
+import { makeRunPanel, resumableOf } from "./run_panel.js";
+import { fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
-import { lazy } from "../core/lazy.js";
-import { postOnce as post } from "../core/orders.js";
+import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
+import { goToCell } from "../grid/grid.js";
+import { fetchResult, writeOff } from "../records/unresolved.js";
 import { announce, confirmCost, offerUndo } from "../ui/messages.js";
 
-// What a picture's record keeps is the seed that was used: as a wish it would only make the same picture again.
-function unseeded(row, records) {
-  return records.some(({ status }) => status === "success") ? { ...row, seed: "" } : row;
-}
-
-const unresolvedActions = lazy(() => import("../records/unresolved.js"));
-const idsOf = (records) => ({ ids: records.map((record) => record.id) });
-
-/** Show batch `id` in the table and keep it true. posted: the rows as they were just sent, if they were. */
-export function openRun({ page, table, url, id, posted = null, onCopy }) {
-  const address = `${url}/${id}`;
-  const book = RowStates();
-  const progress = makeRunPanel(page.querySelector("[data-run]"), { address, retry: retryRecords, collect: collectRecords, drop: dropRecords });
-  const log = makeLog(page.querySelector("[data-log]"), { goTo: goToRecord });
-  const wait = page.querySelector("[data-wait]");
-  let batch = null;
-  let built = false;
-  let trouble = ""; // why nothing is heard
-  let refusal = ""; // why the last order was not taken
-  let isUnheard = false; // because the service could not be reached, which is no longer said when it can
-
-  table.stateOf = book.stateOf;
-  table.readOnly = true;
-  table.element.classList.add("is-read-only");
-  wait.hidden = Boolean(posted);
-  if (posted) {
-    table.rows.reset(posted);
-    table.selection.leave();
-  }
-
-  const following = pollBatch(address, {
-    onNews(news) {
-      ({ batch } = news);
-      book.add(news.records);
-      if (!built && !(posted && book.count() === posted.length)) table.rows.reset(book.rows());
-      built = true;
-      for (const row of table.rows.all) row.seed = book.seedOf(row);
-      uncover();
-      progress.show(batch, book.all());
-      log.add(news.log, news.log_left_out);
-      table.view.later();
-    },
-    onTrouble: (failure) => {
-      if (failure.status === 404) uncover();
-      hear(failure.status === 0 ? _("连不上服务，正在重试…") : messageOf(failure));
-    },
-    onCalm: () => {
-      if (isUnheard) refuse(null);
-      hear("");
-    },
-    wanted: () => progress.notifies,
-  });
-
-  function hear(words) {
-    trouble = words;
-    progress.offline(trouble || refusal);
-  }
-
-  function refuse(failure) {
-    refusal = failure ? messageOf(failure) : "";
-    isUnheard = failure?.status === 0;
-    progress.offline(trouble || refusal);
-  }
-
-  // Head and table come in together: nothing is pushed away.
-  function uncover() {
-    wait.hidden = true;
-    page.classList.add("is-running");
-    page.classList.remove("is-opening");
-  }
-
-  document.addEventListener("records-resolved", following.now);
-
-  // Running rows count their seconds; only visible ones are drawn.
-  setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.later(); }, 1000);
-
-  page.querySelector("[data-run]").addEventListener("click", (event) => {
-    const button = event.target.closest("[data-command]");
-    if (button) actions[button.dataset.command]?.();
-  });
-
-  const actions = {
-    pause: () => order("pause", _("已暂停：正在生成的会做完，不再开始新的")),
-    resume: () => order("resume", _("继续生成")),
-    retry: () => retry(),
-    copy: () => onCopy(book.rows().map((row) => ordered(unseeded(row, book.of(row))))),
-    async cancel() {
-      const answer = await order("cancel");
-      if (!answer) return;
-      const { undo, was_paused: paused, batch: { counts: { running } } } = answer;
-      const dropped = _("已取消还没开始的 {n} 张，没有计费", { n: answer.cancelled });
-      const words = running > 0 ? dropped + _("，正在生成的 {running} 张会做完", { running }) : dropped;
-      offerUndo(words, () => uncancel({ records: undo, paused }), { whileShown: true });
-    },
-    async uncancel() {
-      const n = resumableOf(book.all()).length;
-      const sum = formatPrice(batch.estimated_cost === null ? NaN : batch.estimated_cost / batch.total * n);
-      const agreed = await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
-      if (agreed) await uncancel({}).catch(refuse);
-    },
-  };
-
-  // The copy knows what it was made with: what is not changed in it is not paid for once more by itself.
-  function ordered(row) {
-    return { ...row, run: id, asked: requestDigest(row, table.columns) };
-  }
-
-  async function retry(body) {
-    const answer = await order("retry", "", body);
-    if (answer) table.say(requeuedMessage(_("{n} 张已重新排队", { n: answer.retried }), answer.batch));
-  }
-
-  async function uncancel(body) {
-    refuse(null);
-    const answer = await requestJson("POST", `${address}/uncancel`, body);
-    following.now();
-    document.dispatchEvent(new Event("poll-now"));
-    table.say(requeuedMessage(_("{n} 张已重新排队", { n: answer.records }), answer.batch));
-  }
-
-  async function order(verb, word, body) {
-    refuse(null);
-    try {
-      const answer = await (verb === "retry" ? post(`${address}/retry`, body) : requestJson("POST", `${address}/${verb}`));
-      following.now();
-      document.dispatchEvent(new Event("poll-now"));
-      if (word) table.say(word);
-      return answer;
-    } catch (failure) {
-      refuse(failure);
-      return null;
-    }
-  }
-
-  async function retryRecords(records) {
-    if (await confirmRetry(records)) await retry({ records: records.map((record) => record.id) });
-  }
-
-  function collectRecords(records) {
-    return settle((unresolved) => unresolved.fetchResult(idsOf(records)));
-  }
-
-  function dropRecords(records) {
-    return settle((unresolved) => unresolved.writeOff(idsOf(records), { count: records.length, atStake: formatAmount(amountAtRisk(records)) }));
-  }
-
-  async function settle(action) {
-    refuse(null);
-    try {
-      await action(await unresolvedActions());
-    } catch (failure) {
-      refuse(failure);
-    }
-  }
-
-  function retryRow(row) {
-    return retryRecords(book.of(row).filter(({ status }) => ["failed", "unknown", "cancelled"].includes(status)));
-  }
-
-  function goToRecord(recordId) {
-    const index = table.rows.all.findIndex((row) => book.of(row).some((record) => record.id === recordId));
-    if (index < 0) return;
-    table.selection.goTo(index, table.columns.findIndex(({ kind }) => kind === "status"));
-    table.editor.focus();
-  }
-
-  announce(_("批次已打开"));
-  return { book, retryRow };
-}
-
-const RUNNING = 1000;
+const RUNNING = 1000; // ms between polls
 const AFTER_ERROR = 2000;
 const ENDED = 10_000;
 const HIDDEN = 15_000;
 
-/** Poll batch `url`: onNews(answer) for each change, onTrouble(error) when there was no answer or it could not be rendered,
-    onCalm() when there was one. wanted() says whether to go on while the page is hidden. Returns {now(), stop()}. */
-function pollBatch(url, { onNews, onTrouble, onCalm, wanted }) {
+const idsOf = (records) => records.map(({ id }) => id);
+
+/**
+ * Show a batch in the table and keep it up to date. context: see pages/batch.js; submitted: the rows as they were just sent,
+ * if they were; onCopy(rows) makes them the draft. Returns {stateOf(row), recordsOf(row), retryRow(row)}.
+ */
+export function openRun({ page, table, urls }, { id, submitted = null, onCopy }) {
+  const url = `${urls.batches}/${id}`;
+  const states = new RowStates();
+  const loading = page.querySelector("[data-wait]");
+  const header = page.querySelector("[data-run]");
+  const commands = makeCommands({ url, states, current: () => batch, onSent: () => poller.now(), onError: showCommandError, showMessage: table.showMessage });
+  const panel = makeRunPanel(header, { url, ...commands });
+  const log = makeRunLog(page.querySelector("[data-log]"), goToRecord);
+  let batch = null; // as it was last heard of
+  let connectionError = "";
+  let commandError = ""; // of the last command
+  let isUnreachable = false; // whether the last command did not reach the service: no longer shown once it can be reached
+
+  table.readOnly = true;
+  table.element.classList.add("is-read-only");
+  loading.hidden = Boolean(submitted);
+  if (submitted) {
+    table.rows.reset(submitted);
+    table.selection.reset();
+  }
+
+  function show(answer) {
+    const isFirst = !batch;
+    ({ batch } = answer);
+    states.add(answer.records);
+    if (isFirst && states.rowCount !== submitted?.length) table.rows.reset(states.makeRows());
+    for (const row of table.rows.all) row.seed = states.seedOf(row);
+    reveal();
+    panel.show(batch, states.records);
+    log.add(answer.log, answer.log_left_out);
+    table.view.requestRender();
+  }
+
+  // Header and table come in together: nothing is pushed away.
+  function reveal() {
+    loading.hidden = true;
+    page.classList.add("is-running");
+    page.classList.remove("is-opening");
+  }
+
+  const poller = pollBatch(url, {
+    onChange: show,
+    isWanted: () => panel.isNotifying,
+    onError(error) {
+      if (error.status === 404) reveal();
+      connectionError = error.status === 0 ? _("连不上服务，正在重试…") : messageOf(error);
+      showErrors();
+    },
+    onSuccess() {
+      if (isUnreachable) showCommandError(null);
+      connectionError = "";
+      showErrors();
+    },
+  });
+
+  function showCommandError(error) {
+    commandError = error ? messageOf(error) : "";
+    isUnreachable = error?.status === 0;
+    showErrors();
+  }
+
+  function showErrors() {
+    panel.showError(connectionError || commandError);
+  }
+
+  function goToRecord(recordId) {
+    const row = table.rows.all.find((one) => states.recordsOf(one).some((record) => record.id === recordId));
+    if (row) goToCell(table, row, "status");
+  }
+
+  // The copy knows what it was made with: what is not changed in it is not paid for once more by itself. What a record
+  // keeps is the seed that was used: in a new request it would only make the same picture again.
+  function copyOf(row) {
+    const isMade = states.recordsOf(row).some(({ status }) => status === "success");
+    const copy = isMade ? { ...row, seed: "" } : row;
+    return { ...copy, run: id, asked: requestDigest(copy, table.columns) };
+  }
+
+  header.addEventListener("click", ({ target }) => {
+    const name = target.closest("[data-command]")?.dataset.command;
+    if (name === "copy") onCopy(states.makeRows().map(copyOf));
+    else if (name === "retry") commands.retryAll();
+    else commands[name]?.();
+  });
+  document.addEventListener("records-resolved", poller.now);
+  // Running rows count their seconds; only visible ones are rendered.
+  setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.requestRender(); }, 1000);
+  announce(_("批次已打开"));
+  return {
+    stateOf: (row) => states.stateOf(row),
+    recordsOf: (row) => states.recordsOf(row),
+    retryRow: (row) => commands.retry(retryableOf(states.recordsOf(row))),
+  };
+}
+
+// What can be done with a batch, by the name of the command. onSent() after each that was taken, onError(error) otherwise,
+// and onError(null) when another one is tried.
+function makeCommands({ url, states, current, onSent, onError, showMessage }) {
+  /** Run a call; its answer, or null when it failed. */
+  async function send(call, message = "") {
+    onError(null);
+    try {
+      const answer = await call();
+      onSent();
+      document.dispatchEvent(new Event("poll-now"));
+      if (message) showMessage(message);
+      return answer;
+    } catch (failure) {
+      onError(failure);
+      return null;
+    }
+  }
+
+  const postCommand = (name, message) => send(() => requestJson("POST", `${url}/${name}`), message);
+
+  async function retryAll(body) {
+    const answer = await send(() => postOnce(`${url}/retry`, body));
+    if (answer) showMessage(requeuedMessage(answer.retried, answer.batch));
+  }
+
+  async function cancel() {
+    const answer = await postCommand("cancel");
+    if (!answer) return;
+    const { cancelled, undo, was_paused: paused, batch: { counts: { running } } } = answer;
+    const message = _("已取消还没开始的 {n} 张，没有计费", { n: cancelled });
+    const rest = running > 0 ? _("，正在生成的 {running} 张会做完", { running }) : "";
+    offerUndo(message + rest, () => postUncancel({ records: undo, paused }), { whileShown: true });
+  }
+
+  async function uncancel() {
+    const n = resumableOf(states.records).length;
+    const { estimated_cost: cost, total } = current();
+    const sum = formatPrice(cost === null ? NaN : cost / total * n);
+    const isConfirmed = await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
+    if (isConfirmed) await postUncancel({}).catch(onError);
+  }
+
+  async function postUncancel(body) {
+    onError(null);
+    const answer = await requestJson("POST", `${url}/uncancel`, body);
+    onSent();
+    document.dispatchEvent(new Event("poll-now"));
+    showMessage(requeuedMessage(answer.records, answer.batch));
+  }
+
+  async function resolve(action) {
+    onError(null);
+    await action().catch(onError);
+  }
+
+  return {
+    pause: () => postCommand("pause", _("已暂停：正在生成的会做完，不再开始新的")),
+    resume: () => postCommand("resume", _("继续生成")),
+    cancel, uncancel, retryAll,
+    async retry(records) {
+      if (await confirmRetry(records)) await retryAll({ records: idsOf(records) });
+    },
+    fetchResult: (records) => resolve(() => fetchResult({ ids: idsOf(records) })),
+    writeOff: (records) => resolve(() => writeOff({ ids: idsOf(records) }, { count: records.length, atStake: formatAmount(amountAtRisk(records)) })),
+  };
+}
+
+// Poll a batch: onChange(answer) for each change, onError(error) when there was no answer or it could not be rendered,
+// onSuccess() when there was one. isWanted() says whether to go on while the page is hidden.
+function pollBatch(url, { onChange, onError, onSuccess, isWanted }) {
   let version = 0;
   let hasEnded = false;
 
   async function load(memory) {
-    const news = await fetchJsonIfChanged(`${url}?since=${version}`, memory);
-    if (news) {
-      onNews(news);
-      version = news.version; // only now: what could not be rendered is sent again
-      hasEnded = ["finished", "cancelled"].includes(news.batch.status);
+    const answer = await fetchJsonIfChanged(`${url}?since=${version}`, memory);
+    if (answer) {
+      onChange(answer);
+      version = answer.version; // only now: what could not be rendered is sent again
+      hasEnded = ["finished", "cancelled"].includes(answer.batch.status);
     }
-    onCalm();
+    onSuccess();
   }
 
   const poller = poll(load, {
     interval: (hasFailed) => (document.hidden ? HIDDEN : hasFailed ? AFTER_ERROR : hasEnded ? ENDED : RUNNING),
-    isPaused: () => document.hidden && !wanted(),
+    isPaused: () => document.hidden && !isWanted(),
     onError(error) {
-      onTrouble(error);
+      onError(error);
       if (error.status === 404) poller.stop();
     },
   });

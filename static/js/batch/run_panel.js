@@ -1,146 +1,152 @@
-// The head of a run: bar, figures, pace, time to go, causes of failures, the tab's title, a notification.
+// The header of a run: bar, figures, pace, time to go, causes of failures, the tab's title, a notification.
 
-import { amountAtRisk } from "./footer.js";
-import { batchName, parseTime } from "./row_states.js";
-import { _, formatDuration, language, formatPrice } from "../core/i18n.js";
+import { amountAtRisk } from "./costs.js";
+import { batchName } from "./row_states.js";
+import { _, formatDuration, formatPrice } from "../core/i18n.js";
 import { announce } from "../ui/messages.js";
 
 const STATES = {
   queued: [_("排队中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],
   finished: [_("已完成"), "is-good"], cancelled: [_("已取消"), ""],
 };
-/** head: the section; retry, collect and drop are asked to do so with records of one group. Returns {show(batch, records), offline(text), notifies}. */
-export function makeRunPanel(head, { address, retry, collect, drop }) {
-  const part = (name) => head.parentElement.querySelector(`[data-run-${name}]`);
-  const button = (name) => head.querySelector(`[data-command="${name}"]`);
-  const notify = head.querySelector("[data-notify]");
-  const told = JSON.parse(head.dataset.causes);
+const MAX_GROUPS = 8; // of failures
+
+/** header: the section; retry, fetchResult and writeOff are called with the records of one group. Returns {show(batch, records), showError(text), isNotifying}. */
+export function makeRunPanel(header, { url, retry, fetchResult, writeOff }) {
+  const part = (name) => header.parentElement.querySelector(`[data-run-${name}]`);
+  const button = (name) => header.querySelector(`[data-command="${name}"]`);
+  const notify = header.querySelector("[data-notify]");
+  const causeLabels = JSON.parse(header.dataset.causes);
   const title = document.title.replace(/^\(\d+\/\d+\) /, ""); // without what ui/status.js counts before it
-  let before = null;
-  let counted = title;
-  let causes = "";
+  const phone = matchMedia("(width < 720px)");
+  let shownStatus = null;
+  let shownTitle = title;
+  let shownGroups = "";
 
   function show(batch, records) {
     const { counts, total, status } = batch;
-    const amiss = counts.failed + counts.unknown;
     const left = counts.queued + counts.running;
-    head.hidden = false;
+    const problems = counts.failed + counts.unknown;
+    const [label, tone] = STATES[status];
+    header.hidden = false;
     part("name").textContent = batchName(batch);
-    const [word, tone] = STATES[status];
-    part("state").textContent = word;
+    part("state").textContent = label;
     part("state").className = `chip ${tone}`;
-    part("figures").textContent = figures(batch, left);
-    drawBar(part("bar"), counts, total);
-    drawButtons(batch, left, resumableOf(records).length);
-    drawPaused(batch);
-    drawCauses(records);
-    counted = left > 0 ? `(${total - left}/${total}) ${title}` : `${amiss > 0 ? "⚠" : "✓"} ${title}`;
-    document.title = counted;
-    tell(batch, amiss);
-    before = status;
+    part("figures").textContent = figuresOf(batch, left);
+    renderBar(part("bar"), counts, total);
+    renderButtons(batch, left, resumableOf(records).length);
+    setText("paused", status === "paused" ? pausedText(batch) : "");
+    renderGroups(records.filter((record) => record.status === "failed" || record.status === "unknown"));
+    shownTitle = left > 0 ? `(${total - left}/${total}) ${title}` : `${problems > 0 ? "⚠" : "✓"} ${title}`;
+    document.title = shownTitle;
+    if (shownStatus !== null && shownStatus !== status) announceStatus(batch, problems);
+    shownStatus = status;
   }
 
-  function drawButtons({ status, counts, retryable }, left, cancelled) {
-    const open = left > 0;
-    const held = head.contains(document.activeElement) && document.activeElement;
-    button("pause").hidden = !open || status === "paused";
+  function renderButtons({ status, counts, retryable }, left, resumable) {
+    const isOpen = left > 0;
+    const focused = header.contains(document.activeElement) && document.activeElement;
+    button("pause").hidden = !isOpen || status === "paused";
     button("resume").hidden = status !== "paused";
     button("cancel").hidden = counts.queued === 0;
-    button("uncancel").hidden = cancelled === 0;
-    button("uncancel").textContent = _("继续剩下的 {n} 张", { n: cancelled });
+    button("uncancel").hidden = resumable === 0;
+    button("uncancel").textContent = _("继续剩下的 {n} 张", { n: resumable });
     button("retry").hidden = retryable === 0;
     button("retry").textContent = _("重试失败的 {n} 张", { n: retryable });
-    button("copy").hidden = open;
+    button("copy").hidden = isOpen;
     part("results").hidden = false;
-    part("results").href = `${address}/results.xlsx`;
-    head.querySelector("[data-notify-label]").hidden = !open || !("Notification" in window);
-    if (held?.hidden) head.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
+    part("results").href = `${url}/results.xlsx`;
+    header.querySelector("[data-notify-label]").hidden = !isOpen || !("Notification" in window);
+    if (focused?.hidden) header.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
   }
 
-  function drawPaused({ status, paused_reason: reason, counts }) {
-    part("paused").hidden = status !== "paused";
-    const words = status !== "paused" ? "" : reason ? _("已自动暂停：{reason}。", { reason: reason.replace(/。$/, "") })
-      : _("已暂停，还有 {queued} 张没有开始。按「继续」接着做。", { queued: counts.queued });
-    if (part("paused").textContent !== words) part("paused").textContent = words;
+  function setText(name, text) {
+    part(name).hidden = !text;
+    if (part(name).textContent !== text) part(name).textContent = text;
   }
 
-  function drawCauses(records) {
-    const groups = group(records.filter(({ status }) => status === "failed" || status === "unknown"), told);
-    const shown = JSON.stringify(groups.map(({ words, records: found }) => [words, found.map(({ id, version }) => [id, version])]));
-    if (shown === causes) return;
-    causes = shown;
+  function renderGroups(records) {
+    const groups = groupByCause(records, causeLabels);
+    const now = JSON.stringify(groups.map((group) => [group.text, group.records.map(({ id, version }) => [id, version])]));
+    if (now === shownGroups) return;
+    shownGroups = now;
     part("errors").hidden = groups.length === 0;
-    part("errors-title").textContent = _("{n} 张没有成功，{kinds} 种原因", { n: groups.reduce((sum, { records: found }) => sum + found.length, 0), kinds: groups.length });
-    part("error-list").replaceChildren(...groups.map(makeCause));
+    part("errors-title").textContent = _("{n} 张没有成功，{kinds} 种原因", { n: groups.reduce((sum, group) => sum + group.records.length, 0), kinds: groups.length });
+    part("error-list").replaceChildren(...groups.map(createGroup));
   }
 
-  function makeCause({ words, records, unknown, charged }) {
+  function createGroup({ text, records, isUnknown, charged }) {
     const item = part("error-item").content.firstElementChild.cloneNode(true);
-    item.classList.toggle("is-unknown", unknown);
+    const reason = charged ? _("已计费，{words}", { words: text }) : text;
+    item.classList.toggle("is-unknown", isUnknown);
     item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
-    item.querySelector("[data-text]").textContent = unknown ? _("结果未知，可能已计费 {sum}", { sum: formatPrice(amountAtRisk(records)) }) : charged ? _("已计费，{words}", { words }) : words;
-    item.querySelector('[data-command="retry"]').textContent = unknown || charged ? _("重试…") : _("重试这一组");
-    const lost = records.filter(({ collectable }) => !collectable);
-    const free = records.filter(({ collectable }) => collectable);
-    for (const [name, deed, which] of [["retry", retry, lost], ["fetch-result", collect, free], ["write-off", drop, unknown ? records : []]]) {
-      const pressed = item.querySelector(`[data-command="${name}"]`);
-      pressed.hidden = which.length === 0;
-      pressed.addEventListener("click", () => deed(which));
+    item.querySelector("[data-text]").textContent = isUnknown ? _("结果未知，可能已计费 {sum}", { sum: formatPrice(amountAtRisk(records)) }) : reason;
+    item.querySelector('[data-command="retry"]').textContent = isUnknown || charged ? _("重试…") : _("重试这一组");
+    const commands = [
+      ["retry", retry, records.filter(({ collectable }) => !collectable)],
+      ["fetch-result", fetchResult, records.filter(({ collectable }) => collectable)],
+      ["write-off", writeOff, isUnknown ? records : []],
+    ];
+    for (const [name, run, concerned] of commands) {
+      const command = item.querySelector(`[data-command="${name}"]`);
+      command.hidden = concerned.length === 0;
+      command.addEventListener("click", () => run(concerned));
     }
     return item;
   }
 
-  function tell({ status, total, counts }, amiss) {
-    if (before === null || before === status) return;
-    const words = amiss > 0 ? _("{success} 张完成，{amiss} 张没有成功", { success: counts.success, amiss }) : _("{success} 张全部完成", { success: counts.success });
-    announce(status === "finished" ? words : STATES[status][0]);
-    const over = status === "finished" || (status === "paused" && document.hidden);
-    if (!over || !notify.checked) return;
-    new Notification(status === "paused" ? _("批量生成暂停了") : _("批量生成完成"), { body: words || _("共 {total} 张", { total }) });
+  function announceStatus({ status, total, counts: { success } }, problems) {
+    const result = problems > 0 ? _("{success} 张完成，{amiss} 张没有成功", { success, amiss: problems }) : _("{success} 张全部完成", { success });
+    announce(status === "finished" ? result : STATES[status][0]);
+    const isOver = status === "finished" || (status === "paused" && document.hidden);
+    if (!isOver || !notify.checked) return;
+    new Notification(status === "paused" ? _("批量生成暂停了") : _("批量生成完成"), { body: result || _("共 {total} 张", { total }) });
   }
 
-  const phone = matchMedia("(width < 720px)");
-  const fold = () => { part("errors").open = !phone.matches; };
-  phone.addEventListener("change", fold);
-  fold();
+  function showError(text) {
+    if (text) header.hidden = false;
+    setText("offline", text);
+  }
+
+  const foldOnPhone = () => { part("errors").open = !phone.matches; };
+  phone.addEventListener("change", foldOnPhone);
+  foldOnPhone();
   notify.addEventListener("change", async () => {
     if (notify.checked && await Notification.requestPermission() !== "granted") notify.checked = false;
   });
-  document.addEventListener("status", () => { document.title = counted; });
-
-  function offline(text) {
-    if (text) head.hidden = false;
-    part("offline").hidden = !text;
-    if (part("offline").textContent !== text) part("offline").textContent = text;
-  }
-
-  return { show, offline, get notifies() { return notify.checked; } };
+  document.addEventListener("status", () => { document.title = shownTitle; });
+  return { show, showError, get isNotifying() { return notify.checked; } };
 }
 
-/** Those that can be taken up again: what was written off cannot. */
+function pausedText({ paused_reason: reason, counts: { queued } }) {
+  if (reason) return _("已自动暂停：{reason}。", { reason: reason.replace(/。$/, "") });
+  return _("已暂停，还有 {queued} 张没有开始。按「继续」接着做。", { queued });
+}
+
+/** The cancelled records that can be continued: what was written off cannot. */
 export function resumableOf(records) {
   return records.filter(({ status, cause }) => status === "cancelled" && cause !== "dropped");
 }
 
-function figures(batch, left) {
-  const { counts, total, eta_seconds: eta, cost, at_stake: stake, estimated_cost: expected } = batch;
-  const words = [_("完成 {success} / {total}", { success: counts.success, total })];
-  if (counts.failed > 0) words.push(_("失败 {failed}", { failed: counts.failed }));
-  if (counts.unknown > 0) words.push(_("结果未知 {unknown}", { unknown: counts.unknown }));
-  if (counts.cancelled > 0) words.push(_("取消 {cancelled}", { cancelled: counts.cancelled }));
-  if (left > 0) words.push(_("剩 {left}", { left }));
-  if (left > 0 && eta > 0 && batch.status === "running") words.push(_("{pace} 张/分", { pace: pace(left / eta * 60) }), _("还要约 {duration}", { duration: formatDuration(eta) }));
-  if (cost === null || (cost === 0 && expected === null)) words.push(_("价格未设"));
-  else if (cost > 0 || expected > 0) words.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: formatPrice(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
-  if (stake > 0) words.push(_("另有 ¥{stake} 待确认", { stake: stake.toFixed(2) }));
-  return words.join(" · ");
+function figuresOf(batch, left) {
+  const { counts, total, eta_seconds: eta, cost, at_stake: atRisk, estimated_cost: expected } = batch;
+  const parts = [_("完成 {success} / {total}", { success: counts.success, total })];
+  if (counts.failed > 0) parts.push(_("失败 {failed}", { failed: counts.failed }));
+  if (counts.unknown > 0) parts.push(_("结果未知 {unknown}", { unknown: counts.unknown }));
+  if (counts.cancelled > 0) parts.push(_("取消 {cancelled}", { cancelled: counts.cancelled }));
+  if (left > 0) parts.push(_("剩 {left}", { left }));
+  if (left > 0 && eta > 0 && batch.status === "running") parts.push(_("{pace} 张/分", { pace: formatPace(left / eta * 60) }), _("还要约 {duration}", { duration: formatDuration(eta) }));
+  if (cost === null || (cost === 0 && expected === null)) parts.push(_("价格未设"));
+  else if (cost > 0 || expected > 0) parts.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: formatPrice(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
+  if (atRisk > 0) parts.push(_("另有 ¥{stake} 待确认", { stake: atRisk.toFixed(2) }));
+  return parts.join(" · ");
 }
 
-function pace(number) {
+function formatPace(number) {
   return number < 10 ? number.toFixed(1) : String(Math.round(number));
 }
 
-function drawBar(bar, counts, total) {
+function renderBar(bar, counts, total) {
   const shares = [counts.success, counts.failed, counts.unknown, counts.running].map((count) => (total ? count / total * 100 : 0));
   [...bar.children].forEach((element, index) => { element.style.width = `${shares[index]}%`; });
   const done = Math.round(total ? (total - counts.queued - counts.running) / total * 100 : 0);
@@ -148,90 +154,16 @@ function drawBar(bar, counts, total) {
   bar.setAttribute("aria-valuetext", _("完成 {success}，失败 {failed}，结果未知 {unknown}，共 {total} 张", { success: counts.success, failed: counts.failed, unknown: counts.unknown, total }));
 }
 
-// Failures of one cause and one sentence stand together; what was billed, or may have been, stands apart.
-function group(records, told) {
+// Failures of one cause and one sentence stand together; what was charged, or may have been, stands apart.
+function groupByCause(records, causeLabels) {
   const groups = new Map();
   for (const record of records) {
-    const unknown = record.status === "unknown";
-    const words = [told[record.cause], record.error].filter(Boolean).join(_("：")) || _("没有说明原因");
-    const { charged } = record;
-    const key = unknown ? "unknown" : `${charged} ${record.cause} ${record.error}`;
-    const found = groups.get(key) ?? { words, records: [], unknown, charged };
-    found.records.push(record);
-    groups.set(key, found);
+    const { status, cause, error, charged } = record;
+    const isUnknown = status === "unknown";
+    const key = isUnknown ? "unknown" : `${charged} ${cause} ${error}`;
+    const text = [causeLabels[cause], error].filter(Boolean).join(_("：")) || _("没有说明原因");
+    if (!groups.has(key)) groups.set(key, { text, isUnknown, charged, records: [] });
+    groups.get(key).records.push(record);
   }
-  return [...groups.values()].sort((one, other) => other.records.length - one.records.length).slice(0, 8);
-}
-
-// The log of a run: a drawer at the bottom, newest last, all of it or only what failed: then the latest line of
-// each record. Of a long one the earlier lines are left out, but never a warning or an error.
-
-
-const KEPT = 2000;
-
-/** drawer: the <details>. goTo(record id) is called for a click or Enter on a line. Returns {add(lines, how many are left out)}. */
-export function makeLog(drawer, { goTo }) {
-  const list = drawer.querySelector("[data-log-lines]");
-  const failures = drawer.querySelector("[data-log-failures]");
-  const template = drawer.querySelector("[data-log-line]");
-  const sentence = drawer.querySelector("[data-log-omitted]");
-  const latest = new Map(); // record id -> its latest line
-  let left = 0;
-
-  function add(lines, leftOut) {
-    drawer.hidden = false;
-    if (lines.length === 0) return;
-    const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 8;
-    list.append(...lines.map(makeLine));
-    const early = [...list.querySelectorAll("[data-level=info]")].slice(0, -KEPT);
-    for (const line of early) line.remove();
-    left += leftOut + early.length;
-    sentence.hidden = left === 0;
-    sentence.textContent = _("较早的 {n} 条没有列出，警告和错误都在。", { n: left });
-    drawer.querySelector("[data-log-count]").textContent = _("{n} 条", { n: list.childElementCount + left });
-    drawer.querySelector("[data-log-last]").textContent = lines.at(-1).text;
-    if (atEnd) list.scrollTop = list.scrollHeight;
-  }
-
-  function makeLine({ at, level, text, record_id: id }) {
-    const line = template.content.firstElementChild.cloneNode(true);
-    const time = line.querySelector("[data-at]");
-    time.dateTime = `${at.replace(" ", "T")}Z`;
-    time.textContent = new Date(parseTime(at)).toLocaleTimeString(language, { hourCycle: "h23" });
-    line.querySelector("[data-text]").textContent = text;
-    line.dataset.level = level;
-    if (id) {
-      latest.get(id)?.classList.add("is-superseded");
-      latest.set(id, line);
-      line.dataset.record = String(id);
-      line.tabIndex = -1;
-    }
-    return line;
-  }
-
-  function follow({ target }) {
-    const line = target.closest("[data-record]");
-    if (line) goTo(Number(line.dataset.record));
-  }
-
-  // Up and down from line to line, at first the newest; the list is one stop of Tab.
-  function walk(event) {
-    if (event.key === "Enter") follow(event);
-    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
-    event.preventDefault();
-    const inside = event.target !== list;
-    const next = inside && event.key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
-    let line = inside ? event.target[next] : list.lastElementChild;
-    while (line && !(line.dataset.record && line.offsetParent)) line = line[next];
-    line?.focus();
-  }
-
-  list.addEventListener("click", follow);
-  list.addEventListener("keydown", walk);
-  failures.addEventListener("change", () => {
-    list.classList.toggle("is-failures", failures.checked);
-    list.scrollTop = list.scrollHeight;
-  });
-  drawer.addEventListener("toggle", () => { list.scrollTop = list.scrollHeight; });
-  return { add };
+  return [...groups.values()].sort((one, other) => other.records.length - one.records.length).slice(0, MAX_GROUPS);
 }

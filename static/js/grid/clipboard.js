@@ -1,20 +1,17 @@
 // Blocks of cells to and from Excel and WPS.
 
 import { _ } from "../core/i18n.js";
-import { fieldOfHeader } from "./columns.js";
 import { firstField } from "./commands.js";
-import { makeRow } from "./rows.js";
 
-// table: {area, rows, selection, columns, editor, actions, readOnly, most, say}
-export function bindClipboard(table) {
-  const { area, selection, editor, actions } = table;
+/** table: see grid.js. columnOfHeader(text) -> a column, or undefined. Returns {paste(text)}. */
+export function bindClipboard(table, columnOfHeader) {
+  const { textarea, selection, editor, commands } = table;
   let copied = null; // {text, fields, values} of the block copied here last
 
   function copyBlock(event) {
-    if (editor.editing || !selection.shown) return false;
-    const columns = actions.blockColumns();
-    if (columns.length === 0) return false;
-    const rows = actions.blockRows();
+    const columns = commands.blockColumns();
+    if (editor.editing || !selection.isActive || columns.length === 0) return false;
+    const rows = commands.blockRows();
     const text = formatBlock(rows.map((row) => columns.map(({ field, format }) => format(row[field]))));
     copied = { text, fields: columns.map(({ field }) => field), values: rows.map((row) => columns.map(({ field }) => row[field])) };
     event.clipboardData.setData("text/plain", text);
@@ -22,11 +19,11 @@ export function bindClipboard(table) {
     return true;
   }
 
-  area.addEventListener("copy", copyBlock);
-  area.addEventListener("cut", (event) => {
-    if (!table.readOnly && copyBlock(event)) actions.clear();
+  textarea.addEventListener("copy", copyBlock);
+  textarea.addEventListener("cut", (event) => {
+    if (!table.readOnly && copyBlock(event)) commands.clear();
   });
-  area.addEventListener("paste", (event) => {
+  textarea.addEventListener("paste", (event) => {
     if (editor.editing || table.readOnly) return;
     const text = event.clipboardData.getData("text/plain");
     if (!text) return;
@@ -34,72 +31,58 @@ export function bindClipboard(table) {
     paste(text);
   });
 
-  // Text of a block into the table, from the active cell on; rows that are missing are added.
+  /** Put the text of a block into the table, from the active cell on; missing rows are added. A single cell fills the block. */
   function paste(text) {
     const block = parseBlock(text.replace(/\u0000/g, ""));
     const own = copied?.text === text ? copied : null;
     const { top, left, bottom, right } = selection.block;
-    if (block.length === 1 && block[0].length === 1 && selection.shown && (bottom > top || right > left)) {
-      return fillBlock(block[0][0], own);
+    const isSingle = block.length === 1 && block[0].length === 1;
+    if (isSingle && selection.isActive && (bottom > top || right > left)) {
+      return commands.setInBlock(_("粘贴"), (column) => valueOf(block[0][0], column, own, 0, 0));
     }
-    const headers = own ? null : headerColumns(table.columns, block[0]);
-    const columns = headers ?? table.columns.slice(Math.max(selection.shown ? left : 0, firstField(table))).filter(({ field }) => field);
-    const lines = headers ? block.slice(1) : block;
-    const start = selection.shown ? top : table.rows.length;
-    const fits = lines.slice(0, table.most - start);
-    const values = fits.map((cells, line) => cells.map((cell, index) => valueOf(cell, columns[index], own, line, index)));
-    table.rows.step(_("粘贴"), () => writeBlock(start, columns, values));
-    const across = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
-    const place = (column) => table.columns.indexOf(column);
-    selection.selectBlock(start, place(columns[0]), start + fits.length - 1, place(columns[across - 1]));
-    say(lines.length, fits.length);
-    return fits.length;
+    const headers = own ? null : headerColumns(block[0]);
+    const columns = headers ?? table.columns.slice(Math.max(selection.isActive ? left : 0, firstField(table))).filter(({ field }) => field);
+    return pasteLines(headers ? block.slice(1) : block, columns, own);
   }
 
-  function fillBlock(text, own) {
-    table.rows.step(_("粘贴"), () => {
-      for (const column of actions.blockColumns()) {
-        const value = valueOf(text, column, own, 0, 0);
-        for (const row of actions.blockRows()) table.rows.set(row, column.field, value);
-      }
-    });
+  // A first line of headers says where each column goes; null when it is not one.
+  function headerColumns(cells) {
+    const columns = cells.map(columnOfHeader);
+    return columns.filter(Boolean).length >= 2 ? columns : null;
+  }
+
+  function pasteLines(lines, columns, own) {
+    const start = selection.isActive ? selection.block.top : table.rows.length;
+    const fitting = lines.slice(0, table.maxRows - start);
+    const values = fitting.map((cells, line) => cells.map((cell, index) => valueOf(cell, columns[index], own, line, index)));
+    table.rows.step(_("粘贴"), () => writeBlock(start, columns, values));
+    const width = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
+    const indexOf = (column) => table.columns.indexOf(column);
+    selection.selectBlock(start, indexOf(columns[0]), start + fitting.length - 1, indexOf(columns[width - 1]));
+    if (lines.length > fitting.length) table.showMessage(_("一个批次最多 {most} 行，只粘贴了前 {fits} 行", { most: table.maxRows, fits: fitting.length }));
+    else if (fitting.length > 1) table.showMessage(_("已粘贴 {fits} 行", { fits: fitting.length }));
   }
 
   function writeBlock(start, columns, values) {
     const missing = start + values.length - table.rows.length;
-    if (missing > 0) table.rows.insert(table.rows.length, Array.from({ length: missing }, () => makeRow()));
+    if (missing > 0) table.rows.insert(table.rows.length, Array.from({ length: missing }, () => table.makeRow()));
     values.forEach((cells, line) => {
       const row = table.rows.at(start + line);
       cells.forEach((value, index) => { if (columns[index]) table.rows.set(row, columns[index].field, value); });
     });
   }
 
-  function say(lines, fits) {
-    if (lines > fits) table.say(_("一个批次最多 {most} 行，只粘贴了前 {fits} 行", { most: table.most, fits }));
-    else if (fits > 1) table.say(_("已粘贴 {fits} 行", { fits }));
-  }
-
   return { paste };
 }
 
-// A pasted cell's text -> its value in `column`. A block copied here keeps its pictures, in the column they came from.
+// A pasted cell's text -> its value in `column`. A block copied here keeps values that are no text, in the column they came from.
 function valueOf(text, column, own, line, index) {
   const isSameColumn = column && own?.fields[index] === column.field;
   return isSameColumn ? own.values[line][index] : column?.read(text);
 }
 
-// A first line of headers says where each column goes; null when it is not one.
-function headerColumns(columns, cells) {
-  const found = cells.map((cell) => {
-    const meant = fieldOfHeader(cell);
-    return meant && columns.find(({ field }) => field === meant);
-  });
-  return found.filter(Boolean).length >= 2 ? found : null;
-}
-
-// Blocks of cells as Excel and WPS put them on the clipboard: tabs, line ends, quotes around what needs them.
-
-// Text -> array of rows of cell texts. A quoted cell may hold tabs, line breaks and doubled quotes.
+// Text as Excel and WPS put it on the clipboard -> array of rows of cell texts. A quoted cell may hold tabs, line breaks
+// and doubled quotes.
 function parseBlock(text) {
   const rows = [[]];
   let at = 0;

@@ -1,157 +1,162 @@
-// One textarea edits every cell. It always has the focus and lies unseen over the active cell, so that an
+// One textarea edits every cell. It always has the focus and lies transparent over the active cell, so that an
 // input method starts its composition there and no first letter is lost; it becomes visible with the text.
 
 import { _ } from "../core/i18n.js";
 
-// table: {area, list, element, rows, selection, view, columns, readOnly, onTyping?}
-export function makeEditor(table) {
-  const { area, list, selection, view } = table;
-  const choices = makeChoices(list, (option) => {
-    area.value = option;
-    commit();
-    focus();
-  }, (id) => area.setAttribute("aria-activedescendant", id));
-  let editing = null; // {row, column, typed: whether it began by typing}
+const MAX_HEIGHT = 320;
+const CHOICES_HEIGHT = 260;
+const MIN_TOP_FOR_CHOICES_ABOVE = 280;
 
-  const focus = () => area.focus({ preventScroll: true });
+/** table: see grid.js. onTyping({row, field, text}) is called for each change of the open cell, onTyping(null) when it closes. */
+export function makeEditor(table, onTyping) {
+  const { textarea, choiceList, selection, view } = table;
+  const choices = makeChoices(choiceList, {
+    onChoose(option) {
+      textarea.value = option;
+      commit();
+      focus();
+    },
+    onHighlight: (id) => textarea.setAttribute("aria-activedescendant", id),
+  });
+  let editing = null; // {row, column, isTyped: whether it began by typing over the cell}
+
+  const focus = () => textarea.focus({ preventScroll: true });
   const column = () => table.columns[selection.column];
-  const canEdit = () => !table.readOnly && ["text", "choice"].includes(column()?.kind) && table.rows.length > 0;
+  const canEdit = () => !table.readOnly && Boolean(column()?.isEditable) && table.rows.length > 0;
 
-  // Follow the active cell while nothing is edited.
-  function follow() {
+  /** Lie over the active cell, unless one is edited. */
+  function sync() {
     if (editing) return;
-    area.value = "";
-    area.readOnly = !canEdit();
-    const cell = selection.shown ? view.cellAt(selection.row, selection.column) : null;
-    if (cell) area.setAttribute("aria-activedescendant", cell.id);
-    else area.removeAttribute("aria-activedescendant");
-    place();
+    textarea.value = "";
+    textarea.readOnly = !canEdit();
+    const cell = selection.isActive ? view.cellAt(selection.row, selection.column) : null;
+    if (cell) textarea.setAttribute("aria-activedescendant", cell.id);
+    else textarea.removeAttribute("aria-activedescendant");
+    position();
   }
 
-  function place() {
-    const place = view.placeOf(selection.row, selection.column);
-    if (!place) return;
-    area.style.left = `${place.left}px`;
-    area.style.top = `${place.top}px`;
-    area.style.width = `${place.width}px`;
-    area.style.minHeight = `${place.height}px`;
-    list.style.left = `${place.left}px`;
-    list.style.minWidth = `${place.width}px`;
-    const below = place.top + place.height - table.element.scrollTop + 260 < table.element.clientHeight;
-    list.style.top = below || place.top < 280 ? `${place.top + place.height}px` : `${place.top}px`;
-    list.classList.toggle("is-above", !below && place.top >= 280);
+  function position() {
+    const bounds = view.boundsOf(selection.row, selection.column);
+    if (!bounds) return;
+    const { left, top, width, height } = bounds;
+    const bottom = top + height;
+    const isAbove = bottom - table.element.scrollTop + CHOICES_HEIGHT >= table.element.clientHeight && top >= MIN_TOP_FOR_CHOICES_ABOVE;
+    Object.assign(textarea.style, { left: `${left}px`, top: `${top}px`, width: `${width}px`, minHeight: `${height}px` });
+    Object.assign(choiceList.style, { left: `${left}px`, minWidth: `${width}px`, top: `${isAbove ? top : bottom}px` });
+    choiceList.classList.toggle("is-above", isAbove);
   }
 
-  // Begin with the cell's own text (F2, double click) or with what was typed over it.
-  function open({ typed = false } = {}) {
+  /** Begin with the cell's own text (F2, double click) or with what was typed over it; false where nothing can be edited. */
+  function open({ isTyped = false } = {}) {
     if (editing || !canEdit()) return false;
     const row = table.rows.at(selection.row);
+    const { field, multiline, options } = column();
     view.reveal(selection.row, selection.column);
-    editing = { row, column: column(), typed };
-    if (!typed) area.value = row[column().field];
-    area.classList.add("is-editing");
-    area.classList.toggle("is-long", Boolean(column().multiline));
-    place();
+    editing = { row, column: column(), isTyped };
+    if (!isTyped) textarea.value = row[field];
+    textarea.classList.add("is-editing");
+    textarea.classList.toggle("is-long", Boolean(multiline));
+    position();
     grow();
     focus();
-    if (!typed) area.setSelectionRange(column().options ? 0 : area.value.length, area.value.length);
-    if (column().options) showChoices(typed);
+    if (!isTyped) textarea.setSelectionRange(options ? 0 : textarea.value.length, textarea.value.length);
+    if (options) showChoices(isTyped);
     return true;
   }
 
-  function showChoices(typed) {
-    if (typed) choices.open(editing.column.options, area.value);
-    else choices.openAt(editing.column.options, area.value || editing.column.placeholder);
+  function showChoices(isFiltered) {
+    const { options, placeholder } = editing.column;
+    if (isFiltered) choices.filter(options, textarea.value);
+    else choices.open(options, textarea.value || placeholder);
   }
 
-  function typedText() {
-    if (!editing) open({ typed: true });
+  function onInput() {
+    if (!editing) open({ isTyped: true });
     if (!editing) return;
     grow();
     if (editing.column.options) showChoices(true);
-    table.onTyping?.({ row: editing.row, field: editing.column.field, text: area.value });
+    onTyping({ row: editing.row, field: editing.column.field, text: textarea.value });
   }
 
   function grow() {
-    area.style.height = "auto";
-    area.style.height = `${Math.min(area.scrollHeight + 2, 320)}px`;
+    textarea.style.height = "auto";
+    textarea.style.height = `${Math.min(textarea.scrollHeight + 2, MAX_HEIGHT)}px`;
   }
 
   function commit() {
     if (!editing) return false;
-    const { row, column: edited } = editing;
-    const text = choices.isOpen && choices.current ? choices.current : area.value;
+    const { row, column: { field, read } } = editing;
+    const text = choices.isOpen && choices.current ? choices.current : textarea.value;
     close();
-    table.rows.step(_("编辑"), () => table.rows.set(row, edited.field, edited.read(text)));
-    follow();
+    table.rows.step(_("编辑"), () => table.rows.set(row, field, read(text)));
+    sync();
     return true;
   }
 
   function cancel() {
     if (!editing) return false;
     close();
-    follow();
+    sync();
     return true;
   }
 
   function close() {
     editing = null;
     choices.close();
-    area.classList.remove("is-editing", "is-long");
-    area.style.height = "";
-    area.value = "";
-    table.onTyping?.(null);
+    textarea.classList.remove("is-editing", "is-long");
+    textarea.style.height = "";
+    textarea.value = "";
+    onTyping(null);
   }
 
-  area.addEventListener("compositionstart", () => { if (!editing) open({ typed: true }); });
-  area.addEventListener("input", typedText);
-  // When the whole window loses the focus the area stays the active element, and its cell stays open.
-  area.addEventListener("blur", () => { if (document.activeElement !== area) commit(); });
-  selection.watch(follow);
+  textarea.addEventListener("compositionstart", () => open({ isTyped: true }));
+  textarea.addEventListener("input", onInput);
+  // When the whole window loses the focus the textarea stays the active element, and its cell stays open.
+  textarea.addEventListener("blur", () => { if (document.activeElement !== textarea) commit(); });
+  selection.watch(sync);
   return {
-    open, commit, cancel, follow, choices,
-    focus,
-    // What was pressed elsewhere is gone: the keys are the table's again. On a phone that would bring up its keyboard.
-    regain: () => { if (matchMedia("(hover: hover)").matches) focus(); },
+    open, commit, cancel, sync, choices, focus,
+    /** After what had the focus elsewhere is gone; on a phone that would bring up its keyboard. */
+    focusUnlessTouch: () => { if (matchMedia("(hover: hover)").matches) focus(); },
     get editing() { return editing; },
   };
 }
 
-// The small list under a cell whose values are a closed set. Typed text filters it.
-
-// list: the listbox element. onChoose(option) is called for a click, onPoint(id of the option or "") when another one is current.
-function makeChoices(list, onChoose, onPoint) {
+// The list under a cell whose values are a closed set. onChoose(option) is called for a click, onHighlight(id of
+// the option, or "") when another one is highlighted.
+function makeChoices(list, { onChoose, onHighlight }) {
   let shown = [];
-  let current = -1;
-  let meant = false; // whether the option pointed at was typed or walked to, and not only offered
+  let highlighted = -1;
+  let isChosen = false; // whether what is highlighted was typed or walked to, and not only offered
 
-  function open(options, text) {
+  /** The options that start with the text, then those that contain it. */
+  function filter(options, text) {
     const wanted = text.normalize("NFKC").trim().toUpperCase();
-    const starts = options.filter((option) => option.startsWith(wanted));
-    const holds = options.filter((option) => !option.startsWith(wanted) && option.includes(wanted));
-    shown = [...starts, ...holds];
-    list.replaceChildren(...shown.map(makeOption));
+    const starting = options.filter((option) => option.startsWith(wanted));
+    const containing = options.filter((option) => !option.startsWith(wanted) && option.includes(wanted));
+    shown = [...starting, ...containing];
+    list.replaceChildren(...shown.map(createOption));
     list.hidden = shown.length === 0;
-    meant = wanted !== "";
-    point(shown.indexOf(wanted) >= 0 ? shown.indexOf(wanted) : 0);
+    isChosen = wanted !== "";
+    highlight(Math.max(shown.indexOf(wanted), 0));
   }
 
-  // All options, with the one that the cell holds pointed at; leaving them alone changes nothing.
-  function openAt(options, value) {
-    open(options, "");
-    point(Math.max(shown.indexOf(value), 0));
+  /** All options, with that of the cell highlighted; leaving them alone changes nothing. */
+  function open(options, value) {
+    filter(options, "");
+    highlight(Math.max(shown.indexOf(value), 0));
   }
 
-  function point(index) {
-    current = shown.length === 0 ? -1 : (index + shown.length) % shown.length;
-    [...list.children].forEach((option, place) => option.setAttribute("aria-selected", String(place === current)));
-    list.children[current]?.scrollIntoView({ block: "nearest" });
-    onPoint(list.children[current]?.id ?? "");
+  function highlight(index) {
+    highlighted = shown.length === 0 ? -1 : (index + shown.length) % shown.length;
+    [...list.children].forEach((option, at) => option.setAttribute("aria-selected", String(at === highlighted)));
+    list.children[highlighted]?.scrollIntoView({ block: "nearest" });
+    onHighlight(list.children[highlighted]?.id ?? "");
   }
 
   function close() {
     shown = [];
-    current = -1;
+    highlighted = -1;
     list.hidden = true;
   }
 
@@ -161,17 +166,17 @@ function makeChoices(list, onChoose, onPoint) {
     if (option) onChoose(option.textContent);
   });
   return {
-    open, openAt, close,
+    open, filter, close,
     move(by) {
-      meant = true;
-      point(current + by);
+      isChosen = true;
+      highlight(highlighted + by);
     },
     get isOpen() { return !list.hidden; },
-    get current() { return meant ? shown[current] ?? null : null; },
+    get current() { return isChosen ? shown[highlighted] ?? null : null; },
   };
 }
 
-function makeOption(text, index) {
+function createOption(text, index) {
   const option = document.createElement("li");
   option.setAttribute("role", "option");
   option.id = `cell-choice-${index}`;

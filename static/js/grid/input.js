@@ -1,223 +1,225 @@
-// The keys of a spreadsheet. While a cell is edited most keys belong to its text.
+// The keys and the pointer of a spreadsheet.
 
 import { followPointer } from "../core/drag.js";
 
-// table: {area, rows, selection, view, editor, actions, columns, readOnly, activate?}
-export function bindKeyboard(table) {
-  const { area, selection, editor, actions } = table;
-  let leaving = false; // after Esc the next Tab goes on to the rest of the page
+const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+const EDGE_OF_SCROLLING = { top: 60, bottom: 24, speed: 12 }; // px, px a frame
+const CONTROLS = "button, input, a";
 
-  area.addEventListener("keydown", (event) => {
-    const handled = editor.editing ? editingKey(event) : restingKey(event);
-    if (!handled) return;
+/** table: see grid.js. While a cell is edited most keys belong to its text. */
+export function bindKeyboard(table) {
+  const { textarea, selection, editor, commands, columns } = table;
+  let isLeaving = false; // after Esc the next Tab goes on to the rest of the page
+
+  textarea.addEventListener("keydown", (event) => {
+    const isHandled = editor.editing ? onEditingKey(event) : onRestingKey(event);
+    if (!isHandled) return;
     event.preventDefault();
     event.stopPropagation();
   });
 
-  function editingKey(event) {
-    const { key, shiftKey, altKey } = event;
+  // These return whether the key did something: true for `done(…)`.
+  const done = () => true;
+
+  function onEditingKey(event) {
+    const { key, shiftKey } = event;
     const { choices, editing } = editor;
     if (key === "Escape") return editor.cancel();
-    if (key === "Enter" && altKey) return insertLine();
+    if (key === "Enter" && event.altKey) return insertLine();
     if (key === "Enter" && (event.ctrlKey || event.metaKey)) return editor.commit();
-    if (key === "Enter") return leave(shiftKey ? -1 : 1, 0);
-    if (key === "Tab") return leave(0, shiftKey ? -1 : 1);
-    if (choices.isOpen && (key === "ArrowDown" || key === "ArrowUp")) return choices.move(key === "ArrowDown" ? 1 : -1) ?? true;
-    if (editing.typed && key in ARROWS && !shiftKey) return leave(...ARROWS[key]);
+    if (key === "Enter") return commitAndMove(shiftKey ? -1 : 1, 0);
+    if (key === "Tab") return commitAndMove(0, shiftKey ? -1 : 1);
+    if (choices.isOpen && (key === "ArrowDown" || key === "ArrowUp")) return done(choices.move(key === "ArrowDown" ? 1 : -1));
+    if (editing.isTyped && key in ARROWS && !shiftKey) return commitAndMove(...ARROWS[key]);
     return false;
   }
 
-  function leave(down, across) {
+  function commitAndMove(down, across) {
     editor.commit();
-    if (down > 0 && selection.row === table.rows.length - 1 && !table.readOnly) actions.add(1, table.rows.length);
+    if (down > 0 && selection.row === table.rows.length - 1 && !table.readOnly) commands.add();
     else if (across) selection.advance(across);
     else selection.moveBy(down, 0);
     return true;
   }
 
   function insertLine() {
-    area.setRangeText("\n", area.selectionStart, area.selectionEnd, "end");
-    area.dispatchEvent(new Event("input"));
+    textarea.setRangeText("\n", textarea.selectionStart, textarea.selectionEnd, "end");
+    textarea.dispatchEvent(new Event("input"));
     return true;
   }
 
-  function restingKey(event) {
+  function onRestingKey(event) {
     const { key, shiftKey } = event;
-    const control = event.ctrlKey || event.metaKey;
-    if (key !== "Tab" && key !== "Shift") leaving = key === "Escape";
-    if (event.altKey) return movingKey(key);
-    if (control) return controlKey(key.toLowerCase(), shiftKey);
-    if (key in ARROWS) return go(...ARROWS[key], shiftKey);
-    if (key === "Tab") return !leaving && selection.advance(shiftKey ? -1 : 1);
-    if (key === "Enter") return activate() || go(shiftKey ? -1 : 1, 0, false);
-    if (key === "PageDown" || key === "PageUp") return go(page() * (key === "PageDown" ? 1 : -1), 0, shiftKey);
-    if (key === "Home" || key === "End") return goTo(selection.row, key === "Home" ? 0 : table.columns.length - 1, shiftKey);
+    if (key !== "Tab" && key !== "Shift") isLeaving = key === "Escape";
+    if (event.altKey) return onAltKey(key);
+    if (event.ctrlKey || event.metaKey) return onControlKey(key, shiftKey);
+    if (key in ARROWS) return moveBy(...ARROWS[key], shiftKey);
+    if (key === "Tab") return !isLeaving && selection.advance(shiftKey ? -1 : 1);
+    if (key === "Enter") return activate() || moveBy(shiftKey ? -1 : 1, 0, false);
+    if (key === "PageDown" || key === "PageUp") return moveBy(rowsAPage() * (key === "PageDown" ? 1 : -1), 0, shiftKey);
+    if (key === "Home" || key === "End") return goTo(selection.row, key === "Home" ? 0 : columns.length - 1, shiftKey);
     if (key === "F2") return activate() || editor.open();
-    if (key === " ") return space(shiftKey);
+    if (key === " ") return onSpace(shiftKey);
     if (key === "Escape") return goTo(selection.row, selection.column, false);
     if (table.readOnly) return false;
-    if (key === "Delete" || key === "Backspace") return done(actions.clear());
+    if (key === "Delete" || key === "Backspace") return done(commands.clear());
     return false;
   }
 
-  function controlKey(key, shift) {
-    if (key in CONTROL_ARROWS) return edge(...CONTROL_ARROWS[key], shift);
-    if (key === "home") return goTo(0, 0, shift);
-    if (key === "end") return goTo(table.rows.length - 1, table.columns.length - 1, shift);
-    if (key === "a") return done(selection.selectBlock(0, 0, table.rows.length - 1, table.columns.length - 1));
+  function onControlKey(key, shift) {
+    if (key in ARROWS) return goToEdge(...ARROWS[key], shift);
+    if (key === "Home") return goTo(0, 0, shift);
+    if (key === "End") return goTo(table.rows.length - 1, columns.length - 1, shift);
+    const letter = key.toLowerCase();
+    if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.length - 1, columns.length - 1));
     if (table.readOnly) return false;
-    if (key === "z") return done(shift ? table.redo() : table.undo());
-    if (key === "y") return done(table.redo());
-    if (key === "d") return done(actions.fillDown());
+    if (letter === "z") return done(shift ? table.redo() : table.undo());
+    if (letter === "y") return done(table.redo());
+    if (letter === "d") return done(commands.fillDown());
     return false;
   }
 
-  function movingKey(key) {
+  function onAltKey(key) {
     if (table.readOnly || (key !== "ArrowUp" && key !== "ArrowDown")) return false;
-    return done(actions.moveBy(key === "ArrowUp" ? -1 : 1));
+    return done(commands.moveBy(key === "ArrowUp" ? -1 : 1));
   }
 
-  function go(down, across, extend) {
-    selection.moveBy(down, across, { extend });
-    return true;
+  function moveBy(down, across, extend) {
+    return done(selection.moveBy(down, across, { extend }));
   }
 
   function goTo(row, column, extend) {
-    selection.goTo(row, column, { extend });
-    return true;
+    return done(selection.goTo(row, column, { extend }));
   }
 
   // To the far end; for rows as in a spreadsheet, to where filled cells end or begin again.
-  function edge(down, across, extend) {
-    if (across) return goTo(selection.row, across > 0 ? table.columns.length - 1 : 0, extend);
-    const { field } = table.columns[selection.column];
-    const filled = (row) => Boolean(field && table.rows.at(row)?.[field]?.length);
+  function goToEdge(down, across, extend) {
+    if (across) return goTo(selection.row, across > 0 ? columns.length - 1 : 0, extend);
+    const { field } = columns[selection.column];
+    const isFilled = (row) => Boolean(field && table.rows.at(row)?.[field]?.length);
     let row = selection.row + down;
-    const run = filled(selection.row) && filled(row);
-    while (table.rows.at(row + down) && (run ? filled(row + down) : !filled(row))) row += down;
+    const isInside = isFilled(selection.row) && isFilled(row);
+    while (table.rows.at(row + down) && (isInside ? isFilled(row + down) : !isFilled(row))) row += down;
     return goTo(row, selection.column, extend);
   }
 
-  function space(shift) {
-    if (shift) return done(selection.selectBlock(selection.row, 0, selection.row, table.columns.length - 1));
-    const column = table.columns[selection.column];
-    if (column.kind !== "number") return activate();
+  function onSpace(shift) {
+    if (shift) return done(selection.selectBlock(selection.row, 0, selection.row, columns.length - 1));
+    if (columns[selection.column].kind !== "number") return activate();
     const row = table.rows.at(selection.row);
-    if (row) selection.pick(actions.blockRows(), !selection.picked.has(row));
+    if (row) selection.setPicked(commands.blockRows(), !selection.picked.has(row));
     return true;
   }
 
   function activate() {
-    const column = table.columns[selection.column];
-    return Boolean(table.activate?.(column, selection.row));
+    return table.activate(columns[selection.column], selection.row);
   }
 
-  function page() {
+  function rowsAPage() {
     return Math.max(Math.floor(table.element.clientHeight / table.view.rowHeight) - 2, 1);
   }
 }
 
-const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-const CONTROL_ARROWS = { arrowup: [-1, 0], arrowdown: [1, 0], arrowleft: [0, -1], arrowright: [0, 1] };
-
-function done() {
-  return true;
-}
-
-// The mouse and the finger: click selects, drag selects a block, double click or a second tap edits,
-// a drag of the row handle reorders.
-
-
-// table: {element, body, dropLine, rows, selection, view, editor, actions, columns, readOnly, activate?}
+/**
+ * A click selects, a drag selects a block, a double click or a second tap edits, a drag of the row handle reorders.
+ * table: see grid.js.
+ */
 export function bindPointer(table) {
-  const { element, body, selection, view, editor, actions } = table;
-  let finger = false; // whether the last press was one: older Safari does not say so of a click
+  const { body, selection, view, editor, commands, columns } = table;
+  let isTouch = false; // whether the last press was: older Safari does not say so of a click
 
   body.addEventListener("pointerdown", (event) => {
-    finger = event.pointerType === "touch";
-    const cell = event.target.closest("[data-column]");
-    if (!cell || event.button !== 0) return;
-    const place = view.placeOfElement(cell);
-    if (event.target.closest("[data-handle]") && !table.readOnly) return dragRow(event, place.row);
-    if (event.target.closest("button, input, a")) return editor.commit();
-    if (finger) return undefined;
+    isTouch = event.pointerType === "touch";
+    const position = view.positionOf(event.target);
+    if (!position || event.button !== 0) return;
+    if (event.target.closest("[data-handle]") && !table.readOnly) return dragRow(event, position.row);
+    if (event.target.closest(CONTROLS)) return editor.commit();
+    if (isTouch) return undefined;
     event.preventDefault();
-    const again = selection.isAt(place.row, place.column);
+    const isAgain = selection.isAt(position.row, position.column);
     editor.commit();
-    selection.goTo(place.row, place.column, { extend: event.shiftKey });
+    selection.goTo(position.row, position.column, { extend: event.shiftKey });
     editor.focus();
-    if (again && !event.shiftKey && table.columns[place.column].kind === "choice") return void editor.open();
+    if (isAgain && !event.shiftKey && columns[position.column].options) return void editor.open();
     return dragBlock(event);
   });
 
   // A finger scrolls; only a tap that did not scroll arrives as a click.
   body.addEventListener("click", (event) => {
-    const cell = event.target.closest("[data-column]");
-    if (!cell || !finger || event.target.closest("button, input, a, [data-handle]")) return;
-    const place = view.placeOfElement(cell);
+    const position = view.positionOf(event.target);
+    if (!position || !isTouch || event.target.closest(`${CONTROLS}, [data-handle]`)) return;
     editor.commit();
-    selection.goTo(place.row, place.column);
+    selection.goTo(position.row, position.column);
     editor.focus();
     editor.open();
   });
 
   body.addEventListener("dblclick", (event) => {
-    const cell = event.target.closest("[data-column]");
-    if (!cell || event.target.closest("button, input, a, [data-handle]")) return;
-    const { column, row } = view.placeOfElement(cell);
-    if (!table.activate?.(table.columns[column], row)) editor.open();
+    const position = view.positionOf(event.target);
+    if (!position || event.target.closest(`${CONTROLS}, [data-handle]`)) return;
+    if (!table.activate(columns[position.column], position.row)) editor.open();
   });
 
   function dragBlock(start) {
-    follow(start, (x, y) => {
-      const place = view.placeAt(x, y);
-      if (place && !selection.isAt(place.row, place.column)) selection.goTo(place.row, place.column, { extend: true });
+    followAndScroll(table.element, start, {
+      move(x, y) {
+        const position = view.positionAt(x, y);
+        if (position && !selection.isAt(position.row, position.column)) selection.goTo(position.row, position.column, { extend: true });
+      },
     });
   }
 
   function dragRow(start, index) {
     start.preventDefault();
     const row = table.rows.at(index);
-    const moving = selection.picked.has(row) ? actions.chosenRows() : [row];
-    let to = null;
-    follow(start, (x, y) => {
-      const within = y - body.getBoundingClientRect().top;
-      to = Math.max(0, Math.min(Math.round(within / view.rowHeight), table.rows.length));
-      table.dropLine.hidden = false;
-      table.dropLine.style.transform = `translateY(${to * view.rowHeight}px)`;
-    }, (isDropped) => {
-      table.dropLine.hidden = true;
-      if (isDropped && to !== null) actions.moveTo(moving, to);
-      editor.focus();
+    const moving = selection.picked.has(row) ? commands.chosenRows() : [row];
+    let target = null;
+    followAndScroll(table.element, start, {
+      move(x, y) {
+        const offset = y - body.getBoundingClientRect().top;
+        target = Math.max(0, Math.min(Math.round(offset / view.rowHeight), table.rows.length));
+        table.dropLine.hidden = false;
+        table.dropLine.style.transform = `translateY(${target * view.rowHeight}px)`;
+      },
+      end(isDropped) {
+        table.dropLine.hidden = true;
+        if (isDropped && target !== null) commands.moveTo(moving, target);
+        editor.focus();
+      },
     });
+  }
+}
+
+// Calls move(x, y) until the pointer is released, then end(whether it was not cancelled); near its edges the element scrolls along.
+function followAndScroll(element, start, { move, end = () => {} }) {
+  let point = [start.clientX, start.clientY];
+  let frame = 0;
+  let isOver = false;
+
+  function finish(isDropped) {
+    isOver = true;
+    end(isDropped);
   }
 
-  // Calls move(x, y) until the pointer is released, then end(whether it was not cancelled); near the edge the table scrolls along.
-  function follow(start, move, end = () => {}) {
-    let point = [start.clientX, start.clientY];
-    let pulling = 0;
-    let isOver = false;
-    const finish = (isDropped) => {
-      isOver = true;
-      end(isDropped);
-    };
-    const pull = () => {
-      const { top, bottom } = element.getBoundingClientRect();
-      const past = point[1] < top + 60 ? -12 : point[1] > bottom - 24 ? 12 : 0;
-      if (past && !isOver) {
-        element.scrollTop += past;
-        move(point[0], Math.max(top + 61, Math.min(point[1], bottom - 25)));
-      }
-      pulling = past && !isOver ? requestAnimationFrame(pull) : 0;
-    };
-    followPointer(start, {
-      move(event) {
-        point = [event.clientX, event.clientY];
-        move(...point);
-        pulling ||= requestAnimationFrame(pull);
-      },
-      end: () => finish(true),
-      cancel: () => finish(false),
-    });
+  function scroll() {
+    const { top, bottom, speed } = EDGE_OF_SCROLLING;
+    const bounds = element.getBoundingClientRect();
+    const [first, last] = [bounds.top + top, bounds.bottom - bottom];
+    const by = point[1] < first ? -speed : point[1] > last ? speed : 0;
+    frame = 0;
+    if (!by || isOver) return;
+    element.scrollTop += by;
+    move(point[0], Math.max(first + 1, Math.min(point[1], last - 1)));
+    frame = requestAnimationFrame(scroll);
   }
+
+  followPointer(start, {
+    move(event) {
+      point = [event.clientX, event.clientY];
+      move(...point);
+      frame ||= requestAnimationFrame(scroll);
+    },
+    end: () => finish(true),
+    cancel: () => finish(false),
+  });
 }

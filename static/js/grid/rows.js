@@ -1,38 +1,15 @@
-// A list of callbacks. An error in one of them is reported and does not stop the others.
+// The rows of a table and their history. Every change is a step of small operations, each with its inverse:
+// set (a field of a row), put (rows at indexes), take (rows away).
 
 import { _ } from "../core/i18n.js";
-import { parseNames } from "./columns.js";
 
-export class Callbacks {
-  #all = new Set();
+const MAX_STEPS = 500; // that can be undone
 
-  add(watcher) { this.#all.add(watcher); }
-
-  tell(...news) {
-    for (const watcher of this.#all) {
-      try {
-        watcher(...news);
-      } catch (error) {
-        reportError(error);
-      }
-    }
-  }
-}
-
-// The rows of a table and their history. Every change is a step of three small operations, each with
-// its inverse: set (a field of a row), put (rows at places), take (rows from places).
-
-
-export class Rows {
+export class Rows extends EventTarget {
   #list = [];
   #past = [];
   #future = [];
-  #open = null;
-  #watchers = new Callbacks();
-
-  constructor(list = []) {
-    this.#list = list;
-  }
+  #operations = null; // of the step that is open
 
   get length() { return this.#list.length; }
   get all() { return this.#list; }
@@ -40,104 +17,105 @@ export class Rows {
   at(index) { return this.#list[index]; }
   indexOf(row) { return this.#list.indexOf(row); }
 
-  // watcher({structural, changed: Set of rows, first: index or -1, reset})
-  watch(watcher) { this.#watchers.add(watcher); }
+  /** listener({structural, changed: Set of rows, first: index of the first of them or -1, reset}) */
+  watch(listener) { this.addEventListener("change", ({ detail }) => listener(detail)); }
 
-  // Replace everything and forget the history (another draft, another batch).
+  /** Replace all rows and forget the history (another draft, another batch). */
   reset(list) {
     numberRows(list, []);
     this.#list = list;
     this.#past = [];
     this.#future = [];
-    this.#tell([], { reset: true });
+    this.#dispatchChange([], { reset: true });
   }
 
-  // Run body; all that it changes is one step for undo. Returns the number of operations.
+  /** Run body(); all that it changes is one step for undo. Returns the number of operations. */
   step(label, body) {
-    if (this.#open) return body();
-    const operations = this.#open = [];
+    if (this.#operations) return body();
+    const operations = this.#operations = [];
     try {
       body();
     } finally {
-      this.#open = null;
+      this.#operations = null;
     }
     if (operations.length === 0) return 0;
     this.#past.push({ label, operations });
-    if (this.#past.length > 500) this.#past.shift();
+    if (this.#past.length > MAX_STEPS) this.#past.shift();
     this.#future = [];
-    this.#tell(operations);
+    this.#dispatchChange(operations);
     return operations.length;
   }
 
   set(row, field, value) {
-    if (same(row[field], value)) return;
+    if (isSame(row[field], value)) return;
     this.#do({ kind: "set", row, field, before: row[field], after: value });
   }
 
-  insert(at, rows) {
+  insert(index, rows) {
     if (rows.length === 0) return;
     numberRows(rows, this.#list);
-    this.#do({ kind: "put", places: rows.map((row, offset) => ({ at: at + offset, row })) });
+    this.#do({ kind: "put", entries: rows.map((row, offset) => ({ index: index + offset, row })) });
   }
 
   remove(rows) {
-    const gone = new Set(rows);
-    const places = [];
-    this.#list.forEach((row, at) => { if (gone.has(row)) places.push({ at, row }); });
-    if (places.length > 0) this.#do({ kind: "take", places });
+    const removed = new Set(rows);
+    const entries = [];
+    this.#list.forEach((row, index) => { if (removed.has(row)) entries.push({ index, row }); });
+    if (entries.length > 0) this.#do({ kind: "take", entries });
   }
 
-  // Move rows so that they stand together where the row at index `to` stands now (length = the end).
-  move(rows, to) {
+  /** Move rows so that they stand together before the row at `index`; length is the end. */
+  move(rows, index) {
     const moving = new Set(rows);
-    const before = this.#list.slice(0, to).filter((row) => !moving.has(row)).length;
+    const target = this.#list.slice(0, index).filter((row) => !moving.has(row)).length;
     const ordered = this.#list.filter((row) => moving.has(row));
-    if (ordered.every((row, offset) => this.#list[before + offset] === row)) return;
+    if (ordered.every((row, offset) => this.#list[target + offset] === row)) return;
     this.step(_("移动行"), () => {
       this.remove(ordered);
-      this.insert(before, ordered);
+      this.insert(target, ordered);
     });
   }
 
-  undo() { return this.#travel(this.#past, this.#future, true); }
-  redo() { return this.#travel(this.#future, this.#past, false); }
+  /** Both return the label of the step, or null where there is none. */
+  undo() { return this.#travel(this.#past, this.#future, ({ operations }) => [...operations].reverse().map(inverse)); }
+  redo() { return this.#travel(this.#future, this.#past, ({ operations }) => operations); }
 
-  #travel(from, to, backwards) {
+  #travel(from, to, operationsOf) {
     const step = from.pop();
     if (!step) return null;
     to.push(step);
-    const operations = backwards ? [...step.operations].reverse().map(inverse) : step.operations;
+    const operations = operationsOf(step);
     for (const operation of operations) this.#apply(operation);
-    this.#tell(operations);
+    this.#dispatchChange(operations);
     return step.label;
   }
 
   #do(operation) {
-    if (!this.#open) return this.step(_("修改"), () => this.#do(operation));
+    if (!this.#operations) return this.step(_("修改"), () => this.#do(operation));
     this.#apply(operation);
-    this.#open.push(operation);
+    this.#operations.push(operation);
     return 1;
   }
 
-  #apply({ kind, row, field, after, places }) {
+  #apply({ kind, row, field, after, entries }) {
     if (kind === "set") row[field] = after;
-    else this.#list = kind === "put" ? withPlaces(this.#list, places) : withoutPlaces(this.#list, places);
+    else this.#list = kind === "put" ? withEntries(this.#list, entries) : withoutEntries(this.#list, entries);
   }
 
-  #tell(operations, { reset = false } = {}) {
+  #dispatchChange(operations, { reset = false } = {}) {
     const changed = new Set();
     let structural = reset;
-    for (const { kind, row, places } of operations) {
+    for (const { kind, row, entries } of operations) {
       if (kind === "set") changed.add(row);
       else structural = true;
-      if (kind === "put") for (const place of places) changed.add(place.row);
+      if (kind === "put") for (const entry of entries) changed.add(entry.row);
     }
     const first = this.#list.findIndex((row) => changed.has(row));
-    this.#watchers.tell({ structural, changed, first, reset });
+    this.dispatchEvent(new CustomEvent("change", { detail: { structural, changed, first, reset } }));
   }
 }
 
-// Rows that have no number, or one that another row has, take the next after the highest.
+// Rows without a number, or with one that another row has, take the next after the highest.
 function numberRows(rows, others) {
   const taken = new Set(others.map(({ number }) => number));
   let highest = 0;
@@ -153,113 +131,21 @@ function inverse(operation) {
   return { ...operation, kind: operation.kind === "put" ? "take" : "put" };
 }
 
-function withPlaces(list, places) {
+function withEntries(list, entries) {
   const merged = [];
-  let rest = 0;
-  for (const { at, row } of places) {
-    while (merged.length < at && rest < list.length) merged.push(list[rest++]);
+  let next = 0;
+  for (const { index, row } of entries) {
+    while (merged.length < index && next < list.length) merged.push(list[next++]);
     merged.push(row);
   }
-  while (rest < list.length) merged.push(list[rest++]);
-  return merged;
+  return [...merged, ...list.slice(next)];
 }
 
-function withoutPlaces(list, places) {
-  const gone = new Set(places.map(({ row }) => row));
-  return list.filter((row) => !gone.has(row));
+function withoutEntries(list, entries) {
+  const removed = new Set(entries.map(({ row }) => row));
+  return list.filter((row) => !removed.has(row));
 }
 
-function same(one, other) {
+function isSame(one, other) {
   return one === other || (Array.isArray(one) && JSON.stringify(one) === JSON.stringify(other));
-}
-
-// One row of the batch table: its fields as they were typed, the marks left on them, and what is wrong.
-
-
-const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps"];
-
-// `run` is the batch that the row was ordered with last, `asked` the digest of what was asked for then (batch/post_rows.js).
-// `number` is what the row is called everywhere: its line in the imported file, or the next free one (rows.js).
-// Marks stand beside a field for as long as it keeps the value they were made for:
-// {field: {value, error, fixed, words}}; `fixed` is a correction that was made, not a complaint, `words` says it at length.
-export function makeRow(fields = {}) {
-  return {
-    number: Number.isInteger(fields.number) && fields.number > 0 ? fields.number : null,
-    prompt: words(fields.prompt),
-    negative_prompt: words(fields.negative_prompt),
-    aspect_ratio: words(fields.aspect_ratio),
-    resolution: words(fields.resolution),
-    sample_images: fields.sample_images ?? [],
-    num_images: words(fields.num_images),
-    filename: words(fields.filename),
-    seed: words(fields.seed),
-    steps: words(fields.steps),
-    marks: fields.marks ?? {},
-    run: fields.run ?? null,
-    asked: fields.asked ?? null,
-  };
-}
-
-/** A row as a draft holds it -> {row, repaired}: how many cells held a value of another kind, now text or names. */
-export function rowFromDraft(kept) {
-  const fields = isObject(kept) ? { ...kept } : { prompt: kept };
-  const wrong = TEXTS.filter((field) => typeof fields[field] === "object" && fields[field] !== null);
-  for (const field of wrong) fields[field] = textOf(fields[field]);
-  const images = fields.sample_images ?? [];
-  const isListed = Array.isArray(images) && images.every(isImage);
-  if (!isListed) fields.sample_images = [images].flat().flatMap((image) => (isImage(image) ? image : parseNames(textOf(image))));
-  fields.marks = isObject(fields.marks) ? Object.fromEntries(Object.entries(fields.marks).filter(([, mark]) => isObject(mark))) : {};
-  return { row: makeRow(fields), repaired: wrong.length + (isListed ? 0 : 1) + (isObject(kept) ? 0 : 1) };
-}
-
-export function copyOfRow(row) {
-  return makeRow({ ...row, run: null, asked: null, number: null });
-}
-
-/** of(row) -> {field: complaint}, remembered until forget(rows). A row without any of the contentFields is empty: it has none. */
-export function makeValidation(columns, contentFields) {
-  const fields = columns.filter(({ field, kind }) => field && kind !== "unused");
-  let known = new WeakMap();
-  const isFilled = (row) => contentFields.some((field) => row[field].length > 0);
-  const look = (row) => {
-    const found = {};
-    if (!isFilled(row)) return found;
-    for (const { field, check } of fields) {
-      const problem = check(row[field], row) || markOn(row, field)?.error;
-      if (problem) found[field] = problem;
-    }
-    return found;
-  };
-  return {
-    isFilled,
-    of(row) {
-      if (!known.has(row)) known.set(row, look(row));
-      return known.get(row);
-    },
-    correctionOf: (row, field) => markOn(row, field)?.fixed ?? "",
-    forget(rows) { for (const row of rows) known.delete(row); },
-    forgetAll() { known = new WeakMap(); },
-  };
-}
-
-function markOn(row, field) {
-  const mark = row.marks[field];
-  return mark && JSON.stringify(mark.value) === JSON.stringify(row[field]) ? mark : null;
-}
-
-function isObject(value) {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isImage(value) {
-  return isObject(value) && typeof value.url === "string" && typeof value.filename === "string";
-}
-
-function textOf(value) {
-  if (Array.isArray(value)) return value.map(textOf).join(_("；"));
-  return isObject(value) ? value.filename ?? JSON.stringify(value) : words(value);
-}
-
-function words(value) {
-  return value === undefined || value === null ? "" : String(value);
 }

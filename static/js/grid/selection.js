@@ -1,25 +1,25 @@
 // Which cell is active, which block is selected around it, and which rows are picked by their checkbox.
 
-import { Callbacks } from "./rows.js";
+const FIRST = { row: 0, column: 1 }; // column 0 holds the checkbox
 
-// size() -> {rows, columns}; changed() is called after each change.
-export class Selection {
-  row = 0;
-  column = 1;
-  anchor = { row: 0, column: 1 };
+export class Selection extends EventTarget {
+  row = FIRST.row;
+  column = FIRST.column;
+  anchor = FIRST; // the corner of the block opposite the active cell
   picked = new Set();
-  shown = false; // false until the table was entered
+  isActive = false; // until the table was entered
 
   #size;
-  #watchers = new Callbacks();
 
+  /** size() -> {rows, columns} */
   constructor(size) {
+    super();
     this.#size = size;
   }
 
-  watch(watcher) { this.#watchers.add(watcher); }
+  watch(listener) { this.addEventListener("change", listener); }
 
-  // {top, bottom, left, right}, all inclusive
+  /** {top, bottom, left, right}, all inclusive */
   get block() {
     return {
       top: Math.min(this.row, this.anchor.row),
@@ -30,29 +30,27 @@ export class Selection {
   }
 
   isAt(row, column) {
-    return this.shown && row === this.row && column === this.column;
+    return this.isActive && row === this.row && column === this.column;
   }
 
   has(row, column) {
     const { top, bottom, left, right } = this.block;
-    return this.shown && row >= top && row <= bottom && column >= left && column <= right;
+    return this.isActive && row >= top && row <= bottom && column >= left && column <= right;
   }
 
-  // Go to a cell; extending keeps the other corner of the block where it was.
+  /** Go to a cell; extending keeps the other corner of the block. */
   goTo(row, column, { extend = false } = {}) {
-    const { rows, columns } = this.#size();
-    this.row = bounded(row, rows);
-    this.column = bounded(column, columns);
+    Object.assign(this, this.#clamped({ row, column }));
     if (!extend) this.anchor = { row: this.row, column: this.column };
-    this.shown = rows > 0;
-    this.#tell();
+    this.isActive = this.#size().rows > 0;
+    this.#dispatchChange();
   }
 
   moveBy(down, across, options) {
     this.goTo(this.row + down, this.column + across, options);
   }
 
-  // Tab: along the row, then into the next; false when there is nowhere left to go.
+  /** Along the row, then into the next; false where there is nowhere left to go. */
   advance(by) {
     const { rows, columns } = this.#size();
     const next = this.row * columns + this.column + by;
@@ -63,46 +61,46 @@ export class Selection {
 
   selectBlock(top, left, bottom, right) {
     this.goTo(top, left);
-    const { rows, columns } = this.#size();
-    this.anchor = { row: bounded(bottom, rows), column: bounded(right, columns) };
-    this.#tell();
+    this.anchor = this.#clamped({ row: bottom, column: right });
+    this.#dispatchChange();
   }
 
-  pick(rows, picked) {
+  setPicked(rows, isPicked) {
     for (const row of rows) {
-      if (picked) this.picked.add(row);
+      if (isPicked) this.picked.add(row);
       else this.picked.delete(row);
     }
-    this.#tell();
+    this.#dispatchChange();
   }
 
-  // As before the table was entered.
-  leave() {
-    this.shown = false;
+  /** As before the table was entered. */
+  reset() {
+    this.isActive = false;
     this.picked.clear();
-    this.row = 0;
-    this.column = 1;
-    this.anchor = { row: 0, column: 1 };
-    this.#tell();
+    Object.assign(this, FIRST, { anchor: FIRST });
+    this.#dispatchChange();
   }
 
-  // After rows came or went: stay inside, and forget picked rows that are gone.
-  settle(rows) {
+  /** Stay inside after rows came or went, and drop picked rows that are gone. */
+  clamp(rows) {
     const present = this.picked.size > 0 ? new Set(rows) : null;
     for (const row of this.picked) if (!present.has(row)) this.picked.delete(row);
-    const { rows: count, columns } = this.#size();
-    this.row = bounded(this.row, count);
-    this.column = bounded(this.column, columns);
-    this.anchor = { row: bounded(this.anchor.row, count), column: bounded(this.anchor.column, columns) };
-    if (count === 0) this.shown = false;
-    this.#tell();
+    Object.assign(this, this.#clamped(this));
+    this.anchor = this.#clamped(this.anchor);
+    if (rows.length === 0) this.isActive = false;
+    this.#dispatchChange();
   }
 
-  #tell() {
-    this.#watchers.tell();
+  #clamped({ row, column }) {
+    const { rows, columns } = this.#size();
+    return { row: clampIndex(row, rows), column: clampIndex(column, columns) };
+  }
+
+  #dispatchChange() {
+    this.dispatchEvent(new Event("change"));
   }
 }
 
-function bounded(index, count) {
+function clampIndex(index, count) {
   return Math.max(0, Math.min(index, count - 1));
 }

@@ -1,88 +1,144 @@
 // 批量生成: the draft in the table, or with ?id= a batch that was started.
 
-import { makeCellDrawer } from "../batch/cells.js";
-import { useCommands, usePicks } from "../batch/desk.js";
+import { addRenderers } from "../batch/cells.js";
+import { columnOfHeader, makeColumns } from "../batch/columns.js";
 import { makeDraft } from "../batch/draft.js";
+import { makeDraftNotice } from "../batch/draft_notice.js";
+import { receiveFiles, receivePaste } from "../batch/file_input.js";
 import { makeFooter } from "../batch/footer.js";
+import { lookUpReferences } from "../batch/references.js";
+import { bindRowActions } from "../batch/row_actions.js";
+import { copyRow, makeRow } from "../batch/row.js";
+import { makeSingleRuns } from "../batch/single_run.js";
+import { bindCommands, bindPicks } from "../batch/toolbar.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
-import { makeGrid } from "../grid/grid.js";
+import { goToNextProblem, makeGrid } from "../grid/grid.js";
 import { offerUndo, showToast } from "../ui/messages.js";
 
 const page = document.querySelector("[data-batch]");
-const card = JSON.parse(page.dataset.modelSpec);
-const dialog = (name) => document.querySelector(`[data-dialog="${name}"]`);
-const desk = lazy(() => import("../batch/desk.js"), ({ makeDesk }) => makeDesk(batch));
+const { pageUrl, batchesUrl, samplesUrl, importUrl, exportUrl } = page.dataset;
+const model = JSON.parse(page.dataset.model);
 
-const table = makeGrid(page.querySelector("[data-table]"), {
-  card,
-  most: 5000,
-  say: showToast,
-  offerUndo,
-  stateOf: () => null,
-  onTyping: (change) => draft.keepTyping(change),
-});
-table.drawCell = makeCellDrawer((row) => table.stateOf(row))(table);
-table.activate = (column, index) => {
-  if (!["references", "status", "actions"].includes(column.kind)) return false;
-  desk().then(({ activate }) => activate(column, index));
-  return true;
+// Of this page, for all its parts. `run` is the batch that is shown, null while it is the draft.
+const batch = {
+  page, model,
+  urls: {
+    page: pageUrl, batches: batchesUrl, import: importUrl, export: exportUrl,
+    batchPage: (id) => `${pageUrl}?id=${encodeURIComponent(id)}`,
+  },
+  run: null,
+  started: null, // {id, at} of the batch that the draft was submitted as, until it is changed
+  imported: null, // see import_report.js
+  dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
+  stateOf: (row) => (batch.run ?? singleRuns).stateOf(row),
+  recordsOf: (row) => (batch.run ?? singleRuns).recordsOf(row),
+  runRow: (row) => (table.readOnly ? batch.run?.retryRow(row) : singleRuns.run(row)),
+  listMade: () => singleRuns.listMade(),
+  openPicture: (id) => late("openPicture", id),
+  chooseReferences(row, search) { if (!table.readOnly) late("chooseReferences", row, search); },
 };
 
-const batch = { page, table, card, dialog, run: null, started: null };
-const draft = makeDraft(table, {
-  onElsewhere: () => desk().then(({ showElsewhere }) => showElsewhere()),
-  onTrouble: (trouble) => { page.querySelector("[data-draft-error]").textContent = trouble ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
-  onLate: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
-  extra: () => ({ started: batch.started, imported: batch.report?.imported }),
-});
-batch.draft = draft;
-batch.foot = makeFooter(page.querySelector("[data-footer]"), { table, card });
+const loadLate = lazy(() => import("../batch/late.js"), ({ makeLate }) => makeLate(batch));
+const late = async (name, ...values) => (await loadLate())[name](...values);
 
-const lazily = (name) => (...given) => desk().then((jobs) => jobs[name](...given));
-useCommands(page, {
+const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns), model), { table: () => table, stateOf: batch.stateOf });
+const table = makeGrid(page.querySelector("[data-table]"), {
+  columns, makeRow, copyRow, offerUndo,
+  contentFields: model.content_fields,
+  maxRows: model.max_rows,
+  columnOfHeader: (text) => columnOfHeader(columns, text),
+  activate: (column, index) => rowActions.activate(column, index),
+  showMessage: showToast,
+  showProblem: (text) => footer.showProblem(text),
+  onTyping: (change) => draft.setTyped(change),
+  onValidated() {
+    footer.refresh();
+    batch.report?.refresh();
+  },
+});
+batch.table = table;
+const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model });
+const notice = batch.notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
+const draft = batch.draft = makeDraft(table, {
+  onOtherTab: notice.showOtherTab,
+  onFailing: (isFailing) => { page.querySelector("[data-draft-error]").textContent = isFailing ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
+  onLateLoad: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
+  extra: () => ({ started: batch.started, imported: batch.imported }),
+});
+const singleRuns = makeSingleRuns(table, { model, url: batchesUrl, onSubmitted: draft.saveSoon });
+const rowActions = bindRowActions(batch);
+
+bindCommands(page, {
   import: () => page.querySelector("[data-file]").click(),
-  add: () => {
-    table.actions.add();
+  add() {
+    table.commands.add();
     table.editor.focus();
   },
   undo: table.undo,
   redo: table.redo,
-  duplicate: () => table.actions.duplicate(),
-  up: () => table.actions.moveBy(-1),
-  down: () => table.actions.moveBy(1),
-  remove: () => {
-    const count = table.actions.remove();
-    table.editor.regain();
-    table.tell(_("已删除 {count} 行", { count }));
+  duplicate: () => table.commands.duplicate(),
+  up: () => table.commands.moveBy(-1),
+  down: () => table.commands.moveBy(1),
+  remove() {
+    const count = table.commands.remove();
+    table.editor.focusUnlessTouch();
+    table.showUndo(_("已删除 {count} 行", { count }));
   },
-  "pick-all": () => table.selection.pick(table.rows.all, true),
-  "pick-none": () => {
-    table.selection.pick(table.rows.all, false);
-    table.editor.regain();
+  "pick-all": () => table.selection.setPicked(table.rows.all, true),
+  "pick-none"() {
+    table.selection.setPicked(table.rows.all, false);
+    table.editor.focusUnlessTouch();
   },
-  export: lazily("exportTable"),
-  "bulk-edit": lazily("setValue"),
-  history: lazily("showEarlier"),
-  start: lazily("start"),
-  "next-problem": lazily("nextProblem"),
+  "next-problem": () => goToNextProblem(table),
+  export: (button) => late("exportTable", button),
+  "bulk-edit": () => late("bulkEdit"),
+  history: () => late("showHistory"),
+  start: () => late("start"),
 });
-usePicks(page, table);
+bindPicks(page, table);
+receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFile: (file) => late("takeFile", file) });
+receivePaste(table, (file) => late("takeFile", file));
+lookUpReferences(table, samplesUrl);
 
-const empty = page.querySelector("[data-empty]");
-table.rows.watch(() => {
-  empty.hidden = table.rows.length > 0 || table.readOnly;
-  page.classList.toggle("is-empty", table.rows.length === 0 && !table.readOnly);
+table.rows.watch(({ reset }) => {
+  if (!reset) batch.started = null;
+  const isEmpty = table.rows.length === 0 && !table.readOnly;
+  page.querySelector("[data-empty]").hidden = !isEmpty;
+  page.classList.toggle("is-empty", isEmpty);
 });
+
+function showDraft({ rows, started = null, copied, repaired, imported }) {
+  table.rows.reset(rows);
+  batch.started = started;
+  singleRuns.resume();
+  if (copied) return showCopied(copied);
+  if (Array.isArray(imported?.notes)) {
+    batch.imported = imported;
+    late("showImported");
+  }
+  if (repaired > 0) {
+    draft.saveSoon();
+    notice.showRepaired(repaired);
+  } else if (started) {
+    notice.showStarted(started);
+  }
+  return undefined;
+}
+
+// The rows of a batch take the place of the draft, in one step that can be undone.
+function showCopied(rows) {
+  const hadDraft = table.rows.all.some(table.validation.isFilled);
+  table.rows.step(_("复制为新草稿"), () => {
+    table.rows.remove(table.rows.all);
+    table.rows.insert(0, rows);
+  });
+  draft.setCopyShown();
+  singleRuns.resume();
+  if (hadDraft) notice.showCopied();
+}
 
 const id = new URLSearchParams(location.search).get("id");
-if (id) {
-  desk().then(({ openRun }) => openRun(id));
-} else {
-  const kept = await draft.load();
-  table.rows.reset(kept.rows); // what comes of it may be saved, also when the desk does not come
-  batch.started = kept.started ?? null;
-  const { restore } = await desk();
-  restore(kept);
-}
+if (id) late("showRun", id);
+else showDraft(await draft.load());
 page.dataset.ready = "";

@@ -1,0 +1,94 @@
+// The columns of a batch, as app/web/batch_columns.py describes them, with what their cells accept. The tolerances are
+// the server's (app/domain/validation.py): 16：9, 16x9, 2k, full-width digits, 3.0.
+
+import { _ } from "../core/i18n.js";
+import { choiceColumn, integerColumn, normalise, parseInteger, textColumn, trimText, unusedColumn } from "../grid/columns.js";
+
+// What speaks of what a picture must not show is never the prompt.
+const NEGATION = /[负負反逆]|否定|不(?!超|限|填|必|能为空|可为空)|避免|排除|禁|neg|avoid|exclu|without|\bno\b|[-−–]\P{L}*$/u;
+const NEGATIVE_REMARK = /[([【「]\s*(负面|负向|反向|negative)\s*(提示词|词|prompt)?\s*[)\]】」]?$/u;
+const FILLER = /必填项?|选填项?|可选项?|required|optional/gu;
+
+/** described: {name, label, kind, headers, …} of each column; model: what the page's data-model holds. */
+export function makeColumns(described, model) {
+  const columns = described.map(makeColumn);
+  const optionsOf = (name) => columns.find((column) => column.name === name).options;
+  const [ratios, resolutions] = [optionsOf("aspect_ratio"), optionsOf("resolution")];
+
+  function makeColumn(column) {
+    if (column.kind === "text") return textColumn(column);
+    if (column.kind === "integer") return withUse(column.name === "seed" ? seedColumn(column) : integerColumn(column));
+    if (column.name === "aspect_ratio") return choiceColumn(column, { spell: (text) => text.replace(/\s*[:∶xX×*/比]\s*/g, ":") });
+    if (column.name === "resolution") return choiceColumn(column, { spell: (text) => text.toUpperCase(), check: sizeProblem });
+    return column.kind === "references" ? referencesColumn(column, model) : column;
+  }
+
+  function sizeProblem(resolution, row) {
+    const ratio = row.aspect_ratio || "1:1";
+    if (!ratios.includes(ratio) || `${ratio}|${resolution}` in model.prices) return "";
+    const offered = resolutions.filter((one) => `${ratio}|${one}` in model.prices);
+    return _("{label} 没有 {ratio} 的 {resolution}，可选：{offered}", { label: model.label, ratio, resolution, offered: offered.join(_("、")) });
+  }
+
+  return columns;
+}
+
+function withUse(column) {
+  return column.unused ? unusedColumn(column) : column;
+}
+
+// -1 is what other programs write for a random seed.
+function seedColumn(column) {
+  const { read, ...others } = integerColumn(column);
+  return { ...others, read: (text) => (parseInteger(text) === -1 ? "" : read(text)) };
+}
+
+// A reference is {url, filename, thumbnail_url?}; one that is named but not found yet has url "" and a match.
+function referencesColumn(column, model) {
+  return {
+    ...column, field: column.name, empty: [],
+    read: parseNames,
+    format: (value) => value.map(({ filename }) => filename).join(_("；")),
+    check: (value) => referenceProblem(value, model),
+    refusal: model.local_reference_problem, // the same for every row
+  };
+}
+
+function referenceProblem(images, model) {
+  const { local_reference_problem: refusal, max_references: most, reference_note: note } = model;
+  if (refusal && images.some(({ url }) => !/^https?:/.test(url))) return refusal;
+  if (images.length > most) return note || _("参考图有 {n} 张，最多 {most} 张", { n: images.length, most });
+  const missing = images.find(({ url }) => !url);
+  if (!missing) return "";
+  const { filename, match, error } = missing;
+  if (match === "ambiguous") return _("有几张示例图都叫「{filename}」，请选择其中一张", { filename });
+  if (error) return _("查不了示例图「{filename}」：{trouble}", { filename, trouble: error });
+  if (match === "unchecked") return _("正在查找示例图「{filename}」…", { filename });
+  return _("没有找到示例图「{filename}」，请重新选择或先上传", { filename });
+}
+
+/** Names as a cell holds them -> references to look up: split by comma, semicolon (either width) or line break; by 、 once
+    it is known that no image of the library has one in its name. */
+export function parseNames(text) {
+  return text.split(/[,，;；\n]/).map(trimText).filter(Boolean).map(unchecked);
+}
+
+export function unchecked(filename) {
+  return { url: "", filename, match: "unchecked" };
+}
+
+/** The fields that the model does not take. */
+export function unusedFields(columns) {
+  return columns.filter(({ isUnused }) => isUnused).map(({ field }) => field);
+}
+
+/** `*提示词（必填）`, `Prompt / 提示词`, `【比例】` -> the column; undefined for what is none. */
+export function columnOfHeader(columns, cell) {
+  const text = normalise(cell.slice(0, 200)).toLowerCase();
+  const bare = text.replace(/^[([【「](.*?)[)\]】」]/su, "$1 ").replace(/[([【「].*$/su, "").replace(FILLER, "");
+  const names = [bare.match(/[a-z]+/gu), bare.match(/[^a-z\P{L}]+/gu)].filter(Boolean).map((letters) => letters.join(""));
+  const [column, ...others] = new Set(names.map((name) => columns.find(({ headers }) => headers?.includes(name))));
+  if (others.length > 0) return undefined;
+  if (column?.name !== "prompt" || !NEGATION.test(text)) return column;
+  return NEGATIVE_REMARK.test(text) ? columns.find(({ name }) => name === "negative_prompt") : undefined;
+}

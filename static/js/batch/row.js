@@ -1,0 +1,86 @@
+// A row of a batch: its fields as they were typed, what a draft keeps of it, and what is asked of the server.
+
+import { parseNames, unusedFields } from "./columns.js";
+import { _ } from "../core/i18n.js";
+import { digest, postOnce } from "../core/orders.js";
+import { markProblems } from "../grid/grid.js";
+
+const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps"];
+
+/**
+ * number  what the row is called everywhere: its line in the imported file, or the next free one (grid/rows.js)
+ * marks   problems and corrections found elsewhere, by field (grid/columns.js)
+ * run     id of the batch that the row was submitted with last; asked: the digest of what was asked for then
+ */
+export function makeRow(fields = {}) {
+  return {
+    number: Number.isInteger(fields.number) && fields.number > 0 ? fields.number : null,
+    ...Object.fromEntries(TEXTS.map((field) => [field, String(fields[field] ?? "")])),
+    sample_images: fields.sample_images ?? [],
+    marks: fields.marks ?? {},
+    run: fields.run ?? null,
+    asked: fields.asked ?? null,
+  };
+}
+
+export function copyRow(row) {
+  return makeRow({ ...row, run: null, asked: null, number: null });
+}
+
+/** A row as a draft holds it -> {row, repaired}: how many cells held a value of another kind, now text or names. */
+export function rowFromDraft(stored) {
+  const fields = isObject(stored) ? { ...stored } : { prompt: stored };
+  const wrong = TEXTS.filter((field) => typeof fields[field] === "object" && fields[field] !== null);
+  for (const field of wrong) fields[field] = toText(fields[field]);
+  const images = fields.sample_images ?? [];
+  const isListed = Array.isArray(images) && images.every(isImage);
+  if (!isListed) fields.sample_images = [images].flat().flatMap((image) => (isImage(image) ? image : parseNames(toText(image))));
+  fields.marks = isObject(fields.marks) ? Object.fromEntries(Object.entries(fields.marks).filter(([, mark]) => isObject(mark))) : {};
+  return { row: makeRow(fields), repaired: wrong.length + (isListed ? 0 : 1) + (isObject(stored) ? 0 : 1) };
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isImage(value) {
+  return isObject(value) && typeof value.url === "string" && typeof value.filename === "string";
+}
+
+function toText(value) {
+  if (Array.isArray(value)) return value.map(toText).join(_("；"));
+  return isObject(value) ? value.filename ?? JSON.stringify(value) : String(value ?? "");
+}
+
+/** A row as the API for batches and the export take it. */
+export function requestOf(row) {
+  return {
+    prompt: row.prompt, negative_prompt: row.negative_prompt, aspect_ratio: row.aspect_ratio, resolution: row.resolution,
+    sample_images: row.sample_images.map(({ url, filename }) => ({ url, filename })),
+    num_images: row.num_images, filename: row.filename, seed: row.seed, steps: row.steps,
+  };
+}
+
+// What the model does not take stays in the table.
+function submittedFields(row, columns) {
+  return { ...requestOf(row), number: row.number, ...Object.fromEntries(unusedFields(columns).map((field) => [field, ""])) };
+}
+
+/** A digest of what a row asks for: the same for rows that would become the same pictures. */
+export function requestDigest(row, columns) {
+  const { number: _number, filename: _filename, ...request } = submittedFields(row, columns);
+  return digest(JSON.stringify(request));
+}
+
+/** Submit rows, which remember their batch; problems that the server finds are marked on their cells. Returns the batch's id. */
+export async function submitRows(url, table, rows, { name = "", about = "" } = {}) {
+  try {
+    const body = { name, source: "batch", rows: rows.map((row) => submittedFields(row, table.columns)) };
+    const { batch_id: id } = await postOnce(url, body, { about, ofDraft: true });
+    for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.columns) });
+    return id;
+  } catch (failure) {
+    markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));
+    throw failure;
+  }
+}
