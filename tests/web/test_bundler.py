@@ -154,7 +154,7 @@ def test_bundle_names_are_stable() -> None:
 def test_a_page_from_before_an_update_gets_no_mixed_script_versions(settings: Settings) -> None:
     client = create_app(settings).test_client()
     version = AssetBundle(JS.parent).version
-    late = "batch/batch/desk.js"
+    late = "batch/batch/late.js"
     assert client.get(f"/assets/{version}/en/{late}").status_code == 200
     answer = client.get(f"/assets/000000000000/en/{late}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)
