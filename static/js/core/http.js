@@ -7,7 +7,7 @@ const READ = 30_000;
 const WRITE = 120_000;
 export const LONG_TIMEOUT = 600_000; // for files, and for what is done to all that a filter finds
 export const UNREACHABLE = _("连不上服务，请确认程序还在运行");
-export const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
+const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
 export const TOO_SLOW = _("服务太久没有回答，请再试一次");
 
 /** `status` is that of the answer; 0 when none came. */
@@ -36,14 +36,14 @@ export async function requestJson(method, url, body, limit = 0) {
   const { response, content } = await send(url, { method, headers, body: form || !body ? body : JSON.stringify(body) }, limit || usual);
   const answer = parsed(content);
   if (response.ok && answer) return answer;
-  throw refused(response, answer);
+  throw errorOf(response, answer);
 }
 
 /** The same for an answer that is a file: {blob, filename}. */
 export async function requestFile(method, url, body) {
   const headers = { "Content-Type": "application/json" };
   const { response, content: blob } = await send(url, { method, headers, body: JSON.stringify(body) }, LONG_TIMEOUT, (answer) => answer.blob());
-  if (!response.ok) throw refused(response, parsed(await blob.text()));
+  if (!response.ok) throw errorOf(response, parsed(await blob.text()));
   const name = /filename\*=UTF-8''([^;]+)/i.exec(response.headers.get("Content-Disposition") ?? "");
   return { blob, filename: name ? decodeURIComponent(name[1]) : "" };
 }
@@ -72,7 +72,7 @@ async function ask(url, memory, type) {
   if (memory.etag && memory.url === url) headers["If-None-Match"] = memory.etag;
   const { response, content } = await send(url, { headers, cache: "no-store" }, READ);
   if (response.status === 304) return null;
-  if (!response.ok) throw refused(response, parsed(content));
+  if (!response.ok) throw errorOf(response, parsed(content));
   memory.url = url;
   memory.etag = response.headers.get("ETag");
   return { response, content };
@@ -86,7 +86,8 @@ function parsed(content) {
   }
 }
 
-function refused({ status }, answer) {
+/** The error that an answer tells: its sentence, field and problems. */
+export function errorOf({ status }, answer) {
   return new HttpError(answer?.error || UNREADABLE, { status, ...answer });
 }
 

@@ -1,22 +1,19 @@
-// Input methods: while letters become words the keys belong to them.
+// Keys: input methods, keys that are held, and moving among elements by arrow keys.
+
+const MOVES = /^(Arrow|Page|Home$|End$|Tab$|[+=-]$)/;
+const TEXT_INPUT = 'textarea, select, [contenteditable], input:not([type="checkbox"], [type="radio"], [type="file"], [type="button"], [type="submit"])';
 
 /** Whether this key, or this change of a field, is part of a composition; 229 is what Safari says of the last key. */
 export function isComposing(event) {
   return event.isComposing || event.keyCode === 229;
 }
 
-// One press of a key acts once. A listener on the window, before all others, stops the repeats of a held key
-// that would act again, and the keys that belong to an input method; the listeners of the pages see neither.
-
-
-const MOVES = /^(Arrow|Page|Home$|End$|Tab$|[+=-]$)/;
-const TEXT = 'textarea, select, [contenteditable], input:not([type="checkbox"], [type="radio"], [type="file"], [type="button"], [type="submit"])';
-
 /** Whether keys that are pressed at this element write into it. */
 export function isTextInput(element) {
-  return Boolean(element.matches?.(TEXT));
+  return Boolean(element.matches?.(TEXT_INPUT));
 }
 
+/** No other listener sees the keys of an input method, nor the repeats of a held key that would act again. `view` is the window. */
 export function ignoreRepeatedKeys(view) {
   view.addEventListener("keydown", (event) => {
     if (isComposing(event)) event.stopImmediatePropagation();

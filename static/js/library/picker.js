@@ -90,8 +90,8 @@ function bindUploads({ dialog, most, url, part, on, signal }, selection, list) {
 }
 
 function makePickerUploads(dialog, url) {
-  const kept = (image) => dialog.open && openPickers.get(dialog).select(image);
-  const ended = (done) => (dialog.open ? openPickers.get(dialog).showUploaded() : showToast(_("已加入 {done} 张示例图", { done })));
+  const onStored = (image) => dialog.open && openPickers.get(dialog).select(image);
+  const onEnd = (done) => (dialog.open ? openPickers.get(dialog).showUploaded() : showToast(_("已加入 {done} 张示例图", { done })));
   const opener = dialog.querySelector("[data-picker-upload]");
-  return makeUploads(dialog.querySelector("[data-uploads]"), { url, atOnce: 1, opener, kept, ended });
+  return makeUploads(dialog.querySelector("[data-uploads]"), { url, atOnce: 1, opener, onStored, onEnd });
 }

@@ -11,9 +11,9 @@ export function bindSampleUploads(library, list) {
     url: library.dataset.uploadUrl,
     atOnce: 3,
     opener: chooser,
-    kept: showUploaded,
-    cancelled: () => list.expectNews(), // the server may have had it whole
-    ended: (done) => showToast(_("已加入 {done} 张示例图", { done })),
+    onStored: showUploaded,
+    onCancel: () => list.expectNews(), // the server may have had it whole
+    onEnd: (done) => showToast(_("已加入 {done} 张示例图", { done })),
   });
 
   async function showUploaded({ key, filename }) {

@@ -4,9 +4,9 @@ import { followPointer } from "../core/drag.js";
 import { onFilesDropped } from "../core/file_drop.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { upload } from "../core/upload.js";
 import { openReferencePicker } from "../library/picker.js";
 import { announce } from "../ui/messages.js";
-import { upload } from "../ui/uploads.js";
 
 export function references(field) {
   const form = field.closest("form");
@@ -207,7 +207,7 @@ function uploadReferences(list, url) {
     list.number();
     let complaint = "";
     try {
-      const answer = await upload(url, file, () => {}, stop.signal);
+      const answer = await upload(url, file, { signal: stop.signal });
       if (answer) complaint = arrive(item, answer.images[0]);
     } catch (failure) {
       if (!(failure instanceof HttpError)) throw failure;
