@@ -1,26 +1,25 @@
-// 单图生成: puts its behaviours together.
+// 单图生成: wiring, and the examples that fill the form.
 
 import { cardViewer } from "../records/card_viewer.js";
-import { draft } from "../studio/draft.js";
+import { keepDraft } from "../studio/draft.js";
 import { makeForm } from "../studio/form.js";
-import { references } from "../studio/references.js";
+import { makeReferences } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const form = document.querySelector("[data-studio-form]");
 
 makeForm(form);
-references(form.querySelector("[data-references]"));
-draft(form);
+makeReferences(form.querySelector("[data-references]"));
+keepDraft(form);
 makeResults(document.querySelector("[data-results]"));
 lightbox.host = cardViewer;
 
 document.addEventListener("click", (event) => {
-  const wantsOne = event.target.closest("[data-demo]");
-  const example = wantsOne ? document.querySelector("[data-example]") : event.target.closest("[data-example]");
+  const isDemo = Boolean(event.target.closest("[data-demo]")); // submits the first example
+  const example = isDemo ? document.querySelector("[data-example]") : event.target.closest("[data-example]");
   if (!example) return;
   const prompt = example.querySelector("[data-example-text]").textContent;
-  const detail = { prompt, aspect_ratio: example.dataset.exampleRatio };
-  document.dispatchEvent(new CustomEvent("apply-request", { detail }));
-  if (wantsOne) form.requestSubmit();
+  document.dispatchEvent(new CustomEvent("apply-request", { detail: { prompt, aspect_ratio: example.dataset.exampleRatio } }));
+  if (isDemo) form.requestSubmit();
 });

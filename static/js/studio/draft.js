@@ -1,68 +1,68 @@
-// Drafts that keep themselves: what is typed survives reloads, and what a click replaces can be brought back.
+// The draft of 单图生成: what is typed survives a reload, and what a click overwrites can be restored.
 
 import { PREVIOUS_DRAFT, DRAFT, saveItem, overwritesText, loadItem } from "../core/storage.js";
 import { fillForm, readForm } from "./form.js";
 
-const MORE = "draft.single.more";
+const OPTIONS_OPEN = "draft.single.more";
 const BLANK = { prompt: "", negative_prompt: "", filename: "", seed: "", steps: "", sample_images: [] };
 
-export function draft(form) {
-  const offer = form.querySelector("[data-before]");
-  const more = form.querySelector("[data-more]");
-  const { prefill: given } = form.dataset;
-  const kept = loadItem(DRAFT);
-  let mine = given ? "" : JSON.stringify(kept); // the draft as this tab wrote or read it last
-  let put = {}; // the fields as a click filled them: nobody wrote that
+export function keepDraft(form) {
+  const options = form.querySelector("[data-more]");
+  const { prefill } = form.dataset;
+  const stored = loadItem(DRAFT);
+  let lastSaved = prefill ? "" : JSON.stringify(stored); // the draft as this tab wrote or read it
+  let prefilled = {}; // fields as a click filled them, which nobody wrote
 
-  if (given) {
-    if (given !== "typed") put = arriveFilled(form);
-    keepDraft();
-  } else if (kept) {
-    fillForm(form, kept);
+  if (prefill) {
+    if (prefill !== "typed") prefilled = focusPrefilled(form);
+    save();
+  } else if (stored) {
+    fillForm(form, stored);
   }
-  if (loadItem(MORE)) more.open = true;
-  showOffer();
+  if (loadItem(OPTIONS_OPEN)) options.open = true;
+  showRestoreOffer();
 
-  form.addEventListener("input", keepDraft);
-  more.addEventListener("toggle", () => saveItem(MORE, more.open));
-  form.querySelector("[data-clear]").addEventListener("click", () => replace(BLANK));
-  form.querySelector("[data-restore-draft]").addEventListener("click", bringBack);
-  document.addEventListener("apply-request", (event) => replace(event.detail));
+  form.addEventListener("input", save);
+  options.addEventListener("toggle", () => saveItem(OPTIONS_OPEN, options.open));
+  form.querySelector("[data-clear]").addEventListener("click", () => applyRequest(BLANK));
+  form.querySelector("[data-restore-draft]").addEventListener("click", restore);
+  document.addEventListener("apply-request", (event) => applyRequest(event.detail));
 
-  /** What another tab or page wrote meanwhile is not lost. */
-  function keepDraft() {
-    const theirs = loadItem(DRAFT);
-    const now = readForm(form);
-    if (theirs && JSON.stringify(theirs) !== mine && overwritesText(theirs, now)) saveItem(PREVIOUS_DRAFT, theirs);
-    saveItem(DRAFT, now);
-    mine = JSON.stringify(now);
-    showOffer();
+  /** What another tab or page wrote meanwhile becomes the previous draft. */
+  function save() {
+    const current = loadItem(DRAFT);
+    const draft = readForm(form);
+    if (current && JSON.stringify(current) !== lastSaved && overwritesText(current, draft)) saveItem(PREVIOUS_DRAFT, current);
+    saveItem(DRAFT, draft);
+    lastSaved = JSON.stringify(draft);
+    showRestoreOffer();
   }
 
-  function replace(request) {
-    const was = readForm(form);
-    const written = Object.entries(was).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(put[name]));
+  function applyRequest(request) {
+    const before = readForm(form);
+    const written = Object.entries(before).filter(([name, value]) => JSON.stringify(value) !== JSON.stringify(prefilled[name]));
     fillForm(form, request);
-    const now = readForm(form);
-    if (overwritesText(Object.fromEntries(written), now)) saveItem(PREVIOUS_DRAFT, was);
-    for (const name of Object.keys(request)) put[name] = now[name];
-    showOffer();
+    const after = readForm(form);
+    if (overwritesText(Object.fromEntries(written), after)) saveItem(PREVIOUS_DRAFT, before);
+    for (const name of Object.keys(request)) prefilled[name] = after[name];
+    showRestoreOffer();
     form.elements.prompt.focus({ preventScroll: false });
   }
 
-  function bringBack() {
-    const before = loadItem(PREVIOUS_DRAFT) ?? {};
+  function restore() {
+    const previous = loadItem(PREVIOUS_DRAFT) ?? {};
     saveItem(PREVIOUS_DRAFT, null);
-    replace(before);
-    put = {};
+    applyRequest(previous);
+    prefilled = {};
   }
 
-  function showOffer() {
-    offer.hidden = !loadItem(PREVIOUS_DRAFT);
+  function showRestoreOffer() {
+    form.querySelector("[data-before]").hidden = !loadItem(PREVIOUS_DRAFT);
   }
 }
 
-function arriveFilled(form) {
+/** The page came with a filled form: continue at the end of its prompt. Returns its fields. */
+function focusPrefilled(form) {
   history.replaceState(null, "", location.pathname);
   const { prompt } = form.elements;
   prompt.focus();

@@ -1,8 +1,11 @@
-// The form of 单图生成: counts, sizes and prices that follow the choices, and sending it.
+// The form of 单图生成: sizes and prices that follow the choices, errors at their fields, and submitting it.
 
 import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { announce, showToast } from "../ui/messages.js";
+
+const MAX_IMAGES = 10;
+const MAX_SEED = 4294967294;
 
 /** The fields as the API names them. */
 export function readForm(form) {
@@ -10,7 +13,7 @@ export function readForm(form) {
   return { ...fields, sample_images: JSON.parse(fields.sample_images || "[]") };
 }
 
-/** Put a request into the form; fields it does not name, or that the model does not take, stay. */
+/** Fill in a request; fields that it does not name, or that the model does not take, stay. */
 export function fillForm(form, request) {
   for (const [name, value] of Object.entries(request)) {
     const field = form.elements[name];
@@ -22,125 +25,135 @@ export function fillForm(form, request) {
 }
 
 export function makeForm(form) {
-  const go = form.querySelector("[data-ctrl-enter]");
-  let sending = false;
+  const submitButton = form.querySelector("[data-ctrl-enter]");
+  let isSubmitting = false;
 
   form.addEventListener("input", (event) => {
-    if (event.target.name) complain(form, event.target.name, "");
-    refresh(form);
+    if (event.target.name) setFieldError(form, event.target.name, "");
+    render(form);
   });
-  form.addEventListener("click", (event) => press(form, event.target.closest("button")));
+  form.addEventListener("click", (event) => onButton(form, event.target.closest("button")));
   form.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.matches('input:not([type="file"])')) event.preventDefault(); // only Ctrl+Enter and the button order
+    if (event.key === "Enter" && event.target.matches('input:not([type="file"])')) event.preventDefault(); // only Ctrl+Enter and the button submit
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (sending || !isReady(form)) return;
-    sending = true;
-    go.dataset.busy = "yes";
-    try {
-      const { records } = await postOnce(form.dataset.createUrl, { source: "single", rows: [readForm(form)] }, { ofDraft: true });
-      complain(form, "", "");
-      if (wasShown(records)) showToast(_("这一单刚才已经提交，没有重复下单"));
-      else announce(_("已开始生成 {n} 张", { n: records.length }));
-      document.dispatchEvent(new CustomEvent("records-created", { detail: records }));
-    } catch (failure) {
-      show(form, failure);
-    }
-    sending = false;
-    delete go.dataset.busy;
+    if (isSubmitting || !validate(form)) return;
+    isSubmitting = true;
+    submitButton.dataset.busy = "yes";
+    await submit(form);
+    isSubmitting = false;
+    delete submitButton.dataset.busy;
   });
-  refresh(form);
+  render(form);
 }
 
-/** Another tab, or an earlier press without an answer, has placed this very order. */
-function wasShown([first]) {
+async function submit(form) {
+  try {
+    const { records } = await postOnce(form.dataset.createUrl, { source: "single", rows: [readForm(form)] }, { ofDraft: true });
+    setFieldError(form, "", "");
+    if (isRepeated(records)) showToast(_("这一单刚才已经提交，没有重复下单"));
+    else announce(_("已开始生成 {n} 张", { n: records.length }));
+    document.dispatchEvent(new CustomEvent("records-created", { detail: records }));
+  } catch (error) {
+    showErrors(form, error);
+  }
+}
+
+/** Whether another tab, or an earlier press without an answer, submitted this request before. */
+function isRepeated([first]) {
   return Boolean(document.querySelector(`[data-record-id="${first}"]`));
 }
 
-function isReady(form) {
-  if (!form.elements.prompt.value.trim()) return complain(form, "prompt", _("请填写提示词"));
-  if (form.querySelector(".is-uploading")) return complain(form, "sample_images", _("参考图还在上传，请稍等"));
+function validate(form) {
+  if (!form.elements.prompt.value.trim()) return setFieldError(form, "prompt", _("请填写提示词"));
+  if (form.querySelector(".is-uploading")) return setFieldError(form, "sample_images", _("参考图还在上传，请稍等"));
   return true;
 }
 
-function show(form, failure) {
-  const problems = failure.problems.length ? failure.problems : [{ field: failure.field, error: failure.message }];
-  for (const { field, error } of problems.reverse()) complain(form, field, error);
+/** The first problem is shown last and has the focus. */
+function showErrors(form, error) {
+  const problems = error.problems.length ? error.problems : [{ field: error.field, error: error.message }];
+  for (const problem of problems.reverse()) setFieldError(form, problem.field, problem.error);
 }
 
-/** A sentence at its field (or above the button when it has none); empty takes it away. Returns false. */
-function complain(form, name, sentence) {
-  const place = form.querySelector(`[data-error-for="${name}"]`) || form.querySelector("[data-form-error]");
+/** Show a message at its field, or above the button when it has none; "" removes it. Returns false. */
+function setFieldError(form, name, message) {
+  const errorElement = form.querySelector(`[data-error-for="${name}"]`) || form.querySelector("[data-form-error]");
   const field = form.elements[name];
-  place.textContent = sentence;
+  errorElement.textContent = message;
   if (!(field instanceof HTMLElement)) return false;
-  field.toggleAttribute("aria-invalid", Boolean(sentence));
-  if (sentence) {
+  field.removeAttribute("aria-invalid");
+  if (message) {
     field.setAttribute("aria-invalid", "true");
-    const more = field.closest("details");
-    if (more) more.open = true;
+    const options = field.closest("details");
+    if (options) options.open = true;
     field.focus();
   }
   return false;
 }
 
-function press(form, button) {
-  if (!button) return;
+function onButton(form, button) {
   const { num_images: count, seed } = form.elements;
-  if (button.dataset.step) {
-    count.value = Math.min(10, Math.max(1, (Number(count.value) || 1) + Number(button.dataset.step)));
-    count.dispatchEvent(new Event("input", { bubbles: true }));
-  }
-  if ("randomSeed" in button.dataset) {
-    seed.value = Math.floor(Math.random() * 4294967294);
-    seed.dispatchEvent(new Event("input", { bubbles: true }));
+  if (button?.dataset.step) {
+    setValue(count, Math.min(MAX_IMAGES, Math.max(1, (Number(count.value) || 1) + Number(button.dataset.step))));
+  } else if (button && "randomSeed" in button.dataset) {
+    setValue(seed, Math.floor(Math.random() * MAX_SEED));
   }
 }
 
-function refresh(form) {
-  countLetters(form);
+function setValue(field, value) {
+  field.value = value;
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+}
+
+function render(form) {
+  showLength(form);
   showSizes(form);
   showPrice(form);
-  for (const field of form.querySelectorAll("[data-auto-grow]")) grow(field);
+  for (const field of form.querySelectorAll("[data-auto-grow]")) autoGrow(field);
 }
 
-function countLetters(form) {
-  const place = form.querySelector("[data-count]");
-  const letters = [...form.elements.prompt.value.trim()].length;
-  const tooLong = letters > Number(place.dataset.limit);
-  place.textContent = `${letters} / ${place.dataset.limit}`;
-  place.classList.toggle("is-over", tooLong);
-  form.querySelector("[data-too-long]").hidden = !tooLong;
-  form.querySelector("[data-clear]").hidden = !letters;
+function showLength(form) {
+  const counter = form.querySelector("[data-count]");
+  const length = [...form.elements.prompt.value.trim()].length;
+  const isTooLong = length > Number(counter.dataset.limit);
+  counter.textContent = `${length} / ${counter.dataset.limit}`;
+  counter.classList.toggle("is-over", isTooLong);
+  form.querySelector("[data-too-long]").hidden = !isTooLong;
+  form.querySelector("[data-clear]").hidden = !length;
+}
+
+/** What the model offers for an aspect ratio and a resolution: {size, price}, or nothing. */
+function offerOf(form, resolution) {
+  return JSON.parse(form.dataset.sizes)[`${form.elements.aspect_ratio.value}|${resolution}`];
 }
 
 function showSizes(form) {
-  const sizes = JSON.parse(form.dataset.sizes);
-  const offers = [...form.elements.resolution].map((radio) => {
-    const offer = sizes[`${form.elements.aspect_ratio.value}|${radio.value}`];
+  const radios = [...form.elements.resolution];
+  for (const radio of radios) {
+    const offer = offerOf(form, radio.value);
     const label = radio.closest("label");
     radio.disabled = !offer;
     label.querySelector("[data-size]").textContent = offer ? offer.size.replace("x", "×") : _("不提供");
     label.querySelector("[data-price]").textContent = offer ? formatPrice(Number(offer.price ?? NaN)) : "";
-    return radio;
-  });
-  if (!offers.some((radio) => radio.checked && !radio.disabled)) {
-    const nearest = offers.find((radio) => !radio.disabled);
-    if (nearest) nearest.checked = true;
   }
+  if (radios.some((radio) => radio.checked && !radio.disabled)) return;
+  const offered = radios.find((radio) => !radio.disabled);
+  if (offered) offered.checked = true;
 }
 
 function showPrice(form) {
-  const { aspect_ratio: ratio, resolution, num_images: count, sample_images: references } = form.elements;
-  const offer = JSON.parse(form.dataset.sizes)[`${ratio.value}|${resolution.value}`];
+  const { resolution, num_images: count, sample_images: references } = form.elements;
+  const offer = offerOf(form, resolution.value);
+  const n = Number(count.value) || 1;
   const extra = Math.max(JSON.parse(references.value || "[]").length - 1, 0) * Number(form.dataset.extraPrice);
-  const total = (Number(count.value) || 1) * (offer ? Number(offer.price ?? NaN) + extra : 0);
-  form.querySelector("[data-submit-label]").textContent = _("生成 {n} 张", { n: Number(count.value) || 1 });
-  form.querySelector("[data-submit-price]").textContent = formatPrice(total);
+  form.querySelector("[data-submit-label]").textContent = _("生成 {n} 张", { n });
+  form.querySelector("[data-submit-price]").textContent = formatPrice(n * (offer ? Number(offer.price ?? NaN) + extra : 0));
 }
 
-function grow(field) {
+/** As tall as its text, where the browser does not do that itself. */
+function autoGrow(field) {
   if (CSS.supports("field-sizing", "content")) return;
   field.style.height = "auto";
   field.style.height = `${field.scrollHeight + 2}px`;
