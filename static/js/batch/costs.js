@@ -1,7 +1,7 @@
 // How many pictures rows come to and what they cost; what may have been charged for records.
 
 import { parseInteger } from "../grid/columns.js";
-import { confirmRetryCost } from "../ui/messages.js";
+import { confirmRetryCost } from "../ui/confirm.js";
 
 const RETRYABLE = ["failed", "unknown", "cancelled"];
 

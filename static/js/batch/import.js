@@ -7,7 +7,7 @@ import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { firstField } from "../grid/commands.js";
 import { goToCell, markProblems } from "../grid/grid.js";
-import { showToast } from "../ui/messages.js";
+import { showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns {takeFile(file), report}. */
 export function makeImport(batch) {

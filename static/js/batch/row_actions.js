@@ -2,7 +2,7 @@
 
 import { _ } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
-import { copyText, showToast } from "../ui/messages.js";
+import { copyText, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns {activate(column, index)}: Enter, F2 or a double click on a cell that is not text. */
 export function bindRowActions(batch) {

@@ -11,7 +11,8 @@ import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { goToCell } from "../grid/grid.js";
 import { fetchResult, writeOff } from "../records/unresolved.js";
-import { announce, confirmCost, offerUndo } from "../ui/messages.js";
+import { confirmCost } from "../ui/confirm.js";
+import { announce, offerUndo } from "../ui/toast.js";
 
 const RUNNING = 1000; // ms between polls
 const AFTER_ERROR = 2000;

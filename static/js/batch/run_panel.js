@@ -3,7 +3,7 @@
 import { amountAtRisk } from "./costs.js";
 import { batchName } from "./row_states.js";
 import { _, formatDuration, formatPrice } from "../core/i18n.js";
-import { announce } from "../ui/messages.js";
+import { announce } from "../ui/toast.js";
 
 const STATES = {
   queued: [_("排队中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],

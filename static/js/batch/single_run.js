@@ -8,7 +8,7 @@ import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { goToCell } from "../grid/grid.js";
-import { confirmCost } from "../ui/messages.js";
+import { confirmCost } from "../ui/confirm.js";
 
 const RUNNING = 1000; // ms between polls
 const AFTER_ERROR = 2000;

@@ -19,7 +19,7 @@ import { Selection } from "./selection.js";
  * makeRow()           a new row; copyRow(row) a copy of one
  * columnOfHeader(text)  which column a header in a pasted block means, or undefined
  * activate(column, row index)  Enter, F2 or a double click on a cell; false where it should be edited
- * showMessage(text), offerUndo(text, run)  as in ui/messages.js
+ * showMessage(text), offerUndo(text, run)  as in ui/toast.js
  * showProblem(text)   what is wrong with the active cell, or ""
  * onTyping(change)    see editor.js
  * onValidated()       rows were checked again without a step

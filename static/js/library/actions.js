@@ -4,7 +4,7 @@ import { renameInPlace } from "./rename.js";
 import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { arrowTarget } from "../core/keyboard.js";
-import { copyText, offerUndo, showToast } from "../ui/messages.js";
+import { copyText, offerUndo, showToast } from "../ui/toast.js";
 
 const KEYS = { F2: "rename", Delete: "delete" };
 

@@ -5,7 +5,7 @@ import { PickerSelection } from "./picker_selection.js";
 import { onFilesDropped } from "../core/file_drop.js";
 import { _ } from "../core/i18n.js";
 import { arrowTarget } from "../core/keyboard.js";
-import { showToast } from "../ui/messages.js";
+import { showToast } from "../ui/toast.js";
 import { makeUploads } from "../ui/uploads.js";
 
 /** Open the dialog; resolves to the chosen [{url, filename, thumbnail_url}] in order, or null when left. */

@@ -4,7 +4,7 @@ import { LibraryList } from "./list.js";
 import { parseHtml } from "../core/dom.js";
 import { fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { announce } from "../ui/messages.js";
+import { announce } from "../ui/toast.js";
 import { UsageCounts } from "./usage_counts.js";
 
 const SEARCHING_SHOWN_AFTER = 300;

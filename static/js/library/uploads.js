@@ -2,7 +2,7 @@
 
 import { onFilesDropped } from "../core/file_drop.js";
 import { _ } from "../core/i18n.js";
-import { showToast } from "../ui/messages.js";
+import { showToast } from "../ui/toast.js";
 import { makeUploads } from "../ui/uploads.js";
 
 export function bindSampleUploads(library, list) {

@@ -14,7 +14,7 @@ import { bindCommands, bindPicks } from "../batch/toolbar.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { goToNextProblem, makeGrid } from "../grid/grid.js";
-import { offerUndo, showToast } from "../ui/messages.js";
+import { offerUndo, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-batch]");
 const { pageUrl, batchesUrl, samplesUrl, importUrl, exportUrl } = page.dataset;

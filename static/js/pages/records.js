@@ -12,7 +12,7 @@ import { Selection } from "../records/selection.js";
 import { offerNewResults, showIndexProgress } from "../records/updates.js";
 import { RecordsViewer } from "../records/viewer.js";
 import { removeMissingRecords } from "../ui/image_fallback.js";
-import { showToast } from "../ui/messages.js";
+import { showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-records-page]");
 const bar = document.querySelector("[data-selection]");

@@ -6,7 +6,8 @@ import { _, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
-import { confirmRetryCost, copyText, offerUndo, showToast } from "../ui/messages.js";
+import { confirmRetryCost } from "../ui/confirm.js";
+import { copyText, offerUndo, showToast } from "../ui/toast.js";
 import { download } from "./download.js";
 import { fetchResult, resubmit, writeOff } from "./unresolved.js";
 

@@ -2,7 +2,7 @@
 
 import { refusalOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { showError, showToast } from "../ui/messages.js";
+import { showError, showToast } from "../ui/toast.js";
 
 const FRAME = "download";
 

@@ -3,7 +3,7 @@
 import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
-import { announce, showToast } from "../ui/messages.js";
+import { announce, showToast } from "../ui/toast.js";
 
 const OVERLAY_DELAY_MS = 300;
 

@@ -3,7 +3,7 @@
 import { replaceContent } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { isComposing } from "../core/keyboard.js";
-import { announce } from "../ui/messages.js";
+import { announce } from "../ui/toast.js";
 
 const TYPING_PAUSE_MS = 160;
 const WAITING_DELAY_MS = 300;

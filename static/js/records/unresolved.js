@@ -4,7 +4,8 @@
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
-import { confirmRetryCost, offerUndo, showToast } from "../ui/messages.js";
+import { confirmRetryCost } from "../ui/confirm.js";
+import { offerUndo, showToast } from "../ui/toast.js";
 
 /** Ask the service again for what was ordered; costs nothing. */
 export async function fetchResult(target) {

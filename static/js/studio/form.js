@@ -2,7 +2,7 @@
 
 import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
-import { announce, showToast } from "../ui/messages.js";
+import { announce, showToast } from "../ui/toast.js";
 
 const MAX_IMAGES = 10;
 const MAX_SEED = 4294967294;

@@ -2,7 +2,7 @@
 
 import { followPointer } from "../core/drag.js";
 import { _ } from "../core/i18n.js";
-import { announce } from "../ui/messages.js";
+import { announce } from "../ui/toast.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 const CLICK_TOLERANCE = 4; // pixels that a click may move

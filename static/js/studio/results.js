@@ -6,7 +6,7 @@ import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { runAction } from "../records/actions.js";
-import { announce, showToast } from "../ui/messages.js";
+import { announce, showToast } from "../ui/toast.js";
 
 const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
 const THUMBNAIL_WIDTH = 340; // pixels, and some more

@@ -5,7 +5,7 @@ import { HttpError, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
-import { copyText } from "./messages.js";
+import { copyText } from "./toast.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const ZOOM_FACTORS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };

@@ -4,7 +4,7 @@ import { _ } from "../core/i18n.js";
 import { ignoreRepeatedKeys, isTextInput } from "../core/keyboard.js";
 import { saveItem } from "../core/storage.js";
 import { LocalTime } from "./local_time.js";
-import { showToast } from "./messages.js";
+import { showToast } from "./toast.js";
 import { pollStatus } from "./status.js";
 import { undoKeys } from "./undo.js";
 

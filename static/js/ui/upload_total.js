@@ -1,7 +1,7 @@
 // One line for all uploads: how many are done, failed and left, and how long it still takes when that is long.
 
 import { _, formatDuration } from "../core/i18n.js";
-import { announce } from "./messages.js";
+import { announce } from "./toast.js";
 
 const LONG_UPLOAD = 10; // seconds
 const MIN_MEASURED = 2; // seconds, before the speed is known

@@ -3,7 +3,7 @@
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { upload } from "../core/upload.js";
-import { announce } from "./messages.js";
+import { announce } from "./toast.js";
 import { makeUploadTotal } from "./upload_total.js";
 
 const RETRYABLE = [0, 408, 429]; // and all from 500: the file is not the reason
