@@ -1,8 +1,7 @@
-"""Bundled modules: each runs once, after its imports; lazy ones import the shared from the page's script."""
+"""Bundled modules: each runs once, after its imports; the late script imports the shared from the page's."""
 
 import re
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -23,54 +22,35 @@ SMALL = {
     "pages/a.js": (
         'import { add as plus } from "../sums.js";\n'
         "globalThis.seen = [plus(10)];\n"
-        'const { more } = await import("../late/more.js");\n'
-        'const { other } = await import("../late/other.js");\n'
-        "globalThis.seen.push(more(), other(), plus(0));\n"
+        'import("../late/more.js").then(({ more }) => globalThis.seen.push(more(), plus(0)));\n'
     ),
     "late/more.js": (
         'import { add } from "../sums.js";\nimport { both } from "./both.js";\n'
-        "export function more() {\n  both();\n  return add(100);\n}\n"
+        "export function more() {\n  return add(100) + both();\n}\n"
     ),
-    "late/other.js": 'import { both } from "./both.js";\nexport const other = () => both();\n',
     "late/both.js": "let calls = 0;\nexport const both = () => (calls += 1);\n",
 }
 _SAYS_NO_LITERAL = re.compile(r"(?<!function )(?<![\w.])_\((?!\s*\")")  # which could not be translated
 ENTRIES = ["frame.js", "pages/a.js"]
 
 
-def joiner(modules: Mapping[str, str] = SMALL) -> Bundler:
-    return Bundler(
-        modules, lambda page, late: f"./{(late or page).replace('/', '-').removesuffix('.js')}.mjs"
-    )
-
-
 def test_a_bundle_holds_every_dependency_before_its_user() -> None:
-    text = joiner().page("a", ENTRIES)
+    text = Bundler(SMALL).page(ENTRIES, "late")
     order = re.findall(r"^const (\$\w+) = \(\(\)|^\((async)", text, re.MULTILINE)
-    names = [name or "the page" for name, _ in order]
-    assert sorted(names) == ["$frame", "$late_both", "$sums", "the page"]
-    assert names.index("$sums") < names.index("$frame") < names.index("the page")
+    assert [name or page for name, page in order] == ["$sums", "$frame", "async"]
 
 
-def test_a_module_may_be_imported_for_what_it_does() -> None:
-    modules = {"pages/a.js": 'import "../sums.js";\nsum();\n', "sums.js": "globalThis.sum = () => 1;\n"}
-    text = joiner(modules).page("a", ["pages/a.js"])
-    assert text.index("globalThis.sum") < text.index("sum();")
-    assert "import" not in text
+def test_the_late_script_holds_only_what_the_page_does_not() -> None:
+    text = Bundler(SMALL).late(ENTRIES, "./a.mjs")
+    assert re.findall(r"^const (\$\w+) = \(\(\)", text, re.MULTILINE) == ["$late_both", "$late_more"]
+    assert text.startswith('import { $sums } from "./a.mjs";\n')
 
 
-def test_modules_shared_by_two_late_bundles_belong_to_the_page_and_run_once() -> None:
-    for late in ("late/more.js", "late/other.js"):
-        assert "const $late_both = " not in joiner().lazy_chunk("a", ENTRIES, late)
-
-
-def test_late_modules_imported_by_late_modules_are_found() -> None:
-    modules = {
-        **SMALL,
-        "late/other.js": 'export const other = () => import("./deep.js");\n',
-        "late/deep.js": "",
-    }
-    assert joiner(modules).lazy_modules(ENTRIES) == ["late/deep.js", "late/more.js", "late/other.js"]
+def test_a_page_imports_at_most_one_module_later_and_that_one_none() -> None:
+    modules = {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
+    late = {path: found for path, text in modules.items() if (found := re.findall(r'\bimport\("', text))}
+    assert list(late) == ["pages/batch.js"]
+    assert len(late["pages/batch.js"]) == 1
 
 
 @pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
@@ -87,13 +67,12 @@ def test_every_module_uses_the_supported_import_and_export_syntax(path: Path) ->
 def test_minifying_a_page_keeps_its_syntax_tree(page: str) -> None:
     """Every literal included: rjsmin is a regular expression, not a parser."""
     entries = ["ui/shell.js", *([f"pages/{page}.js"] if page != "shell" else [])]
-    bundler = joiner(
+    bundler = Bundler(
         {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
     )
-    bundles = [
-        bundler.page(page, entries),
-        *(bundler.lazy_chunk(page, entries, module) for module in bundler.lazy_modules(entries)),
-    ]
+    bundles = [bundler.page(entries, "late")]
+    if bundler.late_module(entries):
+        bundles.append(bundler.late(entries, "page"))
     for text in bundles:
         minified = jsmin(text)
         assert len(minified) < len(text)
@@ -154,7 +133,7 @@ def test_bundle_names_are_stable() -> None:
 def test_a_page_from_before_an_update_gets_no_mixed_script_versions(settings: Settings) -> None:
     client = create_app(settings).test_client()
     version = AssetBundle(JS.parent).version
-    late = "batch/batch/late.js"
+    late = "batch/late.js"
     assert client.get(f"/assets/{version}/en/{late}").status_code == 200
     answer = client.get(f"/assets/000000000000/en/{late}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)

@@ -5,71 +5,54 @@ its exports:
 
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
 
-A lazily loaded module (``await import("./run.js")``) is a script of its own, which imports shared modules
-from the page's script: no module runs twice.
+A page may import one module later (``await import("../batch/late.js")``). That one is a second script, which
+imports what both need from the page's script: no module runs twice.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from posixpath import dirname, join, normpath
 
 _IMPORT = re.compile(r'^import (?:\{ ([^}]+) \} from )?"(\.[^"]+)";\n', re.MULTILINE)
-_LAZY_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
+_LATE_IMPORT = re.compile(r'\bimport\("(\.[^"]+)"\)')
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
 
 class Bundler:
-    """Bundles of a site's modules, made on demand; see the module docstring.
+    """The scripts of a site's pages, made from its modules; see the module docstring.
 
     modules  path below ``static/js`` -> source text
-    address  (page, lazy module) -> URL of that script; "" is the page's own
     """
 
-    def __init__(self, modules: Mapping[str, str], address: Callable[[str, str], str]) -> None:
+    def __init__(self, modules: Mapping[str, str]) -> None:
         self._modules = modules
-        self._address = address
 
-    def page(self, page: str, entries: Iterable[str]) -> str:
-        """The script of a page; ``entries`` run in this order.
+    def page(self, entries: Iterable[str], late_url: str) -> str:
+        """The script of a page; ``entries`` run in this order. Its late module is at ``late_url``.
 
-        The last entry may await lazy scripts. It runs unawaited, because those import from this script.
+        The last entry may await the late script. It runs unawaited, as that one imports from this script.
         """
-        *first, last = entries
-        included = self._page_modules([*first, last])
-        parts = [self._as_function(path, page) for path in included if path != last]
-        names = ", ".join(_name(path) for path in included if path != last)
-        run = f"(async () => {{\n{self._body(last, page)}\n}})();\n"
-        return "".join(parts) + run + f"export {{ {names} }};\n"
+        *included, last = self._with_imports(entries)
+        parts = [self._as_function(path) for path in included]
+        parts.append(f"(async () => {{\n{self._body(last)}}})();\n")
+        text = "".join(_LATE_IMPORT.sub(f'import("{late_url}")', part) for part in parts)
+        return text + f"export {{ {', '.join(map(_name, included))} }};\n"
 
-    def lazy_chunk(self, page: str, entries: Iterable[str], module: str) -> str:
-        """The script of a lazily loaded module; exports what ``module`` exports."""
-        shared = self._page_modules(list(entries))
+    def late(self, entries: Iterable[str], page_url: str) -> str:
+        """The late script of a page whose own script is at ``page_url``; exports what its module exports."""
+        module = self.late_module(entries)
+        shared = self._with_imports(entries)
         included = [path for path in self._with_imports([module]) if path not in shared]
-        needed = sorted({module, *(path for of in included for path in self._imports(of))} - set(included))
-        head = f'import {{ {", ".join(map(_name, needed))} }} from "{self._address(page, "")}";\n'
-        parts = [self._as_function(path, page) for path in included]
-        exported = self._exports(module)
-        tail = f"export const {{ {', '.join(exported)} }} = {_name(module)};\n"
-        return (head if needed else "") + "".join(parts) + tail
+        needed = sorted({path for of in included for path in self._imports(of)} - set(included))
+        head = f'import {{ {", ".join(map(_name, needed))} }} from "{page_url}";\n'
+        parts = [self._as_function(path) for path in included]
+        return "".join([head, *parts, f"export const {{ {self._exports(module)} }} = {_name(module)};\n"])
 
-    def lazy_modules(self, entries: Iterable[str]) -> list[str]:
-        """The modules that a page with these entries may load lazily, directly or through lazy modules."""
-        found: list[str] = []
-        pending = list(entries)
-        while pending:
-            for path in self._with_imports([pending.pop()]):
-                new = [lazy for lazy in self._lazy_imports(path) if lazy not in found]
-                found += new
-                pending += new
-        return sorted(found)
-
-    def _page_modules(self, entries: list[str]) -> list[str]:
-        """The modules of the page's script: entries, their imports, and imports shared by lazy modules."""
-        own = self._with_imports(entries)
-        lazy = self.lazy_modules(entries)
-        modules = [path for module in lazy for path in self._with_imports([module])]
-        shared = [path for path in dict.fromkeys(modules) if modules.count(path) > 1]
-        return self._with_imports(shared + [path for path in own if path not in entries] + entries)
+    def late_module(self, entries: Iterable[str]) -> str:
+        """The module that the page with these entries imports later, or ""."""
+        paths = self._with_imports(entries)
+        found = [_resolve(path, to) for path in paths for to in _LATE_IMPORT.findall(self._modules[path])]
+        return next(iter(found), "")
 
     def _with_imports(self, paths: Iterable[str]) -> list[str]:
         """These modules and all their imports, dependencies first."""
@@ -88,28 +71,21 @@ class Bundler:
     def _imports(self, path: str) -> list[str]:
         return [_resolve(path, target) for _, target in _IMPORT.findall(self._modules[path])]
 
-    def _lazy_imports(self, path: str) -> list[str]:
-        return [_resolve(path, target) for target in _LAZY_IMPORT.findall(self._modules[path])]
+    def _exports(self, path: str) -> str:
+        return ", ".join(name for _, name in _EXPORT.findall(self._modules[path]))
 
-    def _exports(self, path: str) -> list[str]:
-        return [name for _, name in _EXPORT.findall(self._modules[path])]
+    def _as_function(self, path: str) -> str:
+        body = f"{self._body(path)}return {{ {self._exports(path)} }};"
+        return f"const {_name(path)} = (() => {{\n{body}\n}})();\n"
 
-    def _as_function(self, path: str, page: str) -> str:
-        exports = ", ".join(self._exports(path))
-        return f"const {_name(path)} = (() => {{\n{self._body(path, page)}return {{ {exports} }};\n}})();\n"
-
-    def _body(self, path: str, page: str) -> str:
+    def _body(self, path: str) -> str:
         def import_to_const(found: re.Match[str]) -> str:
             if not found[1]:  # imported for what it does when it runs
                 return ""
             names = found[1].replace(" as ", ": ")
             return f"const {{ {names} }} = {_name(_resolve(path, found[2]))};\n"
 
-        def lazy_import(found: re.Match[str]) -> str:
-            return f'import("{self._address(page, _resolve(path, found[1]))}")'
-
-        text = _EXPORT.sub(r"\1 \2", self._modules[path])
-        return _LAZY_IMPORT.sub(lazy_import, _IMPORT.sub(import_to_const, text))
+        return _IMPORT.sub(import_to_const, _EXPORT.sub(r"\1 \2", self._modules[path]))
 
 
 def _resolve(path: str, target: str) -> str:

@@ -11,7 +11,6 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +42,21 @@ class AssetBundle:
 
     def __init__(self, folder: Path) -> None:
         self._scripts = _read(folder / "js", "**/*.js")
+        self._bundler = Bundler(self._scripts)
         self._styles = {Path(name).stem: text for name, text in _read(folder / "css", "**/*.css").items()}
         everything = repr((self._scripts, self._styles, i18n.CATALOGUE.read_bytes())).encode()
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._bundles: dict[tuple[str, ...], Bundle] = {}
 
-    def script(self, locale: str, page: str, module: str = "") -> Bundle:
-        """The script of a page, or of a module it loads lazily, in a language. Raises NotFound."""
-        return self._kept(locale, page, module, build=lambda: self._script(locale, page, module))
+    def script(self, locale: str, page: str, *, is_late: bool = False) -> Bundle:
+        """The script of a page in a language, or the one it loads later. Raises NotFound."""
+        key = (locale, page, "late" if is_late else "")
+        return self._kept(*key, build=lambda: self._script(locale, page, is_late))
 
-    def address(self, locale: str, page: str, module: str = "") -> str:
+    def address(self, locale: str, page: str, *, is_late: bool = False) -> str:
         """The URL of a script."""
-        if module:
-            return url_for(
-                "assets.lazy_script", version=self.version, locale=locale, page=page, module=module
-            )
-        return url_for("assets.script", version=self.version, locale=locale, page=page)
+        endpoint = "assets.late_script" if is_late else "assets.script"
+        return url_for(endpoint, version=self.version, locale=locale, page=page)
 
     def style(self, names: list[str]) -> Bundle:
         """The style sheets, concatenated. Raises NotFound."""
@@ -76,13 +74,15 @@ class AssetBundle:
                 self._bundles[key] = found
         return found
 
-    def _script(self, locale: str, page: str, module: str) -> str:
-        bundler = Bundler(self._scripts, partial(self.address, locale))
+    def _script(self, locale: str, page: str, is_late: bool) -> str:
         entries = [_SHELL] if page == "shell" else [_SHELL, f"pages/{page}.js"]
         is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
-        if not is_known or (module and module not in bundler.lazy_modules(entries)):
+        if not is_known or (is_late and not self._bundler.late_module(entries)):
             raise NotFound("没有这个脚本，请刷新页面")
-        text = bundler.lazy_chunk(page, entries, module) if module else bundler.page(page, entries)
+        if is_late:
+            text = self._bundler.late(entries, self.address(locale, page))
+        else:
+            text = self._bundler.page(entries, self.address(locale, page, is_late=True))
         return str(jsmin(i18n.script_in_english(text) if locale == "en" else text))
 
 
@@ -109,12 +109,12 @@ def script(version: str, locale: str, page: str) -> Response:
     return _answer(_bundle().script(locale, page), "text/javascript", version)
 
 
-@assets.get("/<version>/<locale>/<page>/<path:module>")
-def lazy_script(version: str, locale: str, page: str, module: str) -> Response:
-    """A lazily loaded script; NotFound for another version, whose shared modules would run twice."""
+@assets.get("/<version>/<locale>/<page>/late.js")
+def late_script(version: str, locale: str, page: str) -> Response:
+    """The script a page loads later; NotFound for another version, whose shared modules would run twice."""
     if version != _bundle().version:
         raise NotFound("程序更新过，这一页是旧的，请刷新页面")
-    return _answer(_bundle().script(locale, page, module), "text/javascript", version)
+    return _answer(_bundle().script(locale, page, is_late=True), "text/javascript", version)
 
 
 @assets.get("/<version>/<names>.css")

@@ -12,7 +12,7 @@ from app.web.urls import safe_urlsplit
 
 OPEN_ENDPOINTS = (
     *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "language.choose"),
-    *("assets.script", "assets.lazy_script", "assets.style", "media.favicon"),
+    *("assets.script", "assets.late_script", "assets.style", "media.favicon"),
 )
 _HEADERS = {
     "Content-Security-Policy": (
