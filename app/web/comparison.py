@@ -31,8 +31,16 @@ class Comparison:
 
     @property
     def previous_json(self) -> dict[str, str] | None:
-        """The earlier batch as JSON."""
-        return {"batch_id": self.previous.id, "name": self.previous.name} if self.previous else None
+        """The earlier batch as JSON; ``filename`` is that of its workbook, or empty."""
+        if (batch := self.previous) is None:
+            return None
+        filename = batch.workbook.filename if batch.workbook else ""
+        return {
+            "batch_id": batch.id,
+            "name": batch.name,
+            "created_at": batch.created_at,
+            "filename": filename,
+        }
 
 
 def compare(

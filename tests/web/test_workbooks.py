@@ -112,6 +112,16 @@ def test_what_the_file_cannot_carry_is_said_with_the_batch(client: FlaskClient) 
     assert "新的 .xlsx" in note
 
 
+def test_the_batch_filter_leads_to_the_workbooks_of_its_batch(client: FlaskClient) -> None:
+    batch_id = submitted(client, workbook=imported(client)["workbook"])["batch_id"]
+    panel = client.get(f"/live/records/batches?batch_id={batch_id}").get_data(as_text=True)
+    assert f"/api/batches/{batch_id}/results.xlsx?form=own" in panel
+    assert "新的 .xlsx" in panel
+    plain = submitted(client)["batch_id"]
+    assert "form=own" not in client.get(f"/live/records/batches?batch_id={plain}").get_data(as_text=True)
+    assert client.get("/live/records/batches?batch_id=none").status_code == 200
+
+
 def sheet_of(rows: list[list[Any]]) -> bytes:
     return by_openpyxl([["SKU", "提示词", "图片比例"], *rows], title="秋款")
 
@@ -143,7 +153,9 @@ def test_an_edited_copy_is_compared_row_by_row(client: FlaskClient) -> None:
     batch_id = run(client, imported(client, sheet_of(ROWS), "秋款.xlsx"))
     edited = [ROWS[0], ["A-9", "新的", "1:1"], ROWS[1], ["A-3", "第 3 款", "16:9"], ROWS[4]]
     found = imported(client, sheet_of(edited), "秋款.xlsx")
-    assert found["previous"] == {"batch_id": batch_id, "name": "秋款"}
+    previous = found["previous"]
+    assert previous.pop("created_at").startswith("20")
+    assert previous == {"batch_id": batch_id, "name": "秋款", "filename": "秋款.xlsx"}
     assert changes(found) == [
         ("unchanged", None),
         ("new", None),

@@ -47,7 +47,7 @@ bp = Blueprint("spreadsheets", __name__)
         problems=["CellProblem"],
         notes=[str],
         references=["NamedReference"],
-        previous=or_null(closed_object(batch_id=str, name=str)),
+        previous=or_null(closed_object(batch_id=str, name=str, created_at=str, filename=str)),
         removed=[closed_object(row=ID, prompt=str, records=[ID])],
     ),
     files=open_object("file", file=FILE),

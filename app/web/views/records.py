@@ -9,8 +9,8 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_ID, Record
-from app.errors import InvalidRequest, Message, message
+from app.domain import MAX_ID, Batch, Record
+from app.errors import InvalidRequest, Message, NotFound, message
 from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for
@@ -131,11 +131,18 @@ def results() -> Response:
 
 @bp.get("/live/records/batches")
 def batch_choices() -> str:
-    """The newest batches, as filter links."""
+    """The newest batches, as filter links; for the one that is filtered by also its workbooks."""
     query = _query()
     batches = database.list_batches(connection(), limit=30, source="batch")
     links = [(batch, _list_url(query, {"batch_id": batch.id})) for batch in batches]
-    return render_template("records/batch_filter.html", links=links)
+    return render_template("records/batch_filter.html", links=links, chosen=_batch(query.get("batch_id")))
+
+
+def _batch(batch_id: str | None) -> Batch | None:
+    try:
+        return database.get_batch(connection(), batch_id) if batch_id else None
+    except NotFound:
+        return None
 
 
 @bp.post("/records")

@@ -1,5 +1,6 @@
 // Earlier batches, newest first, in a panel at the side, a page at a time.
 
+import { showOwnResults } from "./own_results.js";
 import { batchName, parseTime, requeuedMessage } from "./row_states.js";
 import { requestJson } from "../core/http.js";
 import { _, formatPrice, language } from "../core/i18n.js";
@@ -52,6 +53,7 @@ export async function openHistory(dialog, urls) {
     part("progress").value = batch.total ? batch.counts.success / batch.total : 0;
     part("figures").textContent = figuresOf(batch);
     part("results").href = `${urls.batches}/${batch.id}/results.xlsx`;
+    showOwnResults(part("own-results"), part("results").href, batch.workbook);
     part("retry").hidden = batch.retryable === 0;
     part("retry").textContent = _("重试失败的 {n} 张", { n: batch.retryable });
     part("retry").addEventListener("click", () => retry(batch, part("retry")));

@@ -10,6 +10,7 @@ const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_i
 /**
  * number  what the row is called everywhere: its line in the imported file, or the next free one (grid/rows.js)
  * marks   problems and corrections found elsewhere, by field (grid/columns.js)
+ * workbook  id of the imported file that the number is a line of
  * run     id of the batch that the row was submitted with last; asked: the digest of what was asked for then
  */
 export function makeRow(fields = {}) {
@@ -18,13 +19,14 @@ export function makeRow(fields = {}) {
     ...Object.fromEntries(TEXTS.map((field) => [field, String(fields[field] ?? "")])),
     sample_images: fields.sample_images ?? [],
     marks: fields.marks ?? {},
+    workbook: fields.workbook ?? null,
     run: fields.run ?? null,
     asked: fields.asked ?? null,
   };
 }
 
 export function copyRow(row) {
-  return makeRow({ ...row, run: null, asked: null, number: null });
+  return makeRow({ ...row, run: null, asked: null, number: null, workbook: null });
 }
 
 /** A row as a draft holds it -> {row, repaired}: how many cells held a value of another kind, now text or names. */
@@ -73,14 +75,21 @@ export function requestDigest(row, columns) {
 }
 
 /** Submit rows, which remember their batch; problems that the server finds are marked on their cells. Returns the batch's id. */
-export async function submitRows(url, table, rows, { name = "", about = "" } = {}) {
+export async function submitRows(url, table, rows, { name = "", about = "", workbook = null } = {}) {
   try {
-    const body = { name, source: "batch", rows: rows.map((row) => submittedFields(row, table.columns)) };
+    const body = { name, source: "batch", ...(workbook && { workbook }), rows: rows.map((row) => submittedFields(row, table.columns)) };
     const { batch_id: id } = await postOnce(url, body, { about, ofDraft: true });
     for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.columns) });
     return id;
   } catch (failure) {
+    if (failure.field === "workbook") for (const row of rows) row.workbook = null; // it is not kept any more: the next attempt goes without it
     markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));
     throw failure;
   }
+}
+
+/** The imported file that rows are lines of; null when there are several. */
+export function workbookOf(rows) {
+  const [id = null, ...others] = new Set(rows.map(({ workbook }) => workbook).filter(Boolean));
+  return others.length > 0 ? null : id;
 }

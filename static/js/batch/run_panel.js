@@ -1,6 +1,7 @@
 // The header of a run: bar, figures, pace, time to go, causes of failures, the tab's title, a notification.
 
 import { amountAtRisk } from "./costs.js";
+import { showOwnResults } from "./own_results.js";
 import { batchName } from "./row_states.js";
 import { _, formatDuration, formatPrice } from "../core/i18n.js";
 import { announce } from "../ui/toast.js";
@@ -43,7 +44,7 @@ export function makeRunPanel(header, { url, retry, fetchResult, writeOff }) {
     shownStatus = status;
   }
 
-  function renderButtons({ status, counts, retryable }, left, resumable) {
+  function renderButtons({ status, counts, retryable, workbook }, left, resumable) {
     const isOpen = left > 0;
     const focused = header.contains(document.activeElement) && document.activeElement;
     button("pause").hidden = !isOpen || status === "paused";
@@ -56,6 +57,7 @@ export function makeRunPanel(header, { url, retry, fetchResult, writeOff }) {
     button("copy").hidden = isOpen;
     part("results").hidden = false;
     part("results").href = `${url}/results.xlsx`;
+    showOwnResults(part("own-results"), `${url}/results.xlsx`, workbook);
     header.querySelector("[data-notify-label]").hidden = !isOpen || !("Notification" in window);
     if (focused?.hidden) header.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
   }

@@ -1,7 +1,7 @@
 // 🚀: the question before a run, with pictures and price.
 
 import { sumOf } from "./costs.js";
-import { submitRows } from "./row.js";
+import { submitRows, workbookOf } from "./row.js";
 import { createTerms } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
 import { _, formatPrice, language } from "../core/i18n.js";
@@ -53,7 +53,7 @@ function ask(dialog, { table, model, urls, started }, { madeRows, onStarted }) {
   async function submit() {
     setPosting(true);
     try {
-      const id = await submitRows(urls.batches, table, rows, { name: part("name").value.trim() });
+      const id = await submitRows(urls.batches, table, rows, { name: part("name").value.trim(), workbook: workbookOf(rows) });
       setPosting(false);
       dialog.close();
       onStarted(id, rows);

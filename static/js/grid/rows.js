@@ -10,6 +10,7 @@ export class Rows extends EventTarget {
   #past = [];
   #future = [];
   #operations = null; // of the step that is open
+  reserved = 0; // rows without a number get higher ones than this
 
   get length() { return this.#list.length; }
   get all() { return this.#list; }
@@ -22,7 +23,7 @@ export class Rows extends EventTarget {
 
   /** Replace all rows and forget the history (another draft, another batch). */
   reset(list) {
-    numberRows(list, []);
+    numberRows(list, [], this.reserved);
     this.#list = list;
     this.#past = [];
     this.#future = [];
@@ -53,7 +54,7 @@ export class Rows extends EventTarget {
 
   insert(index, rows) {
     if (rows.length === 0) return;
-    numberRows(rows, this.#list);
+    numberRows(rows, this.#list, this.reserved);
     this.#do({ kind: "put", entries: rows.map((row, offset) => ({ index: index + offset, row })) });
   }
 
@@ -116,9 +117,9 @@ export class Rows extends EventTarget {
 }
 
 // Rows without a number, or with one that another row has, take the next after the highest.
-function numberRows(rows, others) {
+function numberRows(rows, others, reserved) {
   const taken = new Set(others.map(({ number }) => number));
-  let highest = 0;
+  let highest = reserved;
   for (const { number } of [...others, ...rows]) highest = Math.max(highest, number ?? 0);
   for (const row of rows) {
     if (!row.number || taken.has(row.number)) row.number = ++highest;
