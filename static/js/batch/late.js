@@ -1,12 +1,11 @@
 // What the page needs only at a press, or for a batch that was started: loaded once, as one script.
 
 import { openBulkEdit } from "./bulk_edit.js";
-import { exportTable } from "./export.js";
 import { openGallery } from "./gallery.js";
 import { openHistory } from "./history.js";
-import { makeImport } from "./import.js";
 import { openRun } from "./run.js";
 import { openStart } from "./start.js";
+import { exportTable, makeImport } from "./workbooks.js";
 import { _ } from "../core/i18n.js";
 import { openReferencePicker } from "../library/picker.js";
 

@@ -27,9 +27,9 @@ export function bindRowActions(batch) {
     references: (row) => chooseReferences(row),
     actions: (row, index) => menu.open(index),
     status(row) {
-      const { pictures: [picture] = [], action } = batch.stateOf(row) ?? {};
+      const { pictures: [picture] = [], canRetry } = batch.stateOf(row) ?? {};
       if (picture) openPicture(picture.id);
-      else if (action === _("重试")) runRow(row);
+      else if (canRetry) runRow(row);
     },
   };
 
@@ -45,9 +45,8 @@ export function bindRowActions(batch) {
   }
 
   function runItems(row) {
-    const canRetry = batch.stateOf(row)?.action === _("重试");
     const copy = { label: _("复制提示词"), run: () => copyPrompt(row) };
-    return canRetry ? [{ label: _("重试这一行"), run: () => runRow(row) }, copy] : [copy];
+    return batch.stateOf(row)?.canRetry ? [{ label: _("重试这一行"), run: () => runRow(row) }, copy] : [copy];
   }
 
   // Where the clipboard is closed to pages (over http), it is still open to the keys.

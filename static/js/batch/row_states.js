@@ -46,12 +46,15 @@ export class RowStates {
   }
 }
 
-/** The state of one row from all its records: {status, label, tone, title, pictures, action}, as cells.js renders it. */
+/** The state of one row from all its records, as cells.js renders it: {status, label, tone, title, pictures, action: label of
+    its button or "", canRetry}. */
 export function stateOfRecords(records) {
   const pictures = records.filter(({ status, url }) => status === "success" && url);
   const worst = WORST_FIRST.map((status) => records.find((record) => record.status === status)).find(Boolean);
   const status = worst?.status ?? "success";
   const share = records.length > 1 ? `${pictures.length}/${records.length} ` : "";
+  const isOpen = records.some((record) => record.status === "running" || record.status === "queued");
+  const canRetry = !isOpen && retryableOf(records).length > 0;
   const completed = share ? `${share}✓` : sizeOf(records[0]);
   return {
     status,
@@ -59,7 +62,8 @@ export function stateOfRecords(records) {
     tone: TONES[status] ?? "",
     title: records.map(({ error }) => error).find(Boolean) ?? "",
     pictures: pictures.map(pictureOf),
-    action: actionOf(records),
+    action: canRetry ? _("重试") : "",
+    canRetry,
   };
 }
 
@@ -84,11 +88,6 @@ function sizeOf({ width, height, url }) {
 
 function pictureOf({ id, url, thumbnail_url: thumbnail, prompt }) {
   return { id, url, thumbnail: thumbnail || url, alt: prompt };
-}
-
-function actionOf(records) {
-  if (records.some(({ status }) => status === "running" || status === "queued")) return "";
-  return retryableOf(records).length > 0 ? _("重试") : "";
 }
 
 /** The name of a batch, or when it began. */

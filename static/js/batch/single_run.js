@@ -13,7 +13,7 @@ import { confirmCost } from "../ui/confirm.js";
 const RUNNING = 1000; // ms between polls
 const AFTER_ERROR = 2000;
 const MAX_IDS = 300; // in one address, as the server has it
-const PENDING = { label: "…", status: "queued", tone: "", title: "", pictures: [], action: "" };
+const PENDING = { label: "…", status: "queued", tone: "", title: "", pictures: [], action: "", canRetry: false };
 
 /** Returns {run(row), stateOf(row), recordsOf(row), resume(), listMade()}. row.run is the batch that it was submitted with. */
 export function makeSingleRuns(table, { model, url, onSubmitted }) {
@@ -28,7 +28,7 @@ export function makeSingleRuns(table, { model, url, onSubmitted }) {
       goToCell(table, row, field ?? "prompt");
       return field || table.showProblem(_("先写提示词"));
     }
-    if (row.run && stateOf(row)?.action === _("重试")) return retry(row);
+    if (row.run && stateOf(row)?.canRetry) return retry(row);
     return await confirmPrice(row) && submit(row);
   }
 

@@ -1,13 +1,16 @@
-// A workbook becomes rows of the table, with what is to be corrected in it.
+// Workbooks in and out: one becomes rows of the table, with what is to be corrected in it, and the table becomes one.
 
 import { unchecked, unusedFields } from "./columns.js";
 import { makeReport } from "./import_report.js";
-import { makeRow } from "./row.js";
-import { requestJson } from "../core/http.js";
+import { makeRow, requestOf } from "./row.js";
+import { requestFile, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { firstField } from "../grid/commands.js";
 import { goToCell, markProblems } from "../grid/grid.js";
 import { showToast } from "../ui/toast.js";
+
+const SLOW_EXPORT = 300; // ms until the button says that it is under way
+const DOWNLOAD_LIFETIME = 60_000; // ms of the address of a download
 
 /** batch: see pages/batch.js. Returns {takeFile(file), report}. */
 export function makeImport(batch) {
@@ -95,4 +98,32 @@ function toMark(problem) {
   const change = _("「{seen}」→「{taken}」", { seen, taken: fixed });
   const words = error && !error.includes(seen) ? `${change} ${error}` : error || change;
   return { ...problem, error: "", fixed: _("导入时由「{seen}」更正", { seen }), words };
+}
+
+/** 💾 Have the rows written and hand the workbook to the browser's downloads; onFailure(message) otherwise. */
+export async function exportTable(button, { table, urls }, onFailure) {
+  if (table.rows.length === 0) return table.showProblem(_("表格还是空的，没有可以导出的"));
+  if (button.hasAttribute("aria-disabled")) return undefined;
+  const label = button.textContent;
+  const timer = setTimeout(() => { button.textContent = _("💾 正在导出…"); }, SLOW_EXPORT);
+  button.style.minWidth = `${button.offsetWidth}px`;
+  button.setAttribute("aria-disabled", "true");
+  try {
+    download(await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf) }));
+  } catch (failure) {
+    onFailure(failure.message);
+  } finally {
+    clearTimeout(timer);
+    button.removeAttribute("aria-disabled");
+    button.textContent = label;
+  }
+  return undefined;
+}
+
+function download({ blob, filename }) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = filename || _("批量生成.xlsx");
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_LIFETIME);
 }
