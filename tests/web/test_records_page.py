@@ -148,7 +148,7 @@ def test_buttons_without_javascript_export_exactly_the_ticked_records(client: Fl
 def test_while_the_index_is_built_the_page_shows_progress_and_finds_everything(
     client: FlaskClient, db: database.Connection
 ) -> None:
-    assert "正在为提示词建立索引" not in page(client)
+    assert "正在建立搜索索引" not in page(client)
     rows = [(f"草稿 {number}",) for number in range(1_500)]
     with database.transaction(db):
         db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", rows)

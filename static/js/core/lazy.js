@@ -1,9 +1,9 @@
-// What a page fetches only when it is needed. What could not be had is asked for again at the next press.
+// Imports a module when it is needed; a failed import is repeated at the next call.
 
 import { HttpError, fetchHtmlIfChanged } from "./http.js";
 import { _ } from "./i18n.js";
 
-/** The script did not come: nobody is there, or the page `isOld`, from before an update. */
+/** A script could not be loaded; `isOld`: the page is from before an update of the program. */
 export class ScriptLoadError extends HttpError {
   constructor(message, isOld) {
     super(message);
@@ -11,21 +11,21 @@ export class ScriptLoadError extends HttpError {
   }
 }
 
-/** A function that resolves to what `make` makes of the module that `load` imports, once. Rejects with ScriptLoadError. */
+/** A function that resolves to make(module), with the module that load() imports once. Rejects with ScriptLoadError. */
 export function lazy(load, make = (module) => module) {
-  let made = null;
-  const fetched = () => load().catch(async () => {
-    made = null;
-    throw await reason();
+  let result = null;
+  const loadModule = () => load().catch(async () => {
+    result = null;
+    throw await loadError();
   });
-  return () => (made ??= fetched().then(make));
+  return () => (result ??= loadModule().then(make));
 }
 
-async function reason() {
+async function loadError() {
   try {
     await fetchHtmlIfChanged(document.querySelector("[data-status]").dataset.url, {});
     return new ScriptLoadError(_("程序更新过，这一页是旧的，请刷新页面"), true);
-  } catch (failure) {
-    return new ScriptLoadError(failure.message, false);
+  } catch (error) {
+    return new ScriptLoadError(error.message, false);
   }
 }

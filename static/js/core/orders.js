@@ -1,59 +1,61 @@
-// The one place that posts what costs money. Each order carries a request key: while an order has no answer, the
-// same order has the same key, also after a reload and in another tab, and the server queues it once.
+// Posts submissions, which cost money, each with a request key. Until a submission is answered, an equal one has
+// the same key, also after a reload and in another tab, so that the server queues it once.
 
 import { requestJson } from "./http.js";
 import { saveItem, loadItem } from "./storage.js";
 
-const OPEN = "orders.open"; // digest of an order without an answer -> {key, at}
-const DRAFT = "orders.draft"; // how the keys of draft orders begin, until one is answered
+const OPEN = "orders.open"; // digest of an unanswered submission -> {key, at}
+const DRAFT_PREFIX = "orders.draft"; // prefix of the keys of a draft, until one is answered
 const DAY = 24 * 3600 * 1000;
 
-let draft = loadItem(DRAFT) ?? renewed();
+let draftPrefix = loadItem(DRAFT_PREFIX) ?? renewDraftPrefix();
 
-/** Post an order. `about` tells apart equal orders of different places on a page. With `ofDraft`, tabs that were
-    opened with the same draft share the key: the second one gets the answer of the first. */
+/**
+ * Post a submission; resolves to the answer. `about` distinguishes equal submissions from different places of a page.
+ * With `ofDraft`, tabs that were opened with the same draft share the key: the second one gets the first answer.
+ */
 export async function postOnce(url, body = {}, { about = "", ofDraft = false } = {}) {
-  const asked = digest(JSON.stringify([url, about, body]));
-  const key = openOrders()[asked]?.key ?? (ofDraft ? `${draft}-${asked}` : random());
-  saveItem(OPEN, { ...openOrders(), [asked]: { key, at: Date.now() } });
+  const id = digest(JSON.stringify([url, about, body]));
+  const key = openOrders()[id]?.key ?? (ofDraft ? `${draftPrefix}-${id}` : randomKey());
+  saveItem(OPEN, { ...openOrders(), [id]: { key, at: Date.now() } });
   try {
     const answer = await requestJson("POST", url, { ...body, request_id: key });
-    close(asked, ofDraft);
+    closeOrder(id, ofDraft);
     return answer;
-  } catch (failure) {
-    if (failure.status >= 400 && failure.status < 500) close(asked, ofDraft); // refused: nothing was queued
-    throw failure;
+  } catch (error) {
+    if (error.status >= 400 && error.status < 500) closeOrder(id, ofDraft); // refused: nothing was queued
+    throw error;
   }
 }
 
-function close(asked, ofDraft) {
-  const { [asked]: _answered, ...others } = openOrders();
+function closeOrder(id, ofDraft) {
+  const { [id]: _answered, ...others } = openOrders();
   saveItem(OPEN, others);
-  if (ofDraft) draft = renewed();
+  if (ofDraft) draftPrefix = renewDraftPrefix();
 }
 
-/** The server forgets a key after a day. */
+/** Unanswered submissions of the last day: the server forgets a key after that. */
 function openOrders() {
   const since = Date.now() - DAY;
   return Object.fromEntries(Object.entries(loadItem(OPEN) ?? {}).filter(([, { at }]) => at > since));
 }
 
-function renewed() {
-  const fresh = random();
-  saveItem(DRAFT, fresh);
-  return fresh;
+function renewDraftPrefix() {
+  const prefix = randomKey();
+  saveItem(DRAFT_PREFIX, prefix);
+  return prefix;
 }
 
-// crypto.randomUUID is missing where the page came over http from another machine.
-function random() {
+// crypto.randomUUID is missing on pages served over http from another machine.
+function randomKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((number) => number.toString(36)).join("");
 }
 
-/** 53 bits (cyrb53) as text. Two orders with one digest would be refused by the server, which compares them whole. */
+/** A 53-bit hash (cyrb53) in base 36. On a collision the server refuses the second one: it compares whole bodies. */
 export function digest(text) {
   let [high, low] = [0xdeadbeef, 0x41c6ce57];
-  for (let at = 0; at < text.length; at += 1) {
-    const code = text.charCodeAt(at);
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
     high = Math.imul(high ^ code, 2654435761);
     low = Math.imul(low ^ code, 1597334677);
   }

@@ -1,9 +1,9 @@
-// What a browser keeps between visits: the theme, the draft of 单图生成 and what was written before it.
-// Where storage is forbidden or full nothing is kept, and everything else works.
+// Values in localStorage: the theme, the draft of 单图生成 and the draft before it.
+// Where storage is unavailable or full nothing is saved, and everything else works.
 
 export const DRAFT = "draft.single";
 export const PREVIOUS_DRAFT = "draft.single.before";
-const WRITTEN = ["prompt", "negative_prompt", "filename", "seed", "steps"];
+const TEXT_FIELDS = ["prompt", "negative_prompt", "filename", "seed", "steps"];
 
 export function loadItem(name) {
   try {
@@ -13,17 +13,17 @@ export function loadItem(name) {
   }
 }
 
-/** null forgets it. */
+/** Save a value as JSON; null removes it. */
 export function saveItem(name, value) {
   try {
     if (value === null) localStorage.removeItem(name);
     else localStorage.setItem(name, JSON.stringify(value));
   } catch {
-    // The page itself still holds what was typed.
+    // The page still holds what was typed.
   }
 }
 
-/** From another page: change(draft) -> the new draft, or something false to leave it. What was written can be brought back. */
+/** Change the draft from another page: change(draft) returns the new draft, or null to leave it. Text that it overwrites is saved. */
 export function updateDraft(change) {
   const draft = loadItem(DRAFT) ?? { prompt: "" };
   const changed = change(draft);
@@ -33,9 +33,9 @@ export function updateDraft(change) {
   return true;
 }
 
-/** Whether something that was written in one request is not in another; ratio, resolution and number are soon chosen again. */
-export function overwritesText(was, is) {
+/** Whether text or references of one request are missing from the other; ratio, resolution and number do not count. */
+export function overwritesText(before, after) {
   const text = (value) => String(value ?? "").trim();
-  const has = (image) => is.sample_images?.some(({ url }) => url === image.url);
-  return WRITTEN.some((name) => text(was[name]) && text(was[name]) !== text(is[name])) || !(was.sample_images ?? []).every(has);
+  const has = (image) => after.sample_images?.some(({ url }) => url === image.url);
+  return TEXT_FIELDS.some((name) => text(before[name]) && text(before[name]) !== text(after[name])) || !(before.sample_images ?? []).every(has);
 }

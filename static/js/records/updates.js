@@ -50,7 +50,7 @@ export function showIndexProgress(page) {
 
 function renderProgress(notice, { done, total }) {
   notice.querySelector("[data-indexing-label]").textContent = _(
-    "正在为提示词建立索引：{done} / {total}。现在也能搜，结果完整，只是慢一些。",
+    "正在建立搜索索引：{done} / {total}。现在也能搜，结果完整，只是慢一些。",
     { done: done.toLocaleString(language), total: total.toLocaleString(language) },
   );
   Object.assign(notice.querySelector("progress"), { max: total, value: done });

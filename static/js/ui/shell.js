@@ -1,4 +1,4 @@
-// What every page does: theme switch, dialogs by name, shortcuts, local times, status.
+// Behaviour of every page: theme switch, dialogs by name, shortcuts, local times, status.
 
 import { _ } from "../core/i18n.js";
 import { ignoreRepeatedKeys, isTextInput } from "../core/keyboard.js";
@@ -6,13 +6,13 @@ import { saveItem } from "../core/storage.js";
 import { LocalTime } from "./local_time.js";
 import { showToast } from "./toast.js";
 import { pollStatus } from "./status.js";
-import { undoKeys } from "./undo.js";
+import { bindUndoKeys } from "./undo.js";
 
 const THEMES = { "": [_("跟随系统"), "theme"], light: [_("浅色"), "light"], dark: [_("深色"), "dark"] };
 
-function themeSwitch(button) {
+function bindThemeSwitch(button) {
   const root = document.documentElement;
-  const show = () => {
+  const render = () => {
     const [word, icon] = THEMES[root.dataset.theme || ""];
     button.title = _("外观：{word}", { word });
     button.setAttribute("aria-label", _("外观：{word}，按下切换", { word }));
@@ -23,20 +23,20 @@ function themeSwitch(button) {
     const next = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
     if (next) root.dataset.theme = next;
     else delete root.dataset.theme;
-    show();
+    render();
     saveItem("theme", next);
   });
-  show();
+  render();
 }
 
-function dialogs(page) {
-  let isFromOutside = false; // the press: text marked by dragging may be let go there
-  page.addEventListener("pointerdown", (event) => (isFromOutside = isOutside(event)), { capture: true });
+function bindDialogs(page) {
+  let pressedOutside = false; // a selection dragged out of the dialog must not close it
+  page.addEventListener("pointerdown", (event) => (pressedOutside = isOnBackdrop(event)), { capture: true });
   page.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-open]");
     if (opener) openDialog(opener.dataset.open);
-    const isBeside = isFromOutside && isOutside(event);
-    if (isBeside || event.target.closest("[data-close]")) event.target.closest("dialog").close();
+    const dismissed = pressedOutside && isOnBackdrop(event);
+    if (dismissed || event.target.closest("[data-close]")) event.target.closest("dialog").close();
     for (const menu of page.querySelectorAll("details.status-model[open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
@@ -48,14 +48,14 @@ function openDialog(name) {
   if (dialog && !dialog.open) dialog.showModal();
 }
 
-/** On the veil around a dialog. */
-function isOutside({ target, clientX, clientY }) {
+/** Whether the event is on the backdrop of a dialog. */
+function isOnBackdrop({ target, clientX, clientY }) {
   if (!target.matches("dialog")) return false;
   const { left, right, top, bottom } = target.getBoundingClientRect();
   return clientX < left || clientX > right || clientY < top || clientY > bottom;
 }
 
-function shortcuts(page) {
+function bindShortcutKeys(page) {
   page.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
     if (event.key === "Escape") closePanel(page.querySelector("details.status-model[open]"));
@@ -67,7 +67,7 @@ function shortcuts(page) {
   });
 }
 
-/** The focus goes back to what opened it. */
+/** Close the panel; focus returns to the button that opened it. */
 function closePanel(panel) {
   if (panel?.contains(document.activeElement)) panel.querySelector("summary").focus();
   panel?.removeAttribute("open");
@@ -89,9 +89,9 @@ function focusSearch(page, event) {
 }
 
 ignoreRepeatedKeys(window);
-themeSwitch(document.querySelector("[data-theme-switch]"));
-dialogs(document);
-shortcuts(document);
-undoKeys(document, { nothing: () => showToast(_("没有可以撤销的了")) });
+bindThemeSwitch(document.querySelector("[data-theme-switch]"));
+bindDialogs(document);
+bindShortcutKeys(document);
+bindUndoKeys(document, { onEmpty: () => showToast(_("没有可以撤销的了")) });
 customElements.define("local-time", LocalTime);
 pollStatus(document.querySelector("[data-status]"));

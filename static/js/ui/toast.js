@@ -1,82 +1,82 @@
-// Toasts, with undo or without, and announcements for screen readers.
+// Toasts, with or without an undo button, and announcements for screen readers.
 
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { forget, remember } from "./undo.js";
 
-const STAY = 8000;
-const MOST = 3; // messages with a button at once; failures and offers that end with their message are not counted
+const DISMISS_AFTER = 8000; // milliseconds
+const MAX_WITH_ACTIONS = 3; // toasts with a button at once, those with `keep` not counted
 
-/** A toast; with `action` ({label, run}) it has a button. It goes by itself. Returns its element. */
+/** Show a toast that closes by itself; `action` ({label, run}) adds a button. Returns its element. */
 export function showToast(text, action) {
   const element = show(text, action ? [{ label: action.label, run: () => attempt(action.run) }] : []);
-  return leaveAfter(element, STAY);
+  return autoDismiss(element);
 }
 
-/** Why something failed, in a toast that stays until it is closed. */
+/** Show an error in a toast that stays until it is closed. */
 export function showError(text) {
-  show(text, [{ label: _("关闭"), run() {} }], { keeps: true });
+  show(text, [{ label: _("关闭"), run() {} }], { keep: true });
 }
 
 /**
- * A toast with 撤销. run() undoes the act, by the button or by Ctrl+Z, which still does when the toast is gone;
- * with `whileShown` only as long as it is there: what costs money. Returns {remove()} for what cannot be undone any more.
+ * Show a toast with 撤销. run() undoes the action, on the button or on Ctrl+Z, also after the toast has closed;
+ * `whileShown`: only while it is open, for what costs money. Returns {remove()}, for an action that can no longer be undone.
  */
 export function offerUndo(text, run, { whileShown = false } = {}) {
-  const act = { undo };
-  let element = show(text, [{ label: _("撤销"), run: undo }], { keeps: whileShown });
-  remember(act);
-  leaveAfter(element, STAY, () => whileShown && forget(act));
+  const entry = { undo };
+  let element = show(text, [{ label: _("撤销"), run: undo }], { keep: whileShown });
+  remember(entry);
+  autoDismiss(element, () => whileShown && forget(entry));
 
   async function undo() {
     remove();
     const failed = await attempt(run, undo);
     if (!failed) return;
     element = failed;
-    if (!whileShown) remember(act);
+    if (!whileShown) remember(entry);
   }
 
   function remove() {
-    forget(act);
+    forget(entry);
     element.remove();
   }
 
   return { remove };
 }
 
-/** Do it; why it failed is said in a toast that stays, from which it is tried again: its element, else null. */
+/** Call run(); on an HttpError show it in a toast with 重试. Returns the toast's element, null on success. */
 async function attempt(run, again = () => attempt(run)) {
   try {
     await run();
     return null;
-  } catch (failure) {
-    if (!(failure instanceof HttpError)) throw failure;
-    const element = show(failure.message, [{ label: _("重试"), run: again }, { label: _("关闭"), run() {} }], { keeps: true });
+  } catch (error) {
+    if (!(error instanceof HttpError)) throw error;
+    const element = show(error.message, [{ label: _("重试"), run: again }, { label: _("关闭"), run() {} }], { keep: true });
     if (document.activeElement === document.body) element.querySelector("button").focus();
     return element;
   }
 }
 
-/** One that `keeps` is not pushed out by later ones. */
-function show(text, actions, { keeps = false } = {}) {
+/** `keep`: later toasts do not push it out. */
+function show(text, actions, { keep = false } = {}) {
   const element = document.createElement("div");
   element.className = "toast";
-  element.dataset.keeps = keeps ? "all" : actions.length ? "some" : "none";
-  const words = document.createElement("span");
-  words.className = "toast-text";
-  words.textContent = text;
-  element.append(words);
+  element.dataset.toastKind = keep ? "kept" : actions.length ? "actions" : "text";
+  const message = document.createElement("span");
+  message.className = "toast-text";
+  message.textContent = text;
+  element.append(message);
   element.append(...actions.map((action) => actionButton(action, element)));
-  put(element);
+  mount(element);
   return element;
 }
 
-/** A sentence for screen readers only. */
+/** Announce a sentence to screen readers. */
 export function announce(text) {
   document.querySelector("[data-announcer]").textContent = text;
 }
 
-/** Copy text; true when the clipboard took it. */
+/** Copy text to the clipboard; resolves to whether it was copied. */
 export async function copyText(text) {
   try {
     await navigator.clipboard.writeText(text);
@@ -86,20 +86,20 @@ export async function copyText(text) {
   }
 }
 
-/** Into the dialog that is open, if it has a place: under it nobody could see or press it. It outlives the dialog. */
-function put(element) {
+/** Add the toast to the open dialog, which would cover it otherwise; it moves to the page when the dialog closes. */
+function mount(element) {
   const inside = [...document.querySelectorAll("dialog[open] [data-toasts]")].at(-1);
-  const place = inside ?? document.querySelector("[data-toasts]");
-  makeRoom(place, element);
-  place.append(element);
-  inside?.closest("dialog").addEventListener("close", () => element.isConnected && put(element), { once: true });
+  const container = inside ?? document.querySelector("[data-toasts]");
+  removeOldest(container, element);
+  container.append(element);
+  inside?.closest("dialog").addEventListener("close", () => element.isConnected && mount(element), { once: true });
 }
 
-/** Words alone take the place of words alone; of those with a button the oldest goes. */
-function makeRoom(place, { dataset: { keeps } }) {
-  const others = [...place.querySelectorAll(`[data-keeps="${keeps}"]`)];
-  const most = { none: 1, some: MOST, all: Infinity }[keeps];
-  for (const element of others.slice(0, Math.max(others.length + 1 - most, 0))) element.remove();
+/** Remove the oldest toasts of the same kind beyond the number shown at once. */
+function removeOldest(container, { dataset: { toastKind } }) {
+  const shown = [...container.querySelectorAll(`[data-toast-kind="${toastKind}"]`)];
+  const limit = { text: 1, actions: MAX_WITH_ACTIONS, kept: Infinity }[toastKind];
+  for (const element of shown.slice(0, Math.max(shown.length + 1 - limit, 0))) element.remove();
 }
 
 function actionButton({ label, run }, element) {
@@ -107,23 +107,23 @@ function actionButton({ label, run }, element) {
   button.type = "button";
   button.className = "button is-small";
   button.textContent = label;
-  let before = null; // where the keyboard came from
-  button.addEventListener("focus", ({ relatedTarget }) => (before = relatedTarget));
+  let previousFocus = null;
+  button.addEventListener("focus", ({ relatedTarget }) => (previousFocus = relatedTarget));
   button.addEventListener("click", async () => {
     element.remove();
     await run();
-    if (document.activeElement === document.body && before?.isConnected) before.focus({ preventScroll: true });
+    if (document.activeElement === document.body && previousFocus?.isConnected) previousFocus.focus({ preventScroll: true });
   });
   return button;
 }
 
-/** Gone after `time`, but not while it has the focus or the pointer. */
-function leaveAfter(element, time, onGone = () => null) {
-  const look = () => {
-    if (element.matches(":hover, :focus-within")) return void setTimeout(look, time / 2);
-    if (element.isConnected) onGone();
+/** Remove the toast after a while, but not while it has the focus or the pointer. */
+function autoDismiss(element, onDismiss = () => null) {
+  const dismiss = () => {
+    if (element.matches(":hover, :focus-within")) return void setTimeout(dismiss, DISMISS_AFTER / 2);
+    if (element.isConnected) onDismiss();
     element.remove();
   };
-  setTimeout(look, time);
+  setTimeout(dismiss, DISMISS_AFTER);
   return element;
 }

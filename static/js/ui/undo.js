@@ -1,24 +1,25 @@
-// What can be undone, the latest act last. Ctrl+Z, or Z alone, undoes the latest wherever the focus is,
-// but for text, which has an undo of its own; F8 leads to the messages that wait for an answer.
+// The undo stack of the page. Ctrl+Z, or Z alone, undoes the latest action unless the focus is in a text field,
+// which has its own undo; F8 focuses the newest toast with a button.
 
 import { isTextInput } from "../core/keyboard.js";
 
-const MOST = 100;
-const acts = [];
+const MAX_ENTRIES = 100;
+const entries = [];
 
-/** An act is an object with undo(). */
-export function remember(act) {
-  forget(act);
-  acts.push(act);
-  if (acts.length > MOST) acts.shift();
+/** Push an entry, an object with undo(). */
+export function remember(entry) {
+  forget(entry);
+  entries.push(entry);
+  if (entries.length > MAX_ENTRIES) entries.shift();
 }
 
-export function forget(act) {
-  const at = acts.indexOf(act);
-  if (at >= 0) acts.splice(at, 1);
+export function forget(entry) {
+  const index = entries.indexOf(entry);
+  if (index >= 0) entries.splice(index, 1);
 }
 
-export function undoKeys(page, { nothing }) {
+/** onEmpty() is called when there is nothing to undo. */
+export function bindUndoKeys(page, { onEmpty }) {
   page.addEventListener("keydown", (event) => {
     if (event.key === "F8" && focusMessage()) return event.preventDefault();
     if (event.key.toLowerCase() !== "z" || event.shiftKey || event.altKey) return undefined;
@@ -26,18 +27,18 @@ export function undoKeys(page, { nothing }) {
     if (isTextInput(event.target) && !(hasModifier && event.target.readOnly)) return undefined;
     if (event.repeat || isCovered()) return undefined;
     event.preventDefault();
-    return acts.length ? acts.at(-1).undo() : nothing();
+    return entries.length ? entries.at(-1).undo() : onEmpty();
   });
 }
 
-/** A dialog that has no place for messages is answered first. */
+/** Whether the topmost dialog shows no toasts: it is answered first. */
 function isCovered() {
   const dialog = [...document.querySelectorAll("dialog[open]")].at(-1);
   return Boolean(dialog && !dialog.querySelector("[data-toasts]"));
 }
 
 function focusMessage() {
-  const button = [...document.querySelectorAll("[data-toasts] button")].filter((one) => one.checkVisibility()).at(-1);
+  const button = [...document.querySelectorAll("[data-toasts] button")].filter((element) => element.checkVisibility()).at(-1);
   button?.focus();
   return button;
 }
