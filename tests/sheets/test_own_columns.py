@@ -149,14 +149,14 @@ def test_what_exceeds_the_bounds_is_left_out_with_one_note() -> None:
 
     assert len(found.rows[0].columns) == MAX_OWN_COLUMNS
     assert len(found.rows[0].columns["列0"]) == 2_000
-    notes = [str(note) for note in found.notes if "自己的列" in str(note)]
+    notes = [str(note) for note in found.notes if "自己的列最多" in str(note)]
     assert notes == ["自己的列最多保留 50 列、每格 2000 字，多出的没有导入"]
 
 
 def test_within_the_bounds_nothing_is_noted() -> None:
     found = read(("提示词", "a"), ("猫", "x" * 2_000))
 
-    assert not any("自己的列" in str(note) for note in found.notes)
+    assert not any("自己的列最多" in str(note) for note in found.notes)
 
 
 def test_a_row_is_read_as_written_and_its_variables_are_checked() -> None:
