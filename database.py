@@ -24,7 +24,7 @@ from app.db.batches import (
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
 from app.db.connection import connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
-from app.db.fingerprints import complete_fingerprints, plan_submission
+from app.db.fingerprints import complete_fingerprints, plan_submission, with_requested_seeds
 from app.db.health import is_healthy
 from app.db.ledger import (
     BatchNotActive,

@@ -14,6 +14,7 @@ from app.domain import (
     MAX_SEED,
     ImageRequest,
     KnownPicture,
+    Record,
     RowPlan,
     Standing,
     Status,
@@ -120,6 +121,19 @@ def record_fingerprint(model_id: str, request: ImageRequest, picture_number: int
     if request.seed is not None:
         request = replace(request, seed=(request.seed - picture_number + 1) % (MAX_SEED + 1))
     return fingerprint(model_id, request)
+
+
+def with_requested_seeds(db: sqlite3.Connection, records: Sequence[Record]) -> list[Record]:
+    """The records without the seeds that the model chose: a record has the one that was used."""
+    seeded = [record for record in records if record.seed is not None]
+    sql = f"SELECT id, fingerprint FROM generation_records WHERE id {IN_IDS}"
+    prints = dict(db.execute(sql, {"ids": id_list(record.id for record in seeded)}).fetchall())
+    chosen = {
+        record.id
+        for record in seeded
+        if fingerprint(record.model, replace(record.request, seed=None)) == prints.get(record.id)
+    }
+    return [replace(record, seed=None) if record.id in chosen else record for record in records]
 
 
 def _fingerprint_of(

@@ -59,6 +59,7 @@ def compare(
         if found.of_results:
             changes = match_by_number([_sent_row(record) for record in records], new)
         else:
+            records = database.with_requested_seeds(db, records)
             changes = match_rows(_old_rows(db, database.get_batch(db, batch_id), records), new)
         equal = changes.number_of_equal(new)
         if is_certain or equal >= _MIN_EQUAL * max(len(new), len(changes.removed) + equal):

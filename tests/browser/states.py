@@ -27,6 +27,13 @@ _TABLE = f"""提示词,图片比例,分辨率,生成数量,参考示例图,文�
 雪山木屋,5:4,2K,12,没有这张.png,a/b
 {LONG},1:1,9K,1,,{"长" * 60}
 """
+_RUN_TABLE = "SKU,提示词,图片比例,分辨率\n" + "".join(
+    f"A-{n},第 {n} 款茶具，白底主图,1:1,1K\n" for n in range(1, 9)
+)
+_EDITED_TABLE = _RUN_TABLE.replace("3 款茶具，白底", "3 款茶具，黑底").replace("A-6,第 6 款茶具", "A-6,茶壶")
+_EDITED_TABLE = _EDITED_TABLE.replace(
+    "A-8,第 8 款茶具，白底主图,1:1,1K\n", "B-1,新的一款,1:1,1K\nB-2,又一款,3:4,1K\n"
+)
 _GOOD_TABLE = "提示词,图片比例,分辨率,生成数量\n一只橘猫,16:9,2K,2\n雪山,1:1,1K,1\n"
 
 
@@ -176,6 +183,13 @@ STATES = (
         wait_for("[data-import-mode]"),
     ),
     _batch(
+        "compared with what was run",
+        _BATCH_READY,
+        choose_file("[data-file]", "茶具.csv"),
+        wait_for("[data-comparison-group=changed]"),
+        server="library",
+    ),
+    _batch(
         "a cell's choices",
         *_IMPORTED,
         click("[data-row='1'] [data-column=aspect_ratio]"),
@@ -301,6 +315,7 @@ def scenarios(folder: Path) -> Iterator[Scenarios]:
         (folder / name).mkdir()
     (folder / "files/table.csv").write_text(_TABLE, "utf-8")
     (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
+    (folder / "files/茶具.csv").write_text(_EDITED_TABLE, "utf-8")
     seed_records(folder / "populated", _RECORDS, prompts=[LONG])
     with ExitStack() as ends:
         service = ends.enter_context(FakeJimeng())
@@ -313,6 +328,7 @@ def scenarios(folder: Path) -> Iterator[Scenarios]:
         }
         started = {name: ends.enter_context(server) for name, server in servers.items()}
         _add_reference_images(started["library"])
+        _run_workbook(started["library"])
         yield Scenarios(**started, ids=_populate(started["populated"], service), folder=folder / "files")
 
 
@@ -320,6 +336,13 @@ def _add_reference_images(server: ServerProcess) -> None:
     for number in range(1, 6):
         file = {"file": (f"示例{number}{'长' * 20 * (number % 2)}.jpg", landscape(number, "4:3"))}
         requests.post(f"{server.address}/api/sample-images", files=file, timeout=30)
+
+
+def _run_workbook(server: ServerProcess) -> None:
+    file = {"file": ("茶具.csv", _RUN_TABLE.encode())}
+    found = requests.post(f"{server.address}/api/spreadsheet/import", files=file, timeout=30).json()
+    rows = [_row(row["prompt"], number=row["number"], columns=row["columns"]) for row in found["rows"]]
+    server.wait_for_end(_post(server, rows, workbook=found["workbook"], name="茶具"))
 
 
 def _populate(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:

@@ -177,6 +177,15 @@ def test_the_own_file_with_results_is_recognised_under_another_name(client: Flas
     assert found["rows"][0]["columns"] == {"SKU": "A-1"}
 
 
+def test_a_seed_that_the_model_chose_is_no_change(client: FlaskClient, settings: Settings) -> None:
+    found = imported(client, sheet_of(ROWS), "秋款.xlsx")
+    run(client, found)
+    with closing(database.connect(settings.database_path)) as db, database.transaction(db):
+        db.execute("UPDATE generation_records SET status = 'success', seed = 1000 + id")
+    back = imported(client, sheet_of(ROWS), "秋款.xlsx")
+    assert {row["change"] for row in back["rows"]} == {"unchanged"}
+
+
 def test_an_edited_row_of_the_results_that_had_succeeded_is_a_changed_row(
     client: FlaskClient, settings: Settings
 ) -> None:

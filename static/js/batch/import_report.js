@@ -1,17 +1,19 @@
 // The report above the table: what an import read, and what of it is corrected or wrong in the table as it is now.
 
+import { makeComparison } from "./import_comparison.js";
 import { _ } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
 
 const MAX_ITEMS = 200; // in a list
 const DELAY = 60; // ms
 const MAX_VALUE_LENGTH = 60;
-const PARTS = ["choices", "notes", "problems", "references", "fixed"];
+const PARTS = ["choices", "comparison", "notes", "problems", "references", "changed", "fixed"];
 
-/** opener: the button that shows and hides the report. batch: see pages/batch.js; its `imported` is {name, count, done, notes}. */
+/** opener: the button that shows and hides the report. batch: see pages/batch.js; its `imported` is {name, count, done, notes, lastLine, summary}. */
 export function makeReport(report, { batch, opener }) {
   const { table } = batch;
   const part = (name) => report.querySelector(`[data-report-${name}]`);
+  const comparison = makeComparison(part("comparison"), batch);
   let lines = new Map(); // row -> its line in the file
   let timer = 0;
   let rendered = ""; // what was rendered last, as JSON; empty while something else is said
@@ -51,6 +53,7 @@ export function makeReport(report, { batch, opener }) {
     showTitle(title);
     part("existing").textContent = String(existing);
     part("choices").hidden = false;
+    part("comparison").hidden = !comparison.isShown;
     part("choices").querySelector(".is-primary").focus();
     return new Promise((resolve) => {
       part("choices").onclick = (event) => {
@@ -64,7 +67,7 @@ export function makeReport(report, { batch, opener }) {
 
   /** fileLines: Map of row -> line, where it is known. */
   function show({ name, count, done, notes }, fileLines) {
-    batch.imported = { name, count, done, notes };
+    batch.imported = { name, count, done, notes, lastLine: table.rows.reserved, summary: comparison.isShown ? comparison.summary : "" };
     lines = fileLines;
     refresh();
     render();
@@ -80,15 +83,21 @@ export function makeReport(report, { batch, opener }) {
 
   function render() {
     const { wrong, missing, corrected, count } = findIssues(table);
-    const title = titleOf(batch.imported, count, corrected.length);
-    const now = JSON.stringify([title, [...wrong, ...missing, ...corrected].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
+    const { notes, summary } = batch.imported;
+    const shownNotes = summary && !comparison.isShown ? [summary, ...notes] : notes;
+    const changed = comparison.changes();
+    comparison.refresh();
+    const title = titleOf(batch.imported, { problems: count, corrected: corrected.length, hasDone: comparison.isTaken("done") });
+    const now = JSON.stringify([title, [...wrong, ...missing, ...changed, ...corrected].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
     if (now === rendered) return setShown(true);
     showTitle(title);
     rendered = now;
-    part("notes").hidden = batch.imported.notes.length === 0;
-    part("notes").replaceChildren(...batch.imported.notes.map(createNote));
+    part("comparison").hidden = !comparison.isShown;
+    part("notes").hidden = shownNotes.length === 0;
+    part("notes").replaceChildren(...shownNotes.map(createNote));
     renderList("problems", _("要改的单元格"), wrong);
     renderList("references", _("参考图"), missing);
+    renderList("changed", _("改过的单元格"), changed);
     return renderList("fixed", _("自动更正"), corrected);
   }
 
@@ -118,7 +127,7 @@ export function makeReport(report, { batch, opener }) {
     return line === number ? _("第 {number} 行 {column}", { number, column }) : _("第 {number} 行（文件第 {line} 行）{column}", { number, line, column });
   }
 
-  return { showTitle, showFailure, askMode, show, refresh, close: () => setShown(false) };
+  return { comparison, showTitle, showFailure, askMode, show, refresh, close: () => setShown(false) };
 }
 
 // What is wrong or corrected in the table: {wrong, missing (references), corrected: [{row, field, label, text, name?, cells?}], count: of cells}
@@ -155,9 +164,9 @@ function missingText({ filename, match }) {
   return match === "ambiguous" ? _("有几张都叫「{asked}」，点这里选择", { asked: filename }) : _("没有找到「{asked}」，点这里选择或上传", { asked: filename });
 }
 
-function titleOf({ name, count, done }, problems, corrected) {
-  const parts = [_("「{name}」读到 {n} 行", { name, n: count })];
-  if (done > 0) parts.push(_("已生成的 {done} 行没有带进来", { done }));
+function titleOf({ name, count, done }, { problems, corrected, hasDone }) {
+  const parts = [_("「{name}」读到 {n} 行", { name, n: hasDone ? count + done : count })];
+  if (done > 0 && !hasDone) parts.push(_("已生成的 {done} 行没有带进来", { done }));
   parts.push(problems > 0 ? _("{marked} 处要改", { marked: problems }) : _("没有问题"));
   if (corrected > 0) parts.push(_("自动更正 {n} 处", { n: corrected }));
   return parts.join(_("，"));

@@ -22,13 +22,14 @@ export function makeImport(batch) {
     report.showTitle(_("正在读取「{name}」…", { name: file.name }));
     try {
       const imported = await importFile(file);
-      const { rows } = imported;
+      const { rows, count, answer } = imported;
       const existing = footer.sum().rows;
-      const title = _("「{name}」读到 {n} 行", { name: file.name, n: rows.length });
-      const mode = existing > 0 ? await report.askMode(existing, title) : "replace";
+      const title = _("「{name}」读到 {n} 行", { name: file.name, n: count });
       const lines = new Map(rows.map((row) => [row, row.number]));
+      report.comparison.show(answer, rows);
+      const mode = existing > 0 ? await report.askMode(existing, title) : "replace";
       placeRows(imported, mode);
-      report.show({ ...imported, name: file.name, count: rows.length }, lines);
+      report.show({ ...imported, name: file.name }, lines);
     } catch (failure) {
       report.showFailure(failure.message);
     }
@@ -41,13 +42,13 @@ export function makeImport(batch) {
     return readAnswer(await requestJson("POST", urls.import, form), table.columns);
   }
 
-  function placeRows({ rows, problems }, mode) {
+  function placeRows({ rows, problems, answer }, mode) {
     const isAppending = mode === "append";
-    const capacity = table.maxRows - (isAppending ? table.rows.length : 0);
-    const placed = rows.slice(0, capacity);
-    if (placed.length < rows.length) showToast(_("一个批次最多 {most} 行，后面的 {n} 行没有带进来", { most: table.maxRows, n: rows.length - placed.length }));
-    const numbers = new Set(isAppending ? table.rows.all.map(({ number }) => number) : []);
-    if (placed.some(({ number }) => numbers.has(number))) for (const row of placed) row.number = null; // counted on from the table's
+    if (isAppending) countOn(rows);
+    else keepLines(rows, answer);
+    const chosen = report.comparison.isShown ? report.comparison.rowsToPlace() : rows;
+    const placed = chosen.slice(0, table.maxRows - (isAppending ? table.rows.length : 0));
+    if (placed.length < chosen.length) showToast(_("一个批次最多 {most} 行，后面的 {n} 行没有带进来", { most: table.maxRows, n: chosen.length - placed.length }));
     table.rows.step(isAppending ? _("追加导入") : _("导入"), () => {
       if (!isAppending) table.rows.remove(table.rows.all);
       table.rows.insert(table.rows.length, placed);
@@ -58,11 +59,26 @@ export function makeImport(batch) {
     if (placed.length > 0) table.selection.goTo(table.rows.length - placed.length, firstField(table));
   }
 
+  // A row is called by its line in the file, where its results go; no other row gets the number of a line.
+  function keepLines(rows, { workbook, rows: lines }) {
+    for (const row of rows) row.workbook = workbook;
+    table.rows.reserved = lines.reduce((last, { number }) => Math.max(last, number), 0);
+  }
+
+  // Rows below others keep their numbers unless these stand for something else in the table.
+  function countOn(rows) {
+    const numbers = new Set(table.rows.all.map(({ number }) => number));
+    if (rows.some(({ number }) => numbers.has(number) || number <= table.rows.reserved)) for (const row of rows) row.number = null;
+  }
+
   return { takeFile, report };
 }
 
-// The answer of the import -> {rows (of the table), problems, notes, done: how many were made already and are left out}.
-function readAnswer({ rows: lines, references = [], problems = [], notes = [] }, columns) {
+// The answer of the import -> {rows (of the table), count: of those that are to be made, problems, notes, done:
+// how many were made already and are left out, answer}.
+// The rows of a file that was run before are all there, in the order of the answer.
+function readAnswer(answer, columns) {
+  const { rows: lines, references = [], problems = [], notes = [], previous } = answer;
   const rows = lines.map(rowOf);
   const byNumber = new Map(lines.map(({ number }, index) => [number, rows[index]]));
   for (const reference of references) setReference(byNumber.get(reference.row), reference);
@@ -72,10 +88,12 @@ function readAnswer({ rows: lines, references = [], problems = [], notes = [] },
   const pending = rows.filter((row, index) => lines[index].status !== "success");
   const unused = unusedFields(columns);
   return {
-    rows: pending,
+    rows: previous ? rows : pending,
+    count: pending.length,
     done: rows.length - pending.length,
     problems: located.filter(({ field }) => !unused.includes(field)), // in what the model does not take nothing is to be corrected
     notes: [...notes, ...lineNotes],
+    answer,
   };
 }
 

@@ -115,6 +115,7 @@ function showDraft({ rows, started = null, copied, repaired, imported }) {
   if (copied) return showCopied(copied);
   if (Array.isArray(imported?.notes)) {
     batch.imported = imported;
+    table.rows.reserved = imported.lastLine ?? 0;
     late("showImported");
   }
   if (repaired > 0) {
