@@ -15,6 +15,7 @@ from tests.browser.batch_page import BatchPage
 from tests.fakes.jimeng import FakeJimeng
 from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
+from tests.waiting import wait_until
 
 Open = Callable[[ServerProcess], BatchPage]
 HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "参考示例图", "生成数量", "文件名")
@@ -132,8 +133,9 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     page.expect_text(4, "aspect_ratio", "1:1")
 
     dialog = page.open_start()
-    expect(dialog).to_contain_text("6 张，5 行")
-    expect(dialog).to_contain_text("¥1.32")
+    expect(dialog).to_contain_text("新的 5 行")
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 6 张 · ¥1.32")
+    expect(dialog.locator("[data-start-name]")).to_have_value("十一月")
     dialog.get_by_role("button", name="取消").click()
     assert jimeng.submissions == []
     jimeng.latency = 600.0
@@ -621,6 +623,7 @@ def test_a_row_being_submitted_is_not_submitted_again(demo_server: ServerProcess
     page.choose_row_action(1, "只生成这一行")
     page.choose_row_action(1, "在下面插入一行")
     page.expect_rows(2)
+    wait_until(lambda: bool(on_the_way))
     on_the_way[0].continue_()
     page.wait_for_image(1)
     assert len(on_the_way) == 1

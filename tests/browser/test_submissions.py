@@ -145,9 +145,9 @@ def test_a_row_generated_singly_is_left_out_of_the_run(
     page.locator("[data-cost-yes]").click()
     batch.wait_for_image(1)
     dialog = batch.open_start()
-    expect(dialog).to_contain_text("1 张，1 行")
-    expect(dialog).to_contain_text("1 行已做过或正在做，不再付费")
-    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
+    expect(dialog).to_contain_text("新的 1 行")
+    expect(dialog).to_contain_text("没有变的 1 行（已有）")
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张 · ¥0.22")
     dialog.locator("[data-start-yes]").click()
     batch.expect_ended(1)
     assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["狗", "猫"]
@@ -163,7 +163,8 @@ def test_after_a_run_only_the_changed_row_is_submitted(
     batch.wait_for_image(2)
     batch.edit_cell(2, "prompt", "狼")
     dialog = batch.open_start()
-    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
+    expect(dialog).to_contain_text("改过的 1 行")
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张 · ¥0.22")
     dialog.locator("[data-start-yes]").click()
     batch.expect_ended(1)
     assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["狗", "狼", "猫"]
@@ -178,7 +179,7 @@ def test_a_run_copied_as_a_draft_submits_only_changed_rows(
     batch.copy_to_draft()
     batch.wait_for_image(2)
     batch.edit_cell(1, "prompt", "狼")
-    expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
+    expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张 · ¥0.22")
 
 
 def test_finished_rows_are_generated_again_when_requested(
@@ -191,11 +192,10 @@ def test_finished_rows_are_generated_again_when_requested(
     dialog = batch.open_start()
     start = dialog.locator("[data-start-yes]")
     expect(start).to_be_disabled()
-    expect(start).to_have_text("没有要生成的")
-    expect(dialog).to_contain_text("也再做一次，再付 ¥0.44")
-    dialog.locator("[data-start-again]").check()
-    expect(start).to_have_text("生成 2 张")
-    expect(dialog).not_to_contain_text("不再付费")
+    expect(start).to_have_text("没有要做的")
+    expect(dialog).to_contain_text("改一改要换的那几行，或勾选再做一遍")
+    dialog.get_by_label("再做一遍（2 张 ¥0.44）").check()
+    expect(start).to_have_text("生成 2 张 · ¥0.44")
     start.click()
     batch.expect_ended(1)
     assert jimeng.charges == 4
@@ -210,16 +210,17 @@ def test_rows_under_way_are_left_out_and_uncharged_failures_are_included(
     batch.expect_status(2, "failed")
     batch.open()
     dialog = batch.open_start()
-    expect(dialog).to_contain_text("1 行已做过或正在做")
-    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张")
+    expect(dialog).to_contain_text("生成中的 1 行")
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 1 张 · ¥0.22")
 
 
-def test_a_duplicate_of_a_finished_row_is_independent(page: Page, demo_server: ServerProcess) -> None:
+def test_a_duplicate_of_a_finished_row_is_made_already(page: Page, demo_server: ServerProcess) -> None:
     batch = table(page, demo_server, "猫")
     batch.cell(1, "actions").locator("[data-run-row]").click()
     batch.wait_for_image(1)
     batch.choose_row_action(1, "复制这一行")
-    expect(batch.open_start().locator("[data-start-yes]")).to_have_text("生成 1 张")
+    batch.expect_text(2, "status", "已有")
+    expect(batch.open_start().locator("[data-start-yes]")).to_be_disabled()
 
 
 def charged_failures(server: ServerProcess, jimeng: FakeJimeng, source: str) -> str:
@@ -283,13 +284,13 @@ def test_the_start_dialog_includes_spending_since_the_page_was_opened(
     data_dir = tmp_path_factory.mktemp("budget")
     with running_server(data_dir, **jimeng.settings(budget=1)) as server:
         batch = table(page, server, "猫")
-        expect(batch.open_start()).to_contain_text("预算还剩¥1.00")
+        expect(batch.open_start()).to_contain_text("预算还剩 ¥1.00")
         page.keyboard.press("Escape")
         spent = server.post("/api/batches", {"rows": [{"prompt": "狗", "num_images": 4}]})
         server.wait_for_end(spent["batch_id"])
         expect(page.locator("[data-footer-sum]")).to_have_class("batch-footer-sum is-over")
         dialog = batch.open_start()
-        expect(dialog).to_contain_text("预算还剩¥0.12")
+        expect(dialog).to_contain_text("预算还剩 ¥0.12")
         expect(dialog).to_contain_text("预计费用超过剩余预算")
 
 

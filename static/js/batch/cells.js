@@ -53,14 +53,26 @@ function createThumbnail(reference) {
 }
 
 function renderStatus(cell, state) {
-  const { label = "", tone = "", status = "", title = "", pictures = [] } = state ?? {};
-  update(cell, "label", label, () => { cell.content.textContent = label; });
+  const { label = "", tone = "", status = "", title = "", pictures = [], href = "", sameAs = "", isStale = false } = state ?? {};
+  update(cell, "label", `${label} ${href} ${sameAs}`, () => cell.content.replaceChildren(createLabel({ label, href, sameAs })));
+  update(cell, "stale", isStale, () => cell.element.classList.toggle("is-stale", isStale));
   update(cell, "tone", tone, () => { cell.content.dataset.tone = tone; });
   update(cell, "status", status, () => { cell.element.dataset.status = status; });
   update(cell, "hint", title, () => { cell.content.title = title; });
   update(cell, "pictures", pictures.map(({ id }) => id).join(), () => {
     cell.element.querySelector("[data-pictures]").replaceChildren(...pictures.slice(0, MAX_THUMBNAILS).map(createPictureLink));
   });
+}
+
+// Words, a link, or a button that leads to an equal row.
+function createLabel({ label, href, sameAs }) {
+  if (!href && !sameAs) return label;
+  const element = document.createElement(href ? "a" : "button");
+  if (href) element.href = href;
+  else Object.assign(element, { type: "button", className: "table-same" }).dataset.goToRow = String(sameAs);
+  element.tabIndex = -1;
+  element.textContent = label;
+  return element;
 }
 
 function createPictureLink({ id, url, thumbnail, alt }) {

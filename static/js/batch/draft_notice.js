@@ -1,10 +1,10 @@
-// The notice above the table about the draft: repaired, copied, submitted already, or changed in another tab.
+// The notice above the table about the draft: repaired, copied, or changed in another tab.
 
-import { _, language } from "../core/i18n.js";
+import { _ } from "../core/i18n.js";
 
 /** batch: see pages/batch.js. */
 export function makeDraftNotice(notice, batch) {
-  const { table, urls } = batch;
+  const { table } = batch;
   let isUntilChange = false; // whether it is true only until the rows change
 
   function show(content, { untilChange = true } = {}) {
@@ -19,20 +19,6 @@ export function makeDraftNotice(notice, batch) {
     showRepaired: (count) => show(_("草稿里有 {n} 格的内容和它的列不符，已改成文字，请核对。", { n: count })),
     showCopied: () => show(_("表格里现在是复制来的批次。原来的草稿还在，按「撤销」（Ctrl+Z）就换回来。")),
     showNotCopied: () => show(_("浏览器没有存下草稿，所以没有复制。请关掉无痕模式或清理浏览器的空间，再试一次。"), { untilChange: false }),
-
-    /** started: {id, at} of the batch that the draft was submitted as. */
-    showStarted({ id, at }) {
-      const link = document.createElement("a");
-      link.href = urls.batchPage(id);
-      link.textContent = _("查看进度");
-      const clear = createButton(_("清空，写下一批"), () => {
-        table.commands.remove(table.rows.all);
-        table.editor.focusUnlessTouch();
-        table.showUndo(_("表格已清空"));
-      });
-      const moment = new Date(at).toLocaleString(language, { hourCycle: "h23" });
-      show([_("这份表格在 {moment} 已经开始生成。", { moment }), link, clear]);
-    },
 
     /** Another tab wrote the draft: the last to write wins. */
     showOtherTab() {

@@ -1,13 +1,13 @@
 // The footer: rows, pictures, cost, how many cells have problems, and what is wrong with the active cell.
 
-import { sumOf } from "./costs.js";
+import { pictureCount, sumOf } from "./costs.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { budgetLeft } from "../ui/status.js";
 
 const DELAY = 60; // ms
 
-/** Keep the footer up to date. Returns {sum() as in costs.js, refresh(), showProblem(text)}. */
-export function makeFooter(footer, { table, model }) {
+/** Keep the footer up to date; check: see row_check.js. Returns {sum() as in costs.js, refresh(), showProblem(text)}. */
+export function makeFooter(footer, { table, model, check }) {
   const part = (name) => footer.querySelector(`[data-footer-${name}]`);
   const problemButton = footer.querySelector('[data-command="next-problem"]');
   let known = null;
@@ -29,11 +29,29 @@ export function makeFooter(footer, { table, model }) {
   function render() {
     const { rows, pictures, price, problems } = sum();
     const left = budgetLeft();
-    const figures = [_("{n} 行", { n: rows }), _("{n} 张", { n: pictures }), formatPrice(price)];
-    part("sum").replaceChildren(...figures.flatMap(emphasizeNumber));
-    part("sum").classList.toggle("is-over", left !== null && price > left);
+    const { made, count, cost, isSplit } = due(pictures, price);
+    const figures = [
+      _("{n} 行", { n: rows }), _("{n} 张", { n: pictures }),
+      ...(made > 0 ? [_("已有 {n} 张", { n: made })] : []),
+      ...(isSplit ? [_("要做 {n} 张", { n: count })] : []),
+      isSplit && count === 0 ? "¥0" : formatPrice(cost),
+    ];
+    part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : isSplit && index === figures.length - 1 ? " " : " · ")));
+    part("sum").classList.toggle("is-over", left !== null && cost > left);
+    part("sum").classList.toggle("is-stale", isSplit && check().isTotalStale);
     problemButton.hidden = problems === 0 || table.readOnly;
     problemButton.textContent = _("{bad} 处要改", { bad: problems });
+  }
+
+  // What was made already, and what is to be paid: everything until the first answer, and unless something was bought.
+  function due(pictures, price) {
+    const { total } = check();
+    if (!total?.made) return { made: 0, count: pictures, cost: price, isSplit: false };
+    return { made: countMade(), count: total.new, cost: total.price ?? NaN, isSplit: true };
+  }
+
+  function countMade() {
+    return table.rows.all.reduce((sum, row) => sum + Math.min(check().of(row)?.made.length ?? 0, pictureCount(row, model)), 0);
   }
 
   function showProblem(text) {
@@ -45,9 +63,9 @@ export function makeFooter(footer, { table, model }) {
   return { sum, refresh, showProblem };
 }
 
-function emphasizeNumber(text, index) {
-  const [, number, rest] = /^([¥\d.,]*)(.*)$/.exec(text);
+function emphasizeNumber(text, separator) {
+  const [, lead, number, rest] = /^(\D*?)(¥?[\d.,]*)(\D*)$/.exec(text);
   const value = document.createElement("b");
   value.textContent = number;
-  return [index > 0 ? " · " : "", value, rest];
+  return [separator + lead, value, rest];
 }

@@ -1,5 +1,5 @@
-// Pictures of the table large: the lightbox walks through those around the one that was clicked, also through rows
-// that are not rendered.
+// Pictures of the table large: the lightbox walks through them in the order of the table, also through rows that are not
+// rendered.
 
 import { createTerms } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
@@ -16,6 +16,29 @@ export function openGallery(holder, records, id) {
   const link = holder.querySelector(`[data-record-id="${id}"] a`);
   lightbox.host = cardViewer;
   if (link) lightbox.open(link);
+}
+
+/** The same for records that are read one by one. ids: those of all pictures in the order of the table; load(id) -> its record. */
+export async function openGalleryOf(holder, ids, id, load) {
+  const indexOf = (entry) => ids.indexOf(Number(entry.dataset.recordId));
+  const targetOf = (step, entry) => (Math.abs(step) === Infinity ? step > 0 ? ids.length - 1 : 0 : indexOf(entry) + step);
+
+  async function loadAdjacent(step, item) {
+    const target = targetOf(step, item);
+    if (!(target in ids) || target === indexOf(item)) return null;
+    const entry = createEntry(await load(ids[target]));
+    if (Math.abs(step) === Infinity) holder.replaceChildren(entry); // what lies between is not there
+    else holder[step > 0 ? "append" : "prepend"](entry);
+    return entry.querySelector("a");
+  }
+
+  holder.replaceChildren(createEntry(await load(id)));
+  lightbox.host = {
+    ...cardViewer, loadAdjacent,
+    position: (item) => `${indexOf(item) + 1} / ${ids.length}`,
+    hasMore: (step, item) => targetOf(step, item) in ids && targetOf(step, item) !== indexOf(item),
+  };
+  lightbox.open(holder.querySelector("a"));
 }
 
 function createEntry(record) {

@@ -1,13 +1,15 @@
 // What the page needs only at a press, or for a batch that was started: loaded once, as one script.
 
 import { openBulkEdit } from "./bulk_edit.js";
-import { openGallery } from "./gallery.js";
+import { openGallery, openGalleryOf } from "./gallery.js";
 import { openHistory } from "./history.js";
 import { openRun } from "./run.js";
 import { openStart } from "./start.js";
 import { exportTable, makeImport } from "./workbooks.js";
+import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { openReferencePicker } from "../library/picker.js";
+import { showError, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns what can be done, by name. */
 export function makeLate(batch) {
@@ -20,14 +22,35 @@ export function makeLate(batch) {
     batch.footer.refresh();
   }
 
-  function showStarted(id, rows) {
-    batch.started = { id, at: Date.now() };
+  function showStarted(id, rows, skipped) {
     draft.save();
     history.replaceState(null, "", urls.batchPage(id));
     report.close();
     notice.hide();
     showRun(id, rows);
     document.dispatchEvent(new Event("poll-now"));
+    if (skipped.length > 0) showToast(_("{n} 行刚才已经做过或正在做，没有再下单", { n: skipped.length }));
+  }
+
+  /** Take pictures out of the trash. */
+  async function restore(ids) {
+    try {
+      const { restored } = await requestJson("POST", `${urls.records}/restore`, { ids });
+      showToast(_("已恢复 {n} 张", { n: restored }));
+    } catch (failure) {
+      showError(failure.message);
+    }
+    return batch.check.now();
+  }
+
+  function openPicture(id) {
+    const holder = page.querySelector("[data-gallery]");
+    const records = table.rows.all.flatMap((row) => batch.recordsOf(row)).filter(({ status, url }) => status === "success" && url);
+    if (batch.run) return openGallery(holder, records, id);
+    const known = new Map(records.map((record) => [record.id, record]));
+    const ids = [...new Set(table.rows.all.flatMap((row) => batch.singleRuns.standingOf(row).made))];
+    const load = async (one) => known.get(one) ?? (await requestJson("GET", `${urls.records}/${one}`)).record;
+    return openGalleryOf(holder, ids, id, load).catch((failure) => showError(messageOf(failure)));
   }
 
   // A batch's rows become the draft; the address says so.
@@ -41,16 +64,12 @@ export function makeLate(batch) {
   }
 
   return {
-    takeFile, showRun,
+    takeFile, showRun, restore, openPicture,
     showImported: report.refresh,
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
     showHistory: () => openHistory(dialog("history"), urls),
-    openPicture(id) {
-      const records = table.rows.all.flatMap((row) => batch.recordsOf(row));
-      openGallery(page.querySelector("[data-gallery]"), records.filter(({ status, url }) => status === "success" && url), id);
-    },
     async chooseReferences(row, search) {
       const chosen = row.sample_images.filter(({ url }) => url);
       const images = await openReferencePicker(dialog("references"), { chosen, most: batch.model.max_references, search });

@@ -11,7 +11,8 @@ const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_i
  * number  what the row is called everywhere: its line in the imported file, or the next free one (grid/rows.js)
  * marks   problems and corrections found elsewhere, by field (grid/columns.js)
  * workbook  id of the imported file that the number is a line of
- * run     id of the batch that the row was submitted with last; asked: the digest of what was asked for then
+ * run     id of the batch that the row was submitted with last, if it is known; asked: the digest of what was asked for then,
+ *         null for a row that was not submitted before
  */
 export function makeRow(fields = {}) {
   return {
@@ -63,24 +64,50 @@ export function requestOf(row) {
   };
 }
 
-// What the model does not take stays in the table.
-function submittedFields(row, columns) {
-  return { ...requestOf(row), number: row.number, ...Object.fromEntries(unusedFields(columns).map((field) => [field, ""])) };
+/**
+ * Rows as the API for checks and batches takes them, without what the model does not take. `again`: those that are
+ * ordered although they were made; `change`: fields that are sent instead of the rows' own. The place among all rows is
+ * sent with each, because some may be left out.
+ */
+export function rowsToSubmit(table, rows, { again = new Set(), change = {} } = {}) {
+  const ignored = Object.fromEntries(unusedFields(table.columns).map((field) => [field, ""]));
+  const positions = new Map(table.rows.all.filter(table.validation.isFilled).map((row, index) => [row, index + 1]));
+  return {
+    rows: rows.map((row) => ({
+      ...requestOf(row), ...ignored, ...change, number: row.number, position: positions.get(row),
+      ...(again.has(row) && { repeats: "again" }),
+    })),
+  };
 }
 
 /** A digest of what a row asks for: the same for rows that would become the same pictures. */
 export function requestDigest(row, columns) {
-  const { number: _number, filename: _filename, ...request } = submittedFields(row, columns);
+  const { filename: _filename, ...request } = requestOf(row);
+  for (const field of unusedFields(columns)) request[field] = "";
   return digest(JSON.stringify(request));
 }
 
-/** Submit rows, which remember their batch; problems that the server finds are marked on their cells. Returns the batch's id. */
-export async function submitRows(url, table, rows, { name = "", about = "", workbook = null } = {}) {
+/** Whether the row asks for what its batch was asked for. */
+export function isAsSubmitted(row, columns) {
+  return Boolean(row.run) && (row.asked === null || row.asked === requestDigest(row, columns));
+}
+
+/** Whether the row was submitted before, and asks for something else now. */
+export function isChanged(row, columns) {
+  return row.asked !== null && row.asked !== requestDigest(row, columns);
+}
+
+/**
+ * Order what is missing of rows, and `again` in any case: {id: of the batch, null when nothing was missing, skipped: rows of
+ * which pictures were left out}; `again` and `change` as in rowsToSubmit. The rows remember their batch; problems that the
+ * server finds are marked on their cells.
+ */
+export async function submitRows(url, table, rows, { name = "", about = "", workbook = null, ...asked } = {}) {
   try {
-    const body = { name, source: "batch", ...(workbook && { workbook }), rows: rows.map((row) => submittedFields(row, table.columns)) };
-    const { batch_id: id } = await postOnce(url, body, { about, ofDraft: true });
-    for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.columns) });
-    return id;
+    const body = { name, source: "batch", repeats: "skip", ...(workbook && { workbook }), ...rowsToSubmit(table, rows, asked) };
+    const { batch_id: id, skipped } = await postOnce(url, body, { about, ofDraft: true });
+    if (id) for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.columns) });
+    return { id, skipped };
   } catch (failure) {
     if (failure.field === "workbook") for (const row of rows) row.workbook = null; // it is not kept any more: the next attempt goes without it
     markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));

@@ -1,6 +1,7 @@
 // What can be done with one row: its button, its pictures, its menu.
 
-import { _ } from "../core/i18n.js";
+import { isBought } from "./draft_states.js";
+import { _, formatPrice } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
 import { copyText, showToast } from "../ui/toast.js";
 
@@ -18,6 +19,8 @@ export function bindRowActions(batch) {
       event.preventDefault();
       openPicture(Number(picture.dataset.picture));
     }
+    const same = event.target.closest("[data-go-to-row]");
+    if (same) goToRow(Number(same.dataset.goToRow));
     if (event.target.closest("[data-run-row]")) runRow(row);
     if (event.target.closest("[data-references]")) chooseReferences(row);
     if (event.target.closest("[data-row-menu]")) menu.open(position.row);
@@ -27,11 +30,17 @@ export function bindRowActions(batch) {
     references: (row) => chooseReferences(row),
     actions: (row, index) => menu.open(index),
     status(row) {
-      const { pictures: [picture] = [], canRetry } = batch.stateOf(row) ?? {};
-      if (picture) openPicture(picture.id);
+      const { pictures: [picture] = [], canRetry, sameAs, href } = batch.stateOf(row) ?? {};
+      if (sameAs) goToRow(sameAs);
+      else if (href) location.assign(href);
+      else if (picture) openPicture(picture.id);
       else if (canRetry) runRow(row);
     },
   };
+
+  function goToRow(number) {
+    goToCell(table, table.rows.all.find((row) => row.number === number), "prompt");
+  }
 
   function activate({ kind }, index) {
     const row = table.rows.at(index);
@@ -49,6 +58,19 @@ export function bindRowActions(batch) {
     return batch.stateOf(row)?.canRetry ? [{ label: _("重试这一行"), run: () => runRow(row) }, copy] : [copy];
   }
 
+  // What can be ordered of a row, and taken back out of the trash.
+  function orderItems(row) {
+    const { singleRuns } = batch;
+    const standing = singleRuns.standingOf(row);
+    const { made, charged, trashed } = standing;
+    const sum = formatPrice(singleRuns.priceOfOneMore(row));
+    return [
+      !isBought(standing) && { label: _("只生成这一行"), run: () => runRow(row) },
+      made.length + charged.length > 0 && { label: _("再要一张（{sum}）", { sum }), run: () => singleRuns.runOnceMore(row) },
+      trashed.length > 0 && { label: _("恢复回收站里的 {n} 张", { n: trashed.length }), run: () => batch.restore(trashed) },
+    ].filter(Boolean);
+  }
+
   // Where the clipboard is closed to pages (over http), it is still open to the keys.
   async function copyPrompt(row) {
     if (await copyText(row.prompt)) return showToast(_("提示词已复制"));
@@ -59,7 +81,7 @@ export function bindRowActions(batch) {
   function draftItems(row, index) {
     const { add, duplicate, moveTo, remove } = table.commands;
     return [
-      { label: _("只生成这一行"), run: () => runRow(row) },
+      ...orderItems(row),
       { label: _("选择参考图"), run: () => chooseReferences(row) },
       { label: _("在上面插入一行"), run: () => add(index) },
       { label: _("在下面插入一行"), run: () => add(index + 1) },

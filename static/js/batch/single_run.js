@@ -1,13 +1,14 @@
-// 生成 of one row of the draft, a batch of that row alone; and what became of the batches that the rows were submitted with.
+// 生成 and 再要一张 of one row of the draft, a batch of that row alone; and the state of each row.
 
 import { confirmRetry, pictureCount, priceOf, retryableOf } from "./costs.js";
-import { requestDigest, submitRows } from "./row.js";
-import { RowStates, stateOfRecords } from "./row_states.js";
+import { mergeRecords, stateOfDraftRow } from "./draft_states.js";
+import { isAsSubmitted, submitRows } from "./row.js";
+import { RowStates } from "./row_states.js";
 import { fetchJsonIfChanged } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
-import { goToCell } from "../grid/grid.js";
+import { goToCell, markProblems } from "../grid/grid.js";
 import { confirmCost } from "../ui/confirm.js";
 
 const RUNNING = 1000; // ms between polls
@@ -15,31 +16,101 @@ const AFTER_ERROR = 2000;
 const MAX_IDS = 300; // in one address, as the server has it
 const PENDING = { label: "…", status: "queued", tone: "", title: "", pictures: [], action: "", canRetry: false };
 
-/** Returns {run(row), stateOf(row), recordsOf(row), resume(), listMade()}. row.run is the batch that it was submitted with. */
-export function makeSingleRuns(table, { model, url, onSubmitted }) {
+/**
+ * check: see row_check.js; urls: {batches, …} as draft_states.js takes them. row.run is the batch that a row was submitted with.
+ * Returns {run(row), runOnceMore(row), priceOfOneMore(row), stateOf(row), recordsOf(row), standingOf(row), resume()}.
+ */
+export function makeSingleRuns(table, { model, urls, check, onSubmitted }) {
   const { requestRender } = table.view;
-  const batches = pollBatches(url, requestRender);
+  const batches = pollBatches(urls.batches, requestRender);
   const posting = new Set(); // rows that are being submitted
 
+  /** Order what is missing of a row, after asking the server what that is. */
   async function run(row) {
     if (posting.has(row)) return undefined;
-    const [field] = Object.keys(table.validation.problemsOf(row));
-    if (field || !row.prompt) {
-      goToCell(table, row, field ?? "prompt");
-      return field || table.showProblem(_("先写提示词"));
-    }
-    if (row.run && stateOf(row)?.canRetry) return retry(row);
-    return await confirmPrice(row) && submit(row);
+    if (hasProblem(row)) return undefined;
+    if (recordsOf(row).length > 0 && stateOf(row)?.canRetry) return retry(row);
+    return whilePosting(row, async () => {
+      const missing = await askMissing(row);
+      if (!missing) return;
+      const { count, price } = missing;
+      const title = _("只生成这一行");
+      if (await confirmPrice({ title, count, price })) await submit(row);
+    });
   }
 
-  async function submit(row) {
+  function hasProblem(row) {
+    const [field] = Object.keys(table.validation.problemsOf(row));
+    if (!field && row.prompt) return false;
+    goToCell(table, row, field ?? "prompt");
+    if (!field) table.showProblem(_("先写提示词"));
+    return true;
+  }
+
+  // {count, price} of the pictures to order; null when there is nothing to order, which is told.
+  async function askMissing(row) {
+    const checked = (await check.ask([row])).get(row);
+    const problems = checked?.problems ?? [];
+    if (problems.length > 0) {
+      markProblems(table, problems.map((problem) => ({ row, ...problem })));
+      goToCell(table, row, problems[0].field);
+      table.showProblem(problems[0].error);
+      return null;
+    }
+    if (checked.missing > 0) return { count: checked.missing, price: checked.price };
+    table.showMessage(checked.under_way.length > 0 ? _("这一行正在生成，没有再下单") : _("这一行已经有图了，没有再下单；想多要一张，请用「⋯」里的「再要一张」"));
+    check.now();
+    return null;
+  }
+
+  /** One more picture of a row, whatever it has already. */
+  function runOnceMore(row) {
+    if (posting.has(row) || hasProblem(row)) return undefined;
+    const price = priceOfOneMore(row);
+    const text = row.seed ? _("这一行写了种子，同一个种子做出来还是同样的图。想要不同的，请先改种子。") : "";
+    return whilePosting(row, async () => {
+      if (await confirmPrice({ title: _("再要一张"), count: 1, price, text })) await submit(row, { again: true });
+    });
+  }
+
+  function priceOfOneMore(row) {
+    return priceOf({ ...row, num_images: "1" }, model);
+  }
+
+  function confirmPrice({ title, count, price, text = "" }) {
+    if (price === 0 && !text) return true;
+    const costs = _("{count} 张，预计 {sum}。", { count, sum: formatPrice(price) });
+    return confirmCost({ title, text: costs + text, yes: _("生成 {n} 张", { n: count }) });
+  }
+
+  async function submit(row, { again = false } = {}) {
+    const { id } = await submitRows(urls.batches, table, [row], {
+      about: `${again ? "one more of " : ""}row ${table.rows.indexOf(row)}`,
+      ...(again && { again: new Set([row]), change: { num_images: "1" } }),
+    });
+    if (!id) table.showMessage(_("这一行刚才已经做过了，没有再下单"));
+    onSubmitted();
+    if (id) batches.add(row.run);
+    check.now();
+    document.dispatchEvent(new Event("poll-now"));
+  }
+
+  async function retry(row) {
+    const records = retryableOf(recordsOf(row));
+    if (!await confirmRetry(records)) return;
+    try {
+      await postOnce(`${urls.batches}/${row.run}/retry`, { records: records.map(({ id }) => id) });
+      batches.add(row.run);
+    } catch (failure) {
+      table.showProblem(failure.message);
+    }
+  }
+
+  async function whilePosting(row, action) {
     posting.add(row);
     requestRender();
     try {
-      await submitRows(url, table, [row], { about: `row ${table.rows.indexOf(row)}` });
-      onSubmitted();
-      batches.add(row.run);
-      document.dispatchEvent(new Event("poll-now"));
+      await action();
     } catch (failure) {
       table.showProblem(failure.message);
     } finally {
@@ -48,61 +119,32 @@ export function makeSingleRuns(table, { model, url, onSubmitted }) {
     }
   }
 
-  function confirmPrice(row) {
-    const price = priceOf(row, model);
-    if (price === 0) return true;
-    const count = pictureCount(row, model);
-    return confirmCost({ title: _("只生成这一行"), text: _("{count} 张，预计 {sum}。", { count, sum: formatPrice(price) }), yes: _("生成 {n} 张", { n: count }) });
-  }
-
-  async function retry(row) {
-    const records = retryableOf(recordsOf(row));
-    if (!await confirmRetry(records)) return;
-    try {
-      await postOnce(`${url}/${row.run}/retry`, { records: records.map(({ id }) => id) });
-      batches.add(row.run);
-    } catch (failure) {
-      table.showProblem(failure.message);
-    }
-  }
-
   function stateOf(row) {
-    const records = recordsOf(row);
-    if (posting.has(row) || (row.run && !batches.statesOf(row.run))) return PENDING;
-    if (records.length === 0) return null;
-    const state = stateOfRecords(records);
-    return { ...state, action: state.status === "success" ? _("再生成") : state.action };
+    if (posting.has(row)) return PENDING;
+    const checked = check.of(row);
+    if (!checked && isAsSubmitted(row, table.columns) && !batches.statesOf(row.run)) return PENDING;
+    const state = stateOfDraftRow(row, { checked, records: recordsOf(row), model, urls });
+    return state && { ...state, isStale: check.isStale(row) };
   }
 
+  /** What the row's last batch made of it, unless it asks for something else by now. */
   function recordsOf(row) {
-    const states = row.run && batches.statesOf(row.run);
+    const states = isAsSubmitted(row, table.columns) && batches.statesOf(row.run);
     if (states && row.asked === null) return states.records; // a draft of an earlier version: a batch of that row alone
     return states ? states.recordsOf(row) : [];
   }
 
-  /** The rows that ask for what was made already, is under way, or was charged; what is not known yet is waited for. */
-  async function listMade() {
-    await batches.load();
-    return table.rows.all.filter((row) => table.validation.isFilled(row) && isMade(row));
-  }
+  const standingOf = (row) => mergeRecords(check.of(row), recordsOf(row));
 
-  function isMade(row) {
-    if (posting.has(row)) return true;
-    const asked = requestDigest(row, table.columns);
-    if (!row.run || (row.asked ?? asked) !== asked) return false;
-    return !batches.statesOf(row.run) || recordsOf(row).some(({ status, charged }) => charged || !["failed", "cancelled"].includes(status));
-  }
-
-  const isRunning = () => table.rows.all.some((row) => recordsOf(row).some(({ status }) => status === "running"));
-  setInterval(() => { if (!document.hidden && !table.readOnly && isRunning()) requestRender(); }, 1000);
+  setInterval(() => { if (!document.hidden && !table.readOnly && batches.isRunning()) requestRender(); }, 1000);
   return {
-    run, stateOf, recordsOf, listMade,
+    run, runOnceMore, priceOfOneMore, stateOf, recordsOf, standingOf,
     resume() { for (const row of table.rows.all) if (row.run) batches.add(row.run); },
   };
 }
 
 // Polls many batches by one request. onChange() is called after each change. Returns {add(id), statesOf(id): RowStates, null while
-// they are not known, load(): resolves once all were asked for}.
+// they are not known, isRunning(): whether a picture of them is}.
 function pollBatches(url, onChange) {
   const known = new Map(); // batch id -> its RowStates
   const versions = new Map(); // of those that may still change: batch id -> version up to which it is known
@@ -140,6 +182,6 @@ function pollBatches(url, onChange) {
   return {
     add,
     statesOf: (id) => known.get(id) ?? null,
-    load: () => ([...versions.keys()].every((id) => known.has(id)) ? Promise.resolve() : poller.now()),
+isRunning: () => [...versions.keys()].some((id) => known.get(id)?.records.some(({ status }) => status === "running")),
   };
 }

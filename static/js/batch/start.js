@@ -1,67 +1,152 @@
-// 🚀: the question before a run, with pictures and price.
+// 🚀: the question before a run: what is ordered, what was made already, and the price.
 
-import { sumOf } from "./costs.js";
 import { submitRows, workbookOf } from "./row.js";
-import { createTerms } from "../core/dom.js";
+import { REPEATABLE, groupRows, linesOf, orderOf } from "./start_lines.js";
 import { HttpError } from "../core/http.js";
-import { _, formatPrice, language } from "../core/i18n.js";
-import { goToNextProblem } from "../grid/grid.js";
+import { _, formatPrice } from "../core/i18n.js";
+import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { budgetLeft } from "../ui/status.js";
 
-/** Ask and submit, unless problems are to be solved first; then call onStarted(id, rows). */
-export async function openStart(dialog, batch, onStarted) {
+const PATIENCE = 300; // ms until the dialog opens without an answer
+let isOpening = false;
+
+/** Ask and submit, unless problems are to be solved first; then call onStarted(id, rows, rows skipped by the server). */
+export function openStart(dialog, batch, onStarted) {
   const { table, footer } = batch;
-  if (table.readOnly || dialog.open) return undefined;
+  if (table.readOnly || isOpening || document.querySelector("dialog[open]")) return undefined;
   table.editor.commit();
   const { rows, problems } = footer.sum();
   if (rows === 0) return table.showProblem(_("表格还是空的，先写一行提示词或导入 Excel"));
   if (problems > 0) return goToNextProblem(table);
-  const madeRows = await batch.listMade();
-  if (table.readOnly || document.querySelector("dialog[open]")) return undefined;
-  return ask(dialog, batch, { madeRows, onStarted });
+  return ask(dialog, batch, onStarted);
 }
 
-function ask(dialog, { table, model, urls, started }, { madeRows, onStarted }) {
+function ask(dialog, batch, onStarted) {
+  const { table, model, urls } = batch;
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
-  const [yes, again] = [part("yes"), part("again")];
-  const made = new Set(madeRows);
-  const madeSum = sumOf(madeRows, model, table.validation);
-  let rows = [];
-  let sum = null; // of these rows
+  const yes = part("yes");
+  const again = new Set(); // kinds of rows to make once more
+  let checked = null; // row -> its part of the answer, see row_check.js
+  let order = null; // see start_lines.js
 
-  // What was made is paid for once more only when it is asked for.
-  function choose() {
+  // What the server has by now: another tab may have ordered meanwhile.
+  async function check() {
+    setWaiting(_("正在核对…"));
+    part("error").textContent = "";
+    const rows = table.rows.all.filter(table.validation.isFilled);
+    try {
+      checked = await batch.check.ask(rows);
+    } catch (failure) {
+      if (!(failure instanceof HttpError)) throw failure;
+      checked = null;
+      setWaiting(null);
+      part("error").textContent = failure.message;
+      yes.textContent = _("重新核对");
+      yes.disabled = false;
+      return;
+    }
+    setWaiting(null);
+    if (!showProblems(rows)) render();
+  }
+
+  function showProblems(rows) {
+    const problems = rows.flatMap((row) => checked.get(row).problems.map((problem) => ({ row, ...problem })));
+    if (problems.length === 0) return false;
+    dialog.close();
+    markProblems(table, problems);
+    goToCell(table, problems[0].row, problems[0].field);
+    table.showProblem(problems[0].error);
+    return true;
+  }
+
+  function render() {
+    const groups = groupRows(table, checked);
+    const lines = linesOf(groups, checked, model);
+    for (const kind of REPEATABLE) if (groups[kind].length === 0) again.delete(kind);
+    part("lines").replaceChildren(...lines.map(createLine));
+    part("facts").textContent = factsOf(model, table).join(" · ");
+    choose(groups);
+  }
+
+  function choose(groups) {
+    order = orderOf(table, checked, groups, again, model);
     const left = budgetLeft();
-    const filled = table.rows.all.filter(table.validation.isFilled);
-    rows = filled.filter((row) => again.checked || !made.has(row));
-    sum = sumOf(rows, model, table.validation);
-    const skipped = { made: again.checked ? 0 : made.size, blank: table.rows.length - filled.length };
-    part("facts").replaceChildren(...createTerms(summary({ sum, skipped, model, left, started })));
-    part("error").textContent = left !== null && sum.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+    part("error").textContent = left !== null && order.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+    part("hint").textContent = order.rows.length > 0 ? "" : hintOf(groups);
     setPosting(false);
   }
 
+  function createLine({ kind, words, pictures, price, option }) {
+    const line = part("line").content.firstElementChild.cloneNode(true);
+    line.querySelector("[data-words]").textContent = words;
+    line.querySelector("[data-pictures]").textContent = pictures > 0 ? _("{n} 张", { n: pictures }) : "";
+    line.querySelector("[data-price]").textContent = pictures > 0 ? formatPrice(price) : "¥0";
+    line.classList.toggle("is-free", pictures === 0);
+    const [label, button] = [line.querySelector("[data-again]"), line.querySelector("[data-restore]")];
+    label.hidden = !(option && REPEATABLE.includes(kind));
+    button.hidden = !(option && kind === "trashed");
+    label.querySelector("[data-option]").textContent = button.textContent = option;
+    label.firstElementChild.checked = again.has(kind);
+    label.firstElementChild.addEventListener("change", ({ target }) => {
+      again[target.checked ? "add" : "delete"](kind);
+      choose(groupRows(table, checked));
+    });
+    button.addEventListener("click", restore);
+    return line;
+  }
+
+  async function restore() {
+    const ids = [...checked.values()].flatMap(({ missing, trashed }) => (missing > 0 ? trashed : []));
+    setWaiting(_("正在恢复…"));
+    await batch.restore(ids);
+    await check();
+    yes.focus();
+  }
+
+  // The lines stay where they are while something is waited for.
+  function setWaiting(words) {
+    part("wait").textContent = words ?? "";
+    dialog.setAttribute("aria-busy", String(words !== null));
+    if (words !== null) setPosting(true, words);
+  }
+
   // What is on its way cannot be called back: until it is answered the dialog stays, and nothing is submitted twice.
-  function setPosting(isPosting) {
-    part("no").disabled = again.disabled = isPosting;
-    yes.disabled = isPosting || rows.length === 0;
-    yes.textContent = isPosting ? _("正在提交…") : rows.length === 0 ? _("没有要生成的") : _("生成 {n} 张", { n: sum.pictures });
-    dialog.oncancel = (event) => { if (isPosting) event.preventDefault(); };
-    dialog.onclose = () => { if (isPosting) dialog.showModal(); }; // a second Esc, a press beside it: these cannot be refused
+  function setPosting(isPosting, words = _("正在提交…")) {
+    for (const control of part("lines").querySelectorAll("input, button")) control.disabled = isPosting;
+    yes.disabled = isPosting || order.rows.length === 0;
+    yes.textContent = isPosting ? words : startWords(order);
+  }
+
+  function setLocked(isLocked) {
+    part("no").disabled = isLocked;
+    dialog.oncancel = (event) => { if (isLocked) event.preventDefault(); };
+    dialog.onclose = () => { if (isLocked) dialog.showModal(); }; // a second Esc, a press beside it: these cannot be refused
   }
 
   async function submit() {
     setPosting(true);
+    setLocked(true);
+    const { rows } = order;
     try {
-      const id = await submitRows(urls.batches, table, rows, { name: part("name").value.trim(), workbook: workbookOf(rows) });
-      setPosting(false);
+      const { id, skipped } = await submitRows(urls.batches, table, rows, {
+        name: part("name").value.trim(), workbook: workbookOf(rows), again: order.again,
+      });
+      setLocked(false);
+      if (!id) return await checkAgain();
       dialog.close();
-      onStarted(id, rows);
+      onStarted(id, rows, skipped);
     } catch (failure) {
+      setLocked(false);
       setPosting(false);
       if (!(failure instanceof HttpError)) throw failure;
       showFailure(failure);
     }
+    return undefined;
+  }
+
+  async function checkAgain() {
+    await check();
+    part("hint").textContent = _("刚才在别处已经开始做了，没有再下单。");
   }
 
   function showFailure({ message, problems }) {
@@ -72,26 +157,50 @@ function ask(dialog, { table, model, urls, started }, { madeRows, onStarted }) {
     goToNextProblem(table);
   }
 
-  part("made").hidden = made.size === 0;
-  part("again-words").textContent = _("已做过或正在做的 {n} 行也再做一次，再付 {sum}", { n: made.size, sum: formatPrice(madeSum.price) });
-  again.checked = false;
-  again.onchange = choose;
-  yes.onclick = submit;
-  choose();
-  dialog.showModal();
-  (yes.disabled ? again : yes).focus();
+  yes.onclick = () => (checked ? submit() : check());
+  setLocked(false);
+  part("lines").replaceChildren();
+  part("hint").textContent = part("facts").textContent = "";
+  part("name").value = (batch.imported?.name ?? "").replace(/\.[a-z]{2,4}$/i, "");
+  open();
+
+  // An answer that comes soon is there from the start.
+  async function open() {
+    const answered = check();
+    let isAnswered = false;
+    isOpening = true;
+    answered.then(() => { isAnswered = true; });
+    await Promise.race([answered, new Promise((resolve) => { setTimeout(resolve, PATIENCE); })]);
+    isOpening = false;
+    if (isAnswered && checked && !order) return; // there are problems
+    if (document.querySelector("dialog[open]")) return;
+    dialog.showModal();
+    focusButton();
+    await answered;
+    if (document.activeElement === part("no")) focusButton();
+  }
+
+  function focusButton() {
+    (yes.disabled ? part("no") : yes).focus();
+  }
 }
 
-// The lines of the summary, [term, description]; another fact is one more line.
-function summary({ sum, skipped, model, left, started }) {
-  const startedAt = started && new Date(started.at).toLocaleTimeString(language, { hourCycle: "h23" });
+function startWords({ rows, pictures, price }) {
+  return rows.length === 0 ? _("没有要做的") : _("生成 {n} 张 · {sum}", { n: pictures, sum: formatPrice(price) });
+}
+
+// Why there is nothing to do, and what to do then.
+function hintOf(groups) {
+  if (REPEATABLE.some((kind) => groups[kind].length > 0)) return _("这些行都做过了：改一改要换的那几行，或勾选再做一遍。");
+  return groups.unknown.length > 0 ? _("先在「用量」里处理结果未知的，再回来生成。") : _("都在生成了，做完就会出现在表格里。");
+}
+
+function factsOf(model, table) {
+  const left = budgetLeft();
+  const blank = table.rows.all.filter((row) => !table.validation.isFilled(row)).length;
   return [
-    [_("图片"), _("{pictures} 张，{rows} 行", { pictures: sum.pictures, rows: sum.rows })],
-    [_("模型"), model.label],
-    [_("预计费用"), formatPrice(sum.price)],
-    skipped.made > 0 && [_("不再做"), _("{n} 行已做过或正在做，不再付费", { n: skipped.made })],
-    left !== null && [_("预算还剩"), `¥${left.toFixed(2)}`],
-    skipped.blank > 0 && [_("空行"), _("{blank} 行会跳过", { blank: skipped.blank })],
-    started && [_("注意"), _("这份表格在 {moment} 已经开始过一次，没有改动", { moment: startedAt })],
+    model.label,
+    left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
+    blank > 0 && _("空行 {n} 行会跳过", { n: blank }),
   ].filter(Boolean);
 }

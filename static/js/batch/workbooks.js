@@ -98,7 +98,8 @@ function readAnswer(answer, columns) {
 }
 
 function rowOf(line) {
-  return makeRow({ ...line, sample_images: line.references.map(unchecked) });
+  const isChanged = line.change === "changed"; // since it was run: no digest is empty
+  return makeRow({ ...line, sample_images: line.references.map(unchecked), asked: isChanged ? "" : null });
 }
 
 function setReference(row, { name, match, image, candidates }) {

@@ -8,6 +8,7 @@ import { receiveFiles, receivePaste } from "../batch/file_input.js";
 import { makeFooter } from "../batch/footer.js";
 import { lookUpReferences } from "../batch/references.js";
 import { bindRowActions } from "../batch/row_actions.js";
+import { makeRowCheck } from "../batch/row_check.js";
 import { copyRow, makeRow } from "../batch/row.js";
 import { makeSingleRuns } from "../batch/single_run.js";
 import { bindCommands, bindPicks } from "../batch/toolbar.js";
@@ -17,7 +18,7 @@ import { goToNextProblem, makeGrid } from "../grid/grid.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-batch]");
-const { pageUrl, batchesUrl, samplesUrl, importUrl, exportUrl } = page.dataset;
+const { pageUrl, batchesUrl, samplesUrl, importUrl, exportUrl, checkUrl, recordsUrl, recordsPageUrl, thumbnailUrl, usageUrl } = page.dataset;
 const model = JSON.parse(page.dataset.model);
 
 // Of this page, for all its parts. `run` is the batch that is shown, null while it is the draft.
@@ -25,16 +26,18 @@ const batch = {
   page, model,
   urls: {
     page: pageUrl, batches: batchesUrl, import: importUrl, export: exportUrl,
+    records: recordsUrl, usage: usageUrl,
     batchPage: (id) => `${pageUrl}?id=${encodeURIComponent(id)}`,
+    record: (id) => `${recordsPageUrl}?record=${id}`,
+    thumbnail: (id) => thumbnailUrl.replace("/0", `/${id}`),
   },
   run: null,
-  started: null, // {id, at} of the batch that the draft was submitted as, until it is changed
   imported: null, // see import_report.js
   dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
   stateOf: (row) => (batch.run ?? singleRuns).stateOf(row),
   recordsOf: (row) => (batch.run ?? singleRuns).recordsOf(row),
   runRow: (row) => (table.readOnly ? batch.run?.retryRow(row) : singleRuns.run(row)),
-  listMade: () => singleRuns.listMade(),
+  restore: (ids) => late("restore", ids),
   openPicture: (id) => late("openPicture", id),
   chooseReferences(row, search) { if (!table.readOnly) late("chooseReferences", row, search); },
 };
@@ -55,18 +58,20 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   onValidated() {
     footer.refresh();
     batch.report?.refresh();
+    check.revalidated();
   },
 });
 batch.table = table;
-const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model });
+const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, check: () => check });
+const check = batch.check = makeRowCheck(table, { url: checkUrl, onChange: showChecked });
 const notice = batch.notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
 const draft = batch.draft = makeDraft(table, {
   onOtherTab: notice.showOtherTab,
   onFailing: (isFailing) => { page.querySelector("[data-draft-error]").textContent = isFailing ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
   onLateLoad: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
-  extra: () => ({ started: batch.started, imported: batch.imported }),
+  extra: () => ({ imported: batch.imported }),
 });
-const singleRuns = makeSingleRuns(table, { model, url: batchesUrl, onSubmitted: draft.saveSoon });
+const singleRuns = batch.singleRuns = makeSingleRuns(table, { model, urls: batch.urls, check, onSubmitted: draft.saveSoon });
 const rowActions = bindRowActions(batch);
 
 bindCommands(page, {
@@ -101,16 +106,19 @@ receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySele
 receivePaste(table, (file) => late("takeFile", file));
 lookUpReferences(table, samplesUrl);
 
-table.rows.watch(({ reset }) => {
-  if (!reset) batch.started = null;
+table.rows.watch(() => {
   const isEmpty = table.rows.length === 0 && !table.readOnly;
   page.querySelector("[data-empty]").hidden = !isEmpty;
   page.classList.toggle("is-empty", isEmpty);
 });
 
-function showDraft({ rows, started = null, copied, repaired, imported }) {
+function showChecked() {
+  footer.refresh();
+  table.view.requestRender();
+}
+
+function showDraft({ rows, copied, repaired, imported }) {
   table.rows.reset(rows);
-  batch.started = started;
   singleRuns.resume();
   if (copied) return showCopied(copied);
   if (Array.isArray(imported?.notes)) {
@@ -121,8 +129,6 @@ function showDraft({ rows, started = null, copied, repaired, imported }) {
   if (repaired > 0) {
     draft.saveSoon();
     notice.showRepaired(repaired);
-  } else if (started) {
-    notice.showStarted(started);
   }
   return undefined;
 }
