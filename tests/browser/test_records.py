@@ -735,10 +735,10 @@ def test_details_that_fail_to_load_are_reported_beside_the_image_and_retried(rec
 def test_a_script_that_fails_to_load_is_reported_and_retried(page: Page, server: ServerProcess) -> None:
     page.goto(f"{server.address}/batch")
     page.locator("[data-batch][data-ready]").wait_for()
-    page.route("**/batch/history.js", lambda route: route.abort())
+    page.route("**/late.js", lambda route: route.abort())
     page.locator("[data-command=history]").first.click()
     expect(page.locator("[data-offline]")).to_have_text("程序更新过，这一页是旧的，请刷新页面")
-    page.unroute("**/batch/history.js")
+    page.unroute("**/late.js")
     page.locator("[data-command=history]").first.click()
     expect(page.locator("dialog[open]")).to_be_visible()
 
