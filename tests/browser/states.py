@@ -15,6 +15,7 @@ import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.records_page import RecordsPage, landscape, seed_records
+from tests.browser.samples_page import drop
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess, running_server
 from tests.waiting import wait_until
@@ -102,6 +103,21 @@ def choose_file(selector: str, name: str) -> Step:
 def drop_image(page: Page, scenarios: Scenarios) -> None:
     """Drop the image of a deleted record onto the page of records."""
     RecordsPage(page, scenarios.populated.address).drop(scenarios.populated.data_dir / "output" / "图-2.jpg")
+
+
+def drag_picture_over(page: Page, _town: Scenarios) -> None:
+    page.evaluate(
+        """() => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([], "壶.png", { type: "image/png" }));
+          dispatchEvent(new DragEvent("dragenter", { dataTransfer }));
+        }"""
+    )
+
+
+def drop_broken_picture(page: Page, _town: Scenarios) -> None:
+    broken = {"name": "坏.png", "mimeType": "image/png", "buffer": b"no picture"}
+    drop(page.locator("[data-table]"), [broken])  # type: ignore[list-item]
 
 
 def expand_causes(page: Page, _town: Scenarios) -> None:
@@ -209,6 +225,18 @@ STATES = (
     _batch("a row's menu", *_GOOD, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
     _batch(
         "a row's references", *_GOOD, click("[data-row='1'] [data-references]"), wait_for("[role=option]")
+    ),
+    _batch(
+        "a row for each picture",
+        *_GOOD,
+        click("[data-row='1'] [data-references]"),
+        *(click(f"[role=option]:nth-child({number})") for number in range(1, 6)),
+        wait_for("[data-picker-split]"),
+        server="library",
+    ),
+    _batch("pictures over the table", *_GOOD, drag_picture_over, wait_for("[data-drop]"), server="library"),
+    _batch(
+        "a picture that is none", *_GOOD, drop_broken_picture, wait_for(".upload.is-bad"), server="library"
     ),
     _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
     _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),

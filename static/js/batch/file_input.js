@@ -1,19 +1,22 @@
-// Workbooks and blocks of cells that come in: a file chosen, dropped anywhere on the page or pasted, or a block
-// pasted while nothing on the page has the focus.
+// Workbooks, pictures and blocks of cells that come in: files chosen, dropped anywhere on the page or pasted, or a
+// block pasted while nothing on the page has the focus.
 
-/** input: the <input type="file">; overlay: shown while a file is dragged over the page. A file goes to takeFile(file). */
-export function receiveFiles({ input, overlay, takeFile }) {
+import { _ } from "../core/i18n.js";
+
+/** input: the <input type="file">; overlay: shown while files are dragged over the page. takeFiles(files, folders) gets them. */
+export function receiveFiles({ input, overlay, takeFiles }) {
   let depth = 0; // of the elements that are dragged over
   const hasFile = (event) => [...(event.dataTransfer?.types ?? [])].includes("Files");
 
   input.addEventListener("change", () => {
     const [file] = input.files;
     input.value = "";
-    if (file) takeFile(file);
+    if (file) takeFiles([file]);
   });
   addEventListener("dragenter", (event) => {
     if (!hasFile(event) || document.querySelector("dialog[open]")) return;
     depth += 1;
+    overlay.firstElementChild.textContent = overlayText([...event.dataTransfer.items]);
     overlay.hidden = false;
   });
   addEventListener("dragleave", (event) => {
@@ -24,23 +27,32 @@ export function receiveFiles({ input, overlay, takeFile }) {
   addEventListener("drop", (event) => {
     depth = 0;
     overlay.hidden = true;
-    const [file] = event.dataTransfer?.files ?? [];
-    if (!file || event.defaultPrevented) return;
+    if (!event.dataTransfer?.files.length || event.defaultPrevented) return;
     event.preventDefault();
-    takeFile(file);
+    const items = [...event.dataTransfer.items].filter(({ kind }) => kind === "file");
+    const folders = items.map((item) => item.webkitGetAsEntry?.()).filter((entry) => entry?.isDirectory); // only now: later they are gone
+    const files = items.filter((item) => !item.webkitGetAsEntry?.()?.isDirectory).map((item) => item.getAsFile());
+    takeFiles(files, folders);
   });
 }
 
-/** A file goes to takeFile(file); a block of cells, pasted where nothing has the focus, into the table. */
-export function receivePaste(table, takeFile) {
+// What is dragged tells its type before it is dropped; a folder, and many a workbook, has none.
+function overlayText(items) {
+  const isPicture = ({ type }) => type.startsWith("image/");
+  if (items.some(isPicture)) return _("松开：每张图一行");
+  return items.some(({ type }) => !type) ? _("松开：导入表格；图片文件夹每张图一行") : _("松开鼠标，导入这份表格");
+}
+
+/** Files go to takeFiles(files); a block of cells, pasted where nothing has the focus, into the table. */
+export function receivePaste(table, takeFiles) {
   addEventListener("paste", (event) => {
     const text = event.clipboardData?.getData("text/plain");
-    const [file] = event.clipboardData?.files ?? [];
-    if (file && !text && !document.querySelector("dialog[open]")) {
+    const files = [...event.clipboardData?.files ?? []];
+    if (files.length > 0 && !text && !document.querySelector("dialog[open]")) {
       event.preventDefault();
-      takeFile(file);
+      takeFiles(files);
     }
-    if (file || !text || table.readOnly || event.target.closest?.("input, textarea, dialog")) return;
+    if (files.length > 0 || !text || table.readOnly || event.target.closest?.("input, textarea, dialog")) return;
     event.preventDefault();
     table.clipboard.paste(text);
     table.editor.focus();

@@ -3,6 +3,7 @@
 import { openBulkEdit } from "./bulk_edit.js";
 import { openGallery, openGalleryOf } from "./gallery.js";
 import { openHistory } from "./history.js";
+import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { openRun } from "./run.js";
 import { openStart } from "./start.js";
 import { exportTable, makeImport } from "./workbooks.js";
@@ -15,6 +16,7 @@ import { showError, showToast } from "../ui/toast.js";
 export function makeLate(batch) {
   const { page, table, urls, draft, notice, dialog } = batch;
   const { takeFile, report } = makeImport(batch);
+  const pictureRows = makePictureRows(batch);
   batch.report = report;
 
   function showRun(id, submitted) {
@@ -63,8 +65,15 @@ export function makeLate(batch) {
     return location.assign(urls.page);
   }
 
+  // Pictures become rows; of other files the first is a workbook.
+  async function takeFiles(files, folders = []) {
+    const pictures = table.readOnly ? [] : await picturesIn(files, folders);
+    if (pictures.length > 0) return pictureRows.upload(pictures);
+    return files.length > 0 ? takeFile(files[0]) : showToast(_("文件夹里没有 PNG、JPG 或 WebP 图片"));
+  }
+
   return {
-    takeFile, showRun, restore, openPicture,
+    takeFiles, showRun, restore, openPicture,
     showImported: report.refresh,
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),
@@ -72,7 +81,9 @@ export function makeLate(batch) {
     showHistory: () => openHistory(dialog("history"), urls),
     async chooseReferences(row, search) {
       const chosen = row.sample_images.filter(({ url }) => url);
-      const images = await openReferencePicker(dialog("references"), { chosen, most: batch.model.max_references, search });
+      const images = await openReferencePicker(dialog("references"), {
+        chosen, most: batch.model.max_references, search, onSplit: (several) => pictureRows.split(row, several),
+      });
       if (images) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", images));
       table.editor.focus();
     },

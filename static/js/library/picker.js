@@ -8,14 +8,17 @@ import { arrowTarget } from "../core/keyboard.js";
 import { showToast } from "../ui/toast.js";
 import { makeUploads } from "../ui/uploads.js";
 
-/** Open the dialog; resolves to the chosen [{url, filename, thumbnail_url}] in order, or null when left. */
-export function openReferencePicker(dialog, { chosen = [], most = 4, search = "" } = {}) {
+/**
+ * Open the dialog; resolves to the chosen [{url, filename, thumbnail_url}] in order, or null when left. With `onSplit` more than `most`
+ * can be chosen for onSplit(images), a row for each, instead.
+ */
+export function openReferencePicker(dialog, { chosen = [], most = 4, search = "", onSplit = null } = {}) {
   const closed = new AbortController();
   const { signal } = closed;
   const part = (name) => dialog.querySelector(`[data-picker-${name}]`);
   const on = (element, kind, listener) => element.addEventListener(kind, listener, { signal });
   const { url, refusal } = dialog.dataset;
-  const picker = { dialog, most, url, refusal, part, on, signal };
+  const picker = { dialog, most, url, refusal, part, on, signal, canSplit: Boolean(onSplit) };
 
   part("search").value = search;
   part("images").replaceChildren();
@@ -31,6 +34,10 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
     on(part("yes"), "click", () => {
       answer = selection.images;
       dialog.close();
+    });
+    on(part("split"), "click", () => {
+      dialog.close();
+      onSplit(selection.images);
     });
     on(dialog, "close", () => {
       closed.abort();
@@ -69,11 +76,11 @@ function bindKeys({ dialog, part, on }) {
 const openPickers = new WeakMap(); // dialog -> {uploads, select, showUploaded}; uploads outlive the dialog
 
 /** Files go into the library; what arrives is chosen, as long as that is possible. */
-function bindUploads({ dialog, most, url, part, on, signal }, selection, list) {
+function bindUploads({ dialog, url, part, on, signal }, selection, list) {
   if (!openPickers.has(dialog)) openPickers.set(dialog, { uploads: makePickerUploads(dialog, url) });
   const { uploads: { add } } = Object.assign(openPickers.get(dialog), {
     select(image) {
-      if (selection.images.length < most && !selection.has(image)) selection.toggle(image);
+      if (!selection.isFull && !selection.has(image)) selection.toggle(image);
     },
     showUploaded() {
       part("search").value = "";

@@ -3,9 +3,9 @@
 import { _ } from "../core/i18n.js";
 
 export class PickerSelection {
-  /** At most `most` images; a `refusal` says why there can be none. */
-  constructor({ part, on, most, refusal }, chosen) {
-    Object.assign(this, { part, most, refusal, images: [...chosen] });
+  /** At most `most` images, with `canSplit` for one row; a `refusal` says why there can be none. */
+  constructor({ part, on, most, refusal, canSplit }, chosen) {
+    Object.assign(this, { part, most, refusal, canSplit, images: [...chosen] });
     on(part("images"), "click", ({ target }) => {
       const option = target.closest("[role=option]");
       if (option) this.toggle(option.image);
@@ -23,9 +23,13 @@ export class PickerSelection {
     return this.#indexOf(image) >= 0;
   }
 
+  get isFull() {
+    return !this.canSplit && this.images.length >= this.most;
+  }
+
   toggle(image) {
     const index = this.#indexOf(image);
-    const isFull = index < 0 && this.images.length >= this.most;
+    const isFull = index < 0 && this.isFull;
     this.part("error").textContent = this.refusal || (isFull ? _("最多选 {most} 张，先点掉一张", { most: this.most }) : "");
     if (index >= 0) this.images.splice(index, 1);
     else if (!isFull && !this.refusal) this.images.push({ url: image.url, filename: image.filename, thumbnail_url: image.thumbnail_url });
@@ -40,6 +44,18 @@ export class PickerSelection {
     }
     this.part("chosen").replaceChildren(...this.images.map((image, index) => this.#item(image, index)));
     this.part("none").hidden = this.images.length === 0;
+    this.part("split").hidden = !this.canSplit || this.images.length < 2;
+    this.#renderLimit();
+  }
+
+  // What is too much for one row can still be split over several.
+  #renderLimit() {
+    const isOver = this.images.length > this.most;
+    this.part("yes").disabled = isOver;
+    this.part("yes").classList.toggle("is-primary", !isOver);
+    this.part("split").classList.toggle("is-primary", isOver);
+    this.part("error").classList.toggle("is-note", isOver);
+    if (isOver) this.part("error").textContent = _("一行最多 {most} 张参考图：点掉几张，或按「每张图一行」", { most: this.most });
   }
 
   #indexOf({ url }) {

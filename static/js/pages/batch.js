@@ -25,7 +25,7 @@ const model = JSON.parse(page.dataset.model);
 const batch = {
   page, model,
   urls: {
-    page: pageUrl, batches: batchesUrl, import: importUrl, export: exportUrl,
+    page: pageUrl, batches: batchesUrl, import: importUrl, export: exportUrl, samples: samplesUrl,
     records: recordsUrl, usage: usageUrl,
     batchPage: (id) => `${pageUrl}?id=${encodeURIComponent(id)}`,
     record: (id) => `${recordsPageUrl}?record=${id}`,
@@ -102,8 +102,8 @@ bindCommands(page, {
   start: () => late("start"),
 });
 bindPicks(page, table);
-receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFile: (file) => late("takeFile", file) });
-receivePaste(table, (file) => late("takeFile", file));
+receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => late("takeFiles", ...files) });
+receivePaste(table, (files) => late("takeFiles", files));
 lookUpReferences(table, samplesUrl);
 
 table.rows.watch(() => {

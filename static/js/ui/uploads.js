@@ -11,7 +11,7 @@ const RETRYABLE = [0, 408, 429]; // and all from 500: the file is not the reason
 /**
  * In the elements of partials/uploads.html. Returns {add(files)}.
  *
- * onStored(image)   an image of the library arrived; a message that it returns keeps its row
+ * onStored(image, file)  an image of the library arrived; a message that it returns keeps its row
  * onEnd(count)      nothing is under way any more, and `count` arrived
  * onCancel()        an upload was cancelled, which may have arrived all the same
  * opener            has the focus after the last row
@@ -50,7 +50,7 @@ export function makeUploads(element, { url, atOnce, opener, onStored = () => "",
     item.state = "uploading";
     try {
       const answer = await upload(url, item.file, { signal, onProgress: (share) => showProgress(item, share) });
-      const message = answer && (await onStored(answer.images[0]));
+      const message = answer && (await onStored(answer.images[0], item.file));
       if (signal.aborted) return;
       finish(item, message);
     } catch (error) {

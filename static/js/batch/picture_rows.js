@@ -1,0 +1,107 @@
+// 每张图一行: each picture becomes a row with the picture as its reference and its name.
+
+import { _ } from "../core/i18n.js";
+import { showToast } from "../ui/toast.js";
+import { makeUploads } from "../ui/uploads.js";
+
+const AT_ONCE = 3;
+const PICTURE = /\.(png|jpe?g|webp)$/i;
+const TYPE = /^image\/(png|jpeg|webp)$/; // a pasted picture may have no name
+
+/** batch: see pages/batch.js. Returns {split(row, images), upload(files)}. */
+export function makePictureRows(batch) {
+  const { page, table, model, urls } = batch;
+  let stored = []; // {image, file} that arrived
+  let source = null; // the row that is copied for what is uploaded
+  const order = new Map(); // of the files that are uploaded
+
+  const { add } = makeUploads(page.querySelector("[data-uploads]"), {
+    url: urls.samples,
+    atOnce: AT_ONCE,
+    opener: table.textarea,
+    onStored(image, file) { stored.push({ image, file }); },
+    onEnd: insertStored,
+  });
+
+  /** Copies of a row, one for each image; the row itself takes the first. One step. */
+  function split(row, images) {
+    const [first, ...others] = limit(images);
+    table.rows.step(_("每张图一行"), () => {
+      for (const [field, value] of Object.entries(referenceFields(first))) table.rows.set(row, field, value);
+      table.rows.insert(table.rows.indexOf(row) + 1, others.map((image) => rowOf(row, image)));
+    });
+    showInserted(row, others.length + 1);
+  }
+
+  /** Upload pictures; each that arrives becomes a row like the active one. */
+  function upload(files) {
+    if (model.local_reference_problem || model.max_references === 0) return showToast(model.local_reference_problem || _("{model} 不接受参考图", { model: model.label }));
+    const active = table.selection.isActive && table.rows.at(table.selection.row);
+    if (stored.length === 0) source = active || null;
+    const taken = limit(files, table.maxRows - table.rows.length);
+    for (const file of taken) order.set(file, order.size);
+    return add(taken);
+  }
+
+  function limit(items, capacity = table.maxRows - table.rows.length + 1) {
+    if (items.length > capacity) showToast(_("一个批次最多 {most} 行，后面的 {n} 张没有放进来", { most: table.maxRows, n: items.length - capacity }));
+    return items.slice(0, capacity);
+  }
+
+  // In the order of the files, not in that of their arrival; one step.
+  function insertStored() {
+    const images = stored.sort((one, other) => order.get(one.file) - order.get(other.file)).map(({ image, file }) => ({ ...image, name: file.name }));
+    stored = [];
+    if (table.readOnly) return;
+    const isSourceThere = table.rows.indexOf(source) >= 0;
+    if (isSourceThere && isWaiting(source)) return void split(source, images);
+    const rows = images.map((image) => rowOf(isSourceThere ? source : null, image));
+    table.rows.step(_("每张图一行"), () => table.rows.insert(isSourceThere ? table.rows.indexOf(source) + 1 : table.rows.length, rows));
+    showInserted(rows[0], rows.length);
+  }
+
+  function rowOf(row, image) {
+    return Object.assign(row ? table.copyRow(row) : table.makeRow(), referenceFields(image));
+  }
+
+  function showInserted(row, count) {
+    table.selection.goTo(table.rows.indexOf(row), Math.max(table.columns.findIndex(({ name }) => name === "prompt"), 0));
+    table.editor.focusUnlessTouch();
+    table.showUndo(_("{n} 张图，每张一行", { n: count }));
+  }
+
+  return { split, upload };
+}
+
+// A row written by hand that has no picture yet: it takes the first one.
+function isWaiting(row) {
+  return row.sample_images.length === 0 && !row.filename && !row.run && !row.workbook;
+}
+
+function referenceFields({ url, filename, thumbnail_url, name = filename }) {
+  return { sample_images: [{ url, filename, thumbnail_url }], filename: name.split("/").at(-1).replace(/\.[a-z0-9]+$/i, "") };
+}
+
+/** The pictures among dropped files and inside dropped folders (FileSystemEntry), in the order of their names. */
+export async function picturesIn(files, folders) {
+  const inside = await Promise.all([...folders].sort(compareNames).map(filesIn));
+  return [...[...files].sort(compareNames), ...inside.flat()].filter(({ name, type }) => PICTURE.test(name) || TYPE.test(type));
+}
+
+function compareNames(one, other) {
+  return one.name.localeCompare(other.name, undefined, { numeric: true });
+}
+
+// readEntries() gives some at a time.
+async function filesIn(entry) {
+  if (entry.isFile) return [await new Promise((resolve, reject) => entry.file(resolve, reject))];
+  const reader = entry.createReader();
+  const entries = [];
+  for (;;) {
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
+    if (some.length === 0) break;
+    entries.push(...some);
+  }
+  const visible = entries.filter(({ name }) => !name.startsWith(".")).sort(compareNames);
+  return (await Promise.all(visible.map(filesIn))).flat();
+}
