@@ -91,7 +91,7 @@ class Header:
 
     ``extra_columns`` hold more reference images. ``texts`` are the headers of all these columns as returned
     by ``compact_text``; ``unread`` are the columns with an unknown header, ``own`` the names of those that
-    are kept as the user's own.
+    are kept as the user's own. ``has_own_results``: results were written into the user's workbook.
     """
 
     row: int
@@ -101,6 +101,7 @@ class Header:
     unread: frozenset[int]
     own: Mapping[int, str]
     notes: Sequence[Message]
+    has_own_results: bool = False
 
     @property
     def of_results(self) -> bool:
@@ -154,7 +155,8 @@ class _Assignment:
 
 def _read_header(row: Row) -> Header | None:
     named = {column: trimmed_text(display_text(value)) for column, value in sorted(row.values.items())}
-    for column in result_columns(named) or ():
+    results = result_columns(named)
+    for column in results or ():
         del named[column]
     cells = [(column, text, meaning(text)) for column, text in named.items()]
     assigned = _assign_columns(cells)
@@ -177,6 +179,7 @@ def _read_header(row: Row) -> Header | None:
         unread=frozenset(named) - read,
         own=_own_names({column: named[column] for column in sorted({*assigned.own} - ours)}),
         notes=notes,
+        has_own_results=results is not None,
     )
 
 

@@ -232,7 +232,8 @@ def _grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
             for name, value in missing.items()
         ]
         yield message("表格里没有的列按默认值：{defaults}", defaults=tuple(defaults))
-    if grid.floating_images and not header.of_results:  # in a results workbook they are its thumbnails
+    has_thumbnails = header.of_results or header.has_own_results
+    if grid.floating_images and not has_thumbnails:
         yield message(
             "有 {count} 张图片浮在表格上，没有读取；要用作参考图，"
             "请上传到「示例图」，再在「参考示例图」这一列写上它们的名字",

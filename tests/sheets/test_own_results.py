@@ -237,6 +237,13 @@ def test_our_columns_are_not_read_as_the_users() -> None:
     assert read_workbook(b"".join(english.pieces), "秋款.xlsx").rows == found.rows
 
 
+def test_our_thumbnails_are_not_noted_as_images_that_were_not_read() -> None:
+    source = by_openpyxl()
+    assert any("浮在表格上" in str(note) for note in read_workbook(source, "秋款.xlsx").notes)
+    target = filled(source, [made(1, 3)])
+    assert not any("浮在表格上" in str(note) for note in read_workbook(target, "秋款.xlsx").notes)
+
+
 def test_cells_with_only_a_format_do_not_move_our_columns() -> None:
     book = load_workbook(io.BytesIO(by_openpyxl()))
     for column in range(6, 30):
