@@ -1,9 +1,11 @@
 """The user's own workbook: imported, run, filled in, edited and brought back."""
 
+import re
 from pathlib import Path
 
+import pytest
 from openpyxl import load_workbook
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.server_process import ServerProcess
@@ -24,15 +26,17 @@ def group(page: Page, name: str) -> Locator:
     return page.locator(f"[data-comparison-group={name}]")
 
 
-def run_and_download(batch: BatchPage, folder: Path) -> Path:
-    """Import the workbook, run it, and download it with its results."""
-    batch.import_workbook(workbook(folder, ROWS))
+@pytest.fixture
+def own(batch: BatchPage, tmp_path: Path) -> Path:
+    """The workbook after it was imported, run, and downloaded with its results; the draft is open again."""
+    batch.import_workbook(workbook(tmp_path, ROWS))
     batch.start_batch("七月")
     batch.expect_state("已完成")
     with batch.page.expect_download() as download:
         batch.page.locator("[data-run-own-results]").click()
-    file = folder / download.value.suggested_filename
+    file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
+    batch.open()
     return file
 
 
@@ -50,18 +54,15 @@ def edit(file: Path) -> Path:
 
 
 def test_a_workbook_comes_back_and_only_its_changes_are_run(
-    batch: BatchPage, demo_server: ServerProcess, tmp_path: Path
+    batch: BatchPage, own: Path, demo_server: ServerProcess
 ) -> None:
-    own = run_and_download(batch, tmp_path)
     assert own.name == "七月新品-结果.xlsx"
     page = load_workbook(own)["新品"]
     assert [cell.value for cell in page[2]][:5] == [*ROWS[0], "成功"]
-    batch.open()
     batch.import_workbook(edit(own), place="replace")
     shown = {name: group(batch.page, name).inner_text().split() for name in ("unchanged", "changed", "new")}
     assert shown == {"unchanged": ["没有变", "7"], "changed": ["改过", "2"], "new": ["新的", "1"]}
-    group(batch.page, "unchanged").click()
-    batch.expect_rows(3)
+    batch.expect_rows(10)
     batch.start_batch()
     batch.expect_state("已完成")
     records = demo_server.get("/api/records?limit=100")
@@ -69,3 +70,75 @@ def test_a_workbook_comes_back_and_only_its_changes_are_run(
     assert sorted(each["prompt"] for each in records["records"][:3]) == sorted(
         ["第 2 款茶具，黑底主图", "第 4 款茶具，黑底主图", "新的一款"]
     )
+
+
+def test_what_changed_in_a_row_is_listed_and_leads_to_its_cell(batch: BatchPage, own: Path) -> None:
+    batch.import_workbook(edit(own), place="replace")
+    changes = batch.page.locator("[data-report-changed] .report-item")
+    expect(changes).to_have_count(2)
+    expect(changes.first).to_contain_text("第 3 行 提示词第 2 款茶具，白底主图 → 第 2 款茶具，黑底主图")
+    changes.last.click()
+    expect(batch.cell(4, "prompt")).to_have_class(re.compile("is-active"))
+
+
+def test_each_group_of_compared_rows_is_taken_or_left(batch: BatchPage, own: Path) -> None:
+    batch.import_workbook(edit(own), place="replace")
+    unchanged, removed = group(batch.page, "unchanged"), group(batch.page, "removed")
+    expect(removed).to_have_attribute("aria-pressed", "false")
+    removed.click()
+    batch.expect_rows(11)
+    batch.expect_text(11, "prompt", "第 7 款茶具，白底主图")
+    unchanged.click()
+    batch.expect_rows(4)
+    batch.expect_text(1, "prompt", "第 2 款茶具，黑底主图")
+    unchanged.click()
+    batch.expect_text(1, "prompt", "第 1 款茶具，白底主图")
+    batch.expect_text(10, "prompt", "新的一款")
+    for _ in range(3):
+        batch.click_command("undo")
+    batch.expect_rows(10)
+    expect(removed).to_have_attribute("aria-pressed", "false")
+
+
+def test_groups_are_chosen_before_the_rows_are_placed(batch: BatchPage, own: Path) -> None:
+    batch.page.locator("[data-file]").set_input_files(edit(own))
+    group(batch.page, "unchanged").click()
+    batch.page.locator("[data-import-mode=append]").click()
+    batch.expect_rows(13)
+
+
+def test_the_comparison_is_still_told_after_a_reload(batch: BatchPage, own: Path) -> None:
+    batch.import_workbook(edit(own), place="replace")
+    batch.wait_until_saved("改过 2")
+    batch.reload()
+    batch.page.locator("[data-report-opener]").click()
+    expect(batch.page.locator("[data-report-notes]")).to_contain_text("没有变 7 · 改过 2 · 新的 1 · 删掉 1")
+
+
+def test_the_own_workbook_is_offered_in_the_history(batch: BatchPage, own: Path) -> None:
+    batch.click_command("history")
+    link = batch.page.locator("[data-history] [data-own-results]")
+    expect(link).to_have_attribute("title", "下载「七月新品.xlsx」，右边加上结果")
+    with batch.page.expect_download() as download:
+        link.click()
+    assert download.value.suggested_filename == own.name
+
+
+def test_what_the_own_workbook_cannot_carry_is_said(batch: BatchPage, tmp_path: Path) -> None:
+    file = tmp_path / "茶具.csv"
+    file.write_text("SKU,提示词,分辨率\nA-1,猫,1K\n", "utf-8")
+    batch.import_workbook(file)
+    batch.start_batch()
+    batch.expect_state("已完成")
+    with batch.page.expect_download() as download:
+        batch.page.locator("[data-run-own-results]").click()
+    assert download.value.suggested_filename == "茶具-结果.xlsx"
+    expect(batch.page.locator(".toast")).to_contain_text("结果会填进一份新的 .xlsx")
+
+
+def test_a_row_added_in_the_table_gets_no_line_of_the_file(batch: BatchPage, own: Path) -> None:
+    batch.import_workbook(edit(own), place="replace")
+    group(batch.page, "new").click()
+    batch.expect_rows(9)
+    batch.click_command("add")
+    batch.expect_text(10, "number", "12")

@@ -1,7 +1,6 @@
 """Imported files are kept with the batches submitted from them."""
 
 import hashlib
-from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -208,38 +207,3 @@ def test_another_file_of_the_same_name_is_not_compared(client: FlaskClient) -> N
     run(client, imported(client, sheet_of(ROWS), "工作簿1.xlsx"))
     other = imported(client, sheet_of([["B", f"别的 {n}", "1:1"] for n in range(5)]), "工作簿1.xlsx")
     assert other["previous"] is None
-
-
-def test_after_seven_edits_five_additions_and_three_deletions_twelve_rows_are_ordered(
-    client: FlaskClient, settings: Settings
-) -> None:
-    rows = [[f"A-{number}", "{SKU} 白底主图", "1:1"] for number in range(300)]
-    first = submitted_rows(client, imported(client, sheet_of(rows), "秋款.xlsx"))
-    assert len(first["records"]) == 300
-    with closing(database.connect(settings.database_path)) as db, database.transaction(db):
-        db.execute("UPDATE generation_records SET status = 'success', image_path = '/output/' || id")
-    results = client.get(f"/api/batches/{first['batch_id']}/results.xlsx?form=own")
-    book = load_workbook(BytesIO(results.data))
-    page = book.worksheets[0]
-    for number in range(7):
-        page.cell(10 + number * 30, 2).value = f"{{SKU}} 黑底 {number}"
-    for number in (290, 150, 5):
-        page.delete_rows(number)
-    for number in range(5):
-        page.append([f"B-{number}", "{SKU} 白底主图", "1:1"])
-    back = imported(client, saved(book), "改过的.xlsx")
-    counts = Counter(row["change"] for row in back["rows"])
-    assert counts == {"unchanged": 290, "changed": 7, "new": 5}
-    assert [each["row"] for each in back["removed"]] == [5, 150, 290]
-    again = submitted_rows(client, back)
-    assert (len(again["records"]), len(again["skipped"])) == (12, 290)
-    assert submitted_rows(client, back).get("records", []) == []
-
-
-def submitted_rows(client: FlaskClient, found: dict[str, Any]) -> dict[str, Any]:
-    """Submit what is not made yet of the imported rows."""
-    names = ("number", "prompt", "aspect_ratio", "columns")
-    rows = [{name: row[name] for name in names} for row in found["rows"]]
-    body = {"rows": rows, "workbook": found["workbook"], "repeats": "skip"}
-    fields: dict[str, Any] = client.post("/api/batches", json=body).get_json()
-    return fields
