@@ -37,6 +37,15 @@ _EDITED_TABLE = _EDITED_TABLE.replace(
 )
 _GOOD_TABLE = "提示词,图片比例,分辨率,生成数量\n一只橘猫,16:9,2K,2\n雪山,1:1,1K,1\n"
 
+_MADE_TABLE = """提示词,图片比例,分辨率,生成数量
+雪山,1:1,1K,1
+茶杯,1:1,1K,4
+丢失,1:1,1K,1
+竹林,1:1,1K,2
+新的一只猫,1:1,1K,1
+新的一只猫,1:1,1K,1
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scenarios:
@@ -140,6 +149,11 @@ _TABLE_ROW = (
 )
 _IMPORTED = (_BATCH_READY, choose_file("[data-file]", "table.csv"), wait_for("[data-report-problems]"))
 _GOOD = (_BATCH_READY, choose_file("[data-file]", "good.csv"), wait_for("[data-row='2']"))
+_MADE = (
+    _BATCH_READY,
+    choose_file("[data-file]", "made.csv"),
+    wait_for(".is-status[data-status=same]"),
+)
 _PICKED_RECORDS = (
     _RECORDS_READY,
     click("[data-record-id]:nth-child(2) [data-select]"),
@@ -240,6 +254,16 @@ STATES = (
     ),
     _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
     _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
+    _batch("rows made before", *_MADE),
+    _batch("a made row's menu", *_MADE, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
+    _batch(
+        "one more",
+        *_MADE,
+        click("[data-row='1'] [data-row-menu]"),
+        click("[data-menu] > :first-child"),
+        _dialog("cost"),
+    ),
+    _batch("start with made rows", *_MADE, click("[data-command=start]"), wait_for(".start-option input")),
     _batch("running", wait_for("[data-row='1'] [data-status=running]"), query="?id={running}"),
     _batch("ended", expand_causes, wait_for(".run-error.is-unknown"), query="?id={ended}"),
     _batch("log", click("[data-log] summary"), wait_for(".log-line"), query="?id={ended}"),
@@ -343,6 +367,7 @@ def scenarios(folder: Path) -> Iterator[Scenarios]:
         (folder / name).mkdir()
     (folder / "files/table.csv").write_text(_TABLE, "utf-8")
     (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
+    (folder / "files/made.csv").write_text(_MADE_TABLE, "utf-8")
     (folder / "files/茶具.csv").write_text(_EDITED_TABLE, "utf-8")
     seed_records(folder / "populated", _RECORDS, prompts=[LONG])
     with ExitStack() as ends:
