@@ -68,8 +68,9 @@ function renderStatus(cell, state) {
 function createLabel({ label, href, sameAs }) {
   if (!href && !sameAs) return label;
   const element = document.createElement(href ? "a" : "button");
+  element.className = "table-state-link";
   if (href) element.href = href;
-  else Object.assign(element, { type: "button", className: "table-same" }).dataset.goToRow = String(sameAs);
+  else Object.assign(element, { type: "button" }).dataset.goToRow = String(sameAs);
   element.tabIndex = -1;
   element.textContent = label;
   return element;

@@ -9,7 +9,7 @@ const RETRY_DELAY = 3000; // while the library is out of reach
 const MAX_PARTS = 40; // a name has no more stretches between its 、
 
 /** Look up names after each change that brought some. Not a step of the draft: with two tabs the idle one would write its old rows. */
-export function lookUpReferences(table, url) {
+export function lookUpReferences(table, url, { onFound }) {
   let timer = 0;
 
   async function lookUp() {
@@ -19,6 +19,7 @@ export function lookUpReferences(table, url) {
     const resolve = await loadResolver();
     for (const row of rows) row.sample_images = row.sample_images.flatMap(resolve);
     validateAgain(table, rows);
+    if (!rows.every(hasUnchecked)) onFound();
   }
 
   // What a name leads to; while the library is out of reach it stays unchecked, with the error, and is looked up again.

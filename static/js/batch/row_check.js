@@ -12,7 +12,8 @@ const SHARE = 10; // of the time, at most one part is spent on asking about pict
  * Keep what is known of each row up to date. onChange() is called after each answer.
  *
  * Returns {of(row): its part of the last answer of POST /api/rows/check, or null; isStale(row): whether the row was changed since;
- * total: of that answer, or null; isTotalStale; ask(rows): the answer for these by row, may reject; now(); revalidated()}.
+ * total: of that answer, or null; isTotalStale; ask(rows): the answer for these by row, may reject; now();
+ * refresh(): ask soon}.
  */
 export function makeRowCheck(table, { url, onChange }) {
   const answers = new WeakMap(); // row -> {…, change: the last one that it takes into account}
@@ -20,9 +21,7 @@ export function makeRowCheck(table, { url, onChange }) {
   let change = 0; // counts changes of rows
   let total = null;
   let totalChange = 0;
-  let asked = ""; // what the last answer was for
   let isDirty = false;
-  let isSameUnlessAsked = false; // whether only values may have changed that are not sent
   let isOpen = false; // whether pictures of the draft are under way
   let shownVersion = 0; // of the records
   let duration = 0; // ms that an answer takes
@@ -31,18 +30,14 @@ export function makeRowCheck(table, { url, onChange }) {
   async function load() {
     const rows = table.rows.all.filter(table.validation.isFilled);
     const body = rowsToSubmit(table, rows);
-    const text = JSON.stringify(body);
     const seen = change;
-    const isUnchanged = isSameUnlessAsked && text === asked;
-    isDirty = isSameUnlessAsked = false;
-    if (isUnchanged) return;
+    isDirty = false;
     if (rows.length === 0) return void take(rows, { rows: [], total: null }, seen);
     try {
       const startedAt = Date.now();
       const answer = await requestJson("POST", url, body);
       duration = Date.now() - startedAt;
       answeredAt = Date.now();
-      asked = text;
       take(rows, answer, seen);
     } catch (error) {
       isDirty = true;
@@ -84,7 +79,6 @@ export function makeRowCheck(table, { url, onChange }) {
 
   table.rows.watch((event) => {
     change += 1;
-    isSameUnlessAsked = false;
     for (const row of event.changed) changed.set(row, change);
     touch();
   });
@@ -92,7 +86,6 @@ export function makeRowCheck(table, { url, onChange }) {
     if (version === shownVersion) return;
     shownVersion = version;
     if (!isOpen || Date.now() - answeredAt < SHARE * duration) return;
-    isSameUnlessAsked = false;
     poller.now();
   });
   return {
@@ -101,13 +94,10 @@ export function makeRowCheck(table, { url, onChange }) {
     isStale: (row) => (changed.get(row) ?? 0) > (answers.get(row)?.change ?? 0),
     get total() { return total; },
     get isTotalStale() { return change > totalChange; },
-    now() {
-      isSameUnlessAsked = false;
-      return poller.now();
-    },
-    /** Values changed without a step. */
-    revalidated() {
-      if (!isDirty) isSameUnlessAsked = true;
+    now: poller.now,
+    /** Something changed without a step. */
+    refresh() {
+      change += 1;
       touch();
     },
   };

@@ -64,7 +64,6 @@ function ask(dialog, batch, onStarted) {
     const lines = linesOf(groups, checked, model);
     for (const kind of REPEATABLE) if (groups[kind].length === 0) again.delete(kind);
     part("lines").replaceChildren(...lines.map(createLine));
-    part("facts").textContent = factsOf(model, table).join(" · ");
     choose(groups);
   }
 
@@ -72,8 +71,14 @@ function ask(dialog, batch, onStarted) {
     order = orderOf(table, checked, groups, again, model);
     const left = budgetLeft();
     part("error").textContent = left !== null && order.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+    part("facts").textContent = factsOf(model, table, countRenamed()).join(" · ");
     part("hint").textContent = order.rows.length > 0 ? "" : hintOf(groups);
     setPosting(false);
+  }
+
+  // Rows that ask for a file name that is taken.
+  function countRenamed() {
+    return order.rows.filter((row) => row.filename && checked.get(row).name_taken).length;
   }
 
   function createLine({ kind, words, pictures, price, option }) {
@@ -195,12 +200,13 @@ function hintOf(groups) {
   return groups.unknown.length > 0 ? _("先在「用量」里处理结果未知的，再回来生成。") : _("都在生成了，做完就会出现在表格里。");
 }
 
-function factsOf(model, table) {
+function factsOf(model, table, renamed) {
   const left = budgetLeft();
   const blank = table.rows.all.filter((row) => !table.validation.isFilled(row)).length;
   return [
     model.label,
     left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
+    renamed > 0 && _("{n} 行的文件名重复，会加上序号", { n: renamed }),
     blank > 0 && _("空行 {n} 行会跳过", { n: blank }),
   ].filter(Boolean);
 }

@@ -58,7 +58,6 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   onValidated() {
     footer.refresh();
     batch.report?.refresh();
-    check.revalidated();
   },
 });
 batch.table = table;
@@ -104,7 +103,7 @@ bindCommands(page, {
 bindPicks(page, table);
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => late("takeFiles", ...files) });
 receivePaste(table, (files) => late("takeFiles", files));
-lookUpReferences(table, samplesUrl);
+lookUpReferences(table, samplesUrl, { onFound: check.refresh });
 
 table.rows.watch(() => {
   const isEmpty = table.rows.length === 0 && !table.readOnly;
