@@ -27,6 +27,7 @@ export function makeComparison(element, { table, urls }) {
   let removed = [];
   let taken = new Set(); // names of groups
   let isPlaced = false;
+  let changesByRow = null; // row -> its changes as issues, once they are needed
 
   function show(answer, allRows) {
     ({ previous = null, removed = [] } = answer);
@@ -37,6 +38,7 @@ export function makeComparison(element, { table, urls }) {
     for (const row of rows) groups[groupOf(lines.get(row))].push(row);
     taken = new Set(Object.keys(groups).filter((name) => !LEFT_BY_DEFAULT.includes(name)));
     isPlaced = false;
+    changesByRow = null;
     title.textContent = _("与「{name}」（{when}）相比：", { name: previous.filename || batchName(previous), when: whenOf(previous) });
     render();
     return undefined;
@@ -80,28 +82,28 @@ export function makeComparison(element, { table, urls }) {
     const inTable = new Set(table.rows.all);
     const missing = group.filter((row) => !inTable.has(row));
     if (table.rows.length + missing.length > table.maxRows) return void showToast(_("一个批次最多 {most} 行，放不下这些了", { most: table.maxRows }));
-    return void table.rows.step(_("带进来"), () => { for (const run of runsOf(missing)) table.rows.insert(placeOf(run[0]), run); });
+    return void table.rows.step(_("带进来"), () => table.rows.insertEach(placesOf(missing)));
   }
 
-  // Rows that follow one another in the file.
-  function runsOf(missing) {
-    const runs = [];
-    const order = new Map(rows.map((row, index) => [row, index]));
-    for (const row of missing) {
-      const last = runs.at(-1);
-      if (last && order.get(row) === order.get(last.at(-1)) + 1) last.push(row);
-      else runs.push([row]);
+  // Each after the nearest row above it in the file that is in the table, as rows.insertEach() takes them.
+  function placesOf(missing) {
+    const inTable = new Set(table.rows.all);
+    const wanted = new Set(missing);
+    const following = new Map([[null, []]]); // row of the table, null before the first -> the missing ones after it
+    let above = null;
+    for (const row of rows) {
+      if (inTable.has(row)) {
+        above = row;
+        following.set(row, []);
+      } else if (wanted.delete(row)) {
+        following.get(above).push(row);
+      }
     }
-    return runs;
-  }
-
-  // After the nearest row before it in the file that is in the table; at the end when there is none.
-  function placeOf(row) {
-    const indexes = new Map(table.rows.all.map((one, index) => [one, index]));
-    const before = rows.slice(0, Math.max(rows.indexOf(row), 0)).findLast((one) => indexes.has(one));
-    if (before) return indexes.get(before) + 1;
-    const after = rows.includes(row) && rows.slice(rows.indexOf(row)).find((one) => indexes.has(one));
-    return after ? indexes.get(after) : table.rows.length;
+    const first = table.rows.all.find((row) => following.has(row));
+    const merged = table.rows.all.flatMap((row) => [...(row === first ? following.get(null) : []), row, ...following.get(row) ?? []]);
+    if (!first) merged.push(...following.get(null));
+    merged.push(...wanted); // what is not in the file
+    return merged.flatMap((row, index) => (inTable.has(row) ? [] : { index, row }));
   }
 
   // What is no longer in the file, as it was submitted.
@@ -119,7 +121,8 @@ export function makeComparison(element, { table, urls }) {
   function changes() {
     if (!previous) return [];
     const inTable = new Set(table.rows.all);
-    return groups.changed.filter((row) => inTable.has(row)).flatMap((row) => changesOf(row, lines.get(row), table.columns));
+    changesByRow ??= new Map(groups.changed.map((row) => [row, changesOf(row, lines.get(row), table.columns)]));
+    return groups.changed.flatMap((row) => (inTable.has(row) ? changesByRow.get(row) : []));
   }
 
   element.addEventListener("click", ({ target }) => {

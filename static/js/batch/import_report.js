@@ -88,7 +88,7 @@ export function makeReport(report, { batch, opener }) {
     const changed = comparison.changes();
     comparison.refresh();
     const title = titleOf(batch.imported, { problems: count, corrected: corrected.length, hasDone: comparison.isTaken("done") });
-    const now = JSON.stringify([title, [...wrong, ...missing, ...changed, ...corrected].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
+    const now = JSON.stringify([title, changed.length, [...wrong, ...missing, ...changed.slice(0, MAX_ITEMS), ...corrected].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
     if (now === rendered) return setShown(true);
     showTitle(title);
     rendered = now;

@@ -53,9 +53,14 @@ export class Rows extends EventTarget {
   }
 
   insert(index, rows) {
-    if (rows.length === 0) return;
-    numberRows(rows, this.#list, this.reserved);
-    this.#do({ kind: "put", entries: rows.map((row, offset) => ({ index: index + offset, row })) });
+    this.insertEach(rows.map((row, offset) => ({ index: index + offset, row })));
+  }
+
+  /** entries: [{index, row}], ascending; an index is that of the row among all of them then. */
+  insertEach(entries) {
+    if (entries.length === 0) return;
+    numberRows(entries.map(({ row }) => row), this.#list, this.reserved);
+    this.#do({ kind: "put", entries });
   }
 
   remove(rows) {
