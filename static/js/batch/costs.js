@@ -13,9 +13,14 @@ export function pictureCount(row, model) {
 
 /** CNY for all pictures of a row, NaN when nobody knows a price; for a size that is not offered, as the default one. */
 export function priceOf(row, model) {
+  return pictureCount(row, model) * pricePerPicture(row, model);
+}
+
+/** CNY for one picture of a row. */
+export function pricePerPicture(row, model) {
   const price = model.prices[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? model.prices["1:1|2K"];
   const extra = Math.max(row.sample_images.length - 1, 0) * model.price_extra_reference;
-  return pictureCount(row, model) * (price === undefined ? 0 : Number(price ?? NaN) + extra);
+  return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 
 /** {rows, blank, pictures, price, problems} of rows; `rows` are those that are filled. */

@@ -4,6 +4,7 @@ import { openBulkEdit } from "./bulk_edit.js";
 import { openGallery, openGalleryOf } from "./gallery.js";
 import { openHistory } from "./history.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
+import { makeRowOrders } from "./row_order.js";
 import { openRun } from "./run.js";
 import { openStart } from "./start.js";
 import { exportTable, makeImport } from "./workbooks.js";
@@ -50,7 +51,7 @@ export function makeLate(batch) {
     const records = table.rows.all.flatMap((row) => batch.recordsOf(row)).filter(({ status, url }) => status === "success" && url);
     if (batch.run) return openGallery(holder, records, id);
     const known = new Map(records.map((record) => [record.id, record]));
-    const ids = [...new Set(table.rows.all.flatMap((row) => batch.singleRuns.standingOf(row).made))];
+    const ids = [...new Set(table.rows.all.flatMap((row) => batch.draftRows.standingOf(row).made))];
     const load = async (one) => known.get(one) ?? (await requestJson("GET", `${urls.records}/${one}`)).record;
     return openGalleryOf(holder, ids, id, load).catch((failure) => showError(messageOf(failure)));
   }
@@ -73,6 +74,7 @@ export function makeLate(batch) {
   }
 
   return {
+    ...makeRowOrders(batch),
     takeFiles, showRun, restore, openPicture,
     showImported: report.refresh,
     exportTable: (button) => exportTable(button, batch, report.showFailure),

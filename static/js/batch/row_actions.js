@@ -1,5 +1,6 @@
 // What can be done with one row: its button, its pictures, its menu.
 
+import { pricePerPicture } from "./costs.js";
 import { isBought } from "./draft_states.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
@@ -60,13 +61,12 @@ export function bindRowActions(batch) {
 
   // What can be ordered of a row, and taken back out of the trash.
   function orderItems(row) {
-    const { singleRuns } = batch;
-    const standing = singleRuns.standingOf(row);
+    const standing = batch.draftRows.standingOf(row);
     const { made, charged, trashed } = standing;
-    const sum = formatPrice(singleRuns.priceOfOneMore(row));
+    const sum = formatPrice(pricePerPicture(row, batch.model));
     return [
       !isBought(standing) && { label: _("只生成这一行"), run: () => runRow(row) },
-      made.length + charged.length > 0 && { label: _("再要一张（{sum}）", { sum }), run: () => singleRuns.runOnceMore(row) },
+      made.length + charged.length > 0 && { label: _("再要一张（{sum}）", { sum }), run: () => batch.runRow(row, "orderOneMore") },
       trashed.length > 0 && { label: _("恢复回收站里的 {n} 张", { n: trashed.length }), run: () => batch.restore(trashed) },
     ].filter(Boolean);
   }

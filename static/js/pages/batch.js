@@ -3,6 +3,7 @@
 import { addRenderers } from "../batch/cells.js";
 import { columnOfHeader, makeColumns } from "../batch/columns.js";
 import { makeDraft } from "../batch/draft.js";
+import { makeDraftRows } from "../batch/draft_rows.js";
 import { makeDraftNotice } from "../batch/draft_notice.js";
 import { receiveFiles, receivePaste } from "../batch/file_input.js";
 import { makeFooter } from "../batch/footer.js";
@@ -10,8 +11,8 @@ import { lookUpReferences } from "../batch/references.js";
 import { bindRowActions } from "../batch/row_actions.js";
 import { makeRowCheck } from "../batch/row_check.js";
 import { copyRow, makeRow } from "../batch/row.js";
-import { makeSingleRuns } from "../batch/single_run.js";
 import { bindCommands, bindPicks } from "../batch/toolbar.js";
+import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { goToNextProblem, makeGrid } from "../grid/grid.js";
@@ -34,9 +35,9 @@ const batch = {
   run: null,
   imported: null, // see import_report.js
   dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
-  stateOf: (row) => (batch.run ?? singleRuns).stateOf(row),
-  recordsOf: (row) => (batch.run ?? singleRuns).recordsOf(row),
-  runRow: (row) => (table.readOnly ? batch.run?.retryRow(row) : singleRuns.run(row)),
+  stateOf: (row) => (batch.run ?? draftRows).stateOf(row),
+  recordsOf: (row) => (batch.run ?? draftRows).recordsOf(row),
+  runRow: (row, how = "orderRow") => (table.readOnly ? batch.run?.retryRow(row) : draftRows.whileOrdering(row, () => late(how, row).catch(showFailure))),
   restore: (ids) => late("restore", ids),
   openPicture: (id) => late("openPicture", id),
   chooseReferences(row, search) { if (!table.readOnly) late("chooseReferences", row, search); },
@@ -70,7 +71,7 @@ const draft = batch.draft = makeDraft(table, {
   onLateLoad: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
   extra: () => ({ imported: batch.imported }),
 });
-const singleRuns = batch.singleRuns = makeSingleRuns(table, { model, urls: batch.urls, check, onSubmitted: draft.saveSoon });
+const draftRows = batch.draftRows = makeDraftRows(table, { model, urls: batch.urls, check });
 const rowActions = bindRowActions(batch);
 
 bindCommands(page, {
@@ -111,6 +112,11 @@ table.rows.watch(() => {
   page.classList.toggle("is-empty", isEmpty);
 });
 
+function showFailure(failure) {
+  if (!(failure instanceof HttpError)) throw failure;
+  table.showProblem(failure.message);
+}
+
 function showChecked() {
   footer.refresh();
   table.view.requestRender();
@@ -118,7 +124,7 @@ function showChecked() {
 
 function showDraft({ rows, copied, repaired, imported }) {
   table.rows.reset(rows);
-  singleRuns.resume();
+  draftRows.followAll();
   if (copied) return showCopied(copied);
   if (Array.isArray(imported?.notes)) {
     batch.imported = imported;
@@ -140,7 +146,7 @@ function showCopied(rows) {
     table.rows.insert(0, rows);
   });
   draft.setCopyShown();
-  singleRuns.resume();
+  draftRows.followAll();
   if (hadDraft) notice.showCopied();
 }
 
