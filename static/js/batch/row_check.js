@@ -49,7 +49,8 @@ export function makeRowCheck(table, { url, onChange }) {
     const byNumber = new Map(rows.map((row) => [row.number, row]));
     for (const part of answer.rows) {
       const row = byNumber.get(part.row);
-      if (row) answers.set(row, { ...part, change: seen });
+      part.change = seen;
+      if (row) answers.set(row, part);
     }
     total = answer.total;
     totalChange = seen;
