@@ -26,13 +26,14 @@ export function messageOf(error) {
   return _("这一页显示出错了，生成不受影响，请刷新页面");
 }
 
-/** A JSON call; body is an object (sent as JSON) or FormData. Resolves to the parsed response; `limit` in milliseconds. */
+/** A JSON call; body is an object (sent as JSON), JSON as a Blob, or FormData. Resolves to the parsed response; `limit` in milliseconds. */
 export async function requestJson(method, url, body, limit = 0) {
   const form = body instanceof FormData;
   const headers = { Accept: "application/json" };
   if (body && !form) headers["Content-Type"] = "application/json";
   const usual = form || body?.filter ? LONG_TIMEOUT : method === "GET" ? READ_TIMEOUT : WRITE_TIMEOUT;
-  const { response, content } = await send(url, { method, headers, body: form || !body ? body : JSON.stringify(body) }, limit || usual);
+  const isEncoded = form || !body || body instanceof Blob;
+  const { response, content } = await send(url, { method, headers, body: isEncoded ? body : JSON.stringify(body) }, limit || usual);
   const answer = parseJson(content);
   if (response.ok && answer) return answer;
   throw errorOf(response, answer);
