@@ -67,7 +67,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     with closing(database.connect(path)) as db:
         made = db.execute(
             """
-            SELECT prompt, aspect_ratio, resolution
+            SELECT prompt, negative_prompt, aspect_ratio, resolution
             FROM generation_records
             WHERE model = 'jimeng_t2i_v40' AND status = 'success'
               AND id % (SELECT max(1, max(id) / 700) FROM generation_records) = 0
