@@ -7,9 +7,11 @@ from difflib import SequenceMatcher
 from typing import Any
 
 from app.domain.records import file_key
+from app.domain.variables import variable_key, variable_names
 
 _MIN_SIMILARITY = 0.5
 _MAX_COMPARED = 10_000  # pairs of rows within a gap
+_MAX_COMPARED_LENGTH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,8 @@ class TableRow:
         texts = " ".join([*(str(value) for value in self.fields.values()), *self.references])
         if "{" not in texts:
             return ()
-        return tuple(sorted(item for item in self.columns.items() if f"{{{item[0]}}}" in texts))
+        used = variable_names(texts)
+        return tuple(sorted(item for item in self.columns.items() if variable_key(item[0]) in used))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +191,14 @@ def _most_similar(
     old: Sequence[TableRow], new: Sequence[TableRow], olds: Iterable[int], news: Iterable[int]
 ) -> dict[int, int]:
     """Pairs of the most similar rows, each used once."""
+    grams_of_old = {a: _grams(old[a]) for a in olds}
+    grams_of_new = {b: _grams(new[b]) for b in news}
     scores = sorted(
-        ((_similarity(old[a], new[b]), old[a].number == new[b].number, -b, a) for a in olds for b in news),
+        (
+            (_similarity(of_old, of_new), old[a].number == new[b].number, -b, a)
+            for a, of_old in grams_of_old.items()
+            for b, of_new in grams_of_new.items()
+        ),
         reverse=True,
     )
     found: dict[int, int] = {}
@@ -199,8 +208,12 @@ def _most_similar(
     return found
 
 
-def _similarity(old: TableRow, new: TableRow) -> float:
-    """0 to 1: how alike the prompts and own columns are."""
-    texts = ((str(row.fields.get("prompt", ""))[:500], *row.columns.values()) for row in (old, new))
-    a, b = ("\n".join(each) for each in texts)
-    return SequenceMatcher(None, a, b, autojunk=False).ratio() if a and b else 0.0
+def _grams(row: TableRow) -> frozenset[str]:
+    """The pairs of characters in the prompt and the own columns."""
+    text = "\n".join((str(row.fields.get("prompt", "")), *row.columns.values()))[:_MAX_COMPARED_LENGTH]
+    return frozenset(text[at : at + 2] for at in range(len(text)))
+
+
+def _similarity(old: frozenset[str], new: frozenset[str]) -> float:
+    """0 to 1: the share of pairs of characters that both rows have."""
+    return 2 * len(old & new) / (len(old) + len(new) or 1)

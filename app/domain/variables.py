@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from app.domain.batches import MAX_ROW_NUMBER
@@ -51,7 +52,7 @@ def fill_rows(
     ``templates`` is filled already.
     """
     own = [_read_own_columns(row) for row in rows]
-    keys = {name: _key(name) for name in own_column_names(columns for columns, _ in own)}
+    keys = {name: variable_key(name) for name in own_column_names(columns for columns, _ in own)}
     count = 0
     for row, number, (columns, problems) in zip(rows, numbers, own, strict=True):
         count += not (isinstance(row, Mapping) and is_empty_row(row))
@@ -85,6 +86,11 @@ def _read_position(value: Any) -> int | None:
     return value
 
 
+def variable_names(text: str) -> set[str]:
+    """The names in braces in a text, for comparison with ``variable_key``."""
+    return {variable_key(name) for name in _VARIABLE.findall(text)}
+
+
 def _collect(problems: list[InvalidRequest], read: Callable[[Any], T], value: Any, default: T) -> T:
     """The value as read; an InvalidRequest is added to the problems."""
     try:
@@ -94,13 +100,14 @@ def _collect(problems: list[InvalidRequest], read: Callable[[Any], T], value: An
         return default
 
 
-def _key(name: str) -> str:
+@lru_cache(maxsize=256)
+def variable_key(name: str) -> str:
     """A name for comparison: letter case, width and white space at its ends do not count."""
     return " ".join(normal_text(name).split()).casefold()
 
 
 class _Filler:
-    """Fills one row. ``values`` are the texts of all variables by ``_key``; ``problems`` is added to."""
+    """Fills one row. ``values`` are the texts of all variables by ``variable_key``; ``problems`` is added to."""
 
     def __init__(
         self, values: Mapping[str, str], problems: list[InvalidRequest], *, has_columns: bool
@@ -147,7 +154,7 @@ class _Filler:
         """The text with its variables replaced; None, and problems, when one cannot be."""
         if "{" not in text or len(text) > MAX_PROMPT_LENGTH:
             return text
-        if not self._has_columns and not any(_key(name) in self._values for name in _VARIABLE.findall(text)):
+        if not self._has_columns and not variable_names(text) & self._values.keys():
             return text
         known, depth, room = len(self._problems), 0, _MAX_VALUES_LENGTH
 
@@ -166,7 +173,7 @@ class _Filler:
 
     def _value(self, field: str, name: str) -> str | None:
         """The text of a variable; None when the braces are text, or with a problem."""
-        value = self._values.get(_key(name))
+        value = self._values.get(variable_key(name))
         shown = " ".join(name.split())
         if value is None:
             is_name = 0 < len(shown) <= _MAX_UNKNOWN_LENGTH and not _NOT_IN_A_NAME.search(shown)

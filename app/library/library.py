@@ -192,6 +192,9 @@ class Library:
             content_id, key = catalogue.split_pinned(name)
             with contextlib.suppress(NotFound, OSError):
                 return image.pin(key, content_id or content_id_of(self._backend_of(key), key))
+        for name in _names_in(image.url, OUTPUT_URL):  # its file is never replaced: no snapshot
+            with contextlib.suppress(NotFound, OSError):
+                return replace(image, sha256=self._outputs.content_id(name))
         return image
 
     def _facts(self, image: SampleImage) -> ReferenceInfo | None:

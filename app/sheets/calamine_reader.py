@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import sys
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
@@ -151,4 +152,6 @@ def _value(plain: Any) -> Value:
         return "TRUE" if plain else "FALSE"
     if isinstance(plain, str):
         return image_of_text(plain) or plain
+    if not math.isfinite(plain):
+        return ""  # an error, which is an empty cell
     return int(plain) if float(plain).is_integer() and abs(plain) < 1e15 else float(plain)

@@ -48,13 +48,13 @@ REPEATS = (SKIP, AGAIN)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedRow:
-    """An untrusted row. ``request`` is None when it cannot be read; ``repeats`` is empty when not given."""
+    """An untrusted row. ``request`` is None when it cannot be read; ``repeats`` is None when not given."""
 
     number: int
     request: ImageRequest | None
     extras: RowExtras
     problems: Sequence[InvalidRequest]
-    repeats: str = ""
+    repeats: str | None = None
     is_empty: bool = False
 
 
@@ -219,9 +219,9 @@ def _number_rows(rows: Sequence[Any]) -> tuple[list[int], dict[int, InvalidReque
 def _read_row(row: Any, filled: FilledRow, number: int, problems: Sequence[InvalidRequest]) -> ParsedRow:
     fields = row if isinstance(row, Mapping) else {}
     request, unreadable = filled.read()
-    repeats, more = fields.get("repeats") or "", list[InvalidRequest]()
-    if repeats not in ("", *REPEATS):
-        repeats, more = "", [wrong_repeats()]
+    repeats, more = fields.get("repeats"), list[InvalidRequest]()
+    if repeats not in (None, *REPEATS):
+        repeats, more = None, [wrong_repeats()]
     return ParsedRow(
         number=number,
         request=request,

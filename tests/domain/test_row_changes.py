@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from app.domain import TableRow, differences, match_by_number, match_rows
 
 
@@ -85,6 +87,20 @@ def test_a_used_own_column_is_part_of_the_request_and_others_are_not() -> None:
     old, new = row(2, "{SKU} 白底", "A-1"), row(2, "{SKU} 白底", "A-2")
     assert differences(old, new) == {"columns": {"SKU": "A-1"}}
     assert differences(row(2, "白底", "A-1"), row(2, "白底", "A-2")) == {}
+
+
+@pytest.mark.parametrize("written", ["sku", " SKU ", "ＳＫＵ"])
+def test_a_column_is_used_however_its_name_is_written(written: str) -> None:
+    template = f"{{{written}}} 白底"
+    assert differences(row(2, template, "A-1"), row(2, template, "A-2")) == {"columns": {"SKU": "A-1"}}
+
+
+def test_similar_rows_are_found_among_long_ones_without_comparing_all_characters() -> None:
+    noise = random.Random(1)
+    texts = ["".join(noise.choices("猫狗鸟鱼红蓝绿大小长短高低", k=5_000)) for _ in range(20)]
+    old = [row(number, text) for number, text in enumerate(texts, 2)]
+    new = numbered([row(0, f"改 {text}") for text in texts[:-1]])
+    assert matched(old, new) == [each.number for each in old[:-1]]
 
 
 def test_a_reference_counts_without_its_extension() -> None:

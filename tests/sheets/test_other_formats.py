@@ -61,6 +61,13 @@ def test_rows_keep_the_number_of_their_line() -> None:
     assert [row.number for row in found.rows] == [8]
 
 
+@pytest.mark.parametrize("number", ["NaN", "INF", "-INF", "1e400"])
+def test_a_number_that_is_none_is_an_empty_cell(number: str) -> None:
+    cell = CELL(f'"float" office:value="{number}"')
+    found = read_workbook(ods(ods_row("提示词", "SKU", "种子") + ods_row("猫", cell, cell)), "a.ods")
+    assert (found.rows[0].columns["SKU"], found.rows[0].fields["seed"]) == ("", None)
+
+
 def test_a_cell_that_is_too_long_is_refused() -> None:
     with pytest.raises(SpreadsheetError, match="一格写了 40000 字"):
         read_workbook(ods(ods_row("提示词") + ods_row("长" * 40_000)), "a.ods")

@@ -191,6 +191,19 @@ def test_a_reference_counts_by_its_content(demo: FlaskClient, settings: Settings
     assert [row["under_way"] for row in check(demo, row, again)] == [[], ids]
 
 
+def test_a_picture_of_a_record_counts_by_its_content(demo: FlaskClient, settings: Settings) -> None:
+    (settings.output_dir / "猫.png").write_bytes(PNG)
+    added = demo.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "同一张.png")})
+    urls = [
+        *("/output/猫.png", "/output/%E7%8C%AB.png", "http://localhost/output/%E7%8C%AB.png"),
+        added.get_json()["images"][0]["url"],
+    ]
+    rows = [{**CAT, "sample_images": [{"url": url, "filename": "猫"}]} for url in urls]
+    first = submit(demo, *rows, repeats="skip")
+    assert (len(first["records"]), len(first["skipped"])) == (1, 3)
+    assert [row["missing"] for row in check(demo, *rows)] == [0] * 4
+
+
 def test_fields_that_the_model_ignores_do_not_count(client: FlaskClient) -> None:
     ids = submit(client, {**CAT, "seed": 1, "steps": 20})["records"]
     assert check(client, {**CAT, "seed": 2, "filename": "封面"})[0]["under_way"] == ids
@@ -261,7 +274,7 @@ def test_only_the_configured_model_can_be_named(client: FlaskClient, path: str) 
         assert client.post(path, json={"rows": [CAT], "model": model}).status_code < 300
 
 
-@pytest.mark.parametrize("repeats", ["never", 1, ["skip"]])
+@pytest.mark.parametrize("repeats", ["never", 1, 0, "", {}, ["skip"]])
 def test_an_unknown_value_of_repeats_is_refused(client: FlaskClient, repeats: object) -> None:
     assert submit(client, CAT, status=400, repeats=repeats)["field"] == "repeats"
     refused = submit(client, {**CAT, "repeats": repeats}, status=400)

@@ -147,7 +147,7 @@ def create_batch() -> Response:
     workbook_id = body.get("workbook")
     if not isinstance(workbook_id, str | None):
         raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
-    repeats = body.get("repeats") or AGAIN
+    repeats = AGAIN if body.get("repeats") is None else body["repeats"]
     if repeats not in REPEATS:
         raise wrong_repeats()
     batch_id, ids, skipped = submit_rows(
