@@ -107,7 +107,7 @@ def variable_key(name: str) -> str:
 
 
 class _Filler:
-    """Fills one row. ``values`` are the texts of all variables by ``variable_key``; ``problems`` is added to."""
+    """Fills one row. ``values``: the texts of all variables by ``variable_key``; ``problems`` is added to."""
 
     def __init__(
         self, values: Mapping[str, str], problems: list[InvalidRequest], *, has_columns: bool
