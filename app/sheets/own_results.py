@@ -16,6 +16,7 @@ from app.domain import Batch, Record, WorkbookFile
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.conversion import converted, is_ooxml
 from app.sheets.headers import OWN_RESULT_LABELS, STATUS_LABELS, find_header, result_columns
+from app.sheets.importer import read_workbook
 from app.sheets.limits import MAX_CELL_LENGTH
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
 from app.sheets.table import display_text
@@ -97,7 +98,8 @@ def write_own_results(
 ) -> OwnResults:
     """The imported file with the results of each row in its line.
 
-    A row of the batch without a line in the file is added below. The stream computes thumbnails as it goes.
+    Rows of the batch that were added to the imported ones stand below the last line of the sheet. The stream
+    computes thumbnails as it goes.
     """
     content, sheet = (file.content, file.sheet) if is_ooxml(file.content) else converted(file)
     package = OoxmlPackage(content)
@@ -107,7 +109,9 @@ def write_own_results(
         number: list(group)
         for number, group in groupby(sorted(records, key=_row_order), attrgetter("row_number"))
     }
-    return OwnResults(results.pieces(rows, thumbnails), PurePath(file.filename).stem, has_macros)
+    last_imported = max(row.number for row in read_workbook(file.content, file.filename).rows)
+    pieces = results.pieces(rows, last_imported, thumbnails)
+    return OwnResults(pieces, PurePath(file.filename).stem, has_macros)
 
 
 def _row_order(record: Record) -> tuple[int, int]:
@@ -143,10 +147,12 @@ class _Results:
         found = find_header([header]) if header else None
         self._prompt_column = found.columns["prompt"] if found else None
 
-    def pieces(self, rows: Mapping[int, Sequence[Record]], thumbnails: Thumbnails) -> Iterator[bytes]:
-        """The zip of the edited package."""
+    def pieces(
+        self, rows: Mapping[int, Sequence[Record]], last_imported: int, thumbnails: Thumbnails
+    ) -> Iterator[bytes]:
+        """The zip of the edited package; rows with a number above ``last_imported`` have no line in it."""
         package = self._package
-        edit = SheetEdit(as_utf8(package.read(self._part)), [*rows], self._header_row)
+        rows, edit = self._placed(rows, last_imported)
         columns = self._columns(edit)
         new_rows = {self._header_row: self._header(columns)}
         for number, records in rows.items():
@@ -168,6 +174,18 @@ class _Results:
             return {self._part: edit.edited(new_rows, columns, styles, widths=_WIDTHS, drawing=element)}
 
         return package_with_pictures(package, changed, drawing, places, thumbnails, sheet)
+
+    def _placed(
+        self, rows: Mapping[int, Sequence[Record]], last_imported: int
+    ) -> tuple[Mapping[int, Sequence[Record]], SheetEdit]:
+        """The rows by the line that they get: added ones come after lines such as a total."""
+        part = as_utf8(self._package.read(self._part))
+        edit = SheetEdit(part, [*rows], self._header_row)
+        below = edit.last_row - last_imported
+        if below <= 0 or max(rows, default=0) <= last_imported:
+            return rows, edit
+        rows = {number + below * (number > last_imported): records for number, records in rows.items()}
+        return rows, SheetEdit(part, [*rows], self._header_row)
 
     def _columns(self, edit: SheetEdit) -> range:
         """The columns of the results: those of earlier results, or the first free ones."""

@@ -14,8 +14,10 @@ from app.errors import SpreadsheetError
 from app.sheets.sheet_writer import LIKE_A_FORMULA, escape
 from app.sheets.xlsx_edit import (
     Edit,
+    Element,
     append_child,
     apply_edits,
+    end_of,
     find_elements,
     tag_at,
     tag_name,
@@ -79,7 +81,7 @@ class SheetEdit:
 
     def __init__(self, part: bytes, numbers: Sequence[int], header_row: int) -> None:
         self.part = part
-        self.last_column = 0
+        self.last_column = self.last_row = 0  # with content
         self.header_style: int | None = None
         self.drawing: str | None = None  # its relationship id
         self._wanted = sorted({*numbers, header_row}, reverse=True)  # the next one is the last
@@ -154,6 +156,7 @@ class SheetEdit:
 
     def _note_content(self) -> None:
         self.last_column = max(self.last_column, self._column)
+        self.last_row = self._number
         if self._number == self._header_row:
             self.header_style = self._cell_style
 
@@ -274,7 +277,7 @@ class SheetEdit:
         return [(start, start + len(tag), with_attributes(tag, ref=reference))]
 
     def _width_edit(self, columns: range, widths: Sequence[float]) -> list[Edit]:
-        """Set the widths of new columns, unless the sheet has set them."""
+        """Set the widths of new columns, unless the sheet has set them; a hidden range is shown there."""
         p = self.prefix
         new = "".join(
             f'<{p}col min="{column}" max="{column}" width="{width:g}" customWidth="1"/>'
@@ -284,18 +287,26 @@ class SheetEdit:
             at = self._places["sheetData"]
             return [(at, at, f"<{p}cols>".encode() + new + f"</{p}cols>".encode())]
         parent = the_element(self.part, "cols")
-        there = self._col_elements()
-        if any(low < columns.stop and high >= columns.start for low, high, _ in there):
-            return []
-        after = next((at for low, _, at in there if low >= columns.stop), None)
+        there = [(*_range_of(each), each) for each in find_elements(self.part, "col")]
+        shared = [each for low, high, each in there if low < columns.stop and high >= columns.start]
+        if shared:
+            is_hidden = len(shared) == 1 and is_true(shared[0].attributes, "hidden")
+            return [self._shown(shared[0], columns, new)] if is_hidden else []
+        after = next((each.start for low, _, each in there if low >= columns.stop), None)
         return [append_child(self.part, parent, new) if after is None else (after, after, new)]
 
-    def _col_elements(self) -> list[tuple[int, int, int]]:
-        """(first column, last column, offset) of each ``<col>``."""
-        return [
-            (integer(each.attributes, "min"), integer(each.attributes, "max"), each.start)
-            for each in find_elements(self.part, "col")
-        ]
+    def _shown(self, hidden: Element, columns: range, new: bytes) -> Edit:
+        """Replace a hidden range by the new columns and what is left of it on either side."""
+        low, high = _range_of(hidden)
+        tag = tag_at(self.part, hidden.start).removesuffix(b">").removesuffix(b"/") + b"/>"
+        left = with_attributes(tag, max=str(columns.start - 1)) if low < columns.start else b""
+        right = with_attributes(tag, min=str(columns.stop)) if high >= columns.stop else b""
+        return hidden.start, end_of(self.part, hidden), left + new + right
+
+
+def _range_of(col: Element) -> tuple[int, int]:
+    """The first and the last column of a ``<col>``."""
+    return integer(col.attributes, "min"), integer(col.attributes, "max")
 
 
 def _style(index: int | None) -> str:

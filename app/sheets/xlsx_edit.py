@@ -92,7 +92,7 @@ def find_elements(part: bytes, name: str, *, limit: int | None = None) -> list[E
         if element == name:
             first, attributes = opened.pop()
             qualified = tag_name(tag_at(part, first))
-            is_open = part.startswith(b"</" + qualified, offset)
+            is_open = re.match(rb"</%s\s*>" % re.escape(qualified), part[offset : offset + 300]) is not None
             found.append(Element(first, offset if is_open else None, qualified, attributes))
             if len(found) == limit:
                 raise StopParsing

@@ -259,6 +259,45 @@ def test_a_row_that_is_not_in_the_file_is_added_with_its_prompt() -> None:
     assert (page["B12"].value, page["F12"].value) == ("加的一行", "成功")
 
 
+@pytest.mark.parametrize("first", [2, 4])
+def test_results_are_shown_where_all_columns_on_the_right_are_hidden(first: int) -> None:
+    book = Workbook()
+    page = book.worksheets[0]
+    for line in (["提示词", "SKU", "交期"], ["猫", "A", "周一"]):
+        page.append(line)
+    for end in ("/>", "></col>"):
+        cols = f'<cols><col min="{first}" max="16384" width="9" hidden="1"{end}</cols><sheetData>'
+        source = saved(book)
+        with zipfile.ZipFile(io.BytesIO(source)) as parts:
+            sheet = parts.read("xl/worksheets/sheet1.xml")
+        source = replaced(source, sheet.replace(b"<sheetData>", cols.encode()))
+        target = filled(source, [made(1, 2)])
+        with zipfile.ZipFile(io.BytesIO(target)) as parts:
+            written = ElementTree.fromstring(parts.read("xl/worksheets/sheet1.xml"))
+        ranges = [
+            (int(col.attrib["min"]), int(col.attrib["max"]), "hidden" in col.attrib)
+            for col in written.iterfind(".//{*}col")
+        ]
+        left = [(2, 3, True)] if first == 2 else []
+        ours = [(column, column, False) for column in range(4, 10)]
+        assert ranges == [*left, *ours, (10, 16384, True)]
+
+
+def test_a_row_added_to_the_table_is_not_written_beside_the_total_below_it() -> None:
+    book = Workbook()
+    page = book.worksheets[0]
+    for line in (["提示词", "SKU"], ["猫", "A"], ["狗", "B"], ["合计", "=COUNTA(B2:B3)"]):
+        page.append(line)
+    target = filled(saved(book), [made(1, 2), made(2, 3), made(3, 4, prompt="加的一行")])
+    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    assert [[cell.value for cell in row[:3]] for row in page.iter_rows(min_row=3)] == [
+        ["狗", "B", "成功"],
+        ["合计", "=COUNTA(B2:B3)", None],
+        ["加的一行", None, "成功"],
+    ]
+    assert [row.number for row in read_workbook(target, "秋款.xlsx").rows] == [2, 3, 5]
+
+
 def test_a_macro_workbook_keeps_its_macros() -> None:
     source = macro_workbook()
     results = write_own_results(
