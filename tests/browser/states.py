@@ -35,6 +35,9 @@ _EDITED_TABLE = _RUN_TABLE.replace("3 款茶具，白底", "3 款茶具，黑底
 _EDITED_TABLE = _EDITED_TABLE.replace(
     "A-8,第 8 款茶具，白底主图,1:1,1K\n", "B-1,新的一款,1:1,1K\nB-2,又一款,3:4,1K\n"
 )
+_OWN_TABLE = (
+    "SKU,客户,交期,提示词,文件名\nA-1,张三,2026-08-01,{客户}的猫,{SKU}-主图\nA-2,,,{客户}的狗,{SKU}\n"
+)
 _GOOD_TABLE = "提示词,图片比例,分辨率,生成数量\n一只橘猫,16:9,2K,2\n雪山,1:1,1K,1\n"
 
 _MADE_TABLE = """提示词,图片比例,分辨率,生成数量
@@ -154,6 +157,11 @@ _MADE = (
     choose_file("[data-file]", "made.csv"),
     wait_for(".is-status[data-status=same]"),
 )
+_OWN = (
+    _BATCH_READY,
+    choose_file("[data-file]", "own.csv"),
+    wait_for("[data-row='1'] [data-column=prompt].is-filled"),
+)
 _PICKED_RECORDS = (
     _RECORDS_READY,
     click("[data-record-id]:nth-child(2) [data-select]"),
@@ -251,6 +259,22 @@ STATES = (
     _batch("pictures over the table", *_GOOD, drag_picture_over, wait_for("[data-drop]"), server="library"),
     _batch(
         "a picture that is none", *_GOOD, drop_broken_picture, wait_for(".upload.is-bad"), server="library"
+    ),
+    _batch(
+        "columns",
+        *_OWN,
+        click("[data-command=columns]"),
+        click("[role=menuitemcheckbox]"),
+        wait_for("[data-row='1'] [data-column='column:SKU']"),
+    ),
+    _batch("prefix and suffix", *_OWN, click("[data-command=affixes]"), _dialog("affixes")),
+    _batch(
+        "names of variables",
+        *_OWN,
+        click("[data-row='1'] [data-column=prompt]"),
+        press_key("F2"),
+        type_text("{"),
+        wait_for("[data-table-choices]"),
     ),
     _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
     _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
@@ -366,6 +390,7 @@ def scenarios(folder: Path) -> Iterator[Scenarios]:
     for name in ("empty", "populated", "locked", "library", "files"):
         (folder / name).mkdir()
     (folder / "files/table.csv").write_text(_TABLE, "utf-8")
+    (folder / "files/own.csv").write_text(_OWN_TABLE, "utf-8")
     (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
     (folder / "files/made.csv").write_text(_MADE_TABLE, "utf-8")
     (folder / "files/茶具.csv").write_text(_EDITED_TABLE, "utf-8")

@@ -456,6 +456,8 @@ def test_unsupported_columns_explain_why_and_keep_their_values_unsent(
     page.import_workbook(file)
     expect(page.report()).to_contain_text("没有问题")
     expect(page.bad_cells()).to_have_count(0)
+    expect(page.cell(1, "seed")).to_be_hidden()
+    page.show_column("种子", "步数")
     page.expect_text(1, "seed", "随便")
     expect(page.cell(1, "seed").locator("[title]")).to_have_attribute("title", re.compile("即梦不接受种子"))
     page.cell(1, "steps").click()

@@ -48,7 +48,7 @@ def test_the_focused_cell_is_not_covered_by_sticky_columns(batch: BatchPage) -> 
     batch.open()
     batch.click_command("add")
     batch.cell(1, "prompt").click()
-    for column in ("num_images", "filename", "seed", "steps"):
+    for column in ("num_images", "filename"):
         while "is-active" not in (batch.cell(1, column).get_attribute("class") or ""):
             batch.page.keyboard.press("ArrowRight")
         cell, state = box(batch.cell(1, column)), box(batch.cell(1, "status"))

@@ -3,6 +3,7 @@
 from flask import Blueprint, render_template, request
 
 import database
+from app.domain import BUILT_IN_NAMES
 from app.errors import CAUSES
 from app.web.batch_columns import batch_columns, batch_model
 from app.web.i18n import translate
@@ -22,5 +23,6 @@ def index() -> str:
         columns=columns,
         columns_json=[column.as_json() for column in columns],
         model=batch_model(services().spec),
+        variables=BUILT_IN_NAMES,
         causes={cause: translate(words) for cause, words in CAUSES.items()},
     )

@@ -33,8 +33,9 @@ export function makeColumns(described, model) {
   return columns;
 }
 
+// Columns that the model may not take can be hidden.
 function withUse(column) {
-  return column.unused ? unusedColumn(column) : column;
+  return column.name === "num_images" ? column : { ...(column.unused ? unusedColumn(column) : column), isOptional: true };
 }
 
 // -1 is what other programs write for a random seed.
@@ -43,7 +44,8 @@ function seedColumn(column) {
   return { ...others, read: (text) => (parseInteger(text) === -1 ? "" : read(text)) };
 }
 
-// A reference is {url, filename, thumbnail_url?}; one that is named but not found yet has url "" and a match.
+// A reference is {url, filename, thumbnail_url?}; one that is named but not found yet has url "" and a match. One with a
+// variable in its name is found by the server, for each check anew.
 function referencesColumn(column, model) {
   return {
     ...column, field: column.name, empty: [],
@@ -58,7 +60,7 @@ function referenceProblem(images, model) {
   const { local_reference_problem: refusal, max_references: most, reference_note: note } = model;
   if (refusal && images.some(({ url }) => !/^https?:/.test(url))) return refusal;
   if (images.length > most) return note || _("参考图有 {n} 张，最多 {most} 张", { n: images.length, most });
-  const missing = images.find(({ url }) => !url);
+  const missing = images.find(({ url, match }) => !url && match !== "variable");
   if (!missing) return "";
   const { filename, match, error } = missing;
   if (match === "ambiguous") return _("有几张示例图都叫「{filename}」，请选择其中一张", { filename });
@@ -77,13 +79,22 @@ export function unchecked(filename) {
   return { url: "", filename, match: "unchecked" };
 }
 
+/** Whether a row names references that were not looked up yet. */
+export function hasUnchecked(row) {
+  return row.sample_images.some(({ match }) => match === "unchecked");
+}
+
 /** The fields that the model does not take. */
 export function unusedFields(columns) {
   return columns.filter(({ isUnused }) => isUnused).map(({ field }) => field);
 }
 
-/** `*提示词（必填）`, `Prompt / 提示词`, `【比例】` -> the column; undefined for what is none. */
+/** `*提示词（必填）`, `Prompt / 提示词`, `【比例】`, or the name of an own column -> the column; undefined for what is none. */
 export function columnOfHeader(columns, cell) {
+  return knownColumn(columns, cell) ?? columns.find(({ like, label }) => like && label === trimText(cell));
+}
+
+function knownColumn(columns, cell) {
   const text = normalise(cell.slice(0, 200)).toLowerCase();
   const bare = text.replace(/^[([【「](.*?)[)\]】」]/su, "$1 ").replace(/[([【「].*$/su, "").replace(FILLER, "");
   const names = [bare.match(/[a-z]+/gu), bare.match(/[^a-z\P{L}]+/gu)].filter(Boolean).map((letters) => letters.join(""));

@@ -26,7 +26,7 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
 
   channel.addEventListener("message", onOtherTab);
 
-  /** -> {rows, repaired: how many cells had to be, copied: rows of replace() or none, …extra()} */
+  /** -> {rows, repaired: how many cells had to be, copied: {rows, prefix, suffix} of replace() or none, …extra()} */
   async function load() {
     try {
       const stored = readDraft(...await store.read(["draft", "typing", "copied"]));
@@ -75,9 +75,9 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
     if (isFailing !== value) onFailing(isFailing = value);
   }
 
-  /** Other rows as the draft, from a page that shows a batch. They are stored beside the draft until they were seen. */
-  async function replace(rows) {
-    await store.write({ copied: JSON.stringify(rows) });
+  /** Other rows as the draft, from a page that shows a batch, with prefix and suffix. They are stored beside the draft until they were seen. */
+  async function replace(rows, affixes) {
+    await store.write({ copied: JSON.stringify({ rows, ...affixes }) });
     channel.postMessage("written");
   }
 
@@ -123,8 +123,13 @@ function readDraft(stored, cell, copied) {
     ...draft,
     rows: read.map(({ row }) => row),
     repaired: read.reduce((sum, { repaired }) => sum + repaired, 0),
-    copied: copied && parseDraft(`{"rows":${copied}}`).rows.map((one) => rowFromDraft(one).row),
+    copied: copied && readCopied(copied),
   };
+}
+
+function readCopied(text) {
+  const { rows, prefix, suffix } = parseDraft(text);
+  return { rows: rows.map((row) => rowFromDraft(row).row), prefix, suffix };
 }
 
 // Text that is no draft becomes one row.

@@ -36,14 +36,14 @@ export function makeDraftRows(table, { model, urls, check }) {
 
   function knownStateOf(row) {
     const checked = check.of(row);
-    if (!checked && isAsSubmitted(row, table.columns) && !batches.statesOf(row.run)) return PENDING;
+    if (!checked && isAsSubmitted(row, table.allColumns) && !batches.statesOf(row.run)) return PENDING;
     const state = stateOfDraftRow(row, { checked, records: recordsOf(row), model, urls });
     return state && { ...state, isStale: check.isStale(row) };
   }
 
   /** What the row's last batch made of it, unless it asks for something else by now. */
   function recordsOf(row) {
-    const states = isAsSubmitted(row, table.columns) && batches.statesOf(row.run);
+    const states = isAsSubmitted(row, table.allColumns) && batches.statesOf(row.run);
     if (states && row.asked === null) return states.records; // a draft of an earlier version: a batch of that row alone
     return states ? states.recordsOf(row) : [];
   }

@@ -1,5 +1,7 @@
 // An imported file that was run before: which of its rows come into the table, by what became of them.
 
+import { unchecked } from "./columns.js";
+import { fieldOfOwn } from "./own_columns.js";
 import { makeRow } from "./row.js";
 import { batchName, parseTime } from "./row_states.js";
 import { requestJson } from "../core/http.js";
@@ -121,7 +123,7 @@ export function makeComparison(element, { table, urls }) {
   function changes() {
     if (!previous) return [];
     const inTable = new Set(table.rows.all);
-    changesByRow ??= new Map(groups.changed.map((row) => [row, changesOf(row, lines.get(row), table.columns)]));
+    changesByRow ??= new Map(groups.changed.map((row) => [row, changesOf(row, lines.get(row), table.allColumns)]));
     return groups.changed.flatMap((row) => (inTable.has(row) ? changesByRow.get(row) : []));
   }
 
@@ -160,8 +162,9 @@ function whenOf({ created_at: at }) {
 }
 
 function rowOfRecord(record) {
-  const { sample_images: images = record.sample_images, ...templates } = record.templates ?? {};
-  return makeRow({ ...record, filename: record.requested_filename ?? record.filename, ...templates, sample_images: images ?? [], seed: "", number: null });
+  const { sample_images: named, ...templates } = record.templates ?? {};
+  const images = named?.map((image) => (image.url ? image : unchecked(image.filename))) ?? record.sample_images ?? [];
+  return makeRow({ ...record, filename: record.requested_filename ?? record.filename, ...templates, sample_images: images, seed: "", number: null });
 }
 
 function changesOf(row, line, columns) {
@@ -172,7 +175,7 @@ function changesOf(row, line, columns) {
       const label = columns.find((column) => column.name === field)?.label ?? field;
       return { row, field, label, text: changeText(textOf(before), textOf(line[name])) };
     }),
-    ...Object.entries(own).map(([name, before]) => ({ row, field: name, label: name, text: changeText(before, line.columns?.[name] ?? "") })),
+    ...Object.entries(own).map(([name, before]) => ({ row, field: fieldOfOwn(name), label: name, text: changeText(before, line.columns?.[name] ?? "") })),
   ];
 }
 

@@ -131,20 +131,20 @@ export function makeReport(report, { batch, opener }) {
 }
 
 // What is wrong or corrected in the table: {wrong, missing (references), corrected: [{row, field, label, text, name?, cells?}], count: of cells}
-function findIssues({ rows, columns, validation }) {
+function findIssues({ rows, allColumns, validation }) {
   const found = { wrong: [], missing: [], corrected: [], count: 0 };
   const refused = { cells: 0 }; // one issue for all rows that the model refuses for the same reason
   for (const row of rows.all) {
     const problems = validation.problemsOf(row);
     found.count += Object.keys(problems).length;
-    for (const { field, label, refusal } of columns.filter((column) => column.field)) {
+    for (const { field, label, refusal } of allColumns.filter((column) => column.field)) {
       const problem = problems[field];
       if (refusal && problem === refusal) {
         refused.cells += 1;
         if (refused.cells === 1) found.wrong.push(Object.assign(refused, { row, field, label, text: refusal }));
         continue;
       }
-      const names = problem && field === "sample_images" ? row.sample_images.filter(({ url }) => !url) : [];
+      const names = problem && field === "sample_images" ? row.sample_images.filter(({ url, match }) => !url && match !== "variable") : [];
       found.missing.push(...names.map((image) => ({ row, field, label, name: image.filename, text: missingText(image) })));
       if (problem && names.length === 0) found.wrong.push({ row, field, label, text: problemText(problem, row[field]) });
       const correction = validation.correctionOf(row, field);

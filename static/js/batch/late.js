@@ -1,12 +1,20 @@
 // What the page needs only at a press, or for a batch that was started: loaded once, as one script.
 
+import { openAffixes } from "./affix_dialog.js";
 import { openBulkEdit } from "./bulk_edit.js";
+import { makeColumnChoice } from "./column_choice.js";
+import { makeColumnMenu } from "./column_menu.js";
+import { makeDraftNotice } from "./draft_notice.js";
 import { openGallery, openGalleryOf } from "./gallery.js";
 import { openHistory } from "./history.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
+import { lookUpReferences } from "./references.js";
+import { makeRowMenu } from "./row_menu.js";
 import { makeRowOrders } from "./row_order.js";
 import { openRun } from "./run.js";
+import { makeSentWords } from "./sent_words.js";
 import { openStart } from "./start.js";
+import { suggestVariables } from "./variables.js";
 import { exportTable, makeImport } from "./workbooks.js";
 import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -15,10 +23,15 @@ import { showError, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns what can be done, by name. */
 export function makeLate(batch) {
-  const { page, table, urls, draft, notice, dialog } = batch;
+  const { page, table, urls, draft, dialog } = batch;
+  const notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
   batch.report = report;
+  batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey);
+  batch.words = makeSentWords(batch);
+  batch.suggest = suggestVariables;
+  lookUpReferences(table, urls.samples, { onFound: batch.check.refresh });
 
   function showRun(id, submitted) {
     batch.run = openRun(batch, { id, submitted, onCopy: copyToDraft });
@@ -57,9 +70,9 @@ export function makeLate(batch) {
   }
 
   // A batch's rows become the draft; the address says so.
-  async function copyToDraft(rows) {
+  async function copyToDraft(rows, affixes) {
     try {
-      await draft.replace(rows);
+      await draft.replace(rows, affixes);
     } catch {
       return notice.showNotCopied();
     }
@@ -80,6 +93,16 @@ export function makeLate(batch) {
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
+    showNotice: (name, ...values) => notice[name](...values),
+    updateColumns: batch.columns.update,
+    showColumn(column, then) {
+      batch.columns.show([column], true);
+      then();
+    },
+    updateWords: batch.words.update,
+    openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
+    chooseColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns),
+    editAffixes: (setAffixes) => openAffixes(dialog("affixes"), batch, setAffixes),
     showHistory: () => openHistory(dialog("history"), urls),
     async chooseReferences(row, search) {
       const chosen = row.sample_images.filter(({ url }) => url);

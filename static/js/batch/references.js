@@ -1,5 +1,7 @@
 // Reference images that rows name by text, looked up in the library.
 
+import { hasUnchecked } from "./columns.js";
+import { hasVariable } from "./variables.js";
 import { HttpError, requestJson } from "../core/http.js";
 import { normalise } from "../grid/columns.js";
 import { validateAgain } from "../grid/grid.js";
@@ -8,9 +10,9 @@ const DELAY = 100; // ms
 const RETRY_DELAY = 3000; // while the library is out of reach
 const MAX_PARTS = 40; // a name has no more stretches between its 、
 
-/** Look up names after each change that brought some. Not a step of the draft: with two tabs the idle one would write its old rows. */
+/** Look up names now and after each change that brought some. Not a step of the draft: with two tabs the idle one would write its old rows. */
 export function lookUpReferences(table, url, { onFound }) {
-  let timer = 0;
+  let timer = setTimeout(lookUp, DELAY);
 
   async function lookUp() {
     timer = 0;
@@ -40,10 +42,6 @@ export function lookUpReferences(table, url, { onFound }) {
   });
 }
 
-function hasUnchecked(row) {
-  return row.sample_images.some(({ match }) => match === "unchecked");
-}
-
 // Names are the same whatever their case and with or without their ending.
 function groupByName(images) {
   const byName = new Map();
@@ -56,6 +54,7 @@ function groupByName(images) {
 
 function resolveReference(image, byName) {
   if (image.match !== "unchecked") return image;
+  if (hasVariable(image.filename)) return { ...image, match: "variable" };
   const names = splitNames(image.filename, byName);
   if (names.length > 1) return names.map((filename) => resolveReference({ ...image, filename }, byName));
   const candidates = byName.get(foldName(image.filename)) ?? [];

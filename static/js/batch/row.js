@@ -1,6 +1,8 @@
 // A row of a batch: its fields as they were typed, what a draft keeps of it, and what is asked of the server.
 
+import { affixes } from "./affixes.js";
 import { parseNames, unusedFields } from "./columns.js";
+import { blankCells, ownCells, ownColumnsOf, ownNames } from "./own_columns.js";
 import { _ } from "../core/i18n.js";
 import { digest, postOnce } from "../core/orders.js";
 import { markProblems } from "../grid/grid.js";
@@ -15,7 +17,7 @@ const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_i
  *         null for a row that was not submitted before
  */
 export function makeRow(fields = {}) {
-  return {
+  return Object.assign(Object.create(blankCells), {
     number: Number.isInteger(fields.number) && fields.number > 0 ? fields.number : null,
     ...Object.fromEntries(TEXTS.map((field) => [field, String(fields[field] ?? "")])),
     sample_images: fields.sample_images ?? [],
@@ -23,7 +25,8 @@ export function makeRow(fields = {}) {
     workbook: fields.workbook ?? null,
     run: fields.run ?? null,
     asked: fields.asked ?? null,
-  };
+    ...ownCells(fields),
+  });
 }
 
 export function copyRow(row) {
@@ -61,6 +64,7 @@ export function requestOf(row) {
     prompt: row.prompt, negative_prompt: row.negative_prompt, aspect_ratio: row.aspect_ratio, resolution: row.resolution,
     sample_images: row.sample_images.map(({ url, filename }) => ({ url, filename })),
     num_images: row.num_images, filename: row.filename, seed: row.seed, steps: row.steps,
+    ...(ownNames().length > 0 && { columns: ownColumnsOf(row) }),
   };
 }
 
@@ -70,9 +74,10 @@ export function requestOf(row) {
  * sent with each, because some may be left out.
  */
 export function rowsToSubmit(table, rows, { again = new Set(), change = {} } = {}) {
-  const ignored = Object.fromEntries(unusedFields(table.columns).map((field) => [field, ""]));
+  const ignored = Object.fromEntries(unusedFields(table.allColumns).map((field) => [field, ""]));
   const positions = new Map(table.rows.all.filter(table.validation.isFilled).map((row, index) => [row, index + 1]));
   return {
+    ...affixes,
     rows: rows.map((row) => ({
       ...requestOf(row), ...ignored, ...change, number: row.number, position: positions.get(row),
       ...(again.has(row) && { repeats: "again" }),
@@ -80,9 +85,18 @@ export function rowsToSubmit(table, rows, { again = new Set(), change = {} } = {
   };
 }
 
+/** Whether a cell takes words from others by variables, so that what is wrong with it may be wrong with them. */
+export function usesVariables(row, field) {
+  const texts = field === "sample_images" ? row.sample_images.map(({ filename }) => filename) : [row[field]];
+  return texts.some((text) => text?.includes("{"));
+}
+
 /** A digest of what a row asks for: the same for rows that would become the same pictures. */
-export function requestDigest(row, columns) {
-  const { filename: _filename, ...request } = requestOf(row);
+export function requestDigest(row, columns, { prefix, suffix } = affixes) {
+  const { filename: _filename, columns: own, ...request } = requestOf(row);
+  Object.assign(request, { prefix, suffix });
+  const texts = [prefix, request.prompt, suffix, request.negative_prompt, ...request.sample_images.map((image) => image.filename)];
+  if (texts.some((text) => text?.includes("{"))) request.columns = own; // which variables take words from
   for (const field of unusedFields(columns)) request[field] = "";
   return digest(JSON.stringify(request));
 }
@@ -106,11 +120,12 @@ export async function submitRows(url, table, rows, { name = "", about = "", work
   try {
     const body = { name, source: "batch", repeats: "skip", ...(workbook && { workbook }), ...rowsToSubmit(table, rows, asked) };
     const { batch_id: id, skipped } = await postOnce(url, body, { about, ofDraft: true });
-    if (id) for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.columns) });
+    if (id) for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.allColumns) });
     return { id, skipped };
   } catch (failure) {
     if (failure.field === "workbook") for (const row of rows) row.workbook = null; // it is not kept any more: the next attempt goes without it
-    markProblems(table, failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error })));
+    const problems = failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error }));
+    markProblems(table, problems.filter(({ row, field }) => !row || !usesVariables(row, field))); // those are for the check to say
     throw failure;
   }
 }

@@ -1,15 +1,10 @@
-// What can be done with one row: its button, its pictures, its menu.
+// What can be done with one row: its button, its pictures, its references; its menu is in row_menu.js.
 
-import { pricePerPicture } from "./costs.js";
-import { isBought } from "./draft_states.js";
-import { _, formatPrice } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
-import { copyText, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns {activate(column, index)}: Enter, F2 or a double click on a cell that is not text. */
 export function bindRowActions(batch) {
-  const { table, openPicture, chooseReferences, runRow } = batch;
-  const menu = makeRowMenu(document.querySelector("[data-menu]"), table, menuItems);
+  const { table, openPicture, openRowMenu, chooseReferences, runRow } = batch;
 
   table.body.addEventListener("click", (event) => {
     const position = table.view.positionOf(event.target);
@@ -24,12 +19,12 @@ export function bindRowActions(batch) {
     if (same) goToRow(Number(same.dataset.goToRow));
     if (event.target.closest("[data-run-row]")) runRow(row);
     if (event.target.closest("[data-references]")) chooseReferences(row);
-    if (event.target.closest("[data-row-menu]")) menu.open(position.row);
+    if (event.target.closest("[data-row-menu]")) openRowMenu(position.row);
   });
 
   const actions = {
     references: (row) => chooseReferences(row),
-    actions: (row, index) => menu.open(index),
+    actions: (row, index) => openRowMenu(index),
     status(row) {
       const { pictures: [picture] = [], canRetry, sameAs, href } = batch.stateOf(row) ?? {};
       if (sameAs) goToRow(sameAs);
@@ -49,102 +44,5 @@ export function bindRowActions(batch) {
     return kind in actions;
   }
 
-  function menuItems(index) {
-    const row = table.rows.at(index);
-    return table.readOnly ? runItems(row) : draftItems(row, index);
-  }
-
-  function runItems(row) {
-    const copy = { label: _("复制提示词"), run: () => copyPrompt(row) };
-    return batch.stateOf(row)?.canRetry ? [{ label: _("重试这一行"), run: () => runRow(row) }, copy] : [copy];
-  }
-
-  // What can be ordered of a row, and taken back out of the trash.
-  function orderItems(row) {
-    const standing = batch.draftRows.standingOf(row);
-    const { made, charged, trashed } = standing;
-    const sum = formatPrice(pricePerPicture(row, batch.model));
-    return [
-      !isBought(standing) && { label: _("只生成这一行"), run: () => runRow(row) },
-      made.length + charged.length > 0 && { label: _("再要一张（{sum}）", { sum }), run: () => batch.runRow(row, "orderOneMore") },
-      trashed.length > 0 && { label: _("恢复回收站里的 {n} 张", { n: trashed.length }), run: () => batch.restore(trashed) },
-    ].filter(Boolean);
-  }
-
-  // Where the clipboard is closed to pages (over http), it is still open to the keys.
-  async function copyPrompt(row) {
-    if (await copyText(row.prompt)) return showToast(_("提示词已复制"));
-    goToCell(table, row, "prompt");
-    return showToast(_("浏览器没让网页复制；提示词那一格已选中，请按 Ctrl+C"));
-  }
-
-  function draftItems(row, index) {
-    const { add, duplicate, moveTo, remove } = table.commands;
-    return [
-      ...orderItems(row),
-      { label: _("选择参考图"), run: () => chooseReferences(row) },
-      { label: _("在上面插入一行"), run: () => add(index) },
-      { label: _("在下面插入一行"), run: () => add(index + 1) },
-      { label: _("复制这一行"), run: () => duplicate([row]) },
-      ...(index > 0 ? [{ label: _("上移"), run: () => moveTo([row], index - 1) }] : []),
-      ...(index < table.rows.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
-      {
-        label: _("删除这一行"), isDanger: true, run: () => {
-          remove([row]);
-          table.showUndo(_("已删除第 {number} 行", { number: row.number }));
-        },
-      },
-    ];
-  }
-
   return { activate };
-}
-
-// The menu of a row opens at its ⋯ button. menuItems(index) -> [{label, run, isDanger?}]. Returns {open(index)}.
-function makeRowMenu(menu, table, menuItems) {
-  function open(index) {
-    const button = table.view.cellAt(index, table.columns.length - 1)?.querySelector("[data-row-menu]");
-    if (!button) return;
-    menu.replaceChildren(...menuItems(index).map(createItem));
-    menu.showPopover();
-    button.setAttribute("aria-expanded", "true");
-    const { top, bottom, right } = button.getBoundingClientRect();
-    const fitsBelow = bottom + menu.offsetHeight + 8 < innerHeight;
-    menu.style.top = `${fitsBelow ? bottom + 4 : Math.max(top - menu.offsetHeight - 4, 8)}px`;
-    menu.style.left = `${Math.max(8, right - menu.offsetWidth)}px`;
-    menu.firstElementChild?.focus();
-  }
-
-  function createItem({ label, run, isDanger = false }) {
-    const item = document.createElement("button");
-    item.type = "button";
-    item.className = isDanger ? "menu-item is-danger" : "menu-item";
-    item.setAttribute("role", "menuitem");
-    item.textContent = label;
-    item.addEventListener("click", () => {
-      close();
-      run();
-    });
-    return item;
-  }
-
-  function close() {
-    menu.hidePopover();
-    table.editor.focus();
-  }
-
-  menu.addEventListener("toggle", ({ newState }) => {
-    if (newState === "closed") for (const button of table.body.querySelectorAll("[data-row-menu]")) button.setAttribute("aria-expanded", "false");
-  });
-  menu.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const isClosing = event.key === "Tab" || event.key === "Escape";
-    if (!step && !isClosing) return;
-    event.preventDefault();
-    if (isClosing) return void close();
-    const items = [...menu.children];
-    items.at((items.indexOf(document.activeElement) + step) % items.length)?.focus();
-  });
-  table.element.addEventListener("scroll", () => { if (menu.matches(":popover-open")) menu.hidePopover(); }, { passive: true });
-  return { open };
 }

@@ -32,10 +32,13 @@ export class RowStates {
     return records.length > 0 ? stateOfRecords(records) : null;
   }
 
-  /** The rows as they were submitted, in their order. */
+  /** The rows as they were typed, in their order, with the references that were sent. */
   makeRows() {
     const firsts = [...this.#byNumber.values()].map(([first]) => first).sort((one, other) => one.id - other.id);
-    return firsts.map((first) => makeRow({ ...first, number: first.row_number, filename: first.requested_filename }));
+    return firsts.map((first) => {
+      const { sample_images: _images, ...texts } = first.templates ?? {};
+      return makeRow({ ...first, filename: first.requested_filename, ...texts, number: first.row_number });
+    });
   }
 
   /** The seed that the pictures of a row count on from, as text; empty while there is none. */

@@ -1,7 +1,8 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
+import { unchecked } from "./columns.js";
 import { amountAtRisk, confirmRetry, formatAmount, retryableOf } from "./costs.js";
-import { requestDigest } from "./row.js";
+import { makeRow, requestDigest } from "./row.js";
 import { RowStates, requeuedMessage } from "./row_states.js";
 import { makeRunLog } from "./run_log.js";
 import { makeRunPanel, resumableOf } from "./run_panel.js";
@@ -23,7 +24,7 @@ const idsOf = (records) => records.map(({ id }) => id);
 
 /**
  * Show a batch in the table and keep it up to date. context: see pages/batch.js; submitted: the rows as they were just sent,
- * if they were; onCopy(rows) makes them the draft. Returns {stateOf(row), recordsOf(row), retryRow(row)}.
+ * if they were; onCopy(rows, {prefix, suffix}) makes them the draft. Returns {prefix, suffix, stateOf(row), recordsOf(row), retryRow(row)}.
  */
 export function openRun({ page, table, urls }, { id, submitted = null, onCopy }) {
   const url = `${urls.batches}/${id}`;
@@ -98,14 +99,16 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
   // The copy knows what it was made with: what is not changed in it is not paid for once more by itself. What a record
   // keeps is the seed that was used: in a new request it would only make the same picture again.
   function copyOf(row) {
-    const isMade = states.recordsOf(row).some(({ status }) => status === "success");
-    const copy = isMade ? { ...row, seed: "" } : row;
-    return { ...copy, run: id, asked: requestDigest(copy, table.columns) };
+    const records = states.recordsOf(row);
+    const isMade = records.some(({ status }) => status === "success");
+    const named = records[0].templates?.sample_images?.map((image) => (image.url ? image : unchecked(image.filename)));
+    const copy = makeRow({ ...row, sample_images: named ?? row.sample_images, ...(isMade && { seed: "" }) });
+    return Object.assign(copy, { run: id, asked: requestDigest(copy, table.allColumns, batch) });
   }
 
   header.addEventListener("click", ({ target }) => {
     const name = target.closest("[data-command]")?.dataset.command;
-    if (name === "copy") onCopy(states.makeRows().map(copyOf));
+    if (name === "copy") onCopy(states.makeRows().map(copyOf), { prefix: batch.prefix, suffix: batch.suffix });
     else if (name === "retry") commands.retryAll();
     else commands[name]?.();
   });
@@ -114,6 +117,8 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
   setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.requestRender(); }, 1000);
   announce(_("批次已打开"));
   return {
+    get prefix() { return batch?.prefix; },
+    get suffix() { return batch?.suffix; },
     stateOf: (row) => states.stateOf(row),
     recordsOf: (row) => states.recordsOf(row),
     retryRow: (row) => commands.retry(retryableOf(states.recordsOf(row))),

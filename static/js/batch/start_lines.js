@@ -22,7 +22,7 @@ const WORDS = {
 /** checked: row -> its part of the answer, see row_check.js. -> {kind: [row]} */
 export function groupRows(table, checked) {
   const groups = Object.fromEntries(Object.keys(WORDS).map((kind) => [kind, []]));
-  for (const [row, part] of checked) groups[kindOf(row, part, table.columns)].push(row);
+  for (const [row, part] of checked) groups[kindOf(row, part, table.allColumns)].push(row);
   return groups;
 }
 

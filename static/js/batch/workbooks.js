@@ -2,7 +2,7 @@
 
 import { unchecked, unusedFields } from "./columns.js";
 import { makeReport } from "./import_report.js";
-import { makeRow, requestOf } from "./row.js";
+import { makeRow, requestOf, usesVariables } from "./row.js";
 import { requestFile, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { firstField } from "../grid/commands.js";
@@ -39,7 +39,7 @@ export function makeImport(batch) {
   async function importFile(file) {
     const form = new FormData();
     form.append("file", file);
-    return readAnswer(await requestJson("POST", urls.import, form), table.columns);
+    return readAnswer(await requestJson("POST", urls.import, form), table.allColumns);
   }
 
   function placeRows({ rows, problems, answer }, mode) {
@@ -91,7 +91,8 @@ function readAnswer(answer, columns) {
     rows: previous ? rows : pending,
     count: pending.length,
     done: rows.length - pending.length,
-    problems: located.filter(({ field }) => !unused.includes(field)), // in what the model does not take nothing is to be corrected
+    // In what the model does not take nothing is to be corrected; what is wrong with variables is for the check to say.
+    problems: located.filter(({ row, field, fixed }) => !unused.includes(field) && (fixed || !row || !usesVariables(row, field))),
     notes: [...notes, ...lineNotes],
     answer,
   };
@@ -102,10 +103,12 @@ function rowOf(line) {
   return makeRow({ ...line, sample_images: line.references.map(unchecked), asked: isChanged ? "" : null });
 }
 
-function setReference(row, { name, match, image, candidates }) {
+// A name with variables stays: another cell of the row changes what it leads to.
+function setReference(row, { name, filename, match, image, candidates }) {
   if (!row) return;
   row.sample_images = row.sample_images.map((reference) => {
     if (reference.filename !== name || reference.url) return reference;
+    if (filename !== undefined && filename !== name) return { ...reference, match: "variable" };
     return match === "exact" && image ? image : { ...reference, match, candidates };
   });
 }

@@ -8,10 +8,9 @@ export function createRowView(template) {
   const element = template.content.firstElementChild.cloneNode(true);
   const cells = {};
   created += 1;
-  for (const cell of element.querySelectorAll("[data-column]")) {
-    const { column } = cell.dataset;
-    cell.id = `cell-${created}-${column}`;
-    cells[column] = { element: cell, content: cell.querySelector("[data-value]"), rendered: {} };
+  for (const [index, cell] of element.querySelectorAll("[data-column]").entries()) {
+    cell.id = `cell-${created}-${index}`;
+    cells[cell.dataset.column] = { element: cell, content: cell.querySelector("[data-value]"), rendered: {} };
   }
   return { element, cells };
 }
@@ -22,9 +21,11 @@ export function renderRow(view, index, table) {
   const problems = table.validation.problemsOf(row);
   table.columns.forEach((column, columnIndex) => {
     const cell = view.cells[column.name];
+    const { field, placeholder } = column;
+    const words = column.render || problems[field] ? null : table.wordsOf(row, column);
     if (column.render) column.render(cell, row);
-    else renderText(cell, row[column.field], column.placeholder);
-    renderProblem(cell, problems[column.field] ?? "", column.field ? table.validation.correctionOf(row, column.field) : "");
+    else renderText(cell, words ?? { text: row[field] }, placeholder);
+    renderProblem(cell, problems[field] ?? "", field ? table.validation.correctionOf(row, field) : "", words?.title ?? "");
     renderSelection(cell, table.selection, index, columnIndex);
   });
   const isPicked = table.selection.picked.has(row);
@@ -38,19 +39,30 @@ export function update(cell, key, value, apply) {
   apply(value);
 }
 
-function renderText(cell, value, placeholder = "") {
-  update(cell, "text", shorten(value || placeholder), (text) => { cell.content.textContent = text; });
-  update(cell, "default", !value && Boolean(placeholder), (isDefault) => cell.element.classList.toggle("is-default", isDefault));
+// before and after: what is sent around the text; isFilled: whether it is not what the cell holds.
+function renderText(cell, { text, before = "", after = "", isFilled = false }, placeholder = "") {
+  const parts = [before, shorten(text || placeholder), after];
+  update(cell, "text", parts.join("\0"), () => cell.content.replaceChildren(...parts.map(createPart)));
+  update(cell, "default", !text && Boolean(placeholder), (isDefault) => cell.element.classList.toggle("is-default", isDefault));
+  update(cell, "filled", isFilled, () => cell.element.classList.toggle("is-filled", isFilled));
 }
 
-function renderProblem(cell, problem, correction) {
+function createPart(text, index) {
+  if (index === 1 || !text) return text;
+  const part = document.createElement("span");
+  part.className = "table-affix";
+  part.textContent = text;
+  return part;
+}
+
+function renderProblem(cell, problem, correction, note) {
   const { element } = cell;
   update(cell, "problem", problem, () => {
     element.classList.toggle("is-bad", Boolean(problem));
     setAttribute(element, "aria-invalid", problem && "true");
   });
   update(cell, "corrected", Boolean(correction), (isCorrected) => element.classList.toggle("is-fixed", isCorrected));
-  update(cell, "title", problem || correction, (title) => setAttribute(element, "title", title));
+  update(cell, "title", problem || correction || note, (title) => setAttribute(element, "title", title));
 }
 
 function renderSelection(cell, selection, row, column) {

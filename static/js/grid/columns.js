@@ -76,12 +76,14 @@ export function trimText(text) {
 }
 
 /**
- * What is wrong with the cells of rows. A row in which all contentFields are empty has no problems.
+ * What is wrong with the cells of rows. A row in which all contentFields are empty has no problems. `columns` may change,
+ * before invalidateAll(). problemElsewhere(row, field) -> what else is wrong with a cell, or "".
  * Marks are problems and corrections found elsewhere (import, server): row.marks is {field: {value, error, fixed, words}}
  * (`words` says at length what was fixed), and each counts for as long as the cell has this value.
  */
-export function makeValidation(columns, contentFields) {
-  const checked = columns.filter(({ field, isUnused }) => field && !isUnused);
+export function makeValidation(columns, contentFields, problemElsewhere = () => "") {
+  const findChecked = () => columns.filter(({ field, isUnused }) => field && !isUnused);
+  let checked = findChecked();
   let known = new WeakMap(); // row -> {field: problem}
   const isFilled = (row) => contentFields.some((field) => row[field].length > 0);
 
@@ -89,7 +91,7 @@ export function makeValidation(columns, contentFields) {
     const problems = {};
     if (!isFilled(row)) return problems;
     for (const { field, check } of checked) {
-      const problem = check(row[field], row) || markOf(row, field)?.error;
+      const problem = check(row[field], row) || markOf(row, field)?.error || problemElsewhere(row, field);
       if (problem) problems[field] = problem;
     }
     return problems;
@@ -103,7 +105,10 @@ export function makeValidation(columns, contentFields) {
     },
     correctionOf: (row, field) => markOf(row, field)?.fixed ?? "",
     invalidate(rows) { for (const row of rows) known.delete(row); },
-    invalidateAll() { known = new WeakMap(); },
+    invalidateAll() {
+      checked = findChecked();
+      known = new WeakMap();
+    },
   };
 }
 

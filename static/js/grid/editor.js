@@ -7,18 +7,23 @@ const MAX_HEIGHT = 320;
 const CHOICES_HEIGHT = 260;
 const MIN_TOP_FOR_CHOICES_ABOVE = 280;
 
-/** table: see grid.js. onTyping({row, field, text}) is called for each change of the open cell, onTyping(null) when it closes. */
+/**
+ * table: see grid.js; its suggest(column, text before the caret) -> {start, typed, options}: what the text from
+ * `start` on may become, of which `typed` are the first letters; or null. onTyping({row, field, text}) is called for each change of the open cell, onTyping(null) when it closes.
+ */
 export function makeEditor(table, onTyping) {
   const { textarea, choiceList, selection, view } = table;
   const choices = makeChoices(choiceList, {
     onChoose(option) {
+      if (suggestion) return complete(option);
       textarea.value = option;
       commit();
-      focus();
+      return focus();
     },
     onHighlight: (id) => textarea.setAttribute("aria-activedescendant", id),
   });
   let editing = null; // {row, column, isTyped: whether it began by typing over the cell}
+  let suggestion = null; // what the list offers to complete: {start, caret, options}
 
   const focus = () => textarea.focus({ preventScroll: true });
   const column = () => table.columns[selection.column];
@@ -70,11 +75,43 @@ export function makeEditor(table, onTyping) {
     else choices.open(options, textarea.value || placeholder);
   }
 
+  function showSuggestions() {
+    if (!editing || editing.column.options) return undefined;
+    const { selectionStart: caret, value } = textarea;
+    const found = table.suggest(editing.column, value.slice(0, caret));
+    if (!found) return dismissSuggestions();
+    suggestion = { ...found, caret };
+    choiceList.style.top = `${textarea.offsetTop + (choiceList.classList.contains("is-above") ? 0 : textarea.offsetHeight)}px`;
+    return choices.filter(found.options, found.typed);
+  }
+
+  /** False where there are none. */
+  function dismissSuggestions() {
+    if (!suggestion) return false;
+    const wasOpen = choices.isOpen;
+    suggestion = null;
+    choices.close();
+    textarea.removeAttribute("aria-activedescendant");
+    return wasOpen;
+  }
+
+  /** Put an option of the list in the place of what was typed of it; false where none is offered. */
+  function complete(option = suggestion && choices.highlighted) {
+    const { selectionStart: caret, value } = textarea;
+    if (!option || caret !== suggestion.caret) return false;
+    const end = value[caret] === option.at(-1) ? caret + 1 : caret;
+    textarea.setRangeText(option, suggestion.start, end, "end");
+    focus();
+    onInput();
+    return true;
+  }
+
   function onInput() {
     if (!editing) open({ isTyped: true });
     if (!editing) return;
     grow();
     if (editing.column.options) showChoices(true);
+    else showSuggestions();
     onTyping({ row: editing.row, field: editing.column.field, text: textarea.value });
   }
 
@@ -86,7 +123,7 @@ export function makeEditor(table, onTyping) {
   function commit() {
     if (!editing) return false;
     const { row, column: { field, read } } = editing;
-    const text = choices.isOpen && choices.current ? choices.current : textarea.value;
+    const text = (!suggestion && choices.isOpen && choices.current) || textarea.value;
     close();
     table.rows.step(_("编辑"), () => table.rows.set(row, field, read(text)));
     sync();
@@ -102,6 +139,7 @@ export function makeEditor(table, onTyping) {
 
   function close() {
     editing = null;
+    suggestion = null;
     choices.close();
     textarea.classList.remove("is-editing", "is-long");
     textarea.style.height = "";
@@ -115,7 +153,7 @@ export function makeEditor(table, onTyping) {
   textarea.addEventListener("blur", () => { if (document.activeElement !== textarea) commit(); });
   selection.watch(sync);
   return {
-    open, commit, cancel, sync, choices, focus,
+    open, commit, cancel, showSuggestions, complete, dismissSuggestions, sync, choices, focus,
     /** After what had the focus elsewhere is gone; on a phone that would bring up its keyboard. */
     focusUnlessTouch: () => { if (matchMedia("(hover: hover)").matches) focus(); },
     get editing() { return editing; },
@@ -132,8 +170,9 @@ function makeChoices(list, { onChoose, onHighlight }) {
   /** The options that start with the text, then those that contain it. */
   function filter(options, text) {
     const wanted = text.normalize("NFKC").trim().toUpperCase();
-    const starting = options.filter((option) => option.startsWith(wanted));
-    const containing = options.filter((option) => !option.startsWith(wanted) && option.includes(wanted));
+    const folded = new Map(options.map((option) => [option, option.normalize("NFKC").toUpperCase()]));
+    const starting = options.filter((option) => folded.get(option).startsWith(wanted));
+    const containing = options.filter((option) => !starting.includes(option) && folded.get(option).includes(wanted));
     shown = [...starting, ...containing];
     list.replaceChildren(...shown.map(createOption));
     list.hidden = shown.length === 0;
@@ -172,6 +211,7 @@ function makeChoices(list, { onChoose, onHighlight }) {
       highlight(highlighted + by);
     },
     get isOpen() { return !list.hidden; },
+    get highlighted() { return list.hidden ? null : shown[highlighted]; },
     get current() { return isChosen ? shown[highlighted] ?? null : null; },
   };
 }

@@ -13,28 +13,34 @@ import { Selection } from "./selection.js";
 /**
  * element: the scrolling element with the parts of batch/grid.html inside. Options:
  *
- * columns             as columns.js makes them; one with render(cell, row) draws its cells itself
+ * columns             as columns.js makes them; one with render(cell, row) draws its cells itself. See column_set.js for others
  * contentFields       a row in which all of these are empty is empty
  * maxRows             rows that a table may have
  * makeRow()           a new row; copyRow(row) a copy of one
  * columnOfHeader(text)  which column a header in a pasted block means, or undefined
+ * wordsOf(row, column)  other words than its text for a cell, {text, before?, after?, isFilled, title}, or null
+ * problemElsewhere(row, field)  see columns.js
+ * suggest(column, text before the caret)  see editor.js
+ * isShown(column)     whether a column is shown at first
+ * showColumn(column, then)  show a column that is hidden, then call then()
  * activate(column, row index)  Enter, F2 or a double click on a cell; false where it should be edited
  * showMessage(text), offerUndo(text, run)  as in ui/toast.js
  * showProblem(text)   what is wrong with the active cell, or ""
  * onTyping(change)    see editor.js
  * onValidated()       rows were checked again without a step
  *
- * Returns the table: the options, and {rows, selection, validation, view, editor, commands, clipboard, readOnly, …}.
+ * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, readOnly, …}.
  */
-export function makeGrid(element, { columnOfHeader, onTyping, ...options }) {
+export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, ...options }) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
-  const { columns } = options;
+  const allColumns = [...options.columns];
+  const columns = allColumns.filter(options.isShown);
   const rows = new Rows();
   const table = {
-    ...options, element, rows, readOnly: false,
+    wordsOf: () => null, suggest: () => null, ...options, element, rows, columns, allColumns, readOnly: false,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     textarea: part("editor"), choiceList: part("choices"), dropLine: part("drop-line"),
-    validation: makeValidation(columns, options.contentFields),
+    validation: makeValidation(allColumns, options.contentFields, problemElsewhere),
     selection: new Selection(() => ({ rows: rows.length, columns: columns.length })),
   };
   table.view = makeRenderer(table);
@@ -127,22 +133,25 @@ export function validateAgain(table, rows) {
   showProblem(table);
 }
 
-/** Go to a cell and put the focus there. */
+/** Go to a cell, showing its column, and put the focus there. */
 export function goToCell(table, row, field) {
   const index = table.rows.indexOf(row);
-  if (index < 0) return;
+  if (index < 0) return undefined;
+  const hidden = table.allColumns.find((column) => column.field === field && !table.columns.includes(column));
+  if (hidden) return table.showColumn(hidden, () => goToCell(table, row, field));
   table.selection.goTo(index, Math.max(table.columns.findIndex(({ name }) => name === field), 0));
-  table.editor.focus();
+  return table.editor.focus();
 }
 
 /** Go to the next problem after the active cell, from the top again at the end. */
 export function goToNextProblem(table) {
-  const { rows, columns, selection, validation } = table;
+  const { rows, columns, allColumns, selection, validation } = table;
   const start = selection.isActive ? selection.row : -1;
+  const active = allColumns.indexOf(columns[selection.column]);
   for (let step = 0; step <= rows.length; step += 1) {
     const row = rows.at((Math.max(start, 0) + step) % rows.length);
     const problems = validation.problemsOf(row);
-    const column = columns.find(({ field }, index) => problems[field] && (step > 0 || start < 0 || index > selection.column));
+    const column = allColumns.find(({ field }, index) => problems[field] && (step > 0 || start < 0 || index > active));
     if (column) return goToCell(table, row, column.field);
   }
   return undefined;

@@ -24,9 +24,10 @@ export function bindKeyboard(table) {
   function onEditingKey(event) {
     const { key, shiftKey } = event;
     const { choices, editing } = editor;
-    if (key === "Escape") return editor.cancel();
+    if (key === "Escape") return editor.dismissSuggestions() || editor.cancel();
     if (key === "Enter" && event.altKey) return insertLine();
     if (key === "Enter" && (event.ctrlKey || event.metaKey)) return editor.commit();
+    if ((key === "Enter" || key === "Tab") && !shiftKey && editor.complete()) return true;
     if (key === "Enter") return commitAndMove(shiftKey ? -1 : 1, 0);
     if (key === "Tab") return commitAndMove(0, shiftKey ? -1 : 1);
     if (choices.isOpen && (key === "ArrowDown" || key === "ArrowUp")) return done(choices.move(key === "ArrowDown" ? 1 : -1));

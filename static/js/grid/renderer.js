@@ -16,12 +16,23 @@ export function makeRenderer(table) {
   let isRequested = false;
 
   function measure() {
-    rowHeight = Number.parseFloat(getComputedStyle(element).getPropertyValue("--grid-row-height")) || DEFAULT_ROW_HEIGHT;
+    const style = getComputedStyle(element);
+    const sizeOf = (name) => Number.parseFloat(style.getPropertyValue(name)) || 0;
+    rowHeight = (sizeOf("--grid-row-height") || DEFAULT_ROW_HEIGHT) + sizeOf("--grid-lines") * sizeOf("--grid-line-height");
     headHeight = head.offsetHeight;
+    element.classList.toggle("is-wide", grid.offsetWidth > element.clientWidth);
     render();
     const wasSeen = selection.isActive && isSeen(selection.row, shownHeight);
     shownHeight = element.clientHeight;
     if (wasSeen) reveal(selection.row, selection.column); // also where what stands below has grown over it
+  }
+
+  /** Render all rows from the template as it is now. */
+  function rebuild() {
+    for (const view of [...views.values(), ...free]) view.element.remove();
+    views.clear();
+    free.length = 0;
+    measure();
   }
 
   function isSeen(row, height) {
@@ -123,7 +134,7 @@ export function makeRenderer(table) {
     if (structural || changed.size > 0) requestRender();
   });
   return {
-    requestRender, reveal, cellAt, boundsOf, positionAt, positionOf,
+    requestRender, rebuild, reveal, cellAt, boundsOf, positionAt, positionOf,
     get rowHeight() { return rowHeight; },
   };
 }

@@ -46,6 +46,12 @@ export class Selection extends EventTarget {
     this.#dispatchChange();
   }
 
+  /** The active cell is in this column now, since columns came or went. */
+  setColumn(column) {
+    this.column = clampIndex(column, this.#size().columns);
+    this.anchor = { row: this.row, column: this.column };
+  }
+
   moveBy(down, across, options) {
     this.goTo(this.row + down, this.column + across, options);
   }

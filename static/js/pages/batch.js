@@ -1,13 +1,13 @@
 // 批量生成: the draft in the table, or with ?id= a batch that was started.
 
+import { affixes, bindAffixes } from "../batch/affixes.js";
 import { addRenderers } from "../batch/cells.js";
-import { columnOfHeader, makeColumns } from "../batch/columns.js";
+import { columnOfHeader, hasUnchecked, makeColumns } from "../batch/columns.js";
 import { makeDraft } from "../batch/draft.js";
 import { makeDraftRows } from "../batch/draft_rows.js";
-import { makeDraftNotice } from "../batch/draft_notice.js";
 import { receiveFiles, receivePaste } from "../batch/file_input.js";
 import { makeFooter } from "../batch/footer.js";
-import { lookUpReferences } from "../batch/references.js";
+import { trackOwnColumns } from "../batch/own_columns.js";
 import { bindRowActions } from "../batch/row_actions.js";
 import { makeRowCheck } from "../batch/row_check.js";
 import { copyRow, makeRow } from "../batch/row.js";
@@ -15,6 +15,7 @@ import { bindCommands, bindPicks } from "../batch/toolbar.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
+import { loadItem } from "../core/storage.js";
 import { goToNextProblem, makeGrid } from "../grid/grid.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
@@ -26,13 +27,14 @@ const model = JSON.parse(page.dataset.model);
 const batch = {
   page, model,
   urls: {
-    page: pageUrl, batches: batchesUrl, import: importUrl, export: exportUrl, samples: samplesUrl,
+    page: pageUrl, batches: batchesUrl, check: checkUrl, import: importUrl, export: exportUrl, samples: samplesUrl,
     records: recordsUrl, usage: usageUrl,
     batchPage: (id) => `${pageUrl}?id=${encodeURIComponent(id)}`,
     record: (id) => `${recordsPageUrl}?record=${id}`,
     thumbnail: (id) => thumbnailUrl.replace("/0", `/${id}`),
   },
   run: null,
+  columnsKey: "batch.columns", // where the browser keeps which columns are shown
   imported: null, // see import_report.js
   dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
   stateOf: (row) => (batch.run ?? draftRows).stateOf(row),
@@ -40,6 +42,7 @@ const batch = {
   runRow: (row, how = "orderRow") => (table.readOnly ? batch.run?.retryRow(row) : draftRows.whileOrdering(row, () => late(how, row).catch(showFailure))),
   restore: (ids) => late("restore", ids),
   openPicture: (id) => late("openPicture", id),
+  openRowMenu: (index) => late("openRowMenu", index),
   chooseReferences(row, search) { if (!table.readOnly) late("chooseReferences", row, search); },
 };
 
@@ -51,7 +54,12 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   columns, makeRow, copyRow, offerUndo,
   contentFields: model.content_fields,
   maxRows: model.max_rows,
-  columnOfHeader: (text) => columnOfHeader(columns, text),
+  columnOfHeader: (text) => columnOfHeader(table.allColumns, text),
+  wordsOf: (row, column) => batch.words?.wordsOf(row, column) ?? null,
+  problemElsewhere: (row, field) => batch.words?.problemOf(row, field) ?? "",
+  suggest,
+  isShown: ({ isOptional, isUnused }) => !(isOptional && isUnused),
+  showColumn: (column, then) => late("showColumn", column, then),
   activate: (column, index) => rowActions.activate(column, index),
   showMessage: showToast,
   showProblem: (text) => footer.showProblem(text),
@@ -62,14 +70,19 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   },
 });
 batch.table = table;
+trackOwnColumns(table.rows, () => late("updateColumns"));
+if (loadItem(batch.columnsKey)) loadLate();
+const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'), () => {
+  draft.saveSoon();
+  check.refresh();
+});
 const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, check: () => check });
 const check = batch.check = makeRowCheck(table, { url: checkUrl, onChange: showChecked });
-const notice = batch.notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
 const draft = batch.draft = makeDraft(table, {
-  onOtherTab: notice.showOtherTab,
+  onOtherTab: () => late("showNotice", "showOtherTab"),
   onFailing: (isFailing) => { page.querySelector("[data-draft-error]").textContent = isFailing ? _("草稿没有存下来，正在重试。关闭页面前请先导出表格。") : ""; },
   onLateLoad: (rows) => table.rows.step(_("读出草稿"), () => table.rows.insert(0, rows)),
-  extra: () => ({ imported: batch.imported }),
+  extra: () => ({ imported: batch.imported, ...affixes }),
 });
 const draftRows = batch.draftRows = makeDraftRows(table, { model, urls: batch.urls, check });
 const rowActions = bindRowActions(batch);
@@ -97,6 +110,8 @@ bindCommands(page, {
   },
   "next-problem": () => goToNextProblem(table),
   export: (button) => late("exportTable", button),
+  columns: (button) => late("chooseColumns", button),
+  affixes: () => late("editAffixes", setAffixes),
   "bulk-edit": () => late("bulkEdit"),
   history: () => late("showHistory"),
   start: () => late("start"),
@@ -104,9 +119,9 @@ bindCommands(page, {
 bindPicks(page, table);
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => late("takeFiles", ...files) });
 receivePaste(table, (files) => late("takeFiles", files));
-lookUpReferences(table, samplesUrl, { onFound: check.refresh });
 
-table.rows.watch(() => {
+table.rows.watch(({ changed, reset }) => {
+  if ((reset ? table.rows.all : [...changed]).some(hasUnchecked)) loadLate(); // looks them up
   const isEmpty = table.rows.length === 0 && !table.readOnly;
   page.querySelector("[data-empty]").hidden = !isEmpty;
   page.classList.toggle("is-empty", isEmpty);
@@ -118,12 +133,26 @@ function showFailure(failure) {
 }
 
 function showChecked() {
+  if (table.rows.all.some((row) => isSentOtherwise(row, check.of(row)))) late("updateWords");
   footer.refresh();
   table.view.requestRender();
 }
 
-function showDraft({ rows, copied, repaired, imported }) {
+// Whether the late script has something to say about the words of a row, or had before.
+function isSentOtherwise(row, answer) {
+  return batch.words || (answer && (answer.prompt !== row.prompt || answer.problems.length > 0 || (answer.name_taken && row.filename)));
+}
+
+// The names of variables come with the late script.
+function suggest(column, before) {
+  if (batch.suggest) return batch.suggest(column, before);
+  if (/[{｛]$/u.test(before)) loadLate().then(() => table.editor.showSuggestions());
+  return null;
+}
+
+function showDraft({ rows, copied, repaired, imported, prefix, suffix }) {
   table.rows.reset(rows);
+  setAffixes({ prefix, suffix });
   draftRows.followAll();
   if (copied) return showCopied(copied);
   if (Array.isArray(imported?.notes)) {
@@ -133,21 +162,22 @@ function showDraft({ rows, copied, repaired, imported }) {
   }
   if (repaired > 0) {
     draft.saveSoon();
-    notice.showRepaired(repaired);
+    late("showNotice", "showRepaired", repaired);
   }
   return undefined;
 }
 
 // The rows of a batch take the place of the draft, in one step that can be undone.
-function showCopied(rows) {
+function showCopied({ rows, prefix, suffix }) {
   const hadDraft = table.rows.all.some(table.validation.isFilled);
   table.rows.step(_("复制为新草稿"), () => {
     table.rows.remove(table.rows.all);
     table.rows.insert(0, rows);
   });
+  setAffixes({ prefix, suffix });
   draft.setCopyShown();
   draftRows.followAll();
-  if (hadDraft) notice.showCopied();
+  if (hadDraft) late("showNotice", "showCopied");
 }
 
 const id = new URLSearchParams(location.search).get("id");

@@ -1,0 +1,62 @@
+// The dialog for 前缀 and 后缀, with what the first row becomes.
+
+import { affixes } from "./affixes.js";
+import { rowsToSubmit } from "./row.js";
+import { variableNames } from "./variables.js";
+import { requestJson } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+
+const DELAY = 300; // ms after the last key until the server is asked
+
+/** setAffixes: see affixes.js. */
+export function openAffixes(dialog, { table, urls }, setAffixes) {
+  const part = (name) => dialog.querySelector(`[data-affix-${name}]`);
+  const row = table.rows.all.find(table.validation.isFilled);
+  let timer = 0;
+  let asked = 0;
+
+  const typed = () => ({ prefix: part("prefix").value, suffix: part("suffix").value });
+
+  // As typed at once, and with its variables replaced as soon as the server said how.
+  function showExample() {
+    const { prefix, suffix } = typed();
+    part("example").replaceChildren(createAffix(prefix), row?.prompt || _("（提示词）"), createAffix(suffix));
+    clearTimeout(timer);
+    timer = setTimeout(ask, DELAY);
+  }
+
+  async function ask() {
+    if (!row?.prompt || !dialog.open) return;
+    asked += 1;
+    const mine = asked;
+    try {
+      const { rows: [{ prompt, problems }] } = await requestJson("POST", urls.check, { ...rowsToSubmit(table, [row]), ...typed() });
+      if (mine !== asked) return;
+      const problem = problems.find(({ field }) => field === "prompt");
+      part("problem").textContent = problem?.error ?? "";
+      if (!problem) part("example").textContent = prompt;
+    } catch {
+      // the example stays as it was typed
+    }
+  }
+
+  part("prefix").value = affixes.prefix;
+  part("suffix").value = affixes.suffix;
+  part("names").textContent = _("可以用 {names}", { names: variableNames().map((name) => `{${name}}`).join(" ") });
+  part("label").textContent = row ? _("第 {number} 行会送出", { number: row.number }) : _("每一行会送出");
+  part("problem").textContent = "";
+  part("form").oninput = showExample;
+  part("form").onsubmit = () => {
+    setAffixes(typed());
+    table.editor.focusUnlessTouch();
+  };
+  showExample();
+  dialog.showModal();
+  part("prefix").focus();
+}
+
+function createAffix(text) {
+  const affix = document.createElement("mark");
+  affix.textContent = text;
+  return affix;
+}

@@ -1,0 +1,23 @@
+// 前缀 and 后缀 of every prompt of the table: kept with the draft, and said on their button.
+
+import { _ } from "../core/i18n.js";
+
+export const affixes = { prefix: "", suffix: "" };
+
+/** Returns set({prefix, suffix}); onChange() is called after it. */
+export function bindAffixes(button, onChange) {
+  function render() {
+    const { prefix, suffix } = affixes;
+    const words = [prefix && _("前缀"), suffix && _("后缀")].filter(Boolean).join(_("、"));
+    button.textContent = words ? `${words} ✓` : _("前缀 / 后缀");
+    button.title = [prefix, suffix].filter(Boolean).join(" … ");
+    button.classList.toggle("is-set", words !== "");
+  }
+
+  return ({ prefix = "", suffix = "" }) => {
+    if (prefix === affixes.prefix && suffix === affixes.suffix) return;
+    Object.assign(affixes, { prefix, suffix });
+    render();
+    onChange();
+  };
+}

@@ -1,0 +1,57 @@
+// Which columns the table has and shows: the user's own ones after 文件名, hidden until they are wanted, and those that
+// the model may not take.
+
+import { fieldOfOwn, ownNames } from "./own_columns.js";
+import { _ } from "../core/i18n.js";
+import { loadItem, saveItem } from "../core/storage.js";
+import { setColumns } from "../grid/column_set.js";
+import { textColumn } from "../grid/columns.js";
+
+const MAX_LENGTH = 2000; // of a cell, as app/domain/row_extras.py has it
+const AFTER = "filename";
+const MAX_REMEMBERED = 200; // columns that were shown or hidden by hand
+
+/**
+ * buttons: 列, which say how many own columns there are; storageKey: where the choice is remembered. Returns {update(): for
+ * after other own columns came, optional(): the columns that can be hidden, isShown(column), show(columns, isShown)}.
+ */
+export function makeColumnChoice(table, buttons, storageKey) {
+  const base = [...table.allColumns];
+  const columnOf = new Map(); // own field -> its column
+  const chosen = new Map(Object.entries(loadItem(storageKey) ?? {})); // column name -> whether it is shown
+
+  function isShown(column) {
+    if (column.like) return chosen.get(column.name) ?? false;
+    return !column.isOptional || (chosen.get(column.name) ?? !column.isUnused);
+  }
+
+  function update() {
+    const own = ownNames().map(ownColumn);
+    const at = base.findIndex(({ name }) => name === AFTER) + 1;
+    setColumns(table, [...base.slice(0, at), ...own, ...base.slice(at)], isShown);
+    for (const button of buttons) {
+      button.textContent = own.length > 0 ? _("列（{n}）▾", { n: own.length }) : _("列 ▾");
+      if ("ofOwn" in button.dataset) button.hidden = own.length === 0;
+    }
+  }
+
+  function ownColumn(label) {
+    if (!columnOf.has(label)) columnOf.set(label, { ...textColumn({ name: fieldOfOwn(label), label, limit: MAX_LENGTH }), like: AFTER });
+    return columnOf.get(label);
+  }
+
+  function show(columns, value) {
+    for (const { name } of columns) {
+      chosen.delete(name);
+      chosen.set(name, value);
+    }
+    saveItem(storageKey, Object.fromEntries([...chosen].slice(-MAX_REMEMBERED)));
+    update();
+  }
+
+  update();
+  return {
+    update, isShown, show,
+    optional: () => table.allColumns.filter(({ like, isOptional }) => like || isOptional),
+  };
+}

@@ -1,0 +1,37 @@
+// The user's own columns: what the table keeps with its rows and knows nothing about. A row has their cells as fields
+// of its own, which the grid edits like any other; which columns there are is what the rows have.
+
+const PREFIX = "column:"; // of their fields
+
+/** The prototype of every row: an empty cell for each own column of the table, in their order. */
+export const blankCells = {};
+
+export const fieldOfOwn = (name) => PREFIX + name;
+export const isOwnField = (field) => field.startsWith(PREFIX);
+
+/** {name: text} of all own columns of a row, as the API has them. */
+export function ownColumnsOf(row) {
+  return Object.fromEntries(ownNames().map((name) => [name, row[fieldOfOwn(name)]]));
+}
+
+/** The cells of own columns out of a row of the API, which has `columns`, or out of one of the table. */
+export function ownCells(fields) {
+  const listed = Object.entries(fields.columns ?? {}).map(([name, text]) => [fieldOfOwn(name), String(text)]);
+  return Object.fromEntries([...listed, ...Object.entries(fields).filter(([field]) => isOwnField(field))]);
+}
+
+export function ownNames() {
+  return Object.keys(blankCells).map((field) => field.slice(PREFIX.length));
+}
+
+/** Keep blankCells as the rows have them; onChange() is called for other columns. */
+export function trackOwnColumns(rows, onChange) {
+  rows.watch(({ structural }) => {
+    if (!structural) return;
+    const fields = [...new Set(rows.all.flatMap((row) => Object.keys(row).filter(isOwnField)))];
+    if (fields.join("\n") === Object.keys(blankCells).join("\n")) return;
+    for (const field of Object.keys(blankCells)) delete blankCells[field];
+    for (const field of fields) blankCells[field] = "";
+    onChange();
+  });
+}

@@ -1,0 +1,50 @@
+// The columns of a table change: some are hidden, others come and go with the rows.
+
+/**
+ * Show `all` columns for which isShown(column), in the table (see grid.js). A column with `like` has its header and its
+ * cells from the column of that name, after which it stands; the others are in the page, and hidden by the table's
+ * class hides-NAME.
+ */
+export function setColumns(table, all, isShown) {
+  const { element, head, template, editor, selection, view } = table;
+  editor.commit();
+  const active = table.columns[selection.column];
+  table.allColumns.splice(0, Infinity, ...all);
+  table.columns.splice(0, Infinity, ...all.filter(isShown));
+  for (const column of all) if (!column.like) element.classList.toggle(`hides-${column.name}`, !table.columns.includes(column));
+  const added = table.columns.filter(({ like }) => like);
+  addCopies(head, added, (copy, { label }) => { copy.textContent = label; });
+  addCopies(template.content, added, (copy, { name, label }) => Object.assign(copy.dataset, { column: name, label }));
+  numberColumns(table);
+  element.classList.toggle("has-added", added.length > 0);
+  element.style.setProperty("--grid-added", added.length > 0 ? `repeat(${added.length}, var(--grid-added-width))` : " ");
+  element.style.setProperty("--grid-lines", String(Math.ceil(added.length / 2)));
+  table.validation.invalidateAll();
+  selection.setColumn(Math.max(table.columns.indexOf(active), 1));
+  view.rebuild();
+  editor.sync();
+}
+
+function addCopies(parent, columns, describe) {
+  for (const old of parent.querySelectorAll(".is-added")) old.remove();
+  for (const column of [...columns].reverse()) {
+    const original = parent.querySelector(`.is-${column.like}`);
+    const copy = original.cloneNode(true);
+    copy.classList.replace(`is-${column.like}`, "is-added");
+    copy.title = copy.matches("[role=columnheader]") ? column.label : "";
+    describe(copy, column);
+    original.after(copy);
+  }
+}
+
+function numberColumns({ grid, head, template, columns }) {
+  grid.setAttribute("aria-colcount", String(columns.length));
+  const shown = [...head.querySelectorAll(".table-label")];
+  const cells = [...template.content.querySelectorAll("[data-column]")];
+  let number = 0;
+  cells.forEach((cell, index) => {
+    if (!columns.some(({ name }) => name === cell.dataset.column)) return;
+    number += 1;
+    for (const one of [cell, shown[index]]) one.setAttribute("aria-colindex", String(number));
+  });
+}

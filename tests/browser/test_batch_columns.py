@@ -1,0 +1,114 @@
+"""The user's own columns, variables, and the prefix and suffix of a table."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.batch_page import BatchPage
+from tests.server_process import ServerProcess
+
+TABLE = """SKU,提示词,文件名,颜色
+A-1,一只{颜色}的猫,{SKU}-主图,橘色
+A-2,一只{颜色}的猫,{SKU}-主图,
+"""
+
+
+@pytest.fixture
+def imported(batch: BatchPage, tmp_path: Path) -> BatchPage:
+    """The page with a table of two rows, one of which lacks its colour."""
+    file = tmp_path / "新品.csv"
+    file.write_text(TABLE, encoding="utf-8")
+    batch.import_workbook(file)
+    return batch
+
+
+def test_own_columns_are_hidden_until_they_are_chosen(imported: BatchPage) -> None:
+    expect(imported.cell(1, "column:SKU")).to_have_count(0)
+    imported.show_column("SKU")
+    imported.expect_text(1, "column:SKU", "A-1")
+    imported.wait_until_saved("A-1")
+    imported.reload()
+    imported.expect_text(1, "column:SKU", "A-1")
+
+
+def test_an_own_cell_is_edited_undone_and_kept(imported: BatchPage) -> None:
+    imported.show_column("SKU")
+    imported.edit_cell(1, "column:SKU", "B-7")
+    imported.expect_text(1, "column:SKU", "B-7")
+    imported.page.keyboard.press("Control+z")
+    imported.expect_text(1, "column:SKU", "A-1")
+    imported.page.keyboard.press("Control+y")
+    imported.wait_until_saved("B-7")
+    imported.reload()
+    imported.expect_text(1, "column:SKU", "B-7")
+
+
+def test_a_block_is_pasted_over_visible_own_columns(imported: BatchPage) -> None:
+    imported.show_column("SKU")
+    imported.paste_block(1, "filename", ("甲", "C-1"), ("乙", "C-2"))
+    imported.expect_text(2, "column:SKU", "C-2")
+
+
+def test_cells_show_the_words_that_are_sent_and_their_template_while_edited(imported: BatchPage) -> None:
+    imported.expect_text(1, "prompt", "一只橘色的猫")
+    imported.expect_text(1, "filename", "A-1-主图")
+    imported.cell(1, "prompt").click()
+    imported.page.keyboard.press("F2")
+    expect(imported.page.locator("[data-table-editor]")).to_have_value("一只{颜色}的猫")
+
+
+def test_an_empty_own_cell_that_is_used_is_marked_until_it_is_filled(imported: BatchPage) -> None:
+    expect(imported.cell(2, "column:颜色")).to_have_attribute("aria-invalid", "true")
+    expect(imported.bad_cells()).to_have_count(1)
+    imported.edit_cell(2, "column:颜色", "黑色")
+    imported.expect_text(2, "prompt", "一只黑色的猫")
+    expect(imported.bad_cells()).to_have_count(0)
+
+
+def test_a_brace_offers_the_names_of_variables(imported: BatchPage) -> None:
+    imported.cell(1, "negative_prompt").click()
+    imported.page.keyboard.type("不要{S")
+    expect(imported.page.locator("[data-table-choices] [role=option]")).to_have_text(["{SKU}"])
+    imported.page.keyboard.press("Enter")
+    imported.page.keyboard.type("标签")
+    imported.page.keyboard.press("Enter")
+    imported.expect_text(1, "negative_prompt", "不要{SKU}标签")
+
+
+def test_prefix_and_suffix_surround_every_prompt_and_stay(imported: BatchPage) -> None:
+    imported.set_affixes("油画，", "，{SKU}")
+    imported.expect_text(1, "prompt", "油画，一只橘色的猫，A-1")
+    imported.wait_until_saved("A-1", "油画，")
+    imported.reload()
+    imported.expect_text(1, "prompt", "油画，一只橘色的猫，A-1")
+
+
+def test_a_run_and_its_copy_keep_columns_templates_and_prefix(
+    imported: BatchPage, demo_server: ServerProcess
+) -> None:
+    imported.set_affixes("油画，", "")
+    imported.edit_cell(2, "column:颜色", "黑色")
+    imported.expect_text(2, "prompt", "油画，一只黑色的猫")
+    batch_id = imported.start_batch()
+    imported.expect_state("已完成")
+    records = demo_server.get(f"/api/batches/{batch_id}")["records"]
+    assert [record["columns"] for record in records] == [
+        {"SKU": "A-1", "颜色": "橘色"},
+        {"SKU": "A-2", "颜色": "黑色"},
+    ]
+    imported.reload()
+    imported.expect_text(1, "prompt", "油画，一只橘色的猫")
+    imported.expect_text(2, "column:颜色", "黑色")
+    imported.copy_to_draft()
+    imported.expect_text(1, "prompt", "油画，一只橘色的猫")
+    expect(imported.page.locator("[data-command=affixes]")).to_have_text("前缀 ✓")
+
+
+def test_hidden_columns_are_left_out_of_the_keyboards_way(batch: BatchPage) -> None:
+    batch.click_command("add")
+    batch.show_column("种子", "步数")
+    expect(batch.cell(1, "seed")).to_be_hidden()
+    batch.cell(1, "filename").click()
+    batch.page.keyboard.press("ArrowRight")
+    expect(batch.cell(1, "status")).to_have_class("table-cell is-status is-active")
