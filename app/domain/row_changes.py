@@ -209,11 +209,11 @@ def _most_similar(
 
 
 def _grams(row: TableRow) -> frozenset[str]:
-    """The pairs of characters in the prompt and the own columns."""
+    """The groups of three characters in the prompt and the own columns."""
     text = "\n".join((str(row.fields.get("prompt", "")), *row.columns.values()))[:_MAX_COMPARED_LENGTH]
-    return frozenset(text[at : at + 2] for at in range(len(text)))
+    return frozenset(text[at : at + 3] for at in range(len(text)))
 
 
 def _similarity(old: frozenset[str], new: frozenset[str]) -> float:
-    """0 to 1: the share of pairs of characters that both rows have."""
+    """0 to 1: the share of their groups of characters that both rows have."""
     return 2 * len(old & new) / (len(old) + len(new) or 1)
