@@ -6,6 +6,7 @@ Only the parts of the package that must change are edited; all others are copied
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -84,8 +85,10 @@ def own_result_notes(file: WorkbookFile) -> list[Message]:
 
 
 def batch_of_file(content: bytes) -> str:
-    """The batch whose results an imported file holds, by its document properties; "" when it names none."""
-    return batch_of_package(OoxmlPackage(content)) if is_ooxml(content) else ""
+    """The batch named in the document properties; "" when there is none, or they are damaged."""
+    with suppress(SpreadsheetError):
+        return batch_of_package(OoxmlPackage(content)) if is_ooxml(content) else ""
+    return ""
 
 
 def write_own_results(

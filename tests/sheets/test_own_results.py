@@ -22,7 +22,7 @@ from openpyxl.worksheet.table import Table
 
 from app.domain import Record, Status, WorkbookFile
 from app.errors import SpreadsheetError
-from app.sheets import own_result_notes, read_workbook, write_own_results, xlsx_reader
+from app.sheets import batch_of_file, own_result_notes, read_workbook, write_own_results, xlsx_reader
 from app.sheets.xlsx_package import OoxmlPackage
 from tests.noise_images import noise_image
 from tests.sheets.test_results_export import BATCH, record
@@ -384,6 +384,11 @@ def test_a_file_that_is_not_whole_is_refused_in_a_sentence(part: str, content: b
 def test_the_batch_is_named_in_the_document_properties() -> None:
     book: Any = load_workbook(io.BytesIO(filled(by_openpyxl(), [made(1, 3)])))
     assert [(each.name, each.value) for each in book.custom_doc_props.props] == [("AIImageBatch", "b1")]
+
+
+def test_damaged_document_properties_name_no_batch() -> None:
+    target = replaced(filled(by_openpyxl(), [made(1, 3)]), b"<Properties", "docProps/custom.xml")
+    assert batch_of_file(target) == ""
 
 
 def test_a_csv_becomes_a_workbook_and_the_note_says_so() -> None:
