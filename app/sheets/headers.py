@@ -255,7 +255,7 @@ def _assignment_notes(assigned: _Assignment) -> Iterator[Message]:
     if assigned.guessed:
         yield message("列名已自动对应：{pairs}，请核对", pairs=tuple(assigned.guessed))
     if assigned.unknown:
-        yield message("自己的列会保留：{headers}", headers=tuple(assigned.unknown[:20]))
+        yield message("自己的列会保留，点「列」显示：{headers}", headers=tuple(assigned.unknown[:20]))
 
 
 def _is_form(cells: Sequence[_Cell], prompt: int) -> bool:

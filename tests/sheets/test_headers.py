@@ -126,7 +126,7 @@ def test_an_exact_header_wins_over_a_guess() -> None:
     found = read(("画面描述", "英文提示词", "提示词", "画幅", "图片比例"), ("x", "y", "猫", "1:1", "16:9"))
 
     assert (found.rows[0].fields["prompt"], found.rows[0].fields["aspect_ratio"]) == ("猫", "16:9")
-    assert "自己的列会保留：画面描述、英文提示词、画幅" in map(str, found.notes)
+    assert "自己的列会保留，点「列」显示：画面描述、英文提示词、画幅" in map(str, found.notes)
 
 
 @pytest.mark.parametrize("header", ["提示词（无负面）", "提示词 -", "Prompt (no text)", "提示词（不含人物）"])
@@ -143,7 +143,7 @@ def test_beside_an_exact_prompt_a_doubtful_header_is_unused_and_noted() -> None:
     found = read(("提示词（不含人物）", "提示词"), ("x", "猫"))
 
     assert found.rows[0].fields["prompt"] == "猫"
-    assert "自己的列会保留：提示词（不含人物）" in map(str, found.notes)
+    assert "自己的列会保留，点「列」显示：提示词（不含人物）" in map(str, found.notes)
 
 
 def test_of_two_exact_headers_the_leftmost_is_used_and_noted() -> None:

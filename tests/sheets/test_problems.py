@@ -237,7 +237,7 @@ def test_missing_unknown_and_duplicate_columns_are_noted() -> None:
     notes = " ".join(map(str, found.notes))
     assert "图片比例（1:1）" in notes
     assert "分辨率（2K）" in notes
-    assert "自己的列会保留：备注" in notes
+    assert "自己的列会保留，点「列」显示：备注" in notes
     assert "「提示词」有不止一列" in notes
 
 
