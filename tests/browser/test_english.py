@@ -35,7 +35,7 @@ _LEFT_BEHIND = """() => {
 }"""
 # The width of each label of a phone's card, and of its cell.
 _RECORD_LABELS = """() => [...document.querySelectorAll("[data-row='1'] .table-cell[data-label]")]
-  .filter((cell) => getComputedStyle(cell, "::before").content !== "none")
+  .filter((cell) => cell.checkVisibility() && getComputedStyle(cell, "::before").content !== "none")
   .map((cell) => {
     const style = getComputedStyle(cell, "::before");
     const word = document.createElement("span");
@@ -292,7 +292,7 @@ def test_the_labels_of_a_record_card_fit(
     english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
     expect(english_page.locator("[data-row='1']")).to_be_visible()
     labels = english_page.evaluate(_RECORD_LABELS)
-    assert len(labels) >= 7
+    assert len(labels) >= 5
     assert [label for label, needs, has in labels if needs > has] == []
 
 
