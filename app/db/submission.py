@@ -71,13 +71,7 @@ def add_batch(
     numbers = row_numbers or range(1, len(accepted) + 1)
     skips = skips or [False] * len(accepted)
     extras = extras or [RowExtras()] * len(accepted)
-    fields = {
-        "name": name,
-        "source": source,
-        "workbook_id": workbook_id,
-        "prefix": prefix,
-        "suffix": suffix,
-    }
+    fields = {"name": name, "source": source, "workbook_id": workbook_id, "prefix": prefix, "suffix": suffix}
     while True:
         if any(skips):
             complete_fingerprints(db)
@@ -87,9 +81,8 @@ def add_batch(
             if answer := find_answer(db, key):
                 return added_before(answer)
             plans = plan_submission(db, accepted, prints, skips)
-            if (any(skips) and lacks_fingerprints(db)) or not _is_as_expected(plans, expected):
-                continue
-            if are_taken(db, names):
+            is_incomplete = any(skips) and lacks_fingerprints(db)
+            if is_incomplete or not _is_as_expected(plans, expected) or are_taken(db, names):
                 continue
             check_workbook(db, workbook_id)
             rows = [

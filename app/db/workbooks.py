@@ -74,29 +74,29 @@ def find_previous_batches(
     """
     rows = db.execute(
         """
-        SELECT id, 0 AS doubt
+        SELECT id, 0 AS rank
         FROM batches
         WHERE id = :batch_id
         UNION ALL
         SELECT * FROM (
-            SELECT id, 1 AS doubt
+            SELECT id, 1 AS rank
             FROM batches
             WHERE workbook_id = :workbook_id
             ORDER BY created_at DESC, id DESC
             LIMIT 1)
         UNION ALL
         SELECT * FROM (
-            SELECT batches.id, 2 AS doubt
+            SELECT batches.id, 2 AS rank
             FROM batches
             JOIN workbooks ON workbooks.id = batches.workbook_id
             WHERE workbooks.filename = :filename
             ORDER BY batches.created_at DESC, batches.id DESC
             LIMIT 1)
-        ORDER BY doubt
+        ORDER BY rank
         """,
         {"batch_id": batch_id, "workbook_id": workbook_id, "filename": filename},
     ).fetchall()
-    return [(row["id"], row["doubt"] < 2) for row in rows]
+    return [(row["id"], row["rank"] < 2) for row in rows]
 
 
 def forget_workbooks(db: sqlite3.Connection, *, now: datetime) -> int:

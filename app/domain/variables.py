@@ -156,17 +156,17 @@ class _Filler:
             return text
         if not self._has_columns and not variable_names(text) & self._values.keys():
             return text
-        known, depth, room = len(self._problems), 0, _MAX_VALUES_LENGTH
+        known, depth, remaining = len(self._problems), 0, _MAX_VALUES_LENGTH
 
         def replacement(found: re.Match[str]) -> str:
-            nonlocal depth, room
+            nonlocal depth, remaining
             if found[1] is None:
                 is_alone = found[0] == "}}" and not depth  # the end of nested JSON
                 depth += {"{{": 1, "}}": -1}[found[0]] if not is_alone else 0
                 return found[0] if is_alone else found[0][0]
             value = self._value(field, found[1])
-            room -= len(value or "")
-            return found[0] if value is None else value if room >= 0 else ""
+            remaining -= len(value or "")
+            return found[0] if value is None else value if remaining >= 0 else ""
 
         filled = _TOKEN.sub(replacement, text)
         return filled if len(self._problems) == known else None

@@ -1,6 +1,6 @@
 """The columns of the table of /batch, defined once for its template and its scripts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -58,6 +58,19 @@ def batch_columns(spec: ModelSpec) -> list[Column]:
     notes, headers = {field: str(note) for field, note in spec.field_notes.items()}, sheets.header_names()
     return [
         Column(name="number", label=gettext("序号"), kind="number"),
+        *_content_columns(spec, notes, headers),
+        *_output_columns(headers),
+        *_sampling_columns(spec, notes, headers),
+        Column(name="status", label=gettext("状态"), kind="status"),
+        Column(name="actions", label=gettext("操作"), kind="actions"),
+    ]
+
+
+def _content_columns(
+    spec: ModelSpec, notes: Mapping[str, str], headers: Mapping[str, Sequence[str]]
+) -> list[Column]:
+    """What the picture shows and its size."""
+    return [
         Column(
             name="prompt",
             label=gettext("提示词"),
@@ -99,6 +112,12 @@ def batch_columns(spec: ModelSpec) -> list[Column]:
             note=translate(spec.local_reference_problem) or notes.get("sample_images", ""),
             headers=headers["references"],
         ),
+    ]
+
+
+def _output_columns(headers: Mapping[str, Sequence[str]]) -> list[Column]:
+    """How many pictures, and their file name."""
+    return [
         Column(
             name="num_images",
             label=gettext("生成数量"),
@@ -118,6 +137,14 @@ def batch_columns(spec: ModelSpec) -> list[Column]:
             limit=MAX_FILENAME_LENGTH,
             headers=headers["filename"],
         ),
+    ]
+
+
+def _sampling_columns(
+    spec: ModelSpec, notes: Mapping[str, str], headers: Mapping[str, Sequence[str]]
+) -> list[Column]:
+    """Seed and steps, which not every model takes."""
+    return [
         Column(
             name="seed",
             label=gettext("种子"),
@@ -143,8 +170,6 @@ def batch_columns(spec: ModelSpec) -> list[Column]:
             unused=not spec.takes_steps,
             headers=headers["steps"],
         ),
-        Column(name="status", label=gettext("状态"), kind="status"),
-        Column(name="actions", label=gettext("操作"), kind="actions"),
     ]
 
 

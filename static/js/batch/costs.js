@@ -11,7 +11,7 @@ export function pictureCount(row, model) {
   return number >= 1 && number <= model.max_pictures ? number : 0;
 }
 
-/** CNY for all pictures of a row, NaN when nobody knows a price; for a size that is not offered, as the default one. */
+/** CNY for all pictures of a row, NaN when the price is unknown; a size that is not offered counts as the default one. */
 export function priceOf(row, model) {
   return pictureCount(row, model) * pricePerPicture(row, model);
 }
@@ -41,7 +41,7 @@ export function amountAtRisk(records) {
   return records.reduce((sum, { at_stake: amount }) => sum + (amount ?? NaN), 0);
 }
 
-/** "0.44" as questions about money take it; empty when nobody knows. */
+/** The amount for confirmation dialogs, such as "0.44"; empty when unknown. */
 export function formatAmount(amount) {
   return Number.isNaN(amount) ? "" : amount.toFixed(2);
 }

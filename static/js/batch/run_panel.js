@@ -98,7 +98,7 @@ export function makeRunPanel(header, { url, retry, fetchResult, writeOff }) {
   }
 
   function announceStatus({ status, total, counts: { success } }, problems) {
-    const result = problems > 0 ? _("{success} 张完成，{amiss} 张没有成功", { success, amiss: problems }) : _("{success} 张全部完成", { success });
+    const result = problems > 0 ? _("{success} 张完成，{failed} 张没有成功", { success, failed: problems }) : _("{success} 张全部完成", { success });
     announce(status === "finished" ? result : STATES[status][0]);
     const isOver = status === "finished" || (status === "paused" && document.hidden);
     if (!isOver || !notify.checked) return;
