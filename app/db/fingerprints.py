@@ -62,7 +62,7 @@ def _known_pictures(db: sqlite3.Connection, prints: Collection[str]) -> Mapping[
                 ) AS place
             FROM generation_records
             WHERE fingerprint {IN_IDS} AND (
-                status IN ('queued', 'running', 'unknown')
+                status IN ('held', 'queued', 'running', 'unknown')
                 OR (status = 'success' AND (deleted_at IS NULL OR deletion_id IS NOT {EMPTIED}))
                 OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL
                     AND cost_micros + cost_unpriced > 0)
@@ -83,7 +83,7 @@ def _known_pictures(db: sqlite3.Connection, prints: Collection[str]) -> Mapping[
 
 def _standing(status: str, is_trashed: bool) -> Standing:
     match status:
-        case Status.QUEUED | Status.RUNNING:
+        case Status.HELD | Status.QUEUED | Status.RUNNING:
             return Standing.UNDER_WAY
         case Status.UNKNOWN:  # in the trash too: its charge is open
             return Standing.UNKNOWN

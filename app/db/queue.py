@@ -42,7 +42,7 @@ AMBIGUOUS = """
 """
 
 # The second condition lets SQLite use the partial index of open records.
-_RUNNING = "status = 'running' AND status IN ('queued', 'running')"
+_RUNNING = "status = 'running' AND status IN ('held', 'queued', 'running')"
 STALLED = f"{_RUNNING} AND (lease_until < :now OR lease_until > :now + {MAX_LEASE_SECONDS})"
 READY = f"(not_before <= :now OR not_before > :now + {MAX_DELAY_SECONDS})"
 

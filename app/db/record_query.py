@@ -1,9 +1,9 @@
 """Record queries: a filter -> ordered ids and exact counts, consistent under concurrent writes.
 
 A query is a UNION ALL of *branches*, each ids in the order of an index: records in a final state, and (only
-when the status filter asks for them) queued or running ones. A search, or a filter by exact values, replaces
-the first by the full-text index, plus a scan of its backlog. Totals without a search are read from counts
-that triggers maintain.
+when the status filter asks for them) held, queued or running ones. A search, or a filter by exact values,
+replaces the first by the full-text index, plus a scan of its backlog. Totals without a search are read from
+counts that triggers maintain.
 """
 
 import re
@@ -17,7 +17,7 @@ from app.db.search_index import FACETS, SEARCHED, VISIBLE, count_backlog, facet_
 from app.domain import MAX_ID, Status
 
 NEWEST, OLDEST = "newest", "oldest"
-_OPEN = (Status.QUEUED, Status.RUNNING)
+_OPEN = (Status.HELD, Status.QUEUED, Status.RUNNING)
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 _UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
 REVERSE_FROM = 1_000
@@ -211,7 +211,11 @@ def _branches(db: sqlite3.Connection, wanted: RecordFilter, *, for_count: bool =
         index, first = _choose_index(db, wanted, ended, for_count=for_count)
         branches.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *filters)))
     if open_ones:
-        first = ("deleted_at IS NULL", "status IN ('queued', 'running')", *_of_statuses(open_ones, _OPEN))
+        first = (
+            "deleted_at IS NULL",
+            "status IN ('held', 'queued', 'running')",
+            *_of_statuses(open_ones, _OPEN),
+        )
         branches.append(_scan("records_open", (*first, *filters)))
     return branches
 

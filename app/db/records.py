@@ -143,7 +143,7 @@ def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, in
         db,
         _selected_ids(db, chosen),
         "deleted_at = :now, deletion_id = :deletion",
-        "deleted_at IS NULL AND status NOT IN ('queued', 'running')",
+        "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')",
         {"now": utc_text(datetime.now(UTC)), "deletion": deletion},
     )
     return deleted, deletion

@@ -13,7 +13,7 @@ from app.db.ngrams import NORMALISER, grams, own_values, tag
 from app.db.row_mapping import IN_IDS, id_list
 
 # The records of the index, of the pages without a status filter, and of several partial indexes.
-VISIBLE = "deleted_at IS NULL AND status NOT IN ('queued', 'running')"
+VISIBLE = "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')"
 FACETS = ("status", "aspect_ratio", "resolution", "model", "favourite")
 # The searched fields of a record, as ``ngrams.matches`` takes them.
 _FIELDS = {
@@ -91,7 +91,7 @@ def index_progress(db: sqlite3.Connection) -> tuple[int, int]:
             (
                 SELECT coalesce(sum(number), 0)
                 FROM record_counts
-                WHERE is_deleted = 0 AND status NOT IN ('queued', 'running')
+                WHERE is_deleted = 0 AND status NOT IN ('held', 'queued', 'running')
             ) AS total
         """
     ).fetchone()

@@ -75,7 +75,7 @@ class Batch:
     @property
     def done(self) -> int:
         """Number of pictures in a final state."""
-        return self.total - self.counts[Status.QUEUED] - self.counts[Status.RUNNING]
+        return self.total - sum(self.counts[each] for each in (Status.HELD, Status.QUEUED, Status.RUNNING))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

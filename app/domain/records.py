@@ -15,8 +15,9 @@ MAX_ID = 2**63 - 1  # the largest SQLite integer
 
 
 class Status(StrEnum):
-    """Status of a record: queued, running, then one of four final states."""
+    """Status of a record: held until a sample is released, queued, running, then one of four final states."""
 
+    HELD = "held"
     QUEUED = "queued"
     RUNNING = "running"
     SUCCESS = "success"
@@ -34,7 +35,8 @@ class Record:
     ``filename`` and ``image_path`` are empty until the picture is saved; ``reserved_stem`` is the base name
     reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
     provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
-    the user's own, ``templates`` the fields whose typed form differs.
+    the user's own, ``templates`` the fields whose typed form differs. ``pick`` is the user's
+    choice: ``keep``, ``reject`` or empty.
     """
 
     id: int
@@ -77,6 +79,7 @@ class Record:
     crash_count: int = 0
     columns: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, Any] = field(default_factory=dict)
+    pick: str = ""
 
     @property
     def charged(self) -> bool:

@@ -44,6 +44,7 @@ _OWN_RESULTS = (
 )
 
 STATUS_LABELS: Mapping[Status, str] = {
+    Status.HELD: "等放行",
     Status.QUEUED: "排队中",
     Status.RUNNING: "生成中",
     Status.SUCCESS: "成功",
@@ -54,6 +55,7 @@ STATUS_LABELS: Mapping[Status, str] = {
 
 # English and Chinese labels, recognised when an exported workbook is imported again.
 _STATUS_NAMES: Mapping[str, Status] = {
+    "on hold": Status.HELD,
     "queued": Status.QUEUED,
     "generating": Status.RUNNING,
     "success": Status.SUCCESS,

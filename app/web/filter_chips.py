@@ -17,6 +17,7 @@ STATUS_LABELS = {
     Status.CANCELLED: "已取消",
     Status.RUNNING: "生成中",
     Status.QUEUED: "等待中",
+    Status.HELD: "等放行",
 }
 _FACETS = (
     ("aspect_ratio", "比例", ASPECT_RATIOS),

@@ -84,7 +84,7 @@ _FILLED = {
         INSERT INTO counts_by_day (day, {_FACETS}, number, first_id, last_id)
         SELECT substr(created_at, 1, 10), {_FACETS}, count(*), min(id), max(id)
         FROM generation_records
-        WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running')
+        WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')
         GROUP BY substr(created_at, 1, 10), {_FACETS}
     """,
     "reference_uses": """

@@ -6,7 +6,7 @@ be parsed are copied as they are, and additional columns are kept.
 
 import re
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -45,6 +45,22 @@ def set_aside_tables(db: sqlite3.Connection, names: Iterable[str]) -> None:
     for name in names:
         if name in tables:
             db.execute(f"ALTER TABLE {quoted(tables[name])} RENAME TO {quoted(f'earlier_{name}')}")
+
+
+def set_aside_names(
+    db: sqlite3.Connection, *, index: str, tables: Iterable[str], new_columns: Mapping[str, Collection[str]]
+) -> None:
+    """Rename these tables and columns (table -> names) to ``earlier_…``; they are another program's.
+
+    A file that has ``index`` has our own, because every step adds all of the present schema.
+    """
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = :name", {"name": index}).fetchone():
+        return
+    set_aside_tables(db, tables)
+    for table, names in new_columns.items():
+        for name in columns(db, table):
+            if name.lower() in names:
+                db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(f'earlier_{name}')}")
 
 
 def copy_records(db: sqlite3.Connection, earlier: Collection[str]) -> None:

@@ -6,9 +6,9 @@ Tables and columns of other programs whose names are ours from now on are rename
 import sqlite3
 
 from app.db.fingerprints import add_fingerprints
-from app.db.migrations.baseline import add_indexes, add_tables, columns, fill_tables
-from app.db.migrations.legacy_import import set_aside_tables
-from app.db.row_mapping import quoted
+from app.db.migrations import m0015_held_records
+from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
+from app.db.migrations.legacy_import import set_aside_names
 
 _NEW_TABLES = ("workbooks", "counts_by_day", "record_search")
 _NEW_COLUMNS = {
@@ -36,11 +36,6 @@ def upgrade(db: sqlite3.Connection) -> None:
 
 
 def set_aside(db: sqlite3.Connection) -> None:
-    """Rename what has one of our new names; a file with our index has our columns (see m0013)."""
-    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = :name", {"name": _INDEX}).fetchone():
-        return
-    set_aside_tables(db, _NEW_TABLES)
-    for table, names in _NEW_COLUMNS.items():
-        for name in columns(db, table):
-            if name.lower() in names:
-                db.execute(f"ALTER TABLE {table} RENAME COLUMN {quoted(name)} TO {quoted(f'earlier_{name}')}")
+    """Rename what another program gave a new name of ours, those of later steps included: all are added."""
+    set_aside_names(db, index=_INDEX, tables=_NEW_TABLES, new_columns=_NEW_COLUMNS)
+    m0015_held_records.set_aside(db)

@@ -34,6 +34,8 @@ CREATE TABLE generation_records (
     at_stake_micros INTEGER NOT NULL DEFAULT 0,
     at_stake_unpriced INTEGER NOT NULL DEFAULT 0,
     favourite INTEGER NOT NULL DEFAULT 0,
+    -- keep, reject, or empty: not chosen.
+    pick TEXT NOT NULL DEFAULT '',
     started_at TEXT,
     finished_at TEXT,
     deleted_at TEXT,
@@ -78,7 +80,7 @@ WHERE status = 'queued' AND task_id IS NOT NULL;
 CREATE INDEX records_changed ON generation_records (batch_id, version);
 
 CREATE INDEX records_open ON generation_records (status, lease_until)
-WHERE status IN ('queued', 'running');
+WHERE status IN ('held', 'queued', 'running');
 
 CREATE UNIQUE INDEX records_file_key ON generation_records (file_key)
 WHERE file_key IS NOT NULL;
@@ -89,15 +91,15 @@ CREATE INDEX records_filename ON generation_records (filename COLLATE NOCASE)
 WHERE filename <> '';
 
 CREATE INDEX records_visible ON generation_records (id)
-WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
+WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running');
 
 CREATE INDEX records_facets
 ON generation_records (id, aspect_ratio, resolution, model, favourite, status, created_at)
-WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
+WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running');
 
 CREATE INDEX records_created
 ON generation_records (created_at, status, aspect_ratio, resolution, model, favourite)
-WHERE deleted_at IS NULL AND status NOT IN ('queued', 'running');
+WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running');
 
 CREATE INDEX records_unsuccessful ON generation_records (status, id)
 WHERE deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled');
@@ -108,13 +110,17 @@ WHERE status IN ('failed', 'unknown') AND deleted_at IS NULL;
 CREATE INDEX records_favourite ON generation_records (id)
 WHERE favourite = 1 AND deleted_at IS NULL;
 
+CREATE INDEX records_picked ON generation_records (pick, id)
+WHERE pick <> '' AND deleted_at IS NULL;
+
 CREATE INDEX records_trash ON generation_records (deleted_at)
 WHERE deleted_at IS NOT NULL;
 
 CREATE INDEX records_of_deletion ON generation_records (deletion_id)
 WHERE deletion_id IS NOT NULL;
 
--- Records submitted together.
+-- Records submitted together. stop_after and outcomes are JSON, or empty: when the batch pauses by itself
+-- (app/domain/stop_rules.py), and what it has seen since it was resumed.
 CREATE TABLE batches (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -128,6 +134,8 @@ CREATE TABLE batches (
     is_priced INTEGER NOT NULL DEFAULT 1,
     priority INTEGER NOT NULL DEFAULT 0,
     version INTEGER NOT NULL,
+    stop_after TEXT NOT NULL DEFAULT '',
+    outcomes TEXT NOT NULL DEFAULT '',
     workbook_id TEXT,
     prefix TEXT NOT NULL DEFAULT '',
     suffix TEXT NOT NULL DEFAULT ''
@@ -211,6 +219,33 @@ WHERE outcome = 'unknown';
 
 CREATE INDEX charges_of_resolution ON charges (resolution_id)
 WHERE resolution_id IS NOT NULL;
+
+-- Spending limits set on /usage: total, month, batch. NULL: no limit. Without a row for total, BUDGET applies.
+CREATE TABLE budgets (
+    name TEXT PRIMARY KEY CHECK (name IN ('total', 'month', 'batch')),
+    micros INTEGER
+) WITHOUT ROWID;
+
+-- Messages for NOTIFY_URL, until they are delivered or too old. key: what is told once; times are Unix seconds.
+CREATE TABLE notifications (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event TEXT NOT NULL,
+    key TEXT UNIQUE,
+    content TEXT NOT NULL,
+    created_at REAL NOT NULL,
+    not_before REAL NOT NULL DEFAULT 0,
+    tries INTEGER NOT NULL DEFAULT 0,
+    sent_at REAL
+);
+
+-- What was measured of an image model: seconds a picture, their mean deviation, and the concurrency it allows.
+CREATE TABLE model_statistics (
+    model TEXT PRIMARY KEY,
+    seconds REAL,
+    deviation REAL,
+    concurrency REAL,
+    updated_at TEXT NOT NULL
+) WITHOUT ROWID;
 
 -- What a user decided about charges of unknown outcome.
 CREATE TABLE resolutions (
@@ -321,7 +356,7 @@ BEGIN
     INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
     SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite,
         1, NEW.id, NEW.id
-    WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
+    WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('held', 'queued', 'running')
     ON CONFLICT DO UPDATE
     SET number = number + 1, first_id = min(first_id, NEW.id), last_id = max(last_id, NEW.id);
 END;
@@ -333,7 +368,7 @@ BEGIN
     ON CONFLICT DO UPDATE SET number = number - 1;
     UPDATE counts_by_day
     SET number = number - 1
-    WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+    WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
         AND day = substr(OLD.created_at, 1, 10) AND status = OLD.status AND aspect_ratio = OLD.aspect_ratio
         AND resolution = OLD.resolution AND model = OLD.model AND favourite = OLD.favourite;
 END;
@@ -349,13 +384,13 @@ BEGIN
     ON CONFLICT DO UPDATE SET number = number + 1;
     UPDATE counts_by_day
     SET number = number - 1
-    WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+    WHERE OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
         AND day = substr(OLD.created_at, 1, 10) AND status = OLD.status AND aspect_ratio = OLD.aspect_ratio
         AND resolution = OLD.resolution AND model = OLD.model AND favourite = OLD.favourite;
     INSERT INTO counts_by_day (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
     SELECT substr(NEW.created_at, 1, 10), NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite,
         1, NEW.id, NEW.id
-    WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
+    WHERE NEW.deleted_at IS NULL AND NEW.status NOT IN ('held', 'queued', 'running')
     ON CONFLICT DO UPDATE
     SET number = number + 1, first_id = min(first_id, NEW.id), last_id = max(last_id, NEW.id);
 END;
@@ -388,7 +423,7 @@ CREATE TABLE search_backlog (
 );
 
 CREATE TRIGGER search_added AFTER INSERT ON generation_records
-WHEN NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
+WHEN NEW.deleted_at IS NULL AND NEW.status NOT IN ('held', 'queued', 'running')
 BEGIN
     INSERT INTO search_backlog (id)
     VALUES (NEW.id)
@@ -396,8 +431,8 @@ BEGIN
 END;
 
 CREATE TRIGGER search_shown AFTER UPDATE OF status, deleted_at ON generation_records
-WHEN NOT (OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running'))
-    AND NEW.deleted_at IS NULL AND NEW.status NOT IN ('queued', 'running')
+WHEN NOT (OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running'))
+    AND NEW.deleted_at IS NULL AND NEW.status NOT IN ('held', 'queued', 'running')
 BEGIN
     INSERT INTO search_backlog (id)
     VALUES (NEW.id)
@@ -405,7 +440,7 @@ BEGIN
 END;
 
 CREATE TRIGGER search_removed AFTER DELETE ON generation_records
-WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
 BEGIN
     INSERT INTO search_backlog (
         id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
@@ -422,7 +457,7 @@ AFTER UPDATE OF
     deleted_at, prompt, negative_prompt, filename, requested_filename, batch_id, own_columns,
     status, aspect_ratio, resolution, model, favourite
 ON generation_records
-WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('queued', 'running')
+WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
     AND (OLD.deleted_at, OLD.prompt, OLD.negative_prompt, OLD.filename, OLD.requested_filename, OLD.batch_id,
         OLD.own_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
     IS NOT (NEW.deleted_at, NEW.prompt, NEW.negative_prompt, NEW.filename, NEW.requested_filename, NEW.batch_id,
@@ -448,7 +483,7 @@ BEGIN
         id, prompt, negative_prompt, coalesce(nullif(filename, ''), requested_filename), OLD.name, own_columns,
         status, aspect_ratio, resolution, model, favourite
     FROM generation_records
-    WHERE batch_id = OLD.id AND deleted_at IS NULL AND status NOT IN ('queued', 'running')
+    WHERE batch_id = OLD.id AND deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')
     ON CONFLICT DO NOTHING;
 END;
 
