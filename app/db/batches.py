@@ -16,7 +16,7 @@ from app.db.row_mapping import (
 )
 from app.db.versions import update_records
 from app.db.workbooks import find_workbook
-from app.domain import Batch, BatchStatus, Record, Status
+from app.domain import Batch, BatchStatus, PauseCause, Record, Status
 from app.errors import Conflict, Message, NotFound, message
 
 # Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
@@ -114,18 +114,28 @@ def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, Mes
 
 
 def pause_batch(
-    db: sqlite3.Connection, batch_id: str, reason: str | Message = "", *, stops_fetching: bool = False
+    db: sqlite3.Connection,
+    batch_id: str,
+    reason: str | Message = "",
+    *,
+    cause: PauseCause = PauseCause.USER,
+    stops_fetching: bool = False,
 ) -> None:
     """Stop submitting the batch's records; submitted ones are still fetched, since they are charged.
 
     ``stops_fetching``: the cause prevents fetching too (a wrong key, a full disk).
     """
     with transaction(db):
-        pause_in_transaction(db, batch_id, reason, stops_fetching=stops_fetching)
+        pause_in_transaction(db, batch_id, reason, cause=cause, stops_fetching=stops_fetching)
 
 
 def pause_in_transaction(
-    db: sqlite3.Connection, batch_id: str, reason: str | Message, *, stops_fetching: bool = False
+    db: sqlite3.Connection,
+    batch_id: str,
+    reason: str | Message,
+    *,
+    cause: PauseCause,
+    stops_fetching: bool = False,
 ) -> None:
     """As ``pause_batch``; inside a transaction."""
     if stops_fetching:
@@ -140,13 +150,14 @@ def pause_in_transaction(
     changed = db.execute(
         """
         UPDATE batches
-        SET state = 'paused', paused_reason = :reason, paused_message = :message
+        SET state = 'paused', paused_reason = :reason, paused_message = :message, paused_cause = :cause
         WHERE id = :id AND (state = 'active' OR (state = 'paused' AND :stops AND paused_reason <> :reason))
         """,
         {
             "id": batch_id,
             "reason": str(reason),
             "message": message_json(message(reason)),
+            "cause": cause,
             "stops": stops_fetching,
         },
     ).rowcount
@@ -162,7 +173,7 @@ def pause_in_copy(copy: sqlite3.Connection) -> None:
     reason = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
     with transaction(copy):
         for row in copy.execute("SELECT id FROM batches WHERE state = 'active'").fetchall():
-            pause_in_transaction(copy, row["id"], reason)
+            pause_in_transaction(copy, row["id"], reason, cause=PauseCause.OTHER)
 
 
 def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
@@ -175,7 +186,7 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
         changed = db.execute(
             """
             UPDATE batches
-            SET state = 'active', paused_reason = '', paused_message = ''
+            SET state = 'active', paused_reason = '', paused_message = '', paused_cause = ''
             WHERE id = :id AND state = 'paused'
             """,
             {"id": batch_id},
@@ -196,7 +207,7 @@ def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
     closed = db.execute(
         """
         UPDATE batches
-        SET state = 'finished', paused_reason = '', paused_message = ''
+        SET state = 'finished', paused_reason = '', paused_message = '', paused_cause = ''
         WHERE id = :id AND state IN ('active', 'paused') AND NOT EXISTS (
             SELECT 1
             FROM generation_records
@@ -257,6 +268,7 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         workbook=find_workbook(db, row["workbook_id"]) if row["workbook_id"] else None,
         prefix=row["prefix"],
         suffix=row["suffix"],
+        paused_cause=row["paused_cause"],
     )
 
 

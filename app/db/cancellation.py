@@ -108,6 +108,10 @@ def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str,
 
 def _end_batch(db: sqlite3.Connection, batch_id: str) -> None:
     db.execute(
-        "UPDATE batches SET state = 'cancelled', paused_reason = '', paused_message = '' WHERE id = :id",
+        """
+        UPDATE batches
+        SET state = 'cancelled', paused_reason = '', paused_message = '', paused_cause = ''
+        WHERE id = :id
+        """,
         {"id": batch_id},
     )

@@ -24,7 +24,7 @@ from app.db.row_mapping import (
     utc_now,
 )
 from app.db.versions import touch, update_records
-from app.domain import Record, SavedImage, Status
+from app.domain import PauseCause, Record, SavedImage, Status
 from app.errors import Billed, Message, ModelError, message
 
 MAX_CRASHES = 5
@@ -239,7 +239,7 @@ def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int
                 queued_for=row["model"],
                 model=model,
             )
-            pause_in_transaction(db, row["id"], reason)
+            pause_in_transaction(db, row["id"], reason, cause=PauseCause.MODEL)
     return len(others)
 
 
@@ -384,7 +384,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     text = "{place}：结果未知，{reason}" if status is Status.UNKNOWN else "{place}：失败，{reason}"
     add_log(db, record.batch_id, "error", message(text, place=place, reason=why), record.id)
     if error.pauses_batch and record.batch_id:
-        pause_in_transaction(db, record.batch_id, error.message, stops_fetching=True)
+        pause_in_transaction(db, record.batch_id, error.message, cause=PauseCause.KEY, stops_fetching=True)
     finish_if_done(db, record.batch_id)
 
 

@@ -11,6 +11,7 @@ from app.domain.batches import (
     Batch,
     BatchStatus,
     LogLine,
+    PauseCause,
     Workbook,
     WorkbookFile,
 )

@@ -47,11 +47,25 @@ class BatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class PauseCause(StrEnum):
+    """Why a batch is paused. KEY: wrong key, missing entitlement or empty account. OTHER: see the reason."""
+
+    USER = "user"
+    SAMPLE = "sample"
+    STOP_RULE = "stop_rule"
+    BUDGET = "budget"
+    KEY = "key"
+    NETWORK = "network"
+    DISK = "disk"
+    MODEL = "model"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Records submitted together; ``prefix`` and ``suffix`` surround each prompt. Costs are CNY, None when a
     price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate. ``retryable`` counts
-    records that failed without a charge.
+    records that failed without a charge. ``paused_cause`` is empty unless it is paused.
     """
 
     id: str
@@ -71,6 +85,7 @@ class Batch:
     workbook: Workbook | None = None
     prefix: str = ""
     suffix: str = ""
+    paused_cause: str = ""
 
     @property
     def done(self) -> int:

@@ -18,7 +18,7 @@ import database
 import generator
 from app import log
 from app.config import Settings
-from app.domain import GeneratedImage, Record, SavedImage, whole_characters
+from app.domain import GeneratedImage, PauseCause, Record, SavedImage, whole_characters
 from app.errors import (
     AppError,
     Billed,
@@ -58,6 +58,8 @@ _ADVICE = {
     "broken": "图片服务返回的图片打不开，请检查它是否正常",
 }
 
+_PAUSE_CAUSES = {"network": PauseCause.NETWORK, "storage": PauseCause.DISK}
+
 _T = TypeVar("_T")
 
 
@@ -72,12 +74,14 @@ class Decision:
     error           the error to store; None: requeue the record as it was
     wait            seconds until the next try; None: end the record as failed, or unknown if possibly charged
     pause           why to pause the batch; None: do not
+    cause           the same in a word
     blocks_fetches  the cause prevents fetching submitted images too
     """
 
     error: ModelError | None = None
     wait: float | None = None
     pause: Message | None = None
+    cause: PauseCause = PauseCause.OTHER
     blocks_fetches: bool = False
 
 
@@ -88,7 +92,8 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
     is never charged. Without either, a possibly charged error ends as unknown and is never retried.
     """
     if isinstance(error, database.BudgetReached | DiskLow):
-        return Decision(pause=error.message)
+        cause = PauseCause.DISK if isinstance(error, DiskLow) else PauseCause.BUDGET
+        return Decision(pause=error.message, cause=cause)
     problem = _as_model_error(error)
     if problem.billed is not Billed.NO and not has_task:
         problem = _as_not_billed(problem, record) if is_free else _as_unknown(problem)
@@ -97,7 +102,13 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
         return Decision(error=problem, wait=wait)
     is_blocked = problem.pauses_batch or problem.cause in ("network", "storage")
     if is_blocked and (problem.billed is Billed.NO or problem.task_valid):
-        return Decision(error=problem, wait=BLOCKED_RETRY_SECONDS, pause=problem.message, blocks_fetches=True)
+        return Decision(
+            error=problem,
+            wait=BLOCKED_RETRY_SECONDS,
+            pause=problem.message,
+            cause=_PAUSE_CAUSES.get(problem.cause, PauseCause.KEY),
+            blocks_fetches=True,
+        )
     return Decision(error=_as_expired(problem) if problem.url_expired else problem)
 
 
@@ -217,7 +228,7 @@ class Pipeline:
                         image, output_dir=folder, stem=record.reserved_stem, record_id=record.id, embed=text
                     )
             except DiskError as error:
-                pause_batch(db, record, error.message, blocks_fetches=True)
+                pause_batch(db, record, error.message, cause=PauseCause.DISK, blocks_fetches=True)
                 if self.aborting.is_set() or time.monotonic() > deadline:
                     raise _not_saved(error) from error
             self.aborting.wait(2.0)
@@ -230,12 +241,17 @@ class Pipeline:
 
 
 def pause_batch(
-    db: database.Connection, record: Record, reason: Message, *, blocks_fetches: bool = False
+    db: database.Connection,
+    record: Record,
+    reason: Message,
+    *,
+    cause: PauseCause,
+    blocks_fetches: bool = False,
 ) -> None:
     """Pause the record's batch, if it has one."""
     if record.batch_id:
         with suppress(DatabaseError):  # the next record with the same error pauses it
-            database.pause_batch(db, record.batch_id, reason, stops_fetching=blocks_fetches)
+            database.pause_batch(db, record.batch_id, reason, cause=cause, stops_fetching=blocks_fetches)
         log.record_event("paused", record, why=reason)
 
 

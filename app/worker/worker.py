@@ -212,7 +212,9 @@ class Worker:
                 "failed" if ended else "lease_lost", record, cause=error.cause, billed=error.billed
             )
         if decision.pause:
-            pause_batch(db, record, decision.pause, blocks_fetches=decision.blocks_fetches)
+            pause_batch(
+                db, record, decision.pause, cause=decision.cause, blocks_fetches=decision.blocks_fetches
+            )
 
     def _requeue(
         self, db: database.Connection, record: Record, error: ModelError | None = None, *, wait: float = 0.0

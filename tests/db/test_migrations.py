@@ -111,7 +111,7 @@ def make_version_14(db: sqlite3.Connection) -> None:
     db.execute(
         "CREATE INDEX records_open ON generation_records (status) WHERE status IN ('queued', 'running')"
     )
-    for name in ("stop_after", "outcomes"):
+    for name in ("stop_after", "outcomes", "paused_cause"):
         db.execute(f"ALTER TABLE batches DROP COLUMN {name}")
     triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
     for trigger in triggers:  # a column that a trigger could mention is not dropped

@@ -115,7 +115,7 @@ def test_template_and_table_have_the_documented_headers(empty: FlaskClient) -> N
 
 
 def test_statuses_have_the_documented_names(client: FlaskClient) -> None:
-    assert [*Status] == ["queued", "running", "success", "failed", "unknown", "cancelled"]
+    assert [*Status] == ["held", "queued", "running", "success", "failed", "unknown", "cancelled"]
     assert [*BatchStatus] == ["queued", "running", "paused", "finished", "cancelled"]
     [batch] = get(client, "/api/batches")["batches"]
     assert batch["counts"] == dict.fromkeys(map(str, Status), 0) | {"success": 1}

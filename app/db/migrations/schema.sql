@@ -120,7 +120,7 @@ CREATE INDEX records_of_deletion ON generation_records (deletion_id)
 WHERE deletion_id IS NOT NULL;
 
 -- Records submitted together. stop_after and outcomes are JSON, or empty: when the batch pauses by itself
--- (app/domain/stop_rules.py), and what it has seen since it was resumed.
+-- (app/domain/stop_rules.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
 CREATE TABLE batches (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -128,6 +128,7 @@ CREATE TABLE batches (
     state TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'cancelled', 'finished')),
     paused_reason TEXT NOT NULL DEFAULT '',
     paused_message TEXT NOT NULL DEFAULT '',
+    paused_cause TEXT NOT NULL DEFAULT '',
     created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
     total INTEGER NOT NULL,
     estimated_micros INTEGER NOT NULL,
