@@ -83,10 +83,12 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
         began = time.monotonic()
         batch_id, _, _ = database.add_batch(
             db,
-            requests,
-            spec=worker.provider.spec,
-            stems=[stem_from_prompt(request.prompt) for request in requests],
-            is_taken=lambda stem: is_taken(settings.output_dir, stem),
+            database.Submission(
+                requests=requests,
+                spec=worker.provider.spec,
+                stems=[stem_from_prompt(request.prompt) for request in requests],
+                is_taken=lambda stem: is_taken(settings.output_dir, stem),
+            ),
         )
         worker.wake.notify()
         while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:

@@ -237,7 +237,10 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
     requests = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]
     began = time.perf_counter()
     database.add_batch(
-        db, requests, spec=ANY, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False
+        db,
+        database.Submission(
+            requests=requests, spec=ANY, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False
+        ),
     )
     added = time.perf_counter() - began
     began, turns = time.perf_counter(), 1_000

@@ -33,10 +33,12 @@ class Harness:
         requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
         return database.add_batch(
             self.db,
-            requests,
-            spec=self.worker.provider.spec,
-            stems=[stem_from_prompt(prompt) for prompt in prompts],
-            is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
+            database.Submission(
+                requests=requests,
+                spec=self.worker.provider.spec,
+                stems=[stem_from_prompt(prompt) for prompt in prompts],
+                is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
+            ),
         )[:2]
 
     def step(self) -> bool:

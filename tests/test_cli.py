@@ -149,7 +149,10 @@ def test_a_restored_backup_does_not_resubmit_without_confirmation(
     installation: Installation, spec: ModelSpec, tmp_path: Path
 ) -> None:
     batch_id, ids, _ = database.add_batch(
-        installation.db, [ImageRequest(prompt="雪山")], spec=spec, stems=["雪山"], is_taken=lambda stem: False
+        installation.db,
+        database.Submission(
+            requests=[ImageRequest(prompt="雪山")], spec=spec, stems=["雪山"], is_taken=lambda stem: False
+        ),
     )
     cli.back_up(installation.settings, tmp_path / "b")
     assert database.get_batch(installation.db, batch_id).status is BatchStatus.QUEUED
@@ -318,7 +321,10 @@ def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
         found = database.list_records(db, database.RecordFilter(search="小屋"), limit=20, offset=0)
         assert [record.id for record in found] == [1]
         _, ids, _ = database.add_batch(
-            db, [ImageRequest(prompt="狗")], spec=spec, stems=["狗"], is_taken=lambda stem: False
+            db,
+            database.Submission(
+                requests=[ImageRequest(prompt="狗")], spec=spec, stems=["狗"], is_taken=lambda stem: False
+            ),
         )
         assert ids == [3]
 

@@ -57,7 +57,12 @@ class Scenario:
         self.settings = settings
         self.db = db
         requests = [ImageRequest(prompt=f"第 {n} 张") for n in (1, 2, 3)]
-        database.add_batch(db, requests, spec=spec, stems=["一", "二", "三"], is_taken=lambda _: False)
+        database.add_batch(
+            db,
+            database.Submission(
+                requests=requests, spec=spec, stems=["一", "二", "三"], is_taken=lambda _: False
+            ),
+        )
         saved, refused, unknown = (self._submitted() for _ in requests)
         self.save(saved)
         database.fail_record(db, refused, ModelError("审核", cause="moderation", billed=Billed.NO))

@@ -17,6 +17,8 @@ from app.db.versions import touch
 from app.db.workbooks import check_workbook
 from app.domain import ImageRequest, ModelSpec, RowExtras, RowPlan, SkippedRow, Status, file_key, fingerprint
 
+_BATCH_COLUMNS = ("name", "source", "workbook_id", "prefix", "suffix")
+
 
 class AddedBatch(NamedTuple):
     """A queued batch, its records, and the rows with pictures that were left out.
@@ -40,60 +42,75 @@ class _Row:
     extras: RowExtras
 
 
-def add_batch(
-    db: sqlite3.Connection,
-    requests: Sequence[ImageRequest],
-    *,
-    spec: ModelSpec,
-    stems: Sequence[str],
-    is_taken: Callable[[str], bool],
-    name: str = "",
-    source: str = "batch",
-    key: RequestKey | None = None,
-    row_numbers: Sequence[int] | None = None,
-    skips: Sequence[bool] = (),
-    workbook_id: str | None = None,
-    extras: Sequence[RowExtras] | None = None,
-    prefix: str = "",
-    suffix: str = "",
-) -> AddedBatch:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Rows to queue as one batch. Sequences have one item per request.
+
+    stems        the preferred file names, without extension
+    is_taken     whether a file name is in use on disk
+    key          a key used within 24 hours inserts nothing
+    row_numbers  1, 2, … by default
+    skips        whether the pictures that equal rows have already are left out; by default none is
+    extras       own columns and typed forms; by default none
+    prefix       is in the prompts already, as ``suffix`` is
+    """
+
+    requests: Sequence[ImageRequest]
+    spec: ModelSpec
+    stems: Sequence[str]
+    is_taken: Callable[[str], bool]
+    name: str = ""
+    source: str = "batch"
+    key: RequestKey | None = None
+    row_numbers: Sequence[int] = ()
+    skips: Sequence[bool] = ()
+    workbook_id: str | None = None
+    extras: Sequence[RowExtras] = ()
+    prefix: str = ""
+    suffix: str = ""
+
+
+def add_batch(db: sqlite3.Connection, submission: Submission) -> AddedBatch:
     """Insert a batch and one queued record per picture, in one transaction.
 
-    ``stems`` are the preferred file names without extension, one per request; ``is_taken`` returns whether
-    one is in use on disk. Fields that the model does not accept are removed (``spec.strip_unsupported``).
-    ``row_numbers`` default to 1, 2, … ``skips``: whether the pictures that equal rows have already are left
-    out, one per request; by default none is. ``extras`` are one per request too; ``prefix`` and ``suffix``
-    are in the prompts already. Raises InvalidRequest for an unknown ``workbook_id``.
-    A ``key`` used within 24 hours inserts nothing and returns its first batch.
+    Fields that the model does not accept are removed (``spec.strip_unsupported``). Raises InvalidRequest for
+    an unknown ``workbook_id``. A used ``key`` inserts nothing and returns its first batch.
     """
-    accepted = [spec.strip_unsupported(request) for request in requests]
+    spec = submission.spec
+    accepted = [spec.strip_unsupported(request) for request in submission.requests]
     prints = [fingerprint(spec.model_id, request) for request in accepted]
-    numbers = row_numbers or range(1, len(accepted) + 1)
-    skips = skips or [False] * len(accepted)
-    extras = extras or [RowExtras()] * len(accepted)
-    fields = {"name": name, "source": source, "workbook_id": workbook_id, "prefix": prefix, "suffix": suffix}
+    skips = submission.skips or [False] * len(accepted)
     while True:
         if any(skips):
             complete_fingerprints(db)
         expected = plan_submission(db, accepted, prints, skips)
-        names = choose_names(db, zip(stems, map(_endings, accepted, expected), strict=True), is_taken)
+        wanted = zip(submission.stems, map(_endings, accepted, expected), strict=True)
+        names = choose_names(db, wanted, submission.is_taken)
         with transaction(db):
-            if answer := find_answer(db, key):
+            if answer := find_answer(db, submission.key):
                 return added_before(answer)
             plans = plan_submission(db, accepted, prints, skips)
             is_incomplete = any(skips) and lacks_fingerprints(db)
             if is_incomplete or not _is_as_expected(plans, expected) or are_taken(db, names):
                 continue
-            check_workbook(db, workbook_id)
-            rows = [
-                _Row(number=number, request=request, plan=plan, stems=reserved, extras=more)
-                for number, request, plan, reserved, more in zip(
-                    numbers, accepted, plans, names, extras, strict=True
-                )
-            ]
-            added = _insert_rows(db, rows, spec, fields)
-            save_answer(db, key, _answer(added))
+            check_workbook(db, submission.workbook_id)
+            added = _insert_rows(db, _rows_of(submission, accepted, plans, names), submission)
+            save_answer(db, submission.key, _answer(added))
         return added
+
+
+def _rows_of(
+    submission: Submission,
+    accepted: Sequence[ImageRequest],
+    plans: Sequence[RowPlan],
+    names: Sequence[Sequence[str]],
+) -> list[_Row]:
+    numbers = submission.row_numbers or range(1, len(accepted) + 1)
+    extras = submission.extras or [RowExtras()] * len(accepted)
+    return [
+        _Row(number=number, request=request, plan=plan, stems=stems, extras=more)
+        for number, request, plan, stems, more in zip(numbers, accepted, plans, names, extras, strict=True)
+    ]
 
 
 def preview_names(
@@ -136,15 +153,13 @@ def _is_as_expected(plans: Sequence[RowPlan], expected: Sequence[RowPlan]) -> bo
     return [plan.numbers for plan in plans] == [plan.numbers for plan in expected]
 
 
-def _insert_rows(
-    db: sqlite3.Connection, rows: Sequence[_Row], spec: ModelSpec, fields: Mapping[str, object]
-) -> AddedBatch:
+def _insert_rows(db: sqlite3.Connection, rows: Sequence[_Row], submission: Submission) -> AddedBatch:
     """Insert a batch with the pictures to order; no batch when there is none."""
     if not any(row.stems for row in rows):
         return AddedBatch("", [], list(_skipped_rows(rows, [])))
-    batch_id = _insert_batch(db, rows, spec, fields)
+    batch_id = _insert_batch(db, rows, submission)
     ids = [
-        _insert_record(db, _record_fields(row, spec, batch_id, picture_number, stem))
+        _insert_record(db, _record_fields(row, submission.spec, batch_id, picture_number, stem))
         for row in rows
         for picture_number, stem in zip(row.plan.numbers, row.stems, strict=True)
     ]
@@ -160,13 +175,9 @@ def _skipped_rows(rows: Sequence[_Row], ids: Sequence[int]) -> Iterator[SkippedR
             yield SkippedRow(row=row.number, records=records)
 
 
-def _insert_batch(
-    db: sqlite3.Connection, rows: Sequence[_Row], spec: ModelSpec, fields: Mapping[str, object]
-) -> str:
-    """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id.
-
-    ``fields`` are its name, source, workbook_id, prefix and suffix.
-    """
+def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Submission) -> str:
+    """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
+    spec = submission.spec
     now = datetime.now(UTC)
     batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{secrets.token_hex(2)}"
     estimated = sum(((spec.price(row.request) or Decimal(0)) * len(row.stems) for row in rows), Decimal(0))
@@ -179,13 +190,13 @@ def _insert_batch(
             :prefix, :suffix)
         """,
         {
-            **fields,
+            **{name: getattr(submission, name) for name in _BATCH_COLUMNS},
             "id": batch_id,
             "now": utc_text(now),
             "total": sum(len(row.stems) for row in rows),
             "estimated": micros(estimated),
             "is_priced": spec.is_priced,
-            "priority": 0 if fields["source"] == "batch" else 1,
+            "priority": 0 if submission.source == "batch" else 1,
         },
     )
     return batch_id

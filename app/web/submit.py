@@ -133,19 +133,21 @@ def submit_rows(
     output_dir = current.settings.output_dir
     added = database.add_batch(
         connection(),
-        requests,
-        spec=current.provider.spec,
-        stems=[filename_for(output_dir, each.filename, each.prompt) for each in requests],
-        is_taken=TakenStems(output_dir),
-        name=name,
-        source=source,
-        key=key,
-        row_numbers=[row.number for row in parsed],
-        skips=[(row.repeats or repeats) == SKIP for row in parsed],
-        workbook_id=workbook_id,
-        extras=[row.extras for row in parsed],
-        prefix=prefix,
-        suffix=suffix,
+        database.Submission(
+            requests=requests,
+            spec=current.provider.spec,
+            stems=[filename_for(output_dir, each.filename, each.prompt) for each in requests],
+            is_taken=TakenStems(output_dir),
+            name=name,
+            source=source,
+            key=key,
+            row_numbers=[row.number for row in parsed],
+            skips=[(row.repeats or repeats) == SKIP for row in parsed],
+            workbook_id=workbook_id,
+            extras=[row.extras for row in parsed],
+            prefix=prefix,
+            suffix=suffix,
+        ),
     )
     current.worker.wake.notify()
     return added

@@ -26,7 +26,14 @@ def ended_batches(data_dir: Path, number: int) -> list[str]:
         for n in range(number):
             request = ImageRequest(prompt="猫")
             batch_id, _, _ = database.add_batch(
-                db, [request], spec=spec, stems=["猫"], is_taken=lambda stem: False, name=f"第 {n} 批"
+                db,
+                database.Submission(
+                    requests=[request],
+                    spec=spec,
+                    stems=["猫"],
+                    is_taken=lambda stem: False,
+                    name=f"第 {n} 批",
+                ),
             )
             database.cancel_batch(db, batch_id)
             ids.append(batch_id)

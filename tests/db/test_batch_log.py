@@ -11,7 +11,9 @@ from app.domain import ImageRequest, ModelSpec
 @pytest.fixture
 def batch_id(db: database.Connection, spec: ModelSpec) -> str:
     request = ImageRequest(prompt="猫")
-    return database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda stem: False)[0]
+    return database.add_batch(
+        db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda stem: False)
+    )[0]
 
 
 def write(db: database.Connection, batch_id: str, *lines: tuple[str, str]) -> None:
@@ -72,7 +74,9 @@ def test_lines_of_another_batch_are_neither_returned_nor_counted(
     db: database.Connection, client: FlaskClient, batch_id: str, spec: ModelSpec
 ) -> None:
     request = ImageRequest(prompt="狗")
-    other = database.add_batch(db, [request], spec=spec, stems=["狗"], is_taken=lambda stem: False)[0]
+    other = database.add_batch(
+        db, database.Submission(requests=[request], spec=spec, stems=["狗"], is_taken=lambda stem: False)
+    )[0]
     write(db, other, ("error", "别人的"), *plain(600))
     write(db, batch_id, ("info", "自己的"))
     assert texts(client, batch_id) == (["自己的"], 0)

@@ -27,7 +27,13 @@ def add(
 ) -> tuple[str, list[int]]:
     requests = requests or (ImageRequest(prompt="一只猫"),)
     return database.add_batch(
-        db, requests, spec=spec, stems=stems or ["猫"] * len(requests), is_taken=lambda stem: stem == taken
+        db,
+        database.Submission(
+            requests=requests,
+            spec=spec,
+            stems=stems or ["猫"] * len(requests),
+            is_taken=lambda stem: stem == taken,
+        ),
     )[:2]
 
 
@@ -108,7 +114,14 @@ def test_records_are_claimed_in_the_order_of_their_rows(db: database.Connection,
 def test_a_single_image_does_not_wait_behind_a_large_batch(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     _, ids, _ = database.add_batch(
-        db, [ImageRequest(prompt="急")], spec=spec, stems=["急"], is_taken=lambda _: False, source="single"
+        db,
+        database.Submission(
+            requests=[ImageRequest(prompt="急")],
+            spec=spec,
+            stems=["急"],
+            is_taken=lambda _: False,
+            source="single",
+        ),
     )
     assert claimed(db).id == ids[0]
 

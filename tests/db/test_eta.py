@@ -22,7 +22,10 @@ class Pace:
         self.db = db
         request = ImageRequest(prompt="猫")
         self.batch_id, self.ids, _ = database.add_batch(
-            db, [request] * pictures, spec=spec, stems=["猫"] * pictures, is_taken=lambda stem: False
+            db,
+            database.Submission(
+                requests=[request] * pictures, spec=spec, stems=["猫"] * pictures, is_taken=lambda stem: False
+            ),
         )
 
     def set(self, ids: list[int], status: Status, seconds: float = 0.0) -> None:

@@ -26,7 +26,10 @@ def submit(
 ) -> database.AddedBatch:
     skips = [True] * len(requests) if skips is None else skips
     stems = [request.prompt for request in requests]
-    return database.add_batch(db, requests, spec=ANY, stems=stems, is_taken=lambda _: False, skips=skips)
+    return database.add_batch(
+        db,
+        database.Submission(requests=requests, spec=ANY, stems=stems, is_taken=lambda _: False, skips=skips),
+    )
 
 
 def set_fields(db: database.Connection, ids: Sequence[int], assignments: str) -> None:
@@ -164,7 +167,10 @@ def test_a_repeated_request_key_is_answered_with_the_first_skipped_rows(db: data
 
     def keyed() -> database.AddedBatch:
         return database.add_batch(
-            db, [CAT], spec=ANY, stems=["猫"], is_taken=lambda _: False, skips=[True], key=key
+            db,
+            database.Submission(
+                requests=[CAT], spec=ANY, stems=["猫"], is_taken=lambda _: False, skips=[True], key=key
+            ),
         )
 
     first = submit(db, CAT)
@@ -224,5 +230,7 @@ def test_records_added_between_plan_and_transaction_are_seen(
                 submit(other, CAT)
         return False
 
-    added = database.add_batch(db, [CAT], spec=ANY, stems=["x"], is_taken=is_taken, skips=[True])
+    added = database.add_batch(
+        db, database.Submission(requests=[CAT], spec=ANY, stems=["x"], is_taken=is_taken, skips=[True])
+    )
     assert (added.ids, len(added.skipped)) == ([], 1)

@@ -82,7 +82,10 @@ def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: 
         assert database.get_record(db, 3).created_at == ""  # unknown, and not today
         assert db.execute("SELECT user_id FROM generation_records WHERE id = 1").fetchone()[0] == 5
         database.add_batch(
-            db, [ImageRequest(prompt="新")], spec=spec, stems=["旧"], is_taken=lambda stem: False
+            db,
+            database.Submission(
+                requests=[ImageRequest(prompt="新")], spec=spec, stems=["旧"], is_taken=lambda stem: False
+            ),
         )
         assert db.execute("SELECT reserved_stem FROM generation_records WHERE id = 4").fetchone()[0] == "旧-2"
     copies = list(settings.database_path.parent.glob("generation_records.db.backup-*"))

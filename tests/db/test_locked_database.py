@@ -38,7 +38,13 @@ def service() -> Iterator[FakeJimeng]:
 
 def queue(db: database.Connection, worker: Worker) -> int:
     return database.add_batch(
-        db, [ImageRequest(prompt="猫")], spec=worker.provider.spec, stems=["猫"], is_taken=lambda stem: False
+        db,
+        database.Submission(
+            requests=[ImageRequest(prompt="猫")],
+            spec=worker.provider.spec,
+            stems=["猫"],
+            is_taken=lambda stem: False,
+        ),
     )[1][0]
 
 

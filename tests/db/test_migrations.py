@@ -177,7 +177,12 @@ def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings, 
         key = database.RequestKey(key="k", digest="d", at=1_000_000.0)
         requests = [ImageRequest(prompt="新")]
         made = [
-            database.add_batch(db, requests, spec=spec, stems=["a"], is_taken=lambda _: False, key=key)
+            database.add_batch(
+                db,
+                database.Submission(
+                    requests=requests, spec=spec, stems=["a"], is_taken=lambda _: False, key=key
+                ),
+            )
             for _ in range(2)
         ]
         assert made[0] == made[1]

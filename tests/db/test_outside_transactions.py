@@ -42,7 +42,10 @@ def test_writes_proceed_while_file_names_are_checked_on_disk(
         return stem == "猫"
 
     _, ids, _ = database.add_batch(
-        db, [ImageRequest(prompt="猫")] * 2, spec=spec, stems=["猫"] * 2, is_taken=is_taken
+        db,
+        database.Submission(
+            requests=[ImageRequest(prompt="猫")] * 2, spec=spec, stems=["猫"] * 2, is_taken=is_taken
+        ),
     )
     assert [database.get_record(db, n).reserved_stem for n in ids] == ["猫-2", "猫-3"]
     assert checked
@@ -57,12 +60,16 @@ def test_a_name_reserved_meanwhile_by_another_server_is_not_reserved_twice(
         if not quicker:
             quicker.append(0)
             quicker[0] = database.add_batch(
-                other, [ImageRequest(prompt="狗")], spec=spec, stems=["猫"], is_taken=lambda _: False
+                other,
+                database.Submission(
+                    requests=[ImageRequest(prompt="狗")], spec=spec, stems=["猫"], is_taken=lambda _: False
+                ),
             )[1][0]
         return False
 
     _, ids, _ = database.add_batch(
-        db, [ImageRequest(prompt="猫")], spec=spec, stems=["猫"], is_taken=is_taken
+        db,
+        database.Submission(requests=[ImageRequest(prompt="猫")], spec=spec, stems=["猫"], is_taken=is_taken),
     )
     assert database.get_record(db, quicker[0]).reserved_stem == "猫"
     assert database.get_record(db, ids[0]).reserved_stem == "猫-2"
@@ -73,7 +80,10 @@ def test_equal_and_numbered_names_within_a_batch_are_distinct(
 ) -> None:
     wanted = ["猫", "猫-2", "猫", "猫", "CAT", "cat"]
     _, ids, _ = database.add_batch(
-        db, [ImageRequest(prompt="猫")] * 6, spec=spec, stems=wanted, is_taken=lambda _: False
+        db,
+        database.Submission(
+            requests=[ImageRequest(prompt="猫")] * 6, spec=spec, stems=wanted, is_taken=lambda _: False
+        ),
     )
     stems = [database.get_record(db, n).reserved_stem for n in ids]
     assert stems == ["猫", "猫-2", "猫-3", "猫-4", "CAT", "cat-2"]
@@ -93,7 +103,13 @@ def test_many_names_are_checked_with_one_directory_listing(tmp_path: Path) -> No
 
 def thrown_away(db: database.Connection, spec: ModelSpec, number: int) -> list[int]:
     _, ids, _ = database.add_batch(
-        db, [ImageRequest(prompt="猫")] * number, spec=spec, stems=["猫"] * number, is_taken=lambda _: False
+        db,
+        database.Submission(
+            requests=[ImageRequest(prompt="猫")] * number,
+            spec=spec,
+            stems=["猫"] * number,
+            is_taken=lambda _: False,
+        ),
     )
     for _ in ids:
         record = database.claim_record(db, model=spec.model_id, owner="me", now=1e9, lease=20.0)

@@ -18,13 +18,15 @@ def add(db: database.Connection, spec: ModelSpec, *extras: RowExtras, count: int
     requests = [ImageRequest(prompt=f"猫 {n}", num_images=count) for n in range(len(extras))]
     return database.add_batch(
         db,
-        requests,
-        spec=spec,
-        stems=["a"] * len(requests),
-        is_taken=lambda _: False,
-        extras=extras,
-        prefix="前",
-        suffix="后",
+        database.Submission(
+            requests=requests,
+            spec=spec,
+            stems=["a"] * len(requests),
+            is_taken=lambda _: False,
+            extras=extras,
+            prefix="前",
+            suffix="后",
+        ),
     )
 
 

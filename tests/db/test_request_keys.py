@@ -136,9 +136,12 @@ def batch_of(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[i
     stems = [f"图{n}" for n in range(count)]
 
     def add(db: database.Connection, key: database.RequestKey | None) -> tuple[str, list[int]]:
-        return database.add_batch(db, requests_, spec=spec, stems=stems, is_taken=lambda _: False, key=key)[
-            :2
-        ]
+        return database.add_batch(
+            db,
+            database.Submission(
+                requests=requests_, spec=spec, stems=stems, is_taken=lambda _: False, key=key
+            ),
+        )[:2]
 
     return add
 

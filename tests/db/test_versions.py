@@ -16,11 +16,13 @@ SAVED = SavedImage(filename="猫.png", width=8, height=8, format="png", file_siz
 def add(db: database.Connection, spec: ModelSpec, number: int = 1) -> tuple[str, list[int]]:
     return database.add_batch(
         db,
-        [ImageRequest(prompt="猫")] * number,
-        spec=spec,
-        stems=["猫"] * number,
-        is_taken=lambda stem: False,
-        source="single",
+        database.Submission(
+            requests=[ImageRequest(prompt="猫")] * number,
+            spec=spec,
+            stems=["猫"] * number,
+            is_taken=lambda stem: False,
+            source="single",
+        ),
     )[:2]
 
 

@@ -26,7 +26,14 @@ class Ledger:
     def queue(self, number: int = 1, name: str = "") -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
         return database.add_batch(
-            self.db, requests, spec=self.spec, stems=["猫"] * number, is_taken=lambda stem: False, name=name
+            self.db,
+            database.Submission(
+                requests=requests,
+                spec=self.spec,
+                stems=["猫"] * number,
+                is_taken=lambda stem: False,
+                name=name,
+            ),
         )[:2]
 
     def claim(self, now: float = NOW) -> Record | None:

@@ -69,10 +69,12 @@ def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> Flask
     """A client of an app with one image."""
     database.add_batch(
         db,
-        [ImageRequest(prompt="猫", resolution="1K")],
-        spec=worker.provider.spec,
-        stems=["猫"],
-        is_taken=lambda stem: is_taken(worker.settings.output_dir, stem),
+        database.Submission(
+            requests=[ImageRequest(prompt="猫", resolution="1K")],
+            spec=worker.provider.spec,
+            stems=["猫"],
+            is_taken=lambda stem: is_taken(worker.settings.output_dir, stem),
+        ),
     )
     assert worker.run_once(db)
     return empty

@@ -103,7 +103,9 @@ def test_stored_text_stays_chinese_and_is_shown_in_english(
 ) -> None:
     with closing(database.connect(settings.database_path)) as db:
         request = ImageRequest.parse({"prompt": "猫"})
-        batch_id, _, _ = database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda _: False)
+        batch_id, _, _ = database.add_batch(
+            db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda _: False)
+        )
         database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
         in_db = database.get_batch(db, batch_id)
     assert str(in_db.paused_reason) == "方舟账户欠费，请充值后继续"
@@ -120,7 +122,9 @@ def test_a_stored_message_keeps_its_values_for_every_language(
     )
     with closing(database.connect(settings.database_path)) as db:
         request = ImageRequest.parse({"prompt": "猫", "num_images": 2})
-        batch_id, _, _ = database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda _: False)
+        batch_id, _, _ = database.add_batch(
+            db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda _: False)
+        )
         claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
         assert claimed
         assert database.fail_record(db, claimed, error)
@@ -188,7 +192,7 @@ def mixed_batch(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str
     rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
     with closing(database.connect(settings.database_path)) as db:
         batch_id, (cat, _), _ = database.add_batch(
-            db, rows, spec=spec, stems=["cat", "dog"], is_taken=lambda _: False
+            db, database.Submission(requests=rows, spec=spec, stems=["cat", "dog"], is_taken=lambda _: False)
         )
         claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
         assert claimed

@@ -38,11 +38,13 @@ class App:
     def queue(self, *prompts: str, name: str = "") -> str:
         return database.add_batch(
             self.db,
-            [ImageRequest(prompt=prompt) for prompt in prompts],
-            spec=self.worker.provider.spec,
-            stems=["图"] * len(prompts),
-            is_taken=lambda stem: False,
-            name=name,
+            database.Submission(
+                requests=[ImageRequest(prompt=prompt) for prompt in prompts],
+                spec=self.worker.provider.spec,
+                stems=["图"] * len(prompts),
+                is_taken=lambda stem: False,
+                name=name,
+            ),
         )[0]
 
     def charge(self, task_id: str = "") -> Record:

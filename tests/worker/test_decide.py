@@ -16,7 +16,9 @@ from app.worker.pipeline import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RET
 @pytest.fixture
 def record(db: database.Connection, spec: ModelSpec) -> Record:
     request = ImageRequest(prompt="猫")
-    _, ids, _ = database.add_batch(db, [request], spec=spec, stems=["猫"], is_taken=lambda stem: False)
+    _, ids, _ = database.add_batch(
+        db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda stem: False)
+    )
     return database.get_record(db, ids[0])
 
 
