@@ -9,7 +9,7 @@ const DELAY = 60; // ms
 /** Keep the footer up to date; check: see row_check.js. Returns {sum() as in costs.js, refresh(), showProblem(text)}. */
 export function makeFooter(footer, { table, model, check }) {
   const part = (name) => footer.querySelector(`[data-footer-${name}]`);
-  const problemButton = footer.querySelector('[data-command="next-problem"]');
+  const [problemButton, onlyButton] = ["next-problem", "only-problems"].map((name) => footer.querySelector(`[data-command="${name}"]`));
   let known = null;
   let timer = 0;
 
@@ -39,7 +39,10 @@ export function makeFooter(footer, { table, model, check }) {
     part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : isSplit && index === figures.length - 1 ? " " : " · ")));
     part("sum").classList.toggle("is-over", left !== null && cost > left);
     part("sum").classList.toggle("is-stale", isSplit && check().isTotalStale);
+    const { isFiltered } = table.rows;
     problemButton.hidden = problems === 0 || table.readOnly;
+    onlyButton.hidden = problemButton.hidden && !isFiltered;
+    onlyButton.setAttribute("aria-pressed", String(isFiltered));
     problemButton.textContent = _("{bad} 处要改", { bad: problems });
   }
 

@@ -9,6 +9,7 @@ import { openGallery, openGalleryOf } from "./gallery.js";
 import { openHistory } from "./history.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { lookUpReferences } from "./references.js";
+import { makeRowFilter } from "./row_filter.js";
 import { makeRowMenu } from "./row_menu.js";
 import { makeRowOrders } from "./row_order.js";
 import { openRun } from "./run.js";
@@ -28,6 +29,7 @@ export function makeLate(batch) {
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
   batch.report = report;
+  batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
   batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey);
   batch.words = makeSentWords(batch);
   batch.suggest = suggestVariables;
@@ -69,6 +71,11 @@ export function makeLate(batch) {
     return openGalleryOf(holder, ids, id, load).catch((failure) => showError(messageOf(failure)));
   }
 
+  function filterProblems() {
+    if (batch.filter.which) return batch.filter.clear();
+    return batch.filter.show(_("有问题的"), (row) => Object.keys(table.validation.problemsOf(row)).length > 0);
+  }
+
   // A batch's rows become the draft; the address says so.
   async function copyToDraft(rows, affixes) {
     try {
@@ -88,7 +95,7 @@ export function makeLate(batch) {
 
   return {
     ...makeRowOrders(batch),
-    takeFiles, showRun, restore, openPicture,
+    takeFiles, showRun, restore, openPicture, filterProblems,
     showImported: report.refresh,
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),

@@ -36,7 +36,7 @@ export function makePictureRows(batch) {
   /** Upload pictures; each that arrives becomes a row like the active one. */
   function upload(files) {
     if (model.local_reference_problem || model.max_references === 0) return showToast(model.local_reference_problem || _("{model} 不接受参考图", { model: model.label }));
-    const active = table.selection.isActive && table.rows.at(table.selection.row);
+    const active = table.selection.isActive && table.rows.shown[table.selection.row];
     if (stored.length === 0) source = active || null;
     const taken = limit(files, table.maxRows - table.rows.length);
     for (const file of taken) order.set(file, order.size);
@@ -65,7 +65,7 @@ export function makePictureRows(batch) {
   }
 
   function showInserted(row, count) {
-    table.selection.goTo(table.rows.indexOf(row), Math.max(table.columns.findIndex(({ name }) => name === "prompt"), 0));
+    table.selection.goTo(table.rows.shown.indexOf(row), Math.max(table.columns.findIndex(({ name }) => name === "prompt"), 0));
     table.editor.focusUnlessTouch();
     table.showUndo(_("{n} 张图，每张一行", { n: count }));
   }

@@ -9,7 +9,7 @@ export function bindRowActions(batch) {
   table.body.addEventListener("click", (event) => {
     const position = table.view.positionOf(event.target);
     if (!position) return;
-    const row = table.rows.at(position.row);
+    const row = table.rows.shown[position.row];
     const picture = event.target.closest("[data-picture]");
     if (picture && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
@@ -39,7 +39,7 @@ export function bindRowActions(batch) {
   }
 
   function activate({ kind }, index) {
-    const row = table.rows.at(index);
+    const row = table.rows.shown[index];
     if (row) actions[kind]?.(row, index);
     return kind in actions;
   }

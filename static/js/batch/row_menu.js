@@ -11,7 +11,7 @@ export function makeRowMenu(menu, batch) {
   const { table, chooseReferences, runRow } = batch;
 
   function menuItems(index) {
-    const row = table.rows.at(index);
+    const row = table.rows.shown[index];
     return table.readOnly ? runItems(row) : draftItems(row, index);
   }
 
@@ -49,7 +49,7 @@ export function makeRowMenu(menu, batch) {
       { label: _("在下面插入一行"), run: () => add(index + 1) },
       { label: _("复制这一行"), run: () => duplicate([row]) },
       ...(index > 0 ? [{ label: _("上移"), run: () => moveTo([row], index - 1) }] : []),
-      ...(index < table.rows.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
+      ...(index < table.rows.shown.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
       {
         label: _("删除这一行"), isDanger: true, run: () => {
           remove([row]);

@@ -21,16 +21,16 @@ export function bindPicks(page, { body, rows, selection, view }) {
     const { row } = view.positionOf(checkbox);
     const [first, end] = shiftKey && last >= 0 ? [Math.min(last, row), Math.max(last, row)] : [row, row];
     last = row;
-    selection.setPicked(rows.all.slice(first, end + 1), checkbox.checked);
+    selection.setPicked(rows.shown.slice(first, end + 1), checkbox.checked);
   });
-  all.addEventListener("click", () => selection.setPicked(rows.all, all.checked));
+  all.addEventListener("click", () => selection.setPicked(rows.shown, all.checked));
   selection.watch(() => {
     const count = selection.picked.size;
     page.querySelector("[data-batch-toolbar]").hidden = count > 0;
     page.querySelector("[data-selection-toolbar]").hidden = count === 0;
     page.querySelector("[data-selected-count]").textContent = _("已选 {count} 行", { count });
-    all.checked = count > 0 && count === rows.length;
-    all.indeterminate = count > 0 && count < rows.length;
+    all.checked = count > 0 && count === rows.shown.length;
+    all.indeterminate = count > 0 && count < rows.shown.length;
     view.requestRender();
   });
 }

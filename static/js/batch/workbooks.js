@@ -49,6 +49,7 @@ export function makeImport(batch) {
     const chosen = report.comparison.isShown ? report.comparison.rowsToPlace() : rows;
     const placed = chosen.slice(0, table.maxRows - (isAppending ? table.rows.length : 0));
     if (placed.length < chosen.length) showToast(_("一个批次最多 {most} 行，后面的 {n} 行没有带进来", { most: table.maxRows, n: chosen.length - placed.length }));
+    batch.filter.clear();
     table.rows.step(isAppending ? _("追加导入") : _("导入"), () => {
       if (!isAppending) table.rows.remove(table.rows.all);
       table.rows.insert(table.rows.length, placed);
@@ -56,7 +57,7 @@ export function makeImport(batch) {
     markProblems(table, problems.map(toMark));
     footer.refresh();
     draft.saveSoon();
-    if (placed.length > 0) table.selection.goTo(table.rows.length - placed.length, firstField(table));
+    if (placed.length > 0) table.selection.goTo(table.rows.shown.length - placed.length, firstField(table));
   }
 
   // A row is called by its line in the file, where its results go; no other row gets the number of a line.

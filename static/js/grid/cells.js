@@ -15,9 +15,9 @@ export function createRowView(template) {
   return { element, cells };
 }
 
-/** Render the row at `index`; columns with a render(cell, row) do so themselves. */
+/** Render the row at `index` of those that are shown; columns with a render(cell, row) do so themselves. */
 export function renderRow(view, index, table) {
-  const row = table.rows.at(index);
+  const row = table.rows.shown[index];
   const problems = table.validation.problemsOf(row);
   table.columns.forEach((column, columnIndex) => {
     const cell = view.cells[column.name];

@@ -52,8 +52,8 @@ export function bindClipboard(table, columnOfHeader) {
   }
 
   function pasteLines(lines, columns, own) {
-    const start = selection.isActive ? selection.block.top : table.rows.length;
-    const fitting = lines.slice(0, table.maxRows - start);
+    const start = selection.isActive ? selection.block.top : table.rows.shown.length;
+    const fitting = lines.slice(0, table.rows.shown.length - start + table.maxRows - table.rows.length);
     const values = fitting.map((cells, line) => cells.map((cell, index) => valueOf(cell, columns[index], own, line, index)));
     table.rows.step(_("粘贴"), () => writeBlock(start, columns, values));
     const width = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
@@ -64,10 +64,10 @@ export function bindClipboard(table, columnOfHeader) {
   }
 
   function writeBlock(start, columns, values) {
-    const missing = start + values.length - table.rows.length;
+    const missing = start + values.length - table.rows.shown.length;
     if (missing > 0) table.rows.insert(table.rows.length, Array.from({ length: missing }, () => table.makeRow()));
     values.forEach((cells, line) => {
-      const row = table.rows.at(start + line);
+      const row = table.rows.shown[start + line];
       cells.forEach((value, index) => { if (columns[index]) table.rows.set(row, columns[index].field, value); });
     });
   }

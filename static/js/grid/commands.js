@@ -1,4 +1,4 @@
-// What can be done to the rows and cells that are selected. Each is one step for undo.
+// What can be done to the rows and cells that are selected. Each is one step for undo. Positions are those of rows that are shown.
 
 import { _ } from "../core/i18n.js";
 
@@ -8,15 +8,16 @@ export function makeCommands(table) {
 
   const blockRows = () => {
     const { top, bottom } = selection.block;
-    return selection.isActive ? rows.all.slice(top, bottom + 1) : [];
+    return selection.isActive ? rows.shown.slice(top, bottom + 1) : [];
   };
   // The rows picked by checkbox, in their order; without any, those of the block.
-  const chosenRows = () => (selection.picked.size > 0 ? rows.all.filter((row) => selection.picked.has(row)) : blockRows());
+  const chosenRows = () => (selection.picked.size > 0 ? rows.shown.filter((row) => selection.picked.has(row)) : blockRows());
   const blockColumns = () => {
     const { left, right } = selection.block;
     return table.columns.slice(left, right + 1).filter(({ field }) => field);
   };
   const capacity = () => table.maxRows - rows.length;
+  const placeOf = (position) => (position < rows.shown.length ? rows.indexOf(rows.shown[position]) : rows.length);
 
   function setInBlock(label, valueOf) {
     rows.step(label, () => {
@@ -24,10 +25,10 @@ export function makeCommands(table) {
     });
   }
 
-  function add(index = rows.length) {
+  function add(position = rows.shown.length) {
     if (capacity() <= 0) return;
-    rows.step(_("添加行"), () => rows.insert(index, [table.makeRow()]));
-    selection.goTo(index, firstField(table));
+    rows.step(_("添加行"), () => rows.insert(placeOf(position), [table.makeRow()]));
+    selection.goTo(position, firstField(table));
   }
 
   function duplicate(chosen = chosenRows()) {
@@ -35,7 +36,7 @@ export function makeCommands(table) {
     if (copies.length === 0) return;
     const index = rows.indexOf(chosen.at(-1)) + 1;
     rows.step(_("复制行"), () => rows.insert(index, copies));
-    selection.selectBlock(index, selection.column, index + copies.length - 1, selection.column);
+    selectRows(copies);
   }
 
   /** Returns how many rows were removed. */
@@ -47,14 +48,18 @@ export function makeCommands(table) {
   function moveBy(by) {
     const chosen = chosenRows();
     if (chosen.length === 0) return;
-    const index = by < 0 ? rows.indexOf(chosen[0]) - 1 : rows.indexOf(chosen.at(-1)) + 2;
-    if (index >= 0 && index <= rows.length) moveTo(chosen, index);
+    const position = by < 0 ? rows.shown.indexOf(chosen[0]) - 1 : rows.shown.indexOf(chosen.at(-1)) + 2;
+    if (position >= 0 && position <= rows.shown.length) moveTo(chosen, position);
   }
 
-  function moveTo(chosen, index) {
-    rows.move(chosen, index);
-    const top = rows.indexOf(chosen[0]);
-    selection.selectBlock(top, selection.column, top + chosen.length - 1, selection.column);
+  function moveTo(chosen, position) {
+    rows.move(chosen, placeOf(position));
+    selectRows(chosen);
+  }
+
+  function selectRows(list) {
+    const top = rows.shown.indexOf(list[0]);
+    selection.selectBlock(top, selection.column, top + list.length - 1, selection.column);
   }
 
   function clear() {
@@ -64,7 +69,7 @@ export function makeCommands(table) {
   // The block's first row goes into the others; a single row takes what stands above it.
   function fillDown() {
     const { top, bottom } = selection.block;
-    const source = rows.at(top === bottom ? top - 1 : top);
+    const source = rows.shown[top === bottom ? top - 1 : top];
     if (source) setInBlock(_("向下填充"), ({ field }) => source[field]);
   }
 

@@ -27,7 +27,7 @@ export function makeEditor(table, onTyping) {
 
   const focus = () => textarea.focus({ preventScroll: true });
   const column = () => table.columns[selection.column];
-  const canEdit = () => !table.readOnly && Boolean(column()?.isEditable) && table.rows.length > 0;
+  const canEdit = () => !table.readOnly && Boolean(column()?.isEditable) && table.rows.shown.length > 0;
 
   /** Lie over the active cell, unless one is edited. */
   function sync() {
@@ -54,7 +54,7 @@ export function makeEditor(table, onTyping) {
   /** Begin with the cell's own text (F2, double click) or with what was typed over it; false where nothing can be edited. */
   function open({ isTyped = false } = {}) {
     if (editing || !canEdit()) return false;
-    const row = table.rows.at(selection.row);
+    const row = table.rows.shown[selection.row];
     const { field, multiline, options } = column();
     view.reveal(selection.row, selection.column);
     editing = { row, column: column(), isTyped };

@@ -41,7 +41,7 @@ export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, 
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     textarea: part("editor"), choiceList: part("choices"), dropLine: part("drop-line"),
     validation: makeValidation(allColumns, options.contentFields, problemElsewhere),
-    selection: new Selection(() => ({ rows: rows.length, columns: columns.length })),
+    selection: new Selection(() => ({ rows: rows.shown.length, columns: columns.length })),
   };
   table.view = makeRenderer(table);
   table.editor = makeEditor(table, onTyping);
@@ -58,9 +58,13 @@ export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, 
 function syncParts(table) {
   const { element, rows, selection, view, editor, textarea } = table;
   rows.watch(({ structural }) => {
-    if (structural) selection.clamp(rows.all);
+    if (structural) selection.clamp(rows.shown);
     editor.sync();
     showProblem(table);
+  });
+  rows.watchShown(() => {
+    selection.clamp(rows.shown);
+    view.requestRender();
   });
   selection.watch(() => {
     if (selection.isActive) view.reveal(selection.row, selection.column);
@@ -69,7 +73,7 @@ function syncParts(table) {
     showProblem(table);
   });
   textarea.addEventListener("focus", () => {
-    if (rows.length > 0 && !selection.isActive) selection.goTo(selection.row, selection.column);
+    if (rows.shown.length > 0 && !selection.isActive) selection.goTo(selection.row, selection.column);
     element.classList.add("has-focus");
   });
   textarea.addEventListener("blur", () => element.classList.remove("has-focus"));
@@ -77,7 +81,7 @@ function syncParts(table) {
 
 function showProblem(table) {
   const { selection, rows, columns } = table;
-  const row = selection.isActive && rows.at(selection.row);
+  const row = selection.isActive && rows.shown[selection.row];
   const field = columns[selection.column]?.field;
   table.showProblem((row && field && table.validation.problemsOf(row)[field]) || "");
 }
@@ -133,20 +137,29 @@ export function validateAgain(table, rows) {
   showProblem(table);
 }
 
-/** Go to a cell, showing its column, and put the focus there. */
+/** Show only the rows for which matches(row) is true now, or all with null; the active cell stays active where it can. */
+export function filterRows(table, matches) {
+  const { rows, selection, editor } = table;
+  editor.commit();
+  const active = rows.shown[selection.row];
+  rows.showOnly(matches);
+  if (selection.isActive) selection.goTo(Math.max(rows.shown.indexOf(active), 0), selection.column);
+}
+
+/** Go to a cell, showing its row and its column, and put the focus there. */
 export function goToCell(table, row, field) {
-  const index = table.rows.indexOf(row);
-  if (index < 0) return undefined;
+  if (table.rows.indexOf(row) < 0) return undefined;
   const hidden = table.allColumns.find((column) => column.field === field && !table.columns.includes(column));
   if (hidden) return table.showColumn(hidden, () => goToCell(table, row, field));
-  table.selection.goTo(index, Math.max(table.columns.findIndex(({ name }) => name === field), 0));
+  table.rows.reveal([row]);
+  table.selection.goTo(table.rows.shown.indexOf(row), Math.max(table.columns.findIndex(({ name }) => name === field), 0));
   return table.editor.focus();
 }
 
 /** Go to the next problem after the active cell, from the top again at the end. */
 export function goToNextProblem(table) {
   const { rows, columns, allColumns, selection, validation } = table;
-  const start = selection.isActive ? selection.row : -1;
+  const start = selection.isActive ? rows.indexOf(rows.shown[selection.row]) : -1;
   const active = allColumns.indexOf(columns[selection.column]);
   for (let step = 0; step <= rows.length; step += 1) {
     const row = rows.at((Math.max(start, 0) + step) % rows.length);

@@ -37,7 +37,7 @@ export function bindKeyboard(table) {
 
   function commitAndMove(down, across) {
     editor.commit();
-    if (down > 0 && selection.row === table.rows.length - 1 && !table.readOnly) commands.add();
+    if (down > 0 && selection.row === table.rows.shown.length - 1 && !table.readOnly) commands.add();
     else if (across) selection.advance(across);
     else selection.moveBy(down, 0);
     return true;
@@ -70,9 +70,9 @@ export function bindKeyboard(table) {
   function onControlKey(key, shift) {
     if (key in ARROWS) return goToEdge(...ARROWS[key], shift);
     if (key === "Home") return goTo(0, 0, shift);
-    if (key === "End") return goTo(table.rows.length - 1, columns.length - 1, shift);
+    if (key === "End") return goTo(table.rows.shown.length - 1, columns.length - 1, shift);
     const letter = key.toLowerCase();
-    if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.length - 1, columns.length - 1));
+    if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.shown.length - 1, columns.length - 1));
     if (table.readOnly) return false;
     if (letter === "z") return done(shift ? table.redo() : table.undo());
     if (letter === "y") return done(table.redo());
@@ -97,17 +97,17 @@ export function bindKeyboard(table) {
   function goToEdge(down, across, extend) {
     if (across) return goTo(selection.row, across > 0 ? columns.length - 1 : 0, extend);
     const { field } = columns[selection.column];
-    const isFilled = (row) => Boolean(field && table.rows.at(row)?.[field]?.length);
+    const isFilled = (row) => Boolean(field && table.rows.shown[row]?.[field]?.length);
     let row = selection.row + down;
     const isInside = isFilled(selection.row) && isFilled(row);
-    while (table.rows.at(row + down) && (isInside ? isFilled(row + down) : !isFilled(row))) row += down;
+    while (table.rows.shown[row + down] && (isInside ? isFilled(row + down) : !isFilled(row))) row += down;
     return goTo(row, selection.column, extend);
   }
 
   function onSpace(shift) {
     if (shift) return done(selection.selectBlock(selection.row, 0, selection.row, columns.length - 1));
     if (columns[selection.column].kind !== "number") return activate();
-    const row = table.rows.at(selection.row);
+    const row = table.rows.shown[selection.row];
     if (row) selection.setPicked(commands.blockRows(), !selection.picked.has(row));
     return true;
   }
@@ -172,13 +172,13 @@ export function bindPointer(table) {
 
   function dragRow(start, index) {
     start.preventDefault();
-    const row = table.rows.at(index);
+    const row = table.rows.shown[index];
     const moving = selection.picked.has(row) ? commands.chosenRows() : [row];
     let target = null;
     followAndScroll(table.element, start, {
       move(x, y) {
         const offset = y - body.getBoundingClientRect().top;
-        target = Math.max(0, Math.min(Math.round(offset / view.rowHeight), table.rows.length));
+        target = Math.max(0, Math.min(Math.round(offset / view.rowHeight), table.rows.shown.length));
         table.dropLine.hidden = false;
         table.dropLine.style.transform = `translateY(${target * view.rowHeight}px)`;
       },

@@ -8,7 +8,7 @@ const DEFAULT_ROW_HEIGHT = 52;
 /** table: see grid.js. */
 export function makeRenderer(table) {
   const { element, grid, head, body, selection } = table;
-  const views = new Map(); // row index -> view of cells.js
+  const views = new Map(); // position among the rows that are shown -> view of cells.js
   const free = []; // views without a row
   let rowHeight = DEFAULT_ROW_HEIGHT;
   let headHeight = 0;
@@ -51,7 +51,7 @@ export function makeRenderer(table) {
   }
 
   function render() {
-    const count = table.rows.length;
+    const count = table.rows.shown.length;
     const top = Math.max(element.scrollTop - headHeight, 0);
     const first = Math.max(Math.floor(top / rowHeight) - SPARE_ROWS, 0);
     const last = Math.min(Math.ceil((top + element.clientHeight) / rowHeight) + SPARE_ROWS, count);

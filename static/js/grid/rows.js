@@ -10,24 +10,61 @@ export class Rows extends EventTarget {
   #past = [];
   #future = [];
   #operations = null; // of the step that is open
+  #hidden = null; // rows that showOnly() left out, a set; null while all are shown
+  #shown = null; // the others, once they are asked for
   reserved = 0; // rows without a number get higher ones than this
 
   get length() { return this.#list.length; }
   get all() { return this.#list; }
+  get isFiltered() { return this.#hidden !== null; }
+
+  /** The rows that are shown, in their order: positions in the table count in these. */
+  get shown() {
+    if (!this.#hidden) return this.#list;
+    this.#shown ??= this.#list.filter((row) => !this.#hidden.has(row));
+    return this.#shown;
+  }
 
   at(index) { return this.#list[index]; }
   indexOf(row) { return this.#list.indexOf(row); }
 
-  /** listener({structural, changed: Set of rows, first: index of the first of them or -1, reset}) */
+  /** listener({structural, changed: Set of rows, first: position of the first of them that is shown or -1, reset}) */
   watch(listener) { this.addEventListener("change", ({ detail }) => listener(detail)); }
 
-  /** Replace all rows and forget the history (another draft, another batch). */
+  /** listener() after other rows are shown without a change of the rows. */
+  watchShown(listener) { this.addEventListener("shown", listener); }
+
+  /** Show only the rows for which matches(row) is true now, or all with null. Rows that are added later are shown. */
+  showOnly(matches) {
+    if (!matches && !this.#hidden) return;
+    this.#setHidden(matches && new Set(this.#list.filter((row) => !matches(row))));
+    this.dispatchEvent(new Event("shown"));
+  }
+
+  /** Show rows that showOnly() left out. */
+  reveal(rows) {
+    if (!this.#hidden) return;
+    const revealed = new Set(rows);
+    const hidden = new Set([...this.#hidden].filter((row) => !revealed.has(row)));
+    if (hidden.size === this.#hidden.size) return;
+    this.#setHidden(hidden);
+    this.dispatchEvent(new Event("shown"));
+  }
+
+  #setHidden(hidden) {
+    this.#hidden = hidden;
+    this.#shown = null;
+  }
+
+  /** Replace all rows, show them all, and forget the history (another draft, another batch). */
   reset(list) {
     numberRows(list, [], this.reserved);
     this.#list = list;
+    this.#setHidden(null);
     this.#past = [];
     this.#future = [];
     this.#dispatchChange([], { reset: true });
+    this.dispatchEvent(new Event("shown"));
   }
 
   /** Run body(); all that it changes is one step for undo. Returns the number of operations. */
@@ -82,7 +119,7 @@ export class Rows extends EventTarget {
     });
   }
 
-  /** Both return the label of the step, or null where there is none. */
+  /** Both return the label of the step, or null where there is none; what they change is shown. */
   undo() { return this.#travel(this.#past, this.#future, ({ operations }) => [...operations].reverse().map(inverse)); }
   redo() { return this.#travel(this.#future, this.#past, ({ operations }) => operations); }
 
@@ -92,6 +129,7 @@ export class Rows extends EventTarget {
     to.push(step);
     const operations = operationsOf(step);
     for (const operation of operations) this.#apply(operation);
+    this.reveal(operations.flatMap(({ row, entries }) => row ?? entries.map((entry) => entry.row)));
     this.#dispatchChange(operations);
     return step.label;
   }
@@ -106,6 +144,7 @@ export class Rows extends EventTarget {
   #apply({ kind, row, field, after, entries }) {
     if (kind === "set") row[field] = after;
     else this.#list = kind === "put" ? withEntries(this.#list, entries) : withoutEntries(this.#list, entries);
+    if (kind !== "set") this.#shown = null;
   }
 
   #dispatchChange(operations, { reset = false } = {}) {
@@ -116,7 +155,7 @@ export class Rows extends EventTarget {
       else structural = true;
       if (kind === "put") for (const entry of entries) changed.add(entry.row);
     }
-    const first = this.#list.findIndex((row) => changed.has(row));
+    const first = this.shown.findIndex((row) => changed.has(row));
     this.dispatchEvent(new CustomEvent("change", { detail: { structural, changed, first, reset } }));
   }
 }

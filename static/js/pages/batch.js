@@ -36,6 +36,7 @@ const batch = {
   run: null,
   columnsKey: "batch.columns", // where the browser keeps which columns are shown
   imported: null, // see import_report.js
+  filter: null, // see row_filter.js, of the late script
   dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
   stateOf: (row) => (batch.run ?? draftRows).stateOf(row),
   recordsOf: (row) => (batch.run ?? draftRows).recordsOf(row),
@@ -103,12 +104,13 @@ bindCommands(page, {
     table.editor.focusUnlessTouch();
     table.showUndo(_("已删除 {count} 行", { count }));
   },
-  "pick-all": () => table.selection.setPicked(table.rows.all, true),
+  "pick-all": () => table.selection.setPicked(table.rows.shown, true),
   "pick-none"() {
     table.selection.setPicked(table.rows.all, false);
     table.editor.focusUnlessTouch();
   },
   "next-problem": () => goToNextProblem(table),
+  "only-problems": () => late("filterProblems"),
   export: (button) => late("exportTable", button),
   columns: (button) => late("chooseColumns", button),
   affixes: () => late("editAffixes", setAffixes),

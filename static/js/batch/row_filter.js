@@ -1,0 +1,57 @@
+// Only some of the rows are shown: a line above the table says which, and shows all again.
+
+import { _ } from "../core/i18n.js";
+import { filterRows } from "../grid/grid.js";
+
+const DELAY = 60; // ms
+
+/**
+ * line: the element above the table. Rows keep their numbers, and those that are added while a filter is set are shown.
+ *
+ * Returns {show(which, matches): only the rows for which matches(row) is true now, `which` says so (「有问题的」); refresh(): look again;
+ * clear(); which: of the filter that is set, or ""}. onChange() is called after each.
+ */
+export function makeRowFilter(line, table, onChange = () => {}) {
+  const { rows } = table;
+  const [text, again, all] = line.querySelectorAll("[data-filter-text], [data-filter-again], [data-filter-all]");
+  let filter = null; // {which, matches}
+  let timer = 0;
+
+  function set(wanted) {
+    filter = wanted;
+    filterRows(table, wanted?.matches ?? null);
+    render();
+    onChange();
+  }
+
+  // A new list of rows is shown whole.
+  function follow() {
+    if (!filter) return;
+    if (!rows.isFiltered) return void set(null);
+    timer ||= setTimeout(() => {
+      timer = 0;
+      render();
+    }, DELAY);
+  }
+
+  function render() {
+    line.hidden = !filter;
+    if (!filter) return;
+    const shown = new Set(rows.shown);
+    text.textContent = _("只显示{which}：{n} 行，共 {total} 行", { which: filter.which, n: shown.size, total: rows.length });
+    again.hidden = rows.all.every((row) => filter.matches(row) === shown.has(row));
+  }
+
+  function focusTable(change) {
+    change();
+    table.editor.focusUnlessTouch();
+  }
+
+  const refresh = () => { if (filter) set(filter); };
+  const clear = () => { if (filter) set(null); };
+  again.addEventListener("click", () => focusTable(refresh));
+  all.addEventListener("click", () => focusTable(clear));
+  rows.watch(follow);
+  rows.watchShown(follow);
+  return { show: (which, matches) => set({ which, matches }), refresh, clear, get which() { return filter?.which ?? ""; } };
+}

@@ -1,0 +1,90 @@
+"""Only some rows of the table of 批量生成 are shown: what is done meanwhile concerns these alone."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.batch_page import BatchPage
+
+BAD = "5:4"  # a ratio that is not offered
+
+
+def fill(batch: BatchPage) -> None:
+    """Rows 甲 to 己, of which only those with a problem are shown: 乙, 丁 and 己."""
+    batch.click_command("add")
+    lines = [(name, BAD if index % 2 else "1:1") for index, name in enumerate("甲乙丙丁戊己")]
+    batch.paste_block(1, "prompt", ("提示词", "图片比例"), *lines)
+    batch.expect_rows(6)
+    batch.click_command("only-problems")
+    batch.expect_rows(3)
+
+
+def expect_all(batch: BatchPage, column: str, *texts: str) -> None:
+    """Show all rows again, and expect these cells."""
+    batch.page.locator("[data-filter-all]").click()
+    batch.expect_rows(len(texts))
+    for row, text in enumerate(texts, 1):
+        batch.expect_text(row, column, text)
+
+
+def test_rows_with_problems_are_shown_alone_with_their_numbers(batch: BatchPage) -> None:
+    fill(batch)
+    line = batch.page.locator("[data-filter]")
+    expect(line).to_contain_text("只显示有问题的：3 行，共 6 行")
+    for row, number in enumerate(("2", "4", "6"), 1):
+        batch.expect_text(row, "number", number)
+    batch.edit_cell(1, "aspect_ratio", "4:3")
+    batch.expect_text(1, "prompt", "乙")  # a row does not go while it is worked on
+    line.get_by_role("button", name="刷新").click()
+    expect(line).to_contain_text("2 行，共 6 行")
+    batch.expect_text(1, "prompt", "丁")
+    batch.click_command("only-problems")
+    batch.expect_rows(6)
+    expect(line).to_be_hidden()
+
+
+def test_filling_and_pasting_leave_out_hidden_rows(batch: BatchPage) -> None:
+    fill(batch)
+    batch.edit_cell(1, "aspect_ratio", "16:9")
+    batch.page.keyboard.press("Shift+Control+End")
+    batch.page.keyboard.press("Control+d")
+    batch.paste_block(1, "filename", ("a",), ("b",), ("c",), ("d",))
+    batch.expect_text(4, "number", "7")  # what is pasted below the last row is new, and shown
+    expect_all(batch, "filename", "", "a", "", "b", "", "c", "d")
+    for row, ratio in enumerate(("1:1", "16:9", "1:1", "16:9", "1:1", "16:9"), 1):
+        batch.expect_text(row, "aspect_ratio", ratio)
+
+
+def test_only_rows_that_are_shown_are_picked_moved_and_deleted(batch: BatchPage) -> None:
+    fill(batch)
+    batch.page.locator("[data-select-all]").click()
+    expect(batch.page.locator("[data-selected-count]")).to_have_text("已选 3 行")
+    batch.click_command("pick-none")
+    batch.cell(3, "prompt").click()
+    batch.page.keyboard.press("Alt+ArrowUp")
+    batch.expect_text(2, "prompt", "己")
+    batch.pick_row(1)
+    batch.click_command("remove")
+    batch.expect_rows(2)
+    expect_all(batch, "prompt", "甲", "丙", "己", "丁", "戊")
+
+
+def test_an_undo_shows_what_it_changed(batch: BatchPage) -> None:
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", ("提示词", "图片比例"), ("甲", "1:1"), ("乙", BAD))
+    batch.edit_cell(1, "prompt", "丙")
+    batch.click_command("only-problems")
+    batch.expect_rows(1)
+    batch.click_command("undo")
+    batch.expect_rows(2)
+    batch.expect_text(1, "prompt", "甲")
+
+
+def test_the_next_problem_is_found_among_hidden_rows_too(batch: BatchPage) -> None:
+    fill(batch)
+    batch.edit_cell(3, "aspect_ratio", "1:1")
+    batch.page.locator("[data-filter]").get_by_role("button", name="刷新").click()
+    batch.expect_rows(2)
+    batch.click_command("undo")  # of the edit: the row is shown again
+    batch.expect_rows(3)
+    expect(batch.page.locator("[data-command=next-problem]")).to_have_text(re.compile("3 处要改"))
