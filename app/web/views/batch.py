@@ -26,3 +26,9 @@ def index() -> str:
         variables=BUILT_IN_NAMES,
         causes={cause: translate(words) for cause, words in CAUSES.items()},
     )
+
+
+@bp.get("/batch/dialogs")
+def dialogs() -> str:
+    """The dialogs of the page, which its second script fetches; a page of a submitted batch has them already."""
+    return render_template("batch/dialogs.html")

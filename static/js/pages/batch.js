@@ -12,7 +12,8 @@ import { bindRowActions } from "../batch/row_actions.js";
 import { makeRowCheck } from "../batch/row_check.js";
 import { copyRow, makeRow } from "../batch/row.js";
 import { bindCommands, bindPicks } from "../batch/toolbar.js";
-import { HttpError } from "../core/http.js";
+import { parseHtml } from "../core/dom.js";
+import { HttpError, fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { loadItem } from "../core/storage.js";
@@ -47,7 +48,10 @@ const batch = {
   chooseReferences(row, search) { if (!table.readOnly) late("chooseReferences", row, search); },
 };
 
-const loadLate = lazy(() => import("../batch/late.js"), ({ makeLate }) => makeLate(batch));
+const loadLate = lazy(async () => {
+  await addDialogs();
+  return import("../batch/late.js");
+}, ({ makeLate }) => makeLate(batch));
 const late = async (name, ...values) => (await loadLate())[name](...values);
 
 const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns), model), { table: () => table, stateOf: batch.stateOf });
@@ -128,6 +132,13 @@ table.rows.watch(({ changed, reset }) => {
   page.querySelector("[data-empty]").hidden = !isEmpty;
   page.classList.toggle("is-empty", isEmpty);
 });
+
+// The modules of the late script find them in the page.
+async function addDialogs() {
+  if (batch.dialog("start")) return;
+  const { html } = await fetchHtmlIfChanged(page.dataset.dialogsUrl, {});
+  document.body.append(parseHtml(html));
+}
 
 function showFailure(failure) {
   if (!(failure instanceof HttpError)) throw failure;
