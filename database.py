@@ -63,6 +63,7 @@ from app.db.queue import (
 )
 from app.db.record_query import (
     NEWEST,
+    NOT_PICKED,
     OLDEST,
     RecordFilter,
     count_by_words,
@@ -85,6 +86,7 @@ from app.db.records import (
     list_selected,
     list_single_records,
     mark_favourite,
+    pick_records,
     restore_records,
     undo_delete,
 )

@@ -16,7 +16,7 @@ from app.db.row_mapping import (
 )
 from app.db.versions import update_records
 from app.db.workbooks import find_workbook
-from app.domain import Batch, BatchStatus, PauseCause, Record, Status
+from app.domain import Batch, BatchStatus, PauseCause, Pick, Record, Status
 from app.errors import Conflict, Message, NotFound, message
 
 # Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
@@ -269,7 +269,21 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         prefix=row["prefix"],
         suffix=row["suffix"],
         paused_cause=row["paused_cause"],
+        picks=_count_picks(db, row["id"]),
     )
+
+
+def _count_picks(db: sqlite3.Connection, batch_id: str) -> dict[Pick, int]:
+    rows = db.execute(
+        """
+        SELECT pick, count(*) AS number
+        FROM generation_records INDEXED BY records_picked_of_batch
+        WHERE batch_id = :id AND pick <> '' AND pick IN ('keep', 'reject') AND deleted_at IS NULL
+        GROUP BY pick
+        """,
+        {"id": batch_id},
+    ).fetchall()
+    return dict.fromkeys(Pick, 0) | {Pick(row["pick"]): int(row["number"]) for row in rows}
 
 
 def _count_retryable(db: sqlite3.Connection, batch_id: str) -> int:

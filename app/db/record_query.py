@@ -14,9 +14,10 @@ from dataclasses import asdict, dataclass, replace
 from app.db.connection import read_transaction
 from app.db.ngrams import BETWEEN, TextSearch, normalise, read_search
 from app.db.search_index import FACETS, SEARCHED, VISIBLE, count_backlog, facet_tag
-from app.domain import MAX_ID, Status
+from app.domain import MAX_ID, Pick, Status
 
 NEWEST, OLDEST = "newest", "oldest"
+NOT_PICKED = "none"
 _OPEN = (Status.HELD, Status.QUEUED, Status.RUNNING)
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 _UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancelled')"
@@ -37,6 +38,7 @@ class RecordFilter:
     every_word    each word of ``search`` in some field, instead of the whole text in one
     statuses      values of domain.Status; empty: all final states
     created_from, created_before   UTC, in the format of ``created_at``; the second is exclusive
+    pick          ``keep``, ``reject``, or ``none``: neither of them
     as_of         UTC with milliseconds: excludes records added, finished or deleted later
     sort          ``newest`` or ``oldest``, by id
     trash         deleted records instead of the others
@@ -51,6 +53,7 @@ class RecordFilter:
     resolution: str = ""
     model: str = ""
     favourite: bool | None = None
+    pick: str = ""
     created_from: str = ""
     created_before: str = ""
     as_of: str = ""
@@ -111,6 +114,9 @@ def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     if _is_counted(wanted):
         return _sum_of_counts(db, wanted)
     with read_transaction(db):
+        if wanted.pick == NOT_PICKED:  # fewer are picked than not
+            every, *picked = (count_records(db, replace(wanted, pick=pick)) for pick in ("", *Pick))
+            return every - sum(picked)
         if _is_counted_by_day(wanted):
             return _sum_of_days(db, wanted)
         fields = _fields(wanted)
@@ -152,12 +158,12 @@ def _reversed(wanted: RecordFilter) -> RecordFilter:
 
 def _is_counted(wanted: RecordFilter) -> bool:
     """Whether the total can be read from ``record_counts``."""
-    return not (_is_searched(wanted) or wanted.batch_id or wanted.as_of or _has_dates(wanted))
+    return not (_is_searched(wanted) or _has_dates(wanted) or wanted.batch_id or wanted.as_of or wanted.pick)
 
 
 def _is_counted_by_day(wanted: RecordFilter) -> bool:
     """Whether the total can be read from ``counts_by_day``."""
-    is_other = _is_searched(wanted) or wanted.batch_id or wanted.as_of or wanted.trash
+    is_other = _is_searched(wanted) or wanted.batch_id or wanted.as_of or wanted.pick or wanted.trash
     return _has_dates(wanted) and not (is_other or _statuses(wanted)[1])
 
 
@@ -225,7 +231,8 @@ def _uses_text_index(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
         return False
     if _text(wanted):
         return True
-    is_faceted = len(_facet_words(wanted)) > 0 and not (_has_dates(wanted) or wanted.as_of)
+    is_other = _has_dates(wanted) or wanted.as_of or wanted.pick
+    is_faceted = len(_facet_words(wanted)) > 0 and not is_other
     return is_faceted and count_backlog(db, limit=_FEW_ENOUGH_TO_SCAN) < _FEW_ENOUGH_TO_SCAN
 
 
@@ -246,8 +253,13 @@ def _choose_index(
         return "", ("deleted_at IS NOT NULL" if wanted.trash else VISIBLE,)
     if wanted.trash:
         return "records_trash", ("deleted_at IS NOT NULL",)
+    is_picked = wanted.pick in list(Pick)
     if wanted.batch_id:
-        return "records_of_batch", (VISIBLE,)
+        return (
+            ("records_picked_of_batch", (VISIBLE, _PICKED)) if is_picked else ("records_of_batch", (VISIBLE,))
+        )
+    if is_picked:
+        return "records_picked", (VISIBLE, _PICKED)
     if wanted.favourite:
         return "records_favourite", (VISIBLE, "favourite = 1")
     if Status.SUCCESS not in ended:
@@ -307,6 +319,8 @@ def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter) -> list[_Bra
         conditions += (VISIBLE, *times, *(() if not text or text.is_exact else _search_conditions(wanted)))
     if _has_dates(wanted):
         conditions += (_within(_days(db, wanted), "record_search.rowid"),)
+    if wanted.pick:
+        conditions += (_picked_ids(wanted),)
     if not count_backlog(db, limit=1):
         return [_Branch(source=source, id="record_search.rowid", conditions=conditions)]
     conditions += ("record_search.rowid NOT IN (SELECT id FROM search_backlog)",)
@@ -316,6 +330,16 @@ def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter) -> list[_Bra
         _Branch(source=source, id="record_search.rowid", conditions=conditions),
         _Branch(source=waiting, id="search_backlog.id", conditions=(*shown, *_search_conditions(wanted))),
     ]
+
+
+def _picked_ids(wanted: RecordFilter) -> str:
+    """A condition on ``record_search.rowid``; the plus sign keeps FTS5 from a query for each of the ids."""
+    which = f"{_PICKED} AND deleted_at IS NULL"
+    isin = "NOT IN" if wanted.pick == NOT_PICKED else "IN"
+    if wanted.pick != NOT_PICKED:
+        which += " AND pick = :pick"
+    ids = f"SELECT id FROM generation_records INDEXED BY records_picked WHERE {which}"
+    return f"+record_search.rowid {isin} ({ids})"
 
 
 def _facet_words(wanted: RecordFilter) -> list[str]:
@@ -341,6 +365,7 @@ def _of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple
 
 _EQUALS = {name: f"{name} = :{name}" for name in ("aspect_ratio", "resolution", "model")}
 _BATCH = {"batch_id": "batch_id = :batch_id"}
+_PICKED = "pick <> ''"  # the condition of the partial indexes
 _TIMES = {
     "created_from": "created_at >= :created_from",
     "created_before": "created_at < :created_before",
@@ -351,7 +376,9 @@ _TIMES = {
 
 
 def _filters(wanted: RecordFilter) -> tuple[str, ...]:
-    return (*_conditions(wanted, _BATCH), *_facet_filters(wanted), *_conditions(wanted, _TIMES))
+    pick = {"pick": "pick = ''" if wanted.pick == NOT_PICKED else "pick = :pick"}
+    more = (*_conditions(wanted, pick), *_conditions(wanted, _TIMES))
+    return (*_conditions(wanted, _BATCH), *_facet_filters(wanted), *more)
 
 
 def _facet_filters(wanted: RecordFilter) -> tuple[str, ...]:

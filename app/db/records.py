@@ -1,4 +1,4 @@
-"""Reading records (one, a page, a selection), the trash, and favourites."""
+"""Reading records (one, a page, a selection), the trash, favourites, and the choice of pictures."""
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from app.db.output_backup_queue import note_no_copy
 from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
 from app.db.row_mapping import IN_IDS, id_list, object_of, read_records, record_ids, utc_text
 from app.db.versions import next_version, update_records
-from app.domain import Record
+from app.domain import Pick, Record
 from app.errors import NotFound
 
 _CHANGED_AT_ONCE = 1_000  # records per transaction, so that other writers do not wait long
@@ -175,6 +175,12 @@ def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -
     """Set or clear the favourite flag -> how many records changed."""
     fields = {"favourite": favourite}
     return _change(db, _selected_ids(db, chosen), "favourite = :favourite", "favourite <> :favourite", fields)
+
+
+def pick_records(db: sqlite3.Connection, chosen: Selection, pick: Pick | None) -> int:
+    """Set the choice of ended records, or clear it -> how many changed; deletes nothing."""
+    condition = "pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
+    return _change(db, _selected_ids(db, chosen), "pick = :pick", condition, {"pick": pick or ""})
 
 
 def _change(

@@ -121,7 +121,7 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
             """
             UPDATE generation_records
             SET status = 'queued', error = '', error_message = '', cause = '', not_before = 0, retries = 0,
-                throttle_count = 0, crash_count = 0, fetch_while_paused = task_id IS NOT NULL,
+                throttle_count = 0, crash_count = 0, fetch_while_paused = task_id IS NOT NULL, pick = '',
                 model = :model, seed = :seed, steps = :steps,
                 fingerprint = coalesce(:fingerprint, fingerprint),
                 started_at = NULL, finished_at = NULL, deleted_at = NULL, deletion_id = NULL

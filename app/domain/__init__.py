@@ -25,7 +25,7 @@ from app.domain.fingerprints import (
     plan_rows,
 )
 from app.domain.model_spec import ModelSetup, ModelSpec
-from app.domain.records import MAX_ID, GeneratedImage, Record, SavedImage, Status, file_key
+from app.domain.records import MAX_ID, GeneratedImage, Pick, Record, SavedImage, Status, file_key
 from app.domain.references import (
     FILES_URL,
     FULL_DIGEST_LENGTH,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from app.domain.records import Status
+from app.domain.records import Pick, Status
 from app.errors import Message
 
 MAX_ROWS_A_BATCH = 5_000
@@ -65,7 +65,8 @@ class PauseCause(StrEnum):
 class Batch:
     """Records submitted together; ``prefix`` and ``suffix`` surround each prompt. Costs are CNY, None when a
     price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate. ``retryable`` counts
-    records that failed without a charge. ``paused_cause`` is empty unless it is paused.
+    records that failed without a charge, ``picks`` those that a user chose.
+    ``paused_cause`` is empty unless it is paused.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Batch:
     prefix: str = ""
     suffix: str = ""
     paused_cause: str = ""
+    picks: Mapping[Pick, int] = field(default_factory=dict)
 
     @property
     def done(self) -> int:

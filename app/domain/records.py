@@ -26,6 +26,13 @@ class Status(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Pick(StrEnum):
+    """The user's choice of a picture."""
+
+    KEEP = "keep"
+    REJECT = "reject"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One picture, from queued to saved: a row of ``generation_records``.
@@ -35,8 +42,7 @@ class Record:
     ``filename`` and ``image_path`` are empty until the picture is saved; ``reserved_stem`` is the base name
     reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
     provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
-    the user's own, ``templates`` the fields whose typed form differs. ``pick`` is the user's
-    choice: ``keep``, ``reject`` or empty.
+    the user's own, ``templates`` the fields whose typed form differs. ``pick`` is a Pick, or empty.
     """
 
     id: int

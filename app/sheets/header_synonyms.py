@@ -30,7 +30,7 @@ _NAMES: Mapping[str, str] = {
     "row_number": "行号 rownumber",
     "status": "状态 status",
     "image_file": "图片文件 imagefile",
-    "ignored": "序号 编号 缩略图 第几张 原因 费用 可能已计费 次数 # no id"
+    "ignored": "序号 编号 缩略图 第几张 原因 选中 费用 可能已计费 次数 # no id selected"
     " thumbnail picturenumber reason cost possiblycharged attempts",
 }
 # Likely synonyms: used, with a note, only when no column has one of the names above.

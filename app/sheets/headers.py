@@ -10,6 +10,7 @@ from app.domain import (
     MAX_OWN_NAME_LENGTH,
     MAX_PICTURES_A_BATCH,
     MAX_ROWS_A_BATCH,
+    Pick,
     Status,
     column_name,
     normal_text,
@@ -40,6 +41,7 @@ RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", 
 OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图")
 _OWN_RESULTS = (
     OWN_RESULT_LABELS,
+    ("status", "reason", "file", "cost", "selected", "thumbnail"),
     ("status", "reason", "file", "cost", "select", "thumbnail"),
 )
 
@@ -52,6 +54,8 @@ STATUS_LABELS: Mapping[Status, str] = {
     Status.UNKNOWN: "结果未知，可能已计费",
     Status.CANCELLED: "已取消",
 }
+
+PICK_MARKS: Mapping[str, str] = {Pick.KEEP: "✓", Pick.REJECT: "✗"}
 
 # English and Chinese labels, recognised when an exported workbook is imported again.
 _STATUS_NAMES: Mapping[str, Status] = {
@@ -80,7 +84,7 @@ _OUR_LABELS = (
     *("宽", "高", "模型", "批次", "收藏", "完成时间（本机）", "选中"),
     *("Thumbnail", "Picture number", "Reason", "Cost (CNY)", "Possibly charged (CNY)", "Attempts"),
     *("Created at (local time)", "Images of the row", "Width", "Height", "Model", "Batch", "Favourite"),
-    *("Finished (local time)", "Select"),
+    *("Finished (local time)", "Select", "Selected"),
 )
 
 _MAX_COMPARED = 500

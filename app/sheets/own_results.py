@@ -16,7 +16,7 @@ from pathlib import PurePath
 from app.domain import Batch, Record, WorkbookFile
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.conversion import converted, is_ooxml
-from app.sheets.headers import OWN_RESULT_LABELS, STATUS_LABELS, find_header, result_columns
+from app.sheets.headers import OWN_RESULT_LABELS, PICK_MARKS, STATUS_LABELS, find_header, result_columns
 from app.sheets.importer import read_workbook
 from app.sheets.limits import MAX_CELL_LENGTH
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
@@ -210,6 +210,7 @@ class _Results:
             "原因": "\n".join(dict.fromkeys(self._translate(r.error) for r in records if r.error)),
             "文件": "\n".join(record.filename for record in records if record.filename),
             "费用": None if None in costs else sum((cost for cost in costs if cost), Decimal(0)),
+            "选中": _picks([record for record in records if record.filename]),
         }
         cells: dict[int, CellValue] = {
             column: value if isinstance(value, Decimal) else value[:MAX_CELL_LENGTH]
@@ -257,6 +258,12 @@ class _Results:
         return {part: changed}, CellStyles(
             header=edit.header_style, text=first, quoted=first + 1, money=first + 2
         )
+
+
+def _picks(made: Sequence[Record]) -> str:
+    """The marks of these pictures, a line each as their files have; empty when none is chosen."""
+    lines = [PICK_MARKS.get(record.pick, "") for record in made]
+    return "\n".join(lines) if any(lines) else ""
 
 
 def _style(*, quoted: bool = False, number: bool = False) -> str:

@@ -10,7 +10,7 @@ from typing import IO, Any
 from app.domain import Batch, Record, Status, own_column_names
 from app.errors import Translate, message
 from app.sheets.cells import join_names
-from app.sheets.headers import LABELS, RESULT_LABELS, STATUS_LABELS
+from app.sheets.headers import LABELS, PICK_MARKS, RESULT_LABELS, STATUS_LABELS
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
 from app.sheets.template_export import FIELDS, own_columns
@@ -56,12 +56,14 @@ _COST_COLUMNS = (
     Column("费用（元）", 10, "money", attrgetter("cost")),
     Column("可能已计费（元）", 17, "money", lambda record: record.at_stake or None),
 )
+_PICK = Column("选中", 6, value=lambda record: PICK_MARKS.get(record.pick))
 _RESULT_COLUMNS = (
     Column(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
     Column("缩略图", 14),
     *_REQUEST_COLUMNS.values(),
     Column("第几张", 8, "number", attrgetter("picture_number")),
     *_OUTCOME_COLUMNS,
+    _PICK,
     *_COST_COLUMNS,
     Column("次数", 7, "number", attrgetter("attempts")),
 )
@@ -78,6 +80,7 @@ _RECORD_COLUMNS = (
     *_COST_COLUMNS,
     Column("批次", 16, value=attrgetter("batch_id")),
     Column("收藏", 6, value=lambda record: message("是") if record.favourite else None),
+    _PICK,
     Column("完成时间（本机）", 20, "time", lambda record: local_time(record.finished_at)),
 )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 import database
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status
 from app.errors import NotFound
 from app.web.formatting import batch_label
 from app.web.i18n import gettext
@@ -19,6 +19,7 @@ STATUS_LABELS = {
     Status.QUEUED: "等待中",
     Status.HELD: "等放行",
 }
+_PICK_LABELS = {Pick.KEEP: "选中的", Pick.REJECT: "淘汰的", database.NOT_PICKED: "没选的"}
 _FACETS = (
     ("aspect_ratio", "比例", ASPECT_RATIOS),
     ("resolution", "分辨率", RESOLUTIONS),
@@ -61,6 +62,7 @@ def chips_for(
         _chip("batch_id", "批次", _batch_text(db, record_filter.batch_id), link),
         _days(query.get("from", ""), query.get("to", ""), link),
         _favourite(record_filter, counts["favourite"].get("1", 0), link),
+        _picks(record_filter, link),
     ]
 
 
@@ -163,3 +165,12 @@ def _favourite(record_filter: database.RecordFilter, number: int, link: Link) ->
     is_on, label = record_filter.favourite is True, gettext("收藏")
     choice = Choice(value="1", label=label, href=link(favourite="1"), is_on=is_on, number=number)
     return _chip("favourite", "收藏", label if is_on else "", link, [choice])
+
+
+def _picks(record_filter: database.RecordFilter, link: Link) -> Chip:
+    choices = [
+        Choice(value=value, label=gettext(label), href=link(pick=value), is_on=value == record_filter.pick)
+        for value, label in _PICK_LABELS.items()
+    ]
+    shown = next((choice.label for choice in choices if choice.is_on), "")
+    return _chip("pick", "取舍", shown, link, choices)

@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 
 import database
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, Status, normal_text, whole_characters
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status, normal_text, whole_characters
 from app.errors import InvalidRequest, message
 from app.web.openapi.schemas import ID, Schema, Shape, enum, open_object, strict_object, text, whole
 from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
@@ -18,6 +18,7 @@ from app.web.services import connection
 MAX_TEXT_LENGTH = 10_000
 MAX_LISTED = 200
 MAX_OFFSET = 999_999_999
+PICKS = (*Pick, database.NOT_PICKED)
 _FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
 _PHRASE = text(maxLength=MAX_TEXT_LENGTH)
@@ -34,6 +35,7 @@ QUERY: dict[str, Schema] = {
     "resolution": enum(*RESOLUTIONS),
     "model": _PHRASE,
     "favourite": enum("1", "0"),
+    "pick": {**enum(*PICKS), "description": "选中的、淘汰的、没选的"},
     "from": text(description="日期，或带时区的时间"),
     "to": text(description="日期（含当天），或带时区的时间"),
     "as_of": text(description="时间：不包括之后新增、做完或删除的"),
@@ -64,6 +66,7 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
         resolution=_facet_value(fields, "resolution", RESOLUTIONS),
         model=_text(fields, "model"),
         favourite=_flag(fields, "favourite"),
+        pick=_only(fields, "pick", *PICKS),
         created_from=_instant(fields, "from", partial(_day_or_time, is_end=False)),
         created_before=_instant(fields, "to", partial(_day_or_time, is_end=True)),
         as_of=_instant(fields, "as_of", _in_utc, "milliseconds"),
@@ -149,11 +152,11 @@ def _facet_value(fields: Mapping[str, Any], name: str, usual_values: tuple[str, 
     return value
 
 
-def _only(fields: Mapping[str, Any], name: str, choice: str) -> str:
-    """The field, which may be empty or this choice."""
+def _only(fields: Mapping[str, Any], name: str, *choices: str) -> str:
+    """The field, which may be empty or one of these choices."""
     value = _text(fields, name)
-    if value not in ("", choice):
-        raise InvalidRequest(name, "{name} 只能写 {choice}，或不写", name=name, choice=choice)
+    if value not in ("", *choices):
+        raise InvalidRequest(name, "{name} 只能写 {choices}，或不写", name=name, choices=choices)
     return value
 
 

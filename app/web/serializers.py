@@ -57,6 +57,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "thumbnail_url": url_for("media.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
         "charged": record.charged,
+        "pick": record.pick or None,
         "collectable": record.status is Status.UNKNOWN and bool(record.task_id),
     }
 

@@ -106,7 +106,8 @@ def make_version_14(db: sqlite3.Connection) -> None:
     """Take from a new file what version 14 did not have."""
     for name in ("budgets", "notifications", "model_statistics"):
         db.execute(f"DROP TABLE {name}")
-    db.execute("DROP INDEX records_picked")
+    for name in ("records_picked", "records_picked_of_batch"):
+        db.execute(f"DROP INDEX {name}")
     db.execute("DROP INDEX records_open")
     db.execute(
         "CREATE INDEX records_open ON generation_records (status) WHERE status IN ('queued', 'running')"

@@ -10,13 +10,17 @@ import pytest
 import database
 from database import RecordFilter
 
-COLUMNS = "id, created_at, prompt, status, aspect_ratio, resolution, model, favourite, deleted_at"
+COLUMNS = (
+    "id, created_at, prompt, status, aspect_ratio, resolution, model, favourite, batch_id, pick, deleted_at"
+)
 CHOICES: dict[str, list[Any]] = {
     "statuses": [(), (), ("success",), ("failed", "unknown"), ("success", "queued"), ("running",)],
     "aspect_ratio": ["", "", "1:1", "16:9", "7:5"],
     "resolution": ["", "", "2K", "4K"],
     "model": ["", "", "demo", "Demo", "a b-c"],
     "favourite": [None, None, True, False],
+    "batch_id": ["", "", "b"],
+    "pick": ["", "", "keep", "reject", "none"],
     "search": ["", "", "猫", "a", "没有"],
     "trash": [False] * 6 + [True],
     "sort": ["newest", "oldest"],
@@ -39,19 +43,23 @@ def fill(db: database.Connection, chance: random.Random, number: int) -> None:
             chance.choice(("2K", "4K")),
             chance.choice(("demo", "Demo", "a b-c")),
             int(chance.random() < 0.2),
+            chance.choice(("b", "c", None)),
+            chance.choice(("", "", "", "keep", "reject")),
             "2026-03-20 00:00:00" if chance.random() < 0.1 else None,
         )
         for _ in range(number)
     ]
     names = COLUMNS.removeprefix("id, ")
     rows = [(*row[:-1], None if row[2] in OPEN else row[-1]) for row in rows]
-    db.executemany(f"INSERT INTO generation_records ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    db.executemany(f"INSERT INTO generation_records ({names}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def change(db: database.Connection, chance: random.Random) -> None:
     """What people, and other programs, do to records."""
     for assignment in (
         "favourite = NOT favourite",
+        "pick = 'keep'",
+        "pick = ''",
         "deleted_at = '2026-03-21 00:00:00'",
         "status = 'queued'",
         "status = 'success'",
@@ -79,7 +87,11 @@ def expected(rows: list[Any], wanted: RecordFilter) -> list[int]:
         for row in rows
         if wanted.trash == (row["deleted_at"] is not None)
         and (row["status"] in statuses if statuses else row["status"] not in OPEN)
-        and all(getattr(wanted, name) in ("", row[name]) for name in ("aspect_ratio", "resolution", "model"))
+        and all(
+            getattr(wanted, name) in ("", row[name])
+            for name in ("aspect_ratio", "resolution", "model", "batch_id")
+        )
+        and wanted.pick in ("", row["pick"] or "none")
         and wanted.favourite in (None, bool(row["favourite"]))
         and (not wanted.created_from or row["created_at"] >= wanted.created_from)
         and (not wanted.created_before or row["created_at"] < wanted.created_before)

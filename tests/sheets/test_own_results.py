@@ -32,7 +32,7 @@ from tests.workbooks.written import saved
 ENGLISH = dict(
     zip(
         ["状态", "原因", "文件", "费用", "选中", "缩略图"],
-        ["Status", "Reason", "File", "Cost", "Select", "Thumbnail"],
+        ["Status", "Reason", "File", "Cost", "Selected", "Thumbnail"],
         strict=True,
     )
 )
@@ -206,6 +206,12 @@ def test_a_row_with_several_pictures_lists_their_files() -> None:
     target = filled(by_openpyxl(), records)
     assert row_of(target, 3, 6) == ["成功 2、失败 1", "超时", "图1.png\n图2.png", 0.44, None]
     assert pictures(target) == [(9, 1), (3, 11)]
+
+
+def test_the_choice_is_a_line_for_each_file() -> None:
+    records = [made(1, 3, pick="keep"), made(2, 4), made(3, 4, pick="reject"), made(4, 5)]
+    target = filled(by_openpyxl(), records)
+    assert [row_of(target, row, 6)[4] for row in (3, 4, 5)] == ["✓", "\n✗", None]
 
 
 def test_text_that_looks_like_a_formula_stays_text() -> None:

@@ -333,6 +333,11 @@ def test_rows_are_as_high_as_their_thumbnails() -> None:
     assert sheet.row_dimensions[1].height == 26
 
 
+def test_the_choice_is_a_column_of_the_results() -> None:
+    records = [record(1, pick="keep"), record(2, pick="reject"), record(3)]
+    assert [line["选中"] for line in lines(written(records))] == ["✓", "✗", None]
+
+
 def test_records_are_exported_with_every_field() -> None:
     saved_record = record(
         3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,7 +17,7 @@ from openpyxl import load_workbook
 import database
 import generator
 from app.config import Settings
-from app.domain import GeneratedImage, Record, SavedImage
+from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record, SavedImage
 from app.errors import DiskError
 from app.images import store
 from app.images.metadata import embed
@@ -490,6 +491,44 @@ def test_a_whole_search_result_is_marked_deleted_and_restored(dataset: Dataset, 
     assert post(client, "/api/records/restore", {"ids": ids})["restored"] == 1
 
 
+def test_pictures_are_chosen_and_filtered_by_the_choice(dataset: Dataset, client: FlaskClient) -> None:
+    ids = [dataset.put(name) for name in ("猫一", "猫二", "狗")]
+    queued = dataset.put("等", status="queued")
+    assert post(client, "/api/records/pick", {"filter": {"search": "猫"}, "pick": "keep"})["changed"] == 2
+    assert post(client, "/api/records/pick", {"ids": [ids[1], queued], "pick": "reject"})["changed"] == 1
+    assert [get(client, f"/api/records/{i}")["record"]["pick"] for i in (*ids, queued)] == [
+        "keep",
+        "reject",
+        None,
+        None,
+    ]
+    assert ids_of(get(client, "/api/records?pick=keep")) == [ids[0]]
+    assert ids_of(get(client, "/api/records?pick=reject&search=猫")) == [ids[1]]
+    assert ids_of(get(client, "/api/records?pick=none")) == [ids[2]]
+    assert get(client, "/api/records?trash=1")["total"] == 0
+    assert post(client, "/api/records/pick", {"ids": ids, "pick": None})["changed"] == 2
+    assert get(client, "/api/records?pick=none")["total"] == 3
+
+
+def test_the_zip_of_the_chosen_is_named_after_its_batch(
+    db: database.Connection, spec: ModelSpec, client: FlaskClient
+) -> None:
+    requests = [ImageRequest(prompt="猫"), ImageRequest(prompt="狗")]
+    batch_id, ids, _ = database.add_batch(
+        db, requests, spec=spec, stems=["猫", "狗"], is_taken=lambda _: False, name="春季/海报"
+    )
+    db.execute("UPDATE generation_records SET status = 'success'")
+    post(client, "/api/records/pick", {"ids": ids[:1], "pick": "keep"})
+    post(client, "/api/records/pick", {"ids": ids[1:], "pick": "reject"})
+    assert get(client, f"/api/batches/{batch_id}")["batch"]["picks"] == {"keep": 1, "reject": 1}
+    for query, name in (("&pick=keep", "春季_海报-选中.zip"), ("", "春季_海报.zip")):
+        answer = client.get(f"/api/records/archive.zip?batch_id={batch_id}{query}", buffered=True)
+        assert quote(name) in answer.headers["Content-Disposition"]
+        workbook = sheet(zipfile.ZipFile(io.BytesIO(answer.data)).read("生成记录.xlsx"))
+        column = workbook[0].index("选中")
+        assert [row[column] for row in workbook[1:]] == (["✓"] if query else ["✗", "✓"])
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
@@ -506,6 +545,10 @@ def test_a_whole_search_result_is_marked_deleted_and_restored(dataset: Dataset, 
         ("restore", {"undo": "x"}),
         ("favourite", {"ids": [1], "favourite": "yes"}),
         ("favourite", {"ids": [0]}),
+        ("pick", {"ids": [1]}),
+        ("pick", {"ids": [1], "pick": "maybe"}),
+        ("pick", {"ids": [1], "pick": []}),
+        ("pick", {"ids": [0], "pick": "keep"}),
     ],
 )
 def test_an_invalid_change_is_refused_in_one_sentence(client: FlaskClient, path: str, body: object) -> None:

@@ -111,6 +111,7 @@ GOOD: dict[str, Request] = {
     "post /api/records/delete": lambda h: {"json": {"ids": [h.doomed_id]}},
     "post /api/records/restore": lambda h: {"json": {"ids": [h.doomed_id]}},
     "post /api/records/favourite": lambda h: {"json": {"ids": [h.record_id]}},
+    "post /api/records/pick": lambda h: {"json": {"ids": [h.record_id], "pick": "keep"}},
     "post /api/records/collect": lambda h: {"json": {"all": True}},
     "post /api/records/retry": lambda h: {"json": {"all": True}},
     "post /api/records/drop": lambda h: {"json": {"all": True, "billed": False}},

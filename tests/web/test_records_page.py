@@ -61,6 +61,8 @@ def ids(html: str) -> list[int]:
         ("?page=-1&limit=many", [3, 2, 1]),
         ("?from=2020-01-01&to=2020-01-02", []),
         ("?favourite=1", []),
+        ("?pick=none", [3, 2, 1]),
+        ("?pick=keep", []),
         ("?trash=1", []),
         ("?trash=0", [3, 2, 1]),
     ],

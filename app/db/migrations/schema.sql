@@ -113,6 +113,9 @@ WHERE favourite = 1 AND deleted_at IS NULL;
 CREATE INDEX records_picked ON generation_records (pick, id)
 WHERE pick <> '' AND deleted_at IS NULL;
 
+CREATE INDEX records_picked_of_batch ON generation_records (batch_id, pick)
+WHERE pick <> '' AND deleted_at IS NULL;
+
 CREATE INDEX records_trash ON generation_records (deleted_at)
 WHERE deleted_at IS NOT NULL;
 

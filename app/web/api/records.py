@@ -13,19 +13,21 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.config import Settings
-from app.domain import Record, Size
+from app.domain import Pick, Record, Size
 from app.errors import InvalidRequest, NotFound
 from app.images import metadata, store
+from app.images.filenames import safe_stem
 from app.images.parameters import Parameters, format_parameters, parse_parameters
 from app.web import filters
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
-from app.web.i18n import translate, translator
+from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
     ID,
     answer,
     closed_object,
+    enum,
     map_of,
     open_object,
     or_null,
@@ -161,6 +163,22 @@ def mark_favourite() -> Response:
     return success(changed=database.mark_favourite(connection(), filters.parse_selection(body), favourite))
 
 
+@bp.post("/records/pick")
+@describe(
+    "选中（keep）、淘汰（reject）或取消选择（null）；什么也不删",
+    answer(changed=int),
+    json=strict_object("pick", **filters.SELECTION_BODY, pick=or_null(enum(*Pick))),
+)
+def pick_records() -> Response:
+    """Set the choice of ``ids``, or of all matches of ``filter``, or clear it with null."""
+    body = json_body()
+    pick = body.get("pick", "")
+    if pick not in (None, *Pick):
+        raise InvalidRequest("pick", "pick 应为 keep、reject 或 null")
+    selection = filters.parse_selection(body)
+    return success(changed=database.pick_records(connection(), selection, pick and Pick(pick)))
+
+
 @bp.route("/records/archive.zip", methods=["GET", "POST"])
 @describe("图片和参数表，一个 ZIP", "application/zip", on="GET", query=filters.SELECTION_QUERY)
 @describe(
@@ -169,6 +187,7 @@ def mark_favourite() -> Response:
 def archive_records() -> Response:
     """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
     db, selection = connection(), filters.selection_from_request()
+    wanted = selection
     if isinstance(selection, database.RecordFilter):
         selection = list(database.list_record_ids(db, selection))
     if next(database.list_selected(db, selection), None) is None:
@@ -182,7 +201,16 @@ def archive_records() -> Response:
             response.content_length = archive.length
         response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
         response.call_on_close(held.pop_all().close)
-    return as_attachment(response, translate("生成记录.zip"), "records.zip")
+    return as_attachment(response, _archive_name(wanted), "records.zip")
+
+
+def _archive_name(selection: database.Selection) -> str:
+    """After the batch when it holds the records of one, and after the choice when it holds the chosen."""
+    if not isinstance(selection, database.RecordFilter) or not selection.batch_id:
+        return translate("生成记录.zip")
+    names = database.list_batch_names(connection(), [selection.batch_id])
+    name = safe_stem(names.get(selection.batch_id, "")) or safe_stem(selection.batch_id)
+    return gettext("{name}-选中.zip", name=name) if selection.pick == Pick.KEEP else f"{name}.zip"
 
 
 @bp.route("/records/export.xlsx", methods=["GET", "POST"])

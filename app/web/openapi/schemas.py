@@ -25,6 +25,7 @@ from app.domain import (
     Batch,
     LibraryImage,
     LogLine,
+    Pick,
     Record,
     SampleImage,
     SkippedRow,
@@ -193,6 +194,7 @@ SCHEMAS: dict[str, Schema] = {
         sample_images=["UsedReference"],
         columns=_COLUMNS,
         templates="Templates",
+        pick=or_null(enum(*Pick)),
         url=str,
         thumbnail_url=str,
         retry_after=or_null(float),
@@ -214,6 +216,7 @@ SCHEMAS: dict[str, Schema] = {
     "Batch": _from_dataclass(
         Batch,
         counts=closed_object(**dict.fromkeys(Status, int)),
+        picks=closed_object(**dict.fromkeys(Pick, int)),
         workbook=or_null(_from_dataclass(Workbook, notes=[str])),
     ),
     "LogLine": _from_dataclass(LogLine),

@@ -19,7 +19,18 @@ from app.web.services import connection
 
 MIN_LIMIT, MAX_LIMIT = 20, 200
 VIEWS = {"table": MIN_LIMIT, "grid": 60}  # -> default page size
-_FILTERS = ("search", "status", "aspect_ratio", "resolution", "model", "batch_id", "favourite", "from", "to")
+_FILTERS = (
+    "search",
+    "status",
+    "aspect_ratio",
+    "resolution",
+    "model",
+    "batch_id",
+    "favourite",
+    "pick",
+    "from",
+    "to",
+)
 _OF_SEARCH = ("in", "words")
 _NAMES = (*_FILTERS, *_OF_SEARCH, "sort", "trash", "view", "limit", "page", "record")
 _OF_API = (*_FILTERS, *_OF_SEARCH, "sort", "trash")
