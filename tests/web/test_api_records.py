@@ -513,10 +513,12 @@ def test_pictures_are_chosen_and_filtered_by_the_choice(dataset: Dataset, client
 def test_the_zip_of_the_chosen_is_named_after_its_batch(
     db: database.Connection, spec: ModelSpec, client: FlaskClient
 ) -> None:
-    requests = [ImageRequest(prompt="猫"), ImageRequest(prompt="狗")]
-    batch_id, ids, _ = database.add_batch(
-        db, requests, spec=spec, stems=["猫", "狗"], is_taken=lambda _: False, name="春季/海报"
+    names = ["猫", "狗"]
+    requests = [ImageRequest(prompt=name) for name in names]
+    submission = database.Submission(
+        requests=requests, spec=spec, stems=names, is_taken=lambda _: False, name="春季/海报"
     )
+    batch_id, ids, _ = database.add_batch(db, submission)
     db.execute("UPDATE generation_records SET status = 'success'")
     post(client, "/api/records/pick", {"ids": ids[:1], "pick": "keep"})
     post(client, "/api/records/pick", {"ids": ids[1:], "pick": "reject"})
