@@ -7,7 +7,7 @@ from app.web.assets.bundler import Bundler
 from tests.server_process import ServerProcess
 from tests.web.test_bundler import ENTRIES, SMALL
 
-PAGES = ("/", "/batch", "/records", "/samples", "/usage", "/model")
+PAGES = ("/", "/batch", "/batch/pictures?id={id}", "/records", "/samples", "/usage", "/model")
 MAX_REQUESTS, MAX_BYTES = 20, 60_000  # the contract's, without pictures
 
 
@@ -15,12 +15,22 @@ MAX_REQUESTS, MAX_BYTES = 20, 60_000  # the contract's, without pictures
 def test_a_first_visit_is_light(browser: Browser, demo_server: ServerProcess, language: str) -> None:
     context = browser.new_context(locale=language)
     page = context.new_page()
+    page.route("**/thumbnails/**", lambda route: route.abort())
+    paused = paused_batch(demo_server)
     for path in PAGES:
-        requests, weight = first_visit(page, demo_server.address + path)
+        requests, weight = first_visit(page, demo_server.address + path.format(id=paused))
         assert 3 <= requests < MAX_REQUESTS, path
         assert weight < MAX_BYTES, path
         assert page.evaluate("document.documentElement.lang")[:2] == language[:2]
     context.close()
+
+
+def paused_batch(server: ServerProcess) -> str:
+    """A batch of as many rows as a page of 看图 has; few of them are made."""
+    rows = [{"prompt": f"第 {n} 款茶具，白底主图", "resolution": "1K"} for n in range(100)]
+    batch_id = str(server.post("/api/batches", {"rows": rows})["batch_id"])
+    server.post(f"/api/batches/{batch_id}/pause", {})
+    return batch_id
 
 
 def first_visit(page: Page, address: str) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from app.errors import InvalidRequest, Message, NotFound, message
 from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for
+from app.web.pagination import page_numbers
 from app.web.params import whole_number
 from app.web.services import connection
 
@@ -95,16 +96,8 @@ class RecordsPage:
         return _list_url(self.query, changes)
 
     def numbers(self) -> list[int]:
-        """Page numbers for the pagination; 0 stands for a gap."""
-        near = {1, self.pages, *range(self.page - 2, self.page + 3)}
-        shown: list[int] = []
-        for number in sorted(n for n in near if 1 <= n <= self.pages):
-            if shown and number - shown[-1] == 2:
-                shown.append(number - 1)
-            elif shown and number - shown[-1] > 2:
-                shown.append(0)
-            shown.append(number)
-        return shown
+        """See ``page_numbers``."""
+        return page_numbers(self.page, self.pages)
 
 
 @bp.get("/records")

@@ -1,0 +1,93 @@
+// Keeps the page up to date: rows that changed are replaced where they stand, and the head above them.
+
+import { parseHtml, reconcileChildren } from "../core/dom.js";
+import { fetchHtmlIfChanged, messageOf } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { poll } from "../core/poll.js";
+
+const RUNNING = 1500; // ms between polls
+const AFTER_ERROR = 2000;
+const ENDED = 10_000;
+const HEAD_FACTS = ["heldRows", "held", "queued", "rowsOfGroup", "status"];
+
+/**
+ * Poll the batch of `page`. onChange() is called after each change was shown. Returns {now()}; it resolves when what has
+ * happened until then is shown.
+ */
+export function followBatch(page, { onChange = () => null } = {}) {
+  const head = page.querySelector("[data-pictures-head]");
+  const list = page.querySelector("[data-picture-rows]");
+  const { liveUrl, group } = page.dataset;
+  let since = Number(page.dataset.version);
+
+  async function load(memory) {
+    const rows = [...(list?.children ?? [])].map(({ dataset }) => dataset.row);
+    const news = await fetchHtmlIfChanged(`${liveUrl}&show=${group}&since=${since}&rows=${rows.join(",")}`, memory);
+    showConnection("");
+    if (!news) return;
+    const [freshHead, ...freshRows] = parseHtml(news.html).children;
+    updateHead(head, freshHead);
+    for (const row of freshRows) updateRow(list, row);
+    since = Number(news.version);
+    onChange();
+  }
+
+  function showConnection(text) {
+    const notice = page.querySelector("[data-pictures-offline]");
+    if (notice.textContent !== text) notice.textContent = text;
+    notice.hidden = !text;
+  }
+
+  const poller = poll(load, {
+    interval: (hasFailed) => (hasFailed ? AFTER_ERROR : ["queued", "running"].includes(head.dataset.status) ? RUNNING : ENDED),
+    onError: (error) => showConnection(error.status === 0 ? _("连不上服务，正在重试…") : messageOf(error)),
+  });
+  return poller;
+}
+
+function updateHead(head, fresh) {
+  for (const name of HEAD_FACTS) head.dataset[name] = fresh.dataset[name];
+  const focused = head.contains(document.activeElement) && document.activeElement.dataset.group;
+  head.replaceChildren(...fresh.childNodes);
+  if (focused) head.querySelector(`[data-group="${focused}"]`)?.focus({ preventScroll: true });
+}
+
+/** Put a row in place of the old one; pictures that did not change stay, and so does what is being written below them. */
+function updateRow(list, fresh) {
+  const old = list.querySelector(`:scope > [data-row="${fresh.dataset.row}"]`);
+  if (!old) return;
+  if ("gone" in fresh.dataset) return void old.remove();
+  const giveFocusBack = focusIn(old);
+  const [pictures, freshPictures] = [old, fresh].map((row) => row.querySelector("[data-pictures]"));
+  const known = new Map([...pictures.children].map((picture) => [picture.dataset.shown, picture]));
+  for (const picture of freshPictures.children) if (known.has(picture.dataset.shown)) updateMarks(known.get(picture.dataset.shown), picture);
+  reconcileChildren(pictures, [...freshPictures.children], ({ dataset }) => dataset.shown);
+  const [words, freshWords] = [old, fresh].map((row) => row.querySelector("[data-words]"));
+  if (words.textContent !== freshWords.textContent) words.replaceWith(freshWords);
+  old.className = fresh.className;
+  old.dataset.count = fresh.dataset.count;
+  giveFocusBack?.();
+}
+
+/** The same picture: only what was chosen is new. */
+function updateMarks(picture, fresh) {
+  Object.assign(picture.dataset, fresh.dataset);
+  picture.toggleAttribute("data-favourite", fresh.hasAttribute("data-favourite"));
+  for (const button of fresh.querySelectorAll("[aria-pressed]")) {
+    picture.querySelector(`[data-command="${button.dataset.command}"]`)?.setAttribute("aria-pressed", button.getAttribute("aria-pressed"));
+  }
+}
+
+/** A function that gives the focus back to the same picture, or to the same button of it; null when it is elsewhere. */
+function focusIn(row) {
+  const element = document.activeElement;
+  const picture = row.contains(element) && element.closest("[data-record-id]");
+  if (!picture) return null;
+  const { recordId } = picture.dataset;
+  const { command } = element.dataset;
+  return () => {
+    if (element.isConnected) return;
+    const now = row.querySelector(`[data-record-id="${recordId}"]`);
+    (now?.querySelector(command ? `[data-command="${command}"]` : "[data-place]") ?? now?.querySelector("[data-place]"))?.focus({ preventScroll: true });
+  };
+}

@@ -1,0 +1,93 @@
+"""看图 as rendered HTML: which rows it shows, and the fragment that keeps them current."""
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+
+
+def submit(client: FlaskClient, *rows: dict[str, Any], **more: Any) -> str:
+    body = {"rows": [{"prompt": f"猫 {n}", **row} for n, row in enumerate(rows, 1)], **more}
+    return str(client.post("/api/batches", json=body).get_json()["batch_id"])
+
+
+def set_status(db: database.Connection, batch_id: str, row: int, status: str, pick: str = "") -> None:
+    with database.transaction(db):
+        db.execute(
+            "UPDATE generation_records SET status = ?, pick = ?, error = '没有通过审核' "
+            "WHERE batch_id = ? AND row_number = ?",
+            [status, pick, batch_id, row],
+        )
+
+
+def html(client: FlaskClient, address: str) -> str:
+    answer = client.get(address)
+    assert answer.status_code == 200
+    return answer.get_data(as_text=True)
+
+
+def rows(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r'<article class="picture-row[^"]*" data-row="(\d+)"', text)]
+
+
+def test_a_row_shows_its_number_name_words_and_columns(client: FlaskClient) -> None:
+    row = {"number": 12, "filename": "茶壶", "columns": {"SKU": "A-1"}, "num_images": 2}
+    text = html(client, f"/batch/pictures?id={submit(client, row, name='茶具')}")
+    assert rows(text) == [12]
+    assert text.count("data-record-id=") == 2
+    for shown in ("茶具", "第 12 行", "茶壶", "SKU A-1", "猫 1", "等待中"):
+        assert shown in text
+
+
+def test_groups_are_counted_and_shown_by_the_address(client: FlaskClient, db: database.Connection) -> None:
+    batch_id = submit(client, {}, {}, {})
+    set_status(db, batch_id, 2, "failed")
+    assert rows(html(client, f"/batch/pictures?id={batch_id}")) == [1, 2, 3]
+    text = html(client, f"/batch/pictures?id={batch_id}&show=failed")
+    assert rows(text) == [2]
+    assert "没有通过审核" in text
+    assert re.search(r'data-group="failed"\s+aria-current="true">没成功\s+<span[^>]*>1</span>', text)
+
+
+def test_a_page_has_100_rows(client: FlaskClient) -> None:
+    batch_id = submit(client, *[{}] * 150)
+    assert rows(html(client, f"/batch/pictures?id={batch_id}")) == [*range(1, 101)]
+    assert rows(html(client, f"/batch/pictures?id={batch_id}&page=2")) == [*range(101, 151)]
+    assert rows(html(client, f"/batch/pictures?id={batch_id}&page=99")) == [*range(101, 151)]
+
+
+def test_the_fragment_has_only_the_asked_rows_that_changed(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    batch_id = submit(client, {}, {}, {})
+    address = f"/live/batch/pictures?id={batch_id}"
+    first = client.get(f"{address}&since=0&rows=1,3")
+    assert rows(first.get_data(as_text=True)) == [1, 3]
+    version = first.headers["X-Version"]
+    record = database.list_batch_records(db, batch_id)[2]
+    client.post(f"/api/records/{record.id}/cancel")
+    news = client.get(f"{address}&since={version}&rows=1,3")
+    assert rows(news.get_data(as_text=True)) == [3]
+    same = client.get(f"{address}&since={version}&rows=1,3", headers={"If-None-Match": news.headers["ETag"]})
+    assert same.status_code == 304
+
+
+def test_a_row_that_lost_its_pictures_is_named_as_gone(client: FlaskClient, db: database.Connection) -> None:
+    batch_id = submit(client, {}, {})
+    set_status(db, batch_id, 2, "failed")
+    version = database.get_batch_version(db, batch_id)
+    client.post("/api/records/delete", json={"ids": [database.list_batch_records(db, batch_id)[1].id]})
+    text = html(client, f"/live/batch/pictures?id={batch_id}&since={version}&rows=1,2")
+    assert '<i data-row="2" data-gone></i>' in text
+    assert rows(text) == []
+
+
+@pytest.mark.parametrize("path", ["/batch/pictures", "/live/batch/pictures"])
+@pytest.mark.parametrize(("query", "status"), [("?id=none", 404), ("?id={id}&show=best", 400)])
+def test_an_unknown_batch_or_group_is_refused(
+    client: FlaskClient, path: str, query: str, status: int
+) -> None:
+    assert client.get(path + query.format(id=submit(client, {}))).status_code == status
