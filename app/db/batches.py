@@ -8,6 +8,7 @@ from app.db.batch_log import add_log
 from app.db.connection import transaction
 from app.db.row_mapping import (
     IN_IDS,
+    has_record,
     id_list,
     message_json,
     priced,
@@ -69,28 +70,32 @@ def list_batch_records(db: sqlite3.Connection, *batch_ids: str, since: int = 0) 
 
 
 def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:
-    """(running, queued, total) of the active batches, in images; all 0 when there is none."""
+    """(running, queued, total) of the active batches, in images, held ones apart; all 0 without any."""
     row = db.execute(
         """
         SELECT
             coalesce(sum(generation_records.status = 'running'), 0) AS running,
             coalesce(sum(generation_records.status = 'queued'), 0) AS queued,
-            (SELECT coalesce(sum(total), 0) FROM batches WHERE state = 'active') AS total
+            (SELECT coalesce(sum(total), 0) FROM batches WHERE state = 'active')
+                - coalesce(sum(generation_records.status = 'held'), 0) AS total
         FROM batches
         JOIN generation_records ON generation_records.batch_id = batches.id
-        WHERE batches.state = 'active' AND generation_records.status IN ('queued', 'running')
+        WHERE batches.state = 'active' AND generation_records.status IN ('held', 'queued', 'running')
         """
     ).fetchone()
     return int(row["running"]), int(row["queued"]), int(row["total"])
 
 
 def get_paused_reason(db: sqlite3.Connection) -> Message:
-    """The reason of the newest automatically paused batch; empty when there is none."""
+    """The reason of the newest automatically paused batch; empty when there is none.
+
+    A batch whose sample is done waits for its user; nothing is wrong.
+    """
     row = db.execute(
         """
         SELECT paused_reason, paused_message
         FROM batches
-        WHERE state = 'paused' AND paused_reason <> ''
+        WHERE state = 'paused' AND paused_reason <> '' AND paused_cause <> 'sample'
         ORDER BY created_at DESC
         LIMIT 1
         """
@@ -169,9 +174,20 @@ def pause_in_transaction(
 
 
 def pause_in_copy(copy: sqlite3.Connection) -> None:
-    """Pause the active batches in a backup of the database, so that restoring it submits nothing again."""
+    """Pause the active batches in a backup of the database, so that restoring it submits nothing again.
+
+    What a sample holds may have been released since: its batch says so too.
+    """
     reason = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
     with transaction(copy):
+        copy.execute(
+            """
+            UPDATE batches
+            SET paused_reason = :reason, paused_message = ''
+            WHERE state = 'paused' AND paused_cause = 'sample'
+            """,
+            {"reason": reason},
+        )
         for row in copy.execute("SELECT id FROM batches WHERE state = 'active'").fetchall():
             pause_in_transaction(copy, row["id"], reason, cause=PauseCause.OTHER)
 
@@ -179,10 +195,13 @@ def pause_in_copy(copy: sqlite3.Connection) -> None:
 def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
     """Resume a paused batch; its delayed retries become due at once.
 
-    Raises Conflict when its records were queued for another image model than ``model``.
+    Raises Conflict when its records were queued for another image model than ``model``, or all of them are
+    held.
     """
     with transaction(db):
         check_model(db, batch_id, model)
+        if _has_open(db, batch_id, Status.HELD) and not _has_open(db, batch_id):
+            raise Conflict("先试的几行已经做完，没有可以继续的；请看过结果，再放行其余的行")
         changed = db.execute(
             """
             UPDATE batches
@@ -203,20 +222,69 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
 
 
 def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
-    """Finish the batch, with a log line, when it has no open records left; inside a transaction."""
-    closed = db.execute(
+    """End the batch when it has no queued and no running records left; inside a transaction.
+
+    It is finished, or paused when some are held.
+    """
+    row = db.execute("SELECT state, paused_cause FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    if row is None or row["state"] not in ("active", "paused") or _has_open(db, batch_id):
+        return
+    if _has_open(db, batch_id, Status.HELD):
+        _wait_for_release(db, batch_id, was_waiting=row["paused_cause"] == PauseCause.SAMPLE)
+        return
+    db.execute(
         """
         UPDATE batches
         SET state = 'finished', paused_reason = '', paused_message = '', paused_cause = ''
-        WHERE id = :id AND state IN ('active', 'paused') AND NOT EXISTS (
-            SELECT 1
-            FROM generation_records
-            WHERE batch_id = :id AND status IN ('queued', 'running'))
+        WHERE id = :id
         """,
         {"id": batch_id},
-    ).rowcount
-    if closed:
-        add_log(db, batch_id, "info", "批次完成")
+    )
+    add_log(db, batch_id, "info", "批次完成")
+
+
+def _has_open(db: sqlite3.Connection, batch_id: str | None, *statuses: Status) -> bool:
+    """Whether a record of the batch has one of these statuses, by default queued or running."""
+    chosen = id_list(statuses or (Status.QUEUED, Status.RUNNING))
+    return has_record(db, f"batch_id = :id AND status {IN_IDS}", {"id": batch_id, "ids": chosen})
+
+
+def _wait_for_release(db: sqlite3.Connection, batch_id: str | None, *, was_waiting: bool) -> None:
+    """Pause a batch whose sample is done; of one that was waiting, update the numbers."""
+    row = db.execute(
+        """
+        SELECT
+            count(DISTINCT row_number) FILTER (WHERE status <> 'held') AS tried,
+            count(DISTINCT row_number) FILTER (WHERE status = 'held') AS held
+        FROM generation_records
+        WHERE batch_id = :id
+        """,
+        {"id": batch_id},
+    ).fetchone()
+    text = "先试的 {tried} 行做完了，看过再放行其余 {held} 行"
+    reason = message(text, tried=f"{row['tried']:,}", held=f"{row['held']:,}")
+    db.execute(
+        """
+        UPDATE batches
+        SET state = 'paused', paused_reason = :reason, paused_message = :message, paused_cause = 'sample'
+        WHERE id = :id
+        """,
+        {"id": batch_id, "reason": str(reason), "message": message_json(reason)},
+    )
+    if not was_waiting:
+        add_log(db, batch_id, "info", reason)
+
+
+def reopen(db: sqlite3.Connection, batch_id: str | None) -> None:
+    """Activate a finished batch, or one whose sample was done; inside a transaction."""
+    db.execute(
+        """
+        UPDATE batches
+        SET state = 'active', paused_reason = '', paused_message = '', paused_cause = ''
+        WHERE id = :id AND (state = 'finished' OR paused_cause = 'sample')
+        """,
+        {"id": batch_id},
+    )
 
 
 def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
@@ -302,10 +370,12 @@ def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:
     if counts[Status.QUEUED]:
         if state == "paused":
             return BatchStatus.PAUSED
-        begun = sum(counts.values()) > counts[Status.QUEUED]
+        begun = sum(counts.values()) > counts[Status.QUEUED] + counts[Status.HELD]
         return BatchStatus.RUNNING if begun else BatchStatus.QUEUED
     if counts[Status.RUNNING]:
         return BatchStatus.RUNNING
+    if counts[Status.HELD]:
+        return BatchStatus.PAUSED
     return BatchStatus.CANCELLED if state == "cancelled" else BatchStatus.FINISHED
 
 

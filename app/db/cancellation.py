@@ -1,9 +1,10 @@
-"""Cancel queued records before they are submitted, and undo it."""
+"""Cancel held and queued records before they are submitted, and undo it."""
 
 import sqlite3
 from dataclasses import dataclass
 
 from app.db.batch_log import add_log
+from app.db.batches import finish_if_done
 from app.db.connection import transaction
 from app.db.requeue import queue_in_batch
 from app.db.row_mapping import IN_IDS, has_record, id_list, record_ids, utc_now
@@ -27,7 +28,7 @@ class Cancelled:
 
 
 def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
-    """Cancel the queued records without a task id; submitted ones are still fetched, since they are charged.
+    """Cancel held records, and queued ones without a task id; submitted ones are still fetched.
 
     Does nothing when the batch is unknown or finished.
     """
@@ -44,7 +45,7 @@ def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
 
 
 def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelled]:
-    """Cancel one queued record without a task id -> (its batch id, what was cancelled); the others continue.
+    """Cancel one held record, or a queued one without a task id -> (its batch id, what was cancelled).
 
     Raises NotFound, and Conflict when it was submitted or has ended.
     """
@@ -63,7 +64,9 @@ def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelle
         ids = _cancel(db, row["id"], "id = :record_id", {"record_id": record_id})
         if not ids:
             raise Conflict("这张已经开始生成或已经结束，不能取消")
-        if not has_record(db, "batch_id = :id AND status IN ('queued', 'running')", {"id": row["id"]}):
+        if has_record(db, "batch_id = :id AND status IN ('held', 'queued', 'running')", {"id": row["id"]}):
+            finish_if_done(db, row["id"])
+        else:
             _end_batch(db, row["id"])
     return row["id"], Cancelled(number=1, ids=tuple(ids), was_paused=row["state"] == "paused")
 
@@ -78,28 +81,41 @@ def uncancel_records(
 ) -> int:
     """Requeue cancelled records of a batch -> how many; all, or those among ``ids``.
 
-    Written-off records are skipped. ``paused``: an ended batch becomes paused, and submits nothing until
-    it is resumed. Raises Conflict when the current model does not support one of them.
+    Those that were held are held again; those written off or bought elsewhere are skipped.
+    ``paused``: an ended batch becomes paused, and submits nothing until it is resumed. Raises
+    Conflict when the current model does not support one of them.
     """
     with transaction(db):
-        cancelled = record_ids(
-            db,
-            f"""
-            WHERE batch_id = :batch_id AND status = 'cancelled' AND cause <> 'dropped' AND deleted_at IS NULL
-              AND (:ids IS NULL OR id {IN_IDS})
-            ORDER BY id
-            """,
-            {"batch_id": batch_id, "ids": None if ids is None else id_list(ids)},
-        )
+        which = f"""
+            batch_id = :batch_id AND status = 'cancelled' AND deleted_at IS NULL
+            AND (:ids IS NULL OR id {IN_IDS})
+        """
+        fields = {"batch_id": batch_id, "ids": None if ids is None else id_list(ids)}
+        chosen = f"WHERE {which} AND cause NOT IN ('dropped', 'bought', 'held') ORDER BY id"
+        cancelled = record_ids(db, chosen, fields)
         queue_in_batch(db, batch_id, cancelled, spec=spec, paused=paused)
-    return len(cancelled)
+        held = update_records(
+            db, "status = 'held', cause = '', finished_at = NULL", f"{which} AND cause = 'held'", fields
+        )
+        if held:
+            _reopen_held(db, batch_id, len(held))
+    return len(cancelled) + len(held)
+
+
+def _reopen_held(db: sqlite3.Connection, batch_id: str, number: int) -> None:
+    """Reopen an ended batch for its held records; it is paused unless others are queued or running."""
+    db.execute("UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id})
+    add_log(db, batch_id, "info", message("恢复 {n} 张，等放行", n=number))
+    finish_if_done(db, batch_id)
 
 
 def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str, int]) -> list[int]:
     ids = update_records(
         db,
-        "status = 'cancelled', finished_at = :now",
-        f"{which} AND status = 'queued' AND task_id IS NULL",
+        """
+        cause = CASE status WHEN 'held' THEN 'held' ELSE cause END, status = 'cancelled', finished_at = :now
+        """,
+        f"{which} AND status IN ('held', 'queued') AND task_id IS NULL",
         {"batch_id": batch_id, "now": utc_now(), **values},
     )
     add_log(db, batch_id, "info", message("已取消，{n} 张没有开始，不会计费", n=len(ids)))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from app.db.batch_log import add_log
-from app.db.batches import finish_if_done, pause_in_transaction
+from app.db.batches import finish_if_done, pause_in_transaction, reopen
 from app.db.connection import transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.output_backup_queue import note_no_copy, note_output_copy
@@ -340,9 +340,7 @@ def _requeue(
         },
     )
     # The batch may have finished while this worker was suspended; now it has open work again.
-    db.execute(
-        "UPDATE batches SET state = 'active' WHERE id = :id AND state = 'finished'", {"id": record.batch_id}
-    )
+    reopen(db, record.batch_id)
     return _cancel_with_batch(db, record)
 
 

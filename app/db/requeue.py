@@ -78,8 +78,9 @@ def queue_in_batch(
 ) -> bool:
     """Requeue records of one batch, log it and activate the batch -> whether it is paused; in a transaction.
 
-    A paused batch stays paused, since its other records would be submitted; with ``paused`` an ended one
-    becomes paused too. With ``fetch_only`` nothing is submitted, and a cancelled batch stays cancelled.
+    A paused batch stays paused, since its other records would be submitted, unless they are all held; with
+    ``paused`` an ended one becomes paused too. With ``fetch_only`` nothing is submitted, and a cancelled
+    batch stays cancelled.
     """
     if not ids:
         return False
@@ -89,8 +90,11 @@ def queue_in_batch(
     db.execute(
         """
         UPDATE batches
-        SET state = CASE WHEN :paused AND state <> 'active' THEN 'paused' ELSE 'active' END
-        WHERE id = :id AND state <> 'paused' AND NOT (:fetch_only AND state = 'cancelled')
+        SET state = CASE WHEN :paused AND state <> 'active' THEN 'paused' ELSE 'active' END,
+            paused_cause = CASE WHEN :paused AND state <> 'active' THEN 'user' ELSE '' END,
+            paused_reason = '', paused_message = ''
+        WHERE id = :id AND (state <> 'paused' OR paused_cause = 'sample')
+            AND NOT (:fetch_only AND state = 'cancelled')
         """,
         {"id": batch_id, "paused": paused, "fetch_only": fetch_only},
     )

@@ -23,7 +23,7 @@ RECORD = """
     error_message, favourite, started_at, finished_at, deleted_at, row_number, picture_number,
     reserved_stem, requested_filename,
     task_id, attempts, retries, throttle_count, not_before, version, file_size, sha256,
-    crash_count, cost_unpriced, at_stake_unpriced, own_columns, templates, pick
+    crash_count, cost_unpriced, at_stake_unpriced, own_columns, templates, pick, position
 """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)

@@ -2,7 +2,7 @@
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,9 +15,19 @@ from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.row_mapping import micros, object_text, sample_images_text, utc_text
 from app.db.versions import touch
 from app.db.workbooks import check_workbook
-from app.domain import ImageRequest, ModelSpec, RowExtras, RowPlan, SkippedRow, Status, file_key, fingerprint
+from app.domain import (
+    ImageRequest,
+    ModelSpec,
+    RowExtras,
+    RowPlan,
+    SkippedRow,
+    Status,
+    choose_sample,
+    file_key,
+    fingerprint,
+)
 
-_BATCH_COLUMNS = ("name", "source", "workbook_id", "prefix", "suffix")
+_BATCH_COLUMNS = ("name", "source", "workbook_id", "prefix", "suffix", "filled_on")
 
 
 class AddedBatch(NamedTuple):
@@ -53,6 +63,8 @@ class Submission:
     skips        whether the pictures that equal rows have already are left out; by default none is
     extras       own columns and typed forms; by default none
     prefix       is in the prompts already, as ``suffix`` is
+    filled_on    the date that ``{日期}`` stands for
+    sample       how many rows are queued, the others being held; None, or as many as there are: all
     """
 
     requests: Sequence[ImageRequest]
@@ -68,10 +80,12 @@ class Submission:
     extras: Sequence[RowExtras] = ()
     prefix: str = ""
     suffix: str = ""
+    filled_on: str = ""
+    sample: int | None = None
 
 
 def add_batch(db: sqlite3.Connection, submission: Submission) -> AddedBatch:
-    """Insert a batch and one queued record per picture, in one transaction.
+    """Insert a batch and one record per picture, queued or held, in one transaction.
 
     Fields that the model does not accept are removed (``spec.strip_unsupported``). Raises InvalidRequest for
     an unknown ``workbook_id``. A used ``key`` inserts nothing and returns its first batch.
@@ -158,13 +172,23 @@ def _insert_rows(db: sqlite3.Connection, rows: Sequence[_Row], submission: Submi
     if not any(row.stems for row in rows):
         return AddedBatch("", [], list(_skipped_rows(rows, [])))
     batch_id = _insert_batch(db, rows, submission)
+    held = _held_numbers(rows, submission.sample)
     ids = [
-        _insert_record(db, _record_fields(row, submission.spec, batch_id, picture_number, stem))
+        _insert_record(db, _record_fields(row, submission.spec, batch_id, picture_number, stem, held))
         for row in rows
         for picture_number, stem in zip(row.plan.numbers, row.stems, strict=True)
     ]
     touch(db, ids)
     return AddedBatch(batch_id, ids, list(_skipped_rows(rows, ids)))
+
+
+def _held_numbers(rows: Sequence[_Row], sample: int | None) -> set[int]:
+    """The numbers of the rows that wait until the sample is released."""
+    if sample is None:
+        return set()
+    ordered = [row for row in rows if row.stems]
+    tried = choose_sample([row.request for row in ordered], sample)
+    return {row.number for index, row in enumerate(ordered) if index not in tried}
 
 
 def _skipped_rows(rows: Sequence[_Row], ids: Sequence[int]) -> Iterator[SkippedRow]:
@@ -185,9 +209,9 @@ def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Subm
         """
         INSERT INTO batches (
             id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id,
-            prefix, suffix)
+            prefix, suffix, filled_on)
         VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id,
-            :prefix, :suffix)
+            :prefix, :suffix, :filled_on)
         """,
         {
             **{name: getattr(submission, name) for name in _BATCH_COLUMNS},
@@ -203,7 +227,7 @@ def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Subm
 
 
 def _record_fields(
-    row: _Row, spec: ModelSpec, batch_id: str, picture_number: int, stem: str
+    row: _Row, spec: ModelSpec, batch_id: str, picture_number: int, stem: str, held: Collection[int]
 ) -> dict[str, object]:
     request = row.request
     return {
@@ -217,7 +241,7 @@ def _record_fields(
         "steps": request.steps,
         "sample_images": sample_images_text(request.sample_images),
         "batch_id": batch_id,
-        "status": Status.QUEUED,
+        "status": Status.HELD if row.number in held else Status.QUEUED,
         "model": spec.model_id,
         "row_number": row.number,
         "picture_number": picture_number,
@@ -227,6 +251,7 @@ def _record_fields(
         "fingerprint": row.plan.fingerprint,
         "own_columns": object_text(row.extras.columns),
         "templates": object_text(row.extras.templates),
+        "position": row.extras.position,
     }
 
 

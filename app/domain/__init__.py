@@ -50,6 +50,7 @@ from app.domain.row_extras import (
     own_column_names,
     read_affix,
 )
+from app.domain.samples import choose_sample
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTION_AREAS, RESOLUTIONS, Size, exact_size, nearest_choice
 from app.domain.validation import (
     MAX_FILENAME_LENGTH,

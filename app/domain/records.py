@@ -43,6 +43,7 @@ class Record:
     reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
     provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
     the user's own, ``templates`` the fields whose typed form differs. ``pick`` is a Pick, or empty.
+    ``position`` is the row's ``{序号}``, None when its prompt takes no prefix and suffix.
     """
 
     id: int
@@ -86,6 +87,7 @@ class Record:
     columns: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, Any] = field(default_factory=dict)
     pick: str = ""
+    position: int | None = None
 
     @property
     def charged(self) -> bool:

@@ -18,10 +18,14 @@ TEXT_TEMPLATES = ("prompt", "negative_prompt", "filename")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowExtras:
-    """The own columns of a row, in the sheet's order, and those of its fields whose typed form differs."""
+    """The own columns of a row, in the sheet's order, and those of its fields whose typed form differs.
+
+    ``position`` is its ``{序号}``; None for a row that was filled before and takes no prefix and suffix.
+    """
 
     columns: Mapping[str, str] = field(default_factory=dict)
     templates: Mapping[str, Any] = field(default_factory=dict)
+    position: int | None = None
 
 
 def own_column_names(rows: Iterable[Mapping[str, str]]) -> list[str]:

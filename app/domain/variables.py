@@ -70,7 +70,9 @@ def fill_rows(
             values |= dict.fromkeys(keys.values(), "")
             values |= {keys[name]: text for name, text in columns.items()}
             filler = _Filler(values, problems, has_columns=bool(keys))
-            yield filler.fill(row, columns, prefix, suffix)
+            sent, templates = filler.fill(row, prefix, suffix)
+            extras = RowExtras(columns=columns, templates=templates, position=position)
+            yield FilledRow(fields={**row, **sent}, extras=extras, problems=problems)
 
 
 def _read_own_columns(row: Any) -> tuple[dict[str, str], list[InvalidRequest]]:
@@ -116,8 +118,8 @@ class _Filler:
         self._problems = problems
         self._has_columns = has_columns
 
-    def fill(self, row: Mapping[str, Any], columns: Mapping[str, str], prefix: str, suffix: str) -> FilledRow:
-        """The row with all its problems."""
+    def fill(self, row: Mapping[str, Any], prefix: str, suffix: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """(the fields that changed, the same as typed)."""
         sent: dict[str, Any] = {}
         templates: dict[str, Any] = {}
         for name in TEXT_TEMPLATES:
@@ -131,8 +133,7 @@ class _Filler:
         typed_images, images = self._fill_names(row.get("sample_images"))
         if images != typed_images:
             sent["sample_images"], templates["sample_images"] = images, typed_images
-        extras = RowExtras(columns=columns, templates=templates)
-        return FilledRow(fields={**row, **sent}, extras=extras, problems=self._problems)
+        return sent, templates
 
     def _fill_names(self, images: Any) -> tuple[list[Any], list[Any]]:
         """(images as typed, images with the variables in their names replaced).

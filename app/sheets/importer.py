@@ -411,7 +411,7 @@ def _unfinished_notes(rows: Sequence[ImportedRow]) -> Iterator[Message]:
     if unknown := sum(row.status == Status.UNKNOWN for row in rows):
         text = "有 {count} 行结果未知，可能已计费：再生成会再花一次钱，可以先在原来的批次里取回"
         yield message(text, count=unknown)
-    if pending := sum(row.status in (Status.QUEUED, Status.RUNNING) for row in rows):
+    if pending := sum(row.status in (Status.HELD, Status.QUEUED, Status.RUNNING) for row in rows):
         text = "有 {count} 行当时还在排队或生成中：原来的批次会接着做，再生成会多出一份"
         yield message(text, count=pending)
 

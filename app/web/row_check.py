@@ -9,7 +9,7 @@ import database
 from app.domain import ModelSpec, RowPlan, Standing, fingerprint
 from app.images.filenames import TakenStems, archive_name, filename_for
 from app.web.services import connection, services
-from app.web.submit import ParsedRow, read_rows
+from app.web.submit import ParsedRow, read_rows, today
 
 _NOTHING = RowPlan(fingerprint="", numbers=(), known=(), same_as=None)
 
@@ -48,7 +48,7 @@ class _CheckedRow:
 
 def check_rows(rows: Sequence[Any], *, prefix: str = "", suffix: str = "") -> dict[str, Any]:
     """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored."""
-    parsed = read_rows(rows, services().library.identify, prefix=prefix, suffix=suffix)
+    parsed = read_rows(rows, services().library.identify, date=today(), prefix=prefix, suffix=suffix)
     parsed = [row for row in parsed if not row.is_empty]
     checked = _checked_rows(parsed, services().provider.spec)
     return {"rows": [_row_json(row) for row in checked], "total": _total_json(checked)}

@@ -16,7 +16,7 @@ from app.web.i18n import translate
 
 INTERNAL_FIELDS = (
     *("task_id", "attempts", "retries", "throttle_count", "crash_count"),
-    *("not_before", "reserved_stem", "sha256"),
+    *("not_before", "reserved_stem", "sha256", "position"),
 )
 
 

@@ -58,6 +58,26 @@ class ParsedRow:
     is_empty: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """What applies to all rows of a batch.
+
+    ``repeats``: whether rows that were bought are queued again; a row's own ``repeats`` takes precedence.
+    ``sample``: how many rows are queued, the others being held; None for all.
+    """
+
+    name: str = ""
+    source: str = "batch"
+    workbook_id: str | None = None
+    prefix: str = ""
+    suffix: str = ""
+    repeats: str = AGAIN
+    sample: int | None = None
+
+
+SINGLE = BatchOptions(source="single")
+
+
 class RowErrors(AppError):
     """Invalid rows; ``problems`` are (1-based position, error), ``numbers`` the row numbers shown."""
 
@@ -102,26 +122,18 @@ def _digest(body: Mapping[str, Any]) -> str:
 
 
 def submit_rows(
-    rows: Sequence[Any],
-    *,
-    name: str = "",
-    source: str = "batch",
-    key: database.RequestKey | None = None,
-    workbook_id: str | None = None,
-    prefix: str = "",
-    suffix: str = "",
-    repeats: str = AGAIN,
+    rows: Sequence[Any], options: BatchOptions, *, key: database.RequestKey | None = None
 ) -> database.AddedBatch:
     """Fill and validate all rows, then queue them. Raises RowErrors with nothing queued.
 
-    ``repeats``: whether rows that were bought are queued again; a row's own ``repeats`` takes precedence.
     A ``key`` that was used before returns the batch it created, whatever its state.
     """
     if answer := database.find_answer(connection(), key):
         return database.added_before(answer)
     if not rows:
         raise InvalidRequest("rows", "至少要有一行")
-    parsed = read_rows(rows, services().library.pin, prefix=prefix, suffix=suffix)
+    date, affixes = today(), {"prefix": options.prefix, "suffix": options.suffix}
+    parsed = read_rows(rows, services().library.pin, date=date, **affixes)
     requests = _valid_requests(parsed)
     pictures = sum(request.num_images for request in requests)
     if pictures > MAX_PICTURES_A_BATCH:
@@ -138,15 +150,16 @@ def submit_rows(
             spec=current.provider.spec,
             stems=[filename_for(output_dir, each.filename, each.prompt) for each in requests],
             is_taken=TakenStems(output_dir),
-            name=name,
-            source=source,
+            name=options.name,
+            source=options.source,
             key=key,
             row_numbers=[row.number for row in parsed],
-            skips=[(row.repeats or repeats) == SKIP for row in parsed],
-            workbook_id=workbook_id,
+            skips=[(row.repeats or options.repeats) == SKIP for row in parsed],
+            workbook_id=options.workbook_id,
             extras=[row.extras for row in parsed],
-            prefix=prefix,
-            suffix=suffix,
+            filled_on=date,
+            sample=options.sample,
+            **affixes,
         ),
     )
     current.worker.wake.notify()
@@ -171,10 +184,11 @@ def read_rows(
     rows: Sequence[Any],
     fix_references: Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]],
     *,
+    date: str,
     prefix: str = "",
     suffix: str = "",
 ) -> list[ParsedRow]:
-    """Fill and validate untrusted rows, whose problems are part of the result.
+    """Fill and validate untrusted rows, whose problems are part of the result. ``date`` is ``{日期}``.
 
     ``fix_references`` adds the content to the references of all rows at once. Raises InvalidRequest for too
     many rows.
@@ -184,7 +198,7 @@ def read_rows(
             "rows", "一个批次最多 {limit} 行，现在有 {n} 行", limit=MAX_ROWS_A_BATCH, n=len(rows)
         )
     numbers, wrong = _number_rows(rows)
-    filled = fill_rows(rows, numbers, date=today(), prefix=prefix, suffix=suffix)
+    filled = fill_rows(rows, numbers, date=date, prefix=prefix, suffix=suffix)
     parsed = [
         _read_row(row, texts, number, [wrong[position]] if position in wrong else [])
         for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1)

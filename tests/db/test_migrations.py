@@ -112,12 +112,13 @@ def make_version_14(db: sqlite3.Connection) -> None:
     db.execute(
         "CREATE INDEX records_open ON generation_records (status) WHERE status IN ('queued', 'running')"
     )
-    for name in ("stop_after", "outcomes", "paused_cause"):
+    for name in ("stop_after", "outcomes", "paused_cause", "filled_on"):
         db.execute(f"ALTER TABLE batches DROP COLUMN {name}")
     triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
     for trigger in triggers:  # a column that a trigger could mention is not dropped
         db.execute(f"DROP TRIGGER {trigger['name']}")
-    db.execute("ALTER TABLE generation_records DROP COLUMN pick")
+    for name in ("pick", "position"):
+        db.execute(f"ALTER TABLE generation_records DROP COLUMN {name}")
     for trigger in triggers:
         db.execute(trigger["sql"].replace("'held', ", ""))
     db.execute("PRAGMA user_version = 14")

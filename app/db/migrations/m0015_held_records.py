@@ -6,7 +6,10 @@ from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.migrations.legacy_import import set_aside_names
 
 _NEW_TABLES = ("budgets", "notifications", "model_statistics")
-_NEW_COLUMNS = {"generation_records": ("pick",), "batches": ("stop_after", "outcomes", "paused_cause")}
+_NEW_COLUMNS = {
+    "generation_records": ("pick", "position"),
+    "batches": ("stop_after", "outcomes", "paused_cause", "filled_on"),
+}
 _INDEX = "records_picked"
 # Replaced by those of ``schema.sql``, whose conditions exclude held records.
 _DROPPED = {

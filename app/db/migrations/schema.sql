@@ -51,8 +51,10 @@ CREATE TABLE generation_records (
     sha256 TEXT NOT NULL DEFAULT '',
     requested_filename TEXT NOT NULL DEFAULT '',
     -- JSON objects, or empty: the user's own columns in the sheet's order, and the fields whose typed form differs.
+    -- position is the {序号} of the row; NULL: its prompt takes no prefix and suffix.
     own_columns TEXT NOT NULL DEFAULT '',
     templates TEXT NOT NULL DEFAULT '',
+    position INTEGER,
     -- Of the row, the same for all its pictures (see app/domain/fingerprints.py); empty until it is computed.
     fingerprint TEXT NOT NULL DEFAULT '',
     -- The provider's id of the picture under way: with it a result is fetched, without it the request is submitted.
@@ -124,6 +126,7 @@ WHERE deletion_id IS NOT NULL;
 
 -- Records submitted together. stop_after and outcomes are JSON, or empty: when the batch pauses by itself
 -- (app/domain/stop_rules.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
+-- filled_on is the date that {日期} stands for (2026-03-01), of the server's time zone.
 CREATE TABLE batches (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -142,7 +145,8 @@ CREATE TABLE batches (
     outcomes TEXT NOT NULL DEFAULT '',
     workbook_id TEXT,
     prefix TEXT NOT NULL DEFAULT '',
-    suffix TEXT NOT NULL DEFAULT ''
+    suffix TEXT NOT NULL DEFAULT '',
+    filled_on TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX batches_active ON batches (priority DESC, created_at, id)

@@ -25,6 +25,7 @@ from app.web.openapi.schemas import (
     schema_of,
     strict_object,
     text,
+    whole,
 )
 from app.web.params import bool_field, int_arg, json_body, parse_ids
 from app.web.row_check import check_rows
@@ -35,6 +36,8 @@ from app.web.submit import (
     KEY_HEADERS,
     REPEATS,
     REQUEST_ID,
+    SINGLE,
+    BatchOptions,
     RowErrors,
     request_key,
     require_api_keys,
@@ -72,7 +75,7 @@ def batch_generate() -> Response:
     row = json_body()
     key = request_key(row)
     with services().waiting_calls:
-        batch_id, ids, _ = submit_rows([{**row, "repeats": AGAIN}], source="single", key=key)
+        batch_id, ids, _ = submit_rows([{**row, "repeats": AGAIN}], SINGLE, key=key)
         why_paused = _wait_for(batch_id)
     records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
@@ -133,11 +136,17 @@ def _failed_json(record: Record) -> dict[str, Any]:
         suffix=AFFIX,
         model=_MODEL,
         repeats={**_REPEATS, "default": AGAIN},
+        sample=or_null(
+            whole(1, MAX_ROWS_A_BATCH, description="先试几行：头尾、最长的、每种比例都有；其余的等放行")
+        ),
         request_id=REQUEST_ID,
     ),
 )
 def create_batch() -> Response:
-    """Queue rows, all or none; with ``repeats: skip``, only the pictures that are missing."""
+    """Queue rows, all or none; with ``repeats: skip``, only the pictures that are missing.
+
+    With ``sample: n`` the pictures of all rows but n are held.
+    """
     body = json_body()
     rows, name, source = _rows_of(body), body.get("name") or "", body.get("source") or "batch"
     if not isinstance(name, str) or len(name) > MAX_BATCH_NAME_LENGTH:
@@ -150,15 +159,15 @@ def create_batch() -> Response:
     repeats = AGAIN if body.get("repeats") is None else body["repeats"]
     if repeats not in REPEATS:
         raise wrong_repeats()
-    batch_id, ids, skipped = submit_rows(
-        rows,
+    options = BatchOptions(
         name=name,
         source=source,
-        key=request_key(body),
         workbook_id=workbook_id,
         repeats=repeats,
+        sample=_sample_of(body),
         **_affixes(body),
     )
+    batch_id, ids, skipped = submit_rows(rows, options, key=request_key(body))
     status = 202 if batch_id else 200
     return success(status=status, batch_id=batch_id or None, records=ids, skipped=skipped)
 
@@ -172,6 +181,14 @@ def _rows_of(body: Mapping[str, Any]) -> list[Any]:
         text = "现在只能用模型 {current}，没有「{model}」，请改用它或不写 model"
         raise InvalidRequest("model", text, current=spec.name, model=str(model)[:50])
     return rows
+
+
+def _sample_of(body: Mapping[str, Any]) -> int | None:
+    """How many rows to try first; None for all. Raises InvalidRequest."""
+    sample = body.get("sample")
+    if sample is not None and (type(sample) is not int or not 1 <= sample <= MAX_ROWS_A_BATCH):
+        raise InvalidRequest("sample", "sample 应为 1–{limit} 的整数", limit=MAX_ROWS_A_BATCH)
+    return sample
 
 
 def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
@@ -278,7 +295,7 @@ def pause_batch(batch_id: str) -> Response:
 
 
 @bp.post("/batches/<batch_id>/resume")
-@describe("继续", _BATCH)
+@describe("继续；只剩等放行的就是 409，请用 release", _BATCH)
 def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
@@ -297,7 +314,7 @@ def _check_resumable(batch_id: str) -> None:
 
 
 @bp.post("/batches/<batch_id>/cancel")
-@describe("取消还没有下单的；undo 和 was_paused 交给 uncancel 就能撤销", _CANCELLED)
+@describe("取消还没有下单的和等放行的；undo 和 was_paused 交给 uncancel 就能撤销", _CANCELLED)
 def cancel_batch(batch_id: str) -> Response:
     """Cancel records not submitted yet; ``uncancel`` takes the returned ``undo`` and ``was_paused``."""
     database.get_batch(connection(), batch_id)

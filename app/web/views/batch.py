@@ -30,5 +30,5 @@ def index() -> str:
 
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
-    """The dialogs of the page, which its second script fetches; a page of a submitted batch has them already."""
+    """The dialogs of the page, fetched by its second script; the page of a submitted batch has them."""
     return render_template("batch/dialogs.html")

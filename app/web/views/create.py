@@ -13,7 +13,7 @@ from app.web.etags import with_etag
 from app.web.params import int_arg
 from app.web.serializers import sizes_json
 from app.web.services import connection, services
-from app.web.submit import RowErrors, request_key, submit_rows
+from app.web.submit import SINGLE, RowErrors, request_key, submit_rows
 
 RESULTS_SHOWN = 60
 _MAX_DELETED = 10 * RESULTS_SHOWN  # a page left open collects more results than it began with
@@ -62,9 +62,9 @@ def results() -> Response:
 
 def _queue_once(fields: dict[str, str]) -> None:
     try:
-        submit_rows([fields], source="single", key=request_key(fields))
+        submit_rows([fields], SINGLE, key=request_key(fields))
     except KeyReused:  # the browser went back to the same page and changed the form
-        submit_rows([fields], source="single")
+        submit_rows([fields], SINGLE)
 
 
 def _render(draft: ImageRequest | None = None, **context: Any) -> str:
