@@ -22,6 +22,7 @@ from app.db.batches import (
     pause_batch,
     resume_batch,
 )
+from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
 from app.db.connection import connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
@@ -29,10 +30,8 @@ from app.db.fingerprints import complete_fingerprints, plan_submission, with_req
 from app.db.health import is_healthy
 from app.db.ledger import (
     BatchNotActive,
-    BudgetReached,
     LeaseLost,
     check_affordable,
-    committed_spend,
     is_free_charge,
     open_charge,
     save_task_id,

@@ -3,16 +3,13 @@
 import sqlite3
 from decimal import Decimal
 
+from app.db.budgets import require_affordable
 from app.db.connection import transaction
-from app.db.row_mapping import micros, read_records, utc_now, yuan
+from app.db.row_mapping import micros, read_records, utc_now
 from app.domain import ModelSpec, Record, Status
-from app.errors import Billed, Conflict
+from app.errors import Billed
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
-
-
-class BudgetReached(Conflict):
-    """One more image would exceed BUDGET."""
 
 
 class BatchNotActive(Exception):
@@ -33,10 +30,11 @@ def open_charge(
 ) -> int:
     """Insert the charge for submitting this record, at this price in CNY; returns the charge's id.
 
-    ``price=None`` is an unknown price, refused under a BUDGET. Only a charge with ``is_free`` and price 0
-    may be submitted again after a crash.
+    ``price=None`` is an unknown price, refused under a budget. ``budget`` is BUDGET, the total
+    budget until another is set on the page. Only a charge with ``is_free`` and price 0 may be submitted
+    again after a crash.
     Raises, with nothing written, LeaseLost when the record was claimed again, BatchNotActive, or
-    BudgetReached when charged, unknown and open charges leave too little.
+    BudgetReached when charged, unknown and open charges leave too little of a budget.
     """
     with transaction(db):
         if not still_owned(db, record, Status.RUNNING):
@@ -44,7 +42,7 @@ def open_charge(
         state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": record.batch_id}).fetchone()
         if state is not None and state["state"] != "active":
             raise BatchNotActive
-        _check_budget(db, price, budget)
+        require_affordable(db, price, batch_id=record.batch_id, default=budget)
         row = db.execute(
             """
             INSERT INTO charges (record_id, batch_id, model, price_micros, is_priced, is_free, opened_at)
@@ -166,7 +164,7 @@ def check_affordable(
 ) -> None:
     """Raises BudgetReached when a resumed batch would be paused again at once.
 
-    That is so when its next record must be submitted and costs more than the remaining budget.
+    That is so when its next record must be submitted and costs more than a budget leaves.
     """
     waiting = read_records(
         db,
@@ -178,26 +176,4 @@ def check_affordable(
         {"id": batch_id},
     )
     if waiting and waiting[0].task_id is None:
-        _check_budget(db, spec.price(waiting[0].request), budget)
-
-
-def _check_budget(db: sqlite3.Connection, price: Decimal | None, budget: Decimal | None) -> None:
-    if budget is None:
-        return
-    if price is None:
-        raise BudgetReached("设置了 BUDGET，又不知道每张多少钱，请在 .env 里填 PRICE_PER_IMAGE 后继续")
-    left = max(budget - committed_spend(db), Decimal(0))
-    if price > left:
-        raise BudgetReached(
-            "预算 ¥{budget} 只剩 ¥{left}，不够再做一张。把 .env 里的 BUDGET 调高并重新启动，再按「继续」",
-            budget=budget,
-            left=f"{left:.2f}",
-        )
-
-
-def committed_spend(db: sqlite3.Connection) -> Decimal:
-    """CNY of charged, unknown and open charges: what counts against BUDGET."""
-    row = db.execute(
-        "SELECT sum(micros) AS total FROM charge_totals WHERE outcome IN ('open', 'billed', 'unknown')"
-    ).fetchone()
-    return yuan(row["total"])
+        require_affordable(db, spec.price(waiting[0].request), batch_id=batch_id, default=budget)

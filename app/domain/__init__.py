@@ -15,6 +15,7 @@ from app.domain.batches import (
     Workbook,
     WorkbookFile,
 )
+from app.domain.budgets import BUDGET_LABELS, MAX_BUDGET, Budget, BudgetScope
 from app.domain.fingerprints import (
     KNOWN_PICTURES_A_NUMBER,
     KnownPicture,

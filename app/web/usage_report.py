@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 import database
+from app.domain import Budget, BudgetScope
 from app.domain.ledger import BatchSpend, SpendTotals, UnresolvedCharge, UnresolvedCounts
 from app.web.date_range import DateRange, days_around
 from app.web.services import connection, services
@@ -30,14 +30,13 @@ class Usage:
     failures: Mapping[str, int]
     unresolved: list[UnresolvedCharge]
     counts: UnresolvedCounts
-    budget: Decimal | None
-    budget_left: Decimal | None
+    budgets: Mapping[BudgetScope, Budget]
     version: int
 
 
 def build_usage_report(span: DateRange) -> Usage:
     """Build the report of this range in one read transaction."""
-    db, budget, model = connection(), services().settings.budget, services().provider.spec.model_id
+    db, model = connection(), services().provider.spec.model_id
     days, month = days_around(date.today())
     with database.read_transaction(db):
         cuts = database.spend_by_span(db, span.bounds)
@@ -59,15 +58,14 @@ def build_usage_report(span: DateRange) -> Usage:
             failures=database.count_failures(db, span.low, span.high),
             unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
             counts=database.count_unresolved(db, model=model),
-            budget=budget,
-            budget_left=budget_left(db, budget),
+            budgets=list_budgets(db),
             version=database.last_version(db),
         )
 
 
-def budget_left(db: database.Connection, budget: Decimal | None) -> Decimal | None:
-    """What may still be spent, in CNY, at least 0; None without a budget."""
-    return None if budget is None else max(budget - database.committed_spend(db), Decimal(0))
+def list_budgets(db: database.Connection, batch_id: str | None = None) -> dict[BudgetScope, Budget]:
+    """The budgets, BUDGET included, and what is spent of them."""
+    return database.list_budgets(db, default=services().settings.budget, batch_id=batch_id)
 
 
 def _sum(spent: Mapping[str, SpendTotals]) -> SpendTotals:

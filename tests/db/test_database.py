@@ -419,7 +419,7 @@ def test_the_budget_is_never_exceeded(db: database.Connection, spec: ModelSpec) 
     add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     for _ in range(2):
         database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=Decimal("0.50"))
-    with pytest.raises(database.BudgetReached, match="BUDGET"):
+    with pytest.raises(database.BudgetReached, match=r"总预算 ¥0\.50 只剩 ¥0.06"):
         database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=Decimal("0.50"))
     assert database.committed_spend(db) == Decimal("0.44")
 

@@ -4,10 +4,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from flask.testing import FlaskClient
 
 import database
+from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, ModelSpec, Record, SavedImage, Status
 from app.errors import Billed, Conflict, ModelError
+from tests.web.test_api import get
+from web_app import create_app
 
 NOW = 1_000_000.0
 PRICE = Decimal("0.22")
@@ -311,3 +315,40 @@ def test_totals_follow_every_change_of_the_ledger(ledger: Ledger) -> None:
     [by_hour] = database.spend_by_span(ledger.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
     [by_line] = database.spend_by_span(ledger.db, ["2000-01-01 00:00:01", "2100-01-01 00:00:00"])
     assert by_hour == by_line == {MODEL: database.total_spend(ledger.db)}
+
+
+def test_budgets_are_set_one_by_one_and_removed(settings: Settings) -> None:
+    client = create_app(replace(settings, budget=Decimal(50))).test_client()
+    assert get(client, "/api/budgets")["budgets"] == {"total": 50.0, "month": None, "batch": None}
+    client.put("/api/budgets", json={"month": 20.5, "batch": 3})
+    client.put("/api/budgets", json={"total": None})
+    answer = get(client, "/api/budgets")
+    assert answer["budgets"] == {"total": None, "month": 20.5, "batch": 3.0}
+    assert (answer["spent"], answer["unresolved"]) == ({"total": 0.0, "month": 0.0}, 0.0)
+    assert get(client, "/api/models")["budget"] is None
+
+
+@pytest.mark.parametrize("wrong", [-1, 10_000_001, 0.005, "20", True, [], float("nan"), float("inf")])
+def test_a_wrong_budget_is_refused_with_one_sentence(client: FlaskClient, wrong: object) -> None:
+    refused = client.put("/api/budgets", json={"total": 7, "month": wrong})
+    assert refused.status_code == 400
+    assert refused.get_json()["field"] == "month"
+    assert "本月预算应为 0–10000000 的金额（元）" in refused.get_json()["error"]
+    assert get(client, "/api/budgets")["budgets"]["total"] is None
+
+
+def test_a_budget_is_refused_while_the_price_is_unknown(settings: Settings) -> None:
+    settings = replace(settings, image_model="openai", openai_base_url="http://127.0.0.1:9/v1")
+    client = create_app(settings).test_client()
+    refused = client.put("/api/budgets", json={"batch": 5})
+    assert (refused.status_code, "PRICE_PER_IMAGE" in refused.get_json()["error"]) == (409, True)
+    assert client.put("/api/budgets", json={"batch": None}).status_code == 200
+
+
+def test_what_a_batch_used_is_told_with_its_id(ledger: Ledger, settings: Settings) -> None:
+    batch_id, _ = ledger.unknown_record()
+    ledger.queue()
+    ledger.charge_next()
+    answer = get(create_app(settings).test_client(), f"/api/budgets?batch_id={batch_id}")
+    assert answer["spent"] == {"total": 0.44, "month": 0.44, "batch": 0.22}
+    assert answer["unresolved"] == 0.22

@@ -116,6 +116,8 @@ GOOD: dict[str, Request] = {
     "post /api/records/retry": lambda h: {"json": {"all": True}},
     "post /api/records/drop": lambda h: {"json": {"all": True, "billed": False}},
     "post /api/records/undrop": lambda h: {"json": {"undo": 1}},
+    "get /api/budgets": lambda h: {"query_string": f"batch_id={h.batch_id}"},
+    "put /api/budgets": lambda h: {"json": {"total": 20, "month": None}},
     "get /api/usage": lambda h: {"query_string": "range=today"},
     "get /api/usage/export.xlsx": lambda h: {},
     "get /api/usage/export.csv": lambda h: {"query_string": "from=2026-01-01&to=2026-12-31"},

@@ -299,5 +299,5 @@ def test_the_top_bar_panel_links_here_with_the_remaining_budget(
     settings: Settings, db: database.Connection
 ) -> None:
     app = App(replace(settings, budget=Decimal(5)), db)
-    assert "预算还剩 ¥5.00" in app.client.get("/").text
-    assert "共 ¥5.00" in app.page()
+    assert "总预算还剩 ¥5.00" in app.client.get("/").text
+    assert "已用 ¥0.00，还剩 ¥5.00" in app.page()

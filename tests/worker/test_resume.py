@@ -104,3 +104,22 @@ def test_pause_and_resume_update_the_waiting_tiles(settings: Settings, service: 
     news = client.get(f"/live/results?since={paused.headers['X-Version']}").text
     assert news.count("等待中") == 2
     assert 'data-command="resume"' not in news
+
+
+def test_a_batch_that_a_budget_paused_continues_after_the_budget_is_raised(
+    settings: Settings, service: FakeJimeng
+) -> None:
+    client, worker = server(settings, service)
+    client.put("/api/budgets", json={"batch": 0.25})
+    batch_id = used_up(client, worker)
+    batch = get(client, f"/api/batches/{batch_id}")["batch"]
+    assert (batch["status"], batch["paused_cause"]) == ("paused", "budget")
+    assert "每批预算 ¥0.25 只剩 ¥0.03" in batch["paused_reason"]
+    assert "每批预算" in post(client, f"/api/batches/{batch_id}/resume", status=409)["error"]
+    client.put("/api/budgets", json={"batch": 0.66})
+    post(client, f"/api/batches/{batch_id}/resume")
+    with closing(database.connect(worker.settings.database_path)) as db:
+        while worker.run_once(db):
+            pass
+    assert get(client, f"/api/batches/{batch_id}")["batch"]["status"] == "finished"
+    assert service.charges == 3

@@ -14,7 +14,7 @@ import pytest
 import database
 import generator
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, Record, SampleImage, Status
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, PauseCause, Record, SampleImage, Status
 from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError
 from app.images import metadata, store
 from app.worker.concurrency import AdaptiveLimit
@@ -184,7 +184,8 @@ def test_the_budget_pauses_the_batch_and_is_not_exceeded(harness: Harness) -> No
         harness.step()
     batch = database.get_batch(harness.db, batch_id)
     assert (batch.status, batch.cost) == (BatchStatus.PAUSED, Decimal("0.44"))
-    assert "BUDGET" in str(batch.paused_reason)
+    assert "总预算 ¥0.50 只剩 ¥0.06" in str(batch.paused_reason)
+    assert batch.paused_cause == PauseCause.BUDGET
     assert harness.service.charges == 2
 
 

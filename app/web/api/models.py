@@ -3,10 +3,12 @@
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
+from app.domain import BudgetScope
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, or_null
 from app.web.serializers import spec_json, success
-from app.web.services import services
+from app.web.services import connection, services
+from app.web.usage_report import list_budgets
 
 bp = Blueprint("models", __name__)
 
@@ -17,4 +19,4 @@ def list_models() -> Response:
     """The image model in use and what it supports."""
     settings = services().settings
     model = spec_json(services().spec) | {"ready": not settings.missing_keys}
-    return success(model=model, models=[model], budget=settings.budget)
+    return success(model=model, models=[model], budget=list_budgets(connection())[BudgetScope.TOTAL].limit)

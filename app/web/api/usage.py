@@ -2,30 +2,38 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from decimal import Decimal
 from typing import Any
 
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app import sheets
+from app import log, sheets
 from app.config import Settings
-from app.domain.ledger import SpendTotals
-from app.errors import InvalidRequest, Translate
+from app.domain import BUDGET_LABELS, MAX_BUDGET, BudgetScope
+from app.domain.ledger import SpendTotals, known_amount
+from app.errors import Conflict, InvalidRequest, Translate, message
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import ID, Shape, answer, strict_object
+from app.web.openapi.schemas import ID, Schema, Shape, answer, closed_object, or_null, strict_object
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
-from app.web.usage_report import Usage, build_usage_report
+from app.web.usage_report import Usage, build_usage_report, list_budgets
 
 bp = Blueprint("usage", __name__)
 _UNRESOLVED: dict[str, Shape] = {"ids": [ID], "all": bool}
 _REQUEUED = answer(records=int, waiting=int)
+_LIMIT: Schema = or_null({"type": "number", "minimum": 0, "maximum": int(MAX_BUDGET)})
+_BUDGETS = answer(
+    budgets=closed_object(**dict.fromkeys(BudgetScope, or_null(float))),
+    spent=closed_object(("batch",), **dict.fromkeys(BudgetScope, float)),
+    unresolved=or_null(float),
+)
 
 
 @bp.get("/usage")
@@ -106,6 +114,61 @@ def undo_write_off() -> Response:
     return success(records=database.undo_resolution(connection(), undo))
 
 
+@bp.get("/budgets")
+@describe(
+    "预算和已经用掉的，单位元；没有就是 null。带 batch_id 时也有这个批次用掉的",
+    _BUDGETS,
+    query={"batch_id": str},
+)
+def get_budgets() -> Response:
+    """Limits, what counts against them, and how much of that is of unknown outcome; all in CNY."""
+    db, batch_id = connection(), request.args.get("batch_id")
+    with database.read_transaction(db):
+        budgets = list_budgets(db, batch_id)
+        total = database.total_spend(db)
+    return success(
+        budgets={scope: budget.limit for scope, budget in budgets.items()},
+        spent={
+            scope: budget.spent for scope, budget in budgets.items() if batch_id or scope != BudgetScope.BATCH
+        },
+        unresolved=known_amount(total.unknown, total.unpriced_unknown),
+    )
+
+
+@bp.put("/budgets")
+@describe(
+    "改预算：没写的不变，null 是不限", _BUDGETS, json=strict_object(**dict.fromkeys(BudgetScope, _LIMIT))
+)
+def put_budgets() -> Response:
+    """Set any of the budgets; the next submission obeys them. A batch that one paused stays paused."""
+    body, spec = json_body(), services().spec
+    limits = {scope: _parse_limit(body[scope], scope) for scope in BudgetScope if scope in body}
+    if any(limit is not None for limit in limits.values()) and not spec.is_priced:
+        text = "不知道{model}每张多少钱，设了预算就一张也不能做，请先在 .env 里填 PRICE_PER_IMAGE 并重新启动"
+        raise Conflict(text, model=message(spec.label))
+    database.set_budgets(connection(), limits)
+    log.event(
+        "web", "budgets_set", **{scope: "none" if limit is None else limit for scope, limit in limits.items()}
+    )
+    return get_budgets()
+
+
+def _parse_limit(value: Any, scope: BudgetScope) -> Decimal | None:
+    """A JSON number in CNY, or null -> the limit. Raises InvalidRequest."""
+    if value is None:
+        return None
+    if type(value) in (int, float):
+        limit = Decimal(str(value))
+        if limit.is_finite() and 0 <= limit <= MAX_BUDGET and limit == round(limit, 2):
+            return limit
+    raise InvalidRequest(
+        scope,
+        "{budget}应为 0–{most} 的金额（元），最多两位小数，不限就留空",
+        budget=message(BUDGET_LABELS[scope]),
+        most=MAX_BUDGET,
+    )
+
+
 def _requeued_answer(done: database.RequeueResult) -> Response:
     services().worker.wake.notify()
     return success(records=done.records, waiting=done.waiting)
@@ -151,8 +214,8 @@ def _usage_json(usage: Usage) -> dict[str, Any]:
         "in_doubt": {
             name: getattr(usage.counts, name) for name in ("records", "at_stake", "collectable", "orderable")
         },
-        "budget": usage.budget,
-        "budget_left": usage.budget_left,
+        "budget": usage.budgets[BudgetScope.TOTAL].limit,
+        "budget_left": usage.budgets[BudgetScope.TOTAL].left,
     }
 
 

@@ -9,13 +9,14 @@ from flask import Blueprint, Flask, make_response, render_template
 from werkzeug.wrappers import Response
 
 import database
+from app.domain import Budget, BudgetScope
 from app.errors import DatabaseError, Message, message
 from app.web.etags import etag_matches, with_etag
 from app.web.i18n import translate
 from app.web.middleware.store_state import unreadable
 from app.web.serializers import translated_spec
 from app.web.services import connection, services
-from app.web.usage_report import budget_left
+from app.web.usage_report import list_budgets
 
 bp = Blueprint("status", __name__)
 
@@ -24,6 +25,7 @@ bp = Blueprint("status", __name__)
 class ServerStatus:
     """The top bar's state; money is CNY.
 
+    ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
     ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. The last one makes no query; its
     version is 0.
     """
@@ -33,7 +35,8 @@ class ServerStatus:
     running: int = 0
     queued: int = 0
     done_share: float | None = None
-    budget_left: Decimal | None = None
+    budget: Budget | None = None
+    batch_budget: Decimal | None = None
     version: int = 0
 
 
@@ -77,7 +80,7 @@ def _store_lost(sentence: Message) -> ServerStatus:
 
 
 def _current_status() -> ServerStatus:
-    work, db = _open_work(), connection()
+    work, budgets = _open_work(), list_budgets(connection())
     state, text = _state(work.paused_reason)
     return ServerStatus(
         state=state,
@@ -85,9 +88,15 @@ def _current_status() -> ServerStatus:
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,
-        budget_left=budget_left(db, services().settings.budget),
+        budget=_tightest(budgets[BudgetScope.TOTAL], budgets[BudgetScope.MONTH]),
+        batch_budget=budgets[BudgetScope.BATCH].limit,
         version=work.version,
     )
+
+
+def _tightest(*budgets: Budget) -> Budget | None:
+    """The budget that leaves the least; None when none has a limit."""
+    return min((b for b in budgets if b.limit is not None), key=lambda b: b.left or 0, default=None)
 
 
 def _open_work() -> OpenWork:

@@ -3,11 +3,13 @@
 import { replaceContent } from "../core/dom.js";
 import { fetchHtmlIfChanged } from "../core/http.js";
 import { runAction } from "../records/actions.js";
+import { bindBudgets } from "../usage/budgets.js";
 
 const MIN_INTERVAL_MS = 2000; // between two loads while a batch runs
 
 const page = document.querySelector("[data-usage]");
 const summary = page.querySelector("[data-part]");
+const budgets = bindBudgets(page.querySelector("[data-budgets]"));
 let version = versionShown();
 let shownHtml = "";
 let timer = 0;
@@ -21,6 +23,7 @@ function versionShown() {
 async function refresh() {
   clearTimeout(timer);
   timer = 0;
+  budgets.refresh();
   const news = await fetchHtmlIfChanged(page.dataset.liveUrl, {}).catch(() => null);
   if (!news || news.html === shownHtml) return; // no answer: the next change loads again; no change: buttons stay
   shownHtml = news.html;

@@ -11,10 +11,11 @@ const BUSY_HERE = 1000; // where the records of this page are under way
 const IDLE = 5000;
 const HIDDEN = 10_000;
 
-/** CNY that BUDGET leaves, as of the last poll; null without one. */
+/** CNY that the budgets leave for a new batch, as of the last poll; null without one. */
 export function budgetLeft() {
-  const { budgetLeft: left } = document.querySelector("[data-status]").firstElementChild.dataset;
-  return left === undefined ? null : Number(left);
+  const { budgetLeft: left, batchBudget } = document.querySelector("[data-status]").firstElementChild.dataset;
+  const sums = [left, batchBudget].filter((sum) => sum !== undefined).map(Number);
+  return sums.length > 0 ? Math.min(...sums) : null;
 }
 
 /** Keep `holder`, the element with data-status and data-url, up to date; in a hidden tab only while work is under way. */

@@ -1,0 +1,112 @@
+"""Budgets: the limits set on the page, what counts against them, and the check before a charge."""
+
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+
+from app.db.connection import transaction
+from app.db.row_mapping import micros, yuan
+from app.domain.budgets import Budget, BudgetScope
+from app.errors import Conflict, message
+
+_COMMITTED = "outcome IN ('open', 'billed', 'unknown')"
+_SPENT = {
+    BudgetScope.TOTAL: f"SELECT sum(micros) AS micros FROM charge_totals WHERE {_COMMITTED}",
+    # From the hourly sums; where a month begins within an hour of UTC, up to its end from the charges.
+    BudgetScope.MONTH: f"""
+        SELECT sum(micros) AS micros
+        FROM (
+            SELECT micros FROM charges_by_hour WHERE hour >= :hour AND {_COMMITTED}
+            UNION ALL
+            SELECT price_micros FROM charges WHERE opened_at >= :start AND opened_at < :hour AND {_COMMITTED}
+        )
+    """,
+    BudgetScope.BATCH: f"""
+        SELECT sum(price_micros) AS micros FROM charges WHERE batch_id = :batch_id AND {_COMMITTED}
+    """,
+}
+
+
+class BudgetReached(Conflict):
+    """One more image would exceed a budget."""
+
+
+def list_budgets(
+    db: sqlite3.Connection, *, default: Decimal | None, batch_id: str | None = None
+) -> dict[BudgetScope, Budget]:
+    """The three budgets. ``default`` (BUDGET) is the total's limit until one is set.
+
+    Without ``batch_id`` nothing is spent of the budget of a batch.
+    """
+    limits, spent_of = _limits(db, default), _spent_of(batch_id)
+    return {
+        scope: Budget(scope=scope, limit=limit, spent=_spent(db, scope, spent_of))
+        for scope, limit in limits.items()
+    }
+
+
+def set_budgets(db: sqlite3.Connection, limits: Mapping[BudgetScope, Decimal | None]) -> None:
+    """Store these limits, in CNY; None is no limit. Others stay as they are."""
+    with transaction(db):
+        db.executemany(
+            "INSERT OR REPLACE INTO budgets (name, micros) VALUES (:name, :micros)",
+            [
+                {"name": scope, "micros": None if limit is None else micros(limit)}
+                for scope, limit in limits.items()
+            ],
+        )
+
+
+def committed_spend(db: sqlite3.Connection) -> Decimal:
+    """CNY of all charged, unknown and open charges."""
+    return _spent(db, BudgetScope.TOTAL, {})
+
+
+def require_affordable(
+    db: sqlite3.Connection, price: Decimal | None, *, batch_id: str | None, default: Decimal | None
+) -> None:
+    """Raises BudgetReached, naming the budget, when a charge of this price (CNY) would exceed one.
+
+    Inside the transaction that inserts the charge nothing can be spent in between. An unknown price exceeds
+    every budget.
+    """
+    limited = {scope: limit for scope, limit in _limits(db, default).items() if limit is not None}
+    if limited and price is None:
+        raise BudgetReached(
+            "设了预算，又不知道每张多少钱：在 .env 里填 PRICE_PER_IMAGE 并重新启动，或在「用量」里去掉预算"
+        )
+    spent_of = _spent_of(batch_id)
+    budgets = [Budget(scope=s, limit=n, spent=_spent(db, s, spent_of)) for s, n in limited.items()]
+    exceeded = [budget for budget in budgets if price and budget.left is not None and price > budget.left]
+    if exceeded:
+        least = min(exceeded, key=lambda budget: budget.left or 0)
+        raise BudgetReached(
+            "{budget} ¥{limit} 只剩 ¥{left}，不够再做一张，请调高预算再继续",
+            budget=message(least.label),
+            limit=least.limit_text,
+            left=f"{least.left:.2f}",
+        )
+
+
+def _limits(db: sqlite3.Connection, default: Decimal | None) -> dict[BudgetScope, Decimal | None]:
+    limits: dict[BudgetScope, Decimal | None] = dict.fromkeys(BudgetScope) | {BudgetScope.TOTAL: default}
+    for row in db.execute("SELECT name, micros FROM budgets").fetchall():
+        limits[BudgetScope(row["name"])] = None if row["micros"] is None else yuan(row["micros"])
+    return limits
+
+
+def _spent(db: sqlite3.Connection, scope: BudgetScope, fields: Mapping[str, object]) -> Decimal:
+    return yuan(db.execute(_SPENT[scope], fields).fetchone()["micros"])
+
+
+def _spent_of(batch_id: str | None) -> dict[str, object]:
+    """The parameters of _SPENT: the batch, and the start of this month in UTC."""
+    start = month_start()
+    hour = start if start.minute == 0 else start + timedelta(hours=1)
+    return {"batch_id": batch_id, "start": f"{start:%Y-%m-%d %H:%M:%S}", "hour": f"{hour:%Y-%m-%d %H}"}
+
+
+def month_start() -> datetime:
+    """The start, in UTC, of the present calendar month of this machine's time zone."""
+    return datetime.combine(date.today().replace(day=1), time.min).astimezone(UTC)

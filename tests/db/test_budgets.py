@@ -1,0 +1,171 @@
+"""Budgets: none is exceeded, whichever threads and processes submit; those of the page supersede BUDGET."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+import database
+from app.config import Settings
+from app.db import budgets as db_budgets
+from app.domain import BudgetScope, ImageRequest, ModelSpec, Record
+from app.errors import Billed, ModelError
+
+NOW = 1_000_000.0
+PRICE = Decimal("0.22")
+SCOPES = list(BudgetScope)
+ROOT = Path(__file__).parents[2]
+
+
+def queue(db: database.Connection, spec: ModelSpec, number: int) -> str:
+    requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
+    stems = ["猫"] * number
+    submission = database.Submission(requests=requests, spec=spec, stems=stems, is_taken=lambda _: False)
+    return database.add_batch(db, submission)[0]
+
+
+def claimed(db: database.Connection) -> Record:
+    record = database.claim_record(db, model="test-1", owner="me", now=NOW, lease=20.0)
+    assert record is not None
+    return record
+
+
+def charge(db: database.Connection, record: Record, *, budget: Decimal | None = None) -> None:
+    database.open_charge(db, record, price=PRICE, budget=budget)
+
+
+def budget_of(db: database.Connection, scope: BudgetScope, batch_id: str | None = None) -> tuple[str, str]:
+    """(limit, spent) of a budget."""
+    budget = database.list_budgets(db, default=None, batch_id=batch_id)[scope]
+    return str(budget.limit), str(budget.spent)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_the_reason_names_the_budget_and_what_is_left(
+    db: database.Connection, spec: ModelSpec, scope: BudgetScope
+) -> None:
+    queue(db, spec, 3)
+    database.set_budgets(db, {scope: Decimal("0.50")})
+    charge(db, claimed(db))
+    charge(db, claimed(db))
+    label = {"total": "总预算", "month": "本月预算", "batch": "每批预算"}[scope]
+    with pytest.raises(database.BudgetReached, match=f"^{label} ¥0.50 只剩 ¥0.06，.*调高预算"):
+        charge(db, claimed(db))
+    assert database.committed_spend(db) == 2 * PRICE
+
+
+def test_the_budget_with_the_least_left_is_named(db: database.Connection, spec: ModelSpec) -> None:
+    queue(db, spec, 2)
+    database.set_budgets(db, {BudgetScope.TOTAL: Decimal("0.40"), BudgetScope.MONTH: Decimal("0.30")})
+    charge(db, claimed(db))
+    with pytest.raises(database.BudgetReached, match=r"^本月预算"):
+        charge(db, claimed(db))
+
+
+def test_each_batch_has_its_own_budget(db: database.Connection, spec: ModelSpec) -> None:
+    database.set_budgets(db, {BudgetScope.BATCH: Decimal("0.25")})
+    first, second = queue(db, spec, 1), queue(db, spec, 1)
+    charge(db, claimed(db))
+    charge(db, claimed(db))
+    assert (
+        budget_of(db, BudgetScope.BATCH, first)
+        == budget_of(db, BudgetScope.BATCH, second)
+        == ("0.25", "0.22")
+    )
+
+
+@pytest.mark.parametrize("offset", ["2026-10-31 16:00", "2026-10-31 18:30"])
+def test_only_what_was_submitted_this_month_counts_against_its_budget(
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, offset: str
+) -> None:
+    start = datetime.strptime(offset, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
+    monkeypatch.setattr(db_budgets, "month_start", lambda: start)
+    queue(db, spec, 4)
+    for opened_at in (
+        *("2026-10-31 15:59:59.999", f"{offset}:00.000"),
+        *("2026-10-31 18:59:59.999", "2026-11-30 10:00:00.000"),
+    ):
+        record = claimed(db)
+        charge(db, record)
+        db.execute(
+            "UPDATE charges SET opened_at = :at WHERE record_id = :id", {"at": opened_at, "id": record.id}
+        )
+    assert budget_of(db, BudgetScope.MONTH) == ("None", "0.66")
+
+
+def test_the_month_is_that_of_the_time_zone_of_this_machine() -> None:
+    local = db_budgets.month_start().astimezone()
+    assert (local.day, local.hour, local.minute, local.month) == (1, 0, 0, datetime.now().astimezone().month)
+
+
+def test_a_limit_of_the_page_supersedes_the_setting_also_none(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    queue(db, spec, 3)
+    charge(db, claimed(db), budget=Decimal("0.30"))
+    record = claimed(db)
+    with pytest.raises(database.BudgetReached):
+        charge(db, record, budget=Decimal("0.30"))
+    database.set_budgets(db, {BudgetScope.TOTAL: Decimal("0.50")})
+    charge(db, record, budget=Decimal("0.30"))
+    database.set_budgets(db, {BudgetScope.TOTAL: None})
+    charge(db, claimed(db), budget=Decimal("0.30"))
+
+
+def test_what_was_not_charged_is_available_again(db: database.Connection, spec: ModelSpec) -> None:
+    queue(db, spec, 2)
+    database.set_budgets(db, dict.fromkeys(SCOPES, PRICE))
+    record = claimed(db)
+    charge(db, record)
+    with pytest.raises(database.BudgetReached):
+        charge(db, claimed(db))
+    db.execute("UPDATE generation_records SET status = 'queued' WHERE id <> :id", {"id": record.id})
+    database.fail_record(db, record, ModelError("没有做", cause="service", billed=Billed.NO))
+    charge(db, claimed(db))
+    assert {budget_of(db, scope, record.batch_id)[1] for scope in SCOPES} == {"0.22"}
+
+
+SUBMIT = """
+import sys, threading
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+import database
+
+def submit():
+    with closing(database.connect(Path(sys.argv[1]))) as db:
+        while record := database.claim_record(db, model="test-1", owner="me", now=1e6, lease=20.0):
+            try:
+                database.open_charge(db, record, price=Decimal("0.22"), budget=None)
+            except database.BudgetReached:
+                pass
+
+threads = [threading.Thread(target=submit) for _ in range(6)]
+sys.stdin.readline()
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_threads_of_two_processes_exceed_no_budget(
+    settings: Settings, db: database.Connection, spec: ModelSpec, scope: BudgetScope
+) -> None:
+    batch_id = queue(db, spec, 40)
+    database.set_budgets(db, {scope: Decimal(5)})
+    command = [sys.executable, "-c", SUBMIT, str(settings.database_path)]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+    for process in processes:
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert budget_of(db, scope, batch_id) == ("5", "4.84")
+    assert database.claim_record(db, model="test-1", owner="me", now=NOW, lease=20.0) is None
