@@ -18,7 +18,7 @@ from app.db.batches import (
     list_batch_names,
     list_batch_records,
     list_batches,
-    list_paused_reasons,
+    list_pauses,
     pause_batch,
     resume_batch,
 )

@@ -122,6 +122,10 @@ class ServerProcess:
         answer: dict[str, Any] = requests.post(self.address + path, json=body, timeout=TIMEOUT).json()
         return answer
 
+    def put(self, path: str, body: object) -> dict[str, Any]:
+        answer: dict[str, Any] = requests.put(self.address + path, json=body, timeout=TIMEOUT).json()
+        return answer
+
     def wait_for_end(self, batch_id: str, seconds: float = 2 * TIMEOUT) -> dict[str, Any]:
         """The batch, once it has no queued or running record."""
         deadline = time.monotonic() + seconds

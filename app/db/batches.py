@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import NamedTuple
 
 from app.db.batch_log import add_log
 from app.db.connection import transaction
@@ -111,11 +112,27 @@ def list_batch_names(db: sqlite3.Connection, batch_ids: Iterable[str]) -> dict[s
     return {row["id"]: row["name"] for row in rows}
 
 
-def list_paused_reasons(db: sqlite3.Connection, *, source: str) -> dict[str, Message]:
-    """The paused batches of this source: id -> reason, empty when paused by a user."""
-    sql = "SELECT id, paused_reason, paused_message FROM batches WHERE state = 'paused' AND source = :source"
-    rows = db.execute(sql, {"source": source}).fetchall()
-    return {row["id"]: to_message(row["paused_reason"], row["paused_message"]) for row in rows}
+class Pause(NamedTuple):
+    """Why a batch is paused; ``reason`` is empty when a user paused it."""
+
+    reason: Message
+    cause: str
+
+
+def list_pauses(db: sqlite3.Connection, *, source: str) -> dict[str, Pause]:
+    """The paused batches of this source, by id."""
+    rows = db.execute(
+        """
+        SELECT id, paused_reason, paused_message, paused_cause
+        FROM batches
+        WHERE state = 'paused' AND source = :source
+        """,
+        {"source": source},
+    ).fetchall()
+    return {
+        row["id"]: Pause(to_message(row["paused_reason"], row["paused_message"]), row["paused_cause"])
+        for row in rows
+    }
 
 
 def pause_batch(

@@ -49,7 +49,7 @@ def results() -> Response:
     with database.read_transaction(db):
         version = database.last_version(db)
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
-        paused = database.list_paused_reasons(db, source="single")
+        paused = database.list_pauses(db, source="single")
         deleted = database.list_single_records(db, since=since, limit=_MAX_DELETED, deleted=True)
     html = "\n".join(
         render_template("studio/result_card.html", record=record, paused=paused) for record in changed
@@ -71,7 +71,7 @@ def _render(draft: ImageRequest | None = None, **context: Any) -> str:
     return render_template(
         "pages/studio.html",
         results=database.list_single_records(connection(), limit=RESULTS_SHOWN),
-        paused=database.list_paused_reasons(connection(), source="single"),
+        paused=database.list_pauses(connection(), source="single"),
         draft=draft,
         sizes=sizes_json(services().provider.spec),
         request_id=secrets.token_hex(16),

@@ -1,5 +1,6 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
+import { makeBudgetForm } from "./budget_form.js";
 import { unchecked } from "./columns.js";
 import { amountAtRisk, confirmRetry, formatAmount, retryableOf } from "./costs.js";
 import { makeRow, requestDigest } from "./row.js";
@@ -33,6 +34,7 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
   const header = page.querySelector("[data-run]");
   const commands = makeCommands({ url, states, current: () => batch, onSent: () => poller.now(), onError: showCommandError, showMessage: table.showMessage });
   const panel = makeRunPanel(header, { url, ...commands });
+  const budgetForm = makeBudgetForm(page.querySelector("[data-run-paused]"), { url: page.dataset.budgetsUrl, resume: commands.resume });
   const log = makeRunLog(page.querySelector("[data-log]"), goToRecord);
   let batch = null; // as it was last heard of
   let connectionError = "";
@@ -55,6 +57,7 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
     for (const row of table.rows.all) row.seed = states.seedOf(row);
     reveal();
     panel.show(batch, states.records);
+    budgetForm.show(batch);
     log.add(answer.log, answer.log_left_out);
     table.view.requestRender();
   }

@@ -1,5 +1,6 @@
 // The budgets of 用量: a field is saved when it is left or Enter is pressed; the figures follow the ledger.
 
+import { readAmount, writeAmount } from "../core/amounts.js";
 import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { showToast } from "../ui/toast.js";
@@ -19,7 +20,7 @@ export function bindBudgets(section) {
       const used = spent[scope] ?? 0;
       const input = item.querySelector("input");
       const bar = item.querySelector("progress");
-      if (input !== document.activeElement) input.value = limit === null ? "" : textOf(limit);
+      if (input !== document.activeElement) input.value = limit === null ? "" : writeAmount(limit);
       item.classList.toggle("is-near", limit !== null && used >= NEAR * limit && scope in spent);
       bar.hidden = limit === null || !(scope in spent);
       bar.value = limit > 0 ? Math.min(used / limit, 1) * 100 : 100;
@@ -31,8 +32,8 @@ export function bindBudgets(section) {
     const input = item.querySelector("input");
     const error = item.querySelector("[data-error]");
     error.textContent = "";
-    try {
-      show(await requestJson("PUT", url, { [item.dataset.scope]: amountOf(input.value) }));
+    try { // what is no number is sent as it is: the server says what is expected
+      show(await requestJson("PUT", url, { [item.dataset.scope]: readAmount(input.value) }));
       input.removeAttribute("aria-invalid");
       showToast(_("预算已保存"));
       document.dispatchEvent(new Event("poll-now"));
@@ -50,13 +51,4 @@ function spentText(limit, used) {
   const spent = `¥${yuan.format(used)}`;
   if (limit === null) return _("已用 {spent}", { spent });
   return _("已用 {spent}，还剩 {left}", { spent, left: `¥${yuan.format(Math.max(limit - used, 0))}` });
-}
-
-const textOf = (limit) => (Number.isInteger(limit) ? String(limit) : limit.toFixed(2));
-
-// What is no number is sent as it is: the server says what is expected.
-function amountOf(text) {
-  const typed = text.normalize("NFKC").replace(/[¥,\s]/gu, "");
-  if (typed === "") return null;
-  return Number.isFinite(Number(typed)) ? Number(typed) : typed;
 }

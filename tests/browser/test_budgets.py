@@ -1,0 +1,60 @@
+"""Budgets: set on 用量 in place, and raised on the page of the batch that one paused."""
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import FakeJimeng
+from tests.server_process import ServerProcess
+
+
+def submit(server: ServerProcess, number: int) -> str:
+    rows = [{"prompt": f"猫 {n}"} for n in range(number)]
+    return str(server.post("/api/batches", {"rows": rows})["batch_id"])
+
+
+def test_a_budget_is_saved_in_place_and_its_figures_follow(page: Page, server: ServerProcess) -> None:
+    page.goto(server.address + "/usage#budgets")
+    total, month = page.get_by_label("总预算", exact=True), page.get_by_label("本月预算", exact=True)
+    month.fill("¥ 0.50")
+    month.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="预算已保存")).to_be_visible()
+    total.fill("很多")
+    total.blur()
+    expect(page.locator("[data-scope=total] [data-error]")).to_contain_text("总预算应为 0–10000000 的金额")
+    expect(total).to_have_attribute("aria-invalid", "true")
+    batch_id = submit(server, 2)
+    server.wait_for_end(batch_id)
+    expect(page.locator("[data-scope=month] [data-spent]")).to_have_text("已用 ¥0.44，还剩 ¥0.06")
+    expect(page.locator(".status-budget")).to_have_text("预算已用 88%")
+    page.reload()
+    expect(month).to_have_value("0.50")
+    expect(total).to_have_value("")
+
+
+def test_the_batch_that_budgets_paused_is_continued_on_its_page(
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    server.put("/api/budgets", {"batch": 0.25, "total": 0.5})
+    batch = BatchPage(page, server.address)
+    batch.open(f"?id={submit(server, 4)}")
+    notice = page.locator("[data-run-paused]")
+    expect(notice).to_contain_text("每批预算 ¥0.25 只剩 ¥0.03")
+    page.get_by_label("每批预算改成 ¥").fill("1")
+    page.get_by_role("button", name="改好并继续").click()
+    expect(notice).to_contain_text("总预算 ¥0.50 只剩 ¥0.06")
+    expect(page.get_by_label("总预算改成 ¥")).to_have_value("1")
+    page.get_by_role("button", name="改好并继续").click()
+    expect(page.locator("[data-run-state]")).to_have_text("已完成")
+    expect(page.locator(".run-budget")).to_be_hidden()
+    assert jimeng.charges == 4
+
+
+def test_a_waiting_picture_leads_to_the_budgets(page: Page, server: ServerProcess) -> None:
+    server.put("/api/budgets", {"total": 0.1})
+    studio = StudioPage(page, server.address)
+    studio.open()
+    studio.write_prompt("雪山")
+    studio.generate()
+    studio.tiles("queued").get_by_role("link", name="改预算").click()
+    expect(page.get_by_label("总预算", exact=True)).to_have_value("0.10")
