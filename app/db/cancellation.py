@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from app.db.batch_log import add_log
 from app.db.batches import finish_if_done
 from app.db.connection import transaction
-from app.db.requeue import queue_in_batch
+from app.db.fingerprints import complete_fingerprints
+from app.db.requeue import Requeued, leave_out_bought, queue_in_batch
 from app.db.row_mapping import IN_IDS, has_record, id_list, record_ids, utc_now
 from app.db.versions import update_records
-from app.domain import ModelSpec
+from app.domain import ModelSpec, SkippedRow
 from app.errors import Conflict, NotFound, message
 
 
@@ -78,13 +79,18 @@ def uncancel_records(
     *,
     spec: ModelSpec,
     paused: bool = False,
-) -> int:
-    """Requeue cancelled records of a batch -> how many; all, or those among ``ids``.
+    skips_bought: bool = False,
+) -> Requeued:
+    """Requeue cancelled records of a batch: all, or those among ``ids``.
 
-    Those that were held are held again; those written off or bought elsewhere are skipped.
-    ``paused``: an ended batch becomes paused, and submits nothing until it is resumed. Raises
-    Conflict when the current model does not support one of them.
+    Those that were held are held again; those written off or bought elsewhere are skipped. With
+    ``skips_bought``, those whose picture was bought meanwhile are left out too. ``paused``: an ended
+    batch becomes paused, and submits nothing until it is resumed. Raises Conflict when the current
+    model does not support one of them.
     """
+    skipped: list[SkippedRow] = []
+    if skips_bought:
+        complete_fingerprints(db)
     with transaction(db):
         which = f"""
             batch_id = :batch_id AND status = 'cancelled' AND deleted_at IS NULL
@@ -93,13 +99,15 @@ def uncancel_records(
         fields = {"batch_id": batch_id, "ids": None if ids is None else id_list(ids)}
         chosen = f"WHERE {which} AND cause NOT IN ('dropped', 'bought', 'held') ORDER BY id"
         cancelled = record_ids(db, chosen, fields)
+        if skips_bought:
+            cancelled, skipped = leave_out_bought(db, cancelled, spec=spec)
         queue_in_batch(db, batch_id, cancelled, spec=spec, paused=paused)
         held = update_records(
             db, "status = 'held', cause = '', finished_at = NULL", f"{which} AND cause = 'held'", fields
         )
         if held:
             _reopen_held(db, batch_id, len(held))
-    return len(cancelled) + len(held)
+    return Requeued(number=len(cancelled) + len(held), skipped=skipped)
 
 
 def _reopen_held(db: sqlite3.Connection, batch_id: str, number: int) -> None:

@@ -123,6 +123,35 @@ def record_fingerprint(model_id: str, request: ImageRequest, picture_number: int
     return fingerprint(model_id, request)
 
 
+def find_bought(
+    db: sqlite3.Connection, record: Record, row_fingerprint: str, *, is_changed: bool
+) -> int | None:
+    """The newest record that has the picture of ``record``: a later one of another batch, or None.
+
+    For a changed record it may be any other. Made, held, under way or unknown counts, the trash does not.
+    """
+    row = db.execute(
+        """
+        SELECT id
+        FROM generation_records
+        WHERE fingerprint = :fingerprint AND picture_number = :number AND id <> :id
+            AND (:is_changed OR (id > :id AND batch_id IS NOT :batch_id))
+            AND (status IN ('held', 'queued', 'running', 'unknown')
+                OR (status = 'success' AND deleted_at IS NULL))
+        ORDER BY id DESC
+        LIMIT 1
+        """,
+        {
+            "fingerprint": row_fingerprint,
+            "number": record.picture_number,
+            "id": record.id,
+            "batch_id": record.batch_id,
+            "is_changed": is_changed,
+        },
+    ).fetchone()
+    return int(row["id"]) if row else None
+
+
 def with_requested_seeds(db: sqlite3.Connection, records: Sequence[Record]) -> list[Record]:
     """The records without the seeds that the model chose: a record has the one that was used."""
     seeded = [record for record in records if record.seed is not None]

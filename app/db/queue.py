@@ -388,5 +388,9 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
 
 def row_label(record: Record) -> Message:
     """``第 3 行 · 第 2 张``: the prefix of the record's log lines."""
-    text = "第 {row} 行 · 第 {picture} 张" if record.num_images > 1 else "第 {row} 行"
+    text = (
+        "第 {row} 行 · 第 {picture} 张"
+        if max(record.num_images, record.picture_number) > 1
+        else "第 {row} 行"
+    )
     return message(text, row=record.row_number, picture=record.picture_number)

@@ -1,46 +1,118 @@
 """Requeue ended records: those with a task id are fetched, the others are submitted."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 from app.db.batch_log import add_log
 from app.db.batches import NOT_CHARGED, check_model
 from app.db.connection import transaction
-from app.db.fingerprints import record_fingerprint
+from app.db.fingerprints import add_fingerprints, complete_fingerprints, find_bought, record_fingerprint
 from app.db.queue import row_label
+from app.db.record_changes import change_records
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.versions import touch
-from app.domain import ImageRequest, ModelSpec, Record, Status
+from app.domain import (
+    Changes,
+    ImageRequest,
+    ModelSpec,
+    Record,
+    SkippedRow,
+    Status,
+    changed_request,
+    differing,
+)
 from app.errors import Conflict, Message, message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requeued:
+    """How many records were queued again, and the rows with pictures that were bought meanwhile."""
+
+    number: int
+    skipped: list[SkippedRow] = field(default_factory=list)
 
 
 def retry_records(
     db: sqlite3.Connection,
     batch_id: str,
-    ids: list[int] | None = None,
+    ids: Sequence[int] | None = None,
     *,
     spec: ModelSpec,
     key: RequestKey | None = None,
-) -> int:
-    """Requeue failed records of a batch -> how many.
+    changes: Mapping[int, Changes] | None = None,
+    skips_bought: bool = False,
+) -> Requeued:
+    """Requeue failed records of a batch, with ``changes`` by id.
 
     ``unknown``, cancelled and charged records only when listed in ``ids``. A used ``key`` queues nothing.
+    With ``skips_bought``, a record whose picture was bought meanwhile is neither changed nor queued.
     A valid task id is fetched, so that nothing is submitted twice; records without one are submitted to
     ``spec``, the current model. A paused batch stays paused, since resuming would start its other records.
     Without ``ids``, records that the model does not support are skipped. Raises Conflict when a listed record
     cannot be retried, has a task id of another model, or when the model supports none.
     """
+    changes = changes or {}
+    if skips_bought:
+        complete_fingerprints(db)
     with transaction(db):
-        if first := find_answer(db, key):
-            return int(first["records"])
+        if answer := find_answer(db, key):
+            return retried_before(answer)
         if ids is None:
             ids = _not_charged(db, batch_id, spec)
         else:
             _check_ended(db, batch_id, ids)
+        ids = list(dict.fromkeys(ids))
+        skipped: list[SkippedRow] = []
+        if skips_bought:
+            ids, skipped = leave_out_bought(db, ids, spec=spec, changes=changes)
+        change_records(db, {record_id: changes[record_id] for record_id in ids if record_id in changes})
         queue_in_batch(db, batch_id, ids, spec=spec)
-        save_answer(db, key, {"records": len(ids)})
-    return len(ids)
+        done = Requeued(number=len(ids), skipped=skipped)
+        save_answer(db, key, {"records": done.number, "skipped": [asdict(row) for row in skipped]})
+    return done
+
+
+def retried_before(answer: Mapping[str, Any]) -> Requeued:
+    """The answer stored with a request key -> what was queued then."""
+    skipped = [SkippedRow(**row) for row in answer.get("skipped", ())]
+    return Requeued(number=answer["records"], skipped=skipped)
+
+
+def leave_out_bought(
+    db: sqlite3.Connection,
+    ids: Sequence[int],
+    *,
+    spec: ModelSpec,
+    changes: Mapping[int, Changes] = MappingProxyType({}),
+) -> tuple[list[int], list[SkippedRow]]:
+    """(the ids to queue, the rows of the others with the records that have their pictures); in a transaction.
+
+    What has a task id and is not changed is fetched, which costs nothing.
+    """
+    add_fingerprints(db)  # of records that another program has just added
+    queued: dict[tuple[str, int], int] = {}
+    kept: list[int] = []
+    rows: dict[int, list[int]] = {}
+    for record in records_of(db, ids):
+        changed = differing(record, changes.get(record.id, {}))
+        if record.task_id and not changed:
+            kept.append(record.id)
+            continue
+        request = spec.strip_unsupported(changed_request(record, changed))
+        picture = record_fingerprint(spec.model_id, request, record.picture_number), record.picture_number
+        bought = find_bought(db, record, picture[0], is_changed=bool(changed))
+        if bought is None and changed:
+            bought = queued.get(picture)
+        if bought is None:
+            queued[picture] = record.id
+            kept.append(record.id)
+        else:
+            rows.setdefault(record.row_number, []).append(bought)
+    return kept, [SkippedRow(row=row, records=records) for row, records in rows.items()]
 
 
 def _not_charged(db: sqlite3.Connection, batch_id: str, spec: ModelSpec) -> list[int]:

@@ -26,6 +26,14 @@ from app.domain.fingerprints import (
     plan_rows,
 )
 from app.domain.model_spec import ModelSetup, ModelSpec
+from app.domain.record_changes import (
+    CHANGEABLE,
+    Changes,
+    changed_request,
+    differing,
+    earlier_values,
+    read_changes,
+)
 from app.domain.records import MAX_ID, GeneratedImage, Pick, Record, SavedImage, Status, file_key
 from app.domain.references import (
     FILES_URL,

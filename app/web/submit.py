@@ -42,6 +42,7 @@ KEY_HEADERS = {KEY_HEADER: _KEY}
 REQUEST_ID = or_null(_KEY)
 
 
+FixReferences = Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]]
 SKIP, AGAIN = "skip", "again"
 REPEATS = (SKIP, AGAIN)
 
@@ -182,7 +183,7 @@ def _valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
 
 def read_rows(
     rows: Sequence[Any],
-    fix_references: Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]],
+    fix_references: FixReferences,
     *,
     date: str,
     prefix: str = "",
@@ -203,6 +204,11 @@ def read_rows(
         _read_row(row, texts, number, [wrong[position]] if position in wrong else [])
         for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1)
     ]
+    return complete_rows(parsed, fix_references)
+
+
+def complete_rows(parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
+    """The rows with their references found by name and fixed, and with the problems that the model has."""
     named = _find_named(parsed)
     fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
     return [_validated(_with_references(row, partial(map, fixed.__getitem__))) for row in named]

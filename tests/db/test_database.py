@@ -492,7 +492,7 @@ def test_a_task_id_of_another_model_is_not_requeued(db: database.Connection, spe
     with pytest.raises(Conflict, match="test-1"):
         database.retry_records(db, batch_id, ids, spec=replace(spec, model_id="another"))
     assert database.get_record(db, ids[0]).status is Status.FAILED
-    assert database.retry_records(db, batch_id, ids, spec=spec) == 1
+    assert database.retry_records(db, batch_id, ids, spec=spec).number == 1
 
 
 def test_cancelling_keeps_submitted_records(db: database.Connection, spec: ModelSpec) -> None:
@@ -534,9 +534,9 @@ def test_retry_requeues_failed_records_and_unknown_ones_only_by_id(
         record = claimed(db)
         database.open_charge(db, record, price=Decimal("0.22"), budget=None)
         database.fail_record(db, record, ModelError("坏了", cause="service", billed=billed))
-    assert database.retry_records(db, batch_id, spec=spec) == 1
+    assert database.retry_records(db, batch_id, spec=spec).number == 1
     assert database.get_record(db, ids[1]).status is Status.UNKNOWN
-    assert database.retry_records(db, batch_id, [ids[1]], spec=spec) == 1
+    assert database.retry_records(db, batch_id, [ids[1]], spec=spec).number == 1
     with pytest.raises(Conflict):
         database.retry_records(db, batch_id, [ids[1]], spec=spec)
 

@@ -114,6 +114,7 @@ def make_version_14(db: sqlite3.Connection) -> None:
     )
     for name in ("stop_after", "outcomes", "paused_cause", "filled_on"):
         db.execute(f"ALTER TABLE batches DROP COLUMN {name}")
+    db.execute("DROP TRIGGER uses_changed")
     triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
     for trigger in triggers:  # a column that a trigger could mention is not dropped
         db.execute(f"DROP TRIGGER {trigger['name']}")

@@ -45,7 +45,7 @@ def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(
 def test_a_retry_keeps_columns_and_templates(db: database.Connection, spec: ModelSpec) -> None:
     added = add(db, spec, EXTRAS)
     db.execute("UPDATE generation_records SET status = 'failed'")
-    assert database.retry_records(db, added.batch_id, spec=spec) == 1
+    assert database.retry_records(db, added.batch_id, spec=spec).number == 1
 
     record = database.get_record(db, added.ids[0])
     assert (record.status, record.columns, record.templates) == ("queued", OWN, EXTRAS.templates)

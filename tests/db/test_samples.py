@@ -125,7 +125,7 @@ def test_a_retry_in_the_sample_runs_and_leaves_the_held_records(
     batch_id, ids = add_sample(db, spec)
     database.fail_record(db, claimed(db), REFUSED)
     finish(db)
-    assert database.retry_records(db, batch_id, spec=spec) == 1
+    assert database.retry_records(db, batch_id, spec=spec).number == 1
     assert database.get_batch(db, batch_id).status is BatchStatus.RUNNING
     finish(db)
     assert database.get_batch(db, batch_id).paused_cause == PauseCause.SAMPLE
@@ -142,8 +142,10 @@ def test_cancelling_cancels_the_held_records_and_its_undo_holds_them_again(
     cancelled = database.cancel_batch(db, batch_id)
     assert cancelled.number == 6 - done
     assert database.get_batch(db, batch_id).status is BatchStatus.CANCELLED
-    number = database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec, paused=cancelled.was_paused)
-    assert (number, statuses(db, ids)) == (6 - done, before)
+    requeued = database.uncancel_records(
+        db, batch_id, [*cancelled.ids], spec=spec, paused=cancelled.was_paused
+    )
+    assert (requeued.number, statuses(db, ids)) == (6 - done, before)
     batch = database.get_batch(db, batch_id)
     assert batch.paused_cause == (PauseCause.SAMPLE if done == 2 else "")
     finish(db, number=2 - done)

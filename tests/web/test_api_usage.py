@@ -253,7 +253,7 @@ def test_a_written_off_charge_counts_as_the_user_states(ledger: Ledger, billed: 
 def test_a_written_off_record_is_never_resubmitted_automatically(ledger: Ledger) -> None:
     batch_id, record_id = ledger.unknown_record()
     database.resolve_charges(ledger.db, None, billed=False)
-    assert database.retry_records(ledger.db, batch_id, spec=ledger.spec) == 0
+    assert database.retry_records(ledger.db, batch_id, spec=ledger.spec).number == 0
     assert ledger.claim() is None
     with pytest.raises(Conflict):
         database.resubmit(ledger.db, [record_id], spec=ledger.spec)

@@ -52,7 +52,7 @@ def test_a_retry_in_a_paused_batch_starts_nothing_else(db: database.Connection, 
     batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     database.fail_record(db, claimed(db), REFUSED)
     database.pause_batch(db, batch_id)
-    assert database.retry_records(db, batch_id, spec=spec) == 1
+    assert database.retry_records(db, batch_id, spec=spec).number == 1
     batch = database.get_batch(db, batch_id)
     assert (batch.status, batch.counts[Status.QUEUED]) == (BatchStatus.PAUSED, len(ids))
     assert claim(db) is None
@@ -114,7 +114,7 @@ def test_only_failures_the_model_supports_are_retried(db: database.Connection, s
     for _ in requests:
         database.fail_record(db, claimed(db), REFUSED)
     small = replace(spec, model_id="test-2", sizes={("1:1", "2K"): Size(width=2048, height=2048)})
-    assert database.retry_records(db, batch_id, spec=small) == 1
+    assert database.retry_records(db, batch_id, spec=small).number == 1
     assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
 
 

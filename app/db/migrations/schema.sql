@@ -515,6 +515,18 @@ BEGIN
     ON CONFLICT DO NOTHING;
 END;
 
+CREATE TRIGGER uses_changed AFTER UPDATE OF sample_images ON generation_records
+WHEN OLD.sample_images <> NEW.sample_images
+BEGIN
+    DELETE FROM reference_uses WHERE record_id = NEW.id;
+    INSERT INTO reference_uses (name, record_id)
+    SELECT name.value, NEW.id
+    FROM json_each(CASE WHEN json_valid(NEW.sample_images) THEN NEW.sample_images ELSE '[]' END) AS image,
+        json_each(json_array(json_extract(image.value, '$.sha256'), json_extract(image.value, '$.url'))) AS name
+    WHERE image.type = 'object' AND coalesce(name.value, '') <> ''
+    ON CONFLICT DO NOTHING;
+END;
+
 CREATE TRIGGER uses_removed AFTER DELETE ON generation_records
 BEGIN
     DELETE FROM reference_uses WHERE record_id = OLD.id;

@@ -8,7 +8,15 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ROWS_A_BATCH, BatchStatus, Record, Status, read_affix
+from app.domain import (
+    MAX_BATCH_NAME_LENGTH,
+    MAX_ROWS_A_BATCH,
+    BatchStatus,
+    Changes,
+    Record,
+    Status,
+    read_affix,
+)
 from app.errors import Conflict, InvalidRequest, Message, StoreLost, TryLater, message
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
@@ -28,6 +36,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import bool_field, int_arg, json_body, parse_ids
+from app.web.repair import ChangeErrors, parse_changes
 from app.web.row_check import check_rows
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
@@ -37,6 +46,7 @@ from app.web.submit import (
     REPEATS,
     REQUEST_ID,
     SINGLE,
+    SKIP,
     BatchOptions,
     RowErrors,
     request_key,
@@ -49,7 +59,7 @@ bp = Blueprint("batches", __name__)
 _MAX_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 _MODEL = or_null(text(description="现在只能是配置的模型"))
-_REPEATS = enum(*REPEATS)
+_REPEATS_OR_AGAIN = {**enum(*REPEATS), "default": AGAIN}
 BATCHES_LISTED = 50
 MAX_FOLLOWED = 300  # batches per request
 _BATCH = answer(batch="Batch")
@@ -61,6 +71,16 @@ def row_errors(error: RowErrors) -> Response:
     """400 with every error by row and field."""
     problems = [{"row": row, "field": p.field, "error": p.message} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
+
+
+@bp.errorhandler(ChangeErrors)
+def change_errors(error: ChangeErrors) -> Response:
+    """400 with every error by record, row and field."""
+    problems = [
+        {"record": record.id, "row": record.row_number, "field": p.field, "error": p.message}
+        for record, p in error.problems
+    ]
+    return failure(error.message, 400, problems=problems, field=problems[0]["field"])
 
 
 @bp.post("/batch-generate")
@@ -135,7 +155,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
         prefix=AFFIX,
         suffix=AFFIX,
         model=_MODEL,
-        repeats={**_REPEATS, "default": AGAIN},
+        repeats=_REPEATS_OR_AGAIN,
         sample=or_null(
             whole(1, MAX_ROWS_A_BATCH, description="先试几行：头尾、最长的、每种比例都有；其余的等放行")
         ),
@@ -156,9 +176,7 @@ def create_batch() -> Response:
     workbook_id = body.get("workbook")
     if not isinstance(workbook_id, str | None):
         raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
-    repeats = AGAIN if body.get("repeats") is None else body["repeats"]
-    if repeats not in REPEATS:
-        raise wrong_repeats()
+    repeats = SKIP if _skips(body) else AGAIN
     options = BatchOptions(
         name=name,
         source=source,
@@ -331,8 +349,10 @@ def cancel_record(record_id: int) -> Response:
 @bp.post("/batches/<batch_id>/uncancel")
 @describe(
     "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
-    answer(batch="Batch", records=int),
-    json=strict_object(records=or_null([ID]), paused={"type": "boolean", "default": False}),
+    answer(batch="Batch", records=int, skipped=["SkippedRow"]),
+    json=strict_object(
+        records=or_null([ID]), paused={"type": "boolean", "default": False}, repeats=_REPEATS_OR_AGAIN
+    ),
     is_body_optional=True,
 )
 def uncancel_batch(batch_id: str) -> Response:
@@ -340,24 +360,55 @@ def uncancel_batch(batch_id: str) -> Response:
     body, ids = _body_and_ids()
     paused = bool_field(body, "paused", default=False)
     database.get_batch(connection(), batch_id)
-    number = database.uncancel_records(connection(), batch_id, ids, spec=services().spec, paused=paused)
-    return _batch_answer(batch_id, records=number)
+    done = database.uncancel_records(
+        connection(), batch_id, ids, spec=services().spec, paused=paused, skips_bought=_skips(body)
+    )
+    return _batch_answer(batch_id, records=done.number, skipped=done.skipped)
 
 
 @bp.post("/batches/<batch_id>/retry")
 @describe(
-    "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试",
-    answer(batch="Batch", retried=int),
+    "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试。changes 里的先改再试，"
+    "不写 records 就只试改了的；改的词照原样用，不换变量，不加前缀后缀",
+    answer(batch="Batch", retried=int, skipped=["SkippedRow"]),
     headers=KEY_HEADERS,
-    json=strict_object(records=or_null([ID]), request_id=REQUEST_ID),
+    json=strict_object(
+        records=or_null([ID]),
+        changes=or_null("Changes"),
+        repeats=_REPEATS_OR_AGAIN,
+        request_id=REQUEST_ID,
+    ),
     is_body_optional=True,
 )
 def retry_batch(batch_id: str) -> Response:
-    """Retry failed records that were not charged; others only when named in ``records``."""
-    body, ids = _body_and_ids()
-    database.get_batch(connection(), batch_id)
-    retried = database.retry_records(connection(), batch_id, ids, spec=services().spec, key=request_key(body))
-    return _batch_answer(batch_id, retried=retried)
+    """Retry failed records that were not charged; others only when named in ``records`` or ``changes``."""
+    db, (body, ids) = connection(), _body_and_ids()
+    database.get_batch(db, batch_id)
+    skips, key = _skips(body), request_key(body)
+    if first := database.find_answer(db, key):
+        done = database.retried_before(first)
+    else:
+        changes = _changes(body, batch_id)
+        ids = list(changes) if changes and ids is None else ids
+        if ids is not None and not changes.keys() <= set(ids):
+            raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
+        done = database.retry_records(
+            db, batch_id, ids, spec=services().spec, key=key, changes=changes, skips_bought=skips
+        )
+    return _batch_answer(batch_id, retried=done.number, skipped=done.skipped)
+
+
+def _changes(body: Mapping[str, Any], batch_id: str) -> dict[int, Changes]:
+    """The ``changes`` of a body. Raises InvalidRequest, Conflict, ChangeErrors."""
+    return {} if body.get("changes") is None else parse_changes(body["changes"], batch_id)
+
+
+def _skips(body: Mapping[str, Any]) -> bool:
+    """Whether ``repeats`` leaves out what was bought meanwhile. Raises InvalidRequest."""
+    repeats = AGAIN if body.get("repeats") is None else body["repeats"]
+    if repeats not in REPEATS:
+        raise wrong_repeats()
+    return bool(repeats == SKIP)
 
 
 def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:

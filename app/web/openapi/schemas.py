@@ -9,6 +9,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from app.domain import (
     ASPECT_RATIOS,
+    CHANGEABLE,
     MAX_FILENAME_LENGTH,
     MAX_ID,
     MAX_OWN_COLUMNS,
@@ -187,6 +188,14 @@ SCHEMAS: dict[str, Schema] = {
     "Templates": strict_object(
         **dict.fromkeys(("prompt", "negative_prompt", "filename"), str), sample_images=["Reference"]
     ),
+    "Changes": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[1-9][0-9]{0,17}$"},
+        "additionalProperties": strict_object(
+            **{name: or_null(_ROW["properties"][name]) for name in CHANGEABLE}
+        ),
+        "description": "记录编号，和它要改的几项",
+    },
     "UsedReference": _from_dataclass(SampleImage, thumbnail_url=str),
     "Record": _from_dataclass(
         Record,
@@ -242,7 +251,7 @@ SCHEMAS: dict[str, Schema] = {
         "name_taken 是重名，加了序号。"
     },
     "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=str),
-    "Problem": closed_object(row=ID, field=str, error=str),
+    "Problem": closed_object(("record",), record=ID, row=ID, field=str, error=str),
     "LibraryImage": _from_dataclass(LibraryImage),
     "Parameters": _from_dataclass(Parameters),
     "CellProblem": closed_object(("fixed",), row=int, column=str, seen=str, error=str, fixed=str),

@@ -1,0 +1,80 @@
+"""Reads untrusted changes of records that are made again, and validates what they ask for then."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import database
+from app.domain import CHANGEABLE, Changes, Record, RowExtras, SampleImage, changed_request, read_changes
+from app.errors import AppError, Conflict, InvalidRequest
+from app.web.params import is_id, only_known, whole_number
+from app.web.services import connection, services
+from app.web.submit import ParsedRow, complete_rows
+
+
+class ChangeErrors(AppError):
+    """Invalid changes: records with the problems of what they would ask for."""
+
+    def __init__(self, problems: Sequence[tuple[Record, InvalidRequest]]) -> None:
+        record, first = problems[0]
+        super().__init__(
+            "第 {number} 行：{problem}（共 {n} 处问题，什么也没有做）",
+            number=record.row_number,
+            problem=first.message,
+            n=len(problems),
+        )
+        self.problems = problems
+
+
+def parse_changes(value: Any, batch_id: str) -> dict[int, Changes]:
+    """``{"7": {"prompt": "…"}}`` -> the validated changes by record id, references fixed as in a submission.
+
+    Raises InvalidRequest for another form, Conflict for a record that is not of this batch, and ChangeErrors
+    with every problem.
+    """
+    given = _fields_by_id(value)
+    records = list(database.list_selected(connection(), list(given)))
+    if len(records) < len(given) or any(record.batch_id != batch_id for record in records):
+        raise Conflict("有的图片不在这个批次里，或已被删除，请刷新后再改")
+    read = {record.id: read_changes(given[record.id]) for record in records}
+    rows = [_row(record, *read[record.id]) for record in records]
+    fixed = complete_rows(rows, _Fixer(records))
+    problems = [
+        (record, problem) for record, row in zip(records, fixed, strict=True) for problem in row.problems
+    ]
+    if problems:
+        raise ChangeErrors(problems)
+    return {
+        record.id: {name: getattr(row.request, name) for name in read[record.id][0]}
+        for record, row in zip(records, fixed, strict=True)
+    }
+
+
+def _fields_by_id(value: Any) -> dict[int, Mapping[str, Any]]:
+    if not isinstance(value, dict):
+        raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
+    found: dict[int, Mapping[str, Any]] = {}
+    for key, fields in value.items():
+        number = whole_number(key)
+        if not is_id(number) or not isinstance(fields, dict):
+            raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
+        only_known(fields, CHANGEABLE)
+        found[number] = fields
+    return found
+
+
+def _row(record: Record, changes: Changes, problems: Sequence[InvalidRequest]) -> ParsedRow:
+    """The changed record as a row; without the changes that cannot be read, whose problems are told."""
+    request = replace(changed_request(record, {}), **changes)
+    return ParsedRow(number=record.row_number, request=request, extras=RowExtras(), problems=problems)
+
+
+class _Fixer:
+    """Fixes the content of new references; those that the records have are fixed already."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._known = {image: image for record in records for image in record.request.sample_images}
+
+    def __call__(self, images: Iterable[SampleImage]) -> Mapping[SampleImage, SampleImage]:
+        new = [image for image in images if image not in self._known]
+        return self._known | services().library.pin(new)
