@@ -159,5 +159,5 @@ def test_a_closed_report_can_be_reopened_even_after_a_reload(batch: BatchPage, t
     expect(batch.report()).to_be_hidden()
     opener.click()
     expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
-    batch.page.locator("[data-report-problems] button").click()
+    batch.page.locator("[data-report-problems] .report-item").click()
     expect(batch.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))

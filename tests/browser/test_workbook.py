@@ -111,7 +111,7 @@ def test_the_comparison_is_still_told_after_a_reload(batch: BatchPage, own: Path
     batch.import_workbook(edit(own), place="replace")
     batch.wait_until_saved("改过 2")
     batch.reload()
-    batch.page.locator("[data-report-opener]").click()
+    batch.page.locator("[data-command=report]").click()
     expect(batch.page.locator("[data-report-notes]")).to_contain_text("没有变 7 · 改过 2 · 新的 1 · 删掉 1")
 
 

@@ -6,8 +6,8 @@ import { budgetLeft } from "../ui/status.js";
 
 const DELAY = 60; // ms
 
-/** Keep the footer up to date; check: see row_check.js. Returns {sum() as in costs.js, refresh(), showProblem(text)}. */
-export function makeFooter(footer, { table, model, check }) {
+/** Keep the footer up to date; check: see row_check.js; onSum(sum) is called each time. Returns {sum() as in costs.js, refresh(), showProblem(text)}. */
+export function makeFooter(footer, { table, model, check, onSum }) {
   const part = (name) => footer.querySelector(`[data-footer-${name}]`);
   const [problemButton, onlyButton] = ["next-problem", "only-problems"].map((name) => footer.querySelector(`[data-command="${name}"]`));
   let known = null;
@@ -44,6 +44,7 @@ export function makeFooter(footer, { table, model, check }) {
     onlyButton.hidden = problemButton.hidden && !isFiltered;
     onlyButton.setAttribute("aria-pressed", String(isFiltered));
     problemButton.textContent = _("{bad} 处要改", { bad: problems });
+    onSum(sum());
   }
 
   // What was made already, and what is to be paid: everything until the first answer, and unless something was bought.

@@ -93,10 +93,15 @@ export function makeLate(batch) {
     return files.length > 0 ? takeFile(files[0]) : showToast(_("文件夹里没有 PNG、JPG 或 WebP 图片"));
   }
 
+  batch.pickReference = async (search) => {
+    const [image = null] = await openReferencePicker(dialog("references"), { most: 1, search }) ?? [];
+    return image;
+  };
+
   return {
     ...makeRowOrders(batch),
     takeFiles, showRun, restore, openPicture, filterProblems,
-    showImported: report.refresh,
+    toggleReport: report.toggle,
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),

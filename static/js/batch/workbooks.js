@@ -15,7 +15,7 @@ const DOWNLOAD_LIFETIME = 60_000; // ms of the address of a download
 /** batch: see pages/batch.js. Returns {takeFile(file), report}. */
 export function makeImport(batch) {
   const { page, table, urls, footer, draft } = batch;
-  const report = makeReport(page.querySelector("[data-report]"), { batch, opener: page.querySelector("[data-report-opener]") });
+  const report = makeReport(page.querySelector("[data-report]"), { batch, opener: page.querySelector('[data-command="report"]') });
 
   async function takeFile(file) {
     if (table.readOnly) return showToast(_("这是已经开始的批次，请先回到草稿再导入"));

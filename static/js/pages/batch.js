@@ -81,7 +81,7 @@ const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'), (
   draft.saveSoon();
   check.refresh();
 });
-const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, check: () => check });
+const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, check: () => check, onSum: showReportOpener });
 const check = batch.check = makeRowCheck(table, { url: checkUrl, onChange: showChecked });
 const draft = batch.draft = makeDraft(table, {
   onOtherTab: () => late("showNotice", "showOtherTab"),
@@ -113,6 +113,7 @@ bindCommands(page, {
     table.selection.setPicked(table.rows.all, false);
     table.editor.focusUnlessTouch();
   },
+  report: () => late("toggleReport"),
   "next-problem": () => goToNextProblem(table),
   "only-problems": () => late("filterProblems"),
   export: (button) => late("exportTable", button),
@@ -138,6 +139,13 @@ async function addDialogs() {
   if (batch.dialog("start")) return;
   const { html } = await fetchHtmlIfChanged(page.dataset.dialogsUrl, {});
   document.body.append(parseHtml(html));
+}
+
+// Of the import, or of what is wrong in rows that were written or pasted; while the list is open it can be closed here.
+function showReportOpener({ problems }) {
+  const opener = page.querySelector('[data-command="report"]');
+  opener.hidden = table.readOnly || table.rows.length === 0 || !(batch.imported || problems > 0 || opener.ariaExpanded === "true");
+  opener.textContent = batch.imported ? _("导入报告") : _("问题清单");
 }
 
 function showFailure(failure) {
@@ -171,7 +179,7 @@ function showDraft({ rows, copied, repaired, imported, prefix, suffix }) {
   if (Array.isArray(imported?.notes)) {
     batch.imported = imported;
     table.rows.reserved = imported.lastLine ?? 0;
-    late("showImported");
+    footer.refresh();
   }
   if (repaired > 0) {
     draft.saveSoon();

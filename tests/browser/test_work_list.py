@@ -1,0 +1,161 @@
+"""The work list of 批量生成: problems of the table by kind, and what is done about all of a kind at once."""
+
+from pathlib import Path
+from typing import Any
+
+from openpyxl import Workbook
+from playwright.sync_api import Locator, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.test_batch_draft import upload
+from tests.server_process import ServerProcess
+
+HEADERS = ("提示词", "图片比例", "分辨率", "参考图", "生成数量", "文件名")
+# What is wrong, by kind: where, what stands there, and in how many rows.
+WRONG = [
+    ("图片比例", "5:4", 12),
+    ("生成数量", "2张", 9),
+    ("提示词", None, 9),
+    ("参考图", "logo.png", 32),
+    ("分辨率", "8K", 18),
+]
+
+
+def messy_workbook(file: Path) -> Path:
+    """800 rows, of which every tenth has something that is to be corrected: 80 cells, 5 kinds."""
+    rows: list[dict[str, Any]] = [
+        {"提示词": f"雪山 {n}", "图片比例": "16:9", "分辨率": "2K", "文件名": f"图 {n}"} for n in range(800)
+    ]
+    wrong = [(header, value) for header, value, count in WRONG for _ in range(count)]
+    for row, (header, value) in zip(rows[::10], wrong, strict=True):
+        row[header] = value
+    book = Workbook()
+    book.worksheets[0].append(HEADERS)
+    for row in rows:
+        book.worksheets[0].append([row.get(header) for header in HEADERS])
+    book.save(file)
+    return file
+
+
+def lines(batch: BatchPage) -> Locator:
+    return batch.page.locator(".report-line")
+
+
+def line(batch: BatchPage, text: str) -> Locator:
+    return lines(batch).filter(has_text=text)
+
+
+def paste(batch: BatchPage, headers: tuple[str, ...], *rows: tuple[str, ...]) -> None:
+    """Paste rows below these headers, and open the list."""
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", headers, *rows)
+    batch.page.get_by_role("button", name="问题清单").click()
+
+
+def test_a_messy_table_is_clean_after_one_click_for_each_kind(batch: BatchPage, tmp_path: Path) -> None:
+    batch.import_workbook(messy_workbook(tmp_path / "十一月.xlsx"))
+    expect(batch.report()).to_have_text("「十一月.xlsx」读到 800 行，80 处要改")
+    expect(lines(batch)).to_have_text(
+        [
+            "参考示例图没有找到「logo.png」× 32换一张…去掉",
+            "分辨率「8K」× 181K2K4K全部改",
+            "图片比例「5:4」× 121:12:33:23:44:316:99:16全部改",
+            "生成数量「2张」× 9改成 2",
+            "提示词没有填写× 9删掉这些行",
+        ]
+    )
+    told = batch.page.locator(".toast")
+    for text, fix, words in (
+        ("5:4", "全部改", "12 行的图片比例改成了 4:3"),
+        ("2张", "改成 2", "9 行的生成数量改成了 2"),
+        ("没有填写", "删掉这些行", "已删除 9 行"),
+        ("logo.png", "去掉", "32 行去掉了「logo.png」"),
+        ("8K", "全部改", "18 行的分辨率改成了 4K"),
+    ):
+        line(batch, text).get_by_role("button", name=fix).last.click()
+        expect(line(batch, text)).to_have_count(0)
+        expect(told.last).to_contain_text(words)
+    expect(batch.report()).to_have_text("「十一月.xlsx」读到 800 行，没有问题")
+    batch.expect_rows(791)
+    expect(batch.page.locator("[data-command=next-problem]")).to_be_hidden()
+    expect(batch.open_start()).to_contain_text("新的 791 行")
+
+
+def test_every_action_is_one_step_and_the_list_follows_the_table(batch: BatchPage) -> None:
+    paste(
+        batch,
+        ("提示词", "图片比例", "生成数量"),
+        ("甲", "5:4", "2张"),
+        ("乙", "5:4", "两张"),
+        ("丙", "5:4", "1"),
+    )
+    expect(batch.report()).to_have_text("5 处要改")
+    expect(lines(batch)).to_have_count(3)
+    line(batch, "5:4").get_by_role("combobox").select_option("3:4")
+    batch.edit_cell(3, "aspect_ratio", "1:1")
+    ratio = line(batch, "5:4")
+    expect(ratio).to_contain_text("× 2")
+    expect(ratio.get_by_role("combobox")).to_have_value("3:4")  # what was chosen stays chosen
+    ratio.get_by_role("button", name="全部改").click()
+    expect(batch.report()).to_have_text("2 处要改")
+    expect(line(batch, "两张")).to_contain_text("改成 2")
+    batch.page.locator(".toast").get_by_role("button", name="撤销").click()
+    expect(line(batch, "5:4")).to_contain_text("× 2")
+    batch.click_command("redo")
+    batch.edit_cell(1, "num_images", "3")
+    line(batch, "两张").get_by_role("button", name="改成 2").click()
+    expect(batch.report()).to_have_text("没有要改的了")
+    for row, ratio_now, number in ((1, "3:4", "3"), (2, "3:4", "2"), (3, "1:1", "1")):
+        batch.expect_text(row, "aspect_ratio", ratio_now)
+        batch.expect_text(row, "num_images", number)
+
+
+def test_a_line_leads_to_its_cells_one_after_the_other(batch: BatchPage) -> None:
+    paste(batch, ("提示词", "图片比例"), ("甲", "5:4"), ("长" * 10_001, "1:1"), ("丙", "5:4"))
+    expect(line(batch, "超过 10000 字").get_by_role("button")).to_have_count(1)  # nothing but the way there
+    for row in (1, 3, 1):
+        line(batch, "5:4").locator(".report-item").click()
+        expect(batch.cell(row, "aspect_ratio")).to_have_class("table-cell is-aspect_ratio is-bad is-active")
+
+
+def test_a_missing_image_is_replaced_in_all_rows_that_name_it(
+    batch: BatchPage, demo_server: ServerProcess
+) -> None:
+    upload(demo_server, "标志.png")
+    upload(demo_server, "杯子.png")
+    paste(batch, ("提示词", "参考图"), ("甲", "logo.png；杯子.png"), ("乙", "logo.png"))
+    line(batch, "logo.png").get_by_role("button", name="换一张…").click()
+    dialog = batch.page.locator("dialog[data-dialog=references]")
+    dialog.locator("[data-picker-search]").fill("")
+    dialog.get_by_role("option", name="标志.png").click()
+    dialog.get_by_role("button", name="✓ 确认选择").click()
+    expect(batch.report()).to_have_text("没有要改的了")
+    batch.expect_text(1, "sample_images", "选择 (2)")
+    batch.expect_text(2, "sample_images", "选择 (1)")
+
+
+def test_mended_rows_go_where_only_those_with_problems_are_shown(batch: BatchPage) -> None:
+    paste(batch, ("提示词", "图片比例"), ("甲", "5:4"), ("乙", "1:1"), ("丙", "7:7:7"))
+    batch.click_command("only-problems")
+    batch.expect_rows(2)
+    line(batch, "5:4").get_by_role("button", name="改", exact=False).last.click()
+    batch.expect_rows(1)
+    batch.expect_text(1, "prompt", "丙")
+    expect(batch.page.locator("[data-filter]")).to_contain_text("1 行，共 3 行")
+
+
+def test_the_nearest_option_is_offered(batch: BatchPage) -> None:
+    ratios = {"5:4": "4:3", "1920x1080px": "16:9", "竖的": "1:1"}
+    sizes = {"8K": "4K", "1080P": "1K", "3840": "4K"}
+    paste(
+        batch, ("提示词", "图片比例", "分辨率"), *(("甲", *pair) for pair in zip(ratios, sizes, strict=True))
+    )
+    for written, meant in (ratios | sizes).items():
+        expect(line(batch, f"「{written}」").get_by_role("combobox")).to_have_value(meant)
+
+
+def test_a_number_is_read_out_of_the_text(batch: BatchPage) -> None:
+    numbers = {"2张": 2, "两幅": 2, "共三幅": 3, "十二": 10, "0": 1, "4-5 张": 4, "很多": 1}
+    paste(batch, ("提示词", "生成数量"), *(("甲", written) for written in numbers))
+    for written, meant in numbers.items():
+        expect(line(batch, f"「{written}」").locator("[data-issue-fixes]")).to_have_text(f"改成 {meant}")
