@@ -91,6 +91,16 @@ from app.db.records import (
     undo_delete,
 )
 from app.db.reference_usage import count_reference_uses, is_reference_used
+from app.db.release import (
+    HeldRows,
+    Released,
+    ReleaseRow,
+    list_held,
+    plan_release,
+    release_rows,
+    released_before,
+    skipped_rows,
+)
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, retried_before, retry_records
 from app.db.search_index import index_progress, index_records, merge_index

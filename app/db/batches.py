@@ -219,23 +219,29 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
         check_model(db, batch_id, model)
         if _has_open(db, batch_id, Status.HELD) and not _has_open(db, batch_id):
             raise Conflict("先试的几行已经做完，没有可以继续的；请看过结果，再放行其余的行")
-        changed = db.execute(
-            """
-            UPDATE batches
-            SET state = 'active', paused_reason = '', paused_message = '', paused_cause = ''
-            WHERE id = :id AND state = 'paused'
-            """,
-            {"id": batch_id},
-        ).rowcount
-        if changed:
-            update_records(
-                db,
-                "not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = task_id IS NOT NULL",
-                "batch_id = :id AND status = 'queued' AND (not_before > 0 OR task_id IS NOT NULL)",
-                {"id": batch_id},
-            )
+        if resume_in_transaction(db, batch_id):
             add_log(db, batch_id, "info", "继续生成")
             finish_if_done(db, batch_id)
+
+
+def resume_in_transaction(db: sqlite3.Connection, batch_id: str) -> bool:
+    """Activate a paused batch, with its delayed retries due at once -> whether it was paused."""
+    changed = db.execute(
+        """
+        UPDATE batches
+        SET state = 'active', paused_reason = '', paused_message = '', paused_cause = ''
+        WHERE id = :id AND state = 'paused'
+        """,
+        {"id": batch_id},
+    ).rowcount
+    if changed:
+        update_records(
+            db,
+            "not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = task_id IS NOT NULL",
+            "batch_id = :id AND status = 'queued' AND (not_before > 0 OR task_id IS NOT NULL)",
+            {"id": batch_id},
+        )
+    return bool(changed)
 
 
 def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:

@@ -11,7 +11,6 @@ from app.db.records import EMPTIED
 from app.db.row_mapping import IN_IDS, id_list, number_of, stored_sample_images, text_of
 from app.domain import (
     KNOWN_PICTURES_A_NUMBER,
-    MAX_SEED,
     ImageRequest,
     KnownPicture,
     Record,
@@ -45,11 +44,16 @@ def plan_submission(
     Complete only when every record has its fingerprint (``complete_fingerprints``).
     """
     wanted = {each for each, skip in zip(fingerprints, skips, strict=True) if skip}
-    return plan_rows(requests, fingerprints, _known_pictures(db, wanted), skips)
+    return plan_rows(requests, fingerprints, known_pictures(db, wanted), skips)
 
 
-def _known_pictures(db: sqlite3.Connection, prints: Collection[str]) -> Mapping[str, list[KnownPicture]]:
-    """The pictures with these fingerprints, the newest of each number first."""
+def known_pictures(
+    db: sqlite3.Connection, prints: Collection[str], *, without: str = "0", **fields: str
+) -> Mapping[str, list[KnownPicture]]:
+    """The pictures with these fingerprints, the newest of each number first.
+
+    ``without`` is a condition on the records to leave out, with the parameters ``fields``.
+    """
     rows = db.execute(
         f"""
         SELECT fingerprint, id, picture_number, status, is_trashed
@@ -61,7 +65,7 @@ def _known_pictures(db: sqlite3.Connection, prints: Collection[str]) -> Mapping[
                     ORDER BY id DESC
                 ) AS place
             FROM generation_records
-            WHERE fingerprint {IN_IDS} AND (
+            WHERE fingerprint {IN_IDS} AND ({without}) IS NOT 1 AND (
                 status IN ('held', 'queued', 'running', 'unknown')
                 OR (status = 'success' AND (deleted_at IS NULL OR deletion_id IS NOT {EMPTIED}))
                 OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL
@@ -71,7 +75,7 @@ def _known_pictures(db: sqlite3.Connection, prints: Collection[str]) -> Mapping[
         WHERE place <= :most
         ORDER BY id DESC
         """,
-        {"ids": id_list(prints), "most": KNOWN_PICTURES_A_NUMBER},
+        {"ids": id_list(prints), "most": KNOWN_PICTURES_A_NUMBER, **fields},
     ).fetchall()
     found: dict[str, list[KnownPicture]] = defaultdict(list)
     for row in rows:
@@ -118,9 +122,7 @@ def add_fingerprints(db: sqlite3.Connection, *, limit: int = -1) -> None:
 
 def record_fingerprint(model_id: str, request: ImageRequest, picture_number: int) -> str:
     """The fingerprint of the row of a record, whose request has the seed of this picture."""
-    if request.seed is not None:
-        request = replace(request, seed=(request.seed - picture_number + 1) % (MAX_SEED + 1))
-    return fingerprint(model_id, request)
+    return fingerprint(model_id, request.of_row(picture_number))
 
 
 def find_bought(

@@ -160,20 +160,20 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
 
 
 def check_affordable(
-    db: sqlite3.Connection, batch_id: str, *, spec: ModelSpec, budget: Decimal | None
+    db: sqlite3.Connection, batch_id: str, *, spec: ModelSpec, budget: Decimal | None, held: bool = False
 ) -> None:
-    """Raises BudgetReached when a resumed batch would be paused again at once.
+    """Raises BudgetReached when a resumed batch would be paused again at once; ``held``: a released one.
 
     That is so when its next record must be submitted and costs more than a budget leaves.
     """
     waiting = read_records(
         db,
         """
-        WHERE batch_id = :id AND status = 'queued' AND (task_id IS NULL OR NOT fetch_while_paused)
+        WHERE batch_id = :id AND status IN ('queued', :held) AND (task_id IS NULL OR NOT fetch_while_paused)
         ORDER BY task_id IS NULL, id
         LIMIT 1
         """,
-        {"id": batch_id},
+        {"id": batch_id, "held": Status.HELD if held else Status.QUEUED},
     )
     if waiting and waiting[0].task_id is None:
         require_affordable(db, spec.price(waiting[0].request), batch_id=batch_id, default=budget)

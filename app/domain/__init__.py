@@ -23,6 +23,7 @@ from app.domain.fingerprints import (
     SkippedRow,
     Standing,
     fingerprint,
+    missing_numbers,
     plan_rows,
 )
 from app.domain.model_spec import ModelSetup, ModelSpec

@@ -124,15 +124,18 @@ def _pictures_of(request: ImageRequest, equal: Sequence[KnownPicture]) -> tuple[
     return tuple(picture for picture in equal if picture.number <= request.num_images)
 
 
-def missing_numbers(request: ImageRequest, known: Sequence[KnownPicture]) -> tuple[int, ...]:
-    """The picture numbers to order so that the row has all it asks for.
+def missing_numbers(
+    request: ImageRequest, known: Sequence[KnownPicture], numbers: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """The picture numbers to order so that the row has all it asks for: ``numbers``, or 1, 2, …
 
     With a seed every number is a picture of its own; without one any bought picture counts.
     """
     bought = _bought_numbers(known)
-    free = [number for number in range(1, request.num_images + 1) if number not in bought]
+    asked = numbers or range(1, request.num_images + 1)
+    free = [number for number in asked if number not in bought]
     if request.seed is None:
-        del free[max(request.num_images - len(bought), 0) :]
+        del free[max(len(asked) - len(bought), 0) :]
     return tuple(free)
 
 

@@ -109,6 +109,11 @@ class Record:
             sample_images=tuple(image.pinned for image in self.sample_images),
         )
 
+    @property
+    def row_request(self) -> ImageRequest:
+        """The request of its row, which has the row's seed."""
+        return self.request.of_row(self.picture_number)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedImage:

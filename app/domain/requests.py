@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.references import SampleImage
@@ -57,3 +57,9 @@ class ImageRequest:
     def seed_of(self, picture_number: int) -> int | None:
         """The row's seed plus the picture's offset: an equal seed would pay for the same picture twice."""
         return None if self.seed is None else (self.seed + picture_number - 1) % (MAX_SEED + 1)
+
+    def of_row(self, picture_number: int) -> ImageRequest:
+        """The request of the row, from one that has the seed of this picture."""
+        if self.seed is None:
+            return self
+        return replace(self, seed=(self.seed - picture_number + 1) % (MAX_SEED + 1))

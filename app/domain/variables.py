@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -42,17 +42,25 @@ class FilledRow:
 
 
 def fill_rows(
-    rows: Sequence[Any], numbers: Sequence[int], *, date: str, prefix: str = "", suffix: str = ""
+    rows: Sequence[Any],
+    numbers: Sequence[int],
+    *,
+    date: str,
+    prefix: str = "",
+    suffix: str = "",
+    own_names: Iterable[str] = (),
 ) -> Iterator[FilledRow]:
     """Replace the variables in the untrusted rows of one table; prefix and suffix surround each prompt.
 
     ``{行号}`` is the row's number, ``{日期}`` is ``date``, ``{序号}`` is the row's ``position`` or else
     counts the rows that are not empty; an own column of that name takes precedence. ``{{`` and ``}}`` are
     braces. In a table without own columns a text that names none of the three stays as it is. A row with
-    ``templates`` is filled already.
+    ``templates`` is filled already. ``own_names`` are own columns of further rows of the table.
     """
     own = [_read_own_columns(row) for row in rows]
-    keys = {name: variable_key(name) for name in own_column_names(columns for columns, _ in own)}
+    keys = {
+        name: variable_key(name) for name in (*own_names, *own_column_names(columns for columns, _ in own))
+    }
     count = 0
     for row, number, (columns, problems) in zip(rows, numbers, own, strict=True):
         count += not (isinstance(row, Mapping) and is_empty_row(row))

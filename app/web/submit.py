@@ -80,11 +80,10 @@ SINGLE = BatchOptions(source="single")
 
 
 class RowErrors(AppError):
-    """Invalid rows; ``problems`` are (1-based position, error), ``numbers`` the row numbers shown."""
+    """Invalid rows; ``problems`` are (row, error), ``number`` is the row number shown of the first."""
 
-    def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], numbers: Sequence[int]) -> None:
-        position, first = problems[0]
-        number = numbers[position - 1]
+    def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], *, number: int) -> None:
+        _, first = problems[0]
         super().__init__(
             "第 {number} 行：{problem}（共 {n} 处问题，没有开始生成）",
             number=number,
@@ -173,11 +172,30 @@ def require_api_keys() -> None:
         raise Conflict(problem)
 
 
+def require_resumable(batch_id: str, *, held: bool = False) -> None:
+    """Raises Conflict when a resumed (``held``: released) batch would be paused again at once."""
+    require_api_keys()
+    current = services()
+    current.worker.disk.invalidate()
+    if disk_problem := current.worker.disk.problem():
+        raise Conflict(disk_problem)
+    budget = current.settings.budget
+    database.check_affordable(connection(), batch_id, spec=current.spec, budget=budget, held=held)
+
+
+def require_current_model(body: Mapping[str, Any]) -> None:
+    """Raises InvalidRequest when the body asks for another model than the configured one."""
+    model, spec = body.get("model"), services().spec
+    if model not in (None, spec.name, spec.model_id):
+        text = "现在只能用模型 {current}，没有「{model}」，请改用它或不写 model"
+        raise InvalidRequest("model", text, current=spec.name, model=str(model)[:50])
+
+
 def _valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
-    """The requests of the rows. Raises RowErrors with every problem of every row."""
+    """The requests of the rows. Raises RowErrors with every problem of every row, by its 1-based position."""
     problems = [(position, problem) for position, row in enumerate(parsed, 1) for problem in row.problems]
     if problems:
-        raise RowErrors(problems, [row.number for row in parsed])
+        raise RowErrors(problems, number=parsed[problems[0][0] - 1].number)
     return [row.request for row in parsed if row.request]
 
 

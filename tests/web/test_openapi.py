@@ -80,6 +80,13 @@ def a_waiting_record(app: App) -> dict[str, Any]:
     return {"record_id": made["records"][-1]}
 
 
+def a_held_batch(app: App) -> dict[str, Any]:
+    """A batch with a row on hold."""
+    rows = [{"prompt": f"狗 {number}", "resolution": "1K"} for number in range(2)]
+    made = app.client.post("/api/batches", json={"rows": rows, "sample": 1}).get_json()
+    return {"batch_id": made["batch_id"]}
+
+
 # A successful call of each operation.
 GOOD: dict[str, Request] = {
     "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
@@ -92,6 +99,7 @@ GOOD: dict[str, Request] = {
     "get /api/batches/{batch_id}": lambda h: {},
     "post /api/batches/{batch_id}/pause": lambda h: {},
     "post /api/batches/{batch_id}/resume": lambda h: {},
+    "post /api/batches/{batch_id}/release": lambda h: {**a_held_batch(h), "json": {"suffix": "，白底"}},
     "post /api/batches/{batch_id}/cancel": lambda h: {},
     "post /api/batches/{batch_id}/uncancel": lambda h: {"json": {"records": [h.record_id], "paused": True}},
     "post /api/batches/{batch_id}/retry": lambda h: {"json": {"repeats": "skip"}},
@@ -204,6 +212,13 @@ def test_a_successful_answer_matches_the_document(app: App, operation: Operation
     assert DOCUMENT.violations(operation, answer.status_code, dict(answer.headers), answer.data) == []
 
 
+def test_a_checked_release_matches_the_document(app: App) -> None:
+    release = next(one for one in DOCUMENT.operations if one.path.endswith("/release"))
+    answer = call(app, release, **a_held_batch(app), json={"check": True})
+    assert answer.get_json()["pictures"] == 1
+    assert DOCUMENT.violations(release, 200, dict(answer.headers), answer.data) == []
+
+
 @pytest.mark.parametrize("operation", DOCUMENT.operations, ids=name_of)
 def test_a_missing_resource_matches_the_document(app: App, operation: Operation) -> None:
     answer = call(app, operation, headers={"Host": "evil.example"})
@@ -219,6 +234,8 @@ def test_a_missing_resource_matches_the_document(app: App, operation: Operation)
         ("get /api/batches/{batch_id}", {"batch_id": "none"}, 404),
         ("post /api/batches/{batch_id}/retry", {"json": {"records": [2**63 - 1]}}, 409),
         ("post /api/batches/{batch_id}/uncancel", {"json": {"paused": "yes"}}, 400),
+        ("post /api/batches/{batch_id}/release", {}, 409),
+        ("post /api/batches/{batch_id}/release", {"json": {"aspect_ratio": "5:7"}}, 400),
         ("post /api/records/{record_id}/cancel", {}, 409),
         ("post /api/spreadsheet/import", {}, 400),
         ("get /api/records", {"query_string": "limit=0"}, 400),

@@ -1,6 +1,7 @@
 """A sample is tried first, through the API, with the fake Jimeng at the wire."""
 
 import io
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
@@ -24,7 +25,7 @@ def run_all(worker: Worker) -> None:
             pass
 
 
-def submit(client: FlaskClient, rows: list[dict[str, Any]] = ROWS, **fields: Any) -> str:
+def submit(client: FlaskClient, rows: Sequence[Any] = ROWS, **fields: Any) -> str:
     batch_id: str = post(client, "/api/batches", {"rows": rows, **fields}, 202)["batch_id"]
     return batch_id
 

@@ -17,13 +17,14 @@ from app.domain import (
     Status,
     read_affix,
 )
-from app.errors import Conflict, InvalidRequest, Message, StoreLost, TryLater, message
+from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     AFFIX,
     ID,
+    MODEL,
     answer,
     array_of,
     closed_object,
@@ -50,7 +51,8 @@ from app.web.submit import (
     BatchOptions,
     RowErrors,
     request_key,
-    require_api_keys,
+    require_current_model,
+    require_resumable,
     submit_rows,
     wrong_repeats,
 )
@@ -58,7 +60,6 @@ from app.web.submit import (
 bp = Blueprint("batches", __name__)
 _MAX_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
-_MODEL = or_null(text(description="现在只能是配置的模型"))
 _REPEATS_OR_AGAIN = {**enum(*REPEATS), "default": AGAIN}
 BATCHES_LISTED = 50
 MAX_FOLLOWED = 300  # batches per request
@@ -66,7 +67,7 @@ _BATCH = answer(batch="Batch")
 _CANCELLED = answer(batch="Batch", cancelled=int, undo=[ID], was_paused=bool)
 
 
-@bp.errorhandler(RowErrors)
+@bp.app_errorhandler(RowErrors)
 def row_errors(error: RowErrors) -> Response:
     """400 with every error by row and field."""
     problems = [{"row": row, "field": p.field, "error": p.message} for row, p in error.problems]
@@ -154,7 +155,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
         workbook=or_null(str),
         prefix=AFFIX,
         suffix=AFFIX,
-        model=_MODEL,
+        model=MODEL,
         repeats=_REPEATS_OR_AGAIN,
         sample=or_null(
             whole(1, MAX_ROWS_A_BATCH, description="先试几行：头尾、最长的、每种比例都有；其余的等放行")
@@ -192,12 +193,10 @@ def create_batch() -> Response:
 
 def _rows_of(body: Mapping[str, Any]) -> list[Any]:
     """The rows of a body for the configured model. Raises InvalidRequest."""
-    rows, model, spec = body.get("rows"), body.get("model"), services().spec
+    rows = body.get("rows")
     if not isinstance(rows, list):
         raise InvalidRequest("rows", "rows 应为行的列表")
-    if model not in (None, spec.name, spec.model_id):
-        text = "现在只能用模型 {current}，没有「{model}」，请改用它或不写 model"
-        raise InvalidRequest("model", text, current=spec.name, model=str(model)[:50])
+    require_current_model(body)
     return rows
 
 
@@ -219,7 +218,7 @@ def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
     "每一行已有哪些图片、还要新做几张，什么也不改变；一行不对写在它的 problems 里，空行不算",
     answer(rows=["CheckedRow"], total=closed_object(pictures=int, price=or_null(float), made=int, new=int)),
     json=open_object(
-        "rows", rows=array_of("Row", maxItems=MAX_ROWS_A_BATCH), prefix=AFFIX, suffix=AFFIX, model=_MODEL
+        "rows", rows=array_of("Row", maxItems=MAX_ROWS_A_BATCH), prefix=AFFIX, suffix=AFFIX, model=MODEL
     ),
 )
 def check() -> Response:
@@ -317,18 +316,9 @@ def pause_batch(batch_id: str) -> Response:
 def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
-        _check_resumable(batch_id)
+        require_resumable(batch_id)
     database.resume_batch(connection(), batch_id, model=services().provider.spec.model_id)
     return _batch_answer(batch_id)
-
-
-def _check_resumable(batch_id: str) -> None:
-    require_api_keys()
-    current = services()
-    current.worker.disk.invalidate()
-    if disk_problem := current.worker.disk.problem():
-        raise Conflict(disk_problem)
-    database.check_affordable(connection(), batch_id, spec=current.spec, budget=current.settings.budget)
 
 
 @bp.post("/batches/<batch_id>/cancel")

@@ -140,6 +140,7 @@ def _value(hint: Any) -> Schema:
 
 
 AFFIX = text(maxLength=MAX_PROMPT_LENGTH, description="加在每一行提示词的前面（prefix）、后面（suffix）")
+MODEL = or_null(text(description="现在只能是配置的模型"))
 _COLUMNS: Schema = {
     "type": "object",
     "additionalProperties": text(maxLength=MAX_OWN_TEXT_LENGTH),

@@ -1,0 +1,64 @@
+"""The API that releases the rows of a batch that wait for its sample."""
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
+
+import database
+from app.domain import ASPECT_RATIOS, RESOLUTIONS
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import (
+    AFFIX,
+    ID,
+    MODEL,
+    answer,
+    array_of,
+    closed_object,
+    enum,
+    or_null,
+    strict_object,
+)
+from app.web.params import bool_field, json_body
+from app.web.release import ReleaseChanges, check_release, release
+from app.web.serializers import success
+from app.web.services import connection, services
+from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_current_model, require_resumable
+
+bp = Blueprint("release", __name__)
+_CHECKED = answer(
+    rows=int,
+    pictures=int,
+    price=or_null(float),
+    skipped=["SkippedRow"],
+    examples=array_of(closed_object(row=ID, prompt=str), maxItems=3),
+)
+
+
+@bp.post("/batches/<batch_id>/release")
+@describe(
+    "放行等着的行，可先改前缀、后缀、比例和分辨率；已有的不再做，在 skipped 里。check 只说会怎样，不改变什么",
+    {"anyOf": [answer(batch="Batch", released=int, skipped=["SkippedRow"]), _CHECKED]},
+    headers=KEY_HEADERS,
+    json=strict_object(
+        prefix=or_null(AFFIX),
+        suffix=or_null(AFFIX),
+        aspect_ratio=or_null(enum(*ASPECT_RATIOS)),
+        resolution=or_null(enum(*RESOLUTIONS)),
+        model=MODEL,
+        check={"type": "boolean", "default": False},
+        request_id=REQUEST_ID,
+    ),
+    is_body_optional=True,
+)
+def release_batch(batch_id: str) -> Response:
+    """Release all that is held, and resume the batch; with ``check``, only say what that would do."""
+    body = json_body() if request.get_data() else {}
+    require_current_model(body)
+    changes, key = ReleaseChanges.read(body), request_key(body)
+    database.get_batch(connection(), batch_id)
+    if bool_field(body, "check", default=False):
+        return success(**check_release(batch_id, changes))
+    if not database.find_answer(connection(), key):
+        require_resumable(batch_id, held=True)
+    number, skipped = release(batch_id, changes, key=key)
+    services().worker.wake.notify()
+    return success(batch=database.get_batch(connection(), batch_id), released=number, skipped=skipped)

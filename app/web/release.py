@@ -1,0 +1,146 @@
+"""Fills and validates the held rows of a batch anew, and releases them: all of them or none."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any
+
+import database
+from app.domain import (
+    Batch,
+    FilledRow,
+    Record,
+    fill_rows,
+    read_affix,
+    read_aspect_ratio,
+    read_resolution,
+)
+from app.errors import Conflict, InvalidRequest
+from app.web.services import connection, services
+from app.web.submit import RowErrors
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseChanges:
+    """What a release changes of all held rows; None leaves it as it is."""
+
+    prefix: str | None = None
+    suffix: str | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "ReleaseChanges":
+        """The changes in an untrusted body. Raises InvalidRequest."""
+        prefix, suffix = (
+            None if body.get(name) is None else read_affix(body[name], name) for name in ("prefix", "suffix")
+        )
+        return cls(
+            prefix=prefix,
+            suffix=suffix,
+            aspect_ratio=read_aspect_ratio(body["aspect_ratio"]) if body.get("aspect_ratio") else None,
+            resolution=read_resolution(body["resolution"]) if body.get("resolution") else None,
+        )
+
+
+def release(
+    batch_id: str, changes: ReleaseChanges, *, key: database.RequestKey | None = None
+) -> database.Released:
+    """Release all that is held. Raises RowErrors with nothing released, Conflict when nothing is held."""
+    if answer := database.find_answer(connection(), key):
+        return database.released_before(answer)
+    while True:
+        batch = database.get_batch(connection(), batch_id)
+        rows, affixes = _rows_to_release(batch, changes), _affixes(batch, changes)
+        released = database.release_rows(
+            connection(), batch_id, rows, spec=services().spec, key=key, **affixes
+        )
+        if released is not None:
+            return released
+
+
+def check_release(batch_id: str, changes: ReleaseChanges) -> dict[str, Any]:
+    """What ``release`` would do, as JSON. Raises as it does; changes nothing."""
+    db, spec = connection(), services().spec
+    rows = _rows_to_release(database.get_batch(db, batch_id), changes)
+    database.complete_fingerprints(db)
+    planned = database.plan_release(db, batch_id, rows, spec=spec)
+    to_make = [row for row in planned if row.to_make]
+    prices = [row.price(spec) for row in to_make]
+    known = [price for price in prices if price is not None]
+    return {
+        "rows": len(to_make),
+        "pictures": sum(len(row.to_make) for row in to_make),
+        "price": sum(known, Decimal(0)) if len(known) == len(prices) else None,
+        "skipped": database.skipped_rows(planned),
+        "examples": [{"row": row.number, "prompt": row.row.request.prompt} for row in to_make[:_EXAMPLES]],
+    }
+
+
+def _affixes(batch: Batch, changes: ReleaseChanges) -> dict[str, str]:
+    """The prefix and suffix after the release."""
+    return {
+        "prefix": batch.prefix if changes.prefix is None else changes.prefix,
+        "suffix": batch.suffix if changes.suffix is None else changes.suffix,
+    }
+
+
+def _rows_to_release(batch: Batch, changes: ReleaseChanges) -> list[database.ReleaseRow]:
+    """The held rows with these changes. Raises RowErrors, and Conflict when there are none."""
+    held = database.list_held(connection(), batch.id)
+    if not held.rows:
+        raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
+    filled = _refilled(held, _affixes(batch, changes))
+    rows, problems = list[database.ReleaseRow](), list[tuple[int, InvalidRequest]]()
+    for records in held.rows:
+        row, found = _changed_row(records, filled.get(records[0].row_number), changes)
+        rows.append(row)
+        problems += [(records[0].row_number, problem) for problem in found]
+    if problems:
+        raise RowErrors(problems, number=problems[0][0])
+    return rows
+
+
+def _refilled(held: database.HeldRows, affixes: Mapping[str, str]) -> dict[int, FilledRow]:
+    """The prompts of the held rows with this prefix and suffix, by row number.
+
+    Without rows that were filled before they were submitted.
+    """
+    first = [records[0] for records in held.rows if records[0].position is not None]
+    rows = [
+        {"prompt": _typed_prompt(record), "columns": record.columns, "position": record.position}
+        for record in first
+    ]
+    numbers = [record.row_number for record in first]
+    filled = fill_rows(rows, numbers, date=held.filled_on, own_names=held.own_names, **affixes)
+    return dict(zip(numbers, filled, strict=True))
+
+
+def _typed_prompt(record: Record) -> str:
+    typed: str = record.templates.get("prompt", record.prompt)
+    return typed
+
+
+def _changed_row(
+    records: Sequence[Record], filled: FilledRow | None, changes: ReleaseChanges
+) -> tuple[database.ReleaseRow, list[InvalidRequest]]:
+    """(the row with its changes, its problems)."""
+    request, templates = records[0].row_request, dict(records[0].templates)
+    problems = list[InvalidRequest]()
+    if filled is not None:
+        sent, problems = filled.read()
+        templates.pop("prompt", None)
+        templates |= filled.extras.templates
+        request = replace(request, prompt=sent.prompt) if sent else request
+    request = replace(
+        request,
+        aspect_ratio=changes.aspect_ratio or request.aspect_ratio,
+        resolution=changes.resolution or request.resolution,
+    )
+    spec = services().spec
+    facts = services().library.facts(request.sample_images)
+    problems = [*problems, *spec.validate(request, facts)]
+    row = database.ReleaseRow(records=records, request=spec.strip_unsupported(request), templates=templates)
+    return row, problems
