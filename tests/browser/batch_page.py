@@ -173,6 +173,7 @@ class BatchPage:
         expect(self.run_button("resume")).to_be_hidden()
 
     def copy_to_draft(self) -> None:
+        self.run_button("more").click()
         self.run_button("copy").click()
         self.page.wait_for_url(re.compile(r"/batch$"))
         self.wait_until_ready()

@@ -162,6 +162,7 @@ _OWN = (
     choose_file("[data-file]", "own.csv"),
     wait_for("[data-row='1'] [data-column=prompt].is-filled"),
 )
+_FAILED = (click("[data-run] [data-command=repair]"), wait_for("[data-run-repair]"))
 _PICKED_RECORDS = (
     _RECORDS_READY,
     click("[data-record-id]:nth-child(2) [data-select]"),
@@ -293,6 +294,21 @@ STATES = (
     _batch("log", click("[data-log] summary"), wait_for(".log-line"), query="?id={ended}"),
     _batch("gallery", click("[data-picture]"), _LARGE, query="?id={ended}"),
     _batch("paused", wait_for("[data-run-paused]"), query="?id={paused}"),
+    _batch("failed rows", *_FAILED, query="?id={ended}"),
+    _batch(
+        "find and replace",
+        *_FAILED,
+        click("[data-run-repair] [data-command=replace]"),
+        fill("[data-replace-find]", "违禁"),
+        _dialog("replace"),
+        query="?id={ended}",
+    ),
+    _batch(
+        "a run's menu",
+        click("[data-run] [data-command=more]"),
+        wait_for("[data-run-menu]"),
+        query="?id={ended}",
+    ),
     _batch("not there", wait_for(".empty"), query="?id=nowhere"),
     _batch("earlier", _BATCH_READY, click("[data-command=history]"), wait_for(".history-item")),
     _batch(

@@ -343,7 +343,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     page.expect_figures("完成 2 / 4 · 失败 1 · 结果未知 1 · 花了 ¥0.44 · 另有 ¥0.22 待确认")
     page.expect_title("^⚠")
     expect(page.causes()).to_have_count(2)
-    expect(page.causes().filter(has_text="内容审核没有通过")).to_contain_text("50412")
+    expect(page.causes().filter(has_text="提示词没有通过审核")).to_contain_text("50412")
     expect(page.cell(2, "status")).to_contain_text("提示词没有通过审核")
 
     submitted = jimeng.count("submit")

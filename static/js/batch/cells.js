@@ -9,7 +9,7 @@ const MAX_THUMBNAILS = 3;
 export function addRenderers(columns, { table, stateOf }) {
   const renderers = {
     number: (cell, row) => renderNumber(cell, row, table().selection.picked.has(row)),
-    references: (cell, row) => renderReferences(cell, row, table().readOnly),
+    references: (cell, row) => renderReferences(cell, row, !table().canEdit(row, { field: "sample_images" })),
     status: (cell, row) => renderStatus(cell, stateOf(row)),
     actions: (cell, row) => renderActions(cell, row, stateOf(row)?.action ?? (table().readOnly ? "" : _("生成"))),
   };

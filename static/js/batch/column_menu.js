@@ -1,27 +1,13 @@
 // 列: which columns the table shows.
 
+import { makeMenu } from "./menu.js";
 import { _ } from "../core/i18n.js";
-import { arrowTarget } from "../core/keyboard.js";
 
-const REOPENING = 250; // ms: the press that closed the menu does not open it again
 const MIN_OWN_FOR_ALL = 3;
 
 /** menu: the popover; columns: see own_columns.js. Returns open(button). */
 export function makeColumnMenu(menu, columns) {
-  let opener = null;
-  let closedAt = -Infinity;
-
-  function open(button) {
-    if (performance.now() - closedAt < REOPENING) return;
-    opener = button;
-    render();
-    menu.showPopover();
-    button.setAttribute("aria-expanded", "true");
-    const { bottom, left } = button.getBoundingClientRect();
-    menu.style.top = `${bottom + 4}px`;
-    menu.style.left = `${Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8))}px`;
-    menu.querySelector("[role^=menuitem]").focus();
-  }
+  const { open } = makeMenu(menu);
 
   function render() {
     const optional = columns.optional();
@@ -48,23 +34,8 @@ export function makeColumnMenu(menu, columns) {
     return item;
   }
 
-  function close() {
-    menu.hidePopover();
-    opener.focus();
-  }
-
-  menu.addEventListener("toggle", ({ newState }) => {
-    if (newState !== "closed") return;
-    closedAt = performance.now();
-    opener.setAttribute("aria-expanded", "false");
-  });
-  menu.addEventListener("keydown", (event) => {
-    const isClosing = event.key === "Escape" || event.key === "Tab";
-    const target = arrowTarget([...menu.children], document.activeElement, event.key);
-    if (!isClosing && !target) return;
-    event.preventDefault();
-    if (isClosing) close();
-    else target.focus();
-  });
-  return open;
+  return (button) => {
+    render();
+    open(button);
+  };
 }

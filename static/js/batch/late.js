@@ -10,6 +10,7 @@ import { openHistory } from "./history.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { lookUpReferences } from "./references.js";
 import { makeRowFilter } from "./row_filter.js";
+import { openReplace } from "./replace_dialog.js";
 import { makeRowMenu } from "./row_menu.js";
 import { makeRowOrders } from "./row_order.js";
 import { openRun } from "./run.js";
@@ -33,7 +34,7 @@ export function makeLate(batch) {
   batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey);
   batch.words = makeSentWords(batch);
   batch.suggest = suggestVariables;
-  lookUpReferences(table, urls.samples, { onFound: batch.check.refresh });
+  lookUpReferences(table, urls.samples, { onFound: () => (batch.run ?? batch.check).refresh() });
 
   function showRun(id, submitted) {
     batch.run = openRun(batch, { id, submitted, onCopy: copyToDraft });
@@ -104,6 +105,7 @@ export function makeLate(batch) {
     toggleReport: report.toggle,
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),
+    replace: () => openReplace(dialog("replace"), table, table.readOnly ? table.rows.shown : table.commands.chosenRows()),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
     showNotice: (name, ...values) => notice[name](...values),
     updateColumns: batch.columns.update,
@@ -119,7 +121,7 @@ export function makeLate(batch) {
     async chooseReferences(row, search) {
       const chosen = row.sample_images.filter(({ url }) => url);
       const images = await openReferencePicker(dialog("references"), {
-        chosen, most: batch.model.max_references, search, onSplit: (several) => pictureRows.split(row, several),
+        chosen, most: batch.model.max_references, search, onSplit: table.readOnly ? null : (several) => pictureRows.split(row, several),
       });
       if (images) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", images));
       table.editor.focus();

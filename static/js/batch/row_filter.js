@@ -9,7 +9,7 @@ const DELAY = 60; // ms
  * line: the element above the table. Rows keep their numbers, and those that are added while a filter is set are shown.
  *
  * Returns {show(which, matches): only the rows for which matches(row) is true now, `which` says so (「有问题的」); refresh(): look again;
- * clear(); which: of the filter that is set, or ""}. onChange() is called after each.
+ * clear(); look(): whether rows match may have changed; which: of the filter that is set, or ""}. onChange() is called after each.
  */
 export function makeRowFilter(line, table, onChange = () => {}) {
   const { rows } = table;
@@ -53,5 +53,5 @@ export function makeRowFilter(line, table, onChange = () => {}) {
   all.addEventListener("click", () => focusTable(clear));
   rows.watch(follow);
   rows.watchShown(follow);
-  return { show: (which, matches) => set({ which, matches }), refresh, clear, get which() { return filter?.which ?? ""; } };
+  return { show: (which, matches) => set({ which, matches }), refresh, clear, look: follow, get which() { return filter?.which ?? ""; } };
 }

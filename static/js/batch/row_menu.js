@@ -16,8 +16,13 @@ export function makeRowMenu(menu, batch) {
   }
 
   function runItems(row) {
-    const copy = { label: _("复制提示词"), run: () => copyPrompt(row) };
-    return batch.stateOf(row)?.canRetry ? [{ label: _("重试这一行"), run: () => runRow(row) }, copy] : [copy];
+    const { run } = batch;
+    return [
+      batch.stateOf(row)?.canRetry && { label: _("重试这一行"), run: () => runRow(row) },
+      run.canEdit(row, { field: "prompt" }) && { label: _("改这一行"), run: () => goToCell(table, row, "prompt") },
+      run.isChanged(row) && { label: _("恢复原来的"), run: () => run.revert(row) },
+      { label: _("复制提示词"), run: () => copyPrompt(row) },
+    ].filter(Boolean);
   }
 
   // What can be ordered of a row, and taken back out of the trash.

@@ -4,9 +4,9 @@ import { retryableOf } from "./costs.js";
 import { makeRow } from "./row.js";
 import { _, formatClock, formatDay, formatElapsed } from "../core/i18n.js";
 
-const LABELS = { queued: _("等待中"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
+const LABELS = { queued: _("等待中"), held: _("等放行"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
-const WORST_FIRST = ["running", "queued", "unknown", "failed", "cancelled"];
+const WORST_FIRST = ["running", "queued", "unknown", "failed", "held", "cancelled"];
 
 export class RowStates {
   #records = new Map(); // id -> record
@@ -35,10 +35,7 @@ export class RowStates {
   /** The rows as they were typed, in their order, with the references that were sent. */
   makeRows() {
     const firsts = [...this.#byNumber.values()].map(([first]) => first).sort((one, other) => one.id - other.id);
-    return firsts.map((first) => {
-      const { sample_images: _images, ...texts } = first.templates ?? {};
-      return makeRow({ ...first, filename: first.requested_filename, ...texts, number: first.row_number });
-    });
+    return firsts.map((first) => makeRow({ ...typedOf(first), number: first.row_number }));
   }
 
   /** The seed that the pictures of a row count on from, as text; empty while there is none. */
@@ -47,6 +44,12 @@ export class RowStates {
     const isSequence = seeds.length > 0 && seeds.every((seed, index) => seed !== null && seed === seeds[0] + index);
     return isSequence ? String(seeds[0]) : "";
   }
+}
+
+/** A record's request as it was typed, with the references that were sent. */
+export function typedOf(record) {
+  const { sample_images: _named, ...texts } = record.templates ?? {};
+  return { ...record, filename: record.requested_filename, ...texts };
 }
 
 /** The state of one row from all its records, as cells.js renders it: {status, label, tone, title, pictures, action: label of
@@ -58,12 +61,12 @@ export function stateOfRecords(records) {
   const share = records.length > 1 ? `${pictures.length}/${records.length} ` : "";
   const isOpen = records.some((record) => record.status === "running" || record.status === "queued");
   const canRetry = !isOpen && retryableOf(records).length > 0;
-  const completed = share ? `${share}✓` : sizeOf(records[0]);
+  const isLost = pictures.length < records.length;
   return {
     status,
-    label: worst ? share + labelOf(worst) : completed,
+    label: worst ? share + labelOf(worst) : isLost ? share + _("图片文件不见了") : `${share}✓`,
     tone: TONES[status] ?? "",
-    title: records.map(({ error }) => error).find(Boolean) ?? "",
+    title: records.map(({ error }) => error).find(Boolean) ?? [...new Set(pictures.map(sizeOf))].join(_("，")),
     pictures: pictures.map(pictureOf),
     action: canRetry ? _("重试") : "",
     canRetry,
@@ -84,9 +87,8 @@ function secondsOf({ started_at: started }) {
   return started ? Math.max(0, Math.round((Date.now() - parseTime(started)) / 1000)) : 0;
 }
 
-function sizeOf({ width, height, url }) {
-  if (!url) return _("图片文件不见了");
-  return width && height ? `${width}×${height}` : _("完成");
+function sizeOf({ width, height }) {
+  return width && height ? `${width}×${height}` : "";
 }
 
 function pictureOf({ id, url, thumbnail_url: thumbnail, prompt }) {

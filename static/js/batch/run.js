@@ -2,40 +2,43 @@
 
 import { makeBudgetForm } from "./budget_form.js";
 import { unchecked } from "./columns.js";
-import { amountAtRisk, confirmRetry, formatAmount, retryableOf } from "./costs.js";
+import { retryableOf } from "./costs.js";
+import { makeMenu } from "./menu.js";
+import { makeRepairBar } from "./repair_bar.js";
+import { makeRepairs } from "./repairs.js";
 import { makeRow, requestDigest } from "./row.js";
-import { RowStates, requeuedMessage } from "./row_states.js";
+import { RowStates } from "./row_states.js";
+import { makeRunCommands } from "./run_commands.js";
 import { makeRunLog } from "./run_log.js";
-import { makeRunPanel, resumableOf } from "./run_panel.js";
-import { fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
-import { _, formatPrice } from "../core/i18n.js";
-import { postOnce } from "../core/orders.js";
+import { makeRunPanel } from "./run_panel.js";
+import { fetchJsonIfChanged, messageOf } from "../core/http.js";
+import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
-import { goToCell } from "../grid/grid.js";
-import { fetchResult, writeOff } from "../records/unresolved.js";
-import { confirmCost } from "../ui/confirm.js";
-import { announce, offerUndo } from "../ui/toast.js";
+import { goToCell, validateAgain } from "../grid/grid.js";
+import { announce } from "../ui/toast.js";
 
 const RUNNING = 1000; // ms between polls
 const AFTER_ERROR = 2000;
 const ENDED = 10_000;
 const HIDDEN = 15_000;
 
-const idsOf = (records) => records.map(({ id }) => id);
-
 /**
  * Show a batch in the table and keep it up to date. context: see pages/batch.js; submitted: the rows as they were just sent,
- * if they were; onCopy(rows, {prefix, suffix}) makes them the draft. Returns {prefix, suffix, stateOf(row), recordsOf(row), retryRow(row)}.
+ * if they were; onCopy(rows, {prefix, suffix}) makes them the draft. Returns {prefix, suffix, stateOf(row), recordsOf(row), retryRow(row),
+ * canEdit(row, column), isChanged(row), revert(row), refresh(), showProblem(text)}.
  */
-export function openRun({ page, table, urls }, { id, submitted = null, onCopy }) {
+export function openRun({ page, table, urls, model, filter }, { id, submitted = null, onCopy }) {
   const url = `${urls.batches}/${id}`;
   const states = new RowStates();
   const loading = page.querySelector("[data-wait]");
   const header = page.querySelector("[data-run]");
-  const commands = makeCommands({ url, states, current: () => batch, onSent: () => poller.now(), onError: showCommandError, showMessage: table.showMessage });
-  const panel = makeRunPanel(header, { url, ...commands });
+  const repairs = makeRepairs(table, states, id, showRepairs);
+  const commands = makeRunCommands({ url, states, table, repairs, current: () => batch, onSent: () => poller.now(), onError: showCommandError });
+  const bar = makeRepairBar(page.querySelector("[data-run-repair]"), { table, repairs, model });
+  const panel = makeRunPanel(header, { id, url, urls, table, states, filter, retry: commands.retry, fetchResult: commands.fetchResult, writeOff: commands.writeOff, repair });
   const budgetForm = makeBudgetForm(page.querySelector("[data-run-paused]"), { url: page.dataset.budgetsUrl, resume: commands.resume });
   const log = makeRunLog(page.querySelector("[data-log]"), goToRecord);
+  const menu = page.querySelector("[data-run-menu]");
   let batch = null; // as it was last heard of
   let connectionError = "";
   let commandError = ""; // of the last command
@@ -54,10 +57,15 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
     ({ batch } = answer);
     states.add(answer.records);
     if (isFirst && states.rowCount !== submitted?.length) table.rows.reset(states.makeRows());
-    for (const row of table.rows.all) row.seed = states.seedOf(row);
+    const updated = new Set(answer.records.map((record) => record.row_number));
+    const rows = table.rows.all.filter(({ number }) => updated.has(number));
+    for (const row of rows) row.seed = states.seedOf(row);
+    repairs.update(rows);
     reveal();
-    panel.show(batch, states.records);
+    panel.show(batch, countOpen());
     budgetForm.show(batch);
+    filter.look();
+    bar.refresh();
     log.add(answer.log, answer.log_left_out);
     table.view.requestRender();
   }
@@ -94,6 +102,24 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
     panel.showError(connectionError || commandError);
   }
 
+  function countOpen() {
+    return table.rows.all.filter(repairs.isOpen).length;
+  }
+
+  function showRepairs() {
+    bar.refresh();
+    table.view.requestRender();
+  }
+
+  /** Show only the failed rows, or those of some records, and begin with the first. */
+  function repair(records = null) {
+    const wanted = new Set(records?.map(({ row_number: number }) => number));
+    if (records) filter.show(_("这个原因的"), ({ number }) => wanted.has(number));
+    else panel.showFailed();
+    const first = table.rows.shown.find(repairs.isOpen);
+    if (first) goToCell(table, first, "prompt");
+  }
+
   function goToRecord(recordId) {
     const row = table.rows.all.find((one) => states.recordsOf(one).some((record) => record.id === recordId));
     if (row) goToCell(table, row, "status");
@@ -101,20 +127,35 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
 
   // The copy knows what it was made with: what is not changed in it is not paid for once more by itself. What a record
   // keeps is the seed that was used: in a new request it would only make the same picture again.
-  function copyOf(row) {
+  function copyOf(row, affixes) {
     const records = states.recordsOf(row);
     const isMade = records.some(({ status }) => status === "success");
     const named = records[0].templates?.sample_images?.map((image) => (image.url ? image : unchecked(image.filename)));
     const copy = makeRow({ ...row, sample_images: named ?? row.sample_images, ...(isMade && { seed: "" }) });
-    return Object.assign(copy, { run: id, asked: requestDigest(copy, table.allColumns, batch) });
+    return Object.assign(copy, { run: id, asked: requestDigest(copy, table.allColumns, affixes) });
   }
 
-  header.addEventListener("click", ({ target }) => {
-    const name = target.closest("[data-command]")?.dataset.command;
-    if (name === "copy") onCopy(states.makeRows().map(copyOf), { prefix: batch.prefix, suffix: batch.suffix });
-    else if (name === "retry") commands.retryAll();
-    else commands[name]?.();
+  // Words that were changed after a failure hold prefix and suffix already: then all rows are copied with the words that were sent.
+  function copy() {
+    const { prefix, suffix } = batch;
+    const isAsTyped = !(prefix || suffix) || states.records.every(({ templates }) => templates?.prompt !== undefined);
+    const affixes = isAsTyped ? { prefix, suffix } : { prefix: "", suffix: "" };
+    const rows = states.makeRows().map((row) => (isAsTyped ? row : { ...row, prompt: states.recordsOf(row)[0].prompt }));
+    onCopy(rows.map((row) => copyOf(row, affixes)), affixes);
+  }
+
+  const named = {
+    ...commands, copy,
+    repair: () => repair(),
+    more: makeMenu(menu).open,
+    retry: commands.retryAll,
+    "retry-changed": commands.retryChanged,
+  };
+  page.addEventListener("click", ({ target }) => {
+    const button = target.closest("[data-command]");
+    if (button?.closest("[data-run], [data-run-paused], [data-run-repair]")) named[button.dataset.command]?.(button);
   });
+  menu.addEventListener("click", () => menu.hidePopover());
   document.addEventListener("records-resolved", poller.now);
   // Running rows count their seconds; only visible ones are rendered.
   setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.requestRender(); }, 1000);
@@ -125,73 +166,14 @@ export function openRun({ page, table, urls }, { id, submitted = null, onCopy })
     stateOf: (row) => states.stateOf(row),
     recordsOf: (row) => states.recordsOf(row),
     retryRow: (row) => commands.retry(retryableOf(states.recordsOf(row))),
-  };
-}
-
-// What can be done with a batch, by the name of the command. onSent() after each that was taken, onError(error) otherwise,
-// and onError(null) when another one is tried.
-function makeCommands({ url, states, current, onSent, onError, showMessage }) {
-  /** Run a call; its answer, or null when it failed. */
-  async function send(call, message = "") {
-    onError(null);
-    try {
-      const answer = await call();
-      onSent();
-      document.dispatchEvent(new Event("poll-now"));
-      if (message) showMessage(message);
-      return answer;
-    } catch (failure) {
-      onError(failure);
-      return null;
-    }
-  }
-
-  const postCommand = (name, message) => send(() => requestJson("POST", `${url}/${name}`), message);
-
-  async function retryAll(body) {
-    const answer = await send(() => postOnce(`${url}/retry`, body));
-    if (answer) showMessage(requeuedMessage(answer.retried, answer.batch));
-  }
-
-  async function cancel() {
-    const answer = await postCommand("cancel");
-    if (!answer) return;
-    const { cancelled, undo, was_paused: paused, batch: { counts: { running } } } = answer;
-    const message = _("已取消还没开始的 {n} 张，没有计费", { n: cancelled });
-    const rest = running > 0 ? _("，正在生成的 {running} 张会做完", { running }) : "";
-    offerUndo(message + rest, () => postUncancel({ records: undo, paused }), { whileShown: true });
-  }
-
-  async function uncancel() {
-    const n = resumableOf(states.records).length;
-    const { estimated_cost: cost, total } = current();
-    const sum = formatPrice(cost === null ? NaN : cost / total * n);
-    const isConfirmed = await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
-    if (isConfirmed) await postUncancel({}).catch(onError);
-  }
-
-  async function postUncancel(body) {
-    onError(null);
-    const answer = await requestJson("POST", `${url}/uncancel`, body);
-    onSent();
-    document.dispatchEvent(new Event("poll-now"));
-    showMessage(requeuedMessage(answer.records, answer.batch));
-  }
-
-  async function resolve(action) {
-    onError(null);
-    await action().catch(onError);
-  }
-
-  return {
-    pause: () => postCommand("pause", _("已暂停：正在生成的会做完，不再开始新的")),
-    resume: () => postCommand("resume", _("继续生成")),
-    cancel, uncancel, retryAll,
-    async retry(records) {
-      if (await confirmRetry(records)) await retryAll({ records: idsOf(records) });
+    canEdit: repairs.canEdit,
+    isChanged: (row) => repairs.changed.includes(row),
+    revert: repairs.revert,
+    refresh() {
+      repairs.refresh();
+      validateAgain(table, repairs.changed);
     },
-    fetchResult: (records) => resolve(() => fetchResult({ ids: idsOf(records) })),
-    writeOff: (records) => resolve(() => writeOff({ ids: idsOf(records) }, { count: records.length, atStake: formatAmount(amountAtRisk(records)) })),
+    showProblem: bar.showProblem,
   };
 }
 

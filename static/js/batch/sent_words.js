@@ -47,7 +47,7 @@ export function makeSentWords(batch) {
   }
 
   function wordsOf(row, { field }) {
-    if (!row[field]) return null;
+    if (!row[field] || batch.run?.canEdit(row, { field })) return null;
     const { prefix, suffix } = batch.run ?? affixes;
     const sent = (batch.run ? runWords : draftWords)(row, field);
     if (!sent || sent === row[field]) return null;

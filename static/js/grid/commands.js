@@ -21,7 +21,7 @@ export function makeCommands(table) {
 
   function setInBlock(label, valueOf) {
     rows.step(label, () => {
-      for (const row of blockRows()) for (const column of blockColumns()) rows.set(row, column.field, valueOf(column));
+      for (const row of blockRows()) for (const column of blockColumns()) if (table.canEdit(row, column)) rows.set(row, column.field, valueOf(column));
     });
   }
 

@@ -27,7 +27,10 @@ export function makeEditor(table, onTyping) {
 
   const focus = () => textarea.focus({ preventScroll: true });
   const column = () => table.columns[selection.column];
-  const canEdit = () => !table.readOnly && Boolean(column()?.isEditable) && table.rows.shown.length > 0;
+  const canEdit = () => {
+    const row = table.rows.shown[selection.row];
+    return Boolean(row && column()?.isEditable && table.canEdit(row, column()));
+  };
 
   /** Lie over the active cell, unless one is edited. */
   function sync() {

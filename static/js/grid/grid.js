@@ -22,6 +22,7 @@ import { Selection } from "./selection.js";
  * problemElsewhere(row, field)  see columns.js
  * suggest(column, text before the caret)  see editor.js
  * isShown(column)     whether a column is shown at first
+ * canEdit(row, column)  whether a cell may be changed; by default all of a table that is not readOnly: in one that is, no row comes or goes
  * showColumn(column, then)  show a column that is hidden, then call then()
  * activate(column, row index)  Enter, F2 or a double click on a cell; false where it should be edited
  * showMessage(text), offerUndo(text, run)  as in ui/toast.js
@@ -37,7 +38,7 @@ export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, 
   const columns = allColumns.filter(options.isShown);
   const rows = new Rows();
   const table = {
-    wordsOf: () => null, suggest: () => null, ...options, element, rows, columns, allColumns, readOnly: false,
+    wordsOf: () => null, suggest: () => null, canEdit: () => !table.readOnly, ...options, element, rows, columns, allColumns, readOnly: false,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     textarea: part("editor"), choiceList: part("choices"), dropLine: part("drop-line"),
     validation: makeValidation(allColumns, options.contentFields, problemElsewhere),

@@ -62,7 +62,6 @@ export function bindKeyboard(table) {
     if (key === "F2") return activate() || editor.open();
     if (key === " ") return onSpace(shiftKey);
     if (key === "Escape") return goTo(selection.row, selection.column, false);
-    if (table.readOnly) return false;
     if (key === "Delete" || key === "Backspace") return done(commands.clear());
     return false;
   }
@@ -73,10 +72,10 @@ export function bindKeyboard(table) {
     if (key === "End") return goTo(table.rows.shown.length - 1, columns.length - 1, shift);
     const letter = key.toLowerCase();
     if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.shown.length - 1, columns.length - 1));
-    if (table.readOnly) return false;
+    if (letter === "d") return done(commands.fillDown());
+    if (table.readOnly && !table.rows.hasHistory) return false;
     if (letter === "z") return done(shift ? table.redo() : table.undo());
     if (letter === "y") return done(table.redo());
-    if (letter === "d") return done(commands.fillDown());
     return false;
   }
 

@@ -61,10 +61,17 @@ export class Rows extends EventTarget {
     numberRows(list, [], this.reserved);
     this.#list = list;
     this.#setHidden(null);
-    this.#past = [];
-    this.#future = [];
+    this.forgetHistory();
     this.#dispatchChange([], { reset: true });
     this.dispatchEvent(new Event("shown"));
+  }
+
+  get hasHistory() { return this.#past.length + this.#future.length > 0; }
+
+  /** What was done so far cannot be undone any more. */
+  forgetHistory() {
+    this.#past = [];
+    this.#future = [];
   }
 
   /** Run body(); all that it changes is one step for undo. Returns the number of operations. */

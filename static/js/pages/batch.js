@@ -29,7 +29,7 @@ const batch = {
   page, model,
   urls: {
     page: pageUrl, batches: batchesUrl, check: checkUrl, import: importUrl, export: exportUrl, samples: samplesUrl,
-    records: recordsUrl, usage: usageUrl,
+    records: recordsUrl, recordsPage: recordsPageUrl, usage: usageUrl,
     batchPage: (id) => `${pageUrl}?id=${encodeURIComponent(id)}`,
     record: (id) => `${recordsPageUrl}?record=${id}`,
     thumbnail: (id) => thumbnailUrl.replace("/0", `/${id}`),
@@ -45,7 +45,7 @@ const batch = {
   restore: (ids) => late("restore", ids),
   openPicture: (id) => late("openPicture", id),
   openRowMenu: (index) => late("openRowMenu", index),
-  chooseReferences(row, search) { if (!table.readOnly) late("chooseReferences", row, search); },
+  chooseReferences(row, search) { if (canEdit(row, { field: "sample_images" })) late("chooseReferences", row, search); },
 };
 
 const loadLate = lazy(async () => {
@@ -54,9 +54,10 @@ const loadLate = lazy(async () => {
 }, ({ makeLate }) => makeLate(batch));
 const late = async (name, ...values) => (await loadLate())[name](...values);
 
+const canEdit = (row, column) => !table.readOnly || Boolean(batch.run?.canEdit(row, column));
 const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns), model), { table: () => table, stateOf: batch.stateOf });
 const table = makeGrid(page.querySelector("[data-table]"), {
-  columns, makeRow, copyRow, offerUndo,
+  columns, makeRow, copyRow, offerUndo, canEdit,
   contentFields: model.content_fields,
   maxRows: model.max_rows,
   columnOfHeader: (text) => columnOfHeader(table.allColumns, text),
@@ -67,7 +68,7 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   showColumn: (column, then) => late("showColumn", column, then),
   activate: (column, index) => rowActions.activate(column, index),
   showMessage: showToast,
-  showProblem: (text) => footer.showProblem(text),
+  showProblem: (text) => (batch.run ?? footer).showProblem(text),
   onTyping: (change) => draft.setTyped(change),
   onValidated() {
     footer.refresh();
@@ -120,6 +121,7 @@ bindCommands(page, {
   columns: (button) => late("chooseColumns", button),
   affixes: () => late("editAffixes", setAffixes),
   "bulk-edit": () => late("bulkEdit"),
+  replace: () => late("replace"),
   history: () => late("showHistory"),
   start: () => late("start"),
 });
@@ -166,6 +168,7 @@ function isSentOtherwise(row, answer) {
 
 // The names of variables come with the late script.
 function suggest(column, before) {
+  if (batch.run) return null;
   if (batch.suggest) return batch.suggest(column, before);
   if (/[{｛]$/u.test(before)) loadLate().then(() => table.editor.showSuggestions());
   return null;

@@ -1,0 +1,186 @@
+"""What failed in a run of 批量生成 is mended where it stands, and nothing else is paid for."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.fakes.jimeng import FakeJimeng
+from tests.server_process import ServerProcess
+from tests.waiting import wait_until
+
+REFUSED = (2, 3, 5, 6)  # numbers of the rows that hold a refused word
+
+
+@pytest.fixture
+def run(server: ServerProcess, page: Page) -> BatchPage:
+    """A finished run of seven rows with a prefix: four were refused for one word, one for another."""
+    rows = [
+        row(f"第 {n} 款，{'违禁花纹' if n in REFUSED else '保护词' if n == 7 else '白瓷'}", n)
+        for n in range(1, 8)
+    ]
+    posted = server.post("/api/batches", {"rows": rows, "prefix": "高清，", "source": "batch"})
+    server.wait_for_end(posted["batch_id"])
+    opened = BatchPage(page, server.address)
+    opened.open(f"?id={posted['batch_id']}")
+    opened.expect_state("已完成")
+    return opened
+
+
+def row(prompt: str, number: int) -> dict[str, Any]:
+    return {"prompt": prompt, "resolution": "1K", "filename": f"图{number}"}
+
+
+def replace(run: BatchPage, words: str, by: str) -> None:
+    """Replace words in the prompts of the rows that are shown."""
+    run.page.locator("[data-run-repair] [data-command=replace]").click()
+    dialog = run.page.locator("dialog[data-dialog=replace]")
+    dialog.locator("[data-replace-find]").fill(words)
+    dialog.locator("[data-replace-with]").fill(by)
+    dialog.locator("[data-replace-yes]").click()
+    expect(dialog).to_be_hidden()
+
+
+def retry_changed(run: BatchPage) -> None:
+    run.page.locator("[data-command=retry-changed]").click()
+
+
+def test_refused_rows_are_mended_by_find_and_replace_and_nothing_else_is_bought(
+    run: BatchPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    assert jimeng.charges == 2
+    run.run_button("repair").click()
+    run.expect_rows(5)
+    expect(run.page.locator("[data-table-editor]")).to_be_focused()
+    expect(run.cell(1, "prompt")).to_have_class(re.compile("is-active"))
+
+    run.page.locator("[data-run-repair] [data-command=replace]").click()
+    dialog = run.page.locator("dialog[data-dialog=replace]")
+    dialog.locator("[data-replace-find]").fill("违禁")
+    dialog.locator("[data-replace-with]").fill("青花")
+    expect(dialog.locator("[data-replace-count]")).to_have_text("4 行里有 4 处")
+    expect(dialog.locator("[data-replace-examples] li").first).to_have_text(
+        "第 2 行 高清，第 2 款，违禁青花花纹"
+    )
+    dialog.get_by_role("button", name="替换 4 处").click()
+    bar = run.page.locator("[data-run-repair]")
+    expect(bar).to_contain_text("改了 4 行，还没有重试")
+    run.page.keyboard.press("Control+z")  # one step
+    expect(bar).not_to_contain_text("改了")
+    run.page.keyboard.press("Control+y")
+
+    expect(bar.locator("[data-command=retry-changed]")).to_have_text("重试改过的 4 张 · ¥0.88")
+    retry_changed(run)
+    run.expect_figures("完成 6 / 7 · 失败 1")
+    expect(bar).not_to_contain_text("改了")
+    prompts = [order.body["prompt"] for order in jimeng.submissions]
+    assert sorted(prompts[2:]) == [f"高清，第 {n} 款，青花花纹" for n in REFUSED]
+    assert jimeng.charges == 6
+    records = server.get(f"/api/batches/{run.page.url.partition('id=')[2]}")["records"]
+    assert sorted(record["requested_filename"] for record in records) == [f"图{n}" for n in range(1, 8)]
+
+
+def test_figures_show_their_rows_alone(run: BatchPage) -> None:
+    failed = run.page.locator("[data-figure=failed]")
+    failed.click()
+    run.expect_rows(5)
+    expect(failed).to_have_attribute("aria-pressed", "true")
+    expect(run.page.locator("[data-filter]")).to_contain_text("只显示失败的：5 行，共 7 行")
+    run.expect_text(1, "number", "2")
+    failed.click()
+    run.expect_rows(7)
+    expect(failed).to_have_attribute("aria-pressed", "false")
+    failed.click()
+    run.page.locator("[data-filter-all]").click()
+    run.expect_rows(7)
+    expect(failed).to_have_attribute("aria-pressed", "false")
+
+
+def test_only_what_failed_can_be_changed_and_changes_survive_a_reload(
+    run: BatchPage, jimeng: FakeJimeng
+) -> None:
+    for number in (1, 2):
+        run.edit_cell(number, "prompt", "青花瓷瓶")
+    run.edit_cell(2, "filename", "别的名字")
+    run.expect_text(1, "prompt", "高清，第 1 款，白瓷")
+    run.expect_text(2, "filename", "图2")
+    run.edit_cell(3, "prompt", "汝窑")
+    run.edit_cell(3, "aspect_ratio", "16:9")
+    run.reload()
+    run.expect_text(2, "prompt", "青花瓷瓶")
+    run.expect_text(3, "aspect_ratio", "16:9")
+    expect(run.cell(2, "prompt")).to_have_attribute("title", re.compile("原来是「高清，第 2 款，违禁花纹」"))
+    run.choose_row_action(3, "恢复原来的")
+    run.expect_text(3, "aspect_ratio", "1:1")
+    run.choose_row_action(2, "重试这一行")
+    run.expect_status(2, "success")
+    assert jimeng.submissions[-1].body["prompt"] == "青花瓷瓶"
+    assert jimeng.charges == 3
+    run.reload()
+    expect(run.page.locator("[data-run-repair]")).to_be_hidden()
+
+
+def test_the_rows_of_one_cause_are_changed_and_retried_without_the_others(
+    run: BatchPage, jimeng: FakeJimeng
+) -> None:
+    cause = run.causes().filter(has_text="50413")
+    expect(cause).to_contain_text("1 张")
+    cause.get_by_role("button", name="改这几行").click()
+    run.expect_rows(1)
+    replace(run, "保护词", "粉彩")
+    submitted = jimeng.count("submit")
+    cause.locator("[data-command=retry]").click()
+    run.expect_status(1, "success")
+    run.expect_figures("完成 3 / 7 · 失败 4")
+    assert jimeng.count("submit") == submitted + 1
+
+
+def test_what_is_wrong_with_a_change_stands_at_its_cell_and_nothing_is_queued(
+    run: BatchPage, jimeng: FakeJimeng
+) -> None:
+    submitted = jimeng.count("submit")
+    run.edit_cell(2, "aspect_ratio", "5:4")
+    run.edit_cell(3, "prompt", "好的词")
+    retry_changed(run)
+    expect(run.page.locator("[data-repair-problem]")).to_contain_text("不支持的图片比例「5:4」")
+    expect(run.cell(2, "aspect_ratio")).to_have_class(re.compile("is-bad"))
+    run.edit_cell(2, "aspect_ratio", "4:3")
+
+    problem = {"record": 2, "row": 2, "field": "prompt", "error": "提示词里有看不见的字符"}
+    answer: dict[str, Any] = {
+        "success": False,
+        "error": "第 2 行：提示词里有看不见的字符",
+        "problems": [problem],
+    }
+    run.page.route("**/retry", lambda route: route.fulfill(status=400, json=answer))
+    retry_changed(run)
+    expect(run.page.locator("[data-repair-problem]")).to_have_text("提示词里有看不见的字符")
+    expect(run.cell(2, "prompt")).to_have_class(re.compile("is-bad"))
+    assert jimeng.count("submit") == submitted
+
+
+def test_the_rest_of_a_run_leaves_out_what_was_bought_meanwhile(
+    server: ServerProcess, jimeng: FakeJimeng, page: Page
+) -> None:
+    jimeng.latency = 600.0
+    rows = [row(f"第 {n} 款", n) for n in range(1, 5)]
+    first = server.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"]
+    wait_until(lambda: server.get(f"/api/batches/{first}")["batch"]["counts"]["running"] == 2)
+    server.post(f"/api/batches/{first}/cancel", {})
+    jimeng.latency = 0.1
+    server.wait_for_end(server.post("/api/batches", {"rows": rows[3:]})["batch_id"])
+    charges = jimeng.charges
+    run = BatchPage(page, server.address)
+    run.open(f"?id={first}")
+    run.run_button("uncancel").click()
+    page.locator("[data-cost-yes]").click()
+    left_out = page.locator(".toast").filter(has_text="1 行已经在别的批次里做过或正在做，没有再下单")
+    expect(left_out).to_be_visible()
+    run.expect_status(3, "success")
+    run.expect_status(4, "cancelled")
+    assert jimeng.charges == charges + 1
+    left_out.get_by_role("button", name="仍然再做").click()
+    run.expect_status(4, "success")
+    assert jimeng.charges == charges + 2
