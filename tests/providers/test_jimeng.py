@@ -125,11 +125,11 @@ def test_a_task_from_before_a_restart_is_polled_at_once(
 
 def test_poll_intervals_grow_to_three_seconds(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     service.latency = 1000
-    slow = opened(service, model_timeout=100)
+    slow = opened(service, model_timeout=200)
     failure(lambda: slow.fetch(submitted(slow), clock.sleep))
     assert clock.pauses[0] == pytest.approx(1.0, abs=0.1)
     assert max(clock.pauses) == pytest.approx(3.0)
-    assert len(clock.pauses) < 120
+    assert len(clock.pauses) < 180
 
 
 def test_a_task_may_be_fetched_twice(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
