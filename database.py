@@ -37,6 +37,7 @@ from app.db.ledger import (
     save_task_id,
 )
 from app.db.migrations import open_database
+from app.db.model_statistics import find_statistics, store_statistics
 from app.db.ngrams import find_spans, read_search
 from app.db.open_files import OpenConnection as Connection
 from app.db.output_backup_queue import (

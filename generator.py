@@ -10,8 +10,10 @@ from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import SettingError
 from app.providers import list_specs, open_provider
 from app.providers.base import Provider, Sleep, SubmitResult
+from app.providers.latency import LatencyEstimate
 
 __all__ = [
+    "LatencyEstimate",
     "Provider",
     "Sleep",
     "SubmitResult",

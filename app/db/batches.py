@@ -403,7 +403,8 @@ def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:
 
 
 def _seconds_to_go(db: sqlite3.Connection, batch_id: str, counts: dict[Status, int]) -> int | None:
-    """Records left ÷ records running × mean duration of the last 40; independent of pauses."""
+    """Records left ÷ records running × mean duration of the last 40, or else what the model is known to take;
+    independent of pauses."""
     left = counts[Status.QUEUED] + counts[Status.RUNNING]
     if not (left and counts[Status.RUNNING]):
         return None
@@ -420,6 +421,19 @@ def _seconds_to_go(db: sqlite3.Connection, batch_id: str, counts: dict[Status, i
         """,
         {"id": batch_id},
     ).fetchone()
-    if row["seconds"] is None:
-        return None
-    return round(left * float(row["seconds"]) / counts[Status.RUNNING])
+    seconds = row["seconds"] or _learnt_seconds(db, batch_id)
+    return None if seconds is None else round(left * float(seconds) / counts[Status.RUNNING])
+
+
+def _learnt_seconds(db: sqlite3.Connection, batch_id: str) -> float | None:
+    """What an image of the model in use usually takes, while the batch has none yet."""
+    row = db.execute(
+        """
+        SELECT seconds
+        FROM model_statistics
+        WHERE model = (
+            SELECT model FROM generation_records WHERE batch_id = :id AND status = 'running' LIMIT 1)
+        """,
+        {"id": batch_id},
+    ).fetchone()
+    return row["seconds"] if row else None

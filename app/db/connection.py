@@ -37,14 +37,15 @@ def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> Ope
 
 
 @contextmanager
-def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[None]:
+def transaction(db: sqlite3.Connection, *, durable: bool = True, wait: float | None = None) -> Iterator[None]:
     """Run the body in ``BEGIN IMMEDIATE … COMMIT``; ROLLBACK when it raises.
 
     With ``durable=False`` a power cut (not a crash) may undo it until the next durable commit.
+    Waits ``wait`` seconds for other writers, BUSY_SECONDS without it.
     Raises WriteRefused, with nothing changed, when the file is locked for too long or cannot grow;
     StoreLost when the file was moved or replaced, StoreDamaged when it is damaged.
     """
-    with _turn() as deadline:
+    with _turn(BUSY_SECONDS if wait is None else wait) as deadline:
         try:
             db.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
             _begin(db, deadline)
@@ -63,10 +64,10 @@ def transaction(db: sqlite3.Connection, *, durable: bool = True) -> Iterator[Non
 
 
 @contextmanager
-def _turn() -> Iterator[float]:
+def _turn(seconds: float) -> Iterator[float]:
     """Hold the process-wide write lock -> the deadline (monotonic) for waiting on other processes."""
-    deadline = time.monotonic() + BUSY_SECONDS
-    if not _write_lock.acquire(timeout=BUSY_SECONDS):
+    deadline = time.monotonic() + seconds
+    if not _write_lock.acquire(timeout=seconds):
         raise _refused("database is locked")
     try:
         yield deadline

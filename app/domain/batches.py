@@ -64,7 +64,8 @@ class PauseCause(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Records submitted together; ``prefix`` and ``suffix`` surround each prompt. Costs are CNY, None when a
-    price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate. ``retryable`` counts
+    price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate,
+    or before its first picture from what the model took before. ``retryable`` counts
     records that failed without a charge, ``picks`` those that a user chose.
     ``paused_cause`` is empty unless it is paused.
     """

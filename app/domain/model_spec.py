@@ -144,3 +144,14 @@ class ModelSpec:
             seed=request.seed if self.takes_seed else None,
             steps=request.steps if self.takes_steps else None,
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatistics:
+    """What was measured of a model: seconds an image takes, their mean absolute deviation, and the
+    concurrency that throttling left. None: not known, or the concurrency is what the setting allows.
+    """
+
+    seconds: float | None = None
+    deviation: float | None = None
+    concurrency: float | None = None

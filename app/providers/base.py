@@ -17,6 +17,7 @@ from app.domain import (
     exact_size,
 )
 from app.errors import Message
+from app.providers.latency import LatencyEstimate
 
 Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
 
@@ -43,6 +44,10 @@ class Provider(Protocol):
     @property
     def spec(self) -> ModelSpec:
         """The spec: what the model accepts and costs."""
+
+    @property
+    def latency(self) -> LatencyEstimate | None:
+        """The estimate that its polls follow; None when the service answers only when the image is done."""
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit once. The only call that costs money: never retried internally."""

@@ -76,6 +76,8 @@ _SETUP = ModelSetup(
 class Demo:
     """The provider ``demo``; see ``base.Provider``."""
 
+    latency: None = None
+
     def __init__(self, settings: Settings) -> None:
         self.spec = ModelSpec(
             name="demo",

@@ -22,7 +22,8 @@ from app.providers.downloads import Downloads
 from app.providers.error_rules import outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
 from app.providers.jimeng_errors import LABEL, expired, fetch_error, key_error, submit_error, task_data
-from app.providers.polling import LatencyEstimate, Poller
+from app.providers.latency import LatencyEstimate
+from app.providers.polling import Poller
 from app.providers.volc_signature import Signer, canonical_query
 
 PRICE = Decimal("0.22")
@@ -74,7 +75,7 @@ class Jimeng:
         self._timeout = settings.model_timeout
         self._client = ServiceClient(LABEL, self._endpoint, timeout=min(_CALL_SECONDS, self._timeout))
         self._downloads = Downloads(LABEL, self._endpoint, timeout=self._timeout, renews=True)
-        self._latency = LatencyEstimate()
+        self.latency = LatencyEstimate()
         self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
         self.spec = _spec(settings)
 
@@ -93,7 +94,7 @@ class Jimeng:
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Poll until the task is done, then download the image; an expired URL is requested again."""
         submitted_at = self._submitted_at.pop(task_id, None)
-        with Poller(self._latency, self._timeout, sleep, submitted_at=submitted_at) as poller:
+        with Poller(self.latency, self._timeout, sleep, submitted_at=submitted_at) as poller:
             return self._wait_and_download(task_id, poller)
 
     def check_key(self) -> KeyCheck:

@@ -86,6 +86,7 @@ class ImagesApi:
 
     label: ClassVar[Message]
     variables: ClassVar[tuple[str, str]]  # of the key and of the URL, for the answers of ``check_key``
+    latency: None = None
 
     def __init__(
         self, base: str, key: str, model: str, *, timeout: float, errors: Iterable[ErrorRule]

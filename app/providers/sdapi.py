@@ -71,6 +71,8 @@ _ERRORS = (
 class SdApi:
     """The provider ``sdapi``; see ``base.Provider``."""
 
+    latency: None = None
+
     def __init__(self, settings: Settings) -> None:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
         self._client = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)

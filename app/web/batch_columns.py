@@ -19,7 +19,8 @@ from app.domain import (
     ModelSpec,
 )
 from app.web.i18n import gettext, translate
-from app.web.serializers import sizes_json, translated_spec
+from app.web.serializers import pace_json, sizes_json, translated_spec
+from app.worker.pace import Pace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,7 +174,7 @@ def _sampling_columns(
     ]
 
 
-def batch_model(spec: ModelSpec) -> dict[str, Any]:
+def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
     """What the scripts of the page need to know of the model, in the language of this request."""
     spec = translated_spec(spec)
     return {
@@ -186,4 +187,5 @@ def batch_model(spec: ModelSpec) -> dict[str, Any]:
         "max_pictures": MAX_PICTURES_A_ROW,
         "max_rows": MAX_ROWS_A_BATCH,
         "content_fields": CONTENT_FIELDS,
+        **pace_json(pace),
     }

@@ -13,6 +13,7 @@ from app.domain import ModelSpec, Record, SampleImage, Status
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
+from app.worker.pace import Pace
 
 INTERNAL_FIELDS = (
     *("task_id", "attempts", "retries", "throttle_count", "crash_count"),
@@ -89,6 +90,15 @@ def spec_json(spec: ModelSpec) -> dict[str, Any]:
         "notes": shown.field_notes,
         "sizes": sizes_json(spec),
         "local_reference_problem": translate(spec.local_reference_problem),
+    }
+
+
+def pace_json(pace: Pace) -> dict[str, Any]:
+    """What was learnt of the model in use: seconds a picture takes, and how many may be under way."""
+    seconds = pace.seconds
+    return {
+        "seconds": {"low": seconds[0], "high": seconds[1]} if seconds else None,
+        "concurrency": pace.concurrency,
     }
 
 

@@ -31,6 +31,11 @@ class AdaptiveLimit:
             self.under_way -= 1
             self._free.notify()
 
+    def restore(self, allowed: float) -> None:
+        """Start from the limit that an earlier process ended with."""
+        with self._free:
+            self.allowed = min(max(1.0, allowed), float(self.highest))
+
     def on_throttled(self) -> None:
         """Halve the limit, at most once a second: a burst of throttled responses counts once."""
         with self._free:

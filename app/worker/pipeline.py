@@ -36,6 +36,7 @@ from app.images.parameters import format_parameters
 from app.library.library import Library
 from app.worker.concurrency import Permit
 from app.worker.disk_space import DiskLow, DiskSpace
+from app.worker.pace import Pace
 
 MAX_RETRIES = 5
 MAX_FREE_RETRIES = 2  # the service may still be working on the abandoned request
@@ -133,6 +134,7 @@ class Pipeline:
     disk: DiskSpace
     store_guard: database.StoreGuard
     aborting: threading.Event
+    pace: Pace
     claimed_ids: set[int] = field(default_factory=set)
     decode_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_DECODES_AT_ONCE))
     write_refusal: log.Condition = field(
@@ -149,7 +151,7 @@ class Pipeline:
             with suppress(DiskError):  # a missing folder is reported when there is something to save
                 if saved := self.find_saved(record):
                     return saved  # a crash between saving the file and finishing the record
-        task_id, image = record.task_id, None
+        task_id, image, began = record.task_id, None, None
         if task_id is None:
             spec, request = self.provider.spec, record.request
             for problem in spec.unsupported(request):
@@ -162,6 +164,7 @@ class Pipeline:
                 db, record, price=price, budget=self.settings.budget, is_free=is_free
             )
             log.record_event("submitted", record, charge=charge, price=price)
+            began = time.monotonic()
             result = generator.submit(self.provider, request, references)
             task_id, image = result.task_id or "", result.image
             del result  # it holds the bytes of the image
@@ -170,6 +173,8 @@ class Pipeline:
         if image is None:
             image = generator.fetch(self.provider, task_id, self._sleep)
         permit.release()
+        if began is not None:
+            self.pace.measured(time.monotonic() - began)
         seed = record.request.seed if image.seed is None else image.seed
         with _spooled(image.content, self.settings.output_dir) as file:
             del image

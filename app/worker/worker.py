@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 
 import database
@@ -18,13 +18,14 @@ import generator
 from app import log
 from app.config import Settings
 from app.domain import Record, SavedImage
-from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, WriteRefused
+from app.errors import BucketError, DatabaseError, InvalidRequest, ModelError, StoreLost, WriteRefused
 from app.library.library import Library
 from app.library.output_backup import open_output_backup
 from app.system.process import StayAwake
 from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
 from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.maintenance import Maintenance
+from app.worker.pace import Pace
 from app.worker.pipeline import Decision, Pipeline, WorkerAborting, decide, pause_batch
 
 LEASE_SECONDS = 12.0
@@ -55,6 +56,7 @@ class Worker:
         self.library = Library(settings)
         self.output_backup = open_output_backup(settings)
         self.limit = AdaptiveLimit(settings.model_concurrency)
+        self.pace = Pace(provider, self.limit)
         self.wake = WakeSignal()
         self.disk = disk or DiskSpace((settings.output_dir, settings.database_path.parent))
         self._draining = threading.Event()
@@ -75,6 +77,7 @@ class Worker:
             disk=self.disk,
             store_guard=self.store_guard,
             aborting=self._aborting,
+            pace=self.pace,
         )
         self._claimed_ids = self._pipeline.claimed_ids
         self._write = self._pipeline.write_with_retry
@@ -85,6 +88,7 @@ class Worker:
         """Start two threads per slot (one may save while the other generates) and those of periodic jobs."""
         with closing(database.connect(self.settings.database_path)) as db:
             database.pause_other_models(db, model=self._model_id, now=time.time())
+            self.pace.load(db)
         for number in range(2 * self.settings.model_concurrency):
             self._start_thread(self._worker_loop, f"worker-{number + 1}")
         self._start_thread(self._heartbeat_loop, "heartbeat")
@@ -107,6 +111,11 @@ class Worker:
         self.wake.notify()
         for thread in self._threads:
             thread.join(max(0.0, deadline + _RELEASE_SECONDS - time.monotonic()))
+        with (
+            suppress(DatabaseError, database.Error),
+            closing(database.connect(self.settings.database_path)) as db,
+        ):
+            self.pace.save(db, at_once=True)
         return not any(thread.is_alive() for thread in self._threads)
 
     def stop_in_background(self, timeout: float, then: Callable[[], None]) -> None:
@@ -298,6 +307,7 @@ class Worker:
                 if not self._guarded(work.check_store, writes=False):
                     continue
                 self._guarded(self.clean_up_after_crash, writes=False)
+                self._guarded(lambda: self.pace.save(db))
                 busy = self._guarded(lambda: work.index_records(db))
                 if not busy and time.monotonic() >= next_hourly_run:
                     self._guarded(work.remove_part_files, writes=False)

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from app.providers import polling
-from app.providers.polling import LatencyEstimate, Poller
+from app.providers.latency import LatencyEstimate
+from app.providers.polling import Poller
 
 _START = 1000.0
 

@@ -246,7 +246,8 @@ CREATE TABLE notifications (
     sent_at REAL
 );
 
--- What was measured of an image model: seconds a picture, their mean deviation, and the concurrency it allows.
+-- What was measured of an image model: seconds an image, their mean deviation, and the concurrency that throttling left
+-- (NULL: what MODEL_CONCURRENCY allows).
 CREATE TABLE model_statistics (
     model TEXT PRIMARY KEY,
     seconds REAL,

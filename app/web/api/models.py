@@ -6,7 +6,7 @@ from werkzeug.wrappers import Response
 from app.domain import BudgetScope
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, or_null
-from app.web.serializers import spec_json, success
+from app.web.serializers import pace_json, spec_json, success
 from app.web.services import connection, services
 from app.web.usage_report import list_budgets
 
@@ -18,5 +18,6 @@ bp = Blueprint("models", __name__)
 def list_models() -> Response:
     """The image model in use and what it supports."""
     settings = services().settings
-    model = spec_json(services().spec) | {"ready": not settings.missing_keys}
+    ready = {"ready": not settings.missing_keys}
+    model = spec_json(services().spec) | ready | pace_json(services().worker.pace)
     return success(model=model, models=[model], budget=list_budgets(connection())[BudgetScope.TOTAL].limit)
