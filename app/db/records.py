@@ -8,7 +8,14 @@ from typing import TypeVar
 
 from app.db.connection import read_transaction, transaction
 from app.db.output_backup_queue import note_no_copy
-from app.db.record_query import RecordFilter, count_records, find_ids, find_neighbours, list_record_ids
+from app.db.record_query import (
+    NOT_PICKED,
+    RecordFilter,
+    count_records,
+    find_ids,
+    find_neighbours,
+    list_record_ids,
+)
 from app.db.row_mapping import IN_IDS, id_list, object_of, read_records, record_ids, utc_text
 from app.db.versions import next_version, update_records
 from app.domain import Pick, Record
@@ -177,10 +184,20 @@ def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -
     return _change(db, _selected_ids(db, chosen), "favourite = :favourite", "favourite <> :favourite", fields)
 
 
-def pick_records(db: sqlite3.Connection, chosen: Selection, pick: Pick | None) -> int:
-    """Set the choice of ended records, or clear it -> how many changed; deletes nothing."""
-    condition = "pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
-    return _change(db, _selected_ids(db, chosen), "pick = :pick", condition, {"pick": pick or ""})
+def pick_records(db: sqlite3.Connection, chosen: Selection, pick: Pick | None) -> dict[str, list[int]]:
+    """Set the choice of ended records, or clear it; deletes nothing.
+
+    -> the ids of those that changed, by their choice before: ``keep``, ``reject`` and ``none``.
+    """
+    before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
+    condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
+    for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+        fields = {"pick": pick or "", "ids": id_list(portion)}
+        with transaction(db):
+            for row in db.execute(f"SELECT id, pick FROM generation_records WHERE {condition}", fields):
+                before[row["pick"] or NOT_PICKED].append(row["id"])
+            update_records(db, "pick = :pick", condition, fields)
+    return before
 
 
 def _change(

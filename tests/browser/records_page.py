@@ -181,6 +181,11 @@ class RecordsPage:
         """The actions for the selection."""
         return self.page.locator("[data-selection]")
 
+    def press_more(self, name: str) -> None:
+        """Press a command of the menu in the selection bar."""
+        self.selection_bar().locator("summary").click()
+        self.selection_bar().get_by_role("button", name=name, exact=True).click()
+
     def open_lightbox(self, number: int) -> Locator:
         self.record(number).locator("[data-image-url]").click()
         return self.lightbox()

@@ -344,6 +344,18 @@ STATES = (
         query="?view=table&status=success",
     ),
     _records("large", _RECORDS_READY, click("[data-image-url]"), _LARGE, query="?view=grid&status=success"),
+    _records(
+        "large, rejected, with its menu",
+        *(_RECORDS_READY, click("[data-image-url]"), _LARGE, press_key("x"), press_key("ArrowLeft")),
+        click("[data-lightbox-more] summary"),
+        query="?view=grid&status=success",
+    ),
+    _records(
+        "selection, with its menu",
+        *_PICKED_RECORDS,
+        click("[data-selection-more] summary"),
+        query="?view=grid",
+    ),
     _records("one", _LARGE, press_key("Escape"), _RECORDS_READY, query="?record=1"),
     _records("unreadable address", _RECORDS_READY, query="?record=4711&status=lost"),
     _records("a file was dropped", _RECORDS_READY, drop_image, _dialog("file")),

@@ -197,7 +197,9 @@ def test_records_are_chosen_found_and_rejected_in_english(
     english_page.locator("[data-records] [data-image-url]").first.click()
     expect(english_page.locator("dialog[data-lightbox]")).to_be_visible()
     english_page.keyboard.press("x")
-    expect(english_page.locator("dialog[data-lightbox] .toast")).to_contain_text("Rejected 1 record")
+    expect(english_page.locator("dialog[data-lightbox] .toast")).to_contain_text(
+        "Marked as rejected, not deleted"
+    )
     expect_english(english_page)
 
 

@@ -301,7 +301,7 @@ def test_back_or_a_click_beside_the_image_closes_the_lightbox(
     expect(page.tiles("success")).to_have_count(1)
 
 
-def test_images_are_picked_and_rejected_in_the_lightbox(demo_server: ServerProcess, studio: Open) -> None:
+def test_images_are_kept_and_deleted_in_the_lightbox(demo_server: ServerProcess, studio: Open) -> None:
     page = studio(demo_server)
     for prompt in ("第一张", "第二张"):
         page.write_prompt(prompt)
@@ -310,13 +310,14 @@ def test_images_are_picked_and_rejected_in_the_lightbox(demo_server: ServerProce
     large = page.open_lightbox(0)
     page.page.keyboard.press("f")
     expect(large.locator("[data-command=favourite]")).to_have_attribute("aria-pressed", "true")
-    page.page.keyboard.press("x")
+    page.page.keyboard.press("Delete")
     expect(large).to_contain_text("第一张")
     expect(page.tiles()).to_have_count(1)
     page.page.keyboard.press("z")
     expect(page.tiles()).to_have_count(2)
     page.page.keyboard.press("p")
-    wait_until(lambda: demo_server.get("/api/records?favourite=1")["total"] == 2)
+    wait_until(lambda: demo_server.get("/api/records?pick=keep")["total"] == 1)
+    expect(page.tiles().filter(has=page.page.locator("[data-pick-mark]"))).to_contain_text("第一张")
 
 
 def delete_only_image(page: StudioPage) -> None:

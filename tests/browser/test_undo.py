@@ -36,7 +36,7 @@ def delete_key(records: RecordsPage, number: int) -> None:
 def test_a_later_message_does_not_remove_an_undo(records: RecordsPage) -> None:
     delete_key(records, 12)
     records.pick(11)
-    records.selection_bar().get_by_role("button", name="收藏", exact=True).click()
+    records.press_more("收藏")
     expect(records.page.locator(".toast").last).to_contain_text("已收藏")
     expect(records.page.locator(".toast")).to_have_count(2)
     records.undo()

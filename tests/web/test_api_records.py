@@ -506,7 +506,9 @@ def test_pictures_are_chosen_and_filtered_by_the_choice(dataset: Dataset, client
     assert ids_of(get(client, "/api/records?pick=reject&search=猫")) == [ids[1]]
     assert ids_of(get(client, "/api/records?pick=none")) == [ids[2]]
     assert get(client, "/api/records?trash=1")["total"] == 0
-    assert post(client, "/api/records/pick", {"ids": ids, "pick": None})["changed"] == 2
+    cleared = post(client, "/api/records/pick", {"ids": ids, "pick": None})
+    assert cleared["changed"] == 2
+    assert cleared["before"] == {"keep": [ids[0]], "reject": [ids[1]], "none": []}
     assert get(client, "/api/records?pick=none")["total"] == 3
 
 

@@ -165,18 +165,22 @@ def mark_favourite() -> Response:
 
 @bp.post("/records/pick")
 @describe(
-    "选中（keep）、淘汰（reject）或取消选择（null）；什么也不删",
-    answer(changed=int),
+    "选中（keep）、淘汰（reject）或取消选择（null）；什么也不删。before 是变了的记录，按原来的选择",
+    answer(changed=int, before=closed_object(keep=[ID], reject=[ID], none=[ID])),
     json=strict_object("pick", **filters.SELECTION_BODY, pick=or_null(enum(*Pick))),
 )
 def pick_records() -> Response:
-    """Set the choice of ``ids``, or of all matches of ``filter``, or clear it with null."""
+    """Set the choice of ``ids``, or of all matches of ``filter``, or clear it with null.
+
+    ``before``: the ids of the changed records by their choice until then, to undo it.
+    """
     body = json_body()
     pick = body.get("pick", "")
     if pick not in (None, *Pick):
         raise InvalidRequest("pick", "pick 应为 keep、reject 或 null")
     selection = filters.parse_selection(body)
-    return success(changed=database.pick_records(connection(), selection, pick and Pick(pick)))
+    before = database.pick_records(connection(), selection, pick and Pick(pick))
+    return success(changed=sum(map(len, before.values())), before=before)
 
 
 @bp.route("/records/archive.zip", methods=["GET", "POST"])

@@ -16,7 +16,7 @@ from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for
 from app.web.pagination import page_numbers
 from app.web.params import whole_number
-from app.web.services import connection
+from app.web.services import connection, services
 
 MIN_LIMIT, MAX_LIMIT = 20, 200
 VIEWS = {"table": MIN_LIMIT, "grid": 60}  # -> default page size
@@ -115,9 +115,10 @@ def permalink(record_id: int) -> Response:
 
 @bp.get("/live/records/<int:record_id>/details")
 def details(record_id: int) -> Response:
-    """The details of one record, also of one in the trash: its request, and the metadata shown beside it."""
+    """What is shown of a record when it is large, and another image's price; also of one in the trash."""
     record = database.get_record(connection(), record_id, trash=True)
-    response = make_response(render_template("records/details.html", record=record))
+    price = services().spec.price(record.request)
+    response = make_response(render_template("records/details.html", record=record, price=price))
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"
     return response.make_conditional(request)

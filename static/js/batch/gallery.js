@@ -1,38 +1,37 @@
 // Pictures of the table large: the lightbox walks through them in the order of the table, also through rows that are not
 // rendered.
 
-import { createTerms } from "../core/dom.js";
-import { _, formatPrice } from "../core/i18n.js";
 import { cardViewer } from "../records/card_viewer.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const AROUND = 150;
 
-/** records: those of all pictures in the order of the table; id: the one to open. */
-export function openGallery(holder, records, id) {
-  const at = records.findIndex((record) => record.id === id);
-  const near = records.slice(Math.max(at - AROUND, 0), at + AROUND);
-  holder.replaceChildren(...near.map(createEntry));
+/** rows: the records of each row that have a picture, in the order of the table; id: the one to open; urls: details(id, version), again(batch id). */
+export function openGallery(holder, rows, id, urls) {
+  const entries = rows.flatMap((row) => row.map((record) => ({ record, row })));
+  const at = entries.findIndex(({ record }) => record.id === id);
+  const near = entries.slice(Math.max(at - AROUND, 0), at + AROUND);
+  holder.replaceChildren(...near.map(({ record, row }) => createEntry(record, urls, row)));
   const link = holder.querySelector(`[data-record-id="${id}"] a`);
   lightbox.host = cardViewer;
   if (link) lightbox.open(link);
 }
 
 /** The same for records that are read one by one. ids: those of all pictures in the order of the table; load(id) -> its record. */
-export async function openGalleryOf(holder, ids, id, load) {
+export async function openGalleryOf(holder, ids, id, { load, urls }) {
   const indexOf = (entry) => ids.indexOf(Number(entry.dataset.recordId));
   const targetOf = (step, entry) => (Math.abs(step) === Infinity ? step > 0 ? ids.length - 1 : 0 : indexOf(entry) + step);
 
   async function loadAdjacent(step, item) {
     const target = targetOf(step, item);
     if (!(target in ids) || target === indexOf(item)) return null;
-    const entry = createEntry(await load(ids[target]));
+    const entry = createEntry(await load(ids[target]), urls);
     if (Math.abs(step) === Infinity) holder.replaceChildren(entry); // what lies between is not there
     else holder[step > 0 ? "append" : "prepend"](entry);
     return entry.querySelector("a");
   }
 
-  holder.replaceChildren(createEntry(await load(id)));
+  holder.replaceChildren(createEntry(await load(id), urls));
   lightbox.host = {
     ...cardViewer, loadAdjacent,
     position: (item) => `${indexOf(item) + 1} / ${ids.length}`,
@@ -41,29 +40,17 @@ export async function openGalleryOf(holder, ids, id, load) {
   lightbox.open(holder.querySelector("a"));
 }
 
-function createEntry(record) {
+/** The item of a record; `row`: the records of its row, when the pictures of a batch are shown by row. */
+function createEntry(record, urls, row = []) {
+  const { id, url, version, favourite, pick, batch_id: batchId, row_number: rowNumber, picture_number: pictureNumber } = record;
   const entry = document.createElement("article");
   const link = document.createElement("a");
-  const { id, url, favourite, prompt, negative_prompt, seed } = record;
-  entry.dataset.recordId = String(id);
+  Object.assign(entry.dataset, { recordId: id, batchId, detailsUrl: urls.details(id, version) });
   if (favourite) entry.dataset.favourite = "";
-  entry.dataset.request = JSON.stringify({ prompt, negative_prompt, seed });
+  if (pick) entry.dataset.pick = pick;
+  if (row.length) Object.assign(entry.dataset, { rowNumber, pictureNumber, rowPictures: row.length, againUrl: urls.again(batchId) });
   link.href = url;
   link.dataset.imageUrl = url;
-  entry.append(link, createMetadata(record));
+  entry.append(link);
   return entry;
-}
-
-function createMetadata({ id, width, height, aspect_ratio: ratio, resolution, model, cost, filename, row_number: number }) {
-  const metadata = document.createElement("template");
-  metadata.dataset.metadata = "";
-  const list = document.createElement("dl");
-  list.className = "metadata-list";
-  const size = _("{width}×{height}，{ratio}，{resolution}", { width: width ?? "?", height: height ?? "?", ratio, resolution });
-  list.append(...createTerms([
-    [_("行"), number], [_("尺寸"), size], [_("模型"), model],
-    [_("费用"), formatPrice(cost)], [_("文件"), filename], [_("编号"), id],
-  ]));
-  metadata.content.append(list);
-  return metadata;
 }

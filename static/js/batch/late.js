@@ -64,12 +64,16 @@ export function makeLate(batch) {
 
   function openPicture(id) {
     const holder = page.querySelector("[data-gallery]");
-    const records = table.rows.all.flatMap((row) => batch.recordsOf(row)).filter(({ status, url }) => status === "success" && url);
-    if (batch.run) return openGallery(holder, records, id);
-    const known = new Map(records.map((record) => [record.id, record]));
+    const rows = table.rows.all.map((row) => batch.recordsOf(row).filter(({ status, url }) => status === "success" && url));
+    const galleryUrls = {
+      details: (record, version) => `${page.dataset.detailsUrl.replace("/0/", `/${record}/`)}?v=${version}`,
+      again: (batchId) => `${urls.batches}/${batchId}/again`,
+    };
+    if (batch.run) return openGallery(holder, rows, id, galleryUrls);
+    const known = new Map(rows.flat().map((record) => [record.id, record]));
     const ids = [...new Set(table.rows.all.flatMap((row) => batch.draftRows.standingOf(row).made))];
     const load = async (one) => known.get(one) ?? (await requestJson("GET", `${urls.records}/${one}`)).record;
-    return openGalleryOf(holder, ids, id, load).catch((failure) => showError(messageOf(failure)));
+    return openGalleryOf(holder, ids, id, { load, urls: galleryUrls }).catch((failure) => showError(messageOf(failure)));
   }
 
   function filterProblems() {

@@ -21,6 +21,17 @@ export class RowStates {
     }
   }
 
+  /** Records were deleted. */
+  remove(ids) {
+    for (const id of ids) {
+      const number = this.#records.get(id)?.row_number;
+      const others = (this.#byNumber.get(number) ?? []).filter((record) => record.id !== id);
+      if (others.length > 0) this.#byNumber.set(number, others);
+      else this.#byNumber.delete(number);
+      this.#records.delete(id);
+    }
+  }
+
   get records() { return [...this.#records.values()]; }
   get rowCount() { return this.#byNumber.size; }
 

@@ -156,7 +156,11 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
     if (button?.closest("[data-run], [data-run-paused], [data-run-repair]")) named[button.dataset.command]?.(button);
   });
   menu.addEventListener("click", () => menu.hidePopover());
-  document.addEventListener("records-resolved", poller.now);
+  for (const name of ["records-resolved", "records-restored"]) document.addEventListener(name, poller.now);
+  document.addEventListener("records-deleted", ({ detail: ids }) => {
+    states.remove(ids);
+    table.view.requestRender();
+  });
   // Running rows count their seconds; only visible ones are rendered.
   setInterval(() => { if (batch?.counts.running > 0 && !document.hidden) table.view.requestRender(); }, 1000);
   announce(_("批次已打开"));

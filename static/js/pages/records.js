@@ -12,6 +12,7 @@ import { Selection } from "../records/selection.js";
 import { offerNewResults, showIndexProgress } from "../records/updates.js";
 import { RecordsViewer } from "../records/viewer.js";
 import { removeMissingRecords } from "../ui/image_fallback.js";
+import { bindMenu } from "../ui/menu.js";
 import { showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-records-page]");
@@ -37,11 +38,10 @@ async function removed(target) {
   await search.reload();
 }
 
-/** The large view and the comparison show what came back. */
+/** The large view shows what came back. */
 async function undone(count, { ids = [] }) {
   await showRestored(count);
   viewer.refresh(ids[0]);
-  document.dispatchEvent(new Event("records-restored"));
 }
 
 async function restored(count, target) {
@@ -137,10 +137,11 @@ page.addEventListener("results-loaded", () => viewer.refresh(namedRecord()));
 
 onFilesDropped(document, { shade: document.querySelector("[data-drop-overlay]"), take: ([file]) => find(file) });
 bindFilterMenus(page);
+bindMenu(bar.querySelector("[data-selection-more]"));
 bindShortcuts(page, {
   selection,
-  deleteSelected: () => runOnSelection("delete"),
-  deleteRecord: (record) => runOnRecord("delete", record),
+  runOnRecord,
+  runOnSelection,
 });
 removeMissingRecords(page);
 offerNewResults(page, search);

@@ -9,21 +9,24 @@ import { loadDetails } from "../ui/details.js";
 import { confirmRetryCost } from "../ui/confirm.js";
 import { copyText, offerUndo, showToast } from "../ui/toast.js";
 import { download } from "./download.js";
+import { pickAll, togglePick } from "./picks.js";
 import { fetchResult, resubmit, writeOff } from "./unresolved.js";
 
 const MAX_REFERENCES = 4;
 const COMMANDS = {
-  again: generateAgain,
+  again: (target, { record }) => ("againUrl" in record.dataset ? generateInBatch(target, record) : generateAgain(record)),
   edit,
   reference: useAsReference,
   link: copyLink,
+  records: ({ ids: [id] }, { record }) => location.assign(`${urls().recordsUrl}?batch_id=${record.dataset.batchId}&record=${id}`),
   metadata: openDetails,
   delete: (target, context) => deleteRecords(target, context, _("已删除")),
-  reject: (target, context) => deleteRecords(target, context, _("已淘汰")),
   restore,
   favourite: (target, { record, page }) => (record ? toggleFavourite(target, record) : setFavourite(target, true, page)),
   unfavourite: (target, { page }) => setFavourite(target, false, page),
-  pick: (target, { record }) => isFavourite(record) || toggleFavourite(target, record),
+  keep: (target, context) => choose(target, "keep", context),
+  reject: (target, context) => choose(target, "reject", context),
+  unpick: (target, { page }) => pickAll(target, null, page.changed),
   archive: (target) => download(urls().archiveUrl, target),
   export: (target) => download(urls().exportUrl, target),
   retry,
@@ -86,7 +89,7 @@ export function targetOf(record) {
 
 // Another image, another prompt
 
-async function generateAgain(_target, { record }) {
+async function generateAgain(record) {
   const { request } = await loadDetails(record);
   const rows = [{ ...request, num_images: 1, seed: null }];
   const { records } = await postOnce(urls().createUrl, { source: "single", rows }, { about: record.dataset.recordId });
@@ -94,6 +97,14 @@ async function generateAgain(_target, { record }) {
   if (isStudio()) return;
   document.dispatchEvent(new Event("poll-now"));
   showToast(_("已开始生成 1 张"), openStudio(_("去看")));
+}
+
+/** One more image of a row, in the same batch. */
+async function generateInBatch({ ids }, { dataset }) {
+  const { batch } = await postOnce(dataset.againUrl, { records: ids });
+  document.dispatchEvent(new Event("poll-now"));
+  const row = dataset.rowNumber;
+  showToast(batch.status === "paused" ? _("第 {row} 行多排了 1 张，批次继续后开始", { row }) : _("第 {row} 行再做 1 张", { row }));
 }
 
 async function edit(_target, { record }) {
@@ -137,16 +148,22 @@ function openDetails(_target, { record }) {
   record.querySelector("[data-image-url]").click();
 }
 
-// Trash and favourites
+// Choice, trash and favourites
+
+function choose(target, pick, { record, page }) {
+  return record ? togglePick(record, pick) : pickAll(target, pick, page.changed);
+}
 
 async function deleteRecords(target, { record, page }, label) {
   const { removed, restored } = page.deleting(target, record);
   const { deleted, undo } = await requestJson("POST", urls().deleteUrl, target);
   await removed();
+  document.dispatchEvent(new CustomEvent("records-deleted", { detail: target.ids ?? [] }));
   if (!deleted) return showToast(_("没有删除：可能已经删掉了，或还在生成中"));
   return offerUndo(page.deletedMessage(label, deleted), async () => {
     const { restored: count } = await requestJson("POST", urls().restoreUrl, { undo });
     await restored(count);
+    document.dispatchEvent(new Event("records-restored"));
   });
 }
 
@@ -195,7 +212,7 @@ function removeAndPutBack(record) {
   return {
     removed: () => removeKeepingFocus(record),
     restored() {
-      record.querySelector("[data-error]").textContent = "";
+      record.querySelector("[data-error]")?.replaceChildren();
       if (!document.querySelector(`[data-record-id="${record.dataset.recordId}"]`)) marker.replaceWith(record);
       record.querySelector("a, button")?.focus();
     },

@@ -1,4 +1,4 @@
-// Two images side by side: zoomed together, changed one by one, picked or rejected.
+// Two images side by side: zoomed together, changed one by one, kept or rejected.
 
 import { HttpError, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -52,13 +52,12 @@ class Side {
     this.#element.classList.toggle("is-active", isActive);
     if (!this.record) return;
     const { prompt = "" } = this.details.request;
-    const isFavourite = "favourite" in this.record.dataset;
-    const pick = this.#element.querySelector('[data-command="pick"]');
     this.#part("name").textContent = _("记录 {id}", { id: this.record.dataset.recordId });
     this.#part("viewer-image").alt = prompt;
     Object.assign(this.#part("prompt"), { textContent: prompt, title: prompt });
-    pick.setAttribute("aria-pressed", String(isFavourite));
-    pick.firstElementChild.classList.toggle("icon-star-full", isFavourite);
+    for (const button of this.#element.querySelectorAll("[data-command]")) {
+      button.setAttribute("aria-pressed", String(button.dataset.command === this.record.dataset.pick));
+    }
     this.#part("metadata-line").replaceChildren(...diffMetadata(this.details, other.details));
   }
 
@@ -112,6 +111,7 @@ class CompareDialog {
     dialog.addEventListener("keydown", (event) => this.#onKey(event));
     dialog.addEventListener("close", () => this.#hooks.onClosed?.());
     document.addEventListener("records-restored", () => this.#refresh(), { capture: true });
+    document.addEventListener("pick-undone", ({ detail }) => this.#onPickUndone(detail));
   }
 
   open(left, right, hooks) {
@@ -143,34 +143,35 @@ class CompareDialog {
     if (next) this.#show(at, next);
   }
 
+  /** Choose; after a rejection the next image is shown on that side. */
   #run(name, at) {
     const side = this.#sides[at];
-    side.attempt(name, () => (name === "pick" ? this.#toggleFavourite(side) : this.#reject(at)));
+    const { record } = side;
+    side.attempt(name, async () => {
+      const running = this.#hooks.run(name, targetOf(record), { record });
+      if (name === "reject" && record.dataset.pick === name) this.#change(at, 1);
+      this.#render();
+      await running.catch((error) => {
+        this.#show(at, record);
+        throw error;
+      });
+    });
   }
 
-  async #toggleFavourite({ record }) {
-    await this.#hooks.run("favourite", targetOf(record), { record });
-    this.#render();
-  }
-
-  /** The list is rendered anew: find the other record again; the next one takes the place of the rejected one. */
-  async #reject(at) {
-    const { record } = this.#sides[at];
-    const other = this.#sides[1 - at];
-    const index = this.#candidates(at).findIndex((candidate) => isSame(candidate, record));
-    await this.#hooks.run("reject", targetOf(record), { record });
-    other.record = this.#current(other.record);
-    const candidates = this.#candidates(at);
-    const next = candidates[index] ?? candidates.at(-1);
-    if (next) this.#show(at, next);
-    else this.#dialog.close();
-  }
-
-  /** A rejected record came back: the list was rendered anew. */
+  /** A deleted record came back: the list was rendered anew. */
   #refresh() {
     if (!this.#dialog.open) return;
     for (const side of this.#sides) side.record = this.#current(side.record);
     this.#render();
+  }
+
+  /** The choice of a record was undone: show it again, where it was or on the active side. */
+  #onPickUndone(id) {
+    if (!this.#dialog.open) return;
+    const record = this.#hooks.records().find(({ dataset }) => dataset.recordId === String(id));
+    const isShown = this.#sides.some((side) => isSame(side.record, record));
+    if (record && !isShown) this.#show(this.#active, record);
+    else this.#render();
   }
 
   /** The records that a side may show: all but that of the other. */
@@ -191,7 +192,7 @@ class CompareDialog {
       arrowright: () => this.#change(this.#active, 1),
       1: () => this.#activate(0),
       2: () => this.#activate(1),
-      p: () => this.#run("pick", this.#active),
+      p: () => this.#run("keep", this.#active),
       x: () => this.#run("reject", this.#active),
       "+": () => zoom(1.5),
       "=": () => zoom(1.5),

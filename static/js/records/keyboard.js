@@ -1,10 +1,12 @@
-// Keys of the list: arrows move from record to record, Space selects, Enter opens, Delete deletes, F is favourite,
-// D downloads, Esc clears the selection.
+// Keys of the list: arrows move from record to record, Space selects, Enter opens, P keeps, X rejects, Delete deletes, F is
+// favourite, D downloads, Esc clears the selection.
 
 import { arrowTarget } from "../core/keyboard.js";
 
-/** deleteSelected() and deleteRecord(record) delete; `selection` is that of selection.js. */
-export function bindShortcuts(page, { selection, deleteSelected, deleteRecord }) {
+const COMMANDS = { p: "keep", x: "reject", Delete: "delete" };
+
+/** runOnSelection(name) and runOnRecord(name, record) run a command; `selection` is that of selection.js. */
+export function bindShortcuts(page, { selection, runOnSelection, runOnRecord }) {
   const records = () => [...page.querySelectorAll("[data-records] [data-record-id]")];
   const focused = () => document.activeElement?.closest?.("[data-records] [data-record-id]");
   let hadOpenMenu = false; // Esc closes an open menu before it clears the selection
@@ -15,17 +17,18 @@ export function bindShortcuts(page, { selection, deleteSelected, deleteRecord })
     if (target) focusRecord(target);
   }
 
-  function deleteFocused() {
+  function runCommand(name) {
     if (page.querySelector("[data-list][data-trash]")) return;
-    if (selection.size()) deleteSelected(); // wherever the focus is
-    else if (focused()) deleteRecord(focused());
+    if (selection.size()) runOnSelection(name); // wherever the focus is
+    else if (focused() && (name === "delete" || focused().querySelector("[data-image-url]"))) runOnRecord(name, focused());
   }
 
   function run({ key, target }) {
     const record = focused();
+    const command = COMMANDS[key.length === 1 ? key.toLowerCase() : key];
     const click = (selector) => record.querySelector(selector)?.click();
     if (key.startsWith("Arrow") && (record || target === document.body)) move(key);
-    else if (key === "Delete") deleteFocused();
+    else if (command) runCommand(command);
     else if (key === "Escape" && selection.size() && !hadOpenMenu) selection.clear();
     else if (record && key === " " && target.matches("a")) selection.toggle(Number(record.dataset.recordId));
     else if (record && key === "Enter" && target.matches("[data-select]")) click("[data-image-url]");

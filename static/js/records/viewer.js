@@ -10,9 +10,9 @@ import { openCompare } from "./compare.js";
 const MAX_PAGES = 10; // without an image, until there are said to be no more
 const MAX_NEIGHBOURS = 20; // the same for records that the list does not have
 const PREFETCH_DELAY_MS = 250;
-const COMMANDS = ["favourite", "select", "delete", "again", "edit", "pick", "reject", "link"];
+const COMMANDS = ["keep", "reject", "favourite", "select", "delete", "again", "edit", "link"];
 const TRASH_COMMANDS = ["restore", "select", "link"];
-const REMOVING = ["delete", "reject", "restore"];
+const REMOVING = ["delete", "restore"];
 
 export class RecordsViewer {
   #page;
@@ -56,15 +56,15 @@ export class RecordsViewer {
   }
 
   isOn(name, { dataset }) {
-    return name === "select" ? this.#selection.has(Number(dataset.recordId)) : name === "favourite" && "favourite" in dataset;
+    if (name === "select") return this.#selection.has(Number(dataset.recordId));
+    return name === "favourite" ? "favourite" in dataset : dataset.pick === name;
   }
 
   async run(name, record) {
     if (name === "select") return this.#selection.toggle(Number(record.dataset.recordId));
     if (name === "compare") return this.#compareFrom(record);
     if (REMOVING.includes(name)) return this.#removeAndAdvance(name, record);
-    await this.#runCommand(name, targetOf(record), { record });
-    return name === "pick" ? lightbox.go(1) : undefined;
+    return this.#runCommand(name, targetOf(record), { record });
   }
 
   position(record) {
@@ -150,11 +150,9 @@ export class RecordsViewer {
   #compareFrom(record) {
     const records = this.#links().map(recordOf);
     const at = records.indexOf(record);
-    const { recordId, favourite } = record.dataset;
+    const { recordId, pick } = record.dataset;
     this.compare(record, records[at + 1] ?? records[at - 1] ?? records[0], () => {
-      if (record.isConnected && record.dataset.favourite === favourite) return; // nothing changed
-      if (this.#linkOf(recordId)) lightbox.present(this.#linkOf(recordId));
-      else this.#presentAt(at);
+      if (!record.isConnected || record.dataset.pick !== pick) this.refresh(recordId);
     });
   }
 

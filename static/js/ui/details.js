@@ -6,8 +6,9 @@ import { fetchHtmlIfChanged } from "../core/http.js";
 const loaded = new Map(); // URL -> promise; the URL changes with the record
 
 /**
- * Resolves to {request, metadata}; metadata is a fragment to be cloned. An item has them in data-request and in
- * <template data-metadata>, or names them in data-details-url. Rejects with HttpError.
+ * Resolves to {request, metadata, price}; metadata is a fragment to be cloned, price that of another image of this request, as
+ * text. An item has them in data-request, <template data-metadata> and data-price, or names them in data-details-url. Rejects
+ * with HttpError.
  */
 export async function loadDetails(item) {
   const url = item?.dataset.detailsUrl;
@@ -30,5 +31,6 @@ function readDetails(element) {
   return {
     request: JSON.parse(element?.dataset.request || "{}"),
     metadata: element?.querySelector("template[data-metadata]")?.content ?? new DocumentFragment(),
+    price: element?.dataset.price ?? "",
   };
 }

@@ -1,15 +1,19 @@
 // <image-lightbox>: images large, one after another, with their details and commands. It opens for links with
-// data-image-url; the nearest element with data-record-id is the item of a link (details.js). Template: partials/lightbox.html.
+// data-image-url; the nearest element with data-record-id is the item of a link (details.js). Items with data-row-number
+// belong together by row (lightbox_rows.js). Template: partials/lightbox.html.
 
 import { HttpError, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
+import { captionOf, firstOfNextRow, ofSameRow } from "./lightbox_rows.js";
+import { bindMenu } from "./menu.js";
 import { copyText } from "./toast.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const ZOOM_FACTORS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
-const COMMANDS = { f: "favourite", p: "pick", x: "reject", c: "compare", " ": "select", Delete: "delete" };
+const COMMANDS = { f: "favourite", p: "keep", x: "reject", c: "compare", " ": "select", Delete: "delete" };
+const CHOICES = ["keep", "reject"]; // after these the next image is shown
 const SCOPE = "[data-lightbox-scope]";
 const LOADING_DELAY_MS = 300;
 const COPIED_MS = 1600;
@@ -18,7 +22,7 @@ class ImageLightbox extends HTMLElement {
   /**
    * What a page adds, all optional:
    * commands(item)            names of data-command that run() performs; the others press the item's own button
-   * run(name, item)           may reject with HttpError
+   * run(name, item)           may reject with HttpError; a choice is to be visible to isOn() at once
    * isOn(name, item)          whether a toggle is pressed
    * position(item)            e.g. "12 / 300"
    * hasMore(step, item)       whether there are images beyond the list
@@ -42,6 +46,8 @@ class ImageLightbox extends HTMLElement {
     this.#dialog.addEventListener("close", () => this.#onClosed());
     document.addEventListener("click", (event) => this.#onLinkClick(event));
     addEventListener("popstate", () => this.host.shown || this.close());
+    document.addEventListener("pick-undone", ({ detail }) => this.#onPickUndone(detail));
+    bindMenu(this.#part("lightbox-more"));
     if (hasHistoryEntry()) history.replaceState(null, ""); // the page was reloaded while the dialog was open
   }
 
@@ -73,6 +79,7 @@ class ImageLightbox extends HTMLElement {
     const at = this.#indexIn(links);
     this.#viewer.reset();
     this.#viewer.show(link);
+    this.#part("caption").textContent = captionOf(this.item);
     this.#part("position").textContent = this.host.position?.(this.item) ?? `${at + 1} / ${links.length}`;
     this.#part("previous").disabled = at <= 0 && !this.host.hasMore?.(-1, this.item);
     this.#part("next").disabled = at >= links.length - 1 && !this.host.hasMore?.(1, this.item);
@@ -91,15 +98,6 @@ class ImageLightbox extends HTMLElement {
     const link = isFar ? links.at(step > 0 ? -1 : 0) : links[this.#indexIn(links) + step];
     if (link && !(isFar && this.host.hasMore?.(step, this.item))) this.present(link);
     else if (this.host.loadAdjacent && !this.#isLoadingAdjacent) await this.#goBeyond(step, isFar);
-  }
-
-  /** The image is about to be removed: show the next one, or the previous one, or close. */
-  leave() {
-    const links = this.#links();
-    const at = this.#indexIn(links);
-    const other = links[at + 1] ?? links[at - 1];
-    if (other) this.present(other);
-    else this.close();
   }
 
   async #goBeyond(step, isFar) {
@@ -131,8 +129,9 @@ class ImageLightbox extends HTMLElement {
     }
   }
 
-  #renderDetails({ request, metadata }) {
+  #renderDetails({ request, metadata, price = "" }) {
     this.#request = request;
+    this.#part("price").textContent = price;
     this.#part("viewer-image").alt = request.prompt || "";
     for (const name of ["prompt", "negative_prompt", "seed"]) {
       const element = this.#part(name.replace("_", "-"));
@@ -150,6 +149,7 @@ class ImageLightbox extends HTMLElement {
       button.setAttribute("aria-pressed", String(isOn));
       button.querySelector(".icon-star")?.classList.toggle("icon-star-full", isOn);
     }
+    this.#part("lightbox-more").hidden = !this.#part("lightbox-more").querySelector("[data-command]:not([hidden])");
   }
 
   #isOffered(name) {
@@ -164,19 +164,45 @@ class ImageLightbox extends HTMLElement {
     return this.item?.querySelector(`[data-command="${name}"]`);
   }
 
-  async #run(name) {
+  async #run(name, { stays = false } = {}) {
     if (!this.#isOffered(name)) return;
     if (!this.#isHosted(name)) {
       this.close();
       this.#itemButton(name).click();
       return;
     }
+    const link = this.#link;
     try {
-      await this.host.run(name, this.item);
+      const running = this.host.run(name, this.item);
+      if (CHOICES.includes(name) && !stays && this.host.isOn(name, this.item)) this.go(1);
+      await running;
     } catch (error) {
+      if (link.isConnected && this.isOpen && link !== this.#link) this.present(link);
       this.#showError(error);
     }
     if (this.isOpen) this.#updateCommands();
+  }
+
+  /** Keep the image of this number in the row of the shown one, and show it. */
+  #keepOfRow(number) {
+    const link = ofSameRow(this.#links(), this.item, number);
+    if (!link) return this.#viewer.showMessage(_("这一行没有第 {n} 张图", { n: number }));
+    if (link !== this.#link) this.present(link);
+    return this.#run("keep", { stays: true });
+  }
+
+  #goToNextRow() {
+    const links = this.#links();
+    const link = firstOfNextRow(links, this.#indexIn(links));
+    if (link) this.present(link);
+    else if (this.host.hasMore?.(1, this.item)) this.#goBeyond(1, false);
+    else this.#viewer.showMessage(_("这是最后一行"));
+  }
+
+  /** The choice of an image was undone: show that image again. */
+  #onPickUndone(id) {
+    const link = this.isOpen && this.#links().find((one) => itemOf(one)?.dataset.recordId === String(id));
+    if (link) this.present(link);
   }
 
   #showError(error) {
@@ -209,11 +235,14 @@ class ImageLightbox extends HTMLElement {
   #onKey(event) {
     const { key, target } = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const isOnControl = target.matches("button, a, summary");
     const command = COMMANDS[key.length === 1 ? key.toLowerCase() : key];
     if (key in STEPS) this.go(STEPS[key]);
     else if (key in ZOOM_FACTORS) this.#viewer.zoom(ZOOM_FACTORS[key]);
     else if (key.toLowerCase() === "d") this.#part("download").click();
-    else if (command && !(key === " " && target.matches("button, a"))) this.#run(command);
+    else if (command && !(key === " " && isOnControl)) this.#run(command);
+    else if (captionOf(this.item) && key >= "1" && key <= "9") this.#keepOfRow(Number(key));
+    else if (captionOf(this.item) && key === "Enter" && !isOnControl) this.#goToNextRow();
     else return;
     event.preventDefault();
   }

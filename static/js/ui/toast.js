@@ -5,7 +5,7 @@ import { _ } from "../core/i18n.js";
 import { forget, remember } from "./undo.js";
 
 const DISMISS_AFTER = 8000; // milliseconds
-const MAX_WITH_ACTIONS = 3; // toasts with a button at once, those with `keep` not counted
+const MAX_SHOWN = { text: 1, latest: 1, actions: 3, kept: Infinity }; // at once, by kind
 
 /** Show a toast that closes by itself; `action` ({label, run}) adds a button. Returns its element. */
 export function showToast(text, action) {
@@ -15,16 +15,17 @@ export function showToast(text, action) {
 
 /** Show an error in a toast that stays until it is closed. */
 export function showError(text) {
-  show(text, [{ label: _("关闭"), run() {} }], { keep: true });
+  show(text, [{ label: _("关闭"), run() {} }], "kept");
 }
 
 /**
  * Show a toast with 撤销. run() undoes the action, on the button or on Ctrl+Z, also after the toast has closed;
- * `whileShown`: only while it is open, for what costs money. Returns {remove()}, for an action that can no longer be undone.
+ * `whileShown`: only while it is open, for what costs money; `isOnlyLatest`: a later one takes its place on the screen.
+ * Returns {remove()}, for an action that can no longer be undone.
  */
-export function offerUndo(text, run, { whileShown = false } = {}) {
+export function offerUndo(text, run, { whileShown = false, isOnlyLatest = false } = {}) {
   const entry = { undo };
-  let element = show(text, [{ label: _("撤销"), run: undo }], { keep: whileShown });
+  let element = show(text, [{ label: _("撤销"), run: undo }], whileShown ? "kept" : isOnlyLatest ? "latest" : "actions");
   remember(entry);
   autoDismiss(element, () => whileShown && forget(entry));
 
@@ -51,17 +52,17 @@ async function attempt(run, again = () => attempt(run)) {
     return null;
   } catch (error) {
     if (!(error instanceof HttpError)) throw error;
-    const element = show(error.message, [{ label: _("重试"), run: again }, { label: _("关闭"), run() {} }], { keep: true });
+    const element = show(error.message, [{ label: _("重试"), run: again }, { label: _("关闭"), run() {} }], "kept");
     if (document.activeElement === document.body) element.querySelector("button").focus();
     return element;
   }
 }
 
-/** `keep`: later toasts do not push it out. */
-function show(text, actions, { keep = false } = {}) {
+/** `kind` of MAX_SHOWN: later toasts of the same kind push it out. */
+function show(text, actions, kind = actions.length ? "actions" : "text") {
   const element = document.createElement("div");
   element.className = "toast";
-  element.dataset.toastKind = keep ? "kept" : actions.length ? "actions" : "text";
+  element.dataset.toastKind = kind;
   const message = document.createElement("span");
   message.className = "toast-text";
   message.textContent = text;
@@ -98,8 +99,7 @@ function mount(element) {
 /** Remove the oldest toasts of the same kind beyond the number shown at once. */
 function removeOldest(container, { dataset: { toastKind } }) {
   const shown = [...container.querySelectorAll(`[data-toast-kind="${toastKind}"]`)];
-  const limit = { text: 1, actions: MAX_WITH_ACTIONS, kept: Infinity }[toastKind];
-  for (const element of shown.slice(0, Math.max(shown.length + 1 - limit, 0))) element.remove();
+  for (const element of shown.slice(0, Math.max(shown.length + 1 - MAX_SHOWN[toastKind], 0))) element.remove();
 }
 
 function actionButton({ label, run }, element) {
