@@ -225,11 +225,14 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
 
 
 def resume_in_transaction(db: sqlite3.Connection, batch_id: str) -> bool:
-    """Activate a paused batch, with its delayed retries due at once -> whether it was paused."""
+    """Activate a paused batch, with its delayed retries due at once -> whether it was paused.
+
+    Its stop rule starts anew.
+    """
     changed = db.execute(
         """
         UPDATE batches
-        SET state = 'active', paused_reason = '', paused_message = '', paused_cause = ''
+        SET state = 'active', paused_reason = '', paused_message = '', paused_cause = '', outcomes = ''
         WHERE id = :id AND state = 'paused'
         """,
         {"id": batch_id},

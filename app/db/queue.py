@@ -23,6 +23,7 @@ from app.db.row_mapping import (
     to_record,
     utc_now,
 )
+from app.db.stop_rules import note_outcome
 from app.db.versions import touch, update_records
 from app.domain import PauseCause, Record, SavedImage, Status
 from app.errors import Billed, Message, ModelError, message
@@ -300,6 +301,7 @@ def finish_record(
             height=saved.height,
         )
         add_log(db, record.batch_id, "info", text, record.id)
+        note_outcome(db, record.batch_id, None)
         finish_if_done(db, record.batch_id)
     return True
 
@@ -383,6 +385,7 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     add_log(db, record.batch_id, "error", message(text, place=place, reason=why), record.id)
     if error.pauses_batch and record.batch_id:
         pause_in_transaction(db, record.batch_id, error.message, cause=PauseCause.KEY, stops_fetching=True)
+    note_outcome(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)
 
 

@@ -238,7 +238,10 @@ def _update_batch(
     spec: ModelSpec,
     affixes: Mapping[str, str],
 ) -> None:
-    """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost."""
+    """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost.
+
+    Its stop rule starts anew.
+    """
     before = sum(
         ((spec.price(record.request) or Decimal(0)) for row in planned for record in row.row.records),
         Decimal(0),
@@ -248,7 +251,7 @@ def _update_batch(
         """
         UPDATE batches
         SET prefix = :prefix, suffix = :suffix, is_priced = is_priced AND :is_priced,
-            estimated_micros = max(estimated_micros + :change, 0)
+            estimated_micros = max(estimated_micros + :change, 0), outcomes = ''
         WHERE id = :id
         """,
         {**affixes, "id": batch_id, "is_priced": spec.is_priced, "change": micros(after - before)},

@@ -152,7 +152,7 @@ def queue_in_batch(
 
     A paused batch stays paused, since its other records would be submitted, unless they are all held; with
     ``paused`` an ended one becomes paused too. With ``fetch_only`` nothing is submitted, and a cancelled
-    batch stays cancelled.
+    batch stays cancelled. The stop rule of a batch that was not active starts anew.
     """
     if not ids:
         return False
@@ -164,7 +164,8 @@ def queue_in_batch(
         UPDATE batches
         SET state = CASE WHEN :paused AND state <> 'active' THEN 'paused' ELSE 'active' END,
             paused_cause = CASE WHEN :paused AND state <> 'active' THEN 'user' ELSE '' END,
-            paused_reason = '', paused_message = ''
+            paused_reason = '', paused_message = '',
+            outcomes = CASE state WHEN 'active' THEN outcomes ELSE '' END
         WHERE id = :id AND (state <> 'paused' OR paused_cause = 'sample')
             AND NOT (:fetch_only AND state = 'cancelled')
         """,

@@ -22,6 +22,7 @@ from app.domain import (
     RowPlan,
     SkippedRow,
     Status,
+    StopRule,
     choose_sample,
     file_key,
     fingerprint,
@@ -65,6 +66,7 @@ class Submission:
     prefix       is in the prompts already, as ``suffix`` is
     filled_on    the date that ``{日期}`` stands for
     sample       how many rows are queued, the others being held; None, or as many as there are: all
+    stop_rule    when the batch pauses by itself; None: never
     """
 
     requests: Sequence[ImageRequest]
@@ -82,6 +84,7 @@ class Submission:
     suffix: str = ""
     filled_on: str = ""
     sample: int | None = None
+    stop_rule: StopRule | None = None
 
 
 def add_batch(db: sqlite3.Connection, submission: Submission) -> AddedBatch:
@@ -209,13 +212,14 @@ def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Subm
         """
         INSERT INTO batches (
             id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id,
-            prefix, suffix, filled_on)
+            prefix, suffix, filled_on, stop_after)
         VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id,
-            :prefix, :suffix, :filled_on)
+            :prefix, :suffix, :filled_on, :stop_after)
         """,
         {
             **{name: getattr(submission, name) for name in _BATCH_COLUMNS},
             "id": batch_id,
+            "stop_after": submission.stop_rule.to_json() if submission.stop_rule else "",
             "now": utc_text(now),
             "total": sum(len(row.stems) for row in rows),
             "estimated": micros(estimated),

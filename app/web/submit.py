@@ -20,6 +20,7 @@ from app.domain import (
     ImageRequest,
     RowExtras,
     SampleImage,
+    StopRule,
     fill_rows,
     is_empty_row,
 )
@@ -64,7 +65,8 @@ class BatchOptions:
     """What applies to all rows of a batch.
 
     ``repeats``: whether rows that were bought are queued again; a row's own ``repeats`` takes precedence.
-    ``sample``: how many rows are queued, the others being held; None for all.
+    ``sample``: how many rows are queued, the others being held; None for all. ``stop_rule``: when the batch
+    pauses by itself; None for never.
     """
 
     name: str = ""
@@ -74,6 +76,7 @@ class BatchOptions:
     suffix: str = ""
     repeats: str = AGAIN
     sample: int | None = None
+    stop_rule: StopRule | None = None
 
 
 SINGLE = BatchOptions(source="single")
@@ -159,6 +162,7 @@ def submit_rows(
             extras=[row.extras for row in parsed],
             filled_on=date,
             sample=options.sample,
+            stop_rule=options.stop_rule,
             **affixes,
         ),
     )

@@ -15,6 +15,7 @@ from app.domain import (
     Changes,
     Record,
     Status,
+    StopRule,
     read_affix,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
@@ -25,6 +26,7 @@ from app.web.openapi.schemas import (
     AFFIX,
     ID,
     MODEL,
+    STOP_AFTER,
     answer,
     array_of,
     closed_object,
@@ -160,13 +162,15 @@ def _failed_json(record: Record) -> dict[str, Any]:
         sample=or_null(
             whole(1, MAX_ROWS_A_BATCH, description="先试几行：头尾、最长的、每种比例都有；其余的等放行")
         ),
+        stop_after=STOP_AFTER,
         request_id=REQUEST_ID,
     ),
 )
 def create_batch() -> Response:
     """Queue rows, all or none; with ``repeats: skip``, only the pictures that are missing.
 
-    With ``sample: n`` the pictures of all rows but n are held.
+    With ``sample: n`` the pictures of all rows but n are held. ``stop_after`` is a StopRule, null for none;
+    without it a table has the default one.
     """
     body = json_body()
     rows, name, source = _rows_of(body), body.get("name") or "", body.get("source") or "batch"
@@ -184,6 +188,7 @@ def create_batch() -> Response:
         workbook_id=workbook_id,
         repeats=repeats,
         sample=_sample_of(body),
+        stop_rule=_stop_rule_of(body, source),
         **_affixes(body),
     )
     batch_id, ids, skipped = submit_rows(rows, options, key=request_key(body))
@@ -206,6 +211,13 @@ def _sample_of(body: Mapping[str, Any]) -> int | None:
     if sample is not None and (type(sample) is not int or not 1 <= sample <= MAX_ROWS_A_BATCH):
         raise InvalidRequest("sample", "sample 应为 1–{limit} 的整数", limit=MAX_ROWS_A_BATCH)
     return sample
+
+
+def _stop_rule_of(body: Mapping[str, Any], source: str) -> StopRule | None:
+    """When the batch pauses by itself; None for never. Raises InvalidRequest."""
+    if "stop_after" not in body:
+        return StopRule() if source == "batch" else None
+    return None if body["stop_after"] is None else StopRule.read(body["stop_after"])
 
 
 def _affixes(body: Mapping[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from app.domain import (
     MAX_OWN_NAME_LENGTH,
     MAX_OWN_TEXT_LENGTH,
     MAX_PICTURES_A_ROW,
+    MAX_PICTURES_WATCHED,
     MAX_PROMPT_LENGTH,
     MAX_REFERENCE_LENGTH,
     MAX_REFERENCES,
@@ -141,6 +142,15 @@ def _value(hint: Any) -> Schema:
 
 AFFIX = text(maxLength=MAX_PROMPT_LENGTH, description="加在每一行提示词的前面（prefix）、后面（suffix）")
 MODEL = or_null(text(description="现在只能是配置的模型"))
+STOP_AFTER = or_null(
+    strict_object(
+        **dict.fromkeys(("refused", "of", "last"), whole(1, MAX_PICTURES_WATCHED)),
+        failed={"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+    )
+) | {
+    "description": "失败太多就自己暂停：前 of（20）张里有 refused（5）张没过审核，"
+    "或最近 last（30）张里没成功的占 failed（0.3）；null 是不停，source 是 single 时不写也是不停"
+}
 _COLUMNS: Schema = {
     "type": "object",
     "additionalProperties": text(maxLength=MAX_OWN_TEXT_LENGTH),

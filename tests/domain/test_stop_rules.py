@@ -1,0 +1,85 @@
+"""When a batch pauses by itself."""
+
+import random
+from typing import Any
+
+import pytest
+
+from app.domain import Outcomes, StopRule, verdict
+from app.errors import InvalidRequest
+
+OK, REFUSED, SERVICE, TIMEOUT = None, "moderation", "service", "timeout"
+
+
+def first_stop(rule: StopRule, causes: list[str | None]) -> tuple[int, str] | None:
+    """(after how many pictures the rule stops, why)."""
+    outcomes = Outcomes()
+    for number, cause in enumerate(causes, 1):
+        outcomes = Outcomes.from_json(outcomes.after(cause, rule).to_json())
+        if reason := verdict(rule, outcomes):
+            return number, str(reason)
+    return None
+
+
+def test_five_refusals_among_the_first_twenty_stop() -> None:
+    causes = [OK] * 7 + [REFUSED] * 5
+    assert first_stop(StopRule(), causes) == (
+        12,
+        "前 12 张里有 5 张没有通过内容审核，先停下了；改好没通过的提示词，再继续",
+    )
+    assert first_stop(StopRule(), [REFUSED] * 4 + [OK] * 16 + [REFUSED] * 4) is None
+
+
+def test_nine_failures_among_the_last_thirty_stop_and_are_told_by_cause() -> None:
+    causes = [*[OK] * 40, *[SERVICE, OK] * 6, *[TIMEOUT] * 3]
+    assert first_stop(StopRule(), causes) == (
+        55,
+        "最近 30 张里有 9 张没有成功：服务出错 6 张、超时 3 张；先停下了，看过原因再继续",
+    )
+    assert first_stop(StopRule(), [SERVICE] * 30) == (
+        9,
+        "最近 9 张里有 9 张没有成功：服务出错 9 张；先停下了，看过原因再继续",
+    )
+    assert first_stop(StopRule(), [SERVICE, *[OK] * 9] * 20) is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_rule_stops_exactly_when_counting_says_so(seed: int) -> None:
+    chance = random.Random(seed)
+    of = chance.randint(1, 25)
+    rule = StopRule(
+        refused=chance.randint(1, 6), of=of, failed=chance.choice((0.1, 0.3, 1)), last=chance.randint(1, 40)
+    )
+    causes = chance.choices((OK, REFUSED, SERVICE), weights=(16, 1, 1), k=200)
+    expected = None
+    for number in range(1, len(causes) + 1):
+        seen = causes[:number]
+        refused = number <= rule.of and seen.count(REFUSED) >= rule.refused
+        failed = sum(cause is not OK for cause in seen[-rule.last :])
+        if refused or (failed >= rule.failed * rule.last - 1e-9 and failed):
+            expected = number
+            break
+    found = first_stop(rule, causes)
+    assert (found[0] if found else None) == expected
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    assert StopRule.read({}) == StopRule(refused=5, of=20, failed=0.3, last=30)
+    assert StopRule.read({"refused": 2, "failed": 1}) == StopRule(refused=2, failed=1)
+    rule = StopRule(refused=3, of=9, failed=0.5, last=12)
+    assert StopRule.from_json(rule.to_json()) == rule
+    assert StopRule.from_json("") is None
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        5, "never", [], True, {"refused": 0}, {"of": 1.5}, {"last": "30"}, {"last": 1_001}, {"refused": True},
+        {"failed": 0}, {"failed": 1.1}, {"failed": -0.1}, {"failed": True}, {"failed": float("nan")},
+        {"other": 1},
+    ],
+)  # fmt: skip
+def test_a_wrong_rule_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        StopRule.read(value)
+    assert refused.value.field == "stop_after"
