@@ -39,6 +39,12 @@ from app.db.ledger import (
 from app.db.migrations import open_database
 from app.db.model_statistics import find_statistics, store_statistics
 from app.db.ngrams import find_spans, read_search
+from app.db.notifications import (
+    claim_notification,
+    end_notification,
+    forget_notifications,
+    retry_notification,
+)
 from app.db.open_files import OpenConnection as Connection
 from app.db.output_backup_queue import (
     CopyProgress,

@@ -11,12 +11,15 @@ from app.errors import SettingError
 from app.providers import list_specs, open_provider
 from app.providers.base import Provider, Sleep, SubmitResult
 from app.providers.latency import LatencyEstimate
+from app.providers.webhook import NotDelivered, Webhook
 
 __all__ = [
     "LatencyEstimate",
+    "NotDelivered",
     "Provider",
     "Sleep",
     "SubmitResult",
+    "Webhook",
     "check_budget",
     "fetch",
     "list_specs",

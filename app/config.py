@@ -54,6 +54,12 @@ def _url(variable: str, value: str) -> str:
     return value.rstrip("/")
 
 
+def _webhook(variable: str, value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/?#]+(/[!-~]*)?", value):  # its token is not shown
+        raise SettingError(variable, "应为群机器人的完整地址，以 http:// 或 https:// 开头，请重新复制一遍")
+    return value
+
+
 def _int_between(low: int, high: int) -> Callable[[str, str], int]:
     def read(variable: str, value: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
@@ -141,6 +147,7 @@ class Settings:
     port: int = _setting(5000, _int_between(1, 65_535))
     allowed_hosts: tuple[str, ...] = _setting((), _hosts)
     access_password: str = _setting("", secret=True)
+    notify_url: str = _setting("", _webhook, secret=True)  # contains a token
     database_path: Path = _setting(Path("generation_records.db"), _path)
     output_dir: Path = _setting(Path("output"), _path)
     samples_dir: Path = _setting(Path("samples"), _path)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from app.db.batch_log import add_log
 from app.db.connection import transaction
+from app.db.notifications import note_done, note_paused
 from app.db.row_mapping import (
     IN_IDS,
     has_record,
@@ -184,6 +185,7 @@ def pause_in_transaction(
         },
     ).rowcount
     if changed:
+        note_paused(db, batch_id, message(reason), cause)
         if reason:
             add_log(db, batch_id, "warning", message("已暂停：{reason}", reason=message(reason)))
         else:
@@ -207,6 +209,7 @@ def pause_in_copy(copy: sqlite3.Connection) -> None:
         )
         for row in copy.execute("SELECT id FROM batches WHERE state = 'active'").fetchall():
             pause_in_transaction(copy, row["id"], reason, cause=PauseCause.OTHER)
+        copy.execute("DELETE FROM notifications")  # sent from the original
 
 
 def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
@@ -266,6 +269,7 @@ def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
         """,
         {"id": batch_id},
     )
+    note_done(db, batch_id)
     add_log(db, batch_id, "info", "批次完成")
 
 
@@ -298,6 +302,7 @@ def _wait_for_release(db: sqlite3.Connection, batch_id: str | None, *, was_waiti
         {"id": batch_id, "reason": str(reason), "message": message_json(reason)},
     )
     if not was_waiting:
+        note_paused(db, batch_id, reason, PauseCause.SAMPLE)
         add_log(db, batch_id, "info", reason)
 
 

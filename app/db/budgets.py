@@ -1,11 +1,13 @@
 """Budgets: the limits set on the page, what counts against them, and the check before a charge."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
 from app.db.connection import transaction
+from app.db.notifications import note_budget
 from app.db.row_mapping import micros, yuan
 from app.domain.budgets import Budget, BudgetScope
 from app.errors import Conflict, message
@@ -65,11 +67,11 @@ def committed_spend(db: sqlite3.Connection) -> Decimal:
 
 def require_affordable(
     db: sqlite3.Connection, price: Decimal | None, *, batch_id: str | None, default: Decimal | None
-) -> None:
-    """Raises BudgetReached, naming the budget, when a charge of this price (CNY) would exceed one.
+) -> list[Budget]:
+    """The budgets with a limit, before a charge of this price (CNY), which none of them refuses.
 
-    Inside the transaction that inserts the charge nothing can be spent in between. An unknown price exceeds
-    every budget.
+    Raises BudgetReached, naming the budget, when the charge would exceed one; an unknown price exceeds every
+    budget. Inside the transaction that inserts the charge nothing can be spent in between.
     """
     limited = {scope: limit for scope, limit in _limits(db, default).items() if limit is not None}
     if limited and price is None:
@@ -87,6 +89,24 @@ def require_affordable(
             limit=least.limit_text,
             left=f"{least.left:.2f}",
         )
+    return budgets
+
+
+def note_near_budgets(
+    db: sqlite3.Connection, budgets: Iterable[Budget], price: Decimal, *, batch_id: str | None
+) -> None:
+    """Tell of the budgets of which this charge spends 80 %; inside its transaction."""
+    for budget in budgets:
+        spent = replace(budget, spent=budget.spent + price)
+        if spent.is_near and not budget.is_near:
+            note_budget(db, spent, period=_period(budget.scope, batch_id), batch_id=batch_id)
+
+
+def _period(scope: BudgetScope, batch_id: str | None) -> str:
+    """What a budget of this scope is spent in."""
+    if scope == BudgetScope.MONTH:
+        return f"{date.today():%Y-%m}"
+    return batch_id or "" if scope == BudgetScope.BATCH else ""
 
 
 def _limits(db: sqlite3.Connection, default: Decimal | None) -> dict[BudgetScope, Decimal | None]:

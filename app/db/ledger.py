@@ -3,7 +3,7 @@
 import sqlite3
 from decimal import Decimal
 
-from app.db.budgets import require_affordable
+from app.db.budgets import note_near_budgets, require_affordable
 from app.db.connection import transaction
 from app.db.row_mapping import micros, read_records, utc_now
 from app.domain import ModelSpec, Record, Status
@@ -42,7 +42,7 @@ def open_charge(
         state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": record.batch_id}).fetchone()
         if state is not None and state["state"] != "active":
             raise BatchNotActive
-        require_affordable(db, price, batch_id=record.batch_id, default=budget)
+        budgets = require_affordable(db, price, batch_id=record.batch_id, default=budget)
         row = db.execute(
             """
             INSERT INTO charges (record_id, batch_id, model, price_micros, is_priced, is_free, opened_at)
@@ -59,6 +59,7 @@ def open_charge(
                 "now": utc_now(),
             },
         ).fetchall()[0]
+        note_near_budgets(db, budgets, price or Decimal(0), batch_id=record.batch_id)
     return int(row["id"])
 
 

@@ -55,7 +55,7 @@ _REASONS = {
 
 
 class ResponseTooLarge(Exception):
-    """A body larger than MAX_BYTES."""
+    """A body larger than its limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,13 +179,13 @@ def _is_local(host: str) -> bool:
         return is_loopback(host) or "." not in host or host.lower().endswith(".local")
 
 
-def read_body(response: requests.Response) -> bytes:
-    """Read the whole body, at most MAX_BYTES. Raises ResponseTooLarge, HTTPError."""
+def read_body(response: requests.Response, limit: int = MAX_BYTES) -> bytes:
+    """Read the whole body, at most ``limit`` bytes. Raises ResponseTooLarge, HTTPError."""
     body = bytearray()
     is_encoded = "Content-Encoding" in response.headers
     while chunk := response.raw.read1(_CHUNK, decode_content=is_encoded):
         body += chunk
-        if len(body) > MAX_BYTES:
+        if len(body) > limit:
             raise ResponseTooLarge
     return bytes(body)
 

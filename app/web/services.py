@@ -54,6 +54,7 @@ class Services:
     archives: Slots = field(default_factory=_downloads)
     workbooks: Slots = field(default_factory=_downloads)
     key_tests: Slots = field(default_factory=lambda: Slots(1, "已经在测试密钥了，请等它测完"))
+    notify_tests: Slots = field(default_factory=lambda: Slots(1, "已经在发了，请等它发完"))
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
 
     @property

@@ -100,6 +100,10 @@ class Maintenance:
         """Delete imported files that no batch refers to, after 7 days -> whether there were any."""
         return database.forget_workbooks(db, now=datetime.now(UTC)) > 0
 
+    def forget_notifications(self, db: database.Connection) -> bool:
+        """Delete old notifications -> whether there were any."""
+        return database.forget_notifications(db, now=time.time()) > 0
+
     def note_earlier_pictures(self, db: database.Connection) -> bool:
         """Queue copies of images that were finished while no bucket was configured."""
         database.reset_backoff(db)

@@ -25,6 +25,7 @@ from app.system.process import StayAwake
 from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
 from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.maintenance import Maintenance
+from app.worker.notifier import BETWEEN_SECONDS, Notifier
 from app.worker.pace import Pace
 from app.worker.pipeline import Decision, Pipeline, WorkerAborting, decide, pause_batch
 
@@ -70,6 +71,7 @@ class Worker:
             store=self.store_guard,
             is_stopping=self._aborting.is_set,
         )
+        self.notifier = Notifier(settings)
         self._pipeline = Pipeline(
             settings=settings,
             provider=provider,
@@ -96,6 +98,8 @@ class Worker:
             self._start_thread(self._library_loop, "library")
         if self.output_backup:
             self._start_thread(self._output_backup_loop, "output-backup")
+        if self.notifier.receiver:
+            self._start_thread(self._notify_loop, "notify")
         self._start_thread(self._maintenance_loop, "maintenance")
 
     def stop(self, timeout: float = 10.0) -> bool:
@@ -314,6 +318,7 @@ class Worker:
                     self._guarded(lambda: work.empty_library_trash(db) > 0)
                     self._guarded(lambda: work.forget_request_keys(db))
                     self._guarded(lambda: work.forget_workbooks(db))
+                    self._guarded(lambda: work.forget_notifications(db))
                     busy = self._guarded(lambda: work.empty_trash(db) > 0)
                     next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
 
@@ -329,6 +334,12 @@ class Worker:
             while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
                 is_noted = is_noted or self._guarded(lambda: self.maintenance.note_earlier_pictures(db))
                 busy = self._guarded(lambda: self.maintenance.copy_output(db))
+
+    def _notify_loop(self) -> None:
+        """Deliver notifications; a receiver that does not answer delays only them."""
+        with closing(database.connect(self.settings.database_path)) as db:
+            while not self._aborting.wait(BETWEEN_SECONDS):
+                self._guarded(lambda: self.notifier.deliver_next(db))
 
     def _guarded(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:
         """Run one turn of a loop; log an unexpected error and let the loop go on. The lease of

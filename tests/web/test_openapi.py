@@ -23,6 +23,7 @@ from app.domain import (
     ImageRequest,
 )
 from app.worker.worker import Worker
+from tests.fakes.robots import FakeRobot
 from tests.noise_images import noise_image
 from tests.openapi_document import Operation, api_document
 from web_app import create_app
@@ -45,12 +46,20 @@ class App:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+def receiver() -> Iterator[FakeRobot]:
+    """A receiver of notifications."""
+    with FakeRobot("plain") as robot:
+        yield robot
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory, receiver: FakeRobot) -> Iterator[App]:
     data_dir = tmp_path_factory.mktemp("server")
     settings = Settings(
         database_path=data_dir / "records.db",
         output_dir=data_dir / "output",
         samples_dir=data_dir / "samples",
+        notify_url=receiver.url,
     )
     worker = Worker(settings, generator.open_provider(settings))
     client = create_app(settings, worker).test_client()
@@ -124,6 +133,7 @@ GOOD: dict[str, Request] = {
     "post /api/records/retry": lambda h: {"json": {"all": True}},
     "post /api/records/drop": lambda h: {"json": {"all": True, "billed": False}},
     "post /api/records/undrop": lambda h: {"json": {"undo": 1}},
+    "post /api/notify/test": lambda h: {},
     "get /api/budgets": lambda h: {"query_string": f"batch_id={h.batch_id}"},
     "put /api/budgets": lambda h: {"json": {"total": 20, "month": None}},
     "get /api/usage": lambda h: {"query_string": "range=today"},

@@ -30,7 +30,7 @@ PASSWORD = f"{MARKER}-password"
 KEYS: dict[str, Any] = {
     name: f"sk-{MARKER}-{name}"
     for name in ("volcengine_ak", "volcengine_sk", "ark_api_key", "openai_api_key", "oss_access_key_secret")
-}
+} | {"notify_url": f"http://127.0.0.1:9/hook/{MARKER}?access_token={MARKER}"}
 SERVICES: dict[str, Callable[[], FakeService]] = {
     "jimeng": lambda: FakeJimeng(access_key=KEYS["volcengine_ak"], secret_key=KEYS["volcengine_sk"]),
     "seedream": lambda: FakeSeedream(key=KEYS["ark_api_key"]),
@@ -67,6 +67,9 @@ def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
             while worker.run_once(db):
                 pass
             client.post(f"/api/batches/{batch.get_json()['batch_id']}/cancel")
+        while worker.notifier.deliver_next(db):
+            pass
+    assert client.post("/api/notify/test").status_code == 502
     return client
 
 

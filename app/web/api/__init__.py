@@ -2,8 +2,21 @@
 
 from flask import Blueprint
 
-from app.web.api import batches, models, openapi, records, release, samples, spreadsheets, usage
+from app.web.api import (
+    batches,
+    models,
+    notifications,
+    openapi,
+    records,
+    release,
+    samples,
+    spreadsheets,
+    usage,
+)
 
 bp = Blueprint("api", __name__, url_prefix="/api")
-for module in (batches, release, records, spreadsheets, samples, usage, models, openapi):
+for module in (
+    *(batches, release, records, spreadsheets, samples, usage),
+    *(models, notifications, openapi),
+):
     bp.register_blueprint(module.bp)

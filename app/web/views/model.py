@@ -48,6 +48,7 @@ def _render(**tested: str | Message) -> str:
         unset=[name for name, source in sources.items() if source == "empty"],
         in_use=settings.image_model,
         is_ready=not settings.missing_for(settings.image_model),
+        receiver=services().worker.notifier.receiver,
         dotenv=Path(".env").absolute(),
         **tested,
     )

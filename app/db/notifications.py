@@ -1,0 +1,173 @@
+"""The outbox of notifications: rows are inserted with their event, and delivered by one of the servers.
+
+Rows are written whether or not a receiver is configured, and removed after a day; those of budgets, which
+are told once a period, after 40 days.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from app.db.connection import transaction
+from app.db.row_mapping import priced
+from app.domain import PauseCause, Status
+from app.domain.budgets import Budget, BudgetScope
+from app.domain.notifications import Notification, NotificationEvent
+from app.errors import Message
+
+LEASE_SECONDS = 60.0
+MAX_DELAY_SECONDS = 600.0
+_DAY = 86_400.0
+_BUDGETS_KEPT = 40 * _DAY
+
+
+def note_done(db: sqlite3.Connection, batch_id: str | None) -> None:
+    """Tell that a batch finished, before its log says so; inside a transaction."""
+    batch = _batch(db, batch_id)
+    if batch is None:
+        return
+    rows = db.execute(
+        """
+        SELECT status, count(*) AS number, sum(cost_micros) AS cost, sum(cost_unpriced) AS unpriced
+        FROM generation_records
+        WHERE batch_id = :id
+        GROUP BY status
+        """,
+        {"id": batch_id},
+    ).fetchall()
+    counts = {row["status"]: row["number"] for row in rows}
+    ended = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+    cost = priced(sum(row["cost"] for row in rows), sum(row["unpriced"] for row in rows))
+    facts = {status.value: counts.get(status, 0) for status in ended}
+    facts |= {"cost": None if cost is None else f"{cost:.2f}", "minutes": _minutes(db, batch)}
+    _add(db, NotificationEvent.DONE, {"batch": batch_id, "name": batch["name"], **facts})
+
+
+def note_paused(db: sqlite3.Connection, batch_id: str | None, reason: Message, cause: PauseCause) -> None:
+    """Tell that a batch paused by itself; of a refused key once an hour. Inside a transaction."""
+    if cause == PauseCause.USER:
+        return
+    if cause == PauseCause.KEY:
+        key = f"key:{int(time.time() // 3600)}"
+        _add(db, NotificationEvent.KEY, {"reason": str(reason)}, key=key)
+        return
+    batch = _batch(db, batch_id)
+    if batch is None:
+        return
+    left = db.execute(
+        """
+        SELECT count(*) AS number
+        FROM generation_records
+        WHERE batch_id = :id AND status IN ('queued', 'held')
+        """,
+        {"id": batch_id},
+    ).fetchone()["number"]
+    facts = {"batch": batch_id, "name": batch["name"], "cause": cause, "reason": str(reason), "left": left}
+    _add(db, NotificationEvent.PAUSED, facts)
+
+
+def note_budget(db: sqlite3.Connection, budget: Budget, *, period: str, batch_id: str | None) -> None:
+    """Tell, once for this limit and period, that 80 % of a budget are spent; inside a transaction."""
+    batch = _batch(db, batch_id) if budget.scope == BudgetScope.BATCH else None
+    if budget.scope == BudgetScope.BATCH and batch is None:
+        return
+    facts = {
+        "scope": budget.scope,
+        "limit": budget.limit_text,
+        "spent": f"{budget.spent:.2f}",
+        "left": f"{budget.left or Decimal(0):.2f}",
+        "name": batch["name"] if batch else "",
+    }
+    _add(db, NotificationEvent.BUDGET, facts, key=f"budget:{budget.scope}:{period}:{budget.limit_text}")
+
+
+def claim_notification(db: sqlite3.Connection, *, now: float) -> Notification | None:
+    """The oldest one that is due, for LEASE_SECONDS; None when there is none. ``now`` is Unix time.
+
+    A delay longer than any that is given was set before the clock was set back, and counts as ended.
+    """
+    due = f"sent_at IS NULL AND (not_before <= :now OR not_before > :now + {MAX_DELAY_SECONDS})"
+    fields = {"now": now, "until": now + LEASE_SECONDS}
+    if db.execute(f"SELECT 1 FROM notifications WHERE {due} LIMIT 1", fields).fetchone() is None:
+        return None
+    with transaction(db, durable=False):
+        rows = db.execute(
+            f"""
+            UPDATE notifications
+            SET not_before = :until, tries = tries + 1
+            WHERE id = (SELECT id FROM notifications WHERE {due} ORDER BY id LIMIT 1)
+            RETURNING id, event, content, created_at, tries
+            """,
+            fields,
+        ).fetchall()
+    for row in rows:
+        return Notification(
+            id=row["id"],
+            event=NotificationEvent(row["event"]),
+            facts=json.loads(row["content"]),
+            created_at=row["created_at"],
+            tries=row["tries"],
+        )
+    return None
+
+
+def end_notification(db: sqlite3.Connection, notification_id: int, *, now: float) -> None:
+    """It was delivered, or given up: it is not tried again."""
+    _update(db, "sent_at = :at", notification_id, now)
+
+
+def retry_notification(db: sqlite3.Connection, notification_id: int, *, not_before: float) -> None:
+    """Try it again from this Unix time on."""
+    _update(db, "not_before = :at", notification_id, not_before)
+
+
+def forget_notifications(db: sqlite3.Connection, *, now: float) -> int:
+    """Delete old rows -> how many."""
+    with transaction(db, durable=False):
+        return db.execute(
+            """
+            DELETE FROM notifications
+            WHERE created_at < :now - iif(event = 'budget', :budgets_kept, :day)
+            """,
+            {"now": now, "day": _DAY, "budgets_kept": _BUDGETS_KEPT},
+        ).rowcount
+
+
+def _add(
+    db: sqlite3.Connection, event: NotificationEvent, facts: Mapping[str, Any], *, key: str | None = None
+) -> None:
+    """Insert a row unless there is one with the key."""
+    db.execute(
+        """
+        INSERT INTO notifications (event, key, content, created_at)
+        VALUES (:event, :key, :content, :now)
+        ON CONFLICT DO NOTHING
+        """,
+        {"event": event, "key": key, "content": json.dumps(facts, ensure_ascii=False), "now": time.time()},
+    )
+
+
+def _batch(db: sqlite3.Connection, batch_id: str | None) -> sqlite3.Row | None:
+    """The batch, if it is one that is told of: not a single image."""
+    row: sqlite3.Row | None = db.execute(
+        "SELECT id, name, created_at FROM batches WHERE id = :id AND source = 'batch'", {"id": batch_id}
+    ).fetchone()
+    return row
+
+
+def _minutes(db: sqlite3.Connection, batch: sqlite3.Row) -> int | None:
+    """Minutes since it was created, at least 1; None when it had finished before."""
+    finished = "SELECT 1 FROM batch_log WHERE batch_id = :id AND text = :text LIMIT 1"
+    if db.execute(finished, {"id": batch["id"], "text": "批次完成"}).fetchone():
+        return None
+    created = datetime.fromisoformat(batch["created_at"]).replace(tzinfo=UTC)
+    return max(round((datetime.now(UTC) - created).total_seconds() / 60), 1)
+
+
+def _update(db: sqlite3.Connection, change: str, notification_id: int, at: float) -> None:
+    with transaction(db, durable=False):
+        db.execute(f"UPDATE notifications SET {change} WHERE id = :id", {"id": notification_id, "at": at})

@@ -1,0 +1,241 @@
+"""Notifications: which events are told, once each, and what a receiver that fails does to them."""
+
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+import database
+import generator
+from app.config import Settings
+from app.domain import BudgetScope, ImageRequest, PauseCause
+from app.errors import Message
+from app.images.filenames import stem_from_prompt
+from app.worker.notifier import Notifier
+from tests.fakes.robots import FakeRobot
+from tests.harness import Harness
+
+PROMPT = "秘密的新款茶具"
+
+
+def told(db: database.Connection) -> list[dict[str, Any]]:
+    """The rows of the outbox."""
+    sql = "SELECT event, content, tries, sent_at IS NOT NULL AS is_ended FROM notifications ORDER BY id"
+    return [dict(row) for row in db.execute(sql)]
+
+
+def events(db: database.Connection) -> list[str]:
+    return [row["event"] for row in told(db)]
+
+
+def run(harness: Harness) -> None:
+    while harness.step():
+        pass
+
+
+def ask_single(harness: Harness, *prompts: str) -> str:
+    """A batch as the page of one picture submits it."""
+    submission = database.Submission(
+        requests=[ImageRequest(prompt=prompt) for prompt in prompts],
+        spec=harness.worker.provider.spec,
+        stems=[stem_from_prompt(prompt) for prompt in prompts],
+        is_taken=lambda _: False,
+        source="single",
+    )
+    return database.add_batch(harness.db, submission)[0]
+
+
+def deliver_all(harness: Harness, url: str, **changes: Any) -> Notifier:
+    notifier = Notifier(replace(harness.settings, notify_url=url, **changes))
+    while notifier.deliver_next(harness.db):
+        pass
+    return notifier
+
+
+def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness) -> None:
+    batch_id, _ = harness.ask(PROMPT, "违禁", PROMPT)
+    run(harness)
+    with FakeRobot("plain") as robot:
+        deliver_all(harness, robot.url, allowed_hosts=("studio.lan",), port=5080)
+        deliver_all(harness, robot.url)
+    title, line, link = robot.messages[0].split("\n")
+    assert line == f"批次 {batch_id}：完成 2 张、失败 1 张、花了 ¥0.44、用时 1 分钟"
+    assert (title, link) == ("AI 图片生成器 · 批次完成", f"http://studio.lan:5080/batch?id={batch_id}")
+    assert len(robot.messages) == 1
+    assert "茶具" not in robot.messages[0]
+
+
+def test_a_batch_that_finishes_again_is_told_again_without_minutes(harness: Harness) -> None:
+    batch_id, ids = harness.ask(PROMPT, "违禁")
+    run(harness)
+    database.retry_records(harness.db, batch_id, ids[1:], spec=harness.worker.provider.spec)
+    run(harness)
+    assert events(harness.db) == ["done", "done"]
+    assert ['"minutes": null' in row["content"] for row in told(harness.db)] == [False, True]
+
+
+@pytest.mark.parametrize("cause", [cause for cause in PauseCause if cause != PauseCause.USER])
+def test_every_pause_but_the_users_is_told(harness: Harness, cause: PauseCause) -> None:
+    batch_id, _ = harness.ask(PROMPT)
+    database.pause_batch(harness.db, batch_id, "磁盘满了", cause=cause)
+    database.pause_batch(harness.db, batch_id, "磁盘满了", cause=cause)
+    assert events(harness.db) == ["key" if cause == PauseCause.KEY else "paused"]
+
+
+def test_what_the_user_does_is_not_told(harness: Harness) -> None:
+    batch_id, _ = harness.ask(PROMPT)
+    database.pause_batch(harness.db, batch_id)
+    assert told(harness.db) == []
+
+
+def test_single_pictures_tell_only_a_refused_key(harness: Harness) -> None:
+    ask_single(harness, PROMPT)
+    run(harness)
+    database.pause_batch(harness.db, ask_single(harness, "猫"), "磁盘满了", cause=PauseCause.DISK)
+    assert told(harness.db) == []
+    harness.service.fail_next("key")
+    ask_single(harness, "狗")
+    run(harness)
+    assert events(harness.db) == ["key"]
+
+
+def test_a_refused_key_is_told_once_an_hour(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 3_600_000.0)
+    for number in range(3):
+        batch_id, _ = harness.ask(f"猫 {number}")
+        database.pause_batch(harness.db, batch_id, "密钥不对", cause=PauseCause.KEY)
+    assert events(harness.db) == ["key"]
+    monkeypatch.setattr(time, "time", lambda: 3_604_000.0)
+    database.pause_batch(harness.db, harness.ask("狗")[0], "密钥不对", cause=PauseCause.KEY)
+    assert events(harness.db) == ["key", "key"]
+
+
+@pytest.mark.parametrize("scope", list(BudgetScope))
+def test_80_percent_of_a_budget_are_told_once(harness: Harness, scope: BudgetScope) -> None:
+    database.set_budgets(harness.db, {scope: Decimal("1.10")})
+    harness.ask(*[f"猫 {n}" for n in range(5)])
+    for _ in range(3):
+        harness.step()
+    harness.service.fail_next("busy", times=3)  # not charged: the budget is below 80 % again
+    for _ in range(20):
+        harness.hurry()
+        harness.step()
+    assert events(harness.db).count("budget") == 1
+    content = next(row["content"] for row in told(harness.db) if row["event"] == "budget")
+    assert '"spent": "0.88"' in content
+    database.set_budgets(harness.db, {scope: Decimal("1.50")})
+    harness.ask("狗")
+    run(harness)
+    assert events(harness.db).count("budget") == (1 if scope == BudgetScope.BATCH else 2)
+
+
+def test_a_batch_that_a_budget_paused_says_which(harness: Harness) -> None:
+    database.set_budgets(harness.db, {BudgetScope.MONTH: Decimal("0.25")})
+    harness.ask("猫", "狗")
+    run(harness)
+    with FakeRobot("plain") as robot:
+        deliver_all(harness, robot.url)
+    assert "还有 1 张没有做\n本月预算 ¥0.25 只剩 ¥0.03" in robot.messages[-1]
+
+
+def test_two_servers_deliver_each_notification_once(harness: Harness, settings: Settings) -> None:
+    for number in range(30):
+        batch_id, _ = harness.ask(f"猫 {number}")
+        database.pause_batch(harness.db, batch_id, f"磁盘满了 {number}", cause=PauseCause.DISK)
+    with FakeRobot("plain") as robot:
+
+        def deliver() -> None:
+            notifier = Notifier(replace(settings, notify_url=robot.url))
+            with closing(database.connect(settings.database_path)) as own:
+                for _ in range(30):
+                    notifier.deliver_next(own)
+
+        threads = [threading.Thread(target=deliver) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(robot.messages) == len(set(robot.messages)) == 30
+
+
+def test_a_receiver_that_fails_is_tried_for_an_hour_with_growing_delays(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    now = [time.time()]
+    harness.ask("猫")
+    run(harness)
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    tried = []
+    with FakeRobot("plain") as robot:
+        robot.fault = "500"
+        notifier = Notifier(replace(harness.settings, notify_url=robot.url))
+        for _ in range(4000):
+            calls = robot.calls
+            notifier.deliver_next(harness.db)
+            if robot.calls > calls:
+                tried.append(now[0])
+            now[0] += 1
+    pauses = [round(later - earlier) for earlier, later in pairwise(tried)]
+    assert pauses[:7] == [10, 20, 40, 80, 160, 320, 600]
+    assert tried[-1] - tried[0] <= 3600
+    assert told(harness.db)[0]["is_ended"] == 1
+    assert "notification_failed" in caplog.text
+    assert "notification_given_up" in caplog.text
+    assert robot.url.rpartition("/")[2] not in caplog.text
+
+
+def test_one_that_is_refused_holds_up_no_other(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("猫", "狗"):
+        harness.ask(name)
+        run(harness)
+    sent: list[Message | str] = []
+
+    def send(_self: object, notice: Any) -> None:
+        if not sent:
+            sent.append("")
+            raise generator.NotDelivered("没有收下")
+        sent.append(notice.text)
+
+    monkeypatch.setattr(generator.Webhook, "send", send)
+    notifier = Notifier(replace(harness.settings, notify_url="http://127.0.0.1:9/"))
+    assert [notifier.deliver_next(harness.db) for _ in range(3)] == [False, True, False]
+
+
+def test_a_claim_that_crashed_is_taken_again_after_its_lease(harness: Harness) -> None:
+    harness.ask("猫")
+    run(harness)
+    now = time.time()
+    assert database.claim_notification(harness.db, now=now) is not None
+    assert database.claim_notification(harness.db, now=now + 59) is None
+    again = database.claim_notification(harness.db, now=now + 61)
+    assert again is not None
+    assert again.tries == 2
+
+
+def test_old_rows_are_removed_those_of_budgets_later(harness: Harness) -> None:
+    database.set_budgets(harness.db, {BudgetScope.MONTH: Decimal("0.25")})
+    harness.ask("猫")
+    run(harness)
+    assert events(harness.db) == ["budget", "done"]
+    database.forget_notifications(harness.db, now=time.time() + 86_300)
+    assert events(harness.db) == ["budget", "done"]
+    database.forget_notifications(harness.db, now=time.time() + 86_500)
+    assert events(harness.db) == ["budget"]
+    database.forget_notifications(harness.db, now=time.time() + 41 * 86_400)
+    assert told(harness.db) == []
+
+
+def test_without_a_receiver_nothing_is_sent_and_no_thread_runs(harness: Harness) -> None:
+    harness.ask("猫")
+    run(harness)
+    assert not harness.worker.notifier.deliver_next(harness.db)
+    assert told(harness.db)[0]["tries"] == 0
+    harness.worker.start()
+    assert "notify" not in {thread.name for thread in threading.enumerate()}
+    harness.worker.stop(1.0)
