@@ -23,7 +23,7 @@ export function pricePerPicture(row, model) {
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 
-/** {rows, blank, pictures, price, problems} of rows; `rows` are those that are filled. */
+/** {rows, blank, good, pictures, price, problems} of rows; `rows` are those that are filled, `good` those of them without problems. */
 export function sumOf(rows, model, validation) {
   const filled = rows.filter(validation.isFilled);
   const total = (valueOf) => filled.reduce((sum, row) => sum + valueOf(row), 0);
@@ -32,6 +32,7 @@ export function sumOf(rows, model, validation) {
     blank: rows.length - filled.length,
     pictures: total((row) => pictureCount(row, model)),
     price: total((row) => priceOf(row, model)),
+    good: filled.filter((row) => Object.keys(validation.problemsOf(row)).length === 0).length,
     problems: total((row) => Object.keys(validation.problemsOf(row)).length),
   };
 }

@@ -1,6 +1,6 @@
 // The rows of the draft: the batch that each was submitted with last is followed, and gives its state with the check.
 
-import { mergeRecords, stateOfDraftRow } from "./draft_states.js";
+import { OPEN, mergeRecords, stateOfDraftRow } from "./draft_states.js";
 import { isAsSubmitted } from "./row.js";
 import { RowStates } from "./row_states.js";
 import { fetchJsonIfChanged } from "../core/http.js";
@@ -80,7 +80,7 @@ function pollBatches(url, onChange) {
     for (const id of ids) if (!known.has(id)) known.set(id, new RowStates());
     for (const record of answer.records) known.get(record.batch_id).add([record]);
     for (const id of ids) {
-      const isUnderWay = known.get(id).records.some(({ status }) => status === "queued" || status === "running");
+      const isUnderWay = known.get(id).records.some(({ status }) => OPEN.includes(status));
       if (isUnderWay) versions.set(id, answer.version);
       else versions.delete(id);
     }

@@ -5,6 +5,8 @@ import { pictureCount } from "./costs.js";
 import { stateOfRecords } from "./row_states.js";
 import { _ } from "../core/i18n.js";
 
+/** The statuses of records that are still to be made. */
+export const OPEN = ["held", "queued", "running"];
 const NONE = { made: [], under_way: [], unknown: [], charged: [], trashed: [], missing: null, same_as: null };
 
 /**
@@ -21,7 +23,7 @@ export function mergeRecords(checked, records) {
     merged[standing] = [...ids, ...merged[standing].filter((id) => !recorded.has(id))].sort((one, other) => other - one);
   };
   add("made", ({ status }) => status === "success");
-  add("under_way", ({ status }) => status === "queued" || status === "running");
+  add("under_way", ({ status }) => OPEN.includes(status));
   add("unknown", ({ status }) => status === "unknown");
   add("charged", ({ status, charged }) => charged && ["failed", "cancelled"].includes(status));
   if (merged.missing > 0) merged.missing = Math.max(0, merged.missing - (countBought(merged) - countBought(before)));

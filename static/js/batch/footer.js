@@ -1,6 +1,7 @@
 // The footer: rows, pictures, cost, how many cells have problems, and what is wrong with the active cell.
 
 import { pictureCount, sumOf } from "./costs.js";
+import { partialStart } from "./partial_start.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { budgetLeft } from "../ui/status.js";
 
@@ -9,12 +10,17 @@ const DELAY = 60; // ms
 /** Keep the footer up to date; check: see row_check.js; onSum(sum) is called each time. Returns {sum() as in costs.js, refresh(), showProblem(text)}. */
 export function makeFooter(footer, { table, model, check, onSum }) {
   const part = (name) => footer.querySelector(`[data-footer-${name}]`);
-  const [problemButton, onlyButton] = ["next-problem", "only-problems"].map((name) => footer.querySelector(`[data-command="${name}"]`));
+  const [problemButton, onlyButton, partButton] = ["next-problem", "only-problems", "start-part"].map((name) => footer.querySelector(`[data-command="${name}"]`));
   let known = null;
   let timer = 0;
+  let picked = 0; // rows
 
   function refresh() {
     known = null;
+    renderSoon();
+  }
+
+  function renderSoon() {
     timer ||= setTimeout(() => {
       timer = 0;
       render();
@@ -44,7 +50,14 @@ export function makeFooter(footer, { table, model, check, onSum }) {
     onlyButton.hidden = problemButton.hidden && !isFiltered;
     onlyButton.setAttribute("aria-pressed", String(isFiltered));
     problemButton.textContent = _("{bad} 处要改", { bad: problems });
+    renderPart();
     onSum(sum());
+  }
+
+  function renderPart() {
+    const part = partialStart(table, sum());
+    partButton.hidden = !part;
+    if (part) partButton.textContent = part.label;
   }
 
   // What was made already, and what is to be paid: everything until the first answer, and unless something was bought.
@@ -63,6 +76,11 @@ export function makeFooter(footer, { table, model, check, onSum }) {
   }
 
   table.rows.watch(refresh);
+  table.selection.watch(() => {
+    if (picked === table.selection.picked.size) return;
+    picked = table.selection.picked.size;
+    renderSoon();
+  });
   document.addEventListener("status", render); // the budget is spent elsewhere too
   return { sum, refresh, showProblem };
 }

@@ -7,7 +7,9 @@ import { makeColumnMenu } from "./column_menu.js";
 import { makeDraftNotice } from "./draft_notice.js";
 import { openGallery, openGalleryOf } from "./gallery.js";
 import { openHistory } from "./history.js";
+import { partialStart } from "./partial_start.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
+import { makeLeftInDraft } from "./left_in_draft.js";
 import { lookUpReferences } from "./references.js";
 import { makeRowFilter } from "./row_filter.js";
 import { openReplace } from "./replace_dialog.js";
@@ -29,6 +31,7 @@ export function makeLate(batch) {
   const notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
+  const left = makeLeftInDraft(page.querySelector("[data-left]"), batch);
   batch.report = report;
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
   batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey);
@@ -39,10 +42,15 @@ export function makeLate(batch) {
   function showRun(id, submitted) {
     batch.run = openRun(batch, { id, submitted, onCopy: copyToDraft });
     batch.footer.refresh();
+    if (!submitted && left.isPart(id)) draft.load().then(({ rows }) => left.show(rows));
   }
 
-  function showStarted(id, rows, skipped) {
+  function showStarted(id, rows, skipped, isPart) {
     draft.save();
+    if (isPart) {
+      left.keep(id);
+      left.show(table.rows.all);
+    }
     history.replaceState(null, "", urls.batchPage(id));
     report.close();
     notice.hide();
@@ -110,6 +118,7 @@ export function makeLate(batch) {
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),
     replace: () => openReplace(dialog("replace"), table, table.readOnly ? table.rows.shown : table.commands.chosenRows()),
+    startPart: () => openStart(dialog("start"), batch, showStarted, partialStart(table, batch.footer.sum())),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
     showNotice: (name, ...values) => notice[name](...values),
     updateColumns: batch.columns.update,

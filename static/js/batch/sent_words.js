@@ -9,10 +9,11 @@ import { validateAgain } from "../grid/grid.js";
 
 const MAX_AFFIX = 10; // characters of a prefix or suffix that a cell shows
 const MAX_TITLE = 600;
+const NUMBERS = ["aspect_ratio", "resolution", "num_images", "seed", "steps"];
 
 /** batch: see pages/batch.js. Returns {wordsOf(row, column), problemOf(row, field)}, for makeGrid, and update(), for after each check. */
 export function makeSentWords(batch) {
-  const known = new WeakMap(); // row -> {answer of the last check, the fields as they were, errors: {field: error}, basis}
+  const known = new WeakMap(); // row -> {answer of the last check, the fields as they were, errors: {field: error}, bases: {field: basis}}
 
   /** Take over what the last check said of the rows that were not changed since. */
   function update() {
@@ -22,7 +23,7 @@ export function makeSentWords(batch) {
       const before = known.get(row);
       if (!answer || check.isStale(row) || before?.answer === answer) return false;
       const errors = Object.fromEntries(answer.problems.map((problem) => [fieldToCorrect(row, problem), problem.error]));
-      known.set(row, { answer, prompt: row.prompt, filename: row.filename, errors, basis: Object.keys(errors).length > 0 ? basisOf(row) : "" });
+      known.set(row, { answer, prompt: row.prompt, filename: row.filename, errors, bases: basesOf(row, Object.keys(errors)) });
       return JSON.stringify(before?.errors ?? {}) !== JSON.stringify(errors);
     });
     if (changed.length === 0) return;
@@ -42,8 +43,8 @@ export function makeSentWords(batch) {
 
   /** What the last check found wrong with a cell, for as long as nothing that it depends on was changed. */
   function problemOf(row, field) {
-    const { errors = {}, basis } = (!batch.run && known.get(row)) || {};
-    return errors[field] && basis === basisOf(row) ? errors[field] : "";
+    const { errors = {}, bases } = (!batch.run && known.get(row)) || {};
+    return errors[field] && bases[field] === basisOf(row, field) ? errors[field] : "";
   }
 
   function wordsOf(row, { field }) {
@@ -72,8 +73,13 @@ export function makeSentWords(batch) {
   return { wordsOf, problemOf, update };
 }
 
-// What variables in a row depend on.
-function basisOf(row) {
+function basesOf(row, fields) {
+  return Object.fromEntries(fields.map((field) => [field, basisOf(row, field)]));
+}
+
+// What an error of a cell depends on: of the words of a row its variables do, of the others size and the value itself.
+function basisOf(row, field) {
+  if (NUMBERS.includes(field)) return JSON.stringify([row.aspect_ratio, row.resolution, row[field]]);
   const { prompt, negative_prompt: negative, filename, sample_images: images } = row;
   return JSON.stringify([prompt, negative, filename, images.map((image) => image.filename), ownColumnsOf(row)]);
 }

@@ -2,29 +2,44 @@
 
 import { submitRows, workbookOf } from "./row.js";
 import { REPEATABLE, groupRows, linesOf, orderOf } from "./start_lines.js";
+import { makeStartOptions } from "./start_options.js";
 import { HttpError } from "../core/http.js";
-import { _, formatPrice } from "../core/i18n.js";
+import { _, formatDuration, formatPrice } from "../core/i18n.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { budgetLeft } from "../ui/status.js";
 
 const PATIENCE = 300; // ms until the dialog opens without an answer
 let isOpening = false;
 
-/** Ask and submit, unless problems are to be solved first; then call onStarted(id, rows, rows skipped by the server). */
-export function openStart(dialog, batch, onStarted) {
+/**
+ * Ask and submit, unless problems are to be solved first; then call onStarted(id, rows, rows skipped by the server, whether other
+ * rows were not asked for).
+ * part: see partial_start.js; without it all rows are submitted.
+ */
+export function openStart(dialog, batch, onStarted, part = null) {
   const { table, footer } = batch;
   if (table.readOnly || isOpening || document.querySelector("dialog[open]")) return undefined;
   table.editor.commit();
-  const { rows, problems } = footer.sum();
-  if (rows === 0) return table.showProblem(_("表格还是空的，先写一行提示词或导入 Excel"));
-  if (problems > 0) return goToNextProblem(table);
-  return ask(dialog, batch, onStarted);
+  const { rows: count, problems } = footer.sum();
+  if (count === 0) return table.showProblem(_("表格还是空的，先写一行提示词或导入 Excel"));
+  const rows = part?.rows() ?? table.rows.all.filter(table.validation.isFilled);
+  if (problems > 0 && part && goToProblemOf(table, rows)) return undefined;
+  if (problems > 0 && !part) return goToNextProblem(table);
+  return ask(dialog, batch, onStarted, { rows, sample: part?.sample ?? 0 });
 }
 
-function ask(dialog, batch, onStarted) {
+function goToProblemOf(table, rows) {
+  const wrong = rows.find((row) => Object.keys(table.validation.problemsOf(row)).length > 0);
+  if (wrong) goToCell(table, wrong, Object.keys(table.validation.problemsOf(wrong))[0]);
+  return Boolean(wrong);
+}
+
+function ask(dialog, batch, onStarted, { rows: asked, sample }) {
   const { table, model, urls } = batch;
   const part = (name) => dialog.querySelector(`[data-start-${name}]`);
   const yes = part("yes");
+  const options = makeStartOptions(part, showOrder);
+  const isPart = asked.length < table.rows.all.filter(table.validation.isFilled).length;
   const again = new Set(); // kinds of rows to make once more
   let checked = null; // row -> its part of the answer, see row_check.js
   let order = null; // see start_lines.js
@@ -33,9 +48,8 @@ function ask(dialog, batch, onStarted) {
   async function check() {
     setWaiting(_("正在核对…"));
     part("error").textContent = "";
-    const rows = table.rows.all.filter(table.validation.isFilled);
     try {
-      checked = await batch.check.ask(rows);
+      checked = await batch.check.ask(asked);
     } catch (failure) {
       if (!(failure instanceof HttpError)) throw failure;
       checked = null;
@@ -46,11 +60,11 @@ function ask(dialog, batch, onStarted) {
       return;
     }
     setWaiting(null);
-    if (!showProblems(rows)) render();
+    if (!showProblems()) render();
   }
 
-  function showProblems(rows) {
-    const problems = rows.flatMap((row) => checked.get(row).problems.map((problem) => ({ row, ...problem })));
+  function showProblems() {
+    const problems = asked.flatMap((row) => checked.get(row).problems.map((problem) => ({ row, ...problem })));
     if (problems.length === 0) return false;
     dialog.close();
     markProblems(table, problems);
@@ -69,10 +83,17 @@ function ask(dialog, batch, onStarted) {
 
   function choose(groups) {
     order = orderOf(table, checked, groups, again, model);
-    const left = budgetLeft();
-    part("error").textContent = left !== null && order.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
-    part("facts").textContent = factsOf(model, table, countRenamed()).join(" · ");
+    options.limit(order.rows.length);
     part("hint").textContent = order.rows.length > 0 ? "" : hintOf(groups);
+    showOrder();
+  }
+
+  // What is made now, and what after the sample was seen.
+  function showOrder() {
+    const left = budgetLeft();
+    const now = portionOf(order, options.sample);
+    part("error").textContent = left !== null && now.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+    part("facts").textContent = factsOf(batch, { asked, now, order, renamed: countRenamed() }).join(" · ");
     setPosting(false);
   }
 
@@ -118,8 +139,9 @@ function ask(dialog, batch, onStarted) {
   // What is on its way cannot be called back: until it is answered the dialog stays, and nothing is submitted twice.
   function setPosting(isPosting, words = _("正在提交…")) {
     for (const control of part("lines").querySelectorAll("input, button")) control.disabled = isPosting;
+    options.disable(isPosting);
     yes.disabled = isPosting || order.rows.length === 0;
-    yes.textContent = isPosting ? words : startWords(order);
+    yes.textContent = isPosting ? words : startWords(order, options.sample);
   }
 
   function setLocked(isLocked) {
@@ -134,12 +156,12 @@ function ask(dialog, batch, onStarted) {
     const { rows } = order;
     try {
       const { id, skipped } = await submitRows(urls.batches, table, rows, {
-        name: part("name").value.trim(), workbook: workbookOf(rows), again: order.again,
+        name: part("name").value.trim(), workbook: workbookOf(rows), again: order.again, options: options.body,
       });
       setLocked(false);
       if (!id) return await checkAgain();
       dialog.close();
-      onStarted(id, rows, skipped);
+      onStarted(id, rows, skipped, isPart);
     } catch (failure) {
       setLocked(false);
       setPosting(false);
@@ -164,6 +186,8 @@ function ask(dialog, batch, onStarted) {
 
   yes.onclick = () => (checked ? submit() : check());
   setLocked(false);
+  options.reset(sample);
+  options.limit(asked.length);
   part("lines").replaceChildren();
   part("hint").textContent = part("facts").textContent = "";
   part("name").value = (batch.imported?.name ?? "").replace(/\.[a-z]{2,4}$/i, "");
@@ -190,8 +214,19 @@ function ask(dialog, batch, onStarted) {
   }
 }
 
-function startWords({ rows, pictures, price }) {
-  return rows.length === 0 ? _("没有要做的") : _("生成 {n} 张 · {sum}", { n: pictures, sum: formatPrice(price) });
+function startWords(order, sample) {
+  if (order.rows.length === 0) return _("没有要做的");
+  const { pictures, price, isExact } = portionOf(order, sample);
+  const sum = formatPrice(price);
+  if (!sample) return _("生成 {n} 张 · {sum}", { n: pictures, sum });
+  return isExact ? _("先试 {n} 行 · {sum}", { n: sample, sum }) : _("先试 {n} 行 · 约 {sum}", { n: sample, sum });
+}
+
+// What is made first: everything, or the rows of a sample, which the server chooses.
+function portionOf({ rows, pictures, price, isUniform }, sample) {
+  if (!sample) return { pictures, price, isExact: true };
+  const share = sample / rows.length;
+  return { pictures: Math.ceil(pictures * share), price: price * share, isExact: isUniform };
 }
 
 // Why there is nothing to do, and what to do then.
@@ -200,13 +235,27 @@ function hintOf(groups) {
   return groups.unknown.length > 0 ? _("先在「用量」里处理结果未知的，再回来生成。") : _("都在生成了，做完就会出现在表格里。");
 }
 
-function factsOf(model, table, renamed) {
+function factsOf({ model, table }, { asked, now, order, renamed }) {
   const left = budgetLeft();
-  const blank = table.rows.all.filter((row) => !table.validation.isFilled(row)).length;
+  const filled = table.rows.all.filter(table.validation.isFilled).length;
+  const blank = table.rows.length - filled;
+  const isSample = now.pictures < order.pictures;
   return [
     model.label,
+    order.rows.length > 0 && timeOf(model, now.pictures),
+    isSample && (order.price > 0 ? _("其余的看过再做，约 {sum}", { sum: formatPrice(order.price - now.price) }) : _("其余的看过再做")),
     left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
     renamed > 0 && _("{n} 行的文件名重复，会加上序号", { n: renamed }),
-    blank > 0 && _("空行 {n} 行会跳过", { n: blank }),
+    asked.length < filled && _("另外 {n} 行留在草稿里", { n: filled - asked.length }),
+    asked.length === filled && blank > 0 && _("空行 {n} 行会跳过", { n: blank }),
   ].filter(Boolean);
+}
+
+// How long pictures take by what the model took so far; "" while that is not known.
+function timeOf({ seconds, concurrency }, pictures) {
+  if (!seconds || !concurrency) return "";
+  const rounds = Math.ceil(pictures / concurrency);
+  const [low, high] = [seconds.low, seconds.high].map((each) => formatDuration(rounds * each));
+  const values = { low, high, n: concurrency };
+  return low === high ? _("约 {low}，同时 {n} 张", values) : _("约 {low} 到 {high}，同时 {n} 张", values);
 }

@@ -38,14 +38,16 @@ function kindOf(row, { missing, same_as: sameAs, made, under_way: open, unknown,
   return charged.length > 0 || sameAs === null ? "charged" : "same";
 }
 
-/** The rows to submit: what is missing, and all of the kinds of `again`, a set. -> {rows, again: set of rows, pictures, price} */
+/** The rows to submit: what is missing, and all of the kinds of `again`, a set. ->
+    {rows, again: set of rows, pictures, price, isUniform: whether each row comes to the same} */
 export function orderOf(table, checked, groups, again, model) {
   const repeated = new Set([...again].flatMap((kind) => groups[kind]));
   const ordered = new Set(ORDERED.flatMap((kind) => groups[kind]));
   const rows = table.rows.all.filter((row) => ordered.has(row) || repeated.has(row));
   const due = (row) => (repeated.has(row) ? { count: pictureCount(row, model), price: priceOf(row, model) } : missingOf(checked.get(row)));
   const sums = rows.map(due);
-  return { rows, again: repeated, pictures: total(sums, "count"), price: total(sums, "price") };
+  const isUniform = sums.every(({ count, price }) => count === sums[0].count && price === sums[0].price);
+  return { rows, again: repeated, pictures: total(sums, "count"), price: total(sums, "price"), isUniform };
 }
 
 function missingOf({ missing, price }) {

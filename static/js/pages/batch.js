@@ -73,6 +73,7 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   onValidated() {
     footer.refresh();
     batch.report?.refresh();
+    batch.filter?.look();
   },
 });
 batch.table = table;
@@ -124,6 +125,7 @@ bindCommands(page, {
   replace: () => late("replace"),
   history: () => late("showHistory"),
   start: () => late("start"),
+  "start-part": () => late("startPart"),
 });
 bindPicks(page, table);
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => late("takeFiles", ...files) });
