@@ -6,6 +6,7 @@ thread; every function takes it as its first argument, ``db``.
 
 from sqlite3 import Error
 
+from app.db.again import MorePictures, add_pictures
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
 from app.db.batch_log import count_log, list_log
 from app.db.batch_rows import ROW_GROUPS, count_batch_rows, list_row_numbers, list_row_records

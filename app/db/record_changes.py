@@ -26,13 +26,16 @@ def change_records(db: sqlite3.Connection, changes: Mapping[int, Changes]) -> No
         columns = stored_changes(record, changed) | {"task_id": None}
         assignments = ", ".join(f"{name} = :{name}" for name in columns)
         db.execute(f"UPDATE generation_records SET {assignments} WHERE id = :id", columns | {"id": record.id})
-        text = message(
-            "{place}：改了{fields}，重试。原来是{values}",
-            place=row_label(record),
-            fields=tuple(message(label) for name, label in CHANGEABLE.items() if name in changed),
-            values=earlier_values(record, changed),
-        )
-        add_log(db, record.batch_id, "info", text, record.id)
+        log_changes(db, record, changed, "{place}：改了{fields}，重试。原来是{values}", record_id=record.id)
+
+
+def log_changes(
+    db: sqlite3.Connection, record: Record, changes: Changes, text: str, *, record_id: int
+) -> None:
+    """Log the changes of ``record`` with the line of ``record_id``, which is made with them."""
+    fields = tuple(message(label) for name, label in CHANGEABLE.items() if name in changes)
+    values = {"place": row_label(record), "fields": fields, "values": earlier_values(record, changes)}
+    add_log(db, record.batch_id, "info", message(text, **values), record_id)
 
 
 def stored_changes(record: Record, changes: Changes) -> dict[str, Any]:

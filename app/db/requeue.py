@@ -159,6 +159,17 @@ def queue_in_batch(
     to_submit = requeue(db, ids, spec=spec)
     if not fetch_only:
         check_model(db, batch_id, spec.model_id)
+    is_paused = activate_batch(db, batch_id, paused=paused, fetch_only=fetch_only)
+    waits = to_submit and is_paused
+    retried = message("重试 {n} 张，等批次继续" if waits else "重试 {n} 张", n=len(ids))
+    add_log(db, batch_id, "info", text or retried)
+    return is_paused
+
+
+def activate_batch(
+    db: sqlite3.Connection, batch_id: str, *, paused: bool = False, fetch_only: bool = False
+) -> bool:
+    """Activate a batch that has queued records again -> whether it is paused, as ``queue_in_batch`` says."""
     db.execute(
         """
         UPDATE batches
@@ -172,9 +183,6 @@ def queue_in_batch(
         {"id": batch_id, "paused": paused, "fetch_only": fetch_only},
     )
     state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()["state"]
-    waits = to_submit and state == "paused"
-    retried = message("重试 {n} 张，等批次继续" if waits else "重试 {n} 张", n=len(ids))
-    add_log(db, batch_id, "info", text or retried)
     return bool(state == "paused")
 
 

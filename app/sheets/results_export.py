@@ -94,7 +94,7 @@ def write_results(
     only unfinished rows are run. Raises SpreadsheetError before the first piece; thumbnails are computed as
     they are sent.
     """
-    records = sorted(records, key=attrgetter("id"))
+    records = _by_rows(records)
     with open_workbook(translate) as workbook:
         title = workbook.translate("结果")
         columns = [*_RESULT_COLUMNS, *own_columns(own_column_names(map(_own_cells, records)), _own_cells)]
@@ -110,6 +110,13 @@ def write_results(
         with workbook.save(in_memory=True) as file:
             package = OoxmlPackage(file.read())
     return _with_lines(package, batch.id, records, lines, styles, thumbnails, translate(LEFT_OUT))
+
+
+def _by_rows(records: Iterable[Record]) -> list[Record]:
+    """The records by rows, in the order of submission; a picture that was added later is with its row."""
+    submitted = sorted(records, key=attrgetter("id"))
+    first = {record.row_number: record.id for record in reversed(submitted)}
+    return sorted(submitted, key=lambda record: (first[record.row_number], record.id))
 
 
 def _with_lines(

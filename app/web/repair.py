@@ -7,6 +7,7 @@ from typing import Any
 import database
 from app.domain import CHANGEABLE, Changes, Record, RowExtras, SampleImage, changed_request, read_changes
 from app.errors import AppError, Conflict, InvalidRequest
+from app.images.filenames import filename_for
 from app.web.params import is_id, only_known, whole_number
 from app.web.services import connection, services
 from app.web.submit import ParsedRow, complete_rows
@@ -67,6 +68,20 @@ def _row(record: Record, changes: Changes, problems: Sequence[InvalidRequest]) -
     """The changed record as a row; without the changes that cannot be read, whose problems are told."""
     request = replace(changed_request(record, {}), **changes)
     return ParsedRow(number=record.row_number, request=request, extras=RowExtras(), problems=problems)
+
+
+def stem_for(record: Record, changes: Changes) -> str:
+    """The preferred file name of one more picture of the record's row, without extension and number.
+
+    That of the record, unless it was made from words that have changed.
+    """
+    name = record.reserved_stem.removesuffix(f"_{record.picture_number}")
+    if record.num_images == 1 and record.picture_number == 1:
+        name = record.reserved_stem
+    if name and (record.requested_filename or "prompt" not in changes):
+        return name
+    prompt = changes.get("prompt", record.prompt)
+    return filename_for(services().settings.output_dir, record.requested_filename, prompt)
 
 
 class _Fixer:

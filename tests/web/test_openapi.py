@@ -112,6 +112,7 @@ GOOD: dict[str, Request] = {
     "post /api/batches/{batch_id}/cancel": lambda h: {},
     "post /api/batches/{batch_id}/uncancel": lambda h: {"json": {"records": [h.record_id], "paused": True}},
     "post /api/batches/{batch_id}/retry": lambda h: {"json": {"repeats": "skip"}},
+    "post /api/batches/{batch_id}/again": lambda h: {"json": {"records": [h.record_id]}},
     "get /api/batches/{batch_id}/results.xlsx": lambda h: {},
     "post /api/spreadsheet/import": lambda h: a_file(
         "提示词,图片比例,分辨率,参考示例图,种子\n猫,16：9,2k,红茶；绿茶,7\n,1:1,9K,,x\n".encode(), "a.csv"

@@ -148,3 +148,48 @@ def test_references_of_a_change_are_fixed_as_those_of_a_row(settings: Settings) 
     assert stored[0].sha256
     assert stored[0].key
     assert [each["filename"] for each in record(client, ids[0])["sample_images"]] == ["绿茶.png"]
+
+
+def test_another_picture_is_made_beside_the_first_and_listed_with_its_row(
+    client: FlaskClient, worker: Worker
+) -> None:
+    batch_id = post(client, "/api/batches", 202, rows=[*ROWS, {"prompt": "鱼", "num_images": 2}])["batch_id"]
+    run(worker)
+    body: dict[str, Any] = {
+        "records": [1, 1, 2, 5],
+        "changes": {"2": {"prompt": "白狗"}},
+        "request_id": "k",
+    }
+    path = f"/api/batches/{batch_id}/again"
+    added = post(client, path, 202, **body)
+    assert added["records"] == post(client, path, 202, **body)["records"] == [6, 7, 8]
+    assert (added["batch"]["total"], added["batch"]["counts"]["queued"]) == (8, 3)
+    run(worker)
+    files = [record(client, each)["filename"].rpartition(".")[0] for each in (1, *added["records"])]
+    assert files == ["红茶", "红茶_2", "白狗_2", "鱼_3"]
+    assert record(client, 2)["filename"].startswith("狗.")
+    book = client.get(f"/api/batches/{batch_id}/results.xlsx", buffered=True).data
+    first, *lines = load_workbook(io.BytesIO(book)).worksheets[0].iter_rows(values_only=True)
+    columns = [first.index(name) for name in ("行号", "第几张", "提示词")]
+    assert [tuple(line[column] for column in columns) for line in lines] == [
+        *((1, 1, "猫"), (1, 2, "猫"), (2, 1, "狗"), (2, 2, "白狗"), (3, 1, "鸟")),
+        *((4, 1, "鱼"), (4, 2, "鱼"), (4, 3, "鱼")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 400),
+        ({"records": []}, 400),
+        ({"records": [1], "changes": {"2": {"prompt": "猫"}}}, 400),
+        ({"records": [1], "changes": {"1": {"prompt": ""}}}, 400),
+        ({"records": [99]}, 409),
+    ],
+)
+def test_another_picture_that_cannot_be_ordered_is_refused(
+    client: FlaskClient, worker: Worker, body: dict[str, Any], status: int
+) -> None:
+    batch_id, _ = failed_batch(client, worker.settings)
+    assert post(client, f"/api/batches/{batch_id}/again", status, **body)["error"]
+    assert client.get(f"/api/batches/{batch_id}").get_json()["batch"]["total"] == 3

@@ -19,6 +19,7 @@ from app.domain import (
     read_affix,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
+from app.images.filenames import TakenStems
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
 from app.web.openapi.describe import UNCHANGED, describe
@@ -39,7 +40,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import bool_field, int_arg, json_body, parse_ids
-from app.web.repair import ChangeErrors, parse_changes
+from app.web.repair import ChangeErrors, parse_changes, stem_for
 from app.web.row_check import check_rows
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
@@ -400,6 +401,40 @@ def retry_batch(batch_id: str) -> Response:
     return _batch_answer(batch_id, retried=done.number, skipped=done.skipped)
 
 
+@bp.post("/batches/<batch_id>/again")
+@describe(
+    "这些图片的行各再做一张，可以先改（changes）；原来的都留着",
+    answer(batch="Batch", records=[ID]),
+    status=202,
+    headers=KEY_HEADERS,
+    json=strict_object("records", records=[ID], changes=or_null("Changes"), request_id=REQUEST_ID),
+)
+def add_pictures(batch_id: str) -> Response:
+    """Queue one more picture of the row of each named record; its other pictures stay as they are."""
+    db, body = connection(), json_body()
+    ids, key = list(dict.fromkeys(parse_ids(body.get("records"), "records"))), request_key(body)
+    database.get_batch(db, batch_id)
+    if first := database.find_answer(db, key):
+        return _batch_answer(batch_id, status=202, records=first["records"])
+    if not ids:
+        raise InvalidRequest("records", "请选至少一张图片")
+    changes = _changes(body, batch_id)
+    if not changes.keys() <= set(ids):
+        raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
+    require_api_keys()
+    current = services()
+    records = database.list_selected(db, ids)
+    wanted = database.MorePictures(
+        ids=ids,
+        spec=current.spec,
+        stems={record.id: stem_for(record, changes.get(record.id, {})) for record in records},
+        is_taken=TakenStems(current.settings.output_dir),
+        changes=changes,
+        key=key,
+    )
+    return _batch_answer(batch_id, status=202, records=database.add_pictures(db, batch_id, wanted))
+
+
 def _changes(body: Mapping[str, Any], batch_id: str) -> dict[int, Changes]:
     """The ``changes`` of a body. Raises InvalidRequest, Conflict, ChangeErrors."""
     return {} if body.get("changes") is None else parse_changes(body["changes"], batch_id)
@@ -420,10 +455,14 @@ def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:
 
 
 def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Response:
-    fields = {"cancelled": cancelled.number, "undo": cancelled.ids, "was_paused": cancelled.was_paused}
+    fields: dict[str, Any] = {
+        "cancelled": cancelled.number,
+        "undo": cancelled.ids,
+        "was_paused": cancelled.was_paused,
+    }
     return _batch_answer(batch_id, **fields)
 
 
-def _batch_answer(batch_id: str, **fields: Any) -> Response:
+def _batch_answer(batch_id: str, *, status: int = 200, **fields: Any) -> Response:
     services().worker.wake.notify()
-    return success(batch=database.get_batch(connection(), batch_id), **fields)
+    return success(status=status, batch=database.get_batch(connection(), batch_id), **fields)
