@@ -27,7 +27,7 @@ from app.domain import (
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images.filenames import TakenStems, filename_for
 from app.library.names import LibraryNames
-from app.web.openapi.schemas import or_null, text
+from app.web.openapi.schemas import enum, or_null, text
 from app.web.services import connection, services
 
 MAX_KEY_LENGTH = 200
@@ -46,6 +46,7 @@ REQUEST_ID = or_null(_KEY)
 FixReferences = Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]]
 SKIP, AGAIN = "skip", "again"
 REPEATS = (SKIP, AGAIN)
+REPEATS_OR_AGAIN = {**enum(*REPEATS), "default": AGAIN}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,6 +280,14 @@ def _read_row(row: Any, filled: FilledRow, number: int, problems: Sequence[Inval
 def wrong_repeats() -> InvalidRequest:
     """The problem with any other value of ``repeats``."""
     return InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS)
+
+
+def skips_bought(body: Mapping[str, Any]) -> bool:
+    """Whether the ``repeats`` of a body leaves out what was bought. Raises InvalidRequest."""
+    repeats = AGAIN if body.get("repeats") is None else body["repeats"]
+    if repeats not in REPEATS:
+        raise wrong_repeats()
+    return bool(repeats == SKIP)
 
 
 def _find_named(parsed: Sequence[ParsedRow]) -> list[ParsedRow]:

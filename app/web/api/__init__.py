@@ -9,6 +9,7 @@ from app.web.api import (
     openapi,
     records,
     release,
+    repair,
     samples,
     spreadsheets,
     usage,
@@ -16,7 +17,7 @@ from app.web.api import (
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
-    *(batches, release, records, spreadsheets, samples, usage),
+    *(batches, release, repair, records, spreadsheets, samples, usage),
     *(models, notifications, openapi),
 ):
     bp.register_blueprint(module.bp)

@@ -12,14 +12,12 @@ from app.domain import (
     MAX_BATCH_NAME_LENGTH,
     MAX_ROWS_A_BATCH,
     BatchStatus,
-    Changes,
     Record,
     Status,
     StopRule,
     read_affix,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
-from app.images.filenames import TakenStems
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
 from app.web.openapi.describe import UNCHANGED, describe
@@ -35,19 +33,17 @@ from app.web.openapi.schemas import (
     open_object,
     or_null,
     schema_of,
-    strict_object,
     text,
     whole,
 )
-from app.web.params import bool_field, int_arg, json_body, parse_ids
-from app.web.repair import ChangeErrors, parse_changes, stem_for
+from app.web.params import int_arg, json_body
 from app.web.row_check import check_rows
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import (
     AGAIN,
     KEY_HEADERS,
-    REPEATS,
+    REPEATS_OR_AGAIN,
     REQUEST_ID,
     SINGLE,
     SKIP,
@@ -56,14 +52,13 @@ from app.web.submit import (
     request_key,
     require_current_model,
     require_resumable,
+    skips_bought,
     submit_rows,
-    wrong_repeats,
 )
 
 bp = Blueprint("batches", __name__)
 _MAX_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
-_REPEATS_OR_AGAIN = {**enum(*REPEATS), "default": AGAIN}
 BATCHES_LISTED = 50
 MAX_FOLLOWED = 300  # batches per request
 _BATCH = answer(batch="Batch")
@@ -75,16 +70,6 @@ def row_errors(error: RowErrors) -> Response:
     """400 with every error by row and field."""
     problems = [{"row": row, "field": p.field, "error": p.message} for row, p in error.problems]
     return failure(error.message, 400, problems=problems, field=error.problems[0][1].field)
-
-
-@bp.errorhandler(ChangeErrors)
-def change_errors(error: ChangeErrors) -> Response:
-    """400 with every error by record, row and field."""
-    problems = [
-        {"record": record.id, "row": record.row_number, "field": p.field, "error": p.message}
-        for record, p in error.problems
-    ]
-    return failure(error.message, 400, problems=problems, field=problems[0]["field"])
 
 
 @bp.post("/batch-generate")
@@ -159,7 +144,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
         prefix=AFFIX,
         suffix=AFFIX,
         model=MODEL,
-        repeats=_REPEATS_OR_AGAIN,
+        repeats=REPEATS_OR_AGAIN,
         sample=or_null(
             whole(1, MAX_ROWS_A_BATCH, description="先试几行：头尾、最长的、每种比例都有；其余的等放行")
         ),
@@ -182,7 +167,7 @@ def create_batch() -> Response:
     workbook_id = body.get("workbook")
     if not isinstance(workbook_id, str | None):
         raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
-    repeats = SKIP if _skips(body) else AGAIN
+    repeats = SKIP if skips_bought(body) else AGAIN
     options = BatchOptions(
         name=name,
         source=source,
@@ -321,7 +306,7 @@ def pause_batch(batch_id: str) -> Response:
     """Pause a batch: no further records are submitted."""
     database.get_batch(connection(), batch_id)
     database.pause_batch(connection(), batch_id)
-    return _batch_answer(batch_id)
+    return batch_answer(batch_id)
 
 
 @bp.post("/batches/<batch_id>/resume")
@@ -331,7 +316,7 @@ def resume_batch(batch_id: str) -> Response:
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         require_resumable(batch_id)
     database.resume_batch(connection(), batch_id, model=services().provider.spec.model_id)
-    return _batch_answer(batch_id)
+    return batch_answer(batch_id)
 
 
 @bp.post("/batches/<batch_id>/cancel")
@@ -349,120 +334,16 @@ def cancel_record(record_id: int) -> Response:
     return _cancelled_answer(*database.cancel_record(connection(), record_id))
 
 
-@bp.post("/batches/<batch_id>/uncancel")
-@describe(
-    "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
-    answer(batch="Batch", records=int, skipped=["SkippedRow"]),
-    json=strict_object(
-        records=or_null([ID]), paused={"type": "boolean", "default": False}, repeats=_REPEATS_OR_AGAIN
-    ),
-    is_body_optional=True,
-)
-def uncancel_batch(batch_id: str) -> Response:
-    """Requeue cancelled records: all, or those named in ``records``."""
-    body, ids = _body_and_ids()
-    paused = bool_field(body, "paused", default=False)
-    database.get_batch(connection(), batch_id)
-    done = database.uncancel_records(
-        connection(), batch_id, ids, spec=services().spec, paused=paused, skips_bought=_skips(body)
-    )
-    return _batch_answer(batch_id, records=done.number, skipped=done.skipped)
-
-
-@bp.post("/batches/<batch_id>/retry")
-@describe(
-    "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试。changes 里的先改再试，"
-    "不写 records 就只试改了的；改的词照原样用，不换变量，不加前缀后缀",
-    answer(batch="Batch", retried=int, skipped=["SkippedRow"]),
-    headers=KEY_HEADERS,
-    json=strict_object(
-        records=or_null([ID]),
-        changes=or_null("Changes"),
-        repeats=_REPEATS_OR_AGAIN,
-        request_id=REQUEST_ID,
-    ),
-    is_body_optional=True,
-)
-def retry_batch(batch_id: str) -> Response:
-    """Retry failed records that were not charged; others only when named in ``records`` or ``changes``."""
-    db, (body, ids) = connection(), _body_and_ids()
-    database.get_batch(db, batch_id)
-    skips, key = _skips(body), request_key(body)
-    if first := database.find_answer(db, key):
-        done = database.retried_before(first)
-    else:
-        changes = _changes(body, batch_id)
-        ids = list(changes) if changes and ids is None else ids
-        if ids is not None and not changes.keys() <= set(ids):
-            raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
-        done = database.retry_records(
-            db, batch_id, ids, spec=services().spec, key=key, changes=changes, skips_bought=skips
-        )
-    return _batch_answer(batch_id, retried=done.number, skipped=done.skipped)
-
-
-@bp.post("/batches/<batch_id>/again")
-@describe(
-    "这些图片的行各再做一张，可以先改（changes）；原来的都留着",
-    answer(batch="Batch", records=[ID]),
-    status=202,
-    headers=KEY_HEADERS,
-    json=strict_object("records", records=[ID], changes=or_null("Changes"), request_id=REQUEST_ID),
-)
-def add_pictures(batch_id: str) -> Response:
-    """Queue one more picture of the row of each named record; its other pictures stay as they are."""
-    db, body = connection(), json_body()
-    ids, key = list(dict.fromkeys(parse_ids(body.get("records"), "records"))), request_key(body)
-    database.get_batch(db, batch_id)
-    if first := database.find_answer(db, key):
-        return _batch_answer(batch_id, status=202, records=first["records"])
-    if not ids:
-        raise InvalidRequest("records", "请选至少一张图片")
-    changes = _changes(body, batch_id)
-    if not changes.keys() <= set(ids):
-        raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
-    require_api_keys()
-    current = services()
-    records = database.list_selected(db, ids)
-    wanted = database.MorePictures(
-        ids=ids,
-        spec=current.spec,
-        stems={record.id: stem_for(record, changes.get(record.id, {})) for record in records},
-        is_taken=TakenStems(current.settings.output_dir),
-        changes=changes,
-        key=key,
-    )
-    return _batch_answer(batch_id, status=202, records=database.add_pictures(db, batch_id, wanted))
-
-
-def _changes(body: Mapping[str, Any], batch_id: str) -> dict[int, Changes]:
-    """The ``changes`` of a body. Raises InvalidRequest, Conflict, ChangeErrors."""
-    return {} if body.get("changes") is None else parse_changes(body["changes"], batch_id)
-
-
-def _skips(body: Mapping[str, Any]) -> bool:
-    """Whether ``repeats`` leaves out what was bought meanwhile. Raises InvalidRequest."""
-    repeats = AGAIN if body.get("repeats") is None else body["repeats"]
-    if repeats not in REPEATS:
-        raise wrong_repeats()
-    return bool(repeats == SKIP)
-
-
-def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:
-    """The optional JSON body, and its ``records``; None stands for all of the batch."""
-    body = json_body() if request.get_data() else {}
-    return body, None if body.get("records") is None else parse_ids(body["records"], "records")
-
-
 def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Response:
     fields: dict[str, Any] = {
         "cancelled": cancelled.number,
         "undo": cancelled.ids,
         "was_paused": cancelled.was_paused,
     }
-    return _batch_answer(batch_id, **fields)
+    return batch_answer(batch_id, **fields)
 
 
-def _batch_answer(batch_id: str, *, status: int = 200, **fields: Any) -> Response:
+def batch_answer(batch_id: str, *, status: int = 200, **fields: Any) -> Response:
+    """The batch after a change, which may have given the worker something to do."""
     services().worker.wake.notify()
     return success(status=status, batch=database.get_batch(connection(), batch_id), **fields)

@@ -1,0 +1,136 @@
+"""The API that queues records of a batch again, changed if wanted, or one more picture of their rows."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
+
+import database
+from app.domain import Changes
+from app.errors import InvalidRequest
+from app.images.filenames import TakenStems
+from app.web.api.batches import batch_answer
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import ID, answer, or_null, strict_object
+from app.web.params import bool_field, json_body, parse_ids
+from app.web.repair import ChangeErrors, parse_changes, stem_for
+from app.web.serializers import failure
+from app.web.services import connection, services
+from app.web.submit import (
+    KEY_HEADERS,
+    REPEATS_OR_AGAIN,
+    REQUEST_ID,
+    request_key,
+    require_api_keys,
+    skips_bought,
+)
+
+bp = Blueprint("repair", __name__)
+
+
+@bp.errorhandler(ChangeErrors)
+def change_errors(error: ChangeErrors) -> Response:
+    """400 with every error by record, row and field."""
+    problems = [
+        {"record": record.id, "row": record.row_number, "field": p.field, "error": p.message}
+        for record, p in error.problems
+    ]
+    return failure(error.message, 400, problems=problems, field=problems[0]["field"])
+
+
+@bp.post("/batches/<batch_id>/uncancel")
+@describe(
+    "取消了的重新排队：全部，或 records 里取消了的；paused 让已结束的批次先暂停着",
+    answer(batch="Batch", records=int, skipped=["SkippedRow"]),
+    json=strict_object(
+        records=or_null([ID]), paused={"type": "boolean", "default": False}, repeats=REPEATS_OR_AGAIN
+    ),
+    is_body_optional=True,
+)
+def uncancel_batch(batch_id: str) -> Response:
+    """Requeue cancelled records: all, or those named in ``records``."""
+    body, ids = _body_and_ids()
+    paused = bool_field(body, "paused", default=False)
+    database.get_batch(connection(), batch_id)
+    done = database.uncancel_records(
+        connection(), batch_id, ids, spec=services().spec, paused=paused, skips_bought=skips_bought(body)
+    )
+    return batch_answer(batch_id, records=done.number, skipped=done.skipped)
+
+
+@bp.post("/batches/<batch_id>/retry")
+@describe(
+    "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试。changes 里的先改再试，"
+    "不写 records 就只试改了的；改的词照原样用，不换变量，不加前缀后缀",
+    answer(batch="Batch", retried=int, skipped=["SkippedRow"]),
+    headers=KEY_HEADERS,
+    json=strict_object(
+        records=or_null([ID]),
+        changes=or_null("Changes"),
+        repeats=REPEATS_OR_AGAIN,
+        request_id=REQUEST_ID,
+    ),
+    is_body_optional=True,
+)
+def retry_batch(batch_id: str) -> Response:
+    """Retry failed records that were not charged; others only when named in ``records`` or ``changes``."""
+    db, (body, ids) = connection(), _body_and_ids()
+    database.get_batch(db, batch_id)
+    skips, key = skips_bought(body), request_key(body)
+    if first := database.find_answer(db, key):
+        done = database.retried_before(first)
+    else:
+        changes = _changes(body, batch_id)
+        ids = list(changes) if changes and ids is None else ids
+        if ids is not None and not changes.keys() <= set(ids):
+            raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
+        done = database.retry_records(
+            db, batch_id, ids, spec=services().spec, key=key, changes=changes, skips_bought=skips
+        )
+    return batch_answer(batch_id, retried=done.number, skipped=done.skipped)
+
+
+@bp.post("/batches/<batch_id>/again")
+@describe(
+    "这些图片的行各再做一张，可以先改（changes）；原来的都留着",
+    answer(batch="Batch", records=[ID]),
+    status=202,
+    headers=KEY_HEADERS,
+    json=strict_object("records", records=[ID], changes=or_null("Changes"), request_id=REQUEST_ID),
+)
+def add_pictures(batch_id: str) -> Response:
+    """Queue one more picture of the row of each named record; its other pictures stay as they are."""
+    db, body = connection(), json_body()
+    ids, key = list(dict.fromkeys(parse_ids(body.get("records"), "records"))), request_key(body)
+    database.get_batch(db, batch_id)
+    if first := database.find_answer(db, key):
+        return batch_answer(batch_id, status=202, records=first["records"])
+    if not ids:
+        raise InvalidRequest("records", "请选至少一张图片")
+    changes = _changes(body, batch_id)
+    if not changes.keys() <= set(ids):
+        raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
+    require_api_keys()
+    current = services()
+    records = database.list_selected(db, ids)
+    wanted = database.MorePictures(
+        ids=ids,
+        spec=current.spec,
+        stems={record.id: stem_for(record, changes.get(record.id, {})) for record in records},
+        is_taken=TakenStems(current.settings.output_dir),
+        changes=changes,
+        key=key,
+    )
+    return batch_answer(batch_id, status=202, records=database.add_pictures(db, batch_id, wanted))
+
+
+def _changes(body: Mapping[str, Any], batch_id: str) -> dict[int, Changes]:
+    """The ``changes`` of a body. Raises InvalidRequest, Conflict, ChangeErrors."""
+    return {} if body.get("changes") is None else parse_changes(body["changes"], batch_id)
+
+
+def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:
+    """The optional JSON body, and its ``records``; None stands for all of the batch."""
+    body = json_body() if request.get_data() else {}
+    return body, None if body.get("records") is None else parse_ids(body["records"], "records")
