@@ -1,10 +1,12 @@
-"""The adaptive concurrency limit of the worker, its permits, and the signal that wakes idle threads.
+"""The worker's adaptive concurrency limit and its permits, its bound on decoding, and its wake-up signal.
 
 Uses locks, starts no thread and has no access to records.
 """
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class AdaptiveLimit:
@@ -62,6 +64,36 @@ class Permit:
         if self._is_held:
             self._is_held = False
             self._limit.release()
+
+
+class DecodeLimit:
+    """Bounds the images that are decoded at once, by number and by pixels in all.
+
+    One that has more pixels than all may have is decoded alone.
+    """
+
+    def __init__(self, images: int, pixels: int) -> None:
+        self._images = images
+        self._pixels = pixels
+        self._decoded_now: list[int] = []
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def hold(self, pixels: int) -> Iterator[None]:
+        """Wait until an image of so many pixels may be decoded, and count it until the block ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._admits(pixels))
+            self._decoded_now.append(pixels)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._decoded_now.remove(pixels)
+                self._changed.notify_all()
+
+    def _admits(self, pixels: int) -> bool:
+        now = self._decoded_now
+        return not now or (len(now) < self._images and sum(now) + pixels <= self._pixels)
 
 
 class WakeSignal:

@@ -34,7 +34,7 @@ from app.errors import (
 from app.images import store
 from app.images.parameters import format_parameters
 from app.library.library import Library
-from app.worker.concurrency import Permit
+from app.worker.concurrency import DecodeLimit, Permit
 from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.pace import Pace
 
@@ -45,7 +45,8 @@ _MAX_DELAY = 60.0
 _MAX_DOUBLINGS = 10  # bounds the exponent: a service may throttle a call a thousand times
 _DISK_RETRY_SECONDS = 600.0
 _MAX_BYTES_IN_MEMORY = 1_000_000  # a larger image waits in a temporary file until it is decoded
-_DECODES_AT_ONCE = 1  # a decoded 4K image takes 50 to 70 MB
+_DECODES_AT_ONCE = 2
+_PIXELS_AT_ONCE = 24_000_000  # two of 2K, or one of 4K, which takes 50 to 70 MB decoded
 
 # Messages for images that were received and cannot be fetched again, by cause.
 _UNRECOVERABLE = {
@@ -136,7 +137,7 @@ class Pipeline:
     aborting: threading.Event
     pace: Pace
     claimed_ids: set[int] = field(default_factory=set)
-    decode_slots: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_DECODES_AT_ONCE))
+    decode_limit: DecodeLimit = field(default_factory=lambda: DecodeLimit(_DECODES_AT_ONCE, _PIXELS_AT_ONCE))
     write_refusal: log.Condition = field(
         default_factory=lambda: log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
     )
@@ -179,6 +180,11 @@ class Pipeline:
         with _spooled(image.content, self.settings.output_dir) as file:
             del image
             return self._save(db, record, file, seed)
+
+    def _pixels(self, record: Record) -> int:
+        """The pixels that the service was asked for; not known: as many as are decoded at once."""
+        size = self.provider.spec.sizes.get((record.aspect_ratio, record.resolution))
+        return size.width * size.height if size else _PIXELS_AT_ONCE
 
     def find_saved(self, record: Record) -> SavedImage | None:
         """The image of this record that was saved before a crash; None without one.
@@ -227,7 +233,7 @@ class Pipeline:
         deadline = time.monotonic() + _DISK_RETRY_SECONDS
         while True:
             try:
-                with self.decode_slots:
+                with self.decode_limit.hold(self._pixels(record)):
                     image = GeneratedImage(content=_read(file), seed=seed)
                     return store.save_image(
                         image, output_dir=folder, stem=record.reserved_stem, record_id=record.id, embed=text
