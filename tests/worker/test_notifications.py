@@ -13,6 +13,7 @@ import pytest
 import database
 import generator
 from app.config import Settings
+from app.db.batches import pause_in_copy
 from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
 from app.images.filenames import stem_from_prompt
@@ -38,14 +39,15 @@ def run(harness: Harness) -> None:
         pass
 
 
-def ask_single(harness: Harness, *prompts: str) -> str:
-    """A batch as the page of one picture submits it."""
+def ask(harness: Harness, *prompts: str, source: str, sample: int | None = None) -> str:
+    """A batch of this source, or one that holds all rows but a sample -> its id."""
     submission = database.Submission(
         requests=[ImageRequest(prompt=prompt) for prompt in prompts],
         spec=harness.worker.provider.spec,
         stems=[stem_from_prompt(prompt) for prompt in prompts],
         is_taken=lambda _: False,
-        source="single",
+        source=source,
+        sample=sample,
     )
     return database.add_batch(harness.db, submission)[0]
 
@@ -87,6 +89,14 @@ def test_every_pause_but_the_users_is_told(harness: Harness, cause: PauseCause) 
     assert events(harness.db) == ["key" if cause == PauseCause.KEY else "paused"]
 
 
+def test_a_sample_that_is_done_is_told(harness: Harness) -> None:
+    ask(harness, "猫", "狗", "鸟", "鱼", source="batch", sample=2)
+    run(harness)
+    assert events(harness.db) == ["paused"]
+    assert "先试的 2 行做完了" in told(harness.db)[0]["content"]
+    assert '"left": 2' in told(harness.db)[0]["content"]
+
+
 def test_what_the_user_does_is_not_told(harness: Harness) -> None:
     batch_id, _ = harness.ask(PROMPT)
     database.pause_batch(harness.db, batch_id)
@@ -94,12 +104,13 @@ def test_what_the_user_does_is_not_told(harness: Harness) -> None:
 
 
 def test_single_pictures_tell_only_a_refused_key(harness: Harness) -> None:
-    ask_single(harness, PROMPT)
+    ask(harness, PROMPT, source="single")
     run(harness)
-    database.pause_batch(harness.db, ask_single(harness, "猫"), "磁盘满了", cause=PauseCause.DISK)
+    other = ask(harness, "猫", source="single")
+    database.pause_batch(harness.db, other, "磁盘满了", cause=PauseCause.DISK)
     assert told(harness.db) == []
     harness.service.fail_next("key")
-    ask_single(harness, "狗")
+    ask(harness, "狗", source="single")
     run(harness)
     assert events(harness.db) == ["key"]
 
@@ -228,6 +239,14 @@ def test_old_rows_are_removed_those_of_budgets_later(harness: Harness) -> None:
     database.forget_notifications(harness.db, now=time.time() + 86_500)
     assert events(harness.db) == ["budget"]
     database.forget_notifications(harness.db, now=time.time() + 41 * 86_400)
+    assert told(harness.db) == []
+
+
+def test_a_restored_backup_sends_nothing_of_the_original(harness: Harness) -> None:
+    harness.ask("猫")
+    run(harness)
+    harness.ask("狗")
+    pause_in_copy(harness.db)
     assert told(harness.db) == []
 
 
