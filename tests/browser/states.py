@@ -54,7 +54,8 @@ _MADE_TABLE = """提示词,图片比例,分辨率,生成数量
 class Scenarios:
     """Servers: without records, with many, with a password, with reference images; and files to upload.
 
-    ``ids`` are batches of ``populated``: ended with failures and one unknown, paused by a wrong key, running.
+    ``ids`` are batches of ``populated``: ended with failures and one unknown, a sample whose other rows are
+    held, paused by a wrong key, running.
     """
 
     empty: ServerProcess
@@ -142,6 +143,7 @@ def expand_causes(page: Page, _town: Scenarios) -> None:
 
 _BATCH_READY = wait_for("[data-batch][data-ready]")
 _RECORDS_READY = wait_for("[data-records-page][data-ready]")
+_PICTURES_READY = wait_for("[data-pictures-page][data-ready]")
 _LARGE = wait_for("dialog[data-lightbox]")
 _TABLE_ROW = (
     _BATCH_READY,
@@ -183,6 +185,7 @@ def _page(page: str, path: str) -> Callable[..., State]:
 
 
 _index, _batch, _records = _page("index", "/"), _page("batch", "/batch"), _page("records", "/records")
+_pictures = _page("pictures", "/batch/pictures")
 _samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
 
 STATES = (
@@ -319,6 +322,24 @@ STATES = (
         server="empty",
     ),
     _batch("keys", _BATCH_READY, press_key("?"), _dialog("shortcuts")),
+    _pictures("by rows", _PICTURES_READY, query="?id={ended}"),
+    _pictures("not one kept", _PICTURES_READY, wait_for(".empty"), query="?id={ended}&show=keep"),
+    _pictures(
+        "another one",
+        _PICTURES_READY,
+        click("[data-command=change]"),
+        wait_for("[data-edit-yes]"),
+        query="?id={ended}",
+    ),
+    _pictures(
+        "rows to release",
+        _PICTURES_READY,
+        click("[data-release-change]"),
+        wait_for("[data-release-examples]"),
+        query="?id={sampled}",
+    ),
+    _pictures("large", _PICTURES_READY, click("[data-image-url]"), _LARGE, query="?id={ended}"),
+    _pictures("keys", _PICTURES_READY, press_key("?"), _dialog("shortcuts"), query="?id={ended}"),
     _records("empty", _RECORDS_READY, wait_for(".empty"), server="empty"),
     _records("nothing found", _RECORDS_READY, wait_for(".empty"), query="?search=恐龙&status=failed"),
     _records("table", _RECORDS_READY, query="?view=table&sort=oldest"),
@@ -458,6 +479,8 @@ def _populate(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
     rows = [_row("雪山"), _row("违禁"), _row("丢失"), _row(LONG[:700]), _row("茶杯", num_images=3)]
     ended = _post(server, rows, name="名字" * 40)
     server.wait_for_end(ended)
+    sampled = _post(server, [_row("石壶", num_images=2), *[_row("石杯")] * 3], sample=1)
+    server.wait_for_end(sampled)
     singles = [_row("猫", num_images=5, aspect_ratio="16:9"), _row("违禁的画"), _row("丢失的画")]
     for row in singles:
         server.wait_for_end(_post(server, [row], source="single"))
@@ -472,12 +495,12 @@ def _populate(server: ServerProcess, service: FakeJimeng) -> dict[str, str]:
     wait_until(lambda: server.get(f"/api/batches/{running}")["batch"]["counts"]["running"] > 0)
     _post(server, [_row("麦田")], source="single")  # queued behind the others
     server.post("/api/records/delete", {"ids": [2, 3, 4]})
-    return {"ended": ended, "paused": paused, "running": running}
+    return {"ended": ended, "sampled": sampled, "paused": paused, "running": running}
 
 
 def _row(prompt: str, **more: Any) -> dict[str, Any]:
     return {"prompt": prompt, "resolution": "1K", **more}
 
 
-def _post(server: ServerProcess, rows: list[dict[str, Any]], **more: str) -> str:
+def _post(server: ServerProcess, rows: list[dict[str, Any]], **more: Any) -> str:
     return str(server.post("/api/batches", {"rows": rows, **more})["batch_id"])

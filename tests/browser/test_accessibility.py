@@ -168,11 +168,13 @@ def test_escape_closes_the_topmost_layer_and_restores_the_focus(
     expect(opener).to_be_focused()
 
 
-@pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples", "/usage", "/model"])
+@pytest.mark.parametrize(
+    "path", ["/", "/batch", "/batch/pictures?id={ended}", "/records", "/samples", "/usage", "/model"]
+)
 def test_tab_shows_the_focus(new_page: Callable[..., Page], scenarios: Scenarios, path: str) -> None:
     page = new_page()
     page.set_viewport_size(_WIDE)
-    page.goto(scenarios.populated.address + path)
+    page.goto(scenarios.populated.address + path.format(**scenarios.ids))
     page.wait_for_load_state()
     for _ in range(30):
         page.keyboard.press("Tab")

@@ -25,7 +25,7 @@ new PerformanceObserver((list) => {
 """
 _SETTLED = """
 () => document.readyState === "complete"
-  && !document.querySelector("[data-batch]:not([data-ready]), [data-records-page]:not([data-ready])")
+  && !document.querySelector(":is([data-batch], [data-records-page], [data-pictures-page]):not([data-ready])")
   && [...document.images].every((image) => image.complete || !image.checkVisibility()
     || image.getBoundingClientRect().top > innerHeight)
 """
@@ -38,6 +38,7 @@ PATHS = (
     "/batch?id={ended}",
     "/batch?id={paused}",
     "/batch?id={running}",
+    "/batch/pictures?id={ended}",
     "/records?view=table",
     "/records?view=grid",
     "/records?search=雪山&status=success",

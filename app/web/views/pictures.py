@@ -9,8 +9,9 @@ from flask import Blueprint, make_response, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ASPECT_RATIOS, Batch, ModelSpec, Record, Status
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Batch, Record, Status
 from app.errors import InvalidRequest
+from app.web.batch_columns import batch_model
 from app.web.etags import etag_matches, with_etag
 from app.web.pagination import page_numbers
 from app.web.params import int_arg, whole_number
@@ -38,6 +39,18 @@ class PictureRow:
         """The record that another picture of the row starts from: the newest one made, else the newest."""
         made = [record for record in self.records if record.status is Status.SUCCESS]
         return max(made or self.records, key=lambda record: record.id)
+
+    @property
+    def failed(self) -> list[int]:
+        """The records to try again instead of making another: failed and not charged, when none was made."""
+        if any(record.status not in (Status.FAILED, Status.CANCELLED) for record in self.records):
+            return []
+        return [r.id for r in self.records if r.status is Status.FAILED and not r.charged]
+
+    @property
+    def can_change(self) -> bool:
+        """Whether another picture can be made of the row, or its failed ones tried again."""
+        return self.latest.status in (Status.SUCCESS, Status.FAILED)
 
     @property
     def changed(self) -> list[Record]:
@@ -90,7 +103,13 @@ class PicturesPage:
 def index() -> str:
     """The rows of the batch ``?id=`` in the group ``?show=``. Raises NotFound, InvalidRequest."""
     spec = services().spec
-    return render_template("pages/pictures.html", found=_load_page(), ratios=_ratios(spec))
+    return render_template(
+        "pages/pictures.html",
+        found=_load_page(),
+        ratios=[ratio for ratio in ASPECT_RATIOS if any(ratio == one for one, _ in spec.sizes)],
+        resolutions=[one for one in RESOLUTIONS if any(one == other for _, other in spec.sizes)],
+        model=batch_model(spec, services().worker.pace),
+    )
 
 
 @bp.get("/live/batch/pictures")
@@ -145,8 +164,3 @@ def _pages(rows: int) -> int:
 def _rows(db: database.Connection, batch_id: str, numbers: Sequence[int], since: int = 0) -> list[PictureRow]:
     found = database.list_row_records(db, batch_id, numbers, since=since)
     return [PictureRow(number, records) for number, records in found.items()]
-
-
-def _ratios(spec: ModelSpec) -> list[str]:
-    """The aspect ratios that the model has, in the usual order."""
-    return [ratio for ratio in ASPECT_RATIOS if any(ratio == offered for offered, _ in spec.sizes)]

@@ -1,13 +1,28 @@
 // 看图: wires its parts together.
 
+import { bindEdits } from "../pictures/another.js";
+import { bindChoices } from "../pictures/choice.js";
 import { followBatch } from "../pictures/follow.js";
+import { bindKeys } from "../pictures/keyboard.js";
+import { bindRelease } from "../pictures/release.js";
 import { cardViewer } from "../records/card_viewer.js";
 import { removeMissingRecords } from "../ui/image_fallback.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const page = document.querySelector("[data-pictures-page]");
+const batch = followBatch(page, { onChange: () => release.update() });
+const choices = bindChoices(page, { onSent: batch.now });
+const edits = bindEdits(page, { onSent: batch.now });
+const release = bindRelease(page, { onSent: (hasNewRows) => (hasNewRows ? batch.reload() : batch.now()) });
 
-lightbox.host = cardViewer;
+bindKeys(page, { choose: choices.choose, edit: edits.open });
 removeMissingRecords(page);
-followBatch(page);
+lightbox.host = cardViewer;
+document.addEventListener("records-resolved", batch.now);
+page.addEventListener("click", ({ target }) => {
+  const button = target.closest('[data-command="expand"]');
+  if (!button) return;
+  const isExpanded = button.closest("[data-row]").classList.toggle("is-expanded");
+  button.setAttribute("aria-expanded", String(isExpanded));
+});
 page.dataset.ready = "";

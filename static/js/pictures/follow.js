@@ -8,20 +8,22 @@ import { poll } from "../core/poll.js";
 const RUNNING = 1500; // ms between polls
 const AFTER_ERROR = 2000;
 const ENDED = 10_000;
+const ROWS_A_PAGE = 100; // the server's
 const HEAD_FACTS = ["heldRows", "held", "queued", "rowsOfGroup", "status"];
 
 /**
- * Poll the batch of `page`. onChange() is called after each change was shown. Returns {now()}; it resolves when what has
- * happened until then is shown.
+ * Poll the batch of `page`. onChange() is called after each change was shown. Returns {now(), reload()}; now() resolves when
+ * what has happened until then is shown, reload() when also the rows are those that the address names by now.
  */
-export function followBatch(page, { onChange = () => null } = {}) {
+export function followBatch(page, { onChange }) {
   const head = page.querySelector("[data-pictures-head]");
   const list = page.querySelector("[data-picture-rows]");
   const { liveUrl, group } = page.dataset;
   let since = Number(page.dataset.version);
+  let shownRows = Number(head.dataset.rowsOfGroup);
 
   async function load(memory) {
-    const rows = [...(list?.children ?? [])].map(({ dataset }) => dataset.row);
+    const rows = [...list.children].map(({ dataset }) => dataset.row);
     const news = await fetchHtmlIfChanged(`${liveUrl}&show=${group}&since=${since}&rows=${rows.join(",")}`, memory);
     showConnection("");
     if (!news) return;
@@ -29,7 +31,37 @@ export function followBatch(page, { onChange = () => null } = {}) {
     updateHead(head, freshHead);
     for (const row of freshRows) updateRow(list, row);
     since = Number(news.version);
+    offerRows();
     onChange();
+  }
+
+  /** Rows that came in are not put between those that are looked at: a button shows them. */
+  function offerRows() {
+    const more = group === "all" ? Number(head.dataset.rowsOfGroup) - shownRows : 0;
+    const button = page.querySelector("[data-pictures-more]");
+    button.hidden = more <= 0 || list.children.length === ROWS_A_PAGE;
+    button.textContent = _("又有 {n} 行，显示出来", { n: more });
+    if (!button.hidden && list.children.length === 0) reload();
+  }
+
+  async function reload() {
+    try {
+      showRows(await fetchHtmlIfChanged(location.href, {}));
+    } catch (error) {
+      showConnection(messageOf(error));
+    }
+    await poller.now();
+  }
+
+  function showRows({ html }) {
+    const fresh = parseHtml(html);
+    const [body, freshBody] = [page, fresh].map((root) => root.querySelector("[data-pictures-body]"));
+    const freshList = freshBody.querySelector("[data-picture-rows]");
+    reconcileChildren(list, [...freshList.children], ({ dataset }) => dataset.row);
+    freshList.replaceWith(list);
+    body.replaceChildren(...freshBody.childNodes);
+    shownRows = Number(fresh.querySelector("[data-pictures-head]").dataset.rowsOfGroup);
+    offerRows();
   }
 
   function showConnection(text) {
@@ -42,7 +74,11 @@ export function followBatch(page, { onChange = () => null } = {}) {
     interval: (hasFailed) => (hasFailed ? AFTER_ERROR : ["queued", "running"].includes(head.dataset.status) ? RUNNING : ENDED),
     onError: (error) => showConnection(error.status === 0 ? _("连不上服务，正在重试…") : messageOf(error)),
   });
-  return poller;
+  page.querySelector("[data-pictures-more]").addEventListener("click", async () => {
+    await reload();
+    list.querySelector("[data-place]")?.focus({ preventScroll: true });
+  });
+  return { now: poller.now, reload };
 }
 
 function updateHead(head, fresh) {
@@ -64,8 +100,11 @@ function updateRow(list, fresh) {
   reconcileChildren(pictures, [...freshPictures.children], ({ dataset }) => dataset.shown);
   const [words, freshWords] = [old, fresh].map((row) => row.querySelector("[data-words]"));
   if (words.textContent !== freshWords.textContent) words.replaceWith(freshWords);
-  old.className = fresh.className;
-  old.dataset.count = fresh.dataset.count;
+  const [commands, freshCommands] = [old, fresh].map((row) => row.querySelector("[data-commands]"));
+  if (!old.querySelector("[data-edit]")) commands.replaceWith(freshCommands); // else its button closes what is open
+  old.classList.toggle("is-many", fresh.classList.contains("is-many"));
+  Object.assign(old.dataset, fresh.dataset);
+  freshCommands.querySelector('[data-command="expand"]')?.setAttribute("aria-expanded", String(old.classList.contains("is-expanded")));
   giveFocusBack?.();
 }
 

@@ -1,0 +1,228 @@
+"""看图: choosing pictures by row, another picture of a row, and the release of the rest of a sample."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.fakes.jimeng import FakeJimeng
+from tests.server_process import ServerProcess
+
+
+class PicturesPage:
+    """User actions on ``/batch/pictures``."""
+
+    def __init__(self, page: Page, server: ServerProcess) -> None:
+        self.page, self.server = page, server
+
+    def open(self, batch_id: str, query: str = "") -> None:
+        self.page.goto(f"{self.server.address}/batch/pictures?id={batch_id}{query}")
+        expect(self.page.locator("[data-pictures-page][data-ready]")).to_have_count(1)
+
+    def row(self, number: int) -> Locator:
+        return self.page.locator(f"[data-picture-rows] > [data-row='{number}']")
+
+    def picture(self, row: int, number: int = 1) -> Locator:
+        return self.row(row).locator("[data-record-id]").nth(number - 1)
+
+    def focus(self, row: int, number: int = 1) -> None:
+        self.picture(row, number).locator("[data-place]").focus()
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def expect_pick(self, row: int, number: int, pick: str) -> None:
+        """Expect a choice on the page: keep, reject, or empty for none."""
+        for name in ("keep", "reject"):
+            button = self.picture(row, number).locator(f"[data-command={name}]")
+            expect(button).to_have_attribute("aria-pressed", str(name == pick).lower())
+
+    def expect_counts(self, **groups: int) -> None:
+        for group, number in groups.items():
+            expect(self.page.locator(f".pictures-groups [data-group={group}] .pictures-count")).to_have_text(
+                str(number)
+            )
+
+    def release(self, part: str) -> Locator:
+        return self.page.locator(f"[data-release-{part}]")
+
+
+@pytest.fixture
+def pictures(page: Page, server: ServerProcess) -> PicturesPage:
+    return PicturesPage(page, server)
+
+
+def submit(server: ServerProcess, number: int, **more: Any) -> str:
+    """Submit this many rows and wait until those that are not held are made."""
+    rows = [
+        {"prompt": f"第 {n} 款茶具", "resolution": "1K", "num_images": more.get("num_images", 1)}
+        for n in range(1, number + 1)
+    ]
+    body = {"rows": rows, **{name: value for name, value in more.items() if name != "num_images"}}
+    batch_id = str(server.post("/api/batches", body)["batch_id"])
+    server.wait_for_end(batch_id)
+    return batch_id
+
+
+def picks(server: ServerProcess, batch_id: str) -> dict[str, int]:
+    found: dict[str, int] = server.get(f"/api/batches/{batch_id}")["batch"]["picks"]
+    return found
+
+
+def test_a_sample_is_reviewed_mended_and_the_rest_released_with_other_words(
+    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    batch_id = submit(server, 20, sample=8)
+    pictures.open(batch_id)
+    expect(pictures.page.locator("[data-picture-rows] > [data-row]")).to_have_count(8)
+    pictures.expect_counts(all=8, none=8, held=12)
+    expect(pictures.release("sum")).to_contain_text("其余 12 行")
+    expect(pictures.release("yes")).to_have_text("放行 · ¥2.64")
+
+    pictures.picture(1).locator("[data-command=reject]").click()
+    pictures.expect_counts(reject=1, none=7)
+    pictures.focus(20)
+    pictures.press("e")
+    form = pictures.row(20).locator("[data-edit]")
+    form.locator("[data-edit-prompt]").fill("第 20 款茶具，俯拍")
+    expect(form.locator("[data-edit-yes]")).to_have_text("再做一张 · ¥0.22")
+    form.locator("[data-edit-yes]").click()
+    expect(pictures.row(20).locator("[data-image-url]")).to_have_count(2)
+    expect(pictures.row(20)).to_contain_text("俯拍")
+    assert [jimeng.charges, jimeng.submissions[-1].body["prompt"]] == [9, "第 20 款茶具，俯拍"]
+
+    pictures.release("change").click()
+    pictures.page.locator("[name=suffix]").fill("，白底")
+    expect(pictures.release("examples").locator("li").first).to_contain_text("，白底")
+    expect(pictures.release("yes")).to_be_enabled()
+    pictures.release("yes").click()
+    expect(pictures.page.locator(".toast").last).to_contain_text("已放行 12 张")
+    expect(pictures.page.locator("[data-image-url]")).to_have_count(21)
+    expect(pictures.page.locator("[data-release]")).to_be_hidden()
+    assert jimeng.charges == 21
+    assert sum(order.body["prompt"].endswith("款茶具，白底") for order in jimeng.submissions) == 12
+    assert picks(server, batch_id) == {"keep": 0, "reject": 1}
+
+
+def test_a_row_is_judged_by_keys_and_each_choice_is_undone(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    batch_id = submit(server, 2, num_images=3)
+    pictures.open(batch_id)
+    pictures.focus(1)
+    pictures.press("p", "ArrowRight", "x")
+    pictures.expect_pick(1, 1, "keep")
+    pictures.expect_pick(1, 2, "reject")
+    pictures.press("3")
+    pictures.expect_pick(1, 3, "keep")
+    pictures.press("Enter")
+    expect(pictures.picture(2).locator("[data-place]")).to_be_focused()
+    pictures.press("x")
+    pictures.expect_pick(2, 1, "reject")
+    pictures.expect_counts(keep=1, none=1)
+    expect(pictures.page.locator(".pictures-download")).to_have_text("下载选中的 2 张")
+    pictures.press("z", "z")
+    pictures.expect_pick(2, 1, "")
+    pictures.expect_pick(1, 3, "")
+    expect(pictures.page.locator(".pictures-download")).to_have_text("下载选中的 1 张")
+    assert picks(server, batch_id) == {"keep": 1, "reject": 1}
+    pictures.open(batch_id, "&show=keep")
+    expect(pictures.page.locator("[data-picture-rows] > [data-row]")).to_have_count(1)
+
+
+def test_the_keys_of_the_large_view_choose_by_row(pictures: PicturesPage, server: ServerProcess) -> None:
+    batch_id = submit(server, 2, num_images=2)
+    pictures.open(batch_id)
+    pictures.focus(1)
+    pictures.press(" ")
+    expect(pictures.page.locator("[data-caption]")).to_have_text("第 1 行 · 1/2")
+    pictures.press("2", "Enter")
+    expect(pictures.page.locator("[data-caption]")).to_have_text("第 2 行 · 1/2")
+    pictures.press("Escape")
+    pictures.expect_pick(1, 2, "keep")
+    expect(pictures.picture(2).locator("[data-place]")).to_be_focused()
+
+
+def test_a_failed_row_is_changed_and_tried_again_in_its_place(
+    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    rows = [{"prompt": "违禁的茶壶", "resolution": "1K", "filename": "茶壶"}]
+    batch_id = str(server.post("/api/batches", {"rows": rows})["batch_id"])
+    server.wait_for_end(batch_id)
+    pictures.open(batch_id, "&show=failed")
+    expect(pictures.row(1)).to_contain_text("50412")
+    pictures.row(1).locator("[data-command=change]").click()
+    form = pictures.row(1).locator("[data-edit]")
+    form.locator("[data-edit-prompt]").fill("茶壶")
+    expect(form.locator("[data-edit-yes]")).to_have_text("改好重试 · ¥0.22")
+    pictures.press("Control+Enter")
+    expect(pictures.row(1).locator("[data-image-url]")).to_have_count(1)
+    expect(pictures.row(1).locator("[data-record-id]")).to_have_count(1)
+    record = server.get(f"/api/batches/{batch_id}")["records"][0]
+    assert (record["filename"], record["prompt"], jimeng.charges) == ("茶壶.png", "茶壶", 1)
+
+
+def test_what_is_being_written_stays_while_the_row_changes(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    batch_id = submit(server, 3)
+    pictures.open(batch_id)
+    pictures.focus(2)
+    pictures.press("e")
+    prompt = pictures.row(2).locator("[data-edit-prompt]")
+    prompt.fill("还没写完")
+    record = server.get(f"/api/batches/{batch_id}")["records"][1]["id"]
+    server.post(f"/api/batches/{batch_id}/again", {"records": [record]})
+    server.post("/api/records/pick", {"ids": [record], "pick": "keep"})
+    pictures.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(pictures.row(2).locator("[data-image-url]")).to_have_count(2)
+    pictures.expect_pick(2, 1, "keep")
+    expect(prompt).to_have_value("还没写完")
+    expect(prompt).to_be_focused()
+
+
+def test_a_lost_connection_is_told_until_it_is_back(pictures: PicturesPage, server: ServerProcess) -> None:
+    batch_id = submit(server, 1)
+    pictures.open(batch_id)
+    notice = pictures.page.locator("[data-pictures-offline]")
+    pictures.page.context.set_offline(True)
+    pictures.picture(1).locator("[data-command=keep]").click()
+    expect(pictures.picture(1).locator("[data-error]")).to_have_text("连不上服务，请确认程序还在运行")
+    pictures.expect_pick(1, 1, "")
+    pictures.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(notice).to_have_text("连不上服务，正在重试…")
+    pictures.page.context.set_offline(False)
+    expect(notice).to_be_hidden()
+    pictures.picture(1).locator("[data-command=keep]").click()
+    pictures.expect_counts(keep=1)
+
+
+def test_the_rest_is_not_made_and_that_is_undone(
+    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    batch_id = submit(server, 6, sample=2)
+    pictures.open(batch_id)
+    pictures.release("no").click()
+    expect(pictures.page.locator("[data-release]")).to_be_hidden()
+    assert server.get(f"/api/batches/{batch_id}")["batch"]["counts"]["cancelled"] == 4
+    pictures.press("Control+z")
+    expect(pictures.release("sum")).to_contain_text("其余 4 行")
+    counts = server.get(f"/api/batches/{batch_id}")["batch"]["counts"]
+    assert (counts["held"], jimeng.charges) == (4, 2)
+
+
+def test_problems_of_a_change_are_told_by_row_and_release_nothing(
+    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    batch_id = submit(server, 4, sample=1)
+    pictures.open(batch_id)
+    pictures.release("change").click()
+    pictures.page.locator("[name=suffix]").fill("，" * 10_000)
+    expect(pictures.release("problems").locator("li")).to_have_count(3)
+    expect(pictures.release("problems")).to_contain_text("第 3 行")
+    expect(pictures.release("yes")).to_be_disabled()
+    pictures.page.locator("[name=suffix]").fill("")
+    expect(pictures.release("yes")).to_be_enabled()
+    expect(pictures.release("problems")).to_be_hidden()
+    assert jimeng.charges == 1
