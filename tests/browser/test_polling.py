@@ -12,8 +12,8 @@ from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess
 
 Open = Callable[[ServerProcess], StudioPage]
-_TAKE = "window.taken = document.querySelector('[data-run-figures]'); window.taken.remove()"
-_GIVE_BACK = "document.querySelector('[data-run-state]').after(window.taken)"
+_TAKE = "window.taken = document.querySelector('[data-run-name]'); window.taken.remove()"
+_GIVE_BACK = "document.querySelector('[data-run-state]').before(window.taken)"
 
 
 @pytest.fixture

@@ -184,3 +184,38 @@ def test_the_rest_of_a_run_leaves_out_what_was_bought_meanwhile(
     left_out.get_by_role("button", name="仍然再做").click()
     run.expect_status(4, "success")
     assert jimeng.charges == charges + 2
+
+
+def test_a_sample_says_where_to_look_at_it_and_which_rows_wait(server: ServerProcess, page: Page) -> None:
+    rows = [row(f"第 {n} 款", n) for n in range(1, 7)]
+    batch_id = server.post("/api/batches", {"rows": rows, "source": "batch", "sample": 2})["batch_id"]
+    run = BatchPage(page, server.address)
+    run.open(f"?id={batch_id}")
+    run.expect_state("已暂停")
+    notice = page.locator("[data-run-paused]")
+    expect(notice).to_contain_text("先试的 2 行做完了")
+    expect(notice.get_by_role("link", name="看小样")).to_have_attribute(
+        "href", f"/batch/pictures?id={batch_id}"
+    )
+    expect(run.run_button("resume")).to_be_hidden()
+    page.locator("[data-figure=held]").click()
+    run.expect_rows(4)
+    expect(run.cell(1, "status")).to_have_text("等放行")
+    notice.get_by_role("link", name="看小样").click()
+    page.wait_for_url(re.compile("/batch/pictures"))
+
+
+def test_words_are_replaced_in_picked_rows_of_the_draft_in_one_step(batch: BatchPage) -> None:
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", ("红杯，红底",), ("红杯",), ("红碗",))
+    for number in (1, 2):
+        batch.pick_row(number)
+    batch.click_command("replace")
+    dialog = batch.page.locator("dialog[data-dialog=replace]")
+    dialog.locator("[data-replace-find]").fill("红")
+    dialog.locator("[data-replace-with]").fill("$&")
+    dialog.get_by_role("button", name="替换 3 处").click()
+    for number, text in enumerate(("$&杯，$&底", "$&杯", "红碗"), 1):
+        batch.expect_text(number, "prompt", text)
+    batch.page.keyboard.press("Control+z")
+    batch.expect_text(1, "prompt", "红杯，红底")
