@@ -219,3 +219,24 @@ def test_words_are_replaced_in_picked_rows_of_the_draft_in_one_step(batch: Batch
         batch.expect_text(number, "prompt", text)
     batch.page.keyboard.press("Control+z")
     batch.expect_text(1, "prompt", "红杯，红底")
+
+
+def test_a_run_that_stopped_by_itself_is_mended_and_continued_from_its_notice(
+    server: ServerProcess, jimeng: FakeJimeng, page: Page
+) -> None:
+    rows = [row(f"第 {n} 款，{'违禁花纹' if n <= 2 else '白瓷'}", n) for n in range(1, 13)]
+    rule = {"refused": 2, "of": 20, "failed": 0.3, "last": 30}
+    batch_id = server.post("/api/batches", {"rows": rows, "source": "batch", "stop_after": rule})["batch_id"]
+    run = BatchPage(page, server.address)
+    run.open(f"?id={batch_id}")
+    run.expect_state("已暂停")
+    notice = page.locator("[data-run-paused]")
+    expect(notice).to_contain_text("2 张没有通过内容审核")
+    notice.get_by_role("button", name="改失败的 2 行").click()
+    replace(run, "违禁花纹", "青花")
+    retry_changed(run)
+    expect(page.locator(".toast").filter(has_text="2 张已重新排队，按「继续」后开始")).to_be_visible()
+    notice.get_by_role("button", name="继续").click()
+    run.expect_state("已完成")
+    run.expect_figures("完成 12 / 12")
+    assert jimeng.charges == 12

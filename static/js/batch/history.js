@@ -1,7 +1,7 @@
 // Earlier batches, newest first, in a panel at the side, a page at a time.
 
 import { showOwnResults } from "./own_results.js";
-import { batchName, parseTime, requeuedMessage } from "./row_states.js";
+import { batchName, parseTime, requeuedMessage, skippedMessage } from "./row_states.js";
 import { requestJson } from "../core/http.js";
 import { _, formatPrice, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
@@ -63,8 +63,9 @@ export async function openHistory(dialog, urls) {
   async function retry({ id }, button) {
     button.disabled = true;
     try {
-      const { retried, batch } = await postOnce(`${urls.batches}/${id}/retry`);
-      showToast(requeuedMessage(retried, batch));
+      const { retried, batch, skipped } = await postOnce(`${urls.batches}/${id}/retry`, { repeats: "skip" });
+      if (retried > 0 || skipped.length === 0) showToast(requeuedMessage(retried, batch));
+      if (skipped.length > 0) showToast(skippedMessage(skipped.length));
       button.hidden = true;
     } catch (failure) {
       status.textContent = failure.message;

@@ -1,7 +1,7 @@
 // What can be done with a batch that was started. All of it may cost money, so each is posted once.
 
 import { amountAtRisk, confirmRetry, formatAmount } from "./costs.js";
-import { requeuedMessage } from "./row_states.js";
+import { requeuedMessage, skippedMessage } from "./row_states.js";
 import { resumableOf } from "./run_panel.js";
 import { requestJson } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
@@ -19,8 +19,6 @@ const idsOf = (records) => records.map(({ id }) => id);
  * onError(error) otherwise, and onError(null) when another one is tried.
  */
 export function makeRunCommands({ url, states, table, repairs, current, onSent, onError }) {
-  const rowOf = (id) => table.rows.all.find((row) => states.recordsOf(row).some((record) => record.id === id));
-
   /** Run a call; its answer, or null when it failed. */
   async function send(call, message = "") {
     onError(null);
@@ -39,9 +37,11 @@ export function makeRunCommands({ url, states, table, repairs, current, onSent, 
 
   // What the server found wrong with changed rows, at their cells.
   function showProblems(problems) {
-    const found = problems.map(({ record, field, error }) => ({ row: rowOf(record), field, error })).filter(({ row }) => row);
+    const byNumber = new Map(table.rows.all.map((row) => [row.number, row]));
+    const found = problems.map(({ row: number, field, error }) => ({ row: byNumber.get(number), field, error }));
     markProblems(table, found);
-    if (found.length > 0) goToCell(table, found[0].row, found[0].field);
+    const first = found.find(({ row }) => row);
+    if (first) goToCell(table, first.row, first.field);
   }
 
   const postCommand = (name, message) => send(() => requestJson("POST", `${url}/${name}`), message);
@@ -68,7 +68,7 @@ export function makeRunCommands({ url, states, table, repairs, current, onSent, 
     const left = records.filter(({ row_number: number }) => numbers.has(number));
     if (count > 0 || left.length === 0) showToast(requeuedMessage(count, batch));
     if (left.length === 0) return;
-    showToast(_("{n} 行已经在别的批次里做过或正在做，没有再下单", { n: numbers.size }), { label: _("仍然再做"), run: () => again(left) });
+    showToast(skippedMessage(numbers.size), { label: _("仍然再做"), run: () => again(left) });
   }
 
   /** Whether a changed row cannot be sent as it is; its cell is shown then. */
