@@ -60,6 +60,7 @@ def test_the_lightbox_explains_it_and_adds_nothing(
     opened.page.goto(f"{server.address}/records")
     opened.page.locator("[data-records] [data-image-url]").first.click()
     large = opened.page.locator("dialog[data-lightbox]")
+    large.locator("[data-lightbox-more] summary").click()
     large.get_by_role("button", name="用作参考图").click()
     expect(large.locator(".toast")).to_have_text(re.compile(SENTENCE))
     assert server.get("/api/sample-images")["total"] == 0

@@ -9,6 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import RecordsPage, seed_records
+from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess, running_server
 from tests.waiting import wait_until
 
@@ -181,3 +182,26 @@ def test_the_pictures_of_a_batch_are_chosen_by_row(page: Page, server: ServerPro
     large.get_by_role("button", name="在生成记录里看").click()
     page.wait_for_url(f"**/records?batch_id={made['batch_id']}&record=*")
     expect(page.locator("dialog[data-lightbox] [data-caption]")).to_have_text("第 3 行")
+
+
+def test_one_more_picture_of_a_row_is_made_in_the_same_batch(
+    page: Page, tmp_path: Path, jimeng: FakeJimeng
+) -> None:
+    with running_server(tmp_path, **jimeng.settings()) as server:
+        made = server.post("/api/batches", {"rows": [{"prompt": "第一款"}, {"prompt": "第二款"}]})
+        server.wait_for_end(made["batch_id"])
+        opened = BatchPage(page, server.address)
+        opened.open(f"?id={made['batch_id']}")
+        page.locator(f"[data-picture='{made['records'][1]}']").click()
+        large = page.locator("dialog[data-lightbox]")
+        large.locator("[data-lightbox-more] summary").click()
+        again = large.get_by_role("button", name="再来一张")
+        expect(again).to_contain_text("¥0.22")
+        again.click()
+        expect(large.locator(".toast")).to_have_text("第 2 行再做 1 张")
+        expect(opened.cell(2, "status").locator("[data-picture]")).to_have_count(2)
+        page.keyboard.press("Escape")
+        opened.cell(2, "status").locator("[data-picture]").last.click()
+        expect(large.locator("[data-caption]")).to_have_text("第 2 行 · 2/2")
+        assert server.get(f"/api/batches/{made['batch_id']}")["batch"]["total"] == 3
+        assert jimeng.charges == 3

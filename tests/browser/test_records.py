@@ -291,7 +291,8 @@ def test_a_failure_in_the_comparison_is_shown_on_the_image_and_can_be_retried(re
         message = compare.locator(".toast") if key == "z" else word
         expect(message).to_contain_text("连不上服务，请确认程序还在运行")
         broken.clear()
-        page.keyboard.press(key)
+        with page.expect_response("**/api/records/pick"):
+            page.keyboard.press(key)
         expect(compare.get_by_text("连不上服务，请确认程序还在运行")).to_be_hidden()
         expect(names).to_have_text(["记录 60", f"记录 {after}"])
     records.expect_total("共 60 条")
