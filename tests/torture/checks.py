@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -41,6 +42,7 @@ class FinalState:
     submissions: dict[str, list[Submission]]
     output: Path
     integrity: str
+    replaced: Mapping[str, str]
     files: set[str] = field(default_factory=set)
 
     def billed(self, record: dict[str, Any]) -> list[Submission]:
@@ -48,9 +50,14 @@ class FinalState:
         return [submission for submission in self.submissions.get(record["prompt"], []) if submission.billed]
 
 
-def find_breaches(database: Path, output: Path, submissions: Sequence[Submission]) -> list[str]:
-    """The breaches found, one sentence each."""
-    state = read_state(database, output, submissions)
+def find_breaches(
+    database: Path,
+    output: Path,
+    submissions: Sequence[Submission],
+    replaced: Mapping[str, str] = MappingProxyType({}),
+) -> list[str]:
+    """The breaches found, one sentence each. ``replaced``: earlier -> present prompts of repaired rows."""
+    state = read_state(database, output, submissions, replaced)
     checks = (
         *(_check_database, _check_rows, _check_ends, _check_charges, _check_ledger),
         *(_check_success, _check_folder),
@@ -59,18 +66,23 @@ def find_breaches(database: Path, output: Path, submissions: Sequence[Submission
 
 
 def find_breaches_after_deletion(
-    database: Path, output: Path, submissions: Sequence[Submission]
+    database: Path,
+    output: Path,
+    submissions: Sequence[Submission],
+    replaced: Mapping[str, str] = MappingProxyType({}),
 ) -> list[str]:
     """The same after the database was moved away from a running server, read at its new place.
 
     Records may be unfinished, but every submission is in the ledger, none is repeated, files are complete.
     """
-    state = read_state(database, output, submissions)
+    state = read_state(database, output, submissions, replaced)
     checks = (_check_database, _check_submissions, _check_success)
     return [breach for check in checks for breach in check(state)]
 
 
-def read_state(database: Path, output: Path, submissions: Sequence[Submission]) -> FinalState:
+def read_state(
+    database: Path, output: Path, submissions: Sequence[Submission], replaced: Mapping[str, str]
+) -> FinalState:
     """Read the database, the files and the submissions."""
     by_prompt = defaultdict(list)
     for submission in submissions:
@@ -87,6 +99,7 @@ def read_state(database: Path, output: Path, submissions: Sequence[Submission]) 
         records=records,
         charges=charges,
         submissions=by_prompt,
+        replaced=replaced,
         output=output,
         integrity=integrity,
         files=files,
@@ -97,8 +110,11 @@ def _check_database(state: FinalState) -> Iterator[str]:
     if state.integrity != "ok":
         yield f"the database is damaged: {state.integrity}"
     prompts = {record["prompt"] for record in state.records}
-    for prompt in state.submissions.keys() - prompts:
+    for prompt in state.submissions.keys() - prompts - state.replaced.keys():
         yield f"a submission without a record: {prompt}"
+    for prompt in state.replaced:
+        if any(submission.billed for submission in state.submissions.get(prompt, [])):
+            yield f"billed before its prompt was changed: {prompt}"
 
 
 def _check_rows(state: FinalState) -> Iterator[str]:

@@ -100,6 +100,24 @@ class PlannedDisruption:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UserSteps:
+    """What the user does besides submitting.
+
+    sample       the number of rows tried first; 0: none
+    suffix       what is appended to the prompts of the others when they are released
+    budget       the budget of the batch in images, removed when it is reached; 0: none
+    stop_after   the stop rule of the submission; None: never
+    is_repaired  whether the words of refused rows are changed, and these retried
+    """
+
+    sample: int
+    suffix: str
+    budget: int
+    stop_after: dict[str, float] | None
+    is_repaired: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """One round."""
 
@@ -114,6 +132,7 @@ class Plan:
     faults: tuple[Fault, ...]
     crashes: tuple[PlannedCrash, ...]
     disruption: PlannedDisruption | None
+    steps: UserSteps
 
     @property
     def is_database_deleted(self) -> bool:
@@ -145,6 +164,19 @@ def make_plan(seed: int, number: int) -> Plan:
         faults=tuple(_draw_faults(rng, service, rows)),
         crashes=tuple(_draw_crashes(rng, service, rows, disruption)),
         disruption=disruption,
+        steps=_draw_steps(random.Random(f"{seed}/{number}/user"), rows),
+    )
+
+
+def _draw_steps(rng: random.Random, rows: int) -> UserSteps:
+    """Drawn from a generator of its own: the rest of a plan does not depend on it."""
+    stop_after = {"refused": 2, "of": 5, "failed": 0.5, "last": 4}
+    return UserSteps(
+        sample=rng.choice((0, rng.randint(1, rows - 1))),
+        suffix=rng.choice(("", "，夜景")),
+        budget=rng.choice((0, 0, rng.randint(1, rows))),
+        stop_after=rng.choice((None, None, stop_after)),
+        is_repaired=rng.choice((True, False)),
     )
 
 

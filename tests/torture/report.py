@@ -37,6 +37,8 @@ def render_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> 
             ("disruption", "rounds", "records", *_ENDS, "cancelled unpaid", "not possible here"),
             disruption_rows(outcomes),
         ),
+        "## Steps of the user",
+        _markdown(("step", "times"), step_rows(outcomes)),
         "## Promises",
         _promises(outcomes),
     ]
@@ -111,6 +113,14 @@ def progress_rows(outcomes: Iterable[Outcome]) -> Rows:
     return [
         (*key, ends.total(), *_by_end(ends), ends["lost otherwise"]) for key, ends in sorted(counts.items())
     ]
+
+
+def step_rows(outcomes: Iterable[Outcome]) -> Rows:
+    """A row for each step of the users, and for each cause of a pause that they met."""
+    counts: Counter[str] = Counter()
+    for outcome in outcomes:
+        counts += outcome.steps
+    return sorted(counts.items())
 
 
 def disruption_rows(outcomes: Sequence[Outcome]) -> Rows:

@@ -12,6 +12,7 @@ import socket
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import Call, FakeService
 from tests.server_process import ServerProcess
-from tests.torture.checks import Submission, find_breaches, find_breaches_after_deletion
+from tests.torture.checks import ENDS, Submission, find_breaches, find_breaches_after_deletion
 from tests.torture.disruptions import Disruption, Environment, open_disruption
 from tests.torture.plan import (
     AT_RANDOM,
@@ -37,12 +38,12 @@ from tests.torture.plan import (
     Plan,
     PlannedCrash,
 )
+from tests.torture.user import User
 
 CHAOS_SECONDS = 9.0
 SETTLE_SECONDS = 60.0
 _TIMEOUT = 4
 _SILENT = 5.0
-_DIFFERENT_NAMES = 4
 _LOCKS = 3
 _PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
 
@@ -76,6 +77,7 @@ class Outcome:
     fetched_by_hand: int = 0
     seconds: float = 0.0
     unexpected_errors: list[str] = field(default_factory=list)
+    steps: Counter[str] = field(default_factory=Counter)
 
 
 class FastServer(ServerProcess):
@@ -137,6 +139,7 @@ class Round:
         self.running_servers = [self._server(folder / f"server-{n}") for n in range(plan.servers)]
         self.pending_crashes = list(plan.crashes)
         self.batch_id = ""
+        self.user = User(plan)
         self._lock = threading.Lock()
 
     def _server(self, data_dir: Path) -> FastServer:
@@ -206,13 +209,8 @@ class Round:
 
     def submit_batch(self, server: FastServer) -> None:
         """Submit the batch, unless the server has it already."""
-        rows = [
-            {"prompt": self.plan.prompt(row), "resolution": "1K", "filename": f"图{row % _DIFFERENT_NAMES}"}
-            for row in range(1, self.plan.rows + 1)
-        ]
-        body = {"rows": rows, "repeats": "skip", "request_id": f"round {self.plan.number}"}
         try:
-            answer = server.post("/api/batches", body)
+            answer = server.post("/api/batches", self.user.submission())
         except requests.RequestException:
             assert server.exits_soon, server.log()
         else:
@@ -248,19 +246,17 @@ class Round:
             return [dict(row) for row in rows]
 
     def is_finished(self) -> bool:
-        """Whether the batch exists and has no queued or running record."""
+        """Whether the batch exists and all its records have ended."""
         with contextlib.suppress(sqlite3.OperationalError):
             records = self.read_records()
             self.batch_id = records[0]["batch_id"] if records else ""
-            return bool(records) and all(r["status"] not in ("queued", "running") for r in records)
+            return bool(records) and all(r["status"] in ENDS for r in records)
         return False
 
-    def resume(self, server: FastServer) -> None:
-        """Resume the batch if it is paused."""
-        with contextlib.suppress(requests.RequestException):  # it may be killed at any time
-            batch = server.get(f"/api/batches/{self.batch_id}").get("batch")
-            if batch and batch["status"] == "paused":
-                server.post(f"/api/batches/{self.batch_id}/resume")
+    def go_on(self) -> None:
+        """Let the user go on with a paused batch."""
+        if servers := self.alive():
+            self.user.go_on(servers, self.batch_id, self.database)
 
     def post_action(self, button: str, body: object = None) -> None:
         """Post an action on the batch to the first running server."""
@@ -273,6 +269,8 @@ class Round:
         self.service.clear_faults()
         self.service.latency = 0.02
         self._wait_for_end(chaos)
+        if self.user.repair(self.alive(), self.batch_id, self.read_records()):
+            self._wait_for_end(chaos)
         task_ids = [
             r["id"] for r in self.read_records() if r["status"] in ("failed", "unknown") and r["task_id"]
         ]
@@ -306,7 +304,7 @@ class Round:
                 return
             if not self.batch_id:
                 self.submit_batch(self.running_servers[0])
-            self.resume(self.running_servers[0])
+            self.go_on()
             time.sleep(0.1)
 
     def _verify(self) -> None:
@@ -320,7 +318,9 @@ class Round:
             if self.plan.is_database_deleted and outcome.disrupted
             else find_breaches
         )
-        outcome.breaches += check(self.database, self.environment.output, orders)
+        outcome.breaches += self.user.breaches
+        outcome.breaches += check(self.database, self.environment.output, orders, self.user.replacements)
+        outcome.steps = self.user.done
         if self.kind == "locked at the ledger" and not outcome.crashes and self.plan.servers == 1:
             outcome.breaches += [
                 f"record {r['id']} counted a crash" for r in self.read_records() if r["crash_count"]
@@ -328,11 +328,11 @@ class Round:
         records = {record["id"]: record for record in self.read_records()}
         outcome.ends = {record_id: record["status"] for record_id, record in records.items()}
         outcome.charges = self.service.charges
-        by_prompt = {record["prompt"]: record["status"] for record in records.values()}
+        by_row = {record["row_number"]: record["status"] for record in records.values()}
         outcome.faults = [
             (
                 f"{fault.step or 'prompt'}: {fault.kind}",
-                by_prompt.get(self.plan.prompt(fault.row), "no record"),
+                by_row.get(fault.row, "no record"),
             )
             for fault in self.plan.faults
         ]
@@ -383,6 +383,7 @@ class ChaosPhase:
         self._next_crash()
         self.round.running_servers[0].start_for(self.planned)
         self._arm_timer()
+        self.round.user.set_budget(self.round.running_servers[0])
         self.round.submit_batch(self.round.running_servers[0])
         for server in self.round.running_servers[1:]:
             server.start_for(None)
@@ -398,8 +399,7 @@ class ChaosPhase:
             if self.round.is_finished():
                 break
             if self.disrupted_at is None or self.is_disruption_over:
-                for server in self.round.alive()[:1]:
-                    self.round.resume(server)
+                self.round.go_on()
             time.sleep(0.03)
         if self.disrupted_at is not None and not self.is_disruption_over:
             self._end_disruption()

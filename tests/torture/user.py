@@ -1,0 +1,146 @@
+"""What the user of a round does: try a sample, release the rest, raise a budget, repair what was refused."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.server_process import ServerProcess
+from tests.torture.checks import PRICE_MICROS
+from tests.torture.plan import Plan
+
+_DIFFERENT_NAMES = 4
+
+
+class User:
+    """The user of one round. Every step that costs money is posted to all servers at once, with one key.
+
+    done         how often each step was taken
+    breaches     what was seen that must never be
+    replacements the prompts that were changed: earlier -> present
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.done: Counter[str] = Counter()
+        self.breaches: list[str] = []
+        self.replacements: dict[str, str] = {}
+
+    def submission(self) -> dict[str, Any]:
+        """The body of the submission."""
+        rows = [
+            {"prompt": self.plan.prompt(row), "resolution": "1K", "filename": f"图{row % _DIFFERENT_NAMES}"}
+            for row in range(1, self.plan.rows + 1)
+        ]
+        body: dict[str, Any] = {
+            "rows": rows,
+            "repeats": "skip",
+            "request_id": self._key("submit"),
+            "stop_after": self.plan.steps.stop_after,
+        }
+        if self.plan.steps.sample:
+            body["sample"] = self.plan.steps.sample
+        return body
+
+    def set_budget(self, server: ServerProcess) -> None:
+        """Set the budget of a batch, if the plan has one."""
+        if self.plan.steps.budget:
+            self._put_budget(server, self.plan.steps.budget * PRICE_MICROS / 1_000_000)
+
+    def go_on(self, servers: Sequence[ServerProcess], batch_id: str, database: Path) -> None:
+        """Do what a paused batch waits for: release the rest of it, raise the budget, or resume it."""
+        batch = self._batch(servers[0], batch_id)
+        if batch is None or batch["status"] != "paused":
+            return
+        cause = batch["paused_cause"]
+        self.done[f"paused: {cause or 'other'}"] += 1
+        if cause == "sample":
+            body = {"suffix": self.plan.steps.suffix, "request_id": self._key("release")}
+            answers = self._post_to_all(servers, f"/api/batches/{batch_id}/release", body)
+            self.done["released"] += any(answer.get("released") for answer in answers)
+            return
+        if cause == "budget" and self.plan.steps.budget:
+            self._check_budget(batch_id, database)
+            self._put_budget(servers[0], None)
+        self._post(servers[0], f"/api/batches/{batch_id}/resume", None)
+
+    def repair(
+        self, servers: Sequence[ServerProcess], batch_id: str, records: Sequence[dict[str, Any]]
+    ) -> bool:
+        """Change the words of what was refused and retry it -> whether there was any."""
+        refused = [
+            record
+            for record in records
+            if record["status"] == "failed" and not record["cost_micros"] and not record["task_id"]
+        ]
+        if not refused or not self.plan.steps.is_repaired:
+            return False
+        prompts = {record["id"]: f"第 {record['row_number']:03} 张 改好了" for record in refused}
+        self.replacements = {record["prompt"]: prompts[record["id"]] for record in refused}
+        changes = {str(record_id): {"prompt": prompt} for record_id, prompt in prompts.items()}
+        body = {"changes": changes, "request_id": self._key("repair")}
+        answers = self._post_to_all(servers, f"/api/batches/{batch_id}/retry", body)
+        if not any(answer.get("success") for answer in answers):
+            self.breaches.append(f"the repair was refused: {answers}")
+        self.done["repaired"] += len(refused)
+        return True
+
+    def _check_budget(self, batch_id: str, path: Path) -> None:
+        with (
+            contextlib.suppress(sqlite3.OperationalError),
+            closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db,
+        ):
+            committed = db.execute(
+                """
+                SELECT coalesce(sum(price_micros), 0)
+                FROM charges
+                WHERE batch_id = :id AND outcome <> 'not_billed'
+                """,
+                {"id": batch_id},
+            ).fetchone()[0]
+            if committed > self.plan.steps.budget * PRICE_MICROS:
+                self.breaches.append(
+                    f"{committed} micro-yuan committed under a budget of {self.plan.steps.budget} images"
+                )
+
+    def _put_budget(self, server: ServerProcess, amount: float | None) -> None:
+        with contextlib.suppress(requests.RequestException):
+            requests.put(f"{server.address}/api/budgets", json={"batch": amount}, timeout=10)
+
+    def _batch(self, server: ServerProcess, batch_id: str) -> dict[str, Any] | None:
+        with contextlib.suppress(requests.RequestException):  # it may be killed at any time
+            batch: dict[str, Any] | None = server.get(f"/api/batches/{batch_id}").get("batch")
+            return batch
+        return None
+
+    def _post_to_all(
+        self, servers: Sequence[ServerProcess], path: str, body: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Post the same request twice to each server, all at once -> the answers that came."""
+        answers: list[dict[str, Any]] = []
+
+        def post(server: ServerProcess) -> None:
+            answers.extend(self._post(server, path, body))
+
+        threads = [threading.Thread(target=post, args=(server,)) for server in 2 * list(servers)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return answers
+
+    def _post(self, server: ServerProcess, path: str, body: dict[str, Any] | None) -> list[dict[str, Any]]:
+        with contextlib.suppress(requests.RequestException):
+            return [server.post(path, body)]
+        return []
+
+    def _key(self, step: str) -> str:
+        return f"round {self.plan.number}, {step}"
