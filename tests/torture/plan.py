@@ -108,6 +108,8 @@ class UserSteps:
     budget       the budget of the batch in images, removed when it is reached; 0: none
     stop_after   the stop rule of the submission; None: never
     is_repaired  whether the words of refused rows are changed, and these retried
+    killed_at    the step (submit, release, repair) while which the first server is killed; empty: none
+    killed_after  seconds from the start of that step
     """
 
     sample: int
@@ -115,6 +117,8 @@ class UserSteps:
     budget: int
     stop_after: dict[str, float] | None
     is_repaired: bool
+    killed_at: str
+    killed_after: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,8 @@ def _draw_steps(rng: random.Random, rows: int) -> UserSteps:
         budget=rng.choice((0, 0, rng.randint(1, rows))),
         stop_after=rng.choice((None, None, stop_after)),
         is_repaired=rng.choice((True, False)),
+        killed_at=rng.choice(("", "", "submit", "release", "release", "repair", "repair")),
+        killed_after=round(rng.uniform(0.0, 0.06), 3),
     )
 
 

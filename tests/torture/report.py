@@ -166,7 +166,8 @@ def _promises(outcomes: Sequence[Outcome]) -> str:
         "has a complete file of its own; every file belongs to a record; no partial file; no duplicate name; "
         "the ledger agrees with the service. While the database was missing or replaced, only work under way "
         "was submitted; where it was deleted, every submission is in the deleted file, none was repeated, "
-        "and saved files are complete. A locked ledger did not count as a crash."
+        "and saved files are complete. A locked ledger did not count as a crash. No budget was exceeded; no "
+        "repaired row was billed before; a release or repair that was sent several times was done once."
     )
     if not broken:
         return f"{text}\n\n**No breach in {len(outcomes)} rounds.**"

@@ -209,6 +209,7 @@ class Round:
 
     def submit_batch(self, server: FastServer) -> None:
         """Submit the batch, unless the server has it already."""
+        self.user.kill_at("submit", server)
         try:
             answer = server.post("/api/batches", self.user.submission())
         except requests.RequestException:
@@ -269,7 +270,7 @@ class Round:
         self.service.clear_faults()
         self.service.latency = 0.02
         self._wait_for_end(chaos)
-        if self.user.repair(self.alive(), self.batch_id, self.read_records()):
+        while self.user.repair(self.alive(), self.batch_id, self.read_records()):
             self._wait_for_end(chaos)
         task_ids = [
             r["id"] for r in self.read_records() if r["status"] in ("failed", "unknown") and r["task_id"]

@@ -33,6 +33,8 @@ class User:
         self.done: Counter[str] = Counter()
         self.breaches: list[str] = []
         self.replacements: dict[str, str] = {}
+        self._is_repaired = False
+        self._has_killed = False
 
     def submission(self) -> dict[str, Any]:
         """The body of the submission."""
@@ -64,36 +66,52 @@ class User:
         self.done[f"paused: {cause or 'other'}"] += 1
         if cause == "sample":
             body = {"suffix": self.plan.steps.suffix, "request_id": self._key("release")}
-            answers = self._post_to_all(servers, f"/api/batches/{batch_id}/release", body)
-            self.done["released"] += any(answer.get("released") for answer in answers)
+            answers = self._post_to_all(servers, "release", f"/api/batches/{batch_id}/release", body)
+            is_released = any(answer.get("released") for answer in answers)
+            self.done["released"] += is_released
+            if answers and not is_released:  # refused by the budget
+                self._remove_budget(servers[0], batch_id, database)
             return
-        if cause == "budget" and self.plan.steps.budget:
-            self._check_budget(batch_id, database)
-            self._put_budget(servers[0], None)
+        if cause == "budget":
+            self._remove_budget(servers[0], batch_id, database)
         self._post(servers[0], f"/api/batches/{batch_id}/resume", None)
 
     def repair(
         self, servers: Sequence[ServerProcess], batch_id: str, records: Sequence[dict[str, Any]]
     ) -> bool:
-        """Change the words of what was refused and retry it -> whether there was any."""
+        """Change the words of what was refused and retry it -> whether there was any left to repair.
+
+        To be called again when it has ended: the server may be killed before it answers.
+        """
         refused = [
             record
             for record in records
             if record["status"] == "failed" and not record["cost_micros"] and not record["task_id"]
         ]
-        if not refused or not self.plan.steps.is_repaired:
+        if not refused or self._is_repaired or not self.plan.steps.is_repaired:
             return False
         prompts = {record["id"]: f"第 {record['row_number']:03} 张 改好了" for record in refused}
         self.replacements = {record["prompt"]: prompts[record["id"]] for record in refused}
         changes = {str(record_id): {"prompt": prompt} for record_id, prompt in prompts.items()}
         body = {"changes": changes, "request_id": self._key("repair")}
-        answers = self._post_to_all(servers, f"/api/batches/{batch_id}/retry", body)
-        if not any(answer.get("success") for answer in answers):
+        answers = self._post_to_all(servers, "repair", f"/api/batches/{batch_id}/retry", body)
+        self._is_repaired = any(answer.get("success") for answer in answers)
+        if answers and not self._is_repaired:
             self.breaches.append(f"the repair was refused: {answers}")
-        self.done["repaired"] += len(refused)
+        self.done["repaired"] += self._is_repaired * len(refused)
         return True
 
-    def _check_budget(self, batch_id: str, path: Path) -> None:
+    def kill_at(self, step: str, server: ServerProcess) -> None:
+        """Kill the server soon, once, if the plan has it killed at this step."""
+        if step == self.plan.steps.killed_at and not self._has_killed:
+            self._has_killed = True
+            self.done[f"killed at {step}"] += 1
+            threading.Timer(self.plan.steps.killed_after, server.kill).start()
+
+    def _remove_budget(self, server: ServerProcess, batch_id: str, path: Path) -> None:
+        """Note whether the budget was exceeded, then remove it."""
+        if not self.plan.steps.budget:
+            return
         with (
             contextlib.suppress(sqlite3.OperationalError),
             closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db,
@@ -110,6 +128,7 @@ class User:
                 self.breaches.append(
                     f"{committed} micro-yuan committed under a budget of {self.plan.steps.budget} images"
                 )
+        self._put_budget(server, None)
 
     def _put_budget(self, server: ServerProcess, amount: float | None) -> None:
         with contextlib.suppress(requests.RequestException):
@@ -122,9 +141,10 @@ class User:
         return None
 
     def _post_to_all(
-        self, servers: Sequence[ServerProcess], path: str, body: dict[str, Any]
+        self, servers: Sequence[ServerProcess], step: str, path: str, body: dict[str, Any]
     ) -> list[dict[str, Any]]:
         """Post the same request twice to each server, all at once -> the answers that came."""
+        self.kill_at(step, servers[0])
         answers: list[dict[str, Any]] = []
 
         def post(server: ServerProcess) -> None:
