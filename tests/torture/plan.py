@@ -106,7 +106,7 @@ class UserSteps:
     sample       the number of rows tried first; 0: none
     suffix       what is appended to the prompts of the others when they are released
     budget       the budget of the batch in images, removed when it is reached; 0: none
-    stop_after   the stop rule of the submission; None: never
+    is_strict    whether the batch pauses itself after few failures; else it never does
     is_repaired  whether the words of refused rows are changed, and these retried
     killed_at    the step (submit, release, repair) while which the first server is killed; empty: none
     killed_after  seconds from the start of that step
@@ -115,7 +115,7 @@ class UserSteps:
     sample: int
     suffix: str
     budget: int
-    stop_after: dict[str, float] | None
+    is_strict: bool
     is_repaired: bool
     killed_at: str
     killed_after: float
@@ -174,12 +174,11 @@ def make_plan(seed: int, number: int) -> Plan:
 
 def _draw_steps(rng: random.Random, rows: int) -> UserSteps:
     """Drawn from a generator of its own: the rest of a plan does not depend on it."""
-    stop_after = {"refused": 2, "of": 5, "failed": 0.5, "last": 4}
     return UserSteps(
         sample=rng.choice((0, rng.randint(1, rows - 1))),
         suffix=rng.choice(("", "，夜景")),
         budget=rng.choice((0, 0, rng.randint(1, rows))),
-        stop_after=rng.choice((None, None, stop_after)),
+        is_strict=rng.random() < 0.4,
         is_repaired=rng.choice((True, False)),
         killed_at=rng.choice(("", "", "submit", "release", "release", "repair", "repair")),
         killed_after=round(rng.uniform(0.0, 0.06), 3),

@@ -18,6 +18,7 @@ from tests.torture.checks import PRICE_MICROS
 from tests.torture.plan import Plan
 
 _DIFFERENT_NAMES = 4
+_STRICT = {"refused": 2, "of": 5, "failed": 0.5, "last": 4}
 
 
 class User:
@@ -46,7 +47,7 @@ class User:
             "rows": rows,
             "repeats": "skip",
             "request_id": self._key("submit"),
-            "stop_after": self.plan.steps.stop_after,
+            "stop_after": _STRICT if self.plan.steps.is_strict else None,
         }
         if self.plan.steps.sample:
             body["sample"] = self.plan.steps.sample
