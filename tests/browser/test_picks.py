@@ -164,6 +164,7 @@ def test_the_pictures_of_a_batch_are_chosen_by_row(page: Page, server: ServerPro
     page.keyboard.press("2")
     expect(caption).to_have_text("第 2 行 · 2/3")
     expect(large.get_by_role("button", name="留下")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("2")  # a digit only keeps
     page.keyboard.press("9")
     expect(large.locator("[data-viewer-message]")).to_have_text("这一行没有第 9 张图")
     page.keyboard.press("Enter")

@@ -188,7 +188,7 @@ class ImageLightbox extends HTMLElement {
     const link = ofSameRow(this.#links(), this.item, number);
     if (!link) return this.#viewer.showMessage(_("这一行没有第 {n} 张图", { n: number }));
     if (link !== this.#link) this.present(link);
-    return this.#run("keep", { stays: true });
+    return this.host.isOn("keep", this.item) ? undefined : this.#run("keep", { stays: true });
   }
 
   #goToNextRow() {
