@@ -174,7 +174,8 @@ def pause_in_transaction(
         """
         UPDATE batches
         SET state = 'paused', paused_reason = :reason, paused_message = :message, paused_cause = :cause
-        WHERE id = :id AND (state = 'active' OR (state = 'paused' AND :stops AND paused_reason <> :reason))
+        WHERE id = :id AND (state = 'active' OR (
+            state = 'paused' AND :stops AND paused_cause <> 'sample' AND paused_reason <> :reason))
         """,
         {
             "id": batch_id,
@@ -284,7 +285,7 @@ def _wait_for_release(db: sqlite3.Connection, batch_id: str | None, *, was_waiti
     row = db.execute(
         """
         SELECT
-            count(DISTINCT row_number) FILTER (WHERE status <> 'held') AS tried,
+            count(DISTINCT row_number) FILTER (WHERE status NOT IN ('held', 'cancelled')) AS tried,
             count(DISTINCT row_number) FILTER (WHERE status = 'held') AS held
         FROM generation_records
         WHERE batch_id = :id

@@ -70,7 +70,8 @@ class PlannedRow:
     @property
     def left_out(self) -> list[Record]:
         """The records that are not submitted."""
-        return [record for record in self.row.records if record not in self.to_make]
+        submitted = {record.id for record in self.to_make}
+        return [record for record in self.row.records if record.id not in submitted]
 
     def price(self, spec: ModelSpec) -> Decimal | None:
         """CNY for the records to submit; None if the price is unknown."""
@@ -188,9 +189,10 @@ def _release(
     db: sqlite3.Connection, batch_id: str, planned: Sequence[PlannedRow], spec: ModelSpec
 ) -> Released:
     fields = [
-        _record_fields(row, record, spec, is_bought=record in row.left_out)
+        _record_fields(row, record, spec, is_bought=is_bought)
         for row in planned
-        for record in row.row.records
+        for is_bought, records in ((False, row.to_make), (True, row.left_out))
+        for record in records
     ]
     db.executemany(
         """
@@ -240,21 +242,27 @@ def _update_batch(
 ) -> None:
     """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost.
 
-    Its stop rule starts anew.
+    Its stop rule starts anew. What was estimated for another model's records is their share of the whole.
     """
-    before = sum(
-        ((spec.price(record.request) or Decimal(0)) for row in planned for record in row.row.records),
-        Decimal(0),
-    )
+    held = [record for row in planned for record in row.row.records]
+    same = [record for record in held if record.model == spec.model_id]
+    before = sum((spec.price(record.request) or Decimal(0) for record in same), Decimal(0))
     after = sum((row.price(spec) or Decimal(0) for row in planned), Decimal(0))
     db.execute(
         """
         UPDATE batches
         SET prefix = :prefix, suffix = :suffix, is_priced = is_priced AND :is_priced,
-            estimated_micros = max(estimated_micros + :change, 0), outcomes = ''
+            estimated_micros = max(estimated_micros - estimated_micros * :others / total + :change, 0),
+            outcomes = ''
         WHERE id = :id
         """,
-        {**affixes, "id": batch_id, "is_priced": spec.is_priced, "change": micros(after - before)},
+        {
+            **affixes,
+            "id": batch_id,
+            "is_priced": spec.is_priced,
+            "others": len(held) - len(same),
+            "change": micros(after - before),
+        },
     )
     resume_in_transaction(db, batch_id)
     finish_if_done(db, batch_id)

@@ -17,7 +17,7 @@ from app.domain import (
 )
 from app.errors import Conflict, InvalidRequest
 from app.web.services import connection, services
-from app.web.submit import RowErrors
+from app.web.submit import RowErrors, require_resumable
 
 _EXAMPLES = 3
 
@@ -37,26 +37,30 @@ class ReleaseChanges:
         prefix, suffix = (
             None if body.get(name) is None else read_affix(body[name], name) for name in ("prefix", "suffix")
         )
-        return cls(
-            prefix=prefix,
-            suffix=suffix,
-            aspect_ratio=read_aspect_ratio(body["aspect_ratio"]) if body.get("aspect_ratio") else None,
-            resolution=read_resolution(body["resolution"]) if body.get("resolution") else None,
+        ratio, resolution = (
+            None if body.get(name) in (None, "") else read(body[name])
+            for name, read in (("aspect_ratio", read_aspect_ratio), ("resolution", read_resolution))
         )
+        return cls(prefix=prefix, suffix=suffix, aspect_ratio=ratio, resolution=resolution)
 
 
 def release(
     batch_id: str, changes: ReleaseChanges, *, key: database.RequestKey | None = None
 ) -> database.Released:
-    """Release all that is held. Raises RowErrors with nothing released, Conflict when nothing is held."""
-    if answer := database.find_answer(connection(), key):
-        return database.released_before(answer)
+    """Release all that is held. A used ``key`` releases nothing, and returns what its first call released.
+
+    Raises RowErrors with nothing released, and Conflict when nothing is held or the batch cannot go on.
+    """
+    db = connection()
     while True:
-        batch = database.get_batch(connection(), batch_id)
-        rows, affixes = _rows_to_release(batch, changes), _affixes(batch, changes)
-        released = database.release_rows(
-            connection(), batch_id, rows, spec=services().spec, key=key, **affixes
-        )
+        with database.read_transaction(db):  # no other call with this key releases in between
+            if answer := database.find_answer(db, key):
+                return database.released_before(answer)
+            batch = database.get_batch(db, batch_id)
+            held = database.list_held(db, batch_id)
+        require_resumable(batch_id, held=True)
+        rows, affixes = _rows_to_release(held, batch, changes), _affixes(batch, changes)
+        released = database.release_rows(db, batch_id, rows, spec=services().spec, key=key, **affixes)
         if released is not None:
             return released
 
@@ -64,7 +68,8 @@ def release(
 def check_release(batch_id: str, changes: ReleaseChanges) -> dict[str, Any]:
     """What ``release`` would do, as JSON. Raises as it does; changes nothing."""
     db, spec = connection(), services().spec
-    rows = _rows_to_release(database.get_batch(db, batch_id), changes)
+    batch = database.get_batch(db, batch_id)
+    rows = _rows_to_release(database.list_held(db, batch_id), batch, changes)
     database.complete_fingerprints(db)
     planned = database.plan_release(db, batch_id, rows, spec=spec)
     to_make = [row for row in planned if row.to_make]
@@ -87,9 +92,10 @@ def _affixes(batch: Batch, changes: ReleaseChanges) -> dict[str, str]:
     }
 
 
-def _rows_to_release(batch: Batch, changes: ReleaseChanges) -> list[database.ReleaseRow]:
+def _rows_to_release(
+    held: database.HeldRows, batch: Batch, changes: ReleaseChanges
+) -> list[database.ReleaseRow]:
     """The held rows with these changes. Raises RowErrors, and Conflict when there are none."""
-    held = database.list_held(connection(), batch.id)
     if not held.rows:
         raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
     filled = _refilled(held, _affixes(batch, changes))

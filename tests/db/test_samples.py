@@ -176,7 +176,8 @@ def test_one_held_record_is_cancelled_and_restored(db: database.Connection, spec
     batch_id, ids = add_sample(db, spec)
     finish(db, number=2)
     _, cancelled = database.cancel_record(db, ids[2])
-    assert str(database.get_batch(db, batch_id).paused_reason).endswith("其余 3 行")
+    reason = database.get_batch(db, batch_id).paused_reason
+    assert str(reason) == "先试的 2 行做完了，看过再放行其余 3 行"
     database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec)
     assert database.get_record(db, ids[2]).status is Status.HELD
     assert str(database.get_batch(db, batch_id).paused_reason).endswith("其余 4 行")
@@ -194,6 +195,15 @@ def test_a_record_that_a_suspended_worker_returns_reopens_its_batch(
     database.requeue_record(db, record, not_before=0, error=error)
     assert database.get_batch(db, batch_id).status is BatchStatus.QUEUED
     finish(db)
+    assert database.get_batch(db, batch_id).paused_cause == PauseCause.SAMPLE
+
+
+def test_a_late_problem_of_a_suspended_worker_does_not_hide_that_rows_wait(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, _ = add_sample(db, spec, sample=1)
+    finish(db)
+    database.pause_batch(db, batch_id, "磁盘满了", cause=PauseCause.DISK, stops_fetching=True)
     assert database.get_batch(db, batch_id).paused_cause == PauseCause.SAMPLE
 
 

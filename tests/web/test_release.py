@@ -201,6 +201,8 @@ def test_problems_are_told_by_row_and_nothing_is_released(client: FlaskClient) -
     [
         ({"aspect_ratio": "7:5"}, "aspect_ratio"),
         ({"resolution": "9K"}, "resolution"),
+        ({"aspect_ratio": 0}, "aspect_ratio"),
+        ({"resolution": []}, "resolution"),
         ({"prefix": 3}, "prefix"),
         ({"suffix": "长" * (MAX_PROMPT_LENGTH + 1)}, "suffix"),
         ({"model": "gpt-image-1"}, "model"),
@@ -208,7 +210,7 @@ def test_problems_are_told_by_row_and_nothing_is_released(client: FlaskClient) -
         ({"sufix": "，白底"}, "sufix"),
         ({"prefix": "长" * MAX_PROMPT_LENGTH}, "prompt"),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_a_wrong_body_releases_nothing(client: FlaskClient, body: dict[str, Any], field: str) -> None:
     batch_id = submit(client, sample=2)
@@ -260,6 +262,26 @@ def test_servers_that_release_at_once_release_once(worker: Worker, keys: tuple[s
     assert [line["text"] for line in log].count("放行 4 张") == 1
 
 
+def test_a_repeated_key_answers_as_before_although_its_first_call_ends_only_now(
+    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = submit(client, sample=2)
+    first = list[dict[str, Any]]()
+    list_held = database.list_held
+
+    def end_the_first_call(db: database.Connection, name: str) -> database.HeldRows:
+        monkeypatch.setattr(database, "list_held", list_held)
+        settings = worker.settings
+        other = create_app(settings, Worker(settings, generator.open_provider(settings))).test_client()
+        thread = threading.Thread(target=lambda: first.append(release(other, batch_id, request_id="once")))
+        thread.start()
+        thread.join()
+        return list_held(db, name)
+
+    monkeypatch.setattr(database, "list_held", end_the_first_call)
+    assert release(client, batch_id, request_id="once")["released"] == first[0]["released"] == 4
+
+
 def test_a_release_while_the_sample_runs_or_is_paused_resumes_the_batch(
     client: FlaskClient, worker: Worker, service: FakeJimeng
 ) -> None:
@@ -302,6 +324,7 @@ def test_held_rows_go_to_the_present_model(client: FlaskClient, worker: Worker) 
     assert release(client, batch_id)["released"] == 5
     models = [record["model"] for record in records_of(client, batch_id)]
     assert models == [worker.provider.spec.model_id, *[other.provider.spec.model_id] * 5]
+    assert batch_of(client, batch_id)["estimated_cost"] == pytest.approx(0.22)
 
 
 def test_an_unknown_batch_is_not_found(client: FlaskClient) -> None:

@@ -112,6 +112,11 @@ def test_a_malformed_repair_is_refused_in_one_sentence(
     assert post(client, f"/api/batches/{batch_id}/retry", 400, **body)["error"]
 
 
+def test_changes_of_no_record_retry_none(client: FlaskClient, worker: Worker) -> None:
+    batch_id, _ = failed_batch(client, worker.settings)
+    assert post(client, f"/api/batches/{batch_id}/retry", changes={})["retried"] == 0
+
+
 def test_a_record_of_another_batch_is_not_changed(client: FlaskClient, worker: Worker) -> None:
     _, ids = failed_batch(client, worker.settings)
     other = post(client, "/api/batches", 202, rows=ROWS)["batch_id"]

@@ -21,7 +21,7 @@ from app.web.params import bool_field, json_body
 from app.web.release import ReleaseChanges, check_release, release
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_current_model, require_resumable
+from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_current_model
 
 bp = Blueprint("release", __name__)
 _CHECKED = answer(
@@ -54,11 +54,8 @@ def release_batch(batch_id: str) -> Response:
     body = json_body() if request.get_data() else {}
     require_current_model(body)
     changes, key = ReleaseChanges.read(body), request_key(body)
-    database.get_batch(connection(), batch_id)
     if bool_field(body, "check", default=False):
         return success(**check_release(batch_id, changes))
-    if not database.find_answer(connection(), key):
-        require_resumable(batch_id, held=True)
     number, skipped = release(batch_id, changes, key=key)
     services().worker.wake.notify()
     return success(batch=database.get_batch(connection(), batch_id), released=number, skipped=skipped)

@@ -82,7 +82,7 @@ def retry_batch(batch_id: str) -> Response:
         done = database.retried_before(first)
     else:
         changes = _changes(body, batch_id)
-        ids = list(changes) if changes and ids is None else ids
+        ids = list(changes) if ids is None and body.get("changes") is not None else ids
         if ids is not None and not changes.keys() <= set(ids):
             raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
         done = database.retry_records(
