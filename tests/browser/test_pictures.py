@@ -138,6 +138,7 @@ def test_the_keys_of_the_large_view_choose_by_row(pictures: PicturesPage, server
     pictures.press(" ")
     expect(pictures.page.locator("[data-caption]")).to_have_text("第 1 行 · 1/2")
     pictures.press("2", "Enter")
+    pictures.expect_counts(keep=1)
     expect(pictures.page.locator("[data-caption]")).to_have_text("第 2 行 · 1/2")
     pictures.press("Escape")
     pictures.expect_pick(1, 2, "keep")
@@ -207,6 +208,7 @@ def test_the_rest_is_not_made_and_that_is_undone(
     expect(pictures.page.locator("[data-release]")).to_be_hidden()
     assert server.get(f"/api/batches/{batch_id}")["batch"]["counts"]["cancelled"] == 4
     pictures.press("Control+z")
+    expect(pictures.release("sum")).to_be_visible()
     expect(pictures.release("sum")).to_contain_text("其余 4 行")
     counts = server.get(f"/api/batches/{batch_id}")["batch"]["counts"]
     assert (counts["held"], jimeng.charges) == (4, 2)

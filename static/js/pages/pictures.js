@@ -12,12 +12,19 @@ import { lightbox } from "../ui/lightbox.js";
 const page = document.querySelector("[data-pictures-page]");
 const batch = followBatch(page, { onChange: () => release.update() });
 const choices = bindChoices(page, { onSent: batch.now });
-const edits = bindEdits(page, { onSent: batch.now });
+const edits = bindEdits(page);
 const release = bindRelease(page, { onSent: (hasNewRows) => (hasNewRows ? batch.reload() : batch.now()) });
 
 bindKeys(page, { choose: choices.choose, edit: edits.open });
 removeMissingRecords(page);
-lightbox.host = cardViewer;
+lightbox.host = {
+  ...cardViewer,
+  async run(name, picture) {
+    await cardViewer.run(name, picture);
+    batch.now();
+  },
+};
+document.addEventListener("poll-now", batch.now);
 document.addEventListener("records-resolved", batch.now);
 page.addEventListener("click", ({ target }) => {
   const button = target.closest('[data-command="expand"]');

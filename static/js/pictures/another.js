@@ -6,8 +6,8 @@ import { postOnce } from "../core/orders.js";
 import { loadDetails } from "../ui/details.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
-/** Bind 改 in the rows of `page`. onSent() is called after something was queued. Returns {open(row)}. */
-export function bindEdits(page, { onSent }) {
+/** Bind 改 in the rows of `page`; dispatches "poll-now" after something was queued. Returns {open(row)}. */
+export function bindEdits(page) {
   const template = page.querySelector("[data-edit-template]");
   const { batchUrl, cancelUrl } = page.dataset;
   const unsent = new Map(); // row number -> words that were left with Esc
@@ -68,7 +68,7 @@ export function bindEdits(page, { onSent }) {
         close();
         if (failed.length > 0) showToast(answer.batch.status === "paused" ? _("已重新排队，批次继续后开始") : _("第 {row} 行重新开始做", { row: row.dataset.row }));
         else offerCancel(answer, row.dataset.row);
-        sent();
+        pollNow();
       } catch (error) {
         if (!(error instanceof HttpError)) throw error;
         part(form, "error").textContent = sentenceOf(error);
@@ -92,16 +92,15 @@ export function bindEdits(page, { onSent }) {
     const words = batch.status === "paused" ? _("第 {row} 行多排了 1 张，批次继续后开始", { row }) : _("第 {row} 行再做 1 张", { row });
     offerUndo(words, async () => {
       await requestJson("POST", cancelUrl.replace("/0/", `/${id}/`));
-      sent();
+      pollNow();
     }, { whileShown: true });
   }
 
-  function sent() {
-    document.dispatchEvent(new Event("poll-now"));
-    onSent();
-  }
-
   return { open };
+}
+
+function pollNow() {
+  document.dispatchEvent(new Event("poll-now"));
 }
 
 function bindForm(form, { send, leave }) {
