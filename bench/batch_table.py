@@ -1,4 +1,4 @@
-"""Long tasks of the batch table in Chromium: scroll, type and paste among 5,000 rows.
+"""Long tasks of the batch table in Chromium: scroll, type, paste and mend among 5,000 rows.
 
 Prints the longest task on the page's main thread for each activity, from the browser's own tracing; the
 bound is 50 ms.
@@ -106,11 +106,31 @@ def move_about(page: Page) -> None:
     page.wait_for_timeout(1_000)
 
 
+def mend_problems(page: Page) -> None:
+    """Paste 1,000 rows with problems of ten kinds, show them alone, mend all of each kind, and undo that."""
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowRight")
+    wrong = "\r\n".join(f"湖\t\t5:{n % 5 + 3}\t2k\t\t{n % 5 + 20} 张" for n in range(PASTED))
+    paste(page, wrong)
+    page.locator("[data-command=report]").click()
+    page.locator(".report-line").first.wait_for()
+    page.wait_for_timeout(1_200)
+    page.locator("[data-command=only-problems]").click()
+    page.wait_for_timeout(500)
+    page.locator("[data-command=only-problems]").click()
+    for _ in range(3):
+        page.locator(".report-line [data-issue-fixes] button").first.click()
+        page.wait_for_timeout(1_200)
+    page.locator("[data-command=undo]").click()
+    page.wait_for_timeout(1_200)
+
+
 ACTIVITIES: dict[str, Callable[[Page], None]] = {
     "scroll": scroll,
     "type": type_prompts,
     "paste 1,000 rows": paste_rows,
     "arrows, fill": move_about,
+    "mend 1,000 rows": mend_problems,
 }
 
 

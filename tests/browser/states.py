@@ -218,6 +218,14 @@ STATES = (
     _batch("empty", _BATCH_READY, wait_for("[data-empty]"), server="empty"),
     _batch("a row", *_TABLE_ROW),
     _batch("bad cells", *_IMPORTED),
+    _batch("bad rows alone", *_IMPORTED, click("[data-command=only-problems]"), wait_for("[data-filter]")),
+    _batch(
+        "start of a part",
+        *_GOOD,
+        click("[data-row='1'] [data-select]"),
+        click("[data-command=start-part]"),
+        _dialog("start"),
+    ),
     _batch(
         "append or replace",
         *_TABLE_ROW,

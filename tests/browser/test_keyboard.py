@@ -76,7 +76,7 @@ def test_a_workbook_is_generated_by_keyboard(
         keys.press(page.get_by_role("button", name="📂 导入 Excel"))
     chooser.value.set_files(workbook(tmp_path / "十一月.xlsx"))
     expect(batch.report()).to_contain_text("1 处要改")
-    keys.press(page.get_by_role("button", name="5:4"))
+    keys.press(page.get_by_role("button", name="第 3 行 图片比例"))
     expect(page.locator("[data-footer-error]")).to_contain_text("5:4")
     keys.type("4:3", "Enter")
     expect(batch.bad_cells()).to_have_count(0)
