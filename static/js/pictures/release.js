@@ -37,7 +37,7 @@ export function bindRelease(page, { onSent }) {
     bar.hidden = !isHeld;
     part("no").hidden = Number(head.dataset.queued) > 0;
     if (!isHeld) part("sum").textContent = checkedFor = "";
-    if (part("sum").textContent === "") part("sum").textContent = _("其余 {n} 行", { n: Number(head.dataset.heldRows).toLocaleString(language) });
+    if (isHeld && part("sum").textContent === "") part("sum").textContent = _("其余 {n} 行", { n: Number(head.dataset.heldRows).toLocaleString(language) });
     if (isHeld && !isSending && questionOf() !== checkedFor) check();
   }
 
