@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.db.budgets import note_near_budgets, require_affordable
 from app.db.connection import transaction
 from app.db.row_mapping import micros, read_records, utc_now
-from app.domain import ModelSpec, Record, Status
+from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import Billed
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
@@ -161,20 +161,27 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
 
 
 def check_affordable(
-    db: sqlite3.Connection, batch_id: str, *, spec: ModelSpec, budget: Decimal | None, held: bool = False
+    db: sqlite3.Connection,
+    batch_id: str,
+    *,
+    spec: ModelSpec,
+    budget: Decimal | None,
+    released: ImageRequest | None = None,
 ) -> None:
-    """Raises BudgetReached when a resumed batch would be paused again at once; ``held``: a released one.
+    """Raises BudgetReached when a resumed batch would be paused again at once.
 
-    That is so when its next record must be submitted and costs more than a budget leaves.
+    That is so when its next record must be submitted and costs more than a budget leaves. ``released`` is
+    what comes next when none is queued.
     """
     waiting = read_records(
         db,
         """
-        WHERE batch_id = :id AND status IN ('queued', :held) AND (task_id IS NULL OR NOT fetch_while_paused)
+        WHERE batch_id = :id AND status = 'queued' AND (task_id IS NULL OR NOT fetch_while_paused)
         ORDER BY task_id IS NULL, id
         LIMIT 1
         """,
-        {"id": batch_id, "held": Status.HELD if held else Status.QUEUED},
+        {"id": batch_id},
     )
-    if waiting and waiting[0].task_id is None:
-        require_affordable(db, spec.price(waiting[0].request), batch_id=batch_id, default=budget)
+    following = waiting[0].request if waiting else released
+    if following and not (waiting and waiting[0].task_id):
+        require_affordable(db, spec.price(following), batch_id=batch_id, default=budget)

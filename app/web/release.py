@@ -58,8 +58,8 @@ def release(
                 return database.released_before(answer)
             batch = database.get_batch(db, batch_id)
             held = database.list_held(db, batch_id)
-        require_resumable(batch_id, held=True)
         rows, affixes = _rows_to_release(held, batch, changes), _affixes(batch, changes)
+        require_resumable(batch_id, released=rows[0].request)
         released = database.release_rows(db, batch_id, rows, spec=services().spec, key=key, **affixes)
         if released is not None:
             return released

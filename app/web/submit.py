@@ -177,15 +177,15 @@ def require_api_keys() -> None:
         raise Conflict(problem)
 
 
-def require_resumable(batch_id: str, *, held: bool = False) -> None:
-    """Raises Conflict when a resumed (``held``: released) batch would be paused again at once."""
+def require_resumable(batch_id: str, *, released: ImageRequest | None = None) -> None:
+    """Raises Conflict when a resumed batch would be paused again at once; see ``check_affordable``."""
     require_api_keys()
     current = services()
     current.worker.disk.invalidate()
     if disk_problem := current.worker.disk.problem():
         raise Conflict(disk_problem)
     budget = current.settings.budget
-    database.check_affordable(connection(), batch_id, spec=current.spec, budget=budget, held=held)
+    database.check_affordable(connection(), batch_id, spec=current.spec, budget=budget, released=released)
 
 
 def require_current_model(body: Mapping[str, Any]) -> None:

@@ -302,6 +302,20 @@ def test_a_release_checks_what_a_resume_checks(worker: Worker) -> None:
     assert statuses(client, batch_id).count("held") == 4
 
 
+def test_a_release_in_a_cheaper_size_needs_that_much_of_the_budget(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(worker.settings, budget=Decimal("0.5"))
+    worker = Worker(settings, generator.open_provider(settings))
+    client = create_app(settings, worker).test_client()
+    batch_id = submit(client, sample=2)
+    run_all(worker)
+    spec = worker.provider.spec
+    monkeypatch.setattr(worker.provider, "spec", replace(spec, prices={**spec.prices, "1K": Decimal("0.05")}))
+    assert "预算" in release(client, batch_id, 409)["error"]
+    assert release(client, batch_id, resolution="1K")["released"] == 4
+
+
 def test_a_resolution_that_the_model_lacks_is_a_problem_of_each_row(
     client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
