@@ -336,7 +336,7 @@ STATES = (
         "another one",
         _PICTURES_READY,
         click("[data-command=change]"),
-        wait_for("[data-edit-yes]"),
+        wait_for("[data-edit-yes]:enabled"),
         query="?id={ended}",
     ),
     _pictures(
