@@ -72,6 +72,7 @@ def read_templates(value: Any) -> dict[str, Any]:
 
 def read_affix(value: Any, name: str) -> str:
     """An untrusted ``prefix`` or ``suffix`` of a batch; None is empty. Raises InvalidRequest."""
-    if not isinstance(value or "", str) or len(value or "") > MAX_PROMPT_LENGTH:
+    text = "" if value is None else value
+    if not isinstance(text, str) or len(text) > MAX_PROMPT_LENGTH:
         raise InvalidRequest(name, "{name} 应为 {limit} 字以内的文字", name=name, limit=MAX_PROMPT_LENGTH)
-    return whole_characters(value or "")
+    return whole_characters(text)

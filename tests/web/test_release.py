@@ -204,13 +204,14 @@ def test_problems_are_told_by_row_and_nothing_is_released(client: FlaskClient) -
         ({"aspect_ratio": 0}, "aspect_ratio"),
         ({"resolution": []}, "resolution"),
         ({"prefix": 3}, "prefix"),
+        ({"suffix": False}, "suffix"),
         ({"suffix": "长" * (MAX_PROMPT_LENGTH + 1)}, "suffix"),
         ({"model": "gpt-image-1"}, "model"),
         ({"check": "yes"}, "check"),
         ({"sufix": "，白底"}, "sufix"),
         ({"prefix": "长" * MAX_PROMPT_LENGTH}, "prompt"),
     ],
-    ids=range(10),
+    ids=range(11),
 )
 def test_a_wrong_body_releases_nothing(client: FlaskClient, body: dict[str, Any], field: str) -> None:
     batch_id = submit(client, sample=2)
