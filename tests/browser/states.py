@@ -164,7 +164,7 @@ _OWN = (
     choose_file("[data-file]", "own.csv"),
     wait_for("[data-row='1'] [data-column=prompt].is-filled"),
 )
-_FAILED = (click("[data-run] [data-command=repair]"), wait_for("[data-run-repair]"))
+_FAILED = (click("[data-figure=failed]"), wait_for("[data-run-repair]"))
 _PICKED_RECORDS = (
     _RECORDS_READY,
     click("[data-record-id]:nth-child(2) [data-select]"),

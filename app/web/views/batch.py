@@ -24,11 +24,16 @@ def index() -> str:
         columns_json=[column.as_json() for column in columns],
         model=batch_model(services().spec, services().worker.pace),
         variables=BUILT_IN_NAMES,
-        causes={cause: translate(words) for cause, words in CAUSES.items()},
+        causes=_causes(),
     )
 
 
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
-    """The dialogs of the page, fetched by its second script; the page of a submitted batch has them."""
-    return render_template("batch/dialogs.html")
+    """Dialogs and parts of a run, fetched by the second script; the page of a submitted batch has them."""
+    return render_template("batch/dialogs.html", causes=_causes())
+
+
+def _causes() -> dict[str, str]:
+    """The causes of failures in the language of the request."""
+    return {cause: translate(words) for cause, words in CAUSES.items()}

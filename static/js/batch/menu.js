@@ -9,7 +9,7 @@ export function makeMenu(menu) {
   let opener = null;
   let closedAt = -Infinity;
 
-  const items = () => [...menu.querySelectorAll("[role^=menuitem]:not([hidden])")];
+  const items = () => [...menu.querySelectorAll("[role^=menuitem]")].filter((item) => item.checkVisibility());
 
   function open(button) {
     if (performance.now() - closedAt < REOPENING) return;

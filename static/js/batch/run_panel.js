@@ -60,7 +60,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     setButton("repair", open > 0, _("改失败的 {n} 行", { n: open }));
     setButton("copy", isOver);
     setButton("more", true);
-    header.querySelector("[data-notify-label]").hidden = left === 0 || !("Notification" in window);
+    header.querySelector("[data-notify-label]").hidden = left === 0 || status === "paused" || !("Notification" in window);
     if (focused?.hidden) header.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
   }
 

@@ -143,6 +143,7 @@ async function addDialogs() {
   if (batch.dialog("start")) return;
   const { html } = await fetchHtmlIfChanged(page.dataset.dialogsUrl, {});
   document.body.append(parseHtml(html));
+  for (const { dataset, content } of document.querySelectorAll("[data-part]")) page.querySelector(`[data-place="${dataset.part}"]`).replaceWith(content);
 }
 
 // Of the import, or of what is wrong in rows that were written or pasted; while the list is open it can be closed here.
