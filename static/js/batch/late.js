@@ -28,7 +28,7 @@ import { showError, showToast } from "../ui/toast.js";
 /** batch: see pages/batch.js. Returns what can be done, by name. */
 export function makeLate(batch) {
   const { page, table, urls, draft, dialog } = batch;
-  page.querySelector("[data-filter]").before(document.querySelector("[data-report]"));
+  page.querySelector("[data-filter]").parentElement.before(document.querySelector("[data-report]"));
   const notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
