@@ -128,6 +128,6 @@ def test_the_time_of_a_run_is_told_by_what_the_model_took(page: Page, server: Se
     page.route("**/batch", answer)
     batch = table(page, server, *((f"第 {n} 只猫", "1:1") for n in range(10)))
     facts = batch.open_start().locator("[data-start-facts]")
-    expect(facts).to_contain_text("约 1 分钟 到 3 分钟，同时 4 张")
+    expect(facts).to_contain_text("约 1–3 分钟，同时 4 张")
     page.get_by_label("先试", exact=True).check()
     expect(facts).to_contain_text("约 40 秒 到 2 分钟，同时 4 张")

@@ -194,14 +194,13 @@ def test_a_sample_says_where_to_look_at_it_and_which_rows_wait(server: ServerPro
     run.expect_state("已暂停")
     notice = page.locator("[data-run-paused]")
     expect(notice).to_contain_text("先试的 2 行做完了")
-    expect(notice.get_by_role("link", name="看小样")).to_have_attribute(
-        "href", f"/batch/pictures?id={batch_id}"
-    )
+    look = page.locator("[data-run]").get_by_role("link", name="看小样")
+    expect(look).to_have_attribute("href", f"/batch/pictures?id={batch_id}")
     expect(run.run_button("resume")).to_be_hidden()
     page.locator("[data-figure=held]").click()
     run.expect_rows(4)
     expect(run.cell(1, "status")).to_have_text("等放行")
-    notice.get_by_role("link", name="看小样").click()
+    look.click()
     page.wait_for_url(re.compile("/batch/pictures"))
 
 

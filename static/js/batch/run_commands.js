@@ -103,11 +103,11 @@ export function makeRunCommands({ url, states, table, repairs, current, onSent, 
   }
 
   async function uncancel() {
-    const records = resumableOf(states.records);
+    const records = resumableOf(states.records).filter(({ cause }) => cause !== "held"); // the others are held again, not made
     const n = records.length;
     const { estimated_cost: cost, total } = current();
     const sum = formatPrice(cost === null ? NaN : cost / total * n);
-    const isConfirmed = await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
+    const isConfirmed = n === 0 || await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
     if (isConfirmed) await postUncancel(SKIP, records).catch(onError);
   }
 

@@ -71,9 +71,13 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     }
   }
 
-  function renderLinks({ counts, workbook }) {
+  function renderLinks(batch) {
+    const { counts, workbook } = batch;
     const query = encodeURIComponent(id);
-    setLink("pictures", `${urls.page}/pictures?id=${query}`, counts.success > 0);
+    const isSample = batch.paused_cause === "sample";
+    setLink("pictures", `${urls.page}/pictures?id=${query}`, counts.success > 0 || isSample);
+    setText("pictures", isSample ? _("看小样") : _("看图"));
+    part("pictures").classList.toggle("is-primary", isSample);
     setLink("records", `${urls.recordsPage}?batch_id=${query}`);
     setLink("archive", `${urls.records}/archive.zip?batch_id=${query}`, counts.success > 0);
     setLink("results", `${url}/results.xlsx`);
@@ -86,13 +90,12 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
 
   // The remedy stands with the reason.
   function renderPaused(batch) {
-    const { status, paused_cause: cause, counts } = batch;
+    const { status, paused_cause: cause } = batch;
     const isPaused = status === "paused";
     part("paused").hidden = !isPaused;
     part("paused").dataset.cause = isPaused ? cause : "";
     if (!isPaused) return;
     setText("paused-text", pausedText(batch));
-    setLink("look", `${urls.page}/pictures?id=${encodeURIComponent(id)}`, counts.held > 0);
     part("remedies").hidden = cause !== "stop_rule";
   }
 

@@ -3,8 +3,9 @@
 import { submitRows, workbookOf } from "./row.js";
 import { REPEATABLE, groupRows, linesOf, orderOf } from "./start_lines.js";
 import { makeStartOptions } from "./start_options.js";
+import { durationOf } from "../core/duration.js";
 import { HttpError } from "../core/http.js";
-import { _, formatDuration, formatPrice } from "../core/i18n.js";
+import { _, formatPrice } from "../core/i18n.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { budgetLeft } from "../ui/status.js";
 
@@ -242,20 +243,11 @@ function factsOf({ model, table }, { asked, now, order, renamed }) {
   const isSample = now.pictures < order.pictures;
   return [
     model.label,
-    order.rows.length > 0 && timeOf(model, now.pictures),
+    order.rows.length > 0 && durationOf(now.pictures, model),
     isSample && (order.price > 0 ? _("其余的看过再做，约 {sum}", { sum: formatPrice(order.price - now.price) }) : _("其余的看过再做")),
     left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
     renamed > 0 && _("{n} 行的文件名重复，会加上序号", { n: renamed }),
     asked.length < filled && _("另外 {n} 行留在草稿里", { n: filled - asked.length }),
     asked.length === filled && blank > 0 && _("空行 {n} 行会跳过", { n: blank }),
   ].filter(Boolean);
-}
-
-// How long pictures take by what the model took so far; "" while that is not known.
-function timeOf({ seconds, concurrency }, pictures) {
-  if (!seconds || !concurrency) return "";
-  const rounds = Math.ceil(pictures / concurrency);
-  const [low, high] = [seconds.low, seconds.high].map((each) => formatDuration(rounds * each));
-  const values = { low, high, n: concurrency };
-  return low === high ? _("约 {low}，同时 {n} 张", values) : _("约 {low} 到 {high}，同时 {n} 张", values);
 }

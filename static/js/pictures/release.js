@@ -5,7 +5,7 @@ import { _, formatPrice, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { budgetLeft } from "../ui/status.js";
 import { offerUndo, showToast } from "../ui/toast.js";
-import { durationOf } from "./duration.js";
+import { durationOf } from "../core/duration.js";
 
 const TYPING_PAUSE = 400; // ms without a change until it is checked
 const PATIENCE = 300; // ms until it is said that something is waited for
