@@ -66,7 +66,7 @@ def test_rows_without_problems_are_started_while_the_others_are_mended(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, ("猫", "1:1"), ("狗", "5:4"), ("羊", "1:1"))
-    submit(batch, open_part(batch, "先做没有问题的 2 行"))
+    submit(batch, open_part(batch, "先做没有问题的 2 行 · ¥0.44"))
     batch.expect_state("已完成")
     assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["猫", "羊"]
 

@@ -23,16 +23,19 @@ export function pricePerPicture(row, model) {
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 
-/** {rows, blank, good, pictures, price, problems} of rows; `rows` are those that are filled, `good` those of them without problems. */
+/** {rows, blank, good, goodPrice, pictures, price, problems} of rows; `rows` are those that are filled, `good` those of them without problems. */
 export function sumOf(rows, model, validation) {
   const filled = rows.filter(validation.isFilled);
-  const total = (valueOf) => filled.reduce((sum, row) => sum + valueOf(row), 0);
+  const good = filled.filter((row) => Object.keys(validation.problemsOf(row)).length === 0);
+  const total = (valueOf, of = filled) => of.reduce((sum, row) => sum + valueOf(row), 0);
+  const price = (row) => priceOf(row, model);
   return {
     rows: filled.length,
     blank: rows.length - filled.length,
     pictures: total((row) => pictureCount(row, model)),
-    price: total((row) => priceOf(row, model)),
-    good: filled.filter((row) => Object.keys(validation.problemsOf(row)).length === 0).length,
+    price: total(price),
+    good: good.length,
+    goodPrice: total(price, good),
     problems: total((row) => Object.keys(validation.problemsOf(row)).length),
   };
 }
