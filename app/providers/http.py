@@ -179,13 +179,14 @@ def _is_local(host: str) -> bool:
         return is_loopback(host) or "." not in host or host.lower().endswith(".local")
 
 
-def read_body(response: requests.Response, limit: int = MAX_BYTES) -> bytes:
-    """Read the whole body, at most ``limit`` bytes. Raises ResponseTooLarge, HTTPError."""
+def read_body(response: requests.Response, limit: int | None = None) -> bytes:
+    """Read the whole body, at most ``limit`` bytes (MAX_BYTES). Raises ResponseTooLarge, HTTPError."""
+    most = MAX_BYTES if limit is None else limit
     body = bytearray()
     is_encoded = "Content-Encoding" in response.headers
     while chunk := response.raw.read1(_CHUNK, decode_content=is_encoded):
         body += chunk
-        if len(body) > limit:
+        if len(body) > most:
             raise ResponseTooLarge
     return bytes(body)
 
