@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import webbrowser
+from datetime import date
 from pathlib import Path
 from types import FrameType
 
@@ -191,6 +192,11 @@ def print_banner(settings: Settings, spec: ModelSpec) -> None:
     print_user(f"模型　{spec.label}（{spec.name}）" + ("，不联网、不花钱" if spec.name == "demo" else ""))
     if settings.missing_keys:
         print_user(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
+    if notice := spec.retirement_notice(date.today()):
+        print_user(f"注意　{notice}")
+        log.event(
+            "web", "model_retired", model=spec.model_id, since=spec.retirement and spec.retirement.since
+        )
     for label, path in (
         ("数据", settings.database_path),
         ("图片", settings.output_dir),

@@ -26,7 +26,7 @@ from app.domain.fingerprints import (
     missing_numbers,
     plan_rows,
 )
-from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics
+from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.record_changes import (
     CHANGEABLE,
     Changes,

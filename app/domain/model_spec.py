@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from types import MappingProxyType
 
@@ -32,18 +33,32 @@ class ModelSetup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """The end of a model: from the day ``since`` on its service takes no orders for it.
+
+    ``variable`` of ``.env`` is to be set to ``successor``, the id of a model that goes on.
+    """
+
+    since: date
+    variable: str
+    successor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """Capabilities and prices of an image model; pages and validation are driven by it.
 
     name             value of IMAGE_MODEL; ``label`` is the display name, ``model_id`` the service's own id
     sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
     prompt_limit     recommended maximum in characters; a longer prompt is a warning, not an error
-    max_references   0 = no reference images; ``reference_form`` "url" = public addresses only,
-                     "bytes" = uploaded as bytes, "any" = either
+    max_references   per picture, at most MAX_REFERENCES; 0 = no reference images. ``reference_form``: "url" =
+                     public addresses only, "bytes" = uploaded as bytes, "any" = either
     reference_limits limits on each reference image, where the service documents them
     negative_prompt  "field" = a field of its own, "folded" = appended to the prompt
     prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
                      ``price_extra_reference`` is added for each reference after the first
+                     ``included_references``
+    retirement       when its service ends it; None: no end is announced
     self_hosted      runs in this process or on the user's own server: while no price is configured, a
                      request is never charged, whatever its outcome. A price of 0 alone does not imply that
     setup            content of the model page
@@ -63,6 +78,8 @@ class ModelSpec:
     takes_seed: bool = False
     takes_steps: bool = False
     price_extra_reference: Decimal = Decimal(0)
+    included_references: int = 1
+    retirement: Retirement | None = None
     self_hosted: bool = False
     reference_limits: ReferenceLimits | None = None
     field_notes: Mapping[str, str | Message] = field(default_factory=dict)
@@ -93,12 +110,26 @@ class ModelSpec:
         """CNY for one picture of this request; None if unknown."""
         if not self.is_priced:
             return None
-        extra = max(len(request.sample_images) - 1, 0)
+        extra = max(len(request.sample_images) - self.included_references, 0)
         return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
 
     def is_free(self, request: ImageRequest) -> bool:
         """Whether this request can never be charged, so that it is safe to resubmit."""
         return self.self_hosted and self.price(request) == 0
+
+    def is_retired(self, today: date) -> bool:
+        """Whether the service takes no orders for this model on that day."""
+        return self.retirement is not None and today >= self.retirement.since
+
+    def retirement_notice(self, today: date) -> Message | None:
+        """When the model ends or ended, and what to do; None while no end is announced."""
+        if not (end := self.retirement):
+            return None
+        text = "{model} 将在 {date} 停用，请在这之前把 .env 里的 {variable} 改成 {successor}，再重新启动"
+        if self.is_retired(today):
+            text = "{model} 从 {date} 起已停用，请把 .env 里的 {variable} 改成 {successor}，再重新启动"
+        values = {"date": end.since.isoformat(), "variable": end.variable, "successor": end.successor}
+        return message(text, model=self.model_id, **values)
 
     def validate(
         self, request: ImageRequest, facts: Mapping[str, ReferenceInfo] = MappingProxyType({})

@@ -17,7 +17,7 @@ from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
 from app.errors import InvalidRequest, message
 
 MAX_PICTURES_A_ROW = 10
-MAX_REFERENCES = 4
+MAX_REFERENCES = 16  # of any model; what one model takes is its ``ModelSpec.max_references``
 MAX_PROMPT_LENGTH = 10_000
 MAX_FILENAME_LENGTH = 200
 MAX_REFERENCE_LENGTH = 4_096
@@ -130,7 +130,7 @@ def _read_number(name: str, label: str, low: int, high: int, default: int | None
 
 
 def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
-    """Parse a list of ``{"url", "filename"}`` (or its JSON text), at most 4. Raises InvalidRequest.
+    """Parse a list of ``{"url", "filename"}`` (or its JSON text). Raises InvalidRequest, also for too many.
 
     An image without URL is one of the library, to be looked up by its name.
     """

@@ -85,7 +85,7 @@ class Demo:
             model_id="demo",
             sizes=size_table({}, multiple_of=2),
             prompt_limit=MAX_PROMPT_LENGTH,
-            max_references=10,
+            max_references=4,
             reference_form="bytes",
             negative_prompt="field",
             takes_seed=True,
@@ -277,10 +277,10 @@ def _fitting_length(text: str, font: Font, width: float) -> int:
 
 
 def _paste_references(image: Image.Image, references: Sequence[Reference]) -> None:
-    """Paste thumbnails of the first four references along the right edge."""
+    """Paste thumbnails of the references along the right edge, where four have room."""
     side, gap = min(image.size) // 8, min(image.size) // 40
     top = gap * 2
-    for reference in references[:4]:
+    for reference in references:
         small = _thumbnail(reference, side)
         image.paste(
             ImageOps.expand(small, border=max(gap // 6, 1), fill="white"), (image.width - side - gap * 2, top)

@@ -1,4 +1,4 @@
-"""Jimeng 4.0 (即梦) on Volcengine's visual API: submit a task, then poll its id until done.
+"""Jimeng (即梦) 4.0 and 4.6 on Volcengine's visual API: submit a task, then poll its id until done.
 
 One call makes one image (``force_single``) and is one charge. ``jimeng_errors`` interprets the responses.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -26,12 +27,26 @@ from app.providers.latency import LatencyEstimate
 from app.providers.polling import Poller
 from app.providers.volc_signature import Signer, canonical_query
 
-PRICE = Decimal("0.22")
 MINIMUM_AREA, MAXIMUM_AREA = 1_048_576, 16_777_216
 VERSION = "2022-08-31"
 _CALL_SECONDS = 60.0
 _MAX_DOWNLOADS = 4
 _NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not exist
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """What a ``req_key`` decides; ``price`` is CNY per picture, None if it is not known."""
+
+    label: str
+    max_references: int = 4
+    price: str | None = None
+
+
+_FAMILIES = {
+    "jimeng_t2i_v40": _Family(label="即梦 4.0", max_references=10, price="0.22"),
+    "jimeng_seedream46_cvtob": _Family(label="即梦 4.6", max_references=14, price="0.22"),
+}
 
 _PUBLISHED = {
     ("1:1", "1K"): (1024, 1024),
@@ -186,17 +201,18 @@ class Jimeng:
 
 
 def _spec(settings: Settings) -> ModelSpec:
-    newer = "seedream46" in settings.jimeng_req_key
+    req_key = settings.jimeng_req_key
+    family = _FAMILIES.get(req_key) or _Family(label=req_key)
     return ModelSpec(
         name="jimeng",
-        label="即梦 4.6" if newer else "即梦 4.0",
-        model_id=settings.jimeng_req_key,
+        label=family.label,
+        model_id=req_key,
         sizes=size_table(_PUBLISHED, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA),
         prompt_limit=800,
-        max_references=14 if newer else 10,
+        max_references=family.max_references,
         reference_form="url",
         reference_limits=_REFERENCE_LIMITS,
-        prices=prices(settings.price_per_image, PRICE),
+        prices=prices(settings.price_per_image, *((Decimal(family.price),) if family.price else ())),
         setup=_SETUP,
         field_notes=_NOTES,
     )

@@ -9,13 +9,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
 from typing import Any, ClassVar
-from urllib.parse import urljoin
+from urllib.parse import urljoin, urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
 from app.config import Settings
-from app.domain import MAX_PROMPT_LENGTH, GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference
+from app.domain import (
+    MAX_PROMPT_LENGTH,
+    GeneratedImage,
+    ImageRequest,
+    ModelSetup,
+    ModelSpec,
+    Reference,
+    Retirement,
+)
 from app.errors import Billed, Message, ModelError, message
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
@@ -35,6 +45,31 @@ from app.providers.key_check import list_models
 
 LABEL = message("图片服务")
 MAXIMUM_AREA = 3840 * 2160  # keeps the longest side within 3840 for every ratio offered
+_OWN_HOST = "api.openai.com"
+_SUCCESSOR = "gpt-image-2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Family:
+    """Properties shared by models of OpenAI; ``ended_on``: when OpenAI ended or ends them."""
+
+    ids: tuple[str, ...]
+    max_references: int = 16
+    ended_on: date | None = None
+
+
+_FAMILIES = (
+    _Family(ids=("gpt-image-2.6-sunburst", "gpt-image-2.6-flare")),
+    _Family(ids=("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08")),
+    _Family(ids=("gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08")),
+    _Family(ids=("gpt-image-2", "gpt-image-2-2026-04-21")),
+    _Family(ids=("gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest"), ended_on=date(2026, 12, 1)),
+    _Family(ids=("gpt-image-1",), ended_on=date(2026, 10, 23)),
+    _Family(ids=("dall-e-2", "dall-e-3"), max_references=4, ended_on=date(2026, 5, 12)),
+)
+_BY_ID = {model: family for family in _FAMILIES for model in family.ids}
+# What is known of any other model behind the same API: four references.
+_UNLISTED = _Family(ids=(), max_references=4)
 
 _NOTES = {
     "negative_prompt": "这个接口没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
@@ -187,15 +222,21 @@ class OpenAIImages(ImagesApi):
 
 
 def _spec(settings: Settings) -> ModelSpec:
+    model = settings.openai_image_model
+    family = _BY_ID.get(model, _UNLISTED)
+    ends = family.ended_on if urlsplit(settings.openai_base_url).hostname == _OWN_HOST else None
     return ModelSpec(
         name="openai",
-        label=settings.openai_image_model,
-        model_id=settings.openai_image_model,
+        label=model,
+        model_id=model,
         sizes=size_table({}, maximum=MAXIMUM_AREA, multiple_of=16),
         prompt_limit=MAX_PROMPT_LENGTH,
-        max_references=16,
+        max_references=family.max_references,
         reference_form="bytes",
         prices=prices(settings.price_per_image),
+        retirement=Retirement(since=ends, variable="OPENAI_IMAGE_MODEL", successor=_SUCCESSOR)
+        if ends
+        else None,
         setup=_SETUP,
         field_notes=_NOTES,
     )

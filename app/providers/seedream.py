@@ -11,12 +11,13 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 from app.config import Settings
-from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Size
+from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Retirement, Size
 from app.errors import Billed, message
 from app.providers.base import SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.error_rules import REFUSED, ErrorRule, pausing, throttling
@@ -38,6 +39,8 @@ class _Family:
     """Properties shared by one kind of models; ``versions`` are the suffixes of their ids.
 
     ``prices`` are CNY for 1K, 2K, 4K, or one for all; empty: no price in CNY is published.
+    ``extra_reference`` is CNY for each reference after the first ``included_references``.
+    ``ended_on`` is the day on which mainland Ark stopped the models.
     """
 
     label: str
@@ -48,6 +51,8 @@ class _Family:
     max_references: int = 14
     prices: tuple[str, ...] = ()
     extra_reference: str = "0"
+    included_references: int = 1
+    ended_on: date | None = None
     resolutions: tuple[str, ...] = RESOLUTIONS
 
 
@@ -60,8 +65,11 @@ _current = partial(
     max_references=10,
     resolutions=("1K", "2K"),
 )
+# The generation before: at BytePlus it goes on, under ids of its own.
+_ended = partial(_Family, ended_on=date(2026, 11, 24))
 _FAMILIES = (
-    _current(label="Seedream 5.5", versions=("5-5-261028",)),
+    # Each reference of 5.5 costs, from the first on; the amount in CNY is not published.
+    _current(label="Seedream 5.5", versions=("5-5-261028",), included_references=0),
     _current(
         label="Seedream 5.0 pro",
         versions=("5-0-pro-260628",),
@@ -69,9 +77,9 @@ _FAMILIES = (
         extra_reference="0.02",
     ),
     _current(label="Seedream 5.0 flash", versions=("5-0-flash-260915",), prices=("0.12",)),
-    _Family(label="Seedream 5.0 lite", versions=("5-0-260128", "5-0-lite-260128"), prices=("0.22",)),
-    _Family(label="Seedream 4.5", versions=("4-5-251128",), prices=("0.25",)),
-    _Family(
+    _ended(label="Seedream 5.0 lite", versions=("5-0-260128", "5-0-lite-260128"), prices=("0.22",)),
+    _ended(label="Seedream 4.5", versions=("4-5-251128",), prices=("0.25",)),
+    _ended(
         label="Seedream 4.0",
         versions=("4-0-250828",),
         published={"1K": _1K_OF_4_0, "2K": _2K, "4K": _4K},
@@ -82,6 +90,7 @@ _FAMILIES = (
 
 # Prices are those of the mainland service; ids used elsewhere are charged in another currency.
 _MAINLAND, _OUTSIDE = "doubao-seedream-", ("dola-seedream-", "seedream-")
+_SUCCESSOR = "doubao-seedream-5-0-pro-260628"
 _BY_ID = {
     f"{prefix}{version}": family
     for family in _FAMILIES
@@ -213,7 +222,8 @@ def _spec(settings: Settings) -> ModelSpec:
     model = settings.seedream_model
     known = _BY_ID.get(model)
     family = known or _current(label=model)
-    is_listed = model.startswith(_MAINLAND)
+    is_mainland = model.startswith(_MAINLAND)
+    has_list_price = is_mainland and settings.price_per_image is None
     return ModelSpec(
         name="seedream",
         label=family.label,
@@ -222,9 +232,13 @@ def _spec(settings: Settings) -> ModelSpec:
         prompt_limit=300,
         max_references=family.max_references,
         reference_form="any",
-        prices=prices(settings.price_per_image, *(map(Decimal, family.prices) if is_listed else ())),
+        prices=prices(settings.price_per_image, *(map(Decimal, family.prices) if is_mainland else ())),
         setup=_SETUP if known else replace(_SETUP, about=_ABOUT_UNKNOWN),
-        price_extra_reference=Decimal(family.extra_reference if settings.price_per_image is None else 0),
+        price_extra_reference=Decimal(family.extra_reference if has_list_price else 0),
+        included_references=family.included_references,
+        retirement=Retirement(since=family.ended_on, variable="SEEDREAM_MODEL", successor=_SUCCESSOR)
+        if family.ended_on and is_mainland
+        else None,
         field_notes=_NOTES,
     )
 

@@ -141,7 +141,7 @@ def _add_explanations(workbook: WorkbookWriter, spec: ModelSpec | None) -> None:
         "ratios": choices["aspect_ratio"],
         "resolutions": choices["resolution"],
         "max_pictures": MAX_PICTURES_A_ROW,
-        "max_references": MAX_REFERENCES,
+        "max_references": spec.max_references if spec else MAX_REFERENCES,
     }
     for number, (name, (_, how, example)) in enumerate(FIELDS.items(), 1):
         letter, label = get_column_letter(number), message(LABELS[name])

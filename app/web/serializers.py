@@ -83,7 +83,7 @@ def spec_json(spec: ModelSpec) -> dict[str, Any]:
     """A model spec as JSON, with sizes as ``"16:9|2K": {"size", "width", "height", "price"}``."""
     names = (
         *("name", "label", "model_id", "prompt_limit", "max_references", "reference_form"),
-        *("negative_prompt", "takes_seed", "takes_steps", "price_extra_reference"),
+        *("negative_prompt", "takes_seed", "takes_steps", "price_extra_reference", "included_references"),
     )
     shown = translated_spec(spec)
     return {name: getattr(shown, name) for name in names} | {

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from flask import Flask, current_app, g
 
@@ -80,6 +81,13 @@ class Services:
         """Why nothing can be submitted while an API key is missing."""
         missing = tuple(self.settings.missing_keys)
         return message("还没有设置 {keys}，请写进 .env 后重新启动", keys=missing) if missing else None
+
+    @property
+    def model_problem(self) -> Message | None:
+        """Why nothing can be ordered: an API key is missing, or the service ended the model."""
+        spec, today = self.spec, date.today()
+        ended = spec.retirement_notice(today) if spec.is_retired(today) else None
+        return self.key_problem or ended
 
 
 def init_services(app: Flask, settings: Settings, worker: Worker) -> None:

@@ -144,7 +144,7 @@ def submit_rows(
         raise InvalidRequest(
             "rows", "一个批次最多 {limit} 张，现在有 {n} 张", limit=MAX_PICTURES_A_BATCH, n=pictures
         )
-    require_api_keys()
+    require_model()
     current = services()
     output_dir = current.settings.output_dir
     added = database.add_batch(
@@ -172,14 +172,20 @@ def submit_rows(
 
 
 def require_api_keys() -> None:
-    """Raises Conflict when an API key is missing, so nothing can be submitted."""
+    """Raises Conflict when an API key is missing."""
     if problem := services().key_problem:
+        raise Conflict(problem)
+
+
+def require_model() -> None:
+    """Raises Conflict when nothing can be ordered: an API key is missing, or the model was ended."""
+    if problem := services().model_problem:
         raise Conflict(problem)
 
 
 def require_resumable(batch_id: str, *, released: ImageRequest | None = None) -> None:
     """Raises Conflict when a resumed batch would be paused again at once; see ``check_affordable``."""
-    require_api_keys()
+    require_model()
     current = services()
     current.worker.disk.invalidate()
     if disk_problem := current.worker.disk.problem():

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import date
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -18,11 +19,20 @@ import database
 import generator
 from app import log
 from app.config import Settings
-from app.domain import GeneratedImage, PauseCause, Record, SavedImage, whole_characters
+from app.domain import (
+    GeneratedImage,
+    ImageRequest,
+    ModelSpec,
+    PauseCause,
+    Record,
+    SavedImage,
+    whole_characters,
+)
 from app.errors import (
     AppError,
     Billed,
     BucketError,
+    Conflict,
     DatabaseError,
     DiskError,
     InvalidRequest,
@@ -65,8 +75,19 @@ _PAUSE_CAUSES = {"network": PauseCause.NETWORK, "storage": PauseCause.DISK}
 _T = TypeVar("_T")
 
 
+class ModelRetired(Conflict):
+    """The service takes no more orders for the model: nothing was submitted."""
+
+
 class WorkerAborting(Exception):
     """The worker is aborting: the record is released for a later claim."""
+
+
+_PAUSED_BEFORE_SUBMISSION = {
+    database.BudgetReached: PauseCause.BUDGET,
+    DiskLow: PauseCause.DISK,
+    ModelRetired: PauseCause.MODEL,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,9 +114,9 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
     ``has_task``: the provider's task id is stored, so that fetching can be repeated. ``is_free``: the request
     is never charged. Without either, a possibly charged error ends as unknown and is never retried.
     """
-    if isinstance(error, database.BudgetReached | DiskLow):
-        cause = PauseCause.DISK if isinstance(error, DiskLow) else PauseCause.BUDGET
-        return Decision(pause=error.message, cause=cause)
+    for kind, cause in _PAUSED_BEFORE_SUBMISSION.items():
+        if isinstance(error, kind):
+            return Decision(pause=error.message, cause=cause)
     problem = _as_model_error(error)
     if problem.billed is not Billed.NO and not has_task:
         problem = _as_not_billed(problem, record) if is_free else _as_unknown(problem)
@@ -155,8 +176,7 @@ class Pipeline:
         task_id, image, began = record.task_id, None, None
         if task_id is None:
             spec, request = self.provider.spec, record.request
-            for problem in spec.unsupported(request):
-                raise problem
+            _require_orderable(spec, request)
             references = self.library.resolve(record.sample_images, spec)
             self.disk.require(len(self.claimed_ids))
             self.store_guard.require(db)
@@ -264,6 +284,15 @@ def pause_batch(
         with suppress(DatabaseError):  # the next record with the same error pauses it
             database.pause_batch(db, record.batch_id, reason, cause=cause, stops_fetching=blocks_fetches)
         log.record_event("paused", record, why=reason)
+
+
+def _require_orderable(spec: ModelSpec, request: ImageRequest) -> None:
+    """Raises InvalidRequest for what the model does not take, ModelRetired once its service ended it."""
+    for problem in spec.unsupported(request):
+        raise problem
+    today = date.today()
+    if spec.is_retired(today) and (notice := spec.retirement_notice(today)):
+        raise ModelRetired(notice)
 
 
 def _as_model_error(error: AppError) -> ModelError:

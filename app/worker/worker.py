@@ -27,7 +27,7 @@ from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.maintenance import Maintenance
 from app.worker.notifier import BETWEEN_SECONDS, Notifier
 from app.worker.pace import Pace
-from app.worker.pipeline import Decision, Pipeline, WorkerAborting, decide, pause_batch
+from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide, pause_batch
 
 LEASE_SECONDS = 12.0
 POLL_SECONDS = 0.5
@@ -203,7 +203,14 @@ class Worker:
             log.record_event("released", record)
         except database.LeaseLost:
             log.record_event("lease_lost", record)
-        except (database.BudgetReached, DiskLow, InvalidRequest, BucketError, ModelError) as error:
+        except (
+            database.BudgetReached,
+            DiskLow,
+            ModelRetired,
+            InvalidRequest,
+            BucketError,
+            ModelError,
+        ) as error:
             if isinstance(error, ModelError) and error.throttled:
                 self.limit.on_throttled()
             stored = database.get_record_or_none(db, record.id)

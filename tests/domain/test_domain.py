@@ -100,7 +100,7 @@ def test_a_prompt_of_invisible_characters_is_missing(prompt: str) -> None:
         ("filename", "x" * 201),
         ("sample_images", "not json"),
         ("sample_images", [{"url": "a"}]),
-        ("sample_images", [{"url": "a", "filename": "b"}] * 5),
+        ("sample_images", [{"url": "a", "filename": "b"}] * 17),
         ("sample_images", 5),
     ],
 )

@@ -15,6 +15,7 @@ import hmac
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import quote
@@ -27,6 +28,8 @@ SECRET_KEY = "c2VjcmV0"
 REQ_KEYS = ("jimeng_t2i_v40", "jimeng_seedream46_cvtob")
 ACTIONS = {"CVSync2AsyncSubmitTask": "submit", "CVSync2AsyncGetResult": "poll"}
 
+_PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22"))  # CNY per picture, whatever its size and references
+_MOST_REFERENCES = {"jimeng_t2i_v40": 10, "jimeng_seedream46_cvtob": 14}
 _SUBMIT_FIELDS = {
     "req_key": str,
     "prompt": str,
@@ -115,6 +118,10 @@ class FakeJimeng(FakeService):
         if not self.entitled:
             raise _refused(401, 50400)
         return self._submit(body) if step == "submit" else self._result(body)
+
+    def bill(self, order: Submission) -> Decimal:
+        """CNY for a billed order."""
+        return _PRICES[order.body["req_key"]]
 
     def busy(self) -> Refusal:
         """50430 or 50429."""
@@ -234,7 +241,9 @@ def _check_submit(body: dict[str, Any]) -> tuple[int, int]:
     if not body.get("prompt"):
         raise _refused(400, 50200, message="prompt is missing")
     urls = body.get("image_urls", [])
-    if len(urls) > 10 or not all(isinstance(url, str) and url.startswith("http") for url in urls):
+    if len(urls) > _MOST_REFERENCES[body["req_key"]] or not all(
+        isinstance(url, str) and url.startswith("http") for url in urls
+    ):
         raise _refused(400, 50200, message="image_urls")
     if not 0 <= body.get("scale", 0.5) <= 1:
         raise _refused(400, 50200, message="scale")

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import date
 from decimal import Decimal
 
 import pytest
@@ -87,6 +88,7 @@ def test_references_are_sent_as_urls_or_data_urls(service: FakeSeedream, model: 
 
 @pytest.mark.parametrize("model_id", IDS.values())
 def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id: str) -> None:
+    service.keeps_old_models = True
     model = opened(service, seedream_model=model_id)
     for ratio, resolution in model.spec.sizes:
         model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
@@ -175,6 +177,32 @@ def test_a_price_setting_wins() -> None:
     images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
     spec = provider_for(IDS["5-0-pro"], price_per_image=Decimal("0.1")).spec
     assert spec.price(replace(FOX, sample_images=images)) == Decimal("0.1")
+
+
+@pytest.mark.parametrize("family", ["4-0-250828", "4-5-251128", "5-0-260128", "5-0-lite-260128"])
+def test_the_mainland_ids_of_the_old_families_have_ended(service: FakeSeedream, family: str) -> None:
+    spec = provider_for(f"doubao-seedream-{family}").spec
+    assert not spec.is_retired(date(2026, 11, 23))
+    assert spec.is_retired(date(2026, 11, 24))
+    assert "SEEDREAM_MODEL 改成 doubao-seedream-5-0-pro-260628" in str(
+        spec.retirement_notice(date(2026, 11, 24))
+    )
+    error = failure(lambda: opened(service, seedream_model=f"doubao-seedream-{family}").submit(FOX, ()))
+    assert error.pauses_batch
+
+
+@pytest.mark.parametrize("prefix", ["seedream-", "dola-seedream-"])
+def test_outside_the_mainland_the_old_families_go_on(service: FakeSeedream, prefix: str) -> None:
+    model = opened(service, seedream_model=f"{prefix}4-5-251128")
+    assert model.spec.retirement is None
+    assert model.submit(FOX, ()).task_id
+
+
+@pytest.mark.parametrize("model_id", [*(IDS[name] for name in ("5-5", "5-0-pro", "5-0-flash")), "ep-1"])
+def test_no_end_is_said_of_a_model_that_goes_on(model_id: str) -> None:
+    spec = provider_for(model_id).spec
+    assert not spec.is_retired(date(2100, 1, 1))
+    assert spec.retirement_notice(date(2100, 1, 1)) is None
 
 
 def test_pro_offers_no_4k() -> None:

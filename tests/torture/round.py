@@ -153,8 +153,6 @@ class Round:
             torture_clock=self.environment.clock,
             torture_lock=_LOCKS if self.kind == "locked at the ledger" else 0,
         )
-        if self.plan.service == "seedream":
-            settings["seedream_model"] = "doubao-seedream-4-0-250828"
         return FastServer(data_dir, **settings)
 
     def run(self) -> Outcome:

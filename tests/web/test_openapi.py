@@ -321,7 +321,8 @@ def test_server_errors_match_the_document(settings: Settings) -> None:
         ({"prompt": "猫", "steps": MAX_STEPS + 1}, False),
         ({"prompt": "猫", "filename": "f" * 201}, False),
         ({"prompt": "猫", "aspect_ratio": "5:4"}, False),
-        ({"prompt": "猫", "sample_images": [{"url": "u", "filename": "f"}] * 5}, False),
+        ({"prompt": "猫", "sample_images": [{"url": "u", "filename": "f"}] * 16}, True),
+        ({"prompt": "猫", "sample_images": [{"url": "u", "filename": "f"}] * 17}, False),
     ],
 )
 def test_the_app_accepts_exactly_the_rows_the_document_allows(row: dict[str, Any], is_fine: bool) -> None:

@@ -17,7 +17,6 @@ bp = Blueprint("models", __name__)
 @describe("现在用的模型接受什么", answer(model="Model", models=["Model"], budget=or_null(float)))
 def list_models() -> Response:
     """The image model in use and what it supports."""
-    settings = services().settings
-    ready = {"ready": not settings.missing_keys}
+    ready = {"ready": services().model_problem is None}
     model = spec_json(services().spec) | ready | pace_json(services().worker.pace)
     return success(model=model, models=[model], budget=list_budgets(connection())[BudgetScope.TOTAL].limit)

@@ -22,7 +22,7 @@ from app.web.submit import (
     REPEATS_OR_AGAIN,
     REQUEST_ID,
     request_key,
-    require_api_keys,
+    require_model,
     skips_bought,
 )
 
@@ -111,7 +111,7 @@ def add_pictures(batch_id: str) -> Response:
     changes = _changes(body, batch_id)
     if not changes.keys() <= set(ids):
         raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
-    require_api_keys()
+    require_model()
     current = services()
     records = database.list_selected(db, ids)
     wanted = database.MorePictures(

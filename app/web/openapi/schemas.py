@@ -300,6 +300,7 @@ SCHEMAS: dict[str, Schema] = {
         local_reference_problem=text(description="这台电脑上的图片为什么不能作参考图；能就是空的"),
         negative_prompt=enum("field", "folded"),
         price_extra_reference=float,
+        included_references=int,
         seconds=or_null(closed_object(low=float, high=float))
         | {"description": "一张通常要多少秒；还没有做过就是 null"},
         concurrency=int,

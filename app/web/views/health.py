@@ -25,7 +25,7 @@ _CHECKS: dict[str, Shape] = {
     "under_way": int,
 }
 _UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=str, **_CHECKS)
-_CHECK_NAMES = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型密钥"}
+_CHECK_NAMES = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型或密钥"}
 
 
 @bp.get("/healthz")
@@ -38,7 +38,7 @@ def index() -> Response:
         "database": not store_problem and database.is_healthy(current.settings.database_path),
         "disk": not current.worker.disk.problem(),
         "worker": current.worker.is_running,
-        "model": not current.settings.missing_keys,
+        "model": current.model_problem is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)
     is_anonymous = bool(current.settings.access_password) and not is_logged_in()

@@ -1,5 +1,6 @@
 """The page of image models: the variables each needs in ``.env``, and a test of the key in use."""
 
+from datetime import date
 from pathlib import Path
 
 from flask import Blueprint, render_template
@@ -47,6 +48,7 @@ def _render(**tested: str | Message) -> str:
         sources=sources,
         unset=[name for name, source in sources.items() if source == "empty"],
         in_use=settings.image_model,
+        notices={spec.name: spec.retirement_notice(date.today()) for spec in specs},
         is_ready=not settings.missing_for(settings.image_model),
         receiver=services().worker.notifier.receiver,
         dotenv=Path(".env").absolute(),

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -26,8 +27,8 @@ class ServerStatus:
     """The top bar's state; money is CNY.
 
     ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
-    ``state`` is ready, demo, key_missing, paused, disk_low or store_lost. The last one makes no query; its
-    version is 0.
+    ``state`` is ready, demo, key_missing, model_ended, model_ends, paused, disk_low or store_lost. The last
+    one makes no query; its version is 0.
     """
 
     state: str
@@ -112,13 +113,18 @@ def _open_work() -> OpenWork:
 
 
 def _state(paused_reason: Message) -> tuple[str, str | Message]:
-    settings, label = services().settings, services().provider.spec.label
+    spec, today = services().provider.spec, date.today()
     if low := services().worker.disk.problem():
         return "disk_low", low
     if problem := services().key_problem:
         return "key_missing", problem
+    notice = spec.retirement_notice(today)
+    if notice and spec.is_retired(today):
+        return "model_ended", notice
     if paused_reason:
         return "paused", paused_reason
-    if settings.image_model == "demo":
+    if notice:
+        return "model_ends", notice
+    if spec.name == "demo":
         return "demo", "演示模型：图片由本机画出，不花钱；设置密钥后换成真正的模型"
-    return "ready", message("{label} 已就绪", label=message(label))
+    return "ready", message("{label} 已就绪", label=message(spec.label))

@@ -19,7 +19,7 @@ export function priceOf(row, model) {
 /** CNY for one picture of a row. */
 export function pricePerPicture(row, model) {
   const price = model.prices[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? model.prices["1:1|2K"];
-  const extra = Math.max(row.sample_images.length - 1, 0) * model.price_extra_reference;
+  const extra = Math.max(row.sample_images.length - model.included_references, 0) * model.price_extra_reference;
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 

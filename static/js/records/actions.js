@@ -12,7 +12,6 @@ import { download } from "./download.js";
 import { pickAll, togglePick } from "./picks.js";
 import { fetchResult, resubmit, writeOff } from "./unresolved.js";
 
-const MAX_REFERENCES = 4;
 const COMMANDS = {
   again: (target, { record }) => ("againUrl" in record.dataset ? generateInBatch(target, record) : generateAgain(record)),
   edit,
@@ -123,9 +122,8 @@ async function addReference(id) {
   if (add(await uploadReference(id))) showToast(_("已加入参考图"));
 }
 
-async function addReferenceToDraft(id, { maxReferences, referenceProblem }) {
+async function addReferenceToDraft(id, { maxReferences: most, referenceProblem }) {
   if (referenceProblem) return showToast(referenceProblem);
-  const most = Math.min(MAX_REFERENCES, maxReferences);
   const imagesOf = (draft) => draft?.sample_images ?? [];
   const hasRoom = (draft) => imagesOf(draft).length < most;
   const image = hasRoom(loadItem(DRAFT)) && await uploadReference(id);

@@ -147,7 +147,7 @@ function showPrice(form) {
   const { resolution, num_images: count, sample_images: references } = form.elements;
   const offer = offerOf(form, resolution.value);
   const n = Number(count.value) || 1;
-  const extra = Math.max(JSON.parse(references.value || "[]").length - 1, 0) * Number(form.dataset.extraPrice);
+  const extra = Math.max(JSON.parse(references.value || "[]").length - Number(form.dataset.includedReferences), 0) * Number(form.dataset.extraPrice);
   form.querySelector("[data-submit-label]").textContent = _("生成 {n} 张", { n });
   form.querySelector("[data-submit-price]").textContent = formatPrice(n * (offer ? Number(offer.price ?? NaN) + extra : 0));
 }

@@ -1,0 +1,96 @@
+"""The estimate of a request and the bill of the fakes, for all ids, sizes and numbers of references."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+import generator
+from app.config import Settings
+from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
+from app.providers import jimeng, openai_images, seedream
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.seedream import FakeSeedream
+from tests.specs import ANY
+
+SEEDREAM_IDS = sorted(seedream._BY_ID)
+
+
+def request_for(spec: ModelSpec, ratio: str, resolution: str, references: int) -> ImageRequest:
+    images = tuple(
+        SampleImage(url=f"https://example.com/{number}.png", filename=f"{number}.png")
+        for number in range(references)
+    )
+    request = ImageRequest(prompt="狐狸", aspect_ratio=ratio, resolution=resolution, sample_images=images)
+    assert not spec.unsupported(request)
+    return request
+
+
+def all_requests(spec: ModelSpec) -> list[ImageRequest]:
+    """Every size with every number of references."""
+    return [
+        request_for(spec, *pair, count) for pair in spec.sizes for count in range(spec.max_references + 1)
+    ]
+
+
+def order(provider: generator.Provider, request: ImageRequest) -> None:
+    images = [Reference(filename=image.filename, url=image.url) for image in request.sample_images]
+    assert generator.submit(provider, request, images).task_id
+
+
+@pytest.mark.parametrize("model_id", SEEDREAM_IDS)
+def test_seedream_bills_what_was_estimated(model_id: str) -> None:
+    with FakeSeedream() as service:
+        service.keeps_old_models = True
+        provider = seedream.Seedream(Settings(**service.settings(seedream_model=model_id)))
+        for request in all_requests(provider.spec):
+            order(provider, request)
+            assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
+        assert service.charges == len(provider.spec.sizes) * (provider.spec.max_references + 1)
+
+
+@pytest.mark.parametrize("req_key", list(jimeng._FAMILIES))
+def test_jimeng_bills_what_was_estimated(req_key: str) -> None:
+    with FakeJimeng() as service:
+        provider = jimeng.Jimeng(Settings(**service.settings(jimeng_req_key=req_key)))
+        for request in all_requests(provider.spec):
+            order(provider, request)
+            assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
+        assert service.charges == len(provider.spec.sizes) * (provider.spec.max_references + 1)
+
+
+@pytest.mark.parametrize("model_id", [*openai_images._BY_ID, "flux-1"])
+def test_openai_bills_tokens_so_no_estimate_is_made(model_id: str) -> None:
+    spec = openai_images.OpenAIImages(Settings(openai_image_model=model_id)).spec
+    assert {spec.price(request) for request in all_requests(spec)} == {None}
+
+
+@pytest.mark.parametrize("name", ["sdapi", "demo"])
+def test_what_runs_at_home_costs_nothing(name: str) -> None:
+    (spec,) = (each for each in generator.list_specs(Settings()) if each.name == name)
+    assert {spec.price(replace(request, sample_images=())) for request in all_requests(spec)} == {0}
+
+
+def test_a_surcharge_begins_after_the_included_references() -> None:
+    free, paid = replace(ANY, price_extra_reference=Decimal("0.05")), Decimal("0.05")
+    from_the_first = replace(free, included_references=0)
+    for count in range(ANY.max_references + 1):
+        request = request_for(ANY, "1:1", "2K", count)
+        base = Decimal("0.22")
+        assert free.price(request) == base + max(count - 1, 0) * paid
+        assert from_the_first.price(request) == base + count * paid
+
+
+def test_the_most_references_are_those_of_the_tables() -> None:
+    def most(**fields: str) -> int:
+        settings = Settings(**fields)  # type: ignore[arg-type]
+        return generator.open_provider(settings).spec.max_references
+
+    assert most(image_model="jimeng") == 10
+    assert most(image_model="jimeng", jimeng_req_key="jimeng_seedream46_cvtob") == 14
+    assert most(image_model="jimeng", jimeng_req_key="jimeng_t2i_v99") == 4
+    assert most(image_model="seedream") == 10
+    assert most(image_model="seedream", seedream_model="seedream-4-5-251128") == 14
+    assert most(image_model="openai") == MAX_REFERENCES == 16
+    assert most(image_model="openai", openai_image_model="flux-1") == 4
+    assert (most(image_model="sdapi"), most(image_model="demo")) == (1, 4)
