@@ -75,7 +75,9 @@ class User:
             return
         if cause == "budget":
             self._remove_budget(servers[0], batch_id, database)
-        self._post(servers[0], f"/api/batches/{batch_id}/resume", None)
+        for answer in self._post(servers[0], f"/api/batches/{batch_id}/resume", None):
+            if not answer.get("success"):  # refused by the budget
+                self._remove_budget(servers[0], batch_id, database)
 
     def repair(
         self, servers: Sequence[ServerProcess], batch_id: str, records: Sequence[dict[str, Any]]
