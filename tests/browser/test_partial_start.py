@@ -87,6 +87,9 @@ def test_a_sample_is_made_and_the_rest_held(page: Page, server: ServerProcess, j
     expect(dialog.locator("[data-start-facts]")).to_contain_text("其余的看过再做，约 ¥0.44")
     dialog.get_by_label("先试几行").fill("3")
     expect(yes).to_have_text("先试 3 行 · ¥0.66")
+    dialog.get_by_label("先试几行").fill("50")  # no more than leaves a rest
+    expect(yes).to_have_text("先试 9 行 · ¥1.98")
+    dialog.get_by_label("先试几行").fill("3")
     dialog.get_by_label("先试", exact=True).uncheck()
     expect(yes).to_have_text("生成 10 张 · ¥2.20")
     dialog.get_by_label("先试", exact=True).check()

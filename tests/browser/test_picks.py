@@ -201,8 +201,8 @@ def test_one_more_picture_of_a_row_is_made_in_the_same_batch(
         again.click()
         expect(large.locator(".toast")).to_have_text("第 2 行再做 1 张")
         expect(opened.cell(2, "status").locator("[data-picture]")).to_have_count(2)
-        page.keyboard.press("Escape")
-        opened.cell(2, "status").locator("[data-picture]").last.click()
+        expect(large.locator("[data-caption]")).to_have_text("第 2 行 · 1/2")
+        page.keyboard.press("ArrowRight")
         expect(large.locator("[data-caption]")).to_have_text("第 2 行 · 2/2")
         assert server.get(f"/api/batches/{made['batch_id']}")["batch"]["total"] == 3
         assert jimeng.charges == 3

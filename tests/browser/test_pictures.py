@@ -182,6 +182,14 @@ def test_what_is_being_written_stays_while_the_row_changes(
     expect(prompt).to_have_value("还没写完")
     expect(prompt).to_be_focused()
 
+    pictures.page.reload()
+    pictures.focus(2)
+    pictures.press("e")
+    expect(prompt).to_have_value("还没写完")
+    pictures.press("Control+Enter")
+    expect(pictures.row(2).locator("[data-image-url]")).to_have_count(3)
+    expect(pictures.row(2).locator("[data-command=change]")).to_be_focused()
+
 
 def test_a_lost_connection_is_told_until_it_is_back(pictures: PicturesPage, server: ServerProcess) -> None:
     batch_id = submit(server, 1)
@@ -203,8 +211,12 @@ def test_the_rest_is_not_made_and_that_is_undone(
     pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch_id = submit(server, 6, sample=2)
+    pictures.page.route("**/cancel", lambda route: route.abort(), times=1)
     pictures.open(batch_id)
-    pictures.release("no").click()
+    pictures.release("no").press("Enter")
+    expect(pictures.release("error")).not_to_be_empty()
+    expect(pictures.release("no")).to_be_focused()
+    pictures.press("Enter")
     expect(pictures.page.locator("[data-release]")).to_be_hidden()
     assert server.get(f"/api/batches/{batch_id}")["batch"]["counts"]["cancelled"] == 4
     pictures.press("Control+z")

@@ -72,8 +72,13 @@ def test_refused_rows_are_mended_by_find_and_replace_and_nothing_else_is_bought(
     run.page.keyboard.press("Control+y")
 
     expect(bar.locator("[data-command=retry-changed]")).to_have_text("重试改过的 4 张 · ¥0.88")
+    replace(run, "青花", "红花")
+    replace(run, "红花", "青花")
+    expect(run.page.get_by_role("button", name="撤销")).to_have_count(1)
     retry_changed(run)
     run.expect_figures("完成 6 / 7 · 失败 1")
+    expect(run.page.get_by_role("button", name="撤销")).to_have_count(0)  # it was sent
+    expect(run.page.locator("[data-table-editor]")).to_be_focused()
     expect(bar).not_to_contain_text("改了")
     prompts = [order.body["prompt"] for order in jimeng.submissions]
     assert sorted(prompts[2:]) == [f"高清，第 {n} 款，青花花纹" for n in REFUSED]
@@ -200,6 +205,11 @@ def test_a_sample_says_where_to_look_at_it_and_which_rows_wait(server: ServerPro
     page.locator("[data-figure=held]").click()
     run.expect_rows(4)
     expect(run.cell(1, "status")).to_have_text("等放行")
+
+    run.run_button("cancel").click()
+    run.run_button("uncancel").click()
+    expect(run.run_button("uncancel")).to_be_hidden()
+    expect(page.locator(".toast").last).to_have_text("4 张恢复了，等放行")
     look.click()
     page.wait_for_url(re.compile("/batch/pictures"))
 

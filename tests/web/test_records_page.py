@@ -175,6 +175,15 @@ def test_the_batch_filter_lists_no_single_images(client: FlaskClient, db: databa
     assert "单张" not in choices
 
 
+def test_rows_are_named_in_the_large_view_only_for_batches_made_from_a_table(client: FlaskClient) -> None:
+    for source, numbers in (("batch", ["1", "1"]), ("single", [])):
+        batch = {"rows": [{"prompt": source, "num_images": 2}], "source": source}
+        made = client.post("/api/batches", json=batch).get_json()
+        html = page(client, f"?batch_id={made['batch_id']}&status=queued")
+        assert len(ids(html)) == 2
+        assert re.findall(r'data-row-number="(\d+)"', html) == numbers
+
+
 def test_a_search_with_crlf_finds_the_prompt(client: FlaskClient) -> None:
     client.post("/api/batches", json={"rows": [{"prompt": "第一行\r\n第二行"}]})
     answer = client.get("/api/records", query_string={"search": "行\r\n第", "status": "queued"})

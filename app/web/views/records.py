@@ -46,6 +46,7 @@ class RecordsPage:
 
     ``words`` are those to mark, ``batch_names`` the names to look for them in.
     ``by_words`` is the number of records with every word of the search, when none has its whole text.
+    ``by_row``: those of one batch that was made from a table, so that their rows mean something.
     ``selected`` is the record that ``?record=`` names, when this page does not list it.
     """
 
@@ -62,6 +63,7 @@ class RecordsPage:
     chips: list[Chip]
     selected: Record | None
     selected_missing: bool
+    by_row: bool
     indexing: tuple[int, int] | None
     version: int
     as_of: str
@@ -228,6 +230,7 @@ def _load_page() -> RecordsPage:
             as_of=as_of,
             selected=selected,
             selected_missing=bool(selected_id) and selected is None,
+            by_row=(batch := _batch(query.get("batch_id"))) is not None and batch.source == "batch",
         )
 
 

@@ -17,6 +17,20 @@ export function openGallery(holder, rows, id, urls) {
   if (link) lightbox.open(link);
 }
 
+/** Put pictures that were made since then beside those of their row. */
+export function updateGallery(holder, picturesByRow, urls) {
+  if (!lightbox.isOpen || !holder.contains(lightbox.item)) return;
+  const shown = new Map([...holder.children].map((entry) => [Number(entry.dataset.recordId), entry]));
+  for (const row of picturesByRow()) {
+    const known = row.find(({ id }) => shown.has(id));
+    if (!known || row.every(({ id }) => shown.has(id))) continue;
+    const entries = row.map((record) => shown.get(record.id) ?? createEntry(record, urls, row));
+    for (const { dataset } of entries) dataset.rowPictures = row.length;
+    shown.get(known.id).before(...entries);
+  }
+  lightbox.showPlace();
+}
+
 /** The same for records that are read one by one. ids: those of all pictures in the order of the table; load(id) -> its record. */
 export async function openGalleryOf(holder, ids, id, { load, urls }) {
   const indexOf = (entry) => ids.indexOf(Number(entry.dataset.recordId));

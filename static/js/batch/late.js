@@ -5,7 +5,7 @@ import { openBulkEdit } from "./bulk_edit.js";
 import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnMenu } from "./column_menu.js";
 import { makeDraftNotice } from "./draft_notice.js";
-import { openGallery, openGalleryOf } from "./gallery.js";
+import { openGallery, openGalleryOf, updateGallery } from "./gallery.js";
 import { openHistory } from "./history.js";
 import { partialStart } from "./partial_start.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
@@ -33,6 +33,11 @@ export function makeLate(batch) {
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
   const left = makeLeftInDraft(page.querySelector("[data-left]"), batch);
+  const holder = page.querySelector("[data-gallery]");
+  const galleryUrls = {
+    details: (record, version) => `${page.dataset.detailsUrl.replace("/0/", `/${record}/`)}?v=${version}`,
+    again: (batchId) => `${urls.batches}/${batchId}/again`,
+  };
   batch.report = report;
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
   batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey);
@@ -41,7 +46,7 @@ export function makeLate(batch) {
   lookUpReferences(table, urls.samples, { onFound: () => (batch.run ?? batch.check).refresh() });
 
   function showRun(id, submitted) {
-    batch.run = openRun(batch, { id, submitted, onCopy: copyToDraft });
+    batch.run = openRun(batch, { id, submitted, onCopy: copyToDraft, onShow: showMadePictures });
     batch.footer.refresh();
     if (!submitted && left.isPart(id)) draft.load().then(({ rows }) => left.show(rows));
   }
@@ -71,13 +76,11 @@ export function makeLate(batch) {
     return batch.check.now();
   }
 
+  const picturesByRow = () => table.rows.all.map((row) => batch.recordsOf(row).filter(({ status, url }) => status === "success" && url));
+  const showMadePictures = () => updateGallery(holder, picturesByRow, galleryUrls);
+
   function openPicture(id) {
-    const holder = page.querySelector("[data-gallery]");
-    const rows = table.rows.all.map((row) => batch.recordsOf(row).filter(({ status, url }) => status === "success" && url));
-    const galleryUrls = {
-      details: (record, version) => `${page.dataset.detailsUrl.replace("/0/", `/${record}/`)}?v=${version}`,
-      again: (batchId) => `${urls.batches}/${batchId}/again`,
-    };
+    const rows = picturesByRow();
     if (batch.run) return openGallery(holder, rows, id, galleryUrls);
     const known = new Map(rows.flat().map((record) => [record.id, record]));
     const ids = [...new Set(table.rows.all.flatMap((row) => batch.draftRows.standingOf(row).made))];

@@ -10,6 +10,12 @@ export function makeRepairBar(bar, { table, repairs, model }) {
   const replace = bar.querySelector('[data-command="replace"]');
 
   function refresh() {
+    const focused = bar.contains(document.activeElement) && document.activeElement;
+    render();
+    if (focused && !focused.checkVisibility()) table.editor.focusUnlessTouch();
+  }
+
+  function render() {
     const { changed } = repairs;
     const canReplace = table.rows.shown.some(repairs.isOpen);
     bar.hidden = changed.length === 0 && !(table.rows.isFiltered && canReplace);

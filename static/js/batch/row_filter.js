@@ -8,7 +8,8 @@ const DELAY = 60; // ms
 /**
  * line: the element above the table. Rows keep their numbers, and those that are added while a filter is set are shown.
  *
- * Returns {show(which, matches): only the rows for which matches(row) is true now, `which` says so (「有问题的」); refresh(): look again;
+ * Returns {show(which, matches): only the rows for which matches(row) is true now, `which` says so (「有问题的」); refresh(): look again, all when
+ * none matches;
  * clear(); look(): whether rows match may have changed; which: of the filter that is set, or ""}. onChange() is called after each.
  */
 export function makeRowFilter(line, table, onChange = () => {}) {
@@ -47,7 +48,7 @@ export function makeRowFilter(line, table, onChange = () => {}) {
     table.editor.focusUnlessTouch();
   }
 
-  const refresh = () => { if (filter) set(filter); };
+  const refresh = () => { if (filter) set(rows.all.some(filter.matches) ? filter : null); };
   const clear = () => { if (filter) set(null); };
   again.addEventListener("click", () => focusTable(refresh));
   all.addEventListener("click", () => focusTable(clear));

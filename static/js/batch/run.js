@@ -24,10 +24,10 @@ const HIDDEN = 15_000;
 
 /**
  * Show a batch in the table and keep it up to date. context: see pages/batch.js; submitted: the rows as they were just sent,
- * if they were; onCopy(rows, {prefix, suffix}) makes them the draft. Returns {prefix, suffix, stateOf(row), recordsOf(row), retryRow(row),
- * canEdit(row, column), isChanged(row), revert(row), refresh(), showProblem(text)}.
+ * if they were; onCopy(rows, {prefix, suffix}) makes them the draft; onShow() is called after each change. Returns {prefix, suffix,
+ * stateOf(row), recordsOf(row), retryRow(row), canEdit(row, column), isChanged(row), revert(row), refresh(), showProblem(text)}.
  */
-export function openRun({ page, table, urls, model, filter }, { id, submitted = null, onCopy }) {
+export function openRun({ page, table, urls, model, filter }, { id, submitted = null, onCopy, onShow }) {
   const url = `${urls.batches}/${id}`;
   const states = new RowStates();
   const loading = page.querySelector("[data-wait]");
@@ -68,6 +68,7 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
     bar.refresh();
     log.add(answer.log, answer.log_left_out);
     table.view.requestRender();
+    if (!isFirst) onShow();
   }
 
   // Header and table come in together: nothing is pushed away.

@@ -14,6 +14,9 @@ import { offerUndo, showToast } from "../ui/toast.js";
 const SKIP = { repeats: "skip" };
 const idsOf = (records) => records.map(({ id }) => id);
 
+// Held when it was cancelled; the cancellation may not have been heard of yet.
+const wasHeld = ({ status, cause }) => status === "held" || (status === "cancelled" && cause === "held");
+
 /**
  * The commands by name. repairs: see repairs.js; current() -> the batch as it was last heard of; onSent() is called after each that was taken,
  * onError(error) otherwise, and onError(null) when another one is tried.
@@ -103,20 +106,26 @@ export function makeRunCommands({ url, states, table, repairs, current, onSent, 
   }
 
   async function uncancel() {
-    const records = resumableOf(states.records).filter(({ cause }) => cause !== "held"); // the others are held again, not made
+    const resumable = resumableOf(states.records);
+    const records = resumable.filter((record) => !wasHeld(record)); // the others are held again, not made
     const n = records.length;
+    const held = resumable.length - n;
     const { estimated_cost: cost, total } = current();
     const sum = formatPrice(cost === null ? NaN : cost / total * n);
-    const isConfirmed = n === 0 || await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text: _("约 {sum}。", { sum }), yes: _("继续 {n} 张", { n }) });
+    const text = held > 0 ? _("约 {sum}。另外 {held} 张照旧等放行。", { sum, held }) : _("约 {sum}。", { sum });
+    const isConfirmed = n === 0 || await confirmCost({ title: _("继续剩下的 {n} 张？", { n }), text, yes: _("继续 {n} 张", { n }) });
     if (isConfirmed) await postUncancel(SKIP, records).catch(onError);
   }
 
   async function postUncancel(body, records = []) {
     onError(null);
+    const isMeant = ({ id, status }) => body.records?.includes(id) ?? status === "cancelled";
+    const held = states.records.filter((record) => isMeant(record) && wasHeld(record)).length;
     const answer = await requestJson("POST", `${url}/uncancel`, body);
     onSent();
     document.dispatchEvent(new Event("poll-now"));
-    showRequeued(answer.records, answer, records, (left) => postUncancel({ records: idsOf(left), repeats: "again" }));
+    if (held > 0 && held === answer.records) showToast(_("{n} 张恢复了，等放行", { n: held }));
+    else showRequeued(answer.records - held, answer, records, (left) => postUncancel({ records: idsOf(left), repeats: "again" }));
   }
 
   async function resolve(action) {

@@ -50,12 +50,13 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
 
   function renderButtons({ status, counts, retryable }, left, open) {
     const isOver = left + counts.held === 0;
-    const resumable = resumableOf(states.records).length;
+    const resumable = resumableOf(states.records);
+    const n = resumable.length;
     const focused = header.contains(document.activeElement) && document.activeElement;
     setButton("pause", left > 0 && status !== "paused");
     setButton("resume", status === "paused" && left > 0);
     setButton("cancel", counts.queued + counts.held > 0);
-    setButton("uncancel", resumable > 0, _("继续剩下的 {n} 张", { n: resumable }));
+    setButton("uncancel", n > 0, resumable.every(({ cause }) => cause === "held") ? _("恢复等放行的 {n} 张", { n }) : _("继续剩下的 {n} 张", { n }));
     setButton("retry", retryable > 0, _("重试失败的 {n} 张", { n: retryable }));
     setButton("repair", open > 0, _("改失败的 {n} 行", { n: open }));
     setButton("copy", isOver);

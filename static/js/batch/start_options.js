@@ -14,7 +14,10 @@ export function makeStartOptions(part, onChange) {
 
   const sampleSize = () => Math.max(1, Math.min(Math.floor(size.valueAsNumber) || SAMPLE, most));
 
-  box.onchange = onChange;
+  box.onchange = () => {
+    size.value = String(sampleSize());
+    onChange();
+  };
   size.oninput = () => {
     box.checked = true;
     onChange();
@@ -30,9 +33,10 @@ export function makeStartOptions(part, onChange) {
       most = rows - 1;
       line.hidden = most < 1;
       size.max = String(most);
+      if (Number(size.value) > most) box.checked = false; // there is no rest to hold back
     },
     disable(isDisabled) { for (const control of [box, size, stop]) control.disabled = isDisabled; },
-    get sample() { return box.checked && most > 0 && (size.valueAsNumber || SAMPLE) <= most ? sampleSize() : null; },
+    get sample() { return box.checked && most > 0 ? sampleSize() : null; },
     get body() { return { ...(this.sample && { sample: this.sample }), ...(!stop.checked && { stop_after: null }) }; },
   };
 }

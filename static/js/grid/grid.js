@@ -107,6 +107,7 @@ function makeHistory({ rows, selection, textarea, editor, showMessage, offerUndo
     firstChanged = first;
     removeOffer();
   });
+  rows.addEventListener("forgotten", removeOffer);
   textarea.addEventListener("input", removeOffer);
   return {
     undo, redo,

@@ -72,6 +72,7 @@ export class Rows extends EventTarget {
   forgetHistory() {
     this.#past = [];
     this.#future = [];
+    this.dispatchEvent(new Event("forgotten"));
   }
 
   /** Run body(); all that it changes is one step for undo. Returns the number of operations. */

@@ -3,15 +3,26 @@
 import { HttpError, messageOf, requestJson } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
+import { loadItem, saveItem } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
 import { offerUndo, showToast } from "../ui/toast.js";
+
+const UNSENT = "pictures.unsent"; // URL of a batch -> {row number: words that were not sent}, the latest last
+const MAX_STORED = 20; // batches
 
 /** Bind 改 in the rows of `page`; dispatches "poll-now" after something was queued. Returns {open(row)}. */
 export function bindEdits(page) {
   const template = page.querySelector("[data-edit-template]");
   const { batchUrl, cancelUrl } = page.dataset;
-  const unsent = new Map(); // row number -> words that were left with Esc
+  const unsent = new Map(Object.entries(loadItem(UNSENT)?.[batchUrl] ?? {}));
 
+  function save() {
+    const { [batchUrl]: _before, ...others } = loadItem(UNSENT) ?? {};
+    const all = [...Object.entries(others), ...(unsent.size > 0 ? [[batchUrl, Object.fromEntries(unsent)]] : [])];
+    saveItem(UNSENT, Object.fromEntries(all.slice(-MAX_STORED)));
+  }
+
+  addEventListener("pagehide", save);
   page.addEventListener("focusin", ({ target }) => {
     const picture = target.closest("[data-row] [data-record-id]");
     if (picture) picture.closest("[data-row]").dataset.focused = picture.dataset.recordId;
@@ -79,11 +90,11 @@ export function bindEdits(page) {
       }
     }
 
-    const leave = () => {
-      unsent.set(row.dataset.row, prompt.value);
-      close();
-    };
-    bindForm(form, { send, leave });
+    prompt.addEventListener("input", () => {
+      if (prompt.value === request.prompt) unsent.delete(row.dataset.row);
+      else unsent.set(row.dataset.row, prompt.value);
+    });
+    bindForm(form, { send, leave: close });
     prompt.focus();
   }
 

@@ -117,16 +117,15 @@ function updateMarks(picture, fresh) {
   }
 }
 
-/** A function that gives the focus back to the same picture, or to the same button of it; null when it is elsewhere. */
+/** A function that gives the focus back to the same picture or button of the row, or to its first picture; null when it is elsewhere. */
 function focusIn(row) {
   const element = document.activeElement;
-  const picture = row.contains(element) && element.closest("[data-record-id]");
-  if (!picture) return null;
-  const { recordId } = picture.dataset;
+  if (!row.contains(element)) return null;
+  const picture = element.closest("[data-record-id]");
   const { command } = element.dataset;
   return () => {
     if (element.isConnected) return;
-    const now = row.querySelector(`[data-record-id="${recordId}"]`);
-    (now?.querySelector(command ? `[data-command="${command}"]` : "[data-place]") ?? now?.querySelector("[data-place]"))?.focus({ preventScroll: true });
+    const now = (picture && row.querySelector(`[data-record-id="${picture.dataset.recordId}"]`)) ?? row;
+    ((command && now.querySelector(`[data-command="${command}"]`)) || now.querySelector("[data-place]"))?.focus({ preventScroll: true });
   };
 }

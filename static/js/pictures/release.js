@@ -23,6 +23,7 @@ export function bindRelease(page, { onSent }) {
   let checkedFor = ""; // what the shown sum was asked for
   let timer = 0;
   let isSending = false;
+  let pressed = null; // the button that sends
 
   /** The fields that differ from those of the batch. */
   function changes() {
@@ -79,9 +80,10 @@ export function bindRelease(page, { onSent }) {
   function showRefused(error) {
     showLines("examples", []);
     showProblems(messageOf(error), error.problems ?? []);
-    yes.textContent = error.status === 0 ? _("重新核对") : _("放行");
-    yes.disabled = error.status !== 0;
-    if (error.status === 0) checkedFor = "";
+    const isOfWords = error.status === 400; // anything else may have passed
+    yes.textContent = isOfWords ? _("放行") : _("重新核对");
+    yes.disabled = isOfWords;
+    if (!isOfWords) checkedFor = "";
     if (error.problems?.length > 0) bar.classList.add("is-open");
   }
 
@@ -150,7 +152,9 @@ export function bindRelease(page, { onSent }) {
 
   function setSending(is) {
     isSending = is;
+    if (is) pressed = document.activeElement;
     for (const control of bar.querySelectorAll("button, textarea, select")) control.disabled = is;
+    if (!is && document.activeElement === document.body) pressed.focus();
   }
 
   function setOpen(isOpen) {

@@ -79,16 +79,23 @@ class ImageLightbox extends HTMLElement {
     const at = this.#indexIn(links);
     this.#viewer.reset();
     this.#viewer.show(link);
-    this.#part("caption").textContent = captionOf(this.item);
-    this.#part("position").textContent = this.host.position?.(this.item) ?? `${at + 1} / ${links.length}`;
-    this.#part("previous").disabled = at <= 0 && !this.host.hasMore?.(-1, this.item);
-    this.#part("next").disabled = at >= links.length - 1 && !this.host.hasMore?.(1, this.item);
-    if (document.activeElement?.disabled) this.#dialog.focus(); // a disabled button would swallow the next key
+    this.showPlace();
     this.#part("download").href = link.dataset.imageUrl;
     this.#updateCommands();
     this.#showDetails();
     this.host.shown?.(this.item);
     [links[at + 1], links[at - 1]].filter(Boolean).forEach(preload);
+  }
+
+  /** Say where the image stands in the list; called again when there are more of them. */
+  showPlace() {
+    const links = this.#links();
+    const at = this.#indexIn(links);
+    this.#part("caption").textContent = captionOf(this.item);
+    this.#part("position").textContent = this.host.position?.(this.item) ?? `${at + 1} / ${links.length}`;
+    this.#part("previous").disabled = at <= 0 && !this.host.hasMore?.(-1, this.item);
+    this.#part("next").disabled = at >= links.length - 1 && !this.host.hasMore?.(1, this.item);
+    if (document.activeElement?.disabled) this.#dialog.focus(); // a disabled button would swallow the next key
   }
 
   /** Go to the next or previous image (±1), the first or the last one (±Infinity). */
