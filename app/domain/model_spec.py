@@ -53,7 +53,8 @@ class ModelSpec:
     prompt_limit     recommended maximum in characters; a longer prompt is a warning, not an error
     max_references   per picture, at most MAX_REFERENCES; 0 = no reference images. ``reference_form``: "url" =
                      public addresses only, "bytes" = uploaded as bytes, "any" = either
-    reference_limits limits on each reference image, where the service documents them
+    reference_limits limits on each reference image, where the service documents them;
+                     ``max_reference_bytes`` is the limit on all of a request that are sent as bytes
     negative_prompt  "field" = a field of its own, "folded" = appended to the prompt
     prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
                      ``price_extra_reference`` is added for each reference after the first
@@ -82,6 +83,7 @@ class ModelSpec:
     retirement: Retirement | None = None
     self_hosted: bool = False
     reference_limits: ReferenceLimits | None = None
+    max_reference_bytes: int | None = None
     field_notes: Mapping[str, str | Message] = field(default_factory=dict)
 
     @property

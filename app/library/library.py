@@ -150,7 +150,15 @@ class Library:
         InvalidRequest("sample_images") naming the image that is missing, was replaced or violates the model's
         limits, and BucketError for OSS errors.
         """
-        return [self._resolve(image, spec) for image in images]
+        references, size, limit = [], 0, spec.max_reference_bytes
+        for image in images:
+            references.append(self._resolve(image, spec))
+            size += len(references[-1].content or b"")
+            if limit is not None and size > limit:
+                text = "参考图一共超过 {limit} MB，{model} 收不下，请少选几张或缩小；没有计费"
+                values = {"limit": limit // 1_048_576, "model": message(spec.label)}
+                raise InvalidRequest("sample_images", text, **values)
+        return references
 
     def refresh_when_requested(self, timeout: float) -> bool:
         """Wait up to ``timeout`` seconds for a request to refresh the list or to snapshot pinned images, and

@@ -25,6 +25,8 @@ from app.providers.openai_images import ImagesApi
 
 LABEL = message("方舟 Seedream")
 
+_MAX_REFERENCE_BYTES = 45 * 1_048_576  # 63 MB as base64; the service takes bodies up to 64 MB
+
 _SHAPES = ("1:1", "4:3", "16:9", "3:2")
 _Row = tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]
 _2K: _Row = ((2048, 2048), (2304, 1728), (2848, 1600), (2496, 1664))
@@ -232,6 +234,7 @@ def _spec(settings: Settings) -> ModelSpec:
         prompt_limit=300,
         max_references=family.max_references,
         reference_form="any",
+        max_reference_bytes=_MAX_REFERENCE_BYTES,
         prices=prices(settings.price_per_image, *(map(Decimal, family.prices) if is_mainland else ())),
         setup=_SETUP if known else replace(_SETUP, about=_ABOUT_UNKNOWN),
         price_extra_reference=Decimal(family.extra_reference if has_list_price else 0),

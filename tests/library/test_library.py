@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,16 @@ def test_an_unreadable_reference_is_refused_with_the_reason(
     monkeypatch.setattr(Path, "read_bytes", refuse)
     with pytest.raises(InvalidRequest, match=r"「猫\.png」读不出来（Permission denied）"):
         library.resolve([SampleImage(url=image.url, filename=image.filename)], BYTES)
+
+
+def test_references_that_exceed_the_limit_of_a_request_in_all_are_refused(library: Library) -> None:
+    added = [add(library, f"{number}.png") for number in range(3)]
+    size = sum(find(library, image.key).stat().st_size for image in added)
+    used = [SampleImage(url=image.url, filename=image.filename) for image in added]
+    assert len(library.resolve(used, replace(BYTES, max_reference_bytes=size))) == 3
+    with pytest.raises(InvalidRequest, match="一共超过") as caught:
+        library.resolve(used, replace(BYTES, max_reference_bytes=size - 1))
+    assert caught.value.field == "sample_images"
 
 
 def test_two_deleted_images_of_one_name_are_both_in_the_trash(settings: Settings, library: Library) -> None:

@@ -102,12 +102,33 @@ def test_the_total_counts_pictures_and_the_price_of_new_ones(client: FlaskClient
     assert [row["same_as"] for row in found["rows"]] == [None, None, 2, None]
 
 
+@pytest.mark.parametrize("model_id", ["5-5-261028", "5-0-pro-260628", "5-0-flash-260915"])
+def test_what_a_seedream_does_not_take_is_a_problem_before_paying(settings: Settings, model_id: str) -> None:
+    model_id = f"doubao-seedream-{model_id}"
+    spec = replace(settings, image_model="seedream", ark_api_key="k", seedream_model=model_id)
+    client = create_app(spec).test_client()
+    images = [{"url": f"https://example.com/{n}.png", "filename": f"{n}.png"} for n in range(11)]
+    large, many = {**CAT, "resolution": "4K"}, {**DOG, "sample_images": images}
+    rows = [large, many, {**DOG, "sample_images": images[:10]}]
+    problems = [[each["field"] for each in row["problems"]] for row in check(client, *rows)]
+    assert problems == [["resolution"], ["sample_images"], []]
+    assert "最多接受 10 张参考图" in submit(client, many, status=400)["error"]
+    assert "没有 1:1 的 4K，可选：1K、2K" in submit(client, large, status=400)["error"]
+    found = client.post(
+        "/api/spreadsheet/import",
+        data={"file": (io.BytesIO("提示词,分辨率\n猫,4K\n狗,2K\n".encode()), "a.csv")},
+    ).get_json()
+    assert [(each["row"], each["column"], each["seen"]) for each in found["problems"]] == [
+        (2, "分辨率", "4K")
+    ]
+
+
 def test_problems_of_rows_are_part_of_the_answer(client: FlaskClient) -> None:
     rows = [
         {"prompt": "猫", "seed": "x", "number": 7},
         {"prompt": "猫", "number": 7},
         5,
-        {**CAT, "sample_images": [{"url": "https://example.com/a.png", "filename": "a"}] * 9},
+        {**CAT, "sample_images": [{"url": "https://example.com/a.png", "filename": "a"}] * 11},
         {**CAT, "repeats": "never"},
         CAT,
     ]
