@@ -194,9 +194,7 @@ def print_banner(settings: Settings, spec: ModelSpec) -> None:
         print_user(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
     if notice := spec.retirement_notice(date.today()):
         print_user(f"注意　{notice}")
-        log.event(
-            "web", "model_retired", model=spec.model_id, since=spec.retirement and spec.retirement.since
-        )
+        log.event("web", "model_ends", model=spec.model_id, since=spec.retirement and spec.retirement.since)
     for label, path in (
         ("数据", settings.database_path),
         ("图片", settings.output_dir),

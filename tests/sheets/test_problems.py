@@ -295,6 +295,15 @@ def test_more_references_than_the_model_accepts_are_reported(spec: ModelSpec) ->
     assert "最多接受 1 张参考图" in str(problem.error)
 
 
+def test_as_many_references_as_the_model_takes_are_read(spec: ModelSpec) -> None:
+    names = tuple(f"图{number}" for number in range(14))
+    content = by_openpyxl([("提示词", "参考图"), ("猫", ",".join(names))])
+
+    found = read_workbook(content, "a.xlsx", spec=replace(spec, max_references=14))
+
+    assert (found.rows[0].references, found.problems) == (names, ())
+
+
 def test_unsupported_columns_and_long_prompts_are_noted(spec: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "种子", "步数"), ("猫" * 50, 1, 2)])
     simple = replace(

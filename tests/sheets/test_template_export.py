@@ -74,6 +74,13 @@ def test_the_template_explains_every_column_with_an_example(spec: ModelSpec) -> 
     assert "这个模型没有种子。" in lines[7][1]
 
 
+@pytest.mark.parametrize("most", [1, 4, 14])
+def test_the_template_says_how_many_references_the_model_takes(spec: ModelSpec, most: int) -> None:
+    explained = opened(write_template(replace(spec, max_references=most)))["说明"]
+
+    assert f"最多 {most} 个" in str(explained.cell(row=HEADER.index("参考示例图") + 2, column=2).value)
+
+
 def test_the_template_is_small() -> None:
     assert len(content_of(write_template())) < 20_000
 

@@ -38,7 +38,7 @@ def test_key() -> str:
 
 
 def _render(**tested: str | Message) -> str:
-    settings = services().settings
+    settings, today = services().settings, date.today()
     specs = sorted(generator.list_specs(settings), key=lambda spec: spec.name != settings.image_model)
     sources = {name: settings.source_of(name) for spec in specs for name in spec.setup.variables}
     return render_template(
@@ -48,7 +48,8 @@ def _render(**tested: str | Message) -> str:
         sources=sources,
         unset=[name for name, source in sources.items() if source == "empty"],
         in_use=settings.image_model,
-        notices={spec.name: spec.retirement_notice(date.today()) for spec in specs},
+        notices={spec.name: spec.retirement_notice(today) for spec in specs},
+        ended=[spec.name for spec in specs if spec.is_retired(today)],
         is_ready=not settings.missing_for(settings.image_model),
         receiver=services().worker.notifier.receiver,
         dotenv=Path(".env").absolute(),
