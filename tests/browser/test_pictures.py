@@ -226,6 +226,19 @@ def test_the_rest_is_not_made_and_that_is_undone(
     assert (counts["held"], jimeng.charges) == (4, 2)
 
 
+def test_a_batch_whose_pictures_are_in_the_trash_says_where_they_are(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    batch_id = submit(server, 2)
+    ids = [record["id"] for record in server.get(f"/api/batches/{batch_id}")["records"]]
+    server.post("/api/records/delete", {"ids": ids})
+    pictures.page.goto(f"{server.address}/batch?id={batch_id}")
+    expect(pictures.page.locator("[data-run-paused]")).to_contain_text("图片都删掉了")
+    pictures.open(batch_id)
+    pictures.page.get_by_role("link", name="看回收站").click()
+    expect(pictures.page.locator("[data-records] [data-record-id]")).to_have_count(2)
+
+
 def test_problems_of_a_change_are_told_by_row_and_release_nothing(
     pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:

@@ -93,11 +93,16 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
   function renderPaused(batch) {
     const { status, paused_cause: cause } = batch;
     const isPaused = status === "paused";
-    part("paused").hidden = !isPaused;
+    const text = isPaused ? pausedText(batch) : goneText(status);
+    part("paused").hidden = !text;
     part("paused").dataset.cause = isPaused ? cause : "";
-    if (!isPaused) return;
-    setText("paused-text", pausedText(batch));
+    if (text) setText("paused-text", text);
     part("remedies").hidden = cause !== "stop_rule";
+  }
+
+  function goneText(status) {
+    const isGone = states.rowCount === 0 && ["finished", "cancelled"].includes(status);
+    return isGone ? _("这个批次的图片都删掉了，在回收站里的还可以恢复。") : "";
   }
 
   function setText(name, text) {
