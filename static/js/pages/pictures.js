@@ -10,7 +10,12 @@ import { removeMissingRecords } from "../ui/image_fallback.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const page = document.querySelector("[data-pictures-page]");
-const batch = followBatch(page, { onChange: () => release.update() });
+const batch = followBatch(page, {
+  onChange() {
+    release.update();
+    if (lightbox.isOpen && lightbox.item.isConnected) lightbox.showPlace();
+  },
+});
 const choices = bindChoices(page, { onSent: batch.now });
 const edits = bindEdits(page);
 const release = bindRelease(page, { onSent: (hasNewRows) => (hasNewRows ? batch.reload() : batch.now()) });

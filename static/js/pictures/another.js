@@ -95,7 +95,8 @@ export function bindEdits(page) {
       else unsent.set(row.dataset.row, prompt.value);
     });
     bindForm(form, { send, leave: close });
-    prompt.focus();
+    prompt.focus({ preventScroll: true });
+    form.scrollIntoView({ block: "nearest" });
   }
 
   // What has not begun costs nothing: it can be called back while the message is there.
