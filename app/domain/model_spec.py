@@ -54,7 +54,8 @@ class ModelSpec:
     max_references   per picture, at most MAX_REFERENCES; 0 = no reference images. ``reference_form``: "url" =
                      public addresses only, "bytes" = uploaded as bytes, "any" = either
     reference_limits limits on each reference image, where the service documents them;
-                     ``max_reference_bytes`` is the limit on all of a request that are sent as bytes
+                     ``max_reference_bytes`` is the limit on all of a request that are sent as bytes, by
+                     default what four concurrent requests can hold in memory
     negative_prompt  "field" = a field of its own, "folded" = appended to the prompt
     prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
                      ``price_extra_reference`` is added for each reference after the first
@@ -83,7 +84,7 @@ class ModelSpec:
     retirement: Retirement | None = None
     self_hosted: bool = False
     reference_limits: ReferenceLimits | None = None
-    max_reference_bytes: int | None = None
+    max_reference_bytes: int = 128 * 1_048_576
     field_notes: Mapping[str, str | Message] = field(default_factory=dict)
 
     @property

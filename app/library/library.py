@@ -154,7 +154,7 @@ class Library:
         for image in images:
             references.append(self._resolve(image, spec))
             size += len(references[-1].content or b"")
-            if limit is not None and size > limit:
+            if size > limit:
                 text = "参考图一共超过 {limit} MB，{model} 收不下，请少选几张或缩小；没有计费"
                 values = {"limit": limit // 1_048_576, "model": message(spec.label)}
                 raise InvalidRequest("sample_images", text, **values)
