@@ -69,6 +69,11 @@ def test_rows_without_problems_are_started_while_the_others_are_mended(
     submit(batch, open_part(batch, "先做没有问题的 2 行 · ¥0.44"))
     batch.expect_state("已完成")
     assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["猫", "羊"]
+    batch.open()
+    batch.expect_status(1, "success")
+    expect(page.locator("[data-command=start-part]")).to_be_hidden()  # nothing is left without a problem
+    batch.edit_cell(3, "prompt", "山羊")
+    expect(page.locator("[data-command=start-part]")).to_have_text("先做没有问题的 1 行 · ¥0.22")
 
 
 def test_a_picked_row_with_a_problem_is_shown_instead(page: Page, server: ServerProcess) -> None:

@@ -246,6 +246,8 @@ def test_a_run_that_stopped_by_itself_is_mended_and_continued_from_its_notice(
     retry_changed(run)
     expect(page.locator(".toast").filter(has_text="2 张已重新排队，按「继续」后开始")).to_be_visible()
     notice.get_by_role("button", name="继续").click()
+    expect(notice).to_be_hidden()
+    expect(page.locator("[data-run] [data-command]:focus")).to_have_count(1)
     run.expect_state("已完成")
     run.expect_figures("完成 12 / 12")
     assert jimeng.charges == 12

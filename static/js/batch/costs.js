@@ -23,10 +23,13 @@ export function pricePerPicture(row, model) {
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 
-/** {rows, blank, good, goodPrice, pictures, price, problems} of rows; `rows` are those that are filled, `good` those of them without problems. */
-export function sumOf(rows, model, validation) {
+/**
+ * {rows, blank, good, goodPrice, pictures, price, problems} of rows; `rows` are those that are filled, `good` those of them without
+ * problems of which something is missing, as far as knownOf(row) tells: see `of` of row_check.js.
+ */
+export function sumOf(rows, model, validation, knownOf) {
   const filled = rows.filter(validation.isFilled);
-  const good = filled.filter((row) => Object.keys(validation.problemsOf(row)).length === 0);
+  const good = filled.filter((row) => Object.keys(validation.problemsOf(row)).length === 0 && knownOf(row)?.missing !== 0);
   const total = (valueOf, of = filled) => of.reduce((sum, row) => sum + valueOf(row), 0);
   const price = (row) => priceOf(row, model);
   return {
@@ -35,7 +38,7 @@ export function sumOf(rows, model, validation) {
     pictures: total((row) => pictureCount(row, model)),
     price: total(price),
     good: good.length,
-    goodPrice: total(price, good),
+    goodPrice: total((row) => (knownOf(row) ? knownOf(row).price ?? NaN : price(row)), good),
     problems: total((row) => Object.keys(validation.problemsOf(row)).length),
   };
 }

@@ -28,7 +28,7 @@ export function makeFooter(footer, { table, model, check, onSum }) {
   }
 
   function sum() {
-    known ??= sumOf(table.rows.all, model, table.validation);
+    known ??= sumOf(table.rows.all, model, table.validation, (row) => (check().isStale(row) ? null : check().of(row)));
     return known;
   }
 

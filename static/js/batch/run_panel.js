@@ -31,6 +31,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     const { counts, total, status } = batch;
     const left = counts.queued + counts.running;
     const problems = counts.failed + counts.unknown;
+    const focused = [header, part("paused")].some((place) => place.contains(document.activeElement)) && document.activeElement;
     const [label, tone] = STATES[status];
     header.hidden = false;
     part("name").textContent = batchName(batch);
@@ -41,6 +42,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     renderButtons(batch, left, open);
     renderLinks(batch);
     renderPaused(batch);
+    if (focused && !focused.checkVisibility()) header.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
     causes.show(states.records);
     shownTitle = left > 0 ? `(${total - left}/${total}) ${title}` : `${problems > 0 ? "⚠" : "✓"} ${title}`;
     document.title = shownTitle;
@@ -52,7 +54,6 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     const isOver = left + counts.held === 0;
     const resumable = resumableOf(states.records);
     const n = resumable.length;
-    const focused = header.contains(document.activeElement) && document.activeElement;
     setButton("pause", left > 0 && status !== "paused");
     setButton("resume", status === "paused" && left > 0);
     setButton("cancel", counts.queued + counts.held > 0);
@@ -62,7 +63,6 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     setButton("copy", isOver);
     setButton("more", true);
     header.querySelector("[data-notify-label]").hidden = left === 0 || status === "paused" || !("Notification" in window);
-    if (focused?.hidden) header.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
   }
 
   function setButton(name, isShown, text = "") {
