@@ -248,8 +248,13 @@ def test_problems_of_a_change_are_told_by_row_and_release_nothing(
     pictures.page.locator("[name=suffix]").fill("，" * 10_000)
     expect(pictures.release("problems").locator("li")).to_have_count(3)
     expect(pictures.release("problems")).to_contain_text("第 3 行")
+    expect(pictures.release("error")).to_have_text("3 处要改，还没有放行")
     expect(pictures.release("yes")).to_be_disabled()
     pictures.page.locator("[name=suffix]").fill("")
     expect(pictures.release("yes")).to_be_enabled()
     expect(pictures.release("problems")).to_be_hidden()
     assert jimeng.charges == 1
+
+    server.post(f"/api/batches/{batch_id}/release", {})  # in another tab
+    pictures.release("yes").click()
+    expect(pictures.page.locator("[data-release]")).to_be_hidden()

@@ -33,7 +33,7 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
   const loading = page.querySelector("[data-wait]");
   const header = page.querySelector("[data-run]");
   const repairs = makeRepairs(table, states, id, showRepairs);
-  const commands = makeRunCommands({ url, states, table, repairs, current: () => batch, onSent: () => poller.now(), onError: showCommandError });
+  const commands = makeRunCommands({ url, states, table, repairs, current: () => batch, onError: showCommandError });
   const bar = makeRepairBar(page.querySelector("[data-run-repair]"), { table, repairs, model });
   const panel = makeRunPanel(header, { id, url, urls, table, states, filter, retry: commands.retry, fetchResult: commands.fetchResult, writeOff: commands.writeOff, repair });
   const budgetForm = makeBudgetForm(page.querySelector("[data-run-paused]"), { url: page.dataset.budgetsUrl, resume: commands.resume });
@@ -157,7 +157,7 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
     if (button?.closest("[data-run], [data-run-paused], [data-run-repair]")) named[button.dataset.command]?.(button);
   });
   menu.addEventListener("click", () => menu.hidePopover());
-  for (const name of ["records-resolved", "records-restored"]) document.addEventListener(name, poller.now);
+  for (const name of ["poll-now", "records-resolved", "records-restored"]) document.addEventListener(name, poller.now);
   document.addEventListener("records-deleted", ({ detail: ids }) => {
     states.remove(ids);
     table.view.requestRender();

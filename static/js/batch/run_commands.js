@@ -18,16 +18,15 @@ const idsOf = (records) => records.map(({ id }) => id);
 const wasHeld = ({ status, cause }) => status === "held" || (status === "cancelled" && cause === "held");
 
 /**
- * The commands by name. repairs: see repairs.js; current() -> the batch as it was last heard of; onSent() is called after each that was taken,
- * onError(error) otherwise, and onError(null) when another one is tried.
+ * The commands by name. repairs: see repairs.js; current() -> the batch as it was last heard of; "poll-now" is dispatched after each that was
+ * taken; onError(error) is called otherwise, and onError(null) when another one is tried.
  */
-export function makeRunCommands({ url, states, table, repairs, current, onSent, onError }) {
+export function makeRunCommands({ url, states, table, repairs, current, onError }) {
   /** Run a call; its answer, or null when it failed. */
   async function send(call, message = "") {
     onError(null);
     try {
       const answer = await call();
-      onSent();
       document.dispatchEvent(new Event("poll-now"));
       if (message) showToast(message);
       return answer;
@@ -122,7 +121,6 @@ export function makeRunCommands({ url, states, table, repairs, current, onSent, 
     const isMeant = ({ id, status }) => body.records?.includes(id) ?? status === "cancelled";
     const held = states.records.filter((record) => isMeant(record) && wasHeld(record)).length;
     const answer = await requestJson("POST", `${url}/uncancel`, body);
-    onSent();
     document.dispatchEvent(new Event("poll-now"));
     if (held > 0 && held === answer.records) showToast(_("{n} 张恢复了，等放行", { n: held }));
     else showRequeued(answer.records - held, answer, records, (left) => postUncancel({ records: idsOf(left), repeats: "again" }));

@@ -220,7 +220,7 @@ function startWords(order, sample) {
   const { pictures, price, isExact } = portionOf(order, sample);
   const sum = formatPrice(price);
   if (!sample) return _("生成 {n} 张 · {sum}", { n: pictures, sum });
-  return isExact ? _("先试 {n} 行 · {sum}", { n: sample, sum }) : _("先试 {n} 行 · 约 {sum}", { n: sample, sum });
+  return isExact || !(price > 0) ? _("先试 {n} 行 · {sum}", { n: sample, sum }) : _("先试 {n} 行 · 约 {sum}", { n: sample, sum });
 }
 
 // What is made first: everything, or the rows of a sample, which the server chooses.

@@ -90,7 +90,7 @@ export function bindRelease(page, { onSent }) {
   function showProblems(sentence, problems) {
     const more = problems.length - MAX_PROBLEMS;
     const lines = problems.slice(0, MAX_PROBLEMS).map(({ row, error }) => _("第 {row} 行：{text}", { row, text: error }));
-    part("error").textContent = sentence;
+    part("error").textContent = problems.length > 0 ? _("{n} 处要改，还没有放行", { n: problems.length }) : sentence;
     showLines("problems", more > 0 ? [...lines, _("还有 {n} 处", { n: more })] : lines);
   }
 
@@ -143,6 +143,7 @@ export function bindRelease(page, { onSent }) {
   function showFailure(error) {
     if (!(error instanceof HttpError)) throw error;
     showProblems(error.message, error.problems);
+    if (error.status === 409) onSent(false); // they may have been released or cancelled elsewhere
   }
 
   function sent(isReleased) {
