@@ -33,7 +33,7 @@ from app.domain import (
 from app.errors import Conflict, message
 
 _ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
-_MAX_PICTURE_NUMBER = 99  # file names have room for two digits
+_MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
 _OF_THE_ROW = """
     batch_id, row_number, num_images, requested_filename, own_columns, position, prompt, negative_prompt,
     aspect_ratio, resolution, sample_images, templates

@@ -1,7 +1,7 @@
 """The outbox of notifications: rows are inserted with their event, and delivered by one of the servers.
 
 Rows are written whether or not a receiver is configured, and removed after a day; those of budgets, which
-are told once a period, after 40 days.
+are sent once a period, after 40 days.
 """
 
 import json
@@ -26,7 +26,7 @@ _BUDGETS_KEPT = 40 * _DAY
 
 
 def note_done(db: sqlite3.Connection, batch_id: str | None) -> None:
-    """Tell that a batch finished, before its log says so; inside a transaction."""
+    """Add the notification of a batch that finished, before its log says so; inside a transaction."""
     batch = _batch(db, batch_id)
     if batch is None:
         return
@@ -48,7 +48,7 @@ def note_done(db: sqlite3.Connection, batch_id: str | None) -> None:
 
 
 def note_paused(db: sqlite3.Connection, batch_id: str | None, reason: Message, cause: PauseCause) -> None:
-    """Tell that a batch paused by itself; of a refused key once an hour. Inside a transaction."""
+    """Add the notification that a batch paused by itself; of a refused key once an hour. In a transaction."""
     if cause == PauseCause.USER:
         return
     if cause == PauseCause.KEY:
@@ -71,7 +71,7 @@ def note_paused(db: sqlite3.Connection, batch_id: str | None, reason: Message, c
 
 
 def note_budget(db: sqlite3.Connection, budget: Budget, *, period: str, batch_id: str | None) -> None:
-    """Tell, once for this limit and period, that 80 % of a budget are spent; inside a transaction."""
+    """Add the notification that 80 % of a budget is spent, once a limit and period. In a transaction."""
     batch = _batch(db, batch_id) if budget.scope == BudgetScope.BATCH else None
     if budget.scope == BudgetScope.BATCH and batch is None:
         return
@@ -152,7 +152,7 @@ def _add(
 
 
 def _batch(db: sqlite3.Connection, batch_id: str | None) -> sqlite3.Row | None:
-    """The batch, if it is one that is told of: not a single image."""
+    """The batch, unless it was submitted as a single image: those send no notifications."""
     row: sqlite3.Row | None = db.execute(
         "SELECT id, name, created_at FROM batches WHERE id = :id AND source = 'batch'", {"id": batch_id}
     ).fetchone()

@@ -1,6 +1,6 @@
-"""Notifications: the events that are told, and the words for each. No I/O.
+"""Notifications: the events that send one, and the words for each. No I/O.
 
-A notification tells numbers, a reason and a link, never a prompt. Its words are Chinese: nobody asked for it
+A notification has numbers, a reason and a link, never a prompt. Its words are Chinese: nobody asked for it
 in a language. Every title begins with the product's name, so that a robot can require a word of it.
 """
 

@@ -277,7 +277,7 @@ def _fitting_length(text: str, font: Font, width: float) -> int:
 
 
 def _paste_references(image: Image.Image, references: Sequence[Reference]) -> None:
-    """Paste thumbnails of the references along the right edge, where four have room."""
+    """Paste thumbnails of the references along the right edge; the spec allows four."""
     side, gap = min(image.size) // 8, min(image.size) // 40
     top = gap * 2
     for reference in references:

@@ -65,7 +65,7 @@ def _fields_by_id(value: Any) -> dict[int, Mapping[str, Any]]:
 
 
 def _row(record: Record, changes: Changes, problems: Sequence[InvalidRequest]) -> ParsedRow:
-    """The changed record as a row; without the changes that cannot be read, whose problems are told."""
+    """The changed record as a row; without the changes that cannot be read, which are among the problems."""
     request = replace(changed_request(record, {}), **changes)
     return ParsedRow(number=record.row_number, request=request, extras=RowExtras(), problems=problems)
 

@@ -84,7 +84,7 @@ function basisOf(row, field) {
   return JSON.stringify([prompt, negative, filename, images.map((image) => image.filename), ownColumnsOf(row)]);
 }
 
-// A prefix with variables is not told apart.
+// A prefix with variables is not recognised.
 function withoutAffixes(sent, prefix = "", suffix = "") {
   const [start, end] = [prefix.trimStart(), suffix.trimEnd()];
   const before = start && sent.startsWith(start) ? start : "";

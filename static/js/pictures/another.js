@@ -155,7 +155,7 @@ function yesWords(failed, price) {
   return failed === 1 ? _("改好重试 · {sum}", { sum }) : _("改好重试 {n} 张 · {sum}", { n: failed, sum });
 }
 
-/** The reasons by record are the same for all of them: the first one is told. */
+/** The reasons by record are the same for all of them: the first one is shown. */
 function sentenceOf(error) {
   return error.problems[0]?.error ?? messageOf(error);
 }

@@ -7,7 +7,7 @@ import { offerUndo } from "../ui/toast.js";
 
 const LABELS = { keep: _("已留下"), reject: _("已淘汰") };
 const ICONS = { keep: "icon-check", reject: "icon-close" };
-const HAS_REJECTED = "picks.rejected"; // whether this browser was told that rejecting deletes nothing
+const HAS_REJECTED = "picks.rejected"; // whether this browser has shown that rejecting deletes nothing
 
 let latest = Promise.resolve(); // requests follow one another: the choice that was made last stays
 
