@@ -9,7 +9,7 @@ from tests.server_process import running_server
 from tests.waiting import wait_until
 
 
-def test_the_receiver_is_tested_on_the_page_and_told_of_the_end(page: Page, tmp_path: Path) -> None:
+def test_the_receiver_is_tested_on_the_page_and_notified_of_the_end(page: Page, tmp_path: Path) -> None:
     with FakeRobot("plain") as robot, running_server(tmp_path, notify_url=robot.url) as server:
         page.goto(server.address + "/model")
         result = page.locator("[data-notify-result]")

@@ -105,7 +105,7 @@ def test_a_sample_is_made_and_the_rest_held(page: Page, server: ServerProcess, j
     expect(page.locator("[data-left]")).to_be_hidden()
 
 
-def test_a_batch_stops_by_itself_unless_it_is_told_not_to(page: Page, server: ServerProcess) -> None:
+def test_a_batch_stops_by_itself_unless_that_is_turned_off(page: Page, server: ServerProcess) -> None:
     batch = table(page, server, ("猫", "1:1"))
     sent: list[object] = []
 
@@ -124,7 +124,7 @@ def test_a_batch_stops_by_itself_unless_it_is_told_not_to(page: Page, server: Se
     assert sent == ["usual", None]
 
 
-def test_the_time_of_a_run_is_told_by_what_the_model_took(page: Page, server: ServerProcess) -> None:
+def test_the_time_of_a_run_is_estimated_from_what_the_model_took(page: Page, server: ServerProcess) -> None:
     def answer(route: Route) -> None:
         body = route.fetch().text()
         for name, value in {"seconds": {"low": 20, "high": 45}, "concurrency": 4}.items():

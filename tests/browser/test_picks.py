@@ -56,7 +56,7 @@ def test_p_keeps_x_rejects_and_z_restores_what_was_chosen_before(
     records.expect_position("3 / 12")
     expect(mark(records, 11)).to_have_text("已留下")
     keyboard.press("x")
-    expect(large.locator(".toast")).to_have_text("已淘汰撤销")  # what X does is told once
+    expect(large.locator(".toast")).to_have_text("已淘汰撤销")  # what X does is explained once
     expect_picks(server, {12: "keep", 11: "keep", 10: "reject"})
     keyboard.press("z")
     records.expect_position("3 / 12")

@@ -191,7 +191,7 @@ def test_what_is_being_written_stays_while_the_row_changes(
     expect(pictures.row(2).locator("[data-command=change]")).to_be_focused()
 
 
-def test_a_lost_connection_is_told_until_it_is_back(pictures: PicturesPage, server: ServerProcess) -> None:
+def test_a_lost_connection_is_shown_until_it_is_back(pictures: PicturesPage, server: ServerProcess) -> None:
     batch_id = submit(server, 1)
     pictures.open(batch_id)
     notice = pictures.page.locator("[data-pictures-offline]")
@@ -239,7 +239,7 @@ def test_a_batch_whose_pictures_are_in_the_trash_says_where_they_are(
     expect(pictures.page.locator("[data-records] [data-record-id]")).to_have_count(2)
 
 
-def test_problems_of_a_change_are_told_by_row_and_release_nothing(
+def test_problems_of_a_change_are_shown_by_row_and_release_nothing(
     pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch_id = submit(server, 4, sample=1)

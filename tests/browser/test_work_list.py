@@ -64,7 +64,7 @@ def test_a_messy_table_is_clean_after_one_click_for_each_kind(batch: BatchPage, 
             "提示词没有填写× 9删掉这些行",
         ]
     )
-    told = batch.page.locator(".toast")
+    toasts = batch.page.locator(".toast")
     for text, fix, words in (
         ("5:4", "全部改", "12 行的图片比例改成了 4:3"),
         ("2张", "改成 2", "9 行的生成数量改成了 2"),
@@ -74,7 +74,7 @@ def test_a_messy_table_is_clean_after_one_click_for_each_kind(batch: BatchPage, 
     ):
         line(batch, text).get_by_role("button", name=fix).last.click()
         expect(line(batch, text)).to_have_count(0)
-        expect(told.last).to_contain_text(words)
+        expect(toasts.last).to_contain_text(words)
     expect(batch.report()).to_have_text("「十一月.xlsx」读到 800 行，没有问题")
     batch.expect_rows(791)
     expect(batch.page.locator("[data-command=next-problem]")).to_be_hidden()

@@ -30,7 +30,7 @@ def test_five_refusals_among_the_first_twenty_stop() -> None:
     assert first_stop(StopRule(), [REFUSED] * 4 + [OK] * 16 + [REFUSED] * 4) is None
 
 
-def test_nine_failures_among_the_last_thirty_stop_and_are_told_by_cause() -> None:
+def test_nine_failures_among_the_last_thirty_stop_and_are_listed_by_cause() -> None:
     causes = [*[OK] * 40, *[SERVICE, OK] * 6, *[TIMEOUT] * 3]
     assert first_stop(StopRule(), causes) == (
         55,

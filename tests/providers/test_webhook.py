@@ -70,13 +70,13 @@ def test_the_longest_message_is_accepted_and_mentions_nobody(robot: FakeRobot) -
 
 
 @pytest.mark.parametrize("robot", HOSTS, indirect=True)
-def test_a_wrong_token_is_told_in_the_words_of_the_robot(robot: FakeRobot) -> None:
+def test_a_wrong_token_is_reported_in_the_words_of_the_robot(robot: FakeRobot) -> None:
     said = {"feishu": "19001", "wecom": "93000", "dingtalk": "300005"}[robot.kind]
     assert f"没有收下（{said} " in refusal(robot, robot.url + "x")
 
 
 @pytest.mark.parametrize("robot", ["feishu", "dingtalk"], indirect=True)
-def test_a_missing_keyword_is_told(robot: FakeRobot) -> None:
+def test_a_missing_keyword_is_reported(robot: FakeRobot) -> None:
     robot.keyword = "别的词"
     assert {"feishu": "Key Words Not Found", "dingtalk": "keywords not in content"}[robot.kind] in refusal(
         robot
