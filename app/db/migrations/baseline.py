@@ -1,7 +1,7 @@
 """Bring a file to the schema of ``schema.sql``: add what is missing and fill new derived tables."""
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from pathlib import Path
 
@@ -30,6 +30,13 @@ def fill_tables(db: sqlite3.Connection, new: Collection[str]) -> None:
     for table, sql in _FILLED.items():
         if table in new:
             db.execute(sql)
+
+
+def drop_objects(db: sqlite3.Connection, dropped: Mapping[str, str]) -> None:
+    """Drop what exists of these: kind (TABLE, INDEX, TRIGGER) -> names, separated by spaces."""
+    for kind, names in dropped.items():
+        for name in names.split():
+            db.execute(f"DROP {kind} IF EXISTS {name}")
 
 
 def add_indexes(db: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ Tables and columns of other programs whose names are ours from now on are rename
 import sqlite3
 
 from app.db.migrations import m0014_rows
-from app.db.migrations.baseline import add_indexes, add_tables, columns, fill_tables
+from app.db.migrations.baseline import add_indexes, add_tables, columns, drop_objects, fill_tables
 from app.db.migrations.legacy_import import set_aside_tables
 
 _TABLES = {
@@ -45,9 +45,7 @@ _DROPPED = {
 
 def upgrade(db: sqlite3.Connection) -> None:
     """Rename, and add what the file lacks."""
-    for kind, old_names in _DROPPED.items():
-        for name in old_names.split():
-            db.execute(f"DROP {kind} IF EXISTS {name}")
+    drop_objects(db, _DROPPED)
     if columns(db, "sends"):  # version 12 has the new names
         db.execute("PRAGMA writable_schema = ON")  # then views that are broken already do not stop a renaming
         _rename_tables(db)

@@ -7,7 +7,7 @@ import sqlite3
 
 from app.db.fingerprints import add_fingerprints
 from app.db.migrations import m0015_held_records
-from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
+from app.db.migrations.baseline import add_indexes, add_tables, drop_objects, fill_tables
 from app.db.migrations.legacy_import import set_aside_names
 
 _NEW_TABLES = ("workbooks", "counts_by_day", "record_search")
@@ -27,9 +27,7 @@ _DROPPED = {
 def upgrade(db: sqlite3.Connection) -> None:
     """Add what the file lacks, and the fingerprint of every record."""
     set_aside(db)
-    for kind, names in _DROPPED.items():
-        for name in names.split():
-            db.execute(f"DROP {kind} IF EXISTS {name}")
+    drop_objects(db, _DROPPED)
     fill_tables(db, add_tables(db))
     add_fingerprints(db)
     add_indexes(db)

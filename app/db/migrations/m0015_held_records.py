@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
+from app.db.migrations.baseline import add_indexes, add_tables, drop_objects, fill_tables
 from app.db.migrations.legacy_import import set_aside_names
 
 _NEW_TABLES = ("budgets", "notifications", "model_statistics")
@@ -24,9 +24,7 @@ _DROPPED = {
 def upgrade(db: sqlite3.Connection) -> None:
     """Add what the file lacks."""
     set_aside(db)
-    for kind, names in _DROPPED.items():
-        for name in names.split():
-            db.execute(f"DROP {kind} IF EXISTS {name}")
+    drop_objects(db, _DROPPED)
     fill_tables(db, add_tables(db))
     add_indexes(db)
 
