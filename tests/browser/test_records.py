@@ -417,9 +417,11 @@ def test_the_keyboard_moves_selects_deletes_and_undoes(records: RecordsPage) -> 
     expect(records.record(59)).to_be_visible()
 
 
-def test_a_failed_delete_is_shown_in_the_record_and_repeats_once(records: RecordsPage) -> None:
-    page, error = records.page, records.record(60).locator("[data-error]")
-    page.route("**/api/records/delete", lambda route: route.abort())
+def test_a_failed_delete_is_shown_in_the_record_and_repeats_once(page: Page, server: ServerProcess) -> None:
+    page.route("**/api/records/delete", lambda route: route.abort())  # before the page: effective at once
+    records = RecordsPage(page, server.address)
+    records.open()
+    error = records.record(60).locator("[data-error]")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Delete")
     expect(error).to_have_text("连不上服务，请确认程序还在运行")

@@ -69,8 +69,9 @@ def test_ctrl_z_in_a_field_undoes_its_text(records: RecordsPage) -> None:
 
 def test_the_reason_of_a_failed_undo_stays_until_closed(records: RecordsPage) -> None:
     page = records.page
-    delete_key(records, 12)
     page.route("**/api/records/restore", lambda route: route.abort())
+    records.open()
+    delete_key(records, 12)
     page.keyboard.press("Control+z")
     failure = page.locator(".toast").filter(has_text="连不上服务")
     expect(failure).to_be_visible()
