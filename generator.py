@@ -1,4 +1,4 @@
-"""Submit a request to the configured image provider, once, and fetch the image.
+"""Submit a request to an image provider, once, and fetch the image.
 
 The public API of ``app.providers``; stores nothing and retries nothing.
 """
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import SettingError
-from app.providers import list_specs, open_provider
+from app.providers import OpenedProvider, list_specs, open_provider, open_providers
 from app.providers.base import Provider, Sleep, SubmitResult
 from app.providers.latency import LatencyEstimate
 from app.providers.webhook import NotDelivered, Webhook
@@ -16,6 +16,7 @@ from app.providers.webhook import NotDelivered, Webhook
 __all__ = [
     "LatencyEstimate",
     "NotDelivered",
+    "OpenedProvider",
     "Provider",
     "Sleep",
     "SubmitResult",
@@ -24,6 +25,7 @@ __all__ = [
     "fetch",
     "list_specs",
     "open_provider",
+    "open_providers",
     "submit",
 ]
 

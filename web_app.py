@@ -51,8 +51,8 @@ _HANGUP = getattr(signal, "SIGHUP", None)
 
 def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
     """Create the app for these settings: the database is created and migrated, no thread is started."""
-    worker = worker or Worker(settings, generator.open_provider(settings))
-    generator.check_budget(settings, worker.provider.spec)
+    worker = worker or Worker(settings)
+    generator.check_budget(settings, worker.engines.default.spec)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
     init_services(app, settings, worker)
@@ -95,7 +95,7 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
 
 
 def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
-    worker = Worker(settings, generator.open_provider(settings), stay_awake=process.inhibit_sleep)
+    worker = Worker(settings, stay_awake=process.inhibit_sleep)
     app = create_app(settings, worker)
     server = http_server.create_server(
         app, sockets, body_limit=functools.partial(body_limit, app), name=listener.NAME
@@ -103,7 +103,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     ShutdownHandler(worker).listen()
     try:
         worker.start()
-        print_banner(settings, worker.provider.spec)
+        print_banner(settings, worker.engines.default.spec)
         if open_browser:
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
         with services_of(app).pool.keep_open():

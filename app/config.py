@@ -19,7 +19,7 @@ from dotenv.parser import parse_stream
 
 from app.errors import SettingError
 
-# Value of IMAGE_MODEL -> the variables it requires.
+# Value of IMAGE_MODEL, the name of a provider -> the variables it requires.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
     "seedream": ("ARK_API_KEY",),
@@ -123,13 +123,21 @@ class Settings:
     volcengine_sk: str = _setting("", _key, secret=True)
     jimeng_endpoint: str = _setting("https://visual.volcengineapi.com", _url)
     jimeng_req_key: str = _setting("jimeng_t2i_v40")
+    jimeng_concurrency: int | None = _setting(None, _int_between(1, 256))
+    jimeng_price: Decimal | None = _setting(None, _money)
     ark_api_key: str = _setting("", _key, secret=True)
     ark_base_url: str = _setting("https://ark.cn-beijing.volces.com/api/v3", _url)
     seedream_model: str = _setting("doubao-seedream-5-0-pro-260628")
+    seedream_concurrency: int | None = _setting(None, _int_between(1, 256))
+    seedream_price: Decimal | None = _setting(None, _money)
     openai_api_key: str = _setting("", _key, secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
+    openai_concurrency: int | None = _setting(None, _int_between(1, 256))
+    openai_price: Decimal | None = _setting(None, _money)
     sdapi_url: str = _setting("", _url, secret=True)  # may contain a user name and password
+    sdapi_concurrency: int | None = _setting(None, _int_between(1, 256))
+    sdapi_price: Decimal | None = _setting(None, _money)
     model_concurrency: int = _setting(4, _int_between(1, 256))
     model_timeout: int = _setting(300, _int_between(1, 86_400))
     price_per_image: Decimal | None = _setting(None, _money)
@@ -160,6 +168,29 @@ class Settings:
     def missing_for(self, image_model: str) -> list[str]:
         """The required variables of an image model that are not set."""
         return [variable for variable in REQUIRED[image_model] if not getattr(self, variable.lower())]
+
+    def is_ready(self, provider: str) -> bool:
+        """Whether a provider can be ordered from: it has what it requires, and OpenAI's own service a key."""
+        if (
+            provider == "openai"
+            and self.source_of("OPENAI_BASE_URL") == "default"
+            and not self.openai_api_key
+        ):
+            return False
+        return not self.missing_for(provider)
+
+    def price_of(self, provider: str) -> Decimal | None:
+        """CNY an image of the provider's configured model; None: its list price.
+
+        PRICE_PER_IMAGE is that of the default provider, unless its own is set.
+        """
+        own: Decimal | None = getattr(self, f"{provider}_price", None)
+        return self.price_per_image if own is None and provider == self.image_model else own
+
+    def concurrency_of(self, provider: str) -> int:
+        """How many images of the provider may be under way."""
+        own: int | None = getattr(self, f"{provider}_concurrency", None)
+        return own or self.model_concurrency
 
     def source_of(self, variable: str) -> str:
         """``set``, ``default`` or ``empty``; never the value."""

@@ -17,7 +17,6 @@ from pathlib import Path
 import requests
 
 import database
-import generator
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
 from app.images.filenames import is_taken, stem_from_prompt
@@ -78,7 +77,7 @@ def measure(case: Case) -> tuple[float, int, float]:
             volcengine_sk=SECRET_KEY,
         )
         database.open_database(settings.database_path)
-        worker = Worker(settings, generator.open_provider(settings))
+        worker = Worker(settings)
         worker.start()
         if case.warm:
             _run(settings, worker, 1)
@@ -114,7 +113,7 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
             db,
             database.Submission(
                 requests=rows,
-                spec=worker.provider.spec,
+                models=worker.engines.models,
                 stems=[stem_from_prompt(row.prompt) for row in rows],
                 is_taken=lambda stem: is_taken(settings.output_dir, stem),
             ),

@@ -23,7 +23,7 @@ import database
 from app.config import Settings
 from app.db.ngrams import normalise, own_values
 from app.db.search_index import SEARCHED
-from app.domain import ImageRequest, SavedImage
+from app.domain import ImageRequest, Models, SavedImage
 from app.web.services import services_of
 from bench._million_records import build, prompt
 from database import RecordFilter
@@ -239,7 +239,10 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
     database.add_batch(
         db,
         database.Submission(
-            requests=requests, spec=ANY, stems=[f"图{n}" for n in range(5_000)], is_taken=lambda _: False
+            requests=requests,
+            models=Models([ANY]),
+            stems=[f"图{n}" for n in range(5_000)],
+            is_taken=lambda _: False,
         ),
     )
     added = time.perf_counter() - began

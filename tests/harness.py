@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 import pytest
 
 import database
-import generator
 from app.config import Settings
 from app.domain import ImageRequest, Record
 from app.images.filenames import is_taken, stem_from_prompt
@@ -27,7 +26,7 @@ class Harness:
     def restart(self, *, disk: DiskSpace | None = None, **changes: Any) -> None:
         """A new worker with changed settings or another disk."""
         settings = replace(self.settings, **changes)
-        self.worker = Worker(settings, generator.open_provider(settings), disk=disk)
+        self.worker = Worker(settings, disk=disk)
 
     def ask(self, *prompts: str, **fields: object) -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
@@ -35,7 +34,7 @@ class Harness:
             self.db,
             database.Submission(
                 requests=requests,
-                spec=self.worker.provider.spec,
+                models=self.worker.engines.models,
                 stems=[stem_from_prompt(prompt) for prompt in prompts],
                 is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
             ),
@@ -89,7 +88,7 @@ def restart_after_crash(harness: Harness, **changes: object) -> None:
     """Restart the server, optionally with other settings, once the leases have expired."""
     harness.db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
     harness.settings = replace(harness.settings, **changes)  # type: ignore[arg-type]
-    harness.worker = Worker(harness.settings, generator.open_provider(harness.settings))
+    harness.worker = Worker(harness.settings)
 
 
 def crash_at(harness: Harness, monkeypatch: pytest.MonkeyPatch, *, where: object, name: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 import database
 from app import cli
 from app.config import Settings
-from app.domain import BatchStatus, GeneratedImage, ImageRequest, ModelSpec, Record, Status
+from app.domain import BatchStatus, GeneratedImage, ImageRequest, Models, ModelSpec, Record, Status
 from app.errors import InvalidRequest, StorageError
 from app.images import store
 from app.images.parameters import format_parameters
@@ -151,7 +151,10 @@ def test_a_restored_backup_does_not_resubmit_without_confirmation(
     batch_id, ids, _ = database.add_batch(
         installation.db,
         database.Submission(
-            requests=[ImageRequest(prompt="雪山")], spec=spec, stems=["雪山"], is_taken=lambda stem: False
+            requests=[ImageRequest(prompt="雪山")],
+            models=Models([spec]),
+            stems=["雪山"],
+            is_taken=lambda stem: False,
         ),
     )
     cli.back_up(installation.settings, tmp_path / "b")
@@ -160,7 +163,7 @@ def test_a_restored_backup_does_not_resubmit_without_confirmation(
         batch = database.get_batch(copy, batch_id)
         assert (batch.status, "重复付费" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
         assert database.claim_record(copy, model="test-1", owner="me", now=0.0, lease=20.0) is None
-        database.resume_batch(copy, batch_id, model="test-1")
+        database.resume_batch(copy, batch_id, models=["test-1"])
         claimed = database.claim_record(copy, model="test-1", owner="me", now=0.0, lease=20.0)
         assert claimed is not None
         assert claimed.id == ids[0]
@@ -323,7 +326,10 @@ def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
         _, ids, _ = database.add_batch(
             db,
             database.Submission(
-                requests=[ImageRequest(prompt="狗")], spec=spec, stems=["狗"], is_taken=lambda stem: False
+                requests=[ImageRequest(prompt="狗")],
+                models=Models([spec]),
+                stems=["狗"],
+                is_taken=lambda stem: False,
             ),
         )
         assert ids == [3]

@@ -11,7 +11,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record
+from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record
 from app.errors import Billed, ModelError
 from app.images import store
 from app.images.parameters import format_parameters
@@ -60,7 +60,7 @@ class Scenario:
         database.add_batch(
             db,
             database.Submission(
-                requests=requests, spec=spec, stems=["一", "二", "三"], is_taken=lambda _: False
+                requests=requests, models=Models([spec]), stems=["一", "二", "三"], is_taken=lambda _: False
             ),
         )
         saved, refused, unknown = (self._submitted() for _ in requests)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from app.db.batch_log import add_log
-from app.db.batches import check_model
+from app.db.batch_models import check_models
 from app.db.connection import transaction
 from app.db.file_names import are_taken, choose_names
 from app.db.queue import row_label
@@ -16,13 +16,13 @@ from app.db.record_changes import log_changes, stored_changes
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.requeue import activate_batch
-from app.db.row_mapping import micros, utc_text
+from app.db.row_mapping import micros, object_text, utc_text
 from app.db.versions import touch
 from app.domain import (
     MAX_PICTURES_A_BATCH,
     Changes,
     ImageRequest,
-    ModelSpec,
+    Models,
     Record,
     Status,
     changed_request,
@@ -51,7 +51,7 @@ class MorePictures:
     """
 
     ids: Sequence[int]
-    spec: ModelSpec
+    models: Models
     stems: Mapping[int, str]
     is_taken: Callable[[str], bool]
     changes: Mapping[int, Changes] = field(default_factory=dict)
@@ -83,11 +83,9 @@ def add_pictures(db: sqlite3.Connection, batch_id: str, wanted: MorePictures) ->
                 return list(answer["records"])
             if _plan(db, batch_id, wanted) != planned or are_taken(db, [names]):
                 continue
-            ids = [
-                _insert(db, picture, stem, wanted.spec) for picture, stem in zip(planned, names, strict=True)
-            ]
+            ids = [_insert(db, picture, stem) for picture, stem in zip(planned, names, strict=True)]
             touch(db, ids)
-            _add_to_batch(db, batch_id, planned, wanted.spec)
+            _add_to_batch(db, batch_id, planned, wanted.models)
             save_answer(db, wanted.key, {"records": ids})
         return ids
 
@@ -106,7 +104,7 @@ def _plan(db: sqlite3.Connection, batch_id: str, wanted: MorePictures) -> list[_
     for record in records:
         last[record.row_number] += 1
         changes = differing(record, wanted.changes.get(record.id, {}))
-        planned.append(_picture(record, changes, last[record.row_number], wanted.spec))
+        planned.append(_picture(record, changes, last[record.row_number], wanted.models))
     return planned
 
 
@@ -125,9 +123,9 @@ def _last_numbers(db: sqlite3.Connection, batch_id: str) -> Counter[int]:
     return Counter(dict(db.execute(sql, {"id": batch_id}).fetchall()))
 
 
-def _picture(record: Record, changes: Changes, number: int, spec: ModelSpec) -> _Picture:
-    request = spec.strip_unsupported(replace(changed_request(record, changes), seed=None))
-    for problem in spec.unsupported(request):
+def _picture(record: Record, changes: Changes, number: int, models: Models) -> _Picture:
+    request = models.accept(replace(changed_request(record, changes), seed=None))
+    for problem in models.unsupported(request):
         raise Conflict("{place}：{reason}", place=row_label(record), reason=problem.message)
     if number > _MAX_PICTURE_NUMBER:
         text = "{place}：一行最多 {limit} 张，请另起一批"
@@ -153,18 +151,19 @@ def _choose_names(db: sqlite3.Connection, planned: Sequence[_Picture], wanted: M
     return [chosen[index] for index in range(len(planned))]
 
 
-def _insert(db: sqlite3.Connection, picture: _Picture, stem: str, spec: ModelSpec) -> int:
+def _insert(db: sqlite3.Connection, picture: _Picture, stem: str) -> int:
     """Insert the record, with the columns of its row."""
     values = {
         **(stored_changes(picture.record, picture.changes) if picture.changes else {}),
         "created_at": utc_text(datetime.now(UTC)),
         "status": Status.QUEUED,
-        "model": spec.model_id,
+        "model": picture.request.model,
+        "options": object_text(picture.request.options),
         "steps": picture.request.steps,
         "picture_number": picture.number,
         "reserved_stem": stem,
         "file_key": file_key(stem),
-        "fingerprint": fingerprint(spec.model_id, picture.request),
+        "fingerprint": fingerprint(picture.request),
     }
     copied = [name for name in map(str.strip, _OF_THE_ROW.split(",")) if name not in values]
     sql = f"""
@@ -181,10 +180,11 @@ def _insert(db: sqlite3.Connection, picture: _Picture, stem: str, spec: ModelSpe
     return new
 
 
-def _add_to_batch(db: sqlite3.Connection, batch_id: str, added: Sequence[_Picture], spec: ModelSpec) -> None:
+def _add_to_batch(db: sqlite3.Connection, batch_id: str, added: Sequence[_Picture], models: Models) -> None:
     """Count the pictures in the batch, and activate it."""
-    check_model(db, batch_id, spec.model_id)
-    price = sum((spec.price(picture.request) or Decimal(0) for picture in added), Decimal(0))
+    check_models(db, batch_id, models)
+    price = sum((models.price(picture.request) or Decimal(0) for picture in added), Decimal(0))
+    is_priced = all(models.of(picture.request).is_priced for picture in added)
     db.execute(
         """
         UPDATE batches
@@ -192,7 +192,7 @@ def _add_to_batch(db: sqlite3.Connection, batch_id: str, added: Sequence[_Pictur
             is_priced = is_priced AND :is_priced
         WHERE id = :id
         """,
-        {"id": batch_id, "number": len(added), "price": micros(price), "is_priced": spec.is_priced},
+        {"id": batch_id, "number": len(added), "price": micros(price), "is_priced": is_priced},
     )
     is_paused = activate_batch(db, batch_id)
     text = "再做 {n} 张，等批次继续" if is_paused else "再做 {n} 张"

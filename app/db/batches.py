@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.db.batch_log import add_log
+from app.db.batch_models import check_models
 from app.db.connection import transaction
 from app.db.notifications import note_done, note_paused
 from app.db.row_mapping import (
@@ -213,14 +214,14 @@ def pause_in_copy(copy: sqlite3.Connection) -> None:
         copy.execute("DELETE FROM notifications")  # sent from the original
 
 
-def resume_batch(db: sqlite3.Connection, batch_id: str, *, model: str) -> None:
+def resume_batch(db: sqlite3.Connection, batch_id: str, *, models: Iterable[str]) -> None:
     """Resume a paused batch; its delayed retries become due at once.
 
-    Raises Conflict when its records were queued for another image model than ``model``, or all of them are
+    Raises Conflict when its records were queued for another image model than ``models``, or all of them are
     held.
     """
     with transaction(db):
-        check_model(db, batch_id, model)
+        check_models(db, batch_id, models)
         if _has_open(db, batch_id, Status.HELD) and not _has_open(db, batch_id):
             raise Conflict("先试的几行已经做完，没有可以继续的；请看过结果，再放行其余的行")
         if resume_in_transaction(db, batch_id):
@@ -317,25 +318,6 @@ def reopen(db: sqlite3.Connection, batch_id: str | None) -> None:
         """,
         {"id": batch_id},
     )
-
-
-def check_model(db: sqlite3.Connection, batch_id: str, model: str) -> None:
-    """Raises Conflict when the batch has records queued for another image model."""
-    other = db.execute(
-        """
-        SELECT model
-        FROM generation_records
-        WHERE batch_id = :id AND status = 'queued' AND model <> :model
-        LIMIT 1
-        """,
-        {"id": batch_id, "model": model},
-    ).fetchone()
-    if other:
-        raise Conflict(
-            "这个批次排队时用的是模型 {queued_for}，现在是 {model}，请换回原来的模型再继续",
-            queued_for=other["model"],
-            model=model,
-        )
 
 
 def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:

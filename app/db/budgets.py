@@ -76,7 +76,7 @@ def require_affordable(
     limited = {scope: limit for scope, limit in _limits(db, default).items() if limit is not None}
     if limited and price is None:
         raise BudgetReached(
-            "设了预算，又不知道每张多少钱：在 .env 里填 PRICE_PER_IMAGE 并重新启动，或在「用量」里去掉预算"
+            "设了预算，又不知道这个模型每张多少钱：在「模型与密钥」里填它的价格，或在「用量」里去掉预算"
         )
     spent_of = _spent_of(batch_id)
     budgets = [Budget(scope=s, limit=n, spent=_spent(db, s, spent_of)) for s, n in limited.items()]

@@ -10,7 +10,7 @@ from app.db.fingerprints import complete_fingerprints
 from app.db.requeue import Requeued, leave_out_bought, queue_in_batch
 from app.db.row_mapping import IN_IDS, has_record, id_list, record_ids, utc_now
 from app.db.versions import update_records
-from app.domain import ModelSpec, SkippedRow
+from app.domain import Models, SkippedRow
 from app.errors import Conflict, NotFound, message
 
 
@@ -77,7 +77,7 @@ def uncancel_records(
     batch_id: str,
     ids: list[int] | None = None,
     *,
-    spec: ModelSpec,
+    models: Models,
     paused: bool = False,
     skips_bought: bool = False,
 ) -> Requeued:
@@ -100,8 +100,8 @@ def uncancel_records(
         chosen = f"WHERE {which} AND cause NOT IN ('dropped', 'bought', 'held') ORDER BY id"
         cancelled = record_ids(db, chosen, fields)
         if skips_bought:
-            cancelled, skipped = leave_out_bought(db, cancelled, spec=spec)
-        queue_in_batch(db, batch_id, cancelled, spec=spec, paused=paused)
+            cancelled, skipped = leave_out_bought(db, cancelled, models=models)
+        queue_in_batch(db, batch_id, cancelled, models=models, paused=paused)
         held = update_records(
             db, "status = 'held', cause = '', finished_at = NULL", f"{which} AND cause = 'held'", fields
         )

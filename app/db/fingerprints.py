@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from app.db.connection import transaction
 from app.db.records import EMPTIED
-from app.db.row_mapping import IN_IDS, id_list, number_of, stored_sample_images, text_of
+from app.db.row_mapping import IN_IDS, id_list, number_of, options_of, stored_sample_images, text_of
 from app.domain import (
     KNOWN_PICTURES_A_NUMBER,
     ImageRequest,
@@ -29,7 +29,7 @@ _RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms
 # As bytes, because texts of other programs may not be UTF-8.
 _FIELDS = """
     CAST(model AS BLOB), CAST(prompt AS BLOB), CAST(negative_prompt AS BLOB), CAST(aspect_ratio AS BLOB),
-    CAST(resolution AS BLOB), seed, steps, CAST(sample_images AS BLOB), picture_number
+    CAST(resolution AS BLOB), seed, steps, CAST(sample_images AS BLOB), CAST(options AS BLOB), picture_number
 """
 
 
@@ -112,7 +112,7 @@ def complete_fingerprints(db: sqlite3.Connection) -> None:
 
 def add_fingerprints(db: sqlite3.Connection, *, limit: int = -1) -> None:
     """Compute missing fingerprints, of at most ``limit`` records if given; inside a transaction."""
-    db.create_function("fingerprint_of", 9, _fingerprint_of, deterministic=True)
+    db.create_function("fingerprint_of", 10, _fingerprint_of, deterministic=True)
     chosen = "fingerprint = ''"
     if limit >= 0:
         chosen = f"id IN (SELECT id FROM generation_records WHERE {chosen} LIMIT :limit)"
@@ -120,9 +120,9 @@ def add_fingerprints(db: sqlite3.Connection, *, limit: int = -1) -> None:
     db.execute(sql, {"limit": limit})
 
 
-def record_fingerprint(model_id: str, request: ImageRequest, picture_number: int) -> str:
+def record_fingerprint(request: ImageRequest, picture_number: int) -> str:
     """The fingerprint of the row of a record, whose request has the seed of this picture."""
-    return fingerprint(model_id, request.of_row(picture_number))
+    return fingerprint(request.of_row(picture_number))
 
 
 def find_bought(
@@ -162,7 +162,7 @@ def with_requested_seeds(db: sqlite3.Connection, records: Sequence[Record]) -> l
     chosen = {
         record.id
         for record in seeded
-        if fingerprint(record.model, replace(record.request, seed=None)) == prints.get(record.id)
+        if fingerprint(replace(record.request, seed=None)) == prints.get(record.id)
     }
     return [replace(record, seed=None) if record.id in chosen else record for record in records]
 
@@ -176,6 +176,7 @@ def _fingerprint_of(
     seed: object,
     steps: object,
     sample_images: bytes | None,
+    options: bytes | None,
     picture_number: object,
 ) -> str:
     """The fingerprint of a record as stored, whatever program wrote it."""
@@ -187,8 +188,10 @@ def _fingerprint_of(
         seed=_number(seed),
         steps=_number(steps),
         sample_images=tuple(image.pinned for image in stored_sample_images(_text(sample_images))),
+        model=_text(model),
+        **options_of(_text(options)),
     )
-    return record_fingerprint(_text(model), request, _number(picture_number) or 1)
+    return record_fingerprint(request, _number(picture_number) or 1)
 
 
 def _text(raw: bytes | None) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from app.db.budgets import note_near_budgets, require_affordable
 from app.db.connection import transaction
 from app.db.row_mapping import micros, read_records, utc_now
-from app.domain import ImageRequest, ModelSpec, Record, Status
+from app.domain import ImageRequest, Models, Record, Status
 from app.errors import Billed
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
@@ -164,7 +164,7 @@ def check_affordable(
     db: sqlite3.Connection,
     batch_id: str,
     *,
-    spec: ModelSpec,
+    models: Models,
     budget: Decimal | None,
     released: ImageRequest | None = None,
 ) -> None:
@@ -184,4 +184,4 @@ def check_affordable(
     )
     following = waiting[0].request if waiting else released
     if following and not (waiting and waiting[0].task_id):
-        require_affordable(db, spec.price(following), batch_id=batch_id, default=budget)
+        require_affordable(db, models.price(following), batch_id=batch_id, default=budget)

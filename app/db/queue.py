@@ -5,7 +5,7 @@ processes share the file. ``attempts`` is the fencing token: only the latest cla
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 
 from app.db.batch_log import add_log
@@ -15,6 +15,7 @@ from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.output_backup_queue import note_no_copy, note_output_copy
 from app.db.row_mapping import (
     IN_IDS,
+    IN_MODELS,
     RECORD,
     has_record,
     id_list,
@@ -185,8 +186,10 @@ def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
     return len(ended) + len(orphaned)
 
 
-def _list_stalled(db: sqlite3.Connection, condition: str, now: float, model: str = "") -> list[Record]:
-    return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "model": model})
+def _list_stalled(
+    db: sqlite3.Connection, condition: str, now: float, models: Iterable[str] = ()
+) -> list[Record]:
+    return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "models": id_list(models)})
 
 
 def _requeue_interrupted(db: sqlite3.Connection, record: Record) -> None:
@@ -207,38 +210,38 @@ def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status,
     return status, ModelError(text, cause="interrupted", billed=billed, task_valid=True)
 
 
-# Expired leases of another image model, which the claims of this one ignore.
-_OF_OTHER_MODELS = f"model <> :model AND NOT ({AMBIGUOUS})"
+# Expired leases of image models that are not there: nothing claims them.
+_OF_OTHER_MODELS = f"model NOT {IN_MODELS} AND NOT ({AMBIGUOUS})"
 
 
-def has_stalled_of_other_models(db: sqlite3.Connection, *, model: str, now: float) -> bool:
-    """Whether there are expired leases of another image model, which this model's claims ignore."""
-    return has_record(db, f"{STALLED} AND {_OF_OTHER_MODELS}", {"now": now, "model": model})
+def has_stalled_of_other_models(db: sqlite3.Connection, *, models: Iterable[str], now: float) -> bool:
+    """Whether there are expired leases of other image models than ``models``, which nothing claims."""
+    return has_record(db, f"{STALLED} AND {_OF_OTHER_MODELS}", {"now": now, "models": id_list(models)})
 
 
-def pause_other_models(db: sqlite3.Connection, *, model: str, now: float) -> int:
-    """Pause the batches that were queued for another image model -> how many; task ids are preserved.
+def pause_other_models(db: sqlite3.Connection, *, models: Collection[str], now: float) -> int:
+    """Pause the batches that were queued for other image models than ``models`` -> how many.
 
-    A record submitted to one model must not be submitted, and charged, again by another.
+    Task ids are preserved. A record submitted to one model must not be submitted, and charged, again by
+    another.
     """
     with transaction(db):
-        for record in _list_stalled(db, f"{_OF_OTHER_MODELS} AND NOT ({ORPHANED})", now, model):
+        for record in _list_stalled(db, f"{_OF_OTHER_MODELS} AND NOT ({ORPHANED})", now, models):
             _requeue_interrupted(db, record)
         others = db.execute(
-            """
+            f"""
             SELECT DISTINCT batches.id, generation_records.model
             FROM batches
             CROSS JOIN generation_records ON generation_records.batch_id = batches.id
             WHERE batches.state = 'active' AND generation_records.status = 'queued'
-              AND generation_records.model <> :model
+              AND generation_records.model NOT {IN_MODELS}
             """,
-            {"model": model},
+            {"models": id_list(models)},
         ).fetchall()
         for row in others:
             reason = message(
-                "排队时用的是模型 {queued_for}，现在是 {model}，请换回后继续，或取消后重来",
-                queued_for=row["model"],
-                model=model,
+                "排队时用的是模型 {model}，现在用不了，请在「模型与密钥」里设置好它再继续，或取消后重来",
+                model=row["model"],
             )
             pause_in_transaction(db, row["id"], reason, cause=PauseCause.MODEL)
     return len(others)

@@ -9,7 +9,8 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from app.db.batch_log import add_log
-from app.db.batches import check_model, finish_if_done, resume_in_transaction
+from app.db.batch_models import check_models
+from app.db.batches import finish_if_done, resume_in_transaction
 from app.db.connection import transaction
 from app.db.fingerprints import complete_fingerprints, known_pictures, lacks_fingerprints
 from app.db.request_keys import RequestKey, find_answer, save_answer
@@ -18,7 +19,7 @@ from app.db.versions import touch
 from app.domain import (
     ImageRequest,
     KnownPicture,
-    ModelSpec,
+    Models,
     Record,
     SkippedRow,
     Standing,
@@ -73,9 +74,9 @@ class PlannedRow:
         submitted = {record.id for record in self.to_make}
         return [record for record in self.row.records if record.id not in submitted]
 
-    def price(self, spec: ModelSpec) -> Decimal | None:
+    def price(self, models: Models) -> Decimal | None:
         """CNY for the records to submit; None if the price is unknown."""
-        price = spec.price(self.row.request)
+        price = models.price(self.row.request)
         return None if price is None else price * len(self.to_make)
 
 
@@ -107,20 +108,15 @@ def list_held(db: sqlite3.Connection, batch_id: str) -> HeldRows:
     )
 
 
-def plan_release(
-    db: sqlite3.Connection, batch_id: str, rows: Sequence[ReleaseRow], *, spec: ModelSpec
-) -> list[PlannedRow]:
-    """What to submit of each row. Requests are without the fields that the model ignores.
+def plan_release(db: sqlite3.Connection, batch_id: str, rows: Sequence[ReleaseRow]) -> list[PlannedRow]:
+    """What to submit of each row. Requests are as ``Models.accept`` returns them.
 
     Of a row with other words or sizes than before, every picture bought elsewhere is left out. Otherwise only
     those that another batch bought since this one was submitted: the user knew of the earlier ones.
     Complete only when every record has its fingerprint (``complete_fingerprints``).
     """
-    prints = [fingerprint(spec.model_id, row.request) for row in rows]
-    is_same = [
-        key == fingerprint(row.records[0].model, row.records[0].row_request)
-        for key, row in zip(prints, rows, strict=True)
-    ]
+    prints = [fingerprint(row.request) for row in rows]
+    is_same = [key == fingerprint(row.records[0].row_request) for key, row in zip(prints, rows, strict=True)]
     same = {key for key, unchanged in zip(prints, is_same, strict=True) if unchanged}
     since = known_pictures(db, same, without="batch_id = :batch", batch=batch_id)
     ever = known_pictures(
@@ -150,7 +146,7 @@ def release_rows(
     batch_id: str,
     rows: Sequence[ReleaseRow],
     *,
-    spec: ModelSpec,
+    models: Models,
     prefix: str,
     suffix: str,
     key: RequestKey | None = None,
@@ -159,7 +155,7 @@ def release_rows(
 
     Pictures that are bought already are cancelled instead. None, with nothing changed, when ``rows`` are not
     all that the batch holds: it was changed since they were read. A used ``key`` releases nothing and returns
-    what its first call released. Raises Conflict when other records are queued for another model.
+    what its first call released. Raises Conflict when other records are queued for a model that is not there.
     """
     wanted = sorted(record.id for row in rows for record in row.records)
     while True:
@@ -171,10 +167,10 @@ def release_rows(
                 continue
             if record_ids(db, f"WHERE {_HELD} ORDER BY id", {"id": batch_id}) != wanted:
                 return None
-            check_model(db, batch_id, spec.model_id)
-            planned = plan_release(db, batch_id, rows, spec=spec)
-            released = _release(db, batch_id, planned, spec)
-            _update_batch(db, batch_id, planned, spec, {"prefix": prefix, "suffix": suffix})
+            check_models(db, batch_id, models)
+            planned = plan_release(db, batch_id, rows)
+            released = _release(db, batch_id, planned)
+            _update_batch(db, batch_id, planned, models, {"prefix": prefix, "suffix": suffix})
             answer = {"number": released.number, "skipped": [asdict(row) for row in released.skipped]}
             save_answer(db, key, answer)
         return released
@@ -185,11 +181,9 @@ def released_before(answer: Mapping[str, Any]) -> Released:
     return Released(answer["number"], [SkippedRow(**row) for row in answer["skipped"]])
 
 
-def _release(
-    db: sqlite3.Connection, batch_id: str, planned: Sequence[PlannedRow], spec: ModelSpec
-) -> Released:
+def _release(db: sqlite3.Connection, batch_id: str, planned: Sequence[PlannedRow]) -> Released:
     fields = [
-        _record_fields(row, record, spec, is_bought=is_bought)
+        _record_fields(row, record, is_bought=is_bought)
         for row in planned
         for is_bought, records in ((False, row.to_make), (True, row.left_out))
         for record in records
@@ -198,7 +192,8 @@ def _release(
         """
         UPDATE generation_records
         SET status = :status, prompt = :prompt, aspect_ratio = :aspect_ratio, resolution = :resolution,
-            seed = :seed, steps = :steps, model = :model, templates = :templates, fingerprint = :fingerprint,
+            seed = :seed, steps = :steps, model = :model, options = :options,
+            templates = :templates, fingerprint = :fingerprint,
             error = :error, error_message = :error_message, cause = :cause, finished_at = :finished_at
         WHERE id = :id
         """,
@@ -212,7 +207,7 @@ def _release(
     return Released(number, skipped_rows(planned))
 
 
-def _record_fields(row: PlannedRow, record: Record, spec: ModelSpec, *, is_bought: bool) -> dict[str, object]:
+def _record_fields(row: PlannedRow, record: Record, *, is_bought: bool) -> dict[str, object]:
     request = row.row.request
     why = message("已经有同样的图片（记录 {ids}），没有再做", ids=tuple(row.bought[:3]))
     return {
@@ -227,7 +222,8 @@ def _record_fields(row: PlannedRow, record: Record, spec: ModelSpec, *, is_bough
         "resolution": request.resolution,
         "seed": request.seed_of(record.picture_number),
         "steps": request.steps,
-        "model": spec.model_id,
+        "model": request.model,
+        "options": object_text(request.options),
         "templates": object_text(row.row.templates),
         "fingerprint": row.fingerprint,
     }
@@ -237,17 +233,18 @@ def _update_batch(
     db: sqlite3.Connection,
     batch_id: str,
     planned: Sequence[PlannedRow],
-    spec: ModelSpec,
+    models: Models,
     affixes: Mapping[str, str],
 ) -> None:
     """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost.
 
-    Its stop rule starts anew. What was estimated for another model's records is their share of the whole.
+    Its stop rule starts anew. What was estimated for records of a model that is not there is their share of
+    the whole.
     """
     held = [record for row in planned for record in row.row.records]
-    same = [record for record in held if record.model == spec.model_id]
-    before = sum((spec.price(record.request) or Decimal(0) for record in same), Decimal(0))
-    after = sum((row.price(spec) or Decimal(0) for row in planned), Decimal(0))
+    same = [record for record in held if record.model in models]
+    before = sum((models.price(record.request) or Decimal(0) for record in same), Decimal(0))
+    after = sum((row.price(models) or Decimal(0) for row in planned), Decimal(0))
     db.execute(
         """
         UPDATE batches
@@ -259,7 +256,7 @@ def _update_batch(
         {
             **affixes,
             "id": batch_id,
-            "is_priced": spec.is_priced,
+            "is_priced": all(models.of(row.row.request).is_priced for row in planned if row.to_make),
             "others": len(held) - len(same),
             "change": micros(after - before),
         },

@@ -7,18 +7,20 @@ from types import MappingProxyType
 from typing import Any
 
 from app.db.batch_log import add_log
-from app.db.batches import NOT_CHARGED, check_model
+from app.db.batch_models import check_models
+from app.db.batches import NOT_CHARGED
 from app.db.connection import transaction
 from app.db.fingerprints import add_fingerprints, complete_fingerprints, find_bought, record_fingerprint
 from app.db.queue import row_label
 from app.db.record_changes import change_records
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer
+from app.db.row_mapping import object_text
 from app.db.versions import touch
 from app.domain import (
     Changes,
     ImageRequest,
-    ModelSpec,
+    Models,
     Record,
     SkippedRow,
     Status,
@@ -41,7 +43,7 @@ def retry_records(
     batch_id: str,
     ids: Sequence[int] | None = None,
     *,
-    spec: ModelSpec,
+    models: Models,
     key: RequestKey | None = None,
     changes: Mapping[int, Changes] | None = None,
     skips_bought: bool = False,
@@ -51,9 +53,9 @@ def retry_records(
     ``unknown``, cancelled and charged records only when listed in ``ids``. A used ``key`` queues nothing.
     With ``skips_bought``, a record whose picture was bought meanwhile is neither changed nor queued.
     A valid task id is fetched, so that nothing is submitted twice; records without one are submitted to
-    ``spec``, the current model. A paused batch stays paused, since resuming would start its other records.
-    Without ``ids``, records that the model does not support are skipped. Raises Conflict when a listed record
-    cannot be retried, has a task id of another model, or when the model supports none.
+    their model (``Models.of``). A paused batch stays paused, since resuming would start its other records.
+    Without ``ids``, records that their model does not support are skipped. Raises Conflict when a listed
+    record cannot be retried, has a task id of a model that is not there, or when no record is supported.
     """
     changes = changes or {}
     if skips_bought:
@@ -62,15 +64,15 @@ def retry_records(
         if answer := find_answer(db, key):
             return retried_before(answer)
         if ids is None:
-            ids = _not_charged(db, batch_id, spec)
+            ids = _not_charged(db, batch_id, models)
         else:
             _check_ended(db, batch_id, ids)
         ids = list(dict.fromkeys(ids))
         skipped: list[SkippedRow] = []
         if skips_bought:
-            ids, skipped = leave_out_bought(db, ids, spec=spec, changes=changes)
+            ids, skipped = leave_out_bought(db, ids, models=models, changes=changes)
         change_records(db, {record_id: changes[record_id] for record_id in ids if record_id in changes})
-        queue_in_batch(db, batch_id, ids, spec=spec)
+        queue_in_batch(db, batch_id, ids, models=models)
         done = Requeued(number=len(ids), skipped=skipped)
         save_answer(db, key, {"records": done.number, "skipped": [asdict(row) for row in skipped]})
     return done
@@ -86,7 +88,7 @@ def leave_out_bought(
     db: sqlite3.Connection,
     ids: Sequence[int],
     *,
-    spec: ModelSpec,
+    models: Models,
     changes: Mapping[int, Changes] = MappingProxyType({}),
 ) -> tuple[list[int], list[SkippedRow]]:
     """(the ids to queue, the rows of the others with the records that have their pictures); in a transaction.
@@ -102,8 +104,8 @@ def leave_out_bought(
         if record.task_id and not changed:
             kept.append(record.id)
             continue
-        request = spec.strip_unsupported(changed_request(record, changed))
-        picture = record_fingerprint(spec.model_id, request, record.picture_number), record.picture_number
+        request = models.accept(changed_request(record, changed))
+        picture = record_fingerprint(request, record.picture_number), record.picture_number
         bought = find_bought(db, record, picture[0], is_changed=bool(changed))
         if bought is None and changed:
             bought = queued.get(picture)
@@ -115,7 +117,7 @@ def leave_out_bought(
     return kept, [SkippedRow(row=row, records=records) for row, records in rows.items()]
 
 
-def _not_charged(db: sqlite3.Connection, batch_id: str, spec: ModelSpec) -> list[int]:
+def _not_charged(db: sqlite3.Connection, batch_id: str, models: Models) -> list[int]:
     """The failed records of a batch that were not charged. Raises Conflict when all of them were."""
     sql = f"""
         SELECT id, ({NOT_CHARGED}) AS is_free
@@ -126,7 +128,7 @@ def _not_charged(db: sqlite3.Connection, batch_id: str, spec: ModelSpec) -> list
     ids = [row["id"] for row in failed if row["is_free"]]
     if failed and not ids:
         raise Conflict("失败的 {n} 张都已计费，没有重试；要再付一次，请逐张点「重试」", n=len(failed))
-    return list_supported(db, ids, spec=spec) or ids
+    return list_supported(db, ids, models=models) or ids
 
 
 def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> None:
@@ -143,7 +145,7 @@ def queue_in_batch(
     batch_id: str,
     ids: Sequence[int],
     *,
-    spec: ModelSpec,
+    models: Models,
     text: Message | None = None,
     paused: bool = False,
     fetch_only: bool = False,
@@ -156,9 +158,9 @@ def queue_in_batch(
     """
     if not ids:
         return False
-    to_submit = requeue(db, ids, spec=spec)
+    to_submit = requeue(db, ids, models=models)
     if not fetch_only:
-        check_model(db, batch_id, spec.model_id)
+        check_models(db, batch_id, models)
     is_paused = activate_batch(db, batch_id, paused=paused, fetch_only=fetch_only)
     waits = to_submit and is_paused
     retried = message("重试 {n} 张，等批次继续" if waits else "重试 {n} 张", n=len(ids))
@@ -186,37 +188,38 @@ def activate_batch(
     return bool(state == "paused")
 
 
-def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> list[int]:
-    """The ids whose records have a task id or a request that ``spec``'s model supports."""
+def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, models: Models) -> list[int]:
+    """The ids whose records have a task id or a request that its model supports."""
     records = records_of(db, ids)
-    return [record.id for record in records if record.task_id or not spec.unsupported(record.request)]
+    return [record.id for record in records if record.task_id or not models.unsupported(record.request)]
 
 
-def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> int:
+def requeue(db: sqlite3.Connection, ids: Sequence[int], *, models: Models) -> int:
     """Reset records to queued, keeping task ids -> how many must be submitted; inside a transaction.
 
-    Those with a task id are fetched, also while the batch is paused. The others are submitted to ``spec``
-    without the fields it does not accept. Raises Conflict when it does not support a request.
+    Those with a task id are fetched, also while the batch is paused. The others are submitted to their
+    model (``Models.of``) without the fields it does not accept. Raises Conflict when it does not support one.
     """
     records = records_of(db, ids)
     for record in records:
-        request = record.request if record.task_id else _supported_request(spec, record)
-        row = None if record.task_id else record_fingerprint(spec.model_id, request, record.picture_number)
+        request = record.request if record.task_id else _supported_request(models, record)
+        row = None if record.task_id else record_fingerprint(request, record.picture_number)
         db.execute(
             """
             UPDATE generation_records
             SET status = 'queued', error = '', error_message = '', cause = '', not_before = 0, retries = 0,
                 throttle_count = 0, crash_count = 0, fetch_while_paused = task_id IS NOT NULL, pick = '',
-                model = :model, seed = :seed, steps = :steps,
+                model = :model, seed = :seed, steps = :steps, options = :options,
                 fingerprint = coalesce(:fingerprint, fingerprint),
                 started_at = NULL, finished_at = NULL, deleted_at = NULL, deletion_id = NULL
             WHERE id = :id
             """,
             {
                 "id": record.id,
-                "model": record.model if record.task_id else spec.model_id,
+                "model": request.model,
                 "seed": request.seed,
                 "steps": request.steps,
+                "options": object_text(request.options),
                 "fingerprint": row,
             },
         )
@@ -224,12 +227,12 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, spec: ModelSpec) -> i
     return sum(record.task_id is None for record in records)
 
 
-def _supported_request(spec: ModelSpec, record: Record) -> ImageRequest:
-    for problem in spec.unsupported(record.request):
+def _supported_request(models: Models, record: Record) -> ImageRequest:
+    for problem in models.unsupported(record.request):
         raise Conflict(
             "{place}：现在的模型不能重试，{reason}；请换回 {model}，或改了再做",
             place=row_label(record),
             reason=problem.message,
             model=record.model,
         )
-    return spec.strip_unsupported(record.request)
+    return models.accept(record.request)

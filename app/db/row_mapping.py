@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain import LogLine, Record, SampleImage, Status
+from app.domain import OPTIONS, LogLine, Record, SampleImage, Status
 from app.errors import Message
 
 MICROS = 1_000_000
 
 # A condition on a list of ids, passed as the parameter ``ids`` = ``id_list(…)``.
 IN_IDS = "IN (SELECT value FROM json_each(:ids))"
+# The same of the ids of image models: the parameter ``models``.
+IN_MODELS = "IN (SELECT value FROM json_each(:models))"
 
 # The columns of a Record; ``*`` would also fetch the queue's own columns.
 RECORD = """
@@ -23,7 +25,7 @@ RECORD = """
     error_message, favourite, started_at, finished_at, deleted_at, row_number, picture_number,
     reserved_stem, requested_filename,
     task_id, attempts, retries, throttle_count, not_before, version, file_size, sha256,
-    crash_count, cost_unpriced, at_stake_unpriced, own_columns, templates, pick, position
+    crash_count, cost_unpriced, at_stake_unpriced, own_columns, templates, pick, position, options, marks
 """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)
@@ -87,7 +89,8 @@ def to_record(row: sqlite3.Row) -> Record:
     fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
     fields["columns"] = object_of(fields.pop("own_columns"))
-    fields["templates"] = object_of(fields["templates"])
+    fields |= {name: object_of(fields[name]) for name in ("templates", "marks")}
+    fields["options"] = options_of(fields["options"])
     fields["sample_images"] = stored_sample_images(fields["sample_images"])
     return Record(**fields)
 
@@ -155,6 +158,12 @@ def object_of(text: str) -> dict[str, Any]:
         found = json.loads(text)
         return found if isinstance(found, dict) else {}
     return {}
+
+
+def options_of(text: str) -> dict[str, Any]:
+    """The stored options of a request: those of the names that are known."""
+    found = object_of(text)
+    return {name: found[name] for name in OPTIONS if name in found}
 
 
 def _decoded(name: str, raw: bytes) -> str | int | None:

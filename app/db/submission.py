@@ -17,7 +17,7 @@ from app.db.versions import touch
 from app.db.workbooks import check_workbook
 from app.domain import (
     ImageRequest,
-    ModelSpec,
+    Models,
     RowExtras,
     RowPlan,
     SkippedRow,
@@ -70,7 +70,7 @@ class Submission:
     """
 
     requests: Sequence[ImageRequest]
-    spec: ModelSpec
+    models: Models
     stems: Sequence[str]
     is_taken: Callable[[str], bool]
     name: str = ""
@@ -90,12 +90,11 @@ class Submission:
 def add_batch(db: sqlite3.Connection, submission: Submission) -> AddedBatch:
     """Insert a batch and one record per picture, queued or held, in one transaction.
 
-    Fields that the model does not accept are removed (``spec.strip_unsupported``). Raises InvalidRequest for
-    an unknown ``workbook_id``. A used ``key`` inserts nothing and returns its first batch.
+    Fields that the model of a request does not accept are removed (``Models.accept``). Raises InvalidRequest
+    for an unknown ``workbook_id``. A used ``key`` inserts nothing and returns its first batch.
     """
-    spec = submission.spec
-    accepted = [spec.strip_unsupported(request) for request in submission.requests]
-    prints = [fingerprint(spec.model_id, request) for request in accepted]
+    accepted = [submission.models.accept(request) for request in submission.requests]
+    prints = [fingerprint(request) for request in accepted]
     skips = submission.skips or [False] * len(accepted)
     while True:
         if any(skips):
@@ -177,7 +176,7 @@ def _insert_rows(db: sqlite3.Connection, rows: Sequence[_Row], submission: Submi
     batch_id = _insert_batch(db, rows, submission)
     held = _held_numbers(rows, submission.sample)
     ids = [
-        _insert_record(db, _record_fields(row, submission.spec, batch_id, picture_number, stem, held))
+        _insert_record(db, _record_fields(row, batch_id, picture_number, stem, held))
         for row in rows
         for picture_number, stem in zip(row.plan.numbers, row.stems, strict=True)
     ]
@@ -204,10 +203,10 @@ def _skipped_rows(rows: Sequence[_Row], ids: Sequence[int]) -> Iterator[SkippedR
 
 def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Submission) -> str:
     """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
-    spec = submission.spec
+    models = submission.models
     now = datetime.now(UTC)
     batch_id = f"{now:%Y%m%d-%H%M%S}-{now.microsecond:05x}{secrets.token_hex(2)}"
-    estimated = sum(((spec.price(row.request) or Decimal(0)) * len(row.stems) for row in rows), Decimal(0))
+    estimated = sum(((models.price(row.request) or Decimal(0)) * len(row.stems) for row in rows), Decimal(0))
     db.execute(
         """
         INSERT INTO batches (
@@ -223,7 +222,7 @@ def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Subm
             "now": utc_text(now),
             "total": sum(len(row.stems) for row in rows),
             "estimated": micros(estimated),
-            "is_priced": spec.is_priced,
+            "is_priced": all(models.of(row.request).is_priced for row in rows if row.stems),
             "priority": 0 if submission.source == "batch" else 1,
         },
     )
@@ -231,7 +230,7 @@ def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Subm
 
 
 def _record_fields(
-    row: _Row, spec: ModelSpec, batch_id: str, picture_number: int, stem: str, held: Collection[int]
+    row: _Row, batch_id: str, picture_number: int, stem: str, held: Collection[int]
 ) -> dict[str, object]:
     request = row.request
     return {
@@ -246,7 +245,8 @@ def _record_fields(
         "sample_images": sample_images_text(request.sample_images),
         "batch_id": batch_id,
         "status": Status.HELD if row.number in held else Status.QUEUED,
-        "model": spec.model_id,
+        "model": request.model,
+        "options": object_text(request.options),
         "row_number": row.number,
         "picture_number": picture_number,
         "reserved_stem": stem,

@@ -1,7 +1,7 @@
 """Charges with unknown outcome, resolved by the user: fetch, resubmit, or write off."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
@@ -10,9 +10,9 @@ from app.db.connection import transaction
 from app.db.ledger import recompute_costs
 from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.requeue import list_supported, queue_in_batch
-from app.db.row_mapping import IN_IDS, id_list, message_json, priced, read_records, utc_now
+from app.db.row_mapping import IN_IDS, IN_MODELS, id_list, message_json, priced, read_records, utc_now
 from app.db.versions import touch, update_records
-from app.domain import ModelSpec
+from app.domain import Models
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
 from app.errors import Conflict, message
 
@@ -73,22 +73,22 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
     ]
 
 
-def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
-    """Totals of the unresolved charges, and how many can be fetched from ``model`` or resubmitted."""
+def count_unresolved(db: sqlite3.Connection, *, models: Iterable[str]) -> UnresolvedCounts:
+    """Totals of the unresolved charges, and how many can be fetched from ``models`` or resubmitted."""
     row = db.execute(
         f"""
         SELECT
             (SELECT count(DISTINCT record_id) FROM charges WHERE outcome = 'unknown') AS records,
             (SELECT micros FROM charge_totals WHERE outcome = 'unknown') AS micros,
             (SELECT unpriced FROM charge_totals WHERE outcome = 'unknown') AS unpriced,
-            count(*) FILTER (WHERE task_id IS NOT NULL AND model = :model) AS collectable,
+            count(*) FILTER (WHERE task_id IS NOT NULL AND model {IN_MODELS}) AS collectable,
             count(*) FILTER (WHERE task_id IS NULL) AS orderable,
             sum(at_stake_micros) FILTER (WHERE task_id IS NULL) AS orderable_micros,
             sum(at_stake_unpriced) FILTER (WHERE task_id IS NULL) AS orderable_unpriced
         FROM generation_records
         WHERE {_UNRESOLVED} AND status = 'unknown' AND batch_id IS NOT NULL
         """,
-        {"model": model},
+        {"models": id_list(models)},
     ).fetchone()
     return UnresolvedCounts(
         records=row["records"],
@@ -99,38 +99,38 @@ def count_unresolved(db: sqlite3.Connection, *, model: str) -> UnresolvedCounts:
     )
 
 
-def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, spec: ModelSpec) -> RequeueResult:
+def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, models: Models) -> RequeueResult:
     """Fetch submitted records again by task id; nothing is resubmitted. ``ids=None``: all with a task id.
 
     Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
     """
     with transaction(db):
-        batches = _unknown_by_batch(db, ids, "task_id IS NOT NULL AND model = :model", spec)
+        batches = _unknown_by_batch(db, ids, f"task_id IS NOT NULL AND model {IN_MODELS}", models)
         if ids is not None and _count(batches) < len(set(ids)):
-            raise Conflict("有的图片没有编号可以取回，或不是现在的模型下的单，请刷新后再选")
+            raise Conflict("有的图片没有编号可以取回，或它的模型现在用不了，请刷新后再选")
         for batch_id, batch_ids in batches.items():
             text = message("取回 {n} 张，不会再下单", n=len(batch_ids))
-            queue_in_batch(db, batch_id, batch_ids, spec=spec, text=text, fetch_only=True)
+            queue_in_batch(db, batch_id, batch_ids, models=models, text=text, fetch_only=True)
     return RequeueResult(records=_count(batches))
 
 
 def resubmit(
-    db: sqlite3.Connection, ids: Sequence[int] | None, *, spec: ModelSpec, key: RequestKey | None = None
+    db: sqlite3.Connection, ids: Sequence[int] | None, *, models: Models, key: RequestKey | None = None
 ) -> RequeueResult:
     """Submit these records again, at their price. ``ids=None``: all without a task id.
 
     A paused batch stays paused with its requeued records, since resuming would start its other records.
-    Without ``ids``, records that the model does not support are skipped. Raises Conflict when a listed record
-    is not ``unknown``, or when the model supports none. A used ``key`` queues nothing.
+    Without ``ids``, records that their model does not support are skipped. Raises Conflict when a listed
+    record is not ``unknown``, or when none is supported. A used ``key`` queues nothing.
     """
     with transaction(db):
         if first := find_answer(db, key):
             return RequeueResult(**first)
-        batches = _unknown_by_batch(db, ids, "1" if ids is not None else "task_id IS NULL", spec)
+        batches = _unknown_by_batch(db, ids, "1" if ids is not None else "task_id IS NULL", models)
         if ids is not None and _count(batches) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         if ids is None:
-            able = {name: list_supported(db, found, spec=spec) for name, found in batches.items()}
+            able = {name: list_supported(db, found, models=models) for name, found in batches.items()}
             batches = {name: found for name, found in able.items() if found} or batches
         waiting = 0
         for batch_id, batch_ids in batches.items():
@@ -138,7 +138,7 @@ def resubmit(
                 f"UPDATE generation_records SET task_id = NULL WHERE id {IN_IDS}", {"ids": id_list(batch_ids)}
             )
             text = message("重新下单 {n} 张，之前的可能已计费", n=len(batch_ids))
-            is_paused = queue_in_batch(db, batch_id, batch_ids, spec=spec, text=text)
+            is_paused = queue_in_batch(db, batch_id, batch_ids, models=models, text=text)
             waiting += len(batch_ids) if is_paused else 0
         done = RequeueResult(records=_count(batches), waiting=waiting)
         save_answer(db, key, asdict(done))
@@ -239,7 +239,7 @@ def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], text: str, **
 
 
 def _unknown_by_batch(
-    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, spec: ModelSpec
+    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, models: Models
 ) -> dict[str, list[int]]:
     """The ``unknown`` records among ``ids`` (None: all unresolved ones): batch id -> record ids."""
     which = _UNRESOLVED if ids is None else f"id {IN_IDS}"
@@ -250,7 +250,7 @@ def _unknown_by_batch(
         WHERE status = 'unknown' AND {condition} AND {which} AND batch_id IN (SELECT id FROM batches)
         ORDER BY id
         """,
-        {"ids": id_list(ids or ()), "model": spec.model_id},
+        {"ids": id_list(ids or ()), "models": id_list(models)},
     ).fetchall()
     batches: dict[str, list[int]] = {}
     for row in rows:

@@ -27,6 +27,8 @@ from app.domain.fingerprints import (
     plan_rows,
 )
 from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
+from app.domain.models import Models
+from app.domain.option_words import BACKGROUNDS, OUTPUT_FORMATS, QUALITIES
 from app.domain.record_changes import (
     CHANGEABLE,
     Changes,
@@ -48,7 +50,7 @@ from app.domain.references import (
     SampleImage,
     ValidatedUpload,
 )
-from app.domain.requests import CONTENT_FIELDS, ImageRequest, is_empty_row
+from app.domain.requests import CONTENT_FIELDS, OPTIONS, ImageRequest, is_empty_row
 from app.domain.row_changes import RowChanges, TableRow, differences, match_by_number, match_rows
 from app.domain.row_extras import (
     MAX_OWN_COLUMNS,
@@ -65,6 +67,7 @@ from app.domain.sizes import ASPECT_RATIOS, RESOLUTION_AREAS, RESOLUTIONS, Size,
 from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verdict
 from app.domain.validation import (
     MAX_FILENAME_LENGTH,
+    MAX_MODEL_LENGTH,
     MAX_PICTURES_A_ROW,
     MAX_PROMPT_LENGTH,
     MAX_REFERENCE_LENGTH,

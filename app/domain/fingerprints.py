@@ -64,15 +64,16 @@ class SkippedRow:
     records: list[int]
 
 
-def fingerprint(model_id: str, request: ImageRequest) -> str:
-    """The fingerprint of a row, equal for requests that ask the same of the model.
+def fingerprint(request: ImageRequest) -> str:
+    """The fingerprint of a row, equal for requests that ask the same of the same model.
 
     File name and number of pictures do not count, references count by content where it is known.
-    ``request`` must be without the fields that the model ignores.
+    ``request`` must have the id of its model, and be without the fields that the model ignores.
     """
     asked = (
-        *(model_id, request.prompt, request.negative_prompt, request.aspect_ratio, request.resolution),
+        *(request.model, request.prompt, request.negative_prompt, request.aspect_ratio, request.resolution),
         *(request.seed, request.steps, *map(_content, request.sample_images)),
+        *([request.options] if request.options else ()),
     )
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:FINGERPRINT_LENGTH]
 

@@ -1,6 +1,6 @@
 """What an image model accepts and costs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
@@ -64,6 +64,7 @@ class ModelSpec:
     self_hosted      runs in this process or on the user's own server: while no price is configured, a
                      request is never charged, whatever its outcome. A price of 0 alone does not imply that
     setup            content of the model page
+    options          option (one of OPTIONS) -> the values it may have: words, or a range of numbers
     field_notes      field name -> why the model ignores it, or what happens to it
     """
 
@@ -85,6 +86,7 @@ class ModelSpec:
     self_hosted: bool = False
     reference_limits: ReferenceLimits | None = None
     max_reference_bytes: int = 128 * 1_048_576
+    options: Mapping[str, Sequence[str] | range] = field(default_factory=dict)
     field_notes: Mapping[str, str | Message] = field(default_factory=dict)
 
     @property
@@ -169,7 +171,18 @@ class ModelSpec:
             limit = message("{model} 最多接受 {limit} 张参考图", model=model, limit=self.max_references)
             note = self.field_notes.get("sample_images")
             found.append(InvalidRequest("sample_images", note or limit))
+        for name, value in request.options.items():
+            if (offered := self.options.get(name)) and value not in offered:
+                found.append(self._wrong_option(name, value, offered))
         return found
+
+    def _wrong_option(self, name: str, value: str | int, choices: Sequence[str] | range) -> InvalidRequest:
+        if isinstance(choices, range):
+            limits = {"low": choices.start, "high": choices.stop - 1}
+            text = "{model} 只接受 {low}–{high}，现在是「{value}」"
+            return InvalidRequest(name, text, model=message(self.label), value=value, **limits)
+        text = "{model} 没有「{value}」，可选：{choices}"
+        return InvalidRequest(name, text, model=message(self.label), value=value, choices=tuple(choices))
 
     def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
         """The request without the fields this model ignores, so that they are not recorded as used."""
@@ -177,6 +190,10 @@ class ModelSpec:
             request,
             seed=request.seed if self.takes_seed else None,
             steps=request.steps if self.takes_steps else None,
+            reference_strength=request.reference_strength if "reference_strength" in self.options else None,
+            background=request.background if "background" in self.options else "",
+            output_format=request.output_format if "output_format" in self.options else "",
+            quality=request.quality if "quality" in self.options else "",
         )
 
 

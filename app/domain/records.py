@@ -43,7 +43,8 @@ class Record:
     reserved when queued. ``version`` is the global change counter at its last change. ``task_id`` is the
     provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
     the user's own, ``templates`` the fields whose typed form differs. ``pick`` is a Pick, or empty.
-    ``position`` is the row's ``{序号}``, None when its prompt takes no prefix and suffix.
+    ``position`` is the row's ``{序号}``, None when its prompt takes no prefix and suffix. ``options`` are
+    those of the request, ``marks`` those found in the picture's file.
     """
 
     id: int
@@ -88,6 +89,8 @@ class Record:
     templates: Mapping[str, Any] = field(default_factory=dict)
     pick: str = ""
     position: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def charged(self) -> bool:
@@ -107,6 +110,8 @@ class Record:
             seed=self.seed,
             steps=self.steps,
             sample_images=tuple(image.pinned for image in self.sample_images),
+            model=self.model,
+            **self.options,
         )
 
     @property

@@ -10,6 +10,10 @@ from app.domain.references import SampleImage
 from app.domain.validation import MAX_SEED, READERS, trimmed_text
 from app.errors import InvalidRequest
 
+# What some models can be asked for beyond words, size, references, seed and steps. ModelSpec.options has what
+# each takes; empty or None: the service decides.
+OPTIONS = ("reference_strength", "background", "output_format", "quality")
+
 # A row in which all of these are empty is skipped: not imported, validated, counted or submitted.
 CONTENT_FIELDS = ("prompt", "negative_prompt", "filename", "sample_images")
 
@@ -22,7 +26,11 @@ def is_empty_row(fields: Mapping[str, Any]) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageRequest:
-    """Everything asked of the model for the ``num_images`` pictures of one row."""
+    """Everything asked of the model for the ``num_images`` pictures of one row.
+
+    ``model`` is the id of the model; before it is looked up, what the user wrote, or empty for the default.
+    ``reference_strength`` is in percent.
+    """
 
     prompt: str
     negative_prompt: str = ""
@@ -33,6 +41,16 @@ class ImageRequest:
     seed: int | None = None
     steps: int | None = None
     sample_images: tuple[SampleImage, ...] = ()
+    model: str = ""
+    reference_strength: int | None = None
+    background: str = ""
+    output_format: str = ""
+    quality: str = ""
+
+    @property
+    def options(self) -> dict[str, str | int]:
+        """The OPTIONS that are set."""
+        return {name: value for name in OPTIONS if (value := getattr(self, name)) not in (None, "")}
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> ImageRequest:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from app.domain.option_words import BACKGROUNDS, OUTPUT_FORMATS, QUALITIES, UNSET_WORDS
 from app.domain.references import SampleImage
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
 from app.errors import InvalidRequest, message
@@ -23,6 +24,7 @@ MAX_FILENAME_LENGTH = 200
 MAX_REFERENCE_LENGTH = 4_096
 MAX_SEED = 4_294_967_293
 MAX_STEPS = 150
+MAX_MODEL_LENGTH = 100
 
 _JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: joins letters and the parts of an emoji
 # Invisible characters that copying brings along: soft hyphens, direction and byte order marks, zero widths.
@@ -156,6 +158,23 @@ def _text(value: Any) -> str:
     return whole_characters(value)
 
 
+def _read_word(name: str, label: str, words: Mapping[str, str]) -> Any:
+    """A reader of one of these words, or of what else stands for it; ``auto`` and empty -> empty."""
+    known = {other: word for word, others in words.items() for other in (word, *others.split())}
+
+    def read(value: Any) -> str:
+        text = _short(value).lower()
+        if text in UNSET_WORDS:
+            return ""
+        if text not in known:
+            problem = "{field}应为 {choices}，现在是「{value}」"
+            values = {"field": message(label), "choices": tuple(words), "value": str(value)[:60]}
+            raise InvalidRequest(name, problem, **values)
+        return known[text]
+
+    return read
+
+
 # Readers of a request's fields, in the order in which errors are reported.
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "prompt": _read_text("prompt", "提示词", MAX_PROMPT_LENGTH, required=True),
@@ -167,4 +186,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH, clean=visible_text),
     "seed": _read_number("seed", "种子", 0, MAX_SEED, None),
     "steps": _read_number("steps", "步数", 1, MAX_STEPS, None),
+    "model": _read_text("model", "模型", MAX_MODEL_LENGTH, clean=normal_text),
+    "reference_strength": _read_number("reference_strength", "参考强度", 1, 100, None),
+    "background": _read_word("background", "背景", BACKGROUNDS),
+    "output_format": _read_word("output_format", "格式", OUTPUT_FORMATS),
+    "quality": _read_word("quality", "质量", QUALITIES),
 }

@@ -3,31 +3,109 @@
 A new provider implements ``base.Provider`` and is registered here; its settings belong in ``config``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import Any
 
 from app.config import Settings
 from app.domain import ModelSpec
+from app.providers import jimeng, seedream
 from app.providers.base import Provider
 from app.providers.demo import Demo
-from app.providers.jimeng import Jimeng
 from app.providers.openai_images import OpenAIImages
 from app.providers.sdapi import SdApi
-from app.providers.seedream import Seedream
 
-_PROVIDERS: dict[str, Callable[[Settings], Provider]] = {
-    "jimeng": Jimeng,
-    "seedream": Seedream,
-    "openai": OpenAIImages,
-    "sdapi": SdApi,
-    "demo": Demo,
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    """A provider: its client, the beginnings of the names of its settings, and the setting of the model's id.
+
+    ``other_models`` are the ids, beside the configured one, that its keys are good for.
+    """
+
+    open: Callable[[Settings], Provider]
+    prefixes: tuple[str, ...] = ()
+    model_field: str = ""
+    other_models: Callable[[Settings], Iterable[str]] = lambda _settings: ()
+
+
+_SERVICES: dict[str, _Service] = {
+    "jimeng": _Service(
+        open=jimeng.Jimeng,
+        prefixes=("volcengine_", "jimeng_"),
+        model_field="jimeng_req_key",
+        other_models=jimeng.other_models,
+    ),
+    "seedream": _Service(
+        open=seedream.Seedream,
+        prefixes=("ark_", "seedream_"),
+        model_field="seedream_model",
+        other_models=seedream.other_models,
+    ),
+    "openai": _Service(open=OpenAIImages, prefixes=("openai_",)),
+    "sdapi": _Service(open=SdApi, prefixes=("sdapi_",)),
+    "demo": _Service(open=Demo),
 }
+_SHARED_SETTINGS = ("image_model", "model_timeout", "price_per_image")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedProvider:
+    """A client of one model, thread-safe, with how many of its images may be under way.
+
+    ``settings`` are those it was opened with: of other providers' settings they have the defaults.
+    """
+
+    provider: Provider
+    settings: Settings
+    concurrency: int
+
+
+def open_providers(settings: Settings, earlier: Iterable[OpenedProvider] = ()) -> list[OpenedProvider]:
+    """Open a client of every model that can be ordered from: the default first, even without its keys.
+
+    The configured model of a provider is followed by the others that its keys are good for. A client of
+    ``earlier`` is used again when its settings have not changed.
+    """
+    opened = {each.settings: each.provider for each in earlier}
+    return [
+        OpenedProvider(
+            provider=opened.get(own) or _open(own), settings=own, concurrency=settings.concurrency_of(name)
+        )
+        for name in sorted(_SERVICES, key=lambda name: name != settings.image_model)
+        if name == settings.image_model or settings.is_ready(name)
+        for own in _settings_of(name, settings)
+    ]
 
 
 def open_provider(settings: Settings) -> Provider:
-    """Open the provider named by IMAGE_MODEL; it is thread-safe."""
-    return _PROVIDERS[settings.image_model](settings)
+    """Open the configured model of the provider that IMAGE_MODEL names."""
+    return _open(_settings_of(settings.image_model, settings)[0])
 
 
 def list_specs(settings: Settings) -> list[ModelSpec]:
-    """Return the spec of every image model under these settings, whether or not its keys are set."""
-    return [open_one(settings).spec for open_one in _PROVIDERS.values()]
+    """Return the spec of the configured model of every provider, whether or not its keys are set."""
+    return [_open(_settings_of(name, settings)[0]).spec for name in _SERVICES]
+
+
+def _open(settings: Settings) -> Provider:
+    return _SERVICES[settings.image_model].open(settings)
+
+
+def _settings_of(name: str, settings: Settings) -> list[Settings]:
+    """The settings of each model of a provider; the price that is set is that of the configured model."""
+    service = _SERVICES[name]
+    values = {
+        each.name: getattr(settings, each.name)
+        for each in fields(Settings)
+        if each.name.startswith(service.prefixes) or each.name in _SHARED_SETTINGS
+    }
+    values |= {f"{name}_price": None, f"{name}_concurrency": None} if service.prefixes else {}
+    values |= {"image_model": name, "price_per_image": settings.price_of(name)}
+    configured = Settings(**values)
+    others = service.other_models(configured)
+    return [configured, *(Settings(**values | _of_model(service, model)) for model in others)]
+
+
+def _of_model(service: _Service, model: str) -> dict[str, Any]:
+    return {service.model_field: model, "price_per_image": None}

@@ -200,6 +200,11 @@ class Jimeng:
         return post(url, headers=headers, content=content)
 
 
+def other_models(settings: Settings) -> list[str]:
+    """The other models that the same pair of keys is good for."""
+    return [model for model in _FAMILIES if model != settings.jimeng_req_key]
+
+
 def _spec(settings: Settings) -> ModelSpec:
     req_key = settings.jimeng_req_key
     family = _FAMILIES.get(req_key) or _Family(label=req_key)

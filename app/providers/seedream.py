@@ -15,6 +15,7 @@ from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Retirement, Size
@@ -211,6 +212,20 @@ class Seedream(ImagesApi):
         if fields.get("error"):
             raise self._error(200, fields)
         return super()._image(fields)
+
+
+def other_models(settings: Settings) -> list[str]:
+    """The ids of the other models of the same service that can be ordered from.
+
+    None when the service is not known by the configured id or by its address.
+    """
+    configured = settings.seedream_model
+    prefixes = (_MAINLAND, *_OUTSIDE)
+    prefix = next((each for each in prefixes if configured.startswith(each)), "")
+    if not prefix and str(urlsplit(settings.ark_base_url).hostname).endswith(".volces.com"):
+        prefix = _MAINLAND
+    current = (f"{prefix}{version}" for each in _FAMILIES if not each.ended_on for version in each.versions)
+    return [model for model in current if prefix and model != configured]
 
 
 def _address(reference: Reference) -> str:

@@ -60,20 +60,20 @@ def release(
             held = database.list_held(db, batch_id)
         rows, affixes = _rows_to_release(held, batch, changes), _affixes(batch, changes)
         require_resumable(batch_id, released=rows[0].request)
-        released = database.release_rows(db, batch_id, rows, spec=services().spec, key=key, **affixes)
+        released = database.release_rows(db, batch_id, rows, models=services().models, key=key, **affixes)
         if released is not None:
             return released
 
 
 def check_release(batch_id: str, changes: ReleaseChanges) -> dict[str, Any]:
     """What ``release`` would do, as JSON. Raises as it does; changes nothing."""
-    db, spec = connection(), services().spec
+    db, models = connection(), services().models
     batch = database.get_batch(db, batch_id)
     rows = _rows_to_release(database.list_held(db, batch_id), batch, changes)
     database.complete_fingerprints(db)
-    planned = database.plan_release(db, batch_id, rows, spec=spec)
+    planned = database.plan_release(db, batch_id, rows)
     to_make = [row for row in planned if row.to_make]
-    prices = [row.price(spec) for row in to_make]
+    prices = [row.price(models) for row in to_make]
     known = [price for price in prices if price is not None]
     return {
         "rows": len(to_make),
@@ -145,8 +145,8 @@ def _changed_row(
         aspect_ratio=changes.aspect_ratio or request.aspect_ratio,
         resolution=changes.resolution or request.resolution,
     )
-    spec = services().spec
+    models = services().models
     facts = services().library.facts(request.sample_images)
-    problems = [*problems, *spec.validate(request, facts)]
-    row = database.ReleaseRow(records=records, request=spec.strip_unsupported(request), templates=templates)
+    problems = [*problems, *models.of(request).validate(request, facts)]
+    row = database.ReleaseRow(records=records, request=models.accept(request), templates=templates)
     return row, problems

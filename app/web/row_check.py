@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import database
-from app.domain import ModelSpec, RowPlan, Standing, fingerprint
+from app.domain import Models, RowPlan, Standing, fingerprint
 from app.images.filenames import TakenStems, archive_name, filename_for
 from app.web.services import connection, services
 from app.web.submit import ParsedRow, read_rows, today
@@ -38,26 +38,31 @@ class _CheckedRow:
         """The number of pictures that the row asks for."""
         return self.row.request.num_images if self.row.request and not self.row.problems else 0
 
-    def price(self, spec: ModelSpec) -> Decimal | None:
+    def price(self, models: Models) -> Decimal | None:
         """CNY for the missing pictures; None if the price is unknown."""
         if not (self.missing and self.row.request):
             return Decimal(0)
-        price = spec.price(self.row.request)
+        price = models.price(self.row.request)
         return None if price is None else price * self.missing
 
 
-def check_rows(rows: Sequence[Any], *, prefix: str = "", suffix: str = "") -> dict[str, Any]:
-    """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored."""
-    parsed = read_rows(rows, services().library.identify, date=today(), prefix=prefix, suffix=suffix)
+def check_rows(rows: Sequence[Any], *, model: str, prefix: str = "", suffix: str = "") -> dict[str, Any]:
+    """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored.
+
+    ``model`` is that of the rows that name none.
+    """
+    affixes = {"prefix": prefix, "suffix": suffix}
+    parsed = read_rows(rows, services().library.identify, date=today(), model=model, **affixes)
     parsed = [row for row in parsed if not row.is_empty]
-    checked = _checked_rows(parsed, services().provider.spec)
-    return {"rows": [_row_json(row) for row in checked], "total": _total_json(checked)}
+    models = services().models
+    checked = _checked_rows(parsed, models)
+    return {"rows": [_row_json(row, models) for row in checked], "total": _total_json(checked, models)}
 
 
-def _checked_rows(parsed: Sequence[ParsedRow], spec: ModelSpec) -> list[_CheckedRow]:
+def _checked_rows(parsed: Sequence[ParsedRow], models: Models) -> list[_CheckedRow]:
     readable = [row for row in parsed if row.request]
-    requests = [spec.strip_unsupported(row.request) for row in readable if row.request]
-    prints = [fingerprint(spec.model_id, request) for request in requests]
+    requests = [models.accept(row.request) for row in readable if row.request]
+    prints = [fingerprint(request) for request in requests]
     database.complete_fingerprints(connection())
     plans = database.plan_submission(connection(), requests, prints, [True] * len(prints))
     output_dir = services().settings.output_dir
@@ -77,7 +82,7 @@ def _checked_rows(parsed: Sequence[ParsedRow], spec: ModelSpec) -> list[_Checked
     return checked
 
 
-def _row_json(checked: _CheckedRow) -> dict[str, Any]:
+def _row_json(checked: _CheckedRow, models: Models) -> dict[str, Any]:
     row, request = checked.row, checked.row.request
     return {
         "row": row.number,
@@ -88,7 +93,8 @@ def _row_json(checked: _CheckedRow) -> dict[str, Any]:
         "prompt": request.prompt if request else "",
         "filename": checked.filename,
         "name_taken": checked.name_taken,
-        "price": checked.price(services().spec),
+        "model": request.model if request else "",
+        "price": checked.price(models),
     }
 
 
@@ -97,10 +103,10 @@ def _recorded(ids: Iterable[int]) -> list[int]:
     return [record_id for record_id in ids if record_id > 0]
 
 
-def _total_json(checked: Sequence[_CheckedRow]) -> dict[str, Any]:
+def _total_json(checked: Sequence[_CheckedRow], models: Models) -> dict[str, Any]:
     """Pictures asked for: of these, made or otherwise bought, and new, with the price of the new ones."""
     pictures, new = sum(row.wanted for row in checked), sum(row.missing for row in checked)
-    prices = [row.price(services().spec) for row in checked]
+    prices = [row.price(models) for row in checked]
     known = [price for price in prices if price is not None]
     price = sum(known, Decimal(0)) if len(known) == len(prices) else None
     return {"pictures": pictures, "price": price, "made": pictures - new, "new": new}

@@ -9,7 +9,7 @@ from flask import Flask, jsonify, url_for
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.wrappers import Response
 
-from app.domain import ModelSpec, Record, SampleImage, Status
+from app.domain import OPTIONS, ModelSpec, Record, SampleImage, Status
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
@@ -17,7 +17,7 @@ from app.worker.pace import Pace
 
 INTERNAL_FIELDS = (
     *("task_id", "attempts", "retries", "throttle_count", "crash_count"),
-    *("not_before", "reserved_stem", "sha256", "position"),
+    *("not_before", "reserved_stem", "sha256", "position", "options"),
 )
 
 
@@ -59,6 +59,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "retry_after": round(wait, 1) if wait > 0 else None,
         "charged": record.charged,
         "pick": record.pick or None,
+        **{name: getattr(record.request, name) for name in OPTIONS},
         "collectable": record.status is Status.UNKNOWN and bool(record.task_id),
     }
 

@@ -8,11 +8,10 @@ from flask import Flask, current_app, g
 
 import database
 from app.config import Settings
-from app.domain import ModelSpec
+from app.domain import Models, ModelSpec
 from app.errors import Message, TryLater, message
 from app.library.library import Library
 from app.worker.worker import Worker
-from generator import Provider
 
 MAX_WAITING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
 MAX_DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, a workbook while it is written
@@ -48,7 +47,6 @@ def _waiting_calls() -> Slots:
 class Services:
     """The objects that ``create_app`` passes to the web package."""
 
-    settings: Settings
     worker: Worker
     pool: database.ConnectionPool
     waiting_calls: Slots = field(default_factory=_waiting_calls)
@@ -59,9 +57,9 @@ class Services:
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server
 
     @property
-    def provider(self) -> Provider:
-        """The client of the image model."""
-        return self.worker.provider
+    def settings(self) -> Settings:
+        """The settings; those of the providers can change."""
+        return self.worker.settings
 
     @property
     def library(self) -> Library:
@@ -69,12 +67,23 @@ class Services:
         return self.worker.library
 
     @property
+    def models(self) -> Models:
+        """The models that can be ordered from.
+
+        With OSS every local image has a URL, so any reference form works.
+        """
+        models = self.worker.engines.models
+        if not self.settings.oss_enabled:
+            return models
+        return Models(
+            replace(spec, reference_form="any") if spec.reference_form == "url" else spec
+            for spec in models.values()
+        )
+
+    @property
     def spec(self) -> ModelSpec:
-        """The spec of the image model; with OSS every local image has a URL, so any reference form works."""
-        spec = self.provider.spec
-        if spec.reference_form == "url" and self.settings.oss_enabled:
-            return replace(spec, reference_form="any")
-        return spec
+        """The spec of the default model."""
+        return self.models.default
 
     @property
     def key_problem(self) -> Message | None:
@@ -82,18 +91,18 @@ class Services:
         missing = tuple(self.settings.missing_keys)
         return message("还没有设置 {keys}，请写进 .env 后重新启动", keys=missing) if missing else None
 
-    @property
-    def model_problem(self) -> Message | None:
-        """Why nothing can be ordered: an API key is missing, or the service ended the model."""
-        spec, today = self.spec, date.today()
+    def model_problem(self, spec: ModelSpec) -> Message | None:
+        """Why this model cannot be ordered from: an API key is missing, or the service ended it."""
+        today = date.today()
         ended = spec.retirement_notice(today) if spec.is_retired(today) else None
-        return self.key_problem or ended
+        is_default = spec.name == self.settings.image_model
+        return (self.key_problem if is_default else None) or ended
 
 
 def init_services(app: Flask, settings: Settings, worker: Worker) -> None:
     """Attach the services to the app."""
     pool = database.ConnectionPool(settings.database_path)
-    app.extensions[_KEY] = Services(settings=settings, worker=worker, pool=pool)
+    app.extensions[_KEY] = Services(worker=worker, pool=pool)
     app.teardown_appcontext(_release_connection)
 
 

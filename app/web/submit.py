@@ -18,13 +18,14 @@ from app.domain import (
     MAX_ROWS_A_BATCH,
     FilledRow,
     ImageRequest,
+    ModelSpec,
     RowExtras,
     SampleImage,
     StopRule,
     fill_rows,
     is_empty_row,
 )
-from app.errors import AppError, Conflict, InvalidRequest
+from app.errors import AppError, Conflict, InvalidRequest, message
 from app.images.filenames import TakenStems, filename_for
 from app.library.names import LibraryNames
 from app.web.openapi.schemas import enum, or_null, text
@@ -65,9 +66,10 @@ class ParsedRow:
 class BatchOptions:
     """What applies to all rows of a batch.
 
-    ``repeats``: whether rows that were bought are queued again; a row's own ``repeats`` takes precedence.
-    ``sample``: how many rows are queued, the others being held; None for all. ``stop_rule``: when the batch
-    pauses by itself; None for never.
+    ``model``: the id of the model of the rows that name none; empty for the default. ``repeats``: whether
+    rows that were bought are queued again; a row's own ``repeats`` takes precedence. ``sample``: how many
+    rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
+    for never.
     """
 
     name: str = ""
@@ -78,6 +80,7 @@ class BatchOptions:
     repeats: str = AGAIN
     sample: int | None = None
     stop_rule: StopRule | None = None
+    model: str = ""
 
 
 SINGLE = BatchOptions(source="single")
@@ -137,21 +140,22 @@ def submit_rows(
     if not rows:
         raise InvalidRequest("rows", "至少要有一行")
     date, affixes = today(), {"prefix": options.prefix, "suffix": options.suffix}
-    parsed = read_rows(rows, services().library.pin, date=date, **affixes)
+    parsed = read_rows(rows, services().library.pin, date=date, model=options.model, **affixes)
     requests = _valid_requests(parsed)
     pictures = sum(request.num_images for request in requests)
     if pictures > MAX_PICTURES_A_BATCH:
         raise InvalidRequest(
             "rows", "一个批次最多 {limit} 张，现在有 {n} 张", limit=MAX_PICTURES_A_BATCH, n=pictures
         )
-    require_model()
     current = services()
+    models = current.models
+    require_models({request.model: models.of(request) for request in requests}.values())
     output_dir = current.settings.output_dir
     added = database.add_batch(
         connection(),
         database.Submission(
             requests=requests,
-            spec=current.provider.spec,
+            models=models,
             stems=[filename_for(output_dir, each.filename, each.prompt) for each in requests],
             is_taken=TakenStems(output_dir),
             name=options.name,
@@ -171,35 +175,40 @@ def submit_rows(
     return added
 
 
-def require_api_keys() -> None:
-    """Raises Conflict when an API key is missing."""
-    if problem := services().key_problem:
-        raise Conflict(problem)
+def require_models(specs: Iterable[ModelSpec]) -> None:
+    """Raises Conflict when one of these models cannot be ordered from.
 
-
-def require_model() -> None:
-    """Raises Conflict when nothing can be ordered: an API key is missing, or the model was ended."""
-    if problem := services().model_problem:
-        raise Conflict(problem)
+    An API key is missing, its service ended it, or there is a budget and its price is not known.
+    """
+    current = services()
+    budgets = database.list_budgets(connection(), default=current.settings.budget).values()
+    is_limited = any(budget.limit is not None for budget in budgets)
+    for spec in specs:
+        if problem := current.model_problem(spec):
+            raise Conflict(problem)
+        if is_limited and not spec.is_priced:
+            text = "设了预算，又不知道 {model} 每张多少钱：请在「模型与密钥」里填价格，或在「用量」里去掉预算"
+            raise Conflict(text, model=message(spec.label))
 
 
 def require_resumable(batch_id: str, *, released: ImageRequest | None = None) -> None:
     """Raises Conflict when a resumed batch would be paused again at once; see ``check_affordable``."""
-    require_model()
     current = services()
+    used = database.list_queued_models(connection(), batch_id)
+    require_models(spec for spec in current.models.values() if spec.model_id in used)
     current.worker.disk.invalidate()
     if disk_problem := current.worker.disk.problem():
         raise Conflict(disk_problem)
     budget = current.settings.budget
-    database.check_affordable(connection(), batch_id, spec=current.spec, budget=budget, released=released)
+    database.check_affordable(connection(), batch_id, models=current.models, budget=budget, released=released)
 
 
-def require_current_model(body: Mapping[str, Any]) -> None:
-    """Raises InvalidRequest when the body asks for another model than the configured one."""
-    model, spec = body.get("model"), services().spec
-    if model not in (None, spec.name, spec.model_id):
-        text = "现在只能用模型 {current}，没有「{model}」，请改用它或不写 model"
-        raise InvalidRequest("model", text, current=spec.name, model=str(model)[:50])
+def model_of(body: Mapping[str, Any]) -> ModelSpec:
+    """The model that the body asks for, else the default. Raises InvalidRequest."""
+    model = body.get("model")
+    if not isinstance(model, str | None):
+        raise InvalidRequest("model", "model 应为模型的名字")
+    return services().models.find(model or "")
 
 
 def _valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
@@ -215,10 +224,13 @@ def read_rows(
     fix_references: FixReferences,
     *,
     date: str,
+    model: str = "",
     prefix: str = "",
     suffix: str = "",
 ) -> list[ParsedRow]:
     """Fill and validate untrusted rows, whose problems are part of the result. ``date`` is ``{日期}``.
+
+    ``model`` is that of the rows that name none.
 
     ``fix_references`` adds the content to the references of all rows at once. Raises InvalidRequest for too
     many rows.
@@ -233,7 +245,7 @@ def read_rows(
         _read_row(row, texts, number, [wrong[position]] if position in wrong else [])
         for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1)
     ]
-    return complete_rows(parsed, fix_references)
+    return complete_rows([_with_model(row, model) for row in parsed], fix_references)
 
 
 def complete_rows(parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
@@ -241,6 +253,17 @@ def complete_rows(parsed: Sequence[ParsedRow], fix_references: FixReferences) ->
     named = _find_named(parsed)
     fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
     return [_validated(_with_references(row, partial(map, fixed.__getitem__))) for row in named]
+
+
+def _with_model(row: ParsedRow, default: str) -> ParsedRow:
+    """The row with the id of its model; a model that is not there is a problem."""
+    if row.request is None:
+        return row
+    try:
+        spec = services().models.find(row.request.model or default)
+    except InvalidRequest as problem:
+        return replace(row, request=None, problems=[*row.problems, problem])
+    return replace(row, request=replace(row.request, model=spec.model_id))
 
 
 def today() -> str:
@@ -322,4 +345,6 @@ def _validated(row: ParsedRow) -> ParsedRow:
     if row.request is None:
         return row
     facts = services().library.facts(row.request.sample_images)
-    return replace(row, problems=[*row.problems, *services().spec.validate(row.request, facts)])
+    return replace(
+        row, problems=[*row.problems, *services().models.of(row.request).validate(row.request, facts)]
+    )

@@ -36,7 +36,7 @@ class Usage:
 
 def build_usage_report(span: DateRange) -> Usage:
     """Build the report of this range in one read transaction."""
-    db, model = connection(), services().provider.spec.model_id
+    db = connection()
     days, month = days_around(date.today())
     with database.read_transaction(db):
         cuts = database.spend_by_span(db, span.bounds)
@@ -57,7 +57,7 @@ def build_usage_report(span: DateRange) -> Usage:
             batches=database.spend_by_batch(db, span.low, span.high, limit=BATCHES_SHOWN),
             failures=database.count_failures(db, span.low, span.high),
             unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
-            counts=database.count_unresolved(db, model=model),
+            counts=database.count_unresolved(db, models=services().models),
             budgets=list_budgets(db),
             version=database.last_version(db),
         )

@@ -38,6 +38,14 @@ class AdaptiveLimit:
         with self._free:
             self.allowed = min(max(1.0, allowed), float(self.highest))
 
+    def resize(self, highest: int) -> None:
+        """Allow ``highest`` from now on; images under way beyond it are finished."""
+        with self._free:
+            is_unthrottled = self.allowed >= self.highest
+            self.highest = highest
+            self.allowed = float(highest) if is_unthrottled else min(self.allowed, float(highest))
+            self._free.notify_all()
+
     def on_throttled(self) -> None:
         """Halve the limit, at most once a second: a burst of throttled responses counts once."""
         with self._free:

@@ -46,7 +46,7 @@ from app.images.parameters import format_parameters
 from app.library.library import Library
 from app.worker.concurrency import DecodeLimit, Permit
 from app.worker.disk_space import DiskLow, DiskSpace
-from app.worker.pace import Pace
+from app.worker.engines import Engine, Engines
 
 MAX_RETRIES = 5
 MAX_FREE_RETRIES = 2  # the service may still be working on the abandoned request
@@ -151,31 +151,32 @@ class Pipeline:
     """Produces the images of records, one call each; shared by the worker's threads."""
 
     settings: Settings
-    provider: generator.Provider
+    engines: Engines
     library: Library
     disk: DiskSpace
     store_guard: database.StoreGuard
     aborting: threading.Event
-    pace: Pace
     claimed_ids: set[int] = field(default_factory=set)
     decode_limit: DecodeLimit = field(default_factory=lambda: DecodeLimit(_DECODES_AT_ONCE, _PIXELS_AT_ONCE))
     write_refusal: log.Condition = field(
         default_factory=lambda: log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
     )
 
-    def produce(self, db: database.Connection, record: Record, permit: Permit) -> SavedImage:
-        """Submit the record, or fetch it if it was submitted, then save its image.
+    def produce(self, db: database.Connection, record: Record, engine: Engine, permit: Permit) -> SavedImage:
+        """Submit the record to its model, or fetch it if it was submitted, then save its image.
 
-        ``permit`` is released as soon as the provider is done. Raises the errors that ``decide`` takes, and
-        WorkerAborting, BatchNotActive, WriteRefused, StoreLost (requeue the record) or LeaseLost (leave it).
+        ``permit`` of the engine is released as soon as the provider is done. Raises the errors that
+        ``decide`` takes, and WorkerAborting, BatchNotActive, WriteRefused, StoreLost (requeue the record) or
+        LeaseLost (leave it).
         """
         if record.attempts > 1:
             with suppress(DiskError):  # a missing folder is reported when there is something to save
                 if saved := self.find_saved(record):
                     return saved  # a crash between saving the file and finishing the record
         task_id, image, began = record.task_id, None, None
+        provider, pace = engine.provider, engine.pace
         if task_id is None:
-            spec, request = self.provider.spec, record.request
+            spec, request = provider.spec, record.request
             _require_orderable(spec, request)
             references = self.library.resolve(record.sample_images, spec)
             self.disk.require(len(self.claimed_ids))
@@ -186,16 +187,16 @@ class Pipeline:
             )
             log.record_event("submitted", record, charge=charge, price=price)
             began = time.monotonic()
-            result = generator.submit(self.provider, request, references)
+            result = generator.submit(provider, request, references)
             task_id, image = result.task_id or "", result.image
             del result  # it holds the bytes of the image
             if image is None:
                 self._save_task_id(db, record, task_id)
         if image is None:
-            image = generator.fetch(self.provider, task_id, self._sleep)
+            image = generator.fetch(provider, task_id, self._sleep)
         permit.release()
         if began is not None:
-            self.pace.measured(time.monotonic() - began)
+            pace.measured(time.monotonic() - began)
         seed = record.request.seed if image.seed is None else image.seed
         with _spooled(image.content, self.settings.output_dir) as file:
             del image
@@ -203,7 +204,8 @@ class Pipeline:
 
     def _pixels(self, record: Record) -> int:
         """The pixels that the service was asked for; not known: as many as are decoded at once."""
-        size = self.provider.spec.sizes.get((record.aspect_ratio, record.resolution))
+        engine = self.engines.find(record.model)
+        size = engine.spec.sizes.get((record.aspect_ratio, record.resolution)) if engine else None
         return size.width * size.height if size else _PIXELS_AT_ONCE
 
     def find_saved(self, record: Record) -> SavedImage | None:

@@ -14,7 +14,6 @@ from contextlib import closing, nullcontext, suppress
 from functools import partial
 
 import database
-import generator
 from app import log
 from app.config import Settings
 from app.domain import Record, SavedImage
@@ -22,11 +21,11 @@ from app.errors import BucketError, DatabaseError, InvalidRequest, ModelError, S
 from app.library.library import Library
 from app.library.output_backup import open_output_backup
 from app.system.process import StayAwake
-from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
+from app.worker.concurrency import Permit, WakeSignal
 from app.worker.disk_space import DiskLow, DiskSpace
+from app.worker.engines import Engine, Engines
 from app.worker.maintenance import Maintenance
 from app.worker.notifier import BETWEEN_SECONDS, Notifier
-from app.worker.pace import Pace
 from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide, pause_batch
 
 LEASE_SECONDS = 12.0
@@ -45,19 +44,15 @@ class Worker:
     def __init__(
         self,
         settings: Settings,
-        provider: generator.Provider,
         *,
         disk: DiskSpace | None = None,
         stay_awake: StayAwake = lambda: nullcontext(bool),
     ) -> None:
         self.settings = settings
-        self.provider = provider
+        self.engines = Engines(settings)
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self._model_id = provider.spec.model_id
         self.library = Library(settings)
         self.output_backup = open_output_backup(settings)
-        self.limit = AdaptiveLimit(settings.model_concurrency)
-        self.pace = Pace(provider, self.limit)
         self.wake = WakeSignal()
         self.disk = disk or DiskSpace((settings.output_dir, settings.database_path.parent))
         self._draining = threading.Event()
@@ -74,12 +69,11 @@ class Worker:
         self.notifier = Notifier(settings)
         self._pipeline = Pipeline(
             settings=settings,
-            provider=provider,
+            engines=self.engines,
             library=self.library,
             disk=self.disk,
             store_guard=self.store_guard,
             aborting=self._aborting,
-            pace=self.pace,
         )
         self._claimed_ids = self._pipeline.claimed_ids
         self._write = self._pipeline.write_with_retry
@@ -87,12 +81,15 @@ class Worker:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Start two threads per slot (one may save while the other generates) and those of periodic jobs."""
+        """Start the threads of the default model and those of periodic jobs.
+
+        Threads of another model are started when there is work for it.
+        """
         with closing(database.connect(self.settings.database_path)) as db:
-            database.pause_other_models(db, model=self._model_id, now=time.time())
-            self.pace.load(db)
-        for number in range(2 * self.settings.model_concurrency):
-            self._start_thread(self._worker_loop, f"worker-{number + 1}")
+            database.pause_other_models(db, models=self._model_ids, now=time.time())
+            for engine in self.engines:
+                engine.pace.load(db)
+        self._start_engine(self.engines.default)
         self._start_thread(self._heartbeat_loop, "heartbeat")
         if self.library.wants_refreshing:
             self._start_thread(self._library_loop, "library")
@@ -119,7 +116,8 @@ class Worker:
             suppress(DatabaseError, database.Error),
             closing(database.connect(self.settings.database_path)) as db,
         ):
-            self.pace.save(db, at_once=True)
+            for engine in self.engines:
+                engine.pace.save(db, at_once=True)
         return not any(thread.is_alive() for thread in self._threads)
 
     def stop_in_background(self, timeout: float, then: Callable[[], None]) -> None:
@@ -131,6 +129,19 @@ class Worker:
             then()
 
         threading.Thread(target=stop, name="stop", daemon=True).start()
+
+    def apply(self, settings: Settings, db: database.Connection) -> None:
+        """Use these settings of the providers from the next claim on; the other settings must be the same."""
+        self.settings = self._pipeline.settings = settings
+        self.engines.apply(settings, db)
+        for engine in self.engines:
+            if engine.threads:
+                self._start_engine(engine)
+        self.wake.notify()
+
+    @property
+    def _model_ids(self) -> tuple[str, ...]:
+        return tuple(engine.model_id for engine in self.engines)
 
     @property
     def claimed_count(self) -> int:
@@ -153,36 +164,36 @@ class Worker:
         return self._aborting.is_set()
 
     def run_once(self, db: database.Connection, *, timeout: float = 0.0) -> bool:
-        """Take a slot, claim one record and process it.
+        """Take a slot, claim one record and process it: of the default model, else of another.
 
         Returns False when no slot was free within ``timeout`` seconds, or there was no record.
         """
-        permit = self._take_permit(timeout)
-        return permit is not None and self._run(db, permit)
+        for engine in self.engines:
+            permit = engine.take_permit(timeout)
+            if permit and self._run(db, engine, permit):
+                return True
+        return False
 
-    def _take_permit(self, timeout: float) -> Permit | None:
-        return Permit(self.limit) if self.limit.acquire(timeout) else None
-
-    def _run(self, db: database.Connection, permit: Permit) -> bool:
-        """Claim one record and process it; False when there was none. Releases the permit."""
+    def _run(self, db: database.Connection, engine: Engine, permit: Permit) -> bool:
+        """Claim one record of this model and process it; False when there was none. Releases the permit."""
         try:
-            record = self._claim(db)
+            record = self._claim(db, engine.model_id)
             if record is None:
                 return False
             try:
-                self._process(db, record, permit)
+                self._process(db, engine, record, permit)
             finally:
                 self._claimed_ids.discard(record.id)
         finally:
             permit.release()
         return True
 
-    def _claim(self, db: database.Connection) -> Record | None:
+    def _claim(self, db: database.Connection, model: str) -> Record | None:
         if self.is_stopping or self.store_guard.problem():
             return None
         record = database.claim_record(
             db,
-            model=self._model_id,
+            model=model,
             owner=self.owner,
             now=time.time(),
             lease=LEASE_SECONDS,
@@ -194,10 +205,10 @@ class Worker:
                 self._crash_seen.set()
         return record
 
-    def _process(self, db: database.Connection, record: Record, permit: Permit) -> None:
+    def _process(self, db: database.Connection, engine: Engine, record: Record, permit: Permit) -> None:
         started = time.monotonic()
         try:
-            saved = self._pipeline.produce(db, record, permit)
+            saved = self._pipeline.produce(db, record, engine, permit)
         except (WorkerAborting, database.BatchNotActive, WriteRefused, StoreLost):
             self._requeue(db, record)
             log.record_event("released", record)
@@ -212,14 +223,14 @@ class Worker:
             ModelError,
         ) as error:
             if isinstance(error, ModelError) and error.throttled:
-                self.limit.on_throttled()
+                engine.limit.on_throttled()
             stored = database.get_record_or_none(db, record.id)
             has_task = stored is not None and bool(stored.task_id)
             is_free = database.is_free_charge(db, record.id)
             self._apply(db, record, decide(error, record, has_task=has_task, is_free=is_free))
         else:
             self._finish(db, record, saved, seconds=time.monotonic() - started)
-            self.limit.on_success()
+            engine.limit.on_success()
 
     def _apply(self, db: database.Connection, record: Record, decision: Decision) -> None:
         """Requeue or end the record, then pause its batch, as decided."""
@@ -257,13 +268,23 @@ class Worker:
         self._threads.append(thread)
         thread.start()
 
-    def _worker_loop(self) -> None:
-        """Process records until the worker drains."""
+    def _start_engine(self, engine: Engine) -> None:
+        """Start two threads per slot of this model (one may save while the other generates), once."""
+        while engine.threads < 2 * engine.limit.highest:
+            engine.threads += 1
+            name = f"{engine.spec.name}-{engine.threads}"
+            self._start_thread(partial(self._worker_loop, engine), name)
+
+    def _worker_loop(self, engine: Engine) -> None:
+        """Process records of one model until the worker drains; while the model is not there, wait."""
         with closing(database.connect(self.settings.database_path)) as db:
             while not self._draining.is_set():
                 generation = self.wake.generation
-                permit = self._take_permit(1.0)
-                if permit and not self._guarded(partial(self._run, db, permit)):
+                if self.engines.find(engine.model_id) is not engine:
+                    self.wake.wait(generation, timeout=60.0)
+                    continue
+                permit = engine.take_permit(1.0)
+                if permit and not self._guarded(partial(self._run, db, engine, permit)):
                     self.wake.wait(generation, timeout=60.0)
 
     def _heartbeat_loop(self) -> None:
@@ -276,13 +297,21 @@ class Worker:
                     continue
                 if polls % _POLLS_PER_HEARTBEAT == 0:
                     self._guarded(lambda: self._extend_leases(db))
-                if self._guarded(lambda: self._has_claimable(db), writes=False):
+                if self._guarded(lambda: self._find_work(db), writes=False):
                     self.wake.notify()
                 polls += 1
 
-    def _has_claimable(self, db: database.Connection) -> bool:
-        ids = tuple(self._claimed_ids)
-        return database.has_claimable(db, model=self._model_id, now=time.time(), claimed_ids=ids)
+    def _find_work(self, db: database.Connection) -> bool:
+        """Start the threads of the models that have claimable records -> whether there are any."""
+        ids, now = tuple(self._claimed_ids), time.time()
+        busy = [
+            engine
+            for engine in self.engines
+            if database.has_claimable(db, model=engine.model_id, now=now, claimed_ids=ids)
+        ]
+        for engine in busy:
+            self._start_engine(engine)
+        return bool(busy)
 
     def _extend_leases(self, db: database.Connection) -> bool:
         until = time.time() + LEASE_SECONDS
@@ -297,8 +326,8 @@ class Worker:
             if saved := self._pipeline.find_saved(record):
                 self._finish(db, record, saved)
             self._crash_seen.set()
-        if database.has_stalled_of_other_models(db, model=self._model_id, now=now):
-            database.pause_other_models(db, model=self._model_id, now=now)
+        if database.has_stalled_of_other_models(db, models=self._model_ids, now=now):
+            database.pause_other_models(db, models=self._model_ids, now=now)
         return database.reap_stalled(db, now=now)
 
     def clean_up_after_crash(self) -> bool:
@@ -318,7 +347,7 @@ class Worker:
                 if not self._guarded(work.check_store, writes=False):
                     continue
                 self._guarded(self.clean_up_after_crash, writes=False)
-                self._guarded(lambda: self.pace.save(db))
+                self._guarded(lambda: self._save_paces(db))
                 busy = self._guarded(lambda: work.index_records(db))
                 if not busy and time.monotonic() >= next_hourly_run:
                     self._guarded(work.remove_part_files, writes=False)
@@ -328,6 +357,9 @@ class Worker:
                     self._guarded(lambda: work.forget_notifications(db))
                     busy = self._guarded(lambda: work.empty_trash(db) > 0)
                     next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
+
+    def _save_paces(self, db: database.Connection) -> bool:
+        return sum(engine.pace.save(db) for engine in self.engines) > 0
 
     def _library_loop(self) -> None:
         """Refresh the cached list of the bucket when a page was served from an old one."""

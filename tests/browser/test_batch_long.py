@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 import database
 from app.config import Settings
 from app.db.batch_log import add_log
-from app.domain import ImageRequest
+from app.domain import ImageRequest, Models
 from app.providers.demo import Demo
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
@@ -29,7 +29,7 @@ def ended_batches(data_dir: Path, number: int) -> list[str]:
                 db,
                 database.Submission(
                     requests=[request],
-                    spec=spec,
+                    models=Models([spec]),
                     stems=["猫"],
                     is_taken=lambda stem: False,
                     name=f"第 {n} 批",

@@ -9,7 +9,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import Changes, ImageRequest, ModelSpec, RowExtras, Status, fingerprint
+from app.domain import Changes, ImageRequest, Models, ModelSpec, RowExtras, Status, fingerprint
 from app.errors import Billed, Conflict
 from tests.db.test_database import add, claim, claimed, stems
 from tests.db.test_repair import CAT, DOG, KEY, log, make
@@ -27,7 +27,7 @@ def again(
 ) -> list[int]:
     wanted = database.MorePictures(
         ids=ids,
-        spec=spec,
+        models=Models([spec]),
         stems=dict.fromkeys(ids, "猫"),
         is_taken=lambda stem: stem == taken,
         changes=changes or {},
@@ -39,7 +39,7 @@ def again(
 def test_another_picture_stands_beside_the_first(db: database.Connection, spec: ModelSpec) -> None:
     submission = database.Submission(
         requests=[replace(CAT, seed=7, filename="红茶", negative_prompt="黑")],
-        spec=spec,
+        models=Models([spec]),
         stems=["红茶"],
         is_taken=lambda _: False,
         extras=[RowExtras(columns={"品名": "红茶"}, templates={"prompt": "{品名}"})],
@@ -63,7 +63,7 @@ def test_another_picture_stands_beside_the_first(db: database.Connection, spec: 
     assert (second.image_path, second.pick, second.favourite, second.task_id) == ("", "", False, None)
     assert database.get_record(db, first.id) == first
     stored = db.execute("SELECT fingerprint FROM generation_records WHERE id = ?", [new]).fetchone()
-    assert stored["fingerprint"] == fingerprint(spec.model_id, second.request)
+    assert stored["fingerprint"] == fingerprint(second.request)
     batch = database.get_batch(db, batch_id)
     assert (batch.total, batch.estimated_cost, batch.status) == (2, Decimal("0.44"), "running")
     assert log(db, batch_id)[-1] == "再做 1 张"
@@ -77,7 +77,7 @@ def test_a_picture_made_again_may_be_changed(db: database.Connection, spec: Mode
     assert (database.get_record(db, new).prompt, database.get_record(db, first).prompt) == ("白猫", "猫")
     assert log(db, batch_id)[-2:] == ["第 1 行：改了提示词，再做一张。原来是「猫」", "再做 1 张"]
     stored = db.execute("SELECT fingerprint FROM generation_records WHERE id = ?", [new]).fetchone()
-    assert stored["fingerprint"] == fingerprint(spec.model_id, ImageRequest(prompt="白猫"))
+    assert stored["fingerprint"] == fingerprint(ImageRequest(prompt="白猫", model=spec.model_id))
 
 
 def test_numbers_and_names_are_never_used_twice(db: database.Connection, spec: ModelSpec) -> None:
@@ -136,7 +136,7 @@ def test_a_batch_whose_sample_is_done_makes_the_picture_and_waits_again(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     submission = database.Submission(
-        requests=[CAT] * 4, spec=spec, stems=["猫"] * 4, is_taken=lambda _: False, sample=1
+        requests=[CAT] * 4, models=Models([spec]), stems=["猫"] * 4, is_taken=lambda _: False, sample=1
     )
     batch_id, ids, _ = database.add_batch(db, submission)
     made = make(db)

@@ -5,14 +5,17 @@ from flask.testing import FlaskClient
 
 import database
 from app.db.batch_log import add_log
-from app.domain import ImageRequest, ModelSpec
+from app.domain import ImageRequest, Models, ModelSpec
 
 
 @pytest.fixture
 def batch_id(db: database.Connection, spec: ModelSpec) -> str:
     request = ImageRequest(prompt="猫")
     return database.add_batch(
-        db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda stem: False)
+        db,
+        database.Submission(
+            requests=[request], models=Models([spec]), stems=["猫"], is_taken=lambda stem: False
+        ),
     )[0]
 
 
@@ -75,7 +78,10 @@ def test_lines_of_another_batch_are_neither_returned_nor_counted(
 ) -> None:
     request = ImageRequest(prompt="狗")
     other = database.add_batch(
-        db, database.Submission(requests=[request], spec=spec, stems=["狗"], is_taken=lambda stem: False)
+        db,
+        database.Submission(
+            requests=[request], models=Models([spec]), stems=["狗"], is_taken=lambda stem: False
+        ),
     )[0]
     write(db, other, ("error", "别人的"), *plain(600))
     write(db, batch_id, ("info", "自己的"))

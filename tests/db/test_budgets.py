@@ -11,7 +11,7 @@ import pytest
 import database
 from app.config import Settings
 from app.db import budgets as db_budgets
-from app.domain import BudgetScope, ImageRequest, ModelSpec, Record
+from app.domain import BudgetScope, ImageRequest, Models, ModelSpec, Record
 from app.errors import Billed, ModelError
 
 NOW = 1_000_000.0
@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[2]
 def queue(db: database.Connection, spec: ModelSpec, number: int) -> str:
     requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
     stems = ["猫"] * number
-    submission = database.Submission(requests=requests, spec=spec, stems=stems, is_taken=lambda _: False)
+    submission = database.Submission(
+        requests=requests, models=Models([spec]), stems=stems, is_taken=lambda _: False
+    )
     return database.add_batch(db, submission)[0]
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 import database
-from app.domain import BatchStatus, ImageRequest, ModelSpec, Status
+from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Status
 from app.errors import Billed, Conflict, ModelError, NotFound
 from tests.db.test_database import NOW, add, claim, claimed, submitted
 
@@ -52,7 +52,7 @@ def test_undo_requeues_exactly_the_records_that_call_cancelled(
     database.cancel_record(db, ids[1])
     cancelled = database.cancel_batch(db, batch_id)
     assert cancelled.ids == (ids[2], ids[3])
-    assert database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec).number == 2
+    assert database.uncancel_records(db, batch_id, [*cancelled.ids], models=Models([spec])).number == 2
     assert statuses(db, ids) == [Status.FAILED, Status.CANCELLED, Status.QUEUED, Status.QUEUED]
 
 
@@ -65,7 +65,7 @@ def test_undo_requeues_a_record_that_was_claimed_when_its_batch_was_cancelled(
     assert cancelled.number == 1
     database.requeue_record(db, record, not_before=NOW)
     assert statuses(db, ids) == [Status.CANCELLED, Status.CANCELLED]
-    assert database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec).number == 2
+    assert database.uncancel_records(db, batch_id, [*cancelled.ids], models=Models([spec])).number == 2
     assert statuses(db, ids) == [Status.QUEUED, Status.QUEUED]
 
 
@@ -74,7 +74,9 @@ def test_a_record_restored_to_a_paused_batch_waits(db: database.Connection, spec
     database.pause_batch(db, batch_id)
     cancelled = database.cancel_batch(db, batch_id)
     assert cancelled.was_paused
-    database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec, paused=cancelled.was_paused)
+    database.uncancel_records(
+        db, batch_id, [*cancelled.ids], models=Models([spec]), paused=cancelled.was_paused
+    )
     assert database.get_batch(db, batch_id).status is BatchStatus.PAUSED
     assert claim(db) is None
 
@@ -88,5 +90,5 @@ def test_without_ids_undo_requeues_all_cancelled_records_but_none_written_off(
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
     database.resolve_charges(db, [record.id], billed=False)
     database.cancel_batch(db, batch_id)
-    assert database.uncancel_records(db, batch_id, spec=spec).number == 2
+    assert database.uncancel_records(db, batch_id, models=Models([spec])).number == 2
     assert statuses(db, ids) == [Status.CANCELLED, Status.QUEUED, Status.QUEUED]

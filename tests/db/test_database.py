@@ -11,7 +11,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import MAX_SEED, BatchStatus, ImageRequest, ModelSpec, Record, SavedImage, Status
+from app.domain import MAX_SEED, BatchStatus, ImageRequest, Models, ModelSpec, Record, SavedImage, Status
 from app.errors import Billed, Conflict, ModelError, NotFound, StorageError, message
 
 NOW = 1_000_000.0
@@ -30,7 +30,7 @@ def add(
         db,
         database.Submission(
             requests=requests,
-            spec=spec,
+            models=Models([spec]),
             stems=stems or ["猫"] * len(requests),
             is_taken=lambda stem: stem == taken,
         ),
@@ -117,7 +117,7 @@ def test_a_single_image_does_not_wait_behind_a_large_batch(db: database.Connecti
         db,
         database.Submission(
             requests=[ImageRequest(prompt="急")],
-            spec=spec,
+            models=Models([spec]),
             stems=["急"],
             is_taken=lambda _: False,
             source="single",
@@ -199,7 +199,7 @@ def test_an_unresolved_charge_survives_a_retry_that_failed(db: database.Connecti
     batch_id, ids = add(db, spec)
     database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
-    database.retry_records(db, batch_id, ids, spec=spec)
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
     refused = ModelError("参考图没有了", cause="request", billed=Billed.NO)
     database.fail_record(db, claimed(db), refused)
     assert outcomes(db) == ["unknown"]
@@ -235,7 +235,7 @@ def test_a_worker_without_the_lease_does_not_overwrite_the_task_id(
     sleeper = claimed(db)
     database.open_charge(db, sleeper, price=Decimal("0.22"), budget=None)
     database.reap_stalled(db, now=NOW + 60)
-    database.retry_records(db, batch_id, ids, spec=spec)
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
     other = claimed(db, NOW + 60)
     database.open_charge(db, other, price=Decimal("0.22"), budget=None)
     database.save_task_id(db, other, "other")
@@ -467,7 +467,7 @@ def test_a_paused_batch_starts_nothing_until_it_is_resumed(db: database.Connecti
     assert claim(db) is None
     batch = database.get_batch(db, batch_id)
     assert (batch.status, str(batch.paused_reason)) == (BatchStatus.PAUSED, "密钥不对")
-    database.resume_batch(db, batch_id, model="test-1")
+    database.resume_batch(db, batch_id, models=["test-1"])
     assert claim(db) is not None
 
 
@@ -476,11 +476,11 @@ def test_a_record_queued_for_one_model_is_never_claimed_by_another(
 ) -> None:
     batch_id, _ = add(db, spec)
     assert database.claim_record(db, model="other", owner="me", now=NOW, lease=20.0) is None
-    assert database.pause_other_models(db, model="other", now=NOW) == 1
+    assert database.pause_other_models(db, models=["other"], now=NOW) == 1
     assert "test-1" in str(database.get_batch(db, batch_id).paused_reason)
-    with pytest.raises(Conflict, match="换回"):
-        database.resume_batch(db, batch_id, model="other")
-    database.resume_batch(db, batch_id, model="test-1")
+    with pytest.raises(Conflict, match="现在用不了"):
+        database.resume_batch(db, batch_id, models=["other"])
+    database.resume_batch(db, batch_id, models=["test-1"])
     assert claim(db) is not None
 
 
@@ -490,9 +490,9 @@ def test_a_task_id_of_another_model_is_not_requeued(db: database.Connection, spe
     expired = ModelError("没有下载成功", cause="download", billed=Billed.YES, task_valid=True)
     database.fail_record(db, record, expired)
     with pytest.raises(Conflict, match="test-1"):
-        database.retry_records(db, batch_id, ids, spec=replace(spec, model_id="another"))
+        database.retry_records(db, batch_id, ids, models=Models([replace(spec, model_id="another")]))
     assert database.get_record(db, ids[0]).status is Status.FAILED
-    assert database.retry_records(db, batch_id, ids, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, ids, models=Models([spec])).number == 1
 
 
 def test_cancelling_keeps_submitted_records(db: database.Connection, spec: ModelSpec) -> None:
@@ -534,11 +534,11 @@ def test_retry_requeues_failed_records_and_unknown_ones_only_by_id(
         record = claimed(db)
         database.open_charge(db, record, price=Decimal("0.22"), budget=None)
         database.fail_record(db, record, ModelError("坏了", cause="service", billed=billed))
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     assert database.get_record(db, ids[1]).status is Status.UNKNOWN
-    assert database.retry_records(db, batch_id, [ids[1]], spec=spec).number == 1
+    assert database.retry_records(db, batch_id, [ids[1]], models=Models([spec])).number == 1
     with pytest.raises(Conflict):
-        database.retry_records(db, batch_id, [ids[1]], spec=spec)
+        database.retry_records(db, batch_id, [ids[1]], models=Models([spec]))
 
 
 def test_an_unknown_charge_stays_unresolved_when_the_record_is_resubmitted(
@@ -548,7 +548,7 @@ def test_an_unknown_charge_stays_unresolved_when_the_record_is_resubmitted(
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
-    database.retry_records(db, batch_id, ids, spec=spec)
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
     record = claimed(db)
     database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     database.finish_record(db, record, SAVED)

@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 import database
-import generator
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, ModelSpec, Status
+from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Status
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from web_app import create_app
@@ -24,7 +23,10 @@ class Pace:
         self.batch_id, self.ids, _ = database.add_batch(
             db,
             database.Submission(
-                requests=[request] * pictures, spec=spec, stems=["猫"] * pictures, is_taken=lambda stem: False
+                requests=[request] * pictures,
+                models=Models([spec]),
+                stems=["猫"] * pictures,
+                is_taken=lambda stem: False,
             ),
         )
 
@@ -97,7 +99,7 @@ def service() -> Iterator[FakeJimeng]:
 
 def test_during_a_run_the_eta_is_close_to_the_actual_time(settings: Settings, service: FakeJimeng) -> None:
     settings = replace(settings, **service.settings(model_concurrency=2))
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     rows = [{"prompt": "猫", "num_images": 10, "resolution": "1K"}]
     batch_id = client.post("/api/batches", json={"rows": rows}).get_json()["batch_id"]

@@ -10,7 +10,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import MAX_SEED, ImageRequest, SampleImage, SkippedRow, fingerprint
+from app.domain import MAX_SEED, ImageRequest, Models, SampleImage, SkippedRow, fingerprint
 from tests.specs import ANY
 
 CAT = ImageRequest(prompt="猫")
@@ -28,7 +28,9 @@ def submit(
     stems = [request.prompt for request in requests]
     return database.add_batch(
         db,
-        database.Submission(requests=requests, spec=ANY, stems=stems, is_taken=lambda _: False, skips=skips),
+        database.Submission(
+            requests=requests, models=Models([ANY]), stems=stems, is_taken=lambda _: False, skips=skips
+        ),
     )
 
 
@@ -44,7 +46,7 @@ def prints(db: database.Connection) -> set[str]:
 def test_every_picture_of_a_row_has_the_fingerprint_of_the_row(db: database.Connection) -> None:
     row = ImageRequest(prompt="猫", num_images=3, seed=MAX_SEED, steps=9, sample_images=REFERENCES)
     submit(db, row)
-    assert prints(db) == {fingerprint(ANY.model_id, row)}
+    assert prints(db) == {fingerprint(replace(row, model=ANY.model_id))}
 
 
 def test_fingerprints_of_earlier_records_are_those_of_new_ones(db: database.Connection) -> None:
@@ -169,7 +171,12 @@ def test_a_repeated_request_key_is_answered_with_the_first_skipped_rows(db: data
         return database.add_batch(
             db,
             database.Submission(
-                requests=[CAT], spec=ANY, stems=["猫"], is_taken=lambda _: False, skips=[True], key=key
+                requests=[CAT],
+                models=Models([ANY]),
+                stems=["猫"],
+                is_taken=lambda _: False,
+                skips=[True],
+                key=key,
             ),
         )
 
@@ -185,15 +192,15 @@ def test_a_retry_with_another_model_moves_the_record_to_its_fingerprint(db: data
     added = submit(db, row)
     set_fields(db, added.ids, "status = 'failed'")
     other = replace(ANY, model_id="test-2", takes_seed=False)
-    database.retry_records(db, added.batch_id, spec=other)
-    assert prints(db) == {fingerprint("test-2", replace(row, seed=None))}
+    database.retry_records(db, added.batch_id, models=Models([other]))
+    assert prints(db) == {fingerprint(replace(row, seed=None, model="test-2"))}
 
 
 def test_a_record_fetched_by_its_task_id_keeps_its_fingerprint(db: database.Connection) -> None:
     added = submit(db, CAT)
     before = prints(db)
     set_fields(db, added.ids, "status = 'failed', task_id = 't-1'")
-    database.retry_records(db, added.batch_id, spec=ANY)
+    database.retry_records(db, added.batch_id, models=Models([ANY]))
     assert prints(db) == before
 
 
@@ -231,6 +238,9 @@ def test_records_added_between_plan_and_transaction_are_seen(
         return False
 
     added = database.add_batch(
-        db, database.Submission(requests=[CAT], spec=ANY, stems=["x"], is_taken=is_taken, skips=[True])
+        db,
+        database.Submission(
+            requests=[CAT], models=Models([ANY]), stems=["x"], is_taken=is_taken, skips=[True]
+        ),
     )
     assert (added.ids, len(added.skipped)) == ([], 1)

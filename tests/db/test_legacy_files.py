@@ -9,7 +9,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, ModelSpec, Record, Status
+from app.domain import ImageRequest, Models, ModelSpec, Record, Status
 from app.errors import StorageError
 from tests.noise_images import noise_image
 from web_app import create_app
@@ -84,7 +84,10 @@ def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: 
         database.add_batch(
             db,
             database.Submission(
-                requests=[ImageRequest(prompt="新")], spec=spec, stems=["旧"], is_taken=lambda stem: False
+                requests=[ImageRequest(prompt="新")],
+                models=Models([spec]),
+                stems=["旧"],
+                is_taken=lambda stem: False,
             ),
         )
         assert db.execute("SELECT reserved_stem FROM generation_records WHERE id = 4").fetchone()[0] == "旧-2"

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 import database
-import generator
 from app.config import Settings
 from app.db import connection
 from app.domain import ImageRequest, Status
@@ -41,7 +40,7 @@ def queue(db: database.Connection, worker: Worker) -> int:
         db,
         database.Submission(
             requests=[ImageRequest(prompt="猫")],
-            spec=worker.provider.spec,
+            models=worker.engines.models,
             stems=["猫"],
             is_taken=lambda stem: False,
         ),
@@ -56,7 +55,7 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
     database.open_database(settings.database_path)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
     tested = replace(settings, **service.settings(model_timeout=60))
-    worker = Worker(tested, generator.open_provider(tested))
+    worker = Worker(tested)
     claimed, held, over = threading.Event(), threading.Event(), threading.Event()
     require_room = worker.disk.require
 
@@ -133,7 +132,7 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
     database.open_database(settings.database_path)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.4)
     tested = replace(settings, **service.settings(model_timeout=60, model_concurrency=8))
-    worker = Worker(tested, generator.open_provider(tested))
+    worker = Worker(tested)
     refusals: list[str] = []
     refused = connection._refused
 

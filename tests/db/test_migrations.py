@@ -11,7 +11,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, ModelSpec, Status
+from app.domain import ImageRequest, Models, ModelSpec, Status
 from app.domain.ledger import SpendTotals
 
 _PARTS = re.split(r"-- version \d+\n", Path(__file__).with_name("schema_0_1_0.sql").read_text("utf-8"))[1:]
@@ -87,7 +87,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [15, 15]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [16, 16]
 
 
 def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
@@ -102,8 +102,34 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
         assert schema_of(old) == schema_of(new)
 
 
+def make_version_15(db: sqlite3.Connection) -> None:
+    """Take from a new file what version 15 did not have."""
+    for name in ("records_claimable", "records_sums", "batches_copied_from"):
+        db.execute(f"DROP INDEX {name}")
+    db.execute(
+        """
+        CREATE INDEX records_sums ON generation_records
+            (batch_id, status, cost_micros, at_stake_micros, cost_unpriced, at_stake_unpriced)
+        """
+    )
+    triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
+    for trigger in triggers:  # a column that a trigger could mention is not dropped
+        db.execute(f"DROP TRIGGER {trigger['name']}")
+    for table, name in (
+        ("generation_records", "options"),
+        ("generation_records", "marks"),
+        ("batches", "copied_from"),
+        ("charges", "usage"),
+    ):
+        db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
+    for trigger in triggers:
+        db.execute(trigger["sql"])
+    db.execute("PRAGMA user_version = 15")
+
+
 def make_version_14(db: sqlite3.Connection) -> None:
     """Take from a new file what version 14 did not have."""
+    make_version_15(db)
     for name in ("budgets", "notifications", "model_statistics"):
         db.execute(f"DROP TABLE {name}")
     for name in ("records_picked", "records_picked_of_batch"):
@@ -148,7 +174,7 @@ def make_version_13(db: sqlite3.Connection) -> None:
     )
 
 
-@pytest.mark.parametrize("make_version", [make_version_13, make_version_14])
+@pytest.mark.parametrize("make_version", [make_version_13, make_version_14, make_version_15])
 def test_a_file_of_a_later_version_gets_the_schema_of_a_new_one(
     tmp_path: Path, make_version: Callable[[sqlite3.Connection], None]
 ) -> None:
@@ -183,7 +209,7 @@ def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings, 
             database.add_batch(
                 db,
                 database.Submission(
-                    requests=requests, spec=spec, stems=["a"], is_taken=lambda _: False, key=key
+                    requests=requests, models=Models([spec]), stems=["a"], is_taken=lambda _: False, key=key
                 ),
             )
             for _ in range(2)

@@ -9,7 +9,7 @@ import pytest
 import database
 from app.config import Settings
 from app.db import connection
-from app.domain import ImageRequest, ModelSpec
+from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import Billed, DiskError, ModelError
 from app.images.filenames import TakenStems
 
@@ -44,7 +44,10 @@ def test_writes_proceed_while_file_names_are_checked_on_disk(
     _, ids, _ = database.add_batch(
         db,
         database.Submission(
-            requests=[ImageRequest(prompt="猫")] * 2, spec=spec, stems=["猫"] * 2, is_taken=is_taken
+            requests=[ImageRequest(prompt="猫")] * 2,
+            models=Models([spec]),
+            stems=["猫"] * 2,
+            is_taken=is_taken,
         ),
     )
     assert [database.get_record(db, n).reserved_stem for n in ids] == ["猫-2", "猫-3"]
@@ -62,14 +65,19 @@ def test_a_name_reserved_meanwhile_by_another_server_is_not_reserved_twice(
             quicker[0] = database.add_batch(
                 other,
                 database.Submission(
-                    requests=[ImageRequest(prompt="狗")], spec=spec, stems=["猫"], is_taken=lambda _: False
+                    requests=[ImageRequest(prompt="狗")],
+                    models=Models([spec]),
+                    stems=["猫"],
+                    is_taken=lambda _: False,
                 ),
             )[1][0]
         return False
 
     _, ids, _ = database.add_batch(
         db,
-        database.Submission(requests=[ImageRequest(prompt="猫")], spec=spec, stems=["猫"], is_taken=is_taken),
+        database.Submission(
+            requests=[ImageRequest(prompt="猫")], models=Models([spec]), stems=["猫"], is_taken=is_taken
+        ),
     )
     assert database.get_record(db, quicker[0]).reserved_stem == "猫"
     assert database.get_record(db, ids[0]).reserved_stem == "猫-2"
@@ -82,7 +90,10 @@ def test_equal_and_numbered_names_within_a_batch_are_distinct(
     _, ids, _ = database.add_batch(
         db,
         database.Submission(
-            requests=[ImageRequest(prompt="猫")] * 6, spec=spec, stems=wanted, is_taken=lambda _: False
+            requests=[ImageRequest(prompt="猫")] * 6,
+            models=Models([spec]),
+            stems=wanted,
+            is_taken=lambda _: False,
         ),
     )
     stems = [database.get_record(db, n).reserved_stem for n in ids]
@@ -106,7 +117,7 @@ def thrown_away(db: database.Connection, spec: ModelSpec, number: int) -> list[i
         db,
         database.Submission(
             requests=[ImageRequest(prompt="猫")] * number,
-            spec=spec,
+            models=Models([spec]),
             stems=["猫"] * number,
             is_taken=lambda _: False,
         ),

@@ -6,7 +6,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, ModelSpec, RowExtras
+from app.domain import ImageRequest, Models, ModelSpec, RowExtras
 
 OWN = {"SKU": "A1", "客户": "", "交期": "12 月"}
 EXTRAS = RowExtras(
@@ -20,7 +20,7 @@ def add(db: database.Connection, spec: ModelSpec, *extras: RowExtras, count: int
         db,
         database.Submission(
             requests=requests,
-            spec=spec,
+            models=Models([spec]),
             stems=["a"] * len(requests),
             is_taken=lambda _: False,
             extras=extras,
@@ -45,7 +45,7 @@ def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(
 def test_a_retry_keeps_columns_and_templates(db: database.Connection, spec: ModelSpec) -> None:
     added = add(db, spec, EXTRAS)
     db.execute("UPDATE generation_records SET status = 'failed'")
-    assert database.retry_records(db, added.batch_id, spec=spec).number == 1
+    assert database.retry_records(db, added.batch_id, models=Models([spec])).number == 1
 
     record = database.get_record(db, added.ids[0])
     assert (record.status, record.columns, record.templates) == ("queued", OWN, EXTRAS.templates)

@@ -14,10 +14,9 @@ import requests
 from flask.testing import FlaskClient
 
 import database
-import generator
 from app.config import Settings
 from app.db.request_keys import KEY_LIFETIME_SECONDS
-from app.domain import ImageRequest, ModelSpec
+from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import KeyReused
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -139,7 +138,7 @@ def batch_of(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[i
         return database.add_batch(
             db,
             database.Submission(
-                requests=requests_, spec=spec, stems=stems, is_taken=lambda _: False, key=key
+                requests=requests_, models=Models([spec]), stems=stems, is_taken=lambda _: False, key=key
             ),
         )[:2]
 
@@ -253,7 +252,7 @@ def test_twenty_equal_submissions_to_two_processes_make_one_batch_even_after_a_c
 def paid(settings: Settings, service: FakeJimeng) -> Iterator[FlaskClient]:
     """The client of an app whose worker submits to a paid service."""
     settings = replace(settings, **service.settings(model_timeout=60))
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     worker.start()
     yield client

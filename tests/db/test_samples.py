@@ -7,7 +7,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, ModelSpec, PauseCause, Status
+from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, PauseCause, Status
 from app.errors import Billed, Conflict, ModelError
 from tests.db.test_cancellation import statuses
 from tests.db.test_database import NOW, SAVED, claim, claimed
@@ -21,7 +21,7 @@ def add_sample(
     """A batch of equal rows, whose first and last ones are tried first."""
     submission = database.Submission(
         requests=[ImageRequest(prompt="猫", num_images=pictures)] * rows,
-        spec=spec,
+        models=Models([spec]),
         stems=["猫"] * rows,
         is_taken=lambda _: False,
         sample=sample,
@@ -58,11 +58,11 @@ def test_a_sample_of_as_many_rows_as_there_are_holds_nothing(
 def test_rows_that_are_left_out_are_no_part_of_the_sample(db: database.Connection, spec: ModelSpec) -> None:
     cat = ImageRequest(prompt="猫")
     database.add_batch(
-        db, database.Submission(requests=[cat], spec=spec, stems=["a"], is_taken=lambda _: False)
+        db, database.Submission(requests=[cat], models=Models([spec]), stems=["a"], is_taken=lambda _: False)
     )
     submission = database.Submission(
         requests=[cat, *(ImageRequest(prompt=name) for name in "一二三"), cat],
-        spec=spec,
+        models=Models([spec]),
         stems=["a"] * 5,
         is_taken=lambda _: False,
         skips=[True] * 5,
@@ -115,7 +115,7 @@ def test_a_batch_with_only_held_records_is_not_resumed(db: database.Connection, 
     batch_id, _ = add_sample(db, spec)
     finish(db, number=2)
     with pytest.raises(Conflict, match="放行"):
-        database.resume_batch(db, batch_id, model=spec.model_id)
+        database.resume_batch(db, batch_id, models=[spec.model_id])
     assert database.get_batch(db, batch_id).paused_cause == PauseCause.SAMPLE
 
 
@@ -125,7 +125,7 @@ def test_a_retry_in_the_sample_runs_and_leaves_the_held_records(
     batch_id, ids = add_sample(db, spec)
     database.fail_record(db, claimed(db), REFUSED)
     finish(db)
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     assert database.get_batch(db, batch_id).status is BatchStatus.RUNNING
     finish(db)
     assert database.get_batch(db, batch_id).paused_cause == PauseCause.SAMPLE
@@ -143,7 +143,7 @@ def test_cancelling_cancels_the_held_records_and_its_undo_holds_them_again(
     assert cancelled.number == 6 - done
     assert database.get_batch(db, batch_id).status is BatchStatus.CANCELLED
     requeued = database.uncancel_records(
-        db, batch_id, [*cancelled.ids], spec=spec, paused=cancelled.was_paused
+        db, batch_id, [*cancelled.ids], models=Models([spec]), paused=cancelled.was_paused
     )
     assert (requeued.number, statuses(db, ids)) == (6 - done, before)
     batch = database.get_batch(db, batch_id)
@@ -156,7 +156,9 @@ def test_a_cancelled_batch_is_paused_again_by_the_undo(db: database.Connection, 
     batch_id, _ = add_sample(db, spec)
     database.pause_batch(db, batch_id)
     cancelled = database.cancel_batch(db, batch_id)
-    database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec, paused=cancelled.was_paused)
+    database.uncancel_records(
+        db, batch_id, [*cancelled.ids], models=Models([spec]), paused=cancelled.was_paused
+    )
     batch = database.get_batch(db, batch_id)
     assert (batch.status, batch.paused_cause) == (BatchStatus.PAUSED, PauseCause.USER)
     assert claim(db) is None
@@ -178,7 +180,7 @@ def test_one_held_record_is_cancelled_and_restored(db: database.Connection, spec
     _, cancelled = database.cancel_record(db, ids[2])
     reason = database.get_batch(db, batch_id).paused_reason
     assert str(reason) == "先试的 2 行做完了，看过再放行其余 3 行"
-    database.uncancel_records(db, batch_id, [*cancelled.ids], spec=spec)
+    database.uncancel_records(db, batch_id, [*cancelled.ids], models=Models([spec]))
     assert database.get_record(db, ids[2]).status is Status.HELD
     assert str(database.get_batch(db, batch_id).paused_reason).endswith("其余 4 行")
 
@@ -211,7 +213,7 @@ def test_held_rows_are_under_way_for_equal_rows(db: database.Connection, spec: M
     add_sample(db, spec, rows=3, sample=1)
     submission = database.Submission(
         requests=[ImageRequest(prompt="猫", num_images=3)],
-        spec=spec,
+        models=Models([spec]),
         stems=["x"],
         is_taken=lambda _: False,
         skips=[True],

@@ -1,7 +1,7 @@
 """A batch pauses by itself when its stop rule says so."""
 
 import database
-from app.domain import BatchStatus, ImageRequest, ModelSpec, PauseCause, Status, StopRule
+from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, PauseCause, Status, StopRule
 from app.errors import Billed, ModelError
 from tests.db.test_cancellation import statuses
 from tests.db.test_database import SAVED, claim, claimed
@@ -21,7 +21,7 @@ def add(
 ) -> tuple[str, list[int]]:
     submission = database.Submission(
         requests=[ImageRequest(prompt="猫")] * rows,
-        spec=spec,
+        models=Models([spec]),
         stems=["猫"] * rows,
         is_taken=lambda _: False,
         stop_rule=rule,
@@ -70,7 +70,7 @@ def test_resuming_starts_the_rule_anew(db: database.Connection, spec: ModelSpec)
     batch_id, _ = add(db, spec)
     end(db, REFUSED, REFUSED)
     for _ in range(2):
-        database.resume_batch(db, batch_id, model=spec.model_id)
+        database.resume_batch(db, batch_id, models=[spec.model_id])
         end(db, REFUSED)
         assert cause(db, batch_id) == ""
         end(db, REFUSED)
@@ -81,7 +81,7 @@ def test_retrying_an_ended_batch_starts_the_rule_anew(db: database.Connection, s
     batch_id, _ = add(db, spec, 2)
     end(db, REFUSED, REFUSED)
     assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
-    database.retry_records(db, batch_id, spec=spec)
+    database.retry_records(db, batch_id, models=Models([spec]))
     end(db, REFUSED)
     assert cause(db, batch_id) == ""
 
@@ -93,7 +93,7 @@ def test_a_release_starts_the_rule_anew(db: database.Connection, spec: ModelSpec
         database.ReleaseRow(records=records, request=records[0].row_request, templates={})
         for records in database.list_held(db, batch_id).rows
     ]
-    database.release_rows(db, batch_id, rows, spec=spec, prefix="", suffix="")
+    database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="")
     end(db, REFUSED)
     assert cause(db, batch_id) == ""
 

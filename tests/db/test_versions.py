@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 import database
-from app.domain import ImageRequest, ModelSpec, Record, SavedImage
+from app.domain import ImageRequest, Models, ModelSpec, Record, SavedImage
 from app.errors import Billed, ModelError
 
 PRICED = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
@@ -18,7 +18,7 @@ def add(db: database.Connection, spec: ModelSpec, number: int = 1) -> tuple[str,
         db,
         database.Submission(
             requests=[ImageRequest(prompt="猫")] * number,
-            spec=spec,
+            models=Models([spec]),
             stems=["猫"] * number,
             is_taken=lambda stem: False,
             source="single",
@@ -41,7 +41,7 @@ def changed(db: database.Connection, batch_id: str, since: int) -> list[int]:
 def test_a_resolved_charge_of_a_finished_record_is_reported(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     database.fail_record(db, submit(db, spec), PRICED)
-    database.resubmit(db, ids, spec=spec)
+    database.resubmit(db, ids, models=Models([spec]))
     database.finish_record(db, submit(db, spec), SAVED)
     db.execute("UPDATE charges SET outcome = 'unknown' WHERE id = 1")
     since = database.last_version(db)
@@ -91,5 +91,5 @@ def test_a_delayed_retry_started_at_once_is_reported(db: database.Connection, sp
     database.requeue_record(db, submit(db, spec), not_before=1e10, error=BUSY)
     database.pause_batch(db, batch_id)
     since = database.last_version(db)
-    database.resume_batch(db, batch_id, model=spec.model_id)
+    database.resume_batch(db, batch_id, models=[spec.model_id])
     assert changed(db, batch_id, since) == ids

@@ -12,7 +12,6 @@ import requests
 from flask.testing import FlaskClient
 
 import database
-import generator
 from app.config import Settings, read_settings
 from app.errors import SettingError, message
 from app.images import store
@@ -33,7 +32,7 @@ def oss() -> Iterator[FakeOss]:
 @pytest.fixture
 def worker(settings: Settings, oss: FakeOss) -> Worker:
     settings = replace(settings, **oss.settings(oss_output_prefix="ai-images/output/"))
-    return Worker(settings, generator.open_provider(settings))
+    return Worker(settings)
 
 
 @pytest.fixture
@@ -188,7 +187,7 @@ def test_images_finished_without_a_bucket_are_backed_up_once_there_is_one(
     post(client, "/api/batches", {"rows": rows}, 202)
     worker.maintenance.note_earlier_pictures(db)
     without = replace(worker.settings, oss_output_prefix="")
-    assert Worker(without, generator.open_provider(without)).run_once(db)
+    assert Worker(without).run_once(db)
     assert counts(db) == (0, 0)
     worker.maintenance.note_earlier_pictures(db)
     assert counts(db) == (0, 1)
@@ -305,7 +304,7 @@ def test_equal_names_with_different_content_do_not_overwrite_each_other(
 
 def test_without_the_prefix_nothing_is_backed_up(settings: Settings, oss: FakeOss) -> None:
     settings = replace(settings, **oss.settings())
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     with closing(database.connect(settings.database_path)) as db:
         make(client, worker, db)

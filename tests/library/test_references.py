@@ -19,7 +19,6 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 import database
-import generator
 from app.config import Settings
 from app.domain import LibraryImage, Record, SampleImage, Status
 from app.images import store
@@ -48,7 +47,7 @@ def jimeng() -> Iterator[FakeJimeng]:
 @pytest.fixture
 def worker(settings: Settings, oss: FakeOss, jimeng: FakeJimeng) -> Worker:
     settings = replace(settings, **oss.settings(), **jimeng.settings(model_timeout=60, model_concurrency=8))
-    return Worker(settings, generator.open_provider(settings))
+    return Worker(settings)
 
 
 @pytest.fixture
@@ -199,7 +198,7 @@ def test_without_a_bucket_a_local_reference_is_refused_for_a_url_only_model(
     settings: Settings, jimeng: FakeJimeng
 ) -> None:
     settings = replace(settings, **jimeng.settings())
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     answer = post(client, "/api/batches", {"rows": [row("猫", add(worker, "红茶"))]}, 400)
     model = get(client, "/api/models")["model"]
@@ -211,7 +210,7 @@ def test_without_a_bucket_every_reference_picker_explains_the_restriction(
     settings: Settings, jimeng: FakeJimeng
 ) -> None:
     settings = replace(settings, **jimeng.settings())
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     add(worker, "红茶")
     sentence = get(client, "/api/models")["model"]["local_reference_problem"]
@@ -315,7 +314,7 @@ def test_the_reason_of_an_outage_is_translated(client: FlaskClient, worker: Work
 
 def test_every_page_and_call_answers_during_an_outage(settings: Settings, oss: FakeOss) -> None:
     oss.is_down = True
-    worker = Worker(replace(settings, **oss.settings()), generator.open_provider(settings))
+    worker = Worker(replace(settings, **oss.settings()))
     client = create_app(worker.settings, worker).test_client()
     worker.library.refresh()
     began = time.monotonic()

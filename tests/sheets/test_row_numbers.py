@@ -8,7 +8,6 @@ import pytest
 from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
-import generator
 from app.config import Settings
 from app.domain import MAX_ROW_NUMBER
 from app.worker.worker import Worker
@@ -18,7 +17,7 @@ from web_app import create_app
 @pytest.fixture
 def client(settings: Settings) -> Iterator[FlaskClient]:
     """The client of an app with the demo model and running worker threads."""
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     app = create_app(settings, worker)
     worker.start()
     yield app.test_client()

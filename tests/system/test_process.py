@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import wakepy
 
-import generator
 import web_app
 from app.config import Settings
 from app.system import process
@@ -92,7 +91,7 @@ def test_closing_a_windows_console_leaves_time_to_release_work(
     monkeypatch.setattr(process, "_windows", lambda: windows)
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
     web_app.init_storage(settings)
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     worker.start()
     shutdown = web_app.ShutdownHandler(worker)
     shutdown.listen()
@@ -112,7 +111,7 @@ def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path
 
 
 def test_signals_during_exit_do_not_interrupt_it(settings: Settings) -> None:
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     shutdown = web_app.ShutdownHandler(worker)
     worker.stop(0)
     with pytest.raises(SystemExit) as caught:
@@ -218,7 +217,7 @@ def test_the_worker_reports_whether_it_is_busy(settings: Settings, monkeypatch: 
         yield reported.append
         released.set()
 
-    worker = Worker(settings, generator.open_provider(settings), stay_awake=stay_awake)
+    worker = Worker(settings, stay_awake=stay_awake)
     worker.start()
     wait_until(lambda: False in reported)
     worker._claimed_ids.add(1)

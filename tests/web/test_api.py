@@ -14,7 +14,6 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-import generator
 from app.config import Settings
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -28,7 +27,7 @@ PNG = noise_image("PNG", size=(40, 30))
 @pytest.fixture
 def worker(settings: Settings, service: FakeJimeng) -> Worker:
     settings = replace(settings, **service.settings(model_timeout=60))
-    return Worker(settings, generator.open_provider(settings))
+    return Worker(settings)
 
 
 @pytest.fixture

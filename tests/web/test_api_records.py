@@ -15,9 +15,8 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import database
-import generator
 from app.config import Settings
-from app.domain import GeneratedImage, ImageRequest, ModelSpec, Record, SavedImage
+from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, SavedImage
 from app.errors import DiskError
 from app.images import store
 from app.images.metadata import embed
@@ -256,7 +255,7 @@ class Dataset:
         return store.thumbnail_path(self.settings.output_dir, record_id)
 
     def empty(self) -> int:
-        return Worker(self.settings, generator.open_provider(self.settings)).maintenance.empty_trash(self.db)
+        return Worker(self.settings).maintenance.empty_trash(self.db)
 
 
 @pytest.fixture
@@ -337,7 +336,7 @@ def test_locked_files_do_not_delay_others_and_are_logged_once(
     for days_ago, record_id in enumerate(reversed([*held, free]), 31):
         dataset.throw_away(record_id, days_ago)
     caplog.set_level("INFO")
-    maintenance = Worker(dataset.settings, generator.open_provider(dataset.settings)).maintenance
+    maintenance = Worker(dataset.settings).maintenance
     with monkeypatch.context() as patched:
         lock_files(patched, "unlink", which="占用")
         assert [maintenance.empty_trash(dataset.db) for _ in range(3)] == [1, 0, 0]
@@ -518,7 +517,7 @@ def test_the_zip_of_the_chosen_is_named_after_its_batch(
     names = ["猫", "狗"]
     requests = [ImageRequest(prompt=name) for name in names]
     submission = database.Submission(
-        requests=requests, spec=spec, stems=names, is_taken=lambda _: False, name="春季/海报"
+        requests=requests, models=Models([spec]), stems=names, is_taken=lambda _: False, name="春季/海报"
     )
     batch_id, ids, _ = database.add_batch(db, submission)
     db.execute("UPDATE generation_records SET status = 'success'")

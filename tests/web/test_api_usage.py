@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, ModelSpec, Record, SavedImage, Status
+from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Record, SavedImage, Status
 from app.errors import Billed, Conflict, ModelError
 from tests.web.test_api import get
 from web_app import create_app
@@ -33,7 +33,7 @@ class Ledger:
             self.db,
             database.Submission(
                 requests=requests,
-                spec=self.spec,
+                models=Models([self.spec]),
                 stems=["猫"] * number,
                 is_taken=lambda stem: False,
                 name=name,
@@ -152,13 +152,13 @@ def test_unresolved_charges_are_listed_newest_first_even_for_purged_records(ledg
         (new, PRICE, False, False),
         (old, PRICE, True, True),
     ]
-    counts = database.count_unresolved(ledger.db, model=MODEL)
+    counts = database.count_unresolved(ledger.db, models=[MODEL])
     assert (counts.records, counts.at_stake, counts.collectable, counts.orderable) == (2, 2 * PRICE, 1, 0)
 
 
 def test_fetching_submits_nothing_and_resolves_the_charge(ledger: Ledger) -> None:
     batch_id, record_id = ledger.unknown_record(task_id="t-1")
-    assert database.refetch(ledger.db, [record_id], spec=ledger.spec).records == 1
+    assert database.refetch(ledger.db, [record_id], models=Models([ledger.spec])).records == 1
     record = ledger.claim()
     assert record is not None
     assert record.task_id == "t-1"
@@ -176,7 +176,7 @@ def test_fetching_starts_nothing_else_of_a_paused_batch(ledger: Ledger, state: s
         database.pause_batch(ledger.db, batch_id, "预算已到")
     else:
         database.cancel_batch(ledger.db, batch_id)
-    database.refetch(ledger.db, None, spec=ledger.spec)
+    database.refetch(ledger.db, None, models=Models([ledger.spec]))
     assert database.has_claimable(ledger.db, model=MODEL, now=NOW)
     record = ledger.claim()
     assert record is not None
@@ -186,9 +186,9 @@ def test_fetching_starts_nothing_else_of_a_paused_batch(ledger: Ledger, state: s
 
 def test_a_fetch_that_pauses_its_batch_waits_with_it(ledger: Ledger) -> None:
     batch_id, _ = ledger.unknown_record(task_id="t-1")
-    database.resume_batch(ledger.db, batch_id, model=MODEL)
+    database.resume_batch(ledger.db, batch_id, models=[MODEL])
     ledger.db.execute("UPDATE batches SET state = 'paused'")
-    database.refetch(ledger.db, None, spec=ledger.spec)
+    database.refetch(ledger.db, None, models=Models([ledger.spec]))
     record = ledger.claim()
     assert record is not None
     trouble = ModelError("断网", cause="network", billed=Billed.NO, task_valid=True)
@@ -202,15 +202,15 @@ def test_records_without_a_task_id_or_of_another_model_cannot_be_fetched(ledger:
     _, other = ledger.unknown_record(task_id="t-1")
     another = replace(ledger.spec, model_id="another")
     with pytest.raises(Conflict):
-        database.refetch(ledger.db, [without], spec=ledger.spec)
+        database.refetch(ledger.db, [without], models=Models([ledger.spec]))
     with pytest.raises(Conflict):
-        database.refetch(ledger.db, [other], spec=another)
-    assert database.refetch(ledger.db, None, spec=another).records == 0
+        database.refetch(ledger.db, [other], models=Models([another]))
+    assert database.refetch(ledger.db, None, models=Models([another])).records == 0
 
 
 def test_resubmitting_leaves_the_earlier_charge_unresolved(ledger: Ledger) -> None:
     _, record_id = ledger.unknown_record(task_id="t-1")
-    assert database.resubmit(ledger.db, [record_id], spec=ledger.spec).records == 1
+    assert database.resubmit(ledger.db, [record_id], models=Models([ledger.spec])).records == 1
     record = ledger.charge_next("t-2")
     assert record.task_id is None
     ledger.finish(record)
@@ -222,7 +222,7 @@ def test_resubmitting_leaves_the_earlier_charge_unresolved(ledger: Ledger) -> No
 def test_resubmitting_all_takes_only_records_that_cannot_be_fetched(ledger: Ledger) -> None:
     ledger.unknown_record(task_id="t-1")
     _, without = ledger.unknown_record()
-    assert database.resubmit(ledger.db, None, spec=ledger.spec).records == 1
+    assert database.resubmit(ledger.db, None, models=Models([ledger.spec])).records == 1
     assert ledger.record(without).status is Status.QUEUED
 
 
@@ -230,7 +230,7 @@ def test_resubmitting_does_not_resume_a_paused_batch(ledger: Ledger) -> None:
     batch_id, ids = ledger.queue(2)
     ledger.lose(ledger.charge_next())
     database.pause_batch(ledger.db, batch_id)
-    done = database.resubmit(ledger.db, ids[:1], spec=ledger.spec)
+    done = database.resubmit(ledger.db, ids[:1], models=Models([ledger.spec]))
     assert (done.records, done.waiting) == (1, 1)
     assert ledger.claim() is None
 
@@ -253,10 +253,10 @@ def test_a_written_off_charge_counts_as_the_user_states(ledger: Ledger, billed: 
 def test_a_written_off_record_is_never_resubmitted_automatically(ledger: Ledger) -> None:
     batch_id, record_id = ledger.unknown_record()
     database.resolve_charges(ledger.db, None, billed=False)
-    assert database.retry_records(ledger.db, batch_id, spec=ledger.spec).number == 0
+    assert database.retry_records(ledger.db, batch_id, models=Models([ledger.spec])).number == 0
     assert ledger.claim() is None
     with pytest.raises(Conflict):
-        database.resubmit(ledger.db, [record_id], spec=ledger.spec)
+        database.resubmit(ledger.db, [record_id], models=Models([ledger.spec]))
 
 
 def test_writing_off_can_be_undone(ledger: Ledger) -> None:
@@ -267,13 +267,13 @@ def test_writing_off_can_be_undone(ledger: Ledger) -> None:
     after = ledger.record(record_id)
     assert (after.status, after.error, after.cause) == (Status.UNKNOWN, before.error, before.cause)
     assert (after.cost, after.at_stake) == (Decimal(0), PRICE)
-    assert database.refetch(ledger.db, [record_id], spec=ledger.spec).records == 1
+    assert database.refetch(ledger.db, [record_id], models=Models([ledger.spec])).records == 1
     assert database.undo_resolution(ledger.db, settled.undo) == 0
 
 
 def test_a_charge_of_a_finished_record_is_resolved_without_changing_the_image(ledger: Ledger) -> None:
     _, record_id = ledger.unknown_record()
-    database.resubmit(ledger.db, None, spec=ledger.spec)
+    database.resubmit(ledger.db, None, models=Models([ledger.spec]))
     ledger.finish(ledger.charge_next())
     database.resolve_charges(ledger.db, [record_id], billed=False)
     record = ledger.record(record_id)
@@ -285,7 +285,7 @@ def test_a_charge_of_a_finished_record_is_resolved_without_changing_the_image(le
 def test_an_image_that_arrives_late_overrides_a_manual_resolution(ledger: Ledger) -> None:
     batch_id, record_id = ledger.unknown_record(task_id="t-1")
     database.resolve_charges(ledger.db, None, billed=False)
-    database.retry_records(ledger.db, batch_id, [record_id], spec=ledger.spec)
+    database.retry_records(ledger.db, batch_id, [record_id], models=Models([ledger.spec]))
     record = ledger.claim()
     assert record is not None
     ledger.finish(record)

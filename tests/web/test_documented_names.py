@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import database
-import generator
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
 from app.images.filenames import is_taken
@@ -56,7 +55,7 @@ class Words(HTMLParser):
 
 @pytest.fixture
 def worker(settings: Settings) -> Worker:
-    return Worker(settings, generator.open_provider(settings))
+    return Worker(settings)
 
 
 @pytest.fixture
@@ -71,7 +70,7 @@ def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> Flask
         db,
         database.Submission(
             requests=[ImageRequest(prompt="猫", resolution="1K")],
-            spec=worker.provider.spec,
+            models=worker.engines.models,
             stems=["猫"],
             is_taken=lambda stem: is_taken(worker.settings.output_dir, stem),
         ),

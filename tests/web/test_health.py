@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
-import generator
 from app.config import Settings
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
@@ -18,7 +17,7 @@ from web_app import create_app
 def open_client(
     settings: Settings, *, started: bool = True, disk: DiskSpace | None = None
 ) -> Iterator[FlaskClient]:
-    worker = Worker(settings, generator.open_provider(settings), disk=disk)
+    worker = Worker(settings, disk=disk)
     client = create_app(settings, worker).test_client()
     if started:
         worker.start()

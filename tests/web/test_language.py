@@ -13,7 +13,7 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, ModelSpec
+from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
 from app.web.i18n import english
@@ -104,7 +104,10 @@ def test_stored_text_stays_chinese_and_is_shown_in_english(
     with closing(database.connect(settings.database_path)) as db:
         request = ImageRequest.parse({"prompt": "猫"})
         batch_id, _, _ = database.add_batch(
-            db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda _: False)
+            db,
+            database.Submission(
+                requests=[request], models=Models([spec]), stems=["猫"], is_taken=lambda _: False
+            ),
         )
         database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
         in_db = database.get_batch(db, batch_id)
@@ -123,7 +126,10 @@ def test_a_stored_message_keeps_its_values_for_every_language(
     with closing(database.connect(settings.database_path)) as db:
         request = ImageRequest.parse({"prompt": "猫", "num_images": 2})
         batch_id, _, _ = database.add_batch(
-            db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda _: False)
+            db,
+            database.Submission(
+                requests=[request], models=Models([spec]), stems=["猫"], is_taken=lambda _: False
+            ),
         )
         claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
         assert claimed
@@ -192,7 +198,10 @@ def mixed_batch(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str
     rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
     with closing(database.connect(settings.database_path)) as db:
         batch_id, (cat, _), _ = database.add_batch(
-            db, database.Submission(requests=rows, spec=spec, stems=["cat", "dog"], is_taken=lambda _: False)
+            db,
+            database.Submission(
+                requests=rows, models=Models([spec]), stems=["cat", "dog"], is_taken=lambda _: False
+            ),
         )
         claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
         assert claimed

@@ -12,7 +12,6 @@ import pytest
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 
-import generator
 from app.config import Settings
 from app.domain import (
     MAX_PICTURES_A_ROW,
@@ -61,7 +60,7 @@ def app(tmp_path_factory: pytest.TempPathFactory, receiver: FakeRobot) -> Iterat
         samples_dir=data_dir / "samples",
         notify_url=receiver.url,
     )
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     worker.start()
     made = client.post("/api/batch-generate", json={"prompt": "猫", "resolution": "1K", "num_images": 2})

@@ -11,7 +11,6 @@ from flask.testing import FlaskClient
 
 import app.web.submit
 import database
-import generator
 from app.domain import MAX_PROMPT_LENGTH
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -234,10 +233,7 @@ def test_a_repeated_key_releases_once(client: FlaskClient, worker: Worker, servi
 
 @pytest.mark.parametrize("keys", [("k", "k", "k", "k"), (None,) * 4])
 def test_servers_that_release_at_once_release_once(worker: Worker, keys: tuple[str | None, ...]) -> None:
-    clients = [
-        create_app(worker.settings, Worker(worker.settings, generator.open_provider(worker.settings)))
-        for _ in keys
-    ]
+    clients = [create_app(worker.settings, Worker(worker.settings)) for _ in keys]
     batch_id = submit(clients[0].test_client(), sample=2)
     answers = list[int]()
     start = threading.Barrier(len(keys))
@@ -273,7 +269,7 @@ def test_a_repeated_key_answers_as_before_although_its_first_call_ends_only_now(
     def end_the_first_call(db: database.Connection, name: str) -> database.HeldRows:
         monkeypatch.setattr(database, "list_held", list_held)
         settings = worker.settings
-        other = create_app(settings, Worker(settings, generator.open_provider(settings))).test_client()
+        other = create_app(settings, Worker(settings)).test_client()
         thread = threading.Thread(target=lambda: first.append(release(other, batch_id, request_id="once")))
         thread.start()
         thread.join()
@@ -295,7 +291,7 @@ def test_a_release_while_the_sample_runs_or_is_paused_resumes_the_batch(
 
 def test_a_release_checks_what_a_resume_checks(worker: Worker) -> None:
     settings = replace(worker.settings, budget=Decimal("0.5"))
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     batch_id = submit(client, sample=2)
     run_all(worker)
@@ -307,12 +303,14 @@ def test_a_release_in_a_cheaper_size_needs_that_much_of_the_budget(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = replace(worker.settings, budget=Decimal("0.5"))
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     batch_id = submit(client, sample=2)
     run_all(worker)
-    spec = worker.provider.spec
-    monkeypatch.setattr(worker.provider, "spec", replace(spec, prices={**spec.prices, "1K": Decimal("0.05")}))
+    spec = worker.engines.default.provider.spec
+    monkeypatch.setattr(
+        worker.engines.default.provider, "spec", replace(spec, prices={**spec.prices, "1K": Decimal("0.05")})
+    )
     assert "预算" in release(client, batch_id, 409)["error"]
     assert release(client, batch_id, resolution="1K")["released"] == 4
 
@@ -321,24 +319,24 @@ def test_a_resolution_that_the_model_lacks_is_a_problem_of_each_row(
     client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = submit(client, sample=2)
-    spec = worker.provider.spec
+    spec = worker.engines.default.provider.spec
     sizes = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
-    monkeypatch.setattr(worker.provider, "spec", replace(spec, sizes=sizes))
+    monkeypatch.setattr(worker.engines.default.provider, "spec", replace(spec, sizes=sizes))
     answer = release(client, batch_id, 400, resolution="4K")
     assert [(one["row"], one["field"]) for one in answer["problems"]] == [
         (row, "resolution") for row in range(2, 6)
     ]
 
 
-def test_held_rows_go_to_the_present_model(client: FlaskClient, worker: Worker) -> None:
+def test_held_rows_of_a_model_that_is_gone_go_to_the_default(client: FlaskClient, worker: Worker) -> None:
     batch_id = submit(client, [{**row, "seed": 5} for row in ROWS], sample=1)
     run_all(worker)
-    settings = replace(worker.settings, image_model="demo")
-    other = Worker(settings, generator.open_provider(settings))
+    settings = replace(worker.settings, image_model="demo", volcengine_ak="")
+    other = Worker(settings)
     client = create_app(settings, other).test_client()
     assert release(client, batch_id)["released"] == 5
     models = [record["model"] for record in records_of(client, batch_id)]
-    assert models == [worker.provider.spec.model_id, *[other.provider.spec.model_id] * 5]
+    assert models == [worker.engines.default.model_id, *[other.engines.default.model_id] * 5]
     assert batch_of(client, batch_id)["estimated_cost"] == pytest.approx(0.22)
 
 

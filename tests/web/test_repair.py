@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import database
-import generator
 from app.config import Settings
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -23,7 +22,7 @@ ROWS = [{"prompt": "猫", "filename": "红茶"}, {"prompt": "狗"}, {"prompt": "
 @pytest.fixture
 def worker(settings: Settings, service: FakeJimeng) -> Worker:
     settings = replace(settings, **service.settings(model_timeout=60))
-    return Worker(settings, generator.open_provider(settings))
+    return Worker(settings)
 
 
 @pytest.fixture

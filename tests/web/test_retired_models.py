@@ -25,8 +25,8 @@ CAT = {"prompt": "猫"}
 
 def retire(worker: Worker, monkeypatch: pytest.MonkeyPatch, retirement: Retirement = ENDED) -> str:
     """Give the model an end; returns what is to be said of it."""
-    spec = replace(worker.provider.spec, retirement=retirement)
-    monkeypatch.setattr(worker.provider, "spec", spec)
+    spec = replace(worker.engines.default.provider.spec, retirement=retirement)
+    monkeypatch.setattr(worker.engines.default.provider, "spec", spec)
     return str(spec.retirement_notice(date.today()))
 
 
@@ -75,18 +75,18 @@ def test_a_picture_that_was_submitted_before_the_end_is_fetched(
     client: FlaskClient, worker: Worker, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = submit(client, [CAT])
-    submitted = worker.provider.submit
+    submitted = worker.engines.default.provider.submit
 
     def submit_then_end(*order: object) -> object:
         answer = submitted(*order)  # type: ignore[arg-type]
         retire(worker, monkeypatch)
         return answer
 
-    monkeypatch.setattr(worker.provider, "submit", submit_then_end)
+    monkeypatch.setattr(worker.engines.default.provider, "submit", submit_then_end)
     service.fail_next("dead_url", step="download", times=4)
     run_all(worker)
     assert batch_of(client, batch_id)["counts"]["success"] == 0
-    assert worker.provider.spec.retirement == ENDED
+    assert worker.engines.default.provider.spec.retirement == ENDED
     with closing(database.connect(worker.settings.database_path)) as db:
         db.execute("UPDATE generation_records SET not_before = 0")
     run_all(worker)
@@ -133,6 +133,6 @@ def test_the_end_is_said_at_the_start_and_in_the_log(
 ) -> None:
     notice = retire(worker, monkeypatch)
     with caplog.at_level(logging.INFO):
-        web_app.print_banner(worker.settings, worker.provider.spec)
+        web_app.print_banner(worker.settings, worker.engines.default.provider.spec)
     assert f"注意　{notice}\n" in capsys.readouterr().err
     assert any("event=model_ends model=jimeng_t2i_v40 since=2000-01-02" in line for line in caplog.messages)

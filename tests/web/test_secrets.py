@@ -12,7 +12,6 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-import generator
 from app import log
 from app.config import REQUIRED, Settings
 from app.worker.worker import Worker
@@ -55,7 +54,7 @@ def secret_settings(settings: Settings, service: FakeService, **more: Any) -> Se
 
 def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
     """Cause every failure -> a logged-in client."""
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     client.post("/login", data={"password": f"{PASSWORD}x"}, environ_base={"REMOTE_ADDR": "10.0.0.9"})
     assert client.post("/login", data={"password": PASSWORD}).status_code == 302

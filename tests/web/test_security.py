@@ -15,7 +15,6 @@ from flask.testing import FlaskClient
 from werkzeug.routing import Rule
 
 import database
-import generator
 from app.config import Settings
 from app.worker.worker import Worker
 from tests.noise_images import noise_image
@@ -294,7 +293,7 @@ def test_html_named_as_an_image_is_served_as_an_image(
 @pytest.fixture
 def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
     """A server whose user input is all hostile."""
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     client = create_app(settings, worker).test_client()
     added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), HOSTILE)}).get_json()["images"][
         0

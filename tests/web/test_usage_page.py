@@ -13,7 +13,6 @@ import pytest
 from openpyxl import Workbook, load_workbook
 
 import database
-import generator
 from app.config import Settings
 from app.domain import ImageRequest, Record, SavedImage
 from app.domain.ledger import SpendTotals
@@ -31,7 +30,7 @@ class App:
     """An app whose ledger is written by the test."""
 
     def __init__(self, settings: Settings, db: database.Connection) -> None:
-        self.worker = Worker(settings, generator.open_provider(settings))
+        self.worker = Worker(settings)
         self.client = create_app(settings, self.worker).test_client()
         self.db = db
 
@@ -40,7 +39,7 @@ class App:
             self.db,
             database.Submission(
                 requests=[ImageRequest(prompt=prompt) for prompt in prompts],
-                spec=self.worker.provider.spec,
+                models=self.worker.engines.models,
                 stems=["图"] * len(prompts),
                 is_taken=lambda stem: False,
                 name=name,
@@ -48,7 +47,7 @@ class App:
         )[0]
 
     def charge(self, task_id: str = "") -> Record:
-        model = self.worker.provider.spec.model_id
+        model = self.worker.engines.default.provider.spec.model_id
         record = database.claim_record(self.db, model=model, owner="me", now=1e9, lease=1e9)
         assert record is not None
         database.open_charge(self.db, record, price=PRICE, budget=None)

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.domain import ImageRequest, ModelSpec, Status
+from app.domain import ImageRequest, Models, ModelSpec, Status
 from app.errors import Billed, Conflict, ModelError
 from tests.db.test_database import add, claim, claimed
 
@@ -28,7 +28,7 @@ def test_a_retry_leaves_out_charged_failures(db: database.Connection, spec: Mode
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     charged, free = fail(db, Billed.YES), fail(db, Billed.NO)
     assert database.get_batch(db, batch_id).retryable == 1
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     assert database.get_record(db, charged).status is Status.FAILED
     assert database.get_record(db, free).status is Status.QUEUED
 
@@ -39,7 +39,7 @@ def test_a_retry_leaves_out_charged_failures_at_an_unknown_price_too(
     batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     charged = fail(db, Billed.YES, price=None)
     fail(db, Billed.NO)
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     assert database.get_record(db, charged).charged
 
 
@@ -50,7 +50,7 @@ def test_a_fetchable_record_is_retried_although_it_was_charged(
     fail(db, Billed.YES, task_id="t-1")
     assert not database.get_record(db, ids[0]).charged
     assert database.get_batch(db, batch_id).retryable == 1
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
 
 
 def test_a_retry_with_only_charged_failures_says_so(db: database.Connection, spec: ModelSpec) -> None:
@@ -58,21 +58,21 @@ def test_a_retry_with_only_charged_failures_says_so(db: database.Connection, spe
     fail(db, Billed.YES)
     fail(db, Billed.YES)
     with pytest.raises(Conflict, match="2 张都已计费"):
-        database.retry_records(db, batch_id, spec=spec)
+        database.retry_records(db, batch_id, models=Models([spec]))
     assert claim(db) is None
 
 
 def test_a_charged_failure_is_resubmitted_when_named(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     charged = fail(db, Billed.YES)
-    assert database.retry_records(db, batch_id, [charged], spec=spec).number == 1
+    assert database.retry_records(db, batch_id, [charged], models=Models([spec])).number == 1
     assert claimed(db).id == charged
 
 
 def test_an_uncharged_failure_is_retried(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec)
     fail(db, Billed.YES, price=Decimal(0))
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
 
 
 def test_a_deleted_failure_is_not_retried(db: database.Connection, spec: ModelSpec) -> None:
@@ -81,7 +81,7 @@ def test_a_deleted_failure_is_not_retried(db: database.Connection, spec: ModelSp
     fail(db, Billed.NO)
     database.delete_records(db, [gone])
     assert database.get_batch(db, batch_id).retryable == 1
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
 
 
 def test_a_repeated_retry_with_the_same_key_submits_nothing_again(
@@ -90,11 +90,14 @@ def test_a_repeated_retry_with_the_same_key_submits_nothing_again(
     batch_id, ids = add(db, spec)
     key = database.RequestKey(key="k", digest="d", at=0.0)
     fail(db, Billed.NO)
-    assert database.retry_records(db, batch_id, ids, spec=spec, key=key).number == 1
+    assert database.retry_records(db, batch_id, ids, models=Models([spec]), key=key).number == 1
     fail(db, Billed.YES)  # the response was lost; the record has failed again meanwhile
-    assert database.retry_records(db, batch_id, ids, spec=spec, key=key).number == 1
+    assert database.retry_records(db, batch_id, ids, models=Models([spec]), key=key).number == 1
     assert database.get_record(db, ids[0]).status is Status.FAILED
-    assert database.retry_records(db, batch_id, ids, spec=spec, key=replace(key, key="k2")).number == 1
+    assert (
+        database.retry_records(db, batch_id, ids, models=Models([spec]), key=replace(key, key="k2")).number
+        == 1
+    )
 
 
 def test_a_repeated_resubmission_of_an_unknown_record_submits_nothing_again(
@@ -103,7 +106,7 @@ def test_a_repeated_resubmission_of_an_unknown_record_submits_nothing_again(
     _, ids = add(db, spec)
     key = database.RequestKey(key="k", digest="d", at=0.0)
     fail(db, Billed.UNKNOWN)
-    first = database.resubmit(db, ids, spec=spec, key=key)
+    first = database.resubmit(db, ids, models=Models([spec]), key=key)
     fail(db, Billed.UNKNOWN)
-    assert database.resubmit(db, ids, spec=spec, key=key) == first
+    assert database.resubmit(db, ids, models=Models([spec]), key=key) == first
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN

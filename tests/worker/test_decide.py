@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import database
-from app.domain import ImageRequest, ModelSpec, Record
+from app.domain import ImageRequest, Models, ModelSpec, Record
 from app.errors import AppError, Billed, BucketError, InvalidRequest, ModelError
 from app.worker.disk_space import DiskLow
 from app.worker.pipeline import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RETRIES, decide
@@ -17,7 +17,10 @@ from app.worker.pipeline import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RET
 def record(db: database.Connection, spec: ModelSpec) -> Record:
     request = ImageRequest(prompt="猫")
     _, ids, _ = database.add_batch(
-        db, database.Submission(requests=[request], spec=spec, stems=["猫"], is_taken=lambda stem: False)
+        db,
+        database.Submission(
+            requests=[request], models=Models([spec]), stems=["猫"], is_taken=lambda stem: False
+        ),
     )
     return database.get_record(db, ids[0])
 

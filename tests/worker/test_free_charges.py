@@ -195,12 +195,13 @@ def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
 ) -> None:
     died = crash_before_finish(harness, monkeypatch)
     assert died.batch_id
-    restart_after_crash(harness, image_model="demo")
+    url = harness.settings.sdapi_url
+    restart_after_crash(harness, image_model="demo", sdapi_url="")
     assert not harness.step()
     harness.worker.reap_expired_leases(harness.db)
     assert (harness.record(died.id).status, harness.outcomes()) == (Status.QUEUED, ["not_billed"])
-    restart_after_crash(harness, image_model="sdapi")
-    database.resume_batch(harness.db, died.batch_id, model="sdapi")
+    restart_after_crash(harness, image_model="sdapi", sdapi_url=url)
+    database.resume_batch(harness.db, died.batch_id, models=["sdapi"])
     assert harness.step()
     assert harness.record(died.id).status is Status.SUCCESS
     assert (harness.outcomes(), len(harness.service.submissions)) == (["billed"], 1)
@@ -233,7 +234,7 @@ def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(
         if moment == "made":
             with closing(database.connect(harness.settings.database_path)) as own:
                 own.execute("UPDATE generation_records SET lease_until = 0")
-                seen.append(harness.worker._claim(own))
+                seen.append(harness.worker._claim(own, harness.worker.engines.default.model_id))
 
     service.observer = sleep
     assert harness.step()

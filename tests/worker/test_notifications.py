@@ -43,7 +43,7 @@ def ask(harness: Harness, *prompts: str, source: str, sample: int | None = None)
     """A batch of this source, or one that holds all rows but a sample -> its id."""
     submission = database.Submission(
         requests=[ImageRequest(prompt=prompt) for prompt in prompts],
-        spec=harness.worker.provider.spec,
+        models=harness.worker.engines.models,
         stems=[stem_from_prompt(prompt) for prompt in prompts],
         is_taken=lambda _: False,
         source=source,
@@ -75,7 +75,7 @@ def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness)
 def test_a_batch_that_finishes_again_is_told_again_without_minutes(harness: Harness) -> None:
     batch_id, ids = harness.ask(PROMPT, "违禁")
     run(harness)
-    database.retry_records(harness.db, batch_id, ids[1:], spec=harness.worker.provider.spec)
+    database.retry_records(harness.db, batch_id, ids[1:], models=harness.worker.engines.models)
     run(harness)
     assert events(harness.db) == ["done", "done"]
     assert ['"minutes": null' in row["content"] for row in told(harness.db)] == [False, True]

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 import database
-import generator
 from app.config import Settings
 from app.domain import ImageRequest, ModelStatistics
 from app.worker.worker import Worker
@@ -36,8 +35,8 @@ def open_worker(settings: Settings, service: FakeJimeng, db: database.Connection
 
     def opened(**changes: object) -> Worker:
         changed = replace(settings, **service.settings(**{"model_concurrency": 8, **changes}))
-        worker = Worker(changed, generator.open_provider(changed))
-        worker.pace.load(db)
+        worker = Worker(changed)
+        worker.engines.default.pace.load(db)
         return worker
 
     return opened
@@ -47,18 +46,18 @@ def test_a_restart_keeps_the_latency_and_a_throttled_concurrency(
     settings: Settings, service: FakeJimeng, db: database.Connection, open_worker: Open
 ) -> None:
     worker = open_worker()
-    assert worker.pace.seconds is None
+    assert worker.engines.default.pace.seconds is None
     worker.start()
-    worker.limit.on_throttled()
+    worker.engines.default.limit.on_throttled()
     add_batch(db, worker, 1)
     worker.wake.notify()
     try:
-        wait_until(lambda: worker.pace.seconds is not None)
+        wait_until(lambda: worker.engines.default.pace.seconds is not None)
     finally:
         assert worker.stop(20)
     restarted = open_worker()
-    assert restarted.pace.seconds == worker.pace.seconds
-    assert restarted.pace.concurrency == 4
+    assert restarted.engines.default.pace.seconds == worker.engines.default.pace.seconds
+    assert restarted.engines.default.pace.concurrency == 4
 
 
 def test_a_stored_concurrency_stays_within_one_and_the_setting(
@@ -66,58 +65,58 @@ def test_a_stored_concurrency_stays_within_one_and_the_setting(
 ) -> None:
     for stored, allowed in ((0.2, 1), (3.5, 3), (100.0, 8)):
         database.store_statistics(db, MODEL, ModelStatistics(concurrency=stored))
-        assert open_worker().pace.concurrency == allowed
+        assert open_worker().engines.default.pace.concurrency == allowed
 
 
 def test_a_raised_setting_counts_at_once_unless_the_service_throttled(
     db: database.Connection, open_worker: Open
 ) -> None:
     worker = open_worker()
-    worker.provider.latency.observe(9.0, 10.0, 2)  # type: ignore[union-attr]
-    assert worker.pace.save(db)
-    assert open_worker(model_concurrency=64).pace.concurrency == 64
+    worker.engines.default.provider.latency.observe(9.0, 10.0, 2)  # type: ignore[union-attr]
+    assert worker.engines.default.pace.save(db)
+    assert open_worker(model_concurrency=64).engines.default.pace.concurrency == 64
     database.store_statistics(db, MODEL, ModelStatistics(concurrency=4.0))
     raised = open_worker(model_concurrency=64)
-    assert raised.pace.concurrency == 4
+    assert raised.engines.default.pace.concurrency == 4
     for _ in range(2 * 5):
-        raised.limit.on_success()
-    assert raised.pace.concurrency == 5
+        raised.engines.default.limit.on_success()
+    assert raised.engines.default.pace.concurrency == 5
 
 
 def test_what_is_known_is_stored_only_when_it_changed_and_not_too_often(
     db: database.Connection, open_worker: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = open_worker()
-    assert not worker.pace.save(db)
-    worker.limit.on_throttled()
-    assert worker.pace.save(db)
-    assert not worker.pace.save(db, at_once=True)
-    worker.limit.on_success()
-    assert not worker.pace.save(db)
+    assert not worker.engines.default.pace.save(db)
+    worker.engines.default.limit.on_throttled()
+    assert worker.engines.default.pace.save(db)
+    assert not worker.engines.default.pace.save(db, at_once=True)
+    worker.engines.default.limit.on_success()
+    assert not worker.engines.default.pace.save(db)
     monkeypatch.setattr("app.worker.pace.SAVE_SECONDS", 0.0)
-    assert worker.pace.save(db, at_once=True)
-    worker.limit.on_success()
-    assert worker.pace.save(db)
+    assert worker.engines.default.pace.save(db, at_once=True)
+    worker.engines.default.limit.on_success()
+    assert worker.engines.default.pace.save(db)
 
 
 def test_a_locked_database_costs_nothing_and_is_tried_again(
     settings: Settings, db: database.Connection, open_worker: Open
 ) -> None:
     worker = open_worker()
-    worker.limit.on_throttled()
+    worker.engines.default.limit.on_throttled()
     with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        assert not worker.pace.save(db)
+        assert not worker.engines.default.pace.save(db)
         other.execute("ROLLBACK")
-    assert worker.pace.save(db)
+    assert worker.engines.default.pace.save(db)
 
 
 def test_of_two_servers_the_last_to_write_wins(db: database.Connection, open_worker: Open) -> None:
     one, other = open_worker(), open_worker()
     for worker, times in ((one, 1), (other, 2)):
         for _ in range(times):
-            worker.limit.allowed /= 2
-        assert worker.pace.save(db)
+            worker.engines.default.limit.allowed /= 2
+        assert worker.engines.default.pace.save(db)
     stored = database.find_statistics(db, MODEL)
     assert stored is not None
     assert stored.concurrency == 2.0
@@ -127,8 +126,8 @@ def test_a_service_without_polls_is_measured(settings: Settings, db: database.Co
     harness = Harness(settings, None, db)  # type: ignore[arg-type]
     settings.output_dir.mkdir()
     harness.make("猫")
-    assert harness.worker.pace.seconds is not None
-    low, high = harness.worker.pace.seconds
+    assert harness.worker.engines.default.pace.seconds is not None
+    low, high = harness.worker.engines.default.pace.seconds
     assert 0.0 <= low <= high
 
 
@@ -137,7 +136,7 @@ def test_the_api_and_the_page_say_how_long_an_image_takes(db: database.Connectio
     client = create_app(worker.settings, worker).test_client()
     assert client.get("/api/models").get_json()["model"]["seconds"] is None
     database.store_statistics(db, MODEL, ModelStatistics(seconds=30.0, deviation=4.0, concurrency=2.0))
-    worker.pace.load(db)
+    worker.engines.default.pace.load(db)
     model = client.get("/api/models").get_json()["model"]
     assert model["seconds"] == {"low": 22.0, "high": 38.0}
     assert model["concurrency"] == 2
@@ -160,7 +159,7 @@ def test_before_its_first_image_a_batch_is_estimated_from_earlier_ones(
 def add_batch(db: database.Connection, worker: Worker, pictures: int) -> str:
     submission = database.Submission(
         requests=[ImageRequest(prompt="猫")] * pictures,
-        spec=worker.provider.spec,
+        models=worker.engines.models,
         stems=["猫"] * pictures,
         is_taken=lambda stem: False,
     )

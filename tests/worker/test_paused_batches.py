@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.domain import BatchStatus, ImageRequest, ModelSpec, Size, Status
+from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Size, Status
 from app.errors import Billed, Conflict, ModelError
 from tests.db.test_database import NOW, SAVED, add, claim, claimed, submitted
 
@@ -43,7 +43,7 @@ def test_a_blocked_fetch_waits_until_the_batch_is_resumed(db: database.Connectio
     database.requeue_record(db, submitted(db), not_before=0.0, error=wrong_key)
     database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
     assert claim(db) is None
-    database.resume_batch(db, batch_id, model="test-1")
+    database.resume_batch(db, batch_id, models=["test-1"])
     database.pause_batch(db, batch_id)
     assert claimed(db).id == ids[0]
 
@@ -52,11 +52,11 @@ def test_a_retry_in_a_paused_batch_starts_nothing_else(db: database.Connection, 
     batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
     database.fail_record(db, claimed(db), REFUSED)
     database.pause_batch(db, batch_id)
-    assert database.retry_records(db, batch_id, spec=spec).number == 1
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     batch = database.get_batch(db, batch_id)
     assert (batch.status, batch.counts[Status.QUEUED]) == (BatchStatus.PAUSED, len(ids))
     assert claim(db) is None
-    database.resume_batch(db, batch_id, model="test-1")
+    database.resume_batch(db, batch_id, models=["test-1"])
     assert claim(db) is not None
 
 
@@ -77,7 +77,7 @@ def test_resuming_a_batch_with_nothing_left_finishes_it(db: database.Connection,
     database.finish_record(db, submitted(db), SAVED)
     # As earlier versions left it.
     db.execute("UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'")
-    database.resume_batch(db, batch_id, model="test-1")
+    database.resume_batch(db, batch_id, models=["test-1"])
     assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
     assert database.count_open_work(db) == (0, 0, 0)
 
@@ -100,10 +100,10 @@ def test_another_model_makes_only_supported_rows_and_drops_unsupported_fields(
     small = {("1:1", "2K"): Size(width=2048, height=2048)}
     plain = replace(spec, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
     with pytest.raises(Conflict, match=r"第 1 行：.*没有 1:1 的 4K.*换回 test-1"):
-        database.retry_records(db, batch_id, spec=plain)
+        database.retry_records(db, batch_id, models=Models([plain]))
     saved = database.get_record(db, ids[0])
     assert (saved.status, saved.model, saved.seed, saved.steps) == (Status.FAILED, "test-1", 7, 9)
-    database.retry_records(db, batch_id, spec=replace(plain, sizes=spec.sizes))
+    database.retry_records(db, batch_id, models=Models([replace(plain, sizes=spec.sizes)]))
     again = database.get_record(db, ids[0])
     assert (again.status, again.model, again.seed, again.steps) == (Status.QUEUED, "test-2", None, None)
 
@@ -114,7 +114,7 @@ def test_only_failures_the_model_supports_are_retried(db: database.Connection, s
     for _ in requests:
         database.fail_record(db, claimed(db), REFUSED)
     small = replace(spec, model_id="test-2", sizes={("1:1", "2K"): Size(width=2048, height=2048)})
-    assert database.retry_records(db, batch_id, spec=small).number == 1
+    assert database.retry_records(db, batch_id, models=Models([small])).number == 1
     assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
 
 
@@ -125,7 +125,7 @@ def test_resubmitting_never_mixes_two_models_in_a_batch(db: database.Connection,
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
     other = replace(spec, model_id="test-2")
     with pytest.raises(Conflict, match="test-1"):
-        database.resubmit(db, ids[:1], spec=other)
+        database.resubmit(db, ids[:1], models=Models([other]))
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN
     assert database.get_batch(db, batch_id).counts[Status.QUEUED] == 1
 

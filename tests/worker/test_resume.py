@@ -7,7 +7,6 @@ from decimal import Decimal
 from flask.testing import FlaskClient
 
 import database
-import generator
 from app.config import Settings
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
@@ -19,7 +18,7 @@ from web_app import create_app
 def server(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
     """The client and the worker, whose threads do not run: the test runs its turns."""
     settings = replace(settings, **service.settings(model_timeout=60, **more))
-    worker = Worker(settings, generator.open_provider(settings))
+    worker = Worker(settings)
     return create_app(settings, worker).test_client(), worker
 
 

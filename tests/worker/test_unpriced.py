@@ -64,7 +64,7 @@ def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
 def test_only_services_without_a_public_price_are_unpriced() -> None:
     specs = generator.list_specs(Settings())
     assert [spec.name for spec in specs if not spec.is_priced] == ["openai"]
-    assert all(spec.is_priced for spec in generator.list_specs(Settings(price_per_image=Decimal(0))))
+    assert all(spec.is_priced for spec in generator.list_specs(Settings(openai_price=Decimal(0))))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(
     harness.step()
     batch = database.get_batch(db, batch_id)
     assert batch.status is BatchStatus.PAUSED
-    assert "PRICE_PER_IMAGE" in str(batch.paused_reason)
+    assert "不知道这个模型每张多少钱" in str(batch.paused_reason)
     assert (service.submissions, harness.outcomes()) == ([], [])
 
 

@@ -12,7 +12,6 @@ from typing import NoReturn
 import pytest
 
 import database
-import generator
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, PauseCause, Record, SampleImage, Status
 from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError
@@ -38,7 +37,7 @@ def test_images_of_all_ratios_and_resolutions_are_saved_and_charged_once(harness
     wanted = [(ratio, resolution) for ratio in ASPECT_RATIOS for resolution in RESOLUTIONS]
     for ratio, resolution in wanted:
         record = harness.make(f"{ratio} 的山 {resolution}", aspect_ratio=ratio, resolution=resolution)
-        size = harness.worker.provider.spec.sizes[ratio, resolution]
+        size = harness.worker.engines.default.provider.spec.sizes[ratio, resolution]
         assert (record.status, str(record.error)) == (Status.SUCCESS, "")
         assert (record.width, record.height) == (size.width, size.height)
         assert (harness.settings.output_dir / record.filename).is_file()
@@ -111,7 +110,7 @@ def test_the_task_id_is_stored_before_polling_begins(harness: Harness) -> None:
 
 
 def test_throttling_is_waited_out_and_halves_the_concurrency(harness: Harness) -> None:
-    harness.worker.limit = AdaptiveLimit(8)
+    harness.worker.engines.default.limit = AdaptiveLimit(8)
     harness.service.fail_next("busy", times=8)
     record = harness.make("猫")
     for _ in range(8):
@@ -119,7 +118,7 @@ def test_throttling_is_waited_out_and_halves_the_concurrency(harness: Harness) -
         harness.hurry()
         harness.step()
     assert harness.record(record.id).status is Status.SUCCESS
-    assert harness.worker.limit.allowed < 8
+    assert harness.worker.engines.default.limit.allowed < 8
     assert harness.service.charges == 1
 
 
@@ -143,7 +142,7 @@ def test_a_wrong_key_pauses_the_batch_with_one_sentence_and_fails_no_record(harn
     assert batch.status is BatchStatus.PAUSED
     assert "VOLCENGINE_AK" in str(batch.paused_reason)
     assert [harness.record(i).status for i in ids] == [Status.QUEUED] * 3
-    database.resume_batch(harness.db, batch_id, model="jimeng_t2i_v40")
+    database.resume_batch(harness.db, batch_id, models=["jimeng_t2i_v40"])
     while harness.step():
         pass
     assert harness.service.charges == 3
@@ -155,7 +154,7 @@ def test_failed_fetches_of_a_cancelled_batch_are_repeated_with_delays(
     def refuse(*_: object) -> NoReturn:
         raise ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
 
-    monkeypatch.setattr(harness.worker.provider, "fetch", refuse)
+    monkeypatch.setattr(harness.worker.engines.default.provider, "fetch", refuse)
     batch_id, ids = harness.ask("猫")
     harness.step()
     database.cancel_batch(harness.db, batch_id)
@@ -221,7 +220,7 @@ def test_a_permanently_corrupt_image_keeps_its_task_id_so_a_retry_fetches_it(har
     failed = harness.record(record.id)
     assert (failed.status, failed.cost) == (Status.FAILED, Decimal("0.22"))
     assert failed.batch_id is not None
-    database.retry_records(harness.db, failed.batch_id, spec=harness.worker.provider.spec)
+    database.retry_records(harness.db, failed.batch_id, models=harness.worker.engines.models)
     harness.step()
     assert harness.record(record.id).status is Status.SUCCESS
     assert len(harness.service.submissions) == 1
@@ -390,7 +389,7 @@ def test_a_timed_out_record_is_unknown_and_can_be_fetched_later(harness: Harness
     assert (record.status, record.cause) == (Status.UNKNOWN, "timeout")
     assert record.task_id
     assert record.batch_id is not None
-    database.retry_records(harness.db, record.batch_id, [record.id], spec=harness.worker.provider.spec)
+    database.retry_records(harness.db, record.batch_id, [record.id], models=harness.worker.engines.models)
     harness.step()
     after = harness.record(record.id)
     assert (after.status, after.at_stake, after.cost) == (Status.SUCCESS, Decimal(0), Decimal("0.22"))
@@ -445,7 +444,7 @@ def test_with_space_again_a_batch_is_resumed_and_finished(harness: Harness) -> N
     harness.step()
     free = 10**12
     harness.worker.disk.invalidate()
-    database.resume_batch(harness.db, batch_id, model="jimeng_t2i_v40")
+    database.resume_batch(harness.db, batch_id, models=["jimeng_t2i_v40"])
     while harness.step():
         pass
     assert database.get_batch(harness.db, batch_id).status is BatchStatus.FINISHED
@@ -456,7 +455,7 @@ def test_submitted_records_are_fetched_despite_low_disk_space(harness: Harness) 
     record = harness.make_too_slowly("慢慢画的猫")
     harness.restart(disk=DiskSpace([harness.settings.output_dir], free=lambda _: 0))
     assert record.batch_id is not None
-    database.retry_records(harness.db, record.batch_id, [record.id], spec=harness.worker.provider.spec)
+    database.retry_records(harness.db, record.batch_id, [record.id], models=harness.worker.engines.models)
     harness.step()
     assert harness.record(record.id).status is Status.SUCCESS
 
@@ -503,8 +502,8 @@ def test_stopping_on_a_full_disk_requeues_the_record_with_its_task_id(
         harness.step()
     assert harness.record(ids[0]).status is Status.QUEUED
     assert "磁盘已满" in str(database.get_batch(harness.db, batch_id).paused_reason)
-    harness.worker = Worker(harness.settings, generator.open_provider(harness.settings))
-    database.resume_batch(harness.db, batch_id, model="jimeng_t2i_v40")
+    harness.worker = Worker(harness.settings)
+    database.resume_batch(harness.db, batch_id, models=["jimeng_t2i_v40"])
     harness.step()
     assert harness.record(ids[0]).status is Status.SUCCESS
     assert len(harness.service.submissions) == 1
@@ -560,7 +559,7 @@ def test_threads_finish_a_batch_and_stop_on_request(harness: Harness) -> None:
 
 def test_stopping_finishes_what_it_can_in_time_and_starts_nothing_new(harness: Harness) -> None:
     harness.service.latency = 0.8
-    harness.worker.limit = AdaptiveLimit(1)
+    harness.worker.engines.default.limit = AdaptiveLimit(1)
     _, ids = harness.ask("一", "二")
     harness.worker.start()
     wait_until(lambda: harness.record(ids[0]).task_id is not None)
@@ -576,7 +575,7 @@ def test_stopping_releases_slow_records_and_the_next_worker_fetches_them(harness
     wait_until(lambda: all(harness.record(i).task_id for i in ids))
     assert harness.worker.stop(0.1)
     assert [harness.record(i).status for i in ids] == [Status.QUEUED] * 2
-    harness.worker = Worker(harness.settings, generator.open_provider(harness.settings))
+    harness.worker = Worker(harness.settings)
     while harness.step():
         pass
     assert database.get_batch(harness.db, batch_id).status is BatchStatus.FINISHED
@@ -587,7 +586,7 @@ def test_two_workers_on_one_file_never_submit_the_same_record(harness: Harness) 
     harness.ask(*[f"猫 {n}" for n in range(20)])
 
     def run() -> None:
-        worker = Worker(harness.settings, generator.open_provider(harness.settings))
+        worker = Worker(harness.settings)
         with closing(database.connect(harness.settings.database_path)) as db:
             while worker.run_once(db):
                 pass
@@ -603,14 +602,14 @@ def test_two_workers_on_one_file_never_submit_the_same_record(harness: Harness) 
 
 def test_no_record_is_claimed_while_every_slot_is_taken(harness: Harness) -> None:
     _, ids = harness.ask("猫")
-    harness.worker.limit = AdaptiveLimit(1)
-    assert harness.worker.limit.acquire()
+    harness.worker.engines.default.limit = AdaptiveLimit(1)
+    assert harness.worker.engines.default.limit.acquire()
     assert not harness.step()
     assert harness.record(ids[0]).status is Status.QUEUED
-    harness.worker.limit.release()
+    harness.worker.engines.default.limit.release()
     assert harness.step()
     assert harness.record(ids[0]).status is Status.SUCCESS
-    assert harness.worker.limit.under_way == 0
+    assert harness.worker.engines.default.limit.under_way == 0
 
 
 def test_concurrency_is_halved_once_per_burst_and_raised_slowly() -> None:

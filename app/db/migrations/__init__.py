@@ -14,7 +14,13 @@ from pathlib import Path
 from app.db.connection import connect, foreign_keys_off, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
-from app.db.migrations import legacy_import, m0013_standard_names, m0014_rows, m0015_held_records
+from app.db.migrations import (
+    legacy_import,
+    m0013_standard_names,
+    m0014_rows,
+    m0015_held_records,
+    m0016_models,
+)
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.open_files import damage_text, is_damage
 from app.db.search_index import has_other_normaliser, rebuild_index
@@ -28,6 +34,7 @@ _STEPS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = (
     (13, m0013_standard_names.upgrade),
     (14, m0014_rows.upgrade),
     (15, m0015_held_records.upgrade),
+    (16, m0016_models.upgrade),
 )
 LATEST = _STEPS[-1][0]
 

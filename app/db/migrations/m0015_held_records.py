@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from app.db.migrations import m0016_models
 from app.db.migrations.baseline import add_indexes, add_tables, drop_objects, fill_tables
 from app.db.migrations.legacy_import import set_aside_names
 
@@ -32,3 +33,4 @@ def upgrade(db: sqlite3.Connection) -> None:
 def set_aside(db: sqlite3.Connection) -> None:
     """Rename what another program gave one of our new names."""
     set_aside_names(db, index=_INDEX, tables=_NEW_TABLES, new_columns=_NEW_COLUMNS)
+    m0016_models.set_aside(db)

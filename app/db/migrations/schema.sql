@@ -5,7 +5,8 @@
 -- Triggers maintain the sums and the search backlog, so that other programs may write to generation_records.
 
 -- One row is one picture, from queued to stored; the row is also its entry in the queue.
--- The columns up to status are a public contract.
+-- The columns up to status are a public contract. options (app/domain/options.py) and marks, those found in the
+-- picture's file, are JSON objects, or empty.
 CREATE TABLE generation_records (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     created_at TEXT NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -55,6 +56,8 @@ CREATE TABLE generation_records (
     own_columns TEXT NOT NULL DEFAULT '',
     templates TEXT NOT NULL DEFAULT '',
     position INTEGER,
+    options TEXT NOT NULL DEFAULT '',
+    marks TEXT NOT NULL DEFAULT '',
     -- Of the row, the same for all its pictures (see app/domain/fingerprints.py); empty until it is computed.
     fingerprint TEXT NOT NULL DEFAULT '',
     -- The provider's id of the picture under way: with it a result is fetched, without it the request is submitted.
@@ -74,7 +77,10 @@ CREATE TABLE generation_records (
 CREATE INDEX records_of_batch ON generation_records (batch_id, status);
 
 CREATE INDEX records_sums ON generation_records
-    (batch_id, status, cost_micros, at_stake_micros, cost_unpriced, at_stake_unpriced);
+    (batch_id, status, model, cost_micros, at_stake_micros, cost_unpriced, at_stake_unpriced);
+
+CREATE INDEX records_claimable ON generation_records (batch_id, model)
+WHERE status = 'queued';
 
 CREATE INDEX records_submitted ON generation_records (batch_id)
 WHERE status = 'queued' AND task_id IS NOT NULL;
@@ -126,7 +132,8 @@ WHERE deletion_id IS NOT NULL;
 
 -- Records submitted together. stop_after and outcomes are JSON, or empty: when the batch pauses by itself
 -- (app/domain/stop_rules.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
--- filled_on is the date that {日期} stands for (2026-03-01), of the server's time zone.
+-- filled_on is the date that {日期} stands for (2026-03-01), of the server's time zone. copied_from is the id of the
+-- batch whose rows it repeats, on another model.
 CREATE TABLE batches (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -146,7 +153,8 @@ CREATE TABLE batches (
     workbook_id TEXT,
     prefix TEXT NOT NULL DEFAULT '',
     suffix TEXT NOT NULL DEFAULT '',
-    filled_on TEXT NOT NULL DEFAULT ''
+    filled_on TEXT NOT NULL DEFAULT '',
+    copied_from TEXT
 );
 
 CREATE INDEX batches_active ON batches (priority DESC, created_at, id)
@@ -156,6 +164,9 @@ CREATE INDEX batches_paused ON batches (created_at)
 WHERE state = 'paused';
 
 CREATE INDEX batches_source ON batches (source, created_at, id);
+
+CREATE INDEX batches_copied_from ON batches (copied_from)
+WHERE copied_from IS NOT NULL;
 
 CREATE INDEX batches_workbook ON batches (workbook_id)
 WHERE workbook_id IS NOT NULL;
@@ -199,6 +210,7 @@ CREATE TABLE request_keys (
 CREATE INDEX request_keys_used ON request_keys (used_at);
 
 -- The ledger: one row for each call that may cost money, written before the call. It outlives its record.
+-- usage is what the service reported of it, a JSON object of numbers, or empty.
 CREATE TABLE charges (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     record_id INTEGER NOT NULL,
@@ -213,7 +225,8 @@ CREATE TABLE charges (
     cause TEXT NOT NULL DEFAULT '',
     opened_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     closed_at TEXT,
-    resolution_id INTEGER
+    resolution_id INTEGER,
+    usage TEXT NOT NULL DEFAULT ''
 );
 
 CREATE INDEX charges_of_record ON charges (record_id);

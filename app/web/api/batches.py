@@ -49,8 +49,8 @@ from app.web.submit import (
     SKIP,
     BatchOptions,
     RowErrors,
+    model_of,
     request_key,
-    require_current_model,
     require_resumable,
     skips_bought,
     submit_rows,
@@ -172,6 +172,7 @@ def create_batch() -> Response:
         name=name,
         source=source,
         workbook_id=workbook_id,
+        model=model_of(body).model_id,
         repeats=repeats,
         sample=_sample_of(body),
         stop_rule=_stop_rule_of(body, source),
@@ -183,11 +184,10 @@ def create_batch() -> Response:
 
 
 def _rows_of(body: Mapping[str, Any]) -> list[Any]:
-    """The rows of a body for the configured model. Raises InvalidRequest."""
+    """The rows of a body. Raises InvalidRequest."""
     rows = body.get("rows")
     if not isinstance(rows, list):
         raise InvalidRequest("rows", "rows 应为行的列表")
-    require_current_model(body)
     return rows
 
 
@@ -222,7 +222,7 @@ def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
 def check() -> Response:
     """What submitting the rows with ``repeats: skip`` would order."""
     body = json_body()
-    return success(**check_rows(_rows_of(body), **_affixes(body)))
+    return success(**check_rows(_rows_of(body), model=model_of(body).model_id, **_affixes(body)))
 
 
 @bp.get("/batches")
@@ -315,7 +315,7 @@ def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         require_resumable(batch_id)
-    database.resume_batch(connection(), batch_id, model=services().provider.spec.model_id)
+    database.resume_batch(connection(), batch_id, models=services().models)
     return batch_answer(batch_id)
 
 

@@ -1,5 +1,7 @@
 """The API of image models."""
 
+from typing import Any
+
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
@@ -9,14 +11,22 @@ from app.web.openapi.schemas import answer, or_null
 from app.web.serializers import pace_json, spec_json, success
 from app.web.services import connection, services
 from app.web.usage_report import list_budgets
+from app.worker.engines import Engine
 
 bp = Blueprint("models", __name__)
 
 
 @bp.get("/models")
-@describe("现在用的模型接受什么", answer(model="Model", models=["Model"], budget=or_null(float)))
+@describe(
+    "能用的模型接受什么；model 是默认的", answer(model="Model", models=["Model"], budget=or_null(float))
+)
 def list_models() -> Response:
-    """The image model in use and what it supports."""
-    ready = {"ready": services().model_problem is None}
-    model = spec_json(services().spec) | ready | pace_json(services().worker.pace)
-    return success(model=model, models=[model], budget=list_budgets(connection())[BudgetScope.TOTAL].limit)
+    """The image models that can be ordered from, and what they support; ``model`` is the default."""
+    models = [_model_json(engine) for engine in services().worker.engines]
+    budget = list_budgets(connection())[BudgetScope.TOTAL].limit
+    return success(model=models[0], models=models, budget=budget)
+
+
+def _model_json(engine: Engine) -> dict[str, Any]:
+    spec = services().models[engine.model_id]
+    return spec_json(spec) | {"ready": services().model_problem(spec) is None} | pace_json(engine.pace)

@@ -21,7 +21,7 @@ from app.web.params import bool_field, json_body
 from app.web.release import ReleaseChanges, check_release, release
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_current_model
+from app.web.submit import KEY_HEADERS, REQUEST_ID, model_of, request_key
 
 bp = Blueprint("release", __name__)
 _CHECKED = answer(
@@ -52,7 +52,7 @@ _CHECKED = answer(
 def release_batch(batch_id: str) -> Response:
     """Release all that is held, and resume the batch; with ``check``, only say what that would do."""
     body = json_body() if request.get_data() else {}
-    require_current_model(body)
+    model_of(body)
     changes, key = ReleaseChanges.read(body), request_key(body)
     if bool_field(body, "check", default=False):
         return success(**check_release(batch_id, changes))

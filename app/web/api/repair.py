@@ -22,7 +22,7 @@ from app.web.submit import (
     REPEATS_OR_AGAIN,
     REQUEST_ID,
     request_key,
-    require_model,
+    require_models,
     skips_bought,
 )
 
@@ -54,7 +54,7 @@ def uncancel_batch(batch_id: str) -> Response:
     paused = bool_field(body, "paused", default=False)
     database.get_batch(connection(), batch_id)
     done = database.uncancel_records(
-        connection(), batch_id, ids, spec=services().spec, paused=paused, skips_bought=skips_bought(body)
+        connection(), batch_id, ids, models=services().models, paused=paused, skips_bought=skips_bought(body)
     )
     return batch_answer(batch_id, records=done.number, skipped=done.skipped)
 
@@ -86,7 +86,7 @@ def retry_batch(batch_id: str) -> Response:
         if ids is not None and not changes.keys() <= set(ids):
             raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
         done = database.retry_records(
-            db, batch_id, ids, spec=services().spec, key=key, changes=changes, skips_bought=skips
+            db, batch_id, ids, models=services().models, key=key, changes=changes, skips_bought=skips
         )
     return batch_answer(batch_id, retried=done.number, skipped=done.skipped)
 
@@ -111,12 +111,12 @@ def add_pictures(batch_id: str) -> Response:
     changes = _changes(body, batch_id)
     if not changes.keys() <= set(ids):
         raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
-    require_model()
     current = services()
-    records = database.list_selected(db, ids)
+    records = list(database.list_selected(db, ids))
+    require_models({record.model: current.models.of(record.request) for record in records}.values())
     wanted = database.MorePictures(
         ids=ids,
-        spec=current.spec,
+        models=current.models,
         stems={record.id: stem_for(record, changes.get(record.id, {})) for record in records},
         is_taken=TakenStems(current.settings.output_dir),
         changes=changes,

@@ -99,7 +99,7 @@ def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
 @describe("空白模板", XLSX)
 def template() -> Response:
     """The blank template."""
-    file = sheets.write_template(services().provider.spec, translate=translator())
+    file = sheets.write_template(services().spec, translate=translator())
     return workbook(file, translate("批量生成模板.xlsx"))
 
 
@@ -116,7 +116,7 @@ def export_rows() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", "一次最多导出 {limit} 行", limit=MAX_ROWS_A_BATCH)
-    file = sheets.write_requests(rows, services().provider.spec, translate=translator())
+    file = sheets.write_requests(rows, services().spec, translate=translator())
     return workbook(file, translate("批量生成.xlsx"))
 
 

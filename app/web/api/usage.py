@@ -22,7 +22,7 @@ from app.web.openapi.schemas import ID, Schema, Shape, answer, closed_object, or
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_model
+from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_models
 from app.web.usage_report import Usage, build_usage_report, list_budgets
 
 bp = Blueprint("usage", __name__)
@@ -68,7 +68,7 @@ def export_csv() -> Response:
 def refetch_records() -> Response:
     """Fetch the results of unresolved records again; submits nothing."""
     ids = _parse_unresolved(json_body())
-    return _requeued_answer(database.refetch(connection(), ids, spec=services().spec))
+    return _requeued_answer(database.refetch(connection(), ids, models=services().models))
 
 
 @bp.post("/records/retry")
@@ -82,9 +82,9 @@ def resubmit_records() -> Response:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body()
     key = request_key(body)
-    require_model()
+    require_models([services().spec])
     return _requeued_answer(
-        database.resubmit(connection(), _parse_unresolved(body), spec=services().spec, key=key)
+        database.resubmit(connection(), _parse_unresolved(body), models=services().models, key=key)
     )
 
 

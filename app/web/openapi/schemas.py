@@ -9,9 +9,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from app.domain import (
     ASPECT_RATIOS,
+    BACKGROUNDS,
     CHANGEABLE,
     MAX_FILENAME_LENGTH,
     MAX_ID,
+    MAX_MODEL_LENGTH,
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,
     MAX_OWN_TEXT_LENGTH,
@@ -23,6 +25,9 @@ from app.domain import (
     MAX_ROW_NUMBER,
     MAX_SEED,
     MAX_STEPS,
+    OPTIONS,
+    OUTPUT_FORMATS,
+    QUALITIES,
     RESOLUTIONS,
     Batch,
     LibraryImage,
@@ -141,7 +146,7 @@ def _value(hint: Any) -> Schema:
 
 
 AFFIX = text(maxLength=MAX_PROMPT_LENGTH, description="加在每一行提示词的前面（prefix）、后面（suffix）")
-MODEL = or_null(text(description="现在只能是配置的模型"))
+MODEL = or_null(text(maxLength=MAX_MODEL_LENGTH, description="模型的编号或名字，不写就用默认的"))
 STOP_AFTER = or_null(
     strict_object(
         **dict.fromkeys(("refused", "of", "last"), whole(1, MAX_PICTURES_WATCHED)),
@@ -157,6 +162,14 @@ _COLUMNS: Schema = {
     "propertyNames": text(minLength=1, maxLength=MAX_OWN_NAME_LENGTH),
     "maxProperties": MAX_OWN_COLUMNS,
 }
+_WORDS: dict[str, Schema] = {
+    name: enum("", *words)
+    for name, words in (
+        ("background", BACKGROUNDS),
+        ("output_format", OUTPUT_FORMATS),
+        ("quality", QUALITIES),
+    )
+}
 _ROW = open_object(
     "prompt",
     prompt=text(minLength=1, maxLength=MAX_PROMPT_LENGTH),
@@ -167,6 +180,9 @@ _ROW = open_object(
     filename=text(maxLength=MAX_FILENAME_LENGTH),
     seed=or_null(whole(0, MAX_SEED)),
     steps=or_null(whole(1, MAX_STEPS)),
+    model=or_null(text(maxLength=MAX_MODEL_LENGTH, description="不写就用批次的")),
+    reference_strength=or_null(whole(1, 100)),
+    **_WORDS,
     sample_images=array_of("Reference", maxItems=MAX_REFERENCES),
     number=or_null(whole(1, MAX_ROW_NUMBER)),
     columns=_COLUMNS,
@@ -174,13 +190,14 @@ _ROW = open_object(
     templates=or_null("Templates"),
     repeats=or_null(enum("skip", "again")),
 ) | {
-    "description": "比例和分辨率也认 16：9、16x9、2k 等写法；种子和步数只有模型接受时才用到。"
+    "description": "比例和分辨率也认 16：9、16x9、2k 等写法；"
+    "种子、步数、参考强度、背景、格式和质量只有模型接受时才用到。"
     "number 是日志和结果表里的行号，每行不同，不写时从 1 数起。columns 是自己的列；"
     "提示词、负面提示词、文件名和参考图的名字里，花括号里的列名、行号、序号（position）、日期换成这一行的；"
     "连写两个是花括号本身。有 templates（来自记录）的行已经换好，不再换。"
     "repeats 只管这一行：skip 不再做已有的，again 再做一次。"
 }
-_NOT_IMPORTED = ("number", "columns", "position", "templates", "repeats")
+_NOT_IMPORTED = ("number", "columns", "position", "templates", "repeats", "model", *OPTIONS)
 _REFERENCE_TEXT = text(minLength=1, maxLength=MAX_REFERENCE_LENGTH)
 _SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))
 _SPENT: dict[str, Shape] = {
@@ -215,6 +232,9 @@ SCHEMAS: dict[str, Schema] = {
         columns=_COLUMNS,
         templates="Templates",
         pick=or_null(enum(*Pick)),
+        reference_strength=or_null(int),
+        **_WORDS,
+        marks={"type": "object"},
         url=str,
         thumbnail_url=str,
         retry_after=or_null(float),
@@ -253,6 +273,7 @@ SCHEMAS: dict[str, Schema] = {
         prompt=str,
         filename=str,
         name_taken=bool,
+        model=str,
         price=or_null(float),
     )
     | {

@@ -22,7 +22,7 @@ def index() -> str:
         batch=database.get_batch(connection(), batch_id) if batch_id else None,
         columns=columns,
         columns_json=[column.as_json() for column in columns],
-        model=batch_model(services().spec, services().worker.pace),
+        model=batch_model(services().spec, services().worker.engines.default.pace),
         variables=BUILT_IN_NAMES,
         causes=_causes(),
     )

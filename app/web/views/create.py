@@ -73,7 +73,7 @@ def _render(draft: ImageRequest | None = None, **context: Any) -> str:
         results=database.list_single_records(connection(), limit=RESULTS_SHOWN),
         paused=database.list_pauses(connection(), source="single"),
         draft=draft,
-        sizes=sizes_json(services().provider.spec),
+        sizes=sizes_json(services().spec),
         request_id=secrets.token_hex(16),
         **context,
     )

@@ -38,7 +38,7 @@ def index() -> Response:
         "database": not store_problem and database.is_healthy(current.settings.database_path),
         "disk": not current.worker.disk.problem(),
         "worker": current.worker.is_running,
-        "model": current.model_problem is None,
+        "model": current.model_problem(current.spec) is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)
     is_anonymous = bool(current.settings.access_password) and not is_logged_in()
@@ -56,7 +56,7 @@ def _facts(current: Services) -> dict[str, Any]:
         free = None
     return {
         "disk_free_bytes": free,
-        "image_model": current.provider.spec.name,
+        "image_model": current.spec.name,
         "under_way": current.worker.claimed_count,
         "stopping": current.worker.is_stopping,
     }

@@ -8,9 +8,8 @@ from flask import Blueprint, render_template
 import generator
 from app import log
 from app.domain import ModelSpec
-from app.errors import Message, ModelError, message
+from app.errors import Conflict, Message, ModelError, message
 from app.web.services import services
-from app.web.submit import require_api_keys
 
 bp = Blueprint("model", __name__)
 
@@ -24,16 +23,18 @@ def index() -> str:
 @bp.post("/model")
 def test_key() -> str:
     """Test the key in use, one test at a time -> the page with the result in one sentence."""
-    require_api_keys()
     current = services()
+    if problem := current.key_problem:
+        raise Conflict(problem)
+    spec = current.spec
     try:
         with current.key_tests:
-            tested = current.provider.check_key()
-    except ModelError as problem:
-        log.event("web", "key_tested", model=current.provider.spec.name, result="bad", cause=problem.cause)
-        return _render(result="bad", sentence=problem.message)
+            tested = current.worker.engines.default.provider.check_key()
+    except ModelError as refusal:
+        log.event("web", "key_tested", model=spec.name, result="bad", cause=refusal.cause)
+        return _render(result="bad", sentence=refusal.message)
     result = "good" if tested.verified else "open"
-    log.event("web", "key_tested", model=current.provider.spec.name, result=result)
+    log.event("web", "key_tested", model=spec.name, result=result)
     return _render(result=result, sentence=tested.text)
 
 

@@ -67,7 +67,7 @@ class PictureRow:
     @property
     def price(self) -> Decimal | None:
         """CNY for another picture like the latest; None when it is not known."""
-        return services().spec.price(replace(self.latest.request, num_images=1))
+        return services().models.price(replace(self.latest.request, num_images=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ def index() -> str:
         found=_load_page(),
         ratios=[ratio for ratio in ASPECT_RATIOS if any(ratio == one for one, _ in spec.sizes)],
         resolutions=[one for one in RESOLUTIONS if any(one == other for _, other in spec.sizes)],
-        model=batch_model(spec, services().worker.pace),
+        model=batch_model(spec, services().worker.engines.default.pace),
     )
 
 

@@ -119,7 +119,7 @@ def permalink(record_id: int) -> Response:
 def details(record_id: int) -> Response:
     """What is shown of a record when it is large, and another image's price; also of one in the trash."""
     record = database.get_record(connection(), record_id, trash=True)
-    price = services().spec.price(record.request)
+    price = services().models.price(record.request)
     response = make_response(render_template("records/details.html", record=record, price=price))
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"

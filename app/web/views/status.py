@@ -113,7 +113,7 @@ def _open_work() -> OpenWork:
 
 
 def _state(paused_reason: Message) -> tuple[str, str | Message]:
-    spec, today = services().provider.spec, date.today()
+    spec, today = services().spec, date.today()
     if low := services().worker.disk.problem():
         return "disk_low", low
     if problem := services().key_problem:

@@ -1,0 +1,31 @@
+"""The image models of the records of a batch."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from app.db.row_mapping import IN_MODELS, id_list
+from app.errors import Conflict
+
+
+def list_queued_models(db: sqlite3.Connection, batch_id: str) -> set[str]:
+    """The ids of the models that records of the batch are queued or held for."""
+    sql = (
+        "SELECT DISTINCT model FROM generation_records WHERE batch_id = :id AND status IN ('queued', 'held')"
+    )
+    return {row["model"] for row in db.execute(sql, {"id": batch_id})}
+
+
+def check_models(db: sqlite3.Connection, batch_id: str, models: Iterable[str]) -> None:
+    """Raises Conflict when the batch has records queued for an image model that is not among ``models``."""
+    other = db.execute(
+        f"""
+        SELECT model
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND model NOT {IN_MODELS}
+        LIMIT 1
+        """,
+        {"id": batch_id, "models": id_list(models)},
+    ).fetchone()
+    if other:
+        text = "这个批次排队时用的是模型 {model}，现在用不了，请在「模型与密钥」里设置好它再继续"
+        raise Conflict(text, model=other["model"])

@@ -1,0 +1,7 @@
+"""The values that options of a request may have, and what people write for them."""
+
+# Value -> what else stands for it, separated by spaces.
+BACKGROUNDS = {"transparent": "透明 透明背景", "opaque": "不透明 不透明背景"}
+OUTPUT_FORMATS = {"png": ".png", "jpeg": "jpg .jpg .jpeg", "webp": ".webp"}
+QUALITIES = {"low": "低", "medium": "中 中等", "high": "高", "xhigh": "很高", "max": "最高"}
+UNSET_WORDS = ("", "auto", "自动", "默认")
