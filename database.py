@@ -28,6 +28,7 @@ from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_bud
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
 from app.db.connection import connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
+from app.db.copies import RowsToCopy, Speed, list_rows_to_copy, list_same_rows, measure_speed
 from app.db.fingerprints import complete_fingerprints, plan_submission, with_requested_seeds
 from app.db.health import is_healthy
 from app.db.ledger import (

@@ -20,7 +20,7 @@ from app.db.row_mapping import (
 )
 from app.db.versions import update_records
 from app.db.workbooks import find_workbook
-from app.domain import Batch, BatchStatus, PauseCause, Pick, Record, Status
+from app.domain import Batch, BatchModel, BatchStatus, PauseCause, Pick, Record, Status
 from app.errors import Conflict, Message, NotFound, message
 
 # Failed records whose retry does not cause a second charge: not charged yet, or fetched by their task id.
@@ -323,15 +323,18 @@ def reopen(db: sqlite3.Connection, batch_id: str | None) -> None:
 def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
     groups = db.execute(
         """
-        SELECT status, count(*) AS number, sum(cost_micros) AS cost, sum(cost_unpriced) AS cost_unpriced,
-            sum(at_stake_micros) AS at_stake, sum(at_stake_unpriced) AS at_stake_unpriced
+        SELECT status, model, count(*) AS number, sum(cost_micros) AS cost,
+            sum(cost_unpriced) AS cost_unpriced, sum(at_stake_micros) AS at_stake,
+            sum(at_stake_unpriced) AS at_stake_unpriced
         FROM generation_records
         WHERE batch_id = :id
-        GROUP BY status
+        GROUP BY status, model
         """,
         {"id": row["id"]},
     ).fetchall()
-    counts = dict.fromkeys(Status, 0) | {Status(g["status"]): int(g["number"]) for g in groups}
+    counts = dict.fromkeys(Status, 0)
+    for group in groups:
+        counts[Status(group["status"])] += int(group["number"])
     return Batch(
         id=row["id"],
         name=row["name"],
@@ -352,7 +355,20 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
         suffix=row["suffix"],
         paused_cause=row["paused_cause"],
         picks=_count_picks(db, row["id"]),
+        models=_models_of(groups),
+        copied_from=row["copied_from"],
     )
+
+
+def _models_of(groups: list[sqlite3.Row]) -> list[BatchModel]:
+    by_model: dict[str, list[sqlite3.Row]] = {}
+    for group in groups:
+        by_model.setdefault(group["model"], []).append(group)
+    found = [
+        BatchModel(model=model, total=sum(g["number"] for g in own), cost=_sum_of("cost", own))
+        for model, own in by_model.items()
+    ]
+    return sorted(found, key=lambda one: -one.total)
 
 
 def _count_picks(db: sqlite3.Connection, batch_id: str) -> dict[Pick, int]:

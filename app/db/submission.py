@@ -28,7 +28,7 @@ from app.domain import (
     fingerprint,
 )
 
-_BATCH_COLUMNS = ("name", "source", "workbook_id", "prefix", "suffix", "filled_on")
+_BATCH_COLUMNS = ("name", "source", "workbook_id", "prefix", "suffix", "filled_on", "copied_from")
 
 
 class AddedBatch(NamedTuple):
@@ -67,6 +67,7 @@ class Submission:
     filled_on    the date that ``{日期}`` stands for
     sample       how many rows are queued, the others being held; None, or as many as there are: all
     stop_rule    when the batch pauses by itself; None: never
+    copied_from  the id of the batch whose rows these are; None: of none
     """
 
     requests: Sequence[ImageRequest]
@@ -85,6 +86,7 @@ class Submission:
     filled_on: str = ""
     sample: int | None = None
     stop_rule: StopRule | None = None
+    copied_from: str | None = None
 
 
 def add_batch(db: sqlite3.Connection, submission: Submission) -> AddedBatch:
@@ -211,9 +213,9 @@ def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Subm
         """
         INSERT INTO batches (
             id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id,
-            prefix, suffix, filled_on, stop_after)
+            prefix, suffix, filled_on, copied_from, stop_after)
         VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id,
-            :prefix, :suffix, :filled_on, :stop_after)
+            :prefix, :suffix, :filled_on, :copied_from, :stop_after)
         """,
         {
             **{name: getattr(submission, name) for name in _BATCH_COLUMNS},

@@ -9,6 +9,7 @@ from app.domain.batches import (
     MAX_ROW_NUMBER,
     MAX_ROWS_A_BATCH,
     Batch,
+    BatchModel,
     BatchStatus,
     LogLine,
     PauseCause,

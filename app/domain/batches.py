@@ -62,12 +62,22 @@ class PauseCause(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchModel:
+    """A model of a batch: its id, the number of its pictures, and CNY charged for them (None: unknown)."""
+
+    model: str
+    total: int
+    cost: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Records submitted together; ``prefix`` and ``suffix`` surround each prompt. Costs are CNY, None when a
     price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate,
     or before its first picture from what the model took before. ``retryable`` counts
     records that failed without a charge, ``picks`` those that a user chose.
-    ``paused_cause`` is empty unless it is paused.
+    ``paused_cause`` is empty unless it is paused. ``models`` are those of its records, most pictures first;
+    ``copied_from`` is the id of the batch whose rows it repeats.
     """
 
     id: str
@@ -89,6 +99,8 @@ class Batch:
     suffix: str = ""
     paused_cause: str = ""
     picks: Mapping[Pick, int] = field(default_factory=dict)
+    models: Sequence[BatchModel] = ()
+    copied_from: str | None = None
 
     @property
     def done(self) -> int:

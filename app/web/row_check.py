@@ -15,7 +15,7 @@ _NOTHING = RowPlan(fingerprint="", numbers=(), known=(), same_as=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _CheckedRow:
+class CheckedRow:
     """A row, and what ``repeats: skip`` orders for it; a row with problems is not ordered.
 
     ``filename`` is the path of its pictures in a ZIP, without number and extension; ``name_taken``: it has
@@ -55,16 +55,17 @@ def check_rows(rows: Sequence[Any], *, model: str, prefix: str = "", suffix: str
     parsed = read_rows(rows, services().library.identify, date=today(), model=model, **affixes)
     parsed = [row for row in parsed if not row.is_empty]
     models = services().models
-    checked = _checked_rows(parsed, models)
-    return {"rows": [_row_json(row, models) for row in checked], "total": _total_json(checked, models)}
+    checked = checked_rows(parsed, models)
+    return {"rows": [_row_json(row, models) for row in checked], "total": total_json(checked, models)}
 
 
-def _checked_rows(parsed: Sequence[ParsedRow], models: Models) -> list[_CheckedRow]:
+def checked_rows(parsed: Sequence[ParsedRow], models: Models, *, skips: bool = True) -> list[CheckedRow]:
+    """What ordering these rows would order: only missing pictures where ``skips``, else all of them."""
     readable = [row for row in parsed if row.request]
     requests = [models.accept(row.request) for row in readable if row.request]
     prints = [fingerprint(request) for request in requests]
     database.complete_fingerprints(connection())
-    plans = database.plan_submission(connection(), requests, prints, [True] * len(prints))
+    plans = database.plan_submission(connection(), requests, prints, [skips] * len(prints))
     output_dir = services().settings.output_dir
     stems = [filename_for(output_dir, each.filename, each.prompt) for each in requests]
     names = database.preview_names(connection(), requests, plans, stems, TakenStems(output_dir))
@@ -77,16 +78,16 @@ def _checked_rows(parsed: Sequence[ParsedRow], models: Models) -> list[_CheckedR
         plan, filename, name_taken = found.get(id(row), (_NOTHING, "", False))
         same_as = None if plan.same_as is None else readable[plan.same_as].number
         checked.append(
-            _CheckedRow(row=row, plan=plan, same_as=same_as, filename=filename, name_taken=name_taken)
+            CheckedRow(row=row, plan=plan, same_as=same_as, filename=filename, name_taken=name_taken)
         )
     return checked
 
 
-def _row_json(checked: _CheckedRow, models: Models) -> dict[str, Any]:
+def _row_json(checked: CheckedRow, models: Models) -> dict[str, Any]:
     row, request = checked.row, checked.row.request
     return {
         "row": row.number,
-        **{standing: _recorded(checked.plan.ids(standing)) for standing in Standing},
+        **{standing: recorded(checked.plan.ids(standing)) for standing in Standing},
         "missing": checked.missing,
         "same_as": checked.same_as,
         "problems": [{"field": problem.field, "error": problem.message} for problem in row.problems],
@@ -98,12 +99,12 @@ def _row_json(checked: _CheckedRow, models: Models) -> dict[str, Any]:
     }
 
 
-def _recorded(ids: Iterable[int]) -> list[int]:
+def recorded(ids: Iterable[int]) -> list[int]:
     """Without those that would be ordered for an earlier row of the table."""
     return [record_id for record_id in ids if record_id > 0]
 
 
-def _total_json(checked: Sequence[_CheckedRow], models: Models) -> dict[str, Any]:
+def total_json(checked: Sequence[CheckedRow], models: Models) -> dict[str, Any]:
     """Pictures asked for: of these, made or otherwise bought, and new, with the price of the new ones."""
     pictures, new = sum(row.wanted for row in checked), sum(row.missing for row in checked)
     prices = [row.price(models) for row in checked]

@@ -9,10 +9,11 @@ from flask import Flask, jsonify, url_for
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.wrappers import Response
 
-from app.domain import OPTIONS, ModelSpec, Record, SampleImage, Status
+from app.domain import OPTIONS, BatchModel, ModelSpec, Record, SampleImage, Status
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
+from app.web.services import services
 from app.worker.pace import Pace
 
 INTERNAL_FIELDS = (
@@ -27,7 +28,10 @@ def init_json(app: Flask) -> None:
 
 
 class JsonProvider(DefaultJSONProvider):
-    """Amounts as numbers in CNY, messages in the language of the request, dataclasses by their fields."""
+    """Amounts as numbers in CNY, messages in the language of the request, dataclasses by their fields.
+
+    A model of a batch has its ``label`` too.
+    """
 
     ensure_ascii = False
     sort_keys = False  # own columns are in the sheet's order
@@ -40,7 +44,10 @@ class JsonProvider(DefaultJSONProvider):
         if isinstance(value, Message):
             return translate(value)
         if dataclasses.is_dataclass(value):
-            return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            if isinstance(value, BatchModel):
+                fields["label"] = translate(services().label_of(value.model))
+            return fields
         return DefaultJSONProvider.default(value)
 
 

@@ -85,6 +85,16 @@ class Services:
         """The spec of the default model."""
         return self.models.default
 
+    def label_of(self, model_id: str) -> str:
+        """The label of a model, in Chinese; its id when it cannot be ordered from any more."""
+        spec = self.models.get(model_id)
+        return spec.label if spec else model_id
+
+    @property
+    def orderable(self) -> list[ModelSpec]:
+        """The models that can be ordered from now, the default first."""
+        return [spec for spec in self.models.values() if not self.model_problem(spec)]
+
     @property
     def key_problem(self) -> Message | None:
         """Why nothing can be submitted while an API key is missing."""

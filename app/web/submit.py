@@ -69,7 +69,8 @@ class BatchOptions:
     ``model``: the id of the model of the rows that name none; empty for the default. ``repeats``: whether
     rows that were bought are queued again; a row's own ``repeats`` takes precedence. ``sample``: how many
     rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
-    for never.
+    for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``copied_from``: the id
+    of the batch whose rows these are.
     """
 
     name: str = ""
@@ -81,6 +82,8 @@ class BatchOptions:
     sample: int | None = None
     stop_rule: StopRule | None = None
     model: str = ""
+    filled_on: str = ""
+    copied_from: str | None = None
 
 
 SINGLE = BatchOptions(source="single")
@@ -139,8 +142,17 @@ def submit_rows(
         return database.added_before(answer)
     if not rows:
         raise InvalidRequest("rows", "至少要有一行")
-    date, affixes = today(), {"prefix": options.prefix, "suffix": options.suffix}
-    parsed = read_rows(rows, services().library.pin, date=date, model=options.model, **affixes)
+    options = replace(options, filled_on=options.filled_on or today())
+    affixes = {"prefix": options.prefix, "suffix": options.suffix}
+    library = services().library
+    parsed = read_rows(rows, library.pin, date=options.filled_on, model=options.model, **affixes)
+    return submit_parsed(parsed, options, key=key)
+
+
+def submit_parsed(
+    parsed: Sequence[ParsedRow], options: BatchOptions, *, key: database.RequestKey | None = None
+) -> database.AddedBatch:
+    """Queue rows that were read. Raises RowErrors with nothing queued."""
     requests = _valid_requests(parsed)
     pictures = sum(request.num_images for request in requests)
     if pictures > MAX_PICTURES_A_BATCH:
@@ -165,10 +177,12 @@ def submit_rows(
             skips=[(row.repeats or options.repeats) == SKIP for row in parsed],
             workbook_id=options.workbook_id,
             extras=[row.extras for row in parsed],
-            filled_on=date,
+            prefix=options.prefix,
+            suffix=options.suffix,
+            filled_on=options.filled_on,
             sample=options.sample,
             stop_rule=options.stop_rule,
-            **affixes,
+            copied_from=options.copied_from,
         ),
     )
     current.worker.wake.notify()
@@ -311,9 +325,9 @@ def wrong_repeats() -> InvalidRequest:
     return InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS)
 
 
-def skips_bought(body: Mapping[str, Any]) -> bool:
+def skips_bought(body: Mapping[str, Any], *, default: str = AGAIN) -> bool:
     """Whether the ``repeats`` of a body leaves out what was bought. Raises InvalidRequest."""
-    repeats = AGAIN if body.get("repeats") is None else body["repeats"]
+    repeats = default if body.get("repeats") is None else body["repeats"]
     if repeats not in REPEATS:
         raise wrong_repeats()
     return bool(repeats == SKIP)

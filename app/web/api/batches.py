@@ -10,14 +10,18 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import (
     MAX_BATCH_NAME_LENGTH,
+    MAX_MODEL_LENGTH,
     MAX_ROWS_A_BATCH,
+    RESOLUTIONS,
     BatchStatus,
     Record,
     Status,
     StopRule,
     read_affix,
+    read_resolution,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
+from app.web.copies import CopyOptions, check_copy, copy_batch
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
 from app.web.openapi.describe import UNCHANGED, describe
@@ -33,16 +37,18 @@ from app.web.openapi.schemas import (
     open_object,
     or_null,
     schema_of,
+    strict_object,
     text,
     whole,
 )
-from app.web.params import int_arg, json_body
+from app.web.params import bool_field, int_arg, json_body
 from app.web.row_check import check_rows
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import (
     AGAIN,
     KEY_HEADERS,
+    REPEATS,
     REPEATS_OR_AGAIN,
     REQUEST_ID,
     SINGLE,
@@ -178,7 +184,11 @@ def create_batch() -> Response:
         stop_rule=_stop_rule_of(body, source),
         **_affixes(body),
     )
-    batch_id, ids, skipped = submit_rows(rows, options, key=request_key(body))
+    return _added_answer(submit_rows(rows, options, key=request_key(body)))
+
+
+def _added_answer(added: database.AddedBatch) -> Response:
+    batch_id, ids, skipped = added
     status = 202 if batch_id else 200
     return success(status=status, batch_id=batch_id or None, records=ids, skipped=skipped)
 
@@ -223,6 +233,51 @@ def check() -> Response:
     """What submitting the rows with ``repeats: skip`` would order."""
     body = json_body()
     return success(**check_rows(_rows_of(body), model=model_of(body).model_id, **_affixes(body)))
+
+
+@bp.post("/batches/<batch_id>/copy")
+@describe(
+    "同样的行用另一个模型再做一遍；等放行的和删掉的行不在内。check 只说会怎样，不改变什么",
+    answer(batch_id=str, records=[ID], skipped=["SkippedRow"]),
+    status=202,
+    also={
+        200: {
+            "anyOf": [
+                answer(batch_id={"type": "null"}, records=[ID], skipped=["SkippedRow"]),
+                answer(
+                    rows=int,
+                    pictures=int,
+                    price=or_null(float),
+                    problems=array_of(closed_object(row=ID, field=str, error=str)),
+                    skipped=["SkippedRow"],
+                ),
+            ]
+        }
+    },
+    headers=KEY_HEADERS,
+    json=strict_object(
+        "model",
+        model=text(minLength=1, maxLength=MAX_MODEL_LENGTH, description="模型的编号或名字"),
+        resolution=or_null(enum(*RESOLUTIONS)),
+        repeats={**enum(*REPEATS), "default": SKIP},
+        check={"type": "boolean", "default": False},
+        request_id=REQUEST_ID,
+    ),
+)
+def make_copy(batch_id: str) -> Response:
+    """Queue the rows of a batch once more, for another model; with ``check``, only say what that would do."""
+    body = json_body()
+    if not body.get("model"):
+        raise InvalidRequest("model", "请写明用哪个模型做")
+    resolution = body.get("resolution")
+    options = CopyOptions(
+        spec=model_of(body),
+        resolution="" if resolution in (None, "") else read_resolution(resolution),
+        skips=skips_bought(body, default=SKIP),
+    )
+    if bool_field(body, "check", default=False):
+        return success(**check_copy(batch_id, options))
+    return _added_answer(copy_batch(batch_id, options, key=request_key(body)))
 
 
 @bp.get("/batches")

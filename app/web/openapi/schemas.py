@@ -30,6 +30,7 @@ from app.domain import (
     QUALITIES,
     RESOLUTIONS,
     Batch,
+    BatchModel,
     LibraryImage,
     LogLine,
     Pick,
@@ -258,6 +259,7 @@ SCHEMAS: dict[str, Schema] = {
         counts=closed_object(**dict.fromkeys(Status, int)),
         picks=closed_object(**dict.fromkeys(Pick, int)),
         workbook=or_null(_from_dataclass(Workbook, notes=[str])),
+        models=array_of(_from_dataclass(BatchModel, label=str)),
     ),
     "LogLine": _from_dataclass(LogLine),
     "MadePicture": closed_object(
