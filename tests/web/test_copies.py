@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.domain import ModelSpec
+from app.worker.engines import Engine
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.web.test_api import PNG, client, get, post, worker
@@ -31,9 +32,15 @@ def check(client: FlaskClient, batch_id: str, **fields: Any) -> dict[str, Any]:
     return copy(client, batch_id, 200, check=True, **fields)
 
 
+def engine_of(worker: Worker, model: str) -> Engine:
+    engine = worker.engines.find(model)
+    assert engine
+    return engine
+
+
 def change_other(worker: Worker, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> ModelSpec:
     """Change what the other model offers."""
-    provider = worker.engines.find(OTHER).provider
+    provider = engine_of(worker, OTHER).provider
     spec = replace(provider.spec, **changes)
     monkeypatch.setattr(provider, "spec", spec)
     return spec
@@ -106,7 +113,7 @@ def test_a_size_that_the_model_lacks_is_told_by_row_and_can_be_changed_for_all(
     batch_id = submit(
         client, [{"prompt": "猫", "number": 7}, {"prompt": "狗", "number": 9, "resolution": "1K"}]
     )
-    sizes = worker.engines.find(OTHER).provider.spec.sizes
+    sizes = engine_of(worker, OTHER).provider.spec.sizes
     change_other(worker, monkeypatch, sizes={size: value for size, value in sizes.items() if size[1] == "2K"})
     problem = {"row": 9, "field": "resolution", "error": "即梦 4.6 没有 1:1 的 1K，可选：2K"}
     assert check(client, batch_id)["problems"] == [problem]
@@ -161,7 +168,7 @@ def test_references_are_those_of_the_batch_although_the_library_has_changed(
     client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for model in worker.engines.models:
-        provider = worker.engines.find(model).provider
+        provider = engine_of(worker, model).provider
         monkeypatch.setattr(provider, "spec", replace(provider.spec, reference_form="any"))
     upload = {"file": (io.BytesIO(PNG), "杯子.png")}
     image = client.post("/api/sample-images", data=upload).get_json()["images"][0]
