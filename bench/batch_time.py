@@ -118,7 +118,7 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
                 is_taken=lambda stem: is_taken(settings.output_dir, stem),
             ),
         )
-        worker.wake.notify()
+        worker.wake()
         while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:
             assert database.get_batch(db, batch_id).status is not BatchStatus.PAUSED
             time.sleep(0.05)

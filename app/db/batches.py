@@ -144,13 +144,15 @@ def pause_batch(
     *,
     cause: PauseCause = PauseCause.USER,
     stops_fetching: bool = False,
+    model: str | None = None,
 ) -> None:
     """Stop submitting the batch's records; submitted ones are still fetched, since they are charged.
 
-    ``stops_fetching``: the cause prevents fetching too (a wrong key, a full disk).
+    ``stops_fetching``: the cause prevents fetching too (a wrong key, a full disk), from this ``model`` or, if
+    it is None, from all.
     """
     with transaction(db):
-        pause_in_transaction(db, batch_id, reason, cause=cause, stops_fetching=stops_fetching)
+        pause_in_transaction(db, batch_id, reason, cause=cause, stops_fetching=stops_fetching, model=model)
 
 
 def pause_in_transaction(
@@ -160,6 +162,7 @@ def pause_in_transaction(
     *,
     cause: PauseCause,
     stops_fetching: bool = False,
+    model: str | None = None,
 ) -> None:
     """As ``pause_batch``; inside a transaction."""
     if stops_fetching:
@@ -168,8 +171,9 @@ def pause_in_transaction(
             UPDATE generation_records
             SET fetch_while_paused = 0
             WHERE batch_id = :id AND status = 'queued' AND task_id IS NOT NULL AND fetch_while_paused
+              AND (:model IS NULL OR model = :model)
             """,
-            {"id": batch_id},
+            {"id": batch_id, "model": model},
         )
     changed = db.execute(
         """

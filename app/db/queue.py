@@ -387,7 +387,14 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
     text = "{place}：结果未知，{reason}" if status is Status.UNKNOWN else "{place}：失败，{reason}"
     add_log(db, record.batch_id, "error", message(text, place=place, reason=why), record.id)
     if error.pauses_batch and record.batch_id:
-        pause_in_transaction(db, record.batch_id, error.message, cause=PauseCause.KEY, stops_fetching=True)
+        pause_in_transaction(
+            db,
+            record.batch_id,
+            error.message,
+            cause=PauseCause.KEY,
+            stops_fetching=True,
+            model=record.model,
+        )
     note_outcome(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)
 

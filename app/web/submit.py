@@ -185,7 +185,7 @@ def submit_parsed(
             copied_from=options.copied_from,
         ),
     )
-    current.worker.wake.notify()
+    current.worker.wake()
     return added
 
 

@@ -117,7 +117,7 @@ class WakeSignal:
             self.generation += 1
             self._condition.notify_all()
 
-    def wait(self, since: int, timeout: float) -> None:
-        """Wait until ``generation`` differs from ``since``, at most ``timeout`` seconds."""
+    def wait(self, since: int, timeout: float) -> bool:
+        """Wait until ``generation`` differs from ``since`` -> False after ``timeout`` seconds."""
         with self._condition:
-            self._condition.wait_for(lambda: self.generation != since, timeout)
+            return self._condition.wait_for(lambda: self.generation != since, timeout)

@@ -7,18 +7,22 @@ import database
 import generator
 from app.config import Settings
 from app.domain import Models, ModelSpec
-from app.worker.concurrency import AdaptiveLimit, Permit
+from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
 from app.worker.pace import Pace
 
 
 class Engine:
-    """One image model: its provider, how many of its images may be under way, and what was measured."""
+    """One image model: its provider, how many of its images may be under way, and what was measured.
+
+    ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts.
+    """
 
     def __init__(self, provider: generator.Provider, concurrency: int) -> None:
         self.provider = provider
         self.limit = AdaptiveLimit(concurrency)
         self.pace = Pace(provider, self.limit)
-        self.threads = 0  # started for it
+        self.wake = WakeSignal()
+        self.threads = 0
 
     @property
     def spec(self) -> ModelSpec:
@@ -39,20 +43,30 @@ class Engine:
         if concurrency != self.limit.highest:
             self.limit.resize(concurrency)
         if provider is not self.provider:
-            self.provider = provider
-            self.pace = Pace(provider, self.limit)
-            self.pace.load(db)
+            self.pace.save(db, at_once=True)
+            pace = Pace(provider, self.limit)
+            pace.load(db)
+            self.provider, self.pace = provider, pace
+
+    @property
+    def wanted_threads(self) -> int:
+        """Two for each slot: one may save an image while the other generates."""
+        return 2 * self.limit.highest
 
 
 class Engines:
-    """The engines by model id, the default first; they can be exchanged while the worker runs."""
+    """The engines by model id, the default first; they can be exchanged while the worker runs.
+
+    A model that two providers have is ordered from the first of them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._lock = threading.Lock()
         self._opened = generator.open_providers(settings)
-        engines = [Engine(each.provider, each.concurrency) for each in self._opened]
-        self._engines = {engine.model_id: engine for engine in engines}
-        self._known = dict(self._engines)  # earlier ones too: their threads wait
+        self._engines: dict[str, Engine] = {}
+        for each in self._opened:
+            self._engines.setdefault(each.provider.spec.model_id, Engine(each.provider, each.concurrency))
+        self._known = dict(self._engines)  # earlier ones too: images of theirs may be under way
 
     def __iter__(self) -> Iterator[Engine]:
         return iter(list(self._engines.values()))
@@ -71,17 +85,28 @@ class Engines:
         """The engine of this model; None when it cannot be ordered from."""
         return self._engines.get(model_id)
 
+    def wake_all(self) -> None:
+        """Wake the idle threads of every model, also of those that are not there any more."""
+        for engine in list(self._known.values()):
+            engine.wake.notify()
+
     def apply(self, settings: Settings, db: database.Connection) -> None:
         """Have the engines of these settings from now on; those of the same models keep what they learnt.
 
         Images under way are finished by the client that they were submitted with.
         """
         with self._lock:
-            self._opened = generator.open_providers(settings, self._opened)
-            engines = {}
-            for each in self._opened:
-                new = Engine(each.provider, each.concurrency)
-                engine = self._known.setdefault(new.model_id, new)
-                engine.update(each.provider, each.concurrency, db)
-                engines[engine.model_id] = engine
-            self._engines = engines
+            opened = generator.open_providers(settings, self._opened)
+            engines: dict[str, Engine] = {}
+            for each in opened:
+                model_id = each.provider.spec.model_id
+                if model_id in engines:
+                    continue
+                if engine := self._known.get(model_id):
+                    engine.update(each.provider, each.concurrency, db)
+                else:
+                    engine = Engine(each.provider, each.concurrency)
+                    engine.pace.load(db)
+                engines[model_id] = engine
+            self._opened, self._engines = opened, engines
+            self._known = {**self._known, **engines}

@@ -18,9 +18,14 @@ class Notifier:
     """Sends to the configured receiver; without one nothing is sent."""
 
     def __init__(self, settings: Settings) -> None:
-        self._webhook = generator.Webhook(settings.notify_url) if settings.notify_url else None
+        self._webhook: generator.Webhook | None = None
+        self.apply(settings)
         host = settings.allowed_hosts[0] if settings.allowed_hosts else "localhost"
         self._address = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+    def apply(self, settings: Settings) -> None:
+        """Send to the receiver of these settings from now on."""
+        self._webhook = generator.Webhook(settings.notify_url) if settings.notify_url else None
 
     @property
     def receiver(self) -> Message | str:
@@ -29,15 +34,16 @@ class Notifier:
 
     def send_test(self) -> None:
         """Send one at once. Raises NotDelivered."""
-        if self._webhook:
-            self._webhook.send(notice_of(NotificationEvent.TEST, {}, self._address))
+        if webhook := self._webhook:
+            webhook.send(notice_of(NotificationEvent.TEST, {}, self._address))
 
     def deliver_next(self, db: database.Connection) -> bool:
         """Deliver the oldest notification that is due -> False when there was none, or it was not accepted.
 
         Tried for an hour with growing delays, then given up. A crash while it is sent sends it once more.
         """
-        if self._webhook is None:
+        webhook = self._webhook
+        if webhook is None:
             return False
         found = database.claim_notification(db, now=time.time())
         if found is None:
@@ -48,7 +54,7 @@ class Notifier:
             log.event("worker", "notification_given_up", **facts)
             return False
         try:
-            self._webhook.send(notice_of(found.event, found.facts, self._address))
+            webhook.send(notice_of(found.event, found.facts, self._address))
         except generator.NotDelivered as error:
             delay = min(_FIRST_DELAY * 2.0 ** (found.tries - 1), _MAX_DELAY)
             database.retry_notification(db, found.id, not_before=time.time() + delay)

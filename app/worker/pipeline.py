@@ -283,8 +283,11 @@ def pause_batch(
 ) -> None:
     """Pause the record's batch, if it has one."""
     if record.batch_id:
+        model = None if cause is PauseCause.DISK else record.model
         with suppress(DatabaseError):  # the next record with the same error pauses it
-            database.pause_batch(db, record.batch_id, reason, cause=cause, stops_fetching=blocks_fetches)
+            database.pause_batch(
+                db, record.batch_id, reason, cause=cause, stops_fetching=blocks_fetches, model=model
+            )
         log.record_event("paused", record, why=reason)
 
 

@@ -21,7 +21,7 @@ from app.errors import BucketError, DatabaseError, InvalidRequest, ModelError, S
 from app.library.library import Library
 from app.library.output_backup import open_output_backup
 from app.system.process import StayAwake
-from app.worker.concurrency import Permit, WakeSignal
+from app.worker.concurrency import Permit
 from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.engines import Engine, Engines
 from app.worker.maintenance import Maintenance
@@ -36,6 +36,7 @@ _MAINTENANCE_SECONDS = 0.5
 _BETWEEN_STEPS_SECONDS = 0.05  # lets other writers have the lock
 _HOURLY_SECONDS = 3600.0
 _RELEASE_SECONDS = 1.0
+_IDLE_SECONDS = 60.0
 
 
 class Worker:
@@ -53,7 +54,6 @@ class Worker:
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.library = Library(settings)
         self.output_backup = open_output_backup(settings)
-        self.wake = WakeSignal()
         self.disk = disk or DiskSpace((settings.output_dir, settings.database_path.parent))
         self._draining = threading.Event()
         self._aborting = threading.Event()
@@ -79,11 +79,14 @@ class Worker:
         self._write = self._pipeline.write_with_retry
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
+        self._notifies = False
+        self._threads_lock = threading.Lock()
+        self._apply_lock = threading.Lock()
 
     def start(self) -> None:
         """Start the threads of the default model and those of periodic jobs.
 
-        Threads of another model are started when there is work for it.
+        Threads of another model start when there is work for it, and end a minute after the last.
         """
         with closing(database.connect(self.settings.database_path)) as db:
             database.pause_other_models(db, models=self._model_ids, now=time.time())
@@ -95,8 +98,7 @@ class Worker:
             self._start_thread(self._library_loop, "library")
         if self.output_backup:
             self._start_thread(self._output_backup_loop, "output-backup")
-        if self.notifier.receiver:
-            self._start_thread(self._notify_loop, "notify")
+        self._start_notifier()
         self._start_thread(self._maintenance_loop, "maintenance")
 
     def stop(self, timeout: float = 10.0) -> bool:
@@ -109,8 +111,9 @@ class Worker:
         while self._claimed_ids and time.monotonic() < deadline:
             time.sleep(0.02)
         self._aborting.set()
-        self.wake.notify()
-        for thread in self._threads:
+        self.wake()
+        threads = list(self._threads)
+        for thread in threads:
             thread.join(max(0.0, deadline + _RELEASE_SECONDS - time.monotonic()))
         with (
             suppress(DatabaseError, database.Error),
@@ -118,7 +121,7 @@ class Worker:
         ):
             for engine in self.engines:
                 engine.pace.save(db, at_once=True)
-        return not any(thread.is_alive() for thread in self._threads)
+        return not any(thread.is_alive() for thread in threads)
 
     def stop_in_background(self, timeout: float, then: Callable[[], None]) -> None:
         """Call ``stop`` in a thread, so that pages are still answered, and ``then`` afterwards."""
@@ -131,13 +134,25 @@ class Worker:
         threading.Thread(target=stop, name="stop", daemon=True).start()
 
     def apply(self, settings: Settings, db: database.Connection) -> None:
-        """Use these settings of the providers from the next claim on; the other settings must be the same."""
-        self.settings = self._pipeline.settings = settings
-        self.engines.apply(settings, db)
-        for engine in self.engines:
-            if engine.threads:
-                self._start_engine(engine)
-        self.wake.notify()
+        """Use these settings of the providers and NOTIFY_URL from the next claim on.
+
+        The other settings must be the same. Batches with records queued for a model that is not there any
+        more are paused.
+        """
+        with self._apply_lock:
+            self.engines.apply(settings, db)
+            self.notifier.apply(settings)
+            self.settings = self._pipeline.settings = settings
+            database.pause_other_models(db, models=self._model_ids, now=time.time())
+            if self._threads:
+                self._start_notifier()
+                self._start_engine(self.engines.default)
+                self._find_work(db)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have idle threads look for work; call it when records were queued."""
+        self.engines.wake_all()
 
     @property
     def _model_ids(self) -> tuple[str, ...]:
@@ -151,7 +166,8 @@ class Worker:
     @property
     def is_running(self) -> bool:
         """Whether its threads were started, are all alive, and were not asked to stop."""
-        return bool(self._threads) and not self.is_stopping and all(t.is_alive() for t in self._threads)
+        threads = list(self._threads)
+        return bool(threads) and not self.is_stopping and all(thread.is_alive() for thread in threads)
 
     @property
     def is_stopping(self) -> bool:
@@ -254,6 +270,8 @@ class Worker:
         self._write(lambda: database.requeue_record(db, record, not_before=not_before, error=error))
         if error:
             log.record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
+        if record.model not in self._model_ids:  # removed while the image was under way: nothing claims it
+            self._write(lambda: database.pause_other_models(db, models=self._model_ids, now=time.time()))
 
     def _finish(self, db: database.Connection, record: Record, saved: SavedImage, **facts: object) -> None:
         to_bucket = self.output_backup is not None
@@ -268,24 +286,38 @@ class Worker:
         self._threads.append(thread)
         thread.start()
 
+    def _start_notifier(self) -> None:
+        """Start its thread, once, when there is a receiver."""
+        if self.notifier.receiver and not self._notifies:
+            self._notifies = True
+            self._start_thread(self._notify_loop, "notify")
+
     def _start_engine(self, engine: Engine) -> None:
-        """Start two threads per slot of this model (one may save while the other generates), once."""
-        while engine.threads < 2 * engine.limit.highest:
-            engine.threads += 1
-            name = f"{engine.spec.name}-{engine.threads}"
-            self._start_thread(partial(self._worker_loop, engine), name)
+        """Start the threads of this model that it wants and has not got."""
+        with self._threads_lock:
+            while not self.is_stopping and engine.threads < engine.wanted_threads:
+                engine.threads += 1
+                name = f"{engine.spec.name}-{engine.threads}"
+                self._start_thread(partial(self._worker_loop, engine), name)
 
     def _worker_loop(self, engine: Engine) -> None:
-        """Process records of one model until the worker drains; while the model is not there, wait."""
+        """Process records of one model until the worker drains, or the model does not need the thread."""
         with closing(database.connect(self.settings.database_path)) as db:
-            while not self._draining.is_set():
-                generation = self.wake.generation
-                if self.engines.find(engine.model_id) is not engine:
-                    self.wake.wait(generation, timeout=60.0)
-                    continue
+            while not self._draining.is_set() and self._is_wanted(engine):
+                generation = engine.wake.generation
                 permit = engine.take_permit(1.0)
                 if permit and not self._guarded(partial(self._run, db, engine, permit)):
-                    self.wake.wait(generation, timeout=60.0)
+                    is_woken = engine.wake.wait(generation, _IDLE_SECONDS)
+                    if not is_woken and engine is not self.engines.default:
+                        break
+        with self._threads_lock:
+            engine.threads -= 1
+            self._threads.remove(threading.current_thread())
+
+    def _is_wanted(self, engine: Engine) -> bool:
+        """Whether the model is there, and has no more threads than it wants."""
+        is_there = self.engines.find(engine.model_id) is engine
+        return is_there and engine.threads <= engine.wanted_threads
 
     def _heartbeat_loop(self) -> None:
         """Poll for work from other processes or ended pauses; extend leases; reap expired ones."""
@@ -297,12 +329,11 @@ class Worker:
                     continue
                 if polls % _POLLS_PER_HEARTBEAT == 0:
                     self._guarded(lambda: self._extend_leases(db))
-                if self._guarded(lambda: self._find_work(db), writes=False):
-                    self.wake.notify()
+                self._guarded(lambda: self._find_work(db), writes=False)
                 polls += 1
 
     def _find_work(self, db: database.Connection) -> bool:
-        """Start the threads of the models that have claimable records -> whether there are any."""
+        """Start and wake the threads of the models that have claimable records -> whether there are any."""
         ids, now = tuple(self._claimed_ids), time.time()
         busy = [
             engine
@@ -311,6 +342,7 @@ class Worker:
         ]
         for engine in busy:
             self._start_engine(engine)
+            engine.wake.notify()
         return bool(busy)
 
     def _extend_leases(self, db: database.Connection) -> bool:

@@ -50,7 +50,7 @@ def test_a_restart_keeps_the_latency_and_a_throttled_concurrency(
     worker.start()
     worker.engines.default.limit.on_throttled()
     add_batch(db, worker, 1)
-    worker.wake.notify()
+    worker.wake()
     try:
         wait_until(lambda: worker.engines.default.pace.seconds is not None)
     finally:

@@ -400,5 +400,5 @@ def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Response:
 
 def batch_answer(batch_id: str, *, status: int = 200, **fields: Any) -> Response:
     """The batch after a change, which may have given the worker something to do."""
-    services().worker.wake.notify()
+    services().worker.wake()
     return success(status=status, batch=database.get_batch(connection(), batch_id), **fields)

@@ -57,5 +57,5 @@ def release_batch(batch_id: str) -> Response:
     if bool_field(body, "check", default=False):
         return success(**check_release(batch_id, changes))
     number, skipped = release(batch_id, changes, key=key)
-    services().worker.wake.notify()
+    services().worker.wake()
     return success(batch=database.get_batch(connection(), batch_id), released=number, skipped=skipped)
