@@ -23,6 +23,7 @@ from app.errors import SettingError
 REQUIRED: dict[str, tuple[str, ...]] = {
     "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
     "seedream": ("ARK_API_KEY",),
+    "bailian": ("DASHSCOPE_API_KEY",),
     "openai": ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODEL"),
     "sdapi": ("SDAPI_URL",),
     "demo": (),
@@ -130,6 +131,11 @@ class Settings:
     seedream_model: str = _setting("doubao-seedream-5-0-pro-260628")
     seedream_concurrency: int | None = _setting(None, _int_between(1, 256))
     seedream_price: Decimal | None = _setting(None, _money)
+    dashscope_api_key: str = _setting("", _key, secret=True)
+    dashscope_base_url: str = _setting("https://dashscope.aliyuncs.com", _url)
+    bailian_model: str = _setting("wan2.7-image-pro")
+    bailian_concurrency: int | None = _setting(None, _int_between(1, 256))
+    bailian_price: Decimal | None = _setting(None, _money)
     openai_api_key: str = _setting("", _key, secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
@@ -270,9 +276,11 @@ def _path_as_written(value: str) -> str:
 
 
 def _default_model(chosen: Mapping[str, Any]) -> str:
-    if chosen.get("volcengine_ak") and chosen.get("volcengine_sk"):
-        return "jimeng"
-    return "seedream" if chosen.get("ark_api_key") else "demo"
+    """The first provider whose keys are all there."""
+    for name in ("jimeng", "seedream", "bailian"):
+        if all(chosen.get(variable.lower()) for variable in REQUIRED[name]):
+            return name
+    return "demo"
 
 
 def _check_combination(settings: Settings) -> None:

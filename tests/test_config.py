@@ -31,6 +31,8 @@ def test_without_any_setting_the_demo_model_serves_on_loopback() -> None:
         ({"VOLCENGINE_AK": "a", "VOLCENGINE_SK": "b", "ARK_API_KEY": "c"}, "jimeng"),
         ({"VOLCENGINE_AK": "a"}, "demo"),
         ({"ARK_API_KEY": "c"}, "seedream"),
+        ({"ARK_API_KEY": "c", "DASHSCOPE_API_KEY": "d"}, "seedream"),
+        ({"DASHSCOPE_API_KEY": "d"}, "bailian"),
         ({"ARK_API_KEY": "c", "IMAGE_MODEL": "SDAPI"}, "sdapi"),
     ],
 )

@@ -9,7 +9,7 @@ from typing import Any
 
 from app.config import Settings
 from app.domain import ModelSpec
-from app.providers import jimeng, seedream
+from app.providers import bailian, jimeng, seedream
 from app.providers.base import Provider
 from app.providers.demo import Demo
 from app.providers.openai_images import OpenAIImages
@@ -41,6 +41,12 @@ _SERVICES: dict[str, _Service] = {
         prefixes=("ark_", "seedream_"),
         model_field="seedream_model",
         other_models=seedream.other_models,
+    ),
+    "bailian": _Service(
+        open=bailian.Bailian,
+        prefixes=("dashscope_", "bailian_"),
+        model_field="bailian_model",
+        other_models=bailian.other_models,
     ),
     "openai": _Service(open=OpenAIImages, prefixes=("openai_",)),
     "sdapi": _Service(open=SdApi, prefixes=("sdapi_",)),

@@ -1,5 +1,6 @@
 """The protocol that every image provider implements, with its value types and shared helpers."""
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -62,6 +63,13 @@ class Provider(Protocol):
 def with_negative_prompt(prompt: str, negative_prompt: str) -> str:
     """Append the negative prompt to the prompt as text, for models without a field for it."""
     return f"{prompt}\n画面中不要出现：{negative_prompt}" if negative_prompt else prompt
+
+
+def reference_address(reference: Reference) -> str:
+    """Return a reference as one address: its bytes as a data URL, else its URL."""
+    if reference.content is None:
+        return reference.url or ""
+    return f"data:{reference.media_type.lower()};base64,{base64.b64encode(reference.content).decode()}"
 
 
 def prices(override: Decimal | None, *per_tier: Decimal) -> dict[str, Decimal]:

@@ -8,7 +8,6 @@ Sizes, references and prices belong to the model id. An unlisted id (a new model
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 from app.config import Settings
 from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Retirement, Size
 from app.errors import Billed, message
-from app.providers.base import SubmitResult, prices, size_table, with_negative_prompt
+from app.providers.base import SubmitResult, prices, reference_address, size_table, with_negative_prompt
 from app.providers.error_rules import REFUSED, ErrorRule, pausing, throttling
 from app.providers.openai_images import ImagesApi
 
@@ -202,7 +201,7 @@ class Seedream(ImagesApi):
             "response_format": "url",
             "watermark": False,
         }
-        images = [_address(reference) for reference in references]
+        images = [reference_address(reference) for reference in references]
         if images:
             body["image"] = images[0] if len(images) == 1 else images
         return self._generate(body)
@@ -226,13 +225,6 @@ def other_models(settings: Settings) -> list[str]:
         prefix = _MAINLAND
     current = (f"{prefix}{version}" for each in _FAMILIES if not each.ended_on for version in each.versions)
     return [model for model in current if prefix and model != configured]
-
-
-def _address(reference: Reference) -> str:
-    """Return the reference as the service accepts it: its bytes as a data URL, else its URL."""
-    if reference.content is None:
-        return reference.url or ""
-    return f"data:{reference.media_type.lower()};base64,{base64.b64encode(reference.content).decode()}"
 
 
 def _spec(settings: Settings) -> ModelSpec:

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 import generator
-from app.config import Settings
+from app.config import REQUIRED, Settings
 from app.errors import Billed, ModelError
 from app.providers import key_check
 from app.providers.base import KeyCheck
+from tests.fakes.bailian import FakeBailian
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi
@@ -21,8 +22,13 @@ from tests.fakes.service import FakeService
 SERVICES: dict[str, tuple[type[FakeService], str, dict[str, str]]] = {
     "jimeng": (FakeJimeng, "poll", {"volcengine_sk": "falsch"}),
     "seedream": (FakeSeedream, "models", {"ark_api_key": "falsch"}),
+    "bailian": (FakeBailian, "task", {"dashscope_api_key": "falsch"}),
     "openai": (FakeOpenAIImages, "models", {"openai_api_key": "sk-falsch-falsch"}),
 }
+
+
+def test_every_service_with_a_key_is_tried() -> None:
+    assert SERVICES.keys() == REQUIRED.keys() - {"demo", "sdapi"}
 
 
 @pytest.fixture(params=SERVICES)

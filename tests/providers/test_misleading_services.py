@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 import database
-from app.config import Settings
+from app.config import REQUIRED, Settings
 from app.domain import ImageRequest, Status
 from app.errors import Billed, ModelError
 from app.providers import sdapi
+from app.providers.bailian import Bailian
 from app.providers.error_rules import redacted
 from app.providers.http import Response
 from app.providers.jimeng import Jimeng
@@ -35,6 +36,7 @@ _NAMES = (
     "message",
     "detail",
     "errors",
+    "output",
     "ResponseMetadata",
     "status",
 )
@@ -48,6 +50,10 @@ _INNER = (
     "Code",
     "url",
     "b64_json",
+    "choices",
+    "message",
+    "content",
+    "image",
 )
 _VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 10000, 10000.0, 1e308, 10**30, "", "10000", "猫", "9" * 5000),
@@ -65,6 +71,7 @@ JIMENG = Jimeng(Settings())
 READERS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
+    "bailian": Bailian(Settings())._read,
     "sdapi": sdapi._read,
     "jimeng submit": submit_error,
     "jimeng fetch": fetch_error,
@@ -117,9 +124,14 @@ def test_a_lone_surrogate_in_a_service_message_can_be_stored() -> None:
 SUBMISSIONS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
+    "bailian": Bailian(Settings())._read,
     "sdapi": sdapi._read,
     "jimeng": submit_error,
 }
+
+
+def test_every_service_is_tried() -> None:
+    assert SUBMISSIONS.keys() == REQUIRED.keys() - {"demo"}
 
 
 def outcome(service: str, status: int, body: object) -> ModelError:
@@ -208,6 +220,7 @@ BODIES: tuple[dict[str, Any], ...] = (
     {"code": 50411},
     {"ResponseMetadata": {"Error": {"CodeN": 100009, "Code": "InvalidCredential"}}},
     {"error": {"code": "QuotaExceeded", "message": "used up"}},
+    {"code": "Arrearage", "message": "overdue"},
     {"error": {"code": "InvalidParameter", "message": "too large"}},
     {"detail": "out of memory"},
 )

@@ -8,7 +8,8 @@ import pytest
 import generator
 from app.config import Settings
 from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
-from app.providers import jimeng, openai_images, seedream
+from app.providers import bailian, jimeng, openai_images, seedream
+from tests.fakes.bailian import FakeBailian
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.seedream import FakeSeedream
 from tests.specs import ANY
@@ -43,6 +44,16 @@ def test_seedream_bills_what_was_estimated(model_id: str) -> None:
     with FakeSeedream() as service:
         service.keeps_old_models = True
         provider = seedream.Seedream(Settings(**service.settings(seedream_model=model_id)))
+        for request in all_requests(provider.spec):
+            order(provider, request)
+            assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
+        assert service.charges == len(provider.spec.sizes) * (provider.spec.max_references + 1)
+
+
+@pytest.mark.parametrize("model_id", [id for id, family in bailian._BY_ID.items() if not family.ended_on])
+def test_bailian_bills_what_was_estimated(model_id: str) -> None:
+    with FakeBailian() as service:
+        provider = bailian.Bailian(Settings(**service.settings(bailian_model=model_id)))
         for request in all_requests(provider.spec):
             order(provider, request)
             assert provider.spec.price(request) == service.bill(service.submissions[-1]), request

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 import generator
-from app.config import Settings
+from app.config import REQUIRED, Settings
 from app.domain import ImageRequest
 from app.errors import Billed, ModelError
+from tests.fakes.bailian import FakeBailian
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.sdapi import FakeSdApi
@@ -15,7 +16,11 @@ from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import FakeService
 
 TRICKLE_SECONDS = 60.0  # far beyond the timeout; the whole response would arrive in the end
-FAKES: tuple[type[FakeService], ...] = (FakeJimeng, FakeSeedream, FakeOpenAIImages, FakeSdApi)
+FAKES: tuple[type[FakeService], ...] = (FakeJimeng, FakeSeedream, FakeBailian, FakeOpenAIImages, FakeSdApi)
+
+
+def test_every_service_is_tried() -> None:
+    assert {kind.name for kind in FAKES} == REQUIRED.keys() - {"demo"}
 
 
 @pytest.fixture(params=FAKES, ids=lambda kind: kind.__name__)

@@ -15,6 +15,7 @@ import database
 from app import log
 from app.config import REQUIRED, Settings
 from app.worker.worker import Worker
+from tests.fakes.bailian import FakeBailian
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.oss import FakeOss
@@ -28,11 +29,19 @@ MARKER = "MARKED7f3a"
 PASSWORD = f"{MARKER}-password"
 KEYS: dict[str, Any] = {
     name: f"sk-{MARKER}-{name}"
-    for name in ("volcengine_ak", "volcengine_sk", "ark_api_key", "openai_api_key", "oss_access_key_secret")
+    for name in (
+        "volcengine_ak",
+        "volcengine_sk",
+        "ark_api_key",
+        "dashscope_api_key",
+        "openai_api_key",
+        "oss_access_key_secret",
+    )
 } | {"notify_url": f"http://127.0.0.1:9/hook/{MARKER}?access_token={MARKER}"}
 SERVICES: dict[str, Callable[[], FakeService]] = {
     "jimeng": lambda: FakeJimeng(access_key=KEYS["volcengine_ak"], secret_key=KEYS["volcengine_sk"]),
     "seedream": lambda: FakeSeedream(key=KEYS["ark_api_key"]),
+    "bailian": lambda: FakeBailian(key=KEYS["dashscope_api_key"]),
     "openai": lambda: FakeOpenAIImages(key=KEYS["openai_api_key"]),
     "sdapi": lambda: FakeSdApi(login=f"studio:{MARKER}"),
 }

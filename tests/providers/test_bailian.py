@@ -1,0 +1,238 @@
+"""Bailian against its fake: requests, families, error codes."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from PIL import Image
+
+import database
+import generator
+from app.config import Settings
+from app.domain import BatchStatus, ImageRequest, Reference, SampleImage
+from app.errors import Billed, ModelError
+from app.providers.bailian import _BY_ID, Bailian
+from app.providers.http import Response
+from tests.fakes.bailian import KEY, FakeBailian
+from tests.fakes.clock import Clock
+from tests.harness import open_harness
+
+FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
+CURRENT = [model for model, family in _BY_ID.items() if not family.ended_on]
+
+
+@pytest.fixture
+def service() -> Iterator[FakeBailian]:
+    with FakeBailian() as running:
+        yield running
+
+
+@pytest.fixture
+def model(service: FakeBailian) -> Bailian:
+    return opened(service)
+
+
+def opened(service: FakeBailian, **more: object) -> Bailian:
+    return Bailian(Settings(**service.settings(**more)))
+
+
+def provider_for(model_id: str, **more: object) -> Bailian:
+    return Bailian(Settings(bailian_model=model_id, **more))  # type: ignore[arg-type]
+
+
+def failure(call: Callable[[], object]) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        call()
+    assert KEY not in str(caught.value)
+    return caught.value
+
+
+def test_the_task_id_is_the_url_of_the_image(service: FakeBailian, model: Bailian) -> None:
+    task_id = model.submit(FOX, ()).task_id
+    assert task_id
+    assert task_id.startswith(service.address)
+    with Image.open(io.BytesIO(model.fetch(task_id, Clock().sleep).content)) as image:
+        assert image.size == (2560, 1440)
+    assert service.charges == 1
+
+
+def test_a_submission_sends_exactly_the_requested_fields(service: FakeBailian) -> None:
+    request = replace(FOX, negative_prompt="人物", seed=7, steps=30)
+    opened(service, bailian_model="qwen-image-2.0").submit(request, ())
+    assert service.submissions[0].body == {
+        "model": "qwen-image-2.0",
+        "input": {"messages": [{"role": "user", "content": [{"text": "一只红狐狸"}]}]},
+        "parameters": {
+            "size": "2560*1440",
+            "n": 1,
+            "watermark": False,
+            "negative_prompt": "人物",
+            "prompt_extend": False,
+            "seed": 7,
+        },
+    }
+
+
+def test_a_negative_prompt_is_appended_where_there_is_no_field_for_it(
+    service: FakeBailian, model: Bailian
+) -> None:
+    model.submit(replace(FOX, negative_prompt="人物"), ())
+    body = service.submissions[0].body
+    assert body["input"]["messages"][0]["content"] == [{"text": "一只红狐狸\n画面中不要出现：人物"}]
+    assert body["parameters"] == {"size": "2560*1440", "n": 1, "watermark": False}
+
+
+def test_references_are_sent_as_urls_or_data_urls(service: FakeBailian, model: Bailian) -> None:
+    at_hand = Reference(filename="a.png", content=b"abc", media_type="image/png")
+    far = Reference(filename="b.png", url="https://example.com/b.png")
+    model.submit(FOX, [at_hand, far])
+    content = service.submissions[0].body["input"]["messages"][0]["content"]
+    assert content[1:] == [{"image": "data:image/png;base64,YWJj"}, {"image": "https://example.com/b.png"}]
+
+
+@pytest.mark.parametrize(("seed", "sent"), [(2**31 - 1, 2**31 - 1), (2**31, 0), (4_294_967_293, 2**31 - 3)])
+def test_every_seed_is_sent_within_the_range_of_the_service(
+    service: FakeBailian, model: Bailian, seed: int, sent: int
+) -> None:
+    model.submit(replace(FOX, seed=seed), ())
+    assert service.submissions[0].body["parameters"]["seed"] == sent
+
+
+def test_one_key_opens_every_current_model(service: FakeBailian) -> None:
+    listed = [
+        each.provider.spec.model_id for each in generator.open_providers(Settings(**service.settings()))
+    ]
+    assert sorted(listed[: len(CURRENT)]) == sorted(CURRENT)
+
+
+@pytest.mark.parametrize(
+    ("model_id", "references", "price"),
+    [
+        ("wan2.7-image-pro", 0, "0.50"),
+        ("wan2.7-image", 9, "0.20"),
+        ("qwen-image-3.0", 0, "0.18"),
+        ("qwen-image-3.0", 3, "0.24"),
+        ("qwen-image-2.0-pro-2026-06-22", 3, "0.50"),
+        ("z-image-turbo", 0, "0.10"),
+    ],
+)
+def test_prices_follow_the_family(model_id: str, references: int, price: str) -> None:
+    images = tuple(SampleImage(url=f"https://example.com/{n}.png", filename="a") for n in range(references))
+    assert provider_for(model_id).spec.price(replace(FOX, sample_images=images)) == Decimal(price)
+
+
+@pytest.mark.parametrize("model_id", ["qwen-image-3.0-pro", "qwen-image-2.1", "wan9-image"])
+def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> None:
+    assert not provider_for(model_id).spec.is_priced
+    set_price = provider_for(model_id, price_per_image=Decimal("0.4")).spec.price(FOX)
+    assert set_price == Decimal("0.4")
+
+
+@pytest.mark.parametrize(
+    ("address", "is_priced"),
+    [
+        ("https://dashscope.aliyuncs.com", True),
+        ("https://ws-1.cn-beijing.maas.aliyuncs.com", True),
+        ("https://dashscope-intl.aliyuncs.com", False),
+        ("https://ws-1.ap-southeast-1.maas.aliyuncs.com", False),
+    ],
+)
+def test_other_regions_have_no_price_in_cny(address: str, is_priced: bool) -> None:
+    assert provider_for("qwen-image-3.0", dashscope_base_url=address).spec.is_priced is is_priced
+
+
+def test_an_unlisted_id_gets_what_every_model_takes_and_says_so() -> None:
+    spec = provider_for("wan9-image").spec
+    assert (spec.label, spec.max_references, spec.negative_prompt) == ("wan9-image", 0, "folded")
+    assert "不认识这个模型编号" in spec.setup.about
+
+
+@pytest.mark.parametrize("model_id", ["qwen-image", "qwen-image-plus", "qwen-image-max", "qwen-image-edit"])
+def test_the_old_ids_have_ended(model_id: str) -> None:
+    spec = provider_for(model_id).spec
+    assert not spec.is_retired(date(2026, 10, 9))
+    assert spec.is_retired(date(2026, 10, 10))
+    assert "BAILIAN_MODEL 改成 qwen-image-3.0" in str(spec.retirement_notice(date(2026, 10, 10)))
+
+
+def test_moderation_with_http_status_200_is_free_and_final(service: FakeBailian, model: Bailian) -> None:
+    error = failure(lambda: model.submit(replace(FOX, prompt="违禁"), ()))
+    assert (error.cause, error.billed, error.retryable, error.pauses_batch) == (
+        "moderation",
+        Billed.NO,
+        False,
+        False,
+    )
+    assert service.charges == 0
+
+
+def test_a_wrong_key_pauses_and_is_redacted(service: FakeBailian, model: Bailian) -> None:
+    service.fail_next("key")
+    error = failure(lambda: model.submit(FOX, ()))
+    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
+    assert "DASHSCOPE_API_KEY" in str(error)
+
+
+@pytest.mark.parametrize(("word", "advice"), [("欠费", "充值"), ("用完", "免费额度")])
+def test_an_empty_account_pauses_the_batch_and_submits_nothing_more(
+    settings: Settings, service: FakeBailian, db: database.Connection, word: str, advice: str
+) -> None:
+    harness = open_harness(settings, service, db)
+    batch_id, _ = harness.ask(word, word)
+    assert harness.step()
+    batch = database.get_batch(db, batch_id)
+    assert batch.status is BatchStatus.PAUSED
+    assert advice in str(batch.paused_reason)
+    harness.hurry()
+    assert not harness.step()
+    assert (service.count("submit"), harness.outcomes()) == (1, ["not_billed"])
+
+
+def test_an_answer_without_an_image_or_an_error_is_unknown(model: Bailian) -> None:
+    text_only = {"output": {"choices": [{"message": {"content": [{"text": "抱歉"}]}}]}}
+    content = json.dumps(text_only).encode()
+    error = failure(lambda: model._read(Response(status=200, headers={}, content=content)))
+    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
+
+
+@pytest.mark.parametrize(
+    ("http", "code", "cause", "billed", "retryable", "pauses"),
+    [
+        (400, "DataInspectionFailed", "moderation", Billed.NO, False, False),
+        (400, "IPInfringementSuspect", "moderation", Billed.NO, False, False),
+        (400, "InvalidParameter", "request", Billed.NO, False, False),
+        (200, "InvalidParameter", "request", Billed.NO, False, False),
+        (400, "InvalidParameter.DataInspection", "request", Billed.NO, False, False),
+        (400, "Arrearage", "key", Billed.NO, False, True),
+        (429, "PostpaidBillOverdue", "key", Billed.NO, False, True),
+        (401, "InvalidApiKey", "key", Billed.NO, False, True),
+        (403, "AccessDenied", "key", Billed.NO, False, True),
+        (403, "AccessDenied.Unpurchased", "request", Billed.NO, False, True),
+        (403, "AllocationQuota.FreeTierOnly", "limit", Billed.NO, False, True),
+        (404, "ModelNotFound", "request", Billed.NO, False, True),
+        (429, "Throttling", "limit", Billed.NO, True, False),
+        (429, "Throttling.RateQuota", "limit", Billed.NO, True, False),
+        (200, "Throttling.BurstRate", "limit", Billed.NO, True, False),
+        (429, "Throttling.AllocationQuota", "limit", Billed.NO, False, True),
+        (429, "SomethingElse", "limit", Billed.NO, False, True),
+        (500, "InternalError", "service", Billed.NO, True, False),
+        (500, "InternalError.Algo", "service", Billed.NO, True, False),
+        (500, "InternalError.Timeout", "service", Billed.UNKNOWN, False, False),
+        (200, "InternalError.Timeout", "service", Billed.UNKNOWN, False, False),
+        (408, "RequestTimeOut", "service", Billed.UNKNOWN, False, False),
+        (500, "Strange", "service", Billed.UNKNOWN, False, False),
+        (503, "ModelUnavailable", "service", Billed.UNKNOWN, False, False),
+    ],
+)
+def test_each_error_code_has_its_rule(
+    model: Bailian, http: int, code: str, cause: str, billed: Billed, retryable: bool, pauses: bool
+) -> None:
+    content = json.dumps({"request_id": "r", "code": code, "message": "words"}).encode()
+    error = failure(lambda: model._read(Response(status=http, headers={}, content=content)))
+    assert (error.cause, error.billed, error.retryable) == (cause, billed, retryable)
+    assert error.pauses_batch is pauses
+    assert code in str(error)
