@@ -12,6 +12,7 @@ from app.domain.sizes import RESOLUTIONS, Size
 from app.errors import InvalidRequest, Message, message
 
 _WEB = ("https://", "http://")
+_OPAQUE_FORMATS = ("jpeg",)  # formats without transparency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +175,10 @@ class ModelSpec:
         for name, value in request.options.items():
             if (offered := self.options.get(name)) and value not in offered:
                 found.append(self._wrong_option(name, value, offered))
+        is_transparent = "background" in self.options and request.background == "transparent"
+        if is_transparent and request.output_format in _OPAQUE_FORMATS:
+            text = "{format} 没有透明，要透明背景请把格式改成 png 或留空"
+            found.append(InvalidRequest("output_format", text, format=request.output_format))
         return found
 
     def _wrong_option(self, name: str, value: str | int, choices: Sequence[str] | range) -> InvalidRequest:
@@ -185,12 +190,16 @@ class ModelSpec:
         return InvalidRequest(name, text, model=message(self.label), value=value, choices=tuple(choices))
 
     def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
-        """The request without the fields this model ignores, so that they are not recorded as used."""
+        """The request without the fields this model ignores, so that they are not recorded as used.
+
+        The strength of references is one of them where there are none.
+        """
+        takes_strength = "reference_strength" in self.options and request.sample_images
         return replace(
             request,
             seed=request.seed if self.takes_seed else None,
             steps=request.steps if self.takes_steps else None,
-            reference_strength=request.reference_strength if "reference_strength" in self.options else None,
+            reference_strength=request.reference_strength if takes_strength else None,
             background=request.background if "background" in self.options else "",
             output_format=request.output_format if "output_format" in self.options else "",
             quality=request.quality if "quality" in self.options else "",

@@ -36,17 +36,29 @@ _NONEXISTENT_TASK = "1000000000000000001"  # a well-formed task id that does not
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """What a ``req_key`` decides; ``price`` is CNY per picture, None if it is not known."""
+    """What a ``req_key`` decides; ``price`` is CNY per picture, None if it is not known.
+
+    ``scale`` turns the strength of references in percent into the service's field, whose larger values give
+    the prompt more influence; None: the field is not known.
+    """
 
     label: str
     max_references: int = 4
     price: str | None = None
+    scale: Callable[[int], float] | None = None
 
 
 _FAMILIES = {
-    "jimeng_t2i_v40": _Family(label="即梦 4.0", max_references=10, price="0.22"),
-    "jimeng_seedream46_cvtob": _Family(label="即梦 4.6", max_references=14, price="0.22"),
+    # From 0 to 1, with two decimals.
+    "jimeng_t2i_v40": _Family(
+        label="即梦 4.0", max_references=10, price="0.22", scale=lambda percent: (100 - percent) / 100
+    ),
+    # An integer from 1 to 100.
+    "jimeng_seedream46_cvtob": _Family(
+        label="即梦 4.6", max_references=14, price="0.22", scale=lambda percent: max(100 - percent, 1)
+    ),
 }
+_UNLISTED = "不知道这个 JIMENG_REQ_KEY 的参考强度怎么写，没有发送"
 
 _PUBLISHED = {
     ("1:1", "1K"): (1024, 1024),
@@ -68,6 +80,9 @@ _NOTES = {
     "negative_prompt": "即梦没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
     "seed": "即梦不接受种子，每次结果都不同",
     "steps": "即梦不接受步数，由服务自己决定",
+    "background": "即梦不能选背景，要透明背景请用 Seedream 5.5",
+    "output_format": "即梦不能选格式，由服务自己决定",
+    "quality": "即梦不分质量，请改分辨率",
 }
 
 _SETUP = ModelSetup(
@@ -92,6 +107,7 @@ class Jimeng:
         self._downloads = Downloads(LABEL, self._endpoint, timeout=self._timeout, renews=True)
         self.latency = LatencyEstimate()
         self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
+        self._scale = _family(self._req_key).scale
         self.spec = _spec(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
@@ -134,6 +150,8 @@ class Jimeng:
         }
         if references:
             body["image_urls"] = [_public_url(reference) for reference in references]
+            if self._scale and request.reference_strength is not None:
+                body["scale"] = self._scale(request.reference_strength)
         return body
 
     def _wait_and_download(self, task_id: str, poller: Poller) -> GeneratedImage:
@@ -205,9 +223,13 @@ def other_models(settings: Settings) -> list[str]:
     return [model for model in _FAMILIES if model != settings.jimeng_req_key]
 
 
+def _family(req_key: str) -> _Family:
+    return _FAMILIES.get(req_key) or _Family(label=req_key)
+
+
 def _spec(settings: Settings) -> ModelSpec:
     req_key = settings.jimeng_req_key
-    family = _FAMILIES.get(req_key) or _Family(label=req_key)
+    family = _family(req_key)
     return ModelSpec(
         name="jimeng",
         label=family.label,
@@ -219,7 +241,8 @@ def _spec(settings: Settings) -> ModelSpec:
         reference_limits=_REFERENCE_LIMITS,
         prices=prices(settings.price_per_image, *((Decimal(family.price),) if family.price else ())),
         setup=_SETUP,
-        field_notes=_NOTES,
+        options={"reference_strength": range(1, 101)} if family.scale else {},
+        field_notes=_NOTES if family.scale else {**_NOTES, "reference_strength": _UNLISTED},
     )
 
 

@@ -58,6 +58,7 @@ _SERVICE_CODES = (
     pausing("50400", "这个账号没有开通即梦的这个能力，请到火山引擎控制台开通后继续", "key"),
     pausing("50204", "即梦不认识设置里的 JIMENG_REQ_KEY，请改正后继续", "request"),
     ErrorRule("50200", "即梦没有接受这些参数，请修改提示词、尺寸或参考图", "request"),
+    ErrorRule("50207", "参考图太小，请换一张大一些的", "request"),
     ErrorRule("50215", "即梦用不了这些输入，请检查参考图能否公开访问、格式是否为 JPEG 或 PNG", "request"),
     replace(_INTERNAL, code="50500|50501"),
 )

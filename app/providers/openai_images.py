@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
@@ -56,13 +56,21 @@ class _Family:
     ids: tuple[str, ...]
     max_references: int = 16
     ended_on: date | None = None
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
+_OPTIONS: dict[str, Sequence[str]] = {
+    "background": ("transparent", "opaque"),
+    "output_format": ("png", "jpeg", "webp"),
+    "quality": ("low", "medium", "high"),
+}
+_MORE_QUALITIES = _OPTIONS | {"quality": ("low", "medium", "high", "xhigh", "max")}
+_2_5_SUNBURST = ("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08")
+_2_5_FLARE = ("gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08")
 _FAMILIES = (
-    _Family(ids=("gpt-image-2.6-sunburst", "gpt-image-2.6-flare")),
-    _Family(ids=("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08")),
-    _Family(ids=("gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08")),
-    _Family(ids=("gpt-image-2", "gpt-image-2-2026-04-21")),
+    _Family(ids=("gpt-image-2.6-sunburst", "gpt-image-2.6-flare"), options=_OPTIONS),
+    _Family(ids=(*_2_5_SUNBURST, *_2_5_FLARE), options=_MORE_QUALITIES),
+    _Family(ids=("gpt-image-2", "gpt-image-2-2026-04-21"), options=_OPTIONS),
     _Family(ids=("gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest"), ended_on=date(2026, 12, 1)),
     _Family(ids=("gpt-image-1",), ended_on=date(2026, 10, 23)),
     _Family(ids=("dall-e-2", "dall-e-3"), max_references=4, ended_on=date(2026, 5, 12)),
@@ -75,7 +83,9 @@ _NOTES = {
     "negative_prompt": "这个接口没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
     "seed": "这个接口不接受种子，每次结果都不同",
     "steps": "这个接口不接受步数，由服务自己决定",
+    "reference_strength": "这个接口不接受参考强度，请在提示词里写参考到什么程度",
 }
+_NO_OPTIONS = "不知道这个模型接受什么，没有发送"
 
 _SETUP = ModelSetup(
     title="OpenAI 及兼容服务",
@@ -199,11 +209,13 @@ class OpenAIImages(ImagesApi):
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image; returns the image itself, or its URL as the task id."""
+        request = self.spec.strip_unsupported(request)
         fields = {
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
             "n": 1,
             "size": str(self.spec.size(request)),
+            **_options(request),
         }
         if self._model.startswith("dall-e"):  # the only models that accept it
             fields["response_format"] = "b64_json"
@@ -219,6 +231,12 @@ class OpenAIImages(ImagesApi):
             content = self._downloads.reference(reference)
             parts.append((name, (f"reference_{number}.{extension}", content, reference.media_type)))
         return encode_multipart_formdata(parts)
+
+
+def _options(request: ImageRequest) -> dict[str, Any]:
+    """The options that are set; a transparent background without a format is a PNG."""
+    default = {"output_format": "png"} if request.background == "transparent" else {}
+    return default | request.options
 
 
 def _spec(settings: Settings) -> ModelSpec:
@@ -238,5 +256,6 @@ def _spec(settings: Settings) -> ModelSpec:
         if ends
         else None,
         setup=_SETUP,
-        field_notes=_NOTES,
+        options=family.options,
+        field_notes=_NOTES if family.options else _NOTES | dict.fromkeys(_OPTIONS, _NO_OPTIONS),
     )

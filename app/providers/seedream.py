@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import RESOLUTIONS, ImageRequest, ModelSetup, ModelSpec, Reference, Retirement, Size
-from app.errors import Billed, message
+from app.errors import Billed, ModelError, message
 from app.providers.base import SubmitResult, prices, reference_address, size_table, with_negative_prompt
-from app.providers.error_rules import REFUSED, ErrorRule, pausing, throttling
+from app.providers.error_rules import REFUSED, ErrorRule, parse_error, pausing, redacted, throttling
 from app.providers.openai_images import ImagesApi
 
 LABEL = message("方舟 Seedream")
@@ -42,7 +42,7 @@ class _Family:
 
     ``prices`` are CNY for 1K, 2K, 4K, or one for all; empty: no price in CNY is published.
     ``extra_reference`` is CNY for each reference after the first ``included_references``.
-    ``ended_on`` is the day on which mainland Ark stopped the models.
+    ``ended_on`` is the day on which mainland Ark stopped the models. A model with ``options`` takes a format.
     """
 
     label: str
@@ -56,9 +56,13 @@ class _Family:
     included_references: int = 1
     ended_on: date | None = None
     resolutions: tuple[str, ...] = RESOLUTIONS
+    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
-# The 5.x generation: its models differ only in price.
+_FORMATS = ("png", "jpeg")
+_BACKGROUNDS = ("transparent", "opaque")
+
+# What the 5.x generation has in common, and all that is known of an unlisted id.
 _current = partial(
     _Family,
     published={"1K": _1K_OF_PRO, "2K": _2K_OF_PRO},
@@ -71,14 +75,25 @@ _current = partial(
 _ended = partial(_Family, ended_on=date(2026, 11, 24))
 _FAMILIES = (
     # Each reference of 5.5 costs, from the first on; the amount in CNY is not published.
-    _current(label="Seedream 5.5", versions=("5-5-261028",), included_references=0),
+    _current(
+        label="Seedream 5.5",
+        versions=("5-5-261028",),
+        included_references=0,
+        options={"background": _BACKGROUNDS, "output_format": _FORMATS},
+    ),
     _current(
         label="Seedream 5.0 pro",
         versions=("5-0-pro-260628",),
         prices=("0.30", "0.60", "0.60"),
         extra_reference="0.02",
+        options={"output_format": _FORMATS},
     ),
-    _current(label="Seedream 5.0 flash", versions=("5-0-flash-260915",), prices=("0.12",)),
+    _current(
+        label="Seedream 5.0 flash",
+        versions=("5-0-flash-260915",),
+        prices=("0.12",),
+        options={"output_format": _FORMATS},
+    ),
     _ended(label="Seedream 5.0 lite", versions=("5-0-260128", "5-0-lite-260128"), prices=("0.22",)),
     _ended(label="Seedream 4.5", versions=("4-5-251128",), prices=("0.25",)),
     _ended(
@@ -104,7 +119,10 @@ _NOTES = {
     "negative_prompt": "Seedream 没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
     "seed": "Seedream 4.0 以后的模型不接受种子，每次结果都不同",
     "steps": "Seedream 不接受步数，由服务自己决定",
+    "reference_strength": "Seedream 不接受参考强度，请在提示词里写参考到什么程度",
+    "quality": "Seedream 不分质量，请改分辨率",
 }
+_NO_BACKGROUND = "这个模型不能选背景，要透明背景请用 Seedream 5.5"
 
 _SETUP = ModelSetup(
     title="Seedream",
@@ -158,12 +176,11 @@ _ERRORS = (
     ErrorRule("OutputImage" + _BLOCKED, "生成的图片没有通过审核，请修改提示词后再试", "moderation"),
     ErrorRule("OutputText" + _BLOCKED, "生成的文字没有通过审核，请修改提示词", "moderation"),
     ErrorRule(_BLOCKED, "内容没有通过审核，请修改提示词或参考图", "moderation"),
-    # Billing counts generated images, and the API reference marks this code retryable.
-    ErrorRule("InternalServiceError.*", "方舟出了内部错误，稍后会自动重试", "service", retryable=True),
     pausing(".+", "方舟不接受这个密钥，请检查 ARK_API_KEY 和权限", "key", status=(401, 403)),
     pausing(
         ".+", "这个模型没有开通或已下线，请在方舟控制台开通，或改 SEEDREAM_MODEL", "request", status=(404,)
     ),
+    ErrorRule(".+", "这一行的参考图加起来太大，请换小一些的", "request", status=(413,)),
     ErrorRule(
         ".+", "Seedream 没有接受这个请求，请修改提示词或参数", "request", status=REFUSED | {200}, quotes=True
     ),
@@ -173,6 +190,12 @@ _ERRORS = (
         "service",
         billed=Billed.UNKNOWN,
     ),
+)
+
+# Fields that are the same in every request: a refusal of one of them would meet every row.
+_CONSTANT_FIELDS = ("model", "response_format", "watermark")
+_WRONG_FIELD = pausing(
+    ".*", "方舟不再接受这个软件发送的一个参数，请更新软件，或换一个模型", "request", quotes=True
 )
 
 
@@ -194,6 +217,7 @@ class Seedream(ImagesApi):
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Generate one image. The task id is its URL."""
+        request = self.spec.strip_unsupported(request)
         body: dict[str, Any] = {
             "model": self._model,
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
@@ -201,6 +225,10 @@ class Seedream(ImagesApi):
             "response_format": "url",
             "watermark": False,
         }
+        if "output_format" in self.spec.options:  # the default differs between the models
+            body["output_format"] = request.output_format or _format_for(request.background)
+        if request.background:
+            body["background"] = request.background
         images = [reference_address(reference) for reference in references]
         if images:
             body["image"] = images[0] if len(images) == 1 else images
@@ -211,6 +239,15 @@ class Seedream(ImagesApi):
         if fields.get("error"):
             raise self._error(200, fields)
         return super()._image(fields)
+
+    def _error(self, status: int, fields: Mapping[str, Any]) -> ModelError:
+        """As the parent; a refused field that every request has pauses the batch."""
+        problem = super()._error(status, fields)
+        about = fields.get("error")
+        if problem.cause == "request" and isinstance(about, dict) and about.get("param") in _CONSTANT_FIELDS:
+            code, detail = parse_error(fields)
+            return _WRONG_FIELD.error(code, redacted(detail, self._key))
+        return problem
 
 
 def other_models(settings: Settings) -> list[str]:
@@ -225,6 +262,10 @@ def other_models(settings: Settings) -> list[str]:
         prefix = _MAINLAND
     current = (f"{prefix}{version}" for each in _FAMILIES if not each.ended_on for version in each.versions)
     return [model for model in current if prefix and model != configured]
+
+
+def _format_for(background: str) -> str:
+    return "png" if background == "transparent" else "jpeg"
 
 
 def _spec(settings: Settings) -> ModelSpec:
@@ -249,7 +290,8 @@ def _spec(settings: Settings) -> ModelSpec:
         retirement=Retirement(since=family.ended_on, variable="SEEDREAM_MODEL", successor=_SUCCESSOR)
         if family.ended_on and is_mainland
         else None,
-        field_notes=_NOTES,
+        options=family.options,
+        field_notes=_NOTES if "background" in family.options else {**_NOTES, "background": _NO_BACKGROUND},
     )
 
 

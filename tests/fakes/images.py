@@ -11,12 +11,20 @@ from functools import lru_cache
 from PIL import Image
 
 
-def make_image(width: int, height: int, *, number: int = 0, form: str = "png", weight: int = 0) -> bytes:
+def make_image(
+    width: int,
+    height: int,
+    *,
+    number: int = 0,
+    form: str = "png",
+    weight: int = 0,
+    transparent: bool = False,
+) -> bytes:
     """A complete ``png`` or ``jpeg`` of at least ``weight`` bytes; the bytes differ by ``number``.
 
-    Other formats (``gif``) ignore ``number`` and ``weight``.
+    Other formats (``gif``, ``webp``) ignore ``number`` and ``weight``. ``transparent``: all of it is.
     """
-    plain = _plain(width, height, form)
+    plain = _plain(width, height, form, transparent)
     if form not in ("png", "jpeg"):
         return plain
     mark = f"order {number}".encode()
@@ -25,9 +33,11 @@ def make_image(width: int, height: int, *, number: int = 0, form: str = "png", w
 
 
 @lru_cache(maxsize=32)
-def _plain(width: int, height: int, form: str) -> bytes:
+def _plain(width: int, height: int, form: str, transparent: bool) -> bytes:
     small = Image.linear_gradient("L").resize((64, 64))
     image = Image.merge("RGB", (small, small.rotate(90), small.rotate(180))).resize((width, height))
+    if transparent:
+        image.putalpha(0)
     packed = io.BytesIO()
     image.save(packed, form, **({"compress_level": 1} if form == "png" else {"quality": 70}))
     return packed.getvalue()

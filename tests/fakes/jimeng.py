@@ -245,9 +245,16 @@ def _check_submit(body: dict[str, Any]) -> tuple[int, int]:
         isinstance(url, str) and url.startswith("http") for url in urls
     ):
         raise _refused(400, 50200, message="image_urls")
-    if not 0 <= body.get("scale", 0.5) <= 1:
+    if "scale" in body and not _is_scale(body["req_key"], body["scale"]):
         raise _refused(400, 50200, message="scale")
     return _check_size(body)
+
+
+def _is_scale(req_key: str, scale: float) -> bool:
+    """4.0 takes a float from 0 to 1 with two decimals, 4.6 an integer from 1 to 100."""
+    if req_key == "jimeng_t2i_v40":
+        return isinstance(scale, float) and 0 <= scale <= 1 and round(scale, 2) == scale
+    return isinstance(scale, int) and 1 <= scale <= 100
 
 
 def _check_size(body: dict[str, Any]) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from typing import Any
 from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 KEY = "sk-test-0123456789"
+_QUALITIES = ("low", "medium", "high", "auto")
 _FIELDS = {
     "prompt",
     "model",
@@ -102,7 +103,9 @@ class FakeOpenAIImages(FakeService):
             "data_in_b64": lambda: self._data_url(order),
         }[self.answers]()
         field = "url" if self.answers.endswith("url") else "b64_json"
-        return as_json({"created": int(order.at), "data": [{field: made}]})
+        tokens = {"input_tokens": len(order.body["prompt"]), "output_tokens": width * height // 256}
+        usage = {**tokens, "total_tokens": sum(tokens.values()), "input_tokens_details": {"image_tokens": 0}}
+        return as_json({"created": int(order.at), "data": [{field: made}], "usage": usage})
 
     def busy(self) -> Refusal:
         """rate_limit_exceeded."""
@@ -129,7 +132,22 @@ class FakeOpenAIImages(FakeService):
             raise self._error(500, "server_error", "something broke")
         if str(body.get("n", 1)) != "1":
             raise self._error(400, "invalid_value", "n")
+        self._check_output(body)
         return self._check_size(str(body.get("size", "1024x1024")))
+
+    def _check_output(self, body: dict[str, Any]) -> None:
+        more = ("xhigh", "max") if str(body.get("model")).startswith("gpt-image-2.5") else ()
+        output_format, background = body.get("output_format", "png"), body.get("background", "auto")
+        if body.get("quality", "auto") not in (*_QUALITIES, *more):
+            raise self._error(400, "invalid_value", "quality")
+        if output_format not in ("png", "jpeg", "webp") or background not in (
+            "transparent",
+            "opaque",
+            "auto",
+        ):
+            raise self._error(400, "invalid_value", "output_format or background")
+        if background == "transparent" and output_format == "jpeg":
+            raise self._error(400, "invalid_value", "a transparent background needs png or webp")
 
     def _check_size(self, size: str) -> tuple[int, int]:
         found = re.fullmatch(r"(\d+)x(\d+)", size)

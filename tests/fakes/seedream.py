@@ -7,11 +7,14 @@ Words in the prompt: 违禁 -> InputTextSensitiveContentDetected; 必拒 -> an O
 from __future__ import annotations
 
 import base64
+import io
 import re
 import time
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
+
+from PIL import Image
 
 from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
@@ -26,12 +29,15 @@ class _Model:
 
     A picture of more than ``line`` pixels costs ``price_above``. Of the images sent, all after the first
     ``free_images`` cost ``price_of_image`` each. ``has_ended``: the mainland switched it off.
+    ``backgrounds``: any picture may have one; else only one PNG with alpha stays transparent.
     """
 
     least: int = 921_600
     most: int = 4_624_220
     images: int = 10
     takes_groups: bool = False
+    backgrounds: bool = False
+    modes: tuple[str, ...] = ("standard",)
     has_ended: bool = False
     price: str = ""
     price_above: str = ""
@@ -46,33 +52,30 @@ _MODELS = {
     "4-5-251128": _Model(**_OLD, least=3_686_400, price="0.25"),  # type: ignore[arg-type]
     "5-0-260128": _Model(**_OLD, least=3_686_400, price="0.22"),  # type: ignore[arg-type]
     "5-0-lite-260128": _Model(**_OLD, least=3_686_400, price="0.22"),  # type: ignore[arg-type]
-    "5-5-261028": _Model(free_images=0),
-    "5-0-pro-260628": _Model(price="0.30", price_above="0.60", price_of_image="0.02"),
-    "5-0-flash-260915": _Model(price="0.12"),
+    "5-5-261028": _Model(free_images=0, backgrounds=True),
+    "5-0-pro-260628": _Model(
+        price="0.30", price_above="0.60", price_of_image="0.02", modes=("standard", "fast")
+    ),
+    "5-0-flash-260915": _Model(price="0.12", modes=()),
 }
+_TIERS = {"1K": 1024, "1.5K": 1536, "2K": 2048}  # -> side of the square
+_LARGEST_BODY = 64 * 1_048_576
 _MAINLAND = "doubao-seedream-"
 _IDS = {
     f"{prefix}{version}": model
     for version, model in _MODELS.items()
     for prefix in (_MAINLAND, "dola-seedream-", "seedream-")
 }
-_FIELDS = {
-    "model",
-    "prompt",
-    "image",
-    "size",
-    "sequential_image_generation",
-    "sequential_image_generation_options",
-    "stream",
-    "response_format",
-    "watermark",
-    "output_format",
-    "optimize_prompt_options",
-}
+_FIELDS = {"model", "prompt", "image", "size", "response_format", "watermark", "optimize_prompt_options"}
+_GROUP_FIELDS = {"sequential_image_generation", "sequential_image_generation_options", "stream"}
+_CURRENT_FIELDS = {"output_format", "background"}
 
 
 class FakeSeedream(FakeService):
-    """Seedream: answers after ``latency`` with a URL, or with the image for ``b64_json``."""
+    """Seedream: answers after ``latency`` with a URL, or with the image for ``b64_json``.
+
+    ``usage`` is reported instead of the true one while it is not None.
+    """
 
     name = "seedream"
     steps = ("submit", "models", "download")
@@ -81,6 +84,7 @@ class FakeSeedream(FakeService):
         super().__init__(**service_options)
         self.key = key
         self.keeps_old_models = False  # as before the mainland switched them off
+        self.usage: Any = None
         self._expired: set[int] = set()
 
     def settings(self, **more: Any) -> dict[str, Any]:
@@ -124,6 +128,8 @@ class FakeSeedream(FakeService):
             return as_json({"object": "list", "data": [{"id": name} for name in _IDS if self._offers(name)]})
         if call.method != "POST" or call.path != PATH:
             raise error(404, "InvalidEndpointOrModel.NotFound", f"no {call.path}")
+        if len(call.content) > _LARGEST_BODY:
+            raise error(413, "RequestEntityTooLarge", "the body is larger than 64 MB")
         body = call.fields
         if not self._offers(body.get("model")):
             raise error(404, "ModelNotOpen", "the model is not activated")
@@ -147,6 +153,7 @@ class FakeSeedream(FakeService):
 
     def _made(self, order: Submission) -> dict[str, Any]:
         made: dict[str, Any] = {"size": f"{order.width}x{order.height}"}
+        made |= {name: order.body[name] for name in _CURRENT_FIELDS & order.body.keys()}
         if "必拒" in order.body["prompt"]:
             order.billed = False
             made = {"error": {"code": "OutputImageSensitiveContentDetected", "message": "risk"}}
@@ -161,13 +168,14 @@ class FakeSeedream(FakeService):
             "output_tokens": tokens,
             "total_tokens": tokens,
         }
-        return {"model": order.body["model"], "created": int(order.at), "data": [made], "usage": usage}
+        reported = usage if self.usage is None else self.usage
+        return {"model": order.body["model"], "created": int(order.at), "data": [made], "usage": reported}
 
 
 def _check(body: dict[str, Any], model: _Model) -> tuple[int, int]:
-    unknown = body.keys() - _FIELDS
-    if unknown:
-        raise error(400, "InvalidParameter", f"unknown fields {sorted(unknown)}")
+    for name in body.keys() - _FIELDS - (_GROUP_FIELDS if model.takes_groups else _CURRENT_FIELDS):
+        text = f"the parameter `{name}` is not supported by the current model"
+        raise error(400, "InvalidParameter", text, param=name)
     if not isinstance(body.get("prompt"), str) or not body["prompt"]:
         raise error(400, "MissingParameter", "prompt")
     if "违禁" in body["prompt"]:
@@ -180,10 +188,34 @@ def _check(body: dict[str, Any], model: _Model) -> tuple[int, int]:
         raise error(400, "InvalidParameter", "watermark")
     if body.get("response_format", "url") not in ("url", "b64_json"):
         raise error(400, "InvalidParameter", "response_format")
-    if "sequential_image_generation" in body and not model.takes_groups:
-        raise error(400, "InvalidParameter", "sequential_image_generation")
+    if "optimize_prompt_options" in body and body["optimize_prompt_options"].get("mode") not in model.modes:
+        raise error(400, "InvalidParameter", "optimize_prompt_options", param="optimize_prompt_options")
     _check_images(_images(body), model.images)
+    if not model.takes_groups:
+        _check_output(body, model)
     return _check_size(body, model)
+
+
+def _check_output(body: dict[str, Any], model: _Model) -> None:
+    output_format, background = body.get("output_format", "png"), body.get("background", "opaque")
+    if output_format not in ("png", "jpeg"):
+        raise error(400, "InvalidParameter", "output_format", param="output_format")
+    if background not in ("auto", "transparent", "opaque"):
+        raise error(400, "InvalidParameter", "background", param="background")
+    if background != "transparent":
+        return
+    if output_format == "jpeg":
+        raise error(400, "InvalidParameter", "a transparent background needs png", param="background")
+    images = _images(body)
+    if not model.backgrounds and not (len(images) == 1 and _has_alpha(images[0])):
+        raise error(400, "InvalidParameter", "transparent needs one png with alpha", param="background")
+
+
+def _has_alpha(image: str) -> bool:
+    if not image.startswith("data:image/png;base64,"):
+        return False
+    with Image.open(io.BytesIO(base64.b64decode(image.partition(",")[2]))) as opened:
+        return opened.mode == "RGBA"
 
 
 def _images(body: dict[str, Any]) -> Any:
@@ -200,20 +232,24 @@ def _check_images(listed: Any, most: int) -> None:
 
 
 def _check_size(body: dict[str, Any], model: _Model) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)x(\d+)", str(body.get("size", "2048x2048")))
+    size = str(body.get("size", "2K"))
+    if side := _TIERS.get(size, 0) if not model.takes_groups else 0:
+        return side, side
+    found = re.fullmatch(r"(\d+)x(\d+)", size)
     if not found:
-        raise error(400, "InvalidParameter", "size")
+        raise error(400, "InvalidParameter", "size", param="size")
     width, height = int(found[1]), int(found[2])
     if not model.least <= width * height <= model.most or not 1 / 16 <= width / height <= 16:
-        raise error(400, "InvalidParameter", f"size must be within {model.least} and {model.most} pixels")
+        text = f"size must be within {model.least} and {model.most} pixels"
+        raise error(400, "InvalidParameter", text, param="size")
     return width, height
 
 
-def error(status: int, code: str, message: str) -> Refusal:
+def error(status: int, code: str, message: str, *, param: str = "") -> Refusal:
     """A refusal in Ark's form."""
     return Refusal(
         status,
-        {"error": {"code": code, "message": message, "param": "", "type": "BadRequest"}},
+        {"error": {"code": code, "message": message, "param": param, "type": "BadRequest"}},
         {"X-Request-Id": "20260101"},
     )
 

@@ -272,15 +272,25 @@ class FakeService:
 
     def image_of(self, order: Submission) -> bytes:
         """The image of a submission, corrupted if the current call has such a fault."""
+        form, transparent = self.format_of(order), order.body.get("background") == "transparent"
         content = make_image(
-            order.width, order.height, number=order.number, form=self.image_format, weight=self.image_bytes
+            order.width,
+            order.height,
+            number=order.number,
+            form=form,
+            weight=self.image_bytes,
+            transparent=transparent,
         )
         kind = getattr(self._mine, "kind", "")
         if kind == "garbled":
             return content[:16] + bytes(range(256)) * 8
         if kind == "wrong_size":
-            return make_image(64, 64, number=order.number, form=self.image_format)
+            return make_image(64, 64, number=order.number, form=form)
         return content[: len(content) // 2] if kind == "half" else content
+
+    def format_of(self, order: Submission) -> str:
+        """The format of a submission's image: the one asked for, else ``image_format``."""
+        return str(order.body.get("output_format", self.image_format))
 
     def slot(self) -> _Slot:
         """A context manager that counts as under way. Raises Refusal above the concurrency limit."""
@@ -342,7 +352,7 @@ class FakeService:
             order.fetched += 1
         if kind == "dead_url" or not self.url_alive(call, order):
             return Reply(status=404, content=b"gone", headers={"Content-Type": "text/plain"})
-        return Reply(content=self.image_of(order), headers={"Content-Type": f"image/{self.image_format}"})
+        return Reply(content=self.image_of(order), headers={"Content-Type": f"image/{self.format_of(order)}"})
 
     def url_alive(self, call: Call, order: Submission) -> bool:
         """Whether an image URL is still valid: 24 hours by default."""
@@ -350,7 +360,7 @@ class FakeService:
 
     def image_url(self, order: Submission, token: str = "0") -> str:
         """The URL of a submission's image on this server."""
-        path = f"/pictures/{order.number}-{token}.{self.image_format}"
+        path = f"/pictures/{order.number}-{token}.{self.format_of(order)}"
         return f"{self.address}{path}?x-expires=1&x-signature=a%2Bb"
 
     def _record(self, step: str, call: Call) -> Fault | None:
