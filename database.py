@@ -36,8 +36,10 @@ from app.db.ledger import (
     LeaseLost,
     check_affordable,
     is_free_charge,
+    list_differing_usage,
     open_charge,
     save_task_id,
+    save_usage,
 )
 from app.db.migrations import open_database
 from app.db.model_statistics import find_statistics, store_statistics
@@ -126,6 +128,13 @@ from app.db.unresolved import (
     resubmit,
     undo_resolution,
 )
-from app.db.usage import count_failures, list_charges, spend_by_batch, spend_by_span, total_spend
+from app.db.usage import (
+    count_failures,
+    list_charges,
+    list_differing,
+    spend_by_batch,
+    spend_by_span,
+    total_spend,
+)
 from app.db.versions import last_version
 from app.db.workbooks import add_workbook, find_previous_batches, forget_workbooks, get_workbook_file

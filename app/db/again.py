@@ -7,11 +7,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from app.db.batch_log import add_log
+from app.db.batch_log import add_log, row_label
 from app.db.batch_models import check_models
 from app.db.connection import transaction
 from app.db.file_names import are_taken, choose_names
-from app.db.queue import row_label
 from app.db.record_changes import log_changes, stored_changes
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer

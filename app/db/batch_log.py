@@ -4,7 +4,7 @@ import sqlite3
 
 from app.db.row_mapping import message_json, to_log_line, utc_now
 from app.db.versions import touch
-from app.domain import LogLine
+from app.domain import LogLine, Record
 from app.errors import Message, message
 
 
@@ -61,3 +61,13 @@ def add_log(
             "version": touch(db, batch_id=batch_id),
         },
     )
+
+
+def row_label(record: Record) -> Message:
+    """``第 3 行 · 第 2 张``: the prefix of the record's log lines."""
+    text = (
+        "第 {row} 行 · 第 {picture} 张"
+        if max(record.num_images, record.picture_number) > 1
+        else "第 {row} 行"
+    )
+    return message(text, row=record.row_number, picture=record.picture_number)

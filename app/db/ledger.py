@@ -3,11 +3,13 @@
 import sqlite3
 from decimal import Decimal
 
+from app.db.batch_log import add_log, row_label
 from app.db.budgets import note_near_budgets, require_affordable
 from app.db.connection import transaction
-from app.db.row_mapping import micros, read_records, utc_now
+from app.db.row_mapping import micros, object_of, object_text, read_records, utc_now
 from app.domain import ImageRequest, Models, Record, Status
-from app.errors import Billed
+from app.domain.ledger import Usage, usage_text
+from app.errors import Billed, Message, message
 
 _OUTCOME = {Billed.NO: "not_billed", Billed.YES: "billed", Billed.UNKNOWN: "unknown"}
 
@@ -63,12 +65,14 @@ def open_charge(
     return int(row["id"])
 
 
-def save_task_id(db: sqlite3.Connection, record: Record, task_id: str) -> None:
-    """Store the provider's task id before polling starts.
+def save_task_id(db: sqlite3.Connection, record: Record, task_id: str, usage: Usage | None = None) -> None:
+    """Store the provider's task id before polling starts, and what it reports of the call.
 
-    Does nothing when the claim was lost: the record then holds the new owner's task id.
+    The id is not stored when the claim was lost: the record then holds the new owner's task id.
     """
     with transaction(db):
+        if usage:
+            _store_usage(db, record, usage)
         if not still_owned(db, record):
             return
         fields = {"record_id": record.id, "task_id": task_id}
@@ -81,6 +85,30 @@ def save_task_id(db: sqlite3.Connection, record: Record, task_id: str) -> None:
             fields,
         )
         db.execute("UPDATE generation_records SET task_id = :task_id WHERE id = :record_id", fields)
+
+
+def save_usage(db: sqlite3.Connection, record: Record, usage: Usage) -> None:
+    """Store what the service reports of a submission that has no task id."""
+    with transaction(db):
+        _store_usage(db, record, usage)
+
+
+def _store_usage(db: sqlite3.Connection, record: Record, usage: Usage) -> None:
+    """Store the counts with their charge, and warn in the batch's log when they differ from the order."""
+    if not usage.counts:
+        return
+    fields = {"id": usage.charge_id, "usage": object_text(usage.counts), "differs": usage.differs}
+    db.execute("UPDATE charges SET usage = :usage, usage_differs = :differs WHERE id = :id", fields)
+    if usage.differs:
+        text = "{place}：{reported}，和下单的不同（1 张，{n} 张参考图），请核对账单"
+        values = {"place": row_label(record), "reported": usage_text(usage.counts), "n": usage.references}
+        add_log(db, record.batch_id, "warning", message(text, **values), record.id)
+
+
+def list_differing_usage(db: sqlite3.Connection, record_id: int) -> list[Message]:
+    """What the service reported of the record's charges that differs from what was ordered."""
+    sql = "SELECT usage FROM charges WHERE record_id = :id AND usage_differs ORDER BY id"
+    return [usage_text(object_of(row["usage"])) for row in db.execute(sql, {"id": record_id}).fetchall()]
 
 
 def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:

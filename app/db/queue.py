@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, replace
 
-from app.db.batch_log import add_log
+from app.db.batch_log import add_log, row_label
 from app.db.batches import finish_if_done, pause_in_transaction, reopen
 from app.db.connection import transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
@@ -27,7 +27,7 @@ from app.db.row_mapping import (
 from app.db.stop_rules import note_outcome
 from app.db.versions import touch, update_records
 from app.domain import PauseCause, Record, SavedImage, Status
-from app.errors import Billed, Message, ModelError, message
+from app.errors import Billed, ModelError, message
 
 MAX_CRASHES = 5
 # A lease or retry delay that ends later than these limits allow was set before the clock was set back; it
@@ -397,13 +397,3 @@ def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelErr
         )
     note_outcome(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)
-
-
-def row_label(record: Record) -> Message:
-    """``第 3 行 · 第 2 张``: the prefix of the record's log lines."""
-    text = (
-        "第 {row} 行 · 第 {picture} 张"
-        if max(record.num_images, record.picture_number) > 1
-        else "第 {row} 行"
-    )
-    return message(text, row=record.row_number, picture=record.picture_number)

@@ -4,8 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
-from app.db.batch_log import add_log
-from app.db.queue import row_label
+from app.db.batch_log import add_log, row_label
 from app.db.records import records_of
 from app.db.row_mapping import object_text, sample_images_text
 from app.domain import CHANGEABLE, Changes, Record, Status, differing, earlier_values

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from app.db.batch_log import add_log
+from app.db.batch_log import add_log, row_label
 from app.db.batch_models import check_models
 from app.db.batches import NOT_CHARGED
 from app.db.connection import transaction
 from app.db.fingerprints import add_fingerprints, complete_fingerprints, find_bought, record_fingerprint
-from app.db.queue import row_label
 from app.db.record_changes import change_records
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer

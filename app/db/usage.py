@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from app.db.row_mapping import priced, yuan
+from app.db.row_mapping import object_of, priced, yuan
 from app.domain.ledger import BatchSpend, Charge, SpendTotals
 
 _LINES_AT_ONCE = 2_000
@@ -78,6 +78,24 @@ def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int
     return {row["cause"]: row["number"] for row in rows}
 
 
+def list_differing(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> tuple[int, list[int]]:
+    """The charges of which the service reported other numbers than were ordered -> (how many, record ids).
+
+    The ids are those of the newest ones, at most ``limit``.
+    """
+    rows = db.execute(
+        """
+        SELECT record_id, count(*) OVER () AS number
+        FROM charges
+        WHERE usage_differs AND opened_at >= :low AND opened_at < :high
+        ORDER BY opened_at DESC
+        LIMIT :limit
+        """,
+        {"low": low, "high": high, "limit": limit},
+    ).fetchall()
+    return (rows[0]["number"] if rows else 0), [row["record_id"] for row in rows]
+
+
 def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge]:
     """The lines of the ledger from ``low`` to before ``high``, by id."""
     fields: dict[str, object] = {"low": low, "high": high, "limit": _LINES_AT_ONCE}
@@ -94,7 +112,7 @@ def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge
             charges.id, charges.record_id, charges.batch_id, charges.model,
             charges.price_micros, charges.is_priced, charges.outcome, charges.cause,
             coalesce(charges.task_id, '') AS task_id, charges.opened_at, charges.closed_at,
-            coalesce(batches.name, '') AS batch_name,
+            charges.usage, coalesce(batches.name, '') AS batch_name,
             records.row_number, coalesce(records.prompt, '') AS prompt,
             resolutions.at AS resolved_at
         FROM charges
@@ -115,7 +133,7 @@ def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge
 def _to_charge(row: sqlite3.Row) -> Charge:
     fields = dict(row)
     price = priced(fields.pop("price_micros"), not fields.pop("is_priced"))
-    return Charge(price=price, **fields)
+    return Charge(price=price, usage=object_of(fields.pop("usage")), **fields)
 
 
 def _total(rows: Sequence[sqlite3.Row]) -> SpendTotals:

@@ -3,10 +3,12 @@
 A charge is one call that may cost money. ``outcome`` is a key of OUTCOMES; times are UTC.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 
 from app.domain.records import Record, Status
+from app.errors import Message, message
 
 OUTCOMES = {
     "open": "进行中",
@@ -22,10 +24,34 @@ def known_amount(amount: Decimal, unpriced: int) -> Decimal | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a service reports of one submission: numbers by its own names, empty when it reports none.
+
+    ``references`` is how many reference images were sent.
+    """
+
+    charge_id: int
+    counts: Mapping[str, int]
+    references: int
+
+    @property
+    def differs(self) -> bool:
+        """Whether it reports another number of pictures or references than was ordered."""
+        ordered = {"generated_images": 1, "input_images": self.references}
+        return any(self.counts.get(name, number) != number for name, number in ordered.items())
+
+
+def usage_text(counts: Mapping[str, int]) -> Message:
+    """What was reported of a differing charge, as a sentence."""
+    made, used = counts.get("generated_images", "?"), counts.get("input_images", "?")
+    return message("服务报告画了 {made} 张，用了 {used} 张参考图", made=made, used=used)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Charge:
     """One line of the ledger. Its record may be deleted; ``resolved_at`` is set when it was resolved by hand.
 
-    ``price`` is CNY; None if unknown. ``task_id`` is the provider's task id.
+    ``price`` is CNY; None if unknown. ``task_id`` is the provider's task id, ``usage`` what it reported.
     """
 
     id: int
@@ -42,6 +68,7 @@ class Charge:
     opened_at: str
     closed_at: str | None
     resolved_at: str | None
+    usage: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def billed(self) -> Decimal | None:

@@ -35,7 +35,8 @@ def format_parameters(
     """Format parameters like AUTOMATIC1111: prompt, ``Negative prompt: …``, one line of ``Name: value``.
 
     Readers recognise the line by ``Steps`` and ``Sampler``; ``default`` means chosen by the provider.
-    ``seed`` is the one actually used. Without a size, ``with_size`` adds it after decoding.
+    ``seed`` is the one actually used. Options that were asked for follow (``Background: transparent``).
+    Without a size, ``with_size`` adds it after decoding.
     """
     values: Mapping[str, object] = {
         "Steps": _DEFAULT if request.steps is None else request.steps,
@@ -45,6 +46,7 @@ def format_parameters(
         "Size": size or "?",
         "Model": model,
         "Record": record_id,
+        **{name.replace("_", " ").capitalize(): value for name, value in request.options.items()},
     }
     lines = [request.prompt]
     if request.negative_prompt:

@@ -1,10 +1,11 @@
 """The protocol that every image provider implements, with its value types and shared helpers."""
 
 import base64
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from app.domain import (
     ASPECT_RATIOS,
@@ -20,15 +21,21 @@ from app.domain import (
 from app.errors import Message
 from app.providers.latency import LatencyEstimate
 
+_COUNT_NAME, _MAX_COUNT, _MAX_COUNTS = r"\w{1,40}", 10**12, 20
+
 Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitResult:
-    """The result of one submission: a task id to fetch the image with, or the image itself."""
+    """The result of one submission: a task id to fetch the image with, or the image itself.
+
+    ``usage`` is what the service reports of the call, by its names; see ``reported_usage``.
+    """
 
     task_id: str | None = None
     image: GeneratedImage | None = None
+    usage: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,16 @@ class Provider(Protocol):
 
     def check_key(self) -> KeyCheck:
         """Check the key with a free call. Raises ModelError when submissions would be refused."""
+
+
+def reported_usage(found: Any) -> dict[str, int]:
+    """The whole numbers of a service's ``usage`` object, whatever else is in it; empty when it has none."""
+    pairs = list(found.items()) if isinstance(found, dict) else []
+    return {
+        name: value
+        for name, value in pairs[:_MAX_COUNTS]
+        if re.fullmatch(_COUNT_NAME, name, re.ASCII) and type(value) is int and 0 <= value <= _MAX_COUNT
+    }
 
 
 def with_negative_prompt(prompt: str, negative_prompt: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, ClassVar
 from urllib.parse import urljoin, urlsplit
@@ -27,7 +27,15 @@ from app.domain import (
     Retirement,
 )
 from app.errors import Billed, Message, ModelError, message
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
+from app.providers.base import (
+    KeyCheck,
+    Sleep,
+    SubmitResult,
+    prices,
+    reported_usage,
+    size_table,
+    with_negative_prompt,
+)
 from app.providers.downloads import Downloads
 from app.providers.error_rules import (
     REFUSED,
@@ -171,7 +179,7 @@ class ImagesApi:
         first = found[0] if isinstance(found, list) and found else None
         if not isinstance(first, dict):
             raise unrecognised(self.label, answer.status)
-        return self._image(first)
+        return replace(self._image(first), usage=reported_usage(fields.get("usage")))
 
     def _image(self, fields: Mapping[str, Any]) -> SubmitResult:
         """Parse an image entry; its URL may be relative, or a ``data:`` URL of the image itself."""

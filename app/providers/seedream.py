@@ -193,7 +193,7 @@ _ERRORS = (
 )
 
 # Fields that are the same in every request: a refusal of one of them would meet every row.
-_CONSTANT_FIELDS = ("model", "response_format", "watermark")
+_CONSTANT_FIELDS = ("model", "response_format", "watermark", "output_format")
 _WRONG_FIELD = pausing(
     ".*", "方舟不再接受这个软件发送的一个参数，请更新软件，或换一个模型", "request", quotes=True
 )

@@ -33,6 +33,10 @@ def _short_prompt(charge: Charge) -> str:
     return words if len(words) <= _PROMPT_LENGTH else words[: _PROMPT_LENGTH - 1] + "…"
 
 
+def _usage(charge: Charge) -> str:
+    return ", ".join(f"{name} {count}" for name, count in charge.usage.items())
+
+
 _COLUMNS = (
     Column("发出时间（本机）", 20, "time", lambda charge: local_time(charge.opened_at)),
     Column("记录编号", 10, "number", attrgetter("record_id")),
@@ -47,6 +51,7 @@ _COLUMNS = (
     Column("已计费（元）", 13, "money", attrgetter("billed")),
     Column("可能已计费（元）", 17, "money", lambda charge: charge.at_stake or None),
     Column("结束时间（本机）", 20, "time", lambda charge: local_time(charge.resolved_at or charge.closed_at)),
+    Column("服务报的用量", 30, value=_usage),
 )
 
 
@@ -74,7 +79,7 @@ def ledger_lines(charges: Iterable[Charge], *, translate: Translate = str) -> It
         yield _line([column.value(charge) for column in _COLUMNS], translate)
     total = sum(totals.values(), SpendTotals())
     labels = (message("合计"), None, message("{count} 笔", count=total.charges))
-    yield _line([*labels, *[None] * 7, _billed(total), _unresolved(total), None], translate)
+    yield _line([*labels, *[None] * 7, _billed(total), _unresolved(total), None, None], translate)
 
 
 def _add_totals(workbook: WorkbookWriter, totals: dict[str, SpendTotals]) -> None:

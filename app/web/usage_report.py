@@ -12,11 +12,16 @@ from app.web.services import connection, services
 
 UNRESOLVED_SHOWN = 50
 BATCHES_SHOWN = 12
+DIFFERING_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """``spent`` has one entry per bucket; ``models`` and ``total`` cover the whole range; amounts in CNY."""
+    """``spent`` has one entry per bucket; ``models`` and ``total`` cover the whole range; amounts in CNY.
+
+    ``differing`` is how many charges of the range the service reported differently than ordered, and the
+    records of the newest.
+    """
 
     span: DateRange
     today: SpendTotals
@@ -27,6 +32,7 @@ class Usage:
     total: SpendTotals
     models: dict[str, SpendTotals]
     batches: list[BatchSpend]
+    differing: tuple[int, list[int]]
     failures: Mapping[str, int]
     unresolved: list[UnresolvedCharge]
     counts: UnresolvedCounts
@@ -55,6 +61,7 @@ def build_usage_report(span: DateRange) -> Usage:
             total=_sum(models),
             models=dict(sorted(models.items(), key=lambda item: (-item[1].billed, item[0]))),
             batches=database.spend_by_batch(db, span.low, span.high, limit=BATCHES_SHOWN),
+            differing=database.list_differing(db, span.low, span.high, limit=DIFFERING_SHOWN),
             failures=database.count_failures(db, span.low, span.high),
             unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
             counts=database.count_unresolved(db, models=services().models),

@@ -28,6 +28,7 @@ from app.domain import (
     SavedImage,
     whole_characters,
 )
+from app.domain.ledger import Usage
 from app.errors import (
     AppError,
     Billed,
@@ -189,9 +190,13 @@ class Pipeline:
             began = time.monotonic()
             result = generator.submit(provider, request, references)
             task_id, image = result.task_id or "", result.image
+            usage = Usage(charge_id=charge, counts=result.usage, references=len(references))
             del result  # it holds the bytes of the image
             if image is None:
-                self._save_task_id(db, record, task_id)
+                self._save_task_id(db, record, task_id, usage)
+            elif usage.counts:
+                with suppress(DatabaseError):  # the image is worth more
+                    database.save_usage(db, record, usage)
         if image is None:
             image = generator.fetch(provider, task_id, self._sleep)
         permit.release()
@@ -233,7 +238,7 @@ class Pipeline:
                 self.write_refusal.end()
                 return written
 
-    def _save_task_id(self, db: database.Connection, record: Record, task_id: str) -> None:
+    def _save_task_id(self, db: database.Connection, record: Record, task_id: str, usage: Usage) -> None:
         """Save the task id before polling; when the database is lost it is only logged, and polling goes on.
 
         Raises ModelError when the id is not valid Unicode and cannot be stored; it is logged.
@@ -242,7 +247,7 @@ class Pipeline:
             log.record_event("task_id_invalid", record, task_id=ascii(task_id))
             raise _invalid_task_id(task_id)
         try:
-            self.write_with_retry(lambda: database.save_task_id(db, record, task_id), retry_lost=False)
+            self.write_with_retry(lambda: database.save_task_id(db, record, task_id, usage), retry_lost=False)
         except StoreLost as lost:
             log.record_event("task_id_not_saved", record, task_id=task_id, why=str(lost))
         else:

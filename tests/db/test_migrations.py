@@ -104,7 +104,7 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
 
 def make_version_15(db: sqlite3.Connection) -> None:
     """Take from a new file what version 15 did not have."""
-    for name in ("records_claimable", "records_sums", "batches_copied_from"):
+    for name in ("records_claimable", "records_sums", "batches_copied_from", "charges_differing"):
         db.execute(f"DROP INDEX {name}")
     db.execute(
         """
@@ -120,6 +120,7 @@ def make_version_15(db: sqlite3.Connection) -> None:
         ("generation_records", "marks"),
         ("batches", "copied_from"),
         ("charges", "usage"),
+        ("charges", "usage_differs"),
     ):
         db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
     for trigger in triggers:

@@ -90,6 +90,54 @@ def test_references_are_sent_as_urls(service: FakeJimeng, model: Jimeng) -> None
     assert service.submissions[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]
 
 
+FAR = Reference(filename="a.png", url="https://example.com/a.png")
+
+
+@pytest.mark.parametrize(
+    ("req_key", "percent", "scale"),
+    [
+        ("jimeng_t2i_v40", 1, 0.99),
+        ("jimeng_t2i_v40", 43, 0.57),
+        ("jimeng_t2i_v40", 100, 0.0),
+        ("jimeng_seedream46_cvtob", 1, 99),
+        ("jimeng_seedream46_cvtob", 99, 1),
+        ("jimeng_seedream46_cvtob", 100, 1),
+    ],
+)
+def test_a_stronger_reference_is_a_smaller_scale(
+    service: FakeJimeng, req_key: str, percent: int, scale: float
+) -> None:
+    opened(service, jimeng_req_key=req_key).submit(replace(FOX, reference_strength=percent), [FAR])
+    sent = service.submissions[0].body["scale"]
+    assert (type(sent), sent) == (type(scale), scale)
+
+
+def test_without_references_or_a_strength_no_scale_is_sent(service: FakeJimeng, model: Jimeng) -> None:
+    model.submit(replace(FOX, reference_strength=30), ())
+    model.submit(FOX, [FAR])
+    assert not any("scale" in order.body for order in service.submissions)
+    image = SampleImage(url="https://example.com/a.png", filename="a.png")
+    strong = replace(FOX, reference_strength=30)
+    assert model.spec.strip_unsupported(strong) == FOX
+    assert model.spec.strip_unsupported(replace(strong, sample_images=(image,))).reference_strength == 30
+
+
+def test_an_unlisted_req_key_takes_no_strength(model: Jimeng) -> None:
+    spec = Jimeng(Settings(jimeng_req_key="jimeng_t2i_v99")).spec
+    assert not spec.options
+    assert "JIMENG_REQ_KEY" in str(spec.field_notes["reference_strength"])
+
+
+@pytest.mark.parametrize(("req_key", "scale"), [("jimeng_t2i_v40", 1), ("jimeng_seedream46_cvtob", 0.5)])
+def test_the_fake_refuses_a_scale_of_the_other_model(
+    service: FakeJimeng, req_key: str, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(service, jimeng_req_key=req_key)
+    monkeypatch.setattr(model, "_scale", lambda _percent: scale)
+    error = failure(lambda: model.submit(replace(FOX, reference_strength=50), [FAR]))
+    assert (error.billed, service.charges) == (Billed.NO, 0)
+
+
 def test_a_reference_without_a_url_is_refused_before_submission(service: FakeJimeng, model: Jimeng) -> None:
     error = failure(lambda: model.submit(FOX, [Reference(filename="a.png", content=b"x")]))
     assert error.billed is Billed.NO

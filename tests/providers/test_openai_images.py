@@ -67,6 +67,42 @@ def test_a_submission_sends_exactly_the_requested_fields(
     }
 
 
+def test_options_are_sent_when_they_are_set(service: FakeOpenAIImages, model: OpenAIImages) -> None:
+    request = replace(FOX, background="transparent", quality="high")
+    content = made(model, request).content
+    model.submit(replace(request, output_format="webp"), [Reference(filename="a.png", content=PNG)])
+    first, second = (order.body for order in service.submissions)
+    assert (first["background"], first["quality"], first["output_format"]) == ("transparent", "high", "png")
+    assert (second["background"], second["output_format"]) == ("transparent", "webp")
+    with Image.open(io.BytesIO(content)) as image:
+        assert (image.format, image.mode) == ("PNG", "RGBA")
+    (problem,) = model.spec.validate(replace(request, output_format="jpeg"))
+    assert problem.field == "output_format"
+
+
+@pytest.mark.parametrize(
+    ("model_id", "qualities"),
+    [
+        ("gpt-image-2", 3),
+        ("gpt-image-2.5-flare", 5),
+        ("gpt-image-2.6-sunburst", 3),
+        ("gpt-image-1.5", 0),
+        ("flux-1", 0),
+    ],
+)
+def test_options_follow_the_family(service: FakeOpenAIImages, model_id: str, qualities: int) -> None:
+    model = opened(service, openai_image_model=model_id)
+    assert len(model.spec.options.get("quality", ())) == qualities
+    assert bool(model.spec.options) is bool(qualities)
+    for name, values in model.spec.options.items():
+        for value in values:
+            model.submit(replace(FOX, **{name: value}), ())  # type: ignore[arg-type]
+            assert service.submissions[-1].body[name] == value
+    if not model.spec.options:
+        model.submit(replace(FOX, quality="max", background="opaque"), ())
+        assert not {"quality", "background"} & service.submissions[-1].body.keys()
+
+
 @pytest.mark.parametrize("count", [1, 3])
 def test_references_are_sent_as_files(service: FakeOpenAIImages, model: OpenAIImages, count: int) -> None:
     model.submit(FOX, [Reference(filename="猫.png", content=PNG)] * count)

@@ -1,7 +1,9 @@
-"""The estimate of a request and the bill of the fakes, for all ids, sizes and numbers of references."""
+"""The estimate of a request and the bill of the fakes: all ids, sizes, numbers of references and options."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 
 import pytest
 
@@ -27,11 +29,23 @@ def request_for(spec: ModelSpec, ratio: str, resolution: str, references: int) -
     return request
 
 
-def all_requests(spec: ModelSpec) -> list[ImageRequest]:
-    """Every size with every number of references."""
-    return [
-        request_for(spec, *pair, count) for pair in spec.sizes for count in range(spec.max_references + 1)
-    ]
+def all_requests(spec: ModelSpec) -> Iterator[ImageRequest]:
+    """Every size with every number of references and every combination of options that the model takes.
+
+    Of a range of numbers the ends and a middle.
+    """
+    choices = {
+        name: (None, offered.start, offered.stop // 3, offered.stop - 1)
+        if isinstance(offered, range)
+        else ("", *offered)
+        for name, offered in spec.options.items()
+    }
+    for pair, count in product(spec.sizes, range(spec.max_references + 1)):
+        plain = request_for(spec, *pair, count)
+        for values in product(*choices.values()):
+            request = replace(plain, **dict(zip(choices, values, strict=True)))  # type: ignore[arg-type]
+            if not spec.unsupported(request):
+                yield spec.strip_unsupported(request)
 
 
 def order(provider: generator.Provider, request: ImageRequest) -> None:
@@ -44,10 +58,12 @@ def test_seedream_bills_what_was_estimated(model_id: str) -> None:
     with FakeSeedream() as service:
         service.keeps_old_models = True
         provider = seedream.Seedream(Settings(**service.settings(seedream_model=model_id)))
-        for request in all_requests(provider.spec):
+        requests = list(all_requests(provider.spec))
+        for request in requests:
             order(provider, request)
             assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
-        assert service.charges == len(provider.spec.sizes) * (provider.spec.max_references + 1)
+        assert service.charges == len(requests)
+        assert len(requests) >= len(provider.spec.sizes) * (provider.spec.max_references + 1)
 
 
 @pytest.mark.parametrize("model_id", [id for id, family in bailian._BY_ID.items() if not family.ended_on])
@@ -64,10 +80,12 @@ def test_bailian_bills_what_was_estimated(model_id: str) -> None:
 def test_jimeng_bills_what_was_estimated(req_key: str) -> None:
     with FakeJimeng() as service:
         provider = jimeng.Jimeng(Settings(**service.settings(jimeng_req_key=req_key)))
-        for request in all_requests(provider.spec):
+        requests = list(all_requests(provider.spec))
+        for request in requests:
             order(provider, request)
             assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
-        assert service.charges == len(provider.spec.sizes) * (provider.spec.max_references + 1)
+        assert service.charges == len(requests)
+        assert len(requests) >= len(provider.spec.sizes) * (provider.spec.max_references + 1)
 
 
 @pytest.mark.parametrize("model_id", [*openai_images._BY_ID, "flux-1"])

@@ -74,7 +74,85 @@ def test_a_submission_sends_exactly_the_requested_fields(service: FakeSeedream, 
         "size": "2816x1584",
         "response_format": "url",
         "watermark": False,
+        "output_format": "jpeg",
     }
+
+
+@pytest.mark.parametrize(
+    ("options", "sent"),
+    [
+        ({}, ("jpeg", None)),
+        ({"output_format": "png"}, ("png", None)),
+        ({"background": "transparent"}, ("png", "transparent")),
+        ({"background": "transparent", "output_format": "png"}, ("png", "transparent")),
+        ({"background": "opaque"}, ("jpeg", "opaque")),
+        ({"background": "opaque", "output_format": "jpeg"}, ("jpeg", "opaque")),
+    ],
+)
+def test_a_format_is_always_sent_and_png_for_a_transparent_background(
+    service: FakeSeedream, options: dict[str, str], sent: tuple[str, str | None]
+) -> None:
+    model = opened(service, seedream_model=IDS["5-5"])
+    request = replace(FOX, **options)  # type: ignore[arg-type]
+    assert not model.spec.unsupported(request)
+    task_id = model.submit(request, ()).task_id or ""
+    body = service.submissions[0].body
+    assert (body["output_format"], body.get("background")) == sent
+    with Image.open(io.BytesIO(model.fetch(task_id, Clock().sleep).content)) as image:
+        assert image.format == sent[0].upper()
+        assert (image.mode == "RGBA") is (sent[1] == "transparent")
+
+
+@pytest.mark.parametrize("family", ["5-0-pro", "5-0-flash"])
+def test_only_5_5_takes_a_background(service: FakeSeedream, family: str) -> None:
+    model = opened(service, seedream_model=IDS[family])
+    assert list(model.spec.options) == ["output_format"]
+    assert "Seedream 5.5" in str(model.spec.field_notes["background"])
+    model.submit(replace(FOX, background="transparent"), ())
+    assert "background" not in service.submissions[0].body
+
+
+def test_neither_an_ended_nor_an_unlisted_id_takes_options(service: FakeSeedream) -> None:
+    for model_id in (*UNKNOWN, IDS["4-5"], IDS["5-0"], "dola-seedream-4-0-250828"):
+        assert not provider_for(model_id).spec.options
+    opened(service, seedream_model="dola-seedream-4-5-251128").submit(replace(FOX, output_format="png"), ())
+    assert "output_format" not in service.submissions[0].body
+
+
+def test_transparent_jpeg_is_a_problem_before_it_is_paid(service: FakeSeedream) -> None:
+    model = opened(service, seedream_model=IDS["5-5"])
+    request = replace(FOX, background="transparent", output_format="jpeg")
+    (problem,) = model.spec.validate(request)
+    assert (problem.field, "png" in str(problem)) == ("output_format", True)
+    assert provider_for(IDS["5-0-pro"]).spec.validate(request) == []  # takes no background, so ignores it
+
+
+REFUSED_BODIES: list[dict[str, object]] = [
+    {"sequential_image_generation": "disabled"},
+    {"sequential_image_generation_options": {"max_images": 2}},
+    {"stream": True},
+    {"tools": []},
+    {"layer_decomposition": True},
+    {"optimize_prompt_options": {"mode": "fast"}},
+    {"background": "transparent", "output_format": "jpeg"},
+    {"background": "blue"},
+    {"output_format": "webp"},
+    {"image": ["https://example.com/a.png"] * 11},
+    {"image": "data:image/PNG;base64,YWJj"},
+    {"size": "3K"},
+    {"size": "4096x4096"},
+    {"size": "800x800"},
+    {"seed": 1},
+]
+
+
+@pytest.mark.parametrize("fields", REFUSED_BODIES)
+def test_the_fake_refuses_what_5_5_refuses(service: FakeSeedream, fields: dict[str, object]) -> None:
+    body = {"model": IDS["5-5"], "prompt": "狐狸", "size": "2K", "output_format": "png"}
+    model = opened(service, seedream_model=IDS["5-5"])
+    assert model._generate(body).task_id
+    error = failure(lambda: model._generate(body | fields))
+    assert (error.billed, service.charges) == (Billed.NO, 1)
 
 
 def test_references_are_sent_as_urls_or_data_urls(service: FakeSeedream, model: Seedream) -> None:
@@ -284,7 +362,7 @@ def test_an_inline_image_is_accepted(model: Seedream, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("http", "code", "cause", "billed", "retryable", "pauses"),
     [
-        (500, "InternalServiceError", "service", Billed.NO, True, False),
+        (500, "InternalServiceError", "service", Billed.UNKNOWN, False, False),
         (500, "Strange", "service", Billed.UNKNOWN, False, False),
         (429, "SetLimitExceeded", "limit", Billed.NO, False, True),
         (429, "QuotaExceeded", "limit", Billed.NO, False, True),
@@ -304,6 +382,15 @@ def test_an_inline_image_is_accepted(model: Seedream, monkeypatch: pytest.Monkey
         (400, "InputImageSensitiveContentDetected.PrivacyInformation", "moderation", Billed.NO, False, False),
         (400, "ContentSecurityDetectionError", "service", Billed.NO, True, False),
         (400, "InvalidParameter.Size", "request", Billed.NO, False, False),
+        (400, "InvalidParameter.UnsupportedParameter", "request", Billed.NO, False, False),
+        (400, "MissingParameter", "request", Billed.NO, False, False),
+        (400, "InvalidImageURL.Timeout", "request", Billed.NO, False, False),
+        (413, "RequestEntityTooLarge", "request", Billed.NO, False, False),
+        (404, "ModelNotOpen", "request", Billed.NO, False, True),
+        (403, "AccountOverdueError", "key", Billed.NO, False, True),
+        (403, "AccessDenied", "key", Billed.NO, False, True),
+        (429, "ModelAccountIpmRateLimitExceeded", "limit", Billed.NO, True, False),
+        (400, "InputTextRiskDetection", "moderation", Billed.NO, False, False),
         (403, "OperationDenied.Something", "key", Billed.NO, False, True),
         (401, "InvalidAccountStatus", "key", Billed.NO, False, True),
         (404, "UnsupportedModel", "request", Billed.NO, False, True),
@@ -317,3 +404,23 @@ def test_each_error_code_has_its_rule(
     assert (error.cause, error.billed, error.retryable) == (cause, billed, retryable)
     assert error.pauses_batch is pauses
     assert code in str(error)
+
+
+@pytest.mark.parametrize(
+    ("param", "pauses"), [("watermark", True), ("output_format", True), ("size", False), ("", False)]
+)
+def test_a_refused_field_of_every_request_pauses(model: Seedream, param: str, pauses: bool) -> None:
+    about = {
+        "code": "InvalidParameter",
+        "message": f"the parameter `{param}` is not supported",
+        "param": param,
+    }
+    content = json.dumps({"error": about}).encode()
+    error = failure(lambda: model._read(Response(status=400, headers={}, content=content)))
+    assert (error.cause, error.billed, error.pauses_batch) == ("request", Billed.NO, pauses)
+    assert "not supported" in str(error)
+
+
+def test_too_many_calls_in_flight_lower_the_concurrency(model: Seedream) -> None:
+    content = json.dumps({"error": {"code": "InflightBatchsizeExceeded", "message": "words"}}).encode()
+    assert failure(lambda: model._read(Response(status=429, headers={}, content=content))).throttled

@@ -8,7 +8,7 @@ from app.db.migrations.legacy_import import set_aside_names
 _NEW_COLUMNS = {
     "generation_records": ("options", "marks"),
     "batches": ("copied_from",),
-    "charges": ("usage",),
+    "charges": ("usage", "usage_differs"),
 }
 # Replaced by that of ``schema.sql``, which has the model.
 _DROPPED = {"INDEX": "records_sums"}

@@ -210,7 +210,8 @@ CREATE TABLE request_keys (
 CREATE INDEX request_keys_used ON request_keys (used_at);
 
 -- The ledger: one row for each call that may cost money, written before the call. It outlives its record.
--- usage is what the service reported of it, a JSON object of numbers, or empty.
+-- usage is what the service reported of it, a JSON object of numbers, or empty; usage_differs: other numbers of
+-- pictures or references than were ordered.
 CREATE TABLE charges (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     record_id INTEGER NOT NULL,
@@ -226,7 +227,8 @@ CREATE TABLE charges (
     opened_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%d %H:%M:%f', 'now')),
     closed_at TEXT,
     resolution_id INTEGER,
-    usage TEXT NOT NULL DEFAULT ''
+    usage TEXT NOT NULL DEFAULT '',
+    usage_differs INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE INDEX charges_of_record ON charges (record_id);
@@ -237,6 +239,9 @@ CREATE INDEX charges_opened ON charges (opened_at);
 
 CREATE INDEX charges_unknown ON charges (record_id, price_micros, is_priced)
 WHERE outcome = 'unknown';
+
+CREATE INDEX charges_differing ON charges (opened_at)
+WHERE usage_differs;
 
 CREATE INDEX charges_of_resolution ON charges (resolution_id)
 WHERE resolution_id IS NOT NULL;

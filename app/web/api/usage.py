@@ -211,6 +211,7 @@ def _usage_json(usage: Usage) -> dict[str, Any]:
             {"id": batch.id, "name": batch.name, "created_at": batch.created_at, **_spent_json(batch.spent)}
             for batch in usage.batches
         ],
+        "differing": usage.differing[0],
         "failures": usage.failures,
         "in_doubt": {
             name: getattr(usage.counts, name) for name in ("records", "at_stake", "collectable", "orderable")

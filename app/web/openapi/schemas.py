@@ -249,6 +249,7 @@ SCHEMAS: dict[str, Schema] = {
         by_time=array_of(closed_object(label=str, **_SPENT)),
         by_model=array_of(closed_object(model=str, **_SPENT)),
         by_batch=array_of(closed_object(id=str, name=str, created_at=str, **_SPENT)),
+        differing=WHOLE | {"description": "服务报的张数或参考图张数与下单不同的账目"},
         failures=map_of(int),
         in_doubt=closed_object(records=int, at_stake=or_null(float), collectable=int, orderable=int),
         budget=or_null(float),

@@ -119,8 +119,14 @@ def permalink(record_id: int) -> Response:
 def details(record_id: int) -> Response:
     """What is shown of a record when it is large, and another image's price; also of one in the trash."""
     record = database.get_record(connection(), record_id, trash=True)
-    price = services().models.price(record.request)
-    response = make_response(render_template("records/details.html", record=record, price=price))
+    response = make_response(
+        render_template(
+            "records/details.html",
+            record=record,
+            price=services().models.price(record.request),
+            differing_usage=database.list_differing_usage(connection(), record_id),
+        )
+    )
     response.add_etag()
     response.headers["Cache-Control"] = "no-cache"
     return response.make_conditional(request)
