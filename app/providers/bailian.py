@@ -162,15 +162,8 @@ _ERRORS = (
     pausing(
         ".+", "百炼没有这个模型或接口，请检查 BAILIAN_MODEL 和 DASHSCOPE_BASE_URL", "request", status=(404,)
     ),
-    # Only images that were made are billed; after a timeout inside the service one may have been.
     ErrorRule(
-        r"InternalError(?!\.Timeout)(\..*)?|SystemError|ModelServiceFailed",
-        "百炼出了内部错误，稍后会自动重试",
-        "service",
-        retryable=True,
-    ),
-    ErrorRule(
-        r"(?!InternalError|RequestTimeOut).+",
+        "(?!InternalError|RequestTimeOut).+",
         "百炼没有接受这个请求，请修改提示词或参数",
         "request",
         status=REFUSED | {200},
