@@ -147,6 +147,7 @@ class Settings:
     model_concurrency: int = _setting(4, _int_between(1, 256))
     model_timeout: int = _setting(300, _int_between(1, 86_400))
     price_per_image: Decimal | None = _setting(None, _money)
+    watermark: bool = _setting(False, _bool)
     budget: Decimal | None = _setting(None, _money)
     oss_enabled: bool = _setting(False, _bool)
     oss_endpoint: str = _setting("")

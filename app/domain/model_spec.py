@@ -64,6 +64,7 @@ class ModelSpec:
     retirement       when its service ends it; None: no end is announced
     self_hosted      runs in this process or on the user's own server: while no price is configured, a
                      request is never charged, whatever its outcome. A price of 0 alone does not imply that
+    watermark        whether the service is asked for its visible mark; None: it has no such switch
     setup            content of the model page
     options          option (one of OPTIONS) -> the values it may have: words, or a range of numbers
     field_notes      field name -> why the model ignores it, or what happens to it
@@ -85,6 +86,7 @@ class ModelSpec:
     included_references: int = 1
     retirement: Retirement | None = None
     self_hosted: bool = False
+    watermark: bool | None = None
     reference_limits: ReferenceLimits | None = None
     max_reference_bytes: int = 128 * 1_048_576
     options: Mapping[str, Sequence[str] | range] = field(default_factory=dict)
@@ -101,6 +103,11 @@ class ModelSpec:
     def size(self, request: ImageRequest) -> Size:
         """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
         return self.sizes[request.aspect_ratio, request.resolution]
+
+    @property
+    def has_watermark(self) -> bool:
+        """Whether the service has a switch for its visible mark."""
+        return self.watermark is not None
 
     @property
     def is_priced(self) -> bool:

@@ -122,10 +122,14 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratedImage:
-    """A picture as the provider returned it, not yet validated; ``seed`` if the service reports it."""
+    """A picture as the provider returned it, not yet validated; ``seed`` if the service reports it.
+
+    ``watermark``: whether the visible mark was asked for, where that is decided when the picture is fetched.
+    """
 
     content: bytes
     seed: int | None = None
+    watermark: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

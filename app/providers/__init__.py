@@ -52,7 +52,7 @@ _SERVICES: dict[str, _Service] = {
     "sdapi": _Service(open=SdApi, prefixes=("sdapi_",)),
     "demo": _Service(open=Demo),
 }
-_SHARED_SETTINGS = ("image_model", "model_timeout", "price_per_image")
+_SHARED_SETTINGS = ("image_model", "model_timeout", "price_per_image", "watermark")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,7 +163,7 @@ class Jimeng:
             poller.finished()
             downloads += 1
             try:
-                return GeneratedImage(content=self._image(data))
+                return GeneratedImage(content=self._image(data), watermark=self.spec.watermark)
             except ModelError as problem:
                 if downloads == _MAX_DOWNLOADS or not problem.retryable:
                     raise
@@ -204,7 +204,10 @@ class Jimeng:
         )
 
     def _query(self, client: ServiceClient, task_id: str) -> Response:
-        options = json.dumps({"return_url": True}, separators=(",", ":"))
+        wanted: dict[str, Any] = {"return_url": True}
+        if self.spec.watermark:
+            wanted["logo_info"] = {"add_logo": True}
+        options = json.dumps(wanted, separators=(",", ":"))
         body = {"req_key": self._req_key, "task_id": task_id, "req_json": options}
         return self._call(client.post, "CVSync2AsyncGetResult", body)
 
@@ -241,6 +244,7 @@ def _spec(settings: Settings) -> ModelSpec:
         reference_limits=_REFERENCE_LIMITS,
         prices=prices(settings.price_per_image, *((Decimal(family.price),) if family.price else ())),
         setup=_SETUP,
+        watermark=settings.watermark,
         options={"reference_strength": range(1, 101)} if family.scale else {},
         field_notes=_NOTES if family.scale else {**_NOTES, "reference_strength": _UNLISTED},
     )

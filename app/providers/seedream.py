@@ -223,7 +223,7 @@ class Seedream(ImagesApi):
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
             "size": str(self.spec.size(request)),
             "response_format": "url",
-            "watermark": False,
+            "watermark": bool(self.spec.watermark),
         }
         if "output_format" in self.spec.options:  # the default differs between the models
             body["output_format"] = request.output_format or _format_for(request.background)
@@ -290,6 +290,7 @@ def _spec(settings: Settings) -> ModelSpec:
         retirement=Retirement(since=family.ended_on, variable="SEEDREAM_MODEL", successor=_SUCCESSOR)
         if family.ended_on and is_mainland
         else None,
+        watermark=settings.watermark,
         options=family.options,
         field_notes=_NOTES if "background" in family.options else {**_NOTES, "background": _NO_BACKGROUND},
     )

@@ -85,6 +85,17 @@ def test_a_submission_sends_exactly_the_requested_fields(service: FakeJimeng, mo
     }
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_the_visible_mark_is_asked_for_in_the_query(service: FakeJimeng, clock: Clock, asked: bool) -> None:
+    model = opened(service, watermark=asked)
+    picture = model.fetch(submitted(model), clock.sleep)
+    query = next(call for step, call in service.calls if step == "poll")
+    wanted = json.loads(query.fields["req_json"])
+    assert wanted == {"return_url": True} | ({"logo_info": {"add_logo": True}} if asked else {})
+    assert "logo_info" not in service.submissions[0].body
+    assert picture.watermark is asked
+
+
 def test_references_are_sent_as_urls(service: FakeJimeng, model: Jimeng) -> None:
     model.submit(FOX, [Reference(filename="a.png", url="https://example.com/a.png?x=1&y=2")])
     assert service.submissions[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]

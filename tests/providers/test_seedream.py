@@ -155,6 +155,14 @@ def test_the_fake_refuses_what_5_5_refuses(service: FakeSeedream, fields: dict[s
     assert (error.billed, service.charges) == (Billed.NO, 1)
 
 
+def test_the_visible_mark_is_asked_for_only_when_it_is_set(service: FakeSeedream, model: Seedream) -> None:
+    marked = opened(service, watermark=True)
+    for each in (model, marked):
+        each.submit(FOX, ())
+    assert [order.body["watermark"] for order in service.submissions] == [False, True]
+    assert (model.spec.watermark, marked.spec.watermark) == (False, True)
+
+
 def test_references_are_sent_as_urls_or_data_urls(service: FakeSeedream, model: Seedream) -> None:
     at_hand = Reference(filename="a.png", content=b"abc", media_type="image/png")
     far = Reference(filename="b.png", url="https://example.com/b.png")
