@@ -65,8 +65,16 @@ def open_charge(
     return int(row["id"])
 
 
-def save_task_id(db: sqlite3.Connection, record: Record, task_id: str, usage: Usage | None = None) -> None:
-    """Store the provider's task id before polling starts, and what it reports of the call.
+def save_task_id(
+    db: sqlite3.Connection,
+    record: Record,
+    task_id: str,
+    usage: Usage | None = None,
+    *,
+    watermark: bool | None = None,
+) -> None:
+    """Store the provider's task id before polling starts, what it reports of the call, and whether it was
+    asked for its visible mark.
 
     The id is not stored when the claim was lost: the record then holds the new owner's task id.
     """
@@ -84,7 +92,11 @@ def save_task_id(db: sqlite3.Connection, record: Record, task_id: str, usage: Us
             """,
             fields,
         )
-        db.execute("UPDATE generation_records SET task_id = :task_id WHERE id = :record_id", fields)
+        marks = object_text({"visible": watermark})
+        db.execute(
+            "UPDATE generation_records SET task_id = :task_id, marks = :marks WHERE id = :record_id",
+            fields | {"marks": marks},
+        )
 
 
 def save_usage(db: sqlite3.Connection, record: Record, usage: Usage) -> None:

@@ -20,6 +20,7 @@ from app.db.row_mapping import (
     has_record,
     id_list,
     message_json,
+    object_text,
     read_records,
     to_record,
     utc_now,
@@ -286,10 +287,16 @@ def finish_record(
             status = 'success', error = '', error_message = '', cause = '', finished_at = :now,
             lease_until = NULL, lease_owner = NULL, filename = :filename, image_path = :image_path,
             width = :width, height = :height, format = :format, file_size = :file_size, sha256 = :sha256,
-            seed = coalesce(:seed, seed)
+            seed = coalesce(:seed, seed), marks = :marks
             """,
             "id = :id",
-            asdict(saved) | {"id": record.id, "image_path": f"/output/{saved.filename}", "now": utc_now()},
+            asdict(saved)
+            | {
+                "id": record.id,
+                "image_path": f"/output/{saved.filename}",
+                "marks": object_text(saved.marks),
+                "now": utc_now(),
+            },
         )
         if to_bucket:
             note_output_copy(db, record.id, saved.filename)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.domain import OPTIONS, LogLine, Record, SampleImage, Status
+from app.domain import OPTIONS, LogLine, Record, SampleImage, Status, marks_of
 from app.errors import Message
 
 MICROS = 1_000_000
@@ -89,7 +89,8 @@ def to_record(row: sqlite3.Row) -> Record:
     fields["favourite"] = bool(fields["favourite"])
     fields["status"] = status_of(fields["status"], fields["image_path"])
     fields["columns"] = object_of(fields.pop("own_columns"))
-    fields |= {name: object_of(fields[name]) for name in ("templates", "marks")}
+    fields["templates"] = object_of(fields["templates"])
+    fields["marks"] = marks_of(object_of(fields["marks"]))
     fields["options"] = options_of(fields["options"])
     fields["sample_images"] = stored_sample_images(fields["sample_images"])
     return Record(**fields)
@@ -146,12 +147,12 @@ def sample_images_text(images: tuple[SampleImage, ...]) -> str:
 
 
 def object_text(items: Mapping[str, Any]) -> str:
-    """Own columns or templates -> the JSON stored in their column; empty when there are none."""
+    """Own columns, templates or marks -> the JSON stored in their column; empty when there are none."""
     return json.dumps(items, ensure_ascii=False, separators=(",", ":")) if items else ""
 
 
 def object_of(text: str) -> dict[str, Any]:
-    """The stored own columns or templates; empty when the text is no JSON object."""
+    """The stored own columns, templates or marks; empty when the text is no JSON object."""
     if not text:
         return {}
     with suppress(ValueError):

@@ -7,6 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
+from app.domain.marks import marks_of
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
 from app.errors import Message
@@ -44,7 +45,7 @@ class Record:
     provider's, ``crash_count`` the number of worker crashes. ``not_before`` is a Unix time. ``columns`` are
     the user's own, ``templates`` the fields whose typed form differs. ``pick`` is a Pick, or empty.
     ``position`` is the row's ``{序号}``, None when its prompt takes no prefix and suffix. ``options`` are
-    those of the request, ``marks`` those found in the picture's file.
+    those of the request, ``marks`` are described in ``app.domain.marks``.
     """
 
     id: int
@@ -90,7 +91,7 @@ class Record:
     pick: str = ""
     position: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
-    marks: Mapping[str, Any] = field(default_factory=dict)
+    marks: Mapping[str, Any] = field(default_factory=lambda: marks_of({}))
 
     @property
     def charged(self) -> bool:
@@ -135,7 +136,7 @@ class GeneratedImage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedImage:
     """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name, and the
-    seed in its embedded parameters."""
+    seed in its embedded parameters. ``marks``: see ``app.domain.marks``."""
 
     filename: str
     width: int
@@ -144,6 +145,7 @@ class SavedImage:
     file_size: int
     sha256: str
     seed: int | None = None
+    marks: Mapping[str, Any] = field(default_factory=dict)
 
 
 def file_key(stem: str) -> str:

@@ -42,11 +42,27 @@ def extract(content: bytes) -> str | None:
     image_format = sniff(content)
     if image_format == "png":
         return _from_png(content) or None
+    return _LABEL.sub("", user_comment(content, image_format), count=1) or None
+
+
+def user_comment(content: bytes, image_format: str | None) -> str:
+    """The EXIF user comment of a JPEG or WebP file; empty without one."""
     part = next(_exif_parts(content, image_format), None)
     if part is None:
-        return None
-    comment = exif.read_user_comment(content[part.payload].removeprefix(_EXIF_HEADER))
-    return _LABEL.sub("", comment, count=1) or None
+        return ""
+    block = content[part.payload][: 2 * _MAX_TEXT]
+    return exif.read_user_comment(block.removeprefix(_EXIF_HEADER))
+
+
+def png_text(name: bytes, rest: bytes) -> str:
+    """The text of a chunk tEXt, zTXt or iTXt; ``rest`` is its payload after keyword and zero byte."""
+    if name == b"tEXt":
+        return rest.decode("latin-1")
+    if name == b"zTXt":
+        return _inflated(rest[1:]).decode("latin-1")
+    is_compressed = rest[:1] == b"\x01"
+    text = rest[2:].split(b"\x00", 2)[-1]
+    return (_inflated(text) if is_compressed else text).decode("utf-8", "replace")
 
 
 def _into_png(content: bytes, text: str) -> Pieces:
@@ -65,18 +81,8 @@ def _from_png(content: bytes) -> str:
         if part.name in (b"tEXt", b"zTXt", b"iTXt"):
             keyword, _, rest = content[part.payload].partition(b"\x00")
             if keyword == _KEYWORD:
-                found = _png_text(part.name, rest)
+                found = png_text(part.name, rest)
     return found
-
-
-def _png_text(name: bytes, rest: bytes) -> str:
-    if name == b"tEXt":
-        return rest.decode("latin-1")
-    if name == b"zTXt":
-        return _inflated(rest[1:]).decode("latin-1")
-    is_compressed = rest[:1] == b"\x01"
-    text = rest[2:].split(b"\x00", 2)[-1]
-    return (_inflated(text) if is_compressed else text).decode("utf-8", "replace")
 
 
 def _inflated(packed: bytes) -> bytes:

@@ -9,8 +9,9 @@ import contextlib
 import hashlib
 import itertools
 import os.path
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from app.domain import GeneratedImage, SavedImage, ValidatedUpload
 from app.errors import Billed, DiskError, InvalidRequest, Message, ModelError, NotFound, TooLarge, message
@@ -24,6 +25,7 @@ from app.images.filenames import (
     safe_stem,
     with_counter,
 )
+from app.images.marks import find_marks
 from app.images.parameters import parse_parameters, with_size
 from app.system import windows_files
 
@@ -53,10 +55,11 @@ def save_image(
 ) -> SavedImage:
     """Validate the image, create its thumbnail and save it as ``stem`` plus the extension of its format.
 
-    ``embed`` is the text of ``format_parameters``, or empty. Never overwrites: the next free counter is used
-    (``猫-2``) and returned. Idempotent per record: a second call, such as from a worker whose lease expired,
-    returns the file of the first. Raises ModelError for invalid bytes; those in an unsupported format are
-    saved unchanged in ``unopened/``. Raises DiskError for disk errors, leaving no files.
+    ``embed`` is the text of ``format_parameters``, or empty; marks are those of the bytes without it. Never
+    overwrites: the next free counter is used (``猫-2``) and returned. Idempotent per record: a second call,
+    such as from a worker whose lease expired, returns the file of the first. Raises ModelError for invalid
+    bytes; those in an unsupported format are saved unchanged in ``unopened/``. Raises DiskError for disk
+    errors, leaving no files.
     """
     try:
         decoded = decode.decode(image.content, max_pixels=MAX_PIXELS)
@@ -66,7 +69,7 @@ def save_image(
     if embed:
         text = with_size(embed, decoded.width, decoded.height)
         pieces = metadata.embed(image.content, decoded.format, text)
-    parameters = parse_parameters(embed)
+    parameters, marks = parse_parameters(embed), find_marks(image.content)
     stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
     with atomic_write.translate_os_errors(output_dir):
@@ -76,7 +79,9 @@ def save_image(
             target = output_dir / (stem + _ENDING[decoded.format])
             placed = _place(part, target, record_id, parameters.prompt)
             atomic_write.sync_folder(output_dir)
-    return _saved_image(placed, decoded, pieces, parameters.seed) if isinstance(placed, str) else placed
+    if not isinstance(placed, str):
+        return placed
+    return _saved_image(placed, decoded, pieces, parameters.seed, marks)
 
 
 def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> SavedImage | None:
@@ -234,7 +239,11 @@ def _quarantined(output_dir: Path, record_id: int) -> Iterator[Path]:
 
 
 def _saved_image(
-    filename: str, decoded: decode.Decoded, pieces: metadata.Pieces, seed: int | None
+    filename: str,
+    decoded: decode.Decoded,
+    pieces: metadata.Pieces,
+    seed: int | None,
+    marks: Mapping[str, Any],
 ) -> SavedImage:
     return SavedImage(
         filename=filename,
@@ -244,6 +253,7 @@ def _saved_image(
         file_size=sum(map(len, pieces)),
         sha256=_sha256(pieces),
         seed=seed,
+        marks=marks,
     )
 
 
@@ -253,7 +263,7 @@ def _read_own(path: Path, record_id: int, prompt: str) -> SavedImage | None:
         parameters = parse_parameters(metadata.extract(content) or "")
         if parameters.record_id == record_id and prompt in parameters.text:
             decoded = decode.decode(content, max_pixels=MAX_PIXELS)
-            return _saved_image(path.name, decoded, (content,), parameters.seed)
+            return _saved_image(path.name, decoded, (content,), parameters.seed, find_marks(content))
     return None
 
 

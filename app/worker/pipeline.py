@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from io import BytesIO
 from pathlib import Path
@@ -175,6 +175,7 @@ class Pipeline:
                 if saved := self.find_saved(record):
                     return saved  # a crash between saving the file and finishing the record
         task_id, image, began = record.task_id, None, None
+        watermark = record.marks["visible"]
         provider, pace = engine.provider, engine.pace
         if task_id is None:
             spec, request = provider.spec, record.request
@@ -187,13 +188,13 @@ class Pipeline:
                 db, record, price=price, budget=self.settings.budget, is_free=is_free
             )
             log.record_event("submitted", record, charge=charge, price=price)
-            began = time.monotonic()
+            began, watermark = time.monotonic(), spec.watermark
             result = generator.submit(provider, request, references)
             task_id, image = result.task_id or "", result.image
             usage = Usage(charge_id=charge, counts=result.usage, references=len(references))
             del result  # it holds the bytes of the image
             if image is None:
-                self._save_task_id(db, record, task_id, usage)
+                self._save_task_id(db, record, task_id, usage, watermark)
             elif usage.counts:
                 with suppress(DatabaseError):  # the image is worth more
                     database.save_usage(db, record, usage)
@@ -203,9 +204,11 @@ class Pipeline:
         if began is not None:
             pace.measured(time.monotonic() - began)
         seed = record.request.seed if image.seed is None else image.seed
+        watermark = watermark if image.watermark is None else image.watermark
         with _spooled(image.content, self.settings.output_dir) as file:
             del image
-            return self._save(db, record, file, seed)
+            saved = self._save(db, record, file, seed)
+        return _with_watermark(saved, watermark)
 
     def _pixels(self, record: Record) -> int:
         """The pixels that the service was asked for; not known: as many as are decoded at once."""
@@ -219,7 +222,9 @@ class Pipeline:
         Raises DiskError when the folder cannot be read.
         """
         folder = self.settings.output_dir
-        return store.find_saved(folder, stem=record.reserved_stem, record_id=record.id, prompt=record.prompt)
+        stem = record.reserved_stem
+        saved = store.find_saved(folder, stem=stem, record_id=record.id, prompt=record.prompt)
+        return saved and _with_watermark(saved, record.marks["visible"])
 
     def write_with_retry(self, write: Callable[[], _T], *, retry_lost: bool = True) -> _T:
         """Call ``write`` every second until the database accepts it.
@@ -238,7 +243,14 @@ class Pipeline:
                 self.write_refusal.end()
                 return written
 
-    def _save_task_id(self, db: database.Connection, record: Record, task_id: str, usage: Usage) -> None:
+    def _save_task_id(
+        self,
+        db: database.Connection,
+        record: Record,
+        task_id: str,
+        usage: Usage,
+        watermark: bool | None,
+    ) -> None:
         """Save the task id before polling; when the database is lost it is only logged, and polling goes on.
 
         Raises ModelError when the id is not valid Unicode and cannot be stored; it is logged.
@@ -247,7 +259,10 @@ class Pipeline:
             log.record_event("task_id_invalid", record, task_id=ascii(task_id))
             raise _invalid_task_id(task_id)
         try:
-            self.write_with_retry(lambda: database.save_task_id(db, record, task_id, usage), retry_lost=False)
+            self.write_with_retry(
+                lambda: database.save_task_id(db, record, task_id, usage, watermark=watermark),
+                retry_lost=False,
+            )
         except StoreLost as lost:
             log.record_event("task_id_not_saved", record, task_id=task_id, why=str(lost))
         else:
@@ -294,6 +309,11 @@ def pause_batch(
                 db, record.batch_id, reason, cause=cause, stops_fetching=blocks_fetches, model=model
             )
         log.record_event("paused", record, why=reason)
+
+
+def _with_watermark(saved: SavedImage, watermark: bool | None) -> SavedImage:
+    """The image with what is known of its visible mark."""
+    return replace(saved, marks={"visible": watermark, **saved.marks})
 
 
 def _require_orderable(spec: ModelSpec, request: ImageRequest) -> None:

@@ -1,0 +1,67 @@
+"""The marks that say a picture is AI-generated: what was asked for, what its file has, and the words.
+
+``visible`` is whether the service was asked for its visible mark; None: not recorded, or it has no switch.
+``aigc`` is the implicit mark of GB 45438-2025, ``{"place": a key of PLACES, "fields": {name: text}}``; False
+when none was found, None when the file was not looked at. ``c2pa`` is whether there is a C2PA manifest, which
+is not verified; None when not looked at.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.errors import Message, message
+
+PLACES: Mapping[str, str] = {"xmp": "XMP", "png": "PNG tEXt", "exif": "EXIF UserComment"}
+
+_PRODUCER = "ContentProducer"
+
+
+def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The marks as stored, with all three keys; what is not of their form counts as not looked at."""
+    aigc = stored.get("aigc")
+    if isinstance(aigc, Mapping):
+        fields = aigc.get("fields")
+        texts = {str(name): str(text) for name, text in fields.items()} if isinstance(fields, Mapping) else {}
+        aigc = {"place": str(aigc.get("place", "")), "fields": texts}
+    elif aigc is not False:
+        aigc = None
+    return {"visible": _flag(stored.get("visible")), "aigc": aigc, "c2pa": _flag(stored.get("c2pa"))}
+
+
+def visible_words(marks: Mapping[str, Any]) -> Message | None:
+    """Whether the visible mark was asked for; None when there is nothing to say."""
+    return {True: message("已要求"), False: message("未要求")}.get(marks["visible"])
+
+
+def implicit_words(marks: Mapping[str, Any]) -> Message:
+    """Whether the implicit mark was found, with its producer."""
+    aigc = marks["aigc"]
+    if not aigc:
+        return _words(aigc)
+    producer = aigc["fields"].get(_PRODUCER)
+    return message("有（{producer}）", producer=f"{_PRODUCER} {producer}") if producer else message("有")
+
+
+def c2pa_words(marks: Mapping[str, Any]) -> Message:
+    """Whether a C2PA manifest was found."""
+    return _words(marks["c2pa"])
+
+
+def marks_line(marks: Mapping[str, Any]) -> list[Message]:
+    """The marks in one line, by parts; only that nothing was looked at when that is so."""
+    if marks["aigc"] is None:
+        return [message("未检查")]
+    visible = visible_words(marks)
+    return [
+        *([message("可见 {words}", words=visible)] if visible else ()),
+        message("隐式 {words}", words=implicit_words(marks)),
+        message("C2PA {words}", words=c2pa_words(marks)),
+    ]
+
+
+def _words(found: bool | None) -> Message:
+    return message("未检查" if found is None else "有" if found else "未发现")
+
+
+def _flag(value: Any) -> bool | None:
+    return value if isinstance(value, bool) else None

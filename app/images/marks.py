@@ -1,0 +1,142 @@
+"""Finds the marks of AI-generated pictures in PNG, JPEG and WebP files; writes none.
+
+At most ``_MAX_CANDIDATES`` texts of ``_MAX_TEXT`` bytes are looked at. Damaged metadata counts as far as it can
+be read.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+from xml.parsers import expat
+
+from app.images import metadata
+from app.images.containers import jpeg_segments, png_chunks, sniff, webp_chunks
+
+_MAX_CANDIDATES = 16
+_MAX_TEXT = 1_000_000  # bytes
+_MAX_FIELDS, _MAX_NAME, _MAX_VALUE = 16, 40, 300  # characters
+_NAMESPACE = "tc260.org.cn/ns/aigc/"
+_PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_PNG_XMP, _PNG_AIGC = b"XML:com.adobe.xmp", b"AIGC"
+_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
+_APP1, _APP11 = 0xE1, 0xEB
+_IN_COMMENT = re.compile(r'\s*\{\s*"AIGC"\s*:')
+
+
+def find_marks(content: bytes) -> dict[str, Any]:
+    """``aigc`` and ``c2pa`` of a picture, as in ``app.domain.marks``; None for files of other formats."""
+    image_format = sniff(content)
+    if image_format not in ("png", "jpeg", "webp"):
+        return {"aigc": None, "c2pa": None}
+    found = (_implicit_mark(place, text) for place, text in _candidates(content, image_format))
+    aigc = next(filter(None, islice(found, _MAX_CANDIDATES)), False)
+    return {"aigc": aigc, "c2pa": _has_c2pa(content, image_format)}
+
+
+def _candidates(content: bytes, image_format: str) -> Iterator[tuple[str, bytes | str]]:
+    """(place, XMP packet or text) of what may hold the mark."""
+    if image_format == "png":
+        yield from _png_candidates(content)
+    elif image_format == "jpeg":
+        for part in jpeg_segments(content):
+            if part.name[0] == _APP1 and content.startswith(_JPEG_XMP, part.payload.start):
+                yield "xmp", content[part.payload].removeprefix(_JPEG_XMP)
+    else:
+        for part in webp_chunks(content):
+            if part.name == b"XMP ":
+                yield "xmp", content[part.payload][:_MAX_TEXT]
+    if comment := metadata.user_comment(content, image_format):
+        yield "exif", comment
+
+
+def _png_candidates(content: bytes) -> Iterator[tuple[str, bytes | str]]:
+    for part in png_chunks(content):
+        start, end = part.payload.start, part.payload.stop
+        for keyword, place in ((_PNG_XMP, "xmp"), (_PNG_AIGC, "png")):
+            if part.name in _PNG_TEXTS and content.startswith(keyword + b"\x00", start):
+                raw = content[start + len(keyword) + 1 : min(end, start + _MAX_TEXT)]
+                text = metadata.png_text(part.name, raw)
+                yield place, text.encode() if place == "xmp" else text
+
+
+def _implicit_mark(place: str, text: bytes | str) -> dict[str, Any] | None:
+    """The mark in a candidate; None when it holds none."""
+    if isinstance(text, bytes):
+        value = _aigc_property(text)
+    else:
+        value = text if place == "png" or _IN_COMMENT.match(text) else None
+    return None if value is None else {"place": place, "fields": _fields(value)}
+
+
+def _aigc_property(packet: bytes) -> str | None:
+    """The text of the property AIGC of an XMP packet, an element or an attribute; None without one.
+
+    What precedes a syntax error or a DOCTYPE, whose entities may expand, counts.
+    """
+    texts: list[str] = []
+    depth = 0  # inside the property
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        texts.extend(value for each, value in attributes.items() if _is_aigc(each))
+        if depth or (not texts and _is_aigc(name)):
+            depth += 1
+            texts.append("")
+
+    def end(_name: str) -> None:
+        nonlocal depth
+        depth = max(depth - 1, 0)
+
+    def data(piece: str) -> None:
+        if depth:
+            texts.append(piece)
+
+    def doctype(*_: object) -> None:
+        raise ValueError("DOCTYPE in XMP")
+
+    parser = expat.ParserCreate(namespace_separator=" ")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = data, doctype
+    with suppress(expat.ExpatError, ValueError, LookupError):  # the last two: unknown encodings
+        parser.Parse(packet, True)
+    return "".join(texts) if texts else None
+
+
+def _is_aigc(name: str) -> bool:
+    namespace, _, local = name.rpartition(" ")
+    return local == "AIGC" and _NAMESPACE in namespace.lower()
+
+
+def _fields(text: str) -> dict[str, str]:
+    """The fields of the mark's JSON, printable and shortened; empty when it is damaged."""
+    with suppress(ValueError, RecursionError):
+        found, _ = json.JSONDecoder().raw_decode(text.strip())
+        found = found.get("AIGC", found) if isinstance(found, dict) else {}
+        if isinstance(found, dict):
+            items = ((name, value) for name, value in found.items() if isinstance(value, (str, int)))
+            return {
+                _printable(name, _MAX_NAME): _printable(str(value), _MAX_VALUE)
+                for name, value in islice(items, _MAX_FIELDS)
+            }
+    return {}
+
+
+def _printable(text: str, length: int) -> str:
+    return "".join(char for char in text[:length] if char.isprintable())
+
+
+def _has_c2pa(content: bytes, image_format: str) -> bool:
+    if image_format == "png":
+        return any(part.name == b"caBX" for part in png_chunks(content))
+    if image_format == "webp":
+        return any(part.name == b"C2PA" for part in webp_chunks(content))
+    segments = (part for part in jpeg_segments(content) if part.name[0] == _APP11)
+    return any(_is_c2pa(content[part.payload][:64]) for part in segments)
+
+
+def _is_c2pa(head: bytes) -> bool:
+    """Whether a segment APP11 begins a JUMBF box of C2PA."""
+    return head.startswith(b"JP") and head[12:16] == b"jumb" and b"c2pa" in head[16:]
