@@ -19,10 +19,10 @@ _PRODUCER = "ContentProducer"
 def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The marks as stored, with all three keys; what is not of their form counts as not looked at."""
     aigc = stored.get("aigc")
-    if isinstance(aigc, Mapping):
+    if isinstance(aigc, Mapping) and aigc.get("place") in PLACES:
         fields = aigc.get("fields")
         texts = {str(name): str(text) for name, text in fields.items()} if isinstance(fields, Mapping) else {}
-        aigc = {"place": str(aigc.get("place", "")), "fields": texts}
+        aigc = {"place": aigc["place"], "fields": texts}
     elif aigc is not False:
         aigc = None
     return {"visible": _flag(stored.get("visible")), "aigc": aigc, "c2pa": _flag(stored.get("c2pa"))}

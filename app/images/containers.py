@@ -29,6 +29,10 @@ class Part(NamedTuple):
     end: int
     payload: slice
 
+    def beginning(self, length: int) -> slice:
+        """The slice of the payload's first ``length`` bytes, or of all of it."""
+        return slice(self.payload.start, min(self.payload.stop, self.payload.start + length))
+
 
 def sniff(content: bytes) -> str | None:
     """``png``, ``jpeg``, ``webp``, ``gif``, ``bmp``, ``heic`` or ``avif``, by signature; else None."""

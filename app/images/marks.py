@@ -1,7 +1,7 @@
 """Finds the marks of AI-generated pictures in PNG, JPEG and WebP files; writes none.
 
-At most ``_MAX_CANDIDATES`` texts of ``_MAX_TEXT`` bytes are looked at. Damaged metadata counts as far as it can
-be read.
+At most ``_MAX_CANDIDATES`` texts of ``_MAX_TEXT`` bytes are looked at. Damaged metadata counts as far as it
+can be read.
 """
 
 import json
@@ -23,7 +23,7 @@ _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _PNG_XMP, _PNG_AIGC = b"XML:com.adobe.xmp", b"AIGC"
 _JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
 _APP1, _APP11 = 0xE1, 0xEB
-_IN_COMMENT = re.compile(r'\s*\{\s*"AIGC"\s*:')
+_IN_COMMENT = re.compile(r'\s*\{\s*"AIGC"\s*:\s*\{')
 
 
 def find_marks(content: bytes) -> dict[str, Any]:
@@ -47,18 +47,17 @@ def _candidates(content: bytes, image_format: str) -> Iterator[tuple[str, bytes 
     else:
         for part in webp_chunks(content):
             if part.name == b"XMP ":
-                yield "xmp", content[part.payload][:_MAX_TEXT]
+                yield "xmp", content[part.beginning(_MAX_TEXT)]
     if comment := metadata.user_comment(content, image_format):
         yield "exif", comment
 
 
 def _png_candidates(content: bytes) -> Iterator[tuple[str, bytes | str]]:
     for part in png_chunks(content):
-        start, end = part.payload.start, part.payload.stop
         for keyword, place in ((_PNG_XMP, "xmp"), (_PNG_AIGC, "png")):
-            if part.name in _PNG_TEXTS and content.startswith(keyword + b"\x00", start):
-                raw = content[start + len(keyword) + 1 : min(end, start + _MAX_TEXT)]
-                text = metadata.png_text(part.name, raw)
+            if part.name in _PNG_TEXTS and content.startswith(keyword + b"\x00", part.payload.start):
+                rest = content[part.beginning(_MAX_TEXT)][len(keyword) + 1 :]
+                text = metadata.png_text(part.name, rest)
                 yield place, text.encode() if place == "xmp" else text
 
 
@@ -134,7 +133,7 @@ def _has_c2pa(content: bytes, image_format: str) -> bool:
     if image_format == "webp":
         return any(part.name == b"C2PA" for part in webp_chunks(content))
     segments = (part for part in jpeg_segments(content) if part.name[0] == _APP11)
-    return any(_is_c2pa(content[part.payload][:64]) for part in segments)
+    return any(_is_c2pa(content[part.beginning(64)]) for part in segments)
 
 
 def _is_c2pa(head: bytes) -> bool:

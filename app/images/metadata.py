@@ -50,7 +50,7 @@ def user_comment(content: bytes, image_format: str | None) -> str:
     part = next(_exif_parts(content, image_format), None)
     if part is None:
         return ""
-    block = content[part.payload][: 2 * _MAX_TEXT]
+    block = content[part.beginning(2 * _MAX_TEXT)]
     return exif.read_user_comment(block.removeprefix(_EXIF_HEADER))
 
 

@@ -27,6 +27,7 @@ from app.domain import (
     MAX_STEPS,
     OPTIONS,
     OUTPUT_FORMATS,
+    PLACES,
     QUALITIES,
     RESOLUTIONS,
     Batch,
@@ -235,13 +236,27 @@ SCHEMAS: dict[str, Schema] = {
         pick=or_null(enum(*Pick)),
         reference_strength=or_null(int),
         **_WORDS,
-        marks={"type": "object"},
+        marks="Marks",
         url=str,
         thumbnail_url=str,
         retry_after=or_null(float),
         charged={"type": "boolean", "description": "已计费却没有图片，重试会再付一次"},
         collectable=bool,
     ),
+    "Marks": closed_object(
+        visible=or_null(bool),
+        aigc={
+            "anyOf": [
+                {"enum": [False, None]},
+                closed_object(place=enum(*PLACES), fields=map_of(str)),
+            ]
+        },
+        c2pa=or_null(bool),
+    )
+    | {
+        "description": "visible：是否请服务加可见标识，null 是服务没有这个开关或没有记录；"
+        "aigc：文件里的隐式标识，false 是没有发现，null 是没有检查；c2pa：文件里有没有 C2PA，没有验证"
+    },
     "Usage": closed_object(
         **{"from": str, "to": str},
         unit=enum("hour", "day", "month"),
