@@ -303,21 +303,27 @@ class Worker:
     def _worker_loop(self, engine: Engine) -> None:
         """Process records of one model until the worker drains, or the model does not need the thread."""
         with closing(database.connect(self.settings.database_path)) as db:
-            while not self._draining.is_set() and self._is_wanted(engine):
+            is_idle = False
+            while not self._draining.is_set() and not self._ends(engine, is_idle):
                 generation = engine.wake.generation
+                is_idle = False
                 permit = engine.take_permit(1.0)
                 if permit and not self._guarded(partial(self._run, db, engine, permit)):
-                    is_woken = engine.wake.wait(generation, _IDLE_SECONDS)
-                    if not is_woken and engine is not self.engines.default:
-                        break
+                    is_idle = not engine.wake.wait(generation, _IDLE_SECONDS)
+
+    def _ends(self, engine: Engine, is_idle: bool) -> bool:
+        """Whether the model does not need this thread: it is then not counted any more.
+
+        A model that is not there needs none, an idle one only if it is the default.
+        """
         with self._threads_lock:
+            is_there = self.engines.find(engine.model_id) is engine
+            is_spare = engine.threads > engine.wanted_threads
+            if is_there and not is_spare and not (is_idle and engine is not self.engines.default):
+                return False
             engine.threads -= 1
             self._threads.remove(threading.current_thread())
-
-    def _is_wanted(self, engine: Engine) -> bool:
-        """Whether the model is there, and has no more threads than it wants."""
-        is_there = self.engines.find(engine.model_id) is engine
-        return is_there and engine.threads <= engine.wanted_threads
+            return True
 
     def _heartbeat_loop(self) -> None:
         """Poll for work from other processes or ended pauses; extend leases; reap expired ones."""
