@@ -91,6 +91,7 @@ from app.db.records import (
     get_record,
     get_record_or_none,
     list_neighbours,
+    list_options,
     list_own_columns,
     list_page,
     list_records,

@@ -16,7 +16,7 @@ from app.db.record_query import (
     find_neighbours,
     list_record_ids,
 )
-from app.db.row_mapping import IN_IDS, id_list, object_of, read_records, record_ids, utc_text
+from app.db.row_mapping import IN_IDS, id_list, object_of, options_of, read_records, record_ids, utc_text
 from app.db.versions import next_version, update_records
 from app.domain import Pick, Record
 from app.errors import NotFound
@@ -80,6 +80,16 @@ def list_own_columns(db: sqlite3.Connection, chosen: Selection) -> list[str]:
         for row in db.execute(sql, {"ids": id_list(ids)}):
             names |= dict.fromkeys(object_of(row["own_columns"]))
     return list(names)
+
+
+def list_options(db: sqlite3.Connection, chosen: Selection) -> set[str]:
+    """Which of OPTIONS are set in any of these records."""
+    names: set[str] = set()
+    for ids in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
+        sql = f"SELECT DISTINCT options FROM generation_records WHERE id {IN_IDS} AND options <> ''"
+        for row in db.execute(sql, {"ids": id_list(ids)}):
+            names |= options_of(row["options"]).keys()
+    return names
 
 
 def list_neighbours(

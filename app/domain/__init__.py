@@ -76,6 +76,7 @@ from app.domain.validation import (
     MAX_REFERENCES,
     MAX_SEED,
     MAX_STEPS,
+    READERS,
     normal_text,
     read_aspect_ratio,
     read_resolution,
@@ -85,4 +86,4 @@ from app.domain.validation import (
     visible_text,
     whole_characters,
 )
-from app.domain.variables import BUILT_IN_NAMES, FilledRow, fill_rows
+from app.domain.variables import BUILT_IN_NAMES, FilledRow, fill_rows, variable_key, variable_names

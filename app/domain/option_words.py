@@ -3,5 +3,11 @@
 # Value -> what else stands for it, separated by spaces.
 BACKGROUNDS = {"transparent": "透明 透明背景", "opaque": "不透明 不透明背景"}
 OUTPUT_FORMATS = {"png": ".png", "jpeg": "jpg .jpg .jpeg", "webp": ".webp"}
-QUALITIES = {"low": "低", "medium": "中 中等", "high": "高", "xhigh": "很高", "max": "最高"}
+QUALITIES = {
+    "low": "低 低质量",
+    "medium": "中 中等 中等质量",
+    "high": "高 高质量",
+    "xhigh": "很高 很高质量",
+    "max": "最高 最高质量",
+}
 UNSET_WORDS = ("", "auto", "自动", "默认")

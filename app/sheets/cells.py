@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from app.domain import ASPECT_RATIOS, normal_text, trimmed_text
 from app.errors import Message, Translate, message
-from app.sheets.headers import LABELS, RESULT_LABELS
+from app.sheets.headers import FIELD_LABELS, RESULT_LABELS
 from app.sheets.table import ExcelTime, UnreadableCell, Value, display_text
 
 # Fields that accept any text; the others accept only short texts.
@@ -45,7 +45,7 @@ class Problem:
 
 def problem(row: int, field: str, seen: str, error: str | Message, fixed: str | None = None) -> Problem:
     """A Problem about a field, with ``seen`` truncated for display."""
-    label = LABELS.get(field) or RESULT_LABELS[field]
+    label = FIELD_LABELS.get(field) or RESULT_LABELS[field]
     return Problem(row=row, column=label, seen=truncate(seen), error=message(error), fixed=fixed)
 
 

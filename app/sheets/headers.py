@@ -34,6 +34,18 @@ LABELS: Mapping[str, str] = {
     "steps": "采样步数",
 }
 
+# Columns that a table may have besides. See ``option_columns`` for when a column of this name is meant.
+OPTION_LABELS: Mapping[str, str] = {
+    "model": "模型",
+    "reference_strength": "参考强度",
+    "background": "背景",
+    "output_format": "格式",
+    "quality": "质量",
+}
+FIELD_LABELS: Mapping[str, str] = {**LABELS, **OPTION_LABELS}
+# A header that asks for 是 or 否 about the background.
+_OPTION_MEANINGS = {*OPTION_LABELS, "transparent"}
+
 # Columns of a results workbook. When all three are present, each line is one picture of a submitted row.
 RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", "image_file": "图片文件"}
 
@@ -97,7 +109,9 @@ class Header:
 
     ``extra_columns`` hold more reference images. ``texts`` are the headers of all these columns as returned
     by ``compact_text``; ``unread`` are the columns with an unknown header, ``own`` the names of those that
-    are kept as the user's own. ``has_own_results``: results were written into the user's workbook.
+    are kept as the user's own. ``options`` are columns that may hold an option, by meaning; they are among
+    the own ones until ``take_options``. ``named`` are the headers of all own columns, ``unknown`` those of
+    them to tell the user about. ``has_own_results``: results were written into the user's workbook.
     """
 
     row: int
@@ -106,6 +120,9 @@ class Header:
     texts: Mapping[int, str]
     unread: frozenset[int]
     own: Mapping[int, str]
+    options: Mapping[str, int]
+    named: Mapping[int, str]
+    unknown: frozenset[int]
     notes: Sequence[Message]
     has_own_results: bool = False
 
@@ -155,7 +172,8 @@ class _Assignment:
     extra_columns: list[int] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     guessed: list[Message] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
+    options: dict[str, int] = field(default_factory=dict)
+    unknown: list[int] = field(default_factory=list)
     own: list[int] = field(default_factory=list)
 
 
@@ -177,13 +195,17 @@ def _read_header(row: Row) -> Header | None:
     notes = [*_assign_size(columns), *_assignment_notes(assigned)]
     assigned.own += [size] if size is not None and size not in columns.values() else []
     read = {*columns.values(), *assigned.extra_columns}
+    own = {column: named[column] for column in sorted({*assigned.own} - ours)}
     return Header(
         row=row.number,
         columns=columns,
         extra_columns=assigned.extra_columns,
         texts={column: compact_text(named[column]) for column in named if column in read},
         unread=frozenset(named) - read,
-        own=_own_names({column: named[column] for column in sorted({*assigned.own} - ours)}),
+        own=own_names(own),
+        options=assigned.options,
+        named=own,
+        unknown=frozenset(assigned.unknown),
         notes=notes,
         has_own_results=results is not None,
     )
@@ -195,7 +217,11 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
     exact = {found.field for _, _, found in cells if found and not found.is_guess}
     for column, text, found in cells:
         if found is None or (found.is_guess and found.field in exact):
-            assigned.unknown.append(_brief(text))
+            assigned.unknown.append(column)
+            assigned.own.append(column)
+        elif found.field in _OPTION_MEANINGS:
+            assigned.options.setdefault(found.field, column)
+            assigned.unknown.append(column)
             assigned.own.append(column)
         elif found.field == "ignored":
             assigned.own.append(column)
@@ -203,7 +229,7 @@ def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:
             assigned.columns[found.field] = column
             if found.is_guess:
                 label = message(LABELS.get(found.field, text))
-                assigned.guessed.append(message("「{header}」→「{label}」", header=_brief(text), label=label))
+                assigned.guessed.append(message("「{header}」→「{label}」", header=brief(text), label=label))
         elif found.is_numbered:
             assigned.extra_columns.append(column)
         elif found.field in RESULT_LABELS:
@@ -225,7 +251,7 @@ def _our_columns(named: Mapping[int, str], columns: Mapping[str, int]) -> set[in
     return found | {columns[name] for name in RESULT_LABELS if name in columns}
 
 
-def _own_names(headers: Mapping[int, str]) -> dict[int, str]:
+def own_names(headers: Mapping[int, str]) -> dict[int, str]:
     """Column -> its name, which is unique: 备注, 备注 2."""
     names: dict[int, str] = {}
     taken: set[str] = set()
@@ -260,15 +286,15 @@ def _assignment_notes(assigned: _Assignment) -> Iterator[Message]:
         yield message("参考图分在 {count} 列里，每一行的都放在一起用", count=count)
     if assigned.guessed:
         yield message("列名已自动对应：{pairs}，请核对", pairs=tuple(assigned.guessed))
-    if assigned.unknown:
-        yield message("自己的列会保留，点「列」显示：{headers}", headers=tuple(assigned.unknown[:20]))
 
 
 def _is_form(cells: Sequence[_Cell], prompt: int) -> bool:
     """Whether the only known header is a guessed prompt: a line of a form, not a header row."""
     is_guess = any(found and found.is_guess for column, _, found in cells if column == prompt)
-    return is_guess and len(cells) > 1 and sum(found is not None for _, _, found in cells) == 1
+    known = [found for _, _, found in cells if found and found.field not in _OPTION_MEANINGS]
+    return is_guess and len(cells) > 1 and len(known) == 1
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
+    """The beginning of a header, on one line."""
     return " ".join(text[:20].split())

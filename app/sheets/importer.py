@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -18,13 +19,15 @@ from app.domain import (
     Status,
     fill_rows,
 )
-from app.errors import Message, SpreadsheetError, Translate, message
+from app.errors import InvalidRequest, Message, SpreadsheetError, Translate, message
 from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_names, truncate
 from app.sheets.file_types import Sheet, open_sheets
 from app.sheets.header_synonyms import is_doubtful
-from app.sheets.headers import LABELS, STATUS_LABELS, Header, find_header, status_named
+from app.sheets.headers import FIELD_LABELS, STATUS_LABELS, Header, find_header, status_named
+from app.sheets.import_notes import DEFAULTS, grid_notes, model_notes, unfinished_notes
 from app.sheets.merged_cells import fill_merged, fill_merged_own
-from app.sheets.non_data_rows import drop_empty_rows, drop_totals_and_headers, row_list
+from app.sheets.non_data_rows import drop_empty_rows, drop_totals_and_headers
+from app.sheets.option_columns import take_options
 from app.sheets.table import (
     ExcelTime,
     FormattedNumber,
@@ -41,14 +44,14 @@ _AS_DISPLAYED = (*TEXT_FIELDS, "aspect_ratio", "resolution")
 _SPARE_ROWS = 200  # read beyond the batch limit, to allow for rows that are not data
 _MAX_SEARCHED = 1_000  # cells searched for an ambiguous header
 _TOO_WIDE = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
-_DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": "1"}
-_REQUEST_FIELDS = tuple(name for name in LABELS if name != "references")
+_REQUEST_FIELDS = tuple(name for name in FIELD_LABELS if name != "references")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportedRow:
     """One row to review. ``number`` is the sheet's; ``fields`` use the API's names and keep invalid text.
 
+    ``fields["model"]`` is the id of the model, empty for that of the whole table.
     ``references`` are names of reference images as written, ``sent_references`` those with their variables
     replaced. ``columns`` are all own columns of the sheet, in its order. Only in a results workbook there are
     ``status``, a Status value or "" for a line that was never submitted, and ``origin``, the row's number in
@@ -95,17 +98,19 @@ def read_workbook(
     content: bytes,
     filename: str,
     *,
-    spec: ModelSpec | None = None,
+    find_model: Callable[[str], ModelSpec] | None = None,
     is_known: Callable[[str], bool] = lambda name: False,
     date: str = "",
 ) -> Import:
     """An uploaded workbook or delimited text -> Import; ``filename`` only improves error messages.
 
     ``is_known`` returns whether the library has a reference image of that name; called only for names with
-    a 、. ``spec`` is a model spec to validate against, ``date`` is that of ``{日期}``. Raises
+    a 、. ``find_model`` returns the model to validate a row against, by what its cell says: "" for that of
+    the whole table; it raises InvalidRequest for an unknown one. ``date`` is that of ``{日期}``. Raises
     SpreadsheetError or TooLarge when the file has no table, is damaged or hostile, or has too many rows.
     """
     sheet, header, grid, notes = _choose(open_sheets(content, filename))
+    header, kept = take_options(header, grid)
     if (count := len(grid.rows) + grid.dropped) > header.max_rows:
         text = "表格有 {count} 行，一次最多 {limit} 行，请分成几个文件导入"
         raise SpreadsheetError(text, count=count, limit=header.max_rows)
@@ -113,10 +118,10 @@ def read_workbook(
     problems = fill_merged(header, grid)
     fill_merged_own(header, grid)
     _join_references(header, grid)
-    notes += [*header.notes, *drop_empty_rows(header, grid), *_grid_notes(header, grid)]
+    notes += [*header.notes, *kept, *drop_empty_rows(header, grid), *grid_notes(header, grid)]
     if not grid.rows:
         raise _no_rows(sheet, header)
-    reader = _RowReader(header, dict(islice(header.own.items(), MAX_OWN_COLUMNS)), spec, is_known)
+    reader = _RowReader(header, dict(islice(header.own.items(), MAX_OWN_COLUMNS)), find_model, is_known)
     rows = [reader.read(row) for row in grid.rows]
     remaining = {row.number for row in grid.rows}
     problems = [one for one in problems if one.row in remaining]
@@ -132,7 +137,10 @@ def read_workbook(
         of_results=header.of_results,
         rows=tuple(rows),
         problems=tuple(sorted(problems, key=lambda one: one.row)),
-        notes=(*notes, *reader.notes(), *_unfinished_notes(rows), *_unsupported_notes(rows, spec)),
+        notes=(
+            *(*notes, *reader.notes(), *unfinished_notes([row.status for row in rows])),
+            *model_notes([(spec, row.fields) for row in rows if (spec := reader.model_of(row.fields))]),
+        ),
     )
 
 
@@ -143,7 +151,7 @@ def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[Message]
     headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
     headed.sort(key=lambda one: not one[0].active)
     for sheet, header in headed:
-        own = frozenset(islice(header.own, MAX_OWN_COLUMNS))
+        own = frozenset(islice(header.own, MAX_OWN_COLUMNS)) | {*header.options.values()}
         grid = sheet.read(header.texts, header.row, header.max_rows + _SPARE_ROWS, own)
         skipped = drop_totals_and_headers(header, sheet, grid)
         if grid.rows:
@@ -215,48 +223,22 @@ def _join_references(header: Header, grid: Grid) -> None:
             row.values[first] = bad[0] if bad else "；".join(map(display_text, found))
 
 
-def _grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
-    if hidden := grid.hidden_rows:
-        text = "有 {count} 行在表格里是隐藏的（第 {rows} 行），也一起导入了"
-        yield message(text, count=len(hidden), rows=row_list(hidden))
-    labels = [
-        message(LABELS[name])
-        for name, column in header.columns.items()
-        if name in LABELS and any(first <= column <= last for first, last in grid.hidden_columns)
-    ]
-    if labels:
-        yield message("隐藏的列也一起导入了：{columns}", columns=tuple(labels))
-    if missing := {name: value for name, value in _DEFAULTS.items() if name not in header.columns}:
-        defaults = [
-            message("{label}（{value}）", label=message(LABELS[name]), value=value)
-            for name, value in missing.items()
-        ]
-        yield message("表格里没有的列按默认值：{defaults}", defaults=tuple(defaults))
-    has_thumbnails = header.of_results or header.has_own_results
-    if grid.floating_images and not has_thumbnails:
-        yield message(
-            "有 {count} 张图片浮在表格上，没有读取；要用作参考图，"
-            "请上传到「示例图」，再在「参考示例图」这一列写上它们的名字",
-            count=grid.floating_images,
-        )
-
-
 @dataclass(slots=True)
 class _RowReader:
     """Reads rows under a header; ``problems`` collects those of their cells."""
 
     header: Header
     own: Mapping[int, str]
-    spec: ModelSpec | None
+    find_model: Callable[[str], ModelSpec] | None
     is_known: Callable[[str], bool]
     problems: list[Problem] = field(default_factory=list)
     is_cut: bool = False
 
     def read(self, row: Row) -> ImportedRow:
-        """The row, validated against the model spec unless its picture is finished."""
+        """The row, validated against its model unless its picture is finished."""
         status = self._read_status(row) if self.header.of_results else None
-        spec = None if status == Status.SUCCESS else self.spec
         texts, bad = self._read_texts(row)
+        spec = self._read_model(row.number, texts, bad, is_finished=status == Status.SUCCESS)
         names = split_names(texts["references"], self.is_known)
         if "references" not in bad and (error := _references_error(names, spec)):
             self.problems.append(problem(row.number, "references", texts["references"], error))
@@ -279,6 +261,28 @@ class _RowReader:
                 length=MAX_OWN_TEXT_LENGTH,
             )
 
+    def model_of(self, fields: Mapping[str, Any]) -> ModelSpec | None:
+        """The model of a row as read; None when there is no such model, or none to validate against."""
+        with suppress(InvalidRequest):
+            return self.find_model(fields["model"]) if self.find_model else None
+        return None
+
+    def _read_model(
+        self, number: int, texts: dict[str, str], bad: set[str], *, is_finished: bool
+    ) -> ModelSpec | None:
+        """The model to validate the row against; in ``texts`` its id replaces what the cell says."""
+        if self.find_model is None or "model" in bad:
+            return None
+        try:
+            spec = self.find_model(texts["model"])
+        except InvalidRequest as error:
+            bad.add("model")
+            if not is_finished:
+                self.problems.append(problem(number, "model", texts["model"], error.message))
+            return None
+        texts["model"] = spec.model_id if texts["model"] else ""
+        return None if is_finished else spec
+
     def _read_own(self, row: Row) -> dict[str, str]:
         texts = {name: own_text(row.own.get(column)) for column, name in self.own.items()}
         self.is_cut = self.is_cut or any(len(text) > MAX_OWN_TEXT_LENGTH for text in texts.values())
@@ -297,7 +301,7 @@ class _RowReader:
         """The text of each field, and the fields that are not readable."""
         texts: dict[str, str] = {}
         bad: set[str] = set()
-        for name in LABELS:
+        for name in FIELD_LABELS:
             texts[name], issue = parse_cell(
                 row.number, name, row.values.get(self.header.columns.get(name, 0))
             )
@@ -322,11 +326,10 @@ class _RowReader:
         if request is None:
             good = {name: text for name, text in raw.items() if name not in bad}
             request = ImageRequest.parse({"prompt": "·", **good})
-        if spec and not bad & {"aspect_ratio", "resolution"}:
-            size = raw["resolution"] or _DEFAULTS["resolution"]
-            self.problems += [
-                problem(number, error.field, size, error.message) for error in spec.validate(request)
-            ]
+        for error in spec.validate(request) if spec else ():
+            if error.field != "resolution" or not bad & {"aspect_ratio", "resolution"}:
+                seen = raw[error.field] or DEFAULTS.get(error.field, "")
+                self.problems.append(problem(number, error.field, seen, error.message))
         return {name: texts[name] if name in bad else getattr(request, name) for name in _REQUEST_FIELDS}
 
 
@@ -404,26 +407,3 @@ def _too_many_pictures(rows: Sequence[ImportedRow]) -> list[Problem]:
             error = message(text, limit=MAX_PICTURES_A_BATCH)
             return [problem(row.number, "num_images", str(count), error)]
     return []
-
-
-def _unfinished_notes(rows: Sequence[ImportedRow]) -> Iterator[Message]:
-    """Notes on rows that may be charged or generated twice when submitted again."""
-    if unknown := sum(row.status == Status.UNKNOWN for row in rows):
-        text = "有 {count} 行结果未知，可能已计费：再生成会再花一次钱，可以先在原来的批次里取回"
-        yield message(text, count=unknown)
-    if pending := sum(row.status in (Status.HELD, Status.QUEUED, Status.RUNNING) for row in rows):
-        text = "有 {count} 行当时还在排队或生成中：原来的批次会接着做，再生成会多出一份"
-        yield message(text, count=pending)
-
-
-def _unsupported_notes(rows: Sequence[ImportedRow], spec: ModelSpec | None) -> Iterator[Message]:
-    if spec is None:
-        return
-    model = message(spec.label)
-    for name, is_taken in (("seed", spec.takes_seed), ("steps", spec.takes_steps)):
-        if not is_taken and any(row.fields[name] is not None for row in rows):
-            text = "{model} 不接受{column}，这一列不会用到"
-            yield message(spec.field_notes.get(name, text), model=model, column=message(LABELS[name]))
-    if count := sum(len(row.fields["prompt"]) > spec.prompt_limit for row in rows):
-        text = "有 {count} 行的提示词超过 {model} 建议的 {limit} 字，可能被忽略一部分"
-        yield message(text, count=count, model=model, limit=spec.prompt_limit)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from app.errors import message
 from app.sheets.cells import Problem, problem
-from app.sheets.headers import LABELS, Header
+from app.sheets.headers import FIELD_LABELS, Header
 from app.sheets.table import Grid, Merge, Row, UnreadableCell, display_text
 
 
@@ -22,7 +22,7 @@ def fill_merged(header: Header, grid: Grid) -> list[Problem]:
     for merge in sorted(grid.merges, key=lambda one: one.first_row):
         if header.row < merge.first_row < merge.last_row:
             merges.setdefault(merge.first_column, []).append(merge)
-    for name in LABELS:
+    for name in FIELD_LABELS:
         filled = 0  # the last row of the merges so far; one that overlaps them is ignored
         for merge in merges.get(header.columns.get(name, 0), []):
             start = bisect_left(numbers, merge.first_row)

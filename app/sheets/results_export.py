@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import IO, Any
 
-from app.domain import Batch, Record, Status, own_column_names
+from app.domain import OPTIONS, Batch, Record, Status, own_column_names
 from app.errors import Translate, message
 from app.sheets.cells import join_names
-from app.sheets.headers import LABELS, PICK_MARKS, RESULT_LABELS, STATUS_LABELS
+from app.sheets.headers import LABELS, OPTION_LABELS, PICK_MARKS, RESULT_LABELS, STATUS_LABELS
+from app.sheets.option_columns import option_text
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
-from app.sheets.template_export import FIELDS, own_columns
+from app.sheets.template_export import FIELDS, OPTION_FIELDS, own_columns
 from app.sheets.xlsx_edit import CONTENT_TYPES, batch_property_parts, with_content_types
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_pictures import (
@@ -46,6 +47,16 @@ _REQUEST_COLUMNS = {
     name: Column(label, FIELDS[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))
     for name, label in LABELS.items()
 }
+_OPTION_COLUMNS = {
+    name: Column(
+        OPTION_LABELS[name],
+        OPTION_FIELDS[name][0],
+        value=lambda record, name=name: option_text(name, record.options.get(name)),  # type: ignore[misc]
+    )
+    for name in OPTIONS
+}
+_MODEL = Column(OPTION_LABELS["model"], OPTION_FIELDS["model"][0], value=attrgetter("model"))
+_LAST_REQUEST_COLUMN = _REQUEST_COLUMNS["steps"]
 _IMAGE_FILE = Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename"))
 _OUTCOME_COLUMNS = (
     Column(RESULT_LABELS["status"], 12, value=lambda record: message(STATUS_LABELS[record.status])),
@@ -64,6 +75,7 @@ _RESULT_COLUMNS = (
     Column("第几张", 8, "number", attrgetter("picture_number")),
     *_OUTCOME_COLUMNS,
     _PICK,
+    _MODEL,
     *_COST_COLUMNS,
     Column("次数", 7, "number", attrgetter("attempts")),
 )
@@ -76,7 +88,7 @@ _RECORD_COLUMNS = (
     Column("宽", 8, "number", attrgetter("width")),
     Column("高", 8, "number", attrgetter("height")),
     *_OUTCOME_COLUMNS,
-    Column("模型", 18, value=attrgetter("model")),
+    _MODEL,
     *_COST_COLUMNS,
     Column("批次", 16, value=attrgetter("batch_id")),
     Column("收藏", 6, value=lambda record: message("是") if record.favourite else None),
@@ -97,7 +109,8 @@ def write_results(
     records = _by_rows(records)
     with open_workbook(translate) as workbook:
         title = workbook.translate("结果")
-        columns = [*_RESULT_COLUMNS, *own_columns(own_column_names(map(_own_cells, records)), _own_cells)]
+        columns = _with_options(_RESULT_COLUMNS, {name for record in records for name in record.options})
+        columns += own_columns(own_column_names(map(_own_cells, records)), _own_cells)
         sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
         lines = [sheet.texts([column.value(record) for column in columns]) for record in records]
         styles = CellStyles(
@@ -110,6 +123,13 @@ def write_results(
         with workbook.save(in_memory=True) as file:
             package = OoxmlPackage(file.read())
     return _with_lines(package, batch.id, records, lines, styles, thumbnails, translate(LEFT_OUT))
+
+
+def _with_options(columns: Sequence[Column], options: Collection[str]) -> list[Column]:
+    """The columns with those of these options after the last column of the request."""
+    at = columns.index(_LAST_REQUEST_COLUMN) + 1
+    found = (column for name, column in _OPTION_COLUMNS.items() if name in options)
+    return [*columns[:at], *found, *columns[at:]]
 
 
 def _by_rows(records: Iterable[Record]) -> list[Record]:
@@ -161,16 +181,17 @@ def write_records(
     records: Iterable[Record],
     *,
     own_names: Iterable[str] = (),
+    options: Collection[str] = (),
     image_file: Callable[[Record], str] = attrgetter("filename"),
     translate: Translate = str,
 ) -> IO[bytes]:
     """Any number of records, streamed; returned as by ``WorkbookWriter.save``. Times are in local time.
 
-    ``own_names`` are the names of their own columns, which are on the right; ``image_file`` returns where
-    the picture of a record is.
+    ``own_names`` are the names of their own columns, which are on the right, ``options`` those that a record
+    has. ``image_file`` returns where the picture of a record is.
     """
     with open_workbook(translate) as workbook:
-        columns = [*_RECORD_COLUMNS, *own_columns(own_names, _own_cells)]
+        columns = [*_with_options(_RECORD_COLUMNS, options), *own_columns(own_names, _own_cells)]
         at = columns.index(_IMAGE_FILE)
         columns[at] = replace(_IMAGE_FILE, value=image_file)
         workbook.add_items("生成记录", columns, records)

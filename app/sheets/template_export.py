@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any
 
@@ -13,16 +14,19 @@ from app.domain import (
     MAX_PICTURES_A_ROW,
     MAX_REFERENCES,
     MAX_ROWS_A_BATCH,
+    OPTIONS,
     RESOLUTIONS,
     ModelSpec,
     own_column_names,
 )
-from app.errors import Translate, message
+from app.errors import Message, Translate, message
 from app.sheets.cells import join_names
-from app.sheets.headers import LABELS
+from app.sheets.headers import FIELD_LABELS, LABELS, OPTION_LABELS
+from app.sheets.option_columns import option_text
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, open_workbook
 
 SHEET_NAME = "提示词表"
+_MAX_FORMULA = 255  # characters of a list of allowed values
 # Width of a column, how to fill it in, and an example; arranged so that the import does not read the
 # instructions as a table of prompts.
 FIELDS: Mapping[str, tuple[float, str, str]] = {
@@ -40,6 +44,14 @@ FIELDS: Mapping[str, tuple[float, str, str]] = {
     "seed": (13, "选填，整数。同一个种子画出来相近，一行多张时每张加 1；模型不接受种子时不会用到。", "42"),
     "steps": (11, "选填，整数。模型不接受步数时不会用到。", "20"),
 }
+# The same of the columns that a table may have besides.
+OPTION_FIELDS: Mapping[str, tuple[float, str, str]] = {
+    "model": (26, "选填。这一行用哪个模型，不填用页面上选的。可选：{choices}。", "{first}"),
+    "reference_strength": (11, "选填，1–100 的整数。越大越像参考图，没有参考图时不会用到。", "60"),
+    "background": (11, "选填。可选：{choices}；不填由模型决定。", "{first}"),
+    "output_format": (10, "选填。图片的格式，可选：{choices}；不填由模型决定。", "{first}"),
+    "quality": (10, "选填。可选：{choices}；不填由模型决定。", "{first}"),
+}
 _GENERAL_NOTES = (
     message(
         "在「{sheet}」里从第 2 行开始填写，保存后在「批量生成」页点「📂 导入 Excel」。",
@@ -51,33 +63,35 @@ _GENERAL_NOTES = (
     message(
         "可以加自己的列（例如 SKU、客户），会跟着每一行；在提示词、文件名里写 {SKU}，就换成这一行的那一格。"
     ),
+    message("背景、格式、质量这几列，每一格都是可选的值才按选项读，否则是自己的列。"),
     message("各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。"),
     message("导入后不会马上开始，也不会花钱：先逐格检查，有问题的地方会一一指出来。"),
 )
 
 
-def write_template(spec: ModelSpec | None = None, *, translate: Translate = str) -> IO[bytes]:
-    """The empty template: a table with drop-downs for the model spec ``spec``, and a sheet of instructions.
+def write_template(specs: Sequence[ModelSpec] = (), *, translate: Translate = str) -> IO[bytes]:
+    """The empty template: a table with drop-downs for the first of the models, and a sheet of instructions.
 
-    The import accepts the English headers too.
+    These explain what the other models take, too. The import accepts the English headers too.
     """
     with open_workbook(translate) as workbook:
-        _add_table(workbook, (), spec)
-        _add_explanations(workbook, spec)
+        _add_table(workbook, (), specs)
+        _add_explanations(workbook, specs)
         return workbook.save(in_memory=True)
 
 
 def write_requests(
-    rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None = None, *, translate: Translate = str
+    rows: Iterable[Mapping[str, Any]], specs: Sequence[ModelSpec] = (), *, translate: Translate = str
 ) -> IO[bytes]:
     """Rows by the API's field names -> a workbook that ``read_workbook`` reads back unchanged.
 
     Reference images are taken from ``references`` (names), else from ``sample_images`` ([{url, filename}]);
-    the own columns of all rows, ``columns``, are on the right.
+    the model and options have a column when a row has them, and the own columns of all rows, ``columns``,
+    are on the right. The drop-downs are for the first of the models, for all of them if rows name a model.
     Rows need not be valid: fields are written as they are. SpreadsheetError for text over MAX_CELL_LENGTH.
     """
     with open_workbook(translate) as workbook:
-        _add_table(workbook, rows, spec)
+        _add_table(workbook, rows, specs)
         return workbook.save(in_memory=True)
 
 
@@ -89,18 +103,42 @@ def own_columns(names: Iterable[str], cells: Callable[[Any], Mapping[str, str]])
     ]
 
 
-def _add_table(workbook: WorkbookWriter, rows: Iterable[Mapping[str, Any]], spec: ModelSpec | None) -> None:
+def _add_table(
+    workbook: WorkbookWriter, rows: Iterable[Mapping[str, Any]], specs: Sequence[ModelSpec]
+) -> None:
     rows = list(rows)
+    used = [name for name in OPTION_LABELS if any(row.get(name) not in (None, "") for row in rows)]
+    fields = {name: FIELD_LABELS[name] for name in (*LABELS, *used)}
+    widths = {name: field[0] for name, field in {**FIELDS, **OPTION_FIELDS}.items()}
     own = own_columns(own_column_names(map(_own_cells, rows)), _own_cells)
-    columns = [*(Column(label, FIELDS[name][0]) for name, label in LABELS.items()), *own]
+    columns = [*(Column(label, widths[name]) for name, label in fields.items()), *own]
     table = SheetWriter(workbook, workbook.translate(SHEET_NAME), columns)
-    choices = _choices(spec)
-    for number, name in enumerate(LABELS, 1):
-        if name in choices:
-            table.sheet.data_validations.append(_drop_down(workbook, number, LABELS[name], choices[name]))
+    choices = _choices(specs if "model" in used else specs[:1])
+    for number, name in enumerate(fields, 1):
+        if words := [workbook.translate(word) for word in choices.get(name, ())]:
+            for validation in _drop_down(workbook, number, fields[name], words):
+                table.sheet.data_validations.append(validation)
+    labels = model_labels(specs)
     for row in rows:
-        values = [_reference_names(row) if name == "references" else row.get(name) for name in LABELS]
+        values = [_cell(row, name, labels) for name in fields]
         table.append([*values, *(column.value(row) for column in own)])
+
+
+def _cell(row: Mapping[str, Any], name: str, labels: Mapping[str, str]) -> Any:
+    """The value of a field in its cell; the row may be invalid."""
+    if name == "references":
+        return _reference_names(row)
+    value = row.get(name)
+    if name == "model":
+        return message(labels[value]) if isinstance(value, str) and value in labels else value
+    return option_text(name, value)
+
+
+def model_labels(specs: Iterable[ModelSpec]) -> dict[str, str]:
+    """The label of each model, by id, where no other has the same."""
+    specs = list(specs)
+    counts = Counter(spec.label for spec in specs)
+    return {spec.model_id: spec.label for spec in specs if counts[spec.label] == 1}
 
 
 def _own_cells(row: Mapping[str, Any]) -> dict[str, str]:
@@ -118,25 +156,30 @@ def _reference_names(row: Mapping[str, Any]) -> str:
     )
 
 
-def _drop_down(workbook: WorkbookWriter, column: int, label: str, choices: Sequence[str]) -> DataValidation:
-    """The allowed values of a whole column."""
-    letter = get_column_letter(column)
-    return DataValidation(
+def _drop_down(
+    workbook: WorkbookWriter, column: int, label: str, choices: Sequence[str]
+) -> list[DataValidation]:
+    """The allowed values of a whole column; none when Excel cannot hold them in a list."""
+    letter, formula = get_column_letter(column), f'"{",".join(choices)}"'
+    if len(formula) > _MAX_FORMULA or any(sign in choice for choice in choices for sign in ',"'):
+        return []
+    validation = DataValidation(
         type="list",
-        formula1=f'"{",".join(choices)}"',
+        formula1=formula,
         allow_blank=True,
         showErrorMessage=True,
         errorTitle=workbook.translate(label),
         error=workbook.translate(message("可选：{choices}", choices=tuple(choices))),
         sqref=f"{letter}2:{letter}{MAX_ROWS_A_BATCH + 1}",
     )
+    return [validation]
 
 
-def _add_explanations(workbook: WorkbookWriter, spec: ModelSpec | None) -> None:
-    translate = workbook.translate
+def _add_explanations(workbook: WorkbookWriter, specs: Sequence[ModelSpec]) -> None:
+    translate, spec = workbook.translate, next(iter(specs), None)
     columns = [Column("列", 20), Column("怎么填", 70), Column("例子", 44)]
     sheet = SheetWriter(workbook, translate("说明"), columns)
-    choices = _choices(spec)
+    choices = _choices(specs[:1])
     values = {
         "ratios": choices["aspect_ratio"],
         "resolutions": choices["resolution"],
@@ -148,15 +191,36 @@ def _add_explanations(workbook: WorkbookWriter, spec: ModelSpec | None) -> None:
         column = message("{letter} 列：{label}", letter=letter, label=label)
         note = spec.field_notes.get(name, "") if spec else ""
         sheet.append([column, translate(message(how, **values)) + translate(note), message(example)])
+    for name, words in _option_choices(specs).items():
+        _, how, example = OPTION_FIELDS[name]
+        column = message("可以加的列：{label}", label=message(OPTION_LABELS[name]))
+        sheet.append([column, message(how, choices=words), message(example, first=words[0])])
     for text in _GENERAL_NOTES:
         sheet.append(["", text, ""])
 
 
-def _choices(spec: ModelSpec | None) -> dict[str, tuple[str, ...]]:
-    """The allowed values of the fields with a drop-down, for a model spec or for any."""
-    ratios, resolutions = zip(*spec.sizes, strict=True) if spec else (ASPECT_RATIOS, RESOLUTIONS)
+def _option_choices(specs: Sequence[ModelSpec]) -> dict[str, tuple[Message, ...]]:
+    """The columns that a table for these models may have besides, with their values in words."""
+    found: dict[str, tuple[Message, ...]] = {}
+    labels = model_labels(specs)
+    if len(specs) > 1:
+        found["model"] = tuple(message(labels.get(spec.model_id, spec.model_id)) for spec in specs)
+    for name in OPTIONS:
+        values = dict.fromkeys(value for spec in specs for value in spec.options.get(name, ()))
+        if values:
+            found[name] = tuple(message(str(option_text(name, value))) for value in values)
+    return found
+
+
+def _choices(specs: Sequence[ModelSpec]) -> dict[str, tuple[str | Message, ...]]:
+    """The values of the fields with a drop-down, for these models or for any."""
+    sizes = [size for spec in specs for size in spec.sizes]
+    ratios, resolutions = zip(*sizes, strict=True) if sizes else (ASPECT_RATIOS, RESOLUTIONS)
+    options = _option_choices(specs)
+    options.pop("reference_strength", None)
     return {
         "aspect_ratio": tuple(ratio for ratio in ASPECT_RATIOS if ratio in ratios),
         "resolution": tuple(resolution for resolution in RESOLUTIONS if resolution in resolutions),
         "num_images": tuple(str(number) for number in range(1, MAX_PICTURES_A_ROW + 1)),
+        **options,
     }

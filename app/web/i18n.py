@@ -52,7 +52,7 @@ def translate(sentence: str | Message) -> str:
 
 def translator() -> Translate:
     """``translate`` bound to this request's language, usable while the response is streamed."""
-    return _in_english if is_english() else str
+    return in_english if is_english() else str
 
 
 def script_in_english(text: str) -> str:
@@ -101,7 +101,8 @@ def english() -> dict[str, str]:
         return {str(entry.id): str(entry.string) for entry in read_po(file) if entry.id}
 
 
-def _in_english(sentence: str | Message) -> str:
+def in_english(sentence: str | Message) -> str:
+    """Translate into English; a sentence that is not in the catalogue is unchanged."""
     return message(sentence).render(lambda text: english().get(text, text))
 
 

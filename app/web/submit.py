@@ -24,10 +24,12 @@ from app.domain import (
     StopRule,
     fill_rows,
     is_empty_row,
+    normal_text,
 )
 from app.errors import AppError, Conflict, InvalidRequest, message
 from app.images.filenames import TakenStems, filename_for
 from app.library.names import LibraryNames
+from app.web.i18n import in_english
 from app.web.openapi.schemas import enum, or_null, text
 from app.web.services import connection, services
 
@@ -222,7 +224,20 @@ def model_of(body: Mapping[str, Any]) -> ModelSpec:
     model = body.get("model")
     if not isinstance(model, str | None):
         raise InvalidRequest("model", "model 应为模型的名字")
-    return services().models.find(model or "")
+    return find_model(model or "")
+
+
+def find_model(written: str) -> ModelSpec:
+    """The model of this id, name or label in either language; empty: the default. Raises InvalidRequest."""
+    models = services().models
+    try:
+        return models.find(written)
+    except InvalidRequest:
+        key = normal_text(written).casefold()
+        for spec in models.values():
+            if key == in_english(spec.label).casefold():
+                return spec
+        raise
 
 
 def _valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
@@ -274,7 +289,7 @@ def _with_model(row: ParsedRow, default: str) -> ParsedRow:
     if row.request is None:
         return row
     try:
-        spec = services().models.find(row.request.model or default)
+        spec = find_model(row.request.model or default)
     except InvalidRequest as problem:
         return replace(row, request=None, problems=[*row.problems, problem])
     return replace(row, request=replace(row.request, model=spec.model_id))

@@ -61,6 +61,7 @@ class Archive:
         with sheets.write_records(
             records,
             own_names=names,
+            options=database.list_options(db, ids),
             image_file=lambda record: paths.get(record.filename, record.filename),
             translate=translate,
         ) as file:

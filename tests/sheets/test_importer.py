@@ -218,6 +218,11 @@ def test_every_column_of_the_template_is_read() -> None:
         "filename": "猫",
         "seed": 42,
         "steps": 20,
+        "model": "",
+        "reference_strength": None,
+        "background": "",
+        "output_format": "",
+        "quality": "",
         "references": ["a.png", "b.png"],
     }
     assert found.problems == ()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from app.domain import ModelSpec
+from app.domain import Models, ModelSpec
 from app.errors import SpreadsheetError
 from app.sheets import Import, Problem, read_workbook
 from tests.workbooks import by_hand
@@ -278,11 +278,16 @@ def test_too_many_csv_rows_are_refused_with_their_number() -> None:
         read_workbook(("提示词\n" + "猫\n" * 6_000).encode(), "a.csv")
 
 
+def read_for(spec: ModelSpec, content: bytes) -> Import:
+    """Import a workbook for one model."""
+    return read_workbook(content, "a.xlsx", find_model=Models([spec]).find)
+
+
 def test_rows_the_model_does_not_support_are_reported(spec: ModelSpec) -> None:
     small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
     content = by_openpyxl([HEADER[:4], ("猫", "", "16:9", "4K"), ("狗", "", "16:9", "2K")])
 
-    problem = only_problem(read_workbook(content, "a.xlsx", spec=replace(spec, sizes=small)))
+    problem = only_problem(read_for(replace(spec, sizes=small), content))
 
     assert (problem.row, problem.column, problem.seen) == (2, "分辨率", "4K")
 
@@ -290,7 +295,7 @@ def test_rows_the_model_does_not_support_are_reported(spec: ModelSpec) -> None:
 def test_more_references_than_the_model_accepts_are_reported(spec: ModelSpec) -> None:
     content = by_openpyxl([("提示词", "参考图"), ("猫", "a,b")])
 
-    problem = only_problem(read_workbook(content, "a.xlsx", spec=replace(spec, max_references=1)))
+    problem = only_problem(read_for(replace(spec, max_references=1), content))
 
     assert "最多接受 1 张参考图" in str(problem.error)
 
@@ -299,7 +304,7 @@ def test_as_many_references_as_the_model_takes_are_read(spec: ModelSpec) -> None
     names = tuple(f"图{number}" for number in range(14))
     content = by_openpyxl([("提示词", "参考图"), ("猫", ",".join(names))])
 
-    found = read_workbook(content, "a.xlsx", spec=replace(spec, max_references=14))
+    found = read_for(replace(spec, max_references=14), content)
 
     assert (found.rows[0].references, found.problems) == (names, ())
 
@@ -310,7 +315,7 @@ def test_unsupported_columns_and_long_prompts_are_noted(spec: ModelSpec) -> None
         spec, takes_seed=False, takes_steps=False, prompt_limit=20, field_notes={"seed": "这个模型没有种子"}
     )
 
-    found = read_workbook(content, "a.xlsx", spec=simple)
+    found = read_for(simple, content)
 
     assert found.problems == ()
     assert "这个模型没有种子" in map(str, found.notes)

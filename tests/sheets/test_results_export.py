@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from app.domain import Batch, BatchStatus, ModelSpec, Record, SampleImage, Status
-from app.errors import SpreadsheetError, message
+from app.domain import Batch, BatchStatus, Models, ModelSpec, Record, SampleImage, Status
+from app.errors import SpreadsheetError, Translate, message
 from app.sheets import Import, read_workbook, sheet_writer, write_records, write_results, xlsx_pictures
 from tests.noise_images import noise_image
 from tests.workbooks.written import saved
@@ -86,9 +86,14 @@ def no_thumbnail(_record: int) -> bytes | None:
     return None
 
 
-def written(records: Sequence[Record], thumbnails: Callable[[int], bytes | None] = no_thumbnail) -> bytes:
+def written(
+    records: Sequence[Record],
+    thumbnails: Callable[[int], bytes | None] = no_thumbnail,
+    translate: Translate = str,
+) -> bytes:
     """The results workbook of these records."""
-    return b"".join(write_results(BATCH, records, thumbnails=partial(map, thumbnails)))
+    pieces = write_results(BATCH, records, thumbnails=partial(map, thumbnails), translate=translate)
+    return b"".join(pieces)
 
 
 def lines(content: bytes) -> list[dict[str, Any]]:
@@ -310,7 +315,7 @@ def test_finished_rows_have_no_problems(spec: ModelSpec) -> None:
     content = written([record(1, resolution="4K"), record(2, Status.FAILED, resolution="4K")])
     small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
 
-    found = read_workbook(content, "a.xlsx", spec=replace(spec, sizes=small))
+    found = read_workbook(content, "a.xlsx", find_model=Models([replace(spec, sizes=small)]).find)
 
     assert [problem.row for problem in found.problems] == [3]
 
@@ -417,6 +422,11 @@ def test_exported_records_are_imported_without_problems() -> None:
         "filename": "橘猫",
         "seed": 7,
         "steps": 20,
+        "model": "jimeng",
+        "reference_strength": None,
+        "background": "",
+        "output_format": "",
+        "quality": "",
     }
 
 

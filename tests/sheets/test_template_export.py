@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openpyxl import Workbook, load_workbook
 
-from app.domain import ImageRequest, ModelSpec
+from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import SpreadsheetError
 from app.sheets import read_workbook, write_requests, write_template
+from tests.specs import ANY
 from tests.workbooks.written import HEADER, saved
 
 
@@ -28,9 +29,13 @@ def content_of(file: IO[bytes]) -> bytes:
         return file.read()
 
 
+MODELS = Models([ANY, replace(ANY, model_id="test-2", label="Model 2")])
+
+
 def back(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Export rows and import them."""
-    found = read_workbook(content_of(write_requests(rows)), "a.xlsx")
+    content = content_of(write_requests(rows, [*MODELS.values()]))
+    found = read_workbook(content, "a.xlsx", find_model=MODELS.find)
     return [{**row.fields, "references": list(row.references)} for row in found.rows]
 
 
@@ -52,7 +57,7 @@ def test_template_columns_are_text_and_the_header_is_frozen() -> None:
 def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(spec: ModelSpec) -> None:
     small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
 
-    table = opened(write_template(replace(spec, sizes=small))).worksheets[0]
+    table = opened(write_template([replace(spec, sizes=small)])).worksheets[0]
 
     choices = {str(v.sqref): v.formula1 for v in table.data_validations.dataValidation}
     assert choices == {
@@ -65,7 +70,7 @@ def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(spec: ModelSp
 def test_the_template_explains_every_column_with_an_example(spec: ModelSpec) -> None:
     noted = replace(spec, field_notes={"seed": "这个模型没有种子。"})
 
-    explained = opened(write_template(noted))["说明"]
+    explained = opened(write_template([noted]))["说明"]
 
     lines = [[str(cell.value or "") for cell in row] for row in explained.iter_rows(min_row=2)]
     for number, label in enumerate(HEADER):
@@ -76,7 +81,7 @@ def test_the_template_explains_every_column_with_an_example(spec: ModelSpec) -> 
 
 @pytest.mark.parametrize("most", [1, 4, 14])
 def test_the_template_says_how_many_references_the_model_takes(spec: ModelSpec, most: int) -> None:
-    explained = opened(write_template(replace(spec, max_references=most)))["说明"]
+    explained = opened(write_template([replace(spec, max_references=most)]))["说明"]
 
     assert f"最多 {most} 个" in str(explained.cell(row=HEADER.index("参考示例图") + 2, column=2).value)
 
@@ -181,6 +186,11 @@ names = st.lists(any_text.filter(str.strip) | tricky_text.filter(str.strip), max
     steps=st.none() | st.integers(1, 150),
     aspect_ratio=st.sampled_from(["1:1", "2:3", "3:2", "3:4", "4:3", "16:9", "9:16"]),
     resolution=st.sampled_from(["1K", "2K", "4K"]),
+    model=st.sampled_from(["", *MODELS]),
+    reference_strength=st.none() | st.integers(1, 100),
+    background=st.sampled_from(["", "transparent", "opaque"]),
+    output_format=st.sampled_from(["", "png", "jpeg", "webp"]),
+    quality=st.sampled_from(["", "low", "medium", "high", "xhigh", "max"]),
 )
 def test_an_export_is_imported_unchanged(**fields: Any) -> None:
     request, _ = ImageRequest.read({**fields, "prompt": "猫" + fields["prompt"]})

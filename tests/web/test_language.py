@@ -220,7 +220,7 @@ def test_results_are_written_in_the_language_of_the_request_and_imported_in_any(
     again = client.post("/api/spreadsheet/import", data={"file": (BytesIO(file.data), "t.xlsx")}).get_json()
     assert [row["status"] for row in again["rows"]] == ["unknown", "queued"]
     assert [row["seed"] for row in again["rows"]] == [7, 7]
-    assert again["problems"] == []
+    assert {each["column"] for each in again["problems"]} == {"模型"}  # this server does not have it
     assert not any("没有用到" in note for note in again["notes"])
 
 

@@ -226,7 +226,8 @@ def export_records() -> Response:
     with services().workbooks:
         names = database.list_own_columns(db, selection)
         records = database.list_selected(db, selection)
-        file = sheets.write_records(records, own_names=names, translate=translator())
+        options = database.list_options(db, selection)
+        file = sheets.write_records(records, own_names=names, options=options, translate=translator())
     return workbook(file, translate("生成记录.xlsx"))
 
 

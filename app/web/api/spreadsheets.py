@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import PurePath
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.domain import (
     MAX_ROWS_A_BATCH,
     Batch,
     LibraryImage,
+    ModelSpec,
     Record,
     WorkbookFile,
 )
@@ -27,11 +29,21 @@ from app.web.comparison import compare
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import FILE, ID, answer, array_of, closed_object, enum, open_object, or_null
+from app.web.openapi.schemas import (
+    FILE,
+    ID,
+    answer,
+    array_of,
+    closed_object,
+    enum,
+    open_object,
+    or_null,
+    text,
+)
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import today
+from app.web.submit import find_model, model_of, today
 from app.web.thumbnails import record_thumbnails
 
 bp = Blueprint("spreadsheets", __name__)
@@ -50,28 +62,41 @@ bp = Blueprint("spreadsheets", __name__)
         previous=or_null(closed_object(batch_id=str, name=str, created_at=str, filename=str)),
         removed=[closed_object(row=ID, prompt=str, records=[ID])],
     ),
-    files=open_object("file", file=FILE),
+    files=open_object("file", file=FILE, model=text(description="没有写模型的行用哪个，空的是默认的")),
 )
 def import_workbook() -> Response:
-    """Parse a file -> rows, corrections and errors by cell, and the matches of reference names."""
+    """Parse a file -> rows, corrections and errors by cell, and the matches of reference names.
+
+    Each row is validated against its model, by default that of the form or query. In a results workbook a
+    row of that model names none.
+    """
     file = request.files.get("file")
     if file is None:
         raise InvalidRequest("file", "请选择一个表格文件：.xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv")
     content = file.stream.read(sheets.MAX_UPLOAD + 1)
     library = LibraryNames(services().library)
-    spec = services().spec
-    found = sheets.read_workbook(content, file.filename or "", spec=spec, is_known=library.has, date=today())
+    spec = find_model(request.values.get("model", ""))
+    find = cache(lambda written: find_model(written or spec.model_id))
+    found = sheets.read_workbook(
+        content, file.filename or "", find_model=find, is_known=library.has, date=today()
+    )
     filename = PurePath((file.filename or "").replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
     workbook_id = _keep(content, filename, found)
     compared = compare(
         connection(),
         found,
+        find_model=find,
         named_batch=sheets.batch_of_file(content),
         workbook_id=workbook_id,
         filename=filename,
     )
     answer = {"workbook": workbook_id, **found.as_json(translator())}
     answer["rows"] = compared.rows_json(answer["rows"])
+    if compared.note:
+        answer["notes"].append(translate(compared.note))
+    if found.of_results:
+        for row in answer["rows"]:
+            row["model"] = "" if row["model"] == spec.model_id else row["model"]
     answer |= {"previous": compared.previous_json, "removed": compared.removed}
     try:
         answer["references"] = _look_up(found.rows, library)
@@ -96,10 +121,10 @@ def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
 
 
 @bp.get("/spreadsheet/template.xlsx")
-@describe("空白模板", XLSX)
+@describe("空白模板", XLSX, query={"model": str})
 def template() -> Response:
-    """The blank template."""
-    file = sheets.write_template(services().spec, translate=translator())
+    """The blank template, with the sizes of the model of the page."""
+    file = sheets.write_template(_models(request.args.get("model", "")), translate=translator())
     return workbook(file, translate("批量生成模板.xlsx"))
 
 
@@ -107,17 +132,27 @@ def template() -> Response:
 @describe(
     "把这些行写成表格，可以原样再导入",
     XLSX,
-    json=open_object("rows", rows=array_of({"type": "object"}, maxItems=MAX_ROWS_A_BATCH)),
+    json=open_object(
+        "rows", rows=array_of({"type": "object"}, maxItems=MAX_ROWS_A_BATCH), model=or_null(str)
+    ),
 )
 def export_rows() -> Response:
     """Export the rows of the grid so that an import reproduces them exactly."""
-    rows = json_body().get("rows")
+    body = json_body()
+    rows = body.get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise InvalidRequest("rows", "rows 应为行的列表")
     if len(rows) > MAX_ROWS_A_BATCH:
         raise InvalidRequest("rows", "一次最多导出 {limit} 行", limit=MAX_ROWS_A_BATCH)
-    file = sheets.write_requests(rows, services().spec, translate=translator())
+    specs = _models(model_of(body).model_id)
+    file = sheets.write_requests(rows, specs, translate=translator())
     return workbook(file, translate("批量生成.xlsx"))
+
+
+def _models(written: str) -> list[ModelSpec]:
+    """All models, that of the page first; ``written`` as ``find_model`` takes it."""
+    first = find_model(written)
+    return [first, *(spec for spec in services().models.values() if spec.model_id != first.model_id)]
 
 
 @bp.get("/batches/<batch_id>/results.xlsx")

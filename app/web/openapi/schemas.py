@@ -25,7 +25,6 @@ from app.domain import (
     MAX_ROW_NUMBER,
     MAX_SEED,
     MAX_STEPS,
-    OPTIONS,
     OUTPUT_FORMATS,
     PLACES,
     QUALITIES,
@@ -199,7 +198,7 @@ _ROW = open_object(
     "连写两个是花括号本身。有 templates（来自记录）的行已经换好，不再换。"
     "repeats 只管这一行：skip 不再做已有的，again 再做一次。"
 }
-_NOT_IMPORTED = ("number", "columns", "position", "templates", "repeats", "model", *OPTIONS)
+_NOT_IMPORTED = ("number", "columns", "position", "templates", "repeats")
 _REFERENCE_TEXT = text(minLength=1, maxLength=MAX_REFERENCE_LENGTH)
 _SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))
 _SPENT: dict[str, Shape] = {
