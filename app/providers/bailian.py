@@ -37,6 +37,7 @@ from app.providers.base import (
     SubmitResult,
     prices,
     reference_address,
+    reported_usage,
     size_table,
     with_negative_prompt,
 )
@@ -216,7 +217,11 @@ class Bailian:
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         size = self.spec.size(request)
-        parameters: dict[str, Any] = {"size": f"{size.width}*{size.height}", "n": 1, "watermark": False}
+        parameters: dict[str, Any] = {
+            "size": f"{size.width}*{size.height}",
+            "n": 1,
+            "watermark": bool(self.spec.watermark),
+        }
         prompt = with_negative_prompt(request.prompt, request.negative_prompt)
         if self._family.takes_negative:
             prompt = request.prompt
@@ -235,12 +240,16 @@ class Bailian:
 
     def _read(self, answer: Response) -> SubmitResult:
         """Return the URL of the first image as the task id. Raises ModelError."""
-        if answer.status != 200 or answer.fields.get("code"):
+        fields = answer.fields
+        if answer.status != 200 or fields.get("code"):
             raise self._error(answer)
-        url = next(_image_urls(answer.fields), None)
+        url = next(_image_urls(fields), None)
         if url is None:
             raise outcome_unknown(LABEL, message("答复里没有图片"))
-        return SubmitResult(task_id=url)
+        usage = reported_usage(fields.get("usage"))
+        if "image_count" in usage:
+            usage["generated_images"] = usage.pop("image_count")
+        return SubmitResult(task_id=url, usage=usage)
 
     def _error(self, answer: Response) -> ModelError:
         fields = answer.fields
@@ -305,5 +314,6 @@ def _spec(settings: Settings, family: _Family) -> ModelSpec:
         retirement=Retirement(since=family.ended_on, variable="BAILIAN_MODEL", successor=_SUCCESSOR)
         if family.ended_on and is_mainland
         else None,
+        watermark=settings.watermark,
         field_notes=_NOTES if family.takes_negative else _NOTES | _FOLDED,
     )

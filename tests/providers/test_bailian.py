@@ -86,6 +86,18 @@ def test_a_negative_prompt_is_appended_where_there_is_no_field_for_it(
     assert body["parameters"] == {"size": "2560*1440", "n": 1, "watermark": False}
 
 
+def test_the_visible_mark_is_asked_for_only_when_it_is_wanted(service: FakeBailian, model: Bailian) -> None:
+    marked = opened(service, watermark=True)
+    model.submit(FOX, ())
+    marked.submit(FOX, ())
+    assert [order.body["parameters"]["watermark"] for order in service.submissions] == [False, True]
+    assert (model.spec.watermark, marked.spec.watermark) == (False, True)
+
+
+def test_the_number_of_images_is_reported(model: Bailian) -> None:
+    assert model.submit(FOX, ()).usage == {"generated_images": 1, "width": 2560, "height": 1440}
+
+
 def test_references_are_sent_as_urls_or_data_urls(service: FakeBailian, model: Bailian) -> None:
     at_hand = Reference(filename="a.png", content=b"abc", media_type="image/png")
     far = Reference(filename="b.png", url="https://example.com/b.png")
