@@ -20,6 +20,7 @@ from app.config import Settings, load_settings
 from app.domain import file_key, nearest_choice
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound
 from app.images import metadata, store
+from app.images.marks import find_marks
 from app.images.parameters import parse_parameters
 from app.system import windows_files
 
@@ -258,6 +259,7 @@ def _found_picture(path: Path) -> database.FoundPicture | None:
         format=_FORMATS.get(path.suffix.lower(), ""),
         file_size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
+        marks=find_marks(content),
     )
 
 

@@ -20,6 +20,7 @@ from app.images import store
 from app.images.parameters import format_parameters
 from tests.fakes.images import make_image
 from tests.locked_files import sharing_violation
+from tests.marked_images import FIELDS, with_xmp, xmp
 
 
 class Installation:
@@ -269,10 +270,10 @@ class Pictures:
         self.settings = settings
         settings.output_dir.mkdir()
 
-    def save(self, record_id: int, prompt: str, stem: str, **fields: object) -> Path:
+    def save(self, record_id: int, prompt: str, stem: str, *, content: bytes = b"", **fields: object) -> Path:
         request = ImageRequest(prompt=prompt, **fields)  # type: ignore[arg-type]
         stored = store.save_image(
-            GeneratedImage(content=make_image(1536, 1024, number=record_id)),
+            GeneratedImage(content=content or make_image(1536, 1024, number=record_id)),
             output_dir=self.settings.output_dir,
             stem=stem,
             record_id=record_id,
@@ -308,6 +309,15 @@ def test_a_record_is_rebuilt_from_its_image(pictures: Pictures) -> None:
     assert record.created_at == "2025-10-09 08:54:01"
     assert record.sha256 == sha256(path.read_bytes()).hexdigest()
     assert record.cost is None  # unknown
+
+
+def test_a_rebuilt_record_has_the_marks_its_file_shows(pictures: Pictures) -> None:
+    pictures.save(1, "猫", "猫", content=with_xmp("jpeg", xmp()))
+    pictures.save(2, "狗", "狗")
+    assert [record.marks for record in sorted(pictures.records(), key=lambda record: record.id)] == [
+        {"visible": None, "aigc": {"place": "xmp", "fields": FIELDS}, "c2pa": False},
+        {"visible": None, "aigc": False, "c2pa": False},
+    ]
 
 
 def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(

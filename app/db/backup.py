@@ -1,17 +1,18 @@
 """Maintenance: empty the trash, list stored files, back up and rebuild the database."""
 
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from app.db.batches import pause_in_copy
 from app.db.connection import connect, foreign_keys_off, transaction
 from app.db.migrations import is_up_to_date, open_database
 from app.db.records import EMPTIED, portions
-from app.db.row_mapping import IN_IDS, id_list, utc_text
+from app.db.row_mapping import IN_IDS, id_list, object_text, utc_text
 from app.domain import file_key
 from app.errors import DatabaseError, DiskError
 from app.system import windows_files
@@ -21,7 +22,7 @@ _FILES_AT_ONCE = 2_000
 _FOUND = """
     id, created_at, finished_at, prompt, negative_prompt, seed, steps, width, height, aspect_ratio,
     resolution, model, filename, image_path, reserved_stem, file_key, format, file_size,
-    sha256, status, cost_unpriced
+    sha256, marks, status, cost_unpriced
 """
 
 Remove = Callable[[str, int], object]
@@ -56,6 +57,7 @@ class FoundPicture:
     format: str
     file_size: int
     sha256: str
+    marks: Mapping[str, Any]
 
 
 def empty_trash(
@@ -211,10 +213,11 @@ def _add_found(db: sqlite3.Connection, picture: FoundPicture) -> bool:
             VALUES (
                 :record_id, :made_at, :made_at, :prompt, :negative_prompt, :seed, :steps, :width, :height,
                 :aspect_ratio, :resolution, :model, :filename, '/output/' || :filename, :stem, :key, :format,
-                :file_size, :sha256, 'success', 1)
+                :file_size, :sha256, :marks, 'success', 1)
             ON CONFLICT DO NOTHING
             """,
-            asdict(picture) | {"stem": stem, "key": None if taken else key},
+            asdict(picture)
+            | {"stem": stem, "key": None if taken else key, "marks": object_text(picture.marks)},
         ).rowcount
     )
 

@@ -28,39 +28,36 @@ def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {"visible": _flag(stored.get("visible")), "aigc": aigc, "c2pa": _flag(stored.get("c2pa"))}
 
 
-def visible_words(marks: Mapping[str, Any]) -> Message | None:
-    """Whether the visible mark was asked for; None when there is nothing to say."""
-    return {True: message("已要求"), False: message("未要求")}.get(marks["visible"])
-
-
-def implicit_words(marks: Mapping[str, Any]) -> Message:
-    """Whether the implicit mark was found, with its producer."""
-    aigc = marks["aigc"]
-    if not aigc:
-        return _words(aigc)
-    producer = aigc["fields"].get(_PRODUCER)
-    return message("有（{producer}）", producer=f"{_PRODUCER} {producer}") if producer else message("有")
-
-
-def c2pa_words(marks: Mapping[str, Any]) -> Message:
-    """Whether a C2PA manifest was found."""
-    return _words(marks["c2pa"])
+def mark_words(marks: Mapping[str, Any]) -> dict[str, Message | None]:
+    """What is said of ``visible``, ``aigc`` and ``c2pa``; None: nothing."""
+    visible = {True: message("已要求"), False: message("未要求")}.get(marks["visible"])
+    return {"visible": visible, "aigc": _implicit(marks["aigc"]), "c2pa": _found(marks["c2pa"])}
 
 
 def marks_line(marks: Mapping[str, Any]) -> list[Message]:
     """The marks in one line, by parts; only that nothing was looked at when that is so."""
     if marks["aigc"] is None:
         return [message("未检查")]
-    visible = visible_words(marks)
+    words = mark_words(marks)
     return [
-        *([message("可见 {words}", words=visible)] if visible else ()),
-        message("隐式 {words}", words=implicit_words(marks)),
-        message("C2PA {words}", words=c2pa_words(marks)),
+        *([message("可见 {words}", words=words["visible"])] if words["visible"] else ()),
+        message("隐式 {words}", words=words["aigc"]),
+        message("C2PA {words}", words=words["c2pa"]),
     ]
 
 
-def _words(found: bool | None) -> Message:
-    return message("未检查" if found is None else "有" if found else "未发现")
+def _implicit(aigc: Any) -> Message:
+    """Whether the implicit mark was found, with its producer."""
+    producer = aigc["fields"].get(_PRODUCER) if aigc else None
+    if not producer:
+        return _found(aigc)
+    return message("有（{producer}）", producer=f"{_PRODUCER} {producer}")
+
+
+def _found(mark: Any) -> Message:
+    if mark is None:
+        return message("未检查")
+    return message("未发现") if mark is False else message("有")
 
 
 def _flag(value: Any) -> bool | None:

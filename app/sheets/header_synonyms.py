@@ -37,7 +37,8 @@ _NAMES: Mapping[str, str] = {
     "status": "状态 status",
     "image_file": "图片文件 imagefile",
     "ignored": "序号 编号 缩略图 第几张 原因 选中 费用 可能已计费 次数 # no id selected"
-    " thumbnail picturenumber reason cost possiblycharged attempts",
+    " thumbnail picturenumber reason cost possiblycharged attempts"
+    " 可见标识 隐式标识 c2pa visiblemark implicitmark",
 }
 # Likely synonyms: used, with a note, only when no column has one of the names above.
 _GUESSED_NAMES: Mapping[str, str] = {

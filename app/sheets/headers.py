@@ -49,12 +49,17 @@ _OPTION_MEANINGS = {*OPTION_LABELS, "transparent"}
 # Columns of a results workbook. When all three are present, each line is one picture of a submitted row.
 RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", "image_file": "图片文件"}
 
-# The columns that results are written into, in the imported file.
-OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图")
+# The marks of a picture; see app/domain/marks.py.
+MARK_LABELS: Mapping[str, str] = {"visible": "可见标识", "aigc": "隐式标识", "c2pa": "C2PA"}
+
+# The columns that results are written into, in the imported file; earlier versions wrote those up to 缩略图.
+OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图", *MARK_LABELS.values())
+_WITHOUT_MARKS = len(OWN_RESULT_LABELS) - len(MARK_LABELS)
+_MARKS_IN_ENGLISH = ("visiblemark", "implicitmark", "c2pa")
 _OWN_RESULTS = (
-    OWN_RESULT_LABELS,
-    ("status", "reason", "file", "cost", "selected", "thumbnail"),
-    ("status", "reason", "file", "cost", "select", "thumbnail"),
+    tuple(label.casefold() for label in OWN_RESULT_LABELS),
+    ("status", "reason", "file", "cost", "selected", "thumbnail", *_MARKS_IN_ENGLISH),
+    ("status", "reason", "file", "cost", "select", "thumbnail", *_MARKS_IN_ENGLISH),
 )
 
 STATUS_LABELS: Mapping[Status, str] = {
@@ -93,10 +98,10 @@ _OUR_LABELS = (
         "生成时间（本机）",
         "同行张数",
     ),
-    *("宽", "高", "模型", "批次", "收藏", "完成时间（本机）", "选中"),
+    *("宽", "高", "模型", "批次", "收藏", "完成时间（本机）", "选中", *MARK_LABELS.values()),
     *("Thumbnail", "Picture number", "Reason", "Cost (CNY)", "Possibly charged (CNY)", "Attempts"),
     *("Created at (local time)", "Images of the row", "Width", "Height", "Model", "Batch", "Favourite"),
-    *("Finished (local time)", "Select", "Selected"),
+    *("Finished (local time)", "Select", "Selected", "Visible mark", "Implicit mark"),
 )
 
 _MAX_COMPARED = 500
@@ -145,11 +150,11 @@ def status_named(text: str) -> Status | None:
 def result_columns(texts: Mapping[int, str]) -> range | None:
     """The columns of the results that we have written into this header row; None when there are none."""
     names = {column: compact_text(text) for column, text in texts.items()}
-    count = len(OWN_RESULT_LABELS)
     for labels in _OWN_RESULTS:
         for first in (column for column, name in names.items() if name == labels[0]):
-            if all(names.get(first + index) == label for index, label in enumerate(labels)):
-                return range(first, first + count)
+            for count in (len(labels), _WITHOUT_MARKS):
+                if all(names.get(first + index) == label for index, label in enumerate(labels[:count])):
+                    return range(first, first + count)
     return None
 
 

@@ -13,10 +13,17 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import PurePath
 
-from app.domain import Batch, Record, WorkbookFile
+from app.domain import Batch, Record, WorkbookFile, mark_words
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.conversion import converted, is_ooxml
-from app.sheets.headers import OWN_RESULT_LABELS, PICK_MARKS, STATUS_LABELS, find_header, result_columns
+from app.sheets.headers import (
+    MARK_LABELS,
+    OWN_RESULT_LABELS,
+    PICK_MARKS,
+    STATUS_LABELS,
+    find_header,
+    result_columns,
+)
 from app.sheets.importer import read_workbook
 from app.sheets.limits import MAX_CELL_LENGTH
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
@@ -41,7 +48,8 @@ from app.sheets.xlsx_pictures import (
 )
 from app.sheets.xlsx_reader import Workbook, WorkbookSheet
 
-_WIDTHS = (12, 30, 26, 10, 8, 14)
+_WIDTHS = (12, 30, 26, 10, 8, 14, 10, 24, 10)
+_THUMBNAIL = OWN_RESULT_LABELS.index("缩略图")
 _PICTURE_HEIGHT = 62.0  # points, for a thumbnail of 76 pixels
 _LAST_COLUMN = 16_384
 _MARGIN = 6  # pixels of a cell around its picture
@@ -161,7 +169,7 @@ class _Results:
         for number, records in rows.items():
             new_rows[number] = self._row(records, columns, is_added=edit.is_missing(number))
         edit.set_heights(new_rows)
-        places = self._places(rows, new_rows, columns[-1])
+        places = self._places(rows, new_rows, columns[_THUMBNAIL])
         drawing = open_drawing(package, self._part, edit, moves=True) if places else None
         changed, styles = self._with_styles(edit)
         properties, types = batch_property_parts(package, self._batch_id)
@@ -174,7 +182,11 @@ class _Results:
                 if first_left_out is not None and place.row >= first_left_out:
                     new_rows[place.row].cells[place.column] = self._translate(LEFT_OUT)
             element = drawing.element if drawing else ""
-            return {self._part: edit.edited(new_rows, columns, styles, widths=_WIDTHS, drawing=element)}
+            return {
+                self._part: edit.edited(
+                    new_rows, columns, styles, widths=_WIDTHS[: len(columns)], drawing=element
+                )
+            }
 
         return package_with_pictures(package, changed, drawing, places, thumbnails, sheet)
 
@@ -191,36 +203,47 @@ class _Results:
         return rows, SheetEdit(part, [*rows], self._header_row)
 
     def _columns(self, edit: SheetEdit) -> range:
-        """The columns of the results: those of earlier results, or the first free ones."""
-        count = len(OWN_RESULT_LABELS)
+        """The columns of the results: those of earlier results, or the first free ones.
+
+        Earlier results without marks get these columns too when nothing of the user's is on the right.
+        """
         found = result_columns(self._header_texts)
-        columns = found or range(edit.last_column + 1, edit.last_column + 1 + count)
+        first = found.start if found else edit.last_column + 1
+        columns = range(first, first + len(OWN_RESULT_LABELS))
+        if found and found.stop <= edit.last_column:
+            columns = found
         if columns.stop - 1 > _LAST_COLUMN:
             raise SpreadsheetError("表格右边没有空列可以填结果，请删掉多余的列再导入")
         return columns
 
     def _header(self, columns: range) -> NewRow:
         labels = (self._translate(message(label)) for label in OWN_RESULT_LABELS)
-        return NewRow(dict(zip(columns, labels, strict=True)))
+        return NewRow(dict(zip(columns, labels, strict=False)))
 
     def _row(self, records: Sequence[Record], columns: range, *, is_added: bool) -> NewRow:
         costs = [record.cost for record in records]
+        made = [record for record in records if record.filename]
         values = {
             "状态": self._states(records),
             "原因": "\n".join(dict.fromkeys(self._translate(r.error) for r in records if r.error)),
             "文件": "\n".join(record.filename for record in records if record.filename),
             "费用": None if None in costs else sum((cost for cost in costs if cost), Decimal(0)),
-            "选中": _picks([record for record in records if record.filename]),
+            "选中": _picks(made),
+            **{label: self._mark_texts(made, name) for name, label in MARK_LABELS.items()},
         }
         cells: dict[int, CellValue] = {
             column: value if isinstance(value, Decimal) else value[:MAX_CELL_LENGTH]
-            for column, label in zip(columns, OWN_RESULT_LABELS, strict=True)
+            for column, label in zip(columns, OWN_RESULT_LABELS, strict=False)
             if (value := values.get(label)) not in (None, "")
         }
         if is_added and self._prompt_column:
             cells[self._prompt_column] = records[0].prompt
-        has_picture = any(record.filename for record in records)
-        return NewRow(cells, picture_height=_PICTURE_HEIGHT if has_picture else 0.0)
+        return NewRow(cells, picture_height=_PICTURE_HEIGHT if made else 0.0)
+
+    def _mark_texts(self, made: Sequence[Record], name: str) -> str:
+        """What is said of this mark of these pictures, each text once."""
+        words = (mark_words(record.marks)[name] for record in made)
+        return "\n".join(dict.fromkeys(self._translate(each) for each in words if each))
 
     def _states(self, records: Sequence[Record]) -> str:
         counts = [

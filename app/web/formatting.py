@@ -10,7 +10,7 @@ from decimal import Decimal
 from flask import Flask
 from markupsafe import Markup, escape
 
-from app.domain import Batch, Record
+from app.domain import PLACES, Batch, Record, marks_line
 from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
@@ -22,10 +22,10 @@ _TRASH_DAYS = 30
 
 def init_formatting(app: Flask) -> None:
     """Register the filters and globals of the templates."""
-    filters = (local_time, batch_label, days_left, cost, plain_amount, marked, other_hits)
+    filters = (local_time, batch_label, days_left, cost, plain_amount, marked, other_hits, marks_line)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
-    app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES)
+    app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES, mark_places=PLACES)
 
 
 def format_time(created_at: str) -> str:

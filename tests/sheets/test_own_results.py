@@ -31,12 +31,22 @@ from tests.workbooks.written import saved
 
 ENGLISH = dict(
     zip(
-        ["状态", "原因", "文件", "费用", "选中", "缩略图"],
-        ["Status", "Reason", "File", "Cost", "Selected", "Thumbnail"],
+        ["状态", "原因", "文件", "费用", "选中", "缩略图", "可见标识", "隐式标识", "C2PA"],
+        [
+            "Status",
+            "Reason",
+            "File",
+            "Cost",
+            "Selected",
+            "Thumbnail",
+            "Visible mark",
+            "Implicit mark",
+            "C2PA",
+        ],
         strict=True,
     )
 )
-LABELS = ["状态", "原因", "文件", "费用", "选中", "缩略图"]
+LABELS = [*ENGLISH]
 JPEG = noise_image("jpeg", size=(96, 64))
 
 
@@ -155,7 +165,7 @@ def test_every_cell_outside_our_columns_is_equal(build: Callable[[], bytes], hea
     source = build()
     target = filled(source, [made(1, header + 1), made(2, header + 3, status=Status.FAILED, filename="")])
     before, after = cells(source), cells(target)
-    ours = {f"{chr(64 + first + index)}{number}" for index in range(6) for number in range(1, 30)}
+    ours = {f"{chr(64 + first + index)}{number}" for index in range(len(LABELS)) for number in range(1, 30)}
     assert {place: value for place, value in after.items() if place not in ours} == before
     assert row_of(target, header, first) == LABELS[:5]
     assert row_of(target, header + 1, first)[:4] == ["成功", None, "图1.png", 0.22]
@@ -226,7 +236,38 @@ def test_results_written_again_replace_the_earlier_ones() -> None:
     assert row_of(again, 3, 6)[:3] == ["成功", None, "图3.png"]
     assert row_of(again, 4, 6)[:3] == ["成功", None, "图2.png"]
     assert sorted(pictures(again)) == [(3, 11), (4, 11), (9, 1)]
-    assert max(len(row) for row in load_workbook(io.BytesIO(again)).worksheets[0].iter_rows()) == 11
+    assert max(len(row) for row in load_workbook(io.BytesIO(again)).worksheets[0].iter_rows()) == 14
+
+
+def test_each_mark_of_a_row_is_told_once() -> None:
+    found = {"visible": True, "aigc": {"place": "xmp", "fields": {"ContentProducer": "0011"}}, "c2pa": False}
+    none = {"visible": False, "aigc": False, "c2pa": False}
+    target = filled(
+        by_openpyxl(),
+        [made(1, 3, marks=found), made(2, 3, marks=found), made(3, 3, marks=none), made(4, 4, marks=none)],
+    )
+    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    assert [[page.cell(row, column).value for column in (12, 13, 14)] for row in (2, 3, 4)] == [
+        ["可见标识", "隐式标识", "C2PA"],
+        ["已要求\n未要求", "有（ContentProducer 0011）\n未发现", "未发现"],
+        ["未要求", "未发现", "未发现"],
+    ]
+
+
+@pytest.mark.parametrize("on_the_right", [[], ["备注"]])
+def test_results_of_an_earlier_version_get_marks_only_where_nothing_is_on_their_right(
+    on_the_right: list[str],
+) -> None:
+    book = Workbook()
+    page = book.worksheets[0]
+    for line in (["提示词", *LABELS[:6], *on_the_right], ["猫", "成功", None, "旧.png"]):
+        page.append(line)
+    target = filled(saved(book), [made(1, 2)])
+    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    header = [cell.value for cell in page[1]]
+    assert header == ["提示词", *LABELS[:6], *(on_the_right or LABELS[6:])]
+    assert [cell.value for cell in page[2]][:4] == ["猫", "成功", None, "图1.png"]
+    assert pictures(target) == [(2, 7)]
 
 
 def test_our_columns_are_not_read_as_the_users() -> None:
@@ -256,7 +297,7 @@ def test_cells_with_only_a_format_do_not_move_our_columns() -> None:
         book.worksheets[0].cell(3, column).fill = PatternFill("solid", fgColor="00FF00")
     target = filled(saved(book), [made(1, 3)])
     assert row_of(target, 3, 6)[0] == "成功"
-    assert load_workbook(io.BytesIO(target)).worksheets[0]["L3"].fill.fgColor.rgb == "0000FF00"
+    assert load_workbook(io.BytesIO(target)).worksheets[0]["P3"].fill.fgColor.rgb == "0000FF00"
 
 
 def test_a_row_that_is_not_in_the_file_is_added_with_its_prompt() -> None:
@@ -285,8 +326,8 @@ def test_results_are_shown_where_all_columns_on_the_right_are_hidden(first: int)
             for col in written.iterfind(".//{*}col")
         ]
         left = [(2, 3, True)] if first == 2 else []
-        ours = [(column, column, False) for column in range(4, 10)]
-        assert ranges == [*left, *ours, (10, 16384, True)]
+        ours = [(column, column, False) for column in range(4, 13)]
+        assert ranges == [*left, *ours, (13, 16384, True)]
 
 
 def test_a_row_added_to_the_table_is_not_written_beside_the_total_below_it() -> None:
@@ -362,10 +403,10 @@ def test_shapes_of_other_programs_are_kept(source: bytes) -> None:
     rows = xlsx_reader.Workbook(package).sheets[0].top(9)
     assert [list(row.values.values()) for row in rows] == [
         ["提示词", "客户", *LABELS],
-        ["猫", "甲", "成功", "图1.png", 0.22],
-        ["狗", "乙", "成功", "图2.png", 0.22],
+        ["猫", "甲", "成功", "图1.png", 0.22, "未检查", "未检查"],
+        ["狗", "乙", "成功", "图2.png", 0.22, "未检查", "未检查"],
     ]
-    assert sorted(rows[1].values) == [1, 2, 3, 5, 6]
+    assert sorted(rows[1].values) == [1, 2, 3, 5, 6, 10, 11]
     relations = package.relations("xl/worksheets/sheet1.xml")
     assert relations == {"resultDrawing": ("drawing", "xl/drawings/drawing1.xml")}
     assert len(package.relations("xl/drawings/drawing1.xml")) == 2

@@ -143,6 +143,30 @@ def test_results_summarise_the_batch_on_a_second_sheet() -> None:
     assert (values["成功"], values["失败"], values["费用（元）"]) == (2, 1, 0.44)
 
 
+MARKED = {"visible": False, "aigc": {"place": "png", "fields": {"ContentProducer": "0011"}}, "c2pa": True}
+MARKS = [
+    ({"visible": None, "aigc": None, "c2pa": None}, [None, "未检查", "未检查"]),
+    ({"visible": True, "aigc": False, "c2pa": False}, ["已要求", "未发现", "未发现"]),
+    ({"visible": None, "aigc": {"place": "xmp", "fields": {}}, "c2pa": False}, [None, "有", "未发现"]),
+    (MARKED, ["未要求", "有（ContentProducer 0011）", "有"]),
+]
+
+
+@pytest.mark.parametrize(("marks", "told"), MARKS)
+def test_results_and_records_tell_the_marks_of_a_picture(marks: dict[str, Any], told: list[str]) -> None:
+    made = record(1, filename="猫.png", image_path="/output/猫.png", marks=marks)
+    with write_records([made]) as file:
+        exports = [file.read(), written([made])]
+    for content in exports:
+        (line,) = lines(content)
+        assert [line[label] for label in ("可见标识", "隐式标识", "C2PA")] == told
+
+
+def test_without_a_picture_no_marks_are_told() -> None:
+    (line,) = lines(written([record(1, Status.FAILED, marks=MARKED)]))
+    assert {line[label] for label in ("可见标识", "隐式标识", "C2PA")} == {None}
+
+
 def test_thumbnails_keep_their_proportions_in_the_cell() -> None:
     picture = noise_image("jpeg", size=(160, 90))
 
