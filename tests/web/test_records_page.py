@@ -284,6 +284,33 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
     assert 'name="in"' not in page(client)
 
 
+@pytest.mark.parametrize(
+    ("marks", "told"),
+    [
+        ("", "未检查"),
+        ('{"visible":false,"aigc":false,"c2pa":false}', "可见 未要求 · 隐式 未发现 · C2PA 未发现"),
+        ('{"visible":null,"aigc":false,"c2pa":true}', "隐式 未发现 · C2PA 有"),
+        (
+            '{"visible":true,"aigc":{"place":"xmp","fields":{"Label":"1","ContentProducer":"<b>甲"}},"c2pa":false}',
+            "可见 已要求 · 隐式 有（ContentProducer <b>甲） · C2PA 未发现 "
+            "标识的内容 位置 XMP Label 1 ContentProducer <b>甲",
+        ),
+        (
+            '{"visible":null,"aigc":{"place":"exif","fields":{}},"c2pa":false}',
+            "隐式 有 · C2PA 未发现 标识的内容 位置 EXIF UserComment 字段 读不出来",
+        ),
+    ],
+)
+def test_the_details_tell_the_marks_of_a_picture(
+    client: FlaskClient, db: database.Connection, marks: str, told: str
+) -> None:
+    db.execute("UPDATE generation_records SET filename = '猫.png', marks = ?", [marks])
+    html = client.get("/live/records/1/details").text
+    shown = re.search(r"<dt>标识</dt><dd>(.*?)</dd>\s*(?=<dt>编号|<dt>批次)", html, re.DOTALL)
+    assert shown
+    assert unescape(" ".join(re.sub(r"<[^>]+>", " ", shown[1]).split())) == told
+
+
 def test_the_details_of_a_record_are_a_fragment_with_an_etag(
     client: FlaskClient, db: database.Connection
 ) -> None:
