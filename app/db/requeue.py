@@ -1,7 +1,7 @@
 """Requeue ended records: those with a task id are fetched, the others are submitted."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,7 @@ from app.db.fingerprints import add_fingerprints, complete_fingerprints, find_bo
 from app.db.record_changes import change_records
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer
-from app.db.row_mapping import object_text
+from app.db.row_mapping import IN_IDS, id_list, object_text
 from app.db.versions import touch
 from app.domain import (
     Changes,
@@ -75,6 +75,40 @@ def retry_records(
         done = Requeued(number=len(ids), skipped=skipped)
         save_answer(db, key, {"records": done.number, "skipped": [asdict(row) for row in skipped]})
     return done
+
+
+# Which ended records of a batch are queued again when none is named.
+_RETRIED = {
+    Status.FAILED: NOT_CHARGED,
+    Status.CANCELLED: "status = 'cancelled' AND cause NOT IN ('dropped', 'bought', 'held')",
+    Status.UNKNOWN: "status = 'unknown'",
+}
+
+
+def list_models_to_submit(
+    db: sqlite3.Connection,
+    status: Status,
+    ids: Collection[int] | None = None,
+    *,
+    batch_id: str | None = None,
+    submits: Collection[int] = (),
+) -> set[str]:
+    """The ids of the models that make an image when these records are queued again.
+
+    ``ids=None``: all of the batch (of all, if None) that ended with ``status`` and are retried then. Records
+    with a task id are only fetched, unless they are in ``submits``.
+    """
+    which = _RETRIED[status] if ids is None else f"id {IN_IDS}"
+    rows = db.execute(
+        f"""
+        SELECT DISTINCT model
+        FROM generation_records
+        WHERE deleted_at IS NULL AND (:batch_id IS NULL OR batch_id = :batch_id) AND {which}
+          AND (task_id IS NULL OR id IN (SELECT value FROM json_each(:submits)))
+        """,
+        {"ids": id_list(ids or ()), "batch_id": batch_id, "submits": id_list(submits)},
+    ).fetchall()
+    return {row["model"] for row in rows}
 
 
 def retried_before(answer: Mapping[str, Any]) -> Requeued:

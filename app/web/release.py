@@ -17,7 +17,7 @@ from app.domain import (
 )
 from app.errors import Conflict, InvalidRequest
 from app.web.services import connection, services
-from app.web.submit import RowErrors, require_resumable
+from app.web.submit import RowErrors, require_models_of, require_resumable
 
 _EXAMPLES = 3
 
@@ -59,6 +59,7 @@ def release(
             batch = database.get_batch(db, batch_id)
             held = database.list_held(db, batch_id)
         rows, affixes = _rows_to_release(held, batch, changes), _affixes(batch, changes)
+        require_models_of({row.request.model for row in rows})
         require_resumable(batch_id, released=rows[0].request)
         released = database.release_rows(db, batch_id, rows, models=services().models, key=key, **affixes)
         if released is not None:

@@ -207,6 +207,16 @@ def require_models(specs: Iterable[ModelSpec]) -> None:
             raise Conflict(text, model=message(spec.label))
 
 
+def require_models_of(model_ids: Iterable[str]) -> None:
+    """Raises Conflict when a model of these ids cannot be ordered from; see ``require_models``.
+
+    The default makes the images of a model that is not there any more.
+    """
+    models = services().models
+    specs = [models.get(model_id, models.default) for model_id in model_ids]
+    require_models({spec.model_id: spec for spec in specs}.values())
+
+
 def require_resumable(batch_id: str, *, released: ImageRequest | None = None) -> None:
     """Raises Conflict when a resumed batch would be paused again at once; see ``check_affordable``."""
     current = services()

@@ -7,7 +7,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import Changes
+from app.domain import Changes, Status
 from app.errors import InvalidRequest
 from app.images.filenames import TakenStems
 from app.web.api.batches import batch_answer
@@ -22,7 +22,7 @@ from app.web.submit import (
     REPEATS_OR_AGAIN,
     REQUEST_ID,
     request_key,
-    require_models,
+    require_models_of,
     skips_bought,
 )
 
@@ -52,9 +52,11 @@ def uncancel_batch(batch_id: str) -> Response:
     """Requeue cancelled records: all, or those named in ``records``."""
     body, ids = _body_and_ids()
     paused = bool_field(body, "paused", default=False)
-    database.get_batch(connection(), batch_id)
+    db = connection()
+    database.get_batch(db, batch_id)
+    require_models_of(database.list_models_to_submit(db, Status.CANCELLED, ids, batch_id=batch_id))
     done = database.uncancel_records(
-        connection(), batch_id, ids, models=services().models, paused=paused, skips_bought=skips_bought(body)
+        db, batch_id, ids, models=services().models, paused=paused, skips_bought=skips_bought(body)
     )
     return batch_answer(batch_id, records=done.number, skipped=done.skipped)
 
@@ -85,6 +87,8 @@ def retry_batch(batch_id: str) -> Response:
         ids = list(changes) if ids is None and body.get("changes") is not None else ids
         if ids is not None and not changes.keys() <= set(ids):
             raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
+        models = database.list_models_to_submit(db, Status.FAILED, ids, batch_id=batch_id, submits=changes)
+        require_models_of(models)
         done = database.retry_records(
             db, batch_id, ids, models=services().models, key=key, changes=changes, skips_bought=skips
         )
@@ -113,7 +117,7 @@ def add_pictures(batch_id: str) -> Response:
         raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
     current = services()
     records = list(database.list_selected(db, ids))
-    require_models({record.model: current.models.of(record.request) for record in records}.values())
+    require_models_of({record.model for record in records})
     wanted = database.MorePictures(
         ids=ids,
         models=current.models,

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 import database
 from app import log, sheets
 from app.config import Settings
-from app.domain import BUDGET_LABELS, MAX_BUDGET, BudgetScope
+from app.domain import BUDGET_LABELS, MAX_BUDGET, BudgetScope, Status
 from app.domain.ledger import SpendTotals, known_amount
 from app.errors import Conflict, InvalidRequest, Translate, message
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
@@ -22,7 +22,7 @@ from app.web.openapi.schemas import ID, Schema, Shape, answer, closed_object, or
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_models
+from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_models_of
 from app.web.usage_report import Usage, build_usage_report, list_budgets
 
 bp = Blueprint("usage", __name__)
@@ -82,10 +82,10 @@ def resubmit_records() -> Response:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body()
     key = request_key(body)
-    require_models([services().spec])
-    return _requeued_answer(
-        database.resubmit(connection(), _parse_unresolved(body), models=services().models, key=key)
-    )
+    db, ids = connection(), _parse_unresolved(body)
+    if database.find_answer(db, key) is None:
+        require_models_of(database.list_models_to_submit(db, Status.UNKNOWN, ids, submits=ids or ()))
+    return _requeued_answer(database.resubmit(db, ids, models=services().models, key=key))
 
 
 @bp.post("/records/drop")

@@ -1,0 +1,128 @@
+"""Several models in the API and on the pages: Jimeng, and an OpenAI-compatible one that has no price."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from app.config import Settings
+from app.domain import Retirement
+from app.worker.worker import Worker
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.web.test_api import client, get, post
+from tests.web.test_samples import batch_of, run_all, submit
+
+__all__ = ["client"]
+
+JIMENG, OPENAI = "jimeng_t2i_v40", "gpt-image-2"
+MIXED = [{"prompt": "即"}, {"prompt": "外", "model": OPENAI}]
+
+
+@pytest.fixture
+def openai() -> Iterator[FakeOpenAIImages]:
+    with FakeOpenAIImages() as fake:
+        yield fake
+
+
+@pytest.fixture
+def worker(settings: Settings, service: FakeJimeng, openai: FakeOpenAIImages) -> Worker:
+    fields: dict[str, Any] = openai.settings() | service.settings(model_timeout=60)
+    return Worker(replace(settings, **fields))
+
+
+def end_all(worker: Worker, status: str) -> None:
+    """Give all records this status, as if they had been made."""
+    with closing(database.connect(worker.settings.database_path)) as db:
+        db.execute("UPDATE generation_records SET status = ?", [status])
+
+
+def retire(worker: Worker, monkeypatch: pytest.MonkeyPatch, model_id: str) -> str:
+    """Have the service end the model; returns what is to be said of it."""
+    engine = worker.engines.find(model_id)
+    assert engine is not None
+    end = Retirement(since=date(2000, 1, 2), variable="OPENAI_IMAGE_MODEL", successor="next-1")
+    spec = replace(engine.provider.spec, retirement=end)
+    monkeypatch.setattr(engine.provider, "spec", spec)
+    return str(spec.retirement_notice(date.today()))
+
+
+def test_a_budget_is_set_although_another_model_has_no_price(client: FlaskClient, worker: Worker) -> None:
+    assert client.put("/api/budgets", json={"total": 10}).status_code == 200
+    refusal = post(client, "/api/batches", {"rows": MIXED}, 409)["error"]
+    assert "不知道 gpt-image-2 每张多少钱" in refusal
+    assert get(client, "/api/batches")["total"] == 0
+    run_all(worker)
+    assert batch_of(client, submit(client, MIXED[:1]))["counts"]["queued"] == 1
+
+
+def test_a_budget_that_is_set_later_pauses_a_batch_with_an_unpriced_model(
+    client: FlaskClient, worker: Worker, openai: FakeOpenAIImages
+) -> None:
+    batch_id = submit(client, MIXED)
+    assert client.put("/api/budgets", json={"total": 10}).status_code == 200
+    run_all(worker)
+    batch = batch_of(client, batch_id)
+    assert (batch["status"], batch["paused_cause"], batch["counts"]["failed"]) == ("paused", "budget", 0)
+    assert openai.count("submit") == 0
+    assert (
+        "不知道 gpt-image-2 每张多少钱"
+        in post(client, f"/api/batches/{batch_id}/resume", status=409)["error"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "path", "body"),
+    [
+        ("failed", "/api/batches/{id}/retry", {}),
+        ("cancelled", "/api/batches/{id}/uncancel", {}),
+        ("cancelled", "/api/batches/{id}/retry", {"records": "all"}),
+        ("unknown", "/api/records/retry", {"ids": "all"}),
+        ("success", "/api/batches/{id}/again", {"records": "all"}),
+    ],
+)
+def test_no_record_of_an_ended_model_is_queued_again(
+    client: FlaskClient,
+    worker: Worker,
+    monkeypatch: pytest.MonkeyPatch,
+    status: str,
+    path: str,
+    body: dict[str, Any],
+) -> None:
+    """Its record is one of two: the other is not queued either."""
+    batch_id = submit(client, MIXED)
+    ids = [record["id"] for record in get(client, f"/api/batches/{batch_id}")["records"]]
+    end_all(worker, status)
+    body = {name: ids if value == "all" else value for name, value in body.items()}
+    notice = retire(worker, monkeypatch, OPENAI)
+    assert post(client, path.format(id=batch_id), body, 409)["error"] == notice
+    assert batch_of(client, batch_id)["counts"][status] == 2
+    ids_of_other = {name: value[:1] if value == ids else value for name, value in body.items()}
+    if ids_of_other != body:
+        post(client, path.format(id=batch_id), ids_of_other, 202 if "again" in path else 200)
+
+
+def test_a_submitted_image_of_an_ended_model_is_fetched_by_a_retry(
+    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = submit(client, MIXED[:1])
+    end_all(worker, "failed")
+    with closing(database.connect(worker.settings.database_path)) as db:
+        db.execute("UPDATE generation_records SET task_id = '7'")
+    retire(worker, monkeypatch, JIMENG)
+    assert post(client, f"/api/batches/{batch_id}/retry", {})["retried"] == 1
+
+
+def test_held_rows_of_an_ended_model_are_not_released(
+    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = submit(client, [*MIXED[:1], *[row | {"model": OPENAI} for row in MIXED]], sample=1)
+    run_all(worker)
+    notice = retire(worker, monkeypatch, OPENAI)
+    assert post(client, f"/api/batches/{batch_id}/release", {}, 409)["error"] == notice
+    assert batch_of(client, batch_id)["counts"]["held"] == 2
