@@ -8,7 +8,14 @@ from collections.abc import Sequence
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, ModelSpec, Reference
 from app.errors import SettingError
-from app.providers import OpenedProvider, list_specs, open_provider, open_providers
+from app.providers import (
+    OpenedProvider,
+    list_specs,
+    list_variables,
+    model_variable,
+    open_provider,
+    open_providers,
+)
 from app.providers.base import Provider, Sleep, SubmitResult
 from app.providers.latency import LatencyEstimate
 from app.providers.webhook import NotDelivered, Webhook
@@ -24,6 +31,8 @@ __all__ = [
     "check_budget",
     "fetch",
     "list_specs",
+    "list_variables",
+    "model_variable",
     "open_provider",
     "open_providers",
     "submit",
@@ -34,7 +43,7 @@ def check_budget(settings: Settings, spec: ModelSpec) -> None:
     """Reject a BUDGET without a known price. Raises SettingError naming the variable to set."""
     if settings.budget is not None and not spec.is_priced:
         raise SettingError(
-            "PRICE_PER_IMAGE",
+            f"{spec.name.upper()}_PRICE",
             "设置了 BUDGET，又不知道 {model} 每张多少钱，请填每张的价格（元），不收费就填 0",
             model=spec.name,
         )

@@ -22,6 +22,7 @@ import generator
 from app import log
 from app.config import Settings, load_settings
 from app.domain import ModelSpec
+from app.env_file import EnvFile
 from app.errors import AppError
 from app.images import store
 from app.system import folders, http_server, listener, process
@@ -49,13 +50,16 @@ _CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows al
 _HANGUP = getattr(signal, "SIGHUP", None)
 
 
-def create_app(settings: Settings, worker: Worker | None = None) -> Flask:
-    """Create the app for these settings: the database is created and migrated, no thread is started."""
+def create_app(settings: Settings, worker: Worker | None = None, env_file: EnvFile | None = None) -> Flask:
+    """Create the app for these settings: the database is created and migrated, no thread is started.
+
+    Settings can be changed on the page only with ``env_file``.
+    """
     worker = worker or Worker(settings)
     generator.check_budget(settings, worker.engines.default.spec)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
-    init_services(app, settings, worker)
+    init_services(app, settings, worker, env_file)
     init_request_log(app)
     init_i18n(app)
     init_formatting(app)
@@ -96,7 +100,7 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
 
 def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
     worker = Worker(settings, stay_awake=process.inhibit_sleep)
-    app = create_app(settings, worker)
+    app = create_app(settings, worker, EnvFile())
     server = http_server.create_server(
         app, sockets, body_limit=functools.partial(body_limit, app), name=listener.NAME
     )
@@ -191,7 +195,7 @@ def print_banner(settings: Settings, spec: ModelSpec) -> None:
         print_user(f"别的电脑　{others}")
     print_user(f"模型　{spec.label}（{spec.name}）" + ("，不联网、不花钱" if spec.name == "demo" else ""))
     if settings.missing_keys:
-        print_user(f"缺少　{'、'.join(settings.missing_keys)}，请写进 .env 后重新启动")
+        print_user(f"缺少　{'、'.join(settings.missing_keys)}，请在网页的「模型与密钥」里填好")
     if notice := spec.retirement_notice(date.today()):
         print_user(f"注意　{notice}")
         log.event("web", "model_ends", model=spec.model_id, since=spec.retirement and spec.retirement.since)

@@ -44,14 +44,15 @@ def _key(variable: str, value: str) -> str:
 
 def _model(variable: str, value: str) -> str:
     if value.lower() not in REQUIRED:
-        raise SettingError(variable, f"没有叫「{value}」的模型，可选：{'、'.join(REQUIRED)}")
+        raise SettingError(
+            variable, "没有叫「{value}」的模型，可选：{choices}", value=value, choices=tuple(REQUIRED)
+        )
     return value.lower()
 
 
 def _url(variable: str, value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
-        shown = value.rpartition("@")[2].partition("?")[0]  # user info and query may contain a password
-        raise SettingError(variable, f"应为以 http:// 或 https:// 开头的地址，现在是「{shown}」")
+        raise SettingError(variable, "应为以 http:// 或 https:// 开头的地址")  # it may contain a password
     return value.rstrip("/")
 
 
@@ -64,7 +65,8 @@ def _webhook(variable: str, value: str) -> str:
 def _int_between(low: int, high: int) -> Callable[[str, str], int]:
     def read(variable: str, value: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
-            raise SettingError(variable, f"应为 {low}–{high} 的整数，现在是「{value}」")
+            text = "应为 {low}–{high} 的整数，现在是「{value}」"
+            raise SettingError(variable, text, low=low, high=high, value=value)
         return int(value)
 
     return read
@@ -76,7 +78,7 @@ def _money(variable: str, value: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal(-1)
     if not (amount.is_finite() and 0 <= amount <= 10_000_000):
-        raise SettingError(variable, f"应为金额（元），例如 0.22，现在是「{value}」")
+        raise SettingError(variable, "应为金额（元），例如 0.22，现在是「{value}」", value=value)
     return amount
 
 
@@ -85,16 +87,15 @@ def _bool(variable: str, value: str) -> bool:
         return True
     if value.lower() in ("0", "false", "no", "off"):
         return False
-    raise SettingError(variable, f"应为 true 或 false，现在是「{value}」")
+    raise SettingError(variable, "应为 true 或 false，现在是「{value}」", value=value)
 
 
 def _hosts(variable: str, value: str) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
     for name in names:
         if not re.fullmatch(r"[^\s/:*@，、；;]+", name) and not _is_address(name):
-            raise SettingError(
-                variable, f"只写主机名，用英文逗号分开，不带 http:// 和端口，例如 mac.local，现在有「{name}」"
-            )
+            text = "只写主机名，用英文逗号分开，不带 http:// 和端口，例如 mac.local，现在有「{name}」"
+            raise SettingError(variable, text, name=name)
     return names
 
 
@@ -103,7 +104,8 @@ def _path(variable: str, value: str) -> Path:
     try:
         return Path(bare[2] if bare else value).expanduser()
     except RuntimeError:
-        raise SettingError(variable, f"「{value}」里的 ~ 找不到对应的文件夹，请写完整的路径") from None
+        text = "「{value}」里的 ~ 找不到对应的文件夹，请写完整的路径"
+        raise SettingError(variable, text, value=value) from None
 
 
 def _prefix(_variable: str, value: str) -> str:
@@ -173,17 +175,14 @@ class Settings:
         return self.missing_for(self.image_model)
 
     def missing_for(self, image_model: str) -> list[str]:
-        """The required variables of an image model that are not set."""
-        return [variable for variable in REQUIRED[image_model] if not getattr(self, variable.lower())]
+        """The required variables of an image model that are not set; OpenAI's own service needs a key."""
+        required = REQUIRED[image_model]
+        if image_model == "openai" and self.source_of("OPENAI_BASE_URL") == "default":
+            required += ("OPENAI_API_KEY",)
+        return [variable for variable in required if not getattr(self, variable.lower())]
 
     def is_ready(self, provider: str) -> bool:
-        """Whether a provider can be ordered from: it has what it requires, and OpenAI's own service a key."""
-        if (
-            provider == "openai"
-            and self.source_of("OPENAI_BASE_URL") == "default"
-            and not self.openai_api_key
-        ):
-            return False
+        """Whether a provider has what it requires, so that it can be ordered from."""
         return not self.missing_for(provider)
 
     def price_of(self, provider: str) -> Decimal | None:
@@ -213,16 +212,31 @@ class Settings:
         return is_loopback(self.host)
 
 
+_PATHS = "|".join(each.name.upper() for each in fields(Settings) if each.metadata["read"] is _path)
+LINE_OF_PATH = re.compile(rf"^[ \t]*(?:export[ \t]+)?({_PATHS})[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+
+
 def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path = Path(".env")) -> Settings:
     """Load settings from ``.env``, overridden by the environment. Raises SettingError."""
-    try:
-        text = dotenv.read_text("utf-8-sig") if dotenv.is_file() else ""
-    except UnicodeDecodeError:
-        raise SettingError(dotenv.name, "这个文件不是 UTF-8 编码，请用记事本打开，另存为 UTF-8") from None
-    except OSError as error:
-        raise SettingError(dotenv.name, f"这个文件读不了（{error.strerror}），请检查它的权限") from error
-    from_file = _values_in(text, dotenv.name)
+    from_file = values_in(read_dotenv(dotenv), dotenv.name)
     return read_settings({**from_file, **(os.environ if environ is None else environ)})
+
+
+def environment() -> dict[str, str]:
+    """The settings that the environment sets; they override ``.env``."""
+    names = {each.name.upper() for each in fields(Settings)}
+    return {name: value for name, value in os.environ.items() if name in names}
+
+
+def read_dotenv(path: Path) -> str:
+    """The text of the file, without its byte order mark; empty when there is none. Raises SettingError."""
+    try:
+        return path.read_bytes().decode("utf-8-sig") if path.is_file() else ""
+    except UnicodeDecodeError:
+        raise SettingError(path.name, "这个文件不是 UTF-8 编码，请用记事本打开，另存为 UTF-8") from None
+    except OSError as error:
+        text = "这个文件读不了（{reason}），请检查它的权限"
+        raise SettingError(path.name, text, reason=error.strerror) from error
 
 
 def read_settings(values: Mapping[str, str]) -> Settings:
@@ -253,18 +267,21 @@ def _is_address(host: str) -> bool:
     return True
 
 
-def _values_in(text: str, file: str) -> dict[str, str]:
-    """Parse ``.env``; paths are taken without escapes, so that ``"D:\\new"`` holds no line break."""
-    paths = "|".join(each.name.upper() for each in fields(Settings) if each.metadata["read"] is _path)
-    line_of_path = re.compile(rf"^[ \t]*(?:export[ \t]+)?({paths})[ \t]*=[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+def values_in(text: str, file: str) -> dict[str, str]:
+    """Parse the text of ``.env``. Raises SettingError, which names ``file``.
+
+    Paths are taken without escapes, so that ``"D:\\new"`` holds no line break.
+    """
+    text = re.sub(r"\r\n?", "\n", text)
     values = {}
-    for binding in parse_stream(io.StringIO(line_of_path.sub("", text))):
+    for binding in parse_stream(io.StringIO(LINE_OF_PATH.sub("", text))):
         if binding.error or (binding.key and binding.value is None):
             written = binding.original.string
             line = binding.original.line + written[: len(written) - len(written.lstrip())].count("\n")
-            raise SettingError(file, f"第 {line} 行读不懂，应写成「名字=值」，引号要成对")
-        values[binding.key or ""] = binding.value or ""
-    return values | {found[1]: _path_as_written(found[2]) for found in line_of_path.finditer(text)}
+            raise SettingError(file, "第 {line} 行读不懂，应写成「名字=值」，引号要成对", line=line)
+        if binding.key:
+            values[binding.key] = binding.value or ""
+    return values | {found[1]: _path_as_written(found[2]) for found in LINE_OF_PATH.finditer(text)}
 
 
 def _path_as_written(value: str) -> str:
@@ -287,11 +304,13 @@ def _default_model(chosen: Mapping[str, Any]) -> str:
 def _check_combination(settings: Settings) -> None:
     """Check settings against each other. Raises SettingError."""
     if not settings.on_loopback and not settings.access_password:
-        text = f"HOST={settings.host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1"
-        raise SettingError("ACCESS_PASSWORD", text)
+        text = "HOST={host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1"
+        raise SettingError("ACCESS_PASSWORD", text, host=settings.host)
     if settings.oss_output_prefix and not settings.oss_enabled:
         raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
     # Deleting a reference image must not delete a generated picture.
     output, samples = map(os.path.realpath, (settings.output_dir, settings.samples_dir))
     if os.path.normcase(output) == os.path.normcase(samples):
-        raise SettingError("SAMPLES_DIR", f"不能和 OUTPUT_DIR 是同一个文件夹「{output}」，请换一个")
+        raise SettingError(
+            "SAMPLES_DIR", "不能和 OUTPUT_DIR 是同一个文件夹「{folder}」，请换一个", folder=output
+        )

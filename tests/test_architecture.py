@@ -14,6 +14,7 @@ _BASE = {"app.errors", "app.config", "app.domain", "app.system"}
 MAY_IMPORT = {
     "app.errors": set(),
     "app.config": {"app.errors"},
+    "app.env_file": {"app.errors", "app.config", "app.system"},
     "app.domain": {"app.errors"},
     "app.log": {"app.domain"},
     "app.system": {"app.errors", "app.config"},
@@ -27,9 +28,19 @@ MAY_IMPORT = {
     "oss_client": _BASE,
     "app.worker": _BASE | {"app.log", "app.images", "app.library", "database", "generator"},
     "app.web": _BASE
-    | {"app.log", "app.images", "app.library", "app.sheets", "app.worker", "database", "generator"},
+    | {
+        "app.env_file",
+        "app.log",
+        "app.images",
+        "app.library",
+        "app.sheets",
+        "app.worker",
+        "database",
+        "generator",
+    },
     "app.cli": _BASE | {"app.images", "database"},
-    "web_app": _BASE | {"app.log", "app.images", "app.web", "app.worker", "database", "generator"},
+    "web_app": _BASE
+    | {"app.env_file", "app.log", "app.images", "app.web", "app.worker", "database", "generator"},
 }
 
 # Foreign library -> the packages or modules that may import it.
@@ -47,7 +58,7 @@ ONLY_IN = {
     "oss2": {"oss_client"},
     "openpyxl": {"app.sheets"},
     "python_calamine": {"app.sheets.calamine_process"},
-    "dotenv": {"app.config"},
+    "dotenv": {"app.config", "app.env_file"},
 }
 
 

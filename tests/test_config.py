@@ -162,7 +162,8 @@ def test_sibling_and_nested_folders_are_accepted(values: dict[str, str]) -> None
 def test_a_password_in_an_invalid_url_is_not_shown() -> None:
     with pytest.raises(SettingError) as caught:
         read_settings({"SDAPI_URL": "http:/anna:s3@cret@127.0.0.1:7860"})
-    assert "「127.0.0.1:7860」" in str(caught.value)
+    assert "http://" in str(caught.value)
+    assert not {"anna", "s3", "cret"} & set(re.split(r"\W", str(caught.value)))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,6 @@ _HEADER = "# English. How placeholders are written: app.errors.Message.render.\n
 # Chinese that is no word to the person before a browser: file -> literals, names of constants and
 # functions that hold them, or None for the whole file.
 STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
-    "app/config.py": None,  # read at the terminal, before there is a browser
     "app/system/listener.py": None,  # said at the terminal, when nothing can be served
     "app/system/folders.py": None,  # the same, about folders
     "app/cli.py": None,  # a command of the terminal

@@ -138,10 +138,10 @@ class ModelSpec:
         """When the model ends or ended, and what to do; None while no end is announced."""
         if not (end := self.retirement):
             return None
-        text = "{model} 将在 {date} 停用，请在这之前把 .env 里的 {variable} 改成 {successor}，再重新启动"
+        text = "{model} 将在 {date} 停用，请在这之前到「模型与密钥」里改用 {successor}"
         if self.is_retired(today):
-            text = "{model} 从 {date} 起已停用，请把 .env 里的 {variable} 改成 {successor}，再重新启动"
-        values = {"date": end.since.isoformat(), "variable": end.variable, "successor": end.successor}
+            text = "{model} 从 {date} 起已停用，请到「模型与密钥」里改用 {successor}"
+        values = {"date": end.since.isoformat(), "successor": end.successor}
         return message(text, model=self.model_id, **values)
 
     def validate(

@@ -48,7 +48,7 @@ _SERVICES: dict[str, _Service] = {
         model_field="bailian_model",
         other_models=bailian.other_models,
     ),
-    "openai": _Service(open=OpenAIImages, prefixes=("openai_",)),
+    "openai": _Service(open=OpenAIImages, prefixes=("openai_",), model_field="openai_image_model"),
     "sdapi": _Service(open=SdApi, prefixes=("sdapi_",)),
     "demo": _Service(open=Demo),
 }
@@ -90,8 +90,22 @@ def open_provider(settings: Settings) -> Provider:
 
 
 def list_specs(settings: Settings) -> list[ModelSpec]:
-    """Return the spec of the configured model of every provider, whether or not its keys are set."""
-    return [_open(_settings_of(name, settings)[0]).spec for name in _SERVICES]
+    """The spec of every model of every provider, whether or not its keys are set.
+
+    Of each provider the configured model is the first.
+    """
+    return [_open(own).spec for name in _SERVICES for own in _settings_of(name, settings)]
+
+
+def list_variables(provider: str) -> list[str]:
+    """The variables of a provider's own settings, in the order of Settings."""
+    prefixes = _SERVICES[provider].prefixes
+    return [each.name.upper() for each in fields(Settings) if prefixes and each.name.startswith(prefixes)]
+
+
+def model_variable(provider: str) -> str:
+    """The variable of the id of a provider's configured model; empty when it has none."""
+    return _SERVICES[provider].model_field.upper()
 
 
 def _open(settings: Settings) -> Provider:

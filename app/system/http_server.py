@@ -48,6 +48,7 @@ def create_server(
         cleanup_interval=1,
         max_request_header_size=_MAX_HEAD_BYTES,
         max_request_body_size=_MAX_BODY_BYTES,
+        clear_untrusted_proxy_headers=False,  # they tell that a proxy passed the request on
         ident=name,
         asyncore_use_poll=True,  # select() handles at most 1,024 file descriptors
     )

@@ -9,6 +9,7 @@ from flask import Flask, current_app, g
 import database
 from app.config import Settings
 from app.domain import Models, ModelSpec
+from app.env_file import EnvFile
 from app.errors import Message, TryLater, message
 from app.library.library import Library
 from app.worker.worker import Worker
@@ -49,6 +50,7 @@ class Services:
 
     worker: Worker
     pool: database.ConnectionPool
+    env_file: EnvFile | None = None  # where settings are changed
     waiting_calls: Slots = field(default_factory=_waiting_calls)
     archives: Slots = field(default_factory=_downloads)
     workbooks: Slots = field(default_factory=_downloads)
@@ -99,7 +101,7 @@ class Services:
     def key_problem(self) -> Message | None:
         """Why nothing can be submitted while an API key is missing."""
         missing = tuple(self.settings.missing_keys)
-        return message("还没有设置 {keys}，请写进 .env 后重新启动", keys=missing) if missing else None
+        return message("还没有设置 {keys}，请在「模型与密钥」里填好", keys=missing) if missing else None
 
     def model_problem(self, spec: ModelSpec) -> Message | None:
         """Why this model cannot be ordered from: an API key is missing, or the service ended it."""
@@ -109,10 +111,10 @@ class Services:
         return (self.key_problem if is_default else None) or ended
 
 
-def init_services(app: Flask, settings: Settings, worker: Worker) -> None:
+def init_services(app: Flask, settings: Settings, worker: Worker, env_file: EnvFile | None) -> None:
     """Attach the services to the app."""
     pool = database.ConnectionPool(settings.database_path)
-    app.extensions[_KEY] = Services(worker=worker, pool=pool)
+    app.extensions[_KEY] = Services(worker=worker, pool=pool, env_file=env_file)
     app.teardown_appcontext(_release_connection)
 
 

@@ -424,8 +424,16 @@ STATES = (
     _usage("filled", click("figure.chart summary"), wait_for("figure.chart tbody")),
     _usage("the bill", click(".unresolved-item [data-command=write-off]"), _dialog("billing")),
     _usage("a second charge", click(".unresolved-item [data-command=resubmit]"), _dialog("cost")),
-    _model("in use", click("[data-key-test] button"), wait_for(".model-result.is-good")),
-    _model("how", click(".model-steps summary"), wait_for("pre"), server="empty"),
+    _model("a tested key", click("[value=test]"), wait_for(".model-result.is-good")),
+    _model("settings", click("[data-settings] summary"), wait_for("#set-VOLCENGINE_AK")),
+    _model(
+        "a wrong value",
+        click("#seedream summary"),
+        fill("#set-ARK_API_KEY", "你的密钥"),
+        click("#seedream [value=save]"),
+        wait_for("#set-ARK_API_KEY[aria-invalid]"),
+        server="empty",
+    ),
     State("login", "locked", "/", (wait_for("#password"),)),
     State(
         "login: wrong",

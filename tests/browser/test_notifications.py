@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 def test_the_receiver_is_tested_on_the_page_and_notified_of_the_end(page: Page, tmp_path: Path) -> None:
     with FakeRobot("plain") as robot, running_server(tmp_path, notify_url=robot.url) as server:
         page.goto(server.address + "/model")
-        result = page.locator("[data-notify-result]")
+        result = page.locator("#notify [data-result]")
         page.get_by_role("button", name="发一条试试").click()
         expect(result).to_have_text("接收方收下了。")
         robot.fault = "500"

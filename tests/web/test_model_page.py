@@ -1,14 +1,16 @@
-"""The page of models: set variables without their values, and key tests."""
+"""The page of the image services: their models, their settings without secrets, and its forms."""
 
-import threading
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 import generator
-from app.config import REQUIRED, Settings
+from app.config import REQUIRED, Settings, load_settings
+from app.env_file import EnvFile
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import FakeService
@@ -16,21 +18,40 @@ from web_app import create_app
 
 
 def client_of(settings: Settings, service: FakeService | None = None, **more: Any) -> FlaskClient:
+    """A client of a server with these settings, which writes an empty ``.env`` next to its data."""
     fields = service.settings(**more) if service else more
-    return create_app(replace(settings, **fields)).test_client()
+    env_file = EnvFile(settings.database_path.with_name(".env"), {})
+    return create_app(replace(settings, **fields), env_file=env_file).test_client()
 
 
-def test_every_model_is_listed_with_its_variables_and_price(settings: Settings) -> None:
+def card(page: str, name: str) -> str:
+    found = re.search(rf'<section class="model" id="{name}".*?</section>', page, re.DOTALL)
+    assert found
+    return found[0]
+
+
+def result_of(page: str, name: str) -> str:
+    found = re.search(r'<p class="(model-result.*?)</p>', card(page, name), re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_every_model_is_listed_with_its_price_and_every_variable_with_a_field(settings: Settings) -> None:
     page = client_of(settings).get("/model").text
     for spec in generator.list_specs(settings):
-        assert all(f"<code>{name}</code>" in page for name in spec.setup.variables)
-    assert page.count('<section class="model"') == len(REQUIRED)
+        assert spec.name == "demo" or f"<code>{spec.model_id}</code>" in card(page, spec.name)
+        for name in (*spec.setup.variables, *generator.list_variables(spec.name)):
+            assert f'name="{name}"' in card(page, spec.name), name
+    assert page.count('<section class="model"') == len(REQUIRED) + 2
     assert "¥0.22 一张" in page
 
 
-def test_the_model_in_use_is_listed_first(settings: Settings, service: FakeJimeng) -> None:
+def test_the_default_model_is_listed_first(settings: Settings, service: FakeJimeng) -> None:
     page = client_of(settings, service).get("/model").text
-    assert page.index('id="model-jimeng"') < page.index("正在使用") < page.index('id="model-seedream"')
+    assert page.index('id="jimeng"') < page.index('id="seedream"')
+    assert 'chip is-accent">默认模型' in card(page, "jimeng")
+    assert 'value="default"' not in card(page, "jimeng") + card(page, "seedream")
+    assert 'value="default"' in card(page, "demo")
 
 
 def test_set_variables_are_named_without_their_values(settings: Settings) -> None:
@@ -41,7 +62,7 @@ def test_set_variables_are_named_without_their_values(settings: Settings) -> Non
     }
     page = client_of(settings, image_model="jimeng", **secrets).get("/model").text
     assert not any(secret in page for secret in secrets.values())
-    assert page.count("已填") == 3
+    assert page.count("已填，不显示") == 3
 
 
 def test_required_variables_are_documented(settings: Settings) -> None:
@@ -55,51 +76,93 @@ def test_each_variable_has_an_example(settings: Settings) -> None:
     assert states == ["set", "default", "empty"]
 
 
+def test_a_form_saves_without_a_script(settings: Settings, tmp_path: Path) -> None:
+    client, dotenv = client_of(settings), tmp_path / ".env"
+    form = {"provider": "jimeng", "action": "save", "VOLCENGINE_AK": "geheim1", "VOLCENGINE_SK": "geheim2"}
+    page = client.post("/model", data=form | {"JIMENG_PRICE": "0.3", "JIMENG_REQ_KEY": ""}).text
+    assert "is-good" in result_of(page, "jimeng")
+    assert "geheim" not in page
+    assert load_settings({}, dotenv).jimeng_price is not None
+    kept = {"provider": "jimeng", "action": "save", "VOLCENGINE_AK": "", "JIMENG_PRICE": "0.3"}
+    assert "没有改动" in result_of(client.post("/model", data=kept).text, "jimeng")
+    assert load_settings({}, dotenv).volcengine_ak == "geheim1"
+    wrong = client.post("/model", data=kept | {"JIMENG_PRICE": "viel"})
+    assert wrong.status_code == 400
+    assert "JIMENG_PRICE：应为金额" in result_of(wrong.text, "jimeng")
+    for action, image_model in (("default", "demo"), ("default", "jimeng")):
+        client.post("/model", data={"provider": image_model, "action": action})
+        assert load_settings({}, dotenv).image_model == image_model
+    client.post("/model", data={"provider": "jimeng", "action": "clear"})
+    assert not load_settings({}, dotenv).volcengine_sk
+
+
+def test_a_model_that_ended_is_replaced_by_its_successor(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("ARK_API_KEY=a\nSEEDREAM_MODEL=doubao-seedream-4-0-250828\n")
+    found = load_settings({}, tmp_path / ".env")
+    client = client_of(
+        settings, **{name: getattr(found, name) for name in ("image_model", "ark_api_key", "seedream_model")}
+    )
+    assert "已停用" in card(client.get("/model").text, "seedream")
+    page = client.post("/model", data={"provider": "seedream", "action": "successor"}).text
+    assert "已停用" not in card(page, "seedream")
+    assert load_settings({}, tmp_path / ".env").seedream_model == "doubao-seedream-5-0-pro-260628"
+
+
 def test_a_valid_key_is_tested_without_a_submission(settings: Settings, service: FakeJimeng) -> None:
-    page = client_of(settings, service).post("/model").text
-    assert 'class="model-result is-good"' in page
+    page = client_of(settings, service).post("/model", data={"provider": "jimeng", "action": "test"}).text
+    assert "is-good" in result_of(page, "jimeng")
     assert "密钥有效" in page
     assert (service.count("poll"), service.count("submit"), service.charges) == (1, 0, 0)
 
 
 def test_a_wrong_key_is_reported_in_place(settings: Settings, service: FakeJimeng) -> None:
-    answer = client_of(settings, service, volcengine_sk="falsch").post("/model")
+    client = client_of(settings, service, volcengine_sk="falsch")
+    answer = client.post("/model", data={"provider": "jimeng", "action": "test"})
     assert answer.status_code == 200
-    assert 'class="model-result is-bad"' in answer.text
+    assert "is-bad" in result_of(answer.text, "jimeng")
     assert "请检查 VOLCENGINE_AK 和 VOLCENGINE_SK" in answer.text
 
 
 def test_an_inconclusive_test_is_neither_success_nor_failure(settings: Settings) -> None:
     with FakeOpenAIImages(models=None) as service:
-        assert 'class="model-result is-open"' in client_of(settings, service).post("/model").text
+        page = client_of(settings, service).post("/model", data={"provider": "openai", "action": "test"}).text
+        assert "is-open" in result_of(page, "openai")
 
 
 def test_without_a_key_there_is_nothing_to_test(settings: Settings) -> None:
     client = client_of(settings, image_model="jimeng")
-    assert 'type="submit" disabled' in client.get("/model").text
-    answer = client.post("/model")
+    assert 'value="test"' not in client.get("/model").text
+    answer = client.post("/model", data={"provider": "jimeng", "action": "test"})
     assert answer.status_code == 409
-    assert "VOLCENGINE_AK" in answer.text
+    assert "VOLCENGINE_AK" in result_of(answer.text, "jimeng")
 
 
 def test_another_site_cannot_have_the_key_tested(settings: Settings, service: FakeJimeng) -> None:
-    answer = client_of(settings, service).post("/model", headers={"Origin": "https://evil.example"})
+    form = {"provider": "jimeng", "action": "test"}
+    answer = client_of(settings, service).post(
+        "/model", data=form, headers={"Origin": "https://evil.example"}
+    )
     assert answer.status_code == 403
     assert service.calls == []
 
 
-def test_one_test_at_a_time(settings: Settings, service: FakeJimeng) -> None:
-    service.fail_next("slow", step="poll", seconds=1.0)
-    app = create_app(replace(settings, **service.settings()))
-    first = threading.Thread(target=lambda: app.test_client().post("/model"))
-    first.start()
-    while not service.count("poll"):
-        pass
-    second = app.test_client().post("/model")
-    first.join()
-    assert second.status_code == 503
-    assert "请等它测完" in second.text
-    assert service.count("poll") == 1
+def test_who_may_not_change_settings_sees_why(settings: Settings) -> None:
+    page = client_of(settings).get("/model", headers={"X-Forwarded-For": "10.0.0.9"}).text
+    assert "只有在运行程序的电脑上" in page
+    assert not [
+        field
+        for field in re.findall(r'<(?:input|select) class="input"[^>]*', page)
+        if "disabled" not in field
+    ]
+    assert not [each for each in re.findall(r'value="save"[^>]*', page) if "disabled" not in each]
+
+
+def test_a_file_that_cannot_be_read_is_said_on_the_page(settings: Settings, tmp_path: Path) -> None:
+    client = client_of(settings)
+    (tmp_path / ".env").write_text("ARK_API_KEY='geheim\n")
+    page = client.get("/model").text
+    assert ".env：第 1 行读不懂" in page
+    assert "geheim" not in page
 
 
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples"])
@@ -108,4 +171,4 @@ def test_every_page_links_to_the_model_page(settings: Settings, path: str) -> No
 
 
 def test_model_specs_are_available_without_any_key(settings: Settings) -> None:
-    assert [spec.name for spec in generator.list_specs(settings)] == list(REQUIRED)
+    assert list(dict.fromkeys(spec.name for spec in generator.list_specs(settings))) == list(REQUIRED)

@@ -39,4 +39,4 @@ def test_a_refusal_is_told_in_the_words_of_the_receiver(
 def test_without_a_receiver_the_page_says_what_to_set(client: FlaskClient) -> None:
     refused = client.post("/api/notify/test")
     assert (refused.status_code, "NOTIFY_URL" in refused.get_json()["error"]) == (409, True)
-    assert "NOTIFY_URL=" in client.get("/model").text
+    assert 'name="NOTIFY_URL"' in client.get("/model").text

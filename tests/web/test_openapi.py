@@ -21,8 +21,10 @@ from app.domain import (
     MAX_STEPS,
     ImageRequest,
 )
+from app.env_file import EnvFile
 from app.worker.worker import Worker
 from tests.fakes.robots import FakeRobot
+from tests.fakes.sdapi import FakeSdApi
 from tests.noise_images import noise_image
 from tests.openapi_document import Operation, api_document
 from web_app import create_app
@@ -52,16 +54,29 @@ def receiver() -> Iterator[FakeRobot]:
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory, receiver: FakeRobot) -> Iterator[App]:
+def image_service() -> Iterator[FakeSdApi]:
+    """A service whose key can be tested."""
+    with FakeSdApi() as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+def app(
+    tmp_path_factory: pytest.TempPathFactory, receiver: FakeRobot, image_service: FakeSdApi
+) -> Iterator[App]:
     data_dir = tmp_path_factory.mktemp("server")
+    sdapi_url = image_service.settings()["sdapi_url"]
+    (data_dir / ".env").write_text(f"NOTIFY_URL={receiver.url}\nSDAPI_URL={sdapi_url}\n")
     settings = Settings(
         database_path=data_dir / "records.db",
         output_dir=data_dir / "output",
         samples_dir=data_dir / "samples",
         notify_url=receiver.url,
+        sdapi_url=sdapi_url,
     )
     worker = Worker(settings)
-    client = create_app(settings, worker).test_client()
+    env_file = EnvFile(data_dir / ".env", {})
+    client = create_app(settings, worker, env_file).test_client()
     worker.start()
     made = client.post("/api/batch-generate", json={"prompt": "猫", "resolution": "1K", "num_images": 2})
     images = made.get_json()["images"]
@@ -154,6 +169,9 @@ GOOD: dict[str, Request] = {
     "delete /api/sample-images/{key}": lambda h: {},
     "post /api/sample-images/{key}/restore": lambda h: {},
     "get /api/models": lambda h: {},
+    "get /api/settings": lambda h: {},
+    "put /api/settings": lambda h: {"json": {"MODEL_CONCURRENCY": "3", "ARK_API_KEY": ""}},
+    "post /api/models/{name}/test": lambda h: {"name": "sdapi"},
     "get /api/openapi.json": lambda h: {},
     "get /output/{name}": lambda h: {},
     "get /thumbnails/{record_id}": lambda h: {},

@@ -42,7 +42,7 @@ def test_no_order_of_an_ended_model_is_queued(
     )
     notice = retire(worker, monkeypatch)
     assert "2000-01-02 起已停用" in notice
-    assert "SEEDREAM_MODEL 改成 next-1" in notice
+    assert "改用 next-1" in notice
     for path, body in (
         ("/api/batches", {"rows": [CAT]}),
         ("/api/batch-generate", CAT),
@@ -122,7 +122,8 @@ def test_the_model_page_says_when_a_model_ends(worker: Worker, monkeypatch: pyte
     assert page.count("data-notice") == page.count('class="model-notice"') == 1
     assert "doubao-seedream-4-0-250828" in page
     assert "2026-11-24" in page
-    assert "SEEDREAM_MODEL 改成 doubao-seedream-5-0-pro-260628" in page
+    assert "改用 doubao-seedream-5-0-pro-260628" in page
+    assert 'data-variable="SEEDREAM_MODEL"' in page
 
 
 def test_the_end_is_said_at_the_start_and_in_the_log(

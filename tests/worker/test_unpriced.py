@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 import database
 import generator
 from app.config import Settings, read_settings
-from app.domain import BatchStatus, Status
+from app.domain import BatchStatus, ModelSpec, Status
 from app.domain.ledger import SpendTotals
 from app.errors import SettingError
 from app.images import store
@@ -61,10 +61,14 @@ def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
     return [dict(zip(map(str, head), row, strict=True)) for row in rows]
 
 
+def configured(settings: Settings) -> dict[str, ModelSpec]:
+    """Provider -> the spec of its configured model."""
+    return {spec.name: spec for spec in reversed(generator.list_specs(settings))}
+
+
 def test_only_services_without_a_public_price_are_unpriced() -> None:
-    specs = generator.list_specs(Settings())
-    assert [spec.name for spec in specs if not spec.is_priced] == ["openai"]
-    assert all(spec.is_priced for spec in generator.list_specs(Settings(openai_price=Decimal(0))))
+    assert [name for name, spec in configured(Settings()).items() if not spec.is_priced] == ["openai"]
+    assert all(spec.is_priced for spec in configured(Settings(openai_price=Decimal(0))).values())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_only_services_without_a_public_price_are_unpriced() -> None:
 def test_a_budget_without_a_price_stops_the_start_naming_the_variable(
     settings: Settings, unpriced: dict[str, str]
 ) -> None:
-    with pytest.raises(SettingError, match=r"^PRICE_PER_IMAGE：.*BUDGET.*0$"):
+    with pytest.raises(SettingError, match=r"^(OPENAI|SEEDREAM)_PRICE：.*BUDGET.*0$"):
         create_app(started(settings, unpriced | {"BUDGET": "10"}))
 
 
@@ -196,7 +200,7 @@ def test_pages_show_that_there_is_no_price_before_a_run(client: FlaskClient) -> 
     page = client.get("/").text
     assert page.count(f"data-price>{UNSET}<") == 3
     assert "免费" not in page
-    assert "未设价格：填写 PRICE_PER_IMAGE" in client.get("/model").text
+    assert "未设价格" in client.get("/model").text
     sizes = get(client, "/api/models")["model"]["sizes"]
     assert {size["price"] for size in sizes.values()} == {None}
 

@@ -11,6 +11,7 @@ from app.web.api import (
     release,
     repair,
     samples,
+    settings,
     spreadsheets,
     usage,
 )
@@ -18,6 +19,6 @@ from app.web.api import (
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
     *(batches, release, repair, records, spreadsheets, samples, usage),
-    *(models, notifications, openapi),
+    *(models, settings, notifications, openapi),
 ):
     bp.register_blueprint(module.bp)

@@ -20,7 +20,7 @@ def send_test() -> Response:
     """Send a test notification at once -> the name of the receiver."""
     notifier = services().worker.notifier
     if not notifier.receiver:
-        raise Conflict("还没有设置 NOTIFY_URL，请写进 .env 后重新启动")
+        raise Conflict("还没有设置 NOTIFY_URL，请填好并保存")
     try:
         with services().notify_tests:
             notifier.send_test()

@@ -145,7 +145,7 @@ def put_budgets() -> Response:
     body, spec = json_body(), services().spec
     limits = {scope: _parse_limit(body[scope], scope) for scope in BudgetScope if scope in body}
     if any(limit is not None for limit in limits.values()) and not spec.is_priced:
-        text = "不知道{model}每张多少钱，设了预算就一张也不能做，请先在 .env 里填 PRICE_PER_IMAGE 并重新启动"
+        text = "不知道{model}每张多少钱，设了预算就一张也不能做，请先在「模型与密钥」里填价格"
         raise Conflict(text, model=message(spec.label))
     database.set_budgets(connection(), limits)
     log.event(

@@ -343,6 +343,12 @@ SCHEMAS: dict[str, Schema] = {
         | {"description": "一张通常要多少秒；还没有做过就是 null"},
         concurrency=int,
     ),
+    "Variable": closed_object(
+        source=enum("set", "default", "empty"),
+        secret=bool,
+        value=or_null(str),
+        from_environment=bool,
+    ),
     "Failure": strict_object(
         *("success", "error"),
         success={"const": False},

@@ -1,66 +1,220 @@
-"""The page of image models: the variables each needs in ``.env``, and a test of the key in use."""
+"""The page of the image services: their models and prices, their settings, and tests of their keys."""
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
-from flask import Blueprint, render_template
+from flask import Blueprint, render_template, request
 
 import generator
-from app import log
 from app.domain import ModelSpec
-from app.errors import Conflict, Message, ModelError, message
+from app.errors import Conflict, Forbidden, InvalidRequest, Message, SettingError, TryLater, message
+from app.web.provider_settings import (
+    VARIABLES,
+    Variable,
+    change_problem,
+    change_settings,
+    is_secret,
+    list_variables,
+    test_key,
+)
 from app.web.services import services
 
 bp = Blueprint("model", __name__)
 
+_GENERAL = ("MODEL_CONCURRENCY", "MODEL_TIMEOUT", "WATERMARK")
+_LABELS = {  # by the end of a variable's name
+    "_AK": "Access Key ID",
+    "_SK": "Secret Access Key",
+    "_API_KEY": "API Key",
+    "PRICE_PER_IMAGE": "每张的价格（元）",
+    "_PRICE": "每张的价格（元）",
+    "MODEL_CONCURRENCY": "同时生成的张数（每家）",
+    "_CONCURRENCY": "同时生成的张数",
+    "MODEL_TIMEOUT": "一张图最多等多少秒",
+    "_REQ_KEY": "模型编号",
+    "_MODEL": "模型编号",
+    "WATERMARK": "请服务加可见的 AI 标识",
+    "NOTIFY_URL": "Webhook 地址",
+    "_ENDPOINT": "服务地址",
+    "_URL": "服务地址",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingField:
+    """A field for a variable; its ``value`` is empty for a secret, and for a default, a placeholder."""
+
+    name: str
+    label: str
+    value: str
+    placeholder: str
+    is_set: bool
+    is_secret: bool
+    is_password: bool
+    from_environment: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A service with its models, the configured one first, and its fields: what it needs, then the rest.
+
+    ``state`` is ready, missing or ended.
+    """
+
+    name: str
+    specs: list[ModelSpec]
+    state: str
+    is_default: bool
+    prices: list[str | Message]
+    notice: Message | None
+    needed: list[SettingField] = field(default_factory=list)
+    others: list[SettingField] = field(default_factory=list)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The configured model."""
+        return self.specs[0]
+
 
 @bp.get("/model")
 def index() -> str:
-    """Every image model, the one in use first; which variables are set, never their values."""
+    """Every image service, the default first; which variables are set, never the values of secrets."""
     return _render()
 
 
 @bp.post("/model")
-def test_key() -> str:
-    """Test the key in use, one test at a time -> the page with the result in one sentence."""
-    current = services()
-    if problem := current.key_problem:
-        raise Conflict(problem)
-    spec = current.spec
+def submit() -> tuple[str, int]:
+    """What a form of the page does without its script -> the page with the result in one sentence.
+
+    ``action``: save, clear (the keys), default, successor, or test.
+    """
+    form = request.form
+    of, action = form.get("provider", ""), form.get("action", "save")
     try:
-        with current.key_tests:
-            tested = current.worker.engines.default.provider.check_key()
-    except ModelError as refusal:
-        log.event("web", "key_tested", model=spec.name, result="bad", cause=refusal.cause)
-        return _render(result="bad", sentence=refusal.message)
-    result = "good" if tested.verified else "open"
-    log.event("web", "key_tested", model=spec.name, result=result)
-    return _render(result=result, sentence=tested.text)
+        if action == "test":
+            tested = test_key(of)
+            return _render(of, tested.result, tested.text), 200
+        sentence = change_settings(_wanted(form, of, action))
+    except (InvalidRequest, Forbidden, Conflict, TryLater) as error:
+        status = {InvalidRequest: 400, Forbidden: 403, Conflict: 409, TryLater: 503}[type(error)]
+        return _render(of, "bad", error.message), status
+    return _render(of, "good", sentence), 200
 
 
-def _render(**tested: str | Message) -> str:
-    settings, today = services().settings, date.today()
-    specs = sorted(generator.list_specs(settings), key=lambda spec: spec.name != settings.image_model)
-    sources = {name: settings.source_of(name) for spec in specs for name in spec.setup.variables}
+def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, str]:
+    """The variables that a form changes; a secret that was left empty stays."""
+    if action == "clear" and provider == "notify":
+        return {"NOTIFY_URL": ""}
+    cards = {card.name: card for card in _cards(list_variables())}
+    if action != "save" and provider not in cards:
+        raise InvalidRequest("provider", "请选择一家服务")
+    if action == "default":
+        return {"IMAGE_MODEL": provider}
+    if action == "successor" and (end := cards[provider].spec.retirement):
+        return {end.variable: end.successor}
+    if action == "clear":
+        return {each.name: "" for each in cards[provider].needed if each.is_secret and each.is_set}
+    return {name: form[name] for name in VARIABLES if name in form and (form[name] or not is_secret(name))}
+
+
+def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str:
+    """The page; ``result`` and ``sentence`` are shown in the card ``of``."""
+    problem = change_problem()
+    try:
+        variables = list_variables()
+    except SettingError as error:  # the file cannot be read
+        problem, variables = error.message, {}
+    file = services().env_file
     return render_template(
         "pages/model.html",
-        specs=specs,
-        prices={spec.name: _price(spec) for spec in specs},
-        sources=sources,
-        unset=[name for name, source in sources.items() if source == "empty"],
-        in_use=settings.image_model,
-        notices={spec.name: spec.retirement_notice(today) for spec in specs},
-        ended=[spec.name for spec in specs if spec.is_retired(today)],
-        is_ready=not settings.missing_for(settings.image_model),
+        cards=_cards(variables),
+        general=_fields((name for name in _GENERAL if name in variables), variables),
+        notify=_fields((name for name in ("NOTIFY_URL",) if name in variables), variables),
         receiver=services().worker.notifier.receiver,
-        dotenv=Path(".env").absolute(),
-        **tested,
+        dotenv=file.path if file else "",
+        problem=problem,
+        of=of,
+        result=result,
+        sentence=sentence,
     )
+
+
+def _cards(variables: Mapping[str, Variable]) -> list[Card]:
+    settings, today = services().settings, date.today()
+    by_provider: dict[str, list[ModelSpec]] = {settings.image_model: []}
+    for spec in generator.list_specs(settings):
+        by_provider.setdefault(spec.name, []).append(spec)
+    cards = []
+    for name, specs in by_provider.items():
+        needed = [each for each in specs[0].setup.variables if each in variables]
+        own = [each for each in generator.list_variables(name) if each in variables]
+        price = "PRICE_PER_IMAGE" if _has_general_price(name) else f"{name.upper()}_PRICE"
+        others = [price if each == f"{name.upper()}_PRICE" else each for each in own if each not in needed]
+        others.sort(key=_rank)
+        state = "ended" if specs[0].is_retired(today) else "ready" if settings.is_ready(name) else "missing"
+        cards.append(
+            Card(
+                name=name,
+                specs=specs,
+                state=state,
+                is_default=name == settings.image_model,
+                prices=[_price(spec) for spec in specs],
+                notice=specs[0].retirement_notice(today),
+                needed=_fields(needed, variables, specs[0].setup.variables),
+                others=_fields(others, variables),
+            )
+        )
+    return cards
+
+
+def _rank(variable: str) -> int:
+    """The place of a field: what is changed often is first, the address last."""
+    ends = ("_REQ_KEY", "_MODEL", "PRICE_PER_IMAGE", "_PRICE", "_CONCURRENCY", "_ENDPOINT", "_URL")
+    return next((place for place, end in enumerate(ends) if variable.endswith(end)), len(ends))
+
+
+def _has_general_price(provider: str) -> bool:
+    """Whether PRICE_PER_IMAGE is the price of this provider."""
+    settings = services().settings
+    own = getattr(settings, f"{provider}_price", None)
+    return provider == settings.image_model and own is None and settings.price_per_image is not None
+
+
+def _fields(
+    names: Iterable[str], variables: Mapping[str, Variable], examples: Mapping[str, str] | None = None
+) -> list[SettingField]:
+    found = []
+    for name in names:
+        shown = variables[name]
+        is_set = shown.source == "set"
+        placeholder = (examples or {}).get(name, "")
+        if shown.source == "default":
+            placeholder = shown.value or ""
+        elif is_set and shown.secret:
+            placeholder = "已填，不显示"
+        elif name.endswith("_PRICE"):
+            placeholder = "按公开的价格"
+        elif name.endswith("_CONCURRENCY"):
+            placeholder = str(services().settings.model_concurrency)
+        found.append(
+            SettingField(
+                name=name,
+                label=next((_LABELS[end] for end in _LABELS if name.endswith(end)), name),
+                value=(shown.value or "") if is_set else "",
+                placeholder=placeholder,
+                is_set=is_set,
+                is_secret=shown.secret,
+                is_password=shown.secret and not name.endswith("_URL"),
+                from_environment=shown.from_environment,
+            )
+        )
+    return found
 
 
 def _price(spec: ModelSpec) -> str | Message:
     if not spec.is_priced:
-        return "未设价格：填写 PRICE_PER_IMAGE 后才能统计费用"
+        return "未设价格"
     lowest, highest = min(spec.prices.values()), max(spec.prices.values())
     if highest:
         text = "¥{lowest} 一张" if lowest == highest else "¥{lowest}–{highest} 一张"

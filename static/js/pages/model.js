@@ -1,33 +1,98 @@
-// 模型与密钥: tests of the key and of the receiver of notifications, which may take ten seconds, and say so.
+// 模型与密钥: each card's form is saved, and its key tested, in place; the cards then follow what was saved.
 
-import { messageOf, requestJson } from "../core/http.js";
+import { parseHtml } from "../core/dom.js";
+import { fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
-document.querySelector("[data-key-test]").addEventListener("submit", (event) => {
-  const button = event.target.querySelector("button");
-  const result = event.target.querySelector("[data-result]");
-  if (button.getAttribute("aria-disabled")) return event.preventDefault();
+const page = document.querySelector("[data-settings-url]");
+
+page.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const button = event.submitter ?? event.target.querySelector('[value="save"]');
+  run(event.target, button, button.value === "test" ? testKey : save);
+});
+
+page.addEventListener("click", ({ target }) => {
+  const button = target.closest('[data-command="notify-test"]');
+  if (button) run(button.form, button, testNotification);
+});
+
+/** Call an action once at a time; its sentence, or why it failed, is shown in the card. */
+async function run(form, button, action) {
+  if (button.getAttribute("aria-disabled")) return;
   button.setAttribute("aria-disabled", "true");
-  result.className = "model-result";
-  result.textContent = _("正在测试，最多 10 秒…");
-  return undefined;
-});
-
-document.querySelector('[data-command="notify-test"]')?.addEventListener("click", async ({ target }) => {
-  const result = document.querySelector("[data-notify-result]");
-  if (target.getAttribute("aria-disabled")) return;
-  target.setAttribute("aria-disabled", "true");
-  show("", _("正在发，最多 10 秒…"));
+  for (const error of form.querySelectorAll("[data-error]")) setError(error, "");
   try {
-    const { receiver } = await requestJson("POST", target.dataset.url);
-    show("is-good", _("{receiver}收下了。", { receiver }));
+    await action(form, button);
   } catch (failure) {
-    show("is-bad", messageOf(failure));
+    const error = form.querySelector(`#error-${failure.field || "none"}`);
+    if (error) setError(error, messageOf(failure));
+    show(form, error ? "" : "is-bad", error ? "" : messageOf(failure));
   }
-  target.removeAttribute("aria-disabled");
+  button.removeAttribute("aria-disabled");
+}
 
-  function show(tone, text) {
-    result.className = `model-result ${tone}`;
-    result.textContent = text;
+async function save(form, button) {
+  const { id } = form.closest("section");
+  const { text } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
+  await refresh(id);
+  const fresh = document.getElementById(id).querySelector("form");
+  show(fresh, "is-good", text);
+  (fresh.querySelector(`[value="${button.value}"]`) ?? fresh.querySelector("[data-result]")).focus();
+  document.dispatchEvent(new Event("poll-now"));
+}
+
+/** {variable: value} that a button saves; a secret that was left empty stays. */
+function changesOf(form, { value: action, dataset }) {
+  if (action === "default") return { IMAGE_MODEL: form.elements.provider.value };
+  if (action === "successor") return { [dataset.variable]: dataset.value };
+  const fields = [...form.querySelectorAll("[name]:enabled")].filter((field) => field.id);
+  if (action === "clear") return Object.fromEntries(fields.filter(({ dataset: { stored } }) => stored).map(({ name }) => [name, ""]));
+  return Object.fromEntries(fields.filter(isChanged).map(({ name, value }) => [name, value]));
+}
+
+function isChanged(field) {
+  const before = field.defaultValue ?? [...field.options].find((option) => option.defaultSelected)?.value ?? "";
+  return field.value !== before;
+}
+
+/** Show what is stored now; a card in which something else was typed stays. */
+async function refresh(saved) {
+  const { html } = await fetchHtmlIfChanged(location.pathname, {});
+  const fresh = parseHtml(html);
+  for (const card of page.querySelectorAll("section")) {
+    const isTyped = card.id !== saved && [...card.querySelectorAll(".input")].some(isChanged);
+    const isOpen = card.querySelector("details")?.open;
+    const next = fresh.getElementById(card.id);
+    if (isTyped || !next) continue;
+    if (isOpen) next.querySelector("details")?.setAttribute("open", "");
+    card.replaceWith(next);
   }
-});
+}
+
+async function testKey(form, { dataset }) {
+  show(form, "", _("正在测试，最多 10 秒…"));
+  const { verified, text } = await requestJson("POST", dataset.url);
+  show(form, verified ? "is-good" : "is-open", text);
+}
+
+async function testNotification(form, { dataset }) {
+  show(form, "", _("正在发，最多 10 秒…"));
+  const { receiver } = await requestJson("POST", dataset.url);
+  show(form, "is-good", _("{receiver}收下了。", { receiver }));
+}
+
+function show(form, tone, text) {
+  const result = form.querySelector("[data-result]");
+  result.className = `model-result ${tone}`;
+  result.textContent = text;
+}
+
+function setError(error, text) {
+  error.textContent = text;
+  const field = error.closest(".field").querySelector(".input");
+  if (!text) return field.removeAttribute("aria-invalid");
+  field.setAttribute("aria-invalid", "true");
+  field.closest("details")?.setAttribute("open", "");
+  return field.focus();
+}

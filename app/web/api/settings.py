@@ -1,0 +1,47 @@
+"""The API of the settings of image services: read, change, and test a key."""
+
+from flask import Blueprint
+from werkzeug.wrappers import Response
+
+from app.errors import InvalidRequest
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import answer, map_of, strict_object, text
+from app.web.params import json_body
+from app.web.provider_settings import MAX_LENGTH, VARIABLES, change_settings, list_variables, test_key
+from app.web.serializers import failure, success
+
+bp = Blueprint("settings", __name__)
+
+
+@bp.get("/settings")
+@describe("图片服务的设置；密钥只说填了没有", answer(variables=map_of("Variable")))
+def get_settings() -> Response:
+    """The settings that can be changed without a restart, never the value of a secret."""
+    return success(variables=list_variables())
+
+
+@bp.put("/settings")
+@describe(
+    "改设置：写进 .env，马上生效。没写的不变，空的是不设；只能在本机，或登录后改",
+    answer(text=str, variables=map_of("Variable")),
+    json=strict_object(**dict.fromkeys(VARIABLES, text(maxLength=MAX_LENGTH))),
+)
+def put_settings() -> Response:
+    """Change any of them; the orders from the next one on use them."""
+    body = json_body()
+    for name, value in body.items():
+        if not isinstance(value, str) or len(value) > MAX_LENGTH:
+            text = "{name} 应为不超过 {limit} 个字的文字"
+            raise InvalidRequest(name, text, name=name, limit=MAX_LENGTH)
+    done = change_settings(body)
+    return success(text=done, variables=list_variables())
+
+
+@bp.post("/models/<name>/test")
+@describe("测试一家服务的密钥，不花钱；不能用是 502", answer(verified=bool, text=str))
+def post_test(name: str) -> Response:
+    """Test the stored key of a provider -> whether it was verified, and what is still open."""
+    tested = test_key(name)
+    if tested.result == "bad":
+        return failure(tested.text, 502)
+    return success(verified=tested.result == "good", text=tested.text)

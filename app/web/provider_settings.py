@@ -1,0 +1,206 @@
+"""The settings of the image services: read, changed in ``.env`` and applied at once; and tests of keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from decimal import Decimal
+
+from flask import request
+
+import generator
+from app import log
+from app.config import REQUIRED, Settings, is_loopback
+from app.errors import (
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    Message,
+    ModelError,
+    NotFound,
+    SettingError,
+    message,
+)
+from app.web.middleware import login
+from app.web.services import connection, services
+
+_FIELDS = {each.name.upper(): each for each in fields(Settings)}
+_SHARED = ("IMAGE_MODEL", "MODEL_CONCURRENCY", "MODEL_TIMEOUT", "PRICE_PER_IMAGE", "WATERMARK", "NOTIFY_URL")
+_OF_PROVIDERS = [name for provider in REQUIRED for name in generator.list_variables(provider)]
+# Every variable that can be changed without a restart.
+VARIABLES = tuple(name for name in (*_SHARED, *dict.fromkeys(_OF_PROVIDERS)) if name in _FIELDS)
+MAX_LENGTH = 2000
+_ADDRESSES = ("_URL", "_ENDPOINT")
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A variable as it may be shown.
+
+    source            ``set``, ``default`` or ``empty``
+    value             as it is written, else the default; None for a secret and for one without a value
+    from_environment  the environment sets it, so that ``.env`` cannot change it
+    """
+
+    source: str
+    secret: bool
+    value: str | None
+    from_environment: bool
+
+
+def list_variables() -> dict[str, Variable]:
+    """All variables that can be changed, by name. Raises SettingError when ``.env`` cannot be read."""
+    current = services()
+    file = current.env_file
+    written = {**file.values(), **file.environ} if file else {}
+    return {
+        name: Variable(
+            source=current.settings.source_of(name),
+            secret=is_secret(name),
+            value=None if is_secret(name) else written.get(name, "").strip() or _text(current.settings, name),
+            from_environment=file is not None and name in file.environ,
+        )
+        for name in VARIABLES
+    }
+
+
+def is_secret(variable: str) -> bool:
+    """Whether its value is never shown."""
+    return not _FIELDS[variable].repr
+
+
+def _text(settings: Settings, variable: str) -> str | None:
+    value = getattr(settings, variable.lower())
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value).lower() if isinstance(value, bool) else (None if value is None else str(value) or None)
+
+
+def change_problem() -> Message | None:
+    """Why this request may not change settings; None when it comes from this machine, or is logged in."""
+    if services().env_file is None:
+        return message("程序不是用 .env 启动的，设置不能在这里改")
+    is_direct = not any(name in request.headers for name in _FORWARDED)
+    is_local = is_direct and is_loopback(request.remote_addr or "")
+    if login.is_logged_in() if services().settings.access_password else is_local:
+        return None
+    return message("只有在运行程序的电脑上，或设置访问密码并登录后，才能改设置")
+
+
+def change_settings(wanted: Mapping[str, str]) -> Message:
+    """Write the variables that differ to ``.env`` and apply them; an empty value unsets one.
+
+    Returns what happened, in one sentence. Raises Forbidden, InvalidRequest with the variable, or DiskError;
+    then nothing has changed.
+    """
+    problem, current = change_problem(), services()
+    if problem or current.env_file is None:
+        raise Forbidden(problem or "")
+    try:
+        with current.env_file.edit() as edit:
+            changes = {
+                name: value.strip()
+                for name, value in wanted.items()
+                if value.strip() != edit.values.get(name, "").strip()
+            }
+            old, new = current.settings, edit.settings(changes)
+            _require_keys_for_new_address(old, new, changes, wanted)
+            moved, notes = _keep_prices(old, new, changes)
+            changes |= moved
+            _refuse_environment(changes, current.env_file.environ)
+            read = edit.settings(changes)
+            new = replace(old, **{name.lower(): getattr(read, name.lower()) for name in VARIABLES})
+            spec = generator.open_provider(new).spec
+            generator.check_budget(new, spec)
+            if not changes:
+                return message("没有改动")
+            edit.save(changes)
+            current.worker.apply(new, connection())
+    except SettingError as error:
+        raise InvalidRequest(error.variable, error.message) from error
+    if old.image_model != new.image_model:
+        notes = (message("默认模型现在是 {model}", model=message(spec.label)), *notes)
+    log.event("web", "settings_changed", variables=",".join(changes))
+    return (
+        message("已保存，从下一张起用新的设置。{notes}", notes=notes)
+        if notes
+        else message("已保存，从下一张起用新的设置")
+    )
+
+
+def _refuse_environment(changes: Mapping[str, str], environ: Mapping[str, str]) -> None:
+    for name in changes:
+        if name in environ:
+            raise InvalidRequest(name, "{name} 由系统的环境变量设置，请在那里改", name=name)
+
+
+def _require_keys_for_new_address(
+    old: Settings, new: Settings, changes: Mapping[str, str], given: Mapping[str, str]
+) -> None:
+    """A stored key is not sent to a new address: it has to be given again with the address."""
+    for provider in REQUIRED:
+        names = generator.list_variables(provider)
+        moved = [name for name in names if name.endswith(_ADDRESSES) and changes.get(name)]
+        for key in names if moved else ():
+            is_key = is_secret(key) and not key.endswith(_ADDRESSES)
+            if is_key and key not in given and getattr(old, key.lower()) and getattr(new, key.lower()):
+                text = "改服务地址时请重新填 {key}，已存的密钥不会发到新的地址"
+                raise InvalidRequest(key, text, key=key)
+
+
+def _keep_prices(
+    old: Settings, new: Settings, changes: Mapping[str, str]
+) -> tuple[dict[str, str], tuple[Message, ...]]:
+    """(further changes, what they are): no price that is set becomes that of another model."""
+    further: dict[str, str] = {}
+    notes: list[Message] = []
+    if old.image_model != new.image_model and old.price_per_image is not None:
+        own, price = f"{old.image_model.upper()}_PRICE", f"{old.price_per_image:f}"
+        text = "PRICE_PER_IMAGE 的 ¥{price} 是原来的默认模型的价格，已清空"
+        if "PRICE_PER_IMAGE" not in changes:
+            further["PRICE_PER_IMAGE"] = ""
+        if own in VARIABLES and getattr(old, own.lower()) is None and own not in changes:
+            further[own] = price
+            text = "PRICE_PER_IMAGE 的 ¥{price} 是原来的默认模型的价格，已改记为 {own}"
+        notes.append(message(text, price=price, own=own))
+    for provider in REQUIRED:
+        model = generator.model_variable(provider)
+        if not model or getattr(old, model.lower()) == getattr(new, model.lower()):
+            continue
+        is_default = provider == old.image_model == new.image_model
+        for name in (f"{provider.upper()}_PRICE", *(("PRICE_PER_IMAGE",) if is_default else ())):
+            if getattr(new, name.lower()) is not None and name not in changes:
+                further[name] = ""
+                notes.append(message("{name} 是原来那个编号的价格，已清空，请核对新的价格", name=name))
+    return further, tuple(notes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyTest:
+    """The result of a key test: ``good``, ``open`` (nothing was proven) or ``bad``, and one sentence."""
+
+    result: str
+    text: Message
+
+
+def test_key(provider: str) -> KeyTest:
+    """Test the stored key of a provider with a free call, one test at a time.
+
+    Raises NotFound, Conflict while a key is missing, or TryLater.
+    """
+    if provider not in REQUIRED:
+        raise NotFound("没有叫「{name}」的模型，可选：{choices}", name=provider[:60], choices=tuple(REQUIRED))
+    current = services()
+    if missing := tuple(current.settings.missing_for(provider)):
+        raise Conflict("还没有填 {keys}，填好并保存后再测", keys=missing)
+    client = next(each.provider for each in current.worker.engines if each.spec.name == provider)
+    if not client.spec.setup.variables:
+        raise Conflict("{model}不需要密钥", model=message(client.spec.setup.title))
+    try:
+        with current.key_tests:
+            tested = client.check_key()
+    except ModelError as refusal:
+        log.event("web", "key_tested", model=provider, result="bad", cause=refusal.cause)
+        return KeyTest(result="bad", text=refusal.message)
+    result = "good" if tested.verified else "open"
+    log.event("web", "key_tested", model=provider, result=result)
+    return KeyTest(result=result, text=tested.text)

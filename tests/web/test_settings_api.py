@@ -1,0 +1,365 @@
+"""Settings of the image services: written to ``.env`` while the server runs, used by the next order."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from app.config import Settings, load_settings
+from app.env_file import EnvFile
+from app.worker.worker import Worker
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.robots import FakeRobot
+from tests.fakes.seedream import FakeSeedream
+from web_app import create_app
+
+ROW = {"prompt": "猫", "resolution": "1K"}
+SECRET = "sk-geheim"
+FAR = {"REMOTE_ADDR": "10.0.0.9"}
+
+
+class Studio:
+    """A server whose ``.env`` holds ``lines`` and whose environment holds ``environ``."""
+
+    def __init__(self, settings: Settings, path: Path, lines: str = "", **environ: str) -> None:
+        path.write_text(lines, "utf-8")
+        self.path = path
+        self.settings = replace(
+            load_settings(environ, path),
+            database_path=settings.database_path,
+            output_dir=settings.output_dir,
+            samples_dir=settings.samples_dir,
+        )
+        self.worker = Worker(self.settings)
+        self.client = create_app(self.settings, self.worker, EnvFile(path, environ)).test_client()
+
+    def put(self, status: int = 200, /, **changes: str) -> dict[str, Any]:
+        return self.call("PUT", "/api/settings", status, json=changes)
+
+    def call(self, method: str, path: str, status: int = 200, **more: Any) -> dict[str, Any]:
+        answer = self.client.open(path, method=method, **more)
+        assert answer.status_code == status, answer.text
+        found: dict[str, Any] = answer.get_json()
+        return found
+
+    def order(self, status: int = 202, **more: Any) -> str:
+        answer = self.call("POST", "/api/batches", status, json={"rows": [ROW], **more})
+        return str(answer.get("batch_id") or answer["error"])
+
+    def run(self) -> None:
+        with closing(database.connect(self.settings.database_path)) as db:
+            while self.worker.run_once(db):
+                pass
+
+    def batch(self, batch_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", f"/api/batches/{batch_id}")["batch"]
+        return found
+
+    def variables(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.call("GET", "/api/settings")["variables"]
+        return found
+
+    def default_model(self) -> str:
+        return str(self.call("GET", "/api/models")["model"]["model_id"])
+
+
+@pytest.fixture
+def dotenv(tmp_path: Path) -> Path:
+    folder = tmp_path / "program"
+    folder.mkdir()
+    return folder / ".env"
+
+
+@pytest.fixture
+def ark() -> Iterator[FakeSeedream]:
+    with FakeSeedream() as service:
+        yield service
+
+
+def test_a_key_is_used_by_the_next_order_without_a_restart(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, f"# 方舟\n# ARK_API_KEY=\nARK_BASE_URL={ark.address}/api/v3\n")
+    assert studio.default_model() == "demo"
+    done = studio.put(ARK_API_KEY=ark.key)
+    assert "Seedream" in done["text"]
+    assert done["variables"]["ARK_API_KEY"] == {
+        "source": "set",
+        "secret": True,
+        "value": None,
+        "from_environment": False,
+    }
+    assert dotenv.read_text("utf-8").startswith(f"# 方舟\nARK_API_KEY={ark.key}\n")
+    batch_id = studio.order()
+    studio.run()
+    assert studio.batch(batch_id)["counts"]["success"] == 1
+    assert ark.charges == 1
+
+
+def test_the_next_start_reads_what_was_saved(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv)
+    studio.put(VOLCENGINE_AK="a", VOLCENGINE_SK="b", JIMENG_PRICE="0.3", JIMENG_CONCURRENCY="7")
+    found = load_settings({}, dotenv)
+    assert (found.image_model, found.jimeng_price, found.jimeng_concurrency) == ("jimeng", Decimal("0.3"), 7)
+
+
+def test_a_batch_that_waits_keeps_its_model(
+    settings: Settings, dotenv: Path, ark: FakeSeedream, service: FakeJimeng
+) -> None:
+    lines = [f"{name.upper()}={value}" for name, value in service.settings().items()]
+    lines += [f"ARK_API_KEY={ark.key}", f"ARK_BASE_URL={ark.address}/api/v3"]
+    studio = Studio(settings, dotenv, "\n".join(lines))
+    batch_id = studio.order()
+    studio.put(IMAGE_MODEL="seedream")
+    studio.run()
+    assert studio.batch(batch_id)["counts"]["success"] == 1
+    assert (service.charges, ark.charges) == (1, 0)
+    studio.order()
+    studio.run()
+    assert (service.charges, ark.charges) == (1, 1)
+
+
+def test_a_batch_of_a_service_whose_key_is_removed_is_paused_and_can_be_resumed(
+    settings: Settings, dotenv: Path, service: FakeJimeng
+) -> None:
+    lines = "\n".join(f"{name.upper()}={value}" for name, value in service.settings().items())
+    studio = Studio(settings, dotenv, lines)
+    batch_id = studio.order()
+    studio.put(IMAGE_MODEL="demo", VOLCENGINE_SK="")
+    assert studio.batch(batch_id)["status"] == "paused"
+    studio.run()
+    assert service.count("submit") == 0
+    studio.put(VOLCENGINE_SK=service.settings()["volcengine_sk"])
+    studio.call("POST", f"/api/batches/{batch_id}/resume")
+    studio.run()
+    assert studio.batch(batch_id)["counts"]["success"] == 1
+    assert service.charges == 1
+
+
+def test_a_wrong_key_pauses_and_the_right_one_resumes(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, f"ARK_API_KEY=falsch\nARK_BASE_URL={ark.address}/api/v3\n")
+    tested = studio.call("POST", "/api/models/seedream/test", 502)
+    assert "请检查 ARK_API_KEY" in tested["error"]
+    batch_id = studio.order()
+    studio.run()
+    assert studio.batch(batch_id)["paused_cause"] == "key"
+    studio.put(ARK_API_KEY=ark.key)
+    assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
+    studio.call("POST", f"/api/batches/{batch_id}/resume")
+    studio.run()
+    assert studio.batch(batch_id)["counts"]["success"] == 1
+    assert ark.charges == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"ARK_API_KEY": "sk-1 sk-2", "SEEDREAM_PRICE": "1"}, "ARK_API_KEY"),
+        ({"ARK_API_KEY": "你的密钥"}, "ARK_API_KEY"),
+        ({"IMAGE_MODEL": "midjourney"}, "IMAGE_MODEL"),
+        ({"SEEDREAM_PRICE": "free"}, "SEEDREAM_PRICE"),
+        ({"MODEL_CONCURRENCY": "0"}, "MODEL_CONCURRENCY"),
+        ({"SDAPI_URL": "127.0.0.1:7860"}, "SDAPI_URL"),
+        ({"SEEDREAM_MODEL": "a\nACCESS_PASSWORD="}, "SEEDREAM_MODEL"),
+        ({"HOST": "0.0.0.0"}, "HOST"),
+        ({"DATABASE_PATH": "/tmp/x.db"}, "DATABASE_PATH"),
+        ({"ACCESS_PASSWORD": ""}, "ACCESS_PASSWORD"),
+        ({"BUDGET": "1"}, "BUDGET"),
+    ],
+)
+def test_a_wrong_value_or_another_variable_changes_nothing(
+    settings: Settings, dotenv: Path, changes: dict[str, str], field: str
+) -> None:
+    studio = Studio(settings, dotenv, "PORT=5050\n")
+    answer = studio.put(400, **changes)
+    assert answer["field"] == field
+    assert "sk-1" not in answer["error"]
+    assert dotenv.read_text() == "PORT=5050\n"
+    assert studio.default_model() == "demo"
+
+
+def test_a_value_that_is_no_text_is_refused(settings: Settings, dotenv: Path) -> None:
+    answer = Studio(settings, dotenv).call("PUT", "/api/settings", 400, json={"MODEL_CONCURRENCY": 3})
+    assert answer["field"] == "MODEL_CONCURRENCY"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"environ_base": FAR},
+        {"environ_base": {"REMOTE_ADDR": "::ffff:10.0.0.9"}},
+        {"headers": {"X-Forwarded-For": "10.0.0.9"}},
+        {"headers": {"Forwarded": "for=10.0.0.9"}},
+        {"headers": {"X-Real-IP": "10.0.0.9"}},
+        {"headers": {"Origin": "https://evil.example"}},
+    ],
+)
+def test_only_this_machine_may_change_settings(settings: Settings, dotenv: Path, how: dict[str, Any]) -> None:
+    studio = Studio(settings, dotenv)
+    studio.call("PUT", "/api/settings", 403, json={"ARK_API_KEY": SECRET}, **how)
+    assert studio.client.post("/model", data={"ARK_API_KEY": SECRET}, **how).status_code == 403
+    assert dotenv.read_text() == ""
+
+
+def test_who_has_logged_in_may_change_settings(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv, "ACCESS_PASSWORD=sesam\n")
+    studio.put(403, ARK_API_KEY=SECRET)  # on this machine, but not logged in
+    studio.client.post("/login", data={"password": "sesam"}, environ_base=FAR)
+    studio.call("PUT", "/api/settings", json={"ARK_API_KEY": SECRET}, environ_base=FAR)
+    assert f"ARK_API_KEY={SECRET}" in dotenv.read_text()
+
+
+def test_the_environment_wins_and_is_not_changed(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv, "ARK_API_KEY=other\n", ARK_API_KEY=SECRET)
+    assert studio.variables()["ARK_API_KEY"]["from_environment"] is True
+    answer = studio.put(400, ARK_API_KEY="new")
+    assert (answer["field"], "环境变量" in answer["error"]) == ("ARK_API_KEY", True)
+    assert dotenv.read_text() == "ARK_API_KEY=other\n"
+    assert studio.worker.settings.ark_api_key == SECRET
+
+
+def test_a_price_stays_with_its_model(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(
+        settings, dotenv, "ARK_API_KEY=a\nVOLCENGINE_AK=b\nVOLCENGINE_SK=c\nPRICE_PER_IMAGE=0.5\n"
+    )
+    done = studio.put(IMAGE_MODEL="seedream")
+    assert "JIMENG_PRICE" in done["text"]
+    assert studio.variables()["PRICE_PER_IMAGE"]["source"] == "empty"
+    assert studio.variables()["JIMENG_PRICE"]["value"] == "0.5"
+    prices = {
+        model["name"]: model["sizes"]["1:1|1K"]["price"]
+        for model in studio.call("GET", "/api/models")["models"]
+    }
+    assert (prices["seedream"] != "0.5", load_settings({}, dotenv).price_per_image) == (True, None)
+    assert studio.worker.settings.price_of("jimeng") == Decimal("0.5")
+
+
+def test_another_model_of_a_service_does_not_get_the_price_of_the_first(
+    settings: Settings, dotenv: Path
+) -> None:
+    studio = Studio(settings, dotenv, "ARK_API_KEY=a\nSEEDREAM_PRICE=0.5\n")
+    done = studio.put(SEEDREAM_MODEL="doubao-seedream-5-0-flash-260915")
+    assert "SEEDREAM_PRICE" in done["text"]
+    assert studio.worker.settings.seedream_price is None
+    studio.put(SEEDREAM_MODEL="ep-1", SEEDREAM_PRICE="0.4")
+    assert studio.worker.settings.seedream_price == Decimal("0.4")
+
+
+def test_a_default_model_without_a_price_is_refused_under_a_budget(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv, "BUDGET=10\nOPENAI_API_KEY=a\nIMAGE_MODEL=demo\n")
+    assert studio.put(400, IMAGE_MODEL="openai")["field"] == "OPENAI_PRICE"
+    assert studio.default_model() == "demo"
+    studio.put(IMAGE_MODEL="openai", OPENAI_PRICE="0.4")
+    assert studio.default_model() == "gpt-image-2"
+
+
+def test_a_stored_key_is_not_sent_to_a_new_address(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, f"ARK_API_KEY={ark.key}\n")
+    address = f"{ark.address}/api/v3"
+    assert studio.put(400, ARK_BASE_URL=address)["field"] == "ARK_API_KEY"
+    assert ark.calls == []
+    studio.put(ARK_BASE_URL=address, ARK_API_KEY=ark.key)
+    assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
+
+
+def test_a_key_is_tested_for_a_service_that_is_not_the_default(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(
+        settings, dotenv, f"IMAGE_MODEL=demo\nARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\n"
+    )
+    assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
+    assert (ark.charges, studio.default_model()) == (0, "demo")
+
+
+@pytest.mark.parametrize(("name", "status"), [("jimeng", 409), ("openai", 409), ("demo", 409), ("none", 404)])
+def test_what_cannot_be_tested_says_why(settings: Settings, dotenv: Path, name: str, status: int) -> None:
+    assert Studio(settings, dotenv).call("POST", f"/api/models/{name}/test", status)["error"]
+
+
+def test_one_test_at_a_time(settings: Settings, dotenv: Path, service: FakeJimeng) -> None:
+    service.fail_next("slow", step="poll", seconds=1.0)
+    lines = "\n".join(f"{name.upper()}={value}" for name, value in service.settings().items())
+    studio = Studio(settings, dotenv, lines)
+    path = "/api/models/jimeng/test"
+    first = threading.Thread(target=lambda: studio.client.application.test_client().post(path))
+    first.start()
+    while not service.count("poll"):
+        pass
+    assert "请等它测完" in studio.call("POST", path, 503)["error"]
+    first.join()
+    assert service.count("poll") == 1
+
+
+def test_the_receiver_of_notifications_is_changed(settings: Settings, dotenv: Path) -> None:
+    with FakeRobot("plain") as robot:
+        studio = Studio(settings, dotenv)
+        studio.call("POST", "/api/notify/test", 409)
+        studio.put(NOTIFY_URL=robot.url)
+        studio.call("POST", "/api/notify/test")
+        studio.put(NOTIFY_URL="")
+        studio.call("POST", "/api/notify/test", 409)
+        assert len(robot.messages) == 1
+
+
+def test_the_thread_of_notifications_starts_with_the_receiver(settings: Settings, dotenv: Path) -> None:
+    with FakeRobot("plain") as robot:
+        studio = Studio(settings, dotenv)
+        studio.worker.start()
+        studio.put(NOTIFY_URL=robot.url)
+        assert studio.worker.is_running
+        studio.put(NOTIFY_URL=robot.url + "x")
+        assert studio.worker.stop(10)
+
+
+def test_two_changes_at_once_are_both_applied(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv)
+    names = ["MODEL_TIMEOUT", "MODEL_CONCURRENCY", "JIMENG_CONCURRENCY", "SEEDREAM_CONCURRENCY"]
+
+    def put(name: str) -> None:
+        studio.client.application.test_client().put("/api/settings", json={name: "9"})
+
+    threads = [threading.Thread(target=put, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = studio.worker.settings
+    assert [getattr(found, name.lower()) for name in names] == [9] * 4
+    assert [getattr(load_settings({}, dotenv), name.lower()) for name in names] == [9] * 4
+
+
+def test_a_secret_is_in_no_answer_page_or_log(
+    settings: Settings, dotenv: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    studio = Studio(settings, dotenv)
+    secrets = {name: SECRET for name, shown in studio.variables().items() if shown["secret"]}
+    secrets |= {name: f"http://{SECRET}:x@127.0.0.1:9/{SECRET}" for name in secrets if name.endswith("_URL")}
+    texts = [str(studio.put(**secrets)), str(studio.variables())]
+    texts.append(str(studio.put(400, ARK_API_KEY=f"{SECRET} x")))
+    texts.append(str(studio.put(400, SDAPI_URL=SECRET)))
+    texts += [studio.client.get(path).text for path in ("/model", "/api/models", "/live/status", "/healthz")]
+    form = {"provider": "seedream", "action": "save", "ARK_API_KEY": f"{SECRET}\u3000x"}
+    texts.append(studio.client.post("/model", data=form).text)
+    assert not [text for text in texts if SECRET in text]
+    assert SECRET not in caplog.text
+    assert "event=settings_changed" in caplog.text
+    assert SECRET in dotenv.read_text()
+
+
+def test_without_an_env_file_nothing_can_be_changed(client: FlaskClient) -> None:
+    assert client.put("/api/settings", json={"MODEL_TIMEOUT": "9"}).status_code == 403
+    assert "data-locked" in client.get("/model").text
