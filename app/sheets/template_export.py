@@ -52,6 +52,7 @@ OPTION_FIELDS: Mapping[str, tuple[float, str, str]] = {
     "output_format": (10, "选填。图片的格式，可选：{choices}；不填由模型决定。", "{first}"),
     "quality": (10, "选填。可选：{choices}；不填由模型决定。", "{first}"),
 }
+_COMMON_HEADERS = message("背景、格式、质量这几列，每一格都是可选的值才按选项读，否则是自己的列。")
 _GENERAL_NOTES = (
     message(
         "在「{sheet}」里从第 2 行开始填写，保存后在「批量生成」页点「📂 导入 Excel」。",
@@ -63,7 +64,6 @@ _GENERAL_NOTES = (
     message(
         "可以加自己的列（例如 SKU、客户），会跟着每一行；在提示词、文件名里写 {SKU}，就换成这一行的那一格。"
     ),
-    message("背景、格式、质量这几列，每一格都是可选的值才按选项读，否则是自己的列。"),
     message("各列都是文字格式，Excel 不会把 16:9 变成时间；格子左上角的绿色小三角不用管。"),
     message("导入后不会马上开始，也不会花钱：先逐格检查，有问题的地方会一一指出来。"),
 )
@@ -191,11 +191,13 @@ def _add_explanations(workbook: WorkbookWriter, specs: Sequence[ModelSpec]) -> N
         column = message("{letter} 列：{label}", letter=letter, label=label)
         note = spec.field_notes.get(name, "") if spec else ""
         sheet.append([column, translate(message(how, **values)) + translate(note), message(example)])
-    for name, words in _option_choices(specs).items():
+    options = _option_choices(specs)
+    for name, words in options.items():
         _, how, example = OPTION_FIELDS[name]
         column = message("可以加的列：{label}", label=message(OPTION_LABELS[name]))
         sheet.append([column, message(how, choices=words), message(example, first=words[0])])
-    for text in _GENERAL_NOTES:
+    common = [_COMMON_HEADERS] if options.keys() & {"background", "output_format", "quality"} else []
+    for text in (*common, *_GENERAL_NOTES):
         sheet.append(["", text, ""])
 
 
