@@ -1,12 +1,13 @@
 """The columns of the table of /batch, defined once for its template and its scripts."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from app import sheets
 from app.domain import (
     ASPECT_RATIOS,
+    BACKGROUNDS,
     CONTENT_FIELDS,
     MAX_FILENAME_LENGTH,
     MAX_PICTURES_A_ROW,
@@ -14,12 +15,32 @@ from app.domain import (
     MAX_ROWS_A_BATCH,
     MAX_SEED,
     MAX_STEPS,
+    OPTIONS,
+    OUTPUT_FORMATS,
+    QUALITIES,
     RESOLUTIONS,
+    Models,
     ModelSpec,
 )
 from app.web.i18n import gettext, translate
+from app.web.page_model import model_labels
 from app.web.serializers import pace_json, sizes_json, translated_spec
+from app.worker.engines import Engine
 from app.worker.pace import Pace
+
+_LIKE = "filename"
+_OPTION_LABELS = {
+    "reference_strength": "参考强度",
+    "background": "背景",
+    "output_format": "格式",
+    "quality": "质量",
+}
+_WORDS = {
+    "background": {"transparent": "透明", "opaque": "不透明"},
+    "output_format": {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"},
+    "quality": {"low": "低", "medium": "中", "high": "高", "xhigh": "很高", "max": "最高"},
+}
+_SYNONYMS = {"background": BACKGROUNDS, "output_format": OUTPUT_FORMATS, "quality": QUALITIES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +50,9 @@ class Column:
     note         shown at the header: why the model ignores the column, or what an empty cell means
     placeholder  shown in an empty cell; ``options`` are offered while a cell is edited
     limit        maximum length of a text; ``low`` and ``high`` are the bounds of an integer
-    unused       the model ignores the field: values are kept, but neither edited nor checked
+    hidden       the model of the page does not take the field
+    words        of a choice: value in the API -> the word that cells show; ``spellings`` has others
+    like         another column whose cells these look like: shown while a row has a value, or when chosen
     headers      names of the column in a spreadsheet, without spaces and in lower case
     """
 
@@ -44,7 +67,10 @@ class Column:
     high: int = 0
     required: bool = False
     multiline: bool = False
-    unused: bool = False
+    hidden: bool = False
+    words: Mapping[str, str] = field(default_factory=dict)
+    spellings: Mapping[str, str] = field(default_factory=dict)
+    like: str = ""
     headers: Sequence[str] = ()
 
     def as_json(self) -> dict[str, Any]:
@@ -52,14 +78,16 @@ class Column:
         return {name: value for name, value in asdict(self).items() if value and name != "note"}
 
 
-def batch_columns(spec: ModelSpec) -> list[Column]:
-    """The columns in their order, in the language of this request."""
+def batch_columns(spec: ModelSpec, models: Models) -> list[Column]:
+    """The columns in their order, in the language of this request; ``spec`` is the model of the page."""
     spec = translated_spec(spec)
     notes, headers = {field: str(note) for field, note in spec.field_notes.items()}, sheets.header_names()
     return [
         Column(name="number", label=gettext("序号"), kind="number"),
         *_content_columns(spec, notes, headers),
         *_output_columns(headers),
+        _model_column(spec, models, headers),
+        *_option_columns(spec, models, headers),
         *_sampling_columns(spec, notes, headers),
         Column(name="status", label=gettext("状态"), kind="status"),
         Column(name="actions", label=gettext("操作"), kind="actions"),
@@ -140,6 +168,63 @@ def _output_columns(headers: Mapping[str, Sequence[str]]) -> list[Column]:
     ]
 
 
+def _model_column(spec: ModelSpec, models: Models, headers: Mapping[str, Sequence[str]]) -> Column:
+    """The model of a row; empty for that of the page."""
+    labels = model_labels(models)
+    return Column(
+        name="model",
+        label=gettext("模型"),
+        kind="choice",
+        placeholder=labels[spec.model_id],
+        options=list(labels.values()),
+        words=labels,
+        spellings={str(each.label): model_id for model_id, each in models.items()},
+        hidden=len(models) < 2,
+        like=_LIKE,
+        headers=headers.get("model", ("模型", "model")),
+    )
+
+
+def _option_columns(spec: ModelSpec, models: Models, headers: Mapping[str, Sequence[str]]) -> list[Column]:
+    """The OPTIONS; those that no model takes are for what a sheet has brought along."""
+    words = option_words(models)
+    return [
+        Column(
+            name=name,
+            label=translate(_OPTION_LABELS[name]),
+            kind="choice" if name in words else "integer",
+            placeholder=gettext("默认"),
+            low=0 if name in words else 1,
+            high=0 if name in words else 100,
+            options=list(words.get(name, {}).values()),
+            words=words.get(name, {}),
+            spellings=_spellings(_SYNONYMS.get(name, {})),
+            hidden=name not in spec.options,
+            like=_LIKE,
+            headers=headers.get(name, ()),
+        )
+        for name in OPTIONS
+    ]
+
+
+def option_words(models: Models) -> dict[str, dict[str, str]]:
+    """Option -> value that a model takes -> the word for it, in the language of the request.
+
+    Without the options that are numbers; all values of an option that no model takes.
+    """
+    taken = {
+        name: {value for spec in models.values() for value in spec.options.get(name, ())} for name in _WORDS
+    }
+    return {
+        name: {value: translate(word) for value, word in of.items() if value in (taken[name] or of)}
+        for name, of in _WORDS.items()
+    }
+
+
+def _spellings(synonyms: Mapping[str, str]) -> dict[str, str]:
+    return {other: value for value, others in synonyms.items() for other in others.split()}
+
+
 def _sampling_columns(
     spec: ModelSpec, notes: Mapping[str, str], headers: Mapping[str, Sequence[str]]
 ) -> list[Column]:
@@ -152,9 +237,9 @@ def _sampling_columns(
             note=gettext("不填时随机；一行多张时每张加 1")
             if spec.takes_seed
             else notes.get("seed", gettext("{label} 不接受种子", label=spec.label)),
-            placeholder=gettext("随机") if spec.takes_seed else "—",
+            placeholder=gettext("随机"),
             high=MAX_SEED,
-            unused=not spec.takes_seed,
+            hidden=not spec.takes_seed,
             headers=headers["seed"],
         ),
         Column(
@@ -164,19 +249,21 @@ def _sampling_columns(
             note=gettext("不填时由模型决定")
             if spec.takes_steps
             else notes.get("steps", gettext("{label} 不接受步数", label=spec.label)),
-            placeholder=gettext("默认") if spec.takes_steps else "—",
+            placeholder=gettext("默认"),
             low=1,
             high=MAX_STEPS,
-            unused=not spec.takes_steps,
+            hidden=not spec.takes_steps,
             headers=headers["steps"],
         ),
     ]
 
 
 def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
-    """What the scripts of the page need to know of the model, in the language of this request."""
+    """What the scripts need to know of a model, in the language of this request."""
     spec = translated_spec(spec)
+    takes = {"seed": spec.takes_seed, "steps": spec.takes_steps}
     return {
+        "id": spec.model_id,
         "label": spec.label,
         "prices": {size: offer["price"] for size, offer in sizes_json(spec).items()},
         "price_extra_reference": float(spec.price_extra_reference),
@@ -184,8 +271,23 @@ def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
         "max_references": spec.max_references,
         "reference_note": spec.field_notes.get("sample_images", ""),
         "local_reference_problem": translate(spec.local_reference_problem),
+        "notes": {name: spec.field_notes[name] for name in takes if name in spec.field_notes},
+        "takes": [*(name for name, is_taken in takes.items() if is_taken), *spec.options],
+        "choices": {name: list(of) for name, of in spec.options.items() if not isinstance(of, range)},
         "max_pictures": MAX_PICTURES_A_ROW,
         "max_rows": MAX_ROWS_A_BATCH,
         "content_fields": CONTENT_FIELDS,
         **pace_json(pace),
     }
+
+
+def batch_models(spec: ModelSpec, engines: Iterable[Engine], models: Models) -> dict[str, Any]:
+    """``batch_model`` of the page's model, with the others as ``others`` and the labels that cells show."""
+    labels = model_labels(models)
+    shown = {
+        engine.model_id: batch_model(models[engine.model_id], engine.pace)
+        | {"label": labels[engine.model_id]}
+        for engine in engines
+        if engine.model_id in models
+    }
+    return shown.pop(spec.model_id) | {"others": list(shown.values())}

@@ -1,37 +1,53 @@
 """批量生成: the table of a batch, before and after it is submitted."""
 
-from flask import Blueprint, render_template, request
+from flask import Blueprint, make_response, render_template, request
+from werkzeug.wrappers import Response
 
 import database
-from app.domain import BUILT_IN_NAMES
+from app.domain import BUILT_IN_NAMES, Batch
 from app.errors import CAUSES
-from app.web.batch_columns import batch_columns, batch_model
+from app.web.batch_columns import batch_columns, batch_models
 from app.web.i18n import translate
+from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
 from app.web.services import connection, services
 
 bp = Blueprint("batch", __name__)
 
 
 @bp.get("/batch")
-def index() -> str:
-    """The draft, or with ``?id=`` a submitted batch."""
+def index() -> Response:
+    """The draft, or with ``?id=`` a submitted batch; ``?model=`` is the model of the draft."""
     batch_id = request.args.get("id", "")
-    columns = batch_columns(services().spec)
-    return render_template(
+    batch = database.get_batch(connection(), batch_id) if batch_id else None
+    chosen = _model_of(batch) if batch else page_model(BATCH)
+    current = services()
+    columns = batch_columns(chosen.spec, current.models)
+    html = render_template(
         "pages/batch.html",
-        batch=database.get_batch(connection(), batch_id) if batch_id else None,
+        batch=batch,
         columns=columns,
         columns_json=[column.as_json() for column in columns],
-        model=batch_model(services().spec, services().worker.engines.default.pace),
+        model=batch_models(chosen.spec, current.worker.engines, current.models),
+        choices=model_choices(),
+        model_problem=chosen.problem,
+        page_spec=chosen.spec,
         variables=BUILT_IN_NAMES,
         causes=_causes(),
     )
+    return remember(make_response(html), BATCH, chosen)
+
+
+def _model_of(batch: Batch) -> PageModel:
+    """The model that most pictures of a batch are made by, where it can still be ordered from."""
+    models = services().models
+    used = (models[each.model] for each in batch.models if each.model in models)
+    return PageModel(spec=next(used, models.default))
 
 
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
     """Dialogs and parts of a run, fetched by the second script; the page of a submitted batch has them."""
-    return render_template("batch/dialogs.html", causes=_causes())
+    return render_template("batch/dialogs.html", causes=_causes(), page_spec=page_model(BATCH).spec)
 
 
 def _causes() -> dict[str, str]:

@@ -9,9 +9,11 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import ImageRequest
 from app.errors import InvalidRequest, KeyReused
+from app.web.batch_columns import option_words
 from app.web.etags import with_etag
+from app.web.page_model import STUDIO, PageModel, model_choices, page_model, remember
 from app.web.params import int_arg
-from app.web.serializers import sizes_json
+from app.web.serializers import sizes_json, translated_spec
 from app.web.services import connection, services
 from app.web.submit import SINGLE, RowErrors, request_key, submit_rows
 
@@ -21,10 +23,18 @@ bp = Blueprint("create", __name__)
 
 
 @bp.get("/")
-def index() -> str:
-    """The page; ``?from=<record id>`` fills the form with the request of that record."""
+def index() -> Response:
+    """The page; ``?from=<record id>`` fills the form with the request of that record, for its model.
+
+    ``?model=`` is the model.
+    """
     origin = int_arg("from")
-    return _render(draft=database.get_record(connection(), origin).request if origin else None)
+    if not origin:
+        chosen = page_model(STUDIO)
+        return remember(make_response(_render(chosen)), STUDIO, chosen)
+    draft = database.get_record(connection(), origin).request
+    chosen = PageModel(spec=services().models.of(draft), is_asked=True)
+    return remember(make_response(_render(chosen, draft=draft)), STUDIO, chosen)
 
 
 @bp.post("/")
@@ -34,7 +44,7 @@ def generate() -> tuple[str, int] | Response:
     try:
         _queue_once(fields)
     except (InvalidRequest, RowErrors) as problem:
-        return _render(problem=problem, typed=fields), 400
+        return _render(page_model(STUDIO), problem=problem, typed=fields), 400
     return redirect(url_for("create.index"), 303)
 
 
@@ -44,7 +54,7 @@ def results() -> Response:
 
     Header X-Version is the version they are current to.
     """
-    db = connection()
+    db, spec = connection(), page_model(STUDIO).spec
     since = int_arg("since")
     with database.read_transaction(db):
         version = database.last_version(db)
@@ -52,7 +62,8 @@ def results() -> Response:
         paused = database.list_pauses(db, source="single")
         deleted = database.list_single_records(db, since=since, limit=_MAX_DELETED, deleted=True)
     html = "\n".join(
-        render_template("studio/result_card.html", record=record, paused=paused) for record in changed
+        render_template("studio/result_card.html", record=record, paused=paused, page_spec=spec)
+        for record in changed
     )
     html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in deleted)
     response = make_response(html)
@@ -67,13 +78,17 @@ def _queue_once(fields: dict[str, str]) -> None:
         submit_rows([fields], SINGLE)
 
 
-def _render(draft: ImageRequest | None = None, **context: Any) -> str:
+def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: Any) -> str:
     return render_template(
         "pages/studio.html",
         results=database.list_single_records(connection(), limit=RESULTS_SHOWN),
         paused=database.list_pauses(connection(), source="single"),
         draft=draft,
-        sizes=sizes_json(services().spec),
+        page_spec=translated_spec(chosen.spec),
+        choices=model_choices(),
+        model_problem=chosen.problem,
+        option_words=option_words(services().models),
+        sizes=sizes_json(chosen.spec),
         request_id=secrets.token_hex(16),
         **context,
     )

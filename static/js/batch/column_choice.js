@@ -1,6 +1,7 @@
-// Which columns the table has and shows: the user's own ones after 文件名, hidden until they are wanted, and those that
-// the model may not take.
+// Which columns the table has and shows: the user's own ones after 文件名, hidden until they are wanted, those that the
+// model may not take, and those of OPTIONAL, which are shown while a row has a value.
 
+import { OPTIONAL } from "./models.js";
 import { fieldOfOwn, ownNames } from "./own_columns.js";
 import { _ } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
@@ -20,14 +21,18 @@ export function makeColumnChoice(table, buttons, storageKey) {
   const columnOf = new Map(); // own field -> its column
   const chosen = new Map(Object.entries(loadItem(storageKey) ?? {})); // column name -> whether it is shown
 
+  const isUsed = ({ field }) => OPTIONAL.includes(field) && table.rows.all.some((row) => row[field]);
+
+  const isTaken = ({ hidden, refuses }) => !hidden || table.rows.all.some((row) => row.model && refuses && !refuses(row));
+
   function isShown(column) {
-    if (column.like) return chosen.get(column.name) ?? false;
-    return !column.isOptional || (chosen.get(column.name) ?? !column.isUnused);
+    if (column.like) return isUsed(column) || (chosen.get(column.name) ?? false);
+    return !column.isOptional || (chosen.get(column.name) ?? !column.hidden);
   }
 
   function update() {
     const own = ownNames().map(ownColumn);
-    const at = base.findIndex(({ name }) => name === AFTER) + 1;
+    const at = base.findLastIndex(({ name, like }) => name === AFTER || like) + 1;
     setColumns(table, [...base.slice(0, at), ...own, ...base.slice(at)], isShown);
     for (const button of buttons) {
       button.textContent = own.length > 0 ? _("列（{n}）▾", { n: own.length }) : _("列 ▾");
@@ -52,6 +57,6 @@ export function makeColumnChoice(table, buttons, storageKey) {
   update();
   return {
     update, isShown, show,
-    optional: () => table.allColumns.filter(({ like, isOptional }) => like || isOptional),
+    optional: () => table.allColumns.filter((column) => (column.like ? !isUsed(column) && isTaken(column) : column.isOptional)),
   };
 }

@@ -1,6 +1,7 @@
 // 列: which columns the table shows.
 
 import { makeMenu } from "./menu.js";
+import { isOwnField } from "./own_columns.js";
 import { _ } from "../core/i18n.js";
 
 const MIN_OWN_FOR_ALL = 3;
@@ -11,7 +12,7 @@ export function makeColumnMenu(menu, columns) {
 
   function render() {
     const optional = columns.optional();
-    const own = optional.filter(({ like }) => like);
+    const own = optional.filter(({ name }) => isOwnField(name));
     const items = optional.map((column) => createItem(column.label, columns.isShown(column), [column]));
     if (own.length >= MIN_OWN_FOR_ALL) items.unshift(createItem(_("全部自己的列"), own.every(columns.isShown), own));
     menu.replaceChildren(...items);

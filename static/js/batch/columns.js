@@ -1,41 +1,67 @@
 // The columns of a batch, as app/web/batch_columns.py describes them, with what their cells accept. The tolerances are
 // the server's (app/domain/validation.py): 16：9, 16x9, 2k, full-width digits, 3.0.
 
+import { model, refusalOf, wordOf } from "./models.js";
 import { _ } from "../core/i18n.js";
-import { choiceColumn, integerColumn, normalise, parseInteger, textColumn, trimText, unusedColumn } from "../grid/columns.js";
+import { choiceColumn, integerColumn, normalise, parseInteger, textColumn, trimText } from "../grid/columns.js";
 
 // What speaks of what a picture must not show is never the prompt.
 const NEGATION = /[负負反逆]|否定|不(?!超|限|填|必|能为空|可为空)|避免|排除|禁|neg|avoid|exclu|without|\bno\b|[-−–]\P{L}*$/u;
 const NEGATIVE_REMARK = /[([【「]\s*(负面|负向|反向|negative)\s*(提示词|词|prompt)?\s*[)\]】」]?$/u;
 const FILLER = /必填项?|选填项?|可选项?|required|optional/gu;
 
-/** described: {name, label, kind, headers, …} of each column; model: what the page's data-model holds. */
-export function makeColumns(described, model) {
+/** described: {name, label, kind, headers, …} of each column. */
+export function makeColumns(described) {
   const columns = described.map(makeColumn);
   const optionsOf = (name) => columns.find((column) => column.name === name).options;
   const [ratios, resolutions] = [optionsOf("aspect_ratio"), optionsOf("resolution")];
 
   function makeColumn(column) {
+    if (column.name === "model") return modelColumn(column);
+    if (column.like) return optionColumn(column);
     if (column.kind === "text") return textColumn(column);
     if (column.kind === "integer") return withUse(column.name === "seed" ? seedColumn(column) : integerColumn(column));
     if (column.name === "aspect_ratio") return choiceColumn(column, { spell: (text) => text.replace(/\s*[:∶xX×*/比]\s*/g, ":") });
     if (column.name === "resolution") return choiceColumn(column, { spell: (text) => text.toUpperCase(), check: sizeProblem });
-    return column.kind === "references" ? referencesColumn(column, model) : column;
+    return column.kind === "references" ? referencesColumn(column) : column;
   }
 
   function sizeProblem(resolution, row) {
     const ratio = row.aspect_ratio || "1:1";
-    if (!ratios.includes(ratio) || `${ratio}|${resolution}` in model.prices) return "";
-    const offered = resolutions.filter((one) => `${ratio}|${one}` in model.prices);
-    return _("{label} 没有 {ratio} 的 {resolution}，可选：{offered}", { label: model.label, ratio, resolution, offered: offered.join(_("、")) });
+    const { label, prices } = model.of(row);
+    if (!ratios.includes(ratio) || `${ratio}|${resolution}` in prices) return "";
+    const offered = resolutions.filter((one) => `${ratio}|${one}` in prices);
+    return _("{label} 没有 {ratio} 的 {resolution}，可选：{offered}", { label, ratio, resolution, offered: offered.join(_("、")) });
   }
 
   return columns;
 }
 
-// Columns that the model may not take can be hidden.
+// Columns that not every model takes can be hidden.
 function withUse(column) {
-  return column.name === "num_images" ? column : { ...(column.unused ? unusedColumn(column) : column), isOptional: true };
+  return column.name === "num_images" ? column : { ...refusable(column), isOptional: true };
+}
+
+// What the model of a row does not take is neither edited nor checked.
+function refusable(column) {
+  const refuses = (row) => refusalOf(column, row);
+  return { ...column, refuses, check: (value, row) => (refuses(row) ? "" : column.check(value, row)) };
+}
+
+// Cells hold the label of a model.
+function modelColumn(column) {
+  return choiceColumn(column, { spell: (text) => wordOf("model", text) });
+}
+
+function optionColumn(column) {
+  if (column.kind === "integer") return refusable(integerColumn(column));
+  const offeredBy = (row) => model.of(row).choices[column.name]?.map((value) => column.words[value]) ?? column.options;
+  const check = (word, row) => {
+    const offered = offeredBy(row);
+    if (word === column.placeholder || offered.includes(word)) return "";
+    return _("{label} 没有「{value}」，可选：{offered}", { label: model.of(row).label, value: word, offered: offered.join(_("、")) });
+  };
+  return refusable(choiceColumn(column, { spell: (text) => wordOf(column.name, text), check }));
 }
 
 // -1 is what other programs write for a random seed.
@@ -46,18 +72,16 @@ function seedColumn(column) {
 
 // A reference is {url, filename, thumbnail_url?}; one that is named but not found yet has url "" and a match. One with a
 // variable in its name is found by the server, for each check anew.
-function referencesColumn(column, model) {
+function referencesColumn(column) {
   return {
     ...column, field: column.name, empty: [],
     read: parseNames,
     format: (value) => value.map(({ filename }) => filename).join(_("；")),
-    check: (value) => referenceProblem(value, model),
-    refusal: model.local_reference_problem, // the same for every row
+    check: (value, row) => referenceProblem(value, model.of(row)),
   };
 }
 
-function referenceProblem(images, model) {
-  const { local_reference_problem: refusal, max_references: most, reference_note: note } = model;
+function referenceProblem(images, { local_reference_problem: refusal, max_references: most, reference_note: note }) {
   if (refusal && images.some(({ url }) => !/^https?:/.test(url))) return refusal;
   if (images.length > most) return note || _("参考图有 {n} 张，最多 {most} 张", { n: images.length, most });
   const missing = images.find(({ url, match }) => !url && match !== "variable");
@@ -84,9 +108,9 @@ export function hasUnchecked(row) {
   return row.sample_images.some(({ match }) => match === "unchecked");
 }
 
-/** The fields that the model does not take. */
-export function unusedFields(columns) {
-  return columns.filter(({ isUnused }) => isUnused).map(({ field }) => field);
+/** The fields that the model of a row does not take. */
+export function refusedFields(columns, row) {
+  return columns.filter(({ refuses }) => refuses?.(row)).map(({ field }) => field);
 }
 
 /** `*提示词（必填）`, `Prompt / 提示词`, `【比例】`, or the name of an own column -> the column; undefined for what is none. */

@@ -1,7 +1,6 @@
-// How many pictures rows come to and what they cost; what may have been charged for records.
+// How many pictures rows come to and what they cost; which records can be retried.
 
 import { parseInteger } from "../grid/columns.js";
-import { confirmRetryCost } from "../ui/confirm.js";
 
 const RETRYABLE = ["failed", "unknown", "cancelled"];
 
@@ -16,10 +15,11 @@ export function priceOf(row, model) {
   return pictureCount(row, model) * pricePerPicture(row, model);
 }
 
-/** CNY for one picture of a row. */
+/** CNY for one picture of a row by its model. */
 export function pricePerPicture(row, model) {
-  const price = model.prices[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? model.prices["1:1|2K"];
-  const extra = Math.max(row.sample_images.length - model.included_references, 0) * model.price_extra_reference;
+  const { prices, included_references: included, price_extra_reference: priceOfMore } = model.of(row);
+  const price = prices[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? prices["1:1|2K"];
+  const extra = Math.max(row.sample_images.length - included, 0) * priceOfMore;
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 
@@ -43,25 +43,6 @@ export function sumOf(rows, model, validation, knownOf) {
   };
 }
 
-/** CNY that may have been charged for records; NaN when the price of one is not known. */
-export function amountAtRisk(records) {
-  return records.reduce((sum, { at_stake: amount }) => sum + (amount ?? NaN), 0);
-}
-
-/** The amount for confirmation dialogs, such as "0.44"; empty when unknown. */
-export function formatAmount(amount) {
-  return Number.isNaN(amount) ? "" : amount.toFixed(2);
-}
-
 export function retryableOf(records) {
   return records.filter(({ status }) => RETRYABLE.includes(status));
-}
-
-/** Whether to retry these: what was charged, or may have been, only after a question. */
-export function confirmRetry(records) {
-  const charged = records.filter((record) => record.charged);
-  const uncertain = records.filter(({ status, at_stake: amount, charged: isCharged }) => !isCharged && (status === "unknown" || amount !== 0));
-  if (charged.length + uncertain.length === 0) return true;
-  const sum = amountAtRisk(uncertain) + charged.reduce((costs, { cost }) => costs + (cost ?? NaN), 0);
-  return confirmRetryCost({ count: records.length, sum: formatAmount(sum), isCharged: uncertain.length === 0 });
 }

@@ -48,11 +48,12 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
     save();
   }
 
-  function save() {
+  /** Resolves to whether the draft is stored. */
+  async function save() {
     clearTimeout(saveTimer);
     saveTimer = 0;
-    if (!isLoaded || table.readOnly) return;
-    write({
+    if (!isLoaded || table.readOnly) return isLoaded;
+    return write({
       draft: JSON.stringify({ rows: table.rows.all, savedAt: Date.now(), ...extra() }),
       typing: typedCell(),
       ...(isCopyShown && { copied: null }),
@@ -65,9 +66,11 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
       await store.write(entries);
       setFailing(false);
       if ("draft" in entries) channel.postMessage("written");
+      return true;
     } catch {
       setFailing(true);
       retryTimer = setTimeout(save, RETRY_DELAY);
+      return false;
     }
   }
 

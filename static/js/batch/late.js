@@ -138,7 +138,7 @@ export function makeLate(batch) {
     async chooseReferences(row, search) {
       const chosen = row.sample_images.filter(({ url }) => url);
       const images = await openReferencePicker(dialog("references"), {
-        chosen, most: batch.model.max_references, search, onSplit: table.readOnly ? null : (several) => pictureRows.split(row, several),
+        chosen, most: batch.model.of(row).max_references, search, onSplit: table.readOnly ? null : (several) => pictureRows.split(row, several),
       });
       if (images) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", images));
       table.editor.focus();

@@ -1,6 +1,8 @@
 // The user's own columns: what the table keeps with its rows and knows nothing about. A row has their cells as fields
 // of its own, which the grid edits like any other; which columns there are is what the rows have.
 
+import { OPTIONAL } from "./models.js";
+
 const PREFIX = "column:"; // of their fields
 
 /** The prototype of every row: an empty cell for each own column of the table, in their order. */
@@ -24,14 +26,22 @@ export function ownNames() {
   return Object.keys(blankCells).map((field) => field.slice(PREFIX.length));
 }
 
-/** Keep blankCells as the rows have them; onChange() is called for other columns. */
-export function trackOwnColumns(rows, onChange) {
-  rows.watch(({ structural }) => {
-    if (!structural) return;
-    const fields = [...new Set(rows.all.flatMap((row) => Object.keys(row).filter(isOwnField)))];
-    if (fields.join("\n") === Object.keys(blankCells).join("\n")) return;
-    for (const field of Object.keys(blankCells)) delete blankCells[field];
-    for (const field of fields) blankCells[field] = "";
-    onChange();
+/** Keep blankCells as the rows have them; onChange() is called for other columns, also of those of OPTIONAL with a value. */
+export function trackColumns(rows, onChange) {
+  let used = [];
+  rows.watch(({ structural, changed }) => {
+    const hasValue = (field) => (structural ? rows.all : [...changed]).some((row) => row[field]);
+    const before = used.join();
+    used = OPTIONAL.filter((field) => (!structural && used.includes(field)) || hasValue(field));
+    if ((structural && takeOwn(rows.all)) || used.join() !== before) onChange();
   });
+}
+
+// Whether there are other own columns than before.
+function takeOwn(rows) {
+  const fields = [...new Set(rows.flatMap((row) => Object.keys(row).filter(isOwnField)))];
+  if (fields.join("\n") === Object.keys(blankCells).join("\n")) return false;
+  for (const field of Object.keys(blankCells)) delete blankCells[field];
+  for (const field of fields) blankCells[field] = "";
+  return true;
 }

@@ -43,7 +43,8 @@ const fixers = {
       },
     ];
   },
-  excess(group, { table, model: { max_references: most } }) {
+  excess(group, { table, model }) {
+    const { max_references: most } = model.of(group.rows[0]);
     if (most === 0) return fixers.refused(group, { table });
     const message = _("{n} 行只留前 {most} 张参考图", { n: group.rows.length, most });
     return [{ label: _("只留前 {most} 张", { most }), run: () => setReferences(group, table, _("去掉参考图"), message, (image, index) => (index < most ? image : [])) }];

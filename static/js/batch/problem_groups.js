@@ -48,7 +48,7 @@ export function groupProblems({ rows, allColumns, validation }, model) {
 // What is wrong with a cell: [{kind, value?, text}], several for a cell of several references.
 function partsOf(problem, row, column, model) {
   const value = row[column.field];
-  if (column.kind === "references") return referenceParts(problem, value, column, model);
+  if (column.kind === "references") return referenceParts(problem, value, model.of(row));
   if (problem !== column.check(value, row)) return [{ kind: "other", text: withValue(problem, value) }];
   if (value === "") return [{ kind: "blank", text: _("没有填写") }];
   if (column.kind === "integer") return [{ kind: "number", value, text: quote(value) }];
@@ -57,7 +57,7 @@ function partsOf(problem, row, column, model) {
   return [{ kind: "other", text: withValue(problem, value) }];
 }
 
-function referenceParts(problem, images, { refusal }, { max_references: most }) {
+function referenceParts(problem, images, { local_reference_problem: refusal, max_references: most }) {
   if (problem === refusal) return [{ kind: "refused", text: problem }];
   if (images.length > most) return [{ kind: "excess", text: _("超过 {most} 张", { most }) }];
   const missing = images.filter(({ url, match }) => !url && match !== "variable");

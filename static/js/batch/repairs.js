@@ -1,8 +1,8 @@
 // Rows of a run that failed are changed where they stand. The browser keeps what was changed until it was sent.
 
 import { typedOf } from "./row_states.js";
+import { digest } from "../core/digest.js";
 import { _ } from "../core/i18n.js";
-import { digest } from "../core/orders.js";
 import { loadItem, saveItem } from "../core/storage.js";
 
 const FIELDS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "sample_images"];

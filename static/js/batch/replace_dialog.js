@@ -9,7 +9,7 @@ const AROUND = 16; // characters of an example before and after what is replaced
 /** rows: those to look in; cells that cannot be edited are left out. */
 export function openReplace(dialog, table, rows) {
   const part = (name) => dialog.querySelector(`[data-replace-${name}]`);
-  const columns = table.allColumns.filter(({ field, isUnused }) => FIELDS.includes(field) && !isUnused);
+  const columns = table.allColumns.filter(({ field }) => FIELDS.includes(field));
   const chosenColumn = () => columns.find(({ field }) => field === part("column").value);
 
   // -> [{row, value: its text with the words replaced, parts: the text between them}]

@@ -1,11 +1,11 @@
 // A row of a batch: its fields as they were typed, what a draft keeps of it, and what is asked of the server.
 
 import { affixes } from "./affixes.js";
-import { parseNames, unusedFields } from "./columns.js";
+import { parseNames, refusedFields } from "./columns.js";
+import { OPTIONAL, model, optionalValues, wordOf } from "./models.js";
 import { blankCells, ownCells, ownColumnsOf, ownNames } from "./own_columns.js";
+import { digest } from "../core/digest.js";
 import { _ } from "../core/i18n.js";
-import { digest, postOnce } from "../core/orders.js";
-import { markProblems } from "../grid/grid.js";
 
 const TEXTS = ["prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps"];
 
@@ -20,6 +20,7 @@ export function makeRow(fields = {}) {
   return Object.assign(Object.create(blankCells), {
     number: Number.isInteger(fields.number) && fields.number > 0 ? fields.number : null,
     ...Object.fromEntries(TEXTS.map((field) => [field, String(fields[field] ?? "")])),
+    ...Object.fromEntries(OPTIONAL.map((field) => [field, wordOf(field, fields[field] ?? "")])),
     sample_images: fields.sample_images ?? [],
     marks: fields.marks ?? {},
     workbook: fields.workbook ?? null,
@@ -63,26 +64,30 @@ export function requestOf(row) {
   return {
     prompt: row.prompt, negative_prompt: row.negative_prompt, aspect_ratio: row.aspect_ratio, resolution: row.resolution,
     sample_images: row.sample_images.map(({ url, filename }) => ({ url, filename })),
-    num_images: row.num_images, filename: row.filename, seed: row.seed, steps: row.steps,
+    num_images: row.num_images, filename: row.filename, seed: row.seed, steps: row.steps, ...optionalValues(row),
     ...(ownNames().length > 0 && { columns: ownColumnsOf(row) }),
   };
 }
 
 /**
- * Rows as the API for checks and batches takes them, without what the model does not take. `again`: those that are
+ * Rows as the API for checks and batches takes them, without what their models do not take. `again`: those that are
  * ordered although they were made; `change`: fields that are sent instead of the rows' own. The place among all rows is
  * sent with each, because some may be left out.
  */
 export function rowsToSubmit(table, rows, { again = new Set(), change = {} } = {}) {
-  const ignored = Object.fromEntries(unusedFields(table.allColumns).map((field) => [field, ""]));
   const positions = new Map(table.rows.all.filter(table.validation.isFilled).map((row, index) => [row, index + 1]));
   return {
     ...affixes,
+    model: model.id,
     rows: rows.map((row) => ({
-      ...requestOf(row), ...ignored, ...change, number: row.number, position: positions.get(row),
+      ...requestOf(row), ...withoutRefused(table.allColumns, row), ...change, number: row.number, position: positions.get(row),
       ...(again.has(row) && { repeats: "again" }),
     })),
   };
+}
+
+function withoutRefused(columns, row) {
+  return Object.fromEntries(refusedFields(columns, row).map((field) => [field, ""]));
 }
 
 /** Whether a cell takes words from others by variables, so that what is wrong with it may be wrong with them. */
@@ -94,10 +99,9 @@ export function usesVariables(row, field) {
 /** A digest of what a row asks for: the same for rows that would become the same pictures. */
 export function requestDigest(row, columns, { prefix, suffix } = affixes) {
   const { filename: _filename, columns: own, ...request } = requestOf(row);
-  Object.assign(request, { prefix, suffix });
+  Object.assign(request, withoutRefused(columns, row), { prefix, suffix, model: model.of(row).id });
   const texts = [prefix, request.prompt, suffix, request.negative_prompt, ...request.sample_images.map((image) => image.filename)];
   if (texts.some((text) => text?.includes("{"))) request.columns = own; // which variables take words from
-  for (const field of unusedFields(columns)) request[field] = "";
   return digest(JSON.stringify(request));
 }
 
@@ -109,29 +113,4 @@ export function isAsSubmitted(row, columns) {
 /** Whether the row was submitted before, and asks for something else now. */
 export function isChanged(row, columns) {
   return row.asked !== null && row.asked !== requestDigest(row, columns);
-}
-
-/**
- * Order what is missing of rows, and `again` in any case: {id: of the batch, null when nothing was missing, skipped: rows of
- * which pictures were left out}; `again` and `change` as in rowsToSubmit, `options` of the batch. The rows remember their batch; problems that the
- * server finds are marked on their cells.
- */
-export async function submitRows(url, table, rows, { name = "", about = "", workbook = null, options = {}, ...asked } = {}) {
-  try {
-    const body = { name, source: "batch", repeats: "skip", ...(workbook && { workbook }), ...options, ...rowsToSubmit(table, rows, asked) };
-    const { batch_id: id, skipped } = await postOnce(url, body, { about, ofDraft: true });
-    if (id) for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.allColumns) });
-    return { id, skipped };
-  } catch (failure) {
-    if (failure.field === "workbook") for (const row of rows) row.workbook = null; // it is not kept any more: the next attempt goes without it
-    const problems = failure.problems.map(({ row, field, error }) => ({ row: rows[row - 1], field, error }));
-    markProblems(table, problems.filter(({ row, field }) => !row || !usesVariables(row, field))); // those are for the check to say
-    throw failure;
-  }
-}
-
-/** The imported file that rows are lines of; null when there are several. */
-export function workbookOf(rows) {
-  const [id = null, ...others] = new Set(rows.map(({ workbook }) => workbook).filter(Boolean));
-  return others.length > 0 ? null : id;
 }

@@ -1,8 +1,9 @@
 // 生成 and 再要一张 of one row of the draft, a batch of that row alone.
 
-import { confirmRetry, pricePerPicture, retryableOf } from "./costs.js";
-import { unusedFields } from "./columns.js";
-import { submitRows } from "./row.js";
+import { confirmRetry } from "./charges.js";
+import { pricePerPicture, retryableOf } from "./costs.js";
+import { refusedFields } from "./columns.js";
+import { submitRows } from "./submission.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { goToCell, markProblems } from "../grid/grid.js";
@@ -45,7 +46,7 @@ export function makeRowOrders({ table, model, urls, check, draft, draftRows }) {
   /** One more picture of a row, whatever it has already. */
   async function orderOneMore(row) {
     if (hasProblem(row)) return;
-    const hasSeed = row.seed && !unusedFields(table.allColumns).includes("seed");
+    const hasSeed = row.seed && !refusedFields(table.allColumns, row).includes("seed");
     const text = hasSeed ? _("这一行写了种子，同一个种子做出来还是同样的图。想要不同的，请先改种子。") : "";
     const isConfirmed = await confirmPrice({ title: _("再要一张"), count: 1, price: pricePerPicture(row, model), text });
     if (isConfirmed) await submit(row, { again: new Set([row]), change: { num_images: "1" } });

@@ -1,6 +1,7 @@
 // The records of a batch by row: which rows they make, and what state each row is in.
 
 import { retryableOf } from "./costs.js";
+import { model } from "./models.js";
 import { makeRow } from "./row.js";
 import { _, formatClock, formatDay, formatElapsed } from "../core/i18n.js";
 
@@ -57,10 +58,10 @@ export class RowStates {
   }
 }
 
-/** A record's request as it was typed, with the references that were sent. */
+/** A record's request as it was typed, with the references that were sent; `model` is empty for that of the page. */
 export function typedOf(record) {
   const { sample_images: _named, ...texts } = record.templates ?? {};
-  return { ...record, filename: record.requested_filename, ...texts };
+  return { ...record, filename: record.requested_filename, model: record.model === model.id ? "" : record.model, ...texts };
 }
 
 /** The state of one row from all its records, as cells.js renders it: {status, label, tone, title, pictures, action: label of

@@ -132,7 +132,7 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
     const records = states.recordsOf(row);
     const isMade = records.some(({ status }) => status === "success");
     const named = records[0].templates?.sample_images?.map((image) => (image.url ? image : unchecked(image.filename)));
-    const copy = makeRow({ ...row, sample_images: named ?? row.sample_images, ...(isMade && { seed: "" }) });
+    const copy = makeRow({ ...row, model: row.model || model.label, sample_images: named ?? row.sample_images, ...(isMade && { seed: "" }) });
     return Object.assign(copy, { run: id, asked: requestDigest(copy, table.allColumns, affixes) });
   }
 

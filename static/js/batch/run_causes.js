@@ -1,6 +1,6 @@
 // What went wrong in a run: a list that can be collapsed, each cause once, with what can be done about its pictures.
 
-import { amountAtRisk } from "./costs.js";
+import { amountAtRisk } from "./charges.js";
 import { _, formatPrice } from "../core/i18n.js";
 
 const MAX_GROUPS = 8;

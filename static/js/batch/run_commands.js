@@ -1,6 +1,6 @@
 // What can be done with a batch that was started. All of it may cost money, so each is posted once.
 
-import { amountAtRisk, confirmRetry, formatAmount } from "./costs.js";
+import { amountAtRisk, confirmRetry, formatAmount } from "./charges.js";
 import { requeuedMessage, skippedMessage } from "./row_states.js";
 import { resumableOf } from "./run_panel.js";
 import { requestJson } from "../core/http.js";

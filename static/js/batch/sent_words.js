@@ -2,6 +2,7 @@
 // prompt. The server says them with each check of the rows (row_check.js); of a run its records have them.
 
 import { affixes } from "./affixes.js";
+import { OPTIONAL } from "./models.js";
 import { ownColumnsOf } from "./own_columns.js";
 import { emptyVariables } from "./variables.js";
 import { _ } from "../core/i18n.js";
@@ -9,7 +10,7 @@ import { validateAgain } from "../grid/grid.js";
 
 const MAX_AFFIX = 10; // characters of a prefix or suffix that a cell shows
 const MAX_TITLE = 600;
-const NUMBERS = ["aspect_ratio", "resolution", "num_images", "seed", "steps"];
+const NUMBERS = ["aspect_ratio", "resolution", "num_images", "seed", "steps", ...OPTIONAL];
 
 /** batch: see pages/batch.js. Returns {wordsOf(row, column), problemOf(row, field)}, for makeGrid, and update(), for after each check. */
 export function makeSentWords(batch) {
@@ -79,9 +80,9 @@ function basesOf(row, fields) {
 
 // What an error of a cell depends on: of the words of a row its variables do, of the others size and the value itself.
 function basisOf(row, field) {
-  if (NUMBERS.includes(field)) return JSON.stringify([row.aspect_ratio, row.resolution, row[field]]);
+  if (NUMBERS.includes(field)) return JSON.stringify([row.model, row.aspect_ratio, row.resolution, row[field]]);
   const { prompt, negative_prompt: negative, filename, sample_images: images } = row;
-  return JSON.stringify([prompt, negative, filename, images.map((image) => image.filename), ownColumnsOf(row)]);
+  return JSON.stringify([row.model, prompt, negative, filename, images.map((image) => image.filename), ownColumnsOf(row)]);
 }
 
 // A prefix with variables is not recognised.

@@ -1,8 +1,8 @@
 // 🚀: the question before a run: what is ordered, what was made already, and the price.
 
-import { submitRows, workbookOf } from "./row.js";
 import { REPEATABLE, groupRows, linesOf, orderOf } from "./start_lines.js";
 import { makeStartOptions } from "./start_options.js";
+import { submitRows, workbookOf } from "./submission.js";
 import { durationOf } from "../core/duration.js";
 import { HttpError } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
@@ -236,14 +236,29 @@ function hintOf(groups) {
   return groups.unknown.length > 0 ? _("先在「用量」里处理结果未知的，再回来生成。") : _("都在生成了，做完就会出现在表格里。");
 }
 
+// What makes the pictures: several models with their numbers.
+function modelsOf({ byModel }, model) {
+  const counts = [...byModel];
+  if (counts.length < 2) return (counts[0]?.[0] ?? model).label;
+  return counts.map(([{ label }, n]) => _("{label} {n} 张", { label, n })).join(_("、"));
+}
+
+// Models work side by side: the slowest says how long a share of the pictures takes.
+function longestOf({ byModel }, share) {
+  const parts = [...byModel].map(([of, count]) => ({ of, pictures: Math.ceil(count * share) }));
+  const timeOf = ({ of, pictures }) => (of.seconds ? Math.ceil(pictures / of.concurrency) * of.seconds.high : Infinity);
+  const slowest = parts.reduce((one, other) => (timeOf(other) > timeOf(one) ? other : one));
+  return durationOf(slowest.pictures, slowest.of);
+}
+
 function factsOf({ model, table }, { asked, now, order, renamed }) {
   const left = budgetLeft();
   const filled = table.rows.all.filter(table.validation.isFilled).length;
   const blank = table.rows.length - filled;
   const isSample = now.pictures < order.pictures;
   return [
-    model.label,
-    order.rows.length > 0 && durationOf(now.pictures, model),
+    modelsOf(order, model),
+    order.rows.length > 0 && longestOf(order, now.pictures / order.pictures),
     isSample && (order.price > 0 ? _("其余的看过再做，约 {sum}", { sum: formatPrice(order.price - now.price) }) : _("其余的看过再做")),
     left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
     renamed > 0 && _("{n} 行的文件名重复，会加上序号", { n: renamed }),

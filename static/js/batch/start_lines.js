@@ -39,7 +39,7 @@ function kindOf(row, { missing, same_as: sameAs, made, under_way: open, unknown,
 }
 
 /** The rows to submit: what is missing, and all of the kinds of `again`, a set. ->
-    {rows, again: set of rows, pictures, price, isUniform: whether each row comes to the same} */
+    {rows, again: set of rows, pictures, price, isUniform: whether each row comes to the same, byModel: model -> pictures} */
 export function orderOf(table, checked, groups, again, model) {
   const repeated = new Set([...again].flatMap((kind) => groups[kind]));
   const ordered = new Set(ORDERED.flatMap((kind) => groups[kind]));
@@ -47,7 +47,9 @@ export function orderOf(table, checked, groups, again, model) {
   const due = (row) => (repeated.has(row) ? { count: pictureCount(row, model), price: priceOf(row, model) } : missingOf(checked.get(row)));
   const sums = rows.map(due);
   const isUniform = sums.every(({ count, price }) => count === sums[0].count && price === sums[0].price);
-  return { rows, again: repeated, pictures: total(sums, "count"), price: total(sums, "price"), isUniform };
+  const byModel = new Map();
+  rows.forEach((row, index) => byModel.set(model.of(row), (byModel.get(model.of(row)) ?? 0) + sums[index].count));
+  return { rows, again: repeated, pictures: total(sums, "count"), price: total(sums, "price"), isUniform, byModel };
 }
 
 function missingOf({ missing, price }) {

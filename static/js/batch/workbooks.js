@@ -1,7 +1,8 @@
 // Workbooks in and out: one becomes rows of the table, with what is to be corrected in it, and the table becomes one.
 
-import { unchecked, unusedFields } from "./columns.js";
+import { refusedFields, unchecked } from "./columns.js";
 import { makeReport } from "./import_report.js";
+import { model } from "./models.js";
 import { makeRow, requestOf, usesVariables } from "./row.js";
 import { requestFile, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -39,6 +40,7 @@ export function makeImport(batch) {
   async function importFile(file) {
     const form = new FormData();
     form.append("file", file);
+    form.append("model", model.id);
     return readAnswer(await requestJson("POST", urls.import, form), table.allColumns);
   }
 
@@ -87,13 +89,12 @@ function readAnswer(answer, columns) {
   const located = problems.map((problem) => ({ ...problem, line: problem.row, row: byNumber.get(problem.row), field: fieldOf(problem.column) }));
   const lineNotes = located.filter(({ field }) => !field).map(({ line, error }) => _("文件第 {line} 行：{error}", { line, error }));
   const pending = rows.filter((row, index) => lines[index].status !== "success");
-  const unused = unusedFields(columns);
   return {
     rows: previous ? rows : pending,
     count: pending.length,
     done: rows.length - pending.length,
     // In what the model does not take nothing is to be corrected; what is wrong with variables is for the check to say.
-    problems: located.filter(({ row, field, fixed }) => !unused.includes(field) && (fixed || !row || !usesVariables(row, field))),
+    problems: located.filter(({ row, field, fixed }) => !(row && refusedFields(columns, row).includes(field)) && (fixed || !row || !usesVariables(row, field))),
     notes: [...notes, ...lineNotes],
     answer,
   };

@@ -21,11 +21,13 @@ export function renderRow(view, index, table) {
   const problems = table.validation.problemsOf(row);
   table.columns.forEach((column, columnIndex) => {
     const cell = view.cells[column.name];
-    const { field, placeholder } = column;
+    const { field, placeholder, refuses } = column;
+    const refusal = refuses?.(row) ?? "";
     const words = column.render || problems[field] ? null : table.wordsOf(row, column);
     if (column.render) column.render(cell, row);
-    else renderText(cell, words ?? { text: row[field] }, placeholder);
-    renderProblem(cell, problems[field] ?? "", field ? table.validation.correctionOf(row, field) : "", words?.title ?? "");
+    else renderText(cell, words ?? { text: row[field] }, refusal ? "—" : placeholder);
+    if (refuses) renderRefusal(cell, refusal);
+    renderProblem(cell, problems[field] ?? "", field ? table.validation.correctionOf(row, field) : "", refusal || (words?.title ?? ""));
     renderSelection(cell, table.selection, index, columnIndex);
   });
   const isPicked = table.selection.picked.has(row);
@@ -53,6 +55,13 @@ function createPart(text, index) {
   part.className = "table-affix";
   part.textContent = text;
   return part;
+}
+
+function renderRefusal({ element, rendered }, refusal) {
+  update({ rendered }, "refused", Boolean(refusal), (isRefused) => {
+    element.classList.toggle("is-unused", isRefused);
+    setAttribute(element, "aria-readonly", isRefused && "true");
+  });
 }
 
 function renderProblem(cell, problem, correction, note) {

@@ -51,11 +51,6 @@ function valueColumn(column, { read, check }) {
   return { ...column, field: column.name, empty: "", isEditable: true, format: (value) => value, read, check };
 }
 
-/** A column whose values are kept, but neither edited nor checked. */
-export function unusedColumn(column) {
-  return { ...column, isEditable: false, isUnused: true, options: null, check: () => "" };
-}
-
 /** `３`, `3.0` -> 3; null for what is no whole number. */
 export function parseInteger(value) {
   const text = normalise(value);
@@ -82,7 +77,7 @@ export function trimText(text) {
  * (`words` says at length what was fixed), and each counts for as long as the cell has this value.
  */
 export function makeValidation(columns, contentFields, problemElsewhere = () => "") {
-  const findChecked = () => columns.filter(({ field, isUnused }) => field && !isUnused);
+  const findChecked = () => columns.filter(({ field }) => field);
   let checked = findChecked();
   let known = new WeakMap(); // row -> {field: problem}
   const isFilled = (row) => contentFields.some((field) => row[field].length > 0);

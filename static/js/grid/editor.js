@@ -29,7 +29,7 @@ export function makeEditor(table, onTyping) {
   const column = () => table.columns[selection.column];
   const canEdit = () => {
     const row = table.rows.shown[selection.row];
-    return Boolean(row && column()?.isEditable && table.canEdit(row, column()));
+    return Boolean(row && column()?.isEditable && !column().refuses?.(row) && table.canEdit(row, column()));
   };
 
   /** Lie over the active cell, unless one is edited. */

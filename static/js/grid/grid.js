@@ -13,7 +13,8 @@ import { Selection } from "./selection.js";
 /**
  * element: the scrolling element with the parts of batch/grid.html inside. Options:
  *
- * columns             as columns.js makes them; one with render(cell, row) draws its cells itself. See column_set.js for others
+ * columns             as columns.js makes them; one with render(cell, row) draws its cells itself. See column_set.js for others.
+ *                     Where refuses(row) of one gives a reason, the value of the cell is kept, but neither typed nor checked
  * contentFields       a row in which all of these are empty is empty
  * maxRows             rows that a table may have
  * makeRow()           a new row; copyRow(row) a copy of one
@@ -83,8 +84,8 @@ function syncParts(table) {
 function showProblem(table) {
   const { selection, rows, columns } = table;
   const row = selection.isActive && rows.shown[selection.row];
-  const field = columns[selection.column]?.field;
-  table.showProblem((row && field && table.validation.problemsOf(row)[field]) || "");
+  const { field, refuses } = columns[selection.column] ?? {};
+  table.showProblem((row && field && (table.validation.problemsOf(row)[field] || refuses?.(row))) || "");
 }
 
 // {undo(), redo(), showUndo(text)}: with showUndo the last step is told, with a button that undoes it. That goes with

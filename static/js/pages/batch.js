@@ -7,7 +7,8 @@ import { makeDraft } from "../batch/draft.js";
 import { makeDraftRows } from "../batch/draft_rows.js";
 import { receiveFiles, receivePaste } from "../batch/file_input.js";
 import { makeFooter } from "../batch/footer.js";
-import { trackOwnColumns } from "../batch/own_columns.js";
+import { model } from "../batch/models.js";
+import { trackColumns } from "../batch/own_columns.js";
 import { bindRowActions } from "../batch/row_actions.js";
 import { makeRowCheck } from "../batch/row_check.js";
 import { copyRow, makeRow } from "../batch/row.js";
@@ -22,7 +23,6 @@ import { offerUndo, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-batch]");
 const { pageUrl, batchesUrl, samplesUrl, importUrl, exportUrl, checkUrl, recordsUrl, recordsPageUrl, thumbnailUrl, usageUrl } = page.dataset;
-const model = JSON.parse(page.dataset.model);
 
 // Of this page, for all its parts. `run` is the batch that is shown, null while it is the draft.
 const batch = {
@@ -55,7 +55,7 @@ const loadLate = lazy(async () => {
 const late = async (name, ...values) => (await loadLate())[name](...values);
 
 const canEdit = (row, column) => !table.readOnly || Boolean(batch.run?.canEdit(row, column));
-const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns), model), { table: () => table, stateOf: batch.stateOf });
+const columns = addRenderers(makeColumns(JSON.parse(page.dataset.columns)), { table: () => table, stateOf: batch.stateOf });
 const table = makeGrid(page.querySelector("[data-table]"), {
   columns, makeRow, copyRow, offerUndo, canEdit,
   contentFields: model.content_fields,
@@ -64,7 +64,7 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   wordsOf: (row, column) => batch.words?.wordsOf(row, column) ?? null,
   problemElsewhere: (row, field) => batch.words?.problemOf(row, field) ?? "",
   suggest,
-  isShown: ({ isOptional, isUnused }) => !(isOptional && isUnused),
+  isShown: ({ like, isOptional, hidden }) => !like && !(isOptional && hidden),
   showColumn: (column, then) => late("showColumn", column, then),
   activate: (column, index) => rowActions.activate(column, index),
   showMessage: showToast,
@@ -77,7 +77,7 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   },
 });
 batch.table = table;
-trackOwnColumns(table.rows, () => late("updateColumns"));
+trackColumns(table.rows, () => late("updateColumns"));
 if (loadItem(batch.columnsKey)) loadLate();
 const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'), () => {
   draft.saveSoon();
@@ -128,6 +128,7 @@ bindCommands(page, {
   "start-part": () => late("startPart"),
 });
 bindPicks(page, table);
+page.querySelector("[data-page-model]")?.addEventListener("change", ({ target }) => changeModel(target));
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => late("takeFiles", ...files) });
 receivePaste(table, (files) => late("takeFiles", files));
 
@@ -151,6 +152,13 @@ function showReportOpener({ problems }) {
   const opener = page.querySelector('[data-command="report"]');
   opener.hidden = table.readOnly || table.rows.length === 0 || !(batch.imported || problems > 0 || opener.ariaExpanded === "true");
   opener.textContent = batch.imported ? _("导入报告") : _("问题清单");
+}
+
+// The page is drawn anew for another model, with the draft as it is.
+async function changeModel(select) {
+  table.editor.commit();
+  if (await draft.save()) location.assign(`${pageUrl}?model=${encodeURIComponent(select.value)}#model`);
+  else select.value = model.id;
 }
 
 function showFailure(failure) {
@@ -196,6 +204,7 @@ function showDraft({ rows, copied, repaired, imported, prefix, suffix }) {
 
 // The rows of a batch take the place of the draft, in one step that can be undone.
 function showCopied({ rows, prefix, suffix }) {
+  for (const row of rows) if (row.model === model.label) row.model = "";
   const hadDraft = table.rows.all.some(table.validation.isFilled);
   table.rows.step(_("复制为新草稿"), () => {
     table.rows.remove(table.rows.all);
@@ -210,4 +219,8 @@ function showCopied({ rows, prefix, suffix }) {
 const id = new URLSearchParams(location.search).get("id");
 if (id) late("showRun", id);
 else showDraft(await draft.load());
+if (location.hash === "#model") {
+  history.replaceState(null, "", pageUrl);
+  page.querySelector("[data-page-model]")?.focus();
+}
 page.dataset.ready = "";

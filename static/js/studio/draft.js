@@ -1,7 +1,8 @@
 // The draft of 单图生成: what is typed survives a reload, and what a click overwrites can be restored.
 
+import { _ } from "../core/i18n.js";
 import { PREVIOUS_DRAFT, DRAFT, saveItem, overwritesText, loadItem } from "../core/storage.js";
-import { fillForm, readForm } from "./form.js";
+import { fillForm, readForm, setFieldError } from "./form.js";
 
 const OPTIONS_OPEN = "draft.single.more";
 const BLANK = { prompt: "", negative_prompt: "", filename: "", seed: "", steps: "", sample_images: [] };
@@ -21,17 +22,23 @@ export function keepDraft(form) {
   }
   if (loadItem(OPTIONS_OPEN)) options.open = true;
   showRestoreOffer();
+  const focused = form.elements[location.hash.slice(1)];
+  if (focused) {
+    history.replaceState(null, "", location.pathname);
+    focused.focus();
+  }
 
   form.addEventListener("input", save);
   options.addEventListener("toggle", () => saveItem(OPTIONS_OPEN, options.open));
   form.querySelector("[data-clear]").addEventListener("click", () => applyRequest(BLANK));
   form.querySelector("[data-restore-draft]").addEventListener("click", restore);
   document.addEventListener("apply-request", (event) => applyRequest(event.detail));
+  form.elements.model.addEventListener("change", changeModel);
 
   /** What another tab or page wrote meanwhile becomes the previous draft. */
   function save() {
     const current = loadItem(DRAFT);
-    const draft = readForm(form);
+    const draft = { ...current, ...readForm(form) }; // with what this model does not take
     if (current && JSON.stringify(current) !== lastSaved && overwritesText(current, draft)) saveItem(PREVIOUS_DRAFT, current);
     saveItem(DRAFT, draft);
     lastSaved = JSON.stringify(draft);
@@ -46,7 +53,26 @@ export function keepDraft(form) {
     if (overwritesText(Object.fromEntries(written), after)) saveItem(PREVIOUS_DRAFT, before);
     for (const name of Object.keys(request)) prefilled[name] = after[name];
     showRestoreOffer();
-    form.elements.prompt.focus({ preventScroll: false });
+    if (isOffered(request.model)) return openFor(request.model, "prompt", request);
+    return form.elements.prompt.focus({ preventScroll: false });
+  }
+
+  // Whether another model than that of the page was asked for, and can be chosen.
+  function isOffered(model) {
+    const { options: offered, value } = form.elements.model;
+    return model !== value && [...offered ?? []].some((option) => option.value === model && !option.disabled);
+  }
+
+  // The page is drawn anew for another model, with the draft as it is; `focus` is the field that has the focus then.
+  function openFor(model, focus, request = {}) {
+    saveItem(DRAFT, { ...loadItem(DRAFT), ...request });
+    location.assign(`${location.pathname}?${new URLSearchParams({ model })}#${focus}`);
+  }
+
+  function changeModel({ target }) {
+    if (!form.querySelector(".is-uploading")) return openFor(target.value, "model");
+    target.value = [...target.options].find((option) => option.defaultSelected).value;
+    return setFieldError(form, "model", _("参考图还在上传，请稍等"));
   }
 
   function restore() {

@@ -13,11 +13,11 @@ export function readForm(form) {
   return { ...fields, sample_images: JSON.parse(fields.sample_images || "[]") };
 }
 
-/** Fill in a request; fields that it does not name, or that the model does not take, stay. */
+/** Fill in a request; fields that it does not name, or that the model does not take, stay, and the model itself. */
 export function fillForm(form, request) {
   for (const [name, value] of Object.entries(request)) {
     const field = form.elements[name];
-    if (!field || field.disabled) continue;
+    if (!field || field.disabled || name === "model") continue;
     field.value = name === "sample_images" ? JSON.stringify(value) : (value ?? "");
   }
   form.dispatchEvent(new Event("input", { bubbles: true }));
@@ -78,7 +78,7 @@ function showErrors(form, error) {
 }
 
 /** Show a message at its field, or above the button when it has none; "" removes it. Returns false. */
-function setFieldError(form, name, message) {
+export function setFieldError(form, name, message) {
   const errorElement = form.querySelector(`[data-error-for="${name}"]`) || form.querySelector("[data-form-error]");
   const field = form.elements[name];
   errorElement.textContent = message;

@@ -64,7 +64,7 @@ async function uploadReferences(list, url, files) {
   const free = list.max - list.items().length;
   const excess = files.length > free ? _("最多 {max} 张参考图，多出的没有加入", { max: list.max }) : "";
   list.showError(excess);
-  const problems = await Promise.all(files.slice(0, free).map((file) => uploadReference(list, url, file)));
+  const problems = await Promise.all(files.slice(0, Math.max(free, 0)).map((file) => uploadReference(list, url, file)));
   list.showError([excess, ...problems].filter(Boolean).join(_("；")));
 }
 

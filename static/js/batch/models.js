@@ -1,0 +1,42 @@
+// The models that rows can be ordered from, and the columns that only some of them take. Their cells hold words of the
+// page's language; requests hold the values of the API.
+
+import { _ } from "../core/i18n.js";
+import { normalise } from "../grid/columns.js";
+
+const { dataset } = document.querySelector("[data-batch]");
+const { others, ...own } = JSON.parse(dataset.model);
+const byLabel = new Map(others.map((other) => [other.label, other]));
+const described = JSON.parse(dataset.columns).filter(({ like }) => like);
+const dictionaries = new Map(described.map((column) => [column.name, dictionaryOf(column)]));
+
+/** The model of the page, with of(row): the model that makes a row. */
+export const model = { ...own, of: (row) => byLabel.get(row.model) ?? own };
+
+/** The model of a row, and what can be asked of some models. */
+export const OPTIONAL = described.map(({ name }) => name);
+
+// Every spelling of a value, in lower case -> [value, word].
+function dictionaryOf({ words = {}, spellings = {} }) {
+  const entries = Object.entries(words);
+  const others = Object.entries(spellings).map(([spelling, value]) => [spelling, [value, words[value]]]);
+  return new Map([...others, ...entries.flatMap((entry) => entry.map((spelling) => [spelling, entry]))].map(([spelling, entry]) => [spelling.toLowerCase(), entry]));
+}
+
+const entryOf = (field, text) => dictionaries.get(field).get(normalise(text).toLowerCase());
+
+/** The word of a cell for a value of the API, or for another spelling; text that is neither stays. */
+export function wordOf(field, text) {
+  return entryOf(field, text)?.[1] ?? String(text).trim();
+}
+
+/** The values of these cells of a row, as the API has them; empty ones are left out. */
+export function optionalValues(row) {
+  return Object.fromEntries(OPTIONAL.filter((field) => row[field]).map((field) => [field, entryOf(field, row[field])?.[0] ?? row[field]]));
+}
+
+/** Why the model of a row takes no value of a column, or "". */
+export function refusalOf({ name, label }, row) {
+  const { takes, notes, label: by } = model.of(row);
+  return takes.includes(name) ? "" : notes[name] ?? _("{model} 不接受{column}", { model: by, column: label });
+}

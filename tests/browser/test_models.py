@@ -1,0 +1,142 @@
+"""Choosing the model: of one picture, of a table, and of its rows."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.studio_page import StudioPage
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.seedream import FakeSeedream
+from tests.server_process import ServerProcess, running_server
+
+JIMENG, FLASH, NEWEST = "jimeng_t2i_v40", "doubao-seedream-5-0-flash-260915", "doubao-seedream-5-5-261028"
+
+
+@pytest.fixture
+def seedream() -> Iterator[FakeSeedream]:
+    with FakeSeedream() as service:
+        yield service
+
+
+@pytest.fixture
+def server(tmp_path: Path, jimeng: FakeJimeng, seedream: FakeSeedream) -> Iterator[ServerProcess]:
+    """A server with the keys of two providers; the default is Jimeng 4.0."""
+    settings = {**seedream.settings(), **jimeng.settings()}
+    with running_server(tmp_path, **settings, seedream_price="0.12") as started:
+        yield started
+
+
+@pytest.fixture
+def batch(page: Page, server: ServerProcess) -> BatchPage:
+    opened = BatchPage(page, server.address)
+    opened.open()
+    return opened
+
+
+def ids_of(service: FakeSeedream) -> list[str]:
+    """The models of the orders that a service got."""
+    return [str(order.body["model"]) for order in service.submissions]
+
+
+def test_one_picture_is_made_by_the_model_that_was_chosen_and_nothing_typed_is_lost(
+    server: ServerProcess,
+    studio: Callable[[ServerProcess], StudioPage],
+    jimeng: FakeJimeng,
+    seedream: FakeSeedream,
+) -> None:
+    form = studio(server)
+    form.write_prompt("雪山下的小屋")
+    form.set_count(2)
+    model = form.page.get_by_label("模型", exact=True)
+    model.select_option(FLASH)
+    expect(form.page.locator("[data-submit-price]")).to_have_text("¥0.24")
+    expect(model).to_be_focused()
+    form.expect_prompt("雪山下的小屋")
+    form.generate()
+    form.wait_for_images(2)
+    assert (ids_of(seedream), jimeng.charges) == ([FLASH, FLASH], 0)
+    form.open()
+    expect(form.page.get_by_label("模型", exact=True)).to_have_value(FLASH)
+
+
+def test_options_are_offered_where_the_model_takes_them(
+    server: ServerProcess, studio: Callable[[ServerProcess], StudioPage], seedream: FakeSeedream
+) -> None:
+    form = studio(server)
+    expect(form.page.locator("[name=background]")).to_have_count(0)
+    form.open(f"?model={NEWEST}")
+    form.write_prompt("一只杯子")
+    form.page.locator("[data-more] summary").click()
+    form.page.get_by_label("背景").select_option("透明")
+    form.page.get_by_label("模型", exact=True).select_option(JIMENG)
+    expect(form.page.locator("[name=background]")).to_have_count(0)
+    form.page.get_by_label("模型", exact=True).select_option(NEWEST)
+    expect(form.page.get_by_label("背景")).to_have_value("transparent")
+    form.generate()
+    form.wait_for_images(1)
+    assert [order.body["background"] for order in seedream.submissions] == ["transparent"]
+
+
+def test_rows_of_one_table_are_made_by_two_models(
+    batch: BatchPage, server: ServerProcess, jimeng: FakeJimeng, seedream: FakeSeedream
+) -> None:
+    batch.click_command("add")
+    lines = (("提示词", "模型", "背景"), ("一只猫", "", "透明"), ("一只狗", "seedream 5.5", "透明"))
+    batch.paste_block(1, "prompt", *lines)
+    batch.expect_text(1, "model", "即梦 4.0")
+    batch.expect_text(2, "model", "Seedream 5.5")
+    expect(batch.cell(1, "background")).to_have_attribute("title", "即梦 4.0 不接受背景")
+    batch.cell(1, "background").click()
+    batch.page.keyboard.type("不透明")
+    batch.expect_text(1, "background", "透明")
+    dialog = batch.open_start()
+    expect(dialog.locator("[data-start-facts]")).to_contain_text("即梦 4.0 1 张、Seedream 5.5 1 张")
+    batch.page.keyboard.press("Escape")
+    batch_id = batch.start_batch()
+    batch.expect_state("已完成")
+    assert (jimeng.charges, seedream.charges, ids_of(seedream)) == (1, 1, [NEWEST])
+    records = server.get(f"/api/batches/{batch_id}")["records"]
+    assert [(record["model"], record["background"]) for record in records] == [
+        (JIMENG, ""),
+        (NEWEST, "transparent"),
+    ]
+    batch.copy_to_draft()
+    batch.expect_text(2, "model", "Seedream 5.5")
+    expect(batch.page.locator("[data-footer-sum]")).to_contain_text("要做 0 张")
+
+
+def test_the_cells_of_an_imported_row_are_checked_for_its_own_model(batch: BatchPage, tmp_path: Path) -> None:
+    file = tmp_path / "模型.csv"
+    lines = ("提示词,分辨率,模型", "一只猫,4K,", f"一只狗,4K,{FLASH}", "一只鸟,,画家", "一条鱼,,Seedream 5.5")
+    file.write_text("\n".join(lines), encoding="utf-8")
+    batch.import_workbook(file)
+    batch.expect_text(4, "model", "Seedream 5.5")
+    expect(batch.cell(1, "resolution")).not_to_have_class(re.compile("is-bad"))
+    problem = "Seedream 5.0 flash 没有 1:1 的 4K，可选：1K、2K"
+    expect(batch.cell(2, "resolution")).to_have_attribute("title", problem)
+    expect(batch.cell(3, "model")).to_have_attribute("title", re.compile("「画家」.*可选：即梦 4.0"))
+    expect(batch.bad_cells()).to_have_count(2)
+
+
+def test_the_model_of_a_table_is_kept_with_its_draft_when_the_default_changes(
+    batch: BatchPage, server: ServerProcess, seedream: FakeSeedream
+) -> None:
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一座灯塔")
+    batch.page.get_by_label("模型", exact=True).select_option(FLASH)
+    expect(batch.page.locator("[data-page-model]")).to_be_focused()
+    batch.expect_text(1, "prompt", "一座灯塔")
+    expect(batch.page.locator("[data-footer-sum]")).to_contain_text("¥0.12")
+    server.stop()
+    server.variables["IMAGE_MODEL"] = "demo"
+    server.start()
+    batch.open()
+    expect(batch.page.locator("[data-page-model]")).to_have_value(FLASH)
+    batch.expect_text(1, "prompt", "一座灯塔")
+    batch.start_batch()
+    batch.expect_state("已完成")
+    assert ids_of(seedream) == [FLASH]
