@@ -53,7 +53,8 @@ class ModelSpec:
     sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
     prompt_limit     recommended maximum in characters; a longer prompt is a warning, not an error
     max_references   per picture, at most MAX_REFERENCES; 0 = no reference images. ``reference_form``: "url" =
-                     public addresses only, "bytes" = uploaded as bytes, "any" = either
+                     public addresses only, "bytes" = uploaded as bytes, "any" = either. ``min_references``:
+                     how many it needs
     reference_limits limits on each reference image, where the service documents them;
                      ``max_reference_bytes`` is the limit on all of a request that are sent as bytes, by
                      default what four concurrent requests can hold in memory
@@ -79,6 +80,7 @@ class ModelSpec:
     reference_form: str
     prices: Mapping[str, Decimal]
     setup: ModelSetup
+    min_references: int = 0
     negative_prompt: str = "folded"
     takes_seed: bool = False
     takes_steps: bool = False
@@ -179,6 +181,9 @@ class ModelSpec:
             limit = message("{model} 最多接受 {limit} 张参考图", model=model, limit=self.max_references)
             note = self.field_notes.get("sample_images")
             found.append(InvalidRequest("sample_images", note or limit))
+        if len(request.sample_images) < self.min_references:
+            text = "{model} 要有 {n} 张参考图"
+            found.append(InvalidRequest("sample_images", text, model=model, n=self.min_references))
         for name, value in request.options.items():
             if (offered := self.options.get(name)) and value not in offered:
                 found.append(self._wrong_option(name, value, offered))

@@ -7,15 +7,28 @@ from decimal import Decimal
 from app.domain.model_spec import ModelSpec
 from app.domain.requests import ImageRequest
 from app.domain.validation import normal_text
-from app.errors import InvalidRequest
+from app.errors import Conflict, InvalidRequest, Message, message
+
+# Models that enlarge a picture: no other model can take the place of one.
+UPSCALERS = frozenset({"jimeng_i2i_seed3_tilesr_cvtob"})
 
 
 class Models(Mapping[str, ModelSpec]):
-    """The specs of the models, by id; the first is the default."""
+    """The specs of the models, by id; the default is the first that rows can name."""
 
     def __init__(self, specs: Iterable[ModelSpec]) -> None:
         self._specs = {spec.model_id: spec for spec in specs}
-        self.default = next(iter(self._specs.values()))
+        self.default = next(iter(self.generating or self._specs.values()))
+
+    @property
+    def generating(self) -> list[ModelSpec]:
+        """The models that rows can name."""
+        return [spec for spec in self._specs.values() if spec.model_id not in UPSCALERS]
+
+    @property
+    def upscaler(self) -> ModelSpec | None:
+        """The model that enlarges pictures; None without one."""
+        return next((spec for spec in self._specs.values() if spec.model_id in UPSCALERS), None)
 
     def __getitem__(self, model_id: str) -> ModelSpec:
         return self._specs[model_id]
@@ -34,15 +47,22 @@ class Models(Mapping[str, ModelSpec]):
         key = normal_text(written).casefold()
         if not key:
             return self.default
-        for spec in self.values():
+        for spec in self.generating:
             if key in (spec.model_id.casefold(), spec.name, normal_text(spec.label).casefold()):
                 return spec
+        if key in UPSCALERS:
+            raise InvalidRequest("model", "这个模型只用来放大，请打开原来那张图片，按「放大到 4K」")
         text = "没有叫「{model}」的模型，可选：{choices}"
-        choices = tuple(spec.label for spec in self.values())
+        choices = tuple(spec.label for spec in self.generating)
         raise InvalidRequest("model", text, model=written[:60], choices=choices)
 
     def of(self, request: ImageRequest) -> ModelSpec:
-        """The spec of the model that makes this request: its own, else the default takes its place."""
+        """The spec of the model that makes this request: its own, else the default takes its place.
+
+        Raises Conflict when no other model can.
+        """
+        if problem := self._missing_upscaler(request):
+            raise Conflict(problem)
         return self._specs.get(request.model, self.default)
 
     def accept(self, request: ImageRequest) -> ImageRequest:
@@ -51,9 +71,16 @@ class Models(Mapping[str, ModelSpec]):
         return replace(spec.strip_unsupported(request), model=spec.model_id)
 
     def price(self, request: ImageRequest) -> Decimal | None:
-        """CNY for one picture of this request; None if unknown."""
-        return self.of(request).price(request)
+        """CNY for one picture of this request; None if unknown, or if no model can make it."""
+        return None if self._missing_upscaler(request) else self.of(request).price(request)
 
     def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
         """What the model that makes this request does not support of it."""
+        if problem := self._missing_upscaler(request):
+            return [InvalidRequest("model", problem)]
         return self.of(request).unsupported(request)
+
+    def _missing_upscaler(self, request: ImageRequest) -> Message | None:
+        if request.model in UPSCALERS and request.model not in self._specs:
+            return message("放大要用即梦的密钥，请在「模型与密钥」里填好")
+        return None

@@ -71,12 +71,16 @@ class ReferenceInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceLimits:
-    """A model's limits on each reference image: formats, bytes, pixels a side, long side / short side."""
+    """A model's limits on each reference image: formats, bytes, pixels a side, long side / short side.
+
+    With ``recompresses`` a larger file is sent as a JPEG that fits instead of being refused.
+    """
 
     formats: tuple[str, ...]
     max_bytes: int
     max_side: int
     max_ratio: int
+    recompresses: bool = False
 
     def violation(self, facts: ReferenceInfo) -> Message | None:
         """The violated limit, as a phrase to follow the image's name; None when there is none."""
@@ -86,7 +90,7 @@ class ReferenceLimits:
                 format=facts.format.upper(),
                 formats=tuple(name.upper() for name in self.formats),
             )
-        if facts.size is not None and facts.size > self.max_bytes:
+        if facts.size is not None and facts.size > self.max_bytes and not self.recompresses:
             return message(
                 "有 {size} MB，最大 {limit} MB",
                 size=f"{facts.size / 1_048_576:.1f}",

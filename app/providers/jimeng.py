@@ -1,10 +1,11 @@
-"""Jimeng (即梦) 4.0 and 4.6 on Volcengine's visual API: submit a task, then poll its id until done.
+"""Jimeng (即梦) 4.0, 4.6 and upscaling on Volcengine's visual API: submit a task, then poll its id.
 
 One call makes one image (``force_single``) and is one charge. ``jimeng_errors`` interprets the responses.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +16,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.config import Settings
-from app.domain import GeneratedImage, ImageRequest, ModelSetup, ModelSpec, Reference, ReferenceLimits
+from app.domain import (
+    MAX_PROMPT_LENGTH,
+    GeneratedImage,
+    ImageRequest,
+    ModelSetup,
+    ModelSpec,
+    Reference,
+    ReferenceLimits,
+)
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
 from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
@@ -58,6 +67,7 @@ _FAMILIES = {
         label="即梦 4.6", max_references=14, price="0.22", scale=lambda percent: max(100 - percent, 1)
     ),
 }
+_UPSCALER = "jimeng_i2i_seed3_tilesr_cvtob"
 _UNLISTED = "不知道这个 JIMENG_REQ_KEY 的参考强度怎么写，没有发送"
 
 _PUBLISHED = {
@@ -108,7 +118,7 @@ class Jimeng:
         self.latency = LatencyEstimate()
         self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
         self._scale = _family(self._req_key).scale
-        self.spec = _spec(settings)
+        self.spec = _upscaler_spec() if self._req_key == _UPSCALER else _spec(settings)
 
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
@@ -140,6 +150,10 @@ class Jimeng:
         return KeyCheck(verified=True, text=message(text, label=LABEL, open=key_check.FIRST_IMAGE))
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
+        if self._req_key == _UPSCALER:
+            contents = [base64.b64encode(self._downloads.reference(each)).decode() for each in references]
+            resolution = request.resolution.lower()
+            return {"req_key": _UPSCALER, "binary_data_base64": contents, "resolution": resolution}
         size = self.spec.size(request)
         body: dict[str, Any] = {
             "req_key": self._req_key,
@@ -223,7 +237,7 @@ class Jimeng:
 
 def other_models(settings: Settings) -> list[str]:
     """The other models that the same pair of keys is good for."""
-    return [model for model in _FAMILIES if model != settings.jimeng_req_key]
+    return [model for model in (*_FAMILIES, _UPSCALER) if model != settings.jimeng_req_key]
 
 
 def _family(req_key: str) -> _Family:
@@ -247,6 +261,27 @@ def _spec(settings: Settings) -> ModelSpec:
         watermark=settings.watermark,
         options={"reference_strength": range(1, 101)} if family.scale else {},
         field_notes=_NOTES if family.scale else {**_NOTES, "reference_strength": _UNLISTED},
+    )
+
+
+def _upscaler_spec() -> ModelSpec:
+    """It takes one image and no words. A picture of 8K would have more pixels than the app opens."""
+    limits = ReferenceLimits(
+        formats=("jpeg", "png"), max_bytes=4_700_000, max_side=4096, max_ratio=3, recompresses=True
+    )
+    return ModelSpec(
+        name="jimeng",
+        label="即梦放大",
+        model_id=_UPSCALER,
+        sizes=size_table(_PUBLISHED, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA, resolutions=("4K",)),
+        prompt_limit=MAX_PROMPT_LENGTH,
+        max_references=1,
+        min_references=1,
+        reference_form="bytes",
+        reference_limits=limits,
+        prices={"4K": Decimal("0.40")},
+        setup=_SETUP,
+        field_notes=_NOTES,
     )
 
 

@@ -94,8 +94,8 @@ class Services:
 
     @property
     def orderable(self) -> list[ModelSpec]:
-        """The models that can be ordered from now, the default first."""
-        return [spec for spec in self.models.values() if not self.model_problem(spec)]
+        """The models that rows can be ordered from now, the default first."""
+        return [spec for spec in self.models.generating if not self.model_problem(spec)]
 
     @property
     def key_problem(self) -> Message | None:

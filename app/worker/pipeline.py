@@ -6,7 +6,7 @@ Starts no thread. ``decide`` is pure; only ``Pipeline.produce`` submits, which i
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -25,6 +25,7 @@ from app.domain import (
     ModelSpec,
     PauseCause,
     Record,
+    Reference,
     SavedImage,
     whole_characters,
 )
@@ -42,7 +43,7 @@ from app.errors import (
     StoreLost,
     message,
 )
-from app.images import store
+from app.images import decode, store
 from app.images.parameters import format_parameters
 from app.library.library import Library
 from app.worker.concurrency import DecodeLimit, Permit
@@ -180,7 +181,7 @@ class Pipeline:
         if task_id is None:
             spec, request = provider.spec, record.request
             _require_orderable(spec, request)
-            references = self.library.resolve(record.sample_images, spec)
+            references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
             self.disk.require(len(self.claimed_ids))
             self.store_guard.require(db)
             price, is_free = spec.price(request), spec.is_free(request)
@@ -209,6 +210,22 @@ class Pipeline:
             del image
             saved = self._save(db, record, file, seed)
         return _with_watermark(saved, watermark)
+
+    def _fitted(self, references: Sequence[Reference], spec: ModelSpec) -> list[Reference]:
+        """The references, as JPEG where the file is larger than the model takes. Raises InvalidRequest."""
+        limits = spec.reference_limits
+        if not (limits and limits.recompresses):
+            return list(references)
+        return [self._fit(each, limits.max_bytes) for each in references]
+
+    def _fit(self, reference: Reference, max_bytes: int) -> Reference:
+        if len(reference.content or b"") <= max_bytes:
+            return reference
+        with self.decode_limit.hold(_PIXELS_AT_ONCE), suppress(decode.InvalidImage):
+            if content := decode.jpeg_within(reference.content or b"", max_bytes):
+                return replace(reference, content=content, media_type="image/jpeg")
+        text = "参考图「{filename}」太大，压缩以后也放不进请求，没有生成，也没有计费"
+        raise InvalidRequest("sample_images", text, filename=reference.filename)
 
     def _pixels(self, record: Record) -> int:
         """The pixels that the service was asked for; not known: as many as are decoded at once."""

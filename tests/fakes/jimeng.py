@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import io
 import json
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -21,14 +22,19 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import urlopen
 
+from PIL import Image
+
 from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 ACCESS_KEY = "AKLTtest"
 SECRET_KEY = "c2VjcmV0"
-REQ_KEYS = ("jimeng_t2i_v40", "jimeng_seedream46_cvtob")
+UPSCALER = "jimeng_i2i_seed3_tilesr_cvtob"
+REQ_KEYS = ("jimeng_t2i_v40", "jimeng_seedream46_cvtob", UPSCALER)
 ACTIONS = {"CVSync2AsyncSubmitTask": "submit", "CVSync2AsyncGetResult": "poll"}
 
-_PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22"))  # CNY per picture, whatever its size and references
+# CNY per picture, whatever its size and references
+_PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22")) | {UPSCALER: Decimal("0.40")}
+_LARGEST_INPUT = 4_700_000  # bytes, of the picture to enlarge
 _MOST_REFERENCES = {"jimeng_t2i_v40": 10, "jimeng_seedream46_cvtob": 14}
 _SUBMIT_FIELDS = {
     "req_key": str,
@@ -165,8 +171,8 @@ class FakeJimeng(FakeService):
             raise _gateway(401, 100010, "SignatureDoesNotMatch", action)
 
     def _submit(self, body: dict[str, Any]) -> Reply:
-        width, height = _check_submit(body)
-        prompt = body["prompt"]
+        width, height = (_check_upscale if body.get("req_key") == UPSCALER else _check_submit)(body)
+        prompt = body.get("prompt", "")
         if "违禁" in prompt:
             raise _refused(400, 50412)
         if "保护词" in prompt:
@@ -206,7 +212,7 @@ class FakeJimeng(FakeService):
         with_url = _check_result(body)
         with self.lock:
             order = next((each for each in self.submissions if each.task_id == body["task_id"]), None)
-        if order is None or "失踪" in order.body["prompt"] or self._age(order) > 12 * 3600:
+        if order is None or "失踪" in order.body.get("prompt", "") or self._age(order) > 12 * 3600:
             return _envelope(_state("not_found"))
         if self._age(order) < self.latency:
             queued = self._age(order) < self.latency * 0.3
@@ -214,7 +220,7 @@ class FakeJimeng(FakeService):
         if not order.billed:
             raise (
                 _refused(500, 50500, _state("done"))
-                if "画崩" in order.body["prompt"]
+                if "画崩" in order.body.get("prompt", "")
                 else _refused(400, 50511)
             )
         return _envelope(self._done(order, with_url))
@@ -248,6 +254,22 @@ def _check_submit(body: dict[str, Any]) -> tuple[int, int]:
     if "scale" in body and not _is_scale(body["req_key"], body["scale"]):
         raise _refused(400, 50200, message="scale")
     return _check_size(body)
+
+
+def _check_upscale(body: dict[str, Any]) -> tuple[int, int]:
+    """Exactly one picture as base64 and no words; made four times as large, its long side 4096 at most."""
+    images, resolution = body.get("binary_data_base64"), body.get("resolution", "4k")
+    if body.keys() - {"req_key", "binary_data_base64", "resolution", "scale"}:
+        raise _refused(400, 50200, message="unknown fields")
+    if not isinstance(images, list) or len(images) != 1 or resolution not in ("4k", "8k"):
+        raise _refused(400, 50200, message="one image, 4k or 8k")
+    content = base64.b64decode(images[0], validate=True)
+    with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
+        width, height = image.size
+    if len(content) > _LARGEST_INPUT or max(width, height) > 4096 or not 1 / 3 <= width / height <= 3:
+        raise _refused(400, 50200, message="image too large or too narrow")
+    factor = (4096 if resolution == "4k" else 8192) / max(width, height)
+    return round(width * factor), round(height * factor)
 
 
 def _is_scale(req_key: str, scale: float) -> bool:

@@ -13,12 +13,13 @@ from app.web.api import (
     samples,
     settings,
     spreadsheets,
+    upscale,
     usage,
 )
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
     *(batches, release, repair, records, spreadsheets, samples, usage),
-    *(models, settings, notifications, openapi),
+    *(models, settings, notifications, openapi, upscale),
 ):
     bp.register_blueprint(module.bp)

@@ -6,6 +6,7 @@ from flask import Blueprint
 from werkzeug.wrappers import Response
 
 from app.domain import BudgetScope
+from app.domain.models import UPSCALERS
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import answer, or_null
 from app.web.serializers import pace_json, spec_json, success
@@ -22,7 +23,8 @@ bp = Blueprint("models", __name__)
 )
 def list_models() -> Response:
     """The image models that can be ordered from, and what they support; ``model`` is the default."""
-    models = [_model_json(engine) for engine in services().worker.engines]
+    engines = [engine for engine in services().worker.engines if engine.model_id not in UPSCALERS]
+    models = [_model_json(engine) for engine in engines]
     budget = list_budgets(connection())[BudgetScope.TOTAL].limit
     return success(model=models[0], models=models, budget=budget)
 

@@ -17,6 +17,7 @@ from app.web.filter_chips import Chip, chips_for
 from app.web.pagination import page_numbers
 from app.web.params import whole_number
 from app.web.services import connection, services
+from app.web.upscale import upscaler_of
 
 MIN_LIMIT, MAX_LIMIT = 20, 200
 VIEWS = {"table": MIN_LIMIT, "grid": 60}  # -> default page size
@@ -125,6 +126,7 @@ def details(record_id: int) -> Response:
             record=record,
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
+            upscaler=upscaler_of(record),
         )
     )
     response.add_etag()

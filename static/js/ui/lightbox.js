@@ -8,6 +8,7 @@ import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
 import { captionOf, firstOfNextRow, ofSameRow } from "./lightbox_rows.js";
 import { bindMenu } from "./menu.js";
+import "./order_button.js";
 import { copyText } from "./toast.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
