@@ -2,7 +2,7 @@
 
 from pathlib import PurePath
 
-from app.domain import ImageRequest, ModelSpec, Record, RowExtras, SampleImage, Status
+from app.domain import ImageRequest, ModelSpec, Record, ReferenceInfo, RowExtras, SampleImage, Status
 from app.domain.models import UPSCALERS
 from app.errors import Conflict
 from app.web.serializers import picture_url
@@ -18,6 +18,7 @@ def enlarging_row(record: Record) -> ParsedRow:
         raise Conflict("放大要用即梦的密钥，请在「模型与密钥」里填好")
     if not _is_enlargeable(record):
         raise Conflict("只有做好的图片可以放大，放大过的不能再放大")
+    path = PurePath(record.filename)
     picture = SampleImage(url=picture_url(record), filename=record.filename)
     ratios = [ratio for ratio, _ in spec.sizes]
     request = ImageRequest(
@@ -25,9 +26,14 @@ def enlarging_row(record: Record) -> ParsedRow:
         prompt=record.prompt,
         aspect_ratio=record.aspect_ratio if record.aspect_ratio in ratios else ratios[0],
         resolution=RESOLUTION,
-        filename=f"{PurePath(record.filename).stem}_{RESOLUTION}",
+        filename=f"{path.stem}_{RESOLUTION}",
         sample_images=(picture,),
     )
+    facts = ReferenceInfo(
+        format=path.suffix.lower()[1:].replace("jpg", "jpeg"), width=record.width, height=record.height
+    )
+    for problem in spec.validate(request, {picture.url: facts}):
+        raise problem
     row = ParsedRow(number=1, request=request, extras=RowExtras(), problems=[])
     (completed,) = complete_rows([row], services().library.pin)
     for problem in completed.problems:

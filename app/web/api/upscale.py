@@ -1,6 +1,6 @@
 """The API of enlarging a finished picture: an order of its own, with its own price."""
 
-from flask import Blueprint
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
@@ -41,7 +41,7 @@ bp = Blueprint("upscale", __name__)
 )
 def upscale_record(record_id: int) -> Response:
     """Queue the enlargement of a finished picture as a batch of one."""
-    body = json_body()
+    body = json_body() if request.get_data() else {}
     if body.get("resolution") not in (None, "4k"):
         raise InvalidRequest("resolution", "resolution 只能是 4k")
     repeats, key = SKIP if skips_bought(body, default=SKIP) else AGAIN, request_key(body)
