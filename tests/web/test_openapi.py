@@ -73,6 +73,10 @@ def app(
         samples_dir=data_dir / "samples",
         notify_url=receiver.url,
         sdapi_url=sdapi_url,
+        image_model="demo",
+        volcengine_ak="AKLTtest",
+        volcengine_sk="c2VjcmV0",
+        jimeng_endpoint="http://127.0.0.1:9",  # nobody listens
     )
     worker = Worker(settings)
     env_file = EnvFile(data_dir / ".env", {})
@@ -141,6 +145,7 @@ GOOD: dict[str, Request] = {
     "delete /api/records/{record_id}": lambda h: {"record_id": h.doomed_id},
     "post /api/records/{record_id}/cancel": a_waiting_record,
     "get /api/records/{record_id}/neighbours": lambda h: {},
+    "post /api/records/{record_id}/upscale": lambda h: {},
     "post /api/records/delete": lambda h: {"json": {"ids": [h.doomed_id]}},
     "post /api/records/restore": lambda h: {"json": {"ids": [h.doomed_id]}},
     "post /api/records/favourite": lambda h: {"json": {"ids": [h.record_id]}},
