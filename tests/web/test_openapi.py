@@ -66,17 +66,19 @@ def app(
 ) -> Iterator[App]:
     data_dir = tmp_path_factory.mktemp("server")
     sdapi_url = image_service.settings()["sdapi_url"]
-    (data_dir / ".env").write_text(f"NOTIFY_URL={receiver.url}\nSDAPI_URL={sdapi_url}\n")
+    jimeng = {
+        "volcengine_ak": "AKLTtest",
+        "volcengine_sk": "c2VjcmV0",
+        "jimeng_endpoint": "http://127.0.0.1:9",  # nobody listens
+    }
+    fields = {"image_model": "demo", "notify_url": receiver.url, "sdapi_url": sdapi_url, **jimeng}
+    lines = [f"{name.upper()}={value}\n" for name, value in fields.items()]
+    (data_dir / ".env").write_text("".join(lines))
     settings = Settings(
         database_path=data_dir / "records.db",
         output_dir=data_dir / "output",
         samples_dir=data_dir / "samples",
-        notify_url=receiver.url,
-        sdapi_url=sdapi_url,
-        image_model="demo",
-        volcengine_ak="AKLTtest",
-        volcengine_sk="c2VjcmV0",
-        jimeng_endpoint="http://127.0.0.1:9",  # nobody listens
+        **fields,
     )
     worker = Worker(settings)
     env_file = EnvFile(data_dir / ".env", {})
