@@ -233,6 +233,8 @@ class _RowReader:
     is_known: Callable[[str], bool]
     problems: list[Problem] = field(default_factory=list)
     is_cut: bool = False
+    known_models: int = 0
+    unknown_models: int = 0
 
     def read(self, row: Row) -> ImportedRow:
         """The row, validated against its model unless its picture is finished."""
@@ -253,7 +255,9 @@ class _RowReader:
         )
 
     def notes(self) -> Iterator[Message]:
-        """What was left out of the own columns."""
+        """What was left out of the own columns, and a column that may not be meant for the model."""
+        if self.unknown_models and not self.known_models:
+            yield message("「模型」这一列没有一格是可选的模型；如果它是自己的列，请改个列名再导入")
         if self.is_cut or len(self.own) < len(self.header.own):
             yield message(
                 "自己的列最多保留 {columns} 列、每格 {length} 字，多出的没有导入",
@@ -278,9 +282,12 @@ class _RowReader:
         except InvalidRequest as error:
             bad.add("model")
             if not is_finished:
+                self.unknown_models += 1
                 self.problems.append(problem(number, "model", texts["model"], error.message))
             return None
-        texts["model"] = spec.model_id if texts["model"] else ""
+        if texts["model"]:
+            texts["model"] = spec.model_id
+            self.known_models += 1
         return None if is_finished else spec
 
     def _read_own(self, row: Row) -> dict[str, str]:

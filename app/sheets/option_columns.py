@@ -56,7 +56,8 @@ def take_options(header: Header, grid: Grid) -> tuple[Header, list[Message]]:
     for meaning, column in header.options.items():
         field = _FIELDS.get(meaning, meaning)
         cells = {row.number: row.own[column] for row in grid.rows if column in row.own}
-        if field in taken or variable_key(header.named.get(column, "")) in variables:
+        is_variable = column in header.named and variable_key(header.named[column]) in variables
+        if field in taken or is_variable:
             continue
         unknown = [] if field in _CERTAIN else [n for n, v in cells.items() if not _is_known(meaning, v)]
         if not unknown and (cells or field in _CERTAIN):

@@ -97,6 +97,13 @@ def test_an_unknown_model_is_reported_with_the_choices() -> None:
     assert [row.fields["model"] for row in found.rows] == ["丙", "test-2"]
 
 
+@pytest.mark.parametrize(
+    ("cells", "is_noted"), [(("A 款", "B 款"), True), (("A 款", "甲"), False), (("",), False)]
+)
+def test_a_column_without_any_model_may_be_the_users_own(cells: Sequence[str], is_noted: bool) -> None:
+    assert any("请改个列名" in str(note) for note in column("模型", *cells).notes) is is_noted
+
+
 def test_each_row_is_validated_against_its_own_model() -> None:
     found = read(
         ("提示词", "模型", "参考图", "质量"),
@@ -300,6 +307,8 @@ def test_results_come_back_with_their_models_and_options(translate: Any) -> None
     assert {name: found.rows[0].fields[name] for name in OPTIONS} == OPTIONS
     assert {found.rows[1].fields[name] for name in OPTIONS} == {None, ""}
     assert (found.problems, [row.columns for row in found.rows]) == ((), [{}] * 3)
+    done = read_workbook(written([record(3, model="gone")]), "a.xlsx", find_model=MODELS.find)
+    assert (done.problems, done.notes) == ((), ())
 
 
 def test_results_without_options_have_no_columns_for_them() -> None:
