@@ -208,8 +208,9 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_unit_starts_the_product_with_its_own_python_and_known_settings() -> None:
     unit = Unit()
-    data_dir = unit["Service"]["WorkingDirectory"]
-    assert unit["Service"]["ExecStart"] == f"{data_dir}/.venv/bin/python web_app.py"
+    python, script = map(Path, unit["Service"]["ExecStart"].split())
+    assert python == script.parent / ".venv/bin/python"
+    assert (ROOT / script.name).is_file()
     contents = (ROOT / ".env.example").read_text("utf-8")
     assert set(unit.environment) == {"DATABASE_PATH", "OUTPUT_DIR", "SAMPLES_DIR"}
     assert all(f"\n{name}=" in contents for name in unit.environment)
@@ -219,6 +220,7 @@ def test_the_unit_may_write_only_its_data() -> None:
     unit = Unit()
     writable = unit["Service"]["ReadWritePaths"]
     assert all(path.startswith(f"{writable}/") for path in unit.environment.values())
+    assert unit["Service"]["WorkingDirectory"] == writable  # where ``.env`` is
     assert unit["Service"]["StateDirectory"] == Path(writable).name
     assert unit["Service"]["ProtectSystem"] == "strict"
     assert unit["Service"]["NoNewPrivileges"] == "yes"

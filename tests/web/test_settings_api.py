@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 import database
@@ -19,6 +20,7 @@ from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.robots import FakeRobot
 from tests.fakes.seedream import FakeSeedream
+from tests.server_process import running_server
 from web_app import create_app
 
 ROW = {"prompt": "猫", "resolution": "1K"}
@@ -209,6 +211,16 @@ def test_only_this_machine_may_change_settings(settings: Settings, dotenv: Path,
     studio.call("PUT", "/api/settings", 403, json={"ARK_API_KEY": SECRET}, **how)
     assert studio.client.post("/model", data={"ARK_API_KEY": SECRET}, **how).status_code == 403
     assert dotenv.read_text() == ""
+
+
+def test_a_request_that_a_proxy_passed_on_is_not_local(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        for headers, status in (({"X-Forwarded-For": "10.0.0.9"}, 403), ({}, 200)):
+            answer = requests.put(
+                f"{server.address}/api/settings", json={"MODEL_TIMEOUT": "9"}, headers=headers, timeout=30
+            )
+            assert answer.status_code == status
+    assert (tmp_path / ".env").read_text() == "MODEL_TIMEOUT=9\n"
 
 
 def test_who_has_logged_in_may_change_settings(settings: Settings, dotenv: Path) -> None:
