@@ -38,11 +38,11 @@ def marks_line(marks: Mapping[str, Any]) -> list[Message]:
     """The marks in one line, by parts; only that nothing was looked at when that is so."""
     if marks["aigc"] is None:
         return [message("未检查")]
-    words = mark_words(marks)
+    visible = mark_words(marks)["visible"]
     return [
-        *([message("可见 {words}", words=words["visible"])] if words["visible"] else ()),
-        message("隐式 {words}", words=words["aigc"]),
-        message("C2PA {words}", words=words["c2pa"]),
+        *([message("可见 {words}", words=visible)] if visible else ()),
+        message("隐式 {words}", words=_found(marks["aigc"])),
+        message("C2PA {words}", words=_found(marks["c2pa"])),
     ]
 
 

@@ -292,8 +292,7 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
         ('{"visible":null,"aigc":false,"c2pa":true}', "隐式 未发现 · C2PA 有"),
         (
             '{"visible":true,"aigc":{"place":"xmp","fields":{"Label":"1","ContentProducer":"<b>甲"}},"c2pa":false}',
-            "可见 已要求 · 隐式 有（ContentProducer <b>甲） · C2PA 未发现 "
-            "标识的内容 位置 XMP Label 1 ContentProducer <b>甲",
+            "可见 已要求 · 隐式 有 · C2PA 未发现 标识的内容 位置 XMP Label 1 ContentProducer <b>甲",
         ),
         (
             '{"visible":null,"aigc":{"place":"exif","fields":{}},"c2pa":false}',
