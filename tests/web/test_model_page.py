@@ -46,6 +46,17 @@ def test_every_model_is_listed_with_its_price_and_every_variable_with_a_field(se
     assert "¥0.22 一张" in page
 
 
+def test_the_switch_of_the_visible_mark_names_its_services_and_the_duty_without_it(
+    settings: Settings,
+) -> None:
+    part = card(client_of(settings).get("/model").text, "general")
+    titles = [str(spec.setup.title) for spec in generator.list_specs(settings) if spec.has_watermark]
+    assert {"即梦 4.0", "Seedream"} <= set(titles)
+    assert all(title in part for title in titles)
+    assert "OpenAI" not in part
+    assert "要自己声明是 AI 生成" in part
+
+
 def test_the_default_model_is_listed_first(settings: Settings, service: FakeJimeng) -> None:
     page = client_of(settings, service).get("/model").text
     assert page.index('id="jimeng"') < page.index('id="seedream"')

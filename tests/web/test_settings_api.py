@@ -106,6 +106,21 @@ def test_a_key_is_used_by_the_next_order_without_a_restart(
     assert ark.charges == 1
 
 
+def test_the_visible_mark_is_asked_for_from_the_next_order_on(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, f"ARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\n")
+    marks = []
+    for value in ("", "true"):
+        studio.put(WATERMARK=value)
+        batch_id = studio.order()
+        studio.run()
+        (record,) = studio.call("GET", f"/api/batches/{batch_id}")["records"]
+        marks.append(record["marks"])
+    assert marks == [{"visible": asked, "aigc": False, "c2pa": False} for asked in (False, True)]
+    assert [order.body["watermark"] for order in ark.submissions] == [False, True]
+
+
 def test_the_next_start_reads_what_was_saved(settings: Settings, dotenv: Path) -> None:
     studio = Studio(settings, dotenv)
     studio.put(VOLCENGINE_AK="a", VOLCENGINE_SK="b", JIMENG_PRICE="0.3", JIMENG_CONCURRENCY="7")
