@@ -85,7 +85,7 @@ _wan = partial(_Family, max_references=9, prompt_limit=5000)
 _qwen = partial(_Family, takes_negative=True, rewrites=True)
 _FAMILIES = (
     _wan(label="万相 2.7 pro", ids=("wan2.7-image-pro",), price="0.50"),
-    _wan(label="万相 2.7", ids=("wan2.7-image",), price="0.20"),
+    _wan(label="万相 2.7", ids=("wan2.7-image",)),
     # What each reference of 3.0 pro costs is not published.
     _qwen(label="Qwen-Image 3.0 pro", ids=("qwen-image-3.0-pro",), max_references=3),
     _qwen(

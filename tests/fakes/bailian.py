@@ -36,7 +36,7 @@ _QWEN = _SHARED | {"negative_prompt", "prompt_extend"}
 _WAN = _SHARED | {"thinking_mode", "enable_sequential", "bbox_list", "color_palette"}
 _MODELS = {
     "wan2.7-image-pro": _Model(parameters=_WAN, images=9, least=768 * 768, price="0.50"),
-    "wan2.7-image": _Model(parameters=_WAN, images=9, least=768 * 768, price="0.20"),
+    "wan2.7-image": _Model(parameters=_WAN, images=9, least=768 * 768),
     "qwen-image-3.0-pro": _Model(parameters=_QWEN, images=3),
     "qwen-image-3.0": _Model(parameters=_QWEN, images=3, price="0.18", price_of_image="0.02"),
     "qwen-image-2.1": _Model(parameters=_QWEN, images=10),

@@ -125,7 +125,6 @@ def test_one_key_opens_every_current_model(service: FakeBailian) -> None:
     ("model_id", "references", "price"),
     [
         ("wan2.7-image-pro", 0, "0.50"),
-        ("wan2.7-image", 9, "0.20"),
         ("qwen-image-3.0", 0, "0.18"),
         ("qwen-image-3.0", 3, "0.24"),
         ("qwen-image-2.0-pro-2026-06-22", 3, "0.50"),
@@ -137,7 +136,7 @@ def test_prices_follow_the_family(model_id: str, references: int, price: str) ->
     assert provider_for(model_id).spec.price(replace(FOX, sample_images=images)) == Decimal(price)
 
 
-@pytest.mark.parametrize("model_id", ["qwen-image-3.0-pro", "qwen-image-2.1", "wan9-image"])
+@pytest.mark.parametrize("model_id", ["wan2.7-image", "qwen-image-3.0-pro", "qwen-image-2.1", "wan9-image"])
 def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> None:
     assert not provider_for(model_id).spec.is_priced
     set_price = provider_for(model_id, price_per_image=Decimal("0.4")).spec.price(FOX)
