@@ -167,7 +167,7 @@ def test_the_old_ids_have_ended(model_id: str) -> None:
     spec = provider_for(model_id).spec
     assert not spec.is_retired(date(2026, 10, 9))
     assert spec.is_retired(date(2026, 10, 10))
-    assert "BAILIAN_MODEL 改成 qwen-image-3.0" in str(spec.retirement_notice(date(2026, 10, 10)))
+    assert "改用 qwen-image-3.0" in str(spec.retirement_notice(date(2026, 10, 10)))
 
 
 def test_moderation_with_http_status_200_is_free_and_final(service: FakeBailian, model: Bailian) -> None:
