@@ -8,6 +8,7 @@ from app.sheets.header_synonyms import header_names
 from app.sheets.importer import Import, ImportedRow, read_workbook
 from app.sheets.ledger_export import ledger_lines, write_ledger
 from app.sheets.limits import MAX_UPLOAD
+from app.sheets.option_columns import OPTION_WORDS
 from app.sheets.own_results import OwnResults, batch_of_file, own_result_notes, write_own_results
 from app.sheets.results_export import write_records, write_results
 from app.sheets.template_export import write_requests, write_template
@@ -15,6 +16,7 @@ from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
 
 __all__ = [
     "MAX_UPLOAD",
+    "OPTION_WORDS",
     "THUMBNAIL_BOX",
     "Import",
     "ImportedRow",

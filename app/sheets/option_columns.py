@@ -11,16 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
 
-from app.domain import OUTPUT_FORMATS, READERS, variable_key, variable_names
+from app.domain import READERS, variable_key, variable_names
 from app.errors import InvalidRequest, Message, message
 from app.sheets.cells import TEXT_FIELDS
 from app.sheets.headers import Header, brief, own_names
 from app.sheets.non_data_rows import row_list
 from app.sheets.table import ExcelTime, Grid, UnreadableCell, Value, own_text
 
-# How the values of the options are written in workbooks; the other options are written as they are.
+# The words for the values of options, in workbooks and on pages.
 OPTION_WORDS: Mapping[str, Mapping[str, str]] = {
     "background": {"transparent": "透明", "opaque": "不透明"},
+    "output_format": {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"},
     "quality": {
         "low": "低质量",
         "medium": "中等质量",
@@ -33,11 +34,6 @@ OPTION_WORDS: Mapping[str, Mapping[str, str]] = {
 _FIELDS = {"transparent": "background"}
 # Fields whose header is not used for anything else: every cell is read, and may be a problem.
 _CERTAIN = ("model", "reference_strength")
-_CHOICES = {
-    "background": tuple(OPTION_WORDS["background"].values()),
-    "output_format": tuple(OUTPUT_FORMATS),
-    "quality": tuple(OPTION_WORDS["quality"].values()),
-}
 _YES_NO = {
     **dict.fromkeys(("是", "yes", "true", "1", "✓", "√"), "transparent"),
     **dict.fromkeys(("否", "no", "false", "0"), "opaque"),
@@ -117,7 +113,7 @@ def _take(grid: Grid, column: int, meaning: str) -> None:
 
 def _kept(header: str, field: str, unknown: list[int]) -> Message:
     text = "「{header}」列有几格不是 {choices}（第 {rows} 行），整列按自己的列保留"
-    choices = tuple(message(word) for word in _CHOICES[field])
+    choices = tuple(map(message, OPTION_WORDS[field].values()))
     return message(text, header=brief(header), choices=choices, rows=row_list(unknown))
 
 

@@ -35,11 +35,6 @@ _OPTION_LABELS = {
     "output_format": "格式",
     "quality": "质量",
 }
-_WORDS = {
-    "background": {"transparent": "透明", "opaque": "不透明"},
-    "output_format": {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"},
-    "quality": {"low": "低", "medium": "中", "high": "高", "xhigh": "很高", "max": "最高"},
-}
 _SYNONYMS = {"background": BACKGROUNDS, "output_format": OUTPUT_FORMATS, "quality": QUALITIES}
 
 
@@ -213,11 +208,12 @@ def option_words(models: Models) -> dict[str, dict[str, str]]:
     Without the options that are numbers; all values of an option that no model takes.
     """
     taken = {
-        name: {value for spec in models.values() for value in spec.options.get(name, ())} for name in _WORDS
+        name: {value for spec in models.values() for value in spec.options.get(name, ())}
+        for name in sheets.OPTION_WORDS
     }
     return {
         name: {value: translate(word) for value, word in of.items() if value in (taken[name] or of)}
-        for name, of in _WORDS.items()
+        for name, of in sheets.OPTION_WORDS.items()
     }
 
 

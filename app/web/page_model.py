@@ -71,7 +71,7 @@ def model_labels(models: Models) -> dict[str, str]:
 def model_choices() -> dict[str, list[Choice]]:
     """The models that can be ordered from, by the title of their provider; empty when there is only one."""
     current, groups = services(), dict[str, list[Choice]]()
-    models = current.models
+    models = current.row_models
     if len(models) < 2:
         return groups
     labels = model_labels(models)

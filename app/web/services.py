@@ -83,6 +83,11 @@ class Services:
         )
 
     @property
+    def row_models(self) -> Models:
+        """The models that rows can name."""
+        return Models(self.models.generating)
+
+    @property
     def spec(self) -> ModelSpec:
         """The spec of the default model."""
         return self.models.default

@@ -333,7 +333,7 @@ def test_exported_records_have_the_columns_of_their_options() -> None:
     assert {name: lines(content)[0][name] for name in ("参考强度", "背景", "格式", "质量")} == {
         "参考强度": "60",
         "背景": "不透明",
-        "格式": "jpeg",
+        "格式": "JPEG",
         "质量": "高质量",
     }
     (row,) = read_workbook(content, "a.xlsx", find_model=MODELS.find).rows

@@ -150,9 +150,9 @@ def export_rows() -> Response:
 
 
 def _models(written: str) -> list[ModelSpec]:
-    """All models, that of the page first; ``written`` as ``find_model`` takes it."""
+    """The models that rows can be ordered from, that of the page first; ``written`` as for ``find_model``."""
     first = find_model(written)
-    return [first, *(spec for spec in services().models.values() if spec.model_id != first.model_id)]
+    return [first, *(spec for spec in services().orderable if spec.model_id != first.model_id)]
 
 
 @bp.get("/batches/<batch_id>/results.xlsx")

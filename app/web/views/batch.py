@@ -21,13 +21,13 @@ def index() -> Response:
     batch = database.get_batch(connection(), batch_id) if batch_id else None
     chosen = _model_of(batch) if batch else page_model(BATCH)
     current = services()
-    columns = batch_columns(chosen.spec, current.models)
+    columns = batch_columns(chosen.spec, current.row_models)
     html = render_template(
         "pages/batch.html",
         batch=batch,
         columns=columns,
         columns_json=[column.as_json() for column in columns],
-        model=batch_models(chosen.spec, current.worker.engines, current.models),
+        model=batch_models(chosen.spec, current.worker.engines, current.row_models),
         choices=model_choices(),
         model_problem=chosen.problem,
         page_spec=chosen.spec,
@@ -39,7 +39,7 @@ def index() -> Response:
 
 def _model_of(batch: Batch) -> PageModel:
     """The model that most pictures of a batch are made by, where it can still be ordered from."""
-    models = services().models
+    models = services().row_models
     used = (models[each.model] for each in batch.models if each.model in models)
     return PageModel(spec=next(used, models.default))
 

@@ -133,7 +133,7 @@ export async function exportTable(button, { table, urls }, onFailure) {
   button.style.minWidth = `${button.offsetWidth}px`;
   button.setAttribute("aria-disabled", "true");
   try {
-    download(await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf) }));
+    download(await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf), model: model.id }));
   } catch (failure) {
     onFailure(failure.message);
   } finally {
