@@ -1,4 +1,4 @@
-"""The image models of the records of a batch."""
+"""The image models of the records of a batch, and of those under way."""
 
 import sqlite3
 from collections.abc import Iterable
@@ -31,3 +31,16 @@ def check_models(db: sqlite3.Connection, batch_id: str, models: Iterable[str]) -
     if other:
         text = "这个批次排队时用的是模型 {model}，现在用不了，请在「模型与密钥」里设置好它再继续"
         raise Conflict(text, model=other["model"])
+
+
+def count_running_by_model(db: sqlite3.Connection) -> dict[str, int]:
+    """Model id -> how many of its images are under way."""
+    rows = db.execute(
+        """
+        SELECT model, count(*) AS number
+        FROM generation_records
+        WHERE status = 'running' AND status IN ('held', 'queued', 'running')
+        GROUP BY model
+        """
+    )
+    return {row["model"]: row["number"] for row in rows}

@@ -2,6 +2,7 @@
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -97,8 +98,15 @@ def spec_json(spec: ModelSpec) -> dict[str, Any]:
     return {name: getattr(shown, name) for name in names} | {
         "notes": shown.field_notes,
         "sizes": sizes_json(spec),
+        "options": {name: _choices_json(choices) for name, choices in spec.options.items()},
         "local_reference_problem": translate(spec.local_reference_problem),
     }
+
+
+def _choices_json(choices: Sequence[str] | range) -> list[str] | dict[str, int]:
+    if isinstance(choices, range):
+        return {"low": choices.start, "high": choices.stop - 1}
+    return list(choices)
 
 
 def pace_json(pace: Pace) -> dict[str, Any]:

@@ -304,8 +304,10 @@ class Worker:
         """Process records of one model until the worker drains, or the model does not need the thread."""
         with closing(database.connect(self.settings.database_path)) as db:
             is_idle = False
-            while not self._draining.is_set() and not self._ends(engine, is_idle):
-                generation = engine.wake.generation
+            while True:
+                generation = engine.wake.generation  # before the checks, so that no wake-up is lost
+                if self._draining.is_set() or self._ends(engine, is_idle):
+                    break
                 is_idle = False
                 permit = engine.take_permit(1.0)
                 if permit and not self._guarded(partial(self._run, db, engine, permit)):

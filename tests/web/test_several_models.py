@@ -1,5 +1,7 @@
 """Several models in the API and on the pages: Jimeng, and an OpenAI-compatible one that has no price."""
 
+import re
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -50,6 +52,40 @@ def retire(worker: Worker, monkeypatch: pytest.MonkeyPatch, model_id: str) -> st
     spec = replace(engine.provider.spec, retirement=end)
     monkeypatch.setattr(engine.provider, "spec", spec)
     return str(spec.retirement_notice(date.today()))
+
+
+def test_the_api_and_health_tell_the_state_of_every_model(
+    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = get(client, "/api/models")
+    found = {model["model_id"]: model for model in answer["models"]}
+    assert next(iter(found)) == answer["model"]["model_id"] == JIMENG
+    assert [model["is_default"] for model in found.values()] == [True] + [False] * (len(found) - 1)
+    assert (found[OPENAI]["ready"], found[OPENAI]["problem"]) == (True, None)
+    assert found[OPENAI]["options"]["quality"] == ["low", "medium", "high"]
+    notice = retire(worker, monkeypatch, OPENAI)
+    found = {model["model_id"]: model for model in get(client, "/api/models")["models"]}
+    assert (found[OPENAI]["ready"], found[OPENAI]["problem"]) == (False, notice)
+    health = client.get("/healthz").get_json()
+    assert health["model"] is True
+    assert (health["models"][JIMENG], health["models"][OPENAI]) == (True, False)
+
+
+def test_the_top_bar_lists_the_models_with_what_is_under_way(
+    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retire(worker, monkeypatch, OPENAI)
+    engine = worker.engines.find(JIMENG)
+    assert engine is not None
+    engine.limit.on_throttled()
+    submit(client, [{"prompt": "即", "num_images": 3}])
+    with closing(database.connect(worker.settings.database_path)) as db:
+        for _ in range(2):
+            database.claim_record(db, model=JIMENG, owner="", now=time.time(), lease=60)
+    rows = re.findall(r"<tr data-state=(.*?)</tr>", client.get("/live/status").text, re.DOTALL)
+    texts = [" ".join(re.sub(r"<[^>]*>", " ", row).split()) for row in rows]
+    assert texts[0] == '"throttled"> 即梦 4.0 ¥0.22 限流中，同时 2 · 生成中 2'
+    assert '"model_ended"> gpt-image-2 价格未设 已停用' in texts
 
 
 def test_a_budget_is_set_although_another_model_has_no_price(client: FlaskClient, worker: Worker) -> None:

@@ -1,10 +1,12 @@
 """The API of image models."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint
 from werkzeug.wrappers import Response
 
+import database
 from app.domain import BudgetScope
 from app.domain.models import UPSCALERS
 from app.web.openapi.describe import describe
@@ -23,12 +25,22 @@ bp = Blueprint("models", __name__)
 )
 def list_models() -> Response:
     """The image models that can be ordered from, and what they support; ``model`` is the default."""
+    under_way = database.count_running_by_model(connection())
     engines = [engine for engine in services().worker.engines if engine.model_id not in UPSCALERS]
-    models = [_model_json(engine) for engine in engines]
+    models = [_model_json(engine, under_way) for engine in engines]
     budget = list_budgets(connection())[BudgetScope.TOTAL].limit
     return success(model=models[0], models=models, budget=budget)
 
 
-def _model_json(engine: Engine) -> dict[str, Any]:
-    spec = services().models[engine.model_id]
-    return spec_json(spec) | {"ready": services().model_problem(spec) is None} | pace_json(engine.pace)
+def _model_json(engine: Engine, under_way: Mapping[str, int]) -> dict[str, Any]:
+    current = services()
+    spec = current.models.get(engine.model_id, engine.spec)
+    problem = current.model_problem(spec)
+    return {
+        **spec_json(spec),
+        **pace_json(engine.pace),
+        "ready": problem is None,
+        "problem": problem,
+        "is_default": engine is current.worker.engines.default,
+        "under_way": under_way.get(engine.model_id, 0),
+    }

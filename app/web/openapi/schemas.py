@@ -331,7 +331,9 @@ SCHEMAS: dict[str, Schema] = {
     "Model": closed_object(
         **dict.fromkeys(("name", "label", "model_id"), str),
         **dict.fromkeys(("prompt_limit", "max_references"), int),
-        **dict.fromkeys(("takes_seed", "takes_steps", "ready"), bool),
+        **dict.fromkeys(("takes_seed", "takes_steps", "ready", "is_default"), bool),
+        problem=or_null(text(description="为什么现在不能用它做图")),
+        options=map_of({"anyOf": [array_of(str), closed_object(low=int, high=int)]}),
         notes=map_of(str),
         sizes=map_of(_SIZE),
         reference_form=enum("url", "bytes", "any"),
@@ -342,6 +344,7 @@ SCHEMAS: dict[str, Schema] = {
         seconds=or_null(closed_object(low=float, high=float))
         | {"description": "一张通常要多少秒；还没有做过就是 null"},
         concurrency=int,
+        under_way=int,
     ),
     "Variable": closed_object(
         source=enum("set", "default", "empty"),

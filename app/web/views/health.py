@@ -12,7 +12,7 @@ import database
 from app.errors import message
 from app.web.middleware.login import is_logged_in
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import Shape, answer, closed_object, or_null
+from app.web.openapi.schemas import Shape, answer, closed_object, map_of, or_null
 from app.web.serializers import failure, success
 from app.web.services import Services, services
 from app.worker.disk_space import DiskLow
@@ -22,6 +22,7 @@ _CHECKS: dict[str, Shape] = {
     **dict.fromkeys(("database", "disk", "worker", "model", "stopping"), bool),
     "disk_free_bytes": or_null(int),
     "image_model": str,
+    "models": map_of(bool),
     "under_way": int,
 }
 _UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=str, **_CHECKS)
@@ -57,6 +58,7 @@ def _facts(current: Services) -> dict[str, Any]:
     return {
         "disk_free_bytes": free,
         "image_model": current.spec.name,
+        "models": {spec.model_id: not current.model_problem(spec) for spec in current.models.values()},
         "under_way": current.worker.claimed_count,
         "stopping": current.worker.is_stopping,
     }

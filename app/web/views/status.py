@@ -1,6 +1,7 @@
 """The server status of the top bar, in every page and as the fragment that pages poll."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,6 +16,7 @@ from app.errors import DatabaseError, Message, message
 from app.web.etags import etag_matches, with_etag
 from app.web.i18n import translate
 from app.web.middleware.store_state import unreadable
+from app.web.model_states import ModelState, list_model_states
 from app.web.serializers import translated_spec
 from app.web.services import connection, services
 from app.web.usage_report import list_budgets
@@ -27,18 +29,22 @@ class ServerStatus:
     """The top bar's state; money is CNY.
 
     ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
+    ``models`` are those that can be ordered from, the default first. ``summary`` is what fits into the bar of
+    ``state_text``.
     ``state`` is ready, demo, key_missing, model_ended, model_ends, paused, disk_low or store_lost. The last
     one makes no query; its version is 0.
     """
 
     state: str
     state_text: str
+    summary: str = ""
     running: int = 0
     queued: int = 0
     done_share: float | None = None
     budget: Budget | None = None
     batch_budget: Decimal | None = None
     version: int = 0
+    models: Sequence[ModelState] = ()
 
 
 class OpenWork(NamedTuple):
@@ -49,6 +55,7 @@ class OpenWork(NamedTuple):
     queued: int
     total: int
     paused_reason: Message
+    by_model: Mapping[str, int]
 
 
 def init_status_context(app: Flask) -> None:
@@ -77,7 +84,8 @@ def server_status() -> ServerStatus:
 
 
 def _store_lost(sentence: Message) -> ServerStatus:
-    return ServerStatus(state="store_lost", state_text=translate(sentence))
+    text = translate(sentence)
+    return ServerStatus(state="store_lost", state_text=text, summary=text)
 
 
 def _current_status() -> ServerStatus:
@@ -86,13 +94,22 @@ def _current_status() -> ServerStatus:
     return ServerStatus(
         state=state,
         state_text=translate(text),
+        summary=translate(_ended() if state == "model_ended" else text),
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,
         budget=_tightest(budgets[BudgetScope.TOTAL], budgets[BudgetScope.MONTH]),
         batch_budget=budgets[BudgetScope.BATCH].limit,
         version=work.version,
+        models=list_model_states(work.by_model),
     )
+
+
+def _ended() -> Message | str:
+    """Since when the default model is ended, without the advice."""
+    spec = services().spec
+    since = spec.retirement.since.isoformat() if spec.retirement else ""
+    return message("{label} 从 {date} 起已停用", label=message(spec.label), date=since)
 
 
 def _tightest(*budgets: Budget) -> Budget | None:
@@ -107,7 +124,10 @@ def _open_work() -> OpenWork:
     if seen is None or seen.version != database.last_version(db):
         with database.read_transaction(db):
             seen = local.work = OpenWork(
-                database.last_version(db), *database.count_open_work(db), database.get_paused_reason(db)
+                database.last_version(db),
+                *database.count_open_work(db),
+                database.get_paused_reason(db),
+                database.count_running_by_model(db),
             )
     return seen
 
