@@ -5,7 +5,7 @@
 -- Triggers maintain the sums and the search backlog, so that other programs may write to generation_records.
 
 -- One row is one picture, from queued to stored; the row is also its entry in the queue.
--- The columns up to status are a public contract. options (app/domain/options.py) and marks (app/domain/marks.py)
+-- The columns up to status are a public contract. options (app/domain/requests.py) and marks (app/domain/marks.py)
 -- are JSON objects, or empty.
 CREATE TABLE generation_records (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
