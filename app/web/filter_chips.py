@@ -9,6 +9,8 @@ from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status
 from app.errors import NotFound
 from app.web.formatting import batch_label
 from app.web.i18n import gettext
+from app.web.page_model import model_labels
+from app.web.services import services
 
 STATUS_LABELS = {
     Status.SUCCESS: "成功",
@@ -114,16 +116,21 @@ def _facet(
     counts: Mapping[str, int],
     link: Link,
 ) -> Chip:
-    """The values that records have: the usual ones first, in their order."""
+    """The values that records have: the usual ones first, in their order; models by their labels."""
     chosen = query.get(name, "")
     values = sorted(filter(None, counts), key=lambda value: (*usual, value).index(value))
+    labels = model_labels(services().models) if name == "model" else {}
     choices = (
         Choice(
-            value=value, label=value, href=link(**{name: value}), is_on=value == chosen, number=counts[value]
+            value=value,
+            label=labels.get(value, value),
+            href=link(**{name: value}),
+            is_on=value == chosen,
+            number=counts[value],
         )
         for value in values
     )
-    return _chip(name, label, chosen, link, choices)
+    return _chip(name, label, labels.get(chosen, chosen), link, choices)
 
 
 def _batch_text(db: database.Connection, batch_id: str) -> str:

@@ -14,15 +14,17 @@ from app.domain import PLACES, Batch, Record, marks_line
 from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
-from app.web.i18n import day_in_words, gettext
+from app.web.i18n import day_in_words, gettext, translate
 from app.web.search_hits import marked, other_hits
+from app.web.services import services
 
 _TRASH_DAYS = 30
 
 
 def init_formatting(app: Flask) -> None:
     """Register the filters and globals of the templates."""
-    filters = (local_time, batch_label, days_left, cost, plain_amount, marked, other_hits, marks_line)
+    of_values = (local_time, batch_label, days_left, cost, plain_amount, model_label)
+    filters = (*of_values, marked, other_hits, marks_line)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
     app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES, mark_places=PLACES)
@@ -51,6 +53,11 @@ def batch_label(batch: Batch | BatchSpend) -> Markup:
     if batch.name:
         return escape(batch.name)
     return Markup(gettext("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - constant text
+
+
+def model_label(model_id: str) -> str:
+    """The label of a model in the language of the request; its id when it is not there any more."""
+    return translate(services().label_of(model_id))
 
 
 def days_left(deleted_at: str) -> int:

@@ -341,7 +341,7 @@ def test_a_budget_is_refused_while_the_price_is_unknown(settings: Settings) -> N
     settings = replace(settings, image_model="openai", openai_base_url="http://127.0.0.1:9/v1")
     client = create_app(settings).test_client()
     refused = client.put("/api/budgets", json={"batch": 5})
-    assert (refused.status_code, "PRICE_PER_IMAGE" in refused.get_json()["error"]) == (409, True)
+    assert (refused.status_code, "先在「模型与密钥」里填价格" in refused.get_json()["error"]) == (409, True)
     assert client.put("/api/budgets", json={"batch": None}).status_code == 200
 
 

@@ -88,6 +88,25 @@ def test_the_top_bar_lists_the_models_with_what_is_under_way(
     assert '"model_ended"> gpt-image-2 价格未设 已停用' in texts
 
 
+def test_pages_show_labels_and_ids_of_models_that_are_gone(client: FlaskClient, worker: Worker) -> None:
+    submit(client, [*MIXED, {"prompt": "旧"}])
+    run_all(worker)
+    with closing(database.connect(worker.settings.database_path)) as db:
+        db.execute("UPDATE generation_records SET model = 'gone-1' WHERE prompt = '旧'")
+    page = client.get("/records").text
+    assert re.search(rf'title="{JIMENG}"[^>]*>.*?<span>即梦 4.0</span>', page, re.DOTALL)
+    assert re.search(r'title="gone-1"[^>]*>.*?<span>gone-1</span>', page, re.DOTALL)
+    assert get(client, "/api/records?model=gone-1")["total"] == 1
+    for model, label in (("gone-1", "gone-1"), (JIMENG, "即梦 4.0")):
+        found = client.get(f"/records?model={model}").text
+        assert f'<span class="filter-value">{label}</span>' in found
+    record = get(client, f"/api/records?model={JIMENG}")["records"][0]["id"]
+    assert f'<dd title="{JIMENG}">即梦 4.0</dd>' in client.get(f"/live/records/{record}/details").text
+    by_model = {line["model"]: line["label"] for line in get(client, "/api/usage")["usage"]["by_model"]}
+    assert by_model == {JIMENG: "即梦 4.0", OPENAI: OPENAI}
+    assert f'即梦 4.0 <span class="hint">{JIMENG}</span>' in client.get("/usage").text
+
+
 def test_a_budget_is_set_although_another_model_has_no_price(client: FlaskClient, worker: Worker) -> None:
     assert client.put("/api/budgets", json={"total": 10}).status_code == 200
     refusal = post(client, "/api/batches", {"rows": MIXED}, 409)["error"]

@@ -16,6 +16,7 @@ from app.domain.ledger import SpendTotals, known_amount
 from app.errors import Conflict, InvalidRequest, Translate, message
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
+from app.web.formatting import model_label
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, Schema, Shape, answer, closed_object, or_null, strict_object
@@ -206,7 +207,10 @@ def _usage_json(usage: Usage) -> dict[str, Any]:
             for name in ("today", "yesterday", "month", "in_all", "total")
         },
         "by_time": [{"label": label, **_spent_json(spent)} for label, spent in cuts],
-        "by_model": [{"model": model, **_spent_json(spent)} for model, spent in usage.models.items()],
+        "by_model": [
+            {"model": model, "label": model_label(model), **_spent_json(spent)}
+            for model, spent in usage.models.items()
+        ],
         "by_batch": [
             {"id": batch.id, "name": batch.name, "created_at": batch.created_at, **_spent_json(batch.spent)}
             for batch in usage.batches

@@ -261,7 +261,7 @@ SCHEMAS: dict[str, Schema] = {
         unit=enum("hour", "day", "month"),
         **dict.fromkeys(("today", "yesterday", "month", "in_all", "total"), closed_object(**_SPENT)),
         by_time=array_of(closed_object(label=str, **_SPENT)),
-        by_model=array_of(closed_object(model=str, **_SPENT)),
+        by_model=array_of(closed_object(model=str, label=str, **_SPENT)),
         by_batch=array_of(closed_object(id=str, name=str, created_at=str, **_SPENT)),
         differing=WHOLE | {"description": "服务报的张数或参考图张数与下单不同的账目"},
         failures=map_of(int),
