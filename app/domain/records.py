@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -97,6 +98,14 @@ class Record:
     def charged(self) -> bool:
         """Whether it ended charged and without a task id to fetch: a retry is charged again."""
         return self.status in (Status.FAILED, Status.CANCELLED) and self.task_id is None and self.cost != 0
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds from when a worker last took it until it ended; None when it has not ended."""
+        if not (self.started_at and self.finished_at):
+            return None
+        started, finished = map(datetime.fromisoformat, (self.started_at, self.finished_at))
+        return (finished - started).total_seconds()
 
     @property
     def request(self) -> ImageRequest:

@@ -14,6 +14,7 @@ from app.domain import (
     RowExtras,
     SkippedRow,
 )
+from app.domain.models import UPSCALERS
 from app.errors import Conflict
 from app.web.i18n import translate
 from app.web.row_check import checked_rows, recorded, total_json
@@ -101,9 +102,10 @@ def _read_source(batch_id: str) -> database.RowsToCopy:
     database.complete_fingerprints(connection())
     with database.read_transaction(connection()):
         source = database.list_rows_to_copy(connection(), batch_id)
-    if not source.records:
-        raise Conflict("这个批次没有可以再做的行：图片都删掉了，或者还在等放行")
-    return source
+    records = [record for record in source.records if record.model not in UPSCALERS]
+    if not records:
+        raise Conflict("这个批次没有可以再做的行：图片都删掉了、还在等放行，或者是放大的")
+    return replace(source, records=records)
 
 
 def _rows_of(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from flask import Flask
 from markupsafe import Markup, escape
 
-from app.domain import PLACES, Batch, Record, marks_line
+from app.domain import PLACES, RESOLUTIONS, Batch, ModelSpec, Record, marks_line
 from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
@@ -23,10 +23,11 @@ _TRASH_DAYS = 30
 
 def init_formatting(app: Flask) -> None:
     """Register the filters and globals of the templates."""
-    of_values = (local_time, batch_label, days_left, cost, plain_amount, model_label)
+    of_values = (local_time, batch_label, days_left, cost, plain_amount, seconds, model_label, model_labels)
     filters = (*of_values, marked, other_hits, marks_line)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
+    app.jinja_env.globals["model_resolutions"] = model_resolutions
     app.jinja_env.globals.update(money=money, upload_limit=store.MAX_UPLOAD_BYTES, mark_places=PLACES)
 
 
@@ -58,6 +59,28 @@ def batch_label(batch: Batch | BatchSpend) -> Markup:
 def model_label(model_id: str) -> str:
     """The label of a model in the language of the request; its id when it is not there any more."""
     return translate(services().label_of(model_id))
+
+
+def model_labels(batch: Batch) -> str:
+    """The labels of the models of a batch."""
+    return " + ".join(model_label(model.model) for model in batch.models)
+
+
+def resolutions(spec: ModelSpec) -> list[str]:
+    """The resolutions that this model has for some ratio, smallest first."""
+    return [one for one in RESOLUTIONS if any(one == other for _, other in spec.sizes)]
+
+
+def model_resolutions() -> dict[str, list[str]]:
+    """The ``resolutions`` of every model that can be ordered from, by id."""
+    return {model_id: resolutions(spec) for model_id, spec in services().models.items()}
+
+
+def seconds(number: float | None) -> str:
+    """A measured duration; empty when there is none."""
+    if number is None:
+        return ""
+    return gettext("{n} 秒", n=f"{number:.1f}" if number < 100 else f"{number:,.0f}")
 
 
 def days_left(deleted_at: str) -> int:

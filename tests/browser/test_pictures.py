@@ -258,3 +258,40 @@ def test_problems_of_a_change_are_shown_by_row_and_release_nothing(
     server.post(f"/api/batches/{batch_id}/release", {})  # in another tab
     pictures.release("yes").click()
     expect(pictures.page.locator("[data-release]")).to_be_hidden()
+
+
+def test_the_rows_are_made_by_another_model_and_both_are_compared(
+    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    batch_id = submit(server, 3, name="茶具")
+    pictures.open(batch_id)
+    page = pictures.page
+    page.locator("[data-copy-batch]").click()
+    expect(page.locator("[data-copy-model]")).to_have_value("jimeng_seedream46_cvtob")
+    expect(page.locator("[data-copy-sum]")).to_have_text("3 行，3 张")
+    yes = page.locator("[data-copy-yes]")
+    expect(yes).to_have_text("做一遍 · ¥0.66")
+    page.locator("[data-copy-model]").select_option("jimeng_t2i_v40")
+    expect(yes).to_have_text("没有要做的")
+    expect(yes).to_be_disabled()
+    page.locator("[data-copy-model]").select_option("jimeng_seedream46_cvtob")
+    expect(yes).to_be_enabled()
+    yes.click()
+    page.wait_for_url("**with=**")
+    expect(page.locator("[data-picture-rows] [data-image-url]")).to_have_count(6)
+    assert (jimeng.charges, jimeng.submissions[-1].body["req_key"]) == (6, "jimeng_seedream46_cvtob")
+    for model in ("即梦 4.0", "即梦 4.6"):
+        expect(page.locator(".sides-table tr", has_text=model)).to_contain_text("¥0.66")
+        expect(pictures.row(1)).to_contain_text(f"{model} · ¥0.22")
+
+    pictures.focus(1)
+    pictures.press("ArrowRight", "p")
+    pictures.expect_pick(1, 2, "keep")
+    pictures.press("Enter", "x")
+    pictures.expect_pick(2, 1, "reject")
+    pictures.press("2")
+    pictures.expect_pick(2, 2, "keep")
+    pictures.expect_counts(reject=1, none=2)
+    copied = page.url.split("with=")[1]
+    assert picks(server, batch_id) == {"keep": 0, "reject": 1}
+    assert picks(server, copied) == {"keep": 2, "reject": 0}

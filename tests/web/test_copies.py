@@ -164,6 +164,14 @@ def test_held_rows_and_those_in_the_trash_are_not_copied(client: FlaskClient, wo
     assert "没有可以再做的行" in copy(client, batch_id, 409, check=True)["error"]
 
 
+def test_enlarged_pictures_are_not_copied(client: FlaskClient, worker: Worker) -> None:
+    batch_id = submit(client, [{"prompt": "猫", "resolution": "1K"}])
+    run_all(worker)
+    record_id = records_of(client, batch_id)[0]["id"]
+    enlarged = post(client, f"/api/records/{record_id}/upscale", {}, 202)["batch_id"]
+    assert "是放大的" in copy(client, enlarged, 409)["error"]
+
+
 def test_references_are_those_of_the_batch_although_the_library_has_changed(
     client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

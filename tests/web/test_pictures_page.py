@@ -91,3 +91,50 @@ def test_an_unknown_batch_or_group_is_refused(
     client: FlaskClient, path: str, query: str, status: int
 ) -> None:
     assert client.get(path + query.format(id=submit(client, {}))).status_code == status
+
+
+def test_two_batches_are_shown_side_by_side(client: FlaskClient, db: database.Connection) -> None:
+    first = submit(client, {}, {"num_images": 2}, name="茶具")
+    second = submit(client, {}, {"num_images": 2}, name="另一批")
+    third = submit(client, {})
+    for batch_id in (first, second):
+        set_status(db, batch_id, 1, "success")
+    with database.transaction(db):
+        db.execute("UPDATE batches SET copied_from = ? WHERE id = ?", [first, second])
+        db.execute(
+            "UPDATE generation_records SET started_at = '2026-03-01 10:00:00.000', "
+            "finished_at = '2026-03-01 10:00:12.500', cost_micros = 220000 "
+            "WHERE batch_id = ? AND status = 'success'",
+            [second],
+        )
+    text = html(client, f"/batch/pictures?id={first}&with={second}")
+    assert rows(text) == [1, 2]
+    assert [int(n) for n in re.findall(r'data-picture-number="(\d+)"', text)] == [1, 2, 1, 2, 3, 4]
+    assert "演示 · ¥0.22 · 12.5 秒" in " ".join(text.split())
+    for batch_id in (first, second):
+        other = second if batch_id == first else first
+        assert f"with={other}" in html(client, f"/batch/pictures?id={batch_id}")
+    assert "with=" not in html(client, f"/batch/pictures?id={third}")
+    assert f"with={second}" in re.findall(r'href="([^"]*)" data-group="keep"', text)[0].replace("&amp;", "&")
+    missing = html(client, f"/batch/pictures?id={first}&with={third}")
+    assert "没有做这一行" in missing
+
+
+def test_the_fragment_has_the_rows_that_changed_in_either_batch(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    first, second = submit(client, {}, {}), submit(client, {}, {})
+    address = f"/live/batch/pictures?id={first}&with={second}&rows=1,2"
+    version = client.get(f"{address}&since=0").headers["X-Version"]
+    assert rows(html(client, f"{address}&since={version}")) == []
+    client.post(f"/api/records/{database.list_batch_records(db, second)[1].id}/cancel")
+    news = client.get(f"{address}&since={version}")
+    assert rows(news.get_data(as_text=True)) == [2]
+    assert news.get_data(as_text=True).count("data-record-id=") == 2
+    same = client.get(f"{address}&since={version}", headers={"If-None-Match": news.headers["ETag"]})
+    assert same.status_code == 304
+
+
+@pytest.mark.parametrize("path", ["/batch/pictures", "/live/batch/pictures"])
+def test_a_batch_beside_that_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
+    assert client.get(f"{path}?id={submit(client, {})}&with=none").status_code == 404

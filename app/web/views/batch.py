@@ -47,7 +47,12 @@ def _model_of(batch: Batch) -> PageModel:
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
     """Dialogs and parts of a run, fetched by the second script; the page of a submitted batch has them."""
-    return render_template("batch/dialogs.html", causes=_causes(), page_spec=page_model(BATCH).spec)
+    return render_template(
+        "batch/dialogs.html",
+        causes=_causes(),
+        page_spec=page_model(BATCH).spec,
+        choices=model_choices(),
+    )
 
 
 def _causes() -> dict[str, str]:

@@ -1,5 +1,6 @@
 // Earlier batches, newest first, in a panel at the side, a page at a time.
 
+import { modelsOf, openCopy } from "./copy_dialog.js";
 import { showOwnResults } from "./own_results.js";
 import { batchName, parseTime, requeuedMessage, skippedMessage } from "./row_states.js";
 import { requestJson } from "../core/http.js";
@@ -57,6 +58,10 @@ export async function openHistory(dialog, urls) {
     part("retry").hidden = batch.retryable === 0;
     part("retry").textContent = _("重试失败的 {n} 张", { n: batch.retryable });
     part("retry").addEventListener("click", () => retry(batch, part("retry")));
+    part("copy")?.addEventListener("click", () => {
+      dialog.close();
+      openCopy(urls, batch, batchName(batch));
+    });
     return item;
   }
 
@@ -74,12 +79,14 @@ export async function openHistory(dialog, urls) {
   }
 }
 
-function figuresOf({ counts: { success, failed, unknown }, total, cost, created_at: at }) {
+function figuresOf(batch) {
+  const { counts: { success, failed, unknown }, total, cost, created_at: at } = batch;
   return [
     new Date(parseTime(at)).toLocaleString(language, DATE),
     _("完成 {success} / {total}", { success, total }),
     failed > 0 && _("失败 {failed}", { failed }),
     unknown > 0 && _("结果未知 {unknown}", { unknown }),
     cost !== 0 && formatPrice(cost),
+    modelsOf(batch),
   ].filter(Boolean).join(" · ");
 }

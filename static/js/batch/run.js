@@ -2,12 +2,13 @@
 
 import { makeBudgetForm } from "./budget_form.js";
 import { unchecked } from "./columns.js";
+import { openCopy } from "./copy_dialog.js";
 import { retryableOf } from "./costs.js";
 import { makeMenu } from "./menu.js";
 import { makeRepairBar } from "./repair_bar.js";
 import { makeRepairs } from "./repairs.js";
 import { makeRow, requestDigest } from "./row.js";
-import { RowStates } from "./row_states.js";
+import { RowStates, batchName } from "./row_states.js";
 import { makeRunCommands } from "./run_commands.js";
 import { makeRunLog } from "./run_log.js";
 import { makeRunPanel } from "./run_panel.js";
@@ -147,6 +148,7 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
 
   const named = {
     ...commands, copy,
+    "copy-model": () => openCopy(urls, batch, batchName(batch)),
     repair: () => repair(),
     more: makeMenu(menu).open,
     retry: commands.retryAll,

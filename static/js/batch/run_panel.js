@@ -80,6 +80,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     setText("pictures", isSample ? _("看小样") : _("看图"));
     part("pictures").classList.toggle("is-primary", isSample);
     setLink("records", `${urls.recordsPage}?batch_id=${query}`);
+    setLink("beside", `${urls.page}/pictures?${new URLSearchParams({ id: batch.copied_from, with: id })}`, Boolean(batch.copied_from));
     setLink("archive", `${urls.records}/archive.zip?batch_id=${query}`, counts.success > 0);
     setLink("results", `${url}/results.xlsx`);
     showOwnResults(part("own-results"), `${url}/results.xlsx`, workbook);

@@ -1,5 +1,6 @@
 // 看图: wires its parts together.
 
+import { openCopy } from "../batch/copy_dialog.js";
 import { bindEdits } from "../pictures/another.js";
 import { bindChoices } from "../pictures/choice.js";
 import { followBatch } from "../pictures/follow.js";
@@ -31,6 +32,10 @@ lightbox.host = {
 };
 document.addEventListener("poll-now", batch.now);
 document.addEventListener("records-resolved", batch.now);
+page.querySelector("[data-copy-batch]")?.addEventListener("click", () => {
+  const { batchId, batchesUrl, pageUrl, models } = page.dataset;
+  openCopy({ batches: batchesUrl, page: pageUrl }, { id: batchId, models: JSON.parse(models) }, page.querySelector("h1").textContent);
+});
 page.addEventListener("click", ({ target }) => {
   const button = target.closest('[data-command="expand"]');
   if (!button) return;

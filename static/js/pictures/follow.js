@@ -94,10 +94,8 @@ function updateRow(list, fresh) {
   if (!old) return;
   if ("gone" in fresh.dataset) return void old.remove();
   const giveFocusBack = focusIn(old);
-  const [pictures, freshPictures] = [old, fresh].map((row) => row.querySelector("[data-pictures]"));
-  const known = new Map([...pictures.children].map((picture) => [picture.dataset.shown, picture]));
-  for (const picture of freshPictures.children) if (known.has(picture.dataset.shown)) updateMarks(known.get(picture.dataset.shown), picture);
-  reconcileChildren(pictures, [...freshPictures.children], ({ dataset }) => dataset.shown);
+  const lists = [old, fresh].map((row) => [...row.querySelectorAll("[data-pictures]")]);
+  lists[0].forEach((pictures, index) => updatePictures(pictures, lists[1][index]));
   const [words, freshWords] = [old, fresh].map((row) => row.querySelector("[data-words]"));
   if (words.textContent !== freshWords.textContent) words.replaceWith(freshWords);
   const [commands, freshCommands] = [old, fresh].map((row) => row.querySelector("[data-commands]"));
@@ -106,6 +104,13 @@ function updateRow(list, fresh) {
   Object.assign(old.dataset, fresh.dataset);
   freshCommands.querySelector('[data-command="expand"]')?.setAttribute("aria-expanded", String(old.classList.contains("is-expanded")));
   giveFocusBack?.();
+}
+
+/** The pictures of one batch. */
+function updatePictures(pictures, fresh) {
+  const known = new Map([...pictures.children].map((picture) => [picture.dataset.shown, picture]));
+  for (const picture of fresh.children) if (known.has(picture.dataset.shown)) updateMarks(known.get(picture.dataset.shown), picture);
+  reconcileChildren(pictures, [...fresh.children], ({ dataset }) => dataset.shown);
 }
 
 /** The same picture: only what was chosen is new. */
