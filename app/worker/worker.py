@@ -166,8 +166,8 @@ class Worker:
     @property
     def is_running(self) -> bool:
         """Whether its threads were started, are all alive, and were not asked to stop."""
-        threads = list(self._threads)
-        return bool(threads) and not self.is_stopping and all(thread.is_alive() for thread in threads)
+        with self._threads_lock:  # a thread that ends leaves the list first
+            return bool(self._threads) and not self.is_stopping and all(t.is_alive() for t in self._threads)
 
     @property
     def is_stopping(self) -> bool:
