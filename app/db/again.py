@@ -181,7 +181,7 @@ def _insert(db: sqlite3.Connection, picture: _Picture, stem: str) -> int:
 
 def _add_to_batch(db: sqlite3.Connection, batch_id: str, added: Sequence[_Picture], models: Models) -> None:
     """Count the pictures in the batch, and activate it."""
-    check_models(db, batch_id, models)
+    check_models(db, batch_id, models.ids)
     price = sum((models.price(picture.request) or Decimal(0) for picture in added), Decimal(0))
     is_priced = all(models.of(picture.request).is_priced for picture in added)
     db.execute(

@@ -167,7 +167,7 @@ def release_rows(
                 continue
             if record_ids(db, f"WHERE {_HELD} ORDER BY id", {"id": batch_id}) != wanted:
                 return None
-            check_models(db, batch_id, models)
+            check_models(db, batch_id, models.ids)
             planned = plan_release(db, batch_id, rows)
             released = _release(db, batch_id, planned)
             _update_batch(db, batch_id, planned, models, {"prefix": prefix, "suffix": suffix})

@@ -193,7 +193,7 @@ def queue_in_batch(
         return False
     to_submit = requeue(db, ids, models=models)
     if not fetch_only:
-        check_models(db, batch_id, models)
+        check_models(db, batch_id, models.ids)
     is_paused = activate_batch(db, batch_id, paused=paused, fetch_only=fetch_only)
     waits = to_submit and is_paused
     retried = message("重试 {n} 张，等批次继续" if waits else "重试 {n} 张", n=len(ids))

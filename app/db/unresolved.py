@@ -250,7 +250,7 @@ def _unknown_by_batch(
         WHERE status = 'unknown' AND {condition} AND {which} AND batch_id IN (SELECT id FROM batches)
         ORDER BY id
         """,
-        {"ids": id_list(ids or ()), "models": id_list(models)},
+        {"ids": id_list(ids or ()), "models": id_list(models.ids)},
     ).fetchall()
     batches: dict[str, list[int]] = {}
     for row in rows:

@@ -14,16 +14,24 @@ UPSCALERS = frozenset({"jimeng_i2i_seed3_tilesr_cvtob"})
 
 
 class Models(Mapping[str, ModelSpec]):
-    """The specs of the models, by id; the default is the first that rows can name."""
+    """The specs of the models that rows can name, by id; the first is the default.
+
+    An upscaler, which rows cannot name, is found by its id and not iterated over.
+    """
 
     def __init__(self, specs: Iterable[ModelSpec]) -> None:
         self._specs = {spec.model_id: spec for spec in specs}
-        self.default = next(iter(self.generating or self._specs.values()))
+        self.default = next(iter(self.values()), next(iter(self._specs.values())))
 
     @property
-    def generating(self) -> list[ModelSpec]:
-        """The models that rows can name."""
-        return [spec for spec in self._specs.values() if spec.model_id not in UPSCALERS]
+    def all(self) -> list[ModelSpec]:
+        """The specs of all models, the upscaler too."""
+        return list(self._specs.values())
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all models, the upscaler too."""
+        return list(self._specs)
 
     @property
     def upscaler(self) -> ModelSpec | None:
@@ -34,10 +42,10 @@ class Models(Mapping[str, ModelSpec]):
         return self._specs[model_id]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._specs)
+        return (model_id for model_id in self._specs if model_id not in UPSCALERS)
 
     def __len__(self) -> int:
-        return len(self._specs)
+        return sum(1 for _ in self)
 
     def find(self, written: str) -> ModelSpec:
         """The model of this id, name or label, in any letter case; empty stands for the default.
@@ -47,13 +55,13 @@ class Models(Mapping[str, ModelSpec]):
         key = normal_text(written).casefold()
         if not key:
             return self.default
-        for spec in self.generating:
+        for spec in self.values():
             if key in (spec.model_id.casefold(), spec.name, normal_text(spec.label).casefold()):
                 return spec
         if key in UPSCALERS:
             raise InvalidRequest("model", "这个模型只用来放大，请打开原来那张图片，按「放大到 4K」")
         text = "没有叫「{model}」的模型，可选：{choices}"
-        choices = tuple(spec.label for spec in self.generating)
+        choices = tuple(spec.label for spec in self.values())
         raise InvalidRequest("model", text, model=written[:60], choices=choices)
 
     def of(self, request: ImageRequest) -> ModelSpec:

@@ -217,6 +217,14 @@ def option_words(models: Models) -> dict[str, dict[str, str]]:
     }
 
 
+def option_texts(options: Mapping[str, str | int]) -> list[tuple[str, str]]:
+    """The label and the value of each option of a record, in the language of the request."""
+    return [
+        (translate(_OPTION_LABELS[name]), translate(_WORDS.get(name, {}).get(str(value), str(value))))
+        for name, value in options.items()
+    ]
+
+
 def _spellings(synonyms: Mapping[str, str]) -> dict[str, str]:
     return {other: value for value, others in synonyms.items() for other in others.split()}
 
@@ -284,6 +292,6 @@ def batch_models(spec: ModelSpec, engines: Iterable[Engine], models: Models) -> 
         engine.model_id: batch_model(models[engine.model_id], engine.pace)
         | {"label": labels[engine.model_id]}
         for engine in engines
-        if engine.model_id in models
+        if engine.model_id in labels
     }
     return shown.pop(spec.model_id) | {"others": list(shown.values())}

@@ -14,6 +14,7 @@ from app.domain import PLACES, RESOLUTIONS, Batch, ModelSpec, Record, marks_line
 from app.domain.ledger import BatchSpend, known_amount
 from app.images import store
 from app.library.library import shown_at
+from app.web.batch_columns import option_texts
 from app.web.i18n import day_in_words, gettext, translate
 from app.web.search_hits import marked, other_hits
 from app.web.services import services
@@ -24,7 +25,7 @@ _TRASH_DAYS = 30
 def init_formatting(app: Flask) -> None:
     """Register the filters and globals of the templates."""
     of_values = (local_time, batch_label, days_left, cost, plain_amount, seconds, model_label, model_labels)
-    filters = (*of_values, marked, other_hits, marks_line)
+    filters = (*of_values, marked, other_hits, marks_line, option_texts)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
     app.jinja_env.globals["model_resolutions"] = model_resolutions

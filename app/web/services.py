@@ -79,7 +79,7 @@ class Services:
             return models
         return Models(
             replace(spec, reference_form="any") if spec.reference_form == "url" else spec
-            for spec in models.values()
+            for spec in models.all
         )
 
     @property
@@ -100,7 +100,7 @@ class Services:
     @property
     def orderable(self) -> list[ModelSpec]:
         """The models that rows can be ordered from now, the default first."""
-        return [spec for spec in self.models.generating if not self.model_problem(spec)]
+        return [spec for spec in self.models.values() if not self.model_problem(spec)]
 
     @property
     def key_problem(self) -> Message | None:

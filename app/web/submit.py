@@ -221,7 +221,7 @@ def require_resumable(batch_id: str, *, released: ImageRequest | None = None) ->
     """Raises Conflict when a resumed batch would be paused again at once; see ``check_affordable``."""
     current = services()
     used = database.list_queued_models(connection(), batch_id)
-    require_models(spec for spec in current.models.values() if spec.model_id in used)
+    require_models(spec for spec in current.models.all if spec.model_id in used)
     current.worker.disk.invalidate()
     if disk_problem := current.worker.disk.problem():
         raise Conflict(disk_problem)

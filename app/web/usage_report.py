@@ -64,7 +64,7 @@ def build_usage_report(span: DateRange) -> Usage:
             differing=database.list_differing(db, span.low, span.high, limit=DIFFERING_SHOWN),
             failures=database.count_failures(db, span.low, span.high),
             unresolved=database.list_unresolved(db, limit=UNRESOLVED_SHOWN),
-            counts=database.count_unresolved(db, models=services().models),
+            counts=database.count_unresolved(db, models=services().models.ids),
             budgets=list_budgets(db),
             version=database.last_version(db),
         )

@@ -137,7 +137,8 @@ def test_what_cannot_be_enlarged_is_refused_before_it_is_paid(
 
 def test_rows_cannot_name_the_upscaler(client: FlaskClient, worker: Worker) -> None:
     assert UPSCALER in UPSCALERS
-    assert UPSCALER in worker.engines.models
+    assert UPSCALER in worker.engines.models.ids
+    assert UPSCALER not in list(worker.engines.models)
     post(client, "/api/batches", 400, rows=[{"prompt": "猫", "model": UPSCALER}])
     with pytest.raises(InvalidRequest, match="只用来放大"):
         worker.engines.models.find(UPSCALER)

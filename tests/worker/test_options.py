@@ -65,6 +65,8 @@ def test_the_options_of_a_row_reach_the_service_and_the_file(
     made = post(client, "/api/batches", 202, rows=[CUT_OUT])
     run(worker)
     assert options_of(client, made["batch_id"]) == [TRANSPARENT]
+    details = client.get(f"/live/records/{made['records'][0]}/details").text
+    assert "<dt>背景</dt><dd>透明</dd>" in details
     (order,) = seedream.submissions
     assert (order.body["background"], order.body["output_format"]) == ("transparent", "png")
     (path,) = worker.settings.output_dir.glob("*.png")

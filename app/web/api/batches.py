@@ -370,7 +370,7 @@ def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
         require_resumable(batch_id)
-    database.resume_batch(connection(), batch_id, models=services().models)
+    database.resume_batch(connection(), batch_id, models=services().models.ids)
     return batch_answer(batch_id)
 
 
