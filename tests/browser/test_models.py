@@ -140,3 +140,25 @@ def test_the_model_of_a_table_is_kept_with_its_draft_when_the_default_changes(
     batch.start_batch()
     batch.expect_state("已完成")
     assert ids_of(seedream) == [FLASH]
+
+
+def test_a_picture_is_enlarged_once_from_its_large_view(
+    server: ServerProcess, studio: Callable[[ServerProcess], StudioPage], jimeng: FakeJimeng
+) -> None:
+    form = studio(server)
+    form.write_prompt("猫")
+    form.generate()
+    form.wait_for_images(1)
+    page = form.page
+    page.goto(f"{server.address}/records")
+    page.locator("[data-image-url]").click()
+    enlarge = page.get_by_role("button", name="放大到 4K · ¥0.40")
+    enlarge.click()
+    toasts = page.locator("dialog .toast")
+    expect(toasts.filter(has_text="已开始放大")).to_be_visible()
+    expect(enlarge).to_be_focused()
+    enlarge.click()
+    expect(toasts.filter(has_text="放大过了，见记录 2")).to_be_visible()
+    toasts.get_by_role("button", name="去看").click()
+    form.wait_for_images(2)
+    assert [order.body.get("resolution") for order in jimeng.submissions] == [None, "4k"]

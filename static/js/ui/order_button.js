@@ -1,4 +1,4 @@
-// A button that orders a picture from another one: data-order-url is posted once, data-records-url shows the new batch.
+// A button that orders a picture from another one: data-order-url is posted once. 单图生成 shows it while it is made.
 
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -11,12 +11,11 @@ document.addEventListener("click", ({ target }) => {
 });
 
 async function order(button) {
-  const { orderUrl, recordsUrl } = button.dataset;
   button.disabled = true;
   try {
-    const { batch_id: id } = await postOnce(orderUrl);
+    await postOnce(button.dataset.orderUrl);
     document.dispatchEvent(new Event("poll-now"));
-    showToast(_("已开始放大"), { label: _("去看"), run: () => location.assign(`${recordsUrl}?batch_id=${id}`) });
+    showToast(_("已开始放大"), { label: _("去看"), run: () => location.assign(document.body.dataset.studioUrl) });
   } catch (error) {
     if (!(error instanceof HttpError)) throw error;
     showToast(error.message);
