@@ -219,8 +219,9 @@ def option_words(models: Models) -> dict[str, dict[str, str]]:
 
 def option_texts(options: Mapping[str, str | int]) -> list[tuple[str, str]]:
     """The label and the value of each option of a record, in the language of the request."""
+    words = sheets.OPTION_WORDS
     return [
-        (translate(_OPTION_LABELS[name]), translate(_WORDS.get(name, {}).get(str(value), str(value))))
+        (translate(_OPTION_LABELS[name]), translate(words.get(name, {}).get(str(value), str(value))))
         for name, value in options.items()
     ]
 
