@@ -85,7 +85,7 @@ class Services:
     @property
     def row_models(self) -> Models:
         """The models that rows can name."""
-        return Models(self.models.generating)
+        return Models(self.models.values())
 
     @property
     def spec(self) -> ModelSpec:

@@ -244,7 +244,7 @@ def find_model(written: str) -> ModelSpec:
         return models.find(written)
     except InvalidRequest:
         key = normal_text(written).casefold()
-        for spec in models.generating:
+        for spec in models.values():
             if key == in_english(spec.label).casefold():
                 return spec
         raise
