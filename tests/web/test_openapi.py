@@ -255,6 +255,13 @@ def test_a_checked_release_matches_the_document(app: App) -> None:
     assert DOCUMENT.violations(release, 200, dict(answer.headers), answer.data) == []
 
 
+def test_a_checked_copy_matches_the_document(app: App) -> None:
+    copy = next(one for one in DOCUMENT.operations if one.path.endswith("/copy"))
+    answer = call(app, copy, json={"model": "demo", "check": True})
+    assert answer.get_json()["skipped"]
+    assert DOCUMENT.violations(copy, 200, dict(answer.headers), answer.data) == []
+
+
 @pytest.mark.parametrize("operation", DOCUMENT.operations, ids=name_of)
 def test_a_missing_resource_matches_the_document(app: App, operation: Operation) -> None:
     answer = call(app, operation, headers={"Host": "evil.example"})

@@ -117,7 +117,7 @@ def test_two_batches_are_shown_side_by_side(client: FlaskClient, db: database.Co
     assert "with=" not in html(client, f"/batch/pictures?id={third}")
     assert f"with={second}" in re.findall(r'href="([^"]*)" data-group="keep"', text)[0].replace("&amp;", "&")
     missing = html(client, f"/batch/pictures?id={first}&with={third}")
-    assert "没有做这一行" in missing
+    assert "这一批里没有这一行" in missing
 
 
 def test_the_fragment_has_the_rows_that_changed_in_either_batch(

@@ -44,14 +44,16 @@ export function openCopy(urls, batch, name) {
     const left = budgetLeft();
     again.parentElement.hidden = skipped.length === 0 && !again.checked;
     resolution.parentElement.hidden = !resolution.value && !problems.some(({ field }) => field === "resolution");
-    part("sum").textContent = [
+    const facts = [
       (pictures > 0 || skipped.length === 0) && _("{rows} 行，{n} 张", { rows: count(rows), n: count(pictures) }),
       skipped.length > 0 && _("{n} 行已经有了，¥0", { n: count(skipped.length) }),
-    ].filter(Boolean).join(" · ");
+    ];
+    part("sum").textContent = problems.length > 0 ? "" : facts.filter(Boolean).join(" · ");
     showProblems(problems);
-    if (problems.length > 0) part("error").textContent = _("{n} 处做不了，一张也没有开始", { n: problems.length });
+    if (problems.length > 0) part("error").textContent = _("{n} 处做不了，请换个模型或分辨率", { n: problems.length });
     else if (left !== null && price > left) part("error").textContent = _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。");
-    setBusy(false, pictures > 0 ? _("做一遍 · {sum}", { sum: formatPrice(price ?? NaN) }) : _("没有要做的"));
+    const sum = problems.length > 0 ? "—" : formatPrice(price ?? NaN);
+    setBusy(false, pictures > 0 || problems.length > 0 ? _("做一遍 · {sum}", { sum }) : _("没有要做的"));
     yes.disabled = pictures === 0 || problems.length > 0;
   }
 
