@@ -6,7 +6,7 @@ can be read.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -73,15 +73,18 @@ def _implicit_mark(place: str, text: bytes | str) -> dict[str, Any] | None:
 def _aigc_property(packet: bytes) -> str | None:
     """The text of the property AIGC of an XMP packet, an element or an attribute; None without one.
 
-    What precedes a syntax error or a DOCTYPE, whose entities may expand, counts.
+    What precedes a syntax error or a DOCTYPE, whose entities may expand, counts. Prefixes are looked up here:
+    expat would write the namespace out in each name, which takes quadratic time when it is long.
     """
     texts: list[str] = []
+    prefixes: set[str] = set()  # those declared so far for the namespace, "" for the default one
     depth = 0  # inside the property
 
     def start(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
-        texts.extend(value for each, value in attributes.items() if _is_aigc(each))
-        if depth or (not texts and _is_aigc(name)):
+        prefixes.update(_declared_prefixes(attributes))
+        texts.extend(value for each, value in attributes.items() if ":" in each and _is_aigc(each, prefixes))
+        if depth or (not texts and _is_aigc(name, prefixes)):
             depth += 1
             texts.append("")
 
@@ -96,7 +99,7 @@ def _aigc_property(packet: bytes) -> str | None:
     def doctype(*_: object) -> None:
         raise ValueError("DOCTYPE in XMP")
 
-    parser = expat.ParserCreate(namespace_separator=" ")
+    parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = data, doctype
     with suppress(expat.ExpatError, ValueError, LookupError):  # the last two: unknown encodings
@@ -104,9 +107,16 @@ def _aigc_property(packet: bytes) -> str | None:
     return "".join(texts) if texts else None
 
 
-def _is_aigc(name: str) -> bool:
-    namespace, _, local = name.rpartition(" ")
-    return local == "AIGC" and _NAMESPACE in namespace.lower()
+def _declared_prefixes(attributes: dict[str, str]) -> Iterator[str]:
+    """The prefixes that these attributes declare for the namespace of the mark."""
+    for name, value in attributes.items():
+        if name.partition(":")[0] == "xmlns" and _NAMESPACE in value.lower():
+            yield name.partition(":")[2]
+
+
+def _is_aigc(name: str, prefixes: Collection[str]) -> bool:
+    prefix, _, local = name.rpartition(":")
+    return local == "AIGC" and prefix in prefixes
 
 
 def _fields(text: str) -> dict[str, str]:
