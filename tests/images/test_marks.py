@@ -123,6 +123,22 @@ def test_entities_of_xmp_are_not_expanded() -> None:
     assert find_marks(with_xmp("png", bomb)) == NOTHING
 
 
+def test_names_in_xmp_are_looked_at_as_they_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at = []
+    is_aigc = marks._is_aigc
+    monkeypatch.setattr(marks, "_is_aigc", lambda name, *more: looked_at.append(name) or is_aigc(name, *more))
+    packet = b'<x xmlns="' + 5_000 * b"u" + b'">' + 1_000 * b"<a/>" + b"</x>"
+    assert find_marks(with_xmp("png", packet)) == NOTHING
+    assert sum(map(len, looked_at)) <= len(packet)
+
+
+def test_the_property_has_the_namespace_of_the_mark() -> None:
+    other = b'<x xmlns:a="http://example.com/aigc/" a:AIGC="{}"><a:AIGC>{}</a:AIGC><AIGC>{}</AIGC></x>'
+    assert find_marks(with_xmp("png", other)) == NOTHING
+    own = b'<AIGC xmlns="http://www.tc260.org.cn/ns/AIGC/1.0/">{"Label":"1"}</AIGC>'
+    assert find_marks(with_xmp("png", own))["aigc"] == {"place": "xmp", "fields": {"Label": "1"}}
+
+
 @pytest.mark.parametrize(
     "packet", [b"", b"\xff\xfe", b"<?xml version='1.0' encoding='no-such'?><a/>", b"<" * 99]
 )
