@@ -52,20 +52,27 @@ def list_variables() -> dict[str, Variable]:
     current = services()
     file = current.env_file
     written = {**file.values(), **file.environ} if file else {}
-    return {
-        name: Variable(
+    found = {}
+    for name in VARIABLES:
+        value = written.get(name, "").strip() or _text(current.settings, name)
+        secret = is_secret(name) or _has_password(name, value or "")
+        found[name] = Variable(
             source=current.settings.source_of(name),
-            secret=is_secret(name),
-            value=None if is_secret(name) else written.get(name, "").strip() or _text(current.settings, name),
+            secret=secret,
+            value=None if secret else value,
             from_environment=file is not None and name in file.environ,
         )
-        for name in VARIABLES
-    }
+    return found
 
 
 def is_secret(variable: str) -> bool:
     """Whether its value is never shown."""
     return not _FIELDS[variable].repr
+
+
+def _has_password(variable: str, value: str) -> bool:
+    """Whether an address has a user name or password in it."""
+    return variable.endswith(_ADDRESSES) and "@" in value
 
 
 def _text(settings: Settings, variable: str) -> str | None:
@@ -89,21 +96,22 @@ def change_problem() -> Message | None:
 def change_settings(wanted: Mapping[str, str]) -> Message:
     """Write the variables that differ to ``.env`` and apply them; an empty value unsets one.
 
-    Returns what happened, in one sentence. Raises Forbidden, InvalidRequest with the variable, or DiskError;
-    then nothing has changed.
+    Returns what happened, in one sentence. Raises Forbidden, InvalidRequest with the variable, or DiskError,
+    with nothing changed; or DatabaseError, with the file written: the next call applies it.
     """
     problem, current = change_problem(), services()
     if problem or current.env_file is None:
         raise Forbidden(problem or "")
     try:
         with current.env_file.edit() as edit:
+            written = {**edit.values, **current.env_file.environ}
             changes = {
                 name: value.strip()
                 for name, value in wanted.items()
-                if value.strip() != edit.values.get(name, "").strip()
+                if value.strip() != written.get(name, "").strip()
             }
             old, new = current.settings, edit.settings(changes)
-            _require_keys_for_new_address(old, new, changes, wanted)
+            _require_keys_for_new_address(new, changes, wanted)
             moved, notes = _keep_prices(old, new, changes)
             changes |= moved
             _refuse_environment(changes, current.env_file.environ)
@@ -111,9 +119,10 @@ def change_settings(wanted: Mapping[str, str]) -> Message:
             new = replace(old, **{name.lower(): getattr(read, name.lower()) for name in VARIABLES})
             spec = generator.open_provider(new).spec
             generator.check_budget(new, spec)
-            if not changes:
+            if not changes and new == old:
                 return message("没有改动")
-            edit.save(changes)
+            if changes:
+                edit.save(changes)
             current.worker.apply(new, connection())
     except SettingError as error:
         raise InvalidRequest(error.variable, error.message) from error
@@ -134,23 +143,26 @@ def _refuse_environment(changes: Mapping[str, str], environ: Mapping[str, str]) 
 
 
 def _require_keys_for_new_address(
-    old: Settings, new: Settings, changes: Mapping[str, str], given: Mapping[str, str]
+    new: Settings, changes: Mapping[str, str], given: Mapping[str, str]
 ) -> None:
     """A stored key is not sent to a new address: it has to be given again with the address."""
     for provider in REQUIRED:
-        names = generator.list_variables(provider)
-        moved = [name for name in names if name.endswith(_ADDRESSES) and changes.get(name)]
-        for key in names if moved else ():
+        is_moved = any(changes.get(name) for name in _addresses(provider))
+        for key in generator.list_variables(provider) if is_moved else ():
             is_key = is_secret(key) and not key.endswith(_ADDRESSES)
-            if is_key and key not in given and getattr(old, key.lower()) and getattr(new, key.lower()):
+            if is_key and given.get(key, "").strip() != getattr(new, key.lower()):
                 text = "改服务地址时请重新填 {key}，已存的密钥不会发到新的地址"
                 raise InvalidRequest(key, text, key=key)
+
+
+def _addresses(provider: str) -> list[str]:
+    return [name for name in generator.list_variables(provider) if name.endswith(_ADDRESSES)]
 
 
 def _keep_prices(
     old: Settings, new: Settings, changes: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[Message, ...]]:
-    """(further changes, what they are): no price that is set becomes that of another model."""
+    """(further changes, what they are): no price that is set becomes that of another model or address."""
     further: dict[str, str] = {}
     notes: list[Message] = []
     if old.image_model != new.image_model and old.price_per_image is not None:
@@ -158,20 +170,28 @@ def _keep_prices(
         text = "PRICE_PER_IMAGE 的 ¥{price} 是原来的默认模型的价格，已清空"
         if "PRICE_PER_IMAGE" not in changes:
             further["PRICE_PER_IMAGE"] = ""
-        if own in VARIABLES and getattr(old, own.lower()) is None and own not in changes:
+        is_kept = own in VARIABLES and getattr(old, own.lower()) is None and own not in changes
+        if is_kept and not _moved(old.image_model, old, new):
             further[own] = price
             text = "PRICE_PER_IMAGE 的 ¥{price} 是原来的默认模型的价格，已改记为 {own}"
         notes.append(message(text, price=price, own=own))
     for provider in REQUIRED:
-        model = generator.model_variable(provider)
-        if not model or getattr(old, model.lower()) == getattr(new, model.lower()):
+        if not (moved := _moved(provider, old, new)):
             continue
         is_default = provider == old.image_model == new.image_model
         for name in (f"{provider.upper()}_PRICE", *(("PRICE_PER_IMAGE",) if is_default else ())):
-            if getattr(new, name.lower()) is not None and name not in changes:
+            if getattr(new, name.lower(), None) is not None and name not in changes:
                 further[name] = ""
-                notes.append(message("{name} 是原来那个编号的价格，已清空，请核对新的价格", name=name))
+                text = "{name} 是改 {moved} 之前的价格，已清空，请核对新的价格"
+                notes.append(message(text, name=name, moved=moved))
     return further, tuple(notes)
+
+
+def _moved(provider: str, old: Settings, new: Settings) -> str:
+    """The variable, if any, by which a provider's configured model is another one: its id, or an address."""
+    names = (generator.model_variable(provider), *_addresses(provider))
+    is_other = (name for name in names if name and getattr(old, name.lower()) != getattr(new, name.lower()))
+    return next(is_other, "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

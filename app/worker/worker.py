@@ -137,13 +137,13 @@ class Worker:
         """Use these settings of the providers and NOTIFY_URL from the next claim on.
 
         The other settings must be the same. Batches with records queued for a model that is not there any
-        more are paused.
+        more are paused. Raises DatabaseError; ``settings`` are then the old ones, and the call is repeatable.
         """
         with self._apply_lock:
             self.engines.apply(settings, db)
+            database.pause_other_models(db, models=self._model_ids, now=time.time())
             self.notifier.apply(settings)
             self.settings = self._pipeline.settings = settings
-            database.pause_other_models(db, models=self._model_ids, now=time.time())
             if self._threads:
                 self._start_notifier()
                 self._start_engine(self.engines.default)
@@ -283,8 +283,8 @@ class Worker:
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
-        self._threads.append(thread)
         thread.start()
+        self._threads.append(thread)  # one that is not alive yet would look like one that has ended
 
     def _start_notifier(self) -> None:
         """Start its thread, once, when there is a receiver."""
@@ -296,9 +296,9 @@ class Worker:
         """Start the threads of this model that it wants and has not got."""
         with self._threads_lock:
             while not self.is_stopping and engine.threads < engine.wanted_threads:
-                engine.threads += 1
-                name = f"{engine.spec.name}-{engine.threads}"
+                name = f"{engine.spec.name}-{engine.threads + 1}"
                 self._start_thread(partial(self._worker_loop, engine), name)
+                engine.threads += 1
 
     def _worker_loop(self, engine: Engine) -> None:
         """Process records of one model until the worker drains, or the model does not need the thread."""

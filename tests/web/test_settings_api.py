@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings, load_settings
 from app.env_file import EnvFile
+from app.errors import WriteRefused
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.robots import FakeRobot
@@ -299,6 +300,62 @@ def test_a_stored_key_is_not_sent_to_a_new_address(
     assert ark.calls == []
     studio.put(ARK_BASE_URL=address, ARK_API_KEY=ark.key)
     assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
+
+
+def test_a_key_of_the_environment_is_not_sent_to_a_new_address(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, ARK_API_KEY=SECRET)
+    address = f"{ark.address}/api/v3"
+    for given in ("", "other"):
+        assert studio.put(400, ARK_BASE_URL=address, ARK_API_KEY=given)["field"] == "ARK_API_KEY"
+    assert (studio.worker.settings.source_of("ARK_BASE_URL"), dotenv.read_text()) == ("default", "")
+    studio.put(ARK_BASE_URL=address, ARK_API_KEY=SECRET)
+    assert dotenv.read_text() == f"ARK_BASE_URL={address}\n"
+
+
+def test_a_price_does_not_become_that_of_another_address(settings: Settings, dotenv: Path) -> None:
+    local = "OPENAI_BASE_URL=http://127.0.0.1:9/v1\nOPENAI_API_KEY=a\nOPENAI_PRICE=0\n"
+    studio = Studio(settings, dotenv, local)
+    assert (
+        "OPENAI_PRICE" in studio.put(OPENAI_BASE_URL="https://api.openai.com/v1", OPENAI_API_KEY="a")["text"]
+    )
+    assert studio.worker.settings.openai_price is None
+    studio = Studio(settings, dotenv, "IMAGE_MODEL=openai\nPRICE_PER_IMAGE=0\n" + local.replace("0\n", "\n"))
+    studio.put(IMAGE_MODEL="demo", OPENAI_IMAGE_MODEL="other")
+    found = studio.worker.settings
+    assert (found.openai_price, found.price_per_image) == (None, None)
+
+
+def test_an_address_with_a_password_is_not_shown(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv, "ARK_BASE_URL=https://me:geheim@proxy.test/v3\nARK_API_KEY=a\n")
+    shown = studio.variables()["ARK_BASE_URL"]
+    assert (shown["value"], shown["secret"], shown["source"]) == (None, True, "set")
+    page = studio.client.get("/model").text
+    assert "geheim" not in page
+    form = {"provider": "seedream", "ARK_BASE_URL": "", "SEEDREAM_PRICE": "0.5"}
+    assert studio.client.post("/model", data=form).status_code == 200
+    found = studio.worker.settings
+    assert found.ark_base_url.endswith("proxy.test/v3")
+    assert found.seedream_price == Decimal("0.5")
+
+
+def test_settings_that_were_written_and_not_applied_are_applied_by_the_next_call(
+    settings: Settings, dotenv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = Studio(settings, dotenv, f"ARK_API_KEY={SECRET}\nVOLCENGINE_AK=a\nVOLCENGINE_SK=b\n")
+    batch_id = studio.order(model="seedream")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise WriteRefused("locked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(database, "pause_other_models", refuse)
+        studio.put(507, ARK_API_KEY="")
+    assert studio.batch(batch_id)["status"] == "queued"
+    studio.put(ARK_API_KEY="")
+    assert studio.batch(batch_id)["status"] == "paused"
+    assert studio.worker.settings.ark_api_key == ""
 
 
 def test_a_key_is_tested_for_a_service_that_is_not_the_default(

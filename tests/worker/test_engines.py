@@ -294,6 +294,23 @@ def test_threads_follow_the_concurrency_and_end_when_a_model_is_idle(
     studio.wait_for(studio.order("又一张", model=JIMENG), BatchStatus.FINISHED)
 
 
+def test_a_thread_that_is_about_to_start_does_not_look_like_one_that_ended(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio.worker.start()
+    seen: list[bool] = []
+    start = threading.Thread.start
+
+    def watched(thread: threading.Thread) -> None:
+        seen.append(studio.worker.is_running)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", watched)
+    studio.worker._start_engine(list(studio.worker.engines)[-1])
+    assert seen
+    assert all(seen)
+
+
 def test_a_model_that_two_providers_have_is_ordered_from_the_default_one(studio: Studio) -> None:
     fields: dict[str, Any] = {"image_model": "openai", "openai_image_model": SEEDREAM}
     worker = Worker(replace(studio.settings, **fields))

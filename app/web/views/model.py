@@ -14,7 +14,6 @@ from app.web.provider_settings import (
     Variable,
     change_problem,
     change_settings,
-    is_secret,
     list_variables,
     test_key,
 )
@@ -106,7 +105,8 @@ def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, st
     """The variables that a form changes; a secret that was left empty stays."""
     if action == "clear" and provider == "notify":
         return {"NOTIFY_URL": ""}
-    cards = {card.name: card for card in _cards(list_variables())}
+    variables = list_variables()
+    cards = {card.name: card for card in _cards(variables)}
     if action != "save" and provider not in cards:
         raise InvalidRequest("provider", "请选择一家服务")
     if action == "default":
@@ -115,7 +115,9 @@ def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, st
         return {end.variable: end.successor}
     if action == "clear":
         return {each.name: "" for each in cards[provider].needed if each.is_secret and each.is_set}
-    return {name: form[name] for name in VARIABLES if name in form and (form[name] or not is_secret(name))}
+    return {
+        name: form[name] for name in VARIABLES if name in form and (form[name] or not variables[name].secret)
+    }
 
 
 def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str:
