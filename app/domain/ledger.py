@@ -43,7 +43,9 @@ class Usage:
 
 def usage_text(counts: Mapping[str, int]) -> Message:
     """What was reported of a differing charge, as a sentence."""
-    made, used = counts.get("generated_images", "?"), counts.get("input_images", "?")
+    made, used = counts.get("generated_images", 1), counts.get("input_images")
+    if used is None:
+        return message("服务报告画了 {made} 张", made=made)
     return message("服务报告画了 {made} 张，用了 {used} 张参考图", made=made, used=used)
 
 

@@ -69,6 +69,7 @@ def test_a_crash_after_the_submission_loses_neither_the_task_id_nor_the_usage(
     [
         ({"generated_images": 2, "input_images": 1}, True),
         ({"generated_images": 0, "input_images": 1}, True),
+        ({"generated_images": 2}, True),
         ({"generated_images": 1, "input_images": 3}, True),
         ({"generated_images": 1, "input_images": 1}, False),
         ({"generated_images": 1}, False),
