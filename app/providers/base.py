@@ -92,7 +92,7 @@ def reference_address(reference: Reference) -> str:
 def prices(override: Decimal | None, *per_tier: Decimal) -> dict[str, Decimal]:
     """Return CNY per image by resolution: one price for all, or one each for 1K, 2K, 4K.
 
-    ``override`` (PRICE_PER_IMAGE) takes precedence. Empty without either: the price is unknown.
+    ``override``, the price that is set, takes precedence. Empty without either: the price is unknown.
     """
     if override is None and not per_tier:
         return {}

@@ -132,7 +132,7 @@ _SETUP = ModelSetup(
     keys_from="取密钥：火山方舟控制台",
 )
 _ABOUT_UNKNOWN = (
-    "不认识这个模型编号，只提供现有各代都支持的 1K 和 2K。单价请到控制台查看，填进 PRICE_PER_IMAGE。"
+    "不认识这个模型编号，只提供现有各代都支持的 1K 和 2K。单价请到控制台查看，填在「模型与密钥」里。"
 )
 
 _BLOCKED = ".*(SensitiveContent|RiskDetection).*"

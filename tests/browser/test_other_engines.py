@@ -74,5 +74,5 @@ def usage(engine: Engine, address: str) -> None:
 
 def model(engine: Engine, address: str) -> None:
     engine.open(f"{address}/model")
-    engine.click(".model-steps > summary")
-    engine.wait_for(".model-steps pre")
+    engine.click("#jimeng summary")
+    engine.wait_for("#set-VOLCENGINE_AK")

@@ -328,3 +328,20 @@ def test_the_next_record_of_a_model_is_found_by_an_index(db: database.Connection
     lines = [row["detail"] for row in plan if "generation_records" in row["detail"]]
     assert "SEARCH generation_records USING INDEX records_claimable (batch_id=? AND model=?)" in lines
     assert not [line for line in lines if line.startswith("SCAN") and "records_submitted" not in line]
+
+
+def test_a_stop_while_a_thread_looks_for_work_ends_it_at_once(
+    settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = Worker(settings)
+    monkeypatch.setattr(worker_module, "_IDLE_SECONDS", 100 * TIMEOUT)
+
+    def stop_meanwhile(*_: object) -> bool:
+        worker.stop(0)
+        return False
+
+    monkeypatch.setattr(worker, "_ends", stop_meanwhile)
+    thread = threading.Thread(target=worker._worker_loop, args=[worker.engines.default], daemon=True)
+    thread.start()
+    thread.join(TIMEOUT)
+    assert not thread.is_alive()

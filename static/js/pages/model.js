@@ -21,6 +21,7 @@ page.addEventListener("click", ({ target }) => {
 async function run(form, button, action) {
   if (button.getAttribute("aria-disabled")) return;
   button.setAttribute("aria-disabled", "true");
+  button.dataset.busy = "";
   for (const error of form.querySelectorAll("[data-error]")) setError(error, "");
   try {
     await action(form, button);
@@ -30,6 +31,7 @@ async function run(form, button, action) {
     show(form, error ? "" : "is-bad", error ? "" : messageOf(failure));
   }
   button.removeAttribute("aria-disabled");
+  delete button.dataset.busy;
 }
 
 async function save(form, button) {
