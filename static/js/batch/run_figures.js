@@ -1,6 +1,5 @@
 // The figures of a run. Those of rows in one state are buttons that show only these rows.
 
-import { modelsOf } from "./copy_dialog.js";
 import { _, formatDuration, formatPrice } from "../core/i18n.js";
 
 const GROUPS = [
@@ -76,7 +75,7 @@ function restOf(batch) {
   if (cost === null || (cost === 0 && expected === null)) parts.push(_("价格未设"));
   else if (cost > 0 || expected > 0) parts.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: formatPrice(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
   if (atRisk > 0) parts.push(_("另有 ¥{stake} 待确认", { stake: atRisk.toFixed(2) }));
-  return [...parts, modelsOf(batch)];
+  return parts;
 }
 
 function formatPace(number) {

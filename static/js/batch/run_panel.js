@@ -1,5 +1,6 @@
 // The head of a run: bar, figures, what can be done, why it waits, the tab's title, a notification.
 
+import { modelsOf } from "./copy_dialog.js";
 import { showOwnResults } from "./own_results.js";
 import { batchName } from "./row_states.js";
 import { makeRunCauses } from "./run_causes.js";
@@ -34,7 +35,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     const focused = [header, part("paused")].some((place) => place.contains(document.activeElement)) && document.activeElement;
     const [label, tone] = STATES[status];
     header.hidden = false;
-    part("name").textContent = batchName(batch);
+    showName(part("name"), batch);
     part("state").textContent = label;
     part("state").className = `chip ${tone}`;
     figures.show(batch);
@@ -133,6 +134,14 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
   // The status in the top bar may have written the title anew.
   document.addEventListener("status", () => { document.title = shownTitle; });
   return { show, showError, showFailed: () => figures.showRows("failed"), get isNotifying() { return notify.checked; } };
+}
+
+/** The name, and the models unless it ends with them. */
+function showName(heading, batch) {
+  const [name, models] = [batchName(batch), modelsOf(batch)];
+  const text = name.endsWith(models) ? name : `${name} · ${models}`;
+  if (heading.textContent !== text) heading.textContent = text;
+  heading.title = text;
 }
 
 function pausedText({ paused_reason: reason, paused_cause: cause, counts: { queued } }) {
