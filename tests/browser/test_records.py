@@ -73,7 +73,7 @@ def test_the_response_to_a_cleared_search_is_ignored(records: RecordsPage) -> No
 
 
 @pytest.mark.parametrize(
-    ("chip", "choice"), [("aspect_ratio", "16:9"), ("resolution", "2K"), ("model", "demo"), ("days", "今天")]
+    ("chip", "choice"), [("aspect_ratio", "16:9"), ("resolution", "2K"), ("model", "演示"), ("days", "今天")]
 )
 def test_choosing_a_filter_closes_its_panel(records: RecordsPage, chip: str, choice: str) -> None:
     records.filter(chip, choice)
