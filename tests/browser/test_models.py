@@ -162,3 +162,26 @@ def test_a_picture_is_enlarged_once_from_its_large_view(
     toasts.get_by_role("button", name="去看").click()
     form.wait_for_images(2)
     assert [order.body.get("resolution") for order in jimeng.submissions] == [None, "4k"]
+
+
+def test_an_option_is_typed_filled_undone_and_set_like_any_cell(batch: BatchPage) -> None:
+    batch.open(f"?model={NEWEST}")
+    for row, prompt in ((1, "一只杯子"), (2, "一把椅子")):
+        batch.click_command("add")
+        batch.edit_cell(row, "prompt", prompt)
+    batch.show_column("背景", "格式")
+    batch.edit_cell(1, "background", "transparent")
+    batch.expect_text(1, "background", "透明")
+    batch.cell(2, "background").click()
+    batch.page.keyboard.press("Control+d")
+    batch.expect_text(2, "background", "透明")
+    batch.page.keyboard.press("Control+z")
+    batch.expect_text(2, "background", "默认")
+    batch.pick_row(2)
+    batch.set_value("output_format", "jpg")
+    batch.expect_text(2, "output_format", "JPEG")
+    batch.edit_cell(2, "background", "透明")
+    expect(batch.cell(2, "output_format")).to_have_attribute("title", re.compile("没有透明"))
+    batch.wait_until_saved("JPEG")
+    batch.reload()
+    batch.expect_text(2, "output_format", "JPEG")

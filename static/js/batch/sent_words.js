@@ -78,9 +78,9 @@ function basesOf(row, fields) {
   return Object.fromEntries(fields.map((field) => [field, basisOf(row, field)]));
 }
 
-// What an error of a cell depends on: of the words of a row its variables do, of the others size and the value itself.
+// What an error of a cell depends on: of the words of a row its variables and its model do, of the others size, options and the value itself.
 function basisOf(row, field) {
-  if (NUMBERS.includes(field)) return JSON.stringify([row.model, row.aspect_ratio, row.resolution, row[field]]);
+  if (NUMBERS.includes(field)) return JSON.stringify([row.aspect_ratio, row.resolution, row[field], ...OPTIONAL.map((name) => row[name])]);
   const { prompt, negative_prompt: negative, filename, sample_images: images } = row;
   return JSON.stringify([row.model, prompt, negative, filename, images.map((image) => image.filename), ownColumnsOf(row)]);
 }

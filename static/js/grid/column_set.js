@@ -17,7 +17,7 @@ export function setColumns(table, all, isShown) {
   addCopies(template.content, added, (copy, { name, label }) => Object.assign(copy.dataset, { column: name, label }));
   numberColumns(table);
   element.classList.toggle("has-added", added.length > 0);
-  element.style.setProperty("--grid-added", added.length > 0 ? `repeat(${added.length}, var(--grid-added-width))` : " ");
+  element.style.setProperty("--grid-added", added.map(({ kind }) => `var(--grid-${kind ? "option" : "added"}-width)`).join(" ") || " ");
   element.style.setProperty("--grid-lines", String(Math.ceil(added.length / 2)));
   table.validation.invalidateAll();
   selection.setColumn(Math.max(table.columns.indexOf(active), 1));
