@@ -1,8 +1,9 @@
-"""The model of a page: chosen by ``?model=``, remembered in a cookie of the browser, else the default."""
+"""The model of a page: chosen in the address or the form, remembered in a cookie, else the default."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
+from decimal import Decimal
 
 from flask import request
 from werkzeug.wrappers import Response
@@ -38,7 +39,7 @@ class Choice:
 def page_model(cookie: str) -> PageModel:
     """The model of a page whose choice this cookie has; one that cannot be ordered from gives the default."""
     current = services()
-    asked = request.args.get("model", "")
+    asked = request.values.get("model", "")
     try:
         spec = current.models.find(asked or request.cookies.get(cookie, ""))
     except InvalidRequest as error:
@@ -87,12 +88,11 @@ def model_choices() -> dict[str, list[Choice]]:
     return groups
 
 
-def price_range(prices: Iterable[object]) -> str:
+def price_range(prices: Collection[Decimal]) -> str:
     """``¥0.22``, ``¥0.12–0.24``; in words when the price is not known or 0."""
-    amounts = sorted(float(str(price)) for price in prices)
-    if not amounts:
+    if not prices:
         return gettext("价格未设")
-    low, high = (f"{amount:.2f}" for amount in (amounts[0], amounts[-1]))
-    if not amounts[-1]:
+    if not any(prices):
         return gettext("免费")
+    low, high = f"{min(prices):.2f}", f"{max(prices):.2f}"
     return f"¥{low}" if low == high else f"¥{low}–{high}"

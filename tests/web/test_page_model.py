@@ -1,11 +1,17 @@
 """The model of a page: from the address, the cookie, or the default."""
 
+import html
+import json
+import re
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+import database
 from app.domain.model_spec import Retirement
 from app.worker.worker import Worker
 from tests.web.test_api import client, worker
@@ -52,3 +58,27 @@ def test_a_record_opens_the_form_for_the_model_that_made_it(client: FlaskClient)
 def test_the_form_without_scripts_orders_from_the_chosen_model(client: FlaskClient) -> None:
     client.post("/", data={"prompt": "猫", "model": OTHER})
     assert client.get("/api/records/1").get_json()["record"]["model"] == OTHER
+
+
+def test_the_page_of_a_batch_has_its_model_and_names_one_that_is_gone(
+    client: FlaskClient, worker: Worker
+) -> None:
+    body = {"rows": [{"prompt": "猫"}, {"prompt": "狗"}], "model": OTHER}
+    batch = client.post("/api/batches", json=body).get_json()["batch_id"]
+    model, columns = page_data(client, batch)
+    assert (model["id"], columns["model"]["placeholder"]) == (OTHER, "即梦 4.6")
+    with closing(database.connect(worker.settings.database_path)) as db, db:
+        db.execute("UPDATE generation_records SET model = 'old-1'")
+    model, columns = page_data(client, batch)
+    assert (model["id"], columns["model"]["words"]["old-1"]) == ("jimeng_t2i_v40", "old-1")
+
+
+def page_data(client: FlaskClient, batch: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The page's model, and its columns by name, as its scripts get them."""
+    page = client.get(f"/batch?id={batch}").get_data(as_text=True)
+    model, columns = (
+        json.loads(html.unescape(found.group(1)))
+        for name in ("model", "columns")
+        if (found := re.search(f'data-{name}="([^"]*)"', page))
+    )
+    return model, {column["name"]: column for column in columns}

@@ -21,7 +21,8 @@ def index() -> Response:
     batch = database.get_batch(connection(), batch_id) if batch_id else None
     chosen = _model_of(batch) if batch else page_model(BATCH)
     current = services()
-    columns = batch_columns(chosen.spec, current.row_models)
+    used = [each.model for each in batch.models] if batch else ()
+    columns = batch_columns(chosen.spec, current.row_models, used=used)
     html = render_template(
         "pages/batch.html",
         batch=batch,

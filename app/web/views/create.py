@@ -45,7 +45,7 @@ def generate() -> tuple[str, int] | Response:
         _queue_once(fields)
     except (InvalidRequest, RowErrors) as problem:
         return _render(page_model(STUDIO), problem=problem, typed=fields), 400
-    return redirect(url_for("create.index"), 303)
+    return remember(redirect(url_for("create.index"), 303), STUDIO, page_model(STUDIO))
 
 
 @bp.get("/live/results")
