@@ -130,7 +130,7 @@ def test_the_time_of_a_run_is_estimated_from_what_the_model_took(page: Page, ser
         for name, value in {"seconds": {"low": 20, "high": 45}, "concurrency": 4}.items():
             known = json.dumps({name: value})[1:-1].replace('"', "&#34;")
             body, places = re.subn(f"&#34;{name}&#34;: *(null|[0-9]+)", known, body)
-            assert places == 1
+            assert places > 0  # of each model
         route.fulfill(body=body, content_type="text/html; charset=utf-8")
 
     page.route("**/batch", answer)
