@@ -194,7 +194,7 @@ class Settings:
         return self.price_per_image if own is None and provider == self.image_model else own
 
     def concurrency_of(self, provider: str) -> int:
-        """How many images of the provider may be under way."""
+        """How many images of each model of the provider may be under way."""
         own: int | None = getattr(self, f"{provider}_concurrency", None)
         return own or self.model_concurrency
 

@@ -241,9 +241,9 @@ class Bailian:
     def _read(self, answer: Response) -> SubmitResult:
         """Return the URL of the first image as the task id. Raises ModelError."""
         fields = answer.fields
-        if answer.status != 200 or fields.get("code"):
-            raise self._error(answer)
         url = next(_image_urls(fields), None)
+        if answer.status != 200 or (fields.get("code") and url is None):
+            raise self._error(answer)
         if url is None:
             raise outcome_unknown(LABEL, message("答复里没有图片"))
         usage = reported_usage(fields.get("usage"))

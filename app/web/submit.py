@@ -18,6 +18,7 @@ from app.domain import (
     MAX_ROWS_A_BATCH,
     FilledRow,
     ImageRequest,
+    Models,
     ModelSpec,
     RowExtras,
     SampleImage,
@@ -163,7 +164,7 @@ def submit_parsed(
         )
     current = services()
     models = current.models
-    require_models({request.model: models.of(request) for request in requests}.values())
+    require_models(_models_of(requests, models))
     output_dir = current.settings.output_dir
     added = database.add_batch(
         connection(),
@@ -189,6 +190,15 @@ def submit_parsed(
     )
     current.worker.wake()
     return added
+
+
+def _models_of(requests: Iterable[ImageRequest], models: Models) -> list[ModelSpec]:
+    """The models of new rows. Raises Conflict when one is gone: the default does not take its place."""
+    used = {request.model for request in requests}
+    if gone := used - models.keys():
+        text = "{model} 的设置刚刚改了，现在用不了，请刷新页面后再下单"
+        raise Conflict(text, model=min(gone))
+    return [models[model_id] for model_id in used]
 
 
 def require_models(specs: Iterable[ModelSpec]) -> None:

@@ -50,6 +50,18 @@ def test_whatever_is_sent_changes_the_fingerprint(change: dict[str, Any]) -> Non
     assert fingerprint(replace(ROW, **change)) != fingerprint(ROW)
 
 
+def test_stored_fingerprints_of_earlier_versions_stay_valid() -> None:
+    asked = ImageRequest(
+        model="jimeng_t2i_v40",
+        prompt="猫",
+        negative_prompt="x",
+        seed=3,
+        aspect_ratio="1:1",
+        resolution="2K",
+    )
+    assert fingerprint(asked) == "7e184a7bb51c046b7ba9e8a4c8ca7ff7"
+
+
 def test_another_model_changes_the_fingerprint() -> None:
     assert fingerprint(replace(ROW, model="m")) != fingerprint(replace(ROW, model="n"))
 

@@ -203,6 +203,13 @@ def test_an_empty_account_pauses_the_batch_and_submits_nothing_more(
     assert (service.count("submit"), harness.outcomes()) == (1, ["not_billed"])
 
 
+def test_an_image_is_taken_whatever_code_comes_with_it(model: Bailian) -> None:
+    url = "https://images.example.com/1.png"
+    choices = [{"message": {"content": [{"image": url}]}}]
+    content = json.dumps({"code": "Success", "output": {"choices": choices}}).encode()
+    assert model._read(Response(status=200, headers={}, content=content)).task_id == url
+
+
 def test_an_answer_without_an_image_or_an_error_is_unknown(model: Bailian) -> None:
     text_only = {"output": {"choices": [{"message": {"content": [{"text": "抱歉"}]}}]}}
     content = json.dumps(text_only).encode()

@@ -162,6 +162,22 @@ def test_a_batch_of_a_service_whose_key_is_removed_is_paused_and_can_be_resumed(
     assert service.charges == 1
 
 
+def test_rows_for_a_service_whose_key_is_removed_meanwhile_are_not_ordered_from_another(
+    settings: Settings, dotenv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = Studio(settings, dotenv, f"IMAGE_MODEL=demo\nARK_API_KEY={SECRET}\n")
+    pin = studio.worker.library.pin
+
+    def remove_key(images: Any) -> Any:
+        with closing(database.connect(studio.settings.database_path)) as db:
+            studio.worker.apply(replace(studio.worker.settings, ark_api_key=""), db)
+        return pin(images)
+
+    monkeypatch.setattr(studio.worker.library, "pin", remove_key)
+    assert "刷新" in studio.order(409, model="seedream")
+    assert studio.call("GET", "/api/batches")["batches"] == []
+
+
 def test_a_wrong_key_pauses_and_the_right_one_resumes(
     settings: Settings, dotenv: Path, ark: FakeSeedream
 ) -> None:
