@@ -212,7 +212,7 @@ def test_key(provider: str) -> KeyTest:
     current = services()
     if missing := tuple(current.settings.missing_for(provider)):
         raise Conflict("还没有填 {keys}，填好并保存后再测", keys=missing)
-    client = next(each.provider for each in current.worker.engines if each.spec.name == provider)
+    client = generator.open_provider(replace(current.settings, image_model=provider))
     if not client.spec.setup.variables:
         raise Conflict("{model}不需要密钥", model=message(client.spec.setup.title))
     try:

@@ -389,6 +389,16 @@ def test_what_cannot_be_tested_says_why(settings: Settings, dotenv: Path, name: 
     assert Studio(settings, dotenv).call("POST", f"/api/models/{name}/test", status)["error"]
 
 
+def test_a_key_is_tested_though_another_service_has_its_model(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    model = Settings().seedream_model
+    openai = f"OPENAI_BASE_URL={ark.address}/v1\nOPENAI_API_KEY=a\nOPENAI_IMAGE_MODEL={model}\n"
+    lines = "\n".join(f"{name.upper()}={value}" for name, value in ark.settings().items())
+    studio = Studio(settings, dotenv, f"{openai}{lines}")
+    assert studio.call("POST", "/api/models/openai/test", 502)["error"]
+
+
 def test_one_test_at_a_time(settings: Settings, dotenv: Path, service: FakeJimeng) -> None:
     service.fail_next("slow", step="poll", seconds=1.0)
     lines = "\n".join(f"{name.upper()}={value}" for name, value in service.settings().items())
