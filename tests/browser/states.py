@@ -380,7 +380,11 @@ STATES = (
         wait_for("dialog[data-compare]"),
         query="?view=table&status=success",
     ),
-    _records("large", _RECORDS_READY, click("[data-image-url]"), _LARGE, query="?view=grid&status=success"),
+    _records(
+        "large, with its panel",
+        *(_RECORDS_READY, click("[data-image-url]"), _LARGE, press_key("i"), wait_for("[data-copy=prompt]")),
+        query="?view=grid&status=success",
+    ),
     _records(
         "large, rejected, with its menu",
         *(_RECORDS_READY, click("[data-image-url]"), _LARGE, press_key("x"), press_key("ArrowLeft")),

@@ -83,6 +83,7 @@ OPENINGS = (
     opened("earlier", "/batch", "[data-command=history]", "dialog[data-dialog=history]", _READY),
     opened("record", "/records?status=success", "[data-image-url]", "dialog[data-lightbox]", _READY),
     opened("sample", "/samples", ".sample-link", "dialog[data-lightbox]"),
+    opened("row", "/batch?id={ended}", "[data-picture]", "dialog[data-lightbox]", _READY),
     opened(
         "usage bill",
         "/usage",

@@ -703,6 +703,7 @@ def test_details_that_fail_to_load_are_reported_beside_the_image_and_retried(rec
     page.route("**/details?*", lambda route: route.abort())
     large = records.open_lightbox(60)
     records.expect_full_image(60)
+    page.keyboard.press("i")
     expect(large.locator("[data-details-error]")).to_contain_text("连不上服务，请确认程序还在运行")
     page.unroute("**/details?*")
     large.locator("[data-details-retry]").click()

@@ -1,4 +1,4 @@
-"""The lightbox of 生成记录 by touch: swipe, pinch, drag, close."""
+"""The large view by touch: swipe, pinch, drag, tap, close."""
 
 import re
 from collections.abc import Iterator
@@ -19,11 +19,20 @@ class Fingers:
     def __init__(self, shown: RecordsPage) -> None:
         self.session = shown.page.context.new_cdp_session(shown.page)
 
-    def move(self, *ways: tuple[Point, Point], steps: int = 8) -> None:
+    def tap(self, at: Point, times: int = 1) -> None:
+        for _ in range(times):
+            self.move((at, at), steps=0)
+
+    def move(self, *ways: tuple[Point, Point], steps: int = 8, lifts: bool = True) -> None:
         """Move each finger from one point to another, simultaneously."""
         for number in range(steps + 1):
-            at = [tuple(a + (b - a) * number / steps for a, b in zip(*way, strict=True)) for way in ways]
+            share = number / steps if steps else 0
+            at = [tuple(a + (b - a) * share for a, b in zip(*way, strict=True)) for way in ways]
             self._send("touchStart" if number == 0 else "touchMove", at)
+        if lifts:
+            self.lift()
+
+    def lift(self) -> None:
         self._send("touchEnd", [])
 
     def _send(self, kind: str, at: list[tuple[float, ...]]) -> None:
@@ -70,3 +79,42 @@ def test_pinch_zooms_and_then_one_finger_pans(phone: RecordsPage) -> None:
     expect(image).not_to_have_attribute("style", before or "")
     fingers.move(((45, 280), (185, 280)), ((345, 280), (205, 280)))
     expect(phone.lightbox().locator(".is-zoomed")).to_have_count(0)
+
+
+def test_the_image_follows_a_finger_that_pulls_it_and_goes_back(phone: RecordsPage) -> None:
+    fingers, large = Fingers(phone), phone.lightbox()
+    image = large.locator("[data-viewer-image]")
+    fingers.move(((200, 300), (200, 360)), lifts=False)
+    expect(image).to_have_attribute("style", re.compile(r"translate\(0px, 60px\) scale\(0\.9"))
+    expect(large).to_have_class(re.compile(r"\bis-pulled\b"))
+    fingers.lift()
+    expect(image).to_have_attribute("style", "")
+    expect(large).not_to_have_class(re.compile(r"\bis-pulled\b"))
+    phone.expect_position("2 / 6")
+
+
+def test_what_is_between_two_fingers_stays_between_them(phone: RecordsPage) -> None:
+    image = phone.lightbox().locator("[data-viewer-image]")
+    middle, before, after = (195, 422), (300, 300), (250, 340)
+    fingers = [((before[0] + 20 * side, before[1]), (after[0] + 60 * side, after[1])) for side in (-1, 1)]
+    Fingers(phone).move(*fingers)
+    expect(image).to_have_attribute("style", re.compile("scale"))
+    x, y, scale = map(float, re.findall(r"-?[\d.]+", image.get_attribute("style") or ""))
+    assert scale == pytest.approx(3, abs=0.02)
+    assert x == pytest.approx(after[0] - middle[0] - scale * (before[0] - middle[0]), abs=2)
+    assert y == pytest.approx(after[1] - middle[1] - scale * (before[1] - middle[1]), abs=2)
+
+
+def test_two_taps_zoom_one_hides_the_buttons_and_one_beside_the_image_closes(phone: RecordsPage) -> None:
+    fingers, large = Fingers(phone), phone.lightbox()
+    zoomed, is_idle = large.locator(".is-zoomed"), re.compile(r"\bis-idle\b")
+    for count in (1, 0):
+        fingers.tap((150, 400), times=2)
+        expect(zoomed).to_have_count(count)
+    expect(large).not_to_have_class(is_idle)
+    fingers.tap((150, 400))
+    expect(large).to_have_class(is_idle)
+    fingers.tap((150, 800))
+    expect(large).not_to_have_class(is_idle)
+    fingers.tap((40, 760))
+    expect(large).to_be_hidden()

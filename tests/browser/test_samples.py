@@ -49,6 +49,21 @@ def test_an_image_is_renamed_deleted_and_restored_by_keyboard(library: SamplesPa
     library.expect_names("新 名 🎨.png")
 
 
+def test_the_large_view_deletes_an_image_and_goes_on(library: SamplesPage, tmp_path: Path) -> None:
+    library.upload(*files(tmp_path, "甲.png", "乙.png"))
+    expect(library.samples()).to_have_count(2)
+    first, second = library.names()
+    library.samples().first.locator("[data-image-url]").click()
+    large = library.page.locator("dialog[data-lightbox]")
+    library.page.keyboard.press("i")
+    expect(large).to_contain_text(first)
+    library.page.keyboard.press("Delete")
+    expect(large.locator("[data-panel]")).to_contain_text(second)
+    library.page.keyboard.press("z")
+    expect(library.samples()).to_have_count(2)
+    expect(large).to_be_visible()
+
+
 def test_a_held_delete_deletes_one_sample_image(library: SamplesPage, tmp_path: Path) -> None:
     library.upload(*files(tmp_path, "甲.png", "乙.png", "丙.png"))
     expect(library.samples()).to_have_count(3)

@@ -272,6 +272,7 @@ def test_the_lightbox_is_used_by_keyboard_and_copies(demo_server: ServerProcess,
     expect(large).to_contain_text("第一张")
     page.page.keyboard.press("Home")
     expect(large).to_contain_text("第三张")
+    page.page.keyboard.press("i")
     large.locator("[data-copy=prompt]").click()
     wait_until(lambda: page.page.evaluate("navigator.clipboard.readText()") == "第三张")
     page.page.keyboard.press("Escape")

@@ -319,6 +319,7 @@ def test_the_details_of_a_record_are_a_fragment_with_an_etag(
     assert asked
     assert json.loads(unescape(asked[1]))["prompt"] == "两只<b>狗</b>"
     assert "data-metadata" in answer.text
+    assert '<dd title="demo">演示</dd>' in answer.text
     assert "<html" not in answer.text
     again = client.get("/live/records/2/details", headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304

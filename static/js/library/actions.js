@@ -8,7 +8,7 @@ import { copyText, offerUndo, showToast } from "../ui/toast.js";
 
 const KEYS = { F2: "rename", Delete: "delete" };
 
-/** `list` is the SamplesList of the page. */
+/** `list` is the SamplesList of the page. Returns run(name, sample). */
 export function bindSampleActions(library, list) {
   const actions = { copy: copyName, rename: (sample) => renameInPlace(sample, list), delete: deleteSample };
 
@@ -62,6 +62,7 @@ export function bindSampleActions(library, list) {
     event.preventDefault();
     next.querySelector("a").focus();
   });
+  return run;
 }
 
 export function showSampleError(sample, message) {

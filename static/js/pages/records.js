@@ -24,8 +24,6 @@ const viewer = new RecordsViewer(page, search, selection, run);
 
 /** How this page shows what commands change; see DEFAULT_PAGE of actions.js. */
 const view = {
-  maxReferences: Number(page.dataset.maxReferences),
-  referenceProblem: page.dataset.referenceProblem,
   deletedMessage: (label, count) => _("{word} {count} 条", { word: label, count: count.toLocaleString(language) }),
   deleting: (target) => ({ removed: () => removed(target), restored: (count) => undone(count, target) }),
   restored,

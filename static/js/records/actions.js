@@ -36,10 +36,8 @@ const COMMANDS = {
   "write-off": (target, { button }) => writeOff(target, chargeOf(button)),
 };
 
-/** What a page may do otherwise: show what changed, and know what the model allows. */
+/** What a page may do otherwise: show what changed. */
 const DEFAULT_PAGE = {
-  maxReferences: 0,
-  referenceProblem: "",
   deletedMessage: (label) => label,
   /** A deletion begins. Returns removed() and restored(count), called after it and after its undoing. */
   deleting: (_target, record) => removeAndPutBack(record),
@@ -112,8 +110,8 @@ async function edit(_target, { record }) {
   return document.dispatchEvent(new CustomEvent("apply-request", { detail: { ...request, num_images: 1 } }));
 }
 
-async function useAsReference({ ids: [id] }, { page }) {
-  return isStudio() ? addReference(id) : addReferenceToDraft(id, page);
+async function useAsReference({ ids: [id] }) {
+  return isStudio() ? addReference(id) : addReferenceToDraft(id);
 }
 
 async function addReference(id) {
@@ -122,7 +120,8 @@ async function addReference(id) {
   if (add(await uploadReference(id))) showToast(_("已加入参考图"));
 }
 
-async function addReferenceToDraft(id, { maxReferences: most, referenceProblem }) {
+async function addReferenceToDraft(id) {
+  const { maxReferences: most, referenceProblem } = document.querySelector("image-lightbox").dataset;
   if (referenceProblem) return showToast(referenceProblem);
   const imagesOf = (draft) => draft?.sample_images ?? [];
   const hasRoom = (draft) => imagesOf(draft).length < most;

@@ -1,21 +1,30 @@
-// The large view of lists whose items have their own buttons. A host of <image-lightbox>: adds the choice, the favourite and
-// the deletion, and for the pictures of a batch, which have data-again-url, one more of the row.
+// The large view of pictures with a record, the same on every page. A host of <image-lightbox>.
 
 import { lightbox } from "../ui/lightbox.js";
 import { runCommand, targetOf } from "./actions.js";
 
+const COMMANDS = ["keep", "reject", "favourite", "delete", "again", "edit", "link"];
+const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do
+
 export const cardViewer = {
-  commands: ({ dataset }) => ["keep", "reject", "favourite", "delete", ...("againUrl" in dataset ? ["again", "records"] : [])],
+  commands({ dataset }) {
+    const reference = Number(lightbox.dataset.maxReferences) > 0 ? ["reference"] : [];
+    const records = "againUrl" in dataset ? ["records"] : []; // the pictures of a batch
+    return [...COMMANDS, ...reference, ...records];
+  },
 
   isOn: (name, { dataset }) => (name === "favourite" ? "favourite" in dataset : dataset.pick === name),
 
-  run: (name, item) => (name === "delete" ? deleteShown(item) : runCommand(name, targetOf(item), { record: item })),
+  async run(name, item) {
+    if (name === "delete") return deleteShown(item);
+    if (FILLING_FORM.includes(name) && document.querySelector("[data-studio-form]")) lightbox.close();
+    return runCommand(name, targetOf(item), { record: item });
+  },
 };
 
-/** Show the next image, or the previous one, or none, and delete this one. */
+/** The page has its own way to delete an item that has a button for it. */
 async function deleteShown(item) {
-  for (const step of [1, -1]) if (lightbox.item === item) await lightbox.go(step);
-  if (lightbox.item === item) lightbox.close();
+  await lightbox.leave(item);
   const button = item.querySelector('[data-command="delete"]');
   if (button) button.click();
   else await runCommand("delete", targetOf(item), { record: item });

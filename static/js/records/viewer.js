@@ -5,12 +5,12 @@ import { _, language } from "../core/i18n.js";
 import { lightbox } from "../ui/lightbox.js";
 import { targetOf } from "./actions.js";
 import { syncAddress, urlWith } from "./address.js";
+import { cardViewer } from "./card_viewer.js";
 import { openCompare } from "./compare.js";
 
 const MAX_PAGES = 10; // without an image, until there are said to be no more
 const MAX_NEIGHBOURS = 20; // the same for records that the list does not have
 const PREFETCH_DELAY_MS = 250;
-const COMMANDS = ["keep", "reject", "favourite", "select", "delete", "again", "edit", "link"];
 const TRASH_COMMANDS = ["restore", "select", "link"];
 const REMOVING = ["delete", "restore"];
 
@@ -50,14 +50,12 @@ export class RecordsViewer {
 
   commands(record) {
     if ("trash" in this.#list.dataset || record.querySelector('[data-command="restore"]')) return TRASH_COMMANDS;
-    const reference = Number(this.#page.dataset.maxReferences) > 0 ? ["reference"] : [];
     const compare = this.#links().length > 1 ? ["compare"] : [];
-    return [...COMMANDS, ...reference, ...compare];
+    return [...cardViewer.commands(record), "select", ...compare];
   }
 
-  isOn(name, { dataset }) {
-    if (name === "select") return this.#selection.has(Number(dataset.recordId));
-    return name === "favourite" ? "favourite" in dataset : dataset.pick === name;
+  isOn(name, record) {
+    return name === "select" ? this.#selection.has(Number(record.dataset.recordId)) : cardViewer.isOn(name, record);
   }
 
   async run(name, record) {

@@ -1,11 +1,10 @@
-// One image in a canvas (partials/viewer_canvas.html): first its thumbnail, then the whole, with zoom by wheel, double
-// click and pinch, panning by drag, and swipes.
+// One image in a canvas (partials/viewer_canvas.html): first its thumbnail, then the whole, with zoom (zoom.js) and gestures
+// (gestures.js).
 
 import { _ } from "../core/i18n.js";
+import { Gestures } from "./gestures.js";
+import { Zoom } from "./zoom.js";
 
-const MAX_SCALE = 12;
-const SWIPE_PX = 60;
-const CLICK_TOLERANCE_PX = 5;
 const LOADING_DELAY_MS = 300;
 
 export class ImageViewer {
@@ -13,36 +12,41 @@ export class ImageViewer {
   #image;
   #messageElement;
   #reloadButton;
-  #hooks;
   #link = null;
-  #pointers = new Map(); // id -> latest event
-  #scale = 1;
-  #x = 0;
-  #y = 0;
-  #start = null; // where the only pointer was pressed
-  #wasDragged = false; // between the last press and its release
+  #zoom;
+  #gestures;
+  #onMove;
 
-  /** hooks: onSwipe(±1) sideways, onSwipeDown(), onMove({scale, x, y}) after each zoom or pan of the user. */
-  constructor(canvas, { onSwipe, onSwipeDown = () => null, onMove = () => null }) {
+  /** hooks: those of Gestures, but onMove({scale, x, y}) after each zoom or pan of the user. */
+  constructor(canvas, { onMove = () => null, ...hooks }) {
     const part = (name) => canvas.querySelector(`[data-viewer-${name}]`);
     this.#canvas = canvas;
     this.#image = part("image");
     this.#messageElement = part("message");
     this.#reloadButton = part("reload");
-    this.#hooks = { onSwipe, onSwipeDown, onMove };
-    this.#listen();
+    this.#zoom = new Zoom(canvas, this.#image);
+    this.#onMove = () => onMove(this.#zoom.state);
+    this.#gestures = new Gestures(canvas, this.#zoom, { ...hooks, onChange: this.#onMove });
+    this.#reloadButton.addEventListener("click", () => this.#reload());
   }
 
   get isZoomed() {
-    return this.#scale > 1;
-  }
-
-  get wasDragged() {
-    return this.#wasDragged;
+    return this.#zoom.isZoomed;
   }
 
   get message() {
     return this.#messageElement.textContent;
+  }
+
+  /** Whether a click of the mouse is beside the image, and nothing else. */
+  isBeside(event) {
+    const { wasDragged, wasTouch } = this.#gestures;
+    return this.#canvas.contains(event.target) && !wasDragged && !wasTouch && !this.isOnImage(event);
+  }
+
+  /** Whether an event is on the image; a zoomed one takes the whole canvas. */
+  isOnImage(event) {
+    return this.isZoomed || this.#zoom.isOnImage(event);
   }
 
   /** Show the image of a link with data-image-url. */
@@ -63,30 +67,18 @@ export class ImageViewer {
 
   /** Multiply the scale, around the middle; 0 resets it. */
   zoom(factor) {
-    if (factor) this.#zoomAt(factor);
-    else this.reset();
+    if (factor) this.#zoom.by(factor);
+    else this.#zoom.reset();
+    this.#onMove();
   }
 
   reset() {
-    this.#scale = 1;
-    this.#update();
+    this.zoom(0);
   }
 
   /** Take over the {scale, x, y} of another viewer, without calling onMove. */
-  setState({ scale, x, y }) {
-    [this.#scale, this.#x, this.#y] = [scale, x, y];
-    this.#render();
-  }
-
-  /** Whether a point lies on the image, which may be smaller than its element. */
-  isOnImage({ clientX, clientY }) {
-    const { naturalWidth, naturalHeight } = this.#image;
-    const { left, top, width, height } = this.#image.getBoundingClientRect();
-    const padding = 2 * Number.parseFloat(getComputedStyle(this.#image).paddingLeft);
-    const scale = Math.min((width - padding) / naturalWidth, (height - padding) / naturalHeight);
-    const across = Math.abs(clientX - left - width / 2) * 2;
-    const down = Math.abs(clientY - top - height / 2) * 2;
-    return across <= naturalWidth * scale && down <= naturalHeight * scale;
+  setState(state) {
+    this.#zoom.state = state;
   }
 
   #loadWhole(link, url) {
@@ -113,108 +105,5 @@ export class ImageViewer {
     url.searchParams.set("again", Date.now());
     this.#canvas.closest("dialog").focus(); // the button will be hidden; the keys stay with the image
     this.#loadWhole(this.#link, url.href);
-  }
-
-  #listen() {
-    const listeners = {
-      dblclick: (event) => this.#onDoubleClick(event),
-      pointerdown: (event) => this.#onPointerDown(event),
-      pointermove: (event) => this.#onPointerMove(event),
-      pointerup: (event) => this.#onPointerUp(event),
-      pointercancel: (event) => this.#pointers.delete(event.pointerId),
-    };
-    for (const [name, listener] of Object.entries(listeners)) this.#canvas.addEventListener(name, listener);
-    this.#canvas.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
-    this.#reloadButton.addEventListener("click", () => this.#reload());
-  }
-
-  #onWheel(event) {
-    event.preventDefault();
-    this.#zoomAt(Math.exp(-event.deltaY / (event.deltaMode ? 12 : 300)), this.#fromMiddle(event));
-  }
-
-  #onDoubleClick(event) {
-    if (event.target.closest("button")) return;
-    if (this.isZoomed) this.reset();
-    else this.#zoomAt(this.#trueScale(), this.#fromMiddle(event));
-  }
-
-  #onPointerDown(event) {
-    const button = event.target.closest("button");
-    if (button && event.pointerType !== "touch") return; // a touch may begin anywhere; a tap still presses the button
-    if (event.pointerType === "mouse" && event.button !== 0) return;
-    this.#pointers.set(event.pointerId, event);
-    if (!button) this.#canvas.setPointerCapture(event.pointerId);
-    this.#start = this.#pointers.size === 1 ? { x: event.clientX, y: event.clientY } : null;
-    this.#wasDragged = this.#pointers.size > 1;
-  }
-
-  #onPointerMove(event) {
-    const before = this.#pointers.get(event.pointerId);
-    if (!before) return;
-    if (event.pointerType === "mouse" && event.buttons === 0) { // released outside, without an event
-      this.#pointers.delete(event.pointerId);
-      return;
-    }
-    const start = this.#start;
-    if (start && Math.hypot(event.clientX - start.x, event.clientY - start.y) > CLICK_TOLERANCE_PX) this.#wasDragged = true;
-    const distance = this.#pointers.size === 2 ? this.#pinchDistance() : 0;
-    this.#pointers.set(event.pointerId, event);
-    if (distance) {
-      this.#zoomAt(this.#pinchDistance() / distance, this.#fromMiddle(event));
-    } else if (this.isZoomed) {
-      this.#x += event.clientX - before.clientX;
-      this.#y += event.clientY - before.clientY;
-      this.#update();
-    }
-  }
-
-  #onPointerUp(event) {
-    if (this.#start && !this.isZoomed && this.#pointers.size === 1) {
-      const across = event.clientX - this.#start.x;
-      const down = event.clientY - this.#start.y;
-      if (Math.abs(across) > SWIPE_PX && Math.abs(across) > Math.abs(down)) this.#hooks.onSwipe(across < 0 ? 1 : -1);
-      else if (down > SWIPE_PX * 1.5 && event.pointerType === "touch") this.#hooks.onSwipeDown();
-    }
-    this.#pointers.delete(event.pointerId);
-  }
-
-  /** Scale so that the point (pixels from the middle of the canvas) stays where it is. */
-  #zoomAt(factor, [pointX, pointY] = [0, 0]) {
-    const scale = Math.min(MAX_SCALE, Math.max(1, this.#scale * factor));
-    this.#x = pointX - ((pointX - this.#x) * scale) / this.#scale;
-    this.#y = pointY - ((pointY - this.#y) * scale) / this.#scale;
-    this.#scale = scale;
-    this.#update();
-  }
-
-  #update() {
-    this.#render();
-    this.#hooks.onMove({ scale: this.#scale, x: this.#x, y: this.#y });
-  }
-
-  #render() {
-    const maxX = Math.max(0, (this.#canvas.clientWidth * (this.#scale - 1)) / 2);
-    const maxY = Math.max(0, (this.#canvas.clientHeight * (this.#scale - 1)) / 2);
-    this.#x = Math.min(maxX, Math.max(-maxX, this.#x));
-    this.#y = Math.min(maxY, Math.max(-maxY, this.#y));
-    this.#image.style.transform = this.isZoomed ? `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})` : "";
-    this.#canvas.classList.toggle("is-zoomed", this.isZoomed);
-  }
-
-  #fromMiddle({ clientX, clientY }) {
-    const { left, top, width, height } = this.#canvas.getBoundingClientRect();
-    return [clientX - left - width / 2, clientY - top - height / 2];
-  }
-
-  /** The scale at which one image pixel is one device pixel, at least 2. */
-  #trueScale() {
-    const fit = Math.min(this.#canvas.clientWidth / this.#image.naturalWidth, this.#canvas.clientHeight / this.#image.naturalHeight);
-    return Math.max(2, 1 / fit / devicePixelRatio);
-  }
-
-  #pinchDistance() {
-    const [first, second] = [...this.#pointers.values()];
-    return Math.hypot(first.clientX - second.clientX, first.clientY - second.clientY);
   }
 }

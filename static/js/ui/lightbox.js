@@ -1,15 +1,17 @@
-// <image-lightbox>: images large, one after another, with their details and commands. It opens for links with
-// data-image-url; the nearest element with data-record-id is the item of a link (details.js). Items with data-row-number
-// belong together by row (lightbox_rows.js). Template: partials/lightbox.html.
+// <image-lightbox>: images large, one after another, with their details (lightbox_panel.js) and commands. It opens for links
+// with data-image-url; the nearest element with data-record-id is the item of a link (details.js). Items with
+// data-row-number belong together by row (lightbox_rows.js). Template: partials/lightbox.html.
 
-import { HttpError, messageOf } from "../core/http.js";
+import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
+import { buttonOf, isHosted, isOffered, showCommands } from "./lightbox_commands.js";
+import { fadeWhenIdle } from "./lightbox_idle.js";
+import { LightboxPanel } from "./lightbox_panel.js";
 import { captionOf, firstOfNextRow, ofSameRow } from "./lightbox_rows.js";
 import { bindMenu } from "./menu.js";
 import "./order_button.js";
-import { copyText } from "./toast.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const ZOOM_FACTORS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
@@ -17,7 +19,6 @@ const COMMANDS = { f: "favourite", p: "keep", x: "reject", c: "compare", " ": "s
 const CHOICES = ["keep", "reject"]; // after these the next image is shown
 const SCOPE = "[data-lightbox-scope]";
 const LOADING_DELAY_MS = 300;
-const COPIED_MS = 1600;
 
 class ImageLightbox extends HTMLElement {
   /**
@@ -34,14 +35,22 @@ class ImageLightbox extends HTMLElement {
 
   #dialog;
   #viewer;
+  #panel;
+  #idle;
   #link = null;
   #scope = null;
-  #request = {};
   #isLoadingAdjacent = false;
 
   connectedCallback() {
     this.#dialog = this.querySelector("dialog");
-    this.#viewer = new ImageViewer(this.#part("viewer-canvas"), { onSwipe: (step) => this.go(step), onSwipeDown: () => this.close() });
+    this.#panel = new LightboxPanel(this.#dialog);
+    this.#idle = fadeWhenIdle(this.#dialog);
+    this.#viewer = new ImageViewer(this.#part("viewer-canvas"), {
+      onSwipe: (step) => this.go(step),
+      onPull: (share) => this.#showPulled(share),
+      onClose: () => this.close(),
+      onTap: (event) => this.#onTap(event),
+    });
     this.#dialog.addEventListener("keydown", (event) => this.#onKey(event));
     this.#dialog.addEventListener("click", (event) => this.#onClick(event));
     this.#dialog.addEventListener("close", () => this.#onClosed());
@@ -63,8 +72,12 @@ class ImageLightbox extends HTMLElement {
 
   open(link) {
     this.present(link);
-    if (!this.isOpen) this.#dialog.showModal();
+    if (!this.isOpen) {
+      this.#panel.restore();
+      this.#dialog.showModal();
+    }
     this.#dialog.focus();
+    this.#idle.wake();
     if (!this.host.shown && !hasHistoryEntry()) history.pushState({ isLightbox: true }, ""); // "back" closes it
   }
 
@@ -82,8 +95,8 @@ class ImageLightbox extends HTMLElement {
     this.#viewer.show(link);
     this.showPlace();
     this.#part("download").href = link.dataset.imageUrl;
-    this.#updateCommands();
-    this.#showDetails();
+    this.#showCommands();
+    this.#panel.show(this.item);
     this.host.shown?.(this.item);
     [links[at + 1], links[at - 1]].filter(Boolean).forEach(preload);
   }
@@ -123,60 +136,15 @@ class ImageLightbox extends HTMLElement {
     }
   }
 
-  async #showDetails() {
-    const link = this.#link;
-    this.#part("details-error").hidden = true;
-    this.#renderDetails({ request: {}, metadata: new DocumentFragment() });
-    try {
-      const details = await loadDetails(this.item);
-      if (link === this.#link) this.#renderDetails(details);
-    } catch (error) {
-      if (link !== this.#link) return;
-      this.#part("details-message").textContent = messageOf(error);
-      this.#part("details-error").hidden = false;
-    }
-  }
-
-  #renderDetails({ request, metadata, price = "" }) {
-    this.#request = request;
-    this.#part("price").textContent = price;
-    this.#part("viewer-image").alt = request.prompt || "";
-    for (const name of ["prompt", "negative_prompt", "seed"]) {
-      const element = this.#part(name.replace("_", "-"));
-      element.textContent = request[name] ?? "";
-      element.parentElement.hidden = element.textContent === "";
-    }
-    this.#part("metadata-target").replaceChildren(metadata.cloneNode(true));
-  }
-
-  #updateCommands() {
-    for (const button of this.#dialog.querySelectorAll("[data-command]")) {
-      button.hidden = !this.#isOffered(button.dataset.command);
-      if (!button.hasAttribute("aria-pressed")) continue;
-      const isOn = Boolean(this.host.isOn?.(button.dataset.command, this.item));
-      button.setAttribute("aria-pressed", String(isOn));
-      button.querySelector(".icon-star")?.classList.toggle("icon-star-full", isOn);
-    }
-    this.#part("lightbox-more").hidden = !this.#part("lightbox-more").querySelector("[data-command]:not([hidden])");
-  }
-
-  #isOffered(name) {
-    return this.#isHosted(name) || Boolean(this.#itemButton(name));
-  }
-
-  #isHosted(name) {
-    return Boolean(this.host.commands?.(this.item).includes(name));
-  }
-
-  #itemButton(name) {
-    return this.item?.querySelector(`[data-command="${name}"]`);
+  #showCommands() {
+    showCommands(this.#dialog, this.host, this.item, this.#links().map(itemOf));
   }
 
   async #run(name, { stays = false } = {}) {
-    if (!this.#isOffered(name)) return;
-    if (!this.#isHosted(name)) {
+    if (!isOffered(this.host, this.item, name)) return;
+    if (!isHosted(this.host, this.item, name)) {
       this.close();
-      this.#itemButton(name).click();
+      buttonOf(this.item, name).click();
       return;
     }
     const link = this.#link;
@@ -188,7 +156,13 @@ class ImageLightbox extends HTMLElement {
       if (link.isConnected && this.isOpen && link !== this.#link) this.present(link);
       this.#showError(error);
     }
-    if (this.isOpen) this.#updateCommands();
+    if (this.isOpen) this.#showCommands();
+  }
+
+  /** Show the next image, or the previous one, or close, because this item goes away. */
+  async leave(item) {
+    for (const step of [1, -1]) if (this.item === item) await this.go(step);
+    if (this.item === item) this.close();
   }
 
   /** Keep the image of this number in the row of the shown one, and show it. */
@@ -227,17 +201,22 @@ class ImageLightbox extends HTMLElement {
 
   #onClick(event) {
     const button = event.target.closest("button");
-    if (!button) this.#onBackdropClick(event);
-    else if (button === this.#part("previous")) this.go(-1);
+    if (!button) return void (this.#viewer.isBeside(event) && this.close());
+    if (button === this.#part("previous")) this.go(-1);
     else if (button === this.#part("next")) this.go(1);
-    else if (button === this.#part("details-retry")) this.#showDetails();
     else if (button.dataset.command) this.#run(button.dataset.command);
-    else if (button.dataset.copy) copyPart(button, String(this.#request[button.dataset.copy]));
   }
 
-  #onBackdropClick(event) {
-    const isOnCanvas = this.#part("viewer-canvas").contains(event.target);
-    if (isOnCanvas && !this.#viewer.isZoomed && !this.#viewer.wasDragged && !this.#viewer.isOnImage(event)) this.close();
+  /** A tap on the image hides the buttons; any tap shows them again; one beside the image closes. */
+  #onTap(event) {
+    if (this.#viewer.isOnImage(event) || this.#dialog.classList.contains("is-idle")) this.#idle.toggle();
+    else this.close();
+  }
+
+  /** The page shows through while a finger pulls the image down. */
+  #showPulled(share) {
+    this.#dialog.style.setProperty("--pulled", share);
+    this.#dialog.classList.toggle("is-pulled", share > 0);
   }
 
   #onKey(event) {
@@ -248,6 +227,8 @@ class ImageLightbox extends HTMLElement {
     if (key in STEPS) this.go(STEPS[key]);
     else if (key in ZOOM_FACTORS) this.#viewer.zoom(ZOOM_FACTORS[key]);
     else if (key.toLowerCase() === "d") this.#part("download").click();
+    else if (key.toLowerCase() === "i") this.#panel.toggle();
+    else if (key === "?") document.querySelector('[data-dialog="shortcuts"]').showModal();
     else if (command && !(key === " " && isOnControl)) this.#run(command);
     else if (captionOf(this.item) && key >= "1" && key <= "9") this.#keepOfRow(Number(key));
     else if (captionOf(this.item) && key === "Enter" && !isOnControl) this.#goToNextRow();
@@ -295,11 +276,4 @@ function preload(link) {
 
 function hasHistoryEntry() {
   return Boolean(history.state?.isLightbox);
-}
-
-async function copyPart(button, text) {
-  const isCopied = await copyText(text);
-  const label = button.querySelector("span");
-  label.textContent = isCopied ? _("已复制") : _("请手动选中复制");
-  setTimeout(() => (label.textContent = _("复制")), COPIED_MS);
 }

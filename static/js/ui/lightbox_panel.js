@@ -1,0 +1,82 @@
+// The panel of the large view: words and facts of the image, with buttons that copy them. On a wide screen it stays as it was left.
+
+import { messageOf } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { loadItem, saveItem } from "../core/storage.js";
+import { loadDetails } from "./details.js";
+import { copyText } from "./toast.js";
+
+const COPIED_MS = 1600;
+const IS_OPEN = "lightbox.panel";
+const NARROW = matchMedia("(width < 720px)");
+
+export class LightboxPanel {
+  #dialog;
+  #request = {};
+  #item = null;
+
+  constructor(dialog) {
+    this.#dialog = dialog;
+    this.#part("panel-toggle").addEventListener("click", () => this.toggle());
+    this.#part("details-retry").addEventListener("click", () => this.show(this.#item));
+    this.#part("panel").addEventListener("click", ({ target }) => {
+      const button = target.closest("[data-copy]");
+      if (button) copyPart(button, String(this.#request[button.dataset.copy]));
+    });
+  }
+
+  /** Open or close it as the large view opens. */
+  restore() {
+    this.#set(!NARROW.matches && Boolean(loadItem(IS_OPEN)));
+  }
+
+  toggle() {
+    const isOpen = this.#part("panel").hidden;
+    if (!isOpen && this.#part("panel").contains(document.activeElement)) this.#part("panel-toggle").focus();
+    this.#set(isOpen);
+    if (!NARROW.matches) saveItem(IS_OPEN, isOpen || null);
+  }
+
+  #set(isOpen) {
+    this.#part("panel").hidden = !isOpen;
+    this.#part("panel-toggle").setAttribute("aria-expanded", String(isOpen));
+  }
+
+  /** Load and show the details of an item; why that failed is shown in their place. */
+  async show(item) {
+    this.#item = item;
+    this.#part("details-error").hidden = true;
+    this.#render({ request: {}, metadata: new DocumentFragment() });
+    try {
+      const details = await loadDetails(item);
+      if (item === this.#item) this.#render(details);
+    } catch (error) {
+      if (item !== this.#item) return;
+      this.#part("details-message").textContent = messageOf(error);
+      this.#part("details-error").hidden = false;
+    }
+  }
+
+  #render({ request, metadata, price = "" }) {
+    this.#request = request;
+    this.#part("price").textContent = price;
+    this.#part("viewer-image").alt = request.prompt || "";
+    for (const name of ["prompt", "negative_prompt", "seed"]) {
+      const element = this.#part(name.replace("_", "-"));
+      element.textContent = request[name] ?? "";
+      element.parentElement.hidden = element.textContent === "";
+    }
+    this.#part("metadata-target").replaceChildren(metadata.cloneNode(true));
+  }
+
+  #part(name) {
+    return this.#dialog.querySelector(`[data-${name}]`);
+  }
+}
+
+async function copyPart(button, text) {
+  const isCopied = await copyText(text);
+  const label = button.querySelector("span");
+  label.textContent = isCopied ? _("已复制") : _("请手动选中复制");
+  setTimeout(() => (label.textContent = _("复制")), COPIED_MS);
+}

@@ -1,0 +1,86 @@
+"""The large view is the same on every page: what closes it, its panel, and its buttons, which fade."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.records_page import RecordsPage, seed_records
+from tests.browser.states import STATES, Scenarios
+from tests.server_process import running_server
+
+_PAGES = ("index: large", "batch: gallery", "pictures: large", "records: large, with its panel", "samples: large")
+_IDLE = re.compile(r"\bis-idle\b")
+
+
+@pytest.fixture
+def large(page: Page, tmp_path: Path) -> Iterator[Locator]:
+    """The large view of the newest of three records, at 1440×900."""
+    seed_records(tmp_path, 3)
+    with running_server(tmp_path, image_model="demo") as server:
+        records = RecordsPage(page, server.address)
+        records.open("?view=grid")
+        yield records.open_lightbox(3)
+
+
+@pytest.mark.parametrize("name", _PAGES)
+def test_back_closes_the_large_view_on_every_page(page: Page, scenarios: Scenarios, name: str) -> None:
+    state = next(state for state in STATES if state.name == name)
+    state.open(page, scenarios)
+    large = page.locator("dialog[data-lightbox]")
+    expect(large).to_be_visible()
+    page.go_back()
+    expect(large).to_be_hidden()
+    server = getattr(scenarios, state.server)
+    expect(page).to_have_url(server.address + state.path.format(**scenarios.ids))
+
+
+def test_the_buttons_fade_until_something_moves_or_has_the_focus(large: Locator) -> None:
+    large.page.mouse.move(700, 400)
+    expect(large).to_have_class(_IDLE)
+    large.page.mouse.move(720, 420)
+    expect(large).not_to_have_class(_IDLE)
+    expect(large).to_have_class(_IDLE)
+    large.page.keyboard.press("Tab")
+    expect(large).not_to_have_class(_IDLE)
+    large.page.wait_for_timeout(2500)
+    expect(large).not_to_have_class(_IDLE)
+
+
+def test_the_panel_stays_as_it_was_left_on_a_wide_screen(large: Locator) -> None:
+    page, panel = large.page, large.locator("[data-panel]")
+    expect(panel).to_be_hidden()
+    page.keyboard.press("i")
+    expect(panel).to_be_visible()
+    expect(panel).to_contain_text("第 3 稿")
+    page.keyboard.press("ArrowRight")
+    expect(panel).to_contain_text("第 2 稿")
+    page.reload()
+    expect(panel).to_be_visible()
+    page.keyboard.press("Escape")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator("[data-record-id='3'] [data-image-url]").click()
+    expect(panel).to_be_hidden()
+    large.get_by_role("button", name="参数").click()
+    expect(panel).to_be_visible()
+
+
+def test_the_choices_of_the_list_are_counted(large: Locator) -> None:
+    page = large.page
+    for key in ("p", "x", "x"):
+        page.keyboard.press(key)
+    expect(large.get_by_role("button", name="留下")).to_have_text(re.compile("留下 ?1"))
+    expect(large.get_by_role("button", name="淘汰")).to_have_text(re.compile("淘汰 ?2"))
+    page.keyboard.press("z")
+    expect(large.get_by_role("button", name="淘汰")).to_have_text(re.compile("淘汰 ?1"))
+
+
+def test_the_keys_are_listed_over_the_large_view(large: Locator) -> None:
+    large.page.keyboard.press("?")
+    keys = large.page.locator("dialog[data-dialog=shortcuts]")
+    expect(keys).to_contain_text("大图：留下、淘汰")
+    large.page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    expect(large).to_be_visible()
