@@ -18,7 +18,7 @@ export class ImageViewer {
   #onMove;
 
   /** hooks: those of Gestures, but onMove({scale, x, y}) after each zoom or pan of the user. */
-  constructor(canvas, { onMove = () => null, ...hooks }) {
+  constructor(canvas, { onSwipe, onMove = () => null, ...hooks }) {
     const part = (name) => canvas.querySelector(`[data-viewer-${name}]`);
     this.#canvas = canvas;
     this.#image = part("image");
@@ -26,7 +26,7 @@ export class ImageViewer {
     this.#reloadButton = part("reload");
     this.#zoom = new Zoom(canvas, this.#image);
     this.#onMove = () => onMove(this.#zoom.state);
-    this.#gestures = new Gestures(canvas, this.#zoom, { ...hooks, onChange: this.#onMove });
+    this.#gestures = new Gestures(canvas, this.#zoom, { ...hooks, onSwipe: (step) => this.#swipe(step, onSwipe), onChange: this.#onMove });
     this.#reloadButton.addEventListener("click", () => this.#reload());
   }
 
@@ -79,6 +79,15 @@ export class ImageViewer {
   /** Take over the {scale, x, y} of another viewer, without calling onMove. */
   setState(state) {
     this.#zoom.state = state;
+  }
+
+  /** The image that a swipe leads to at once comes in from the side. */
+  #swipe(step, onSwipe) {
+    const before = this.#link;
+    onSwipe(step);
+    if (this.#link === before) return;
+    const duration = Number.parseFloat(getComputedStyle(this.#image).getPropertyValue("--duration-fast"));
+    this.#image.animate({ transform: [`translateX(${step * 30}%)`, "none"] }, { duration, easing: "ease-out" });
   }
 
   #loadWhole(link, url) {
