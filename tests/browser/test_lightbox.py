@@ -11,7 +11,13 @@ from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.states import STATES, Scenarios
 from tests.server_process import running_server
 
-_PAGES = ("index: large", "batch: gallery", "pictures: large", "records: large, with its panel", "samples: large")
+_PAGES = (
+    "index: large",
+    "batch: gallery",
+    "pictures: large",
+    "records: large, with its panel",
+    "samples: large",
+)
 _IDLE = re.compile(r"\bis-idle\b")
 
 

@@ -4,7 +4,7 @@
 import { cardViewer } from "../records/card_viewer.js";
 import { lightbox } from "../ui/lightbox.js";
 
-const AROUND = 150;
+const AROUND = 2500; // pictures on either side: a batch of so many is there as a whole
 
 /** rows: the records of each row that have a picture, in the order of the table; id: the one to open; urls: details(id, version), again(batch id). */
 export function openGallery(holder, rows, id, urls) {
