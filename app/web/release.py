@@ -45,11 +45,13 @@ class ReleaseChanges:
 
 
 def release(
-    batch_id: str, changes: ReleaseChanges, *, key: database.RequestKey | None = None
+    batch_id: str, changes: ReleaseChanges, *, model: str = "", key: database.RequestKey | None = None
 ) -> database.Released:
     """Release all that is held. A used ``key`` releases nothing, and returns what its first call released.
 
-    Raises RowErrors with nothing released, and Conflict when nothing is held or the batch cannot go on.
+    ``model`` is the id of the model that the caller expects all rows to be made by; empty: any. Raises
+    InvalidRequest when another would make one, RowErrors with nothing released, and Conflict when nothing is
+    held or the batch cannot go on.
     """
     db = connection()
     while True:
@@ -58,7 +60,7 @@ def release(
                 return database.released_before(answer)
             batch = database.get_batch(db, batch_id)
             held = database.list_held(db, batch_id)
-        rows, affixes = _rows_to_release(held, batch, changes), _affixes(batch, changes)
+        rows, affixes = _rows_to_release(held, batch, changes, model), _affixes(batch, changes)
         require_models_of({row.request.model for row in rows})
         require_resumable(batch_id, released=rows[0].request)
         released = database.release_rows(db, batch_id, rows, models=services().models, key=key, **affixes)
@@ -66,11 +68,11 @@ def release(
             return released
 
 
-def check_release(batch_id: str, changes: ReleaseChanges) -> dict[str, Any]:
+def check_release(batch_id: str, changes: ReleaseChanges, *, model: str = "") -> dict[str, Any]:
     """What ``release`` would do, as JSON. Raises as it does; changes nothing."""
     db, models = connection(), services().models
     batch = database.get_batch(db, batch_id)
-    rows = _rows_to_release(database.list_held(db, batch_id), batch, changes)
+    rows = _rows_to_release(database.list_held(db, batch_id), batch, changes, model)
     database.complete_fingerprints(db)
     planned = database.plan_release(db, batch_id, rows)
     to_make = [row for row in planned if row.to_make]
@@ -94,9 +96,10 @@ def _affixes(batch: Batch, changes: ReleaseChanges) -> dict[str, str]:
 
 
 def _rows_to_release(
-    held: database.HeldRows, batch: Batch, changes: ReleaseChanges
+    held: database.HeldRows, batch: Batch, changes: ReleaseChanges, model: str
 ) -> list[database.ReleaseRow]:
-    """The held rows with these changes. Raises RowErrors, and Conflict when there are none."""
+    """The held rows with these changes. Raises RowErrors, InvalidRequest for other rows than those of the
+    model, and Conflict when there are none."""
     if not held.rows:
         raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
     filled = _refilled(held, _affixes(batch, changes))
@@ -107,6 +110,10 @@ def _rows_to_release(
         problems += [(records[0].row_number, problem) for problem in found]
     if problems:
         raise RowErrors(problems, number=problems[0][0])
+    others = {row.request.model for row in rows if model and row.request.model != model}
+    if others:
+        text = "等放行的行用 {others} 做，不是 {model}；要都放行就不写 model"
+        raise InvalidRequest("model", text, others=tuple(sorted(others)), model=model)
     return rows
 
 

@@ -206,11 +206,12 @@ def test_problems_are_told_by_row_and_nothing_is_released(client: FlaskClient) -
         ({"suffix": False}, "suffix"),
         ({"suffix": "长" * (MAX_PROMPT_LENGTH + 1)}, "suffix"),
         ({"model": "gpt-image-1"}, "model"),
+        ({"model": []}, "model"),
         ({"check": "yes"}, "check"),
         ({"sufix": "，白底"}, "sufix"),
         ({"prefix": "长" * MAX_PROMPT_LENGTH}, "prompt"),
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_a_wrong_body_releases_nothing(client: FlaskClient, body: dict[str, Any], field: str) -> None:
     batch_id = submit(client, sample=2)
@@ -338,6 +339,16 @@ def test_held_rows_of_a_model_that_is_gone_go_to_the_default(client: FlaskClient
     models = [record["model"] for record in records_of(client, batch_id)]
     assert models == [worker.engines.default.model_id, *[other.engines.default.model_id] * 5]
     assert batch_of(client, batch_id)["estimated_cost"] == pytest.approx(0.22)
+
+
+def test_a_release_that_names_another_model_releases_nothing(client: FlaskClient, worker: Worker) -> None:
+    batch_id = submit(client, sample=2)
+    own, other = list(worker.engines.models)[:2]
+    for more in ({}, {"check": True}):
+        answer = release(client, batch_id, 400, model=other, **more)
+        assert (answer["field"], own in answer["error"]) == ("model", True)
+    assert statuses(client, batch_id).count("held") == 4
+    assert release(client, batch_id, model=own)["released"] == 4
 
 
 def test_an_unknown_batch_is_not_found(client: FlaskClient) -> None:

@@ -4,18 +4,18 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ASPECT_RATIOS, RESOLUTIONS
+from app.domain import ASPECT_RATIOS, MAX_MODEL_LENGTH, RESOLUTIONS
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     AFFIX,
     ID,
-    MODEL,
     answer,
     array_of,
     closed_object,
     enum,
     or_null,
     strict_object,
+    text,
 )
 from app.web.params import bool_field, json_body
 from app.web.release import ReleaseChanges, check_release, release
@@ -43,7 +43,9 @@ _CHECKED = answer(
         suffix=or_null(AFFIX),
         aspect_ratio=or_null(enum(*ASPECT_RATIOS)),
         resolution=or_null(enum(*RESOLUTIONS)),
-        model=MODEL,
+        model=or_null(
+            text(maxLength=MAX_MODEL_LENGTH, description="等放行的行应该都由它来做，不是就 400；不写就都放行")
+        ),
         check={"type": "boolean", "default": False},
         request_id=REQUEST_ID,
     ),
@@ -52,10 +54,11 @@ _CHECKED = answer(
 def release_batch(batch_id: str) -> Response:
     """Release all that is held, and resume the batch; with ``check``, only say what that would do."""
     body = json_body() if request.get_data() else {}
-    model_of(body)
+    expected = model_of(body).model_id
+    model = expected if body.get("model") else ""
     changes, key = ReleaseChanges.read(body), request_key(body)
     if bool_field(body, "check", default=False):
-        return success(**check_release(batch_id, changes))
-    number, skipped = release(batch_id, changes, key=key)
+        return success(**check_release(batch_id, changes, model=model))
+    number, skipped = release(batch_id, changes, model=model, key=key)
     services().worker.wake()
     return success(batch=database.get_batch(connection(), batch_id), released=number, skipped=skipped)
