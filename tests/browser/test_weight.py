@@ -50,8 +50,8 @@ def test_bundled_modules_run_once_and_share_their_state(page: Page) -> None:
     site = Bundler(SMALL)
     files = {
         "/": '<script type="module" src="a.mjs"></script>',
-        "/a.mjs": site.page(ENTRIES, "./late.mjs"),
-        "/late.mjs": site.late(ENTRIES, "./a.mjs"),
+        "/a.mjs": site.page(ENTRIES, lambda _path: "./late.mjs"),
+        "/late.mjs": site.late(ENTRIES, "late/more.js", "./a.mjs"),
     }
 
     def answer(route: Route) -> None:

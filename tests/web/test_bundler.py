@@ -32,25 +32,33 @@ SMALL = {
 }
 _SAYS_NO_LITERAL = re.compile(r"(?<!function )(?<![\w.])_\((?!\s*\")")  # which could not be translated
 ENTRIES = ["frame.js", "pages/a.js"]
+PAGE = ["ui/shell.js", "pages/batch.js"]
 
 
 def test_a_bundle_holds_every_dependency_before_its_user() -> None:
-    text = Bundler(SMALL).page(ENTRIES, "late")
+    text = Bundler(SMALL).page(ENTRIES, str)
     order = re.findall(r"^const (\$\w+) = \(\(\)|^\((async)", text, re.MULTILINE)
     assert [name or page for name, page in order] == ["$sums", "$frame", "async"]
 
 
 def test_the_late_script_holds_only_what_the_page_does_not() -> None:
-    text = Bundler(SMALL).late(ENTRIES, "./a.mjs")
+    text = Bundler(SMALL).late(ENTRIES, "late/more.js", "./a.mjs")
     assert re.findall(r"^const (\$\w+) = \(\(\)", text, re.MULTILINE) == ["$late_both", "$late_more"]
     assert text.startswith('import { $sums } from "./a.mjs";\n')
 
 
-def test_a_page_imports_at_most_one_module_later_and_that_one_none() -> None:
+def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page() -> None:
     modules = {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
-    late = {path: found for path, text in modules.items() if (found := re.findall(r'\bimport\("', text))}
-    assert list(late) == ["pages/batch.js"]
-    assert len(late["pages/batch.js"]) == 1
+    bundler = Bundler(modules)
+    late_ones = bundler.late_modules(PAGE)
+    assert late_ones == ["ui/lists.js", "batch/late.js"]
+    included = [
+        re.findall(r"^const (\$\w+) = \(\(\)", bundler.late(PAGE, module, "page"), re.MULTILINE)
+        for module in late_ones
+    ]
+    names = [name for of in included for name in of]
+    assert sorted(names) == sorted(set(names))
+    assert not any('import("' in modules[path] for path in late_ones)
 
 
 @pytest.mark.parametrize("path", sorted(JS.glob("**/*.js")), ids=lambda p: str(p.relative_to(JS)))
@@ -70,9 +78,8 @@ def test_minifying_a_page_keeps_its_syntax_tree(page: str) -> None:
     bundler = Bundler(
         {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
     )
-    bundles = [bundler.page(entries, "late")]
-    if bundler.late_module(entries):
-        bundles.append(bundler.late(entries, "page"))
+    bundles = [bundler.page(entries, str)]
+    bundles += [bundler.late(entries, module, "page") for module in bundler.late_modules(entries)]
     for text in bundles:
         minified = jsmin(text)
         assert len(minified) < len(text)
@@ -133,7 +140,7 @@ def test_bundle_names_are_stable() -> None:
 def test_a_page_from_before_an_update_gets_no_mixed_script_versions(settings: Settings) -> None:
     client = create_app(settings).test_client()
     version = AssetBundle(JS.parent).version
-    late = "batch/late.js"
+    late = "batch/batch/late.js"
     assert client.get(f"/assets/{version}/en/{late}").status_code == 200
     answer = client.get(f"/assets/000000000000/en/{late}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)

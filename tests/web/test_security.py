@@ -26,13 +26,13 @@ PNG = noise_image("PNG", size=(40, 30))
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
 OPEN |= {"POST /logout", "GET /favicon.ico"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
-OPEN |= {"GET /assets/<version>/<locale>/<page>/late.js"}
+OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
 FILLED |= {
     "version": "1",
     "locale": "en",
     "page": "studio",
-    "module": "ui/lightbox.js",
+    "late": "ui/lists",
     "names": "tokens+base",
 }
 HOSTILE = (

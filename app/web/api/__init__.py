@@ -7,6 +7,7 @@ from app.web.api import (
     models,
     notifications,
     openapi,
+    prompts,
     records,
     release,
     repair,
@@ -20,6 +21,6 @@ from app.web.api import (
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
     *(batches, release, repair, records, spreadsheets, samples, usage),
-    *(models, settings, notifications, openapi, upscale),
+    *(models, settings, notifications, openapi, upscale, prompts),
 ):
     bp.register_blueprint(module.bp)

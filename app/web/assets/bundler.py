@@ -5,12 +5,12 @@ its exports:
 
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
 
-A page may import one module later (``await import("../batch/late.js")``). That one is a second script, which
-imports what both need from the page's script: no module runs twice.
+A page may import modules later (``await import("../batch/late.js")``). Each of these is a script of its own,
+which imports what both need from the page's script. Two of them share nothing else: no module runs twice.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from posixpath import dirname, join, normpath
 
 _IMPORT = re.compile(r'^import (?:\{ ([^}]+) \} from )?"(\.[^"]+)";\n', re.MULTILINE)
@@ -27,20 +27,19 @@ class Bundler:
     def __init__(self, modules: Mapping[str, str]) -> None:
         self._modules = modules
 
-    def page(self, entries: Iterable[str], late_url: str) -> str:
-        """The script of a page; ``entries`` run in this order. Its late module is at ``late_url``.
+    def page(self, entries: Iterable[str], late_url: Callable[[str], str]) -> str:
+        """The script of a page; ``entries`` run in this order. ``late_url`` gives the URL of a late module.
 
-        The last entry may await the late script. It runs unawaited, as that one imports from this script.
+        The last entry may await a late script. It runs unawaited, as that one imports from this script.
         """
         *included, last = self._with_imports(entries)
-        parts = [self._as_function(path) for path in included]
-        parts.append(f"(async () => {{\n{self._body(last)}}})();\n")
-        text = "".join(_LATE_IMPORT.sub(f'import("{late_url}")', part) for part in parts)
+        parts = {path: self._as_function(path) for path in included}
+        parts[last] = f"(async () => {{\n{self._body(last)}}})();\n"
+        text = "".join(self._with_late_urls(path, part, late_url) for path, part in parts.items())
         return text + f"export {{ {', '.join(map(_name, included))} }};\n"
 
-    def late(self, entries: Iterable[str], page_url: str) -> str:
-        """The late script of a page whose own script is at ``page_url``; exports what its module exports."""
-        module = self.late_module(entries)
+    def late(self, entries: Iterable[str], module: str, page_url: str) -> str:
+        """The script of a late module, with its exports. The script of the page is at ``page_url``."""
         shared = self._with_imports(entries)
         included = [path for path in self._with_imports([module]) if path not in shared]
         needed = sorted({path for of in included for path in self._imports(of)} - set(included))
@@ -48,11 +47,16 @@ class Bundler:
         parts = [self._as_function(path) for path in included]
         return "".join([head, *parts, f"export const {{ {self._exports(module)} }} = {_name(module)};\n"])
 
-    def late_module(self, entries: Iterable[str]) -> str:
-        """The module that the page with these entries imports later, or ""."""
+    def late_modules(self, entries: Iterable[str]) -> list[str]:
+        """The modules that the page with these entries imports later."""
         paths = self._with_imports(entries)
-        found = [_resolve(path, to) for path in paths for to in _LATE_IMPORT.findall(self._modules[path])]
-        return next(iter(found), "")
+        found = (_resolve(path, to) for path in paths for to in _LATE_IMPORT.findall(self._modules[path]))
+        return list(dict.fromkeys(found))
+
+    @staticmethod
+    def _with_late_urls(path: str, text: str, late_url: Callable[[str], str]) -> str:
+        """The text of a module, with URLs in its late imports."""
+        return _LATE_IMPORT.sub(lambda found: f'import("{late_url(_resolve(path, found[1]))}")', text)
 
     def _with_imports(self, paths: Iterable[str]) -> list[str]:
         """These modules and all their imports, dependencies first."""

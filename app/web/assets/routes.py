@@ -48,15 +48,13 @@ class AssetBundle:
         self.version = hashlib.sha256(everything).hexdigest()[:12]
         self._bundles: dict[tuple[str, ...], Bundle] = {}
 
-    def script(self, locale: str, page: str, *, is_late: bool = False) -> Bundle:
-        """The script of a page in a language, or the one it loads later. Raises NotFound."""
-        key = (locale, page, "late" if is_late else "")
-        return self._kept(*key, build=lambda: self._script(locale, page, is_late))
+    def script(self, locale: str, page: str, late: str = "") -> Bundle:
+        """The script of a page in a language, or that of one of its late modules. Raises NotFound."""
+        return self._kept(locale, page, late, build=lambda: self._script(locale, page, late))
 
-    def address(self, locale: str, page: str, *, is_late: bool = False) -> str:
-        """The URL of a script."""
-        endpoint = "assets.late_script" if is_late else "assets.script"
-        return url_for(endpoint, version=self.version, locale=locale, page=page)
+    def address(self, locale: str, page: str) -> str:
+        """The URL of a page's script."""
+        return url_for("assets.script", version=self.version, locale=locale, page=page)
 
     def style(self, names: list[str]) -> Bundle:
         """The style sheets, concatenated. Raises NotFound."""
@@ -74,16 +72,21 @@ class AssetBundle:
                 self._bundles[key] = found
         return found
 
-    def _script(self, locale: str, page: str, is_late: bool) -> str:
+    def _script(self, locale: str, page: str, late: str) -> str:
         entries = [_SHELL] if page == "shell" else [_SHELL, f"pages/{page}.js"]
         is_known = locale in i18n.LOCALES and set(entries) <= set(self._scripts)
-        if not is_known or (is_late and not self._bundler.late_module(entries)):
+        module = f"{late}.js"
+        if not is_known or (late and module not in self._bundler.late_modules(entries)):
             raise NotFound("没有这个脚本，请刷新页面")
-        if is_late:
-            text = self._bundler.late(entries, self.address(locale, page))
+        if late:
+            text = self._bundler.late(entries, module, self.address(locale, page))
         else:
-            text = self._bundler.page(entries, self.address(locale, page, is_late=True))
+            text = self._bundler.page(entries, lambda path: self._late_address(locale, page, path))
         return str(jsmin(i18n.script_in_english(text) if locale == "en" else text))
+
+    def _late_address(self, locale: str, page: str, path: str) -> str:
+        late = path.removesuffix(".js")
+        return url_for("assets.late_script", version=self.version, locale=locale, page=page, late=late)
 
 
 def init_assets(app: Flask) -> None:
@@ -109,12 +112,15 @@ def script(version: str, locale: str, page: str) -> Response:
     return _answer(_bundle().script(locale, page), "text/javascript", version)
 
 
-@assets.get("/<version>/<locale>/<page>/late.js")
-def late_script(version: str, locale: str, page: str) -> Response:
-    """The script a page loads later; NotFound for another version, whose shared modules would run twice."""
+@assets.get("/<version>/<locale>/<page>/<path:late>.js")
+def late_script(version: str, locale: str, page: str, late: str) -> Response:
+    """A script that a page loads later.
+
+    NotFound for another version, whose shared modules would run twice.
+    """
     if version != _bundle().version:
         raise NotFound("程序更新过，这一页是旧的，请刷新页面")
-    return _answer(_bundle().script(locale, page, is_late=True), "text/javascript", version)
+    return _answer(_bundle().script(locale, page, late), "text/javascript", version)
 
 
 @assets.get("/<version>/<names>.css")

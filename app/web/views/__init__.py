@@ -1,7 +1,32 @@
 """Pages and the HTML fragments that keep them current: one blueprint a module."""
 
-from app.web.views import batch, create, health, media, model, pictures, records, samples, status, usage
+from app.web.views import (
+    batch,
+    create,
+    dialogs,
+    health,
+    media,
+    model,
+    pictures,
+    records,
+    samples,
+    status,
+    usage,
+)
 
 BLUEPRINTS = tuple(
-    module.bp for module in (create, batch, pictures, records, samples, usage, model, media, status, health)
+    module.bp
+    for module in (
+        create,
+        batch,
+        pictures,
+        records,
+        samples,
+        usage,
+        model,
+        media,
+        status,
+        health,
+        dialogs,
+    )
 )

@@ -1,8 +1,9 @@
 // Earlier batches, newest first, in a panel at the side, a page at a time.
 
+import { batchName, parseTime } from "./batch_name.js";
 import { modelsOf, openCopy } from "./copy_dialog.js";
 import { showOwnResults } from "./own_results.js";
-import { batchName, parseTime, requeuedMessage, skippedMessage } from "./row_states.js";
+import { requeuedMessage, skippedMessage } from "./row_states.js";
 import { requestJson } from "../core/http.js";
 import { _, formatPrice, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";

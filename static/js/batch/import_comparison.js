@@ -3,7 +3,7 @@
 import { unchecked } from "./columns.js";
 import { fieldOfOwn } from "./own_columns.js";
 import { makeRow } from "./row.js";
-import { batchName, parseTime } from "./row_states.js";
+import { batchName, parseTime } from "./batch_name.js";
 import { requestJson } from "../core/http.js";
 import { _, formatDay } from "../core/i18n.js";
 import { showError, showToast } from "../ui/toast.js";

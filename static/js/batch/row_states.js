@@ -1,9 +1,10 @@
 // The records of a batch by row: which rows they make, and what state each row is in.
 
+import { parseTime } from "./batch_name.js";
 import { retryableOf } from "./costs.js";
 import { model } from "./models.js";
 import { makeRow } from "./row.js";
-import { _, formatClock, formatDay, formatElapsed } from "../core/i18n.js";
+import { _, formatElapsed } from "../core/i18n.js";
 
 const LABELS = { queued: _("等待中"), held: _("等放行"), running: _("生成中"), failed: _("失败"), unknown: _("结果未知，可能已计费"), cancelled: _("已取消") };
 const TONES = { running: "busy", failed: "bad", unknown: "warn", success: "good" };
@@ -107,12 +108,6 @@ function pictureOf({ id, url, thumbnail_url: thumbnail, prompt }) {
   return { id, url, thumbnail: thumbnail || url, alt: prompt };
 }
 
-/** The name of a batch, or when it began. */
-export function batchName({ name, created_at: at }) {
-  const began = new Date(parseTime(at));
-  return name || _("{day} {clock} 的批次", { day: formatDay(began), clock: formatClock(began) });
-}
-
 /** That pictures were queued again, and that they wait where their batch is paused. */
 export function requeuedMessage(count, { status }) {
   const word = _("{n} 张已重新排队", { n: count });
@@ -122,9 +117,4 @@ export function requeuedMessage(count, { status }) {
 /** That rows were left out because their pictures were bought by another batch meanwhile. */
 export function skippedMessage(n) {
   return _("{n} 行已经在别的批次里做过或正在做，没有再下单", { n });
-}
-
-/** UTC as the API writes it -> milliseconds. */
-export function parseTime(text) {
-  return Date.parse(`${text.replace(" ", "T")}Z`);
 }

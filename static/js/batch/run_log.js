@@ -1,7 +1,7 @@
 // The log of a run: a drawer at the bottom, newest last, all of it or only what failed: then the latest line of each
 // record. Of a long one the earlier lines are left out, but never a warning or an error.
 
-import { parseTime } from "./row_states.js";
+import { parseTime } from "./batch_name.js";
 import { _, language } from "../core/i18n.js";
 
 const MAX_INFO_LINES = 2000;

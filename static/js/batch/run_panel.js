@@ -2,7 +2,7 @@
 
 import { modelsOf } from "./copy_dialog.js";
 import { showOwnResults } from "./own_results.js";
-import { batchName } from "./row_states.js";
+import { batchName } from "./batch_name.js";
 import { makeRunCauses } from "./run_causes.js";
 import { makeRunFigures } from "./run_figures.js";
 import { _ } from "../core/i18n.js";

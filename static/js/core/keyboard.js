@@ -1,5 +1,8 @@
 // Keys: input methods, keys that are held, and moving among elements by arrow keys.
 
+import { loadItem } from "./storage.js";
+
+export const SINGLE_KEYS = "keys.single"; // in storage: false when they are off
 const MOVES = /^(Arrow|Page|Home$|End$|Tab$|[+=-]$)/;
 const TEXT_INPUT = 'textarea, select, [contenteditable], input:not([type="checkbox"], [type="radio"], [type="file"], [type="button"], [type="submit"])';
 
@@ -20,6 +23,18 @@ export function ignoreRepeatedKeys(view) {
     if (!event.repeat || !acts(event)) return;
     event.stopImmediatePropagation();
     event.preventDefault(); // a held Enter would press a button again and again
+  }, { capture: true });
+}
+
+/**
+ * No listener sees single characters when this browser switched them off, except in text fields, the table among them, and in
+ * dialogs, the large view among them. `view` is the window.
+ */
+export function ignoreSingleKeys(view) {
+  view.addEventListener("keydown", (event) => {
+    const { key, target, ctrlKey, metaKey, altKey } = event;
+    const isCharacter = key.length === 1 && key !== " " && !ctrlKey && !metaKey && !altKey;
+    if (isCharacter && loadItem(SINGLE_KEYS) === false && !isTextInput(target) && !target.closest?.("dialog")) event.stopImmediatePropagation();
   }, { capture: true });
 }
 

@@ -19,6 +19,7 @@ import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { loadItem } from "../core/storage.js";
 import { goToNextProblem, makeGrid } from "../grid/grid.js";
+import { bindEarlierPrompts } from "../ui/earlier_prompts.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-batch]");
@@ -130,6 +131,16 @@ bindCommands(page, {
 bindPicks(page, table);
 page.querySelector("[data-page-model]")?.addEventListener("change", ({ target }) => changeModel(target));
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => late("takeFiles", ...files) });
+bindEarlierPrompts(table.textarea, {
+  isOffered({ ctrlKey, metaKey }) {
+    const { editing } = table.editor;
+    return editing?.column.field === "prompt" && (ctrlKey || metaKey || !editing.isTyped);
+  },
+  insert(prompt) {
+    table.textarea.value = prompt;
+    table.textarea.dispatchEvent(new Event("input"));
+  },
+});
 receivePaste(table, (files) => late("takeFiles", files));
 
 table.rows.watch(({ changed, reset }) => {

@@ -5,6 +5,7 @@ import { keepDraft } from "../studio/draft.js";
 import { makeForm } from "../studio/form.js";
 import { makeReferences } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
+import { bindEarlierPrompts } from "../ui/earlier_prompts.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const form = document.querySelector("[data-studio-form]");
@@ -15,11 +16,15 @@ keepDraft(form);
 makeResults(document.querySelector("[data-results]"));
 lightbox.host = cardViewer;
 
+const applyRequest = (detail) => document.dispatchEvent(new CustomEvent("apply-request", { detail }));
+const openEarlier = bindEarlierPrompts(form.elements.prompt, { insert: (prompt) => applyRequest({ prompt }) });
+form.querySelector("[data-earlier]").addEventListener("click", openEarlier);
+
 document.addEventListener("click", (event) => {
   const isDemo = Boolean(event.target.closest("[data-demo]")); // submits the first example
   const example = isDemo ? document.querySelector("[data-example]") : event.target.closest("[data-example]");
   if (!example) return;
   const prompt = example.querySelector("[data-example-text]").textContent;
-  document.dispatchEvent(new CustomEvent("apply-request", { detail: { prompt, aspect_ratio: example.dataset.exampleRatio } }));
+  applyRequest({ prompt, aspect_ratio: example.dataset.exampleRatio });
   if (isDemo) form.requestSubmit();
 });

@@ -1,51 +1,26 @@
-// Behaviour of every page: theme switch, dialogs by name, shortcuts, local times, status.
+// Behaviour of every page: theme switch, lists by name, shortcuts, local times, status.
 
 import { _ } from "../core/i18n.js";
-import { ignoreRepeatedKeys, isTextInput } from "../core/keyboard.js";
-import { saveItem } from "../core/storage.js";
+import { ignoreRepeatedKeys, ignoreSingleKeys, isTextInput } from "../core/keyboard.js";
+import { openList } from "./late_lists.js";
 import { LocalTime } from "./local_time.js";
 import { showToast } from "./toast.js";
 import { pollStatus } from "./status.js";
+import { bindThemeSwitch } from "./theme_switch.js";
 import { bindUndoKeys } from "./undo.js";
-
-const THEMES = { "": [_("跟随系统"), "theme"], light: [_("浅色"), "light"], dark: [_("深色"), "dark"] };
-
-function bindThemeSwitch(button) {
-  const root = document.documentElement;
-  const render = () => {
-    const [word, icon] = THEMES[root.dataset.theme || ""];
-    button.title = _("外观：{word}", { word });
-    button.setAttribute("aria-label", _("外观：{word}，按下切换", { word }));
-    button.firstElementChild.className = `icon icon-${icon}`;
-  };
-  button.addEventListener("click", () => {
-    const names = Object.keys(THEMES);
-    const next = names[(names.indexOf(root.dataset.theme || "") + 1) % names.length];
-    if (next) root.dataset.theme = next;
-    else delete root.dataset.theme;
-    render();
-    saveItem("theme", next);
-  });
-  render();
-}
 
 function bindDialogs(page) {
   let pressedOutside = false; // a selection dragged out of the dialog must not close it
   page.addEventListener("pointerdown", (event) => (pressedOutside = isOnBackdrop(event)), { capture: true });
   page.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-open]");
-    if (opener) openDialog(opener.dataset.open);
+    if (opener) openList(opener.dataset.open);
     const dismissed = pressedOutside && isOnBackdrop(event);
     if (dismissed || event.target.closest("[data-close]")) event.target.closest("dialog").close();
     for (const menu of page.querySelectorAll("details.status-model[open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
   });
-}
-
-function openDialog(name) {
-  const dialog = document.querySelector(`[data-dialog="${name}"]`);
-  if (dialog && !dialog.open) dialog.showModal();
 }
 
 /** Whether the event is on the backdrop of a dialog. */
@@ -58,13 +33,19 @@ function isOnBackdrop({ target, clientX, clientY }) {
 function bindShortcutKeys(page) {
   page.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
+    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey) return openCommands(page, event);
     if (event.key === "Escape") closePanel(page.querySelector("details.status-model[open]"));
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
     if (isTextInput(event.target) || page.querySelector("dialog[open]")) return undefined;
-    if (event.key === "?") openDialog("shortcuts");
+    if (event.key === "?") openList("shortcuts");
     if (event.key === "/") return focusSearch(page, event);
     return undefined;
   });
+}
+
+function openCommands(page, event) {
+  event.preventDefault(); // the browser's own search
+  if (!page.querySelector("dialog[open]")) openList("commands");
 }
 
 /** Close the panel; focus returns to the button that opened it. */
@@ -89,7 +70,8 @@ function focusSearch(page, event) {
 }
 
 ignoreRepeatedKeys(window);
-bindThemeSwitch(document.querySelector("[data-theme-switch]"));
+ignoreSingleKeys(window);
+bindThemeSwitch();
 bindDialogs(document);
 bindShortcutKeys(document);
 bindUndoKeys(document, { onEmpty: () => showToast(_("没有可以撤销的了")) });

@@ -1,0 +1,29 @@
+"""The API of earlier prompts."""
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
+
+import database
+from app.web.openapi.describe import describe
+from app.web.openapi.schemas import ID, answer, array_of, closed_object, whole
+from app.web.params import bounded_int_arg
+from app.web.serializers import success
+from app.web.services import connection
+
+bp = Blueprint("prompts", __name__)
+
+MAX_PROMPTS = 50
+
+
+@bp.get("/prompts")
+@describe(
+    "用过的提示词，不重复，新的在前；search 是要含有的词",
+    answer(prompts=array_of(closed_object(prompt=str, record_id=ID, created_at=str))),
+    query={"search": str, "limit": whole(1, MAX_PROMPTS)},
+)
+def list_prompts() -> Response:
+    """Different prompts of earlier records with their newest record, newest first; ``?search=&limit=``."""
+    limit = bounded_int_arg("limit", 1, MAX_PROMPTS, MAX_PROMPTS)
+    return success(
+        prompts=database.list_prompts(connection(), search=request.args.get("search", ""), limit=limit)
+    )

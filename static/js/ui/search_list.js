@@ -1,0 +1,110 @@
+// A dialog with a text field and the list of what it finds: the pattern of a combobox, with the focus always in the field.
+
+import { loadDialog } from "./late_dialog.js";
+import { messageOf } from "../core/http.js";
+
+const PAGE = 8; // options that Page Up and Page Down move by
+const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE };
+
+/**
+ * Open the dialog; resolves to the option that was chosen, null when it was closed.
+ *
+ * label        of the dialog and the field; `placeholder` of the field; `text` what it holds at first
+ * find(text)   what is found, or a promise of it: [{title, options: [{label, detail?}, …]}, …]; groups without options are not shown
+ * nothing      the sentence that is shown when nothing is found
+ */
+export async function openSearchList({ label, placeholder, text = "", find, nothing }) {
+  const dialog = await loadDialog("search-list", document.body.dataset.searchListUrl);
+  if (dialog.open) return null;
+  const [field, list, note] = ["field", "options", "note"].map((name) => dialog.querySelector(`[data-search-list-${name}]`));
+  let options = [];
+  let active = -1;
+  let latest = 0; // only the answer to the latest search is shown
+  let chosen = null;
+
+  async function search() {
+    const ticket = ++latest;
+    try {
+      const groups = await find(field.value.trim());
+      if (ticket === latest) show(groups, groups.some((group) => group.options.length > 0) ? "" : nothing);
+    } catch (error) {
+      if (ticket === latest) show([], messageOf(error));
+    }
+  }
+
+  function show(groups, sentence) {
+    const shown = groups.filter((group) => group.options.length > 0);
+    options = shown.flatMap((group) => group.options);
+    let index = 0;
+    list.replaceChildren(...shown.map((group, at) => createGroup(group, `search-list-group-${at}`, () => index++)));
+    list.hidden = options.length === 0;
+    field.setAttribute("aria-expanded", String(!list.hidden));
+    note.textContent = sentence;
+    activate(0);
+  }
+
+  function activate(index) {
+    const elements = [...list.querySelectorAll("[role=option]")];
+    active = elements.length === 0 ? -1 : Math.max(0, Math.min(index, elements.length - 1));
+    elements.forEach((element, at) => element.setAttribute("aria-selected", String(at === active)));
+    if (active < 0) return field.removeAttribute("aria-activedescendant");
+    field.setAttribute("aria-activedescendant", elements[active].id);
+    return (active === 0 ? list.firstElementChild : elements[active]).scrollIntoView({ block: "nearest" });
+  }
+
+  function choose(index) {
+    if (!options[index]) return;
+    chosen = options[index];
+    dialog.close();
+  }
+
+  function onKey(event) {
+    if (event.key === "Enter") choose(active);
+    else if (event.key === "ArrowUp" && active === 0) activate(options.length - 1);
+    else if (event.key === "ArrowDown" && active === options.length - 1) activate(0);
+    else if (event.key in MOVES) activate(active + MOVES[event.key]);
+    else return;
+    event.preventDefault();
+  }
+
+  dialog.setAttribute("aria-label", label);
+  list.setAttribute("aria-label", label);
+  Object.assign(field, { placeholder, ariaLabel: label, value: text, oninput: search, onkeydown: onKey });
+  list.onclick = ({ target }) => choose([...list.querySelectorAll("[role=option]")].indexOf(target.closest("[role=option]")));
+  show([], "");
+  dialog.showModal();
+  field.select();
+  search();
+  return new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      latest += 1;
+      resolve(chosen);
+    }, { once: true });
+  });
+}
+
+function createGroup({ title, options }, id, number) {
+  const group = document.createElement("div");
+  group.setAttribute("role", "group");
+  const heading = document.createElement("div");
+  heading.className = "search-list-title";
+  heading.id = id;
+  heading.textContent = title;
+  group.setAttribute("aria-labelledby", id);
+  group.append(heading, ...options.map((option) => createOption(option, number())));
+  return group;
+}
+
+function createOption({ label, detail = "" }, index) {
+  const element = document.createElement("div");
+  element.id = `search-list-option-${index}`;
+  element.className = "search-list-option";
+  element.setAttribute("role", "option");
+  const [words, note] = [document.createElement("span"), document.createElement("span")];
+  words.className = "search-list-label";
+  words.textContent = label;
+  note.className = "hint";
+  note.textContent = detail;
+  element.append(words, ...(detail ? [note] : []));
+  return element;
+}
