@@ -230,10 +230,14 @@ def test_the_lightbox_zooms_by_wheel_keys_and_double_click(records: RecordsPage)
 
 
 def test_the_lightbox_is_panned_by_the_main_button_only(records: RecordsPage) -> None:
-    image = records.open_lightbox(60).locator("[data-viewer-image]")
+    image, mouse = records.open_lightbox(60).locator("[data-viewer-image]"), records.page.mouse
+    mouse.move(500, 300)
+    mouse.down()
+    mouse.move(510, 500)  # a finger would close it
+    mouse.up()
+    records.expect_position("1 / 60")
     records.page.keyboard.press("+")
     expect(records.page.locator(".viewer-canvas.is-zoomed")).to_be_visible()
-    mouse = records.page.mouse
     for button in ("right", "middle"):
         before = image.get_attribute("style")
         mouse.move(500, 400)

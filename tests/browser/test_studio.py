@@ -319,6 +319,11 @@ def test_images_are_kept_and_deleted_in_the_lightbox(demo_server: ServerProcess,
     page.page.keyboard.press("p")
     wait_until(lambda: demo_server.get("/api/records?pick=keep")["total"] == 1)
     expect(page.tiles().filter(has=page.page.locator("[data-pick-mark]"))).to_contain_text("第一张")
+    page.page.route("**/api/batches", lambda route: route.abort())
+    large.locator("[data-lightbox-more] summary").click()
+    large.get_by_role("button", name="再来一张").click()
+    expect(large).to_be_hidden()
+    expect(page.tiles().filter(has_text="连不上服务")).to_have_count(1)
 
 
 def delete_only_image(page: StudioPage) -> None:

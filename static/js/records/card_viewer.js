@@ -1,7 +1,7 @@
 // The large view of pictures with a record, the same on every page. A host of <image-lightbox>.
 
 import { lightbox } from "../ui/lightbox.js";
-import { runCommand, targetOf } from "./actions.js";
+import { runCommand, runInPlace, targetOf } from "./actions.js";
 
 const COMMANDS = ["keep", "reject", "favourite", "delete", "again", "edit", "link"];
 const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do
@@ -17,8 +17,10 @@ export const cardViewer = {
 
   async run(name, item) {
     if (name === "delete") return deleteShown(item);
-    if (FILLING_FORM.includes(name) && document.querySelector("[data-studio-form]")) lightbox.close();
-    return runCommand(name, targetOf(item), { record: item });
+    const run = () => runCommand(name, targetOf(item), { record: item });
+    if (!FILLING_FORM.includes(name) || !document.querySelector("[data-studio-form]")) return run();
+    lightbox.close();
+    return runInPlace(item, run);
   },
 };
 

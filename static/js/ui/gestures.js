@@ -42,9 +42,11 @@ export class Gestures {
     canvas.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
   }
 
+  /** A trackpad's pinch is a wheel with ctrlKey, in small steps. */
   #onWheel(event) {
     event.preventDefault();
-    this.#zoom.by(Math.exp(-event.deltaY / (event.deltaMode ? 12 : 300)), this.#zoom.pointOf(event));
+    const step = event.ctrlKey ? 100 : event.deltaMode ? 12 : 300;
+    this.#zoom.by(Math.exp(-event.deltaY / step), this.#zoom.pointOf(event));
     this.#hooks.onChange();
   }
 
@@ -59,6 +61,7 @@ export class Gestures {
     if (event.pointerType === "mouse" && event.button !== 0) return;
     if (!button) this.#canvas.setPointerCapture(event.pointerId);
     this.#letGo();
+    clearTimeout(this.#tapTimer);
     this.#pointers.set(event.pointerId, event);
     this.#start = this.#pointers.size === 1 ? event : null;
     this.#pinchStart = this.#pointers.size === 2 ? { state: this.#zoom.state, ...this.#pinch() } : null;
@@ -85,7 +88,7 @@ export class Gestures {
     const axis = this.#axis;
     this.#letGo();
     if (axis === "x" && Math.abs(across) > SWIPE_PX) this.#hooks.onSwipe(across < 0 ? 1 : -1);
-    else if (axis === "y" && down > CLOSE_PX) this.#hooks.onClose();
+    else if (axis === "y" && down > CLOSE_PX && this.#canClose) this.#hooks.onClose();
     else if (!this.wasDragged && this.wasTouch && !event.target.closest("button")) this.#onTap(event);
   }
 
@@ -100,10 +103,14 @@ export class Gestures {
     const [across, down] = this.#way(event);
     this.#axis ||= Math.abs(across) > Math.abs(down) ? "x" : "y";
     if (this.#axis === "x") return this.#zoom.pull(across, 0);
-    if (!this.wasTouch || !this.#hooks.onClose) return undefined;
+    if (!this.#canClose) return undefined;
     const share = Math.min(1, Math.max(0, down) / (this.#canvas.clientHeight / 2));
     this.#zoom.pull(across, Math.max(0, down), 1 - share * 0.3);
     return this.#hooks.onPull(share);
+  }
+
+  get #canClose() {
+    return this.wasTouch && Boolean(this.#hooks.onClose);
   }
 
   #letGo() {
@@ -136,7 +143,6 @@ export class Gestures {
   /** A second tap at the same place zooms; a first one counts when there was no second. */
   #onTap(event) {
     const last = this.#lastTap;
-    clearTimeout(this.#tapTimer);
     this.#lastTap = null;
     if (last && event.timeStamp - last.timeStamp < DOUBLE_TAP_MS && distance(last, event) < DOUBLE_TAP_PX) return void this.#toggleZoom(event);
     this.#lastTap = event;

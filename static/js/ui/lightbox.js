@@ -6,6 +6,7 @@ import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
+import { openList } from "./late_lists.js";
 import { buttonOf, isHosted, isOffered, showCommands } from "./lightbox_commands.js";
 import { fadeWhenIdle } from "./lightbox_idle.js";
 import { LightboxPanel } from "./lightbox_panel.js";
@@ -228,7 +229,7 @@ class ImageLightbox extends HTMLElement {
     else if (key in ZOOM_FACTORS) this.#viewer.zoom(ZOOM_FACTORS[key]);
     else if (key.toLowerCase() === "d") this.#part("download").click();
     else if (key.toLowerCase() === "i") this.#panel.toggle();
-    else if (key === "?") document.querySelector('[data-dialog="shortcuts"]').showModal();
+    else if (key === "?") openList("shortcuts");
     else if (command && !(key === " " && isOnControl)) this.#run(command);
     else if (captionOf(this.item) && key >= "1" && key <= "9") this.#keepOfRow(Number(key));
     else if (captionOf(this.item) && key === "Enter" && !isOnControl) this.#goToNextRow();
