@@ -89,7 +89,10 @@ export function makeRenderer(table) {
     render();
     const cell = cellAt(row, column);
     if (!cell || cell.offsetParent !== cell.parentElement) return;
-    if (rowHeight > element.clientHeight - headHeight) scrollToRow(element, headHeight, top + cell.offsetTop, cell.offsetHeight);
+    if (rowHeight > element.clientHeight - headHeight) {
+      const from = top + cell.parentElement.clientTop + cell.offsetTop;
+      scrollToRow(element, headHeight, from, cell.offsetHeight + 1); // heights in whole pixels may be rounded up
+    }
     scrollToColumn(element, head, cell);
   }
 
