@@ -61,6 +61,7 @@ from app.db.output_backup_queue import (
     reset_backoff,
     retry_output_copy,
 )
+from app.db.presets import delete_preset, list_presets, save_preset
 from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (
     claim_record,

@@ -221,6 +221,12 @@ STATES = (
         press_key("Control+k"),
         wait_for("[role=option][aria-selected=true]"),
     ),
+    _index(
+        "save as a preset",
+        click("[data-more] > summary"),
+        click("[data-open-preset]"),
+        wait_for("[data-preset-summary]:not(:empty)"),
+    ),
     _index("earlier prompts", click("[data-earlier]"), wait_for("[role=option][aria-selected=true]")),
     _index(
         "no such prompt",

@@ -125,6 +125,7 @@ def make_version_15(db: sqlite3.Connection) -> None:
         db.execute(f"ALTER TABLE {table} DROP COLUMN {name}")
     for trigger in triggers:
         db.execute(trigger["sql"])
+    db.execute("DROP TABLE presets")
     db.execute("PRAGMA user_version = 15")
 
 

@@ -116,6 +116,11 @@ def a_held_batch(app: App) -> dict[str, Any]:
     return {"batch_id": made["batch_id"]}
 
 
+def a_preset(app: App) -> str:
+    """The name of a stored preset."""
+    return str(app.client.put("/api/presets/头像", json={"resolution": "1K"}).get_json()["preset"]["name"])
+
+
 # A successful call of each operation.
 GOOD: dict[str, Request] = {
     "post /api/batch-generate": lambda h: {"json": {"prompt": "猫", "resolution": "1K"}},
@@ -140,6 +145,12 @@ GOOD: dict[str, Request] = {
     ),
     "get /api/spreadsheet/template.xlsx": lambda h: {},
     "post /api/spreadsheet/export": lambda h: {"json": {"rows": [{"prompt": "=1+1"}]}},
+    "get /api/presets": lambda h: {},
+    "put /api/presets/{name}": lambda h: {
+        "name": "海报",
+        "json": {"aspect_ratio": "16:9", "suffix": "，极简"},
+    },
+    "delete /api/presets/{name}": lambda h: {"name": a_preset(h)},
     "get /api/prompts": lambda h: {"query_string": "search=猫&limit=5"},
     "get /api/records": lambda h: {"query_string": "search=猫&limit=5&status=success"},
     "get /api/records/kinds": lambda h: {},

@@ -1,4 +1,5 @@
-"""Migration from version 15: options and marks of records, copies of batches, reported usage of charges."""
+"""Migration from version 15: options and marks of records, copies of batches, reported usage of charges,
+presets."""
 
 import sqlite3
 
@@ -24,4 +25,4 @@ def upgrade(db: sqlite3.Connection) -> None:
 
 def set_aside(db: sqlite3.Connection) -> None:
     """Rename what another program gave one of our new names."""
-    set_aside_names(db, index="records_claimable", tables=(), new_columns=_NEW_COLUMNS)
+    set_aside_names(db, index="records_claimable", tables=("presets",), new_columns=_NEW_COLUMNS)

@@ -252,6 +252,12 @@ CREATE TABLE budgets (
     micros INTEGER
 ) WITHOUT ROWID;
 
+-- Named values for requests, shared by everybody. fields: JSON.
+CREATE TABLE presets (
+    name TEXT PRIMARY KEY,
+    fields TEXT NOT NULL
+) WITHOUT ROWID;
+
 -- Messages for NOTIFY_URL, until they are delivered or too old. key: what is told once; times are Unix seconds.
 CREATE TABLE notifications (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

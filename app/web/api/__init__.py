@@ -7,6 +7,7 @@ from app.web.api import (
     models,
     notifications,
     openapi,
+    presets,
     prompts,
     records,
     release,
@@ -21,6 +22,6 @@ from app.web.api import (
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
     *(batches, release, repair, records, spreadsheets, samples, usage),
-    *(models, settings, notifications, openapi, upscale, prompts),
+    *(models, settings, notifications, openapi, upscale, prompts, presets),
 ):
     bp.register_blueprint(module.bp)

@@ -86,6 +86,7 @@ def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: 
         draft=draft,
         page_spec=translated_spec(chosen.spec),
         choices=model_choices(),
+        presets=database.list_presets(connection()),
         model_problem=chosen.problem,
         option_words=option_words(services().models),
         sizes=sizes_json(chosen.spec),

@@ -1,5 +1,6 @@
-// One value for all chosen rows, in a small dialog.
+// One value, or those of a preset, for all chosen rows, in a small dialog.
 
+import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 /** Open the dialog; its value is read as if it were typed into the column. */
@@ -7,22 +8,54 @@ export function openBulkEdit(dialog, table) {
   const part = (name) => dialog.querySelector(`[data-bulk-${name}]`);
   const columns = table.columns.filter(({ isEditable }) => isEditable);
   const rows = table.commands.chosenRows();
-  const chosenColumn = () => columns.find(({ name }) => name === part("column").value);
-  const showOptions = () => {
-    part("options").replaceChildren(...(chosenColumn().options ?? []).map((value) => new Option(value)));
+  const choices = new Map(columns.map((column) => [column.name, { column }])); // by the value of their option
+  const chosen = () => choices.get(part("column").value);
+  const showChoice = () => {
+    const { column, preset } = chosen();
+    part("options").replaceChildren(...(column?.options ?? []).map((value) => new Option(value)));
     part("value").value = "";
+    part("value").closest("label").hidden = Boolean(preset);
+    part("preset").textContent = preset ? Object.values(wordsOf(table, preset)).join(" · ") : "";
   };
   part("count").textContent = _("改动 {n} 行，可以撤销", { n: rows.length });
   part("column").replaceChildren(...columns.map(({ name, label }) => new Option(label, name)));
   part("column").value = columns[Math.max(columns.indexOf(table.columns[table.selection.column]), 2)].name;
-  part("column").onchange = showOptions;
+  part("column").onchange = showChoice;
   part("form").onsubmit = () => {
-    const { field, label, read } = chosenColumn();
-    const changed = table.commands.setAll(field, read(part("value").value), rows);
+    const { column, preset } = chosen();
+    const changed = preset ? applyPreset(table, rows, preset) : table.commands.setAll(column.field, column.read(part("value").value), rows);
     const show = changed > 0 ? table.showUndo : table.showMessage; // where all had it already there is no step to undo
-    show(_("已改 {n} 行的{column}", { n: rows.length, column: label }));
+    show(_("已改 {n} 行的{column}", { n: rows.length, column: column?.label ?? _("预设「{name}」", { name: preset.name }) }));
   };
-  showOptions();
+  showChoice();
+  addPresets(dialog.dataset.presetsUrl, part("column"), choices).catch((failure) => { part("preset").textContent = messageOf(failure); });
   dialog.showModal();
   part("value").focus();
+}
+
+async function addPresets(url, select, choices) {
+  const { presets } = await requestJson("GET", url);
+  if (presets.length === 0) return;
+  const group = document.createElement("optgroup");
+  group.label = _("预设");
+  for (const preset of presets) choices.set(`preset:${preset.name}`, { preset });
+  group.append(...presets.map(({ name }) => new Option(name, `preset:${name}`)));
+  select.append(group);
+}
+
+// What the cells of each field will hold.
+function wordsOf(table, { fields }) {
+  const columnOf = (field) => table.allColumns.find((column) => column.field === field);
+  const known = Object.entries(fields).filter(([field]) => field === "suffix" || columnOf(field));
+  return Object.fromEntries(known.map(([field, value]) => [field, field === "suffix" ? value : columnOf(field).read(String(value))]));
+}
+
+function applyPreset(table, rows, preset) {
+  const { suffix = "", ...cells } = wordsOf(table, preset);
+  return table.rows.step(_("预设「{name}」", { name: preset.name }), () => {
+    for (const row of rows) {
+      for (const [field, value] of Object.entries(cells)) table.rows.set(row, field, value);
+      if (suffix && row.prompt && !row.prompt.endsWith(suffix)) table.rows.set(row, "prompt", row.prompt + suffix);
+    }
+  });
 }

@@ -3,6 +3,7 @@
 import { cardViewer } from "../records/card_viewer.js";
 import { keepDraft } from "../studio/draft.js";
 import { makeForm } from "../studio/form.js";
+import { bindPresets } from "../studio/presets.js";
 import { makeReferences } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
 import { bindEarlierPrompts } from "../ui/earlier_prompts.js";
@@ -17,6 +18,7 @@ makeResults(document.querySelector("[data-results]"));
 lightbox.host = cardViewer;
 
 const applyRequest = (detail) => document.dispatchEvent(new CustomEvent("apply-request", { detail }));
+bindPresets(form, applyRequest);
 const openEarlier = bindEarlierPrompts(form.elements.prompt, { insert: (prompt) => applyRequest({ prompt }) });
 form.querySelector("[data-earlier]").addEventListener("click", openEarlier);
 

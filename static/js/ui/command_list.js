@@ -14,7 +14,7 @@ const PART_OF_A_LIST = "li, tr, article, dialog, [role=row], [data-record-id]"; 
 /** Open the list; what is chosen is done, or opened. */
 export async function openCommandList() {
   const { createUrl, batchUrl, recordsUrl } = document.body.dataset;
-  const commands = [...pageCommands(), ...elsewhere()];
+  const commands = [...pageCommands(), ...presets(), ...elsewhere()];
   const batches = requestJson("GET", `${createUrl}?source=batch&limit=${BATCHES}`)
     .then((answer) => answer.batches.map((batch) => ({ label: batchName(batch), href: `${batchUrl}?id=${encodeURIComponent(batch.id)}` })))
     .catch(() => []); // everything else can be used without them
@@ -56,6 +56,19 @@ function pageCommands() {
     if (isUsable && label && !found.has(button.dataset.command)) found.set(button.dataset.command, { label, isOfPage: true, run: () => press(button) });
   }
   return [...found.values()];
+}
+
+// Of the form of 单图生成.
+function presets() {
+  const select = document.querySelector("[data-preset]");
+  return [...select?.options ?? []].slice(1).map((option) => ({
+    label: _("预设：{name}", { name: option.text }),
+    isOfPage: true,
+    run() {
+      select.value = option.value;
+      select.dispatchEvent(new Event("change"));
+    },
+  }));
 }
 
 function pages() {

@@ -1,0 +1,102 @@
+// Presets of 单图生成: a chosen one fills the form, and what the form holds is stored under a name.
+
+import { readForm } from "./form.js";
+import { messageOf, requestJson } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { offerUndo, showToast } from "../ui/toast.js";
+
+const SAVED = ["aspect_ratio", "resolution", "model", "negative_prompt", "reference_strength", "background", "output_format", "quality"];
+
+/** apply(request) fills the form. */
+export function bindPresets(form, apply) {
+  const select = form.querySelector("[data-preset]");
+  const dialog = document.querySelector('[data-dialog="preset"]');
+  const part = (name) => dialog.querySelector(`[data-preset-${name}]`);
+  const urlOf = (name) => `${dialog.dataset.presetsUrl}/${encodeURIComponent(name)}`;
+  let suffix = ""; // of the preset that is chosen
+
+  select.addEventListener("change", () => {
+    const { suffix: next = "", ...fields } = JSON.parse(select.value || "{}");
+    const { prompt } = readForm(form);
+    const bare = suffix && prompt.endsWith(suffix) ? prompt.slice(0, -suffix.length) : prompt;
+    suffix = next;
+    apply({ ...fields, prompt: bare.endsWith(next) ? bare : bare + next });
+    if (next) form.elements.prompt.setSelectionRange(bare.length, bare.length); // what is written next stands before it
+    select.focus(); // the arrow keys choose another one
+  });
+  form.querySelector("[data-open-preset]").addEventListener("click", open);
+  part("form").addEventListener("submit", save);
+
+  function open() {
+    const named = select.value ? select.selectedOptions[0].text : "";
+    part("name").value = named;
+    part("suffix").value = suffix;
+    part("problem").textContent = "";
+    part("summary").textContent = Object.entries(fieldsToSave()).map(([name, value]) => wordOf(name, value)).join(" · ");
+    listPresets();
+    dialog.showModal();
+    part("name").select();
+  }
+
+  function fieldsToSave() {
+    const values = readForm(form);
+    const isChosen = (name) => (name === "model" ? form.elements.model.options : values[name]);
+    return Object.fromEntries(SAVED.filter(isChosen).map((name) => [name, values[name]]));
+  }
+
+  function wordOf(name, value) {
+    const field = form.elements[name];
+    return field.selectedOptions?.[0].text.trim() ?? value;
+  }
+
+  async function save(event) {
+    event.preventDefault();
+    const fields = { ...fieldsToSave(), ...(part("suffix").value && { suffix: part("suffix").value }) };
+    if (fields.reference_strength) fields.reference_strength = Number(fields.reference_strength);
+    try {
+      const { preset } = await requestJson("PUT", urlOf(part("name").value), fields);
+      await refresh();
+      select.value = [...select.options].find(({ text }) => text === preset.name).value;
+      suffix = preset.fields.suffix ?? "";
+      dialog.close();
+      showToast(_("已存成预设「{name}」", { name: preset.name }));
+    } catch (failure) {
+      part("problem").textContent = messageOf(failure);
+      part("name").focus();
+    }
+  }
+
+  async function refresh() {
+    const { presets } = await requestJson("GET", dialog.dataset.presetsUrl);
+    select.replaceChildren(select.options[0], ...presets.map(({ name, fields }) => new Option(name, JSON.stringify(fields))));
+    select.closest("[data-presets]").hidden = presets.length === 0;
+    listPresets();
+  }
+
+  function listPresets() {
+    part("list").replaceChildren(...[...select.options].slice(1).map(createItem));
+  }
+
+  function createItem({ text: name, value }) {
+    const item = part("item").content.firstElementChild.cloneNode(true);
+    const button = item.querySelector("button");
+    item.querySelector("span").textContent = name;
+    button.setAttribute("aria-label", _("删除预设「{name}」", { name }));
+    button.addEventListener("click", () => remove(name, JSON.parse(value)));
+    return item;
+  }
+
+  async function remove(name, fields) {
+    try {
+      await requestJson("DELETE", urlOf(name));
+      await refresh();
+      part("name").focus();
+      offerUndo(_("已删除预设「{name}」", { name }), async () => {
+        await requestJson("PUT", urlOf(name), fields);
+        await refresh();
+      });
+    } catch (failure) {
+      part("problem").textContent = messageOf(failure);
+    }
+  }
+}
