@@ -98,6 +98,13 @@ class BatchPage:
         dialog.get_by_role("button", name="设置").click()
         expect(dialog).to_be_hidden()
 
+    def replace_all(self, words: str, by: str) -> None:
+        """Put other words in the place of some, in the bar that is open."""
+        bar = self.page.locator("[data-find]")
+        bar.locator("[data-find-words]").fill(words)
+        bar.locator("[data-find-with]").fill(by)
+        bar.locator("[data-find-all]").click()
+
     def show_column(self, *names: str) -> None:
         """Show columns by their labels, or hide those that are shown."""
         self.click_command("columns")

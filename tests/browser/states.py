@@ -308,6 +308,7 @@ STATES = (
         type_text("{"),
         wait_for("[data-table-choices]"),
     ),
+    _batch("find", *_GOOD, press_key("Control+f"), fill("[data-find-words]", "猫"), wait_for("[data-find]")),
     _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
     _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
     _batch("rows made before", *_MADE),
@@ -330,8 +331,8 @@ STATES = (
         "find and replace",
         *_FAILED,
         click("[data-run-repair] [data-command=replace]"),
-        fill("[data-replace-find]", "违禁"),
-        _dialog("replace"),
+        fill("[data-find-words]", "违禁"),
+        wait_for("[data-find-all]:enabled"),
         query="?id={ended}",
     ),
     _batch(

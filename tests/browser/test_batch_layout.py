@@ -93,3 +93,41 @@ def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(
     cell, foot = batch.cell(3, "sample_images"), batch.page.locator("[data-footer]")
     wait_until(lambda: box(cell)["y"] + box(cell)["height"] <= box(foot)["y"])
     assert box(cell)["y"] >= box(batch.page.locator("[data-table]"))["y"]
+
+
+ROWS_IN_VIEW = """
+() => {
+  const place = (element) => element.getBoundingClientRect();
+  const { bottom: top } = place(document.querySelector("[data-table-head]"));
+  const { bottom } = place(document.querySelector("[data-table]"));
+  const rows = [...document.querySelectorAll("[data-row]")].map(place);
+  return rows.filter((row) => row.top >= top - 1 && row.bottom <= bottom + 1).length;
+}
+"""
+
+
+def rows_in_view(batch: BatchPage) -> int:
+    """How many rows are seen whole, below the head of the table."""
+    return int(batch.page.evaluate(ROWS_IN_VIEW))
+
+
+def test_many_rows_are_in_view(batch: BatchPage, server: ServerProcess, tmp_path: Path) -> None:
+    batch.page.set_viewport_size({"width": 1440, "height": 900})
+    batch.open()
+    file = tmp_path / "表.csv"
+    file.write_text("提示词,图片比例\n" + "茶具,16：9\n" * 40, encoding="utf-8")
+    batch.import_workbook(file)
+    assert rows_in_view(batch) >= 10
+    batch.page.locator("[data-report-close]").click()
+    wait_until(lambda: rows_in_view(batch) >= 14)
+
+    rows = [{"prompt": f"第 {n} 张", "resolution": "1K"} for n in range(40)]
+    batch_id = server.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"]
+    batch.open(f"?id={batch_id}")
+    wait_until(lambda: rows_in_view(batch) >= 13)
+    batch.page.locator("[data-log] summary").click()
+    expect(batch.page.locator("[data-log-lines]")).to_be_visible()
+    assert rows_in_view(batch) >= 10
+    batch.page.set_viewport_size({"width": 1024, "height": 768})
+    assert batch.page.evaluate("document.documentElement.scrollWidth") == 1024
+    expect(batch.cell(1, "status")).to_be_in_viewport(ratio=1)

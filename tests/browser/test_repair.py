@@ -36,11 +36,7 @@ def row(prompt: str, number: int) -> dict[str, Any]:
 def replace(run: BatchPage, words: str, by: str) -> None:
     """Replace words in the prompts of the rows that are shown."""
     run.page.locator("[data-run-repair] [data-command=replace]").click()
-    dialog = run.page.locator("dialog[data-dialog=replace]")
-    dialog.locator("[data-replace-find]").fill(words)
-    dialog.locator("[data-replace-with]").fill(by)
-    dialog.locator("[data-replace-yes]").click()
-    expect(dialog).to_be_hidden()
+    run.replace_all(words, by)
 
 
 def retry_changed(run: BatchPage) -> None:
@@ -57,14 +53,11 @@ def test_refused_rows_are_mended_by_find_and_replace_and_nothing_else_is_bought(
     expect(run.cell(1, "prompt")).to_have_class(re.compile("is-active"))
 
     run.page.locator("[data-run-repair] [data-command=replace]").click()
-    dialog = run.page.locator("dialog[data-dialog=replace]")
-    dialog.locator("[data-replace-find]").fill("违禁")
-    dialog.locator("[data-replace-with]").fill("青花")
-    expect(dialog.locator("[data-replace-count]")).to_have_text("4 行里有 4 处")
-    expect(dialog.locator("[data-replace-examples] li").first).to_have_text(
-        "第 2 行 高清，第 2 款，违禁青花花纹"
-    )
-    dialog.get_by_role("button", name="替换 4 处").click()
+    find = run.page.locator("[data-find]")
+    find.locator("[data-find-words]").fill("违禁")
+    find.locator("[data-find-with]").fill("青花")
+    expect(find.locator("[data-find-count]")).to_have_text("第 1 处，共 4 处")
+    find.get_by_role("button", name="全部替换（4）").click()
     bar = run.page.locator("[data-run-repair]")
     expect(bar).to_contain_text("改了 4 行，还没有重试")
     run.page.keyboard.press("Control+z")  # one step
@@ -220,10 +213,9 @@ def test_words_are_replaced_in_picked_rows_of_the_draft_in_one_step(batch: Batch
     for number in (1, 2):
         batch.pick_row(number)
     batch.click_command("replace")
-    dialog = batch.page.locator("dialog[data-dialog=replace]")
-    dialog.locator("[data-replace-find]").fill("红")
-    dialog.locator("[data-replace-with]").fill("$&")
-    dialog.get_by_role("button", name="替换 3 处").click()
+    batch.page.locator("[data-find-words]").fill("红")
+    expect(batch.page.locator("[data-find-count]")).to_contain_text("选中的行里有 3 处")
+    batch.replace_all("红", "$&")
     for number, text in enumerate(("$&杯，$&底", "$&杯", "红碗"), 1):
         batch.expect_text(number, "prompt", text)
     batch.page.keyboard.press("Control+z")

@@ -5,6 +5,7 @@ import { openBulkEdit } from "./bulk_edit.js";
 import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnMenu } from "./column_menu.js";
 import { makeDraftNotice } from "./draft_notice.js";
+import { makeFindBar } from "./find_bar.js";
 import { openGallery, openGalleryOf, updateGallery } from "./gallery.js";
 import { openHistory } from "./history.js";
 import { partialStart } from "./partial_start.js";
@@ -12,7 +13,6 @@ import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { makeLeftInDraft } from "./left_in_draft.js";
 import { lookUpReferences } from "./references.js";
 import { makeRowFilter } from "./row_filter.js";
-import { openReplace } from "./replace_dialog.js";
 import { makeRowMenu } from "./row_menu.js";
 import { makeRowOrders } from "./row_order.js";
 import { openRun } from "./run.js";
@@ -28,7 +28,9 @@ import { showError, showToast } from "../ui/toast.js";
 /** batch: see pages/batch.js. Returns what can be done, by name. */
 export function makeLate(batch) {
   const { page, table, urls, draft, dialog } = batch;
-  page.querySelector("[data-filter]").parentElement.before(document.querySelector("[data-report]"));
+  const bars = page.querySelector("[data-filter]").parentElement;
+  bars.before(document.querySelector("[data-report]"));
+  bars.prepend(document.querySelector("[data-find]"));
   const notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
@@ -121,7 +123,7 @@ export function makeLate(batch) {
     toggleReport: report.toggle,
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     start: () => openStart(dialog("start"), batch, showStarted),
-    replace: () => openReplace(dialog("replace"), table, table.readOnly ? table.rows.shown : table.commands.chosenRows()),
+    find: makeFindBar(page.querySelector("[data-find]"), table),
     startPart: () => openStart(dialog("start"), batch, showStarted, partialStart(table, batch.footer.sum())),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
     showNotice: (name, ...values) => notice[name](...values),

@@ -3,7 +3,7 @@
 import { createRowView, renderRow } from "./cells.js";
 
 const SPARE_ROWS = 4; // rendered above and below what can be seen
-const DEFAULT_ROW_HEIGHT = 52;
+const DEFAULT_ROW_HEIGHT = 48;
 
 /** table: see grid.js. */
 export function makeRenderer(table) {

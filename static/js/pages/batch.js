@@ -123,12 +123,13 @@ bindCommands(page, {
   columns: (button) => late("chooseColumns", button),
   affixes: () => late("editAffixes", setAffixes),
   "bulk-edit": () => late("bulkEdit"),
-  replace: () => late("replace"),
+  replace: () => late("find", true),
   history: () => late("showHistory"),
   start: () => late("start"),
   "start-part": () => late("startPart"),
 });
 bindPicks(page, table);
+addEventListener("keydown", onFind);
 page.querySelector("[data-page-model]")?.addEventListener("change", ({ target }) => changeModel(target));
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => late("takeFiles", ...files) });
 bindEarlierPrompts(table.textarea, {
@@ -186,6 +187,16 @@ function showChecked() {
 // Whether the late script has something to say about the words of a row, or had before.
 function isSentOtherwise(row, answer) {
   return batch.words || (answer && (answer.prompt !== row.prompt || answer.problems.length > 0 || (answer.name_taken && row.filename)));
+}
+
+// Ctrl+F and Ctrl+H find in all rows, of which the browser knows those in view; in the bar they are the browser's.
+function onFind(event) {
+  const { key, ctrlKey, metaKey, altKey, target } = event;
+  if (!(ctrlKey || metaKey) || altKey || !/^[fh]$/i.test(key) || target.closest?.("dialog, [data-find]") || table.rows.length === 0) return;
+  event.preventDefault();
+  table.editor.commit();
+  document.activeElement.blur(); // what is typed meanwhile goes into no cell
+  late("find", key.toLowerCase() === "h");
 }
 
 // The names of variables come with the late script.

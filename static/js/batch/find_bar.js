@@ -1,0 +1,132 @@
+// 查找替换: a bar above the table finds words in all its rows, those out of view too, and puts others in their place.
+
+import { highlightWords } from "./found_words.js";
+import { _ } from "../core/i18n.js";
+
+const DELAY = 120; // ms after a change of the rows
+
+/**
+ * bar: the form. Looks in the rows that are shown, or in those of them that are picked, and in the columns that are shown; cells that
+ * cannot be edited are found, but stay as they are. Upper and lower case are the same. Returns open(isReplacing).
+ */
+export function makeFindBar(bar, table) {
+  const part = (name) => bar.querySelector(`[data-find-${name}]`);
+  const { rows, selection } = table;
+  const [words, replacement, column] = [part("words"), part("with"), part("column")];
+  const highlight = highlightWords(table.body);
+  let found = []; // {row, column, at: position of the cell in reading order, count: places in it, before: places before it}
+  let timer = 0;
+
+  const pattern = () => (words.value ? new RegExp(words.value.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "giu") : null);
+  const textOf = (row, { field, format }) => (typeof row[field] === "string" ? row[field] : format(row[field]));
+  const canReplace = ({ row, column: { field, refuses, isEditable } }) => isEditable && typeof row[field] === "string" && !refuses?.(row)
+    && table.canEdit(row, { field });
+  const total = (cells) => cells.reduce((sum, { count }) => sum + count, 0);
+  const current = () => found.find(({ at }) => selection.isActive && at === selection.row * table.columns.length + selection.column);
+
+  function look() {
+    const wanted = pattern();
+    const isPicked = selection.picked.size > 0;
+    let before = 0;
+    found = [];
+    rows.shown.forEach((row, index) => {
+      if (!wanted || (isPicked && !selection.picked.has(row))) return;
+      table.columns.forEach((one, position) => {
+        if (!one.field || (column.value && column.value !== one.field)) return;
+        const count = textOf(row, one)?.match(wanted)?.length ?? 0;
+        if (count > 0) found.push({ row, column: one, at: index * table.columns.length + position, count, before });
+        before += count;
+      });
+    });
+    highlight.show(wanted, column.value);
+    render();
+  }
+
+  function render() {
+    const [n, many] = [total(found), total(found.filter(canReplace))];
+    const place = current();
+    if (!words.value) part("count").textContent = "";
+    else if (selection.picked.size > 0) part("count").textContent = n > 0 ? _("选中的行里有 {n} 处", { n }) : _("选中的行里没有");
+    else if (place) part("count").textContent = _("第 {place} 处，共 {n} 处", { place: place.before + 1, n });
+    else part("count").textContent = n > 0 ? _("{n} 处", { n }) : _("没有找到");
+    for (const name of ["previous", "next"]) part(name).disabled = n === 0;
+    part("all").textContent = many > 0 ? _("全部替换（{n}）", { n: many }) : _("全部替换");
+    part("one").disabled = part("all").disabled = many === 0;
+  }
+
+  // The next cell with the words after the active one, from the other end when there is none; the focus stays where it is.
+  function go(by) {
+    const here = selection.isActive ? selection.row * table.columns.length + selection.column : -1;
+    const next = by > 0 ? found.find(({ at }) => at > here) ?? found[0] : found.findLast(({ at }) => at < here) ?? found.at(-1);
+    if (!next) return;
+    selection.goTo(rows.shown.indexOf(next.row), table.columns.indexOf(next.column));
+    render();
+  }
+
+  function replace(cells) {
+    const wanted = pattern();
+    rows.step(_("查找替换"), () => {
+      for (const { row, column: { field, read } } of cells) rows.set(row, field, read(row[field].replace(wanted, () => replacement.value)));
+    });
+    look();
+  }
+
+  function replaceOne() {
+    const place = current();
+    if (place && canReplace(place)) replace([place]);
+    go(1);
+  }
+
+  function replaceAll() {
+    const cells = found.filter(canReplace);
+    replace(cells);
+    table.showUndo(_("已替换 {n} 处，改了 {rows} 行", { n: total(cells), rows: new Set(cells.map(({ row }) => row)).size }));
+    table.editor.focusUnlessTouch(); // where Ctrl+Z undoes it
+  }
+
+  function close() {
+    bar.hidden = true;
+    table.element.classList.remove("is-finding");
+    highlight.show(null);
+    table.editor.focus();
+  }
+
+  function open(isReplacing) {
+    table.editor.commit();
+    const columns = table.columns.filter(({ field }) => field);
+    const chosen = column.value;
+    column.replaceChildren(new Option(_("所有列"), ""), ...columns.map(({ field, label }) => new Option(label, field)));
+    column.value = columns.some(({ field }) => field === chosen) ? chosen : "";
+    bar.hidden = false;
+    table.element.classList.add("is-finding");
+    look();
+    (isReplacing && words.value ? replacement : words).select();
+  }
+
+  bar.addEventListener("input", look);
+  bar.addEventListener("submit", (event) => event.preventDefault());
+  bar.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") close();
+    else if (event.key === "Enter" && event.target === words) go(event.shiftKey ? -1 : 1);
+    else if (event.key === "Enter" && event.target === replacement) replaceOne();
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  for (const [name, run] of Object.entries({ previous: () => go(-1), next: () => go(1), one: replaceOne, all: replaceAll, close })) {
+    part(name).addEventListener("click", run);
+  }
+
+  function lookSoon() {
+    if (bar.hidden) return;
+    timer ||= setTimeout(() => {
+      timer = 0;
+      if (!bar.hidden) look();
+    }, DELAY);
+  }
+
+  rows.watch(lookSoon);
+  rows.watchShown(lookSoon);
+  selection.watch(lookSoon);
+  return open;
+}
