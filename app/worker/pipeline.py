@@ -179,26 +179,8 @@ class Pipeline:
         watermark = record.marks["visible"]
         provider, pace = engine.provider, engine.pace
         if task_id is None:
-            spec, request = provider.spec, record.request
-            _require_orderable(spec, request)
-            references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
-            self.disk.require(len(self.claimed_ids))
-            self.store_guard.require(db)
-            price, is_free = spec.price(request), spec.is_free(request)
-            charge = database.open_charge(
-                db, record, price=price, budget=self.settings.budget, is_free=is_free
-            )
-            log.record_event("submitted", record, charge=charge, price=price)
-            began, watermark = time.monotonic(), spec.watermark
-            result = generator.submit(provider, request, references)
-            task_id, image = result.task_id or "", result.image
-            usage = Usage(charge_id=charge, counts=result.usage, references=len(references))
-            del result  # it holds the bytes of the image
-            if image is None:
-                self._save_task_id(db, record, task_id, usage, watermark)
-            elif usage.counts:
-                with suppress(DatabaseError):  # the image is worth more
-                    database.save_usage(db, record, usage)
+            watermark = provider.spec.watermark
+            task_id, image, began = self._submit(db, record, provider)
         if image is None:
             image = generator.fetch(provider, task_id, self._sleep)
         permit.release()
@@ -210,6 +192,29 @@ class Pipeline:
             del image
             saved = self._save(db, record, file, seed)
         return _with_watermark(saved, watermark)
+
+    def _submit(
+        self, db: database.Connection, record: Record, provider: generator.Provider
+    ) -> tuple[str, GeneratedImage | None, float]:
+        """Open the charge and submit the record once -> its task id, which is stored, or the image itself;
+        and when it was submitted (monotonic)."""
+        spec, request = provider.spec, record.request
+        _require_orderable(spec, request)
+        references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
+        self.disk.require(len(self.claimed_ids))
+        self.store_guard.require(db)
+        price, is_free = spec.price(request), spec.is_free(request)
+        charge = database.open_charge(db, record, price=price, budget=self.settings.budget, is_free=is_free)
+        log.record_event("submitted", record, charge=charge, price=price)
+        began = time.monotonic()
+        result = generator.submit(provider, request, references)
+        usage = Usage(charge_id=charge, counts=result.usage, references=len(references))
+        if result.image is None:
+            self._save_task_id(db, record, result.task_id or "", usage, spec.watermark)
+        elif usage.counts:
+            with suppress(DatabaseError):  # the image is worth more
+                database.save_usage(db, record, usage)
+        return result.task_id or "", result.image, began
 
     def _fitted(self, references: Sequence[Reference], spec: ModelSpec) -> list[Reference]:
         """The references, as JPEG where the file is larger than the model takes. Raises InvalidRequest."""
