@@ -372,7 +372,7 @@ def _models_of(groups: list[sqlite3.Row]) -> list[BatchModel]:
         BatchModel(model=model, total=sum(g["number"] for g in own), cost=_sum_of("cost", own))
         for model, own in by_model.items()
     ]
-    return sorted(found, key=lambda one: -one.total)
+    return sorted(found, key=lambda one: (-one.total, one.model))
 
 
 def _count_picks(db: sqlite3.Connection, batch_id: str) -> dict[Pick, int]:

@@ -1,8 +1,10 @@
 """The image models that can be ordered from."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 
 from app.domain.model_spec import ModelSpec
 from app.domain.requests import ImageRequest
@@ -11,6 +13,7 @@ from app.errors import Conflict, InvalidRequest, Message, message
 
 # Models that enlarge a picture: no other model can take the place of one.
 UPSCALERS = frozenset({"jimeng_i2i_seed3_tilesr_cvtob"})
+_GAPS = re.compile(r"[\s_-]+")
 
 
 class Models(Mapping[str, ModelSpec]):
@@ -48,17 +51,18 @@ class Models(Mapping[str, ModelSpec]):
         return sum(1 for _ in self)
 
     def find(self, written: str) -> ModelSpec:
-        """The model of this id, name or label, in any letter case; empty stands for the default.
+        """The model of this id, name or label; empty stands for the default.
 
+        Letter case, spaces, hyphens and underscores do not matter.
         A name stands for the first model of that name. Raises InvalidRequest.
         """
-        key = normal_text(written).casefold()
+        key = _plain(written)
         if not key:
             return self.default
         for spec in self.values():
-            if key in (spec.model_id.casefold(), spec.name, normal_text(spec.label).casefold()):
+            if key in map(_plain, (spec.model_id, spec.name, spec.label)):
                 return spec
-        if key in UPSCALERS:
+        if key in map(_plain, UPSCALERS):
             raise InvalidRequest("model", "这个模型只用来放大，请打开原来那张图片，按「放大到 4K」")
         text = "没有叫「{model}」的模型，可选：{choices}"
         choices = tuple(spec.label for spec in self.values())
@@ -92,3 +96,8 @@ class Models(Mapping[str, ModelSpec]):
         if request.model in UPSCALERS and request.model not in self._specs:
             return message("放大要用即梦的密钥，请在「模型与密钥」里填好")
         return None
+
+
+@lru_cache(maxsize=1024)
+def _plain(written: str) -> str:
+    return _GAPS.sub("", normal_text(written).casefold())

@@ -96,7 +96,7 @@ _NOTES = {
 }
 
 _SETUP = ModelSetup(
-    title="即梦 4.0",
+    title="即梦",
     about="火山引擎的图片模型。先在控制台开通「即梦」，再取一对密钥。",
     variables={"VOLCENGINE_AK": "你的 Access Key ID", "VOLCENGINE_SK": "你的 Secret Access Key"},
     keys_at="https://console.volcengine.com/iam/keymanage/",

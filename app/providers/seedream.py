@@ -126,7 +126,7 @@ _NO_BACKGROUND = "这个模型不能选背景，要透明背景请用 Seedream 5
 
 _SETUP = ModelSetup(
     title="Seedream",
-    about="火山方舟上的同一家族，参考图可以直接用这台电脑上的。",
+    about="火山方舟的图片模型，参考图可以直接用这台电脑上的。",
     variables={"ARK_API_KEY": "你的 API Key", "SEEDREAM_MODEL": "控制台里的模型编号"},
     keys_at="https://console.volcengine.com/ark/",
     keys_from="取密钥：火山方舟控制台",

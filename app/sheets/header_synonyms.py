@@ -53,6 +53,7 @@ _GUESSED_NAMES: Mapping[str, str] = {
     "references": "垫图 垫图文件名 参考图像 参考图名 参考图名称 示例图片 ref refs refimage refimages",
     "seed": "随机数种子",
     "steps": "采样步 迭代步数 推理步数 inferencesteps",
+    "model": "用哪个模型 用什么模型 使用模型 所用模型 选用模型 指定模型 ai模型 aimodel",
 }
 _NEGATIVE = "负面|负向|反向|反面|逆向|negative|neg"
 _NEGATIVE_OR_SHORT = f"{_NEGATIVE}|负|反"

@@ -22,7 +22,7 @@ from app.domain import (
     Models,
     ModelSpec,
 )
-from app.web.i18n import gettext, translate
+from app.web.i18n import gettext, in_english, translate
 from app.web.page_model import model_labels
 from app.web.serializers import pace_json, sizes_json, translated_spec
 from app.worker.engines import Engine
@@ -178,7 +178,11 @@ def _model_column(
         placeholder=labels[spec.model_id],
         options=list(labels.values()),
         words=labels,
-        spellings={str(each.label): model_id for model_id, each in reversed(list(models.items()))},
+        spellings={
+            spelling: model_id
+            for model_id, each in reversed(list(models.items()))
+            for spelling in (str(each.label), in_english(each.label))
+        },
         hidden=len(models) < 2,
         like=_LIKE,
         headers=headers.get("model", ("模型", "model")),

@@ -127,7 +127,7 @@ def change_settings(wanted: Mapping[str, str]) -> Message:
     except SettingError as error:
         raise InvalidRequest(error.variable, error.message) from error
     if old.image_model != new.image_model:
-        notes = (message("默认模型现在是 {model}", model=message(spec.label)), *notes)
+        notes = (message("默认模型现在是「{model}」", model=message(spec.label)), *notes)
     log.event("web", "settings_changed", variables=",".join(changes))
     return (
         message("已保存，从下一张起用新的设置。{notes}", notes=notes)

@@ -16,7 +16,7 @@ def test_a_new_user_gets_an_image_after_one_click_and_is_guided_to_the_key(
     expect(page.locator(".result-card[data-status=success] img")).to_be_visible()
     assert len(list((demo_server.data_dir / "output").glob("*.jpg"))) == 1
     page.get_by_role("link", name="设置密钥", exact=True).click()
-    jimeng = page.get_by_role("region", name="即梦 4.0")
+    jimeng = page.get_by_role("region", name="即梦")
     jimeng.get_by_text("填写密钥").click()
     expect(jimeng.get_by_label("Secret Access Key")).to_be_editable()
 

@@ -85,7 +85,7 @@ def test_rows_of_one_table_are_made_by_two_models(
     batch: BatchPage, server: ServerProcess, jimeng: FakeJimeng, seedream: FakeSeedream
 ) -> None:
     batch.click_command("add")
-    lines = (("提示词", "模型", "背景"), ("一只猫", "", "透明"), ("一只狗", "seedream 5.5", "透明"))
+    lines = (("提示词", "模型", "背景"), ("一只猫", "", "透明"), ("一只狗", "Seedream5.5", "透明"))
     batch.paste_block(1, "prompt", *lines)
     batch.expect_text(1, "model", "即梦 4.0")
     batch.expect_text(2, "model", "Seedream 5.5")
@@ -95,9 +95,12 @@ def test_rows_of_one_table_are_made_by_two_models(
     batch.expect_text(1, "background", "透明")
     dialog = batch.open_start()
     expect(dialog.locator("[data-start-facts]")).to_contain_text("即梦 4.0 1 张、Seedream 5.5 1 张")
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 2 张 · ¥0.22 + 1 张价格未设")
     batch.page.keyboard.press("Escape")
+    expect(batch.page.locator("[data-footer-sum]")).to_have_text("2 行 · 2 张 · ¥0.22 + 1 张价格未设")
     batch_id = batch.start_batch()
     batch.expect_state("已完成")
+    batch.expect_figures("完成 2 / 2 · ¥0.22，另有图片价格未设$")
     assert (jimeng.charges, seedream.charges, ids_of(seedream)) == (1, 1, [NEWEST])
     records = server.get(f"/api/batches/{batch_id}")["records"]
     assert [(record["model"], record["background"]) for record in records] == [

@@ -42,6 +42,10 @@ def test_a_key_is_entered_tested_and_used_without_a_restart(
     expect(card.get_by_label("API Key")).to_have_value("")
     expect(page.locator("#set-BAILIAN_PRICE")).to_have_value("0.5")
     expect(page.locator(".status-name")).to_contain_text("Seedream")
+    card.get_by_label("API Key").fill("falsch")
+    card.get_by_role("button", name="测试密钥").click()  # saves what was typed
+    expect(card.locator("[data-result]")).to_contain_text("请检查 ARK_API_KEY")
+    card.get_by_label("API Key").fill(ark.key)
     card.get_by_role("button", name="测试密钥").click()
     expect(card.locator("[data-result]")).to_contain_text("密钥有效")
     made = studio.post("/api/batch-generate", ROW)

@@ -32,6 +32,7 @@ HEADERS = {
     "filename": ("文件名|命名|图片名称|文件名 (不写扩展名)"),
     "seed": ("种子|seed值|种子（Seed）|随机种子"),
     "steps": ("步数|采样步数 Steps"),
+    "model": ("模型|使用模型|用哪个模型|AI 模型|Model name"),
 }
 
 

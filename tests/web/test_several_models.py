@@ -71,6 +71,11 @@ def test_the_api_and_health_tell_the_state_of_every_model(
     assert (health["models"][JIMENG], health["models"][OPENAI]) == (True, False)
 
 
+@pytest.mark.parametrize("written", ["即梦4.6", "  即梦　4.6 ", "JIMENG seedream46 cvtob"])
+def test_a_model_is_found_however_its_name_is_spaced(worker: Worker, written: str) -> None:
+    assert worker.engines.models.find(written).model_id == "jimeng_seedream46_cvtob"
+
+
 def test_the_top_bar_lists_the_models_with_what_is_under_way(
     client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -163,7 +163,7 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
                 prices=[_price(spec) for spec in specs],
                 notice=specs[0].retirement_notice(today),
                 needed=_fields(needed, variables, specs[0].setup.variables),
-                others=_fields(others, variables),
+                others=_fields(others, variables, {price: _price_hint(specs[0])}),
             )
         )
     return cards
@@ -194,8 +194,6 @@ def _fields(
             placeholder = shown.value or ""
         elif is_set and shown.secret:
             placeholder = "已填，不显示"
-        elif name.endswith("_PRICE"):
-            placeholder = "按公开的价格"
         elif name.endswith("_CONCURRENCY"):
             placeholder = str(services().settings.model_concurrency)
         found.append(
@@ -213,9 +211,13 @@ def _fields(
     return found
 
 
+def _price_hint(spec: ModelSpec) -> str:
+    return "按公开的价格" if spec.is_priced else "填了才能统计费用"
+
+
 def _price(spec: ModelSpec) -> str | Message:
     if not spec.is_priced:
-        return "未设价格"
+        return "价格未设"
     lowest, highest = min(spec.prices.values()), max(spec.prices.values())
     if highest:
         text = "¥{lowest} 一张" if lowest == highest else "¥{lowest}–{highest} 一张"

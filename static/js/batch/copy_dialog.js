@@ -4,11 +4,18 @@ import { HttpError, messageOf, requestJson } from "../core/http.js";
 import { _, formatPrice, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { budgetLeft } from "../ui/status.js";
+import { addUp } from "./costs.js";
 
 const MAX_PROBLEMS = 5; // shown at once
 
 /** The names of the models of a batch, in short. */
 export const modelsOf = ({ models }) => models.map(({ label }) => label).join(" + ");
+
+/** What a batch cost so far, in words; only a part of it where the price of some models is not known. */
+export function costWords({ cost, models }) {
+  const { price } = addUp(models.map(({ total, cost: ofModel }) => ({ count: total, price: ofModel })));
+  return cost === null && price > 0 ? _("{sum}，另有图片价格未设", { sum: formatPrice(price) }) : formatPrice(cost);
+}
 
 /** Ask and order; then both batches are shown side by side. urls: {batches, page}; batch: its JSON; name: what it is called. */
 export function openCopy(urls, batch, name) {

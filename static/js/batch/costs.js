@@ -23,22 +23,30 @@ export function pricePerPicture(row, model) {
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }
 
+/** {price: CNY of all that is known, unpriced: images without a known price} of parts {count: images, price: CNY, null or NaN} */
+export function addUp(parts) {
+  const isKnown = ({ price }) => !Number.isNaN(price ?? NaN);
+  const total = (name, of) => of.reduce((sum, part) => sum + part[name], 0);
+  return { price: total("price", parts.filter(isKnown)), unpriced: total("count", parts.filter((part) => !isKnown(part))) };
+}
+
 /**
- * {rows, blank, good, goodPrice, pictures, price, problems} of rows; `rows` are those that are filled, `good` those of them without
+ * {rows, blank, good, goodCost, pictures, price, unpriced, problems} of rows; `rows` are those that are filled, `good` those of them without
  * problems of which something is missing, as far as knownOf(row) tells: see `of` of row_check.js.
  */
 export function sumOf(rows, model, validation, knownOf) {
   const filled = rows.filter(validation.isFilled);
   const good = filled.filter((row) => Object.keys(validation.problemsOf(row)).length === 0 && knownOf(row)?.missing !== 0);
-  const total = (valueOf, of = filled) => of.reduce((sum, row) => sum + valueOf(row), 0);
-  const price = (row) => priceOf(row, model);
+  const total = (valueOf) => filled.reduce((sum, row) => sum + valueOf(row), 0);
+  const partOf = (row) => ({ count: pictureCount(row, model), price: priceOf(row, model) });
+  const knownPart = (row) => (knownOf(row) ? { count: knownOf(row).missing, price: knownOf(row).price } : partOf(row));
   return {
     rows: filled.length,
     blank: rows.length - filled.length,
     pictures: total((row) => pictureCount(row, model)),
-    price: total(price),
+    ...addUp(filled.map(partOf)),
     good: good.length,
-    goodPrice: total((row) => (knownOf(row) ? knownOf(row).price ?? NaN : price(row)), good),
+    goodCost: addUp(good.map(knownPart)),
     problems: total((row) => Object.keys(validation.problemsOf(row)).length),
   };
 }

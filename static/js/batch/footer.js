@@ -1,8 +1,8 @@
 // The footer: rows, pictures, cost, how many cells have problems, and what is wrong with the active cell.
 
-import { pictureCount, sumOf } from "./costs.js";
+import { addUp, pictureCount, sumOf } from "./costs.js";
 import { partialStart } from "./partial_start.js";
-import { _, formatPrice } from "../core/i18n.js";
+import { _, formatSum } from "../core/i18n.js";
 import { budgetLeft } from "../ui/status.js";
 
 const DELAY = 60; // ms
@@ -33,17 +33,17 @@ export function makeFooter(footer, { table, model, check, onSum }) {
   }
 
   function render() {
-    const { rows, pictures, price, problems } = sum();
+    const { rows, pictures, problems } = sum();
     const left = budgetLeft();
-    const { made, count, cost, isSplit } = due(pictures, price);
+    const { made, count, cost, isSplit } = due();
     const figures = [
       _("{n} 行", { n: rows }), _("{n} 张", { n: pictures }),
       ...(made > 0 ? [_("已有 {n} 张", { n: made })] : []),
       ...(isSplit ? [_("要做 {n} 张", { n: count })] : []),
-      isSplit && count === 0 ? "¥0" : formatPrice(cost),
+      isSplit && count === 0 ? "¥0" : formatSum(cost),
     ];
     part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : isSplit && index === figures.length - 1 ? " " : " · ")));
-    part("sum").classList.toggle("is-over", left !== null && cost > left);
+    part("sum").classList.toggle("is-over", left !== null && cost.price > left);
     part("sum").classList.toggle("is-stale", isSplit && check().isTotalStale);
     const { isFiltered } = table.rows;
     problemButton.hidden = problems === 0 || table.readOnly;
@@ -61,10 +61,16 @@ export function makeFooter(footer, { table, model, check, onSum }) {
   }
 
   // What was made already, and what is to be paid: everything until the first answer, and unless something was bought.
-  function due(pictures, price) {
+  function due() {
     const { total } = check();
-    if (!total?.made) return { made: 0, count: pictures, cost: price, isSplit: false };
-    return { made: countMade(), count: total.new, cost: total.price ?? NaN, isSplit: true };
+    if (!total?.made) return { made: 0, count: sum().pictures, cost: sum(), isSplit: false };
+    const cost = total.price === null ? addUp(table.rows.all.map(missingOf)) : { price: total.price, unpriced: 0 };
+    return { made: countMade(), count: total.new, cost, isSplit: true };
+  }
+
+  function missingOf(row) {
+    const { missing = 0, price = 0 } = check().of(row) ?? {};
+    return { count: missing, price };
   }
 
   function countMade() {
@@ -86,8 +92,8 @@ export function makeFooter(footer, { table, model, check, onSum }) {
 }
 
 function emphasizeNumber(text, separator) {
-  const [, lead, number, rest] = /^(\D*?)(¥?[\d.,]*)(\D*)$/.exec(text);
+  const { 0: number, index } = /¥?\d[\d.,]*|$/.exec(text);
   const value = document.createElement("b");
   value.textContent = number;
-  return [separator + lead, value, rest];
+  return [separator + text.slice(0, index), value, text.slice(index + number.length)];
 }

@@ -1,11 +1,11 @@
 // Earlier batches, newest first, in a panel at the side, a page at a time.
 
 import { batchName, parseTime } from "./batch_name.js";
-import { modelsOf, openCopy } from "./copy_dialog.js";
+import { costWords, modelsOf, openCopy } from "./copy_dialog.js";
 import { showOwnResults } from "./own_results.js";
 import { requeuedMessage, skippedMessage } from "./row_states.js";
 import { requestJson } from "../core/http.js";
-import { _, formatPrice, language } from "../core/i18n.js";
+import { _, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { showToast } from "../ui/toast.js";
 
@@ -87,7 +87,7 @@ function figuresOf(batch) {
     _("完成 {success} / {total}", { success, total }),
     failed > 0 && _("失败 {failed}", { failed }),
     unknown > 0 && _("结果未知 {unknown}", { unknown }),
-    cost !== 0 && formatPrice(cost),
+    cost !== 0 && costWords(batch),
     modelsOf(batch),
   ].filter(Boolean).join(" · ");
 }

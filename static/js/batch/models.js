@@ -16,14 +16,19 @@ export const model = { ...own, of: (row) => byLabel.get(row.model) ?? own };
 /** The model of a row, and what can be asked of some models. */
 export const OPTIONAL = described.map(({ name }) => name);
 
-// Every spelling of a value, in lower case -> [value, word].
+// Every spelling of a value -> [value, word].
 function dictionaryOf({ words = {}, spellings = {} }) {
   const entries = Object.entries(words);
   const others = Object.entries(spellings).map(([spelling, value]) => [spelling, [value, words[value]]]);
-  return new Map([...others, ...entries.flatMap((entry) => entry.map((spelling) => [spelling, entry]))].map(([spelling, entry]) => [spelling.toLowerCase(), entry]));
+  return new Map([...others, ...entries.flatMap((entry) => entry.map((spelling) => [spelling, entry]))].map(([spelling, entry]) => [plain(spelling), entry]));
 }
 
-const entryOf = (field, text) => dictionaries.get(field).get(normalise(text).toLowerCase());
+/** As Models.find compares. */
+function plain(text) {
+  return normalise(text).toLowerCase().replaceAll(/[\s_-]/g, "");
+}
+
+const entryOf = (field, text) => dictionaries.get(field).get(plain(text));
 
 /** The word of a cell for a value of the API, or for another spelling; text that is neither stays. */
 export function wordOf(field, text) {

@@ -1,5 +1,6 @@
 // The figures of a run. Those of rows in one state are buttons that show only these rows.
 
+import { costWords } from "./copy_dialog.js";
 import { _, formatDuration, formatPrice } from "../core/i18n.js";
 
 const GROUPS = [
@@ -72,7 +73,8 @@ function restOf(batch) {
   const left = counts.queued + counts.running;
   const parts = [];
   if (left > 0 && eta > 0 && batch.status === "running") parts.push(_("{pace} 张/分", { pace: formatPace(left / eta * 60) }), _("还要约 {duration}", { duration: formatDuration(eta) }));
-  if (cost === null || (cost === 0 && expected === null)) parts.push(_("价格未设"));
+  if (cost === null) parts.push(costWords(batch));
+  else if (cost === 0 && expected === null) parts.push(_("价格未设"));
   else if (cost > 0 || expected > 0) parts.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: formatPrice(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
   if (atRisk > 0) parts.push(_("另有 ¥{stake} 待确认", { stake: atRisk.toFixed(2) }));
   return parts;

@@ -5,7 +5,7 @@ import { makeStartOptions } from "./start_options.js";
 import { submitRows, workbookOf } from "./submission.js";
 import { durationOf } from "../core/duration.js";
 import { HttpError } from "../core/http.js";
-import { _, formatPrice } from "../core/i18n.js";
+import { _, formatSum } from "../core/i18n.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { budgetLeft } from "../ui/status.js";
 
@@ -103,11 +103,11 @@ function ask(dialog, batch, onStarted, { rows: asked, sample }) {
     return order.rows.filter((row) => row.filename && checked.get(row).name_taken).length;
   }
 
-  function createLine({ kind, words, pictures, price, option }) {
+  function createLine({ kind, words, pictures, option, ...cost }) {
     const line = part("line").content.firstElementChild.cloneNode(true);
     line.querySelector("[data-words]").textContent = words;
     line.querySelector("[data-pictures]").textContent = pictures > 0 ? _("{n} 张", { n: pictures }) : "";
-    line.querySelector("[data-price]").textContent = pictures > 0 ? formatPrice(price) : "¥0";
+    line.querySelector("[data-price]").textContent = pictures > 0 ? formatSum(cost) : "¥0";
     line.classList.toggle("is-free", pictures === 0);
     const [label, button] = [line.querySelector("[data-again]"), line.querySelector("[data-restore]")];
     label.hidden = !(option && REPEATABLE.includes(kind));
@@ -217,17 +217,17 @@ function ask(dialog, batch, onStarted, { rows: asked, sample }) {
 
 function startWords(order, sample) {
   if (order.rows.length === 0) return _("没有要做的");
-  const { pictures, price, isExact } = portionOf(order, sample);
-  const sum = formatPrice(price);
+  const { pictures, isExact, ...cost } = portionOf(order, sample);
+  const sum = formatSum(cost);
   if (!sample) return _("生成 {n} 张 · {sum}", { n: pictures, sum });
-  return isExact || !(price > 0) ? _("先试 {n} 行 · {sum}", { n: sample, sum }) : _("先试 {n} 行 · 约 {sum}", { n: sample, sum });
+  return isExact || !(cost.price > 0) ? _("先试 {n} 行 · {sum}", { n: sample, sum }) : _("先试 {n} 行 · 约 {sum}", { n: sample, sum });
 }
 
 // What is made first: everything, or the rows of a sample, which the server chooses.
-function portionOf({ rows, pictures, price, isUniform }, sample) {
-  if (!sample) return { pictures, price, isExact: true };
+function portionOf({ rows, pictures, price, unpriced, isUniform }, sample) {
+  if (!sample) return { pictures, price, unpriced, isExact: true };
   const share = sample / rows.length;
-  return { pictures: Math.ceil(pictures * share), price: price * share, isExact: isUniform };
+  return { pictures: Math.ceil(pictures * share), price: price * share, unpriced: Math.ceil(unpriced * share), isExact: isUniform };
 }
 
 // Why there is nothing to do, and what to do then.
@@ -251,6 +251,10 @@ function longestOf({ byModel }, share) {
   return durationOf(slowest.pictures, slowest.of);
 }
 
+function restOf(order, now) {
+  return { price: order.price - now.price, unpriced: order.unpriced - now.unpriced };
+}
+
 function factsOf({ model, table }, { asked, now, order, renamed }) {
   const left = budgetLeft();
   const filled = table.rows.all.filter(table.validation.isFilled).length;
@@ -259,7 +263,7 @@ function factsOf({ model, table }, { asked, now, order, renamed }) {
   return [
     modelsOf(order, model),
     order.rows.length > 0 && longestOf(order, now.pictures / order.pictures),
-    isSample && (order.price > 0 ? _("其余的看过再做，约 {sum}", { sum: formatPrice(order.price - now.price) }) : _("其余的看过再做")),
+    isSample && (order.price > 0 ? _("其余的看过再做，约 {sum}", { sum: formatSum(restOf(order, now)) }) : _("其余的看过再做")),
     left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
     renamed > 0 && _("{n} 行的文件名重复，会加上序号", { n: renamed }),
     asked.length < filled && _("另外 {n} 行留在草稿里", { n: filled - asked.length }),

@@ -1,8 +1,8 @@
 // What a run comes to, by what is known of the rows: the lines of the start dialog.
 
-import { pictureCount, priceOf } from "./costs.js";
+import { addUp, pictureCount, priceOf } from "./costs.js";
 import { isChanged } from "./row.js";
-import { _, formatPrice } from "../core/i18n.js";
+import { _, formatSum } from "../core/i18n.js";
 
 /** Those of which pictures are missing are ordered, the others only when it is asked for, or not at all. */
 const ORDERED = ["new", "changed", "partial", "trashed"];
@@ -39,7 +39,7 @@ function kindOf(row, { missing, same_as: sameAs, made, under_way: open, unknown,
 }
 
 /** The rows to submit: what is missing, and all of the kinds of `again`, a set. ->
-    {rows, again: set of rows, pictures, price, isUniform: whether each row comes to the same, byModel: model -> pictures} */
+    {rows, again: set of rows, pictures, price, unpriced, isUniform: whether each row comes to the same, byModel: model -> pictures} */
 export function orderOf(table, checked, groups, again, model) {
   const repeated = new Set([...again].flatMap((kind) => groups[kind]));
   const ordered = new Set(ORDERED.flatMap((kind) => groups[kind]));
@@ -49,16 +49,16 @@ export function orderOf(table, checked, groups, again, model) {
   const isUniform = sums.every(({ count, price }) => count === sums[0].count && price === sums[0].price);
   const byModel = new Map();
   rows.forEach((row, index) => byModel.set(model.of(row), (byModel.get(model.of(row)) ?? 0) + sums[index].count));
-  return { rows, again: repeated, pictures: total(sums, "count"), price: total(sums, "price"), isUniform, byModel };
+  return { rows, again: repeated, pictures: total(sums), ...addUp(sums), isUniform, byModel };
 }
 
 function missingOf({ missing, price }) {
-  return { count: missing, price: price ?? NaN };
+  return { count: missing, price };
 }
 
-const total = (sums, name) => sums.reduce((sum, one) => sum + one[name], 0);
+const total = (sums) => sums.reduce((sum, { count }) => sum + count, 0);
 
-/** [{kind, words, pictures, price, option: words for what can be chosen, or ""}], those of no rows left out */
+/** [{kind, words, pictures, price, unpriced, option: words for what can be chosen, or ""}], those of no rows left out */
 export function linesOf(groups, checked, model) {
   return [
     missingLine(["new", "changed", "partial"], groups, checked),
@@ -75,17 +75,16 @@ function wordsOf(kinds, groups) {
 function missingLine(kinds, groups, checked) {
   const sums = kinds.flatMap((kind) => groups[kind]).map((row) => missingOf(checked.get(row)));
   const option = kinds[0] === "trashed" ? _("恢复，不再做") : "";
-  return { kind: kinds[0], words: wordsOf(kinds, groups), pictures: total(sums, "count"), price: total(sums, "price"), option };
+  return { kind: kinds[0], words: wordsOf(kinds, groups), pictures: total(sums), ...addUp(sums), option };
 }
 
 function repeatLine(kind, rows, model) {
-  const count = total(rows.map((row) => ({ count: pictureCount(row, model) })), "count");
-  const sum = formatPrice(total(rows.map((row) => ({ price: priceOf(row, model) })), "price"));
-  const values = { n: count, sum };
+  const sums = rows.map((row) => ({ count: pictureCount(row, model), price: priceOf(row, model) }));
+  const values = { n: total(sums), sum: formatSum(addUp(sums)) };
   const option = kind === "same" ? _("也各做一份（{n} 张 {sum}）", values) : _("再做一遍（{n} 张 {sum}）", values);
-  return { kind, words: wordsOf([kind], { [kind]: rows }), pictures: 0, price: 0, option };
+  return { kind, words: wordsOf([kind], { [kind]: rows }), pictures: 0, price: 0, unpriced: 0, option };
 }
 
 function freeLine(kinds, groups) {
-  return { kind: kinds[0], words: wordsOf(kinds, groups), pictures: 0, price: 0, option: "" };
+  return { kind: kinds[0], words: wordsOf(kinds, groups), pictures: 0, price: 0, unpriced: 0, option: "" };
 }

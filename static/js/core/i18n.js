@@ -40,3 +40,9 @@ export function formatPrice(amount) {
   if (Number.isNaN(amount ?? NaN)) return _("价格未设");
   return amount > 0 ? `¥${Number(amount.toFixed(4)).toFixed(2)}` : _("免费");
 }
+
+/** What images cost of which some, `unpriced`, have no known price: ¥1.24 + 3 张价格未设 */
+export function formatSum({ price, unpriced }) {
+  if (unpriced > 0 && price > 0) return _("{sum} + {n} 张价格未设", { sum: formatPrice(price), n: unpriced });
+  return formatPrice(unpriced > 0 ? null : price);
+}

@@ -20,25 +20,29 @@ page.addEventListener("click", ({ target }) => {
 /** Call an action once at a time; its sentence, or why it failed, is shown in the card. */
 async function run(form, button, action) {
   if (button.getAttribute("aria-disabled")) return;
+  const { id } = form.closest("section");
   button.setAttribute("aria-disabled", "true");
   button.dataset.busy = "";
   for (const error of form.querySelectorAll("[data-error]")) setError(error, "");
   try {
     await action(form, button);
   } catch (failure) {
-    const error = form.querySelector(`#error-${failure.field || "none"}`);
+    const shown = formOf(id); // a fresh one, if a part was saved
+    const error = shown.querySelector(`#error-${failure.field || "none"}`);
     if (error) setError(error, messageOf(failure));
-    show(form, error ? "" : "is-bad", error ? "" : messageOf(failure));
+    show(shown, error ? "" : "is-bad", error ? "" : messageOf(failure));
   }
   button.removeAttribute("aria-disabled");
   delete button.dataset.busy;
 }
 
+const formOf = (id) => document.getElementById(id).querySelector("form");
+
 async function save(form, button) {
   const { id } = form.closest("section");
   const { text } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
   await refresh(id);
-  const fresh = document.getElementById(id).querySelector("form");
+  const fresh = formOf(id);
   show(fresh, "is-good", text);
   (fresh.querySelector(`[value="${button.value}"]`) ?? fresh.querySelector("[data-result]")).focus();
   document.dispatchEvent(new Event("poll-now"));
@@ -46,11 +50,11 @@ async function save(form, button) {
 
 /** {variable: value} that a button saves; a secret that was left empty stays. */
 function changesOf(form, { value: action, dataset }) {
-  if (action === "default") return { IMAGE_MODEL: form.elements.provider.value };
   if (action === "successor") return { [dataset.variable]: dataset.value };
   const fields = [...form.querySelectorAll("[name]:enabled")].filter((field) => field.id);
   if (action === "clear") return Object.fromEntries(fields.filter(({ dataset: { stored } }) => stored).map(({ name }) => [name, ""]));
-  return Object.fromEntries(fields.filter(isChanged).map(({ name, value }) => [name, value]));
+  const typed = Object.fromEntries(fields.filter(isChanged).map(({ name, value }) => [name, value]));
+  return action === "default" ? { ...typed, IMAGE_MODEL: form.elements.provider.value } : typed;
 }
 
 function isChanged(field) {
@@ -72,10 +76,14 @@ async function refresh(saved) {
   }
 }
 
-async function testKey(form, { dataset }) {
-  show(form, "", _("正在测试，最多 10 秒…"));
-  const { verified, text } = await requestJson("POST", dataset.url);
-  show(form, verified ? "is-good" : "is-open", text);
+/** Test the key as it stands in the card: what was typed is saved first. */
+async function testKey(form, button) {
+  const { id } = form.closest("section");
+  if (Object.keys(changesOf(form, button)).length > 0) await save(form, button);
+  const fresh = formOf(id);
+  show(fresh, "", _("正在测试，最多 10 秒…"));
+  const { verified, text } = await requestJson("POST", button.dataset.url);
+  show(fresh, verified ? "is-good" : "is-open", text);
 }
 
 async function testNotification(form, { dataset }) {
