@@ -14,6 +14,8 @@ _CONDITION = re.compile(r"@(?:media|container) [^{]*")
 _DATA_URL = re.compile(r'url\("data:[^"]*"\)')
 _RAW_COLOUR = re.compile(r"#[0-9a-f]{3,8}\b|\b(?:rgb|hsl|oklch)a?\(|:\s*(?:black|white)\b", re.IGNORECASE)
 _RAW_SIZE = re.compile(r"font-size: *[\d.]+(?:px|r?em)(?<!\.93em)|font: *[\d.]|z-index: *-?\d")
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "([^"]+)";', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE)
 _WIDEST = 120  # characters
 
 
@@ -58,3 +60,13 @@ def test_no_address_of_the_product_is_written_out(path: Path) -> None:
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
 def test_no_template_line_is_wider_than_a_screen(path: Path) -> None:
     assert [line for line in path.read_text("utf-8").splitlines() if len(line) > _WIDEST] == []
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
+def test_every_imported_name_is_exported(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert not re.search("^(?:<{7}|>{7}) ", text, re.MULTILINE)  # of a merge
+    for names, source in _IMPORT.findall(text):
+        exported = _EXPORT.findall((path.parent / source).read_text("utf-8"))
+        imported = [name.split()[0] for name in names.split(",") if name.strip()]
+        assert set(imported) <= set(exported), source

@@ -1,6 +1,7 @@
 // A batch that was started: its rows with their states, its progress, and what can be done about it.
 
 import { makeBudgetForm } from "./budget_form.js";
+import { batchName } from "./batch_name.js";
 import { unchecked } from "./columns.js";
 import { openCopy } from "./copy_dialog.js";
 import { retryableOf } from "./costs.js";
@@ -8,7 +9,7 @@ import { makeMenu } from "./menu.js";
 import { makeRepairBar } from "./repair_bar.js";
 import { makeRepairs } from "./repairs.js";
 import { makeRow, requestDigest } from "./row.js";
-import { RowStates, batchName } from "./row_states.js";
+import { RowStates } from "./row_states.js";
 import { makeRunCommands } from "./run_commands.js";
 import { makeRunLog } from "./run_log.js";
 import { makeRunPanel } from "./run_panel.js";
