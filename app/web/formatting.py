@@ -20,11 +20,22 @@ from app.web.search_hits import marked, other_hits
 from app.web.services import services
 
 _TRASH_DAYS = 30
+_MAX_LABELS = 2  # of the models of a batch
 
 
 def init_formatting(app: Flask) -> None:
     """Register the filters and globals of the templates."""
-    of_values = (local_time, batch_label, days_left, cost, plain_amount, seconds, model_label, model_labels)
+    of_values = (
+        local_time,
+        batch_label,
+        days_left,
+        cost,
+        plain_amount,
+        seconds,
+        model_label,
+        model_labels,
+        batch_cost,
+    )
     filters = (*of_values, marked, other_hits, marks_line, option_texts)
     app.jinja_env.filters.update({function.__name__: function for function in filters})
     app.jinja_env.filters["reference_thumbnail"] = shown_at
@@ -63,8 +74,19 @@ def model_label(model_id: str) -> str:
 
 
 def model_labels(batch: Batch) -> str:
-    """The labels of the models of a batch."""
-    return " + ".join(model_label(model.model) for model in batch.models)
+    """The labels of the models of a batch; of many only the first, and how many they are."""
+    labels = [model_label(model.model) for model in batch.models]
+    if len(labels) > _MAX_LABELS:
+        return gettext("{model} 等 {n} 个模型", model=labels[0], n=len(labels))
+    return " + ".join(labels)
+
+
+def batch_cost(batch: Batch) -> str:
+    """What a batch cost so far; only a part of it where the price of some models is not known."""
+    known = sum((model.cost for model in batch.models if model.cost is not None), Decimal(0))
+    if batch.cost is None and known:
+        return gettext("{sum}，另有图片价格未设", sum=money(known))
+    return money(batch.cost)
 
 
 def resolutions(spec: ModelSpec) -> list[str]:
