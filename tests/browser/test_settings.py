@@ -62,7 +62,7 @@ def test_a_wrong_key_is_put_right_and_the_batch_continues(
     batch = BatchPage(page, studio.address)
     batch.open(f"?id={batch_id}")
     expect(page.locator("[data-run-paused]")).to_contain_text("ARK_API_KEY")
-    page.goto(studio.address + "/model")
+    page.get_by_role("alert").get_by_role("link", name="模型与密钥").click()
     card = page.get_by_role("region", name="Seedream")
     card.get_by_text("密钥、价格、并发").click()
     key = card.get_by_label("API Key")

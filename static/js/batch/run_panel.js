@@ -100,6 +100,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     part("paused").dataset.cause = isPaused ? cause : "";
     if (text) setText("paused-text", text);
     part("remedies").hidden = cause !== "stop_rule";
+    part("keys").hidden = !isPaused || !["key", "model"].includes(cause);
   }
 
   function goneText(status) {
