@@ -155,6 +155,7 @@ def test_a_picture_is_enlarged_once_from_its_large_view(
     page = form.page
     page.goto(f"{server.address}/records")
     page.locator("[data-image-url]").click()
+    page.keyboard.press("i")
     enlarge = page.get_by_role("button", name="放大到 4K · ¥0.40")
     enlarge.click()
     toasts = page.locator("dialog .toast")

@@ -40,7 +40,7 @@ export function makeFooter(footer, { table, model, check, onSum }) {
       _("{n} 行", { n: rows }), _("{n} 张", { n: pictures }),
       ...(made > 0 ? [_("已有 {n} 张", { n: made })] : []),
       ...(isSplit ? [_("要做 {n} 张", { n: count })] : []),
-      isSplit && count === 0 ? "¥0" : formatSum(cost),
+      count === 0 ? "¥0" : formatSum(cost),
     ];
     part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : isSplit && index === figures.length - 1 ? " " : " · ")));
     part("sum").classList.toggle("is-over", left !== null && cost.price > left);
