@@ -17,6 +17,12 @@ export function costWords({ cost, models }) {
   return cost === null && price > 0 ? _("{sum}，另有图片价格未设", { sum: formatPrice(price) }) : formatPrice(cost);
 }
 
+function adviceOn(problems) {
+  const n = problems.length;
+  if (problems.some(({ field }) => field === "resolution")) return _("{n} 处做不了，请换个模型或分辨率", { n });
+  return _("{n} 处做不了，请换个模型，或复制为新草稿后改这几行", { n });
+}
+
 /** Ask and order; then both batches are shown side by side. urls: {batches, page}; batch: its JSON; name: what it is called. */
 export function openCopy(urls, batch, name) {
   const dialog = document.querySelector('[data-dialog="copy"]');
@@ -57,7 +63,7 @@ export function openCopy(urls, batch, name) {
     ];
     part("sum").textContent = problems.length > 0 ? "" : facts.filter(Boolean).join(" · ");
     showProblems(problems);
-    if (problems.length > 0) part("error").textContent = _("{n} 处做不了，请换个模型或分辨率", { n: problems.length });
+    if (problems.length > 0) part("error").textContent = adviceOn(problems);
     else if (left !== null && price > left) part("error").textContent = _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。");
     const sum = problems.length > 0 ? "—" : formatPrice(price ?? NaN);
     setBusy(false, pictures > 0 || problems.length > 0 ? _("做一遍 · {sum}", { sum }) : _("没有要做的"));
