@@ -144,7 +144,7 @@ def test_a_key_is_tested_by_keyboard(
     keys.press(page.locator(".status-summary"))
     keys.press(page.get_by_role("link", name="测试密钥"))
     keys.press(page.get_by_role("button", name="测试密钥"))
-    expect(page.locator("[data-result]")).to_contain_text("密钥有效")
+    expect(page.locator("#jimeng [data-result]")).to_contain_text("密钥有效")
     assert jimeng.charges == 0
 
 
