@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from app.db.connection import read_transaction
 from app.db.record_query import RecordFilter, find_ids
 from app.db.row_mapping import IN_IDS, id_list
+from app.domain import Status
 
 _RECORDS_READ = 2_000  # the newest ones, so that a call takes a few milliseconds in a store of any size
 
@@ -22,12 +23,11 @@ class EarlierPrompt:
 def list_prompts(db: sqlite3.Connection, *, search: str = "", limit: int) -> list[EarlierPrompt]:
     """Different prompts of the newest 2,000 records, newest first.
 
-    With ``search``, of the newest 2,000 that have each of its words in the prompt; those that are still held,
-    queued or running are not found.
+    With ``search``, of the newest 2,000 that have each of its words in the prompt.
     """
     with read_transaction(db):
         if search.strip():
-            wanted = RecordFilter(search=search, search_in="prompt", every_word=True)
+            wanted = RecordFilter(search=search, search_in="prompt", every_word=True, statuses=tuple(Status))
             newest = f"SELECT id, prompt, created_at FROM generation_records WHERE id {IN_IDS}"
             fields: dict[str, object] = {"ids": id_list(find_ids(db, wanted, limit=_RECORDS_READ))}
         else:

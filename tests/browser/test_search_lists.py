@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
 from tests.server_process import ServerProcess, running_server
+from tests.waiting import wait_until
 
 CAT, MOUNTAIN = "一只橘猫趴在窗台上看雨", "清晨的雪山木屋"
 
@@ -39,7 +40,7 @@ def test_nothing_is_loaded_before_the_first_use(page: Page, demo_server: ServerP
     page.keyboard.press("Escape")
     page.keyboard.press("Control+k")
     expect(page.locator("dialog[open] [role=combobox]")).to_be_focused()
-    assert len([url for url in asked if url.endswith(("/search-list", "search_list.css"))]) == 2
+    assert len([url for url in asked if url.endswith(("/search-list", "/lists.css"))]) == 2
 
 
 def test_a_command_is_found_by_its_initials_and_done(batch: BatchPage) -> None:
@@ -146,3 +147,18 @@ def test_an_earlier_prompt_is_put_into_a_cell(batch: BatchPage, demo_server: Ser
     batch.page.keyboard.press("Enter")
     batch.page.keyboard.press("Control+Enter")
     batch.expect_text(1, "prompt", MOUNTAIN)
+
+
+def test_what_is_typed_while_the_list_loads_is_searched(page: Page, records: RecordsPage) -> None:
+    waiting: list[Route] = []
+    page.route("**/ui/lists.js", lambda route: waiting.append(route))
+    page.locator("[data-record-id] [data-select]").first.check()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("xyz")
+    wait_until(lambda: bool(waiting) and page.evaluate("true"))
+    waiting[0].continue_()
+    expect(page.locator("dialog[open] [role=combobox]")).to_have_value("xyz")
+    page.keyboard.type("1")
+    expect(page.locator("dialog[open] [role=combobox]")).to_have_value("xyz1")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-pick=reject]")).to_have_count(0)

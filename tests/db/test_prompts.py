@@ -35,6 +35,7 @@ def test_deleted_records_are_left_out_and_queued_ones_are_listed(db: database.Co
     add_records(db, ["新的"], status="queued")
     assert listed(db) == [("新的", 6), ("橘猫，水彩", 3), ("雪山", 2)]
     assert listed(db, "茶杯") == []
+    assert listed(db, "新") == [("新的", 6)]
 
 
 def test_only_the_newest_records_are_read(db: database.Connection, monkeypatch: pytest.MonkeyPatch) -> None:

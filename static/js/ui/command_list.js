@@ -12,7 +12,7 @@ const BATCHES_UNASKED = 5; // shown before anything is typed
 const PART_OF_A_LIST = "li, tr, article, dialog, [role=row], [data-record-id]"; // which stand for one of many
 
 /** Open the list; what is chosen is done, or opened. */
-export async function openCommandList() {
+export async function openCommandList({ takeTyped }) {
   const { createUrl, batchUrl, recordsUrl } = document.body.dataset;
   const commands = [...pageCommands(), ...presets(), ...elsewhere()];
   const batches = requestJson("GET", `${createUrl}?source=batch&limit=${BATCHES}`)
@@ -32,7 +32,7 @@ export async function openCommandList() {
     ];
   }
 
-  const chosen = await openSearchList({ label: _("命令"), placeholder: _("页面、批次、命令，或要搜索的提示词"), nothing: _("没有找到"), find });
+  const chosen = await openSearchList({ takeTyped, label: _("命令"), placeholder: _("页面、批次、命令，或要搜索的提示词"), nothing: _("没有找到"), find });
   if (chosen?.href) location.assign(chosen.href);
   else chosen?.run();
 }

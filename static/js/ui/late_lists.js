@@ -6,18 +6,39 @@ import { showError } from "./toast.js";
 
 const load = lazy(() => import("./lists.js"), ({ lists }) => lists);
 
-let isOpening = false; // or one is open that resolves when it is closed
+let isLoading = false;
 
 /** Open "commands", "shortcuts", or "prompts" with a text to search for; resolves to what it does, null after an error. */
 export async function openList(name, text) {
-  if (isOpening) return null;
-  isOpening = true;
+  if (isLoading) return null;
+  isLoading = true;
+  const typing = keepTyping();
+  const takeTyped = () => {
+    isLoading = false;
+    return typing();
+  };
   try {
-    return await (await load())[name](text);
+    return await (await load())[name]({ text, takeTyped });
   } catch (error) {
     showError(messageOf(error));
     return null;
   } finally {
-    isOpening = false;
+    takeTyped();
   }
+}
+
+// What is typed while a list is loaded belongs to it: other listeners would take it for shortcuts.
+function keepTyping() {
+  const stop = new AbortController();
+  let typed = "";
+  addEventListener("keydown", (event) => {
+    if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
+    typed += event.key;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }, { capture: true, signal: stop.signal });
+  return () => {
+    stop.abort();
+    return typed;
+  };
 }

@@ -9,7 +9,7 @@ const LIMIT = 50;
 const TYPING_PAUSE_MS = 160;
 
 /** Open the list, which starts with the matches of `text`; resolves to the chosen prompt, null when none was chosen. */
-export async function openPromptList(text) {
+export async function openPromptList({ text, takeTyped }) {
   let typed = text;
 
   async function find(search) {
@@ -21,7 +21,7 @@ export async function openPromptList(text) {
     return [{ title: _("最近用过的"), options: prompts.map(toOption) }];
   }
 
-  const chosen = await openSearchList({ label: _("以前的提示词"), placeholder: _("搜索以前的提示词"), nothing: _("没有找到"), text, find });
+  const chosen = await openSearchList({ label: _("以前的提示词"), placeholder: _("搜索以前的提示词"), nothing: _("没有找到"), text, takeTyped, find });
   return chosen?.label ?? null;
 }
 

@@ -10,17 +10,19 @@ const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE };
  * Open the dialog; resolves to the option that was chosen, null when it was closed.
  *
  * label        of the dialog and the field; `placeholder` of the field; `text` what it holds at first
+ * takeTyped() what was typed since the list was asked for, in the place of `text`
  * find(text)   what is found, or a promise of it: [{title, options: [{label, detail?}, …]}, …]; groups without options are not shown
  * nothing      the sentence that is shown when nothing is found
  */
-export async function openSearchList({ label, placeholder, text = "", find, nothing }) {
+export async function openSearchList({ label, placeholder, text = "", takeTyped, find, nothing }) {
   const dialog = await loadDialog("search-list", document.body.dataset.searchListUrl);
+  const typed = takeTyped();
   if (dialog.open) return null;
   const [field, list, note] = ["field", "options", "note"].map((name) => dialog.querySelector(`[data-search-list-${name}]`));
   let options = [];
   let active = -1;
   let latest = 0; // only the answer to the latest search is shown
-  let chosen = null;
+  let finish = null;
 
   async function search() {
     const ticket = ++latest;
@@ -54,8 +56,8 @@ export async function openSearchList({ label, placeholder, text = "", find, noth
 
   function choose(index) {
     if (!options[index]) return;
-    chosen = options[index];
     dialog.close();
+    finish(options[index]); // before the next key; "close" comes later
   }
 
   function onKey(event) {
@@ -69,17 +71,21 @@ export async function openSearchList({ label, placeholder, text = "", find, noth
 
   dialog.setAttribute("aria-label", label);
   list.setAttribute("aria-label", label);
-  Object.assign(field, { placeholder, ariaLabel: label, value: text, oninput: search, onkeydown: onKey });
+  Object.assign(field, { placeholder, ariaLabel: label, value: typed || text, oninput: search, onkeydown: onKey });
   list.onclick = ({ target }) => choose([...list.querySelectorAll("[role=option]")].indexOf(target.closest("[role=option]")));
   show([], "");
   dialog.showModal();
-  field.select();
+  if (!typed) field.select();
   search();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => {
+    const closed = new AbortController();
+    finish = (option) => {
+      closed.abort();
       latest += 1;
-      resolve(chosen);
-    }, { once: true });
+      resolve(option);
+    };
+    // One that comes after the dialog was opened again is of the time before.
+    dialog.addEventListener("close", () => { if (!dialog.open) finish(null); }, { signal: closed.signal });
   });
 }
 
