@@ -99,6 +99,7 @@ from app.db.records import (
     list_records,
     list_records_of_file,
     list_selected,
+    list_siblings,
     list_single_records,
     mark_favourite,
     pick_records,

@@ -1,5 +1,6 @@
 """Reading records (one, a page, a selection), the trash, favourites, and the choice of pictures."""
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -145,6 +146,13 @@ def list_single_records(
         """,
         {"since": since, "limit": limit, "deleted": deleted},
     )
+
+
+def list_siblings(db: sqlite3.Connection, records: Iterable[Record]) -> list[Record]:
+    """The records of the batches of these, without deleted ones, by id."""
+    batches = json.dumps(sorted({record.batch_id for record in records if record.batch_id}))
+    clauses = "WHERE batch_id IN (SELECT value FROM json_each(:batches)) AND deleted_at IS NULL ORDER BY id"
+    return read_records(db, clauses, {"batches": batches})
 
 
 def delete_records(db: sqlite3.Connection, chosen: Selection) -> int:

@@ -164,6 +164,7 @@ _OWN = (
     choose_file("[data-file]", "own.csv"),
     wait_for("[data-row='1'] [data-column=prompt].is-filled"),
 )
+_PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu] [data-command=delete]"))
 _FAILED = (click("[data-figure=failed]"), wait_for("[data-run-repair]"))
 _PICKED_RECORDS = (
     _RECORDS_READY,
@@ -205,7 +206,8 @@ STATES = (
     _index("large", click("a.result-card-frame"), _LARGE),
     _index("a second charge", click("[data-command=resubmit]"), _dialog("cost")),
     _index("the bill", click("[data-command=write-off]"), _dialog("billing")),
-    _index("deleted", click(".result-card[data-status=success] [data-command=delete]"), wait_for(".toast")),
+    _index("a picture's menu", *_PICTURE_MENU),
+    _index("deleted", *_PICTURE_MENU, click("[data-card-menu] [data-command=delete]"), wait_for(".toast")),
     _index(
         "picker",
         click("[data-open-picker]"),

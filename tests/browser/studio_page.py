@@ -69,8 +69,11 @@ class StudioPage:
         expect(self.page.locator("[data-record-id][data-busy]")).to_have_count(0)
 
     def act(self, name: str, tile: int = 0) -> None:
-        """Click an action of a tile."""
-        self.tiles().nth(tile).get_by_title(name).click()
+        """Click an action of a tile, in its menu when it is there."""
+        button = self.tiles().nth(tile).get_by_title(name)
+        if not button.is_visible():
+            self.tiles().nth(tile).locator("[data-card-menu] > summary").click()
+        button.click()
 
     def open_lightbox(self, tile: int = 0) -> Locator:
         self.tiles().nth(tile).locator("a.result-card-frame").click()

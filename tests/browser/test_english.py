@@ -140,7 +140,8 @@ def test_an_image_is_generated_viewed_and_deleted_in_english(
     )
     expect_english(english_page)
     english_page.keyboard.press("Escape")
-    english_page.locator(".result-card[data-status=success] [data-command=delete]").first.click()
+    english_page.locator("[data-card-menu] > summary").first.click()
+    english_page.locator("[data-card-menu] [data-command=delete]:visible").click()
     expect(english_page.locator(".toast")).to_contain_text("Deleted")
     expect_english(english_page)
 

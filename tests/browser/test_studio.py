@@ -513,3 +513,56 @@ def test_the_page_reports_an_unreachable_server_and_recovers(
     demo_server.start()
     page.generate()
     page.wait_for_images(1)
+
+
+def heights_of(page: StudioPage) -> set[int]:
+    frames = page.page.locator(".result-card:not(.is-line) .result-card-frame")
+    return {round(height) for height in frames.evaluate_all("all => all.map(one => one.offsetHeight)")}
+
+
+def test_the_pictures_of_a_request_stand_in_order_under_one_caption_and_have_one_height(
+    server: ServerProcess, studio: Open, jimeng: FakeJimeng
+) -> None:
+    for prompt, ratio, n in (("旧的一单", "9:16", 1), ("新的一单", "16:9", 3)):
+        body = {"prompt": prompt, "aspect_ratio": ratio, "resolution": "1K", "num_images": n}
+        made = server.post("/api/batches", {"source": "single", "rows": [body]})
+        server.wait_for_end(made["batch_id"])
+    page = studio(server)
+    captions = page.page.locator(".result-group-head")
+    expect(captions).to_have_text(
+        [re.compile("新的一单.*3 张 · ¥0.66", re.DOTALL), re.compile("旧的一单.*¥0.22", re.DOTALL)]
+    )
+    ids = page.tiles().evaluate_all("all => all.map(one => Number(one.dataset.recordId))")
+    assert ids == [2, 3, 4, 1]
+    medium = heights_of(page)
+    assert len(medium) == 1
+    slider = page.page.get_by_label("图片大小")
+    slider.press("Home")
+    small = heights_of(page)
+    assert len(small) == 1
+    assert max(small) < max(medium)
+    page.open()
+    expect(slider).to_have_attribute("aria-valuetext", "小")
+    assert heights_of(page) == small
+
+
+def test_what_was_refused_shrinks_when_a_picture_follows_and_is_cleared_at_once(
+    server: ServerProcess, studio: Open
+) -> None:
+    page = studio(server)
+    for prompt in ("违禁的画面一", "违禁的画面二", "好的画面"):
+        page.write_prompt(prompt)
+        page.generate()
+        done = page.page.locator("[data-request-key]").filter(has_text=prompt)
+        expect(done.locator("[data-ended-at], [data-image-url]").first).to_be_visible(timeout=20_000)
+        if prompt != "好的画面":
+            expect(done.locator(".result-card-choices > :first-child")).to_have_text("改提示词")
+    lines = page.page.locator(".result-card.is-line")
+    expect(lines).to_have_count(2)
+    assert lines.first.bounding_box()["height"] < 48  # type: ignore[index]
+    expect(lines.first).to_contain_text("50412")
+    page.page.get_by_role("button", name="清掉没有成功的 2 张").click()
+    expect(page.tiles()).to_have_count(1)
+    page.page.get_by_role("button", name="撤销").click()
+    expect(page.tiles()).to_have_count(3)
+    expect(lines).to_have_count(2)

@@ -1,13 +1,14 @@
 """单图生成: the form of one picture, and its results."""
 
 import secrets
+from collections.abc import Iterable
 from typing import Any
 
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ImageRequest
+from app.domain import ImageRequest, ModelSpec, Record
 from app.errors import InvalidRequest, KeyReused
 from app.web.batch_columns import option_words
 from app.web.etags import with_etag
@@ -15,6 +16,7 @@ from app.web.page_model import STUDIO, PageModel, model_choices, page_model, rem
 from app.web.params import int_arg
 from app.web.serializers import sizes_json, translated_spec
 from app.web.services import connection, services
+from app.web.single_results import Request, group_by_request, settled_ids
 from app.web.submit import SINGLE, RowErrors, request_key, submit_rows
 
 RESULTS_SHOWN = 60
@@ -50,7 +52,7 @@ def generate() -> tuple[str, int] | Response:
 
 @bp.get("/live/results")
 def results() -> Response:
-    """Results that changed after ``?since=``, newest first; deleted ones by id only.
+    """Results that changed after ``?since=``, by request, newest first; deleted ones by id only.
 
     Header X-Version is the version they are current to.
     """
@@ -61,10 +63,8 @@ def results() -> Response:
         changed = database.list_single_records(db, since=since, limit=RESULTS_SHOWN)
         paused = database.list_pauses(db, source="single")
         deleted = database.list_single_records(db, since=since, limit=_MAX_DELETED, deleted=True)
-    html = "\n".join(
-        render_template("studio/result_card.html", record=record, paused=paused, page_spec=spec)
-        for record in changed
-    )
+        requests = _requests(changed, deleted)
+    html = render_template("studio/requests.html", requests=requests, paused=paused, **_card_context(spec))
     html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in deleted)
     response = make_response(html)
     response.headers["X-Version"] = str(version)
@@ -78,18 +78,35 @@ def _queue_once(fields: dict[str, str]) -> None:
         submit_rows([fields], SINGLE)
 
 
+def _requests(drawn: list[Record], deleted: Iterable[Record] = ()) -> list[Request]:
+    siblings = database.list_siblings(connection(), [*drawn, *deleted])
+    return group_by_request(siblings, {record.id for record in drawn})
+
+
+def _card_context(spec: ModelSpec) -> dict[str, Any]:
+    """What a card needs to know of the page and of the prices of today."""
+    return {"page_spec": spec, "price_of": services().models.price}
+
+
 def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: Any) -> str:
+    db = connection()
+    with database.read_transaction(db):
+        results = database.list_single_records(db, limit=RESULTS_SHOWN)
+        requests = _requests(results)
+        paused = database.list_pauses(db, source="single")
     return render_template(
         "pages/studio.html",
-        results=database.list_single_records(connection(), limit=RESULTS_SHOWN),
-        paused=database.list_pauses(connection(), source="single"),
+        results=results,
+        requests=requests,
+        settled=settled_ids(results),
+        paused=paused,
         draft=draft,
-        page_spec=translated_spec(chosen.spec),
         choices=model_choices(),
         presets=database.list_presets(connection()),
         model_problem=chosen.problem,
         option_words=option_words(services().models),
         sizes=sizes_json(chosen.spec),
         request_id=secrets.token_hex(16),
+        **_card_context(translated_spec(chosen.spec)),
         **context,
     )

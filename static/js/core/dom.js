@@ -20,37 +20,19 @@ function sameLink(holder, href) {
   return [...holder.querySelectorAll("[data-keep-open] a")].find((link) => link.href === href);
 }
 
-/** Put elements with data-record-id into `list`: in place of the old ones, new ones by descending id; data-gone removes one. */
-export function mergeItems(list, html) {
-  for (const fresh of [...parseHtml(html).children]) {
-    const id = fresh.dataset.recordId;
-    if (!id) continue;
-    const old = list.querySelector(`:scope > [data-record-id="${id}"]`);
-    if ("gone" in fresh.dataset) {
-      if (old) removeKeepingFocus(old);
-      continue;
-    }
-    if (old) replaceKeepingFocus(old, fresh);
-    else list.insertBefore(fresh, firstOlder(list, Number(id)));
-  }
-}
-
-/** Remove an element from its list; its focus goes to the next one, or to the first example when there is none. */
-export function removeKeepingFocus(element) {
-  const next = element.nextElementSibling ?? element.previousElementSibling;
+/** Remove an element; its focus goes to the next one of `items`, among which it is, or to the first example when it was the only one. */
+export function removeKeepingFocus(element, items = [...element.parentElement.children]) {
+  const at = items.indexOf(element);
+  const next = items[at + 1] ?? items[at - 1];
   const hadFocus = element.contains(document.activeElement);
   element.remove();
   if (hadFocus) (next?.querySelector("a, button") ?? document.querySelector("[data-example]"))?.focus({ preventScroll: true });
 }
 
-function replaceKeepingFocus(old, fresh) {
+export function replaceKeepingFocus(old, fresh) {
   const hadFocus = old.contains(document.activeElement);
   old.replaceWith(fresh);
   if (hadFocus) fresh.querySelector("a, button")?.focus({ preventScroll: true });
-}
-
-function firstOlder(list, id) {
-  return [...list.children].find((element) => Number(element.dataset.recordId) < id) || null;
 }
 
 /** Make `fresh` the children of `list`; those that are there with the same keyOf(element) are not touched. */

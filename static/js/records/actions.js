@@ -207,7 +207,7 @@ function removeAndPutBack(record) {
   const marker = document.createComment("");
   record.before(marker);
   return {
-    removed: () => removeKeepingFocus(record),
+    removed: () => removeKeepingFocus(record, [...record.closest("[data-lightbox-scope]").querySelectorAll("[data-record-id]")]),
     restored() {
       record.querySelector("[data-error]")?.replaceChildren();
       if (!document.querySelector(`[data-record-id="${record.dataset.recordId}"]`)) marker.replaceWith(record);

@@ -5,6 +5,7 @@ import { postOnce } from "../core/orders.js";
 import { announce, showToast } from "../ui/toast.js";
 
 const MAX_IMAGES = 10;
+const COUNTED_FROM = 0.8; // of the limit
 const MAX_SEED = 4294967294;
 
 /** The fields as the API names them. */
@@ -117,8 +118,9 @@ function render(form) {
 function showLength(form) {
   const counter = form.querySelector("[data-count]");
   const length = [...form.elements.prompt.value.trim()].length;
-  const isTooLong = length > Number(counter.dataset.limit);
-  counter.textContent = `${length} / ${counter.dataset.limit}`;
+  const limit = Number(counter.dataset.limit);
+  const isTooLong = length > limit;
+  counter.textContent = length < COUNTED_FROM * limit ? "" : `${length} / ${limit}`;
   counter.classList.toggle("is-over", isTooLong);
   form.querySelector("[data-too-long]").hidden = !isTooLong;
   form.querySelector("[data-clear]").hidden = !length;

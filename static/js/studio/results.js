@@ -1,15 +1,19 @@
 // The result cards of 单图生成: loaded when they change, with their commands and sharp images.
 
-import { ElapsedTime } from "./elapsed_time.js";
-import { mergeItems } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { runAction } from "../records/actions.js";
+import { bindMenu } from "../ui/menu.js";
+import "../ui/picture_size.js";
 import { announce, showToast } from "../ui/toast.js";
+import { ElapsedTime } from "./elapsed_time.js";
+import { mergeRequests } from "./requests.js";
+import { bindUnmade } from "./unmade.js";
 
 const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
 const THUMBNAIL_WIDTH = 340; // pixels, and some more
+const MENU_WIDTH = 190; // pixels, at most
 
 export function makeResults(section) {
   const list = section.querySelector("[data-result-list]");
@@ -19,17 +23,26 @@ export function makeResults(section) {
     if (link) runAction(link.closest("[data-record-id]").querySelector("[data-command=delete]"));
   });
   section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
+  section.addEventListener("toggle", ({ target }) => placeMenu(section, target), { capture: true });
+  bindMenu(section, "[data-card-menu]");
   customElements.define("elapsed-time", ElapsedTime);
 
   const visible = new IntersectionObserver(loadFullImages);
   const awaited = new Set(); // ids of records under way
+  const updateUnmade = bindUnmade(section, list);
   function update() {
     showExpected(list);
     announceEnd(list, awaited);
+    updateUnmade();
+    observeImages();
+  }
+
+  function observeImages() {
     for (const image of list.querySelectorAll("img[data-full-src]")) visible.observe(image);
   }
 
   update();
+  document.addEventListener("picture-size", observeImages);
   if (section.dataset.liveUrl) pollResults(section, { list, awaited, update });
 }
 
@@ -40,6 +53,12 @@ function onClick(event) {
   runAction(button);
 }
 
+/** A menu opens to the right where there is no room to its left. */
+function placeMenu(section, menu) {
+  if (!menu.matches("[data-card-menu][open]")) return;
+  menu.classList.toggle("is-left", menu.getBoundingClientRect().right - section.getBoundingClientRect().left < MENU_WIDTH);
+}
+
 /** Load changed cards whenever the server's status has a version that was not loaded. */
 function pollResults(section, { list, awaited, update }) {
   let since = Number(section.dataset.since);
@@ -48,7 +67,7 @@ function pollResults(section, { list, awaited, update }) {
   async function load(memory) {
     const news = await fetchHtmlIfChanged(`${section.dataset.liveUrl}?since=${since}`, memory);
     if (!news) return;
-    mergeItems(list, news.html);
+    mergeRequests(list, news.html);
     update();
     since = Number(news.version) || since;
   }
@@ -78,7 +97,7 @@ function pollResults(section, { list, awaited, update }) {
 function announceEnd(list, awaited) {
   const unfinished = list.querySelectorAll('[data-status="queued"], [data-status="running"]');
   for (const { dataset } of unfinished) awaited.add(dataset.recordId);
-  const ends = [...list.children].filter(({ dataset }) => awaited.has(dataset.recordId)).map(({ dataset }) => dataset.status);
+  const ends = [...list.querySelectorAll("[data-record-id]")].filter(({ dataset }) => awaited.has(dataset.recordId)).map(({ dataset }) => dataset.status);
   if (unfinished.length || !ends.length) return;
   const failed = ends.filter((status) => status === "failed" || status === "unknown").length;
   awaited.clear();

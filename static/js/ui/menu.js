@@ -1,21 +1,27 @@
 // A <details> as a menu: Esc, a press elsewhere, or one of its commands closes it.
 
-export function bindMenu(details) {
-  const close = (next) => {
-    details.open = false;
-    next.focus(); // the focus would be lost with the hidden entries
-  };
+/** `root` is the <details>, or holds several that match `selector`, now or later. */
+export function bindMenu(root, selector) {
+  const openMenu = () => (selector ? root.querySelector(`${selector}[open]`) : root.open ? root : null);
 
   document.addEventListener("pointerdown", ({ target }) => {
-    if (!details.contains(target)) details.open = false;
+    const menu = openMenu();
+    if (menu && !menu.contains(target)) menu.open = false;
   });
-  details.addEventListener("click", ({ target }) => {
-    if (target.closest("[data-command], a")) close(details.closest("dialog") ?? details.firstElementChild);
+  root.addEventListener("click", ({ target }) => {
+    const menu = openMenu();
+    if (menu?.contains(target) && target.closest("[data-command], a")) close(menu, menu.closest("dialog") ?? menu.firstElementChild);
   });
-  details.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape" || !details.open) return;
+  root.addEventListener("keydown", (event) => {
+    const menu = openMenu();
+    if (event.key !== "Escape" || !menu) return;
     event.preventDefault(); // the dialog around it stays open
     event.stopPropagation();
-    close(details.firstElementChild);
+    close(menu, menu.firstElementChild);
   });
+}
+
+function close(menu, next) {
+  menu.open = false;
+  next.focus(); // the focus would be lost with the hidden entries
 }

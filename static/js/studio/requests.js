@@ -1,0 +1,42 @@
+// Requests as the server draws them, put into the list: newest first, the pictures of one in their order.
+
+import { parseHtml, removeKeepingFocus, replaceKeepingFocus } from "../core/dom.js";
+
+/**
+ * Sections with data-request-key, of which each holds the cards that changed, and data-gone for records that were deleted.
+ * A request without cards stays, unseen: an undone deletion puts them back.
+ */
+export function mergeRequests(list, html) {
+  for (const fresh of [...parseHtml(html).children]) {
+    if ("gone" in fresh.dataset) removeCards(list, [fresh.dataset.recordId]);
+    else if ("requestKey" in fresh.dataset) mergeRequest(list, fresh);
+  }
+}
+
+/** Remove the cards of these records. */
+export function removeCards(list, ids) {
+  for (const id of ids) {
+    const card = list.querySelector(`[data-record-id="${id}"]`);
+    if (card) removeKeepingFocus(card, [...list.querySelectorAll("[data-record-id]")]);
+  }
+}
+
+function mergeRequest(list, fresh) {
+  const old = list.querySelector(`[data-request-key="${CSS.escape(fresh.dataset.requestKey)}"]`);
+  if (!old) return list.insertBefore(fresh, first(list, ({ dataset }) => Number(dataset.first) < Number(fresh.dataset.first)));
+  old.querySelector("header").replaceWith(fresh.querySelector("header"));
+  return mergeCards(old.querySelector("[data-cards]"), [...fresh.querySelector("[data-cards]").children]);
+}
+
+function mergeCards(cards, changed) {
+  for (const card of changed) {
+    const { recordId: id } = card.dataset;
+    const old = cards.querySelector(`:scope > [data-record-id="${id}"]`);
+    if (old) replaceKeepingFocus(old, card);
+    else cards.insertBefore(card, first(cards, ({ dataset }) => Number(dataset.recordId) > Number(id)));
+  }
+}
+
+function first(list, matches) {
+  return [...list.children].find(matches) ?? null;
+}

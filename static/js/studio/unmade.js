@@ -1,0 +1,49 @@
+// What did not become a picture: failed and cancelled cards, which have data-ended-at. They shrink to one line, and can be
+// removed all at once. Cards whose outcome is unknown are not among them.
+
+import { _ } from "../core/i18n.js";
+import { runCommand, runInPlace } from "../records/actions.js";
+import { removeCards } from "./requests.js";
+
+const PROMINENT_MS = 60_000; // as in single_results.py
+const CHECKED_EVERY_MS = 10_000;
+const OFFERED_FROM = 2; // cards
+
+/** Returns update(), to be called when cards have changed. */
+export function bindUnmade(section, list) {
+  const button = section.querySelector("[data-clear-unmade]");
+  const page = {
+    deletedMessage: (_label, n) => _("已删除 {n} 张没有成功的", { n }),
+    deleting: ({ ids }) => ({ removed: () => removeCards(list, ids), restored: () => document.dispatchEvent(new Event("poll-now")) }),
+  };
+
+  function update() {
+    shrink(list);
+    const { length: n } = unmade(list);
+    button.hidden = n < OFFERED_FROM;
+    button.textContent = _("清掉没有成功的 {n} 张", { n });
+  }
+
+  button.addEventListener("click", async () => {
+    const ids = unmade(list).map(({ dataset }) => Number(dataset.recordId));
+    await runInPlace(section, () => runCommand("delete", { ids }, { page }), button);
+    update();
+    if (button.hidden) section.querySelector("a, button:not([hidden])")?.focus({ preventScroll: true });
+  });
+  setInterval(update, CHECKED_EVERY_MS);
+  return update;
+}
+
+/** Those that ended a minute ago, or before a newer picture was made; not the one that is being used. */
+function shrink(list) {
+  const made = [...list.querySelectorAll('[data-status="success"]')].map(({ dataset }) => Number(dataset.recordId));
+  const newest = Math.max(0, ...made);
+  for (const card of unmade(list)) {
+    const isOver = Number(card.dataset.recordId) < newest || Date.now() - Date.parse(card.dataset.endedAt) > PROMINENT_MS;
+    if (isOver && !card.matches(":hover, :focus-within")) card.classList.add("is-line");
+  }
+}
+
+function unmade(list) {
+  return [...list.querySelectorAll("[data-ended-at]")];
+}

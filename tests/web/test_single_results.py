@@ -1,0 +1,46 @@
+"""Which results of 单图生成 keep the place of a picture, and what a request has cost."""
+
+from datetime import UTC, datetime
+
+from flask.testing import FlaskClient
+
+from app.domain.records import Status
+from app.web.single_results import group_by_request, settled_ids
+from tests.sheets.test_results_export import record
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+JUST = "2026-11-24 11:59:30"
+EARLIER = "2026-11-24 11:58:59"
+
+
+def test_what_failed_settles_after_a_minute_or_when_a_picture_follows_but_the_unknown_never() -> None:
+    records = [
+        record(1, Status.FAILED, finished_at=JUST),
+        record(2, Status.UNKNOWN, finished_at=EARLIER),
+        record(3, Status.SUCCESS, finished_at=JUST),
+        record(4, Status.CANCELLED, finished_at=JUST),
+        record(5, Status.CANCELLED, finished_at=EARLIER),
+        record(6, Status.QUEUED),
+    ]
+    assert settled_ids(records, NOW) == {1, 5}
+
+
+def test_a_request_whose_price_is_not_known_shows_no_sum() -> None:
+    same = {"row_number": 1}
+    priced = record(1, Status.SUCCESS, picture_number=1, **same)
+    unpriced = record(2, Status.SUCCESS, picture_number=2, cost=None, **same)
+    [request] = group_by_request([unpriced, priced], drawn={2})
+    assert (request.count, request.cost, [one.id for one in request.records]) == (2, None, [2])
+
+
+def test_a_deletion_corrects_the_caption_of_its_request(client: FlaskClient) -> None:
+    row = {"prompt": "四张的猫", "num_images": 2}
+    made = client.post("/api/batches", json={"source": "single", "rows": [row]}).get_json()
+    client.post(f"/api/batches/{made['batch_id']}/cancel")
+    version = client.get("/live/results?since=0").headers["X-Version"]
+    client.post("/api/records/delete", json={"ids": made["records"][:1]})
+    news = client.get(f"/live/results?since={version}").text
+    assert f'data-record-id="{made["records"][0]}" data-gone' in news
+    assert "四张的猫" in news
+    assert "2 张" not in news
+    assert "data-details-url" not in news
