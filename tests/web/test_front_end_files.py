@@ -70,3 +70,8 @@ def test_every_imported_name_is_exported(path: Path) -> None:
         exported = _EXPORT.findall((path.parent / source).read_text("utf-8"))
         imported = [name.split()[0] for name in names.split(",") if name.strip()]
         assert set(imported) <= set(exported), source
+
+
+@pytest.mark.parametrize("path", [*TEMPLATES, *SCRIPTS, *STYLES], ids=name_of)
+def test_no_file_holds_the_markers_of_a_merge(path: Path) -> None:
+    assert re.findall(r"^(?:<{7}|>{7}) .*", path.read_text("utf-8"), re.MULTILINE) == []
