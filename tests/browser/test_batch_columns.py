@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tests.browser.batch_page import BatchPage
 from tests.server_process import ServerProcess
+from tests.waiting import wait_until
 
 TABLE = """SKU,提示词,文件名,颜色
 A-1,一只{颜色}的猫,{SKU}-主图,橘色
@@ -112,3 +113,44 @@ def test_hidden_columns_are_left_out_of_the_keyboards_way(batch: BatchPage) -> N
     batch.cell(1, "filename").click()
     batch.page.keyboard.press("ArrowRight")
     expect(batch.cell(1, "status")).to_have_class("table-cell is-status is-active")
+
+
+def width_of(batch: BatchPage, column: str) -> int:
+    label = batch.page.locator(f"[data-table-head] .is-{column}")
+    return round(float(label.evaluate("label => label.getBoundingClientRect().width")))
+
+
+def test_columns_are_as_wide_as_they_were_made(batch: BatchPage) -> None:
+    page, head = batch.page, batch.page.locator("[data-table-head]")
+    batch.open()
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", ("提示词", "文件名"), ("一只橘猫趴在窗台上看雨", "猫" * 20))
+    before = width_of(batch, "prompt")
+    label = head.locator(".is-prompt").bounding_box()
+    assert label
+    x, y = label["x"] + label["width"] - 3, label["y"] + label["height"] / 2
+    page.mouse.move(x, y)
+    expect(page.locator("[data-batch] [data-find]")).to_be_attached()  # the late script runs
+    page.mouse.down()
+    page.mouse.move(x + 60, y, steps=4)
+    page.mouse.up()
+    assert width_of(batch, "prompt") == before + 60
+
+    batch.cell(1, "resolution").click()
+    narrow = width_of(batch, "resolution")
+    page.keyboard.press("Alt+Shift+ArrowRight")
+    wait_until(lambda: width_of(batch, "resolution") == narrow + 24)
+
+    name = head.locator(".is-filename").bounding_box()
+    assert name
+    page.mouse.dblclick(name["x"] + name["width"] - 3, y)
+    fitted = width_of(batch, "filename")
+    assert batch.cell(1, "filename").locator("[data-value]").evaluate("text => text.offsetHeight") < 30
+
+    page.reload()
+    batch.wait_until_ready()
+    wait_until(lambda: width_of(batch, "prompt") == before + 60)
+    assert width_of(batch, "filename") == fitted
+    batch.click_command("columns")
+    page.get_by_role("menuitem", name="恢复列宽").click()
+    assert width_of(batch, "prompt") == before

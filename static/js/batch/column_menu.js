@@ -6,8 +6,8 @@ import { _ } from "../core/i18n.js";
 
 const MIN_OWN_FOR_ALL = 3;
 
-/** menu: the popover; columns: see own_columns.js. Returns open(button). */
-export function makeColumnMenu(menu, columns) {
+/** menu: the popover; columns: see column_choice.js; widths: see column_widths.js. Returns open(button). */
+export function makeColumnMenu(menu, columns, widths) {
   const { open } = makeMenu(menu);
 
   function render() {
@@ -15,7 +15,21 @@ export function makeColumnMenu(menu, columns) {
     const own = optional.filter(({ name }) => isOwnField(name));
     const items = optional.map((column) => createItem(column.label, columns.isShown(column), [column]));
     if (own.length >= MIN_OWN_FOR_ALL) items.unshift(createItem(_("全部自己的列"), own.every(columns.isShown), own));
+    if (widths.isChanged()) items.push(createReset());
     menu.replaceChildren(...items);
+  }
+
+  function createReset() {
+    const item = document.createElement("button");
+    item.type = "button";
+    item.className = "menu-item";
+    item.setAttribute("role", "menuitem");
+    item.textContent = _("恢复列宽");
+    item.addEventListener("click", () => {
+      widths.reset();
+      menu.hidePopover();
+    });
+    return item;
   }
 
   // A press changes what is shown and leaves the menu open.

@@ -4,6 +4,7 @@ import { openAffixes } from "./affix_dialog.js";
 import { openBulkEdit } from "./bulk_edit.js";
 import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnMenu } from "./column_menu.js";
+import { makeColumnWidths } from "./column_widths.js";
 import { makeDraftNotice } from "./draft_notice.js";
 import { makeFindBar } from "./find_bar.js";
 import { openGallery, openGalleryOf, updateGallery } from "./gallery.js";
@@ -43,6 +44,7 @@ export function makeLate(batch) {
   batch.report = report;
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
   batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey);
+  const widths = makeColumnWidths(table, batch.widthsKey);
   batch.words = makeSentWords(batch);
   batch.suggest = suggestVariables;
   lookUpReferences(table, urls.samples, { onFound: () => (batch.run ?? batch.check).refresh() });
@@ -134,7 +136,8 @@ export function makeLate(batch) {
     },
     updateWords: batch.words.update,
     openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
-    chooseColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns),
+    chooseColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns, widths),
+    resizeColumn: widths.resizeBy,
     editAffixes: (setAffixes) => openAffixes(dialog("affixes"), batch, setAffixes),
     showHistory: () => openHistory(dialog("history"), urls),
     async chooseReferences(row, search) {

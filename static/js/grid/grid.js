@@ -25,13 +25,15 @@ import { Selection } from "./selection.js";
  * isShown(column)     whether a column is shown at first
  * canEdit(row, column)  whether a cell may be changed; by default all of a table that is not readOnly: in one that is, no row comes or goes
  * showColumn(column, then)  show a column that is hidden, then call then()
+ * resizeColumn(column, by)  make a column wider by so many px, narrower with less than 0
  * activate(column, row index)  Enter, F2 or a double click on a cell; false where it should be edited
  * showMessage(text), offerUndo(text, run)  as in ui/toast.js
  * showProblem(text)   what is wrong with the active cell, or ""
  * onTyping(change)    see editor.js
  * onValidated()       rows were checked again without a step
  *
- * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, readOnly, …}.
+ * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, readOnly,
+ * widths: of columns that are set, name -> px, …}.
  */
 export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, ...options }) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
@@ -39,7 +41,7 @@ export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, 
   const columns = allColumns.filter(options.isShown);
   const rows = new Rows();
   const table = {
-    wordsOf: () => null, suggest: () => null, canEdit: () => !table.readOnly, ...options, element, rows, columns, allColumns, readOnly: false,
+    wordsOf: () => null, suggest: () => null, canEdit: () => !table.readOnly, ...options, element, rows, columns, allColumns, widths: new Map(), readOnly: false,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     textarea: part("editor"), choiceList: part("choices"), dropLine: part("drop-line"),
     validation: makeValidation(allColumns, options.contentFields, problemElsewhere),

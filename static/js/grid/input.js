@@ -4,6 +4,7 @@ import { followPointer } from "../core/drag.js";
 
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const EDGE_OF_SCROLLING = { top: 60, bottom: 24, speed: 12 }; // px, px a frame
+const WIDTH_STEP = 24; // px
 const CONTROLS = "button, input, a";
 
 /** table: see grid.js. While a cell is edited most keys belong to its text. */
@@ -52,7 +53,7 @@ export function bindKeyboard(table) {
   function onRestingKey(event) {
     const { key, shiftKey } = event;
     if (key !== "Tab" && key !== "Shift") isLeaving = key === "Escape";
-    if (event.altKey) return onAltKey(key);
+    if (event.altKey) return onAltKey(key, shiftKey);
     if (event.ctrlKey || event.metaKey) return onControlKey(key, shiftKey);
     if (key in ARROWS) return moveBy(...ARROWS[key], shiftKey);
     if (key === "Tab") return !isLeaving && selection.advance(shiftKey ? -1 : 1);
@@ -79,7 +80,8 @@ export function bindKeyboard(table) {
     return false;
   }
 
-  function onAltKey(key) {
+  function onAltKey(key, shift) {
+    if (shift && (key === "ArrowLeft" || key === "ArrowRight")) return done(table.resizeColumn(columns[selection.column], key === "ArrowLeft" ? -WIDTH_STEP : WIDTH_STEP));
     if (table.readOnly || (key !== "ArrowUp" && key !== "ArrowDown")) return false;
     return done(commands.moveBy(key === "ArrowUp" ? -1 : 1));
   }

@@ -137,7 +137,7 @@ export function makeRenderer(table) {
     if (structural || changed.size > 0) requestRender();
   });
   return {
-    requestRender, rebuild, reveal, cellAt, boundsOf, positionAt, positionOf,
+    requestRender, measure, rebuild, reveal, cellAt, boundsOf, positionAt, positionOf,
     get rowHeight() { return rowHeight; },
   };
 }

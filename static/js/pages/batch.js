@@ -37,6 +37,7 @@ const batch = {
   },
   run: null,
   columnsKey: "batch.columns", // where the browser keeps which columns are shown
+  widthsKey: "batch.widths", // and how wide
   imported: null, // see import_report.js
   filter: null, // see row_filter.js, of the late script
   dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
@@ -67,6 +68,7 @@ const table = makeGrid(page.querySelector("[data-table]"), {
   suggest,
   isShown: ({ like, isOptional, hidden }) => !like && !(isOptional && hidden),
   showColumn: (column, then) => late("showColumn", column, then),
+  resizeColumn: (column, by) => late("resizeColumn", column, by),
   activate: (column, index) => rowActions.activate(column, index),
   showMessage: showToast,
   showProblem: (text) => (batch.run ?? footer).showProblem(text),
@@ -79,7 +81,8 @@ const table = makeGrid(page.querySelector("[data-table]"), {
 });
 batch.table = table;
 trackColumns(table.rows, () => late("updateColumns"));
-if (loadItem(batch.columnsKey)) loadLate();
+if (loadItem(batch.columnsKey) || loadItem(batch.widthsKey)) loadLate();
+table.head.addEventListener("pointerover", loadLate, { once: true }); // for the widths of columns
 const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'), () => {
   draft.saveSoon();
   check.refresh();
