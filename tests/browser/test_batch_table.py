@@ -161,3 +161,46 @@ def test_a_closed_report_can_be_reopened_even_after_a_reload(batch: BatchPage, t
     expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
     batch.page.locator("[data-report-problems] .report-item").click()
     expect(batch.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))
+
+
+def test_a_block_is_filled_to_the_right_and_by_what_is_written_into_it(batch: BatchPage) -> None:
+    page = batch.page
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", ("猫",), ("狗",), ("鸟",))
+    batch.cell(1, "prompt").click()
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Control+r")
+    batch.expect_text(2, "negative_prompt", "狗")
+    batch.expect_text(3, "negative_prompt", "")
+    page.keyboard.press("Control+z")
+    batch.expect_text(1, "negative_prompt", "")
+
+    batch.cell(3, "aspect_ratio").click()
+    page.keyboard.press("Shift+ArrowUp")
+    page.keyboard.type("3：4")
+    page.keyboard.press("Control+Enter")
+    for row, ratio in ((1, "1:1"), (2, "3:4"), (3, "3:4")):
+        batch.expect_text(row, "aspect_ratio", ratio)
+    page.keyboard.press("Control+z")  # one step
+    batch.expect_text(2, "aspect_ratio", "1:1")
+    batch.expect_text(3, "aspect_ratio", "1:1")
+
+
+def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell(
+    batch: BatchPage, demo_server: ServerProcess
+) -> None:
+    prompt = "很长的提示词，" * 60 + "到此为止"
+    batch_id = str(demo_server.post("/api/batches", {"rows": [{"prompt": prompt}]})["batch_id"])
+    demo_server.wait_for_end(batch_id)
+    batch.open(f"?id={batch_id}")
+    batch.expect_status(1, "success")
+    editor = batch.page.locator("[data-table-editor]")
+    batch.cell(1, "prompt").click()
+    batch.page.keyboard.press("Enter")
+    expect(editor).to_have_class(re.compile("is-editing"))
+    expect(editor).to_have_value(prompt)
+    batch.page.keyboard.type("猫")
+    expect(editor).to_have_value(prompt)
+    batch.page.keyboard.press("Escape")
+    expect(editor).not_to_have_class(re.compile("is-editing"))

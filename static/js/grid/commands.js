@@ -21,7 +21,7 @@ export function makeCommands(table) {
 
   function setInBlock(label, valueOf) {
     rows.step(label, () => {
-      for (const row of blockRows()) for (const column of blockColumns()) if (table.canEdit(row, column)) rows.set(row, column.field, valueOf(column));
+      for (const row of blockRows()) for (const column of blockColumns()) if (table.canEdit(row, column)) rows.set(row, column.field, valueOf(column, row));
     });
   }
 
@@ -73,12 +73,21 @@ export function makeCommands(table) {
     if (source) setInBlock(_("向下填充"), ({ field }) => source[field]);
   }
 
+  /** The block's first column goes into the others; false where there are none. */
+  function fillRight() {
+    const { left, right } = selection.block;
+    const source = table.columns[left];
+    if (left === right || !source.field) return false;
+    setInBlock(_("向右填充"), ({ field, read }, row) => (field === source.field ? row[field] : read(source.format(row[source.field]))));
+    return true;
+  }
+
   /** Returns how many cells changed. */
   function setAll(field, value, chosen = chosenRows()) {
     return rows.step(_("批量设置"), () => { for (const row of chosen) rows.set(row, field, value); });
   }
 
-  return { add, duplicate, remove, moveBy, moveTo, clear, fillDown, setInBlock, setAll, chosenRows, blockRows, blockColumns };
+  return { add, duplicate, remove, moveBy, moveTo, clear, fillDown, fillRight, setInBlock, setAll, chosenRows, blockRows, blockColumns };
 }
 
 export function firstField(table) {

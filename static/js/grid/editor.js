@@ -22,7 +22,7 @@ export function makeEditor(table, onTyping) {
     },
     onHighlight: (id) => textarea.setAttribute("aria-activedescendant", id),
   });
-  let editing = null; // {row, column, isTyped: whether it began by typing over the cell}
+  let editing = null; // {row, column, isTyped: whether it began by typing over the cell, isReading: whether it stays as it is}
   let suggestion = null; // what the list offers to complete: {start, caret, options}
 
   const focus = () => textarea.focus({ preventScroll: true });
@@ -54,13 +54,17 @@ export function makeEditor(table, onTyping) {
     choiceList.classList.toggle("is-above", isAbove);
   }
 
-  /** Begin with the cell's own text (F2, double click) or with what was typed over it; false where nothing can be edited. */
+  // A long text that cannot be edited can be read in full.
+  const canRead = () => Boolean(!canEdit() && column()?.multiline && table.rows.shown[selection.row]?.[column().field]);
+
+  /** Begin with the cell's own text (F2, double click) or with what was typed over it; false where nothing can be edited, or read in full. */
   function open({ isTyped = false } = {}) {
-    if (editing || !canEdit()) return false;
+    const isReading = canRead();
+    if (editing || !(isReading || canEdit())) return false;
     const row = table.rows.shown[selection.row];
     const { field, multiline, options } = column();
     view.reveal(selection.row, selection.column);
-    editing = { row, column: column(), isTyped };
+    editing = { row, column: column(), isTyped, isReading };
     if (!isTyped) textarea.value = row[field];
     textarea.classList.add("is-editing");
     textarea.classList.toggle("is-long", Boolean(multiline));
@@ -124,7 +128,7 @@ export function makeEditor(table, onTyping) {
   }
 
   function commit() {
-    if (!editing) return false;
+    if (!editing || editing.isReading) return cancel();
     const { row, column: { field, read } } = editing;
     const text = (!suggestion && choices.isOpen && choices.current) || textarea.value;
     close();
@@ -156,7 +160,7 @@ export function makeEditor(table, onTyping) {
   textarea.addEventListener("blur", () => { if (document.activeElement !== textarea) commit(); });
   selection.watch(sync);
   return {
-    open, commit, cancel, showSuggestions, complete, dismissSuggestions, sync, choices, focus,
+    open, commit, cancel, showSuggestions, openText: () => canRead() && open(), complete, dismissSuggestions, sync, choices, focus,
     /** After what had the focus elsewhere is gone; on a phone that would bring up its keyboard. */
     focusUnlessTouch: () => { if (matchMedia("(hover: hover)").matches) focus(); },
     get editing() { return editing; },

@@ -1,6 +1,7 @@
 // The keys and the pointer of a spreadsheet.
 
 import { followPointer } from "../core/drag.js";
+import { _ } from "../core/i18n.js";
 
 const ARROWS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 const EDGE_OF_SCROLLING = { top: 60, bottom: 24, speed: 12 }; // px, px a frame
@@ -27,7 +28,7 @@ export function bindKeyboard(table) {
     const { choices, editing } = editor;
     if (key === "Escape") return editor.dismissSuggestions() || editor.cancel();
     if (key === "Enter" && event.altKey) return insertLine();
-    if (key === "Enter" && (event.ctrlKey || event.metaKey)) return editor.commit();
+    if (key === "Enter" && (event.ctrlKey || event.metaKey)) return commitIntoBlock();
     if ((key === "Enter" || key === "Tab") && !shiftKey && editor.complete()) return true;
     if (key === "Enter") return commitAndMove(shiftKey ? -1 : 1, 0);
     if (key === "Tab") return commitAndMove(0, shiftKey ? -1 : 1);
@@ -44,6 +45,18 @@ export function bindKeyboard(table) {
     return true;
   }
 
+  // All cells of the block get what was written into one of them.
+  function commitIntoBlock() {
+    const { row, column: { field, format }, isReading } = editor.editing;
+    if (isReading) return editor.cancel();
+    table.rows.step(_("编辑"), () => {
+      editor.commit();
+      const text = format(row[field]);
+      commands.setInBlock("", (column) => (column.field === field ? row[field] : column.read(text)));
+    });
+    return true;
+  }
+
   function insertLine() {
     textarea.setRangeText("\n", textarea.selectionStart, textarea.selectionEnd, "end");
     textarea.dispatchEvent(new Event("input"));
@@ -57,7 +70,7 @@ export function bindKeyboard(table) {
     if (event.ctrlKey || event.metaKey) return onControlKey(key, shiftKey);
     if (key in ARROWS) return moveBy(...ARROWS[key], shiftKey);
     if (key === "Tab") return !isLeaving && selection.advance(shiftKey ? -1 : 1);
-    if (key === "Enter") return activate() || moveBy(shiftKey ? -1 : 1, 0, false);
+    if (key === "Enter") return activate() || (!shiftKey && editor.openText()) || moveBy(shiftKey ? -1 : 1, 0, false);
     if (key === "PageDown" || key === "PageUp") return moveBy(rowsAPage() * (key === "PageDown" ? 1 : -1), 0, shiftKey);
     if (key === "Home" || key === "End") return goTo(selection.row, key === "Home" ? 0 : columns.length - 1, shiftKey);
     if (key === "F2") return activate() || editor.open();
@@ -74,6 +87,7 @@ export function bindKeyboard(table) {
     const letter = key.toLowerCase();
     if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.shown.length - 1, columns.length - 1));
     if (letter === "d") return done(commands.fillDown());
+    if (letter === "r") return commands.fillRight(); // else the browser's
     if (table.readOnly && !table.rows.hasHistory) return false;
     if (letter === "z") return done(shift ? table.redo() : table.undo());
     if (letter === "y") return done(table.redo());
