@@ -311,6 +311,13 @@ STATES = (
         wait_for("[data-table-choices]"),
     ),
     _batch("find", *_GOOD, press_key("Control+f"), fill("[data-find-words]", "猫"), wait_for("[data-find]")),
+    _batch(
+        "a column's menu",
+        *_GOOD,
+        click("[data-row='1'] [data-column=prompt]"),
+        press_key("Shift+F10"),
+        wait_for("[data-sort-menu]"),
+    ),
     _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
     _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
     _batch("rows made before", *_MADE),

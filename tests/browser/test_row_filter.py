@@ -90,3 +90,41 @@ def test_the_next_problem_is_found_among_hidden_rows_too(batch: BatchPage) -> No
     batch.click_command("undo")  # of the edit: the row is shown again
     batch.expect_rows(3)
     expect(batch.page.locator("[data-command=next-problem]")).to_have_text(re.compile("3 处要改"))
+
+
+def test_rows_are_sorted_by_a_column_and_back_by_their_numbers(batch: BatchPage) -> None:
+    page, menu = batch.page, batch.page.locator("[data-sort-menu]")
+    batch.click_command("add")
+    lines = [("茶壶", "b 10"), ("茶杯", "b 9"), ("茶盘", ""), ("茶针", "A")]
+    batch.paste_block(1, "prompt", ("提示词", "文件名"), *lines)
+    batch.cell(1, "filename").click()
+    page.keyboard.press("Shift+F10")
+    menu.get_by_role("menuitem", name="升序排列").click()
+    for row, name in enumerate(("A", "b 9", "b 10", ""), 1):
+        batch.expect_text(row, "filename", name)
+    expect(batch.cell(3, "filename")).to_have_class(re.compile("is-active"))
+    batch.expect_text(1, "number", "4")
+    page.keyboard.press("Control+z")
+    batch.expect_text(1, "filename", "b 10")
+
+    page.locator("[data-table-head] .is-filename").click()
+    menu.get_by_role("menuitem", name="降序排列").click()
+    batch.expect_text(4, "filename", "")
+    batch.cell(1, "number").click(button="right")
+    menu.get_by_role("menuitem", name="按序号排列").click()
+    for row, (_prompt, name) in enumerate(lines, 1):
+        batch.expect_text(row, "filename", name)
+
+
+def test_rows_with_one_value_are_shown_alone(batch: BatchPage) -> None:
+    batch.click_command("add")
+    lines = [(name, "16:9" if index % 2 else "1:1") for index, name in enumerate("甲乙丙丁")]
+    batch.paste_block(1, "prompt", ("提示词", "图片比例"), *lines)
+    batch.cell(2, "aspect_ratio").click(button="right")
+    batch.page.locator("[data-sort-menu]").get_by_role("menuitem", name="只看「16:9」").click()
+    batch.expect_rows(2)
+    expect(batch.page.locator("[data-filter]")).to_contain_text("只显示图片比例是「16:9」的：2 行，共 4 行")
+    batch.expect_text(2, "prompt", "丁")
+    batch.page.locator("[data-table-head] .is-aspect_ratio").click()
+    batch.page.locator("[data-sort-menu]").get_by_role("menuitem", name="显示全部行").click()
+    batch.expect_rows(4)

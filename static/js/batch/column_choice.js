@@ -13,10 +13,10 @@ const AFTER = "filename";
 const MAX_REMEMBERED = 200; // columns that were shown or hidden by hand
 
 /**
- * buttons: 列, which say how many own columns there are; storageKey: where the choice is remembered. Returns {update(): for
+ * buttons: 列, which say how many own columns there are; storageKey: where the choice is remembered; onShown() follows a change of the columns. Returns {update(): for
  * after other own columns came, optional(): the columns that can be hidden, isShown(column), show(columns, isShown)}.
  */
-export function makeColumnChoice(table, buttons, storageKey) {
+export function makeColumnChoice(table, buttons, storageKey, onShown) {
   const base = [...table.allColumns];
   const columnOf = new Map(); // own field -> its column
   const chosen = new Map(Object.entries(loadItem(storageKey) ?? {})); // column name -> whether it is shown
@@ -34,6 +34,7 @@ export function makeColumnChoice(table, buttons, storageKey) {
     const own = ownNames().map(ownColumn);
     const at = base.findLastIndex(({ name, like }) => name === AFTER || like) + 1;
     setColumns(table, [...base.slice(0, at), ...own, ...base.slice(at)], isShown);
+    onShown();
     for (const button of buttons) {
       button.textContent = own.length > 0 ? _("列（{n}）▾", { n: own.length }) : _("列 ▾");
       if ("ofOwn" in button.dataset) button.hidden = own.length === 0;

@@ -3,7 +3,6 @@
 
 import { followPointer } from "../core/drag.js";
 import { loadItem, saveItem } from "../core/storage.js";
-import { sizeAdded } from "../grid/column_set.js";
 
 const [MIN, MAX, MAX_FIT] = [56, 1200, 480]; // px
 const EDGE = 8; // px that can be gripped, as in grid.css
@@ -11,23 +10,27 @@ const SPACE = 24; // px beside the text of a cell
 const FIXED = ["number", "actions"];
 const MAX_REMEMBERED = 200;
 
-/** storageKey: where they are kept. Returns {resizeBy(column, px), reset(), isChanged()}. */
+/**
+ * storageKey: where they are kept. Returns {apply(): for after other columns are shown, resizeBy(column, px), reset(), isChanged(),
+ * labels(): the headers that are shown}.
+ */
 export function makeColumnWidths(table, storageKey) {
-  const { head, element, view, editor } = table;
-  const widths = table.widths;
+  const { head, element, grid, view, editor } = table;
+  const widths = new Map(); // column name -> px
   const labels = () => [...head.querySelectorAll(".table-label")].filter(({ offsetParent }) => offsetParent);
 
+  // The tracks of the style sheet are those of the table; those with set widths, of the grid inside.
   function apply() {
-    for (const { name, like } of table.allColumns) if (!like && widths.has(name)) element.style.setProperty(`--width-${name}`, `${widths.get(name)}px`);
-    sizeAdded(table);
+    const tracks = getComputedStyle(element).getPropertyValue("--grid-columns").match(/[^\s(]+(\([^)]*\))?/g);
+    if (widths.size > 0) grid.style.setProperty("--grid-columns", table.columns.map(({ name }, at) => (widths.has(name) ? `${widths.get(name)}px` : tracks[at])).join(" "));
+    else grid.style.removeProperty("--grid-columns");
     view.measure();
     editor.sync();
   }
 
   function set({ name }, width) {
     widths.delete(name);
-    if (width === null) element.style.removeProperty(`--width-${name}`);
-    else widths.set(name, Math.round(Math.max(MIN, Math.min(width, MAX))));
+    widths.set(name, Math.round(Math.max(MIN, Math.min(width, MAX))));
     apply();
   }
 
@@ -58,7 +61,10 @@ export function makeColumnWidths(table, storageKey) {
   function fit(event) {
     const grip = gripped(event);
     if (!grip) return;
-    set(grip.column, fittingWidth(table, grip.column));
+    const width = fittingWidth(table, grip.column);
+    if (width === null) widths.delete(grip.column.name);
+    else widths.set(grip.column.name, width);
+    apply();
     keep();
   }
 
@@ -69,15 +75,17 @@ export function makeColumnWidths(table, storageKey) {
   }
 
   function reset() {
-    for (const name of [...widths.keys()]) set({ name }, null);
+    widths.clear();
+    apply();
     keep();
   }
 
   head.addEventListener("pointerdown", drag);
   head.addEventListener("dblclick", fit);
+  head.addEventListener("click", (event) => { if (gripped(event)) event.stopImmediatePropagation(); });
   for (const [name, width] of Object.entries(loadItem(storageKey) ?? {})) if (Number.isFinite(width)) widths.set(name, width);
-  apply();
-  return { resizeBy, reset, isChanged: () => widths.size > 0 };
+  if (widths.size > 0) apply();
+  return { apply, resizeBy, reset, labels, isChanged: () => widths.size > 0 };
 }
 
 // As wide as the longest text in all rows; null, its own width, for a column that draws its cells itself.
@@ -89,5 +97,6 @@ function fittingWidth(table, column) {
   canvas.font = `${fontSize} ${fontFamily}`;
   const texts = new Set(table.rows.shown.map((row) => column.format(row[column.field]) || column.placeholder || ""));
   const lines = [column.label, ...[...texts].flatMap((text) => text.split("\n"))];
-  return Math.min(Math.max(...lines.map((line) => canvas.measureText(line).width)) + SPACE, MAX_FIT);
+  const widest = lines.reduce((width, line) => Math.max(width, canvas.measureText(line).width), 0);
+  return Math.min(Math.ceil(widest) + SPACE, MAX_FIT);
 }

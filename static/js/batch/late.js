@@ -18,6 +18,7 @@ import { makeRowMenu } from "./row_menu.js";
 import { makeRowOrders } from "./row_order.js";
 import { openRun } from "./run.js";
 import { makeSentWords } from "./sent_words.js";
+import { makeSortMenu } from "./sort_menu.js";
 import { openStart } from "./start.js";
 import { suggestVariables } from "./variables.js";
 import { exportTable, makeImport } from "./workbooks.js";
@@ -30,8 +31,9 @@ import { showError, showToast } from "../ui/toast.js";
 export function makeLate(batch) {
   const { page, table, urls, draft, dialog } = batch;
   const bars = page.querySelector("[data-filter]").parentElement;
-  bars.before(document.querySelector("[data-report]"));
+  bars.before(document.querySelector("[data-uploads]:not(dialog *)"), document.querySelector("[data-report]"));
   bars.prepend(document.querySelector("[data-find]"));
+  bars.append(document.querySelector("[data-run-repair]"));
   const notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
@@ -43,8 +45,8 @@ export function makeLate(batch) {
   };
   batch.report = report;
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
-  batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey);
   const widths = makeColumnWidths(table, batch.widthsKey);
+  batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey, widths.apply);
   batch.words = makeSentWords(batch);
   batch.suggest = suggestVariables;
   lookUpReferences(table, urls.samples, { onFound: () => (batch.run ?? batch.check).refresh() });
@@ -135,9 +137,10 @@ export function makeLate(batch) {
       then();
     },
     updateWords: batch.words.update,
-    openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
-    chooseColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns, widths),
+    openRowMenu: makeRowMenu(document.querySelector("[data-menu]"), batch),
+    chooseColumns: makeColumnMenu(document.querySelector("[data-column-menu]"), batch.columns, widths),
     resizeColumn: widths.resizeBy,
+    openSortMenu: makeSortMenu(document.querySelector("[data-sort-menu]"), table, batch.filter, widths.labels),
     editAffixes: (setAffixes) => openAffixes(dialog("affixes"), batch, setAffixes),
     showHistory: () => openHistory(dialog("history"), urls),
     async chooseReferences(row, search) {

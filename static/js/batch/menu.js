@@ -12,12 +12,13 @@ export function makeMenu(menu) {
   const items = () => [...menu.querySelectorAll("[role^=menuitem]")].filter((item) => item.checkVisibility());
 
   function open(button) {
-    if (performance.now() - closedAt < REOPENING) return;
+    if (button === opener && performance.now() - closedAt < REOPENING) return;
     opener = button;
     menu.showPopover();
     button.setAttribute("aria-expanded", "true");
-    const { bottom, left } = button.getBoundingClientRect();
-    menu.style.top = `${bottom + 4}px`;
+    const { top, bottom, left } = button.getBoundingClientRect();
+    const fitsBelow = bottom + menu.offsetHeight + 8 < innerHeight;
+    menu.style.top = `${fitsBelow ? bottom + 4 : Math.max(top - menu.offsetHeight - 4, 8)}px`;
     menu.style.left = `${Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8))}px`;
     items()[0]?.focus();
   }

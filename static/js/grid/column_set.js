@@ -17,19 +17,12 @@ export function setColumns(table, all, isShown) {
   addCopies(template.content, added, (copy, { name, label }) => Object.assign(copy.dataset, { column: name, label }));
   numberColumns(table);
   element.classList.toggle("has-added", added.length > 0);
-  sizeAdded(table);
+  element.style.setProperty("--grid-added", added.map(({ kind }) => `var(--grid-${kind ? "option" : "added"}-width)`).join(" ") || " ");
   element.style.setProperty("--grid-lines", String(Math.ceil(added.length / 2)));
   table.validation.invalidateAll();
   selection.setColumn(Math.max(table.columns.indexOf(active), 1));
   view.rebuild();
   editor.sync();
-}
-
-/** The columns with `like` are as wide as table.widths, a map of names to px, has them. */
-export function sizeAdded({ element, columns, widths }) {
-  const trackOf = ({ name, kind }) => (widths.has(name) ? `${widths.get(name)}px` : `var(--grid-${kind ? "option" : "added"}-width)`);
-  const tracks = columns.filter(({ like }) => like).map(trackOf);
-  element.style.setProperty("--grid-added", tracks.join(" ") || " ");
 }
 
 function addCopies(parent, columns, describe) {

@@ -32,8 +32,7 @@ import { Selection } from "./selection.js";
  * onTyping(change)    see editor.js
  * onValidated()       rows were checked again without a step
  *
- * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, readOnly,
- * widths: of columns that are set, name -> px, …}.
+ * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, readOnly, …}.
  */
 export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, ...options }) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
@@ -41,7 +40,7 @@ export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, 
   const columns = allColumns.filter(options.isShown);
   const rows = new Rows();
   const table = {
-    wordsOf: () => null, suggest: () => null, canEdit: () => !table.readOnly, ...options, element, rows, columns, allColumns, widths: new Map(), readOnly: false,
+    wordsOf: () => null, suggest: () => null, canEdit: () => !table.readOnly, ...options, element, rows, columns, allColumns, readOnly: false,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     textarea: part("editor"), choiceList: part("choices"), dropLine: part("drop-line"),
     validation: makeValidation(allColumns, options.contentFields, problemElsewhere),

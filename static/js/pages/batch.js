@@ -83,6 +83,11 @@ batch.table = table;
 trackColumns(table.rows, () => late("updateColumns"));
 if (loadItem(batch.columnsKey) || loadItem(batch.widthsKey)) loadLate();
 table.head.addEventListener("pointerover", loadLate, { once: true }); // for the widths of columns
+table.element.addEventListener("contextmenu", (event) => {
+  if (table.editor.editing || event.target.closest("a, button, input, .is-status, .is-actions")) return;
+  event.preventDefault();
+  late("openSortMenu", event.target);
+});
 const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'), () => {
   draft.saveSoon();
   check.refresh();
@@ -154,12 +159,16 @@ table.rows.watch(({ changed, reset }) => {
   page.classList.toggle("is-empty", isEmpty);
 });
 
-// The modules of the late script find them in the page.
+// With their style sheet; the modules of the late script find them in the page.
 async function addDialogs() {
   if (batch.dialog("start")) return;
   const { html } = await fetchHtmlIfChanged(page.dataset.dialogsUrl, {});
-  document.body.append(parseHtml(html));
+  const parts = parseHtml(html);
+  const sheet = parts.querySelector("link");
+  const styled = new Promise((resolve) => { sheet.onload = sheet.onerror = resolve; });
+  document.body.append(parts);
   for (const { dataset, content } of document.querySelectorAll("[data-part]")) page.querySelector(`[data-place="${dataset.part}"]`).replaceWith(content);
+  await styled;
 }
 
 // Of the import, or of what is wrong in rows that were written or pasted; while the list is open it can be closed here.

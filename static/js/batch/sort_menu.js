@@ -1,0 +1,88 @@
+// The menu of a column: sort the rows by it, or show only those with one of its values. It opens with the right button, Shift+F10 or
+// a click on the name of the column.
+
+import { makeMenu } from "./menu.js";
+import { _ } from "../core/i18n.js";
+
+const MAX_SHOWN = 20; // characters of a value
+
+/**
+ * menu: the popover; filter: see row_filter.js. Sorting moves the rows of the draft, as in a spreadsheet, in one step that can be undone;
+ * they keep their numbers, by which they are put back in order. headers() -> those of the columns that are shown. Returns open(element that
+ * was pressed, in the table).
+ */
+export function makeSortMenu(menu, table, filter, headers) {
+  const { rows, selection, view } = table;
+  const collator = new Intl.Collator(document.documentElement.lang, { numeric: true });
+  const { open: openAt } = makeMenu(menu);
+
+  const textOf = (row, { field, format }) => format(row[field] ?? "");
+
+  function open(target) {
+    const position = view.positionOf(target);
+    if (position) selection.goTo(position.row, position.column);
+    const label = target.closest(".table-label");
+    const column = label ? table.columns[headers().indexOf(label)] : table.columns[selection.column];
+    const items = column ? itemsOf(column, label ? null : rows.shown[selection.row]) : [];
+    if (items.length === 0) return;
+    menu.replaceChildren(...items);
+    openAt(label ?? view.cellAt(selection.row, selection.column));
+  }
+
+  // row: that of the cell, null for the header.
+  function itemsOf(column, row) {
+    const isNumber = column.name === "number";
+    return [
+      ...(!table.readOnly && (column.field || isNumber) ? [
+        !isNumber && createItem(_("升序排列"), () => sort(column, 1)),
+        !isNumber && createItem(_("降序排列"), () => sort(column, -1)),
+        createItem(_("按序号排列"), () => sort(null, 1)),
+      ] : []),
+      row && column.field && createItem(_("只看「{value}」", { value: nameOf(textOf(row, column)) }), () => showOnly(column, textOf(row, column))),
+      filter.which && createItem(_("显示全部行"), filter.clear),
+    ].filter(Boolean);
+  }
+
+  // Rows without a value stand last, as in a spreadsheet.
+  function sort(column, by) {
+    const active = rows.shown[selection.row];
+    const compare = (one, other) => (one && other ? by * collator.compare(one, other) : Number(!one) - Number(!other));
+    const keys = new Map(rows.all.map((row) => [row, column ? textOf(row, column) : row.number]));
+    const sorted = [...rows.all].sort((one, other) => (column ? compare(keys.get(one), keys.get(other)) : keys.get(one) - keys.get(other)));
+    const isMoved = sorted.some((row, index) => rows.at(index) !== row);
+    if (isMoved) {
+      rows.step(_("排序"), () => {
+        rows.remove(rows.all);
+        rows.insert(0, sorted);
+      });
+      selection.goTo(Math.max(rows.shown.indexOf(active), 0), selection.column);
+    }
+    if (isMoved) table.showUndo(column ? _("已按{label}排列", { label: column.label }) : _("已按序号排列"));
+  }
+
+  function showOnly(column, value) {
+    filter.show(_("{label}是「{value}」的", { label: column.label, value: nameOf(value) }), (row) => textOf(row, column) === value);
+  }
+
+  function createItem(label, run) {
+    const item = document.createElement("button");
+    item.type = "button";
+    item.className = "menu-item";
+    item.setAttribute("role", "menuitem");
+    item.textContent = label;
+    item.addEventListener("click", () => {
+      menu.hidePopover();
+      run();
+      table.editor.focusUnlessTouch();
+    });
+    return item;
+  }
+
+  table.head.addEventListener("click", ({ target }) => { if (!target.closest("input")) open(target); });
+  return open;
+}
+
+function nameOf(text) {
+  if (!text) return _("空");
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
+}
