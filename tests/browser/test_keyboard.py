@@ -155,7 +155,7 @@ def test_updates_keep_the_focus_in_the_status_panel_and_esc_restores_it(
     studio.open()
     summary = page.locator(".status-summary")
     keys.press(summary)
-    link = page.get_by_role("link", name="设置密钥")
+    link = page.get_by_role("banner").get_by_role("link", name="设置密钥")
     keys.reach(link)
     before = page.locator(".status").get_attribute("data-version")
     demo_server.post("/api/batch-generate", {"prompt": "别处画的"})
