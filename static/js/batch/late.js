@@ -34,6 +34,7 @@ export function makeLate(batch) {
   bars.before(document.querySelector("[data-uploads]:not(dialog *)"), document.querySelector("[data-report]"));
   bars.prepend(document.querySelector("[data-find]"));
   bars.append(document.querySelector("[data-run-repair]"));
+  page.append(...document.querySelectorAll("[data-menu], [data-column-menu], [data-sort-menu]"));
   const notice = makeDraftNotice(page.querySelector("[data-draft-notice]"), batch);
   const { takeFile, report } = makeImport(batch);
   const pictureRows = makePictureRows(batch);
@@ -137,10 +138,10 @@ export function makeLate(batch) {
       then();
     },
     updateWords: batch.words.update,
-    openRowMenu: makeRowMenu(document.querySelector("[data-menu]"), batch),
-    chooseColumns: makeColumnMenu(document.querySelector("[data-column-menu]"), batch.columns, widths),
+    openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
+    chooseColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns, widths),
     resizeColumn: widths.resizeBy,
-    openSortMenu: makeSortMenu(document.querySelector("[data-sort-menu]"), table, batch.filter, widths.labels),
+    openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, batch.filter, widths.labels),
     editAffixes: (setAffixes) => openAffixes(dialog("affixes"), batch, setAffixes),
     showHistory: () => openHistory(dialog("history"), urls),
     async chooseReferences(row, search) {
