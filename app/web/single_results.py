@@ -40,12 +40,12 @@ def group_by_request(records: Iterable[Record], drawn: set[int]) -> list[Request
 
 
 def settled_ids(records: Iterable[Record], now: datetime | None = None) -> set[int]:
-    """Ids of failed and cancelled records that ended a minute ago, or that a newer picture follows."""
+    """Ids of failed and cancelled records that ended a minute ago, or before the newest order."""
     listed = list(records)
-    newest = max((record.id for record in listed if record.status is Status.SUCCESS), default=0)
-    before = (now or datetime.now(UTC)) - _PROMINENT
+    ordered_at = (datetime.fromisoformat(record.created_at).replace(tzinfo=UTC) for record in listed)
+    before = max([(now or datetime.now(UTC)) - _PROMINENT, *ordered_at])
     ended = (record for record in listed if record.status in _WITHOUT_PICTURE)
-    return {record.id for record in ended if record.id < newest or _ended_at(record) < before}
+    return {record.id for record in ended if _ended_at(record) < before}
 
 
 def _request_key(record: Record) -> tuple[str, int]:

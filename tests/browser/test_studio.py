@@ -546,7 +546,7 @@ def test_the_pictures_of_a_request_stand_in_order_under_one_caption_and_have_one
     assert heights_of(page) == small
 
 
-def test_what_was_refused_shrinks_when_a_picture_follows_and_is_cleared_at_once(
+def test_what_was_refused_shrinks_with_the_next_order_and_is_cleared_at_once(
     server: ServerProcess, studio: Open
 ) -> None:
     page = studio(server)

@@ -13,16 +13,15 @@ JUST = "2026-11-24 11:59:30"
 EARLIER = "2026-11-24 11:58:59"
 
 
-def test_what_failed_settles_after_a_minute_or_when_a_picture_follows_but_the_unknown_never() -> None:
-    records = [
-        record(1, Status.FAILED, finished_at=JUST),
-        record(2, Status.UNKNOWN, finished_at=EARLIER),
-        record(3, Status.SUCCESS, finished_at=JUST),
-        record(4, Status.CANCELLED, finished_at=JUST),
-        record(5, Status.CANCELLED, finished_at=EARLIER),
-        record(6, Status.QUEUED),
+def test_what_failed_settles_after_a_minute_or_with_the_next_order_but_the_unknown_never() -> None:
+    ended = [
+        record(1, Status.UNKNOWN, finished_at=EARLIER),
+        record(2, Status.FAILED, finished_at=EARLIER),
+        record(3, Status.CANCELLED, finished_at=JUST),
+        record(4, Status.SUCCESS, finished_at=JUST),
     ]
-    assert settled_ids(records, NOW) == {1, 5}
+    assert settled_ids(ended, NOW) == {2}
+    assert settled_ids([*ended, record(5, Status.QUEUED, created_at="2026-11-24 11:59:31")], NOW) == {2, 3}
 
 
 def test_a_request_whose_price_is_not_known_shows_no_sum() -> None:

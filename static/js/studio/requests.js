@@ -23,15 +23,22 @@ export function removeCards(list, ids) {
 
 function mergeRequest(list, fresh) {
   const old = list.querySelector(`[data-request-key="${CSS.escape(fresh.dataset.requestKey)}"]`);
-  if (!old) return list.insertBefore(fresh, first(list, ({ dataset }) => Number(dataset.first) < Number(fresh.dataset.first)));
+  if (!old) return insertRequest(list, fresh);
   old.querySelector("header").replaceWith(fresh.querySelector("header"));
   return mergeCards(old.querySelector("[data-cards]"), [...fresh.querySelector("[data-cards]").children]);
+}
+
+/** A new request moves all that is below it, so that what ended without a picture shrinks now. */
+function insertRequest(list, fresh) {
+  for (const card of list.querySelectorAll("[data-ended-at]")) card.classList.add("is-line");
+  list.insertBefore(fresh, first(list, ({ dataset }) => Number(dataset.first) < Number(fresh.dataset.first)));
 }
 
 function mergeCards(cards, changed) {
   for (const card of changed) {
     const { recordId: id } = card.dataset;
     const old = cards.querySelector(`:scope > [data-record-id="${id}"]`);
+    card.classList.toggle("is-line", !old && "endedAt" in card.dataset); // it was deleted, and comes back
     if (old) replaceKeepingFocus(old, card);
     else cards.insertBefore(card, first(cards, ({ dataset }) => Number(dataset.recordId) > Number(id)));
   }

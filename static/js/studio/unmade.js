@@ -1,5 +1,5 @@
-// What did not become a picture: failed and cancelled cards, which have data-ended-at. They shrink to one line, and can be
-// removed all at once. Cards whose outcome is unknown are not among them.
+// What did not become a picture: failed and cancelled cards, which have data-ended-at. They shrink to one line after a minute,
+// or with the next request (requests.js), and can be removed all at once. Cards whose outcome is unknown are not among them.
 
 import { _ } from "../core/i18n.js";
 import { runCommand, runInPlace } from "../records/actions.js";
@@ -18,7 +18,7 @@ export function bindUnmade(section, list) {
   };
 
   function update() {
-    shrink(list);
+    shrinkOld(list);
     const { length: n } = unmade(list);
     button.hidden = n < OFFERED_FROM;
     button.textContent = _("清掉没有成功的 {n} 张", { n });
@@ -34,13 +34,11 @@ export function bindUnmade(section, list) {
   return update;
 }
 
-/** Those that ended a minute ago, or before a newer picture was made; not the one that is being used. */
-function shrink(list) {
-  const made = [...list.querySelectorAll('[data-status="success"]')].map(({ dataset }) => Number(dataset.recordId));
-  const newest = Math.max(0, ...made);
+/** Those that ended a minute ago; not the one that is being used. */
+function shrinkOld(list) {
+  const isOld = ({ dataset }) => Date.now() - Date.parse(dataset.endedAt) > PROMINENT_MS;
   for (const card of unmade(list)) {
-    const isOver = Number(card.dataset.recordId) < newest || Date.now() - Date.parse(card.dataset.endedAt) > PROMINENT_MS;
-    if (isOver && !card.matches(":hover, :focus-within")) card.classList.add("is-line");
+    if (isOld(card) && !card.matches(":hover, :focus-within")) card.classList.add("is-line");
   }
 }
 
