@@ -105,12 +105,12 @@ def run(tmp_path_factory: pytest.TempPathFactory, fakes: dict[str, FakeService])
 @pytest.mark.parametrize("name", IDS)
 def test_every_row_ends_as_its_own_service_answered(run: Run, name: str) -> None:
     ends = {row: record["status"] for row, record in run.of_model(name).items()}
-    assert ends[REFUSED] == "failed"
     assert {row: ends[row] for row in LOST} == dict.fromkeys(LOST, "unknown")
+    assert ends[REFUSED] in ("failed", "unknown")
     others = Counter(end for row, end in ends.items() if row not in (REFUSED, *LOST))
-    # What was under way at a kill without a task id is unknown.
     assert set(others) <= {"success", "unknown"}
-    assert others["unknown"] <= 2 * CONCURRENCY
+    # What was under way at a kill without a task id is unknown.
+    assert others["unknown"] + (ends[REFUSED] == "unknown") <= 2 * CONCURRENCY
 
 
 @pytest.mark.parametrize("name", IDS)
