@@ -134,5 +134,5 @@ def _name_of(batch: Batch, spec: ModelSpec) -> str:
         for model in batch.models:
             name = name.removesuffix(translate(services().label_of(model.model))).removesuffix(" · ")
     label = translate(spec.label)
-    room = MAX_BATCH_NAME_LENGTH - len(label) - 3
-    return f"{name[:room]} · {label}" if name else label
+    length = MAX_BATCH_NAME_LENGTH - len(label) - 3
+    return f"{name[:length]} · {label}" if name else label

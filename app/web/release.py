@@ -9,6 +9,7 @@ import database
 from app.domain import (
     Batch,
     FilledRow,
+    Models,
     Record,
     fill_rows,
     read_affix,
@@ -103,9 +104,10 @@ def _rows_to_release(
     if not held.rows:
         raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
     filled = _refilled(held, _affixes(batch, changes))
+    models = services().models
     rows, problems = list[database.ReleaseRow](), list[tuple[int, InvalidRequest]]()
     for records in held.rows:
-        row, found = _changed_row(records, filled.get(records[0].row_number), changes)
+        row, found = _changed_row(records, filled.get(records[0].row_number), changes, models)
         rows.append(row)
         problems += [(records[0].row_number, problem) for problem in found]
     if problems:
@@ -138,7 +140,7 @@ def _typed_prompt(record: Record) -> str:
 
 
 def _changed_row(
-    records: Sequence[Record], filled: FilledRow | None, changes: ReleaseChanges
+    records: Sequence[Record], filled: FilledRow | None, changes: ReleaseChanges, models: Models
 ) -> tuple[database.ReleaseRow, list[InvalidRequest]]:
     """(the row with its changes, its problems)."""
     request, templates = records[0].row_request, dict(records[0].templates)
@@ -153,7 +155,6 @@ def _changed_row(
         aspect_ratio=changes.aspect_ratio or request.aspect_ratio,
         resolution=changes.resolution or request.resolution,
     )
-    models = services().models
     facts = services().library.facts(request.sample_images)
     problems = [*problems, *models.of(request).validate(request, facts)]
     row = database.ReleaseRow(records=records, request=models.accept(request), templates=templates)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from flask import request as http
@@ -294,22 +294,24 @@ def read_rows(
         _read_row(row, texts, number, [wrong[position]] if position in wrong else [])
         for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1)
     ]
-    return complete_rows([_with_model(row, model) for row in parsed], fix_references)
+    find = cache(find_model)
+    return complete_rows([_with_model(row, model, find) for row in parsed], fix_references)
 
 
 def complete_rows(parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
     """The rows with their references found by name and fixed, and with the problems that the model has."""
     named = _find_named(parsed)
     fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
-    return [_validated(_with_references(row, partial(map, fixed.__getitem__))) for row in named]
+    models = services().models
+    return [_validated(_with_references(row, partial(map, fixed.__getitem__)), models) for row in named]
 
 
-def _with_model(row: ParsedRow, default: str) -> ParsedRow:
+def _with_model(row: ParsedRow, default: str, find: Callable[[str], ModelSpec]) -> ParsedRow:
     """The row with the id of its model; a model that is not there is a problem."""
     if row.request is None:
         return row
     try:
-        spec = find_model(row.request.model or default)
+        spec = find(row.request.model or default)
     except InvalidRequest as problem:
         return replace(row, request=None, problems=[*row.problems, problem])
     return replace(row, request=replace(row.request, model=spec.model_id))
@@ -389,11 +391,10 @@ def _with_references(
     return replace(row, request=replace(row.request, sample_images=images))
 
 
-def _validated(row: ParsedRow) -> ParsedRow:
+def _validated(row: ParsedRow, models: Models) -> ParsedRow:
     """The row with the problems that the model has with it."""
     if row.request is None:
         return row
     facts = services().library.facts(row.request.sample_images)
-    return replace(
-        row, problems=[*row.problems, *services().models.of(row.request).validate(row.request, facts)]
-    )
+    found = models.of(row.request).validate(row.request, facts)
+    return replace(row, problems=[*row.problems, *found])

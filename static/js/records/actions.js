@@ -18,7 +18,6 @@ const COMMANDS = {
   reference: useAsReference,
   link: copyLink,
   records: ({ ids: [id] }, { record }) => location.assign(`${urls().recordsUrl}?batch_id=${record.dataset.batchId}&record=${id}`),
-  metadata: openDetails,
   delete: (target, context) => deleteRecords(target, context, _("已删除")),
   restore,
   favourite: (target, { record, page }) => (record ? toggleFavourite(target, record) : setFavourite(target, true, page)),
@@ -139,10 +138,6 @@ async function uploadReference(id) {
 async function copyLink({ ids: [id] }) {
   const { href } = new URL(`${urls().recordsUrl}?record=${id}`, location.href);
   showToast((await copyText(href)) ? _("已复制这条记录的链接") : _("请手动复制：{href}", { href }));
-}
-
-function openDetails(_target, { record }) {
-  record.querySelector("[data-image-url]").click();
 }
 
 // Choice, trash and favourites

@@ -53,7 +53,7 @@ function onClick(event) {
   runAction(button);
 }
 
-/** A menu opens to the right where there is no room to its left. */
+/** A menu opens to the right where it would not fit to its left. */
 function placeMenu(section, menu) {
   if (!menu.matches("[data-card-menu][open]")) return;
   menu.classList.toggle("is-left", menu.getBoundingClientRect().right - section.getBoundingClientRect().left < MENU_WIDTH);

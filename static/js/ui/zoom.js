@@ -77,8 +77,8 @@ export class Zoom {
   #fit() {
     const { naturalWidth, naturalHeight, clientWidth, clientHeight } = this.#image;
     const { paddingLeft, paddingTop } = getComputedStyle(this.#image);
-    const room = (size, padding) => size - 2 * Number.parseFloat(padding);
-    return Math.min(room(clientWidth, paddingLeft) / naturalWidth, room(clientHeight, paddingTop) / naturalHeight);
+    const inner = (size, padding) => size - 2 * Number.parseFloat(padding);
+    return Math.min(inner(clientWidth, paddingLeft) / naturalWidth, inner(clientHeight, paddingTop) / naturalHeight);
   }
 
   #render() {
