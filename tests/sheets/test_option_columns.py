@@ -165,7 +165,7 @@ def test_a_column_with_other_values_stays_the_users_own(header: str, cells: Sequ
     assert f"自己的列会保留，点「列」显示：{header}" in map(str, found.notes)
 
 
-def test_a_column_that_is_partly_an_option_is_the_users_own_and_told() -> None:
+def test_a_column_that_is_partly_an_option_is_the_users_own_and_reported() -> None:
     found = column("背景", "透明", "木纹", "透明")
 
     assert [row.columns["背景"] for row in found.rows] == ["透明", "木纹", "透明"]

@@ -239,7 +239,7 @@ def test_results_written_again_replace_the_earlier_ones() -> None:
     assert max(len(row) for row in load_workbook(io.BytesIO(again)).worksheets[0].iter_rows()) == 14
 
 
-def test_each_mark_of_a_row_is_told_once() -> None:
+def test_each_mark_of_a_row_is_listed_once() -> None:
     found = {"visible": True, "aigc": {"place": "xmp", "fields": {"ContentProducer": "0011"}}, "c2pa": False}
     none = {"visible": False, "aigc": False, "c2pa": False}
     target = filled(

@@ -152,14 +152,14 @@ MARKS = [
 ]
 
 
-@pytest.mark.parametrize(("marks", "told"), MARKS)
-def test_results_and_records_tell_the_marks_of_a_picture(marks: dict[str, Any], told: list[str]) -> None:
+@pytest.mark.parametrize(("marks", "listed"), MARKS)
+def test_results_and_records_list_the_marks_of_a_picture(marks: dict[str, Any], listed: list[str]) -> None:
     made = record(1, filename="猫.png", image_path="/output/猫.png", marks=marks)
     with write_records([made]) as file:
         exports = [file.read(), written([made])]
     for content in exports:
         (line,) = lines(content)
-        assert [line[label] for label in ("可见标识", "隐式标识", "C2PA")] == told
+        assert [line[label] for label in ("可见标识", "隐式标识", "C2PA")] == listed
 
 
 def test_without_a_picture_no_marks_are_told() -> None:
