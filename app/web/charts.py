@@ -10,6 +10,7 @@ from app.web.date_range import DateRange
 from app.web.formatting import money
 from app.web.i18n import gettext
 
+CHARTS = {"pictures": "张数", "money": "花费"}
 HEIGHT = 120
 _MAX_CAUSES = 8
 _PICTURES = {"hour": "每小时的图片", "day": "每天的图片", "month": "每月的图片"}

@@ -63,7 +63,7 @@ def test_failures_of_any_cause_pause_the_batch(db: database.Connection, spec: Mo
     end(db, LOST)
     assert cause(db, batch_id) == PauseCause.STOP_RULE
     reason = database.get_batch(db, batch_id).paused_reason
-    assert str(reason).startswith("最近 5 张里有 4 张没有成功：网络 3 张、内容审核没有通过 1 张")
+    assert str(reason).startswith("最近 5 张里有 4 张没有成功：网络连接中断 3 张、内容审核没有通过 1 张")
 
 
 def test_resuming_starts_the_rule_anew(db: database.Connection, spec: ModelSpec) -> None:

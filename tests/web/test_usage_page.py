@@ -116,6 +116,25 @@ def test_the_empty_page_explains_what_it_will_show(app: App) -> None:
     assert "还没有花过钱" in app.page()
 
 
+def test_unresolved_pictures_of_one_prompt_differ_by_row_file_name_and_batch(app: App) -> None:
+    app.queue("猫", "猫", name="春季主图")
+    names = [app.lose(app.charge()), app.lose(app.charge())]
+    items = re.findall(r'unresolved-details">(.*?)</p>', app.page(), re.DOTALL)
+    assert len(items) == len(names)
+    assert {re.sub(r"\s", "", item)[:4] for item in items} == {"第1行·", "第2行·"}
+    assert all("春季主图" in item for item in items)
+
+
+def test_one_chart_shows_the_spending_or_the_pictures(app: App) -> None:
+    app.queue("猫")
+    app.finish(app.charge())
+    assert re.findall(r'<figure class="chart">.*?<h2>(.*?)</h2>', app.page(), re.DOTALL)[0] == "每天的花费"
+    pictures = app.page("?range=7d&chart=pictures")
+    assert "每天的图片" in pictures
+    assert "每天的花费" not in pictures
+    assert "/usage?range=today&amp;chart=pictures" in pictures
+
+
 def test_a_prompt_is_no_markup_in_the_list_of_unresolved_charges(app: App) -> None:
     app.queue("<b>猫</b>")
     app.lose(app.charge())
@@ -154,7 +173,7 @@ def test_every_charge_is_a_line_and_the_last_line_is_the_sum(app: App) -> None:
     assert line["提示词"] == "雪山 第二行"
     assert (line["结果"], line["已计费（元）"], line["可能已计费（元）"]) == ("已计费", "0.22", "")
     assert line["任务编号"] == '="7392616336519610409"'
-    assert dict(zip(heads, second, strict=True))["原因"] == "网络"
+    assert dict(zip(heads, second, strict=True))["原因"] == "网络连接中断"
     assert (total[0], total[2], total[10], total[11]) == ("合计", "2 笔", "0.22", "0.22")
 
 
@@ -290,7 +309,7 @@ def test_the_highest_bar_fills_the_chart_and_unresolved_is_stacked_on_confirmed(
 def test_causes_are_named_and_the_rarest_grouped() -> None:
     failures = {"moderation": 5, "network": 3, **{f"odd-{n}": 1 for n in range(9)}}
     bars = [(bar.label, bar.number) for bar in causes_chart(failures)]
-    assert bars[:2] == [("内容审核没有通过", 5), ("网络", 3)]
+    assert bars[:2] == [("内容审核没有通过", 5), ("网络连接中断", 3)]
     assert bars[-1] == ("其他", 3)
 
 

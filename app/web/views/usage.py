@@ -4,7 +4,7 @@ from flask import Blueprint, make_response, render_template, request
 from werkzeug.wrappers import Response
 
 from app.errors import InvalidRequest, Message
-from app.web.charts import causes_chart, money_chart, pictures_chart
+from app.web.charts import CHARTS, causes_chart, money_chart, pictures_chart
 from app.web.date_range import RANGES, DateRange, parse_date_range
 from app.web.usage_report import build_usage_report
 
@@ -13,7 +13,7 @@ bp = Blueprint("usage", __name__)
 
 @bp.get("/usage")
 def index() -> str:
-    """The whole page, for ``?range=`` or ``?from=&to=``."""
+    """The whole page, for ``?range=`` or ``?from=&to=``; ``?chart=`` is pictures or money."""
     return _render("pages/usage.html")
 
 
@@ -28,13 +28,18 @@ def summary() -> Response:
 def _render(template: str) -> str:
     span, problem = _requested_range()
     report = build_usage_report(span)
+    usual = "money" if report.total.billed or report.total.unknown else "pictures"
+    shown = request.args.get("chart", usual)
+    chart = (pictures_chart if shown == "pictures" else money_chart)(span, report.spent)
     return render_template(
         template,
         usage=report,
         span=span,
         problem=problem,
         ranges=RANGES,
-        charts=[pictures_chart(span, report.spent), money_chart(span, report.spent)],
+        chart=chart,
+        charts=CHARTS,
+        query={**span.query, "chart": chart.name},
         causes=causes_chart(report.failures),
     )
 

@@ -24,8 +24,10 @@ async function refresh() {
   clearTimeout(timer);
   timer = 0;
   budgets.refresh();
-  const news = await fetchHtmlIfChanged(page.dataset.liveUrl, {}).catch(() => null);
+  const { liveUrl } = page.dataset;
+  const news = await fetchHtmlIfChanged(liveUrl, {}).catch(() => null);
   if (!news || news.html === shownHtml) return; // no answer: the next change loads again; no change: buttons stay
+  if (liveUrl !== page.dataset.liveUrl) return; // another chart was chosen since
   shownHtml = news.html;
   const focused = summary.contains(document.activeElement) ? document.activeElement : null;
   replaceContent(summary, news.html);
@@ -34,9 +36,26 @@ async function refresh() {
 }
 
 function buttonLike({ dataset, parentElement }) {
+  if (dataset.chart) return summary.querySelector(`[data-chart="${dataset.chart}"]`);
   const record = parentElement?.closest("[data-record-id]")?.dataset.recordId;
   const scope = record ? `[data-record-id="${record}"]` : "[data-unresolved-bulk]";
   return summary.querySelector(`${scope} [data-command="${dataset.command}"]`) ?? summary.querySelector("[data-unresolved-title]");
+}
+
+/** Show the other chart; the address, the ranges and the form of the dates keep the choice. */
+async function chooseChart({ href, dataset: { chart } }) {
+  const addresses = [...page.querySelectorAll(".usage-ranges a")];
+  for (const link of addresses) link.href = withChart(link.href, chart);
+  page.querySelector(".usage-days [name=chart]").value = chart;
+  page.dataset.liveUrl = withChart(page.dataset.liveUrl, chart);
+  history.replaceState(null, "", href);
+  await refresh();
+}
+
+function withChart(address, chart) {
+  const url = new URL(address, location.href);
+  url.searchParams.set("chart", chart);
+  return url.href;
 }
 
 document.addEventListener("status", ({ detail }) => {
@@ -46,7 +65,13 @@ document.addEventListener("status", ({ detail }) => {
   setTimeout(() => (isResting = false), MIN_INTERVAL_MS);
 });
 document.addEventListener("records-resolved", refresh);
-page.addEventListener("click", ({ target }) => {
+page.addEventListener("click", (event) => {
+  const { target } = event;
+  const choice = target.closest("[data-chart]");
+  if (choice && !(event.ctrlKey || event.metaKey || event.shiftKey)) {
+    event.preventDefault();
+    chooseChart(choice);
+  }
   const button = target.closest("[data-command]");
   if (button) runAction(button);
 });
