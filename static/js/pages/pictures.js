@@ -9,6 +9,7 @@ import { bindRelease } from "../pictures/release.js";
 import { cardViewer } from "../records/card_viewer.js";
 import { removeMissingRecords } from "../ui/image_fallback.js";
 import { lightbox } from "../ui/lightbox.js";
+import "../ui/picture_size.js";
 
 const page = document.querySelector("[data-pictures-page]");
 const batch = followBatch(page, {
