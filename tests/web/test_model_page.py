@@ -65,6 +65,20 @@ def test_the_default_model_is_listed_first(settings: Settings, service: FakeJime
     assert 'value="default"' in card(page, "demo")
 
 
+def test_a_service_without_a_key_is_one_line_that_opens_to_its_form(settings: Settings) -> None:
+    page = client_of(settings).get("/model").text
+    for name, words in (("seedream", "填写密钥"), ("sdapi", "填写地址")):
+        line = re.search(r"<details(.*?)>.*?<summary.*?</summary>", card(page, name), re.DOTALL)
+        assert line is not None
+        assert "open" not in line[1]
+        assert words in line[0]
+        assert card(page, name).index("</summary>") < card(page, name).index('value="save"')
+    assert "<details" not in card(page, "demo")
+    form = {"provider": "seedream", "action": "save", "ARK_API_KEY": "mit Leerzeichen"}
+    wrong = client_of(settings).post("/model", data=form).text
+    assert re.search(r"<details[^>]* open", card(wrong, "seedream"))
+
+
 def test_set_variables_are_named_without_their_values(settings: Settings) -> None:
     secrets: dict[str, Any] = {
         "volcengine_ak": "AKLTgeheim1",

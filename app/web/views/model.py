@@ -57,7 +57,7 @@ class SettingField:
 class Card:
     """A service with its models, the configured one first, and its fields: what it needs, then the rest.
 
-    ``state`` is ready, missing or ended.
+    ``state`` is ready, missing or ended; ``refusal`` is why the service refused the key.
     """
 
     name: str
@@ -66,6 +66,7 @@ class Card:
     is_default: bool
     prices: list[str | Message]
     notice: Message | None
+    refusal: Message | None = None
     needed: list[SettingField] = field(default_factory=list)
     others: list[SettingField] = field(default_factory=list)
 

@@ -3,6 +3,7 @@
 import { parseHtml } from "../core/dom.js";
 import { fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { copyText, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-settings-url]");
 
@@ -13,8 +14,9 @@ page.addEventListener("submit", (event) => {
 });
 
 page.addEventListener("click", ({ target }) => {
-  const button = target.closest('[data-command="notify-test"]');
-  if (button) run(button.form, button, testNotification);
+  const button = target.closest("[data-command]");
+  if (button?.dataset.command === "copy-path") copyPath(button.dataset);
+  else if (button) run(button.form, button, testNotification);
 });
 
 /** Call an action once at a time; its sentence, or why it failed, is shown in the card. */
@@ -84,6 +86,10 @@ async function testKey(form, button) {
   show(fresh, "", _("正在测试，最多 10 秒…"));
   const { verified, text } = await requestJson("POST", button.dataset.url);
   show(fresh, verified ? "is-good" : "is-open", text);
+}
+
+async function copyPath({ path }) {
+  showToast(await copyText(path) ? _("已复制文件的位置") : _("请手动复制：{path}", { path }));
 }
 
 async function testNotification(form, { dataset }) {
