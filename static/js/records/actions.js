@@ -191,9 +191,10 @@ function postFavourite(target, favourite) {
 function markFavourite({ dataset: { recordId } }, favourite) {
   for (const element of document.querySelectorAll(`[data-record-id="${recordId}"]`)) {
     element.toggleAttribute("data-favourite", favourite);
-    const star = element.querySelector('[data-command="favourite"]');
-    star?.setAttribute("aria-pressed", String(favourite));
-    if (star) star.firstElementChild.className = `icon icon-star${favourite ? "-full" : ""}`;
+    for (const star of element.querySelectorAll('[data-command="favourite"]')) {
+      star.setAttribute("aria-pressed", String(favourite));
+      star.firstElementChild.className = `icon icon-star${favourite ? "-full" : ""}`;
+    }
   }
 }
 

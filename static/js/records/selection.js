@@ -3,6 +3,7 @@
 
 import { HttpError, LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
+import { rangeTo } from "../ui/list_selection.js";
 
 const STORAGE_KEY = "records.picked";
 const MAX_STORED = 50_000;
@@ -166,11 +167,7 @@ export class Selection {
   #onClick({ target, shiftKey }) {
     const box = target.closest("[data-select]");
     if (!box) return;
-    const boxes = this.#boxes();
-    const to = boxes.indexOf(box);
-    const from = shiftKey && this.#last ? boxes.findIndex(({ value }) => value === this.#last) : -1;
-    const range = from < 0 ? [box] : boxes.slice(Math.min(from, to), Math.max(from, to) + 1);
-    this.#select(range.map(idOf), box.checked);
+    this.#select(rangeTo(box, this.#boxes(), shiftKey ? this.#last : null).map(idOf), box.checked);
     this.#last = box.value;
   }
 

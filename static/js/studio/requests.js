@@ -14,11 +14,16 @@ export function mergeRequests(list, html) {
 }
 
 /** Remove the cards of these records. */
-export function removeCards(list, ids) {
+function removeCards(list, ids) {
   for (const id of ids) {
     const card = list.querySelector(`[data-record-id="${id}"]`);
     if (card) removeKeepingFocus(card, [...list.querySelectorAll("[data-record-id]")]);
   }
+}
+
+/** What deletes cards of the list, as `deleting` of runCommand(). */
+export function removesCards(list) {
+  return ({ ids }) => ({ removed: () => removeCards(list, ids), restored: () => document.dispatchEvent(new Event("poll-now")) });
 }
 
 function mergeRequest(list, fresh) {

@@ -9,6 +9,7 @@ import "../ui/picture_size.js";
 import { announce, showToast } from "../ui/toast.js";
 import { ElapsedTime } from "./elapsed_time.js";
 import { mergeRequests } from "./requests.js";
+import { bindResultSelection } from "./selection.js";
 import { bindUnmade } from "./unmade.js";
 
 const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
@@ -18,10 +19,6 @@ const MENU_WIDTH = 190; // pixels, at most
 export function makeResults(section) {
   const list = section.querySelector("[data-result-list]");
   section.addEventListener("click", onClick);
-  section.addEventListener("keydown", (event) => {
-    const link = event.key === "Delete" && event.target.closest("[data-image-url]");
-    if (link) runAction(link.closest("[data-record-id]").querySelector("[data-command=delete]"));
-  });
   section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
   section.addEventListener("toggle", ({ target }) => placeMenu(section, target), { capture: true });
   bindMenu(section, "[data-card-menu]");
@@ -30,10 +27,12 @@ export function makeResults(section) {
   const visible = new IntersectionObserver(loadFullImages);
   const awaited = new Set(); // ids of records under way
   const updateUnmade = bindUnmade(section, list);
+  const refreshSelection = bindResultSelection(section, list);
   function update() {
     showExpected(list);
     announceEnd(list, awaited);
     updateUnmade();
+    refreshSelection();
     observeImages();
   }
 
@@ -43,6 +42,7 @@ export function makeResults(section) {
 
   update();
   document.addEventListener("picture-size", observeImages);
+  document.addEventListener("records-deleted", refreshSelection);
   if (section.dataset.liveUrl) pollResults(section, { list, awaited, update });
 }
 

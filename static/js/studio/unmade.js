@@ -3,7 +3,7 @@
 
 import { _ } from "../core/i18n.js";
 import { runCommand, runInPlace } from "../records/actions.js";
-import { removeCards } from "./requests.js";
+import { removesCards } from "./requests.js";
 
 const PROMINENT_MS = 60_000; // as in single_results.py
 const CHECKED_EVERY_MS = 10_000;
@@ -14,7 +14,7 @@ export function bindUnmade(section, list) {
   const button = section.querySelector("[data-clear-unmade]");
   const page = {
     deletedMessage: (_label, n) => _("已删除 {n} 张没有成功的", { n }),
-    deleting: ({ ids }) => ({ removed: () => removeCards(list, ids), restored: () => document.dispatchEvent(new Event("poll-now")) }),
+    deleting: removesCards(list),
   };
 
   function update() {

@@ -1,0 +1,81 @@
+"""单图生成: several pictures selected at once, by mouse, keyboard and finger."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.browser.studio_page import StudioPage
+from tests.server_process import ServerProcess
+
+
+def open_with_pictures(page: StudioPage, number: int) -> None:
+    """The page with that many pictures of one request."""
+    page.open()
+    page.write_prompt("选中的猫")
+    page.set_count(number)
+    page.generate()
+    page.wait_for_images(number)
+
+
+def bar(page: StudioPage) -> Locator:
+    return page.page.get_by_role("region", name="选中的图片")
+
+
+def tick(page: StudioPage, tile: int, *, shift: bool = False) -> None:
+    page.tiles().nth(tile).hover()
+    page.tiles().nth(tile).locator("[data-select]").click(modifiers=["Shift"] if shift else [])
+
+
+@pytest.fixture
+def pictures(demo_server: ServerProcess, page: Page) -> StudioPage:
+    opened = StudioPage(page, demo_server.address)
+    open_with_pictures(opened, 4)
+    return opened
+
+
+@pytest.fixture
+def phone(demo_server: ServerProcess, browser: Browser) -> Iterator[StudioPage]:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    opened = StudioPage(context.new_page(), demo_server.address)
+    open_with_pictures(opened, 2)
+    yield opened
+    context.close()
+
+
+def test_a_range_is_favoured_downloaded_and_deleted_with_undo(pictures: StudioPage) -> None:
+    tick(pictures, 0)
+    tick(pictures, 2, shift=True)
+    expect(bar(pictures)).to_contain_text("已选 3 张")
+    bar(pictures).get_by_role("button", name="收藏").click()
+    expect(pictures.page.locator(".result-card[data-favourite]")).to_have_count(3)
+    expect(bar(pictures).get_by_role("button", name="取消收藏")).to_be_visible()
+    with pictures.page.expect_download() as download:
+        bar(pictures).get_by_role("button", name="下载 ZIP").click()
+    assert download.value.suggested_filename.endswith(".zip")
+    bar(pictures).get_by_role("button", name="删除").click()
+    expect(pictures.tiles()).to_have_count(1)
+    expect(bar(pictures)).to_be_hidden()
+    pictures.page.keyboard.press("Control+z")
+    pictures.wait_for_images(4)
+    expect(pictures.page.locator(".is-selected")).to_have_count(0)
+
+
+def test_pictures_are_selected_and_rejected_by_keyboard(pictures: StudioPage) -> None:
+    pictures.tiles().first.locator("a.result-card-frame").focus()
+    for key in ("Space", "ArrowRight", "Space", "x"):
+        pictures.page.keyboard.press(key)
+    expect(pictures.page.locator(".result-card[data-pick=reject]")).to_have_count(2)
+    expect(bar(pictures)).to_contain_text("已选 2 张")
+    pictures.page.keyboard.press("Escape")
+    expect(bar(pictures)).to_be_hidden()
+
+
+def test_after_选择_a_tap_selects_and_before_it_opens(phone: StudioPage) -> None:
+    phone.open_lightbox().press("Escape")
+    phone.page.get_by_role("button", name="选择", exact=True).tap()
+    phone.tiles().last.locator("a.result-card-frame").tap()
+    expect(bar(phone)).to_contain_text("已选 1 张")
+    expect(phone.page.locator("dialog[data-lightbox]")).to_be_hidden()
+    bar(phone).get_by_role("button", name="取消选择").tap()
+    expect(bar(phone)).to_be_hidden()
