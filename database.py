@@ -10,6 +10,7 @@ from app.db.again import MorePictures, add_pictures
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
 from app.db.batch_log import count_log, list_log
 from app.db.batch_models import count_running_by_model, list_queued_models
+from app.db.batch_names import list_batch_names
 from app.db.batch_rows import ROW_GROUPS, count_batch_rows, list_row_numbers, list_row_records
 from app.db.batches import (
     count_batches,
@@ -17,7 +18,6 @@ from app.db.batches import (
     get_batch,
     get_batch_version,
     get_paused_reason,
-    list_batch_names,
     list_batch_records,
     list_batches,
     list_pauses,

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from app.db.batch_log import add_log
 from app.db.batch_models import check_models
+from app.db.batch_names import NUMBER_IN_MINUTE
 from app.db.connection import transaction
 from app.db.notifications import note_done, note_paused
 from app.db.row_mapping import (
@@ -41,7 +42,8 @@ def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
 
 
 def _batch_row(db: sqlite3.Connection, batch_id: str) -> sqlite3.Row:
-    row: sqlite3.Row | None = db.execute("SELECT * FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    sql = f"SELECT *, {NUMBER_IN_MINUTE} AS number_in_minute FROM batches WHERE id = :id"
+    row: sqlite3.Row | None = db.execute(sql, {"id": batch_id}).fetchone()
     if row is None:
         raise NotFound("没有这个批次，它可能来自另一个数据库")
     return row
@@ -52,7 +54,8 @@ def list_batches(
 ) -> list[Batch]:
     """Batches, newest first; only those of ``source`` if given."""
     which = "WHERE source = :source ORDER BY created_at DESC, id DESC" if source else "ORDER BY id DESC"
-    sql = f"SELECT * FROM batches {which} LIMIT :limit OFFSET :offset"
+    columns = f"*, {NUMBER_IN_MINUTE} AS number_in_minute"
+    sql = f"SELECT {columns} FROM batches {which} LIMIT :limit OFFSET :offset"
     rows = db.execute(sql, {"limit": limit, "offset": offset, "source": source}).fetchall()
     return [_to_batch(db, row) for row in rows]
 
@@ -104,14 +107,6 @@ def get_paused_reason(db: sqlite3.Connection) -> Message:
         """
     ).fetchone()
     return to_message(row["paused_reason"], row["paused_message"]) if row else message("")
-
-
-def list_batch_names(db: sqlite3.Connection, batch_ids: Iterable[str]) -> dict[str, str]:
-    """The names of these batches; those without one are left out."""
-    rows = db.execute(
-        f"SELECT id, name FROM batches WHERE id {IN_IDS} AND name <> ''", {"ids": id_list(batch_ids)}
-    )
-    return {row["id"]: row["name"] for row in rows}
 
 
 class Pause(NamedTuple):
@@ -342,6 +337,7 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
     return Batch(
         id=row["id"],
         name=row["name"],
+        number_in_minute=row["number_in_minute"],
         created_at=row["created_at"],
         status=_batch_status(row["state"], counts),
         paused_reason=to_message(row["paused_reason"], row["paused_message"]),

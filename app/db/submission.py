@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from app.db.batch_names import free_name
 from app.db.connection import transaction
 from app.db.file_names import are_taken, choose_names
 from app.db.fingerprints import complete_fingerprints, lacks_fingerprints, plan_submission
@@ -68,6 +69,7 @@ class Submission:
     sample       how many rows are queued, the others being held; None, or as many as there are: all
     stop_rule    when the batch pauses by itself; None: never
     copied_from  the id of the batch whose rows these are; None: of none
+    unique_name  whether a counter is added to a name that a batch has
     """
 
     requests: Sequence[ImageRequest]
@@ -87,6 +89,7 @@ class Submission:
     sample: int | None = None
     stop_rule: StopRule | None = None
     copied_from: str | None = None
+    unique_name: bool = False
 
 
 def add_batch(db: sqlite3.Connection, submission: Submission) -> AddedBatch:
@@ -219,6 +222,7 @@ def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Subm
         """,
         {
             **{name: getattr(submission, name) for name in _BATCH_COLUMNS},
+            "name": free_name(db, submission.name) if submission.unique_name else submission.name,
             "id": batch_id,
             "stop_after": submission.stop_rule.to_json() if submission.stop_rule else "",
             "now": utc_text(now),

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from app.db.batch_names import NUMBER_IN_MINUTE
 from app.db.row_mapping import object_of, priced, yuan
 from app.domain.ledger import BatchSpend, Charge, SpendTotals
 
@@ -46,8 +47,8 @@ def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[st
 def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> list[BatchSpend]:
     """The newest batches created from ``low`` to before ``high``, each with its all-time totals."""
     batches = db.execute(
-        """
-        SELECT id, name, created_at
+        f"""
+        SELECT id, name, {NUMBER_IN_MINUTE} AS number_in_minute, created_at
         FROM batches
         WHERE source = 'batch' AND created_at >= :low AND created_at < :high
         ORDER BY created_at DESC, id DESC

@@ -76,6 +76,7 @@ class Batch:
     price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate,
     or before its first picture from what the model took before. ``retryable`` counts
     records that failed without a charge, ``picks`` those that a user chose.
+    ``number_in_minute`` tells apart the batches without a name of one minute: it counts them from 1.
     ``paused_cause`` is empty unless it is paused. ``models`` are those of its records, most pictures first;
     ``copied_from`` is the id of the batch whose rows it repeats.
     """
@@ -101,6 +102,7 @@ class Batch:
     picks: Mapping[Pick, int] = field(default_factory=dict)
     models: Sequence[BatchModel] = ()
     copied_from: str | None = None
+    number_in_minute: int = 1
 
     @property
     def done(self) -> int:

@@ -132,12 +132,13 @@ class SpendTotals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchSpend:
-    """A batch and its totals."""
+    """A batch and its totals; ``number_in_minute`` as in Batch."""
 
     id: str
     name: str
     created_at: str
     spent: SpendTotals
+    number_in_minute: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Orders the rows of a batch from another model: all of them or none."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -67,6 +68,7 @@ def copy_batch(
         stop_rule=source.stop_rule,
         repeats=SKIP if options.skips else AGAIN,
         copied_from=batch_id,
+        unique_name=True,
     )
     return submit_parsed(rows, new, key=key)
 
@@ -131,6 +133,7 @@ def _name_of(batch: Batch, spec: ModelSpec) -> str:
     """「茶具 · Seedream 4.0」; the label of the model takes the place of that of an earlier copy."""
     name = batch.name
     if batch.copied_from:
+        name = re.sub(r" \(\d+\)$", "", name)
         for model in batch.models:
             name = name.removesuffix(translate(services().label_of(model.model))).removesuffix(" · ")
     label = translate(spec.label)

@@ -62,10 +62,12 @@ def local_time(created_at: str) -> Markup:
 
 
 def batch_label(batch: Batch | BatchSpend) -> Markup:
-    """The label of a batch, as markup: its name, or the time it was created."""
+    """The label of a batch, as markup: its name, or the time it was created, numbered within its minute."""
     if batch.name:
         return escape(batch.name)
-    return Markup(gettext("{time} 的批次")).format(time=local_time(batch.created_at))  # noqa: S704 - constant text
+    number = f" ({batch.number_in_minute})" if batch.number_in_minute > 1 else ""
+    label = Markup(gettext("{time} 的批次"))  # noqa: S704 - constant text
+    return label.format(time=local_time(batch.created_at)) + number
 
 
 def model_label(model_id: str) -> str:

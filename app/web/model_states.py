@@ -15,8 +15,9 @@ from app.worker.engines import Engine
 class ModelState:
     """A model as the top bar shows it, in the language of the request.
 
-    ``state`` is ready, demo, key_missing, model_ended, model_ends or throttled; ``concurrency`` is how many
-    images may be under way at present, ``under_way`` how many are.
+    ``state`` is ready, demo, key_missing, key_refused, model_ended, model_ends or throttled; ``refusal`` is
+    why the service refused the key. ``concurrency`` is how many images may be under way at present,
+    ``under_way`` how many are.
     """
 
     model_id: str
@@ -25,6 +26,7 @@ class ModelState:
     price: str
     concurrency: int
     under_way: int
+    refusal: str = ""
 
 
 def list_model_states(under_way: Mapping[str, int]) -> list[ModelState]:
@@ -40,6 +42,7 @@ def list_model_states(under_way: Mapping[str, int]) -> list[ModelState]:
             price=price_range(engine.spec.prices.values()),
             concurrency=engine.pace.concurrency,
             under_way=under_way.get(engine.model_id, 0),
+            refusal=translate(engine.refusal) if engine.refusal else "",
         )
         for engine in services().worker.engines
         if engine.model_id not in UPSCALERS or engine.model_id in under_way
@@ -52,6 +55,8 @@ def _state(engine: Engine) -> str:
         return "model_ended"
     if services().model_problem(spec):
         return "key_missing"
+    if engine.refusal:
+        return "key_refused"
     if engine.pace.concurrency < engine.limit.highest:
         return "throttled"
     if spec.retirement_notice(today):

@@ -28,12 +28,14 @@ class PageModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """A model as a list offers it; ``problem`` is why it cannot be chosen, or empty. Texts are translated."""
+    """A model as a list offers it; ``problem`` is why it cannot be chosen, or empty. ``is_refused``: the
+    service refused its key. Texts are translated."""
 
     model_id: str
     label: str
     price: str
     problem: str = ""
+    is_refused: bool = False
 
 
 def page_model(cookie: str) -> PageModel:
@@ -77,12 +79,13 @@ def model_choices() -> dict[str, list[Choice]]:
         return groups
     labels = model_labels(models)
     for model_id, spec in models.items():
-        problem = current.model_problem(spec)
+        problem, engine = current.model_problem(spec), current.worker.engines.find(model_id)
         choice = Choice(
             model_id=model_id,
             label=labels[model_id],
             price=price_range(spec.prices.values()),
             problem=translate(problem) if problem else "",
+            is_refused=engine is not None and engine.refusal is not None,
         )
         groups.setdefault(translate(spec.setup.title), []).append(choice)
     return groups

@@ -73,7 +73,7 @@ class BatchOptions:
     rows that were bought are queued again; a row's own ``repeats`` takes precedence. ``sample``: how many
     rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
     for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``copied_from``: the id
-    of the batch whose rows these are.
+    of the batch whose rows these are. ``unique_name``: whether a counter is added to a name that a batch has.
     """
 
     name: str = ""
@@ -87,6 +87,7 @@ class BatchOptions:
     model: str = ""
     filled_on: str = ""
     copied_from: str | None = None
+    unique_name: bool = False
 
 
 SINGLE = BatchOptions(source="single")
@@ -186,6 +187,7 @@ def submit_parsed(
             sample=options.sample,
             stop_rule=options.stop_rule,
             copied_from=options.copied_from,
+            unique_name=options.unique_name,
         ),
     )
     current.worker.wake()

@@ -7,6 +7,7 @@ import database
 import generator
 from app.config import Settings
 from app.domain import Models, ModelSpec
+from app.errors import Message
 from app.worker.concurrency import AdaptiveLimit, Permit, WakeSignal
 from app.worker.pace import Pace
 
@@ -14,7 +15,8 @@ from app.worker.pace import Pace
 class Engine:
     """One image model: its provider, how many of its images may be under way, and what was measured.
 
-    ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts.
+    ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts. ``refusal`` is why
+    the service refused the key, until it makes an image or has other settings; None: it did not.
     """
 
     def __init__(self, provider: generator.Provider, concurrency: int) -> None:
@@ -23,6 +25,7 @@ class Engine:
         self.pace = Pace(provider, self.limit)
         self.wake = WakeSignal()
         self.threads = 0
+        self.refusal: Message | None = None
 
     @property
     def spec(self) -> ModelSpec:
@@ -46,7 +49,7 @@ class Engine:
             self.pace.save(db, at_once=True)
             pace = Pace(provider, self.limit)
             pace.load(db)
-            self.provider, self.pace = provider, pace
+            self.provider, self.pace, self.refusal = provider, pace, None
 
     @property
     def wanted_threads(self) -> int:

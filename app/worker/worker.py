@@ -240,6 +240,8 @@ class Worker:
         ) as error:
             if isinstance(error, ModelError) and error.throttled:
                 engine.limit.on_throttled()
+            if isinstance(error, ModelError) and error.cause == "key":
+                engine.refusal = error.message
             stored = database.get_record_or_none(db, record.id)
             has_task = stored is not None and bool(stored.task_id)
             is_free = database.is_free_charge(db, record.id)
@@ -247,6 +249,7 @@ class Worker:
         else:
             self._finish(db, record, saved, seconds=time.monotonic() - started)
             engine.limit.on_success()
+            engine.refusal = None
 
     def _apply(self, db: database.Connection, record: Record, decision: Decision) -> None:
         """Requeue or end the record, then pause its batch, as decided."""

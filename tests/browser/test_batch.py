@@ -153,6 +153,16 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     }
 
 
+def test_a_batch_is_named_after_its_file(
+    server: ServerProcess, jimeng: FakeJimeng, batch: Open, tmp_path: Path
+) -> None:
+    start_batch(server, prompts(1), "春茶")
+    page = batch(server)
+    page.import_workbook(workbook(tmp_path / "春茶.xlsx", ("茶园",)))
+    page.open_start().locator("[data-start-yes]").click()
+    expect(page.page.locator("[data-run-name]")).to_have_text("春茶 (2) · 即梦 4.0")
+
+
 def test_leaving_an_open_choice_list_changes_nothing(demo_server: ServerProcess, batch: Open) -> None:
     page = batch(demo_server)
     page.click_command("add")
@@ -395,6 +405,8 @@ def test_a_wrong_key_pauses_the_run_with_one_sentence(
         "已自动暂停：火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK"
     )
     expect(page.causes()).to_have_count(0)
+    expect(page.cell(1, "status")).to_have_text("等待中")
+    expect(page.page.locator(".status")).to_have_text(re.compile(r"^\s*已暂停"))
     assert jimeng.count("submit") <= 4
 
 

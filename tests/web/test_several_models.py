@@ -93,6 +93,27 @@ def test_the_top_bar_lists_the_models_with_what_is_under_way(
     assert '"model_ended"> gpt-image-2 价格未设 已停用' in texts
 
 
+def test_a_model_whose_key_was_refused_is_not_listed_as_ready(
+    client: FlaskClient, worker: Worker, service: FakeJimeng
+) -> None:
+    def bar() -> str:
+        return " ".join(re.sub(r"<[^>]*>", " ", client.get("/live/status").text).split())
+
+    service.fail_next("key", times=1)
+    batch_id = submit(client, [{"prompt": "即"}])
+    run_all(worker)
+    assert bar().startswith("已暂停 火山引擎不接受这对密钥")
+    assert "即梦 4.0 ¥0.22 密钥被拒绝" in bar()
+    options = re.findall(r"<option[^>]*>([^<]*)</option>", client.get("/batch").text)
+    assert "即梦 4.0 · 密钥被拒绝" in [" ".join(option.split()) for option in options]
+    post(client, f"/api/batches/{batch_id}/cancel", {})
+    assert bar().startswith("即梦 4.0 密钥被拒绝 火山引擎不接受这对密钥")
+    submit(client, [{"prompt": "又"}])
+    run_all(worker)
+    assert "密钥被拒绝" not in bar()
+    assert bar().startswith("即梦 4.0 就绪")
+
+
 def test_pages_show_labels_and_ids_of_models_that_are_gone(client: FlaskClient, worker: Worker) -> None:
     submit(client, [*MIXED, {"prompt": "旧"}])
     run_all(worker)

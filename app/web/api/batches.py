@@ -145,6 +145,7 @@ def _failed_json(record: Record) -> dict[str, Any]:
         "rows",
         rows=array_of("Row", minItems=1, maxItems=MAX_ROWS_A_BATCH),
         name=text(maxLength=MAX_BATCH_NAME_LENGTH),
+        unique_name=bool,
         source=enum(*SOURCES),
         workbook=or_null(str),
         prefix=AFFIX,
@@ -161,8 +162,9 @@ def _failed_json(record: Record) -> dict[str, Any]:
 def create_batch() -> Response:
     """Queue rows, all or none; with ``repeats: skip``, only the pictures that are missing.
 
-    With ``sample: n`` the pictures of all rows but n are held. ``stop_after`` is a StopRule, null for none;
-    without it a table has the default one.
+    With ``unique_name: true`` a counter is added to a name that another batch has. With ``sample: n`` the
+    pictures of all rows but n are held. ``stop_after`` is a StopRule, null for none; without it a table has
+    the default one.
     """
     body = json_body()
     rows, name, source = _rows_of(body), body.get("name") or "", body.get("source") or "batch"
@@ -176,6 +178,7 @@ def create_batch() -> Response:
     repeats = SKIP if skips_bought(body) else AGAIN
     options = BatchOptions(
         name=name,
+        unique_name=body.get("unique_name") is True,
         source=source,
         workbook_id=workbook_id,
         model=model_of(body).model_id,

@@ -29,15 +29,13 @@ class ServerStatus:
     """The top bar's state; money is CNY.
 
     ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
-    ``models`` are those that can be ordered from, the default first. ``summary`` is what fits into the bar of
-    ``state_text``.
-    ``state`` is ready, demo, key_missing, model_ended, model_ends, paused, disk_low or store_lost. The last
-    one makes no query; its version is 0.
+    ``models`` are those that can be ordered from, the default first. ``state`` is ready, demo, key_missing,
+    key_refused, model_ended, model_ends, paused, disk_low or store_lost; the last one makes no query, and its
+    version is 0. ``state_text`` is the reason.
     """
 
     state: str
     state_text: str
-    summary: str = ""
     running: int = 0
     queued: int = 0
     done_share: float | None = None
@@ -84,8 +82,7 @@ def server_status() -> ServerStatus:
 
 
 def _store_lost(sentence: Message) -> ServerStatus:
-    text = translate(sentence)
-    return ServerStatus(state="store_lost", state_text=text, summary=text)
+    return ServerStatus(state="store_lost", state_text=translate(sentence))
 
 
 def _current_status() -> ServerStatus:
@@ -94,7 +91,6 @@ def _current_status() -> ServerStatus:
     return ServerStatus(
         state=state,
         state_text=translate(text),
-        summary=translate(_ended() if state == "model_ended" else text),
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,
@@ -103,13 +99,6 @@ def _current_status() -> ServerStatus:
         version=work.version,
         models=list_model_states(work.by_model),
     )
-
-
-def _ended() -> Message | str:
-    """Since when the default model is ended, without the advice."""
-    spec = services().spec
-    since = spec.retirement.since.isoformat() if spec.retirement else ""
-    return message("{label} 从 {date} 起已停用", label=message(spec.label), date=since)
 
 
 def _tightest(*budgets: Budget) -> Budget | None:
@@ -143,6 +132,8 @@ def _state(paused_reason: Message) -> tuple[str, str | Message]:
         return "model_ended", notice
     if paused_reason:
         return "paused", paused_reason
+    if refusal := services().worker.engines.default.refusal:
+        return "key_refused", refusal
     if notice:
         return "model_ends", notice
     if spec.name == "demo":

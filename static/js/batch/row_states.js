@@ -13,6 +13,7 @@ const WORST_FIRST = ["running", "queued", "unknown", "failed", "held", "cancelle
 export class RowStates {
   #records = new Map(); // id -> record
   #byNumber = new Map(); // row number -> its records by picture number
+  isPaused = false; // the batch, whose notice says why its rows wait
 
   /** Add records, or newer versions of them. */
   add(records) {
@@ -42,7 +43,7 @@ export class RowStates {
   /** See stateOfRecords; null for a row without records. */
   stateOf(row) {
     const records = this.recordsOf(row);
-    return records.length > 0 ? stateOfRecords(records) : null;
+    return records.length > 0 ? stateOfRecords(records, this.isPaused) : null;
   }
 
   /** The rows as they were typed, in their order, with the references that were sent. */
@@ -67,7 +68,7 @@ export function typedOf(record) {
 
 /** The state of one row from all its records, as cells.js renders it: {status, label, tone, title, pictures, action: label of
     its button or "", canRetry}. */
-export function stateOfRecords(records) {
+export function stateOfRecords(records, isPaused = false) {
   const pictures = records.filter(({ status, url }) => status === "success" && url);
   const worst = WORST_FIRST.map((status) => records.find((record) => record.status === status)).find(Boolean);
   const status = worst?.status ?? "success";
@@ -77,7 +78,7 @@ export function stateOfRecords(records) {
   const isLost = pictures.length < records.length;
   return {
     status,
-    label: worst ? share + labelOf(worst) : isLost ? share + _("图片文件不见了") : `${share}✓`,
+    label: worst ? share + labelOf(worst, isPaused) : isLost ? share + _("图片文件不见了") : `${share}✓`,
     tone: TONES[status] ?? "",
     title: records.map(({ error }) => error).find(Boolean) ?? [...new Set(pictures.map(sizeOf))].join(_("，")),
     pictures: pictures.map(pictureOf),
@@ -86,10 +87,10 @@ export function stateOfRecords(records) {
   };
 }
 
-function labelOf(record) {
+function labelOf(record, isPaused) {
   const { status, error, cause, retry_after: wait } = record;
   if (status === "running") return _("生成中 {time}", { time: formatElapsed(secondsOf(record)) });
-  if (status === "queued" && wait > 0) return error ? _("等待重试：{error}", { error }) : _("等待重试");
+  if (status === "queued" && wait > 0 && !isPaused) return error ? _("等待重试：{error}", { error }) : _("等待重试");
   if (status === "failed") return error || LABELS.failed;
   if (status === "cancelled" && cause === "dropped") return _("已放弃");
   return LABELS[status];

@@ -58,6 +58,7 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
     const isFirst = !batch;
     ({ batch } = answer);
     states.add(answer.records);
+    states.isPaused = batch.status === "paused";
     if (isFirst && states.rowCount !== submitted?.length) table.rows.reset(states.makeRows());
     const updated = new Set(answer.records.map((record) => record.row_number));
     const rows = table.rows.all.filter(({ number }) => updated.has(number));

@@ -137,10 +137,10 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
   return { show, showError, showFailed: () => figures.showRows("failed"), get isNotifying() { return notify.checked; } };
 }
 
-/** The name, and the models unless it ends with them. */
+/** The name, and the models unless it has them. */
 function showName(heading, batch) {
   const [name, models] = [batchName(batch), modelsOf(batch)];
-  const text = name.endsWith(models) ? name : `${name} · ${models}`;
+  const text = name.includes(models) ? name : `${name} · ${models}`;
   if (heading.textContent !== text) heading.textContent = text;
   heading.title = text;
 }

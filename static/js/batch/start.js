@@ -42,6 +42,7 @@ function ask(dialog, batch, onStarted, { rows: asked, sample }) {
   const options = makeStartOptions(part, showOrder);
   const isPart = asked.length < table.rows.all.filter(table.validation.isFilled).length;
   const again = new Set(); // kinds of rows to make once more
+  const fileName = (batch.imported?.name ?? "").replace(/\.[a-z]{2,4}$/i, "").trim();
   let checked = null; // row -> its part of the answer, see row_check.js
   let order = null; // see start_lines.js
 
@@ -155,9 +156,10 @@ function ask(dialog, batch, onStarted, { rows: asked, sample }) {
     setPosting(true);
     setLocked(true);
     const { rows } = order;
+    const name = part("name").value.trim();
     try {
       const { id, skipped } = await submitRows(urls.batches, table, rows, {
-        name: part("name").value.trim(), workbook: workbookOf(rows), again: order.again, options: options.body,
+        name, uniqueName: name === fileName, workbook: workbookOf(rows), again: order.again, options: options.body,
       });
       setLocked(false);
       if (!id) return await checkAgain();
@@ -191,7 +193,7 @@ function ask(dialog, batch, onStarted, { rows: asked, sample }) {
   options.limit(asked.length);
   part("lines").replaceChildren();
   part("hint").textContent = part("facts").textContent = "";
-  part("name").value = (batch.imported?.name ?? "").replace(/\.[a-z]{2,4}$/i, "");
+  part("name").value = fileName;
   open();
 
   // An answer that comes soon is there from the start.

@@ -9,9 +9,9 @@ import { markProblems } from "../grid/grid.js";
  * which pictures were left out}; `again` and `change` as in rowsToSubmit, `options` of the batch. The rows remember their batch; problems that the
  * server finds are marked on their cells.
  */
-export async function submitRows(url, table, rows, { name = "", about = "", workbook = null, options = {}, ...asked } = {}) {
+export async function submitRows(url, table, rows, { name = "", uniqueName = false, about = "", workbook = null, options = {}, ...asked } = {}) {
   try {
-    const body = { name, source: "batch", repeats: "skip", ...(workbook && { workbook }), ...options, ...rowsToSubmit(table, rows, asked) };
+    const body = { name, ...(uniqueName && { unique_name: true }), source: "batch", repeats: "skip", ...(workbook && { workbook }), ...options, ...rowsToSubmit(table, rows, asked) };
     const { batch_id: id, skipped } = await postOnce(url, body, { about, ofDraft: true });
     if (id) for (const row of rows) Object.assign(row, { run: id, asked: requestDigest(row, table.allColumns) });
     return { id, skipped };

@@ -1,0 +1,33 @@
+"""What batches are called."""
+
+import sqlite3
+from collections.abc import Iterable
+from itertools import count
+
+from app.db.row_mapping import IN_IDS, id_list
+
+# A batch without a name is known by its time: which of those of its source and minute it is, from 1.
+NUMBER_IN_MINUTE = """(
+    SELECT count(*)
+    FROM batches AS other
+    WHERE other.source = batches.source
+      AND other.created_at BETWEEN substr(batches.created_at, 1, 16) AND batches.created_at
+      AND (other.created_at < batches.created_at OR other.id <= batches.id)
+      AND other.name = ''
+)"""
+
+
+def list_batch_names(db: sqlite3.Connection, batch_ids: Iterable[str]) -> dict[str, str]:
+    """The names of these batches; those without one are left out."""
+    rows = db.execute(
+        f"SELECT id, name FROM batches WHERE id {IN_IDS} AND name <> ''", {"ids": id_list(batch_ids)}
+    )
+    return {row["id"]: row["name"] for row in rows}
+
+
+def free_name(db: sqlite3.Connection, name: str) -> str:
+    """The name, with the first counter from `` (2)`` on that makes it unique; inside a transaction."""
+    sql = "SELECT name FROM batches WHERE substr(name, 1, length(:name)) = :name"
+    taken = {row["name"] for row in db.execute(sql, {"name": name}).fetchall()}
+    numbered = (f"{name} ({number})" for number in count(2))
+    return name if not name or name not in taken else next(each for each in numbered if each not in taken)
