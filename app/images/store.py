@@ -45,7 +45,7 @@ _DELIVERY_ERRORS = {
 }
 _UPLOAD_ERRORS = {
     decode.Corrupt: "图片文件已损坏或不完整，请换一个文件",
-    decode.TooManyPixels: "图片像素过多（最多 {limit} 万像素），请缩小后再上传",
+    decode.TooManyPixels: "图片超过 {limit} 像素，请缩小后再上传",
     decode.TooManyParts: "这张图片分段过多，打开它要很久，请用看图软件另存一份再上传",
 }
 
@@ -284,7 +284,7 @@ def _check_upload(content: bytes) -> decode.Decoded:
 
 def _upload_error(error: decode.InvalidImage) -> Message:
     if not isinstance(error, decode.UnsupportedFormat):
-        return message(_UPLOAD_ERRORS[type(error)], limit=MAX_UPLOAD_PIXELS // 10_000)
+        return message(_UPLOAD_ERRORS[type(error)], limit=f"{MAX_UPLOAD_PIXELS:,}")
     if error.format in ("heic", "avif"):
         text = "这是 {format} 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG 再上传"
         return message(text, format=error.format.upper())

@@ -100,8 +100,8 @@ class DelimitedSheet:
 def _lines(text: str, start: int) -> Iterator[str]:
     for line in _LINE.finditer(text, start):
         if line[1] is None:
-            limit = MAX_LINE // 10_000
-            raise SpreadsheetError("有一行超过 {limit} 万字，这不像是表格，请检查文件", limit=limit)
+            text = "有一行超过 {limit} 字，这不像是表格，请检查文件"
+            raise SpreadsheetError(text, limit=f"{MAX_LINE:,}")
         if line[0]:
             yield line[0]
 

@@ -47,5 +47,5 @@ class TextBudget:
         """Subtract ``characters``; SpreadsheetError when the budget is exceeded."""
         self._left -= characters
         if self._left < 0:
-            limit = MAX_TEXT // 10_000
-            raise SpreadsheetError("表格里的文字超过 {limit} 万字，请分成几个文件导入", limit=limit)
+            text = "表格里的文字超过 {limit} 字，请分成几个文件导入"
+            raise SpreadsheetError(text, limit=f"{MAX_TEXT:,}")

@@ -136,7 +136,7 @@ def test_an_image_is_generated_viewed_and_deleted_in_english(
     expect(english_page.locator("[data-record-id][data-busy]")).to_have_count(0)
     english_page.locator(".result-card[data-status=unknown] [data-command=write-off]").click()
     expect(english_page.locator("dialog[data-dialog=billing]")).to_contain_text(
-        "(¥0.22) on the provider's bill?"
+        "(¥0.22) on the provider’s bill?"
     )
     expect_english(english_page)
     english_page.keyboard.press("Escape")
@@ -181,7 +181,7 @@ def test_a_paused_batch_says_why_in_english(english_page: Page, readonly_server:
     paused = readonly_server.get("/api/batches")["batches"][0]
     english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
     expect(english_page.locator("[data-run-paused]")).to_contain_text(
-        "Volcengine does not accept this pair of keys"
+        "Volcengine does not accept this key pair"
     )
     expect(english_page.locator("[data-log-lines] li").first).to_be_attached()
     expect_english(english_page)
@@ -198,9 +198,7 @@ def test_records_are_chosen_found_and_rejected_in_english(
     english_page.locator("[data-records] [data-image-url]").first.click()
     expect(english_page.locator("dialog[data-lightbox]")).to_be_visible()
     english_page.keyboard.press("x")
-    expect(english_page.locator("dialog[data-lightbox] .toast")).to_contain_text(
-        "Marked as rejected, not deleted"
-    )
+    expect(english_page.locator("dialog[data-lightbox] .toast")).to_contain_text("Rejected, not deleted")
     expect_english(english_page)
 
 
@@ -267,7 +265,7 @@ def test_cause_labels_are_beside_their_bars(english_page: Page, populated_server
     with closing(database.connect(populated_server.data_dir / "generation_records.db")) as db:
         db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 3")
     english_page.goto(f"{populated_server.address}/usage")
-    line = english_page.locator(".chart-causes li").filter(has_text="Reference image not available (OSS)")
+    line = english_page.locator(".chart-causes li").filter(has_text="Reference image unavailable (OSS)")
     label, bar = line.locator("span").bounding_box(), line.locator("svg").bounding_box()
     assert label
     assert bar

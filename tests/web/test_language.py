@@ -78,13 +78,14 @@ def test_the_api_answers_a_browser_in_its_language_and_a_script_in_chinese(clien
     assert payload["problems"][0]["error"].startswith("Aspect ratio “5:4” is not supported")
     assert payload["error"].startswith("Row 1: Aspect ratio “5:4”")
     assert client.post("/api/batches", json=body).get_json()["error"].startswith("第 1 行：不支持的图片比例")
-    assert client.get("/api/records/7", headers=ENGLISH).get_json()["error"].startswith("There is no such")
+    error = client.get("/api/records/7", headers=ENGLISH).get_json()["error"]
+    assert error.startswith("This record does not exist")
 
 
 def test_a_missing_page_is_reported_in_english(client: FlaskClient) -> None:
     answer = client.get("/nowhere", headers=ENGLISH)
     assert answer.status_code == 404
-    assert "There is no such page" in answer.text
+    assert "Page not found" in answer.text
 
 
 def test_a_change_of_language_changes_the_etag(client: FlaskClient, settings: Settings) -> None:
@@ -113,7 +114,8 @@ def test_stored_text_stays_chinese_and_is_shown_in_english(
         in_db = database.get_batch(db, batch_id)
     assert str(in_db.paused_reason) == "方舟账户欠费，请充值后继续"
     payload = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
-    assert payload["batch"]["paused_reason"] == "The Ark account is in arrears; top it up, then resume"
+    reason = payload["batch"]["paused_reason"]
+    assert reason == "The Ark account has an overdue balance. Top it up, then resume"
     assert not HAN.search("".join(line["text"] for line in payload["log"]))
 
 
@@ -153,7 +155,7 @@ def test_import_problems_are_reported_in_english(client: FlaskClient) -> None:
     payload = answer.get_json()
     assert payload["problems"][0]["error"].startswith("Aspect ratio “5:4”")
     assert payload["problems"][0]["column"] == "图片比例"
-    assert payload["notes"] == ["Columns not in the table take their defaults: Resolution (2K), Images (1)"]
+    assert payload["notes"] == ["Missing columns use the defaults: Resolution (2K), Images (1)"]
 
 
 def test_a_table_exported_in_english_is_imported_unchanged(client: FlaskClient) -> None:

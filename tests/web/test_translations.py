@@ -48,7 +48,7 @@ def test_every_message_has_an_english_translation(entry: Entry) -> None:
                 place=message("第 {row} 行 · 第 {picture} 张", row=3, picture=2),
                 reason=message("提示词没有通过审核，请修改提示词"),
             ),
-            "Row 3, image 2 failed: The prompt did not pass moderation; change it",
+            "Row 3, image 2 failed: The prompt was blocked by moderation. Change the prompt",
         ),
         (
             message("不支持的图片比例「{value}」，可选：{choices}", value="5:4", choices=("1:1", "2:3")),
