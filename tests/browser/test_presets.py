@@ -71,9 +71,9 @@ def test_a_preset_is_applied_to_chosen_rows_in_one_step(
 ) -> None:
     put(demo_server, "海报", POSTER)
     batch.click_command("add")
-    batch.paste_block(1, "prompt", ("猫",), ("狗",), ("鸟，极简",))
-    batch.expect_rows(3)
-    for row in (1, 3):
+    batch.paste_block(1, "prompt", ("猫",), ("狗",), ("鸟，极简",), ("", "水印"))
+    batch.expect_rows(4)
+    for row in (1, 3, 4):
         batch.pick_row(row)
     batch.click_command("bulk-edit")
     dialog = page.locator("dialog[data-dialog=bulk-edit]")
@@ -84,6 +84,8 @@ def test_a_preset_is_applied_to_chosen_rows_in_one_step(
     for row, prompt, ratio in ((1, "猫，极简", "16:9"), (2, "狗", "1:1"), (3, "鸟，极简", "16:9")):
         batch.expect_text(row, "prompt", prompt)
         batch.expect_text(row, "aspect_ratio", ratio)
+    batch.expect_text(4, "prompt", "")
+    expect(page.get_by_text("1 行还没有提示词，没有加后缀")).to_be_visible()
     page.get_by_role("button", name="撤销").last.click()
     batch.expect_text(1, "prompt", "猫")
     batch.expect_text(3, "aspect_ratio", "1:1")

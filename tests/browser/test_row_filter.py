@@ -125,6 +125,12 @@ def test_rows_with_one_value_are_shown_alone(batch: BatchPage) -> None:
     batch.expect_rows(2)
     expect(batch.page.locator("[data-filter]")).to_contain_text("只显示图片比例是「16:9」的：2 行，共 4 行")
     batch.expect_text(2, "prompt", "丁")
+    batch.cell(1, "prompt").click(button="right")
+    batch.page.locator("[data-sort-menu]").get_by_role("menuitem", name="升序排列").click()
+    for key in ("z", "y", "z"):
+        batch.page.keyboard.press(f"Control+{key}")
+        batch.expect_text(1, "number", "4" if key == "y" else "2")
+        batch.expect_rows(2)
     batch.page.locator("[data-table-head] .is-aspect_ratio").click()
     batch.page.locator("[data-sort-menu]").get_by_role("menuitem", name="显示全部行").click()
     batch.expect_rows(4)

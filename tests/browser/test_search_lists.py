@@ -147,6 +147,12 @@ def test_an_earlier_prompt_is_put_into_a_cell(batch: BatchPage, demo_server: Ser
     batch.page.keyboard.press("Enter")
     batch.page.keyboard.press("Control+Enter")
     batch.expect_text(1, "prompt", MOUNTAIN)
+    batch.cell(1, "prompt").click(button="right")
+    batch.page.get_by_role("menuitem", name="以前的提示词…").click()
+    batch.page.locator("dialog[open] [role=option]", has_text=CAT).click()
+    batch.expect_text(1, "prompt", CAT)
+    batch.page.keyboard.press("Control+z")
+    batch.expect_text(1, "prompt", MOUNTAIN)
 
 
 def test_what_is_typed_while_the_list_loads_is_searched(page: Page, records: RecordsPage) -> None:

@@ -25,7 +25,9 @@ export function openBulkEdit(dialog, table) {
     const { column, preset } = chosen();
     const changed = preset ? applyPreset(table, rows, preset) : table.commands.setAll(column.field, column.read(part("value").value), rows);
     const show = changed > 0 ? table.showUndo : table.showMessage; // where all had it already there is no step to undo
-    show(_("已改 {n} 行的{column}", { n: rows.length, column: column?.label ?? _("预设「{name}」", { name: preset.name }) }));
+    const done = _("已改 {n} 行的{column}", { n: rows.length, column: column?.label ?? _("预设「{name}」", { name: preset.name }) });
+    const without = preset?.fields.suffix ? rows.filter(({ prompt }) => !prompt).length : 0;
+    show(without > 0 ? _("{done}；{n} 行还没有提示词，没有加后缀", { done, n: without }) : done);
   };
   showChoice();
   addPresets(dialog.dataset.presetsUrl, part("column"), choices).catch((failure) => { part("preset").textContent = messageOf(failure); });

@@ -24,6 +24,7 @@ import { suggestVariables } from "./variables.js";
 import { exportTable, makeImport } from "./workbooks.js";
 import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { bindFillHandle } from "../grid/fill_handle.js";
 import { openReferencePicker } from "../library/picker.js";
 import { showError, showToast } from "../ui/toast.js";
 
@@ -50,6 +51,7 @@ export function makeLate(batch) {
   batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey, widths.apply);
   batch.words = makeSentWords(batch);
   batch.suggest = suggestVariables;
+  bindFillHandle(table);
   lookUpReferences(table, urls.samples, { onFound: () => (batch.run ?? batch.check).refresh() });
 
   function showRun(id, submitted) {

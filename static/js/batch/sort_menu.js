@@ -1,8 +1,9 @@
-// The menu of a column: sort the rows by it, or show only those with one of its values. It opens with the right button, Shift+F10 or
+// The menu of a column: sort the rows by it, show only those with one of its values, or take an earlier prompt. It opens with the right button, Shift+F10 or
 // a click on the name of the column.
 
 import { makeMenu } from "./menu.js";
 import { _ } from "../core/i18n.js";
+import { openList } from "../ui/late_lists.js";
 
 const MAX_SHOWN = 20; // characters of a value
 
@@ -38,9 +39,15 @@ export function makeSortMenu(menu, table, filter, headers) {
         !isNumber && createItem(_("降序排列"), () => sort(column, -1)),
         createItem(_("按序号排列"), () => sort(null, 1)),
       ] : []),
+      row && column.field === "prompt" && table.canEdit(row, column) && createItem(_("以前的提示词…"), () => takeEarlier(row)),
       row && column.field && createItem(_("只看「{value}」", { value: nameOf(textOf(row, column)) }), () => showOnly(column, textOf(row, column))),
       filter.which && createItem(_("显示全部行"), filter.clear),
     ].filter(Boolean);
+  }
+
+  async function takeEarlier(row) {
+    const prompt = await openList("prompts", "");
+    if (prompt !== null) rows.set(row, "prompt", prompt);
   }
 
   // Rows without a value stand last, as in a spreadsheet.

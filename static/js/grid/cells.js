@@ -77,6 +77,7 @@ function renderProblem(cell, problem, correction, note) {
 function renderSelection(cell, selection, row, column) {
   update(cell, "selected", selection.has(row, column), (isSelected) => cell.element.setAttribute("aria-selected", String(isSelected)));
   update(cell, "active", selection.isAt(row, column), (isActive) => cell.element.classList.toggle("is-active", isActive));
+  update(cell, "corner", selection.isCorner(row, column), (isCorner) => cell.element.classList.toggle("is-corner", isCorner));
 }
 
 function setAttribute(element, name, value) {

@@ -31,18 +31,23 @@ export function bindClipboard(table, columnOfHeader) {
     paste(text);
   });
 
-  /** Put the text of a block into the table, from the active cell on; missing rows are added. A single cell fills the block. */
+  /** Put the text of a block into the table, from the active cell on; missing rows are added. */
   function paste(text) {
     const block = parseBlock(text.replace(/\u0000/g, ""));
     const own = copied?.text === text ? copied : null;
-    const { top, left, bottom, right } = selection.block;
-    const isSingle = block.length === 1 && block[0].length === 1;
-    if (isSingle && selection.isActive && (bottom > top || right > left)) {
-      return commands.setInBlock(_("粘贴"), (column) => valueOf(block[0][0], column, own, 0, 0));
-    }
     const headers = own ? null : headerColumns(block[0]);
-    const columns = headers ?? table.columns.slice(Math.max(selection.isActive ? left : 0, firstField(table))).filter(({ field }) => field);
-    return pasteLines(headers ? block.slice(1) : block, columns, own);
+    if (headers) return pasteLines(block.slice(1), headers, null);
+    const columns = table.columns.slice(Math.max(selection.isActive ? selection.block.left : 0, firstField(table))).filter(({ field }) => field);
+    return pasteLines(repeated(block), columns, own);
+  }
+
+  // As many times as it fits exactly into the block that is selected.
+  function repeated(block) {
+    const width = block[0].length;
+    const down = commands.blockRows().length / block.length;
+    const across = selection.isActive ? commands.blockColumns().length / width : 1;
+    if (!Number.isInteger(down) || !Number.isInteger(across) || down * across < 2) return block;
+    return Array.from({ length: down * block.length }, (_row, line) => Array.from({ length: across * width }, (_cell, index) => block[line % block.length][index % width] ?? ""));
   }
 
   // A first line of headers says where each column goes; null when it is not one.
@@ -82,8 +87,9 @@ export function bindClipboard(table, columnOfHeader) {
 
 // A pasted cell's text -> its value in `column`. A block copied here keeps values that are no text, in the column they came from.
 function valueOf(text, column, own, line, index) {
-  const isSameColumn = column && own?.fields[index] === column.field;
-  return isSameColumn ? own.values[line][index] : column?.read(text);
+  const at = own && index % own.fields.length;
+  const isSameColumn = column && own?.fields[at] === column.field;
+  return isSameColumn ? own.values[line % own.values.length][at] : column?.read(text);
 }
 
 // Text as Excel and WPS put it on the clipboard -> array of rows of cell texts. A quoted cell may hold tabs, line breaks

@@ -8,7 +8,7 @@
 export function setColumns(table, all, isShown) {
   const { element, head, template, editor, selection, view } = table;
   editor.commit();
-  const active = table.columns[selection.column];
+  const [active, anchor] = [selection.column, selection.anchor.column].map((index) => table.columns[index]);
   table.allColumns.splice(0, Infinity, ...all);
   table.columns.splice(0, Infinity, ...all.filter(isShown));
   for (const column of all) if (!column.like) element.classList.toggle(`hides-${column.name}`, !table.columns.includes(column));
@@ -20,7 +20,8 @@ export function setColumns(table, all, isShown) {
   element.style.setProperty("--grid-added", added.map(({ kind }) => `var(--grid-${kind ? "option" : "added"}-width)`).join(" ") || " ");
   element.style.setProperty("--grid-lines", String(Math.ceil(added.length / 2)));
   table.validation.invalidateAll();
-  selection.setColumn(Math.max(table.columns.indexOf(active), 1));
+  const column = Math.max(table.columns.indexOf(active), 1);
+  selection.setColumns(column, table.columns.includes(anchor) ? table.columns.indexOf(anchor) : column);
   view.rebuild();
   editor.sync();
 }

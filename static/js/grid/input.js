@@ -27,7 +27,8 @@ export function bindKeyboard(table) {
     const { key, shiftKey } = event;
     const { choices, editing } = editor;
     if (key === "Escape") return editor.dismissSuggestions() || editor.cancel();
-    if (key === "Enter" && event.altKey) return insertLine();
+    if (key === "Enter" && event.altKey) return insert("\n");
+    if (isDateKey(event)) return insert(today());
     if (key === "Enter" && (event.ctrlKey || event.metaKey)) return commitIntoBlock();
     if ((key === "Enter" || key === "Tab") && !shiftKey && editor.complete()) return true;
     if (key === "Enter") return commitAndMove(shiftKey ? -1 : 1, 0);
@@ -57,8 +58,9 @@ export function bindKeyboard(table) {
     return true;
   }
 
-  function insertLine() {
-    textarea.setRangeText("\n", textarea.selectionStart, textarea.selectionEnd, "end");
+  function insert(text) {
+    if (textarea.readOnly) return false;
+    textarea.setRangeText(text, textarea.selectionStart, textarea.selectionEnd, "end");
     textarea.dispatchEvent(new Event("input"));
     return true;
   }
@@ -66,6 +68,7 @@ export function bindKeyboard(table) {
   function onRestingKey(event) {
     const { key, shiftKey } = event;
     if (key !== "Tab" && key !== "Shift") isLeaving = key === "Escape";
+    if (isDateKey(event)) return insert(today());
     if (event.altKey) return onAltKey(key, shiftKey);
     if (event.ctrlKey || event.metaKey) return onControlKey(key, shiftKey);
     if (key in ARROWS) return moveBy(...ARROWS[key], shiftKey);
@@ -135,6 +138,10 @@ export function bindKeyboard(table) {
     return Math.max(Math.floor(table.element.clientHeight / table.view.rowHeight) - 2, 1);
   }
 }
+
+// Ctrl+; writes the date, as {日期} does.
+const isDateKey = ({ key, ctrlKey, metaKey, shiftKey, altKey }) => (ctrlKey || metaKey) && !shiftKey && !altKey && /^[;；]$/.test(key);
+const today = () => new Date().toLocaleDateString("sv");
 
 /**
  * A click selects, a drag selects a block, a double click or a second tap edits, a drag of the row handle reorders.
@@ -206,15 +213,15 @@ export function bindPointer(table) {
   }
 }
 
-// Calls move(x, y) until the pointer is released, then end(whether it was not cancelled); near its edges the element scrolls along.
-function followAndScroll(element, start, { move, end = () => {} }) {
+/** Calls move(x, y) until the pointer is released, then end(whether it was not cancelled, event); near its edges the element scrolls along. */
+export function followAndScroll(element, start, { move, end = () => {} }) {
   let point = [start.clientX, start.clientY];
   let frame = 0;
   let isOver = false;
 
-  function finish(isDropped) {
+  function finish(isDropped, event) {
     isOver = true;
-    end(isDropped);
+    end(isDropped, event);
   }
 
   function scroll() {
@@ -235,7 +242,7 @@ function followAndScroll(element, start, { move, end = () => {} }) {
       move(...point);
       frame ||= requestAnimationFrame(scroll);
     },
-    end: () => finish(true),
-    cancel: () => finish(false),
+    end: (event) => finish(true, event),
+    cancel: (event) => finish(false, event),
   });
 }

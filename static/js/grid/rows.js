@@ -127,7 +127,7 @@ export class Rows extends EventTarget {
     });
   }
 
-  /** Both return the label of the step, or null where there is none; what they change is shown. */
+  /** Both return the label of the step, or null where there is none; rows that they change or bring back are shown. */
   undo() { return this.#travel(this.#past, this.#future, ({ operations }) => [...operations].reverse().map(inverse)); }
   redo() { return this.#travel(this.#future, this.#past, ({ operations }) => operations); }
 
@@ -136,8 +136,9 @@ export class Rows extends EventTarget {
     if (!step) return null;
     to.push(step);
     const operations = operationsOf(step);
+    const before = new Set(this.#list);
     for (const operation of operations) this.#apply(operation);
-    this.reveal(operations.flatMap(({ row, entries }) => row ?? entries.map((entry) => entry.row)));
+    this.reveal(operations.flatMap(({ row, entries }) => row ?? entries.flatMap((entry) => (before.has(entry.row) ? [] : entry.row))));
     this.#dispatchChange(operations);
     return step.label;
   }

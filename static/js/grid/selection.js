@@ -33,6 +33,11 @@ export class Selection extends EventTarget {
     return this.isActive && row === this.row && column === this.column;
   }
 
+  /** Whether this cell is the last one of the block. */
+  isCorner(row, column) {
+    return this.has(row, column) && !this.has(row + 1, column) && !this.has(row, column + 1);
+  }
+
   has(row, column) {
     const { top, bottom, left, right } = this.block;
     return this.isActive && row >= top && row <= bottom && column >= left && column <= right;
@@ -46,10 +51,10 @@ export class Selection extends EventTarget {
     this.#dispatchChange();
   }
 
-  /** The active cell is in this column now, since columns came or went. */
-  setColumn(column) {
-    this.column = clampIndex(column, this.#size().columns);
-    this.anchor = { row: this.row, column: this.column };
+  /** The block is between these columns now, since columns came or went. */
+  setColumns(column, anchorColumn) {
+    Object.assign(this, this.#clamped({ row: this.row, column }));
+    this.anchor = this.#clamped({ row: this.anchor.row, column: anchorColumn });
   }
 
   moveBy(down, across, options) {

@@ -82,7 +82,7 @@ const table = makeGrid(page.querySelector("[data-table]"), {
 batch.table = table;
 trackColumns(table.rows, () => late("updateColumns"));
 if (loadItem(batch.columnsKey) || loadItem(batch.widthsKey)) loadLate();
-table.head.addEventListener("pointerover", loadLate, { once: true }); // for the widths of columns
+table.grid.addEventListener("pointerover", loadLate, { once: true }); // for the widths of columns and the fill handle
 table.element.addEventListener("contextmenu", (event) => {
   if (table.editor.editing || event.target.closest("a, button, input, .is-status, .is-actions")) return;
   event.preventDefault();

@@ -1,0 +1,161 @@
+"""The fill handle, and blocks that are filled or pasted as in a spreadsheet."""
+
+import re
+from datetime import date
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.batch_page import BatchPage
+
+HANDLE = 4  # px from the lower right corner of a cell
+
+
+@pytest.fixture
+def table(batch: BatchPage) -> BatchPage:
+    """Ten rows with a prompt; the first has more."""
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", *((f"第 {n} 款",) for n in range(1, 11)))
+    batch.paste_block(1, "aspect_ratio", ("16:9",))
+    batch.paste_block(1, "num_images", ("2", "主图-09"))
+    batch.cell(2, "negative_prompt").click()
+    return batch
+
+
+def corner(batch: BatchPage, row: int, column: str) -> tuple[float, float]:
+    """Where the handle of a cell is, once the script for it is there."""
+    cell = batch.cell(row, column)
+    expect(cell).to_have_class(re.compile("is-corner"))
+    expect(batch.page.locator(".table-fill")).to_be_attached()
+    box = cell.bounding_box()
+    assert box
+    return box["x"] + box["width"] - HANDLE, box["y"] + box["height"] - HANDLE
+
+
+def drag(batch: BatchPage, start: tuple[int, str], end: tuple[int, str]) -> None:
+    """Drag the handle of the selection, whose last cell is ``start``, to another cell."""
+    mouse = batch.page.mouse
+    mouse.move(*corner(batch, *start))
+    mouse.down()
+    box = batch.cell(*end).bounding_box()
+    assert box
+    mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    mouse.up()
+
+
+def expect_column(batch: BatchPage, column: str, *texts: str) -> None:
+    for row, text in enumerate(texts, start=1):
+        batch.expect_text(row, column, text)
+
+
+def test_dragging_the_handle_repeats_values_and_counts_names_on_in_one_step(table: BatchPage) -> None:
+    page = table.page
+    table.cell(1, "num_images").click()
+    page.keyboard.press("Shift+ArrowRight")
+    drag(table, (1, "filename"), (4, "num_images"))
+    expect_column(table, "num_images", "2", "2", "2", "2", "1")
+    expect_column(table, "filename", "主图-09", "主图-10", "主图-11", "主图-12", "")
+    page.keyboard.press("Control+z")
+    expect_column(table, "num_images", "2", "1", "1", "1", "1")
+    expect_column(table, "filename", "主图-09", "", "", "", "")
+
+
+def test_ctrl_while_dragging_copies_names_and_counts_numbers(table: BatchPage) -> None:
+    page = table.page
+    table.cell(1, "num_images").click()
+    page.keyboard.press("Shift+ArrowRight")
+    page.mouse.move(*corner(table, 1, "filename"))
+    page.mouse.down()
+    box = table.cell(3, "filename").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 5, box["y"] + 5, steps=3)
+    page.keyboard.down("Control")
+    page.mouse.up()
+    page.keyboard.up("Control")
+    expect_column(table, "num_images", "2", "3", "4", "1")
+    expect_column(table, "filename", "主图-09", "主图-09", "主图-09", "")
+
+
+def test_a_block_is_repeated_upwards_and_an_even_series_goes_on(table: BatchPage) -> None:
+    table.paste_block(5, "filename", ("a7",), ("a5",))
+    table.cell(5, "filename").click()
+    table.page.keyboard.press("Shift+ArrowDown")
+    drag(table, (6, "filename"), (8, "filename"))
+    expect_column(table, "filename", "主图-09", "", "", "", "a7", "a5", "a3", "a1", "")
+    table.cell(5, "prompt").click()
+    drag(table, (5, "prompt"), (3, "prompt"))
+    expect_column(table, "prompt", "第 1 款", "第 2 款", "第 5 款", "第 5 款", "第 5 款", "第 6 款")
+
+
+def test_the_handle_fills_to_the_right(table: BatchPage) -> None:
+    table.cell(2, "prompt").click()
+    drag(table, (2, "prompt"), (2, "negative_prompt"))
+    table.expect_text(2, "negative_prompt", "第 2 款")
+    table.expect_text(1, "negative_prompt", "")
+
+
+def test_a_double_click_fills_down_to_the_last_filled_row(table: BatchPage) -> None:
+    page = table.page
+    page.keyboard.press("Control+Home")
+    for _ in range(10):
+        page.keyboard.press("ArrowDown")
+    table.click_command("add")
+    table.cell(1, "aspect_ratio").click()
+    page.mouse.dblclick(*corner(table, 1, "aspect_ratio"))
+    expect_column(table, "aspect_ratio", *["16:9"] * 10, "1:1")
+    page.get_by_role("button", name="撤销").last.click()
+    expect_column(table, "aspect_ratio", "16:9", *["1:1"] * 10)
+
+
+def test_the_table_scrolls_while_the_handle_is_dragged_to_its_edge(batch: BatchPage) -> None:
+    page = batch.page
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", *((f"第 {n} 款",) for n in range(1, 201)))
+    batch.expect_rows(200)
+    batch.edit_cell(1, "filename", "图1")
+    page.mouse.move(*corner(batch, 1, "filename"))
+    page.mouse.down()
+    box = page.locator("[data-table]").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 900, box["y"] + box["height"] - 4, steps=3)
+    expect(batch.cell(60, "filename")).to_be_visible()
+    page.mouse.up()
+    last = page.locator("[data-row] .is-active")
+    row = int(last.locator("xpath=..").get_attribute("data-row") or 0)
+    assert row > 40
+    expect(last).to_have_text(f"图{row}")
+    batch.expect_text(row + 1, "filename", "")
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+Home")
+    expect_column(batch, "filename", "图1", "")
+
+
+def test_a_pasted_block_fills_a_multiple_of_itself(table: BatchPage) -> None:
+    page = table.page
+    table.cell(3, "num_images").click()
+    for _ in range(3):
+        page.keyboard.press("Shift+ArrowDown")
+    page.evaluate("text => navigator.clipboard.writeText(text)", "3\r\n4")
+    page.keyboard.press("Control+v")
+    expect_column(table, "num_images", "2", "1", "3", "4", "3", "4", "1")
+
+
+def test_lines_in_a_quoted_cell_stay_in_the_cell_and_missing_rows_are_added(table: BatchPage) -> None:
+    table.paste_block(10, "prompt", ('"一只猫\n他说""好"""', "水印"), ("狗", ""), ('"红"色的伞', ""))
+    table.expect_rows(12)
+    table.expect_text(10, "prompt", '一只猫\n他说"好"')
+    table.expect_text(10, "negative_prompt", "水印")
+    expect_column(table, "prompt", *(f"第 {n} 款" for n in range(1, 10)))
+    table.expect_text(12, "prompt", '"红"色的伞')
+
+
+def test_ctrl_and_semicolon_write_the_date(table: BatchPage) -> None:
+    page = table.page
+    today = date.today().isoformat()
+    table.cell(2, "filename").click()
+    page.keyboard.type("茶具_")
+    page.keyboard.press("Control+;")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Control+;")
+    page.keyboard.press("Enter")
+    expect_column(table, "filename", "主图-09", f"茶具_{today}", today, "")
