@@ -76,7 +76,7 @@ async function replaceReference(group, { table, pickReference }) {
 }
 
 /** The whole number that a text speaks of, within the bounds of the column, as text; "" where it speaks of none. */
-export function readNumber(text, { low = 0, high }) {
+function readNumber(text, { low = 0, high }) {
   const plain = normalise(text).replace(/[两俩]/g, DIGITS[2]);
   const [digits] = /\d+/.exec(plain) ?? [];
   const number = digits === undefined ? chineseNumber(plain) : Number(digits);
@@ -92,7 +92,7 @@ function chineseNumber(text) {
 }
 
 /** The option whose size or ratio is nearest to that of a text (5:4 -> 4:3, 1080P -> 1K); `usual` where it has none. */
-export function nearestOption(text, options, usual) {
+function nearestOption(text, options, usual) {
   const wanted = sizeOf(text);
   const distance = (option) => Math.abs(Math.log(sizeOf(option) / wanted));
   if (!wanted) return options.includes(usual) ? usual : options[0];

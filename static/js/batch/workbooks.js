@@ -7,7 +7,7 @@ import { makeRow, requestOf, usesVariables } from "./row.js";
 import { requestFile, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { firstField } from "../grid/commands.js";
-import { goToCell, markProblems } from "../grid/grid.js";
+import { markProblems } from "../grid/grid.js";
 import { showToast } from "../ui/toast.js";
 
 const SLOW_EXPORT = 300; // ms until the button says that it is under way

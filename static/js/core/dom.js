@@ -47,12 +47,3 @@ export function reconcileChildren(list, fresh, keyOf) {
     else list.insertBefore(element, next);
   }
 }
-
-/** [[term, description], …] -> the <dt> and <dd> of a list. */
-export function createTerms(entries) {
-  return entries.flatMap((texts) => ["dt", "dd"].map((tag, index) => {
-    const element = document.createElement(tag);
-    element.textContent = texts[index];
-    return element;
-  }));
-}

@@ -65,7 +65,7 @@ export function bindSampleActions(library, list) {
   return run;
 }
 
-export function showSampleError(sample, message) {
+function showSampleError(sample, message) {
   sample.querySelector("[data-error]").textContent = message;
 }
 

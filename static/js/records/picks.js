@@ -45,7 +45,7 @@ export async function pickAll(target, pick, changed) {
 }
 
 /** Mark a record wherever it is shown; null removes the mark. */
-export function showPick(id, pick) {
+function showPick(id, pick) {
   for (const element of document.querySelectorAll(`[data-record-id="${id}"]`)) {
     if (pick) element.dataset.pick = pick;
     else delete element.dataset.pick;
