@@ -150,3 +150,12 @@ def test_the_gallery_shows_every_image_and_stays_small() -> None:
     images = list((ROOT / "docs/images").iterdir())
     assert set(re.findall(r"images/([\w.-]+\.png)", pages)) == {path.name for path in images}
     assert sum(path.stat().st_size for path in images) < 3_000_000
+
+
+def test_the_map_names_every_folder_of_the_front_end_and_files_that_exist() -> None:
+    text = (ROOT / "docs/architecture.md").read_text("utf-8")
+    folders = [path for top in ("static/js", "static/css", "templates") for path in (ROOT / top).iterdir()]
+    assert [path.name for path in folders if path.is_dir() and f"{path.name}/" not in text] == []
+    assert [path.name for path in (ROOT / "static/css").glob("*.css") if path.stem not in text] == []
+    named = re.findall(r"`((?:app|static|templates|docs|tests)/[\w./-]+)`", text)
+    assert [path for path in named if not (ROOT / path).exists()] == []
