@@ -2,7 +2,7 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess
@@ -37,3 +37,24 @@ def test_a_key_is_tested_from_the_top_bar_with_its_result_shown(
     page.get_by_role("button", name="测试密钥").click()
     expect(page.locator("#jimeng [data-result].is-bad")).to_contain_text("开通")
     assert jimeng.charges == 0
+
+
+def test_the_first_step_and_two_examples_are_in_sight_on_a_phone(
+    demo_server: ServerProcess, browser: Browser
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(demo_server.address)
+    steps = page.locator("[data-first-example], [data-demo]").locator("visible=true")
+    expect(steps).to_have_count(3)
+    generate = page.locator("[data-ctrl-enter]").bounding_box()
+    assert generate  # above the tab bar, and never covered
+    for step in steps.all():
+        box = step.bounding_box()
+        assert box
+        assert box["y"] > 0
+        assert box["y"] + box["height"] < generate["y"]
+    steps.last.tap()
+    expect(page.get_by_label("提示词", exact=False).first).to_have_value(re.compile("橘猫"))
+    expect(steps).to_have_count(0)
+    context.close()

@@ -389,6 +389,23 @@ def test_generate_again_edit_and_use_as_reference(demo_server: ServerProcess, st
     expect(page.references()).to_have_count(1)
 
 
+def test_a_result_dragged_onto_the_form_becomes_a_reference(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
+    page.write_prompt("拖走的猫")
+    page.generate()
+    page.wait_for_images(1)
+    picture = page.tiles().first.locator("img")
+    picture.hover()
+    page.page.mouse.down()
+    add = page.page.locator("[data-add]").bounding_box()
+    assert add
+    page.page.mouse.move(add["x"] + 40, add["y"] + 40, steps=8)
+    expect(page.page.get_by_text("松开后用作参考图")).to_be_visible()
+    page.page.mouse.up()
+    expect(page.references()).to_have_count(1)
+    expect(page.page.get_by_text("松开后用作参考图")).to_be_hidden()
+
+
 def test_an_excess_reference_is_neither_attached_nor_uploaded(
     demo_server: ServerProcess, studio: Open, tmp_path: Path
 ) -> None:

@@ -79,3 +79,14 @@ def test_after_选择_a_tap_selects_and_before_it_opens(phone: StudioPage) -> No
     expect(phone.page.locator("dialog[data-lightbox]")).to_be_hidden()
     bar(phone).get_by_role("button", name="取消选择").tap()
     expect(bar(phone)).to_be_hidden()
+
+
+def test_on_a_phone_a_new_picture_comes_into_view_and_one_tap_leads_back(phone: StudioPage) -> None:
+    phone.page.evaluate("scrollTo(0, 0)")
+    phone.generate()
+    expect(phone.tiles()).to_have_count(4)
+    expect(phone.tiles().first).to_be_in_viewport(ratio=0.9)
+    phone.page.get_by_role("button", name="回到提示词").tap()
+    prompt = phone.page.get_by_label("提示词", exact=False).first
+    expect(prompt).to_be_focused()
+    expect(prompt).to_be_in_viewport(ratio=1)

@@ -2,6 +2,7 @@
 
 import { cardViewer } from "../records/card_viewer.js";
 import { keepDraft } from "../studio/draft.js";
+import { bindDraggedResults } from "../studio/dragged_result.js";
 import { makeForm } from "../studio/form.js";
 import { bindPresets } from "../studio/presets.js";
 import { makeReferences } from "../studio/references.js";
@@ -10,11 +11,13 @@ import { bindEarlierPrompts } from "../ui/earlier_prompts.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const form = document.querySelector("[data-studio-form]");
+const results = document.querySelector("[data-results]");
 
 makeForm(form);
 makeReferences(form.querySelector("[data-references]"));
 keepDraft(form);
-makeResults(document.querySelector("[data-results]"));
+makeResults(results);
+bindDraggedResults(results, form);
 lightbox.host = cardViewer;
 
 const applyRequest = (detail) => document.dispatchEvent(new CustomEvent("apply-request", { detail }));
@@ -22,11 +25,18 @@ bindPresets(form, applyRequest);
 const openEarlier = bindEarlierPrompts(form.elements.prompt, { insert: (prompt) => applyRequest({ prompt }) });
 form.querySelector("[data-earlier]").addEventListener("click", openEarlier);
 
-document.addEventListener("click", (event) => {
-  const isDemo = Boolean(event.target.closest("[data-demo]")); // submits the first example
-  const example = isDemo ? document.querySelector("[data-example]") : event.target.closest("[data-example]");
+const toForm = document.querySelector("[data-to-form]");
+const upperPart = { rootMargin: "0px 0px -60%" }; // of the window: where results reach it, the prompt is out of sight
+new IntersectionObserver(([{ isIntersecting }]) => (toForm.hidden = !isIntersecting), upperPart).observe(results);
+toForm.addEventListener("click", () => {
+  window.scrollTo({ top: 0 });
+  form.elements.prompt.focus({ preventScroll: true });
+});
+
+document.addEventListener("click", ({ target }) => {
+  const isDemo = Boolean(target.closest("[data-demo]")); // submits the first example
+  const example = isDemo ? document.querySelector("[data-example]") : target.closest("[data-example], [data-first-example]");
   if (!example) return;
-  const prompt = example.querySelector("[data-example-text]").textContent;
-  applyRequest({ prompt, aspect_ratio: example.dataset.exampleRatio });
+  applyRequest({ prompt: example.querySelector("span").textContent, aspect_ratio: example.dataset.exampleRatio });
   if (isDemo) form.requestSubmit();
 });

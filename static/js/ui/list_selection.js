@@ -13,7 +13,7 @@ export function rangeTo(box, boxes, last) {
  * (selection.css).
  * `item` is the selector of an item; changed(items) is called after each change, with the selected elements.
  *
- * Returns {size(), ids(), start(), toggle(id), clear(), refresh()}; refresh() is to be called when the list was drawn anew.
+ * Returns {isOpen, size(), ids(), start(), toggle(id), clear(), refresh()}; refresh() is to be called when the list was drawn anew.
  */
 export function bindSelection(root, bar, { item, changed }) {
   const selected = new Set(); // values of checkboxes
@@ -68,6 +68,10 @@ export function bindSelection(root, bar, { item, changed }) {
   });
   bar.querySelector("[data-selection-none]").addEventListener("click", clear);
   return {
+    /** Whether the bar is shown. */
+    get isOpen() {
+      return !bar.hidden;
+    },
     size: () => selected.size,
     ids: () => [...selected],
     start() {
