@@ -25,17 +25,21 @@ def marked(text: str, words: Sequence[str], limit: int) -> Markup:
     return shown + escape(text[at:end]) + ("…" if end < len(text) else "")
 
 
-def other_hits(record: Record, words: Sequence[str], batch_name: str) -> Iterator[tuple[str, str]]:
-    """(label, text) of the first fields with the words that the prompt lacks."""
+def other_hits(
+    record: Record, words: Sequence[str], batch_name: str, *, is_named: bool = False
+) -> Iterator[tuple[str, str]]:
+    """(label, text) of the first fields with the words that the prompt lacks.
+
+    ``is_named``: the list shows the file name and the batch with their marks, so they are left out.
+    """
     missing = [word for word in words if not database.find_spans(record.prompt, [word])]
-    fields = (
-        (gettext("负面提示词"), record.negative_prompt),
+    names = (
         (gettext("文件名"), record.filename or record.requested_filename),
         (gettext("批次"), batch_name),
-        *record.columns.items(),
     )
-    for label, text in fields:
-        found = [word for word in missing if database.find_spans(text, [word])]
-        if found:
-            yield label, text
-            missing = [word for word in missing if word not in found]
+    fields = ((gettext("负面提示词"), record.negative_prompt), *names, *record.columns.items())
+    for field in fields:
+        found = [word for word in missing if database.find_spans(field[1], [word])]
+        if found and not (is_named and field in names):
+            yield field
+        missing = [word for word in missing if word not in found]

@@ -141,6 +141,30 @@ def expand_causes(page: Page, _town: Scenarios) -> None:
         causes.locator("summary").click()
 
 
+def select_records(*places: int) -> Step:
+    """Select records by their places in the list; a touch screen shows the checkboxes on request."""
+
+    def select(page: Page, _town: Scenarios) -> None:
+        if page.locator("[data-select-mode]").is_visible():
+            page.locator("[data-select-mode]").click()
+        for place in places:
+            page.locator(f"[data-record-id]:nth-child({place}) [data-select]").check()
+
+    return select
+
+
+def open_filter(name: str) -> Step:
+    """Open the menu of a filter of the records; a phone shows the filters on request."""
+
+    def open_menu(page: Page, _town: Scenarios) -> None:
+        menu = page.locator(f"[data-filter-more={name}] > summary")
+        if not menu.is_visible():
+            page.locator("[data-filters-toggle]").click()
+        menu.click()
+
+    return open_menu
+
+
 _BATCH_READY = wait_for("[data-batch][data-ready]")
 _RECORDS_READY = wait_for("[data-records-page][data-ready]")
 _PICTURES_READY = wait_for("[data-pictures-page][data-ready]")
@@ -166,12 +190,7 @@ _OWN = (
 )
 _PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu] [data-command=delete]"))
 _FAILED = (click("[data-figure=failed]"), wait_for("[data-run-repair]"))
-_PICKED_RECORDS = (
-    _RECORDS_READY,
-    click("[data-record-id]:nth-child(2) [data-select]"),
-    click("[data-record-id]:nth-child(3) [data-select]"),
-    wait_for("[data-selection]"),
-)
+_PICKED_RECORDS = (_RECORDS_READY, select_records(2, 3), wait_for("[data-selection]"))
 
 
 def _dialog(name: str) -> Step:
@@ -391,13 +410,9 @@ STATES = (
     _records("table", _RECORDS_READY, query="?view=table&sort=oldest"),
     _records("grid", _RECORDS_READY, query="?view=grid&sort=oldest"),
     _records("failed ones", _RECORDS_READY, query="?status=failed,unknown&view=table"),
-    _records(
-        "a filter", _RECORDS_READY, click("[data-filter-more=status] > summary"), wait_for(".filter-choice")
-    ),
-    _records("days", _RECORDS_READY, click("[data-filter-more=days] > summary"), wait_for(".filter-day")),
-    _records(
-        "batches", _RECORDS_READY, click("[data-filter-more=batch_id] > summary"), wait_for(".filter-choice")
-    ),
+    _records("a filter", _RECORDS_READY, open_filter("status"), wait_for(".filter-choice")),
+    _records("days", _RECORDS_READY, open_filter("days"), wait_for(".filter-day")),
+    _records("batches", _RECORDS_READY, open_filter("batch_id"), wait_for(".filter-choice")),
     _records(
         "more", _RECORDS_READY, click(".records-end .filter-more > summary"), wait_for("[data-by-file]")
     ),
@@ -440,7 +455,7 @@ STATES = (
     _records(
         "trash",
         _RECORDS_READY,
-        click("[data-select]"),
+        select_records(1),
         wait_for("[data-selection]"),
         query="?trash=1&view=table",
     ),

@@ -671,7 +671,10 @@ def test_the_page_is_light_and_shows_enough_without_scrolling(page: Page, server
     parts = [a for a in answers if "/thumbnails/" not in a.url]
     assert len(parts) < 20, [a.url for a in parts]
     assert sum(a.sizes()["responseBodySize"] for a in parts) < 60_000
-    visible = "rows => rows.filter(row => row.getBoundingClientRect().bottom <= innerHeight).length"
+    visible = """rows => {
+      const end = document.querySelector(".pagination-pages")?.getBoundingClientRect().top ?? innerHeight;
+      return rows.filter((row) => row.getBoundingClientRect().bottom <= end).length;
+    }"""
     assert shown.records().evaluate_all(visible) >= 8
     shown.open("?view=grid")
     assert shown.records().evaluate_all(visible) >= 24

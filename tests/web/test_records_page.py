@@ -245,17 +245,57 @@ def test_hits_are_marked_and_other_fields_named(client: FlaskClient, db: databas
         "狗": "两只&lt;b&gt;<mark>狗</mark>&lt;/b&gt;",
         "<B": "两只<mark>&lt;b</mark>&gt;狗",
         "a-0": "SKU&lt;：<mark>Ａ-0</mark>01&lt;i&gt;",
-        "<新": "批次：春季 <mark>&lt;新</mark>品&gt;",
+        "<新": ">图.png · 春季 <mark>&lt;新</mark>品&gt;<",
         "雨": "负面提示词：<mark>雨</mark>",
-        "图": "文件名：<mark>图</mark>.png",
+        "图": "><mark>图</mark>.png · 春季 &lt;新品&gt;<",
+        "图&view=grid": "文件名：<mark>图</mark>.png",
+        "<新&view=grid": "批次：春季 <mark>&lt;新</mark>品&gt;",
     }.items():
-        html = page(client, f"?search={quote(query)}")
+        html = page(client, f"?search={quote(query, safe='&=')}")
         assert ids(html) == [2]
         assert shown in html, query
     both = page(client, "?search=狗 001&words=all&view=grid")
     assert "<mark>狗</mark>" in both
     assert "SKU&lt;：Ａ-<mark>001</mark>" in both
     assert "<mark>" not in page(client)
+
+
+def test_rows_name_file_and_batch_and_the_model_where_there_are_several(
+    client: FlaskClient, db: database.Connection
+) -> None:
+    db.execute(
+        """
+        INSERT INTO batches (id, name, source, total, estimated_micros, version)
+        VALUES ('b', '茶具上新', 'batch', 1, 0, 0)
+        """
+    )
+    db.execute("UPDATE generation_records SET batch_id = 'b', filename = '主图-01.png' WHERE id = 2")
+    assert ">主图-01.png · 茶具上新</p>" in page(client)
+    assert ">主图-01.png</p>" in page(client, "?batch_id=b")
+    db.execute("UPDATE generation_records SET model = 'other-1' WHERE id = 1")
+    html = page(client)
+    assert ">主图-01.png · 茶具上新 · 演示</p>" in html
+    assert ">other-1</p>" in html
+
+
+def test_a_narrow_screen_shows_the_grid_until_a_view_is_chosen(client: FlaskClient) -> None:
+    assert "data-default-view" in page(client)
+    client.set_cookie("narrow", "1")
+    assert 'class="record-grid"' in page(client)
+    assert 'class="record-table"' in page(client, "?view=table")
+    html = page(client)
+    assert 'class="record-table"' in html
+    assert "data-default-view" not in html
+
+
+def test_what_has_no_picture_takes_a_line_with_its_commands(client: FlaskClient) -> None:
+    html = page(client, "?view=grid&status=failed")
+    line = html[html.index('<li class="record-card is-line"') :]
+    line = line[: line.index("</li>")]
+    assert "没有通过审核" in line
+    assert 'name="ids" value="3"' in line
+    assert "改提示词" in line
+    assert "🗑️ 删除" in line
 
 
 def test_a_hit_far_into_a_long_prompt_is_shown(client: FlaskClient, db: database.Connection) -> None:

@@ -45,7 +45,8 @@ bp = Blueprint("records", __name__)
 class RecordsPage:
     """A page of the list. ``query`` is the query string; ``problem`` is the error in it.
 
-    ``words`` are those to mark, ``batch_names`` the names to look for them in.
+    ``words`` are those to mark, ``batch_names`` the names of the batches by id; ``models`` the labels of the
+    models by id where the store has records of several.
     ``by_words`` is the number of records with every word of the search, when none has its whole text.
     ``by_row``: those of one batch that was made from a table, so that their rows mean something.
     ``selected`` is the record that ``?record=`` names, when this page does not list it.
@@ -54,12 +55,14 @@ class RecordsPage:
     query: Mapping[str, str]
     problem: Message
     view: str
+    is_view_chosen: bool
     limit: int
     page: int
     total: int
     by_words: int
     words: tuple[str, ...]
     batch_names: Mapping[str, str]
+    models: Mapping[str, str]
     records: list[Record]
     chips: list[Chip]
     selected: Record | None
@@ -107,7 +110,7 @@ class RecordsPage:
 def index() -> Response:
     """The whole page."""
     found = _load_page()
-    return _respond(render_template("pages/records.html", found=found), found)
+    return _respond(render_template("pages/records.html", **_context(found)), found)
 
 
 @bp.get("/records/<int:record_id>")
@@ -138,7 +141,7 @@ def details(record_id: int) -> Response:
 def results() -> Response:
     """The results fragment; header X-Version is the version of the database it shows."""
     found = _load_page()
-    response = _respond(render_template("records/results.html", found=found), found)
+    response = _respond(render_template("records/results.html", **_context(found)), found)
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Version"] = str(found.version)
     return response
@@ -203,7 +206,7 @@ def _list_url(query: Mapping[str, str], changes: Mapping[str, Any]) -> str:
 
 def _load_page() -> RecordsPage:
     query, db = _query(), connection()
-    view = _view(query)
+    view, is_view_chosen = _view(query)
     limit = _clamped_int(query, "limit", VIEWS[view], MIN_LIMIT, MAX_LIMIT)
     try:
         record_filter, problem = filters.parse(query), message("")
@@ -220,19 +223,22 @@ def _load_page() -> RecordsPage:
             selected_id = 0
         selected = database.get_record_or_none(db, selected_id) if selected_id else None
         words = _words(record_filter)
-        batch_ids = {record.batch_id for record in listed if record.batch_id} if words else set()
+        batch_ids = {record.batch_id for record in listed if record.batch_id}
+        chips = chips_for(db, query, record_filter, lambda **changes: _list_url(query, changes))
         return RecordsPage(
             words=words,
             batch_names=database.list_batch_names(db, batch_ids),
+            models=_models(chips),
             query=query,
             problem=problem,
             view=view,
+            is_view_chosen=is_view_chosen,
             limit=limit,
             page=page,
             total=total,
             by_words=0 if total or problem else database.count_by_words(db, record_filter) or 0,
             records=listed,
-            chips=chips_for(db, query, record_filter, lambda **changes: _list_url(query, changes)),
+            chips=chips,
             indexing=_indexing(db),
             version=database.last_version(db),
             as_of=as_of,
@@ -254,15 +260,28 @@ def _indexing(db: database.Connection) -> tuple[int, int] | None:
     return (done, total) if total - done >= _MIN_UNINDEXED_SHOWN else None
 
 
-def _view(query: Mapping[str, str]) -> str:
+def _models(chips: list[Chip]) -> dict[str, str]:
+    """The choices of the filter by model, id -> label, when there are several."""
+    labels = {choice.value: choice.label for chip in chips if chip.name == "model" for choice in chip.choices}
+    return labels if len(labels) > 1 else {}
+
+
+def _view(query: Mapping[str, str]) -> tuple[str, bool]:
+    """(the view, whether it was chosen); until then a narrow screen has the grid, see pages/records.js."""
     chosen = query.get("view") or request.cookies.get("records_view", "")
-    return chosen if chosen in VIEWS else "table"
+    if chosen in VIEWS:
+        return chosen, True
+    return "grid" if request.cookies.get("narrow") else "table", False
 
 
 def _clamped_int(query: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
     """An integer parameter clamped to its bounds; the default when it is not a number."""
     number = whole_number(query.get(name, ""))
     return min(max(default if number is None else number, low), high)
+
+
+def _context(found: RecordsPage) -> dict[str, Any]:
+    return {"found": found, "price_of": services().models.price}
 
 
 def _respond(html: str, found: RecordsPage) -> Response:

@@ -13,10 +13,12 @@ import { offerNewResults, showIndexProgress } from "../records/updates.js";
 import { RecordsViewer } from "../records/viewer.js";
 import { removeMissingRecords } from "../ui/image_fallback.js";
 import { bindMenu } from "../ui/menu.js";
+import "../ui/picture_size.js";
 import { showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-records-page]");
 const bar = document.querySelector("[data-selection]");
+const narrow = matchMedia("(width < 720px)");
 const fileInput = document.querySelector("[data-file-input]");
 const search = new RecordSearch(page);
 const selection = new Selection(page, search);
@@ -115,6 +117,14 @@ function openNamedRecord() {
   else if (record) focusRecord(record);
 }
 
+/** Until a view is chosen the list is a grid on a narrow screen. The server knows the width from the second visit on. */
+async function showDefaultView() {
+  const { defaultView, view: shown } = search.list().dataset;
+  const wanted = narrow.matches ? "grid" : "table";
+  document.cookie = `narrow=${narrow.matches ? 1 : ""}; path=/; max-age=31536000; samesite=lax`;
+  if (defaultView !== undefined && shown !== wanted) await search.reload();
+}
+
 page.addEventListener("click", (event) => {
   const button = event.target.closest("[data-command]");
   if (event.target.closest("[data-by-file]")) fileInput.click();
@@ -136,6 +146,7 @@ page.addEventListener("results-loaded", () => viewer.refresh(namedRecord()));
 onFilesDropped(document, { shade: document.querySelector("[data-drop-overlay]"), take: ([file]) => find(file) });
 bindFilterMenus(page);
 bindMenu(bar.querySelector("[data-selection-more]"));
+bindMenu(page, "[data-row-menu]");
 bindShortcuts(page, {
   selection,
   runOnRecord,
@@ -144,5 +155,8 @@ bindShortcuts(page, {
 removeMissingRecords(page);
 offerNewResults(page, search);
 showIndexProgress(page);
-openNamedRecord();
-page.dataset.ready = "";
+narrow.addEventListener("change", showDefaultView);
+showDefaultView().then(() => {
+  openNamedRecord();
+  page.dataset.ready = "";
+});

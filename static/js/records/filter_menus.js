@@ -1,4 +1,4 @@
-// The menus of the filters: Esc or a press elsewhere closes them; the choice of batches is loaded when it is opened.
+// The menus of the filters and rows: Esc or a press elsewhere closes them; the choice of batches is loaded when it is opened.
 
 import { replaceContent } from "../core/dom.js";
 import { fetchHtmlIfChanged } from "../core/http.js";
@@ -18,9 +18,21 @@ export function bindFilterMenus(page) {
     menu.open = false;
     menu.firstElementChild.focus();
   });
+  page.addEventListener("click", ({ target }) => target.closest("[data-filters-toggle]") && showAll(page, !isUnfolded(page)));
+  page.addEventListener("results-loaded", () => showAll(page, false));
   page.addEventListener("toggle", ({ target }) => onOpened(page, target), { capture: true });
   addEventListener("resize", () => openMenu() && keepInWindow(openMenu()));
   if (openMenu()) onOpened(page, openMenu());
+}
+
+function isUnfolded(page) {
+  return page.classList.contains("is-filtering");
+}
+
+/** On a phone only the filters that are on are shown at first. */
+function showAll(page, isShown) {
+  page.classList.toggle("is-filtering", isShown);
+  page.querySelector("[data-filters-toggle]")?.setAttribute("aria-expanded", String(isShown));
 }
 
 async function onOpened(page, menu) {
@@ -42,4 +54,7 @@ function keepInWindow(menu) {
   panel.style.translate = "none";
   const overflow = panel.getBoundingClientRect().right + MARGIN_PX - document.documentElement.clientWidth;
   panel.style.translate = overflow > 0 ? `${-overflow}px` : "none";
+  if (!menu.matches("[data-row-menu]")) return;
+  panel.classList.remove("is-up");
+  panel.classList.toggle("is-up", panel.getBoundingClientRect().bottom + MARGIN_PX > innerHeight);
 }

@@ -29,7 +29,7 @@ export function bindShortcuts(page, { selection, runOnSelection, runOnRecord }) 
     const click = (selector) => record.querySelector(selector)?.click();
     if (key.startsWith("Arrow") && (record || target === document.body)) move(key);
     else if (command) runCommand(command);
-    else if (key === "Escape" && selection.size() && !hadOpenMenu) selection.clear();
+    else if (key === "Escape" && selection.isOpen && !hadOpenMenu) selection.clear();
     else if (record && key === " " && target.matches("a")) selection.toggle(Number(record.dataset.recordId));
     else if (record && key === "Enter" && target.matches("[data-select]")) click("[data-image-url]");
     else if (record && key.toLowerCase() === "f") click('[data-command="favourite"]');

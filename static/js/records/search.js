@@ -96,12 +96,12 @@ export class RecordSearch {
     this.#results.addEventListener("change", ({ target }) => {
       if (target.matches('input[type="date"]')) this.#submit("push", "days");
     });
-    this.#results.addEventListener("click", async (event) => {
+    this.#results.addEventListener("click", (event) => {
       const link = event.target.closest("a[data-navigate]");
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       if ("clearSearch" in link.dataset) this.#field.value = "";
-      if (await this.navigate(link.href, { focus: link.dataset.focusKey ?? "total" })) this.#scrollToTop();
+      this.#show(link.href, { focus: link.dataset.focusKey ?? "total" });
     });
   }
 
@@ -121,7 +121,11 @@ export class RecordSearch {
     clearTimeout(this.#typingTimer);
     const fields = [...new FormData(this.#form)].filter(([, value]) => value !== "");
     const url = [this.#form.action, new URLSearchParams(fields)].filter(String).join("?");
-    if (new URL(url, location.href).search !== this.#requested) this.navigate(url, { history: mode, focus });
+    if (new URL(url, location.href).search !== this.#requested) this.#show(url, { history: mode, focus });
+  }
+
+  async #show(url, how) {
+    if (await this.navigate(url, how)) window.scrollTo({ top: 0 });
   }
 
   /** Images that are loaded already are kept, so that nothing flickers. */
@@ -142,11 +146,7 @@ export class RecordSearch {
   #focusOn(key) {
     const element = this.#results.querySelector(`[data-focus-key="${CSS.escape(key)}"]`);
     const summary = element?.closest("details:not([open])")?.firstElementChild;
-    (summary ?? element ?? this.#totalLabel()).focus({ preventScroll: true });
-  }
-
-  #scrollToTop() {
-    if (this.list().getBoundingClientRect().top < 0) window.scrollTo({ top: 0 });
+    [summary, element, this.#totalLabel()].find((one) => one?.checkVisibility()).focus({ preventScroll: true });
   }
 
   #totalLabel() {

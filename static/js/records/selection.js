@@ -1,9 +1,11 @@
 // Which records are selected: one by one, a range with Shift, a page, or all that the filter found at a time (`asOf`).
-// The selection outlasts pages and reloads, until something else is searched for.
+// The selection outlasts pages and reloads, until something else is searched for. On a touch screen the checkboxes are shown
+// after a long press, or 「选择」, until 「完成」.
 
 import { HttpError, LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { rangeTo } from "../ui/list_selection.js";
+import { onLongPress } from "../ui/long_press.js";
 
 const STORAGE_KEY = "records.picked";
 const MAX_STORED = 50_000;
@@ -19,6 +21,7 @@ export class Selection {
   #added = new Set(); // selected meanwhile, though not part of all
   #resolving = null; // the pending request for the ids of all
   #last = null; // where a range begins
+  #wasOpened = false; // the bar is shown although nothing is selected
 
   constructor(page, search) {
     this.#page = page;
@@ -28,8 +31,9 @@ export class Selection {
       if (target.matches("[data-select-page]")) this.#select(this.#boxes().map(idOf), target.checked);
     });
     page.addEventListener("results-loaded", () => this.#refresh());
+    onLongPress(page, "[data-records] [data-record-id]", (record) => this.#toggleHeld(record));
     this.#part("all").addEventListener("click", () => this.#selectAll());
-    this.#part("none").addEventListener("click", () => this.clear());
+    for (const name of ["none", "done"]) this.#part(name).addEventListener("click", () => this.clear());
     this.#refresh();
   }
 
@@ -61,6 +65,7 @@ export class Selection {
     this.#state.all = false;
     this.#ids.clear();
     this.#last = null;
+    this.#wasOpened = false;
     this.#render();
   }
 
@@ -69,7 +74,25 @@ export class Selection {
     if (!ids) return this.clear();
     if (this.#isAll) this.#state.total -= ids.filter((id) => this.has(id)).length;
     else for (const id of ids) this.#ids.delete(id);
+    if (!this.size()) this.#wasOpened = false;
     return this.#render();
+  }
+
+  /** The bar stays until it is closed, also when this was the only one. */
+  #toggleHeld(record) {
+    this.#wasOpened = true;
+    this.toggle(idOf(record.querySelector("[data-select]")));
+  }
+
+  #toggleBar() {
+    if (this.isOpen) return this.clear();
+    this.#wasOpened = true;
+    return this.#render();
+  }
+
+  /** Whether the bar is shown. */
+  get isOpen() {
+    return this.#wasOpened || this.size() > 0;
   }
 
   get #isAll() {
@@ -138,7 +161,8 @@ export class Selection {
       pageBox.checked = checked.length > 0 && checked.length === boxes.length;
       pageBox.indeterminate = checked.length > 0 && !pageBox.checked;
     }
-    this.#page.classList.toggle("is-choosing", this.size() > 0);
+    this.#page.classList.toggle("is-choosing", this.isOpen);
+    this.#page.querySelector("[data-select-mode]")?.setAttribute("aria-pressed", String(this.isOpen));
     this.#renderBar(checked);
     this.#state = store({ ...this.#state, key: this.#key(), ids: [...this.#ids] });
   }
@@ -147,10 +171,11 @@ export class Selection {
     const bar = this.#bar;
     const { dataset } = this.#search.list();
     const hadFocus = bar.contains(document.activeElement);
-    bar.hidden = this.size() === 0;
+    bar.hidden = !this.isOpen;
     if (hadFocus && bar.hidden) this.#search.focusTotal();
     bar.classList.toggle("is-trash", "trash" in dataset);
     bar.classList.toggle("is-loading-ids", this.isResolving());
+    bar.classList.toggle("is-none", this.size() === 0);
     this.#part("count").textContent = this.isResolving() ? _("正在取编号…") : this.#countLabel(checked.length);
     this.#part("all").hidden = this.size() >= Number(dataset.total);
     this.#part("all").textContent = _("选择全部 {total} 条", { total: Number(dataset.total).toLocaleString(language) });
@@ -160,11 +185,13 @@ export class Selection {
   }
 
   #countLabel(checked) {
+    if (!this.size()) return _("点选要处理的记录");
     const elsewhere = this.#isAll ? 0 : this.size() - checked;
     return _("已选 {n} 条", { n: this.size().toLocaleString(language) }) + (elsewhere ? _("，{n} 条在别的页", { n: elsewhere }) : "");
   }
 
   #onClick({ target, shiftKey }) {
+    if (target.closest("[data-select-mode]")) this.#toggleBar();
     const box = target.closest("[data-select]");
     if (!box) return;
     this.#select(rangeTo(box, this.#boxes(), shiftKey ? this.#last : null).map(idOf), box.checked);
