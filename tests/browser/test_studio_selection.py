@@ -81,6 +81,21 @@ def test_after_选择_a_tap_selects_and_before_it_opens(phone: StudioPage) -> No
     expect(bar(phone)).to_be_hidden()
 
 
+def test_a_long_press_selects_and_opens_nothing(phone: StudioPage) -> None:
+    picture = phone.tiles().first.locator("a.result-card-frame")
+    picture.scroll_into_view_if_needed()
+    box = picture.bounding_box()
+    assert box
+    finger = phone.page.context.new_cdp_session(phone.page)
+    at = {"x": box["x"] + 60, "y": box["y"] + 60}
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+    expect(bar(phone)).to_contain_text("已选 1 张")
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    phone.tiles().last.locator("a.result-card-frame").tap()
+    expect(bar(phone)).to_contain_text("已选 2 张")
+    expect(phone.page.locator("dialog[data-lightbox]")).to_be_hidden()
+
+
 def test_on_a_phone_a_new_picture_comes_into_view_and_one_tap_leads_back(phone: StudioPage) -> None:
     phone.page.evaluate("scrollTo(0, 0)")
     phone.generate()

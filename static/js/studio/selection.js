@@ -4,6 +4,7 @@ import { _ } from "../core/i18n.js";
 import { runCommand, runInPlace, targetOf } from "../records/actions.js";
 import { bindShortcuts } from "../records/keyboard.js";
 import { bindSelection } from "../ui/list_selection.js";
+import { onLongPress } from "../ui/long_press.js";
 import { removesCards } from "./requests.js";
 
 /** Returns refresh(), to be called when cards have changed. */
@@ -24,6 +25,10 @@ export function bindResultSelection(section, list) {
     if (button && selection.size()) runOnSelection(button.dataset.command);
   });
   section.querySelector("[data-start-selection]").addEventListener("click", selection.start);
+  onLongPress(list, ".is-selectable", ({ dataset }) => {
+    selection.start();
+    selection.toggle(dataset.recordId);
+  });
   bindShortcuts(section, { selection, runOnSelection, runOnRecord });
   return selection.refresh;
 }
