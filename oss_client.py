@@ -315,7 +315,7 @@ _PERMANENT_CODES = {
     "InvalidAccessKeyId": "OSS 不认识这个 AccessKey，请检查 OSS_ACCESS_KEY_ID，它可能写错、停用或已删除",
     "SignatureDoesNotMatch": "OSS 说签名不对，请检查 OSS_ACCESS_KEY_SECRET 是否和 OSS_ACCESS_KEY_ID 配套",
     "NoSuchBucket": "OSS 里没有这个 Bucket，请检查 OSS_BUCKET，以及 OSS_ENDPOINT 的地域",
-    "InvalidBucketName": "Bucket 的名字不合规则，请检查 OSS_BUCKET",
+    "InvalidBucketName": "Bucket 的名字不对，请检查 OSS_BUCKET",
     "RequestTimeTooSkewed": "这台电脑的时间与 OSS 相差超过 15 分钟，请校准系统时间",
     "PublicEndpointForbidden": (
         "这个账号不能用 OSS 的默认公网地址，请给 Bucket 绑定自有域名并写进 OSS_ENDPOINT 和 OSS_PUBLIC_URL"

@@ -92,7 +92,7 @@ def add_pictures(db: sqlite3.Connection, batch_id: str, wanted: MorePictures) ->
 def _plan(db: sqlite3.Connection, batch_id: str, wanted: MorePictures) -> list[_Picture]:
     records = records_of(db, wanted.ids)
     if len(records) < len(wanted.ids) or not all(_is_ended(record, batch_id) for record in records):
-        raise Conflict("只有这个批次里已经结束的图片可以再做一张，请刷新后再选")
+        raise Conflict("只有这个批次里已经结束的图片可以再来一张，请刷新后再选")
     sql = "SELECT total FROM batches WHERE id = :id"
     total = db.execute(sql, {"id": batch_id}).fetchone()["total"] + len(records)
     if total > MAX_PICTURES_A_BATCH:

@@ -107,7 +107,7 @@ def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, models: Models
     with transaction(db):
         batches = _unknown_by_batch(db, ids, f"task_id IS NOT NULL AND model {IN_MODELS}", models)
         if ids is not None and _count(batches) < len(set(ids)):
-            raise Conflict("有的图片没有编号可以取回，或它的模型现在用不了，请刷新后再选")
+            raise Conflict("有的图片没有任务编号，或它的模型现在用不了，请刷新后再选")
         for batch_id, batch_ids in batches.items():
             text = message("取回 {n} 张，不会再下单", n=len(batch_ids))
             queue_in_batch(db, batch_id, batch_ids, models=models, text=text, fetch_only=True)
@@ -158,7 +158,7 @@ def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed
         sql = f"SELECT record_id, {sums} FROM charges WHERE {condition} GROUP BY record_id"
         rows = db.execute(sql, only).fetchall()
         if ids is not None and not rows:
-            raise Conflict("这些图片没有待定的账，请刷新后再看")
+            raise Conflict("这些图片没有待确认的费用，请刷新后再看")
         sql = "INSERT INTO resolutions (at, billed) VALUES (:now, :billed) RETURNING id"
         undo = int(db.execute(sql, {"now": utc_now(), "billed": billed}).fetchall()[0]["id"])
         db.execute(

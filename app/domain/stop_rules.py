@@ -92,7 +92,7 @@ def verdict(rule: StopRule, outcomes: Outcomes) -> Message | None:
     """Why to pause the batch: what was seen, and what to do. None to go on."""
     if outcomes.refused >= rule.refused and outcomes.ended <= rule.of:
         return message(
-            "前 {ended} 张里有 {refused} 张没有通过内容审核，先停下了；改好没通过的提示词，再继续",
+            "前 {ended} 张里有 {refused} 张没有通过内容审核，请改好它们的提示词再继续",
             ended=outcomes.ended,
             refused=outcomes.refused,
         )
@@ -104,7 +104,7 @@ def verdict(rule: StopRule, outcomes: Outcomes) -> Message | None:
         for cause, number in causes.most_common()
     )
     return message(
-        "最近 {ended} 张里有 {failed} 张没有成功：{causes}；先停下了，看过原因再继续",
+        "最近 {ended} 张里有 {failed} 张没有成功：{causes}；请看过原因再继续",
         ended=len(outcomes.last),
         failed=causes.total(),
         causes=seen,

@@ -104,7 +104,7 @@ class Demo:
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Raise ModelError: there are no task ids."""
-        raise ModelError("演示图没有可以再取的，请重新生成", cause="expired", billed=Billed.NO)
+        raise ModelError("演示图不能取回，请重新生成", cause="expired", billed=Billed.NO)
 
     def check_key(self) -> KeyCheck:
         """Return success: there is no key."""

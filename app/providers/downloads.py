@@ -117,7 +117,7 @@ class Downloads:
 
     def _refused(self, refused: AddressRefused) -> ModelError:
         is_fake_ip = refused.address.startswith("198.1")
-        hint = message("；若使用代理软件的 fake-ip 模式，请把该域名排除") if is_fake_ip else ""
+        hint = message("；如果代理软件用了 fake-ip 模式，请排除这个域名") if is_fake_ip else ""
         text = message(
             "图片地址 {host} 指向内部网络（{address}），为安全起见没有下载{hint}",
             host=refused.host,
@@ -128,7 +128,7 @@ class Downloads:
 
     def _error(self, why: str | Message, *, retryable: bool = True, url_expired: bool = False) -> ModelError:
         return ModelError(
-            "图片已在{label}生成，但没有下载成功（{why}），可以再取一次，不会重复计费",
+            "图片已在{label}生成，但没有下载成功（{why}）；可以取回，不会重复计费",
             label=self._label,
             why=why,
             cause="download",

@@ -128,7 +128,7 @@ class Jimeng:
             raise problem
         task_id = task_data(answer).get("task_id")
         if not isinstance(task_id, (str, int)) or not str(task_id):
-            raise outcome_unknown(LABEL, message("答复里没有任务号"))
+            raise outcome_unknown(LABEL, message("答复里没有任务编号"))
         self._submitted_at[str(task_id)] = time.monotonic()
         return SubmitResult(task_id=str(task_id))
 
@@ -182,7 +182,7 @@ class Jimeng:
                 if downloads == _MAX_DOWNLOADS or not problem.retryable:
                     raise
         raise ModelError(
-            "等了很久即梦还没有画完，可能已计费，可以稍后再取一次，不会重复下单",
+            "等了很久，即梦还没有生成完，可能已计费；可以稍后取回，不会重复下单",
             cause="timeout",
             billed=Billed.UNKNOWN,
             task_valid=True,
@@ -210,7 +210,7 @@ class Jimeng:
         if isinstance(contents, list) and contents and (content := decode_base64(contents[0])):
             return content
         raise ModelError(
-            "即梦说已完成，但没有给出图片，可能已计费，可以稍后再取一次",
+            "即梦说已完成，但没有给出图片，可能已计费；可以稍后取回",
             cause="service",
             billed=Billed.UNKNOWN,
             retryable=True,

@@ -105,7 +105,7 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
         return None
     code = answer.fields.get("code")
     if code == _UNKNOWN_TASK:
-        return expired(message("即梦不认识这个任务号（{code}）", code=_UNKNOWN_TASK))
+        return expired(message("即梦不认识这个任务编号（{code}）", code=_UNKNOWN_TASK))
     if problem.pauses_batch:
         return ModelError(
             problem.message,
@@ -115,7 +115,7 @@ def fetch_error(answer: Response, *secrets: str) -> ModelError | None:
             task_valid=True,
         )
     if problem.billed is Billed.UNKNOWN:  # the work is done and failed, and failures are not billed
-        text = message("即梦没有画成这一张，请再试一次（{code}）", code=str(code))
+        text = message("即梦没有生成这一张，请再试一次（{code}）", code=str(code))
         return ModelError(text, cause="service", billed=Billed.NO)
     return problem
 

@@ -24,7 +24,7 @@ def checked(label: Message, base: str, call: Callable[[ServiceClient], Response]
     except ModelError as problem:
         if problem.billed is Billed.NO:
             raise
-        text = "{label}在 {seconds} 秒内没有完整地答复，密钥没有测成，请检查网络后再测一次"
+        text = "{label}在 {seconds} 秒内没有答复完，没能测试密钥，请检查网络后再测一次"
         raise ModelError(text, label=label, seconds=SECONDS, cause="network", billed=Billed.NO) from None
 
 

@@ -50,7 +50,7 @@ _SETUP = ModelSetup(
     variables={"SDAPI_URL": "http://127.0.0.1:7860"},
 )
 
-_FAILED = "本地图片服务没有画成"
+_FAILED = "本地图片服务没有生成图片"
 # Matched by the server's message. No rule has AFTER_SENDING, 502 or 504: the server may still be working.
 _ERRORS = (
     throttling(LABEL, status=(429,)),
@@ -91,7 +91,7 @@ class SdApi:
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Raise ModelError: there are no task ids."""
-        raise ModelError("这个服务没有可以再取的图片，请重新生成", cause="expired", billed=Billed.UNKNOWN)
+        raise ModelError("这个服务的图片不能取回，请重新生成", cause="expired", billed=Billed.UNKNOWN)
 
     def check_key(self) -> KeyCheck:
         """Check the server by reading its options, which also name the loaded model."""

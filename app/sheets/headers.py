@@ -64,7 +64,7 @@ _OWN_RESULTS = (
 
 STATUS_LABELS: Mapping[Status, str] = {
     Status.HELD: "等放行",
-    Status.QUEUED: "排队中",
+    Status.QUEUED: "等待中",
     Status.RUNNING: "生成中",
     Status.SUCCESS: "成功",
     Status.FAILED: "失败",
@@ -74,10 +74,11 @@ STATUS_LABELS: Mapping[Status, str] = {
 
 PICK_MARKS: Mapping[str, str] = {Pick.KEEP: "✓", Pick.REJECT: "✗"}
 
-# English and Chinese labels, recognised when an exported workbook is imported again.
+# Labels recognised when an exported workbook is imported again; 排队中 is of earlier versions.
 _STATUS_NAMES: Mapping[str, Status] = {
     "on hold": Status.HELD,
     "queued": Status.QUEUED,
+    "排队中": Status.QUEUED,
     "generating": Status.RUNNING,
     "success": Status.SUCCESS,
     "failed": Status.FAILED,

@@ -38,7 +38,7 @@ Thumbnails = Callable[[Iterable[int]], Iterator[bytes | None]]
 
 # Content types of thumbnails by extension, and what stands in a cell whose thumbnail is left out.
 PICTURE_TYPES = {"jpeg": "image/jpeg", "png": "image/png"}
-LEFT_OUT = message("缩略图太多，此处从略")
+LEFT_OUT = message("缩略图太多，这张没有放入")
 
 _EMU_PER_PIXEL: Final = 9_525
 _INSET: Final = 3  # pixels between the picture and the edges of its cell

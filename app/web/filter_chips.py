@@ -180,4 +180,4 @@ def _picks(record_filter: database.RecordFilter, link: Link) -> Chip:
         for value, label in _PICK_LABELS.items()
     ]
     shown = next((choice.label for choice in choices if choice.is_on), "")
-    return _chip("pick", "取舍", shown, link, choices)
+    return _chip("pick", "挑选", shown, link, choices)

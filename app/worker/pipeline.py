@@ -62,12 +62,12 @@ _PIXELS_AT_ONCE = 24_000_000  # two of 2K, or one of 4K, which takes 50 to 70 MB
 
 # Messages for images that were received and cannot be fetched again, by cause.
 _UNRECOVERABLE = {
-    "broken": "收到的图片打不开，也不能再取一次，可能已计费，请决定是否重新生成",
-    "storage": "图片已生成，但没能保存，也不能再取一次，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
+    "broken": "收到的图片打不开，也不能取回，可能已计费，请决定是否重新生成",
+    "storage": "图片已生成，但没能保存，也不能取回，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
 }
 # What to check when a request that is never charged fails, by cause.
 _ADVICE = {
-    "network": "图片服务没有答完（断线或超时），请检查它是否还在运行，画得慢就调大 MODEL_TIMEOUT",
+    "network": "图片服务的答复不完整（断线或超时），请检查它是否还在运行，生成得慢就调大 MODEL_TIMEOUT",
     "service": "图片服务的答复无法识别，请检查它是否还在运行",
     "broken": "图片服务返回的图片打不开，请检查它是否正常",
 }

@@ -189,7 +189,7 @@ class BatchPage:
         self.run_button("retry").click()
 
     def expect_state(self, word: str) -> None:
-        """排队中, 生成中, 已暂停, 已完成 or 已取消."""
+        """等待中, 生成中, 已暂停, 已完成 or 已取消."""
         expect(self.page.locator("[data-run-state]")).to_have_text(word, timeout=45_000)
 
     def expect_figures(self, pattern: str) -> None:

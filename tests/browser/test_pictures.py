@@ -86,7 +86,7 @@ def test_a_sample_is_reviewed_mended_and_the_rest_released_with_other_words(
     pictures.press("e")
     form = pictures.row(20).locator("[data-edit]")
     form.locator("[data-edit-prompt]").fill("第 20 款茶具，俯拍")
-    expect(form.locator("[data-edit-yes]")).to_have_text("再做一张 · ¥0.22")
+    expect(form.locator("[data-edit-yes]")).to_have_text("再来一张 · ¥0.22")
     form.locator("[data-edit-yes]").click()
     expect(pictures.row(20).locator("[data-image-url]")).to_have_count(2)
     expect(pictures.row(20)).to_contain_text("俯拍")

@@ -31,7 +31,7 @@ def test_a_preset_is_stored_and_deleted_on_the_page(
     expect(dialog.locator("[data-preset-summary]")).to_have_text("16:9 · 1K · 文字")
     dialog.get_by_label("名称").fill("海报")
     dialog.get_by_label("后缀").fill("，极简")
-    dialog.get_by_role("button", name="存", exact=True).click()
+    dialog.get_by_role("button", name="保存", exact=True).click()
     expect(dialog).to_be_hidden()
     page.reload()
     choice.select_option("海报")

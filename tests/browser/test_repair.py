@@ -192,7 +192,7 @@ def test_a_sample_says_where_to_look_at_it_and_which_rows_wait(server: ServerPro
     run.expect_state("已暂停")
     notice = page.locator("[data-run-paused]")
     expect(notice).to_contain_text("先试的 2 行做完了")
-    look = page.locator("[data-run]").get_by_role("link", name="看小样")
+    look = page.locator("[data-run]").get_by_role("link", name="看先试的行")
     expect(look).to_have_attribute("href", f"/batch/pictures?id={batch_id}")
     expect(run.run_button("resume")).to_be_hidden()
     page.locator("[data-figure=held]").click()

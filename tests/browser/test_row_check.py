@@ -118,7 +118,7 @@ def test_one_more_picture_of_a_made_row_is_ordered_after_a_question(
     batch = table("猫")
     batch.expect_text(1, "status", "已有")
     expect(batch.cell(1, "actions").locator("[data-run-row]")).to_be_hidden()
-    batch.choose_row_action(1, "再要一张（¥0.22）")
+    batch.choose_row_action(1, "再来一张（¥0.22）")
     expect(batch.page.locator("dialog[data-dialog=cost]")).to_contain_text("1 张，预计 ¥0.22")
     assert jimeng.charges == 1
     batch.page.locator("[data-cost-yes]").click()

@@ -578,7 +578,7 @@ def test_what_was_refused_shrinks_with_the_next_order_and_is_cleared_at_once(
     expect(lines).to_have_count(2)
     assert lines.first.bounding_box()["height"] < 48  # type: ignore[index]
     expect(lines.first).to_contain_text("50412")
-    page.page.get_by_role("button", name="清掉没有成功的 2 张").click()
+    page.page.get_by_role("button", name="清除失败和取消的 2 张").click()
     expect(page.tiles()).to_have_count(1)
     page.page.get_by_role("button", name="撤销").click()
     expect(page.tiles()).to_have_count(3)

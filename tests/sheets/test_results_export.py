@@ -244,7 +244,7 @@ def test_thumbnails_stop_before_the_file_is_too_large_to_import(monkeypatch: pyt
     )
 
     assert first["缩略图"] is second["缩略图"] is fourth["缩略图"] is None
-    assert "从略" in third["缩略图"]
+    assert "没有放入" in third["缩略图"]
 
 
 def test_reimported_rows_have_their_status() -> None:

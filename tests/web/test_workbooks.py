@@ -94,7 +94,7 @@ def test_the_results_come_back_in_the_imported_file(client: FlaskClient) -> None
     page = load_workbook(BytesIO(answer.data))["秋款"]
     assert [[cell.value for cell in row[:3]] for row in page.iter_rows()] == [
         ["SKU", "提示词", "状态"],
-        ["A-1", "猫", "排队中"],
+        ["A-1", "猫", "等待中"],
     ]
 
 

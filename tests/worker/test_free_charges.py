@@ -79,7 +79,7 @@ def test_a_free_record_lost_three_times_fails_and_the_rest_continue(harness: Har
         harness.hurry()
     record = harness.record(ids[0])
     assert (record.status, record.cause) == (Status.FAILED, "service")
-    assert "图片服务没有答完" in str(record.error)
+    assert "图片服务的答复不完整" in str(record.error)
     assert harness.outcomes().count("not_billed") == 3
     assert harness.record(ids[1]).status is Status.SUCCESS
     assert database.get_batch(harness.db, batch_id).status is BatchStatus.FINISHED

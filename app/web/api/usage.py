@@ -65,7 +65,7 @@ def export_csv() -> Response:
 
 
 @bp.post("/records/collect")
-@describe("取回结果未知的：凭编号再问一次，不会下单", _REQUEUED, json=strict_object(**_UNRESOLVED))
+@describe("取回结果未知的：凭任务编号再问一次，不会下单", _REQUEUED, json=strict_object(**_UNRESOLVED))
 def refetch_records() -> Response:
     """Fetch the results of unresolved records again; submits nothing."""
     ids = _parse_unresolved(json_body())

@@ -23,7 +23,7 @@ export function makeDraftNotice(notice, batch) {
     /** Another tab wrote the draft: the last to write wins. */
     showOtherTab() {
       if (table.readOnly) return;
-      const reload = createButton(_("载入那边的"), () => location.reload());
+      const reload = createButton(_("载入另一份"), () => location.reload());
       show([_("这份草稿刚在另一个标签页里改过，这里还是旧的；在这里继续改会盖掉那边的改动。"), reload], { untilChange: false });
     },
   };

@@ -39,8 +39,8 @@ export function receiveFiles({ input, overlay, takeFiles }) {
 // What is dragged tells its type before it is dropped; a folder, and many a workbook, has none.
 function overlayText(items) {
   const isPicture = ({ type }) => type.startsWith("image/");
-  if (items.some(isPicture)) return _("松开：每张图一行");
-  return items.some(({ type }) => !type) ? _("松开：导入表格；图片文件夹每张图一行") : _("松开鼠标，导入这份表格");
+  if (items.some(isPicture)) return _("松开后每张图一行");
+  return items.some(({ type }) => !type) ? _("松开后导入表格；图片每张一行") : _("松开后导入这份表格");
 }
 
 /** Files go to takeFiles(files); a block of cells, pasted where nothing has the focus, into the table. */

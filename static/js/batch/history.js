@@ -9,7 +9,7 @@ import { _, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { showToast } from "../ui/toast.js";
 
-const LABELS = { queued: _("排队中"), running: _("生成中"), paused: _("已暂停"), finished: _("已完成"), cancelled: _("已取消") };
+const LABELS = { queued: _("等待中"), running: _("生成中"), paused: _("已暂停"), finished: _("已完成"), cancelled: _("已取消") };
 const DATE = { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 
 /** Open the panel and fill it. urls: see pages/batch.js. */

@@ -32,7 +32,7 @@ export function makeRowMenu(menu, batch) {
     const sum = formatPrice(pricePerPicture(row, batch.model));
     return [
       !isBought(standing) && { label: _("只生成这一行"), run: () => runRow(row) },
-      made.length + charged.length > 0 && { label: _("再要一张（{sum}）", { sum }), run: () => batch.runRow(row, "orderOneMore") },
+      made.length + charged.length > 0 && { label: _("再来一张（{sum}）", { sum }), run: () => batch.runRow(row, "orderOneMore") },
       trashed.length > 0 && { label: _("恢复回收站里的 {n} 张", { n: trashed.length }), run: () => batch.restore(trashed) },
     ].filter(Boolean);
   }

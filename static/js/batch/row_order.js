@@ -1,4 +1,4 @@
-// 生成 and 再要一张 of one row of the draft, a batch of that row alone.
+// 生成 and 再来一张 of one row of the draft, a batch of that row alone.
 
 import { confirmRetry } from "./charges.js";
 import { pricePerPicture, retryableOf } from "./costs.js";
@@ -48,7 +48,7 @@ export function makeRowOrders({ table, model, urls, check, draft, draftRows }) {
     if (hasProblem(row)) return;
     const hasSeed = row.seed && !refusedFields(table.allColumns, row).includes("seed");
     const text = hasSeed ? _("这一行写了种子，同一个种子做出来还是同样的图。想要不同的，请先改种子。") : "";
-    const isConfirmed = await confirmPrice({ title: _("再要一张"), count: 1, price: pricePerPicture(row, model), text });
+    const isConfirmed = await confirmPrice({ title: _("再来一张"), count: 1, price: pricePerPicture(row, model), text });
     if (isConfirmed) await submit(row, { again: new Set([row]), change: { num_images: "1" } });
   }
 
@@ -80,6 +80,6 @@ export function makeRowOrders({ table, model, urls, check, draft, draftRows }) {
 function boughtMessage({ under_way: open, unknown, made }) {
   if (unknown.length > 0) return _("这一行结果未知，可能已计费，没有再下单；请先到「用量」处理");
   if (open.length > 0) return _("这一行正在生成，没有再下单");
-  return made.length > 0 ? _("这一行已经有图了，没有再下单；想多要一张，请用「⋯」里的「再要一张」")
-    : _("这一行失败了但已计费，没有再下单；要再做，请用「⋯」里的「再要一张」");
+  return made.length > 0 ? _("这一行已经有图了，没有再下单；还要一张，请用「⋯」里的「再来一张」")
+    : _("这一行失败了但已计费，没有再下单；要再做，请用「⋯」里的「再来一张」");
 }

@@ -9,7 +9,7 @@ import { _ } from "../core/i18n.js";
 import { announce } from "../ui/toast.js";
 
 const STATES = {
-  queued: [_("排队中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],
+  queued: [_("等待中"), ""], running: [_("生成中"), "is-accent"], paused: [_("已暂停"), "is-warn"],
   finished: [_("已完成"), "is-good"], cancelled: [_("已取消"), ""],
 };
 
@@ -78,7 +78,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     const query = encodeURIComponent(id);
     const isSample = batch.paused_cause === "sample";
     setLink("pictures", `${urls.page}/pictures?id=${query}`, counts.success > 0 || isSample);
-    setText("pictures", isSample ? _("看小样") : _("看图"));
+    setText("pictures", isSample ? _("看先试的行") : _("看图"));
     part("pictures").classList.toggle("is-primary", isSample);
     setLink("records", `${urls.recordsPage}?batch_id=${query}`);
     setLink("beside", `${urls.page}/pictures?${new URLSearchParams({ id: batch.copied_from, with: id })}`, Boolean(batch.copied_from));

@@ -151,7 +151,7 @@ function priceOf(row) {
 
 function yesWords(failed, price) {
   const sum = formatPrice(price);
-  if (failed === 0) return _("再做一张 · {sum}", { sum });
+  if (failed === 0) return _("再来一张 · {sum}", { sum });
   return failed === 1 ? _("改好重试 · {sum}", { sum }) : _("改好重试 {n} 张 · {sum}", { n: failed, sum });
 }
 

@@ -128,7 +128,7 @@ export function bindRelease(page, { onSent }) {
     setSending(true);
     try {
       const { cancelled, undo, was_paused: paused } = await requestJson("POST", `${batchUrl}/cancel`);
-      offerUndo(_("不做其余的 {n} 张了，没有计费", { n: cancelled.toLocaleString(language) }), async () => {
+      offerUndo(_("已取消其余 {n} 张，没有计费", { n: cancelled.toLocaleString(language) }), async () => {
         await requestJson("POST", `${batchUrl}/uncancel`, { records: undo, paused });
         sent(true);
       }, { whileShown: true });

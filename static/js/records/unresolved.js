@@ -16,7 +16,7 @@ export async function fetchResult(target) {
 
 /** Order again, after a confirmation of the cost. isCollectable: the result could be fetched instead. */
 export async function resubmit(target, { count = 1, atStake, isCollectable = false }) {
-  const advice = isCollectable ? _("这张还有编号，先取回不花钱。") : _("请先查看服务商的账单。");
+  const advice = isCollectable ? _("这张有任务编号，先取回不花钱。") : _("请先查看服务商的账单。");
   if (!await confirmRetryCost({ count, sum: atStake, more: advice })) return;
   const { records, waiting } = await postOnce(urls().resubmitUrl, target);
   showToast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));

@@ -13,7 +13,7 @@ const OFFERED_FROM = 2; // cards
 export function bindUnmade(section, list) {
   const button = section.querySelector("[data-clear-unmade]");
   const page = {
-    deletedMessage: (_label, n) => _("已删除 {n} 张没有成功的", { n }),
+    deletedMessage: (_label, n) => _("已删除失败和取消的 {n} 张", { n }),
     deleting: removesCards(list),
   };
 
@@ -21,7 +21,7 @@ export function bindUnmade(section, list) {
     shrinkOld(list);
     const { length: n } = unmade(list);
     button.hidden = n < OFFERED_FROM;
-    button.textContent = _("清掉没有成功的 {n} 张", { n });
+    button.textContent = _("清除失败和取消的 {n} 张", { n });
   }
 
   button.addEventListener("click", async () => {
