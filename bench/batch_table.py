@@ -1,4 +1,4 @@
-"""Long tasks of the batch table in Chromium: scroll, type, paste and mend among 5,000 rows.
+"""Long tasks of the batch table in Chromium: what is done among 5,000 rows.
 
 Prints the longest task on the page's main thread for each activity, from the browser's own tracing; the
 bound is 50 ms.
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FilePayload, Page, sync_playwright
 
 from tests.browser.conftest import FLAGS, browser_path
 from tests.server_process import running_server
@@ -106,6 +106,73 @@ def move_about(page: Page) -> None:
     page.wait_for_timeout(1_000)
 
 
+def replace_all(page: Page) -> None:
+    """Find a word of every prompt, put another in its place, and undo that."""
+    page.keyboard.press("Control+h")
+    page.locator("[data-find-words]").fill("雪山")
+    page.locator("[data-find-with]").fill("竹林")
+    page.wait_for_timeout(500)
+    page.locator("[data-find-all]").click()
+    page.locator("[data-row='1'] [data-column=prompt]", has_text="竹林").wait_for()
+    page.wait_for_timeout(1_000)
+    page.locator("[data-find-close]").click()
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(1_200)
+
+
+def sort_rows(page: Page) -> None:
+    """Sort all rows by their prompt, descending, and undo that."""
+    page.locator("[data-table-head] .is-prompt").click()
+    page.get_by_role("menuitem", name="降序排列").click()
+    page.wait_for_timeout(1_200)
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(1_200)
+
+
+def filter_rows(page: Page) -> None:
+    """Show the rows with one value alone, then all."""
+    page.locator("[data-row='2'] [data-column=num_images]").click(button="right")
+    page.get_by_role("menuitem", name="只看").click()
+    page.wait_for_timeout(500)
+    page.locator("[data-filter-all]").click()
+    page.wait_for_timeout(500)
+
+
+def fill_all(page: Page) -> None:
+    """Fill a number down all rows by a double click on the handle, and undo that."""
+    page.keyboard.press("Control+Home")
+    cell = page.locator("[data-row='1'] [data-column=num_images]")
+    cell.click()
+    page.locator(".table-fill").wait_for(state="attached")
+    box = cell.bounding_box()
+    assert box
+    page.mouse.dblclick(box["x"] + box["width"] - 4, box["y"] + box["height"] - 4)
+    page.locator("[data-row='3'] [data-column=num_images]", has_text="2").wait_for()
+    page.wait_for_timeout(1_200)
+    page.keyboard.press("Control+z")
+    page.wait_for_timeout(1_200)
+
+
+def paste_all(page: Page) -> None:
+    """Paste 5,000 rows over all of them."""
+    page.locator("[data-table] [data-column=negative_prompt]:visible").first.click()
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("ArrowRight")
+    paste(page, block(ROWS, start=20_000))
+    page.locator("[data-row='1'] [data-column=prompt]", has_text="20000").wait_for()
+    page.wait_for_timeout(1_500)
+
+
+def import_all(page: Page) -> None:
+    """Import 5,000 rows in place of those of the table."""
+    text = "提示词,图片比例,文件名\n" + "".join(f"雾里的竹林，第 {n} 幅,16:9,竹_{n}\n" for n in range(ROWS))
+    file: FilePayload = {"name": "rows.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    page.locator("[data-file]").set_input_files(file)
+    page.locator("[data-import-mode=replace]").click()
+    page.locator("[data-row='1'] [data-column=prompt]", has_text="竹林").wait_for()
+    page.wait_for_timeout(1_500)
+
+
 def mend_problems(page: Page) -> None:
     """Paste 1,000 rows with problems of ten kinds, show them alone, mend all of each kind, and undo that."""
     page.keyboard.press("Control+Home")
@@ -130,7 +197,13 @@ ACTIVITIES: dict[str, Callable[[Page], None]] = {
     "type": type_prompts,
     "paste 1,000 rows": paste_rows,
     "arrows, fill": move_about,
+    "fill 5,000 rows": fill_all,
+    "replace in 5,000": replace_all,
+    "sort 5,000 rows": sort_rows,
+    "filter 5,000 rows": filter_rows,
     "mend 1,000 rows": mend_problems,
+    "paste 5,000 rows": paste_all,
+    "import 5,000 rows": import_all,
 }
 
 

@@ -155,3 +155,17 @@ def test_columns_are_as_wide_as_they_were_made(batch: BatchPage) -> None:
     batch.click_command("columns")
     page.get_by_role("menuitem", name="恢复列宽").click()
     assert width_of(batch, "prompt") == before
+
+
+def test_a_run_leaves_out_columns_without_values_until_they_are_chosen(
+    batch: BatchPage, demo_server: ServerProcess
+) -> None:
+    rows = [{"prompt": "猫", "filename": "一"}, {"prompt": "狗"}]
+    batch.open(f"?id={demo_server.post('/api/batches', {'rows': rows})['batch_id']}")
+    batch.expect_text(1, "filename", "一")
+    expect(batch.cell(1, "negative_prompt")).to_be_hidden()
+    expect(batch.cell(1, "sample_images")).to_be_hidden()
+    batch.run_button("more").click()
+    batch.page.get_by_role("menuitem", name="显示哪些列").click()
+    batch.page.get_by_role("menuitemcheckbox", name="负面提示词").click()
+    expect(batch.cell(1, "negative_prompt")).to_be_visible()

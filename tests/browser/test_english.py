@@ -34,7 +34,7 @@ _LEFT_BEHIND = """() => {
   return found;
 }"""
 # The width of each label of a phone's card, and of its cell.
-_RECORD_LABELS = """() => [...document.querySelectorAll("[data-row='1'] .table-cell[data-label]")]
+_ROW_LABELS = """() => [...document.querySelectorAll("[data-row='1'] .table-cell[data-label]")]
   .filter((cell) => cell.checkVisibility() && getComputedStyle(cell, "::before").content !== "none")
   .map((cell) => {
     const style = getComputedStyle(cell, "::before");
@@ -285,14 +285,15 @@ def test_the_run_buttons_are_in_one_line(
 
 
 @pytest.mark.parametrize("width", [360, 390])
-def test_the_labels_of_a_record_card_fit(
+def test_the_labels_of_a_row_s_card_fit(
     english_page: Page, readonly_server: ServerProcess, width: int
 ) -> None:
     english_page.set_viewport_size({"width": width, "height": 844})
-    paused = readonly_server.get("/api/batches")["batches"][0]
-    english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
+    english_page.goto(f"{readonly_server.address}/batch")
+    english_page.locator("[data-batch][data-ready]").wait_for()
+    english_page.locator("[data-command=add]:visible").first.click()
     expect(english_page.locator("[data-row='1']")).to_be_visible()
-    labels = english_page.evaluate(_RECORD_LABELS)
+    labels = english_page.evaluate(_ROW_LABELS)
     assert len(labels) >= 5
     assert [label for label, needs, has in labels if needs > has] == []
 

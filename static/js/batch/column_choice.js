@@ -1,5 +1,6 @@
 // Which columns the table has and shows: the user's own ones after 文件名, hidden until they are wanted, those that the
-// model may not take, and those of OPTIONAL, which are shown while a row has a value.
+// model may not take, and those of OPTIONAL, which are shown while a row has a value. What no row of a batch that was
+// started has is not shown either.
 
 import { OPTIONAL } from "./models.js";
 import { fieldOfOwn, ownNames } from "./own_columns.js";
@@ -10,24 +11,28 @@ import { textColumn } from "../grid/columns.js";
 
 const MAX_LENGTH = 2000; // of a cell, as app/domain/row_extras.py has it
 const AFTER = "filename";
+const MAY_BE_EMPTY = ["negative_prompt", "sample_images", "filename"];
 const MAX_REMEMBERED = 200; // columns that were shown or hidden by hand
 
 /**
- * buttons: 列, which say how many own columns there are; storageKey: where the choice is remembered; onShown() follows a change of the columns. Returns {update(): for
+ * button: 列, which says how many own columns there are; storageKey: where the choice is remembered; onShown() follows a change of the columns. Returns {update(): for
  * after other own columns came, optional(): the columns that can be hidden, isShown(column), show(columns, isShown)}.
  */
-export function makeColumnChoice(table, buttons, storageKey, onShown) {
+export function makeColumnChoice(table, button, storageKey, onShown) {
   const base = [...table.allColumns];
   const columnOf = new Map(); // own field -> its column
   const chosen = new Map(Object.entries(loadItem(storageKey) ?? {})); // column name -> whether it is shown
 
-  const isUsed = ({ field }) => OPTIONAL.includes(field) && table.rows.all.some((row) => row[field]);
+  const hasValues = ({ field }) => table.rows.all.some((row) => row[field].length > 0);
+  const isUsed = (column) => OPTIONAL.includes(column.field) && hasValues(column);
+  const isOptional = ({ name, isOptional: mayBeRefused }) => mayBeRefused || MAY_BE_EMPTY.includes(name);
 
   const isTaken = ({ hidden, refuses }) => !hidden || table.rows.all.some((row) => row.model && refuses && !refuses(row));
 
   function isShown(column) {
     if (column.like) return isUsed(column) || (chosen.get(column.name) ?? false);
-    return !column.isOptional || (chosen.get(column.name) ?? !column.hidden);
+    if (!isOptional(column)) return true;
+    return chosen.get(column.name) ?? (table.readOnly && MAY_BE_EMPTY.includes(column.name) ? hasValues(column) : !column.hidden);
   }
 
   function update() {
@@ -35,10 +40,7 @@ export function makeColumnChoice(table, buttons, storageKey, onShown) {
     const at = base.findLastIndex(({ name, like }) => name === AFTER || like) + 1;
     setColumns(table, [...base.slice(0, at), ...own, ...base.slice(at)], isShown);
     onShown();
-    for (const button of buttons) {
-      button.textContent = own.length > 0 ? _("列（{n}）▾", { n: own.length }) : _("列 ▾");
-      if ("ofOwn" in button.dataset) button.hidden = own.length === 0;
-    }
+    button.textContent = own.length > 0 ? _("列（{n}）▾", { n: own.length }) : _("列 ▾");
   }
 
   function ownColumn(label) {
@@ -55,9 +57,10 @@ export function makeColumnChoice(table, buttons, storageKey, onShown) {
     update();
   }
 
+  table.rows.watch(({ reset }) => { if (reset && table.readOnly) update(); });
   update();
   return {
     update, isShown, show,
-    optional: () => table.allColumns.filter((column) => (column.like ? !isUsed(column) && isTaken(column) : column.isOptional)),
+    optional: () => table.allColumns.filter((column) => (column.like ? !isUsed(column) && isTaken(column) : isOptional(column))),
   };
 }

@@ -68,18 +68,22 @@ export function makeFindBar(bar, table) {
     rows.step(_("查找替换"), () => {
       for (const { row, column: { field, read } } of cells) rows.set(row, field, read(row[field].replace(wanted, () => replacement.value)));
     });
-    look();
   }
 
   function replaceOne() {
     const place = current();
-    if (place && canReplace(place)) replace([place]);
+    if (place && canReplace(place)) {
+      replace([place]);
+      look();
+    }
     go(1);
   }
 
   function replaceAll() {
     const cells = found.filter(canReplace);
     replace(cells);
+    found = []; // until lookSoon() has looked, in a task of its own
+    part("all").disabled = part("one").disabled = true;
     table.showUndo(_("已替换 {n} 处，改了 {rows} 行", { n: total(cells), rows: new Set(cells.map(({ row }) => row)).size }));
     table.editor.focusUnlessTouch(); // where Ctrl+Z undoes it
   }

@@ -48,7 +48,8 @@ export function makeLate(batch) {
   batch.report = report;
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
   const widths = makeColumnWidths(table, batch.widthsKey);
-  batch.columns = makeColumnChoice(table, page.querySelectorAll('[data-command="columns"]'), batch.columnsKey, widths.apply);
+  batch.columns = makeColumnChoice(table, page.querySelector('[data-batch-toolbar] [data-command="columns"]'), batch.columnsKey, widths.apply);
+  const openColumns = makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns, widths);
   batch.words = makeSentWords(batch);
   batch.suggest = suggestVariables;
   bindFillHandle(table);
@@ -141,7 +142,7 @@ export function makeLate(batch) {
     },
     updateWords: batch.words.update,
     openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
-    chooseColumns: makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns, widths),
+    chooseColumns: (button) => openColumns(button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
     resizeColumn: widths.resizeBy,
     openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, batch.filter, widths.labels),
     editAffixes: (setAffixes) => openAffixes(dialog("affixes"), batch, setAffixes),

@@ -1,5 +1,7 @@
 // The columns of a table change: some are hidden, others come and go with the rows.
 
+const isSame = (one, other) => one.length === other.length && one.every((column, index) => column === other[index]);
+
 /**
  * Show `all` columns for which isShown(column), in the table (see grid.js). A column with `like` has its header and its
  * cells from the column of that name, after which it stands; the others are in the page, and hidden by the table's
@@ -7,10 +9,12 @@
  */
 export function setColumns(table, all, isShown) {
   const { element, head, template, editor, selection, view } = table;
+  const shown = all.filter(isShown);
+  if (isSame(all, table.allColumns) && isSame(shown, table.columns)) return;
   editor.commit();
   const [active, anchor] = [selection.column, selection.anchor.column].map((index) => table.columns[index]);
   table.allColumns.splice(0, Infinity, ...all);
-  table.columns.splice(0, Infinity, ...all.filter(isShown));
+  table.columns.splice(0, Infinity, ...shown);
   for (const column of all) if (!column.like) element.classList.toggle(`hides-${column.name}`, !table.columns.includes(column));
   const added = table.columns.filter(({ like }) => like);
   addCopies(head, added, (copy, { label }) => { copy.textContent = label; });
