@@ -226,7 +226,7 @@ STATES = (
     _index("a second charge", click("[data-command=resubmit]"), _dialog("cost")),
     _index("the bill", click("[data-command=write-off]"), _dialog("billing")),
     _index("a picture's menu", *_PICTURE_MENU),
-    _index("a picture selected", click("[data-select]"), wait_for("[data-selection]:not([hidden])")),
+    _index("selected", select_records(1, 2), wait_for("[data-selection]:not([hidden])")),
     _index("deleted", *_PICTURE_MENU, click("[data-card-menu] [data-command=delete]"), wait_for(".toast")),
     _index(
         "picker",

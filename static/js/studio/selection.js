@@ -24,7 +24,7 @@ export function bindResultSelection(section, list) {
     const button = target.closest("[data-command]");
     if (button && selection.size()) runOnSelection(button.dataset.command);
   });
-  section.querySelector("[data-start-selection]").addEventListener("click", selection.start);
+  section.querySelector("[data-select-mode]").addEventListener("click", selection.start);
   onLongPress(list, ".is-selectable", ({ dataset }) => {
     selection.start();
     selection.toggle(dataset.recordId);
