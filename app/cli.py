@@ -110,8 +110,7 @@ def back_up(settings: Settings, folder: Path) -> int:
         raise DiskError(f"备份没有完成（{error}），请检查「{folder}」的磁盘空间和权限") from error
     if locked:
         raise DiskError(
-            f"有 {len(locked)} 个文件正被另一个程序占用（例如「{locked[0]}」），其余的已备份，"
-            "请关掉它再备份一次"
+            f"{len(locked)} 个文件正被另一个程序占用（例如「{locked[0]}」），其余的已备份，请关掉它再备份一次"
         )
     return copied
 
@@ -148,7 +147,7 @@ def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -
             yield f"\n{title.format(len(names))}："
             yield from (f"  {name}" for name in names[:most])
             if most is not None and len(names) > most:
-                yield f"  ……还有 {len(names) - most:,} 个，加 --all 全部列出"
+                yield f"  ……还有 {len(names) - most:,} 个，用 --all 全部列出"
             yield f"  可以：{advice}。"
     yield "这里只做比较，没有改动或删除任何东西。"
 
@@ -157,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m app.cli", description="比较记录和图片文件，或做一份备份")
     parser.add_argument("--quick", action="store_true", help="只看文件在不在、大小对不对，不读内容")
     parser.add_argument("--all", action="store_true", help=f"全部列出，不止每类前 {_MOST_LISTED} 个")
-    commands = parser.add_subparsers(title="另外", dest="command")
+    commands = parser.add_subparsers(title="其他命令", dest="command")
     backup = commands.add_parser("backup", help="把数据库、图片、示例图备份到一个文件夹，程序运行时也可以")
     backup.add_argument("folder", type=Path, help="备份到哪里；再次备份到同一处只复制新文件")
     rebuilt = commands.add_parser(
@@ -270,7 +269,7 @@ def _rebuilt_path(path: Path) -> Path:
 def _rebuild_lines(target: Path, records: int, without: list[str]) -> Iterator[str]:
     yield f"已从图片重建 {records:,} 条记录，写在新文件「{target}」里；原来的数据库没有动。"
     if without:
-        yield f"另有 {len(without):,} 个文件没有记录编号，没放进去，例如「{without[0]}」。"
+        yield f"另有 {len(without):,} 个文件没有记录编号，没有放入，例如「{without[0]}」。"
     yield "图片里没有的不能重建：费用、批次、参考图、收藏，以及失败、结果未知和没做完的记录。"
     yield "要用它：停下程序，移开坏的数据库和旁边的 -wal、-shm，把新文件改成原来的名字，再启动。"
 

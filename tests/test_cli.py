@@ -226,7 +226,7 @@ def test_a_locked_file_does_not_stop_the_backup(
         return copy2(path, target)
 
     monkeypatch.setattr(shutil, "copy2", copy)
-    with pytest.raises(StorageError, match=r"有 1 个文件正被另一个程序占用（例如「猫\.png」），其余的已备份"):
+    with pytest.raises(StorageError, match=r"1 个文件正被另一个程序占用（例如「猫\.png」），其余的已备份"):
         cli.back_up(installation.settings, tmp_path / "b")
     assert sorted(os.listdir(tmp_path / "b/output")) == sorted(["狗.jpg", "山.webp"])  # noqa: PTH208
     monkeypatch.setattr(shutil, "copy2", copy2)

@@ -42,5 +42,5 @@ def _problem(folder: Path, error: OSError) -> str:
     if isinstance(error, FileExistsError | NotADirectoryError):
         return f"「{folder}」不是文件夹，或在一个文件的下面，请换一个地方"
     if isinstance(error, PermissionError):
-        return f"「{folder}」不让写入，请检查它的权限，或换一个地方"
+        return f"「{folder}」不能写入，请检查它的权限，或换一个地方"
     return f"「{folder}」用不了（{error.strerror}），请检查磁盘是否还连着，或换一个地方"

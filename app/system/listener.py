@@ -97,7 +97,7 @@ def _bind_error(failure: OSError | None, host: str, port: int) -> AppError:
     if number == errno.EADDRINUSE:
         return _taken(host, port, "")
     if number == errno.EACCES:
-        return SettingError("PORT", f"这台电脑不让用端口 {port}，请换一个，例如 PORT={_other_port(port)}")
+        return SettingError("PORT", f"这台电脑不允许使用端口 {port}，请换一个，例如 PORT={_other_port(port)}")
     return _no_such_host(host)
 
 

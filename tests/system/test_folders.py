@@ -61,7 +61,7 @@ def test_a_read_only_database_is_reported(settings: Settings, monkeypatch: pytes
     ("error", "expected"),
     [
         (FileNotFoundError(errno.ENOENT, "系统找不到指定的路径。"), "检查磁盘是否还连着"),
-        (PermissionError(errno.EACCES, "denied"), "不让写入"),
+        (PermissionError(errno.EACCES, "denied"), "不能写入"),
         (OSError(errno.EROFS, "Read-only file system"), "Read-only file system"),
     ],
 )

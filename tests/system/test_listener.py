@@ -110,7 +110,7 @@ def test_a_privileged_port_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         raise OSError(errno.EACCES, "denied")
 
     monkeypatch.setattr(socket.socket, "bind", refuse)
-    assert refusal("127.0.0.1", 80).startswith("PORT：这台电脑不让用端口 80，请换一个，例如 PORT=5001")
+    assert refusal("127.0.0.1", 80).startswith("PORT：这台电脑不允许使用端口 80，请换一个，例如 PORT=5001")
 
 
 @pytest.mark.parametrize(
