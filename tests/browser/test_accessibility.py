@@ -13,6 +13,7 @@ from tests.browser.states import STATES, Scenarios, State, Step, wait_for
 
 _AXE = Axe().axe_script
 _NARROW, _WIDE = ViewportSize(width=360, height=740), ViewportSize(width=1440, height=900)
+_PHONE = ViewportSize(width=390, height=844)
 # All rules of WCAG 2.2 AA and good practice, or those named. Targets are measured below.
 _FIND = """(rules) => axe.run({
   resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }),
@@ -124,6 +125,9 @@ def test_every_state_is_accessible_in_both_themes_and_fits(
     assert page.evaluate(_OUT_OF_REACH) == []
     page.evaluate(_AXE)
     assert found_by_axe(page) == []
+    page.set_viewport_size(_PHONE)
+    page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
+    assert page.evaluate(_OUT_OF_REACH) == []
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size(_WIDE)
     page.wait_for_function("() => document.documentElement.scrollWidth <= innerWidth")
@@ -139,7 +143,7 @@ def test_every_state_is_accessible_and_fits_in_english(
     assert page.evaluate(_OUT_OF_REACH) == []
     page.evaluate(_AXE)
     assert found_by_axe(page) == []
-    for width in (720, 1040, 1440):
+    for width in (720, 1440, 1024):
         page.set_viewport_size(ViewportSize(width=width, height=740))
         page.wait_for_function(f"() => document.documentElement.scrollWidth <= {width}")
     page.emulate_media(color_scheme="light")
