@@ -159,3 +159,15 @@ def test_ctrl_and_semicolon_write_the_date(table: BatchPage) -> None:
     page.keyboard.press("Control+;")
     page.keyboard.press("Enter")
     expect_column(table, "filename", "主图-09", f"茶具_{today}", today, "")
+
+
+def test_selecting_everything_does_not_scroll(batch: BatchPage) -> None:
+    batch.click_command("add")
+    batch.paste_block(1, "prompt", *((f"第 {n} 款",) for n in range(1, 101)))
+    batch.page.keyboard.press("Control+End")
+    expect(batch.cell(100, "status")).to_have_attribute("aria-selected", "false")
+    batch.page.keyboard.press("Control+a")
+    expect(batch.cell(100, "status")).to_have_attribute("aria-selected", "true")
+    expect(batch.cell(100, "prompt")).to_be_in_viewport()
+    batch.page.keyboard.press("ArrowDown")
+    expect(batch.cell(2, "number")).to_be_in_viewport()

@@ -32,7 +32,7 @@ const entryOf = (field, text) => dictionaries.get(field).get(plain(text));
 
 /** The word of a cell for a value of the API, or for another spelling; text that is neither stays. */
 export function wordOf(field, text) {
-  return entryOf(field, text)?.[1] ?? String(text).trim();
+  return text === "" ? "" : entryOf(field, text)?.[1] ?? String(text).trim();
 }
 
 /** The values of these cells of a row, as the API has them; empty ones are left out. */
@@ -43,5 +43,7 @@ export function optionalValues(row) {
 /** Why the model of a row takes no value of a column, or "". */
 export function refusalOf({ name, label }, row) {
   const { takes, notes, label: by } = model.of(row);
-  return takes.includes(name) ? "" : notes[name] ?? _("{model} 不接受{column}", { model: by, column: label });
+  if (takes.includes(name)) return "";
+  notes[name] ??= _("{model} 不接受{column}", { model: by, column: label }); // asked for each cell of each row
+  return notes[name];
 }

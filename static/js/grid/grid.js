@@ -70,7 +70,7 @@ function syncParts(table) {
     view.requestRender();
   });
   selection.watch(() => {
-    if (selection.isActive) view.reveal(selection.row, selection.column);
+    if (selection.isActive && !selection.isAll) view.reveal(selection.row, selection.column);
     else view.requestRender();
     editor.sync();
     showProblem(table);

@@ -29,6 +29,11 @@ export class Selection extends EventTarget {
     };
   }
 
+  get isAll() {
+    const [{ rows, columns }, { top, bottom, left, right }] = [this.#size(), this.block];
+    return bottom - top + 1 === rows && right - left + 1 === columns;
+  }
+
   isAt(row, column) {
     return this.isActive && row === this.row && column === this.column;
   }
@@ -71,8 +76,9 @@ export class Selection extends EventTarget {
   }
 
   selectBlock(top, left, bottom, right) {
-    this.goTo(top, left);
+    Object.assign(this, this.#clamped({ row: top, column: left }));
     this.anchor = this.#clamped({ row: bottom, column: right });
+    this.isActive = this.#size().rows > 0;
     this.#dispatchChange();
   }
 
