@@ -169,7 +169,7 @@ class BatchPage:
 
     def run_button(self, name: str) -> Locator:
         """The button for pause, resume, cancel, retry or copy."""
-        return self.page.locator(f"[data-run] [data-command={name}]")
+        return self.page.locator(f"[data-run] [data-command={name}]:not(.is-narrow)")
 
     def pause(self) -> None:
         self.run_button("pause").click()
@@ -199,6 +199,14 @@ class BatchPage:
         """The groups of failures."""
         return self.page.locator(".run-error")
 
+    def open_causes(self) -> Locator:
+        """Expand the groups of failures, if they are not -> them."""
+        drawer = self.page.locator("[data-run-errors]")
+        expect(drawer).to_be_visible()
+        if drawer.get_attribute("open") is None:
+            drawer.locator("summary").click()
+        return self.causes()
+
     def expect_status(self, row: int, status: str) -> None:
         """Expect the status of a row."""
         expect(self.cell(row, "status")).to_have_attribute("data-status", status, timeout=45_000)
@@ -212,7 +220,7 @@ class BatchPage:
 
     def download_results(self, folder: Path) -> Path:
         with self.page.expect_download() as download:
-            self.page.locator("[data-run-results]").click()
+            self.page.locator(".run-line > [data-run-results]").click()
         file = folder / download.value.suggested_filename
         download.value.save_as(file)
         return file

@@ -365,7 +365,7 @@ def test_failures_are_grouped_by_cause_and_only_they_are_retried(
     page.expect_status(2, "failed")
     assert jimeng.count("submit") == submitted + 1  # the unknown one was not resubmitted
 
-    page.causes().filter(has_text="可能已计费").locator("[data-command=retry]").click()
+    page.open_causes().filter(has_text="可能已计费").locator("[data-command=retry]").click()
     question = page.page.locator("dialog[data-dialog=cost]")
     expect(question).to_contain_text("¥0.22")
     question.locator("[data-cost-yes]").click()
@@ -724,7 +724,7 @@ def test_an_unknown_record_says_so(server: ServerProcess, jimeng: FakeJimeng, ba
     batch_id = start_batch(server, prompts(1))
     page = batch(server)
     page.open(f"?id={batch_id}")
-    page.causes().locator("[data-command=write-off]").click()
+    page.open_causes().locator("[data-command=write-off]").click()
     page.page.locator("dialog[data-dialog=billing] [data-command=not-billed]").click()
     page.expect_text(1, "status", "已放弃")
 

@@ -105,6 +105,6 @@ def test_an_unknown_price_is_never_shown_as_free(page: Page, tmp_path: Path) -> 
         batch.start_batch()
         batch.expect_figures("完成 1 / 2 · 结果未知 1 · 价格未设")
         expect(batch.causes()).to_contain_text("结果未知，可能已计费 价格未设")
-        batch.causes().locator("[data-command=retry]").click()
+        batch.open_causes().locator("[data-command=retry]").click()
         expect(page.locator("dialog[data-dialog=cost]")).to_contain_text("价格未设")
         expect(page.locator("body")).not_to_contain_text(re.compile("免费|NaN|null"), use_inner_text=True)

@@ -100,7 +100,7 @@ def test_a_workbook_is_generated_by_keyboard(
     batch.expect_ended(2)
     batch.expect_figures("完成 7 / 8 · 失败 1")
     with page.expect_download() as download:
-        keys.press(page.locator("[data-run-results]"))
+        keys.press(page.locator(".run-line > [data-run-results]"))
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
     assert load_workbook(file).worksheets[0].max_row == 9

@@ -123,7 +123,7 @@ def test_only_what_failed_can_be_changed_and_changes_survive_a_reload(
 def test_the_rows_of_one_cause_are_changed_and_retried_without_the_others(
     run: BatchPage, jimeng: FakeJimeng
 ) -> None:
-    cause = run.causes().filter(has_text="50413")
+    cause = run.open_causes().filter(has_text="50413")
     expect(cause).to_contain_text("1 张")
     cause.get_by_role("button", name="改这几行").click()
     run.expect_rows(1)

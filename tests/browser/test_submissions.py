@@ -243,7 +243,7 @@ def test_retrying_failures_leaves_out_charged_ones_and_lists_them_separately(
     expect(page.locator(".toast")).to_contain_text("1 张已重新排队")
     batch.expect_ended(2)
     assert jimeng.charges == 1
-    paid = batch.causes().filter(has_text="已计费")
+    paid = batch.open_causes().filter(has_text="已计费")
     paid.get_by_role("button", name="重试…").click()
     dialog = page.locator("dialog[data-dialog=cost]")
     expect(dialog).to_contain_text("上一次已经计费 ¥0.22")

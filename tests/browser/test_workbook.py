@@ -33,7 +33,7 @@ def own(batch: BatchPage, tmp_path: Path) -> Path:
     batch.start_batch("七月")
     batch.expect_state("已完成")
     with batch.page.expect_download() as download:
-        batch.page.locator("[data-run-own-results]").click()
+        batch.page.locator(".run-line > [data-run-own-results]").click()
     file = tmp_path / download.value.suggested_filename
     download.value.save_as(file)
     batch.open()
@@ -131,7 +131,7 @@ def test_what_the_own_workbook_cannot_carry_is_said(batch: BatchPage, tmp_path: 
     batch.start_batch()
     batch.expect_state("已完成")
     with batch.page.expect_download() as download:
-        batch.page.locator("[data-run-own-results]").click()
+        batch.page.locator(".run-line > [data-run-own-results]").click()
     assert download.value.suggested_filename == "茶具-结果.xlsx"
     expect(batch.page.locator(".toast")).to_contain_text("结果会填进一份新的 .xlsx")
 

@@ -19,6 +19,7 @@ export function makeReport(report, { batch, opener }) {
   const part = (name) => report.querySelector(`[data-report-${name}]`);
   const comparison = makeComparison(part("comparison"), batch);
   const showProblems = makeProblemList(part("problems").querySelector("ul"), part("line"), { batch, locate, onFixed });
+  const phone = matchMedia("(width < 720px)"); // there it begins as a few lines
   let lines = new Map(); // row -> its line in the file
   let timer = 0;
   let rendered = ""; // what was rendered last, as JSON; empty while something else is said
@@ -29,6 +30,9 @@ export function makeReport(report, { batch, opener }) {
     table.editor.focusUnlessTouch();
   });
   table.rows.watch(refresh);
+  const unfold = () => { for (const name of ["problems", "changed"]) part(name).open = !phone.matches; };
+  phone.addEventListener("change", unfold);
+  unfold();
 
   function toggle() {
     if (report.hidden) render();

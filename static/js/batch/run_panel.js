@@ -18,11 +18,11 @@ const STATES = {
  * Returns {show(batch, number of rows that can be changed), showError(text), showFailed(): only the rows that failed, isNotifying}.
  */
 export function makeRunPanel(header, { id, url, urls, table, states, filter, ...commands }) {
-  const part = (name) => header.parentElement.querySelector(`[data-run-${name}]`);
+  const parts = (name) => header.parentElement.querySelectorAll(`[data-run-${name}]`); // on a phone some are in the menu
+  const part = (name) => parts(name)[0];
   const buttons = (name) => header.parentElement.querySelectorAll(`:is([data-run], [data-run-paused]) [data-command="${name}"]`);
   const notify = header.querySelector("[data-notify]");
   const title = document.title.replace(/^\(\d+\/\d+\) /, ""); // without what ui/status.js counts before it
-  const phone = matchMedia("(width < 720px)");
   const figures = makeRunFigures(part("figures"), { table, states, filter });
   const causes = makeRunCauses(part("errors"), part("error-item"), { labels: JSON.parse(header.dataset.causes), ...commands });
   let shownStatus = null;
@@ -43,12 +43,16 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     renderButtons(batch, left, open);
     renderLinks(batch);
     renderPaused(batch);
-    if (focused && !focused.checkVisibility()) header.querySelector("[data-command]:not([hidden]), [data-run-results]").focus(); // the keyboard goes on from here
+    if (focused && !focused.checkVisibility()) focusFirst(); // the keyboard goes on from here
     causes.show(states.records);
     shownTitle = left > 0 ? `(${total - left}/${total}) ${title}` : `${problems > 0 ? "⚠" : "✓"} ${title}`;
     document.title = shownTitle;
     if (shownStatus !== null && shownStatus !== status) announceStatus(batch, problems);
     shownStatus = status;
+  }
+
+  function focusFirst() {
+    [...header.querySelectorAll("[data-command], [data-run-results]")].find((button) => button.checkVisibility())?.focus();
   }
 
   function renderButtons({ status, counts, retryable }, left, open) {
@@ -79,16 +83,16 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     const isSample = batch.paused_cause === "sample";
     setLink("pictures", `${urls.page}/pictures?id=${query}`, counts.success > 0 || isSample);
     setText("pictures", isSample ? _("看先试的行") : _("看图"));
-    part("pictures").classList.toggle("is-primary", isSample);
+    header.querySelector(".run-line > [data-run-pictures]").classList.toggle("is-primary", isSample);
     setLink("records", `${urls.recordsPage}?batch_id=${query}`);
     setLink("beside", `${urls.page}/pictures?${new URLSearchParams({ id: batch.copied_from, with: id })}`, Boolean(batch.copied_from));
     setLink("archive", `${urls.records}/archive.zip?batch_id=${query}`, counts.success > 0);
     setLink("results", `${url}/results.xlsx`);
-    showOwnResults(part("own-results"), `${url}/results.xlsx`, workbook);
+    for (const link of parts("own-results")) showOwnResults(link, `${url}/results.xlsx`, workbook);
   }
 
   function setLink(name, href, isShown = true) {
-    Object.assign(part(name), { href, hidden: !isShown });
+    for (const link of parts(name)) Object.assign(link, { href, hidden: !isShown });
   }
 
   // The remedy stands with the reason.
@@ -109,7 +113,7 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
   }
 
   function setText(name, text) {
-    if (part(name).textContent !== text) part(name).textContent = text;
+    for (const element of parts(name)) if (element.textContent !== text) element.textContent = text;
   }
 
   function announceStatus({ status, total, counts: { success } }, problems) {
@@ -126,9 +130,6 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     setText("offline", text);
   }
 
-  const foldOnPhone = () => { part("errors").open = !phone.matches; };
-  phone.addEventListener("change", foldOnPhone);
-  foldOnPhone();
   notify.addEventListener("change", async () => {
     if (notify.checked && await Notification.requestPermission() !== "granted") notify.checked = false;
   });

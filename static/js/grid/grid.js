@@ -78,6 +78,8 @@ function syncParts(table) {
   textarea.addEventListener("focus", () => {
     if (rows.shown.length > 0 && !selection.isActive) selection.goTo(selection.row, selection.column);
     element.classList.add("has-focus");
+    if (matchMedia("(width < 720px)").matches) view.reveal(selection.row, selection.column); // it shows all fields now
+    editor.sync();
   });
   textarea.addEventListener("blur", () => element.classList.remove("has-focus"));
 }

@@ -167,7 +167,8 @@ export function bindPointer(table) {
     return dragBlock(event);
   });
 
-  // A finger scrolls; only a tap that did not scroll arrives as a click.
+  // A finger scrolls; only a tap that did not scroll arrives as a click. The focus stays until then: with it goes the card.
+  body.addEventListener("mousedown", (event) => { if (isTouch && !event.target.closest(CONTROLS)) event.preventDefault(); });
   body.addEventListener("click", (event) => {
     const position = view.positionOf(event.target);
     if (!position || !isTouch || event.target.closest(`${CONTROLS}, [data-handle]`)) return;

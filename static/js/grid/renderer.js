@@ -89,7 +89,9 @@ export function makeRenderer(table) {
     render();
     const cell = cellAt(row, column);
     if (!cell || cell.offsetParent !== cell.parentElement) return;
-    if (rowHeight > element.clientHeight - headHeight) {
+    const height = cell.parentElement.offsetHeight; // on a phone the row with the focus is higher
+    if (height > rowHeight) scrollToRow(element, headHeight, top, height);
+    if (height > element.clientHeight - headHeight) {
       const from = top + cell.parentElement.clientTop + cell.offsetTop;
       scrollToRow(element, headHeight, from, cell.offsetHeight + 1); // heights in whole pixels may be rounded up
     }
