@@ -177,6 +177,7 @@ _TABLE_ROW = (
     wait_for("[data-row='1']"),
 )
 _IMPORTED = (_BATCH_READY, choose_file("[data-file]", "table.csv"), wait_for("[data-report-problems]"))
+_FOCUSED = click("[data-row='1'] [data-column=prompt]")  # on a phone it shows all fields then
 _GOOD = (_BATCH_READY, choose_file("[data-file]", "good.csv"), wait_for("[data-row='2']"))
 _MADE = (
     _BATCH_READY,
@@ -300,11 +301,16 @@ STATES = (
     ),
     _batch("a row's menu", *_GOOD, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
     _batch(
-        "a row's references", *_GOOD, click("[data-row='1'] [data-references]"), wait_for("[role=option]")
+        "a row's references",
+        *_GOOD,
+        _FOCUSED,
+        click("[data-row='1'] [data-references]"),
+        wait_for("[role=option]"),
     ),
     _batch(
         "a row for each picture",
         *_GOOD,
+        _FOCUSED,
         click("[data-row='1'] [data-references]"),
         *(click(f"[role=option]:nth-child({number})") for number in range(1, 6)),
         wait_for("[data-picker-split]"),
@@ -319,7 +325,7 @@ STATES = (
         *_OWN,
         click("[data-command=columns]"),
         click("[role=menuitemcheckbox]"),
-        wait_for("[data-row='1'] [data-column='column:SKU']"),
+        wait_for("[role=menuitemcheckbox][aria-checked=true]"),
     ),
     _batch("prefix and suffix", *_OWN, click("[data-command=affixes]"), _dialog("affixes")),
     _batch(
@@ -338,7 +344,7 @@ STATES = (
         press_key("Shift+F10"),
         wait_for("[data-sort-menu]"),
     ),
-    _batch("a row alone", *_GOOD, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
+    _batch("a row alone", *_GOOD, _FOCUSED, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
     _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
     _batch("rows made before", *_MADE),
     _batch("a made row's menu", *_MADE, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
