@@ -106,7 +106,7 @@ from app.db.records import (
     restore_records,
     undo_delete,
 )
-from app.db.reference_usage import count_reference_uses, is_reference_used
+from app.db.reference_usage import count_reference_uses, count_uses_by_name, is_reference_used
 from app.db.release import (
     HeldRows,
     Released,

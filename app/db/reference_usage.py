@@ -20,6 +20,23 @@ def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
     return int(row[0])
 
 
+def count_uses_by_name(db: sqlite3.Connection) -> dict[str, int]:
+    """Number of records, trash excluded, by each name (hash, URL) of a reference that was used."""
+    uses = dict(db.execute("SELECT name, count(*) FROM reference_uses GROUP BY name").fetchall())
+    in_trash = db.execute(
+        """
+        SELECT reference_uses.name, count(*)
+        FROM generation_records
+        JOIN reference_uses ON reference_uses.record_id = generation_records.id
+        WHERE generation_records.deleted_at IS NOT NULL
+        GROUP BY reference_uses.name
+        """
+    )
+    for name, number in in_trash:
+        uses[name] -= number
+    return uses
+
+
 def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
     """Whether any record, trash included, used a reference with any of these names."""
     sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"

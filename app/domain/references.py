@@ -5,7 +5,7 @@ Re-exported by ``app.domain``. No I/O; imports only ``app.errors``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from app.errors import Message, message
@@ -130,7 +130,7 @@ class ValidatedUpload:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryImage:
     """A reference image in the library. ``key`` is unique; width and height are None where the key does not
-    contain them (files added by hand). ``size`` is bytes."""
+    contain them (files added by hand). ``size`` is bytes, ``added_at`` a Unix time."""
 
     key: str
     filename: str
@@ -139,6 +139,7 @@ class LibraryImage:
     width: int | None
     height: int | None
     size: int
+    added_at: float = field(compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,7 +78,7 @@ class BucketLibrary:
             for key in expired[:_MOST_DELETES]:
                 self._bucket.delete(key)
 
-    def add(self, upload: ValidatedUpload) -> Entry:
+    def add(self, upload: ValidatedUpload, added_at: float | None = None) -> Entry:
         """Save a validated upload. Identical content is stored once, under its first name."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
         same = self.list.known.of_content(digest)
@@ -86,7 +86,8 @@ class BucketLibrary:
             return same
         key = catalogue.key_for(upload, digest)
         self._bucket.put(self._prefix + key, upload.content, catalogue.media_type_of(key))
-        entry = Entry(key=key, size=len(upload.content), modified_at=self._clock())
+        modified_at = self._clock() if added_at is None else added_at
+        entry = Entry(key=key, size=len(upload.content), modified_at=modified_at)
         self.list.edit(without=key, plus=entry)
         return entry
 

@@ -43,12 +43,13 @@ class Entry:
 
 
 class Catalogue:
-    """An immutable list of images, newest first; ``entries`` includes hidden ones, in ``.trash/`` and
-    ``.pinned/``. 10,000 entries take 5 MB, so ``LibraryImage`` objects are created only for the page shown.
+    """An immutable list of images, newest first, those of one time by name; ``entries`` includes hidden ones,
+    in ``.trash/`` and ``.pinned/``. 10,000 entries take 5 MB, so ``LibraryImage`` objects are created only
+    for the page shown.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
-        ordered = sorted(entries, key=lambda entry: (entry.modified_at, entry.key), reverse=True)
+        ordered = sorted(entries, key=lambda entry: (-entry.modified_at, natural_order(entry.key)))
         self.entries = {entry.key: entry for entry in ordered}
 
     @cached_property
@@ -141,6 +142,7 @@ def to_library_image(entry: Entry) -> LibraryImage:
         width=int(known["width"]) if known else None,
         height=int(known["height"]) if known else None,
         size=entry.size,
+        added_at=entry.modified_at,
     )
 
 
@@ -230,6 +232,12 @@ def taken(key: str) -> Conflict:
 def folded(text: str) -> str:
     """Normalise (NFKC) and case-fold text for searching."""
     return unicodedata.normalize("NFKC", text).casefold()
+
+
+def natural_order(name: str) -> list[tuple[int, int, str]]:
+    """A sort key by which ``图2`` is before ``图10``; case and width folded."""
+    parts = re.findall(r"\d{1,18}|\D+|\d", folded(name))
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def _split(name: str) -> tuple[str, str]:

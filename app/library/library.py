@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from app.config import Settings, is_loopback
@@ -65,13 +65,23 @@ class Library:
         """Whether ``refresh_when_requested`` must be called in the background."""
         return self._bucket is not None
 
-    def list_images(self, search: str = "", *, offset: int = 0, limit: int | None = None) -> LibraryPage:
-        """A page of the library, newest first; ``search`` is a substring of names, case and width folded.
+    def list_images(
+        self,
+        search: str = "",
+        *,
+        offset: int = 0,
+        limit: int | None = None,
+        rank: Callable[[str], Any] | None = None,
+    ) -> LibraryPage:
+        """A page of the library; ``search`` is a substring of names, case and width folded. ``rank`` of a key
+        is what it is sorted by; without one the newest are first.
 
         Waits at most 1.5 s for OSS; ``is_stale`` marks an outdated list. Raises BucketError or TryLater when
         there is no list at all.
         """
         found = self._backend.catalogue().search(search)
+        if rank:
+            found = sorted(found, key=lambda entry: rank(entry.key))
         end = None if limit is None else offset + limit
         shown = tuple(to_library_image(entry) for entry in found[offset:end])
         page = LibraryPage(images=shown, total=len(found), source=self.source)
@@ -87,9 +97,19 @@ class Library:
             raise catalogue.missing()
         return to_library_image(entry)
 
-    def add(self, upload: ValidatedUpload) -> LibraryImage:
-        """Save a validated upload. Identical content is stored once, under its first name."""
-        return to_library_image(self._backend.add(upload))
+    def add(self, upload: ValidatedUpload, added_at: float | None = None) -> LibraryImage:
+        """Save a validated upload. Identical content is stored once, under its first name.
+
+        ``added_at`` (Unix time) decides its place among the newest; a bucket knows only when it arrived.
+        """
+        return to_library_image(self._backend.add(upload, added_at))
+
+    def content(self, key: str) -> bytes:
+        """The bytes of an image of the library. Raises NotFound, BucketError or DiskError."""
+        backend = self._backend_of(catalogue.shown_key(key))
+        if isinstance(backend, LocalLibrary):
+            return backend.content(key)
+        return backend.content(backend.find(key, "").key)
 
     def delete(self, key: str) -> None:
         """Move an image to the trash; ``restore`` undoes it."""

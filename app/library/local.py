@@ -45,7 +45,7 @@ class LocalLibrary:
         self._cached = (changed_at, found) if settled else None
         return found
 
-    def add(self, upload: ValidatedUpload) -> Entry:
+    def add(self, upload: ValidatedUpload, added_at: float | None = None) -> Entry:
         """Save a validated upload. Identical content is stored once, under its first name."""
         digest = hashlib.sha256(upload.content).hexdigest()[:DIGEST_LENGTH]
         if same := self.catalogue().of_content(digest):
@@ -53,6 +53,9 @@ class LocalLibrary:
         key = catalogue.key_for(upload, digest, self._max_key_length())
         write(self._thumbnail(key), upload.thumbnail)
         write(self.folder / key, upload.content)
+        if added_at is not None:
+            with contextlib.suppress(OSError):  # without it the order is that of arrival
+                os.utime(self.folder / key, (added_at, added_at))
         return _entry(self.find(key))
 
     def delete(self, key: str) -> None:
@@ -111,6 +114,16 @@ class LocalLibrary:
         path = self.file(key, content_id)
         thumbnail = self._thumbnail(path.name)
         return thumbnail if thumbnail.is_file() else path
+
+    def content(self, key: str) -> bytes:
+        """The bytes of an image that is not deleted. Raises NotFound, or DiskError."""
+        path = self.find(key)
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise DiskError(
+                "示例图读不出来（{reason}），请检查磁盘和权限", reason=error.strerror or error
+            ) from error
 
     def facts(self, key: str, content_id: str = "") -> ReferenceInfo:
         """The properties that name and size of an image file, or of this content, provide."""

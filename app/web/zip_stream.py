@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,6 +112,15 @@ class Archive:
             title = self._translate("这些记录的图片已不在 output 文件夹里（编号、文件名）：")
             lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
             archive.add("\r\n".join(lines).encode("utf-8-sig"), self._translate(MISSING))
+
+
+def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[bytes]:
+    """The ZIP of these files, (name, reader) each, read one at a time; names that repeat are numbered."""
+    archive, names = ZipStream(), set[str]()
+    for filename, read in files:
+        archive.add(read(), _unique_name(filename, names))
+        yield from archive.file()
+    yield from archive.finalize()
 
 
 def _stored_pieces(archive: ZipStream, path: Path, image: _Image) -> Iterator[bytes]:

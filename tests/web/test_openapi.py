@@ -183,6 +183,7 @@ GOOD: dict[str, Request] = {
     ),
     "get /api/sample-images": lambda h: {},
     "post /api/sample-images": lambda h: {"json": {"record_id": h.record_id}},
+    "post /api/sample-images/archive.zip": lambda h: {"data": {"keys": json.dumps([h.key])}},
     "post /api/sample-images/uses": lambda h: {"json": {"keys": [h.key]}},
     "patch /api/sample-images/{key}": lambda h: {"json": {"filename": "红茶"}},
     "delete /api/sample-images/{key}": lambda h: {},

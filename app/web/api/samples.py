@@ -1,5 +1,9 @@
 """The API of the reference-image library."""
 
+import json
+import time
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, request
@@ -11,6 +15,9 @@ from app.errors import InvalidRequest
 from app.images import store
 from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
+from app.web.downloads import as_attachment, start_stream
+from app.web.i18n import translate
+from app.web.library_order import SORTS, rank_of
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     FILE,
@@ -21,25 +28,28 @@ from app.web.openapi.schemas import (
     map_of,
     open_object,
     or_null,
+    schema_of,
     text,
     whole,
 )
 from app.web.params import bounded_int_arg, is_id, json_body
 from app.web.serializers import success
 from app.web.services import connection, services
+from app.web.zip_stream import zip_files
 
 bp = Blueprint("samples", __name__)
 
 MAX_FILES = 50
 MAX_IMAGES = 100_000
 MAX_COUNTED = 200
+_MOST_AGE_SECONDS = 24 * 3600
 _SOURCE = enum("oss", "local")
 _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
 
 
 @bp.get("/sample-images")
 @describe(
-    "示例图，新的在前",
+    "示例图，没有 sort 时新的在前",
     answer(
         ("trouble",),
         images=["LibraryImage"],
@@ -49,13 +59,19 @@ _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
         listed_at=or_null(float),
         trouble=str,
     ),
-    query={"search": str, "limit": whole(1, MAX_IMAGES), "offset": whole(0, MAX_IMAGES)},
+    query={
+        "search": str,
+        "sort": enum(*SORTS),
+        "limit": whole(1, MAX_IMAGES),
+        "offset": whole(0, MAX_IMAGES),
+    },
 )
 def list_images() -> Response:
-    """The library, newest first; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
+    """The library, ordered by ``?sort=``; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     limit = bounded_int_arg("limit", 1, MAX_IMAGES, MAX_IMAGES)
     offset = bounded_int_arg("offset", 0, MAX_IMAGES, 0)
-    page = services().library.list_images(request.args.get("search", ""), offset=offset, limit=limit)
+    search, rank = request.args.get("search", ""), rank_of(request.args.get("sort", ""))
+    page = services().library.list_images(search, offset=offset, limit=limit, rank=rank)
     fields: dict[str, Any] = {"trouble": page.problem} if page.problem else {}
     fields |= {"stale": page.is_stale, "listed_at": page.listed_at, "total": page.total}
     return success(images=page.images, source=page.source, **fields)
@@ -65,13 +81,45 @@ def list_images() -> Response:
 @describe(
     "放进示例图：上传文件，或以 JSON 指名一条记录的图片",
     _IMAGES,
-    files=open_object("file", file=array_of(FILE, minItems=1, maxItems=MAX_FILES)),
+    files=open_object(
+        "file",
+        file=array_of(FILE, minItems=1, maxItems=MAX_FILES),
+        added_at={
+            **schema_of(float),
+            "description": "Unix 时间：一起放进的，用它保持先后；相差一天以上的不用",
+        },
+    ),
     json=open_object("record_id", record_id=ID),
 )
 def add_images() -> Response:
-    """Add uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``)."""
-    uploads = [_picture_of_record()] if request.is_json else _uploaded_files()
-    return _images_answer([services().library.add(upload) for upload in uploads])
+    """Add uploaded files (``file``, several allowed), or the picture of a record (JSON ``record_id``).
+
+    The first file is listed as the newest, so that files added together are listed in their order.
+    """
+    uploads, at = (
+        ([_picture_of_record()], time.time()) if request.is_json else (_uploaded_files(), _added_at())
+    )
+    add = services().library.add
+    return _images_answer([add(upload, at - 0.001 * place) for place, upload in enumerate(uploads)])
+
+
+@bp.post("/sample-images/archive.zip")
+@describe(
+    "示例图，一个 ZIP",
+    "application/zip",
+    form=open_object("keys", keys=text(description="编号的 JSON 列表")),
+)
+def archive_images() -> Response:
+    """A ZIP of the images of ``keys``, a JSON list, under their names."""
+    library = services().library
+    images = [library.image(key) for key in _keys_in(request.form.get("keys", ""))]
+    with ExitStack() as held:
+        held.enter_context(services().archives)
+        files = ((image.filename, partial(library.content, image.key)) for image in images)
+        response = Response(start_stream(zip_files(files)), mimetype="application/zip")
+        response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
+        response.call_on_close(held.pop_all().close)
+    return as_attachment(response, translate("示例图.zip"), "samples.zip")
 
 
 @bp.post("/sample-images/uses")
@@ -113,6 +161,23 @@ def delete_image(key: str) -> Response:
 def restore_image(key: str) -> Response:
     """Restore a deleted image."""
     return _images_answer([services().library.restore(key)])
+
+
+def _keys_in(text: str) -> list[str]:
+    try:
+        keys = json.loads(text)
+    except ValueError:
+        keys = None
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, str) for key in keys):
+        raise InvalidRequest("keys", "keys 应为示例图编号的 JSON 列表")
+    return list(dict.fromkeys(keys))
+
+
+def _added_at() -> float:
+    """The time that the form names, if it is of the last day; else now. Unix time."""
+    now = time.time()
+    named = request.form.get("added_at", now, type=float)
+    return min(named, now) if abs(named - now) < _MOST_AGE_SECONDS else now
 
 
 def _uploaded_files() -> list[ValidatedUpload]:

@@ -10,6 +10,7 @@ import database
 from app.domain import LibraryPage
 from app.errors import BucketError, TryLater
 from app.web.downloads import YEAR_SECONDS, picture
+from app.web.library_order import SORTS, rank_of
 from app.web.services import connection, services
 
 IMAGES_A_PAGE = 120
@@ -19,12 +20,14 @@ _REDIRECT_MAX_AGE_SECONDS = 1_800  # signed URLs are valid four times as long
 
 @bp.get("/samples")
 def index() -> str:
-    """示例图: the newest images, or the matches of ``?search=``; ``?page=`` works without JavaScript."""
+    """示例图: the images, or the matches of ``?search=``; ``?sort=`` is the order, ``?page=`` works without
+    JavaScript.
+    """
     number = max(1, request.args.get("page", 1, type=int))
     shown = _context((number - 1) * IMAGES_A_PAGE)
     last = max(1, -(-shown["library"].total // IMAGES_A_PAGE))
     copies = database.count_output_copies(connection()) if services().worker.output_backup else None
-    return render_template("pages/samples.html", page=number, pages=last, copies=copies, **shown)
+    return render_template("pages/samples.html", page=number, pages=last, copies=copies, sorts=SORTS, **shown)
 
 
 @bp.get("/live/samples")
@@ -52,10 +55,16 @@ def thumbnail(key: str) -> Response:
 
 def _context(offset: int) -> dict[str, Any]:
     """The template context; an empty library and the error when the library is unavailable."""
-    library, search = services().library, request.args.get("search", "")[:200]
+    library, search, sort = (
+        services().library,
+        request.args.get("search", "")[:200],
+        request.args.get("sort", ""),
+    )
+    if sort not in SORTS:
+        sort = next(iter(SORTS))
     is_loading = False
     try:
-        page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE)
+        page = library.list_images(search, offset=offset, limit=IMAGES_A_PAGE, rank=rank_of(sort))
     except BucketError as error:
         page = LibraryPage(images=(), total=0, source=library.source, problem=error.message)
     except TryLater:
@@ -64,6 +73,7 @@ def _context(offset: int) -> dict[str, Any]:
     return {
         "library": page,
         "search": search,
+        "sort": sort,
         "offset": offset,
         "problem": page.problem,
         "is_loading": is_loading,
