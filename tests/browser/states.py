@@ -99,6 +99,11 @@ def press_key(name: str) -> Step:
     return lambda page, _town: page.keyboard.press(name)
 
 
+def press_at(selector: str, name: str) -> Step:
+    """Press a key with the focus on the first match."""
+    return lambda page, _town: page.locator(selector).first.press(name)
+
+
 def type_text(text: str) -> Step:
     """Type where the focus is."""
     return lambda page, _town: page.keyboard.type(text)
@@ -481,8 +486,9 @@ STATES = (
     _samples("nothing found", wait_for(".empty"), query="?search=恐龙"),
     _samples("a bad file", choose_file("[data-files]", "table.csv"), wait_for(".upload"), server="empty"),
     _samples("large", click(".sample-link"), _LARGE),
-    _samples("another name", click("[data-command=rename]"), wait_for(".sample input")),
-    _samples("deleted", click("[data-command=delete]"), wait_for(".toast")),
+    _samples("another name", press_at(".sample-link", "F2"), wait_for(".sample-new-name")),
+    _samples("selected", press_at(".sample-link", " "), wait_for("[data-selection]")),
+    _samples("deleted", press_at(".sample-link", "Delete"), wait_for(".toast")),
     _samples("keys", press_key("?"), _dialog("shortcuts")),
     _usage("empty", wait_for(".empty"), server="empty"),
     _usage("filled", click("figure.chart summary"), wait_for("figure.chart tbody")),

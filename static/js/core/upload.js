@@ -4,14 +4,15 @@ import { HttpError, LONG_TIMEOUT, TOO_SLOW, UNREACHABLE, errorOf } from "./http.
 import { _ } from "./i18n.js";
 
 /**
- * POST an image. onProgress(share) is called with 0 to 1. Resolves to the answer's object, or to null when `signal` aborted
+ * POST an image, with further `fields` of the form. onProgress(share) is called with 0 to 1. Resolves to the answer's object, or to null when `signal` aborted
  * it; rejects with an HttpError. A file above the limit is not sent.
  */
-export function upload(url, file, { signal, onProgress = () => null }) {
+export function upload(url, file, { signal, fields = {}, onProgress = () => null }) {
   const limit = Number(document.body.dataset.uploadLimit);
   if (file.size > limit) return Promise.reject(new HttpError(tooLargeMessage(file.size, limit), { status: 413 }));
   const body = new FormData();
   body.append("file", file, file.name || _("图片"));
+  for (const [name, value] of Object.entries(fields)) body.append(name, value);
   const request = new XMLHttpRequest();
   request.open("POST", url);
   request.responseType = "json";

@@ -3,10 +3,13 @@
 import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
-/** Resolves when it is over. A name that is refused stays in the field, with the reason below it. */
-export function renameInPlace(sample, list) {
-  const label = sample.querySelector(".sample-name");
-  const errorElement = sample.querySelector("[data-error]");
+/**
+ * Resolves to the element of the image when it is over. A name that is refused stays in the field, with the reason below it.
+ * `label` is what shows the name, errorElement the reason; focus(sample) is called where the focus was in the field.
+ */
+export function renameInPlace(sample, list, {
+  label = sample.querySelector(".sample-name"), errorElement = sample.querySelector("[data-error]"), focus = focusImage,
+} = {}) {
   const field = nameField(sample.dataset.filename);
   label.replaceWith(field);
   field.select();
@@ -18,9 +21,9 @@ export function renameInPlace(sample, list) {
       errorElement.textContent = "";
       try {
         const name = field.value.trim();
-        if (isNewName(sample.dataset.filename, name)) await saveName(sample, name, list);
-        else close();
-        resolve();
+        if (isNewName(sample.dataset.filename, name)) return resolve(await saveName(name));
+        close();
+        resolve(sample);
       } catch (error) {
         if (error instanceof HttpError) errorElement.textContent = error.message;
         else reject(error);
@@ -32,14 +35,22 @@ export function renameInPlace(sample, list) {
       if (field.readOnly) return;
       close();
       errorElement.textContent = "";
-      resolve();
+      resolve(sample);
+    }
+
+    async function saveName(filename) {
+      const { images } = await requestJson("PATCH", sample.dataset.url, { filename });
+      const hadFocus = document.activeElement === field;
+      const renamed = await list.reload(images[0].key, sample);
+      if (hadFocus) focus(renamed);
+      return renamed;
     }
 
     function close() {
       const hadFocus = document.activeElement === field;
       field.onblur = null;
       field.replaceWith(label);
-      if (hadFocus) focusImage(sample);
+      if (hadFocus) focus(sample);
     }
 
     field.onblur = save;
@@ -53,6 +64,17 @@ export function renameInPlace(sample, list) {
   });
 }
 
+/** The same in the panel of the large view. */
+export async function renameInLargeView(sample, list, lightbox) {
+  lightbox.showPanel();
+  const dialog = lightbox.querySelector("dialog");
+  const label = dialog.querySelector("[data-name]");
+  if (!label) return; // it is being renamed
+  const errorElement = label.parentElement.querySelector("[data-error]");
+  const renamed = await renameInPlace(sample, list, { label, errorElement, focus: () => dialog.focus() });
+  if (lightbox.isOpen && lightbox.item === sample && renamed !== sample) lightbox.present(renamed.querySelector(".sample-link"));
+}
+
 function nameField(filename) {
   const field = document.createElement("input");
   field.className = "input sample-new-name";
@@ -64,13 +86,6 @@ function nameField(filename) {
 
 function isNewName(filename, name) {
   return name !== "" && `${name}.` !== filename.replace(/[^.]+$/, "");
-}
-
-async function saveName(sample, filename, list) {
-  const { images } = await requestJson("PATCH", sample.dataset.url, { filename });
-  const hadFocus = sample.contains(document.activeElement);
-  const renamed = await list.reload(images[0].key, sample);
-  if (hadFocus) focusImage(renamed);
 }
 
 function focusImage(sample) {

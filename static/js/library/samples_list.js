@@ -16,6 +16,8 @@ export class SamplesList extends LibraryList {
     this.library = library;
     this.total = Number(this.list.dataset.total);
     this.isStale = Boolean(part("stale"));
+    this.sort = part("sort");
+    this.sort.addEventListener("change", () => this.search());
     this.usageCounts = new UsageCounts(library.dataset.usesUrl);
     part("search-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -45,7 +47,7 @@ export class SamplesList extends LibraryList {
   }
 
   async search() {
-    history.replaceState(null, "", this.terms ? `?${new URLSearchParams({ search: this.terms })}` : location.pathname);
+    history.replaceState(null, "", `${location.pathname}${this.#address()}`);
     const timer = setTimeout(() => this.showError(_("正在查找…")), SEARCHING_SHOWN_AFTER);
     const isShown = await super.search();
     clearTimeout(timer);
@@ -68,14 +70,15 @@ export class SamplesList extends LibraryList {
     this.showError("");
     this.#showTotal();
     this.usageCounts.watch(this.list);
+    this.library.dispatchEvent(new Event("list-changed"));
   }
 
-  /** Render the image with this key again, in its place, in that of `replaced`, or as the first. */
+  /** Render the image with this key again, in its place, in that of `replaced`, or among the newest. */
   async reload(key, replaced = null) {
     const fresh = (await this.#load({ key })).querySelector("[data-sample]");
     const old = this.find(key) ?? replaced;
     if (old) old.replaceWith(fresh);
-    else this.list.prepend(fresh);
+    else this.#insert(fresh);
     if (!old) this.total += 1;
     this.holder.querySelector(".empty")?.remove();
     this.update();
@@ -88,8 +91,23 @@ export class SamplesList extends LibraryList {
     this.update();
   }
 
+  /** By its time where the newest are first; else as the first, until the list is loaded again. */
+  #insert(fresh) {
+    const isNewest = this.sort.value === "newest";
+    const older = [...this.list.children].find(({ dataset }) => !isNewest || Number(dataset.addedAt) < Number(fresh.dataset.addedAt));
+    if (older) older.before(fresh);
+    else this.list.append(fresh);
+  }
+
+  /** The search and the order, as the address of the page has them. */
+  #address() {
+    const isUsual = this.sort.value === "newest";
+    const query = new URLSearchParams({ ...(this.terms && { search: this.terms }), ...(!isUsual && { sort: this.sort.value }) });
+    return query.size ? `?${query}` : "";
+  }
+
   async #load(query) {
-    const { html } = await fetchHtmlIfChanged(`${this.library.dataset.liveUrl}?${new URLSearchParams({ search: this.terms, ...query })}`, {});
+    const { html } = await fetchHtmlIfChanged(`${this.library.dataset.liveUrl}?${new URLSearchParams({ search: this.terms, sort: this.sort.value, ...query })}`, {});
     return parseHtml(html);
   }
 

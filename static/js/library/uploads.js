@@ -11,6 +11,7 @@ export function bindSampleUploads(library, list) {
     url: library.dataset.uploadUrl,
     atOnce: 3,
     opener: chooser,
+    lastFirst: library.dataset.source === "oss",
     onStored: showUploaded,
     onCancel: () => list.expectNews(), // the server may have had it whole
     onEnd: (done) => showToast(_("已加入 {done} 张示例图", { done })),

@@ -86,6 +86,10 @@ class ImageLightbox extends HTMLElement {
     this.#dialog.close();
   }
 
+  showPanel() {
+    this.#panel.open();
+  }
+
   /** Show another image of the list, in the open dialog. */
   present(link) {
     this.#link = link;

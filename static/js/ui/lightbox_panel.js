@@ -30,6 +30,10 @@ export class LightboxPanel {
     this.#set(!NARROW.matches && Boolean(loadItem(IS_OPEN)));
   }
 
+  open() {
+    if (this.#part("panel").hidden) this.toggle();
+  }
+
   toggle() {
     const isOpen = this.#part("panel").hidden;
     if (!isOpen && this.#part("panel").contains(document.activeElement)) this.#part("panel-toggle").focus();

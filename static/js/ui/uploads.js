@@ -15,8 +15,9 @@ const RETRYABLE = [0, 408, 429]; // and all from 500: the file is not the reason
  * onEnd(count)      nothing is under way any more, and `count` arrived
  * onCancel()        an upload was cancelled, which may have arrived all the same
  * opener            has the focus after the last row
+ * lastFirst         upload the last file first: where only the time of arrival counts, the first is then the newest
  */
-export function makeUploads(element, { url, atOnce, opener, onStored = () => "", onCancel = () => {}, onEnd }) {
+export function makeUploads(element, { url, atOnce, opener, lastFirst = false, onStored = () => "", onCancel = () => {}, onEnd }) {
   const list = element.querySelector("[data-upload-list]");
   const total = makeUploadTotal(element.querySelector("[data-upload-total]"));
   let items = [];
@@ -27,8 +28,9 @@ export function makeUploads(element, { url, atOnce, opener, onStored = () => "",
 
   function add(files) {
     if (!unfinished().length) begin();
-    const added = files.map((file) => makeItem(element, file));
-    items.push(...added);
+    const now = Date.now() / 1000;
+    const added = files.map((file, index) => makeItem(element, file, now - index / 1000));
+    items.push(...(lastFirst ? [...added].reverse() : added));
     list.append(...added.map(({ row }) => row));
     if (items.length > 1) announce(_("开始上传 {n} 个文件", { n: files.length }));
     startWaiting();
@@ -49,7 +51,7 @@ export function makeUploads(element, { url, atOnce, opener, onStored = () => "",
     const { signal } = item.controller;
     item.state = "uploading";
     try {
-      const answer = await upload(url, item.file, { signal, onProgress: (share) => showProgress(item, share) });
+      const answer = await upload(url, item.file, { signal, fields: { added_at: item.addedAt }, onProgress: (share) => showProgress(item, share) });
       const message = answer && (await onStored(answer.images[0], item.file));
       if (signal.aborted) return;
       finish(item, message);
@@ -154,15 +156,18 @@ export function makeUploads(element, { url, atOnce, opener, onStored = () => "",
   return { add };
 }
 
-/** {file, row, state, sent, controller}; state: waiting, uploading, then done, kept (with a message) or failed; sent: 0 to 1. */
-function makeItem(element, file) {
+/**
+ * {file, addedAt, row, state, sent, controller}; addedAt: Unix time, by which the files of a list are in its order; state:
+ * waiting, uploading, then done, kept (with a message) or failed; sent: 0 to 1.
+ */
+function makeItem(element, file, addedAt) {
   const row = element.querySelector("[data-upload-row]").content.firstElementChild.cloneNode(true);
   const { name } = file;
   row.querySelector(".upload-name").textContent = row.querySelector(".upload-name").title = name;
   row.querySelector("progress").setAttribute("aria-label", _("上传 {name}", { name }));
   row.querySelector("[data-retry]").setAttribute("aria-label", _("重试 {name}", { name }));
   row.querySelector("[data-leave]").setAttribute("aria-label", _("取消 {name}", { name }));
-  return { file, row, state: "waiting", sent: 0, controller: new AbortController() };
+  return { file, addedAt, row, state: "waiting", sent: 0, controller: new AbortController() };
 }
 
 function showStatus({ row }, message) {

@@ -1,0 +1,106 @@
+"""示例图: several images at a time, their order, and commands of the large view."""
+
+import re
+import zipfile
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.samples_page import SamplesPage, image_file
+
+NAMES = [f"第 {number} 张.png" for number in range(1, 13)]
+
+
+def fill(library: SamplesPage, *names: str) -> None:
+    library.upload(*(image_file(name) for name in names))
+    expect(library.samples()).to_have_count(len(names))
+
+
+def select(library: SamplesPage, *names: str) -> None:
+    for name in names:
+        library.page.get_by_label(f"选择：{name}", exact=True).check()
+
+
+def bar(page: Page, name: str) -> None:
+    page.locator("[data-selection]").get_by_role("button", name=name, exact=True).click()
+
+
+def test_images_uploaded_together_keep_their_order(library: SamplesPage) -> None:
+    fill(library, "旧.png")
+    library.upload(*(image_file(name) for name in NAMES))
+    library.expect_names(*NAMES, "旧.png")
+    library.open()
+    library.expect_names(*NAMES, "旧.png")
+
+
+def test_several_images_are_deleted_and_restored_together(library: SamplesPage) -> None:
+    fill(library, *NAMES[:4])
+    select(library, NAMES[0])
+    library.page.get_by_label(f"选择：{NAMES[2]}", exact=True).click(modifiers=["Shift"])
+    expect(library.page.locator("[data-selection-count]")).to_have_text("已选 3 张")
+    bar(library.page, "删除")
+    library.expect_names(NAMES[3])
+    expect(library.page.locator("[data-selection]")).to_be_hidden()
+    library.undo()
+    library.expect_names(*NAMES[:4])
+    library.focus(1)
+    library.page.keyboard.press("Space")
+    library.page.keyboard.press("ArrowRight")
+    library.page.keyboard.press("Space")
+    library.page.keyboard.press("Delete")
+    library.expect_names(NAMES[0], NAMES[3])
+
+
+def test_selected_images_are_downloaded_as_a_zip(library: SamplesPage, tmp_path: Path) -> None:
+    fill(library, *NAMES[:3])
+    select(library, NAMES[0], NAMES[2])
+    with library.page.expect_download() as download:
+        bar(library.page, "下载")
+    assert download.value.suggested_filename == "示例图.zip"
+    download.value.save_as(tmp_path / "a.zip")
+    with zipfile.ZipFile(tmp_path / "a.zip") as archive:
+        assert archive.namelist() == [NAMES[0], NAMES[2]]
+    library.page.keyboard.press("Escape")
+    expect(library.page.locator("[data-selection]")).to_be_hidden()
+
+
+def test_an_image_becomes_a_reference_of_the_next_picture(library: SamplesPage) -> None:
+    page = library.page
+    fill(library, *NAMES[:6])
+    library.samples().nth(1).locator("[data-image-url]").click()
+    page.locator("[data-lightbox-more] summary").click()
+    page.locator("[data-lightbox]").get_by_role("button", name="用它生成").click()
+    expect(page).to_have_url(f"{library.address}/")
+    expect(page.locator("[data-list] [data-move]")).to_have_attribute("title", NAMES[1])
+    library.open()
+    select(library, *NAMES[:5])
+    bar(page, "用作参考图")
+    expect(page.locator(".toast")).to_contain_text("最多用 4 张")
+
+
+def test_an_image_is_renamed_in_the_large_view(library: SamplesPage) -> None:
+    page = library.page
+    fill(library, "甲.png", "乙.png")
+    large = page.locator("dialog[data-lightbox]")
+    library.sample("甲.png").locator("[data-image-url]").click()
+    for name, shown in (("//", None), ("红茶", "红茶.png")):
+        if not large.get_by_label("新名字：甲.png").is_visible():
+            page.locator("[data-lightbox-more] summary").click()
+            large.get_by_role("button", name="改名").click()
+        large.get_by_label("新名字：甲.png").fill(name)
+        page.keyboard.press("Enter")
+        expect(large.locator("[data-panel]")).to_contain_text(shown or "请写一个名字")
+    expect(large).to_be_visible()
+    expect(library.sample("红茶.png")).to_have_count(1)
+    page.keyboard.press("ArrowRight")
+    expect(large.locator("[data-panel]")).to_contain_text("乙.png")
+
+
+def test_the_order_is_kept_in_the_address(library: SamplesPage) -> None:
+    fill(library, "图10.png", "图2.png", "图1.png")
+    library.page.get_by_label("排序").select_option(label="按文件名")
+    library.expect_names("图1.png", "图2.png", "图10.png")
+    expect(library.page).to_have_url(re.compile("sort=name"))
+    library.page.reload()
+    library.expect_names("图1.png", "图2.png", "图10.png")
+    expect(library.page.get_by_label("排序")).to_have_value("name")
