@@ -220,7 +220,17 @@ def test_key(provider: str) -> KeyTest:
             tested = client.check_key()
     except ModelError as refusal:
         log.event("web", "key_tested", model=provider, result="bad", cause=refusal.cause)
+        if refusal.cause == "key":
+            _note_refusal(provider, refusal.message)
         return KeyTest(result="bad", text=refusal.message)
     result = "good" if tested.verified else "open"
+    if tested.verified:
+        _note_refusal(provider, None)
     log.event("web", "key_tested", model=provider, result=result)
     return KeyTest(result=result, text=tested.text)
+
+
+def _note_refusal(provider: str, why: Message | None) -> None:
+    for engine in services().worker.engines:
+        if engine.spec.name == provider:
+            engine.refusal = why

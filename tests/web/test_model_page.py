@@ -148,6 +148,26 @@ def test_a_wrong_key_is_reported_in_place(settings: Settings, service: FakeJimen
     assert "请检查 VOLCENGINE_AK 和 VOLCENGINE_SK" in answer.text
 
 
+def test_a_refused_key_is_called_refused_until_it_is_accepted_or_replaced(
+    settings: Settings, service: FakeJimeng
+) -> None:
+    client = client_of(settings, service)
+
+    def chips() -> list[str]:
+        part = card(client.get("/model").text, "jimeng")
+        assert bool(re.search("<details[^>]* open", part)) == ("密钥被拒绝" in part)
+        return re.findall(r'<span class="chip[^>]*>(.*?)</span>', part)
+
+    for refused, state in ((True, "密钥被拒绝"), (False, "已设置"), (True, "密钥被拒绝")):
+        if refused:
+            service.fail_next("key", step="poll")
+        client.post("/model", data={"provider": "jimeng", "action": "test"})
+        assert chips() == ["默认模型", state]
+    form = {"provider": "jimeng", "action": "save", "VOLCENGINE_AK": "neu", "VOLCENGINE_SK": "neu"}
+    client.post("/model", data=form)
+    assert chips() == ["默认模型", "已设置"]
+
+
 def test_an_inconclusive_test_is_neither_success_nor_failure(settings: Settings) -> None:
     with FakeOpenAIImages(models=None) as service:
         page = client_of(settings, service).post("/model", data={"provider": "openai", "action": "test"}).text

@@ -163,11 +163,18 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
                 is_default=name == settings.image_model,
                 prices=[_price(spec) for spec in specs],
                 notice=specs[0].retirement_notice(today),
+                refusal=_refusal(name),
                 needed=_fields(needed, variables, specs[0].setup.variables),
                 others=_fields(others, variables, {price: _price_hint(specs[0])}),
             )
         )
     return cards
+
+
+def _refusal(provider: str) -> Message | None:
+    """Why the service refused the key, for whichever of its models."""
+    engines = (engine for engine in services().worker.engines if engine.spec.name == provider)
+    return next((engine.refusal for engine in engines if engine.refusal), None)
 
 
 def _rank(variable: str) -> int:

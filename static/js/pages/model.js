@@ -44,9 +44,14 @@ async function save(form, button) {
   const { id } = form.closest("section");
   const { text } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
   await refresh(id);
+  show(formOf(id), "is-good", text);
+  focusAgain(id, button);
+}
+
+/** The focus goes to the same button of the fresh card. */
+function focusAgain(id, { value }) {
   const fresh = formOf(id);
-  show(fresh, "is-good", text);
-  (fresh.querySelector(`[value="${button.value}"]`) ?? fresh.querySelector("[data-result]")).focus();
+  (fresh.querySelector(`[value="${value}"]`) ?? fresh.querySelector("[data-result]")).focus();
   document.dispatchEvent(new Event("poll-now"));
 }
 
@@ -84,8 +89,16 @@ async function testKey(form, button) {
   if (Object.keys(changesOf(form, button)).length > 0) await save(form, button);
   const fresh = formOf(id);
   show(fresh, "", _("正在测试，最多 10 秒…"));
-  const { verified, text } = await requestJson("POST", button.dataset.url);
-  show(fresh, verified ? "is-good" : "is-open", text);
+  try {
+    const { verified, text } = await requestJson("POST", button.dataset.url);
+    await refresh(id);
+    show(formOf(id), verified ? "is-good" : "is-open", text);
+  } catch (failure) {
+    await refresh(id).catch(() => null); // it says that the key was refused
+    throw failure;
+  } finally {
+    focusAgain(id, button);
+  }
 }
 
 async function copyPath({ path }) {
