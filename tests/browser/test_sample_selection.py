@@ -4,9 +4,10 @@ import re
 import zipfile
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.samples_page import SamplesPage, image_file
+from tests.server_process import ServerProcess
 
 NAMES = [f"第 {number} 张.png" for number in range(1, 13)]
 
@@ -104,3 +105,29 @@ def test_the_order_is_kept_in_the_address(library: SamplesPage) -> None:
     library.page.reload()
     library.expect_names("图1.png", "图2.png", "图10.png")
     expect(library.page.get_by_label("排序")).to_have_value("name")
+
+
+def test_by_finger_a_long_press_selects_and_the_large_view_has_the_other_commands(
+    demo_server: ServerProcess, browser: Browser
+) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    library = SamplesPage(context.new_page(), demo_server.address)
+    library.open()
+    fill(library, *NAMES[:3])
+    page, large = library.page, library.page.locator("dialog[data-lightbox]")
+    box = library.samples().first.bounding_box()
+    assert box
+    finger = context.new_cdp_session(page)
+    at = {"x": box["x"] + 60, "y": box["y"] + 60}
+    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
+    expect(page.locator("[data-selection-count]")).to_have_text("已选 1 张")
+    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    library.samples().nth(1).locator("a").tap()
+    expect(page.locator("[data-selection-count]")).to_have_text("已选 2 张")
+    expect(large).to_be_hidden()
+    page.get_by_role("button", name="取消选择").tap()
+    library.samples().nth(1).locator("a").tap()
+    page.locator("[data-lightbox-more] summary").tap()
+    for name in ("用它生成", "改名", "复制文件名"):
+        expect(large.get_by_role("button", name=name)).to_be_visible()
+    context.close()

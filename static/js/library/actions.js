@@ -103,7 +103,7 @@ function deletedMessage(samples) {
 
 /** Several names are separated as in a cell of a spreadsheet. */
 async function copyNames(samples) {
-  const filename = samples.map(({ dataset }) => dataset.filename).join("，");
+  const filename = samples.map(({ dataset }) => dataset.filename).join(", ");
   const isCopied = await copyText(filename);
   showToast(isCopied ? _("文件名已复制") : _("请手动复制：{filename}", { filename }));
 }

@@ -19,7 +19,7 @@ export class SamplesList extends LibraryList {
     this.sort = part("sort");
     this.sort.addEventListener("change", () => this.search());
     this.usageCounts = new UsageCounts(library.dataset.usesUrl);
-    this.field.form.addEventListener("submit", (event) => {
+    part("search-form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.search();
     });

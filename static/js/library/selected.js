@@ -3,6 +3,7 @@
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { bindSelection } from "../ui/list_selection.js";
+import { onLongPress } from "../ui/long_press.js";
 
 /** runAll(name, samples) runs a command. Returns the selection (list_selection.js). */
 export function bindSampleSelection(library, list, runAll) {
@@ -45,6 +46,10 @@ export function bindSampleSelection(library, list, runAll) {
     if (button) run(button.dataset.command);
   });
   document.addEventListener("keydown", onKey, { capture: true });
+  onLongPress(list.list, ".sample", ({ dataset }) => {
+    selection.start();
+    selection.toggle(dataset.sample);
+  });
   library.addEventListener("list-changed", selection.refresh);
   library.querySelector("[data-start-selection]").addEventListener("click", selection.start);
   return selection;
