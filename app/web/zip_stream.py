@@ -26,6 +26,7 @@ logging.getLogger("zipstream").setLevel(logging.ERROR)  # its warnings contain f
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Image:
     record_id: int
+    batch_id: str
     filename: str
     name: str  # in the ZIP: unique ignoring case
     path: Path | None  # None: not on disk
@@ -36,7 +37,9 @@ class _Image:
 class Archive:
     """The ZIP of these records' images; those that are nowhere are listed in a text file.
 
-    length  bytes in all; None when images come from OSS, where each may turn out to be missing
+    length     bytes in all; None when images come from OSS, where each may turn out to be missing
+    count      how many images it has
+    batch_ids  the batches that its images are of, "" for those without one
 
     With a length, iterating raises RuntimeError as soon as an image no longer has the size announced: the
     download fails visibly instead of ending as a damaged file.
@@ -55,6 +58,8 @@ class Archive:
         self._translate = translate
         self._images = list(_list_images(db, ids, output_dir, with_copies=copies is not None))
         self._missing = [image for image in self._images if not image.path and not image.copy_key]
+        self.count = len(self._images) - len(self._missing)
+        self.batch_ids = {image.batch_id for image in self._images}
         names = database.list_own_columns(db, ids)
         records = database.list_selected(db, ids)
         paths = {image.filename: image.name for image in self._images}
@@ -145,6 +150,7 @@ def _list_images(
         path, size = _find(output_dir, filename)
         yield _Image(
             record_id=record.id,
+            batch_id=record.batch_id or "",
             filename=filename,
             name=_unique_name(archive_name(record.requested_filename, filename), names),
             path=path,

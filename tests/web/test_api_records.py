@@ -524,7 +524,7 @@ def test_the_zip_of_the_chosen_is_named_after_its_batch(
     post(client, "/api/records/pick", {"ids": ids[:1], "pick": "keep"})
     post(client, "/api/records/pick", {"ids": ids[1:], "pick": "reject"})
     assert get(client, f"/api/batches/{batch_id}")["batch"]["picks"] == {"keep": 1, "reject": 1}
-    for query, name in (("&pick=keep", "春季_海报-选中.zip"), ("", "春季_海报.zip")):
+    for query, name in (("&pick=keep", "春季_海报-选中-0张.zip"), ("", "春季_海报-0张.zip")):
         answer = client.get(f"/api/records/archive.zip?batch_id={batch_id}{query}", buffered=True)
         assert quote(name) in answer.headers["Content-Disposition"]
         workbook = sheet(zipfile.ZipFile(io.BytesIO(answer.data)).read("生成记录.xlsx"))
@@ -594,6 +594,38 @@ def test_a_zip_of_a_filter_holds_each_matching_image_once(dataset: Dataset, clie
         assert bundle.namelist() == ["猫.png", "生成记录.xlsx"]
     assert get(client, "/api/records/archive.zip?search=没有", 404)["error"]
     assert get(client, "/api/records/archive.zip?ids=1,x", 400)["field"] == "ids"
+
+
+def test_a_zip_is_named_after_its_batch_or_search_and_the_number_of_its_images(
+    dataset: Dataset, client: FlaskClient
+) -> None:
+    cup, pot, lost, other = (dataset.put(name) for name in ("茶杯", "茶壶", "茶盘", "茶几"))
+    dataset.path("茶盘.png").unlink()
+    dataset.db.execute(
+        """
+        INSERT INTO batches (id, name, source, total, estimated_micros, version)
+        VALUES ('b', '茶具上新', 'batch', 3, 0, 0)
+        """
+    )
+    dataset.db.execute("UPDATE generation_records SET batch_id = 'b' WHERE id <> ?", (other,))
+    post(client, "/api/records/pick", {"ids": [cup], "pick": "keep"})
+    for query, name in {
+        f"ids={cup},{pot},{lost}": "茶具上新-2张.zip",
+        f"ids={cup},{other}": "生成记录-2张.zip",
+        f"ids={other}": "生成记录-1张.zip",
+        "batch_id=b": "茶具上新-2张.zip",
+        "batch_id=b&pick=keep": "茶具上新-选中-1张.zip",
+        "search=茶": "茶-3张.zip",
+        "search=茶&batch_id=b": "茶具上新-2张.zip",
+        "status=success": "生成记录-3张.zip",
+        "status=success&pick=keep": "生成记录-选中-1张.zip",
+    }.items():
+        answer = client.get(f"/api/records/archive.zip?{query}", buffered=True)
+        assert quote(name) in answer.headers["Content-Disposition"], query
+    english = client.get(
+        "/api/records/archive.zip?batch_id=b", headers={"Accept-Language": "en"}, buffered=True
+    )
+    assert quote("茶具上新-2 images.zip") in english.headers["Content-Disposition"]
 
 
 def test_a_zip_has_the_folders_of_the_names_that_were_asked_for(

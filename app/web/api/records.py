@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -39,6 +39,7 @@ from app.web.services import connection, services
 from app.web.zip_stream import Archive
 
 bp = Blueprint("records", __name__)
+_MAX_SEARCH_IN_NAME = 40  # characters of a search in the name of a file
 
 
 @bp.get("/records")
@@ -205,16 +206,27 @@ def archive_records() -> Response:
             response.content_length = archive.length
         response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
         response.call_on_close(held.pop_all().close)
-    return as_attachment(response, _archive_name(wanted), "records.zip")
+    return as_attachment(response, _archive_name(wanted, archive), "records.zip")
 
 
-def _archive_name(selection: database.Selection) -> str:
-    """After the batch when it holds the records of one, and after the choice when it holds the chosen."""
-    if not isinstance(selection, database.RecordFilter) or not selection.batch_id:
-        return translate("生成记录.zip")
-    names = database.list_batch_names(connection(), [selection.batch_id])
-    name = safe_stem(names.get(selection.batch_id, "")) or safe_stem(selection.batch_id)
-    return gettext("{name}-选中.zip", name=name) if selection.pick == Pick.KEEP else f"{name}.zip"
+def _archive_name(wanted: database.Selection, archive: Archive) -> str:
+    """After the batch that its pictures are of, else after the search, and after how many pictures it has."""
+    chosen, name = False, ""
+    if isinstance(wanted, database.RecordFilter):
+        chosen = wanted.pick == Pick.KEEP
+        name = _batch_stem([wanted.batch_id]) or safe_stem(
+            wanted.batch_id or wanted.search[:_MAX_SEARCH_IN_NAME]
+        )
+    elif len(archive.batch_ids) == 1:
+        name = _batch_stem(archive.batch_ids)
+    name = name or translate("生成记录")
+    text = "{name}-选中-{n}张.zip" if chosen else "{name}-{n}张.zip"
+    return gettext(text, name=name, n=archive.count)
+
+
+def _batch_stem(batch_ids: Iterable[str]) -> str:
+    names = database.list_batch_names(connection(), batch_ids)
+    return safe_stem(next(iter(names.values()), ""))
 
 
 @bp.route("/records/export.xlsx", methods=["GET", "POST"])
