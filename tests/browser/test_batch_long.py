@@ -108,3 +108,32 @@ def test_an_unknown_price_is_never_shown_as_free(page: Page, tmp_path: Path) -> 
         batch.open_causes().locator("[data-command=retry]").click()
         expect(page.locator("dialog[data-dialog=cost]")).to_contain_text("价格未设")
         expect(page.locator("body")).not_to_contain_text(re.compile("免费|NaN|null"), use_inner_text=True)
+
+
+def test_the_place_in_the_large_view_counts_all_pictures_of_a_batch(page: Page, tmp_path: Path) -> None:
+    number, file = 2_600, tmp_path / "generation_records.db"
+    database.open_database(file)
+    submission = database.Submission(
+        requests=[ImageRequest(prompt=f"第 {n} 款") for n in range(1, number + 1)],
+        models=Models([Demo(Settings()).spec]),
+        stems=[str(n) for n in range(number)],
+        is_taken=lambda stem: False,
+    )
+    with closing(database.connect(file)) as db:
+        batch_id, _, _ = database.add_batch(db, submission)
+        database.cancel_batch(db, batch_id)
+        db.execute(
+            """
+            UPDATE generation_records
+            SET status = 'success', filename = id || '.png', image_path = '/output/' || id || '.png'
+            """
+        )
+        db.commit()
+    with running_server(tmp_path, image_model="demo") as server:
+        batch = BatchPage(page, server.address)
+        batch.open(f"?id={batch_id}")
+        page.locator("[data-row='1'] [data-picture]").click()
+        place = page.locator("dialog[data-lightbox] [data-position]")
+        for key, position in (("End", 2_600), ("ArrowLeft", 2_599), ("Home", 1), ("ArrowRight", 2)):
+            page.keyboard.press(key)
+            expect(place).to_have_text(f"{position} / {number}")

@@ -4,16 +4,33 @@
 import { cardViewer } from "../records/card_viewer.js";
 import { lightbox } from "../ui/lightbox.js";
 
-const AROUND = 2500; // pictures on either side: a batch of so many is there as a whole
+const AROUND = 2500; // pictures in the page on either side of the one that was gone to
 
 /** rows: the records of each row that have a picture, in the order of the table; id: the one to open; urls: details(id, version), again(batch id). */
 export function openGallery(holder, rows, id, urls) {
   const entries = rows.flatMap((row) => row.map((record) => ({ record, row })));
-  const at = entries.findIndex(({ record }) => record.id === id);
-  const near = entries.slice(Math.max(at - AROUND, 0), at + AROUND);
-  holder.replaceChildren(...near.map(({ record, row }) => createEntry(record, urls, row)));
-  const link = holder.querySelector(`[data-record-id="${id}"] a`);
-  lightbox.host = cardViewer;
+  const indexOf = (one) => entries.findIndex(({ record }) => record.id === one);
+  let before = 0; // how many are not in the page, on either side
+  let after = 0;
+
+  function drawAround(at) {
+    const near = entries.slice(Math.max(at - AROUND, 0), at + AROUND);
+    before = Math.max(at - AROUND, 0);
+    after = entries.length - before - near.length;
+    holder.replaceChildren(...near.map(({ record, row }) => createEntry(record, urls, row)));
+    return holder.querySelector(`[data-record-id="${entries[at]?.record.id}"] a`);
+  }
+
+  lightbox.host = {
+    ...cardViewer,
+    position: (item) => `${before + [...holder.children].indexOf(item) + 1} / ${before + holder.children.length + after}`,
+    hasMore: (step) => (step < 0 ? before : after) > 0,
+    async loadAdjacent(step, { dataset }) {
+      const target = { [Infinity]: entries.length - 1, [-Infinity]: 0 }[step] ?? indexOf(Number(dataset.recordId)) + step;
+      return target in entries ? drawAround(target) : null;
+    },
+  };
+  const link = drawAround(indexOf(id));
   if (link) lightbox.open(link);
 }
 

@@ -142,7 +142,8 @@ class ImageLightbox extends HTMLElement {
   }
 
   #showCommands() {
-    showCommands(this.#dialog, this.host, this.item, this.#links().map(itemOf));
+    const isWhole = [-1, 1].every((step) => !this.host.hasMore?.(step, this.item));
+    showCommands(this.#dialog, this.host, this.item, isWhole ? this.#links().map(itemOf) : []);
   }
 
   async #run(name, { stays = false } = {}) {

@@ -14,7 +14,7 @@ export function isOffered(host, item, name) {
   return isHosted(host, item, name) || Boolean(buttonOf(item, name));
 }
 
-/** Show the buttons for an image, and how many of `items`, those of the list, are kept and rejected. */
+/** Show the buttons for an image, and how many of `items` are kept and rejected: those of the list, none if it goes on beyond them. */
 export function showCommands(dialog, host, item, items) {
   for (const button of dialog.querySelectorAll("[data-command]")) {
     const { command } = button.dataset;
