@@ -158,6 +158,18 @@ def test_a_long_press_selects_and_taps_select_more(in_hand: RecordsPage) -> None
     in_hand.expect_position("3 / 24")
 
 
+def test_in_the_table_a_tap_on_a_row_selects_it_after_a_long_press(in_hand: RecordsPage) -> None:
+    in_hand.open("?view=table")
+    fingers, row = Fingers(in_hand), in_hand.record(24)
+    at = _middle(row.locator("[data-image-url]"))
+    fingers.move((at, at), steps=0, lifts=False)
+    expect(row.locator("[data-select]")).to_be_checked()
+    fingers.lift()
+    fingers.tap(_middle(in_hand.record(23).locator("[data-image-url]")))
+    expect(in_hand.selection_bar()).to_contain_text("已选 2 条")
+    expect(in_hand.page.locator("dialog[open]")).to_have_count(0)
+
+
 def test_a_finger_that_scrolls_selects_nothing(in_hand: RecordsPage) -> None:
     in_hand.page.clock.install()
     in_hand.open()

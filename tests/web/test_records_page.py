@@ -278,6 +278,19 @@ def test_rows_name_file_and_batch_and_the_model_where_there_are_several(
     assert ">other-1</p>" in html
 
 
+def test_the_details_name_the_batch_of_several_pictures(client: FlaskClient, db: database.Connection) -> None:
+    db.execute(
+        """
+        INSERT INTO batches (id, name, source, total, estimated_micros, version)
+        VALUES ('b', '茶具上新', 'batch', 3, 0, 0), ('single', '', 'single', 1, 0, 0)
+        """
+    )
+    db.execute("UPDATE generation_records SET batch_id = iif(id = 1, 'b', 'single')")
+    details = client.get("/live/records/1/details").get_data(as_text=True)
+    assert re.search(r'<a href="/records\?batch_id=b">\s*茶具上新</a>', details)
+    assert "<dt>批次</dt>" not in client.get("/live/records/2/details").get_data(as_text=True)
+
+
 def test_a_narrow_screen_shows_the_grid_until_a_view_is_chosen(client: FlaskClient) -> None:
     assert "data-default-view" in page(client)
     client.set_cookie("narrow", "1")

@@ -127,6 +127,7 @@ def details(record_id: int) -> Response:
         render_template(
             "records/details.html",
             record=record,
+            batch=_batch(record.batch_id),
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
             upscaler=upscaler_of(record),
@@ -157,6 +158,7 @@ def batch_choices() -> str:
 
 
 def _batch(batch_id: str | None) -> Batch | None:
+    """The batch, or None if there is none of this id."""
     try:
         return database.get_batch(connection(), batch_id) if batch_id else None
     except NotFound:
@@ -281,7 +283,8 @@ def _clamped_int(query: Mapping[str, str], name: str, default: int, low: int, hi
 
 
 def _context(found: RecordsPage) -> dict[str, Any]:
-    return {"found": found, "price_of": services().models.price}
+    batch = _batch(found.selected.batch_id) if found.selected else None
+    return {"found": found, "batch": batch, "price_of": services().models.price}
 
 
 def _respond(html: str, found: RecordsPage) -> Response:
