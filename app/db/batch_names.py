@@ -5,6 +5,9 @@ from collections.abc import Iterable
 from itertools import count
 
 from app.db.row_mapping import IN_IDS, id_list
+from app.domain import MAX_BATCH_NAME_LENGTH
+
+_MAX_COUNTER_LENGTH = 10  # of `` (1234567)``
 
 # A batch without a name is known by its time: which of those of its source and minute it is, from 1.
 NUMBER_IN_MINUTE = """(
@@ -26,8 +29,14 @@ def list_batch_names(db: sqlite3.Connection, batch_ids: Iterable[str]) -> dict[s
 
 
 def free_name(db: sqlite3.Connection, name: str) -> str:
-    """The name, with the first counter from `` (2)`` on that makes it unique; inside a transaction."""
-    sql = "SELECT name FROM batches WHERE substr(name, 1, length(:name)) = :name"
-    taken = {row["name"] for row in db.execute(sql, {"name": name}).fetchall()}
-    numbered = (f"{name} ({number})" for number in count(2))
-    return name if not name or name not in taken else next(each for each in numbered if each not in taken)
+    """The name, with the first counter from `` (2)`` on that makes it unique; inside a transaction.
+
+    A long name is cut where the counter would exceed MAX_BATCH_NAME_LENGTH.
+    """
+    stem = name[: MAX_BATCH_NAME_LENGTH - _MAX_COUNTER_LENGTH]
+    sql = "SELECT name FROM batches WHERE substr(name, 1, length(:stem)) = :stem"
+    taken = {row["name"] for row in db.execute(sql, {"stem": stem}).fetchall()}
+    if not name or name not in taken:
+        return name
+    numbered = (f"{stem} ({number})" for number in count(2))
+    return next(each for each in numbered if each not in taken)

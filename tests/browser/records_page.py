@@ -4,8 +4,9 @@ import base64
 import colorsys
 import io
 import re
-from collections.abc import Sequence
-from contextlib import closing
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -16,6 +17,7 @@ import database
 from app.domain import ASPECT_RATIOS, GeneratedImage, Size
 from app.images import store
 from app.images.parameters import format_parameters
+from tests.server_process import ServerProcess, running_server
 
 _SUBJECTS = (
     "一只橘猫趴在窗台上看雨",
@@ -132,6 +134,15 @@ def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
                 """,
                 finished,
             )
+
+
+@contextmanager
+def running_copy(seeded: Path, folder: Path) -> Iterator[ServerProcess]:
+    """A server with its own copy of a data folder, in ``folder``."""
+    data_dir = folder / "server"
+    shutil.copytree(seeded, data_dir)
+    with running_server(data_dir, image_model="demo") as process:
+        yield process
 
 
 class RecordsPage:

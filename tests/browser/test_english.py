@@ -285,7 +285,7 @@ def test_the_run_buttons_are_in_one_line(
 
 
 @pytest.mark.parametrize("width", [360, 390])
-def test_the_labels_of_a_row_s_card_fit(
+def test_the_labels_of_the_card_of_a_row_fit(
     english_page: Page, readonly_server: ServerProcess, width: int
 ) -> None:
     english_page.set_viewport_size({"width": width, "height": 844})

@@ -53,6 +53,11 @@ def test_words_are_found_and_replaced_in_rows_out_of_view(batch: BatchPage) -> N
     page.keyboard.press("Control+z")  # all of them are one step
     batch.expect_text(100, "prompt", "第 100 款，Cat 与 cat")
     expect(bar.locator("[data-find-count]")).to_contain_text("共 4 处")
+    bar.locator("[data-find-with]").fill("Cat")
+    for _ in range(2):  # once they are the same, too
+        bar.get_by_role("button", name="全部替换（4）").click()
+        batch.expect_text(100, "prompt", "第 100 款，Cat 与 Cat")
+    expect(bar.get_by_role("button", name="全部替换（4）")).to_be_enabled()
     bar.locator("[data-find-words]").fill("狗 与 狗")
     page.keyboard.press("Enter")
     batch.expect_text(300, "prompt", "第 300 款，狗 与 狗")

@@ -12,9 +12,9 @@ from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, Route, expect
 
 import database
-from tests.browser.records_page import FAILURE, RecordsPage, seed_records
+from tests.browser.records_page import FAILURE, RecordsPage, running_copy, seed_records
 from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
+from tests.server_process import ServerProcess
 
 NUMBER = 60
 LONG = "很长的提示词，" * 286
@@ -31,9 +31,7 @@ def seeded_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def server(tmp_path: Path, seeded_dir: Path) -> Iterator[ServerProcess]:
     """A server with its own copy of that folder."""
-    data_dir = tmp_path / "server"
-    shutil.copytree(seeded_dir, data_dir)
-    with running_server(data_dir, image_model="demo") as process:
+    with running_copy(seeded_dir, tmp_path) as process:
         yield process
 
 

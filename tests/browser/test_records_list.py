@@ -1,15 +1,14 @@
 """The list of 生成记录: what stays in sight, what a row offers, and how large its images are."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from tests.browser.records_page import RecordsPage, seed_records
-from tests.server_process import ServerProcess, running_server
+from tests.browser.records_page import RecordsPage, running_copy, seed_records
+from tests.server_process import ServerProcess
 from tests.waiting import wait_until
 
 NUMBER = 90
@@ -24,9 +23,7 @@ def seeded_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path, seeded_dir: Path) -> Iterator[ServerProcess]:
-    data_dir = tmp_path / "server"
-    shutil.copytree(seeded_dir, data_dir)
-    with running_server(data_dir, image_model="demo") as process:
+    with running_copy(seeded_dir, tmp_path) as process:
         yield process
 
 

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.domain import MAX_BATCH_NAME_LENGTH
 from app.worker.worker import Worker
 from tests.web.test_api import client, get, post, worker
 from web_app import create_app
@@ -61,6 +62,14 @@ def test_a_generated_name_that_a_batch_has_gets_a_counter(client: FlaskClient, a
     assert found == ["春茶", "春茶 (2)", "春茶 (3)", "夏茶", "春茶 (4)", ""]
     typed = add("12:00:00", name="春茶")
     assert get(client, f"/api/batches/{typed}")["batch"]["name"] == "春茶"
+
+
+def test_a_name_with_a_counter_is_not_longer_than_a_typed_one(client: FlaskClient, add: Add) -> None:
+    name = "茶" * MAX_BATCH_NAME_LENGTH
+    ids = [add("12:00:00", name=name, unique_name=True) for _ in range(3)]
+    found = [get(client, f"/api/batches/{batch_id}")["batch"]["name"] for batch_id in ids]
+    assert len(set(found)) == 3
+    assert max(map(len, found)) == MAX_BATCH_NAME_LENGTH
 
 
 def test_names_generated_at_once_differ(settings: Settings, worker: Worker) -> None:

@@ -84,6 +84,7 @@ export function makeFindBar(bar, table) {
     replace(cells);
     found = []; // until lookSoon() has looked, in a task of its own
     part("all").disabled = part("one").disabled = true;
+    lookSoon(); // also where the words stay the same, which changes no row
     table.showUndo(_("已替换 {n} 处，改了 {rows} 行", { n: total(cells), rows: new Set(cells.map(({ row }) => row)).size }));
     table.editor.focusUnlessTouch(); // where Ctrl+Z undoes it
   }
