@@ -121,11 +121,11 @@ def test_a_row_is_judged_by_keys_and_each_choice_is_undone(
     pictures.press("x")
     pictures.expect_pick(2, 1, "reject")
     pictures.expect_counts(keep=1, none=1)
-    expect(pictures.page.locator(".pictures-download")).to_have_text("下载选中的 2 张")
+    expect(pictures.page.locator(".pictures-download")).to_have_text("下载留下的 2 张")
     pictures.press("z", "z")
     pictures.expect_pick(2, 1, "")
     pictures.expect_pick(1, 3, "")
-    expect(pictures.page.locator(".pictures-download")).to_have_text("下载选中的 1 张")
+    expect(pictures.page.locator(".pictures-download")).to_have_text("下载留下的 1 张")
     assert picks(server, batch_id) == {"keep": 1, "reject": 1}
     pictures.open(batch_id, "&show=keep")
     expect(pictures.page.locator("[data-picture-rows] > [data-row]")).to_have_count(1)
