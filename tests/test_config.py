@@ -13,8 +13,8 @@ from app.errors import SettingError
 ROOT = Path(__file__).parents[1]
 _DEFAULTS = {setting.name.upper(): str(setting.default).lower() for setting in fields(Settings)}
 _IN_WORDS = {
-    "IMAGE_MODEL": ("按密钥自动选", "by the keys"),
-    "PRICE_PER_IMAGE": ("按模型", "by the model"),
+    "IMAGE_MODEL": ("按密钥自动选", "depends on the keys"),
+    "PRICE_PER_IMAGE": ("按模型", "depends on the model"),
     "BUDGET": ("不限", "none"),
     "ALLOWED_HOSTS": ("空", "empty"),
 }

@@ -288,8 +288,10 @@ def test_the_newest_batches_and_the_next_backup_are_found_without_a_full_scan(
         db.execute(
             f"""
             {count}
-            INSERT INTO batches (id, name, source, state, total, estimated_micros, version)
-            SELECT printf('b%04d', n), '', iif(n % 100, 'single', 'batch'), 'finished', 1, 0, 1 FROM earlier
+            INSERT INTO batches (id, name, source, state, total, estimated_micros, version, created_at)
+            SELECT printf('b%04d', n), '', iif(n % 100, 'single', 'batch'), 'finished', 1, 0, 1,
+                datetime('2026-01-01', n || ' minutes')
+            FROM earlier
             """
         )
         db.execute(
