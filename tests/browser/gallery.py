@@ -98,7 +98,10 @@ def shot(
     """The scene as a small PNG with few colours."""
     width, height = window
     context = browser.new_context(
-        viewport={"width": width, "height": height}, color_scheme=theme, locale=language
+        viewport={"width": width, "height": height},
+        color_scheme=theme,
+        locale=language,
+        has_touch=window == _PHONE,
     )
     page = context.new_page()
     scene(page, running)
