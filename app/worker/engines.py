@@ -15,8 +15,8 @@ from app.worker.pace import Pace
 class Engine:
     """One image model: its provider, how many of its images may be under way, and what was measured.
 
-    ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts. ``refusal`` is why
-    the service refused the key, until it makes an image or has other settings; None: it did not.
+    ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts. ``refusal`` is
+    why the service refuses the key or the account, until it makes an image or has other settings, or None.
     """
 
     def __init__(self, provider: generator.Provider, concurrency: int) -> None:

@@ -45,7 +45,7 @@ def test_a_key_is_entered_tested_and_used_without_a_restart(
     card.get_by_label("API Key").fill("falsch")
     card.get_by_role("button", name="测试密钥").click()  # saves what was typed
     expect(card.locator("[data-result]")).to_contain_text("请检查 ARK_API_KEY")
-    expect(card.locator(".chip.is-bad")).to_have_text("密钥被拒绝")
+    expect(card.locator(".chip.is-bad")).to_have_text("服务商拒绝")
     card.get_by_label("API Key").fill(ark.key)
     card.get_by_role("button", name="测试密钥").click()
     expect(card.locator("[data-result]")).to_contain_text("密钥有效")
@@ -66,7 +66,7 @@ def test_a_wrong_key_is_put_right_and_the_batch_continues(
     expect(page.locator("[data-run-paused]")).to_contain_text("ARK_API_KEY")
     page.get_by_role("alert").get_by_role("link", name="模型与密钥").click()
     card = page.get_by_role("region", name="Seedream")
-    expect(card.locator(".chip.is-bad")).to_have_text("密钥被拒绝")
+    expect(card.locator(".chip.is-bad")).to_have_text("服务商拒绝")
     key = card.get_by_label("API Key")
     key.fill("sk-1 sk-2")
     key.press("Enter")

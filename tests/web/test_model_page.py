@@ -155,10 +155,10 @@ def test_a_refused_key_is_called_refused_until_it_is_accepted_or_replaced(
 
     def chips() -> list[str]:
         part = card(client.get("/model").text, "jimeng")
-        assert bool(re.search("<details[^>]* open", part)) == ("密钥被拒绝" in part)
+        assert bool(re.search("<details[^>]* open", part)) == ("服务商拒绝" in part)
         return re.findall(r'<span class="chip[^>]*>(.*?)</span>', part)
 
-    for refused, state in ((True, "密钥被拒绝"), (False, "已设置"), (True, "密钥被拒绝")):
+    for refused, state in ((True, "服务商拒绝"), (False, "已设置"), (True, "服务商拒绝")):
         if refused:
             service.fail_next("key", step="poll")
         client.post("/model", data={"provider": "jimeng", "action": "test"})

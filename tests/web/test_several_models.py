@@ -103,14 +103,14 @@ def test_a_model_whose_key_was_refused_is_not_listed_as_ready(
     batch_id = submit(client, [{"prompt": "即"}])
     run_all(worker)
     assert bar().startswith("已暂停 火山引擎不接受这对密钥")
-    assert "即梦 4.0 ¥0.22 密钥被拒绝" in bar()
+    assert "即梦 4.0 ¥0.22 服务商拒绝" in bar()
     options = re.findall(r"<option[^>]*>([^<]*)</option>", client.get("/batch").text)
-    assert "即梦 4.0 · 密钥被拒绝" in [" ".join(option.split()) for option in options]
+    assert "即梦 4.0 · 服务商拒绝" in [" ".join(option.split()) for option in options]
     post(client, f"/api/batches/{batch_id}/cancel", {})
-    assert bar().startswith("即梦 4.0 密钥被拒绝 火山引擎不接受这对密钥")
+    assert bar().startswith("即梦 4.0 服务商拒绝 火山引擎不接受这对密钥")
     submit(client, [{"prompt": "又"}])
     run_all(worker)
-    assert "密钥被拒绝" not in bar()
+    assert "服务商拒绝" not in bar()
     assert bar().startswith("即梦 4.0 就绪")
 
 
