@@ -16,7 +16,8 @@ class Engine:
     """One image model: its provider, how many of its images may be under way, and what was measured.
 
     ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts. ``refusal`` is
-    why the service refuses the key or the account, until it makes an image or has other settings, or None.
+    why the service refuses the key or the account, until it makes an image, accepts the key in a test or
+    has other settings; None: it does not.
     """
 
     def __init__(self, provider: generator.Provider, concurrency: int) -> None:

@@ -1,7 +1,6 @@
 """The fill handle, and blocks that are filled or pasted as in a spreadsheet."""
 
 import re
-from datetime import date
 
 import pytest
 from playwright.sync_api import expect
@@ -151,7 +150,8 @@ def test_lines_in_a_quoted_cell_stay_in_the_cell_and_missing_rows_are_added(tabl
 
 def test_ctrl_and_semicolon_write_the_date(table: BatchPage) -> None:
     page = table.page
-    today = date.today().isoformat()
+    page.clock.set_fixed_time("2026-11-26T12:00:00")
+    today = "2026-11-26"
     table.cell(2, "filename").click()
     page.keyboard.type("茶具_")
     page.keyboard.press("Control+;")

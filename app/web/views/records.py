@@ -1,6 +1,6 @@
 """生成记录: the records that match the query string, as a whole page or as the results fragment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -220,10 +220,7 @@ def _load_page() -> RecordsPage:
         page = _clamped_int(query, "page", 1, 1, max(1, -(-total // limit)))
         offset = (page - 1) * limit
         listed = database.list_records(db, record_filter, limit=limit, offset=offset) if total else []
-        selected_id = _clamped_int(query, "record", 0, 0, MAX_ID)
-        if any(record.id == selected_id for record in listed):
-            selected_id = 0
-        selected = database.get_record_or_none(db, selected_id) if selected_id else None
+        selected, selected_missing = _selected(query, listed)
         words = _words(record_filter)
         batch_ids = {record.batch_id for record in listed if record.batch_id}
         chips = chips_for(db, query, record_filter, lambda **changes: _list_url(query, changes))
@@ -245,9 +242,18 @@ def _load_page() -> RecordsPage:
             version=database.last_version(db),
             as_of=as_of,
             selected=selected,
-            selected_missing=bool(selected_id) and selected is None,
+            selected_missing=selected_missing,
             by_row=(batch := _batch(query.get("batch_id"))) is not None and batch.source == "batch",
         )
+
+
+def _selected(query: Mapping[str, str], listed: Iterable[Record]) -> tuple[Record | None, bool]:
+    """(the record that ``?record=`` names, None when it is listed; whether there is none of this id)."""
+    record_id = _clamped_int(query, "record", 0, 0, MAX_ID)
+    if not record_id or any(record.id == record_id for record in listed):
+        return None, False
+    selected = database.get_record_or_none(connection(), record_id)
+    return selected, selected is None
 
 
 def _words(record_filter: database.RecordFilter) -> tuple[str, ...]:

@@ -12,9 +12,11 @@ export function bindShortcuts(page, { selection, runOnSelection, runOnRecord }) 
   let hadOpenMenu = false; // Esc closes an open menu before it clears the selection
   document.addEventListener("keydown", () => (hadOpenMenu = Boolean(document.querySelector("details[open]"))), { capture: true });
 
+  /** Returns whether there is a record to go to; else the key scrolls. */
   function move(key) {
     const target = focused() ? arrowTarget(records(), focused(), key) : records()[0];
     if (target) focusRecord(target);
+    return Boolean(target);
   }
 
   function runCommand(name) {
@@ -27,8 +29,8 @@ export function bindShortcuts(page, { selection, runOnSelection, runOnRecord }) 
     const record = focused();
     const command = COMMANDS[key.length === 1 ? key.toLowerCase() : key];
     const click = (selector) => record.querySelector(selector)?.click();
-    if (key.startsWith("Arrow") && (record || target === document.body)) move(key);
-    else if (command) runCommand(command);
+    if (key.startsWith("Arrow") && (record || target === document.body)) return move(key);
+    if (command) runCommand(command);
     else if (key === "Escape" && selection.isOpen && !hadOpenMenu) selection.clear();
     else if (record && key === " " && target.matches("a")) selection.toggle(Number(record.dataset.recordId));
     else if (record && key === "Enter" && target.matches("[data-select]")) click("[data-image-url]");
