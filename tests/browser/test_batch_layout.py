@@ -20,10 +20,14 @@ def batch(page: Page, server: ServerProcess, jimeng: FakeJimeng) -> BatchPage:
 
 def box(locator: Locator) -> FloatRect:
     """Its bounding box in the window; rows are rendered anew once the late script is there."""
-    while True:
-        expect(locator).to_be_visible()
-        if found := locator.bounding_box():
-            return found
+    boxes: list[FloatRect] = []
+
+    def is_rendered() -> bool:
+        boxes.extend(filter(None, [locator.bounding_box()]))
+        return bool(boxes)
+
+    wait_until(is_rendered)
+    return boxes[0]
 
 
 def ended_with_failures(server: ServerProcess) -> str:
