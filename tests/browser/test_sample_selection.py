@@ -126,6 +126,10 @@ def test_by_finger_a_long_press_selects_and_the_large_view_has_the_other_command
     expect(page.locator("[data-selection-count]")).to_have_text("已选 2 张")
     expect(large).to_be_hidden()
     page.get_by_role("button", name="取消选择").tap()
+    page.get_by_role("button", name="选择", exact=True).tap()
+    expect(page.locator("[data-selection-count]")).to_have_text("点图片选择")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-selection]")).to_be_hidden()
     library.samples().nth(1).locator("a").tap()
     page.locator("[data-lightbox-more] summary").tap()
     for name in ("用它生成", "改名", "复制文件名"):

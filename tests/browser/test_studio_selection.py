@@ -71,6 +71,14 @@ def test_pictures_are_selected_and_rejected_by_keyboard(pictures: StudioPage) ->
     expect(bar(pictures)).to_be_hidden()
 
 
+def test_an_arrow_key_scrolls_where_there_is_no_result(demo_server: ServerProcess, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 500})
+    StudioPage(page, demo_server.address).open()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => scrollY > 0")
+
+
 def test_after_选择_a_tap_selects_and_before_it_opens(phone: StudioPage) -> None:
     phone.open_lightbox().press("Escape")
     phone.page.get_by_role("button", name="选择", exact=True).tap()

@@ -33,7 +33,7 @@ export function bindSampleSelection(library, list, runAll) {
   function onKey(event) {
     if (document.querySelector("dialog[open]") || event.ctrlKey || event.metaKey || event.altKey) return;
     const sample = event.target.closest(".sample-link")?.closest(".sample");
-    if (event.key === "Escape" && selection.size()) selection.clear();
+    if (event.key === "Escape" && selection.isOpen) selection.clear();
     else if (event.key === " " && sample) selection.toggle(sample.dataset.sample);
     else if (event.key === "Delete" && selection.size() && !event.target.matches("input:not([data-select])")) run("delete");
     else return;
@@ -51,6 +51,6 @@ export function bindSampleSelection(library, list, runAll) {
     selection.toggle(dataset.sample);
   });
   library.addEventListener("list-changed", selection.refresh);
-  library.querySelector("[data-start-selection]").addEventListener("click", selection.start);
+  library.querySelector("[data-select-mode]").addEventListener("click", selection.start);
   return selection;
 }
