@@ -79,7 +79,7 @@ def test_an_arrow_key_scrolls_where_there_is_no_result(demo_server: ServerProces
     page.wait_for_function("() => scrollY > 0")
 
 
-def test_after_选择_a_tap_selects_and_before_it_opens(phone: StudioPage) -> None:
+def test_a_tap_opens_and_once_selecting_was_started_selects(phone: StudioPage) -> None:
     phone.open_lightbox().press("Escape")
     phone.page.get_by_role("button", name="选择", exact=True).tap()
     phone.tiles().last.locator("a.result-card-frame").tap()

@@ -167,7 +167,8 @@ export function bindPointer(table) {
     return dragBlock(event);
   });
 
-  // A finger scrolls; only a tap that did not scroll arrives as a click. The focus stays until then: with it goes the card.
+  // A finger scrolls; only a tap that did not scroll arrives as a click. Until then the focus stays in the table, without which
+  // the card of a phone closes.
   body.addEventListener("mousedown", (event) => { if (isTouch && !event.target.closest(CONTROLS)) event.preventDefault(); });
   body.addEventListener("click", (event) => {
     const position = view.positionOf(event.target);

@@ -29,6 +29,7 @@ export class Selection extends EventTarget {
     };
   }
 
+  /** Whether the block is the whole table. */
   get isAll() {
     const [{ rows, columns }, { top, bottom, left, right }] = [this.#size(), this.block];
     return bottom - top + 1 === rows && right - left + 1 === columns;
