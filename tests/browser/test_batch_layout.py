@@ -38,6 +38,14 @@ def ended_with_failures(server: ServerProcess) -> str:
     return batch_id
 
 
+def test_the_toolbar_is_one_line_at_1024_pixels(batch: BatchPage) -> None:
+    batch.page.set_viewport_size({"width": 1024, "height": 768})
+    batch.open()
+    commands = ("import", "add", "undo", "redo", "history")
+    tops = {box(batch.page.locator(f".batch-bar [data-command={name}]"))["y"] for name in commands}
+    assert len(tops) == 1
+
+
 def test_row_status_and_actions_are_visible_at_1024_pixels(batch: BatchPage, server: ServerProcess) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     batch.open(f"?id={ended_with_failures(server)}")

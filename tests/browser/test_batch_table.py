@@ -204,3 +204,12 @@ def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell(
     expect(editor).to_have_value(prompt)
     batch.page.keyboard.press("Escape")
     expect(editor).not_to_have_class(re.compile("is-editing"))
+
+
+def test_corrections_of_the_import_are_not_marked_in_the_run(batch: BatchPage, tmp_path: Path) -> None:
+    batch.import_workbook(workbook(tmp_path / "表.xlsx", ("橘猫", datetime.time(16, 9))))
+    marked = batch.page.locator("[data-column=aspect_ratio].is-fixed")
+    expect(marked).to_have_count(1)
+    batch.start_batch()
+    batch.expect_state("已完成")
+    expect(marked).to_have_count(0)

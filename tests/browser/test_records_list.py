@@ -65,6 +65,14 @@ def test_filters_and_pages_stay_in_sight_and_hide_nothing(
     assert bottom_of(box_of(last)) <= box_of(pages)["y"] + 1
 
 
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_the_images_of_the_table_keep_their_size(records: RecordsPage, width: int) -> None:
+    records.page.set_viewport_size({"width": width, "height": 768})
+    records.open("?view=table")
+    image = box_of(records.records().first.locator(".record-image"))
+    assert image["height"] == pytest.approx(64, abs=1)
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_an_undo_is_offered_above_the_pages(records: RecordsPage, width: int) -> None:
     page = records.page

@@ -50,7 +50,7 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
   table.element.classList.add("is-read-only");
   loading.hidden = Boolean(submitted);
   if (submitted) {
-    table.rows.reset(submitted);
+    table.rows.reset(submitted.map((row) => makeRow({ ...row, marks: {} }))); // what the import corrected is of the draft
     table.selection.reset();
   }
 

@@ -71,7 +71,7 @@ function createMark(pick) {
 function messageOf(pick) {
   if (pick !== "reject" || loadItem(HAS_REJECTED)) return LABELS[pick];
   saveItem(HAS_REJECTED, true);
-  return _("已标为淘汰，没有删除；要删除按 Delete");
+  return _("已标为淘汰，没有删除");
 }
 
 /** Set what the answer names as the choices before. */
