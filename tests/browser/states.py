@@ -146,6 +146,11 @@ def expand_causes(page: Page, _town: Scenarios) -> None:
         causes.locator("summary").click()
 
 
+def expand(selector: str) -> Step:
+    """Open the first matching <details>, which may be open already."""
+    return lambda page, _town: page.locator(selector).first.evaluate("(details) => { details.open = true; }")
+
+
 def select_records(*places: int) -> Step:
     """Select records by their places in the list; a touch screen shows the checkboxes on request."""
 
@@ -495,7 +500,7 @@ STATES = (
     _usage("the bill", click(".unresolved-item [data-command=write-off]"), _dialog("billing")),
     _usage("a second charge", click(".unresolved-item [data-command=resubmit]"), _dialog("cost")),
     _model("a tested key", click("[value=test]"), wait_for(".model-result.is-good")),
-    _model("settings", click("[data-settings] summary"), wait_for("#set-VOLCENGINE_AK")),
+    _model("settings", expand("[data-settings]"), wait_for("#set-VOLCENGINE_AK")),
     _model(
         "a wrong value",
         click("#seedream summary"),
