@@ -152,7 +152,7 @@ def test_uploads_continue_when_the_picker_is_closed(page: Page, demo_server: Ser
     line.end()
     expect(page.locator(".toast")).to_contain_text("已加入 2 张示例图", timeout=30_000)
     page.locator("[data-open-picker]").click()
-    picker.expect_names("乙.png", "甲.png")
+    picker.expect_names("甲.png", "乙.png")
 
 
 def large(*names: str) -> list[FilePayload]:

@@ -308,7 +308,7 @@ def test_the_reason_of_an_outage_is_translated(client: FlaskClient, worker: Work
     english = {"Accept-Language": "en"}
     page = html.unescape(client.get("/samples", headers=english).text)
     problem = client.get("/api/sample-images", headers=english).get_json()["trouble"]
-    assert problem.startswith("Cannot reach OSS (the connection ")
+    assert problem.startswith("Cannot reach OSS (connection ")
     assert problem in page
 
 
