@@ -4,6 +4,7 @@
 import { replaceContent } from "../core/dom.js";
 import { fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { ScriptLoadError } from "../core/lazy.js";
+import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 
 const BUSY = 3000;
@@ -63,7 +64,7 @@ export function pollStatus(holder) {
   const { now } = poll(load, {
     interval,
     isPaused: () => document.hidden && !status().underWay,
-    onError: (error) => (offline.textContent = messageOf(error)),
+    onError: (error) => (offline.textContent = error.status === 0 ? _("连不上服务") : messageOf(error)),
   });
   document.addEventListener("poll-now", now);
 }
