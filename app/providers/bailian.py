@@ -67,7 +67,7 @@ class _Family:
 
     ``price`` is CNY an image, ``reference_price`` CNY for each reference; empty: none is published in CNY.
     ``takes_negative``: it has a field for the negative prompt. ``rewrites``: it rewrites the prompt unless
-    told not to. ``ended_on`` is the day on which the service stopped the models.
+    a field turns that off. ``ended_on`` is the day on which the service stopped the models.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""Names of batches: those without one are told apart within a minute, generated ones are unique."""
+"""Names of batches: those without one are numbered within a minute, generated ones are unique."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -162,7 +162,7 @@ def test_results_and_records_list_the_marks_of_a_picture(marks: dict[str, Any], 
         assert [line[label] for label in ("可见标识", "隐式标识", "C2PA")] == listed
 
 
-def test_without_a_picture_no_marks_are_told() -> None:
+def test_rows_without_an_image_have_no_marks() -> None:
     (line,) = lines(written([record(1, Status.FAILED, marks=MARKED)]))
     assert {line[label] for label in ("可见标识", "隐式标识", "C2PA")} == {None}
 

@@ -107,7 +107,7 @@ def test_a_check_changes_nothing(client: FlaskClient) -> None:
     assert get(client, "/api/batches")["total"] == 1
 
 
-def test_a_size_that_the_model_lacks_is_told_by_row_and_can_be_changed_for_all(
+def test_a_size_that_the_model_lacks_is_reported_by_row_and_can_be_changed_for_all(
     client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = submit(

@@ -69,7 +69,7 @@ def app(
     jimeng = {
         "volcengine_ak": "AKLTtest",
         "volcengine_sk": "c2VjcmV0",
-        "jimeng_endpoint": "http://127.0.0.1:9",  # nobody listens
+        "jimeng_endpoint": "http://127.0.0.1:9",  # a port without a server
     }
     fields = {"image_model": "demo", "notify_url": receiver.url, "sdapi_url": sdapi_url, **jimeng}
     lines = [f"{name.upper()}={value}\n" for name, value in fields.items()]

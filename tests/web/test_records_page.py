@@ -338,7 +338,7 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
 
 
 @pytest.mark.parametrize(
-    ("marks", "told"),
+    ("marks", "shown_text"),
     [
         ("", "未检查"),
         ('{"visible":false,"aigc":false,"c2pa":false}', "可见 未要求 · 隐式 未发现 · C2PA 未发现"),
@@ -353,14 +353,14 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
         ),
     ],
 )
-def test_the_details_tell_the_marks_of_a_picture(
-    client: FlaskClient, db: database.Connection, marks: str, told: str
+def test_the_details_show_the_marks_of_an_image(
+    client: FlaskClient, db: database.Connection, marks: str, shown_text: str
 ) -> None:
     db.execute("UPDATE generation_records SET filename = '猫.png', marks = ?", [marks])
     html = client.get("/live/records/1/details").text
     shown = re.search(r"<dt>标识</dt><dd>(.*?)</dd>\s*(?=<dt>编号|<dt>批次)", html, re.DOTALL)
     assert shown
-    assert unescape(" ".join(re.sub(r"<[^>]+>", " ", shown[1]).split())) == told
+    assert unescape(" ".join(re.sub(r"<[^>]+>", " ", shown[1]).split())) == shown_text
 
 
 def test_the_details_of_a_record_are_a_fragment_with_an_etag(
