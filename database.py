@@ -120,6 +120,7 @@ from app.db.release import (
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
 from app.db.search_index import index_progress, index_records, merge_index
+from app.db.sessions import add_session, delete_session, forget_attempts, has_session, start_attempt
 from app.db.store_guard import StoreGuard
 from app.db.submission import AddedBatch, Submission, add_batch, added_before, preview_names
 from app.db.unresolved import (

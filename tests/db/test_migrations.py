@@ -87,7 +87,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [16, 16]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [17, 17]
 
 
 def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
@@ -102,8 +102,16 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
         assert schema_of(old) == schema_of(new)
 
 
+def make_version_16(db: sqlite3.Connection) -> None:
+    """Take from a new file what version 16 did not have."""
+    for name in ("sessions", "login_attempts", "workers"):
+        db.execute(f"DROP TABLE {name}")
+    db.execute("PRAGMA user_version = 16")
+
+
 def make_version_15(db: sqlite3.Connection) -> None:
     """Take from a new file what version 15 did not have."""
+    make_version_16(db)
     for name in ("records_claimable", "records_sums", "batches_copied_from", "charges_differing"):
         db.execute(f"DROP INDEX {name}")
     db.execute(
@@ -176,7 +184,7 @@ def make_version_13(db: sqlite3.Connection) -> None:
     )
 
 
-@pytest.mark.parametrize("make_version", [make_version_13, make_version_14, make_version_15])
+@pytest.mark.parametrize("make_version", [make_version_13, make_version_14, make_version_15, make_version_16])
 def test_a_file_of_a_later_version_gets_the_schema_of_a_new_one(
     tmp_path: Path, make_version: Callable[[sqlite3.Connection], None]
 ) -> None:
@@ -266,6 +274,16 @@ def test_names_that_another_program_took_are_made_room_for(settings: Settings) -
         assert db.execute("SELECT title FROM earlier_Charges").fetchone()[0] == "theirs"
         assert db.execute("SELECT task_id FROM newest WHERE id = 2").fetchone()[0] == "t-2"
         assert db.execute("SELECT 1 FROM sqlite_schema WHERE name IN ('theirs', 'broken')").fetchall()
+
+
+def test_a_table_named_sessions_of_another_program_is_kept(settings: Settings) -> None:
+    with upgraded(settings.database_path) as db:
+        make_version_16(db)
+        db.execute("CREATE TABLE Sessions (title TEXT)")
+        db.execute("INSERT INTO Sessions VALUES ('theirs')")
+    with upgraded(settings.database_path) as db:
+        assert db.execute("SELECT title FROM earlier_Sessions").fetchone()[0] == "theirs"
+        assert not database.has_session(db, "x", now=0.0)
 
 
 THEIRS = "ALTER TABLE generation_records ADD COLUMN Fingerprint TEXT DEFAULT 'theirs'"

@@ -8,7 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+import database
 from app.config import Settings
+from app.db import sessions
 from app.web.middleware import login
 from app.web.middleware.login import COOKIE, LoginThrottle
 from tests.fakes.clock import Clock
@@ -80,14 +82,93 @@ def test_a_session_ends_after_seven_days(app: Flask, monkeypatch: pytest.MonkeyP
     assert not lets_in(client)
 
 
-def test_a_session_ends_with_the_process(app: Flask, settings: Settings) -> None:
+def elsewhere(client: FlaskClient, settings: Settings, password: str = "开门") -> FlaskClient:
+    """The same browser at another process, or at this one after a restart."""
+    cookie = client.get_cookie(COOKIE)
+    assert cookie is not None
+    other = create_app(replace(settings, access_password=password)).test_client()
+    other.set_cookie(COOKIE, cookie.value)
+    return other
+
+
+def test_a_session_is_shared_by_all_processes_and_ends_in_all(app: Flask, settings: Settings) -> None:
+    client = app.test_client()
+    enter(client)
+    other = elsewhere(client, settings)
+    assert lets_in(other)
+    other.post("/logout")
+    assert not lets_in(client)
+
+
+def test_another_password_ends_all_sessions(app: Flask, settings: Settings) -> None:
+    client = app.test_client()
+    enter(client)
+    assert not lets_in(elsewhere(client, settings, password="关门"))
+    assert lets_in(elsewhere(client, settings))
+
+
+def test_the_database_holds_neither_the_cookie_nor_the_password(app: Flask, db: database.Connection) -> None:
     client = app.test_client()
     enter(client)
     cookie = client.get_cookie(COOKIE)
     assert cookie is not None
-    again = create_app(replace(settings, access_password="开门")).test_client()
-    again.set_cookie(COOKIE, cookie.value)
-    assert not lets_in(again)
+    stored = " ".join(db.iterdump())
+    assert 'INTO "sessions"' in stored
+    assert cookie.value not in stored
+    assert "开门" not in stored
+
+
+def test_wrong_passwords_count_together_in_all_processes(app: Flask, settings: Settings) -> None:
+    other = create_app(replace(settings, access_password="开门")).test_client()
+    assert enter(app.test_client(), "猜") == 403
+    assert enter(other, "开门") == 429
+
+
+def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, looked = app.test_client(), []
+    real = database.has_session
+
+    def has_session(db: database.Connection, digest: str, *, now: float) -> bool:
+        before = db.total_changes
+        found = real(db, digest, now=now)
+        looked.append(db.total_changes - before)
+        return found
+
+    monkeypatch.setattr(database, "has_session", has_session)
+    assert not lets_in(client)
+    client.set_cookie(COOKIE, "x" * 42)
+    assert not lets_in(client)
+    assert looked == []
+    enter(client)
+    assert lets_in(client)
+    assert looked == [0]
+
+
+@pytest.mark.parametrize("damage", ["gone", "overwritten"])
+def test_without_the_database_everybody_is_told_so_and_no_path(
+    app: Flask, settings: Settings, damage: str
+) -> None:
+    client = app.test_client()
+    enter(client)
+    for path in settings.database_path.parent.glob("generation_records.db*"):
+        path.unlink()
+    if damage == "overwritten":
+        settings.database_path.write_bytes(b"not a database at all" * 400)
+    answers = [
+        client.get("/records"),
+        client.get("/api/records"),
+        client.get("/live/status"),
+        client.post("/login", data={"password": "开门"}),
+        client.post("/logout"),
+    ]
+    for answer in answers:
+        assert answer.status_code == 503
+        text = (answer.get_json(silent=True) or {}).get("error", answer.text)
+        assert "数据库现在用不了，请在运行程序的电脑上看日志" in text
+        assert settings.database_path.name not in answer.text
+    assert settings.database_path.exists() == (damage == "overwritten")
 
 
 def test_after_logout_the_password_is_required_again(app: Flask) -> None:
@@ -131,12 +212,14 @@ def test_logout_is_offered_only_with_a_password(app: Flask, settings: Settings) 
     assert 'action="/logout"' not in create_app(settings).test_client().get("/records").text
 
 
-def test_expired_sessions_are_discarded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_expired_sessions_are_discarded(
+    app: Flask, db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     enter(app.test_client())
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 7 * 24 * 3600 + 60)
     enter(app.test_client())
-    assert len(app.extensions[login._SESSIONS]) == 1
+    assert db.execute("SELECT count(*) FROM sessions").fetchone()[0] == 1
 
 
 def test_a_forged_cookie_is_no_session(app: Flask) -> None:
@@ -188,32 +271,32 @@ def test_only_the_client_that_guessed_wrong_is_delayed(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password() -> None:
+def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
     waits = []
     for _ in range(9):
-        assert guesses.check("猜", "开门", "10.0.0.1") == (False, 0.0)
-        right, wait = guesses.check("开门", "开门", "10.0.0.1")
+        assert guesses.check(db, "猜", "开门", "10.0.0.1") == (False, 0.0)
+        right, wait = guesses.check(db, "开门", "开门", "10.0.0.1")
         assert not right
         waits.append(wait)
         clock.now += wait
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
-    assert guesses.check("开门", "开门", "10.0.0.1") == (True, 0.0)
-    assert guesses.check("猜", "开门", "10.0.0.1") == (False, 0.0)
-    assert guesses.check("猜", "开门", "10.0.0.1") == (False, 1.0)
+    assert guesses.check(db, "开门", "开门", "10.0.0.1") == (True, 0.0)
+    assert guesses.check(db, "猜", "开门", "10.0.0.1") == (False, 0.0)
+    assert guesses.check(db, "猜", "开门", "10.0.0.1") == (False, 1.0)
 
 
 @pytest.mark.usefixtures("quick")
-def test_wrong_guesses_expire_after_an_hour() -> None:
+def test_wrong_guesses_expire_after_an_hour(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
     for _ in range(4):
-        guesses.check("猜", "开门", "10.0.0.1")
+        guesses.check(db, "猜", "开门", "10.0.0.1")
         clock.now += 60
     clock.now += 3600
-    guesses.check("猜", "开门", "10.0.0.1")
-    assert guesses.check("开门", "开门", "10.0.0.1") == (False, 1.0)
+    guesses.check(db, "猜", "开门", "10.0.0.1")
+    assert guesses.check(db, "开门", "开门", "10.0.0.1") == (False, 1.0)
 
 
 @pytest.mark.usefixtures("quick")
@@ -227,20 +310,34 @@ def test_wrong_guesses_expire_after_an_hour() -> None:
         ("", "", True),
     ],
 )
-def test_an_ipv6_network_counts_as_one_client(one: str, other: str, are_one: bool) -> None:
+def test_an_ipv6_network_counts_as_one_client(
+    db: database.Connection, one: str, other: str, are_one: bool
+) -> None:
     guesses = LoginThrottle(Clock())
-    guesses.check("猜", "开门", one)
-    assert (guesses.check("开门", "开门", other)[0] is False) is are_one
+    guesses.check(db, "猜", "开门", one)
+    assert (guesses.check(db, "开门", "开门", other)[0] is False) is are_one
 
 
 @pytest.mark.usefixtures("quick")
-def test_the_number_of_remembered_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(login, "_MAX_REMEMBERED", 2)
+def test_the_number_of_remembered_clients_is_bounded(
+    db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_MAX_CLIENTS", 2)
     guesses = LoginThrottle(Clock())
     for number in range(50):
-        guesses.check("猜", "开门", f"10.0.0.{number}")
-    assert len(guesses._wrong) == 2
-    assert guesses.check("开门", "开门", "10.0.0.49")[0] is False
+        guesses.check(db, "猜", "开门", f"10.0.0.{number}")
+    assert db.execute("SELECT count(*) FROM login_attempts").fetchone()[0] == 2
+    assert guesses.check(db, "开门", "开门", "10.0.0.49")[0] is False
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_clock_that_is_set_back_locks_nobody_out(db: database.Connection) -> None:
+    clock = Clock()
+    guesses = LoginThrottle(clock)
+    clock.now += 7200
+    guesses.check(db, "猜", "开门", "10.0.0.1")
+    clock.now -= 7200
+    assert guesses.check(db, "开门", "开门", "10.0.0.1") == (True, 0.0)
 
 
 def test_a_concurrent_guess_is_refused_at_once_with_retry_after(app: Flask) -> None:

@@ -20,6 +20,7 @@ from app.db.migrations import (
     m0014_rows,
     m0015_held_records,
     m0016_models,
+    m0017_shared_state,
 )
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.open_files import damage_text, is_damage
@@ -35,6 +36,7 @@ _STEPS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = (
     (14, m0014_rows.upgrade),
     (15, m0015_held_records.upgrade),
     (16, m0016_models.upgrade),
+    (17, m0017_shared_state.upgrade),
 )
 LATEST = _STEPS[-1][0]
 

@@ -3,6 +3,7 @@ presets."""
 
 import sqlite3
 
+from app.db.migrations import m0017_shared_state
 from app.db.migrations.baseline import add_indexes, add_tables, drop_objects
 from app.db.migrations.legacy_import import set_aside_names
 
@@ -26,3 +27,4 @@ def upgrade(db: sqlite3.Connection) -> None:
 def set_aside(db: sqlite3.Connection) -> None:
     """Rename what another program gave one of our new names."""
     set_aside_names(db, index="records_claimable", tables=("presets",), new_columns=_NEW_COLUMNS)
+    m0017_shared_state.set_aside(db)

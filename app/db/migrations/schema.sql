@@ -280,6 +280,28 @@ CREATE TABLE model_statistics (
     updated_at TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Logins. digest is made of the cookie and the password (app/web/middleware/login.py); expires_at is Unix seconds.
+CREATE TABLE sessions (
+    digest TEXT PRIMARY KEY,
+    expires_at REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE INDEX sessions_expiring ON sessions (expires_at);
+
+-- Clients that sent wrong passwords: how many, and when the next is compared, in Unix seconds.
+CREATE TABLE login_attempts (
+    client TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    next_at REAL NOT NULL
+) WITHOUT ROWID;
+
+-- The worker processes: when each was last alive, in Unix seconds, and what it reports, a JSON object.
+CREATE TABLE workers (
+    owner TEXT PRIMARY KEY,
+    seen_at REAL NOT NULL,
+    report TEXT NOT NULL DEFAULT ''
+) WITHOUT ROWID;
+
 -- What a user decided about charges of unknown outcome.
 CREATE TABLE resolutions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -24,6 +24,9 @@ def init_body_limits(app: Flask) -> None:
 
 def body_limit(app: Flask, environ: Mapping[str, Any]) -> int:
     """Maximum body size, in bytes, of a request with these headers."""
+    length = environ.get("HTTP_CONTENT_LENGTH", "")
+    if length.isdecimal() and int(length) <= MAX_OPEN_BYTES:
+        return MAX_OPEN_BYTES  # of everybody, without a query
     with app.request_context(dict(environ)):
         return _limit()
 

@@ -1,4 +1,7 @@
-"""Login and logout, for servers opened to other machines with ACCESS_PASSWORD."""
+"""Login and logout, for servers opened to other machines with ACCESS_PASSWORD.
+
+Logins and wrong passwords are in the database: they are shared by all web processes and outlive a restart.
+"""
 
 import hashlib
 import hmac
@@ -7,36 +10,37 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from flask import Blueprint, Flask, current_app, make_response, redirect, render_template, request, session
+from flask import Blueprint, Flask, current_app, g, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response
 
-from app.errors import Message, TryLater, message
-from app.web.services import services
+import database
+from app.errors import DatabaseError, Message, StoreLost, TryLater, message
+from app.web.services import connection, services
 from app.web.urls import safe_redirect_target
 
 COOKIE = "ai_image_generator"  # cookies ignore ports: another local program may use the name "session"
+_COOKIE_BYTES = 32
+_COOKIE_CHARS = 43  # in base64
 _SESSION_SECONDS = 7 * 24 * 3600
-_MAX_DELAY = 60.0
-_FORGET_AFTER_SECONDS = 3600.0
-_MAX_REMEMBERED = 4096
 _KEY = "ai_image_generator_guesses"
-_SESSIONS = "ai_image_generator_sessions"  # session id -> expiry time
 bp = Blueprint("login", __name__)
 
 
 class LoginThrottle:
-    """Rate limit of login attempts: the delay of a client grows with each wrong password."""
+    """Rate limit of login attempts: the delay of a client grows with each wrong password.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    One password at a time is hashed by a process.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        # client key -> (failed attempts, time of the next allowed attempt)
-        self._wrong: dict[str, tuple[int, float]] = {}
         self._salt = secrets.token_bytes(16)
 
-    def check(self, attempt: str, password: str, address: str) -> tuple[bool, float]:
+    def check(self, db: database.Connection, attempt: str, password: str, address: str) -> tuple[bool, float]:
         """(whether the password is right, seconds to wait when it was not checked).
 
         Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
@@ -44,23 +48,20 @@ class LoginThrottle:
         if not self._lock.acquire(blocking=False):
             raise TryLater("有别人正在登录，请 1 秒后再试", retry_after=1)
         try:
-            return self._verify(attempt, password, client_key(address))
+            return self._verify(db, attempt, password, client_key(address))
         finally:
             self._lock.release()
 
-    def _verify(self, attempt: str, password: str, client: str) -> tuple[bool, float]:
-        times, next_at = self._wrong.pop(client, (0, 0.0))
-        wait = next_at - self._clock()
+    def _verify(
+        self, db: database.Connection, attempt: str, password: str, client: str
+    ) -> tuple[bool, float]:
+        wait = database.start_attempt(db, client, now=self._clock())
         if wait > 0:
-            self._wrong[client] = times, next_at
             return False, wait
-        if hmac.compare_digest(self._hash(attempt), self._hash(password)):
-            return True, 0.0
-        times = times + 1 if wait > -_FORGET_AFTER_SECONDS else 1
-        self._wrong[client] = times, self._clock() + min(2.0 ** (times - 1), _MAX_DELAY)
-        if len(self._wrong) > _MAX_REMEMBERED:
-            del self._wrong[next(iter(self._wrong))]
-        return False, 0.0
+        is_right = hmac.compare_digest(self._hash(attempt), self._hash(password))
+        if is_right:
+            database.forget_attempts(db, client)
+        return is_right, 0.0
 
     def _hash(self, text: str) -> bytes:
         return hashlib.scrypt(text.encode(), salt=self._salt, n=2**14, r=8, p=1)
@@ -76,20 +77,26 @@ def client_key(address: str) -> str:
 
 
 def init_login(app: Flask, *, password: str) -> None:
-    """Set up signed sessions with a new key, so they end with the process; none without a password."""
-    if password:
-        app.secret_key = secrets.token_bytes(32)
-    app.config.update(
-        SESSION_COOKIE_NAME=COOKIE, SESSION_COOKIE_HTTPONLY=True, SESSION_COOKIE_SAMESITE="Strict"
-    )
+    """Set up the rate limit of logins."""
     app.extensions[_KEY] = LoginThrottle()
-    app.extensions[_SESSIONS] = {}
     app.jinja_env.globals["has_password"] = bool(password)
 
 
 def is_logged_in() -> bool:
-    """Whether this browser has logged in and its session has not expired."""
-    return _sessions().get(session.get("id", ""), 0.0) > time.time()
+    """Whether this browser has logged in and its session has not expired.
+
+    Raises StoreLost when the database cannot be read; the sentence is fit for anybody.
+    """
+    if "is_logged_in" not in g:
+        cookie = request.cookies.get(COOKIE, "")
+        g.is_logged_in = len(cookie) == _COOKIE_CHARS and _has_session(cookie)
+    found: bool = g.is_logged_in
+    return found
+
+
+def _has_session(cookie: str) -> bool:
+    with _database() as db:
+        return database.has_session(db, _digest(cookie), now=time.time())
 
 
 @bp.get("/login")
@@ -107,24 +114,40 @@ def log_in() -> tuple[str, int] | Response:
     throttle: LoginThrottle = current_app.extensions[_KEY]
     attempt = request.form.get("password", "")[:1000]
     try:
-        is_right, wait = throttle.check(attempt, password, request.remote_addr or "")
+        with _database() as db:
+            is_right, wait = throttle.check(db, attempt, password, request.remote_addr or "")
+            cookie = _open_session(db) if is_right else ""
     except TryLater as busy:
         return _later(busy.message, busy.retry_after)
+    except DatabaseError as error:
+        return unavailable(error.message)
     if wait > 0:
         seconds = math.ceil(wait)
         return _later(message("密码错误次数过多，请 {seconds} 秒后再试", seconds=seconds), seconds)
     if not is_right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
-    _open_session()
-    return redirect(safe_redirect_target(target))
+    answer = redirect(safe_redirect_target(target))
+    answer.set_cookie(COOKIE, cookie, httponly=True, samesite="Strict")
+    return answer
 
 
 @bp.post("/logout")
 def log_out() -> Response:
     """Log out: the session ends, also for copies of its cookie."""
-    if services().settings.access_password:
-        _sessions().pop(session.pop("id", ""), None)
-    return redirect("/", 303)
+    answer = redirect("/", 303)
+    if cookie := request.cookies.get(COOKIE):
+        try:
+            with _database() as db:
+                database.delete_session(db, _digest(cookie))
+        except DatabaseError as error:
+            return unavailable(error.message)
+        answer.delete_cookie(COOKIE, httponly=True, samesite="Strict")
+    return answer
+
+
+def unavailable(problem: Message) -> Response:
+    """The login page while the database cannot say who has logged in."""
+    return make_response(render_template("login.html", problem=problem), 503)
 
 
 def _later(problem: Message, seconds: int) -> Response:
@@ -133,14 +156,26 @@ def _later(problem: Message, seconds: int) -> Response:
     return answer
 
 
-def _open_session() -> None:
-    now, sessions = time.time(), _sessions()
-    for name in [name for name, until in list(sessions.items()) if until <= now]:
-        sessions.pop(name, None)
-    session["id"] = secrets.token_urlsafe(24)
-    sessions[session["id"]] = now + _SESSION_SECONDS
+def _open_session(db: database.Connection) -> str:
+    """Store a login -> its cookie."""
+    now, cookie = time.time(), secrets.token_urlsafe(_COOKIE_BYTES)
+    database.add_session(db, _digest(cookie), now=now, expires_at=now + _SESSION_SECONDS)
+    return cookie
 
 
-def _sessions() -> dict[str, float]:
-    sessions: dict[str, float] = current_app.extensions[_SESSIONS]
-    return sessions
+def _digest(cookie: str) -> str:
+    """What is stored of a session: it opens nothing without the cookie, or with another password."""
+    password = services().settings.access_password
+    return hmac.digest(cookie.encode(), password.encode(), "sha256").hex()
+
+
+@contextmanager
+def _database() -> Iterator[database.Connection]:
+    """The connection of this request. Raises StoreLost, without a path, when the database is unusable."""
+    lost = StoreLost("数据库现在用不了，请在运行程序的电脑上看日志")
+    if services().worker.store_guard.away():  # no connection may be opened
+        raise lost
+    try:
+        yield connection()
+    except (StoreLost, database.Error) as error:
+        raise lost from error

@@ -5,7 +5,7 @@ import ipaddress
 from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.errors import Forbidden
+from app.errors import Forbidden, StoreLost
 from app.web.middleware import SAFE_METHODS, login
 from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
@@ -42,7 +42,7 @@ def lets_in() -> bool:
         _check_host()
         _check_origin()
         return _require_login() is None
-    except Forbidden:
+    except (Forbidden, StoreLost):
         return False
 
 
@@ -69,9 +69,15 @@ def _check_origin() -> None:
 def _require_login() -> AnyResponse | None:
     if not services().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
         return None
-    if login.is_logged_in():
-        return None
-    if request.method in SAFE_METHODS and not request.path.startswith(("/api/", "/live/")):
+    is_page = request.method in SAFE_METHODS and not request.path.startswith(("/api/", "/live/"))
+    try:
+        if login.is_logged_in():
+            return None
+    except StoreLost as lost:
+        if is_page:
+            return login.unavailable(lost.message)
+        raise
+    if is_page:
         return redirect(url_for("login.login_page", next=request.full_path.rstrip("?")))
     raise Forbidden("需要先登录，请刷新页面并输入访问密码")
 

@@ -1,6 +1,7 @@
 """``/healthz``: the health check for monitoring.
 
-With ACCESS_PASSWORD set, a client that is not logged in gets the status only, no details.
+With ACCESS_PASSWORD set, a client that is not logged in gets the status only, no details; so does everybody
+while the database cannot be read.
 """
 
 from typing import Any
@@ -42,7 +43,8 @@ def index() -> Response:
         "model": current.model_problem(current.spec) is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)
-    is_anonymous = bool(current.settings.access_password) and not is_logged_in()
+    has_password = bool(current.settings.access_password)
+    is_anonymous = has_password and (store_problem is not None or not is_logged_in())
     details = {} if is_anonymous else {**checks, **_facts(current)}
     if not failed:
         return success(**details)
