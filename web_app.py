@@ -41,6 +41,7 @@ from app.web.middleware.store_state import init_store_state
 from app.web.params import init_url_converters
 from app.web.serializers import init_json
 from app.web.services import init_services, services_of
+from app.web.views.health import init_health_only
 from app.web.views.status import init_status_context
 from app.worker.worker import Worker
 
@@ -61,6 +62,8 @@ def create_app(settings: Settings, worker: Worker | None = None, env_file: EnvFi
     app = Flask(__name__, root_path=str(_HERE))
     init_services(app, settings, worker, env_file)
     init_request_log(app)
+    if settings.role == "worker":
+        init_health_only(app)
     init_i18n(app)
     init_formatting(app)
     init_url_converters(app)
@@ -108,7 +111,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     try:
         worker.start()
         print_banner(settings, worker.engines.default.spec)
-        if open_browser:
+        if open_browser and settings.role != "worker":
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
         with services_of(app).pool.keep_open():
             server.run()
@@ -190,9 +193,15 @@ def _open_running_instance(taken: listener.PortTaken) -> bool:
 
 def print_banner(settings: Settings, spec: ModelSpec) -> None:
     """Print the address, the model and the paths of the database, the images and the log."""
-    print_user(f"AI 图片生成器已启动，请在浏览器打开　{listener.address(settings.host, settings.port)}")
-    if others := listener.address_for_others(settings.host, settings.port):
-        print_user(f"别的电脑　{others}")
+    address = listener.address(settings.host, settings.port)
+    if settings.role == "worker":
+        print_user(f"AI 图片生成器的生成进程已启动，没有网页；能不能工作　{address}/healthz")
+    else:
+        print_user(f"AI 图片生成器已启动，请在浏览器打开　{address}")
+        if others := listener.address_for_others(settings.host, settings.port):
+            print_user(f"别的电脑　{others}")
+    if settings.role == "web":
+        print_user("这个进程只有网页（ROLE=web），图片由 ROLE=worker 的进程生成")
     print_user(f"模型　{spec.label}（{spec.name}）" + ("，不联网、不花钱" if spec.name == "demo" else ""))
     if settings.missing_keys:
         print_user(f"缺少　{'、'.join(settings.missing_keys)}，请在网页的「模型与密钥」里填好")
@@ -210,7 +219,9 @@ def print_banner(settings: Settings, spec: ModelSpec) -> None:
 
 
 def _log_file(settings: Settings) -> Path:
-    return settings.database_path.with_suffix(".log")
+    """Of each role its own, since only one process can rotate a file."""
+    role = "" if settings.role == "all" else f".{settings.role}"
+    return settings.database_path.with_suffix(f"{role}.log")
 
 
 def print_user(sentence: str) -> None:

@@ -29,6 +29,9 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "demo": (),
 }
 
+# What a process does: ``web`` serves pages, ``worker`` makes images.
+ROLES = ("all", "web", "worker")
+
 
 def _text(_variable: str, value: str) -> str:
     return value
@@ -47,6 +50,12 @@ def _model(variable: str, value: str) -> str:
         raise SettingError(
             variable, "没有叫「{value}」的模型，可选：{choices}", value=value, choices=tuple(REQUIRED)
         )
+    return value.lower()
+
+
+def _role(variable: str, value: str) -> str:
+    if value.lower() not in ROLES:
+        raise SettingError(variable, "应为 {choices} 之一，现在是「{value}」", choices=ROLES, value=value)
     return value.lower()
 
 
@@ -168,6 +177,7 @@ class Settings:
     database_path: Path = _setting(Path("generation_records.db"), _path)
     output_dir: Path = _setting(Path("output"), _path)
     samples_dir: Path = _setting(Path("samples"), _path)
+    role: str = _setting("all", _role)
 
     @property
     def missing_keys(self) -> list[str]:

@@ -1,5 +1,6 @@
 """The settings of the image services: read, changed in ``.env`` and applied at once; and tests of keys."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
@@ -84,6 +85,8 @@ def _text(settings: Settings, variable: str) -> str | None:
 
 def change_problem() -> Message | None:
     """Why this request may not change settings; None when it comes from this machine, or is logged in."""
+    if services().settings.role != "all":
+        return message("网页和生成是分开的进程：请在每个进程的 .env 或环境变量里改成一样，再都重新启动")
     if services().env_file is None:
         return message("程序不是用 .env 启动的，设置不能在这里改")
     is_direct = not any(name in request.headers for name in _FORWARDED)
@@ -233,4 +236,4 @@ def test_key(provider: str) -> KeyTest:
 def _note_refusal(provider: str, why: Message | None) -> None:
     for engine in services().worker.engines:
         if engine.spec.name == provider:
-            engine.refusal = why
+            engine.judge(why, time.time())

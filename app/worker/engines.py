@@ -17,7 +17,7 @@ class Engine:
 
     ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts. ``refusal`` is
     why the service refuses the key or the account, until it makes an image, accepts the key in a test or
-    has other settings; None: it does not.
+    has other settings; None: it does not. ``judged_at`` is the Unix time when that was last seen.
     """
 
     def __init__(self, provider: generator.Provider, concurrency: int) -> None:
@@ -27,6 +27,7 @@ class Engine:
         self.wake = WakeSignal()
         self.threads = 0
         self.refusal: Message | None = None
+        self.judged_at = 0.0
 
     @property
     def spec(self) -> ModelSpec:
@@ -51,6 +52,10 @@ class Engine:
             pace = Pace(provider, self.limit)
             pace.load(db)
             self.provider, self.pace, self.refusal = provider, pace, None
+
+    def judge(self, refusal: Message | None, at: float) -> None:
+        """At this Unix time the service refused the key, or accepted it."""
+        self.refusal, self.judged_at = refusal, at
 
     @property
     def wanted_threads(self) -> int:

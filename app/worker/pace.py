@@ -54,8 +54,7 @@ class Pace:
             return
         if stored.seconds and stored.seconds > 0:
             self._latency.remember(stored.seconds, max(0.0, stored.deviation or 0.0))
-        if stored.concurrency:
-            self._limit.restore(stored.concurrency)
+        self._limit.restore(stored.concurrency or self._limit.highest)
         self._saved = self._statistics()
 
     def save(self, db: database.Connection, *, at_once: bool = False) -> bool:

@@ -25,18 +25,17 @@ from app.worker.concurrency import Permit
 from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.engines import Engine, Engines
 from app.worker.maintenance import Maintenance
-from app.worker.notifier import BETWEEN_SECONDS, Notifier
+from app.worker.notifier import Notifier
+from app.worker.peers import Peers
+from app.worker.periodic import PeriodicJobs
 from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide, pause_batch
 
 LEASE_SECONDS = 12.0
 POLL_SECONDS = 0.5
 _POLLS_PER_HEARTBEAT = 5
-_BACKUP_POLL_SECONDS = 2.0
-_MAINTENANCE_SECONDS = 0.5
-_BETWEEN_STEPS_SECONDS = 0.05  # lets other writers have the lock
-_HOURLY_SECONDS = 3600.0
 _RELEASE_SECONDS = 1.0
 _IDLE_SECONDS = 60.0
+_WATCH_SECONDS = 2.0
 
 
 class Worker:
@@ -77,6 +76,17 @@ class Worker:
         )
         self._claimed_ids = self._pipeline.claimed_ids
         self._write = self._pipeline.write_with_retry
+        self.peers = Peers(self.engines, self.owner)
+        self._jobs = PeriodicJobs(
+            settings.database_path,
+            maintenance=self.maintenance,
+            library=self.library,
+            notifier=self.notifier,
+            engines=self.engines,
+            aborting=self._aborting,
+            guarded=self._guarded,
+            clean_up=self.clean_up_after_crash,
+        )
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
         self._notifies = False
@@ -84,22 +94,28 @@ class Worker:
         self._apply_lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the threads of the default model and those of periodic jobs.
+        """Start the threads of the default model and those of periodic jobs; with ROLE=web, one that watches.
 
         Threads of another model start when there is work for it, and end a minute after the last.
         """
         with closing(database.connect(self.settings.database_path)) as db:
-            database.pause_other_models(db, models=self._model_ids, now=time.time())
-            for engine in self.engines:
-                engine.pace.load(db)
-        self._start_engine(self.engines.default)
-        self._start_thread(self._heartbeat_loop, "heartbeat")
+            if self._serves_pages_only:
+                self.peers.watch(db)
+            else:
+                database.pause_other_models(db, models=self._model_ids, now=time.time())
+                for engine in self.engines:
+                    engine.pace.load(db)
+        if self._serves_pages_only:
+            self._start_thread(self._web_loop, "watch")
+        else:
+            self._start_engine(self.engines.default)
+            self._start_thread(self._heartbeat_loop, "heartbeat")
+            if self.output_backup:
+                self._start_thread(self._jobs.back_up_output, "output-backup")
+            self._start_notifier()
+            self._start_thread(self._jobs.run_maintenance, "maintenance")
         if self.library.wants_refreshing:
-            self._start_thread(self._library_loop, "library")
-        if self.output_backup:
-            self._start_thread(self._output_backup_loop, "output-backup")
-        self._start_notifier()
-        self._start_thread(self._maintenance_loop, "maintenance")
+            self._start_thread(self._jobs.refresh_library, "library")
 
     def stop(self, timeout: float = 10.0) -> bool:
         """Claim nothing more, finish what ends within ``timeout`` seconds, release the rest.
@@ -119,8 +135,10 @@ class Worker:
             suppress(DatabaseError, database.Error),
             closing(database.connect(self.settings.database_path)) as db,
         ):
-            for engine in self.engines:
+            for engine in () if self._serves_pages_only else self.engines:
                 engine.pace.save(db, at_once=True)
+            if self._reports:
+                self.peers.leave(db)
         return not any(thread.is_alive() for thread in threads)
 
     def stop_in_background(self, timeout: float, then: Callable[[], None]) -> None:
@@ -160,8 +178,21 @@ class Worker:
 
     @property
     def claimed_count(self) -> int:
-        """How many records are claimed and not finished."""
-        return len(self._claimed_ids)
+        """How many records are claimed and not finished: by this process, with ROLE=web by the workers."""
+        return sum(each.under_way for each in self.peers.workers) or len(self._claimed_ids)
+
+    @property
+    def _serves_pages_only(self) -> bool:
+        return self.settings.role == "web"
+
+    @property
+    def _reports(self) -> bool:
+        return self.settings.role == "worker"
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether nothing makes images: this process serves pages only, and no worker process is alive."""
+        return self._serves_pages_only and not self.peers.workers
 
     @property
     def is_running(self) -> bool:
@@ -241,7 +272,7 @@ class Worker:
             if isinstance(error, ModelError) and error.throttled:
                 engine.limit.on_throttled()
             if isinstance(error, ModelError) and error.cause == "key":
-                engine.refusal = error.message
+                engine.judge(error.message, time.time())
             stored = database.get_record_or_none(db, record.id)
             has_task = stored is not None and bool(stored.task_id)
             is_free = database.is_free_charge(db, record.id)
@@ -249,7 +280,7 @@ class Worker:
         else:
             self._finish(db, record, saved, seconds=time.monotonic() - started)
             engine.limit.on_success()
-            engine.refusal = None
+            engine.judge(None, time.time())
 
     def _apply(self, db: database.Connection, record: Record, decision: Decision) -> None:
         """Requeue or end the record, then pause its batch, as decided."""
@@ -293,7 +324,7 @@ class Worker:
         """Start its thread, once, when there is a receiver."""
         if self.notifier.receiver and not self._notifies:
             self._notifies = True
-            self._start_thread(self._notify_loop, "notify")
+            self._start_thread(self._jobs.notify, "notify")
 
     def _start_engine(self, engine: Engine) -> None:
         """Start the threads of this model that it wants and has not got."""
@@ -340,6 +371,8 @@ class Worker:
                     continue
                 if polls % _POLLS_PER_HEARTBEAT == 0:
                     self._guarded(lambda: self._extend_leases(db))
+                if self._reports:
+                    self._guarded(lambda: self.peers.report(db, self.claimed_count))
                 self._guarded(lambda: self._find_work(db), writes=False)
                 polls += 1
 
@@ -380,48 +413,12 @@ class Worker:
         self._crash_seen.clear()
         return self.maintenance.remove_part_files()
 
-    def _maintenance_loop(self) -> None:
-        """Run the periodic jobs: the search index and crash clean-up often, trash and old files hourly."""
-        work = self.maintenance
+    def _web_loop(self) -> None:
+        """Without images of its own: watch the database, and what the workers report."""
         with closing(database.connect(self.settings.database_path)) as db:
-            next_hourly_run = time.monotonic()
-            busy = False
-            while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
-                if not self._guarded(work.check_store, writes=False):
-                    continue
-                self._guarded(self.clean_up_after_crash, writes=False)
-                self._guarded(lambda: self._save_paces(db))
-                busy = self._guarded(lambda: work.index_records(db))
-                if not busy and time.monotonic() >= next_hourly_run:
-                    self._guarded(work.remove_part_files, writes=False)
-                    self._guarded(lambda: work.empty_library_trash(db) > 0)
-                    self._guarded(lambda: work.forget_request_keys(db))
-                    self._guarded(lambda: work.forget_workbooks(db))
-                    self._guarded(lambda: work.forget_notifications(db))
-                    busy = self._guarded(lambda: work.empty_trash(db) > 0)
-                    next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
-
-    def _save_paces(self, db: database.Connection) -> bool:
-        return sum(engine.pace.save(db) for engine in self.engines) > 0
-
-    def _library_loop(self) -> None:
-        """Refresh the cached list of the bucket when a page was served from an old one."""
-        while not self._aborting.is_set():
-            self._guarded(lambda: self.library.refresh_when_requested(timeout=1.0), writes=False)
-
-    def _output_backup_loop(self) -> None:
-        """Copy finished pictures to OSS, those from before the setting too."""
-        with closing(database.connect(self.settings.database_path)) as db:
-            is_noted, busy = False, True
-            while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
-                is_noted = is_noted or self._guarded(lambda: self.maintenance.note_earlier_pictures(db))
-                busy = self._guarded(lambda: self.maintenance.copy_output(db))
-
-    def _notify_loop(self) -> None:
-        """Deliver notifications; a receiver that does not answer delays only them."""
-        with closing(database.connect(self.settings.database_path)) as db:
-            while not self._aborting.wait(BETWEEN_SECONDS):
-                self._guarded(lambda: self.notifier.deliver_next(db))
+            while not self._aborting.wait(_WATCH_SECONDS):
+                if self._guarded(lambda: self.maintenance.watch_store(db), writes=False):
+                    self._guarded(lambda: self.peers.watch(db), writes=False)
 
     def _guarded(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:
         """Run one turn of a loop; log an unexpected error and let the loop go on. The lease of

@@ -1,16 +1,17 @@
 """``/healthz``: the health check for monitoring.
 
 With ACCESS_PASSWORD set, a client that is not logged in gets the status only, no details; so does everybody
-while the database cannot be read.
+while the database cannot be read. A process that serves pages only is healthy while a worker is alive.
 """
 
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, Flask, request
 from werkzeug.wrappers import Response
 
 import database
 from app.errors import message
+from app.web.i18n import translate
 from app.web.middleware.login import is_logged_in
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import Shape, answer, closed_object, map_of, or_null
@@ -30,6 +31,16 @@ _UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=str, 
 _CHECK_NAMES = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型或密钥"}
 
 
+def init_health_only(app: Flask) -> None:
+    """Answer nothing else: a process with ROLE=worker has no pages."""
+
+    @app.before_request
+    def refuse() -> Response | None:
+        if request.endpoint == "health.index":
+            return None
+        return Response(translate("这个进程只生成图片，没有网页"), 404, mimetype="text/plain")
+
+
 @bp.get("/healthz")
 @describe("能不能工作", answer(tuple(_CHECKS), **_CHECKS), also={503: _UNHEALTHY})
 def index() -> Response:
@@ -39,7 +50,7 @@ def index() -> Response:
     checks = {
         "database": not store_problem and database.is_healthy(current.settings.database_path),
         "disk": not current.worker.disk.problem(),
-        "worker": current.worker.is_running,
+        "worker": current.worker.is_running and not current.worker.is_missing,
         "model": current.model_problem(current.spec) is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)

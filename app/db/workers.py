@@ -1,0 +1,67 @@
+"""The worker processes and what they last reported, for the processes that serve pages only."""
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.db.connection import transaction
+from app.db.row_mapping import message_json, to_message
+from app.errors import Message
+
+_FORGET_SECONDS = 3600.0
+_MAX_AHEAD_SECONDS = 60.0  # a report from later than that was made before the clock was set back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerReport:
+    """``services``: model id -> (when its service last refused or accepted the key, why it refused)."""
+
+    under_way: int
+    services: Mapping[str, tuple[float, Message | None]]
+
+
+def report_worker(db: sqlite3.Connection, owner: str, report: WorkerReport, *, now: float) -> None:
+    """Store that a worker is alive at this Unix time, and forget those that died an hour ago."""
+    services = {
+        model: [at, str(refusal or ""), message_json(refusal) if refusal else ""]
+        for model, (at, refusal) in report.services.items()
+    }
+    with transaction(db, durable=False):
+        db.execute("DELETE FROM workers WHERE seen_at < :since", {"since": now - _FORGET_SECONDS})
+        db.execute(
+            """
+            INSERT INTO workers (owner, seen_at, report)
+            VALUES (:owner, :now, :report)
+            ON CONFLICT (owner) DO UPDATE SET seen_at = excluded.seen_at, report = excluded.report
+            """,
+            {
+                "owner": owner,
+                "now": now,
+                "report": json.dumps({"under_way": report.under_way, "services": services}),
+            },
+        )
+
+
+def forget_worker(db: sqlite3.Connection, owner: str) -> None:
+    """A worker has stopped."""
+    with transaction(db, durable=False):
+        db.execute("DELETE FROM workers WHERE owner = :owner", {"owner": owner})
+
+
+def list_workers(db: sqlite3.Connection, *, now: float, within: float) -> list[WorkerReport]:
+    """The last reports of the workers that were alive within so many seconds."""
+    rows = db.execute(
+        "SELECT report FROM workers WHERE seen_at > :since AND seen_at < :until ORDER BY owner",
+        {"since": now - within, "until": now + _MAX_AHEAD_SECONDS},
+    ).fetchall()
+    return [_to_report(json.loads(row["report"])) for row in rows]
+
+
+def _to_report(stored: dict[str, Any]) -> WorkerReport:
+    services = {
+        model: (at, to_message(text, raw) if text else None)
+        for model, (at, text, raw) in stored["services"].items()
+    }
+    return WorkerReport(under_way=stored["under_way"], services=services)

@@ -1,0 +1,93 @@
+"""The loops of the periodic jobs; the worker runs each in a thread of its own. Starts no thread."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol
+
+import database
+from app.library.library import Library
+from app.worker.engines import Engine
+from app.worker.maintenance import Maintenance
+from app.worker.notifier import BETWEEN_SECONDS, Notifier
+
+_BACKUP_POLL_SECONDS = 2.0
+_MAINTENANCE_SECONDS = 0.5
+_BETWEEN_STEPS_SECONDS = 0.05  # lets other writers have the lock
+_HOURLY_SECONDS = 3600.0
+
+
+class Guard(Protocol):
+    """Runs one turn of a loop and logs an error -> what the turn returned."""
+
+    def __call__(self, turn: Callable[[], bool], *, writes: bool = True) -> bool: ...
+
+
+class PeriodicJobs:
+    """Each method runs until ``aborting`` is set."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        maintenance: Maintenance,
+        library: Library,
+        notifier: Notifier,
+        engines: Iterable[Engine],
+        aborting: threading.Event,
+        guarded: Guard,
+        clean_up: Callable[[], bool],
+    ) -> None:
+        self._path = path
+        self._maintenance = maintenance
+        self._library = library
+        self._notifier = notifier
+        self._engines = engines
+        self._aborting = aborting
+        self._guarded = guarded
+        self._clean_up = clean_up
+
+    def run_maintenance(self) -> None:
+        """The search index and crash clean-up often, trash and old files hourly."""
+        work = self._maintenance
+        with closing(database.connect(self._path)) as db:
+            next_hourly_run = time.monotonic()
+            busy = False
+            while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
+                if not self._guarded(work.check_store, writes=False):
+                    continue
+                self._guarded(self._clean_up, writes=False)
+                self._guarded(lambda: self._save_paces(db))
+                busy = self._guarded(lambda: work.index_records(db))
+                if not busy and time.monotonic() >= next_hourly_run:
+                    self._guarded(work.remove_part_files, writes=False)
+                    self._guarded(lambda: work.empty_library_trash(db) > 0)
+                    self._guarded(lambda: work.forget_request_keys(db))
+                    self._guarded(lambda: work.forget_workbooks(db))
+                    self._guarded(lambda: work.forget_notifications(db))
+                    busy = self._guarded(lambda: work.empty_trash(db) > 0)
+                    next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
+
+    def _save_paces(self, db: database.Connection) -> bool:
+        return sum(engine.pace.save(db) for engine in self._engines) > 0
+
+    def refresh_library(self) -> None:
+        """Refresh the cached list of the bucket when a page was served from an old one."""
+        while not self._aborting.is_set():
+            self._guarded(lambda: self._library.refresh_when_requested(timeout=1.0), writes=False)
+
+    def back_up_output(self) -> None:
+        """Copy finished pictures to OSS, those from before the setting too."""
+        with closing(database.connect(self._path)) as db:
+            is_noted, busy = False, True
+            while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
+                is_noted = is_noted or self._guarded(lambda: self._maintenance.note_earlier_pictures(db))
+                busy = self._guarded(lambda: self._maintenance.copy_output(db))
+
+    def notify(self) -> None:
+        """Deliver notifications; a receiver that does not answer delays only them."""
+        with closing(database.connect(self._path)) as db:
+            while not self._aborting.wait(BETWEEN_SECONDS):
+                self._guarded(lambda: self._notifier.deliver_next(db))
