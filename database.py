@@ -64,6 +64,7 @@ from app.db.output_backup_queue import (
 from app.db.presets import delete_preset, list_presets, save_preset
 from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (
+    ModelRoom,
     claim_record,
     extend_leases,
     fail_record,

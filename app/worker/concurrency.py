@@ -65,12 +65,12 @@ class Permit:
 
     def __init__(self, limit: AdaptiveLimit) -> None:
         self._limit = limit
-        self._is_held = True
+        self.is_held = True
 
     def release(self) -> None:
         """Release the slot; later calls do nothing."""
-        if self._is_held:
-            self._is_held = False
+        if self.is_held:
+            self.is_held = False
             self._limit.release()
 
 

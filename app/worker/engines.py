@@ -15,9 +15,10 @@ from app.worker.pace import Pace
 class Engine:
     """One image model: its provider, how many of its images may be under way, and what was measured.
 
-    ``wake`` wakes its idle threads; ``threads`` is their number, which the worker counts. ``refusal`` is
-    why the service refuses the key or the account, until it makes an image, accepts the key in a test or
-    has other settings; None: it does not. ``judged_at`` is the Unix time when that was last seen.
+    ``wake`` wakes its idle threads; ``threads`` is their number, and ``permits`` those of the claimed
+    records, which the worker keeps. ``refusal`` is why the service refuses the key or the account, until it
+    makes an image, accepts the key in a test or has other settings; None: it does not. ``judged_at`` is the
+    Unix time when that was last seen.
     """
 
     def __init__(self, provider: generator.Provider, concurrency: int) -> None:
@@ -26,6 +27,7 @@ class Engine:
         self.pace = Pace(provider, self.limit)
         self.wake = WakeSignal()
         self.threads = 0
+        self.permits: dict[int, Permit] = {}
         self.refusal: Message | None = None
         self.judged_at = 0.0
 
@@ -52,6 +54,12 @@ class Engine:
             pace = Pace(provider, self.limit)
             pace.load(db)
             self.provider, self.pace, self.refusal = provider, pace, None
+
+    @property
+    def room(self) -> database.ModelRoom:
+        """What several workers together may have claimed of this model."""
+        received = [id for id, permit in list(self.permits.items()) if not permit.is_held]
+        return database.ModelRoom(limit=int(self.limit.allowed), received_ids=received)
 
     def judge(self, refusal: Message | None, at: float) -> None:
         """At this Unix time the service refused the key, or accepted it."""

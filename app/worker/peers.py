@@ -16,11 +16,17 @@ ALIVE_SECONDS = 20.0
 class Peers:
     """A worker process reports; a process that serves pages only watches, and its engines show it."""
 
-    def __init__(self, engines: Iterable[Engine], owner: str) -> None:
+    def __init__(self, engines: Iterable[Engine], owner: str, *, is_web: bool) -> None:
         self._engines = engines
         self._owner = owner
+        self._is_web = is_web
         self._next_report = 0.0
         self.workers: Sequence[database.WorkerReport] = ()  # the living ones, as last watched
+
+    @property
+    def are_missing(self) -> bool:
+        """Whether nothing makes images: this process serves pages only, and no worker process is alive."""
+        return self._is_web and not self.workers
 
     def report(self, db: database.Connection, under_way: int) -> bool:
         """Every REPORT_SECONDS: this worker is alive, and has so many images under way."""

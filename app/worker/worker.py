@@ -76,7 +76,9 @@ class Worker:
         )
         self._claimed_ids = self._pipeline.claimed_ids
         self._write = self._pipeline.write_with_retry
-        self.peers = Peers(self.engines, self.owner)
+        self._is_web = settings.role == "web"
+        self._shares_models = settings.role == "worker"  # with other worker processes; reports to all
+        self.peers = Peers(self.engines, self.owner, is_web=self._is_web)
         self._jobs = PeriodicJobs(
             settings.database_path,
             maintenance=self.maintenance,
@@ -99,13 +101,13 @@ class Worker:
         Threads of another model start when there is work for it, and end a minute after the last.
         """
         with closing(database.connect(self.settings.database_path)) as db:
-            if self._serves_pages_only:
+            if self._is_web:
                 self.peers.watch(db)
             else:
                 database.pause_other_models(db, models=self._model_ids, now=time.time())
                 for engine in self.engines:
                     engine.pace.load(db)
-        if self._serves_pages_only:
+        if self._is_web:
             self._start_thread(self._web_loop, "watch")
         else:
             self._start_engine(self.engines.default)
@@ -135,9 +137,9 @@ class Worker:
             suppress(DatabaseError, database.Error),
             closing(database.connect(self.settings.database_path)) as db,
         ):
-            for engine in () if self._serves_pages_only else self.engines:
+            for engine in () if self._is_web else self.engines:
                 engine.pace.save(db, at_once=True)
-            if self._reports:
+            if self._shares_models:
                 self.peers.leave(db)
         return not any(thread.is_alive() for thread in threads)
 
@@ -182,19 +184,6 @@ class Worker:
         return sum(each.under_way for each in self.peers.workers) or len(self._claimed_ids)
 
     @property
-    def _serves_pages_only(self) -> bool:
-        return self.settings.role == "web"
-
-    @property
-    def _reports(self) -> bool:
-        return self.settings.role == "worker"
-
-    @property
-    def is_missing(self) -> bool:
-        """Whether nothing makes images: this process serves pages only, and no worker process is alive."""
-        return self._serves_pages_only and not self.peers.workers
-
-    @property
     def is_running(self) -> bool:
         """Whether its threads were started, are all alive, and were not asked to stop."""
         with self._threads_lock:  # a thread that ends leaves the list first
@@ -224,27 +213,30 @@ class Worker:
     def _run(self, db: database.Connection, engine: Engine, permit: Permit) -> bool:
         """Claim one record of this model and process it; False when there was none. Releases the permit."""
         try:
-            record = self._claim(db, engine.model_id)
+            record = self._claim(db, engine)
             if record is None:
                 return False
+            engine.permits[record.id] = permit
             try:
                 self._process(db, engine, record, permit)
             finally:
                 self._claimed_ids.discard(record.id)
+                del engine.permits[record.id]
         finally:
             permit.release()
         return True
 
-    def _claim(self, db: database.Connection, model: str) -> Record | None:
+    def _claim(self, db: database.Connection, engine: Engine) -> Record | None:
         if self.is_stopping or self.store_guard.problem():
             return None
         record = database.claim_record(
             db,
-            model=model,
+            model=engine.model_id,
             owner=self.owner,
             now=time.time(),
             lease=LEASE_SECONDS,
             claimed_ids=tuple(self._claimed_ids),
+            room=engine.room if self._shares_models else None,
         )
         if record is not None:
             self._claimed_ids.add(record.id)
@@ -371,7 +363,7 @@ class Worker:
                     continue
                 if polls % _POLLS_PER_HEARTBEAT == 0:
                     self._guarded(lambda: self._extend_leases(db))
-                if self._reports:
+                if self._shares_models:
                     self._guarded(lambda: self.peers.report(db, self.claimed_count))
                 self._guarded(lambda: self._find_work(db), writes=False)
                 polls += 1
@@ -382,7 +374,13 @@ class Worker:
         busy = [
             engine
             for engine in self.engines
-            if database.has_claimable(db, model=engine.model_id, now=now, claimed_ids=ids)
+            if database.has_claimable(
+                db,
+                model=engine.model_id,
+                now=now,
+                claimed_ids=ids,
+                room=engine.room if self._shares_models else None,
+            )
         ]
         for engine in busy:
             self._start_engine(engine)

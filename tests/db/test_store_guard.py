@@ -278,7 +278,7 @@ def test_a_charge_whose_task_id_was_not_stored_is_unknown_and_never_resubmitted(
 
 def submitted(harness: Harness) -> Record:
     harness.ask("猫")
-    record = harness.worker._claim(harness.db, harness.worker.engines.default.model_id)
+    record = harness.worker._claim(harness.db, harness.worker.engines.default)
     assert record is not None
     database.open_charge(harness.db, record, price=None, budget=None)
     return record

@@ -234,7 +234,7 @@ def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(
         if moment == "made":
             with closing(database.connect(harness.settings.database_path)) as own:
                 own.execute("UPDATE generation_records SET lease_until = 0")
-                seen.append(harness.worker._claim(own, harness.worker.engines.default.model_id))
+                seen.append(harness.worker._claim(own, harness.worker.engines.default))
 
     service.observer = sleep
     assert harness.step()

@@ -17,7 +17,7 @@ from flask import Blueprint, Flask, current_app, g, make_response, redirect, ren
 from werkzeug.wrappers import Response
 
 import database
-from app.errors import DatabaseError, Message, StoreLost, TryLater, message
+from app.errors import DatabaseError, Message, StoreLost, TryLater, WriteRefused, message
 from app.web.services import connection, services
 from app.web.urls import safe_redirect_target
 
@@ -171,11 +171,13 @@ def _digest(cookie: str) -> str:
 
 @contextmanager
 def _database() -> Iterator[database.Connection]:
-    """The connection of this request. Raises StoreLost, without a path, when the database is unusable."""
+    """The connection of this request. Raises WriteRefused, or StoreLost without a path."""
     lost = StoreLost("数据库现在用不了，请在运行程序的电脑上看日志")
     if services().worker.store_guard.away():  # no connection may be opened
         raise lost
     try:
         yield connection()
-    except (StoreLost, database.Error) as error:
+    except WriteRefused:
+        raise
+    except (DatabaseError, database.Error) as error:
         raise lost from error

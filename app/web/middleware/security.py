@@ -5,7 +5,7 @@ import ipaddress
 from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
-from app.errors import Forbidden, StoreLost
+from app.errors import DatabaseError, Forbidden
 from app.web.middleware import SAFE_METHODS, login
 from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
@@ -42,7 +42,7 @@ def lets_in() -> bool:
         _check_host()
         _check_origin()
         return _require_login() is None
-    except (Forbidden, StoreLost):
+    except (Forbidden, DatabaseError):
         return False
 
 
@@ -73,7 +73,7 @@ def _require_login() -> AnyResponse | None:
     try:
         if login.is_logged_in():
             return None
-    except StoreLost as lost:
+    except DatabaseError as lost:
         if is_page:
             return login.unavailable(lost.message)
         raise

@@ -50,7 +50,7 @@ def index() -> Response:
     checks = {
         "database": not store_problem and database.is_healthy(current.settings.database_path),
         "disk": not current.worker.disk.problem(),
-        "worker": current.worker.is_running and not current.worker.is_missing,
+        "worker": current.worker.is_running and not current.worker.peers.are_missing,
         "model": current.model_problem(current.spec) is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)

@@ -125,7 +125,7 @@ def _state(paused_reason: Message) -> tuple[str, str | Message]:
     spec, today = services().spec, date.today()
     if low := services().worker.disk.problem():
         return "disk_low", low
-    if services().worker.is_missing:
+    if services().worker.peers.are_missing:
         return "no_worker", "没有在运行的生成进程，请启动一个（ROLE=worker）；排队的图片等它启动后生成"
     if problem := services().key_problem:
         return "key_missing", problem
