@@ -8,6 +8,7 @@ from werkzeug.exceptions import BadHost, HTTPException
 from app import errors, log
 from app.library.library import FILES_URL, THUMBNAILS_URL
 from app.web.i18n import translate
+from app.web.middleware import security
 from app.web.middleware.body_limits import MAX_UPLOAD_BYTES, too_large
 from app.web.serializers import failure
 
@@ -70,8 +71,10 @@ def _on_http_error(error: HTTPException) -> Any:
 def _error_response(sentence: str | errors.Message, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
-    if request.path.startswith("/live/") or isinstance(request.routing_exception, BadHost):
-        return Response(translate(sentence), status, mimetype="text/plain")  # url_for would fail in a page
+    is_fragment = request.path.startswith("/live/")
+    if is_fragment or isinstance(request.routing_exception, BadHost) or not security.lets_in():
+        # url_for would fail in a page, or the bar would tell a stranger what is under way
+        return Response(translate(sentence), status, mimetype="text/plain")
     return render_template("error.html", sentence=translate(sentence), status=status), status
 
 

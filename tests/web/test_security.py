@@ -369,3 +369,17 @@ def test_user_input_never_becomes_a_formula(hostile: tuple[FlaskClient, dict[str
         for sheet in load_workbook(io.BytesIO(answer.data)):
             kinds = {cell.data_type for row in sheet.iter_rows() for cell in row}
             assert "f" not in kinds, how
+
+
+def test_a_refusal_tells_a_stranger_nothing_of_the_state(settings: Settings) -> None:
+    locked = create_app(replace(settings, access_password="开门")).test_client()
+    for answer in (
+        locked.post("/records"),
+        locked.get("/records", headers={"Host": "evil.example"}),
+        create_app(settings).test_client().get("/records", headers={"Host": "evil.example"}),
+        create_app(settings).test_client().post("/language", headers={"Origin": "https://evil.example"}),
+    ):
+        assert answer.status_code == 403
+        assert answer.mimetype == "text/plain"
+        assert "演示" not in answer.text
+    assert "演示" in create_app(settings).test_client().get("/nowhere").text
