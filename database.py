@@ -56,6 +56,7 @@ from app.db.output_backup_queue import (
     add_earlier_copies,
     count_output_copies,
     find_output_copy,
+    find_stored_output,
     finish_output_copy,
     get_output_copy,
     reset_backoff,

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import IO, TypeVar
 from urllib.parse import urlsplit
 from xml.etree.ElementTree import ParseError
 
@@ -28,6 +28,7 @@ MOST_LIST_CHARACTERS = 32_000_000  # total of all keys and ETags
 _PAGE = 1_000
 _PAGE_BYTES = 4 * 1024 * 1024  # 1,000 keys of 1,023 bytes, percent-encoded, and the XML around them
 _OBJECT_BYTES = 64 * 1024 * 1024
+_OBJECT_SECONDS = 60.0  # for one answer: a service that sends a byte now and then holds no thread for ever
 _LONGEST_TOKEN = 8_192
 _PAUSES = (0.2, 0.8)  # seconds before the second and the third attempt
 _CONNECTIONS = 16
@@ -140,8 +141,11 @@ class Bucket:
         )
         return content
 
-    def put(self, key: str, content: bytes, media_type: str) -> None:
-        """Upload the content under the key. Not retried: that is the caller's decision."""
+    def put(self, key: str, content: bytes | IO[bytes], media_type: str) -> None:
+        """Upload the content, or a file from its position on, under the key.
+
+        Not retried: that is the caller's decision.
+        """
         headers = {"Content-Type": media_type}
         self._once("上传", lambda: self._service.put_object(key, content, headers=headers))
 
@@ -238,9 +242,12 @@ class _Bounded(oss2.http.Response):  # type: ignore[misc]
             return part
         if self._is_read:
             return b""
-        content = bytearray()
+        content, until = bytearray(), time.monotonic() + _OBJECT_SECONDS
         for part in self:
             content += part
+            if time.monotonic() > until:
+                self.response.close()
+                raise TimeoutError("timed out")
             if len(content) > self._most:
                 self.response.close()
                 raise _TooLarge

@@ -71,6 +71,12 @@ def _webhook(variable: str, value: str) -> str:
     return value
 
 
+def _output_store(variable: str, value: str) -> str:
+    if value.lower() not in ("local", "oss"):
+        raise SettingError(variable, "应为 local 或 oss，现在是「{value}」", value=value)
+    return value.lower()
+
+
 def _int_between(low: int, high: int) -> Callable[[str, str], int]:
     def read(variable: str, value: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", value) or not low <= int(value) <= high:
@@ -168,6 +174,8 @@ class Settings:
     oss_access_key_secret: str = _setting("", _key, secret=True)
     oss_sample_prefix: str = _setting("ai-images/sample/", _prefix)
     oss_output_prefix: str = _setting("", _prefix)
+    output_store: str = _setting("local", _output_store)
+    output_cache_gb: int = _setting(20, _int_between(1, 1_000_000))
     oss_public_url: str = _setting("", _url)
     host: str = _setting("127.0.0.1")
     port: int = _setting(5000, _int_between(1, 65_535))
@@ -318,6 +326,8 @@ def _check_combination(settings: Settings) -> None:
         raise SettingError("ACCESS_PASSWORD", text, host=settings.host)
     if settings.oss_output_prefix and not settings.oss_enabled:
         raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
+    if settings.output_store == "oss" and not settings.oss_output_prefix:
+        raise SettingError("OUTPUT_STORE", "图片存在 OSS 时，要先设置 OSS_ENABLED=true 和 OSS_OUTPUT_PREFIX")
     # Deleting a reference image must not delete a generated picture.
     output, samples = map(os.path.realpath, (settings.output_dir, settings.samples_dir))
     if os.path.normcase(output) == os.path.normcase(samples):

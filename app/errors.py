@@ -180,6 +180,7 @@ CAUSES = {
     "interrupted": "程序中断",
     "storage": "磁盘写不进去",
     "oss": "参考图取不到（OSS）",
+    "upload": "没存进 OSS",
     "dropped": "已放弃",
 }
 

@@ -39,6 +39,19 @@ def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> N
     )
 
 
+def note_stored_output(db: sqlite3.Connection, record_id: int, filename: str, key: str) -> None:
+    """Note under which key OSS has a record's picture; inside a transaction."""
+    db.execute(
+        """
+        INSERT INTO output_copies (record_id, filename, key, state)
+        VALUES (:id, :filename, :key, 'kept')
+        ON CONFLICT (record_id) DO UPDATE
+        SET filename = excluded.filename, key = excluded.key, state = 'kept', error = '', error_message = ''
+        """,
+        {"id": record_id, "filename": filename, "key": key},
+    )
+
+
 def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
     """Let ``add_earlier_copies`` revisit those of these records not yet queued; inside a transaction."""
     db.execute(
@@ -149,6 +162,22 @@ def find_output_copy(db: sqlite3.Connection, filename: str) -> str:
         "SELECT key FROM output_copies WHERE filename = :filename AND state = 'kept'", {"filename": filename}
     ).fetchone()
     return str(row["key"]) if row else ""
+
+
+def find_stored_output(db: sqlite3.Connection, filename: str) -> tuple[str, int]:
+    """The bucket key of a picture, and its size in bytes (0: not recorded); ``("", 0)`` without one."""
+    row = db.execute(
+        """
+        SELECT output_copies.key, generation_records.file_size
+        FROM output_copies
+        JOIN generation_records ON generation_records.id = output_copies.record_id
+        WHERE output_copies.filename = :filename AND output_copies.state = 'kept'
+        ORDER BY output_copies.record_id DESC
+        LIMIT 1
+        """,
+        {"filename": filename},
+    ).fetchone()
+    return (str(row["key"]), row["file_size"] or 0) if row else ("", 0)
 
 
 def count_output_copies(db: sqlite3.Connection) -> CopyProgress:

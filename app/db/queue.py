@@ -12,7 +12,7 @@ from app.db.batch_log import add_log, row_label
 from app.db.batches import finish_if_done, pause_in_transaction, reopen
 from app.db.connection import transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
-from app.db.output_backup_queue import note_no_copy, note_output_copy
+from app.db.output_backup_queue import note_no_copy, note_output_copy, note_stored_output
 from app.db.row_mapping import (
     IN_IDS,
     IN_MODELS,
@@ -310,8 +310,8 @@ def finish_record(
 ) -> bool:
     """Mark the record successful, with the saved image's size and name -> False when the claim was lost.
 
-    ``to_bucket`` schedules a copy to the bucket. A power cut may undo the commit, but the image is then
-    found on disk or fetched again by its task id.
+    ``to_bucket`` schedules a copy to the bucket, unless OSS has the picture already. A power cut may undo
+    the commit, but the image is then found on disk, in OSS, or fetched again by its task id.
     """
     with transaction(db, durable=False):
         if not still_owned(db, record):
@@ -333,7 +333,9 @@ def finish_record(
                 "now": utc_now(),
             },
         )
-        if to_bucket:
+        if saved.oss_key:
+            note_stored_output(db, record.id, saved.filename, saved.oss_key)
+        elif to_bucket:
             note_output_copy(db, record.id, saved.filename)
         else:
             note_no_copy(db, [record.id])

@@ -145,7 +145,8 @@ class GeneratedImage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SavedImage:
     """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name, and the
-    seed in its embedded parameters. ``marks``: see ``app.domain.marks``."""
+    seed in its embedded parameters. ``marks``: see ``app.domain.marks``. ``oss_key`` is that of the object
+    when pictures are stored in OSS."""
 
     filename: str
     width: int
@@ -155,6 +156,7 @@ class SavedImage:
     sha256: str
     seed: int | None = None
     marks: Mapping[str, Any] = field(default_factory=dict)
+    oss_key: str = ""
 
 
 def file_key(stem: str) -> str:

@@ -51,9 +51,10 @@ _UPLOAD_ERRORS = {
 
 
 def save_image(
-    image: GeneratedImage, *, output_dir: Path, stem: str, record_id: int, embed: str
+    image: GeneratedImage, *, output_dir: Path, stem: str, record_id: int, embed: str, subfolder: str = ""
 ) -> SavedImage:
-    """Validate the image, create its thumbnail and save it as ``stem`` plus the extension of its format.
+    """Validate the image, create its thumbnail and save it as ``stem`` plus the extension of its format,
+    in ``subfolder`` of ``output_dir``.
 
     ``embed`` is the text of ``format_parameters``, or empty; marks are those of the bytes without it. Never
     overwrites: the next free counter is used (``猫-2``) and returned. Idempotent per record: a second call,
@@ -72,13 +73,14 @@ def save_image(
     parameters, marks = parse_parameters(embed), find_marks(image.content)
     stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
+    folder = output_dir / subfolder
     with atomic_write.translate_os_errors(output_dir):
-        output_dir.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):
             atomic_write.write_over(thumbnail, decoded.thumbnail, output_dir)
-            target = output_dir / (stem + _ENDING[decoded.format])
+            target = folder / (stem + _ENDING[decoded.format])
             placed = _place(part, target, record_id, parameters.prompt)
-            atomic_write.sync_folder(output_dir)
+            atomic_write.sync_folder(folder)
     if not isinstance(placed, str):
         return placed
     return _saved_image(placed, decoded, pieces, parameters.seed, marks)
@@ -104,6 +106,16 @@ def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> S
     raise AssertionError("counters do not end")
 
 
+def read_own(content: bytes, filename: str, *, record_id: int, prompt: str) -> SavedImage | None:
+    """The image in these bytes, if their embedded parameters name this record; None otherwise."""
+    with contextlib.suppress(OSError, ValueError):
+        parameters = parse_parameters(metadata.extract(content) or "")
+        if parameters.record_id == record_id and prompt in parameters.text:
+            decoded = decode.decode(content, max_pixels=MAX_PIXELS)
+            return _saved_image(filename, decoded, (content,), parameters.seed, find_marks(content))
+    return None
+
+
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file in hexadecimal, as in ``SavedImage.sha256``."""
     with path.open("rb") as file:
@@ -118,9 +130,12 @@ def thumbnail_path(output_dir: Path, record_id: int) -> Path:
 def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     """The thumbnail, recreated from the image when missing. Raises NotFound when both are missing."""
     thumbnail = thumbnail_path(output_dir, record_id)
-    if thumbnail.is_file():
-        return thumbnail
-    source = open_output(output_dir, filename)
+    return thumbnail if thumbnail.is_file() else make_thumbnail(thumbnail, open_output(output_dir, filename))
+
+
+def make_thumbnail(thumbnail: Path, source: Path) -> Path:
+    """Create the thumbnail of an image; returns its path. Raises NotFound for a damaged image."""
+    output_dir, filename = thumbnail.parents[2], source.name
     try:
         with source.open("rb") as file:
             content = decode.thumbnail_of(file, max_pixels=MAX_PIXELS)
@@ -134,17 +149,6 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
         if not thumbnail.is_file():
             raise
     return thumbnail
-
-
-def jpeg_thumbnail(output_dir: Path, record_id: int, filename: str, *, box: tuple[int, int]) -> bytes | None:
-    """The image as a JPEG within ``box`` pixels, for a workbook; None when there is no image."""
-    if not filename:
-        return None
-    try:
-        thumbnail = ensure_thumbnail(output_dir, record_id, filename).read_bytes()
-    except (NotFound, OSError):
-        return None
-    return jpeg_of_webp(thumbnail, box=box)
 
 
 def jpeg_of_webp(thumbnail: bytes, *, box: tuple[int, int]) -> bytes | None:
@@ -260,10 +264,7 @@ def _saved_image(
 def _read_own(path: Path, record_id: int, prompt: str) -> SavedImage | None:
     with contextlib.suppress(OSError, ValueError):
         content = windows_files.retry_while_locked(path.read_bytes)
-        parameters = parse_parameters(metadata.extract(content) or "")
-        if parameters.record_id == record_id and prompt in parameters.text:
-            decoded = decode.decode(content, max_pixels=MAX_PIXELS)
-            return _saved_image(path.name, decoded, (content,), parameters.seed, find_marks(content))
+        return read_own(content, path.name, record_id=record_id, prompt=prompt)
     return None
 
 
@@ -318,7 +319,7 @@ def _place(part: Path, target: Path, record_id: int, prompt: str) -> SavedImage 
         final = target.with_name(name + target.suffix)
         if prompt and (saved := _read_own(final, record_id, prompt)):
             return saved
-        if is_taken(part.parent, name):
+        if is_taken(target.parent, name):
             continue
         with contextlib.suppress(FileExistsError):
             windows_files.publish(part, final)

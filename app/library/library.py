@@ -30,6 +30,7 @@ from app.errors import InvalidRequest, NotFound, message
 from app.library import catalogue
 from app.library.catalogue import THUMBNAILS_URL, IsUsed, to_library_image
 from app.library.local import LocalLibrary
+from app.library.outputs import OutputLibrary, Outputs
 
 if TYPE_CHECKING:
     from app.library.bucket import BucketLibrary
@@ -48,9 +49,13 @@ class Library:
     The constructor raises SettingError for invalid OSS settings.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] = time.time, *, outputs: Outputs | None = None
+    ) -> None:
         self._local = LocalLibrary(settings.samples_dir)
         self._outputs = LocalLibrary(settings.output_dir)
+        if outputs and outputs.in_oss:
+            self._outputs = OutputLibrary(outputs)
         self._bucket = _open_bucket_library(settings, clock) if settings.oss_enabled else None
         self._backend: LocalLibrary | BucketLibrary = self._bucket or self._local
         self._url_seconds = max(_SHORTEST_SECONDS, settings.model_timeout + 3600)  # outlives the generation

@@ -1,11 +1,14 @@
-"""Backs up finished images to OSS: object keys, uploads, downloads and signed URLs.
+"""Finished images in OSS: object keys, uploads, downloads and signed URLs.
 
-Independent of records: the database holds the queue and the finished uploads.
+Independent of records: the database holds the keys and the queue of copies.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,22 +20,32 @@ if TYPE_CHECKING:
     from oss_client import Bucket
 
 _SHOWN_SECONDS = 7_200
+_MARKED = re.compile(rf"(?P<stem>.*)-(?P<digest>[0-9a-f]{{{DIGEST_LENGTH}}})(?P<ending>\.[a-z]+)")
+_THUMBNAILS = ".thumbnails/"
+_PROBE = ".probe"
 
 
 class OutputBackup:
-    """The backups of finished images in the bucket. Every method raises BucketError."""
+    """The finished images in the bucket. Every method raises BucketError."""
 
     def __init__(self, bucket: Bucket, prefix: str) -> None:
         self._bucket = bucket
         self._prefix = prefix
 
-    def upload(self, path: Path) -> str:
-        """Upload an image; returns its key, with a hash to avoid collisions in a shared bucket.
+    def upload(self, path: Path, *, name: str = "", thumbnail: Path | None = None) -> str:
+        """Upload an image as ``name`` (default: its own) -> its key, which contains a hash of its content.
 
-        Raises NotFound.
+        So another object is never replaced, and a repeated upload writes the same one. A thumbnail that
+        cannot be uploaded is left out. Raises NotFound.
         """
+        target = Path(name or path.name)
         try:
-            content = path.read_bytes()
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()[:DIGEST_LENGTH]
+                file.seek(0)
+                key = f"{self._prefix}{target.stem}-{digest}{target.suffix}"
+                media_type = MEDIA_TYPES.get(target.suffix.lower(), "application/octet-stream")
+                self._bucket.put(key, file, media_type)
         except FileNotFoundError as error:
             raise NotFound("找不到这张图片，可能已被移走或删除") from error
         except OSError as error:
@@ -42,15 +55,37 @@ class OutputBackup:
                 reason=error.strerror,
                 transient=False,
             ) from error
-        digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
-        key = f"{self._prefix}{path.stem}-{digest}{path.suffix}"
-        media_type = MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
-        self._bucket.put(key, content, media_type)
+        if thumbnail:
+            with suppress(BucketError, OSError):
+                self._bucket.put(_thumbnail_key(key), thumbnail.read_bytes(), "image/webp")
         return key
 
     def fetch(self, key: str, *, thumbnail: bool = False) -> bytes:
         """The image, or its thumbnail: WebP, 320 px, created by OSS. Raises NotFound."""
         return self._bucket.fetch(key, process=THUMBNAIL_PROCESS if thumbnail else "")
+
+    def fetch_thumbnail(self, key: str) -> bytes:
+        """The thumbnail as uploaded, else created by OSS. Raises NotFound."""
+        try:
+            return self._bucket.fetch(_thumbnail_key(key))
+        except NotFound:
+            return self.fetch(key, thumbnail=True)
+
+    def list_named(self, stem: str) -> Iterator[str]:
+        """The keys of the images uploaded under this base name."""
+        for found in self._bucket.list_objects(f"{self._prefix}{stem}-"):
+            marked = _MARKED.fullmatch(found.key.removeprefix(self._prefix))
+            if marked and marked["stem"] == stem:
+                yield found.key
+
+    def delete(self, key: str) -> None:
+        """Delete an image and its thumbnail; missing ones are ignored."""
+        self._bucket.delete(_thumbnail_key(key))
+        self._bucket.delete(key)
+
+    def probe(self) -> None:
+        """Write a small object, to find out whether OSS stores anything."""
+        self._bucket.put(self._prefix + _PROBE, b"", "application/octet-stream")
 
     def url(self, key: str, *, thumbnail: bool = False) -> str:
         """A signed URL of the image or its thumbnail, for browsers."""
@@ -58,8 +93,19 @@ class OutputBackup:
         return self._bucket.signed_url(key, seconds=_SHOWN_SECONDS, process=process)
 
 
+def digest_in(key: str) -> str:
+    """The first digits of the SHA-256 of an image, from its key."""
+    marked = _MARKED.fullmatch(key)
+    return marked["digest"] if marked else ""
+
+
+def _thumbnail_key(key: str) -> str:
+    folder, slash, name = key.rpartition("/")
+    return f"{folder}{slash}{_THUMBNAILS}{name}.webp"
+
+
 def open_output_backup(settings: Settings) -> OutputBackup | None:
-    """The backup for these settings; None if disabled."""
+    """The bucket for these settings; None if disabled."""
     if not (settings.oss_enabled and settings.oss_output_prefix):
         return None
     from oss_client import Bucket  # oss2 takes 20 MB of memory: import only with a bucket

@@ -12,6 +12,7 @@ from app.domain import Models, ModelSpec
 from app.env_file import EnvFile
 from app.errors import Message, TryLater, message
 from app.library.library import Library
+from app.library.outputs import Outputs
 from app.worker.worker import Worker
 
 MAX_WAITING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
@@ -67,6 +68,11 @@ class Services:
     def library(self) -> Library:
         """The reference images."""
         return self.worker.library
+
+    @property
+    def outputs(self) -> Outputs:
+        """The finished images."""
+        return self.worker.outputs
 
     @property
     def models(self) -> Models:

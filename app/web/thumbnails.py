@@ -10,17 +10,19 @@ import database
 from app import sheets
 from app.config import Settings
 from app.domain import Record
-from app.errors import BucketError, NotFound
+from app.errors import BucketError, DiskError, NotFound
 from app.images import store
 from app.library.output_backup import OutputBackup
+from app.library.outputs import Outputs
 
 MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 _THREADS = 2
+_THREADS_FOR_OSS = 16
 _AHEAD = 32  # thumbnails computed before they are needed
 
 
 def record_thumbnails(
-    settings: Settings, copies: OutputBackup | None, records: Sequence[Record]
+    settings: Settings, outputs: Outputs, copies: OutputBackup | None, records: Sequence[Record]
 ) -> sheets.Thumbnails:
     """A function from record ids to their thumbnails as JPEG, in order; None where there is none.
 
@@ -28,24 +30,32 @@ def record_thumbnails(
     """
     names = {record.id: record.filename for record in records}
     box = sheets.THUMBNAIL_BOX
+    threads = _THREADS_FOR_OSS if outputs.in_oss else _THREADS
 
-    def local(record_id: int) -> bytes | None:
-        return store.jpeg_thumbnail(settings.output_dir, record_id, names[record_id], box=box)
+    def stored(record_id: int) -> bytes | None:
+        if not names[record_id]:
+            return None
+        try:
+            return store.jpeg_of_webp(outputs.thumbnail(record_id, names[record_id]).read_bytes(), box=box)
+        except (NotFound, BucketError, DiskError, OSError):
+            return None
 
     def thumbnails(ids: Iterable[int]) -> Iterator[bytes | None]:
         wanted = list(ids)
         with closing(database.connect(settings.database_path)) as db:
-            backups = _BackupThumbnails(db, copies)
-            for record_id, content in zip(wanted, _map_ahead(local, wanted), strict=True):
+            backups = _BackupThumbnails(db, None if outputs.in_oss else copies)
+            for record_id, content in zip(wanted, _map_ahead(stored, wanted, threads), strict=True):
                 yield content or store.jpeg_of_webp(backups.thumbnail(names[record_id]), box=box)
 
     return thumbnails
 
 
-def _map_ahead(function: Callable[[int], bytes | None], items: Iterable[int]) -> Iterator[bytes | None]:
+def _map_ahead(
+    function: Callable[[int], bytes | None], items: Iterable[int], threads: int
+) -> Iterator[bytes | None]:
     """As ``map``, with some results computed ahead by threads."""
     waiting: deque[Future[bytes | None]] = deque()
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for item in items:
             waiting.append(pool.submit(partial(function, item)))
             if len(waiting) > _AHEAD:

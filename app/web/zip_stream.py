@@ -15,6 +15,7 @@ from app.errors import BucketError, NotFound, Translate
 from app.images import store
 from app.images.filenames import archive_name
 from app.library.output_backup import OutputBackup
+from app.library.outputs import Outputs
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
@@ -29,7 +30,7 @@ class _Image:
     batch_id: str
     filename: str
     name: str  # in the ZIP: unique ignoring case
-    path: Path | None  # None: not on disk
+    path: Path | None  # None: not on disk, or in a cache, where it may be evicted
     size: int
     copy_key: str  # of the copy in OSS, if it is not on disk
 
@@ -49,14 +50,15 @@ class Archive:
         self,
         db: database.Connection,
         ids: database.Selection,
-        output_dir: Path,
+        outputs: Outputs,
         copies: OutputBackup | None = None,
         *,
         translate: Translate = str,
     ) -> None:
+        self._outputs = outputs
         self._copies = copies
         self._translate = translate
-        self._images = list(_list_images(db, ids, output_dir, with_copies=copies is not None))
+        self._images = list(_list_images(db, ids, outputs, with_copies=copies is not None))
         self._missing = [image for image in self._images if not image.path and not image.copy_key]
         self.count = len(self._images) - len(self._missing)
         self.batch_ids = {image.batch_id for image in self._images}
@@ -95,16 +97,18 @@ class Archive:
         yield from archive.finalize()
 
     def _copied_pieces(self, archive: ZipStream, image: _Image) -> Iterator[bytes]:
-        if content := self._fetch(image.copy_key):
+        if content := self._fetch(image):
             archive.add(content, image.name)
             yield from archive.file()
         else:
             self._missing.append(image)
 
-    def _fetch(self, key: str) -> bytes:
+    def _fetch(self, image: _Image) -> bytes:
         """The copy in OSS; empty when it is missing."""
         try:
-            return self._copies.fetch(key) if self._copies else b""
+            if self._outputs.in_oss:
+                return self._outputs.read(image.filename, image.copy_key)
+            return self._copies.fetch(image.copy_key) if self._copies else b""
         except NotFound:
             return b""
         except BucketError:
@@ -137,7 +141,7 @@ def _stored_pieces(archive: ZipStream, path: Path, image: _Image) -> Iterator[by
 
 
 def _list_images(
-    db: database.Connection, ids: database.Selection, output_dir: Path, *, with_copies: bool
+    db: database.Connection, ids: database.Selection, outputs: Outputs, *, with_copies: bool
 ) -> Iterator[_Image]:
     """Each image of these records once."""
     filenames: set[str] = set()
@@ -147,7 +151,10 @@ def _list_images(
         if not filename or filename in filenames:
             continue
         filenames.add(filename)
-        path, size = _find(output_dir, filename)
+        key = database.find_output_copy(db, filename) if outputs.in_oss else ""
+        path, size = (None, 0) if key else _find(outputs.folder, filename)
+        if with_copies and not path:
+            key = key or database.find_output_copy(db, filename)
         yield _Image(
             record_id=record.id,
             batch_id=record.batch_id or "",
@@ -155,7 +162,7 @@ def _list_images(
             name=_unique_name(archive_name(record.requested_filename, filename), names),
             path=path,
             size=size,
-            copy_key=database.find_output_copy(db, filename) if with_copies and not path else "",
+            copy_key=key,
         )
 
 

@@ -19,6 +19,10 @@ class DiskLow(DiskError):
     """Not enough disk space for another image; nothing was submitted."""
 
 
+class OssLost(DiskLow):
+    """OSS, which stores the images, takes none for now; nothing was submitted."""
+
+
 def free_bytes(folder: Path) -> int:
     """Bytes free on the disk of a folder that need not exist yet."""
     existing = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())

@@ -15,6 +15,7 @@ from app.errors import BucketError, DiskError, Message, NotFound
 from app.images import store as images_store
 from app.library.library import Library
 from app.library.output_backup import OutputBackup
+from app.library.outputs import Outputs
 
 _MAX_COPY_DELAY = 600.0
 _TRASH_DAYS = 30
@@ -27,6 +28,7 @@ class Maintenance:
         self,
         settings: Settings,
         library: Library,
+        outputs: Outputs,
         copies: OutputBackup | None,
         *,
         store: database.StoreGuard,
@@ -34,9 +36,11 @@ class Maintenance:
     ) -> None:
         self._output_dir = settings.output_dir
         self._library = library
+        self._outputs = outputs
         self._copies = copies
         self._store = store
         self._problem: Message | None = None
+        self._oss_problem: Message | None = None
         self._is_stopping = is_stopping
         self._locked: set[int] = set()
         self._logged: set[int] = set()
@@ -47,6 +51,14 @@ class Maintenance:
         if problem != self._problem:
             self._problem = problem
             log.event("worker", "store_lost" if problem else "store_found", why=problem)
+        return not problem
+
+    def watch_oss(self) -> bool:
+        """Whether OSS stores pictures, as far as is known; changes are logged."""
+        problem = self._outputs.check()
+        if problem != self._oss_problem:
+            self._oss_problem = problem
+            log.event("worker", "oss_lost" if problem else "oss_found", why=problem)
         return not problem
 
     def check_store(self) -> bool:
@@ -65,10 +77,10 @@ class Maintenance:
     def empty_trash(self, db: database.Connection) -> int:
         """Delete some records that have been in the trash for 30 days, with their files -> how many.
 
-        0 while the image folder is missing: the files would be left without a record. Files that another
-        program has open are skipped until all others are deleted, then tried again.
+        0 while the image folder or OSS is missing: the files would be left without a record. Files that
+        another program has open are skipped until all others are deleted, then tried again.
         """
-        while self._output_dir.is_dir():
+        while self._output_dir.is_dir() and not self._outputs.problem():
             known = len(self._locked)
             deleted = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, exclude=self._locked)
             if deleted:
@@ -80,7 +92,7 @@ class Maintenance:
 
     def _remove(self, filename: str, record_id: int) -> None:
         try:
-            images_store.delete_image(self._output_dir, filename, record_id)
+            self._outputs.delete(record_id, filename)
         except DiskError:
             self._locked.add(record_id)
             if record_id not in self._logged:
@@ -114,14 +126,19 @@ class Maintenance:
     def copy_output(self, db: database.Connection) -> bool:
         """Copy one finished image to OSS -> False when there was nothing to do or OSS failed.
 
-        A missing file counts as deleted, unless the whole image folder is missing.
+        A missing file counts as deleted, unless the whole image folder is missing, or pictures are stored in
+        OSS: another machine may have it then.
         """
         copy = database.get_output_copy(db, now=time.time())
         if self._copies is None or copy is None or not self._output_dir.is_dir():
             return False
         try:
             key = self._copies.upload(images_store.open_output(self._output_dir, copy.filename))
-        except NotFound:
+        except NotFound as missing:
+            if self._outputs.in_oss:
+                not_before = time.time() + 5.0 * 2.0 ** min(copy.tries, 14)
+                database.retry_output_copy(db, copy.record_id, error=missing.message, not_before=not_before)
+                return True
             key = ""
         except BucketError as trouble:
             wait = min(5.0 * 2.0 ** min(copy.tries, 10), _MAX_COPY_DELAY)

@@ -39,6 +39,7 @@ class PeriodicJobs:
         aborting: threading.Event,
         guarded: Guard,
         clean_up: Callable[[], bool],
+        adopt_from_oss: Callable[[database.Connection], bool],
     ) -> None:
         self._path = path
         self._maintenance = maintenance
@@ -48,6 +49,7 @@ class PeriodicJobs:
         self._aborting = aborting
         self._guarded = guarded
         self._clean_up = clean_up
+        self._adopt_from_oss = adopt_from_oss
 
     def run_maintenance(self) -> None:
         """The search index and crash clean-up often, trash and old files hourly."""
@@ -79,10 +81,11 @@ class PeriodicJobs:
             self._guarded(lambda: self._library.refresh_when_requested(timeout=1.0), writes=False)
 
     def back_up_output(self) -> None:
-        """Copy finished pictures to OSS, those from before the setting too."""
+        """Copy finished pictures to OSS, those from before the setting too; adopt those it has."""
         with closing(database.connect(self._path)) as db:
             is_noted, busy = False, True
             while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
+                self._guarded(lambda: self._adopt_from_oss(db), writes=False)
                 is_noted = is_noted or self._guarded(lambda: self._maintenance.note_earlier_pictures(db))
                 busy = self._guarded(lambda: self._maintenance.copy_output(db))
 

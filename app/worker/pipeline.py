@@ -43,19 +43,19 @@ from app.errors import (
     StoreLost,
     message,
 )
-from app.images import decode, store
-from app.images.parameters import format_parameters
+from app.images import decode
 from app.library.library import Library
+from app.library.outputs import Outputs
 from app.worker.concurrency import DecodeLimit, Permit
-from app.worker.disk_space import DiskLow, DiskSpace
+from app.worker.disk_space import DiskLow, DiskSpace, OssLost
 from app.worker.engines import Engine, Engines
+from app.worker.saving import Saving, with_watermark
 
 MAX_RETRIES = 5
 MAX_FREE_RETRIES = 2  # the service may still be working on the abandoned request
 BLOCKED_RETRY_SECONDS = 60.0  # a cancelled batch is not paused, so only this delays the next fetch
 _MAX_DELAY = 60.0
 _MAX_DOUBLINGS = 10  # bounds the exponent: a service may throttle a call a thousand times
-_DISK_RETRY_SECONDS = 600.0
 _MAX_BYTES_IN_MEMORY = 1_000_000  # a larger image waits in a temporary file until it is decoded
 _DECODES_AT_ONCE = 2
 _PIXELS_AT_ONCE = 24_000_000  # two of 2K, or one of 4K, which takes 50 to 70 MB decoded
@@ -72,7 +72,7 @@ _ADVICE = {
     "broken": "图片服务返回的图片打不开，请检查它是否正常",
 }
 
-_PAUSE_CAUSES = {"network": PauseCause.NETWORK, "storage": PauseCause.DISK}
+_PAUSE_CAUSES = {"network": PauseCause.NETWORK, "storage": PauseCause.DISK, "upload": PauseCause.DISK}
 
 _T = TypeVar("_T")
 
@@ -125,7 +125,7 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
     wait = seconds_before_retry(problem, retries=record.retries, throttled=record.throttle_count)
     if wait is not None:
         return Decision(error=problem, wait=wait)
-    is_blocked = problem.pauses_batch or problem.cause in ("network", "storage")
+    is_blocked = problem.pauses_batch or problem.cause in _PAUSE_CAUSES
     if is_blocked and (problem.billed is Billed.NO or problem.task_valid):
         return Decision(
             error=problem,
@@ -155,6 +155,7 @@ class Pipeline:
     settings: Settings
     engines: Engines
     library: Library
+    outputs: Outputs
     disk: DiskSpace
     store_guard: database.StoreGuard
     aborting: threading.Event
@@ -164,6 +165,11 @@ class Pipeline:
         default_factory=lambda: log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
     )
 
+    saving: Saving = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.saving = Saving(outputs=self.outputs, decode_limit=self.decode_limit, aborting=self.aborting)
+
     def produce(self, db: database.Connection, record: Record, engine: Engine, permit: Permit) -> SavedImage:
         """Submit the record to its model, or fetch it if it was submitted, then save its image.
 
@@ -171,10 +177,8 @@ class Pipeline:
         ``decide`` takes, and WorkerAborting, BatchNotActive, WriteRefused, StoreLost (requeue the record) or
         LeaseLost (leave it).
         """
-        if record.attempts > 1:
-            with suppress(DiskError):  # a missing folder is reported when there is something to save
-                if saved := self.find_saved(record):
-                    return saved  # a crash between saving the file and finishing the record
+        if record.attempts > 1 and (saved := self._adopted(db, record)):
+            return saved
         task_id, image, began = record.task_id, None, None
         watermark = record.marks["visible"]
         provider, pace = engine.provider, engine.pace
@@ -190,8 +194,20 @@ class Pipeline:
         watermark = watermark if image.watermark is None else image.watermark
         with _spooled(image.content, self.settings.output_dir) as file:
             del image
-            saved = self._save(db, record, file, seed)
-        return _with_watermark(saved, watermark)
+            pixels, has_task = self._pixels(record), bool(task_id)
+            saved = self.saving.save(db, record, file, seed, pixels=pixels, has_task=has_task)
+        return with_watermark(saved, watermark)
+
+    def finish(self, db: database.Connection, record: Record, saved: SavedImage, **facts: object) -> None:
+        """Mark the record successful, unless its claim was lost; ``facts`` are logged."""
+        to_bucket = self.outputs.are_copied
+        ended = self.write_with_retry(lambda: database.finish_record(db, record, saved, to_bucket=to_bucket))
+        if ended:
+            self.saving.settle(record, saved)
+        size = f"{saved.width}x{saved.height}"
+        log.record_event(
+            "finished" if ended else "lease_lost", record, bytes=saved.file_size, size=size, **facts
+        )
 
     def _submit(
         self, db: database.Connection, record: Record, provider: generator.Provider
@@ -202,6 +218,8 @@ class Pipeline:
         _require_orderable(spec, request)
         references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
         self.disk.require(len(self.claimed_ids))
+        if problem := self.outputs.check():
+            raise OssLost(problem)
         self.store_guard.require(db)
         price, is_free = spec.price(request), spec.is_free(request)
         charge = database.open_charge(db, record, price=price, budget=self.settings.budget, is_free=is_free)
@@ -215,6 +233,17 @@ class Pipeline:
             with suppress(DatabaseError):  # the image is worth more
                 database.save_usage(db, record, usage)
         return result.task_id or "", result.image, began
+
+    def _adopted(self, db: database.Connection, record: Record) -> SavedImage | None:
+        """The image that was saved before a crash, here or in OSS."""
+        try:
+            return self.saving.adopt(db, record, keeps_trying=True)
+        except DiskError:  # a missing folder is reported when there is something to save
+            return None
+        except BucketError:
+            if record.task_id:  # it can be fetched again for free; else it must not be submitted again
+                return None
+            raise
 
     def _fitted(self, references: Sequence[Reference], spec: ModelSpec) -> list[Reference]:
         """The references, as JPEG where the file is larger than the model takes. Raises InvalidRequest."""
@@ -237,16 +266,6 @@ class Pipeline:
         engine = self.engines.find(record.model)
         size = engine.spec.sizes.get((record.aspect_ratio, record.resolution)) if engine else None
         return size.width * size.height if size else _PIXELS_AT_ONCE
-
-    def find_saved(self, record: Record) -> SavedImage | None:
-        """The image of this record that was saved before a crash; None without one.
-
-        Raises DiskError when the folder cannot be read.
-        """
-        folder = self.settings.output_dir
-        stem = record.reserved_stem
-        saved = store.find_saved(folder, stem=stem, record_id=record.id, prompt=record.prompt)
-        return saved and _with_watermark(saved, record.marks["visible"])
 
     def write_with_retry(self, write: Callable[[], _T], *, retry_lost: bool = True) -> _T:
         """Call ``write`` every second until the database accepts it.
@@ -290,52 +309,9 @@ class Pipeline:
         else:
             log.record_event("task_id_saved", record)
 
-    def _save(self, db: database.Connection, record: Record, file: IO[bytes], seed: int | None) -> SavedImage:
-        """Write the image to disk; while the disk refuses, pause the batch and keep trying."""
-        text = format_parameters(record.request, None, record.model, record.id, seed)
-        folder = self.settings.output_dir
-        deadline = time.monotonic() + _DISK_RETRY_SECONDS
-        while True:
-            try:
-                with self.decode_limit.hold(self._pixels(record)):
-                    image = GeneratedImage(content=_read(file), seed=seed)
-                    return store.save_image(
-                        image, output_dir=folder, stem=record.reserved_stem, record_id=record.id, embed=text
-                    )
-            except DiskError as error:
-                pause_batch(db, record, error.message, cause=PauseCause.DISK, blocks_fetches=True)
-                if self.aborting.is_set() or time.monotonic() > deadline:
-                    raise _not_saved(error) from error
-            self.aborting.wait(2.0)
-            with suppress(DiskError):  # a folder that is back may hold temporary files
-                store.remove_part_files(folder)
-
     def _sleep(self, seconds: float) -> None:
         if self.aborting.wait(seconds):
             raise WorkerAborting
-
-
-def pause_batch(
-    db: database.Connection,
-    record: Record,
-    reason: Message,
-    *,
-    cause: PauseCause,
-    blocks_fetches: bool = False,
-) -> None:
-    """Pause the record's batch, if it has one."""
-    if record.batch_id:
-        model = None if cause is PauseCause.DISK else record.model
-        with suppress(DatabaseError):  # the next record with the same error pauses it
-            database.pause_batch(
-                db, record.batch_id, reason, cause=cause, stops_fetching=blocks_fetches, model=model
-            )
-        log.record_event("paused", record, why=reason)
-
-
-def _with_watermark(saved: SavedImage, watermark: bool | None) -> SavedImage:
-    """The image with what is known of its visible mark."""
-    return replace(saved, marks={"visible": watermark, **saved.marks})
 
 
 def _require_orderable(spec: ModelSpec, request: ImageRequest) -> None:
@@ -384,12 +360,6 @@ def _as_expired(error: ModelError) -> ModelError:
     return ModelError(text, cause="expired", billed=Billed.YES)
 
 
-def _not_saved(error: DiskError) -> ModelError:
-    """The error for an image that was received and could not be saved to disk."""
-    text = message("图片已生成，但没能保存：{why}", why=error.message)
-    return ModelError(text, cause="storage", billed=Billed.YES, task_valid=True)
-
-
 def _invalid_task_id(task_id: str) -> ModelError:
     shown = ascii(task_id.partition("?")[0])[1:-1][:100]  # the query of a URL may contain its signature
     text = message(
@@ -423,11 +393,3 @@ def _on_disk(content: bytes, folder: Path) -> IO[bytes]:
         file.close()
         raise
     return file
-
-
-def _read(file: IO[bytes]) -> bytes:
-    try:
-        file.seek(0)
-        return file.read()
-    except OSError as error:
-        raise DiskError("磁盘读不出刚收到的图片（{error}），请检查磁盘", error=error) from error

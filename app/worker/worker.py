@@ -16,7 +16,7 @@ from functools import partial
 import database
 from app import log
 from app.config import Settings
-from app.domain import Record, SavedImage
+from app.domain import Record
 from app.errors import BucketError, DatabaseError, InvalidRequest, ModelError, StoreLost, WriteRefused
 from app.library.library import Library
 from app.library.output_backup import open_output_backup
@@ -28,7 +28,8 @@ from app.worker.maintenance import Maintenance
 from app.worker.notifier import Notifier
 from app.worker.peers import Peers
 from app.worker.periodic import PeriodicJobs
-from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide, pause_batch
+from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide
+from app.worker.saving import open_outputs, pause_batch
 
 LEASE_SECONDS = 12.0
 POLL_SECONDS = 0.5
@@ -51,8 +52,9 @@ class Worker:
         self.settings = settings
         self.engines = Engines(settings)
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.library = Library(settings)
         self.output_backup = open_output_backup(settings)
+        self.outputs = open_outputs(settings, self.output_backup)
+        self.library = Library(settings, outputs=self.outputs)
         self.disk = disk or DiskSpace((settings.output_dir, settings.database_path.parent))
         self._draining = threading.Event()
         self._aborting = threading.Event()
@@ -61,6 +63,7 @@ class Worker:
         self.maintenance = Maintenance(
             settings,
             self.library,
+            self.outputs,
             self.output_backup,
             store=self.store_guard,
             is_stopping=self._aborting.is_set,
@@ -70,6 +73,7 @@ class Worker:
             settings=settings,
             engines=self.engines,
             library=self.library,
+            outputs=self.outputs,
             disk=self.disk,
             store_guard=self.store_guard,
             aborting=self._aborting,
@@ -88,6 +92,7 @@ class Worker:
             aborting=self._aborting,
             guarded=self._guarded,
             clean_up=self.clean_up_after_crash,
+            adopt_from_oss=self.adopt_from_oss,
         )
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
@@ -270,7 +275,7 @@ class Worker:
             is_free = database.is_free_charge(db, record.id)
             self._apply(db, record, decide(error, record, has_task=has_task, is_free=is_free))
         else:
-            self._finish(db, record, saved, seconds=time.monotonic() - started)
+            self._pipeline.finish(db, record, saved, seconds=time.monotonic() - started)
             engine.limit.on_success()
             engine.judge(None, time.time())
 
@@ -298,14 +303,6 @@ class Worker:
             log.record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
         if record.model not in self._model_ids:  # removed while the image was under way: nothing claims it
             self._write(lambda: database.pause_other_models(db, models=self._model_ids, now=time.time()))
-
-    def _finish(self, db: database.Connection, record: Record, saved: SavedImage, **facts: object) -> None:
-        to_bucket = self.output_backup is not None
-        ended = self._write(lambda: database.finish_record(db, record, saved, to_bucket=to_bucket))
-        size = f"{saved.width}x{saved.height}"
-        log.record_event(
-            "finished" if ended else "lease_lost", record, bytes=saved.file_size, size=size, **facts
-        )
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -390,19 +387,29 @@ class Worker:
     def _extend_leases(self, db: database.Connection) -> bool:
         until = time.time() + LEASE_SECONDS
         database.extend_leases(db, tuple(self._claimed_ids), owner=self.owner, until=until)
-        return self.reap_expired_leases(db) > 0
+        return not self.outputs.in_oss and self.reap_expired_leases(db) > 0
 
     def reap_expired_leases(self, db: database.Connection) -> int:
         """End records whose lease expired; one whose picture is saved succeeds. Returns how many
         were ended or requeued without an image."""
         now = time.time()
         for record in database.list_reapable(db, now=now):
-            if saved := self._pipeline.find_saved(record):
-                self._finish(db, record, saved)
+            if saved := self._pipeline.saving.adopt(db, record):
+                self._pipeline.finish(db, record, saved)
             self._crash_seen.set()
         if database.has_stalled_of_other_models(db, models=self._model_ids, now=now):
             database.pause_other_models(db, models=self._model_ids, now=now)
         return database.reap_stalled(db, now=now)
+
+    def adopt_from_oss(self, db: database.Connection) -> bool:
+        """With OSS: end records whose lease expired, adopt what only this machine has -> whether OSS answers.
+        Not for the heartbeat, as it may take longer than a lease. Decides nothing until it answers."""
+        with suppress(BucketError):
+            if self.outputs.in_oss and self.maintenance.watch_oss():
+                self.reap_expired_leases(db)
+                for record, saved in self._pipeline.saving.leftovers(db, self._claimed_ids):
+                    self._pipeline.finish(db, record, saved)
+        return self.maintenance.watch_oss()
 
     def clean_up_after_crash(self) -> bool:
         """Remove temporary files after a crash was seen; returns whether there were any."""
@@ -415,6 +422,7 @@ class Worker:
         """Without images of its own: watch the database, and what the workers report."""
         with closing(database.connect(self.settings.database_path)) as db:
             while not self._aborting.wait(_WATCH_SECONDS):
+                self._guarded(self.maintenance.watch_oss, writes=False)
                 if self._guarded(lambda: self.maintenance.watch_store(db), writes=False):
                     self._guarded(lambda: self.peers.watch(db), writes=False)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -123,14 +124,14 @@ def test_an_unreadable_image_waits_without_blocking_others(
 ) -> None:
     make(client, worker, db, "红茶")
     locked = database.get_record(db, make(client, worker, db, "绿茶")).filename
-    read = Path.read_bytes
+    open_file = Path.open
 
-    def refused(path: Path) -> bytes:
+    def refused(path: Path, *mode: Any) -> object:
         if path.name == locked:
             raise PermissionError(13, "Permission denied")
-        return read(path)
+        return open_file(path, *mode)
 
-    monkeypatch.setattr(Path, "read_bytes", refused)
+    monkeypatch.setattr(Path, "open", refused)
     assert not worker.maintenance.copy_output(db)
     assert "Permission denied" in str(database.count_output_copies(db).error)
     assert worker.maintenance.copy_output(db)

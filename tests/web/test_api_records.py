@@ -673,7 +673,7 @@ def test_a_zip_whose_image_changes_meanwhile_is_cut_short_instead_of_damaged(
     record_id = dataset.put("猫")
     path = dataset.path("猫.png")
     path.write_bytes(random.Random(1).randbytes(200_000))
-    archive = Archive(dataset.db, [record_id], path.parent)
+    archive = Archive(dataset.db, [record_id], Worker(dataset.settings).outputs)
     assert archive.length
     pieces = iter(archive)
     sent = [next(pieces), next(pieces)] if has_begun else []  # the header and some of the content

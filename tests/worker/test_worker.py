@@ -359,7 +359,7 @@ def test_while_the_output_folder_is_missing_the_task_id_is_kept_and_the_batch_pa
     died = crash_before_finish(harness, monkeypatch)
     harness.settings.output_dir.rename(harness.settings.output_dir.with_name("away"))
     harness.settings.output_dir.write_text("a file in its place")
-    monkeypatch.setattr("app.worker.pipeline._DISK_RETRY_SECONDS", -1.0)
+    monkeypatch.setattr("app.worker.saving._RETRY_SECONDS", -1.0)
     assert harness.step()
     record = harness.record(died.id)
     assert (record.status, record.task_id) == (Status.QUEUED, died.task_id)

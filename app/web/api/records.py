@@ -14,7 +14,7 @@ import database
 from app import sheets
 from app.config import Settings
 from app.domain import Pick, Record, Size
-from app.errors import InvalidRequest, NotFound
+from app.errors import BucketError, InvalidRequest, NotFound
 from app.images import metadata, store
 from app.images.filenames import safe_stem
 from app.images.parameters import Parameters, format_parameters, parse_parameters
@@ -199,8 +199,8 @@ def archive_records() -> Response:
         raise NotFound("没有可以打包的记录，请重新选择")
     with ExitStack() as held:
         held.enter_context(services().archives)
-        output_dir, copies = services().settings.output_dir, services().worker.output_backup
-        archive = Archive(db, selection, output_dir, copies, translate=translator())
+        outputs, copies = services().outputs, services().worker.output_backup
+        archive = Archive(db, selection, outputs, copies, translate=translator())
         response = Response(archive, mimetype="application/zip")
         if archive.length is not None:
             response.content_length = archive.length
@@ -285,8 +285,8 @@ def _sha256(record: Record) -> str:
     if record.sha256 or not record.filename:
         return record.sha256
     try:
-        return store.sha256_of(store.open_output(services().settings.output_dir, record.filename))
-    except (NotFound, OSError):
+        return store.sha256_of(services().outputs.path(record.filename))
+    except (NotFound, BucketError, OSError):
         return ""
 
 

@@ -193,7 +193,7 @@ def _picture_of_record() -> ValidatedUpload:
     if not is_id(record_id):
         raise InvalidRequest("record_id", "record_id 应为记录编号")
     record = database.get_record(connection(), record_id)
-    path = store.open_output(services().settings.output_dir, record.filename)
+    path = services().outputs.path(record.filename)
     return store.validate_upload(record.filename, path.read_bytes())
 
 

@@ -165,7 +165,7 @@ def batch_results(batch_id: str) -> Response:
     db, current = connection(), services()
     batch = database.get_batch(db, batch_id)
     records = database.list_batch_records(db, batch_id)
-    thumbnails = record_thumbnails(current.settings, current.worker.output_backup, records)
+    thumbnails = record_thumbnails(current.settings, current.outputs, current.worker.output_backup, records)
     with ExitStack() as held:
         held.enter_context(current.workbooks)
         ending, mimetype, name = ".xlsx", XLSX, batch.name

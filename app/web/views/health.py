@@ -21,14 +21,20 @@ from app.worker.disk_space import DiskLow
 
 bp = Blueprint("health", __name__)
 _CHECKS: dict[str, Shape] = {
-    **dict.fromkeys(("database", "disk", "worker", "model", "stopping"), bool),
+    **dict.fromkeys(("database", "disk", "oss", "worker", "model", "stopping"), bool),
     "disk_free_bytes": or_null(int),
     "image_model": str,
     "models": map_of(bool),
     "under_way": int,
 }
 _UNHEALTHY = closed_object(tuple(_CHECKS), success={"const": False}, error=str, **_CHECKS)
-_CHECK_NAMES = {"database": "数据库", "disk": "磁盘空间", "worker": "生成线程", "model": "模型或密钥"}
+_CHECK_NAMES = {
+    "database": "数据库",
+    "disk": "磁盘空间",
+    "oss": "OSS",
+    "worker": "生成线程",
+    "model": "模型或密钥",
+}
 
 
 def init_health_only(app: Flask) -> None:
@@ -50,6 +56,7 @@ def index() -> Response:
     checks = {
         "database": not store_problem and database.is_healthy(current.settings.database_path),
         "disk": not current.worker.disk.problem(),
+        "oss": not current.outputs.problem(),
         "worker": current.worker.is_running and not current.worker.peers.are_missing,
         "model": current.model_problem(current.spec) is None,
     }

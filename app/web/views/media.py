@@ -1,4 +1,4 @@
-"""The pictures of records, as files or as redirects to their OSS backup."""
+"""The pictures of records, as files or, when one is lost, as redirects to their OSS backup."""
 
 from pathlib import Path
 
@@ -7,7 +7,6 @@ from werkzeug.wrappers import Response
 
 import database
 from app.errors import NotFound
-from app.images import store
 from app.web.downloads import YEAR_SECONDS, picture
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.services import connection, services
@@ -21,7 +20,7 @@ _ALSO = {206: "一部分", 302: "图片在 OSS，转到那里；没有登录则�
 def output(name: str) -> Response:
     """An output file as stored."""
     try:
-        file: Path | str = store.open_output(services().settings.output_dir, name)
+        file: Path | str = services().outputs.path(name)
     except NotFound:
         file = _backup_url(name, small=False)
     return picture(file, max_age=3600, redirect_max_age=3600)
@@ -35,7 +34,7 @@ def thumbnail(record_id: int) -> Response:
     if not record.filename:
         raise NotFound("这条记录还没有图片")
     try:
-        file: Path | str = store.ensure_thumbnail(services().settings.output_dir, record.id, record.filename)
+        file: Path | str = services().outputs.thumbnail(record.id, record.filename)
     except NotFound:
         file = _backup_url(record.filename, small=True)
     return picture(file, max_age=YEAR_SECONDS, redirect_max_age=3600)
@@ -50,6 +49,6 @@ def favicon() -> Response:
 def _backup_url(name: str, *, small: bool) -> str:
     """The OSS backup of a picture missing locally. Raises NotFound when there is none."""
     copies, key = services().worker.output_backup, database.find_output_copy(connection(), name)
-    if copies is None or not key:
+    if copies is None or not key or services().outputs.in_oss:
         raise NotFound("找不到这张图片，可能已被移走或删除")
     return copies.url(key, thumbnail=small)

@@ -30,8 +30,8 @@ class ServerStatus:
 
     ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
     ``models`` are those that can be ordered from, the default first. ``state`` is ready, demo, key_missing,
-    key_refused, model_ended, model_ends, paused, no_worker, disk_low or store_lost; the last one makes no
-    query, and its version is 0. ``state_text`` is the reason.
+    key_refused, model_ended, model_ends, paused, no_worker, disk_low, oss_lost or store_lost; the last one
+    makes no query, and its version is 0. ``state_text`` is the reason.
     """
 
     state: str
@@ -125,6 +125,8 @@ def _state(paused_reason: Message) -> tuple[str, str | Message]:
     spec, today = services().spec, date.today()
     if low := services().worker.disk.problem():
         return "disk_low", low
+    if lost := services().outputs.problem():
+        return "oss_lost", lost
     if services().worker.peers.are_missing:
         return "no_worker", "没有在运行的生成进程，请启动一个（ROLE=worker）；排队的图片等它启动后生成"
     if problem := services().key_problem:

@@ -1,0 +1,224 @@
+"""Saves the images of records, on disk and then in OSS when that stores them; finds those of a crash.
+
+Starts no thread. An image that OSS does not have yet stays in ``.saving`` on this machine.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Collection, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+import database
+from app import log
+from app.config import Settings
+from app.domain import GeneratedImage, PauseCause, Record, SavedImage, Status
+from app.errors import Billed, BucketError, DatabaseError, DiskError, Message, ModelError, message
+from app.images import store
+from app.images.parameters import format_parameters
+from app.library.output_backup import OutputBackup
+from app.library.outputs import SAVING, Outputs
+from app.worker.concurrency import DecodeLimit
+
+_RETRY_SECONDS = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saving:
+    """Saves images. ``aborting`` is set when the worker stops at once."""
+
+    outputs: Outputs
+    decode_limit: DecodeLimit
+    aborting: threading.Event
+
+    def save(
+        self,
+        db: database.Connection,
+        record: Record,
+        file: IO[bytes],
+        seed: int | None,
+        *,
+        pixels: int,
+        has_task: bool,
+    ) -> SavedImage:
+        """Save the image; while the disk or OSS refuses, pause the batch and keep trying.
+
+        Raises ModelError when the worker stops, and after ten minutes if it can be fetched again.
+        """
+        text = format_parameters(record.request, None, record.model, record.id, seed)
+        folder = self.outputs.folder
+        stem, subfolder = (str(record.id), SAVING) if self.outputs.in_oss else (record.reserved_stem, "")
+        deadline = time.monotonic() + _RETRY_SECONDS
+        while True:
+            try:
+                with self.decode_limit.hold(pixels):
+                    image = GeneratedImage(content=_read(file), seed=seed)
+                    saved = store.save_image(
+                        image,
+                        output_dir=folder,
+                        stem=stem,
+                        record_id=record.id,
+                        embed=text,
+                        subfolder=subfolder,
+                    )
+                break
+            except DiskError as error:
+                pause_batch(db, record, error.message, cause=PauseCause.DISK, blocks_fetches=True)
+                if self.aborting.is_set() or time.monotonic() > deadline:
+                    raise _not_saved(error) from error
+            self.aborting.wait(2.0)
+            with suppress(DiskError):  # a folder that is back may hold temporary files
+                store.remove_part_files(folder)
+        return self._store(db, record, saved, folder / subfolder / saved.filename, has_task=has_task)
+
+    def adopt(
+        self, db: database.Connection, record: Record, *, keeps_trying: bool = False
+    ) -> SavedImage | None:
+        """The image of this record that was saved before a crash, also in OSS now; None without one.
+
+        Raises DiskError when the folder cannot be read, BucketError when OSS does not answer; while OSS
+        refuses an image, ``keeps_trying`` does as ``save``.
+        """
+        saved: SavedImage | None
+        if not (found := self._find_on_disk(record)):
+            saved = self._find_in_oss(record)
+        elif keeps_trying:
+            saved = self._store(db, record, *found, has_task=bool(record.task_id))
+        else:
+            saved = self._upload(record, *found)
+        return saved and with_watermark(saved, record.marks["visible"])
+
+    def leftovers(
+        self, db: database.Connection, claimed_ids: Collection[int]
+    ) -> Iterator[tuple[Record, SavedImage]]:
+        """Records with unknown outcome whose image only this machine had, and their images, now in OSS:
+        saved before OSS was lost or the process ended. Moves what OSS had already into the cache.
+
+        Raises BucketError.
+        """
+        with suppress(OSError):
+            for path in list((self.outputs.folder / SAVING).iterdir()):
+                number = re.match(r"[1-9][0-9]{0,17}", path.name)
+                if number is None or int(number[0]) in claimed_ids:
+                    continue
+                record = database.get_record_or_none(db, int(number[0]))
+                if record and record.status is Status.UNKNOWN:
+                    if saved := self.adopt(db, record):
+                        yield record, saved
+                elif record and (key := database.find_output_copy(db, record.filename)):
+                    self.outputs.settle(path, key)
+
+    def settle(self, record: Record, saved: SavedImage) -> None:
+        """Move the file of a finished record into the cache; it stays when the claim was lost."""
+        if saved.oss_key:
+            for path in (self.outputs.folder / SAVING).glob(f"{record.id}[.-]*"):
+                self.outputs.settle(path, saved.oss_key)
+
+    def _store(
+        self, db: database.Connection, record: Record, saved: SavedImage, path: Path, *, has_task: bool
+    ) -> SavedImage:
+        """Upload the image; while OSS refuses, pause the batch and keep trying.
+
+        Without a task id no other machine can get the image, so it is tried until the worker stops.
+        """
+        deadline = time.monotonic() + _RETRY_SECONDS
+        while True:
+            try:
+                return self._upload(record, saved, path)
+            except BucketError as error:
+                pause_batch(db, record, error.message, cause=PauseCause.DISK, blocks_fetches=True)
+                if self.aborting.is_set() or (has_task and time.monotonic() > deadline):
+                    raise _not_uploaded(error) from error
+            self.aborting.wait(2.0)
+
+    def _upload(self, record: Record, saved: SavedImage, path: Path) -> SavedImage:
+        if not self.outputs.in_oss:
+            return saved
+        name = _name_of(record, path)
+        thumbnail = store.thumbnail_path(self.outputs.folder, record.id)
+        key = self.outputs.upload(path, name=name, thumbnail=thumbnail)
+        return replace(saved, filename=name, oss_key=key)
+
+    def _find_on_disk(self, record: Record) -> tuple[SavedImage, Path] | None:
+        find = partial(store.find_saved, record_id=record.id, prompt=record.prompt)
+        folder, saving = self.outputs.folder, self.outputs.folder / SAVING
+        if saved := find(folder, stem=record.reserved_stem):
+            return saved, folder / saved.filename
+        if self.outputs.in_oss and saving.is_dir() and (saved := find(saving, stem=str(record.id))):
+            return saved, saving / saved.filename
+        return None
+
+    def _find_in_oss(self, record: Record) -> SavedImage | None:
+        """The image that another machine, or this one, uploaded before a crash."""
+        if self.outputs.in_oss:
+            for key, content in self.outputs.named(Path(_name_of(record, Path())).stem):
+                name = _name_of(record, Path(key))
+                saved = store.read_own(content, name, record_id=record.id, prompt=record.prompt)
+                if saved:
+                    return replace(saved, oss_key=key)
+        return None
+
+
+def open_outputs(settings: Settings, bucket: OutputBackup | None) -> Outputs:
+    """The finished images of this installation."""
+
+    def find_stored(name: str) -> tuple[str, int]:
+        with closing(database.connect(settings.database_path)) as db:
+            return database.find_stored_output(db, name)
+
+    return Outputs(settings, bucket, find_stored)
+
+
+def with_watermark(saved: SavedImage, watermark: bool | None) -> SavedImage:
+    """The image with what is known of its visible mark."""
+    return replace(saved, marks={"visible": watermark, **saved.marks})
+
+
+def pause_batch(
+    db: database.Connection,
+    record: Record,
+    reason: Message,
+    *,
+    cause: PauseCause,
+    blocks_fetches: bool = False,
+) -> None:
+    """Pause the record's batch, if it has one."""
+    if record.batch_id:
+        model = None if cause is PauseCause.DISK else record.model
+        with suppress(DatabaseError):  # the next record with the same error pauses it
+            database.pause_batch(
+                db, record.batch_id, reason, cause=cause, stops_fetching=blocks_fetches, model=model
+            )
+        log.record_event("paused", record, why=reason)
+
+
+def _name_of(record: Record, path: Path) -> str:
+    """The file name of the record's image in OSS: as reserved, and so unique between machines."""
+    return (record.reserved_stem or str(record.id)) + path.suffix
+
+
+def _not_saved(error: DiskError) -> ModelError:
+    """The error for an image that was received and could not be saved to disk."""
+    text = message("图片已生成，但没能保存：{why}", why=error.message)
+    return ModelError(text, cause="storage", billed=Billed.YES, task_valid=True)
+
+
+def _not_uploaded(error: BucketError) -> ModelError:
+    """The error for an image that is on this machine only."""
+    text = message(
+        "图片已生成，在这台机器上，还没存进 OSS（{why}）；恢复后在这台机器上启动程序，会自动存入",
+        why=error.message,
+    )
+    return ModelError(text, cause="upload", billed=Billed.YES, task_valid=True)
+
+
+def _read(file: IO[bytes]) -> bytes:
+    try:
+        file.seek(0)
+        return file.read()
+    except OSError as error:
+        raise DiskError("磁盘读不出刚收到的图片（{error}），请检查磁盘", error=error) from error

@@ -1,0 +1,573 @@
+"""``OUTPUT_STORE=oss``: machines that share a database and a bucket, each with its own OUTPUT_DIR."""
+
+import io
+import os
+import signal
+import zipfile
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from app.config import Settings, read_settings
+from app.domain import BatchStatus, Record, SampleImage, Status
+from app.errors import BucketError, DiskError, NotFound, SettingError
+from app.images import store
+from app.library import outputs
+from app.library.outputs import SAVING
+from app.system import windows_files
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.oss import FakeOss
+from tests.fakes.service import FakeService
+from tests.harness import Harness, crash_at, open_harness
+from tests.specs import ANY
+from tests.waiting import wait_until
+from web_app import create_app
+
+PREFIX = "ai-images/output/"
+
+
+@pytest.fixture
+def oss() -> Iterator[FakeOss]:
+    with FakeOss() as service:
+        yield service
+
+
+@pytest.fixture
+def bytes_service() -> Iterator[FakeOpenAIImages]:
+    """A service that returns the image itself, without a task id."""
+    with FakeOpenAIImages() as fake:
+        yield fake
+
+
+def open_machine(settings: Settings, service: FakeService, db: database.Connection, oss: FakeOss) -> Harness:
+    in_oss = replace(settings, **oss.settings(oss_output_prefix=PREFIX, output_store="oss"))
+    return open_harness(in_oss, service, db, model_timeout=60)
+
+
+@pytest.fixture
+def machine(settings: Settings, service: FakeJimeng, db: database.Connection, oss: FakeOss) -> Harness:
+    return open_machine(settings, service, db, oss)
+
+
+@pytest.fixture
+def byte_machine(
+    settings: Settings, bytes_service: FakeOpenAIImages, db: database.Connection, oss: FakeOss
+) -> Harness:
+    return open_machine(settings, bytes_service, db, oss)
+
+
+@pytest.fixture(autouse=True)
+def _probe_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outputs, "_PROBE_SECONDS", 0.0)
+
+
+def another(machine: Harness) -> Harness:
+    """A machine with the same database, bucket and service, and empty folders."""
+    folder = machine.settings.output_dir.with_name("elsewhere")
+    folder.mkdir(exist_ok=True)
+    settings = replace(machine.settings, output_dir=folder, samples_dir=folder.with_name("samples-elsewhere"))
+    return Harness(settings, machine.service, machine.db)
+
+
+def client_of(machine: Harness) -> FlaskClient:
+    return create_app(machine.settings, machine.worker).test_client()
+
+
+def shown(client: FlaskClient, url: str) -> tuple[int, str, bytes]:
+    """Status, type and content of an answer."""
+    with client.get(url, buffered=True) as answer:
+        return answer.status_code, answer.mimetype or "", answer.data
+
+
+def images_in(oss: FakeOss) -> list[str]:
+    return [key for key in oss.objects if not key.endswith((".webp", ".probe"))]
+
+
+def saving(machine: Harness) -> list[str]:
+    return sorted(path.name for path in (machine.settings.output_dir / SAVING).glob("*"))
+
+
+def cached(machine: Harness) -> list[Path]:
+    return sorted((machine.settings.output_dir / ".cache").glob("*"))
+
+
+def expire_leases(machine: Harness) -> None:
+    machine.db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
+
+
+def crash(machine: Harness, monkeypatch: pytest.MonkeyPatch, *, where: object, name: str) -> Record:
+    """A worker that crashes when it calls ``name``; its lease has expired."""
+    _, ids = machine.ask("猫")
+    crash_at(machine, monkeypatch, where=where, name=name)
+    expire_leases(machine)
+    machine.restart()
+    return machine.record(ids[0])
+
+
+def test_a_record_succeeds_when_oss_has_its_picture(machine: Harness, oss: FakeOss) -> None:
+    statuses: list[Status] = []
+
+    def look() -> None:
+        with closing(database.connect(machine.settings.database_path)) as db:
+            statuses.append(database.get_record(db, 1).status)
+
+    oss.before_next("put", look)
+    record = machine.make("猫")
+    assert (statuses, record.status) == ([Status.RUNNING], Status.SUCCESS)
+    (key,) = images_in(oss)
+    assert key == f"{PREFIX}猫-{record.sha256[:12]}.{record.filename[-3:]}"
+    assert database.find_output_copy(machine.db, record.filename) == key
+    assert set(oss.objects) == {key, f"{PREFIX}.thumbnails/{key.removeprefix(PREFIX)}.webp"}
+    assert (saving(machine), machine.files(), len(cached(machine))) == ([], [], 1)
+    assert cached(machine)[0].read_bytes() == oss.objects[key].content
+
+
+@pytest.mark.parametrize("fixture", ["machine", "byte_machine"])
+def test_an_outage_pauses_and_the_picture_is_stored_afterwards_without_a_second_order(
+    fixture: str, request: pytest.FixtureRequest, oss: FakeOss
+) -> None:
+    machine: Harness = request.getfixturevalue(fixture)
+    oss.fail_next("reset", operation="put")
+    batch_id, ids = machine.ask("猫", "狗")
+    assert machine.step()
+    batch = database.get_batch(machine.db, batch_id)
+    assert (batch.status, "连不上 OSS" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
+    assert (machine.record(ids[0]).status, len(images_in(oss))) == (Status.SUCCESS, 1)
+    assert (len(machine.service.submissions), machine.outcomes()) == (1, ["billed"])
+
+
+def lose(machine: Harness, oss: FakeOss) -> None:
+    """OSS stops answering, and a call notices it."""
+    oss.is_down = True
+    path = machine.settings.output_dir / "x.png"
+    path.write_bytes(b"x")
+    with pytest.raises(BucketError):
+        machine.worker.outputs.upload(path, name="x.png", thumbnail=path)
+    path.unlink()
+
+
+def test_nothing_is_ordered_while_oss_is_lost(machine: Harness, oss: FakeOss) -> None:
+    lose(machine, oss)
+    batch_id, ids = machine.ask("猫")
+    machine.step()
+    batch = database.get_batch(machine.db, batch_id)
+    assert (batch.status, "连不上 OSS" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
+    client = client_of(machine)
+    health = client.get("/healthz").get_json()
+    assert (health["oss"], "OSS" in health["error"]) == (False, True)
+    assert 'data-state="oss_lost"' in client.get("/live/status").text
+    resumed = client.post(f"/api/batches/{batch_id}/resume")
+    assert (resumed.status_code, "OSS" in resumed.get_json()["error"]) == (409, True)
+    assert (machine.service.submissions, machine.outcomes()) == ([], [])
+    oss.is_down = False
+    assert client.post(f"/api/batches/{batch_id}/resume").status_code == 200
+    machine.step()
+    assert machine.record(ids[0]).status is Status.SUCCESS
+    assert client.get("/healthz").get_json()["oss"]
+
+
+def test_a_failed_call_alone_pauses_nothing(machine: Harness, oss: FakeOss) -> None:
+    lose(machine, oss)
+    oss.is_down = False
+    assert machine.make("猫").status is Status.SUCCESS
+
+
+def test_a_bucket_that_takes_no_uploads_pauses_orders_although_it_can_be_read(
+    machine: Harness, oss: FakeOss
+) -> None:
+    record = machine.make("猫")
+    oss.denied.add("put")
+    lose(machine, oss)
+    oss.is_down = False
+    assert "PutObject" in str(machine.worker.outputs.check())
+    cached(machine)[0].unlink()
+    assert machine.worker.outputs.path(record.filename)
+    _, ids = machine.ask("狗")
+    machine.step()
+    assert (machine.record(ids[0]).status, len(machine.service.submissions)) == (Status.QUEUED, 1)
+
+
+def test_after_a_crash_before_finishing_another_machine_adopts_the_picture_from_oss(
+    machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(machine, monkeypatch, where=database, name="finish_record")
+    other, calls = another(machine), len(machine.service.calls)
+    assert other.step()
+    record = other.record(died.id)
+    assert (record.status, record.sha256) == (Status.SUCCESS, store.sha256_of(saved_at(machine)))
+    assert (record.width, record.marks) == (2048, machine.record(died.id).marks)
+    assert len(other.service.calls) == calls
+    assert (len(images_in(oss)), other.outcomes()) == (1, ["billed"])
+
+
+def saved_at(machine: Harness) -> Path:
+    return machine.settings.output_dir / SAVING / saving(machine)[0]
+
+
+def test_a_picture_that_was_uploaded_before_a_crash_is_never_unknown(
+    byte_machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(byte_machine, monkeypatch, where=database, name="finish_record")
+    other = another(byte_machine)
+    other.worker.adopt_from_oss(other.db)
+    assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
+    byte_machine.worker.adopt_from_oss(byte_machine.db)
+    assert (saving(byte_machine), len(cached(byte_machine))) == ([], 1)
+
+
+def test_nothing_is_decided_on_an_expired_lease_while_oss_is_lost(
+    byte_machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(byte_machine, monkeypatch, where=database, name="finish_record")
+    other = another(byte_machine)
+    oss.is_down = True
+    assert not other.worker.adopt_from_oss(other.db)
+    assert other.record(died.id).status is Status.RUNNING
+    oss.is_down = False
+    assert other.worker.adopt_from_oss(other.db)
+    assert other.record(died.id).status is Status.SUCCESS
+
+
+def test_a_record_without_a_task_is_not_ordered_again_while_oss_cannot_be_asked(
+    byte_machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
+    other = another(byte_machine)
+    other.worker.reap_expired_leases(other.db)
+    assert other.record(died.id).status is Status.UNKNOWN
+    models = other.worker.engines.models
+    database.retry_records(other.db, died.batch_id or "", [died.id], models=models)
+    oss.fail_next("reset", operation="list", times=3)
+    other.step()
+    assert (other.record(died.id).status, len(other.service.submissions)) == (Status.QUEUED, 1)
+
+
+def test_a_picture_that_only_a_crashed_machine_has_is_stored_when_it_starts_again(
+    byte_machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
+    other = another(byte_machine)
+    other.worker.adopt_from_oss(other.db)
+    assert (other.record(died.id).status, other.outcomes()) == (Status.UNKNOWN, ["unknown"])
+    byte_machine.worker.adopt_from_oss(byte_machine.db)
+    assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
+    assert (len(images_in(oss)), saving(byte_machine)) == (1, [])
+    assert len(byte_machine.service.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    ("fixture", "status"), [("machine", Status.QUEUED), ("byte_machine", Status.UNKNOWN)]
+)
+def test_a_worker_that_stops_during_an_outage_leaves_the_picture_to_its_next_start(
+    fixture: str, status: Status, request: pytest.FixtureRequest, oss: FakeOss
+) -> None:
+    machine: Harness = request.getfixturevalue(fixture)
+    oss.denied.add("put")
+    oss.before_next("put", lambda: None)
+    _, ids = machine.ask("猫")
+    stopping = machine.worker.outputs.upload
+
+    def stop(path: Path, **names: object) -> str:
+        machine.worker.stop(0.0)
+        return stopping(path, **names)  # type: ignore[arg-type]
+
+    machine.worker.outputs.upload = stop  # type: ignore[method-assign]
+    machine.step()
+    record = machine.record(ids[0])
+    assert (record.status, bool(record.task_id), len(saving(machine))) == (status, fixture == "machine", 1)
+    oss.denied.clear()
+    machine.restart()
+    if record.batch_id and status is Status.QUEUED:
+        database.resume_batch(machine.db, record.batch_id, models=[record.model])
+        machine.hurry()
+        machine.step()
+    machine.worker.adopt_from_oss(machine.db)
+    assert machine.record(ids[0]).status is Status.SUCCESS
+    assert (len(machine.service.submissions), machine.outcomes()) == (1, ["billed"])
+
+
+def test_a_picture_of_another_installation_under_the_same_name_is_not_adopted(
+    byte_machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ids = byte_machine.ask("猫")
+    oss.put(f"{PREFIX}猫-0123456789ab.png", b"not ours")
+    oss.put(f"{PREFIX}猫-2-0123456789ab.png", b"not ours")
+    crash_at(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
+    expire_leases(byte_machine)
+    other = another(byte_machine)
+    other.worker.reap_expired_leases(other.db)
+    assert other.record(ids[0]).status is Status.UNKNOWN
+    assert oss.count("get") == 1
+
+
+def test_the_name_is_the_reserved_one_and_a_file_of_the_folder_is_neither_touched_nor_shown(
+    machine: Harness, oss: FakeOss
+) -> None:
+    _, ids = machine.ask("猫")
+    own = machine.settings.output_dir / "猫.png"
+    own.write_bytes(b"somebody else's")
+    machine.step()
+    record = machine.record(ids[0])
+    assert (record.filename, own.read_bytes()) == ("猫.png", b"somebody else's")
+    assert shown(client_of(machine), "/output/猫.png")[2] == oss.objects[images_in(oss)[0]].content
+    machine.worker.outputs.delete(record.id, record.filename)
+    assert (own.exists(), images_in(oss)) == (True, [])
+
+
+def test_pages_show_pictures_on_a_machine_that_never_had_them(machine: Harness, oss: FakeOss) -> None:
+    record = machine.make("猫")
+    other = another(machine)
+    client = client_of(other)
+    content = oss.objects[images_in(oss)[0]].content
+    gets = oss.count("get")
+    status, kind, small = shown(client, f"/thumbnails/{record.id}")
+    assert (status, kind, small[8:12]) == (200, "image/webp", b"WEBP")
+    for _ in range(2):
+        assert shown(client, record.image_path) == (200, "image/png", content)
+    assert oss.count("get") - gets == 2
+    assert client.get("/records").status_code == 200
+
+
+def test_a_thumbnail_that_oss_lacks_is_made_again(machine: Harness, oss: FakeOss) -> None:
+    record = machine.make("猫")
+    thumbnail = next(key for key in oss.objects if key.endswith(".webp"))
+    del oss.objects[thumbnail]
+    oss.fail_next("denied", operation="get", times=1)
+    found = another(machine).worker.outputs.thumbnail(record.id, record.filename)
+    assert found.read_bytes()[8:12] == b"WEBP"
+
+
+def test_zip_and_workbook_are_whole_on_a_machine_that_never_had_the_pictures(
+    machine: Harness, oss: FakeOss
+) -> None:
+    batch_id, ids = machine.ask("猫", "狗", "鸟")
+    while machine.step():
+        pass
+    other = another(machine)
+    client = client_of(other)
+    answer = client.get(f"/api/records/archive.zip?ids={','.join(map(str, ids))}", buffered=True)
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as bundle:
+        inside = {bundle.read(name) for name in bundle.namelist() if name.endswith(".png")}
+        assert inside == {oss.objects[key].content for key in images_in(oss)}
+        assert len(bundle.namelist()) == 4  # and the workbook
+    workbook = client.get(f"/api/batches/{batch_id}/results.xlsx", buffered=True).data
+    with zipfile.ZipFile(io.BytesIO(workbook)) as parts:
+        assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 3
+
+
+def test_a_picture_is_used_as_a_reference_on_a_machine_that_never_had_it(
+    machine: Harness, oss: FakeOss
+) -> None:
+    record = machine.make("猫")
+    library = another(machine).worker.library
+    image = SampleImage(url=record.image_path, filename=record.filename)
+    gets = oss.count("get")
+    assert library.facts([image])[image.url].size == record.file_size
+    assert library.identify([image])[image].sha256 == record.sha256[:12]
+    assert oss.count("get") == gets
+    (reference,) = library.resolve([image], ANY)
+    assert reference.content == oss.objects[images_in(oss)[0]].content
+
+
+def test_a_picture_that_oss_lacks_is_missing_and_an_outage_says_so(machine: Harness, oss: FakeOss) -> None:
+    record = machine.make("猫")
+    client = client_of(another(machine))
+    oss.is_down = True
+    answer = client.get(record.image_path)
+    assert (answer.status_code, "OSS" in answer.get_json()["error"]) == (502, True)
+    oss.is_down = False
+    stored = oss.objects.pop(images_in(oss)[0])
+    assert client.get(record.image_path).status_code == 404
+    oss.put(database.find_output_copy(machine.db, record.filename), stored.content[:-1])
+    assert client.get(record.image_path).status_code == 502
+
+
+def test_a_download_that_is_cut_off_leaves_no_file(machine: Harness, oss: FakeOss) -> None:
+    record = machine.make("猫")
+    other = another(machine)
+    oss.fail_next("cut", operation="get", times=3)
+    with pytest.raises(BucketError):
+        other.worker.outputs.path(record.filename)
+    assert list(other.settings.output_dir.rglob("*.png")) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process and kills it")
+def test_a_process_killed_while_it_writes_a_download_leaves_no_half_file(
+    machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = machine.make("猫")
+    other = another(machine)
+    child = os.fork()
+    if child == 0:  # killed when the content is written, before the file has its name
+        monkeypatch.setattr(windows_files, "replace", lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+        other.worker.outputs.path(record.filename)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert cached(other) == []
+    assert len(list(other.settings.output_dir.glob(".*.part"))) == 1
+    assert store.sha256_of(other.worker.outputs.path(record.filename)) == record.sha256
+    assert other.worker.maintenance.remove_part_files()
+
+
+def use_order(machine: Harness, records: list[Record]) -> dict[int, Path]:
+    """The cached files, used in this order, an hour apart."""
+    paths = {record.id: machine.worker.outputs.path(record.filename) for record in records}
+    for age, path in zip(range(len(records), 0, -1), paths.values(), strict=True):
+        os.utime(path, (path.stat().st_mtime - 3600 * age, path.stat().st_mtime))
+    return paths
+
+
+def test_the_cache_is_bounded_and_what_was_not_used_for_longest_goes_first(machine: Harness) -> None:
+    records = [machine.make(prompt) for prompt in ("一", "二", "三", "四")]
+    paths = use_order(machine, records)
+    machine.worker.outputs.path(records[0].filename)  # so that it is the latest used
+    total = sum(path.stat().st_size for path in machine.settings.output_dir.rglob("*") if path.is_file())
+    limit(machine, total - 1)
+    machine.worker.outputs.evict()
+    assert [path.exists() for path in paths.values()] == [True, False, True, True]
+    again = machine.worker.outputs.path(records[1].filename)
+    assert store.sha256_of(again) == records[1].sha256
+
+
+def age(machine: Harness) -> None:
+    """No file was used for an hour."""
+    for path in machine.settings.output_dir.rglob("*"):
+        os.utime(path, (path.stat().st_mtime - 3600, path.stat().st_mtime))
+
+
+def limit(machine: Harness, size: int) -> None:
+    machine.worker.outputs._limit = size
+
+
+def test_writing_beyond_the_limit_evicts(machine: Harness) -> None:
+    first = machine.make("一")
+    (path,) = use_order(machine, [first]).values()
+    limit(machine, path.stat().st_size + 100)
+    assert machine.make("二").status is Status.SUCCESS
+    assert not path.exists()
+
+
+def test_what_oss_does_not_have_and_files_of_others_are_never_evicted(
+    machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crash(machine, monkeypatch, where=machine.worker.outputs, name="upload")
+    folder = machine.settings.output_dir
+    kept = [folder / name for name in ("自己的.png", ".0123456789abcdef.part", "unopened/1.heic")]
+    for path in kept:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    limit(machine, 0)
+    age(machine)
+    machine.worker.outputs.evict()
+    assert all(path.exists() for path in kept)
+    assert len(saving(machine)) == 1
+
+
+@pytest.fixture
+def emptied(machine: Harness) -> tuple[Harness, Record]:
+    """A record whose time in the trash is over."""
+    record = machine.make("猫")
+    database.delete_records(machine.db, [record.id])
+    machine.db.execute("UPDATE generation_records SET deleted_at = '2020-01-01 00:00:00'")
+    return machine, record
+
+
+def test_emptying_the_trash_deletes_its_objects_and_no_others(
+    emptied: tuple[Harness, Record], oss: FakeOss
+) -> None:
+    machine, record = emptied
+    oss.put(f"{PREFIX}猫-0123456789ab.png", b"of another installation")
+    assert another(machine).worker.maintenance.empty_trash(machine.db) == 1
+    assert list(oss.objects) == [f"{PREFIX}猫-0123456789ab.png"]
+    assert database.get_record_or_none(machine.db, record.id) is None
+
+
+def test_during_an_outage_the_trash_waits(emptied: tuple[Harness, Record], oss: FakeOss) -> None:
+    machine, record = emptied
+    oss.is_down = True
+    assert machine.worker.maintenance.empty_trash(machine.db) == 0
+    with pytest.raises(DiskError):
+        machine.worker.outputs.delete(record.id, record.filename)
+    oss.is_down = False
+    machine.worker.outputs.check()
+    assert machine.worker.maintenance.empty_trash(machine.db) == 1
+    assert images_in(oss) == []
+
+
+@pytest.fixture
+def before_and_after(
+    settings: Settings, service: FakeJimeng, db: database.Connection, oss: FakeOss
+) -> Harness:
+    """A machine that has one picture from before OUTPUT_STORE was set."""
+    local = open_harness(settings, service, db, model_timeout=60)
+    local.make("猫")
+    return open_machine(settings, service, db, oss)
+
+
+def test_earlier_pictures_are_copied_and_then_part_of_the_cache(
+    before_and_after: Harness, oss: FakeOss
+) -> None:
+    machine, record = before_and_after, before_and_after.record(1)
+    client = client_of(machine)
+    assert shown(client, record.image_path)[0] == 200
+    limit(machine, 0)
+    age(machine)
+    machine.worker.outputs.evict()
+    assert machine.files() == [record.filename]
+    machine.worker.maintenance.note_earlier_pictures(machine.db)
+    assert machine.worker.maintenance.copy_output(machine.db)
+    age(machine)
+    machine.worker.outputs.evict()
+    assert machine.files() == []
+    assert shown(client, record.image_path)[2] == oss.objects[images_in(oss)[0]].content
+
+
+def test_a_machine_without_the_earlier_pictures_does_not_give_them_up(before_and_after: Harness) -> None:
+    machine, other = before_and_after, another(before_and_after)
+    other.worker.maintenance.note_earlier_pictures(other.db)
+    assert other.worker.maintenance.copy_output(other.db)
+    with pytest.raises(NotFound):
+        other.worker.outputs.path("猫.png")
+    machine.db.execute("UPDATE output_copies SET not_before = 0")
+    assert machine.worker.maintenance.copy_output(machine.db)
+    assert other.worker.outputs.path("猫.png").is_file()
+
+
+def test_a_copied_earlier_picture_moves_to_the_cache_when_it_is_used(before_and_after: Harness) -> None:
+    machine = before_and_after
+    machine.worker.maintenance.note_earlier_pictures(machine.db)
+    machine.worker.maintenance.copy_output(machine.db)
+    assert [machine.worker.outputs.path("猫.png")] == cached(machine)
+    assert machine.files() == []
+
+
+def test_the_threads_of_a_worker_store_what_was_left(
+    byte_machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
+    byte_machine.worker.start()
+    try:
+        wait_until(lambda: byte_machine.record(died.id).status is Status.SUCCESS)
+    finally:
+        assert byte_machine.worker.stop(10)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"OUTPUT_STORE": "oss"},
+        {"OUTPUT_STORE": "oss", "OSS_ENABLED": "true"},
+        {"OUTPUT_STORE": "nas"},
+    ],
+)
+def test_the_setting_needs_a_bucket_and_a_prefix(values: dict[str, str]) -> None:
+    with pytest.raises(SettingError) as caught:
+        read_settings(values)
+    assert caught.value.variable == "OUTPUT_STORE"
+    assert read_settings({}).output_store == "local"
