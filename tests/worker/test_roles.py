@@ -118,6 +118,13 @@ def test_a_worker_that_stops_says_so_at_once(two: Two) -> None:
     assert two.state() == "no_worker"
 
 
+def test_a_call_that_waits_for_images_orders_nothing_without_a_worker(two: Two) -> None:
+    answer = two.client.post("/api/batch-generate", json=ROW)
+    assert answer.status_code == 503
+    assert NO_WORKER in answer.get_json()["error"]
+    assert two.client.get("/api/batches").get_json()["batches"] == []
+
+
 def test_reports_are_written_now_and_then_and_only_with_the_role(
     two: Two, settings: Settings, db: database.Connection
 ) -> None:
