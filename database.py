@@ -1,6 +1,6 @@
-"""The public data API: records, batches and the ledger of charges, stored in SQLite.
+"""The public data API: records, batches and the ledger of charges, stored in SQLite or PostgreSQL.
 
-Re-exports ``app.db``, the only package that imports sqlite3. One connection per request or worker
+Re-exports ``app.db``, which has all SQL. One connection per request or worker
 thread; every function takes it as its first argument, ``db``.
 """
 
@@ -26,7 +26,7 @@ from app.db.batches import (
 )
 from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
-from app.db.connection import connect, read_transaction, transaction
+from app.db.connection import Connection, Target, connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
 from app.db.copies import RowsToCopy, Speed, list_rows_to_copy, list_same_rows, measure_speed
 from app.db.fingerprints import complete_fingerprints, plan_submission, with_requested_seeds
@@ -50,7 +50,6 @@ from app.db.notifications import (
     forget_notifications,
     retry_notification,
 )
-from app.db.open_files import OpenConnection as Connection
 from app.db.output_backup_queue import (
     CopyProgress,
     add_earlier_copies,
@@ -123,7 +122,7 @@ from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sessions import add_session, delete_session, forget_attempts, has_session, start_attempt
-from app.db.store_guard import StoreGuard
+from app.db.store_guard import StoreGuard, open_guard
 from app.db.submission import AddedBatch, Submission, add_batch, added_before, preview_names
 from app.db.unresolved import (
     RequeueResult,

@@ -5,6 +5,7 @@ The only reader of ``os.environ``. An invalid value raises a SettingError that n
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import ipaddress
 import os
@@ -63,6 +64,16 @@ def _url(variable: str, value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", value):
         raise SettingError(variable, "应为以 http:// 或 https:// 开头的地址")  # it may contain a password
     return value.rstrip("/")
+
+
+def _database_url(variable: str, value: str) -> str:
+    if not re.fullmatch(r"postgres(ql)?://[^\s/?#]*/[^\s/?#]+(\?\S*)?", value):
+        # The value is not shown: it may contain a password.
+        raise SettingError(variable, "应为 postgresql://用户:密码@主机:5432/数据库")
+    if not importlib.util.find_spec("psycopg"):
+        text = "需要先安装 PostgreSQL 的驱动：pip install -r requirements-postgres.txt"
+        raise SettingError(variable, text)
+    return value
 
 
 def _webhook(variable: str, value: str) -> str:
@@ -182,10 +193,16 @@ class Settings:
     allowed_hosts: tuple[str, ...] = _setting((), _hosts)
     access_password: str = _setting("", secret=True)
     notify_url: str = _setting("", _webhook, secret=True)  # contains a token
+    database_url: str = _setting("", _database_url, secret=True)  # may contain a password
     database_path: Path = _setting(Path("generation_records.db"), _path)
     output_dir: Path = _setting(Path("output"), _path)
     samples_dir: Path = _setting(Path("samples"), _path)
     role: str = _setting("all", _role)
+
+    @property
+    def database(self) -> Path | str:
+        """Where the records are: the URL of a PostgreSQL database, else the SQLite file."""
+        return self.database_url or self.database_path
 
     @property
     def missing_keys(self) -> list[str]:

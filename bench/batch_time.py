@@ -76,7 +76,7 @@ def measure(case: Case) -> tuple[float, int, float]:
             volcengine_ak=ACCESS_KEY,
             volcengine_sk=SECRET_KEY,
         )
-        database.open_database(settings.database_path)
+        database.open_database(settings.database)
         worker = Worker(settings)
         worker.start()
         if case.warm:
@@ -106,7 +106,7 @@ def _count_polls(address: str) -> int:
 
 
 def _run(settings: Settings, worker: Worker, count: int) -> float:
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         rows = [ImageRequest(prompt=f"第 {n} 张：雪山下的小屋") for n in range(count)]
         began = time.monotonic()
         batch_id, _, _ = database.add_batch(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from flask.testing import FlaskClient
@@ -18,13 +19,51 @@ from tests.harness import Harness, open_harness
 from tests.specs import ANY
 from web_app import create_app
 
+if TYPE_CHECKING:
+    from tests.postgres_server import PostgresServer
+
 isolate_environment()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="the database engine")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what concerns a SQLite file when the tests run on PostgreSQL."""
+    if config.getoption("store") == "postgres":
+        of_files = [item for item in items if item.get_closest_marker("sqlite")]
+        items[:] = [item for item in items if not item.get_closest_marker("sqlite")]
+        config.hook.pytest_deselected(items=of_files)
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator["PostgresServer | None"]:
+    """The server of this test process with ``--store postgres``."""
+    if request.config.getoption("store") == "sqlite":
+        yield None
+        return
+    from tests.postgres_server import postgres_server
+
+    with postgres_server() as server:
+        yield server
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """The demo model, with all data under ``tmp_path``."""
+def database_url(postgres: "PostgresServer | None") -> Iterator[str]:
+    """A database of this test alone; empty: its records are in a SQLite file."""
+    if postgres is None:
+        yield ""
+        return
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """The demo model, with all data under ``tmp_path`` or in ``database_url``."""
     return Settings(
+        database_url=database_url,
         database_path=tmp_path / "generation_records.db",
         output_dir=tmp_path / "output",
         samples_dir=tmp_path / "samples",
@@ -33,8 +72,8 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def db(settings: Settings) -> Iterator[database.Connection]:
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as connection:
+    database.open_database(settings.database)
+    with closing(database.connect(settings.database)) as connection:
         yield connection
 
 

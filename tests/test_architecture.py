@@ -53,6 +53,7 @@ ONLY_IN = {
     "rjsmin": {"app.web.assets.routes"},
     "zipstream": {"app.web.zip_stream"},
     "sqlite3": {"app.db", "database"},
+    "psycopg": {"app.db.postgres_connection"},
     "requests": {"app.providers"},
     "PIL": {"app.images.decode", "app.providers.demo"},
     "oss2": {"oss_client"},

@@ -188,7 +188,7 @@ def test_a_backup_during_writes_is_consistent(installation: Installation, tmp_pa
     folder, stop = tmp_path / "备份", threading.Event()
 
     def write() -> None:
-        with closing(database.connect(installation.settings.database_path)) as db:
+        with closing(database.connect(installation.settings.database)) as db:
             while not stop.is_set():
                 with database.transaction(db):
                     for _ in range(2):

@@ -100,7 +100,7 @@ class Scenario:
         )
 
     def corrupt(self, sql: str) -> None:
-        with closing(sqlite3.connect(self.settings.database_path)) as db, db:
+        with closing(sqlite3.connect(self.settings.database)) as db, db:
             db.execute(sql)
 
 

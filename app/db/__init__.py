@@ -1,4 +1,4 @@
 """The SQLite schema and all SQL statements.
 
-The only package that imports ``sqlite3``; its public API is ``database``.
+The only package that imports ``sqlite3`` and psycopg; its public API is ``database``.
 """

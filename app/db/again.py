@@ -1,6 +1,5 @@
 """Another picture of a row: a new record beside those that the row has already."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,7 +8,7 @@ from decimal import Decimal
 
 from app.db.batch_log import add_log, row_label
 from app.db.batch_models import check_models
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.file_names import are_taken, choose_names
 from app.db.record_changes import log_changes, stored_changes
 from app.db.records import records_of
@@ -67,7 +66,7 @@ class _Picture:
     number: int
 
 
-def add_pictures(db: sqlite3.Connection, batch_id: str, wanted: MorePictures) -> list[int]:
+def add_pictures(db: Connection, batch_id: str, wanted: MorePictures) -> list[int]:
     """Queue one more picture of the row of each record -> the new ids.
 
     They have the next picture numbers of their rows and no seed, which would make the same picture. An ended
@@ -89,7 +88,7 @@ def add_pictures(db: sqlite3.Connection, batch_id: str, wanted: MorePictures) ->
         return ids
 
 
-def _plan(db: sqlite3.Connection, batch_id: str, wanted: MorePictures) -> list[_Picture]:
+def _plan(db: Connection, batch_id: str, wanted: MorePictures) -> list[_Picture]:
     records = records_of(db, wanted.ids)
     if len(records) < len(wanted.ids) or not all(_is_ended(record, batch_id) for record in records):
         raise Conflict("只有这个批次里已经结束的图片可以再来一张，请刷新后再选")
@@ -111,7 +110,7 @@ def _is_ended(record: Record, batch_id: str) -> bool:
     return record.batch_id == batch_id and record.deleted_at is None and record.status in _ENDED
 
 
-def _last_numbers(db: sqlite3.Connection, batch_id: str) -> Counter[int]:
+def _last_numbers(db: Connection, batch_id: str) -> Counter[int]:
     """The highest picture number of each row, those in the trash included."""
     sql = """
         SELECT row_number, max(picture_number)
@@ -132,7 +131,7 @@ def _picture(record: Record, changes: Changes, number: int, models: Models) -> _
     return _Picture(record=record, changes=changes, request=request, number=number)
 
 
-def _choose_names(db: sqlite3.Connection, planned: Sequence[_Picture], wanted: MorePictures) -> list[str]:
+def _choose_names(db: Connection, planned: Sequence[_Picture], wanted: MorePictures) -> list[str]:
     """A free file name for each picture: the preferred one with its number, else with a counter too."""
     chosen: dict[int, str] = {}
     others: dict[int, tuple[str, list[str]]] = {}
@@ -150,7 +149,7 @@ def _choose_names(db: sqlite3.Connection, planned: Sequence[_Picture], wanted: M
     return [chosen[index] for index in range(len(planned))]
 
 
-def _insert(db: sqlite3.Connection, picture: _Picture, stem: str) -> int:
+def _insert(db: Connection, picture: _Picture, stem: str) -> int:
     """Insert the record, with the columns of its row."""
     values = {
         **(stored_changes(picture.record, picture.changes) if picture.changes else {}),
@@ -179,7 +178,7 @@ def _insert(db: sqlite3.Connection, picture: _Picture, stem: str) -> int:
     return new
 
 
-def _add_to_batch(db: sqlite3.Connection, batch_id: str, added: Sequence[_Picture], models: Models) -> None:
+def _add_to_batch(db: Connection, batch_id: str, added: Sequence[_Picture], models: Models) -> None:
     """Count the pictures in the batch, and activate it."""
     check_models(db, batch_id, models.ids)
     price = sum((models.price(picture.request) or Decimal(0) for picture in added), Decimal(0))

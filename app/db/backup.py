@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from app.db.batches import pause_in_copy
-from app.db.connection import connect, foreign_keys_off, transaction
+from app.db.connection import Connection, Row, transaction
 from app.db.migrations import is_up_to_date, open_database
 from app.db.records import EMPTIED, portions
-from app.db.row_mapping import IN_IDS, id_list, object_text, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_text, utc_text
+from app.db.sqlite_connection import connect
 from app.domain import file_key
 from app.errors import DatabaseError, DiskError
 from app.system import windows_files
@@ -61,7 +62,7 @@ class FoundPicture:
 
 
 def empty_trash(
-    db: sqlite3.Connection, *, days: int, remove: Remove, exclude: Collection[int] = (), limit: int = 100
+    db: Connection, *, days: int, remove: Remove, exclude: Collection[int] = (), limit: int = 100
 ) -> int:
     """Permanently delete records that were in the trash for ``days``, files first -> number deleted.
 
@@ -74,18 +75,16 @@ def empty_trash(
     marked = _mark_expired(db, days=days, exclude=exclude, limit=limit)
     removed = [row["id"] for row in marked if _is_removed(row, remove)]
     emptied = f"deletion_id = {EMPTIED} AND id {IN_IDS}"
-    with foreign_keys_off(db), transaction(db):
-        db.execute(f"DELETE FROM generation_records WHERE {emptied}", {"ids": id_list(removed)})
+    with db.foreign_keys_off(), transaction(db):
+        db.execute(f"DELETE FROM generation_records WHERE {emptied}", {"ids": SqlList(removed)})
         db.execute(
             f"UPDATE generation_records SET deletion_id = NULL WHERE {emptied}",
-            {"ids": id_list(row["id"] for row in marked)},
+            {"ids": SqlList(row["id"] for row in marked)},
         )
     return len(removed)
 
 
-def _mark_expired(
-    db: sqlite3.Connection, *, days: int, exclude: Collection[int], limit: int
-) -> list[sqlite3.Row]:
+def _mark_expired(db: Connection, *, days: int, exclude: Collection[int], limit: int) -> list[Row]:
     """Mark expired records as unrestorable -> id and filename, empty for a shared file."""
     before = datetime.now(UTC) - timedelta(days=days)
     with transaction(db):
@@ -97,9 +96,9 @@ def _mark_expired(
             ORDER BY deleted_at
             LIMIT :limit
             """,
-            {"before": utc_text(before), "ids": id_list(exclude), "limit": limit},
+            {"before": utc_text(before), "ids": SqlList(exclude), "limit": limit},
         ).fetchall()
-        ids = id_list(row["id"] for row in expired)
+        ids = SqlList(row["id"] for row in expired)
         db.execute(f"UPDATE generation_records SET deletion_id = {EMPTIED} WHERE id {IN_IDS}", {"ids": ids})
         return db.execute(
             f"""
@@ -107,7 +106,7 @@ def _mark_expired(
                 SELECT 1
                 FROM generation_records AS other
                 WHERE other.filename = mine.filename COLLATE NOCASE AND other.filename <> ''
-                  AND other.id <> mine.id AND other.deletion_id IS NOT {EMPTIED}
+                  AND other.id <> mine.id AND coalesce(other.deletion_id, 0) <> {EMPTIED}
             ) THEN '' ELSE mine.filename END AS filename
             FROM generation_records AS mine
             WHERE mine.id {IN_IDS}
@@ -117,7 +116,7 @@ def _mark_expired(
         ).fetchall()
 
 
-def _is_removed(row: sqlite3.Row, remove: Remove) -> bool:
+def _is_removed(row: Row, remove: Remove) -> bool:
     try:
         remove(row["filename"], row["id"])
     except DiskError:
@@ -125,7 +124,7 @@ def _is_removed(row: sqlite3.Row, remove: Remove) -> bool:
     return True
 
 
-def list_stored_files(db: sqlite3.Connection) -> Iterator[StoredFile]:
+def list_stored_files(db: Connection) -> Iterator[StoredFile]:
     """The picture of every record that has one, trash included, by id."""
     last = 0
     while rows := db.execute(
@@ -201,7 +200,7 @@ def rebuild(target: Path, found: Iterable[FoundPicture]) -> int:
     return number
 
 
-def _add_found(db: sqlite3.Connection, picture: FoundPicture) -> bool:
+def _add_found(db: Connection, picture: FoundPicture) -> bool:
     """Insert a record -> whether its id was free; of equal file keys only the first is reserved."""
     stem = picture.filename.rpartition(".")[0]
     key = file_key(stem)

@@ -1,14 +1,13 @@
 """The user-visible log of a batch, one line per event."""
 
-import sqlite3
-
+from app.db.connection import Connection
 from app.db.row_mapping import message_json, to_log_line, utc_now
 from app.db.versions import touch
 from app.domain import LogLine, Record
 from app.errors import Message, message
 
 
-def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: int = 500) -> list[LogLine]:
+def list_log(db: Connection, batch_id: str, *, since: int = 0, newest: int = 500) -> list[LogLine]:
     """Log lines after version ``since``, oldest first: the newest ones, and all warnings and errors."""
     rows = db.execute(
         """
@@ -22,7 +21,7 @@ def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: i
                 WHERE batch_id = :batch_id AND version > :since
                 ORDER BY id DESC
                 LIMIT :newest
-            )))
+            ) AS newest))
         ORDER BY id
         """,
         {"batch_id": batch_id, "since": since, "newest": newest},
@@ -30,14 +29,14 @@ def list_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0, newest: i
     return [to_log_line(row) for row in rows]
 
 
-def count_log(db: sqlite3.Connection, batch_id: str, *, since: int = 0) -> int:
+def count_log(db: Connection, batch_id: str, *, since: int = 0) -> int:
     """The number of log lines after version ``since``, of any level."""
     sql = "SELECT count(*) AS number FROM batch_log WHERE batch_id = :batch_id AND version > :since"
     return int(db.execute(sql, {"batch_id": batch_id, "since": since}).fetchone()["number"])
 
 
 def add_log(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str | None,
     level: str,
     text: str | Message,

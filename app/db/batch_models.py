@@ -1,13 +1,13 @@
 """The image models of the records of a batch, and of those under way."""
 
-import sqlite3
 from collections.abc import Iterable
 
-from app.db.row_mapping import IN_MODELS, id_list
+from app.db.connection import Connection
+from app.db.row_mapping import IN_MODELS, SqlList
 from app.errors import Conflict
 
 
-def list_queued_models(db: sqlite3.Connection, batch_id: str) -> set[str]:
+def list_queued_models(db: Connection, batch_id: str) -> set[str]:
     """The ids of the models that records of the batch are queued or held for, and not submitted to yet."""
     sql = """
         SELECT DISTINCT model
@@ -17,7 +17,7 @@ def list_queued_models(db: sqlite3.Connection, batch_id: str) -> set[str]:
     return {row["model"] for row in db.execute(sql, {"id": batch_id})}
 
 
-def check_models(db: sqlite3.Connection, batch_id: str, models: Iterable[str]) -> None:
+def check_models(db: Connection, batch_id: str, models: Iterable[str]) -> None:
     """Raises Conflict when the batch has records queued for an image model that is not among ``models``."""
     other = db.execute(
         f"""
@@ -26,14 +26,14 @@ def check_models(db: sqlite3.Connection, batch_id: str, models: Iterable[str]) -
         WHERE batch_id = :id AND status = 'queued' AND model NOT {IN_MODELS}
         LIMIT 1
         """,
-        {"id": batch_id, "models": id_list(models)},
+        {"id": batch_id, "models": SqlList(models)},
     ).fetchone()
     if other:
         text = "这个批次排队时用的是模型 {model}，现在用不了，请在「模型与密钥」里设置好它再继续"
         raise Conflict(text, model=other["model"])
 
 
-def count_running_by_model(db: sqlite3.Connection) -> dict[str, int]:
+def count_running_by_model(db: Connection) -> dict[str, int]:
     """Model id -> how many of its images are under way."""
     rows = db.execute(
         """

@@ -1,10 +1,10 @@
 """What batches are called."""
 
-import sqlite3
 from collections.abc import Iterable
 from itertools import count
 
-from app.db.row_mapping import IN_IDS, id_list
+from app.db.connection import Connection
+from app.db.row_mapping import IN_IDS, SqlList
 from app.domain import MAX_BATCH_NAME_LENGTH
 
 _MAX_COUNTER_LENGTH = 10  # of `` (1234567)``
@@ -20,15 +20,15 @@ NUMBER_IN_MINUTE = """(
 )"""
 
 
-def list_batch_names(db: sqlite3.Connection, batch_ids: Iterable[str]) -> dict[str, str]:
+def list_batch_names(db: Connection, batch_ids: Iterable[str]) -> dict[str, str]:
     """The names of these batches; those without one are left out."""
     rows = db.execute(
-        f"SELECT id, name FROM batches WHERE id {IN_IDS} AND name <> ''", {"ids": id_list(batch_ids)}
+        f"SELECT id, name FROM batches WHERE id {IN_IDS} AND name <> ''", {"ids": SqlList(batch_ids)}
     )
     return {row["id"]: row["name"] for row in rows}
 
 
-def free_name(db: sqlite3.Connection, name: str) -> str:
+def free_name(db: Connection, name: str) -> str:
     """The name, with the first counter from `` (2)`` on that makes it unique; inside a transaction.
 
     A long name is cut where the counter would exceed MAX_BATCH_NAME_LENGTH.

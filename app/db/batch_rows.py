@@ -10,35 +10,42 @@ A row belongs to a group by its pictures, those in the trash aside:
     held     one waits to be released
 """
 
-import sqlite3
 from collections.abc import Sequence
 
-from app.db.row_mapping import IN_IDS, id_list, read_records
+from app.db.connection import Connection
+from app.db.row_mapping import IN_IDS, SqlList, read_records
 from app.domain import Record
 
+
+def _some(condition: str) -> str:
+    """Whether a picture of the row meets the condition."""
+    return f"(count(*) FILTER (WHERE {condition}) > 0)"
+
+
+_KEPT = _some("status = 'success' AND pick = 'keep'")
 _CONDITIONS = {
-    "all": "max(status NOT IN ('held', 'cancelled'))",
-    "keep": "max(status = 'success' AND pick = 'keep')",
-    "reject": "max(status = 'success') AND min(status <> 'success' OR pick = 'reject')",
-    "none": "max(status = 'success' AND pick = '') AND NOT max(status = 'success' AND pick = 'keep')",
-    "failed": "max(status IN ('failed', 'unknown'))",
-    "held": "max(status = 'held')",
+    "all": _some("status NOT IN ('held', 'cancelled')"),
+    "keep": _KEPT,
+    "reject": _some("status = 'success'") + " AND NOT " + _some("status = 'success' AND pick <> 'reject'"),
+    "none": _some("status = 'success' AND pick = ''") + " AND NOT " + _KEPT,
+    "failed": _some("status IN ('failed', 'unknown')"),
+    "held": _some("status = 'held'"),
 }
 ROW_GROUPS = tuple(_CONDITIONS)
 _OF_BATCH = "FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
 
 
-def count_batch_rows(db: sqlite3.Connection, batch_id: str) -> dict[str, int]:
+def count_batch_rows(db: Connection, batch_id: str) -> dict[str, int]:
     """The number of rows of each group."""
     columns = ", ".join(f"{condition} AS in_{group}" for group, condition in _CONDITIONS.items())
-    sums = ", ".join(f"coalesce(sum(in_{group}), 0) AS {group}_rows" for group in ROW_GROUPS)
-    sql = f"SELECT {sums} FROM (SELECT {columns} {_OF_BATCH} GROUP BY row_number)"
+    sums = ", ".join(f"count(*) FILTER (WHERE in_{group}) AS {group}_rows" for group in ROW_GROUPS)
+    sql = f"SELECT {sums} FROM (SELECT {columns} {_OF_BATCH} GROUP BY row_number) AS of_rows"
     row = db.execute(sql, {"id": batch_id}).fetchone()
     return {group: int(row[f"{group}_rows"]) for group in ROW_GROUPS}
 
 
 def list_row_numbers(
-    db: sqlite3.Connection, batch_id: str, *, group: str = "all", limit: int, offset: int = 0
+    db: Connection, batch_id: str, *, group: str = "all", limit: int, offset: int = 0
 ) -> list[int]:
     """A page of the numbers of the rows in a group, in the order in which they were submitted."""
     sql = f"""
@@ -54,13 +61,13 @@ def list_row_numbers(
 
 
 def list_row_records(
-    db: sqlite3.Connection, batch_id: str, numbers: Sequence[int], *, since: int = 0
+    db: Connection, batch_id: str, numbers: Sequence[int], *, since: int = 0
 ) -> dict[int, list[Record]]:
     """Those of these rows that changed after version ``since``: number -> records by picture number.
 
     The list is empty when all pictures of the row were moved to the trash.
     """
-    fields = {"id": batch_id, "ids": id_list(numbers), "since": since}
+    fields = {"id": batch_id, "ids": SqlList(numbers), "since": since}
     sql = f"""
         SELECT DISTINCT row_number
         FROM generation_records
@@ -72,6 +79,6 @@ def list_row_records(
         WHERE batch_id = :id AND deleted_at IS NULL AND row_number {IN_IDS}
         ORDER BY picture_number, id
     """
-    for record in read_records(db, clauses, {"id": batch_id, "ids": id_list(changed)}):
+    for record in read_records(db, clauses, {"id": batch_id, "ids": SqlList(changed)}):
         records[record.row_number].append(record)
     return records

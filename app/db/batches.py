@@ -1,6 +1,5 @@
 """Batches: records submitted together, their state, counts and costs."""
 
-import sqlite3
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
@@ -8,12 +7,13 @@ from typing import NamedTuple
 from app.db.batch_log import add_log
 from app.db.batch_models import check_models
 from app.db.batch_names import NUMBER_IN_MINUTE
-from app.db.connection import transaction
+from app.db.connection import Connection, Row, transaction
 from app.db.notifications import note_done, note_paused
 from app.db.row_mapping import (
+    HAS_TASK_ID,
     IN_IDS,
+    SqlList,
     has_record,
-    id_list,
     message_json,
     priced,
     read_records,
@@ -31,27 +31,25 @@ NOT_CHARGED = """
 """
 
 
-def get_batch(db: sqlite3.Connection, batch_id: str) -> Batch:
+def get_batch(db: Connection, batch_id: str) -> Batch:
     """The batch with its counts, costs and estimated seconds left. Raises NotFound."""
     return _to_batch(db, _batch_row(db, batch_id))
 
 
-def get_batch_version(db: sqlite3.Connection, batch_id: str) -> int:
+def get_batch_version(db: Connection, batch_id: str) -> int:
     """The batch's version, which grows with every change of it, its records or its log. Raises NotFound."""
     return int(_batch_row(db, batch_id)["version"])
 
 
-def _batch_row(db: sqlite3.Connection, batch_id: str) -> sqlite3.Row:
+def _batch_row(db: Connection, batch_id: str) -> Row:
     sql = f"SELECT *, {NUMBER_IN_MINUTE} AS number_in_minute FROM batches WHERE id = :id"
-    row: sqlite3.Row | None = db.execute(sql, {"id": batch_id}).fetchone()
+    row: Row | None = db.execute(sql, {"id": batch_id}).fetchone()
     if row is None:
         raise NotFound("没有这个批次，它可能来自另一个数据库")
     return row
 
 
-def list_batches(
-    db: sqlite3.Connection, *, limit: int, offset: int = 0, source: str | None = None
-) -> list[Batch]:
+def list_batches(db: Connection, *, limit: int, offset: int = 0, source: str | None = None) -> list[Batch]:
     """Batches, newest first; only those of ``source`` if given."""
     which = "WHERE source = :source ORDER BY created_at DESC, id DESC" if source else "ORDER BY id DESC"
     columns = f"*, {NUMBER_IN_MINUTE} AS number_in_minute"
@@ -60,30 +58,30 @@ def list_batches(
     return [_to_batch(db, row) for row in rows]
 
 
-def count_batches(db: sqlite3.Connection, *, source: str | None = None) -> int:
+def count_batches(db: Connection, *, source: str | None = None) -> int:
     """The number of batches; only those of ``source`` if given."""
     sql = f"SELECT count(*) AS number FROM batches {'WHERE source = :source' if source else ''}"
     return int(db.execute(sql, {"source": source}).fetchone()["number"])
 
 
-def list_batch_records(db: sqlite3.Connection, *batch_ids: str, since: int = 0) -> list[Record]:
+def list_batch_records(db: Connection, *batch_ids: str, since: int = 0) -> list[Record]:
     """Records of these batches changed after version ``since``, in order of insertion."""
     return read_records(
         db,
         f"WHERE batch_id {IN_IDS} AND version > :since AND deleted_at IS NULL ORDER BY id",
-        {"ids": id_list(batch_ids), "since": since},
+        {"ids": SqlList(batch_ids), "since": since},
     )
 
 
-def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:
+def count_open_work(db: Connection) -> tuple[int, int, int]:
     """(running, queued, total) of the active batches, in images, held ones apart; all 0 without any."""
     row = db.execute(
         """
         SELECT
-            coalesce(sum(generation_records.status = 'running'), 0) AS running,
-            coalesce(sum(generation_records.status = 'queued'), 0) AS queued,
+            count(*) FILTER (WHERE generation_records.status = 'running') AS running,
+            count(*) FILTER (WHERE generation_records.status = 'queued') AS queued,
             (SELECT coalesce(sum(total), 0) FROM batches WHERE state = 'active')
-                - coalesce(sum(generation_records.status = 'held'), 0) AS total
+                - count(*) FILTER (WHERE generation_records.status = 'held') AS total
         FROM batches
         JOIN generation_records ON generation_records.batch_id = batches.id
         WHERE batches.state = 'active' AND generation_records.status IN ('held', 'queued', 'running')
@@ -92,7 +90,7 @@ def count_open_work(db: sqlite3.Connection) -> tuple[int, int, int]:
     return int(row["running"]), int(row["queued"]), int(row["total"])
 
 
-def get_paused_reason(db: sqlite3.Connection) -> Message:
+def get_paused_reason(db: Connection) -> Message:
     """The reason of the newest automatically paused batch; empty when there is none.
 
     A batch whose sample is done waits for its user; nothing is wrong.
@@ -116,7 +114,7 @@ class Pause(NamedTuple):
     cause: str
 
 
-def list_pauses(db: sqlite3.Connection, *, source: str) -> dict[str, Pause]:
+def list_pauses(db: Connection, *, source: str) -> dict[str, Pause]:
     """The paused batches of this source, by id."""
     rows = db.execute(
         """
@@ -133,7 +131,7 @@ def list_pauses(db: sqlite3.Connection, *, source: str) -> dict[str, Pause]:
 
 
 def pause_batch(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     reason: str | Message = "",
     *,
@@ -151,7 +149,7 @@ def pause_batch(
 
 
 def pause_in_transaction(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     reason: str | Message,
     *,
@@ -165,7 +163,7 @@ def pause_in_transaction(
             """
             UPDATE generation_records
             SET fetch_while_paused = 0
-            WHERE batch_id = :id AND status = 'queued' AND task_id IS NOT NULL AND fetch_while_paused
+            WHERE batch_id = :id AND status = 'queued' AND task_id IS NOT NULL AND fetch_while_paused = 1
               AND (:model IS NULL OR model = :model)
             """,
             {"id": batch_id, "model": model},
@@ -175,7 +173,7 @@ def pause_in_transaction(
         UPDATE batches
         SET state = 'paused', paused_reason = :reason, paused_message = :message, paused_cause = :cause
         WHERE id = :id AND (state = 'active' OR (
-            state = 'paused' AND :stops AND paused_cause <> 'sample' AND paused_reason <> :reason))
+            state = 'paused' AND :stops = 1 AND paused_cause <> 'sample' AND paused_reason <> :reason))
         """,
         {
             "id": batch_id,
@@ -193,7 +191,7 @@ def pause_in_transaction(
             add_log(db, batch_id, "info", "已暂停")
 
 
-def pause_in_copy(copy: sqlite3.Connection) -> None:
+def pause_in_copy(copy: Connection) -> None:
     """Pause the active batches in a backup of the database, so that restoring it submits nothing again.
 
     What a sample holds may have been released since: its batch says so too.
@@ -213,7 +211,7 @@ def pause_in_copy(copy: sqlite3.Connection) -> None:
         copy.execute("DELETE FROM notifications")  # sent from the original
 
 
-def resume_batch(db: sqlite3.Connection, batch_id: str, *, models: Iterable[str]) -> None:
+def resume_batch(db: Connection, batch_id: str, *, models: Iterable[str]) -> None:
     """Resume a paused batch; its delayed retries become due at once.
 
     Raises Conflict when its records were queued for another image model than ``models``, or all of them are
@@ -228,7 +226,7 @@ def resume_batch(db: sqlite3.Connection, batch_id: str, *, models: Iterable[str]
             finish_if_done(db, batch_id)
 
 
-def resume_in_transaction(db: sqlite3.Connection, batch_id: str) -> bool:
+def resume_in_transaction(db: Connection, batch_id: str) -> bool:
     """Activate a paused batch, with its delayed retries due at once -> whether it was paused.
 
     Its stop rule starts anew.
@@ -244,14 +242,14 @@ def resume_in_transaction(db: sqlite3.Connection, batch_id: str) -> bool:
     if changed:
         update_records(
             db,
-            "not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = task_id IS NOT NULL",
+            f"not_before = 0, retries = 0, throttle_count = 0, fetch_while_paused = {HAS_TASK_ID}",
             "batch_id = :id AND status = 'queued' AND (not_before > 0 OR task_id IS NOT NULL)",
             {"id": batch_id},
         )
     return bool(changed)
 
 
-def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
+def finish_if_done(db: Connection, batch_id: str | None) -> None:
     """End the batch when it has no queued and no running records left; inside a transaction.
 
     It is finished, or paused when some are held.
@@ -274,13 +272,13 @@ def finish_if_done(db: sqlite3.Connection, batch_id: str | None) -> None:
     add_log(db, batch_id, "info", "批次完成")
 
 
-def _has_open(db: sqlite3.Connection, batch_id: str | None, *statuses: Status) -> bool:
+def _has_open(db: Connection, batch_id: str | None, *statuses: Status) -> bool:
     """Whether a record of the batch has one of these statuses, by default queued or running."""
-    chosen = id_list(statuses or (Status.QUEUED, Status.RUNNING))
+    chosen = SqlList(statuses or (Status.QUEUED, Status.RUNNING))
     return has_record(db, f"batch_id = :id AND status {IN_IDS}", {"id": batch_id, "ids": chosen})
 
 
-def _wait_for_release(db: sqlite3.Connection, batch_id: str | None, *, was_waiting: bool) -> None:
+def _wait_for_release(db: Connection, batch_id: str | None, *, was_waiting: bool) -> None:
     """Pause a batch whose sample is done; of one that was waiting, update the numbers."""
     row = db.execute(
         """
@@ -307,7 +305,7 @@ def _wait_for_release(db: sqlite3.Connection, batch_id: str | None, *, was_waiti
         add_log(db, batch_id, "info", reason)
 
 
-def reopen(db: sqlite3.Connection, batch_id: str | None) -> None:
+def reopen(db: Connection, batch_id: str | None) -> None:
     """Activate a finished batch, or one whose sample was done; inside a transaction."""
     db.execute(
         """
@@ -319,7 +317,7 @@ def reopen(db: sqlite3.Connection, batch_id: str | None) -> None:
     )
 
 
-def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
+def _to_batch(db: Connection, row: Row) -> Batch:
     groups = db.execute(
         """
         SELECT status, model, count(*) AS number, sum(cost_micros) AS cost,
@@ -360,8 +358,8 @@ def _to_batch(db: sqlite3.Connection, row: sqlite3.Row) -> Batch:
     )
 
 
-def _models_of(groups: list[sqlite3.Row]) -> list[BatchModel]:
-    by_model: dict[str, list[sqlite3.Row]] = {}
+def _models_of(groups: list[Row]) -> list[BatchModel]:
+    by_model: dict[str, list[Row]] = {}
     for group in groups:
         by_model.setdefault(group["model"], []).append(group)
     found = [
@@ -371,7 +369,7 @@ def _models_of(groups: list[sqlite3.Row]) -> list[BatchModel]:
     return sorted(found, key=lambda one: (-one.total, one.model))
 
 
-def _count_picks(db: sqlite3.Connection, batch_id: str) -> dict[Pick, int]:
+def _count_picks(db: Connection, batch_id: str) -> dict[Pick, int]:
     rows = db.execute(
         """
         SELECT pick, count(*) AS number
@@ -384,7 +382,7 @@ def _count_picks(db: sqlite3.Connection, batch_id: str) -> dict[Pick, int]:
     return dict.fromkeys(Pick, 0) | {Pick(row["pick"]): int(row["number"]) for row in rows}
 
 
-def _count_retryable(db: sqlite3.Connection, batch_id: str) -> int:
+def _count_retryable(db: Connection, batch_id: str) -> int:
     row = db.execute(
         f"SELECT count(*) AS number FROM generation_records WHERE batch_id = :id AND {NOT_CHARGED}",
         {"id": batch_id},
@@ -392,7 +390,7 @@ def _count_retryable(db: sqlite3.Connection, batch_id: str) -> int:
     return int(row["number"])
 
 
-def _sum_of(name: str, groups: list[sqlite3.Row]) -> Decimal | None:
+def _sum_of(name: str, groups: list[Row]) -> Decimal | None:
     return priced(sum(g[name] for g in groups), sum(g[f"{name}_unpriced"] for g in groups))
 
 
@@ -409,7 +407,7 @@ def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:
     return BatchStatus.CANCELLED if state == "cancelled" else BatchStatus.FINISHED
 
 
-def _seconds_to_go(db: sqlite3.Connection, batch_id: str, counts: dict[Status, int]) -> int | None:
+def _seconds_to_go(db: Connection, batch_id: str, counts: dict[Status, int]) -> int | None:
     """Records left ÷ records running × mean duration of the last 40, or else what the model is known to take;
     independent of pauses."""
     left = counts[Status.QUEUED] + counts[Status.RUNNING]
@@ -424,7 +422,7 @@ def _seconds_to_go(db: sqlite3.Connection, batch_id: str, counts: dict[Status, i
             WHERE batch_id = :id AND status = 'success' AND started_at IS NOT NULL
             ORDER BY id DESC
             LIMIT 40
-        )
+        ) AS latest
         """,
         {"id": batch_id},
     ).fetchone()
@@ -432,7 +430,7 @@ def _seconds_to_go(db: sqlite3.Connection, batch_id: str, counts: dict[Status, i
     return None if seconds is None else round(left * float(seconds) / counts[Status.RUNNING])
 
 
-def _learnt_seconds(db: sqlite3.Connection, batch_id: str) -> float | None:
+def _learnt_seconds(db: Connection, batch_id: str) -> float | None:
     """What an image of the model in use usually takes, while the batch has none yet."""
     row = db.execute(
         """

@@ -1,12 +1,11 @@
 """Budgets: the limits set on the page, what counts against them, and the check before a charge."""
 
-import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.notifications import note_budget
 from app.db.row_mapping import micros, yuan
 from app.domain.budgets import Budget, BudgetScope
@@ -22,7 +21,7 @@ _SPENT = {
             SELECT micros FROM charges_by_hour WHERE hour >= :hour AND {_COMMITTED}
             UNION ALL
             SELECT price_micros FROM charges WHERE opened_at >= :start AND opened_at < :hour AND {_COMMITTED}
-        )
+        ) AS sums
     """,
     BudgetScope.BATCH: f"""
         SELECT sum(price_micros) AS micros FROM charges WHERE batch_id = :batch_id AND {_COMMITTED}
@@ -35,7 +34,7 @@ class BudgetReached(Conflict):
 
 
 def list_budgets(
-    db: sqlite3.Connection, *, default: Decimal | None, batch_id: str | None = None
+    db: Connection, *, default: Decimal | None, batch_id: str | None = None
 ) -> dict[BudgetScope, Budget]:
     """The three budgets. ``default`` (BUDGET) is the total's limit until one is set.
 
@@ -48,11 +47,15 @@ def list_budgets(
     }
 
 
-def set_budgets(db: sqlite3.Connection, limits: Mapping[BudgetScope, Decimal | None]) -> None:
+def set_budgets(db: Connection, limits: Mapping[BudgetScope, Decimal | None]) -> None:
     """Store these limits, in CNY; None is no limit. Others stay as they are."""
     with transaction(db):
         db.executemany(
-            "INSERT OR REPLACE INTO budgets (name, micros) VALUES (:name, :micros)",
+            """
+            INSERT INTO budgets (name, micros)
+            VALUES (:name, :micros)
+            ON CONFLICT (name) DO UPDATE SET micros = excluded.micros
+            """,
             [
                 {"name": scope, "micros": None if limit is None else micros(limit)}
                 for scope, limit in limits.items()
@@ -60,13 +63,13 @@ def set_budgets(db: sqlite3.Connection, limits: Mapping[BudgetScope, Decimal | N
         )
 
 
-def committed_spend(db: sqlite3.Connection) -> Decimal:
+def committed_spend(db: Connection) -> Decimal:
     """CNY of all charged, unknown and open charges."""
     return _spent(db, BudgetScope.TOTAL, {})
 
 
 def require_affordable(
-    db: sqlite3.Connection, price: Decimal | None, *, batch_id: str | None, default: Decimal | None
+    db: Connection, price: Decimal | None, *, batch_id: str | None, default: Decimal | None
 ) -> list[Budget]:
     """The budgets with a limit, before a charge of this price (CNY), which none of them refuses.
 
@@ -93,7 +96,7 @@ def require_affordable(
 
 
 def note_near_budgets(
-    db: sqlite3.Connection, budgets: Iterable[Budget], price: Decimal, *, batch_id: str | None
+    db: Connection, budgets: Iterable[Budget], price: Decimal, *, batch_id: str | None
 ) -> None:
     """Tell of the budgets of which this charge spends 80 %; inside its transaction."""
     for budget in budgets:
@@ -109,14 +112,14 @@ def _period(scope: BudgetScope, batch_id: str | None) -> str:
     return batch_id or "" if scope == BudgetScope.BATCH else ""
 
 
-def _limits(db: sqlite3.Connection, default: Decimal | None) -> dict[BudgetScope, Decimal | None]:
+def _limits(db: Connection, default: Decimal | None) -> dict[BudgetScope, Decimal | None]:
     limits: dict[BudgetScope, Decimal | None] = dict.fromkeys(BudgetScope) | {BudgetScope.TOTAL: default}
     for row in db.execute("SELECT name, micros FROM budgets").fetchall():
         limits[BudgetScope(row["name"])] = None if row["micros"] is None else yuan(row["micros"])
     return limits
 
 
-def _spent(db: sqlite3.Connection, scope: BudgetScope, fields: Mapping[str, object]) -> Decimal:
+def _spent(db: Connection, scope: BudgetScope, fields: Mapping[str, object]) -> Decimal:
     return yuan(db.execute(_SPENT[scope], fields).fetchone()["micros"])
 
 

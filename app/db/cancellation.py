@@ -1,14 +1,13 @@
 """Cancel held and queued records before they are submitted, and undo it."""
 
-import sqlite3
 from dataclasses import dataclass
 
 from app.db.batch_log import add_log
 from app.db.batches import finish_if_done
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.fingerprints import complete_fingerprints
 from app.db.requeue import Requeued, leave_out_bought, queue_in_batch
-from app.db.row_mapping import IN_IDS, has_record, id_list, record_ids, utc_now
+from app.db.row_mapping import IN_IDS, SqlList, has_record, record_ids, utc_now
 from app.db.versions import update_records
 from app.domain import Models, SkippedRow
 from app.errors import Conflict, NotFound, message
@@ -28,7 +27,7 @@ class Cancelled:
     was_paused: bool
 
 
-def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
+def cancel_batch(db: Connection, batch_id: str) -> Cancelled:
     """Cancel held records, and queued ones without a task id; submitted ones are still fetched.
 
     Does nothing when the batch is unknown or finished.
@@ -45,7 +44,7 @@ def cancel_batch(db: sqlite3.Connection, batch_id: str) -> Cancelled:
     return Cancelled(number=len(ids), ids=tuple(sorted(ids + claimed)), was_paused=row["state"] == "paused")
 
 
-def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelled]:
+def cancel_record(db: Connection, record_id: int) -> tuple[str, Cancelled]:
     """Cancel one held record, or a queued one without a task id -> (its batch id, what was cancelled).
 
     Raises NotFound, and Conflict when it was submitted or has ended.
@@ -73,7 +72,7 @@ def cancel_record(db: sqlite3.Connection, record_id: int) -> tuple[str, Cancelle
 
 
 def uncancel_records(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     ids: list[int] | None = None,
     *,
@@ -96,7 +95,7 @@ def uncancel_records(
             batch_id = :batch_id AND status = 'cancelled' AND deleted_at IS NULL
             AND (:ids IS NULL OR id {IN_IDS})
         """
-        fields = {"batch_id": batch_id, "ids": None if ids is None else id_list(ids)}
+        fields = {"batch_id": batch_id, "ids": None if ids is None else SqlList(ids)}
         chosen = f"WHERE {which} AND cause NOT IN ('dropped', 'bought', 'held') ORDER BY id"
         cancelled = record_ids(db, chosen, fields)
         if skips_bought:
@@ -110,14 +109,14 @@ def uncancel_records(
     return Requeued(number=len(cancelled) + len(held), skipped=skipped)
 
 
-def _reopen_held(db: sqlite3.Connection, batch_id: str, number: int) -> None:
+def _reopen_held(db: Connection, batch_id: str, number: int) -> None:
     """Reopen an ended batch for its held records; it is paused unless others are queued or running."""
     db.execute("UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id})
     add_log(db, batch_id, "info", message("恢复 {n} 张，等放行", n=number))
     finish_if_done(db, batch_id)
 
 
-def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str, int]) -> list[int]:
+def _cancel(db: Connection, batch_id: str, which: str, values: dict[str, int]) -> list[int]:
     ids = update_records(
         db,
         """
@@ -130,7 +129,7 @@ def _cancel(db: sqlite3.Connection, batch_id: str, which: str, values: dict[str,
     return ids
 
 
-def _end_batch(db: sqlite3.Connection, batch_id: str) -> None:
+def _end_batch(db: Connection, batch_id: str) -> None:
     db.execute(
         """
         UPDATE batches

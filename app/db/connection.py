@@ -1,113 +1,94 @@
-"""Database connections and transactions."""
+"""Database connections and transactions, on either engine.
 
-import sqlite3
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+A ``Target`` is the path of a SQLite file, or the URL of a PostgreSQL database. SQL is written once, in the
+dialect of SQLite with named parameters; ``dialect`` says what of it is translated for PostgreSQL. Where a
+statement differs, both stand side by side in one module, chosen by ``engine``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
-from app.db.ngrams import matches
-from app.db.open_files import OpenConnection, file_id, lost, missing_text
-from app.errors import StoreLost, WriteRefused
+from app.errors import Message
 
-BUSY_SECONDS = 15.0  # timeout for the write lock, both within this process and between processes
+BUSY_SECONDS = 15.0  # how long a writer waits for others, of this process and of others
 
-# Serialises the writers of this process: SQLite's busy handler polls with sleeps, so that some of 64 threads
-# wait for half a second. Between processes SQLite's file lock applies.
-_write_lock = threading.Lock()
+Target = Path | str
+Fields = Mapping[str, Any]
 
 
-def connect(path: Path, *, one_thread: bool = True, create: bool = False) -> OpenConnection:
-    """Open a connection with ``sqlite3.Row`` rows, autocommit, foreign keys and durable commits.
+class Row(Protocol):
+    """A row of a result: values by column name or by position."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def keys(self) -> Any:
+        """The column names, so that ``dict(row)`` works."""
+
+
+class Cursor(Protocol):
+    """The result of a statement; ``rowcount`` is the number of rows that it changed."""
+
+    @property
+    def rowcount(self) -> int: ...
+    def fetchone(self) -> Any: ...
+    def fetchall(self) -> list[Any]: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """What both engines offer; one thread at a time."""
+
+    @property
+    def engine(self) -> Literal["sqlite", "postgres"]: ...
+    @property
+    def in_transaction(self) -> bool: ...
+    def execute(self, sql: str, fields: Any = ..., /) -> Cursor: ...
+    def executemany(self, sql: str, rows: Iterable[Any], /) -> Any: ...
+    def close(self) -> None: ...
+
+    def problem(self) -> Message | None:
+        """Why this connection must not be used any more; None when it may."""
+
+    def write_transaction(self, *, durable: bool, wait: float) -> AbstractContextManager[None]:
+        """See ``transaction``."""
+
+    def read_transaction(self) -> AbstractContextManager[None]:
+        """See ``read_transaction``."""
+
+    def foreign_keys_off(self) -> AbstractContextManager[None]:
+        """Do not enforce foreign keys that other programs may have added, while the block runs."""
+
+
+def connect(target: Target, *, one_thread: bool = True) -> Connection:
+    """Open a connection with autocommit and durable commits.
 
     With ``one_thread=False`` several threads may use it, one at a time. Raises StoreLost when the file does
-    not exist and ``create`` is false.
+    not exist or the server cannot be reached.
     """
-    if not (create or file_id(path)):
-        raise StoreLost(missing_text(path))
-    db = sqlite3.connect(
-        path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=one_thread, factory=OpenConnection
-    )
-    db.opened(path)
-    db.row_factory = sqlite3.Row
-    db.execute("PRAGMA foreign_keys = ON")
-    db.create_function("matches", -1, matches, deterministic=True)
-    return db
+    if isinstance(target, Path):
+        from app.db.sqlite_connection import connect as open_file
+
+        return open_file(target, one_thread=one_thread)
+    from app.db.postgres_connection import PostgresConnection  # psycopg is optional
+
+    return PostgresConnection(target)
 
 
-@contextmanager
-def transaction(db: sqlite3.Connection, *, durable: bool = True, wait: float | None = None) -> Iterator[None]:
-    """Run the body in ``BEGIN IMMEDIATE … COMMIT``; ROLLBACK when it raises.
+def transaction(
+    db: Connection, *, durable: bool = True, wait: float | None = None
+) -> AbstractContextManager[None]:
+    """Run the body in a transaction that excludes every other writer; roll back when it raises.
 
     With ``durable=False`` a power cut (not a crash) may undo it until the next durable commit.
-    Waits ``wait`` seconds for other writers, BUSY_SECONDS without it.
-    Raises WriteRefused, with nothing changed, when the file is locked for too long or cannot grow;
-    StoreLost when the file was moved or replaced, StoreDamaged when it is damaged.
+    Waits ``wait`` seconds for other writers, 15 without it.
+    Raises WriteRefused, with nothing changed, when it has to wait for too long or the disk is full;
+    StoreLost when the database was moved, replaced or cannot be reached, StoreDamaged when it is damaged.
     """
-    with _turn(BUSY_SECONDS if wait is None else wait) as deadline:
-        try:
-            db.execute("PRAGMA synchronous = FULL" if durable else "PRAGMA synchronous = NORMAL")
-            _begin(db, deadline)
-            if isinstance(db, OpenConnection):
-                db.require_same_files()
-            yield
-            db.execute("COMMIT")
-        except BaseException as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            if problem := lost(db, error):
-                raise problem from error
-            if isinstance(error, sqlite3.OperationalError):
-                raise _refused(str(error)) from error
-            raise
+    return db.write_transaction(durable=durable, wait=BUSY_SECONDS if wait is None else wait)
 
 
-@contextmanager
-def _turn(seconds: float) -> Iterator[float]:
-    """Hold the process-wide write lock -> the deadline (monotonic) for waiting on other processes."""
-    deadline = time.monotonic() + seconds
-    if not _write_lock.acquire(timeout=seconds):
-        raise _refused("database is locked")
-    try:
-        yield deadline
-    finally:
-        _write_lock.release()
-
-
-def _begin(db: sqlite3.Connection, deadline: float) -> None:
-    left = max(0.0, deadline - time.monotonic())
-    db.execute(f"PRAGMA busy_timeout = {round(1000 * left)}")
-    try:
-        db.execute("BEGIN IMMEDIATE")
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
-
-
-def _refused(why: str) -> WriteRefused:
-    return WriteRefused("数据库现在写不进去（{reason}），请检查磁盘空间和文件权限", reason=why)
-
-
-@contextmanager
-def read_transaction(db: sqlite3.Connection) -> Iterator[None]:
+def read_transaction(db: Connection) -> AbstractContextManager[None]:
     """Run several reads on one snapshot; inside an open transaction, use that one."""
-    if db.in_transaction:
-        yield
-        return
-    db.execute("BEGIN")
-    try:
-        yield
-    finally:
-        db.execute("COMMIT")
-
-
-@contextmanager
-def foreign_keys_off(db: sqlite3.Connection) -> Iterator[None]:
-    """Disable foreign keys (other programs may have added some) around this block."""
-    db.execute("PRAGMA foreign_keys = OFF")
-    db.execute("PRAGMA legacy_alter_table = ON")
-    try:
-        yield
-    finally:
-        db.execute("PRAGMA legacy_alter_table = OFF")
-        db.execute("PRAGMA foreign_keys = ON")
+    return db.read_transaction()

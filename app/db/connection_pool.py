@@ -1,19 +1,17 @@
-"""A pool of short-lived connections to one database file."""
+"""A pool of connections to one database."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from app.db.connection import connect
-from app.db.open_files import OpenConnection as Connection
+from app.db.connection import Connection, Target, connect
 
 
 class ConnectionPool:
     """Lends each connection to one thread at a time; a returned one is closed, except in ``keep_open``."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, target: Target) -> None:
+        self._target = target
         self._lock = threading.Lock()
         self._idle: list[Connection] = []
         self._reuses = False
@@ -26,7 +24,7 @@ class ConnectionPool:
             return db
         if db:
             db.close()
-        return connect(self._path, one_thread=False)
+        return connect(self._target, one_thread=False)
 
     def release(self, db: Connection) -> None:
         """Return a connection to the pool."""

@@ -1,11 +1,11 @@
 """The rows of a batch, to be made by another model too, and the batches that have the same rows."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.db.batches import get_batch, list_batch_records
+from app.db.connection import Connection
 from app.db.fingerprints import with_requested_seeds
 from app.domain import Batch, Record, Status, StopRule
 
@@ -33,7 +33,7 @@ class Speed(NamedTuple):
     seconds: float | None
 
 
-def list_rows_to_copy(db: sqlite3.Connection, batch_id: str) -> RowsToCopy:
+def list_rows_to_copy(db: Connection, batch_id: str) -> RowsToCopy:
     """The rows of which something was ordered: neither held ones nor those in the trash. Raises NotFound.
 
     Complete only when every record has its fingerprint (``complete_fingerprints``).
@@ -52,7 +52,7 @@ def list_rows_to_copy(db: sqlite3.Connection, batch_id: str) -> RowsToCopy:
     )
 
 
-def list_same_rows(db: sqlite3.Connection, batch: Batch) -> list[Batch]:
+def list_same_rows(db: Connection, batch: Batch) -> list[Batch]:
     """The batches that have the same rows, oldest first: what it was copied from, and the other copies."""
     rows = db.execute(
         """
@@ -66,7 +66,7 @@ def list_same_rows(db: sqlite3.Connection, batch: Batch) -> list[Batch]:
     return [get_batch(db, row["id"]) for row in rows]
 
 
-def measure_speed(db: sqlite3.Connection, batch_id: str) -> Speed:
+def measure_speed(db: Connection, batch_id: str) -> Speed:
     """The number of pictures of a batch that were made, and how long one took on average."""
     row = db.execute(
         """

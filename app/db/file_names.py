@@ -1,14 +1,14 @@
 """Choose file names for new records that no record and no file on disk uses."""
 
-import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 
-from app.db.row_mapping import IN_IDS, id_list
+from app.db.connection import Connection
+from app.db.row_mapping import IN_IDS, SqlList
 from app.domain import file_key
 
 
 def choose_names(
-    db: sqlite3.Connection, wanted: Iterable[tuple[str, Sequence[str]]], is_taken: Callable[[str], bool]
+    db: Connection, wanted: Iterable[tuple[str, Sequence[str]]], is_taken: Callable[[str], bool]
 ) -> list[list[str]]:
     """For each (preferred base name, its endings), the base names to use; reads the database and the disk.
 
@@ -18,16 +18,14 @@ def choose_names(
     return [choose(stem, endings) if endings else [] for stem, endings in wanted]
 
 
-def are_taken(db: sqlite3.Connection, names: Sequence[Sequence[str]]) -> bool:
+def are_taken(db: Connection, names: Sequence[Sequence[str]]) -> bool:
     """Whether a record uses one of these names; checks the chosen ones again, inside the transaction."""
-    keys = id_list(file_key(stem) for stems in names for stem in stems)
+    keys = SqlList(file_key(stem) for stems in names for stem in stems)
     sql = f"SELECT 1 FROM generation_records WHERE file_key {IN_IDS} LIMIT 1"
     return db.execute(sql, {"ids": keys}).fetchone() is not None
 
 
-def _chooser(
-    db: sqlite3.Connection, is_taken: Callable[[str], bool]
-) -> Callable[[str, Sequence[str]], list[str]]:
+def _chooser(db: Connection, is_taken: Callable[[str], bool]) -> Callable[[str, Sequence[str]], list[str]]:
     counters: dict[str, int] = {}
     chosen: set[str] = set()
 
@@ -50,7 +48,7 @@ def _chooser(
     return choose
 
 
-def _highest_counter(db: sqlite3.Connection, stem: str) -> int:
+def _highest_counter(db: Connection, stem: str) -> int:
     """The highest n of ``stem-n`` or ``stem-n_1`` used by a record; 0 when there is none."""
     key = file_key(stem)
     rows = db.execute(

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.records import EMPTIED
-from app.db.row_mapping import IN_IDS, id_list, number_of, options_of, stored_sample_images, text_of
+from app.db.row_mapping import IN_IDS, SqlList, number_of, options_of, stored_sample_images, text_of
 from app.domain import (
     KNOWN_PICTURES_A_NUMBER,
     ImageRequest,
@@ -26,7 +26,11 @@ from app.domain import (
 from app.errors import InvalidRequest
 
 _RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms
-# As bytes, because texts of other programs may not be UTF-8.
+_STORED = """
+    model, prompt, negative_prompt, aspect_ratio, resolution, seed, steps, sample_images, options,
+    picture_number
+"""
+# The same as bytes, because texts of other programs in a SQLite file may not be UTF-8.
 _FIELDS = """
     CAST(model AS BLOB), CAST(prompt AS BLOB), CAST(negative_prompt AS BLOB), CAST(aspect_ratio AS BLOB),
     CAST(resolution AS BLOB), seed, steps, CAST(sample_images AS BLOB), CAST(options AS BLOB), picture_number
@@ -34,7 +38,7 @@ _FIELDS = """
 
 
 def plan_submission(
-    db: sqlite3.Connection,
+    db: Connection,
     requests: Sequence[ImageRequest],
     fingerprints: Sequence[str],
     skips: Sequence[bool],
@@ -48,7 +52,7 @@ def plan_submission(
 
 
 def known_pictures(
-    db: sqlite3.Connection, prints: Collection[str], *, without: str = "0", **fields: str
+    db: Connection, prints: Collection[str], *, without: str = "FALSE", **fields: str
 ) -> Mapping[str, list[KnownPicture]]:
     """The pictures with these fingerprints, the newest of each number first.
 
@@ -65,17 +69,17 @@ def known_pictures(
                     ORDER BY id DESC
                 ) AS place
             FROM generation_records
-            WHERE fingerprint {IN_IDS} AND ({without}) IS NOT 1 AND (
+            WHERE fingerprint {IN_IDS} AND NOT coalesce({without}, FALSE) AND (
                 status IN ('held', 'queued', 'running', 'unknown')
-                OR (status = 'success' AND (deleted_at IS NULL OR deletion_id IS NOT {EMPTIED}))
+                OR (status = 'success' AND (deleted_at IS NULL OR coalesce(deletion_id, 0) <> {EMPTIED}))
                 OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL
                     AND cost_micros + cost_unpriced > 0)
             )
-        )
+        ) AS numbered
         WHERE place <= :most
         ORDER BY id DESC
         """,
-        {"ids": id_list(prints), "most": KNOWN_PICTURES_A_NUMBER, **fields},
+        {"ids": SqlList(prints), "most": KNOWN_PICTURES_A_NUMBER, **fields},
     ).fetchall()
     found: dict[str, list[KnownPicture]] = defaultdict(list)
     for row in rows:
@@ -97,21 +101,24 @@ def _standing(status: str, is_trashed: bool) -> Standing:
             return Standing.CHARGED
 
 
-def lacks_fingerprints(db: sqlite3.Connection) -> bool:
+def lacks_fingerprints(db: Connection) -> bool:
     """Whether some records have no fingerprint, because another program added them."""
     sql = "SELECT 1 FROM generation_records WHERE fingerprint = '' LIMIT 1"
     return db.execute(sql).fetchone() is not None
 
 
-def complete_fingerprints(db: sqlite3.Connection) -> None:
+def complete_fingerprints(db: Connection) -> None:
     """Compute the fingerprints that are missing, in short transactions."""
     while lacks_fingerprints(db):
         with transaction(db, durable=False):
             add_fingerprints(db, limit=_RECORDS_A_STEP)
 
 
-def add_fingerprints(db: sqlite3.Connection, *, limit: int = -1) -> None:
+def add_fingerprints(db: Connection | sqlite3.Connection, *, limit: int = -1) -> None:
     """Compute missing fingerprints, of at most ``limit`` records if given; inside a transaction."""
+    if not isinstance(db, sqlite3.Connection):
+        _add_fetched_fingerprints(db, limit)
+        return
     db.create_function("fingerprint_of", 10, _fingerprint_of, deterministic=True)
     chosen = "fingerprint = ''"
     if limit >= 0:
@@ -120,14 +127,24 @@ def add_fingerprints(db: sqlite3.Connection, *, limit: int = -1) -> None:
     db.execute(sql, {"limit": limit})
 
 
+def _add_fetched_fingerprints(db: Connection, limit: int) -> None:
+    rows = db.execute(
+        f"SELECT id, {_STORED} FROM generation_records WHERE fingerprint = '' LIMIT :limit",
+        {"limit": None if limit < 0 else limit},
+    ).fetchall()
+    prints = []
+    for record_id, *values in rows:
+        raw = (value.encode() if isinstance(value, str) else value for value in values)
+        prints.append({"id": record_id, "fingerprint": _fingerprint_of(*raw)})
+    db.executemany("UPDATE generation_records SET fingerprint = :fingerprint WHERE id = :id", prints)
+
+
 def record_fingerprint(request: ImageRequest, picture_number: int) -> str:
     """The fingerprint of the row of a record, whose request has the seed of this picture."""
     return fingerprint(request.of_row(picture_number))
 
 
-def find_bought(
-    db: sqlite3.Connection, record: Record, row_fingerprint: str, *, is_changed: bool
-) -> int | None:
+def find_bought(db: Connection, record: Record, row_fingerprint: str, *, is_changed: bool) -> int | None:
     """The newest record that has the picture of ``record``: a later one of another batch, or None.
 
     For a changed record it may be any other. Made, held, under way or unknown counts, the trash does not.
@@ -137,7 +154,7 @@ def find_bought(
         SELECT id
         FROM generation_records
         WHERE fingerprint = :fingerprint AND picture_number = :number AND id <> :id
-            AND (:is_changed OR (id > :id AND batch_id IS NOT :batch_id))
+            AND (:is_changed = 1 OR (id > :id AND coalesce(batch_id, '') <> coalesce(:batch_id, '')))
             AND (status IN ('held', 'queued', 'running', 'unknown')
                 OR (status = 'success' AND deleted_at IS NULL))
         ORDER BY id DESC
@@ -154,11 +171,11 @@ def find_bought(
     return int(row["id"]) if row else None
 
 
-def with_requested_seeds(db: sqlite3.Connection, records: Sequence[Record]) -> list[Record]:
+def with_requested_seeds(db: Connection, records: Sequence[Record]) -> list[Record]:
     """The records without the seeds that the model chose: a record has the one that was used."""
     seeded = [record for record in records if record.seed is not None]
     sql = f"SELECT id, fingerprint FROM generation_records WHERE id {IN_IDS}"
-    prints = dict(db.execute(sql, {"ids": id_list(record.id for record in seeded)}).fetchall())
+    prints = dict(db.execute(sql, {"ids": SqlList(record.id for record in seeded)}).fetchall())
     chosen = {
         record.id
         for record in seeded

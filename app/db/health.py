@@ -5,22 +5,37 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from app.db.connection import Target, connect, transaction
 from app.db.open_files import is_damage
 from app.db.row_mapping import quoted
+from app.errors import DatabaseError
 
 _SECONDS = 1.0
 _STEPS_BETWEEN_POLLS = 10_000  # virtual machine instructions, a fraction of a millisecond
 
 
-def is_healthy(path: Path) -> bool:
-    """Whether the file exists, has our schema and can be written to within a second."""
+def is_healthy(target: Target) -> bool:
+    """Whether the database exists, has our schema and can be written to within a second."""
+    if not isinstance(target, Path):
+        return _is_server_healthy(target)
     try:
-        with closing(_connect(path)) as db:
+        with closing(_connect(target)) as db:
             db.execute("SELECT id FROM generation_records LIMIT 1").fetchone()
             db.execute("BEGIN IMMEDIATE")
             db.execute("UPDATE change_counter SET value = value")
             db.execute("ROLLBACK")
     except sqlite3.Error:
+        return False
+    return True
+
+
+def _is_server_healthy(url: str) -> bool:
+    try:
+        with closing(connect(url)) as db:
+            db.execute("SELECT id FROM generation_records LIMIT 1").fetchone()
+            with transaction(db, wait=_SECONDS):
+                db.execute("UPDATE change_counter SET value = value")
+    except DatabaseError:
         return False
     return True
 

@@ -1,11 +1,10 @@
 """The ledger of charges: one row per call that may cost money, written before the call."""
 
-import sqlite3
 from decimal import Decimal
 
 from app.db.batch_log import add_log, row_label
 from app.db.budgets import note_near_budgets, require_affordable
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.row_mapping import micros, object_of, object_text, read_records, utc_now
 from app.domain import ImageRequest, Models, Record, Status
 from app.domain.ledger import Usage, usage_text
@@ -23,7 +22,7 @@ class LeaseLost(Exception):
 
 
 def open_charge(
-    db: sqlite3.Connection,
+    db: Connection,
     record: Record,
     *,
     price: Decimal | None,
@@ -66,7 +65,7 @@ def open_charge(
 
 
 def save_task_id(
-    db: sqlite3.Connection,
+    db: Connection,
     record: Record,
     task_id: str,
     usage: Usage | None = None,
@@ -99,13 +98,13 @@ def save_task_id(
         )
 
 
-def save_usage(db: sqlite3.Connection, record: Record, usage: Usage) -> None:
+def save_usage(db: Connection, record: Record, usage: Usage) -> None:
     """Store what the service reports of a submission that has no task id."""
     with transaction(db):
         _store_usage(db, record, usage)
 
 
-def _store_usage(db: sqlite3.Connection, record: Record, usage: Usage) -> None:
+def _store_usage(db: Connection, record: Record, usage: Usage) -> None:
     """Store the counts with their charge, and warn in the batch's log when they differ from the order."""
     if not usage.counts:
         return
@@ -117,13 +116,13 @@ def _store_usage(db: sqlite3.Connection, record: Record, usage: Usage) -> None:
         add_log(db, record.batch_id, "warning", message(text, **values), record.id)
 
 
-def list_differing_usage(db: sqlite3.Connection, record_id: int) -> list[Message]:
+def list_differing_usage(db: Connection, record_id: int) -> list[Message]:
     """What the service reported of the record's charges that differs from what was ordered."""
-    sql = "SELECT usage FROM charges WHERE record_id = :id AND usage_differs ORDER BY id"
+    sql = "SELECT usage FROM charges WHERE record_id = :id AND usage_differs = 1 ORDER BY id"
     return [usage_text(object_of(row["usage"])) for row in db.execute(sql, {"id": record_id}).fetchall()]
 
 
-def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bool:
+def still_owned(db: Connection, record: Record, *statuses: Status) -> bool:
     """Whether this claim is still valid: same attempt, and one of these statuses.
 
     By default RUNNING and UNKNOWN: a worker that was only suspended may still finish its record.
@@ -133,26 +132,26 @@ def still_owned(db: sqlite3.Connection, record: Record, *statuses: Status) -> bo
     return row is not None and row["status"] in (statuses or (Status.RUNNING, Status.UNKNOWN))
 
 
-def is_free_charge(db: sqlite3.Connection, record_id: int) -> bool:
+def is_free_charge(db: Connection, record_id: int) -> bool:
     """Whether the record's last charge was marked free when it was opened."""
     sql = "SELECT is_free FROM charges WHERE record_id = :id ORDER BY id DESC LIMIT 1"
     row = db.execute(sql, {"id": record_id}).fetchone()
     return row is not None and bool(row["is_free"])
 
 
-def close_free_charges(db: sqlite3.Connection, record_id: int) -> None:
+def close_free_charges(db: Connection, record_id: int) -> None:
     """Close the free charges that a crashed worker left open; inside a transaction."""
     db.execute(
         """
         UPDATE charges
         SET outcome = 'not_billed', cause = 'interrupted', closed_at = :now
-        WHERE record_id = :record_id AND outcome = 'open' AND is_free AND task_id IS NULL
+        WHERE record_id = :record_id AND outcome = 'open' AND is_free = 1 AND task_id IS NULL
         """,
         {"record_id": record_id, "now": utc_now()},
     )
 
 
-def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause: str = "") -> None:
+def close_charges(db: Connection, record_id: int, billed: Billed, cause: str = "") -> None:
     """Set the outcome of the record's open charges; inside a transaction.
 
     Also resolves the last charge with unknown outcome when the image arrived, when its stored task id gives
@@ -165,7 +164,7 @@ def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause:
         SET outcome = :outcome, cause = :cause, closed_at = :now, resolution_id = NULL
         WHERE record_id = :record_id
           AND (outcome = 'open' OR (
-              (outcome = 'unknown' OR resolution_id IS NOT NULL OR (is_free AND cause = 'interrupted'))
+              (outcome = 'unknown' OR resolution_id IS NOT NULL OR (is_free = 1 AND cause = 'interrupted'))
               AND id = (SELECT max(id) FROM charges WHERE record_id = :record_id)
               AND (:outcome = 'billed' OR (
                   outcome = 'unknown'
@@ -178,7 +177,7 @@ def close_charges(db: sqlite3.Connection, record_id: int, billed: Billed, cause:
     recompute_costs(db, record_id)
 
 
-def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
+def recompute_costs(db: Connection, record_id: int) -> None:
     """Recompute the record's charged and unresolved amounts from its charges; inside a transaction."""
     db.execute(
         """
@@ -188,9 +187,9 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
         FROM (
             SELECT
                 coalesce(sum(price_micros) FILTER (WHERE outcome = 'billed'), 0) AS cost,
-                count(*) FILTER (WHERE outcome = 'billed' AND NOT is_priced) AS cost_unpriced,
+                count(*) FILTER (WHERE outcome = 'billed' AND is_priced = 0) AS cost_unpriced,
                 coalesce(sum(price_micros) FILTER (WHERE outcome = 'unknown'), 0) AS at_stake,
-                count(*) FILTER (WHERE outcome = 'unknown' AND NOT is_priced) AS at_stake_unpriced
+                count(*) FILTER (WHERE outcome = 'unknown' AND is_priced = 0) AS at_stake_unpriced
             FROM charges
             WHERE record_id = :record_id
         ) AS sums
@@ -201,7 +200,7 @@ def recompute_costs(db: sqlite3.Connection, record_id: int) -> None:
 
 
 def check_affordable(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     *,
     models: Models,
@@ -216,7 +215,7 @@ def check_affordable(
     waiting = read_records(
         db,
         """
-        WHERE batch_id = :id AND status = 'queued' AND (task_id IS NULL OR NOT fetch_while_paused)
+        WHERE batch_id = :id AND status = 'queued' AND (task_id IS NULL OR fetch_while_paused = 0)
         ORDER BY task_id IS NULL, id
         LIMIT 1
         """,

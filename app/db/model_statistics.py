@@ -1,15 +1,15 @@
 """What was measured of each image model; kept so that a restart does not begin from nothing."""
 
-import sqlite3
 from dataclasses import asdict
 
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
+from app.db.row_mapping import utc_now
 from app.domain.model_spec import ModelStatistics
 
 _WAIT_SECONDS = 0.05
 
 
-def find_statistics(db: sqlite3.Connection, model: str) -> ModelStatistics | None:
+def find_statistics(db: Connection, model: str) -> ModelStatistics | None:
     """What was stored last for the model, by this server or another."""
     row = db.execute(
         "SELECT seconds, deviation, concurrency FROM model_statistics WHERE model = :model", {"model": model}
@@ -17,13 +17,16 @@ def find_statistics(db: sqlite3.Connection, model: str) -> ModelStatistics | Non
     return ModelStatistics(**row) if row else None
 
 
-def store_statistics(db: sqlite3.Connection, model: str, statistics: ModelStatistics) -> None:
+def store_statistics(db: Connection, model: str, statistics: ModelStatistics) -> None:
     """Replace what is stored for the model. Raises WriteRefused at once when another writer is busy."""
     with transaction(db, durable=False, wait=_WAIT_SECONDS):
         db.execute(
             """
-            INSERT OR REPLACE INTO model_statistics (model, seconds, deviation, concurrency, updated_at)
-            VALUES (:model, :seconds, :deviation, :concurrency, strftime('%Y-%m-%d %H:%M:%f', 'now'))
+            INSERT INTO model_statistics (model, seconds, deviation, concurrency, updated_at)
+            VALUES (:model, :seconds, :deviation, :concurrency, :now)
+            ON CONFLICT (model) DO UPDATE
+            SET seconds = excluded.seconds, deviation = excluded.deviation,
+                concurrency = excluded.concurrency, updated_at = excluded.updated_at
             """,
-            {"model": model, **asdict(statistics)},
+            {"model": model, "now": utc_now(), **asdict(statistics)},
         )

@@ -30,15 +30,20 @@ def _unused_sign(code: int) -> int:
 # The FTS5 tokenizer splits at ASCII signs and spaces; substitutes keep them inside grams.
 _SIGNS = {code: _unused_sign(code) for code in range(128) if not chr(code).isalnum()}
 _SIGN_OF_NUL = chr(_SIGNS[0])
+SEPARATOR = _SIGN_OF_NUL  # of the texts of a document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextSearch:
-    """Normalised words that must all occur, their FTS5 ``expression``, and whether that matches exactly."""
+    """Normalised words that must all occur, their FTS5 ``expression``, and whether that matches exactly.
+
+    ``pieces`` are those of the words by which a document of ``record_search`` is found on PostgreSQL.
+    """
 
     words: tuple[str, ...]
     expression: str
     is_exact: bool
+    pieces: tuple[str, ...]
 
 
 def normalise(text: str | bytes | None) -> str:
@@ -73,6 +78,11 @@ def grams(texts: Iterable[str | bytes | None]) -> str:
     return " ".join([_gram(document, at) for at in range(len(document))])
 
 
+def document(prompt: str | None, others: Iterable[str | None]) -> str:
+    """The normalised texts as one, which begins with the prompt; no text contains what separates them."""
+    return SEPARATOR.join(map(normalise, (prompt, *others)))
+
+
 def tag(name: str, value: object) -> str:
     """A word of the index for an exact value; no text contains it, since NUL's substitute begins it."""
     return f"{_SIGN_OF_NUL}{name}{str(value).encode('utf-8', 'surrogatepass').hex()}"
@@ -92,6 +102,7 @@ def read_search(search: str, *, every_word: bool = False) -> TextSearch | None:
         words=words,
         expression=" AND ".join(expression for expression, _ in terms),
         is_exact=len(words) <= _MOST_WORDS and all(is_exact for _, is_exact in terms),
+        pieces=tuple(dict.fromkeys(piece for word in words[:_MOST_WORDS] for piece in _pieces(word))),
     )
 
 
@@ -147,6 +158,13 @@ def _phrase(word: str) -> tuple[str, bool]:
     if begun:
         found.append(text[len(whole) :])
     return f'"{" ".join(found)}"{" *" if begun else ""}', is_settled
+
+
+def _pieces(word: str) -> Iterator[str]:
+    """The grams of a normalised word, those at its end shorter; a document that has the word has them all."""
+    last = max(1, len(word) - 1)  # what a gram at the last position has is in the one before it
+    for at in range(min(last, _MOST_GRAMS)):
+        yield _gram(word, at)
 
 
 def _gram(text: str, at: int) -> str:

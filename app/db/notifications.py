@@ -5,14 +5,13 @@ are sent once a period, after 40 days.
 """
 
 import json
-import sqlite3
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from app.db.connection import transaction
+from app.db.connection import Connection, Row, transaction
 from app.db.row_mapping import priced
 from app.domain import PauseCause, Status
 from app.domain.budgets import Budget, BudgetScope
@@ -25,7 +24,7 @@ _DAY = 86_400.0
 _BUDGETS_KEPT = 40 * _DAY
 
 
-def note_done(db: sqlite3.Connection, batch_id: str | None) -> None:
+def note_done(db: Connection, batch_id: str | None) -> None:
     """Add the notification of a batch that finished, before its log says so; inside a transaction."""
     batch = _batch(db, batch_id)
     if batch is None:
@@ -47,7 +46,7 @@ def note_done(db: sqlite3.Connection, batch_id: str | None) -> None:
     _add(db, NotificationEvent.DONE, {"batch": batch_id, "name": batch["name"], **facts})
 
 
-def note_paused(db: sqlite3.Connection, batch_id: str | None, reason: Message, cause: PauseCause) -> None:
+def note_paused(db: Connection, batch_id: str | None, reason: Message, cause: PauseCause) -> None:
     """Add the notification that a batch paused by itself; of a refused key once an hour. In a transaction."""
     if cause == PauseCause.USER:
         return
@@ -70,7 +69,7 @@ def note_paused(db: sqlite3.Connection, batch_id: str | None, reason: Message, c
     _add(db, NotificationEvent.PAUSED, facts)
 
 
-def note_budget(db: sqlite3.Connection, budget: Budget, *, period: str, batch_id: str | None) -> None:
+def note_budget(db: Connection, budget: Budget, *, period: str, batch_id: str | None) -> None:
     """Add the notification that 80 % of a budget is spent, once a limit and period. In a transaction."""
     batch = _batch(db, batch_id) if budget.scope == BudgetScope.BATCH else None
     if budget.scope == BudgetScope.BATCH and batch is None:
@@ -85,7 +84,7 @@ def note_budget(db: sqlite3.Connection, budget: Budget, *, period: str, batch_id
     _add(db, NotificationEvent.BUDGET, facts, key=f"budget:{budget.scope}:{period}:{budget.limit_text}")
 
 
-def claim_notification(db: sqlite3.Connection, *, now: float) -> Notification | None:
+def claim_notification(db: Connection, *, now: float) -> Notification | None:
     """The oldest one that is due, for LEASE_SECONDS; None when there is none. ``now`` is Unix time.
 
     A delay longer than any that is given was set before the clock was set back, and counts as ended.
@@ -115,30 +114,30 @@ def claim_notification(db: sqlite3.Connection, *, now: float) -> Notification | 
     return None
 
 
-def end_notification(db: sqlite3.Connection, notification_id: int, *, now: float) -> None:
+def end_notification(db: Connection, notification_id: int, *, now: float) -> None:
     """It was delivered, or given up: it is not tried again."""
     _update(db, "sent_at = :at", notification_id, now)
 
 
-def retry_notification(db: sqlite3.Connection, notification_id: int, *, not_before: float) -> None:
+def retry_notification(db: Connection, notification_id: int, *, not_before: float) -> None:
     """Try it again from this Unix time on."""
     _update(db, "not_before = :at", notification_id, not_before)
 
 
-def forget_notifications(db: sqlite3.Connection, *, now: float) -> int:
+def forget_notifications(db: Connection, *, now: float) -> int:
     """Delete old rows -> how many."""
     with transaction(db, durable=False):
         return db.execute(
             """
             DELETE FROM notifications
-            WHERE created_at < :now - iif(event = 'budget', :budgets_kept, :day)
+            WHERE created_at < :now - CASE event WHEN 'budget' THEN :budgets_kept ELSE :day END
             """,
             {"now": now, "day": _DAY, "budgets_kept": _BUDGETS_KEPT},
         ).rowcount
 
 
 def _add(
-    db: sqlite3.Connection, event: NotificationEvent, facts: Mapping[str, Any], *, key: str | None = None
+    db: Connection, event: NotificationEvent, facts: Mapping[str, Any], *, key: str | None = None
 ) -> None:
     """Insert a row unless there is one with the key."""
     db.execute(
@@ -151,15 +150,15 @@ def _add(
     )
 
 
-def _batch(db: sqlite3.Connection, batch_id: str | None) -> sqlite3.Row | None:
+def _batch(db: Connection, batch_id: str | None) -> Row | None:
     """The batch, unless it was submitted as a single image: those send no notifications."""
-    row: sqlite3.Row | None = db.execute(
+    row: Row | None = db.execute(
         "SELECT id, name, created_at FROM batches WHERE id = :id AND source = 'batch'", {"id": batch_id}
     ).fetchone()
     return row
 
 
-def _minutes(db: sqlite3.Connection, batch: sqlite3.Row) -> int | None:
+def _minutes(db: Connection, batch: Row) -> int | None:
     """Minutes since it was created, at least 1; None when it had finished before."""
     finished = "SELECT 1 FROM batch_log WHERE batch_id = :id AND text = :text LIMIT 1"
     if db.execute(finished, {"id": batch["id"], "text": "批次完成"}).fetchone():
@@ -168,6 +167,6 @@ def _minutes(db: sqlite3.Connection, batch: sqlite3.Row) -> int | None:
     return max(round((datetime.now(UTC) - created).total_seconds() / 60), 1)
 
 
-def _update(db: sqlite3.Connection, change: str, notification_id: int, at: float) -> None:
+def _update(db: Connection, change: str, notification_id: int, at: float) -> None:
     with transaction(db, durable=False):
         db.execute(f"UPDATE notifications SET {change} WHERE id = :id", {"id": notification_id, "at": at})

@@ -1,11 +1,10 @@
 """The queue of pictures to be copied to the bucket (OSS)."""
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.db.connection import transaction
-from app.db.row_mapping import IN_IDS, id_list, message_json, to_message
+from app.db.connection import Connection, transaction
+from app.db.row_mapping import IN_IDS, SqlList, message_json, to_message
 from app.errors import Message, message
 
 
@@ -27,7 +26,7 @@ class CopyProgress:
     error: Message
 
 
-def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> None:
+def note_output_copy(db: Connection, record_id: int, filename: str) -> None:
     """Queue a finished picture to be copied to the bucket; inside a transaction."""
     db.execute(
         """
@@ -39,7 +38,7 @@ def note_output_copy(db: sqlite3.Connection, record_id: int, filename: str) -> N
     )
 
 
-def note_stored_output(db: sqlite3.Connection, record_id: int, filename: str, key: str) -> None:
+def note_stored_output(db: Connection, record_id: int, filename: str, key: str) -> None:
     """Note under which key OSS has a record's picture; inside a transaction."""
     db.execute(
         """
@@ -52,7 +51,7 @@ def note_stored_output(db: sqlite3.Connection, record_id: int, filename: str, ke
     )
 
 
-def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
+def note_no_copy(db: Connection, record_ids: Sequence[int]) -> None:
     """Let ``add_earlier_copies`` revisit those of these records not yet queued; inside a transaction."""
     db.execute(
         f"""
@@ -65,11 +64,11 @@ def note_no_copy(db: sqlite3.Connection, record_ids: Sequence[int]) -> None:
         ) AS missing
         WHERE up_to >= missing.first
         """,
-        {"ids": id_list(record_ids)},
+        {"ids": SqlList(record_ids)},
     )
 
 
-def add_earlier_copies(db: sqlite3.Connection, *, limit: int = 2_000) -> bool:
+def add_earlier_copies(db: Connection, *, limit: int = 2_000) -> bool:
     """Queue pictures finished while there was no bucket, ``limit`` records a call -> whether there were any
     records to examine. The position is saved."""
     if _last_to_examine(db, limit) is None:
@@ -91,7 +90,7 @@ def add_earlier_copies(db: sqlite3.Connection, *, limit: int = 2_000) -> bool:
     return True
 
 
-def _last_to_examine(db: sqlite3.Connection, limit: int) -> int | None:
+def _last_to_examine(db: Connection, limit: int) -> int | None:
     row = db.execute(
         """
         SELECT max(id) AS last
@@ -101,20 +100,20 @@ def _last_to_examine(db: sqlite3.Connection, limit: int) -> int | None:
             WHERE id > (SELECT up_to FROM output_copy_scan)
             ORDER BY id
             LIMIT :limit
-        )
+        ) AS following
         """,
         {"limit": limit},
     ).fetchone()
     return None if row["last"] is None else int(row["last"])
 
 
-def reset_backoff(db: sqlite3.Connection) -> None:
+def reset_backoff(db: Connection) -> None:
     """Make all waiting copies due at once; called at startup, as a setting may have been fixed."""
     with transaction(db):
         db.execute("UPDATE output_copies SET not_before = 0 WHERE state = 'waiting' AND not_before > 0")
 
 
-def get_output_copy(db: sqlite3.Connection, *, now: float) -> OutputCopy | None:
+def get_output_copy(db: Connection, *, now: float) -> OutputCopy | None:
     """The next copy that is due, or None. ``now`` is Unix time."""
     row = db.execute(
         """
@@ -129,7 +128,7 @@ def get_output_copy(db: sqlite3.Connection, *, now: float) -> OutputCopy | None:
     return OutputCopy(**dict(row)) if row else None
 
 
-def finish_output_copy(db: sqlite3.Connection, record_id: int, *, key: str) -> None:
+def finish_output_copy(db: Connection, record_id: int, *, key: str) -> None:
     """Mark a copy as done under this key; an empty key: its file no longer exists."""
     with transaction(db):
         db.execute(
@@ -143,7 +142,7 @@ def finish_output_copy(db: sqlite3.Connection, record_id: int, *, key: str) -> N
         )
 
 
-def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: Message, not_before: float) -> None:
+def retry_output_copy(db: Connection, record_id: int, *, error: Message, not_before: float) -> None:
     """Postpone a copy to ``not_before`` (Unix time); ``error`` is shown until it succeeds."""
     with transaction(db):
         db.execute(
@@ -156,7 +155,7 @@ def retry_output_copy(db: sqlite3.Connection, record_id: int, *, error: Message,
         )
 
 
-def find_output_copy(db: sqlite3.Connection, filename: str) -> str:
+def find_output_copy(db: Connection, filename: str) -> str:
     """The bucket key of a picture's copy; empty when there is none."""
     row = db.execute(
         "SELECT key FROM output_copies WHERE filename = :filename AND state = 'kept'", {"filename": filename}
@@ -164,7 +163,7 @@ def find_output_copy(db: sqlite3.Connection, filename: str) -> str:
     return str(row["key"]) if row else ""
 
 
-def find_stored_output(db: sqlite3.Connection, filename: str) -> tuple[str, int]:
+def find_stored_output(db: Connection, filename: str) -> tuple[str, int]:
     """The bucket key of a picture, and its size in bytes (0: not recorded); ``("", 0)`` without one."""
     row = db.execute(
         """
@@ -180,7 +179,7 @@ def find_stored_output(db: sqlite3.Connection, filename: str) -> tuple[str, int]
     return (str(row["key"]), row["file_size"] or 0) if row else ("", 0)
 
 
-def count_output_copies(db: sqlite3.Connection) -> CopyProgress:
+def count_output_copies(db: Connection) -> CopyProgress:
     """Progress of the copies."""
     rows = db.execute("SELECT state, count(*) AS number FROM output_copies GROUP BY state").fetchall()
     numbers = {row["state"]: int(row["number"]) for row in rows}

@@ -1,11 +1,10 @@
 """Prompts of earlier records."""
 
-import sqlite3
 from dataclasses import dataclass
 
-from app.db.connection import read_transaction
+from app.db.connection import Connection, read_transaction
 from app.db.record_query import RecordFilter, find_ids
-from app.db.row_mapping import IN_IDS, id_list
+from app.db.row_mapping import IN_IDS, SqlList
 from app.domain import Status
 
 _RECORDS_READ = 2_000  # the newest ones, so that a call takes a few milliseconds in a store of any size
@@ -20,7 +19,7 @@ class EarlierPrompt:
     created_at: str
 
 
-def list_prompts(db: sqlite3.Connection, *, search: str = "", limit: int) -> list[EarlierPrompt]:
+def list_prompts(db: Connection, *, search: str = "", limit: int) -> list[EarlierPrompt]:
     """Different prompts of the newest 2,000 records, newest first.
 
     With ``search``, of the newest 2,000 that have each of its words in the prompt.
@@ -29,7 +28,7 @@ def list_prompts(db: sqlite3.Connection, *, search: str = "", limit: int) -> lis
         if search.strip():
             wanted = RecordFilter(search=search, search_in="prompt", every_word=True, statuses=tuple(Status))
             newest = f"SELECT id, prompt, created_at FROM generation_records WHERE id {IN_IDS}"
-            fields: dict[str, object] = {"ids": id_list(find_ids(db, wanted, limit=_RECORDS_READ))}
+            fields: dict[str, object] = {"ids": SqlList(find_ids(db, wanted, limit=_RECORDS_READ))}
         else:
             newest = """
                 SELECT id, prompt, created_at
@@ -41,10 +40,10 @@ def list_prompts(db: sqlite3.Connection, *, search: str = "", limit: int) -> lis
             fields = {"records": _RECORDS_READ}
         rows = db.execute(
             f"""
-            SELECT prompt, max(id) AS record_id, created_at
-            FROM ({newest})
+            SELECT prompt, max(id) AS record_id, max(created_at) AS created_at
+            FROM ({newest}) AS newest
             GROUP BY prompt
-            ORDER BY record_id DESC
+            ORDER BY max(id) DESC
             LIMIT :limit
             """,
             fields | {"limit": limit},

@@ -4,21 +4,20 @@ A lease has an owner and expires, so a crashed worker's records can be claimed a
 processes share the file. ``attempts`` is the fencing token: only the latest claim can finish a record.
 """
 
-import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from app.db.batch_log import add_log, row_label
 from app.db.batches import finish_if_done, pause_in_transaction, reopen
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.output_backup_queue import note_no_copy, note_output_copy, note_stored_output
 from app.db.row_mapping import (
     IN_IDS,
     IN_MODELS,
     RECORD,
+    SqlList,
     has_record,
-    id_list,
     message_json,
     object_text,
     read_records,
@@ -41,7 +40,7 @@ AMBIGUOUS = """
     task_id IS NULL AND EXISTS (
         SELECT 1
         FROM charges
-        WHERE charges.record_id = generation_records.id AND charges.outcome = 'open' AND NOT charges.is_free)
+        WHERE charges.record_id = generation_records.id AND charges.outcome = 'open' AND charges.is_free = 0)
 """
 
 # The second condition lets SQLite use the partial index of open records.
@@ -77,7 +76,7 @@ _NEXT_CLAIMABLE_ID = f"""
               AND generation_records.model = :model
               AND {READY}
               AND (batches.state = 'cancelled'
-                   OR (batches.state = 'paused' AND generation_records.fetch_while_paused))
+                   OR (batches.state = 'paused' AND generation_records.fetch_while_paused = 1))
             LIMIT 1
         ),
         (
@@ -92,7 +91,7 @@ _NEXT_CLAIMABLE_ID = f"""
                 ) AS next_id
                 FROM batches
                 WHERE state = 'active'
-            )
+            ) AS following
             WHERE next_id IS NOT NULL
             ORDER BY priority DESC, created_at, id
             LIMIT 1
@@ -113,7 +112,7 @@ class ModelRoom:
 
 
 def claim_record(
-    db: sqlite3.Connection,
+    db: Connection,
     *,
     model: str,
     owner: str,
@@ -134,7 +133,7 @@ def claim_record(
             f"""
             UPDATE generation_records
             SET status = 'running', attempts = attempts + 1, started_at = :started_at,
-                crash_count = crash_count + (status = 'running'),
+                crash_count = crash_count + CASE status WHEN 'running' THEN 1 ELSE 0 END,
                 lease_owner = :owner, lease_until = :lease_until
             WHERE id = {_NEXT_CLAIMABLE_ID}
             RETURNING {RECORD}
@@ -145,7 +144,7 @@ def claim_record(
                 "now": now,
                 "lease_until": now + lease,
                 "started_at": utc_now(),
-                "ids": id_list(claimed_ids),
+                "ids": SqlList(claimed_ids),
             },
         ).fetchall()
         if not rows:
@@ -156,19 +155,19 @@ def claim_record(
     return replace(to_record(rows[0]), version=version)
 
 
-def _has_room(db: sqlite3.Connection, room: ModelRoom, model: str, now: float) -> bool:
+def _has_room(db: Connection, room: ModelRoom, model: str, now: float) -> bool:
     sql = f"""
         SELECT count(*) AS number
         FROM generation_records
         WHERE {_RUNNING} AND model = :model AND lease_until BETWEEN :now AND :now + {MAX_LEASE_SECONDS}
           AND id NOT {IN_IDS}
     """
-    row = db.execute(sql, {"model": model, "now": now, "ids": id_list(room.received_ids)}).fetchone()
+    row = db.execute(sql, {"model": model, "now": now, "ids": SqlList(room.received_ids)}).fetchone()
     return bool(row["number"] < room.limit)
 
 
 def has_claimable(
-    db: sqlite3.Connection,
+    db: Connection,
     *,
     model: str,
     now: float,
@@ -178,12 +177,12 @@ def has_claimable(
     """Whether ``claim_record`` would return a record; read-only."""
     if room is not None and not _has_room(db, room, model, now):
         return False
-    fields = {"model": model, "now": now, "ids": id_list(claimed_ids)}
+    fields = {"model": model, "now": now, "ids": SqlList(claimed_ids)}
     row = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID} AS id", fields).fetchone()
     return row["id"] is not None
 
 
-def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, until: float) -> None:
+def extend_leases(db: Connection, ids: Sequence[int], *, owner: str, until: float) -> None:
     """Extend this owner's leases of these records; ``until`` is Unix time."""
     if not ids:
         return
@@ -194,16 +193,16 @@ def extend_leases(db: sqlite3.Connection, ids: Sequence[int], *, owner: str, unt
             SET lease_until = :until
             WHERE id {IN_IDS} AND status = 'running' AND lease_owner = :owner
             """,
-            {"until": until, "owner": owner, "ids": id_list(ids)},
+            {"until": until, "owner": owner, "ids": SqlList(ids)},
         )
 
 
-def list_reapable(db: sqlite3.Connection, *, now: float) -> list[Record]:
+def list_reapable(db: Connection, *, now: float) -> list[Record]:
     """The records that ``reap_stalled`` would end or requeue; their image may already be saved."""
     return _list_stalled(db, f"{UNRECLAIMABLE} OR {ORPHANED}", now)
 
 
-def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
+def reap_stalled(db: Connection, *, now: float) -> int:
     """End or requeue the records with an expired lease that must not be claimed again -> how many.
 
     Submitted without a response: ``unknown``; ``attempts`` stays, so that a worker that was only suspended
@@ -222,20 +221,18 @@ def reap_stalled(db: sqlite3.Connection, *, now: float) -> int:
     return len(ended) + len(orphaned)
 
 
-def _list_stalled(
-    db: sqlite3.Connection, condition: str, now: float, models: Iterable[str] = ()
-) -> list[Record]:
-    return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "models": id_list(models)})
+def _list_stalled(db: Connection, condition: str, now: float, models: Iterable[str] = ()) -> list[Record]:
+    return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "models": SqlList(models)})
 
 
-def _requeue_interrupted(db: sqlite3.Connection, record: Record) -> None:
+def _requeue_interrupted(db: Connection, record: Record) -> None:
     """Requeue a record that a crashed worker left, at no charge."""
     close_free_charges(db, record.id)
     _requeue(db, record)
 
 
-def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status, ModelError]:
-    sql = "SELECT 1 FROM charges WHERE record_id = :id AND outcome = 'open' AND NOT is_free"
+def _outcome_of_stalled(db: Connection, record: Record) -> tuple[Status, ModelError]:
+    sql = "SELECT 1 FROM charges WHERE record_id = :id AND outcome = 'open' AND is_free = 0"
     sent = db.execute(sql, {"id": record.id}).fetchone() is not None
     if sent and record.task_id is None:
         text = "发出后程序中断，结果未知，可能已计费"
@@ -250,12 +247,12 @@ def _outcome_of_stalled(db: sqlite3.Connection, record: Record) -> tuple[Status,
 _OF_OTHER_MODELS = f"model NOT {IN_MODELS} AND NOT ({AMBIGUOUS})"
 
 
-def has_stalled_of_other_models(db: sqlite3.Connection, *, models: Iterable[str], now: float) -> bool:
+def has_stalled_of_other_models(db: Connection, *, models: Iterable[str], now: float) -> bool:
     """Whether there are expired leases of other image models than ``models``, which nothing claims."""
-    return has_record(db, f"{STALLED} AND {_OF_OTHER_MODELS}", {"now": now, "models": id_list(models)})
+    return has_record(db, f"{STALLED} AND {_OF_OTHER_MODELS}", {"now": now, "models": SqlList(models)})
 
 
-def pause_other_models(db: sqlite3.Connection, *, models: Collection[str], now: float) -> int:
+def pause_other_models(db: Connection, *, models: Collection[str], now: float) -> int:
     """Pause the batches that were queued for other image models than ``models`` -> how many.
 
     Task ids are preserved. A record submitted to one model must not be submitted, and charged, again by
@@ -272,7 +269,7 @@ def pause_other_models(db: sqlite3.Connection, *, models: Collection[str], now: 
             WHERE batches.state = 'active' AND generation_records.status = 'queued'
               AND generation_records.model NOT {IN_MODELS}
             """,
-            {"models": id_list(models)},
+            {"models": SqlList(models)},
         ).fetchall()
         for row in others:
             reason = message(
@@ -284,7 +281,7 @@ def pause_other_models(db: sqlite3.Connection, *, models: Collection[str], now: 
 
 
 def requeue_record(
-    db: sqlite3.Connection, record: Record, *, not_before: float, error: ModelError | None = None
+    db: Connection, record: Record, *, not_before: float, error: ModelError | None = None
 ) -> None:
     """Requeue a record until ``not_before`` (Unix time), or cancel it when its batch was cancelled.
 
@@ -305,9 +302,7 @@ def requeue_record(
             add_log(db, record.batch_id, "warning", text, record.id)
 
 
-def finish_record(
-    db: sqlite3.Connection, record: Record, saved: SavedImage, *, to_bucket: bool = False
-) -> bool:
+def finish_record(db: Connection, record: Record, saved: SavedImage, *, to_bucket: bool = False) -> bool:
     """Mark the record successful, with the saved image's size and name -> False when the claim was lost.
 
     ``to_bucket`` schedules a copy to the bucket, unless OSS has the picture already. A power cut may undo
@@ -353,7 +348,7 @@ def finish_record(
     return True
 
 
-def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bool:
+def fail_record(db: Connection, record: Record, error: ModelError) -> bool:
     """End as ``unknown`` when it may have been charged, else ``failed`` -> False when the claim was lost."""
     status = Status.UNKNOWN if error.billed is Billed.UNKNOWN else Status.FAILED
     with transaction(db):
@@ -364,15 +359,15 @@ def fail_record(db: sqlite3.Connection, record: Record, error: ModelError) -> bo
 
 
 def _requeue(
-    db: sqlite3.Connection, record: Record, *, not_before: float = 0.0, error: ModelError | None = None
+    db: Connection, record: Record, *, not_before: float = 0.0, error: ModelError | None = None
 ) -> bool:
     """Requeue the record, or cancel it with its batch -> whether it was cancelled."""
     update_records(
         db,
         """
         status = 'queued', lease_until = NULL, lease_owner = NULL,
-        task_id = CASE WHEN :keeps_task_id THEN task_id END,
-        fetch_while_paused = :keeps_task_id AND task_id IS NOT NULL,
+        task_id = CASE WHEN :keeps_task_id = 1 THEN task_id END,
+        fetch_while_paused = CASE WHEN task_id IS NULL THEN 0 ELSE :keeps_task_id END,
         not_before = :not_before, error = :error, error_message = :message, cause = :cause,
         retries = retries + :retried, throttle_count = throttle_count + :throttled
         """,
@@ -393,7 +388,7 @@ def _requeue(
     return _cancel_with_batch(db, record)
 
 
-def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
+def _cancel_with_batch(db: Connection, record: Record) -> bool:
     """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
     cancelled = update_records(
         db,
@@ -407,14 +402,14 @@ def _cancel_with_batch(db: sqlite3.Connection, record: Record) -> bool:
     return bool(cancelled)
 
 
-def _end(db: sqlite3.Connection, record: Record, status: Status, error: ModelError) -> None:
+def _end(db: Connection, record: Record, status: Status, error: ModelError) -> None:
     close_charges(db, record.id, error.billed, error.cause)
     update_records(
         db,
         """
         status = :status, error = :error, error_message = :message, cause = :cause, finished_at = :now,
         lease_until = NULL, lease_owner = NULL,
-        task_id = CASE WHEN :keeps_task_id THEN task_id END
+        task_id = CASE WHEN :keeps_task_id = 1 THEN task_id END
         """,
         "id = :id",
         {

@@ -1,17 +1,17 @@
 """Change what ended records ask for, before they are queued again."""
 
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
 from app.db.batch_log import add_log, row_label
+from app.db.connection import Connection
 from app.db.records import records_of
 from app.db.row_mapping import object_text, sample_images_text
 from app.domain import CHANGEABLE, Changes, Record, Status, differing, earlier_values
 from app.errors import Conflict, message
 
 
-def change_records(db: sqlite3.Connection, changes: Mapping[int, Changes]) -> None:
+def change_records(db: Connection, changes: Mapping[int, Changes]) -> None:
     """Change ended records and log what they were; inside a transaction, before ``requeue``.
 
     A changed record is submitted, so it loses its task id. Raises Conflict when the task may have been
@@ -28,9 +28,7 @@ def change_records(db: sqlite3.Connection, changes: Mapping[int, Changes]) -> No
         log_changes(db, record, changed, "{place}：改了{fields}，重试。原来是{values}", record_id=record.id)
 
 
-def log_changes(
-    db: sqlite3.Connection, record: Record, changes: Changes, text: str, *, record_id: int
-) -> None:
+def log_changes(db: Connection, record: Record, changes: Changes, text: str, *, record_id: int) -> None:
     """Log the changes of ``record`` with the line of ``record_id``, which is made with them."""
     fields = tuple(message(label) for name, label in CHANGEABLE.items() if name in changes)
     values = {"place": row_label(record), "fields": fields, "values": earlier_values(record, changes)}

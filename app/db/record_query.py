@@ -3,16 +3,16 @@
 A query is a UNION ALL of *branches*, each ids in the order of an index: records in a final state, and (only
 when the status filter asks for them) held, queued or running ones. A search, or a filter by exact values,
 replaces the first by the full-text index, plus a scan of its backlog. Totals without a search are read from
-counts that triggers maintain.
+counts that triggers maintain. On PostgreSQL the index is that of the pieces of texts, only searches use it,
+and scans compare texts here, since the database cannot normalise them as ``ngrams`` does.
 """
 
 import re
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
-from app.db.connection import read_transaction
-from app.db.ngrams import BETWEEN, TextSearch, normalise, read_search
+from app.db.connection import Connection, read_transaction
+from app.db.ngrams import BETWEEN, SEPARATOR, TextSearch, matches, normalise, read_search
 from app.db.search_index import FACETS, SEARCHED, VISIBLE, count_backlog, facet_tag
 from app.domain import MAX_ID, Pick, Status
 
@@ -24,6 +24,7 @@ _UNSUCCESSFUL = "deleted_at IS NULL AND status IN ('failed', 'unknown', 'cancell
 REVERSE_FROM = 1_000
 _FEW_ENOUGH_TO_SCAN = 1_000
 _RECORDS_OF_A_PAGE = 100
+_DOCUMENTS_NEARBY = 2_000
 _IDS_AT_ONCE = 10_000
 
 Fields = dict[str, object]
@@ -72,7 +73,7 @@ class _Branch:
         return f"SELECT {what} FROM {self.source} WHERE {' AND '.join(self.conditions)}"
 
 
-def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0) -> list[int]:
+def find_ids(db: Connection, wanted: RecordFilter, *, limit: int, offset: int = 0) -> list[int]:
     """One page of ids in the requested order; a page near the end is read backwards from there."""
     with read_transaction(db):
         if offset > REVERSE_FROM or _is_counted(wanted) or _is_counted_by_day(wanted):
@@ -86,13 +87,13 @@ def find_ids(db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset
         return _ids(db, wanted, limit=limit, offset=offset)
 
 
-def list_record_ids(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[int]:
+def list_record_ids(db: Connection, wanted: RecordFilter) -> Iterator[int]:
     """All ids in the requested order."""
     for portion in list_id_portions(db, wanted):
         yield from portion
 
 
-def list_id_portions(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[list[int]]:
+def list_id_portions(db: Connection, wanted: RecordFilter) -> Iterator[list[int]]:
     """All ids in lists of 10,000, each read in a short transaction."""
     last: int | None = None
     while portion := _ids(db, wanted, limit=_IDS_AT_ONCE, beyond=last):
@@ -100,16 +101,14 @@ def list_id_portions(db: sqlite3.Connection, wanted: RecordFilter) -> Iterator[l
         last = portion[-1]
 
 
-def find_neighbours(
-    db: sqlite3.Connection, wanted: RecordFilter, record_id: int
-) -> tuple[int | None, int | None]:
+def find_neighbours(db: Connection, wanted: RecordFilter, record_id: int) -> tuple[int | None, int | None]:
     """(previous id, next id) of this record in the requested order; None at either end."""
     with read_transaction(db):
         before, after = (_ids(db, order, limit=1, beyond=record_id) for order in (_reversed(wanted), wanted))
     return next(iter(before), None), next(iter(after), None)
 
 
-def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
+def count_records(db: Connection, wanted: RecordFilter) -> int:
     """Exact number of matching records."""
     if _is_counted(wanted):
         return _sum_of_counts(db, wanted)
@@ -124,7 +123,7 @@ def count_records(db: sqlite3.Connection, wanted: RecordFilter) -> int:
         return sum(int(db.execute(sql, fields).fetchone()[0]) for sql in selects)
 
 
-def count_by_words(db: sqlite3.Connection, wanted: RecordFilter) -> int | None:
+def count_by_words(db: Connection, wanted: RecordFilter) -> int | None:
     """Number of records that have every word of a search for several words; None for any other search."""
     by_words = replace(wanted, every_word=True)
     text = _text(by_words)
@@ -133,7 +132,7 @@ def count_by_words(db: sqlite3.Connection, wanted: RecordFilter) -> int | None:
     return count_records(db, by_words)
 
 
-def count_facets(db: sqlite3.Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
+def count_facets(db: Connection, *, trash: bool = False) -> dict[str, dict[str, int]]:
     """For status, aspect_ratio, resolution, model and favourite: value -> number of records."""
     counts = {}
     for facet in FACETS:
@@ -189,12 +188,17 @@ def _text(wanted: RecordFilter) -> TextSearch | None:
 
 
 def _ids(
-    db: sqlite3.Connection, wanted: RecordFilter, *, limit: int, offset: int = 0, beyond: int | None = None
+    db: Connection, wanted: RecordFilter, *, limit: int, offset: int = 0, beyond: int | None = None
 ) -> list[int]:
     """One page of ids; with ``beyond``, only those after that id in the requested order."""
     direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
     fields = _fields(wanted) | {"limit": limit, "offset": offset, "beyond": beyond}
     with read_transaction(db):
+        is_page = limit < _IDS_AT_ONCE and not _statuses(wanted)[1]
+        if is_page and _is_by_documents(db, wanted):
+            nearby = _nearby_ids(db, wanted, fields, offset + limit)
+            if nearby is not None:
+                return nearby[offset:]
         branches = _branches(db, wanted)
         if beyond is not None:
             branches = [
@@ -207,30 +211,56 @@ def _ids(
         return [int(row["id"]) for row in db.execute(sql, fields)]
 
 
-def _branches(db: sqlite3.Connection, wanted: RecordFilter, *, for_count: bool = False) -> list[_Branch]:
+def _is_by_documents(db: Connection, wanted: RecordFilter) -> bool:
+    return db.engine == "postgres" and _statuses(wanted)[0] != [] and _uses_text_index(db, wanted)
+
+
+def _nearby_ids(db: Connection, wanted: RecordFilter, fields: Fields, needed: int) -> list[int] | None:
+    """The first ids in the requested order, if enough of the first 2,000 documents match; else None.
+
+    The index would first find all records that have a common word. PostgreSQL only.
+    """
+    direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
+    beyond = f"WHERE id {sign} :beyond" if fields["beyond"] is not None else ""
+    documents = f"SELECT id, document FROM record_search {beyond} ORDER BY id {direction} LIMIT :nearby"
+    near, *others = _document_branches(db, wanted, documents)
+    first = f"{near.select('record_search.id AS id')} ORDER BY record_search.id {direction} LIMIT :needed"
+    fields = fields | {"nearby": _DOCUMENTS_NEARBY, "needed": needed}
+    ids = [int(row["id"]) for row in db.execute(first, fields)]
+    if len(ids) < needed:
+        return None
+    for branch in others:
+        sql = branch.select(f"{branch.id} AS id")
+        ids += [int(row["id"]) for row in db.execute(sql, fields)]
+    if fields["beyond"] is not None:
+        ids = [each for each in ids if (each < fields["beyond"]) == (sign == "<")]  # type: ignore[operator]
+    return sorted(ids, reverse=sign == "<")[:needed]
+
+
+def _branches(db: Connection, wanted: RecordFilter, *, for_count: bool = False) -> list[_Branch]:
     ended, open_ones = _statuses(wanted)
-    filters = (*_filters(wanted), *_search_conditions(wanted))
-    branches = []
+    filters = _filters(wanted)
+    branches: list[_Branch] = []
     if ended and _uses_text_index(db, wanted):
-        branches += _indexed_branches(db, wanted)
+        branches += (_document_branches if db.engine == "postgres" else _indexed_branches)(db, wanted)
     elif ended:
         index, first = _choose_index(db, wanted, ended, for_count=for_count)
-        branches.append(_scan(index, (*first, *_of_statuses(ended, _ENDED), *filters)))
+        branches.append(_searched(db, _scan(index, (*first, *_of_statuses(ended, _ENDED), *filters)), wanted))
     if open_ones:
         first = (
             "deleted_at IS NULL",
             "status IN ('held', 'queued', 'running')",
             *_of_statuses(open_ones, _OPEN),
         )
-        branches.append(_scan("records_open", (*first, *filters)))
+        branches.append(_searched(db, _scan("records_open", (*first, *filters)), wanted))
     return branches
 
 
-def _uses_text_index(db: sqlite3.Connection, wanted: RecordFilter) -> bool:
+def _uses_text_index(db: Connection, wanted: RecordFilter) -> bool:
     if wanted.trash or wanted.batch_id or _record_id(wanted) is not None:
         return False
-    if _text(wanted):
-        return True
+    if _text(wanted) or db.engine == "postgres":
+        return _text(wanted) is not None
     is_other = _has_dates(wanted) or wanted.as_of or wanted.pick
     is_faceted = len(_facet_words(wanted)) > 0 and not is_other
     return is_faceted and count_backlog(db, limit=_FEW_ENOUGH_TO_SCAN) < _FEW_ENOUGH_TO_SCAN
@@ -246,7 +276,7 @@ def _statuses(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
 
 
 def _choose_index(
-    db: sqlite3.Connection, wanted: RecordFilter, ended: list[Status], *, for_count: bool
+    db: Connection, wanted: RecordFilter, ended: list[Status], *, for_count: bool
 ) -> tuple[str, tuple[str, ...]]:
     """The index for records in a final state, and the conditions that make it usable."""
     if _record_id(wanted) is not None:
@@ -270,9 +300,7 @@ def _choose_index(
     return "records_facets" if is_filtered else "records_visible", (VISIBLE,)
 
 
-def _index_for_dates(
-    db: sqlite3.Connection, wanted: RecordFilter, *, for_count: bool
-) -> tuple[str, tuple[str, ...]]:
+def _index_for_dates(db: Connection, wanted: RecordFilter, *, for_count: bool) -> tuple[str, tuple[str, ...]]:
     """By time when all records of that time are fewer than those passed in id order for a page."""
     found = _days(db, wanted)
     passed = (found["last_id"] - found["first_id"] + 1) * _RECORDS_OF_A_PAGE // max(found["number"], 1)
@@ -281,7 +309,7 @@ def _index_for_dates(
     return "records_facets", (VISIBLE, _within(found, "id"))
 
 
-def _days(db: sqlite3.Connection, wanted: RecordFilter) -> dict[str, int]:
+def _days(db: Connection, wanted: RecordFilter) -> dict[str, int]:
     """Of the days of the filter: matching records, bounds of their ids, and all records."""
     of_days = {"created_from": "day >= :first_day", "created_before": "day <= :last_day"}
     statuses = _of_statuses(_statuses(wanted)[0], _ENDED)
@@ -305,7 +333,7 @@ def _within(found: dict[str, int], column: str) -> str:
     return f"{column} BETWEEN {found['first_id']} AND {found['last_id']}"
 
 
-def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter) -> list[_Branch]:
+def _indexed_branches(db: Connection, wanted: RecordFilter) -> list[_Branch]:
     """A branch for the full-text index and, if there is a backlog, one that scans it."""
     text = _text(wanted)
     times = _conditions(wanted, _TIMES)
@@ -330,6 +358,43 @@ def _indexed_branches(db: sqlite3.Connection, wanted: RecordFilter) -> list[_Bra
         _Branch(source=source, id="record_search.rowid", conditions=conditions),
         _Branch(source=waiting, id="search_backlog.id", conditions=(*shown, *_search_conditions(wanted))),
     ]
+
+
+def _document_branches(db: Connection, wanted: RecordFilter, documents: str = "") -> list[_Branch]:
+    """What ``_indexed_branches`` is on SQLite: the documents that match, all or these, and the backlog."""
+    text = _text(wanted)
+    assert text is not None
+    searched = "split_part(document, :separator, 1)" if wanted.search_in else "document"
+    matching = [f"strpos({searched}, :word_{number}) > 0" for number in range(len(text.words))]
+    if not documents:
+        is_settled = text.pieces == text.words and not wanted.search_in
+        indexed = ("grams(document) @> :pieces", *(() if is_settled else matching))
+        documents = f"SELECT id, document FROM record_search WHERE {' AND '.join(indexed)} OFFSET 0"
+        matching = []
+    source = f"({documents}) AS record_search"
+    shown = (*_of_statuses(_statuses(wanted)[0], _ENDED), *_filters(wanted))
+    if shown:
+        source += " JOIN generation_records ON generation_records.id = record_search.id"
+    not_waiting = "NOT EXISTS (SELECT 1 FROM search_backlog WHERE search_backlog.id = record_search.id)"
+    found = _Branch(source=source, id="record_search.id", conditions=(*matching, *shown, not_waiting))
+    if not count_backlog(db, limit=1):
+        return [found]
+    waiting = "search_backlog JOIN generation_records ON generation_records.id = search_backlog.id"
+    scan = _Branch(source=waiting, id="search_backlog.id", conditions=(VISIBLE, *shown))
+    return [found, _searched(db, scan, wanted)]
+
+
+def _searched(db: Connection, scan: _Branch, wanted: RecordFilter) -> _Branch:
+    """The scan with the search, if there is one, as a further condition."""
+    text = _text(wanted)
+    if db.engine == "sqlite" or text is None or _record_id(wanted) is not None:
+        return replace(scan, conditions=(*scan.conditions, *_search_conditions(wanted)))
+    searched = SEARCHED[:1] if wanted.search_in else SEARCHED
+    texts = (f"{sql} AS text_{number}" for number, sql in enumerate(searched))
+    rows = db.execute(scan.select(f"{scan.id} AS id, {', '.join(texts)}"), _fields(wanted))
+    words = BETWEEN.join(text.words)
+    ids = ",".join(str(found) for found, *fields in rows if matches(words, *fields))
+    return _scan("", (f"generation_records.id = ANY ('{{{ids}}}'::bigint[])",))
 
 
 def _picked_ids(wanted: RecordFilter) -> str:
@@ -407,10 +472,13 @@ def _fields(wanted: RecordFilter) -> Fields:
         "record_id": _record_id(wanted),
         "first_day": wanted.created_from[:10],
         "last_day": wanted.created_before[:10],
+        "separator": SEPARATOR,
+        "pieces": list(text.pieces) if text else [],
+        **{f"word_{number}": word for number, word in enumerate(text.words if text else ())},
     }
 
 
-def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
+def _sum_of_counts(db: Connection, wanted: RecordFilter) -> int:
     ended, open_ones = _statuses(wanted)
     requested = (*ended, *open_ones)
     left_out = [status for status in Status if status not in requested]
@@ -425,7 +493,7 @@ def _sum_of_counts(db: sqlite3.Connection, wanted: RecordFilter) -> int:
     return int(db.execute(sql, _fields(wanted) | {"trash": wanted.trash}).fetchone()[0])
 
 
-def _sum_of_days(db: sqlite3.Connection, wanted: RecordFilter) -> int:
+def _sum_of_days(db: Connection, wanted: RecordFilter) -> int:
     """The counts of the whole days between the two times, and the records of the days that they cut."""
     filters = (*_of_statuses(_statuses(wanted)[0], _ENDED), *_facet_filters(wanted))
     whole = _conditions(wanted, {"created_from": "day > :first_day", "created_before": "day < :last_day"})

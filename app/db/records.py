@@ -1,13 +1,11 @@
 """Reading records (one, a page, a selection), the trash, favourites, and the choice of pictures."""
 
-import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TypeVar
 
-from app.db.connection import read_transaction, transaction
+from app.db.connection import Connection, read_transaction, transaction
 from app.db.output_backup_queue import note_no_copy
 from app.db.record_query import (
     NOT_PICKED,
@@ -17,7 +15,7 @@ from app.db.record_query import (
     find_neighbours,
     list_record_ids,
 )
-from app.db.row_mapping import IN_IDS, id_list, object_of, options_of, read_records, record_ids, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_of, options_of, read_records, record_ids, utc_text
 from app.db.versions import next_version, update_records
 from app.domain import Pick, Record
 from app.errors import NotFound
@@ -27,47 +25,45 @@ _READ_AT_ONCE = 200
 
 # Value of ``deletion_id``: emptying the trash deletes, or has deleted, the record's file.
 EMPTIED = -1
-NOT_EMPTIED = f"deletion_id IS NOT {EMPTIED}"
+NOT_EMPTIED = f"coalesce(deletion_id, 0) <> {EMPTIED}"
 
 Selection = Sequence[int] | RecordFilter
 Fields = Mapping[str, object]
 T = TypeVar("T")
 
 
-def get_record(db: sqlite3.Connection, record_id: int, *, trash: bool = False) -> Record:
+def get_record(db: Connection, record_id: int, *, trash: bool = False) -> Record:
     """One record; a deleted one only with ``trash``. Raises NotFound."""
     found = read_records(
-        db, "WHERE id = :id AND (deleted_at IS NULL OR :trash)", {"id": record_id, "trash": trash}
+        db, "WHERE id = :id AND (deleted_at IS NULL OR :trash = 1)", {"id": record_id, "trash": trash}
     )
     if not found:
         raise NotFound("没有这条记录，它可能已被删除")
     return found[0]
 
 
-def list_records(
-    db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
-) -> list[Record]:
+def list_records(db: Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0) -> list[Record]:
     """A page of the records that match the filter, in its order."""
     with read_transaction(db):
         return records_of(db, find_ids(db, wanted, limit=limit, offset=offset))
 
 
 def list_page(
-    db: sqlite3.Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
+    db: Connection, wanted: RecordFilter, *, limit: int = 20, offset: int = 0
 ) -> tuple[list[Record], int]:
     """(a page of records, the total number of matches), read from one snapshot."""
     with read_transaction(db):
         return list_records(db, wanted, limit=limit, offset=offset), count_records(db, wanted)
 
 
-def list_selected(db: sqlite3.Connection, chosen: Selection) -> Iterator[Record]:
+def list_selected(db: Connection, chosen: Selection) -> Iterator[Record]:
     """Iterate over the records of these ids or of this filter; deleted ones only with a ``trash`` filter."""
     trash = isinstance(chosen, RecordFilter) and chosen.trash
     for ids in portions(_selected_ids(db, chosen), _READ_AT_ONCE):
         yield from (record for record in records_of(db, ids) if trash or record.deleted_at is None)
 
 
-def list_own_columns(db: sqlite3.Connection, chosen: Selection) -> list[str]:
+def list_own_columns(db: Connection, chosen: Selection) -> list[str]:
     """The names of the own columns of these records, in the order of first appearance."""
     names: dict[str, None] = {}
     for ids in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
@@ -78,23 +74,23 @@ def list_own_columns(db: sqlite3.Connection, chosen: Selection) -> list[str]:
             GROUP BY own_columns
             ORDER BY min(id)
         """
-        for row in db.execute(sql, {"ids": id_list(ids)}):
+        for row in db.execute(sql, {"ids": SqlList(ids)}):
             names |= dict.fromkeys(object_of(row["own_columns"]))
     return list(names)
 
 
-def list_options(db: sqlite3.Connection, chosen: Selection) -> set[str]:
+def list_options(db: Connection, chosen: Selection) -> set[str]:
     """Which of OPTIONS are set in any of these records."""
     names: set[str] = set()
     for ids in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
         sql = f"SELECT DISTINCT options FROM generation_records WHERE id {IN_IDS} AND options <> ''"
-        for row in db.execute(sql, {"ids": id_list(ids)}):
+        for row in db.execute(sql, {"ids": SqlList(ids)}):
             names |= options_of(row["options"]).keys()
     return names
 
 
 def list_neighbours(
-    db: sqlite3.Connection, wanted: RecordFilter, record_id: int
+    db: Connection, wanted: RecordFilter, record_id: int
 ) -> tuple[Record | None, Record | None]:
     """(previous record, next record) in the order of the filter; None at either end."""
     with read_transaction(db):
@@ -102,13 +98,13 @@ def list_neighbours(
         return get_record_or_none(db, before), get_record_or_none(db, after)
 
 
-def get_record_or_none(db: sqlite3.Connection, record_id: int | None) -> Record | None:
+def get_record_or_none(db: Connection, record_id: int | None) -> Record | None:
     """One record, deleted or not; None when it does not exist."""
     found = records_of(db, [record_id]) if record_id is not None else []
     return found[0] if found else None
 
 
-def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
+def list_records_of_file(db: Connection, filename: str) -> list[Record]:
     """Up to 20 records with this file name, newest first; several only in databases of earlier versions."""
     return read_records(
         db,
@@ -122,7 +118,7 @@ def list_records_of_file(db: sqlite3.Connection, filename: str) -> list[Record]:
 
 
 def list_single_records(
-    db: sqlite3.Connection, *, since: int = 0, limit: int = 60, deleted: bool = False
+    db: Connection, *, since: int = 0, limit: int = 60, deleted: bool = False
 ) -> list[Record]:
     """The newest records of the single-image page changed after ``since``, newest first; or the deleted ones.
 
@@ -140,7 +136,7 @@ def list_single_records(
         )
         AND (version > :since OR (status = 'queued' AND :since < (
             SELECT batches.version FROM batches WHERE batches.id = generation_records.batch_id)))
-        AND (deleted_at IS NOT NULL) = :deleted
+        AND CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END = :deleted
         ORDER BY id DESC
         LIMIT :limit
         """,
@@ -148,19 +144,19 @@ def list_single_records(
     )
 
 
-def list_siblings(db: sqlite3.Connection, records: Iterable[Record]) -> list[Record]:
+def list_siblings(db: Connection, records: Iterable[Record]) -> list[Record]:
     """The records of the batches of these, without deleted ones, by id."""
-    batches = json.dumps(sorted({record.batch_id for record in records if record.batch_id}))
+    batches = SqlList({record.batch_id for record in records if record.batch_id})
     clauses = "WHERE batch_id IN (SELECT value FROM json_each(:batches)) AND deleted_at IS NULL ORDER BY id"
     return read_records(db, clauses, {"batches": batches})
 
 
-def delete_records(db: sqlite3.Connection, chosen: Selection) -> int:
+def delete_records(db: Connection, chosen: Selection) -> int:
     """Move records to the trash -> how many; open ones are skipped. Files stay until the trash is emptied."""
     return delete_with_undo(db, chosen)[0]
 
 
-def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, int]:
+def delete_with_undo(db: Connection, chosen: Selection) -> tuple[int, int]:
     """As ``delete_records`` -> (how many, the deletion id for ``undo_delete``)."""
     with transaction(db, durable=False):
         deletion = next_version(db)
@@ -174,7 +170,7 @@ def delete_with_undo(db: sqlite3.Connection, chosen: Selection) -> tuple[int, in
     return deleted, deletion
 
 
-def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
+def restore_records(db: Connection, chosen: Selection) -> int:
     """Restore records from the trash -> how many."""
     number = 0
     for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
@@ -183,26 +179,26 @@ def restore_records(db: sqlite3.Connection, chosen: Selection) -> int:
                 db,
                 "deleted_at = NULL, deletion_id = NULL",
                 f"id {IN_IDS} AND deleted_at IS NOT NULL AND {NOT_EMPTIED}",
-                {"ids": id_list(portion)},
+                {"ids": SqlList(portion)},
             )
             note_no_copy(db, restored)
         number += len(restored)
     return number
 
 
-def undo_delete(db: sqlite3.Connection, undo: int) -> int:
+def undo_delete(db: Connection, undo: int) -> int:
     """Restore exactly the records of one deletion -> how many."""
     ids = record_ids(db, "WHERE deleted_at IS NOT NULL AND deletion_id = :undo", {"undo": undo})
     return restore_records(db, ids)
 
 
-def mark_favourite(db: sqlite3.Connection, chosen: Selection, favourite: bool) -> int:
+def mark_favourite(db: Connection, chosen: Selection, favourite: bool) -> int:
     """Set or clear the favourite flag -> how many records changed."""
     fields = {"favourite": favourite}
     return _change(db, _selected_ids(db, chosen), "favourite = :favourite", "favourite <> :favourite", fields)
 
 
-def pick_records(db: sqlite3.Connection, chosen: Selection, pick: Pick | None) -> dict[str, list[int]]:
+def pick_records(db: Connection, chosen: Selection, pick: Pick | None) -> dict[str, list[int]]:
     """Set the choice of ended records, or clear it; deletes nothing.
 
     -> the ids of those that changed, by their choice before: ``keep``, ``reject`` and ``none``.
@@ -210,7 +206,7 @@ def pick_records(db: sqlite3.Connection, chosen: Selection, pick: Pick | None) -
     before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
     condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
     for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
-        fields = {"pick": pick or "", "ids": id_list(portion)}
+        fields = {"pick": pick or "", "ids": SqlList(portion)}
         with transaction(db):
             for row in db.execute(f"SELECT id, pick FROM generation_records WHERE {condition}", fields):
                 before[row["pick"] or NOT_PICKED].append(row["id"])
@@ -218,25 +214,23 @@ def pick_records(db: sqlite3.Connection, chosen: Selection, pick: Pick | None) -
     return before
 
 
-def _change(
-    db: sqlite3.Connection, ids: Iterable[int], assignments: str, condition: str, fields: Fields
-) -> int:
+def _change(db: Connection, ids: Iterable[int], assignments: str, condition: str, fields: Fields) -> int:
     """Update in chunks, each in a transaction -> how many changed."""
     number = 0
     for portion in portions(ids, _CHANGED_AT_ONCE):
         with transaction(db):
-            fields = {**fields, "ids": id_list(portion)}
+            fields = {**fields, "ids": SqlList(portion)}
             number += len(update_records(db, assignments, f"id {IN_IDS} AND {condition}", fields))
     return number
 
 
-def _selected_ids(db: sqlite3.Connection, chosen: Selection) -> Iterable[int]:
+def _selected_ids(db: Connection, chosen: Selection) -> Iterable[int]:
     return list(list_record_ids(db, chosen)) if isinstance(chosen, RecordFilter) else chosen
 
 
-def records_of(db: sqlite3.Connection, ids: Sequence[int]) -> list[Record]:
+def records_of(db: Connection, ids: Sequence[int]) -> list[Record]:
     """The existing records of these ids, in the same order."""
-    found = read_records(db, f"WHERE id {IN_IDS}", {"ids": id_list(ids)})
+    found = read_records(db, f"WHERE id {IN_IDS}", {"ids": SqlList(ids)})
     by_id = {record.id: record for record in found}
     return [by_id[record_id] for record_id in ids if record_id in by_id]
 

@@ -1,10 +1,11 @@
 """Which records use a reference image. Triggers maintain the table."""
 
-import sqlite3
 from collections.abc import Sequence
 
+from app.db.connection import Connection
 
-def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
+
+def count_reference_uses(db: Connection, names: Sequence[str]) -> int:
     """Number of records, trash excluded, that used a reference with any of these names (hash, URL)."""
     fields = {f"name_{number}": name for number, name in enumerate(names)}
     row = db.execute(
@@ -20,7 +21,7 @@ def count_reference_uses(db: sqlite3.Connection, names: Sequence[str]) -> int:
     return int(row[0])
 
 
-def count_uses_by_name(db: sqlite3.Connection) -> dict[str, int]:
+def count_uses_by_name(db: Connection) -> dict[str, int]:
     """Number of records, trash excluded, by each name (hash, URL) of a reference that was used."""
     uses = dict(db.execute("SELECT name, count(*) FROM reference_uses GROUP BY name").fetchall())
     in_trash = db.execute(
@@ -37,7 +38,7 @@ def count_uses_by_name(db: sqlite3.Connection) -> dict[str, int]:
     return uses
 
 
-def is_reference_used(db: sqlite3.Connection, names: Sequence[str]) -> bool:
+def is_reference_used(db: Connection, names: Sequence[str]) -> bool:
     """Whether any record, trash included, used a reference with any of these names."""
     sql = "SELECT EXISTS (SELECT 1 FROM reference_uses WHERE name = :name)"
     return any(db.execute(sql, {"name": name}).fetchone()[0] for name in names)

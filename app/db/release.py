@@ -1,6 +1,5 @@
 """Release the held records of a batch, with the words and sizes that were chosen since."""
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 from app.db.batch_log import add_log
 from app.db.batch_models import check_models
 from app.db.batches import finish_if_done, resume_in_transaction
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.fingerprints import complete_fingerprints, known_pictures, lacks_fingerprints
 from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.row_mapping import message_json, micros, object_of, object_text, read_records, record_ids, utc_now
@@ -87,7 +86,7 @@ class Released(NamedTuple):
     skipped: list[SkippedRow]
 
 
-def list_held(db: sqlite3.Connection, batch_id: str) -> HeldRows:
+def list_held(db: Connection, batch_id: str) -> HeldRows:
     """The held records of a batch, by rows."""
     records = read_records(db, f"WHERE {_HELD} ORDER BY row_number, picture_number", {"id": batch_id})
     columns = db.execute(
@@ -108,7 +107,7 @@ def list_held(db: sqlite3.Connection, batch_id: str) -> HeldRows:
     )
 
 
-def plan_release(db: sqlite3.Connection, batch_id: str, rows: Sequence[ReleaseRow]) -> list[PlannedRow]:
+def plan_release(db: Connection, batch_id: str, rows: Sequence[ReleaseRow]) -> list[PlannedRow]:
     """What to submit of each row. Requests are as ``Models.accept`` returns them.
 
     Of a row with other words or sizes than before, every picture bought elsewhere is left out. Otherwise only
@@ -142,7 +141,7 @@ def skipped_rows(planned: Sequence[PlannedRow]) -> list[SkippedRow]:
 
 
 def release_rows(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     rows: Sequence[ReleaseRow],
     *,
@@ -181,7 +180,7 @@ def released_before(answer: Mapping[str, Any]) -> Released:
     return Released(answer["number"], [SkippedRow(**row) for row in answer["skipped"]])
 
 
-def _release(db: sqlite3.Connection, batch_id: str, planned: Sequence[PlannedRow]) -> Released:
+def _release(db: Connection, batch_id: str, planned: Sequence[PlannedRow]) -> Released:
     fields = [
         _record_fields(row, record, is_bought=is_bought)
         for row in planned
@@ -230,7 +229,7 @@ def _record_fields(row: PlannedRow, record: Record, *, is_bought: bool) -> dict[
 
 
 def _update_batch(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     planned: Sequence[PlannedRow],
     models: Models,
@@ -248,7 +247,7 @@ def _update_batch(
     db.execute(
         """
         UPDATE batches
-        SET prefix = :prefix, suffix = :suffix, is_priced = is_priced AND :is_priced,
+        SET prefix = :prefix, suffix = :suffix, is_priced = is_priced * :is_priced,
             estimated_micros = max(estimated_micros - estimated_micros * :others / total + :change, 0),
             outcomes = ''
         WHERE id = :id

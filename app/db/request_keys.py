@@ -5,12 +5,11 @@ between processes.
 """
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.errors import KeyReused
 
 KEY_LIFETIME_SECONDS = 24 * 3600.0
@@ -25,7 +24,7 @@ class RequestKey:
     at: float
 
 
-def find_answer(db: sqlite3.Connection, key: RequestKey | None) -> dict[str, Any] | None:
+def find_answer(db: Connection, key: RequestKey | None) -> dict[str, Any] | None:
     """The stored answer for this key; None when it was not used in the last 24 hours.
 
     Raises KeyReused when it was used for a different request.
@@ -44,7 +43,7 @@ def find_answer(db: sqlite3.Connection, key: RequestKey | None) -> dict[str, Any
     return answer
 
 
-def save_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[str, Any]) -> None:
+def save_answer(db: Connection, key: RequestKey | None, answer: Mapping[str, Any]) -> None:
     """Store the answer for this key; inside the request's transaction, after ``find_answer``."""
     if key is None:
         return
@@ -59,7 +58,7 @@ def save_answer(db: sqlite3.Connection, key: RequestKey | None, answer: Mapping[
     )
 
 
-def forget_request_keys(db: sqlite3.Connection, *, now: float) -> int:
+def forget_request_keys(db: Connection, *, now: float) -> int:
     """Delete keys older than 24 hours -> how many."""
     oldest = {"since": now - KEY_LIFETIME_SECONDS}
     sql = "SELECT 1 FROM request_keys WHERE used_at < :since LIMIT 1"

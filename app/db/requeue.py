@@ -1,6 +1,5 @@
 """Requeue ended records: those with a task id are fetched, the others are submitted."""
 
-import sqlite3
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
@@ -9,12 +8,12 @@ from typing import Any
 from app.db.batch_log import add_log, row_label
 from app.db.batch_models import check_models
 from app.db.batches import NOT_CHARGED
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.fingerprints import add_fingerprints, complete_fingerprints, find_bought, record_fingerprint
 from app.db.record_changes import change_records
 from app.db.records import records_of
 from app.db.request_keys import RequestKey, find_answer, save_answer
-from app.db.row_mapping import IN_IDS, id_list, object_text
+from app.db.row_mapping import HAS_TASK_ID, IN_IDS, SqlList, object_text
 from app.db.versions import touch
 from app.domain import (
     Changes,
@@ -38,7 +37,7 @@ class Requeued:
 
 
 def retry_records(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     ids: Sequence[int] | None = None,
     *,
@@ -86,7 +85,7 @@ _RETRIED = {
 
 
 def list_models_to_submit(
-    db: sqlite3.Connection,
+    db: Connection,
     status: Status,
     ids: Collection[int] | None = None,
     *,
@@ -106,7 +105,7 @@ def list_models_to_submit(
         WHERE deleted_at IS NULL AND (:batch_id IS NULL OR batch_id = :batch_id) AND {which}
           AND (task_id IS NULL OR id IN (SELECT value FROM json_each(:submits)))
         """,
-        {"ids": id_list(ids or ()), "batch_id": batch_id, "submits": id_list(submits)},
+        {"ids": SqlList(ids or ()), "batch_id": batch_id, "submits": SqlList(submits)},
     ).fetchall()
     return {row["model"] for row in rows}
 
@@ -118,7 +117,7 @@ def retried_before(answer: Mapping[str, Any]) -> Requeued:
 
 
 def leave_out_bought(
-    db: sqlite3.Connection,
+    db: Connection,
     ids: Sequence[int],
     *,
     models: Models,
@@ -150,7 +149,7 @@ def leave_out_bought(
     return kept, [SkippedRow(row=row, records=records) for row, records in rows.items()]
 
 
-def _not_charged(db: sqlite3.Connection, batch_id: str, models: Models) -> list[int]:
+def _not_charged(db: Connection, batch_id: str, models: Models) -> list[int]:
     """The failed records of a batch that were not charged. Raises Conflict when all of them were."""
     sql = f"""
         SELECT id, ({NOT_CHARGED}) AS is_free
@@ -164,7 +163,7 @@ def _not_charged(db: sqlite3.Connection, batch_id: str, models: Models) -> list[
     return list_supported(db, ids, models=models) or ids
 
 
-def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> None:
+def _check_ended(db: Connection, batch_id: str, ids: Sequence[int]) -> None:
     """Raises Conflict unless all of these are records of the batch that ended without an image."""
     sql = "SELECT id, status FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
     found = {row["id"]: row["status"] for row in db.execute(sql, {"id": batch_id}).fetchall()}
@@ -174,7 +173,7 @@ def _check_ended(db: sqlite3.Connection, batch_id: str, ids: Sequence[int]) -> N
 
 
 def queue_in_batch(
-    db: sqlite3.Connection,
+    db: Connection,
     batch_id: str,
     ids: Sequence[int],
     *,
@@ -201,19 +200,17 @@ def queue_in_batch(
     return is_paused
 
 
-def activate_batch(
-    db: sqlite3.Connection, batch_id: str, *, paused: bool = False, fetch_only: bool = False
-) -> bool:
+def activate_batch(db: Connection, batch_id: str, *, paused: bool = False, fetch_only: bool = False) -> bool:
     """Activate a batch that has queued records again -> whether it is paused, as ``queue_in_batch`` says."""
     db.execute(
         """
         UPDATE batches
-        SET state = CASE WHEN :paused AND state <> 'active' THEN 'paused' ELSE 'active' END,
-            paused_cause = CASE WHEN :paused AND state <> 'active' THEN 'user' ELSE '' END,
+        SET state = CASE WHEN :paused = 1 AND state <> 'active' THEN 'paused' ELSE 'active' END,
+            paused_cause = CASE WHEN :paused = 1 AND state <> 'active' THEN 'user' ELSE '' END,
             paused_reason = '', paused_message = '',
             outcomes = CASE state WHEN 'active' THEN outcomes ELSE '' END
         WHERE id = :id AND (state <> 'paused' OR paused_cause = 'sample')
-            AND NOT (:fetch_only AND state = 'cancelled')
+            AND NOT (:fetch_only = 1 AND state = 'cancelled')
         """,
         {"id": batch_id, "paused": paused, "fetch_only": fetch_only},
     )
@@ -221,13 +218,13 @@ def activate_batch(
     return bool(state == "paused")
 
 
-def list_supported(db: sqlite3.Connection, ids: Sequence[int], *, models: Models) -> list[int]:
+def list_supported(db: Connection, ids: Sequence[int], *, models: Models) -> list[int]:
     """The ids whose records have a task id or a request that its model supports."""
     records = records_of(db, ids)
     return [record.id for record in records if record.task_id or not models.unsupported(record.request)]
 
 
-def requeue(db: sqlite3.Connection, ids: Sequence[int], *, models: Models) -> int:
+def requeue(db: Connection, ids: Sequence[int], *, models: Models) -> int:
     """Reset records to queued, keeping task ids -> how many must be submitted; inside a transaction.
 
     Those with a task id are fetched, also while the batch is paused. The others are submitted to their
@@ -238,10 +235,10 @@ def requeue(db: sqlite3.Connection, ids: Sequence[int], *, models: Models) -> in
         request = record.request if record.task_id else _supported_request(models, record)
         row = None if record.task_id else record_fingerprint(request, record.picture_number)
         db.execute(
-            """
+            f"""
             UPDATE generation_records
             SET status = 'queued', error = '', error_message = '', cause = '', not_before = 0, retries = 0,
-                throttle_count = 0, crash_count = 0, fetch_while_paused = task_id IS NOT NULL, pick = '',
+                throttle_count = 0, crash_count = 0, fetch_while_paused = {HAS_TASK_ID}, pick = '',
                 model = :model, seed = :seed, steps = :steps, options = :options,
                 fingerprint = coalesce(:fingerprint, fingerprint),
                 started_at = NULL, finished_at = NULL, deleted_at = NULL, deletion_id = NULL

@@ -1,22 +1,25 @@
 """Rows to domain types and back, tolerating values written by an earlier app or another program."""
 
 import json
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from app.db.connection import Connection, Row
 from app.domain import OPTIONS, LogLine, Record, SampleImage, Status, marks_of
 from app.errors import Message
 
 MICROS = 1_000_000
 
-# A condition on a list of ids, passed as the parameter ``ids`` = ``id_list(…)``.
+# A condition on a list of ids, passed as the parameter ``ids`` = ``SqlList(…)``.
 IN_IDS = "IN (SELECT value FROM json_each(:ids))"
 # The same of the ids of image models: the parameter ``models``.
 IN_MODELS = "IN (SELECT value FROM json_each(:models))"
+
+# Whether there is a task id, as a number.
+HAS_TASK_ID = "CASE WHEN task_id IS NULL THEN 0 ELSE 1 END"
 
 # The columns of a Record; ``*`` would also fetch the queue's own columns.
 RECORD = """
@@ -32,9 +35,8 @@ _STATUSES = frozenset(Status)
 _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 
 
-def id_list(ids: Iterable[int | str]) -> str:
-    """The parameter of IN_IDS."""
-    return json.dumps(list(ids))
+class SqlList(list[Any]):
+    """A list as a parameter, of IN_IDS for example: JSON for SQLite, an array for PostgreSQL."""
 
 
 def utc_now() -> str:
@@ -47,18 +49,18 @@ def utc_text(time: datetime) -> str:
     return f"{time:%Y-%m-%d %H:%M:%S}"
 
 
-def read_records(db: sqlite3.Connection, clauses: str, fields: Mapping[str, object]) -> list[Record]:
+def read_records(db: Connection, clauses: str, fields: Mapping[str, object]) -> list[Record]:
     """The records selected by these clauses, ``WHERE`` and what follows."""
     rows = db.execute(f"SELECT {RECORD} FROM generation_records {clauses}", fields).fetchall()
     return [to_record(row) for row in rows]
 
 
-def record_ids(db: sqlite3.Connection, clauses: str, fields: Mapping[str, object]) -> list[int]:
+def record_ids(db: Connection, clauses: str, fields: Mapping[str, object]) -> list[int]:
     """The ids of the records selected by these clauses, ``WHERE`` and what follows."""
     return [row["id"] for row in db.execute(f"SELECT id FROM generation_records {clauses}", fields)]
 
 
-def has_record(db: sqlite3.Connection, condition: str, fields: Mapping[str, object]) -> bool:
+def has_record(db: Connection, condition: str, fields: Mapping[str, object]) -> bool:
     """Whether a record meets the condition."""
     sql = f"SELECT 1 FROM generation_records WHERE {condition} LIMIT 1"
     return db.execute(sql, fields).fetchone() is not None
@@ -79,7 +81,7 @@ def micros(amount: Decimal) -> int:
     return int((amount * MICROS).to_integral_value())
 
 
-def to_record(row: sqlite3.Row) -> Record:
+def to_record(row: Row) -> Record:
     """A row of the RECORD columns -> Record."""
     fields = dict(row)
     fields |= {name: _decoded(name, raw) for name, raw in fields.items() if isinstance(raw, bytes)}
@@ -121,7 +123,7 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def to_log_line(row: sqlite3.Row) -> LogLine:
+def to_log_line(row: Row) -> LogLine:
     """A row of ``batch_log`` -> LogLine."""
     return LogLine(
         at=row["at"],

@@ -8,9 +8,9 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from app.db.connection import transaction
-from app.db.ngrams import NORMALISER, grams, own_values, tag
-from app.db.row_mapping import IN_IDS, id_list
+from app.db.connection import Connection, Row, transaction
+from app.db.ngrams import NORMALISER, document, grams, own_values, tag
+from app.db.row_mapping import IN_IDS, SqlList
 
 # The records of the index, of the pages without a status filter, and of several partial indexes.
 VISIBLE = "deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')"
@@ -32,38 +32,47 @@ _PAGES_A_STEP = 250
 _WORTH_MERGING = 5_000
 
 
-def rebuild_index(db: sqlite3.Connection) -> None:
+def rebuild_index(db: Connection) -> None:
     """Clear the index and add every visible record to the backlog; inside a transaction."""
-    db.execute("INSERT INTO record_search (record_search) VALUES ('delete-all')")
+    clear = {
+        "sqlite": "INSERT INTO record_search (record_search) VALUES ('delete-all')",
+        "postgres": "TRUNCATE record_search",
+    }
+    db.execute(clear[db.engine])
     db.execute("DELETE FROM search_backlog")
     db.execute(f"INSERT INTO search_backlog (id) SELECT id FROM generation_records WHERE {VISIBLE}")
     db.execute("UPDATE search_state SET normaliser = :normaliser", {"normaliser": NORMALISER})
 
 
-def has_other_normaliser(db: sqlite3.Connection) -> bool:
+def has_other_normaliser(db: Connection) -> bool:
     """Whether the index was made with another normalisation and has to be rebuilt."""
     return str(db.execute("SELECT normaliser FROM search_state").fetchone()["normaliser"]) != NORMALISER
 
 
-def index_records(db: sqlite3.Connection, *, limit: int = 500) -> int:
+def index_records(db: Connection, *, limit: int = 500) -> int:
     """Index part of the backlog, newest records first -> number indexed; 0 when complete."""
     if not count_backlog(db, limit=1):
         return 0
     with transaction(db, durable=False):  # a lost commit restores the backlog too: it is redone
         done = list(_some_of_backlog(db, limit))
-        for row in reversed(done):  # ascending ids are the fastest to insert
-            _index(db, row)
-        ids = id_list(row["id"] for row in done)
+        if db.engine == "postgres":
+            _store_documents(db, done)
+        else:
+            for row in reversed(done):  # ascending ids are the fastest to insert
+                _index(db, row)
+        ids = SqlList(row["id"] for row in done)
         db.execute(f"DELETE FROM search_backlog WHERE id {IN_IDS}", {"ids": ids})
         db.execute("UPDATE search_state SET added = added + :number", {"number": len(done)})
     return len(done)
 
 
-def merge_index(db: sqlite3.Connection) -> bool:
+def merge_index(db: Connection) -> bool:
     """Merge FTS5 segments once enough was added since the last merge -> whether a step was run.
 
-    A query reads every segment, so fewer are faster. Bounded like ``index_records``.
+    A query reads every segment, so fewer are faster. Bounded like ``index_records``. SQLite only.
     """
+    if not isinstance(db, sqlite3.Connection):
+        return False
     state = db.execute("SELECT added, is_merging FROM search_state").fetchone()
     if not state["is_merging"] and state["added"] < max(_WORTH_MERGING, index_progress(db)[1] // 20):
         return False
@@ -76,13 +85,12 @@ def merge_index(db: sqlite3.Connection) -> bool:
         )
         goes_on = db.total_changes - before >= 2
         db.execute(
-            "UPDATE search_state SET is_merging = :goes_on, added = CASE WHEN :goes_on THEN added ELSE 0 END",
-            {"goes_on": goes_on},
+            "UPDATE search_state SET is_merging = :goes_on, added = added * :goes_on", {"goes_on": goes_on}
         )
     return True
 
 
-def index_progress(db: sqlite3.Connection) -> tuple[int, int]:
+def index_progress(db: Connection) -> tuple[int, int]:
     """(number of indexed records, number of searchable records)."""
     row = db.execute(
         """
@@ -98,22 +106,23 @@ def index_progress(db: sqlite3.Connection) -> tuple[int, int]:
     return max(row["total"] - row["waiting"], 0), row["total"]
 
 
-def count_backlog(db: sqlite3.Connection, *, limit: int) -> int:
+def count_backlog(db: Connection, *, limit: int) -> int:
     """Number of records that are not indexed yet, at most ``limit``."""
-    sql = "SELECT count(*) FROM (SELECT 1 FROM search_backlog LIMIT :limit)"
+    sql = "SELECT count(*) FROM (SELECT 1 FROM search_backlog LIMIT :limit) AS waiting"
     return int(db.execute(sql, {"limit": limit}).fetchone()[0])
 
 
-def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[dict[str, Any]]:
+def _some_of_backlog(db: Connection, limit: int) -> Iterator[dict[str, Any]]:
     """Rows of the backlog: ``old`` and ``new`` are the columns of the entry to delete and to add, or None."""
     letters = 0
+    key = {"sqlite": "rowid", "postgres": "id"}[db.engine]
     rows = db.execute(
         f"""
         SELECT
             search_backlog.*,
             {", ".join(f"{sql} AS new_{name}" for name, sql in _NEW.items())},
             ({VISIBLE}) AS is_shown,
-            EXISTS (SELECT 1 FROM record_search WHERE record_search.rowid = search_backlog.id) AS is_indexed
+            EXISTS (SELECT 1 FROM record_search WHERE record_search.{key} = search_backlog.id) AS is_indexed
         FROM search_backlog
         LEFT JOIN generation_records ON generation_records.id = search_backlog.id
         ORDER BY search_backlog.id DESC
@@ -122,17 +131,19 @@ def _some_of_backlog(db: sqlite3.Connection, limit: int) -> Iterator[dict[str, A
         {"limit": limit},
     ).fetchall()
     for row in rows:
-        old = _entry(row, "old_") if row["is_indexed"] else None
-        new = _entry(row, "new_") if row["is_shown"] else None
+        old = _entry(row, "old_") if row["is_indexed"] and db.engine == "sqlite" else None
+        new = _entry(row, "new_", db.engine) if row["is_shown"] else None
         yield {"id": row["id"], "old": old, "new": new}
-        letters += sum(len(entry["prompt"]) + len(entry["others"]) for entry in (old, new) if entry)
+        letters += sum(len(text) for entry in (old, new) if entry for text in entry.values())
         if letters > _LETTERS_A_STEP:
             return
 
 
-def _entry(row: sqlite3.Row, prefix: str) -> dict[str, str]:
+def _entry(row: Row, prefix: str, engine: str = "sqlite") -> dict[str, str]:
     """The columns of the index for these values of a record."""
     prompt, *others, own_columns = (row[f"{prefix}{name}"] for name in _FIELDS)
+    if engine == "postgres":
+        return {"document": document(prompt, [*others, *own_values(own_columns)])}
     facets = (facet_tag(name, row[f"{prefix}{name}"]) for name in FACETS)
     return {
         "others": " ".join((grams([*others, *own_values(own_columns)]), *facets)),
@@ -145,7 +156,17 @@ def facet_tag(name: str, value: object) -> str:
     return tag(str(FACETS.index(name)), value)
 
 
-def _index(db: sqlite3.Connection, row: dict[str, Any]) -> None:
+def _store_documents(db: Connection, rows: list[dict[str, Any]]) -> None:
+    """Replace the documents of these records; PostgreSQL only."""
+    sql = f"DELETE FROM record_search WHERE id {IN_IDS}"
+    db.execute(sql, {"ids": SqlList(row["id"] for row in rows)})
+    db.executemany(
+        "INSERT INTO record_search (id, document) VALUES (:id, :document)",
+        [row["new"] | {"id": row["id"]} for row in rows if row["new"]],
+    )
+
+
+def _index(db: Connection, row: dict[str, Any]) -> None:
     """Update a record's entry; a contentless FTS5 table needs the old text to delete it."""
     if row["old"]:
         db.execute(

@@ -3,16 +3,14 @@
 Times are Unix seconds. What a power cut undoes is a login, or the delay after a guess.
 """
 
-import sqlite3
-
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 
 _MAX_DELAY = 60.0
 _FORGET_SECONDS = 3600.0
 _MAX_CLIENTS = 4096
 
 
-def add_session(db: sqlite3.Connection, digest: str, *, now: float, expires_at: float) -> None:
+def add_session(db: Connection, digest: str, *, now: float, expires_at: float) -> None:
     """Store a login, and delete those that have expired."""
     with transaction(db, durable=False):
         db.execute("DELETE FROM sessions WHERE expires_at <= :now", {"now": now})
@@ -22,19 +20,19 @@ def add_session(db: sqlite3.Connection, digest: str, *, now: float, expires_at: 
         )
 
 
-def has_session(db: sqlite3.Connection, digest: str, *, now: float) -> bool:
+def has_session(db: Connection, digest: str, *, now: float) -> bool:
     """Whether there is such a login and it has not expired."""
     sql = "SELECT 1 FROM sessions WHERE digest = :digest AND expires_at > :now"
     return db.execute(sql, {"digest": digest, "now": now}).fetchone() is not None
 
 
-def delete_session(db: sqlite3.Connection, digest: str) -> None:
+def delete_session(db: Connection, digest: str) -> None:
     """End a login."""
     with transaction(db, durable=False):
         db.execute("DELETE FROM sessions WHERE digest = :digest", {"digest": digest})
 
 
-def start_attempt(db: sqlite3.Connection, client: str, *, now: float) -> float:
+def start_attempt(db: Connection, client: str, *, now: float) -> float:
     """Count a password as wrong before it is compared -> 0.0, or seconds to wait, with nothing counted.
 
     The next one has to wait 1, 2, 4 … 60 seconds; an hour after that nothing is remembered. Counted before,
@@ -63,13 +61,13 @@ def start_attempt(db: sqlite3.Connection, client: str, *, now: float) -> float:
     return 0.0
 
 
-def forget_attempts(db: sqlite3.Connection, client: str) -> None:
+def forget_attempts(db: Connection, client: str) -> None:
     """Forget the wrong passwords of a client that knows the right one."""
     with transaction(db, durable=False):
         db.execute("DELETE FROM login_attempts WHERE client = :client", {"client": client})
 
 
-def _attempts(db: sqlite3.Connection, client: str, now: float) -> tuple[float, int]:
+def _attempts(db: Connection, client: str, now: float) -> tuple[float, int]:
     """(seconds to wait, wrong passwords so far)."""
     row = db.execute(
         "SELECT failures, next_at FROM login_attempts WHERE client = :client", {"client": client}
@@ -80,7 +78,7 @@ def _attempts(db: sqlite3.Connection, client: str, now: float) -> tuple[float, i
     return (0.0 if wait > _MAX_DELAY else wait), row["failures"]  # longer: the clock was set back
 
 
-def _forget_clients(db: sqlite3.Connection, client: str, now: float) -> None:
+def _forget_clients(db: Connection, client: str, now: float) -> None:
     """Forget expired clients, and so many others that at most ``_MAX_CLIENTS`` are left."""
     db.execute("DELETE FROM login_attempts WHERE next_at <= :since", {"since": now - _FORGET_SECONDS})
     number = db.execute("SELECT count(*) AS number FROM login_attempts").fetchone()["number"]

@@ -1,15 +1,14 @@
 """Count how the pictures of a batch end, and pause it when its stop rule says so."""
 
-import sqlite3
-
 from app.db.batches import pause_in_transaction
+from app.db.connection import Connection
 from app.db.row_mapping import has_record
 from app.domain import Outcomes, PauseCause, StopRule, verdict
 
 _TO_SUBMIT = "batch_id = :id AND status = 'queued' AND task_id IS NULL"
 
 
-def note_outcome(db: sqlite3.Connection, batch_id: str | None, cause: str | None) -> None:
+def note_outcome(db: Connection, batch_id: str | None, cause: str | None) -> None:
     """Count a picture that failed for this cause, or succeeded (None); in the transaction that ended it.
 
     The batch is paused only while it has records to submit.

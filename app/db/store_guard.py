@@ -10,18 +10,51 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, Protocol
 
-from app.db.connection import connect
+from app.db.connection import Target
 from app.db.health import check_pages
-from app.db.open_files import FileId, OpenConnection, damage_text, file_id, is_damage, main_file_problem
+from app.db.open_files import FileId, damage_text, file_id, is_damage, main_file_problem
+from app.db.sqlite_connection import SqliteConnection, connect
 from app.db.versions import last_version
 from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, message
 
 _SHARE_OF_CHECKS = 0.01  # upper limit of the time spent in page checks
 
 
-class StoreGuard:
-    """The state of this process's database file; checked before each submission and by every page."""
+class StoreGuard(Protocol):
+    """The state of this process's database; checked before each submission and by every page."""
+
+    def problem(self) -> Message | None:
+        """Why nothing may be submitted or written; None when there is no problem."""
+
+    def away(self) -> Message | None:
+        """As ``problem``, but only while the database is missing: no connection may be opened then."""
+
+    def watch(self, db: Any) -> Message | None:
+        """Examine the database that a long-lived connection has open -> ``problem()``."""
+
+    def require(self, db: Any) -> None:
+        """Raises StoreLost or StoreDamaged when nothing may be submitted; call before each submission."""
+
+    def check(self) -> bool:
+        """Check the contents if that is due -> whether it ran."""
+
+    def report(self, error: BaseException) -> None:
+        """Record a query's error; when it means damage, submissions are blocked from then on."""
+
+
+def open_guard(target: Target, *, stops: Callable[[], bool] = bool) -> StoreGuard:
+    """The guard of this database; ``stops()`` ends a long check early."""
+    if isinstance(target, Path):
+        return FileGuard(target, stops=stops)
+    from app.db.postgres_guard import PostgresGuard
+
+    return PostgresGuard()
+
+
+class FileGuard:
+    """The state of this process's database file."""
 
     def __init__(
         self, path: Path, *, stops: Callable[[], bool] = bool, clock: Callable[[], float] = time.monotonic
@@ -51,7 +84,7 @@ class StoreGuard:
             return self._away
         return main_file_problem(self._path, self._main)
 
-    def watch(self, db: OpenConnection) -> Message | None:
+    def watch(self, db: SqliteConnection) -> Message | None:
         """Compare the files with those that a long-lived connection has open -> ``problem()``.
 
         A removed ``-wal`` is still open in that connection, so it is checkpointed into the main file at once.
@@ -66,7 +99,7 @@ class StoreGuard:
         self._away = trouble
         return self.problem()
 
-    def require(self, db: OpenConnection) -> None:
+    def require(self, db: SqliteConnection) -> None:
         """Raises StoreLost or StoreDamaged when nothing may be submitted; call before each submission."""
         with self._lock:
             self._main = self._main or db.main
@@ -96,7 +129,7 @@ class StoreGuard:
         elif is_damage(error):
             self._damage = self._damage or damage_text(self._path, str(error))
 
-    def _note_version(self, db: sqlite3.Connection) -> int:
+    def _note_version(self, db: SqliteConnection) -> int:
         """The change counter as read by this connection; 0 when the file is damaged."""
         try:
             version = last_version(db)

@@ -1,7 +1,6 @@
 """Queue rows as a batch: one record per picture, without the pictures that equal rows have already."""
 
 import secrets
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from app.db.batch_names import free_name
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.file_names import are_taken, choose_names
 from app.db.fingerprints import complete_fingerprints, lacks_fingerprints, plan_submission
 from app.db.request_keys import RequestKey, find_answer, save_answer
@@ -92,7 +91,7 @@ class Submission:
     unique_name: bool = False
 
 
-def add_batch(db: sqlite3.Connection, submission: Submission) -> AddedBatch:
+def add_batch(db: Connection, submission: Submission) -> AddedBatch:
     """Insert a batch and one record per picture, queued or held, in one transaction.
 
     Fields that the model of a request does not accept are removed (``Models.accept``). Raises InvalidRequest
@@ -135,7 +134,7 @@ def _rows_of(
 
 
 def preview_names(
-    db: sqlite3.Connection,
+    db: Connection,
     requests: Sequence[ImageRequest],
     plans: Sequence[RowPlan],
     stems: Sequence[str],
@@ -174,7 +173,7 @@ def _is_as_expected(plans: Sequence[RowPlan], expected: Sequence[RowPlan]) -> bo
     return [plan.numbers for plan in plans] == [plan.numbers for plan in expected]
 
 
-def _insert_rows(db: sqlite3.Connection, rows: Sequence[_Row], submission: Submission) -> AddedBatch:
+def _insert_rows(db: Connection, rows: Sequence[_Row], submission: Submission) -> AddedBatch:
     """Insert a batch with the pictures to order; no batch when there is none."""
     if not any(row.stems for row in rows):
         return AddedBatch("", [], list(_skipped_rows(rows, [])))
@@ -206,7 +205,7 @@ def _skipped_rows(rows: Sequence[_Row], ids: Sequence[int]) -> Iterator[SkippedR
             yield SkippedRow(row=row.number, records=records)
 
 
-def _insert_batch(db: sqlite3.Connection, rows: Sequence[_Row], submission: Submission) -> str:
+def _insert_batch(db: Connection, rows: Sequence[_Row], submission: Submission) -> str:
     """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
     models = submission.models
     now = datetime.now(UTC)
@@ -265,7 +264,7 @@ def _record_fields(
     }
 
 
-def _insert_record(db: sqlite3.Connection, fields: dict[str, object]) -> int:
+def _insert_record(db: Connection, fields: dict[str, object]) -> int:
     sql = f"""
         INSERT INTO generation_records ({", ".join(fields)})
         VALUES ({", ".join(":" + name for name in fields)})

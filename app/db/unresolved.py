@@ -1,16 +1,15 @@
 """Charges with unknown outcome, resolved by the user: fetch, resubmit, or write off."""
 
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 
 from app.db.batch_log import add_log
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.ledger import recompute_costs
 from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.requeue import list_supported, queue_in_batch
-from app.db.row_mapping import IN_IDS, IN_MODELS, id_list, message_json, priced, read_records, utc_now
+from app.db.row_mapping import IN_IDS, IN_MODELS, SqlList, message_json, priced, read_records, utc_now
 from app.db.versions import touch, update_records
 from app.domain import Models
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
@@ -39,14 +38,15 @@ class Resolution:
     undo: int
 
 
-def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCharge]:
+def list_unresolved(db: Connection, *, limit: int) -> list[UnresolvedCharge]:
     """Unresolved charges, one entry per record, newest first."""
     rows = db.execute(
         """
         SELECT unresolved.*, batches.name AS batch_name, batches.state AS batch_state
         FROM (
-            SELECT record_id, batch_id, max(opened_at) AS opened_at, count(*) AS charges,
-                sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced
+            SELECT record_id, min(batch_id) AS batch_id, max(opened_at) AS opened_at,
+                count(*) AS charges, max(id) AS newest,
+                sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced
             FROM charges
             WHERE outcome = 'unknown'
             GROUP BY record_id
@@ -54,10 +54,11 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
             LIMIT :limit
         ) AS unresolved
         LEFT JOIN batches ON batches.id = unresolved.batch_id
+        ORDER BY unresolved.newest DESC
         """,
         {"limit": limit},
     ).fetchall()
-    ids = id_list(row["record_id"] for row in rows)
+    ids = SqlList(row["record_id"] for row in rows)
     records = {record.id: record for record in read_records(db, f"WHERE id {IN_IDS}", {"ids": ids})}
     return [
         UnresolvedCharge(
@@ -73,7 +74,7 @@ def list_unresolved(db: sqlite3.Connection, *, limit: int) -> list[UnresolvedCha
     ]
 
 
-def count_unresolved(db: sqlite3.Connection, *, models: Iterable[str]) -> UnresolvedCounts:
+def count_unresolved(db: Connection, *, models: Iterable[str]) -> UnresolvedCounts:
     """Totals of the unresolved charges, and how many can be fetched from ``models`` or resubmitted."""
     row = db.execute(
         f"""
@@ -88,7 +89,7 @@ def count_unresolved(db: sqlite3.Connection, *, models: Iterable[str]) -> Unreso
         FROM generation_records
         WHERE {_UNRESOLVED} AND status = 'unknown' AND batch_id IS NOT NULL
         """,
-        {"models": id_list(models)},
+        {"models": SqlList(models)},
     ).fetchone()
     return UnresolvedCounts(
         records=row["records"],
@@ -99,7 +100,7 @@ def count_unresolved(db: sqlite3.Connection, *, models: Iterable[str]) -> Unreso
     )
 
 
-def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, models: Models) -> RequeueResult:
+def refetch(db: Connection, ids: Sequence[int] | None, *, models: Models) -> RequeueResult:
     """Fetch submitted records again by task id; nothing is resubmitted. ``ids=None``: all with a task id.
 
     Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
@@ -115,7 +116,7 @@ def refetch(db: sqlite3.Connection, ids: Sequence[int] | None, *, models: Models
 
 
 def resubmit(
-    db: sqlite3.Connection, ids: Sequence[int] | None, *, models: Models, key: RequestKey | None = None
+    db: Connection, ids: Sequence[int] | None, *, models: Models, key: RequestKey | None = None
 ) -> RequeueResult:
     """Submit these records again, at their price. ``ids=None``: all without a task id.
 
@@ -135,7 +136,7 @@ def resubmit(
         waiting = 0
         for batch_id, batch_ids in batches.items():
             db.execute(
-                f"UPDATE generation_records SET task_id = NULL WHERE id {IN_IDS}", {"ids": id_list(batch_ids)}
+                f"UPDATE generation_records SET task_id = NULL WHERE id {IN_IDS}", {"ids": SqlList(batch_ids)}
             )
             text = message("重新下单 {n} 张，之前的可能已计费", n=len(batch_ids))
             is_paused = queue_in_batch(db, batch_id, batch_ids, models=models, text=text)
@@ -145,16 +146,16 @@ def resubmit(
     return done
 
 
-def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed: bool) -> Resolution:
+def resolve_charges(db: Connection, ids: Sequence[int] | None, *, billed: bool) -> Resolution:
     """Resolve unknown charges as charged or not charged, as the user states. ``ids=None``: all.
 
     Records with status ``unknown`` end as cancelled, cause ``dropped``: never resubmitted automatically.
     Raises Conflict when none of the listed records is unresolved.
     """
     with transaction(db):
-        only = {"ids": None if ids is None else id_list(ids)}
+        only = {"ids": None if ids is None else SqlList(ids)}
         condition = f"outcome = 'unknown' AND (:ids IS NULL OR record_id {IN_IDS})"
-        sums = "sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
+        sums = "sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced"
         sql = f"SELECT record_id, {sums} FROM charges WHERE {condition} GROUP BY record_id"
         rows = db.execute(sql, only).fetchall()
         if ids is not None and not rows:
@@ -170,7 +171,7 @@ def resolve_charges(db: sqlite3.Connection, ids: Sequence[int] | None, *, billed
     return Resolution(records=len(rows), amount=amount, undo=undo)
 
 
-def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
+def undo_resolution(db: Connection, undo: int) -> int:
     """Make the charges of one resolution unresolved again -> how many records; requeued ones continue."""
     with transaction(db):
         sql = "SELECT DISTINCT record_id FROM charges WHERE resolution_id = :undo"
@@ -199,11 +200,11 @@ def undo_resolution(db: sqlite3.Connection, undo: int) -> int:
     return len(ids)
 
 
-def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, billed: bool) -> None:
+def _cancel_resolved(db: Connection, ids: Sequence[int], undo: int, billed: bool) -> None:
     """Cancel the ``unknown`` records, saving their error and cause for the undo."""
     charge = message("账单里有这一笔" if billed else "账单里没有这一笔")
     error = message("已放弃，{charge}", charge=charge)
-    fields = {"ids": id_list(ids), "undo": undo, "error": str(error), "message": message_json(error)}
+    fields = {"ids": SqlList(ids), "undo": undo, "error": str(error), "message": message_json(error)}
     mine = f"status = 'unknown' AND id {IN_IDS}"
     db.execute(
         f"""
@@ -220,7 +221,7 @@ def _cancel_resolved(db: sqlite3.Connection, ids: Sequence[int], undo: int, bill
     _recompute_and_log(db, ids, "放弃 {number} 张结果未知的，{charge}", charge=charge)
 
 
-def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], text: str, **values: object) -> None:
+def _recompute_and_log(db: Connection, ids: Sequence[int], text: str, **values: object) -> None:
     """Recompute the records' costs and add a line with their number to each batch's log."""
     for record_id in ids:
         recompute_costs(db, record_id)
@@ -232,14 +233,14 @@ def _recompute_and_log(db: sqlite3.Connection, ids: Sequence[int], text: str, **
         WHERE id {IN_IDS} AND batch_id IS NOT NULL
         GROUP BY batch_id
         """,
-        {"ids": id_list(ids)},
+        {"ids": SqlList(ids)},
     ).fetchall()
     for row in rows:
         add_log(db, row["batch_id"], "info", message(text, number=row["number"], **values))
 
 
 def _unknown_by_batch(
-    db: sqlite3.Connection, ids: Sequence[int] | None, condition: str, models: Models
+    db: Connection, ids: Sequence[int] | None, condition: str, models: Models
 ) -> dict[str, list[int]]:
     """The ``unknown`` records among ``ids`` (None: all unresolved ones): batch id -> record ids."""
     which = _UNRESOLVED if ids is None else f"id {IN_IDS}"
@@ -250,7 +251,7 @@ def _unknown_by_batch(
         WHERE status = 'unknown' AND {condition} AND {which} AND batch_id IN (SELECT id FROM batches)
         ORDER BY id
         """,
-        {"ids": id_list(ids or ()), "models": id_list(models.ids)},
+        {"ids": SqlList(ids or ()), "models": SqlList(models.ids)},
     ).fetchall()
     batches: dict[str, list[int]] = {}
     for row in rows:

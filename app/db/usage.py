@@ -1,15 +1,15 @@
 """Spending reports: the ledger summed by time, model and batch, or read line by line. Read-only."""
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from app.db.batch_names import NUMBER_IN_MINUTE
+from app.db.connection import Connection, Row
 from app.db.row_mapping import object_of, priced, yuan
 from app.domain.ledger import BatchSpend, Charge, SpendTotals
 
 _LINES_AT_ONCE = 2_000
-_SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(NOT is_priced) AS unpriced"
+_SUMS = "count(*) AS number, sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced"
 _BY_HOUR = """
     SELECT model, outcome, sum(number) AS number, sum(micros) AS micros, sum(unpriced) AS unpriced
     FROM charges_by_hour
@@ -24,12 +24,12 @@ _BY_LINE = f"""
 """
 
 
-def total_spend(db: sqlite3.Connection) -> SpendTotals:
+def total_spend(db: Connection) -> SpendTotals:
     """Totals of all charges."""
     return _total(db.execute("SELECT outcome, number, micros, unpriced FROM charge_totals").fetchall())
 
 
-def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[str, SpendTotals]]:
+def spend_by_span(db: Connection, bounds: Sequence[str]) -> list[dict[str, SpendTotals]]:
     """Totals by model between each bound and the next. Bounds are UTC, ``2026-03-01 16:00:00``.
 
     Reads the hourly sums when all bounds are whole hours, as in most time zones.
@@ -37,14 +37,14 @@ def spend_by_span(db: sqlite3.Connection, bounds: Sequence[str]) -> list[dict[st
     by_hour = all(bound.endswith(":00:00") for bound in bounds)
     spans = []
     for low, high in pairwise(bounds):
-        models: dict[str, list[sqlite3.Row]] = {}
+        models: dict[str, list[Row]] = {}
         for row in db.execute(_BY_HOUR if by_hour else _BY_LINE, {"low": low, "high": high}).fetchall():
             models.setdefault(row["model"], []).append(row)
         spans.append({model: _total(found) for model, found in models.items()})
     return spans
 
 
-def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> list[BatchSpend]:
+def spend_by_batch(db: Connection, low: str, high: str, *, limit: int) -> list[BatchSpend]:
     """The newest batches created from ``low`` to before ``high``, each with its all-time totals."""
     batches = db.execute(
         f"""
@@ -63,7 +63,7 @@ def spend_by_batch(db: sqlite3.Connection, low: str, high: str, *, limit: int) -
     ]
 
 
-def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int]:
+def count_failures(db: Connection, low: str, high: str) -> dict[str, int]:
     """Cause -> number of failed or unknown records created from ``low`` to before ``high``, most first."""
     rows = db.execute(
         """
@@ -79,7 +79,7 @@ def count_failures(db: sqlite3.Connection, low: str, high: str) -> dict[str, int
     return {row["cause"]: row["number"] for row in rows}
 
 
-def list_differing(db: sqlite3.Connection, low: str, high: str, *, limit: int) -> tuple[int, list[int]]:
+def list_differing(db: Connection, low: str, high: str, *, limit: int) -> tuple[int, list[int]]:
     """The charges of which the service reported other numbers than were ordered -> (how many, record ids).
 
     The ids are those of the newest ones, at most ``limit``.
@@ -97,7 +97,7 @@ def list_differing(db: sqlite3.Connection, low: str, high: str, *, limit: int) -
     return (rows[0]["number"] if rows else 0), [row["record_id"] for row in rows]
 
 
-def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge]:
+def list_charges(db: Connection, low: str, high: str) -> Iterator[Charge]:
     """The lines of the ledger from ``low`` to before ``high``, by id."""
     fields: dict[str, object] = {"low": low, "high": high, "limit": _LINES_AT_ONCE}
     sql = (
@@ -131,13 +131,13 @@ def list_charges(db: sqlite3.Connection, low: str, high: str) -> Iterator[Charge
         fields["after"] = rows[-1]["id"]
 
 
-def _to_charge(row: sqlite3.Row) -> Charge:
+def _to_charge(row: Row) -> Charge:
     fields = dict(row)
     price = priced(fields.pop("price_micros"), not fields.pop("is_priced"))
     return Charge(price=price, usage=object_of(fields.pop("usage")), **fields)
 
 
-def _total(rows: Sequence[sqlite3.Row]) -> SpendTotals:
+def _total(rows: Sequence[Row]) -> SpendTotals:
     """Totals of rows with outcome, number, micros and unpriced."""
     totals = (
         SpendTotals.of_outcome(r["outcome"], yuan(r["micros"]), number=r["number"], unpriced=r["unpriced"])

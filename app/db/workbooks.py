@@ -1,11 +1,10 @@
 """Imported spreadsheet files, kept while a batch refers to them."""
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.row_mapping import utc_text
 from app.domain import Workbook, WorkbookFile
 from app.errors import InvalidRequest, Message, NotFound
@@ -13,9 +12,7 @@ from app.errors import InvalidRequest, Message, NotFound
 _UNUSED_DAYS = 7
 
 
-def add_workbook(
-    db: sqlite3.Connection, file: WorkbookFile, *, notes: Sequence[Message] = (), now: datetime
-) -> None:
+def add_workbook(db: Connection, file: WorkbookFile, *, notes: Sequence[Message] = (), now: datetime) -> None:
     """Store an imported file; a file that is there already becomes new again. ``now`` is in UTC."""
     with transaction(db):
         db.execute(
@@ -38,7 +35,7 @@ def add_workbook(
         )
 
 
-def get_workbook_file(db: sqlite3.Connection, workbook_id: str) -> WorkbookFile:
+def get_workbook_file(db: Connection, workbook_id: str) -> WorkbookFile:
     """The stored file. Raises NotFound."""
     row = db.execute(
         "SELECT id, filename, sheet, header_row, content FROM workbooks WHERE id = :id", {"id": workbook_id}
@@ -48,7 +45,7 @@ def get_workbook_file(db: sqlite3.Connection, workbook_id: str) -> WorkbookFile:
     return WorkbookFile(**dict(row))
 
 
-def find_workbook(db: sqlite3.Connection, workbook_id: str | None) -> Workbook | None:
+def find_workbook(db: Connection, workbook_id: str | None) -> Workbook | None:
     """The workbook without its content; None when there is none."""
     row = db.execute(
         "SELECT id, filename, notes FROM workbooks WHERE id = :id", {"id": workbook_id}
@@ -59,14 +56,14 @@ def find_workbook(db: sqlite3.Connection, workbook_id: str | None) -> Workbook |
     return Workbook(id=row["id"], filename=row["filename"], notes=notes)
 
 
-def check_workbook(db: sqlite3.Connection, workbook_id: str | None) -> None:
+def check_workbook(db: Connection, workbook_id: str | None) -> None:
     """Raise InvalidRequest for an unknown id; inside the transaction that refers to it."""
     if workbook_id is not None and find_workbook(db, workbook_id) is None:
         raise InvalidRequest("workbook", "没有找到这份表格，请重新导入后再提交")
 
 
 def find_previous_batches(
-    db: sqlite3.Connection, *, batch_id: str, workbook_id: str, filename: str
+    db: Connection, *, batch_id: str, workbook_id: str, filename: str
 ) -> list[tuple[str, bool]]:
     """Batches that a file may come from, the likeliest first: (id, whether it is certain).
 
@@ -83,7 +80,7 @@ def find_previous_batches(
             FROM batches
             WHERE workbook_id = :workbook_id
             ORDER BY created_at DESC, id DESC
-            LIMIT 1)
+            LIMIT 1) AS same_file
         UNION ALL
         SELECT * FROM (
             SELECT batches.id, 2 AS rank
@@ -91,7 +88,7 @@ def find_previous_batches(
             JOIN workbooks ON workbooks.id = batches.workbook_id
             WHERE workbooks.filename = :filename
             ORDER BY batches.created_at DESC, batches.id DESC
-            LIMIT 1)
+            LIMIT 1) AS same_name
         ORDER BY rank
         """,
         {"batch_id": batch_id, "workbook_id": workbook_id, "filename": filename},
@@ -99,7 +96,7 @@ def find_previous_batches(
     return [(row["id"], row["rank"] < 2) for row in rows]
 
 
-def forget_workbooks(db: sqlite3.Connection, *, now: datetime) -> int:
+def forget_workbooks(db: Connection, *, now: datetime) -> int:
     """Delete files imported more than 7 days ago that no batch refers to -> how many."""
     unused = """
         imported_at < :since AND NOT EXISTS (

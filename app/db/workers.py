@@ -1,12 +1,11 @@
 """The worker processes and what they last reported, for the processes that serve pages only."""
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.db.connection import transaction
+from app.db.connection import Connection, transaction
 from app.db.row_mapping import message_json, to_message
 from app.errors import Message
 
@@ -22,7 +21,7 @@ class WorkerReport:
     services: Mapping[str, tuple[float, Message | None]]
 
 
-def report_worker(db: sqlite3.Connection, owner: str, report: WorkerReport, *, now: float) -> None:
+def report_worker(db: Connection, owner: str, report: WorkerReport, *, now: float) -> None:
     """Store that a worker is alive at this Unix time, and forget those that died an hour ago."""
     services = {
         model: [at, str(refusal or ""), message_json(refusal) if refusal else ""]
@@ -44,13 +43,13 @@ def report_worker(db: sqlite3.Connection, owner: str, report: WorkerReport, *, n
         )
 
 
-def forget_worker(db: sqlite3.Connection, owner: str) -> None:
+def forget_worker(db: Connection, owner: str) -> None:
     """A worker has stopped."""
     with transaction(db, durable=False):
         db.execute("DELETE FROM workers WHERE owner = :owner", {"owner": owner})
 
 
-def list_workers(db: sqlite3.Connection, *, now: float, within: float) -> list[WorkerReport]:
+def list_workers(db: Connection, *, now: float, within: float) -> list[WorkerReport]:
     """The last reports of the workers that were alive within so many seconds."""
     rows = db.execute(
         "SELECT report FROM workers WHERE seen_at > :since AND seen_at < :until ORDER BY owner",

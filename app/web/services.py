@@ -124,7 +124,7 @@ class Services:
 
 def init_services(app: Flask, settings: Settings, worker: Worker, env_file: EnvFile | None) -> None:
     """Attach the services to the app."""
-    pool = database.ConnectionPool(settings.database_path)
+    pool = database.ConnectionPool(settings.database)
     app.extensions[_KEY] = Services(worker=worker, pool=pool, env_file=env_file)
     app.teardown_appcontext(_release_connection)
 

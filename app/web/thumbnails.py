@@ -42,7 +42,7 @@ def record_thumbnails(
 
     def thumbnails(ids: Iterable[int]) -> Iterator[bytes | None]:
         wanted = list(ids)
-        with closing(database.connect(settings.database_path)) as db:
+        with closing(database.connect(settings.database)) as db:
             backups = _BackupThumbnails(db, None if outputs.in_oss else copies)
             for record_id, content in zip(wanted, _map_ahead(stored, wanted, threads), strict=True):
                 yield content or store.jpeg_of_webp(backups.thumbnail(names[record_id]), box=box)

@@ -167,7 +167,7 @@ def open_outputs(settings: Settings, bucket: OutputBackup | None) -> Outputs:
     """The finished images of this installation."""
 
     def find_stored(name: str) -> tuple[str, int]:
-        with closing(database.connect(settings.database_path)) as db:
+        with closing(database.connect(settings.database)) as db:
             return database.find_stored_output(db, name)
 
     return Outputs(settings, bucket, find_stored)

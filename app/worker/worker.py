@@ -59,7 +59,7 @@ class Worker:
         self._draining = threading.Event()
         self._aborting = threading.Event()
         self._crash_seen = threading.Event()
-        self.store_guard = database.StoreGuard(settings.database_path, stops=self._aborting.is_set)
+        self.store_guard = database.open_guard(settings.database, stops=self._aborting.is_set)
         self.maintenance = Maintenance(
             settings,
             self.library,
@@ -105,7 +105,7 @@ class Worker:
 
         Threads of another model start when there is work for it, and end a minute after the last.
         """
-        with closing(database.connect(self.settings.database_path)) as db:
+        with closing(database.connect(self.settings.database)) as db:
             if self._is_web:
                 self.peers.watch(db)
             else:
@@ -140,7 +140,7 @@ class Worker:
             thread.join(max(0.0, deadline + _RELEASE_SECONDS - time.monotonic()))
         with (
             suppress(DatabaseError, database.Error),
-            closing(database.connect(self.settings.database_path)) as db,
+            closing(database.connect(self.settings.database)) as db,
         ):
             for engine in () if self._is_web else self.engines:
                 engine.pace.save(db, at_once=True)
@@ -325,7 +325,7 @@ class Worker:
 
     def _worker_loop(self, engine: Engine) -> None:
         """Process records of one model until the worker drains, or the model does not need the thread."""
-        with closing(database.connect(self.settings.database_path)) as db:
+        with closing(database.connect(self.settings.database)) as db:
             is_idle = False
             while True:
                 generation = engine.wake.generation  # before the checks, so that no wake-up is lost
@@ -352,7 +352,7 @@ class Worker:
 
     def _heartbeat_loop(self) -> None:
         """Poll for work from other processes or ended pauses; extend leases; reap expired ones."""
-        with closing(database.connect(self.settings.database_path)) as db, self._stay_awake() as set_busy:
+        with closing(database.connect(self.settings.database)) as db, self._stay_awake() as set_busy:
             polls = 0
             while not self._aborting.wait(POLL_SECONDS):
                 self._guarded(lambda: bool(set_busy(self.claimed_count > 0)), writes=False)
@@ -420,7 +420,7 @@ class Worker:
 
     def _web_loop(self) -> None:
         """Without images of its own: watch the database, and what the workers report."""
-        with closing(database.connect(self.settings.database_path)) as db:
+        with closing(database.connect(self.settings.database)) as db:
             while not self._aborting.wait(_WATCH_SECONDS):
                 self._guarded(self.maintenance.watch_oss, writes=False)
                 if self._guarded(lambda: self.maintenance.watch_store(db), writes=False):

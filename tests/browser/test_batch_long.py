@@ -128,7 +128,6 @@ def test_the_place_in_the_large_view_counts_all_pictures_of_a_batch(page: Page, 
             SET status = 'success', filename = id || '.png', image_path = '/output/' || id || '.png'
             """
         )
-        db.commit()
     with running_server(tmp_path, image_model="demo") as server:
         batch = BatchPage(page, server.address)
         batch.open(f"?id={batch_id}")

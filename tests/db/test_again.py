@@ -154,7 +154,7 @@ def test_concurrent_calls_with_one_key_add_one_picture(
     made = make(db)
 
     def call(_number: int) -> list[int]:
-        with closing(database.connect(settings.database_path)) as own:
+        with closing(database.connect(settings.database)) as own:
             return again(own, spec, batch_id, made, key=KEY)
 
     with ThreadPoolExecutor(8) as pool:
@@ -169,7 +169,7 @@ def test_concurrent_calls_with_different_keys_share_no_number_and_no_name(
     made = make(db)
 
     def call(number: int) -> list[int]:
-        with closing(database.connect(settings.database_path)) as own:
+        with closing(database.connect(settings.database)) as own:
             return again(own, spec, batch_id, made, key=replace(KEY, key=str(number)))
 
     with ThreadPoolExecutor(8) as pool:

@@ -26,7 +26,7 @@ def add(client: FlaskClient, settings: Settings) -> Add:
 
     def add(at: str, **fields: Any) -> str:
         batch_id: str = post(client, "/api/batches", {"rows": [{"prompt": at}], **fields}, 202)["batch_id"]
-        with closing(database.connect(settings.database_path)) as db:
+        with closing(database.connect(settings.database)) as db:
             db.execute("UPDATE batches SET created_at = ? WHERE id = ?", [f"2026-11-26 {at}", batch_id])
         return batch_id
 

@@ -12,11 +12,13 @@ from app.web.services import connection, services_of
 from tests.server_process import running_server
 from web_app import create_app
 
+pytestmark = pytest.mark.sqlite
+
 
 @pytest.fixture
 def pool(settings: Settings) -> database.ConnectionPool:
-    database.open_database(settings.database_path)
-    return database.ConnectionPool(settings.database_path)
+    database.open_database(settings.database)
+    return database.ConnectionPool(settings.database)
 
 
 def is_open(db: database.Connection) -> bool:

@@ -11,6 +11,7 @@ import pytest
 
 import database
 from app.config import Settings
+from app.db.sqlite_connection import SqliteConnection
 from app.domain import MAX_SEED, BatchStatus, ImageRequest, Models, ModelSpec, Record, SavedImage, Status
 from app.errors import Billed, Conflict, ModelError, NotFound, StorageError, message
 
@@ -133,7 +134,7 @@ def test_two_workers_never_get_the_same_record(
     got: list[int] = []
 
     def take_all() -> None:
-        with closing(database.connect(settings.database_path)) as own:
+        with closing(database.connect(settings.database)) as own:
             while (record := claim(own)) is not None:
                 got.append(record.id)
 
@@ -259,6 +260,7 @@ def test_a_worker_without_the_lease_cannot_finish_the_record(
     assert database.get_record(db, other.id).status is Status.SUCCESS
 
 
+@pytest.mark.sqlite
 def test_claiming_and_reaping_read_only_open_records(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
     with database.transaction(db):
@@ -271,6 +273,7 @@ def test_claiming_and_reaping_read_only_open_records(db: database.Connection, sp
         )
     claimed(db)
     ticks: list[int] = []
+    assert isinstance(db, SqliteConnection)
     db.set_progress_handler(lambda: ticks.append(1), 1000)
     assert database.has_claimable(db, model="test-1", now=NOW)
     assert database.reap_stalled(db, now=NOW) == 0
@@ -280,6 +283,7 @@ def test_claiming_and_reaping_read_only_open_records(db: database.Connection, sp
     assert claimed(db).id == ids[1]
 
 
+@pytest.mark.sqlite
 def test_the_newest_batches_and_the_next_backup_are_found_without_a_full_scan(
     db: database.Connection,
 ) -> None:
@@ -298,6 +302,7 @@ def test_the_newest_batches_and_the_next_backup_are_found_without_a_full_scan(
             f"{count} INSERT INTO output_copies (record_id, filename) SELECT n, n || '.png' FROM earlier"
         )
     ticks: list[int] = []
+    assert isinstance(db, SqliteConnection)
     db.set_progress_handler(lambda: ticks.append(1), 1000)
     newest = database.list_batches(db, limit=3)
     of_workbooks = database.list_batches(db, limit=3, source="batch")
@@ -434,7 +439,7 @@ def test_concurrent_charges_do_not_exceed_the_budget(
     start, refused = threading.Barrier(12), []
 
     def try_charge(record: Record) -> None:
-        with closing(database.connect(settings.database_path)) as own:
+        with closing(database.connect(settings.database)) as own:
             start.wait()
             try:
                 database.open_charge(own, record, price=Decimal("0.22"), budget=Decimal("1"))
@@ -596,7 +601,7 @@ def test_a_prompt_is_data_and_never_sql(db: database.Connection, spec: ModelSpec
 
 
 def test_reopening_changes_nothing_and_makes_no_backup(settings: Settings, db: database.Connection) -> None:
-    database.open_database(settings.database_path)
+    database.open_database(settings.database)
     assert not list(settings.database_path.parent.glob("*.backup-*"))
 
 
@@ -607,7 +612,8 @@ def test_a_file_that_is_no_database_is_refused_in_one_sentence(tmp_path: Path) -
         database.open_database(path)
 
 
+@pytest.mark.sqlite
 def test_a_file_of_a_newer_version_is_refused(settings: Settings, db: database.Connection) -> None:
     db.execute("PRAGMA user_version = 999")
     with pytest.raises(StorageError, match="更新的版本"):
-        database.open_database(settings.database_path)
+        database.open_database(settings.database)

@@ -205,18 +205,18 @@ def test_a_record_fetched_by_its_task_id_keeps_its_fingerprint(db: database.Conn
 
 
 def test_concurrent_submissions_queue_each_row_once(settings: Settings) -> None:
-    database.open_database(settings.database_path)
+    database.open_database(settings.database)
     rows = [ImageRequest(prompt=f"第 {n} 只猫", num_images=2) for n in range(20)]
     starts = threading.Barrier(8)
 
     def submit_all(number: int) -> database.AddedBatch:
-        with closing(database.connect(settings.database_path)) as db:
+        with closing(database.connect(settings.database)) as db:
             starts.wait()
             return submit(db, *rows[number % 4 :], *rows[: number % 4])
 
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(submit_all, range(8)))
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         per_row = db.execute(
             "SELECT count(*) AS number FROM generation_records GROUP BY fingerprint"
         ).fetchall()
@@ -233,7 +233,7 @@ def test_records_added_between_plan_and_transaction_are_seen(
         nonlocal asked
         asked += 1
         if asked == 1:  # another server queues the row while the names are chosen
-            with closing(database.connect(settings.database_path)) as other:
+            with closing(database.connect(settings.database)) as other:
                 submit(other, CAT)
         return False
 

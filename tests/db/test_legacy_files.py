@@ -14,6 +14,8 @@ from app.errors import StorageError
 from tests.noise_images import noise_image
 from web_app import create_app
 
+pytestmark = pytest.mark.sqlite
+
 EARLIER_TABLE = """
     CREATE TABLE generation_records (
         id INTEGER PRIMARY KEY AUTOINCREMENT, user_id INTEGER NOT NULL DEFAULT 1, created_at TIMESTAMP,
@@ -41,7 +43,7 @@ USUAL = {
 @contextmanager
 def written(settings: Settings, table: str = EARLIER_TABLE) -> Iterator[sqlite3.Connection]:
     """The file as the earlier app writes it."""
-    with closing(sqlite3.connect(settings.database_path)) as old, old:
+    with closing(sqlite3.connect(settings.database)) as old, old:
         old.execute(table)
         yield old
 
@@ -54,8 +56,8 @@ def add_row(old: sqlite3.Connection, **fields: Any) -> None:
 
 @contextmanager
 def opened(settings: Settings) -> Iterator[database.Connection]:
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as db:
+    database.open_database(settings.database)
+    with closing(database.connect(settings.database)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         yield db
 
@@ -276,7 +278,7 @@ def test_rows_written_by_another_program_break_nothing(settings: Settings) -> No
 
 
 def test_contents_still_in_the_journal_are_migrated_and_backed_up(settings: Settings) -> None:
-    with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as old:
+    with closing(sqlite3.connect(settings.database, isolation_level=None)) as old:
         old.execute("PRAGMA journal_mode = WAL")
         old.execute(EARLIER_TABLE)
         add_row(old)
@@ -295,9 +297,9 @@ def test_an_incomplete_backup_is_discarded_and_nothing_is_migrated(
     before = settings.database_path.read_bytes()
     monkeypatch.setattr("app.db.migrations.Path.replace", _full)
     with pytest.raises(StorageError, match="打不开"):
-        database.open_database(settings.database_path)
+        database.open_database(settings.database)
     assert not list(settings.database_path.parent.glob("*backup*"))
-    with closing(sqlite3.connect(settings.database_path)) as old:
+    with closing(sqlite3.connect(settings.database)) as old:
         assert old.execute("SELECT count(*) FROM generation_records").fetchone()[0] == 1
         assert old.execute("PRAGMA user_version").fetchone()[0] == 0
     assert len(before) == settings.database_path.stat().st_size

@@ -12,12 +12,14 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db import connection
+from app.db import connection, sqlite_connection
 from app.domain import ImageRequest, Status
 from app.errors import WriteRefused
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.waiting import wait_until
+
+pytestmark = pytest.mark.sqlite
 
 
 @contextmanager
@@ -52,7 +54,7 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
 ) -> None:
     caplog.set_level("INFO")
     settings.output_dir.mkdir()
-    database.open_database(settings.database_path)
+    database.open_database(settings.database)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
     tested = replace(settings, **service.settings(model_timeout=60))
     worker = Worker(tested)
@@ -73,7 +75,7 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
     monkeypatch.setattr(worker.disk, "require", lock_before_the_ledger)
     holder = threading.Thread(target=hold)
     holder.start()
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         record_id = queue(db, worker)
         try:
             worker.run_once(db)
@@ -94,7 +96,7 @@ def test_waiting_for_other_writers_of_the_process_has_a_deadline(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
-    with connection._write_lock, pytest.raises(WriteRefused), database.transaction(db):
+    with sqlite_connection._write_lock, pytest.raises(WriteRefused), database.transaction(db):
         pass
 
 
@@ -105,7 +107,7 @@ def test_writers_wait_for_a_locked_file_concurrently(
     refused: list[str] = []
 
     def write() -> None:
-        with closing(database.connect(settings.database_path)) as mine:
+        with closing(database.connect(settings.database)) as mine:
             try:
                 with database.transaction(mine):
                     pass
@@ -129,19 +131,19 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
 ) -> None:
     caplog.set_level("INFO")
     settings.output_dir.mkdir()
-    database.open_database(settings.database_path)
+    database.open_database(settings.database)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.4)
     tested = replace(settings, **service.settings(model_timeout=60, model_concurrency=8))
     worker = Worker(tested)
     refusals: list[str] = []
-    refused = connection._refused
+    refused = sqlite_connection._refused
 
     def counted(why: str) -> WriteRefused:
         refusals.append(why)
         return refused(why)
 
-    monkeypatch.setattr(connection, "_refused", counted)
-    with closing(database.connect(settings.database_path)) as db:
+    monkeypatch.setattr(sqlite_connection, "_refused", counted)
+    with closing(database.connect(settings.database)) as db:
         ids = [queue(db, worker) for _ in range(12)]
         worker.start()
         try:

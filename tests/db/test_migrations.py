@@ -11,8 +11,12 @@ import pytest
 
 import database
 from app.config import Settings
+from app.db import sqlite_connection
+from app.db.sqlite_connection import SqliteConnection
 from app.domain import ImageRequest, Models, ModelSpec, Status
 from app.domain.ledger import SpendTotals
+
+pytestmark = pytest.mark.sqlite
 
 _PARTS = re.split(r"-- version \d+\n", Path(__file__).with_name("schema_0_1_0.sql").read_text("utf-8"))[1:]
 VERSIONS = range(1, len(_PARTS) + 1)
@@ -59,9 +63,9 @@ def file_of(version: int, path: Path) -> Iterator[sqlite3.Connection]:
 
 
 @contextmanager
-def upgraded(path: Path) -> Iterator[database.Connection]:
+def upgraded(path: Path) -> Iterator[SqliteConnection]:
     database.open_database(path)
-    with closing(database.connect(path)) as db:
+    with closing(sqlite_connection.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         assert not db.execute("PRAGMA foreign_key_check").fetchall()
         yield db
@@ -315,8 +319,8 @@ def test_an_upgrade_that_is_interrupted_changes_nothing_and_is_done_again(
     with monkeypatch.context() as patch:
         patch.setattr("app.db.migrations.m0013_standard_names.add_indexes", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            database.open_database(settings.database_path)
-    with closing(sqlite3.connect(settings.database_path)) as old:
+            database.open_database(settings.database)
+    with closing(sqlite3.connect(settings.database)) as old:
         assert schema_of(old) == before
     with upgraded(settings.database_path) as db:
         assert database.get_record(db, 2).task_id == "t-2"

@@ -22,7 +22,7 @@ def other(
 ) -> Iterator[database.Connection]:
     """A second writer, which fails at once instead of waiting."""
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
-    with closing(database.connect(settings.database_path)) as opened:
+    with closing(database.connect(settings.database)) as opened:
         yield opened
 
 

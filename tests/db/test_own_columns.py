@@ -63,8 +63,8 @@ def test_what_another_program_wrote_is_no_own_column(
 
 
 def test_the_names_of_own_columns_are_listed_in_order(settings: Settings, spec: ModelSpec) -> None:
-    database.open_database(settings.database_path)
-    with closing(database.connect(settings.database_path)) as db:
+    database.open_database(settings.database)
+    with closing(database.connect(settings.database)) as db:
         others = [RowExtras(), RowExtras(columns={"客户": "x", "备注": "y"})]
         ids = add(db, spec, EXTRAS, *others).ids
         db.execute("UPDATE generation_records SET status = 'success'")

@@ -35,7 +35,7 @@ def test_a_crash_during_a_release_leaves_all_as_it_was(
         raise SystemExit
 
     monkeypatch.setattr(app.db.release, step, crash)
-    with closing(database.connect(settings.database_path)) as other, pytest.raises(SystemExit):
+    with closing(database.connect(settings.database)) as other, pytest.raises(SystemExit):
         database.release_rows(
             other, batch_id, held_rows(db, batch_id), models=Models([spec]), prefix="a", suffix="b"
         )

@@ -126,7 +126,7 @@ def test_concurrent_retries_with_one_key_change_and_queue_once(
     fail(db, Billed.NO)
 
     def retry(_number: int) -> database.Requeued:
-        with closing(database.connect(settings.database_path)) as own:
+        with closing(database.connect(settings.database)) as own:
             changes = {ids[0]: {"prompt": "白猫"}}
             return database.retry_records(own, batch_id, ids, models=Models([spec]), key=KEY, changes=changes)
 

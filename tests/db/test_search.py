@@ -247,7 +247,7 @@ def test_every_part_of_every_prompt_finds_it(db: database.Connection) -> None:
 def test_changes_by_other_programs_are_found_at_once(db: database.Connection, settings: Settings) -> None:
     add_records(db, ["猫一", "猫二", "猫三", "猫四"])
     index_all(db)
-    with closing(sqlite3.connect(settings.database_path)) as other, other:
+    with closing(sqlite3.connect(settings.database)) as other, other:
         other.execute("UPDATE generation_records SET prompt = '狗二' WHERE id = 2")
         other.execute("DELETE FROM generation_records WHERE id = 3")
         other.execute("INSERT INTO generation_records (prompt) VALUES ('猫五')")
@@ -370,7 +370,7 @@ def test_an_index_with_another_normaliser_is_rebuilt(
     add_records(db, ["猫"] * 3)
     index_all(db)
     monkeypatch.setattr(search_index, "NORMALISER", "another")
-    database.open_database(settings.database_path)
+    database.open_database(settings.database)
     assert database.index_progress(db) == (0, 3)
     assert found(db, "猫") == [3, 2, 1]
     index_all(db)

@@ -13,6 +13,8 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.db.sqlite_connection import SqliteConnection
+from app.db.store_guard import FileGuard
 from app.domain import Record, Status
 from app.errors import StoreDamaged, StoreLost
 from app.images import metadata
@@ -20,6 +22,8 @@ from tests.fakes.service import Call
 from tests.harness import Harness
 from tests.server_process import ServerProcess
 from web_app import create_app
+
+pytestmark = pytest.mark.sqlite
 
 
 def delete(path: Path, _older: Path) -> None:
@@ -67,9 +71,16 @@ def older(harness: Harness, tmp_path: Path) -> Path:
     """A copy from before the last image, like a backup."""
     path = tmp_path / "older.db"
     harness.ask("猫")
+    assert isinstance(harness.db, SqliteConnection)
     with closing(sqlite3.connect(path)) as copy:
         harness.db.backup(copy)
     return path
+
+
+def guard_of(harness: Harness) -> FileGuard:
+    guard = harness.worker.store_guard
+    assert isinstance(guard, FileGuard)
+    return guard
 
 
 def damage_pages(path: Path) -> None:
@@ -135,7 +146,7 @@ def test_damage_and_older_contents_block_until_a_restart(harness: Harness, older
     right = path.with_name("right.db")
     overwrite_with_an_older_copy(path, older)
     shutil.copy(path, right)
-    harness.worker.store_guard._next_check = 0.0
+    guard_of(harness)._next_check = 0.0
     assert harness.worker.store_guard.check()
     assert "旧的副本" in str(harness.worker.store_guard.problem())
     shutil.copy(right, path)
@@ -144,7 +155,7 @@ def test_damage_and_older_contents_block_until_a_restart(harness: Harness, older
 
 
 def test_damaged_pages_are_found_by_the_next_check(harness: Harness) -> None:
-    store = harness.worker.store_guard
+    store = guard_of(harness)
     harness.make("猫")
     assert not store.check()
     damage_pages(harness.settings.database_path)
@@ -172,7 +183,7 @@ def test_checks_take_at_most_one_percent_of_the_time(harness: Harness) -> None:
         now[0] += 2.0  # a check reads the clock twice, so it takes two seconds
         return now[0]
 
-    store = database.StoreGuard(path, clock=clock)
+    store = FileGuard(path, clock=clock)
     assert check()
     assert not check()
     now[0] += 200.0
@@ -184,7 +195,7 @@ def test_damage_found_by_a_query_blocks_at_once(harness: Harness) -> None:
     damage_pages(harness.settings.database_path)
 
     def meet() -> bool:
-        with closing(database.connect(harness.settings.database_path)) as other:
+        with closing(database.connect(harness.settings.database)) as other:
             return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
 
     assert not harness.worker._guarded(meet)
@@ -329,7 +340,7 @@ def test_starting_without_a_database_beside_images_explains_how_to_rebuild(
 def test_a_damaged_search_index_does_not_stop_submissions(harness: Harness) -> None:
     harness.make("猫")
     harness.db.execute("UPDATE record_search_data SET block = x'00'")
-    harness.worker.store_guard._checked = None
+    guard_of(harness)._checked = None
     harness.worker.store_guard.require(harness.db)
 
 

@@ -12,6 +12,8 @@ from app.config import Settings
 from tests.openapi_document import Operation, api_document
 from web_app import create_app
 
+pytestmark = pytest.mark.sqlite
+
 CALLS = [one for one in api_document().operations if one.path.startswith("/api/")]
 BODY = {"ids": [1], "rows": [{"prompt": "猫"}], "prompt": "猫", "undo": 1}
 

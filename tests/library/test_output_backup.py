@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings, read_settings
+from app.db.sqlite_connection import SqliteConnection
 from app.errors import SettingError, message
 from app.images import store
 from app.web import thumbnails
@@ -43,7 +44,7 @@ def client(worker: Worker) -> FlaskClient:
 
 @pytest.fixture
 def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
-    with closing(database.connect(worker.settings.database_path)) as connection:
+    with closing(database.connect(worker.settings.database)) as connection:
         yield connection
 
 
@@ -156,6 +157,7 @@ def test_earlier_images_are_backed_up_once(
 def writes(db: database.Connection, worker: Worker) -> list[str]:
     """The statements of a start's search for earlier pictures that change something."""
     statements: list[str] = []
+    assert isinstance(db, SqliteConnection)
     db.set_trace_callback(statements.append)
     worker.maintenance.note_earlier_pictures(db)
     db.set_trace_callback(None)
@@ -307,7 +309,7 @@ def test_without_the_prefix_nothing_is_backed_up(settings: Settings, oss: FakeOs
     settings = replace(settings, **oss.settings())
     worker = Worker(settings)
     client = create_app(settings, worker).test_client()
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         make(client, worker, db)
         assert counts(db) == (0, 0)
 

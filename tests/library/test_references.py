@@ -60,7 +60,7 @@ def client(worker: Worker) -> FlaskClient:
 
 @pytest.fixture
 def db(client: FlaskClient, worker: Worker) -> Iterator[database.Connection]:
-    with closing(database.connect(worker.settings.database_path)) as connection:
+    with closing(database.connect(worker.settings.database)) as connection:
         yield connection
 
 

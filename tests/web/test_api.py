@@ -440,7 +440,7 @@ def test_a_reference_name_stays_inside_its_attribute(client: FlaskClient, worker
         "records"
     ]
     images = [{"url": "/samples/a.png", "filename": "a\" oddattribute='1' <b>&amp;'.png"}]
-    with closing(database.connect(worker.settings.database_path)) as db, database.transaction(db):
+    with closing(database.connect(worker.settings.database)) as db, database.transaction(db):
         db.execute("UPDATE generation_records SET sample_images = ?", [json.dumps(images)])
     attributes = Attributes(client.get(path.format(id=number)).text).found
     assert "oddattribute" not in attributes
@@ -507,7 +507,7 @@ def test_the_top_bar_counts_running_and_queued_images_separately(
     client: FlaskClient, settings: Settings
 ) -> None:
     post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 3}]}, 202)
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         database.claim_record(db, model="jimeng_t2i_v40", owner="me", now=0, lease=60)
     status = client.get("/live/status").text
     assert "生成中 1" in status

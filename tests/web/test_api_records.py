@@ -209,8 +209,8 @@ class Dataset:
         """Add a record whose image is saved under that name, with its parameters."""
         row = {"prompt": f"画一张{name}", "status": "success", "model": "m", "seed": 5} | fields
         names = ", ".join(row)
-        sql = f"INSERT INTO generation_records ({names}) VALUES ({', '.join('?' * len(row))})"
-        record_id = int(self.db.execute(sql, tuple(row.values())).lastrowid or 0)
+        sql = f"INSERT INTO generation_records ({names}) VALUES ({', '.join('?' * len(row))}) RETURNING id"
+        record_id = int(self.db.execute(sql, tuple(row.values())).fetchone()[0])
         record = database.get_record(self.db, record_id)
         self._add_row(record_id, self._save(record, name))
         return record_id

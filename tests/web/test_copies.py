@@ -248,7 +248,7 @@ def test_copies_at_the_same_time_order_each_picture_once(
     for thread in threads:
         thread.join()
     assert sorted(answers) == ([202] * 3 if keys[0] == keys[1] else [200, 200, 202])
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         sql = "SELECT count(*) AS number FROM generation_records WHERE model = :model"
         assert db.execute(sql, {"model": OTHER}).fetchone()["number"] == 6
 

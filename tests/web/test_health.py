@@ -82,7 +82,7 @@ def test_a_missing_key_is_reported(settings: Settings) -> None:
 
 
 def test_a_locked_database_is_reported(client: FlaskClient, settings: Settings) -> None:
-    with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(settings.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert what_is_wrong(client) == {"database"}
         other.execute("ROLLBACK")

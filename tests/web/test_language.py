@@ -102,7 +102,7 @@ def test_a_change_of_language_changes_the_etag(client: FlaskClient, settings: Se
 def test_stored_text_stays_chinese_and_is_shown_in_english(
     client: FlaskClient, settings: Settings, spec: ModelSpec
 ) -> None:
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         request = ImageRequest.parse({"prompt": "猫"})
         batch_id, _, _ = database.add_batch(
             db,
@@ -125,7 +125,7 @@ def test_a_stored_message_keeps_its_values_for_every_language(
     error = ModelError(
         "连不上 {service}（{reason}）", service="S", reason="R", cause="network", billed=Billed.NO
     )
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         request = ImageRequest.parse({"prompt": "猫", "num_images": 2})
         batch_id, _, _ = database.add_batch(
             db,
@@ -198,7 +198,7 @@ def words_of(content: bytes) -> list[str]:
 def mixed_batch(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
     """A batch with one unknown and one queued record, a favourite -> its id."""
     rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         batch_id, (cat, _), _ = database.add_batch(
             db,
             database.Submission(

@@ -82,7 +82,7 @@ def test_uses_by_records_in_the_trash_do_not_count(client: FlaskClient, settings
     ids = [record["id"] for record in get(client, f"/api/batches/{batch_id}")["records"]]
     post(client, "/api/records/delete", {"ids": ids})
     assert names(client, "?sort=used") == ["甲.png", "乙.png"]
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         counted = database.count_uses_by_name(db)
         assert {counted[image["url"]] for image in (first, second)} == {1, 0}
 

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.db import sessions
+from app.db.sqlite_connection import SqliteConnection
 from app.web.middleware import login
 from app.web.middleware.login import COOKIE, LoginThrottle
 from tests.fakes.clock import Clock
@@ -107,11 +108,13 @@ def test_another_password_ends_all_sessions(app: Flask, settings: Settings) -> N
     assert lets_in(elsewhere(client, settings))
 
 
+@pytest.mark.sqlite
 def test_the_database_holds_neither_the_cookie_nor_the_password(app: Flask, db: database.Connection) -> None:
     client = app.test_client()
     enter(client)
     cookie = client.get_cookie(COOKIE)
     assert cookie is not None
+    assert isinstance(db, SqliteConnection)
     stored = " ".join(db.iterdump())
     assert 'INTO "sessions"' in stored
     assert cookie.value not in stored
@@ -124,6 +127,7 @@ def test_wrong_passwords_count_together_in_all_processes(app: Flask, settings: S
     assert enter(other, "开门") == 429
 
 
+@pytest.mark.sqlite
 def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +135,7 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     real = database.has_session
 
     def has_session(db: database.Connection, digest: str, *, now: float) -> bool:
+        assert isinstance(db, SqliteConnection)
         before = db.total_changes
         found = real(db, digest, now=now)
         looked.append(db.total_changes - before)

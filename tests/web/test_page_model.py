@@ -67,7 +67,7 @@ def test_the_page_of_a_batch_has_its_model_and_names_one_that_is_gone(
     batch = client.post("/api/batches", json=body).get_json()["batch_id"]
     model, columns = page_data(client, batch)
     assert (model["id"], columns["model"]["placeholder"]) == (OTHER, "即梦 4.6")
-    with closing(database.connect(worker.settings.database_path)) as db, db:
+    with closing(database.connect(worker.settings.database)) as db:
         db.execute("UPDATE generation_records SET model = 'old-1'")
     model, columns = page_data(client, batch)
     assert (model["id"], columns["model"]["words"]["old-1"]) == ("jimeng_t2i_v40", "old-1")

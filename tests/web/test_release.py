@@ -97,7 +97,7 @@ def test_a_release_has_the_words_of_a_new_submission(
     post(client, f"/api/batches/{other}/cancel")
     assert release(client, batch_id, **then)["skipped"] == []
     assert words(client, batch_id, held) == words(client, other, held)
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         sql = "SELECT row_number, picture_number, fingerprint FROM generation_records WHERE batch_id = ?"
         prints = [
             {tuple(row) for row in db.execute(sql, [each]) if row["row_number"] in held}

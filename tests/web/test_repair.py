@@ -40,7 +40,7 @@ def post(client: FlaskClient, path: str, status: int = 200, **body: Any) -> dict
 def failed_batch(client: FlaskClient, settings: Settings) -> tuple[str, list[int]]:
     """A batch of three rows, all of which failed without a charge."""
     added = post(client, "/api/batches", 202, rows=ROWS)
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         db.execute("UPDATE generation_records SET status = 'failed'")
         db.execute("UPDATE batches SET state = 'finished'")
     return added["batch_id"], added["records"]
@@ -52,7 +52,7 @@ def record(client: FlaskClient, record_id: int) -> dict[str, Any]:
 
 
 def run(worker: Worker) -> None:
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         while worker.run_once(db):
             pass
 
@@ -145,7 +145,7 @@ def test_references_of_a_change_are_fixed_as_those_of_a_row(settings: Settings) 
     post(
         client, "/api/batches", 202, rows=[ROWS[1] | {"sample_images": changes[str(ids[1])]["sample_images"]}]
     )
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         prints = db.execute("SELECT fingerprint FROM generation_records ORDER BY id").fetchall()
         stored = database.get_record(db, ids[0]).sample_images
     assert prints[1]["fingerprint"] == prints[3]["fingerprint"]

@@ -66,7 +66,7 @@ def test_what_was_queued_before_the_end_is_not_submitted(
     batch = batch_of(client, batch_id)
     assert (batch["status"], batch["paused_cause"], batch["paused_reason"]) == ("paused", "model", notice)
     assert batch["counts"]["failed"] == 0
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         assert db.execute("SELECT count(*) FROM charges").fetchone()[0] == 0
     assert service.count("submit") == 0
 
@@ -87,7 +87,7 @@ def test_a_picture_that_was_submitted_before_the_end_is_fetched(
     run_all(worker)
     assert batch_of(client, batch_id)["counts"]["success"] == 0
     assert worker.engines.default.provider.spec.retirement == ENDED
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         db.execute("UPDATE generation_records SET not_before = 0")
     run_all(worker)
     assert batch_of(client, batch_id)["counts"]["success"] == 1

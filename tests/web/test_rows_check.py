@@ -57,13 +57,13 @@ def submit(client: FlaskClient, *rows: object, status: int = 202, **fields: Any)
 
 
 def run(worker: Worker) -> None:
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         while worker.run_once(db):
             pass
 
 
 def update(worker: Worker, ids: Sequence[int], assignments: str) -> None:
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         for record_id in ids:
             db.execute(f"UPDATE generation_records SET {assignments} WHERE id = ?", [record_id])
 
@@ -192,7 +192,7 @@ def test_a_check_changes_nothing(demo: FlaskClient, settings: Settings) -> None:
     submit(demo, CAT)
     (settings.samples_dir / "手放.png").write_bytes(PNG)
     row = {**CAT, "sample_images": [{"url": "/samples/files/手放.png", "filename": "手放.png"}]}
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         before = database.last_version(db)
         assert check(demo, row)[0]["problems"] == []
         assert database.last_version(db) == before

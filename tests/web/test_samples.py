@@ -20,7 +20,7 @@ ROWS = [{"prompt": f"雪山 {n}", "filename": f"图{n}"} for n in range(1, 7)]
 
 
 def run_all(worker: Worker) -> None:
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         while worker.run_once(db):
             pass
 

@@ -67,7 +67,7 @@ def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
     client = create_app(settings, worker).test_client()
     client.post("/login", data={"password": f"{PASSWORD}x"}, environ_base={"REMOTE_ADDR": "10.0.0.9"})
     assert client.post("/login", data={"password": PASSWORD}).status_code == 302
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         for fault, prompt in [*((fault, "猫") for fault in FAULTS), *(("", prompt) for prompt in PROMPTS)]:
             if fault:
                 service.fail_next(fault)

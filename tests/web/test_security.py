@@ -16,6 +16,7 @@ from werkzeug.routing import Rule
 
 import database
 from app.config import Settings
+from app.db.sqlite_connection import SqliteConnection
 from app.worker.worker import Worker
 from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
@@ -198,7 +199,8 @@ def test_same_site_and_non_browser_requests_are_accepted(
 
 def test_safe_methods_change_nothing(client: FlaskClient, settings: Settings) -> None:
     client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
+        assert isinstance(db, SqliteConnection)
         before = list(db.iterdump())
         for method, address, _ in calls(client.application):
             if method == "GET":
@@ -302,7 +304,7 @@ def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
     row = {"prompt": HOSTILE, "negative_prompt": HOSTILE, "filename": HOSTILE, "resolution": "1K"}
     rows = [row | {"sample_images": [reference]}, row]
     response = client.post("/api/batches", json={"rows": rows, "name": HOSTILE}).get_json()
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         assert worker.run_once(db)
     client.post("/api/batches", json={"rows": rows, "name": HOSTILE, "source": "single"})
     return client, response

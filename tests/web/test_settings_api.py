@@ -58,7 +58,7 @@ class Studio:
         return str(answer.get("batch_id") or answer["error"])
 
     def run(self) -> None:
-        with closing(database.connect(self.settings.database_path)) as db:
+        with closing(database.connect(self.settings.database)) as db:
             while self.worker.run_once(db):
                 pass
 
@@ -169,7 +169,7 @@ def test_rows_for_a_service_whose_key_is_removed_meanwhile_are_not_ordered_from_
     pin = studio.worker.library.pin
 
     def remove_key(images: Any) -> Any:
-        with closing(database.connect(studio.settings.database_path)) as db:
+        with closing(database.connect(studio.settings.database)) as db:
             studio.worker.apply(replace(studio.worker.settings, ark_api_key=""), db)
         return pin(images)
 

@@ -40,7 +40,7 @@ def worker(settings: Settings, service: FakeJimeng, openai: FakeOpenAIImages) ->
 
 def end_all(worker: Worker, status: str) -> None:
     """Give all records this status, as if they had been made."""
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         db.execute("UPDATE generation_records SET status = ?", [status])
 
 
@@ -84,7 +84,7 @@ def test_the_top_bar_lists_the_models_with_what_is_under_way(
     assert engine is not None
     engine.limit.on_throttled()
     submit(client, [{"prompt": "即", "num_images": 3}])
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         for _ in range(2):
             database.claim_record(db, model=JIMENG, owner="", now=time.time(), lease=60)
     rows = re.findall(r"<tr data-state=(.*?)</tr>", client.get("/live/status").text, re.DOTALL)
@@ -117,7 +117,7 @@ def test_a_model_whose_key_was_refused_is_not_listed_as_ready(
 def test_pages_show_labels_and_ids_of_models_that_are_gone(client: FlaskClient, worker: Worker) -> None:
     submit(client, [*MIXED, {"prompt": "旧"}])
     run_all(worker)
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         db.execute("UPDATE generation_records SET model = 'gone-1' WHERE prompt = '旧'")
     page = client.get("/records").text
     assert re.search(rf'title="{JIMENG}"[^>]*>.*?<span>即梦 4.0</span>', page, re.DOTALL)
@@ -193,7 +193,7 @@ def test_a_submitted_image_of_an_ended_model_is_fetched_by_a_retry(
 ) -> None:
     batch_id = submit(client, MIXED[:1])
     end_all(worker, "failed")
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         db.execute("UPDATE generation_records SET task_id = '7'")
     retire(worker, monkeypatch, JIMENG)
     assert post(client, f"/api/batches/{batch_id}/retry", {})["retried"] == 1

@@ -38,7 +38,7 @@ def batch_of(client: FlaskClient, batch_id: str) -> dict[str, Any]:
 def test_an_imported_file_is_kept_under_its_hash(client: FlaskClient, settings: Settings) -> None:
     workbook = imported(client)["workbook"]
     assert workbook == hashlib.sha256(CSV).hexdigest()
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         file = database.get_workbook_file(db, workbook)
     assert (file.content, file.filename, file.sheet, file.header_row) == (CSV, "秋款.csv", "秋款", 1)
 
@@ -65,7 +65,7 @@ def test_a_file_that_no_batch_refers_to_is_deleted_after_seven_days(
     used, unused = imported(client)["workbook"], imported(client, CSV + "鸟\n".encode())["workbook"]
     submitted(client, workbook=used)
     now = datetime.now(UTC)
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         assert database.forget_workbooks(db, now=now + timedelta(days=6)) == 0
         assert database.forget_workbooks(db, now=now + timedelta(days=8)) == 1
         assert database.get_workbook_file(db, used)
@@ -76,7 +76,7 @@ def test_importing_a_file_again_keeps_it_for_another_seven_days(
     client: FlaskClient, settings: Settings
 ) -> None:
     workbook = imported(client)["workbook"]
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         with database.transaction(db):
             db.execute("UPDATE workbooks SET imported_at = '2020-01-01 00:00:00'")
         imported(client, name="改名.csv")
@@ -179,7 +179,7 @@ def test_the_own_file_with_results_is_recognised_under_another_name(client: Flas
 def test_a_seed_that_the_model_chose_is_no_change(client: FlaskClient, settings: Settings) -> None:
     found = imported(client, sheet_of(ROWS), "秋款.xlsx")
     run(client, found)
-    with closing(database.connect(settings.database_path)) as db, database.transaction(db):
+    with closing(database.connect(settings.database)) as db, database.transaction(db):
         db.execute("UPDATE generation_records SET status = 'success', seed = 1000 + id")
     back = imported(client, sheet_of(ROWS), "秋款.xlsx")
     assert {row["change"] for row in back["rows"]} == {"unchanged"}
@@ -189,7 +189,7 @@ def test_an_edited_row_of_the_results_that_had_succeeded_is_a_changed_row(
     client: FlaskClient, settings: Settings
 ) -> None:
     batch_id = run(client, imported(client, sheet_of(ROWS), "秋款.xlsx"))
-    with closing(database.connect(settings.database_path)) as db, database.transaction(db):
+    with closing(database.connect(settings.database)) as db, database.transaction(db):
         db.execute("UPDATE generation_records SET status = 'success'")
     book = load_workbook(BytesIO(client.get(f"/api/batches/{batch_id}/results.xlsx").data))
     page = book.worksheets[0]

@@ -64,7 +64,7 @@ class Studio:
     def apply(self, **changes: Any) -> None:
         """Change settings without a restart, as the page does: from another thread and connection."""
         self.settings = replace(self.settings, **changes)
-        with closing(database.connect(self.settings.database_path)) as db:
+        with closing(database.connect(self.settings.database)) as db:
             self.worker.apply(self.settings, db)
 
     def remove_openai(self) -> None:

@@ -91,7 +91,7 @@ def test_a_lost_response_of_a_cancelled_batch_is_not_resubmitted(harness: Harnes
 
     def cancel(moment: str, _: object) -> None:
         if moment == "arrived":
-            with closing(database.connect(harness.settings.database_path)) as own:
+            with closing(database.connect(harness.settings.database)) as own:
                 database.cancel_batch(own, batch_id)
 
     harness.service.observer = cancel
@@ -232,7 +232,7 @@ def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(
 
     def sleep(moment: str, _: object) -> None:
         if moment == "made":
-            with closing(database.connect(harness.settings.database_path)) as own:
+            with closing(database.connect(harness.settings.database)) as own:
                 own.execute("UPDATE generation_records SET lease_until = 0")
                 seen.append(harness.worker._claim(own, harness.worker.engines.default))
 

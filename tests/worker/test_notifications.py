@@ -162,7 +162,7 @@ def test_two_servers_deliver_each_notification_once(harness: Harness, settings: 
 
         def deliver() -> None:
             notifier = Notifier(replace(settings, notify_url=robot.url))
-            with closing(database.connect(settings.database_path)) as own:
+            with closing(database.connect(settings.database)) as own:
                 for _ in range(30):
                     notifier.deliver_next(own)
 

@@ -49,7 +49,7 @@ def post(client: FlaskClient, path: str, status: int = 200, **body: Any) -> dict
 
 
 def run(worker: Worker) -> None:
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         while worker.run_once(db):
             pass
 

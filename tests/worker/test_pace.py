@@ -104,7 +104,7 @@ def test_a_locked_database_costs_nothing_and_is_tried_again(
 ) -> None:
     worker = open_worker()
     worker.engines.default.limit.on_throttled()
-    with closing(sqlite3.connect(settings.database_path, isolation_level=None)) as other:
+    with closing(sqlite3.connect(settings.database, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         assert not worker.engines.default.pace.save(db)
         other.execute("ROLLBACK")

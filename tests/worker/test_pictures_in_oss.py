@@ -114,7 +114,7 @@ def test_a_record_succeeds_when_oss_has_its_picture(machine: Harness, oss: FakeO
     statuses: list[Status] = []
 
     def look() -> None:
-        with closing(database.connect(machine.settings.database_path)) as db:
+        with closing(database.connect(machine.settings.database)) as db:
             statuses.append(database.get_record(db, 1).status)
 
     oss.before_next("put", look)

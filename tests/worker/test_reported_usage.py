@@ -139,7 +139,7 @@ def test_the_usage_of_a_lost_claim_stays_with_its_own_charge(harness: Harness) -
     assert first
     charge = database.open_charge(harness.db, first, price=None, budget=None)
     harness.db.execute("UPDATE generation_records SET attempts = attempts + 1")
-    with closing(database.connect(harness.settings.database_path)) as other:
+    with closing(database.connect(harness.settings.database)) as other:
         later = replace(first, attempts=first.attempts + 1)
         database.open_charge(other, later, price=None, budget=None)
     usage = Usage(charge_id=charge, counts={"generated_images": 2}, references=0)

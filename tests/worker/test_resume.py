@@ -26,7 +26,7 @@ def used_up(client: FlaskClient, worker: Worker, source: str = "batch") -> str:
     """A batch of three that was paused by the budget -> its id."""
     body = {"rows": [{"prompt": "雪山", "num_images": 3}], "source": source}
     batch_id: str = post(client, "/api/batches", body, 202)["batch_id"]
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         while worker.run_once(db):
             pass
     return batch_id
@@ -55,7 +55,7 @@ def test_submitted_records_are_fetched_although_the_budget_is_used_up(
 ) -> None:
     client, worker = server(settings, service, budget=Decimal("0.25"))
     batch_id = used_up(client, worker)
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         db.execute(
             "UPDATE generation_records SET task_id = 't-9', fetch_while_paused = 0 WHERE id = "
             "(SELECT max(id) FROM generation_records WHERE batch_id = ?)",
@@ -117,7 +117,7 @@ def test_a_batch_that_a_budget_paused_continues_after_the_budget_is_raised(
     assert "每批预算" in post(client, f"/api/batches/{batch_id}/resume", status=409)["error"]
     client.put("/api/budgets", json={"batch": 0.66})
     post(client, f"/api/batches/{batch_id}/resume")
-    with closing(database.connect(worker.settings.database_path)) as db:
+    with closing(database.connect(worker.settings.database)) as db:
         while worker.run_once(db):
             pass
     assert get(client, f"/api/batches/{batch_id}")["batch"]["status"] == "finished"

@@ -86,7 +86,7 @@ def test_the_charge_is_open_when_the_submission_arrives(harness: Harness) -> Non
     seen: list[tuple[int, str, int, str]] = []
 
     def observe(_call: Call) -> bool:
-        with closing(database.connect(harness.settings.database_path)) as db:
+        with closing(database.connect(harness.settings.database)) as db:
             rows = db.execute("SELECT record_id, model, price_micros, outcome FROM charges").fetchall()
         seen.extend(tuple(row) for row in rows)
         return False
@@ -100,7 +100,7 @@ def test_the_task_id_is_stored_before_polling_begins(harness: Harness) -> None:
     seen: list[str] = []
 
     def observe(_call: Call) -> bool:
-        with closing(database.connect(harness.settings.database_path)) as db:
+        with closing(database.connect(harness.settings.database)) as db:
             seen.extend(row["task_id"] for row in db.execute("SELECT task_id FROM generation_records"))
         return False
 
@@ -587,7 +587,7 @@ def test_two_workers_on_one_file_never_submit_the_same_record(harness: Harness) 
 
     def run() -> None:
         worker = Worker(harness.settings)
-        with closing(database.connect(harness.settings.database_path)) as db:
+        with closing(database.connect(harness.settings.database)) as db:
             while worker.run_once(db):
                 pass
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db.connection import connect, foreign_keys_off, transaction
+from app.db.connection import Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
 from app.db.migrations import (
@@ -25,13 +25,14 @@ from app.db.migrations import (
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.open_files import damage_text, is_damage
 from app.db.search_index import has_other_normaliser, rebuild_index
+from app.db.sqlite_connection import SqliteConnection, connect
 from app.errors import DatabaseError, StoreDamaged
 from app.system import windows_files
 
 _CHECK_SECONDS = 1.0  # limit of the page check at startup; a million records take 3 s
 
 # Append only: (the version that it leads to, the step), each in its own transaction.
-_STEPS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = (
+_STEPS: tuple[tuple[int, Callable[[SqliteConnection], None]], ...] = (
     (13, m0013_standard_names.upgrade),
     (14, m0014_rows.upgrade),
     (15, m0015_held_records.upgrade),
@@ -41,10 +42,20 @@ _STEPS: tuple[tuple[int, Callable[[sqlite3.Connection], None]], ...] = (
 LATEST = _STEPS[-1][0]
 
 
-def open_database(path: Path) -> None:
+def open_database(target: Target) -> None:
+    """Make or migrate the database; call once before serving. Raises DatabaseError and its subclasses."""
+    if isinstance(target, Path):
+        open_file(target)
+        return
+    from app.db.migrations import postgres  # psycopg is optional
+
+    postgres.open_database(target)
+
+
+def open_file(path: Path) -> None:
     """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
 
-    Call once before serving. Raises DatabaseError when the file has a newer schema or cannot be opened,
+    Raises DatabaseError when the file has a newer schema or cannot be opened,
     StoreDamaged when a page check of at most one second finds damage.
     """
     deadline = time.monotonic() + _CHECK_SECONDS
@@ -66,25 +77,25 @@ def open_database(path: Path) -> None:
         ) from error
 
 
-def is_up_to_date(db: sqlite3.Connection) -> bool:
+def is_up_to_date(db: SqliteConnection) -> bool:
     """Whether all steps have been applied to the file."""
     return _version(db) == LATEST
 
 
-def _migrate(db: sqlite3.Connection, path: Path) -> None:
+def _migrate(db: SqliteConnection, path: Path) -> None:
     if is_up_to_date(db):
         return
     if _version(db) > LATEST:
         raise DatabaseError("数据库文件 {path} 由更新的版本写成，请升级程序后再打开", path=path)
     if db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
         _copy_beside(db, path)
-    with foreign_keys_off(db):
+    with db.foreign_keys_off():
         while not is_up_to_date(db):
             with transaction(db):
                 _apply_next_step(db)
 
 
-def _apply_next_step(db: sqlite3.Connection) -> None:
+def _apply_next_step(db: SqliteConnection) -> None:
     """Apply the next step, if another process has not done so; inside a transaction."""
     version = _version(db)
     steps = _STEPS if version else ((LATEST, _create),)
@@ -95,7 +106,7 @@ def _apply_next_step(db: sqlite3.Connection) -> None:
             return
 
 
-def _create(db: sqlite3.Connection) -> None:
+def _create(db: SqliteConnection) -> None:
     """Make the schema, with the records of the earlier app if the file has any."""
     earlier = legacy_import.rename_clashing_tables(db)
     new = add_tables(db)
@@ -106,13 +117,13 @@ def _create(db: sqlite3.Connection) -> None:
     add_indexes(db)
 
 
-def _version(db: sqlite3.Connection) -> int:
+def _version(db: SqliteConnection) -> int:
     """The number of the last step; a ``user_version`` set by another program counts as 0."""
     ours = db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'change_counter'").fetchone()
     return int(db.execute("PRAGMA user_version").fetchone()[0]) if ours else 0
 
 
-def _copy_beside(db: sqlite3.Connection, path: Path) -> None:
+def _copy_beside(db: SqliteConnection, path: Path) -> None:
     copy = path.with_name(f"{path.name}.backup-{time.strftime('%Y%m%d-%H%M%S')}")
     part = copy.with_name(f"{copy.name}.{os.getpid()}.part")
     try:

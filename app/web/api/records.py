@@ -85,7 +85,7 @@ def list_record_ids() -> Response:
 
 
 def _ids_json(settings: Settings, record_filter: database.RecordFilter) -> Iterator[str]:
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         total, lead = 0, '{"success": true, "ids": ['
         for portion in database.list_id_portions(db, record_filter):
             yield lead + json.dumps(portion)[1:-1]

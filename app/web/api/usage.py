@@ -187,7 +187,7 @@ def _parse_unresolved(body: Mapping[str, Any]) -> list[int] | None:
 
 
 def _ledger_lines(settings: Settings, span: DateRange, translate: Translate) -> Iterator[str]:
-    with closing(database.connect(settings.database_path)) as db:
+    with closing(database.connect(settings.database)) as db:
         charges = start_stream(database.list_charges(db, span.low, span.high))
         yield from sheets.ledger_lines(charges, translate=translate)
 

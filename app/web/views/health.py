@@ -54,7 +54,7 @@ def index() -> Response:
     current = services()
     store_problem = current.worker.store_guard.problem()
     checks = {
-        "database": not store_problem and database.is_healthy(current.settings.database_path),
+        "database": not store_problem and database.is_healthy(current.settings.database),
         "disk": not current.worker.disk.problem(),
         "oss": not current.outputs.problem(),
         "worker": current.worker.is_running and not current.worker.peers.are_missing,

@@ -1,0 +1,35 @@
+"""SQL in the dialect of SQLite -> the same statement for PostgreSQL.
+
+Only what the engines say in different words is translated; ``schema_postgres.sql`` defines the functions that
+PostgreSQL lacks. Everything else is written so that it is valid on both: no number as a condition, every
+column of a result grouped or aggregated, every subquery named.
+"""
+
+import re
+from functools import lru_cache
+
+# (pattern, replacement), applied in this order.
+_RULES = (
+    (r"%", "%%"),
+    # A list as a parameter: JSON for SQLite, an array for PostgreSQL (see ``row_mapping.SqlList``).
+    (r"\bNOT IN \(SELECT value FROM json_each\(:(\w+)\)\)", r"<> ALL (:\1)"),
+    (r"\bIN \(SELECT value FROM json_each\(:(\w+)\)\)", r"= ANY (:\1)"),
+    # Hints; PostgreSQL has statistics. SQLite's CROSS JOIN … ON only fixes the order of the loops.
+    (r"\b(?:INDEXED BY \w+|NOT INDEXED)", ""),
+    (r"\bCROSS JOIN\b", "JOIN"),
+    (r"(?<=AND )\+", ""),
+    # The condition of a partial index, which SQLite wants word for word.
+    (r"\bWHERE usage_differs AND\b", "WHERE usage_differs = 1 AND"),
+    # The columns have the collation "C", in which only ASCII letters have two cases, as in NOCASE.
+    (r"([\w.]+) = (:?[\w.]+) COLLATE NOCASE", r'lower(\1) = lower(\2 COLLATE "C")'),
+    (r"(?<![:\w]):([a-z]\w*)", r"%(\1)s"),
+    (r"\?", "%s"),
+)
+
+
+@lru_cache(maxsize=1024)
+def to_postgres(sql: str) -> str:
+    """The statement with psycopg's placeholders."""
+    for pattern, replacement in _RULES:
+        sql = re.sub(pattern, replacement, sql)
+    return sql

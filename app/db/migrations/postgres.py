@@ -1,0 +1,68 @@
+"""Open a PostgreSQL database: make the schema in an empty one, or upgrade that of an earlier version."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from app.db.connection import Connection, connect, transaction
+from app.db.search_index import has_other_normaliser, rebuild_index
+from app.errors import DatabaseError
+
+_LEAST_SERVER = 130_000
+
+# Append only: (the version that it leads to, the step). The schema file is that of the latest version.
+_STEPS: tuple[tuple[int, Callable[[Connection], None]], ...] = ()
+LATEST = 17
+
+
+def open_database(url: str) -> None:
+    """Make or migrate the schema; call once before serving.
+
+    Raises StoreLost when the server cannot be reached, DatabaseError when the database cannot be used.
+    """
+    with closing(connect(url)) as db:
+        _check_server(db)
+        if version_of(db) < LATEST or has_other_normaliser(db):
+            with transaction(db):
+                _migrate(db)
+                if has_other_normaliser(db):
+                    rebuild_index(db)
+
+
+def version_of(db: Connection) -> int:
+    """The number of the last step; 0 without our tables. Raises DatabaseError for one of a later version."""
+    if db.execute("SELECT to_regclass('schema_version') AS found").fetchone()["found"] is None:
+        return 0
+    version = int(db.execute("SELECT number FROM schema_version").fetchone()["number"])
+    if version > LATEST:
+        raise DatabaseError("DATABASE_URL 里的数据库由更新的版本写成，请升级程序后再打开")
+    return version
+
+
+def _check_server(db: Connection) -> None:
+    number = int(db.execute("SELECT current_setting('server_version_num') AS number").fetchone()["number"])
+    encoding = db.execute("SELECT current_setting('server_encoding') AS name").fetchone()["name"]
+    if number < _LEAST_SERVER:
+        raise DatabaseError("PostgreSQL 的版本太旧，请用 13 或更新的")
+    if encoding != "UTF8":
+        raise DatabaseError(
+            "DATABASE_URL 里的数据库编码是 {encoding}，请新建一个 UTF8 的数据库", encoding=encoding
+        )
+
+
+def _migrate(db: Connection) -> None:
+    version = version_of(db)
+    if not version:
+        for statement in _schema():
+            db.execute(statement)
+        db.execute("INSERT INTO schema_version (number) VALUES (:number)", {"number": LATEST})
+    for number, step in _STEPS:
+        if 0 < version < number:
+            step(db)
+            db.execute("UPDATE schema_version SET number = :number", {"number": number})
+
+
+def _schema() -> list[str]:
+    """The statements of the schema file, which are separated by empty lines."""
+    text = Path(__file__).with_name("schema_postgres.sql").read_text(encoding="utf-8")
+    return [part for part in text.split("\n\n") if part.strip()]

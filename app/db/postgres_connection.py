@@ -1,0 +1,280 @@
+"""The connection to a PostgreSQL database; the only module that imports psycopg.
+
+Write transactions take one advisory lock, so that there is one writer at a time, as with a SQLite file: the
+invariants of the queue and the ledger are checked and kept under it. A connection that was lost is opened
+again when it is used next.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, NoReturn
+
+import psycopg
+from psycopg import ClientCursor, pq
+from psycopg.adapt import Buffer, Loader
+
+from app.db.dialect import to_postgres
+from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused, message
+
+_WRITERS = 4_114_001  # the key of the advisory lock of writers, in this database
+_CONNECT_SECONDS = 5
+_CONFIRM_SECONDS = 10.0
+_STATEMENTS_AT_ONCE = 500
+_OPTIONS: dict[str, Any] = {
+    "connect_timeout": _CONNECT_SECONDS,
+    "application_name": "ai-image-generator",
+    "client_encoding": "utf8",
+    # A server that vanished is noticed after about 25 s.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,
+}
+# The server ends the transaction of a machine that vanished, whose lock would stop every other writer.
+_SESSION = "SET idle_in_transaction_session_timeout = '60s'"
+_DAMAGED = ("XX001", "XX002")
+# Locked for too long, deadlock; no disk space, memory or connections; read-only; shutting down or starting.
+_REFUSED = ("55P03", "40P01", "53", "25006", "57P0")
+
+
+class Row:
+    """A row of a result: values by column name or by position."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, names: dict[str, int], values: tuple[Any, ...]) -> None:
+        self._names, self._values = names, values
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[self._names[key] if isinstance(key, str) else key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def keys(self) -> Iterable[str]:
+        """The column names, so that ``dict(row)`` works."""
+        return self._names.keys()
+
+
+class PostgresConnection:
+    """A connection with autocommit and durable commits.
+
+    The constructor raises StoreLost when the server cannot be reached. ``url`` may contain a password.
+    """
+
+    engine: Literal["postgres"] = "postgres"
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._raw: psycopg.Connection[Row] | None = self._open()
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        raw = self._raw
+        return raw is not None and raw.info.transaction_status in (
+            pq.TransactionStatus.INTRANS,
+            pq.TransactionStatus.INERROR,
+        )
+
+    def execute(self, sql: str, fields: Mapping[str, Any] | Sequence[Any] = (), /) -> psycopg.Cursor[Row]:
+        """Run one statement. Raises DatabaseError and its subclasses, never an error of psycopg."""
+        query, values = to_postgres(sql), _values(fields)
+        was_open = self.in_transaction
+        try:
+            return self._connected().execute(query, values)
+        except psycopg.Error as error:
+            if was_open or not self._is_lost or not query.lstrip().startswith("SELECT"):
+                self._raise(error)
+        try:  # the connection was lost since it was last used
+            return self._connected().execute(query, values)
+        except psycopg.Error as error:
+            self._raise(error)
+
+    def executemany(self, sql: str, rows: Iterable[Mapping[str, Any] | Sequence[Any]], /) -> None:
+        """Run a statement for each of the rows, many in one message; inside a transaction."""
+        query, cursor = to_postgres(sql), ClientCursor(self._connected())
+        texts = [cursor.mogrify(query, _values(fields)) for fields in rows]
+        try:
+            for first in range(0, len(texts), _STATEMENTS_AT_ONCE):
+                cursor.execute(";".join(texts[first : first + _STATEMENTS_AT_ONCE]))
+        except psycopg.Error as error:
+            self._raise(error)
+
+    def close(self) -> None:
+        """Close it; an open transaction is rolled back."""
+        if self._raw:
+            self._raw.close()
+
+    def problem(self) -> Message | None:
+        """None: a lost connection is opened again."""
+        return None
+
+    @contextmanager
+    def write_transaction(self, *, durable: bool, wait: float) -> Iterator[None]:
+        """Run the body as the only writer; see ``connection.transaction``.
+
+        When the connection is lost during the commit, the server is asked whether it has committed.
+        """
+        number = self._begin(
+            f"""
+            BEGIN;
+            SET LOCAL lock_timeout = {round(1000 * wait) or 1};
+            SET LOCAL synchronous_commit = {"on" if durable else "off"};
+            SELECT pg_advisory_xact_lock({_WRITERS});
+            SELECT pg_current_xact_id()::text
+            """
+        )
+        try:
+            yield
+        except BaseException:
+            self._roll_back()
+            raise
+        self._commit(number)
+
+    @contextmanager
+    def read_transaction(self) -> Iterator[None]:
+        """Run several reads on one snapshot; inside an open transaction, use that one."""
+        if self.in_transaction:
+            yield
+            return
+        self._begin("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        try:
+            yield
+        finally:
+            self._roll_back()
+
+    @contextmanager
+    def foreign_keys_off(self) -> Iterator[None]:
+        """Foreign keys of other programs are kept: PostgreSQL lets only a superuser ignore them."""
+        yield
+
+    def _open(self) -> psycopg.Connection[Row]:
+        try:
+            raw = psycopg.connect(
+                self._url, autocommit=True, row_factory=_row_factory, cursor_factory=ClientCursor, **_OPTIONS
+            )
+            raw.adapters.register_loader("numeric", _NumberLoader)
+            raw.execute(_SESSION)
+        except psycopg.Error as error:
+            raise _lost(error) from error
+        return raw
+
+    def _connected(self) -> psycopg.Connection[Row]:
+        if self._raw is None or self._raw.closed:
+            self._raw = self._open()
+        return self._raw
+
+    @property
+    def _is_lost(self) -> bool:
+        return self._raw is None or self._raw.closed
+
+    def _begin(self, statements: str) -> str:
+        """Begin a transaction -> the last value of these statements; a lost connection is opened again."""
+        for is_last in (False, True):
+            try:
+                cursor = self._connected().execute(statements)
+                while cursor.nextset():
+                    pass
+                return str(cursor.fetchone()[0]) if cursor.description else ""  # type: ignore[index]
+            except psycopg.Error as error:
+                is_lost = self._is_lost
+                self._roll_back()
+                if is_last or not is_lost:
+                    self._raise(error)
+        raise AssertionError
+
+    def _commit(self, number: str) -> None:
+        try:
+            cursor = self._connected().execute("COMMIT") if not self._is_lost else None
+        except psycopg.Error as error:
+            if not self._is_lost:
+                self._roll_back()
+                self._raise(error)
+            if not self._has_committed(number):
+                raise _lost(error) from error
+            return
+        if cursor is None:
+            raise _lost("connection lost")
+        if cursor.statusmessage != "COMMIT":  # a statement failed, and the body went on
+            raise DatabaseError("数据库拒绝了这次写入，没有任何改动")
+
+    def _has_committed(self, number: str) -> bool:
+        """Whether the transaction of this number, whose connection was lost, has been committed.
+
+        Raises StoreLost when the server does not answer in time.
+        """
+        deadline = time.monotonic() + _CONFIRM_SECONDS
+        while True:
+            with suppress(StoreLost, psycopg.Error):
+                raw = self._connected()
+                cursor = raw.execute("SELECT pg_xact_status(%(number)s::xid8)", {"number": number})
+                status = cursor.fetchone()[0]  # type: ignore[index]
+                if status != "in progress":
+                    return bool(status == "committed")
+            if time.monotonic() > deadline:
+                raise _lost("commit not confirmed")
+            time.sleep(0.2)
+
+    def _roll_back(self) -> None:
+        with suppress(psycopg.Error):
+            if self._raw and not self._raw.closed and self.in_transaction:
+                self._raw.execute("ROLLBACK")
+
+    def _raise(self, error: psycopg.Error) -> NoReturn:
+        state = error.sqlstate or ""
+        if self._is_lost:
+            raise _lost(error) from error
+        if state in _DAMAGED:
+            text = "数据库有损坏，不再下单：请让管理数据库的人检查并恢复（{reason}）"
+            raise StoreDamaged(text, reason=_reason(error)) from error
+        if state.startswith(_REFUSED):
+            text = "数据库现在写不进去（{reason}），请检查磁盘空间和权限"
+            raise WriteRefused(text, reason=_reason(error)) from error
+        raise DatabaseError("数据库不接受这个操作（{reason}）", reason=_reason(error)) from error
+
+
+class _NumberLoader(Loader):
+    """Sums of integers are ``numeric``: read as int, and what has a fraction as float."""
+
+    def load(self, data: Buffer) -> int | float:
+        text = bytes(data).decode()
+        return int(text) if text.lstrip("-").isdigit() else float(text)
+
+
+def _row_factory(cursor: Any) -> Any:
+    names = {column.name: at for at, column in enumerate(cursor.description or ())}
+    return lambda values: Row(names, tuple(values))
+
+
+def _values(fields: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | Sequence[Any]:
+    """Parameters as SQLite takes them: a bool is a number. NUL, which no text may contain, becomes ``�``."""
+    if isinstance(fields, Mapping):
+        return {name: _value(value) for name, value in fields.items()}
+    return [_value(value) for value in fields]
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, str):
+        return str(value).replace("\x00", "�")
+    return value
+
+
+def _lost(reason: object) -> StoreLost:
+    return StoreLost(
+        message(
+            "数据库连不上，不再下单：请检查 PostgreSQL 是否在运行、网络是否通，恢复后自动继续（{reason}）",
+            reason=_reason(reason),
+        )
+    )
+
+
+def _reason(error: object) -> str:
+    """The first line of an error; it may name the host, never the password."""
+    return " ".join(str(error).split("\n", 1)[0].split())[:200]

@@ -1,0 +1,88 @@
+"""A PostgreSQL server of this test process, with a database for each test."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import database
+from tests.server_process import free_port
+
+_TEMPLATE = "template_of_tests"
+_OPTIONS = ("listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=200")
+_numbers = itertools.count(1)
+
+
+class PostgresServer:
+    """The running server; ``data`` is its folder."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.data, self.port = data, port
+        self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None  # root may not run it
+
+    def url(self, name: str) -> str:
+        """The URL of a database."""
+        return f"postgresql://tests@127.0.0.1:{self.port}/{name}"
+
+    def initialise(self) -> None:
+        """Make its files and a database with the schema, from which those of the tests are copied."""
+        if self._user:
+            shutil.chown(self.data.parent, self._user)
+        self.run(
+            "initdb", "--auth=trust", "--username=tests", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"
+        )
+        self.start()
+        self._execute(f"CREATE DATABASE {_TEMPLATE}")
+        database.open_database(self.url(_TEMPLATE))
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = " ".join(
+            f"-c {option}" for option in (*_OPTIONS, f"unix_socket_directories={self.data.parent}")
+        )
+        self.run("pg_ctl", "-w", "-l", f"{self.data}.log", "-o", f"-p {self.port} {options}", "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: ``immediate`` as a crash does, ``fast`` with its connections closed first."""
+        self.run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs on its folder. Raises CalledProcessError."""
+        command = (_path_of(program), "-D", str(self.data), *arguments)
+        subprocess.run(command, check=True, user=self._user, cwd="/", stdout=subprocess.DEVNULL)
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """A new database with the schema, empty -> its URL; dropped at the end."""
+        name = f"test_{next(_numbers)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        try:
+            yield self.url(name)
+        finally:
+            self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _execute(self, sql: str) -> None:
+        with closing(database.connect(self.url("postgres"))) as db:
+            db.execute(sql)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """Start a server on a free port, in a temporary folder, until the end of the block."""
+    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
+        server = PostgresServer(Path(folder) / "data", free_port())
+        server.initialise()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def _path_of(program: str) -> str:
+    """The newest of Debian's versions, or one on PATH."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[4]))
+    return str(found[-1]) if found else shutil.which(program) or program
