@@ -76,11 +76,8 @@ from app.db.queue import (
     reap_stalled,
     requeue_record,
 )
+from app.db.record_filter import NEWEST, NOT_PICKED, OLDEST, RecordFilter
 from app.db.record_query import (
-    NEWEST,
-    NOT_PICKED,
-    OLDEST,
-    RecordFilter,
     count_by_words,
     count_facets,
     count_records,

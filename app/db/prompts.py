@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from app.db.connection import Connection, read_transaction
-from app.db.record_query import RecordFilter, find_ids
+from app.db.record_filter import RecordFilter
+from app.db.record_query import find_ids
 from app.db.row_mapping import IN_IDS, SqlList
 from app.domain import Status
 

@@ -7,9 +7,8 @@ from typing import TypeVar
 
 from app.db.connection import Connection, read_transaction, transaction
 from app.db.output_backup_queue import note_no_copy
+from app.db.record_filter import NOT_PICKED, RecordFilter
 from app.db.record_query import (
-    NOT_PICKED,
-    RecordFilter,
     count_records,
     find_ids,
     find_neighbours,

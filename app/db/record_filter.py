@@ -1,0 +1,165 @@
+"""A filter of records and the SQL of its conditions."""
+
+import re
+from dataclasses import asdict, dataclass
+
+from app.db.ngrams import BETWEEN, SEPARATOR, TextSearch, normalise, read_search
+from app.db.search_index import FACETS, SEARCHED, facet_tag
+from app.domain import MAX_ID, Status
+
+NEWEST, OLDEST = "newest", "oldest"
+NOT_PICKED = "none"
+OPEN = (Status.HELD, Status.QUEUED, Status.RUNNING)
+ENDED = (Status.SUCCESS, Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+
+Fields = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFilter:
+    """Filter and order of a query; an empty field does not filter.
+
+    search        substring of a searched field, ignoring case and width; ``#123`` is the record of that id
+    search_in     ``prompt``: only in the prompt, where ``#123`` is a text too; empty: in all searched fields
+    every_word    each word of ``search`` in some field, instead of the whole text in one
+    statuses      values of domain.Status; empty: all final states
+    created_from, created_before   UTC, in the format of ``created_at``; the second is exclusive
+    pick          ``keep``, ``reject``, or ``none``: neither of them
+    as_of         UTC with milliseconds: excludes records added, finished or deleted later
+    sort          ``newest`` or ``oldest``, by id
+    trash         deleted records instead of the others
+    """
+
+    search: str = ""
+    search_in: str = ""
+    every_word: bool = False
+    statuses: tuple[str, ...] = ()
+    batch_id: str = ""
+    aspect_ratio: str = ""
+    resolution: str = ""
+    model: str = ""
+    favourite: bool | None = None
+    pick: str = ""
+    created_from: str = ""
+    created_before: str = ""
+    as_of: str = ""
+    sort: str = NEWEST
+    trash: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Branch:
+    """A part of a query: a source of ids, the name of their column, and the conditions."""
+
+    source: str
+    id: str
+    conditions: tuple[str, ...]
+
+    def select(self, what: str) -> str:
+        """The branch's SELECT statement; ``what`` may use ``id``."""
+        return f"SELECT {what} FROM {self.source} WHERE {' AND '.join(self.conditions)}"
+
+
+def has_dates(wanted: RecordFilter) -> bool:
+    """Whether it filters by time."""
+    return bool(wanted.created_from or wanted.created_before)
+
+
+def record_id_of(wanted: RecordFilter) -> int | None:
+    """The id in a search for ``#123``; 0, which no record has, when it is too large for one."""
+    found = re.fullmatch(r"\s*#([0-9]{1,30})\s*", normalise(wanted.search))
+    if not found or wanted.search_in:
+        return None
+    number = int(found[1])
+    return number if number <= MAX_ID else 0
+
+
+def text_of(wanted: RecordFilter) -> TextSearch | None:
+    """The parsed search; None without one."""
+    return read_search(wanted.search, every_word=wanted.every_word)
+
+
+def statuses_of(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
+    """The requested statuses: (final, open)."""
+    requested = wanted.statuses or ENDED
+    return (
+        [status for status in ENDED if status in requested],
+        [status for status in OPEN if status in requested and not wanted.trash],
+    )
+
+
+def facet_words(wanted: RecordFilter) -> list[str]:
+    """FTS5 expressions of the filters by exact values; the values of one filter are alternatives."""
+    ended = statuses_of(wanted)[0]
+    values: dict[str, list[object]] = {"status": list(ended)} if len(ended) < len(ENDED) else {}
+    values |= {name: [getattr(wanted, name)] for name in FACETS[1:4] if getattr(wanted, name)}
+    if wanted.favourite is not None:
+        values["favourite"] = [int(wanted.favourite)]
+    return [" OR ".join(f'"{facet_tag(name, value)}"' for value in found) for name, found in values.items()]
+
+
+def scan(index: str, conditions: tuple[str, ...]) -> Branch:
+    """The records by this index of SQLite; without a name by id."""
+    source = f"generation_records {f'INDEXED BY {index}' if index else 'NOT INDEXED'}"
+    return Branch(source=source, id="generation_records.id", conditions=conditions)
+
+
+def of_statuses(requested: list[Status], possible: tuple[Status, ...]) -> tuple[str, ...]:
+    """The condition for these statuses; none when all that are possible are requested."""
+    if len(requested) == len(possible):
+        return ()
+    return (f"status IN ({', '.join(repr(status.value) for status in requested)})",)
+
+
+_EQUALS = {name: f"{name} = :{name}" for name in ("aspect_ratio", "resolution", "model")}
+_BATCH = {"batch_id": "batch_id = :batch_id"}
+PICKED = "pick <> ''"  # the condition of the partial indexes
+TIMES = {
+    "created_from": "created_at >= :created_from",
+    "created_before": "created_at < :created_before",
+    "as_of": """
+        created_at <= :as_of AND coalesce(finished_at, '') <= :as_of AND coalesce(deleted_at, '') <= :as_of
+    """,
+}
+
+
+def filters_of(wanted: RecordFilter) -> tuple[str, ...]:
+    """The conditions of all filters but the statuses and the search."""
+    pick = {"pick": "pick = ''" if wanted.pick == NOT_PICKED else "pick = :pick"}
+    more = (*conditions_of(wanted, pick), *conditions_of(wanted, TIMES))
+    return (*conditions_of(wanted, _BATCH), *facet_filters(wanted), *more)
+
+
+def facet_filters(wanted: RecordFilter) -> tuple[str, ...]:
+    """The conditions of the filters by exact values."""
+    favourite = () if wanted.favourite is None else ("favourite = :favourite",)
+    return (*conditions_of(wanted, _EQUALS), *favourite)
+
+
+def search_conditions(wanted: RecordFilter) -> tuple[str, ...]:
+    """The search as a scan checks it."""
+    if record_id_of(wanted) is not None:
+        return ("generation_records.id = :record_id",)
+    searched = SEARCHED[:1] if wanted.search_in else SEARCHED
+    return (f"matches(:words, {', '.join(searched)})",) if text_of(wanted) else ()
+
+
+def conditions_of(wanted: RecordFilter, possible: dict[str, str]) -> tuple[str, ...]:
+    """Those of the possible conditions (field -> SQL) whose field is set."""
+    return tuple(sql for name, sql in possible.items() if getattr(wanted, name))
+
+
+def fields_of(wanted: RecordFilter) -> Fields:
+    """The parameters of all conditions."""
+    text = text_of(wanted)
+    searched = [f"{{prompt}} : ({text.expression})" if wanted.search_in else text.expression] if text else []
+    return asdict(wanted) | {
+        "words": BETWEEN.join(text.words) if text else "",
+        "expression": " AND ".join(f"({words})" for words in (*searched, *facet_words(wanted))),
+        "record_id": record_id_of(wanted),
+        "first_day": wanted.created_from[:10],
+        "last_day": wanted.created_before[:10],
+        "separator": SEPARATOR,
+        "pieces": list(text.pieces) if text else [],
+        **{f"word_{number}": word for number, word in enumerate(text.words if text else ())},
+    }
