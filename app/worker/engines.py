@@ -27,7 +27,7 @@ class Engine:
         self.pace = Pace(provider, self.limit)
         self.wake = WakeSignal()
         self.threads = 0
-        self.permits: dict[int, Permit] = {}
+        self.permits: list[tuple[int, Permit]] = []
         self.refusal: Message | None = None
         self.judged_at = 0.0
 
@@ -58,7 +58,7 @@ class Engine:
     @property
     def room(self) -> database.ModelRoom:
         """What several workers together may have claimed of this model."""
-        received = [id for id, permit in list(self.permits.items()) if not permit.is_held]
+        received = [id for id, permit in list(self.permits) if not permit.is_held]
         return database.ModelRoom(limit=int(self.limit.allowed), received_ids=received)
 
     def judge(self, refusal: Message | None, at: float) -> None:

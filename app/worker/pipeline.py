@@ -159,7 +159,7 @@ class Pipeline:
     disk: DiskSpace
     store_guard: database.StoreGuard
     aborting: threading.Event
-    claimed_ids: set[int] = field(default_factory=set)
+    claimed_ids: list[int] = field(default_factory=list)  # one twice while another thread ends with it
     decode_limit: DecodeLimit = field(default_factory=lambda: DecodeLimit(_DECODES_AT_ONCE, _PIXELS_AT_ONCE))
     write_refusal: log.Condition = field(
         default_factory=lambda: log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")

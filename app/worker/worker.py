@@ -221,12 +221,13 @@ class Worker:
             record = self._claim(db, engine)
             if record is None:
                 return False
-            engine.permits[record.id] = permit
+            claimed = (record.id, permit)
+            engine.permits.append(claimed)
             try:
                 self._process(db, engine, record, permit)
             finally:
-                self._claimed_ids.discard(record.id)
-                del engine.permits[record.id]
+                self._claimed_ids.remove(record.id)
+                engine.permits.remove(claimed)
         finally:
             permit.release()
         return True
@@ -244,7 +245,7 @@ class Worker:
             room=engine.room if self._shares_models else None,
         )
         if record is not None:
-            self._claimed_ids.add(record.id)
+            self._claimed_ids.append(record.id)
             if record.crash_count:
                 self._crash_seen.set()
         return record

@@ -151,7 +151,7 @@ def test_the_pages_show_what_the_services_of_the_workers_refuse(two: Two) -> Non
 
 
 def test_the_pages_show_the_images_and_the_concurrency_of_the_workers(two: Two) -> None:
-    two.worker._claimed_ids.update((1, 2))
+    two.worker._claimed_ids.extend((1, 2))
     engine = two.worker.engines.default
     engine.limit.on_throttled()
     engine.pace.save(two.db, at_once=True)
