@@ -29,6 +29,7 @@ _MEASURE_SECONDS = 3_600.0
 _AFTER_EVICTION = 0.9  # share of the limit that eviction leaves, so that it does not run for every image
 _IN_USE_SECONDS = 60.0  # after its last use, while it may still be read, a file is not evicted
 _TOUCH_SECONDS = 30.0  # precision of the time of the last use
+_PATIENCE_SECONDS = 10.0  # of failed calls, before orders pause: a connection may break now and then
 _PROBE_SECONDS = 3.0
 _WAIT_SECONDS = 30.0  # for the download of the same image by another thread
 _DOWNLOADS_AT_ONCE = 4
@@ -50,7 +51,7 @@ class Outputs:
         self._size, self._measured_at = 0, -math.inf  # of the cache
         self._evicting = threading.Lock()
         self._lost: BucketError | None = None
-        self._lost_at = self._probed_at = -math.inf
+        self._lost_since = self._probed_at = self._unread_at = -math.inf
         self._probing = threading.Lock()
         self._busy: set[str] = set()
         self._changed = threading.Condition()
@@ -170,20 +171,30 @@ class Outputs:
         store.delete_image(self.folder, "" if key else name, record_id)
 
     def problem(self) -> Message | None:
-        """Why OSS stores nothing for now; None when the last call did not fail."""
+        """Why OSS stores nothing: a setting is wrong, or no call has succeeded for some seconds."""
         lost = self._lost
+        if lost and lost.transient and time.monotonic() - self._lost_since < _PATIENCE_SECONDS:
+            return None
         return lost.message if lost else None
 
-    def check(self, *, at_once: bool = False) -> Message | None:
-        """As ``problem``, after a small upload if a call has failed; by default at most one every few
-        seconds."""
+    def check(self) -> Message | None:
+        """As ``problem``, after a small upload if the last call failed, at most one every few seconds."""
         with self._probing:
-            due = at_once or time.monotonic() - self._probed_at >= _PROBE_SECONDS
-            if self._bucket and self._lost and due:
-                with contextlib.suppress(BucketError):
-                    self._store_in_oss(self._bucket.probe)
-                self._probed_at = time.monotonic()
+            if time.monotonic() - self._probed_at >= _PROBE_SECONDS:
+                self._probe()
         return self.problem()
+
+    def check_now(self) -> Message | None:
+        """Why OSS stores nothing now, after a small upload if the last call failed."""
+        with self._probing:
+            self._probe()
+        return self._lost.message if self._lost else None
+
+    def _probe(self) -> None:
+        if self._bucket and self._lost:
+            with contextlib.suppress(BucketError):
+                self._store_in_oss(self._bucket.probe)
+            self._probed_at = time.monotonic()
 
     def evict(self) -> None:
         """Delete what was not used for longest, down to the limit, if the cache exceeds it.
@@ -262,12 +273,15 @@ class Outputs:
 
     def _call_oss(self, call: Callable[[], T]) -> T:
         """Call OSS; just after a call has failed, fail at once instead of waiting again."""
-        self._require_reachable()
+        lost = self._lost
+        if lost and lost.transient and time.monotonic() - self._unread_at < _PROBE_SECONDS:
+            raise BucketError(lost.message, transient=True)
         try:
             result = call()
         except BucketError as error:
             if error.transient:
                 self._lose(error)
+                self._unread_at = time.monotonic()
             raise
         if self._lost and self._lost.transient:
             self._lost = None
@@ -283,12 +297,9 @@ class Outputs:
         return result
 
     def _lose(self, error: BucketError) -> None:
-        self._lost, self._lost_at = error, time.monotonic()
-
-    def _require_reachable(self) -> None:
-        lost = self._lost
-        if lost and lost.transient and time.monotonic() - self._lost_at < _PROBE_SECONDS:
-            raise BucketError(lost.message, transient=True)
+        if self._lost is None:
+            self._lost_since = time.monotonic()
+        self._lost = error
 
     @contextlib.contextmanager
     def _turn(self, name: str) -> Iterator[None]:

@@ -237,7 +237,7 @@ def require_resumable(batch_id: str, *, released: ImageRequest | None = None) ->
     current.worker.disk.invalidate()
     if disk_problem := current.worker.disk.problem():
         raise Conflict(disk_problem)
-    if oss_problem := current.outputs.check(at_once=True):
+    if oss_problem := current.outputs.check_now():
         raise Conflict(oss_problem)
     budget = current.settings.budget
     database.check_affordable(connection(), batch_id, models=current.models, budget=budget, released=released)

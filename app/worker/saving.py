@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -34,6 +34,7 @@ class Saving:
     outputs: Outputs
     decode_limit: DecodeLimit
     aborting: threading.Event
+    _left: set[str] = field(default_factory=set)  # files that are not the image of their record in OSS
 
     def save(
         self,
@@ -103,7 +104,7 @@ class Saving:
         with suppress(OSError):
             for path in list((self.outputs.folder / SAVING).iterdir()):
                 number = re.match(r"[1-9][0-9]{0,17}", path.name)
-                if number is None or int(number[0]) in claimed_ids:
+                if number is None or int(number[0]) in claimed_ids or path.name in self._left:
                     continue
                 record = database.get_record_or_none(db, int(number[0]))
                 if record and record.status is Status.UNKNOWN:
@@ -111,6 +112,8 @@ class Saving:
                         yield record, saved
                 elif record and (key := database.find_output_copy(db, record.filename)):
                     self.outputs.settle(path, key)
+                    if path.exists():
+                        self._left.add(path.name)
 
     def settle(self, record: Record, saved: SavedImage) -> None:
         """Move the file of a finished record into the cache; it stays when the claim was lost."""
@@ -130,7 +133,8 @@ class Saving:
             try:
                 return self._upload(record, saved, path)
             except BucketError as error:
-                pause_batch(db, record, error.message, cause=PauseCause.DISK, blocks_fetches=True)
+                if problem := self.outputs.problem():
+                    pause_batch(db, record, problem, cause=PauseCause.DISK, blocks_fetches=True)
                 if self.aborting.is_set() or (has_task and time.monotonic() > deadline):
                     raise _not_uploaded(error) from error
             self.aborting.wait(2.0)

@@ -63,8 +63,9 @@ def byte_machine(
 
 
 @pytest.fixture(autouse=True)
-def _probe_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "_PROBE_SECONDS", 0.0)
+    monkeypatch.setattr(outputs, "_PATIENCE_SECONDS", 0.0)
 
 
 def another(machine: Harness) -> Harness:
@@ -172,10 +173,18 @@ def test_nothing_is_ordered_while_oss_is_lost(machine: Harness, oss: FakeOss) ->
     assert client.get("/healthz").get_json()["oss"]
 
 
-def test_a_failed_call_alone_pauses_nothing(machine: Harness, oss: FakeOss) -> None:
+def test_a_failed_call_alone_pauses_nothing(
+    machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lose(machine, oss)
     oss.is_down = False
     assert machine.make("猫").status is Status.SUCCESS
+    monkeypatch.setattr(outputs, "_PATIENCE_SECONDS", 3600.0)
+    oss.fail_next("reset", operation="put")
+    batch_id, ids = machine.ask("狗", "鸟")
+    assert machine.step()
+    assert machine.record(ids[0]).status is Status.SUCCESS
+    assert database.get_batch(machine.db, batch_id).status is BatchStatus.RUNNING
 
 
 def test_a_bucket_that_takes_no_uploads_pauses_orders_although_it_can_be_read(

@@ -1,0 +1,92 @@
+"""Two processes with folders of their own, one database and one bucket: killed, and OSS lost meanwhile."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import requests
+
+import database
+from app.domain import Status
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
+from tests.fakes.oss import FakeOss
+from tests.fakes.service import FakeService
+from tests.server_process import ServerProcess
+from tests.waiting import TIMEOUT, wait_until
+
+ROWS = 24
+
+
+@pytest.fixture
+def oss() -> Iterator[FakeOss]:
+    with FakeOss() as service:
+        yield service
+
+
+@pytest.fixture(params=[FakeJimeng, FakeOpenAIImages], ids=["task_ids", "bytes"])
+def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
+    with request.param(latency=0.5) as fake:
+        yield fake
+
+
+@pytest.fixture
+def machines(tmp_path: Path, service: FakeService, oss: FakeOss) -> Iterator[list[ServerProcess]]:
+    shared = {
+        **service.settings(model_concurrency=2),
+        **oss.settings(oss_output_prefix="ai-images/output/", output_store="oss"),
+        "database_path": tmp_path / "shared.db",
+    }
+    folders = [tmp_path / name for name in ("a", "b")]
+    for folder in folders:
+        folder.mkdir()
+    servers = [ServerProcess(folder, **shared) for folder in folders]
+    try:
+        for server in servers:
+            server.start()
+        yield servers
+    finally:
+        for server in servers:
+            server.kill()
+
+
+def test_after_kills_and_an_outage_every_charged_picture_is_in_oss_and_shown_by_both(
+    machines: list[ServerProcess], service: FakeService, oss: FakeOss, tmp_path: Path
+) -> None:
+    rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}"} for n in range(ROWS)]
+    batch_id = machines[0].post("/api/batches", {"rows": rows})["batch_id"]
+    for killed, charged in zip(machines, (3, 7), strict=True):
+        wait_until(lambda charged=charged: service.charges >= charged)  # type: ignore[misc]
+        killed.kill()
+        killed.start()
+    wait_until(lambda: service.charges >= 10)
+    oss.is_down, puts = True, oss.count("put")
+    wait_until(lambda: oss.count("put") >= puts + 3)
+    machines[0].kill()  # perhaps with a picture that only it has
+    oss.is_down = False
+    machines[0].start()
+
+    def has_ended() -> bool:
+        batch = machines[0].get(f"/api/batches/{batch_id}")["batch"]
+        if batch["status"] == "paused":
+            machines[0].post(f"/api/batches/{batch_id}/resume")
+        return not (batch["counts"]["queued"] or batch["counts"]["running"])
+
+    wait_until(has_ended, machines[0].log)
+    wait_until(lambda: not any(list((each.data_dir / "output/.saving").glob("*")) for each in machines))
+    with closing(database.connect(tmp_path / "shared.db")) as db:
+        records = [database.get_record(db, number) for number in range(1, ROWS + 1)]
+        keys = {each.id: database.find_output_copy(db, each.filename) for each in records if each.filename}
+    made = [record for record in records if record.status is Status.SUCCESS]
+    unknown = [record for record in records if record.status is Status.UNKNOWN]
+    assert len(made) + len(unknown) == ROWS
+    # A submission at the very time of a kill may be lost: `unknown`, never resubmitted.
+    assert len(made) <= service.charges <= ROWS
+    assert len(made) >= service.charges - len(unknown)
+    for record in made:
+        assert sha256(oss.objects[keys[record.id]].content).hexdigest() == record.sha256
+        for machine in machines:
+            shown = requests.get(machine.address + record.image_path, timeout=TIMEOUT)
+            assert sha256(shown.content).hexdigest() == record.sha256
