@@ -102,18 +102,19 @@ class Bucket:
         self._service = self._open(self.address.endpoint, is_cname=self.address.is_own_domain)
         self._public = self._open(self.address.public_url, is_cname=self.address.is_public_own_domain)
 
-    def list_objects(self, prefix: str) -> Iterator[StoredObject]:
+    def list_objects(self, prefix: str, *, most_pages: int | None = None) -> Iterator[StoredObject]:
         """Yield every object under the prefix, by key; pages of 1,000 are requested lazily.
 
-        Raises BucketError beyond MOST_KEYS, MOST_PAGES or MOST_LIST_CHARACTERS, and when a page token repeats
-        or is too long.
+        Raises BucketError beyond ``most_pages``, by default beyond MOST_PAGES, MOST_KEYS or
+        MOST_LIST_CHARACTERS; and when a page token repeats or is too long.
         """
         token, tokens, keys, characters = "", {""}, 0, 0
-        for _ in range(MOST_PAGES):
+        for _ in range(most_pages or MOST_PAGES):
             page = self._list_page(prefix, token)
             keys += len(page.object_list)
             characters += sum(len(found.key) + len(found.etag) for found in page.object_list)
-            if keys > MOST_KEYS or characters > MOST_LIST_CHARACTERS:
+            is_too_long = keys > MOST_KEYS or characters > MOST_LIST_CHARACTERS
+            if is_too_long and most_pages is None:
                 raise _too_many(prefix)
             for found in page.object_list:
                 yield StoredObject(

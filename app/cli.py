@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,10 +22,11 @@ from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFo
 from app.images import metadata, store
 from app.images.marks import find_marks
 from app.images.parameters import parse_parameters
+from app.library.output_backup import OutputBackup, digest_in, filename_in, open_output_backup
 from app.system import windows_files
 
 _MOST_LISTED = 50
-_THUMBNAILS = ".thumbnails"
+_REGENERABLE = {".thumbnails", ".cache"}
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 
@@ -62,15 +63,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AppError as error:
         sys.stderr.write(f"{error.message}\n")
         return 2
-    _print(*report_lines(report, settings.output_dir, most=None if args.all else _MOST_LISTED))
+    place = settings.oss_output_prefix if settings.output_store == "oss" else settings.output_dir
+    _print(*report_lines(report, place, most=None if args.all else _MOST_LISTED))
     return 0 if report.is_clean else 1
 
 
 def check(settings: Settings, *, hashes: bool = True) -> Report:
-    """Compare every record with its file's size and, with ``hashes``, its SHA-256 (reads all files)."""
+    """Compare every record with its file's size and, with ``hashes``, its SHA-256 (reads all files).
+
+    With ``OUTPUT_STORE=oss`` the bucket is listed, and nothing is read: each key contains a hash.
+    """
     if not settings.database_path.is_file():
         raise DatabaseError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
     database.open_database(settings.database_path)
+    if bucket := _bucket(settings):
+        return _compare_with_oss(settings, bucket)
     files = _filenames(settings.output_dir)
     missing, altered, owned, records = [], [], set(), 0
     with closing(database.connect(settings.database_path)) as db:
@@ -87,6 +94,27 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
                 altered.append(stored)
     orphaned = [name for name in files if file_key(name) not in owned]
     return Report(records=records, files=len(files), missing=missing, altered=altered, orphaned=orphaned)
+
+
+def _compare_with_oss(settings: Settings, bucket: OutputBackup) -> Report:
+    """The check of pictures that are stored in OSS; one that waits to be copied there must be here."""
+    objects = {key: size for key, size, _ in bucket.list_all()}
+    missing, altered, owned, records = [], [], set(), 0
+    with closing(database.connect(settings.database_path)) as db:
+        for stored in database.list_stored_files(db):
+            records += 1
+            owned.add(stored.key)
+            if not stored.key and (settings.output_dir / stored.filename).is_file():
+                continue
+            if stored.key not in objects:
+                missing.append(stored)
+                continue
+            is_size_same = stored.file_size in (None, objects[stored.key])
+            is_same = not stored.sha256 or stored.sha256.startswith(digest_in(stored.key))
+            if not (is_size_same and is_same):
+                altered.append(stored)
+    orphaned = [key for key in objects if key not in owned]
+    return Report(records=records, files=len(objects), missing=missing, altered=altered, orphaned=orphaned)
 
 
 def back_up(settings: Settings, folder: Path) -> int:
@@ -121,12 +149,14 @@ def rebuild(settings: Settings, target: Path) -> tuple[int, list[str]]:
     The current database is not opened.
     """
     without: list[str] = []
-    return database.rebuild(target, _found_pictures(settings.output_dir, without)), without
+    bucket = _bucket(settings)
+    found = _found_in_oss(bucket, without) if bucket else _found_pictures(settings.output_dir, without)
+    return database.rebuild(target, found), without
 
 
-def report_lines(report: Report, output_dir: Path, *, most: int | None = None) -> Iterator[str]:
+def report_lines(report: Report, place: Path | str, *, most: int | None = None) -> Iterator[str]:
     """The report as lines of text, with at most ``most`` names of each kind."""
-    yield f"有图片的记录 {report.records:,} 条，「{output_dir}」里的文件 {report.files:,} 个。"
+    yield f"有图片的记录 {report.records:,} 条，「{place}」里的文件 {report.files:,} 个。"
     if report.is_clean:
         yield "记录和文件完全一致。"
         return
@@ -185,14 +215,14 @@ def _is_altered(stored: database.StoredFile, path: Path, *, hashes: bool) -> boo
 
 
 def _copy_new(source: Path, target: Path, locked: list[str]) -> int:
-    """Copy new and changed files, except thumbnails (regenerable) -> number copied.
+    """Copy new and changed files, except thumbnails and the cache (regenerable) -> number copied.
 
     Appends the names of files locked by another program to ``locked``.
     """
     copied = 0
     for path in sorted(source.rglob("*")):
         inside = path.relative_to(source)
-        if _THUMBNAILS in inside.parts or path.suffix == ".part" or not path.is_file():
+        if _REGENERABLE & {*inside.parts} or path.suffix == ".part" or not path.is_file():
             continue
         try:
             if not _is_same(path, target / inside):
@@ -226,26 +256,41 @@ def _found_pictures(output_dir: Path, without: list[str]) -> Iterator[database.F
     """Pictures by modification time; appends files without metadata to ``without``."""
     paths = [output_dir / name for name in _filenames(output_dir)]
     for path in sorted(paths, key=lambda path: path.stat().st_mtime):
-        if found := _found_picture(path):
+        try:
+            content = windows_files.retry_while_locked(path.read_bytes)
+        except OSError:
+            content = b""
+        if found := _found_picture(content, path.name, path.stat().st_mtime):
             yield found
         else:
             without.append(path.name)
 
 
-def _found_picture(path: Path) -> database.FoundPicture | None:
+def _found_in_oss(bucket: OutputBackup, without: list[str]) -> Iterator[database.FoundPicture]:
+    """Pictures by time of upload; of several with one name only the latest."""
+    objects = {
+        filename_in(key): (at, key) for at, key in sorted((at, key) for key, _, at in bucket.list_all())
+    }
+    for filename, (at, key) in sorted(objects.items(), key=lambda item: item[1]):
+        if found := _found_picture(bucket.fetch(key), filename, at):
+            yield replace(found, key=key)
+        else:
+            without.append(filename)
+
+
+def _found_picture(content: bytes, filename: str, modified_at: float) -> database.FoundPicture | None:
     try:
-        content = windows_files.retry_while_locked(path.read_bytes)
         parameters = parse_parameters(metadata.extract(content) or "")
     except (OSError, ValueError):
         return None
     if parameters.record_id is None:
         return None
-    made = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    made = datetime.fromtimestamp(modified_at, UTC)
     ratio, resolution = nearest_choice(parameters.width, parameters.height)
     return database.FoundPicture(
         record_id=parameters.record_id,
         made_at=made.strftime("%Y-%m-%d %H:%M:%S"),
-        filename=path.name,
+        filename=filename,
         prompt=parameters.prompt,
         negative_prompt=parameters.negative_prompt,
         seed=parameters.seed,
@@ -255,11 +300,16 @@ def _found_picture(path: Path) -> database.FoundPicture | None:
         aspect_ratio=ratio,
         resolution=resolution,
         model=parameters.model,
-        format=_FORMATS.get(path.suffix.lower(), ""),
+        format=_FORMATS.get(Path(filename).suffix.lower(), ""),
         file_size=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
         marks=find_marks(content),
     )
+
+
+def _bucket(settings: Settings) -> OutputBackup | None:
+    """The bucket that stores the pictures; None when OUTPUT_DIR does."""
+    return open_output_backup(settings) if settings.output_store == "oss" else None
 
 
 def _rebuilt_path(path: Path) -> Path:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "database",
         "generator",
     },
-    "app.cli": _BASE | {"app.images", "database"},
+    "app.cli": _BASE | {"app.images", "app.library", "database"},
     "web_app": _BASE
     | {"app.env_file", "app.log", "app.images", "app.web", "app.worker", "database", "generator"},
 }

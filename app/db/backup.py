@@ -11,6 +11,7 @@ from typing import Any
 from app.db.batches import pause_in_copy
 from app.db.connection import Connection, Row, transaction
 from app.db.migrations import is_up_to_date, open_database
+from app.db.output_backup_queue import note_stored_output
 from app.db.records import EMPTIED, portions
 from app.db.row_mapping import IN_IDS, SqlList, object_text, utc_text
 from app.db.sqlite_connection import connect
@@ -31,17 +32,20 @@ Remove = Callable[[str, int], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
-    """A record's picture file, with hash and size as saved (empty or None: not recorded)."""
+    """A record's picture file, with hash and size as saved (empty or None: not recorded); ``key`` is that in
+    the bucket, empty without a copy there."""
 
     record_id: int
     filename: str
     sha256: str
     file_size: int | None
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPicture:
-    """Record metadata read from a picture file; ``made_at`` is UTC text, empty fields are unknown."""
+    """Record metadata read from a picture file; ``made_at`` is UTC text, empty fields are unknown. ``key`` is
+    that in the bucket when pictures are stored there."""
 
     record_id: int | None
     made_at: str
@@ -59,6 +63,7 @@ class FoundPicture:
     file_size: int
     sha256: str
     marks: Mapping[str, Any]
+    key: str = ""
 
 
 def empty_trash(
@@ -129,10 +134,12 @@ def list_stored_files(db: Connection) -> Iterator[StoredFile]:
     last = 0
     while rows := db.execute(
         """
-        SELECT id AS record_id, filename, sha256, file_size
+        SELECT generation_records.id AS record_id, generation_records.filename, sha256, file_size,
+            coalesce(output_copies.key, '') AS key
         FROM generation_records
-        WHERE id > :last AND filename <> ''
-        ORDER BY id
+        LEFT JOIN output_copies ON output_copies.record_id = generation_records.id
+        WHERE generation_records.id > :last AND generation_records.filename <> ''
+        ORDER BY generation_records.id
         LIMIT :limit
         """,
         {"last": last, "limit": _FILES_AT_ONCE},
@@ -205,20 +212,22 @@ def _add_found(db: Connection, picture: FoundPicture) -> bool:
     stem = picture.filename.rpartition(".")[0]
     key = file_key(stem)
     taken = db.execute("SELECT 1 FROM generation_records WHERE file_key = :key", {"key": key}).fetchone()
-    return bool(
-        db.execute(
-            f"""
-            INSERT INTO generation_records ({_FOUND})
-            VALUES (
-                :record_id, :made_at, :made_at, :prompt, :negative_prompt, :seed, :steps, :width, :height,
-                :aspect_ratio, :resolution, :model, :filename, '/output/' || :filename, :stem, :key, :format,
-                :file_size, :sha256, :marks, 'success', 1)
-            ON CONFLICT DO NOTHING
-            """,
-            asdict(picture)
-            | {"stem": stem, "key": None if taken else key, "marks": object_text(picture.marks)},
-        ).rowcount
-    )
+    added = db.execute(
+        f"""
+        INSERT INTO generation_records ({_FOUND})
+        VALUES (
+            :record_id, :made_at, :made_at, :prompt, :negative_prompt, :seed, :steps, :width, :height,
+            :aspect_ratio, :resolution, :model, :filename, '/output/' || :filename, :stem, :file_key, :format,
+            :file_size, :sha256, :marks, 'success', 1)
+        ON CONFLICT DO NOTHING
+        RETURNING id
+        """,
+        asdict(picture)
+        | {"stem": stem, "file_key": None if taken else key, "marks": object_text(picture.marks)},
+    ).fetchone()
+    if added and picture.key:
+        note_stored_output(db, added["id"], picture.filename, picture.key)
+    return added is not None
 
 
 def _remove_database(path: Path) -> None:

@@ -23,6 +23,7 @@ _SHOWN_SECONDS = 7_200
 _MARKED = re.compile(rf"(?P<stem>.*)-(?P<digest>[0-9a-f]{{{DIGEST_LENGTH}}})(?P<ending>\.[a-z]+)")
 _THUMBNAILS = ".thumbnails/"
 _PROBE = ".probe"
+_MOST_PAGES = 100_000  # of 1,000 keys
 
 
 class OutputBackup:
@@ -71,6 +72,13 @@ class OutputBackup:
         except NotFound:
             return self.fetch(key, thumbnail=True)
 
+    def list_all(self) -> Iterator[tuple[str, int, float]]:
+        """(key, bytes, Unix time) of every image, by key."""
+        for found in self._bucket.list_objects(self._prefix, most_pages=_MOST_PAGES):
+            name = found.key.removeprefix(self._prefix)
+            if not name.startswith(_THUMBNAILS) and _MARKED.fullmatch(name):
+                yield found.key, found.size, found.modified_at
+
     def list_named(self, stem: str) -> Iterator[str]:
         """The keys of the images uploaded under this base name."""
         for found in self._bucket.list_objects(f"{self._prefix}{stem}-"):
@@ -97,6 +105,12 @@ def digest_in(key: str) -> str:
     """The first digits of the SHA-256 of an image, from its key."""
     marked = _MARKED.fullmatch(key)
     return marked["digest"] if marked else ""
+
+
+def filename_in(key: str) -> str:
+    """The file name of an image, from its key."""
+    marked = _MARKED.fullmatch(key.rpartition("/")[2])
+    return marked["stem"] + marked["ending"] if marked else ""
 
 
 def _thumbnail_key(key: str) -> str:

@@ -7,12 +7,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
 
 import database
+from app import cli
 from app.config import Settings, read_settings
 from app.domain import BatchStatus, Record, SampleImage, Status
 from app.errors import BucketError, DiskError, NotFound, SettingError
@@ -554,6 +556,52 @@ def test_a_copied_earlier_picture_moves_to_the_cache_when_it_is_used(before_and_
     machine.worker.maintenance.copy_output(machine.db)
     assert [machine.worker.outputs.path("猫.png")] == cached(machine)
     assert machine.files() == []
+
+
+def test_the_check_compares_records_with_the_bucket(machine: Harness, oss: FakeOss) -> None:
+    for prompt in ("猫", "狗", "鸟"):
+        machine.make(prompt)
+    other = another(machine)
+    assert cli.check(other.settings).is_clean
+    cat, dog, _ = images_in(oss)
+    oss.objects[cat].content += b"x"
+    del oss.objects[dog]
+    oss.put(f"{PREFIX}山-0123456789ab.png", b"without a record")
+    report = cli.check(other.settings)
+    assert [stored.key for stored in report.altered] == [cat]
+    assert [stored.key for stored in report.missing] == [dog]
+    assert report.orphaned == [f"{PREFIX}山-0123456789ab.png"]
+
+
+def test_an_earlier_picture_that_is_not_copied_yet_is_not_missing(before_and_after: Harness) -> None:
+    before_and_after.worker.maintenance.note_earlier_pictures(before_and_after.db)
+    assert cli.check(before_and_after.settings).is_clean
+    assert len(cli.check(another(before_and_after).settings).missing) == 1
+
+
+def test_the_database_is_rebuilt_from_the_bucket(machine: Harness, tmp_path: Path) -> None:
+    made = [machine.make(prompt) for prompt in ("猫", "狗")]
+    target = tmp_path / "rebuilt.db"
+    rebuilt = replace(another(machine).settings, database_path=target)
+    assert cli.rebuild(rebuilt, target) == (2, [])
+    with closing(database.connect(target)) as db:
+        found = [database.get_record(db, record.id) for record in made]
+        assert [(record.filename, record.sha256) for record in found] == [
+            (record.filename, record.sha256) for record in made
+        ]
+    status, _, content = shown(create_app(rebuilt).test_client(), made[0].image_path)
+    assert (status, sha256(content).hexdigest()) == (200, made[0].sha256)
+    assert cli.check(rebuilt).is_clean
+
+
+def test_a_backup_has_what_oss_does_not_have_and_no_cache(
+    machine: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.make("狗")
+    crash(machine, monkeypatch, where=machine.worker.outputs, name="upload")
+    machine.settings.samples_dir.mkdir()
+    assert cli.back_up(machine.settings, tmp_path / "copy") == 1
+    assert (tmp_path / "copy/output" / SAVING / saving(machine)[0]).is_file()
 
 
 def test_the_threads_of_a_worker_store_what_was_left(
