@@ -4,7 +4,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
-from pathlib import Path
 from typing import Protocol
 
 import database
@@ -30,7 +29,7 @@ class PeriodicJobs:
 
     def __init__(
         self,
-        path: Path,
+        target: database.Target,
         *,
         maintenance: Maintenance,
         library: Library,
@@ -41,7 +40,7 @@ class PeriodicJobs:
         clean_up: Callable[[], bool],
         adopt_from_oss: Callable[[database.Connection], bool],
     ) -> None:
-        self._path = path
+        self._target = target
         self._maintenance = maintenance
         self._library = library
         self._notifier = notifier
@@ -54,7 +53,7 @@ class PeriodicJobs:
     def run_maintenance(self) -> None:
         """The search index and crash clean-up often, trash and old files hourly."""
         work = self._maintenance
-        with closing(database.connect(self._path)) as db:
+        with closing(database.connect(self._target)) as db:
             next_hourly_run = time.monotonic()
             busy = False
             while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
@@ -82,7 +81,7 @@ class PeriodicJobs:
 
     def back_up_output(self) -> None:
         """Copy finished pictures to OSS, those from before the setting too; adopt those it has."""
-        with closing(database.connect(self._path)) as db:
+        with closing(database.connect(self._target)) as db:
             is_noted, busy = False, True
             while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
                 self._guarded(lambda: self._adopt_from_oss(db), writes=False)
@@ -91,6 +90,6 @@ class PeriodicJobs:
 
     def notify(self) -> None:
         """Deliver notifications; a receiver that does not answer delays only them."""
-        with closing(database.connect(self._path)) as db:
+        with closing(database.connect(self._target)) as db:
             while not self._aborting.wait(BETWEEN_SECONDS):
                 self._guarded(lambda: self._notifier.deliver_next(db))

@@ -84,7 +84,7 @@ class Worker:
         self._shares_models = settings.role == "worker"  # with other worker processes; reports to all
         self.peers = Peers(self.engines, self.owner, is_web=self._is_web)
         self._jobs = PeriodicJobs(
-            settings.database_path,
+            settings.database,
             maintenance=self.maintenance,
             library=self.library,
             notifier=self.notifier,
