@@ -141,4 +141,4 @@ from app.db.usage import (
 )
 from app.db.versions import last_version
 from app.db.workbooks import add_workbook, find_previous_batches, forget_workbooks, get_workbook_file
-from app.db.workers import WorkerReport, forget_worker, list_workers, report_worker
+from app.db.workers import WorkerReport, forget_worker, list_workers, open_wake_source, report_worker

@@ -30,11 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what concerns a SQLite file when the tests run on PostgreSQL."""
-    if config.getoption("store") == "postgres":
-        of_files = [item for item in items if item.get_closest_marker("sqlite")]
-        items[:] = [item for item in items if not item.get_closest_marker("sqlite")]
-        config.hook.pytest_deselected(items=of_files)
+    """Deselect what concerns the other database engine only."""
+    other = "sqlite" if config.getoption("store") == "postgres" else "postgres"
+    deselected = [item for item in items if item.get_closest_marker(other)]
+    items[:] = [item for item in items if not item.get_closest_marker(other)]
+    config.hook.pytest_deselected(items=deselected)
 
 
 @pytest.fixture(scope="session")

@@ -71,6 +71,7 @@ class PostgresConnection:
     def __init__(self, url: str) -> None:
         self._url = url
         self._raw: psycopg.Connection[Row] | None = self._open()
+        self._listening: psycopg.Connection[Row] | None = None
 
     @property
     def in_transaction(self) -> bool:
@@ -102,6 +103,21 @@ class PostgresConnection:
         try:
             for first in range(0, len(texts), _STATEMENTS_AT_ONCE):
                 cursor.execute(";".join(texts[first : first + _STATEMENTS_AT_ONCE]))
+        except psycopg.Error as error:
+            self._raise(error)
+
+    def wait_for_notification(self, channel: str, seconds: float) -> bool:
+        """Wait for a NOTIFY on this channel -> whether there was one, or may have been before it listened.
+
+        Raises StoreLost when the connection is lost; the next call opens it again.
+        """
+        try:
+            raw = self._connected()
+            if raw is not self._listening:
+                raw.execute(f"LISTEN {channel}")
+                self._listening = raw
+                return True
+            return any(True for _ in raw.notifies(timeout=seconds, stop_after=1))
         except psycopg.Error as error:
             self._raise(error)
 

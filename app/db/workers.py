@@ -1,14 +1,17 @@
-"""The worker processes and what they last reported, for the processes that serve pages only."""
+"""The worker processes: what they last reported, for processes that serve pages only; what wakes them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import message_json, to_message
 from app.errors import Message
 
+_CHANNEL = "records_queued"  # of the triggers in schema_postgres.sql
 _FORGET_SECONDS = 3600.0
 _MAX_AHEAD_SECONDS = 60.0  # a report from later than that was made before the clock was set back
 
@@ -64,3 +67,15 @@ def _to_report(stored: dict[str, Any]) -> WorkerReport:
         for model, (at, text, raw) in stored["services"].items()
     }
     return WorkerReport(under_way=stored["under_way"], services=services)
+
+
+@contextmanager
+def open_wake_source(url: str) -> Iterator[Callable[[float], bool]]:
+    """Of a PostgreSQL database: waits so many seconds -> whether a record may have become claimable.
+
+    A waker only: what it misses is found by polling. The call raises StoreLost while the connection is lost.
+    """
+    from app.db.postgres_connection import PostgresConnection  # psycopg is optional
+
+    with closing(PostgresConnection(url)) as db:
+        yield partial(db.wait_for_notification, _CHANNEL)

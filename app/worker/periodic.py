@@ -1,4 +1,7 @@
-"""The loops of the periodic jobs; the worker runs each in a thread of its own. Starts no thread."""
+"""The loops of the periodic jobs and of what is watched; the worker runs each in a thread of its own.
+
+Starts no thread.
+"""
 
 import threading
 import time
@@ -11,11 +14,14 @@ from app.library.library import Library
 from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
 from app.worker.notifier import BETWEEN_SECONDS, Notifier
+from app.worker.peers import Peers
 
 _BACKUP_POLL_SECONDS = 2.0
 _MAINTENANCE_SECONDS = 0.5
 _BETWEEN_STEPS_SECONDS = 0.05  # lets other writers have the lock
 _HOURLY_SECONDS = 3600.0
+_WATCH_SECONDS = 2.0
+_LISTEN_SECONDS = 0.5  # for the end to be noticed
 
 
 class Guard(Protocol):
@@ -39,6 +45,8 @@ class PeriodicJobs:
         guarded: Guard,
         clean_up: Callable[[], bool],
         adopt_from_oss: Callable[[database.Connection], bool],
+        find_work: Callable[[database.Connection], bool],
+        peers: Peers,
     ) -> None:
         self._target = target
         self._maintenance = maintenance
@@ -49,6 +57,8 @@ class PeriodicJobs:
         self._guarded = guarded
         self._clean_up = clean_up
         self._adopt_from_oss = adopt_from_oss
+        self._find_work = find_work
+        self._peers = peers
 
     def run_maintenance(self) -> None:
         """The search index and crash clean-up often, trash and old files hourly."""
@@ -93,3 +103,21 @@ class PeriodicJobs:
         with closing(database.connect(self._target)) as db:
             while not self._aborting.wait(BETWEEN_SECONDS):
                 self._guarded(lambda: self._notifier.deliver_next(db))
+
+    def listen(self) -> None:
+        """On PostgreSQL: wake the threads when a process queued records; polling finds what this misses."""
+        with (
+            closing(database.connect(self._target)) as db,
+            database.open_wake_source(str(self._target)) as wait,
+        ):
+            while not self._aborting.is_set():
+                if self._guarded(lambda: wait(_LISTEN_SECONDS), writes=False):
+                    self._guarded(lambda: self._find_work(db), writes=False)
+
+    def watch(self) -> None:
+        """Without images of its own: watch the database, OSS, and what the workers report."""
+        with closing(database.connect(self._target)) as db:
+            while not self._aborting.wait(_WATCH_SECONDS):
+                self._guarded(self._maintenance.watch_oss, writes=False)
+                if self._guarded(lambda: self._maintenance.watch_store(db), writes=False):
+                    self._guarded(lambda: self._peers.watch(db), writes=False)

@@ -36,7 +36,6 @@ POLL_SECONDS = 0.5
 _POLLS_PER_HEARTBEAT = 5
 _RELEASE_SECONDS = 1.0
 _IDLE_SECONDS = 60.0
-_WATCH_SECONDS = 2.0
 
 
 class Worker:
@@ -81,7 +80,8 @@ class Worker:
         self._claimed_ids = self._pipeline.claimed_ids
         self._write = self._pipeline.write_with_retry
         self._is_web = settings.role == "web"
-        self._shares_models = settings.role == "worker"  # with other worker processes; reports to all
+        # With other worker processes, and reports to all.
+        self._shares_models = settings.role == "worker" or bool(settings.database_url)
         self.peers = Peers(self.engines, self.owner, is_web=self._is_web)
         self._jobs = PeriodicJobs(
             settings.database,
@@ -93,6 +93,8 @@ class Worker:
             guarded=self._guarded,
             clean_up=self.clean_up_after_crash,
             adopt_from_oss=self.adopt_from_oss,
+            find_work=self._find_work,
+            peers=self.peers,
         )
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
@@ -113,10 +115,12 @@ class Worker:
                 for engine in self.engines:
                     engine.pace.load(db)
         if self._is_web:
-            self._start_thread(self._web_loop, "watch")
+            self._start_thread(self._jobs.watch, "watch")
         else:
             self._start_engine(self.engines.default)
             self._start_thread(self._heartbeat_loop, "heartbeat")
+            if self.settings.database_url:
+                self._start_thread(self._jobs.listen, "listen")
             if self.output_backup:
                 self._start_thread(self._jobs.back_up_output, "output-backup")
             self._start_notifier()
@@ -418,14 +422,6 @@ class Worker:
             return False
         self._crash_seen.clear()
         return self.maintenance.remove_part_files()
-
-    def _web_loop(self) -> None:
-        """Without images of its own: watch the database, and what the workers report."""
-        with closing(database.connect(self.settings.database)) as db:
-            while not self._aborting.wait(_WATCH_SECONDS):
-                self._guarded(self.maintenance.watch_oss, writes=False)
-                if self._guarded(lambda: self.maintenance.watch_store(db), writes=False):
-                    self._guarded(lambda: self.peers.watch(db), writes=False)
 
     def _guarded(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:
         """Run one turn of a loop; log an unexpected error and let the loop go on. The lease of

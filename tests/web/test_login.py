@@ -151,6 +151,7 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     assert looked == [0]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("damage", ["gone", "overwritten"])
 def test_without_the_database_everybody_is_told_so_and_no_path(
     app: Flask, settings: Settings, damage: str

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,9 +25,13 @@ NO_WORKER = "没有在运行的生成进程"
 
 
 @pytest.fixture
-def web(tmp_path: Path) -> Iterator[ServerProcess]:
-    with running_server(tmp_path, image_model="demo", role="web") as server:
+def web(settings: Settings, tmp_path: Path) -> Iterator[ServerProcess]:
+    with server_with("web", settings, tmp_path) as server:
         yield server
+
+
+def server_with(role: str, settings: Settings, folder: Path) -> AbstractContextManager[ServerProcess]:
+    return running_server(folder, image_model="demo", role=role, database_url=settings.database_url)
 
 
 def status_of(server: ServerProcess) -> str:
@@ -38,13 +43,15 @@ def counts(server: ServerProcess, batch_id: str) -> dict[str, int]:
     return found
 
 
-def test_orders_of_a_web_process_wait_for_a_worker_process(web: ServerProcess, tmp_path: Path) -> None:
+def test_orders_of_a_web_process_wait_for_a_worker_process(
+    web: ServerProcess, settings: Settings, tmp_path: Path
+) -> None:
     batch_id = web.post("/api/batches", {"rows": [ROW, {**ROW, "prompt": "海"}]})["batch_id"]
     assert NO_WORKER in status_of(web)
     health = requests.get(f"{web.address}/healthz", timeout=TIMEOUT)
     assert (health.status_code, health.json()["worker"]) == (503, False)
     assert counts(web, batch_id)["queued"] == 2
-    with running_server(tmp_path, image_model="demo", role="worker") as worker:
+    with server_with("worker", settings, tmp_path) as worker:
         assert web.wait_for_end(batch_id)["counts"]["success"] == 2
         wait_until(lambda: web.get("/healthz")["success"], lambda: str(web.get("/healthz")))
         assert NO_WORKER not in status_of(web)

@@ -93,6 +93,7 @@ def test_two_worker_processes_never_exceed_the_concurrency_of_the_model(
 ) -> None:
     ids, slow.service.latency = ask_for_16(slow), 0.3
     fields = slow.service.settings(model_concurrency=3, model_timeout=600, role="worker")
+    fields["database_url"] = slow.settings.database_url
     with ExitStack() as ends:
         for _ in range(2):
             ends.enter_context(running_server(tmp_path, **fields))

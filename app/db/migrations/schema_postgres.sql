@@ -600,6 +600,24 @@ $$;
 CREATE TRIGGER uses_changed AFTER INSERT OR DELETE OR UPDATE OF sample_images ON generation_records
 FOR EACH ROW EXECUTE FUNCTION uses_changed();
 
+-- Wakes the workers (app/db/workers.py) when the transaction commits, once however many records it queues.
+CREATE FUNCTION records_queued() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('records_queued', '');
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER records_added AFTER INSERT ON generation_records
+FOR EACH ROW WHEN (NEW.status = 'queued') EXECUTE FUNCTION records_queued();
+
+CREATE TRIGGER records_queued AFTER UPDATE OF status ON generation_records
+FOR EACH ROW WHEN (NEW.status = 'queued' AND OLD.status <> 'queued') EXECUTE FUNCTION records_queued();
+
+CREATE TRIGGER batches_resumed AFTER UPDATE OF state ON batches
+FOR EACH ROW WHEN (NEW.state = 'active' AND OLD.state <> 'active') EXECUTE FUNCTION records_queued();
+
 INSERT INTO change_counter (value) VALUES (1);
 INSERT INTO search_state (normaliser) VALUES ('');
 INSERT INTO output_copy_scan (up_to) VALUES (0);
