@@ -83,6 +83,12 @@ def document(prompt: str | None, others: Iterable[str | None]) -> str:
     return SEPARATOR.join(map(normalise, (prompt, *others)))
 
 
+def piece_code(piece: str) -> int:
+    """A piece of up to three characters as ``grams`` in schema_postgres.sql encodes it."""
+    first, second, third = [*map(ord, piece), 0, 0][:3]
+    return first << 42 | second << 21 | third
+
+
 def tag(name: str, value: object) -> str:
     """A word of the index for an exact value; no text contains it, since NUL's substitute begins it."""
     return f"{_SIGN_OF_NUL}{name}{str(value).encode('utf-8', 'surrogatepass').hex()}"
@@ -161,10 +167,11 @@ def _phrase(word: str) -> tuple[str, bool]:
 
 
 def _pieces(word: str) -> Iterator[str]:
-    """The grams of a normalised word, those at its end shorter; a document that has the word has them all."""
-    last = max(1, len(word) - 1)  # what a gram at the last position has is in the one before it
-    for at in range(min(last, _MOST_GRAMS)):
+    """The grams of a normalised word, to the first that reaches its end; a text with the word has them."""
+    for at in range(min(len(word), _MOST_GRAMS)):
         yield _gram(word, at)
+        if at + _width(word[at]) >= len(word):
+            return
 
 
 def _gram(text: str, at: int) -> str:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import asdict, dataclass
 
-from app.db.ngrams import BETWEEN, SEPARATOR, TextSearch, normalise, read_search
+from app.db.ngrams import BETWEEN, SEPARATOR, TextSearch, normalise, piece_code, read_search
 from app.db.search_index import FACETS, SEARCHED, facet_tag
 from app.domain import MAX_ID, Status
 
@@ -160,6 +160,6 @@ def fields_of(wanted: RecordFilter) -> Fields:
         "first_day": wanted.created_from[:10],
         "last_day": wanted.created_before[:10],
         "separator": SEPARATOR,
-        "pieces": list(text.pieces) if text else [],
+        "pieces": list(map(piece_code, text.pieces)) if text else [],
         **{f"word_{number}": word for number, word in enumerate(text.words if text else ())},
     }
