@@ -302,14 +302,22 @@ def requeue_record(
             add_log(db, record.batch_id, "warning", text, record.id)
 
 
-def finish_record(db: Connection, record: Record, saved: SavedImage, *, to_bucket: bool = False) -> bool:
+def finish_record(
+    db: Connection,
+    record: Record,
+    saved: SavedImage,
+    *,
+    to_bucket: bool = False,
+    statuses: Sequence[Status] = (),
+) -> bool:
     """Mark the record successful, with the saved image's size and name -> False when the claim was lost.
 
-    ``to_bucket`` schedules a copy to the bucket, unless OSS has the picture already. A power cut may undo
-    the commit, but the image is then found on disk, in OSS, or fetched again by its task id.
+    ``to_bucket`` schedules a copy to the bucket, unless OSS has the picture already. ``statuses`` are those
+    that the record may have, by default those of ``still_owned``. A power cut may undo the commit, but the
+    image is then found on disk, in OSS, or fetched again by its task id.
     """
     with transaction(db, durable=False):
-        if not still_owned(db, record):
+        if not still_owned(db, record, *statuses):
             return False
         update_records(
             db,

@@ -62,12 +62,13 @@ class Outputs:
         """Whether images are stored in OSS, and OUTPUT_DIR is a cache."""
         return self._bucket is not None
 
-    def path(self, name: str) -> Path:
-        """The local file of an image, downloaded if it is missing.
+    def path(self, name: str, key: str | None = None) -> Path:
+        """The local file of an image, downloaded if it is missing; ``key``: that in OSS, if the caller knows.
 
         Raises NotFound, BucketError, and DiskError when it cannot be saved.
         """
-        key = self.find_stored(name)[0] if self._bucket else ""
+        if key is None:
+            key = self.find_stored(name)[0] if self._bucket else ""
         try:
             return self.local(name, key)
         except NotFound:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,6 +28,7 @@ from app.domain import (
     Record,
     Reference,
     SavedImage,
+    Status,
     whole_characters,
 )
 from app.domain.ledger import Usage
@@ -198,10 +200,21 @@ class Pipeline:
             saved = self.saving.save(db, record, file, seed, pixels=pixels, has_task=has_task)
         return with_watermark(saved, watermark)
 
-    def finish(self, db: database.Connection, record: Record, saved: SavedImage, **facts: object) -> None:
-        """Mark the record successful, unless its claim was lost; ``facts`` are logged."""
-        to_bucket = self.outputs.are_copied
-        ended = self.write_with_retry(lambda: database.finish_record(db, record, saved, to_bucket=to_bucket))
+    def finish(
+        self,
+        db: database.Connection,
+        record: Record,
+        saved: SavedImage,
+        *,
+        statuses: Sequence[Status] = (),
+        **facts: object,
+    ) -> None:
+        """Mark the record successful, unless its claim was lost; ``facts`` are logged.
+
+        ``statuses``: see ``database.finish_record``.
+        """
+        finish = partial(database.finish_record, to_bucket=self.outputs.are_copied, statuses=statuses)
+        ended = self.write_with_retry(lambda: finish(db, record, saved))
         if ended:
             self.saving.settle(record, saved)
         size = f"{saved.width}x{saved.height}"

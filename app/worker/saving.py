@@ -24,6 +24,8 @@ from app.library.output_backup import OutputBackup
 from app.library.outputs import SAVING, Outputs
 from app.worker.concurrency import DecodeLimit
 
+# How another machine may have ended the record: its result may have expired at the service, for example.
+WITHOUT_IMAGE = (Status.UNKNOWN, Status.FAILED)
 _RETRY_SECONDS = 600.0
 
 
@@ -96,7 +98,7 @@ class Saving:
     def leftovers(
         self, db: database.Connection, claimed_ids: Collection[int]
     ) -> Iterator[tuple[Record, SavedImage]]:
-        """Records with unknown outcome whose image only this machine had, and their images, now in OSS:
+        """Records that ended without their image, which only this machine had, and the images, now in OSS:
         saved before OSS was lost or the process ended. Moves what OSS had already into the cache.
 
         Raises BucketError.
@@ -107,7 +109,7 @@ class Saving:
                 if number is None or int(number[0]) in claimed_ids or path.name in self._left:
                     continue
                 record = database.get_record_or_none(db, int(number[0]))
-                if record and record.status is Status.UNKNOWN:
+                if record and record.status in WITHOUT_IMAGE:
                     if saved := self.adopt(db, record):
                         yield record, saved
                 elif record and (key := database.find_output_copy(db, record.filename)):

@@ -29,7 +29,7 @@ from app.worker.notifier import Notifier
 from app.worker.peers import Peers
 from app.worker.periodic import PeriodicJobs
 from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide
-from app.worker.saving import open_outputs, pause_batch
+from app.worker.saving import WITHOUT_IMAGE, open_outputs, pause_batch
 
 LEASE_SECONDS = 12.0
 POLL_SECONDS = 0.5
@@ -413,7 +413,7 @@ class Worker:
             if self.outputs.in_oss and self.maintenance.watch_oss():
                 self.reap_expired_leases(db)
                 for record, saved in self._pipeline.saving.leftovers(db, self._claimed_ids):
-                    self._pipeline.finish(db, record, saved)
+                    self._pipeline.finish(db, record, saved, statuses=WITHOUT_IMAGE)
         return self.maintenance.watch_oss()
 
     def clean_up_after_crash(self) -> bool:

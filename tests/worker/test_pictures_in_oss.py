@@ -3,10 +3,12 @@
 import io
 import os
 import signal
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import database
 from app import cli
 from app.config import Settings, read_settings
 from app.domain import BatchStatus, Record, SampleImage, Status
-from app.errors import BucketError, DiskError, NotFound, SettingError
+from app.errors import Billed, BucketError, DiskError, ModelError, NotFound, SettingError
 from app.images import store
 from app.library import outputs
 from app.library.outputs import SAVING
@@ -270,6 +272,21 @@ def test_a_picture_that_only_a_crashed_machine_has_is_stored_when_it_starts_agai
     assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
     assert (len(images_in(oss)), saving(byte_machine)) == (1, [])
     assert len(byte_machine.service.submissions) == 1
+
+
+def test_a_picture_is_not_lost_when_its_task_expires_before_its_machine_starts_again(
+    machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(machine, monkeypatch, where=machine.worker.outputs, name="upload")
+    other = another(machine)
+    record = database.claim_record(other.db, model=died.model, owner="b", now=time.time(), lease=12.0)
+    assert record
+    expired = ModelError("结果已过期", cause="expired", billed=Billed.YES)
+    assert database.fail_record(other.db, record, expired)
+    machine.worker.adopt_from_oss(machine.db)
+    after = machine.record(died.id)
+    assert (after.status, machine.outcomes(), after.cost) == (Status.SUCCESS, ["billed"], Decimal("0.22"))
+    assert len(machine.service.submissions) == 1
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,10 @@ _ALSO = {206: "一部分", 302: "图片在 OSS，转到那里；没有登录则�
 @describe("一张图片", ("image/png", "image/jpeg", "image/webp"), also=_ALSO, is_page=True)
 def output(name: str) -> Response:
     """An output file as stored."""
+    outputs = services().outputs
+    key = database.find_output_copy(connection(), name) if outputs.in_oss else ""
     try:
-        file: Path | str = services().outputs.path(name)
+        file: Path | str = outputs.path(name, key)
     except NotFound:
         file = _backup_url(name, small=False)
     return picture(file, max_age=3600, redirect_max_age=3600)
