@@ -575,6 +575,7 @@ def test_a_copied_earlier_picture_moves_to_the_cache_when_it_is_used(before_and_
     assert machine.files() == []
 
 
+@pytest.mark.sqlite
 def test_the_check_compares_records_with_the_bucket(machine: Harness, oss: FakeOss) -> None:
     for prompt in ("猫", "狗", "鸟"):
         machine.make(prompt)
@@ -590,12 +591,14 @@ def test_the_check_compares_records_with_the_bucket(machine: Harness, oss: FakeO
     assert report.orphaned == [f"{PREFIX}山-0123456789ab.png"]
 
 
+@pytest.mark.sqlite
 def test_an_earlier_picture_that_is_not_copied_yet_is_not_missing(before_and_after: Harness) -> None:
     before_and_after.worker.maintenance.note_earlier_pictures(before_and_after.db)
     assert cli.check(before_and_after.settings).is_clean
     assert len(cli.check(another(before_and_after).settings).missing) == 1
 
 
+@pytest.mark.sqlite
 def test_the_database_is_rebuilt_from_the_bucket(machine: Harness, tmp_path: Path) -> None:
     made = [machine.make(prompt) for prompt in ("猫", "狗")]
     target = tmp_path / "rebuilt.db"
@@ -611,6 +614,7 @@ def test_the_database_is_rebuilt_from_the_bucket(machine: Harness, tmp_path: Pat
     assert cli.check(rebuilt).is_clean
 
 
+@pytest.mark.sqlite
 def test_a_backup_has_what_oss_does_not_have_and_no_cache(
     machine: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 import requests
 
 import database
+from app.config import Settings
 from app.domain import Status
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.openai_images import FakeOpenAIImages
@@ -33,11 +34,14 @@ def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
 
 
 @pytest.fixture
-def machines(tmp_path: Path, service: FakeService, oss: FakeOss) -> Iterator[list[ServerProcess]]:
+def machines(
+    tmp_path: Path, settings: Settings, service: FakeService, oss: FakeOss
+) -> Iterator[list[ServerProcess]]:
     shared = {
         **service.settings(model_concurrency=2),
         **oss.settings(oss_output_prefix="ai-images/output/", output_store="oss"),
-        "database_path": tmp_path / "shared.db",
+        "database_path": settings.database_path,
+        "database_url": settings.database_url,
     }
     folders = [tmp_path / name for name in ("a", "b")]
     for folder in folders:
@@ -52,31 +56,41 @@ def machines(tmp_path: Path, service: FakeService, oss: FakeOss) -> Iterator[lis
             server.kill()
 
 
+def order(machine: ServerProcess, numbers: range) -> str:
+    """Order these rows -> the id of their batch."""
+    rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}"} for n in numbers]
+    batch_id: str = machine.post("/api/batches", {"rows": rows})["batch_id"]
+    return batch_id
+
+
+def has_ended(machine: ServerProcess, batch_id: str) -> bool:
+    """Whether the batch has no open record; it is resumed when it is paused."""
+    batch = machine.get(f"/api/batches/{batch_id}")["batch"]
+    if batch["status"] == "paused":
+        machine.post(f"/api/batches/{batch_id}/resume")
+    return not (batch["counts"]["queued"] or batch["counts"]["running"])
+
+
 def test_after_kills_and_an_outage_every_charged_picture_is_in_oss_and_shown_by_both(
-    machines: list[ServerProcess], service: FakeService, oss: FakeOss, tmp_path: Path
+    machines: list[ServerProcess], service: FakeService, oss: FakeOss, settings: Settings
 ) -> None:
-    rows = [{"prompt": f"第 {n} 张", "filename": f"图{n}"} for n in range(ROWS)]
-    batch_id = machines[0].post("/api/batches", {"rows": rows})["batch_id"]
+    batches = [order(machines[0], range(ROWS // 2))]
     for killed, charged in zip(machines, (3, 7), strict=True):
         wait_until(lambda charged=charged: service.charges >= charged)  # type: ignore[misc]
         killed.kill()
         killed.start()
-    wait_until(lambda: service.charges >= 10)
     oss.is_down, puts = True, oss.count("put")
+    batches.append(order(machines[1], range(ROWS // 2, ROWS)))
     wait_until(lambda: oss.count("put") >= puts + 3)
     machines[0].kill()  # perhaps with a picture that only it has
     oss.is_down = False
     machines[0].start()
-
-    def has_ended() -> bool:
-        batch = machines[0].get(f"/api/batches/{batch_id}")["batch"]
-        if batch["status"] == "paused":
-            machines[0].post(f"/api/batches/{batch_id}/resume")
-        return not (batch["counts"]["queued"] or batch["counts"]["running"])
-
-    wait_until(has_ended, machines[0].log)
-    wait_until(lambda: not any(list((each.data_dir / "output/.saving").glob("*")) for each in machines))
-    with closing(database.connect(tmp_path / "shared.db")) as db:
+    for batch_id in batches:
+        wait_until(lambda batch_id=batch_id: has_ended(machines[0], batch_id), machines[0].log)  # type: ignore[misc]
+    wait_until(
+        lambda: not [path for each in machines for path in (each.data_dir / "output/.saving").glob("*")]
+    )
+    with closing(database.connect(settings.database)) as db:
         records = [database.get_record(db, number) for number in range(1, ROWS + 1)]
         keys = {each.id: database.find_output_copy(db, each.filename) for each in records if each.filename}
     made = [record for record in records if record.status is Status.SUCCESS]
