@@ -3,25 +3,29 @@
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import database
 from tests.server_process import free_port
+from tests.waiting import wait_until
 
 _TEMPLATE = "template_of_tests"
-_OPTIONS = ("listen_addresses=127.0.0.1", "fsync=off", "full_page_writes=off", "max_connections=200")
+_OPTIONS = ("listen_addresses=127.0.0.1", "max_connections=200")
+_FAST = ("fsync=off", "full_page_writes=off")  # what only a crash of the machine would show
 _numbers = itertools.count(1)
 
 
 class PostgresServer:
-    """The running server; ``data`` is its folder."""
+    """The running server; ``data`` is its folder. A ``durable`` one writes as in production."""
 
-    def __init__(self, data: Path, port: int) -> None:
+    def __init__(self, data: Path, port: int, *, durable: bool = False) -> None:
         self.data, self.port = data, port
+        self._options = _OPTIONS if durable else (*_OPTIONS, *_FAST)
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None  # root may not run it
 
     def url(self, name: str) -> str:
@@ -42,13 +46,33 @@ class PostgresServer:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         options = " ".join(
-            f"-c {option}" for option in (*_OPTIONS, f"unix_socket_directories={self.data.parent}")
+            f"-c {option}" for option in (*self._options, f"unix_socket_directories={self.data.parent}")
         )
         self.run("pg_ctl", "-w", "-l", f"{self.data}.log", "-o", f"-p {self.port} {options}", "start")
 
     def stop(self, mode: str = "immediate") -> None:
         """Stop it: ``immediate`` as a crash does, ``fast`` with its connections closed first."""
         self.run("pg_ctl", "-w", "-m", mode, "stop")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped since."""
+        return (self.data / "postmaster.pid").exists() and _is_running(self._postmaster)
+
+    @property
+    def _postmaster(self) -> int:
+        return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+
+    def kill(self) -> None:
+        """``kill -9`` of all its processes, at once."""
+        listed = subprocess.run(
+            ("pgrep", "-P", str(self._postmaster)), capture_output=True, text=True, check=False
+        )
+        pids = [self._postmaster, *map(int, listed.stdout.split())]
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not any(_is_running(pid) for pid in pids))
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs on its folder. Raises CalledProcessError."""
@@ -71,15 +95,22 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     """Start a server on a free port, in a temporary folder, until the end of the block."""
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder) / "data", free_port())
+        server = PostgresServer(Path(folder) / "data", free_port(), durable=durable)
         server.initialise()
         try:
             yield server
         finally:
             server.stop()
+
+
+def _is_running(pid: int) -> bool:
+    """Whether the process exists; one that has ended and was not waited for does not count."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def _path_of(program: str) -> str:

@@ -18,9 +18,16 @@ from app.images.parameters import format_parameters
 from tests.fakes.images import make_image
 from tests.torture import report
 from tests.torture.__main__ import run_round
-from tests.torture.checks import Submission, find_breaches, find_breaches_after_deletion
-from tests.torture.plan import DISRUPTIONS, SERVER_POINTS, SERVICE_POINTS, make_plan
-from tests.torture.round import Crash, Outcome, unexpected_errors_in
+from tests.torture.chaos import Crash
+from tests.torture.checks import FinalState, Submission, find_breaches, find_breaches_after_deletion
+from tests.torture.plan import (
+    DISRUPTIONS,
+    SERVER_POINTS,
+    SERVICE_POINTS,
+    make_plan,
+)
+from tests.torture.round import Outcome, unexpected_errors_in
+from tests.torture.site import state_of_files
 
 SEED = 7
 # A full disk under two servers, two servers and three crashes, three more crashes, a cancelled batch, a
@@ -45,7 +52,7 @@ def test_two_hundred_plans_cover_every_crash_point_fault_and_service() -> None:
     plans = [make_plan(1, number) for number in range(1, 201)]
     points = {planned_crash.point for plan in plans for planned_crash in plan.crashes}
     assert {*SERVER_POINTS, *SERVICE_POINTS} <= points
-    assert {plan.disruption.kind for plan in plans if plan.disruption} == set(DISRUPTIONS)
+    assert {each.kind for plan in plans for each in plan.disruptions} == set(DISRUPTIONS)
     assert {plan.service for plan in plans} == {"jimeng", "seedream", "openai", "openai-url", "sdapi"}
     assert {plan.servers for plan in plans} == {1, 2}
 
@@ -94,10 +101,12 @@ class Scenario:
     def file(self) -> Path:
         return self.settings.output_dir / "一.png"
 
+    @property
+    def state(self) -> FinalState:
+        return state_of_files(self.settings.database_path, self.settings.output_dir, self.submissions)
+
     def breaches(self) -> str:
-        return "\n".join(
-            find_breaches(self.settings.database_path, self.settings.output_dir, self.submissions)
-        )
+        return "\n".join(find_breaches(self.state))
 
     def corrupt(self, sql: str) -> None:
         with closing(sqlite3.connect(self.settings.database)) as db, db:
@@ -117,10 +126,7 @@ def test_after_a_deleted_database_the_verifier_checks_only_the_ledger_and_the_fi
     scenario: Scenario,
 ) -> None:
     def breaches() -> str:
-        found = find_breaches_after_deletion(
-            scenario.settings.database_path, scenario.settings.output_dir, scenario.submissions
-        )
-        return "\n".join(found)
+        return "\n".join(find_breaches_after_deletion(scenario.state))
 
     scenario.corrupt("UPDATE generation_records SET status = 'running' WHERE id > 1")
     scenario.corrupt("UPDATE charges SET outcome = 'open'")

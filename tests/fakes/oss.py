@@ -192,6 +192,11 @@ class FakeOss:
         with self.lock:
             self._faults += [(kind, operation, seconds)] * times
 
+    def clear_faults(self) -> None:
+        """Discard the faults not yet used."""
+        with self.lock:
+            self._faults.clear()
+
     def before_next(self, operation: str, act: Callable[[], object]) -> None:
         """Run ``act`` just before the next call of that operation is answered."""
         self._hooks[operation] = act

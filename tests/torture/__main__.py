@@ -8,13 +8,23 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.torture.plan import make_plan
+from tests.fakes.service import FakeService
+from tests.torture.plan import Plan, make_plan
 from tests.torture.report import render_report
 from tests.torture.round import Outcome, Round
+from tests.torture.site import OneMachine, Site
+
+if TYPE_CHECKING:
+    from queue import Queue
+
+    from tests.postgres_server import PostgresServer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     numbers = [options.only] if options.only else range(1, options.rounds + 1)
     started = time.monotonic()
-    with ThreadPoolExecutor(options.at_once) as pool:
+    with stores(options.store, options.at_once) as store, ThreadPoolExecutor(options.at_once) as pool:
         outcomes = list(
-            pool.map(lambda number: run_round(options.seed, number, keep=bool(options.only)), numbers)
+            pool.map(lambda number: run_round(options.seed, number, store, keep=bool(options.only)), numbers)
         )
     text = render_report(outcomes, seed=options.seed, seconds=time.monotonic() - started)
     sys.stdout.write(text)
@@ -35,12 +45,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(outcome.breaches for outcome in outcomes) or (options.strict and impossible))
 
 
-def run_round(seed: int, number: int, *, keep: bool = False) -> Outcome:
-    """Run one round in its own folder, which is kept after a breach or with ``keep``."""
+@contextmanager
+def stores(name: str, number: int) -> Iterator[Queue[PostgresServer] | None]:
+    """The PostgreSQL servers for so many rounds at once; None for SQLite."""
+    if name == "sqlite":
+        yield None
+        return
+    from tests.torture.cluster import postgres_servers  # psycopg is optional
+
+    with postgres_servers(number) as servers:
+        yield servers
+
+
+def run_round(
+    seed: int, number: int, servers: Queue[PostgresServer] | None = None, *, keep: bool = False
+) -> Outcome:
+    """Run one round in its own folder, which is kept after a breach or with ``keep``.
+
+    With ``servers`` one of them is taken for the round, whose processes share it and OSS only.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"torture-{seed}-{number}-"))
-    plan = make_plan(seed, number)
+    plan = make_plan(seed, number, "postgres" if servers else "sqlite")
     try:
-        outcome = Round(plan, folder).run()
+        with _lent(servers) as open_site:
+            outcome = Round(plan, folder, open_site).run()
     except Exception:
         outcome = Outcome(plan=plan, breaches=[f"the round itself failed: {traceback.format_exc()}"])
     if outcome.breaches or keep:
@@ -48,6 +76,21 @@ def run_round(seed: int, number: int, *, keep: bool = False) -> Outcome:
     else:
         shutil.rmtree(folder)
     return outcome
+
+
+@contextmanager
+def _lent(servers: Queue[PostgresServer] | None) -> Iterator[Callable[[Plan, Path, FakeService], Site]]:
+    """What opens the processes of a round."""
+    if servers is None:
+        yield OneMachine
+        return
+    from tests.torture.cluster import Cluster
+
+    server = servers.get()
+    try:
+        yield partial(Cluster, postgres=server)
+    finally:
+        servers.put(server)
 
 
 def _print_unexpected(outcomes: Sequence[Outcome]) -> None:
@@ -64,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="torture", description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--store", choices=("sqlite", "postgres"), default="sqlite")
     parser.add_argument("--only", type=int, help="run only this round and keep its folder")
     parser.add_argument("--at-once", type=int, default=4, help="rounds at a time")
     parser.add_argument("--strict", action="store_true", help="fail when a disruption is not possible here")

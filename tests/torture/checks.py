@@ -1,18 +1,16 @@
-"""Checks of what a round left behind: every promise of money and files, verified from outside.
+"""Checks of what a round left behind: every promise of money and images, verified from outside.
 
-Reads the database file, the images and the fake's ledger; does not depend on how the server works.
+Reads the database, the images and the fake's ledger; does not depend on how the server works.
 """
 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
+import io
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from PIL import Image
@@ -22,6 +20,45 @@ from app.images.parameters import parse_parameters
 
 ENDS = ("success", "failed", "unknown", "cancelled")
 PRICE_MICROS = 220_000
+
+# Sums that triggers keep -> the same of the rows.
+_SUMS = {
+    "SELECT outcome, number, micros, unpriced FROM charge_totals WHERE number <> 0": """
+        SELECT outcome, count(*) AS number, sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced
+        FROM charges
+        GROUP BY outcome
+    """,
+    "SELECT hour, model, outcome, number, micros, unpriced FROM charges_by_hour WHERE number <> 0": """
+        SELECT substr(opened_at, 1, 13) AS hour, model, outcome, count(*) AS number,
+            sum(price_micros) AS micros, sum(1 - is_priced) AS unpriced
+        FROM charges
+        GROUP BY substr(opened_at, 1, 13), model, outcome
+    """,
+    """
+    SELECT status, model, sum(number) AS number
+    FROM record_counts
+    WHERE is_deleted = 0
+    GROUP BY status, model
+    HAVING sum(number) <> 0
+    """: """
+        SELECT status, model, count(*) AS number
+        FROM generation_records
+        WHERE deleted_at IS NULL
+        GROUP BY status, model
+    """,
+    """
+    SELECT day, status, sum(number) AS number
+    FROM counts_by_day
+    GROUP BY day, status
+    HAVING sum(number) <> 0
+    """: """
+        SELECT substr(created_at, 1, 10) AS day, status, count(*) AS number
+        FROM generation_records
+        WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')
+        GROUP BY substr(created_at, 1, 10), status
+    """,
+}
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,16 +70,22 @@ class Submission:
     billed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class FinalState:
-    """The database, files and submissions at the end of a round."""
+    """The database, the images and the submissions at the end of a round.
 
-    records: list[dict[str, Any]]
-    charges: dict[int, list[dict[str, Any]]]
+    image_of  the stored image of a success, or None
+    files     what is stored besides: names that belong to a success or to nothing
+    sums      a sum that a trigger keeps, its rows, and the rows that it should have
+    """
+
+    records: Rows
+    charges: dict[int, Rows]
     submissions: dict[str, list[Submission]]
-    output: Path
-    integrity: str
     replaced: Mapping[str, str]
+    image_of: Callable[[dict[str, Any]], bytes | None]
+    sums: list[tuple[str, Rows, Rows]]
+    integrity: str = "ok"
     files: set[str] = field(default_factory=set)
 
     def billed(self, record: dict[str, Any]) -> list[Submission]:
@@ -50,59 +93,46 @@ class FinalState:
         return [submission for submission in self.submissions.get(record["prompt"], []) if submission.billed]
 
 
-def find_breaches(
-    database: Path,
-    output: Path,
-    submissions: Sequence[Submission],
-    replaced: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
-    """The breaches found, one sentence each. ``replaced``: earlier -> present prompts of repaired rows."""
-    state = read_state(database, output, submissions, replaced)
+def find_breaches(state: FinalState) -> list[str]:
+    """The breaches found, one sentence each."""
     checks = (
-        *(_check_database, _check_rows, _check_ends, _check_charges, _check_ledger),
+        *(_check_database, _check_rows, _check_ends, _check_charges, _check_ledger, _check_sums),
         *(_check_success, _check_folder),
     )
     return [breach for check in checks for breach in check(state)]
 
 
-def find_breaches_after_deletion(
-    database: Path,
-    output: Path,
-    submissions: Sequence[Submission],
-    replaced: Mapping[str, str] = MappingProxyType({}),
-) -> list[str]:
+def find_breaches_after_deletion(state: FinalState) -> list[str]:
     """The same after the database was moved away from a running server, read at its new place.
 
     Records may be unfinished, but every submission is in the ledger, none is repeated, files are complete.
     """
-    state = read_state(database, output, submissions, replaced)
     checks = (_check_database, _check_submissions, _check_success)
     return [breach for check in checks for breach in check(state)]
 
 
 def read_state(
-    database: Path, output: Path, submissions: Sequence[Submission], replaced: Mapping[str, str]
+    read: Callable[[str], Rows],
+    submissions: Sequence[Submission],
+    replaced: Mapping[str, str],
+    image_of: Callable[[dict[str, Any]], bytes | None],
 ) -> FinalState:
-    """Read the database, the files and the submissions."""
-    by_prompt = defaultdict(list)
+    """The database, read by ``read``, and the submissions.
+
+    ``replaced``: earlier -> present prompts of repaired rows.
+    """
+    by_prompt, charges = defaultdict(list), defaultdict(list)
     for submission in submissions:
         by_prompt[submission.prompt].append(submission)
-    with closing(sqlite3.connect(database)) as db:
-        db.row_factory = sqlite3.Row
-        integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
-        records = [dict(row) for row in db.execute("SELECT * FROM generation_records ORDER BY id")]
-        charges = defaultdict(list)
-        for row in db.execute("SELECT * FROM charges ORDER BY id"):
-            charges[row["record_id"]].append(dict(row))
-    files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    for row in read("SELECT * FROM charges ORDER BY id"):
+        charges[row["record_id"]].append(row)
     return FinalState(
-        records=records,
+        records=read("SELECT * FROM generation_records ORDER BY id"),
         charges=charges,
         submissions=by_prompt,
         replaced=replaced,
-        output=output,
-        integrity=integrity,
-        files=files,
+        image_of=image_of,
+        sums=[(kept, read(kept), read(rows)) for kept, rows in _SUMS.items()],
     )
 
 
@@ -174,38 +204,49 @@ def _check_ledger(state: FinalState) -> Iterator[str]:
             yield f"{_label(record)} costs {record['cost_micros']} and risks {record['at_stake_micros']}"
 
 
+def _check_sums(state: FinalState) -> Iterator[str]:
+    """The sums that triggers keep are those of the rows."""
+    for sql, kept, rows in state.sums:
+        if Counter(map(_values, kept)) != Counter(map(_values, rows)):
+            yield f"{' '.join(sql.split())}: {kept}, the rows give {rows}"
+
+
+def _values(row: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(sorted(row.items()))
+
+
 def _check_success(state: FinalState) -> Iterator[str]:
     """Every success has a complete file with the image of its own submission."""
     for record in state.records:
         if record["status"] == "success":
-            path = state.output / record["filename"]
-            if not record["filename"] or not path.is_file():
+            content = state.image_of(record)
+            if content is None:
                 yield f"{_label(record)} is a success without a file: {record['filename']}"
             else:
-                yield from _check_file(state, record, path)
+                yield from _check_file(state, record, content)
         elif record["filename"]:
             yield f"{_label(record)} is {record['status']} and names a file"
 
 
-def _check_file(state: FinalState, record: dict[str, Any], path: Path) -> Iterator[str]:
-    content = path.read_bytes()
+def _check_file(state: FinalState, record: dict[str, Any], content: bytes) -> Iterator[str]:
+    name = record["filename"]
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content)) as image:
             image.load()
             size = image.size
     except (OSError, SyntaxError) as error:
-        yield f"{_label(record)}: its file {path.name} does not decode: {error}"
+        yield f"{_label(record)}: its file {name} does not decode: {error}"
         return
     if size != (record["width"], record["height"]):
         yield f"{_label(record)} says {record['width']}x{record['height']}, its file {size}"
     if hashlib.sha256(content).hexdigest() != record["sha256"] or len(content) != record["file_size"]:
-        yield f"{_label(record)}: its file {path.name} is not the one that was saved"
+        yield f"{_label(record)}: its file {name} is not the one that was saved"
     parameters = parse_parameters(metadata.extract(content) or "")
     if parameters.record_id != record["id"] or parameters.prompt != record["prompt"]:
         yield f"{_label(record)}: its file is of record {parameters.record_id}, {parameters.prompt}"
     marks = [f"order {submission.number}".encode() for submission in state.billed(record)]
     if marks and not any(mark in content for mark in marks):
-        yield f"{_label(record)}: its file {path.name} holds another submission's image"
+        yield f"{_label(record)}: its file {name} holds another submission's image"
 
 
 def _check_folder(state: FinalState) -> Iterator[str]:

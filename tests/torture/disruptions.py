@@ -28,7 +28,7 @@ _UNLIMITED = 1 << 40
 
 @dataclass(kw_only=True)
 class Environment:
-    """The database, the output folder and the clock of one round."""
+    """The database, the output folder and the clock of one machine."""
 
     data_dir: Path
     clock: Path
@@ -52,7 +52,7 @@ class Environment:
     def prepare(self, kind: str) -> None:
         """Create the folders, on a small disk of their own if the disruption is one of disks."""
         self.data_dir.mkdir(parents=True)
-        self.clock.write_bytes(struct.pack("d", 0.0))
+        set_clock(self.clock, 0.0)
         if kind == "full disk, database too" and can_mount():
             self._mount(self.data_dir)
         self.output.mkdir()
@@ -71,10 +71,11 @@ class Environment:
 
 @dataclass(frozen=True, kw_only=True)
 class Disruption:
-    """How a disruption begins and ends."""
+    """How a disruption begins and ends; ``forbids_starts``: a start meanwhile may be refused."""
 
     begin: Callable[[], object]
     end: Callable[[], object]
+    forbids_starts: bool = True
 
 
 @functools.cache
@@ -93,7 +94,7 @@ def open_disruption(
 ) -> Disruption | None:
     """The functions that begin and end this disruption; ``pids`` returns the running servers."""
     if disruption.kind == "clock jumps":
-        return _clock(environment, disruption.jump)
+        return clock_jump(environment.clock, disruption.jump)
     if disruption.kind == "locked database":
         return _lock(environment)
     if disruption.kind == "database deleted":
@@ -111,12 +112,15 @@ def open_disruption(
     return _full(environment, pids, "database" in disruption.kind)
 
 
-def _clock(environment: Environment, jump: float) -> Disruption:
-    def set_to(seconds: float) -> None:
-        with environment.clock.open("r+b") as file:
-            file.write(struct.pack("d", seconds))
+def clock_jump(clock: Path, jump: float) -> Disruption:
+    """Set the clock, and set it back at the end."""
+    return Disruption(begin=lambda: set_clock(clock, jump), end=lambda: set_clock(clock, 0.0))
 
-    return Disruption(begin=lambda: set_to(jump), end=lambda: set_to(0.0))
+
+def set_clock(clock: Path, seconds: float) -> None:
+    """Write by how many seconds the clock is wrong; a running process sees it at once."""
+    with clock.open("r+b" if clock.exists() else "wb") as file:
+        file.write(struct.pack("d", seconds))
 
 
 def _lock(environment: Environment) -> Disruption:

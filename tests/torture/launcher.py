@@ -1,10 +1,10 @@
 """Runs the product with short leases and delays, a clock that can be set from outside, and an optional
 kill -9 of itself at one step of its work.
 
-    TORTURE_CLOCK   a file of eight bytes: seconds to add to the time
-    TORTURE_CRASH     "point:count", a point of plan.SERVER_POINTS
-    TORTURE_CRASH_FILE   where it writes the record whose step it was
-    TORTURE_LOCK    how many times the database is locked when a charge is opened
+    TORTURE_CLOCK       a file of eight bytes: seconds to add to the time
+    TORTURE_CRASH       a file of "point:count", a point of plan.CRASH_POINTS, or empty; read at each step
+    TORTURE_CRASH_FILE  where it writes the record whose step it was
+    TORTURE_LOCK        how many times the database is locked when a charge is opened
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
+
+from tests.torture.plan import STORED_POINT
 
 LEASE_SECONDS = 2.5
 _real_time = time.time
@@ -49,13 +51,20 @@ def shift_clock(control: Path) -> None:
 def shorten_waits() -> None:
     """Shorten every wait without changing a decision."""
     from app.db import connection
-    from app.worker import disk_space, pipeline, worker
+    from app.library import outputs
+    from app.worker import disk_space, peers, periodic, pipeline, worker
 
     worker.LEASE_SECONDS = LEASE_SECONDS
     worker.POLL_SECONDS = 0.1
     pipeline.BLOCKED_RETRY_SECONDS = 2.0
     pipeline._MAX_DELAY = 0.3
     connection.BUSY_SECONDS = 1.0
+    peers.REPORT_SECONDS, peers.ALIVE_SECONDS, worker._WATCH_SECONDS = 0.5, 3.0, 0.2
+    outputs._PROBE_SECONDS, periodic._BACKUP_POLL_SECONDS = 0.3, 0.3
+    if os.environ.get("DATABASE_URL"):
+        from app.db import postgres_connection
+
+        postgres_connection._SESSION = "SET idle_in_transaction_session_timeout = '3s'"
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 
 
@@ -90,18 +99,29 @@ def lock_file(path: str) -> Iterator[None]:
 class CrashInjector:
     """Kills this process when a point is reached for the ``count``-th time."""
 
-    def __init__(self, point: str, count: int, crash_file: Path) -> None:
-        self.point = point
-        self.left = count
+    def __init__(self, control: Path, crash_file: Path) -> None:
+        self.control = control
+        self.planned, self.left = "", 0
         self.crash_file = crash_file
         self.lock = threading.Lock()
         self.mine = threading.local()
 
+    @property
+    def saved_record(self) -> int:
+        """The record that this thread saves; 0 for none."""
+        return getattr(self.mine, "record", 0)
+
     def reach(self, point: str, about: Any) -> None:
-        """A point has been reached."""
-        if point != self.point:
+        """A point has been reached, of a record or a file name."""
+        if not about:
             return
         with self.lock:
+            planned = self.control.read_text("utf-8")
+            name, _, count = planned.partition(":")
+            if planned != self.planned:
+                self.planned, self.left = planned, int(count or 0)
+            if point != name:
+                return
             self.left -= 1
             if self.left == 0:
                 self.crash_file.write_text(json.dumps(_describe(about), ensure_ascii=False), "utf-8")
@@ -112,9 +132,11 @@ class CrashInjector:
         """Wrap every step."""
         import database
         from app.images import atomic_write, store
+        from app.library import outputs
         from app.system import windows_files
 
         self._track_record(store)
+        self._after(outputs.Outputs, "upload", STORED_POINT, lambda *_: self.saved_record)
         self._after(database, "claim_record", "claimed", lambda _, record: record)
         self._after(database, "open_charge", "charge opened", lambda args, _: args[1])
         self._before(database, "save_task_id", "response read")
@@ -164,7 +186,7 @@ class CrashInjector:
         @contextmanager
         def watched(folder: Path, pieces: Any) -> Iterator[Path]:
             with temp_file(folder, self._halves(pieces)) as part:
-                self.reach("file written", self.mine.record)
+                self.reach("file written", self.saved_record)
                 yield part
 
         return watched
@@ -172,7 +194,7 @@ class CrashInjector:
     def _halves(self, pieces: Any) -> Iterator[bytes | memoryview]:
         whole = b"".join(pieces)
         yield whole[: len(whole) // 2]
-        self.reach("file half written", self.mine.record)
+        self.reach("file half written", self.saved_record)
         yield whole[len(whole) // 2 :]
 
 
@@ -191,9 +213,7 @@ def main() -> int:
     shorten_waits()
     if times := int(os.environ.get("TORTURE_LOCK", "0")):
         lock_at_the_ledger(times)
-    point, _, count = os.environ.get("TORTURE_CRASH", "").partition(":")
-    if point:
-        CrashInjector(point, int(count), Path(os.environ["TORTURE_CRASH_FILE"])).install()
+    CrashInjector(Path(os.environ["TORTURE_CRASH"]), Path(os.environ["TORTURE_CRASH_FILE"])).install()
     return web_app.main()
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 # The faults that each step of each service can have.
 _SUBMIT = ("slow", "silent", "reset", "drop", "cut", "html", "500", "502", "busy", "key", "redirect")
@@ -40,6 +41,8 @@ SERVER_POINTS = (
     "before finishing",
     "finished",
 )
+STORED_POINT = "stored in OSS"  # with OSS only
+CRASH_POINTS = (*SERVER_POINTS, STORED_POINT)
 SERVICE_POINTS = ("submission arrives", "billed, no response", "polled", "mid download")
 AT_RANDOM = "any time"
 SIGTERM = "SIGTERM"
@@ -62,6 +65,25 @@ DISRUPTIONS = (
 )
 # During these the file at the database's path must not be opened from outside.
 MISSING_DATABASE = ("database missing", "database replaced", "database deleted")
+# Of machines that share PostgreSQL and OSS; those of one process are done to ``process``.
+CLUSTER_DISRUPTIONS = (
+    "PostgreSQL killed",
+    "power cut",
+    "PostgreSQL out of reach",
+    "PostgreSQL silent",
+    "cut at COMMIT",
+    "OSS out of reach",
+    "OSS fails",
+    "OSS slow",
+    "worker suspended",
+    "clock jumps",
+    "service out of reach",
+    "request sent twice",
+    "batch cancelled",
+)
+_CALM = ("OSS fails", "OSS slow", "request sent twice")
+PROCESSES = ("worker 1", "worker 2", "web 1", "web 2")
+_WORKERS = (0, 1)
 _CLOCK_JUMPS = (20.0, 600.0, 7_200.0, 200_000.0)
 
 
@@ -78,25 +100,27 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedCrash:
-    """Kill the server when a point is reached for the ``count``-th time, or after ``seconds``."""
+    """Kill a process when a point is reached for the ``count``-th time, or after ``seconds``."""
 
     point: str
     count: int
     seconds: float
     pause: float
+    process: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedDisruption:
     """A disruption of the machine after ``after`` charges, for ``seconds``.
 
-    ``jump`` is the number of seconds by which the clock jumps, and jumps back at the end.
+    ``jump`` is the number of seconds by which the clock jumps, and jumps back at the end. ``process``: whose.
     """
 
     kind: str
     after: int
     seconds: float
     jump: float
+    process: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +132,7 @@ class UserSteps:
     budget       the budget of the batch in images, removed when it is reached; 0: none
     is_strict    whether the batch pauses itself after few failures; else it never does
     is_repaired  whether the words of refused rows are changed, and these retried
-    killed_at    the step (submit, release, repair) while which the first server is killed; empty: none
+    killed_at    the step (submit, release, repair) while which the server that got it is killed; empty: none
     killed_after  seconds from the start of that step
     """
 
@@ -123,7 +147,7 @@ class UserSteps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One round."""
+    """One round. A calm one has nothing that lets an order go on at the service after its record has ended."""
 
     number: int
     service: str
@@ -135,13 +159,16 @@ class Plan:
     servers: int
     faults: tuple[Fault, ...]
     crashes: tuple[PlannedCrash, ...]
-    disruption: PlannedDisruption | None
+    disruptions: tuple[PlannedDisruption, ...]
     steps: UserSteps
+    store: str = "sqlite"
+    password: str = ""
+    is_calm: bool = False
 
     @property
     def is_database_deleted(self) -> bool:
         """Whether the database is deleted for good."""
-        return self.disruption is not None and self.disruption.kind == "database deleted"
+        return any(each.kind == "database deleted" for each in self.disruptions)
 
     def prompt(self, row: int) -> str:
         """The unique prompt of a row."""
@@ -149,8 +176,12 @@ class Plan:
         return f"第 {row:03} 张 {word}"
 
 
-def make_plan(seed: int, number: int) -> Plan:
+def make_plan(seed: int, number: int, store: str = "sqlite") -> Plan:
     """The plan of a round."""
+    return _machine_plan(seed, number) if store == "sqlite" else _cluster_plan(seed, number)
+
+
+def _machine_plan(seed: int, number: int) -> Plan:
     rng = random.Random(f"{seed}/{number}")
     service = rng.choice(("jimeng",) * 6 + ("seedream", "openai", "openai-url", "sdapi"))
     rows = rng.randint(6, 14)
@@ -167,7 +198,7 @@ def make_plan(seed: int, number: int) -> Plan:
         servers=servers,
         faults=tuple(_draw_faults(rng, service, rows)),
         crashes=tuple(_draw_crashes(rng, service, rows, disruption)),
-        disruption=disruption,
+        disruptions=(disruption,) if disruption else (),
         steps=_draw_steps(random.Random(f"{seed}/{number}/user"), rows),
     )
 
@@ -206,11 +237,7 @@ def _draw_crashes(
     rng: random.Random, service: str, rows: int, disruption: PlannedDisruption | None
 ) -> list[PlannedCrash]:
     number = rng.choice((0, 0, 1)) if disruption else rng.choice((0, 1, 1, 2, 3))
-    points = [AT_RANDOM, AT_RANDOM, AT_RANDOM, SIGTERM, *SERVER_POINTS, *SERVICE_POINTS]
-    if "task id" not in _kinds_of(service):
-        points = [point for point in points if point not in _TASK_ID_POINTS]
-    if service != "jimeng":
-        points = [point for point in points if point != "polled"]
+    points = [AT_RANDOM, AT_RANDOM, AT_RANDOM, SIGTERM, *_points_of(service)]
     return [
         PlannedCrash(
             point=rng.choice(points),
@@ -220,6 +247,14 @@ def _draw_crashes(
         )
         for _ in range(number)
     ]
+
+
+def _points_of(service: str) -> list[str]:
+    """The points that a record of this service passes."""
+    points = [*SERVER_POINTS, *SERVICE_POINTS]
+    if "task id" not in _kinds_of(service):
+        points = [point for point in points if point not in _TASK_ID_POINTS]
+    return [point for point in points if point != "polled" or service == "jimeng"]
 
 
 def _kinds_of(service: str) -> tuple[str, ...]:
@@ -235,3 +270,56 @@ def _draw_disruption(rng: random.Random, rows: int) -> PlannedDisruption | None:
         seconds=round(rng.uniform(0.3, 2.5), 2),
         jump=rng.choice((-1, 1)) * rng.choice(_CLOCK_JUMPS),
     )
+
+
+def _cluster_plan(seed: int, number: int) -> Plan:
+    """Two workers and two web processes; several disruptions may follow each other."""
+    rng = random.Random(f"{seed}/{number}/postgres")
+    is_calm = rng.random() < 0.15
+    service = rng.choice(("jimeng",) * 4 + ("seedream", "openai", "openai-url", "sdapi"))
+    rows = rng.randint(6, 14)
+    return Plan(
+        number=number,
+        service=service,
+        rows=rows,
+        concurrency=rng.randint(2, 5),
+        latency=rng.choice((0.02, 0.1, 0.3)),
+        image_format=rng.choice(("png", "jpeg")),
+        busy_code=rng.choice((50429, 50430)),
+        servers=len(PROCESSES),
+        faults=() if is_calm else tuple(_draw_faults(rng, service, rows)),
+        crashes=() if is_calm else tuple(_cluster_crashes(rng, service, rows)),
+        disruptions=tuple(_cluster_disruptions(rng, rows, _CALM if is_calm else CLUSTER_DISRUPTIONS)),
+        steps=replace(_draw_steps(rng, rows), **({"killed_at": ""} if is_calm else {})),
+        store="postgres",
+        password=rng.choice(("", "", "let-me-in-please")),
+        is_calm=is_calm,
+    )
+
+
+def _cluster_crashes(rng: random.Random, service: str, rows: int) -> Iterator[PlannedCrash]:
+    for _ in range(rng.choice((0, 1, 1, 2, 3))):
+        point = rng.choice([*(AT_RANDOM,) * 5, SIGTERM, *_points_of(service), STORED_POINT])
+        is_any = point in (AT_RANDOM, SIGTERM)
+        yield PlannedCrash(
+            point=point,
+            count=rng.randint(1, max(1, rows // 4)),
+            seconds=round(rng.uniform(0.0, 1.2), 2),
+            pause=round(rng.uniform(0.0, 0.4), 2),
+            process=rng.randrange(len(PROCESSES)) if is_any else rng.choice(_WORKERS),
+        )
+
+
+def _cluster_disruptions(
+    rng: random.Random, rows: int, kinds: tuple[str, ...]
+) -> Iterator[PlannedDisruption]:
+    for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
+        kind = rng.choice(kinds)
+        is_long = kind in ("worker suspended", "PostgreSQL silent")
+        yield PlannedDisruption(
+            kind=kind,
+            after=rng.randint(0, rows // 2),
+            seconds=round(rng.uniform(2.0, 4.5) if is_long else rng.uniform(0.3, 2.5), 2),
+            jump=rng.choice((-1, 1)) * rng.choice(_CLOCK_JUMPS),
+            process=rng.choice(_WORKERS) if kind == "worker suspended" else rng.randrange(len(PROCESSES)),
+        )

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from tests.torture.plan import AT_RANDOM, DISRUPTIONS, SERVER_POINTS, SERVICE_POINTS, SIGTERM
-from tests.torture.round import Crash, Outcome
+from tests.torture.chaos import Crash
+from tests.torture.plan import (
+    AT_RANDOM,
+    CLUSTER_DISRUPTIONS,
+    DISRUPTIONS,
+    SERVER_POINTS,
+    SERVICE_POINTS,
+    SIGTERM,
+    STORED_POINT,
+)
+from tests.torture.round import Outcome
 
 Rows = list[tuple[object, ...]]
 _ENDS = ("success", "failed", "unknown")
 _STEPS = {"submit": "submission", "poll": "poll", "download": "download", "prompt": "word in the prompt"}
-CRASH_POINTS = (*SERVER_POINTS, *SERVICE_POINTS, AT_RANDOM, SIGTERM)
+CRASH_POINTS = (*SERVER_POINTS, STORED_POINT, *SERVICE_POINTS, AT_RANDOM, SIGTERM)
 WITH_TASK_ID = ("jimeng", "seedream", "openai-url")
 
 
@@ -68,6 +77,7 @@ def crash_rows(outcomes: Iterable[Outcome]) -> Rows:
     """A row for each crash point."""
     crashes = [each for outcome in outcomes for each in outcome.crashes]
     rows: Rows = [_crash_row(point, [f for f in crashes if f.point == point]) for point in CRASH_POINTS]
+    rows = [row for row in rows if row[0] != STORED_POINT or row[1]]
     return [*rows, _crash_row("all", crashes)]
 
 
@@ -126,20 +136,21 @@ def step_rows(outcomes: Iterable[Outcome]) -> Rows:
 def disruption_rows(outcomes: Sequence[Outcome]) -> Rows:
     """A row for each disruption of the machine."""
     rows: Rows = []
-    for kind in ("none", *DISRUPTIONS):
-        met = [
-            o
-            for o in outcomes
-            if (o.plan.disruption.kind if o.disrupted and o.plan.disruption else "none") == kind
-        ]
+    for kind in ("none", *(CLUSTER_DISRUPTIONS if _is_cluster(outcomes) else DISRUPTIONS)):
+        met = [outcome for outcome in outcomes if kind in (outcome.disrupted or ["none"])]
         ends = Counter(end for outcome in met for end in outcome.ends.values())
         refused = sum(outcome.impossible == kind for outcome in outcomes)
         rows.append((kind, len(met), ends.total(), *_by_end(ends), ends["cancelled"], refused))
     return rows
 
 
+def _is_cluster(outcomes: Sequence[Outcome]) -> bool:
+    return any(outcome.plan.store == "postgres" for outcome in outcomes)
+
+
 def _head(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
     ends = Counter(end for outcome in outcomes for end in outcome.ends.values())
+    cluster = _is_cluster(outcomes)
     two = sum(outcome.plan.servers == 2 for outcome in outcomes)
     charges = sum(outcome.charges for outcome in outcomes)
     fetched = sum(outcome.fetched_by_hand for outcome in outcomes)
@@ -148,8 +159,13 @@ def _head(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
         (
             "# Torture test",
             "",
-            f"`make torture ROUNDS={len(outcomes)} SEED={seed}`: {len(outcomes)} rounds,",
-            f"{two} of them with two servers on one database; {ends.total()} images requested,",
+            f"`make torture ROUNDS={len(outcomes)} SEED={seed}{' STORE=postgres' * cluster}`: {len(outcomes)} rounds,",
+            (
+                "each with two workers and two web processes on folders of their own, which share PostgreSQL and OSS;"
+                if cluster
+                else f"{two} of them with two servers on one database;"
+            ),
+            f"{ends.total()} images requested,",
             f"{charges} billed by the service; {crashes} crashes; {seconds:.0f} seconds.",
             "",
             f"Images: {ends['success']} saved, {ends['unknown']} `unknown`,",

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import requests
 
-from tests.server_process import ServerProcess
 from tests.torture.checks import PRICE_MICROS
 from tests.torture.plan import Plan
+from tests.torture.site import FastServer, Site, Unreadable
 
 _DIFFERENT_NAMES = 4
 _STRICT = {"refused": 2, "of": 5, "failed": 0.5, "last": 4}
 
 
 class User:
-    """The user of one round. Every step that costs money is posted to all servers at once, with one key.
+    """The user of one round, at any of the servers. Every step that costs money is repeated with its key: the
+    submission when it is not answered, the others by posting to all servers at once.
 
     done         how often each step was taken
     breaches     what was seen that must never be
     replacements the prompts that were changed: earlier -> present
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, site: Site) -> None:
         self.plan = plan
+        self.site = site
         self.done: Counter[str] = Counter()
         self.breaches: list[str] = []
         self.replacements: dict[str, str] = {}
@@ -53,12 +52,34 @@ class User:
             body["sample"] = self.plan.steps.sample
         return body
 
-    def set_budget(self, server: ServerProcess) -> None:
+    def log_in(self, servers: Sequence[FastServer]) -> None:
+        """Log in at one server, if there is a password; the login holds at all."""
+        for server in servers if self.plan.password else ():
+            with contextlib.suppress(requests.RequestException):
+                answer = server.send("POST", "/login", data={"password": self.plan.password})
+                if cookies := dict(answer.cookies):
+                    for each in self.site.servers:
+                        each.cookies = cookies
+                    self.done["logged in"] += 1
+                    return
+
+    def submit(self, servers: Sequence[FastServer]) -> None:
+        """Submit the batch to one server; to another one when it does not answer, and there is one."""
+        for server in servers:
+            self.kill_at("submit", server)
+            answers = self._post(server, "/api/batches", self.submission())
+            if any(answer.get("success") for answer in answers):
+                return
+            self.done["submission without success"] += 1
+            if not self.site.is_cluster and (answers or not server.exits_soon):
+                self.breaches.append(f"the submission was refused or not answered: {answers}")
+
+    def set_budget(self, servers: Sequence[FastServer]) -> None:
         """Set the budget of a batch, if the plan has one."""
-        if self.plan.steps.budget:
+        for server in servers[:1] if self.plan.steps.budget else ():
             self._put_budget(server, self.plan.steps.budget * PRICE_MICROS / 1_000_000)
 
-    def go_on(self, servers: Sequence[ServerProcess], batch_id: str, database: Path) -> None:
+    def go_on(self, servers: Sequence[FastServer], batch_id: str) -> None:
         """Do what a paused batch waits for: release the rest of it, raise the budget, or resume it."""
         batch = self._batch(servers[0], batch_id)
         if batch is None or batch["status"] != "paused":
@@ -71,17 +92,15 @@ class User:
             is_released = any(answer.get("released") for answer in answers)
             self.done["released"] += is_released
             if answers and not is_released:  # refused by the budget
-                self._remove_budget(servers[0], batch_id, database)
+                self._remove_budget(servers[0], batch_id)
             return
         if cause == "budget":
-            self._remove_budget(servers[0], batch_id, database)
+            self._remove_budget(servers[0], batch_id)
         for answer in self._post(servers[0], f"/api/batches/{batch_id}/resume", None):
             if not answer.get("success"):  # refused by the budget
-                self._remove_budget(servers[0], batch_id, database)
+                self._remove_budget(servers[0], batch_id)
 
-    def repair(
-        self, servers: Sequence[ServerProcess], batch_id: str, records: Sequence[dict[str, Any]]
-    ) -> bool:
+    def repair(self, servers: Sequence[FastServer], batch_id: str, records: Sequence[dict[str, Any]]) -> bool:
         """Change the words of what was refused and retry it -> whether there was any left to repair.
 
         To be called again when it has ended: the server may be killed before it answers.
@@ -104,53 +123,46 @@ class User:
         self.done["repaired"] += self._is_repaired * len(refused)
         return True
 
-    def kill_at(self, step: str, server: ServerProcess) -> None:
+    def kill_at(self, step: str, server: FastServer) -> None:
         """Kill the server soon, once, if the plan has it killed at this step."""
         if step == self.plan.steps.killed_at and not self._has_killed:
             self._has_killed = True
             self.done[f"killed at {step}"] += 1
             threading.Timer(self.plan.steps.killed_after, server.kill).start()
 
-    def _remove_budget(self, server: ServerProcess, batch_id: str, path: Path) -> None:
+    def _remove_budget(self, server: FastServer, batch_id: str) -> None:
         """Note whether the budget was exceeded, then remove it."""
         if not self.plan.steps.budget:
             return
-        with (
-            contextlib.suppress(sqlite3.OperationalError),
-            closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db,
-        ):
-            committed = db.execute(
-                """
-                SELECT coalesce(sum(price_micros), 0)
-                FROM charges
-                WHERE batch_id = :id AND outcome <> 'not_billed'
-                """,
-                {"id": batch_id},
-            ).fetchone()[0]
+        with contextlib.suppress(Unreadable):
+            charges = self.site.read(
+                "SELECT batch_id, price_micros FROM charges WHERE outcome <> 'not_billed'"
+            )
+            committed = sum(each["price_micros"] for each in charges if each["batch_id"] == batch_id)
             if committed > self.plan.steps.budget * PRICE_MICROS:
                 self.breaches.append(
                     f"{committed} micro-yuan committed under a budget of {self.plan.steps.budget} images"
                 )
         self._put_budget(server, None)
 
-    def _put_budget(self, server: ServerProcess, amount: float | None) -> None:
+    def _put_budget(self, server: FastServer, amount: float | None) -> None:
         with contextlib.suppress(requests.RequestException):
-            requests.put(f"{server.address}/api/budgets", json={"batch": amount}, timeout=10)
+            server.send("PUT", "/api/budgets", json={"batch": amount})
 
-    def _batch(self, server: ServerProcess, batch_id: str) -> dict[str, Any] | None:
+    def _batch(self, server: FastServer, batch_id: str) -> dict[str, Any] | None:
         with contextlib.suppress(requests.RequestException):  # it may be killed at any time
             batch: dict[str, Any] | None = server.get(f"/api/batches/{batch_id}").get("batch")
             return batch
         return None
 
     def _post_to_all(
-        self, servers: Sequence[ServerProcess], step: str, path: str, body: dict[str, Any]
+        self, servers: Sequence[FastServer], step: str, path: str, body: dict[str, Any]
     ) -> list[dict[str, Any]]:
         """Post the same request twice to each server, all at once -> the answers that came."""
         self.kill_at(step, servers[0])
         answers: list[dict[str, Any]] = []
 
-        def post(server: ServerProcess) -> None:
+        def post(server: FastServer) -> None:
             answers.extend(self._post(server, path, body))
 
         threads = [threading.Thread(target=post, args=(server,)) for server in 2 * list(servers)]
@@ -160,7 +172,7 @@ class User:
             thread.join()
         return answers
 
-    def _post(self, server: ServerProcess, path: str, body: dict[str, Any] | None) -> list[dict[str, Any]]:
+    def _post(self, server: FastServer, path: str, body: dict[str, Any] | None) -> list[dict[str, Any]]:
         with contextlib.suppress(requests.RequestException):
             return [server.post(path, body)]
         return []

@@ -1,0 +1,209 @@
+"""Two workers and two web processes on folders of their own, which share PostgreSQL and OSS only."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.fakes.oss import SECRET_KEY, FakeOss
+from tests.fakes.service import FakeService
+from tests.postgres_server import PostgresServer, postgres_server
+from tests.torture.checks import FinalState, Submission, read_state
+from tests.torture.disruptions import Disruption, clock_jump, set_clock
+from tests.torture.plan import PROCESSES, Plan, PlannedDisruption
+from tests.torture.proxy import Network, Proxy
+from tests.torture.site import MODEL_SECONDS, FastServer, Site, Unreadable
+
+_PASSWORD = "secret-of-postgres"
+_PREFIX = "made/"
+_THUMBNAILS = f"{_PREFIX}.thumbnails/"
+_FAULTS = ("500", "reset", "cut", "busy", "html", "slow")
+_CUTS = 3
+_INDEX_SECONDS = 60.0
+
+
+@contextmanager
+def postgres_servers(number: int) -> Iterator[Queue[PostgresServer]]:
+    """So many servers, which write as in production, for as many rounds at once."""
+    with contextlib.ExitStack() as stack:
+        servers: Queue[PostgresServer] = Queue()
+        for _ in range(number):
+            servers.put(stack.enter_context(postgres_server(durable=True)))
+        yield servers
+
+
+class Cluster(Site):
+    """The processes in the order of PROCESSES."""
+
+    is_cluster = True
+
+    def __init__(self, plan: Plan, folder: Path, service: FakeService, postgres: PostgresServer) -> None:
+        self.plan = plan
+        self.postgres = postgres
+        self._random = random.Random(f"{plan.number}/pages")
+        self._stack = contextlib.ExitStack()
+        self.url = self._stack.enter_context(postgres.database())
+        self.oss = self._stack.enter_context(FakeOss())
+        network = self._stack.enter_context(Network())
+        self.proxies = [Proxy(network, postgres.port) for _ in PROCESSES]
+        for proxy in self.proxies:
+            self._stack.callback(proxy.close)
+        self.servers = [self._server(folder / name, n, service) for n, name in enumerate(PROCESSES)]
+        self.first = self.servers
+        self.web = self.servers[2:]
+        self.secrets = [_PASSWORD, SECRET_KEY, *filter(None, [plan.password])]
+
+    def _server(self, folder: Path, number: int, service: FakeService) -> FastServer:
+        folder.mkdir()
+        set_clock(folder / "clock", 0.0)
+        own = self.url.replace("tests@", f"tests:{_PASSWORD}@")
+        return FastServer(
+            folder,
+            **service.settings(
+                **self.oss.settings(output_store="oss", oss_output_prefix=_PREFIX),
+                database_url=own.replace(f":{self.postgres.port}/", f":{self.proxies[number].port}/"),
+                role=PROCESSES[number].split()[0],
+                access_password=self.plan.password,
+                model_concurrency=self.plan.concurrency,
+                model_timeout=MODEL_SECONDS,
+                price_per_image="0.22",
+                torture_clock=folder / "clock",
+            ),
+        )
+
+    def alive(self) -> list[FastServer]:
+        """The running web processes, in any order."""
+        running = [server for server in self.web if not server.has_exited]
+        return self._random.sample(running, len(running))
+
+    def read(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of the database. Raises Unreadable."""
+        try:
+            with closing(psycopg.connect(self.url, autocommit=True, row_factory=dict_row)) as db:
+                return db.execute(sql.encode()).fetchall()
+        except psycopg.OperationalError as error:
+            raise Unreadable(str(error)) from error
+
+    def open_disruption(self, planned: PlannedDisruption) -> Disruption | None:
+        """Of PostgreSQL, OSS, the network or a process."""
+        server, proxy, oss = self.servers[planned.process], self.proxies[planned.process], self.oss
+        drops = planned.jump > 0
+        return {
+            "PostgreSQL killed": Disruption(begin=self.postgres.kill, end=self.postgres.start),
+            "power cut": Disruption(begin=self._cut_power, end=self.postgres.start),
+            "PostgreSQL out of reach": Disruption(begin=proxy.cut, end=proxy.mend),
+            "PostgreSQL silent": Disruption(begin=proxy.hold, end=lambda: proxy.mend(drops=drops)),
+            "cut at COMMIT": Disruption(
+                begin=lambda: proxy.cuts.extend(self._random.choices(("before", "after"), k=_CUTS)),
+                end=proxy.mend,
+                forbids_starts=False,
+            ),
+            "OSS out of reach": Disruption(
+                begin=lambda: setattr(oss, "is_down", True),
+                end=lambda: setattr(oss, "is_down", False),
+                forbids_starts=False,
+            ),
+            "OSS fails": Disruption(begin=self._break_oss, end=oss.clear_faults, forbids_starts=False),
+            "OSS slow": Disruption(
+                begin=lambda: setattr(oss, "latency", 0.7),
+                end=lambda: setattr(oss, "latency", 0.0),
+                forbids_starts=False,
+            ),
+            "worker suspended": Disruption(
+                begin=lambda: _signal(server, signal.SIGSTOP), end=lambda: _signal(server, signal.SIGCONT)
+            ),
+            "clock jumps": clock_jump(server.data_dir / "clock", planned.jump),
+        }[planned.kind]
+
+    def _cut_power(self) -> None:
+        for server in self.servers:
+            _signal(server, signal.SIGKILL)
+        self.postgres.kill()
+
+    def _break_oss(self) -> None:
+        for kind in self._random.choices(_FAULTS, k=8):
+            self.oss.fail_next(kind, seconds=0.5)
+
+    def final_state(self, submissions: Sequence[Submission], replaced: dict[str, str]) -> FinalState:
+        """The database and the bucket; ``files`` are also what the machines should not have any more."""
+        kept = self.read("SELECT record_id, key FROM output_copies WHERE state = 'kept'")
+        keys = {row["record_id"]: row["key"] for row in kept}
+        objects = self.oss.objects
+
+        def image_of(record: dict[str, Any]) -> bytes | None:
+            stored = objects.get(keys.get(record["id"], ""))
+            return stored.content if stored else None
+
+        state = read_state(self.read, submissions, replaced, image_of)
+        known = {f"{_PREFIX}.probe"}.union(*({key, _thumbnail_key(key)} for key in keys.values()))
+        state.files = {key for key in objects if key.startswith(_PREFIX)} - known
+        saved = {str(record["id"]) for record in state.records if record["status"] == "success"}
+        for server in self.servers:
+            for path in (server.data_dir / "output").rglob("*"):
+                is_lost = path.parent.name == ".saving" and path.name.partition(".")[0] not in saved
+                if path.is_file() and (is_lost or path.suffix == ".part"):
+                    state.files.add(str(path.relative_to(server.data_dir.parent)))
+        return state
+
+    def check_pages(self) -> list[str]:
+        """Search and images at both web processes, each image at one whose cache was emptied."""
+        breaches = list(self._check_search())
+        for server in self.web:
+            for name in (".cache", ".thumbnails"):
+                shutil.rmtree(server.data_dir / "output" / name, ignore_errors=True)
+        for record in self.read("SELECT * FROM generation_records WHERE status = 'success'"):
+            server = self._random.choice(self.web)
+            image = server.send("GET", f"/output/{record['filename']}")
+            if hashlib.sha256(image.content).hexdigest() != record["sha256"]:
+                breaches.append(f"{image.url} answers {image.status_code}, not its image")
+            thumbnail = server.send("GET", f"/thumbnails/{record['id']}")
+            if not thumbnail.headers["Content-Type"].startswith("image/"):
+                breaches.append(f"{thumbnail.url} answers {thumbnail.status_code}")
+        return breaches
+
+    def _check_search(self) -> Iterator[str]:
+        deadline = time.monotonic() + _INDEX_SECONDS
+        while self.read("SELECT id FROM search_backlog LIMIT 1"):
+            if time.monotonic() > deadline:
+                yield f"records were not indexed within {_INDEX_SECONDS:.0f} seconds"
+                return
+            time.sleep(0.1)
+        records = self.read("SELECT id, prompt FROM generation_records")
+        for server in self.web:
+            for word in ("江南", "张", "改好了", "，夜景", "第 00", "7 张 ", "没有"):
+                answer = server.get(f"/api/records?limit=100&in=prompt&search={word}")
+                found = sorted(record["id"] for record in answer.get("records", []))
+                wanted = sorted(record["id"] for record in records if word in record["prompt"])
+                if found != wanted:
+                    yield f"a search for {word!r} finds {found}, not {wanted}: {answer.get('error')}"
+
+    def close(self) -> None:
+        """Kill what still runs; the database is dropped, PostgreSQL runs on."""
+        for server in self.servers:
+            if server.process and not server.has_exited:
+                server.kill()
+        if not self.postgres.is_running:
+            self.postgres.start()
+        self._stack.close()
+
+
+def _thumbnail_key(key: str) -> str:
+    return _THUMBNAILS + key.removeprefix(_PREFIX) + ".webp"
+
+
+def _signal(server: FastServer, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(server.pid, number)

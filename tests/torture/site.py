@@ -1,0 +1,253 @@
+"""The processes of a round and what they store, seen from outside; ``OneMachine`` shares a SQLite file."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import socket
+import sqlite3
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, ClassVar
+
+import requests
+
+from tests.fakes.service import FakeService
+from tests.server_process import ServerProcess
+from tests.torture.checks import FinalState, Submission, read_state
+from tests.torture.disruptions import Disruption, Environment, open_disruption
+from tests.torture.plan import CRASH_POINTS, Plan, PlannedCrash, PlannedDisruption
+from tests.waiting import TIMEOUT
+
+MODEL_SECONDS = 4
+LOCKS = 3
+_PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
+
+
+class Unreadable(Exception):
+    """The database cannot be read now."""
+
+
+class FastServer(ServerProcess):
+    """The product with short waits; see ``launcher``."""
+
+    program = ("-m", "tests.torture.launcher")
+
+    def __init__(self, data_dir: Path, **settings: object) -> None:
+        super().__init__(data_dir, **settings)
+        self.port = unused_port()
+        self.variables |= {
+            "PORT": str(self.port),
+            "TORTURE_CRASH": str(data_dir / "crash.txt"),
+            "TORTURE_CRASH_FILE": str(self.crash_file),
+        }
+        self.cookies: dict[str, str] = {}
+        self.is_stopping = False
+        self.died: list[int] = []  # exit codes that nobody asked for
+
+    def start_for(self, planned: PlannedCrash | None) -> None:
+        """Start it with a planned crash or none; it may crash before it answers."""
+        self.arm(planned)
+        self.is_stopping = False
+        try:
+            self.start()
+        except (AssertionError, requests.RequestException):
+            if not self.exits_soon:
+                raise
+
+    def arm(self, planned: PlannedCrash | None) -> None:
+        """Have it kill itself at the point of this crash, if it is one of its own steps."""
+        self.crash_file.unlink(missing_ok=True)
+        point = f"{planned.point}:{planned.count}" if planned and planned.point in CRASH_POINTS else ""
+        (self.data_dir / "crash.txt").write_text(point, "utf-8")
+
+    def send(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Send a request, logged in. Raises RequestException."""
+        sent: dict[str, Any] = {
+            "cookies": self.cookies,
+            "timeout": TIMEOUT,
+            "allow_redirects": False,
+            **options,
+        }
+        return requests.request(method, self.address + path, **sent)
+
+    def get(self, path: str) -> dict[str, Any]:
+        """GET, logged in -> the JSON object."""
+        answer: dict[str, Any] = self.send("GET", path).json()
+        return answer
+
+    def post(self, path: str, body: object = None) -> dict[str, Any]:
+        """POST, logged in -> the JSON object."""
+        answer: dict[str, Any] = self.send("POST", path, json=body).json()
+        return answer
+
+    def stop(self) -> int:
+        """SIGTERM -> exit code."""
+        self.is_stopping = True
+        return super().stop()
+
+    def note_exit(self) -> None:
+        """Note its exit code, when it has ended by itself."""
+        assert self.process is not None
+        code = self.process.poll()
+        if code not in (None, -9) and not self.is_stopping:
+            self.died.append(code)
+
+    @property
+    def crash_file(self) -> Path:
+        """Where it writes the record whose step it was killed at."""
+        return self.data_dir / "crash.json"
+
+    @property
+    def exits_soon(self) -> bool:
+        """Whether its process exits within two seconds: it was killed before responding."""
+        deadline = time.monotonic() + 2
+        while not self.has_exited and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.has_exited
+
+    @property
+    def has_exited(self) -> bool:
+        """Whether its process has ended."""
+        return self.process is None or self.process.poll() is not None
+
+
+class Site:
+    """The processes of a round and what they store.
+
+    servers   all processes, in the order of ``PlannedCrash.process``; ``first`` are started before the batch
+              is submitted, the others after it
+    secrets   texts that no log may contain
+    """
+
+    servers: Sequence[FastServer]
+    first: Sequence[FastServer]
+    is_cluster: ClassVar[bool]
+    secrets: Sequence[str] = ()
+
+    def alive(self) -> list[FastServer]:
+        """The running processes that serve pages."""
+        raise NotImplementedError
+
+    def read(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of the database, read past the product. Raises Unreadable."""
+        raise NotImplementedError
+
+    def open_disruption(self, planned: PlannedDisruption) -> Disruption | None:
+        """How to begin and end it; None when it is not possible here."""
+        raise NotImplementedError
+
+    def final_state(self, submissions: Sequence[Submission], replaced: dict[str, str]) -> FinalState:
+        """What is left when all processes have ended."""
+        raise NotImplementedError
+
+    def check_pages(self) -> list[str]:
+        """What the pages show wrongly at the end of a round."""
+        return []
+
+    def close(self) -> None:
+        """Kill what still runs, and give back what the machine lent."""
+        for server in self.servers:
+            if not server.has_exited:
+                server.kill()
+
+
+class OneMachine(Site):
+    """One or two servers with the same SQLite file and the same folder."""
+
+    is_cluster = False
+
+    def __init__(self, plan: Plan, folder: Path, service: FakeService) -> None:
+        kinds = [each.kind for each in plan.disruptions]
+        self.environment = Environment(data_dir=folder / "studio", clock=folder / "clock")
+        self.environment.prepare(kinds[0] if kinds else "")
+        self.servers = [
+            FastServer(
+                _folder(folder / f"server-{n}"),
+                **service.settings(
+                    database_path=self.environment.database,
+                    output_dir=self.environment.output,
+                    model_concurrency=plan.concurrency,
+                    model_timeout=MODEL_SECONDS,
+                    price_per_image="0.22",
+                    torture_clock=self.environment.clock,
+                    torture_lock=LOCKS if "locked at the ledger" in kinds else 0,
+                ),
+            )
+            for n in range(plan.servers)
+        ]
+        self.first = self.servers[:1]
+
+    @property
+    def database(self) -> Path:
+        """The current path of the database."""
+        is_away = self.environment.moved_database.exists()
+        return self.environment.moved_database if is_away else self.environment.database
+
+    def alive(self) -> list[FastServer]:
+        """The running servers."""
+        return [server for server in self.servers if not server.has_exited]
+
+    def read(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of the file. Raises Unreadable."""
+        return read_file(self.database, sql)
+
+    def open_disruption(self, planned: PlannedDisruption) -> Disruption | None:
+        """Of the folder, the file or the clock."""
+        return open_disruption(
+            planned,
+            self.environment,
+            lambda: [server.pid for server in self.servers if not server.has_exited],
+        )
+
+    def final_state(self, submissions: Sequence[Submission], replaced: dict[str, str]) -> FinalState:
+        """The file and the folder."""
+        return state_of_files(self.database, self.environment.output, submissions, replaced)
+
+    def close(self) -> None:
+        """Kill what still runs, and unmount the small disks."""
+        super().close()
+        self.environment.clear()
+
+
+def state_of_files(
+    database: Path, output: Path, submissions: Sequence[Submission], replaced: dict[str, str] | None = None
+) -> FinalState:
+    """The state of a SQLite file and a folder of images."""
+
+    def image_of(record: dict[str, Any]) -> bytes | None:
+        path = output / record["filename"]
+        return path.read_bytes() if record["filename"] and path.is_file() else None
+
+    state = read_state(lambda sql: read_file(database, sql), submissions, replaced or {}, image_of)
+    with closing(sqlite3.connect(database)) as db:
+        state.integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
+    state.files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    return state
+
+
+def read_file(path: Path, sql: str) -> list[dict[str, Any]]:
+    """Rows of a SQLite file. Raises Unreadable."""
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            db.row_factory = sqlite3.Row
+            return [dict(row) for row in db.execute(sql)]
+    except sqlite3.OperationalError as error:
+        raise Unreadable(str(error)) from error
+
+
+def unused_port() -> int:
+    """A port below the ephemeral range, so that no other program gets it while the server is down."""
+    for port in _PORTS:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
