@@ -73,6 +73,9 @@ class PostgresServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not any(_is_running(pid) for pid in pids))
+        (
+            self.data / "postmaster.pid"
+        ).unlink()  # else it would not start while nobody has waited for that one
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs on its folder. Raises CalledProcessError."""

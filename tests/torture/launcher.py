@@ -59,7 +59,7 @@ def shorten_waits() -> None:
     pipeline.BLOCKED_RETRY_SECONDS = 2.0
     pipeline._MAX_DELAY = 0.3
     connection.BUSY_SECONDS = 1.0
-    peers.REPORT_SECONDS, peers.ALIVE_SECONDS, worker._WATCH_SECONDS = 0.5, 3.0, 0.2
+    peers.REPORT_SECONDS, peers.ALIVE_SECONDS, periodic._WATCH_SECONDS = 0.5, 3.0, 0.2
     outputs._PROBE_SECONDS, periodic._BACKUP_POLL_SECONDS = 0.3, 0.3
     if os.environ.get("DATABASE_URL"):
         from app.db import postgres_connection

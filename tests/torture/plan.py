@@ -147,7 +147,7 @@ class UserSteps:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One round. A calm one has nothing that lets an order go on at the service after its record has ended."""
+    """One round. In a calm one, no order goes on at the service after its record has ended."""
 
     number: int
     service: str
@@ -278,6 +278,7 @@ def _cluster_plan(seed: int, number: int) -> Plan:
     is_calm = rng.random() < 0.15
     service = rng.choice(("jimeng",) * 4 + ("seedream", "openai", "openai-url", "sdapi"))
     rows = rng.randint(6, 14)
+    steps = _draw_steps(rng, rows)
     return Plan(
         number=number,
         service=service,
@@ -290,7 +291,7 @@ def _cluster_plan(seed: int, number: int) -> Plan:
         faults=() if is_calm else tuple(_draw_faults(rng, service, rows)),
         crashes=() if is_calm else tuple(_cluster_crashes(rng, service, rows)),
         disruptions=tuple(_cluster_disruptions(rng, rows, _CALM if is_calm else CLUSTER_DISRUPTIONS)),
-        steps=replace(_draw_steps(rng, rows), **({"killed_at": ""} if is_calm else {})),
+        steps=replace(steps, killed_at="") if is_calm else steps,
         store="postgres",
         password=rng.choice(("", "", "let-me-in-please")),
         is_calm=is_calm,

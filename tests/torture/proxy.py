@@ -1,4 +1,4 @@
-"""A TCP proxy between one process and PostgreSQL: a network that is cut, goes silent, or fails at a COMMIT."""
+"""A TCP proxy between a process and PostgreSQL: a network that is cut, silent, or fails at a COMMIT."""
 
 from __future__ import annotations
 

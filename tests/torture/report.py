@@ -54,6 +54,7 @@ def render_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> 
     return "\n\n".join(parts) + "\n"
 
 
+_MACHINES = "each with two workers and two web processes that share nothing but PostgreSQL and OSS;"
 _CRASHES_EXPLAINED = (
     "The victim is the record at whose step the server crashed. *Adopted*: its charge was open, but its "
     "complete file was there and was adopted. *Fetched*: its task id was stored, and its image was fetched "
@@ -151,6 +152,7 @@ def _is_cluster(outcomes: Sequence[Outcome]) -> bool:
 def _head(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
     ends = Counter(end for outcome in outcomes for end in outcome.ends.values())
     cluster = _is_cluster(outcomes)
+    command = f"make torture{' STORE=postgres' * cluster} ROUNDS={len(outcomes)} SEED={seed}"
     two = sum(outcome.plan.servers == 2 for outcome in outcomes)
     charges = sum(outcome.charges for outcome in outcomes)
     fetched = sum(outcome.fetched_by_hand for outcome in outcomes)
@@ -159,12 +161,8 @@ def _head(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
         (
             "# Torture test",
             "",
-            f"`make torture ROUNDS={len(outcomes)} SEED={seed}{' STORE=postgres' * cluster}`: {len(outcomes)} rounds,",
-            (
-                "each with two workers and two web processes on folders of their own, which share PostgreSQL and OSS;"
-                if cluster
-                else f"{two} of them with two servers on one database;"
-            ),
+            f"`{command}`: {len(outcomes)} rounds,",
+            _MACHINES if cluster else f"{two} of them with two servers on one database;",
             f"{ends.total()} images requested,",
             f"{charges} billed by the service; {crashes} crashes; {seconds:.0f} seconds.",
             "",

@@ -248,6 +248,8 @@ class Round:
             outcome.unexpected_errors += unexpected_errors_in(log)
             outcome.breaches += [f"a process exited with {code}" for code in server.died]
             outcome.breaches += [f"a log contains {text}" for text in self.site.secrets if text in log]
+            if "Exception in thread" in log:
+                outcome.breaches.append(f"a thread ended by itself: {server.data_dir}")
 
 
 def open_service(plan: Plan) -> FakeService:
