@@ -15,7 +15,7 @@ from tests.server_process import free_port
 from tests.waiting import wait_until
 
 _TEMPLATE = "template_of_tests"
-_OPTIONS = ("listen_addresses=127.0.0.1", "max_connections=200")
+_OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200")
 _FAST = ("fsync=off", "full_page_writes=off")  # what only a crash of the machine would show
 _numbers = itertools.count(1)
 
@@ -45,9 +45,7 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = " ".join(
-            f"-c {option}" for option in (*self._options, f"unix_socket_directories={self.data.parent}")
-        )
+        options = " ".join(f"-c {option}" for option in self._options)
         self.run("pg_ctl", "-w", "-l", f"{self.data}.log", "-o", f"-p {self.port} {options}", "start")
 
     def stop(self, mode: str = "immediate") -> None:

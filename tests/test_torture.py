@@ -21,7 +21,10 @@ from tests.torture.__main__ import run_round
 from tests.torture.chaos import Crash
 from tests.torture.checks import FinalState, Submission, find_breaches, find_breaches_after_deletion
 from tests.torture.plan import (
+    CLUSTER_DISRUPTIONS,
+    CRASH_POINTS,
     DISRUPTIONS,
+    PROCESSES,
     SERVER_POINTS,
     SERVICE_POINTS,
     make_plan,
@@ -55,6 +58,15 @@ def test_two_hundred_plans_cover_every_crash_point_fault_and_service() -> None:
     assert {each.kind for plan in plans for each in plan.disruptions} == set(DISRUPTIONS)
     assert {plan.service for plan in plans} == {"jimeng", "seedream", "openai", "openai-url", "sdapi"}
     assert {plan.servers for plan in plans} == {1, 2}
+
+
+def test_two_hundred_plans_of_two_machines_cover_every_crash_point_and_disruption() -> None:
+    plans = [make_plan(1, number, "postgres") for number in range(1, 201)]
+    crashes = [planned_crash for plan in plans for planned_crash in plan.crashes]
+    assert {*CRASH_POINTS, *SERVICE_POINTS} <= {each.point for each in crashes}
+    assert {each.process for each in crashes} == set(range(len(PROCESSES)))
+    assert {each.kind for plan in plans for each in plan.disruptions} == set(CLUSTER_DISRUPTIONS)
+    assert any(plan.is_calm for plan in plans)
 
 
 class Scenario:
@@ -204,6 +216,8 @@ def half_written(scenario: Scenario) -> None:
         ),
         (lambda scenario: scenario.corrupt("DELETE FROM charges"), "more often than the ledger says"),
         (lambda scenario: scenario.corrupt("UPDATE generation_records SET cost_micros = 0"), "costs 0"),
+        (lambda scenario: scenario.corrupt("UPDATE charge_totals SET number = number + 1"), "the rows give"),
+        (lambda scenario: scenario.corrupt("DELETE FROM counts_by_day"), "the rows give"),
         (lambda scenario: scenario.corrupt("UPDATE generation_records SET error = ''"), "without a reason"),
         (
             lambda scenario: scenario.corrupt("UPDATE generation_records SET filename = '一.png'"),

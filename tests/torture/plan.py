@@ -81,6 +81,7 @@ CLUSTER_DISRUPTIONS = (
     "request sent twice",
     "batch cancelled",
 )
+_OF_POSTGRES = CLUSTER_DISRUPTIONS[:5]  # drawn twice as often
 _CALM = ("OSS fails", "OSS slow", "request sent twice")
 PROCESSES = ("worker 1", "worker 2", "web 1", "web 2")
 _WORKERS = (0, 1)
@@ -315,11 +316,11 @@ def _cluster_disruptions(
     rng: random.Random, rows: int, kinds: tuple[str, ...]
 ) -> Iterator[PlannedDisruption]:
     for _ in range(rng.choice((0, 1, 1, 2, 2, 3))):
-        kind = rng.choice(kinds)
+        kind = rng.choice([*kinds, *(kind for kind in kinds if kind in _OF_POSTGRES)])
         is_long = kind in ("worker suspended", "PostgreSQL silent")
         yield PlannedDisruption(
             kind=kind,
-            after=rng.randint(0, rows // 2),
+            after=rng.randint(0, rows // 3),
             seconds=round(rng.uniform(2.0, 4.5) if is_long else rng.uniform(0.3, 2.5), 2),
             jump=rng.choice((-1, 1)) * rng.choice(_CLOCK_JUMPS),
             process=rng.choice(_WORKERS) if kind == "worker suspended" else rng.randrange(len(PROCESSES)),
