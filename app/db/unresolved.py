@@ -127,7 +127,7 @@ def resubmit(
     with transaction(db):
         if first := find_answer(db, key):
             return RequeueResult(**first)
-        batches = _unknown_by_batch(db, ids, "1" if ids is not None else "task_id IS NULL", models)
+        batches = _unknown_by_batch(db, ids, "1 = 1" if ids is not None else "task_id IS NULL", models)
         if ids is not None and _count(batches) < len(set(ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         if ids is None:
