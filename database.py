@@ -29,6 +29,7 @@ from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel
 from app.db.connection import Connection, Target, connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
 from app.db.copies import RowsToCopy, Speed, list_rows_to_copy, list_same_rows, measure_speed
+from app.db.copy_to import Copied, CopyDiffers, copy_to
 from app.db.fingerprints import complete_fingerprints, plan_submission, with_requested_seeds
 from app.db.health import is_healthy
 from app.db.ledger import (
@@ -61,6 +62,7 @@ from app.db.output_backup_queue import (
     reset_backoff,
     retry_output_copy,
 )
+from app.db.postgres_backup import dump
 from app.db.presets import delete_preset, list_presets, save_preset
 from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (
@@ -117,6 +119,7 @@ from app.db.release import (
 )
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
+from app.db.restored import RESTORED, pause_all
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sessions import add_session, delete_session, forget_attempts, has_session, start_attempt
 from app.db.store_guard import StoreGuard, open_guard

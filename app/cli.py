@@ -1,7 +1,8 @@
-"""Command line: check records against files, back up while the program runs, rebuild the database.
+"""Command line: check records against files, back up, rebuild or move the database.
 
-``python -m app.cli`` checks and reports, ``python -m app.cli backup FOLDER`` copies, ``python -m
-app.cli rebuild`` builds a new database from the pictures' metadata; none deletes anything.
+``check``, which is what runs without a command, compares and reports; ``backup FOLDER`` copies; ``rebuild``
+builds a new database from the pictures' metadata; ``copy-to`` moves a SQLite file to PostgreSQL; and
+``pause-all`` is for a database restored by other means. None deletes anything.
 """
 
 import argparse
@@ -13,10 +14,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import database
-from app.config import Settings, load_settings
+from app.config import Settings, environment_of_programs, load_settings, read_settings
 from app.domain import file_key, nearest_choice
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound
 from app.images import metadata, store
@@ -27,6 +29,8 @@ from app.system import windows_files
 
 _MOST_LISTED = 50
 _REGENERABLE = {".thumbnails", ".cache"}
+_PROGRESS_SECONDS = 3.0
+_OUTCOMES = {"open": "进行中", "billed": "已计费", "not_billed": "未计费", "unknown": "结果未知"}
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 
@@ -49,23 +53,66 @@ class Report:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command -> exit code: 0 success, 1 differences found, 2 error."""
     args = _parser().parse_args(arguments)
+    commands = {
+        "check": _run_check,
+        "backup": _run_backup,
+        "rebuild": _run_rebuild,
+        "copy-to": _run_copy_to,
+        "pause-all": _run_pause_all,
+    }
     try:
-        settings = load_settings()
-        if args.command == "backup":
-            copied, name = back_up(settings, args.folder), settings.database_path.name
-            _print(f"已备份到「{args.folder}」：数据库 {name}，新复制文件 {copied:,} 个。")
-            return 0
-        if args.command == "rebuild":
-            target = args.file or _rebuilt_path(settings.database_path)
-            _print(*_rebuild_lines(target, *rebuild(settings, target)))
-            return 0
-        report = check(settings, hashes=not args.quick)
+        return commands[args.command or "check"](load_settings(), args)
     except AppError as error:
         sys.stderr.write(f"{error.message}\n")
-        return 2
+        return 1 if isinstance(error, database.CopyDiffers) else 2
+
+
+def _run_check(settings: Settings, args: argparse.Namespace) -> int:
+    report = check(settings, hashes=not args.quick)
     place = settings.oss_output_prefix if settings.output_store == "oss" else settings.output_dir
     _print(*report_lines(report, place, most=None if args.all else _MOST_LISTED))
     return 0 if report.is_clean else 1
+
+
+def _run_backup(settings: Settings, args: argparse.Namespace) -> int:
+    copied, name = back_up(settings, args.folder), _backup_name(settings)
+    _print(f"已备份到「{args.folder}」：数据库 {name}，新复制文件 {copied:,} 个。")
+    if settings.database_url:
+        _print(
+            f"恢复：新建一个空的数据库，运行 pg_restore --no-owner -d 新数据库的地址 {name}，"
+            "把 DATABASE_URL 改成它，再启动；没做完的批次会先暂停。"
+        )
+    return 0
+
+
+def _run_rebuild(settings: Settings, args: argparse.Namespace) -> int:
+    target = args.file or _rebuilt_path(settings.database_path)
+    _print(*_rebuild_lines(settings, target, *rebuild(settings, target)))
+    return 0
+
+
+def _run_copy_to(settings: Settings, args: argparse.Namespace) -> int:
+    url = read_settings({"DATABASE_URL": args.url}).database_url if args.url else settings.database_url
+    if not url:
+        raise InvalidRequest("url", "请写出要搬去的数据库：copy-to postgresql://用户:密码@主机:5432/数据库")
+    source = args.source or settings.database_path
+    began = time.monotonic()
+
+    def report(table: str, done: int, total: int) -> None:
+        nonlocal began
+        if time.monotonic() - began > _PROGRESS_SECONDS:
+            began = time.monotonic()
+            sys.stderr.write(f"{table}：{done:,} / {total:,}\n")
+
+    _print(*_copied_lines(settings, source, database.copy_to(source, url, report)))
+    return 0
+
+
+def _run_pause_all(settings: Settings, _args: argparse.Namespace) -> int:
+    with closing(_open(settings)) as db, database.transaction(db):
+        paused = database.pause_all(db, database.RESTORED)
+    _print(f"已暂停 {paused:,} 个批次。请先核对，再到批次里点「继续」。")
+    return 0
 
 
 def check(settings: Settings, *, hashes: bool = True) -> Report:
@@ -73,46 +120,57 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
 
     With ``OUTPUT_STORE=oss`` the bucket is listed, and nothing is read: each key contains a hash.
     """
-    if not settings.database_path.is_file():
+    with closing(_open(settings)) as db:
+        bucket = _bucket(settings)
+        return (
+            _compare_with_oss(db, settings, bucket)
+            if bucket
+            else _compare_with_files(db, settings, hashes=hashes)
+        )
+
+
+def _open(settings: Settings) -> database.Connection:
+    """Open the present database. Raises DatabaseError, also when there is no file."""
+    if not (settings.database_url or settings.database_path.is_file()):
         raise DatabaseError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
-    database.open_database(settings.database_path)
-    if bucket := _bucket(settings):
-        return _compare_with_oss(settings, bucket)
+    database.open_database(settings.database)
+    return database.connect(settings.database)
+
+
+def _compare_with_files(db: database.Connection, settings: Settings, *, hashes: bool) -> Report:
     files = _filenames(settings.output_dir)
     missing, altered, owned, records = [], [], set(), 0
-    with closing(database.connect(settings.database_path)) as db:
-        for stored in database.list_stored_files(db):
-            records += 1
-            owned.add(file_key(stored.filename))
-            try:
-                path = store.open_output(settings.output_dir, stored.filename)
-                if _is_altered(stored, path, hashes=hashes):
-                    altered.append(stored)
-            except (NotFound, FileNotFoundError):
-                missing.append(stored)
-            except OSError:  # unreadable
+    for stored in database.list_stored_files(db):
+        records += 1
+        owned.add(file_key(stored.filename))
+        try:
+            path = store.open_output(settings.output_dir, stored.filename)
+            if _is_altered(stored, path, hashes=hashes):
                 altered.append(stored)
+        except (NotFound, FileNotFoundError):
+            missing.append(stored)
+        except OSError:  # unreadable
+            altered.append(stored)
     orphaned = [name for name in files if file_key(name) not in owned]
     return Report(records=records, files=len(files), missing=missing, altered=altered, orphaned=orphaned)
 
 
-def _compare_with_oss(settings: Settings, bucket: OutputBackup) -> Report:
+def _compare_with_oss(db: database.Connection, settings: Settings, bucket: OutputBackup) -> Report:
     """The check of pictures that are stored in OSS; one that waits to be copied there must be here."""
     objects = {key: size for key, size, _ in bucket.list_all()}
     missing, altered, owned, records = [], [], set(), 0
-    with closing(database.connect(settings.database_path)) as db:
-        for stored in database.list_stored_files(db):
-            records += 1
-            owned.add(stored.key)
-            if not stored.key and (settings.output_dir / stored.filename).is_file():
-                continue
-            if stored.key not in objects:
-                missing.append(stored)
-                continue
-            is_size_same = stored.file_size in (None, objects[stored.key])
-            is_same = not stored.sha256 or stored.sha256.startswith(digest_in(stored.key))
-            if not (is_size_same and is_same):
-                altered.append(stored)
+    for stored in database.list_stored_files(db):
+        records += 1
+        owned.add(stored.key)
+        if not stored.key and (settings.output_dir / stored.filename).is_file():
+            continue
+        if stored.key not in objects:
+            missing.append(stored)
+            continue
+        is_size_same = stored.file_size in (None, objects[stored.key])
+        is_same = not stored.sha256 or stored.sha256.startswith(digest_in(stored.key))
+        if not (is_size_same and is_same):
+            altered.append(stored)
     orphaned = [key for key in objects if key not in owned]
     return Report(records=records, files=len(objects), missing=missing, altered=altered, orphaned=orphaned)
 
@@ -126,12 +184,15 @@ def back_up(settings: Settings, folder: Path) -> int:
     sources = {"output": settings.output_dir, "samples": settings.samples_dir}
     if any(folder.resolve().is_relative_to(source.resolve()) for source in sources.values()):
         raise InvalidRequest("folder", f"备份不能放在「{folder}」，它在要备份的文件夹里面，请换一个地方")
-    copy = folder / settings.database_path.name
-    if copy.exists() and copy.samefile(settings.database_path):
+    copy = folder / _backup_name(settings)
+    if copy.exists() and settings.database_path.exists() and copy.samefile(settings.database_path):
         raise InvalidRequest("folder", f"「{folder}」里就是正在用的数据库，请换一个文件夹")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        database.back_up(settings.database_path, copy)
+        if settings.database_url:
+            database.dump(settings.database_url, copy, environment_of_programs())
+        else:
+            database.back_up(settings.database_path, copy)
         locked: list[str] = []
         copied = sum(_copy_new(source, folder / name, locked) for name, source in sources.items())
     except OSError as error:
@@ -183,16 +244,32 @@ def report_lines(report: Report, place: Path | str, *, most: int | None = None) 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m app.cli", description="比较记录和图片文件，或做一份备份")
-    parser.add_argument("--quick", action="store_true", help="只看文件在不在、大小对不对，不读内容")
-    parser.add_argument("--all", action="store_true", help=f"全部列出，不止每类前 {_MOST_LISTED} 个")
-    commands = parser.add_subparsers(title="其他命令", dest="command")
+    checking = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    checking.add_argument("--quick", action="store_true", help="只看文件在不在、大小对不对，不读内容")
+    checking.add_argument("--all", action="store_true", help=f"全部列出，不止每类前 {_MOST_LISTED} 个")
+    parser = argparse.ArgumentParser(
+        prog="python -m app.cli", description="比较记录和图片文件，备份、重建或搬走数据库", parents=[checking]
+    )
+    parser.set_defaults(quick=False, all=False)
+    commands = parser.add_subparsers(title="命令", dest="command")
+    check_help = "比较记录和图片文件，只报告，不改动；不写命令时也是它"
+    commands.add_parser("check", help=check_help, parents=[checking])
     backup = commands.add_parser("backup", help="把数据库、图片、示例图备份到一个文件夹，程序运行时也可以")
     backup.add_argument("folder", type=Path, help="备份到哪里；再次备份到同一处只复制新文件")
     rebuilt = commands.add_parser(
         "rebuild", help="数据库坏了又没有备份时，从图片里的参数重建一个新的数据库文件"
     )
     rebuilt.add_argument("file", type=Path, nargs="?", help="新文件的名字；不写就放在数据库旁边")
+    copied = commands.add_parser(
+        "copy-to", help="停下程序以后，把数据库文件搬到一个空的 PostgreSQL 数据库，并逐行比较"
+    )
+    copied.add_argument(
+        "url", nargs="?", help="postgresql://用户:密码@主机:5432/数据库；不写就是 DATABASE_URL"
+    )
+    copied.add_argument("--from", dest="source", type=Path, help="要搬的数据库文件；不写就是 DATABASE_PATH")
+    commands.add_parser(
+        "pause-all", help="用别的方法恢复了数据库以后、启动程序以前，暂停所有批次，以免重复付费"
+    )
     return parser
 
 
@@ -312,16 +389,45 @@ def _bucket(settings: Settings) -> OutputBackup | None:
     return open_output_backup(settings) if settings.output_store == "oss" else None
 
 
+def _backup_name(settings: Settings) -> str:
+    path = settings.database_path
+    return path.with_suffix(".dump").name if settings.database_url else path.name
+
+
 def _rebuilt_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.rebuilt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
 
 
-def _rebuild_lines(target: Path, records: int, without: list[str]) -> Iterator[str]:
+def _rebuild_lines(settings: Settings, target: Path, records: int, without: list[str]) -> Iterator[str]:
     yield f"已从图片重建 {records:,} 条记录，写在新文件「{target}」里；原来的数据库没有动。"
     if without:
         yield f"另有 {len(without):,} 个文件没有记录编号，没有放入，例如「{without[0]}」。"
     yield "图片里没有的不能重建：费用、批次、参考图、收藏，以及失败、结果未知和没做完的记录。"
-    yield "要用它：停下程序，移开坏的数据库和旁边的 -wal、-shm，把新文件改成原来的名字，再启动。"
+    if settings.database_url:
+        yield f"要用它：停下程序，新建一个空的 PostgreSQL 数据库，用 copy-to --from {target} 搬进去，再启动。"
+    else:
+        yield "要用它：停下程序，移开坏的数据库和旁边的 -wal、-shm，把新文件改成原来的名字，再启动。"
+
+
+def _copied_lines(settings: Settings, source: Path, copied: database.Copied) -> Iterator[str]:
+    yield from (f"{table}：{rows:,} 行，一致" for table, rows in copied.rows.items())
+    for outcome, number, micros, unpriced in copied.ledger:
+        without = f"，其中 {unpriced:,} 笔价格未知" if unpriced else ""
+        yield f"账目·{_OUTCOMES[outcome]}：{number:,} 笔，¥{Decimal(micros) / 1_000_000:,.2f}{without}，一致"
+    if copied.changed:
+        yield f"{copied.changed:,} 个值的编码或写法 PostgreSQL 不收，已换成读出来的文字或数字。"
+    if copied.others:
+        yield f"别的程序的表没有搬：{'、'.join(copied.others)}。"
+    yield "已全部搬到 PostgreSQL，每一行都读回来比较过。"
+    if copied.paused:
+        yield f"{copied.paused:,} 个没做完的批次在新数据库里已暂停：先确认原来的程序不再运行，再点「继续」。"
+    yield f"「{source}」没有动，请留着，但不要再用它启动程序，以免重复付费。"
+    yield "接着：在 .env 里写上 DATABASE_URL，再启动。要重新登录；搜索的索引在后台建，建好以前慢一些。"
+    pictures = f"图片文件没有搬，仍在「{settings.output_dir}」"
+    if settings.output_store == "oss":
+        yield f"{pictures}；还没上传到 OSS 的，由这台电脑上的程序自动上传。"
+    else:
+        yield f"{pictures}；几台机器一起用时，设置 OUTPUT_STORE=oss，由这台电脑上的程序自动上传。"
 
 
 if __name__ == "__main__":

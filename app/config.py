@@ -263,6 +263,11 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name in names}
 
 
+def environment_of_programs() -> dict[str, str]:
+    """The whole environment, for a program that is started with more variables."""
+    return dict(os.environ)
+
+
 def read_dotenv(path: Path) -> str:
     """The text of the file, without its byte order mark; empty when there is none. Raises SettingError."""
     try:

@@ -30,6 +30,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/system/folders.py": None,  # the same, about folders
     "app/cli.py": None,  # a command of the terminal
     "app/db/backup.py": None,  # what that command does
+    "app/db/copy_to.py": None,
+    "app/db/postgres_backup.py": None,
     "web_app.py": None,  # starts at the terminal
     "app/images/store.py": ("_assigned_stem",),  # a file name
     "app/web/i18n.py": ("day_in_words",),  # both languages at once

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from app.db.batches import pause_in_copy
 from app.db.connection import Connection, Row, transaction
 from app.db.migrations import is_up_to_date, open_database
 from app.db.output_backup_queue import note_stored_output
 from app.db.records import EMPTIED, portions
+from app.db.restored import RESTORED, pause_all
 from app.db.row_mapping import IN_IDS, SqlList, object_text, utc_text
 from app.db.sqlite_connection import connect
 from app.domain import file_key
@@ -163,7 +163,8 @@ def back_up(path: Path, target: Path) -> None:
         with closing(connect(path)) as db, closing(connect(part, create=True)) as copy:
             db.backup(copy)
             if is_up_to_date(copy):
-                pause_in_copy(copy)
+                with transaction(copy):
+                    pause_all(copy, RESTORED)
             copy.execute("PRAGMA journal_mode = DELETE")
             found = copy.execute("PRAGMA quick_check (1)").fetchone()[0]
         if found != "ok":

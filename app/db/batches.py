@@ -191,26 +191,6 @@ def pause_in_transaction(
             add_log(db, batch_id, "info", "已暂停")
 
 
-def pause_in_copy(copy: Connection) -> None:
-    """Pause the active batches in a backup of the database, so that restoring it submits nothing again.
-
-    What a sample holds may have been released since: its batch says so too.
-    """
-    reason = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
-    with transaction(copy):
-        copy.execute(
-            """
-            UPDATE batches
-            SET paused_reason = :reason, paused_message = ''
-            WHERE state = 'paused' AND paused_cause = 'sample'
-            """,
-            {"reason": reason},
-        )
-        for row in copy.execute("SELECT id FROM batches WHERE state = 'active'").fetchall():
-            pause_in_transaction(copy, row["id"], reason, cause=PauseCause.OTHER)
-        copy.execute("DELETE FROM notifications")  # sent from the original
-
-
 def resume_batch(db: Connection, batch_id: str, *, models: Iterable[str]) -> None:
     """Resume a paused batch; its delayed retries become due at once.
 

@@ -15,6 +15,7 @@ from psycopg import ClientCursor, pq
 from psycopg.adapt import Buffer, Loader
 
 from app.db.dialect import to_postgres
+from app.db.row_mapping import quoted
 from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused, message
 
 _WRITERS = 4_114_001  # the key of the advisory lock of writers, in this database
@@ -118,6 +119,19 @@ class PostgresConnection:
                 self._listening = raw
                 return True
             return any(True for _ in raw.notifies(timeout=seconds, stop_after=1))
+        except psycopg.Error as error:
+            self._raise(error)
+
+    def copy_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows at once, with these columns; inside a transaction."""
+        names = ", ".join(map(quoted, columns))
+        try:
+            with (
+                self._connected().cursor() as cursor,
+                cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
+            ):
+                for row in rows:
+                    copy.write_row(row)
         except psycopg.Error as error:
             self._raise(error)
 
@@ -252,6 +266,12 @@ class PostgresConnection:
             text = "数据库现在写不进去（{reason}），请检查磁盘空间和权限"
             raise WriteRefused(text, reason=_reason(error)) from error
         raise DatabaseError("数据库不接受这个操作（{reason}）", reason=_reason(error)) from error
+
+
+def environment_of(url: str) -> dict[str, str]:
+    """The environment variables by which PostgreSQL's own programs connect to this database."""
+    options = pq.Conninfo.parse(url.encode())
+    return {each.envvar.decode(): each.val.decode() for each in options if each.envvar and each.val}
 
 
 class _NumberLoader(Loader):

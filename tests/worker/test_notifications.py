@@ -13,7 +13,7 @@ import pytest
 import database
 import generator
 from app.config import Settings
-from app.db.batches import pause_in_copy
+from app.db.restored import RESTORED, pause_all
 from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
 from app.images.filenames import stem_from_prompt
@@ -246,7 +246,8 @@ def test_a_restored_backup_sends_nothing_of_the_original(harness: Harness) -> No
     harness.ask("猫")
     run(harness)
     harness.ask("狗")
-    pause_in_copy(harness.db)
+    with database.transaction(harness.db):
+        pause_all(harness.db, RESTORED)
     assert told(harness.db) == []
 
 

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.db.connection import Connection, connect, transaction
+from app.db.restored import pause_if_restored
 from app.db.search_index import has_other_normaliser, rebuild_index
 from app.errors import DatabaseError
 
@@ -16,7 +17,7 @@ LATEST = 17
 
 
 def open_database(url: str) -> None:
-    """Make or migrate the schema; call once before serving.
+    """Make or migrate the schema; call once before serving. In a restored backup active batches are paused.
 
     Raises StoreLost when the server cannot be reached, DatabaseError when the database cannot be used.
     """
@@ -27,6 +28,7 @@ def open_database(url: str) -> None:
                 _migrate(db)
                 if has_other_normaliser(db):
                     rebuild_index(db)
+        pause_if_restored(db)
 
 
 def version_of(db: Connection) -> int:

@@ -4,7 +4,11 @@
 -- Flags are 0 and 1, so that the statements are the same for both. Differences: the search has its texts here instead
 -- of a full-text index, and its backlog needs ids only; triggers are functions.
 
-CREATE TABLE schema_version (number BIGINT NOT NULL);
+-- One row. place is where the tables were when they were opened last (app/db/restored.py).
+CREATE TABLE schema_version (
+    number BIGINT NOT NULL,
+    place TEXT COLLATE "C" NOT NULL DEFAULT ''
+);
 
 -- What the statements use and PostgreSQL lacks.
 CREATE FUNCTION max(a anycompatible, b anycompatible) RETURNS anycompatible

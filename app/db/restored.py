@@ -1,0 +1,63 @@
+"""Pause the batches of a database that is a copy: what is queued in it may have been submitted since."""
+
+from app.db.batches import pause_in_transaction
+from app.db.connection import Connection, transaction
+from app.domain import PauseCause
+from app.errors import DatabaseError
+
+RESTORED = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
+MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，再继续，以免重复付费"
+
+
+def pause_all(db: Connection, reason: str) -> int:
+    """Pause the active batches -> how many; inside a transaction.
+
+    What a sample holds may have been released in the original: its batch says so too.
+    """
+    db.execute(
+        """
+        UPDATE batches
+        SET paused_reason = :reason, paused_message = ''
+        WHERE state = 'paused' AND paused_cause = 'sample'
+        """,
+        {"reason": reason},
+    )
+    active = db.execute("SELECT id FROM batches WHERE state = 'active'").fetchall()
+    for row in active:
+        pause_in_transaction(db, row["id"], reason, cause=PauseCause.OTHER)
+    db.execute("DELETE FROM notifications")  # sent from the original
+    return len(active)
+
+
+def pause_if_restored(db: Connection) -> None:
+    """Pause the active batches when the tables are not in the place where they were opened last.
+
+    pg_restore puts them into another database, or into tables made anew. PostgreSQL only.
+    """
+    place = _place(db)
+    if _last_place(db) == place:
+        return
+    with transaction(db):
+        if _last_place(db) not in ("", place):
+            pause_all(db, RESTORED)
+        db.execute("UPDATE schema_version SET place = :place", {"place": place})
+
+
+def _last_place(db: Connection) -> str:
+    return str(db.execute("SELECT place FROM schema_version").fetchone()["place"])
+
+
+def _place(db: Connection) -> str:
+    """What a restored copy has not in common with its original: cluster, database and table."""
+    try:
+        cluster = db.execute("SELECT system_identifier FROM pg_control_system() AS control").fetchone()[0]
+    except DatabaseError:  # not permitted
+        cluster = 0
+    row = db.execute(
+        """
+        SELECT oid, 'generation_records'::regclass::oid AS records
+        FROM pg_database
+        WHERE datname = current_database()
+        """
+    ).fetchone()
+    return f"{cluster}/{row['oid']}/{row['records']}"

@@ -1,0 +1,373 @@
+"""A SQLite file moved to PostgreSQL: all of it, compared; and backups of a PostgreSQL database."""
+
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import database
+from app import cli
+from app.config import Settings
+from app.db.copy_to import COPIED, DERIVED, LEFT_OUT
+from app.db.migrations.baseline import all_columns
+from app.domain import BatchStatus, Status
+from app.domain.presets import Preset
+from app.errors import DatabaseError, DiskError, InvalidRequest, StoreDamaged, StoreLost
+from tests.fakes.jimeng import FakeJimeng
+from tests.harness import Harness, open_harness
+from tests.postgres_server import PostgresServer
+
+pytestmark = pytest.mark.postgres
+
+_SUMS = {
+    "charge_totals": "outcome, number, micros, unpriced",
+    "charges_by_hour": "hour, model, outcome, number, micros, unpriced",
+    "record_counts": "is_deleted, status, aspect_ratio, resolution, model, favourite, number",
+    "counts_by_day": "day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id",
+    "reference_uses": "name, record_id",
+}
+
+
+class Store:
+    """A SQLite file with pictures, and an empty PostgreSQL database to move it to."""
+
+    def __init__(self, settings: Settings, service: FakeJimeng) -> None:
+        self.path, self.url = settings.database_path, settings.database_url
+        self.settings = replace(settings, database_url="")
+        self.moved = settings
+        database.open_database(self.path)
+        with self.open() as db:
+            self._fill(open_harness(self.settings, service, db))
+
+    def _fill(self, harness: Harness) -> None:
+        """Pictures, a failure, an unknown outcome, rows in the queue and one under way; a trash and more."""
+        cat, dog = harness.make("橘猫坐在窗台上"), harness.make("狗\t\\N\n100%")
+        self.made, self.deleted = cat.id, dog.id
+        lost = harness.make("山")
+        self.batch, self.queued = harness.ask("雪", "雨")
+        db = harness.db
+        for table, column, key in (
+            ("charges", "outcome", "record_id"),
+            ("generation_records", "status", "id"),
+        ):
+            db.execute(f"UPDATE {table} SET {column} = 'unknown' WHERE {key} = :id", {"id": lost.id})
+        database.claim_record(db, model="jimeng_t2i_v40", owner="old", now=9e9, lease=20.0)
+        database.delete_records(db, [dog.id])
+        database.mark_favourite(db, [cat.id], favourite=True)
+        database.save_preset(db, Preset(name="商品", fields={"aspect_ratio": "1:1"}))
+        _, extra = harness.ask("最后一张")
+        db.execute("DELETE FROM generation_records WHERE id = :id", {"id": extra[0]})  # the highest id
+        self.last = extra[0]
+        database.add_session(db, "digest", now=0.0, expires_at=9e9)
+        db.execute(
+            """
+            INSERT INTO workbooks (id, filename, sheet, header_row, imported_at, content)
+            VALUES ('w', 'a.xlsx', 'S', 1, '', :content)
+            """,
+            {"content": b"\x00\xffzip\\"},
+        )
+        images = '[{"url": "/r/茶.png", "filename": "茶.png", "sha256": "ab12"}]'
+        sql = "UPDATE generation_records SET sample_images = :images WHERE id = :id"
+        db.execute(sql, {"images": images, "id": cat.id})
+
+    def open(self) -> Any:
+        return closing(database.connect(self.path))
+
+    def write(self, sql: str, *values: object) -> None:
+        with self.open() as db:
+            db.execute(sql, values)
+
+    def copy(self) -> database.Copied:
+        return database.copy_to(self.path, self.url, lambda *_: None)
+
+    def stored(self) -> Any:
+        return closing(database.connect(self.url))
+
+
+@pytest.fixture
+def store(settings: Settings, service: FakeJimeng) -> Store:
+    return Store(settings, service)
+
+
+def rows_of(db: database.Connection, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
+    return sorted((tuple(row) for row in db.execute(f"SELECT {columns} FROM {table}").fetchall()), key=repr)
+
+
+def test_every_table_is_copied_computed_or_left_out() -> None:
+    searched = {"record_search", "search_state", "search_backlog"}  # made again by rebuild_index
+    assert {*COPIED, *DERIVED, *LEFT_OUT} | searched == set(all_columns())
+
+
+def test_everything_is_copied_with_its_ids(store: Store) -> None:
+    copied = store.copy()
+    with store.open() as old, store.stored() as new:
+        assert copied.rows["generation_records"] == 5
+        assert copied.changed == 0
+        assert copied.others == []
+        for table in ("workbooks", "presets", "request_keys", "charges", "output_copies"):
+            columns = ", ".join(all_columns()[table])
+            assert rows_of(new, table, columns) == rows_of(old, table, columns), table
+        for record_id in (store.made, store.deleted):
+            moved = database.get_record(new, record_id, trash=True)
+            assert moved == database.get_record(old, record_id, trash=True)
+        assert new.execute("SELECT count(*) FROM sessions").fetchone()[0] == 0
+
+
+def test_sums_counts_and_references_are_those_of_the_triggers(store: Store) -> None:
+    store.copy()
+    with store.open() as old, store.stored() as new:
+        for table, columns in _SUMS.items():
+            kept = rows_of(old, table, columns)
+            if "number" in columns:
+                kept = [
+                    row
+                    for row in kept
+                    if row[columns.split(", ").index("number")] or table == "charge_totals"
+                ]
+            assert rows_of(new, table, columns) == kept, table
+        database.restore_records(new, [store.deleted])
+        counts = "SELECT sum(number) FROM record_counts WHERE is_deleted = 1"
+        assert new.execute(counts).fetchone()[0] == 0  # the triggers are on again
+
+
+def test_ids_go_on_after_the_highest_one_ever_given(store: Store) -> None:
+    store.copy()
+    with store.stored() as db:
+        sql = "INSERT INTO generation_records (prompt) VALUES ('新') RETURNING id"
+        assert db.execute(sql).fetchone()[0] == store.last + 1
+
+
+def test_batches_are_paused_in_the_copy_and_nothing_is_claimed_until_they_are_resumed(store: Store) -> None:
+    assert store.copy().paused == 2
+    with store.open() as old, store.stored() as new:
+        assert database.get_batch(old, store.batch).status is not BatchStatus.PAUSED
+        batch = database.get_batch(new, store.batch)
+        assert (batch.status, "原来的程序" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
+        assert database.claim_record(new, model="jimeng_t2i_v40", owner="me", now=0.0, lease=20.0) is None
+        database.reap_stalled(new, now=1.0)  # the lease of the old worker is released
+        assert {database.get_record(new, each).status for each in store.queued} == {Status.QUEUED}
+        database.resume_batch(new, store.batch, models=["jimeng_t2i_v40"])
+        claimed = database.claim_record(new, model="jimeng_t2i_v40", owner="me", now=2.0, lease=20.0)
+        assert claimed is not None
+        assert claimed.id in store.queued
+
+
+def test_the_copy_is_searched_before_and_after_it_is_indexed(store: Store) -> None:
+    store.copy()
+    wanted = database.RecordFilter(search="猫坐在")
+    with store.stored() as db:
+        assert list(database.list_record_ids(db, wanted)) == [store.made]
+        while database.index_records(db):
+            pass
+        assert list(database.list_record_ids(db, wanted)) == [store.made]
+
+
+def test_odd_values_of_other_programs_are_converted_and_counted(store: Store) -> None:
+    store.write(
+        """
+        UPDATE generation_records
+        SET width = 'wide', height = ?, seed = 7.5, num_images = x'', prompt = ?,
+            negative_prompt = CAST(? AS TEXT), resolution = CAST(? AS TEXT)
+        WHERE id = ?
+        """,
+        (1024).to_bytes(4, "little"),
+        "啊".encode("gbk"),
+        b"a\x00b",
+        "坏".encode("gbk"),
+        store.made,
+    )
+    copied = store.copy()
+    with store.stored() as db:
+        record = database.get_record(db, store.made)
+    assert copied.changed == 7
+    assert (record.width, record.height, record.seed, record.num_images) == (None, 1024, 7, 1)
+    assert (record.prompt, record.negative_prompt, record.resolution) == ("啊", "a�b", "坏")
+
+
+def test_columns_of_other_programs_are_kept_and_their_tables_named(store: Store) -> None:
+    store.write('ALTER TABLE generation_records ADD COLUMN "user id" INTEGER DEFAULT 5')
+    store.write("CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT)")
+    assert store.copy().others == ["users"]
+    with store.stored() as db:
+        assert rows_of(db, "generation_records", '"user id"') == [("5",)] * 5
+
+
+def test_a_difference_is_reported_and_nothing_is_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with store.stored() as db:
+        db.execute(
+            """
+            CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql
+            AS 'BEGIN NEW.fields = ''{}''; RETURN NEW; END'
+            """
+        )
+        db.execute("CREATE TRIGGER other BEFORE INSERT ON presets FOR EACH ROW EXECUTE FUNCTION other()")
+    monkeypatch.setattr(cli, "load_settings", lambda: store.moved)
+    assert cli.main(["copy-to"]) == 1
+    assert "「presets」比较下来不一样" in capsys.readouterr().err
+    with store.stored() as db:
+        assert [table for table in COPIED[:-2] if rows_of(db, table)] == []
+        db.execute("DROP TRIGGER other ON presets")
+    assert store.copy().rows["presets"] == 1
+
+
+def test_a_ledger_whose_sums_differ_is_not_copied(store: Store) -> None:
+    store.write("UPDATE charge_totals SET micros = micros + 1 WHERE outcome = 'billed'")
+    with pytest.raises(database.CopyDiffers, match="账目"):
+        store.copy()
+
+
+def test_a_database_with_data_is_refused_and_not_changed(store: Store) -> None:
+    store.copy()
+    with store.stored() as db:
+        before = rows_of(db, "generation_records")
+        with pytest.raises(DatabaseError, match="已经有数据"):
+            store.copy()
+        assert rows_of(db, "generation_records") == before
+
+
+def test_a_file_that_a_program_has_open_is_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.db.copy_to._BUSY_SECONDS", 0.0)
+    with store.open() as running:
+        running.execute("SELECT count(*) FROM batches").fetchone()
+        with pytest.raises(DatabaseError, match="请先停下"):
+            store.copy()
+    assert store.copy().rows["generation_records"] == 5
+
+
+def test_a_missing_or_damaged_file_is_refused(store: Store) -> None:
+    with pytest.raises(DatabaseError, match="没有找到数据库"):
+        database.copy_to(store.path.with_name("none.db"), store.url, lambda *_: None)
+    store.write("PRAGMA journal_mode = DELETE")
+    content = bytearray(store.path.read_bytes())
+    content[4096:] = b"x" * len(content[4096:])
+    store.path.write_bytes(content)
+    with pytest.raises(StoreDamaged):
+        store.copy()
+    with store.stored() as db:
+        assert rows_of(db, "batches") == []
+
+
+def test_a_server_that_cannot_be_reached_is_reported_in_one_sentence(store: Store) -> None:
+    with pytest.raises(StoreLost, match="数据库连不上"):
+        database.copy_to(store.path, "postgresql://tests@127.0.0.1:1/none", lambda *_: None)
+
+
+def test_the_command_says_what_it_did(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "load_settings", lambda: store.settings)
+    assert cli.main(["copy-to"]) == 2
+    assert cli.main(["copy-to", "mysql://a/b"]) == 2
+    assert cli.main(["copy-to", store.url]) == 0
+    output = capsys.readouterr()
+    assert "请写出要搬去的数据库" in output.err
+    for words in (
+        "generation_records：5 行，一致",
+        "账目·已计费：2 笔，¥0.44，一致",
+        "2 个没做完的批次",
+        "没有动",
+    ):
+        assert words in output.out
+    monkeypatch.setattr(cli, "load_settings", lambda: store.moved)
+    assert cli.main(["check"]) == 0
+    assert "完全一致" in capsys.readouterr().out
+
+
+@pytest.fixture
+def restored(store: Store, postgres: PostgresServer, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Moves the store, resumes its batches, backs it up, and restores that -> the URL of the new database."""
+    with closing(database.connect(postgres.url("postgres"))) as server:
+
+        def restore() -> str:
+            store.copy()
+            database.open_database(store.url)  # as the program does when it starts
+            with store.stored() as db:
+                database.resume_batch(db, store.batch, models=["jimeng_t2i_v40"])
+            cli.back_up(store.moved, tmp_path / "备份")
+            server.execute("CREATE DATABASE restored")
+            url = postgres.url("restored")
+            dump = tmp_path / "备份/generation_records.dump"
+            program = shutil.which("pg_restore")
+            assert program
+            subprocess.run([program, "--no-owner", "--exit-on-error", "-d", url, dump], check=True)
+            return url
+
+        yield restore
+        server.execute("DROP DATABASE IF EXISTS restored WITH (FORCE)")
+
+
+def test_a_restored_dump_has_everything_and_orders_nothing(store: Store, restored: Callable[[], str]) -> None:
+    url = restored()
+    database.open_database(url)
+    with closing(database.connect(url)) as db, store.stored() as old:
+        assert rows_of(db, "charges") == rows_of(old, "charges")
+        assert len(rows_of(db, "generation_records")) == 5
+        assert database.get_batch(old, store.batch).status is not BatchStatus.PAUSED
+        batch = database.get_batch(db, store.batch)
+        assert (batch.status, "重复付费" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
+        database.resume_batch(db, store.batch, models=["jimeng_t2i_v40"])
+        database.open_database(url)  # started again: it is the same one now
+        assert database.get_batch(db, store.batch).status is not BatchStatus.PAUSED
+    database.open_database(store.url)
+    with store.stored() as old:
+        assert database.get_batch(old, store.batch).status is not BatchStatus.PAUSED
+
+
+def test_pause_all_pauses_a_database_that_was_restored_by_other_means(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "load_settings", lambda: store.settings)
+    assert cli.main(["pause-all"]) == 0
+    assert "已暂停 2 个批次" in capsys.readouterr().out
+    with store.open() as db:
+        assert database.get_batch(db, store.batch).status is BatchStatus.PAUSED
+
+
+def test_an_older_pg_dump_is_refused_in_one_sentence(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.postgres_backup._versions", lambda: iter([(12, "/old/pg_dump")]))
+    with pytest.raises(DatabaseError, match=r"这里的是 12"):
+        cli.back_up(store.moved, tmp_path / "b")
+    monkeypatch.setattr("app.db.postgres_backup._versions", lambda: iter([]))
+    with pytest.raises(DatabaseError, match=r"这里没有找到"):
+        cli.back_up(store.moved, tmp_path / "b")
+    assert list((tmp_path / "b").iterdir()) == []
+
+
+def test_a_backup_that_fails_keeps_the_earlier_one(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli.back_up(store.moved, tmp_path / "b")
+    dump = tmp_path / "b/generation_records.dump"
+    before = dump.read_bytes()
+    failing = tmp_path / "pg_dump"
+    failing.write_text("#!/bin/sh\necho 'pg_dump: error: half' >&2\nexit 1\n")
+    failing.chmod(0o755)
+    monkeypatch.setattr("app.db.postgres_backup._versions", lambda: iter([(99, str(failing))]))
+    with pytest.raises(DiskError, match="half"):
+        cli.back_up(store.moved, tmp_path / "b")
+    assert dump.read_bytes() == before
+    assert [path.name for path in dump.parent.glob("*.part")] == []
+
+
+def test_a_backup_into_itself_is_refused(store: Store) -> None:
+    with pytest.raises(InvalidRequest):
+        cli.back_up(store.moved, store.moved.output_dir / "b")
+
+
+def test_a_rebuilt_file_is_moved_by_copy_to(store: Store, tmp_path: Path) -> None:
+    target = tmp_path / "new.db"
+    assert cli.rebuild(store.moved, target)[0] == 3
+    copied = database.copy_to(target, store.url, lambda *_: None)
+    assert copied.rows["generation_records"] == 3
+    with closing(sqlite3.connect(target)) as db:
+        assert db.execute("PRAGMA quick_check").fetchone() == ("ok",)
