@@ -148,13 +148,15 @@ class PostgresConnection:
     def write_transaction(self, *, durable: bool, wait: float) -> Iterator[None]:
         """Run the body as the only writer; see ``connection.transaction``.
 
+        Every commit is durable: unlike with a file, this process survives a crash of the database, and would
+        go on with what that has lost, such as a claim that another process then makes too.
         When the connection is lost during the commit, the server is asked whether it has committed.
         """
         number = self._begin(
             f"""
             BEGIN;
             SET LOCAL lock_timeout = {round(1000 * wait) or 1};
-            SET LOCAL synchronous_commit = {"on" if durable else "off"};
+            SET LOCAL synchronous_commit = on;
             SELECT pg_advisory_xact_lock({_WRITERS});
             SELECT pg_current_xact_id()::text
             """

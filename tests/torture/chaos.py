@@ -85,13 +85,13 @@ class ChaosPhase:
                 break
             self.restart_crashed()
             if self._is_file_away:
-                time.sleep(0.03)
+                time.sleep(site.poll_seconds)
                 continue
             if self.round.is_finished():
                 break
             if self.disrupted_at is None:
                 self.round.go_on()
-            time.sleep(0.03)
+            time.sleep(site.poll_seconds)
         if self.disrupted_at is not None:
             self._end_disruption()
         self.disruption = None

@@ -8,9 +8,10 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 from typing import Any
@@ -49,11 +50,14 @@ class Cluster(Site):
     """The processes in the order of PROCESSES."""
 
     is_cluster = True
+    poll_seconds = 0.1
 
     def __init__(self, plan: Plan, folder: Path, service: FakeService, postgres: PostgresServer) -> None:
         self.plan = plan
         self.postgres = postgres
         self._random = random.Random(f"{plan.number}/pages")
+        self._reading = threading.Lock()
+        self._db: psycopg.Connection[dict[str, Any]] | None = None
         self._stack = contextlib.ExitStack()
         self.url = self._stack.enter_context(postgres.database())
         self.oss = self._stack.enter_context(FakeOss())
@@ -91,11 +95,13 @@ class Cluster(Site):
 
     def read(self, sql: str) -> list[dict[str, Any]]:
         """Rows of the database. Raises Unreadable."""
-        try:
-            with closing(psycopg.connect(self.url, autocommit=True, row_factory=dict_row)) as db:
-                return db.execute(sql.encode()).fetchall()
-        except psycopg.OperationalError as error:
-            raise Unreadable(str(error)) from error
+        with self._reading:
+            try:
+                if self._db is None or self._db.closed:
+                    self._db = psycopg.connect(self.url, autocommit=True, row_factory=dict_row)
+                return self._db.execute(sql.encode()).fetchall()
+            except psycopg.OperationalError as error:
+                raise Unreadable(str(error)) from error
 
     def open_disruption(self, planned: PlannedDisruption) -> Disruption | None:
         """Of PostgreSQL, OSS, the network or a process."""

@@ -180,11 +180,13 @@ class Round:
 
     def _stop(self, chaos: ChaosPhase) -> None:
         chaos.drop_pending_crash()
+        running = [server for server in self.site.servers if not server.has_exited]
         for server in self.site.servers:
-            if server.has_exited:
-                server.note_exit()
-                continue
-            code = server.stop()
+            server.note_exit()
+        for server in running:
+            server.ask_to_stop()
+        for server in running:
+            code = server.wait()
             is_planned = (
                 code == -signal.SIGKILL and server.crash_file.exists()
             )  # its point was reached only now

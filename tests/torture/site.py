@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import signal
 import socket
 import sqlite3
 import time
@@ -84,16 +85,20 @@ class FastServer(ServerProcess):
         answer: dict[str, Any] = self.send("POST", path, json=body).json()
         return answer
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM."""
+        self.is_stopping = True
+        self.send_signal()
+
     def stop(self) -> int:
         """SIGTERM -> exit code."""
-        self.is_stopping = True
-        return super().stop()
+        self.ask_to_stop()
+        return self.wait()
 
     def note_exit(self) -> None:
         """Note its exit code, when it has ended by itself."""
-        assert self.process is not None
-        code = self.process.poll()
-        if code not in (None, -9) and not self.is_stopping:
+        code = self.process.poll() if self.process else None
+        if code not in (None, -signal.SIGKILL) and not self.is_stopping:
             self.died.append(code)
 
     @property
@@ -126,6 +131,7 @@ class Site:
     servers: Sequence[FastServer]
     first: Sequence[FastServer]
     is_cluster: ClassVar[bool]
+    poll_seconds: ClassVar[float] = 0.03
     secrets: Sequence[str] = ()
 
     def alive(self) -> list[FastServer]:

@@ -61,7 +61,7 @@ class Visitor:
 
     def _run(self) -> None:
         steps = (self._search, self._look, self._look, self._download, self._download, self._delete)
-        while not self._stopping.wait(0.15):
+        while not self._stopping.wait(0.25):
             step = self._random.choice(steps)
             for server in self.site.alive()[:1]:
                 with contextlib.suppress(requests.RequestException, Unreadable):
