@@ -20,6 +20,8 @@ from dotenv.parser import parse_stream
 
 from app.errors import SettingError
 
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # Value of IMAGE_MODEL, the name of a provider -> the variables it requires.
 REQUIRED: dict[str, tuple[str, ...]] = {
     "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
@@ -125,6 +127,16 @@ def _hosts(variable: str, value: str) -> tuple[str, ...]:
     return names
 
 
+def _networks(variable: str, value: str) -> tuple[IPNetwork, ...]:
+    try:
+        return tuple(
+            ipaddress.ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip()
+        )
+    except ValueError:
+        text = "应为地址或网段，用英文逗号分开，例如 10.0.0.5, 172.18.0.0/16，现在是「{value}」"
+        raise SettingError(variable, text, value=value) from None
+
+
 def _path(variable: str, value: str) -> Path:
     bare = re.fullmatch(r"""(["'])(.+)\1""", value)  # as cmd's ``set`` leaves them
     try:
@@ -191,6 +203,7 @@ class Settings:
     host: str = _setting("127.0.0.1")
     port: int = _setting(5000, _int_between(1, 65_535))
     allowed_hosts: tuple[str, ...] = _setting((), _hosts)
+    trusted_proxies: tuple[IPNetwork, ...] = _setting((), _networks)
     access_password: str = _setting("", secret=True)
     notify_url: str = _setting("", _webhook, secret=True)  # contains a token
     database_url: str = _setting("", _database_url, secret=True)  # may contain a password

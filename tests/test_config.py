@@ -17,6 +17,7 @@ _IN_WORDS = {
     "PRICE_PER_IMAGE": ("按模型", "depends on the model"),
     "BUDGET": ("不限", "none"),
     "ALLOWED_HOSTS": ("空", "empty"),
+    "TRUSTED_PROXIES": ("空", "empty"),
 }
 
 
@@ -173,6 +174,12 @@ def test_an_impossible_host_name_is_refused(name: str) -> None:
     with pytest.raises(SettingError, match=r"^ALLOWED_HOSTS：.*mac\.local"):
         read_settings({"ALLOWED_HOSTS": f"nas.local,{name}"})
     assert read_settings({"ALLOWED_HOSTS": "NAS.local, fd00::5"}).allowed_hosts == ("nas.local", "fd00::5")
+
+
+@pytest.mark.parametrize("value", ["proxy", "10.0.0.0/33", "10.0.0.5;10.0.0.6"])
+def test_an_impossible_network_of_proxies_is_refused(value: str) -> None:
+    with pytest.raises(SettingError, match=f"^TRUSTED_PROXIES：.*{value}"):
+        read_settings({"TRUSTED_PROXIES": f"10.0.0.5, {value}"})
 
 
 def test_keys_are_not_in_the_repr_of_settings() -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from flask import Flask
@@ -360,3 +361,20 @@ def test_without_a_password_the_login_form_redirects(settings: Settings) -> None
     answer = client.post("/login?next=/records", data={"password": "?"})
     assert (answer.status_code, answer.headers["Location"]) == (302, "/records")
     assert client.post("/logout").status_code == 303
+
+
+def test_behind_a_trusted_proxy_wrong_passwords_count_for_the_browser(settings: Settings) -> None:
+    networks = (ip_network("192.168.1.0/24"), ip_network("10.1.0.9"))
+    app = create_app(replace(settings, access_password="开门", trusted_proxies=networks))
+
+    def guess(password: str, forwarded: str) -> int:
+        return enter(app.test_client(), password, **{"X-Forwarded-For": forwarded})
+
+    assert guess("猜", "192.0.2.7, 10.1.0.9") == 403
+    assert guess("开门", "192.0.2.7, 10.1.0.9") == 429
+    assert guess("开门", "192.0.2.7, 198.51.100.1, 10.1.0.9") == 302
+
+
+def test_an_address_that_a_stranger_claims_does_not_count(app: Flask) -> None:
+    assert enter(app.test_client(), "猜", **{"X-Forwarded-For": "192.0.2.7"}) == 403
+    assert enter(app.test_client(), "开门", **{"X-Forwarded-For": "192.0.2.8"}) == 429

@@ -17,6 +17,7 @@ from flask import Blueprint, Flask, current_app, g, make_response, redirect, ren
 from werkzeug.wrappers import Response
 
 import database
+from app.config import IPNetwork
 from app.errors import DatabaseError, Message, StoreLost, TryLater, WriteRefused, message
 from app.web.services import connection, services
 from app.web.urls import safe_redirect_target
@@ -67,6 +68,22 @@ class LoginThrottle:
         return hashlib.scrypt(text.encode(), salt=self._salt, n=2**14, r=8, p=1)
 
 
+def client_address() -> str:
+    """The address of the browser, as the proxies of TRUSTED_PROXIES pass it on."""
+    hops = [*request.headers.get("X-Forwarded-For", "").split(","), request.remote_addr or ""]
+    trusted = services().settings.trusted_proxies
+    while len(hops) > 1 and any(_is_in(hops[-1], network) for network in trusted):
+        hops.pop()
+    return hops[-1].strip()
+
+
+def _is_in(address: str, network: IPNetwork) -> bool:
+    try:
+        return ipaddress.ip_address(address.strip()) in network
+    except ValueError:
+        return False
+
+
 def client_key(address: str) -> str:
     """Key of a client: its IPv4 address, or the /64 of its IPv6 address, all of which one machine owns."""
     try:
@@ -115,7 +132,7 @@ def log_in() -> tuple[str, int] | Response:
     attempt = request.form.get("password", "")[:1000]
     try:
         with _database() as db:
-            is_right, wait = throttle.check(db, attempt, password, request.remote_addr or "")
+            is_right, wait = throttle.check(db, attempt, password, client_address())
             cookie = _open_session(db) if is_right else ""
     except TryLater as busy:
         return _later(busy.message, busy.retry_after)
