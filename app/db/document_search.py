@@ -46,7 +46,8 @@ def nearby_ids(db: Connection, wanted: RecordFilter, fields: Fields, needed: int
         sql = branch.select(f"{branch.id} AS id")
         ids += [int(row["id"]) for row in db.execute(sql, fields)]
     if fields["beyond"] is not None:
-        ids = [each for each in ids if (each < fields["beyond"]) == (sign == "<")]  # type: ignore[operator]
+        at = int(str(fields["beyond"]))
+        ids = [each for each in ids if (each < at if sign == "<" else each > at)]
     return sorted(ids, reverse=sign == "<")[:needed]
 
 

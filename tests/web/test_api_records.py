@@ -6,6 +6,7 @@ import random
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -144,8 +145,8 @@ def test_facet_counts_follow_changes(db: database.Connection, many: list[dict[st
     database.delete_records(db, RecordFilter(aspect_ratio="16:9"))
     db.execute("UPDATE generation_records SET status = 'success' WHERE status = 'running'")
     db.execute("DELETE FROM generation_records WHERE model = 'b' AND resolution = '4K'")
-    for trash in (False, True):
-        rows = db.execute("SELECT * FROM generation_records WHERE (deleted_at IS NOT NULL) = ?", (trash,))
+    for trash, condition in ((False, "NULL"), (True, "NOT NULL")):
+        rows = db.execute(f"SELECT * FROM generation_records WHERE deleted_at IS {condition}")
         saved = rows.fetchall()
         for kind, counts in database.count_facets(db, trash=trash).items():
             assert counts == Counter(str(row[kind]) for row in saved)
@@ -245,8 +246,8 @@ class Dataset:
 
     def throw_away(self, record_id: int, days_ago: int) -> None:
         database.delete_records(self.db, [record_id])
-        sql = "UPDATE generation_records SET deleted_at = datetime('now', ?) WHERE id = ?"
-        self.db.execute(sql, (f"-{days_ago} days", record_id))
+        at = f"{datetime.now(UTC) - timedelta(days=days_ago):%Y-%m-%d %H:%M:%S}"
+        self.db.execute("UPDATE generation_records SET deleted_at = ? WHERE id = ?", (at, record_id))
 
     def path(self, name: str) -> Path:
         return self.settings.output_dir / name

@@ -285,7 +285,7 @@ def test_the_details_name_the_batch_of_several_pictures(client: FlaskClient, db:
         VALUES ('b', '茶具上新', 'batch', 3, 0, 0), ('single', '', 'single', 1, 0, 0)
         """
     )
-    db.execute("UPDATE generation_records SET batch_id = iif(id = 1, 'b', 'single')")
+    db.execute("UPDATE generation_records SET batch_id = CASE id WHEN 1 THEN 'b' ELSE 'single' END")
     details = client.get("/live/records/1/details").get_data(as_text=True)
     assert re.search(r'<a href="/records\?batch_id=b">\s*茶具上新</a>', details)
     assert "<dt>批次</dt>" not in client.get("/live/records/2/details").get_data(as_text=True)

@@ -1,0 +1,63 @@
+"""Pages and the start on PostgreSQL: what is shown of DATABASE_URL, and what a damaged database stops."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+import web_app
+from app.config import Settings
+from app.errors import DatabaseError, StoreDamaged
+from app.system import folders
+from app.worker.worker import Worker
+
+URL = "postgresql://studio:p%40ss@db.example:5433/pictures?password=secret&sslmode=require"
+
+
+def test_the_start_names_server_and_database_without_user_and_password(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = replace(settings, database_url=URL)
+    web_app.print_banner(shown, Worker(settings).engines.default.spec)
+    printed = capsys.readouterr().err
+    assert "数据　PostgreSQL db.example:5433/pictures\n" in printed
+    for secret in ("p%40ss", "studio", "secret"):
+        assert secret not in printed
+
+
+def test_the_file_of_sqlite_is_not_looked_at_with_database_url(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    folders.ensure_writable(replace(settings, database_url=URL, database_path=tmp_path / "folder"))
+
+
+@pytest.mark.postgres
+def test_damage_found_by_a_page_stops_submissions(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*_: object, **__: object) -> None:
+        raise StoreDamaged("数据库有损坏")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "get_record", damaged)
+        assert client.get("/api/records/1").status_code == 503
+    answer = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
+    assert (answer.status_code, answer.get_json()["error"]) == (503, "数据库有损坏")
+    assert client.get("/api/records").status_code == 200
+
+
+@pytest.mark.postgres
+def test_a_refused_statement_is_logged_with_its_place(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(db: database.Connection, _id: int) -> None:
+        db.execute("SELECT no_such_column FROM generation_records")
+
+    monkeypatch.setattr(database, "get_record", refused)
+    with caplog.at_level(logging.INFO):
+        assert client.get("/api/records/1").status_code == 507
+    [record] = [each for each in caplog.records if "statement_refused" in each.getMessage()]
+    assert record.exc_info
+    assert isinstance(record.exc_info[1], DatabaseError)
