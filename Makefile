@@ -7,6 +7,9 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 IS_REQUESTED := $(if $(filter file,$(origin PYTHON)),true,[ "$$($(BIN)/python -c '$(IDENTITY)')" = "$$($(PYTHON) -c '$(IDENTITY)')" ])
 IS_FIT := { $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' && $(IS_REQUESTED); } >/dev/null 2>&1
+# Once more on PostgreSQL what uses the database; without its programs that is left out, and said.
+TEST_POSTGRES = if sh tests/postgres/install; then \
+	$(BIN)/python -m pytest -n 3 --dist loadscope --ignore tests/browser --store postgres; fi
 .PHONY: help run test test-python lint check fuzz torture bench gallery check-store backup
 
 help: ## List these commands
@@ -18,9 +21,11 @@ run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5
 test: $(VENV)/.tests ## Run all tests, including those in browsers
 	@sh tests/browser/install
 	$(BIN)/python -m pytest -n 3 --dist loadscope
+	@$(TEST_POSTGRES)
 
 test-python: $(VENV)/.tests ## Run all tests except the browser tests: make test-python PYTHON=python3.13 VENV=.venv-3.13
 	$(BIN)/python -m pytest -n 3 --dist loadscope --ignore tests/browser
+	@$(TEST_POSTGRES)
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .

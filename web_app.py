@@ -208,14 +208,12 @@ def print_banner(settings: Settings, spec: ModelSpec) -> None:
     if notice := spec.retirement_notice(date.today()):
         print_user(f"注意　{notice}")
         log.event("web", "model_ends", model=spec.model_id, since=spec.retirement and spec.retirement.since)
-    if settings.output_store == "oss":
+    print_user(f"数据　{settings.database_name}")
+    in_oss = settings.output_store == "oss"
+    if in_oss:
         print_user(f"图片　OSS 的 {settings.oss_output_prefix}")
-    for label, path in (
-        ("数据", settings.database_path),
-        ("缓存" if settings.output_store == "oss" else "图片", settings.output_dir),
-        ("日志", _log_file(settings)),
-    ):
-        print_user(f"{label}　{path.absolute()}")
+    print_user(f"{'缓存' if in_oss else '图片'}　{settings.output_dir.absolute()}")
+    print_user(f"日志　{_log_file(settings).absolute()}")
     print_user("停止　按 Ctrl+C")
     log.event("web", "started", port=settings.port, model=spec.model_id)
 

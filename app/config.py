@@ -218,6 +218,13 @@ class Settings:
         return self.database_url or self.database_path
 
     @property
+    def database_name(self) -> str:
+        """The path of the database, or its server and name without user and password."""
+        if not self.database_url:
+            return str(self.database_path.absolute())
+        return "PostgreSQL " + re.sub(r"^\w+://([^/]*@)?|\?.*", "", self.database_url)
+
+    @property
     def missing_keys(self) -> list[str]:
         """The required variables of the selected model that are not set; empty when it is ready."""
         return self.missing_for(self.image_model)

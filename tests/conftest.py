@@ -1,7 +1,7 @@
 """Shared fixtures: settings in a temporary folder, a database, a bucket, a simple model spec."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,11 +30,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what concerns the other database engine only."""
-    other = "sqlite" if config.getoption("store") == "postgres" else "postgres"
-    deselected = [item for item in items if item.get_closest_marker(other)]
-    items[:] = [item for item in items if not item.get_closest_marker(other)]
-    config.hook.pytest_deselected(items=deselected)
+    """Deselect what concerns the other database engine only, and on PostgreSQL what uses no database."""
+    on_postgres = config.getoption("store") == "postgres"
+    other = "sqlite" if on_postgres else "postgres"
+
+    def is_selected(item: pytest.Item) -> bool:
+        has_store = "postgres" in getattr(item, "fixturenames", ())
+        return not item.get_closest_marker(other) and (has_store or not on_postgres)
+
+    config.hook.pytest_deselected(items=[item for item in items if not is_selected(item)])
+    items[:] = [item for item in items if is_selected(item)]
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +57,14 @@ def postgres(request: pytest.FixtureRequest) -> Iterator["PostgresServer | None"
 @pytest.fixture
 def database_url(postgres: "PostgresServer | None") -> Iterator[str]:
     """A database of this test alone; empty: its records are in a SQLite file."""
-    if postgres is None:
-        yield ""
-        return
-    with postgres.database() as url:
+    with postgres.database() if postgres else nullcontext("") as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres: "PostgresServer | None") -> Iterator[str]:
+    """As ``database_url``, for all tests of a module."""
+    with postgres.database() if postgres else nullcontext("") as url:
         yield url
 
 

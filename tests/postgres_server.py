@@ -42,6 +42,9 @@ class PostgresServer:
         self.start()
         self._execute(f"CREATE DATABASE {_TEMPLATE}")
         database.open_database(self.url(_TEMPLATE))
+        with closing(database.connect(self.url(_TEMPLATE))) as db:
+            version = int(db.execute("SHOW server_version_num").fetchone()[0])
+        self._strategy = "STRATEGY file_copy" if version >= 150_000 else ""  # half the time of the default
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -84,7 +87,7 @@ class PostgresServer:
     def database(self) -> Iterator[str]:
         """A new database with the schema, empty -> its URL; dropped at the end."""
         name = f"test_{next(_numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE}")
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} {self._strategy}")
         try:
             yield self.url(name)
         finally:

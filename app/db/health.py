@@ -33,8 +33,8 @@ def _is_server_healthy(url: str) -> bool:
     try:
         with closing(connect(url)) as db:
             db.execute("SELECT id FROM generation_records LIMIT 1").fetchone()
-            with transaction(db, wait=_SECONDS):
-                db.execute("UPDATE change_counter SET value = value")
+            with transaction(db, durable=False, wait=_SECONDS):
+                db.execute("UPDATE change_counter SET value = value WHERE value < 0")
     except DatabaseError:
         return False
     return True

@@ -20,6 +20,8 @@ def ensure_writable(settings: Settings) -> None:
     _make_folder("OUTPUT_DIR", settings.output_dir)
     _make_folder("SAMPLES_DIR", settings.samples_dir)
     path = settings.database_path
+    if settings.database_url:  # the log only is written beside the path
+        return
     if path.is_dir():
         raise SettingError(
             "DATABASE_PATH", f"「{path}」是一个文件夹，请在后面加上文件名，例如 {path.name}/records.db"

@@ -48,7 +48,9 @@ def init_error_handlers(app: Flask) -> None:
 
 def _on_app_error(error: errors.AppError) -> Any:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    if status >= 500:
+    if type(error) is errors.DatabaseError:
+        log.exception("web", "statement_refused")
+    elif status >= 500:
         log.event("web", "error", status=status, why=error.message)
     field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
     answer = make_response(_error_response(error.message, status, **field))

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import socket
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -23,8 +22,10 @@ import requests
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+import database
 from app.config import Settings
 from app.system import listener
+from tests.dump import dump
 from tests.fuzzing import PNG, Call, Known, calls
 from tests.openapi_document import Operation, api_document
 from tests.server_process import ServerProcess, running_server
@@ -46,6 +47,7 @@ class Wire:
     """A running server, called over one connection after another; counts the calls."""
 
     server: ServerProcess
+    store: database.Target
     known: Known = field(default_factory=Known)
     statuses: Counter[int] = field(default_factory=Counter)
     slowest: float = 0.0
@@ -83,10 +85,11 @@ class Wire:
 
 
 @pytest.fixture(scope="module")
-def wire(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wire]:
+def wire(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> Iterator[Wire]:
     data_dir = tmp_path_factory.mktemp("fuzz")
-    with running_server(data_dir, image_model="demo", model_concurrency=2, **SECRETS) as server:
-        wire = Wire(server)
+    fields = {"image_model": "demo", "model_concurrency": 2, "database_url": module_database_url, **SECRETS}
+    with running_server(data_dir, **fields) as server:
+        wire = Wire(server, module_database_url or data_dir / "generation_records.db")
         create_resources(wire)
         yield wire
         wire.connection.close()
@@ -216,13 +219,14 @@ def test_the_server_is_intact_after_fuzzing(wire: Wire) -> None:
     log = wire.server.log()
     assert "Traceback" not in log, log[log.index("Traceback") - 500 :][:4000]
     assert SECRET not in log
-    with closing(sqlite3.connect(wire.server.data_dir / "generation_records.db")) as db:
-        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert db.execute("PRAGMA foreign_key_check").fetchall() == []
+    with closing(database.connect(wire.store)) as db:
+        if db.engine == "sqlite":
+            assert [tuple(row) for row in db.execute("PRAGMA integrity_check")] == [("ok",)]
+            assert db.execute("PRAGMA foreign_key_check").fetchall() == []
         stored = {
             name for (name,) in db.execute("SELECT filename FROM generation_records WHERE filename <> ''")
         }
-        assert not any(SECRET in line for line in db.iterdump())
+        assert not any(SECRET in line for line in dump(db))
     there = {path.name for path in (wire.server.data_dir / "output").iterdir() if path.is_file()}
     assert stored == there
     total = sum(wire.statuses.values())

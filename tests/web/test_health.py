@@ -1,6 +1,5 @@
 """/healthz reports every problem; anonymous clients learn only that there is one."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -8,6 +7,7 @@ from dataclasses import replace
 import pytest
 from flask.testing import FlaskClient
 
+import database
 from app.config import Settings
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
@@ -82,13 +82,23 @@ def test_a_missing_key_is_reported(settings: Settings) -> None:
 
 
 def test_a_locked_database_is_reported(client: FlaskClient, settings: Settings) -> None:
-    with closing(sqlite3.connect(settings.database, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with closing(database.connect(settings.database)) as other, database.transaction(other):
         assert what_is_wrong(client) == {"database"}
-        other.execute("ROLLBACK")
     assert what_is_wrong(client) == set()
 
 
+@pytest.mark.postgres
+def test_a_database_that_only_reads_is_reported(client: FlaskClient, settings: Settings) -> None:
+    with closing(database.connect(settings.database)) as db:
+        name = db.execute("SELECT current_database()").fetchone()[0]
+        db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+        assert what_is_wrong(client) == {"database"}
+        db.execute("SET default_transaction_read_only = off")
+        db.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    assert what_is_wrong(client) == set()
+
+
+@pytest.mark.sqlite
 @pytest.mark.parametrize("damage", ["overwritten", "gone"])
 def test_a_damaged_or_missing_database_is_reported_and_not_replaced(settings: Settings, damage: str) -> None:
     for client in open_client(settings, started=False):

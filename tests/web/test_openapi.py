@@ -62,7 +62,10 @@ def image_service() -> Iterator[FakeSdApi]:
 
 @pytest.fixture(scope="module")
 def app(
-    tmp_path_factory: pytest.TempPathFactory, receiver: FakeRobot, image_service: FakeSdApi
+    tmp_path_factory: pytest.TempPathFactory,
+    module_database_url: str,
+    receiver: FakeRobot,
+    image_service: FakeSdApi,
 ) -> Iterator[App]:
     data_dir = tmp_path_factory.mktemp("server")
     sdapi_url = image_service.settings()["sdapi_url"]
@@ -75,6 +78,7 @@ def app(
     lines = [f"{name.upper()}={value}\n" for name, value in fields.items()]
     (data_dir / ".env").write_text("".join(lines))
     settings = Settings(
+        database_url=module_database_url,
         database_path=data_dir / "records.db",
         output_dir=data_dir / "output",
         samples_dir=data_dir / "samples",

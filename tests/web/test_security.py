@@ -16,8 +16,8 @@ from werkzeug.routing import Rule
 
 import database
 from app.config import Settings
-from app.db.sqlite_connection import SqliteConnection
 from app.worker.worker import Worker
+from tests.dump import dump
 from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 from web_app import create_app
@@ -200,12 +200,11 @@ def test_same_site_and_non_browser_requests_are_accepted(
 def test_safe_methods_change_nothing(client: FlaskClient, settings: Settings) -> None:
     client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
     with closing(database.connect(settings.database)) as db:
-        assert isinstance(db, SqliteConnection)
-        before = list(db.iterdump())
+        before = dump(db)
         for method, address, _ in calls(client.application):
             if method == "GET":
                 client.get(address, buffered=True)
-        assert list(db.iterdump()) == before
+        assert dump(db) == before
 
 
 def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClient) -> None:

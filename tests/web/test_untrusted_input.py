@@ -16,10 +16,11 @@ PNG = noise_image("PNG", size=(40, 30))
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+def client(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> FlaskClient:
     data_dir = tmp_path_factory.mktemp("server")
     app = create_app(
         Settings(
+            database_url=module_database_url,
             database_path=data_dir / "records.db",
             output_dir=data_dir / "output",
             samples_dir=data_dir / "samples",

@@ -6,7 +6,7 @@ from flask import Flask, current_app, request
 
 import database
 from app import log
-from app.errors import Message, StoreLost, message
+from app.errors import Message, StoreDamaged, StoreLost, message
 from app.web.middleware import SAFE_METHODS
 from app.web.services import services
 
@@ -23,6 +23,7 @@ def init_store_state(app: Flask) -> None:
     """Refuse requests that need a lost database, and report queries that failed on it."""
     app.before_request(_refuse_when_lost)
     app.register_error_handler(database.Error, _answer_unreadable)
+    app.register_error_handler(StoreDamaged, _answer_damaged)
 
 
 def unreadable(error: database.Error) -> Message:
@@ -39,6 +40,11 @@ def _refuse_when_lost() -> None:
     store = services().worker.store_guard
     if problem := store.away() if request.method in SAFE_METHODS else store.problem():
         raise StoreLost(problem)
+
+
+def _answer_damaged(error: StoreDamaged) -> Any:
+    services().worker.store_guard.report(error)
+    return current_app.handle_user_exception(StoreLost(error.message))
 
 
 def _answer_unreadable(error: database.Error) -> Any:
