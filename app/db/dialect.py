@@ -14,6 +14,7 @@ _RULES = (
     # A list as a parameter: JSON for SQLite, an array for PostgreSQL (see ``row_mapping.SqlList``).
     (r"\bNOT IN \(SELECT value FROM json_each\(:(\w+)\)\)", r"<> ALL (:\1)"),
     (r"\bIN \(SELECT value FROM json_each\(:(\w+)\)\)", r"= ANY (:\1)"),
+    (r"\bjson_each\(:(\w+)\) AS (\w+)", r"unnest(CAST(:\1 AS text[])) AS \2 (value)"),
     # Hints; PostgreSQL has statistics. SQLite's CROSS JOIN … ON only fixes the order of the loops.
     (r"\b(?:INDEXED BY \w+|NOT INDEXED)", ""),
     (r"\bCROSS JOIN\b", "JOIN"),

@@ -14,8 +14,9 @@ def choose_names(
 
     Call it before the transaction, which must not wait for a slow disk, and ``are_taken`` inside it.
     """
-    choose = _chooser(db, is_taken)
-    return [choose(stem, endings) if endings else [] for stem, endings in wanted]
+    rows = list(wanted)
+    choose = _chooser(db, rows, is_taken)
+    return [choose(stem, endings) if endings else [] for stem, endings in rows]
 
 
 def are_taken(db: Connection, names: Sequence[Sequence[str]]) -> bool:
@@ -25,37 +26,43 @@ def are_taken(db: Connection, names: Sequence[Sequence[str]]) -> bool:
     return db.execute(sql, {"ids": keys}).fetchone() is not None
 
 
-def _chooser(db: Connection, is_taken: Callable[[str], bool]) -> Callable[[str, Sequence[str]], list[str]]:
+def _chooser(
+    db: Connection, rows: Sequence[tuple[str, Sequence[str]]], is_taken: Callable[[str], bool]
+) -> Callable[[str, Sequence[str]], list[str]]:
+    known, highest = _used_names(db, rows)
     counters: dict[str, int] = {}
-    chosen: set[str] = set()
-
-    def is_free(stem: str) -> bool:
-        key = file_key(stem)
-        sql = "SELECT 1 FROM generation_records WHERE file_key = :key"
-        is_known = key in chosen or db.execute(sql, {"key": key}).fetchone() is not None
-        return not is_known and not is_taken(stem)
 
     def choose(wanted: str, endings: Sequence[str]) -> list[str]:
         while True:
-            number = counters.get(file_key(wanted), 0) or _highest_counter(db, wanted) + 1
+            number = counters.get(file_key(wanted), 0) or highest.get(file_key(wanted), 0) + 1
             counters[file_key(wanted)] = number + 1
             base = wanted if number == 1 else f"{wanted}-{number}"
             stems = [f"{base}{ending}" for ending in endings]
-            if all(is_free(stem) for stem in stems):
-                chosen.update(map(file_key, stems))
+            if not any(file_key(stem) in known or is_taken(stem) for stem in stems):
+                known.update(map(file_key, stems))
                 return stems
 
     return choose
 
 
-def _highest_counter(db: Connection, stem: str) -> int:
-    """The highest n of ``stem-n`` or ``stem-n_1`` used by a record; 0 when there is none."""
-    key = file_key(stem)
-    rows = db.execute(
-        "SELECT file_key FROM generation_records WHERE file_key >= :low AND file_key < :high",
-        {"low": f"{key}-", "high": f"{key}."},
-    ).fetchall()
-    tails = (row["file_key"][len(key) + 1 :].partition("_")[0] for row in rows)
-    return max(
-        (int(tail) for tail in tails if tail.isascii() and tail.isdigit() and len(tail) < 9), default=0
+def _used_names(db: Connection, rows: Sequence[tuple[str, Sequence[str]]]) -> tuple[set[str], dict[str, int]]:
+    """The keys of the records' names that these rows may want, and by key of a base name the highest counter:
+    n of ``name-n`` or ``name-n_1``."""
+    keys = SqlList(file_key(stem + ending) for stem, endings in rows for ending in endings)
+    sql = f"SELECT file_key FROM generation_records WHERE file_key {IN_IDS}"
+    known = {row["file_key"] for row in db.execute(sql, {"ids": keys})}
+    numbered = db.execute(
+        """
+        SELECT base.value AS base, file_key
+        FROM json_each(:ids) AS base
+        CROSS JOIN generation_records ON file_key >= base.value || '-' AND file_key < base.value || '.'
+        """,
+        {"ids": SqlList({file_key(stem) for stem, endings in rows if endings})},
     )
+    highest: dict[str, int] = {}
+    for base, key in numbered:
+        known.add(key)
+        tail = key[len(base) + 1 :].partition("_")[0]
+        if tail.isascii() and tail.isdigit() and len(tail) < 9:
+            highest[base] = max(highest.get(base, 0), int(tail))
+    return known, highest

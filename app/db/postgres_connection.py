@@ -5,8 +5,9 @@ invariants of the queue and the ledger are checked and kept under it. A connecti
 again when it is used next.
 """
 
+import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, NoReturn
 
@@ -14,6 +15,7 @@ import psycopg
 from psycopg import ClientCursor, pq
 from psycopg.adapt import Buffer, Loader
 
+from app.db.connection import Cursor
 from app.db.dialect import to_postgres
 from app.db.row_mapping import quoted
 from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused, message
@@ -21,7 +23,10 @@ from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRef
 _WRITERS = 4_114_001  # the key of the advisory lock of writers, in this database
 _CONNECT_SECONDS = 5
 _CONFIRM_SECONDS = 10.0
-_STATEMENTS_AT_ONCE = 500
+_ROWS_AT_ONCE = 500
+_HAS_NO_RESULT = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b(?!.*\bRETURNING\b)", re.DOTALL)
+# (up to the values, the values) of a statement that inserts one row.
+_INSERTS_A_ROW = re.compile(r"(\s*INSERT\b.*?\bVALUES\s*)(\((?:[^()]|\([^()]*\))*\))\s*", re.DOTALL)
 _OPTIONS: dict[str, Any] = {
     "connect_timeout": _CONNECT_SECONDS,
     "application_name": "ai-image-generator",
@@ -61,6 +66,32 @@ class Row:
         return self._names.keys()
 
 
+class _Waiting:
+    """The result of a statement that is sent with a later one, or when its number of rows is asked for."""
+
+    def __init__(self, text: str, send: Callable[[], object]) -> None:
+        self.text = text
+        self.changed: int | None = None
+        self._send = send
+
+    @property
+    def rowcount(self) -> int:
+        """The number of rows that it changed."""
+        if self.changed is None:
+            self._send()
+        return self.changed or 0
+
+    def fetchone(self) -> None:
+        """It has no rows."""
+
+    def fetchall(self) -> list[Any]:
+        """It has no rows."""
+        return []
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+
 class PostgresConnection:
     """A connection with autocommit and durable commits.
 
@@ -73,6 +104,7 @@ class PostgresConnection:
         self._url = url
         self._raw: psycopg.Connection[Row] | None = self._open()
         self._listening: psycopg.Connection[Row] | None = None
+        self._waiting: list[_Waiting] | None = None  # None: no write transaction
 
     @property
     def in_transaction(self) -> bool:
@@ -83,14 +115,23 @@ class PostgresConnection:
             pq.TransactionStatus.INERROR,
         )
 
-    def execute(self, sql: str, fields: Mapping[str, Any] | Sequence[Any] = (), /) -> psycopg.Cursor[Row]:
-        """Run one statement. Raises DatabaseError and its subclasses, never an error of psycopg."""
+    def execute(self, sql: str, fields: Mapping[str, Any] | Sequence[Any] = (), /) -> Cursor:
+        """Run one statement. Raises DatabaseError and its subclasses, never an error of psycopg.
+
+        In a write transaction a statement without result is sent with the next one that has a result, or with
+        the commit, which then raises what it would have raised.
+        """
         query, values = to_postgres(sql), _values(fields)
-        was_open = self.in_transaction
+        if self._waiting is not None:
+            text = ClientCursor(self._current()).mogrify(query, values)
+            if not _HAS_NO_RESULT.match(query):
+                return self._send(text)
+            self._waiting.append(_Waiting(text, self._send))
+            return self._waiting[-1]
         try:
             return self._connected().execute(query, values)
         except psycopg.Error as error:
-            if was_open or not self._is_lost or not query.lstrip().startswith("SELECT"):
+            if self.in_transaction or not self._is_lost or not query.lstrip().startswith("SELECT"):
                 self._raise(error)
         try:  # the connection was lost since it was last used
             return self._connected().execute(query, values)
@@ -99,13 +140,12 @@ class PostgresConnection:
 
     def executemany(self, sql: str, rows: Iterable[Mapping[str, Any] | Sequence[Any]], /) -> None:
         """Run a statement for each of the rows, many in one message; inside a transaction."""
-        query, cursor = to_postgres(sql), ClientCursor(self._connected())
-        texts = [cursor.mogrify(query, _values(fields)) for fields in rows]
-        try:
-            for first in range(0, len(texts), _STATEMENTS_AT_ONCE):
-                cursor.execute(";".join(texts[first : first + _STATEMENTS_AT_ONCE]))
-        except psycopg.Error as error:
-            self._raise(error)
+        query, cursor = to_postgres(sql), ClientCursor(self._current())
+        inserts = _INSERTS_A_ROW.fullmatch(query)
+        head, each, between = (inserts[1], inserts[2], ",") if inserts else ("", query, ";")
+        texts = [cursor.mogrify(each, _values(fields)) for fields in rows]
+        for first in range(0, len(texts), _ROWS_AT_ONCE):
+            self._send(head + between.join(texts[first : first + _ROWS_AT_ONCE]))
 
     def wait_for_notification(self, channel: str, seconds: float) -> bool:
         """Wait for a NOTIFY on this channel -> whether there was one, or may have been before it listened.
@@ -126,8 +166,10 @@ class PostgresConnection:
         """Insert many rows at once, with these columns; inside a transaction."""
         names = ", ".join(map(quoted, columns))
         try:
+            if self._waiting:
+                self._send_raw()
             with (
-                self._connected().cursor() as cursor,
+                self._current().cursor() as cursor,
                 cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy,
             ):
                 for row in rows:
@@ -161,6 +203,7 @@ class PostgresConnection:
             SELECT pg_current_xact_id()::text
             """
         )
+        self._waiting = []
         try:
             yield
         except BaseException:
@@ -196,6 +239,31 @@ class PostgresConnection:
             raise _lost(error) from error
         return raw
 
+    def _send(self, *texts: str) -> psycopg.Cursor[Row]:
+        """Send what waits and these statements in one message -> the result of the last."""
+        try:
+            return self._send_raw(*texts)
+        except psycopg.Error as error:
+            self._raise(error)
+
+    def _send_raw(self, *texts: str) -> psycopg.Cursor[Row]:
+        raw, waiting = self._current(), self._waiting or []
+        if waiting:
+            self._waiting = []
+        cursor = raw.execute(";".join([*(each.text for each in waiting), *texts]))
+        for each in waiting:
+            each.changed = cursor.rowcount
+            cursor.nextset()
+        while cursor.nextset():  # of a text of several statements
+            pass
+        return cursor
+
+    def _current(self) -> psycopg.Connection[Row]:
+        """The connection; raises StoreLost when it was lost in a write transaction."""
+        if self._waiting is not None and self._is_lost:
+            raise _lost("connection lost")
+        return self._connected()
+
     def _connected(self) -> psycopg.Connection[Row]:
         if self._raw is None or self._raw.closed:
             self._raw = self._open()
@@ -222,7 +290,7 @@ class PostgresConnection:
 
     def _commit(self, number: str) -> None:
         try:
-            cursor = self._connected().execute("COMMIT") if not self._is_lost else None
+            cursor = self._send_raw("COMMIT") if not self._is_lost else None
         except psycopg.Error as error:
             if not self._is_lost:
                 self._roll_back()
@@ -230,6 +298,8 @@ class PostgresConnection:
             if not self._has_committed(number):
                 raise _lost(error) from error
             return
+        finally:
+            self._waiting = None
         if cursor is None:
             raise _lost("connection lost")
         if cursor.statusmessage != "COMMIT":  # a statement failed, and the body went on
@@ -253,6 +323,7 @@ class PostgresConnection:
             time.sleep(0.2)
 
     def _roll_back(self) -> None:
+        self._waiting = None
         with suppress(psycopg.Error):
             if self._raw and not self._raw.closed and self.in_transaction:
                 self._raw.execute("ROLLBACK")

@@ -13,7 +13,7 @@ from app.db.file_names import are_taken, choose_names
 from app.db.fingerprints import complete_fingerprints, lacks_fingerprints, plan_submission
 from app.db.request_keys import RequestKey, find_answer, save_answer
 from app.db.row_mapping import micros, object_text, sample_images_text, utc_text
-from app.db.versions import touch
+from app.db.versions import insert_records, next_version
 from app.db.workbooks import check_workbook
 from app.domain import (
     ImageRequest,
@@ -177,14 +177,17 @@ def _insert_rows(db: Connection, rows: Sequence[_Row], submission: Submission) -
     """Insert a batch with the pictures to order; no batch when there is none."""
     if not any(row.stems for row in rows):
         return AddedBatch("", [], list(_skipped_rows(rows, [])))
-    batch_id = _insert_batch(db, rows, submission)
+    version = next_version(db)
+    batch_id = _insert_batch(db, rows, submission, version)
     held = _held_numbers(rows, submission.sample)
-    ids = [
-        _insert_record(db, _record_fields(row, batch_id, picture_number, stem, held))
-        for row in rows
-        for picture_number, stem in zip(row.plan.numbers, row.stems, strict=True)
-    ]
-    touch(db, ids)
+    ids = insert_records(
+        db,
+        [
+            _record_fields(row, batch_id, picture_number, stem, held) | {"version": version}
+            for row in rows
+            for picture_number, stem in zip(row.plan.numbers, row.stems, strict=True)
+        ],
+    )
     return AddedBatch(batch_id, ids, list(_skipped_rows(rows, ids)))
 
 
@@ -205,7 +208,7 @@ def _skipped_rows(rows: Sequence[_Row], ids: Sequence[int]) -> Iterator[SkippedR
             yield SkippedRow(row=row.number, records=records)
 
 
-def _insert_batch(db: Connection, rows: Sequence[_Row], submission: Submission) -> str:
+def _insert_batch(db: Connection, rows: Sequence[_Row], submission: Submission, version: int) -> str:
     """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id."""
     models = submission.models
     now = datetime.now(UTC)
@@ -216,7 +219,7 @@ def _insert_batch(db: Connection, rows: Sequence[_Row], submission: Submission) 
         INSERT INTO batches (
             id, name, source, created_at, total, estimated_micros, is_priced, priority, version, workbook_id,
             prefix, suffix, filled_on, copied_from, stop_after)
-        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, 0, :workbook_id,
+        VALUES (:id, :name, :source, :now, :total, :estimated, :is_priced, :priority, :version, :workbook_id,
             :prefix, :suffix, :filled_on, :copied_from, :stop_after)
         """,
         {
@@ -229,6 +232,7 @@ def _insert_batch(db: Connection, rows: Sequence[_Row], submission: Submission) 
             "estimated": micros(estimated),
             "is_priced": all(models.of(row.request).is_priced for row in rows if row.stems),
             "priority": 0 if submission.source == "batch" else 1,
+            "version": version,
         },
     )
     return batch_id
@@ -262,12 +266,3 @@ def _record_fields(
         "templates": object_text(row.extras.templates),
         "position": row.extras.position,
     }
-
-
-def _insert_record(db: Connection, fields: dict[str, object]) -> int:
-    sql = f"""
-        INSERT INTO generation_records ({", ".join(fields)})
-        VALUES ({", ".join(":" + name for name in fields)})
-        RETURNING id
-    """
-    return int(db.execute(sql, fields).fetchall()[0]["id"])

@@ -3,10 +3,38 @@
 Pages poll for changes after the version they have, so a change without a new version is never shown.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from app.db.connection import Connection
 from app.db.row_mapping import IN_IDS, SqlList
+
+
+def insert_records(db: Connection, records: Sequence[Mapping[str, object]]) -> list[int]:
+    """Insert records, each with the same columns and its version -> their ids; inside a transaction."""
+    ids = _free_ids(db, len(records))
+    names = ("id", *records[0])
+    db.executemany(
+        f"INSERT INTO generation_records ({', '.join(names)}) VALUES (:{', :'.join(names)})",
+        [{"id": record_id, **record} for record_id, record in zip(ids, records, strict=True)],
+    )
+    return ids
+
+
+def _free_ids(db: Connection, number: int) -> list[int]:
+    """Ids that no record has or had."""
+    if db.engine == "postgres":
+        sql = """
+            SELECT nextval(pg_get_serial_sequence('generation_records', 'id')) AS id
+            FROM generate_series(1, :number)
+        """
+        return [row["id"] for row in db.execute(sql, {"number": number}).fetchall()]
+    sql = """
+        SELECT max(
+            coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'generation_records'), 0),
+            coalesce((SELECT max(id) FROM generation_records), 0)) AS last
+    """
+    last = db.execute(sql).fetchone()["last"]
+    return list(range(last + 1, last + 1 + number))
 
 
 def update_records(

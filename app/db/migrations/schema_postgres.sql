@@ -517,9 +517,7 @@ $$;
 CREATE FUNCTION count_changed() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF TG_OP <> 'INSERT' THEN
-        PERFORM count_record(OLD, -1);
-    END IF;
+    PERFORM count_record(OLD, -1);
     IF TG_OP <> 'DELETE' THEN
         PERFORM count_record(NEW, 1);
     END IF;
@@ -528,9 +526,36 @@ END
 $$;
 
 CREATE TRIGGER count_changed
-AFTER INSERT OR DELETE OR UPDATE OF created_at, deleted_at, status, aspect_ratio, resolution, model, favourite
+AFTER DELETE OR UPDATE OF created_at, deleted_at, status, aspect_ratio, resolution, model, favourite
 ON generation_records
 FOR EACH ROW EXECUTE FUNCTION count_changed();
+
+-- Once for all rows of an INSERT: a transaction that counts the rows of a large batch one by one is slow.
+CREATE FUNCTION count_inserted() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO record_counts AS known (is_deleted, status, aspect_ratio, resolution, model, favourite, number)
+    SELECT (deleted_at IS NOT NULL)::integer AS is_deleted, status, aspect_ratio, resolution, model, favourite, count(*)
+    FROM inserted
+    GROUP BY is_deleted, status, aspect_ratio, resolution, model, favourite
+    ON CONFLICT (is_deleted, status, aspect_ratio, resolution, model, favourite) DO UPDATE
+    SET number = known.number + excluded.number;
+    INSERT INTO counts_by_day AS known
+        (day, status, aspect_ratio, resolution, model, favourite, number, first_id, last_id)
+    SELECT substr(created_at, 1, 10) AS day, status, aspect_ratio, resolution, model, favourite, count(*), min(id), max(id)
+    FROM inserted
+    WHERE deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')
+    GROUP BY day, status, aspect_ratio, resolution, model, favourite
+    ON CONFLICT (day, status, aspect_ratio, resolution, model, favourite) DO UPDATE
+    SET number = known.number + excluded.number, first_id = least(known.first_id, excluded.first_id),
+        last_id = greatest(known.last_id, excluded.last_id);
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER count_inserted AFTER INSERT ON generation_records
+REFERENCING NEW TABLE AS inserted
+FOR EACH STATEMENT EXECUTE FUNCTION count_inserted();
 
 CREATE FUNCTION search_changed() RETURNS trigger
 LANGUAGE plpgsql AS $$

@@ -1,0 +1,87 @@
+"""Statements of a write transaction on PostgreSQL that are sent together, and the codes of the index."""
+
+from contextlib import closing
+
+import pytest
+
+import database
+from app.config import Settings
+from app.db.ngrams import document, piece_code
+from app.errors import DatabaseError, StoreLost
+
+pytestmark = pytest.mark.postgres
+ADD = "INSERT INTO presets (name, fields) VALUES (:name, '{}')"
+
+
+def names(db: database.Connection) -> list[str]:
+    return [row["name"] for row in db.execute("SELECT name FROM presets ORDER BY name")]
+
+
+def test_a_query_finds_what_the_statements_before_it_wrote(db: database.Connection) -> None:
+    with database.transaction(db):
+        db.execute(ADD, {"name": "a"})
+        db.execute(ADD, {"name": "b;%s"})
+        assert names(db) == ["a", "b;%s"]
+
+
+def test_the_number_of_changed_rows_is_known_at_once_and_later(db: database.Connection) -> None:
+    db.executemany(ADD, [{"name": name} for name in "abc"])
+    with database.transaction(db):
+        renamed = db.execute("UPDATE presets SET name = name || '2' WHERE name < 'c'")
+        deleted = db.execute("DELETE FROM presets")
+        assert deleted.rowcount == 3
+        assert renamed.rowcount == 2
+        assert (deleted.fetchall(), deleted.fetchone(), list(deleted)) == ([], None, [])
+
+
+def test_a_statement_that_the_commit_finds_refused_undoes_all(db: database.Connection) -> None:
+    def add_twice() -> None:
+        with database.transaction(db):
+            db.execute(ADD, {"name": "a"})
+            db.execute(ADD, {"name": "a"})
+
+    with pytest.raises(DatabaseError):
+        add_twice()
+    assert names(db) == []
+    with database.transaction(db):
+        db.execute(ADD, {"name": "b"})
+    assert names(db) == ["b"]
+
+
+def test_what_waits_is_dropped_when_the_body_raises(db: database.Connection) -> None:
+    def fail() -> None:
+        with database.transaction(db):
+            db.execute(ADD, {"name": "a"})
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    db.execute(ADD, {"name": "b"})
+    assert names(db) == ["b"]
+
+
+def test_nothing_is_written_outside_a_transaction_whose_connection_was_lost(
+    db: database.Connection, settings: Settings
+) -> None:
+    process = db.execute("SELECT pg_backend_pid()").fetchone()[0]
+
+    def write_on_a_lost_connection() -> None:
+        with database.transaction(db):
+            with closing(database.connect(settings.database)) as other:
+                other.execute("SELECT pg_terminate_backend(:process, 5000)", {"process": process})
+            with pytest.raises(StoreLost):
+                db.execute("SELECT 1")
+            db.execute(ADD, {"name": "a"})
+
+    with pytest.raises(StoreLost):
+        write_on_a_lost_connection()
+    assert names(db) == []
+
+
+@pytest.mark.parametrize("text", ["a", "猫", "ab", "猫a", "ab猫cd", "𠮷野家 C++", "\u2e80x\u2e7fyz", "aaaa"])
+def test_the_codes_of_the_index_are_those_of_the_search(db: database.Connection, text: str) -> None:
+    stored = document(text, [])
+    pieces = {stored[at : at + width] for at in range(len(stored)) for width in (1, 2)}
+    pieces |= {stored[at : at + 3] for at in range(len(stored)) if stored[at] < "\u2e80"}
+    codes = db.execute("SELECT grams(:text)", {"text": stored}).fetchone()[0]
+    assert set(codes) == set(map(piece_code, pieces))
