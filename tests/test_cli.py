@@ -125,12 +125,14 @@ def test_a_long_list_is_truncated_with_a_note(installation: Installation) -> Non
     assert "还有 1 个" in installation.lines()
 
 
+@pytest.mark.sqlite
 def test_a_missing_database_is_reported_with_its_path(settings: Settings) -> None:
     with pytest.raises(StorageError, match=r"generation_records\.db"):
         cli.check(settings)
     assert not settings.database_path.exists()
 
 
+@pytest.mark.sqlite
 def test_a_backup_is_complete_and_opens(installation: Installation, tmp_path: Path) -> None:
     pinned = installation.settings.samples_dir / ".pinned"
     pinned.mkdir()
@@ -146,6 +148,7 @@ def test_a_backup_is_complete_and_opens(installation: Installation, tmp_path: Pa
         assert database.count_records(db, database.RecordFilter()) == 3
 
 
+@pytest.mark.sqlite
 def test_a_restored_backup_does_not_resubmit_without_confirmation(
     installation: Installation, spec: ModelSpec, tmp_path: Path
 ) -> None:
@@ -184,6 +187,7 @@ def test_a_second_backup_copies_only_new_files_and_removes_nothing(
     assert (folder / "output/狗.jpg").read_bytes() == b"another"
 
 
+@pytest.mark.sqlite
 def test_a_backup_during_writes_is_consistent(installation: Installation, tmp_path: Path) -> None:
     folder, stop = tmp_path / "备份", threading.Event()
 
@@ -233,7 +237,9 @@ def test_a_locked_file_does_not_stop_the_backup(
     assert cli.back_up(installation.settings, tmp_path / "b") == 1
 
 
-@pytest.mark.parametrize("place", [".", "output", "output/备份", "samples/x"])
+@pytest.mark.parametrize(
+    "place", [pytest.param(".", marks=pytest.mark.sqlite), "output", "output/备份", "samples/x"]
+)
 def test_a_backup_into_itself_is_refused(installation: Installation, tmp_path: Path, place: str) -> None:
     with pytest.raises(InvalidRequest):
         cli.back_up(installation.settings, tmp_path / place)
@@ -286,7 +292,7 @@ class Pictures:
     def rebuilt(self) -> Settings:
         target = self.settings.database_path.with_name("new.db")
         cli.rebuild(self.settings, target)
-        return replace(self.settings, database_path=target)
+        return replace(self.settings, database_path=target, database_url="")
 
     def records(self) -> list[Record]:
         with closing(database.connect(self.rebuilt().database_path)) as db:

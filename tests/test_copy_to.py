@@ -1,7 +1,6 @@
 """A SQLite file moved to PostgreSQL: all of it, compared; and backups of a PostgreSQL database."""
 
 import shutil
-import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -364,10 +363,20 @@ def test_a_backup_into_itself_is_refused(store: Store) -> None:
         cli.back_up(store.moved, store.moved.output_dir / "b")
 
 
-def test_a_rebuilt_file_is_moved_by_copy_to(store: Store, tmp_path: Path) -> None:
+def test_a_rebuilt_file_is_moved_by_copy_to(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli, "load_settings", lambda: store.moved)
     target = tmp_path / "new.db"
-    assert cli.rebuild(store.moved, target)[0] == 3
-    copied = database.copy_to(target, store.url, lambda *_: None)
-    assert copied.rows["generation_records"] == 3
-    with closing(sqlite3.connect(target)) as db:
-        assert db.execute("PRAGMA quick_check").fetchone() == ("ok",)
+    assert cli.main(["rebuild", str(target)]) == 0
+    assert f"copy-to --from {target}" in capsys.readouterr().out
+    assert cli.main(["copy-to", "--from", str(target)]) == 0
+    assert "generation_records：3 行，一致" in capsys.readouterr().out
+
+
+def test_the_check_of_a_moved_store_finds_what_is_missing(store: Store) -> None:
+    store.copy()
+    with store.stored() as db:
+        picture = database.get_record(db, store.made).filename
+    (store.moved.output_dir / picture).unlink()
+    assert [stored.filename for stored in cli.check(store.moved).missing] == [picture]
