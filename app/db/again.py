@@ -187,7 +187,7 @@ def _add_to_batch(db: Connection, batch_id: str, added: Sequence[_Picture], mode
         """
         UPDATE batches
         SET total = total + :number, estimated_micros = estimated_micros + :price,
-            is_priced = is_priced AND :is_priced
+            is_priced = min(is_priced, :is_priced)
         WHERE id = :id
         """,
         {"id": batch_id, "number": len(added), "price": micros(price), "is_priced": is_priced},

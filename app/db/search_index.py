@@ -25,9 +25,8 @@ _FIELDS = {
 }
 SEARCHED = tuple(_FIELDS.values())
 _NEW = _FIELDS | {name: name for name in FACETS}
-_LETTERS_A_STEP = (
-    60_000  # of grams, about three times those of the texts; holds the write lock for about 50 ms
-)
+# Grams have about three times the letters of their texts; holds the write lock for about 50 ms.
+_LETTERS_A_STEP = {"sqlite": 60_000, "postgres": 20_000}
 _PAGES_A_STEP = 250
 _WORTH_MERGING = 5_000
 
@@ -135,7 +134,7 @@ def _some_of_backlog(db: Connection, limit: int) -> Iterator[dict[str, Any]]:
         new = _entry(row, "new_", db.engine) if row["is_shown"] else None
         yield {"id": row["id"], "old": old, "new": new}
         letters += sum(len(text) for entry in (old, new) if entry for text in entry.values())
-        if letters > _LETTERS_A_STEP:
+        if letters > _LETTERS_A_STEP[db.engine]:
             return
 
 

@@ -138,7 +138,7 @@ from pathlib import Path
 import database
 
 def submit():
-    with closing(database.connect(Path(sys.argv[1]))) as db:
+    with closing(database.connect(sys.argv[2] or Path(sys.argv[1]))) as db:
         while record := database.claim_record(db, model="test-1", owner="me", now=1e6, lease=20.0):
             try:
                 database.open_charge(db, record, price=Decimal("0.22"), budget=None)
@@ -160,7 +160,7 @@ def test_threads_of_two_processes_exceed_no_budget(
 ) -> None:
     batch_id = queue(db, spec, 40)
     database.set_budgets(db, {scope: Decimal(5)})
-    command = [sys.executable, "-c", SUBMIT, str(settings.database_path)]
+    command = [sys.executable, "-c", SUBMIT, str(settings.database_path), settings.database_url]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
     for process in processes:
         assert process.stdin is not None

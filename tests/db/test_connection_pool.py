@@ -92,6 +92,7 @@ def test_requests_of_a_server_share_open_connections(settings: Settings) -> None
             assert connection() is first
 
 
+@pytest.mark.sqlite
 def test_a_server_that_stops_leaves_no_connection_open(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
         for path in ("/api/records", "/api/batches"):

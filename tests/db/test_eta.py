@@ -3,11 +3,13 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 import database
 from app.config import Settings
+from app.db.row_mapping import utc_text
 from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Status
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -32,14 +34,15 @@ class Pace:
 
     def set(self, ids: list[int], status: Status, seconds: float = 0.0) -> None:
         """Set the status of these records; finished ones took so long, an hour ago."""
+        began = datetime.now(UTC) - timedelta(hours=1)
+        times = {"began": utc_text(began), "ended": utc_text(began + timedelta(seconds=seconds))}
         self.db.executemany(
             """
             UPDATE generation_records
-            SET status = :status, started_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-3600 seconds'),
-                finished_at = strftime('%Y-%m-%d %H:%M:%f', 'now', '-3600 seconds', :took)
+            SET status = :status, started_at = :began, finished_at = :ended
             WHERE id = :id
             """,
-            [{"id": one, "status": status, "took": f"+{seconds} seconds"} for one in ids],
+            [{"id": one, "status": status, **times} for one in ids],
         )
 
     def eta(self) -> int | None:

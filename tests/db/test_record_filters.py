@@ -57,7 +57,7 @@ def fill(db: database.Connection, chance: random.Random, number: int) -> None:
 def change(db: database.Connection, chance: random.Random) -> None:
     """What people, and other programs, do to records."""
     for assignment in (
-        "favourite = NOT favourite",
+        "favourite = 1 - favourite",
         "pick = 'keep'",
         "pick = ''",
         "deleted_at = '2026-03-21 00:00:00'",

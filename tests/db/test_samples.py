@@ -221,6 +221,7 @@ def test_held_rows_are_under_way_for_equal_rows(db: database.Connection, spec: M
     assert database.add_batch(db, submission).batch_id == ""
 
 
+@pytest.mark.sqlite
 def test_in_a_backup_a_batch_with_held_records_warns_of_paying_twice(
     db: database.Connection, spec: ModelSpec, settings: Settings, tmp_path: Path
 ) -> None:

@@ -122,9 +122,12 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng) -> Iterator[Run]:
+def run(
+    tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng, shared_database_url: str
+) -> Iterator[Run]:
     """The whole run, killed after a third of the submissions, restarted and polled to its end."""
-    with running_server(tmp_path_factory.mktemp("server"), **service.settings(model_concurrency=8)) as server:
+    fields = service.settings(model_concurrency=8, database_url=shared_database_url)
+    with running_server(tmp_path_factory.mktemp("server"), **fields) as server:
         run = Run(server, service)
         run.poll_until(lambda: service.charges > ROWS * 0.4)
         server.kill()

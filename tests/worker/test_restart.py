@@ -18,8 +18,9 @@ def service() -> Iterator[FakeJimeng]:
 
 
 @pytest.fixture
-def server(tmp_path: Path, service: FakeJimeng) -> Iterator[ServerProcess]:
-    with running_server(tmp_path, **service.settings(model_concurrency=4)) as process:
+def server(tmp_path: Path, service: FakeJimeng, database_url: str) -> Iterator[ServerProcess]:
+    fields = service.settings(model_concurrency=4, database_url=database_url)
+    with running_server(tmp_path, **fields) as process:
         yield process
 
 
@@ -43,8 +44,10 @@ def test_after_a_kill_mid_run_every_image_is_fetched_and_charged_once(
     assert round(batch["cost"] + batch["at_stake"], 2) == round(0.22 * 12, 2)
 
 
-def test_after_a_kill_free_images_are_redone_identically_and_none_is_unknown(tmp_path: Path) -> None:
-    with running_server(tmp_path, image_model="demo") as server:
+def test_after_a_kill_free_images_are_redone_identically_and_none_is_unknown(
+    tmp_path: Path, database_url: str
+) -> None:
+    with running_server(tmp_path, image_model="demo", database_url=database_url) as server:
         rows = [{"prompt": f"山 {n}", "resolution": "4K", "seed": n, "filename": f"图{n}"} for n in range(10)]
         batch_id = server.post("/api/batches", {"rows": rows})["batch_id"]
         for sent in (2, 8):
@@ -151,8 +154,8 @@ def test_an_invalid_setting_stops_the_start_with_one_sentence(tmp_path: Path) ->
     assert output.count("\n") == 1
 
 
-def test_without_a_key_it_serves_and_makes_an_image(tmp_path: Path) -> None:
-    with running_server(tmp_path, image_model="") as server:
+def test_without_a_key_it_serves_and_makes_an_image(tmp_path: Path, database_url: str) -> None:
+    with running_server(tmp_path, image_model="", database_url=database_url) as server:
         answer = server.post("/api/batch-generate", {"prompt": "雪山下的小屋", "aspect_ratio": "16:9"})
         assert answer["success"] is True
         assert (server.data_dir / "output" / answer["images"][0]["filename"]).is_file()

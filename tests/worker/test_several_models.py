@@ -88,14 +88,16 @@ def fakes() -> Iterator[dict[str, FakeService]]:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, fakes: dict[str, FakeService]) -> Iterator[Run]:
+def run(
+    tmp_path_factory: pytest.TempPathFactory, fakes: dict[str, FakeService], shared_database_url: str
+) -> Iterator[Run]:
     """The whole run; its server is stopped at the end, so that it stores what it learnt."""
     folder = tmp_path_factory.mktemp("server")
     settings: dict[str, object] = {}
     for fake in fakes.values():
         settings |= fake.settings()
     settings |= {"image_model": "jimeng", "model_concurrency": CONCURRENCY, "openai_price": "0.5"}
-    settings["seedream_model"] = IDS["seedream"]
+    settings |= {"seedream_model": IDS["seedream"], "database_url": shared_database_url}
     with running_server(folder, **settings) as server:
         found = Run(server, fakes)
         server.stop()

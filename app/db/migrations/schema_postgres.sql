@@ -606,7 +606,7 @@ BEGIN
         FROM jsonb_array_elements(images::jsonb) AS image,
             LATERAL (VALUES (image ->> 'sha256'), (image ->> 'url')) AS names (name)
         WHERE jsonb_typeof(image) = 'object' AND name <> '';
-EXCEPTION WHEN data_exception THEN
+EXCEPTION WHEN data_exception OR statement_too_complex THEN
     RETURN;
 END
 $$;
