@@ -1,5 +1,6 @@
 """Several models in one worker: each has its own limit, and settings change while images are under way."""
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ import pytest
 import database
 from app.config import Settings
 from app.db import queue
+from app.db.row_mapping import SqlList
 from app.domain import Batch, BatchStatus, ImageRequest, PauseCause, Record, Status
 from app.errors import Conflict
 from app.images.filenames import is_taken, stem_from_prompt
@@ -322,9 +324,16 @@ def test_a_model_that_two_providers_have_is_ordered_from_the_default_one(studio:
 
 def test_the_next_record_of_a_model_is_found_by_an_index(db: database.Connection) -> None:
     """A batch with thousands of records of one model does not slow claims of another."""
-    plan = db.execute(
-        f"EXPLAIN QUERY PLAN SELECT {queue._NEXT_CLAIMABLE_ID}", {"model": "", "now": 0.0, "ids": "[]"}
-    ).fetchall()
+    fields = {"model": "", "now": 0.0, "ids": SqlList()}
+    if db.engine == "postgres":
+        db.execute("SET enable_seqscan = off")  # it is faster while there are no records
+        plan = db.execute(f"EXPLAIN SELECT {queue._NEXT_CLAIMABLE_ID}", fields).fetchall()
+        text = "".join(line for (line,) in plan)
+        search = r"Index Scan using records_claimable on [^)]+\)\s+Index Cond: \(\(batch_id = [^)]+\) AND \(model ="
+        assert re.search(search, text)
+        assert "Seq Scan on generation_records" not in text
+        return
+    plan = db.execute(f"EXPLAIN QUERY PLAN SELECT {queue._NEXT_CLAIMABLE_ID}", fields).fetchall()
     lines = [row["detail"] for row in plan if "generation_records" in row["detail"]]
     assert "SEARCH generation_records USING INDEX records_claimable (batch_id=? AND model=?)" in lines
     assert not [line for line in lines if line.startswith("SCAN") and "records_submitted" not in line]

@@ -1,7 +1,6 @@
 """What was learnt of the image model outlives the process, and nothing waits for it."""
 
 import html
-import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +9,7 @@ import pytest
 
 import database
 from app.config import Settings
+from app.db.connection import transaction
 from app.domain import ImageRequest, ModelStatistics
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -104,10 +104,8 @@ def test_a_locked_database_costs_nothing_and_is_tried_again(
 ) -> None:
     worker = open_worker()
     worker.engines.default.limit.on_throttled()
-    with closing(sqlite3.connect(settings.database, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+    with closing(database.connect(settings.database)) as other, transaction(other):
         assert not worker.engines.default.pace.save(db)
-        other.execute("ROLLBACK")
     assert worker.engines.default.pace.save(db)
 
 

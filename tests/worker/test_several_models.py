@@ -143,8 +143,9 @@ def test_every_image_has_its_own_file(run: Run) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_what_was_learnt_is_stored_by_model(run: Run) -> None:
-    with closing(database.connect(run.server.data_dir / "generation_records.db")) as db:
+def test_what_was_learnt_is_stored_by_model(run: Run, shared_database_url: str) -> None:
+    target = shared_database_url or run.server.data_dir / "generation_records.db"
+    with closing(database.connect(target)) as db:
         for model in IDS.values():
             stored = database.find_statistics(db, model)
             assert stored is not None, model
