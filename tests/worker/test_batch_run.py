@@ -123,10 +123,10 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(
-    tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng, shared_database_url: str
+    tmp_path_factory: pytest.TempPathFactory, service: FakeJimeng, module_database_url: str
 ) -> Iterator[Run]:
     """The whole run, killed after a third of the submissions, restarted and polled to its end."""
-    fields = service.settings(model_concurrency=8, database_url=shared_database_url)
+    fields = service.settings(model_concurrency=8, database_url=module_database_url)
     with running_server(tmp_path_factory.mktemp("server"), **fields) as server:
         run = Run(server, service)
         run.poll_until(lambda: service.charges > ROWS * 0.4)

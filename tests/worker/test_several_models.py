@@ -89,7 +89,7 @@ def fakes() -> Iterator[dict[str, FakeService]]:
 
 @pytest.fixture(scope="module")
 def run(
-    tmp_path_factory: pytest.TempPathFactory, fakes: dict[str, FakeService], shared_database_url: str
+    tmp_path_factory: pytest.TempPathFactory, fakes: dict[str, FakeService], module_database_url: str
 ) -> Iterator[Run]:
     """The whole run; its server is stopped at the end, so that it stores what it learnt."""
     folder = tmp_path_factory.mktemp("server")
@@ -97,7 +97,7 @@ def run(
     for fake in fakes.values():
         settings |= fake.settings()
     settings |= {"image_model": "jimeng", "model_concurrency": CONCURRENCY, "openai_price": "0.5"}
-    settings |= {"seedream_model": IDS["seedream"], "database_url": shared_database_url}
+    settings |= {"seedream_model": IDS["seedream"], "database_url": module_database_url}
     with running_server(folder, **settings) as server:
         found = Run(server, fakes)
         server.stop()
@@ -143,8 +143,8 @@ def test_every_image_has_its_own_file(run: Run) -> None:
     assert len(set(names)) == len(names)
 
 
-def test_what_was_learnt_is_stored_by_model(run: Run, shared_database_url: str) -> None:
-    target = shared_database_url or run.server.data_dir / "generation_records.db"
+def test_what_was_learnt_is_stored_by_model(run: Run, module_database_url: str) -> None:
+    target = module_database_url or run.server.data_dir / "generation_records.db"
     with closing(database.connect(target)) as db:
         for model in IDS.values():
             stored = database.find_statistics(db, model)
