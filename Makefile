@@ -40,8 +40,8 @@ fuzz: $(VENV)/.tests ## Send random requests to the API: make fuzz CALLS=20000
 bench: $(VENV)/.tests ## Measure speed and memory against references in the same run
 	$(BIN)/python -m bench
 
-torture: $(VENV)/.tests ## Test the real server under faults, kills and full disks: make torture ROUNDS=200 SEED=1
-	$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1)
+torture: $(VENV)/.tests ## Test the real server under faults, kills and full disks: make torture ROUNDS=200 SEED=1 STORE=postgres
+	$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1) --store $(or $(STORE),sqlite)
 
 gallery: $(VENV)/.tests ## Retake the screenshots in docs/images
 	@sh tests/browser/install

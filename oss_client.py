@@ -145,10 +145,15 @@ class Bucket:
     def put(self, key: str, content: bytes | IO[bytes], media_type: str) -> None:
         """Upload the content, or a file from its position on, under the key.
 
-        Not retried: that is the caller's decision.
+        Not retried: that is the caller's decision. An answer without an ETag is not from OSS: a proxy that
+        answers 200 with a page of its own has stored nothing.
         """
-        headers = {"Content-Type": media_type}
-        self._once("上传", lambda: self._service.put_object(key, content, headers=headers))
+
+        def put() -> None:
+            if not self._service.put_object(key, content, headers={"Content-Type": media_type}).etag:
+                raise ValueError
+
+        self._once("上传", put)
 
     def copy(self, key: str, target: str, *, if_match: str = "", overwrite: bool = True) -> None:
         """Copy an object within the bucket. Raises NotFound.

@@ -110,6 +110,11 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
             server.stop()
 
 
+def is_installed() -> bool:
+    """Whether its programs are on this machine."""
+    return Path(_path_of("initdb")).is_absolute()
+
+
 def _is_running(pid: int) -> bool:
     """Whether the process exists; one that has ended and was not waited for does not count."""
     with suppress(OSError):

@@ -1,11 +1,12 @@
 """A few rounds of torture, and proof that its checks find every kind of breach."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -16,8 +17,9 @@ from app.errors import Billed, ModelError
 from app.images import store
 from app.images.parameters import format_parameters
 from tests.fakes.images import make_image
+from tests.postgres_server import PostgresServer, is_installed
 from tests.torture import report
-from tests.torture.__main__ import run_round
+from tests.torture.__main__ import run_round, stores
 from tests.torture.chaos import Crash
 from tests.torture.checks import FinalState, Submission, find_breaches, find_breaches_after_deletion
 from tests.torture.plan import (
@@ -37,11 +39,29 @@ SEED = 7
 # locked database, a read-only folder, an unreachable service, a clock that jumps; the database missing for
 # a while, replaced, deleted; a request sent twice; a database locked when a charge is opened.
 SHORT = (64, 8, 12, 33, 22, 16, 169, 98, 51, 82, 81, 162, 179)
+# PostgreSQL killed and two crashes of a worker; connections cut at COMMIT; OSS slow, then a power cut.
+OF_TWO_MACHINES = (7, 8, 42)
 
 
 @pytest.mark.parametrize("number", SHORT)
 def test_every_promise_holds_in_a_round(number: int) -> None:
     outcome = run_round(SEED, number)
+    assert outcome.breaches == []
+    assert len(outcome.ends) == outcome.plan.rows
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator["Queue[PostgresServer] | None"]:
+    with stores("postgres", 1) as opened:
+        yield opened
+
+
+@pytest.mark.skipif(not is_installed(), reason="PostgreSQL is not installed here")
+@pytest.mark.parametrize("number", OF_TWO_MACHINES)
+def test_every_promise_holds_in_a_round_of_two_machines(
+    number: int, servers: "Queue[PostgresServer] | None"
+) -> None:
+    outcome = run_round(SEED, number, servers)
     assert outcome.breaches == []
     assert len(outcome.ends) == outcome.plan.rows
 

@@ -302,6 +302,15 @@ def test_a_response_not_from_oss_is_reported(oss: FakeOss, bucket: Bucket) -> No
             list(bucket.list_objects(""))
 
 
+def test_an_upload_that_is_not_answered_by_oss_is_not_stored(oss: FakeOss, bucket: Bucket) -> None:
+    oss.fail_next("html")  # 200, as a proxy answers that has stored nothing
+    with pytest.raises(BucketError, match="OSS_ENDPOINT"):
+        bucket.put("b.png", b"x", "image/png")
+    assert "b.png" not in oss.objects
+    bucket.put("b.png", b"x", "image/png")
+    assert oss.objects["b.png"].content == b"x"
+
+
 def test_signature_v1_is_refused_by_the_fake(oss: FakeOss) -> None:
     old = oss2.Bucket(oss2.Auth("LTAItest", "secretkey"), oss.address, "demo-bucket")
     with pytest.raises(oss2.exceptions.AccessDenied):

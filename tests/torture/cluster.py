@@ -59,6 +59,7 @@ class Cluster(Site):
         self._reading = threading.Lock()
         self._db: psycopg.Connection[dict[str, Any]] | None = None
         self._stack = contextlib.ExitStack()
+        self._stack.callback(self._forget)
         self.url = self._stack.enter_context(postgres.database())
         self.oss = self._stack.enter_context(FakeOss())
         network = self._stack.enter_context(Network())
@@ -102,6 +103,10 @@ class Cluster(Site):
                 return self._db.execute(sql.encode()).fetchall()
             except psycopg.OperationalError as error:
                 raise Unreadable(str(error)) from error
+
+    def _forget(self) -> None:
+        if self._db:
+            self._db.close()
 
     def open_disruption(self, planned: PlannedDisruption) -> Disruption | None:
         """Of PostgreSQL, OSS, the network or a process."""

@@ -24,12 +24,23 @@ class Network:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.run(_end_tasks())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run it in the thread, and wait for its result."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=30)
+
+
+async def _end_tasks() -> None:
+    """Let every connection end."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await asyncio.sleep(0)  # dropped connections are closed in the next turn
 
 
 class Proxy:
@@ -51,8 +62,12 @@ class Proxy:
 
     def close(self) -> None:
         """Accept nothing more, and drop what is open."""
-        self._network.run(self._set(refuses=True, flows=True))
+        self._network.run(self._close())
+
+    async def _close(self) -> None:
+        await self._set(refuses=True, flows=True)
         self._server.close()
+        await self._server.wait_closed()
 
     def cut(self) -> None:
         """Drop all connections, and every new one, until ``mend``."""
