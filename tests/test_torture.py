@@ -34,6 +34,9 @@ from tests.torture.plan import (
 from tests.torture.round import Outcome, unexpected_errors_in
 from tests.torture.site import state_of_files
 
+pytestmark = (
+    pytest.mark.sqlite
+)  # the checks of its file; the rounds on PostgreSQL start a server of their own
 SEED = 7
 # A full disk under two servers, two servers and three crashes, three more crashes, a cancelled batch, a
 # locked database, a read-only folder, an unreachable service, a clock that jumps; the database missing for

@@ -293,6 +293,7 @@ def test_an_image_that_arrives_late_overrides_a_manual_resolution(ledger: Ledger
     assert ledger.record(record_id).cost == PRICE
 
 
+@pytest.mark.sqlite  # PostgreSQL chooses by the size of the table
 @pytest.mark.parametrize(
     "sql",
     [
