@@ -10,6 +10,7 @@ import shutil
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -168,6 +169,10 @@ class Cluster(Site):
                 if path.is_file() and (is_lost or path.suffix == ".part"):
                     state.files.add(str(path.relative_to(server.data_dir.parent)))
         return state
+
+    def counts(self) -> Counter[str]:
+        """The connections that were cut at a COMMIT."""
+        return sum((proxy.made_cuts for proxy in self.proxies), Counter())
 
     def check_pages(self) -> list[str]:
         """Search and images at both web processes, each image at one whose cache was emptied."""

@@ -285,7 +285,7 @@ def _cluster_plan(seed: int, number: int) -> Plan:
         service=service,
         rows=rows,
         concurrency=rng.randint(2, 5),
-        latency=rng.choice((0.02, 0.1, 0.3)),
+        latency=0.5 if is_calm else rng.choice((0.02, 0.1, 0.3)),
         image_format=rng.choice(("png", "jpeg")),
         busy_code=rng.choice((50429, 50430)),
         servers=len(PROCESSES),

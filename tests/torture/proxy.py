@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Coroutine
 from typing import Any, Self, TypeVar
 
@@ -46,7 +47,8 @@ async def _end_tasks() -> None:
 class Proxy:
     """Forwards connections to a port of this machine; ``port`` is its own.
 
-    cuts  how the next COMMITs fail: "before" (the server never gets it) or "after" (the answer gets lost)
+    cuts  how the next COMMITs fail: "before" (the server never gets it) or "after" (the answer gets lost);
+          ``made_cuts`` counts them
     """
 
     def __init__(self, network: Network, target: int) -> None:
@@ -57,6 +59,7 @@ class Proxy:
         self._flows = asyncio.Event()
         self._flows.set()
         self.cuts: list[str] = []
+        self.made_cuts: Counter[str] = Counter()
         self._server = network.run(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
 
@@ -140,7 +143,9 @@ class _Link:
             while block := await reader.read(_BLOCK):
                 await self._proxy.flows()
                 if is_request and _COMMIT in block and self._proxy.cuts:
-                    if self._proxy.cuts.pop(0) == "before":
+                    cut = self._proxy.cuts.pop(0)
+                    self._proxy.made_cuts[f"connection cut {cut} COMMIT"] += 1
+                    if cut == "before":
                         return
                     self._loses_answer = True
                 elif not is_request and self._loses_answer:

@@ -219,7 +219,7 @@ class Round:
         is_deleted = self.plan.is_database_deleted and outcome.disrupted
         outcome.breaches += self.user.breaches
         outcome.breaches += find_breaches_after_deletion(state) if is_deleted else find_breaches(state)
-        outcome.steps = self.user.done
+        outcome.steps = self.user.done + self.site.counts()
         if self.visitor:
             outcome.breaches += self.visitor.breaches
             outcome.steps.update(self.visitor.done)
@@ -249,7 +249,9 @@ class Round:
             log = server.log()
             outcome.unexpected_errors += unexpected_errors_in(log)
             outcome.breaches += [f"a process exited with {code}" for code in server.died]
-            outcome.breaches += [f"a log contains {text}" for text in self.site.secrets if text in log]
+            outcome.breaches += [
+                f"a log contains {text}" for text in self.site.secrets if server.has_written(text)
+            ]
             if "Exception in thread" in log:
                 outcome.breaches.append(f"a thread ended by itself: {server.data_dir}")
 

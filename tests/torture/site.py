@@ -9,6 +9,7 @@ import signal
 import socket
 import sqlite3
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -101,6 +102,11 @@ class FastServer(ServerProcess):
         if code not in (None, -signal.SIGKILL) and not self.is_stopping:
             self.died.append(code)
 
+    def has_written(self, text: str) -> bool:
+        """Whether its output or its log file contains this."""
+        files = (self.data_dir / "log.txt", *self.data_dir.glob("*.log"))
+        return any(text.encode() in path.read_bytes() for path in files)
+
     @property
     def crash_file(self) -> Path:
         """Where it writes the record whose step it was killed at."""
@@ -149,6 +155,10 @@ class Site:
     def final_state(self, submissions: Sequence[Submission], replaced: dict[str, str]) -> FinalState:
         """What is left when all processes have ended."""
         raise NotImplementedError
+
+    def counts(self) -> Counter[str]:
+        """What happened how often, for the report."""
+        return Counter()
 
     def check_pages(self) -> list[str]:
         """What the pages show wrongly at the end of a round."""
