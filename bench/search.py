@@ -21,6 +21,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.db.connection import Target
 from app.db.ngrams import normalise, own_values
 from app.db.search_index import SEARCHED
 from app.domain import ImageRequest, Models, SavedImage
@@ -43,7 +44,7 @@ FILTERS = {
     "failures and a common word": "status=failed,unknown&search=水彩",
     "a rare model": "model=another&aspect_ratio=16:9&limit=2",  # as many as the smaller file has
 }
-_SAVED = SavedImage(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
+SAVED = SavedImage(filename="a.png", width=64, height=64, format="png", file_size=9, sha256="0" * 64)
 COMMON = (
     "猫",
     "，",
@@ -142,7 +143,7 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
     acts: tuple[Callable[[], object], ...] = (
         *(lambda: database.list_records(db, wanted), lambda: database.list_records(db, RecordFilter())) * 4,
         lambda: database.count_records(db, wanted),
-        lambda: _scan(db, term),
+        lambda: scan(db, term),
     )
     rounds = [[_seconds(act) for act in acts] for _ in range(ROUNDS)]
     pages = [taken[n] for taken in rounds for n in (0, 2, 4, 6)]
@@ -158,43 +159,48 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
 
 def filter_promises(many: Path, some: Path) -> Iterator[Promise]:
     """The API's first page and total of each filter among many records against the same among some."""
-    with _clients(many, some) as clients:
+    with clients(many, some) as apps:
         for what, query in FILTERS.items():
-            here, there = _medians(clients, [f"/api/records?{query}"] * 2)
+            here, there = medians(apps, [f"/api/records?{query}"] * 2)
             text = f"{what}, of many ÷ of {SOME} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
             yield Promise(what=text, measured=here / there, at_most=5.0)
 
 
 def page_promises(many: Path, few: Path) -> Iterator[Promise]:
     """The HTML page among many records against the same among a few."""
-    with _clients(many, few) as clients:
+    with clients(many, few) as apps:
         for what, query, at_most in (("first page", "", 1.5), ("last page", "?page=100000000", 3.0)):
-            here, there = _medians(clients, [f"/records{query}", "/records"])
+            here, there = medians(apps, [f"/records{query}", "/records"])
             text = f"{what} of many ÷ first page of {FEW} ({here * 1e3:.1f} ÷ {there * 1e3:.1f} ms)"
             yield Promise(what=text, measured=here / there, at_most=at_most)
 
 
 @contextmanager
-def _clients(*paths: Path) -> Iterator[list[FlaskClient]]:
+def clients(*targets: Target) -> Iterator[list[FlaskClient]]:
     """A client of an app on each of the databases."""
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         data_dir = Path(folder)
         apps = [
             create_app(
-                Settings(database_path=path, output_dir=data_dir / "output", samples_dir=data_dir / "samples")
+                Settings(
+                    database_url=target if isinstance(target, str) else "",
+                    database_path=target if isinstance(target, Path) else data_dir / "none.db",
+                    output_dir=data_dir / "output",
+                    samples_dir=data_dir / "samples",
+                )
             )
-            for path in paths
+            for target in targets
         ]
         for app in apps:
             stack.enter_context(services_of(app).pool.keep_open())
         yield [app.test_client() for app in apps]
 
 
-def _medians(clients: list[FlaskClient], addresses: list[str]) -> list[float]:
+def medians(apps: list[FlaskClient], addresses: list[str]) -> list[float]:
     """Median seconds of each client's request, interleaved."""
-    times: list[list[float]] = [[] for _ in clients]
+    times: list[list[float]] = [[] for _ in apps]
     for _ in range(4 * ROUNDS):
-        for client, address, taken in zip(clients, addresses, times, strict=True):
+        for client, address, taken in zip(apps, addresses, times, strict=True):
             began = time.perf_counter()
             assert client.get(address).status_code == 200
             taken.append(time.perf_counter() - began)
@@ -250,11 +256,12 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
     for _ in range(turns):
         record = database.claim_record(db, model=ANY.model_id, owner="bench", now=time.time(), lease=60)
         assert record is not None
-        database.finish_record(db, record, _SAVED)
+        database.finish_record(db, record, SAVED)
     return added, (time.perf_counter() - began) / turns
 
 
-def _scan(db: database.Connection, term: str) -> int:
+def scan(db: database.Connection, term: str) -> int:
+    """The number of records with this text, by ``LIKE``."""
     pattern = "%" + term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     own = (field for field in SEARCHED if "batches" not in field)  # names of batches would only slow it
     found = " OR ".join(rf"{field} LIKE :pattern ESCAPE '\'" for field in own)

@@ -26,6 +26,7 @@ class PostgresServer:
     def __init__(self, data: Path, port: int, *, durable: bool = False) -> None:
         self.data, self.port = data, port
         self._options = _OPTIONS if durable else (*_OPTIONS, *_FAST)
+        self._strategy = ""
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None  # root may not run it
 
     def url(self, name: str) -> str:

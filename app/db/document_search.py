@@ -52,27 +52,38 @@ def nearby_ids(db: Connection, wanted: RecordFilter, fields: Fields, needed: int
 
 
 def document_branches(db: Connection, wanted: RecordFilter, documents: str = "") -> list[Branch]:
-    """The documents that match, of all or of those selected by ``documents``, and the backlog."""
+    """The documents that match, of all or of those selected by ``documents``, and the backlog.
+
+    ``OFFSET 0`` keeps the planner from searching for each record alone.
+    """
     text = text_of(wanted)
     assert text is not None
     searched = "split_part(document, :separator, 1)" if wanted.search_in else "document"
     matching = [f"strpos({searched}, :word_{number}) > 0" for number in range(len(text.words))]
-    if not documents:
+    if documents:
+        documents = f"SELECT id FROM ({documents}) AS nearby WHERE {' AND '.join(matching)}"
+    else:
         is_settled = text.pieces == text.words and not wanted.search_in
         indexed = ("grams(document) @> :pieces", *(() if is_settled else matching))
-        documents = f"SELECT id, document FROM record_search WHERE {' AND '.join(indexed)} OFFSET 0"
-        matching = []
+        documents = f"SELECT id FROM record_search WHERE {' AND '.join(indexed)} OFFSET 0"
+    shown = (VISIBLE, *of_statuses(statuses_of(wanted)[0], ENDED), *filters_of(wanted))
+    if len(shown) > 1:
+        documents = f"""
+            SELECT id
+            FROM ({documents}) AS record_search
+            JOIN generation_records USING (id)
+            WHERE {" AND ".join(shown)}
+            OFFSET 0
+        """
     source = f"({documents}) AS record_search"
-    shown = (*of_statuses(statuses_of(wanted)[0], ENDED), *filters_of(wanted))
-    if shown:
-        source += " JOIN generation_records ON generation_records.id = record_search.id"
-    not_waiting = "NOT EXISTS (SELECT 1 FROM search_backlog WHERE search_backlog.id = record_search.id)"
-    found = Branch(source=source, id="record_search.id", conditions=(*matching, *shown, not_waiting))
     if not count_backlog(db, limit=1):
-        return [found]
+        return [Branch(source=source, id="record_search.id", conditions=("TRUE",))]
+    not_waiting = "NOT EXISTS (SELECT 1 FROM search_backlog WHERE search_backlog.id = record_search.id)"
     waiting = "search_backlog JOIN generation_records ON generation_records.id = search_backlog.id"
-    backlog = Branch(source=waiting, id="search_backlog.id", conditions=(VISIBLE, *shown))
-    return [found, with_search(db, backlog, wanted)]
+    return [
+        Branch(source=source, id="record_search.id", conditions=(not_waiting,)),
+        with_search(db, Branch(source=waiting, id="search_backlog.id", conditions=shown), wanted),
+    ]
 
 
 def with_search(db: Connection, branch: Branch, wanted: RecordFilter) -> Branch:

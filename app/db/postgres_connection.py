@@ -37,8 +37,14 @@ _OPTIONS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 25_000,
 }
-# The server ends the transaction of a machine that vanished, whose lock would stop every other writer.
-_SESSION = "SET idle_in_transaction_session_timeout = '60s'"
+# The server ends the transaction of a machine that vanished, whose lock would stop every other writer. To
+# compile a query or start processes for it takes longer than most queries; work_mem is for the ids of a word.
+_SESSION = """
+    SET idle_in_transaction_session_timeout = '60s';
+    SET jit = off;
+    SET max_parallel_workers_per_gather = 0;
+    SET work_mem = '32MB'
+"""
 _DAMAGED = ("XX001", "XX002")
 # Locked for too long, deadlock; no disk space, memory or connections; read-only; shutting down or starting.
 _REFUSED = ("55P03", "40P01", "53", "25006", "57P0")

@@ -1,0 +1,240 @@
+"""PostgreSQL beside SQLite in the same run: the queue, the ledger, a batch, pages and searches.
+
+    python -m bench.postgres [--records 300000]
+
+Both commit durably. The records are those of ``bench.search``, copied once to a server on a private port that
+is kept in the system's temporary folder. Not a million by default: their index takes minutes, and they 3 GB.
+"""
+
+import argparse
+import random
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from unittest.mock import patch
+
+import psycopg
+
+import database
+from app.db.connection import Target
+from app.domain import ImageRequest, Models, Record
+from bench._million_records import build, prompt
+from bench._postgres_records import records, server
+from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan
+from database import RecordFilter
+from tests.postgres_server import PostgresServer
+from tests.specs import ANY
+
+ROUNDS = 3
+MANY = 300_000
+CLAIMS, PICTURES, ROWS = 400, 200, 5_000
+PAGES = {"first page": "/records", "last page": "/records?page=100000000"}
+WORDS = {"a rare word": "龘", "a common word": "水彩"}
+
+
+def main() -> None:
+    """Print every row; exit with 1 if a bound is exceeded."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--records", type=int, default=MANY)
+    number = parser.parse_args().records
+    with server() as postgres:
+        _print("", "SQLite", "PostgreSQL", "ratio")
+        promises = [*writing(postgres)]
+        many, some = (build(number), records(postgres, number)), records(postgres, SOME)
+        compare(*many)
+        promises += [*searches(*many), *pages(*many, some)]
+    print(*promises, sep="\n")
+    if number < MANY:
+        print(f"(the bounds are for {MANY} records)")
+    elif not all(promise.holds for promise in promises):
+        sys.exit(1)
+
+
+def writing(postgres: PostgresServer) -> Iterator[Promise]:
+    """The queue and the ledger, on new databases."""
+    for threads in (1, 8, 32):
+        rates = _both(postgres, lambda target, n=threads: CLAIMS / _claim_all(target, n))  # type: ignore[misc]
+        _line(f"claims a second, {threads} threads", *rates)
+    here, there = _both(postgres, _make_all)
+    _line("a picture: claim, charge, task id, end, ms", here * 1e3, there * 1e3)
+    commits = _both(postgres, _commit_all)
+    _line("the smallest durable transaction, ms", *(each * 1e3 for each in commits))
+    print(f"messages to PostgreSQL for a picture: {_both(postgres, _count_messages)[1]:.0f}")
+    yield Promise(
+        what="a picture ÷ the smallest transaction, PostgreSQL", measured=there / commits[1], at_most=12.0
+    )
+    here, there = _both(postgres, lambda target: _seconds(lambda: _add(target, ROWS)))
+    _line(f"add_batch of {ROWS} rows, s", here, there)
+    yield Promise(what=f"add_batch of {ROWS} rows ÷ SQLite", measured=there / here, at_most=3.0)
+
+
+def compare(path: Path, url: str) -> None:
+    """Both must find the same; AssertionError at the first difference."""
+    with closing(database.connect(path)) as sqlite, closing(database.connect(url)) as postgres:
+        terms = (*COMMON, *RARE, *ABSENT)
+        for term in terms:
+            wanted = RecordFilter(search=term)
+            here, there = (
+                (
+                    [record.id for record in database.list_records(db, wanted)],
+                    database.count_records(db, wanted),
+                )
+                for db in (sqlite, postgres)
+            )
+            assert here == there, term
+    print(f"{len(terms)} terms found the same records on both")
+
+
+def searches(path: Path, url: str) -> Iterator[Promise]:
+    """First page and total of a rare and of a common word; the bounds are against a scan by PostgreSQL."""
+    with closing(database.connect(path)) as sqlite, closing(database.connect(url)) as postgres:
+        for (what, term), at_most in zip(WORDS.items(), (0.05, 0.25), strict=True):
+            here, there = _search_times(sqlite, term), _search_times(postgres, term)
+            for name, *times in zip(("first page", "total", "LIKE scan"), here, there, strict=True):
+                _line(f"{what}: {name}, ms", *(each * 1e3 for each in times))
+            page, total, by_scan = there
+            yield Promise(what=f"{what}: page ÷ scan, PostgreSQL", measured=page / by_scan, at_most=0.05)
+            yield Promise(what=f"{what}: total ÷ scan, PostgreSQL", measured=total / by_scan, at_most=at_most)
+
+
+def _search_times(db: database.Connection, term: str) -> tuple[float, float, float]:
+    """Median seconds of (first page, total, LIKE scan)."""
+    wanted = RecordFilter(search=term)
+    return (
+        _median(lambda: database.list_records(db, wanted)),
+        _median(lambda: database.count_records(db, wanted)),
+        _median(lambda: scan(db, term)),
+    )
+
+
+def pages(path: Path, url: str, some: str) -> Iterator[Promise]:
+    """Pages without a search, and filters with and without, against the first page of some records."""
+    with clients(path, url, some) as apps:
+        for what, address in PAGES.items():
+            here, there, first = medians(apps, [address, address, "/records"])
+            _line(f"{what}, ms", here * 1e3, there * 1e3)
+            yield Promise(
+                what=f"{what} of many ÷ first page of {SOME}, PostgreSQL", measured=there / first, at_most=3.0
+            )
+        for what, query in FILTERS.items():
+            here, there, _ = medians(apps, [f"/api/records?{query}"] * 3)
+            _line(f"{what}: page and total, ms", here * 1e3, there * 1e3)
+
+
+def _both(postgres: PostgresServer, measure: Callable[[Target], float]) -> tuple[float, float]:
+    """The measure on a new SQLite file and on a new PostgreSQL database: medians, interleaved."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for _ in range(ROUNDS):
+        with tempfile.TemporaryDirectory() as folder, postgres.database() as url:
+            targets: tuple[Target, Target] = (Path(folder) / "bench.db", url)
+            for target, results in zip(targets, found, strict=True):
+                database.open_database(target)
+                results.append(measure(target))
+    return statistics.median(found[0]), statistics.median(found[1])
+
+
+def _claim_all(target: Target, threads: int) -> float:
+    """Seconds in which that many threads, each with its connection, claim every queued record."""
+    _add(target, CLAIMS)
+    owners = [threading.Thread(target=_claim_until_none, args=(target, n)) for n in range(threads)]
+    began = time.perf_counter()
+    for owner in owners:
+        owner.start()
+    for owner in owners:
+        owner.join()
+    return time.perf_counter() - began
+
+
+def _claim_until_none(target: Target, number: int) -> None:
+    with closing(database.connect(target)) as db:
+        while _claim(db, str(number)):
+            pass
+
+
+def _claim(db: database.Connection, owner: str = "bench") -> Record | None:
+    return database.claim_record(db, model=ANY.model_id, owner=owner, now=time.time(), lease=60)
+
+
+def _make_all(target: Target) -> float:
+    """Seconds for a picture."""
+    _add(target, PICTURES)
+    with closing(database.connect(target)) as db:
+        began = time.perf_counter()
+        for _ in range(PICTURES):
+            _make(db)
+        return (time.perf_counter() - began) / PICTURES
+
+
+def _make(db: database.Connection) -> None:
+    record = _claim(db)
+    assert record is not None
+    database.open_charge(db, record, price=Decimal("0.22"), budget=Decimal(1_000_000))
+    database.save_task_id(db, record, f"task-{record.id}")
+    database.finish_record(db, record, SAVED)
+
+
+def _count_messages(target: Target) -> float:
+    """How many messages are sent to PostgreSQL for one picture."""
+    _add(target, 3)
+    asked = psycopg.ClientCursor.execute
+    with closing(database.connect(target)) as db:
+        _make(db)
+        with patch.object(psycopg.ClientCursor, "execute", autospec=True, side_effect=asked) as asking:
+            _make(db)
+    return asking.call_count
+
+
+def _commit_all(target: Target) -> float:
+    """Seconds of the smallest durable transaction."""
+    with closing(database.connect(target)) as db:
+        began = time.perf_counter()
+        for _ in range(PICTURES):
+            _commit(db)
+        return (time.perf_counter() - began) / PICTURES
+
+
+def _commit(db: database.Connection) -> None:
+    with database.transaction(db):
+        db.execute("UPDATE change_counter SET value = value + 1")
+
+
+def _add(target: Target, rows: int) -> None:
+    chance = random.Random(4)
+    with closing(database.connect(target)) as db:
+        database.add_batch(
+            db,
+            database.Submission(
+                requests=[ImageRequest(prompt=prompt(chance, n)) for n in range(rows)],
+                models=Models([ANY]),
+                stems=[f"图{n}" for n in range(rows)],
+                is_taken=lambda _: False,
+            ),
+        )
+
+
+def _line(what: str, sqlite: float, postgres: float) -> None:
+    _print(what, f"{sqlite:.2f}", f"{postgres:.2f}", f"{postgres / sqlite:.2f}")
+
+
+def _print(what: str, *columns: str) -> None:
+    print(f"{what:46}", *(f"{column:>11}" for column in columns), flush=True)
+
+
+def _median(act: Callable[[], object]) -> float:
+    return statistics.median(_seconds(act) for _ in range(ROUNDS))
+
+
+def _seconds(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
