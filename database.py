@@ -41,6 +41,7 @@ from app.db.ledger import (
     open_charge,
     save_task_id,
     save_usage,
+    withdraw_charge,
 )
 from app.db.migrations import open_database
 from app.db.model_statistics import find_statistics, store_statistics

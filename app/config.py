@@ -69,9 +69,10 @@ def _url(variable: str, value: str) -> str:
 
 
 def _database_url(variable: str, value: str) -> str:
-    if not re.fullmatch(r"postgres(ql)?://[^\s/?#]*/[^\s/?#]+(\?\S*)?", value):
+    if not re.fullmatch(r"postgres(ql)?://([^\s/?#@]*@)?[^\s/?#@]*/[^\s/?#]+(\?\S*)?", value):
         # The value is not shown: it may contain a password.
-        raise SettingError(variable, "应为 postgresql://用户:密码@主机:5432/数据库")
+        text = "应为 postgresql://用户:密码@主机:5432/数据库，密码里的符号写成 %40 这样的编码"
+        raise SettingError(variable, text)
     if not importlib.util.find_spec("psycopg"):
         text = "需要先安装 PostgreSQL 的驱动：pip install -r requirements-postgres.txt"
         raise SettingError(variable, text)

@@ -64,6 +64,13 @@ def open_charge(
     return int(row["id"])
 
 
+def withdraw_charge(db: Connection, record: Record) -> None:
+    """Close the charge of a claim that sent nothing, if there is one, as not billed."""
+    with transaction(db):
+        if still_owned(db, record):
+            close_charges(db, record.id, Billed.NO, "interrupted")
+
+
 def save_task_id(
     db: Connection,
     record: Record,

@@ -6,6 +6,7 @@ again when it is used next.
 """
 
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,12 +19,15 @@ from psycopg.adapt import Buffer, Loader
 from app.db.connection import Cursor
 from app.db.dialect import to_postgres
 from app.db.row_mapping import quoted
-from app.errors import DatabaseError, Message, StoreDamaged, StoreLost, WriteRefused, message
+from app.errors import DatabaseError, Message, SettingError, StoreDamaged, StoreLost, WriteRefused, message
 
 _WRITERS = 4_114_001  # the key of the advisory lock of writers, in this database
 _CONNECT_SECONDS = 5
 _CONFIRM_SECONDS = 10.0
+_UNCONFIRMED = "commit not confirmed"
+_IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 _ROWS_AT_ONCE = 500
+_READS = re.compile(r"\s*SELECT\b")
 _HAS_NO_RESULT = re.compile(r"\s*(?:INSERT|UPDATE|DELETE)\b(?!.*\bRETURNING\b)", re.DOTALL)
 # (up to the values, the values) of a statement that inserts one row.
 _INSERTS_A_ROW = re.compile(r"(\s*INSERT\b.*?\bVALUES\s*)(\((?:[^()]|\([^()]*\))*\))\s*", re.DOTALL)
@@ -46,8 +50,9 @@ _SESSION = """
     SET work_mem = '32MB'
 """
 _DAMAGED = ("XX001", "XX002")
-# Locked for too long, deadlock; no disk space, memory or connections; read-only; shutting down or starting.
-_REFUSED = ("55P03", "40P01", "53", "25006", "57P0")
+_BUSY = ("55P03", "40P01")  # locked for too long, deadlock
+# No disk space, memory or connections; read-only; shutting down or starting.
+_REFUSED = ("53", "25006", "57P0")
 
 
 class Row:
@@ -110,16 +115,15 @@ class PostgresConnection:
         self._url = url
         self._raw: psycopg.Connection[Row] | None = self._open()
         self._listening: psycopg.Connection[Row] | None = None
+        self._transaction: psycopg.Connection[Row] | None = None  # that on which one was begun
         self._waiting: list[_Waiting] | None = None  # None: no write transaction
+        self._writes = False
+        self._name, self._number = secrets.token_hex(8), 0  # of the last commit: the row of last_commits
 
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
-        raw = self._raw
-        return raw is not None and raw.info.transaction_status in (
-            pq.TransactionStatus.INTRANS,
-            pq.TransactionStatus.INERROR,
-        )
+        return self._transaction is not None
 
     def execute(self, sql: str, fields: Mapping[str, Any] | Sequence[Any] = (), /) -> Cursor:
         """Run one statement. Raises DatabaseError and its subclasses, never an error of psycopg.
@@ -130,14 +134,15 @@ class PostgresConnection:
         query, values = to_postgres(sql), _values(fields)
         if self._waiting is not None:
             text = ClientCursor(self._current()).mogrify(query, values)
+            self._writes = self._writes or not _READS.match(query)
             if not _HAS_NO_RESULT.match(query):
                 return self._send(text)
             self._waiting.append(_Waiting(text, self._send))
             return self._waiting[-1]
         try:
-            return self._connected().execute(query, values)
+            return self._current().execute(query, values)
         except psycopg.Error as error:
-            if self.in_transaction or not self._is_lost or not query.lstrip().startswith("SELECT"):
+            if self.in_transaction or not self._is_lost or not _READS.match(query):
                 self._raise(error)
         try:  # the connection was lost since it was last used
             return self._connected().execute(query, values)
@@ -150,6 +155,7 @@ class PostgresConnection:
         inserts = _INSERTS_A_ROW.fullmatch(query)
         head, each, between = (inserts[1], inserts[2], ",") if inserts else ("", query, ";")
         texts = [cursor.mogrify(each, _values(fields)) for fields in rows]
+        self._writes = True
         for first in range(0, len(texts), _ROWS_AT_ONCE):
             self._send(head + between.join(texts[first : first + _ROWS_AT_ONCE]))
 
@@ -171,6 +177,7 @@ class PostgresConnection:
     def copy_rows(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         """Insert many rows at once, with these columns; inside a transaction."""
         names = ", ".join(map(quoted, columns))
+        self._writes = True
         try:
             if self._waiting:
                 self._send_raw()
@@ -198,24 +205,16 @@ class PostgresConnection:
 
         Every commit is durable: unlike with a file, this process survives a crash of the database, and would
         go on with what that has lost, such as a claim that another process then makes too.
-        When the connection is lost during the commit, the server is asked whether it has committed.
+        When the connection is lost during the commit, it is found out whether that was done: see ``_commit``.
         """
-        number = self._begin(
-            f"""
-            BEGIN;
-            SET LOCAL lock_timeout = {round(1000 * wait) or 1};
-            SET LOCAL synchronous_commit = on;
-            SELECT pg_advisory_xact_lock({_WRITERS});
-            SELECT pg_current_xact_id()::text
-            """
-        )
-        self._waiting = []
+        self._begin(_as_writer(wait))
+        self._waiting, self._writes = [], False
         try:
             yield
         except BaseException:
             self._roll_back()
             raise
-        self._commit(number)
+        self._commit()
 
     @contextmanager
     def read_transaction(self) -> Iterator[None]:
@@ -241,6 +240,8 @@ class PostgresConnection:
             )
             raw.adapters.register_loader("numeric", _NumberLoader)
             raw.execute(_SESSION)
+        except psycopg.ProgrammingError:  # its text has the URL
+            raise SettingError("DATABASE_URL", "写法不对，密码里的符号要写成 %40 这样的编码") from None
         except psycopg.Error as error:
             raise _lost(error) from error
         return raw
@@ -265,8 +266,8 @@ class PostgresConnection:
         return cursor
 
     def _current(self) -> psycopg.Connection[Row]:
-        """The connection; raises StoreLost when it was lost in a write transaction."""
-        if self._waiting is not None and self._is_lost:
+        """The connection; raises StoreLost when it was lost in a transaction."""
+        if self._transaction and self._is_lost:
             raise _lost("connection lost")
         return self._connected()
 
@@ -286,6 +287,7 @@ class PostgresConnection:
                 cursor = self._connected().execute(statements)
                 while cursor.nextset():
                     pass
+                self._transaction = self._raw
                 return str(cursor.fetchone()[0]) if cursor.description else ""  # type: ignore[index]
             except psycopg.Error as error:
                 is_lost = self._is_lost
@@ -294,44 +296,55 @@ class PostgresConnection:
                     self._raise(error)
         raise AssertionError
 
-    def _commit(self, number: str) -> None:
+    def _commit(self) -> None:
+        """Commit, with the number of this commit; after a lost connection that shows whether it was done.
+
+        The number of a transaction would not: after a crash the server gives it to another one.
+        """
+        self._number += 1
+        forget = "DELETE FROM last_commits WHERE at < now() - interval '1 hour';" if self._number == 1 else ""
+        note = f"""
+            {forget}
+            INSERT INTO last_commits (connection, number) VALUES ('{self._name}', {self._number})
+            ON CONFLICT (connection) DO UPDATE SET number = excluded.number, at = now()
+        """
         try:
-            cursor = self._send_raw("COMMIT") if not self._is_lost else None
+            cursor = self._send_raw(*((note, "COMMIT") if self._writes else ("COMMIT",)))
         except psycopg.Error as error:
-            if not self._is_lost:
-                self._roll_back()
+            is_lost = self._is_lost
+            self._roll_back()
+            if not is_lost:
                 self._raise(error)
-            if not self._has_committed(number):
+            if not self._has_committed():
                 raise _lost(error) from error
             return
         finally:
-            self._waiting = None
-        if cursor is None:
-            raise _lost("connection lost")
+            self._transaction = self._waiting = None
         if cursor.statusmessage != "COMMIT":  # a statement failed, and the body went on
             raise DatabaseError("数据库拒绝了这次写入，没有任何改动")
 
-    def _has_committed(self, number: str) -> bool:
-        """Whether the transaction of this number, whose connection was lost, has been committed.
+    def _has_committed(self) -> bool:
+        """Whether the last commit, in which the connection was lost, was done.
 
-        Raises StoreLost when the server does not answer in time.
+        As the only writer, so that the transaction has ended. Raises StoreLost when that is not found out in
+        time.
         """
+        sql = f"SELECT coalesce(max(number), 0) FROM last_commits WHERE connection = '{self._name}'"
         deadline = time.monotonic() + _CONFIRM_SECONDS
         while True:
-            with suppress(StoreLost, psycopg.Error):
-                raw = self._connected()
-                cursor = raw.execute("SELECT pg_xact_status(%(number)s::xid8)", {"number": number})
-                status = cursor.fetchone()[0]  # type: ignore[index]
-                if status != "in progress":
-                    return bool(status == "committed")
-            if time.monotonic() > deadline:
-                raise _lost("commit not confirmed")
+            try:
+                return int(self._begin(f"{_as_writer(_CONFIRM_SECONDS)}; {sql}")) == self._number
+            except DatabaseError as error:
+                if time.monotonic() > deadline:
+                    raise _lost(_UNCONFIRMED) from error
+            finally:
+                self._roll_back()
             time.sleep(0.2)
 
     def _roll_back(self) -> None:
-        self._waiting = None
+        self._transaction = self._waiting = None
         with suppress(psycopg.Error):
-            if self._raw and not self._raw.closed and self.in_transaction:
+            if self._raw and self._raw.info.transaction_status in _IN_TRANSACTION:
                 self._raw.execute("ROLLBACK")
 
     def _raise(self, error: psycopg.Error) -> NoReturn:
@@ -341,10 +354,22 @@ class PostgresConnection:
         if state in _DAMAGED:
             text = "数据库有损坏，不再下单：请让管理数据库的人检查并恢复（{reason}）"
             raise StoreDamaged(text, reason=_reason(error)) from error
+        if state in _BUSY:
+            raise WriteRefused("数据库正忙，等了太久，没有写入，请稍后再试") from error
         if state.startswith(_REFUSED):
             text = "数据库现在写不进去（{reason}），请检查磁盘空间和权限"
             raise WriteRefused(text, reason=_reason(error)) from error
         raise DatabaseError("数据库不接受这个操作（{reason}）", reason=_reason(error)) from error
+
+
+def _as_writer(wait: float) -> str:
+    """Statements that begin a transaction as the only writer."""
+    return f"""
+        BEGIN;
+        SET LOCAL lock_timeout = {round(1000 * wait) or 1};
+        SET LOCAL synchronous_commit = on;
+        SELECT pg_advisory_xact_lock({_WRITERS})
+    """
 
 
 def environment_of(url: str) -> dict[str, str]:

@@ -28,7 +28,7 @@ class PostgresGuard:
     def watch(self, db: Connection) -> Message | None:
         """Ask the server for its change counter -> ``problem()``."""
         try:
-            self._compare(last_version(db))
+            self._compare(db)
             self._away = None
         except StoreLost as lost:
             self.report(lost)
@@ -38,7 +38,7 @@ class PostgresGuard:
     def require(self, db: Connection) -> None:
         """Raises StoreLost or StoreDamaged when nothing may be submitted; call before each submission."""
         if not self._damage:
-            self._compare(last_version(db))
+            self._compare(db)
         if self._damage:
             raise StoreDamaged(self._damage)
 
@@ -51,8 +51,10 @@ class PostgresGuard:
         if isinstance(error, StoreDamaged):
             self._damage = self._damage or error.message
 
-    def _compare(self, version: int) -> None:
-        if version < self._version:
+    def _compare(self, db: Connection) -> None:
+        seen = self._version  # before the counter is read: other threads see later values meanwhile
+        version = last_version(db)
+        if version < seen:
             self._damage = message(
                 "数据库的内容变旧了，像是恢复了旧的备份，或切换到了落后的备用服务器，不再下单："
                 "请换回正确的数据库，再重新启动程序"

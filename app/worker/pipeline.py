@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -42,6 +43,7 @@ from app.errors import (
     InvalidRequest,
     Message,
     ModelError,
+    StoreDamaged,
     StoreLost,
     message,
 )
@@ -235,7 +237,7 @@ class Pipeline:
             raise OssLost(problem)
         self.store_guard.require(db)
         price, is_free = spec.price(request), spec.is_free(request)
-        charge = database.open_charge(db, record, price=price, budget=self.settings.budget, is_free=is_free)
+        charge = self._open_charge(db, record, price, is_free=is_free)
         log.record_event("submitted", record, charge=charge, price=price)
         began = time.monotonic()
         result = generator.submit(provider, request, references)
@@ -246,6 +248,20 @@ class Pipeline:
             with suppress(DatabaseError):  # the image is worth more
                 database.save_usage(db, record, usage)
         return result.task_id or "", result.image, began
+
+    def _open_charge(
+        self, db: database.Connection, record: Record, price: Decimal | None, *, is_free: bool
+    ) -> int:
+        """Open the charge; when it is not known whether that was stored, it is closed as not billed.
+
+        Raises StoreLost then, as nothing was sent.
+        """
+        budget = self.settings.budget
+        try:
+            return database.open_charge(db, record, price=price, budget=budget, is_free=is_free)
+        except StoreLost:
+            self.write_with_retry(lambda: database.withdraw_charge(db, record))
+            raise
 
     def _adopted(self, db: database.Connection, record: Record) -> SavedImage | None:
         """The image that was saved before a crash, here or in OSS."""
@@ -281,7 +297,7 @@ class Pipeline:
         return size.width * size.height if size else _PIXELS_AT_ONCE
 
     def write_with_retry(self, write: Callable[[], _T], *, retry_lost: bool = True) -> _T:
-        """Call ``write`` every second until the database accepts it.
+        """Call ``write``, which may be repeated, every second until the database accepts it.
 
         Raises the DatabaseError when the worker aborts first; StoreLost at once unless ``retry_lost``.
         """
@@ -305,22 +321,23 @@ class Pipeline:
         usage: Usage,
         watermark: bool | None,
     ) -> None:
-        """Save the task id before polling; when the database is lost it is only logged, and polling goes on.
+        """Save the task id before polling.
 
-        Raises ModelError when the id is not valid Unicode and cannot be stored; it is logged.
+        When the database is lost it is logged; polling goes on when that is a file, while a server is waited
+        for. Raises ModelError when the id is not valid Unicode and cannot be stored; it is logged.
         """
         if whole_characters(task_id) != task_id:
             log.record_event("task_id_invalid", record, task_id=ascii(task_id))
             raise _invalid_task_id(task_id)
+        save = partial(database.save_task_id, db, record, task_id, usage, watermark=watermark)
         try:
-            self.write_with_retry(
-                lambda: database.save_task_id(db, record, task_id, usage, watermark=watermark),
-                retry_lost=False,
-            )
+            self.write_with_retry(save, retry_lost=False)
         except StoreLost as lost:
             log.record_event("task_id_not_saved", record, task_id=task_id, why=str(lost))
-        else:
-            log.record_event("task_id_saved", record)
+            if not self.settings.database_url or isinstance(lost, StoreDamaged):
+                return
+            self.write_with_retry(save)
+        log.record_event("task_id_saved", record)
 
     def _sleep(self, seconds: float) -> None:
         if self.aborting.wait(seconds):

@@ -276,9 +276,9 @@ class Worker:
                 engine.limit.on_throttled()
             if isinstance(error, ModelError) and error.cause == "key":
                 engine.judge(error.message, time.time())
-            stored = database.get_record_or_none(db, record.id)
+            stored = self._write(lambda: database.get_record_or_none(db, record.id))
             has_task = stored is not None and bool(stored.task_id)
-            is_free = database.is_free_charge(db, record.id)
+            is_free = self._write(lambda: database.is_free_charge(db, record.id))
             self._apply(db, record, decide(error, record, has_task=has_task, is_free=is_free))
         else:
             self._pipeline.finish(db, record, saved, seconds=time.monotonic() - started)

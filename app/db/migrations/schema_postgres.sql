@@ -632,6 +632,14 @@ $$;
 CREATE TRIGGER uses_changed AFTER INSERT OR DELETE OR UPDATE OF sample_images ON generation_records
 FOR EACH ROW EXECUTE FUNCTION uses_changed();
 
+-- The last write transaction of each connection: shows whether it was committed when the answer was lost
+-- (app/db/postgres_connection.py).
+CREATE TABLE last_commits (
+    connection TEXT COLLATE "C" PRIMARY KEY,
+    number BIGINT NOT NULL,
+    at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+
 -- Wakes the workers (app/db/workers.py) when the transaction commits, once however many records it queues.
 CREATE FUNCTION records_queued() RETURNS trigger
 LANGUAGE plpgsql AS $$
