@@ -224,3 +224,27 @@ def test_the_documented_models_list_their_required_settings(file: str) -> None:
     for model, variables in REQUIRED.items():
         row = next(line for line in text.splitlines() if f"`{model}`" in line and line.startswith("| "))
         assert [variable for variable in variables if f"`{variable}`" not in row] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://u:geheim@h/d",
+        "postgresql://u:gehe@im@h/d",
+        "postgresql://u:geheim@h",
+        "postgresql://u:geheim@h/",
+    ],
+)
+def test_an_invalid_database_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingError, match=r"^DATABASE_URL：应为 postgresql://[^\n]+$") as caught:
+        read_settings({"DATABASE_URL": url})
+    assert "gehe" not in str(caught.value)
+
+
+def test_a_database_url_needs_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://u:geheim@h:5432/d?sslmode=require"
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SettingError, match=r"^DATABASE_URL：[^\n]+ requirements-postgres.txt$"):
+        read_settings({"DATABASE_URL": url})
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "psycopg")
+    assert read_settings({"DATABASE_URL": url}).database == url

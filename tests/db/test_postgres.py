@@ -1,0 +1,411 @@
+"""PostgreSQL: connections that are lost, servers that stop, and databases that cannot be used."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import database
+from app.config import Settings
+from app.db import connection, postgres_connection
+from app.db.store_guard import open_guard
+from app.errors import AppError, DatabaseError, SettingError, StoreDamaged, StoreLost, WriteRefused
+from tests.server_process import ServerProcess, free_port
+from tests.torture.proxy import Network, Proxy
+from tests.waiting import wait_until
+
+if TYPE_CHECKING:
+    from tests.postgres_server import PostgresServer
+
+pytestmark = pytest.mark.postgres
+CHANGE = "UPDATE change_counter SET value = value + 1"
+SECRET = "geheim"
+
+
+@pytest.fixture
+def other(settings: Settings, db: database.Connection) -> Iterator[database.Connection]:
+    """Another connection to the database of ``db``."""
+    with closing(database.connect(settings.database)) as found:
+        yield found
+
+
+@pytest.fixture
+def proxy(postgres: "PostgresServer") -> Iterator[Proxy]:
+    with Network() as network:
+        made = Proxy(network, postgres.port)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def remote(settings: Settings, proxy: Proxy, postgres: "PostgresServer") -> Iterator[database.Connection]:
+    """A connection to the database of ``db`` through the proxy."""
+    url = settings.database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
+    with closing(database.connect(url)) as found:
+        yield found
+
+
+@pytest.fixture
+def stopped(postgres: "PostgresServer") -> Iterator[Callable[[], None]]:
+    """Stops the server as a crash does; it is started again at the end."""
+    yield postgres.stop
+    if not postgres.is_running:
+        postgres.start()
+
+
+def change(db: database.Connection) -> None:
+    with database.transaction(db):
+        db.execute(CHANGE)
+
+
+def write(db: database.Connection, body: Callable[[], object]) -> None:
+    with database.transaction(db):
+        body()
+
+
+def end_connection(db: database.Connection, other: database.Connection) -> None:
+    """Have the server end the connection ``db``."""
+    pid = db.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
+    other.execute("SELECT pg_terminate_backend(:pid, 60000)", {"pid": pid}).fetchall()
+
+
+def sentence(error: BaseException) -> str:
+    """The text of an error for a person: one line without the password."""
+    text = str(error)
+    assert text
+    assert "\n" not in text
+    assert SECRET not in text
+    return text
+
+
+def test_a_connection_that_was_lost_between_two_uses_is_opened_again(
+    db: database.Connection, other: database.Connection
+) -> None:
+    end_connection(db, other)
+    version = database.last_version(db)
+    end_connection(db, other)
+    change(db)
+    end_connection(db, other)
+    with database.read_transaction(db):
+        assert database.last_version(db) == version + 1
+
+
+def test_a_write_transaction_whose_connection_is_lost_changes_nothing_and_reads_nothing_more(
+    db: database.Connection, other: database.Connection
+) -> None:
+    before = database.last_version(db)
+
+    def lose_connection() -> None:
+        db.execute(CHANGE)
+        end_connection(db, other)
+        for _ in range(2):
+            with pytest.raises(StoreLost):
+                database.last_version(db)
+        with pytest.raises(StoreLost), database.read_transaction(db):
+            database.last_version(db)
+        with pytest.raises(StoreLost):
+            db.execute(CHANGE)
+
+    with pytest.raises(StoreLost):
+        write(db, lose_connection)
+    assert not db.in_transaction
+    assert database.last_version(db) == before
+    change(db)
+    assert database.last_version(other) == before + 1
+
+
+def test_a_read_transaction_is_one_snapshot_and_ends_when_its_connection_is_lost(
+    db: database.Connection, other: database.Connection
+) -> None:
+    with database.read_transaction(db):
+        before = database.last_version(db)
+        change(other)
+        assert database.last_version(db) == before
+    assert database.last_version(db) == before + 1
+    with database.read_transaction(db):
+        end_connection(db, other)
+        for _ in range(2):
+            with pytest.raises(StoreLost):
+                database.last_version(db)
+    assert database.last_version(db) == before + 1
+
+
+def test_a_commit_whose_answer_is_lost_is_found_to_be_done(
+    db: database.Connection, remote: database.Connection, proxy: Proxy
+) -> None:
+    before = database.last_version(db)
+    for number in (1, 2, 3):
+        proxy.cuts = ["after"]
+        change(remote)
+        assert database.last_version(db) == before + number
+    assert sum(proxy.made_cuts.values()) == 3
+
+
+def test_a_commit_that_the_server_did_not_get_is_found_not_to_be_done(
+    db: database.Connection, remote: database.Connection, proxy: Proxy
+) -> None:
+    change(remote)
+    before = database.last_version(db)
+    proxy.cuts = ["before"]
+    with pytest.raises(StoreLost):
+        change(remote)
+    assert database.last_version(db) == before
+    change(remote)
+    assert database.last_version(db) == before + 1
+
+
+def test_a_commit_lost_in_a_crash_is_not_taken_for_one_made_since(
+    db: database.Connection, other: database.Connection, postgres: "PostgresServer"
+) -> None:
+    """The server gives the number of a transaction that a crash lost to another one."""
+    before = database.last_version(db)
+
+    def crash() -> None:
+        assert db.execute(CHANGE).rowcount == 1
+        postgres.stop("immediate")
+        postgres.start()
+        change(other)
+
+    with pytest.raises(StoreLost):
+        write(db, crash)
+    assert database.last_version(db) == before + 1
+
+
+def test_a_commit_that_cannot_be_confirmed_in_time_is_an_error(
+    db: database.Connection, stopped: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_connection, "_CONFIRM_SECONDS", 0.1)
+
+    def stop() -> None:
+        db.execute(CHANGE)
+        stopped()
+
+    with pytest.raises(StoreLost, match=postgres_connection._UNCONFIRMED):
+        write(db, stop)
+    assert not db.in_transaction
+
+
+def test_a_commit_is_confirmed_although_the_server_starts_later(
+    db: database.Connection, remote: database.Connection, postgres: "PostgresServer", proxy: Proxy
+) -> None:
+    before, proxy.cuts = database.last_version(db), ["after"]
+
+    def restart() -> None:
+        wait_until(lambda: bool(proxy.made_cuts))
+        postgres.stop("immediate")
+        postgres.start()
+
+    thread = threading.Thread(target=restart)
+    thread.start()
+    change(remote)
+    thread.join()
+    assert database.last_version(db) == before + 1
+
+
+def test_old_notes_of_commits_are_removed(db: database.Connection, settings: Settings) -> None:
+    db.execute("INSERT INTO last_commits VALUES ('old', 7, now() - interval '2 hours'), ('new', 7, now())")
+    with closing(database.connect(settings.database)) as fresh:
+        change(fresh)
+        change(fresh)
+    names = {row["connection"] for row in db.execute("SELECT connection FROM last_commits")}
+    assert "old" not in names
+    assert "new" in names
+
+
+def test_a_server_that_stops_and_starts_is_used_again(
+    db: database.Connection, settings: Settings, postgres: "PostgresServer", stopped: Callable[[], None]
+) -> None:
+    version = database.last_version(db)
+    stopped()
+    uses: list[Callable[[], object]] = [
+        lambda: database.last_version(db),
+        lambda: change(db),
+        lambda: database.connect(settings.database),
+        lambda: database.open_database(settings.database),
+    ]
+    for use in uses:
+        with pytest.raises(StoreLost) as lost:
+            use()
+        assert sentence(lost.value).startswith("数据库连不上，不再下单")
+    assert not database.is_healthy(settings.database)
+    postgres.start()
+    change(db)
+    assert database.last_version(db) == version + 1
+    assert database.is_healthy(settings.database)
+
+
+def test_a_writer_waits_for_the_one_before_it(
+    db: database.Connection, settings: Settings, other: database.Connection
+) -> None:
+    before = database.last_version(db)
+
+    def change_too() -> None:
+        with closing(database.connect(settings.database)) as late:
+            change(late)
+
+    thread = threading.Thread(target=change_too)
+    with database.transaction(db):
+        thread.start()
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = :oid"
+        oid = other.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()[
+            "oid"
+        ]
+        wait_until(lambda: bool(other.execute(waiting, {"oid": oid}).fetchall()))
+        assert database.last_version(db) == before
+        db.execute(CHANGE)
+    thread.join()
+    assert database.last_version(db) == before + 2
+
+
+def test_a_writer_that_waits_for_too_long_is_refused(
+    db: database.Connection, other: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
+    with database.transaction(db), pytest.raises(WriteRefused) as refused:
+        change(other)
+    assert sentence(refused.value).startswith("数据库正忙")
+    change(other)
+
+
+def test_a_statement_that_fails_undoes_its_transaction_although_the_body_goes_on(
+    db: database.Connection,
+) -> None:
+    before = database.last_version(db)
+
+    def go_on() -> None:
+        db.execute(CHANGE)
+        with pytest.raises(DatabaseError):
+            db.execute("SELECT no_such_column FROM batches")
+        db.execute(CHANGE)
+
+    with pytest.raises(DatabaseError):
+        write(db, go_on)
+    assert database.last_version(db) == before
+    change(db)
+
+
+def test_an_older_database_blocks_until_a_restart(
+    db: database.Connection, other: database.Connection, settings: Settings
+) -> None:
+    change(db)
+    guard = open_guard(settings.database)
+    assert guard.watch(db) is None
+    other.execute("UPDATE change_counter SET value = value - 1")
+    with pytest.raises(StoreDamaged, match="变旧了"):
+        guard.require(db)
+    other.execute("UPDATE change_counter SET value = value + 9")
+    assert guard.watch(db)
+    with pytest.raises(StoreDamaged):
+        guard.require(db)
+    open_guard(settings.database).require(db)
+
+
+def test_a_counter_that_another_thread_reads_later_is_not_taken_for_an_older_database(
+    db: database.Connection, other: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard, read = open_guard(settings.database), database.last_version
+
+    def read_slowly(mine: database.Connection) -> int:
+        version = read(mine)
+        if mine is db:
+            change(other)
+            assert guard.watch(other) is None
+        return version
+
+    monkeypatch.setattr("app.db.postgres_guard.last_version", read_slowly)
+    assert guard.watch(db) is None
+    guard.require(db)
+
+
+def test_a_guard_says_that_the_server_is_away_until_it_is_back(
+    db: database.Connection, settings: Settings, postgres: "PostgresServer", stopped: Callable[[], None]
+) -> None:
+    guard = open_guard(settings.database)
+    stopped()
+    assert guard.watch(db)
+    assert guard.away()
+    with pytest.raises(StoreLost):
+        guard.require(db)
+    postgres.start()
+    assert guard.watch(db) is None
+    assert guard.problem() is None
+
+
+def test_nul_which_no_text_may_contain_is_replaced(db: database.Connection) -> None:
+    with database.transaction(db):
+        db.execute("INSERT INTO generation_records (prompt) VALUES (:prompt)", {"prompt": "猫\x00咪"})
+        db.executemany("INSERT INTO generation_records (prompt) VALUES (?)", [["狗\x00"]])
+    prompts = [row["prompt"] for row in db.execute("SELECT prompt FROM generation_records ORDER BY id")]
+    assert prompts == ["猫\ufffd咪", "狗\ufffd"]
+
+
+@pytest.fixture
+def wrong_urls(db: database.Connection, postgres: "PostgresServer", settings: Settings) -> dict[str, str]:
+    """What is wrong -> the URL."""
+    rules = postgres.data / "pg_hba.conf"
+    rules.write_text(f"host all stranger 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
+    postgres.run("pg_ctl", "reload")
+    db.execute("DROP ROLE IF EXISTS stranger")
+    db.execute("CREATE ROLE stranger LOGIN PASSWORD 'another'")
+    name = settings.database_url.rpartition("/")[2]
+    return {
+        "password": f"postgresql://stranger:{SECRET}@127.0.0.1:{postgres.port}/{name}",
+        "port": f"postgresql://tests:{SECRET}@127.0.0.1:{free_port()}/{name}",
+        "database": f"postgresql://tests:{SECRET}@127.0.0.1:{postgres.port}/missing",
+        "encoding of the password": f"postgresql://tests:{SECRET}%zz@127.0.0.1:{postgres.port}/{name}",
+        "host": f"postgresql://tests:{SECRET}@[127.0.0.1:{postgres.port}/{name}",
+    }
+
+
+def test_a_wrong_url_is_one_sentence_without_its_password(wrong_urls: dict[str, str], tmp_path: Path) -> None:
+    for what, url in wrong_urls.items():
+        with pytest.raises(AppError) as error:
+            database.open_database(url)
+        expected = SettingError if what in ("encoding of the password", "host") else StoreLost
+        assert type(error.value) is expected, what
+        sentence(error.value)
+        folder = tmp_path / what
+        folder.mkdir()
+        output = ServerProcess(folder, database_url=url).refuses_to_start()
+        assert output.count("\n") == 1
+        assert not [path for path in folder.rglob("*") if SECRET.encode() in read(path)]
+
+
+def read(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
+
+
+def test_a_server_that_only_reads_refuses_writes_with_one_sentence(
+    db: database.Connection, settings: Settings
+) -> None:
+    name = settings.database_url.rpartition("/")[2]
+    db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    database.open_database(settings.database)
+    with closing(database.connect(settings.database)) as reader:
+        assert database.count_batches(reader) == 0
+        with pytest.raises(WriteRefused) as refused:
+            change(reader)
+        assert sentence(refused.value).startswith("数据库现在写不进去")
+    assert not database.is_healthy(settings.database)
+
+
+def test_a_database_of_another_encoding_is_refused(
+    db: database.Connection, postgres: "PostgresServer"
+) -> None:
+    db.execute("DROP DATABASE IF EXISTS other_encoding")
+    db.execute(
+        "CREATE DATABASE other_encoding ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    )
+    with pytest.raises(DatabaseError, match="SQL_ASCII，请新建一个 UTF8 的数据库") as refused:
+        database.open_database(postgres.url("other_encoding"))
+    sentence(refused.value)
+
+
+def test_a_database_of_a_later_version_is_refused(db: database.Connection, settings: Settings) -> None:
+    db.execute("UPDATE schema_version SET number = number + 1")
+    with pytest.raises(DatabaseError, match="更新的版本") as refused:
+        database.open_database(settings.database)
+    sentence(refused.value)
