@@ -67,7 +67,7 @@ def writing(postgres: PostgresServer) -> Iterator[Promise]:
     _line("the smallest durable transaction, ms", *(each * 1e3 for each in commits))
     print(f"messages to PostgreSQL for a picture: {_both(postgres, _count_messages)[1]:.0f}")
     yield Promise(
-        what="a picture ÷ the smallest transaction, PostgreSQL", measured=there / commits[1], at_most=12.0
+        what="a picture ÷ the smallest transaction, PostgreSQL", measured=there / commits[1], at_most=25.0
     )
     here, there = _both(postgres, lambda target: _seconds(lambda: _add(target, ROWS)))
     _line(f"add_batch of {ROWS} rows, s", here, there)
@@ -92,9 +92,12 @@ def compare(path: Path, url: str) -> None:
 
 
 def searches(path: Path, url: str) -> Iterator[Promise]:
-    """First page and total of a rare and of a common word; the bounds are against a scan by PostgreSQL."""
+    """First page and total of a rare and of a common word; the bounds are against a scan by PostgreSQL.
+
+    PostgreSQL counts the records of a common word by reading the pages of all of them.
+    """
     with closing(database.connect(path)) as sqlite, closing(database.connect(url)) as postgres:
-        for (what, term), at_most in zip(WORDS.items(), (0.05, 0.25), strict=True):
+        for (what, term), at_most in zip(WORDS.items(), (0.05, 0.6), strict=True):
             here, there = _search_times(sqlite, term), _search_times(postgres, term)
             for name, *times in zip(("first page", "total", "LIKE scan"), here, there, strict=True):
                 _line(f"{what}: {name}, ms", *(each * 1e3 for each in times))
