@@ -45,11 +45,13 @@ def test_a_file_in_place_of_a_folder_is_reported(settings: Settings, name: str, 
     assert "不是文件夹" in message
 
 
+@pytest.mark.sqlite
 def test_a_folder_in_place_of_the_database_is_reported(settings: Settings) -> None:
     settings.database_path.mkdir()
     assert refusal(settings).startswith("DATABASE_PATH：「")
 
 
+@pytest.mark.sqlite
 def test_a_read_only_database_is_reported(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.database_path.touch()
     monkeypatch.setattr(os, "access", lambda path, mode: False)
