@@ -17,7 +17,7 @@ import database
 from app import log
 from app.config import Settings
 from app.domain import GeneratedImage, PauseCause, Record, SavedImage, Status
-from app.errors import Billed, BucketError, DatabaseError, DiskError, Message, ModelError, message
+from app.errors import Billed, BucketError, DatabaseError, DiskError, Message, ModelError, NotFound, message
 from app.images import store
 from app.images.parameters import format_parameters
 from app.library.output_backup import OutputBackup
@@ -92,7 +92,9 @@ class Saving:
         elif keeps_trying:
             saved = self._store(db, record, *found, has_task=bool(record.task_id))
         else:
-            saved = self._upload(record, *found)
+            saved = None
+            with suppress(NotFound):  # the record was finished, and its file moved, since it was found
+                saved = self._upload(record, *found)
         return saved and with_watermark(saved, record.marks["visible"])
 
     def leftovers(

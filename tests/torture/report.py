@@ -62,6 +62,25 @@ _CRASHES_EXPLAINED = (
 )
 
 
+_PROMISES = """
+Every record ended; every billed image is saved or `unknown`; none was billed twice; every success has a
+complete file of its own; every file belongs to a record; no partial file; no duplicate name; the ledger
+agrees with the service, and the sums that triggers keep with the rows. No budget was exceeded; no repaired
+row was billed before; a release or repair that was sent several times was done once.
+"""
+_OF_ONE_MACHINE = """
+While the database was missing or replaced, only work under way was submitted; where it was deleted, every
+submission is in the deleted file, none was repeated, and saved files are complete. A locked ledger did not
+count as a crash.
+"""
+_OF_MACHINES = """
+OSS has every saved image, and a web process with an empty cache shows it; searches find exactly at both; no
+page answered 500; deleted records were restored. Where the service could not go on with an order after its
+record had ended, both workers together kept to MODEL_CONCURRENCY. No process or thread ended by itself; no
+log has a key.
+"""
+
+
 def fault_rows(outcomes: Iterable[Outcome]) -> Rows:
     """A row for each fault: the images it hit and their outcomes."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -175,14 +194,7 @@ def _head(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:
 
 def _promises(outcomes: Sequence[Outcome]) -> str:
     broken = [(outcome, breach) for outcome in outcomes for breach in outcome.breaches]
-    text = (
-        "Every record ended; every billed image is saved or `unknown`; none was billed twice; every success "
-        "has a complete file of its own; every file belongs to a record; no partial file; no duplicate name; "
-        "the ledger agrees with the service. While the database was missing or replaced, only work under way "
-        "was submitted; where it was deleted, every submission is in the deleted file, none was repeated, "
-        "and saved files are complete. A locked ledger did not count as a crash. No budget was exceeded; no "
-        "repaired row was billed before; a release or repair that was sent several times was done once."
-    )
+    text = (_PROMISES + (_OF_MACHINES if _is_cluster(outcomes) else _OF_ONE_MACHINE).lstrip()).strip()
     if not broken:
         return f"{text}\n\n**No breach in {len(outcomes)} rounds.**"
     lines = [f"- round {outcome.plan.number}: {breach}" for outcome, breach in broken]

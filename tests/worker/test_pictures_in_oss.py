@@ -11,6 +11,7 @@ from dataclasses import replace
 from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -232,6 +233,23 @@ def test_a_picture_that_was_uploaded_before_a_crash_is_never_unknown(
     assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
     byte_machine.worker.adopt_from_oss(byte_machine.db)
     assert (saving(byte_machine), len(cached(byte_machine))) == ([], 1)
+
+
+def test_a_picture_that_is_finished_while_it_is_adopted_disturbs_nothing(
+    byte_machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease of a record under way expires while PostgreSQL is away; its own thread may be faster."""
+    died = crash(byte_machine, monkeypatch, where=database, name="finish_record")
+    other, upload = another(byte_machine), byte_machine.worker.outputs.upload
+
+    def overtaken(*args: Any, **options: Any) -> str:
+        other.worker.adopt_from_oss(other.db)
+        saved_at(byte_machine).unlink()
+        return upload(*args, **options)
+
+    monkeypatch.setattr(byte_machine.worker.outputs, "upload", overtaken)
+    assert byte_machine.worker.adopt_from_oss(byte_machine.db)
+    assert (byte_machine.record(died.id).status, byte_machine.outcomes()) == (Status.SUCCESS, ["billed"])
 
 
 def test_nothing_is_decided_on_an_expired_lease_while_oss_is_lost(
