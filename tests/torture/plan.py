@@ -278,14 +278,14 @@ def _cluster_plan(seed: int, number: int) -> Plan:
     rng = random.Random(f"{seed}/{number}/postgres")
     is_calm = rng.random() < 0.15
     service = rng.choice(("jimeng",) * 4 + ("seedream", "openai", "openai-url", "sdapi"))
-    rows = rng.randint(6, 14)
+    rows = rng.randint(8, 16)
     steps = _draw_steps(rng, rows)
     return Plan(
         number=number,
         service=service,
         rows=rows,
-        concurrency=rng.randint(2, 5),
-        latency=0.5 if is_calm else rng.choice((0.02, 0.1, 0.3)),
+        concurrency=rng.randint(2, 4),
+        latency=0.5 if is_calm else rng.choice((0.1, 0.3, 0.8)),
         image_format=rng.choice(("png", "jpeg")),
         busy_code=rng.choice((50429, 50430)),
         servers=len(PROCESSES),

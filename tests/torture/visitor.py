@@ -16,7 +16,7 @@ from tests.torture.site import FastServer, Site, Unreadable
 
 _SECONDS = 8.0  # a request to a process that is cut off from PostgreSQL may take longer: it is given up
 _RESTORE_SECONDS = 30.0
-_PAGES = ("/", "/batch", "/records", "/usage", "/status", "/healthz", "/api/batches", "/api/budgets")
+_PAGES = ("/", "/batch", "/records", "/usage", "/model", "/healthz", "/api/batches", "/api/budgets")
 _WORD = "江南"
 _SAVED = """
     SELECT id, filename, sha256
