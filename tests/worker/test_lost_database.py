@@ -1,0 +1,252 @@
+"""PostgreSQL is lost while a picture is made, and comes back: nothing is paid twice, nothing paid is lost."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask.testing import FlaskClient
+
+import database
+from app.config import Settings
+from app.db.postgres_connection import PostgresConnection
+from app.domain import Status
+from app.images import store
+from app.web.services import services_of
+from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.service import Call
+from tests.harness import Harness
+from tests.torture.proxy import Network, Proxy
+
+if TYPE_CHECKING:
+    from tests.postgres_server import PostgresServer
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture(autouse=True)
+def outage(
+    harness: Harness, postgres: "PostgresServer", monkeypatch: pytest.MonkeyPatch
+) -> Iterator["PostgresServer"]:
+    """The server, which is started again when the worker first waits for it."""
+
+    def wait(_seconds: float) -> bool:
+        if not postgres.is_running:
+            postgres.start()
+        return False
+
+    monkeypatch.setattr(harness.worker._aborting, "wait", wait)
+    yield postgres
+    if not postgres.is_running:
+        postgres.start()
+
+
+def stop_at(service: FakeJimeng, moment: str, step: str, postgres: "PostgresServer") -> None:
+    """Stop the server at the first such moment of a call."""
+
+    def see(seen: str, call: Call) -> None:
+        if seen == moment and service.step_of(call) == step:
+            service.observer = lambda _moment, _call: None
+            postgres.stop("immediate")
+
+    service.observer = see
+
+
+@pytest.fixture
+def through_proxy(harness: Harness, settings: Settings, postgres: "PostgresServer") -> Iterator[Proxy]:
+    """The harness is connected through this proxy."""
+    with Network() as network:
+        proxy = Proxy(network, postgres.port)
+        url = settings.database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
+        with closing(database.connect(url)) as remote:
+            harness.db = remote
+            yield proxy
+        proxy.close()
+
+
+def cut_at_charge(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, cut: str) -> None:
+    """Have the COMMIT of the next charge fail."""
+    open_charge = database.open_charge
+
+    def open_and_fail(*args: Any, **fields: Any) -> int:
+        monkeypatch.setattr(database, "open_charge", open_charge)
+        proxy.cuts = [cut]
+        return open_charge(*args, **fields)
+
+    monkeypatch.setattr(database, "open_charge", open_and_fail)
+
+
+def finish(harness: Harness, record: int) -> None:
+    """Let the record be made: it succeeds with one order."""
+    while harness.record(record).status != Status.SUCCESS:
+        assert harness.step()
+    assert len(harness.service.submissions) == 1
+    assert len(harness.files()) == 1
+    assert harness.service.charges == 1
+
+
+def test_a_loss_before_the_charge_sends_nothing_and_the_record_waits(
+    harness: Harness, outage: "PostgresServer", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = harness.ask("猫")[1]
+    resolve = harness.worker._pipeline.library.resolve
+
+    def lose(*args: Any) -> Any:
+        outage.stop("immediate")
+        return resolve(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(harness.worker._pipeline.library, "resolve", lose)
+        assert harness.step()
+    assert harness.record(record).status == Status.QUEUED
+    assert harness.outcomes() == []
+    assert harness.service.submissions == []
+    finish(harness, record)
+    assert harness.outcomes() == ["billed"]
+
+
+def test_a_charge_that_the_server_did_not_get_sends_nothing(
+    harness: Harness, through_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = harness.ask("猫")[1]
+    cut_at_charge(through_proxy, monkeypatch, "before")
+    assert harness.step()
+    assert through_proxy.made_cuts
+    assert harness.service.submissions == []
+    assert harness.record(record).status == Status.QUEUED
+    finish(harness, record)
+    assert harness.outcomes() == ["billed"]
+
+
+def test_a_charge_whose_answer_is_lost_is_confirmed_and_sent_once(
+    harness: Harness, through_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = harness.ask("猫")[1]
+    cut_at_charge(through_proxy, monkeypatch, "after")
+    assert harness.step()
+    assert through_proxy.made_cuts
+    assert harness.record(record).status == Status.SUCCESS
+    assert len(harness.service.submissions) == 1
+    assert harness.outcomes() == ["billed"]
+
+
+@pytest.mark.parametrize("reaped", [False, True], ids=["", "another worker found its lease expired"])
+def test_a_charge_that_cannot_be_confirmed_sends_nothing_and_is_closed_as_not_billed(
+    harness: Harness,
+    through_proxy: Proxy,
+    outage: "PostgresServer",
+    monkeypatch: pytest.MonkeyPatch,
+    reaped: bool,
+) -> None:
+    (record,) = harness.ask("猫")[1]
+    cut_at_charge(through_proxy, monkeypatch, "after")
+    has_committed = PostgresConnection._has_committed
+    withdraw = database.withdraw_charge
+
+    def ask_in_vain(db: PostgresConnection) -> bool:
+        outage.stop("immediate")
+        monkeypatch.setattr("app.db.postgres_connection._CONFIRM_SECONDS", 0.0)
+        return has_committed(db)
+
+    def withdraw_late(db: database.Connection, mine: Any) -> None:
+        if reaped and outage.is_running:
+            expire(db)
+        withdraw(db, mine)
+
+    monkeypatch.setattr(PostgresConnection, "_has_committed", ask_in_vain)
+    monkeypatch.setattr(database, "withdraw_charge", withdraw_late)
+    assert harness.step()
+    assert harness.service.submissions == []
+    assert harness.outcomes() == ["not_billed"]
+    assert harness.record(record).status == Status.QUEUED
+    finish(harness, record)
+    assert harness.outcomes() == ["not_billed", "billed"]
+
+
+def expire(db: database.Connection) -> None:
+    """End the records whose worker seems to have died."""
+    db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
+    database.reap_stalled(db, now=1e12)
+
+
+@pytest.mark.parametrize("reaped", [False, True], ids=["", "another worker found its lease expired"])
+def test_a_task_id_is_stored_when_the_server_is_back(
+    harness: Harness,
+    outage: "PostgresServer",
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    reaped: bool,
+) -> None:
+    caplog.set_level("INFO")
+    save = database.save_task_id
+
+    def save_late(db: database.Connection, *args: Any, **fields: Any) -> None:
+        if reaped and outage.is_running:
+            expire(db)
+        save(db, *args, **fields)
+
+    monkeypatch.setattr(database, "save_task_id", save_late)
+    stop_at(harness.service, "made", "submit", outage)  # type: ignore[arg-type]
+    (record,) = harness.ask("猫")[1]
+    assert harness.step()
+    order = harness.service.submissions[0]
+    assert f"task_id={order.task_id}" in caplog.text  # also when the process had ended now
+    assert harness.record(record).task_id == order.task_id
+    finish(harness, record)
+    assert harness.outcomes() == ["billed"]
+
+
+def test_an_image_is_finished_when_the_server_is_back(
+    harness: Harness, outage: "PostgresServer", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (record,) = harness.ask("猫")[1]
+    save_image = store.save_image
+
+    def save_and_lose(*args: Any, **fields: Any) -> Any:
+        saved = save_image(*args, **fields)
+        outage.stop("immediate")
+        return saved
+
+    monkeypatch.setattr(store, "save_image", save_and_lose)
+    assert harness.step()
+    finish(harness, record)
+    assert harness.outcomes() == ["billed"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "outcome"),
+    [("busy", Status.QUEUED, "not_billed"), ("reset", Status.UNKNOWN, "unknown")],
+)
+def test_an_error_of_the_service_is_stored_as_it_was_when_the_server_is_back(
+    harness: Harness, outage: "PostgresServer", fault: str, status: Status, outcome: str
+) -> None:
+    stop_at(harness.service, "arrived", "submit", outage)  # type: ignore[arg-type]
+    harness.service.fail_next(fault)
+    (record,) = harness.ask("猫")[1]
+    assert harness.step()
+    assert harness.record(record).status == status
+    assert harness.outcomes() == [outcome]
+
+
+def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
+    client: FlaskClient, outage: "PostgresServer", db: database.Connection
+) -> None:
+    guard = services_of(client.application).worker.store_guard
+    assert client.get("/records").status_code == 200
+    outage.stop("immediate")
+    for is_noticed in (False, True):
+        for page in ("/", "/records", "/usage", "/api/records", "/api/batches"):
+            answer = client.get(page)
+            assert answer.status_code == 503, page
+            assert "数据库连不上" in answer.text, page
+        refused = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
+        assert refused.status_code == 503
+        assert "数据库连不上" in refused.get_json()["error"]
+        assert client.get("/live/status").status_code == 200
+        assert client.get("/healthz").status_code == 503
+        if not is_noticed:
+            assert guard.watch(db)
+    outage.start()
+    assert guard.watch(db) is None
+    assert client.get("/records").status_code == 200
+    assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202
