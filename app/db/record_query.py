@@ -296,11 +296,9 @@ def _sum_of_counts(db: Connection, wanted: RecordFilter) -> int:
     left_out = [status for status in Status if status not in requested]
     is_every_end = len(ended) == len(ENDED)  # then include unknown statuses written by other programs
     statuses = ", ".join(repr(status.value) for status in (left_out if is_every_end else requested))
-    conditions = (
-        "is_deleted = :trash",
-        f"status {'NOT IN' if is_every_end else 'IN'} ({statuses})",
-        *filters_of(wanted),
-    )
+    conditions = ["is_deleted = :trash", *filters_of(wanted)]
+    if left_out or not is_every_end:
+        conditions.append(f"status {'NOT IN' if is_every_end else 'IN'} ({statuses or 'NULL'})")
     sql = f"SELECT coalesce(sum(number), 0) FROM record_counts WHERE {' AND '.join(conditions)}"
     return int(db.execute(sql, fields_of(wanted) | {"trash": wanted.trash}).fetchone()[0])
 

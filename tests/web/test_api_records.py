@@ -17,7 +17,7 @@ from openpyxl import load_workbook
 
 import database
 from app.config import Settings
-from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, SavedImage
+from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, SavedImage, Status
 from app.errors import DiskError
 from app.images import store
 from app.images.metadata import embed
@@ -67,6 +67,10 @@ FILTERS = [
     {"trash": True, "search": "猫", "statuses": ("failed",)},
     {"statuses": ("failed",)},
     {"statuses": ("failed", "unknown")},
+    {"statuses": tuple(Status)},
+    {"statuses": tuple(Status), "search": "猫"},
+    {"statuses": ("queued",), "trash": True},
+    {"statuses": ("queued",), "trash": True, "search": "猫"},
     {"statuses": ("success", "failed")},
     {"statuses": ("queued",)},
     {"statuses": ("queued", "running", "success"), "sort": "oldest"},

@@ -30,6 +30,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoginThrottle, "_hash", lambda self, text: text.encode())
 
 
+@pytest.fixture
+def still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no delay end."""
+    monkeypatch.setattr(LoginThrottle.__init__, "__defaults__", (Clock(),))
+
+
 def enter(client: FlaskClient, password: str = "开门", address: str = "192.168.1.7", **how: str) -> int:
     """Try a password from an address -> status."""
     answer = client.post(
@@ -122,6 +128,7 @@ def test_the_database_holds_neither_the_cookie_nor_the_password(app: Flask, db: 
     assert "开门" not in stored
 
 
+@pytest.mark.usefixtures("still")
 def test_wrong_passwords_count_together_in_all_processes(app: Flask, settings: Settings) -> None:
     other = create_app(replace(settings, access_password="开门")).test_client()
     assert enter(app.test_client(), "猜") == 403
@@ -270,6 +277,7 @@ def test_the_login_redirects_to_the_requested_page(app: Flask, target: str) -> N
     assert client.post(login_url, data={"password": "开门"}).headers["Location"] == target
 
 
+@pytest.mark.usefixtures("still")
 def test_only_the_client_that_guessed_wrong_is_delayed(app: Flask) -> None:
     client = app.test_client()
     assert enter(client, "猜", "192.168.1.66") == 403
@@ -363,6 +371,7 @@ def test_without_a_password_the_login_form_redirects(settings: Settings) -> None
     assert client.post("/logout").status_code == 303
 
 
+@pytest.mark.usefixtures("still")
 def test_behind_a_trusted_proxy_wrong_passwords_count_for_the_browser(settings: Settings) -> None:
     networks = (ip_network("192.168.1.0/24"), ip_network("10.1.0.9"))
     app = create_app(replace(settings, access_password="开门", trusted_proxies=networks))
@@ -375,6 +384,7 @@ def test_behind_a_trusted_proxy_wrong_passwords_count_for_the_browser(settings: 
     assert guess("开门", "192.0.2.7, 198.51.100.1, 10.1.0.9") == 302
 
 
+@pytest.mark.usefixtures("still")
 def test_an_address_that_a_stranger_claims_does_not_count(app: Flask) -> None:
     assert enter(app.test_client(), "猜", **{"X-Forwarded-For": "192.0.2.7"}) == 403
     assert enter(app.test_client(), "开门", **{"X-Forwarded-For": "192.0.2.8"}) == 429
