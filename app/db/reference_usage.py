@@ -3,20 +3,20 @@
 from collections.abc import Sequence
 
 from app.db.connection import Connection
+from app.db.row_mapping import IN_IDS, SqlList
 
 
 def count_reference_uses(db: Connection, names: Sequence[str]) -> int:
     """Number of records, trash excluded, that used a reference with any of these names (hash, URL)."""
-    fields = {f"name_{number}": name for number, name in enumerate(names)}
     row = db.execute(
         f"""
         SELECT count(DISTINCT reference_uses.record_id)
         FROM reference_uses
         JOIN generation_records ON generation_records.id = reference_uses.record_id
-        WHERE reference_uses.name IN ({", ".join(f":{field}" for field in fields)})
+        WHERE reference_uses.name {IN_IDS}
           AND generation_records.deleted_at IS NULL
         """,
-        fields,
+        {"ids": SqlList(names)},
     ).fetchone()
     return int(row[0])
 

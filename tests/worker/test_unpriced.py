@@ -307,6 +307,7 @@ def test_the_ledger_export_leaves_unpriced_lines_and_sums_empty(
     assert [row[1:3] for row in book.worksheets[-1].iter_rows(min_row=2, values_only=True)] == [(1, None)] * 2
 
 
+@pytest.mark.sqlite
 def test_the_sums_of_a_batch_are_read_from_an_index_alone(db: database.Connection) -> None:
     sql = """
         SELECT status, sum(cost_micros), sum(cost_unpriced), sum(at_stake_micros), sum(at_stake_unpriced)
