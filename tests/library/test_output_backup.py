@@ -164,6 +164,7 @@ def writes(db: database.Connection, worker: Worker) -> list[str]:
     return [each for each in statements if "INTO output_copies" in each]
 
 
+@pytest.mark.sqlite
 def test_a_restart_does_not_rescan_records(
     client: FlaskClient, worker: Worker, db: database.Connection
 ) -> None:
