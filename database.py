@@ -67,7 +67,7 @@ from app.db.postgres_backup import dump
 from app.db.presets import delete_preset, list_presets, save_preset
 from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (
-    ModelRoom,
+    SharedLimit,
     claim_record,
     extend_leases,
     fail_record,

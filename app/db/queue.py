@@ -101,7 +101,7 @@ _NEXT_CLAIMABLE_ID = f"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ModelRoom:
+class SharedLimit:
     """How many records of a model all workers together may have claimed.
 
     ``received_ids`` are the owner's own whose image the service has delivered: they do not count.
@@ -119,15 +119,15 @@ def claim_record(
     now: float,
     lease: float,
     claimed_ids: Sequence[int] = (),
-    room: ModelRoom | None = None,
+    shared: SharedLimit | None = None,
 ) -> Record | None:
     """Claim the next record of this image model, or None. ``now`` is Unix time, ``lease`` seconds.
 
     ``claimed_ids`` are the owner's own records: their leases may expire while the machine is suspended.
-    ``room`` bounds the records of the model that all owners have claimed.
+    ``shared`` limits the records of the model that all owners have claimed.
     """
     with transaction(db, durable=False):  # nothing is submitted yet; open_charge commits durably
-        if room is not None and not _has_room(db, room, model, now):
+        if shared is not None and not _is_below(db, shared, model, now):
             return None
         rows = db.execute(
             f"""
@@ -155,15 +155,15 @@ def claim_record(
     return replace(to_record(rows[0]), version=version)
 
 
-def _has_room(db: Connection, room: ModelRoom, model: str, now: float) -> bool:
+def _is_below(db: Connection, shared: SharedLimit, model: str, now: float) -> bool:
     sql = f"""
         SELECT count(*) AS number
         FROM generation_records
         WHERE {_RUNNING} AND model = :model AND lease_until BETWEEN :now AND :now + {MAX_LEASE_SECONDS}
           AND id NOT {IN_IDS}
     """
-    row = db.execute(sql, {"model": model, "now": now, "ids": SqlList(room.received_ids)}).fetchone()
-    return bool(row["number"] < room.limit)
+    row = db.execute(sql, {"model": model, "now": now, "ids": SqlList(shared.received_ids)}).fetchone()
+    return bool(row["number"] < shared.limit)
 
 
 def has_claimable(
@@ -172,10 +172,10 @@ def has_claimable(
     model: str,
     now: float,
     claimed_ids: Sequence[int] = (),
-    room: ModelRoom | None = None,
+    shared: SharedLimit | None = None,
 ) -> bool:
     """Whether ``claim_record`` would return a record; read-only."""
-    if room is not None and not _has_room(db, room, model, now):
+    if shared is not None and not _is_below(db, shared, model, now):
         return False
     fields = {"model": model, "now": now, "ids": SqlList(claimed_ids)}
     row = db.execute(f"SELECT {_NEXT_CLAIMABLE_ID} AS id", fields).fetchone()

@@ -56,10 +56,10 @@ class Engine:
             self.provider, self.pace, self.refusal = provider, pace, None
 
     @property
-    def room(self) -> database.ModelRoom:
+    def shared(self) -> database.SharedLimit:
         """What several workers together may have claimed of this model."""
         received = [id for id, permit in list(self.permits) if not permit.is_held]
-        return database.ModelRoom(limit=int(self.limit.allowed), received_ids=received)
+        return database.SharedLimit(limit=int(self.limit.allowed), received_ids=received)
 
     def judge(self, refusal: Message | None, at: float) -> None:
         """At this Unix time the service refused the key, or accepted it."""

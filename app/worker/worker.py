@@ -247,7 +247,7 @@ class Worker:
             now=time.time(),
             lease=LEASE_SECONDS,
             claimed_ids=tuple(self._claimed_ids),
-            room=engine.room if self._shares_models else None,
+            shared=engine.shared if self._shares_models else None,
         )
         if record is not None:
             self._claimed_ids.append(record.id)
@@ -382,7 +382,7 @@ class Worker:
                 model=engine.model_id,
                 now=now,
                 claimed_ids=ids,
-                room=engine.room if self._shares_models else None,
+                shared=engine.shared if self._shares_models else None,
             )
         ]
         for engine in busy:

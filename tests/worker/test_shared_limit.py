@@ -10,7 +10,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.db.queue import ModelRoom
+from app.db.queue import SharedLimit
 from app.domain import Record
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
@@ -22,9 +22,9 @@ MODEL = "jimeng_t2i_v40"
 
 
 def claim(db: database.Connection, owner: str, limit: int, *received: int, now: float = 0.0) -> Record | None:
-    room = ModelRoom(limit=limit, received_ids=received)
-    has = database.has_claimable(db, model=MODEL, now=now, room=room)
-    found = database.claim_record(db, model=MODEL, owner=owner, now=now, lease=50.0, room=room)
+    shared = SharedLimit(limit=limit, received_ids=received)
+    has = database.has_claimable(db, model=MODEL, now=now, shared=shared)
+    found = database.claim_record(db, model=MODEL, owner=owner, now=now, lease=50.0, shared=shared)
     assert has == (found is not None)
     return found
 
@@ -46,9 +46,9 @@ def test_the_records_of_all_owners_count_until_their_image_is_received_or_their_
 def test_the_limit_is_that_of_one_model(harness: Harness, db: database.Connection) -> None:
     harness.ask("甲", "乙")
     db.execute("UPDATE generation_records SET model = 'another' WHERE prompt = '甲'")
-    room = ModelRoom(limit=1)
+    shared = SharedLimit(limit=1)
     for model in (MODEL, "another"):
-        assert database.claim_record(db, model=model, owner="one", now=0.0, lease=10.0, room=room)
+        assert database.claim_record(db, model=model, owner="one", now=0.0, lease=10.0, shared=shared)
 
 
 @pytest.fixture
