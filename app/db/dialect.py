@@ -8,6 +8,8 @@ column of a result grouped or aggregated, every subquery named.
 import re
 from functools import lru_cache
 
+_LONGEST_KEPT = 10_000  # characters; a longer statement has ids in it and is hardly sent again
+
 # (pattern, replacement), applied in this order.
 _RULES = (
     (r"%", "%%"),
@@ -28,9 +30,13 @@ _RULES = (
 )
 
 
-@lru_cache(maxsize=1024)
 def to_postgres(sql: str) -> str:
     """The statement with psycopg's placeholders."""
+    return _translate(sql) if len(sql) < _LONGEST_KEPT else _translate.__wrapped__(sql)
+
+
+@lru_cache(maxsize=1024)
+def _translate(sql: str) -> str:
     for pattern, replacement in _RULES:
         sql = re.sub(pattern, replacement, sql)
     return sql
