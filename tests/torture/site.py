@@ -48,7 +48,7 @@ class FastServer(ServerProcess):
         }
         self.cookies: dict[str, str] = {}
         self.is_stopping = False
-        self.died: list[int] = []  # exit codes that nobody asked for
+        self.died: list[int] = []  # unexpected exit codes
 
     def start_for(self, planned: PlannedCrash | None) -> None:
         """Start it with a planned crash or none; it may crash before it answers."""

@@ -1,4 +1,4 @@
-"""Somebody who looks around while a batch runs, at any web process: pages, searches, downloads, deletions."""
+"""A user who reads and deletes at any web process while a batch runs: pages, searches, downloads."""
 
 from __future__ import annotations
 

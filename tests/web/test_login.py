@@ -161,7 +161,7 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("damage", ["gone", "overwritten"])
-def test_without_the_database_everybody_is_told_so_and_no_path(
+def test_without_the_database_a_visitor_is_told_so_without_a_path(
     app: Flask, settings: Settings, damage: str
 ) -> None:
     client = app.test_client()
@@ -346,7 +346,7 @@ def test_the_number_of_remembered_clients_is_bounded(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_clock_that_is_set_back_locks_nobody_out(db: database.Connection) -> None:
+def test_no_client_has_to_wait_longer_after_the_clock_is_set_back(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
     clock.now += 7200
