@@ -1,6 +1,7 @@
 """A durable PostgreSQL server for ``bench.postgres``, and the records of ``bench.search`` in it."""
 
 import hashlib
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,11 +15,11 @@ from app.db.ngrams import document, own_values
 from app.db.search_index import SEARCHED, VISIBLE
 from bench._million_records import SCHEMA, build
 from tests.postgres_server import PostgresServer
-from tests.server_process import free_port
 
 _SCHEMAS = SCHEMA.read_bytes() + SCHEMA.with_name("schema_postgres.sql").read_bytes()
 _NAME = f"postgres-{hashlib.sha256(_SCHEMAS).hexdigest()[:8]}"  # other versions have folders of their own
 _FOLDER = Path(tempfile.gettempdir()) / "ai-image-generator-bench" / _NAME
+_MADE = _FOLDER / "made"  # else making it was interrupted
 _FACETS = "status, aspect_ratio, resolution, model, favourite"
 _SUMS = (
     f"""
@@ -40,20 +41,16 @@ _SUMS = (
 @contextmanager
 def server() -> Iterator[PostgresServer]:
     """The running server with durable commits. Its databases of records are kept for the next run."""
-    found = PostgresServer(_FOLDER / "data", free_port(), durable=True)
-    if found.data.exists():
-        found.start()
-    else:
-        _FOLDER.mkdir(parents=True, exist_ok=True)
-        found.initialise()
-        with psycopg.connect(found.url("postgres"), autocommit=True) as db:
-            db.execute("ALTER SYSTEM SET shared_buffers = '1GB'")  # as advised; 128 MB without it
-        found.stop("fast")
-        found.start()
-    try:
+    found = PostgresServer(_FOLDER / "data", "shared_buffers=1GB")  # as advised; 128 MB without it
+    with found.stopped_at_the_end("fast", is_kept=True):
+        if _MADE.exists():
+            found.start()
+        else:
+            shutil.rmtree(_FOLDER, ignore_errors=True)
+            _FOLDER.mkdir(parents=True)
+            found.initialise()
+            _MADE.touch()
         yield found
-    finally:
-        found.stop("fast")
 
 
 def records(server: PostgresServer, number: int) -> str:

@@ -28,7 +28,7 @@ from bench._million_records import build, prompt
 from bench._postgres_records import records, server
 from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan
 from database import RecordFilter
-from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer, is_installed
 from tests.specs import ANY
 
 ROUNDS = 3
@@ -43,6 +43,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--records", type=int, default=MANY)
     number = parser.parse_args().records
+    if not is_installed():
+        print("PostgreSQL is not on this machine: nothing was measured on it. See tests/postgres/install")
+        return
     with server() as postgres:
         _print("", "SQLite", "PostgreSQL", "ratio")
         promises = [*writing(postgres)]

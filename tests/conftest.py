@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from flask.testing import FlaskClient
@@ -16,11 +15,10 @@ from tests.fakes.clock import Clock
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss, clocked_datetime
 from tests.harness import Harness, open_harness
+from tests.postgres_server import PostgresServer, postgres_server
 from tests.specs import ANY
+from tests.torture.proxy import Network, Proxy
 from web_app import create_app
-
-if TYPE_CHECKING:
-    from tests.postgres_server import PostgresServer
 
 isolate_environment()
 
@@ -35,37 +33,49 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     other = "sqlite" if on_postgres else "postgres"
 
     def is_selected(item: pytest.Item) -> bool:
-        has_store = "postgres" in getattr(item, "fixturenames", ())
-        return not item.get_closest_marker(other) and (has_store or not on_postgres)
+        has_store = "postgres" in getattr(item, "fixturenames", ()) or item.get_closest_marker("postgres")
+        return not item.get_closest_marker(other) and bool(has_store or not on_postgres)
 
     config.hook.pytest_deselected(items=[item for item in items if not is_selected(item)])
     items[:] = [item for item in items if is_selected(item)]
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator["PostgresServer | None"]:
+def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer | None]:
     """The server of this test process with ``--store postgres``."""
     if request.config.getoption("store") == "sqlite":
         yield None
         return
-    from tests.postgres_server import postgres_server
-
     with postgres_server() as server:
         yield server
 
 
 @pytest.fixture
-def database_url(postgres: "PostgresServer | None") -> Iterator[str]:
+def database_url(postgres: PostgresServer | None) -> Iterator[str]:
     """A database of this test alone; empty: its records are in a SQLite file."""
     with postgres.database() if postgres else nullcontext("") as url:
         yield url
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres: "PostgresServer | None") -> Iterator[str]:
+def module_database_url(postgres: PostgresServer | None) -> Iterator[str]:
     """As ``database_url``, for all tests of a module."""
     with postgres.database() if postgres else nullcontext("") as url:
         yield url
+
+
+@pytest.fixture
+def proxy(postgres: PostgresServer) -> Iterator[Proxy]:
+    """A network before PostgreSQL, which can be cut."""
+    with Network() as network, closing(Proxy(network, postgres.port)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def remote(db: database.Connection, settings: Settings, proxy: Proxy) -> Iterator[database.Connection]:
+    """A connection to the database of ``db`` through the proxy."""
+    with closing(database.connect(proxy.url(settings.database_url))) as connection:
+        yield connection
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""A PostgreSQL server of this test process, with a database for each test."""
+"""A PostgreSQL server of this test process, with a database for each test. For Linux and macOS."""
 
 import itertools
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,11 +22,11 @@ _numbers = itertools.count(1)
 
 
 class PostgresServer:
-    """The running server; ``data`` is its folder. A ``durable`` one writes as in production."""
+    """A server; ``data`` is its folder, alone in another. ``options``: more settings, as name=value."""
 
-    def __init__(self, data: Path, port: int, *, durable: bool = False) -> None:
-        self.data, self.port = data, port
-        self._options = _OPTIONS if durable else (*_OPTIONS, *_FAST)
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data, self.port = data, free_port()
+        self._options = (*_OPTIONS, *options)
         self._strategy = ""
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None  # root may not run it
 
@@ -37,9 +38,7 @@ class PostgresServer:
         """Make its files and a database with the schema, from which those of the tests are copied."""
         if self._user:
             shutil.chown(self.data.parent, self._user)
-        self.run(
-            "initdb", "--auth=trust", "--username=tests", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"
-        )
+        self.run("initdb", "--auth=trust", "--username=tests", "--encoding=UTF8", "--no-locale", "--no-sync")
         self.start()
         self._execute(f"CREATE DATABASE {_TEMPLATE}")
         database.open_database(self.url(_TEMPLATE))
@@ -56,42 +55,71 @@ class PostgresServer:
         """Stop it: ``immediate`` as a crash does, ``fast`` with its connections closed first."""
         self.run("pg_ctl", "-w", "-m", mode, "stop")
 
+    @contextmanager
+    def stopped_at_the_end(self, mode: str, *, is_kept: bool = False) -> Iterator[None]:
+        """Stop it, and delete its folder unless it ``is_kept``, when the block or this process ends.
+
+        A process of its own does so when its input is closed, which a ``kill -9`` of this one does too.
+        """
+        stop = shlex.join(self._command("pg_ctl", "-m", mode, "stop"))
+        then = "" if is_kept else f"; rm -rf {shlex.quote(str(self.data.parent))}"
+        watcher = subprocess.Popen(
+            ("sh", "-c", f"cat; {stop}{then}"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            user=self._user,
+            cwd="/",
+            start_new_session=True,  # Ctrl-C does not reach it
+        )
+        try:
+            yield
+        finally:
+            watcher.communicate()
+
     @property
     def is_running(self) -> bool:
         """Whether it was started and not stopped since."""
-        return (self.data / "postmaster.pid").exists() and _is_running(self._postmaster)
+        return self._pid_file.exists()
 
     @property
-    def _postmaster(self) -> int:
-        return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+    def pid(self) -> int:
+        """Of the process that starts the others."""
+        return int(self._pid_file.read_text().split("\n", 1)[0])
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.data / "postmaster.pid"
 
     def kill(self) -> None:
         """``kill -9`` of all its processes, at once."""
-        listed = subprocess.run(
-            ("pgrep", "-P", str(self._postmaster)), capture_output=True, text=True, check=False
-        )
-        pids = [self._postmaster, *map(int, listed.stdout.split())]
+        command = ("pgrep", "-P", str(self.pid))
+        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+        pids = [self.pid, *map(int, listed.stdout.split())]
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(_is_running(pid) for pid in pids))
-        (
-            self.data / "postmaster.pid"
-        ).unlink()  # else it would not start while nobody has waited for that one
+        wait_until(lambda: not are_running(*pids))
+        self._pid_file.unlink()  # else it would not start while nobody has waited for that process
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs on its folder. Raises CalledProcessError."""
-        command = (_path_of(program), "-D", str(self.data), *arguments)
+        command = self._command(program, *arguments)
         subprocess.run(command, check=True, user=self._user, cwd="/", stdout=subprocess.DEVNULL)
+
+    def _command(self, program: str, *arguments: str) -> tuple[str, ...]:
+        return (_path_of(program), "-D", str(self.data), *arguments)
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """A new database with the schema, empty -> its URL; dropped at the end."""
+        """A new database with the schema, empty -> its URL. At the end the server runs, and it is dropped."""
         name = f"test_{next(_numbers)}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} {self._strategy}")
         try:
             yield self.url(name)
         finally:
+            if not self.is_running:
+                self.start()
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _execute(self, sql: str) -> None:
@@ -101,29 +129,33 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
-    """Start a server on a free port, in a temporary folder, until the end of the block."""
-    with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as folder:
-        server = PostgresServer(Path(folder) / "data", free_port(), durable=durable)
+    """A server in a temporary folder until the end of the block. ``durable``: it writes as in production."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    server = PostgresServer(folder / "data", *(() if durable else _FAST))
+    with server.stopped_at_the_end("immediate"):
         server.initialise()
-        try:
-            yield server
-        finally:
-            server.stop()
+        yield server
 
 
 def is_installed() -> bool:
     """Whether its programs are on this machine."""
-    return Path(_path_of("initdb")).is_absolute()
-
-
-def _is_running(pid: int) -> bool:
-    """Whether the process exists; one that has ended and was not waited for does not count."""
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    with suppress(FileNotFoundError):
+        return bool(_path_of("initdb"))
     return False
+
+
+def are_running(*pids: int) -> bool:
+    """Whether any of these processes runs; one that has ended and was not waited for does not."""
+    command = ("ps", "-o", "stat=", "-p", ",".join(map(str, pids)))
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return any(not state.startswith("Z") for state in listed.stdout.split())
 
 
 def _path_of(program: str) -> str:
     """The newest of Debian's versions, or one on PATH."""
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{program}"), key=lambda path: int(path.parts[4]))
-    return str(found[-1]) if found else shutil.which(program) or program
+    if path := str(found[-1]) if found else shutil.which(program):
+        return path
+    raise FileNotFoundError(
+        f"PostgreSQL's program {program} is not on this machine: see tests/postgres/install"
+    )

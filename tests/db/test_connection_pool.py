@@ -8,11 +8,10 @@ import pytest
 
 import database
 from app.config import Settings
+from app.db.postgres_connection import PostgresConnection
 from app.web.services import connection, services_of
 from tests.server_process import running_server
 from web_app import create_app
-
-pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture
@@ -22,6 +21,8 @@ def pool(settings: Settings) -> database.ConnectionPool:
 
 
 def is_open(db: database.Connection) -> bool:
+    if isinstance(db, PostgresConnection):
+        return not db._is_lost
     try:
         database.last_version(db)
     except sqlite3.ProgrammingError:
@@ -68,6 +69,7 @@ def test_a_connection_in_use_when_the_pool_closes_is_closed_by_its_user(
     assert not is_open(db)
 
 
+@pytest.mark.sqlite
 def test_a_connection_inside_a_transaction_is_not_reused(pool: database.ConnectionPool) -> None:
     with pool.keep_open():
         with pool.connection() as db:

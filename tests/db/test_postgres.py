@@ -1,10 +1,11 @@
 """PostgreSQL: connections that are lost, servers that stop, and databases that cannot be used."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,13 +13,13 @@ import database
 from app.config import Settings
 from app.db import connection, postgres_connection
 from app.db.store_guard import open_guard
+from app.domain import Record
 from app.errors import AppError, DatabaseError, SettingError, StoreDamaged, StoreLost, WriteRefused
-from tests.server_process import ServerProcess, free_port
-from tests.torture.proxy import Network, Proxy
+from tests.harness import Harness
+from tests.postgres_server import PostgresServer, are_running
+from tests.server_process import ROOT, ServerProcess, free_port
+from tests.torture.proxy import Proxy
 from tests.waiting import wait_until
-
-if TYPE_CHECKING:
-    from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.postgres
 CHANGE = "UPDATE change_counter SET value = value + 1"
@@ -30,30 +31,6 @@ def other(settings: Settings, db: database.Connection) -> Iterator[database.Conn
     """Another connection to the database of ``db``."""
     with closing(database.connect(settings.database)) as found:
         yield found
-
-
-@pytest.fixture
-def proxy(postgres: "PostgresServer") -> Iterator[Proxy]:
-    with Network() as network:
-        made = Proxy(network, postgres.port)
-        yield made
-        made.close()
-
-
-@pytest.fixture
-def remote(settings: Settings, proxy: Proxy, postgres: "PostgresServer") -> Iterator[database.Connection]:
-    """A connection to the database of ``db`` through the proxy."""
-    url = settings.database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
-    with closing(database.connect(url)) as found:
-        yield found
-
-
-@pytest.fixture
-def stopped(postgres: "PostgresServer") -> Iterator[Callable[[], None]]:
-    """Stops the server as a crash does; it is started again at the end."""
-    yield postgres.stop
-    if not postgres.is_running:
-        postgres.start()
 
 
 def change(db: database.Connection) -> None:
@@ -158,14 +135,14 @@ def test_a_commit_that_the_server_did_not_get_is_found_not_to_be_done(
 
 
 def test_a_commit_lost_in_a_crash_is_not_taken_for_one_made_since(
-    db: database.Connection, other: database.Connection, postgres: "PostgresServer"
+    db: database.Connection, other: database.Connection, postgres: PostgresServer
 ) -> None:
     """The server gives the number of a transaction that a crash lost to another one."""
     before = database.last_version(db)
 
     def crash() -> None:
         assert db.execute(CHANGE).rowcount == 1
-        postgres.stop("immediate")
+        postgres.stop()
         postgres.start()
         change(other)
 
@@ -174,14 +151,34 @@ def test_a_commit_lost_in_a_crash_is_not_taken_for_one_made_since(
     assert database.last_version(db) == before + 1
 
 
+def test_a_claim_and_the_change_counter_outlive_a_crash(
+    db: database.Connection, harness: Harness, settings: Settings, postgres: PostgresServer
+) -> None:
+    """Else a second process would claim the record too, as the same attempt, and both would submit it."""
+    db.execute(f"ALTER DATABASE {settings.database_url.rpartition('/')[2]} SET synchronous_commit = off")
+    harness.ask("江南水乡")
+
+    def claim(owner: str) -> Record | None:
+        model = harness.worker.engines.default.model_id
+        with closing(database.connect(settings.database)) as mine:
+            return database.claim_record(mine, model=model, owner=owner, now=0.0, lease=20.0)
+
+    assert claim("one")
+    version = database.last_version(db)
+    postgres.kill()
+    postgres.start()
+    assert claim("other") is None
+    assert database.last_version(db) == version
+
+
 def test_a_commit_that_cannot_be_confirmed_in_time_is_an_error(
-    db: database.Connection, stopped: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+    db: database.Connection, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_connection, "_CONFIRM_SECONDS", 0.1)
 
     def stop() -> None:
         db.execute(CHANGE)
-        stopped()
+        postgres.stop()
 
     with pytest.raises(StoreLost, match=postgres_connection._UNCONFIRMED):
         write(db, stop)
@@ -189,13 +186,13 @@ def test_a_commit_that_cannot_be_confirmed_in_time_is_an_error(
 
 
 def test_a_commit_is_confirmed_although_the_server_starts_later(
-    db: database.Connection, remote: database.Connection, postgres: "PostgresServer", proxy: Proxy
+    db: database.Connection, remote: database.Connection, postgres: PostgresServer, proxy: Proxy
 ) -> None:
     before, proxy.cuts = database.last_version(db), ["after"]
 
     def restart() -> None:
         wait_until(lambda: bool(proxy.made_cuts))
-        postgres.stop("immediate")
+        postgres.stop()
         postgres.start()
 
     thread = threading.Thread(target=restart)
@@ -216,10 +213,10 @@ def test_old_notes_of_commits_are_removed(db: database.Connection, settings: Set
 
 
 def test_a_server_that_stops_and_starts_is_used_again(
-    db: database.Connection, settings: Settings, postgres: "PostgresServer", stopped: Callable[[], None]
+    db: database.Connection, settings: Settings, postgres: PostgresServer
 ) -> None:
     version = database.last_version(db)
-    stopped()
+    postgres.stop()
     uses: list[Callable[[], object]] = [
         lambda: database.last_version(db),
         lambda: change(db),
@@ -268,6 +265,17 @@ def test_a_writer_that_waits_for_too_long_is_refused(
         change(other)
     assert sentence(refused.value).startswith("数据库正忙")
     change(other)
+
+
+def test_a_machine_that_vanished_stops_the_other_writers_for_a_while_only(
+    db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shorter = postgres_connection._SESSION.replace("'60s'", "'100ms'")
+    monkeypatch.setattr(postgres_connection, "_SESSION", shorter)
+    before = database.last_version(db)
+    with closing(database.connect(settings.database)) as vanished, pytest.raises(StoreLost):
+        write(vanished, lambda: change(db))
+    assert database.last_version(db) == before + 1
 
 
 def test_a_statement_that_fails_undoes_its_transaction_although_the_body_goes_on(
@@ -321,10 +329,10 @@ def test_a_counter_that_another_thread_reads_later_is_not_taken_for_an_older_dat
 
 
 def test_a_guard_says_that_the_server_is_away_until_it_is_back(
-    db: database.Connection, settings: Settings, postgres: "PostgresServer", stopped: Callable[[], None]
+    db: database.Connection, settings: Settings, postgres: PostgresServer
 ) -> None:
     guard = open_guard(settings.database)
-    stopped()
+    postgres.stop()
     assert guard.watch(db)
     assert guard.away()
     with pytest.raises(StoreLost):
@@ -343,7 +351,7 @@ def test_nul_which_no_text_may_contain_is_replaced(db: database.Connection) -> N
 
 
 @pytest.fixture
-def wrong_urls(db: database.Connection, postgres: "PostgresServer", settings: Settings) -> dict[str, str]:
+def wrong_urls(db: database.Connection, postgres: PostgresServer, settings: Settings) -> dict[str, str]:
     """What is wrong -> the URL."""
     rules = postgres.data / "pg_hba.conf"
     rules.write_text(f"host all stranger 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
@@ -392,9 +400,7 @@ def test_a_server_that_only_reads_refuses_writes_with_one_sentence(
     assert not database.is_healthy(settings.database)
 
 
-def test_a_database_of_another_encoding_is_refused(
-    db: database.Connection, postgres: "PostgresServer"
-) -> None:
+def test_a_database_of_another_encoding_is_refused(db: database.Connection, postgres: PostgresServer) -> None:
     db.execute("DROP DATABASE IF EXISTS other_encoding")
     db.execute(
         "CREATE DATABASE other_encoding ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
@@ -409,3 +415,18 @@ def test_a_database_of_a_later_version_is_refused(db: database.Connection, setti
     with pytest.raises(DatabaseError, match="更新的版本") as refused:
         database.open_database(settings.database)
     sentence(refused.value)
+
+
+def test_a_server_of_the_tests_ends_with_their_process() -> None:
+    code = (
+        "from tests.postgres_server import postgres_server\n"
+        "with postgres_server() as server: print(server.pid, server.data, flush=True), input()"
+    )
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout
+        pid, data = process.stdout.readline().split()
+        assert are_running(int(pid))
+        process.kill()
+    wait_until(lambda: not Path(data).parent.exists())
+    assert not are_running(int(pid))

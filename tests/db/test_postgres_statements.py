@@ -1,13 +1,10 @@
 """Statements of a write transaction on PostgreSQL that are sent together, and the codes of the index."""
 
-from contextlib import closing
-
 import pytest
 
 import database
-from app.config import Settings
 from app.db.ngrams import document, piece_code
-from app.errors import DatabaseError, StoreLost
+from app.errors import DatabaseError
 
 pytestmark = pytest.mark.postgres
 ADD = "INSERT INTO presets (name, fields) VALUES (:name, '{}')"
@@ -58,24 +55,6 @@ def test_what_waits_is_dropped_when_the_body_raises(db: database.Connection) -> 
         fail()
     db.execute(ADD, {"name": "b"})
     assert names(db) == ["b"]
-
-
-def test_nothing_is_written_outside_a_transaction_whose_connection_was_lost(
-    db: database.Connection, settings: Settings
-) -> None:
-    process = db.execute("SELECT pg_backend_pid()").fetchone()[0]
-
-    def write_on_a_lost_connection() -> None:
-        with database.transaction(db):
-            with closing(database.connect(settings.database)) as other:
-                other.execute("SELECT pg_terminate_backend(:process, 5000)", {"process": process})
-            with pytest.raises(StoreLost):
-                db.execute("SELECT 1")
-            db.execute(ADD, {"name": "a"})
-
-    with pytest.raises(StoreLost):
-        write_on_a_lost_connection()
-    assert names(db) == []
 
 
 @pytest.mark.parametrize("text", ["a", "猫", "ab", "猫a", "ab猫cd", "𠮷野家 C++", "\u2e80x\u2e7fyz", "aaaa"])

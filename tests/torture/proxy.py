@@ -63,6 +63,10 @@ class Proxy:
         self._server = network.run(asyncio.start_server(self._serve, "127.0.0.1", 0))
         self.port: int = self._server.sockets[0].getsockname()[1]
 
+    def url(self, url: str) -> str:
+        """The URL of a database, through this proxy."""
+        return url.replace(f":{self._target}/", f":{self.port}/")
+
     def close(self) -> None:
         """Accept nothing more, and drop what is open."""
         self._network.run(self._close())

@@ -1,14 +1,11 @@
 """PostgreSQL is lost while a picture is made, and comes back: nothing is paid twice, nothing paid is lost."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 import database
-from app.config import Settings
 from app.db.postgres_connection import PostgresConnection
 from app.domain import Status
 from app.images import store
@@ -16,19 +13,15 @@ from app.web.services import services_of
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.harness import Harness
-from tests.torture.proxy import Network, Proxy
-
-if TYPE_CHECKING:
-    from tests.postgres_server import PostgresServer
+from tests.postgres_server import PostgresServer
+from tests.torture.proxy import Proxy
 
 pytestmark = pytest.mark.postgres
 
 
 @pytest.fixture(autouse=True)
-def outage(
-    harness: Harness, postgres: "PostgresServer", monkeypatch: pytest.MonkeyPatch
-) -> Iterator["PostgresServer"]:
-    """The server, which is started again when the worker first waits for it."""
+def _restart(harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is started again when the worker first waits for it."""
 
     def wait(_seconds: float) -> bool:
         if not postgres.is_running:
@@ -36,32 +29,24 @@ def outage(
         return False
 
     monkeypatch.setattr(harness.worker._aborting, "wait", wait)
-    yield postgres
-    if not postgres.is_running:
-        postgres.start()
 
 
-def stop_at(service: FakeJimeng, moment: str, step: str, postgres: "PostgresServer") -> None:
+def stop_at(service: FakeJimeng, moment: str, step: str, postgres: PostgresServer) -> None:
     """Stop the server at the first such moment of a call."""
 
     def see(seen: str, call: Call) -> None:
         if seen == moment and service.step_of(call) == step:
             service.observer = lambda _moment, _call: None
-            postgres.stop("immediate")
+            postgres.stop()
 
     service.observer = see
 
 
 @pytest.fixture
-def through_proxy(harness: Harness, settings: Settings, postgres: "PostgresServer") -> Iterator[Proxy]:
+def through_proxy(harness: Harness, remote: database.Connection, proxy: Proxy) -> Proxy:
     """The harness is connected through this proxy."""
-    with Network() as network:
-        proxy = Proxy(network, postgres.port)
-        url = settings.database_url.replace(f":{postgres.port}/", f":{proxy.port}/")
-        with closing(database.connect(url)) as remote:
-            harness.db = remote
-            yield proxy
-        proxy.close()
+    harness.db = remote
+    return proxy
 
 
 def cut_at_charge(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, cut: str) -> None:
@@ -86,13 +71,13 @@ def finish(harness: Harness, record: int) -> None:
 
 
 def test_a_loss_before_the_charge_sends_nothing_and_the_record_waits(
-    harness: Harness, outage: "PostgresServer", monkeypatch: pytest.MonkeyPatch
+    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (record,) = harness.ask("猫")[1]
     resolve = harness.worker._pipeline.library.resolve
 
     def lose(*args: Any) -> Any:
-        outage.stop("immediate")
+        postgres.stop()
         return resolve(*args)
 
     with monkeypatch.context() as patched:
@@ -134,7 +119,7 @@ def test_a_charge_whose_answer_is_lost_is_confirmed_and_sent_once(
 def test_a_charge_that_cannot_be_confirmed_sends_nothing_and_is_closed_as_not_billed(
     harness: Harness,
     through_proxy: Proxy,
-    outage: "PostgresServer",
+    postgres: PostgresServer,
     monkeypatch: pytest.MonkeyPatch,
     reaped: bool,
 ) -> None:
@@ -144,12 +129,12 @@ def test_a_charge_that_cannot_be_confirmed_sends_nothing_and_is_closed_as_not_bi
     withdraw = database.withdraw_charge
 
     def ask_in_vain(db: PostgresConnection) -> bool:
-        outage.stop("immediate")
+        postgres.stop()
         monkeypatch.setattr("app.db.postgres_connection._CONFIRM_SECONDS", 0.0)
         return has_committed(db)
 
     def withdraw_late(db: database.Connection, mine: Any) -> None:
-        if reaped and outage.is_running:
+        if reaped and postgres.is_running:
             expire(db)
         withdraw(db, mine)
 
@@ -172,7 +157,7 @@ def expire(db: database.Connection) -> None:
 @pytest.mark.parametrize("reaped", [False, True], ids=["", "another worker found its lease expired"])
 def test_a_task_id_is_stored_when_the_server_is_back(
     harness: Harness,
-    outage: "PostgresServer",
+    postgres: PostgresServer,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     reaped: bool,
@@ -181,12 +166,12 @@ def test_a_task_id_is_stored_when_the_server_is_back(
     save = database.save_task_id
 
     def save_late(db: database.Connection, *args: Any, **fields: Any) -> None:
-        if reaped and outage.is_running:
+        if reaped and postgres.is_running:
             expire(db)
         save(db, *args, **fields)
 
     monkeypatch.setattr(database, "save_task_id", save_late)
-    stop_at(harness.service, "made", "submit", outage)  # type: ignore[arg-type]
+    stop_at(harness.service, "made", "submit", postgres)  # type: ignore[arg-type]
     (record,) = harness.ask("猫")[1]
     assert harness.step()
     order = harness.service.submissions[0]
@@ -197,14 +182,14 @@ def test_a_task_id_is_stored_when_the_server_is_back(
 
 
 def test_an_image_is_finished_when_the_server_is_back(
-    harness: Harness, outage: "PostgresServer", monkeypatch: pytest.MonkeyPatch
+    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (record,) = harness.ask("猫")[1]
     save_image = store.save_image
 
     def save_and_lose(*args: Any, **fields: Any) -> Any:
         saved = save_image(*args, **fields)
-        outage.stop("immediate")
+        postgres.stop()
         return saved
 
     monkeypatch.setattr(store, "save_image", save_and_lose)
@@ -218,9 +203,9 @@ def test_an_image_is_finished_when_the_server_is_back(
     [("busy", Status.QUEUED, "not_billed"), ("reset", Status.UNKNOWN, "unknown")],
 )
 def test_an_error_of_the_service_is_stored_as_it_was_when_the_server_is_back(
-    harness: Harness, outage: "PostgresServer", fault: str, status: Status, outcome: str
+    harness: Harness, postgres: PostgresServer, fault: str, status: Status, outcome: str
 ) -> None:
-    stop_at(harness.service, "arrived", "submit", outage)  # type: ignore[arg-type]
+    stop_at(harness.service, "arrived", "submit", postgres)  # type: ignore[arg-type]
     harness.service.fail_next(fault)
     (record,) = harness.ask("猫")[1]
     assert harness.step()
@@ -229,11 +214,11 @@ def test_an_error_of_the_service_is_stored_as_it_was_when_the_server_is_back(
 
 
 def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
-    client: FlaskClient, outage: "PostgresServer", db: database.Connection
+    client: FlaskClient, postgres: PostgresServer, db: database.Connection
 ) -> None:
     guard = services_of(client.application).worker.store_guard
     assert client.get("/records").status_code == 200
-    outage.stop("immediate")
+    postgres.stop()
     for is_noticed in (False, True):
         for page in ("/", "/records", "/usage", "/api/records", "/api/batches"):
             answer = client.get(page)
@@ -246,7 +231,7 @@ def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
         assert client.get("/healthz").status_code == 503
         if not is_noticed:
             assert guard.watch(db)
-    outage.start()
+    postgres.start()
     assert guard.watch(db) is None
     assert client.get("/records").status_code == 200
     assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import psycopg
 import pytest
 
 import database
@@ -14,12 +15,8 @@ from app.errors import StoreLost, message
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
 from tests.harness import Harness
+from tests.postgres_server import PostgresServer
 from tests.waiting import TIMEOUT, wait_until
-
-if TYPE_CHECKING:
-    import psycopg
-
-    from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.postgres
 WaitForWork = Callable[[float], bool]
@@ -47,7 +44,7 @@ def end_listeners(db: database.Connection) -> None:
 class Heard:
     """Counts the notifications since it was asked last."""
 
-    def __init__(self, db: database.Connection, connection: "psycopg.Connection[Any]") -> None:
+    def __init__(self, db: database.Connection, connection: psycopg.Connection[Any]) -> None:
         self._db, self._connection = db, connection
         connection.execute("LISTEN records_queued")
 
@@ -63,8 +60,6 @@ def test_a_transaction_that_makes_records_claimable_notifies_once_and_no_other_d
     harness: Harness, db: database.Connection
 ) -> None:
     models = harness.worker.engines.models
-    import psycopg  # optional
-
     with psycopg.connect(harness.settings.database_url, autocommit=True) as connection:
         heard = Heard(db, connection)
         batch_id, ids = harness.ask(*"甲乙丙")
@@ -98,7 +93,7 @@ def test_a_lost_connection_is_opened_again(
 
 
 def test_a_worker_is_woken_without_polling_also_after_the_server_was_restarted(
-    harness: Harness, postgres: "PostgresServer", monkeypatch: pytest.MonkeyPatch
+    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 10 * TIMEOUT)
     worker = Worker(replace(harness.settings, role="worker"))
