@@ -1,10 +1,9 @@
 """A few rounds of torture, and proof that its checks find every kind of breach."""
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from queue import Queue
 
@@ -12,16 +11,17 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record
+from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, SavedImage
 from app.errors import Billed, ModelError
 from app.images import store
 from app.images.parameters import format_parameters
 from tests.fakes.images import make_image
 from tests.postgres_server import PostgresServer, is_installed
 from tests.torture import report
-from tests.torture.__main__ import run_round, stores
+from tests.torture.__main__ import run_round
 from tests.torture.chaos import Crash
 from tests.torture.checks import FinalState, Submission, find_breaches, find_breaches_after_deletion
+from tests.torture.cluster import postgres_servers
 from tests.torture.plan import (
     CLUSTER_DISRUPTIONS,
     CRASH_POINTS,
@@ -32,11 +32,9 @@ from tests.torture.plan import (
     make_plan,
 )
 from tests.torture.round import Outcome, unexpected_errors_in
-from tests.torture.site import state_of_files
+from tests.torture.site import PREFIX, read_file, state_in_oss, state_of_files
 
-pytestmark = (
-    pytest.mark.sqlite
-)  # the checks of its file; the rounds on PostgreSQL start a server of their own
+pytestmark = pytest.mark.sqlite  # the rounds on PostgreSQL start a server of their own
 SEED = 7
 # A full disk under two servers, two servers and three crashes, three more crashes, a cancelled batch, a
 # locked database, a read-only folder, an unreachable service, a clock that jumps; the database missing for
@@ -50,23 +48,19 @@ OF_TWO_MACHINES = (33, 28, 5)
 def test_every_promise_holds_in_a_round(number: int) -> None:
     outcome = run_round(SEED, number)
     assert outcome.breaches == []
-    assert len(outcome.ends) == outcome.plan.rows
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator["Queue[PostgresServer] | None"]:
-    with stores("postgres", 1) as opened:
+def servers() -> Iterator[Queue[PostgresServer]]:
+    with postgres_servers(1) as opened:
         yield opened
 
 
 @pytest.mark.skipif(not is_installed(), reason="PostgreSQL is not installed here")
 @pytest.mark.parametrize("number", OF_TWO_MACHINES)
-def test_every_promise_holds_in_a_round_of_two_machines(
-    number: int, servers: "Queue[PostgresServer] | None"
-) -> None:
+def test_every_promise_holds_in_a_round_of_two_machines(number: int, servers: Queue[PostgresServer]) -> None:
     outcome = run_round(SEED, number, servers)
     assert outcome.breaches == []
-    assert len(outcome.ends) == outcome.plan.rows
 
 
 def test_a_plan_follows_from_its_seed_and_number_alone() -> None:
@@ -98,6 +92,7 @@ class Scenario:
     def __init__(self, settings: Settings, db: database.Connection, spec: ModelSpec) -> None:
         self.settings = settings
         self.db = db
+        self.at_once = (2, 2)
         requests = [ImageRequest(prompt=f"第 {n} 张") for n in (1, 2, 3)]
         database.add_batch(
             db,
@@ -130,7 +125,11 @@ class Scenario:
             record_id=record.id,
             embed=text,
         )
-        database.finish_record(self.db, record, saved)
+        database.finish_record(self.db, record, self.stored(saved))
+
+    def stored(self, saved: SavedImage) -> SavedImage:
+        """The image where it belongs."""
+        return saved
 
     @property
     def file(self) -> Path:
@@ -140,12 +139,30 @@ class Scenario:
     def state(self) -> FinalState:
         return state_of_files(self.settings.database_path, self.settings.output_dir, self.submissions)
 
-    def breaches(self) -> str:
-        return "\n".join(find_breaches(self.state))
+    def breaches(self, find: Callable[[FinalState], list[str]] = find_breaches) -> str:
+        state = self.state
+        state.rows, state.at_once = 3, self.at_once
+        return "\n".join(find(state))
 
     def corrupt(self, sql: str) -> None:
-        with closing(sqlite3.connect(self.settings.database)) as db, db:
-            db.execute(sql)
+        self.db.execute(sql)
+
+
+class ScenarioInOss(Scenario):
+    """The same with the image in OSS."""
+
+    key = f"{PREFIX}一-0123456789ab.png"
+
+    def stored(self, saved: SavedImage) -> SavedImage:
+        names = (self.key, f"{PREFIX}.thumbnails/一-0123456789ab.png.webp", f"{PREFIX}.probe")
+        self.objects = dict.fromkeys(names, self.file.read_bytes())
+        self.file.unlink()
+        return replace(saved, oss_key=self.key)
+
+    @property
+    def state(self) -> FinalState:
+        read = partial(read_file, self.settings.database_path)
+        return state_in_oss(read, self.objects, [self.settings.output_dir], self.submissions)
 
 
 @pytest.fixture
@@ -153,16 +170,23 @@ def scenario(settings: Settings, db: database.Connection, spec: ModelSpec) -> Sc
     return Scenario(settings, db, spec)
 
 
+@pytest.fixture
+def in_oss(settings: Settings, db: database.Connection, spec: ModelSpec) -> ScenarioInOss:
+    return ScenarioInOss(settings, db, spec)
+
+
 def test_the_verifier_finds_no_breach_in_a_correct_outcome(scenario: Scenario) -> None:
     assert scenario.breaches() == ""
+
+
+def test_the_verifier_finds_no_breach_in_a_correct_outcome_in_oss(in_oss: ScenarioInOss) -> None:
+    assert in_oss.breaches() == ""
 
 
 def test_after_a_deleted_database_the_verifier_checks_only_the_ledger_and_the_files(
     scenario: Scenario,
 ) -> None:
-    def breaches() -> str:
-        return "\n".join(find_breaches_after_deletion(scenario.state))
-
+    breaches = partial(scenario.breaches, find_breaches_after_deletion)
     scenario.corrupt("UPDATE generation_records SET status = 'running' WHERE id > 1")
     scenario.corrupt("UPDATE charges SET outcome = 'open'")
     assert breaches() == ""
@@ -196,6 +220,10 @@ def submit_without_record(scenario: Scenario) -> None:
     scenario.submissions.append(Submission(number=9, prompt="第 9 张", billed=True))
 
 
+def exceed_concurrency(scenario: Scenario) -> None:
+    scenario.at_once = (3, 2)
+
+
 def cut(scenario: Scenario) -> None:
     scenario.file.write_bytes(scenario.file.read_bytes()[:-60])
 
@@ -216,6 +244,11 @@ def half_written(scenario: Scenario) -> None:
         (bill_none, "without a charged submission"),
         (mix_up, "another submission's image"),
         (submit_without_record, "without a record"),
+        (exceed_concurrency, "3 were under way at once, not 2"),
+        (
+            lambda scenario: scenario.corrupt("DELETE FROM generation_records WHERE id = 2"),
+            "3 rows were ordered, there are 2 records",
+        ),
         (
             lambda scenario: scenario.corrupt("UPDATE generation_records SET fingerprint = 'f'"),
             "3 records have the fingerprint 'f'",
@@ -240,6 +273,8 @@ def half_written(scenario: Scenario) -> None:
         (lambda scenario: scenario.corrupt("DELETE FROM charges"), "more often than the ledger says"),
         (lambda scenario: scenario.corrupt("UPDATE generation_records SET cost_micros = 0"), "costs 0"),
         (lambda scenario: scenario.corrupt("UPDATE charge_totals SET number = number + 1"), "the rows give"),
+        (lambda scenario: scenario.corrupt("UPDATE charges_by_hour SET micros = 1"), "the rows give"),
+        (lambda scenario: scenario.corrupt("UPDATE record_counts SET number = number + 1"), "the rows give"),
         (lambda scenario: scenario.corrupt("DELETE FROM counts_by_day"), "the rows give"),
         (lambda scenario: scenario.corrupt("UPDATE generation_records SET error = ''"), "without a reason"),
         (
@@ -262,6 +297,46 @@ def half_written(scenario: Scenario) -> None:
 def test_the_verifier_reports(scenario: Scenario, corrupt: Callable[[Scenario], None], breach: str) -> None:
     corrupt(scenario)
     assert breach in scenario.breaches()
+
+
+def lose_object(scenario: ScenarioInOss) -> None:
+    del scenario.objects[scenario.key]
+
+
+def cut_object(scenario: ScenarioInOss) -> None:
+    scenario.objects[scenario.key] = scenario.objects[scenario.key][:-60]
+
+
+def orphan_object(scenario: ScenarioInOss) -> None:
+    scenario.objects[f"{PREFIX}二-0123456789ab.png"] = b""
+
+
+def left_on_a_machine(scenario: ScenarioInOss) -> None:
+    folder = scenario.settings.output_dir / ".saving"
+    folder.mkdir()
+    (folder / "3.png").touch()
+
+
+@pytest.mark.parametrize(
+    ("corrupt", "breach"),
+    [
+        (bill_twice, "billed 2 times"),
+        (lose_object, "success without a file"),
+        (lambda scenario: scenario.corrupt("DELETE FROM output_copies"), "success without a file"),
+        (cut_object, "does not decode"),
+        (orphan_object, "a file without a record: made/二"),
+        (
+            lambda scenario: scenario.corrupt("UPDATE generation_records SET status = 'failed' WHERE id = 1"),
+            "a file without a record: made/一",
+        ),
+        (left_on_a_machine, "3.png"),
+    ],
+)
+def test_the_verifier_reports_of_images_in_oss(
+    in_oss: ScenarioInOss, corrupt: Callable[[ScenarioInOss], None], breach: str
+) -> None:
+    corrupt(in_oss)
+    assert breach in in_oss.breaches()
 
 
 def test_the_report_lists_each_crash_and_every_breach() -> None:

@@ -10,21 +10,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from queue import Queue
 
 from tests.fakes.service import FakeService
+from tests.postgres_server import PostgresServer
+from tests.torture.cluster import Cluster, postgres_servers
 from tests.torture.plan import Plan, make_plan
 from tests.torture.report import render_report
 from tests.torture.round import Outcome, Round
 from tests.torture.site import OneMachine, Site
-
-if TYPE_CHECKING:
-    from queue import Queue
-
-    from tests.postgres_server import PostgresServer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,9 +29,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     numbers = [options.only] if options.only else range(1, options.rounds + 1)
     started = time.monotonic()
-    with stores(options.store, options.at_once) as store, ThreadPoolExecutor(options.at_once) as pool:
+    with _servers(options.store, options.at_once) as servers, ThreadPoolExecutor(options.at_once) as pool:
         outcomes = list(
-            pool.map(lambda number: run_round(options.seed, number, store, keep=bool(options.only)), numbers)
+            pool.map(
+                lambda number: run_round(options.seed, number, servers, keep=bool(options.only)), numbers
+            )
         )
     text = render_report(outcomes, seed=options.seed, seconds=time.monotonic() - started)
     sys.stdout.write(text)
@@ -45,16 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(any(outcome.breaches for outcome in outcomes) or (options.strict and impossible))
 
 
-@contextmanager
-def stores(name: str, number: int) -> Iterator[Queue[PostgresServer] | None]:
+def _servers(store: str, number: int) -> AbstractContextManager[Queue[PostgresServer] | None]:
     """The PostgreSQL servers for so many rounds at once; None for SQLite."""
-    if name == "sqlite":
-        yield None
-        return
-    from tests.torture.cluster import postgres_servers  # psycopg is optional
-
-    with postgres_servers(number) as servers:
-        yield servers
+    return postgres_servers(number) if store == "postgres" else nullcontext()
 
 
 def run_round(
@@ -84,8 +76,6 @@ def _lent(servers: Queue[PostgresServer] | None) -> Iterator[Callable[[Plan, Pat
     if servers is None:
         yield OneMachine
         return
-    from tests.torture.cluster import Cluster
-
     server = servers.get()
     try:
         yield partial(Cluster, postgres=server)

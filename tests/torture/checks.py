@@ -74,9 +74,11 @@ class Submission:
 class FinalState:
     """The database, the images and the submissions at the end of a round.
 
+    rows      how many were ordered, an image each
     image_of  the stored image of a success, or None
     files     what is stored besides: names that belong to a success or to nothing
     sums      a sum that a trigger keeps, its rows, and the rows that it should have
+    at_once   the most submissions that were under way, and the most that may be; None: that says nothing
     """
 
     records: Rows
@@ -85,8 +87,10 @@ class FinalState:
     replaced: Mapping[str, str]
     image_of: Callable[[dict[str, Any]], bytes | None]
     sums: list[tuple[str, Rows, Rows]]
+    rows: int = 0
     integrity: str = "ok"
     files: set[str] = field(default_factory=set)
+    at_once: tuple[int, int] | None = None
 
     def billed(self, record: dict[str, Any]) -> list[Submission]:
         """The charged submissions of a record."""
@@ -97,7 +101,7 @@ def find_breaches(state: FinalState) -> list[str]:
     """The breaches found, one sentence each."""
     checks = (
         *(_check_database, _check_rows, _check_ends, _check_charges, _check_ledger, _check_sums),
-        *(_check_success, _check_folder),
+        *(_check_success, _check_folder, _check_concurrency),
     )
     return [breach for check in checks for breach in check(state)]
 
@@ -107,7 +111,7 @@ def find_breaches_after_deletion(state: FinalState) -> list[str]:
 
     Records may be unfinished, but every submission is in the ledger, none is repeated, files are complete.
     """
-    checks = (_check_database, _check_submissions, _check_success)
+    checks = (_check_database, _check_rows, _check_submissions, _check_success)
     return [breach for check in checks for breach in check(state)]
 
 
@@ -149,6 +153,8 @@ def _check_database(state: FinalState) -> Iterator[str]:
 
 def _check_rows(state: FinalState) -> Iterator[str]:
     """The rows are submitted with ``repeats: skip``: one record each, with the row's fingerprint."""
+    if len(state.records) != state.rows:
+        yield f"{state.rows} rows were ordered, there are {len(state.records)} records"
     rows = Counter(record["fingerprint"] for record in state.records)
     for fingerprint, count in rows.items():
         if count > 1 or not fingerprint:
@@ -265,6 +271,12 @@ def _check_folder(state: FinalState) -> Iterator[str]:
                 yield f"a thumbnail without an image: {name}"
         elif name not in saved:
             yield f"a file without a record: {name}"
+
+
+def _check_concurrency(state: FinalState) -> Iterator[str]:
+    """All workers together keep to MODEL_CONCURRENCY."""
+    if state.at_once and state.at_once[0] > state.at_once[1]:
+        yield f"{state.at_once[0]} were under way at once, not {state.at_once[1]} at most"
 
 
 def _label(record: dict[str, Any]) -> str:

@@ -23,15 +23,13 @@ from psycopg.rows import dict_row
 from tests.fakes.oss import SECRET_KEY, FakeOss
 from tests.fakes.service import FakeService
 from tests.postgres_server import PostgresServer, postgres_server
-from tests.torture.checks import FinalState, Submission, read_state
+from tests.torture.checks import FinalState, Submission
 from tests.torture.disruptions import Disruption, clock_jump, set_clock
 from tests.torture.plan import PROCESSES, Plan, PlannedDisruption
 from tests.torture.proxy import Network, Proxy
-from tests.torture.site import MODEL_SECONDS, FastServer, Site, Unreadable
+from tests.torture.site import MODEL_SECONDS, PREFIX, FastServer, Site, Unreadable, state_in_oss
 
 _PASSWORD = "secret-of-postgres"
-_PREFIX = "made/"
-_THUMBNAILS = f"{_PREFIX}.thumbnails/"
 _FAULTS = ("500", "reset", "cut", "busy", "html", "slow")
 _CUTS = 3
 _INDEX_SECONDS = 60.0
@@ -60,8 +58,8 @@ class Cluster(Site):
         self._reading = threading.Lock()
         self._db: psycopg.Connection[dict[str, Any]] | None = None
         self._stack = contextlib.ExitStack()
-        self._stack.callback(self._forget)
         self.url = self._stack.enter_context(postgres.database())
+        self._stack.callback(self._forget)
         self.oss = self._stack.enter_context(FakeOss())
         network = self._stack.enter_context(Network())
         self.proxies = [Proxy(network, postgres.port) for _ in PROCESSES]
@@ -75,12 +73,11 @@ class Cluster(Site):
     def _server(self, folder: Path, number: int, service: FakeService) -> FastServer:
         folder.mkdir()
         set_clock(folder / "clock", 0.0)
-        own = self.url.replace("tests@", f"tests:{_PASSWORD}@")
         return FastServer(
             folder,
             **service.settings(
-                **self.oss.settings(output_store="oss", oss_output_prefix=_PREFIX),
-                database_url=own.replace(f":{self.postgres.port}/", f":{self.proxies[number].port}/"),
+                **self.oss.settings(output_store="oss", oss_output_prefix=PREFIX),
+                database_url=self.proxies[number].url(self.url).replace("@", f":{_PASSWORD}@"),
                 role=PROCESSES[number].split()[0],
                 access_password=self.plan.password,
                 model_concurrency=self.plan.concurrency,
@@ -121,7 +118,6 @@ class Cluster(Site):
             "cut at COMMIT": Disruption(
                 begin=lambda: proxy.cuts.extend(self._random.choices(("before", "after"), k=_CUTS)),
                 end=proxy.mend,
-                forbids_starts=False,
             ),
             "OSS out of reach": Disruption(
                 begin=lambda: setattr(oss, "is_down", True),
@@ -150,25 +146,10 @@ class Cluster(Site):
             self.oss.fail_next(kind, seconds=0.5)
 
     def final_state(self, submissions: Sequence[Submission], replaced: dict[str, str]) -> FinalState:
-        """The database and the bucket; ``files`` are also what the machines should not have any more."""
-        kept = self.read("SELECT record_id, key FROM output_copies WHERE state = 'kept'")
-        keys = {row["record_id"]: row["key"] for row in kept}
-        objects = self.oss.objects
-
-        def image_of(record: dict[str, Any]) -> bytes | None:
-            stored = objects.get(keys.get(record["id"], ""))
-            return stored.content if stored else None
-
-        state = read_state(self.read, submissions, replaced, image_of)
-        known = {f"{_PREFIX}.probe"}.union(*({key, _thumbnail_key(key)} for key in keys.values()))
-        state.files = {key for key in objects if key.startswith(_PREFIX)} - known
-        saved = {str(record["id"]) for record in state.records if record["status"] == "success"}
-        for server in self.servers:
-            for path in (server.data_dir / "output").rglob("*"):
-                is_lost = path.parent.name == ".saving" and path.name.partition(".")[0] not in saved
-                if path.is_file() and (is_lost or path.suffix == ".part"):
-                    state.files.add(str(path.relative_to(server.data_dir.parent)))
-        return state
+        """The database, the bucket and the folders of the machines."""
+        objects = {key: stored.content for key, stored in self.oss.objects.items()}
+        outputs = [server.data_dir / "output" for server in self.servers]
+        return state_in_oss(self.read, objects, outputs, submissions, replaced)
 
     def counts(self) -> Counter[str]:
         """The connections that were cut at a COMMIT."""
@@ -208,16 +189,8 @@ class Cluster(Site):
 
     def close(self) -> None:
         """Kill what still runs; the database is dropped, PostgreSQL runs on."""
-        for server in self.servers:
-            if server.process and not server.has_exited:
-                server.kill()
-        if not self.postgres.is_running:
-            self.postgres.start()
+        super().close()
         self._stack.close()
-
-
-def _thumbnail_key(key: str) -> str:
-    return _THUMBNAILS + key.removeprefix(_PREFIX) + ".webp"
 
 
 def _signal(server: FastServer, number: signal.Signals) -> None:

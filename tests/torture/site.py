@@ -10,7 +10,7 @@ import socket
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,12 +19,13 @@ import requests
 
 from tests.fakes.service import FakeService
 from tests.server_process import ServerProcess
-from tests.torture.checks import FinalState, Submission, read_state
+from tests.torture.checks import FinalState, Rows, Submission, read_state
 from tests.torture.disruptions import Disruption, Environment, open_disruption
 from tests.torture.plan import CRASH_POINTS, Plan, PlannedCrash, PlannedDisruption
 from tests.waiting import TIMEOUT
 
 MODEL_SECONDS = 4
+PREFIX = "made/"  # of the images in OSS
 LOCKS = 3
 _PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
 
@@ -242,6 +243,35 @@ def state_of_files(
     with closing(sqlite3.connect(database)) as db:
         state.integrity = db.execute("PRAGMA integrity_check").fetchone()[0]
     state.files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    return state
+
+
+def state_in_oss(
+    read: Callable[[str], Rows],
+    objects: Mapping[str, bytes],
+    outputs: Sequence[Path],
+    submissions: Sequence[Submission],
+    replaced: dict[str, str] | None = None,
+) -> FinalState:
+    """The state of a database, a bucket and the OUTPUT_DIR of each machine, which may hold nothing alone."""
+    kept = read("SELECT record_id, key FROM output_copies WHERE state = 'kept'")
+    keys = {row["record_id"]: row["key"] for row in kept}
+
+    def image_of(record: dict[str, Any]) -> bytes | None:
+        return objects.get(keys.get(record["id"], ""))
+
+    state = read_state(read, submissions, replaced or {}, image_of)
+    saved = [record["id"] for record in state.records if record["status"] == "success"]
+    images = {keys[record_id] for record_id in saved if record_id in keys}
+    thumbnails = {f"{PREFIX}.thumbnails/{key.removeprefix(PREFIX)}.webp" for key in images}
+    state.files = (
+        {key for key in objects if key.startswith(PREFIX)} - images - thumbnails - {f"{PREFIX}.probe"}
+    )
+    for folder in outputs:
+        for path in folder.rglob("*"):
+            is_alone = path.parent.name == ".saving" and path.name.partition(".")[0] not in map(str, saved)
+            if path.is_file() and (is_alone or path.suffix == ".part"):
+                state.files.add(str(path))
     return state
 
 

@@ -7,6 +7,7 @@ import hashlib
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +28,7 @@ _SAVED = """
 
 
 class Visitor:
-    """A thread from ``__enter__`` to ``__exit__``, which restores what was deleted.
+    """A thread from ``start`` to ``stop``, which restores what was deleted.
 
     done      how often each answer came
     breaches  what was seen that must never be
@@ -36,7 +37,7 @@ class Visitor:
     def __init__(self, site: Site, log_in: Callable[[], None], seed: str) -> None:
         self.site = site
         self.breaches: list[str] = []
-        self.done: dict[str, int] = {}
+        self.done: Counter[str] = Counter()
         self._log_in = log_in
         self._random = random.Random(seed)
         self._deleted: set[int] = set()
@@ -105,8 +106,7 @@ class Visitor:
         answer = server.send(method, path, timeout=_SECONDS, **options)
         if answer.status_code in (302, 401):
             self._log_in()
-        text = f"seen: {answer.status_code}"
-        self.done[text] = self.done.get(text, 0) + 1
+        self.done[f"seen: {answer.status_code}"] += 1
         if answer.status_code == 500:
             self.breaches.append(f"{method} {path} answered 500: {answer.text[:200]}")
         return answer
