@@ -1,6 +1,9 @@
 """Settings: defaults, the model chosen by its keys, one sentence for a wrong value."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from decimal import Decimal
 from pathlib import Path
@@ -248,3 +251,22 @@ def test_a_database_url_needs_the_driver(monkeypatch: pytest.MonkeyPatch) -> Non
         read_settings({"DATABASE_URL": url})
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name == "psycopg")
     assert read_settings({"DATABASE_URL": url}).database == url
+
+
+WITHOUT_DRIVER = """
+import sys
+sys.modules["psycopg"] = None
+import web_app
+from app import cli, config
+client = web_app.create_app(config.load_settings()).test_client()
+assert client.post("/api/batches", json={"rows": [{"prompt": "cat"}]}).status_code == 202
+sys.exit(cli.main(["check"]))
+"""
+
+
+def test_without_a_database_url_the_driver_is_neither_needed_nor_required(tmp_path: Path) -> None:
+    data = {"DATABASE_PATH": "records.db", "OUTPUT_DIR": "output", "SAMPLES_DIR": "samples"}
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **data}
+    command = [sys.executable, "-c", WITHOUT_DRIVER]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert "psycopg" not in (ROOT / "requirements.txt").read_text()

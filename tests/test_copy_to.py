@@ -56,7 +56,7 @@ class Store:
             ("generation_records", "status", "id"),
         ):
             db.execute(f"UPDATE {table} SET {column} = 'unknown' WHERE {key} = :id", {"id": lost.id})
-        database.claim_record(db, model="jimeng_t2i_v40", owner="old", now=9e9, lease=20.0)
+        database.claim_record(db, model="jimeng_t2i_v40", owner="old", now=0.0, lease=20.0)
         database.delete_records(db, [dog.id])
         database.mark_favourite(db, [cat.id], favourite=True)
         database.save_preset(db, Preset(name="商品", fields={"aspect_ratio": "1:1"}))
@@ -323,10 +323,12 @@ def test_a_restored_dump_has_everything_and_orders_nothing(store: Store, restore
 def test_pause_all_pauses_a_database_that_was_restored_by_other_means(
     store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(cli, "load_settings", lambda: store.settings)
-    assert cli.main(["pause-all"]) == 0
-    assert "已暂停 2 个批次" in capsys.readouterr().out
-    with store.open() as db:
+    store.copy()
+    monkeypatch.setattr(cli, "load_settings", lambda: store.moved)
+    with store.stored() as db:
+        database.resume_batch(db, store.batch, models=["jimeng_t2i_v40"])
+        assert cli.main(["pause-all"]) == 0
+        assert "已暂停 1 个批次" in capsys.readouterr().out
         assert database.get_batch(db, store.batch).status is BatchStatus.PAUSED
 
 
@@ -342,18 +344,20 @@ def test_an_older_pg_dump_is_refused_in_one_sentence(
     assert list((tmp_path / "b").iterdir()) == []
 
 
-def test_a_backup_that_fails_keeps_the_earlier_one(
+def test_a_backup_that_fails_keeps_the_earlier_one_and_no_argument_has_the_password(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    cli.back_up(store.moved, tmp_path / "b")
+    settings = replace(store.moved, database_url=store.url.replace("@", ":geheim@"))
+    cli.back_up(settings, tmp_path / "b")
     dump = tmp_path / "b/generation_records.dump"
     before = dump.read_bytes()
     failing = tmp_path / "pg_dump"
-    failing.write_text("#!/bin/sh\necho 'pg_dump: error: half' >&2\nexit 1\n")
+    failing.write_text('#!/bin/sh\necho "half $PGPASSWORD $*" >&2\nexit 1\n')
     failing.chmod(0o755)
     monkeypatch.setattr("app.db.postgres_backup._versions", lambda: iter([(99, str(failing))]))
-    with pytest.raises(DiskError, match="half"):
-        cli.back_up(store.moved, tmp_path / "b")
+    with pytest.raises(DiskError, match="half geheim --format=custom") as failed:
+        cli.back_up(settings, tmp_path / "b")
+    assert str(failed.value).count("geheim") == 1
     assert dump.read_bytes() == before
     assert [path.name for path in dump.parent.glob("*.part")] == []
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from ipaddress import ip_network
 
@@ -15,6 +16,7 @@ from app.db import sessions
 from app.db.sqlite_connection import SqliteConnection
 from app.web.middleware import login
 from app.web.middleware.login import COOKIE, LoginThrottle
+from tests.dump import dump
 from tests.fakes.clock import Clock
 from web_app import create_app
 
@@ -115,15 +117,13 @@ def test_another_password_ends_all_sessions(app: Flask, settings: Settings) -> N
     assert lets_in(elsewhere(client, settings))
 
 
-@pytest.mark.sqlite
 def test_the_database_holds_neither_the_cookie_nor_the_password(app: Flask, db: database.Connection) -> None:
     client = app.test_client()
     enter(client)
     cookie = client.get_cookie(COOKIE)
     assert cookie is not None
-    assert isinstance(db, SqliteConnection)
-    stored = " ".join(db.iterdump())
-    assert 'INTO "sessions"' in stored
+    assert db.execute("SELECT count(*) FROM sessions").fetchone()[0] == 1
+    stored = " ".join(dump(db))
     assert cookie.value not in stored
     assert "开门" not in stored
 
@@ -283,6 +283,21 @@ def test_only_the_client_that_guessed_wrong_is_delayed(app: Flask) -> None:
     assert enter(client, "猜", "192.168.1.66") == 403
     assert enter(client, "开门", "192.168.1.66") == 429
     assert enter(client, "开门", "192.168.1.7") == 302
+
+
+def test_a_wrong_password_that_another_process_counts_meanwhile_delays(
+    db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = database.transaction
+
+    def begin_late(mine: database.Connection, **how: bool) -> AbstractContextManager[None]:
+        monkeypatch.setattr("app.db.sessions.transaction", begin)
+        with closing(database.connect(settings.database)) as other:
+            assert sessions.start_attempt(other, "10.0.0.1", now=0.0) == 0.0
+        return begin(mine, **how)
+
+    monkeypatch.setattr("app.db.sessions.transaction", begin_late)
+    assert sessions.start_attempt(db, "10.0.0.1", now=0.0) == 1.0
 
 
 @pytest.mark.usefixtures("quick")

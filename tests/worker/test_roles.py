@@ -1,5 +1,6 @@
 """ROLE: pages and images in processes of their own, which share a database."""
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ from app.config import Settings, read_settings
 from app.env_file import EnvFile
 from app.errors import SettingError, message
 from app.worker import peers
+from app.worker import worker as worker_module
 from app.worker.worker import Worker
 from tests.server_process import ServerProcess, running_server
 from tests.waiting import TIMEOUT, wait_until
@@ -132,15 +134,21 @@ def test_a_call_that_waits_for_images_orders_nothing_without_a_worker(two: Two) 
     assert two.client.get("/api/batches").get_json()["batches"] == []
 
 
-def test_reports_are_written_now_and_then_and_only_with_the_role(
-    two: Two, settings: Settings, db: database.Connection
+def test_reports_are_written_now_and_then_and_of_a_file_only_with_the_role(
+    two: Two, settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert two.worker.peers.report(db, 0)
     assert not two.worker.peers.report(db, 0)
+    polled = threading.Event()
     alone = Worker(settings)
+    monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(alone, "_find_work", lambda _db: polled.set())
     alone.start()
-    assert alone.stop(0)
-    two.worker.stop(0)
+    assert polled.wait(TIMEOUT)
+    living = database.list_workers(db, now=time.time(), within=60.0)
+    assert len(living) == (2 if settings.database_url else 1)
+    for worker in (alone, two.worker):
+        assert worker.stop(0)
     assert db.execute("SELECT count(*) FROM workers").fetchone()[0] == 0
 
 

@@ -12,6 +12,7 @@ import database
 from app.config import Settings
 from app.db.queue import SharedLimit
 from app.domain import Record
+from app.images import store
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.harness import Harness, open_harness
@@ -88,11 +89,12 @@ def test_two_workers_never_exceed_the_concurrency_of_the_model(
     assert slow.service.peak_concurrency == 3
 
 
-def test_two_worker_processes_never_exceed_the_concurrency_of_the_model(
-    slow: Harness, tmp_path: Path
+@pytest.mark.parametrize("role", ["worker", pytest.param("all", marks=pytest.mark.postgres)])
+def test_two_processes_never_exceed_the_concurrency_of_the_model(
+    slow: Harness, tmp_path: Path, role: str
 ) -> None:
     ids, slow.service.latency = ask_for_16(slow), 0.3
-    fields = slow.service.settings(model_concurrency=3, model_timeout=600, role="worker")
+    fields = slow.service.settings(model_concurrency=3, model_timeout=600, role=role)
     fields["database_url"] = slow.settings.database_url
     with ExitStack() as ends:
         for _ in range(2):
@@ -100,6 +102,22 @@ def test_two_worker_processes_never_exceed_the_concurrency_of_the_model(
         wait_until(lambda: all(slow.record(id).status == "success" for id in ids))
     assert len(slow.service.submissions) == len(ids)
     assert slow.service.peak_concurrency <= 3
+
+
+def test_an_image_that_is_being_saved_does_not_count(slow: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, save = slow.ask("甲", "乙")[1], store.save_image
+
+    def save_late(*args: Any, **fields: Any) -> Any:
+        wait_until(lambda: len(slow.service.submissions) == 2)
+        return save(*args, **fields)
+
+    monkeypatch.setattr(store, "save_image", save_late)
+    worker = Worker(replace(slow.settings, role="worker", model_concurrency=1))
+    worker.start()
+    try:
+        wait_until(lambda: all(slow.record(id).status == "success" for id in ids))
+    finally:
+        worker.stop()
 
 
 def test_a_worker_that_is_throttled_lowers_what_it_claims_beside_others(
