@@ -12,7 +12,7 @@ import psycopg
 
 import database
 from app.db.ngrams import document, own_values
-from app.db.search_index import SEARCHED, VISIBLE
+from app.db.search_index import FACETS, SEARCHED, VISIBLE, facet_tag
 from bench._million_records import SCHEMA, build
 from tests.postgres_server import PostgresServer
 
@@ -20,7 +20,7 @@ _SCHEMAS = SCHEMA.read_bytes() + SCHEMA.with_name("schema_postgres.sql").read_by
 _NAME = f"postgres-{hashlib.sha256(_SCHEMAS).hexdigest()[:8]}"  # other versions have folders of their own
 _FOLDER = Path(tempfile.gettempdir()) / "ai-image-generator-bench" / _NAME
 _MADE = _FOLDER / "made"  # else making it was interrupted
-_FACETS = "status, aspect_ratio, resolution, model, favourite"
+_FACETS = ", ".join(FACETS)
 _SUMS = (
     f"""
     INSERT INTO record_counts (is_deleted, {_FACETS}, number)
@@ -108,7 +108,11 @@ def _copy(db: psycopg.Connection, table: str, source: database.Connection) -> No
 
 
 def _copy_documents(db: psycopg.Connection, source: database.Connection) -> None:
-    rows = source.execute(f"SELECT id, {', '.join(SEARCHED)} FROM generation_records WHERE {VISIBLE}")
-    with db.cursor().copy("COPY record_search (id, document) FROM STDIN") as copy:
-        for record_id, prompt, *others, own_columns in rows:
-            copy.write_row((record_id, document(prompt, [*others, *own_values(own_columns)])))
+    rows = source.execute(
+        f"SELECT id, {', '.join((*SEARCHED, *FACETS))} FROM generation_records WHERE {VISIBLE}"
+    )
+    with db.cursor().copy("COPY record_search (id, document, facets) FROM STDIN") as copy:
+        for record_id, prompt, *values in rows:
+            *others, own_columns = values[: -len(FACETS)]
+            facets = map(facet_tag, FACETS, values[-len(FACETS) :])
+            copy.write_row((record_id, document(prompt, [*others, *own_values(own_columns)]), list(facets)))

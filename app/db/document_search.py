@@ -14,6 +14,7 @@ from app.db.record_filter import (
     Branch,
     Fields,
     RecordFilter,
+    facet_tags,
     fields_of,
     filters_of,
     of_statuses,
@@ -22,6 +23,7 @@ from app.db.record_filter import (
     search_conditions,
     statuses_of,
     text_of,
+    unindexed_filters,
 )
 from app.db.search_index import SEARCHED, VISIBLE, count_backlog
 
@@ -35,7 +37,9 @@ def nearby_ids(db: Connection, wanted: RecordFilter, fields: Fields, needed: int
     """
     direction, sign = ("DESC", "<") if wanted.sort == NEWEST else ("ASC", ">")
     beyond = f"WHERE id {sign} :beyond" if fields["beyond"] is not None else ""
-    documents = f"SELECT id, document FROM record_search {beyond} ORDER BY id {direction} LIMIT :nearby"
+    documents = (
+        f"SELECT id, document, facets FROM record_search {beyond} ORDER BY id {direction} LIMIT :nearby"
+    )
     near, *others = document_branches(db, wanted, documents)
     first = f"{near.select('record_search.id AS id')} ORDER BY record_search.id {direction} LIMIT :needed"
     fields = fields | {"nearby": _DOCUMENTS_NEARBY, "needed": needed}
@@ -51,35 +55,44 @@ def nearby_ids(db: Connection, wanted: RecordFilter, fields: Fields, needed: int
     return sorted(ids, reverse=sign == "<")[:needed]
 
 
-def document_branches(db: Connection, wanted: RecordFilter, documents: str = "") -> list[Branch]:
+def document_branches(
+    db: Connection, wanted: RecordFilter, documents: str = "", *, for_count: bool = False
+) -> list[Branch]:
     """The documents that match, of all or of those selected by ``documents``, and the backlog.
 
-    ``OFFSET 0`` keeps the planner from searching for each record alone.
+    ``OFFSET 0`` keeps the planner from searching for each record alone. A count without it reads only the
+    index where that settles which records match.
     """
     text = text_of(wanted)
     assert text is not None
     searched = "split_part(document, :separator, 1)" if wanted.search_in else "document"
-    matching = [f"strpos({searched}, :word_{number}) > 0" for number in range(len(text.words))]
+    matching = tuple(f"strpos({searched}, :word_{number}) > 0" for number in range(len(text.words)))
+    facets = tuple(f"facets && :facet_{number}" for number in range(len(facet_tags(wanted))))
     if documents:
-        documents = f"SELECT id FROM ({documents}) AS nearby WHERE {' AND '.join(matching)}"
+        source, conditions = f"({documents}) AS nearby", (*facets, *matching)
     else:
         is_settled = text.pieces == text.words and not wanted.search_in
-        indexed = ("grams(document) @> :pieces", *(() if is_settled else matching))
-        documents = f"SELECT id FROM record_search WHERE {' AND '.join(indexed)} OFFSET 0"
-    shown = (VISIBLE, *of_statuses(statuses_of(wanted)[0], ENDED), *filters_of(wanted))
-    if len(shown) > 1:
-        documents = f"""
+        source, conditions = "record_search", ("grams(document) @> :pieces", *facets)
+        conditions += () if is_settled else matching
+    others = unindexed_filters(wanted)
+    is_indexed = not count_backlog(db, limit=1)
+    if for_count and is_indexed and not others:
+        return [Branch(source=source, id="record_search.id", conditions=conditions)]
+    found = f"SELECT id FROM {source} WHERE {' AND '.join(conditions)} OFFSET 0"
+    if others:
+        found = f"""
             SELECT id
-            FROM ({documents}) AS record_search
+            FROM ({found}) AS record_search
             JOIN generation_records USING (id)
-            WHERE {" AND ".join(shown)}
+            WHERE {" AND ".join(others)}
             OFFSET 0
         """
-    source = f"({documents}) AS record_search"
-    if not count_backlog(db, limit=1):
+    source = f"({found}) AS record_search"
+    if is_indexed:
         return [Branch(source=source, id="record_search.id", conditions=("TRUE",))]
     not_waiting = "NOT EXISTS (SELECT 1 FROM search_backlog WHERE search_backlog.id = record_search.id)"
     waiting = "search_backlog JOIN generation_records ON generation_records.id = search_backlog.id"
+    shown = (VISIBLE, *of_statuses(statuses_of(wanted)[0], ENDED), *filters_of(wanted))
     return [
         Branch(source=source, id="record_search.id", conditions=(not_waiting,)),
         with_search(db, Branch(source=waiting, id="search_backlog.id", conditions=shown), wanted),

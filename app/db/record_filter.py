@@ -88,14 +88,14 @@ def statuses_of(wanted: RecordFilter) -> tuple[list[Status], list[Status]]:
     )
 
 
-def facet_words(wanted: RecordFilter) -> list[str]:
-    """FTS5 expressions of the filters by exact values; the values of one filter are alternatives."""
+def facet_tags(wanted: RecordFilter) -> list[list[str]]:
+    """For each filter by exact values, the words of the text index of which a record has one."""
     ended = statuses_of(wanted)[0]
     values: dict[str, list[object]] = {"status": list(ended)} if len(ended) < len(ENDED) else {}
     values |= {name: [getattr(wanted, name)] for name in FACETS[1:4] if getattr(wanted, name)}
     if wanted.favourite is not None:
         values["favourite"] = [int(wanted.favourite)]
-    return [" OR ".join(f'"{facet_tag(name, value)}"' for value in found) for name, found in values.items()]
+    return [[facet_tag(name, value) for value in found] for name, found in values.items()]
 
 
 def scan(index: str, conditions: tuple[str, ...]) -> Branch:
@@ -125,9 +125,13 @@ TIMES = {
 
 def filters_of(wanted: RecordFilter) -> tuple[str, ...]:
     """The conditions of all filters but the statuses and the search."""
+    return (*conditions_of(wanted, _BATCH), *facet_filters(wanted), *unindexed_filters(wanted))
+
+
+def unindexed_filters(wanted: RecordFilter) -> tuple[str, ...]:
+    """The conditions of the filters that the text index has no words for."""
     pick = {"pick": "pick = ''" if wanted.pick == NOT_PICKED else "pick = :pick"}
-    more = (*conditions_of(wanted, pick), *conditions_of(wanted, TIMES))
-    return (*conditions_of(wanted, _BATCH), *facet_filters(wanted), *more)
+    return (*conditions_of(wanted, pick), *conditions_of(wanted, TIMES))
 
 
 def facet_filters(wanted: RecordFilter) -> tuple[str, ...]:
@@ -153,13 +157,16 @@ def fields_of(wanted: RecordFilter) -> Fields:
     """The parameters of all conditions."""
     text = text_of(wanted)
     searched = [f"{{prompt}} : ({text.expression})" if wanted.search_in else text.expression] if text else []
+    tags = facet_tags(wanted)
+    facets = [" OR ".join(f'"{tag}"' for tag in found) for found in tags]
     return asdict(wanted) | {
         "words": BETWEEN.join(text.words) if text else "",
-        "expression": " AND ".join(f"({words})" for words in (*searched, *facet_words(wanted))),
+        "expression": " AND ".join(f"({words})" for words in (*searched, *facets)),
         "record_id": record_id_of(wanted),
         "first_day": wanted.created_from[:10],
         "last_day": wanted.created_before[:10],
         "separator": SEPARATOR,
         "pieces": list(map(piece_code, text.pieces)) if text else [],
+        **{f"facet_{number}": found for number, found in enumerate(tags)},
         **{f"word_{number}": word for number, word in enumerate(text.words if text else ())},
     }

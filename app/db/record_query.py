@@ -24,7 +24,7 @@ from app.db.record_filter import (
     RecordFilter,
     conditions_of,
     facet_filters,
-    facet_words,
+    facet_tags,
     fields_of,
     filters_of,
     has_dates,
@@ -171,7 +171,10 @@ def _branches(db: Connection, wanted: RecordFilter, *, for_count: bool = False) 
     filters = filters_of(wanted)
     branches: list[Branch] = []
     if ended and _uses_text_index(db, wanted):
-        branches += (document_branches if db.engine == "postgres" else _indexed_branches)(db, wanted)
+        if db.engine == "postgres":
+            branches += document_branches(db, wanted, for_count=for_count)
+        else:
+            branches += _indexed_branches(db, wanted)
     elif ended:
         index, first = _choose_index(db, wanted, ended, for_count=for_count)
         branches.append(with_search(db, scan(index, (*first, *of_statuses(ended, ENDED), *filters)), wanted))
@@ -191,7 +194,7 @@ def _uses_text_index(db: Connection, wanted: RecordFilter) -> bool:
     if text_of(wanted) or db.engine == "postgres":
         return text_of(wanted) is not None
     is_other = has_dates(wanted) or wanted.as_of or wanted.pick
-    is_faceted = len(facet_words(wanted)) > 0 and not is_other
+    is_faceted = len(facet_tags(wanted)) > 0 and not is_other
     return is_faceted and count_backlog(db, limit=_FEW_ENOUGH_TO_SCAN) < _FEW_ENOUGH_TO_SCAN
 
 

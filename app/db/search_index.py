@@ -138,12 +138,12 @@ def _some_of_backlog(db: Connection, limit: int) -> Iterator[dict[str, Any]]:
             return
 
 
-def _entry(row: Row, prefix: str, engine: str = "sqlite") -> dict[str, str]:
+def _entry(row: Row, prefix: str, engine: str = "sqlite") -> dict[str, Any]:
     """The columns of the index for these values of a record."""
     prompt, *others, own_columns = (row[f"{prefix}{name}"] for name in _FIELDS)
+    facets = [facet_tag(name, row[f"{prefix}{name}"]) for name in FACETS]
     if engine == "postgres":
-        return {"document": document(prompt, [*others, *own_values(own_columns)])}
-    facets = (facet_tag(name, row[f"{prefix}{name}"]) for name in FACETS)
+        return {"document": document(prompt, [*others, *own_values(own_columns)]), "facets": facets}
     return {
         "others": " ".join((grams([*others, *own_values(own_columns)]), *facets)),
         "prompt": grams([prompt]),
@@ -160,7 +160,7 @@ def _store_documents(db: Connection, rows: list[dict[str, Any]]) -> None:
     sql = f"DELETE FROM record_search WHERE id {IN_IDS}"
     db.execute(sql, {"ids": SqlList(row["id"] for row in rows)})
     db.executemany(
-        "INSERT INTO record_search (id, document) VALUES (:id, :document)",
+        "INSERT INTO record_search (id, document, facets) VALUES (:id, :document, :facets)",
         [row["new"] | {"id": row["id"]} for row in rows if row["new"]],
     )
 

@@ -388,10 +388,11 @@ CREATE TABLE counts_by_day (
 );
 
 -- The searched texts of all visible records, as normalised by app/db/ngrams.py, prompt first, separated by a character
--- that none of them has.
+-- that none of them has; and their status, size, model and favourite as app/db/search_index.py encodes them.
 CREATE TABLE record_search (
     id BIGINT PRIMARY KEY,
-    document TEXT COLLATE "C" NOT NULL
+    document TEXT COLLATE "C" NOT NULL,
+    facets TEXT[] COLLATE "C" NOT NULL
 );
 
 -- All pieces of one, two and, before U+2E80, three characters, as app/db/ngrams.py encodes them: a text that has another
@@ -412,7 +413,7 @@ BEGIN
 END
 $$;
 
-CREATE INDEX record_search_grams ON record_search USING gin (grams(document)) WITH (fastupdate = off);
+CREATE INDEX record_search_grams ON record_search USING gin (grams(document), facets) WITH (fastupdate = off);
 
 -- One row: how the indexed texts are normalised, entries added since the last merge, and whether one is under way.
 CREATE TABLE search_state (
@@ -563,10 +564,10 @@ BEGIN
     IF TG_OP = 'INSERT' AND is_visible(NEW) OR TG_OP = 'DELETE' AND is_visible(OLD)
         OR TG_OP = 'UPDATE' AND (is_visible(OLD) OR is_visible(NEW))
         AND (is_visible(OLD), OLD.prompt, OLD.negative_prompt, OLD.filename, OLD.requested_filename, OLD.batch_id,
-            OLD.own_columns)
+            OLD.own_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
         IS DISTINCT FROM
             (is_visible(NEW), NEW.prompt, NEW.negative_prompt, NEW.filename, NEW.requested_filename, NEW.batch_id,
-            NEW.own_columns)
+            NEW.own_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite)
     THEN
         INSERT INTO search_backlog (id)
         VALUES (coalesce(NEW.id, OLD.id))
@@ -577,8 +578,8 @@ END
 $$;
 
 CREATE TRIGGER search_changed
-AFTER INSERT OR DELETE OR UPDATE OF deleted_at, status, prompt, negative_prompt, filename, requested_filename,
-    batch_id, own_columns
+AFTER INSERT OR DELETE OR UPDATE OF deleted_at, prompt, negative_prompt, filename, requested_filename, batch_id,
+    own_columns, status, aspect_ratio, resolution, model, favourite
 ON generation_records
 FOR EACH ROW EXECUTE FUNCTION search_changed();
 
