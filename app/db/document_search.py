@@ -55,13 +55,10 @@ def nearby_ids(db: Connection, wanted: RecordFilter, fields: Fields, needed: int
     return sorted(ids, reverse=sign == "<")[:needed]
 
 
-def document_branches(
-    db: Connection, wanted: RecordFilter, documents: str = "", *, for_count: bool = False
-) -> list[Branch]:
+def document_branches(db: Connection, wanted: RecordFilter, documents: str = "") -> list[Branch]:
     """The documents that match, of all or of those selected by ``documents``, and the backlog.
 
-    ``OFFSET 0`` keeps the planner from searching for each record alone. A count without it reads only the
-    index where that settles which records match.
+    ``OFFSET 0`` keeps the planner from searching for each record alone.
     """
     text = text_of(wanted)
     assert text is not None
@@ -75,9 +72,6 @@ def document_branches(
         source, conditions = "record_search", ("grams(document) @> :pieces", *facets)
         conditions += () if is_settled else matching
     others = unindexed_filters(wanted)
-    is_indexed = not count_backlog(db, limit=1)
-    if for_count and is_indexed and not others:
-        return [Branch(source=source, id="record_search.id", conditions=conditions)]
     found = f"SELECT id FROM {source} WHERE {' AND '.join(conditions)} OFFSET 0"
     if others:
         found = f"""
@@ -88,7 +82,7 @@ def document_branches(
             OFFSET 0
         """
     source = f"({found}) AS record_search"
-    if is_indexed:
+    if not count_backlog(db, limit=1):
         return [Branch(source=source, id="record_search.id", conditions=("TRUE",))]
     not_waiting = "NOT EXISTS (SELECT 1 FROM search_backlog WHERE search_backlog.id = record_search.id)"
     waiting = "search_backlog JOIN generation_records ON generation_records.id = search_backlog.id"

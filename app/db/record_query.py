@@ -171,10 +171,7 @@ def _branches(db: Connection, wanted: RecordFilter, *, for_count: bool = False) 
     filters = filters_of(wanted)
     branches: list[Branch] = []
     if ended and _uses_text_index(db, wanted):
-        if db.engine == "postgres":
-            branches += document_branches(db, wanted, for_count=for_count)
-        else:
-            branches += _indexed_branches(db, wanted)
+        branches += (document_branches if db.engine == "postgres" else _indexed_branches)(db, wanted)
     elif ended:
         index, first = _choose_index(db, wanted, ended, for_count=for_count)
         branches.append(with_search(db, scan(index, (*first, *of_statuses(ended, ENDED), *filters)), wanted))
