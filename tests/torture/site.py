@@ -48,15 +48,16 @@ class FastServer(ServerProcess):
             "TORTURE_CRASH_FILE": str(self.crash_file),
         }
         self.cookies: dict[str, str] = {}
-        self.is_stopping = False
+        self.is_stopping = self.has_answered = False
         self.died: list[int] = []  # unexpected exit codes
 
     def start_for(self, planned: PlannedCrash | None) -> None:
         """Start it with a planned crash or none; it may crash before it answers."""
         self.arm(planned)
-        self.is_stopping = False
+        self.is_stopping = self.has_answered = False
         try:
             self.start()
+            self.has_answered = True
         except (AssertionError, requests.RequestException):
             if not self.exits_soon:
                 raise
@@ -98,9 +99,13 @@ class FastServer(ServerProcess):
         return self.wait()
 
     def note_exit(self) -> None:
-        """Note its exit code, when it has ended by itself."""
+        """Note its exit code, when it has ended by itself.
+
+        A start that ends with 1, because the database was out of reach, is repeated, as systemd does.
+        """
         code = self.process.poll() if self.process else None
-        if code not in (None, -signal.SIGKILL) and not self.is_stopping:
+        is_expected = self.is_stopping or (code == 1 and not self.has_answered)
+        if code not in (None, -signal.SIGKILL) and not is_expected:
             self.died.append(code)
 
     def has_written(self, text: str) -> bool:
