@@ -189,3 +189,14 @@ def test_an_option_is_typed_filled_undone_and_set_like_any_cell(batch: BatchPage
     batch.wait_until_saved("JPEG")
     batch.reload()
     batch.expect_text(2, "output_format", "JPEG")
+
+
+def test_on_a_phone_the_top_bar_shows_what_is_wrong_in_full(page: Page, tmp_path: Path) -> None:
+    with running_server(tmp_path, image_model="demo", role="web") as server:
+        server.post("/api/batches", {"rows": [{"prompt": "猫"}] * 25})
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.goto(server.address)
+        expect(page.locator(".status-work")).to_be_hidden()
+        label = page.locator(".status-summary .status-label")
+        expect(label).to_have_text("没有生成进程")
+        assert label.evaluate("element => element.scrollWidth <= element.clientWidth")
