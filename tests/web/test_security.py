@@ -379,8 +379,10 @@ def test_a_refusal_tells_a_stranger_nothing_of_the_state(settings: Settings) -> 
         locked.get("/records", headers={"Host": "evil.example"}),
         create_app(settings).test_client().get("/records", headers={"Host": "evil.example"}),
         create_app(settings).test_client().post("/language", headers={"Origin": "https://evil.example"}),
+        locked.get("/static/nowhere.js"),
+        locked.put("/login"),
     ):
-        assert answer.status_code == 403
+        assert answer.status_code in (403, 404, 405)
         assert answer.mimetype == "text/plain"
         assert "演示" not in answer.text
     assert "演示" in create_app(settings).test_client().get("/nowhere").text

@@ -11,8 +11,8 @@ from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
 
 OPEN_ENDPOINTS = (
-    *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "language.choose"),
-    *("assets.script", "assets.late_script", "assets.style", "media.favicon"),
+    *("login.login_page", "login.log_in", "login.log_out", "static", "health.index"),
+    *("language.choose", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
 )
 _HEADERS = {
     "Content-Security-Policy": (
@@ -37,11 +37,11 @@ def init_security(app: Flask) -> None:
 
 
 def lets_in() -> bool:
-    """Whether the current request passes all checks."""
+    """Whether the current request passes all checks, that of the login also at an open endpoint."""
     try:
         _check_host()
         _check_origin()
-        return _require_login() is None
+        return not services().settings.access_password or login.is_logged_in()
     except (Forbidden, DatabaseError):
         return False
 
