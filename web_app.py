@@ -23,7 +23,7 @@ from app import log
 from app.config import Settings, load_settings
 from app.domain import ModelSpec
 from app.env_file import EnvFile
-from app.errors import AppError
+from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
 from app.system import folders, http_server, listener, process
 from app.web import api, views
@@ -167,7 +167,10 @@ class ShutdownHandler:
 
 
 def main() -> int:
-    """Read the settings and serve -> exit code; errors are printed. ``--open`` opens a browser."""
+    """Read the settings and serve -> exit code; errors are printed. ``--open`` opens a browser.
+
+    2 is for what another start does not mend, so that systemd makes none.
+    """
     process.tune_process()
     opens = "--open" in sys.argv[1:]
     try:
@@ -179,7 +182,8 @@ def main() -> int:
         return 0 if opens and _open_running_instance(taken) else 1
     except AppError as error:
         print_user(str(error))
-        return 2
+        may_pass = isinstance(error, StoreLost | WriteRefused) and not isinstance(error, StoreDamaged)
+        return 1 if may_pass else 2
     except OSError as error:
         print_user(f"启动不了（{error}），请检查磁盘、权限和端口，再启动一次")
         return 1
@@ -204,7 +208,8 @@ def print_banner(settings: Settings, spec: ModelSpec) -> None:
         print_user("这个进程只有网页（ROLE=web），图片由 ROLE=worker 的进程生成")
     print_user(f"模型　{spec.label}（{spec.name}）" + ("，不联网、不花钱" if spec.name == "demo" else ""))
     if settings.missing_keys:
-        print_user(f"缺少　{'、'.join(settings.missing_keys)}，请在网页的「模型与密钥」里填好")
+        where = "网页的「模型与密钥」里" if settings.role == "all" else "每个进程的 .env 或环境变量里"
+        print_user(f"缺少　{'、'.join(settings.missing_keys)}，请在{where}填好")
     if notice := spec.retirement_notice(date.today()):
         print_user(f"注意　{notice}")
         log.event("web", "model_ends", model=spec.model_id, since=spec.retirement and spec.retirement.since)

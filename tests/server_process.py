@@ -84,12 +84,12 @@ class ServerProcess:
             else:
                 return
 
-    def refuses_to_start(self) -> str:
-        """Start it and expect it to exit because of a setting -> its output."""
+    def refuses_to_start(self, *, code: int = 2) -> str:
+        """Start it and expect it to exit with this code, 2 because of a setting -> its output."""
         try:
             self.start()
         except AssertionError:
-            assert self.wait() == 2
+            assert self.wait() == code
             return self.log()
         self.kill()
         raise AssertionError("it serves")

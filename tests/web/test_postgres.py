@@ -13,6 +13,7 @@ from app.config import Settings
 from app.errors import DatabaseError, StoreDamaged
 from app.system import folders
 from app.worker.worker import Worker
+from tests.server_process import free_port
 
 URL = "postgresql://studio:p%40ss@db.example:5433/pictures?password=secret&sslmode=require"
 
@@ -31,6 +32,26 @@ def test_the_start_names_server_and_database_without_user_and_password(
 def test_the_file_of_sqlite_is_not_looked_at_with_database_url(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     folders.ensure_writable(replace(settings, database_url=URL, database_path=tmp_path / "folder"))
+
+
+def test_a_start_while_the_server_is_away_may_be_repeated(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("app.log.init_logging", lambda file: None)
+    monkeypatch.setattr("app.system.process.tune_process", lambda: None)
+    monkeypatch.setenv("PORT", str(free_port()))
+    monkeypatch.setenv("DATABASE_URL", "postgresql://tests@127.0.0.1:1/none")
+    assert web_app.main() == 1  # systemd does not repeat a start that ends with 2
+    assert "请检查 PostgreSQL 是否在运行" in capsys.readouterr().err
+
+
+def test_keys_of_separate_processes_are_not_asked_for_on_a_page(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    without = replace(settings, role="worker", image_model="jimeng")
+    web_app.print_banner(without, Worker(without).engines.default.spec)
+    assert "VOLCENGINE_AK、VOLCENGINE_SK，请在每个进程的 .env 或环境变量里填好" in capsys.readouterr().err
 
 
 @pytest.mark.postgres
