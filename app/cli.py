@@ -20,7 +20,7 @@ from pathlib import Path
 import database
 from app.config import Settings, environment_of_programs, load_settings, read_settings
 from app.domain import file_key, nearest_choice
-from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound
+from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound, StoreLost
 from app.images import metadata, store
 from app.images.marks import find_marks
 from app.images.parameters import parse_parameters
@@ -63,8 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return commands[args.command or "check"](load_settings(), args)
     except AppError as error:
-        sys.stderr.write(f"{error.message}\n")
+        sys.stderr.write(f"{_sentence(error)}\n")
         return 1 if isinstance(error, database.CopyDiffers) else 2
+
+
+def _sentence(error: AppError) -> str:
+    """The sentence of an error; that of a server out of reach speaks of a program that goes on by itself."""
+    reason = error.message.values.get("reason")
+    if type(error) is StoreLost and reason:
+        return f"PostgreSQL 连不上（{reason}），请检查地址、它是否在运行、网络是否通，再运行一次"
+    return str(error)
 
 
 def _run_check(settings: Settings, args: argparse.Namespace) -> int:
@@ -79,7 +87,7 @@ def _run_backup(settings: Settings, args: argparse.Namespace) -> int:
     _print(f"已备份到「{args.folder}」：数据库 {name}，新复制文件 {copied:,} 个。")
     if settings.database_url:
         _print(
-            f"恢复：新建一个空的数据库，运行 pg_restore --no-owner -d 新数据库的地址 {name}，"
+            f"恢复：新建一个空的数据库，运行 pg_restore --no-owner -d 新数据库的地址 {args.folder / name}，"
             "把 DATABASE_URL 改成它，再启动；没做完的批次会先暂停。"
         )
     return 0
@@ -404,7 +412,8 @@ def _rebuild_lines(settings: Settings, target: Path, records: int, without: list
         yield f"另有 {len(without):,} 个文件没有记录编号，没有放入，例如「{without[0]}」。"
     yield "图片里没有的不能重建：费用、批次、参考图、收藏，以及失败、结果未知和没做完的记录。"
     if settings.database_url:
-        yield f"要用它：停下程序，新建一个空的 PostgreSQL 数据库，用 copy-to --from {target} 搬进去，再启动。"
+        yield "要用它：停下程序，新建一个空的 PostgreSQL 数据库，把 DATABASE_URL 改成它，"
+        yield f"运行 python -m app.cli copy-to --from {target}，再启动。"
     else:
         yield "要用它：停下程序，移开坏的数据库和旁边的 -wal、-shm，把新文件改成原来的名字，再启动。"
 

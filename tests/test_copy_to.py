@@ -1,5 +1,6 @@
 """A SQLite file moved to PostgreSQL: all of it, compared; and backups of a PostgreSQL database."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -254,9 +255,16 @@ def test_a_missing_or_damaged_file_is_refused(store: Store) -> None:
         assert rows_of(db, "batches") == []
 
 
-def test_a_server_that_cannot_be_reached_is_reported_in_one_sentence(store: Store) -> None:
+def test_a_server_that_cannot_be_reached_is_reported_in_one_sentence(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "postgresql://tests@127.0.0.1:1/none"
     with pytest.raises(StoreLost, match="数据库连不上"):
-        database.copy_to(store.path, "postgresql://tests@127.0.0.1:1/none", lambda *_: None)
+        database.copy_to(store.path, url, lambda *_: None)
+    monkeypatch.setattr(cli, "load_settings", lambda: store.settings)
+    assert cli.main(["copy-to", url]) == 2
+    said = capsys.readouterr().err
+    assert re.fullmatch("PostgreSQL 连不上（.+），请检查.+再运行一次\n", said)
 
 
 def test_the_command_says_what_it_did(
