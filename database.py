@@ -122,7 +122,14 @@ from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
 from app.db.restored import RESTORED, pause_all
 from app.db.search_index import index_progress, index_records, merge_index
-from app.db.sessions import add_session, delete_session, forget_attempts, has_session, start_attempt
+from app.db.sessions import (
+    add_session,
+    delete_session,
+    forget_attempts,
+    has_session,
+    seconds_to_wait,
+    start_attempt,
+)
 from app.db.store_guard import StoreGuard, open_guard
 from app.db.submission import AddedBatch, Submission, add_batch, added_before, preview_names
 from app.db.unresolved import (

@@ -32,17 +32,19 @@ def delete_session(db: Connection, digest: str) -> None:
         db.execute("DELETE FROM sessions WHERE digest = :digest", {"digest": digest})
 
 
+def seconds_to_wait(db: Connection, client: str, *, now: float) -> float:
+    """How long this client has to wait after wrong passwords; 0.0 when it has not."""
+    return _attempts(db, client, now)[0]
+
+
 def start_attempt(db: Connection, client: str, *, now: float) -> float:
     """Count a password as wrong before it is compared -> 0.0, or seconds to wait, with nothing counted.
 
     The next one has to wait 1, 2, 4 … 60 seconds; an hour after that nothing is remembered. Counted before,
     so that several processes do not compare passwords of one client at once.
     """
-    wait, failures = _attempts(db, client, now)
-    if wait > 0:
-        return wait
     with transaction(db, durable=False):
-        wait, failures = _attempts(db, client, now)  # another process may have been faster
+        wait, failures = _attempts(db, client, now)
         if wait > 0:
             return wait
         db.execute(

@@ -159,6 +159,13 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     assert looked == [0]
 
 
+def test_static_files_ask_for_no_session(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "has_session", lambda *_, **__: pytest.fail("asked"))
+    client = app.test_client()
+    client.set_cookie(COOKIE, "x" * 43)
+    assert client.get("/static/favicon.svg", buffered=True).status_code == 200
+
+
 @pytest.mark.sqlite
 @pytest.mark.parametrize("damage", ["gone", "overwritten"])
 def test_without_the_database_a_visitor_is_told_so_without_a_path(
@@ -379,6 +386,27 @@ def test_a_concurrent_guess_is_refused_at_once_with_retry_after(app: Flask) -> N
     assert enter(client) == 302
 
 
+@pytest.mark.usefixtures("still")
+def test_a_client_that_has_to_wait_keeps_no_other_out(app: Flask) -> None:
+    client, guesses = app.test_client(), app.extensions[login._KEY]
+    assert enter(client, "猜") == 403
+    with guesses._lock:  # it is not asked for
+        answer = client.post("/login", data={"password": "猜"}, environ_base={"REMOTE_ADDR": "192.168.1.7"})
+    assert "密码错误次数过多" in answer.text
+
+
+def test_a_logout_of_a_stranger_writes_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    deleted = []
+    monkeypatch.setattr(database, "delete_session", lambda _db, digest: deleted.append(digest))
+    client = app.test_client()
+    client.set_cookie(COOKIE, "x" * 43)
+    assert client.post("/logout").status_code == 303
+    assert deleted == []
+    enter(client)
+    client.post("/logout")
+    assert len(deleted) == 1
+
+
 def test_without_a_password_the_login_form_redirects(settings: Settings) -> None:
     client = create_app(settings).test_client()
     answer = client.post("/login?next=/records", data={"password": "?"})
@@ -397,6 +425,9 @@ def test_behind_a_trusted_proxy_wrong_passwords_count_for_the_browser(settings: 
     assert guess("猜", "192.0.2.7, 10.1.0.9") == 403
     assert guess("开门", "192.0.2.7, 10.1.0.9") == 429
     assert guess("开门", "192.0.2.7, 198.51.100.1, 10.1.0.9") == 302
+    client = app.test_client()  # of the machines of the proxies themselves
+    assert enter(client, "猜", "192.168.1.7") == 403
+    assert enter(client, "开门", "192.168.1.8") == 302
 
 
 @pytest.mark.usefixtures("still")

@@ -44,12 +44,16 @@ class LoginThrottle:
     def check(self, db: database.Connection, attempt: str, password: str, address: str) -> tuple[bool, float]:
         """(whether the password is right, seconds to wait when it was not checked).
 
-        Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
+        Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests. A
+        client that has to wait is told so before, so that its repetitions keep no other client out.
         """
+        client = client_key(address)
+        if (wait := database.seconds_to_wait(db, client, now=self._clock())) > 0:
+            return False, wait
         if not self._lock.acquire(blocking=False):
             raise TryLater("有别人正在登录，请 1 秒后再试", retry_after=1)
         try:
-            return self._verify(db, attempt, password, client_key(address))
+            return self._verify(db, attempt, password, client)
         finally:
             self._lock.release()
 
@@ -70,16 +74,17 @@ class LoginThrottle:
 
 def client_address() -> str:
     """The address of the browser, as the proxies of TRUSTED_PROXIES pass it on."""
-    hops = [*request.headers.get("X-Forwarded-For", "").split(","), request.remote_addr or ""]
+    passed_on = request.headers.get("X-Forwarded-For", "").split(",")
+    hops = [hop for hop in map(str.strip, (*passed_on, request.remote_addr or "")) if hop]
     trusted = services().settings.trusted_proxies
     while len(hops) > 1 and any(_is_in(hops[-1], network) for network in trusted):
         hops.pop()
-    return hops[-1].strip()
+    return hops[-1] if hops else ""
 
 
 def _is_in(address: str, network: IPNetwork) -> bool:
     try:
-        return ipaddress.ip_address(address.strip()) in network
+        return ipaddress.ip_address(address) in network
     except ValueError:
         return False
 
@@ -154,8 +159,9 @@ def log_out() -> Response:
     answer = redirect("/", 303)
     if cookie := request.cookies.get(COOKIE):
         try:
-            with _database() as db:
-                database.delete_session(db, _digest(cookie))
+            if is_logged_in():  # a stranger writes nothing
+                with _database() as db:
+                    database.delete_session(db, _digest(cookie))
         except DatabaseError as error:
             return unavailable(error.message)
         answer.delete_cookie(COOKIE, httponly=True, samesite="Strict")
