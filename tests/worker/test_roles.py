@@ -3,8 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,7 @@ def test_a_worker_process_has_no_pages(settings: Settings, path: str) -> None:
     client = create_app(replace(settings, role="worker")).test_client()
     assert client.get(path).status_code == 404
     assert client.post(path).status_code == 404
+    assert "ROLE=web" in client.get(path).text
     assert "worker" in client.get("/healthz").get_json()
 
 
@@ -132,6 +135,18 @@ def test_a_call_that_waits_for_images_orders_nothing_without_a_worker(two: Two) 
     assert answer.status_code == 503
     assert NO_WORKER in answer.get_json()["error"]
     assert two.client.get("/api/batches").get_json()["batches"] == []
+
+
+def test_a_repeated_call_is_answered_also_without_a_worker(two: Two) -> None:
+    two.talk()
+    call = partial(two.client.post, "/api/batch-generate", json={**ROW, "request_id": "once"})
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(call)
+        wait_until(lambda: two.worker.run_once(two.db))
+        assert first.result(TIMEOUT).status_code == 200
+    two.web.peers.workers = ()
+    again = call()
+    assert (again.status_code, again.get_json()) == (200, first.result().get_json())
 
 
 def test_reports_are_written_now_and_then_and_of_a_file_only_with_the_role(

@@ -89,7 +89,7 @@ def batch_generate() -> Response:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
     key = request_key(row)
-    if services().worker.peers.are_missing:
+    if services().worker.peers.are_missing and not database.find_answer(connection(), key):
         raise TryLater("没有在运行的生成进程，请启动一个（ROLE=worker）再试；要先排队，用 POST /api/batches")
     with services().waiting_calls:
         batch_id, ids, _ = submit_rows([{**row, "repeats": AGAIN}], SINGLE, key=key)
