@@ -118,7 +118,8 @@ class Archive:
     def _add_texts(self, archive: ZipStream) -> None:
         archive.add(self._workbook, self._translate(WORKBOOK))
         if self._missing:
-            title = self._translate("这些记录的图片已不在 output 文件夹里（编号、文件名）：")
+            said = "没有取到这些图片（记录编号、文件名）：文件不在了，或一时取不到，可以稍后再打包"
+            title = self._translate(said)
             lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
             archive.add("\r\n".join(lines).encode("utf-8-sig"), self._translate(MISSING))
 

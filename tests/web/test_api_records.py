@@ -22,6 +22,7 @@ from app.errors import DiskError
 from app.images import store
 from app.images.metadata import embed
 from app.images.parameters import format_parameters, parse_parameters
+from app.library.outputs import Outputs
 from app.web.zip_stream import Archive
 from app.worker.worker import Worker
 from database import RecordFilter
@@ -765,6 +766,18 @@ def test_an_image_of_the_earlier_app_is_identified_by_name_and_content(
     dataset.db.execute("UPDATE generation_records SET sha256 = ''")
     assert find(client, PNG, "旧图.png")["record"]["id"] == one
     assert find(client, noise_image("PNG", size=(41, 30)), "旧图.png")["record"] is None
+
+
+def test_an_image_whose_file_cannot_be_cached_now_is_not_the_one(
+    dataset: Dataset, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Path:
+        raise DiskError("磁盘满了")
+
+    dataset.put("旧图")
+    dataset.db.execute("UPDATE generation_records SET sha256 = ''")
+    monkeypatch.setattr(Outputs, "path", refuse)
+    assert find(client, PNG, "旧图.png")["is_same_file"] is False
 
 
 def test_a_file_that_is_no_image_finds_nothing(client: FlaskClient) -> None:

@@ -14,7 +14,7 @@ import database
 from app import sheets
 from app.config import Settings
 from app.domain import Pick, Record, Size
-from app.errors import BucketError, InvalidRequest, NotFound
+from app.errors import BucketError, DiskError, InvalidRequest, NotFound
 from app.images import metadata, store
 from app.images.filenames import safe_stem
 from app.images.parameters import Parameters, format_parameters, parse_parameters
@@ -286,7 +286,7 @@ def _sha256(record: Record) -> str:
         return record.sha256
     try:
         return store.sha256_of(services().outputs.path(record.filename))
-    except (NotFound, BucketError, OSError):
+    except (NotFound, BucketError, DiskError, OSError):
         return ""
 
 
