@@ -198,20 +198,20 @@ class Settings:
     oss_access_key_secret: str = _setting("", _key, secret=True)
     oss_sample_prefix: str = _setting("ai-images/sample/", _prefix)
     oss_output_prefix: str = _setting("", _prefix)
-    output_store: str = _setting("local", _output_store)
-    output_cache_gb: int = _setting(20, _int_between(1, 1_000_000))
     oss_public_url: str = _setting("", _url)
     host: str = _setting("127.0.0.1")
     port: int = _setting(5000, _int_between(1, 65_535))
     allowed_hosts: tuple[str, ...] = _setting((), _hosts)
-    trusted_proxies: tuple[IPNetwork, ...] = _setting((), _networks)
     access_password: str = _setting("", secret=True)
     notify_url: str = _setting("", _webhook, secret=True)  # contains a token
-    database_url: str = _setting("", _database_url, secret=True)  # may contain a password
     database_path: Path = _setting(Path("generation_records.db"), _path)
     output_dir: Path = _setting(Path("output"), _path)
     samples_dir: Path = _setting(Path("samples"), _path)
+    database_url: str = _setting("", _database_url, secret=True)  # may contain a password
+    output_store: str = _setting("local", _output_store)
+    output_cache_gb: int = _setting(20, _int_between(1, 1_000_000))
     role: str = _setting("all", _role)
+    trusted_proxies: tuple[IPNetwork, ...] = _setting((), _networks)
 
     @property
     def database(self) -> Path | str:
