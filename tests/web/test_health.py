@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.errors import StoreDamaged
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
 from web_app import create_app
@@ -118,6 +119,16 @@ def test_anonymous_clients_get_only_the_status_and_logged_in_ones_the_details(se
         assert (answer.status_code, answer.get_json()) == (503, {"success": False, "error": "有问题"})
         client.post("/login", data={"password": "开门"})
         assert what_is_wrong(client) == {"disk"}
+
+
+def test_a_balancer_keeps_a_process_whatever_fails_for_all_until_it_stops(settings: Settings) -> None:
+    for client in open_client(replace(settings, image_model="jimeng", role="web", access_password="开门")):
+        assert client.get("/healthz").status_code == 503  # no key, no worker
+        assert client.get("/readyz").status_code == 200
+        worker_of(client).store_guard.report(StoreDamaged("数据库有损坏"))
+        assert client.get("/readyz").status_code == 200
+        worker_of(client).stop(10)
+        assert client.get("/readyz").status_code == 503
 
 
 def test_low_disk_space_is_shown_in_the_top_bar_of_every_page(

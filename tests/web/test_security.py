@@ -25,7 +25,7 @@ from web_app import create_app
 PNG = noise_image("PNG", size=(40, 30))
 # Routes open to anonymous clients; add one only deliberately.
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
-OPEN |= {"POST /logout", "GET /favicon.ico"}
+OPEN |= {"POST /logout", "GET /favicon.ico", "GET /readyz"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
 OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}

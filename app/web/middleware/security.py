@@ -11,7 +11,7 @@ from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
 
 OPEN_ENDPOINTS = (
-    *("login.login_page", "login.log_in", "login.log_out", "static", "health.index"),
+    *("login.login_page", "login.log_in", "login.log_out", "static", "health.index", "health.ready"),
     *("language.choose", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
 )
 _HEADERS = {

@@ -11,8 +11,8 @@ from app.web.middleware import SAFE_METHODS
 from app.web.services import services
 
 _WITHOUT_DATABASE = (
-    *("login.login_page", "login.log_in", "login.log_out", "language.choose", "health.index", "status.index"),
-    *("dialogs.search_list", "dialogs.shortcuts"),
+    *("login.login_page", "login.log_in", "login.log_out", "language.choose", "status.index"),
+    *("health.index", "health.ready", "dialogs.search_list", "dialogs.shortcuts"),
     *("static", "assets.script", "assets.late_script", "assets.style", "media.favicon"),
     *("batch.index", "model.index", "api.models.list_models", "api.openapi.get_document"),
     *("api.spreadsheets.import_workbook", "api.spreadsheets.export_rows", "api.spreadsheets.template"),

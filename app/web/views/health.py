@@ -1,4 +1,4 @@
-"""``/healthz``: the health check for monitoring.
+"""``/healthz``: the health check for monitoring; ``/readyz``: whether a balancer may send requests here.
 
 With ACCESS_PASSWORD set, a client that is not logged in gets the status only, no details; so does everybody
 while the database cannot be read. A process that serves pages only is healthy while a worker is alive.
@@ -44,7 +44,8 @@ def init_health_only(app: Flask) -> None:
     def refuse() -> Response | None:
         if request.endpoint == "health.index":
             return None
-        return Response(translate("这个进程只生成图片，没有网页"), 404, mimetype="text/plain")
+        text = "这个进程只生成图片（ROLE=worker），请打开 ROLE=web 的进程的地址"
+        return Response(translate(text), 404, mimetype="text/plain")
 
 
 @bp.get("/healthz")
@@ -68,6 +69,17 @@ def index() -> Response:
         return success(**details)
     reason = store_problem or message("有问题：{problems}", problems=failed)
     return failure("有问题" if is_anonymous else reason, 503, **details)
+
+
+@bp.get("/readyz")
+def ready() -> Response:
+    """200 until the process stops, whatever the state of what all processes share.
+
+    A balancer would otherwise take all of them away at once, and the pages that say what is wrong.
+    """
+    if services().worker.is_stopping:
+        return Response("stopping\n", 503, mimetype="text/plain")
+    return Response("ready\n", mimetype="text/plain")
 
 
 def _facts(current: Services) -> dict[str, Any]:
