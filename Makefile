@@ -67,7 +67,7 @@ $(VENV)/.product: requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/.tests: requirements.txt requirements-test.txt
+$(VENV)/.tests: requirements.txt requirements-postgres.txt requirements-test.txt
 	$(MAKE_VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-test.txt
 	@touch $@ $(VENV)/.product
