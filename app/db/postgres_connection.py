@@ -363,9 +363,13 @@ class PostgresConnection:
 
 
 def _as_writer(wait: float) -> str:
-    """Statements that begin a transaction as the only writer."""
+    """Statements that begin a transaction as the only writer.
+
+    READ COMMITTED, so that what it reads is as the writer before it left it: in other levels, which may be
+    the server's default, the lock is waited for with an older snapshot.
+    """
     return f"""
-        BEGIN;
+        BEGIN ISOLATION LEVEL READ COMMITTED;
         SET LOCAL lock_timeout = {round(1000 * wait) or 1};
         SET LOCAL synchronous_commit = on;
         SELECT pg_advisory_xact_lock({_WRITERS})

@@ -234,9 +234,13 @@ def test_a_server_that_stops_and_starts_is_used_again(
     assert database.is_healthy(settings.database)
 
 
-def test_a_writer_waits_for_the_one_before_it(
-    db: database.Connection, settings: Settings, other: database.Connection
+@pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
+def test_a_writer_waits_for_the_one_before_it_and_reads_what_that_wrote(
+    db: database.Connection, settings: Settings, other: database.Connection, isolation: str
 ) -> None:
+    """Whatever the isolation of a database is by default."""
+    name = settings.database_url.rpartition("/")[2]
+    db.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'")
     before = database.last_version(db)
 
     def change_too() -> None:
