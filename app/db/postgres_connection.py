@@ -24,7 +24,7 @@ from app.errors import DatabaseError, Message, SettingError, StoreDamaged, Store
 _WRITERS = 4_114_001  # the key of the advisory lock of writers, in this database
 _CONNECT_SECONDS = 5
 _CONFIRM_SECONDS = 10.0
-_UNCONFIRMED = "commit not confirmed"
+_UNCONFIRMED = "数据库连不上，不知道刚才的操作存下没有：请在恢复后刷新核对，再决定要不要重做"
 _IN_TRANSACTION = (pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR)
 _ROWS_AT_ONCE = 500
 _READS = re.compile(r"\s*SELECT\b")
@@ -336,7 +336,7 @@ class PostgresConnection:
                 return int(self._begin(f"{_as_writer(_CONFIRM_SECONDS)}; {sql}")) == self._number
             except DatabaseError as error:
                 if time.monotonic() > deadline:
-                    raise _lost(_UNCONFIRMED) from error
+                    raise StoreLost(_UNCONFIRMED) from error
             finally:
                 self._roll_back()
             time.sleep(0.2)
