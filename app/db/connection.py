@@ -65,7 +65,7 @@ def connect(target: Target, *, one_thread: bool = True) -> Connection:
     """Open a connection with autocommit and durable commits.
 
     With ``one_thread=False`` several threads may use it, one at a time. Raises StoreLost when the file does
-    not exist or the server cannot be reached.
+    not exist; a server is connected to when it is first used.
     """
     if isinstance(target, Path):
         from app.db.sqlite_connection import connect as open_file

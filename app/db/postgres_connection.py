@@ -1,8 +1,8 @@
 """The connection to a PostgreSQL database; the only module that imports psycopg.
 
 Write transactions take one advisory lock, so that there is one writer at a time, as with a SQLite file: the
-invariants of the queue and the ledger are checked and kept under it. A connection that was lost is opened
-again when it is used next.
+invariants of the queue and the ledger are checked and kept under it. A connection is opened when it is used
+first, and again when it is used after it was lost.
 """
 
 import re
@@ -104,26 +104,22 @@ class _Waiting:
 
 
 class PostgresConnection:
-    """A connection with autocommit and durable commits.
+    """A connection with autocommit and durable commits; ``url`` may contain a password.
 
-    The constructor raises StoreLost when the server cannot be reached. ``url`` may contain a password.
+    The constructor opens nothing: every use raises StoreLost while the server cannot be reached, and a thread
+    that starts meanwhile goes on when it can.
     """
 
     engine: Literal["postgres"] = "postgres"
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._raw: psycopg.Connection[Row] | None = self._open()
+        self._raw: psycopg.Connection[Row] | None = None
         self._listening: psycopg.Connection[Row] | None = None
-        self._transaction: psycopg.Connection[Row] | None = None  # that on which one was begun
+        self.in_transaction = False
         self._waiting: list[_Waiting] | None = None  # None: no write transaction
         self._writes = False
         self._name, self._number = secrets.token_hex(8), 0  # of the last commit: the row of last_commits
-
-    @property
-    def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
-        return self._transaction is not None
 
     def execute(self, sql: str, fields: Mapping[str, Any] | Sequence[Any] = (), /) -> Cursor:
         """Run one statement. Raises DatabaseError and its subclasses, never an error of psycopg.
@@ -267,7 +263,7 @@ class PostgresConnection:
 
     def _current(self) -> psycopg.Connection[Row]:
         """The connection; raises StoreLost when it was lost in a transaction."""
-        if self._transaction and self._is_lost:
+        if self.in_transaction and self._is_lost:
             raise _lost("connection lost")
         return self._connected()
 
@@ -287,7 +283,7 @@ class PostgresConnection:
                 cursor = self._connected().execute(statements)
                 while cursor.nextset():
                     pass
-                self._transaction = self._raw
+                self.in_transaction = True
                 return str(cursor.fetchone()[0]) if cursor.description else ""  # type: ignore[index]
             except psycopg.Error as error:
                 is_lost = self._is_lost
@@ -319,7 +315,7 @@ class PostgresConnection:
                 raise _lost(error) from error
             return
         finally:
-            self._transaction = self._waiting = None
+            self.in_transaction, self._waiting = False, None
         if cursor.statusmessage != "COMMIT":  # a statement failed, and the body went on
             raise DatabaseError("数据库拒绝了这次写入，没有任何改动")
 
@@ -342,7 +338,7 @@ class PostgresConnection:
             time.sleep(0.2)
 
     def _roll_back(self) -> None:
-        self._transaction = self._waiting = None
+        self.in_transaction, self._waiting = False, None
         with suppress(psycopg.Error):
             if self._raw and self._raw.info.transaction_status in _IN_TRANSACTION:
                 self._raw.execute("ROLLBACK")

@@ -32,6 +32,7 @@ def is_open(db: database.Connection) -> bool:
 
 def test_a_connection_is_closed_after_its_use(pool: database.ConnectionPool) -> None:
     with pool.connection() as db:
+        database.last_version(db)
         assert is_open(db)
     assert not is_open(db)
 
@@ -64,6 +65,7 @@ def test_a_connection_in_use_when_the_pool_closes_is_closed_by_its_user(
 ) -> None:
     with pool.keep_open():
         db = pool.acquire()
+        database.last_version(db)
     assert is_open(db)
     pool.release(db)
     assert not is_open(db)
@@ -81,6 +83,7 @@ def test_a_request_returns_its_connection_when_it_ends(settings: Settings) -> No
     app = create_app(settings)
     with app.app_context():
         db = connection()
+        database.last_version(db)
         assert connection() is db
     assert not is_open(db)
 

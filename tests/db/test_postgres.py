@@ -220,7 +220,7 @@ def test_a_server_that_stops_and_starts_is_used_again(
     uses: list[Callable[[], object]] = [
         lambda: database.last_version(db),
         lambda: change(db),
-        lambda: database.connect(settings.database),
+        lambda: database.last_version(database.connect(settings.database)),
         lambda: database.open_database(settings.database),
     ]
     for use in uses:

@@ -1,5 +1,7 @@
 """PostgreSQL is lost while a picture is made, and comes back: nothing is paid twice, nothing paid is lost."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,11 +12,13 @@ from app.db.postgres_connection import PostgresConnection
 from app.domain import Status
 from app.images import store
 from app.web.services import services_of
+from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.harness import Harness
 from tests.postgres_server import PostgresServer
 from tests.torture.proxy import Proxy
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.postgres
 
@@ -211,6 +215,32 @@ def test_an_error_of_the_service_is_stored_as_it_was_when_the_server_is_back(
     assert harness.step()
     assert harness.record(record).status == status
     assert harness.outcomes() == [outcome]
+
+
+@pytest.mark.parametrize("role", ["worker", "web"])
+def test_threads_that_start_while_the_server_is_away_work_when_it_is_back(
+    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    worker = Worker(replace(harness.settings, role=role))
+    start_thread = worker._start_thread
+
+    def stop_and_start(target: Callable[[], None], name: str) -> None:
+        if postgres.is_running:
+            postgres.stop()
+        start_thread(target, name)
+
+    monkeypatch.setattr(worker, "_start_thread", stop_and_start)
+    worker.start()
+    try:
+        wait_until(lambda: bool(worker.store_guard.away()))
+        postgres.start()
+        wait_until(lambda: not worker.store_guard.away())
+        (record,) = harness.ask("猫")[1]
+        if role == "worker":
+            wait_until(lambda: harness.record(record).status == Status.SUCCESS)
+        assert worker.is_running
+    finally:
+        worker.stop()
 
 
 def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
