@@ -5,7 +5,7 @@ dialect of SQLite with named parameters; ``dialect`` says what of it is translat
 statement differs, both stand side by side in one module, chosen by ``engine``.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -15,7 +15,6 @@ from app.errors import Message
 BUSY_SECONDS = 15.0  # how long a writer waits for others, of this process and of others
 
 Target = Path | str
-Fields = Mapping[str, Any]
 
 
 class Row(Protocol):
@@ -62,7 +61,7 @@ class Connection(Protocol):
 
 
 def connect(target: Target, *, one_thread: bool = True) -> Connection:
-    """Open a connection with autocommit and durable commits.
+    """A connection with autocommit and durable commits.
 
     With ``one_thread=False`` several threads may use it, one at a time. Raises StoreLost when the file does
     not exist; a server is connected to when it is first used.

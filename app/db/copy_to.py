@@ -24,24 +24,20 @@ if TYPE_CHECKING:
 
 # A table comes after those that it refers to.
 COPIED = (
-    *(
-        "generation_records",
-        "batches",
-        "charges",
-        "batch_log",
-        "workbooks",
-        "request_keys",
-        "budgets",
-        "presets",
-    ),
-    *(
-        "model_statistics",
-        "resolutions",
-        "resolved_records",
-        "output_copies",
-        "output_copy_scan",
-        "change_counter",
-    ),
+    "generation_records",
+    "batches",
+    "charges",
+    "batch_log",
+    "workbooks",
+    "request_keys",
+    "budgets",
+    "presets",
+    "model_statistics",
+    "resolutions",
+    "resolved_records",
+    "output_copies",
+    "output_copy_scan",
+    "change_counter",
 )
 _HAVE_A_ROW = ("output_copy_scan", "change_counter")  # also in an empty database
 _HAVE_TRIGGERS = ("generation_records", "batches", "charges")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import IN_IDS, SqlList, message_json, to_message
+from app.domain import SavedImage
 from app.errors import Message, message
 
 
@@ -26,16 +27,21 @@ class CopyProgress:
     error: Message
 
 
-def note_output_copy(db: Connection, record_id: int, filename: str) -> None:
-    """Queue a finished picture to be copied to the bucket; inside a transaction."""
-    db.execute(
-        """
-        INSERT INTO output_copies (record_id, filename)
-        VALUES (:id, :filename)
-        ON CONFLICT DO NOTHING
-        """,
-        {"id": record_id, "filename": filename},
-    )
+def note_output(db: Connection, record_id: int, saved: SavedImage, *, to_bucket: bool) -> None:
+    """Note that OSS has a finished picture, or that it is to be copied there; inside a transaction."""
+    if saved.oss_key:
+        note_stored_output(db, record_id, saved.filename, saved.oss_key)
+    elif to_bucket:
+        db.execute(
+            """
+            INSERT INTO output_copies (record_id, filename)
+            VALUES (:id, :filename)
+            ON CONFLICT DO NOTHING
+            """,
+            {"id": record_id, "filename": saved.filename},
+        )
+    else:
+        note_no_copy(db, [record_id])
 
 
 def note_stored_output(db: Connection, record_id: int, filename: str, key: str) -> None:

@@ -11,7 +11,7 @@ from app.db.batch_log import add_log, row_label
 from app.db.batches import finish_if_done, pause_in_transaction, reopen
 from app.db.connection import Connection, transaction
 from app.db.ledger import close_charges, close_free_charges, still_owned
-from app.db.output_backup_queue import note_no_copy, note_output_copy, note_stored_output
+from app.db.output_backup_queue import note_output
 from app.db.row_mapping import (
     IN_IDS,
     IN_MODELS,
@@ -336,12 +336,7 @@ def finish_record(
                 "now": utc_now(),
             },
         )
-        if saved.oss_key:
-            note_stored_output(db, record.id, saved.filename, saved.oss_key)
-        elif to_bucket:
-            note_output_copy(db, record.id, saved.filename)
-        else:
-            note_no_copy(db, [record.id])
+        note_output(db, record.id, saved, to_bucket=to_bucket)
         close_charges(db, record.id, Billed.YES)
         text = message(
             "{place}：已保存 {filename}（{width}×{height}）",
