@@ -344,6 +344,7 @@ class PostgresConnection:
                 self._raw.execute("ROLLBACK")
 
     def _raise(self, error: psycopg.Error) -> NoReturn:
+        error.args = (_reason(error),)  # the log shows it; further lines quote values, so prompts
         state = error.sqlstate or ""
         if self._is_lost:
             raise _lost(error) from error

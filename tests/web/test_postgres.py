@@ -11,6 +11,7 @@ import database
 import web_app
 from app.config import Settings
 from app.errors import DatabaseError, StoreDamaged
+from app.log import KeyValueFormatter
 from app.system import folders
 from app.worker.worker import Worker
 from tests.server_process import free_port
@@ -70,11 +71,13 @@ def test_damage_found_by_a_page_stops_submissions(
 
 
 @pytest.mark.postgres
-def test_a_refused_statement_is_logged_with_its_place(
+def test_a_refused_statement_is_logged_with_its_place_and_without_its_values(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    prompt = "一只橘猫"
+
     def refused(db: database.Connection, _id: int) -> None:
-        db.execute("SELECT no_such_column FROM generation_records")
+        db.execute("SELECT 1 WHERE :prompt = no_such_column", {"prompt": prompt})
 
     monkeypatch.setattr(database, "get_record", refused)
     with caplog.at_level(logging.INFO):
@@ -82,3 +85,6 @@ def test_a_refused_statement_is_logged_with_its_place(
     [record] = [each for each in caplog.records if "statement_refused" in each.getMessage()]
     assert record.exc_info
     assert isinstance(record.exc_info[1], DatabaseError)
+    line = KeyValueFormatter().format(record)
+    assert "no_such_column" in line
+    assert prompt not in line
