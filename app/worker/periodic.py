@@ -6,7 +6,6 @@ Starts no thread.
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from typing import Protocol
 
 import database
@@ -31,12 +30,12 @@ class Guard(Protocol):
 
 
 class PeriodicJobs:
-    """Each method runs until ``aborting`` is set."""
+    """Each method runs until ``aborting`` is set. ``url`` is that of a PostgreSQL database, else empty."""
 
     def __init__(
         self,
-        target: database.Target,
         *,
+        url: str,
         maintenance: Maintenance,
         library: Library,
         notifier: Notifier,
@@ -48,7 +47,7 @@ class PeriodicJobs:
         find_work: Callable[[database.Connection], bool],
         peers: Peers,
     ) -> None:
-        self._target = target
+        self._url = url
         self._maintenance = maintenance
         self._library = library
         self._notifier = notifier
@@ -60,26 +59,25 @@ class PeriodicJobs:
         self._find_work = find_work
         self._peers = peers
 
-    def run_maintenance(self) -> None:
+    def run_maintenance(self, db: database.Connection) -> None:
         """The search index and crash clean-up often, trash and old files hourly."""
         work = self._maintenance
-        with closing(database.connect(self._target)) as db:
-            next_hourly_run = time.monotonic()
-            busy = False
-            while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
-                if not self._guarded(work.check_store, writes=False):
-                    continue
-                self._guarded(self._clean_up, writes=False)
-                self._guarded(lambda: self._save_paces(db))
-                busy = self._guarded(lambda: work.index_records(db))
-                if not busy and time.monotonic() >= next_hourly_run:
-                    self._guarded(work.remove_part_files, writes=False)
-                    self._guarded(lambda: work.empty_library_trash(db) > 0)
-                    self._guarded(lambda: work.forget_request_keys(db))
-                    self._guarded(lambda: work.forget_workbooks(db))
-                    self._guarded(lambda: work.forget_notifications(db))
-                    busy = self._guarded(lambda: work.empty_trash(db) > 0)
-                    next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
+        next_hourly_run = time.monotonic()
+        busy = False
+        while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
+            if not self._guarded(work.check_store, writes=False):
+                continue
+            self._guarded(self._clean_up, writes=False)
+            self._guarded(lambda: self._save_paces(db))
+            busy = self._guarded(lambda: work.index_records(db))
+            if not busy and time.monotonic() >= next_hourly_run:
+                self._guarded(work.remove_part_files, writes=False)
+                self._guarded(lambda: work.empty_library_trash(db) > 0)
+                self._guarded(lambda: work.forget_request_keys(db))
+                self._guarded(lambda: work.forget_workbooks(db))
+                self._guarded(lambda: work.forget_notifications(db))
+                busy = self._guarded(lambda: work.empty_trash(db) > 0)
+                next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
 
     def _save_paces(self, db: database.Connection) -> bool:
         return sum(engine.pace.save(db) for engine in self._engines) > 0
@@ -89,35 +87,29 @@ class PeriodicJobs:
         while not self._aborting.is_set():
             self._guarded(lambda: self._library.refresh_when_requested(timeout=1.0), writes=False)
 
-    def back_up_output(self) -> None:
+    def back_up_output(self, db: database.Connection) -> None:
         """Copy finished pictures to OSS, those from before the setting too; adopt those it has."""
-        with closing(database.connect(self._target)) as db:
-            is_noted, busy = False, True
-            while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
-                self._guarded(lambda: self._adopt_from_oss(db), writes=False)
-                is_noted = is_noted or self._guarded(lambda: self._maintenance.note_earlier_pictures(db))
-                busy = self._guarded(lambda: self._maintenance.copy_output(db))
+        is_noted, busy = False, True
+        while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
+            self._guarded(lambda: self._adopt_from_oss(db), writes=False)
+            is_noted = is_noted or self._guarded(lambda: self._maintenance.note_earlier_pictures(db))
+            busy = self._guarded(lambda: self._maintenance.copy_output(db))
 
-    def notify(self) -> None:
+    def notify(self, db: database.Connection) -> None:
         """Deliver notifications; a receiver that does not answer delays only them."""
-        with closing(database.connect(self._target)) as db:
-            while not self._aborting.wait(BETWEEN_SECONDS):
-                self._guarded(lambda: self._notifier.deliver_next(db))
+        while not self._aborting.wait(BETWEEN_SECONDS):
+            self._guarded(lambda: self._notifier.deliver_next(db))
 
-    def listen(self) -> None:
+    def listen(self, db: database.Connection) -> None:
         """On PostgreSQL: wake the threads when a process queued records; polling finds what this misses."""
-        with (
-            closing(database.connect(self._target)) as db,
-            database.open_wake_source(str(self._target)) as wait,
-        ):
+        with database.open_wake_source(self._url) as wait:
             while not self._aborting.is_set():
                 if self._guarded(lambda: wait(_LISTEN_SECONDS), writes=False):
                     self._guarded(lambda: self._find_work(db), writes=False)
 
-    def watch(self) -> None:
+    def watch(self, db: database.Connection) -> None:
         """Without images of its own: watch the database, OSS, and what the workers report."""
-        with closing(database.connect(self._target)) as db:
-            while not self._aborting.wait(_WATCH_SECONDS):
-                self._guarded(self._maintenance.watch_oss, writes=False)
-                if self._guarded(lambda: self._maintenance.watch_store(db), writes=False):
-                    self._guarded(lambda: self._peers.watch(db), writes=False)
+        while not self._aborting.wait(_WATCH_SECONDS):
+            self._guarded(self._maintenance.watch_oss, writes=False)
+            if self._guarded(lambda: self._maintenance.watch_store(db), writes=False):
+                self._guarded(lambda: self._peers.watch(db), writes=False)

@@ -37,6 +37,8 @@ _POLLS_PER_HEARTBEAT = 5
 _RELEASE_SECONDS = 1.0
 _IDLE_SECONDS = 60.0
 
+Loop = Callable[[database.Connection], None]
+
 
 class Worker:
     """Claims queued records and produces their images. One per process."""
@@ -85,7 +87,7 @@ class Worker:
         self._shares_models = settings.role == "worker" or bool(settings.database_url)
         self.peers = Peers(self.engines, self.owner, is_web=self._is_web)
         self._jobs = PeriodicJobs(
-            settings.database,
+            url=settings.database_url,
             maintenance=self.maintenance,
             library=self.library,
             notifier=self.notifier,
@@ -116,16 +118,16 @@ class Worker:
                 for engine in self.engines:
                     engine.pace.load(db)
         if self._is_web:
-            self._start_thread(self._jobs.watch, "watch")
+            self._start_loop(self._jobs.watch, "watch")
         else:
             self._start_engine(self.engines.default)
-            self._start_thread(self._heartbeat_loop, "heartbeat")
+            self._start_loop(self._heartbeat_loop, "heartbeat")
             if self.settings.database_url:
-                self._start_thread(self._jobs.listen, "listen")
+                self._start_loop(self._jobs.listen, "listen")
             if self.output_backup:
-                self._start_thread(self._jobs.back_up_output, "output-backup")
+                self._start_loop(self._jobs.back_up_output, "output-backup")
             self._start_notifier()
-            self._start_thread(self._jobs.run_maintenance, "maintenance")
+            self._start_loop(self._jobs.run_maintenance, "maintenance")
         if self.library.wants_refreshing:
             self._start_thread(self._jobs.refresh_library, "library")
 
@@ -315,32 +317,48 @@ class Worker:
         thread.start()
         self._threads.append(thread)  # one that is not alive yet would look like one that has ended
 
+    def _start_loop(self, loop: Loop, name: str) -> None:
+        self._start_thread(partial(self._run_loop, loop, name), name)
+
+    def _run_loop(self, loop: Loop, name: str) -> None:
+        """Run a loop with a connection of its own; one that cannot be opened is tried again every second."""
+        is_logged = False
+        while not self._aborting.is_set():
+            try:
+                with closing(database.connect(self.settings.database)) as db:
+                    loop(db)
+                    return
+            except (DatabaseError, database.Error) as error:
+                if not is_logged:
+                    log.event("worker", "no_connection", thread=name, why=error)
+                is_logged = True
+            self._aborting.wait(1.0)
+
     def _start_notifier(self) -> None:
         """Start its thread, once, when there is a receiver."""
         if self.notifier.receiver and not self._notifies:
             self._notifies = True
-            self._start_thread(self._jobs.notify, "notify")
+            self._start_loop(self._jobs.notify, "notify")
 
     def _start_engine(self, engine: Engine) -> None:
         """Start the threads of this model that it wants and has not got."""
         with self._threads_lock:
             while not self.is_stopping and engine.threads < engine.wanted_threads:
                 name = f"{engine.spec.name}-{engine.threads + 1}"
-                self._start_thread(partial(self._worker_loop, engine), name)
+                self._start_loop(partial(self._worker_loop, engine), name)
                 engine.threads += 1
 
-    def _worker_loop(self, engine: Engine) -> None:
+    def _worker_loop(self, engine: Engine, db: database.Connection) -> None:
         """Process records of one model until the worker drains, or the model does not need the thread."""
-        with closing(database.connect(self.settings.database)) as db:
+        is_idle = False
+        while True:
+            generation = engine.wake.generation  # before the checks, so that no wake-up is lost
+            if self._draining.is_set() or self._ends(engine, is_idle):
+                break
             is_idle = False
-            while True:
-                generation = engine.wake.generation  # before the checks, so that no wake-up is lost
-                if self._draining.is_set() or self._ends(engine, is_idle):
-                    break
-                is_idle = False
-                permit = engine.take_permit(1.0)
-                if permit and not self._guarded(partial(self._run, db, engine, permit)):
-                    is_idle = not engine.wake.wait(generation, _IDLE_SECONDS)
+            permit = engine.take_permit(1.0)
+            if permit and not self._guarded(partial(self._run, db, engine, permit)):
+                is_idle = not engine.wake.wait(generation, _IDLE_SECONDS)
 
     def _ends(self, engine: Engine, is_idle: bool) -> bool:
         """Whether the model does not need this thread: it is then not counted any more.
@@ -356,9 +374,9 @@ class Worker:
             self._threads.remove(threading.current_thread())
             return True
 
-    def _heartbeat_loop(self) -> None:
+    def _heartbeat_loop(self, db: database.Connection) -> None:
         """Poll for work from other processes or ended pauses; extend leases; reap expired ones."""
-        with closing(database.connect(self.settings.database)) as db, self._stay_awake() as set_busy:
+        with self._stay_awake() as set_busy:
             polls = 0
             while not self._aborting.wait(POLL_SECONDS):
                 self._guarded(lambda: bool(set_busy(self.claimed_count > 0)), writes=False)

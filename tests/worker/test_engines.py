@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -350,7 +351,8 @@ def test_a_stop_while_a_thread_looks_for_work_ends_it_at_once(
         return False
 
     monkeypatch.setattr(worker, "_ends", stop_meanwhile)
-    thread = threading.Thread(target=worker._worker_loop, args=[worker.engines.default], daemon=True)
+    loop = partial(worker._worker_loop, worker.engines.default)
+    thread = threading.Thread(target=worker._run_loop, args=[loop, "engine"], daemon=True)
     thread.start()
     thread.join(TIMEOUT)
     assert not thread.is_alive()

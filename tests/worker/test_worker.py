@@ -14,7 +14,7 @@ import pytest
 import database
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, PauseCause, Record, SampleImage, Status
-from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError
+from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError, StoreLost
 from app.images import metadata, store
 from app.worker.concurrency import AdaptiveLimit
 from app.worker.disk_space import DiskSpace
@@ -555,6 +555,30 @@ def test_threads_finish_a_batch_and_stop_on_request(harness: Harness) -> None:
     assert harness.service.charges == 12
     assert len(harness.files()) == 12
     assert harness.service.peak_concurrency <= harness.settings.model_concurrency
+
+
+def test_a_thread_that_cannot_connect_at_its_start_tries_again(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL may have no connection left at that moment."""
+    connect, refused = database.connect, set[str]()
+
+    def connect_at_the_second_try(target: database.Target) -> database.Connection:
+        name = threading.current_thread().name
+        if name.startswith(harness.worker.engines.default.spec.name) and name not in refused:
+            refused.add(name)
+            raise StoreLost("数据库连不上")
+        return connect(target)
+
+    monkeypatch.setattr(database, "connect", connect_at_the_second_try)
+    _, ids = harness.ask("猫")
+    harness.worker.start()
+    try:
+        wait_until(lambda: harness.record(ids[0]).status is Status.SUCCESS)
+        wait_until(lambda: len(refused) == harness.worker.engines.default.threads)
+        assert harness.worker.is_running
+    finally:
+        assert harness.worker.stop(10)
 
 
 def test_stopping_finishes_what_it_can_in_time_and_starts_nothing_new(harness: Harness) -> None:
