@@ -24,8 +24,9 @@ from app.library.output_backup import OutputBackup
 from app.library.outputs import SAVING, Outputs
 from app.worker.concurrency import DecodeLimit
 
-# How another machine may have ended the record: its result may have expired at the service, for example.
-WITHOUT_IMAGE = (Status.UNKNOWN, Status.FAILED)
+# How a record may have ended while only this machine has its image: another machine found its result expired
+# at the service, for example, or somebody wrote it off.
+WITHOUT_IMAGE = (Status.UNKNOWN, Status.FAILED, Status.CANCELLED)
 _RETRY_SECONDS = 600.0
 
 
@@ -118,6 +119,7 @@ class Saving:
                     self.outputs.settle(path, key)
                     if path.exists():
                         self._left.add(path.name)
+                        log.record_event("image_left", record, path=path)
 
     def settle(self, record: Record, saved: SavedImage) -> None:
         """Move the file of a finished record into the cache; it stays when the claim was lost."""
@@ -133,12 +135,15 @@ class Saving:
         Without a task id no other machine can get the image, so it is tried until the worker stops.
         """
         deadline = time.monotonic() + _RETRY_SECONDS
+        paused_for: Message | None = None
         while True:
             try:
                 return self._upload(record, saved, path)
             except BucketError as error:
-                if problem := self.outputs.problem():
+                problem = self.outputs.problem()
+                if problem and problem != paused_for:
                     pause_batch(db, record, problem, cause=PauseCause.DISK, blocks_fetches=True)
+                    paused_for = problem
                 if self.aborting.is_set() or (has_task and time.monotonic() > deadline):
                     raise _not_uploaded(error) from error
             self.aborting.wait(2.0)

@@ -137,6 +137,23 @@ def test_an_outage_pauses_and_the_picture_is_stored_afterwards_without_a_second_
     assert (len(machine.service.submissions), machine.outcomes()) == (1, ["billed"])
 
 
+def test_a_picture_that_waits_for_oss_pauses_its_batch_once(
+    byte_machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses, pause = list[str](), database.pause_batch
+
+    def pause_batch(db: database.Connection, batch_id: str, *args: Any, **fields: Any) -> None:
+        pauses.append(batch_id)
+        pause(db, batch_id, *args, **fields)
+
+    monkeypatch.setattr(database, "pause_batch", pause_batch)
+    monkeypatch.setattr(byte_machine.worker._aborting, "wait", lambda _seconds: False)
+    oss.fail_next("reset", operation="put", times=4)
+    batch_id, ids = byte_machine.ask("猫")
+    assert byte_machine.step()
+    assert (byte_machine.record(ids[0]).status, pauses) == (Status.SUCCESS, [batch_id])
+
+
 def lose(machine: Harness, oss: FakeOss) -> None:
     """OSS stops answering, and a call notices it."""
     oss.is_down = True
@@ -279,6 +296,21 @@ def test_a_picture_that_only_a_crashed_machine_has_is_stored_when_it_starts_agai
     assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
     assert (len(images_in(oss)), saving(byte_machine)) == (1, [])
     assert len(byte_machine.service.submissions) == 1
+
+
+@pytest.mark.parametrize("billed", [True, False])
+def test_a_picture_that_was_written_off_is_stored_when_its_machine_starts_again(
+    byte_machine: Harness, monkeypatch: pytest.MonkeyPatch, billed: bool
+) -> None:
+    died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
+    other = another(byte_machine)
+    other.worker.adopt_from_oss(other.db)
+    undo = database.resolve_charges(other.db, [died.id], billed=billed).undo
+    assert other.record(died.id).status is Status.CANCELLED
+    byte_machine.worker.adopt_from_oss(byte_machine.db)
+    assert database.undo_resolution(other.db, undo) == 0
+    assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
+    assert saving(byte_machine) == []
 
 
 def test_a_picture_is_not_lost_when_its_task_expires_before_its_machine_starts_again(
