@@ -148,12 +148,13 @@ class Outputs:
     def settle(self, path: Path, key: str) -> None:
         """Move a local file into the cache, if it is the image of this key in OSS."""
         with contextlib.suppress(OSError):
+            state = path.stat()
             if store.sha256_of(path).startswith(digest_in(key) or "-"):
                 cached = self._cached(key)
                 cached.parent.mkdir(exist_ok=True)
-                size = path.stat().st_size
                 windows_files.replace(path, cached)
-                self._grow(size)
+                os.utime(cached, ns=(state.st_atime_ns, state.st_mtime_ns))  # it was not used, only compared
+                self._grow(state.st_size)
 
     def delete(self, record_id: int, name: str) -> None:
         """Delete an image for good, with its thumbnail; missing files are ignored.
@@ -200,24 +201,22 @@ class Outputs:
     def evict(self) -> None:
         """Delete what was not used for longest, down to the limit, if the cache exceeds it.
 
-        Only what OSS has, or what can be made again, is deleted.
+        Only what OSS has, and thumbnails, which can be made again, are deleted.
         """
-        found, until = sorted(self._evictable()), time.time() - _IN_USE_SECONDS
-        size = sum(each[1] for each in found)
+        size, until = sum(each[1] for each in self._evictable()), time.time() - _IN_USE_SECONDS
         if size > self._limit:
-            for used_at, each_size, path in found:
+            for used_at, each_size, path in sorted(self._evictable()):
                 if size <= self._limit * _AFTER_EVICTION or used_at > until:
                     break
-                if self._is_evictable(Path(path)):
-                    with contextlib.suppress(OSError):
-                        os.unlink(path)  # noqa: PTH108 - of up to a million
-                        size -= each_size
+                with contextlib.suppress(OSError):
+                    os.unlink(path)  # noqa: PTH108 - of up to a million
+                    size -= each_size
         self._size, self._measured_at = size, time.monotonic()
 
     def _evictable(self) -> Iterator[tuple[float, int, str]]:
-        """(last use, bytes, path) of the images and thumbnails."""
+        """(last use, bytes, path) of the images in the cache, and of the thumbnails."""
         thumbnails = self.folder / _THUMBNAILS
-        folders = [self.folder, self.folder / _CACHE]
+        folders = [self.folder / _CACHE]
         with contextlib.suppress(OSError):
             folders += [path for path in thumbnails.iterdir() if path.is_dir()]
         for folder in folders:
@@ -226,15 +225,6 @@ class Outputs:
                     if entry.name.lower().endswith(catalogue.ENDINGS) and entry.is_file():
                         state = entry.stat()
                         yield state.st_atime, state.st_size, entry.path
-
-    def _is_evictable(self, path: Path) -> bool:
-        """Whether OSS has this file: always in the cache; an earlier one if it is the image of its key."""
-        if path.parent != self.folder:
-            return True
-        key = self.find_stored(path.name)[0]
-        with contextlib.suppress(OSError):
-            return bool(key) and store.sha256_of(path).startswith(digest_in(key) or "-")
-        return False
 
     def _cached(self, key: str) -> Path:
         digest = hashlib.sha256(key.encode()).hexdigest()[:32]

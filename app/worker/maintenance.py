@@ -5,6 +5,7 @@ Each call does one unit of work; starts no thread and does not wait.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -117,25 +118,35 @@ class Maintenance:
         return database.forget_notifications(db, now=time.time()) > 0
 
     def note_earlier_pictures(self, db: database.Connection) -> bool:
-        """Queue copies of images that were finished while no bucket was configured."""
+        """Queue copies of images that were finished while no bucket was configured; move those that OSS has
+        into its cache, if OSS stores the images."""
         database.reset_backoff(db)
         while database.add_earlier_copies(db) and not self._is_stopping():
             pass
+        with suppress(OSError):
+            for path in self._output_dir.iterdir() if self._outputs.in_oss else ():
+                if self._is_stopping():
+                    break
+                if key := database.find_output_copy(db, path.name):
+                    self._outputs.settle(path, key)
         return True
 
     def copy_output(self, db: database.Connection) -> bool:
         """Copy one finished image to OSS -> False when there was nothing to do or OSS failed.
 
         A missing file counts as deleted, unless the whole image folder is missing, or pictures are stored in
-        OSS: another machine may have it then.
+        OSS: another machine may have it then. A machine that has no earlier pictures leaves the queue alone.
         """
-        copy = database.get_output_copy(db, now=time.time())
+        copy, in_oss = database.get_output_copy(db, now=time.time()), self._outputs.in_oss
         if self._copies is None or copy is None or not self._output_dir.is_dir():
             return False
+        if in_oss and not images_store.has_images(self._output_dir):
+            return False
         try:
-            key = self._copies.upload(images_store.open_output(self._output_dir, copy.filename))
+            path = images_store.open_output(self._output_dir, copy.filename)
+            key = self._copies.upload(path)
         except NotFound as missing:
-            if self._outputs.in_oss:
+            if in_oss:
                 not_before = time.time() + 5.0 * 2.0 ** min(copy.tries, 14)
                 database.retry_output_copy(db, copy.record_id, error=missing.message, not_before=not_before)
                 return True
@@ -146,4 +157,6 @@ class Maintenance:
             database.retry_output_copy(db, copy.record_id, error=trouble.message, not_before=not_before)
             return False
         database.finish_output_copy(db, copy.record_id, key=key)
+        if in_oss:
+            self._outputs.settle(path, key)
         return True

@@ -590,29 +590,50 @@ def test_earlier_pictures_are_copied_and_then_part_of_the_cache(
     assert machine.files() == [record.filename]
     machine.worker.maintenance.note_earlier_pictures(machine.db)
     assert machine.worker.maintenance.copy_output(machine.db)
+    assert (machine.files(), len(cached(machine))) == ([], 1)
     age(machine)
     machine.worker.outputs.evict()
-    assert machine.files() == []
+    assert cached(machine) == []
     assert shown(client, record.image_path)[2] == oss.objects[images_in(oss)[0]].content
 
 
 def test_a_machine_without_the_earlier_pictures_does_not_give_them_up(before_and_after: Harness) -> None:
     machine, other = before_and_after, another(before_and_after)
     other.worker.maintenance.note_earlier_pictures(other.db)
-    assert other.worker.maintenance.copy_output(other.db)
+    assert not other.worker.maintenance.copy_output(other.db)
     with pytest.raises(NotFound):
         other.worker.outputs.path("猫.png")
-    machine.db.execute("UPDATE output_copies SET not_before = 0")
+    (other.settings.output_dir / "自己的.png").write_bytes(b"x")
+    assert other.worker.maintenance.copy_output(other.db)
+    assert not machine.worker.maintenance.copy_output(machine.db)  # not yet
+    machine.worker.maintenance.note_earlier_pictures(machine.db)  # as after a start
     assert machine.worker.maintenance.copy_output(machine.db)
     assert other.worker.outputs.path("猫.png").is_file()
 
 
-def test_a_copied_earlier_picture_moves_to_the_cache_when_it_is_used(before_and_after: Harness) -> None:
-    machine = before_and_after
-    machine.worker.maintenance.note_earlier_pictures(machine.db)
-    machine.worker.maintenance.copy_output(machine.db)
-    assert [machine.worker.outputs.path("猫.png")] == cached(machine)
-    assert machine.files() == []
+@pytest.fixture
+def copied_before(settings: Settings, service: FakeJimeng, db: database.Connection, oss: FakeOss) -> Harness:
+    """A machine that has one picture, whose copy was in OSS before OUTPUT_STORE was set."""
+    local = replace(settings, **oss.settings(oss_output_prefix=PREFIX))
+    machine = open_harness(local, service, db, model_timeout=60)
+    machine.make("猫")
+    assert machine.worker.maintenance.copy_output(db)
+    assert len(machine.files()) == 1
+    return open_machine(settings, service, db, oss)
+
+
+def test_an_earlier_picture_that_oss_has_moves_to_the_cache_when_it_is_used(copied_before: Harness) -> None:
+    assert [copied_before.worker.outputs.path("猫.png")] == cached(copied_before)
+    assert copied_before.files() == []
+
+
+def test_earlier_pictures_that_oss_has_move_to_the_cache_at_the_start(copied_before: Harness) -> None:
+    copied_before.worker.maintenance.note_earlier_pictures(copied_before.db)
+    assert (copied_before.files(), len(cached(copied_before))) == ([], 1)
+    changed = copied_before.settings.output_dir / "猫.png"
+    changed.write_bytes(b"not what was copied")
+    copied_before.worker.maintenance.note_earlier_pictures(copied_before.db)
+    assert changed.exists()
 
 
 def test_the_check_compares_records_with_the_bucket(machine: Harness, oss: FakeOss) -> None:
