@@ -173,7 +173,9 @@ def _compare_with_oss(db: database.Connection, settings: Settings, bucket: Outpu
         if not stored.key and (settings.output_dir / stored.filename).is_file():
             continue
         if stored.key not in objects:
-            missing.append(stored)
+            stem = Path(stored.filename).stem
+            if not (stored.key and stored.key in bucket.list_named(stem)):  # made since all were listed
+                missing.append(stored)
             continue
         is_size_same = stored.file_size in (None, objects[stored.key])
         is_same = not stored.sha256 or stored.sha256.startswith(digest_in(stored.key))

@@ -651,6 +651,21 @@ def test_the_check_compares_records_with_the_bucket(machine: Harness, oss: FakeO
     assert report.orphaned == [f"{PREFIX}山-0123456789ab.png"]
 
 
+def test_a_picture_that_is_made_during_the_check_is_not_missing(
+    machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.make("猫")
+    list_stored_files = database.list_stored_files
+
+    def make_and_list(db: database.Connection) -> Iterator[database.StoredFile]:
+        machine.make("狗")
+        return list_stored_files(db)
+
+    monkeypatch.setattr(database, "list_stored_files", make_and_list)
+    report = cli.check(another(machine).settings)
+    assert (report.records, report.is_clean) == (2, True)
+
+
 def test_an_earlier_picture_that_is_not_copied_yet_is_not_missing(before_and_after: Harness) -> None:
     before_and_after.worker.maintenance.note_earlier_pictures(before_and_after.db)
     assert cli.check(before_and_after.settings).is_clean
