@@ -94,6 +94,11 @@ class Engines:
         return next(iter(self))
 
     @property
+    def model_ids(self) -> tuple[str, ...]:
+        """The ids of the models, the default first."""
+        return tuple(engine.model_id for engine in self)
+
+    @property
     def models(self) -> Models:
         """The specs of all of them."""
         return Models(engine.spec for engine in self)

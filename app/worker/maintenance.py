@@ -1,48 +1,41 @@
-"""Periodic jobs of the background threads: search index, trash, the bucket's list, copies in OSS.
+"""Periodic jobs of the background threads: expired leases, search index, trash, copies in OSS.
 
-Each call does one unit of work; starts no thread and does not wait.
+Each call does one unit of work; starts no thread.
 """
 
+import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
 import database
 from app import log
-from app.config import Settings
 from app.errors import BucketError, DiskError, Message, NotFound
 from app.images import store as images_store
-from app.library.library import Library
 from app.library.output_backup import OutputBackup
-from app.library.outputs import Outputs
+from app.worker.pipeline import Pipeline
+from app.worker.saving import WITHOUT_IMAGE
 
 _MAX_COPY_DELAY = 600.0
 _TRASH_DAYS = 30
 
 
 class Maintenance:
-    """Every job may be repeated; its result says whether more work may be due now."""
+    """Every job may be repeated; its result says whether more work may be due now.
 
-    def __init__(
-        self,
-        settings: Settings,
-        library: Library,
-        outputs: Outputs,
-        copies: OutputBackup | None,
-        *,
-        store: database.StoreGuard,
-        is_stopping: Callable[[], bool],
-    ) -> None:
-        self._output_dir = settings.output_dir
-        self._library = library
-        self._outputs = outputs
+    ``crash_seen`` is set when a crashed process was noticed, whose temporary files remain.
+    """
+
+    def __init__(self, pipeline: Pipeline, copies: OutputBackup | None) -> None:
+        self._pipeline = pipeline
+        self._output_dir = pipeline.settings.output_dir
+        self._outputs = pipeline.outputs
+        self._store = pipeline.store_guard
         self._copies = copies
-        self._store = store
+        self.crash_seen = threading.Event()
         self._problem: Message | None = None
         self._oss_problem: Message | None = None
-        self._is_stopping = is_stopping
         self._locked: set[int] = set()
         self._logged: set[int] = set()
 
@@ -70,6 +63,40 @@ class Maintenance:
     def index_records(self, db: database.Connection) -> bool:
         """Add some prompts to the search index."""
         return database.index_records(db) > 0 or database.merge_index(db)
+
+    def pause_other_models(self, db: database.Connection) -> int:
+        """Pause the batches with records queued for a model that is not there -> how many."""
+        models = self._pipeline.engines.model_ids
+        return database.pause_other_models(db, models=models, now=time.time())
+
+    def reap_expired_leases(self, db: database.Connection) -> int:
+        """End records whose lease expired; one whose picture is saved succeeds. Returns how many
+        were ended or requeued without an image."""
+        now = time.time()
+        for record in database.list_reapable(db, now=now):
+            if saved := self._pipeline.saving.adopt(db, record):
+                self._pipeline.finish(db, record, saved)
+            self.crash_seen.set()
+        if database.has_stalled_of_other_models(db, models=self._pipeline.engines.model_ids, now=now):
+            self.pause_other_models(db)
+        return database.reap_stalled(db, now=now)
+
+    def adopt_from_oss(self, db: database.Connection) -> bool:
+        """With OSS: end records whose lease expired, adopt what only this machine has -> whether OSS answers.
+        Not for the heartbeat, as it may take longer than a lease. Decides nothing until it answers."""
+        with suppress(BucketError):
+            if self._outputs.in_oss and self.watch_oss():
+                self.reap_expired_leases(db)
+                for record, saved in self._pipeline.saving.leftovers(db, self._pipeline.claimed_ids):
+                    self._pipeline.finish(db, record, saved, statuses=WITHOUT_IMAGE)
+        return self.watch_oss()
+
+    def clean_up_after_crash(self) -> bool:
+        """Remove temporary files after a crash was seen; returns whether there were any."""
+        if not self.crash_seen.is_set():
+            return False
+        self.crash_seen.clear()
+        return self.remove_part_files()
 
     def remove_part_files(self) -> bool:
         """Remove temporary files of writers that no longer run."""
@@ -103,7 +130,8 @@ class Maintenance:
 
     def empty_library_trash(self, db: database.Connection) -> int:
         """Delete unused reference images that have been in the trash for 30 days -> how many."""
-        return self._library.empty_trash(days=_TRASH_DAYS, is_used=partial(database.is_reference_used, db))
+        is_used = partial(database.is_reference_used, db)
+        return self._pipeline.library.empty_trash(days=_TRASH_DAYS, is_used=is_used)
 
     def forget_request_keys(self, db: database.Connection) -> bool:
         """Delete expired request keys -> whether there were any."""
@@ -121,11 +149,11 @@ class Maintenance:
         """Queue copies of images that were finished while no bucket was configured; move those that OSS has
         into its cache, if OSS stores the images."""
         database.reset_backoff(db)
-        while database.add_earlier_copies(db) and not self._is_stopping():
+        while database.add_earlier_copies(db) and not self._pipeline.aborting.is_set():
             pass
         with suppress(OSError):
             for path in self._output_dir.iterdir() if self._outputs.in_oss else ():
-                if self._is_stopping():
+                if self._pipeline.aborting.is_set():
                     break
                 if key := database.find_output_copy(db, path.name):
                     self._outputs.settle(path, key)

@@ -3,17 +3,15 @@
 Starts no thread.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 import database
-from app.library.library import Library
-from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
 from app.worker.notifier import BETWEEN_SECONDS, Notifier
 from app.worker.peers import Peers
+from app.worker.pipeline import Pipeline
 
 _BACKUP_POLL_SECONDS = 2.0
 _MAINTENANCE_SECONDS = 0.5
@@ -30,34 +28,27 @@ class Guard(Protocol):
 
 
 class PeriodicJobs:
-    """Each method runs until ``aborting`` is set. ``url`` is that of a PostgreSQL database, else empty."""
+    """Each method runs until the worker aborts."""
 
     def __init__(
         self,
+        pipeline: Pipeline,
         *,
-        url: str,
         maintenance: Maintenance,
-        library: Library,
         notifier: Notifier,
-        engines: Iterable[Engine],
-        aborting: threading.Event,
-        guarded: Guard,
-        clean_up: Callable[[], bool],
-        adopt_from_oss: Callable[[database.Connection], bool],
-        find_work: Callable[[database.Connection], bool],
         peers: Peers,
+        guarded: Guard,
+        find_work: Callable[[database.Connection], bool],
     ) -> None:
-        self._url = url
+        self._url = pipeline.settings.database_url
+        self._engines = pipeline.engines
+        self._library = pipeline.library
+        self._aborting = pipeline.aborting
         self._maintenance = maintenance
-        self._library = library
         self._notifier = notifier
-        self._engines = engines
-        self._aborting = aborting
-        self._guarded = guarded
-        self._clean_up = clean_up
-        self._adopt_from_oss = adopt_from_oss
-        self._find_work = find_work
         self._peers = peers
+        self._guarded = guarded
+        self._find_work = find_work
 
     def run_maintenance(self, db: database.Connection) -> None:
         """The search index and crash clean-up often, trash and old files hourly."""
@@ -67,7 +58,7 @@ class PeriodicJobs:
         while not self._aborting.wait(_BETWEEN_STEPS_SECONDS if busy else _MAINTENANCE_SECONDS):
             if not self._guarded(work.check_store, writes=False):
                 continue
-            self._guarded(self._clean_up, writes=False)
+            self._guarded(work.clean_up_after_crash, writes=False)
             self._guarded(lambda: self._save_paces(db))
             busy = self._guarded(lambda: work.index_records(db))
             if not busy and time.monotonic() >= next_hourly_run:
@@ -91,7 +82,7 @@ class PeriodicJobs:
         """Copy finished pictures to OSS, those from before the setting too; adopt those it has."""
         is_noted, busy = False, True
         while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
-            self._guarded(lambda: self._adopt_from_oss(db), writes=False)
+            self._guarded(lambda: self._maintenance.adopt_from_oss(db), writes=False)
             is_noted = is_noted or self._guarded(lambda: self._maintenance.note_earlier_pictures(db))
             busy = self._guarded(lambda: self._maintenance.copy_output(db))
 

@@ -29,7 +29,7 @@ from app.worker.notifier import Notifier
 from app.worker.peers import Peers
 from app.worker.periodic import PeriodicJobs
 from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide
-from app.worker.saving import WITHOUT_IMAGE, open_outputs, pause_batch
+from app.worker.saving import open_outputs, pause_batch
 
 LEASE_SECONDS = 12.0
 POLL_SECONDS = 0.5
@@ -60,17 +60,7 @@ class Worker:
         self.disk = disk or DiskSpace((settings.output_dir, *data))
         self._draining = threading.Event()
         self._aborting = threading.Event()
-        self._crash_seen = threading.Event()
         self.store_guard = database.open_guard(settings.database, stops=self._aborting.is_set)
-        self.maintenance = Maintenance(
-            settings,
-            self.library,
-            self.outputs,
-            self.output_backup,
-            store=self.store_guard,
-            is_stopping=self._aborting.is_set,
-        )
-        self.notifier = Notifier(settings)
         self._pipeline = Pipeline(
             settings=settings,
             engines=self.engines,
@@ -80,24 +70,21 @@ class Worker:
             store_guard=self.store_guard,
             aborting=self._aborting,
         )
+        self.maintenance = Maintenance(self._pipeline, self.output_backup)
+        self.notifier = Notifier(settings)
         self._claimed_ids = self._pipeline.claimed_ids
         self._write = self._pipeline.write_with_retry
         self._is_web = settings.role == "web"
-        # With other worker processes, and reports to all.
+        # Counts what other workers have claimed too, and reports to the processes that serve pages.
         self._shares_models = settings.role == "worker" or bool(settings.database_url)
         self.peers = Peers(self.engines, self.owner, is_web=self._is_web)
         self._jobs = PeriodicJobs(
-            url=settings.database_url,
+            self._pipeline,
             maintenance=self.maintenance,
-            library=self.library,
             notifier=self.notifier,
-            engines=self.engines,
-            aborting=self._aborting,
-            guarded=self._guarded,
-            clean_up=self.clean_up_after_crash,
-            adopt_from_oss=self.adopt_from_oss,
-            find_work=self._find_work,
             peers=self.peers,
+            guarded=self._guarded,
+            find_work=self._find_work,
         )
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
@@ -114,7 +101,7 @@ class Worker:
             if self._is_web:
                 self.peers.watch(db)
             else:
-                database.pause_other_models(db, models=self._model_ids, now=time.time())
+                self.maintenance.pause_other_models(db)
                 for engine in self.engines:
                     engine.pace.load(db)
         if self._is_web:
@@ -173,7 +160,7 @@ class Worker:
         """
         with self._apply_lock:
             self.engines.apply(settings, db)
-            database.pause_other_models(db, models=self._model_ids, now=time.time())
+            self.maintenance.pause_other_models(db)
             self.notifier.apply(settings)
             self.settings = self._pipeline.settings = settings
             if self._threads:
@@ -185,10 +172,6 @@ class Worker:
     def wake(self) -> None:
         """Have idle threads look for work; call it when records were queued."""
         self.engines.wake_all()
-
-    @property
-    def _model_ids(self) -> tuple[str, ...]:
-        return tuple(engine.model_id for engine in self.engines)
 
     @property
     def claimed_count(self) -> int:
@@ -254,7 +237,7 @@ class Worker:
         if record is not None:
             self._claimed_ids.append(record.id)
             if record.crash_count:
-                self._crash_seen.set()
+                self.maintenance.crash_seen.set()
         return record
 
     def _process(self, db: database.Connection, engine: Engine, record: Record, permit: Permit) -> None:
@@ -309,8 +292,8 @@ class Worker:
         self._write(lambda: database.requeue_record(db, record, not_before=not_before, error=error))
         if error:
             log.record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
-        if record.model not in self._model_ids:  # removed while the image was under way: nothing claims it
-            self._write(lambda: database.pause_other_models(db, models=self._model_ids, now=time.time()))
+        if record.model not in self.engines.model_ids:  # removed meanwhile: nothing claims it
+            self._write(lambda: self.maintenance.pause_other_models(db))
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -411,36 +394,7 @@ class Worker:
     def _extend_leases(self, db: database.Connection) -> bool:
         until = time.time() + LEASE_SECONDS
         database.extend_leases(db, tuple(self._claimed_ids), owner=self.owner, until=until)
-        return not self.outputs.in_oss and self.reap_expired_leases(db) > 0
-
-    def reap_expired_leases(self, db: database.Connection) -> int:
-        """End records whose lease expired; one whose picture is saved succeeds. Returns how many
-        were ended or requeued without an image."""
-        now = time.time()
-        for record in database.list_reapable(db, now=now):
-            if saved := self._pipeline.saving.adopt(db, record):
-                self._pipeline.finish(db, record, saved)
-            self._crash_seen.set()
-        if database.has_stalled_of_other_models(db, models=self._model_ids, now=now):
-            database.pause_other_models(db, models=self._model_ids, now=now)
-        return database.reap_stalled(db, now=now)
-
-    def adopt_from_oss(self, db: database.Connection) -> bool:
-        """With OSS: end records whose lease expired, adopt what only this machine has -> whether OSS answers.
-        Not for the heartbeat, as it may take longer than a lease. Decides nothing until it answers."""
-        with suppress(BucketError):
-            if self.outputs.in_oss and self.maintenance.watch_oss():
-                self.reap_expired_leases(db)
-                for record, saved in self._pipeline.saving.leftovers(db, self._claimed_ids):
-                    self._pipeline.finish(db, record, saved, statuses=WITHOUT_IMAGE)
-        return self.maintenance.watch_oss()
-
-    def clean_up_after_crash(self) -> bool:
-        """Remove temporary files after a crash was seen; returns whether there were any."""
-        if not self._crash_seen.is_set():
-            return False
-        self._crash_seen.clear()
-        return self.maintenance.remove_part_files()
+        return not self.outputs.in_oss and self.maintenance.reap_expired_leases(db) > 0
 
     def _guarded(self, turn: Callable[[], bool], *, writes: bool = True) -> bool:
         """Run one turn of a loop; log an unexpected error and let the loop go on. The lease of

@@ -128,7 +128,7 @@ def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(
 ) -> None:
     died = crash_after_submission(harness, monkeypatch, seed=7)
     restart_after_crash(harness)
-    assert harness.worker.reap_expired_leases(harness.db) == 0
+    assert harness.worker.maintenance.reap_expired_leases(harness.db) == 0
     assert harness.step()
     record = harness.record(died.id)
     assert (record.status, record.seed, harness.files()) == (Status.SUCCESS, 7, [record.filename])
@@ -158,7 +158,7 @@ def test_a_charge_opened_at_a_price_stays_unknown_when_the_price_is_removed(
     died = crash_after_submission(harness, monkeypatch)
     restart_after_crash(harness, price_per_image=None)
     assert not harness.step()
-    assert harness.worker.reap_expired_leases(harness.db) == 1
+    assert harness.worker.maintenance.reap_expired_leases(harness.db) == 1
     assert harness.record(died.id).status is Status.UNKNOWN
     assert not harness.step()
 
@@ -172,7 +172,7 @@ def test_nothing_is_redone_for_an_inactive_batch(
     (database.pause_batch if rest == "pause" else database.cancel_batch)(harness.db, died.batch_id)
     restart_after_crash(harness)
     assert not harness.step()
-    assert harness.worker.reap_expired_leases(harness.db) == 1
+    assert harness.worker.maintenance.reap_expired_leases(harness.db) == 1
     assert harness.record(died.id).status is end
     assert harness.outcomes() == ["not_billed"]
     assert not harness.step()
@@ -185,7 +185,7 @@ def test_a_complete_image_is_adopted_although_its_batch_was_cancelled(
     assert died.batch_id
     database.cancel_batch(harness.db, died.batch_id)
     restart_after_crash(harness)
-    harness.worker.reap_expired_leases(harness.db)
+    harness.worker.maintenance.reap_expired_leases(harness.db)
     assert harness.record(died.id).status is Status.SUCCESS
     assert harness.outcomes() == ["billed"]
 
@@ -198,7 +198,7 @@ def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
     url = harness.settings.sdapi_url
     restart_after_crash(harness, image_model="demo", sdapi_url="")
     assert not harness.step()
-    harness.worker.reap_expired_leases(harness.db)
+    harness.worker.maintenance.reap_expired_leases(harness.db)
     assert (harness.record(died.id).status, harness.outcomes()) == (Status.QUEUED, ["not_billed"])
     restart_after_crash(harness, image_model="sdapi", sdapi_url=url)
     database.resume_batch(harness.db, died.batch_id, models=["sdapi"])
@@ -213,7 +213,7 @@ def test_a_record_that_crashes_every_server_fails_with_that_reason(
     died = crash_after_submission(harness, monkeypatch)
     for _ in range(20):
         restart_after_crash(harness)
-        harness.worker.reap_expired_leases(harness.db)
+        harness.worker.maintenance.reap_expired_leases(harness.db)
         if harness.record(died.id).status is not Status.RUNNING:
             break
         crash_at(harness, monkeypatch, where=store, name="save_image")

@@ -235,9 +235,9 @@ def test_a_picture_that_was_uploaded_before_a_crash_is_never_unknown(
 ) -> None:
     died = crash(byte_machine, monkeypatch, where=database, name="finish_record")
     other = another(byte_machine)
-    other.worker.adopt_from_oss(other.db)
+    other.worker.maintenance.adopt_from_oss(other.db)
     assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
-    byte_machine.worker.adopt_from_oss(byte_machine.db)
+    byte_machine.worker.maintenance.adopt_from_oss(byte_machine.db)
     assert (saving(byte_machine), len(cached(byte_machine))) == ([], 1)
 
 
@@ -249,12 +249,12 @@ def test_a_picture_that_is_finished_while_it_is_adopted_disturbs_nothing(
     other, upload = another(byte_machine), byte_machine.worker.outputs.upload
 
     def overtaken(*args: Any, **options: Any) -> str:
-        other.worker.adopt_from_oss(other.db)
+        other.worker.maintenance.adopt_from_oss(other.db)
         saved_at(byte_machine).unlink()
         return upload(*args, **options)
 
     monkeypatch.setattr(byte_machine.worker.outputs, "upload", overtaken)
-    assert byte_machine.worker.adopt_from_oss(byte_machine.db)
+    assert byte_machine.worker.maintenance.adopt_from_oss(byte_machine.db)
     assert (byte_machine.record(died.id).status, byte_machine.outcomes()) == (Status.SUCCESS, ["billed"])
 
 
@@ -264,10 +264,10 @@ def test_nothing_is_decided_on_an_expired_lease_while_oss_is_lost(
     died = crash(byte_machine, monkeypatch, where=database, name="finish_record")
     other = another(byte_machine)
     oss.is_down = True
-    assert not other.worker.adopt_from_oss(other.db)
+    assert not other.worker.maintenance.adopt_from_oss(other.db)
     assert other.record(died.id).status is Status.RUNNING
     oss.is_down = False
-    assert other.worker.adopt_from_oss(other.db)
+    assert other.worker.maintenance.adopt_from_oss(other.db)
     assert other.record(died.id).status is Status.SUCCESS
 
 
@@ -276,7 +276,7 @@ def test_a_record_without_a_task_is_not_ordered_again_while_oss_cannot_be_asked(
 ) -> None:
     died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
     other = another(byte_machine)
-    other.worker.reap_expired_leases(other.db)
+    other.worker.maintenance.reap_expired_leases(other.db)
     assert other.record(died.id).status is Status.UNKNOWN
     models = other.worker.engines.models
     database.retry_records(other.db, died.batch_id or "", [died.id], models=models)
@@ -290,9 +290,9 @@ def test_a_picture_that_only_a_crashed_machine_has_is_stored_when_it_starts_agai
 ) -> None:
     died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
     other = another(byte_machine)
-    other.worker.adopt_from_oss(other.db)
+    other.worker.maintenance.adopt_from_oss(other.db)
     assert (other.record(died.id).status, other.outcomes()) == (Status.UNKNOWN, ["unknown"])
-    byte_machine.worker.adopt_from_oss(byte_machine.db)
+    byte_machine.worker.maintenance.adopt_from_oss(byte_machine.db)
     assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
     assert (len(images_in(oss)), saving(byte_machine)) == (1, [])
     assert len(byte_machine.service.submissions) == 1
@@ -304,10 +304,10 @@ def test_a_picture_that_was_written_off_is_stored_when_its_machine_starts_again(
 ) -> None:
     died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
     other = another(byte_machine)
-    other.worker.adopt_from_oss(other.db)
+    other.worker.maintenance.adopt_from_oss(other.db)
     undo = database.resolve_charges(other.db, [died.id], billed=billed).undo
     assert other.record(died.id).status is Status.CANCELLED
-    byte_machine.worker.adopt_from_oss(byte_machine.db)
+    byte_machine.worker.maintenance.adopt_from_oss(byte_machine.db)
     assert database.undo_resolution(other.db, undo) == 0
     assert (other.record(died.id).status, other.outcomes()) == (Status.SUCCESS, ["billed"])
     assert saving(byte_machine) == []
@@ -322,7 +322,7 @@ def test_a_picture_is_not_lost_when_its_task_expires_before_its_machine_starts_a
     assert record
     expired = ModelError("结果已过期", cause="expired", billed=Billed.YES)
     assert database.fail_record(other.db, record, expired)
-    machine.worker.adopt_from_oss(machine.db)
+    machine.worker.maintenance.adopt_from_oss(machine.db)
     after = machine.record(died.id)
     assert (after.status, machine.outcomes(), after.cost) == (Status.SUCCESS, ["billed"], Decimal("0.22"))
     assert len(machine.service.submissions) == 1
@@ -353,7 +353,7 @@ def test_a_worker_that_stops_during_an_outage_leaves_the_picture_to_its_next_sta
         database.resume_batch(machine.db, record.batch_id, models=[record.model])
         machine.hurry()
         machine.step()
-    machine.worker.adopt_from_oss(machine.db)
+    machine.worker.maintenance.adopt_from_oss(machine.db)
     assert machine.record(ids[0]).status is Status.SUCCESS
     assert (len(machine.service.submissions), machine.outcomes()) == (1, ["billed"])
 
@@ -369,7 +369,7 @@ def test_a_picture_of_another_installation_under_the_same_name_is_not_adopted(
     crash_at(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
     restart_after_crash(byte_machine)
     other = another(byte_machine)
-    other.worker.reap_expired_leases(other.db)
+    other.worker.maintenance.reap_expired_leases(other.db)
     assert other.record(ids[0]).status is Status.UNKNOWN
     assert oss.count("get") == 2  # not of 猫-2
 

@@ -152,7 +152,7 @@ def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(
     _, ids = harness.ask("猫")
     crash_at(harness, monkeypatch, where=store, name="save_image")
     restart_after_crash(harness)
-    harness.worker.reap_expired_leases(harness.db)
+    harness.worker.maintenance.reap_expired_leases(harness.db)
     assert not harness.step()
     assert harness.record(ids[0]).status is Status.UNKNOWN
     assert service.count("submit") == 1

@@ -282,7 +282,7 @@ def test_an_image_saved_by_a_crashed_worker_is_adopted(
 ) -> None:
     died = crash_before_finish(byte_harness, monkeypatch)
     assert died.status is Status.RUNNING
-    byte_harness.worker.reap_expired_leases(byte_harness.db)
+    byte_harness.worker.maintenance.reap_expired_leases(byte_harness.db)
     record = byte_harness.record(died.id)
     assert (record.status, byte_harness.files()) == (Status.SUCCESS, [record.filename])
     assert byte_harness.outcomes() == ["billed"]
@@ -295,7 +295,7 @@ def test_a_record_whose_worker_crashed_before_saving_is_unknown(
 ) -> None:
     died = crash_before_finish(byte_harness, monkeypatch)
     (byte_harness.settings.output_dir / byte_harness.files()[0]).unlink()
-    byte_harness.worker.reap_expired_leases(byte_harness.db)
+    byte_harness.worker.maintenance.reap_expired_leases(byte_harness.db)
     assert byte_harness.record(died.id).status is Status.UNKNOWN
 
 
@@ -306,19 +306,19 @@ def test_partial_files_of_a_crashed_worker_are_removed_when_its_lease_is_reaped(
     _, ids = harness.ask("猫")
     crash = database.claim_record(harness.db, model="jimeng_t2i_v40", owner="dead", now=0.0, lease=12.0)
     assert crash
-    harness.worker.clean_up_after_crash()
+    harness.worker.maintenance.clean_up_after_crash()
     database.open_charge(harness.db, crash, price=Decimal("0.22"), budget=None)
     if has_task_id:
         database.save_task_id(harness.db, crash, "14790660436661235288")
     part = harness.settings.output_dir / ".0123456789abcdef.part"
     part.parent.mkdir(exist_ok=True)
     part.write_bytes(b"half")
-    assert not harness.worker.clean_up_after_crash()
+    assert not harness.worker.maintenance.clean_up_after_crash()
     if has_task_id:
         assert harness.step()
     else:
-        assert harness.worker.reap_expired_leases(harness.db) == 1
-    assert harness.worker.clean_up_after_crash()
+        assert harness.worker.maintenance.reap_expired_leases(harness.db) == 1
+    assert harness.worker.maintenance.clean_up_after_crash()
     assert not part.exists()
     assert harness.record(ids[0]).status is Status.UNKNOWN
 
@@ -334,7 +334,7 @@ def test_a_record_left_by_a_crashed_worker_of_another_model_waits_for_that_model
     if task_id:
         database.open_charge(harness.db, crash, price=Decimal("0.22"), budget=None)
         database.save_task_id(harness.db, crash, task_id)
-    harness.worker.reap_expired_leases(harness.db)
+    harness.worker.maintenance.reap_expired_leases(harness.db)
     record, batch = harness.record(ids[0]), database.get_batch(harness.db, batch_id)
     assert (record.status, record.task_id or "") == (Status.QUEUED, task_id)
     assert (batch.status, "another" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
@@ -346,10 +346,10 @@ def test_no_record_is_given_up_while_the_output_folder_is_missing(
     died = crash_before_finish(byte_harness, monkeypatch)
     away = byte_harness.settings.output_dir.rename(byte_harness.settings.output_dir.with_name("away"))
     with pytest.raises(StorageError):
-        byte_harness.worker.reap_expired_leases(byte_harness.db)
+        byte_harness.worker.maintenance.reap_expired_leases(byte_harness.db)
     assert byte_harness.record(died.id).status is Status.RUNNING
     away.rename(byte_harness.settings.output_dir)
-    byte_harness.worker.reap_expired_leases(byte_harness.db)
+    byte_harness.worker.maintenance.reap_expired_leases(byte_harness.db)
     assert byte_harness.record(died.id).status is Status.SUCCESS
 
 
