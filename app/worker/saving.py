@@ -37,7 +37,7 @@ class Saving:
     outputs: Outputs
     decode_limit: DecodeLimit
     aborting: threading.Event
-    _left: set[str] = field(default_factory=set)  # files that are not the image of their record in OSS
+    _left: set[str] = field(default_factory=set)  # files that are not the image of their record
 
     def save(
         self,
@@ -115,11 +115,14 @@ class Saving:
                 if record and record.status in WITHOUT_IMAGE:
                     if saved := self.adopt(db, record):
                         yield record, saved
+                        continue
                 elif record and (key := database.find_output_copy(db, record.filename)):
                     self.outputs.settle(path, key)
-                    if path.exists():
-                        self._left.add(path.name)
-                        log.record_event("image_left", record, path=path)
+                else:
+                    continue
+                if path.exists():
+                    self._left.add(path.name)
+                    log.record_event("image_left", record, path=path)
 
     def settle(self, record: Record, saved: SavedImage) -> None:
         """Move the file of a finished record into the cache; it stays when the claim was lost."""

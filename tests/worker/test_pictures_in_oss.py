@@ -313,6 +313,19 @@ def test_a_picture_that_was_written_off_is_stored_when_its_machine_starts_again(
     assert saving(byte_machine) == []
 
 
+def test_a_file_that_is_not_the_picture_of_its_record_is_kept_and_compared_once(
+    byte_machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    died = crash(byte_machine, monkeypatch, where=byte_machine.worker.outputs, name="upload")
+    another(byte_machine).worker.maintenance.adopt_from_oss(byte_machine.db)
+    byte_machine.db.execute("UPDATE generation_records SET prompt = '狗'")
+    calls = oss.count("list")
+    for _ in range(3):
+        byte_machine.worker.maintenance.adopt_from_oss(byte_machine.db)
+    assert oss.count("list") == calls + 1
+    assert (byte_machine.record(died.id).status, len(saving(byte_machine))) == (Status.UNKNOWN, 1)
+
+
 def test_a_picture_is_not_lost_when_its_task_expires_before_its_machine_starts_again(
     machine: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
