@@ -60,7 +60,7 @@ def create_app(settings: Settings, worker: Worker | None = None, env_file: EnvFi
     generator.check_budget(settings, worker.engines.default.spec)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
-    init_services(app, settings, worker, env_file)
+    init_services(app, worker, env_file)
     init_request_log(app)
     if settings.role == "worker":
         init_health_only(app)

@@ -50,7 +50,6 @@ class Services:
     """The objects that ``create_app`` passes to the web package."""
 
     worker: Worker
-    pool: database.ConnectionPool
     env_file: EnvFile | None = None  # where settings are changed
     waiting_calls: Slots = field(default_factory=_waiting_calls)
     archives: Slots = field(default_factory=_downloads)
@@ -63,6 +62,11 @@ class Services:
     def settings(self) -> Settings:
         """The settings; those of the providers can change."""
         return self.worker.settings
+
+    @property
+    def pool(self) -> database.ConnectionPool:
+        """The database connections of requests."""
+        return self.worker.pool
 
     @property
     def library(self) -> Library:
@@ -122,10 +126,9 @@ class Services:
         return (self.key_problem if is_default else None) or ended
 
 
-def init_services(app: Flask, settings: Settings, worker: Worker, env_file: EnvFile | None) -> None:
+def init_services(app: Flask, worker: Worker, env_file: EnvFile | None) -> None:
     """Attach the services to the app."""
-    pool = database.ConnectionPool(settings.database)
-    app.extensions[_KEY] = Services(worker=worker, pool=pool, env_file=env_file)
+    app.extensions[_KEY] = Services(worker=worker, env_file=env_file)
     app.teardown_appcontext(_release_connection)
 
 

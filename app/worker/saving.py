@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Collection, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -179,11 +179,11 @@ class Saving:
         return None
 
 
-def open_outputs(settings: Settings, bucket: OutputBackup | None) -> Outputs:
+def open_outputs(settings: Settings, bucket: OutputBackup | None, pool: database.ConnectionPool) -> Outputs:
     """The finished images of this installation."""
 
     def find_stored(name: str) -> tuple[str, int]:
-        with closing(database.connect(settings.database)) as db:
+        with pool.connection() as db:
             return database.find_stored_output(db, name)
 
     return Outputs(settings, bucket, find_stored)

@@ -54,7 +54,8 @@ class Worker:
         self.engines = Engines(settings)
         self.owner = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.output_backup = open_output_backup(settings)
-        self.outputs = open_outputs(settings, self.output_backup)
+        self.pool = database.ConnectionPool(settings.database)  # of what has no connection of its own
+        self.outputs = open_outputs(settings, self.output_backup, self.pool)
         self.library = Library(settings, outputs=self.outputs)
         data = () if settings.database_url else (settings.database_path.parent,)
         self.disk = disk or DiskSpace((settings.output_dir, *data))

@@ -19,6 +19,7 @@ from flask.testing import FlaskClient
 import database
 from app import cli
 from app.config import Settings, read_settings
+from app.db import connection_pool
 from app.domain import BatchStatus, Record, SampleImage, Status
 from app.errors import Billed, BucketError, DiskError, ModelError, NotFound, SettingError
 from app.images import store
@@ -454,6 +455,24 @@ def test_a_picture_is_used_as_a_reference_on_a_machine_that_never_had_it(
     assert oss.count("get") == gets
     (reference,) = library.resolve([image], ANY)
     assert reference.content == oss.objects[images_in(oss)[0]].content
+
+
+def test_references_of_many_rows_are_looked_up_over_one_connection(
+    machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [machine.make(prompt) for prompt in ("猫", "狗", "鸟")]
+    opened, connect = list[database.Target](), connection_pool.connect
+
+    def count(target: database.Target, **options: Any) -> database.Connection:
+        opened.append(target)
+        return connect(target, **options)
+
+    monkeypatch.setattr(connection_pool, "connect", count)
+    images = [SampleImage(url=each.image_path, filename=each.filename) for each in records]
+    with machine.worker.pool.keep_open():
+        facts = machine.worker.library.facts(images)
+    assert [facts[each.image_path].size for each in records] == [each.file_size for each in records]
+    assert len(opened) == 1
 
 
 def test_a_picture_that_oss_lacks_is_missing_and_an_outage_says_so(machine: Harness, oss: FakeOss) -> None:
