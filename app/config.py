@@ -209,7 +209,7 @@ class Settings:
     samples_dir: Path = _setting(Path("samples"), _path)
     database_url: str = _setting("", _database_url, secret=True)  # may contain a password
     output_store: str = _setting("local", _output_store)
-    output_cache_gb: int = _setting(20, _int_between(1, 1_000_000))
+    output_cache_gb: int | None = _setting(None, _int_between(1, 1_000_000))
     role: str = _setting("all", _role)
     trusted_proxies: tuple[IPNetwork, ...] = _setting((), _networks)
 

@@ -19,6 +19,7 @@ _IN_WORDS = {
     "IMAGE_MODEL": ("按密钥自动选", "depends on the keys"),
     "PRICE_PER_IMAGE": ("按模型", "depends on the model"),
     "BUDGET": ("不限", "none"),
+    "OUTPUT_CACHE_GB": ("空", "empty"),
     "ALLOWED_HOSTS": ("空", "empty"),
     "TRUSTED_PROXIES": ("空", "empty"),
 }

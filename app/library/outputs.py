@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import math
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from app.system import windows_files
 
 SAVING, _CACHE, _THUMBNAILS = ".saving", ".cache", ".thumbnails"
 _MEASURE_SECONDS = 3_600.0
+_KEPT_FREE = 3 * 10**9  # bytes of the disk; too few of them pause orders
 _AFTER_EVICTION = 0.9  # share of the limit that eviction leaves, so that it does not run for every image
 _IN_USE_SECONDS = 60.0  # after its last use, while it may still be read, a file is not evicted
 _TOUCH_SECONDS = 30.0  # precision of the time of the last use
@@ -47,7 +49,7 @@ class Outputs:
         self.find_stored = find_stored
         self._bucket = bucket if settings.output_store == "oss" else None
         self.are_copied = bucket is not None and self._bucket is None  # to OSS, later
-        self._limit = settings.output_cache_gb * 10**9
+        self._limit = settings.output_cache_gb * 10**9 if settings.output_cache_gb else math.inf
         self._size, self._measured_at = 0, -math.inf  # of the cache
         self._evicting = threading.Lock()
         self._lost: BucketError | None = None
@@ -199,19 +201,24 @@ class Outputs:
             self._probed_at = time.monotonic()
 
     def evict(self) -> None:
-        """Delete what was not used for longest, down to the limit, if the cache exceeds it.
+        """Delete what was not used for longest, if the cache exceeds its limit or leaves too little space.
 
         Only what OSS has, and thumbnails, which can be made again, are deleted.
         """
         size, until = sum(each[1] for each in self._evictable()), time.time() - _IN_USE_SECONDS
-        if size > self._limit:
+        limit = self._limit_at(size)
+        if size > limit:
             for used_at, each_size, path in sorted(self._evictable()):
-                if size <= self._limit * _AFTER_EVICTION or used_at > until:
+                if size <= limit * _AFTER_EVICTION or used_at > until:
                     break
                 with contextlib.suppress(OSError):
                     os.unlink(path)  # noqa: PTH108 - of up to a million
                     size -= each_size
         self._size, self._measured_at = size, time.monotonic()
+
+    def _limit_at(self, size: int) -> float:
+        """Bytes that the cache may have, when it has ``size`` now."""
+        return min(self._limit, size + shutil.disk_usage(self.folder).free - _KEPT_FREE)
 
     def _evictable(self) -> Iterator[tuple[float, int, str]]:
         """(last use, bytes, path) of the images in the cache, and of the thumbnails."""
@@ -239,7 +246,7 @@ class Outputs:
         """Count what was added, and evict when that is due; other processes may use the folder too."""
         self._size += by
         is_old = time.monotonic() - self._measured_at > _MEASURE_SECONDS
-        if (is_old or self._size > self._limit) and self._evicting.acquire(blocking=False):
+        if (is_old or self._size > self._limit_at(self._size)) and self._evicting.acquire(blocking=False):
             try:
                 self.evict()
             finally:

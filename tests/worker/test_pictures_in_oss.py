@@ -66,6 +66,7 @@ def byte_machine(
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "_PROBE_SECONDS", 0.0)
     monkeypatch.setattr(outputs, "_PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(outputs, "_KEPT_FREE", 0)
 
 
 def another(machine: Harness) -> Harness:
@@ -550,6 +551,19 @@ def test_writing_beyond_the_limit_evicts(machine: Harness) -> None:
     (path,) = use_order(machine, [first]).values()
     limit(machine, path.stat().st_size + 100)
     assert machine.make("二").status is Status.SUCCESS
+    assert not path.exists()
+
+
+def test_a_disk_with_little_space_left_evicts_without_a_limit(
+    machine: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = machine.make("一")
+    (path,) = use_order(machine, [first]).values()
+    assert machine.settings.output_cache_gb is None
+    assert machine.make("二").status is Status.SUCCESS
+    assert path.exists()
+    monkeypatch.setattr(outputs, "_KEPT_FREE", 10**18)
+    assert machine.make("三").status is Status.SUCCESS
     assert not path.exists()
 
 
