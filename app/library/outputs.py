@@ -87,12 +87,14 @@ class Outputs:
         if not (self._bucket and key):
             return store.open_output(self.folder, name)
         cached = self._cached(key)
-        if not cached.is_file():
-            self.settle(store.open_output(self.folder, name), key)  # saved before OUTPUT_STORE was set
-            if not cached.is_file():
-                raise NotFound("找不到这张图片，可能已被移走或删除")
-        _touch(cached)
-        return cached
+        if cached.is_file():
+            _touch(cached)
+            return cached
+        earlier = store.open_output(self.folder, name)  # saved before OUTPUT_STORE was set
+        with contextlib.suppress(OSError):
+            if _is_file_of(earlier, key):
+                return earlier
+        raise NotFound("找不到这张图片，可能已被移走或删除")
 
     def read(self, name: str, key: str) -> bytes:
         """The bytes of an image in OSS, without adding it to the cache. Raises NotFound and BucketError."""
@@ -151,7 +153,7 @@ class Outputs:
         """Move a local file into the cache, if it is the image of this key in OSS."""
         with contextlib.suppress(OSError):
             state = path.stat()
-            if store.sha256_of(path).startswith(digest_in(key) or "-"):
+            if _is_file_of(path, key):
                 cached = self._cached(key)
                 cached.parent.mkdir(exist_ok=True)
                 windows_files.replace(path, cached)
@@ -338,6 +340,11 @@ class OutputLibrary(LocalLibrary):
 def _is_image_of(content: bytes, key: str) -> bool:
     """Whether these are the bytes that were uploaded under this key."""
     return hashlib.sha256(content).hexdigest().startswith(digest_in(key))
+
+
+def _is_file_of(path: Path, key: str) -> bool:
+    """Whether this is the image of a key in OSS. Raises OSError."""
+    return store.sha256_of(path).startswith(digest_in(key) or "-")
 
 
 def _touch(path: Path) -> None:

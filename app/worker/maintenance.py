@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from pathlib import Path
 
 import database
 from app import log
@@ -146,17 +147,28 @@ class Maintenance:
         return database.forget_notifications(db, now=time.time()) > 0
 
     def note_earlier_pictures(self, db: database.Connection) -> bool:
-        """Queue copies of images that were finished while no bucket was configured; move those that OSS has
-        into its cache, if OSS stores the images."""
+        """Queue copies of images that were finished while no bucket was configured."""
         database.reset_backoff(db)
         while database.add_earlier_copies(db) and not self._pipeline.aborting.is_set():
             pass
+        return True
+
+    def settle_earlier_pictures(self, db: database.Connection) -> bool:
+        """With ``OUTPUT_STORE=oss``: move the images copied before into the cache -> False when OSS failed.
+
+        OSS is asked which it has: their copies may have been deleted there, as they were not needed.
+        """
+        earlier: dict[str, Path] = {}
         with suppress(OSError):
             for path in self._output_dir.iterdir() if self._outputs.in_oss else ():
-                if self._pipeline.aborting.is_set():
-                    break
                 if key := database.find_output_copy(db, path.name):
-                    self._outputs.settle(path, key)
+                    earlier[key] = path
+        try:
+            for key, *_ in self._copies.list_all() if self._copies and earlier else ():
+                if key in earlier and not self._pipeline.aborting.is_set():
+                    self._outputs.settle(earlier[key], key)
+        except BucketError:
+            return False
         return True
 
     def copy_output(self, db: database.Connection) -> bool:

@@ -80,11 +80,12 @@ class PeriodicJobs:
 
     def back_up_output(self, db: database.Connection) -> None:
         """Copy finished pictures to OSS, those from before the setting too; adopt those it has."""
-        is_noted, busy = False, True
+        work, is_noted, is_settled, busy = self._maintenance, False, False, True
         while not self._aborting.wait(0.0 if busy else _BACKUP_POLL_SECONDS):
-            self._guarded(lambda: self._maintenance.adopt_from_oss(db), writes=False)
-            is_noted = is_noted or self._guarded(lambda: self._maintenance.note_earlier_pictures(db))
-            busy = self._guarded(lambda: self._maintenance.copy_output(db))
+            self._guarded(lambda: work.adopt_from_oss(db), writes=False)
+            is_noted = is_noted or self._guarded(lambda: work.note_earlier_pictures(db))
+            is_settled = is_settled or self._guarded(lambda: work.settle_earlier_pictures(db), writes=False)
+            busy = self._guarded(lambda: work.copy_output(db))
 
     def notify(self, db: database.Connection) -> None:
         """Deliver notifications; a receiver that does not answer delays only them."""

@@ -668,18 +668,26 @@ def copied_before(settings: Settings, service: FakeJimeng, db: database.Connecti
     return open_machine(settings, service, db, oss)
 
 
-def test_an_earlier_picture_that_oss_has_moves_to_the_cache_when_it_is_used(copied_before: Harness) -> None:
+def test_an_earlier_picture_that_oss_has_is_used_where_it_is(copied_before: Harness) -> None:
+    path = copied_before.settings.output_dir / "猫.png"
+    assert copied_before.worker.outputs.path("猫.png") == path
+    path.write_bytes(b"not what was copied")
     assert [copied_before.worker.outputs.path("猫.png")] == cached(copied_before)
-    assert copied_before.files() == []
+    assert path.exists()
 
 
-def test_earlier_pictures_that_oss_has_move_to_the_cache_at_the_start(copied_before: Harness) -> None:
-    copied_before.worker.maintenance.note_earlier_pictures(copied_before.db)
-    assert (copied_before.files(), len(cached(copied_before))) == ([], 1)
-    changed = copied_before.settings.output_dir / "猫.png"
-    changed.write_bytes(b"not what was copied")
-    copied_before.worker.maintenance.note_earlier_pictures(copied_before.db)
-    assert changed.exists()
+def test_earlier_pictures_that_oss_has_move_to_the_cache_at_the_start(
+    copied_before: Harness, oss: FakeOss
+) -> None:
+    machine, path = copied_before, copied_before.settings.output_dir / "猫.png"
+    key, stored = images_in(oss)[0], oss.objects.pop(images_in(oss)[0])
+    assert machine.worker.maintenance.settle_earlier_pictures(machine.db)
+    assert (path.exists(), cached(machine)) == (True, [])
+    oss.put(key, stored.content)
+    oss.fail_next("reset", operation="list", times=3)
+    assert not machine.worker.maintenance.settle_earlier_pictures(machine.db)
+    assert machine.worker.maintenance.settle_earlier_pictures(machine.db)
+    assert (path.exists(), len(cached(machine))) == (False, 1)
 
 
 def test_the_check_compares_records_with_the_bucket(machine: Harness, oss: FakeOss) -> None:
