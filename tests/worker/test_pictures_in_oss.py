@@ -19,7 +19,6 @@ from flask.testing import FlaskClient
 import database
 from app import cli
 from app.config import Settings, read_settings
-from app.db import connection_pool
 from app.domain import BatchStatus, Record, SampleImage, Status
 from app.errors import Billed, BucketError, DiskError, ModelError, NotFound, SettingError
 from app.images import store
@@ -462,13 +461,13 @@ def test_references_of_many_rows_are_looked_up_over_one_connection(
     machine: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = [machine.make(prompt) for prompt in ("猫", "狗", "鸟")]
-    opened, connect = list[database.Target](), connection_pool.connect
+    opened, connect = list[database.Target](), database.connect
 
     def count(target: database.Target, **options: Any) -> database.Connection:
         opened.append(target)
         return connect(target, **options)
 
-    monkeypatch.setattr(connection_pool, "connect", count)
+    monkeypatch.setattr("app.db.connection_pool.connect", count)
     images = [SampleImage(url=each.image_path, filename=each.filename) for each in records]
     with machine.worker.pool.keep_open():
         facts = machine.worker.library.facts(images)
