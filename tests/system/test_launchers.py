@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -19,15 +20,15 @@ ROOT = Path(__file__).parents[2]
 BAT = ROOT / "start.bat"
 COMMAND = ROOT / "start.command"
 BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
-UNIT = ROOT / "deploy" / "ai-image-generator.service"
+UNITS = sorted(path.name for path in (ROOT / "deploy").glob("*.service"))
 
 
 class Unit(configparser.RawConfigParser):
     """A unit file; ``environment`` are the variables it sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__(strict=False, delimiters=("=",), comment_prefixes=("#",))
-        text = UNIT.read_text("utf-8")
+        text = (ROOT / "deploy" / name).read_text("utf-8")
         self.environment = dict(re.findall(r"^Environment=(\w+)=(.*)$", text, re.MULTILINE))
         self.read_string(text)
 
@@ -206,34 +207,52 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_unit_starts_the_product_with_its_own_python_and_known_settings() -> None:
-    unit = Unit()
+@pytest.fixture(params=UNITS)
+def unit(request: pytest.FixtureRequest) -> Unit:
+    return Unit(request.param)
+
+
+def test_a_unit_starts_the_product_with_its_own_python_and_known_settings(unit: Unit) -> None:
     python, script = map(Path, unit["Service"]["ExecStart"].split())
     assert python == script.parent / ".venv/bin/python"
     assert (ROOT / script.name).is_file()
+    assert unit.environment
+    assert unknown_settings(unit.environment) == []
+
+
+def test_what_is_set_for_several_machines_are_settings() -> None:
+    text = (ROOT / "deploy/compose.yaml").read_text("utf-8")
+    compose = re.findall(r"^ +([A-Z_]+): ", text, re.MULTILINE)
+    lines = re.findall(r"^ +([A-Z_]+)=", (ROOT / "docs/scaling.md").read_text("utf-8"), re.MULTILINE)
+    assert {"DATABASE_URL", "OUTPUT_STORE", "ROLE"} <= set(compose)
+    assert {"DATABASE_URL", "OUTPUT_STORE", "OSS_OUTPUT_PREFIX", "ACCESS_PASSWORD"} <= set(lines)
+    assert unknown_settings([*compose, *lines]) == []
+
+
+def unknown_settings(names: Iterable[str]) -> list[str]:
     contents = (ROOT / ".env.example").read_text("utf-8")
-    assert set(unit.environment) == {"DATABASE_PATH", "OUTPUT_DIR", "SAMPLES_DIR"}
-    assert all(f"\n{name}=" in contents for name in unit.environment)
+    of_others = ("POSTGRES_USER", "POSTGRES_DB", "POSTGRES_PASSWORD")
+    return [name for name in names if f"\n{name}=" not in contents and name not in of_others]
 
 
-def test_the_unit_may_write_only_its_data() -> None:
-    unit = Unit()
+def test_a_unit_may_write_only_its_data(unit: Unit) -> None:
     writable = unit["Service"]["ReadWritePaths"]
-    assert all(path.startswith(f"{writable}/") for path in unit.environment.values())
+    folders = [path for path in unit.environment.values() if path.startswith("/")]
+    assert all(path.startswith(f"{writable}/") for path in folders)
     assert unit["Service"]["WorkingDirectory"] == writable  # where ``.env`` is
     assert unit["Service"]["StateDirectory"] == Path(writable).name
     assert unit["Service"]["ProtectSystem"] == "strict"
     assert unit["Service"]["NoNewPrivileges"] == "yes"
 
 
-def test_the_unit_allows_enough_time_to_stop_and_does_not_restart_on_a_wrong_setting() -> None:
-    service = Unit()["Service"]
+def test_a_unit_allows_enough_time_to_stop_and_does_not_restart_on_a_wrong_setting(unit: Unit) -> None:
+    service = unit["Service"]
     assert int(service["TimeoutStopSec"]) > 12
     assert (service["Restart"], service["RestartPreventExitStatus"]) == ("on-failure", "2")
 
 
-def test_the_unit_allows_as_many_open_files_as_the_app_requests() -> None:
-    assert int(Unit()["Service"]["LimitNOFILE"]) == process.MOST_OPEN_FILES
+def test_a_unit_allows_as_many_open_files_as_the_app_requests(unit: Unit) -> None:
+    assert int(unit["Service"]["LimitNOFILE"]) == process.MOST_OPEN_FILES
 
 
 def test_an_unexpected_os_error_stops_the_start_with_one_sentence(
