@@ -159,11 +159,12 @@ def test_a_request_writes_nothing_and_without_a_cookie_reads_no_session(
     assert looked == [0]
 
 
-def test_static_files_ask_for_no_session(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "has_session", lambda *_, **__: pytest.fail("asked"))
+@pytest.mark.parametrize("path", ["/static/favicon.svg", "/login", "/readyz"])
+def test_what_is_open_makes_no_query(app: Flask, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(database.ConnectionPool, "acquire", lambda _: pytest.fail("connected"))
     client = app.test_client()
     client.set_cookie(COOKIE, "x" * 43)
-    assert client.get("/static/favicon.svg", buffered=True).status_code == 200
+    assert client.get(path, buffered=True).status_code == 200
 
 
 @pytest.mark.sqlite

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, make_response, render_template
+from werkzeug.local import LocalProxy
 from werkzeug.wrappers import Response
 
 import database
@@ -57,10 +59,16 @@ class OpenWork(NamedTuple):
 
 
 def init_status_context(app: Flask) -> None:
-    """Add ``spec`` and ``server_status`` to the context of every template."""
-    app.context_processor(
-        lambda: {"spec": translated_spec(services().spec), "server_status": server_status()}
-    )
+    """Add ``spec`` and ``server_status`` to the context of every template.
+
+    The status is read at its first use: the login page has none, and makes no query.
+    """
+
+    def context() -> dict[str, Any]:
+        spec, status = translated_spec(services().spec), LocalProxy(cache(server_status))
+        return {"spec": spec, "server_status": status}
+
+    app.context_processor(context)
 
 
 @bp.get("/live/status")
