@@ -28,7 +28,8 @@ MOST_LIST_CHARACTERS = 32_000_000  # total of all keys and ETags
 _PAGE = 1_000
 _PAGE_BYTES = 4 * 1024 * 1024  # 1,000 keys of 1,023 bytes, percent-encoded, and the XML around them
 _OBJECT_BYTES = 64 * 1024 * 1024
-_OBJECT_SECONDS = 60.0  # for one answer: a service that sends a byte now and then holds no thread for ever
+_OBJECT_SECONDS = 60.0  # for one answer, besides what its bytes take at the rate below
+_LEAST_RATE = 50_000  # bytes a second
 _LONGEST_TOKEN = 8_192
 _PAUSES = (0.2, 0.8)  # seconds before the second and the third attempt
 _CONNECTIONS = 16
@@ -251,7 +252,7 @@ class _Bounded(oss2.http.Response):  # type: ignore[misc]
         content, until = bytearray(), time.monotonic() + _OBJECT_SECONDS
         for part in self:
             content += part
-            if time.monotonic() > until:
+            if time.monotonic() > until + len(content) / _LEAST_RATE:
                 self.response.close()
                 raise TimeoutError("timed out")
             if len(content) > self._most:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -448,6 +449,27 @@ def test_connect_and_read_have_separate_timeouts(oss: FakeOss, monkeypatch: pyte
     oss.fail_next("slow", times=3, seconds=0.6)
     with pytest.raises(BucketError, match="等待超时"):
         bucket.fetch("a.png")
+
+
+@pytest.mark.parametrize(("rate", "is_read"), [(200_000, True), (100, False)])
+def test_a_slow_answer_is_read_while_it_is_not_too_slow(
+    monkeypatch: pytest.MonkeyPatch, rate: int, is_read: bool
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def parts(_size: int) -> Iterator[bytes]:
+        for _ in range(200):
+            now[0] += 1.0
+            yield b"x" * rate
+
+    answer = SimpleNamespace(status_code=200, headers={}, iter_content=parts, close=lambda: None)
+    bounded = oss_client._Bounded(oss2.http.Response(answer), 10**9)
+    if is_read:
+        assert len(bounded.read()) == 200 * rate
+    else:
+        with pytest.raises(TimeoutError):
+            bounded.read()
 
 
 def test_the_signature_of_a_url_names_key_region_and_day(bucket: Bucket) -> None:
