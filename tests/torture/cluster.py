@@ -118,6 +118,7 @@ class Cluster(Site):
             "cut at COMMIT": Disruption(
                 begin=lambda: proxy.cuts.extend(self._random.choices(("before", "after"), k=_CUTS)),
                 end=proxy.mend,
+                forbids_starts=False,
             ),
             "OSS out of reach": Disruption(
                 begin=lambda: setattr(oss, "is_down", True),

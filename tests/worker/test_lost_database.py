@@ -94,6 +94,25 @@ def test_a_loss_before_the_charge_sends_nothing_and_the_record_waits(
     assert harness.outcomes() == ["billed"]
 
 
+def test_nothing_is_sent_once_an_older_database_answers(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a standby takes over that had not received the last commits."""
+    harness.make("狗")
+    (record,) = harness.ask("猫")[1]
+    resolve = harness.worker._pipeline.library.resolve
+
+    def go_back(*args: Any) -> Any:
+        harness.db.execute("UPDATE change_counter SET value = 0")
+        return resolve(*args)
+
+    monkeypatch.setattr(harness.worker._pipeline.library, "resolve", go_back)
+    assert harness.step()
+    assert harness.record(record).status == Status.QUEUED
+    assert not harness.step()
+    assert (len(harness.service.submissions), harness.outcomes()) == (1, ["billed"])
+
+
 def test_a_charge_that_the_server_did_not_get_sends_nothing(
     harness: Harness, through_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -242,6 +242,18 @@ def test_a_picture_that_was_uploaded_before_a_crash_is_never_unknown(
     assert (saving(byte_machine), len(cached(byte_machine))) == ([], 1)
 
 
+def test_another_image_of_a_finished_record_does_not_replace_the_one_in_oss(
+    machine: Harness, oss: FakeOss
+) -> None:
+    record, other = machine.make("猫"), another(machine)
+    left = other.settings.output_dir / SAVING / f"{record.id}.png"
+    left.parent.mkdir()
+    left.write_bytes(b"made too, by a machine that lost its lease")
+    assert other.worker.maintenance.adopt_from_oss(other.db)
+    assert shown(client_of(other), record.image_path)[2] == oss.objects[images_in(oss)[0]].content
+    assert left.is_file()
+
+
 def test_a_picture_that_is_finished_while_it_is_adopted_disturbs_nothing(
     byte_machine: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -264,6 +276,8 @@ def test_nothing_is_decided_on_an_expired_lease_while_oss_is_lost(
 ) -> None:
     died = crash(byte_machine, monkeypatch, where=database, name="finish_record")
     other = another(byte_machine)
+    assert not other.worker._extend_leases(other.db)  # which must not wait for OSS
+    assert oss.count("list") == 0
     oss.is_down = True
     assert not other.worker.maintenance.adopt_from_oss(other.db)
     assert other.record(died.id).status is Status.RUNNING
@@ -397,7 +411,12 @@ def test_the_name_is_the_reserved_one_and_a_file_of_the_folder_is_neither_touche
     machine.step()
     record = machine.record(ids[0])
     assert (record.filename, own.read_bytes()) == ("猫.png", b"somebody else's")
-    assert shown(client_of(machine), "/output/猫.png")[2] == oss.objects[images_in(oss)[0]].content
+    elsewhere = another(machine)
+    theirs = elsewhere.settings.output_dir / "猫.png"
+    theirs.write_bytes(b"another one")
+    for each in (machine, elsewhere):
+        assert shown(client_of(each), "/output/猫.png")[2] == oss.objects[images_in(oss)[0]].content
+    assert theirs.read_bytes() == b"another one"
     machine.worker.outputs.delete(record.id, record.filename)
     assert (own.exists(), images_in(oss)) == (True, [])
 
@@ -486,6 +505,31 @@ def test_a_picture_that_oss_lacks_is_missing_and_an_outage_says_so(machine: Harn
     assert client.get(record.image_path).status_code == 404
     oss.put(database.find_output_copy(machine.db, record.filename), stored.content[:-1])
     assert client.get(record.image_path).status_code == 502
+
+
+def test_just_after_a_call_failed_no_page_waits_for_oss(
+    machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = machine.make("猫")
+    client = client_of(another(machine))
+    monkeypatch.setattr(outputs, "_PROBE_SECONDS", 3600.0)
+    oss.is_down = True
+    assert client.get(record.image_path).status_code == 502
+    asked = oss.count("get")
+    assert client.get(record.image_path).status_code == 502
+    assert oss.count("get") == asked
+
+
+def test_a_process_that_serves_pages_notices_that_oss_is_back(machine: Harness, oss: FakeOss) -> None:
+    machine.restart(role="web")
+    lose(machine, oss)
+    assert machine.worker.outputs.problem()
+    oss.is_down = False
+    machine.worker.start()
+    try:
+        wait_until(lambda: not machine.worker.outputs.problem())
+    finally:
+        assert machine.worker.stop(10)
 
 
 def test_a_download_that_is_cut_off_leaves_no_file(machine: Harness, oss: FakeOss) -> None:

@@ -123,6 +123,17 @@ def test_a_worker_that_died_is_missed(two: Two, monkeypatch: pytest.MonkeyPatch)
     assert two.state() == "no_worker"
 
 
+def test_a_dead_worker_is_forgotten_and_a_report_from_the_future_does_not_count(
+    db: database.Connection,
+) -> None:
+    one, other = (database.WorkerReport(under_way=number, services={}) for number in (1, 2))
+    database.report_worker(db, "before the clock was set back", one, now=9e9)
+    database.report_worker(db, "dead", other, now=0.0)
+    assert database.list_workers(db, now=10.0, within=20.0) == [other]
+    database.report_worker(db, "alive", one, now=4000.0)
+    assert db.execute("SELECT count(*) FROM workers WHERE owner = 'dead'").fetchone()[0] == 0
+
+
 def test_a_worker_that_stops_says_so_at_once(two: Two) -> None:
     two.talk()
     assert two.worker.stop(0)
