@@ -114,7 +114,10 @@ class PostgresServer:
     def database(self) -> Iterator[str]:
         """A new database with the schema, empty -> its URL. At the end the server runs, and it is dropped."""
         name = f"test_{next(_numbers)}"
-        self._execute(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} {self._strategy}")
+        self._execute(
+            f"DROP DATABASE IF EXISTS {name}",  # of a run that was killed, in a folder that was kept
+            f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE} {self._strategy}",
+        )
         try:
             yield self.url(name)
         finally:
@@ -122,9 +125,10 @@ class PostgresServer:
                 self.start()
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def _execute(self, sql: str) -> None:
+    def _execute(self, *statements: str) -> None:
         with closing(database.connect(self.url("postgres"))) as db:
-            db.execute(sql)
+            for sql in statements:
+                db.execute(sql)
 
 
 @contextmanager
