@@ -52,11 +52,16 @@ def forget_worker(db: Connection, owner: str) -> None:
         db.execute("DELETE FROM workers WHERE owner = :owner", {"owner": owner})
 
 
-def list_workers(db: Connection, *, now: float, within: float) -> list[WorkerReport]:
-    """The last reports of the workers that were alive within so many seconds."""
+def list_workers(db: Connection, *, now: float, within: float, besides: str = "") -> list[WorkerReport]:
+    """The last reports of the workers, ``besides`` that owner, that were alive within so many seconds."""
     rows = db.execute(
-        "SELECT report FROM workers WHERE seen_at > :since AND seen_at < :until ORDER BY owner",
-        {"since": now - within, "until": now + _MAX_AHEAD_SECONDS},
+        """
+        SELECT report
+        FROM workers
+        WHERE seen_at > :since AND seen_at < :until AND owner <> :besides
+        ORDER BY owner
+        """,
+        {"since": now - within, "until": now + _MAX_AHEAD_SECONDS, "besides": besides},
     ).fetchall()
     return [_to_report(json.loads(row["report"])) for row in rows]
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from app import log
 from app.config import REQUIRED, Settings, is_loopback
 from app.errors import (
     Conflict,
+    DatabaseError,
     Forbidden,
     InvalidRequest,
     Message,
@@ -85,8 +87,8 @@ def _text(settings: Settings, variable: str) -> str | None:
 
 def change_problem() -> Message | None:
     """Why this request may not change settings; None when it comes from this machine, or is logged in."""
-    if services().settings.role != "all":
-        return message("网页和生成是分开的进程：请在每个进程的 .env 或环境变量里改成一样，再都重新启动")
+    if _are_several():
+        return message("有几个进程一起工作：请在每个进程的 .env 或环境变量里改成一样，再都重新启动")
     if services().env_file is None:
         return message("程序不是用 .env 启动的，设置不能在这里改")
     is_direct = not any(name in request.headers for name in _FORWARDED)
@@ -94,6 +96,15 @@ def change_problem() -> Message | None:
     if login.is_logged_in() if services().settings.access_password else is_local:
         return None
     return message("只有在运行程序的电脑上，或设置访问密码并登录后，才能改设置")
+
+
+def _are_several() -> bool:
+    """Whether other processes make images, or this one makes none; unknown without the database: no."""
+    if services().settings.role != "all":
+        return True
+    with suppress(DatabaseError):
+        return services().worker.peers.has_others(connection())
+    return False
 
 
 def change_settings(wanted: Mapping[str, str]) -> Message:

@@ -42,6 +42,10 @@ class Peers:
         self._next_report = time.monotonic() + REPORT_SECONDS
         return True
 
+    def has_others(self, db: database.Connection) -> bool:
+        """Whether another process makes images."""
+        return bool(database.list_workers(db, now=time.time(), within=ALIVE_SECONDS, besides=self._owner))
+
     def leave(self, db: database.Connection) -> None:
         """This worker has stopped."""
         database.forget_worker(db, self._owner)

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -468,6 +469,19 @@ def test_a_secret_is_in_no_answer_page_or_log(
     assert SECRET not in caplog.text
     assert "event=settings_changed" in caplog.text
     assert SECRET in dotenv.read_text()
+
+
+def test_what_several_processes_share_is_changed_in_none(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv)
+    report = database.WorkerReport(under_way=0, services={})
+    with closing(database.connect(studio.settings.database)) as db:
+        database.report_worker(db, studio.worker.owner, report, now=time.time())
+        studio.put(MODEL_TIMEOUT="9")
+        database.report_worker(db, "another", report, now=time.time())
+        assert "有几个进程一起工作" in studio.put(403, MODEL_TIMEOUT="8")["error"]
+        assert "data-locked" in studio.client.get("/model").text
+        database.report_worker(db, "another", report, now=time.time() - 60)
+        studio.put(MODEL_TIMEOUT="8")
 
 
 def test_without_an_env_file_nothing_can_be_changed(client: FlaskClient) -> None:
