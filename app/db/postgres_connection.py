@@ -317,7 +317,7 @@ class PostgresConnection:
         finally:
             self.in_transaction, self._waiting = False, None
         if cursor.statusmessage != "COMMIT":  # a statement failed, and the body went on
-            raise DatabaseError("数据库拒绝了这次写入，没有任何改动")
+            raise DatabaseError("数据库拒绝了这次写入，没有任何改动，请再试一次")
 
     def _has_committed(self) -> bool:
         """Whether the last commit, in which the connection was lost, was done.
@@ -356,7 +356,8 @@ class PostgresConnection:
         if state.startswith(_REFUSED):
             text = "数据库现在写不进去（{reason}），请检查磁盘空间和权限"
             raise WriteRefused(text, reason=_reason(error)) from error
-        raise DatabaseError("数据库不接受这个操作（{reason}）", reason=_reason(error)) from error
+        text = "数据库不接受这个操作（{reason}），请把这句话交给管理数据库的人"
+        raise DatabaseError(text, reason=_reason(error)) from error
 
 
 def _as_writer(wait: float) -> str:
