@@ -26,7 +26,7 @@ from app.db.connection import Target
 from app.domain import ImageRequest, Models, Record
 from bench._million_records import build, prompt
 from bench._postgres_records import records, server
-from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan
+from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan, seconds
 from database import RecordFilter
 from tests.postgres_server import PostgresServer, is_installed
 from tests.specs import ANY
@@ -70,7 +70,7 @@ def writing(postgres: PostgresServer) -> Iterator[Promise]:
     _line("a picture: claim, charge, task id, end, ms", here * 1e3, there * 1e3)
     print(f"messages to PostgreSQL for a picture: {_both(postgres, _count_messages)[1]:.0f}")
     yield Promise(what="a picture ÷ SQLite", measured=there / here, at_most=10.0)
-    here, there = _both(postgres, lambda target: _seconds(lambda: _add(target, ROWS)))
+    here, there = _both(postgres, lambda target: seconds(lambda: _add(target, ROWS)))
     _line(f"add_batch of {ROWS} rows, s", here, there)
     yield Promise(what=f"add_batch of {ROWS} rows ÷ SQLite", measured=there / here, at_most=3.0)
 
@@ -231,13 +231,7 @@ def _print(what: str, *columns: str) -> None:
 
 
 def _median(act: Callable[[], object]) -> float:
-    return statistics.median(_seconds(act) for _ in range(ROUNDS))
-
-
-def _seconds(act: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
+    return statistics.median(seconds(act) for _ in range(ROUNDS))
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def measured(db: database.Connection, term: str) -> tuple[float, float, float, f
         lambda: database.count_records(db, wanted),
         lambda: scan(db, term),
     )
-    rounds = [[_seconds(act) for act in acts] for _ in range(ROUNDS)]
+    rounds = [[seconds(act) for act in acts] for _ in range(ROUNDS)]
     pages = [taken[n] for taken in rounds for n in (0, 2, 4, 6)]
     plains = [taken[n] for taken in rounds for n in (1, 3, 5, 7)]
     totals, scans = ([taken[n] for taken in rounds] for n in (8, 9))
@@ -269,7 +269,8 @@ def scan(db: database.Connection, term: str) -> int:
     return int(db.execute(sql, {"pattern": pattern}).fetchone()[0])
 
 
-def _seconds(act: Callable[[], object]) -> float:
+def seconds(act: Callable[[], object]) -> float:
+    """How long a call takes."""
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
