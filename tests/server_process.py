@@ -1,5 +1,6 @@
 """The product as a separate process: started, called over HTTP, killed, restarted."""
 
+import itertools
 import os
 import signal
 import socket
@@ -7,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,21 @@ import requests
 from tests.waiting import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
+_FIRST_PORT = 15_000 + os.getpid() % 100 * 100
+_PORTS = itertools.cycle(range(_FIRST_PORT, _FIRST_PORT + 100))
 
 
 def free_port() -> int:
-    """A port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that is free now, of a hundred that no other test process uses.
+
+    The system gives none of them to a program that asks for any, so that a server finds its port again when
+    it is restarted.
+    """
+    for port in _PORTS:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError
 
 
 @contextmanager

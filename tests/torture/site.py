@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import os
 import signal
-import socket
 import sqlite3
 import time
 from collections import Counter
@@ -27,7 +23,6 @@ from tests.waiting import TIMEOUT
 MODEL_SECONDS = 4
 PREFIX = "made/"  # of the images in OSS
 LOCKS = 3
-_PORTS = itertools.cycle(range(15_000 + os.getpid() % 100 * 100, 25_000))
 
 
 class Unreadable(Exception):
@@ -41,9 +36,7 @@ class FastServer(ServerProcess):
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         super().__init__(data_dir, **settings)
-        self.port = unused_port()
         self.variables |= {
-            "PORT": str(self.port),
             "TORTURE_CRASH": str(data_dir / "crash.txt"),
             "TORTURE_CRASH_FILE": str(self.crash_file),
         }
@@ -288,15 +281,6 @@ def read_file(path: Path, sql: str) -> list[dict[str, Any]]:
             return [dict(row) for row in db.execute(sql)]
     except sqlite3.OperationalError as error:
         raise Unreadable(str(error)) from error
-
-
-def unused_port() -> int:
-    """A port below the ephemeral range, so that no other program gets it while the server is down."""
-    for port in _PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no free port")
 
 
 def _folder(path: Path) -> Path:
