@@ -32,20 +32,22 @@ def open_sockets(host: str, port: int) -> list[socket.socket]:
 
     Raises PortTaken, or SettingError naming HOST or PORT.
     """
-    for own in _LOOPBACK if _is_local(host) else (host,):
-        if (name := _server_name(own, port)) is not None:
-            raise _taken(host, port, name)
-    opened = []
-    failure = None
+    opened: list[socket.socket] = []
+    failure: OSError | None = None
+    error: AppError | None = None
     for family, where in _resolve(host, port):
         try:
             opened.append(_bound(family, where))
-        except OSError as error:
-            failure = error
+        except OSError as caught:
+            failure = caught
     if not opened or (failure and failure.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)):
+        error = _bind_error(failure, host, port)
+    if not isinstance(error, SettingError):  # else the address may be of another machine
+        error = _find_holder(host, port) or error
+    if error:
         for each in opened:
             each.close()
-        raise _bind_error(failure, host, port)
+        raise error
     return opened
 
 
@@ -106,6 +108,14 @@ def _no_such_host(host: str) -> SettingError:
         "HOST",
         f"「{host}」不是这台电脑的地址，请用 127.0.0.1（只有本机能打开）或 0.0.0.0（别的电脑也能打开）",
     )
+
+
+def _find_holder(host: str, port: int) -> PortTaken | None:
+    """What answers at this address."""
+    for own in _LOOPBACK if _is_local(host) else (host,):
+        if (name := _server_name(own, port)) is not None:
+            return _taken(host, port, name)
+    return None
 
 
 def _taken(host: str, port: int, name: str) -> PortTaken:
