@@ -169,7 +169,7 @@ class ShutdownHandler:
 def main() -> int:
     """Read the settings and serve -> exit code; errors are printed. ``--open`` opens a browser.
 
-    2 is for what another start does not mend, so that systemd makes none.
+    2: another start would fail in the same way, and the systemd units make none.
     """
     process.tune_process()
     opens = "--open" in sys.argv[1:]

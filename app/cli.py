@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _sentence(error: AppError) -> str:
-    """The sentence of an error; that of a server out of reach speaks of a program that goes on by itself."""
+    """The sentence of an error; a command does not resume by itself, as the server does, once it connects."""
     reason = error.message.values.get("reason")
     if type(error) is StoreLost and reason:
         return f"PostgreSQL 连不上（{reason}），请检查地址、它是否在运行、网络是否通，再运行一次"

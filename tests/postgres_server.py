@@ -100,7 +100,7 @@ class PostgresServer:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not are_running(*pids))
-        self._pid_file.unlink()  # else it would not start while nobody has waited for that process
+        self._pid_file.unlink()  # the server refuses to start while the killed process is a zombie
 
     def run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's programs on its folder. Raises CalledProcessError."""

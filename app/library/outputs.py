@@ -27,7 +27,7 @@ from app.system import windows_files
 
 SAVING, _CACHE, _THUMBNAILS = ".saving", ".cache", ".thumbnails"
 _MEASURE_SECONDS = 3_600.0
-_KEPT_FREE = 3 * 10**9  # bytes of the disk; too few of them pause orders
+_KEPT_FREE = 3 * 10**9  # bytes left free on the disk: with less, orders would pause soon
 _AFTER_EVICTION = 0.9  # share of the limit that eviction leaves, so that it does not run for every image
 _IN_USE_SECONDS = 60.0  # after its last use, while it may still be read, a file is not evicted
 _TOUCH_SECONDS = 30.0  # precision of the time of the last use

@@ -111,7 +111,7 @@ def _no_such_host(host: str) -> SettingError:
 
 
 def _find_holder(host: str, port: int) -> PortTaken | None:
-    """What answers at this address."""
+    """The error for the program that answers at this address; None when none does."""
     for own in _LOOPBACK if _is_local(host) else (host,):
         if (name := _server_name(own, port)) is not None:
             return _taken(host, port, name)

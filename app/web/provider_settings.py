@@ -99,7 +99,7 @@ def change_problem() -> Message | None:
 
 
 def _are_several() -> bool:
-    """Whether other processes make images, or this one makes none; unknown without the database: no."""
+    """Whether other processes make images, or this one makes none; False while the database fails."""
     if services().settings.role != "all":
         return True
     with suppress(DatabaseError):

@@ -169,7 +169,7 @@ def test_what_is_open_makes_no_query(app: Flask, monkeypatch: pytest.MonkeyPatch
 
 @pytest.mark.sqlite
 @pytest.mark.parametrize("damage", ["gone", "overwritten"])
-def test_without_the_database_a_visitor_is_told_so_without_a_path(
+def test_without_the_database_the_error_shows_a_visitor_no_path(
     app: Flask, settings: Settings, damage: str
 ) -> None:
     client = app.test_client()

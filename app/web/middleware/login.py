@@ -44,8 +44,8 @@ class LoginThrottle:
     def check(self, db: database.Connection, attempt: str, password: str, address: str) -> tuple[bool, float]:
         """(whether the password is right, seconds to wait when it was not checked).
 
-        Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests. A
-        client that has to wait is told so before, so that its repetitions keep no other client out.
+        Raises TryLater while another attempt is hashed: a waiting thread could not serve other requests.
+        A client that has to wait is refused first, so that its attempts do not delay other clients.
         """
         client = client_key(address)
         if (wait := database.seconds_to_wait(db, client, now=self._clock())) > 0:
