@@ -25,7 +25,7 @@ from app.library.outputs import SAVING, Outputs
 from app.worker.concurrency import DecodeLimit
 
 # How a record may have ended while only this machine has its image: another machine found its result expired
-# at the service, for example, or a user marked it as failed.
+# at the service, for example, or the user has written off its charge.
 WITHOUT_IMAGE = (Status.UNKNOWN, Status.FAILED, Status.CANCELLED)
 _RETRY_SECONDS = 600.0
 
