@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.states import STATES, Scenarios
@@ -86,7 +86,23 @@ def test_the_choices_of_the_list_are_counted(large: Locator) -> None:
 def test_the_keys_are_listed_over_the_large_view(large: Locator) -> None:
     large.page.keyboard.press("?")
     keys = large.page.locator("dialog[data-dialog=shortcuts]")
+    expect(keys).to_be_visible()
     expect(keys).to_contain_text("大图：留下、淘汰")
     large.page.keyboard.press("Escape")
     expect(keys).to_be_hidden()
     expect(large).to_be_visible()
+
+
+def test_escape_gives_up_a_list_that_is_still_loading_and_leaves_the_large_view(large: Locator) -> None:
+    page = large.page
+    on_the_way: list[Route] = []
+    page.context.route("**/live/shortcuts/*", lambda route: on_the_way.append(route))
+    with page.expect_request("**/live/shortcuts/*"):
+        page.keyboard.press("?")
+    page.keyboard.press("Escape")
+    on_the_way[0].continue_()
+    keys = page.locator("dialog[data-dialog=shortcuts]")
+    expect(keys).to_be_attached()
+    page.keyboard.press("i")
+    expect(large.locator("[data-panel]")).to_be_visible()
+    expect(keys).to_be_hidden()

@@ -8,7 +8,7 @@ const load = lazy(() => import("./lists.js"), ({ lists }) => lists);
 
 let isLoading = false;
 
-/** Open "commands", "shortcuts", or "prompts" with a text to search for; resolves to what it does, null after an error. */
+/** Open "commands", "shortcuts", or "prompts" with a text to search for; resolves to what it does, null after an error or Escape. */
 export async function openList(name, text) {
   if (isLoading) return null;
   isLoading = true;
@@ -27,13 +27,18 @@ export async function openList(name, text) {
   }
 }
 
-// What is typed while a list is loaded belongs to it: other listeners would take it for shortcuts.
+// What is typed while a list is loaded belongs to it: other listeners would take it for shortcuts. Escape gives the list
+// up (the text is null then): what is open beneath it stays open.
 function keepTyping() {
   const stop = new AbortController();
   let typed = "";
   addEventListener("keydown", (event) => {
-    if (event.key.length !== 1 || event.ctrlKey || event.metaKey || event.altKey) return;
-    typed += event.key;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") {
+      typed = null;
+      stop.abort();
+    } else if (event.key.length === 1) typed += event.key;
+    else return;
     event.preventDefault();
     event.stopImmediatePropagation();
   }, { capture: true, signal: stop.signal });

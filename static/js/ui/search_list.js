@@ -10,14 +10,14 @@ const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE };
  * Open the dialog; resolves to the option that was chosen, null when it was closed.
  *
  * label        of the dialog and the field; `placeholder` of the field; `text` what it holds at first
- * takeTyped() what was typed since the list was asked for, in the place of `text`
+ * takeTyped() what was typed since the list was asked for, in the place of `text`; null: the list is not wanted any more
  * find(text)   what is found, or a promise of it: [{title, options: [{label, detail?}, …]}, …]; groups without options are not shown
  * nothing      the sentence that is shown when nothing is found
  */
 export async function openSearchList({ label, placeholder, text = "", takeTyped, find, nothing }) {
   const dialog = await loadDialog("search-list", document.body.dataset.searchListUrl);
   const typed = takeTyped();
-  if (dialog.open) return null;
+  if (typed === null || dialog.open) return null;
   const [field, list, note] = ["field", "options", "note"].map((name) => dialog.querySelector(`[data-search-list-${name}]`));
   let options = [];
   let active = -1;
