@@ -1,7 +1,10 @@
-"""File responses: static files with their MIME types, and attachments with Unicode names."""
+"""File responses: static files with their MIME types, streams, and attachments with Unicode names."""
 
 import mimetypes
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -11,6 +14,7 @@ from flask import Flask, redirect, send_file
 from werkzeug.wrappers import Response
 
 _Chunk = TypeVar("_Chunk")
+_Item = TypeVar("_Item")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 YEAR_SECONDS = 365 * 24 * 3600
 _MIME_TYPES = {
@@ -62,6 +66,23 @@ def workbook(file: IO[bytes], name: str) -> Response:
 def start_stream(pieces: Iterator[_Chunk]) -> Iterator[_Chunk]:
     """Compute the first piece now, so that an error before it still becomes an error response."""
     return chain(list(islice(pieces, 1)), pieces)
+
+
+def map_ahead(
+    function: Callable[[_Item], _Chunk], items: Iterable[_Item], *, threads: int, ahead: int
+) -> Iterator[_Chunk]:
+    """As ``map``, with up to ``ahead`` results computed by threads before they are asked for."""
+    waiting: deque[Future[_Chunk]] = deque()
+    pool = ThreadPoolExecutor(threads)
+    try:
+        for item in items:
+            waiting.append(pool.submit(partial(function, item)))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def as_attachment(response: Response, name: str, plain: str) -> Response:

@@ -1,10 +1,7 @@
 """Thumbnails of records for workbooks, computed by a few threads while the workbook is sent."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from functools import partial
 
 import database
 from app import sheets
@@ -14,6 +11,7 @@ from app.errors import BucketError, DiskError, NotFound
 from app.images import store
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
+from app.web.downloads import map_ahead
 
 MAX_FROM_OSS = 200  # thumbnails per workbook; each is a blocking call
 _THREADS = 2
@@ -44,24 +42,11 @@ def record_thumbnails(
         wanted = list(ids)
         with closing(database.connect(settings.database)) as db:
             backups = _BackupThumbnails(db, None if outputs.in_oss else copies)
-            for record_id, content in zip(wanted, _map_ahead(stored, wanted, threads), strict=True):
+            contents = map_ahead(stored, wanted, threads=threads, ahead=_AHEAD)
+            for record_id, content in zip(wanted, contents, strict=True):
                 yield content or store.jpeg_of_webp(backups.thumbnail(names[record_id]), box=box)
 
     return thumbnails
-
-
-def _map_ahead(
-    function: Callable[[int], bytes | None], items: Iterable[int], threads: int
-) -> Iterator[bytes | None]:
-    """As ``map``, with some results computed ahead by threads."""
-    waiting: deque[Future[bytes | None]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for item in items:
-            waiting.append(pool.submit(partial(function, item)))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 class _BackupThumbnails:

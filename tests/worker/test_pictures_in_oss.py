@@ -3,6 +3,7 @@
 import io
 import os
 import signal
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -31,7 +32,7 @@ from tests.fakes.oss import FakeOss
 from tests.fakes.service import FakeService
 from tests.harness import Harness, crash_at, open_harness, restart_after_crash
 from tests.specs import ANY
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 from web_app import create_app
 
 PREFIX = "ai-images/output/"
@@ -460,6 +461,25 @@ def test_zip_and_workbook_are_whole_on_a_machine_that_never_had_the_pictures(
     workbook = client.get(f"/api/batches/{batch_id}/results.xlsx", buffered=True).data
     with zipfile.ZipFile(io.BytesIO(workbook)) as parts:
         assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 3
+
+
+def test_the_pictures_of_a_zip_are_read_from_oss_several_at_a_time(
+    machine: Harness, oss: FakeOss, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, ids = machine.ask("猫", "狗", "鸟", "鱼")
+    while machine.step():
+        pass
+    other = another(machine)
+    together, read = threading.Barrier(4), other.worker.outputs.read
+
+    def read_together(name: str, key: str) -> bytes:
+        together.wait(TIMEOUT)
+        return read(name, key)
+
+    monkeypatch.setattr(other.worker.outputs, "read", read_together)
+    url = f"/api/records/archive.zip?ids={','.join(map(str, ids))}"
+    with zipfile.ZipFile(io.BytesIO(shown(client_of(other), url)[2])) as bundle:
+        assert len(bundle.namelist()) == 5  # and the workbook
 
 
 def test_a_picture_is_used_as_a_reference_on_a_machine_that_never_had_it(
