@@ -32,6 +32,13 @@ from app.db.copies import RowsToCopy, Speed, list_rows_to_copy, list_same_rows, 
 from app.db.copy_to import Copied, CopyDiffers, copy_to
 from app.db.fingerprints import complete_fingerprints, plan_submission, with_requested_seeds
 from app.db.health import is_healthy
+from app.db.leases import (
+    extend_leases,
+    has_stalled_of_other_models,
+    list_reapable,
+    pause_other_models,
+    reap_stalled,
+)
 from app.db.ledger import (
     BatchNotActive,
     LeaseLost,
@@ -69,14 +76,9 @@ from app.db.prompts import EarlierPrompt, list_prompts
 from app.db.queue import (
     SharedLimit,
     claim_record,
-    extend_leases,
     fail_record,
     finish_record,
     has_claimable,
-    has_stalled_of_other_models,
-    list_reapable,
-    pause_other_models,
-    reap_stalled,
     requeue_record,
 )
 from app.db.record_filter import NEWEST, NOT_PICKED, OLDEST, RecordFilter

@@ -1,10 +1,10 @@
-"""The record queue: claim a record under a lease, extend, requeue, finish or fail it.
+"""The record queue: claim a record under a lease, requeue, finish or fail it.
 
 A lease has an owner and expires, so a crashed worker's records can be claimed again, also when several
 processes share the file. ``attempts`` is the fencing token: only the latest claim can finish a record.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from app.db.batch_log import add_log, row_label
@@ -14,13 +14,11 @@ from app.db.ledger import close_charges, close_free_charges, still_owned
 from app.db.output_backup_queue import note_output
 from app.db.row_mapping import (
     IN_IDS,
-    IN_MODELS,
     RECORD,
     SqlList,
     has_record,
     message_json,
     object_text,
-    read_records,
     to_record,
     utc_now,
 )
@@ -182,104 +180,6 @@ def has_claimable(
     return row["id"] is not None
 
 
-def extend_leases(db: Connection, ids: Sequence[int], *, owner: str, until: float) -> None:
-    """Extend this owner's leases of these records; ``until`` is Unix time."""
-    if not ids:
-        return
-    with transaction(db):
-        db.execute(
-            f"""
-            UPDATE generation_records
-            SET lease_until = :until
-            WHERE id {IN_IDS} AND status = 'running' AND lease_owner = :owner
-            """,
-            {"until": until, "owner": owner, "ids": SqlList(ids)},
-        )
-
-
-def list_reapable(db: Connection, *, now: float) -> list[Record]:
-    """The records that ``reap_stalled`` would end or requeue; their image may already be saved."""
-    return _list_stalled(db, f"{UNRECLAIMABLE} OR {ORPHANED}", now)
-
-
-def reap_stalled(db: Connection, *, now: float) -> int:
-    """End or requeue the records with an expired lease that must not be claimed again -> how many.
-
-    Submitted without a response: ``unknown``; ``attempts`` stays, so that a worker that was only suspended
-    can still finish it. Crashed MAX_CRASHES times: ``failed``, or ``unknown`` with its task id. Not submitted
-    (or free) in a paused or cancelled batch: queued, or cancelled with it.
-    """
-    if not has_record(db, f"{STALLED} AND ({UNRECLAIMABLE} OR {ORPHANED})", {"now": now}):
-        return 0
-    with transaction(db):
-        ended = _list_stalled(db, UNRECLAIMABLE, now)
-        for record in ended:
-            _end(db, record, *_outcome_of_stalled(db, record))
-        orphaned = _list_stalled(db, ORPHANED, now)
-        for record in orphaned:
-            _requeue_interrupted(db, record)
-    return len(ended) + len(orphaned)
-
-
-def _list_stalled(db: Connection, condition: str, now: float, models: Iterable[str] = ()) -> list[Record]:
-    return read_records(db, f"WHERE {STALLED} AND ({condition})", {"now": now, "models": SqlList(models)})
-
-
-def _requeue_interrupted(db: Connection, record: Record) -> None:
-    """Requeue a record that a crashed worker left, at no charge."""
-    close_free_charges(db, record.id)
-    _requeue(db, record)
-
-
-def _outcome_of_stalled(db: Connection, record: Record) -> tuple[Status, ModelError]:
-    sql = "SELECT 1 FROM charges WHERE record_id = :id AND outcome = 'open' AND is_free = 0"
-    sent = db.execute(sql, {"id": record.id}).fetchone() is not None
-    if sent and record.task_id is None:
-        text = "发出后程序中断，结果未知，可能已计费"
-        return Status.UNKNOWN, ModelError(text, cause="interrupted", billed=Billed.UNKNOWN)
-    text = "多次中断，已停止自动重试，可以手动重试"
-    billed = Billed.UNKNOWN if sent else Billed.NO
-    status = Status.UNKNOWN if sent else Status.FAILED
-    return status, ModelError(text, cause="interrupted", billed=billed, task_valid=True)
-
-
-# Expired leases of image models that are not there: nothing claims them.
-_OF_OTHER_MODELS = f"model NOT {IN_MODELS} AND NOT ({AMBIGUOUS})"
-
-
-def has_stalled_of_other_models(db: Connection, *, models: Iterable[str], now: float) -> bool:
-    """Whether there are expired leases of other image models than ``models``, which nothing claims."""
-    return has_record(db, f"{STALLED} AND {_OF_OTHER_MODELS}", {"now": now, "models": SqlList(models)})
-
-
-def pause_other_models(db: Connection, *, models: Collection[str], now: float) -> int:
-    """Pause the batches that were queued for other image models than ``models`` -> how many.
-
-    Task ids are preserved. A record submitted to one model must not be submitted, and charged, again by
-    another.
-    """
-    with transaction(db):
-        for record in _list_stalled(db, f"{_OF_OTHER_MODELS} AND NOT ({ORPHANED})", now, models):
-            _requeue_interrupted(db, record)
-        others = db.execute(
-            f"""
-            SELECT DISTINCT batches.id, generation_records.model
-            FROM batches
-            CROSS JOIN generation_records ON generation_records.batch_id = batches.id
-            WHERE batches.state = 'active' AND generation_records.status = 'queued'
-              AND generation_records.model NOT {IN_MODELS}
-            """,
-            {"models": SqlList(models)},
-        ).fetchall()
-        for row in others:
-            reason = message(
-                "排队时用的是模型 {model}，现在用不了，请在「模型与密钥」里设置好它再继续，或取消后重来",
-                model=row["model"],
-            )
-            pause_in_transaction(db, row["id"], reason, cause=PauseCause.MODEL)
-    return len(others)
-
-
 def requeue_record(
     db: Connection, record: Record, *, not_before: float, error: ModelError | None = None
 ) -> None:
@@ -292,11 +192,11 @@ def requeue_record(
         if not still_owned(db, record):
             return
         if error is None and has_record(db, f"id = :id AND {AMBIGUOUS}", {"id": record.id}):
-            _end(db, record, *_outcome_of_stalled(db, record))
+            end_in_transaction(db, record, *outcome_of_interrupted(db, record))
             return
         if error is not None and not error.task_valid:
             close_charges(db, record.id, error.billed, error.cause)
-        is_cancelled = _requeue(db, record, not_before=not_before, error=error)
+        is_cancelled = requeue_in_transaction(db, record, not_before=not_before, error=error)
         if error is not None and not is_cancelled:
             text = message("{place}：稍后再试，{reason}", place=row_label(record), reason=error.message)
             add_log(db, record.batch_id, "warning", text, record.id)
@@ -357,11 +257,11 @@ def fail_record(db: Connection, record: Record, error: ModelError) -> bool:
     with transaction(db):
         if not still_owned(db, record):
             return False
-        _end(db, record, status, error)
+        end_in_transaction(db, record, status, error)
     return True
 
 
-def _requeue(
+def requeue_in_transaction(
     db: Connection, record: Record, *, not_before: float = 0.0, error: ModelError | None = None
 ) -> bool:
     """Requeue the record, or cancel it with its batch -> whether it was cancelled."""
@@ -391,21 +291,20 @@ def _requeue(
     return _cancel_with_batch(db, record)
 
 
-def _cancel_with_batch(db: Connection, record: Record) -> bool:
-    """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
-    cancelled = update_records(
-        db,
-        "status = 'cancelled', finished_at = :now",
-        """
-        id = :id AND status = 'queued' AND task_id IS NULL
-        AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
-        """,
-        {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
-    )
-    return bool(cancelled)
+def outcome_of_interrupted(db: Connection, record: Record) -> tuple[Status, ModelError]:
+    """How a record ends whose worker stopped, by what was submitted and whether it has a task id."""
+    sql = "SELECT 1 FROM charges WHERE record_id = :id AND outcome = 'open' AND is_free = 0"
+    sent = db.execute(sql, {"id": record.id}).fetchone() is not None
+    if sent and record.task_id is None:
+        text = "发出后程序中断，结果未知，可能已计费"
+        return Status.UNKNOWN, ModelError(text, cause="interrupted", billed=Billed.UNKNOWN)
+    text = "多次中断，已停止自动重试，可以手动重试"
+    billed = Billed.UNKNOWN if sent else Billed.NO
+    status = Status.UNKNOWN if sent else Status.FAILED
+    return status, ModelError(text, cause="interrupted", billed=billed, task_valid=True)
 
 
-def _end(db: Connection, record: Record, status: Status, error: ModelError) -> None:
+def end_in_transaction(db: Connection, record: Record, status: Status, error: ModelError) -> None:
     close_charges(db, record.id, error.billed, error.cause)
     update_records(
         db,
@@ -439,3 +338,17 @@ def _end(db: Connection, record: Record, status: Status, error: ModelError) -> N
         )
     note_outcome(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)
+
+
+def _cancel_with_batch(db: Connection, record: Record) -> bool:
+    """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
+    cancelled = update_records(
+        db,
+        "status = 'cancelled', finished_at = :now",
+        """
+        id = :id AND status = 'queued' AND task_id IS NULL
+        AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
+        """,
+        {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
+    )
+    return bool(cancelled)
