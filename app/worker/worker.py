@@ -22,13 +22,14 @@ from app.library.library import Library
 from app.library.output_backup import open_output_backup
 from app.system.process import StayAwake
 from app.worker.concurrency import Permit
+from app.worker.decision import Decision, ModelRetired, decide
 from app.worker.disk_space import DiskLow, DiskSpace
 from app.worker.engines import Engine, Engines
 from app.worker.maintenance import Maintenance
 from app.worker.notifier import Notifier
 from app.worker.peers import Peers
 from app.worker.periodic import PeriodicJobs
-from app.worker.pipeline import Decision, ModelRetired, Pipeline, WorkerAborting, decide
+from app.worker.pipeline import Pipeline, WorkerAborting
 from app.worker.saving import open_outputs, pause_batch
 
 LEASE_SECONDS = 12.0

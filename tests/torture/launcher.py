@@ -64,12 +64,12 @@ def shorten_waits() -> None:
     """Shorten every wait without changing a decision."""
     from app.db import connection
     from app.library import outputs
-    from app.worker import disk_space, peers, periodic, pipeline, worker
+    from app.worker import decision, disk_space, peers, periodic, worker
 
     worker.LEASE_SECONDS = LEASE_SECONDS
     worker.POLL_SECONDS = 0.1
-    pipeline.BLOCKED_RETRY_SECONDS = 2.0
-    pipeline._MAX_DELAY = 0.3
+    decision.BLOCKED_RETRY_SECONDS = 2.0
+    decision._MAX_DELAY = 0.3
     connection.BUSY_SECONDS = 1.0
     peers.REPORT_SECONDS, peers.ALIVE_SECONDS, periodic._WATCH_SECONDS = 0.5, 3.0, 0.2
     outputs._PROBE_SECONDS, periodic._BACKUP_POLL_SECONDS = 0.3, 0.3

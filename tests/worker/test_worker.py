@@ -17,8 +17,8 @@ from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, PauseCause, Reco
 from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError, StoreLost
 from app.images import metadata, store
 from app.worker.concurrency import AdaptiveLimit
+from app.worker.decision import MAX_RETRIES, seconds_before_retry
 from app.worker.disk_space import DiskSpace
-from app.worker.pipeline import MAX_RETRIES, seconds_before_retry
 from app.worker.worker import Worker
 from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import Call

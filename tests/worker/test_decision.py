@@ -9,8 +9,8 @@ import pytest
 import database
 from app.domain import ImageRequest, Models, ModelSpec, Record
 from app.errors import AppError, Billed, BucketError, InvalidRequest, ModelError
+from app.worker.decision import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RETRIES, decide
 from app.worker.disk_space import DiskLow
-from app.worker.pipeline import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RETRIES, decide
 
 
 @pytest.fixture
