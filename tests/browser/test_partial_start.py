@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -60,6 +61,25 @@ def test_only_picked_rows_are_started_and_the_others_stay_in_the_draft(
     batch.expect_state("已完成")
     assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["牛", "狗", "猫", "羊"]
     expect(left).to_be_hidden()
+
+
+def test_reopened_page_counts_only_rows_that_were_not_submitted(
+    page: Page, server: ServerProcess, tmp_path: Path
+) -> None:
+    """Although the page of the batch has neither the prefix nor the columns of the draft."""
+    batch = BatchPage(page, server.address)
+    batch.open()
+    file = tmp_path / "新品.csv"
+    file.write_text(
+        "SKU,提示词,图片比例\nA-1,{SKU} 的猫,1:1\nA-2,{SKU} 的狗,1:1\nA-3,羊,5:4\n", encoding="utf-8"
+    )
+    batch.import_workbook(file)
+    batch.set_affixes("水彩，", "")
+    batch_id = submit(batch, open_part(batch, "先做没有问题的 2 行 · ¥0.44"))
+    left = page.locator("[data-left]")
+    expect(left).to_contain_text("另外 1 行还在草稿里")
+    batch.open(f"?id={batch_id}")
+    expect(left).to_contain_text("另外 1 行还在草稿里")
 
 
 def test_rows_without_problems_are_started_while_the_others_are_mended(

@@ -1,6 +1,7 @@
 // What the page needs only at a press, or for a batch that was started: loaded once, as one script.
 
 import { openAffixes } from "./affix_dialog.js";
+import { affixes } from "./affixes.js";
 import { openBulkEdit } from "./bulk_edit.js";
 import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnMenu } from "./column_menu.js";
@@ -58,14 +59,14 @@ export function makeLate(batch) {
   function showRun(id, submitted) {
     batch.run = openRun(batch, { id, submitted, onCopy: copyToDraft, onShow: showMadePictures });
     batch.footer.refresh();
-    if (!submitted && left.isPart(id)) draft.load().then(({ rows }) => left.show(rows));
+    if (!submitted && left.isPart(id)) draft.load().then(left.show);
   }
 
   function showStarted(id, rows, skipped, isPart) {
     draft.save();
     if (isPart) {
       left.keep(id);
-      left.show(table.rows.all);
+      left.show({ rows: table.rows.all, ...affixes });
     }
     history.replaceState(null, "", urls.batchPage(id));
     report.close();

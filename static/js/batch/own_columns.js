@@ -11,9 +11,9 @@ export const blankCells = {};
 export const fieldOfOwn = (name) => PREFIX + name;
 export const isOwnField = (field) => field.startsWith(PREFIX);
 
-/** {name: text} of all own columns of a row, as the API has them. */
-export function ownColumnsOf(row) {
-  return Object.fromEntries(ownNames().map((name) => [name, row[fieldOfOwn(name)]]));
+/** {name: text} of all own columns of a row, as the API has them; names: those of the table that it is in. */
+export function ownColumnsOf(row, names = ownNames()) {
+  return Object.fromEntries(names.map((name) => [name, row[fieldOfOwn(name)] ?? ""]));
 }
 
 /** The cells of own columns out of a row of the API, which has `columns`, or out of one of the table. */
@@ -22,8 +22,14 @@ export function ownCells(fields) {
   return Object.fromEntries([...listed, ...Object.entries(fields).filter(([field]) => isOwnField(field))]);
 }
 
-export function ownNames() {
-  return Object.keys(blankCells).map((field) => field.slice(PREFIX.length));
+/** The names of own columns, by default those of the table. */
+export function ownNames(fields = Object.keys(blankCells)) {
+  return fields.map((field) => field.slice(PREFIX.length));
+}
+
+/** The fields of the own columns that rows have, in their order. */
+export function ownFields(rows) {
+  return [...new Set(rows.flatMap((row) => Object.keys(row).filter(isOwnField)))];
 }
 
 /** Keep blankCells as the rows have them; onChange() is called for other columns, also of those of OPTIONAL with a value. */
@@ -39,7 +45,7 @@ export function trackColumns(rows, onChange) {
 
 // Whether there are other own columns than before.
 function takeOwn(rows) {
-  const fields = [...new Set(rows.flatMap((row) => Object.keys(row).filter(isOwnField)))];
+  const fields = ownFields(rows);
   if (fields.join("\n") === Object.keys(blankCells).join("\n")) return false;
   for (const field of Object.keys(blankCells)) delete blankCells[field];
   for (const field of fields) blankCells[field] = "";

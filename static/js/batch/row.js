@@ -96,12 +96,16 @@ export function usesVariables(row, field) {
   return texts.some((text) => text?.includes("{"));
 }
 
-/** A digest of what a row asks for: the same for rows that would become the same pictures. */
-export function requestDigest(row, columns, { prefix, suffix } = affixes) {
-  const { filename: _filename, columns: own, ...request } = requestOf(row);
+/**
+ * A digest of what a row asks for: the same for rows that would become the same pictures. In another table than that of the
+ * page: with its prefix and suffix and the names of its own columns.
+ */
+export function requestDigest(row, columns, { prefix, suffix, names = ownNames() } = affixes) {
+  const { filename: _filename, columns: _own, ...request } = requestOf(row);
   Object.assign(request, withoutRefused(columns, row), { prefix, suffix, model: model.of(row).id });
   const texts = [prefix, request.prompt, suffix, request.negative_prompt, ...request.sample_images.map((image) => image.filename)];
-  if (texts.some((text) => text?.includes("{"))) request.columns = own; // which variables take words from
+  const takesWords = names.length > 0 && texts.some((text) => text?.includes("{")); // by variables
+  if (takesWords) request.columns = ownColumnsOf(row, names);
   return digest(JSON.stringify(request));
 }
 
@@ -110,7 +114,7 @@ export function isAsSubmitted(row, columns) {
   return Boolean(row.run) && (row.asked === null || row.asked === requestDigest(row, columns));
 }
 
-/** Whether the row was submitted before, and asks for something else now. */
-export function isChanged(row, columns) {
-  return row.asked !== null && row.asked !== requestDigest(row, columns);
+/** Whether the row was submitted before, and asks for something else now; ofTable: see requestDigest(). */
+export function isChanged(row, columns, ofTable) {
+  return row.asked !== null && row.asked !== requestDigest(row, columns, ofTable);
 }
