@@ -17,7 +17,7 @@ from app.db.batches import (
     count_open_work,
     get_batch,
     get_batch_version,
-    get_paused_reason,
+    get_paused_batch,
     list_batch_records,
     list_batches,
     list_pauses,

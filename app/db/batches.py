@@ -90,21 +90,21 @@ def count_open_work(db: Connection) -> tuple[int, int, int]:
     return int(row["running"]), int(row["queued"]), int(row["total"])
 
 
-def get_paused_reason(db: Connection) -> Message:
-    """The reason of the newest automatically paused batch; empty when there is none.
+def get_paused_batch(db: Connection) -> tuple[str, Message]:
+    """The id and the reason of the newest automatically paused batch; both empty when there is none.
 
     A batch whose sample is done waits for its user; nothing is wrong.
     """
     row = db.execute(
         """
-        SELECT paused_reason, paused_message
+        SELECT id, paused_reason, paused_message
         FROM batches
         WHERE state = 'paused' AND paused_reason <> '' AND paused_cause <> 'sample'
         ORDER BY created_at DESC
         LIMIT 1
         """
     ).fetchone()
-    return to_message(row["paused_reason"], row["paused_message"]) if row else message("")
+    return (row["id"], to_message(row["paused_reason"], row["paused_message"])) if row else ("", message(""))
 
 
 class Pause(NamedTuple):

@@ -53,7 +53,7 @@ def test_refusals_among_the_first_pause_the_batch(db: database.Connection, spec:
     assert str(batch.paused_reason).startswith("前 3 张里有 2 张没有通过内容审核")
     assert claim(db) is None
     assert str(database.list_log(db, batch_id)[-1].text).startswith("已暂停：前 3 张里有 2 张")
-    assert database.get_paused_reason(db) == batch.paused_reason
+    assert database.get_paused_batch(db) == (batch.id, batch.paused_reason)
 
 
 def test_failures_of_any_cause_pause_the_batch(db: database.Connection, spec: ModelSpec) -> None:

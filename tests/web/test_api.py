@@ -514,6 +514,14 @@ def test_the_top_bar_counts_running_and_queued_images_separately(
     assert "等待 2" in status
 
 
+def test_the_top_bar_links_to_the_batch_that_is_paused(client: FlaskClient, settings: Settings) -> None:
+    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
+    assert "去批次里继续" not in client.get("/live/status").text
+    with closing(database.connect(settings.database)) as db:
+        database.pause_batch(db, batch_id, "密钥不对")
+    assert f'<a href="/batch?id={batch_id}">去批次里继续</a>' in client.get("/live/status").text
+
+
 def test_the_server_status_is_sent_again_only_when_it_changed(client: FlaskClient) -> None:
     first = client.get("/live/status")
     known = {"If-None-Match": first.headers["ETag"]}

@@ -33,11 +33,13 @@ class ServerStatus:
     ``budget`` is that of the total and the month which leaves less, ``batch_budget`` what a batch may cost.
     ``models`` are those that can be ordered from, the default first. ``state`` is ready, demo, key_missing,
     key_refused, model_ended, model_ends, paused, no_worker, disk_low, oss_lost or store_lost; the last one
-    makes no query, and its version is 0. ``state_text`` is the reason.
+    makes no query, and its version is 0. ``state_text`` is the reason; ``paused_batch`` the id of the batch
+    that is paused for it.
     """
 
     state: str
     state_text: str
+    paused_batch: str = ""
     running: int = 0
     queued: int = 0
     done_share: float | None = None
@@ -54,7 +56,7 @@ class OpenWork(NamedTuple):
     running: int
     queued: int
     total: int
-    paused_reason: Message
+    paused: tuple[str, Message]
     by_model: Mapping[str, int]
 
 
@@ -95,10 +97,12 @@ def _store_lost(sentence: Message) -> ServerStatus:
 
 def _current_status() -> ServerStatus:
     work, budgets = _open_work(), list_budgets(connection())
-    state, text = _state(work.paused_reason)
+    paused_batch, paused_reason = work.paused
+    state, text = _state(paused_reason)
     return ServerStatus(
         state=state,
         state_text=translate(text),
+        paused_batch=paused_batch if state == "paused" else "",
         running=work.running,
         queued=work.queued,
         done_share=1 - (work.running + work.queued) / work.total if work.total else None,
@@ -123,7 +127,7 @@ def _open_work() -> OpenWork:
             seen = local.work = OpenWork(
                 database.last_version(db),
                 *database.count_open_work(db),
-                database.get_paused_reason(db),
+                database.get_paused_batch(db),
                 database.count_running_by_model(db),
             )
     return seen
