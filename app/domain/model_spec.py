@@ -178,9 +178,8 @@ class ModelSpec:
             values = {"model": model, "aspect_ratio": ratio, "resolution": resolution, "choices": choices}
             found.append(InvalidRequest("resolution", text, **values))
         if len(request.sample_images) > self.max_references:
-            limit = message("{model} 最多接受 {limit} 张参考图", model=model, limit=self.max_references)
-            note = self.field_notes.get("sample_images")
-            found.append(InvalidRequest("sample_images", note or limit))
+            text = "{model} 最多接受 {limit} 张参考图"
+            found.append(InvalidRequest("sample_images", text, model=model, limit=self.max_references))
         if len(request.sample_images) < self.min_references:
             text = "{model} 要有 {n} 张参考图"
             found.append(InvalidRequest("sample_images", text, model=model, n=self.min_references))

@@ -346,8 +346,7 @@ def _references_error(names: Sequence[str], spec: ModelSpec | None) -> str | Mes
         return spec.local_reference_problem
     if spec and count > spec.max_references:
         model, limit = message(spec.label), spec.max_references
-        error = message("{model} 最多接受 {limit} 张参考图", model=model, limit=limit)
-        return spec.field_notes.get("sample_images") or error
+        return message("{model} 最多接受 {limit} 张参考图", model=model, limit=limit)
     if count > MAX_REFERENCES:
         return message("参考图有 {count} 张，一行最多 {limit} 张", count=count, limit=MAX_REFERENCES)
     return None

@@ -283,7 +283,6 @@ def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
         "price_extra_reference": float(spec.price_extra_reference),
         "included_references": spec.included_references,
         "max_references": spec.max_references,
-        "reference_note": spec.field_notes.get("sample_images", ""),
         "local_reference_problem": translate(spec.local_reference_problem),
         "notes": {name: spec.field_notes[name] for name in takes if name in spec.field_notes},
         "takes": [*(name for name, is_taken in takes.items() if is_taken), *spec.options],

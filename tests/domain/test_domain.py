@@ -169,6 +169,13 @@ def test_a_local_reference_is_refused_for_a_model_that_needs_public_urls(spec: M
         assert (problem.field, problem.message) == ("sample_images", strict.local_reference_problem)
 
 
+def test_too_many_references_are_counted_whatever_the_model_does_with_them(spec: ModelSpec) -> None:
+    image = SampleImage(url="https://example.com/a.png", filename="a.png")
+    noted = replace(spec, max_references=2, field_notes={"sample_images": "只用作构图"})
+    (problem,) = noted.validate(ImageRequest(prompt="猫", sample_images=(image,) * 3))
+    assert "最多接受 2 张参考图" in str(problem)
+
+
 def test_only_models_that_need_public_urls_refuse_local_references(spec: ModelSpec) -> None:
     assert "打开 OSS，或换一个模型" in str(replace(spec, reference_form="url").local_reference_problem)
     assert spec.local_reference_problem == replace(spec, reference_form="bytes").local_reference_problem == ""

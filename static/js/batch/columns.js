@@ -81,9 +81,9 @@ function referencesColumn(column) {
   };
 }
 
-function referenceProblem(images, { local_reference_problem: refusal, max_references: most, reference_note: note }) {
+function referenceProblem(images, { local_reference_problem: refusal, max_references: most }) {
   if (refusal && images.some(({ url }) => !/^https?:/.test(url))) return refusal;
-  if (images.length > most) return note || _("参考图有 {n} 张，最多 {most} 张", { n: images.length, most });
+  if (images.length > most) return _("参考图有 {n} 张，最多 {most} 张", { n: images.length, most });
   const missing = images.find(({ url, match }) => !url && match !== "variable");
   if (!missing) return "";
   const { filename, match, error } = missing;
