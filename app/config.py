@@ -364,14 +364,22 @@ def _default_model(chosen: Mapping[str, Any]) -> str:
 
 def _check_combination(settings: Settings) -> None:
     """Check settings against each other. Raises SettingError."""
+    if not settings.database_path.name:
+        text = "「{path}」是一个文件夹，请在后面加上文件名"
+        raise SettingError("DATABASE_PATH", text, path=settings.database_path)
     if not settings.on_loopback and not settings.access_password:
         text = "HOST={host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1"
         raise SettingError("ACCESS_PASSWORD", text, host=settings.host)
     if settings.oss_output_prefix and not settings.oss_enabled:
         raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
-    if settings.output_store == "oss" and not settings.oss_output_prefix:
-        raise SettingError("OUTPUT_STORE", "图片存在 OSS 时，要先设置 OSS_ENABLED=true 和 OSS_OUTPUT_PREFIX")
     # Deleting a reference image must not delete a generated picture.
+    if settings.output_store == "oss":
+        if not settings.oss_output_prefix:
+            text = "图片存在 OSS 时，要先设置 OSS_ENABLED=true 和 OSS_OUTPUT_PREFIX"
+            raise SettingError("OUTPUT_STORE", text)
+        if settings.oss_output_prefix.startswith(samples := settings.oss_sample_prefix):
+            text = "图片存在 OSS 时，不能在 OSS_SAMPLE_PREFIX「{prefix}」下面，请换一个"
+            raise SettingError("OSS_OUTPUT_PREFIX", text, prefix=samples)
     output, samples = map(os.path.realpath, (settings.output_dir, settings.samples_dir))
     if os.path.normcase(output) == os.path.normcase(samples):
         raise SettingError(

@@ -148,6 +148,20 @@ def test_single_quotes_and_dollar_signs_are_literal(tmp_path: Path) -> None:
     assert load_settings({}, dotenv).access_password == "a\\new${HOME}"
 
 
+@pytest.mark.parametrize("path", [".", "/"])
+def test_the_path_of_the_database_must_name_a_file(path: str) -> None:
+    with pytest.raises(SettingError, match=r"^DATABASE_PATH：.*文件名"):
+        read_settings({"DATABASE_PATH": path})
+
+
+@pytest.mark.parametrize("prefix", ["ai-images/sample", "ai-images/sample/output/"])
+def test_images_stored_in_oss_must_not_be_below_the_reference_images(prefix: str) -> None:
+    values = {"OSS_ENABLED": "true", "OUTPUT_STORE": "oss", "OSS_OUTPUT_PREFIX": prefix}
+    with pytest.raises(SettingError, match=r"^OSS_OUTPUT_PREFIX：.*ai-images/sample/"):
+        read_settings(values)
+    assert read_settings(values | {"OUTPUT_STORE": "local"}).oss_output_prefix
+
+
 def test_the_samples_and_output_folders_must_differ() -> None:
     with pytest.raises(SettingError, match=r"^SAMPLES_DIR：不能和 OUTPUT_DIR"):
         read_settings({"OUTPUT_DIR": "pictures", "SAMPLES_DIR": "./pictures"})

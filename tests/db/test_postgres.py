@@ -384,6 +384,7 @@ def test_a_wrong_url_is_one_sentence_without_its_password(wrong_urls: dict[str, 
         code = 2 if expected is SettingError else 1  # the server may come back
         output = ServerProcess(folder, database_url=url).refuses_to_start(code=code)
         assert output.count("\n") == 1
+        assert output.startswith("DATABASE_URL：")
         assert not [path for path in folder.rglob("*") if SECRET.encode() in read(path)]
 
 

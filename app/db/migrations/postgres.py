@@ -7,7 +7,7 @@ from pathlib import Path
 from app.db.connection import Connection, connect, transaction
 from app.db.restored import pause_if_restored
 from app.db.search_index import has_other_normaliser, rebuild_index
-from app.errors import DatabaseError
+from app.errors import DatabaseError, StoreLost
 
 _LEAST_SERVER = 130_000
 
@@ -22,7 +22,11 @@ def open_database(url: str) -> None:
     Raises StoreLost when the server cannot be reached, DatabaseError when the database cannot be used.
     """
     with closing(connect(url)) as db:
-        _check_server(db)
+        try:
+            _check_server(db)
+        except StoreLost as error:
+            text = "DATABASE_URL：PostgreSQL 连不上（{reason}），请检查地址、它是否在运行、网络是否通，再启动一次"
+            raise StoreLost(text, reason=error.message.values.get("reason", error.message)) from error
         if version_of(db) < LATEST or has_other_normaliser(db):
             with transaction(db):
                 _migrate(db)
@@ -45,7 +49,7 @@ def _check_server(db: Connection) -> None:
     number = int(db.execute("SELECT current_setting('server_version_num') AS number").fetchone()["number"])
     encoding = db.execute("SELECT current_setting('server_encoding') AS name").fetchone()["name"]
     if number < _LEAST_SERVER:
-        raise DatabaseError("PostgreSQL 的版本太旧，请用 13 或更新的")
+        raise DatabaseError("DATABASE_URL 里的 PostgreSQL 版本太旧，请用 13 或更新的")
     if encoding != "UTF8":
         raise DatabaseError(
             "DATABASE_URL 里的数据库编码是 {encoding}，请新建一个 UTF8 的数据库", encoding=encoding
