@@ -39,12 +39,12 @@ class BucketLibrary:
     source = "oss"
 
     def __init__(
-        self, bucket: Bucket, prefix: str, *, cache_file: Path, clock: Callable[[], float] = time.time
+        self, bucket: Bucket, prefix: str, *, is_shared: bool, cache_file: Path, clock: Callable[[], float]
     ) -> None:
         self._bucket = bucket
         self._prefix = prefix
         self._clock = clock
-        self.list = ListCache(bucket, prefix, file=cache_file, clock=clock)
+        self.list = ListCache(bucket, prefix, is_shared=is_shared, file=cache_file, clock=clock)
         self._open_error: BucketError | None = None
         self._open_since = 0.0
         self._copies_refused_until = 0.0

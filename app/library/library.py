@@ -290,8 +290,13 @@ def _open_bucket_library(settings: Settings, clock: Callable[[], float]) -> Buck
     from app.library.bucket import BucketLibrary
     from oss_client import Bucket  # oss2 takes 20 MB of memory: import only with a bucket
 
-    cache_file = settings.samples_dir / ".oss-list.json"
-    return BucketLibrary(Bucket(settings), settings.oss_sample_prefix, cache_file=cache_file, clock=clock)
+    return BucketLibrary(
+        Bucket(settings),
+        settings.oss_sample_prefix,
+        is_shared=bool(settings.database_url),
+        cache_file=settings.samples_dir / ".oss-list.json",
+        clock=clock,
+    )
 
 
 def _refused(image: SampleImage, text: str, /, **values: object) -> InvalidRequest:

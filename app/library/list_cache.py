@@ -19,6 +19,7 @@ from app.library.local import write
 from oss_client import Bucket, StoredObject
 
 FRESH_SECONDS = 60.0
+SHARED_FRESH_SECONDS = 2.0  # when other processes of this installation change the bucket too
 FIRST_WAIT, LATER_WAIT = 1.5, 0.3  # seconds a reader waits for a refresh, without and with a list
 BREAKER_SECONDS = 10.0  # after a failure calls fail fast for this long
 TEMP_PREFIX = ".sent/"
@@ -27,9 +28,12 @@ TEMP_PREFIX = ".sent/"
 class ListCache:
     """The objects below a prefix that are images, hidden ones included. Thread-safe."""
 
-    def __init__(self, bucket: Bucket, prefix: str, *, file: Path, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, bucket: Bucket, prefix: str, *, is_shared: bool, file: Path, clock: Callable[[], float]
+    ) -> None:
         self._bucket = bucket
         self._prefix = prefix
+        self._is_shared = is_shared
         self._file = file
         self._clock = clock
         self._condition = threading.Condition()
@@ -102,7 +106,8 @@ class ListCache:
             for without, plus in self._pending_edits:
                 fresh = fresh.edited(without=without, plus=plus)
             self._catalogue, self._error, self.listed_at = fresh, None, self._clock()
-            self._fresh_until = self.listed_at + FRESH_SECONDS
+            seconds = min(FRESH_SECONDS, SHARED_FRESH_SECONDS) if self._is_shared else FRESH_SECONDS
+            self._fresh_until = self.listed_at + seconds
             self._end_refresh()
         self._save(fresh)
         return temporary

@@ -125,6 +125,21 @@ def test_a_cached_list_is_shown_at_once_and_marked_as_stale(
     assert page.listed_at == clock.now
 
 
+def test_another_process_of_the_installation_lists_an_image_within_two_seconds(
+    in_oss: Settings, oss: FakeOss, clock: Clock
+) -> None:
+    shared = replace(in_oss, database_url="postgresql://db/images")
+    first, second = Library(shared, clock), Library(shared, clock)
+    for each in (first, second):
+        each.refresh()
+    first.add(upload("新"))
+    clock.sleep(list_cache.SHARED_FRESH_SECONDS + 0.1)
+    second.list_images()
+    assert second.refresh_when_requested(0)
+    assert filenames(second) == ["新.png"]
+    assert list_cache.SHARED_FRESH_SECONDS <= 2
+
+
 def test_waiting_for_the_first_list_has_a_deadline(in_oss: Settings, clock: Clock) -> None:
     opened = Library(in_oss, clock)
     with pytest.raises(TryLater, match="稍等"):
