@@ -110,7 +110,8 @@ class Archive:
         try:
             if self._outputs.in_oss:
                 return self._outputs.read(image.filename, image.copy_key)
-            return self._copies.fetch(image.copy_key) if self._copies else b""
+            copies = self._copies  # another thread may have given it up
+            return copies.fetch(image.copy_key) if copies else b""
         except NotFound:
             return b""
         except BucketError:
