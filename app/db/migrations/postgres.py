@@ -25,7 +25,7 @@ def open_database(url: str) -> None:
         try:
             _check_server(db)
         except StoreLost as error:
-            text = "DATABASE_URL：PostgreSQL 连不上（{reason}），请检查地址、它是否在运行、网络是否通，再启动一次"
+            text = "DATABASE_URL：PostgreSQL 连不上（{reason}），请检查地址、网络和它是否在运行，再启动一次"
             raise StoreLost(text, reason=error.message.values.get("reason", error.message)) from error
         if version_of(db) < LATEST or has_other_normaliser(db):
             with transaction(db):
