@@ -1,5 +1,6 @@
 """Budgets: set on 用量 in place, and raised on the page of the batch that one paused."""
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
@@ -48,6 +49,22 @@ def test_the_batch_that_budgets_paused_is_continued_on_its_page(
     expect(page.locator("[data-run-state]")).to_have_text("已完成")
     expect(page.locator(".run-budget")).to_be_hidden()
     assert jimeng.charges == 4
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_the_top_bar_of_a_phone_has_room_for_work_and_budget(
+    page: Page, server: ServerProcess, jimeng: FakeJimeng, language: str
+) -> None:
+    jimeng.latency = 600
+    server.put("/api/budgets", {"total": 0.25})
+    submit(server, 1)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.context.add_cookies([{"name": "language", "value": language, "url": server.address}])
+    page.goto(server.address)
+    work = page.locator(".status-work")
+    expect(work).to_be_visible()
+    expect(page.locator(".status-budget")).to_be_visible()
+    assert work.evaluate("(each) => each.scrollWidth <= each.clientWidth")
 
 
 def test_a_waiting_picture_leads_to_the_budgets(page: Page, server: ServerProcess) -> None:
