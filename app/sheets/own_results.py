@@ -13,7 +13,7 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import PurePath
 
-from app.domain import Batch, Record, WorkbookFile, mark_words
+from app.domain import Batch, Record, Status, WorkbookFile, mark_words
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.conversion import converted, is_ooxml
 from app.sheets.headers import (
@@ -222,12 +222,15 @@ class _Results:
 
     def _row(self, records: Sequence[Record], columns: range, *, is_added: bool) -> NewRow:
         costs = [record.cost for record in records]
+        cost = None if None in costs else sum((cost for cost in costs if cost), Decimal(0))
+        if not cost and any(record.status is Status.UNKNOWN for record in records):
+            cost = None  # no 0 beside 可能已计费
         made = [record for record in records if record.filename]
         values = {
             "状态": self._states(records),
             "原因": "\n".join(dict.fromkeys(self._translate(r.error) for r in records if r.error)),
             "文件": "\n".join(record.filename for record in records if record.filename),
-            "费用": None if None in costs else sum((cost for cost in costs if cost), Decimal(0)),
+            "费用": cost,
             "选中": _picks(made),
             **{label: self._mark_texts(made, name) for name, label in MARK_LABELS.items()},
         }

@@ -218,6 +218,14 @@ def test_a_row_with_several_pictures_lists_their_files() -> None:
     assert pictures(target) == [(9, 1), (3, 11)]
 
 
+def test_an_unknown_outcome_has_no_cost_of_zero() -> None:
+    unknown = {"status": Status.UNKNOWN, "filename": "", "cost": Decimal(0)}
+    failed = {**unknown, "status": Status.FAILED}
+    records = [made(1, 3, **unknown), made(2, 4, **failed), made(3, 5), made(4, 5, **unknown)]
+    target = filled(by_openpyxl(), records)
+    assert [row_of(target, row, 6)[3] for row in (3, 4, 5)] == [None, 0, 0.22]
+
+
 def test_the_choice_is_a_line_for_each_file() -> None:
     records = [made(1, 3, pick="keep"), made(2, 4), made(3, 4, pick="reject"), made(4, 5)]
     target = filled(by_openpyxl(), records)
