@@ -425,6 +425,9 @@ def test_behind_a_trusted_proxy_wrong_passwords_count_for_the_browser(settings: 
 
     assert guess("猜", "192.0.2.7, 10.1.0.9") == 403
     assert guess("开门", "192.0.2.7, 10.1.0.9") == 429
+    assert guess("开门", "192.0.2.7:50001, 10.1.0.9:443") == 429
+    assert guess("猜", "[2001:db8::7]:50001, 10.1.0.9") == 403
+    assert guess("开门", "2001:db8::7, 10.1.0.9") == 429
     assert guess("开门", "192.0.2.7, 198.51.100.1, 10.1.0.9") == 302
     client = app.test_client()  # of the machines of the proxies themselves
     assert enter(client, "猜", "192.168.1.7") == 403

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import ipaddress
 import math
+import re
 import secrets
 import threading
 import time
@@ -75,11 +76,17 @@ class LoginThrottle:
 def client_address() -> str:
     """The address of the browser, as the proxies of TRUSTED_PROXIES pass it on."""
     passed_on = request.headers.get("X-Forwarded-For", "").split(",")
-    hops = [hop for hop in map(str.strip, (*passed_on, request.remote_addr or "")) if hop]
+    hops = [hop for hop in map(_without_port, (*passed_on, request.remote_addr or "")) if hop]
     trusted = services().settings.trusted_proxies
     while len(hops) > 1 and any(_is_in(hops[-1], network) for network in trusted):
         hops.pop()
     return hops[-1] if hops else ""
+
+
+def _without_port(hop: str) -> str:
+    """The address in a hop; some proxies add the port, another one for each connection."""
+    found = re.fullmatch(r"\s*(?:\[(.*)\](?::\d+)?|([^:]*):\d+)\s*", hop)
+    return (found[1] or found[2] or "") if found else hop.strip()
 
 
 def _is_in(address: str, network: IPNetwork) -> bool:
