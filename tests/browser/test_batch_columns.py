@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.server_process import ServerProcess
@@ -19,10 +19,14 @@ A-2,一只{颜色}的猫,{SKU}-主图,
 @pytest.fixture
 def imported(batch: BatchPage, tmp_path: Path) -> BatchPage:
     """The page with a table of two rows, one of which lacks its colour."""
-    file = tmp_path / "新品.csv"
+    import_table(batch, tmp_path)
+    return batch
+
+
+def import_table(batch: BatchPage, folder: Path) -> None:
+    file = folder / "新品.csv"
     file.write_text(TABLE, encoding="utf-8")
     batch.import_workbook(file)
-    return batch
 
 
 def test_own_columns_are_hidden_until_they_are_chosen(imported: BatchPage) -> None:
@@ -44,6 +48,21 @@ def test_an_own_cell_is_edited_undone_and_kept(imported: BatchPage) -> None:
     imported.wait_until_saved("B-7")
     imported.reload()
     imported.expect_text(1, "column:SKU", "B-7")
+
+
+def test_a_column_that_appears_while_a_cell_is_edited_keeps_it_open(batch: BatchPage, tmp_path: Path) -> None:
+    page, checks = batch.page, list[Route]()
+    page.route("**/api/rows/check", lambda route: checks.append(route))
+    with page.expect_request("**/api/rows/check"):
+        import_table(batch, tmp_path)
+    batch.show_column("SKU")
+    batch.cell(1, "column:SKU").click()
+    page.keyboard.type("B-")
+    checks[0].continue_()
+    expect(batch.cell(2, "column:颜色")).to_have_class(re.compile("is-bad"))
+    page.keyboard.type("7")
+    page.keyboard.press("Enter")
+    batch.expect_text(1, "column:SKU", "B-7")
 
 
 def test_a_block_is_pasted_over_visible_own_columns(imported: BatchPage) -> None:

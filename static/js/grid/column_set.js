@@ -11,7 +11,7 @@ export function setColumns(table, all, isShown) {
   const { element, head, template, editor, selection, view } = table;
   const shown = all.filter(isShown);
   if (isSame(all, table.allColumns) && isSame(shown, table.columns)) return;
-  editor.commit();
+  if (editor.editing && !shown.includes(editor.editing.column)) editor.commit(); // else typing goes on
   const [active, anchor] = [selection.column, selection.anchor.column].map((index) => table.columns[index]);
   table.allColumns.splice(0, Infinity, ...all);
   table.columns.splice(0, Infinity, ...shown);

@@ -32,14 +32,15 @@ export function makeEditor(table, onTyping) {
     return Boolean(row && column()?.isEditable && !column().refuses?.(row) && table.canEdit(row, column()));
   };
 
-  /** Lie over the active cell, unless one is edited. */
+  /** Lie over the active cell; one that is edited stays open. */
   function sync() {
-    if (editing) return;
-    textarea.value = "";
-    textarea.readOnly = !canEdit();
-    const cell = selection.isActive ? view.cellAt(selection.row, selection.column) : null;
-    if (cell) textarea.setAttribute("aria-activedescendant", cell.id);
-    else textarea.removeAttribute("aria-activedescendant");
+    if (!editing) {
+      textarea.value = "";
+      textarea.readOnly = !canEdit();
+      const cell = selection.isActive ? view.cellAt(selection.row, selection.column) : null;
+      if (cell) textarea.setAttribute("aria-activedescendant", cell.id);
+      else textarea.removeAttribute("aria-activedescendant");
+    }
     position();
   }
 
