@@ -1,12 +1,14 @@
 """看图 as rendered HTML: which rows it shows, and the fragment that keeps them current."""
 
 import re
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 import database
+from app.errors import Billed, ModelError
 
 
 def submit(client: FlaskClient, *rows: dict[str, Any], **more: Any) -> str:
@@ -50,6 +52,16 @@ def test_groups_are_counted_and_shown_by_the_address(client: FlaskClient, db: da
     assert rows(text) == [2]
     assert "没有通过审核" in text
     assert re.search(r'data-group="failed"\s+aria-current="true">没成功\s+<span[^>]*>1</span>', text)
+
+
+def test_unconfirmed_charges_are_beside_the_cost(client: FlaskClient, db: database.Connection) -> None:
+    batch_id = submit(client, {})
+    record = database.claim_record(db, model="demo", owner="me", now=0, lease=60)
+    assert record
+    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
+    lost = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=False)
+    database.fail_record(db, record, lost)
+    assert "结果未知 1 · 另有 ¥0.22 待确认" in html(client, f"/batch/pictures?id={batch_id}")
 
 
 def test_a_page_has_100_rows(client: FlaskClient) -> None:
