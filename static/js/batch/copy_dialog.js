@@ -8,6 +8,8 @@ import { addUp } from "./costs.js";
 
 const MAX_PROBLEMS = 5; // shown at once
 
+let asked = 0; // the number of checks, of whichever batch: the dialog shows only the answer to the last one
+
 /** The names of the models of a batch, in short. */
 export const modelsOf = ({ models }) => models.map(({ label }) => label).join(" + ");
 
@@ -30,7 +32,6 @@ export function openCopy(urls, batch, name) {
   const [model, resolution, again, yes] = ["model", "resolution", "again", "yes"].map(part);
   const url = `${urls.batches}/${encodeURIComponent(batch.id)}/copy`;
   const used = new Set(batch.models.map((one) => one.model));
-  let asked = 0; // the number of checks
 
   const order = () => ({
     model: model.value,

@@ -11,6 +11,7 @@ import { budgetLeft } from "../ui/status.js";
 
 const PATIENCE = 300; // ms until the dialog opens without an answer
 let isOpening = false;
+let latest = null; // the question that was asked last: no answer to an earlier one is shown
 
 /**
  * Ask and submit, unless problems are to be solved first; then call onStarted(id, rows, rows skipped by the server, whether other
@@ -45,6 +46,8 @@ function ask(dialog, batch, onStarted, { rows: asked, sample }) {
   const fileName = (batch.imported?.name ?? "").replace(/\.[a-z]{2,4}$/i, "").trim();
   let checked = null; // row -> its part of the answer, see row_check.js
   let order = null; // see start_lines.js
+  const question = latest = {};
+  const isWanted = () => question === latest && (isOpening || dialog.open);
 
   // What the server has by now: another tab may have ordered meanwhile.
   async function check() {
@@ -52,8 +55,10 @@ function ask(dialog, batch, onStarted, { rows: asked, sample }) {
     part("error").textContent = "";
     try {
       checked = await batch.check.ask(asked);
+      if (!isWanted()) return;
     } catch (failure) {
       if (!(failure instanceof HttpError)) throw failure;
+      if (!isWanted()) return;
       checked = null;
       setWaiting(null);
       part("error").textContent = failure.message;

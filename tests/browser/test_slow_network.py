@@ -1,0 +1,93 @@
+"""A slow network: what is pressed and typed before an answer, and answers that come late or out of order."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, Route, expect
+
+from tests.browser.batch_page import BatchPage
+from tests.browser.studio_page import StudioPage
+from tests.browser.test_pictures import submit
+from tests.browser.test_submissions import table
+from tests.fakes.jimeng import FakeJimeng
+from tests.server_process import ServerProcess
+from tests.waiting import wait_until
+
+Open = Callable[[ServerProcess], StudioPage]
+
+
+class Held:
+    """Requests of an address that wait until they are let go."""
+
+    def __init__(self, page: Page, address: str) -> None:
+        self.page = page
+        self.routes: list[Route] = []
+        self.is_over = False
+        page.context.route(address, self._hold)
+
+    def _hold(self, route: Route) -> None:
+        if self.is_over:
+            route.continue_()
+        else:
+            self.routes.append(route)
+
+    def wait_for(self, number: int = 1) -> None:
+        """Wait until this many are held."""
+        wait_until(lambda: self.page.evaluate("true") and len(self.routes) >= number)
+
+    def let_go(self, number: int = 1) -> None:
+        """Answer one of them, by its place."""
+        route = self.routes[number - 1]
+        with self.page.expect_event("requestfinished", lambda request: request == route.request):
+            route.continue_()
+
+    def stop(self) -> None:
+        """Hold no more."""
+        self.is_over = True
+
+
+def test_the_start_dialog_shows_the_answer_to_its_own_question(page: Page, server: ServerProcess) -> None:
+    batch = table(page, server, "猫")
+    expect(page.locator("[data-footer-sum]")).to_contain_text("1 张")
+    page.wait_for_load_state("networkidle")
+    checks = Held(page, "**/api/rows/check")
+    dialog = batch.open_start()
+    checks.wait_for()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    batch.paste_block(1, "prompt", *[(prompt, "", "1:1", "1K") for prompt in ("猫", "狗", "狼")])
+    batch.expect_rows(3)
+    before = len(checks.routes)
+    batch.open_start()
+    checks.wait_for(before + 1)
+    checks.stop()
+    for number in range(len(checks.routes), 0, -1):  # the first question is answered last
+        checks.let_go(number)
+    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 3 张 · ¥0.66")
+    expect(dialog.locator("[data-start-lines]")).to_contain_text("新的 3 行")
+
+
+def test_a_copy_is_ordered_of_the_batch_that_the_dialog_is_about(
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    for name, number in (("茶具", 1), ("灯具", 2)):
+        submit(server, number, name=name)
+    batch = BatchPage(page, server.address)
+    batch.open()
+    batch.click_command("history")
+    checks = Held(page, "**/copy")
+    for place in (1, 0):
+        page.locator("[data-history] [data-copy]").nth(place).click()
+        checks.wait_for(2 - place)
+        if place:
+            page.keyboard.press("Escape")
+            batch.click_command("history")
+    expect(page.locator("[data-copy-origin]")).to_contain_text("灯具")
+    checks.stop()
+    checks.let_go(2)
+    checks.let_go(1)
+    yes = page.locator("[data-copy-yes]")
+    expect(yes).to_have_text("做一遍 · ¥0.44")
+    yes.click()
+    page.wait_for_url("**with=**")
+    expect(page.locator("[data-picture-rows] [data-image-url]")).to_have_count(4)
+    assert jimeng.charges == 5
