@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Route, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.browser.test_pictures import submit
-from tests.browser.test_submissions import table
+from tests.browser.test_submissions import count_submissions, table
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess
 from tests.waiting import wait_until
@@ -43,6 +43,21 @@ class Held:
     def stop(self) -> None:
         """Hold no more."""
         self.is_over = True
+
+
+def test_the_second_click_of_a_double_click_submits_nothing(demo_server: ServerProcess, studio: Open) -> None:
+    page = studio(demo_server)
+    page.write_prompt("雪山")
+    page.generate()
+    page.wait_for_images(1)
+    box = page.page.locator("[data-studio-form] button[type=submit]").bounding_box()
+    assert box
+    page.page.mouse.move(box["x"] + 9, box["y"] + 9)
+    page.page.mouse.down(click_count=2)
+    page.page.mouse.up(click_count=2)
+    page.generate()
+    page.wait_for_images(2)
+    assert count_submissions(demo_server) == 2
 
 
 def test_the_start_dialog_shows_the_answer_to_its_own_question(page: Page, server: ServerProcess) -> None:

@@ -9,6 +9,8 @@ import { pollStatus } from "./status.js";
 import { bindThemeSwitch } from "./theme_switch.js";
 import { bindUndoKeys } from "./undo.js";
 
+const ORDERS = '[data-ctrl-enter], [data-order-url], [data-command="again"]';
+
 function bindDialogs(page) {
   let pressedOutside = false; // a selection dragged out of the dialog must not close it
   page.addEventListener("pointerdown", (event) => (pressedOutside = isOnBackdrop(event)), { capture: true });
@@ -21,6 +23,15 @@ function bindDialogs(page) {
       if (!menu.contains(event.target)) menu.open = false;
     }
   });
+}
+
+/** The second click of a double click orders nothing: the first one may have been answered already. */
+function ignoreSecondClicks(page) {
+  page.addEventListener("click", (event) => {
+    if (event.detail < 2 || !event.target.closest?.(ORDERS)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, { capture: true });
 }
 
 /** Whether the event is on the backdrop of a dialog. */
@@ -72,6 +83,7 @@ function focusSearch(page, event) {
 ignoreRepeatedKeys(window);
 ignoreSingleKeys(window);
 bindThemeSwitch();
+ignoreSecondClicks(document);
 bindDialogs(document);
 bindShortcutKeys(document);
 bindUndoKeys(document, { onEmpty: () => showToast(_("没有可以撤销的了")) });
