@@ -1,6 +1,7 @@
 """A slow network: what is pressed and typed before an answer, and answers that come late or out of order."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from playwright.sync_api import Page, Route, expect
 
@@ -9,6 +10,7 @@ from tests.browser.studio_page import StudioPage
 from tests.browser.test_pictures import submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.fakes.jimeng import FakeJimeng
+from tests.noise_images import noise_image
 from tests.server_process import ServerProcess
 from tests.waiting import wait_until
 
@@ -58,6 +60,27 @@ def test_the_second_click_of_a_double_click_submits_nothing(demo_server: ServerP
     page.generate()
     page.wait_for_images(2)
     assert count_submissions(demo_server) == 2
+
+
+def test_a_reference_that_is_uploading_stays_while_the_form_is_filled(
+    demo_server: ServerProcess, studio: Open, tmp_path: Path
+) -> None:
+    file = tmp_path / "甲.png"
+    file.write_bytes(noise_image("png"))
+    page = studio(demo_server)
+    uploads = Held(page.page, "**/api/sample-images")
+    page.page.locator("[data-references] input[type=file]").set_input_files(file)
+    uploads.wait_for()
+    page.page.locator("[data-example]").first.click()
+    expect(page.references()).to_have_count(1)
+    page.generate()
+    expect(page.page.locator("[data-error-for=sample_images]")).to_have_text("参考图还在上传，请稍等")
+    uploads.let_go()
+    expect(page.page.locator("[data-references] .is-uploading")).to_have_count(0)
+    page.generate()
+    page.wait_for_images(1)
+    [image] = demo_server.get("/api/records")["records"][0]["sample_images"]
+    assert image["filename"] == "甲.png"
 
 
 def test_the_start_dialog_shows_the_answer_to_its_own_question(page: Page, server: ServerProcess) -> None:

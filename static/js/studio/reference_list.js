@@ -17,9 +17,11 @@ export function makeReferenceList(field) {
     return item;
   }
 
-  /** Show what the input holds. */
+  const uploading = () => items().filter((item) => item.classList.contains("is-uploading"));
+
+  /** Show what the input holds, before what is still uploading. */
   function render() {
-    element.replaceChildren(...images().map(makeItem));
+    element.replaceChildren(...images().map(makeItem), ...uploading());
     number();
   }
 
@@ -39,7 +41,7 @@ export function makeReferenceList(field) {
   /** Save the list in the input; what is still uploading is left out. */
   function save() {
     number();
-    const uploaded = items().filter((item) => !item.classList.contains("is-uploading"));
+    const uploaded = items().filter((item) => !uploading().includes(item));
     input.value = JSON.stringify(uploaded.map((item) => item.image));
     input.dispatchEvent(new Event("input", { bubbles: true }));
   }
@@ -50,7 +52,7 @@ export function makeReferenceList(field) {
   }
 
   function replace(chosen) {
-    element.replaceChildren(...chosen.map(makeItem));
+    element.replaceChildren(...chosen.map(makeItem), ...uploading());
     save();
   }
 
@@ -68,5 +70,5 @@ export function makeReferenceList(field) {
   }
 
   element.addEventListener("click", ({ target }) => target.closest("[data-remove]") && remove(target.closest("li")));
-  return { element, max, images, items, makeItem, number, render, save, append, replace, remove, showError };
+  return { element, max, images, items, uploading, makeItem, number, render, save, append, replace, remove, showError };
 }

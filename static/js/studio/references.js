@@ -23,7 +23,7 @@ export function makeReferences(field) {
   /** The images chosen in the library, in that order, replace those that were there. */
   async function choose() {
     const dialog = document.querySelector("[data-reference-picker]");
-    const chosen = await openReferencePicker(dialog, { chosen: list.images(), most: list.max });
+    const chosen = await openReferencePicker(dialog, { chosen: list.images(), most: list.max - list.uploading().length });
     list.showError("");
     if (chosen) list.replace(chosen);
     pickerButton.focus();
