@@ -83,6 +83,24 @@ def test_a_reference_that_is_uploading_stays_while_the_form_is_filled(
     assert image["filename"] == "甲.png"
 
 
+def test_enter_while_a_list_loads_presses_nothing_on_the_page(
+    demo_server: ServerProcess, studio: Open
+) -> None:
+    page = studio(demo_server)
+    page.write_prompt("雪山")
+    scripts = Held(page.page, "**/ui/lists*.js*")
+    page.page.locator("[data-studio-form] button[type=submit]").focus()
+    page.page.keyboard.press("Control+k")
+    scripts.wait_for()
+    page.page.keyboard.type("ylx")
+    page.page.keyboard.press("Backspace")
+    page.page.keyboard.press("Enter")
+    scripts.stop()
+    scripts.let_go()
+    expect(page.page.locator("dialog[open] [role=combobox]")).to_have_value("yl")
+    assert count_submissions(demo_server) == 0
+
+
 def test_the_start_dialog_shows_the_answer_to_its_own_question(page: Page, server: ServerProcess) -> None:
     batch = table(page, server, "猫")
     expect(page.locator("[data-footer-sum]")).to_contain_text("1 张")

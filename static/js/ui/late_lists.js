@@ -27,8 +27,8 @@ export async function openList(name, text) {
   }
 }
 
-// What is typed while a list is loaded belongs to it: other listeners would take it for shortcuts. Escape gives the list
-// up (the text is null then): what is open beneath it stays open.
+// What is typed while a list is loaded belongs to it: other listeners would take it for shortcuts, and Enter would press a
+// button of the page. Escape gives the list up (the text is null then): what is open beneath it stays open.
 function keepTyping() {
   const stop = new AbortController();
   let typed = "";
@@ -38,7 +38,8 @@ function keepTyping() {
       typed = null;
       stop.abort();
     } else if (event.key.length === 1) typed += event.key;
-    else return;
+    else if (event.key === "Backspace") typed = typed.slice(0, -1);
+    else if (event.key !== "Enter" && event.key !== "Delete") return;
     event.preventDefault();
     event.stopImmediatePropagation();
   }, { capture: true, signal: stop.signal });
