@@ -147,3 +147,19 @@ def test_a_copy_is_ordered_of_the_batch_that_the_dialog_is_about(
     page.wait_for_url("**with=**")
     expect(page.locator("[data-picture-rows] [data-image-url]")).to_have_count(4)
     assert jimeng.charges == 5
+
+
+def test_an_amount_is_typed_only_when_the_budget_is_known(page: Page, server: ServerProcess) -> None:
+    server.put("/api/budgets", {"batch": 0.25})
+    rows = [{"prompt": f"第 {n} 款", "resolution": "1K"} for n in range(4)]
+    made = server.post("/api/batches", {"rows": rows})["batch_id"]
+    wait_until(lambda: server.get(f"/api/batches/{made}")["batch"]["counts"]["success"] == 1)
+    budgets = Held(page, "**/api/budgets?*")
+    BatchPage(page, server.address).open(f"?id={made}")
+    budgets.wait_for()
+    amount = page.locator("#run-budget")
+    expect(amount).to_be_visible()
+    expect(amount).not_to_be_editable()
+    budgets.let_go()
+    expect(amount).to_be_editable()
+    expect(amount).to_have_value("1")

@@ -22,15 +22,25 @@ export function makeBudgetForm(notice, { url, resume }) {
     const { status, paused_cause: cause, paused_reason: reason, estimated_cost: cost } = batch;
     form.hidden = !(status === "paused" && cause === "budget" && cost !== null); // without a price no budget helps
     if (form.hidden) shown = "";
-    else if (reason !== shown) load().catch((failure) => showError(messageOf(failure)));
+    else if (reason !== shown) load();
   }
 
-  // The budget that leaves the least, and what the rest of the batch needs of it.
+  // The budget that leaves the least, and what the rest of the batch needs of it. Until that is known nothing is typed.
   async function load() {
-    const { budgets, spent } = await requestJson("GET", `${url}?batch_id=${encodeURIComponent(batch.id)}`);
+    shown = batch.paused_reason;
+    input.readOnly = true;
+    try {
+      propose(await requestJson("GET", `${url}?batch_id=${encodeURIComponent(batch.id)}`));
+    } catch (failure) {
+      shown = "";
+      showError(messageOf(failure));
+    }
+  }
+
+  function propose({ budgets, spent }) {
+    input.readOnly = false;
     const [least] = Object.keys(LABELS).filter((name) => budgets[name] !== null)
       .sort((one, other) => budgets[one] - spent[one] - (budgets[other] - spent[other]));
-    shown = batch.paused_reason;
     if (!least) return;
     scope = least;
     const rest = batch.estimated_cost / batch.total * (batch.counts.queued + batch.counts.held);
@@ -41,6 +51,7 @@ export function makeBudgetForm(notice, { url, resume }) {
 
   async function submit() {
     showError("");
+    if (input.readOnly) return load();
     part("submit").disabled = true;
     try {
       await requestJson("PUT", url, { [scope]: readAmount(input.value) });
@@ -49,6 +60,7 @@ export function makeBudgetForm(notice, { url, resume }) {
       showError(messageOf(failure));
     }
     part("submit").disabled = false;
+    return undefined;
   }
 
   function showError(text) {
