@@ -7,7 +7,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
-from tests.browser.test_pictures import submit
+from tests.browser.test_pictures import PicturesPage, submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.fakes.jimeng import FakeJimeng
 from tests.noise_images import noise_image
@@ -163,3 +163,14 @@ def test_an_amount_is_typed_only_when_the_budget_is_known(page: Page, server: Se
     budgets.let_go()
     expect(amount).to_be_editable()
     expect(amount).to_have_value("1")
+
+
+def test_a_change_that_is_taken_back_leaves_the_release_usable(page: Page, server: ServerProcess) -> None:
+    pictures = PicturesPage(page, server)
+    pictures.open(submit(server, 4, sample=1))
+    expect(pictures.release("yes")).to_be_enabled()
+    pictures.release("change").click()
+    page.keyboard.type("，")
+    page.keyboard.press("Backspace")
+    expect(pictures.release("yes")).to_be_enabled()
+    expect(pictures.release("yes")).to_have_text("放行 · ¥0.66")

@@ -167,6 +167,7 @@ export function bindRelease(page, { onSent }) {
   bar.addEventListener("input", () => {
     clearTimeout(timer);
     yes.disabled = true;
+    checkedFor = ""; // words that are changed back are checked too: only an answer enables the button
     timer = setTimeout(update, TYPING_PAUSE);
   });
   part("change").addEventListener("click", () => {
