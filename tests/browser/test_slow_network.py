@@ -174,3 +174,44 @@ def test_a_change_that_is_taken_back_leaves_the_release_usable(page: Page, serve
     page.keyboard.press("Backspace")
     expect(pictures.release("yes")).to_be_enabled()
     expect(pictures.release("yes")).to_have_text("放行 · ¥0.66")
+
+
+def test_keys_pressed_while_a_form_loads_judge_no_picture(page: Page, server: ServerProcess) -> None:
+    pictures = PicturesPage(page, server)
+    batch_id = submit(server, 2)
+    details = Held(page, "**/details*")
+    pictures.open(batch_id)
+    pictures.focus(1)
+    pictures.press("e")
+    details.wait_for()
+    page.keyboard.type("px")
+    pictures.press("Escape")
+    expect(pictures.row(1).locator("[data-edit]")).to_have_count(0)
+    pictures.expect_counts(none=2)
+    pictures.focus(1)
+    pictures.press("e")
+    details.stop()
+    for number in range(1, len(details.routes) + 1):
+        details.let_go(number)
+    prompt = pictures.row(1).locator("[data-edit-prompt]")
+    expect(prompt).to_be_editable()
+    expect(prompt).to_be_focused()
+
+
+def test_what_is_being_written_keeps_the_focus_when_released_rows_come_in(
+    page: Page, server: ServerProcess
+) -> None:
+    pictures = PicturesPage(page, server)
+    pictures.open(submit(server, 4, sample=1))
+    pages = Held(page, page.url)
+    pictures.release("yes").click()
+    pages.wait_for()
+    pictures.focus(1)
+    pictures.press("e")
+    prompt = page.locator("[data-edit-prompt]")
+    expect(prompt).to_be_editable()
+    page.keyboard.type("白")
+    pages.let_go()
+    expect(page.locator("[data-picture-rows] > [data-row]")).to_have_count(4)
+    page.keyboard.type("底")
+    expect(prompt).to_have_value("第 1 款茶具白底")

@@ -50,18 +50,24 @@ export function bindEdits(page) {
       unsent.delete(row.dataset.row);
       close();
     });
+    let send = () => null;
+    bindForm(form, { send: () => send(), leave: close });
+    part(form, "prompt").focus({ preventScroll: true }); // also before it can be written in: no key is a command now
+    form.scrollIntoView({ block: "nearest" });
     try {
       const { request } = await loadDetails(picture);
-      startEdit(form, { row, picture, request, close });
+      send = startEdit(form, { row, picture, request, close });
     } catch (error) {
       part(form, "error").textContent = messageOf(error);
     }
   }
 
+  /** Returns send(). */
   function startEdit(form, { row, picture, request, close }) {
     const [prompt, ratio] = [part(form, "prompt"), part(form, "ratio")];
     const failed = row.dataset.failed ? row.dataset.failed.split(",").map(Number) : [];
     for (const control of form.querySelectorAll(":disabled")) control.disabled = false;
+    prompt.readOnly = false;
     prompt.value = unsent.get(row.dataset.row) ?? request.prompt;
     ratio.value = request.aspect_ratio;
     part(form, "origin").textContent = failed.length === 0 && Number(row.dataset.count) > 1 ? _("照第 {n} 张改", { n: picture.dataset.pictureNumber }) : "";
@@ -94,9 +100,7 @@ export function bindEdits(page) {
       if (prompt.value === request.prompt) unsent.delete(row.dataset.row);
       else unsent.set(row.dataset.row, prompt.value);
     });
-    bindForm(form, { send, leave: close });
-    prompt.focus({ preventScroll: true });
-    form.scrollIntoView({ block: "nearest" });
+    return send;
   }
 
   // What has not begun costs nothing: it can be called back while the message is there.

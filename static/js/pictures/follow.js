@@ -57,9 +57,11 @@ export function followBatch(page, { onChange }) {
     const fresh = parseHtml(html);
     const [body, freshBody] = [page, fresh].map((root) => root.querySelector("[data-pictures-body]"));
     const freshList = freshBody.querySelector("[data-picture-rows]");
+    const focused = document.activeElement;
     reconcileChildren(list, [...freshList.children], ({ dataset }) => dataset.row);
     freshList.replaceWith(list);
     body.replaceChildren(...freshBody.childNodes);
+    if (list.contains(focused)) focused.focus({ preventScroll: true }); // it was moved with the list
     shownRows = Number(fresh.querySelector("[data-pictures-head]").dataset.rowsOfGroup);
     offerRows();
   }
