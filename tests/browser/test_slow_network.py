@@ -1,17 +1,19 @@
 """A slow network: what is pressed and typed before an answer, and answers that come late or out of order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
+from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
 from tests.browser.test_pictures import PicturesPage, submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.fakes.jimeng import FakeJimeng
 from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
+from tests.server_process import ServerProcess, running_server
 from tests.waiting import wait_until
 
 Open = Callable[[ServerProcess], StudioPage]
@@ -215,3 +217,57 @@ def test_what_is_being_written_keeps_the_focus_when_released_rows_come_in(
     expect(page.locator("[data-picture-rows] > [data-row]")).to_have_count(4)
     page.keyboard.type("底")
     expect(prompt).to_have_value("第 1 款茶具白底")
+
+
+@pytest.fixture
+def records(page: Page, tmp_path: Path) -> Iterator[RecordsPage]:
+    """生成记录, open, with images of each subject, of which some failed."""
+    seed_records(tmp_path, 30)
+    with running_server(tmp_path, image_model="demo") as server:
+        opened = RecordsPage(page, server.address)
+        opened.open()
+        yield opened
+
+
+def test_a_filter_keeps_what_was_typed_before_its_answer(records: RecordsPage) -> None:
+    lists = Held(records.page, "**/live/records?*")
+    records.search("夜市")
+    lists.wait_for()
+    records.page.locator("[data-focus-key=favourite]").click()
+    lists.wait_for(2)
+    lists.stop()
+    for number in (2, 1):
+        lists.let_go(number)
+    records.expect_total("找到 0 条")
+    records.expect_query(search="夜市", favourite="1")
+
+
+def test_a_search_keeps_the_filter_whose_answer_is_not_here(records: RecordsPage) -> None:
+    lists = Held(records.page, "**/live/records?*")
+    records.page.locator("[data-focus-key=favourite]").click()
+    lists.wait_for()
+    records.search("夜市")
+    lists.wait_for(2)
+    lists.stop()
+    for number in (2, 1):
+        lists.let_go(number)
+    records.expect_total("找到 0 条")
+    records.expect_query(search="夜市", favourite="1")
+
+
+def test_a_command_that_ends_leaves_the_search_that_is_under_way(records: RecordsPage) -> None:
+    deletions = Held(records.page, "**/api/records/delete")
+    records.page.locator("[data-records] [data-record-id] [data-select]").first.check()
+    records.page.keyboard.press("Delete")
+    deletions.wait_for()
+    lists = Held(records.page, "**/live/records?*")
+    records.search("夜市")
+    lists.wait_for()
+    deletions.let_go()
+    lists.wait_for(2)
+    lists.stop()
+    for number in (2, 1):
+        lists.let_go(number)
+    records.expect_query(search="夜市")
+    expect(records.page.locator("[data-search]")).to_have_value("夜市")
+    records.expect_total("找到 5 条")

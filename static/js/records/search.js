@@ -20,6 +20,7 @@ export class RecordSearch {
   #hasTyped = false;
   #shown = location.search;
   #requested = location.search; // whether or not its answer is here
+  #pending = null; // {url, how} of the navigation without an answer
 
   constructor(page) {
     this.#page = page;
@@ -33,14 +34,17 @@ export class RecordSearch {
   }
 
   /** Show the results of a URL. history: "push", "replace" or "keep"; focus: a data-focus-key. Resolves to whether they are shown. */
-  async navigate(url, { history: mode = "push", focus = "" } = {}) {
+  async navigate(url, how = {}) {
+    const { history: mode = "push", focus = "" } = how;
     const ticket = ++this.#latest;
     const { search, href } = new URL(url, location.href);
     const timer = setTimeout(() => this.#results.classList.add("is-waiting"), WAITING_DELAY_MS);
     this.#requested = search;
+    this.#pending = { url: href, how };
     try {
       const { html } = await fetchHtmlIfChanged(this.#page.dataset.liveUrl + search, {});
       if (ticket !== this.#latest) return false;
+      this.#pending = null;
       this.#render(html);
       this.#shown = search;
       if (mode !== "keep") history[`${mode}State`](null, "", href);
@@ -52,6 +56,7 @@ export class RecordSearch {
     } catch (error) {
       if (ticket !== this.#latest) return false;
       this.#requested = this.#shown;
+      this.#pending = null;
       this.#showError(messageOf(error));
       return false;
     } finally {
@@ -60,8 +65,10 @@ export class RecordSearch {
     }
   }
 
+  /** Show the list as it is now, or the one that is on its way. */
   reload() {
-    return this.navigate(location.href, { history: "keep" });
+    const { url, how } = this.#pending ?? { url: location.href, how: { history: "keep" } };
+    return this.navigate(url, how);
   }
 
   /** After a navigation without results: throws what went wrong; returns null when another one took its place. */
@@ -85,7 +92,7 @@ export class RecordSearch {
       this.#submitTyped();
     });
     this.#field.addEventListener("input", (event) => {
-      clearTimeout(this.#typingTimer);
+      this.#stopTyping();
       if (!isComposing(event)) this.#typingTimer = setTimeout(() => this.#submitTyped(), TYPING_PAUSE_MS);
     });
     this.#field.addEventListener("compositionend", () => this.#submitTyped());
@@ -101,7 +108,7 @@ export class RecordSearch {
       if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
       if ("clearSearch" in link.dataset) this.#field.value = "";
-      this.#show(link.href, { focus: link.dataset.focusKey ?? "total" });
+      this.#show(this.#withTyped(link.href), { focus: link.dataset.focusKey ?? "total" });
     });
   }
 
@@ -118,10 +125,35 @@ export class RecordSearch {
   }
 
   #submit(mode, focus) {
-    clearTimeout(this.#typingTimer);
-    const fields = [...new FormData(this.#form)].filter(([, value]) => value !== "");
+    this.#stopTyping();
+    const fields = [...this.#fields(focus)].filter(([, value]) => value !== "");
     const url = [this.#form.action, new URLSearchParams(fields)].filter(String).join("?");
     if (new URL(url, location.href).search !== this.#requested) this.#show(url, { history: mode, focus });
+  }
+
+  #stopTyping() {
+    clearTimeout(this.#typingTimer);
+    this.#typingTimer = 0;
+  }
+
+  /** The fields of the form; while a list is on its way, which brings others, those of its address. */
+  #fields(focus) {
+    if (!this.#pending || focus) return new FormData(this.#form);
+    const fields = new URLSearchParams(this.#requested);
+    for (const name of ["page", "record"]) fields.delete(name);
+    fields.set("search", this.#field.value);
+    return fields;
+  }
+
+  /** The address of a link of the list, with what was typed since. */
+  #withTyped(href) {
+    if (!this.#pending && !this.#typingTimer) return href;
+    this.#stopTyping();
+    const url = new URL(href);
+    if (this.#field.value === (url.searchParams.get("search") ?? "")) return href;
+    for (const name of ["page", "search"]) url.searchParams.delete(name);
+    if (this.#field.value) url.searchParams.set("search", this.#field.value);
+    return url.href;
   }
 
   async #show(url, how) {
