@@ -11,6 +11,8 @@ from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
 from tests.browser.test_pictures import PicturesPage, submit
 from tests.browser.test_submissions import count_submissions, table
+from tests.browser.test_usage import lost_batch
+from tests.browser.usage_page import UsagePage
 from tests.fakes.jimeng import FakeJimeng
 from tests.noise_images import noise_image
 from tests.server_process import ServerProcess, running_server
@@ -271,3 +273,20 @@ def test_a_command_that_ends_leaves_the_search_that_is_under_way(records: Record
     records.expect_query(search="夜市")
     expect(records.page.locator("[data-search]")).to_have_value("夜市")
     records.expect_total("找到 5 条")
+
+
+def test_why_a_command_failed_is_said_though_its_record_was_rendered_anew(
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    lost_batch(server, jimeng, "猫")
+    usage = UsagePage(page, server.address)
+    usage.open()
+    usage.act("重试…")
+    resubmissions = Held(page, "**/api/records/retry")
+    usage.confirm_cost()
+    resubmissions.wait_for()
+    page.evaluate("document.querySelector('[data-record-id]').dataset.old = 'yes'")
+    lost_batch(server, jimeng, "狗")
+    expect(page.locator("[data-old]")).to_have_count(0)
+    resubmissions.routes[0].abort()
+    usage.expect_toast("连不上服务")

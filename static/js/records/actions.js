@@ -7,7 +7,7 @@ import { postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
 import { confirmRetryCost } from "../ui/confirm.js";
-import { copyText, offerUndo, showToast } from "../ui/toast.js";
+import { copyText, offerUndo, showError, showToast } from "../ui/toast.js";
 import { download } from "./download.js";
 import { pickAll, togglePick } from "./picks.js";
 import { fetchResult, resubmit, writeOff } from "./unresolved.js";
@@ -72,7 +72,8 @@ export async function runInPlace(owner, run, button) {
     await run();
   } catch (error) {
     if (!(error instanceof HttpError)) throw error;
-    errorElement.textContent = error.message;
+    if (owner.isConnected) errorElement.textContent = error.message;
+    else showError(error.message); // it was rendered anew meanwhile
   } finally {
     for (const { dataset } of busyElements) delete dataset.busy;
   }
