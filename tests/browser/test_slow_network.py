@@ -290,3 +290,20 @@ def test_why_a_command_failed_is_said_though_its_record_was_rendered_anew(
     expect(page.locator("[data-old]")).to_have_count(0)
     resubmissions.routes[0].abort()
     usage.expect_toast("连不上服务")
+
+
+def test_a_workbook_that_was_read_late_changes_no_started_batch(
+    page: Page, demo_server: ServerProcess, tmp_path: Path
+) -> None:
+    file = tmp_path / "茶具.csv"
+    file.write_text("提示词\n茶壶\n茶杯\n", "utf-8")
+    batch = table(page, demo_server, "猫")
+    imports = Held(page, "**/api/spreadsheet/import*")
+    page.locator("[data-file]").set_input_files(file)
+    imports.wait_for()
+    batch.start_batch()
+    batch.expect_ended(1)
+    imports.let_go()
+    expect(batch.report()).to_be_hidden()
+    batch.expect_rows(1)
+    batch.expect_text(1, "prompt", "猫")

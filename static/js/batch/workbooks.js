@@ -23,6 +23,8 @@ export function makeImport(batch) {
     report.showTitle(_("正在读取「{name}」…", { name: file.name }));
     try {
       const imported = await importFile(file);
+      if (table.readOnly) return void report.close();
+      table.editor.commit(); // a row that is being written counts
       const { rows, count, answer } = imported;
       const existing = footer.sum().rows;
       const title = _("「{name}」读到 {n} 行", { name: file.name, n: count });
