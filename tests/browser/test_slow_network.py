@@ -8,6 +8,7 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import RecordsPage, seed_records
+from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
 from tests.browser.test_pictures import PicturesPage, submit
 from tests.browser.test_submissions import count_submissions, table
@@ -307,3 +308,22 @@ def test_a_workbook_that_was_read_late_changes_no_started_batch(
     expect(batch.report()).to_be_hidden()
     batch.expect_rows(1)
     batch.expect_text(1, "prompt", "猫")
+
+
+def test_references_asked_for_twice_are_those_of_the_second_row(
+    page: Page, library: SamplesPage, demo_server: ServerProcess
+) -> None:
+    library.upload(image_file("甲.png"))
+    library.expect_image_loaded("甲.png")
+    script = Held(page, "**/batch/late.js*")
+    batch = table(page, demo_server, "猫", "狗")
+    for row in (1, 2):
+        batch.cell(row, "sample_images").locator("[data-references]").click()
+    script.wait_for()
+    script.stop()
+    script.let_go()
+    picker = Picker(page)
+    picker.pick("甲.png")
+    picker.confirm()
+    batch.expect_text(2, "sample_images", "选择 (1)")
+    batch.expect_text(1, "sample_images", "选择 (0)")

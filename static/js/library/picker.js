@@ -13,6 +13,7 @@ import { makeUploads } from "../ui/uploads.js";
  * can be chosen for onSplit(images), a row for each, instead.
  */
 export function openReferencePicker(dialog, { chosen = [], most = 4, search = "", onSplit = null } = {}) {
+  if (dialog.open) dialog.dispatchEvent(new Event("close")); // asked for twice while its script was loaded
   const closed = new AbortController();
   const { signal } = closed;
   const part = (name) => dialog.querySelector(`[data-picker-${name}]`);
