@@ -327,3 +327,21 @@ def test_references_asked_for_twice_are_those_of_the_second_row(
     picker.confirm()
     batch.expect_text(2, "sample_images", "选择 (1)")
     batch.expect_text(1, "sample_images", "选择 (0)")
+
+
+def test_a_card_that_was_saved_takes_no_focus_from_what_is_being_typed(
+    page: Page, demo_server: ServerProcess
+) -> None:
+    page.goto(demo_server.address + "/model")
+    card, other = page.get_by_role("region", name="Seedream"), page.locator("#set-BAILIAN_PRICE")
+    card.get_by_text("填写密钥").click()
+    card.get_by_label("API Key").fill("ark-0000")
+    saves = Held(page, "**/api/settings*")
+    card.get_by_role("button", name="保存").click()
+    saves.wait_for()
+    other.evaluate("field => { field.closest('details').open = true; field.focus(); }")
+    page.keyboard.type("0.")
+    saves.let_go()
+    expect(card.locator("[data-result]")).to_contain_text("已保存")
+    page.keyboard.type("5")
+    expect(other).to_have_value("0.5")

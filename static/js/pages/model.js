@@ -51,7 +51,8 @@ async function save(form, button) {
 /** The focus goes to the same button of the fresh card. */
 function focusAgain(id, { value }) {
   const fresh = formOf(id);
-  (fresh.querySelector(`[value="${value}"]`) ?? fresh.querySelector("[data-result]")).focus();
+  const isElsewhere = document.activeElement.matches(".input"); // something else is being typed by now
+  if (!isElsewhere) (fresh.querySelector(`[value="${value}"]`) ?? fresh.querySelector("[data-result]")).focus();
   document.dispatchEvent(new Event("poll-now"));
 }
 
