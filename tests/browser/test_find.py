@@ -67,6 +67,7 @@ def test_the_bar_keeps_to_a_column_and_gives_the_focus_back(batch: BatchPage) ->
     page, bar = batch.page, batch.page.locator("[data-find]")
     batch.cell(2, "prompt").click()
     page.keyboard.press("Control+h")
+    expect(bar.locator("[data-find-words]")).to_be_focused()
     page.keyboard.type("款")
     expect(bar.locator("[data-find-count]")).to_contain_text(f"共 {ROWS} 处")
     bar.locator("[data-find-column]").select_option(label="文件名")

@@ -59,6 +59,7 @@ def test_the_large_view_deletes_an_image_and_goes_on(library: SamplesPage, tmp_p
     expect(large).to_contain_text(first)
     library.page.keyboard.press("Delete")
     expect(large.locator("[data-panel]")).to_contain_text(second)
+    expect(large.locator(".toast")).to_contain_text("已删除")
     library.page.keyboard.press("z")
     expect(library.samples()).to_have_count(2)
     expect(large).to_be_visible()

@@ -121,9 +121,11 @@ def test_one_queued_image_is_cancelled_and_restored_by_undo(
     expect(page.tiles("running")).to_have_count(2)
     expect(page.tiles("queued")).to_have_count(4)
     page.tiles("queued").first.get_by_role("button", name="取消", exact=True).click()
+    expect(page.page.locator(".toast")).to_contain_text("已取消 1 张")
     expect(page.tiles("cancelled")).to_have_count(1)
     expect(page.tiles("queued")).to_have_count(3)
     page.tiles("queued").first.get_by_role("button", name="全部取消").click()
+    expect(page.page.locator(".toast").last).to_contain_text("已取消 3 张")  # the list may know it before
     expect(page.tiles("cancelled")).to_have_count(4)
     page.page.keyboard.press("Control+z")
     expect(page.tiles("queued")).to_have_count(3)
