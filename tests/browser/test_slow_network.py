@@ -10,7 +10,7 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
-from tests.browser.test_pictures import PicturesPage, submit
+from tests.browser.test_pictures import PicturesPage, picks, submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.browser.test_usage import lost_batch
 from tests.browser.usage_page import UsagePage
@@ -345,3 +345,19 @@ def test_a_card_that_was_saved_takes_no_focus_from_what_is_being_typed(
     expect(card.locator("[data-result]")).to_contain_text("已保存")
     page.keyboard.type("5")
     expect(other).to_have_value("0.5")
+
+
+def test_a_choice_is_changed_before_its_answer(page: Page, server: ServerProcess) -> None:
+    pictures = PicturesPage(page, server)
+    batch_id = submit(server, 1)
+    pictures.open(batch_id)
+    choices = Held(page, "**/api/records/pick")
+    pictures.focus(1)
+    pictures.press("p")
+    choices.wait_for()
+    pictures.press("x")
+    pictures.expect_pick(1, 1, "reject")
+    choices.stop()
+    choices.let_go()
+    pictures.expect_counts(reject=1, keep=0)
+    assert picks(server, batch_id) == {"keep": 0, "reject": 1}

@@ -69,7 +69,7 @@ function run(name, target, context) {
 async function runOnRecord(name, record, button) {
   const at = records().indexOf(record);
   const hadFocus = record.contains(document.activeElement);
-  await runInPlace(record, () => run(name, targetOf(record), { record, button }), button);
+  await runInPlace(record, () => run(name, targetOf(record), { record, button }), button, name);
   if (hadFocus && !record.isConnected) focusAt(at);
 }
 

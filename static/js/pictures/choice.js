@@ -11,7 +11,7 @@ export function bindChoices(page, { onSent }) {
     await runInPlace(picture, async () => {
       await runCommand(name, targetOf(picture), { record: picture, button });
       onSent();
-    }, button);
+    }, button, name);
   }
 
   list.addEventListener("click", ({ target }) => {

@@ -58,14 +58,15 @@ export async function runAction(button, page) {
   const record = button.closest("[data-record-id]");
   const target = record ? targetOf(record) : { all: true };
   const owner = record ?? button.closest("[data-unresolved]");
-  await runInPlace(owner, () => runCommand(button.dataset.command, target, { record, button, page }), button);
+  await runInPlace(owner, () => runCommand(button.dataset.command, target, { record, button, page }), button, button.dataset.command);
 }
 
-/** Call run() unless `owner` is busy; why it failed is shown in its data-error. */
-export async function runInPlace(owner, run, button) {
-  if (owner.dataset.busy) return;
+/** Call run() unless `owner` is busy; why it failed is shown in its data-error. A choice (`name`) can be changed while it is saved. */
+export async function runInPlace(owner, run, button, name = "") {
+  const isChoice = name === "keep" || name === "reject";
+  if (owner.dataset.busy && !isChoice) return;
   const errorElement = owner.querySelector("[data-error]");
-  const busyElements = [owner, button].filter(Boolean);
+  const busyElements = isChoice ? [] : [owner, button].filter(Boolean);
   errorElement.textContent = "";
   for (const { dataset } of busyElements) dataset.busy = "yes";
   try {

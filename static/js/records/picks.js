@@ -10,6 +10,7 @@ const ICONS = { keep: "icon-check", reject: "icon-close" };
 const HAS_REJECTED = "picks.rejected"; // whether this browser has shown that rejecting deletes nothing
 
 let latest = Promise.resolve(); // requests follow one another: the choice that was made last stays
+const underWay = new Map(); // id of a record -> {count: of its requests, saved: the choice that the server has}
 
 /**
  * Choose "keep" or "reject" for the record of an element, or clear it when it is chosen already. Shown at once, before this
@@ -19,15 +20,22 @@ export async function togglePick(record, name) {
   const id = Number(record.dataset.recordId);
   const before = record.dataset.pick ?? null;
   const pick = name === before ? null : name;
+  const state = underWay.get(id) ?? { count: 0, saved: before };
+  underWay.set(id, state);
+  state.count += 1;
   showPick(id, pick);
   const posted = post({ ids: [id] }, pick);
   const offer = offerUndo(pick ? messageOf(pick) : _("已取消标记"), () => undo(posted), { isOnlyLatest: true });
   try {
     await posted;
+    state.saved = pick;
   } catch (error) {
     offer.remove();
-    showPick(id, before);
+    if (state.count === 1) showPick(id, state.saved); // else a later one is shown
     throw error;
+  } finally {
+    state.count -= 1;
+    if (state.count === 0) underWay.delete(id);
   }
 }
 

@@ -18,7 +18,7 @@ export function bindResultSelection(section, list) {
   };
 
   const runOnSelection = (name) => runInPlace(bar, () => runCommand(name, { ids: selection.ids().map(Number) }, { page }));
-  const runOnRecord = (name, record) => runInPlace(record, () => runCommand(name, targetOf(record), { record }));
+  const runOnRecord = (name, record) => runInPlace(record, () => runCommand(name, targetOf(record), { record }), null, name);
 
   bar.addEventListener("click", ({ target }) => {
     const button = target.closest("[data-command]");
