@@ -361,3 +361,20 @@ def test_a_choice_is_changed_before_its_answer(page: Page, server: ServerProcess
     choices.let_go()
     pictures.expect_counts(reject=1, keep=0)
     assert picks(server, batch_id) == {"keep": 0, "reject": 1}
+
+
+def test_what_is_typed_while_the_find_bar_loads_is_looked_for(page: Page, demo_server: ServerProcess) -> None:
+    script = Held(page, "**/batch/late.js*")
+    batch = table(page, demo_server, "猫", "abc")
+    bar = page.locator("[data-find]")
+    for word, key in (("a?z", "Escape"), ("abcz", "Backspace")):
+        page.keyboard.press("Control+f")
+        page.keyboard.type(word)
+        page.keyboard.press(key)
+    script.wait_for()
+    script.stop()
+    script.let_go()
+    expect(bar.locator("[data-find-words]")).to_have_value("abc")
+    expect(bar.locator("[data-find-count]")).to_have_text("1 处")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+    batch.expect_text(2, "prompt", "abc")

@@ -7,7 +7,8 @@ const DELAY = 120; // ms after a change of the rows
 
 /**
  * bar: the form. Looks in the rows that are shown, or in those of them that are picked, and in the columns that are shown; cells that
- * cannot be edited are found, but stay as they are. Upper and lower case are the same. Returns open(isReplacing).
+ * cannot be edited are found, but stay as they are. Upper and lower case are the same. Returns open(isReplacing,
+ * what was typed since, null when it is not wanted any more).
  */
 export function makeFindBar(bar, table) {
   const part = (name) => bar.querySelector(`[data-find-${name}]`);
@@ -96,8 +97,10 @@ export function makeFindBar(bar, table) {
     table.editor.focus();
   }
 
-  function open(isReplacing) {
+  function open(isReplacing, typed = "") {
+    if (typed === null) return bar.hidden && table.editor.focus();
     table.editor.commit();
+    words.value = typed || words.value;
     const columns = table.columns.filter(({ field }) => field);
     const chosen = column.value;
     column.replaceChildren(new Option(_("所有列"), ""), ...columns.map(({ field, label }) => new Option(label, field)));
@@ -105,7 +108,8 @@ export function makeFindBar(bar, table) {
     bar.hidden = false;
     table.element.classList.add("is-finding");
     look();
-    (isReplacing && words.value ? replacement : words).select();
+    if (typed) return words.focus();
+    return (isReplacing && words.value ? replacement : words).select();
   }
 
   bar.addEventListener("input", look);

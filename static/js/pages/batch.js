@@ -20,6 +20,7 @@ import { lazy } from "../core/lazy.js";
 import { loadItem } from "../core/storage.js";
 import { goToNextProblem, makeGrid } from "../grid/grid.js";
 import { bindEarlierPrompts } from "../ui/earlier_prompts.js";
+import { keepTyping } from "../ui/late_lists.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-batch]");
@@ -208,7 +209,11 @@ function onFind(event) {
   event.preventDefault();
   table.editor.commit();
   document.activeElement.blur(); // what is typed meanwhile goes into no cell
-  late("find", key.toLowerCase() === "h");
+  const takeTyped = keepTyping();
+  loadLate().then(({ find }) => find(key.toLowerCase() === "h", takeTyped()), (failure) => {
+    takeTyped();
+    throw failure;
+  });
 }
 
 // The names of variables come with the late script.

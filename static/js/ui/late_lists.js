@@ -27,9 +27,11 @@ export async function openList(name, text) {
   }
 }
 
-// What is typed while a list is loaded belongs to it: other listeners would take it for shortcuts, and Enter would press a
-// button of the page. Escape gives the list up (the text is null then): what is open beneath it stays open.
-function keepTyping() {
+/**
+ * Keep what is typed while a list or a bar is loaded: other listeners would take it for shortcuts, and Enter would press a button
+ * of the page. Returns a function that ends this and returns the text, null after Escape: what is open on the page stays open.
+ */
+export function keepTyping() {
   const stop = new AbortController();
   let typed = "";
   addEventListener("keydown", (event) => {
