@@ -279,6 +279,25 @@ sys.exit(cli.main(["check"]))
 """
 
 
+BEFORE_A_WORKBOOK = """
+import sys
+import web_app
+from app import config
+client = web_app.create_app(config.load_settings()).test_client()
+for page in ("/", "/batch", "/records", "/samples", "/usage", "/model"):
+    assert client.get(page).status_code == 200
+assert "openpyxl" not in sys.modules
+assert client.get("/api/spreadsheet/template.xlsx").status_code == 200
+assert "openpyxl" in sys.modules
+"""
+
+
+def test_no_page_takes_the_memory_of_the_library_of_workbooks(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", BEFORE_A_WORKBOOK]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
+
+
 def test_without_a_database_url_the_driver_is_neither_needed_nor_required(tmp_path: Path) -> None:
     data = {"DATABASE_PATH": "records.db", "OUTPUT_DIR": "output", "SAMPLES_DIR": "samples"}
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **data}

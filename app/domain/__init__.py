@@ -30,7 +30,7 @@ from app.domain.fingerprints import (
 from app.domain.marks import PLACES, mark_words, marks_line, marks_of
 from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.models import Models
-from app.domain.option_words import BACKGROUNDS, OUTPUT_FORMATS, QUALITIES
+from app.domain.option_words import BACKGROUNDS, OPTION_WORDS, OUTPUT_FORMATS, QUALITIES
 from app.domain.record_changes import (
     CHANGEABLE,
     Changes,

@@ -3,20 +3,23 @@
 The public API of ``sheets/``, the only package with openpyxl. It does not resolve names of reference images.
 """
 
-from app.sheets.cells import Problem
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from app.sheets.header_synonyms import header_names
-from app.sheets.importer import Import, ImportedRow, read_workbook
-from app.sheets.ledger_export import ledger_lines, write_ledger
 from app.sheets.limits import MAX_UPLOAD
-from app.sheets.option_columns import OPTION_WORDS
-from app.sheets.own_results import OwnResults, batch_of_file, own_result_notes, write_own_results
-from app.sheets.results_export import write_records, write_results
-from app.sheets.template_export import write_requests, write_template
-from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
+
+if TYPE_CHECKING:
+    from app.sheets.cells import Problem
+    from app.sheets.importer import Import, ImportedRow, read_workbook
+    from app.sheets.ledger_export import ledger_lines, write_ledger
+    from app.sheets.own_results import OwnResults, batch_of_file, own_result_notes, write_own_results
+    from app.sheets.results_export import write_records, write_results
+    from app.sheets.template_export import write_requests, write_template
+    from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
 
 __all__ = [
     "MAX_UPLOAD",
-    "OPTION_WORDS",
     "THUMBNAIL_BOX",
     "Import",
     "ImportedRow",
@@ -35,3 +38,21 @@ __all__ = [
     "write_results",
     "write_template",
 ]
+
+_LATE = {
+    "cells": ("Problem",),
+    "importer": ("Import", "ImportedRow", "read_workbook"),
+    "ledger_export": ("ledger_lines", "write_ledger"),
+    "own_results": ("OwnResults", "batch_of_file", "own_result_notes", "write_own_results"),
+    "results_export": ("write_records", "write_results"),
+    "template_export": ("write_requests", "write_template"),
+    "xlsx_pictures": ("THUMBNAIL_BOX", "Thumbnails"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The value of a name whose module is imported at its first use: with openpyxl they take 7 MB."""
+    for module, names in _LATE.items():
+        if name in names:
+            return getattr(importlib.import_module(f"app.sheets.{module}"), name)
+    raise AttributeError(name)

@@ -7,29 +7,17 @@ that option. A column whose header is used as a variable is the user's own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 
-from app.domain import READERS, variable_key, variable_names
+from app.domain import OPTION_WORDS, READERS, variable_key, variable_names
 from app.errors import InvalidRequest, Message, message
 from app.sheets.cells import TEXT_FIELDS
 from app.sheets.headers import Header, brief, own_names
 from app.sheets.non_data_rows import row_list
 from app.sheets.table import ExcelTime, Grid, UnreadableCell, Value, own_text
 
-# The words for the values of options, in workbooks and on pages.
-OPTION_WORDS: Mapping[str, Mapping[str, str]] = {
-    "background": {"transparent": "透明", "opaque": "不透明"},
-    "output_format": {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"},
-    "quality": {
-        "low": "低质量",
-        "medium": "中等质量",
-        "high": "高质量",
-        "xhigh": "很高质量",
-        "max": "最高质量",
-    },
-}
 # What a header is for that stands for one of the other fields.
 _FIELDS = {"transparent": "background"}
 # Fields whose header is not used for anything else: every cell is read, and may be a problem.

@@ -15,6 +15,7 @@ from app.domain import (
     MAX_ROWS_A_BATCH,
     MAX_SEED,
     MAX_STEPS,
+    OPTION_WORDS,
     OPTIONS,
     OUTPUT_FORMATS,
     QUALITIES,
@@ -218,17 +219,17 @@ def option_words(models: Models) -> dict[str, dict[str, str]]:
     """
     taken = {
         name: {value for spec in models.values() for value in spec.options.get(name, ())}
-        for name in sheets.OPTION_WORDS
+        for name in OPTION_WORDS
     }
     return {
         name: {value: translate(word) for value, word in of.items() if value in (taken[name] or of)}
-        for name, of in sheets.OPTION_WORDS.items()
+        for name, of in OPTION_WORDS.items()
     }
 
 
 def option_texts(options: Mapping[str, str | int]) -> list[tuple[str, str]]:
     """The label and the value of each option of a record, in the language of the request."""
-    words = sheets.OPTION_WORDS
+    words = OPTION_WORDS
     return [
         (translate(_OPTION_LABELS[name]), translate(words.get(name, {}).get(str(value), str(value))))
         for name, value in options.items()

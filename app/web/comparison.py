@@ -1,5 +1,7 @@
 """Compares an imported file with the batch that it was submitted as, or whose results it holds."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress

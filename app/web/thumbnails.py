@@ -1,5 +1,7 @@
 """Thumbnails of records for workbooks, computed by a few threads while the workbook is sent."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 

@@ -1,5 +1,7 @@
 """The API of workbooks: import, template, export, the results of a batch."""
 
+from __future__ import annotations
+
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
