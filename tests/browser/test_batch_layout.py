@@ -46,21 +46,6 @@ def test_the_toolbar_is_one_line_at_1024_pixels(batch: BatchPage) -> None:
     assert len(tops) == 1
 
 
-@pytest.mark.parametrize("width", [1280, 1440])
-def test_the_run_buttons_are_in_one_line_after_a_failure(
-    batch: BatchPage, server: ServerProcess, jimeng: FakeJimeng, width: int
-) -> None:
-    jimeng.latency = 600.0
-    jimeng.fail_next("reset", when=lambda call: call.fields.get("prompt") == "断线")
-    rows = [{"prompt": prompt} for prompt in ("违禁的画面", "断线", *map(str, range(98)))]
-    batch_id = server.post("/api/batches", {"rows": rows, "name": "秋冬新品主图"})["batch_id"]
-    batch.page.set_viewport_size({"width": width, "height": 900})
-    batch.open(f"?id={batch_id}")
-    batch.expect_figures("失败 1 · 结果未知 1 · 剩 98")
-    buttons = batch.page.locator(".run-line > .button:visible")
-    assert len({round(box(each)["y"]) for each in buttons.all()}) == 1
-
-
 def test_row_status_and_actions_are_visible_at_1024_pixels(batch: BatchPage, server: ServerProcess) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     batch.open(f"?id={ended_with_failures(server)}")
