@@ -88,6 +88,24 @@ def test_a_reference_that_is_uploading_stays_while_the_form_is_filled(
     assert image["filename"] == "甲.png"
 
 
+def test_an_upload_is_given_up_when_the_form_is_cleared(
+    demo_server: ServerProcess, studio: Open, tmp_path: Path
+) -> None:
+    file = tmp_path / "甲.png"
+    file.write_bytes(noise_image("png"))
+    page = studio(demo_server)
+    page.write_prompt("照着画")
+    uploads = Held(page.page, "**/api/sample-images")
+    page.page.locator("[data-references] input[type=file]").set_input_files(file)
+    uploads.wait_for()
+    page.page.locator("[data-clear]").click()
+    expect(page.references()).to_have_count(0)
+    page.write_prompt("雪山")
+    page.generate()
+    page.wait_for_images(1)
+    assert demo_server.get("/api/records")["records"][0]["sample_images"] == []
+
+
 def test_enter_while_a_list_loads_presses_nothing_on_the_page(
     demo_server: ServerProcess, studio: Open
 ) -> None:

@@ -22,7 +22,7 @@ export function fillForm(form, request) {
     field.value = name === "sample_images" ? JSON.stringify(value) : (value ?? "");
   }
   form.dispatchEvent(new Event("input", { bubbles: true }));
-  form.dispatchEvent(new Event("form-filled"));
+  form.dispatchEvent(new CustomEvent("form-filled", { detail: request }));
 }
 
 export function makeForm(form) {

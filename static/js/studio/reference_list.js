@@ -65,10 +65,18 @@ export function makeReferenceList(field) {
     (next?.querySelector("[data-remove]") || field.querySelector("[data-select]:enabled") || field.closest("form").elements.prompt).focus();
   }
 
+  /** Abort what is uploading. */
+  function giveUp() {
+    for (const item of uploading()) {
+      item.dispatchEvent(new Event("removed"));
+      item.remove();
+    }
+  }
+
   function showError(message) {
     field.querySelector("[data-error-for]").textContent = message;
   }
 
   element.addEventListener("click", ({ target }) => target.closest("[data-remove]") && remove(target.closest("li")));
-  return { element, max, images, items, uploading, makeItem, number, render, save, append, replace, remove, showError };
+  return { element, max, images, items, uploading, makeItem, number, render, save, append, replace, remove, giveUp, showError };
 }

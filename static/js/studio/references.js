@@ -55,7 +55,10 @@ export function makeReferences(field) {
   });
   onFilesDropped(document, { shade: form, take: addFiles });
   document.addEventListener("add-reference", onAddReference);
-  form.addEventListener("form-filled", list.render);
+  form.addEventListener("form-filled", ({ detail: request }) => {
+    if ("sample_images" in request) list.giveUp(); // others take their place
+    list.render();
+  });
   list.render();
 }
 
