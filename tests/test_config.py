@@ -292,6 +292,28 @@ assert "openpyxl" in sys.modules
 """
 
 
+THREADS_THAT_USE_WORKBOOKS_FIRST = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+from app import sheets
+sys.setswitchinterval(1e-6)
+names = sorted({*sheets.__all__} - {*vars(sheets)})
+together = Barrier(len(names))
+def use(name):
+    together.wait()
+    getattr(sheets, name)
+with ThreadPoolExecutor(len(names)) as pool:
+    list(pool.map(use, names))
+"""
+
+
+def test_threads_may_use_workbooks_for_the_first_time_at_once(tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", THREADS_THAT_USE_WORKBOOKS_FIRST]
+    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
+
+
 def test_no_page_takes_the_memory_of_the_library_of_workbooks(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", BEFORE_A_WORKBOOK]

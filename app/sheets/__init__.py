@@ -4,6 +4,7 @@ The public API of ``sheets/``, the only package with openpyxl. It does not resol
 """
 
 import importlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 from app.sheets.header_synonyms import header_names
@@ -50,9 +51,13 @@ _LATE = {
 }
 
 
+_one_at_a_time = threading.RLock()  # threads that import parts of openpyxl together end in a deadlock
+
+
 def __getattr__(name: str) -> Any:
     """The value of a name whose module is imported at its first use: with openpyxl they take 7 MB."""
     for module, names in _LATE.items():
         if name in names:
-            return getattr(importlib.import_module(f"app.sheets.{module}"), name)
+            with _one_at_a_time:
+                return getattr(importlib.import_module(f"app.sheets.{module}"), name)
     raise AttributeError(name)
