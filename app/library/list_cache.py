@@ -106,7 +106,7 @@ class ListCache:
             for without, plus in self._pending_edits:
                 fresh = fresh.edited(without=without, plus=plus)
             self._catalogue, self._error, self.listed_at = fresh, None, self._clock()
-            seconds = min(FRESH_SECONDS, SHARED_FRESH_SECONDS) if self._is_shared else FRESH_SECONDS
+            seconds = SHARED_FRESH_SECONDS if self._is_shared else FRESH_SECONDS
             self._fresh_until = self.listed_at + seconds
             self._end_refresh()
         self._save(fresh)

@@ -623,6 +623,7 @@ def test_a_stale_list_is_refreshed_before_references_are_fixed(
     monkeypatch.setattr(list_cache, "FIRST_WAIT", 60.0)
     with monkeypatch.context() as patched:
         patched.setattr(list_cache, "FRESH_SECONDS", -1.0)
+        patched.setattr(list_cache, "SHARED_FRESH_SECONDS", -1.0)
         image = by_hand(worker, oss, packed(RED))
     oss.put(f"{PREFIX}手放.png", packed(BLUE))
     worker.start()

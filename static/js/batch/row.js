@@ -104,8 +104,7 @@ export function requestDigest(row, columns, { prefix, suffix, names = ownNames()
   const { filename: _filename, columns: _own, ...request } = requestOf(row);
   Object.assign(request, withoutRefused(columns, row), { prefix, suffix, model: model.of(row).id });
   const texts = [prefix, request.prompt, suffix, request.negative_prompt, ...request.sample_images.map((image) => image.filename)];
-  const takesWords = names.length > 0 && texts.some((text) => text?.includes("{")); // by variables
-  if (takesWords) request.columns = ownColumnsOf(row, names);
+  if (texts.some((text) => text?.includes("{"))) request.columns = ownColumnsOf(row, names); // which variables take words from
   return digest(JSON.stringify(request));
 }
 
