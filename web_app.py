@@ -181,13 +181,21 @@ def main() -> int:
         print_user(str(taken))
         return 0 if opens and _open_running_instance(taken) else 1
     except AppError as error:
-        print_user(str(error))
+        print_user(_sentence(error))
         may_pass = isinstance(error, StoreLost | WriteRefused) and not isinstance(error, StoreDamaged)
         return 1 if may_pass else 2
     except OSError as error:
         print_user(f"启动不了（{error}），请检查磁盘、权限和端口，再启动一次")
         return 1
     return 0
+
+
+def _sentence(error: AppError) -> str:
+    """The sentence of an error at the start, which the program does not repeat by itself."""
+    reason = error.message.values.get("reason")
+    if type(error) is StoreLost and reason:
+        return f"DATABASE_URL：PostgreSQL 连不上（{reason}），请检查地址、网络和它是否在运行，再启动一次"
+    return str(error)
 
 
 def _open_running_instance(taken: listener.PortTaken) -> bool:

@@ -49,15 +49,13 @@ _LATE = {
     "template_export": ("write_requests", "write_template"),
     "xlsx_pictures": ("THUMBNAIL_BOX", "Thumbnails"),
 }
-
-
-_one_at_a_time = threading.RLock()  # threads that import parts of openpyxl together end in a deadlock
+_importing = threading.RLock()  # threads that import parts of openpyxl at the same time end in a deadlock
 
 
 def __getattr__(name: str) -> Any:
-    """The value of a name whose module is imported at its first use: with openpyxl they take 7 MB."""
+    """The value of a name whose module is imported at its first use: openpyxl takes 7 MB."""
     for module, names in _LATE.items():
         if name in names:
-            with _one_at_a_time:
+            with _importing:
                 return getattr(importlib.import_module(f"app.sheets.{module}"), name)
     raise AttributeError(name)

@@ -44,7 +44,7 @@ def test_a_start_while_the_server_is_away_may_be_repeated(
     monkeypatch.setenv("PORT", str(free_port()))
     monkeypatch.setenv("DATABASE_URL", "postgresql://tests@127.0.0.1:1/none")
     assert web_app.main() == 1  # systemd does not repeat a start that ends with 2
-    assert "请检查 PostgreSQL 是否在运行" in capsys.readouterr().err
+    assert capsys.readouterr().err.startswith("DATABASE_URL：PostgreSQL 连不上")
 
 
 def test_keys_of_separate_processes_are_not_asked_for_on_a_page(

@@ -7,7 +7,7 @@ from pathlib import Path
 from app.db.connection import Connection, connect, transaction
 from app.db.restored import pause_if_restored
 from app.db.search_index import has_other_normaliser, rebuild_index
-from app.errors import DatabaseError, StoreLost
+from app.errors import DatabaseError
 
 _LEAST_SERVER = 130_000
 
@@ -22,11 +22,7 @@ def open_database(url: str) -> None:
     Raises StoreLost when the server cannot be reached, DatabaseError when the database cannot be used.
     """
     with closing(connect(url)) as db:
-        try:
-            _check_server(db)
-        except StoreLost as error:
-            text = "DATABASE_URL：PostgreSQL 连不上（{reason}），请检查地址、网络和它是否在运行，再启动一次"
-            raise StoreLost(text, reason=error.message.values.get("reason", error.message)) from error
+        _check_server(db)
         if version_of(db) < LATEST or has_other_normaliser(db):
             with transaction(db):
                 _migrate(db)
