@@ -372,14 +372,13 @@ def _check_combination(settings: Settings) -> None:
         raise SettingError("ACCESS_PASSWORD", text, host=settings.host)
     if settings.oss_output_prefix and not settings.oss_enabled:
         raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
+    if settings.output_store == "oss" and not settings.oss_output_prefix:
+        raise SettingError("OUTPUT_STORE", "图片存在 OSS 时，要先设置 OSS_ENABLED=true 和 OSS_OUTPUT_PREFIX")
     # Deleting a reference image must not delete a generated picture.
-    if settings.output_store == "oss":
-        if not settings.oss_output_prefix:
-            text = "图片存在 OSS 时，要先设置 OSS_ENABLED=true 和 OSS_OUTPUT_PREFIX"
-            raise SettingError("OUTPUT_STORE", text)
-        if settings.oss_output_prefix.startswith(samples := settings.oss_sample_prefix):
-            text = "图片存在 OSS 时，不能在 OSS_SAMPLE_PREFIX「{prefix}」下面，请换一个"
-            raise SettingError("OSS_OUTPUT_PREFIX", text, prefix=samples)
+    prefix = settings.oss_sample_prefix
+    if settings.output_store == "oss" and settings.oss_output_prefix.startswith(prefix):
+        text = "图片存在 OSS 时，不能在 OSS_SAMPLE_PREFIX「{prefix}」下面，请换一个"
+        raise SettingError("OSS_OUTPUT_PREFIX", text, prefix=prefix)
     output, samples = map(os.path.realpath, (settings.output_dir, settings.samples_dir))
     if os.path.normcase(output) == os.path.normcase(samples):
         raise SettingError(
