@@ -52,7 +52,7 @@ def test_the_batch_that_budgets_paused_is_continued_on_its_page(
 
 
 @pytest.mark.parametrize("language", ["zh", "en"])
-def test_the_top_bar_of_a_phone_has_room_for_work_and_budget(
+def test_the_top_bar_of_a_phone_shows_work_and_budget_in_full(
     page: Page, server: ServerProcess, jimeng: FakeJimeng, language: str
 ) -> None:
     jimeng.latency = 600

@@ -47,6 +47,13 @@ class Held:
         with self.page.expect_event("requestfinished", lambda request: request == route.request):
             route.continue_()
 
+    def let_go_both_in_reverse(self) -> None:
+        """Wait for two, hold no more, and answer the second one first."""
+        self.wait_for(2)
+        self.stop()
+        for number in (2, 1):
+            self.let_go(number)
+
     def stop(self) -> None:
         """Hold no more."""
         self.is_over = True
@@ -255,10 +262,7 @@ def test_a_filter_keeps_what_was_typed_before_its_answer(records: RecordsPage) -
     records.search("夜市")
     lists.wait_for()
     records.page.locator("[data-focus-key=favourite]").click()
-    lists.wait_for(2)
-    lists.stop()
-    for number in (2, 1):
-        lists.let_go(number)
+    lists.let_go_both_in_reverse()
     records.expect_total("找到 0 条")
     records.expect_query(search="夜市", favourite="1")
 
@@ -268,10 +272,7 @@ def test_a_search_keeps_the_filter_whose_answer_is_not_here(records: RecordsPage
     records.page.locator("[data-focus-key=favourite]").click()
     lists.wait_for()
     records.search("夜市")
-    lists.wait_for(2)
-    lists.stop()
-    for number in (2, 1):
-        lists.let_go(number)
+    lists.let_go_both_in_reverse()
     records.expect_total("找到 0 条")
     records.expect_query(search="夜市", favourite="1")
 
@@ -285,10 +286,7 @@ def test_a_command_that_ends_leaves_the_search_that_is_under_way(records: Record
     records.search("夜市")
     lists.wait_for()
     deletions.let_go()
-    lists.wait_for(2)
-    lists.stop()
-    for number in (2, 1):
-        lists.let_go(number)
+    lists.let_go_both_in_reverse()
     records.expect_query(search="夜市")
     expect(records.page.locator("[data-search]")).to_have_value("夜市")
     records.expect_total("找到 5 条")
