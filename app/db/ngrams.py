@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.db.row_mapping import text_of
+from app.domain import has_too_many_marks, normalised
 
 # Version of the index entries; an index made with another one, or another Unicode version, is rebuilt.
 NORMALISER = f"2/{unicodedata.unidata_version}"
@@ -50,7 +51,7 @@ def normalise(text: str | bytes | None) -> str:
     """Normalise by NFKC and casefold, without NUL."""
     if isinstance(text, bytes):  # written by another program
         text = text_of(text)
-    return unicodedata.normalize("NFKC", text or "").casefold().replace("\x00", "")
+    return normalised("NFKC", text or "").casefold().replace("\x00", "")
 
 
 def own_values(own_columns: str | bytes | None) -> list[str]:
@@ -136,10 +137,15 @@ def _occurrences(document: str, words: Iterable[str]) -> Iterator[tuple[int, int
 
 
 def _normalised_parts(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, normalised text) of parts that are normalised independently: mostly single characters."""
+    """(start, end, normalised text) of parts that are normalised independently: mostly single characters.
+
+    Empty where there are none, as in a text with too many marks.
+    """
     whole, folded = normalise(text), {character: normalise(character) for character in set(text)}
     if whole == "".join(map(folded.__getitem__, text)):
         return [(at, at + 1, folded[character]) for at, character in enumerate(text)]
+    if has_too_many_marks(text):  # one part might be as long as the text
+        return []
     parts, start = [], 0
     for at in range(1, len(text) + 1):
         if at == len(text) or _are_independent(text[start:at], text[at]):

@@ -30,6 +30,7 @@ from app.domain.fingerprints import (
 from app.domain.marks import PLACES, mark_words, marks_line, marks_of
 from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.models import Models
+from app.domain.normal_form import has_too_many_marks, normalised
 from app.domain.option_words import BACKGROUNDS, OPTION_WORDS, OUTPUT_FORMATS, QUALITIES
 from app.domain.record_changes import (
     CHANGEABLE,
@@ -82,6 +83,7 @@ from app.domain.validation import (
     read_resolution,
     read_sample_images,
     read_whole_number,
+    refuse_marks,
     trimmed_text,
     visible_text,
     whole_characters,

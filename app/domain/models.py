@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from app.domain.model_spec import ModelSpec
 from app.domain.requests import ImageRequest
-from app.domain.validation import normal_text
+from app.domain.validation import MAX_MODEL_LENGTH, normal_text
 from app.errors import Conflict, InvalidRequest, Message, message
 
 # Models that enlarge a picture: no other model can take the place of one.
@@ -56,7 +56,7 @@ class Models(Mapping[str, ModelSpec]):
         Letter case, spaces, hyphens and underscores do not matter.
         A name stands for the first model of that name. Raises InvalidRequest.
         """
-        key = _plain(written)
+        key = _plain(written) if len(written) <= 10 * MAX_MODEL_LENGTH else written
         if not key:
             return self.default
         for spec in self.values():

@@ -1,6 +1,5 @@
 """Records, from queued to saved, and their pictures."""
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.domain.marks import marks_of
+from app.domain.normal_form import normalised
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
 from app.errors import Message
@@ -161,5 +161,5 @@ class SavedImage:
 
 def file_key(stem: str) -> str:
     """Key under which Windows and macOS treat two file names as equal: case-folded NFC without joiners."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", stem).casefold())
+    folded = normalised("NFC", normalised("NFC", stem).casefold())
     return folded.translate({0x200C: None, 0x200D: None})

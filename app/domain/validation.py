@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
+from app.domain.normal_form import MAX_MARKS, has_too_many_marks, normalised
 from app.domain.option_words import BACKGROUNDS, OUTPUT_FORMATS, QUALITIES, UNSET_WORDS
 from app.domain.references import SampleImage
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
-from app.errors import InvalidRequest, message
+from app.errors import InvalidRequest, Message, message
 
 MAX_PICTURES_A_ROW = 10
 MAX_REFERENCES = 16  # of any model; what one model takes is its ``ModelSpec.max_references``
@@ -38,11 +38,21 @@ _VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # variation selectors
 
 
 def normal_text(value: Any) -> str:
-    """Normalise a short text: NFKC, no invisible characters, no surrounding white space."""
+    """Normalise a short text: NFKC, no invisible characters, no surrounding white space.
+
+    One that is longer than any field stays as it is, to be refused.
+    """
     text = str(value)
-    if text.isascii():
+    if text.isascii() or len(text) > MAX_PROMPT_LENGTH:
         return text.strip()
-    return trimmed_text(unicodedata.normalize("NFKC", _EACH_UNSEEN_OR_JOINER.sub("", text)))
+    return trimmed_text(normalised("NFKC", _EACH_UNSEEN_OR_JOINER.sub("", text)))
+
+
+def refuse_marks(text: str, name: str, label: str | Message = "") -> None:
+    """Raises InvalidRequest for a text with too many combining marks in a row."""
+    if has_too_many_marks(text):
+        problem = "{field}里连着的组合符号太多（最多 {limit} 个），请删掉多余的"
+        raise InvalidRequest(name, problem, field=label or name, limit=MAX_MARKS)
 
 
 def visible_text(text: str) -> str:
@@ -76,6 +86,7 @@ def _read_text(
         if len(text) > limit:
             problem = "{field}有 {n} 字，最多 {limit} 字"
             raise InvalidRequest(name, problem, field=message(label), n=len(text), limit=limit)
+        refuse_marks(text, name, message(label))
         return whole_characters(text)
 
     return read
@@ -155,6 +166,7 @@ def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_REFERENCE_LENGTH:
         raise ValueError(value)
+    refuse_marks(value, "sample_images", message("参考图"))
     return whole_characters(value)
 
 

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from app.domain import file_key
+from app.domain import file_key, normalised
 from app.system import windows_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
@@ -40,12 +40,12 @@ def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _A
 
     Keeps letters of every script, removes extensions such as ``.png``. Idempotent.
     """
-    stem = unicodedata.normalize("NFC", _LINE_BREAKS.sub(" ", text[:_MAX_INPUT_LENGTH]))
+    stem = normalised("NFC", _LINE_BREAKS.sub(" ", text[:_MAX_INPUT_LENGTH]))
     stem = "".join(char for char in stem if char in _JOINERS or unicodedata.category(char)[0] != "C")
     parts = _REFUSED.split(stem)
     if len(parts) > 1:
         stem = "_".join(part.strip(".") for part in parts if part.strip("."))
-    stem = _trimmed(unicodedata.normalize("NFC", stem))
+    stem = _trimmed(normalised("NFC", stem))
     if _DEVICE.match(stem):
         stem = f"_{stem}"
     return _trimmed(fit(stem, max_bytes, max_units))

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
 
-from app.domain import FILES_URL, PINNED, LibraryImage, ReferenceInfo, ValidatedUpload
+from app.domain import FILES_URL, PINNED, LibraryImage, ReferenceInfo, ValidatedUpload, normalised
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.system import windows_files
 
@@ -231,7 +230,7 @@ def taken(key: str) -> Conflict:
 
 def folded(text: str) -> str:
     """Normalise (NFKC) and case-fold text for searching."""
-    return unicodedata.normalize("NFKC", text).casefold()
+    return normalised("NFKC", text).casefold()
 
 
 def natural_order(name: str) -> list[tuple[int, int, str]]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
-from app.domain import LibraryImage, SampleImage, file_key, trimmed_text, visible_text
+from app.domain import LibraryImage, SampleImage, file_key, has_too_many_marks, trimmed_text, visible_text
 from app.errors import AppError, BucketError, InvalidRequest, TryLater
 from app.library.library import Library
+
+_LONGEST_NAME = 1_000  # characters, more than a file name can have; cells of a sheet may be much longer
 
 
 class LibraryNames:
@@ -57,4 +59,5 @@ class LibraryNames:
 
 
 def _name_key(name: str) -> str:
-    return file_key(trimmed_text(visible_text(name)))
+    is_name = len(name) <= _LONGEST_NAME and not has_too_many_marks(name)
+    return file_key(trimmed_text(visible_text(name))) if is_name else name

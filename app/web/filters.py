@@ -9,7 +9,7 @@ from typing import Any
 from flask import request
 
 import database
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status, normal_text, whole_characters
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status, normal_text, refuse_marks, whole_characters
 from app.errors import InvalidRequest, message
 from app.web.openapi.schemas import ID, Schema, Shape, enum, open_object, strict_object, text, whole
 from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
@@ -21,7 +21,7 @@ MAX_OFFSET = 999_999_999
 PICKS = (*Pick, database.NOT_PICKED)
 _FLAGS = {"": None, "1": True, "true": True, "0": False, "false": False}
 _SORTS = {database.NEWEST: "新的在前", database.OLDEST: "旧的在前"}
-_PHRASE = text(maxLength=MAX_TEXT_LENGTH)
+PHRASE = text(maxLength=MAX_TEXT_LENGTH)
 QUERY: dict[str, Schema] = {
     "search": text(
         maxLength=MAX_TEXT_LENGTH,
@@ -30,10 +30,10 @@ QUERY: dict[str, Schema] = {
     "in": {**enum("prompt"), "description": "只在提示词里找"},
     "words": {**enum("all"), "description": "每个词都要有，不必连在一起"},
     "status": text(description="可写多个，用逗号分开"),
-    "batch_id": _PHRASE,
+    "batch_id": PHRASE,
     "aspect_ratio": enum(*ASPECT_RATIOS),
     "resolution": enum(*RESOLUTIONS),
-    "model": _PHRASE,
+    "model": PHRASE,
     "favourite": enum("1", "0"),
     "pick": {**enum(*PICKS), "description": "选中的、淘汰的、没选的"},
     "from": text(description="日期，或带时区的时间"),
@@ -57,7 +57,7 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
     (``2026-03-01T08:00:00+08:00``; UTC without an offset). ``as_of`` is a time with milliseconds.
     """
     return database.RecordFilter(
-        search=_text(fields, "search").replace("\r\n", "\n"),  # as prompts are stored
+        search=search_of(fields).replace("\r\n", "\n"),  # as prompts are stored
         search_in=_only(fields, "in", "prompt"),
         every_word=bool(_only(fields, "words", "all")),
         statuses=_statuses(fields),
@@ -108,6 +108,13 @@ def page_query(default: int = 20) -> dict[str, Schema]:
 def page_bounds(default: int = 20) -> tuple[int, int]:
     """``limit`` and ``offset`` of this request. Raises InvalidRequest."""
     return bounded_int_arg("limit", 1, MAX_LISTED, default), bounded_int_arg("offset", 0, MAX_OFFSET, 0)
+
+
+def search_of(fields: Mapping[str, Any]) -> str:
+    """The text to search for. Raises InvalidRequest, also for one that is costly to compare."""
+    search = _text(fields, "search")
+    refuse_marks(search, "search")
+    return search
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:

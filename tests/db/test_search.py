@@ -456,12 +456,20 @@ def test_an_upgraded_file_is_searched_correctly_before_its_index_is_built(tmp_pa
         ("aaa", ["aa"], ["aa"]),
         ("猫", ["狗"], []),
         ("", ["狗"], []),
+        ("猫" + "\u0301\u0327" * 100, ["猫"], []),  # left unmarked
     ],
 )
 def test_spans_are_the_parts_of_the_original_text_that_match(
     text: str, words: list[str], spans: list[str]
 ) -> None:
     assert [text[start:end] for start, end in database.find_spans(text, words)] == spans
+
+
+def test_a_stored_text_of_marks_is_found_before_and_after_it_is_indexed(db: database.Connection) -> None:
+    add_records(db, ["猫" + "\u0301\u0327\u0f73" * 100 + "狗", "猫狗"])
+    assert (found(db, "猫"), found(db, "\u0301狗")) == ([2, 1], [1])
+    index_all(db)
+    assert (found(db, "猫"), found(db, "\u0301狗")) == ([2, 1], [1])
 
 
 def test_a_span_is_found_in_every_text_that_a_term_is_found_in() -> None:

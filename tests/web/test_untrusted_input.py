@@ -2,6 +2,7 @@
 
 import io
 import json
+import unicodedata
 import zipfile
 from typing import Any
 
@@ -169,3 +170,49 @@ def test_a_wrong_method_is_answered_with_the_allowed_ones(client: FlaskClient, m
 def test_a_foreign_referer_redirects_to_the_start_page(client: FlaskClient, address: str) -> None:
     answer = client.post("/language", data={"language": "zh"}, headers={"Referer": address})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
+
+
+MARKS = "\u0301\u0327" * 110_000  # half a megabyte, whose order has to be changed
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/batches", {"rows": [{"prompt": "猫", "model": f"a{MARKS}"}]}),
+        ("POST", "/api/batches", {"rows": [{"prompt": "猫"}], "model": f"a{MARKS}"}),
+        ("POST", "/api/rows/check", {"rows": [], "model": f"a{MARKS}"}),
+        ("POST", "/api/batches", {"rows": [{"prompt": f"a{MARKS[:9_000]}"}]}),
+        ("POST", "/api/batches", {"rows": [{"prompt": "猫", "filename": f"a{MARKS[:90]}"}]}),
+        (
+            "POST",
+            "/api/batches",
+            {"rows": [{"prompt": "猫", "sample_images": [{"url": "", "filename": f"a{MARKS[:4_000]}"}]}]},
+        ),
+        ("PUT", f"/api/presets/a{MARKS[:5_000]}", {"resolution": "2K"}),
+        ("GET", f"/api/records?search=a{MARKS[:5_000]}", None),
+        ("GET", f"/api/prompts?search=a{MARKS[:5_000]}", None),
+        ("GET", f"/api/sample-images?search=a{MARKS[:5_000]}", None),
+    ],
+    ids=lambda value: value[:22] if isinstance(value, str) else None,
+)
+def test_a_row_of_combining_marks_is_refused_without_being_normalised(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: object
+) -> None:
+    real, longest = unicodedata.normalize, [0]
+
+    def normalize(form: Any, text: str) -> str:
+        longest[0] = max(longest[0], len(text))
+        return real(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", normalize)
+    complaint(client.open(path, method=method, json=body), 400)
+    assert longest[0] <= (5_001 if "presets" in path else 100)
+
+
+def test_marks_in_the_cells_of_a_table_are_reported_by_cell(client: FlaskClient) -> None:
+    content = (
+        f"提示词,文件名,参考图,模型\n猫{MARKS[:40]},a,b{MARKS[:3_000]},\n狗,b,,c{MARKS[:3_000]}\n".encode()
+    )
+    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(content), "a.csv")}).get_json()
+    assert [(one["row"], one["column"]) for one in answer["problems"]] == [(2, "提示词"), (3, "模型")]
+    assert [one["match"] for one in answer["references"]] == ["missing"]

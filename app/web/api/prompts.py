@@ -4,6 +4,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
+from app.web.filters import PHRASE, search_of
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, array_of, closed_object, whole
 from app.web.params import bounded_int_arg
@@ -19,11 +20,9 @@ MAX_PROMPTS = 50
 @describe(
     "用过的提示词，不重复，新的在前；search 是要含有的词",
     answer(prompts=array_of(closed_object(prompt=str, record_id=ID, created_at=str))),
-    query={"search": str, "limit": whole(1, MAX_PROMPTS)},
+    query={"search": PHRASE, "limit": whole(1, MAX_PROMPTS)},
 )
 def list_prompts() -> Response:
     """Different prompts of earlier records with their newest record, newest first; ``?search=&limit=``."""
     limit = bounded_int_arg("limit", 1, MAX_PROMPTS, MAX_PROMPTS)
-    return success(
-        prompts=database.list_prompts(connection(), search=request.args.get("search", ""), limit=limit)
-    )
+    return success(prompts=database.list_prompts(connection(), search=search_of(request.args), limit=limit))

@@ -16,6 +16,7 @@ from app.images import store
 from app.images.filenames import safe_stem
 from app.library.catalogue import names_of
 from app.web.downloads import as_attachment, start_stream
+from app.web.filters import PHRASE, search_of
 from app.web.i18n import translate
 from app.web.library_order import SORTS, rank_of
 from app.web.openapi.describe import describe
@@ -60,7 +61,7 @@ _IMAGES = answer(images=["LibraryImage"], source=_SOURCE)
         trouble=str,
     ),
     query={
-        "search": str,
+        "search": PHRASE,
         "sort": enum(*SORTS),
         "limit": whole(1, MAX_IMAGES),
         "offset": whole(0, MAX_IMAGES),
@@ -70,7 +71,7 @@ def list_images() -> Response:
     """The library, ordered by ``?sort=``; ``?search=`` matches names, ``?limit=&offset=`` select a page."""
     limit = bounded_int_arg("limit", 1, MAX_IMAGES, MAX_IMAGES)
     offset = bounded_int_arg("offset", 0, MAX_IMAGES, 0)
-    search, rank = request.args.get("search", ""), rank_of(request.args.get("sort", ""))
+    search, rank = search_of(request.args), rank_of(request.args.get("sort", ""))
     page = services().library.list_images(search, offset=offset, limit=limit, rank=rank)
     fields: dict[str, Any] = {"trouble": page.problem} if page.problem else {}
     fields |= {"stale": page.is_stale, "listed_at": page.listed_at, "total": page.total}

@@ -1,0 +1,43 @@
+"""Unicode normalisation in linear time, whatever combining marks a text has."""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Literal
+
+MAX_MARKS = 30  # in a row, as in the Stream-Safe Text Format of UAX 15
+# Every mark is one of these characters, and none is decomposed into more than two.
+_MAY_BE_MARKS = re.compile(f"[\\W\uff9e\uff9f]{{{MAX_MARKS // 2 + 1}}}")
+
+
+def normalised(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """The same as ``unicodedata.normalize``, which sorts marks in a row by insertion, in quadratic time."""
+    if text.isascii() or not _MAY_BE_MARKS.search(text):
+        return unicodedata.normalize(form, text)
+    decomposed = _decomposed("NFD" if form == "NFC" else "NFKD", text)
+    runs = (
+        sorted(run, key=unicodedata.combining) if is_mark else run
+        for is_mark, run in groupby(decomposed, _is_mark)
+    )
+    return unicodedata.normalize(form, "".join(map("".join, runs)))
+
+
+def has_too_many_marks(text: str) -> bool:
+    """Whether more than MAX_MARKS combining marks follow each other; no language writes so many."""
+    if text.isascii() or not _MAY_BE_MARKS.search(text):
+        return False
+    count = 0
+    for character in _decomposed("NFKD", text):
+        count = count + 1 if _is_mark(character) else 0
+        if count > MAX_MARKS:
+            return True
+    return False
+
+
+def _decomposed(form: Literal["NFD", "NFKD"], text: str) -> Iterator[str]:
+    return (part for character in text for part in unicodedata.normalize(form, character))
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.combining(character) != 0
