@@ -66,8 +66,11 @@ class ImageRequest:
         values: dict[str, Any] = {}
         problems: list[InvalidRequest] = []
         for name, read in READERS.items():
+            value = fields.get(name)
+            if value in (None, "") and name != "prompt":
+                continue  # the default
             try:
-                values[name] = read(fields.get(name))
+                values[name] = read(value)
             except InvalidRequest as problem:
                 problems.append(problem)
         return (None, problems) if problems else (cls(**values), [])

@@ -15,7 +15,7 @@ from app.domain.normal_form import MAX_MARKS, has_too_many_marks, normalised
 from app.domain.option_words import BACKGROUNDS, OUTPUT_FORMATS, QUALITIES, UNSET_WORDS
 from app.domain.references import SampleImage
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
-from app.errors import InvalidRequest, Message, message
+from app.errors import InvalidRequest, message
 
 MAX_PICTURES_A_ROW = 10
 MAX_REFERENCES = 16  # of any model; what one model takes is its ``ModelSpec.max_references``
@@ -48,11 +48,11 @@ def normal_text(value: Any) -> str:
     return trimmed_text(normalised("NFKC", _EACH_UNSEEN_OR_JOINER.sub("", text)))
 
 
-def refuse_marks(text: str, name: str, label: str | Message = "") -> None:
+def refuse_marks(text: str, name: str, label: str) -> None:
     """Raises InvalidRequest for a text with too many combining marks in a row."""
     if has_too_many_marks(text):
         problem = "{field}里连着的组合符号太多（最多 {limit} 个），请删掉多余的"
-        raise InvalidRequest(name, problem, field=label or name, limit=MAX_MARKS)
+        raise InvalidRequest(name, problem, field=message(label), limit=MAX_MARKS)
 
 
 def visible_text(text: str) -> str:
@@ -86,7 +86,7 @@ def _read_text(
         if len(text) > limit:
             problem = "{field}有 {n} 字，最多 {limit} 字"
             raise InvalidRequest(name, problem, field=message(label), n=len(text), limit=limit)
-        refuse_marks(text, name, message(label))
+        refuse_marks(text, name, label)
         return whole_characters(text)
 
     return read
@@ -166,7 +166,7 @@ def read_sample_images(value: Any) -> tuple[SampleImage, ...]:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= MAX_REFERENCE_LENGTH:
         raise ValueError(value)
-    refuse_marks(value, "sample_images", message("参考图"))
+    refuse_marks(value, "sample_images", "参考图")
     return whole_characters(value)
 
 

@@ -54,10 +54,8 @@ def truncate(text: str) -> str:
     return text if len(text) <= _SEEN_LENGTH else f"{text[:_SEEN_LENGTH]}…"
 
 
-def parse_cell(row: int, field: str, value: Value | None) -> tuple[str, Problem | None]:
+def parse_cell(row: int, field: str, value: Value) -> tuple[str, Problem | None]:
     """The text of a cell for its field; the original text when the Problem has no ``fixed``."""
-    if value is None:
-        return "", None
     text = display_text(value)
     if isinstance(value, UnreadableCell):
         return ("" if field in TEXT_FIELDS else text), problem(row, field, text, value.error)

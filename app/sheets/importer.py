@@ -306,12 +306,12 @@ class _RowReader:
 
     def _read_texts(self, row: Row) -> tuple[dict[str, str], set[str]]:
         """The text of each field, and the fields that are not readable."""
-        texts: dict[str, str] = {}
+        texts = dict.fromkeys(FIELD_LABELS, "")
         bad: set[str] = set()
         for name in FIELD_LABELS:
-            texts[name], issue = parse_cell(
-                row.number, name, row.values.get(self.header.columns.get(name, 0))
-            )
+            if (value := row.values.get(self.header.columns.get(name, 0))) is None:
+                continue
+            texts[name], issue = parse_cell(row.number, name, value)
             if issue:
                 self.problems.append(issue)
                 if issue.fixed is None:
@@ -376,9 +376,9 @@ def _join_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value | N
 
 def _fill_variables(rows: Sequence[ImportedRow], date: str) -> tuple[list[ImportedRow], list[Problem]]:
     """(the rows with ``sent_references``, the problems of variables and of texts that they make)."""
-    typed = [_texts_with_variables(row) for row in rows]
-    if not any("{" in str(texts) for texts in typed):
+    if not any("{" in text for row in rows for text in _texts_of(row)):
         return [*rows], []
+    typed = [_texts_with_variables(row) for row in rows]
     filled: list[ImportedRow] = []
     problems: list[Problem] = []
     fields = [{**texts, "columns": row.columns} for texts, row in zip(typed, rows, strict=True)]
@@ -394,6 +394,12 @@ def _fill_variables(rows: Sequence[ImportedRow], date: str) -> tuple[list[Import
             seen = "；".join(row.references) if name == "references" else row.fields[name]
             problems.append(problem(row.number, name, seen, error.message))
     return filled, problems
+
+
+def _texts_of(row: ImportedRow) -> Iterator[str]:
+    """The texts of a row that may hold variables."""
+    yield from (row.fields[name] for name in TEXT_TEMPLATES)
+    yield from row.references
 
 
 def _texts_with_variables(row: ImportedRow) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def page_bounds(default: int = 20) -> tuple[int, int]:
 def search_of(fields: Mapping[str, Any]) -> str:
     """The text to search for. Raises InvalidRequest, also for one that is costly to compare."""
     search = _text(fields, "search")
-    refuse_marks(search, "search")
+    refuse_marks(search, "search", "搜索")
     return search
 
 

@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from openpyxl.cell.rich_text import CellRichText, TextBlock
@@ -12,6 +13,7 @@ from openpyxl.comments import Comment
 from openpyxl.styles import Font
 from openpyxl.worksheet.worksheet import Worksheet
 
+from app.domain import fill_rows
 from app.sheets import Import, read_workbook
 from tests.workbooks import by_hand
 from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
@@ -344,6 +346,18 @@ def test_quotes_and_line_breaks_inside_a_csv_cell_are_kept() -> None:
     found = read_workbook(content, "a.csv")
 
     assert found.rows[0].fields["prompt"] == '第一行\n第二行，"引号", 逗号'
+
+
+@pytest.mark.parametrize(
+    ("prompt", "name", "calls"), [("猫", "a", 0), ("{行号}", "a", 1), ("猫", "a{行号}", 1)]
+)
+def test_rows_are_filled_only_where_a_text_has_a_brace(
+    prompt: str, name: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled = Mock(wraps=fill_rows)
+    monkeypatch.setattr("app.sheets.importer.fill_rows", filled)
+    read_workbook(f"提示词,参考图\n狗,b\n{prompt},{name}\n".encode(), "a.csv")
+    assert filled.call_count == calls
 
 
 def test_rows_are_numbered_as_the_sheet_counts_them() -> None:
