@@ -21,6 +21,7 @@ INTERNAL_FIELDS = (
     *("task_id", "attempts", "retries", "throttle_count", "crash_count"),
     *("not_before", "reserved_stem", "sha256", "position", "options"),
 )
+_RECORD_FIELDS = [name for name in Record.__dataclass_fields__ if name not in INTERNAL_FIELDS]
 
 
 def init_json(app: Flask) -> None:
@@ -54,12 +55,8 @@ class JsonProvider(DefaultJSONProvider):
 
 def record_json(record: Record) -> dict[str, Any]:
     """A record in the format of the API."""
-    fields = {
-        field.name: getattr(record, field.name)
-        for field in dataclasses.fields(record)
-        if field.name not in INTERNAL_FIELDS
-    }
-    wait = record.not_before - time.time()
+    fields = {name: getattr(record, name) for name in _RECORD_FIELDS}
+    request, wait = record.request, record.not_before - time.time()
     return fields | {
         "sample_images": [_reference_json(image) for image in record.sample_images],
         "url": picture_url(record),
@@ -67,7 +64,7 @@ def record_json(record: Record) -> dict[str, Any]:
         "retry_after": round(wait, 1) if wait > 0 else None,
         "charged": record.charged,
         "pick": record.pick or None,
-        **{name: getattr(record.request, name) for name in OPTIONS},
+        **{name: getattr(request, name) for name in OPTIONS},
         "collectable": record.status is Status.UNKNOWN and bool(record.task_id),
     }
 

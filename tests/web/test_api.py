@@ -1,5 +1,6 @@
 """Pages and API through the app itself, with the fake Jimeng at the wire."""
 
+import gzip
 import io
 import json
 import zipfile
@@ -11,10 +12,12 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
+from app.web.middleware.compression import init_compression
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
@@ -479,15 +482,24 @@ def test_the_budget_is_returned(settings: Settings) -> None:
 
 
 def test_text_is_compressed_and_images_are_not(client: FlaskClient) -> None:
-    gzip = {"Accept-Encoding": "gzip"}
-    page = client.get("/", headers=gzip)
+    packed = {"Accept-Encoding": "gzip"}
+    page = client.get("/", headers=packed)
     assert page.headers["Content-Encoding"] == "gzip"
     assert len(page.data) < len(client.get("/").data) / 2
-    style = client.get("/static/css/tokens.css", headers=gzip, buffered=True)
+    style = client.get("/static/css/tokens.css", headers=packed, buffered=True)
     assert style.headers["Content-Encoding"] == "gzip"
     picture = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "x.png")})
     url = picture.get_json()["images"][0]["url"]
-    assert "Content-Encoding" not in client.get(url, headers=gzip, buffered=True).headers
+    assert "Content-Encoding" not in client.get(url, headers=packed, buffered=True).headers
+
+
+def test_a_text_of_any_length_is_compressed() -> None:
+    app = Flask("long")
+    init_compression(app)
+    app.add_url_rule("/", view_func=lambda: "猫" * 3_000_000)
+    answer = app.test_client().get("/", headers={"Accept-Encoding": "gzip"})
+    assert len(answer.data) < 100_000
+    assert gzip.decompress(answer.data).decode() == "猫" * 3_000_000
 
 
 def test_a_static_file_is_cached_only_when_its_url_has_its_version(client: FlaskClient) -> None:

@@ -6,7 +6,6 @@ from flask import Flask, Response, request
 
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
 _MIN_BYTES = 600  # bytes; below that gzip saves nothing
-_MAX_BYTES = 4 * 1024 * 1024
 _LEVEL = 6
 
 
@@ -21,7 +20,7 @@ def _compress(response: Response) -> Response:
         return response
     response.direct_passthrough = False
     content = response.get_data()
-    if not _MIN_BYTES <= len(content) <= _MAX_BYTES:
+    if len(content) < _MIN_BYTES:
         return response
     response.set_data(gzip.compress(content, _LEVEL, mtime=0))
     response.headers["Content-Encoding"] = "gzip"
