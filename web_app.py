@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import webbrowser
 from datetime import date
 from pathlib import Path
@@ -110,6 +111,7 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     ShutdownHandler(worker).listen()
     try:
         worker.start()
+        threading.Thread(target=compile_templates, args=[app], name="templates", daemon=True).start()
         print_banner(settings, worker.engines.default.spec)
         if open_browser and settings.role != "worker":
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
@@ -120,6 +122,13 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
             worker.stop(_STOP_SECONDS)
         server.close()
         log.event("web", "stopped")
+
+
+def compile_templates(app: Flask) -> None:
+    """Compile the templates, those of the first page first, which would else wait for it."""
+    names = app.jinja_env.list_templates(filter_func=lambda name: name.endswith(".html"))
+    for name in sorted(names, key=lambda name: not name.startswith(("layout", "pages/studio", "studio/"))):
+        app.jinja_env.get_template(name)
 
 
 class ShutdownHandler:

@@ -10,10 +10,15 @@ from app.domain import Workbook, WorkbookFile
 from app.errors import InvalidRequest, Message, NotFound
 
 _UNUSED_DAYS = 7
+_UNUSED_BYTES = 500 * 2**20
+_IS_UNUSED = "NOT EXISTS (SELECT 1 FROM batches WHERE batches.workbook_id = workbooks.id)"
 
 
 def add_workbook(db: Connection, file: WorkbookFile, *, notes: Sequence[Message] = (), now: datetime) -> None:
-    """Store an imported file; a file that is there already becomes new again. ``now`` is in UTC."""
+    """Store an imported file; a file that is there already becomes new again. ``now`` is in UTC.
+
+    The oldest files that no batch refers to are deleted, so that the others have at most 500 MiB.
+    """
     with transaction(db):
         db.execute(
             """
@@ -32,6 +37,19 @@ def add_workbook(db: Connection, file: WorkbookFile, *, notes: Sequence[Message]
                 "content": file.content,
                 "now": utc_text(now),
             },
+        )
+        db.execute(
+            f"""
+            DELETE FROM workbooks
+            WHERE id IN (
+                SELECT id
+                FROM (
+                    SELECT id, sum(length(content)) OVER (ORDER BY imported_at DESC, id) AS bytes
+                    FROM workbooks
+                    WHERE {_IS_UNUSED}) AS unused
+                WHERE bytes > :most)
+            """,
+            {"most": _UNUSED_BYTES},
         )
 
 
@@ -98,12 +116,7 @@ def find_previous_batches(
 
 def forget_workbooks(db: Connection, *, now: datetime) -> int:
     """Delete files imported more than 7 days ago that no batch refers to -> how many."""
-    unused = """
-        imported_at < :since AND NOT EXISTS (
-            SELECT 1
-            FROM batches
-            WHERE batches.workbook_id = workbooks.id)
-    """
+    unused = f"imported_at < :since AND {_IS_UNUSED}"
     since = {"since": utc_text(now - timedelta(days=_UNUSED_DAYS))}
     if db.execute(f"SELECT 1 FROM workbooks WHERE {unused} LIMIT 1", since).fetchone() is None:
         return 0

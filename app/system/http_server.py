@@ -120,6 +120,8 @@ class _Task(WSGITask):  # type: ignore[misc]
         unbuffered = ("X-Accel-Buffering", "no") in self.response_headers  # as nginx reads it
         self.channel.is_stream = self.content_length is None or unbuffered
         head: bytes = super().build_response_header()
+        if self.request.command == "HEAD":
+            self.chunked_response = False  # there is no last chunk either
         return head
 
 

@@ -24,6 +24,7 @@ from app.errors import (
 )
 from app.web.middleware import login
 from app.web.services import connection, services
+from app.web.urls import safe_urlsplit
 
 _FIELDS = {each.name.upper(): each for each in fields(Settings)}
 _SHARED = ("IMAGE_MODEL", "MODEL_CONCURRENCY", "MODEL_TIMEOUT", "PRICE_PER_IMAGE", "WATERMARK", "NOTIFY_URL")
@@ -32,7 +33,7 @@ _OF_PROVIDERS = [name for provider in REQUIRED for name in generator.list_variab
 VARIABLES = tuple(name for name in (*_SHARED, *dict.fromkeys(_OF_PROVIDERS)) if name in _FIELDS)
 MAX_LENGTH = 2000
 _ADDRESSES = ("_URL", "_ENDPOINT")
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP", "Via")
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +92,20 @@ def change_problem() -> Message | None:
         return message("有几个进程一起工作：请在每个进程的 .env 或环境变量里改成一样，再都重新启动")
     if services().env_file is None:
         return message("程序不是用 .env 启动的，设置不能在这里改")
-    is_direct = not any(name in request.headers for name in _FORWARDED)
-    is_local = is_direct and is_loopback(request.remote_addr or "")
-    if login.is_logged_in() if services().settings.access_password else is_local:
+    if login.is_logged_in() if services().settings.access_password else _is_of_this_machine():
         return None
     return message("只有在运行程序的电脑上，或设置访问密码并登录后，才能改设置")
+
+
+def _is_of_this_machine() -> bool:
+    """Whether the request was made here and no proxy on this machine passed it on.
+
+    One that adds no header is known by TRUSTED_PROXIES, the host that was asked for, or HTTP/1.0.
+    """
+    address, host = request.remote_addr or "", safe_urlsplit(f"//{request.host}").hostname or ""
+    was_passed_on = any(name in request.headers for name in _FORWARDED) or login.is_trusted_proxy(address)
+    is_browsers = request.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"
+    return is_loopback(address) and is_loopback(host) and is_browsers and not was_passed_on
 
 
 def _are_several() -> bool:

@@ -71,6 +71,14 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
+def test_the_head_of_a_streamed_response_has_no_body(tmp_path: Path) -> None:
+    with running_server(tmp_path, image_model="demo") as server, connected(server) as connection:
+        connection.sendall(head(server, "/api/usage/export.csv", method="HEAD"))
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 200")
+        assert answer.partition(b"\r\n\r\n")[2] == b""
+
+
 @pytest.mark.parametrize("target", ["/login", "/language", "/logout", "/api/batches", "/nowhere"])
 def test_a_large_body_before_the_login_is_refused_by_its_announced_length(
     server: ServerProcess, target: str

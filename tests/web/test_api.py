@@ -22,7 +22,7 @@ from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.noise_images import noise_image
-from web_app import create_app
+from web_app import compile_templates, create_app
 
 PNG = noise_image("PNG", size=(40, 30))
 
@@ -500,6 +500,16 @@ def test_a_text_of_any_length_is_compressed() -> None:
     answer = app.test_client().get("/", headers={"Accept-Encoding": "gzip"})
     assert len(answer.data) < 100_000
     assert gzip.decompress(answer.data).decode() == "猫" * 3_000_000
+
+
+def test_no_page_compiles_a_template_after_the_start(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = create_app(settings)
+    compile_templates(app)
+    monkeypatch.setattr(app.jinja_env, "compile", None)
+    for path in ("/", "/batch", "/records", "/samples", "/usage", "/model", "/nowhere"):
+        assert app.test_client().get(path).status_code == (404 if path == "/nowhere" else 200)
 
 
 def test_a_static_file_is_cached_only_when_its_url_has_its_version(client: FlaskClient) -> None:

@@ -591,6 +591,14 @@ def test_a_zip_holds_images_a_workbook_and_the_names_of_missing_files(
         assert len(sheet(bundle.read("生成记录.xlsx"))) == 5
 
 
+def test_a_folder_of_the_workbooks_name_leaves_the_workbook_another(
+    dataset: Dataset, client: FlaskClient
+) -> None:
+    dataset.put("生成记录.xlsx_猫", requested_filename="生成记录.xlsx/猫")
+    with archive(client, "search=猫") as bundle:
+        assert bundle.namelist() == ["生成记录.xlsx/猫.png", "生成记录-2.xlsx"]
+
+
 def test_a_zip_of_a_filter_holds_each_matching_image_once(dataset: Dataset, client: FlaskClient) -> None:
     dataset.put("猫")
     same = dataset.put("猫的副本")

@@ -434,6 +434,40 @@ def test_behind_a_trusted_proxy_wrong_passwords_count_for_the_browser(settings: 
     assert enter(client, "开门", "192.168.1.8") == 302
 
 
+@pytest.mark.parametrize(
+    ("address", "said", "is_https"),
+    [
+        ("10.1.0.9", "https", True),
+        ("10.1.0.9", "http, https", True),
+        ("10.1.0.9", "https, http", False),
+        ("10.1.0.9", "", False),
+        ("192.0.2.7", "https", False),
+    ],
+)
+def test_only_a_trusted_proxy_tells_that_the_browser_came_by_https(
+    settings: Settings, address: str, said: str, is_https: bool
+) -> None:
+    networks = (ip_network("10.1.0.9"),)
+    client = create_app(replace(settings, access_password="开门", trusted_proxies=networks)).test_client()
+    client.environ_base["REMOTE_ADDR"] = address
+    answer = client.post("/login", data={"password": "开门"}, headers={"X-Forwarded-Proto": said})
+    assert ("Secure" in answer.headers["Set-Cookie"]) == is_https
+    assert ("Strict-Transport-Security" in answer.headers) == is_https
+
+
+def test_what_needs_a_login_is_kept_by_no_shared_cache(app: Flask, settings: Settings) -> None:
+    client = app.test_client()
+    (settings.output_dir / "猫.png").write_bytes(b"picture")
+    enter(client)
+    for path in ("/output/猫.png", "/", "/api/records", "/api/batches"):
+        with client.get(path) as answer:
+            assert answer.status_code == 200
+            assert answer.cache_control.private
+            assert not answer.cache_control.public
+    with client.get("/static/css/tokens.css?v=1") as answer:
+        assert answer.cache_control.public
+
+
 @pytest.mark.usefixtures("still")
 def test_an_address_that_a_stranger_claims_does_not_count(app: Flask) -> None:
     assert enter(app.test_client(), "猜", **{"X-Forwarded-For": "192.0.2.7"}) == 403

@@ -236,6 +236,8 @@ def test_a_value_that_is_no_text_is_refused(settings: Settings, dotenv: Path) ->
         {"headers": {"X-Forwarded-For": "10.0.0.9"}},
         {"headers": {"Forwarded": "for=10.0.0.9"}},
         {"headers": {"X-Real-IP": "10.0.0.9"}},
+        {"base_url": "http://192.168.1.5:5000"},
+        {"environ_overrides": {"SERVER_PROTOCOL": "HTTP/1.0"}},
         {"headers": {"Origin": "https://evil.example"}},
     ],
 )
@@ -244,6 +246,11 @@ def test_only_this_machine_may_change_settings(settings: Settings, dotenv: Path,
     studio.call("PUT", "/api/settings", 403, json={"ARK_API_KEY": SECRET}, **how)
     assert studio.client.post("/model", data={"ARK_API_KEY": SECRET}, **how).status_code == 403
     assert dotenv.read_text() == ""
+
+
+def test_a_trusted_proxy_on_this_machine_is_not_local(settings: Settings, dotenv: Path) -> None:
+    studio = Studio(settings, dotenv, TRUSTED_PROXIES="127.0.0.1")
+    studio.call("PUT", "/api/settings", 403, json={"ARK_API_KEY": SECRET})
 
 
 def test_a_request_that_a_proxy_passed_on_is_not_local(tmp_path: Path) -> None:

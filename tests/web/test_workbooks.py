@@ -6,11 +6,13 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
 
+import pytest
 from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import database
 from app.config import Settings
+from app.db import workbooks
 from tests.workbooks.written import by_openpyxl, saved
 
 CSV = "提示词\n猫\n狗\n".encode()
@@ -70,6 +72,30 @@ def test_a_file_that_no_batch_refers_to_is_deleted_after_seven_days(
         assert database.forget_workbooks(db, now=now + timedelta(days=8)) == 1
         assert database.get_workbook_file(db, used)
     submitted(client, status=400, workbook=unused)
+
+
+def test_the_oldest_files_without_a_batch_make_room_for_new_ones(
+    client: FlaskClient, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = []
+    for day in range(5):
+        ids.append(imported(client, CSV + str(day).encode())["workbook"])
+        if day == 0:
+            submitted(client, workbook=ids[0])
+        with closing(database.connect(settings.database)) as db, database.transaction(db):
+            sql = "UPDATE workbooks SET imported_at = :at WHERE id = :id"
+            db.execute(sql, {"at": f"2020-01-0{day + 1} 00:00:00", "id": ids[-1]})
+    monkeypatch.setattr(workbooks, "_UNUSED_BYTES", 3 * len(CSV) + 10)
+    ids.append(imported(client, CSV)["workbook"])
+    with closing(database.connect(settings.database)) as db:
+        assert [workbooks.find_workbook(db, each) is not None for each in ids] == [
+            True,
+            False,
+            False,
+            True,
+            True,
+            True,
+        ]
 
 
 def test_importing_a_file_again_keeps_it_for_another_seven_days(

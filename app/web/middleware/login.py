@@ -77,10 +77,20 @@ def client_address() -> str:
     """The address of the browser, as the proxies of TRUSTED_PROXIES pass it on."""
     passed_on = request.headers.get("X-Forwarded-For", "").split(",")
     hops = [hop for hop in map(_without_port, (*passed_on, request.remote_addr or "")) if hop]
-    trusted = services().settings.trusted_proxies
-    while len(hops) > 1 and any(_is_in(hops[-1], network) for network in trusted):
+    while len(hops) > 1 and is_trusted_proxy(hops[-1]):
         hops.pop()
     return hops[-1] if hops else ""
+
+
+def came_by_https() -> bool:
+    """Whether the browser came by HTTPS, as the nearest proxy says if it is one of TRUSTED_PROXIES."""
+    said = request.headers.get("X-Forwarded-Proto", "").rpartition(",")[2]
+    return said.strip().lower() == "https" and is_trusted_proxy(request.remote_addr or "")
+
+
+def is_trusted_proxy(address: str) -> bool:
+    """Whether the address is in TRUSTED_PROXIES."""
+    return any(_is_in(address, network) for network in services().settings.trusted_proxies)
 
 
 def _without_port(hop: str) -> str:
@@ -156,7 +166,7 @@ def log_in() -> tuple[str, int] | Response:
     if not is_right:
         return render_template("login.html", problem="密码不对，请再试一次"), 403
     answer = redirect(safe_redirect_target(target))
-    answer.set_cookie(COOKIE, cookie, httponly=True, samesite="Strict")
+    answer.set_cookie(COOKIE, cookie, secure=came_by_https(), httponly=True, samesite="Strict")
     return answer
 
 
@@ -171,7 +181,7 @@ def log_out() -> Response:
                     database.delete_session(db, _digest(cookie))
         except DatabaseError as error:
             return unavailable(error.message)
-        answer.delete_cookie(COOKIE, httponly=True, samesite="Strict")
+        answer.delete_cookie(COOKIE, secure=came_by_https(), httponly=True, samesite="Strict")
     return answer
 
 

@@ -6,6 +6,7 @@ from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.errors import DatabaseError, Forbidden
+from app.web.downloads import YEAR_SECONDS
 from app.web.middleware import SAFE_METHODS, login
 from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
@@ -85,6 +86,11 @@ def _require_login() -> AnyResponse | None:
 def _add_headers(response: Response) -> Response:
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
+    if login.came_by_https():
+        response.headers["Strict-Transport-Security"] = f"max-age={YEAR_SECONDS}"
+    if services().settings.access_password and request.endpoint not in OPEN_ENDPOINTS:
+        response.cache_control.public = False  # a proxy would give it to those who have not logged in
+        response.cache_control.private = True
     own_domain = services().settings.oss_public_url or services().settings.oss_endpoint
     if own_domain.startswith("http://"):  # a bucket without HTTPS must be listed by name
         policy = _HEADERS["Content-Security-Policy"].replace(" https:;", f" https: {own_domain};")
