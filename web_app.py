@@ -125,9 +125,8 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
 
 
 def compile_templates(app: Flask) -> None:
-    """Compile the templates, those of the first page first, which would else wait for it."""
-    names = app.jinja_env.list_templates(filter_func=lambda name: name.endswith(".html"))
-    for name in sorted(names, key=lambda name: not name.startswith(("layout", "pages/studio", "studio/"))):
+    """Compile all templates, so that the first page does not wait for it."""
+    for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 
 

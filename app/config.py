@@ -122,7 +122,7 @@ def _bool(variable: str, value: str) -> bool:
 def _hosts(variable: str, value: str) -> tuple[str, ...]:
     names = tuple(name.strip().lower() for name in value.split(",") if name.strip())
     for name in names:
-        if not re.fullmatch(r"[^\s/:*@，、；;]+", name) and not _is_address(name):
+        if not re.fullmatch(r"[^\s/:*@，、；;]+", name) and not is_address(name):
             text = "只写主机名，用英文逗号分开，不带 http:// 和端口，例如 mac.local，现在有「{name}」"
             raise SettingError(variable, text, name=name)
     return names
@@ -317,10 +317,11 @@ def read_settings(values: Mapping[str, str]) -> Settings:
 
 def is_loopback(host: str) -> bool:
     """Whether the host is ``localhost`` or a loopback address."""
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether the host is an address written in numbers."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

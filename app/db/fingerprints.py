@@ -22,6 +22,7 @@ from app.domain import (
     read_aspect_ratio,
     read_resolution,
     trimmed_text,
+    unix_line_ends,
 )
 from app.errors import InvalidRequest
 
@@ -212,7 +213,7 @@ def _fingerprint_of(
 
 
 def _text(raw: bytes | None) -> str:
-    return trimmed_text(text_of(raw).replace("\r\n", "\n")) if raw else ""
+    return trimmed_text(unix_line_ends(text_of(raw))) if raw else ""
 
 
 def _number(value: object) -> int | None:

@@ -137,10 +137,7 @@ def _occurrences(document: str, words: Iterable[str]) -> Iterator[tuple[int, int
 
 
 def _normalised_parts(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, normalised text) of parts that are normalised independently: mostly single characters.
-
-    Empty where there are none, as in a text with too many marks.
-    """
+    """(start, end, normalised text) of parts that are normalised independently: mostly single characters."""
     whole, folded = normalise(text), {character: normalise(character) for character in set(text)}
     if whole == "".join(map(folded.__getitem__, text)):
         return [(at, at + 1, folded[character]) for at, character in enumerate(text)]

@@ -10,15 +10,12 @@ from app.domain import Workbook, WorkbookFile
 from app.errors import InvalidRequest, Message, NotFound
 
 _UNUSED_DAYS = 7
-_UNUSED_BYTES = 500 * 2**20
+_UNUSED_BYTES = 500 * 2**20  # of all that no batch refers to; the newest are kept
 _IS_UNUSED = "NOT EXISTS (SELECT 1 FROM batches WHERE batches.workbook_id = workbooks.id)"
 
 
 def add_workbook(db: Connection, file: WorkbookFile, *, notes: Sequence[Message] = (), now: datetime) -> None:
-    """Store an imported file; a file that is there already becomes new again. ``now`` is in UTC.
-
-    The oldest files that no batch refers to are deleted, so that the others have at most 500 MiB.
-    """
+    """Store an imported file; one that is there becomes new again, old unused ones go. ``now`` is in UTC."""
     with transaction(db):
         db.execute(
             """

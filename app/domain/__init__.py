@@ -85,6 +85,7 @@ from app.domain.validation import (
     read_whole_number,
     refuse_marks,
     trimmed_text,
+    unix_line_ends,
     visible_text,
     whole_characters,
 )

@@ -15,24 +15,17 @@ def normalised(form: Literal["NFC", "NFKC"], text: str) -> str:
     """The same as ``unicodedata.normalize``, which sorts marks in a row by insertion, in quadratic time."""
     if text.isascii() or not _MAY_BE_MARKS.search(text):
         return unicodedata.normalize(form, text)
-    decomposed = _decomposed("NFD" if form == "NFC" else "NFKD", text)
-    runs = (
-        sorted(run, key=unicodedata.combining) if is_mark else run
-        for is_mark, run in groupby(decomposed, _is_mark)
-    )
-    return unicodedata.normalize(form, "".join(map("".join, runs)))
+    runs = groupby(_decomposed("NFD" if form == "NFC" else "NFKD", text), _is_mark)
+    ordered = (sorted(run, key=unicodedata.combining) if is_mark else run for is_mark, run in runs)
+    return unicodedata.normalize(form, "".join(map("".join, ordered)))
 
 
 def has_too_many_marks(text: str) -> bool:
     """Whether more than MAX_MARKS combining marks follow each other; no language writes so many."""
     if text.isascii() or not _MAY_BE_MARKS.search(text):
         return False
-    count = 0
-    for character in _decomposed("NFKD", text):
-        count = count + 1 if _is_mark(character) else 0
-        if count > MAX_MARKS:
-            return True
-    return False
+    runs = groupby(_decomposed("NFKD", text), _is_mark)
+    return any(is_mark and len(list(run)) > MAX_MARKS for is_mark, run in runs)
 
 
 def _decomposed(form: Literal["NFD", "NFKD"], text: str) -> Iterator[str]:

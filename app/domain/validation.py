@@ -66,6 +66,14 @@ def trimmed_text(text: str) -> str:
     return text if text[:1] not in _VARIANTS or text.strip(_AT_EDGES + _VARIANTS) else ""
 
 
+def unix_line_ends(text: str) -> str:
+    """The text with the line ends of Windows, also doubled ones, as ``\\n``.
+
+    A lone ``\\r`` stays: the fingerprint of a record with one would change, and its row be bought again.
+    """
+    return re.sub("\r+\n", "\n", text) if "\r" in text else text
+
+
 def whole_characters(text: str) -> str:
     """The text with a ``?`` for each lone surrogate, which UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode("utf-8")
@@ -79,8 +87,7 @@ def _read_text(
             value = ""
         if not isinstance(value, str):
             raise InvalidRequest(name, "{field}应为文字", field=message(label))
-        text = clean(value.replace("\x00", ""))
-        text = trimmed_text(re.sub("\r+\n", "\n", text) if "\r" in text else text)
+        text = trimmed_text(unix_line_ends(clean(value.replace("\x00", ""))))
         if required and not text:
             raise InvalidRequest(name, "请填写提示词")  # the only required text
         if len(text) > limit:

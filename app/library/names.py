@@ -8,7 +8,7 @@ from app.domain import LibraryImage, SampleImage, file_key, has_too_many_marks, 
 from app.errors import AppError, BucketError, InvalidRequest, TryLater
 from app.library.library import Library
 
-_LONGEST_NAME = 1_000  # characters, more than a file name can have; cells of a sheet may be much longer
+_LONGEST = 1_000  # more than a file name can have; a cell of a sheet may have more
 
 
 class LibraryNames:
@@ -59,5 +59,5 @@ class LibraryNames:
 
 
 def _name_key(name: str) -> str:
-    is_name = len(name) <= _LONGEST_NAME and not has_too_many_marks(name)
+    is_name = len(name) <= _LONGEST and not has_too_many_marks(name)
     return file_key(trimmed_text(visible_text(name))) if is_name else name

@@ -376,7 +376,8 @@ def _join_pictures(lines: Sequence[ImportedRow], row_numbers: Sequence[Value | N
 
 def _fill_variables(rows: Sequence[ImportedRow], date: str) -> tuple[list[ImportedRow], list[Problem]]:
     """(the rows with ``sent_references``, the problems of variables and of texts that they make)."""
-    if not any("{" in text for row in rows for text in _texts_of(row)):
+    texts = ([*(row.fields[name] for name in TEXT_TEMPLATES), *row.references] for row in rows)
+    if not any("{" in text for each in texts for text in each):
         return [*rows], []
     typed = [_texts_with_variables(row) for row in rows]
     filled: list[ImportedRow] = []
@@ -394,12 +395,6 @@ def _fill_variables(rows: Sequence[ImportedRow], date: str) -> tuple[list[Import
             seen = "；".join(row.references) if name == "references" else row.fields[name]
             problems.append(problem(row.number, name, seen, error.message))
     return filled, problems
-
-
-def _texts_of(row: ImportedRow) -> Iterator[str]:
-    """The texts of a row that may hold variables."""
-    yield from (row.fields[name] for name in TEXT_TEMPLATES)
-    yield from row.references
 
 
 def _texts_with_variables(row: ImportedRow) -> dict[str, Any]:

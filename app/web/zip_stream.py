@@ -119,17 +119,15 @@ class Archive:
             return b""
 
     def _add_texts(self, archive: ZipStream) -> None:
-        archive.add(self._workbook, self._free_name(WORKBOOK))
+        folders = {file_key(image.name.partition("/")[0]) for image in self._images}
+        archive.add(self._workbook, _unique_name(self._translate(WORKBOOK), folders))
         if self._missing:
             said = "没有取到这些图片（记录编号、文件名）：文件不在了，或一时取不到，可以稍后再打包"
             title = self._translate(said)
             lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
-            archive.add("\r\n".join(lines).encode("utf-8-sig"), self._free_name(MISSING))
-
-    def _free_name(self, name: str) -> str:
-        """The name of a text beside the images, none of which may be in a folder of that name."""
-        folders = {file_key(image.name.partition("/")[0]) for image in self._images}
-        return _unique_name(self._translate(name), folders)
+            archive.add(
+                "\r\n".join(lines).encode("utf-8-sig"), _unique_name(self._translate(MISSING), folders)
+            )
 
 
 def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[bytes]:

@@ -78,6 +78,18 @@ def test_a_record_written_by_another_program_is_recognised(db: database.Connecti
 
 
 @pytest.mark.parametrize(
+    ("stored", "sent"), [("猫\r\n狗", "猫\n狗"), ("猫\r\r\n狗", "猫\r\n狗"), ("猫\r狗", "猫\r狗")]
+)
+def test_line_ends_of_another_program_are_those_of_a_request(
+    db: database.Connection, stored: str, sent: str
+) -> None:
+    columns = "prompt, aspect_ratio, resolution, model"
+    sql = f"INSERT INTO generation_records ({columns}) VALUES (:prompt, '1:1', '2K', 'test-1')"
+    db.execute(sql, {"prompt": stored})
+    assert submit(db, ImageRequest.parse({"prompt": sent})).skipped == [SkippedRow(row=1, records=[1])]
+
+
+@pytest.mark.parametrize(
     ("field", "value"),
     [
         pytest.param("prompt", "CAST(x'D1A9C9BDFFFE' AS TEXT)", marks=OF_FILES),  # no UTF-8

@@ -184,9 +184,10 @@ def test_rows_are_named_in_the_large_view_only_for_batches_made_from_a_table(cli
         assert re.findall(r'data-row-number="(\d+)"', html) == numbers
 
 
-def test_a_search_with_crlf_finds_the_prompt(client: FlaskClient) -> None:
-    client.post("/api/batches", json={"rows": [{"prompt": "第一行\r\n第二行"}]})
-    answer = client.get("/api/records", query_string={"search": "行\r\n第", "status": "queued"})
+@pytest.mark.parametrize("line_end", ["\r\n", "\r\r\n", "\r"])
+def test_a_search_with_the_line_end_of_the_prompt_finds_it(client: FlaskClient, line_end: str) -> None:
+    client.post("/api/batches", json={"rows": [{"prompt": f"第一行{line_end}第二行"}]})
+    answer = client.get("/api/records", query_string={"search": f"行{line_end}第", "status": "queued"})
     assert answer.get_json()["total"] == 1
 
 

@@ -18,7 +18,7 @@ from flask import Blueprint, Flask, current_app, g, make_response, redirect, ren
 from werkzeug.wrappers import Response
 
 import database
-from app.config import IPNetwork
+from app.config import is_address
 from app.errors import DatabaseError, Message, StoreLost, TryLater, WriteRefused, message
 from app.web.services import connection, services
 from app.web.urls import safe_redirect_target
@@ -90,20 +90,14 @@ def came_by_https() -> bool:
 
 def is_trusted_proxy(address: str) -> bool:
     """Whether the address is in TRUSTED_PROXIES."""
-    return any(_is_in(address, network) for network in services().settings.trusted_proxies)
+    proxies = services().settings.trusted_proxies
+    return is_address(address) and any(ipaddress.ip_address(address) in network for network in proxies)
 
 
 def _without_port(hop: str) -> str:
     """The address in a hop; some proxies add the port, another one for each connection."""
     found = re.fullmatch(r"\s*(?:\[(.*)\](?::\d+)?|([^:]*):\d+)\s*", hop)
     return (found[1] or found[2] or "") if found else hop.strip()
-
-
-def _is_in(address: str, network: IPNetwork) -> bool:
-    try:
-        return ipaddress.ip_address(address) in network
-    except ValueError:
-        return False
 
 
 def client_key(address: str) -> str:

@@ -1,10 +1,9 @@
 """Host, origin and password checks before each request, and security headers on each response."""
 
-import ipaddress
-
 from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
+from app.config import is_address
 from app.errors import DatabaseError, Forbidden
 from app.web.downloads import YEAR_SECONDS
 from app.web.middleware import SAFE_METHODS, login
@@ -49,7 +48,7 @@ def lets_in() -> bool:
 
 def _check_host() -> None:
     name = _host_name(request.host)
-    if not (name == "localhost" or _is_numeric(name) or name in services().settings.allowed_hosts):
+    if not (name == "localhost" or is_address(name) or name in services().settings.allowed_hosts):
         raise Forbidden(
             "不认识的主机名「{host}」，请用 localhost 或数字地址打开；"
             "是自己的主机名，就把它写进 .env 的 ALLOWED_HOSTS，再重新启动",
@@ -101,11 +100,3 @@ def _add_headers(response: Response) -> Response:
 def _host_name(host: str) -> str:
     """The host name without port and trailing dot; empty when it is invalid."""
     return (safe_urlsplit(f"//{host}").hostname or "").lower().removesuffix(".")
-
-
-def _is_numeric(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
