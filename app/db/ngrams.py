@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from app.db.row_mapping import text_of
-from app.domain import has_too_many_marks, normalised
+from app.domain import has_too_many_marks, normalised, unix_line_ends
 
 # Version of the index entries; an index made with another one, or another Unicode version, is rebuilt.
 NORMALISER = f"2/{unicodedata.unidata_version}"
@@ -98,9 +98,9 @@ def tag(name: str, value: object) -> str:
 def read_search(search: str, *, every_word: bool = False) -> TextSearch | None:
     """Parse user input -> the search for the whole text or for every word; None when it is empty.
 
-    Lone surrogates become ``?``, as in stored prompts.
+    Lone surrogates and line ends become what they are in stored prompts.
     """
-    folded = normalise(search.encode("utf-8", "replace").decode("utf-8"))
+    folded = normalise(unix_line_ends(search).encode("utf-8", "replace").decode("utf-8"))
     words = tuple(dict.fromkeys(folded.split())) if every_word else (folded,) if folded else ()
     if not words:
         return None

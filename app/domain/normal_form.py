@@ -15,7 +15,7 @@ def normalised(form: Literal["NFC", "NFKC"], text: str) -> str:
     """The same as ``unicodedata.normalize``, which sorts marks in a row by insertion, in quadratic time."""
     if text.isascii() or not _MAY_BE_MARKS.search(text):
         return unicodedata.normalize(form, text)
-    runs = groupby(_decomposed("NFD" if form == "NFC" else "NFKD", text), _is_mark)
+    runs = _runs("NFD" if form == "NFC" else "NFKD", text)
     ordered = (sorted(run, key=unicodedata.combining) if is_mark else run for is_mark, run in runs)
     return unicodedata.normalize(form, "".join(map("".join, ordered)))
 
@@ -24,13 +24,10 @@ def has_too_many_marks(text: str) -> bool:
     """Whether more than MAX_MARKS combining marks follow each other; no language writes so many."""
     if text.isascii() or not _MAY_BE_MARKS.search(text):
         return False
-    runs = groupby(_decomposed("NFKD", text), _is_mark)
-    return any(is_mark and len(list(run)) > MAX_MARKS for is_mark, run in runs)
+    return any(is_mark and len(list(run)) > MAX_MARKS for is_mark, run in _runs("NFKD", text))
 
 
-def _decomposed(form: Literal["NFD", "NFKD"], text: str) -> Iterator[str]:
-    return (part for character in text for part in unicodedata.normalize(form, character))
-
-
-def _is_mark(character: str) -> bool:
-    return unicodedata.combining(character) != 0
+def _runs(form: Literal["NFD", "NFKD"], text: str) -> Iterator[tuple[bool, Iterator[str]]]:
+    """The text decomposed, in runs of marks and of others."""
+    parts = (part for character in text for part in unicodedata.normalize(form, character))
+    return groupby(parts, lambda part: unicodedata.combining(part) > 0)

@@ -38,10 +38,7 @@ _VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # variation selectors
 
 
 def normal_text(value: Any) -> str:
-    """Normalise a short text: NFKC, no invisible characters, no surrounding white space.
-
-    One that is longer than any field stays as it is, to be refused.
-    """
+    """A short text by NFKC, without invisible characters and white space around; a longer one stays."""
     text = str(value)
     if text.isascii() or len(text) > MAX_PROMPT_LENGTH:
         return text.strip()

@@ -9,16 +9,7 @@ from typing import Any
 from flask import request
 
 import database
-from app.domain import (
-    ASPECT_RATIOS,
-    RESOLUTIONS,
-    Pick,
-    Status,
-    normal_text,
-    refuse_marks,
-    unix_line_ends,
-    whole_characters,
-)
+from app.domain import ASPECT_RATIOS, RESOLUTIONS, Pick, Status, normal_text, refuse_marks, whole_characters
 from app.errors import InvalidRequest, message
 from app.web.openapi.schemas import ID, Schema, Shape, enum, open_object, strict_object, text, whole
 from app.web.params import bounded_int_arg, only_known, parse_ids, whole_number
@@ -66,7 +57,7 @@ def parse(fields: Mapping[str, Any]) -> database.RecordFilter:
     (``2026-03-01T08:00:00+08:00``; UTC without an offset). ``as_of`` is a time with milliseconds.
     """
     return database.RecordFilter(
-        search=unix_line_ends(search_of(fields)),  # as prompts are stored
+        search=search_of(fields),
         search_in=_only(fields, "in", "prompt"),
         every_word=bool(_only(fields, "words", "all")),
         statuses=_statuses(fields),

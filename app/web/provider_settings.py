@@ -98,10 +98,7 @@ def change_problem() -> Message | None:
 
 
 def _is_of_this_machine() -> bool:
-    """Whether the request was made here and no proxy on this machine passed it on.
-
-    One that adds no header is known by TRUSTED_PROXIES, the host that was asked for, or HTTP/1.0.
-    """
+    """Whether it was made here: a proxy adds headers, is trusted, passes its host on, or uses HTTP/1.0."""
     address, host = request.remote_addr or "", safe_urlsplit(f"//{request.host}").hostname or ""
     was_passed_on = any(name in request.headers for name in _FORWARDED) or login.is_trusted_proxy(address)
     is_browsers = request.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"

@@ -125,9 +125,8 @@ class Archive:
             said = "没有取到这些图片（记录编号、文件名）：文件不在了，或一时取不到，可以稍后再打包"
             title = self._translate(said)
             lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
-            archive.add(
-                "\r\n".join(lines).encode("utf-8-sig"), _unique_name(self._translate(MISSING), folders)
-            )
+            content = "\r\n".join(lines).encode("utf-8-sig")
+            archive.add(content, _unique_name(self._translate(MISSING), folders))
 
 
 def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[bytes]:
