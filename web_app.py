@@ -10,11 +10,10 @@ import os
 import signal
 import socket
 import sys
-import threading
 import webbrowser
 from datetime import date
 from pathlib import Path
-from types import FrameType
+from types import FrameType, SimpleNamespace
 
 from flask import Flask
 
@@ -111,7 +110,10 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     ShutdownHandler(worker).listen()
     try:
         worker.start()
-        threading.Thread(target=compile_templates, args=[app], name="templates", daemon=True).start()
+        if settings.role != "worker":  # in a thread that would wait for the first request
+            server.task_dispatcher.add_task(
+                SimpleNamespace(service=functools.partial(compile_templates, app))
+            )
         print_banner(settings, worker.engines.default.spec)
         if open_browser and settings.role != "worker":
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
