@@ -124,6 +124,7 @@ from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
 from app.db.restored import RESTORED, pause_all
 from app.db.search_index import index_progress, index_records, merge_index
+from app.db.sent_charges import note_sent
 from app.db.sessions import (
     add_session,
     delete_session,

@@ -85,7 +85,9 @@ def init_storage(settings: Settings) -> None:
     """Create the folders, migrate the database and remove temporary files of an earlier run."""
     folders.ensure_writable(settings)
     is_new = not (settings.database_url or settings.database_path.exists())
-    database.open_database(settings.database)
+    if database.open_database(settings.database):
+        print_user(database.RESTORED)
+        log.event("web", "database_restored", why=database.RESTORED)
     if is_new and store.has_images(settings.output_dir):
         print_user(
             f"没有找到数据库，新建了「{settings.database_path}」；「{settings.output_dir}」里已有图片，要找回它们的记录，"

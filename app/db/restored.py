@@ -12,8 +12,16 @@ MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，�
 def pause_all(db: Connection, reason: str) -> int:
     """Pause the active batches -> how many; inside a transaction.
 
-    What a sample holds may have been released in the original: its batch says so too.
+    What a sample holds may have been released in the original: its batch says so too. All that waits counts
+    as claimed before, so that its image is looked for before it is submitted.
     """
+    db.execute(
+        """
+        UPDATE generation_records
+        SET attempts = 1
+        WHERE attempts = 0 AND status IN ('held', 'queued')
+        """
+    )
     db.execute(
         """
         UPDATE batches
@@ -29,18 +37,20 @@ def pause_all(db: Connection, reason: str) -> int:
     return len(active)
 
 
-def pause_if_restored(db: Connection) -> None:
-    """Pause the active batches when the tables are not in the place where they were opened last.
+def pause_if_restored(db: Connection) -> bool:
+    """Pause the active batches when the tables are not where they were opened last -> whether that is so.
 
     pg_restore puts them into another database, or into tables made anew. PostgreSQL only.
     """
     place = _place(db)
     if _last_place(db) == place:
-        return
+        return False
     with transaction(db):
-        if _last_place(db) not in ("", place):
+        is_restored = _last_place(db) not in ("", place)
+        if is_restored:
             pause_all(db, RESTORED)
         db.execute("UPDATE schema_version SET place = :place", {"place": place})
+    return is_restored
 
 
 def _last_place(db: Connection) -> str:

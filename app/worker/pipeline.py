@@ -78,6 +78,9 @@ class Pipeline:
     write_refusal: log.Condition = field(
         default_factory=lambda: log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
     )
+    note_refusal: log.Condition = field(
+        default_factory=lambda: log.Condition("worker", begun="charge_not_noted", ended="charges_noted")
+    )
 
     saving: Saving = field(init=False)
 
@@ -91,7 +94,8 @@ class Pipeline:
         ``decide`` takes, and WorkerAborting, BatchNotActive, WriteRefused, StoreLost (requeue the record) or
         LeaseLost (leave it).
         """
-        if record.attempts > 1 and (saved := self._adopted(db, record)):
+        may_be_saved = record.attempts > 1 or not self.outputs.in_oss  # asking OSS takes a call
+        if may_be_saved and (saved := self._adopted(db, record)):
             return saved
         task_id, image, began = record.task_id, None, None
         watermark = record.marks["visible"]
@@ -168,10 +172,17 @@ class Pipeline:
         """
         budget = self.settings.budget
         try:
-            return database.open_charge(db, record, price=price, budget=budget, is_free=is_free)
+            charge = database.open_charge(db, record, price=price, budget=budget, is_free=is_free)
         except StoreLost:
             self.write_with_retry(lambda: database.withdraw_charge(db, record))
             raise
+        try:
+            database.note_sent(db, charge)
+        except DiskError as error:
+            self.note_refusal.begin(str(error))
+        else:
+            self.note_refusal.end()
+        return charge
 
     def _adopted(self, db: database.Connection, record: Record) -> SavedImage | None:
         """The image that was saved before a crash, here or in OSS."""

@@ -16,9 +16,10 @@ _STEPS: tuple[tuple[int, Callable[[Connection], None]], ...] = ()
 LATEST = 17
 
 
-def open_database(url: str) -> None:
+def open_database(url: str) -> bool:
     """Make or migrate the schema; call once before serving. In a restored backup active batches are paused.
 
+    Returns whether it is one.
     Raises StoreLost when the server cannot be reached, DatabaseError when the database cannot be used.
     """
     with closing(connect(url)) as db:
@@ -28,7 +29,7 @@ def open_database(url: str) -> None:
                 _migrate(db)
                 if has_other_normaliser(db):
                     rebuild_index(db)
-        pause_if_restored(db)
+        return pause_if_restored(db)
 
 
 def version_of(db: Connection) -> int:
