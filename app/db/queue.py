@@ -217,7 +217,9 @@ def finish_record(
     image is then found on disk, in OSS, or fetched again by its task id.
     """
     with transaction(db, durable=False):
-        if not still_owned(db, record, *statuses):
+        is_owned = still_owned(db, record, *statuses)
+        _log_unused(db, record, saved, is_owned=is_owned)
+        if not is_owned:
             return False
         update_records(
             db,
@@ -249,6 +251,19 @@ def finish_record(
         note_outcome(db, record.batch_id, None)
         finish_if_done(db, record.batch_id)
     return True
+
+
+def _log_unused(db: Connection, record: Record, saved: SavedImage, *, is_owned: bool) -> None:
+    """Tell of a received image that is not the record's: another one was saved first, or ended it."""
+    fields = {"place": row_label(record), "filename": saved.filename}
+    used = {"id": record.id, "filename": saved.filename}
+    if saved.drops_another:
+        text = message("{place}：又收到一张，可能已计费，没有保存，已有的是 {filename}", **fields)
+    elif not (is_owned or has_record(db, "id = :id AND filename = :filename", used)):
+        text = message("{place}：又收到一张，可能已计费，没有用上，文件是 {filename}", **fields)
+    else:
+        return
+    add_log(db, record.batch_id, "warning", text, record.id)
 
 
 def fail_record(db: Connection, record: Record, error: ModelError) -> bool:
@@ -336,7 +351,8 @@ def end_in_transaction(db: Connection, record: Record, status: Status, error: Mo
             stops_fetching=True,
             model=record.model,
         )
-    note_outcome(db, record.batch_id, error.cause)
+    if error.cause != "interrupted":  # which says nothing of the model or the rows
+        note_outcome(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)
 
 

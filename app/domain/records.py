@@ -146,7 +146,7 @@ class GeneratedImage:
 class SavedImage:
     """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name, and the
     seed in its embedded parameters. ``marks``: see ``app.domain.marks``. ``oss_key`` is that of the object
-    when pictures are stored in OSS."""
+    when pictures are stored in OSS. ``drops_another``: it was there, and another one received now is dropped."""
 
     filename: str
     width: int
@@ -157,6 +157,7 @@ class SavedImage:
     seed: int | None = None
     marks: Mapping[str, Any] = field(default_factory=dict)
     oss_key: str = ""
+    drops_another: bool = False
 
 
 def file_key(stem: str) -> str:

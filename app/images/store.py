@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import os.path
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,8 @@ def save_image(
             placed = _place(part, target, record_id, parameters.prompt)
             atomic_write.sync_folder(folder)
     if not isinstance(placed, str):
-        return placed
+        make_thumbnail(thumbnail, folder / placed.filename)
+        return replace(placed, drops_another=placed.sha256 != _sha256(pieces))
     return _saved_image(placed, decoded, pieces, parameters.seed, marks)
 
 
@@ -317,13 +319,12 @@ def _place(part: Path, target: Path, record_id: int, prompt: str) -> SavedImage 
     """Publish the part file under the first free name; returns it, or the image this record already has."""
     for name in _names(target.parent, target.stem):
         final = target.with_name(name + target.suffix)
+        if not is_taken(target.parent, name):
+            with contextlib.suppress(FileExistsError):  # another worker, with the same record perhaps
+                windows_files.publish(part, final)
+                return final.name
         if prompt and (saved := _read_own(final, record_id, prompt)):
             return saved
-        if is_taken(target.parent, name):
-            continue
-        with contextlib.suppress(FileExistsError):
-            windows_files.publish(part, final)
-            return final.name
     raise AssertionError("counters do not end")
 
 

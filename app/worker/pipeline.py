@@ -133,6 +133,8 @@ class Pipeline:
         ended = self.write_with_retry(lambda: finish(db, record, saved))
         if ended:
             self.saving.settle(record, saved)
+        if saved.drops_another:
+            log.record_event("image_dropped", record, kept=saved.sha256)
         size = f"{saved.width}x{saved.height}"
         log.record_event(
             "finished" if ended else "lease_lost", record, bytes=saved.file_size, size=size, **facts

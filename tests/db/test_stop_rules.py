@@ -131,3 +131,16 @@ def test_without_a_rule_nothing_pauses(db: database.Connection, spec: ModelSpec)
     batch_id, _ = add(db, spec, 40, rule=None)
     end(db, *[REFUSED] * 39)
     assert cause(db, batch_id) == ""
+
+
+def test_a_picture_that_another_server_calls_interrupted_does_not_count(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    """As when the clock of that server is ahead: the record is still under way."""
+    batch_id, _ = add(db, spec, rule=StopRule(refused=9, of=9, failed=0.5, last=2))
+    for _ in range(3):
+        record = claimed(db)
+        database.open_charge(db, record, price=None, budget=None)
+        database.reap_stalled(db, now=1e12)
+        assert database.finish_record(db, record, SAVED)
+    assert cause(db, batch_id) == ""

@@ -10,6 +10,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -491,8 +492,27 @@ def test_a_saved_image_is_found_by_its_metadata(tmp_path: Path) -> None:
 def test_a_record_never_gets_two_files(tmp_path: Path) -> None:
     text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
     first = save(tmp_path, noise_image("png", size=(64, 64)), record_id=7, embed=text)
-    assert save(tmp_path, noise_image("png", size=(96, 64)), record_id=7, embed=text) == first
+    thumbnail = store.thumbnail_path(tmp_path, 7).read_bytes()
+    again = save(tmp_path, noise_image("png", size=(96, 64)), record_id=7, embed=text)
+    assert again == replace(first, drops_another=True)
     assert names(tmp_path) == [".thumbnails/0/7.webp", "猫.png"]
+    assert store.thumbnail_path(tmp_path, 7).read_bytes() == thumbnail
+
+
+def test_two_workers_that_save_one_record_at_the_same_time_make_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content, publish = noise_image("png"), windows_files.publish
+    text = format_parameters(REQUEST, None, "demo", 1, 5)
+
+    def publish_second(part: Path, final: Path) -> bool:
+        monkeypatch.setattr(windows_files, "publish", publish)
+        save(tmp_path, content, embed=text)
+        return publish(part, final)
+
+    monkeypatch.setattr(windows_files, "publish", publish_second)
+    assert save(tmp_path, content, embed=text).filename == "猫.png"
+    assert names(tmp_path) == [".thumbnails/0/1.webp", "猫.png"]
 
 
 @pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
@@ -535,7 +555,8 @@ def test_any_request_is_recognised_in_its_image(
     text = format_parameters(request, None, "m", 7, None)
     first = save(tmp_path, noise_image(picture_format), record_id=7, embed=text)
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt=prompt) == first
-    assert save(tmp_path, noise_image(picture_format), record_id=7, embed=text) == first
+    again = save(tmp_path, noise_image(picture_format), record_id=7, embed=text)
+    assert again == replace(first, drops_another=True)
 
 
 def test_a_corrupt_file_matches_no_record(tmp_path: Path) -> None:

@@ -1,0 +1,170 @@
+"""The list of charges beside a SQLite file, which tells an older copy of the file; images that are not used."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import database
+from app.db.sqlite_connection import SqliteConnection
+from app.domain import BatchStatus, GeneratedImage, Record, Status
+from app.images import store
+from app.images.parameters import format_parameters
+from tests.fakes.images import make_image
+from tests.fakes.service import Call
+from tests.harness import Harness, crash_at
+from tests.server_process import ServerProcess
+
+pytestmark = pytest.mark.sqlite
+
+
+def beside(harness: Harness) -> Path:
+    path = harness.settings.database_path
+    return path.with_name(f"{path.name}.charges")
+
+
+def copy_of(harness: Harness) -> sqlite3.Connection:
+    assert isinstance(harness.db, SqliteConnection)
+    copy = sqlite3.connect(":memory:")
+    harness.db.backup(copy)
+    return copy
+
+
+def put_back(harness: Harness, copy: sqlite3.Connection) -> bool:
+    """Put the copy back while nothing runs -> whether the start says so."""
+    with closing(copy), closing(sqlite3.connect(harness.settings.database_path)) as target:
+        copy.backup(target)
+    is_older = database.open_database(harness.settings.database)
+    harness.restart()
+    return is_older
+
+
+def reap(harness: Harness) -> None:
+    harness.worker.maintenance.reap_expired_leases(harness.db)
+
+
+def test_an_older_copy_is_paused_once_and_its_ledger_completed(harness: Harness) -> None:
+    batch_id, ids = harness.ask("猫", "狗", "鸟")
+    copy = copy_of(harness)
+    assert harness.step()
+    harness.service.fail_next("reset")
+    assert harness.step()
+    assert put_back(harness, copy)
+    batch = database.get_batch(harness.db, batch_id)
+    assert (batch.status, "重复付费" in str(batch.paused_reason)) == (BatchStatus.PAUSED, True)
+    reap(harness)
+    assert [harness.record(i).status for i in ids] == [Status.SUCCESS, Status.UNKNOWN, Status.QUEUED]
+    assert harness.outcomes() == ["billed", "unknown"]
+    assert not database.open_database(harness.settings.database)
+    database.resume_batch(harness.db, batch_id, models=["jimeng_t2i_v40"])
+    while harness.step():
+        pass
+    assert [order.body["prompt"] for order in harness.service.submissions] == ["猫", "狗", "鸟"]
+
+
+def test_a_row_of_another_database_with_the_same_id_is_not_touched(harness: Harness) -> None:
+    harness.make("猫")
+    harness.db.execute("DELETE FROM charges")
+    harness.db.execute("UPDATE generation_records SET status = 'queued', batch_id = 'another'")
+    assert not database.open_database(harness.settings.database)
+    assert (harness.record(1).status, harness.outcomes()) == (Status.QUEUED, [])
+
+
+@pytest.mark.parametrize("name", ["note_sent", "save_task_id"])
+def test_a_crash_is_not_taken_for_an_older_copy(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    batch_id, _ = harness.ask("猫", "狗")
+    crash_at(harness, monkeypatch, where=database, name=name)
+    assert not database.open_database(harness.settings.database)
+    assert database.get_batch(harness.db, batch_id).status is BatchStatus.RUNNING
+
+
+def test_a_line_that_a_power_cut_left_incomplete_is_ignored(harness: Harness) -> None:
+    harness.make("猫")
+    with beside(harness).open("ab") as file:
+        file.write(b'\n{"record_id": 7, "opened')
+    harness.make("狗")
+    assert not database.open_database(harness.settings.database)
+    copy = copy_of(harness)
+    batch_id, _ = harness.ask("鸟")
+    harness.step()
+    copy.execute("DELETE FROM charges WHERE record_id = 2")
+    copy.execute("UPDATE batches SET state = 'active'")
+    copy.commit()
+    assert put_back(harness, copy)
+
+
+def test_the_list_stays_short(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    for prompt in "猫狗鸟":
+        harness.make(prompt)
+    size = beside(harness).stat().st_size
+    monkeypatch.setattr("app.db.sent_charges._MAX_BYTES", size // 2)
+    assert not database.open_database(harness.settings.database)
+    lines = beside(harness).read_bytes().splitlines()
+    assert beside(harness).stat().st_size < size / 2 + 1
+    assert json.loads(lines[-1])["record_id"] == 3
+
+
+def test_a_list_that_cannot_be_written_is_logged_once_and_images_are_made(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    beside(harness).mkdir()
+    for prompt in ("猫", "狗"):
+        assert harness.make(prompt).status is Status.SUCCESS
+    assert caplog.text.count("event=charge_not_noted") == 1
+    assert "写不进去" in caplog.text
+
+
+def test_a_list_that_cannot_be_read_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "generation_records.db.charges").mkdir()
+    sentence = ServerProcess(tmp_path).refuses_to_start()
+    assert sentence.count("\n") == 1
+    assert "generation_records.db.charges" in sentence
+
+
+def save_another(harness: Harness, record: Record) -> None:
+    """Save another image of this record, as a second worker does."""
+    text = format_parameters(record.request, None, record.model, record.id, 1)
+    store.save_image(
+        GeneratedImage(content=make_image(64, 64, number=9)),
+        output_dir=harness.settings.output_dir,
+        stem=record.reserved_stem,
+        record_id=record.id,
+        embed=text,
+    )
+
+
+def finish_it(harness: Harness, record: Record) -> None:
+    """Cancel the record, as when somebody has written it off."""
+    harness.db.execute("UPDATE generation_records SET status = 'cancelled' WHERE id = :id", {"id": record.id})
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "said", "logged"),
+    [(save_another, "没有保存，已有的是", "image_dropped"), (finish_it, "没有用上，文件是", "lease_lost")],
+)
+def test_a_received_image_that_is_not_used_is_logged(
+    harness: Harness,
+    caplog: pytest.LogCaptureFixture,
+    meanwhile: Callable[[Harness, Record], None],
+    said: str,
+    logged: str,
+) -> None:
+    caplog.set_level("INFO")
+    batch_id, ids = harness.ask("猫")
+
+    def see(moment: str, call: Call) -> None:
+        if moment == "arrived" and call.path.startswith("/pictures/"):
+            with closing(database.connect(harness.settings.database)) as other:
+                elsewhere = Harness(harness.settings, harness.service, other)
+                meanwhile(elsewhere, elsewhere.record(ids[0]))
+
+    harness.service.observer = see
+    harness.step()
+    assert said in " ".join(str(line.text) for line in database.list_log(harness.db, batch_id))
+    assert f"event={logged}" in caplog.text
