@@ -146,7 +146,7 @@ class GeneratedImage:
 class SavedImage:
     """A decoded and saved picture: real size and format (``png``, ``jpeg``, ``webp``), final name, and the
     seed in its embedded parameters. ``marks``: see ``app.domain.marks``. ``oss_key`` is that of the object
-    when pictures are stored in OSS. ``drops_another``: it was there, and another one received now is dropped."""
+    when pictures are stored in OSS. ``drops_another``: it was there, and the one received is dropped."""
 
     filename: str
     width: int

@@ -1,4 +1,4 @@
-"""The list of charges beside a SQLite file, which tells an older copy of the file; images that are not used."""
+"""The list of charges beside a SQLite file, which tells an older copy of it; images that are not used."""
 
 import json
 import sqlite3
@@ -90,7 +90,7 @@ def test_a_line_that_a_power_cut_left_incomplete_is_ignored(harness: Harness) ->
     harness.make("狗")
     assert not database.open_database(harness.settings.database)
     copy = copy_of(harness)
-    batch_id, _ = harness.ask("鸟")
+    harness.ask("鸟")
     harness.step()
     copy.execute("DELETE FROM charges WHERE record_id = 2")
     copy.execute("UPDATE batches SET state = 'active'")
