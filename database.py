@@ -46,6 +46,7 @@ from app.db.ledger import (
     is_free_charge,
     list_differing_usage,
     open_charge,
+    pause_over_budget,
     save_task_id,
     save_usage,
     withdraw_charge,

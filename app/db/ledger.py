@@ -3,10 +3,11 @@
 from decimal import Decimal
 
 from app.db.batch_log import add_log, row_label
-from app.db.budgets import note_near_budgets, require_affordable
+from app.db.batches import pause_in_transaction
+from app.db.budgets import BudgetReached, note_near_budgets, require_affordable
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import micros, object_of, object_text, read_records, utc_now
-from app.domain import ImageRequest, Models, Record, Status
+from app.domain import ImageRequest, Models, PauseCause, Record, Status
 from app.domain.ledger import Usage, usage_text
 from app.errors import Billed, Message, message
 
@@ -62,6 +63,18 @@ def open_charge(
         ).fetchall()[0]
         note_near_budgets(db, budgets, price or Decimal(0), batch_id=record.batch_id)
     return int(row["id"])
+
+
+def pause_over_budget(
+    db: Connection, record: Record, *, price: Decimal | None, budget: Decimal | None
+) -> None:
+    """Pause the record's batch if a budget still refuses the charge: it may have been raised meanwhile."""
+    with transaction(db):
+        try:
+            require_affordable(db, price, batch_id=record.batch_id, default=budget)
+        except BudgetReached as reached:
+            if record.batch_id:
+                pause_in_transaction(db, record.batch_id, reached.message, cause=PauseCause.BUDGET)
 
 
 def withdraw_charge(db: Connection, record: Record) -> None:

@@ -3,7 +3,6 @@
 import random
 from dataclasses import dataclass
 
-import database
 from app.domain import PauseCause, Record
 from app.errors import AppError, Billed, BucketError, Conflict, InvalidRequest, Message, ModelError
 from app.worker.disk_space import DiskLow
@@ -33,11 +32,7 @@ class ModelRetired(Conflict):
     """The service takes no more orders for the model: nothing was submitted."""
 
 
-_PAUSED_BEFORE_SUBMISSION = {
-    database.BudgetReached: PauseCause.BUDGET,
-    DiskLow: PauseCause.DISK,
-    ModelRetired: PauseCause.MODEL,
-}
+_PAUSED_BEFORE_SUBMISSION = {DiskLow: PauseCause.DISK, ModelRetired: PauseCause.MODEL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

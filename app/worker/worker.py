@@ -251,14 +251,12 @@ class Worker:
             log.record_event("released", record)
         except database.LeaseLost:
             log.record_event("lease_lost", record)
-        except (
-            database.BudgetReached,
-            DiskLow,
-            ModelRetired,
-            InvalidRequest,
-            BucketError,
-            ModelError,
-        ) as error:
+        except database.BudgetReached as reached:
+            self._requeue(db, record)
+            log.record_event("budget_reached", record, why=reached.message)
+            price, budget = engine.spec.price(record.request), self.settings.budget
+            self._write(lambda: database.pause_over_budget(db, record, price=price, budget=budget))
+        except (DiskLow, ModelRetired, InvalidRequest, BucketError, ModelError) as error:
             if isinstance(error, ModelError) and error.throttled:
                 engine.limit.on_throttled()
             if isinstance(error, ModelError) and error.cause == "key":

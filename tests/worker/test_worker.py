@@ -7,13 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from decimal import Decimal
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
 import database
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTIONS, BatchStatus, PauseCause, Record, SampleImage, Status
+from app.domain import (
+    ASPECT_RATIOS,
+    RESOLUTIONS,
+    BatchStatus,
+    BudgetScope,
+    PauseCause,
+    Record,
+    SampleImage,
+    Status,
+)
 from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError, StoreLost
 from app.images import metadata, store
 from app.worker.concurrency import AdaptiveLimit
@@ -174,6 +183,24 @@ def test_an_unreachable_service_pauses_instead_of_failing_every_record(harness: 
     batch = database.get_batch(harness.db, batch_id)
     assert (batch.status, batch.counts[Status.FAILED]) == (BatchStatus.PAUSED, 0)
     assert set(harness.outcomes()) == {"not_billed"}
+
+
+def test_a_budget_raised_meanwhile_does_not_pause_a_batch_that_was_resumed(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the worker waits for a locked database after it found the budget spent."""
+    harness.restart(budget=Decimal("0.10"))
+    batch_id, _ = harness.ask("猫")
+    requeue = database.requeue_record
+
+    def requeue_late(*args: Any, **fields: Any) -> None:
+        database.set_budgets(harness.db, {BudgetScope.TOTAL: None})
+        requeue(*args, **fields)
+
+    monkeypatch.setattr(database, "requeue_record", requeue_late)
+    assert harness.step()
+    assert database.get_batch(harness.db, batch_id).status is not BatchStatus.PAUSED
+    assert harness.outcomes() == []
 
 
 def test_the_budget_pauses_the_batch_and_is_not_exceeded(harness: Harness) -> None:
