@@ -227,7 +227,7 @@ class Round:
             outcome.breaches += self.visitor.breaches
             outcome.steps.update(self.visitor.done)
         is_locked = any(each.kind == "locked at the ledger" for each in self.plan.disruptions)
-        if is_locked and not outcome.crashes and self.plan.servers == 1:
+        if is_locked and not (outcome.crashes or self.user.has_killed) and self.plan.servers == 1:
             outcome.breaches += [
                 f"record {r['id']} counted a crash" for r in state.records if r["crash_count"]
             ]

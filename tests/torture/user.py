@@ -25,6 +25,7 @@ class User:
     done         how often each step was taken
     breaches     what was seen that must never be
     replacements the prompts that were changed: earlier -> present
+    has_killed   whether it has killed a server, which is none of the planned crashes
     """
 
     def __init__(self, plan: Plan, site: Site) -> None:
@@ -33,8 +34,8 @@ class User:
         self.done: Counter[str] = Counter()
         self.breaches: list[str] = []
         self.replacements: dict[str, str] = {}
-        self._is_repaired = False
-        self._has_killed = False
+        self._is_repaired = self._is_limited = False
+        self.has_killed = False
 
     def submission(self) -> dict[str, Any]:
         """The body of the submission."""
@@ -77,6 +78,7 @@ class User:
     def set_budget(self, servers: Sequence[FastServer]) -> None:
         """Set the budget of a batch, if the plan has one."""
         for server in servers[:1] if self.plan.steps.budget else ():
+            self._is_limited = True
             self._put_budget(server, self.plan.steps.budget * PRICE_MICROS / 1_000_000)
 
     def go_on(self, servers: Sequence[FastServer], batch_id: str) -> None:
@@ -125,13 +127,13 @@ class User:
 
     def kill_at(self, step: str, server: FastServer) -> None:
         """Kill the server soon, once, if the plan has it killed at this step."""
-        if step == self.plan.steps.killed_at and not self._has_killed:
-            self._has_killed = True
+        if step == self.plan.steps.killed_at and not self.has_killed:
+            self.has_killed = True
             self.done[f"killed at {step}"] += 1
             threading.Timer(self.plan.steps.killed_after, server.kill).start()
 
     def _remove_budget(self, server: FastServer, batch_id: str) -> None:
-        """Note whether the budget was exceeded, then remove it."""
+        """Note whether the budget was exceeded while there was one, then remove it."""
         if not self.plan.steps.budget:
             return
         with contextlib.suppress(Unreadable):
@@ -139,10 +141,11 @@ class User:
                 "SELECT batch_id, price_micros FROM charges WHERE outcome <> 'not_billed'"
             )
             committed = sum(each["price_micros"] for each in charges if each["batch_id"] == batch_id)
-            if committed > self.plan.steps.budget * PRICE_MICROS:
+            if self._is_limited and committed > self.plan.steps.budget * PRICE_MICROS:
                 self.breaches.append(
                     f"{committed} micro-yuan committed under a budget of {self.plan.steps.budget} images"
                 )
+        self._is_limited = False
         self._put_budget(server, None)
 
     def _put_budget(self, server: FastServer, amount: float | None) -> None:
