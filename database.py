@@ -51,7 +51,7 @@ from app.db.ledger import (
     save_usage,
     withdraw_charge,
 )
-from app.db.migrations import open_database
+from app.db.migrations import open_database, open_to_read
 from app.db.model_statistics import find_statistics, store_statistics
 from app.db.ngrams import find_spans, read_search
 from app.db.notifications import (
@@ -123,7 +123,7 @@ from app.db.release import (
 )
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
-from app.db.restored import RESTORED, pause_all
+from app.db.restored import RESTORED, find_new_place, pause_all
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sent_charges import note_sent
 from app.db.sessions import (

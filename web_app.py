@@ -23,7 +23,7 @@ from app import log
 from app.config import Settings, load_settings
 from app.domain import ModelSpec
 from app.env_file import EnvFile
-from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
+from app.errors import AppError, DatabaseError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
 from app.system import folders, http_server, listener, process
 from app.web import api, views
@@ -49,6 +49,10 @@ _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
 _CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows allows five
 _HANGUP = getattr(signal, "SIGHUP", None)
+# A signal of the system ends the wait for connections too.
+_interrupt_main = (
+    _thread.interrupt_main if os.name == "nt" else functools.partial(os.kill, os.getpid(), signal.SIGINT)
+)
 
 
 def create_app(settings: Settings, worker: Worker | None = None, env_file: EnvFile | None = None) -> Flask:
@@ -85,7 +89,14 @@ def init_storage(settings: Settings) -> None:
     """Create the folders, migrate the database and remove temporary files of an earlier run."""
     folders.ensure_writable(settings)
     is_new = not (settings.database_url or settings.database_path.exists())
-    if database.open_database(settings.database):
+    is_restored = database.open_database(settings.database)
+    with contextlib.closing(database.connect(settings.database)) as db:
+        if place := database.find_new_place(db):
+            raise DatabaseError(
+                f"「{settings.database_path}」已搬到 {place}，不再启动，以免重复付费：请设置 DATABASE_URL；"
+                "一定要再用这个文件，先运行 python -m app.cli pause-all"
+            )
+    if is_restored:
         print_user(database.RESTORED)
         log.event("web", "database_restored", why=database.RESTORED)
     if is_new and store.has_images(settings.output_dir):
@@ -168,7 +179,7 @@ class ShutdownHandler:
             print_user(
                 f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出"
             )
-            self._worker.stop_in_background(_STOP_SECONDS, then=_thread.interrupt_main)
+            self._worker.stop_in_background(_STOP_SECONDS, then=_interrupt_main)
         elif number != _HANGUP:  # a closing window sends SIGHUP twice: itself and through its shell
             print_user("马上退出；没做完的，下次启动会接着做")
             os._exit(1)

@@ -62,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     try:
         return commands[args.command or "check"](load_settings(), args)
+    except database.Error as error:
+        sys.stderr.write(f"数据库读不出来（{error}），请检查磁盘和文件权限\n")
+        return 2
     except AppError as error:
         sys.stderr.write(f"{_sentence(error)}\n")
         return 1 if isinstance(error, database.CopyDiffers) else 2
@@ -117,7 +120,9 @@ def _run_copy_to(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _run_pause_all(settings: Settings, _args: argparse.Namespace) -> int:
-    with closing(_open(settings)) as db, database.transaction(db):
+    _require_file(settings)
+    database.open_database(settings.database)
+    with closing(database.connect(settings.database)) as db, database.transaction(db):
         paused = database.pause_all(db, database.RESTORED)
     _print(f"已暂停 {paused:,} 个批次。请先核对，再到批次里点「继续」。")
     return 0
@@ -128,7 +133,8 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
 
     With ``OUTPUT_STORE=oss`` the bucket is listed, and nothing is read: each key contains a hash.
     """
-    with closing(_open(settings)) as db:
+    _require_file(settings)
+    with closing(database.open_to_read(settings.database)) as db:
         bucket = _bucket(settings)
         return (
             _compare_with_oss(db, settings, bucket)
@@ -137,12 +143,9 @@ def check(settings: Settings, *, hashes: bool = True) -> Report:
         )
 
 
-def _open(settings: Settings) -> database.Connection:
-    """Open the present database. Raises DatabaseError, also when there is no file."""
+def _require_file(settings: Settings) -> None:
     if not (settings.database_url or settings.database_path.is_file()):
         raise DatabaseError(f"没有找到数据库 {settings.database_path}，请在程序所在的文件夹里运行")
-    database.open_database(settings.database)
-    return database.connect(settings.database)
 
 
 def _compare_with_files(db: database.Connection, settings: Settings, *, hashes: bool) -> Report:
@@ -278,7 +281,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     copied.add_argument("--from", dest="source", type=Path, help="要搬的数据库文件；不写就是 DATABASE_PATH")
     commands.add_parser(
-        "pause-all", help="用别的方法恢复了数据库以后、启动程序以前，暂停所有批次，以免重复付费"
+        "pause-all", help="用别的方法恢复了数据库，或要再用搬走的文件，启动程序以前暂停所有批次，以免重复付费"
     )
     return parser
 
@@ -432,7 +435,7 @@ def _copied_lines(settings: Settings, source: Path, copied: database.Copied) -> 
     yield "已全部搬到 PostgreSQL，每一行都读回来比较过。"
     if copied.paused:
         yield f"{copied.paused:,} 个没做完的批次在新数据库里已暂停：先确认原来的程序不再运行，再点「继续」。"
-    yield f"「{source}」没有动，请留着，但不要再用它启动程序，以免重复付费。"
+    yield f"「{source}」记下了搬到哪里，程序不再用它启动，以免重复付费；请留着。"
     yield "接着：在 .env 里写上 DATABASE_URL，再启动。要重新登录；搜索的索引在后台建，建好以前慢一些。"
     pictures = f"图片文件没有搬，仍在「{settings.output_dir}」"
     if settings.output_store == "oss":

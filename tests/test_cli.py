@@ -15,7 +15,7 @@ import database
 from app import cli
 from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, ImageRequest, Models, ModelSpec, Record, Status
-from app.errors import InvalidRequest, StorageError
+from app.errors import DatabaseError, InvalidRequest, StorageError
 from app.images import store
 from app.images.parameters import format_parameters
 from tests.fakes.images import make_image
@@ -80,6 +80,35 @@ def test_missing_altered_and_orphaned_files_are_listed_separately(installation: 
         word in installation.lines() for word in ("#1 猫.png", "#2 狗.jpg", "自己放的.png", "没有改动或删除")
     )
     assert installation.path("自己放的.png").exists()
+
+
+@pytest.mark.parametrize("version", [11, 99])
+@pytest.mark.sqlite
+def test_a_check_neither_upgrades_nor_changes_a_database_of_another_version(
+    installation: Installation, version: int
+) -> None:
+    path = installation.settings.database_path
+    installation.db.execute(f"PRAGMA user_version = {version}")
+    installation.db.close()
+    before = path.read_bytes()
+    with pytest.raises(DatabaseError, match=f"版本是 {version}"):
+        installation.check()
+    assert path.read_bytes() == before
+    assert not list(path.parent.glob("*.backup-*"))
+
+
+def test_a_check_cannot_write(installation: Installation) -> None:
+    refused = pytest.raises((database.Error, DatabaseError))
+    with closing(database.open_to_read(installation.settings.database)) as db, refused:
+        db.execute("UPDATE generation_records SET prompt = ''").fetchall()
+
+
+@pytest.mark.postgres
+def test_a_check_does_not_pause_a_restored_database(installation: Installation) -> None:
+    installation.db.execute("UPDATE schema_version SET place = 'elsewhere'")
+    installation.check()
+    row = installation.db.execute("SELECT place FROM schema_version").fetchone()
+    assert row["place"] == "elsewhere"
 
 
 def test_a_quick_check_compares_sizes_only(installation: Installation) -> None:

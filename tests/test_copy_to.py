@@ -14,7 +14,7 @@ import pytest
 import database
 from app import cli
 from app.config import Settings
-from app.db.copy_to import COPIED, DERIVED, LEFT_OUT
+from app.db.copy_to import COPIED, DERIVED, LEFT_OUT, CopyDiffers
 from app.db.migrations.baseline import all_columns
 from app.domain import BatchStatus, Status
 from app.domain.presets import Preset
@@ -22,6 +22,7 @@ from app.errors import DatabaseError, DiskError, InvalidRequest, StoreDamaged, S
 from tests.fakes.jimeng import FakeJimeng
 from tests.harness import Harness, open_harness
 from tests.postgres_server import PostgresServer
+from tests.server_process import ServerProcess, running_server
 
 pytestmark = pytest.mark.postgres
 
@@ -224,6 +225,30 @@ def test_a_ledger_whose_sums_differ_is_not_copied(store: Store) -> None:
         store.copy()
 
 
+def test_a_moved_file_does_not_start_until_pause_all_is_run(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store.copy()
+    refused = ServerProcess(tmp_path).refuses_to_start()
+    assert refused.count("\n") == 1
+    assert all(words in refused for words in ("已搬到", "DATABASE_URL", "pause-all"))
+    assert "tests@" not in refused
+    monkeypatch.setattr(cli, "load_settings", lambda: store.settings)
+    assert cli.main(["pause-all"]) == 0
+    with store.open() as db:
+        assert database.get_batch(db, store.batch).status is BatchStatus.PAUSED
+    with running_server(tmp_path):
+        pass
+
+
+def test_a_copy_that_fails_leaves_the_file_as_it_was(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.db.copy_to._Digest.passing", lambda _self, rows: rows)
+    with pytest.raises(CopyDiffers):
+        store.copy()
+    with store.open() as db:
+        assert database.find_new_place(db) == ""
+
+
 def test_a_database_with_data_is_refused_and_not_changed(store: Store) -> None:
     store.copy()
     with store.stored() as db:
@@ -280,7 +305,7 @@ def test_the_command_says_what_it_did(
         "generation_records：5 行，一致",
         "账目·已计费：2 笔，¥0.44，一致",
         "2 个没做完的批次",
-        "没有动",
+        "记下了搬到哪里",
     ):
         assert words in output.out
     monkeypatch.setattr(cli, "load_settings", lambda: store.moved)

@@ -13,7 +13,7 @@ from app.db.health import check_pages
 from app.db.migrations import open_database
 from app.db.migrations.baseline import all_columns, columns
 from app.db.open_files import damage_text, is_damage
-from app.db.restored import MOVED, pause_all
+from app.db.restored import MOVED, mark_moved, pause_all
 from app.db.row_mapping import number_of, quoted, text_of
 from app.db.search_index import rebuild_index
 from app.db.sqlite_connection import SqliteConnection, connect
@@ -109,6 +109,7 @@ class Copied:
 def copy_to(path: Path, url: str, progress: Progress) -> Copied:
     """Copy everything to an empty database in one transaction, with its active batches paused.
 
+    The file is then marked as moved, and refuses to start.
     Nothing else may have the file open. The records are searchable as soon as the background job has indexed
     them. Raises DatabaseError: CopyDiffers when the comparison finds a difference, StoreDamaged.
     """
@@ -116,11 +117,15 @@ def copy_to(path: Path, url: str, progress: Progress) -> Copied:
 
     with closing(_open_source(path)) as source:
         open_database(url)
-        with closing(PostgresConnection(url)) as target, transaction(target):
+        with closing(PostgresConnection(url)) as target:
             try:
-                return _Copy(source, target, progress).run()
+                with transaction(target):
+                    copied = _Copy(source, target, progress).run()
+                mark_moved(source, url.rpartition("@")[2].partition("?")[0])
+                source.execute("COMMIT")
             except sqlite3.Error as error:
                 raise _unreadable(path, error) from error
+    return copied
 
 
 def _open_source(path: Path) -> SqliteConnection:

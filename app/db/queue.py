@@ -255,15 +255,12 @@ def finish_record(
 
 def _log_unused(db: Connection, record: Record, saved: SavedImage, *, is_owned: bool) -> None:
     """Tell of a received image that is not the record's: another one was saved first, or ended it."""
-    fields = {"place": row_label(record), "filename": saved.filename}
-    used = {"id": record.id, "filename": saved.filename}
-    if saved.drops_another:
-        text = message("{place}：又收到一张，可能已计费，没有保存，已有的是 {filename}", **fields)
-    elif not (is_owned or has_record(db, "id = :id AND filename = :filename", used)):
-        text = message("{place}：又收到一张，可能已计费，没有用上，文件是 {filename}", **fields)
-    else:
-        return
-    add_log(db, record.batch_id, "warning", text, record.id)
+    fields = {"id": record.id, "filename": saved.filename}
+    is_used = is_owned or has_record(db, "id = :id AND filename = :filename", fields)
+    if saved.drops_another or not is_used:
+        text = "{place}：又收到一张图片，可能已计费，没有用上（{filename}）"
+        line = message(text, place=row_label(record), filename=saved.filename)
+        add_log(db, record.batch_id, "warning", line, record.id)
 
 
 def fail_record(db: Connection, record: Record, error: ModelError) -> bool:

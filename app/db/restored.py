@@ -34,7 +34,22 @@ def pause_all(db: Connection, reason: str) -> int:
     for row in active:
         pause_in_transaction(db, row["id"], reason, cause=PauseCause.OTHER)
     db.execute("DELETE FROM notifications")  # sent from the original
+    db.execute("DROP TABLE IF EXISTS moved_to")
     return len(active)
+
+
+def mark_moved(db: Connection, place: str) -> None:
+    """Write into a SQLite file where its contents were moved to; inside a transaction."""
+    db.execute("DROP TABLE IF EXISTS moved_to")
+    db.execute("CREATE TABLE moved_to (place TEXT NOT NULL)")
+    db.execute("INSERT INTO moved_to (place) VALUES (:place)", {"place": place})
+
+
+def find_new_place(db: Connection) -> str:
+    """Where the contents of a SQLite file were moved to; empty: nowhere, or ``pause_all`` has unmarked it."""
+    sql = "SELECT name FROM sqlite_schema WHERE name = 'moved_to'"
+    is_moved = db.engine == "sqlite" and db.execute(sql).fetchone()
+    return str(db.execute("SELECT place FROM moved_to").fetchone()["place"]) if is_moved else ""
 
 
 def pause_if_restored(db: Connection) -> bool:

@@ -62,7 +62,7 @@ class FileGuard:
         self._path = path
         self._stops = stops
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock, self._check_lock = threading.Lock(), threading.Lock()
         self._main: FileId | None = None
         self._away: Message | None = None
         self._damage: Message | None = None
@@ -107,8 +107,9 @@ class FileGuard:
                 raise StoreLost(trouble)
             self._note_version(db)
             self._compare()
-            if self._checked is None and not self._damage:
-                self._check()
+            with self._check_lock:  # the first check may be under way
+                if self._checked is None and not self._damage:
+                    self._check()
         if self._damage:
             raise StoreDamaged(self._damage)
 
@@ -118,8 +119,9 @@ class FileGuard:
             return False
         with self._lock:
             self._compare()
-        if not self._damage:
-            self._check()
+        with self._check_lock:
+            if not self._damage:
+                self._check()
         return True
 
     def report(self, error: BaseException) -> None:

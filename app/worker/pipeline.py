@@ -40,6 +40,7 @@ from app.errors import (
     ModelError,
     StoreDamaged,
     StoreLost,
+    WriteRefused,
     message,
 )
 from app.images import decode
@@ -180,7 +181,7 @@ class Pipeline:
             raise
         try:
             database.note_sent(db, charge)
-        except DiskError as error:
+        except WriteRefused as error:
             self.note_refusal.begin(str(error))
         else:
             self.note_refusal.end()

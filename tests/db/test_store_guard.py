@@ -3,8 +3,10 @@
 import os
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db.sqlite_connection import SqliteConnection
+from app.db import migrations
+from app.db.sqlite_connection import SqliteConnection, connect
 from app.db.store_guard import FileGuard
 from app.domain import Record, Status
 from app.errors import StoreDamaged, StoreLost
@@ -21,6 +24,7 @@ from app.images import metadata
 from tests.fakes.service import Call
 from tests.harness import Harness
 from tests.server_process import ServerProcess
+from tests.waiting import TIMEOUT
 from web_app import create_app
 
 pytestmark = pytest.mark.sqlite
@@ -170,6 +174,41 @@ def test_the_pages_are_checked_before_the_first_charge(harness: Harness) -> None
     damage_pages(harness.settings.database_path)
     with pytest.raises(StoreDamaged, match="有损坏"):
         harness.worker.store_guard.require(harness.db)
+
+
+def test_only_a_small_file_is_checked_before_the_port_opens(
+    settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db.close()
+    damage_pages(settings.database_path)
+    monkeypatch.setattr(migrations, "_CHECKED_BYTES", settings.database_path.stat().st_size - 1)
+    database.open_database(settings.database)
+    guard = FileGuard(settings.database_path)
+    with closing(connect(settings.database_path)) as other, pytest.raises(StoreDamaged, match="有损坏"):
+        guard.require(other)
+
+
+def test_a_submission_waits_for_the_check_under_way(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, may_end, checks = threading.Event(), threading.Event(), list[int]()
+
+    def check_pages(db: sqlite3.Connection, *, stops: Callable[[], bool]) -> str:
+        checks.append(1)
+        began.set()
+        assert may_end.wait(TIMEOUT)
+        return "broken"
+
+    monkeypatch.setattr("app.db.store_guard.check_pages", check_pages)
+    harness.ask("猫")
+    with ThreadPoolExecutor(1) as threads:
+        checking = threads.submit(harness.worker.store_guard.check)
+        assert began.wait(TIMEOUT)
+        threading.Timer(0.1, may_end.set).start()
+        with pytest.raises(StoreDamaged, match="broken"):
+            harness.worker.store_guard.require(harness.db)
+        assert checking.result()
+    assert len(checks) == 1
 
 
 def test_checks_take_at_most_one_percent_of_the_time(harness: Harness) -> None:

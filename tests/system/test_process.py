@@ -4,7 +4,9 @@ import ctypes
 import logging
 import os
 import pty
+import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +23,7 @@ from app.config import Settings
 from app.system import process
 from app.worker.worker import Worker
 from tests.server_process import ROOT, ServerProcess, running_server
-from tests.waiting import wait_until
+from tests.waiting import TIMEOUT, wait_until
 
 QUICK_EDIT, EXTENDED = 0x40, 0x80
 CTRL_C, CTRL_BREAK, CLOSE, LOGOFF, SHUTDOWN = 0, 1, 2, 5, 6
@@ -108,6 +110,13 @@ def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path
         assert server.wait() == 0
         assert "马上退出；" not in server.log()
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
+
+
+def test_the_end_of_the_work_interrupts_the_wait_for_connections() -> None:
+    ours, theirs = socket.socketpair()
+    threading.Timer(0.1, web_app._interrupt_main).start()
+    with ours, theirs, pytest.raises(KeyboardInterrupt):
+        select.select([ours], [], [], TIMEOUT)
 
 
 def test_signals_during_exit_do_not_interrupt_it(settings: Settings) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db.connection import Target, transaction
+from app.db import connection
+from app.db.connection import Connection, Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
 from app.db.migrations import (
@@ -30,7 +31,7 @@ from app.db.sqlite_connection import SqliteConnection, connect
 from app.errors import DatabaseError, StoreDamaged
 from app.system import windows_files
 
-_CHECK_SECONDS = 1.0  # limit of the page check at startup; a million records take 3 s
+_CHECKED_BYTES = 8_000_000  # a larger file is checked in the background, before anything is submitted
 
 # Append only: (the version that it leads to, the step), each in its own transaction.
 _STEPS: tuple[tuple[int, Callable[[SqliteConnection], None]], ...] = (
@@ -55,19 +56,36 @@ def open_database(target: Target) -> bool:
     return postgres.open_database(target)
 
 
+def open_to_read(target: Target) -> Connection:
+    """A connection to the present database that changes nothing. Raises DatabaseError for another version."""
+    db = connection.connect(target)
+    if isinstance(db, SqliteConnection):
+        db.execute("PRAGMA query_only = ON")
+        version, latest = _version(db), LATEST
+    else:
+        from app.db.migrations import postgres  # psycopg is optional
+
+        db.execute("SET default_transaction_read_only = on")
+        version, latest = postgres.version_of(db), postgres.LATEST
+    if version != latest:
+        db.close()
+        raise DatabaseError(f"数据库的版本是 {version}，不是 {latest}，没有打开：请用写它的那个版本检查")
+    return db
+
+
 def open_file(path: Path) -> bool:
     """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
 
     Returns whether it is an older copy, whose batches are paused.
     Raises DatabaseError when the file has a newer schema or cannot be opened,
-    StoreDamaged when a page check of at most one second finds damage.
+    StoreDamaged when the page check of a small file finds damage.
     """
-    deadline = time.monotonic() + _CHECK_SECONDS
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(connect(path, create=True)) as db:
             db.execute("PRAGMA journal_mode = WAL")
-            if found := check_pages(db, stops=lambda: time.monotonic() > deadline):
+            is_small = path.stat().st_size <= _CHECKED_BYTES
+            if is_small and (found := check_pages(db, stops=lambda: False)):
                 raise StoreDamaged(damage_text(path, found))
             _migrate(db, path)
             if has_other_normaliser(db):
