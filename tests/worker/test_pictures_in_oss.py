@@ -228,6 +228,29 @@ def test_after_a_crash_before_finishing_another_machine_adopts_the_picture_from_
     assert (len(images_in(oss)), other.outcomes()) == (1, ["billed"])
 
 
+def test_a_restored_batch_orders_only_what_oss_does_not_have(machine: Harness, oss: FakeOss) -> None:
+    batch_id, ids = machine.ask("猫", "狗", "鸟")
+    assert machine.step()
+    assert machine.step()
+    with database.transaction(machine.db):  # as it was before, and as the start or `pause-all` leaves it
+        machine.db.execute(
+            "UPDATE generation_records SET status = 'queued', filename = '', task_id = NULL, attempts = 0"
+        )
+        machine.db.execute("DELETE FROM charges")
+        machine.db.execute("DELETE FROM output_copies")
+        database.pause_all(machine.db, database.RESTORED)
+    other = another(machine)
+    database.resume_batch(other.db, batch_id, models=["jimeng_t2i_v40"])
+    lists = oss.count("list")
+    for _ in ids:
+        assert other.step()
+    assert [other.record(record_id).status for record_id in ids] == [Status.SUCCESS] * 3
+    assert [order.body["prompt"] for order in machine.service.submissions] == ["猫", "狗", "鸟"]
+    assert oss.count("list") == lists + 3
+    other.make("山")
+    assert oss.count("list") == lists + 3
+
+
 def saved_at(machine: Harness) -> Path:
     return machine.settings.output_dir / SAVING / saving(machine)[0]
 
