@@ -123,9 +123,8 @@ from app.db.release import (
 )
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
-from app.db.restored import RESTORED, find_new_place, pause_all
+from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
 from app.db.search_index import index_progress, index_records, merge_index
-from app.db.sent_charges import note_sent
 from app.db.sessions import (
     add_session,
     delete_session,

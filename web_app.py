@@ -23,7 +23,7 @@ from app import log
 from app.config import Settings, load_settings
 from app.domain import ModelSpec
 from app.env_file import EnvFile
-from app.errors import AppError, DatabaseError, StoreDamaged, StoreLost, WriteRefused
+from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
 from app.system import folders, http_server, listener, process
 from app.web import api, views
@@ -89,16 +89,9 @@ def init_storage(settings: Settings) -> None:
     """Create the folders, migrate the database and remove temporary files of an earlier run."""
     folders.ensure_writable(settings)
     is_new = not (settings.database_url or settings.database_path.exists())
-    is_restored = database.open_database(settings.database)
+    database.open_database(settings.database)
     with contextlib.closing(database.connect(settings.database)) as db:
-        if place := database.find_new_place(db):
-            raise DatabaseError(
-                f"「{settings.database_path}」已搬到 {place}，不再启动，以免重复付费：请设置 DATABASE_URL；"
-                "一定要再用这个文件，先运行 python -m app.cli pause-all"
-            )
-    if is_restored:
-        print_user(database.RESTORED)
-        log.event("web", "database_restored", why=database.RESTORED)
+        database.require_not_moved(db)
     if is_new and store.has_images(settings.output_dir):
         print_user(
             f"没有找到数据库，新建了「{settings.database_path}」；「{settings.output_dir}」里已有图片，要找回它们的记录，"

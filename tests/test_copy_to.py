@@ -246,7 +246,7 @@ def test_a_copy_that_fails_leaves_the_file_as_it_was(store: Store, monkeypatch: 
     with pytest.raises(CopyDiffers):
         store.copy()
     with store.open() as db:
-        assert database.find_new_place(db) == ""
+        database.require_not_moved(db)
 
 
 def test_a_database_with_data_is_refused_and_not_changed(store: Store) -> None:

@@ -65,9 +65,7 @@ def open_charge(
     return int(row["id"])
 
 
-def pause_over_budget(
-    db: Connection, record: Record, *, price: Decimal | None, budget: Decimal | None
-) -> None:
+def pause_over_budget(db: Connection, record: Record, price: Decimal | None, budget: Decimal | None) -> None:
     """Pause the record's batch if a budget still refuses the charge: it may have been raised meanwhile."""
     with transaction(db):
         try:

@@ -218,7 +218,12 @@ def finish_record(
     """
     with transaction(db, durable=False):
         is_owned = still_owned(db, record, *statuses)
-        _log_unused(db, record, saved, is_owned=is_owned)
+        used = "id = :id AND (filename = :filename OR status IN ('queued', 'running'))"
+        fields = {"id": record.id, "filename": saved.filename}
+        if saved.drops_another or not (is_owned or has_record(db, used, fields)):
+            unused = "{place}：又收到一张图片，可能已计费，没有用上（{filename}）"
+            line = message(unused, place=row_label(record), filename=saved.filename)
+            add_log(db, record.batch_id, "warning", line, record.id)
         if not is_owned:
             return False
         update_records(
@@ -251,16 +256,6 @@ def finish_record(
         note_outcome(db, record.batch_id, None)
         finish_if_done(db, record.batch_id)
     return True
-
-
-def _log_unused(db: Connection, record: Record, saved: SavedImage, *, is_owned: bool) -> None:
-    """Tell of a received image that is not the record's: another one was saved first, or ended it."""
-    fields = {"id": record.id, "filename": saved.filename}
-    is_used = is_owned or has_record(db, "id = :id AND filename = :filename", fields)
-    if saved.drops_another or not is_used:
-        text = "{place}：又收到一张图片，可能已计费，没有用上（{filename}）"
-        line = message(text, place=row_label(record), filename=saved.filename)
-        add_log(db, record.batch_id, "warning", line, record.id)
 
 
 def fail_record(db: Connection, record: Record, error: ModelError) -> bool:

@@ -1,12 +1,33 @@
-"""Pause the batches of a database that is a copy: what is queued in it may have been submitted since."""
+"""Recognise a database that is a copy, and pause its batches: what is queued may have been submitted since.
+
+Beside a SQLite file, ``<name>.charges`` has its charges once more. A line is added when the charge is
+committed and before anything is sent: a crash leaves none that the database has not; an old copy lacks some.
+"""
+
+import json
+import os
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 from app.db.batches import pause_in_transaction
 from app.db.connection import Connection, transaction
+from app.db.sqlite_connection import SqliteConnection
+from app.db.versions import update_records
 from app.domain import PauseCause
-from app.errors import DatabaseError
+from app.errors import DatabaseError, WriteRefused
+from app.system import windows_files
 
 RESTORED = "数据库是从备份恢复的，备份以后可能已经做过，请先核对，再继续，以免重复付费"
 MOVED = "数据库刚从别处搬来，请确认原来的程序不再运行，再继续，以免重复付费"
+_MAX_BYTES = 400_000  # about two thousand charges; the images of earlier ones are on disk
+_NAMES = ("record_id", "batch_id", "model", "price_micros", "is_priced", "is_free", "opened_at")
+_SAME_RECORD = "id = :record_id AND batch_id = :batch_id AND status <> 'success'"
+_INTERRUPTED = (
+    "status = 'running', task_id = NULL, attempts = attempts + 1, lease_owner = NULL, lease_until = 0"
+)
+_append_lock = threading.Lock()
 
 
 def pause_all(db: Connection, reason: str) -> int:
@@ -15,13 +36,8 @@ def pause_all(db: Connection, reason: str) -> int:
     What a sample holds may have been released in the original: its batch says so too. All that waits counts
     as claimed before, so that its image is looked for before it is submitted.
     """
-    db.execute(
-        """
-        UPDATE generation_records
-        SET attempts = 1
-        WHERE attempts = 0 AND status IN ('held', 'queued')
-        """
-    )
+    waiting = "attempts = 0 AND status IN ('held', 'queued')"
+    db.execute(f"UPDATE generation_records SET attempts = 1 WHERE {waiting}")
     db.execute(
         """
         UPDATE batches
@@ -41,31 +57,83 @@ def pause_all(db: Connection, reason: str) -> int:
 def mark_moved(db: Connection, place: str) -> None:
     """Write into a SQLite file where its contents were moved to; inside a transaction."""
     db.execute("DROP TABLE IF EXISTS moved_to")
-    db.execute("CREATE TABLE moved_to (place TEXT NOT NULL)")
-    db.execute("INSERT INTO moved_to (place) VALUES (:place)", {"place": place})
+    db.execute("CREATE TABLE moved_to AS SELECT :place AS place", {"place": place})
 
 
-def find_new_place(db: Connection) -> str:
-    """Where the contents of a SQLite file were moved to; empty: nowhere, or ``pause_all`` has unmarked it."""
-    sql = "SELECT name FROM sqlite_schema WHERE name = 'moved_to'"
-    is_moved = db.engine == "sqlite" and db.execute(sql).fetchone()
-    return str(db.execute("SELECT place FROM moved_to").fetchone()["place"]) if is_moved else ""
+def require_not_moved(db: Connection) -> None:
+    """Raises DatabaseError for a SQLite file whose contents were moved; ``pause_all`` unmarks it."""
+    sql = "SELECT 1 FROM sqlite_schema WHERE name = 'moved_to'"
+    if db.engine == "sqlite" and db.execute(sql).fetchone():
+        place = db.execute("SELECT place FROM moved_to").fetchone()["place"]
+        how = "请设置 DATABASE_URL；一定要再用它，先运行 python -m app.cli pause-all"
+        raise DatabaseError(f"数据库文件已搬到 {place}，不再用它启动，以免重复付费：{how}")
 
 
-def pause_if_restored(db: Connection) -> bool:
-    """Pause the active batches when the tables are not where they were opened last -> whether that is so.
+def note_sent(db: Connection, charge_id: int) -> None:
+    """Add a charge that may cost money to the file beside, durably; called before it is sent.
+
+    Raises WriteRefused.
+    """
+    sql = f"SELECT {', '.join(_NAMES)} FROM charges WHERE id = :id AND is_free = 0"
+    if not isinstance(db, SqliteConnection) or not (row := db.execute(sql, {"id": charge_id}).fetchone()):
+        return
+    try:
+        with Path(f"{db.path}.charges").open("ab", buffering=0) as file:
+            with _append_lock:
+                file.write(b"\n" + json.dumps(dict(row)).encode())  # the last line may be incomplete
+            os.fsync(file.fileno())
+    except OSError as error:
+        text = "数据库现在写不进去（{reason}），请检查磁盘空间和文件权限"
+        raise WriteRefused(text, reason=error) from error
+
+
+def pause_if_older(db: SqliteConnection) -> None:
+    """Pause the active batches when the file lacks charges that were sent. Raises OSError.
+
+    The last one of each record is added, as if a crash had interrupted it: its image is looked for, and
+    without one it ends as ``unknown``.
+    """
+    path, sent = Path(f"{db.path}.charges"), []
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _MAX_BYTES))
+        for line in file:
+            with suppress(ValueError):  # incomplete: it was not sent
+                sent.append(json.loads(line))
+    with transaction(db):
+        missing = [charge for charge in sent if not _has_charge(db, charge)]
+        if missing:
+            pause_all(db, RESTORED)
+        for charge in {each["record_id"]: each for each in missing}.values():
+            if update_records(db, _INTERRUPTED, _SAME_RECORD, charge):
+                db.execute(
+                    f"INSERT INTO charges ({', '.join(_NAMES)}) VALUES (:{', :'.join(_NAMES)})", charge
+                )
+    if missing or path.stat().st_size > _MAX_BYTES:
+        kept = [json.dumps(charge) for charge in sent if _has_charge(db, charge)]
+        part = path.with_name(f"{path.name}.part")
+        part.write_text("\n".join(kept), "utf-8")
+        windows_files.replace(part, path)
+
+
+def _has_charge(db: Connection, charge: dict[str, Any]) -> bool:
+    sql = "SELECT 1 FROM charges WHERE record_id = :record_id AND opened_at = :opened_at"
+    return db.execute(sql, charge).fetchone() is not None
+
+
+def pause_if_restored(db: Connection) -> None:
+    """Pause the active batches when the tables are not in the place where they were opened last.
 
     pg_restore puts them into another database, or into tables made anew. PostgreSQL only.
     """
     place = _place(db)
     if _last_place(db) == place:
-        return False
+        return
     with transaction(db):
-        is_restored = _last_place(db) not in ("", place)
-        if is_restored:
+        if _last_place(db) not in ("", place):
             pause_all(db, RESTORED)
         db.execute("UPDATE schema_version SET place = :place", {"place": place})
-    return is_restored
 
 
 def _last_place(db: Connection) -> str:

@@ -134,9 +134,8 @@ class Pipeline:
         ended = self.write_with_retry(lambda: finish(db, record, saved))
         if ended:
             self.saving.settle(record, saved)
-        if saved.drops_another:
-            log.record_event("image_dropped", record, kept=saved.sha256)
         size = f"{saved.width}x{saved.height}"
+        facts["drops_another"] = saved.drops_another or None
         log.record_event(
             "finished" if ended else "lease_lost", record, bytes=saved.file_size, size=size, **facts
         )
@@ -183,8 +182,6 @@ class Pipeline:
             database.note_sent(db, charge)
         except WriteRefused as error:
             self.note_refusal.begin(str(error))
-        else:
-            self.note_refusal.end()
         return charge
 
     def _adopted(self, db: database.Connection, record: Record) -> SavedImage | None:

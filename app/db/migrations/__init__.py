@@ -25,8 +25,8 @@ from app.db.migrations import (
 )
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.open_files import damage_text, is_damage
+from app.db.restored import pause_if_older
 from app.db.search_index import has_other_normaliser, rebuild_index
-from app.db.sent_charges import pause_if_older
 from app.db.sqlite_connection import SqliteConnection, connect
 from app.errors import DatabaseError, StoreDamaged
 from app.system import windows_files
@@ -44,16 +44,14 @@ _STEPS: tuple[tuple[int, Callable[[SqliteConnection], None]], ...] = (
 LATEST = _STEPS[-1][0]
 
 
-def open_database(target: Target) -> bool:
-    """Make or migrate the database; call once before serving -> whether it is a backup, which is paused.
-
-    Raises DatabaseError and its subclasses.
-    """
+def open_database(target: Target) -> None:
+    """Make or migrate the database; call once before serving. Raises DatabaseError and its subclasses."""
     if isinstance(target, Path):
-        return open_file(target)
+        open_file(target)
+        return
     from app.db.migrations import postgres  # psycopg is optional
 
-    return postgres.open_database(target)
+    postgres.open_database(target)
 
 
 def open_to_read(target: Target) -> Connection:
@@ -73,10 +71,10 @@ def open_to_read(target: Target) -> Connection:
     return db
 
 
-def open_file(path: Path) -> bool:
+def open_file(path: Path) -> None:
     """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
 
-    Returns whether it is an older copy, whose batches are paused.
+    In an older copy the active batches are paused.
     Raises DatabaseError when the file has a newer schema or cannot be opened,
     StoreDamaged when the page check of a small file finds damage.
     """
@@ -91,7 +89,7 @@ def open_file(path: Path) -> bool:
             if has_other_normaliser(db):
                 with transaction(db):
                     rebuild_index(db)
-            return pause_if_older(db)
+            pause_if_older(db)
     except (sqlite3.DatabaseError, OSError) as error:
         if is_damage(error):
             raise StoreDamaged(damage_text(path, str(error))) from error

@@ -16,10 +16,9 @@ _STEPS: tuple[tuple[int, Callable[[Connection], None]], ...] = ()
 LATEST = 17
 
 
-def open_database(url: str) -> bool:
+def open_database(url: str) -> None:
     """Make or migrate the schema; call once before serving. In a restored backup active batches are paused.
 
-    Returns whether it is one.
     Raises StoreLost when the server cannot be reached, DatabaseError when the database cannot be used.
     """
     with closing(connect(url)) as db:
@@ -29,7 +28,7 @@ def open_database(url: str) -> bool:
                 _migrate(db)
                 if has_other_normaliser(db):
                     rebuild_index(db)
-        return pause_if_restored(db)
+        pause_if_restored(db)
 
 
 def version_of(db: Connection) -> int:
