@@ -45,7 +45,7 @@ class MorePictures:
     ids       the records, each once
     changes   of their new pictures, by id
     stems     by id, the preferred file names without extension and number; ``is_taken`` as in a Submission
-    key       a key used within 24 hours adds nothing
+    key       a key that was used adds nothing
     """
 
     ids: Sequence[int]

@@ -59,7 +59,7 @@ class Submission:
 
     stems        the preferred file names, without extension
     is_taken     whether a file name is in use on disk
-    key          a key used within 24 hours inserts nothing
+    key          a key that was used inserts nothing
     row_numbers  1, 2, … by default
     skips        whether the pictures that equal rows have already are left out; by default none is
     extras       own columns and typed forms; by default none

@@ -71,6 +71,18 @@ def test_an_older_copy_is_paused_once_and_its_ledger_completed(harness: Harness)
     assert [order.body["prompt"] for order in harness.service.submissions] == ["猫", "狗", "鸟"]
 
 
+def test_an_image_on_disk_is_not_ordered_again_although_the_list_was_put_back_too(harness: Harness) -> None:
+    harness.ask("猫", "狗")
+    copy = copy_of(harness)
+    assert harness.step()
+    beside(harness).unlink()
+    put_back(harness, copy)
+    while harness.step():
+        pass
+    assert [order.body["prompt"] for order in harness.service.submissions] == ["猫", "狗"]
+    assert harness.files() == ["狗.png", "猫.png"]
+
+
 def test_a_row_of_another_database_with_the_same_id_is_not_touched(harness: Harness) -> None:
     harness.make("猫")
     harness.db.execute("DELETE FROM charges")
