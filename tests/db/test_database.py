@@ -1,7 +1,7 @@
 """The database: reserved names, the queue with its leases, the ledger."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -326,6 +326,19 @@ def test_a_worker_without_the_lease_cannot_open_a_charge(db: database.Connection
     assert outcomes(db) == ["open"]
 
 
+def test_a_worker_without_the_lease_withdraws_no_charge_of_another(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    sleeper = claimed(db)
+    other = claimed(db, NOW + 60)
+    database.open_charge(db, other, price=Decimal("0.22"), budget=None)
+    database.withdraw_charge(db, sleeper)
+    assert outcomes(db) == ["open"]
+    database.withdraw_charge(db, other)
+    assert outcomes(db) == ["not_billed"]
+
+
 def test_after_the_clock_is_set_back_old_leases_and_delays_do_not_block(
     db: database.Connection, spec: ModelSpec
 ) -> None:
@@ -511,12 +524,13 @@ def test_cancelling_keeps_submitted_records(db: database.Connection, spec: Model
     assert claim(db) is None
 
 
-def test_no_charge_is_opened_for_a_batch_paused_after_the_claim(
-    db: database.Connection, spec: ModelSpec
+@pytest.mark.parametrize("stop", [database.pause_batch, database.cancel_batch])
+def test_no_charge_is_opened_for_a_batch_paused_or_cancelled_after_the_claim(
+    db: database.Connection, spec: ModelSpec, stop: Callable[[database.Connection, str], object]
 ) -> None:
     batch_id, _ = add(db, spec)
     record = claimed(db)
-    database.pause_batch(db, batch_id)
+    stop(db, batch_id)
     with pytest.raises(database.BatchNotActive):
         database.open_charge(db, record, price=Decimal("0.22"), budget=None)
     assert outcomes(db) == []

@@ -195,6 +195,21 @@ def test_changed_words_are_left_out_when_any_record_has_them(
     assert done == database.Requeued(number=1, skipped=[SkippedRow(row=3, records=[failed[0]])])
 
 
+def test_a_changed_record_is_left_out_although_it_has_a_task_id_when_its_words_were_bought(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, DOG)
+    fail(db, Billed.NO, task_id="t-1")
+    add(db, spec, CAT)
+    cat = make(db)
+    changes = {ids[0]: {"prompt": "猫"}}
+    done = database.retry_records(
+        db, batch_id, ids, models=Models([spec]), changes=changes, skips_bought=True
+    )
+    assert done == database.Requeued(number=0, skipped=[SkippedRow(row=1, records=[cat])])
+    assert database.get_record(db, ids[0]).prompt == "狗"
+
+
 def test_what_has_a_task_id_is_fetched_although_the_row_was_bought(
     db: database.Connection, spec: ModelSpec
 ) -> None:

@@ -24,7 +24,8 @@ __all__ = ["client", "worker"]
 TYPED: list[dict[str, Any]] = [
     {"prompt": "{SKU} 的海报 {行号}", "columns": {"SKU": "A1", "颜色": "红"}, "number": 3},
     {"prompt": "", "number": 4},
-    {"prompt": "没有变量", "columns": {"SKU": "A2", "颜色": "蓝"}, "number": 5, "num_images": 2, "seed": 7},
+    {"prompt": "没有变量", "columns": {"SKU": "A2", "颜色": "蓝"}, "number": 5, "num_images": 2, "seed": 7,
+     "steps": 30},
     {"prompt": "第 {序号} 张 {{原样}}", "columns": {"SKU": "A3", "颜色": "绿"}, "number": 6, "position": 40},
     {"prompt": "做好了 {SKU}", "templates": {"prompt": "{SKU}"}, "number": 7},
     {"prompt": "{日期} {SKU}", "negative_prompt": "{颜色}", "filename": "{SKU}", "number": 8,
@@ -87,6 +88,8 @@ def test_a_release_has_the_words_of_a_new_submission(
 ) -> None:
     rows = [row for row in TYPED if row["prompt"]]
     monkeypatch.setattr(app.web.submit, "today", lambda: "2026-01-31")
+    provider = worker.engines.default.provider
+    monkeypatch.setattr(provider, "spec", replace(provider.spec, takes_seed=True, takes_steps=True))
     batch_id = submit(client, rows, sample=2, **first)
     held = {record["row_number"] for record in records_of(client, batch_id) if record["status"] == "held"}
     assert len(held) == 4
@@ -96,7 +99,9 @@ def test_a_release_has_the_words_of_a_new_submission(
     monkeypatch.setattr(app.web.submit, "today", lambda: "2026-02-01")
     post(client, f"/api/batches/{other}/cancel")
     assert release(client, batch_id, **then)["skipped"] == []
-    assert words(client, batch_id, held) == words(client, other, held)
+    released = words(client, batch_id, held)
+    assert released == words(client, other, held)
+    assert {(record["seed"], record["steps"]) for record in released} == {(7, 30), (8, 30), (None, None)}
     with closing(database.connect(worker.settings.database)) as db:
         sql = "SELECT row_number, picture_number, fingerprint FROM generation_records WHERE batch_id = ?"
         prints = [
