@@ -79,15 +79,17 @@ def test_each_batch_has_its_own_budget(db: database.Connection, spec: ModelSpec)
     )
 
 
-@pytest.mark.parametrize("offset", ["2026-10-31 16:00", "2026-10-31 18:30"])
+@pytest.mark.parametrize(
+    ("offset", "before"), [("2026-10-31 16:00", "2026-10-31 15:59"), ("2026-10-31 18:30", "2026-10-31 18:29")]
+)
 def test_only_what_was_submitted_this_month_counts_against_its_budget(
-    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, offset: str
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, offset: str, before: str
 ) -> None:
     start = datetime.strptime(offset, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
     monkeypatch.setattr(db_budgets, "month_start", lambda: start)
     queue(db, spec, 4)
     for opened_at in (
-        *("2026-10-31 15:59:59.999", f"{offset}:00.000"),
+        *(f"{before}:59.999", f"{offset}:00.000"),
         *("2026-10-31 18:59:59.999", "2026-11-30 10:00:00.000"),
     ):
         record = claimed(db)
@@ -128,6 +130,19 @@ def test_what_was_not_charged_is_available_again(db: database.Connection, spec: 
     database.fail_record(db, record, ModelError("没有做", cause="service", billed=Billed.NO))
     charge(db, claimed(db))
     assert {budget_of(db, scope, record.batch_id)[1] for scope in SCOPES} == {"0.22"}
+
+
+def test_what_may_have_been_charged_counts_against_every_budget(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    queue(db, spec, 2)
+    database.set_budgets(db, dict.fromkeys(SCOPES, PRICE))
+    record = claimed(db)
+    charge(db, record)
+    database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
+    assert {budget_of(db, scope, record.batch_id)[1] for scope in SCOPES} == {"0.22"}
+    with pytest.raises(database.BudgetReached):
+        charge(db, claimed(db))
 
 
 SUBMIT = """

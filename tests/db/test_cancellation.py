@@ -25,6 +25,38 @@ def test_cancelling_one_record_leaves_the_others_in_the_queue(
     assert [claimed(db).id, claimed(db).id] == [ids[0], ids[2]]
 
 
+def test_cancelling_the_last_waiting_record_leaves_a_claimed_one_to_be_made(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    record = claimed(db)
+    database.cancel_record(db, ids[1])
+    assert database.get_batch(db, batch_id).status is BatchStatus.RUNNING
+    assert database.open_charge(db, record, price=spec.price(CAT), budget=None)
+
+
+def test_undoing_the_cancellation_of_the_last_record_of_a_paused_batch_pauses_it_again(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec)
+    database.pause_batch(db, batch_id)
+    _, cancelled = database.cancel_record(db, ids[0])
+    database.uncancel_records(db, batch_id, ids, models=Models([spec]), paused=cancelled.was_paused)
+    assert database.get_batch(db, batch_id).status is BatchStatus.PAUSED
+    assert claim(db) is None
+
+
+def test_a_cancelled_record_in_the_trash_stays_there_when_the_batch_goes_on(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    database.cancel_batch(db, batch_id)
+    database.delete_records(db, ids[:1])
+    assert database.uncancel_records(db, batch_id, models=Models([spec])).number == 1
+    assert database.get_record(db, ids[0], trash=True).status is Status.CANCELLED
+    assert claimed(db).id == ids[1]
+
+
 def test_cancelling_the_last_waiting_record_ends_its_batch(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, spec)
     database.cancel_record(db, ids[0])

@@ -326,6 +326,31 @@ def test_a_worker_without_the_lease_cannot_open_a_charge(db: database.Connection
     assert outcomes(db) == ["open"]
 
 
+def test_a_crash_before_the_order_is_repeated_although_an_earlier_order_is_unknown(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec)
+    record = claimed(db)
+    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
+    database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    claimed(db)
+    assert database.reap_stalled(db, now=NOW + 60) == 0
+    assert claimed(db, NOW + 60).id == ids[0]
+
+
+def test_what_was_sent_to_a_model_that_is_gone_is_not_queued_again(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    _, ids = add(db, spec)
+    database.open_charge(db, claimed(db), price=Decimal("0.22"), budget=None)
+    database.pause_other_models(db, models=["another"], now=NOW + 60)
+    assert database.get_record(db, ids[0]).status is Status.RUNNING
+    database.reap_stalled(db, now=NOW + 60)
+    assert database.get_record(db, ids[0]).status is Status.UNKNOWN
+    assert outcomes(db) == ["unknown"]
+
+
 def test_a_worker_without_the_lease_withdraws_no_charge_of_another(
     db: database.Connection, spec: ModelSpec
 ) -> None:

@@ -10,7 +10,17 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import MAX_SEED, ImageRequest, Models, SampleImage, SkippedRow, fingerprint
+from app.db.records import EMPTIED
+from app.domain import (
+    KNOWN_PICTURES_A_NUMBER,
+    MAX_SEED,
+    ImageRequest,
+    Models,
+    SampleImage,
+    SkippedRow,
+    Standing,
+    fingerprint,
+)
 from tests.specs import ANY
 
 CAT = ImageRequest(prompt="猫")
@@ -156,6 +166,7 @@ def test_a_row_asked_for_again_is_queued_again(db: database.Connection) -> None:
     [
         ("status = 'success'", False),
         ("status = 'running'", False),
+        ("status = 'held'", False),
         ("status = 'unknown'", False),
         ("status = 'unknown', deleted_at = '2026-01-01 00:00:00'", False),
         ("status = 'failed', cost_micros = 220000", False),
@@ -180,6 +191,24 @@ def test_pictures_made_many_times_do_not_hide_another_number(db: database.Connec
     for _ in range(12):
         submit(db, replace(row, num_images=1), skips=[False])
     assert submit(db, row).ids == []
+
+
+def test_pictures_in_the_trash_do_not_hide_one_that_is_made(db: database.Connection) -> None:
+    submit(db, CAT)
+    for _ in range(KNOWN_PICTURES_A_NUMBER):
+        set_fields(db, submit(db, CAT, skips=[False]).ids, "status = 'success', deleted_at = '2026-01-01'")
+    assert submit(db, CAT).ids == []
+
+
+def test_a_picture_that_was_deleted_for_good_is_not_in_the_trash(db: database.Connection) -> None:
+    set_fields(db, submit(db, CAT).ids, "status = 'success', deleted_at = '2026-01-01'")
+    requests = [replace(CAT, model=ANY.model_id)]
+    keys = [fingerprint(requests[0])]
+    (plan,) = database.plan_submission(db, requests, keys, [True])
+    assert plan.ids(Standing.TRASHED) == [1]
+    set_fields(db, [1], f"deletion_id = {EMPTIED}")
+    (plan,) = database.plan_submission(db, requests, keys, [True])
+    assert plan.known == ()
 
 
 def test_a_repeated_request_key_is_answered_with_the_first_skipped_rows(db: database.Connection) -> None:

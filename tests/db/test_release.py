@@ -1,22 +1,53 @@
 """A release is one transaction."""
 
+from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
 import app.db.release
 import database
 from app.config import Settings
-from app.domain import Models, ModelSpec, PauseCause, Status
+from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, Status
 from tests.db.test_cancellation import statuses
+from tests.db.test_database import add
 from tests.db.test_samples import add_sample, finish
 
+WHITE = ImageRequest(prompt="白猫")
 
-def held_rows(db: database.Connection, batch_id: str) -> list[database.ReleaseRow]:
+
+def held_rows(
+    db: database.Connection, batch_id: str, prompts: Sequence[str] = ()
+) -> list[database.ReleaseRow]:
+    """The held rows as they are, or with these prompts."""
+    rows = database.list_held(db, batch_id).rows
+    requests = [records[0].row_request for records in rows]
+    if prompts:
+        requests = [replace(each, prompt=prompt) for each, prompt in zip(requests, prompts, strict=True)]
     return [
-        database.ReleaseRow(records=records, request=records[0].row_request, templates={})
-        for records in database.list_held(db, batch_id).rows
+        database.ReleaseRow(records=records, request=request, templates={})
+        for records, request in zip(rows, requests, strict=True)
     ]
+
+
+def release(db: database.Connection, spec: ModelSpec, batch_id: str, *prompts: str) -> database.Released:
+    rows = held_rows(db, batch_id, prompts)
+    released = database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="")
+    assert released is not None
+    return released
+
+
+def add_held(db: database.Connection, spec: ModelSpec, *prompts: str) -> tuple[str, list[int]]:
+    """A batch whose first and last rows are tried first, and the others held."""
+    submission = database.Submission(
+        requests=[ImageRequest(prompt=prompt) for prompt in prompts],
+        models=Models([spec]),
+        stems=["猫"] * len(prompts),
+        is_taken=lambda _: False,
+        sample=2,
+    )
+    return database.add_batch(db, submission)[:2]
 
 
 @pytest.mark.parametrize("step", ["touch", "_update_batch", "finish_if_done", "save_answer"])
@@ -69,3 +100,51 @@ def test_a_release_of_bought_rows_alone_finishes_the_batch(db: database.Connecti
     assert released.number == 0
     assert database.get_record(db, ids[1]).cause == "bought"
     assert database.get_batch(db, batch_id).status == "finished"
+
+
+def test_a_changed_row_is_left_out_when_its_picture_was_bought_before(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    _, bought = add(db, spec, WHITE)
+    batch_id, _ = add_held(db, spec, "一", "猫", "二")
+    assert release(db, spec, batch_id, "白猫") == (0, [SkippedRow(row=2, records=bought)])
+
+
+def test_a_changed_row_is_left_out_when_the_sample_has_its_picture(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add_held(db, spec, "白猫", "猫", "二")
+    assert release(db, spec, batch_id, "白猫") == (0, [SkippedRow(row=2, records=ids[:1])])
+
+
+def test_a_changed_row_is_left_out_when_another_batch_holds_its_picture(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    _, held = add_held(db, spec, "一", "白猫", "二")
+    batch_id, _ = add_held(db, spec, "一", "猫", "二")
+    assert release(db, spec, batch_id, "白猫") == (0, [SkippedRow(row=2, records=held[1:2])])
+
+
+def test_the_earlier_words_of_a_held_row_keep_no_other_row_back(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add_held(db, spec, "一", "猫", "白猫", "二")
+    assert release(db, spec, batch_id, "白猫", "黑猫") == (2, [])
+    assert [database.get_record(db, each).prompt for each in ids[1:3]] == ["白猫", "黑猫"]
+
+
+def test_a_row_with_a_cancelled_picture_gets_only_what_it_still_holds(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add_sample(db, spec, rows=3, pictures=3)
+    database.cancel_record(db, ids[3])
+    add(db, spec, ImageRequest(prompt="猫"))
+    assert release(db, spec, batch_id).number == 1
+
+
+def test_a_picture_in_the_trash_is_not_named_as_bought(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add_sample(db, spec, rows=3, pictures=2)
+    _, since = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
+    db.execute("UPDATE generation_records SET status = 'success' WHERE id = :id", {"id": since[0]})
+    database.delete_records(db, since[:1])
+    assert release(db, spec, batch_id) == (1, [SkippedRow(row=2, records=since[1:])])

@@ -1,7 +1,7 @@
 """Records that are changed and queued again, and what is left out because it was bought meanwhile."""
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 import pytest
@@ -105,6 +105,53 @@ def test_a_changed_record_that_was_not_charged_is_submitted(db: database.Connect
     database.retry_records(db, batch_id, ids, models=Models([spec]), changes={ids[0]: {"prompt": "白猫"}})
     assert database.get_record(db, ids[0]).task_id is None
     assert claimed(db).prompt == "白猫"
+
+
+@pytest.mark.parametrize("billed", [False, True])
+def test_a_written_off_record_is_changed_only_if_it_was_not_charged(
+    db: database.Connection, spec: ModelSpec, billed: bool
+) -> None:
+    batch_id, ids = add(db, spec, CAT)
+    fail(db, Billed.UNKNOWN, task_id="t-1")
+    database.resolve_charges(db, ids, billed=billed)
+    changes = {ids[0]: {"prompt": "白猫"}}
+    with pytest.raises(Conflict, match="取回") if billed else nullcontext():
+        database.retry_records(db, batch_id, ids, models=Models([spec]), changes=changes)
+    assert database.get_record(db, ids[0]).prompt == ("猫" if billed else "白猫")
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        *("status = 'success'", "status = 'running'", "status = 'queued'", "status = 'held'"),
+        "deleted_at = '2026-01-01'",
+        "batch_id = 'another'",
+    ],
+)
+def test_only_what_ended_without_an_image_is_retried(
+    db: database.Connection, spec: ModelSpec, assignment: str
+) -> None:
+    batch_id, ids = add(db, spec, CAT, DOG)
+    for _ in ids:
+        fail(db, Billed.NO)
+    db.execute(f"UPDATE generation_records SET {assignment} WHERE id = ?", [ids[0]])
+    with pytest.raises(Conflict, match="可以重试"):
+        database.retry_records(db, batch_id, ids, models=Models([spec]))
+    assert database.get_record(db, ids[1]).status is Status.FAILED
+
+
+def test_a_record_that_is_named_twice_is_retried_once(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, CAT)
+    fail(db, Billed.NO)
+    assert database.retry_records(db, batch_id, ids * 2, models=Models([spec])).number == 1
+
+
+def test_equal_rows_of_one_batch_are_retried_together(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    for _ in ids:
+        fail(db, Billed.NO)
+    done = database.retry_records(db, batch_id, models=Models([spec]), skips_bought=True)
+    assert done == database.Requeued(number=2)
 
 
 def test_a_change_that_the_model_does_not_support_queues_nothing(

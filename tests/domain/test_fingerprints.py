@@ -104,6 +104,19 @@ def test_with_a_seed_each_picture_number_is_a_picture_of_its_own() -> None:
     assert numbers_to_order(row, picture(4), picture(5), picture(6)) == (1, 2, 3)
 
 
+def test_a_row_with_a_seed_knows_only_the_pictures_of_its_own_numbers() -> None:
+    row = ImageRequest(prompt="猫", num_images=2, seed=7)
+    known = {"f": [picture(1), picture(2), picture(3)]}
+    (plan,) = plan_rows([row], ["f"], known, [True])
+    assert plan.ids(MADE) == [1, 2]
+
+
+def test_a_picture_in_the_trash_is_not_named_as_bought() -> None:
+    known = {"f": [picture(1), picture(1, record_id=9, standing=Standing.TRASHED)]}
+    (plan,) = plan_rows([ImageRequest(prompt="猫")], ["f"], known, [True])
+    assert plan.bought == [1]
+
+
 @pytest.mark.parametrize("standing", Standing)
 def test_only_a_picture_in_the_trash_is_ordered_again(standing: Standing) -> None:
     row = ImageRequest(prompt="猫")

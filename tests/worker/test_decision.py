@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 import database
-from app.domain import ImageRequest, Models, ModelSpec, Record
+from app.domain import ImageRequest, Models, ModelSpec, PauseCause, Record
 from app.errors import AppError, Billed, BucketError, InvalidRequest, ModelError
-from app.worker.decision import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RETRIES, decide
+from app.worker.decision import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RETRIES, ModelRetired, decide
 from app.worker.disk_space import DiskLow
 
 
@@ -29,11 +29,19 @@ def error(cause: str = "service", billed: Billed = Billed.NO, **facts: Any) -> M
     return ModelError("出错了", cause=cause, billed=billed, **facts)
 
 
-def test_what_blocks_every_submission_releases_the_record_and_pauses(record: Record) -> None:
-    reason = DiskLow("磁盘满了")
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        (DiskLow("磁盘满了"), PauseCause.DISK),
+        (ModelRetired("模型已下线"), PauseCause.MODEL),
+    ],
+)
+def test_what_blocks_every_submission_releases_the_record_and_pauses(
+    reason: AppError, cause: PauseCause, record: Record
+) -> None:
     decision = decide(reason, record, has_task=False, is_free=False)
     assert (decision.error, decision.wait, decision.blocks_fetches) == (None, None, False)
-    assert decision.pause == reason.message
+    assert (decision.pause, decision.cause) == (reason.message, cause)
 
 
 @pytest.mark.parametrize(
