@@ -72,7 +72,7 @@ class Saving:
                 break
             except DiskError as error:
                 pause_batch(db, record, error.message, cause=PauseCause.DISK, blocks_fetches=True)
-                if self.aborting.is_set() or time.monotonic() > deadline:
+                if self.aborting.is_set() or (has_task and time.monotonic() > deadline):
                     raise _not_saved(error) from error
             self.aborting.wait(2.0)
             with suppress(DiskError):  # a folder that is back may hold temporary files

@@ -156,6 +156,32 @@ def test_a_picture_that_waits_for_oss_pauses_its_batch_once(
     assert (byte_machine.record(ids[0]).status, pauses) == (Status.SUCCESS, [batch_id])
 
 
+@pytest.mark.parametrize(
+    ("fixture", "status"), [("machine", Status.QUEUED), ("byte_machine", Status.SUCCESS)]
+)
+def test_an_upload_is_given_up_after_a_while_only_if_the_picture_can_be_fetched_again(
+    fixture: str,
+    status: Status,
+    request: pytest.FixtureRequest,
+    oss: FakeOss,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine: Harness = request.getfixturevalue(fixture)
+    monkeypatch.setattr("app.worker.saving._RETRY_SECONDS", -1.0)
+    monkeypatch.setattr(machine.worker._aborting, "wait", lambda _seconds: False)
+    oss.fail_next("reset", operation="put")
+    batch_id, ids = machine.ask("猫")
+    assert machine.step()
+    assert machine.record(ids[0]).status is status
+    if status is Status.QUEUED:
+        assert len(saving(machine)) == 1
+        model = machine.worker.engines.default.model_id
+        database.resume_batch(machine.db, batch_id, models=[model])
+        assert machine.step()
+    assert (machine.record(ids[0]).status, saving(machine)) == (Status.SUCCESS, [])
+    assert (len(machine.service.submissions), machine.outcomes()) == (1, ["billed"])
+
+
 def lose(machine: Harness, oss: FakeOss) -> None:
     """OSS stops answering, and a call notices it."""
     oss.is_down = True
@@ -686,6 +712,15 @@ def test_emptying_the_trash_deletes_its_objects_and_no_others(
     assert another(machine).worker.maintenance.empty_trash(machine.db) == 1
     assert list(oss.objects) == [f"{PREFIX}猫-0123456789ab.png"]
     assert database.get_record_or_none(machine.db, record.id) is None
+
+
+def test_emptying_the_trash_leaves_no_file_on_the_machine_that_made_the_picture(
+    emptied: tuple[Harness, Record],
+) -> None:
+    machine, _ = emptied
+    assert len(cached(machine)) == 1
+    assert machine.worker.maintenance.empty_trash(machine.db) == 1
+    assert [path for path in machine.settings.output_dir.rglob("*") if path.is_file()] == []
 
 
 def test_during_an_outage_the_trash_waits(emptied: tuple[Harness, Record], oss: FakeOss) -> None:

@@ -510,6 +510,23 @@ def test_a_paid_image_is_buffered_when_not_even_the_pause_can_be_written(
     assert byte_harness.make("猫").status is Status.SUCCESS
 
 
+def test_a_paid_image_that_cannot_be_fetched_again_waits_for_the_disk_as_long_as_it_takes(
+    byte_harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, refusals = store.save_image, iter(["磁盘已满"])
+
+    def full_once(*args: object, **kwargs: object) -> object:
+        for _ in refusals:
+            always_full()
+        return keep(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "save_image", full_once)
+    monkeypatch.setattr("app.worker.saving._RETRY_SECONDS", -1.0)
+    monkeypatch.setattr(byte_harness.worker._aborting, "wait", lambda _seconds: False)
+    assert byte_harness.make("猫").status is Status.SUCCESS
+    assert byte_harness.outcomes() == ["billed"]
+
+
 def stop_on_full_disk(harness: Harness) -> Callable[..., NoReturn]:
     """The disk is full, and the worker is stopped at that time."""
 
