@@ -46,6 +46,17 @@ def test_undoing_the_cancellation_of_the_last_record_of_a_paused_batch_pauses_it
     assert claim(db) is None
 
 
+def test_undoing_a_cancellation_does_not_pause_a_batch_that_was_resumed_since(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    database.pause_batch(db, batch_id)
+    _, cancelled = database.cancel_record(db, ids[1])
+    database.resume_batch(db, batch_id, models=[spec.model_id])
+    database.uncancel_records(db, batch_id, ids[1:], models=Models([spec]), paused=cancelled.was_paused)
+    assert [claimed(db).id, claimed(db).id] == ids
+
+
 def test_a_cancelled_record_in_the_trash_stays_there_when_the_batch_goes_on(
     db: database.Connection, spec: ModelSpec
 ) -> None:

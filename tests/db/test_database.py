@@ -326,6 +326,41 @@ def test_a_worker_without_the_lease_cannot_open_a_charge(db: database.Connection
     assert outcomes(db) == ["open"]
 
 
+def test_a_charge_is_free_only_at_no_price_and_only_the_last_one_counts(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec)
+    for price, is_free in ((Decimal(0), True), (Decimal("0.22"), False)):
+        record = claimed(db)
+        database.open_charge(db, record, price=price, budget=None, is_free=True)
+        assert database.is_free_charge(db, record.id) is is_free
+        database.fail_record(db, record, ModelError("坏了", cause="service", billed=Billed.NO))
+        database.retry_records(db, batch_id, ids, models=Models([spec]))
+
+
+def test_a_worker_that_stops_after_its_order_leaves_the_result_unknown(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    _, ids = add(db, spec)
+    record = claimed(db)
+    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
+    database.requeue_record(db, record, not_before=0.0)
+    assert database.get_record(db, ids[0]).status is Status.UNKNOWN
+    assert (outcomes(db), claim(db)) == (["unknown"], None)
+
+
+def test_a_fetched_result_that_was_not_billed_resolves_its_unknown_charge(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    _, ids = add(db, spec)
+    late = ModelError("太慢", cause="timeout", billed=Billed.UNKNOWN, task_valid=True)
+    database.fail_record(db, submitted(db), late)
+    assert outcomes(db) == ["unknown"]
+    database.refetch(db, ids, models=Models([spec]))
+    database.fail_record(db, claimed(db), ModelError("违规", cause="moderation", billed=Billed.NO))
+    assert outcomes(db) == ["not_billed"]
+
+
 def test_a_crash_before_the_order_is_repeated_although_an_earlier_order_is_unknown(
     db: database.Connection, spec: ModelSpec
 ) -> None:

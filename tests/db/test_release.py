@@ -10,6 +10,7 @@ import app.db.release
 import database
 from app.config import Settings
 from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, Status
+from app.errors import Conflict
 from tests.db.test_cancellation import statuses
 from tests.db.test_database import add
 from tests.db.test_samples import add_sample, finish
@@ -148,3 +149,13 @@ def test_a_picture_in_the_trash_is_not_named_as_bought(db: database.Connection, 
     db.execute("UPDATE generation_records SET status = 'success' WHERE id = :id", {"id": since[0]})
     database.delete_records(db, since[:1])
     assert release(db, spec, batch_id) == (1, [SkippedRow(row=2, records=since[1:])])
+
+
+def test_nothing_is_released_while_the_sample_waits_for_a_model_that_is_gone(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add_held(db, spec, "一", "猫", "二")
+    db.execute("UPDATE generation_records SET model = 'gone' WHERE id = :id", {"id": ids[0]})
+    with pytest.raises(Conflict, match="gone"):
+        release(db, spec, batch_id, "白猫")
+    assert database.get_record(db, ids[1]).prompt == "猫"

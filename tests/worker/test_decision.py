@@ -95,13 +95,14 @@ def test_what_would_fail_every_record_pauses_the_batch_and_loses_nothing(
     assert decision.pause == problem.message
 
 
-def test_retries_are_counted_except_when_throttled(record: Record) -> None:
+def test_retries_are_counted_except_when_throttled_or_without_oss(record: Record) -> None:
     often = replace(record, retries=MAX_RETRIES, throttle_count=5_000, cost=Decimal(0))
+    throttled, no_oss = error("limit", retryable=True, throttled=True), BucketError("OSS 忙", transient=True)
     retried = [
         decide(problem, often, has_task=False, is_free=False).wait is not None
-        for problem in (error(retryable=True), error("limit", retryable=True, throttled=True))
+        for problem in (error(retryable=True), throttled, no_oss)
     ]
-    assert retried == [False, True]
+    assert retried == [False, True, True]
 
 
 def test_a_request_that_is_never_charged_is_submitted_again_a_few_times_only(record: Record) -> None:
