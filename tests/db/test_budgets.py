@@ -145,6 +145,25 @@ def test_what_may_have_been_charged_counts_against_every_budget(
         charge(db, claimed(db))
 
 
+@pytest.mark.parametrize("sent", [0, 1])
+def test_a_batch_is_resumed_without_budget_while_there_is_something_to_fetch(
+    db: database.Connection, spec: ModelSpec, sent: int
+) -> None:
+    batch_id = queue(db, spec, 2)
+    records = [claimed(db), claimed(db)]
+    charge(db, records[sent])
+    database.save_task_id(db, records[sent], "t-1")
+    wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
+    for record, error in ((records[sent], wrong_key), (records[1 - sent], None)):
+        database.requeue_record(db, record, not_before=0.0, error=error)
+    database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
+    database.set_budgets(db, {BudgetScope.TOTAL: PRICE})
+    database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
+    db.execute("UPDATE generation_records SET status = 'failed' WHERE id = :id", {"id": records[sent].id})
+    with pytest.raises(database.BudgetReached):
+        database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
+
+
 SUBMIT = """
 import sys, threading
 from contextlib import closing

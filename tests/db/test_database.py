@@ -361,6 +361,19 @@ def test_a_fetched_result_that_was_not_billed_resolves_its_unknown_charge(
     assert outcomes(db) == ["not_billed"]
 
 
+@pytest.mark.parametrize("cause", ["interrupted", "network"])
+def test_a_failure_before_a_new_order_leaves_the_earlier_charge_unresolved(
+    db: database.Connection, spec: ModelSpec, cause: str
+) -> None:
+    batch_id, ids = add(db, spec)
+    record = claimed(db)
+    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
+    database.fail_record(db, record, ModelError("断了", cause=cause, billed=Billed.UNKNOWN))
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    database.fail_record(db, claimed(db), ModelError("太大", cause="request", billed=Billed.NO))
+    assert outcomes(db) == ["unknown"]
+
+
 def test_a_crash_before_the_order_is_repeated_although_an_earlier_order_is_unknown(
     db: database.Connection, spec: ModelSpec
 ) -> None:

@@ -293,6 +293,27 @@ def test_an_image_that_arrives_late_overrides_a_manual_resolution(ledger: Ledger
     assert ledger.record(record_id).cost == PRICE
 
 
+def test_a_resolution_that_an_image_has_overridden_is_not_undone(ledger: Ledger) -> None:
+    batch_id, record_id = ledger.unknown_record(task_id="t-1")
+    settled = database.resolve_charges(ledger.db, None, billed=False)
+    database.retry_records(ledger.db, batch_id, [record_id], models=Models([ledger.spec]))
+    record = ledger.claim()
+    assert record is not None
+    ledger.finish(record)
+    assert database.undo_resolution(ledger.db, settled.undo) == 0
+    assert ledger.outcomes() == ["billed"]
+
+
+def test_a_failure_does_not_override_a_manual_resolution(ledger: Ledger) -> None:
+    batch_id, record_id = ledger.unknown_record(task_id="t-1")
+    database.resolve_charges(ledger.db, None, billed=True)
+    database.retry_records(ledger.db, batch_id, [record_id], models=Models([ledger.spec]))
+    record = ledger.claim()
+    assert record is not None
+    database.fail_record(ledger.db, record, ModelError("违规", cause="moderation", billed=Billed.NO))
+    assert ledger.outcomes() == ["billed"]
+
+
 @pytest.mark.sqlite  # PostgreSQL chooses by the size of the table
 @pytest.mark.parametrize(
     "sql",
