@@ -361,19 +361,6 @@ def test_a_fetched_result_that_was_not_billed_resolves_its_unknown_charge(
     assert outcomes(db) == ["not_billed"]
 
 
-@pytest.mark.parametrize("cause", ["interrupted", "network"])
-def test_a_failure_before_a_new_order_leaves_the_earlier_charge_unresolved(
-    db: database.Connection, spec: ModelSpec, cause: str
-) -> None:
-    batch_id, ids = add(db, spec)
-    record = claimed(db)
-    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
-    database.fail_record(db, record, ModelError("断了", cause=cause, billed=Billed.UNKNOWN))
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
-    database.fail_record(db, claimed(db), ModelError("太大", cause="request", billed=Billed.NO))
-    assert outcomes(db) == ["unknown"]
-
-
 def test_a_crash_before_the_order_is_repeated_although_an_earlier_order_is_unknown(
     db: database.Connection, spec: ModelSpec
 ) -> None:
@@ -575,6 +562,19 @@ def test_a_record_queued_for_one_model_is_never_claimed_by_another(
         database.resume_batch(db, batch_id, models=["other"])
     database.resume_batch(db, batch_id, models=["test-1"])
     assert claim(db) is not None
+
+
+@pytest.mark.parametrize("is_crashed", [True, False])
+def test_what_was_sent_to_one_model_is_never_fetched_by_another(
+    db: database.Connection, spec: ModelSpec, is_crashed: bool
+) -> None:
+    batch_id, ids = add(db, spec)
+    record = submitted(db)
+    if not is_crashed:
+        database.cancel_batch(db, batch_id)
+        database.requeue_record(db, record, not_before=0.0)
+    assert database.claim_record(db, model="other", owner="me", now=NOW + 60, lease=20.0) is None
+    assert claimed(db, NOW + 60).id == ids[0]
 
 
 def test_a_task_id_of_another_model_is_not_requeued(db: database.Connection, spec: ModelSpec) -> None:
