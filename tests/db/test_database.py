@@ -338,6 +338,17 @@ def test_a_charge_is_free_only_at_no_price_and_only_the_last_one_counts(
         database.retry_records(db, batch_id, ids, models=Models([spec]))
 
 
+def test_an_image_found_after_a_crash_closes_its_free_charge_as_billed(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    database.open_charge(db, claimed(db), price=Decimal(0), budget=None, is_free=True)
+    again = claimed(db, NOW + 60)
+    assert outcomes(db) == ["not_billed"]
+    database.finish_record(db, again, SAVED)
+    assert outcomes(db) == ["billed"]
+
+
 def test_a_worker_that_stops_after_its_order_leaves_the_result_unknown(
     db: database.Connection, spec: ModelSpec
 ) -> None:
@@ -372,6 +383,16 @@ def test_a_crash_before_the_order_is_repeated_although_an_earlier_order_is_unkno
     claimed(db)
     assert database.reap_stalled(db, now=NOW + 60) == 0
     assert claimed(db, NOW + 60).id == ids[0]
+
+
+def test_a_batch_goes_on_although_the_model_of_an_ended_record_is_gone(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    _, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
+    database.finish_record(db, claimed(db), SAVED)
+    db.execute("UPDATE generation_records SET model = 'gone' WHERE id = :id", {"id": ids[0]})
+    assert database.pause_other_models(db, models=[spec.model_id], now=NOW) == 0
+    assert claimed(db).id == ids[1]
 
 
 def test_what_was_sent_to_a_model_that_is_gone_is_not_queued_again(

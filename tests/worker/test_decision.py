@@ -95,6 +95,13 @@ def test_what_would_fail_every_record_pauses_the_batch_and_loses_nothing(
     assert decision.pause == problem.message
 
 
+def test_a_free_image_that_the_disk_refused_waits_with_its_paused_batch(record: Record) -> None:
+    decision = decide(error("storage", Billed.YES), record, has_task=False, is_free=True)
+    assert decision.error is not None
+    assert (decision.error.billed, decision.cause) == (Billed.NO, PauseCause.DISK)
+    assert (decision.wait, decision.blocks_fetches) == (BLOCKED_RETRY_SECONDS, True)
+
+
 def test_retries_are_counted_except_when_throttled_or_without_oss(record: Record) -> None:
     often = replace(record, retries=MAX_RETRIES, throttle_count=5_000, cost=Decimal(0))
     throttled, no_oss = error("limit", retryable=True, throttled=True), BucketError("OSS 忙", transient=True)
