@@ -407,6 +407,38 @@ def test_what_was_sent_to_a_model_that_is_gone_is_not_queued_again(
     assert outcomes(db) == ["unknown"]
 
 
+def test_a_worker_without_the_lease_does_not_requeue_the_record(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    sleeper = claimed(db)
+    other = claimed(db, NOW + 60)
+    busy = ModelError("稍后", cause="limit", billed=Billed.NO, throttled=True)
+    database.requeue_record(db, sleeper, not_before=0.0, error=busy)
+    assert database.get_record(db, other.id).status is Status.RUNNING
+    assert claim(db, NOW + 60) is None
+
+
+def test_the_charge_stays_open_while_the_result_can_be_fetched(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    cut = ModelError("断了", cause="network", billed=Billed.NO, task_valid=True, retryable=True)
+    database.requeue_record(db, submitted(db), not_before=0.0, error=cut)
+    assert outcomes(db) == ["open"]
+
+
+def test_a_failed_record_keeps_its_task_id_only_while_that_is_valid(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec, *[ImageRequest(prompt="猫")] * 2)
+    for is_valid in (True, False):
+        record = submitted(db)
+        gone = ModelError("坏了", cause="download", billed=Billed.YES, task_valid=is_valid)
+        database.fail_record(db, record, gone)
+        assert bool(database.get_record(db, record.id).task_id) is is_valid
+
+
 def test_a_worker_without_the_lease_withdraws_no_charge_of_another(
     db: database.Connection, spec: ModelSpec
 ) -> None:
