@@ -125,6 +125,16 @@ class PostgresServer:
                 self.start()
             self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def dump(self, url: str, file: Path) -> None:
+        """Write a database to a file."""
+        subprocess.run((_path_of("pg_dump"), "--format=custom", f"--file={file}", url), check=True)
+
+    def restore(self, file: Path, url: str) -> None:
+        """Replace a database by the one of a file."""
+        name = url.rpartition("/")[2]
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)", f"CREATE DATABASE {name}")
+        subprocess.run((_path_of("pg_restore"), f"--dbname={url}", file), check=True)
+
     def _execute(self, *statements: str) -> None:
         with closing(database.connect(self.url("postgres"))) as db:
             for sql in statements:

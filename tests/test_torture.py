@@ -26,6 +26,8 @@ from tests.torture.plan import (
     CLUSTER_DISRUPTIONS,
     CRASH_POINTS,
     DISRUPTIONS,
+    KILLED,
+    OLDER_COPIES,
     PROCESSES,
     SERVER_POINTS,
     SERVICE_POINTS,
@@ -38,8 +40,9 @@ pytestmark = pytest.mark.sqlite  # the rounds on PostgreSQL start a server of th
 SEED = 7
 # A full disk under two servers, two servers and three crashes, three more crashes, a cancelled batch, a
 # locked database, a read-only folder, an unreachable service, a clock that jumps; the database missing for
-# a while, replaced, deleted; a request sent twice; a database locked when a charge is opened.
-SHORT = (64, 8, 12, 33, 22, 16, 169, 98, 51, 82, 81, 162, 179)
+# a while, replaced, deleted; a request sent twice; a database locked when a charge is opened; an older copy
+# put back after kill -9 and under the running servers.
+SHORT = (64, 8, 12, 33, 22, 16, 169, 98, 51, 82, 81, 162, 179, 7, 27)
 # PostgreSQL killed, then a power cut; connections cut at COMMIT, and with a login; PostgreSQL out of reach.
 OF_TWO_MACHINES = (33, 28, 5)
 
@@ -72,7 +75,7 @@ def test_two_hundred_plans_cover_every_crash_point_fault_and_service() -> None:
     plans = [make_plan(1, number) for number in range(1, 201)]
     points = {planned_crash.point for plan in plans for planned_crash in plan.crashes}
     assert {*SERVER_POINTS, *SERVICE_POINTS} <= points
-    assert {each.kind for plan in plans for each in plan.disruptions} == set(DISRUPTIONS)
+    assert {each.kind for plan in plans for each in plan.disruptions} == {*DISRUPTIONS, *OLDER_COPIES}
     assert {plan.service for plan in plans} == {"jimeng", "seedream", "openai", "openai-url", "sdapi"}
     assert {plan.servers for plan in plans} == {1, 2}
 
@@ -82,7 +85,7 @@ def test_two_hundred_plans_of_two_machines_cover_every_crash_point_and_disruptio
     crashes = [planned_crash for plan in plans for planned_crash in plan.crashes]
     assert {*CRASH_POINTS, *SERVICE_POINTS} <= {each.point for each in crashes}
     assert {each.process for each in crashes} == set(range(len(PROCESSES)))
-    assert {each.kind for plan in plans for each in plan.disruptions} == set(CLUSTER_DISRUPTIONS)
+    assert {each.kind for plan in plans for each in plan.disruptions} == {*CLUSTER_DISRUPTIONS, KILLED}
     assert any(plan.is_calm for plan in plans)
 
 

@@ -81,7 +81,7 @@ class ChaosPhase:
         until = time.monotonic() + CHAOS_SECONDS + sum(each.seconds for each in self.pending)
         while time.monotonic() < until and not (self.is_over and self.planned is None):
             self._disrupt()
-            if self.is_over and self.plan.is_database_deleted and self.round.outcome.disrupted:
+            if self.is_over and self.plan.loses_database and self.round.outcome.disrupted:
                 break
             self.restart_crashed()
             if self._is_file_away:

@@ -100,8 +100,8 @@ class FinalState:
 def find_breaches(state: FinalState) -> list[str]:
     """The breaches found, one sentence each."""
     checks = (
-        *(_check_database, _check_rows, _check_ends, _check_charges, _check_ledger, _check_sums),
-        *(_check_success, _check_folder, _check_concurrency),
+        *(_check_database, _check_rows, _check_ends, _check_billed_once, _check_charges, _check_ledger),
+        *(_check_sums, _check_success, _check_folder, _check_concurrency),
     )
     return [breach for check in checks for breach in check(state)]
 
@@ -111,7 +111,16 @@ def find_breaches_after_deletion(state: FinalState) -> list[str]:
 
     Records may be unfinished, but every submission is in the ledger, none is repeated, files are complete.
     """
-    checks = (_check_database, _check_rows, _check_submissions, _check_success)
+    checks = (_check_database, _check_rows, _check_billed_once, _check_submissions, _check_success)
+    return [breach for check in checks for breach in check(state)]
+
+
+def find_breaches_of_older_copy(state: FinalState) -> list[str]:
+    """The same after an earlier copy was put back: nothing is billed twice, files are complete.
+
+    The ledger lacks what was submitted since.
+    """
+    checks = (_check_database, _check_rows, _check_billed_once, _check_success)
     return [breach for check in checks for breach in check(state)]
 
 
@@ -170,21 +179,24 @@ def _check_ends(state: FinalState) -> Iterator[str]:
 
 
 def _check_charges(state: FinalState) -> Iterator[str]:
-    """No record is charged twice, and no paid image is lost."""
+    """No paid image is lost."""
     for record in state.records:
         billed = state.billed(record)
-        if len(billed) > 1:
-            yield f"{_label(record)} was billed {len(billed)} times"
         if billed and record["status"] not in ("success", "unknown"):
             yield f"{_label(record)} was billed and lost: {record['status']}, {record['error']}"
         if not billed and record["status"] == "success":
             yield f"{_label(record)} is a success without a charged submission"
 
 
-def _check_submissions(state: FinalState) -> Iterator[str]:
+def _check_billed_once(state: FinalState) -> Iterator[str]:
+    """No record is charged twice."""
     for record in state.records:
         if len(state.billed(record)) > 1:
             yield f"{_label(record)} was billed {len(state.billed(record))} times"
+
+
+def _check_submissions(state: FinalState) -> Iterator[str]:
+    for record in state.records:
         if len(state.charges.get(record["id"], [])) < len(state.submissions.get(record["prompt"], [])):
             yield f"{_label(record)} was submitted more often than the ledger says"
 

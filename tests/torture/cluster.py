@@ -25,7 +25,7 @@ from tests.fakes.service import FakeService
 from tests.postgres_server import PostgresServer, postgres_server
 from tests.torture.checks import FinalState, Submission
 from tests.torture.disruptions import Disruption, clock_jump, set_clock
-from tests.torture.plan import PROCESSES, Plan, PlannedDisruption
+from tests.torture.plan import KILLED, PROCESSES, Plan, PlannedDisruption
 from tests.torture.proxy import Network, Proxy
 from tests.torture.site import MODEL_SECONDS, PREFIX, FastServer, Site, Unreadable, state_in_oss
 
@@ -54,6 +54,7 @@ class Cluster(Site):
     def __init__(self, plan: Plan, folder: Path, service: FakeService, postgres: PostgresServer) -> None:
         self.plan = plan
         self.postgres = postgres
+        self._copy = folder / "copy.dump"
         self._random = random.Random(f"{plan.number}/pages")
         self._reading = threading.Lock()
         self._db: psycopg.Connection[dict[str, Any]] | None = None
@@ -134,6 +135,7 @@ class Cluster(Site):
             "worker suspended": Disruption(
                 begin=lambda: _signal(server, signal.SIGSTOP), end=lambda: _signal(server, signal.SIGCONT)
             ),
+            KILLED: Disruption(begin=self._dump, end=self._restore, forbids_starts=False),
             "clock jumps": clock_jump(server.data_dir / "clock", planned.jump),
         }[planned.kind]
 
@@ -141,6 +143,15 @@ class Cluster(Site):
         for server in self.servers:
             _signal(server, signal.SIGKILL)
         self.postgres.kill()
+
+    def _dump(self) -> None:
+        self.postgres.dump(self.url, self._copy)
+
+    def _restore(self) -> None:
+        for server in self.servers:
+            if not server.has_exited:
+                server.kill()
+        self.postgres.restore(self._copy, self.url)
 
     def _break_oss(self) -> None:
         for kind in self._random.choices(_FAULTS, k=8):

@@ -159,12 +159,24 @@ def _replace_database(environment: Environment) -> Disruption:
     copy = environment.data_dir / "copy.db"
 
     def begin() -> None:
-        with closing(sqlite3.connect(environment.database)) as db, closing(sqlite3.connect(copy)) as target:
-            db.backup(target)
+        copy_database(environment.database, copy)
         _move_database(environment, "")
         copy.rename(environment.database)
 
     return Disruption(begin=begin, end=lambda: _restore_database(environment))
+
+
+def copy_database(database: Path, copy: Path) -> None:
+    """Copy the database of a running server."""
+    with closing(sqlite3.connect(database)) as db, closing(sqlite3.connect(copy)) as target:
+        db.backup(target)
+
+
+def put_back(copy: Path, database: Path) -> None:
+    """Put a copy in the place of the database, as a person does by hand: the files beside it go."""
+    for ending in ("-wal", "-shm"):
+        database.with_name(database.name + ending).unlink(missing_ok=True)
+    copy.replace(database)
 
 
 def _missing_folder(environment: Environment) -> Disruption:

@@ -63,6 +63,9 @@ DISRUPTIONS = (
     "service out of reach",
     "batch cancelled",
 )
+# Drawn besides: an earlier copy of the database is put in its place, after all processes were stopped or
+# killed, or under the running server. Ends the round.
+STOPPED, KILLED, RUNNING = OLDER_COPIES = ("older copy, stopped", "older copy, killed", "older copy, running")
 # During these the file at the database's path must not be opened from outside.
 MISSING_DATABASE = ("database missing", "database replaced", "database deleted")
 # Of machines that share PostgreSQL and OSS; those of one process are done to ``process``.
@@ -171,6 +174,16 @@ class Plan:
         """Whether the database is deleted for good."""
         return any(each.kind == "database deleted" for each in self.disruptions)
 
+    @property
+    def has_older_copy(self) -> bool:
+        """Whether the database is replaced by an earlier copy for good."""
+        return any(each.kind in OLDER_COPIES for each in self.disruptions)
+
+    @property
+    def loses_database(self) -> bool:
+        """Whether the round ends with its disruption, as the database is not the same from then on."""
+        return self.is_database_deleted or self.has_older_copy
+
     def prompt(self, row: int) -> str:
         """The unique prompt of a row."""
         word = next((fault.kind for fault in self.faults if fault.row == row and not fault.step), "江南")
@@ -179,7 +192,8 @@ class Plan:
 
 def make_plan(seed: int, number: int, store: str = "sqlite") -> Plan:
     """The plan of a round."""
-    return _machine_plan(seed, number) if store == "sqlite" else _cluster_plan(seed, number)
+    plan = _machine_plan(seed, number) if store == "sqlite" else _cluster_plan(seed, number)
+    return _with_older_copy(plan, random.Random(f"{seed}/{number}/copy"))
 
 
 def _machine_plan(seed: int, number: int) -> Plan:
@@ -215,6 +229,19 @@ def _draw_steps(rng: random.Random, rows: int) -> UserSteps:
         killed_at=rng.choice(("", "", "submit", "release", "release", "repair", "repair")),
         killed_after=round(rng.uniform(0.0, 0.06), 3),
     )
+
+
+def _with_older_copy(plan: Plan, rng: random.Random) -> Plan:
+    """The plan, or one in fifteen times the same with an earlier copy as its only disruption."""
+    if rng.random() > 1 / 15 or plan.is_calm:
+        return plan
+    disruption = PlannedDisruption(
+        kind=rng.choice(OLDER_COPIES) if plan.store == "sqlite" else KILLED,
+        after=rng.randint(0, plan.rows // 3),
+        seconds=round(rng.uniform(0.2, 2.0), 2),
+        jump=0.0,
+    )
+    return replace(plan, disruptions=(disruption,))
 
 
 def _draw_faults(rng: random.Random, service: str, rows: int) -> list[Fault]:

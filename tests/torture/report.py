@@ -10,6 +10,8 @@ from tests.torture.plan import (
     AT_RANDOM,
     CLUSTER_DISRUPTIONS,
     DISRUPTIONS,
+    KILLED,
+    OLDER_COPIES,
     SERVER_POINTS,
     SERVICE_POINTS,
     SIGTERM,
@@ -156,7 +158,8 @@ def step_rows(outcomes: Iterable[Outcome]) -> Rows:
 def disruption_rows(outcomes: Sequence[Outcome]) -> Rows:
     """A row for each disruption of the machine."""
     rows: Rows = []
-    for kind in ("none", *(CLUSTER_DISRUPTIONS if _is_cluster(outcomes) else DISRUPTIONS)):
+    kinds = (*CLUSTER_DISRUPTIONS, KILLED) if _is_cluster(outcomes) else (*DISRUPTIONS, *OLDER_COPIES)
+    for kind in ("none", *kinds):
         met = [outcome for outcome in outcomes if kind in (outcome.disrupted or ["none"])]
         ends = Counter(end for outcome in met for end in outcome.ends.values())
         refused = sum(outcome.impossible == kind for outcome in outcomes)

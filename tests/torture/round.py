@@ -22,7 +22,13 @@ from tests.fakes.sdapi import FakeSdApi
 from tests.fakes.seedream import FakeSeedream
 from tests.fakes.service import Call, FakeService
 from tests.torture.chaos import ChaosPhase, Crash
-from tests.torture.checks import ENDS, Submission, find_breaches, find_breaches_after_deletion
+from tests.torture.checks import (
+    ENDS,
+    Submission,
+    find_breaches,
+    find_breaches_after_deletion,
+    find_breaches_of_older_copy,
+)
 from tests.torture.plan import Plan
 from tests.torture.site import OneMachine, Site, Unreadable
 from tests.torture.user import User
@@ -30,6 +36,8 @@ from tests.torture.visitor import Visitor
 
 SETTLE_SECONDS = 60.0
 _SILENT = 5.0
+_ARRIVAL_SECONDS = 0.3  # after which the service has every request of a process that was killed
+_IDLE_SECONDS = 2.0  # in which a worker would have ordered what it finds queued
 _RECORDS = "SELECT * FROM generation_records ORDER BY id"
 
 
@@ -74,7 +82,9 @@ class Round:
                 self._inject_faults()
                 chaos = ChaosPhase(self)
                 chaos.run()
-                if self.plan.is_database_deleted and self.outcome.disrupted:
+                if self.plan.loses_database and self.outcome.disrupted:
+                    if self.plan.has_older_copy:
+                        self._start_with_older_copy(chaos)
                     self._stop(chaos)
                 else:
                     self._settle(chaos)
@@ -178,6 +188,16 @@ class Round:
         self.outcome.fetched_by_hand = sum(ends[record_id] == "success" for record_id in task_ids)
         self._stop(chaos)
 
+    def _start_with_older_copy(self, chaos: ChaosPhase) -> None:
+        """Start all servers again: nothing is ordered until the user goes on."""
+        chaos.drop_pending_crash()
+        time.sleep(_ARRIVAL_SECONDS)
+        before = len(self.service.submissions)
+        chaos.restart_crashed()
+        time.sleep(_IDLE_SECONDS)
+        if ordered := len(self.service.submissions) - before:
+            self.outcome.breaches.append(f"{ordered} images were ordered from an older copy of the database")
+
     def _stop(self, chaos: ChaosPhase) -> None:
         chaos.drop_pending_crash()
         running = [server for server in self.site.servers if not server.has_exited]
@@ -219,9 +239,11 @@ class Round:
         state.rows = self.plan.rows
         if self.plan.is_calm:
             state.at_once = (self.service.peak_concurrency, self.plan.concurrency)
-        is_deleted = self.plan.is_database_deleted and outcome.disrupted
         outcome.breaches += self.user.breaches
-        outcome.breaches += find_breaches_after_deletion(state) if is_deleted else find_breaches(state)
+        find = find_breaches
+        if outcome.disrupted and self.plan.loses_database:
+            find = find_breaches_of_older_copy if self.plan.has_older_copy else find_breaches_after_deletion
+        outcome.breaches += find(state)
         outcome.steps = self.user.done + self.site.counts()
         if self.visitor:
             outcome.breaches += self.visitor.breaches

@@ -16,13 +16,22 @@ import requests
 from tests.fakes.service import FakeService
 from tests.server_process import ServerProcess
 from tests.torture.checks import FinalState, Rows, Submission, read_state
-from tests.torture.disruptions import Disruption, Environment, open_disruption
-from tests.torture.plan import CRASH_POINTS, Plan, PlannedCrash, PlannedDisruption
+from tests.torture.disruptions import Disruption, Environment, copy_database, open_disruption, put_back
+from tests.torture.plan import (
+    CRASH_POINTS,
+    KILLED,
+    OLDER_COPIES,
+    RUNNING,
+    Plan,
+    PlannedCrash,
+    PlannedDisruption,
+)
 from tests.waiting import TIMEOUT
 
 MODEL_SECONDS = 4
 PREFIX = "made/"  # of the images in OSS
 LOCKS = 3
+_UNNOTICED_SECONDS = 0.3
 
 
 class Unreadable(Exception):
@@ -212,11 +221,28 @@ class OneMachine(Site):
 
     def open_disruption(self, planned: PlannedDisruption) -> Disruption | None:
         """Of the folder, the file or the clock."""
+        if planned.kind in OLDER_COPIES:
+            return self._older_copy(planned.kind)
         return open_disruption(
             planned,
             self.environment,
             lambda: [server.pid for server in self.servers if not server.has_exited],
         )
+
+    def _older_copy(self, kind: str) -> Disruption:
+        """Copy the file, and later put the copy in its place; no server runs at the end."""
+        database, copy = self.environment.database, self.environment.data_dir / "older.db"
+
+        def end() -> None:
+            if kind == RUNNING:
+                put_back(copy, database)
+                time.sleep(_UNNOTICED_SECONDS)
+            for server in self.alive():
+                server.kill() if kind == KILLED else server.stop()
+            if kind != RUNNING:
+                put_back(copy, database)
+
+        return Disruption(begin=lambda: copy_database(database, copy), end=end, forbids_starts=False)
 
     def final_state(self, submissions: Sequence[Submission], replaced: dict[str, str]) -> FinalState:
         """The file and the folder."""
