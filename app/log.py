@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from app.domain import Record
+from app.domain import KEY, Record
 
 _FILE_BYTES = 5_000_000
 _FILES_KEPT = 3
-_HIDDEN = re.compile(r"""(?<=\?)[^\s'"<>)]*=[^\s'"<>)]*|\b(?:sk|ak|AKLT)[-_]?[\w*-]{6,}""")
+_HIDDEN = re.compile(rf"""(?<=\?)[^\s'"<>)]*=[^\s'"<>)]*|{KEY}""")
 
 
 def init_logging(file: Path | None = None) -> None:

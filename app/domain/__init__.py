@@ -69,6 +69,7 @@ from app.domain.samples import choose_sample
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTION_AREAS, RESOLUTIONS, Size, exact_size, nearest_choice
 from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verdict
 from app.domain.validation import (
+    KEY,
     MAX_FILENAME_LENGTH,
     MAX_MODEL_LENGTH,
     MAX_PICTURES_A_ROW,

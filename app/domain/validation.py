@@ -35,6 +35,7 @@ _EACH_UNSEEN = re.compile(f"[{_UNSEEN}]")
 _EACH_UNSEEN_OR_JOINER = re.compile(f"[{_UNSEEN}{_JOINERS}]")
 _AT_EDGES = _UNSEEN + _JOINERS + "".join(chr(number) for number in range(0x3001) if chr(number).isspace())
 _VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # variation selectors
+KEY = r"\b(?:(?:sk|ak)[-_*]|AKLT)[\w*-]{6,}"  # the keys of most services, which are never shown or logged
 
 
 def normal_text(value: Any) -> str:

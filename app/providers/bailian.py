@@ -1,7 +1,7 @@
 """Alibaba Bailian (阿里百炼, Model Studio): Wan, Qwen-Image and Z-Image behind one synchronous call.
 
 The call returns the URL of the finished image, valid for 24 hours: it is the task id, as with Seedream.
-An error may come with HTTP status 200, with ``code`` and ``message``.
+An error may come with HTTP status 200, with ``code`` and ``message``; whether it was charged is not known.
 
 Parameters, references and prices belong to the model id. An unlisted id gets what all models take, and no
 price; a listed id followed by a date is a snapshot of that model.
@@ -35,6 +35,7 @@ from app.providers.base import (
     KeyCheck,
     Sleep,
     SubmitResult,
+    made_image,
     prices,
     reference_address,
     reported_usage,
@@ -45,6 +46,7 @@ from app.providers.downloads import Downloads
 from app.providers.error_rules import (
     REFUSED,
     ErrorRule,
+    at_least_unknown,
     find_rule,
     outcome_unknown,
     parse_error,
@@ -53,7 +55,7 @@ from app.providers.error_rules import (
     throttling,
     unrecognised,
 )
-from app.providers.http import Response, ServiceClient
+from app.providers.http import Response, ServiceClient, secrets_in
 
 LABEL = message("百炼")
 _PATH = "/api/v1/services/aigc/multimodal-generation/generation"
@@ -186,8 +188,9 @@ class Bailian:
 
     def __init__(self, settings: Settings) -> None:
         self._base = settings.dashscope_base_url
-        self._key = settings.dashscope_api_key
-        self._headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        self._secrets = (settings.dashscope_api_key, *secrets_in(self._base))
+        bearer = f"Bearer {settings.dashscope_api_key}"
+        self._headers = {"Authorization": bearer, "Content-Type": "application/json"}
         self._client = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
         self._family = _family_of(settings.bailian_model)
@@ -239,26 +242,26 @@ class Bailian:
         }
 
     def _read(self, answer: Response) -> SubmitResult:
-        """Return the URL of the first image as the task id. Raises ModelError."""
+        """Return the first image: its URL as the task id, or its content. Raises ModelError."""
         fields = answer.fields
-        url = next(_image_urls(fields), None)
-        if answer.status != 200 or (fields.get("code") and url is None):
-            raise self._error(answer)
-        if url is None:
+        made = (made_image(self._base, address) for address in _image_urls(fields))
+        if image := next(filter(None, made), None):  # whatever code stands beside it
+            usage = reported_usage(fields.get("usage"))
+            if "image_count" in usage:
+                usage["generated_images"] = usage.pop("image_count")
+            return replace(image, usage=usage)
+        if answer.status == 200 and not fields.get("code"):
             raise outcome_unknown(LABEL, message("答复里没有图片"))
-        usage = reported_usage(fields.get("usage"))
-        if "image_count" in usage:
-            usage["generated_images"] = usage.pop("image_count")
-        return SubmitResult(task_id=url, usage=usage)
+        raise at_least_unknown(self._error(answer), answer.status, fields)
 
     def _error(self, answer: Response) -> ModelError:
         fields = answer.fields
         inner, words = parse_error(fields)
-        code = redacted(fields.get("code") or inner, self._key)
+        code = redacted(fields.get("code") or inner, *self._secrets)
         rule = find_rule(_ERRORS, answer.status, code) if code else None
         if rule is None:
             return unrecognised(LABEL, answer.status)
-        return rule.error(code, redacted(fields.get("message") or words, self._key))
+        return rule.error(code, redacted(fields.get("message") or words, *self._secrets))
 
 
 def other_models(settings: Settings) -> list[str]:

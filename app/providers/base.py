@@ -3,9 +3,11 @@
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Protocol
+from urllib.parse import urljoin
 
 from app.domain import (
     ASPECT_RATIOS,
@@ -19,9 +21,11 @@ from app.domain import (
     exact_size,
 )
 from app.errors import Message
+from app.providers.http import decode_base64
 from app.providers.latency import LatencyEstimate
 
 _COUNT_NAME, _MAX_COUNT, _MAX_COUNTS = r"\w{1,40}", 10**12, 20
+LONGEST_TASK_ID = 8192  # characters; it is stored with the record
 
 Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the worker is stopping
 
@@ -75,6 +79,19 @@ def reported_usage(found: Any) -> dict[str, int]:
         for name, value in pairs[:_MAX_COUNTS]
         if re.fullmatch(_COUNT_NAME, name, re.ASCII) and type(value) is int and 0 <= value <= _MAX_COUNT
     }
+
+
+def made_image(base: str, address: Any, content: Any = None) -> SubmitResult | None:
+    """The image that an answer gives: by its address, which may be relative, or as base64 or a ``data:`` URL.
+
+    None when there is none, or only an address that is too long to be a task id.
+    """
+    is_data = isinstance(address, str) and address.startswith("data:")
+    if isinstance(address, str) and not is_data and 0 < len(address) <= LONGEST_TASK_ID:
+        with suppress(ValueError):
+            return SubmitResult(task_id=urljoin(f"{base}/", address))
+    decoded = decode_base64(address if is_data else content)
+    return None if decoded is None else SubmitResult(image=GeneratedImage(content=decoded))
 
 
 def with_negative_prompt(prompt: str, negative_prompt: str) -> str:

@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from app.domain import Reference
 from app.errors import Billed, Message, ModelError, message
-from app.providers.base import Sleep
+from app.providers.base import LONGEST_TASK_ID, Sleep
 from app.providers.deadlines import DeadlineAdapter
 from app.providers.http import ResponseTooLarge, environment_settings, new_session, read_body, reason
 from app.providers.ssrf import AddressRefused, resolve_public
@@ -109,6 +109,7 @@ class Downloads:
         try:
             parts = urlsplit(url)
             is_valid = parts.scheme in _PORTS and parts.hostname and parts.port != 0 and not parts.username
+            is_valid = is_valid and len(url) <= LONGEST_TASK_ID
         except ValueError:
             is_valid = False
         if not is_valid:

@@ -8,13 +8,14 @@ from dataclasses import KW_ONLY, dataclass
 from functools import partial
 from typing import Any
 
-from app.domain import whole_characters
+from app.domain import KEY, whole_characters
 from app.errors import Billed, Message, ModelError, message
 
 # A proxy may return these after forwarding: timeout, failed dependency, closed connection.
 AFTER_SENDING = frozenset({408, 424, 444, 460, 499})
 # From the service or a proxy, these prove that a request was not accepted.
 REFUSED = frozenset(range(400, 500)) - AFTER_SENDING
+_PICTURE_COUNTS = ("generated_images", "image_count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ pausing = partial(ErrorRule, pauses_batch=True)
 
 def throttling(label: Message, code: str = ".*", *, status: Container[int] = ()) -> ErrorRule:
     """Return the rule for calls that a service throttles."""
-    text = message("{label}说请求太多，稍后会自动重试", label=label)
+    text = message("{label}说请求太多", label=label)
     return ErrorRule(code, text, "limit", status=status, retryable=True, throttled=True)
 
 
@@ -103,6 +104,27 @@ def outcome_unknown(label: str | Message, reason: str | Message) -> ModelError:
     )
 
 
+def at_least_unknown(problem: ModelError, status: int, fields: Mapping[str, Any]) -> ModelError:
+    """The error of a submission that may cost money, as its answer allows it to be said.
+
+    With HTTP status 200, or a picture in ``usage``, the call was accepted: it may be billed whatever the code
+    says. What would be retried, or meet every row, then pauses the batch.
+    """
+    usage = fields.get("usage")
+    counts = [usage.get(name) for name in _PICTURE_COUNTS] if isinstance(usage, dict) else []
+    has_picture = any(isinstance(count, int) and count > 0 for count in counts)
+    if problem.billed is not Billed.NO or not (status == 200 or has_picture):
+        return problem
+    return ModelError(
+        "{problem}；服务收下了请求，可能已计费，请先到服务商的控制台核对",
+        problem=problem.message,
+        cause=problem.cause,
+        billed=Billed.UNKNOWN,
+        throttled=problem.throttled,
+        pauses_batch=problem.pauses_batch or problem.throttled,
+    )
+
+
 def parse_error(fields: Mapping[str, Any]) -> tuple[str, str]:
     """Return code and message of an error in the OpenAI format or a variant; empty when absent.
 
@@ -123,4 +145,4 @@ def redacted(text: Any, *secrets: str) -> str:
     line = " ".join(whole_characters(str(text)).split())
     for secret in filter(None, secrets):
         line = line.replace(secret, "***")
-    return re.sub(r"\b(sk|ak|AKLT)[-_]?[\w*-]{6,}", "***", line)[:160]
+    return re.sub(KEY, "***", line)[:160]

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from threading import local
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.utils import select_proxy
@@ -202,6 +202,15 @@ def reason(problem: BaseException) -> Message:
     """Return a short reason for a failed call, without its URL or content."""
     text = repr(problem)
     return next((why for pattern, why in _REASONS.items() if re.search(pattern, text)), message("连接中断"))
+
+
+def secrets_in(url: str) -> tuple[str, ...]:
+    """The password in a URL: as it is written, as it is meant, and with the user as Basic authentication."""
+    parts = urlsplit(url)
+    if not parts.password:
+        return ()
+    user, password = unquote(parts.username or ""), unquote(parts.password)
+    return parts.password, password, base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def parse_object(text: Any) -> dict[str, Any]:

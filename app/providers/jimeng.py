@@ -27,9 +27,17 @@ from app.domain import (
 )
 from app.errors import Billed, ModelError, message
 from app.providers import key_check
-from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
+from app.providers.base import (
+    LONGEST_TASK_ID,
+    KeyCheck,
+    Sleep,
+    SubmitResult,
+    prices,
+    size_table,
+    with_negative_prompt,
+)
 from app.providers.downloads import Downloads
-from app.providers.error_rules import outcome_unknown
+from app.providers.error_rules import at_least_unknown, outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
 from app.providers.jimeng_errors import LABEL, expired, fetch_error, key_error, submit_error, task_data
 from app.providers.latency import LatencyEstimate
@@ -123,14 +131,9 @@ class Jimeng:
     def submit(self, request: ImageRequest, references: Sequence[Reference]) -> SubmitResult:
         """Submit one task. Its id is always text: it is too long for a number."""
         answer = self._call(self._client.post_once, "CVSync2AsyncSubmitTask", self._body(request, references))
-        problem = submit_error(answer, *self._secrets)
-        if problem:
-            raise problem
-        task_id = task_data(answer).get("task_id")
-        if not isinstance(task_id, (str, int)) or not str(task_id):
-            raise outcome_unknown(LABEL, message("答复里没有任务编号"))
-        self._submitted_at[str(task_id)] = time.monotonic()
-        return SubmitResult(task_id=str(task_id))
+        task_id = self._task_id(answer)
+        self._submitted_at[task_id] = time.monotonic()
+        return SubmitResult(task_id=task_id)
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Poll until the task is done, then download the image; an expired URL is requested again."""
@@ -168,6 +171,16 @@ class Jimeng:
                 body["scale"] = self._scale(request.reference_strength)
         return body
 
+    def _task_id(self, answer: Response) -> str:
+        """Return the id of the task that a submission made. Raises ModelError."""
+        task_id = task_data(answer).get("task_id")
+        is_usable = isinstance(task_id, (str, int)) and 0 < len(str(task_id)) <= LONGEST_TASK_ID
+        if not is_usable:  # else there is a task, whatever code stands beside it
+            problem = submit_error(answer, *self._secrets)
+            unusable = outcome_unknown(LABEL, message("答复里没有任务编号"))
+            raise at_least_unknown(problem, answer.status, answer.fields) if problem else unusable
+        return str(task_id)
+
     def _wait_and_download(self, task_id: str, poller: Poller) -> GeneratedImage:
         downloads = 0
         while poller.wait():
@@ -194,10 +207,10 @@ class Jimeng:
             answer = self._query(self._client, task_id)
         except ModelError:
             return None  # free: the next poll repeats it
-        problem = fetch_error(answer, *self._secrets)
-        if problem:
-            raise problem
         data = task_data(answer)
+        problem = fetch_error(answer, *self._secrets)
+        if problem and not (data.get("image_urls") or data.get("binary_data_base64")):
+            raise problem
         status = data.get("status")
         if status in ("expired", "not_found"):
             raise expired(message("即梦已不再保存这个任务"))

@@ -74,7 +74,7 @@ _GATEWAY_CODES = (
     pausing("100006", "这台电脑的时间不准，签名被拒绝，请先校准时间", "key"),
     pausing("100012|100013", "这对密钥没有调用即梦的权限，请在火山引擎访问控制里授权", "key"),
     pausing("100002|100004|100007|100008", "火山引擎不认识这个接口，请检查 JIMENG_ENDPOINT", "request"),
-    ErrorRule("100015", "火山引擎的网关没有连上即梦，稍后会自动重试", "service", retryable=True),
+    ErrorRule("100015", "火山引擎的网关没有连上即梦", "service", retryable=True),
     replace(_INTERNAL, code="100014|100016|100019|100023"),
 )
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, ClassVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from urllib3.filepost import encode_multipart_formdata
 
@@ -31,6 +30,7 @@ from app.providers.base import (
     KeyCheck,
     Sleep,
     SubmitResult,
+    made_image,
     prices,
     reported_usage,
     size_table,
@@ -40,6 +40,7 @@ from app.providers.downloads import Downloads
 from app.providers.error_rules import (
     REFUSED,
     ErrorRule,
+    at_least_unknown,
     find_rule,
     outcome_unknown,
     parse_error,
@@ -48,7 +49,7 @@ from app.providers.error_rules import (
     throttling,
     unrecognised,
 )
-from app.providers.http import Response, ServiceClient, decode_base64
+from app.providers.http import Response, ServiceClient, secrets_in
 from app.providers.key_check import list_models
 
 LABEL = message("图片服务")
@@ -139,6 +140,7 @@ class ImagesApi:
 
     label: ClassVar[Message]
     variables: ClassVar[tuple[str, str]]  # of the key and of the URL, for the answers of ``check_key``
+    spec: ModelSpec
     latency: None = None
 
     def __init__(
@@ -146,6 +148,7 @@ class ImagesApi:
     ) -> None:
         self._base = base
         self._key = key
+        self._secrets = (key, *secrets_in(base))
         self._model = model
         self._errors = tuple(errors)
         self._client = ServiceClient(self.label, base, timeout=timeout)
@@ -173,28 +176,19 @@ class ImagesApi:
     def _read(self, answer: Response) -> SubmitResult:
         """Return the first image: its URL as the task id, or its content. Raises ModelError."""
         fields = answer.fields
-        if answer.status != 200 or fields.get("error"):
-            raise self._error(answer.status, fields)
         found = fields.get("data")
-        first = found[0] if isinstance(found, list) and found else None
-        if not isinstance(first, dict):
-            raise unrecognised(self.label, answer.status)
-        return replace(self._image(first), usage=reported_usage(fields.get("usage")))
-
-    def _image(self, fields: Mapping[str, Any]) -> SubmitResult:
-        """Parse an image entry; its URL may be relative, or a ``data:`` URL of the image itself."""
-        url = fields.get("url")
-        is_data = isinstance(url, str) and url.startswith("data:")
-        if isinstance(url, str) and url and not is_data:
-            with suppress(ValueError):
-                return SubmitResult(task_id=urljoin(f"{self._base}/", url))
-        content = decode_base64(url if is_data else fields.get("b64_json"))
-        if content is None:
+        entries = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        made = (made_image(self._base, each.get("url"), each.get("b64_json")) for each in entries)
+        if image := next(filter(None, made), None):  # whatever error stands beside it
+            return replace(image, usage=reported_usage(fields.get("usage")))
+        failed = next((each for each in (fields, *entries) if each.get("error")), None)
+        if failed is None and answer.status == 200 and entries:
             raise outcome_unknown(self.label, message("答复里没有图片"))
-        return SubmitResult(image=GeneratedImage(content=content))
+        problem = self._error(answer.status, failed or fields)
+        raise problem if self.spec.costs_nothing else at_least_unknown(problem, answer.status, fields)
 
     def _error(self, status: int, fields: Mapping[str, Any]) -> ModelError:
-        code, detail = (redacted(each, self._key) for each in parse_error(fields))
+        code, detail = (redacted(each, *self._secrets) for each in parse_error(fields))
         rule = find_rule(self._errors, status, code) if code or detail else None
         return rule.error(code or f"HTTP {status}", detail) if rule else unrecognised(self.label, status)
 

@@ -30,6 +30,7 @@ from app.providers.downloads import Downloads
 from app.providers.error_rules import (
     AFTER_SENDING,
     ErrorRule,
+    at_least_unknown,
     find_rule,
     outcome_unknown,
     parse_error,
@@ -38,7 +39,7 @@ from app.providers.error_rules import (
     throttling,
     unrecognised,
 )
-from app.providers.http import Response, ServiceClient, decode_base64, parse_object
+from app.providers.http import Response, ServiceClient, decode_base64, parse_object, secrets_in
 
 _NAME = "本地图片服务"
 LABEL = message(_NAME)
@@ -75,6 +76,7 @@ class SdApi:
 
     def __init__(self, settings: Settings) -> None:
         self._base, self._headers = _address_and_headers(settings.sdapi_url)
+        self._secrets = secrets_in(settings.sdapi_url)
         self._client = ServiceClient(LABEL, self._base, timeout=settings.model_timeout)
         self._downloads = Downloads(LABEL, self._base, timeout=settings.model_timeout)
         self.spec = _spec(settings)
@@ -87,7 +89,7 @@ class SdApi:
         answer = self._client.post_once(
             f"{self._base}/sdapi/v1/{path}", headers=self._headers, content=content
         )
-        return SubmitResult(image=_read(answer))
+        return SubmitResult(image=self._read(answer))
 
     def fetch(self, task_id: str, sleep: Sleep) -> GeneratedImage:
         """Raise ModelError: there are no task ids."""
@@ -101,10 +103,12 @@ class SdApi:
             text = "{label}连得上，但没有 /sdapi/v1/options：能不能画，要到第一张图才知道"
             return KeyCheck(verified=False, text=message(text, label=LABEL))
         if answer.status in (401, 403):
-            raise _error(answer)
+            raise self._error(answer)
         if answer.status != 200 or not answer.fields:
             raise key_check.unreadable(LABEL, answer.status)
-        loaded = redacted(answer.fields.get("sd_model_checkpoint") or "") or message("没有说是哪一个")
+        loaded = redacted(answer.fields.get("sd_model_checkpoint") or "", *self._secrets) or message(
+            "没有说是哪一个"
+        )
         running = message("{label}在运行，现在的模型：{model}", label=LABEL, model=loaded)
         return KeyCheck(verified=True, text=running)
 
@@ -126,31 +130,31 @@ class SdApi:
             body["init_images"] = [base64.b64encode(content).decode()]
         return body
 
+    def _read(self, answer: Response) -> GeneratedImage:
+        """Return the first image that is no grid. Raises ModelError."""
+        fields = answer.fields
+        found = fields.get("images")
+        images = found if isinstance(found, list) else []
+        about = parse_object(fields.get("info"))  # some servers leave it empty
+        grids = about.get("index_of_first_image")
+        first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
+        if images and (content := decode_base64(images[first])):
+            return GeneratedImage(content=content, seed=_seed(about))
+        if answer.status == 200 and isinstance(found, list):
+            raise outcome_unknown(LABEL, message("答复里没有图片"))
+        problem = self._error(answer)
+        raise problem if self.spec.costs_nothing else at_least_unknown(problem, answer.status, fields)
 
-def _read(answer: Response) -> GeneratedImage:
-    fields = answer.fields
-    images = fields.get("images")
-    if answer.status != 200 or not isinstance(images, list):
-        raise _error(answer)
-    about = parse_object(fields.get("info"))  # some servers leave it empty
-    grids = about.get("index_of_first_image")
-    first = grids if isinstance(grids, int) and 0 < grids < len(images) else 0
-    content = decode_base64(images[first]) if images else None
-    if content is None:
-        raise outcome_unknown(LABEL, message("答复里没有图片"))
-    return GeneratedImage(content=content, seed=_seed(about))
+    def _error(self, answer: Response) -> ModelError:
+        detail = redacted(" ".join(parse_error(answer.fields)), *self._secrets)
+        rule = find_rule(_ERRORS, answer.status, detail)
+        return rule.error(f"HTTP {answer.status}", detail) if rule else unrecognised(LABEL, answer.status)
 
 
 def _seed(about: Mapping[str, Any]) -> int | None:
     seeds = about.get("all_seeds")
     seed = seeds[0] if isinstance(seeds, list) and seeds else about.get("seed")
     return seed if isinstance(seed, int) and 0 <= seed <= MAX_ID else None
-
-
-def _error(answer: Response) -> ModelError:
-    detail = redacted(" ".join(parse_error(answer.fields)))
-    rule = find_rule(_ERRORS, answer.status, detail)
-    return rule.error(f"HTTP {answer.status}", detail) if rule else unrecognised(LABEL, answer.status)
 
 
 def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:

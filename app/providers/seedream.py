@@ -166,7 +166,7 @@ _ERRORS = (
     pausing(".+", "方舟暂不接受调用，请到控制台查看后继续", "limit", status=(429,), quotes=True),
     ErrorRule(
         "ContentSecurityDetectionError.*",
-        "方舟的内容审核出了内部错误，稍后会自动重试",
+        "方舟的内容审核出了内部错误",
         "service",
         retryable=True,
     ),
@@ -234,19 +234,13 @@ class Seedream(ImagesApi):
             body["image"] = images[0] if len(images) == 1 else images
         return self._generate(body)
 
-    def _image(self, fields: Mapping[str, Any]) -> SubmitResult:
-        """As the parent; an image may have an error of its own."""
-        if fields.get("error"):
-            raise self._error(200, fields)
-        return super()._image(fields)
-
     def _error(self, status: int, fields: Mapping[str, Any]) -> ModelError:
         """As the parent; a refused field that every request has pauses the batch."""
         problem = super()._error(status, fields)
         about = fields.get("error")
         if problem.cause == "request" and isinstance(about, dict) and about.get("param") in _CONSTANT_FIELDS:
             code, detail = parse_error(fields)
-            return _WRONG_FIELD.error(code, redacted(detail, self._key))
+            return _WRONG_FIELD.error(code, redacted(detail, *self._secrets))
         return problem
 
 

@@ -1,5 +1,6 @@
 """Bailian against its fake: requests, families, error codes."""
 
+import base64
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -13,12 +14,13 @@ from PIL import Image
 import database
 import generator
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, Reference, SampleImage
+from app.domain import BatchStatus, ImageRequest, Reference, SampleImage, Status
 from app.errors import Billed, ModelError
 from app.providers.bailian import _BY_ID, Bailian
 from app.providers.http import Response
 from tests.fakes.bailian import KEY, FakeBailian
 from tests.fakes.clock import Clock
+from tests.fakes.service import Submission
 from tests.harness import open_harness
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
@@ -170,15 +172,18 @@ def test_the_old_ids_have_ended(model_id: str) -> None:
     assert "改用 qwen-image-3.0" in str(spec.retirement_notice(date(2026, 10, 10)))
 
 
-def test_moderation_with_http_status_200_is_free_and_final(service: FakeBailian, model: Bailian) -> None:
+def test_moderation_with_http_status_200_is_final_and_may_be_billed(
+    service: FakeBailian, model: Bailian
+) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="违禁"), ()))
     assert (error.cause, error.billed, error.retryable, error.pauses_batch) == (
         "moderation",
-        Billed.NO,
+        Billed.UNKNOWN,
         False,
         False,
     )
-    assert service.charges == 0
+    assert "没有通过审核" in str(error)
+    assert "可能已计费" in str(error)
 
 
 def test_a_wrong_key_pauses_and_is_redacted(service: FakeBailian, model: Bailian) -> None:
@@ -210,6 +215,23 @@ def test_an_image_is_taken_whatever_code_comes_with_it(model: Bailian) -> None:
     assert model._read(Response(status=200, headers={}, content=content)).task_id == url
 
 
+@pytest.mark.parametrize("as_data", [True, False])
+def test_an_image_in_the_answer_itself_is_saved_and_an_endless_address_is_not_kept(
+    settings: Settings, db: database.Connection, as_data: bool
+) -> None:
+    class Inline(FakeBailian):
+        def image_url(self, order: Submission, token: str = "0") -> str:
+            data = base64.b64encode(self.image_of(order)).decode()
+            return f"data:image/png;base64,{data}" if as_data else f"https://example.com/{data}"
+
+    with Inline() as service:
+        harness = open_harness(settings, service, db)
+        record = harness.make("猫")
+        assert record.status is (Status.SUCCESS if as_data else Status.UNKNOWN)
+        assert (record.task_id, service.charges) == (None, 1)
+        assert harness.outcomes() == ["billed" if as_data else "unknown"]
+
+
 def test_an_answer_without_an_image_or_an_error_is_unknown(model: Bailian) -> None:
     text_only = {"output": {"choices": [{"message": {"content": [{"text": "抱歉"}]}}]}}
     content = json.dumps(text_only).encode()
@@ -223,7 +245,7 @@ def test_an_answer_without_an_image_or_an_error_is_unknown(model: Bailian) -> No
         (400, "DataInspectionFailed", "moderation", Billed.NO, False, False),
         (400, "IPInfringementSuspect", "moderation", Billed.NO, False, False),
         (400, "InvalidParameter", "request", Billed.NO, False, False),
-        (200, "InvalidParameter", "request", Billed.NO, False, False),
+        (200, "InvalidParameter", "request", Billed.UNKNOWN, False, False),
         (400, "InvalidParameter.DataInspection", "request", Billed.NO, False, False),
         (400, "Arrearage", "key", Billed.NO, False, True),
         (429, "PostpaidBillOverdue", "key", Billed.NO, False, True),
@@ -234,7 +256,7 @@ def test_an_answer_without_an_image_or_an_error_is_unknown(model: Bailian) -> No
         (404, "ModelNotFound", "request", Billed.NO, False, True),
         (429, "Throttling", "limit", Billed.NO, True, False),
         (429, "Throttling.RateQuota", "limit", Billed.NO, True, False),
-        (200, "Throttling.BurstRate", "limit", Billed.NO, True, False),
+        (200, "Throttling.BurstRate", "limit", Billed.UNKNOWN, False, True),
         (429, "Throttling.AllocationQuota", "limit", Billed.NO, False, True),
         (429, "SomethingElse", "limit", Billed.NO, False, True),
         (500, "InternalError", "service", Billed.UNKNOWN, False, False),

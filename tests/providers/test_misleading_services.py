@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -13,13 +14,13 @@ import database
 from app.config import REQUIRED, Settings
 from app.domain import ImageRequest, Status
 from app.errors import Billed, ModelError
-from app.providers import sdapi
 from app.providers.bailian import Bailian
 from app.providers.error_rules import redacted
 from app.providers.http import Response
 from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import fetch_error, key_error, submit_error
 from app.providers.openai_images import OpenAIImages
+from app.providers.sdapi import SdApi
 from app.providers.seedream import Seedream
 from app.web.i18n import english
 from tests.fakes.jimeng import FakeJimeng
@@ -72,7 +73,7 @@ READERS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
     "bailian": Bailian(Settings())._read,
-    "sdapi": sdapi._read,
+    "sdapi": SdApi(Settings())._read,
     "jimeng submit": submit_error,
     "jimeng fetch": fetch_error,
     "jimeng key": key_error,
@@ -114,7 +115,7 @@ def test_a_key_that_cannot_be_a_header_is_not_charged() -> None:
 )
 def test_an_invalid_seed_from_a_local_server_loses_no_image(info: str, seed: int | None) -> None:
     content = json.dumps({"images": ["AAAA"], "info": info}).encode()
-    assert sdapi._read(Response(status=200, headers={}, content=content)).seed == seed
+    assert SdApi(Settings())._read(Response(status=200, headers={}, content=content)).seed == seed
 
 
 def test_a_lone_surrogate_in_a_service_message_can_be_stored() -> None:
@@ -125,8 +126,8 @@ SUBMISSIONS: dict[str, Callable[[Response], object]] = {
     "openai": OpenAIImages(Settings())._read,
     "seedream": Seedream(Settings())._read,
     "bailian": Bailian(Settings())._read,
-    "sdapi": sdapi._read,
-    "jimeng": submit_error,
+    "sdapi": SdApi(Settings(price_per_image=Decimal("0.1")))._read,
+    "jimeng": JIMENG._task_id,
 }
 
 
@@ -234,3 +235,63 @@ def test_every_error_can_be_shown_in_english(service: str, status: int) -> None:
             lambda sentence: english().get(sentence, sentence)
         )
         assert not HAN.search(text)
+
+
+@pytest.mark.parametrize("service", SUBMISSIONS)
+def test_no_answer_with_status_200_proves_that_nothing_was_billed(service: str) -> None:
+    errors = [outcome(service, 200, body) for body in BODIES]
+    assert {(error.billed, error.retryable) for error in errors} == {(Billed.UNKNOWN, False)}
+
+
+@pytest.mark.parametrize(("service", "count"), [("seedream", "generated_images"), ("bailian", "image_count")])
+def test_a_refusal_that_reports_a_picture_may_be_billed(service: str, count: str) -> None:
+    said = {"code": "InvalidParameter", "message": "too large"}
+    for made, billed in ((0, Billed.NO), (1, Billed.UNKNOWN)):
+        body = {**said, "error": said, "usage": {count: made}}
+        assert outcome(service, 400, body).billed is billed
+
+
+@pytest.mark.parametrize("service", SUBMISSIONS)
+def test_what_would_refuse_every_row_pauses_also_with_status_200(service: str) -> None:
+    pausing = [outcome(service, 200, body).pauses_batch for body in BODIES]
+    assert any(pausing) is (service != "sdapi")  # it has no such answer
+
+
+_ADDRESS = "https://images.example.com/1.png"
+IMAGES: dict[str, dict[str, Any]] = {
+    "openai": {"data": [{"url": _ADDRESS}]},
+    "seedream": {"data": [{"url": _ADDRESS, "error": {"code": "ContentSecurityDetectionError"}}]},
+    "bailian": {"output": {"choices": [{"message": {"content": [{"image": _ADDRESS}]}}]}},
+    "sdapi": {"images": ["AAAA"], "detail": "out of memory"},
+    "jimeng": {"data": {"task_id": "7"}},
+}
+
+
+@pytest.mark.parametrize("status", [200, 400, 500])
+@pytest.mark.parametrize("service", SUBMISSIONS)
+def test_an_image_is_taken_whatever_error_stands_beside_it(service: str, status: int) -> None:
+    for error in BODIES:
+        content = json.dumps({**error, **IMAGES[service]}).encode()
+        assert SUBMISSIONS[service](Response(status=status, headers={}, content=content))
+
+
+@pytest.mark.parametrize("service", ["openai", "seedream", "bailian", "jimeng"])
+def test_an_address_or_task_id_that_is_too_long_is_no_answer(service: str) -> None:
+    text = json.dumps({**({"code": 10000} if service == "jimeng" else {}), **IMAGES[service]})
+    for short, more in ((_ADDRESS, "x"), ('"7', "7")):
+        text = text.replace(short, short + more * 8192)
+    assert outcome(service, 200, json.loads(text)).billed is Billed.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            "no sketches in /home/skywalker and akimbo-style",
+            "no sketches in /home/skywalker and akimbo-style",
+        ),
+        ("key sk-0123456789, ak_abcdef1, sk****wxyz12 and AKLTabcdefgh", "key ***, ***, *** and ***"),
+    ],
+)
+def test_only_what_looks_like_a_key_is_redacted(text: str, shown: str) -> None:
+    assert redacted(text) == shown

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from PIL import Image
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Reference
 from app.errors import Billed, ModelError
+from app.providers.http import Response
 from app.providers.sdapi import SdApi
 from tests.fakes.images import make_image
 from tests.fakes.sdapi import RANDOM_SEED, FakeSdApi
@@ -105,6 +107,14 @@ def test_credentials_in_the_url_are_used_and_redacted() -> None:
         error = failure(lambda: wrong.submit(FOX, ()))
     assert error.pauses_batch
     assert "wr0ng" not in str(error)
+
+
+def test_a_password_that_the_server_quotes_is_redacted() -> None:
+    model = SdApi(Settings(sdapi_url="http://anna:s3%40cret@127.0.0.1:9"))
+    token = base64.b64encode(b"anna:s3@cret").decode()
+    said = json.dumps({"detail": f"no http://anna:s3%40cret@127.0.0.1, s3@cret or Basic {token}"}).encode()
+    error = failure(lambda: model._read(Response(status=500, headers={}, content=said)))
+    assert "no http://anna:***@127.0.0.1, *** or Basic ***" in str(error)
 
 
 def test_a_server_without_the_interface_pauses(service: FakeSdApi) -> None:

@@ -6,18 +6,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from PIL import Image
 
 import database
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, Reference, SampleImage
+from app.domain import BatchStatus, ImageRequest, Reference, SampleImage, Status
 from app.errors import Billed, ModelError
 from app.providers.http import Response
 from app.providers.seedream import Seedream
 from tests.fakes.clock import Clock
 from tests.fakes.seedream import KEY, FakeSeedream
+from tests.fakes.service import Submission
 from tests.harness import open_harness
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
@@ -300,10 +302,50 @@ def test_a_refused_prompt_is_final_and_free(service: FakeSeedream, model: Seedre
     assert service.charges == 0
 
 
-def test_a_refused_picture_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
+def test_a_refused_picture_is_final_and_may_be_billed(model: Seedream) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="必拒"), ()))
-    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
-    assert service.charges == 0
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.UNKNOWN, False)
+    assert "没有通过审核" in str(error)
+
+
+class Careless(FakeSeedream):
+    """Puts an error beside each picture, or, with ``refuses``, instead of it."""
+
+    code = "ContentSecurityDetectionError"
+    refuses = False
+
+    def _made(self, order: Submission) -> dict[str, Any]:
+        answer = super()._made(order)
+        (picture,) = answer["data"]
+        about = {"code": self.code, "message": "words"}
+        return {**answer, "data": [{"error": about, **({} if self.refuses else picture)}]}
+
+
+def test_a_picture_with_an_error_beside_it_is_paid_once(settings: Settings, db: database.Connection) -> None:
+    with Careless() as service:
+        harness = open_harness(settings, service, db)
+        record = harness.make("猫")
+        for _ in range(8):
+            harness.hurry()
+            harness.step()
+        assert harness.record(record.id).status is Status.SUCCESS
+        assert (service.charges, harness.outcomes()) == (1, ["billed"])
+
+
+@pytest.mark.parametrize("code", ["QuotaExceeded", "AccountOverdueError"])
+def test_what_meets_every_row_pauses_the_batch_though_the_first_may_be_billed(
+    settings: Settings, db: database.Connection, code: str
+) -> None:
+    with Careless() as service:
+        service.code, service.refuses = code, True
+        harness = open_harness(settings, service, db)
+        batch_id, ids = harness.ask("猫", "狗")
+        assert harness.step()
+        assert database.get_batch(db, batch_id).status is BatchStatus.PAUSED
+        harness.hurry()
+        assert not harness.step()
+        assert harness.record(ids[0]).status is Status.UNKNOWN
+        assert (service.count("submit"), harness.outcomes()) == (1, ["unknown"])
 
 
 def test_a_wrong_key_pauses_and_is_redacted(service: FakeSeedream, model: Seedream) -> None:
@@ -373,7 +415,7 @@ def test_an_inline_image_is_accepted(model: Seedream, monkeypatch: pytest.Monkey
         (429, "SetLimitExceeded", "limit", Billed.NO, False, True),
         (429, "QuotaExceeded", "limit", Billed.NO, False, True),
         (429, "SomethingElse", "limit", Billed.NO, False, True),
-        (200, "QuotaExceeded", "limit", Billed.NO, False, True),
+        (200, "QuotaExceeded", "limit", Billed.UNKNOWN, False, True),
         (429, "InflightBatchsizeExceeded", "limit", Billed.NO, True, False),
         (429, "RateLimitExceeded.EndpointRPMExceeded", "limit", Billed.NO, True, False),
         (429, "APIAccountRpmRateLimitExceeded", "limit", Billed.NO, True, False),
