@@ -10,7 +10,6 @@ import os
 import re
 import stat
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -46,7 +45,7 @@ class EnvFile:
     @contextlib.contextmanager
     def edit(self) -> Iterator["Edit"]:
         """Lock the file until the block ends: in this process, and in others where folders have locks."""
-        with self._lock, _locked(self.path.parent):
+        with self._lock, _locked(Path(os.path.realpath(self.path)).parent):
             yield Edit(self)
 
 
@@ -70,12 +69,13 @@ class Edit:
         ):
             raise SettingError(self._file.path.name, "这个文件的写法特殊，程序改不了，请自己改后重新启动")
         path = Path(os.path.realpath(self._file.path))
+        if path.exists() and not path.is_file():
+            raise DiskError("「{file}」不是普通文件，程序改不了，请换成一个文件", file=self._file.path)
         try:
             has_bom = path.exists() and path.read_bytes().startswith(_BOM)
             _replace(path, (_BOM if has_bom else b"") + text.encode())
         except OSError as error:
-            text = "写不进「{file}」（{reason}），请检查它的权限和磁盘"
-            raise DiskError(text, file=self._file.path, reason=error.strerror or error) from error
+            raise _not_written(self._file.path, error) from error
 
 
 def set_variables(text: str, changes: Mapping[str, str]) -> str:
@@ -153,7 +153,10 @@ def _locked(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    handle = os.open(folder, os.O_RDONLY)
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError as error:  # a link into a folder that is not there
+        raise _not_written(folder, error) from error
     try:
         with contextlib.suppress(OSError):  # a network share
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -162,12 +165,20 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+def _not_written(path: Path, error: OSError) -> DiskError:
+    text = "写不进「{file}」（{reason}），请检查它的权限和磁盘"
+    return DiskError(text, file=path, reason=error.strerror or error)
+
+
 def _replace(path: Path, content: bytes) -> None:
-    """Atomically write the file; a new one can be read by its owner only."""
-    handle, name = tempfile.mkstemp(prefix=".env-", dir=path.parent)
-    part = Path(name)
+    """Atomically and durably write the file; a new one can be read by its owner only.
+
+    The lock is held: a part file that is there was left by a process that was killed, and is replaced.
+    """
+    part = path.with_name(".env.part")
+    windows_files.unlink(part)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -178,5 +189,6 @@ def _replace(path: Path, content: bytes) -> None:
                     os.chown(part, before.st_uid, before.st_gid)
             part.chmod(stat.S_IMODE(before.st_mode))
         windows_files.replace(part, path)
+        windows_files.sync_folder(path.parent)
     finally:
         windows_files.unlink(part)

@@ -5,6 +5,7 @@ import stat
 import subprocess
 import sys
 import threading
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,47 @@ def test_a_failed_write_leaves_the_file_and_no_other(tmp_path: Path, monkeypatch
     with pytest.raises(DiskError, match="No space left"):
         save(path, PORT="2")
     assert [each.read_text() for each in tmp_path.iterdir()] == ["PORT=1\n"]
+
+
+def test_what_a_killed_save_left_is_replaced_and_never_committed(tmp_path: Path) -> None:
+    program = (
+        "import os, sys; from pathlib import Path; from app.env_file import EnvFile\n"
+        "os.fsync = lambda _handle: os.kill(os.getpid(), 9)\n"
+        "with EnvFile(Path(sys.argv[1]), {}).edit() as edit: edit.save({'ARK_API_KEY': 'geheim'})"
+    )
+    root = Path(__file__).parents[1]
+    path = tmp_path / ".env"
+    subprocess.run(
+        [sys.executable, "-c", program, str(path)], env={**os.environ, "PYTHONPATH": str(root)}, check=False
+    )
+    (left,) = tmp_path.iterdir()
+    assert stat.S_IMODE(left.stat().st_mode) == 0o600
+    ignored = (root / ".gitignore").read_text().split()
+    for name in (left.name, ".env-ab12_x9z"):  # the second by earlier versions
+        assert any(fnmatch(name, pattern) for pattern in ignored)
+    save(path, PORT="2")
+    assert [each.read_text() for each in tmp_path.iterdir()] == ["PORT=2\n"]
+
+
+def test_the_new_name_survives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.fstat(handle).st_ino), real(handle)))
+    save(tmp_path / ".env", PORT="2")
+    assert synced == [(tmp_path / ".env").stat().st_ino, tmp_path.stat().st_ino]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such files there")
+def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path / "pipe", tmp_path):
+        link = tmp_path / ".env"
+        link.symlink_to(target)
+        before = target.stat().st_ino
+        with pytest.raises(DiskError, match="不是普通文件"):
+            save(link, PORT="2")
+        assert target.stat().st_ino == before
+        link.unlink()
 
 
 def test_a_file_that_cannot_be_read_is_not_written(tmp_path: Path) -> None:

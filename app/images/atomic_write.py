@@ -60,18 +60,6 @@ def write_over(final: Path, content: bytes | bytearray, parts_folder: Path) -> N
         windows_files.replace(part, final)
 
 
-def sync_folder(folder: Path) -> None:
-    """Flush directory entries to disk, so that new names survive a power failure; no-op on Windows."""
-    if os.name == "nt":
-        return
-    with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def remove_parts(folder: Path, *, older_than: float) -> int:
     """Delete ``.part`` files of terminated processes; returns how many.
 

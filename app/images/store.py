@@ -81,7 +81,7 @@ def save_image(
             atomic_write.write_over(thumbnail, decoded.thumbnail, output_dir)
             target = folder / (stem + _ENDING[decoded.format])
             placed = _place(part, target, record_id, parameters.prompt)
-            atomic_write.sync_folder(folder)
+            windows_files.sync_folder(folder)
     if not isinstance(placed, str):
         make_thumbnail(thumbnail, folder / placed.filename)
         return replace(placed, drops_another=placed.sha256 != _sha256(pieces))

@@ -80,6 +80,18 @@ def unlink(path: Path) -> None:
     retry_while_locked(lambda: path.unlink(missing_ok=True))
 
 
+def sync_folder(folder: Path) -> None:
+    """Flush directory entries to disk, so that new names survive a power failure; no-op on Windows."""
+    if _is_windows():
+        return
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def max_name_length(folder: Path) -> int | None:
     """Maximum length of a file name in the folder, in UTF-16 units; None where paths are not limited.
 

@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_synced_does_not_undo_the_save(
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
     monkeypatch.setattr(os, "open", refuse)
-    atomic_write.sync_folder(tmp_path)
+    windows_files.sync_folder(tmp_path)
 
 
 def test_a_locked_reference_is_deleted_once_unlocked(
