@@ -99,6 +99,7 @@ class Bucket:
     def __init__(self, settings: Settings, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.address = read_address(settings)
         self._sleep = sleep
+        self._output_prefix = settings.oss_output_prefix
         self._auth = oss2.AuthV4(settings.oss_access_key_id, settings.oss_access_key_secret)
         self._service = self._open(self.address.endpoint, is_cname=self.address.is_own_domain)
         self._public = self._open(self.address.public_url, is_cname=self.address.is_public_own_domain)
@@ -116,7 +117,7 @@ class Bucket:
             characters += sum(len(found.key) + len(found.etag) for found in page.object_list)
             is_too_long = keys > MOST_KEYS or characters > MOST_LIST_CHARACTERS
             if is_too_long and most_pages is None:
-                raise _too_many(prefix)
+                raise self._too_many(prefix)
             for found in page.object_list:
                 yield StoredObject(
                     key=found.key, size=found.size, modified_at=float(found.last_modified), etag=found.etag
@@ -128,7 +129,7 @@ class Bucket:
                 text = "OSS 的文件列表翻页时回到了前面，没有读完，请检查 OSS_ENDPOINT 是不是 OSS 的地址"
                 raise BucketError(text, transient=False)
             tokens.add(token)
-        raise _too_many(prefix)
+        raise self._too_many(prefix)
 
     def head(self, key: str) -> StoredObject:
         """Return one object's metadata. Raises NotFound."""
@@ -181,6 +182,12 @@ class Bucket:
         lifetime = max(1, min(seconds, LONGEST_URL_SECONDS))
         url: str = self._public.sign_url("GET", key, lifetime, params=params, slash_safe=True)
         return url
+
+    def _too_many(self, prefix: str) -> BucketError:
+        is_output = self._output_prefix and prefix.startswith(self._output_prefix)
+        variable = "OSS_OUTPUT_PREFIX" if is_output else "OSS_SAMPLE_PREFIX"
+        text = "OSS 的「{prefix}」下文件太多，没有读完，请把 {variable} 换成一个文件少的文件夹"
+        return BucketError(text, prefix=prefix, variable=variable, transient=False)
 
     def _open(self, endpoint: str, *, is_cname: bool) -> oss2.Bucket:
         return oss2.Bucket(
@@ -260,14 +267,6 @@ class _Bounded(oss2.http.Response):  # type: ignore[misc]
                 raise _TooLarge
         self._is_read = True
         return bytes(content)
-
-
-def _too_many(prefix: str) -> BucketError:
-    return BucketError(
-        "OSS 的「{prefix}」下文件太多，没有读完，请把 OSS_SAMPLE_PREFIX 改成只放参考图的文件夹",
-        prefix=prefix,
-        transient=False,
-    )
 
 
 def _origin(variable: str, value: str) -> tuple[str, str]:

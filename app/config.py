@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +102,10 @@ def _int_between(low: int, high: int) -> Callable[[str, str], int]:
 
 
 def _money(variable: str, value: str) -> Decimal:
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        amount = Decimal(-1)
-    if not (amount.is_finite() and 0 <= amount <= 10_000_000):
+    # At most as many decimals as are stored: a smaller price would become 0.
+    if not re.fullmatch(r"[0-9]{1,8}(\.[0-9]{1,6})?", value) or Decimal(value) > 10_000_000:
         raise SettingError(variable, "应为金额（元），例如 0.22，现在是「{value}」", value=value)
-    return amount
+    return Decimal(value)
 
 
 def _bool(variable: str, value: str) -> bool:
@@ -147,7 +144,9 @@ def _path(variable: str, value: str) -> Path:
         raise SettingError(variable, text, value=value) from None
 
 
-def _prefix(_variable: str, value: str) -> str:
+def _prefix(variable: str, value: str) -> str:
+    if not value.strip("/"):
+        raise SettingError(variable, "应为一个文件夹，例如 ai-images/sample/，不能只写 /")
     return value.strip("/") + "/"
 
 
@@ -310,6 +309,8 @@ def read_settings(values: Mapping[str, str]) -> Settings:
                 raise SettingError(variable, "值里有换行或制表符，请写在一行里；值里有反斜杠时请用单引号")
             chosen[each.name] = each.metadata["read"](variable, value)
     chosen.setdefault("image_model", _default_model(chosen))
+    if chosen.get("output_store") == "oss":
+        chosen.setdefault("oss_output_prefix", "ai-images/output/")
     settings = Settings(**chosen)
     _check_combination(settings)
     return settings
@@ -372,9 +373,8 @@ def _check_combination(settings: Settings) -> None:
         text = "HOST={host} 会让别的电脑也能打开并花钱，请设置访问密码，或把 HOST 改回 127.0.0.1"
         raise SettingError("ACCESS_PASSWORD", text, host=settings.host)
     if settings.oss_output_prefix and not settings.oss_enabled:
-        raise SettingError("OSS_OUTPUT_PREFIX", "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
-    if settings.output_store == "oss" and not settings.oss_output_prefix:
-        raise SettingError("OUTPUT_STORE", "图片存在 OSS 时，要先设置 OSS_ENABLED=true 和 OSS_OUTPUT_PREFIX")
+        variable = "OUTPUT_STORE" if settings.output_store == "oss" else "OSS_OUTPUT_PREFIX"
+        raise SettingError(variable, "要先设置 OSS_ENABLED=true 和其他 OSS 设置")
     # Deleting a reference image must not delete a generated picture.
     prefix = settings.oss_sample_prefix
     if settings.output_store == "oss" and settings.oss_output_prefix.startswith(prefix):

@@ -55,6 +55,13 @@ def test_the_model_follows_the_keys_unless_it_is_named(values: dict[str, str], m
         ("MODEL_TIMEOUT", "-1"),
         ("PRICE_PER_IMAGE", "free"),
         ("PRICE_PER_IMAGE", "NaN"),
+        ("PRICE_PER_IMAGE", "1_0"),
+        ("PRICE_PER_IMAGE", "٣"),
+        ("PRICE_PER_IMAGE", "1e-9"),
+        ("PRICE_PER_IMAGE", "0.0000001"),
+        ("BUDGET", "10000000.01"),
+        ("OSS_SAMPLE_PREFIX", "/"),
+        ("OSS_OUTPUT_PREFIX", "//"),
         ("BUDGET", "-5"),
         ("OSS_ENABLED", "maybe"),
         ("JIMENG_ENDPOINT", "visual.volcengineapi.com"),
@@ -160,6 +167,14 @@ def test_images_stored_in_oss_must_not_be_below_the_reference_images(prefix: str
     with pytest.raises(SettingError, match=r"^OSS_OUTPUT_PREFIX：.*ai-images/sample/"):
         read_settings(values)
     assert read_settings(values | {"OUTPUT_STORE": "local"}).oss_output_prefix
+
+
+def test_images_stored_in_oss_have_a_prefix_of_their_own_unless_another_is_set() -> None:
+    values = {"OSS_ENABLED": "true", "OUTPUT_STORE": "oss"}
+    assert read_settings(values).oss_output_prefix == "ai-images/output/"
+    assert read_settings(values | {"OSS_OUTPUT_PREFIX": "pictures"}).oss_output_prefix == "pictures/"
+    with pytest.raises(SettingError, match=r"^OUTPUT_STORE：.*OSS_ENABLED"):
+        read_settings({"OUTPUT_STORE": "oss"})
 
 
 def test_the_samples_and_output_folders_must_differ() -> None:

@@ -11,7 +11,6 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 _POLL_SECONDS = 0.02
-_PAGE = 4096
 
 
 def run_bounded(
@@ -57,7 +56,8 @@ def _resident_bytes(process: "subprocess.Popen[bytes]") -> int:
     if sys.platform == "win32":
         return _windows_bytes(int(process._handle))
     try:
-        return int(Path(f"/proc/{process.pid}/statm").read_text("ascii").split()[1]) * _PAGE
+        pages = int(Path(f"/proc/{process.pid}/statm").read_text("ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
         return _bytes_by_ps(process.pid)
 

@@ -125,6 +125,9 @@ def test_a_listing_beyond_the_limit_names_the_setting(
     with pytest.raises(BucketError, match=r"refs/.*OSS_SAMPLE_PREFIX"):
         list(bucket.list_objects("refs/"))
     assert oss.count("list") == 2
+    output = Bucket(Settings(**oss.settings(oss_output_prefix="refs/")))
+    with pytest.raises(BucketError, match=r"refs/0.*OSS_OUTPUT_PREFIX"):
+        list(output.list_objects("refs/0"))
 
 
 @pytest.mark.parametrize("ask", [lambda bucket: list(bucket.list_objects("")), lambda b: b.fetch("a.png")])

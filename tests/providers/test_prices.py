@@ -100,6 +100,19 @@ def test_what_runs_at_home_costs_nothing(name: str) -> None:
     assert {spec.price(replace(request, sample_images=())) for request in all_requests(spec)} == {0}
 
 
+@pytest.mark.parametrize("default", ["jimeng", "seedream", "openai"])
+def test_the_price_per_image_is_that_of_the_default_provider_alone(default: str) -> None:
+    def listed(**prices: Decimal) -> dict[str, object]:
+        settings = Settings(image_model=default, **prices)  # type: ignore[arg-type]
+        return {f"{spec.name} {spec.model_id}": spec.prices for spec in generator.list_specs(settings)}
+
+    own, general = listed(**{f"{default}_price": Decimal("0.77")}), listed(price_per_image=Decimal("0.77"))
+    assert general == own
+    assert [name for name, price in listed().items() if price != general[name]] == [
+        next(name for name in general if name.startswith(default))
+    ]
+
+
 def test_a_surcharge_begins_after_the_included_references() -> None:
     free, paid = replace(ANY, price_extra_reference=Decimal("0.05")), Decimal("0.05")
     from_the_first = replace(free, included_references=0)
