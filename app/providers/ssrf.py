@@ -43,12 +43,17 @@ class AddressRefused(HTTPError):
 def is_public(address: str) -> bool:
     """Return whether an IP address is public; an embedded IPv4 address is checked instead."""
     try:
-        ip = _innermost(ipaddress.ip_address(address.split("%")[0]))
+        ip = _ip_of(address)
     except ValueError:
         return False
     closed = ip.is_multicast or ip.is_reserved or ip.is_unspecified or ip.is_loopback or ip.is_link_local
     site_local = isinstance(ip, ipaddress.IPv6Address) and ip.is_site_local
     return ip.is_global and not closed and not site_local and not any(ip in network for network in _NEVER)
+
+
+def is_link_local(address: str) -> bool:
+    """Return whether an IP address is of the network cable only, as those of a cloud's own services are."""
+    return _ip_of(address).is_link_local
 
 
 def resolve_public(host: str, port: int) -> list[str]:
@@ -60,7 +65,9 @@ def resolve_public(host: str, port: int) -> list[str]:
     return addresses
 
 
-def _innermost(ip: IPAddress) -> IPAddress:
+def _ip_of(address: str) -> IPAddress:
+    """The address, or the IPv4 address embedded in it. Raises ValueError."""
+    ip = ipaddress.ip_address(address.split("%")[0])
     if isinstance(ip, ipaddress.IPv4Address):
         return ip
     if ip in _NAT64:

@@ -29,7 +29,7 @@ from urllib3.exceptions import HTTPError
 
 from app.domain.notifications import Notice
 from app.errors import AppError, Message, message
-from app.providers.deadlines import DeadlineAdapter
+from app.providers.deadlines import DeadlineAdapter, resolve
 from app.providers.http import (
     ResponseTooLarge,
     environment_settings,
@@ -38,6 +38,7 @@ from app.providers.http import (
     read_body,
     reason,
 )
+from app.providers.ssrf import AddressRefused, is_link_local, is_public
 
 TIMEOUT_SECONDS = 10.0  # of the whole call
 _MAX_ANSWER = 64 * 1024
@@ -102,11 +103,23 @@ class Webhook:
 
     def send(self, notice: Notice) -> None:
         """POST it once, on a connection of its own. Raises NotDelivered."""
+        why: Message | str
+        inside: list[str] = []  # addresses of the receiver that are not public
+        own_host = urlsplit(self._url).hostname
+
+        def resolve_noting(host: str, port: int) -> list[str]:
+            found = resolve(host, port)
+            if host == own_host:  # else it is that of a proxy
+                inside.extend(each for each in found if not is_public(each))
+            if refused := next(filter(is_link_local, found), None):
+                raise AddressRefused(host, refused)
+            return found
+
         content = json.dumps(self._robot.body(notice), ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json; charset=utf-8"}
         try:
             with (
-                new_session(DeadlineAdapter(), **environment_settings(self._url)) as session,
+                new_session(DeadlineAdapter(resolve_noting), **environment_settings(self._url)) as session,
                 session.post(
                     self._url,
                     data=content,
@@ -118,10 +131,15 @@ class Webhook:
             ):
                 status, answer = response.status_code, read_body(response, _MAX_ANSWER)
         except (requests.RequestException, HTTPError, ResponseTooLarge, OSError, UnicodeError) as problem:
-            text = "{receiver}没有收到（{why}），请检查网络和 NOTIFY_URL"
-            raise NotDelivered(text, receiver=self._name, why=reason(problem)) from None
-        if refusal := self._refusal(status, answer):
-            raise NotDelivered("{receiver}没有收下（{why}）", receiver=self._name, why=refusal)
+            text, why = "{receiver}没有收到（{why}），请检查网络和 NOTIFY_URL", reason(problem)
+        else:
+            text, why = "{receiver}没有收下（{why}）", self._refusal(status, answer)
+        if why and inside and self._robot is _OTHER:  # the reason would tell which ports are open there
+            raise NotDelivered(
+                "{receiver}没有收到；它在内部网络，这里不说原因，请看它自己的日志", receiver=self._name
+            )
+        if why:
+            raise NotDelivered(text, receiver=self._name, why=why)
 
     @property
     def _name(self) -> Message:

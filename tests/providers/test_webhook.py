@@ -30,6 +30,7 @@ def robot(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     """Each robot, which is known by its host: here 127.0.0.1."""
     if request.param in HOSTS:
         monkeypatch.setitem(webhook.ROBOTS, "127.0.0.1", webhook.ROBOTS[HOSTS[request.param]])
+    monkeypatch.setattr(webhook, "is_public", lambda _address: True)
     with FakeRobot(request.param) as fake:
         yield fake
 
@@ -111,6 +112,27 @@ def test_a_receiver_that_never_answers_ends_at_the_deadline(
     assert "超时" in refusal(robot)
 
 
-def test_nobody_at_the_address_is_one_sentence() -> None:
+def test_nobody_at_the_address_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhook, "is_public", lambda _address: True)
     with pytest.raises(NotDelivered, match="连接被拒绝"):
         Webhook("http://127.0.0.1:9/hook").send(notice())
+
+
+def test_every_failure_inside_the_network_is_the_same_sentence() -> None:
+    with FakeRobot("plain") as robot:
+        said = {refusal(robot, "http://127.0.0.1:9/hook")}  # nobody listens
+        for fault in ("500", "redirect", "huge", "reset"):
+            robot.fault = fault
+            said.add(refusal(robot))
+    assert len(said) == 1
+    assert "内部网络" in said.pop()
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "[fe80::1]", "[::ffff:169.254.169.254]"])
+def test_nothing_is_sent_to_the_services_of_a_cloud(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("connected")
+
+    monkeypatch.setattr("socket.create_connection", refuse)
+    with pytest.raises(NotDelivered, match="内部网络"):
+        Webhook(f"http://{host}/hook").send(notice())
