@@ -13,8 +13,6 @@ from app.errors import Message, message
 
 PLACES: Mapping[str, str] = {"xmp": "XMP", "png": "PNG tEXt", "exif": "EXIF UserComment"}
 
-_PRODUCER = "ContentProducer"
-
 
 def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     """The marks as stored, with all three keys; what is not of their form counts as not looked at."""
@@ -28,30 +26,24 @@ def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {"visible": _flag(stored.get("visible")), "aigc": aigc, "c2pa": _flag(stored.get("c2pa"))}
 
 
-def mark_words(marks: Mapping[str, Any]) -> dict[str, Message | None]:
-    """What is said of ``visible``, ``aigc`` and ``c2pa``; None: nothing."""
-    visible = {True: message("已要求"), False: message("未要求")}.get(marks["visible"])
-    return {"visible": visible, "aigc": _implicit(marks["aigc"]), "c2pa": _found(marks["c2pa"])}
+def mark_word(marks: Mapping[str, Any]) -> Message:
+    """Whether a picture says that it is AI-generated: in view, where that was asked for, or in its file."""
+    if places := [
+        *([message("画面上（已要求）")] if marks["visible"] else ()),
+        *([message("文件里")] if marks["aigc"] or marks["c2pa"] else ()),
+    ]:
+        return message("有：{places}", places=tuple(places))
+    return message("没有" if marks["aigc"] is False else "未检查")
 
 
 def marks_line(marks: Mapping[str, Any]) -> list[Message]:
-    """The marks in one line, by parts; only that nothing was looked at when that is so."""
-    if marks["aigc"] is None:
-        return [message("未检查")]
-    visible = mark_words(marks)["visible"]
+    """The same by kinds of marks, in the terms of the standards."""
+    visible = {True: message("已要求"), False: message("未要求")}.get(marks["visible"])
     return [
         *([message("可见 {words}", words=visible)] if visible else ()),
         message("隐式 {words}", words=_found(marks["aigc"])),
         message("C2PA {words}", words=_found(marks["c2pa"])),
     ]
-
-
-def _implicit(aigc: Any) -> Message:
-    """Whether the implicit mark was found, with its producer."""
-    producer = aigc["fields"].get(_PRODUCER) if aigc else None
-    if not producer:
-        return _found(aigc)
-    return message("有（{producer}）", producer=f"{_PRODUCER} {producer}")
 
 
 def _found(mark: Any) -> Message:

@@ -38,7 +38,7 @@ _NAMES: Mapping[str, str] = {
     "image_file": "图片文件 imagefile",
     "ignored": "序号 编号 缩略图 第几张 原因 选中 费用 可能已计费 次数 # no id selected"
     " thumbnail picturenumber reason cost possiblycharged attempts"
-    " 可见标识 隐式标识 c2pa visiblemark implicitmark",
+    " ai标识 可见标识 隐式标识 c2pa aimark visiblemark implicitmark",
 }
 # Likely synonyms: used, with a note, only when no column has one of the names above.
 _GUESSED_NAMES: Mapping[str, str] = {

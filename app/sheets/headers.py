@@ -49,17 +49,22 @@ _OPTION_MEANINGS = {*OPTION_LABELS, "transparent"}
 # Columns of a results workbook. When all three are present, each line is one picture of a submitted row.
 RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", "image_file": "图片文件"}
 
-# The marks of a picture; see app/domain/marks.py.
-MARK_LABELS: Mapping[str, str] = {"visible": "可见标识", "aigc": "隐式标识", "c2pa": "C2PA"}
+MARK_LABEL = "AI 标识"  # see app/domain/marks.py
 
-# The columns that results are written into, in the imported file; earlier versions wrote those up to 缩略图.
-OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图", *MARK_LABELS.values())
-_WITHOUT_MARKS = len(OWN_RESULT_LABELS) - len(MARK_LABELS)
-_MARKS_IN_ENGLISH = ("visiblemark", "implicitmark", "c2pa")
+# The columns that results are written into, in the imported file; earlier versions had three for the marks of
+# a picture, or none.
+OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图", MARK_LABEL)
 _OWN_RESULTS = (
-    tuple(label.casefold() for label in OWN_RESULT_LABELS),
-    ("status", "reason", "file", "cost", "selected", "thumbnail", *_MARKS_IN_ENGLISH),
-    ("status", "reason", "file", "cost", "select", "thumbnail", *_MARKS_IN_ENGLISH),
+    OWN_RESULT_LABELS[:-1],
+    ("status", "reason", "file", "cost", "selected", "thumbnail"),
+    ("status", "reason", "file", "cost", "select", "thumbnail"),
+)
+_OWN_MARKS: Sequence[tuple[str, ...]] = (
+    (MARK_LABEL.casefold().replace(" ", ""),),
+    ("aimark",),
+    ("可见标识", "隐式标识", "c2pa"),
+    ("visiblemark", "implicitmark", "c2pa"),
+    (),
 )
 
 STATUS_LABELS: Mapping[Status, str] = {
@@ -99,10 +104,11 @@ _OUR_LABELS = (
         "生成时间（本机）",
         "同行张数",
     ),
-    *("宽", "高", "模型", "批次", "收藏", "完成时间（本机）", "选中", *MARK_LABELS.values()),
+    *("宽", "高", "模型", "批次", "收藏", "完成时间（本机）", "选中", MARK_LABEL, "AI mark"),
+    *("可见标识", "隐式标识", "C2PA", "Visible mark", "Implicit mark"),
     *("Thumbnail", "Picture number", "Reason", "Cost (CNY)", "Possibly charged (CNY)", "Attempts"),
     *("Created at (local time)", "Images of the row", "Width", "Height", "Model", "Batch", "Favourite"),
-    *("Finished (local time)", "Select", "Selected", "Visible mark", "Implicit mark"),
+    *("Finished (local time)", "Select", "Selected"),
 )
 
 _MAX_COMPARED = 500
@@ -153,9 +159,9 @@ def result_columns(texts: Mapping[int, str]) -> range | None:
     names = {column: compact_text(text) for column, text in texts.items()}
     for labels in _OWN_RESULTS:
         for first in (column for column, name in names.items() if name == labels[0]):
-            for count in (len(labels), _WITHOUT_MARKS):
-                if all(names.get(first + index) == label for index, label in enumerate(labels[:count])):
-                    return range(first, first + count)
+            for written in ((*labels, *marks) for marks in _OWN_MARKS):
+                if all(names.get(first + index) == label for index, label in enumerate(written)):
+                    return range(first, first + len(written))
     return None
 
 

@@ -13,11 +13,11 @@ from itertools import groupby
 from operator import attrgetter
 from pathlib import PurePath
 
-from app.domain import Batch, Record, Status, WorkbookFile, mark_words
+from app.domain import Batch, Record, Status, WorkbookFile, mark_word
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.conversion import converted, is_ooxml
 from app.sheets.headers import (
-    MARK_LABELS,
+    MARK_LABEL,
     OWN_RESULT_LABELS,
     PICK_MARKS,
     STATUS_LABELS,
@@ -48,7 +48,7 @@ from app.sheets.xlsx_pictures import (
 )
 from app.sheets.xlsx_reader import Workbook, WorkbookSheet
 
-_WIDTHS = (12, 30, 26, 10, 8, 14, 10, 24, 10)
+_WIDTHS = (12, 30, 26, 10, 8, 14, 24, 10, 10)  # the last two: of earlier versions
 _THUMBNAIL = OWN_RESULT_LABELS.index("缩略图")
 _PICTURE_HEIGHT = 62.0  # points, for a thumbnail of 76 pixels
 _LAST_COLUMN = 16_384
@@ -205,12 +205,12 @@ class _Results:
     def _columns(self, edit: SheetEdit) -> range:
         """The columns of the results: those of earlier results, or the first free ones.
 
-        Earlier results without marks get these columns too when nothing of the user's is on the right.
+        Earlier results without marks get their column too when nothing of the user's is on the right.
         """
         found = result_columns(self._header_texts)
         first = found.start if found else edit.last_column + 1
         columns = range(first, first + len(OWN_RESULT_LABELS))
-        if found and found.stop <= edit.last_column:
+        if found and (found.stop <= edit.last_column or len(found) > len(columns)):
             columns = found
         if columns.stop - 1 > _LAST_COLUMN:
             raise SpreadsheetError("表格右边没有空列可以填结果，请删掉多余的列再导入")
@@ -232,7 +232,7 @@ class _Results:
             "文件": "\n".join(record.filename for record in records if record.filename),
             "费用": cost,
             "选中": _picks(made),
-            **{label: self._mark_texts(made, name) for name, label in MARK_LABELS.items()},
+            MARK_LABEL: "\n".join(dict.fromkeys(self._translate(mark_word(r.marks)) for r in made)),
         }
         cells: dict[int, CellValue] = {
             column: value if isinstance(value, Decimal) else value[:MAX_CELL_LENGTH]
@@ -242,11 +242,6 @@ class _Results:
         if is_added and self._prompt_column:
             cells[self._prompt_column] = records[0].prompt
         return NewRow(cells, picture_height=_PICTURE_HEIGHT if made else 0.0)
-
-    def _mark_texts(self, made: Sequence[Record], name: str) -> str:
-        """What is said of this mark of these pictures, each text once."""
-        words = (mark_words(record.marks)[name] for record in made)
-        return "\n".join(dict.fromkeys(self._translate(each) for each in words if each))
 
     def _states(self, records: Sequence[Record]) -> str:
         counts = [

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from operator import attrgetter
 from typing import IO, Any
 
-from app.domain import OPTIONS, Batch, Record, Status, mark_words, own_column_names
-from app.errors import Message, Translate, message
+from app.domain import OPTIONS, Batch, Record, Status, mark_word, own_column_names
+from app.errors import Translate, message
 from app.sheets.cells import join_names
 from app.sheets.headers import (
     LABELS,
-    MARK_LABELS,
+    MARK_LABEL,
     OPTION_LABELS,
     PICK_MARKS,
     RESULT_LABELS,
@@ -76,16 +75,7 @@ _COST_COLUMNS = (
     Column("可能已计费（元）", 17, "money", lambda record: record.at_stake or None),
 )
 _PICK = Column("选中", 6, value=lambda record: PICK_MARKS.get(record.pick))
-
-
-def _mark(record: Record, name: str) -> Message | None:
-    return mark_words(record.marks)[name] if record.filename else None
-
-
-_MARKS = tuple(
-    Column(label, 24 if name == "aigc" else 10, value=partial(_mark, name=name))
-    for name, label in MARK_LABELS.items()
-)
+_MARK = Column(MARK_LABEL, 24, value=lambda record: mark_word(record.marks) if record.filename else None)
 _RESULT_COLUMNS = (
     Column(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
     Column("缩略图", 14),
@@ -96,7 +86,7 @@ _RESULT_COLUMNS = (
     _MODEL,
     *_COST_COLUMNS,
     Column("次数", 7, "number", attrgetter("attempts")),
-    *_MARKS,
+    _MARK,
 )
 # One record is one picture: under 生成数量 an import of this file would multiply them.
 _PICTURES_OF_ROW = Column("同行张数", 11, "number", attrgetter("num_images"))
@@ -113,7 +103,7 @@ _RECORD_COLUMNS = (
     Column("收藏", 6, value=lambda record: message("是") if record.favourite else None),
     _PICK,
     Column("完成时间（本机）", 20, "time", lambda record: local_time(record.finished_at)),
-    *_MARKS,
+    _MARK,
 )
 
 

@@ -31,7 +31,7 @@ from tests.workbooks.written import saved
 
 ENGLISH = dict(
     zip(
-        ["状态", "原因", "文件", "费用", "选中", "缩略图", "可见标识", "隐式标识", "C2PA"],
+        ["状态", "原因", "文件", "费用", "选中", "缩略图", "AI 标识"],
         [
             "Status",
             "Reason",
@@ -39,9 +39,7 @@ ENGLISH = dict(
             "Cost",
             "Selected",
             "Thumbnail",
-            "Visible mark",
-            "Implicit mark",
-            "C2PA",
+            "AI mark",
         ],
         strict=True,
     )
@@ -244,7 +242,7 @@ def test_results_written_again_replace_the_earlier_ones() -> None:
     assert row_of(again, 3, 6)[:3] == ["成功", None, "图3.png"]
     assert row_of(again, 4, 6)[:3] == ["成功", None, "图2.png"]
     assert sorted(pictures(again)) == [(3, 11), (4, 11), (9, 1)]
-    assert max(len(row) for row in load_workbook(io.BytesIO(again)).worksheets[0].iter_rows()) == 14
+    assert max(len(row) for row in load_workbook(io.BytesIO(again)).worksheets[0].iter_rows()) == 12
 
 
 def test_each_mark_of_a_row_is_listed_once() -> None:
@@ -255,10 +253,10 @@ def test_each_mark_of_a_row_is_listed_once() -> None:
         [made(1, 3, marks=found), made(2, 3, marks=found), made(3, 3, marks=none), made(4, 4, marks=none)],
     )
     page = load_workbook(io.BytesIO(target)).worksheets[0]
-    assert [[page.cell(row, column).value for column in (12, 13, 14)] for row in (2, 3, 4)] == [
-        ["可见标识", "隐式标识", "C2PA"],
-        ["已要求\n未要求", "有（ContentProducer 0011）\n未发现", "未发现"],
-        ["未要求", "未发现", "未发现"],
+    assert [page.cell(row, 12).value for row in (2, 3, 4)] == [
+        "AI 标识",
+        "有：画面上（已要求）、文件里\n没有",
+        "没有",
     ]
 
 
@@ -276,6 +274,21 @@ def test_results_of_an_earlier_version_get_marks_only_where_nothing_is_on_their_
     assert header == ["提示词", *LABELS[:6], *(on_the_right or LABELS[6:])]
     assert [cell.value for cell in page[2]][:4] == ["猫", "成功", None, "图1.png"]
     assert pictures(target) == [(2, 7)]
+
+
+@pytest.mark.parametrize("on_the_right", [[], ["备注"]])
+def test_the_three_columns_of_marks_of_an_earlier_version_become_one(on_the_right: list[str]) -> None:
+    book = Workbook()
+    page = book.worksheets[0]
+    earlier = [*LABELS[:6], "可见标识", "隐式标识", "C2PA"]
+    page.append(["提示词", *earlier, *on_the_right])
+    page.append(["猫", "成功", None, "旧.png", None, None, None, "未要求", "未发现", "未发现", *on_the_right])
+    none = {"visible": False, "aigc": False, "c2pa": False}
+    target = filled(saved(book), [made(1, 2, marks=none)])
+    header, line, *_ = load_workbook(io.BytesIO(target)).worksheets[0].iter_rows(values_only=True)
+    assert [text for text in header if text] == ["提示词", *LABELS, *on_the_right]
+    assert [text for text in line[7:] if text] == ["没有", *on_the_right]
+    assert line[len(earlier) + 1 :] == tuple(on_the_right)
 
 
 def test_our_columns_are_not_read_as_the_users() -> None:
@@ -334,8 +347,8 @@ def test_results_are_shown_where_all_columns_on_the_right_are_hidden(first: int)
             for col in written.iterfind(".//{*}col")
         ]
         left = [(2, 3, True)] if first == 2 else []
-        ours = [(column, column, False) for column in range(4, 13)]
-        assert ranges == [*left, *ours, (13, 16384, True)]
+        ours = [(column, column, False) for column in range(4, 11)]
+        assert ranges == [*left, *ours, (11, 16384, True)]
 
 
 def test_a_row_added_to_the_table_is_not_written_beside_the_total_below_it() -> None:
@@ -411,10 +424,10 @@ def test_shapes_of_other_programs_are_kept(source: bytes) -> None:
     rows = xlsx_reader.Workbook(package).sheets[0].top(9)
     assert [list(row.values.values()) for row in rows] == [
         ["提示词", "客户", *LABELS],
-        ["猫", "甲", "成功", "图1.png", 0.22, "未检查", "未检查"],
-        ["狗", "乙", "成功", "图2.png", 0.22, "未检查", "未检查"],
+        ["猫", "甲", "成功", "图1.png", 0.22, "未检查"],
+        ["狗", "乙", "成功", "图2.png", 0.22, "未检查"],
     ]
-    assert sorted(rows[1].values) == [1, 2, 3, 5, 6, 10, 11]
+    assert sorted(rows[1].values) == [1, 2, 3, 5, 6, 9]
     relations = package.relations("xl/worksheets/sheet1.xml")
     assert relations == {"resultDrawing": ("drawing", "xl/drawings/drawing1.xml")}
     assert len(package.relations("xl/drawings/drawing1.xml")) == 2

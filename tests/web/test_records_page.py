@@ -341,16 +341,17 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
 @pytest.mark.parametrize(
     ("marks", "shown_text"),
     [
-        ("", "未检查"),
-        ('{"visible":false,"aigc":false,"c2pa":false}', "可见 未要求 · 隐式 未发现 · C2PA 未发现"),
-        ('{"visible":null,"aigc":false,"c2pa":true}', "隐式 未发现 · C2PA 有"),
+        ("", "未检查 ⓘ 隐式 未检查 · C2PA 未检查"),
+        ('{"visible":false,"aigc":false,"c2pa":false}', "没有 ⓘ 可见 未要求 · 隐式 未发现 · C2PA 未发现"),
+        ('{"visible":null,"aigc":false,"c2pa":true}', "有：文件里 ⓘ 隐式 未发现 · C2PA 有"),
         (
             '{"visible":true,"aigc":{"place":"xmp","fields":{"Label":"1","ContentProducer":"<b>甲"}},"c2pa":false}',
-            "可见 已要求 · 隐式 有 · C2PA 未发现 标识的内容 位置 XMP Label 1 ContentProducer <b>甲",
+            "有：画面上（已要求）、文件里 ⓘ 可见 已要求 · 隐式 有 · C2PA 未发现"
+            " 位置 XMP Label 1 ContentProducer <b>甲",
         ),
         (
             '{"visible":null,"aigc":{"place":"exif","fields":{}},"c2pa":false}',
-            "隐式 有 · C2PA 未发现 标识的内容 位置 EXIF UserComment 字段 读不出来",
+            "有：文件里 ⓘ 隐式 有 · C2PA 未发现 位置 EXIF UserComment 字段 读不出来",
         ),
     ],
 )
@@ -359,7 +360,7 @@ def test_the_details_show_the_marks_of_an_image(
 ) -> None:
     db.execute("UPDATE generation_records SET filename = '猫.png', marks = ?", [marks])
     html = client.get("/live/records/1/details").text
-    shown = re.search(r"<dt>标识</dt><dd>(.*?)</dd>\s*(?=<dt>编号|<dt>批次)", html, re.DOTALL)
+    shown = re.search(r"<dt>AI 标识</dt><dd>(.*?)</dd>\s*(?=<dt>编号|<dt>批次)", html, re.DOTALL)
     assert shown
     assert unescape(" ".join(re.sub(r"<[^>]+>", " ", shown[1]).split())) == shown_text
 
