@@ -45,7 +45,8 @@ class EnvFile:
     @contextlib.contextmanager
     def edit(self) -> Iterator["Edit"]:
         """Lock the file until the block ends: in this process, and in others where folders have locks."""
-        with self._lock, _locked(Path(os.path.realpath(self.path)).parent):
+        folder = Path(os.path.realpath(self.path)).parent  # of the file that is written
+        with self._lock, _locked(folder if folder.is_dir() else self.path.parent):
             yield Edit(self)
 
 
@@ -63,19 +64,18 @@ class Edit:
 
     def save(self, changes: Mapping[str, str]) -> None:
         """Write the changes; an empty value unsets a variable. Raises SettingError or DiskError."""
-        text = set_variables(self._text, changes)
-        if _without_empty(values_in(text, self._file.path.name)) != _without_empty(
+        text, path = set_variables(self._text, changes), Path(os.path.realpath(self._file.path))
+        is_special = path.exists() and not path.is_file()
+        if is_special or _without_empty(values_in(text, self._file.path.name)) != _without_empty(
             {**self.values, **changes}
         ):
-            raise SettingError(self._file.path.name, "这个文件的写法特殊，程序改不了，请自己改后重新启动")
-        path = Path(os.path.realpath(self._file.path))
-        if path.exists() and not path.is_file():
-            raise DiskError("「{file}」不是普通文件，程序改不了，请换成一个文件", file=self._file.path)
+            raise SettingError(self._file.path.name, "这个文件很特殊，程序改不了，请自己改后重新启动")
         try:
             has_bom = path.exists() and path.read_bytes().startswith(_BOM)
             _replace(path, (_BOM if has_bom else b"") + text.encode())
         except OSError as error:
-            raise _not_written(self._file.path, error) from error
+            text = "写不进「{file}」（{reason}），请检查它的权限和磁盘"
+            raise DiskError(text, file=self._file.path, reason=error.strerror or error) from error
 
 
 def set_variables(text: str, changes: Mapping[str, str]) -> str:
@@ -153,21 +153,13 @@ def _locked(folder: Path) -> Iterator[None]:
     if sys.platform == "win32":
         yield
         return
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except OSError as error:  # a link into a folder that is not there
-        raise _not_written(folder, error) from error
+    handle = os.open(folder, os.O_RDONLY)
     try:
         with contextlib.suppress(OSError):  # a network share
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
         os.close(handle)
-
-
-def _not_written(path: Path, error: OSError) -> DiskError:
-    text = "写不进「{file}」（{reason}），请检查它的权限和磁盘"
-    return DiskError(text, file=path, reason=error.strerror or error)
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -181,7 +181,7 @@ def test_only_a_regular_file_is_replaced(tmp_path: Path) -> None:
         link = tmp_path / ".env"
         link.symlink_to(target)
         before = target.stat().st_ino
-        with pytest.raises(DiskError, match="不是普通文件"):
+        with pytest.raises(SettingError, match="特殊"):
             save(link, PORT="2")
         assert target.stat().st_ino == before
         link.unlink()

@@ -27,12 +27,9 @@ def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def mark_word(marks: Mapping[str, Any]) -> Message:
-    """Whether a picture says that it is AI-generated: in view, where that was asked for, or in its file."""
-    if places := [
-        *([message("画面上（已要求）")] if marks["visible"] else ()),
-        *([message("文件里")] if marks["aigc"] or marks["c2pa"] else ()),
-    ]:
-        return message("有：{places}", places=tuple(places))
+    """Whether a picture says that it is AI-generated: in view, as the service was asked, or in its file."""
+    if any(marks.values()):
+        return message("有")
     return message("没有" if marks["aigc"] is False else "未检查")
 
 

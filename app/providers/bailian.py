@@ -245,14 +245,14 @@ class Bailian:
         """Return the first image: its URL as the task id, or its content. Raises ModelError."""
         fields = answer.fields
         made = (made_image(self._base, address) for address in _image_urls(fields))
+        usage = reported_usage(fields.get("usage"))
+        if "image_count" in usage:
+            usage["generated_images"] = usage.pop("image_count")
         if image := next(filter(None, made), None):  # whatever code stands beside it
-            usage = reported_usage(fields.get("usage"))
-            if "image_count" in usage:
-                usage["generated_images"] = usage.pop("image_count")
             return replace(image, usage=usage)
         if answer.status == 200 and not fields.get("code"):
             raise outcome_unknown(LABEL, message("答复里没有图片"))
-        raise at_least_unknown(self._error(answer), answer.status, fields)
+        raise at_least_unknown(self._error(answer), answer.status, usage)
 
     def _error(self, answer: Response) -> ModelError:
         fields = answer.fields

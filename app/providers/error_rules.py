@@ -15,7 +15,7 @@ from app.errors import Billed, Message, ModelError, message
 AFTER_SENDING = frozenset({408, 424, 444, 460, 499})
 # From the service or a proxy, these prove that a request was not accepted.
 REFUSED = frozenset(range(400, 500)) - AFTER_SENDING
-_PICTURE_COUNTS = ("generated_images", "image_count")
+_NO_USAGE: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +104,12 @@ def outcome_unknown(label: str | Message, reason: str | Message) -> ModelError:
     )
 
 
-def at_least_unknown(problem: ModelError, status: int, fields: Mapping[str, Any]) -> ModelError:
-    """The error of a submission that may cost money, as its answer allows it to be said.
+def at_least_unknown(problem: ModelError, status: int, usage: Mapping[str, int] = _NO_USAGE) -> ModelError:
+    """The error of a submission: possibly billed when HTTP status 200 or ``usage`` say that it was accepted.
 
-    With HTTP status 200, or a picture in ``usage``, the call was accepted: it may be billed whatever the code
-    says. What would be retried, or meet every row, then pauses the batch.
+    What would be retried, or meet every row, then pauses the batch.
     """
-    usage = fields.get("usage")
-    counts = [usage.get(name) for name in _PICTURE_COUNTS] if isinstance(usage, dict) else []
-    has_picture = any(isinstance(count, int) and count > 0 for count in counts)
-    if problem.billed is not Billed.NO or not (status == 200 or has_picture):
+    if problem.billed is not Billed.NO or not (status == 200 or usage.get("generated_images")):
         return problem
     return ModelError(
         "{problem}；服务收下了请求，可能已计费，请先到服务商的控制台核对",

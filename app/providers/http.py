@@ -205,12 +205,11 @@ def reason(problem: BaseException) -> Message:
 
 
 def secrets_in(url: str) -> tuple[str, ...]:
-    """The password in a URL: as it is written, as it is meant, and with the user as Basic authentication."""
+    """The user and password in a URL as Basic authentication, and the password as it is meant and written."""
     parts = urlsplit(url)
-    if not parts.password:
-        return ()
-    user, password = unquote(parts.username or ""), unquote(parts.password)
-    return parts.password, password, base64.b64encode(f"{user}:{password}".encode()).decode()
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    token = base64.b64encode(f"{user}:{password}".encode()).decode()
+    return (token, password, parts.password or "") if user else ()
 
 
 def parse_object(text: Any) -> dict[str, Any]:

@@ -26,16 +26,8 @@ from app.domain import (
     ReferenceLimits,
 )
 from app.errors import Billed, ModelError, message
-from app.providers import key_check
-from app.providers.base import (
-    LONGEST_TASK_ID,
-    KeyCheck,
-    Sleep,
-    SubmitResult,
-    prices,
-    size_table,
-    with_negative_prompt,
-)
+from app.providers import base, key_check
+from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table, with_negative_prompt
 from app.providers.downloads import Downloads
 from app.providers.error_rules import at_least_unknown, outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
@@ -172,14 +164,13 @@ class Jimeng:
         return body
 
     def _task_id(self, answer: Response) -> str:
-        """Return the id of the task that a submission made. Raises ModelError."""
+        """Return the id of the task that was made, whatever code stands beside it. Raises ModelError."""
         task_id = task_data(answer).get("task_id")
-        is_usable = isinstance(task_id, (str, int)) and 0 < len(str(task_id)) <= LONGEST_TASK_ID
-        if not is_usable:  # else there is a task, whatever code stands beside it
-            problem = submit_error(answer, *self._secrets)
-            unusable = outcome_unknown(LABEL, message("答复里没有任务编号"))
-            raise at_least_unknown(problem, answer.status, answer.fields) if problem else unusable
-        return str(task_id)
+        if isinstance(task_id, (str, int)) and 0 < len(str(task_id)) <= base.LONGEST_TASK_ID:
+            return str(task_id)
+        if problem := submit_error(answer, *self._secrets):
+            raise at_least_unknown(problem, answer.status)
+        raise outcome_unknown(LABEL, message("答复里没有任务编号"))
 
     def _wait_and_download(self, task_id: str, poller: Poller) -> GeneratedImage:
         downloads = 0

@@ -179,13 +179,14 @@ class ImagesApi:
         found = fields.get("data")
         entries = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
         made = (made_image(self._base, each.get("url"), each.get("b64_json")) for each in entries)
+        usage = reported_usage(fields.get("usage"))
         if image := next(filter(None, made), None):  # whatever error stands beside it
-            return replace(image, usage=reported_usage(fields.get("usage")))
+            return replace(image, usage=usage)
         failed = next((each for each in (fields, *entries) if each.get("error")), None)
         if failed is None and answer.status == 200 and entries:
             raise outcome_unknown(self.label, message("答复里没有图片"))
         problem = self._error(answer.status, failed or fields)
-        raise problem if self.spec.costs_nothing else at_least_unknown(problem, answer.status, fields)
+        raise problem if self.spec.costs_nothing else at_least_unknown(problem, answer.status, usage)
 
     def _error(self, status: int, fields: Mapping[str, Any]) -> ModelError:
         code, detail = (redacted(each, *self._secrets) for each in parse_error(fields))

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from app.config import Settings
 from app.domain import (
@@ -143,7 +143,7 @@ class SdApi:
         if answer.status == 200 and isinstance(found, list):
             raise outcome_unknown(LABEL, message("答复里没有图片"))
         problem = self._error(answer)
-        raise problem if self.spec.costs_nothing else at_least_unknown(problem, answer.status, fields)
+        raise problem if self.spec.costs_nothing else at_least_unknown(problem, answer.status)
 
     def _error(self, answer: Response) -> ModelError:
         detail = redacted(" ".join(parse_error(answer.fields)), *self._secrets)
@@ -161,9 +161,8 @@ def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
     """Return the URL without its credentials, and headers with them as Basic authentication."""
     parts = urlsplit(url)
     headers = {"Content-Type": "application/json"}
-    if parts.username:
-        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    for token in secrets_in(url)[:1]:
+        headers["Authorization"] = f"Basic {token}"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers
 
 

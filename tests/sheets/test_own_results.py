@@ -255,7 +255,7 @@ def test_each_mark_of_a_row_is_listed_once() -> None:
     page = load_workbook(io.BytesIO(target)).worksheets[0]
     assert [page.cell(row, 12).value for row in (2, 3, 4)] == [
         "AI 标识",
-        "有：画面上（已要求）、文件里\n没有",
+        "有\n没有",
         "没有",
     ]
 

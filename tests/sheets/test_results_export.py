@@ -147,9 +147,9 @@ MARKED = {"visible": False, "aigc": {"place": "png", "fields": {"ContentProducer
 MARKS = [
     ({"visible": None, "aigc": None, "c2pa": None}, "未检查"),
     ({"visible": False, "aigc": False, "c2pa": False}, "没有"),
-    ({"visible": True, "aigc": False, "c2pa": False}, "有：画面上（已要求）"),
-    ({"visible": None, "aigc": {"place": "xmp", "fields": {}}, "c2pa": False}, "有：文件里"),
-    ({"visible": True, "aigc": False, "c2pa": True}, "有：画面上（已要求）、文件里"),
+    ({"visible": True, "aigc": False, "c2pa": False}, "有"),
+    ({"visible": None, "aigc": {"place": "xmp", "fields": {}}, "c2pa": False}, "有"),
+    ({"visible": True, "aigc": False, "c2pa": True}, "有"),
 ]
 
 

@@ -343,15 +343,14 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
     [
         ("", "未检查 ⓘ 隐式 未检查 · C2PA 未检查"),
         ('{"visible":false,"aigc":false,"c2pa":false}', "没有 ⓘ 可见 未要求 · 隐式 未发现 · C2PA 未发现"),
-        ('{"visible":null,"aigc":false,"c2pa":true}', "有：文件里 ⓘ 隐式 未发现 · C2PA 有"),
+        ('{"visible":null,"aigc":false,"c2pa":true}', "有 ⓘ 隐式 未发现 · C2PA 有"),
         (
             '{"visible":true,"aigc":{"place":"xmp","fields":{"Label":"1","ContentProducer":"<b>甲"}},"c2pa":false}',
-            "有：画面上（已要求）、文件里 ⓘ 可见 已要求 · 隐式 有 · C2PA 未发现"
-            " 位置 XMP Label 1 ContentProducer <b>甲",
+            "有 ⓘ 可见 已要求 · 隐式 有 · C2PA 未发现 位置 XMP Label 1 ContentProducer <b>甲",
         ),
         (
             '{"visible":null,"aigc":{"place":"exif","fields":{}},"c2pa":false}',
-            "有：文件里 ⓘ 隐式 有 · C2PA 未发现 位置 EXIF UserComment 字段 读不出来",
+            "有 ⓘ 隐式 有 · C2PA 未发现 位置 EXIF UserComment 字段 读不出来",
         ),
     ],
 )
