@@ -11,6 +11,7 @@ from flask import request
 import generator
 from app import log
 from app.config import REQUIRED, Settings, is_loopback
+from app.env_file import Edit
 from app.errors import (
     Conflict,
     DatabaseError,
@@ -49,6 +50,19 @@ class Variable:
     secret: bool
     value: str | None
     from_environment: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyTest:
+    """The result of a key test: ``good``, ``open`` (nothing was proven) or ``bad``, and one sentence.
+
+    ``is_refused``: the service answered, and would refuse orders. Without a test, ``provider`` is empty.
+    """
+
+    result: str
+    text: Message
+    provider: str = ""
+    is_refused: bool = False
 
 
 def list_variables() -> dict[str, Variable]:
@@ -114,11 +128,12 @@ def _are_several() -> bool:
     return False
 
 
-def change_settings(wanted: Mapping[str, str]) -> Message:
+def change_settings(wanted: Mapping[str, str]) -> KeyTest:
     """Write the variables that differ to ``.env`` and apply them; an empty value unsets one.
 
-    Returns what happened, in one sentence. Raises Forbidden, InvalidRequest with the variable, or DiskError,
-    with nothing changed; or DatabaseError, with the file written: the next call applies it.
+    A new key is tested; one that fails the test is kept, but its service does not become the default.
+    Returns what happened, in one sentence. Raises Forbidden, TryLater, InvalidRequest with the variable, or
+    DiskError, with nothing changed; or DatabaseError, with the file written: the next call applies it.
     """
     problem, current = change_problem(), services()
     if problem or current.env_file is None:
@@ -133,6 +148,10 @@ def change_settings(wanted: Mapping[str, str]) -> Message:
             }
             old, new = current.settings, edit.settings(changes)
             _require_keys_for_new_address(new, changes, wanted)
+            tested = _test_new(old, new)
+            if tested:
+                changes |= _tested_default(edit, changes, tested)
+                new = edit.settings(changes)
             moved, notes = _keep_prices(old, new, changes)
             changes |= moved
             _refuse_environment(changes, current.env_file.environ)
@@ -141,7 +160,7 @@ def change_settings(wanted: Mapping[str, str]) -> Message:
             spec = generator.open_provider(new).spec
             generator.check_budget(new, spec)
             if not changes and new == old:
-                return message("没有改动")
+                return KeyTest(result="good", text=message("没有改动"))
             if changes:
                 edit.save(changes)
             current.worker.apply(new, connection())
@@ -150,11 +169,48 @@ def change_settings(wanted: Mapping[str, str]) -> Message:
     if old.image_model != new.image_model:
         notes = (message("默认模型现在是「{model}」", model=message(spec.label)), *notes)
     log.event("web", "settings_changed", variables=",".join(changes))
-    return (
-        message("已保存，从下一张起用新的设置。{notes}", notes=notes)
-        if notes
-        else message("已保存，从下一张起用新的设置")
-    )
+    text = message("已保存，从下一张起用新的设置")
+    if tested and tested.result == "bad":
+        said = "已保存，但密钥没有通过测试：{why}" if tested.is_refused else "没有测到，先存上了：{why}"
+        text = message(said, why=tested.text)
+        if "IMAGE_MODEL" in changes and old.image_model == new.image_model:
+            notes = (message("默认模型没有改"), *notes)
+    elif tested:
+        text = message("{text}。{more}", text=text, more=tested.text)
+    if notes:
+        text = message("{text}。{more}", text=text, more=notes)
+    if not tested:
+        return KeyTest(result="good", text=text)
+    _note(tested)
+    is_open = tested.result == "bad" and not tested.is_refused
+    return replace(tested, text=text, result="open" if is_open else tested.result)
+
+
+def _test_new(old: Settings, new: Settings) -> KeyTest | None:
+    """Test the service that has another key or address, or becomes the default; None: there is none."""
+    for provider in sorted(REQUIRED, key=lambda name: name != new.image_model):
+        own = [
+            name
+            for name in generator.list_variables(provider)
+            if is_secret(name) or name.endswith(_ADDRESSES)
+        ]
+        is_changed = any(getattr(old, name.lower()) != getattr(new, name.lower()) for name in own)
+        is_new_default = provider == new.image_model != old.image_model
+        if own and new.is_ready(provider) and (is_changed or is_new_default):
+            return _test(new, provider)
+    return None
+
+
+def _tested_default(edit: Edit, changes: Mapping[str, str], tested: KeyTest) -> dict[str, str]:
+    """The change of IMAGE_MODEL that a test makes: what fails does not become the default, but the first real
+    model that passes replaces the demo."""
+    old, new = services().settings, edit.settings(changes)
+    if tested.result == "bad":
+        is_kept = new.image_model == tested.provider != old.image_model and new.is_ready(old.image_model)
+        return {"IMAGE_MODEL": old.image_model} if is_kept else {}
+    first = edit.settings({**changes, "IMAGE_MODEL": ""}).image_model
+    is_held = new.image_model == "demo" and "IMAGE_MODEL" not in changes and first == tested.provider
+    return {"IMAGE_MODEL": ""} if is_held else {}
 
 
 def _refuse_environment(changes: Mapping[str, str], environ: Mapping[str, str]) -> None:
@@ -168,7 +224,7 @@ def _require_keys_for_new_address(
 ) -> None:
     """A stored key is not sent to a new address: it has to be given again with the address."""
     for provider in REQUIRED:
-        is_moved = any(changes.get(name) for name in _addresses(provider))
+        is_moved = any(name in changes for name in _addresses(provider))  # an empty one: to the default
         for key in generator.list_variables(provider) if is_moved else ():
             is_key = is_secret(key) and not key.endswith(_ADDRESSES)
             if is_key and given.get(key, "").strip() != getattr(new, key.lower()):
@@ -215,14 +271,6 @@ def _moved(provider: str, old: Settings, new: Settings) -> str:
     return next(is_other, "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyTest:
-    """The result of a key test: ``good``, ``open`` (nothing was proven) or ``bad``, and one sentence."""
-
-    result: str
-    text: Message
-
-
 def test_key(provider: str) -> KeyTest:
     """Test the stored key of a provider with a free call, one test at a time.
 
@@ -236,22 +284,27 @@ def test_key(provider: str) -> KeyTest:
     client = generator.open_provider(replace(current.settings, image_model=provider))
     if not client.spec.setup.variables:
         raise Conflict("{model}不需要密钥", model=message(client.spec.setup.title))
+    tested = _test(current.settings, provider)
+    _note(tested)
+    return tested
+
+
+def _test(settings: Settings, provider: str) -> KeyTest:
+    """Test the key of a provider in these settings. Raises TryLater."""
     try:
-        with current.key_tests:
-            tested = client.check_key()
-    except ModelError as refusal:
-        log.event("web", "key_tested", model=provider, result="bad", cause=refusal.cause)
-        if refusal.cause == "key":
-            _note_refusal(provider, refusal.message)
-        return KeyTest(result="bad", text=refusal.message)
-    result = "good" if tested.verified else "open"
-    if tested.verified:
-        _note_refusal(provider, None)
+        with services().key_tests:
+            found = generator.open_provider(replace(settings, image_model=provider)).check_key()
+    except ModelError as problem:
+        log.event("web", "key_tested", model=provider, result="bad", cause=problem.cause)
+        is_refused = problem.pauses_batch
+        return KeyTest(result="bad", text=problem.message, provider=provider, is_refused=is_refused)
+    result = "good" if found.verified else "open"
     log.event("web", "key_tested", model=provider, result=result)
-    return KeyTest(result=result, text=tested.text)
+    return KeyTest(result=result, text=found.text, provider=provider)
 
 
-def _note_refusal(provider: str, why: Message | None) -> None:
+def _note(tested: KeyTest) -> None:
+    """Show the service as refusing, or as ready again."""
     for engine in services().worker.engines:
-        if engine.spec.name == provider:
-            engine.judge(why, time.time())
+        if engine.spec.name == tested.provider and (tested.is_refused or tested.result == "good"):
+            engine.judge(tested.text if tested.is_refused else None, time.time())

@@ -60,7 +60,7 @@ def test_a_wrong_key_is_put_right_and_the_batch_continues(
     page: Page, studio: ServerProcess, ark: FakeSeedream
 ) -> None:
     studio.put("/api/settings", {"ARK_API_KEY": "falsch"})
-    batch_id = studio.post("/api/batches", {"rows": [ROW]})["batch_id"]
+    batch_id = studio.post("/api/batches", {"rows": [ROW], "model": "seedream"})["batch_id"]
     batch = BatchPage(page, studio.address)
     batch.open(f"?id={batch_id}")
     expect(page.locator("[data-run-paused]")).to_contain_text("ARK_API_KEY")

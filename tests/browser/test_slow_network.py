@@ -351,7 +351,7 @@ def test_a_card_that_was_saved_takes_no_focus_from_what_is_being_typed(
     page.goto(demo_server.address + "/model")
     card, other = page.get_by_role("region", name="Seedream"), page.locator("#set-BAILIAN_PRICE")
     card.get_by_text("填写密钥").click()
-    card.get_by_label("API Key").fill("ark-0000")
+    card.locator("#set-SEEDREAM_PRICE").fill("0.3")
     saves = Held(page, "**/api/settings*")
     card.get_by_role("button", name="保存").click()
     saves.wait_for()

@@ -101,8 +101,10 @@ def test_each_variable_has_an_example(settings: Settings) -> None:
     assert states == ["set", "default", "empty"]
 
 
-def test_a_form_saves_without_a_script(settings: Settings, tmp_path: Path) -> None:
+def test_a_form_saves_without_a_script(settings: Settings, tmp_path: Path, service: FakeJimeng) -> None:
+    service.access_key, service.secret_key = "geheim1", "geheim2"
     client, dotenv = client_of(settings), tmp_path / ".env"
+    dotenv.write_text(f"JIMENG_ENDPOINT={service.address}\n")
     form = {"provider": "jimeng", "action": "save", "VOLCENGINE_AK": "geheim1", "VOLCENGINE_SK": "geheim2"}
     page = client.post("/model", data=form | {"JIMENG_PRICE": "0.3", "JIMENG_REQ_KEY": ""}).text
     assert "is-good" in result_of(page, "jimeng")

@@ -18,10 +18,13 @@ import database
 from app.config import Settings, load_settings
 from app.env_file import EnvFile
 from app.errors import WriteRefused
+from app.providers import key_check
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
+from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.robots import FakeRobot
 from tests.fakes.seedream import FakeSeedream
+from tests.fakes.service import FakeService
 from tests.server_process import running_server
 from web_app import create_app
 
@@ -123,9 +126,16 @@ def test_the_visible_mark_is_asked_for_from_the_next_order_on(
     assert [order.body["watermark"] for order in ark.submissions] == [False, True]
 
 
-def test_the_next_start_reads_what_was_saved(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv)
-    studio.put(VOLCENGINE_AK="a", VOLCENGINE_SK="b", JIMENG_PRICE="0.3", JIMENG_CONCURRENCY="7")
+def lines_of(service: FakeService) -> str:
+    """The lines of ``.env`` for a service, without the choice of the default."""
+    fields = service.settings()
+    return "".join(f"{name.upper()}={value}\n" for name, value in fields.items() if name != "image_model")
+
+
+def test_the_next_start_reads_what_was_saved(settings: Settings, dotenv: Path, service: FakeJimeng) -> None:
+    studio = Studio(settings, dotenv, f"JIMENG_ENDPOINT={service.address}\n")
+    keys = {"VOLCENGINE_AK": service.access_key, "VOLCENGINE_SK": service.secret_key}
+    studio.put(**keys, JIMENG_PRICE="0.3", JIMENG_CONCURRENCY="7")
     found = load_settings({}, dotenv)
     assert (found.image_model, found.jimeng_price, found.jimeng_concurrency) == ("jimeng", Decimal("0.3"), 7)
 
@@ -177,6 +187,64 @@ def test_rows_for_a_service_whose_key_is_removed_meanwhile_are_not_ordered_from_
     monkeypatch.setattr(studio.worker.library, "pin", remove_key)
     assert "刷新" in studio.order(409, model="seedream")
     assert studio.call("GET", "/api/batches")["batches"] == []
+
+
+def test_a_wrong_key_is_kept_and_not_called_ready_and_the_right_one_becomes_the_default(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, f"ARK_BASE_URL={ark.address}/api/v3\n")
+    done = studio.put(ARK_API_KEY="falsch")
+    assert (done["result"], "请检查 ARK_API_KEY" in done["text"]) == ("bad", True)
+    assert "ARK_API_KEY=falsch" in dotenv.read_text()
+    page = studio.client.get("/model").text
+    assert "服务商拒绝" in page
+    assert 'chip is-good">已设置' not in page
+    assert (studio.default_model(), load_settings({}, dotenv).image_model) == ("demo", "demo")
+    done = studio.put(ARK_API_KEY=ark.key)
+    assert (done["result"], "密钥有效" in done["text"], ark.charges) == ("good", True, 0)
+    assert 'chip is-good">已设置' in studio.client.get("/model").text
+    assert studio.default_model() == load_settings({}, dotenv).seedream_model
+    assert load_settings({}, dotenv).image_model == "seedream"
+
+
+def test_a_service_that_hangs_delays_a_save_for_a_bounded_time(
+    settings: Settings, dotenv: Path, ark: FakeSeedream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_check, "SECONDS", 0.3)
+    ark.fail_next("slow", step="models", seconds=60.0)
+    studio = Studio(settings, dotenv, f"ARK_BASE_URL={ark.address}/api/v3\n")
+    done = studio.put(ARK_API_KEY=ark.key)
+    assert (done["result"], done["text"].startswith("没有测到，先存上了")) == ("open", True)
+    assert (studio.worker.settings.ark_api_key, studio.default_model()) == (ark.key, "demo")
+
+
+def test_only_a_service_that_passes_its_test_becomes_the_default(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, f"IMAGE_MODEL=demo\n{lines_of(ark)}")
+    for fault in ("key", "500", ""):
+        if fault:
+            ark.fail_next(fault, step="models")
+        done = studio.put(IMAGE_MODEL="seedream")
+        assert ("默认模型没有改" in done["text"]) is bool(fault)
+        assert (studio.default_model() == "demo") is bool(fault)
+    assert ark.count("models") == 3
+
+
+def test_a_service_without_a_free_test_may_become_the_default(settings: Settings, dotenv: Path) -> None:
+    with FakeOpenAIImages(models=None) as service:
+        studio = Studio(settings, dotenv, f"IMAGE_MODEL=demo\n{lines_of(service)}")
+        done = studio.put(IMAGE_MODEL="openai")
+        assert (done["result"], studio.default_model()) == ("open", "gpt-image-2")
+
+
+def test_what_does_not_concern_a_key_is_saved_without_a_test(
+    settings: Settings, dotenv: Path, ark: FakeSeedream
+) -> None:
+    studio = Studio(settings, dotenv, lines_of(ark))
+    studio.put(SEEDREAM_PRICE="0.3", SEEDREAM_CONCURRENCY="2", MODEL_TIMEOUT="9")
+    studio.put(ARK_API_KEY="")
+    assert ark.calls == []
 
 
 def test_a_wrong_key_pauses_and_the_right_one_resumes(
@@ -280,10 +348,9 @@ def test_the_environment_wins_and_is_not_changed(settings: Settings, dotenv: Pat
     assert studio.worker.settings.ark_api_key == SECRET
 
 
-def test_a_price_stays_with_its_model(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(
-        settings, dotenv, "ARK_API_KEY=a\nVOLCENGINE_AK=b\nVOLCENGINE_SK=c\nPRICE_PER_IMAGE=0.5\n"
-    )
+def test_a_price_stays_with_its_model(settings: Settings, dotenv: Path, ark: FakeSeedream) -> None:
+    lines = f"{lines_of(ark)}VOLCENGINE_AK=b\nVOLCENGINE_SK=c\nPRICE_PER_IMAGE=0.5\n"
+    studio = Studio(settings, dotenv, lines)
     done = studio.put(IMAGE_MODEL="seedream")
     assert "JIMENG_PRICE" in done["text"]
     assert studio.variables()["PRICE_PER_IMAGE"]["source"] == "empty"
@@ -308,11 +375,12 @@ def test_another_model_of_a_service_does_not_get_the_price_of_the_first(
 
 
 def test_a_default_model_without_a_price_is_refused_under_a_budget(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv, "BUDGET=10\nOPENAI_API_KEY=a\nIMAGE_MODEL=demo\n")
-    assert studio.put(400, IMAGE_MODEL="openai")["field"] == "OPENAI_PRICE"
-    assert studio.default_model() == "demo"
-    studio.put(IMAGE_MODEL="openai", OPENAI_PRICE="0.4")
-    assert studio.default_model() == "gpt-image-2"
+    with FakeOpenAIImages() as service:
+        studio = Studio(settings, dotenv, f"BUDGET=10\nIMAGE_MODEL=demo\n{lines_of(service)}")
+        assert studio.put(400, IMAGE_MODEL="openai")["field"] == "OPENAI_PRICE"
+        assert studio.default_model() == "demo"
+        studio.put(IMAGE_MODEL="openai", OPENAI_PRICE="0.4")
+        assert studio.default_model() == "gpt-image-2"
 
 
 def test_a_stored_key_is_not_sent_to_a_new_address(
@@ -324,6 +392,17 @@ def test_a_stored_key_is_not_sent_to_a_new_address(
     assert ark.calls == []
     studio.put(ARK_BASE_URL=address, ARK_API_KEY=ark.key)
     assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
+
+
+def test_a_stored_key_is_not_sent_to_the_default_address_when_its_own_is_cleared(
+    settings: Settings, dotenv: Path
+) -> None:
+    lines = "OPENAI_BASE_URL=http://127.0.0.1:9/v1\nOPENAI_API_KEY=sk-of-a-reseller\n"
+    studio = Studio(settings, dotenv, lines)
+    assert studio.put(400, OPENAI_BASE_URL="")["field"] == "OPENAI_API_KEY"
+    assert dotenv.read_text() == lines
+    studio.put(OPENAI_BASE_URL="", OPENAI_API_KEY="")
+    assert studio.worker.settings.openai_api_key == ""
 
 
 def test_a_key_of_the_environment_is_not_sent_to_a_new_address(

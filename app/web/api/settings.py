@@ -23,7 +23,7 @@ def get_settings() -> Response:
 @bp.put("/settings")
 @describe(
     "改设置：写进 .env，马上生效。没写的不变，空的是不设；只能在本机，或登录后改",
-    answer(text=str, variables=map_of("Variable")),
+    answer(text=str, result=str, variables=map_of("Variable")),
     json=strict_object(**dict.fromkeys(VARIABLES, text(maxLength=MAX_LENGTH))),
 )
 def put_settings() -> Response:
@@ -34,7 +34,7 @@ def put_settings() -> Response:
             text = "{name} 应为不超过 {limit} 个字的文字"
             raise InvalidRequest(name, text, name=name, limit=MAX_LENGTH)
     done = change_settings(body)
-    return success(text=done, variables=list_variables())
+    return success(text=done.text, result=done.result, variables=list_variables())
 
 
 @bp.post("/models/<name>/test")

@@ -91,14 +91,11 @@ def submit() -> tuple[str, int]:
     form = request.form
     of, action = form.get("provider", ""), form.get("action", "save")
     try:
-        if action == "test":
-            tested = test_key(of)
-            return _render(of, tested.result, tested.text), 200
-        sentence = change_settings(_wanted(form, of, action))
+        done = test_key(of) if action == "test" else change_settings(_wanted(form, of, action))
     except (InvalidRequest, Forbidden, Conflict, TryLater) as error:
         status = {InvalidRequest: 400, Forbidden: 403, Conflict: 409, TryLater: 503}[type(error)]
         return _render(of, "bad", error.message), status
-    return _render(of, "good", sentence), 200
+    return _render(of, done.result, done.text), 200
 
 
 def _wanted(form: Mapping[str, str], provider: str, action: str) -> dict[str, str]:

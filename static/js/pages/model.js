@@ -42,9 +42,9 @@ const formOf = (id) => document.getElementById(id).querySelector("form");
 
 async function save(form, button) {
   const { id } = form.closest("section");
-  const { text } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
+  const { text, result } = await requestJson("PUT", page.dataset.settingsUrl, changesOf(form, button));
   await refresh(id);
-  show(formOf(id), "is-good", text);
+  show(formOf(id), `is-${result}`, text);
   focusAgain(id, button);
 }
 
