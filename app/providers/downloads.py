@@ -30,12 +30,10 @@ class Downloads:
 
     service  the configured URL: its own host and port need not be public
     timeout  seconds for one whole image
-    renews   the service returns a new URL on the next poll: an expired one is not final
     """
 
-    def __init__(self, label: str | Message, service: str, *, timeout: float, renews: bool = False) -> None:
+    def __init__(self, label: str | Message, service: str, *, timeout: float) -> None:
         self._label = label
-        self._renews = renews
         self._own_origin = _origin(urlsplit(service))
         self._timeout = timeout
         self._sessions = _Sessions(environment_settings(service)["verify"])
@@ -136,7 +134,7 @@ class Downloads:
             billed=Billed.YES,
             retryable=retryable,
             task_valid=True,
-            url_expired=url_expired and not self._renews,
+            url_expired=url_expired,
         )
 
 

@@ -114,7 +114,7 @@ class Jimeng:
         self._signer = Signer(access_key=settings.volcengine_ak, secret_key=settings.volcengine_sk)
         self._timeout = settings.model_timeout
         self._client = ServiceClient(LABEL, self._endpoint, timeout=min(_CALL_SECONDS, self._timeout))
-        self._downloads = Downloads(LABEL, self._endpoint, timeout=self._timeout, renews=True)
+        self._downloads = Downloads(LABEL, self._endpoint, timeout=self._timeout)
         self.latency = LatencyEstimate()
         self._submitted_at: dict[str, float] = {}  # task id -> monotonic time, until fetched
         self._scale = _family(self._req_key).scale
@@ -131,7 +131,11 @@ class Jimeng:
         """Poll until the task is done, then download the image; an expired URL is requested again."""
         submitted_at = self._submitted_at.pop(task_id, None)
         with Poller(self.latency, self._timeout, sleep, submitted_at=submitted_at) as poller:
-            return self._wait_and_download(task_id, poller)
+            try:
+                return self._wait_and_download(task_id, poller)
+            except ModelError as problem:
+                is_gone, problem.url_expired = problem.url_expired, False  # the next poll gives another URL
+                raise self._gone() if is_gone and submitted_at is None else problem from None
 
     def check_key(self) -> KeyCheck:
         """Query a task that does not exist: the signature is checked, and the call is free."""
@@ -191,6 +195,12 @@ class Jimeng:
             billed=Billed.UNKNOWN,
             task_valid=True,
         )
+
+    def _gone(self) -> ModelError:
+        """Return the error for an image that is at none of its URLs, also when it is fetched again."""
+        price = max(self.spec.prices.values(), default=Decimal(0))
+        text = "再取也没有，可以再来一张，再付 ¥{price}" if price else "再取也没有，可以再来一张，会再付一次"
+        return ModelError(text, price=f"{price:.2f}", cause="download", billed=Billed.YES, task_valid=True)
 
     def _poll(self, task_id: str) -> Mapping[str, Any] | None:
         """Poll once; returns the finished task's data, None while it is running or the poll fails."""

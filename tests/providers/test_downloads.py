@@ -235,11 +235,6 @@ def test_an_expired_url_may_be_retried(
     assert str(status) in str(error)
 
 
-def test_an_expired_url_of_a_service_that_renews_it_is_not_final(site: Site) -> None:
-    downloads = Downloads("测试", site.address, timeout=5, renews=True)
-    assert not failure(lambda: downloads.fetch(site.respond("/a.png", b"gone", 404))).url_expired
-
-
 def test_an_html_page_is_no_image(site: Site, downloads: Downloads) -> None:
     assert failure(lambda: downloads.fetch(site.respond("/a.png", b"<html>"))).retryable
 

@@ -69,6 +69,28 @@ def test_a_url_that_recovers_before_the_last_attempt_is_fetched(harness: Harness
     assert harness.service.count("submit") == 1
 
 
+def test_an_image_that_is_at_none_of_its_urls_can_only_be_made_again_for_its_price(
+    settings: Settings, db: database.Connection
+) -> None:
+    with FakeJimeng() as jimeng:
+        jimeng.fail_next("dead_url", step="download", times=1000)
+        harness = open_harness(settings, jimeng, db, model_timeout=60)
+        record = harness.make("猫")
+        assert (record.status, "可以取回" in str(record.error)) == (Status.QUEUED, True)
+        for _ in range(2):  # the automatic retry, then that of the user
+            harness.hurry()
+            assert harness.step()
+            record = harness.record(record.id)
+            assert (record.status, bool(record.task_id)) == (Status.FAILED, True)
+            assert str(record.error) == "再取也没有，可以再来一张，再付 ¥0.22"
+            assert record.batch_id
+            database.retry_records(db, record.batch_id, models=harness.worker.engines.models)
+        jimeng.clear_faults()
+        assert harness.step()
+        assert harness.record(record.id).status is Status.SUCCESS
+        assert (jimeng.count("submit"), harness.outcomes()) == (1, ["billed"])
+
+
 def test_a_retry_asks_the_service_for_a_new_url(settings: Settings, db: database.Connection) -> None:
     with FakeJimeng() as jimeng:
         harness = open_harness(settings, jimeng, db, model_timeout=60)

@@ -490,6 +490,7 @@ def test_a_permanently_failed_download_keeps_its_task_id(
     error = failure(lambda: model.fetch(task_id, clock.sleep))
     assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
     assert error.task_valid
+    assert not error.url_expired
     assert service.count("download") == 4
 
 
