@@ -27,7 +27,7 @@ from app.domain.fingerprints import (
     missing_numbers,
     plan_rows,
 )
-from app.domain.marks import PLACES, mark_word, marks_line, marks_of
+from app.domain.marks import PLACES, mark_word, marks_of
 from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.models import Models
 from app.domain.normal_form import has_too_many_marks, normalised

@@ -33,21 +33,5 @@ def mark_word(marks: Mapping[str, Any]) -> Message:
     return message("没有" if marks["aigc"] is False else "未检查")
 
 
-def marks_line(marks: Mapping[str, Any]) -> list[Message]:
-    """The same by kinds of marks, in the terms of the standards."""
-    visible = {True: message("已要求"), False: message("未要求")}.get(marks["visible"])
-    return [
-        *([message("可见 {words}", words=visible)] if visible else ()),
-        message("隐式 {words}", words=_found(marks["aigc"])),
-        message("C2PA {words}", words=_found(marks["c2pa"])),
-    ]
-
-
-def _found(mark: Any) -> Message:
-    if mark is None:
-        return message("未检查")
-    return message("未发现") if mark is False else message("有")
-
-
 def _flag(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None

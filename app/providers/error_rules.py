@@ -15,7 +15,6 @@ from app.errors import Billed, Message, ModelError, message
 AFTER_SENDING = frozenset({408, 424, 444, 460, 499})
 # From the service or a proxy, these prove that a request was not accepted.
 REFUSED = frozenset(range(400, 500)) - AFTER_SENDING
-_NO_USAGE: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +103,12 @@ def outcome_unknown(label: str | Message, reason: str | Message) -> ModelError:
     )
 
 
-def at_least_unknown(problem: ModelError, status: int, usage: Mapping[str, int] = _NO_USAGE) -> ModelError:
+def at_least_unknown(problem: ModelError, status: int, usage: Mapping[str, int] | None = None) -> ModelError:
     """The error of a submission: possibly billed when HTTP status 200 or ``usage`` say that it was accepted.
 
     What would be retried, or meet every row, then pauses the batch.
     """
-    if problem.billed is not Billed.NO or not (status == 200 or usage.get("generated_images")):
+    if problem.billed is not Billed.NO or not (status == 200 or (usage or {}).get("generated_images")):
         return problem
     return ModelError(
         "{problem}；服务收下了请求，可能已计费，请先到服务商的控制台核对",

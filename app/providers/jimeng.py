@@ -199,7 +199,8 @@ class Jimeng:
     def _gone(self) -> ModelError:
         """Return the error for an image that is at none of its URLs, also when it is fetched again."""
         price = max(self.spec.prices.values(), default=Decimal(0))
-        text = "再取也没有，可以再来一张，再付 ¥{price}" if price else "再取也没有，可以再来一张，会再付一次"
+        unpriced = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
+        text = "再取也没有，可以再来一张，再付 ¥{price}" if price else unpriced
         return ModelError(text, price=f"{price:.2f}", cause="download", billed=Billed.YES, task_valid=True)
 
     def _poll(self, task_id: str) -> Mapping[str, Any] | None:

@@ -34,6 +34,7 @@ _OF_PROVIDERS = [name for provider in REQUIRED for name in generator.list_variab
 VARIABLES = tuple(name for name in (*_SHARED, *dict.fromkeys(_OF_PROVIDERS)) if name in _FIELDS)
 MAX_LENGTH = 2000
 _ADDRESSES = ("_URL", "_ENDPOINT")
+_ACCESS = [name for name in _OF_PROVIDERS if not _FIELDS[name].repr or name.endswith(_ADDRESSES)]
 _FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 
 
@@ -169,32 +170,27 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
     if old.image_model != new.image_model:
         notes = (message("默认模型现在是「{model}」", model=message(spec.label)), *notes)
     log.event("web", "settings_changed", variables=",".join(changes))
-    text = message("已保存，从下一张起用新的设置")
+    if tested:
+        _note(tested)
+        notes = (*notes, tested.text)
+    if tested and tested.is_refused:
+        said = "存上了，但密钥没有通过测试，默认模型不变：{why}"
+        return replace(tested, text=message(said, why=notes))
     if tested and tested.result == "bad":
-        said = "已保存，但密钥没有通过测试：{why}" if tested.is_refused else "没有测到，先存上了：{why}"
-        text = message(said, why=tested.text)
-        if "IMAGE_MODEL" in changes and old.image_model == new.image_model:
-            notes = (message("默认模型没有改"), *notes)
-    elif tested:
-        text = message("{text}。{more}", text=text, more=tested.text)
-    if notes:
-        text = message("{text}。{more}", text=text, more=notes)
-    if not tested:
-        return KeyTest(result="good", text=text)
-    _note(tested)
-    is_open = tested.result == "bad" and not tested.is_refused
-    return replace(tested, text=text, result="open" if is_open else tested.result)
+        return replace(
+            tested, text=message("没有测到，先存上了，默认模型不变：{why}", why=notes), result="open"
+        )
+    text = message(
+        "已保存，从下一张起用新的设置。{notes}" if notes else "已保存，从下一张起用新的设置", notes=notes
+    )
+    return KeyTest(result=tested.result if tested else "good", text=text)
 
 
 def _test_new(old: Settings, new: Settings) -> KeyTest | None:
     """Test the service that has another key or address, or becomes the default; None: there is none."""
     for provider in sorted(REQUIRED, key=lambda name: name != new.image_model):
-        own = [
-            name
-            for name in generator.list_variables(provider)
-            if is_secret(name) or name.endswith(_ADDRESSES)
-        ]
-        is_changed = any(getattr(old, name.lower()) != getattr(new, name.lower()) for name in own)
+        own = [name.lower() for name in generator.list_variables(provider) if name in _ACCESS]
+        is_changed = any(getattr(old, name) != getattr(new, name) for name in own)
         is_new_default = provider == new.image_model != old.image_model
         if own and new.is_ready(provider) and (is_changed or is_new_default):
             return _test(new, provider)

@@ -106,12 +106,8 @@ def _as_model_error(error: AppError) -> ModelError:
 def _as_unknown(error: ModelError) -> ModelError:
     is_quarantined = error.cause == "broken" and not error.retryable
     text = error.message if is_quarantined else _UNRECOVERABLE.get(error.cause, error.message)
-    return ModelError(
-        text,
-        cause=error.cause,
-        billed=Billed.UNKNOWN,
-        pauses_batch=error.pauses_batch and not error.task_valid,
-    )
+    pauses = error.pauses_batch and not error.task_valid
+    return ModelError(text, cause=error.cause, billed=Billed.UNKNOWN, pauses_batch=pauses)
 
 
 def _as_not_billed(error: ModelError, record: Record) -> ModelError:

@@ -341,16 +341,16 @@ def test_a_search_may_be_limited_to_the_prompt(client: FlaskClient, db: database
 @pytest.mark.parametrize(
     ("marks", "shown_text"),
     [
-        ("", "未检查 ⓘ 隐式 未检查 · C2PA 未检查"),
-        ('{"visible":false,"aigc":false,"c2pa":false}', "没有 ⓘ 可见 未要求 · 隐式 未发现 · C2PA 未发现"),
-        ('{"visible":null,"aigc":false,"c2pa":true}', "有 ⓘ 隐式 未发现 · C2PA 有"),
+        ("", "未检查 ⓘ 可见标识 未要求 C2PA 未检查 隐式标识 未检查"),
+        ('{"visible":false,"aigc":false,"c2pa":false}', "没有 ⓘ 可见标识 未要求 C2PA 没有 隐式标识 没有"),
+        ('{"visible":null,"aigc":false,"c2pa":true}', "有 ⓘ 可见标识 未要求 C2PA 有 隐式标识 没有"),
         (
             '{"visible":true,"aigc":{"place":"xmp","fields":{"Label":"1","ContentProducer":"<b>甲"}},"c2pa":false}',
-            "有 ⓘ 可见 已要求 · 隐式 有 · C2PA 未发现 位置 XMP Label 1 ContentProducer <b>甲",
+            "有 ⓘ 可见标识 已要求 C2PA 没有 隐式标识 XMP Label 1 ContentProducer <b>甲",
         ),
         (
             '{"visible":null,"aigc":{"place":"exif","fields":{}},"c2pa":false}',
-            "有 ⓘ 隐式 有 · C2PA 未发现 位置 EXIF UserComment 字段 读不出来",
+            "有 ⓘ 可见标识 未要求 C2PA 没有 隐式标识 EXIF UserComment 字段 读不出来",
         ),
     ],
 )

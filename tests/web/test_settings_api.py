@@ -226,7 +226,7 @@ def test_only_a_service_that_passes_its_test_becomes_the_default(
         if fault:
             ark.fail_next(fault, step="models")
         done = studio.put(IMAGE_MODEL="seedream")
-        assert ("默认模型没有改" in done["text"]) is bool(fault)
+        assert ("默认模型不变" in done["text"]) is bool(fault)
         assert (studio.default_model() == "demo") is bool(fault)
     assert ark.count("models") == 3
 
