@@ -104,10 +104,8 @@ def outcome_unknown(label: str | Message, reason: str | Message) -> ModelError:
 
 
 def at_least_unknown(problem: ModelError, status: int, usage: Mapping[str, int] | None = None) -> ModelError:
-    """The error of a submission: possibly billed when HTTP status 200 or ``usage`` say that it was accepted.
-
-    What would be retried, or meet every row, then pauses the batch.
-    """
+    """The error of a submission: possibly billed when HTTP status 200 or ``usage`` say that it was accepted;
+    what would be retried, or meet every row, then pauses the batch."""
     if problem.billed is not Billed.NO or not (status == 200 or (usage or {}).get("generated_images")):
         return problem
     return ModelError(

@@ -161,8 +161,8 @@ def _address_and_headers(url: str) -> tuple[str, dict[str, str]]:
     """Return the URL without its credentials, and headers with them as Basic authentication."""
     parts = urlsplit(url)
     headers = {"Content-Type": "application/json"}
-    for token in secrets_in(url)[:1]:
-        headers["Authorization"] = f"Basic {token}"
+    if parts.username:
+        headers["Authorization"] = f"Basic {secrets_in(url)[0]}"
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl().rstrip("/"), headers
 
 

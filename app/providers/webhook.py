@@ -135,9 +135,7 @@ class Webhook:
         else:
             text, why = "{receiver}没有收下（{why}）", self._refusal(status, answer)
         if why and inside and self._robot is _OTHER:  # the reason would tell which ports are open there
-            raise NotDelivered(
-                "{receiver}没有收到；它在内部网络，这里不说原因，请看它自己的日志", receiver=self._name
-            )
+            text = "{receiver}没有收到；它在内部网络，这里不说原因，请看它自己的日志"
         if why:
             raise NotDelivered(text, receiver=self._name, why=why)
 

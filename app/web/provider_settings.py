@@ -53,7 +53,7 @@ class Variable:
     from_environment: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class KeyTest:
     """The result of a key test: ``good``, ``open`` (nothing was proven) or ``bad``, and one sentence.
 
@@ -173,17 +173,13 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
     if tested:
         _note(tested)
         notes = (*notes, tested.text)
+    result = tested.result if tested else "good"
+    text = "已保存，从下一张起用新的设置。{notes}" if notes else "已保存，从下一张起用新的设置"
     if tested and tested.is_refused:
-        said = "存上了，但密钥没有通过测试，默认模型不变：{why}"
-        return replace(tested, text=message(said, why=notes))
-    if tested and tested.result == "bad":
-        return replace(
-            tested, text=message("没有测到，先存上了，默认模型不变：{why}", why=notes), result="open"
-        )
-    text = message(
-        "已保存，从下一张起用新的设置。{notes}" if notes else "已保存，从下一张起用新的设置", notes=notes
-    )
-    return KeyTest(result=tested.result if tested else "good", text=text)
+        text = "存上了，但密钥没有通过测试，默认模型不变：{notes}"
+    elif result == "bad":
+        text, result = "没有测到，先存上了，默认模型不变：{notes}", "open"
+    return KeyTest(result=result, text=message(text, notes=notes))
 
 
 def _test_new(old: Settings, new: Settings) -> KeyTest | None:
@@ -290,13 +286,11 @@ def _test(settings: Settings, provider: str) -> KeyTest:
     try:
         with services().key_tests:
             found = generator.open_provider(replace(settings, image_model=provider)).check_key()
+        tested = KeyTest("good" if found.verified else "open", found.text, provider)
     except ModelError as problem:
-        log.event("web", "key_tested", model=provider, result="bad", cause=problem.cause)
-        is_refused = problem.pauses_batch
-        return KeyTest(result="bad", text=problem.message, provider=provider, is_refused=is_refused)
-    result = "good" if found.verified else "open"
-    log.event("web", "key_tested", model=provider, result=result)
-    return KeyTest(result=result, text=found.text, provider=provider)
+        tested = KeyTest("bad", problem.message, provider, is_refused=problem.pauses_batch)
+    log.event("web", "key_tested", model=provider, result=tested.result, refused=tested.is_refused)
+    return tested
 
 
 def _note(tested: KeyTest) -> None:
