@@ -105,11 +105,10 @@ class Webhook:
         """POST it once, on a connection of its own. Raises NotDelivered."""
         why: Message | str
         inside: list[str] = []  # addresses of the receiver that are not public
-        own_host = urlsplit(self._url).hostname
 
         def resolve_noting(host: str, port: int) -> list[str]:
             found = resolve(host, port)
-            if host == own_host:  # else it is that of a proxy
+            if host == urlsplit(self._url).hostname:  # else it is that of a proxy
                 inside.extend(each for each in found if not is_public(each))
             if refused := next(filter(is_link_local, found), None):
                 raise AddressRefused(host, refused)

@@ -79,9 +79,10 @@ def test_a_retry_another_picture_and_a_release_keep_the_options(
     client: FlaskClient, worker: Worker, seedream: FakeSeedream
 ) -> None:
     rows = [CUT_OUT | {"prompt": "必拒"}, CUT_OUT, CUT_OUT | {"prompt": "狗"}]
-    batch_id = post(client, "/api/batches", 202, rows=rows, sample=2, repeats="again")["batch_id"]
+    made = post(client, "/api/batches", 202, rows=rows, sample=2, repeats="again")
+    batch_id = made["batch_id"]
     run(worker)
-    post(client, f"/api/batches/{batch_id}/retry")
+    post(client, f"/api/batches/{batch_id}/retry", records=made["records"][:1])
     run(worker)
     done = [
         record["id"]
