@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import requests
 from playwright.sync_api import Browser, Page, Position, Route, expect
 
@@ -185,3 +186,20 @@ def test_a_draft_read_late_is_merged_with_newly_typed_rows(batch: BatchPage) -> 
     batch.expect_text(2, "prompt", "今天的")
     wait_until(lambda: batch.page.locator("[data-draft-error]").is_hidden())
     batch.wait_until_saved("昨天的", "今天的")
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["written", "still being typed"])
+def test_the_last_words_are_kept_when_the_page_is_left_at_once(batch: BatchPage, is_open: bool) -> None:
+    batch.click_command("add")
+    for turn in range(5):
+        words = f"一只橘猫 {turn}"
+        batch.cell(1, "prompt").click(position=CORNER)
+        batch.page.keyboard.type(words)
+        if not is_open:
+            batch.page.keyboard.press("Control+Enter")
+        if turn % 2:
+            batch.page.goto(f"{batch.address}/usage")
+            batch.open()
+        else:
+            batch.reload()
+        batch.expect_text(1, "prompt", words)

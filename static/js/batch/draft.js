@@ -2,6 +2,7 @@
 // typed. Of several tabs the last to write wins, and the others learn of it.
 
 import { rowFromDraft } from "./row.js";
+import { attempt } from "../core/attempt.js";
 
 const SAVE_DELAY = 400; // ms
 const TYPING_DELAY = 200;
@@ -28,16 +29,11 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
 
   /** -> {rows, repaired: how many cells had to be, copied: {rows, prefix, suffix} of replace() or none, …extra()} */
   async function load() {
-    try {
-      const stored = readDraft(...await store.read(["draft", "typing", "copied"]));
-      isLoaded = true;
-      setFailing(false);
-      return stored;
-    } catch {
-      setFailing(true);
-      retryTimer = setTimeout(loadLate, RETRY_DELAY);
-      return { rows: [], repaired: 0 };
-    }
+    const stored = await attempt(() => store.read(["draft", "typing", "copied"]), () => retryWith(loadLate));
+    if (!stored) return { rows: [], repaired: 0 };
+    isLoaded = true;
+    setFailing(false);
+    return readDraft(...stored);
   }
 
   async function loadLate() {
@@ -62,16 +58,17 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
 
   async function write(entries) {
     clearTimeout(retryTimer);
-    try {
-      await store.write(entries);
-      setFailing(false);
-      if ("draft" in entries) channel.postMessage("written");
-      return true;
-    } catch {
-      setFailing(true);
-      retryTimer = setTimeout(save, RETRY_DELAY);
-      return false;
-    }
+    const isStored = await attempt(() => store.write(entries), () => retryWith(save));
+    if (!isStored) return false;
+    setFailing(false);
+    if ("draft" in entries) channel.postMessage("written");
+    return true;
+  }
+
+  function retryWith(call) {
+    setFailing(true);
+    retryTimer = setTimeout(call, RETRY_DELAY);
+    return null;
   }
 
   function setFailing(value) {
@@ -102,8 +99,14 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
   }
 
   function saveTyped() {
+    clearTimeout(typingTimer);
     typingTimer = 0;
     if (isLoaded && typed && !table.readOnly) write({ typing: typedCell() });
+  }
+
+  function flush() {
+    if (saveTimer) save();
+    if (typingTimer) saveTyped();
   }
 
   function typedCell() {
@@ -111,8 +114,9 @@ export function makeDraft(table, { onOtherTab, onFailing, onLateLoad, extra }) {
   }
 
   table.rows.watch(({ reset }) => { if (!reset) saveSoon(); });
-  addEventListener("pagehide", () => { if (saveTimer) save(); });
-  document.addEventListener("visibilitychange", () => { if (document.hidden && saveTimer) save(); });
+  addEventListener("beforeunload", flush); // what is written after it may not arrive
+  addEventListener("pagehide", flush);
+  document.addEventListener("visibilitychange", () => { if (document.hidden) flush(); });
   return { load, save, saveSoon, replace, setCopyShown, setTyped };
 }
 
@@ -169,9 +173,7 @@ function makeStore() {
       const requests = await use("readonly", (store) => keys.map((key) => store.get(key)));
       return requests.map(({ result }) => result);
     },
-    write: (entries) => use("readwrite", (store) => {
-      for (const [key, value] of Object.entries(entries)) store.put(value, key);
-    }),
+    write: (entries) => use("readwrite", (store) => Object.entries(entries).map(([key, value]) => store.put(value, key))),
   };
 }
 
@@ -189,6 +191,7 @@ function inTransaction(database, mode, work) {
   return new Promise((resolve, reject) => {
     const transaction = database.transaction(STORE, mode);
     const result = work(transaction.objectStore(STORE));
+    transaction.commit(); // at once: a page that is left ends what waits for its answers
     transaction.oncomplete = () => resolve(result);
     transaction.onabort = () => reject(transaction.error);
   });
