@@ -213,3 +213,31 @@ def test_corrections_of_the_import_are_not_marked_in_the_run(batch: BatchPage, t
     batch.start_batch()
     batch.expect_state("已完成")
     expect(marked).to_have_count(0)
+
+
+def test_the_same_value_is_set_in_the_active_column_or_the_ratio_whatever_is_hidden(batch: BatchPage) -> None:
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "雪山")
+    batch.show_column("负面提示词")
+    expect(batch.cell(1, "negative_prompt")).to_be_hidden()
+    batch.pick_row(1)
+    for active, offered in (("prompt", "aspect_ratio"), ("resolution", "resolution")):
+        batch.cell(1, active).click()
+        batch.click_command("bulk-edit")
+        dialog = batch.page.locator("dialog[data-dialog=bulk-edit]")
+        expect(dialog.locator("[data-bulk-column]")).to_have_value(offered)
+        batch.page.keyboard.press("Escape")
+
+
+def test_an_import_that_is_closed_while_it_asks_can_be_taken_up_again(
+    batch: BatchPage, tmp_path: Path
+) -> None:
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "竹林")
+    batch.page.locator("[data-file]").set_input_files(workbook(tmp_path / "表.xlsx", ("雪山", "1:1")))
+    expect(batch.page.locator("[data-import-mode=append]")).to_be_visible()
+    batch.page.locator("[data-report-close]").click()
+    toast = batch.page.locator(".toast").filter(has_text="「表.xlsx」没有导入")
+    toast.get_by_role("button", name="再次导入").click()
+    batch.page.locator("[data-import-mode=append]").click()
+    batch.expect_rows(2)

@@ -106,3 +106,19 @@ def test_escape_gives_up_a_list_that_is_still_loading_and_leaves_the_large_view(
     page.keyboard.press("i")
     expect(large.locator("[data-panel]")).to_be_visible()
     expect(keys).to_be_hidden()
+
+
+def test_a_held_arrow_loads_no_picture_that_it_passes(page: Page, tmp_path: Path) -> None:
+    seed_records(tmp_path, 20)
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url) if "/output/" in request.url else None)
+    with running_server(tmp_path, image_model="demo") as server:
+        records = RecordsPage(page, server.address)
+        records.open("?view=grid")
+        large = records.open_lightbox(20)
+        for _ in range(19):
+            page.keyboard.down("ArrowRight")
+        expect(large.locator("[data-position]")).to_have_text("20 / 20")
+        whole = page.locator("[data-record-id='1'] [data-image-url]").get_attribute("data-image-url")
+        expect(large.locator("[data-viewer-image]")).to_have_js_property("src", f"{server.address}{whole}")
+    assert len(asked) < 10

@@ -162,7 +162,8 @@ def test_a_picture_is_enlarged_once_from_its_large_view(
     expect(toasts.filter(has_text="已开始放大")).to_be_visible()
     expect(enlarge).to_be_focused()
     enlarge.click()
-    expect(toasts.filter(has_text="放大过了，见记录 2")).to_be_visible()
+    refusal = toasts.filter(has_text="放大过了，见记录 2")
+    expect(refusal.get_by_role("button", name="关闭")).to_be_visible()  # it stays until then
     toasts.get_by_role("button", name="去看").click()
     form.wait_for_images(2)
     assert [order.body.get("resolution") for order in jimeng.submissions] == [None, "4k"]

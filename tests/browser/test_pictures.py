@@ -295,3 +295,10 @@ def test_the_rows_are_made_by_another_model_and_both_are_compared(
     copied = page.url.split("with=")[1]
     assert picks(server, batch_id) == {"keep": 0, "reject": 1}
     assert picks(server, copied) == {"keep": 2, "reject": 0}
+
+
+def test_words_that_are_being_written_are_kept_at_once(pictures: PicturesPage, server: ServerProcess) -> None:
+    pictures.open(submit(server, 1))
+    pictures.row(1).locator("[data-command=change]").click()
+    pictures.row(1).locator("[data-edit-prompt]").fill("第 1 款茶具，黑底")
+    assert "第 1 款茶具，黑底" in pictures.page.evaluate("localStorage.getItem('pictures.unsent')")

@@ -583,3 +583,22 @@ def test_what_was_refused_shrinks_with_the_next_order_and_is_cleared_at_once(
     page.page.get_by_role("button", name="撤销").click()
     expect(page.tiles()).to_have_count(3)
     expect(lines).to_have_count(2)
+
+
+def test_one_more_leaves_the_page_where_it_is(demo_server: ServerProcess, studio: Open) -> None:
+    rows = [{"prompt": f"第 {n} 只猫", "aspect_ratio": "9:16", "resolution": "1K"} for n in range(12)]
+    for row in rows:
+        demo_server.post("/api/batch-generate", row)
+    page = studio(demo_server)
+    page.page.set_viewport_size({"width": 1440, "height": 400})
+    expect(page.tiles()).to_have_count(12)
+    page.tiles().last.scroll_into_view_if_needed()
+    before = page.page.evaluate("scrollY")
+    assert before > 200
+    page.act("再来一张", tile=11)
+    expect(page.tiles()).to_have_count(13)
+    toast = page.page.locator(".toast").filter(has_text="已开始生成 1 张")
+    expect(toast).to_be_visible()
+    assert page.page.evaluate("scrollY") >= before
+    toast.get_by_role("button", name="去看").click()
+    expect(page.tiles().first).to_be_in_viewport()

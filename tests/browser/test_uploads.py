@@ -1,6 +1,6 @@
 """Uploads into the library: many, slow, failing; dropped, pasted, chosen."""
 
-from playwright.sync_api import FilePayload, Page, expect
+from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
@@ -269,3 +269,20 @@ def test_a_reference_removed_while_uploading_is_aborted(page: Page, demo_server:
     expect(studio.references()).to_have_count(1)
     expect(page.locator("[data-references] .is-uploading")).to_have_count(0)
     assert [image["filename"] for image in demo_server.get("/api/sample-images")["images"]] == ["乙.png"]
+
+
+def test_a_defect_while_one_file_is_shown_does_not_stop_the_others(library: SamplesPage) -> None:
+    answered: list[str] = []
+
+    def answer(route: Route) -> None:
+        answered.append(route.request.url)
+        if route.request.method == "POST" and len(answered) == 1:
+            route.fulfill(json={"success": True})  # without its image
+        else:
+            route.continue_()
+
+    library.page.route("**/api/sample-images", answer)
+    library.drop(*(image_file(name) for name in THIRTY[:6]))
+    expect(library.samples()).to_have_count(5)
+    failed = library.uploads.place.locator("[data-upload-list] .upload-status")
+    expect(failed).to_have_text("这一页显示出错了，生成不受影响，请刷新页面")

@@ -19,7 +19,9 @@ export function openBulkEdit(dialog, table) {
   };
   part("count").textContent = _("改动 {n} 行，可以撤销", { n: rows.length });
   part("column").replaceChildren(...columns.map(({ name, label }) => new Option(label, name)));
-  part("column").value = columns[Math.max(columns.indexOf(table.columns[table.selection.column]), 2)].name;
+  const active = table.columns[table.selection.column];
+  const usual = columns.find(({ name }) => name === "aspect_ratio") ?? columns[0]; // words differ from row to row
+  part("column").value = (columns.includes(active) && !active.multiline ? active : usual).name;
   part("column").onchange = showChoice;
   part("form").onsubmit = () => {
     const { column, preset } = chosen();

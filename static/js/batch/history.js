@@ -4,6 +4,7 @@ import { batchName, parseTime } from "./batch_name.js";
 import { costWords, modelsOf, openCopy } from "./copy_dialog.js";
 import { showOwnResults } from "./own_results.js";
 import { requeuedMessage, skippedMessage } from "./row_states.js";
+import { attempt } from "../core/attempt.js";
 import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
@@ -28,7 +29,7 @@ export async function openHistory(dialog, urls) {
   async function load() {
     more.disabled = true;
     status.textContent = _("正在读取…");
-    try {
+    await attempt(async () => {
       const { batches, total } = await requestJson("GET", `${urls.batches}?source=batch&offset=${offset}`);
       const items = batches.filter(({ id }) => !listed.has(id)).map(createItem);
       list[offset === 0 ? "replaceChildren" : "append"](...items);
@@ -38,9 +39,7 @@ export async function openHistory(dialog, urls) {
       more.hidden = offset >= total;
       status.textContent = total === 0 ? _("还没有批次。开始一次批量生成以后，会在这里看到它。") : more.hidden ? ""
         : _("共 {total} 个批次，这里是最近的 {n} 个。", { total, n: list.childElementCount });
-    } catch (failure) {
-      status.textContent = _("{message}（加载失败）", { message: failure.message });
-    }
+    }, (message) => { status.textContent = _("{message}（加载失败）", { message }); });
     more.disabled = false;
   }
 
@@ -68,15 +67,15 @@ export async function openHistory(dialog, urls) {
 
   async function retry({ id }, button) {
     button.disabled = true;
-    try {
+    await attempt(async () => {
       const { retried, batch, skipped } = await postOnce(`${urls.batches}/${id}/retry`, { repeats: "skip" });
       if (retried > 0 || skipped.length === 0) showToast(requeuedMessage(retried, batch));
       if (skipped.length > 0) showToast(skippedMessage(skipped.length));
       button.hidden = true;
-    } catch (failure) {
-      status.textContent = failure.message;
+    }, (sentence) => {
+      status.textContent = sentence;
       button.disabled = false;
-    }
+    });
   }
 }
 

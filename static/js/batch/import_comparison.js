@@ -4,6 +4,7 @@ import { unchecked } from "./columns.js";
 import { fieldOfOwn } from "./own_columns.js";
 import { makeRow } from "./row.js";
 import { batchName, parseTime } from "./batch_name.js";
+import { attempt } from "../core/attempt.js";
 import { requestJson } from "../core/http.js";
 import { _, formatDay } from "../core/i18n.js";
 import { showError, showToast } from "../ui/toast.js";
@@ -110,14 +111,12 @@ export function makeComparison(element, { table, urls }) {
 
   // What is no longer in the file, as it was submitted.
   async function loadRemoved() {
-    try {
+    const loaded = await attempt(async () => {
       const { records } = await requestJson("GET", `${urls.batches}/${previous.batch_id}?since=0`);
       const byId = new Map(records.map((record) => [record.id, record]));
       return removed.map(({ prompt, records: [id] }) => rowOfRecord(byId.get(id) ?? { prompt }));
-    } catch (failure) {
-      showError(failure.message);
-      return [];
-    }
+    }, showError);
+    return loaded ?? [];
   }
 
   function changes() {

@@ -22,10 +22,12 @@ export function makeReport(report, { batch, opener }) {
   const phone = matchMedia("(width < 720px)"); // there it begins as a few lines
   let lines = new Map(); // row -> its line in the file
   let timer = 0;
+  let answer = () => null; // the question of askMode()
   let rendered = ""; // what was rendered last, as JSON; empty while something else is said
 
   part("close").addEventListener("click", () => {
     setShown(false);
+    answer(null);
     batch.footer.refresh();
     table.editor.focusUnlessTouch();
   });
@@ -66,7 +68,7 @@ export function makeReport(report, { batch, opener }) {
     report.classList.add("is-bad");
   }
 
-  /** Ask where the rows go when there are some already: resolves to "replace" or "append". */
+  /** Ask where the rows go when there are some already: resolves to "replace" or "append", or to null when it is closed. */
   function askMode(existing, title) {
     showTitle(title);
     part("existing").textContent = String(existing);
@@ -74,6 +76,7 @@ export function makeReport(report, { batch, opener }) {
     part("comparison").hidden = !comparison.isShown;
     part("choices").querySelector(".is-primary").focus();
     return new Promise((resolve) => {
+      answer = resolve;
       part("choices").onclick = (event) => {
         const choice = event.target.closest("[data-import-mode]");
         if (!choice) return;

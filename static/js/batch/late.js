@@ -23,7 +23,8 @@ import { makeSortMenu } from "./sort_menu.js";
 import { openStart } from "./start.js";
 import { suggestVariables } from "./variables.js";
 import { exportTable, makeImport } from "./workbooks.js";
-import { messageOf, requestJson } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
 import { openReferencePicker } from "../library/picker.js";
@@ -78,12 +79,10 @@ export function makeLate(batch) {
 
   /** Take pictures out of the trash. */
   async function restore(ids) {
-    try {
+    await attempt(async () => {
       const { restored } = await requestJson("POST", `${urls.records}/restore`, { ids });
       showToast(_("已恢复 {n} 张", { n: restored }));
-    } catch (failure) {
-      showError(failure.message);
-    }
+    }, showError);
     return batch.check.now();
   }
 
@@ -96,7 +95,7 @@ export function makeLate(batch) {
     const known = new Map(rows.flat().map((record) => [record.id, record]));
     const ids = [...new Set(table.rows.all.flatMap((row) => batch.draftRows.standingOf(row).made))];
     const load = async (one) => known.get(one) ?? (await requestJson("GET", `${urls.records}/${one}`)).record;
-    return openGalleryOf(holder, ids, id, { load, urls: galleryUrls }).catch((failure) => showError(messageOf(failure)));
+    return attempt(() => openGalleryOf(holder, ids, id, { load, urls: galleryUrls }), showError);
   }
 
   function filterProblems() {

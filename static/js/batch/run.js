@@ -29,7 +29,7 @@ const HIDDEN = 15_000;
  * if they were; onCopy(rows, {prefix, suffix}) makes them the draft; onShow() is called after each change. Returns {prefix, suffix,
  * stateOf(row), recordsOf(row), retryRow(row), canEdit(row, column), isChanged(row), revert(row), refresh(), showProblem(text)}.
  */
-export function openRun({ page, table, urls, model, filter }, { id, submitted = null, onCopy, onShow }) {
+export function openRun({ page, table, urls, model, filter, commands: pageCommands }, { id, submitted = null, onCopy, onShow }) {
   const url = `${urls.batches}/${id}`;
   const states = new RowStates();
   const loading = page.querySelector("[data-wait]");
@@ -148,17 +148,13 @@ export function openRun({ page, table, urls, model, filter }, { id, submitted = 
     onCopy(rows.map((row) => copyOf(row, affixes)), affixes);
   }
 
-  const named = {
+  Object.assign(pageCommands, {
     ...commands, copy,
     "copy-model": () => openCopy(urls, batch, batchName(batch)),
     repair: () => repair(),
     more: makeMenu(menu).open,
     retry: commands.retryAll,
     "retry-changed": commands.retryChanged,
-  };
-  page.addEventListener("click", ({ target }) => {
-    const button = target.closest("[data-command]");
-    if (button?.closest("[data-run], [data-run-paused], [data-run-repair]")) named[button.dataset.command]?.(button);
   });
   menu.addEventListener("click", () => menu.hidePopover());
   for (const name of ["poll-now", "records-resolved", "records-restored"]) document.addEventListener(name, poller.now);

@@ -4,6 +4,7 @@ import { refusedFields, unchecked } from "./columns.js";
 import { makeReport } from "./import_report.js";
 import { model } from "./models.js";
 import { makeRow, requestOf, usesVariables } from "./row.js";
+import { attempt } from "../core/attempt.js";
 import { requestFile, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { firstField } from "../grid/commands.js";
@@ -21,9 +22,9 @@ export function makeImport(batch) {
   async function takeFile(file) {
     if (table.readOnly) return showToast(_("这是已经开始的批次，请先回到草稿再导入"));
     report.showTitle(_("正在读取「{name}」…", { name: file.name }));
-    try {
+    return attempt(async () => {
       const imported = await importFile(file);
-      if (table.readOnly) return void report.close();
+      if (table.readOnly) return report.close();
       table.editor.commit(); // a row that is being written counts
       const { rows, count, answer } = imported;
       const existing = footer.sum().rows;
@@ -31,12 +32,10 @@ export function makeImport(batch) {
       const lines = new Map(rows.map((row) => [row, row.number]));
       report.comparison.show(answer, rows);
       const mode = existing > 0 ? await report.askMode(existing, title) : "replace";
+      if (!mode) return showToast(_("「{name}」没有导入", { name: file.name }), { label: _("再次导入"), run: () => takeFile(file) });
       placeRows(imported, mode);
-      report.show({ ...imported, name: file.name }, lines);
-    } catch (failure) {
-      report.showFailure(failure.message);
-    }
-    return undefined;
+      return report.show({ ...imported, name: file.name }, lines);
+    }, report.showFailure);
   }
 
   async function importFile(file) {
@@ -134,15 +133,12 @@ export async function exportTable(button, { table, urls }, onFailure) {
   const timer = setTimeout(() => { button.textContent = _("💾 正在导出…"); }, SLOW_EXPORT);
   button.style.minWidth = `${button.offsetWidth}px`;
   button.setAttribute("aria-disabled", "true");
-  try {
+  await attempt(async () => {
     download(await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf), model: model.id }));
-  } catch (failure) {
-    onFailure(failure.message);
-  } finally {
-    clearTimeout(timer);
-    button.removeAttribute("aria-disabled");
-    button.textContent = label;
-  }
+  }, onFailure);
+  clearTimeout(timer);
+  button.removeAttribute("aria-disabled");
+  button.textContent = label;
   return undefined;
 }
 

@@ -1,6 +1,6 @@
 // Imports a module when it is needed; a failed import is repeated at the next call.
 
-import { HttpError, fetchHtmlIfChanged } from "./http.js";
+import { HttpError, fetchHtmlIfChanged, messageOf } from "./http.js";
 import { _ } from "./i18n.js";
 
 /** A script could not be loaded; `isOld`: the page is from before an update of the program. */
@@ -26,6 +26,6 @@ async function loadError() {
     await fetchHtmlIfChanged(document.querySelector("[data-status]").dataset.url, {});
     return new ScriptLoadError(_("程序更新过，这一页是旧的，请刷新页面"), true);
   } catch (error) {
-    return new ScriptLoadError(error.message, false);
+    return new ScriptLoadError(messageOf(error), false);
   }
 }

@@ -26,7 +26,7 @@ import { offerUndo, showToast } from "../ui/toast.js";
 const page = document.querySelector("[data-batch]");
 const { pageUrl, batchesUrl, samplesUrl, importUrl, exportUrl, checkUrl, recordsUrl, recordsPageUrl, thumbnailUrl, usageUrl } = page.dataset;
 
-// Of this page, for all its parts. `run` is the batch that is shown, null while it is the draft.
+// Of this page, for all its parts. `run` is the batch that is shown, null while it is the draft; `commands` what buttons do, by name.
 const batch = {
   page, model,
   urls: {
@@ -104,7 +104,7 @@ const draft = batch.draft = makeDraft(table, {
 const draftRows = batch.draftRows = makeDraftRows(table, { model, urls: batch.urls, check });
 const rowActions = bindRowActions(batch);
 
-bindCommands(page, {
+batch.commands = {
   import: () => page.querySelector("[data-file]").click(),
   add() {
     table.commands.add();
@@ -136,7 +136,8 @@ bindCommands(page, {
   history: () => late("showHistory"),
   start: () => late("start"),
   "start-part": () => late("startPart"),
-});
+};
+bindCommands(page, batch.commands);
 bindPicks(page, table);
 addEventListener("keydown", onFind);
 page.querySelector("[data-page-model]")?.addEventListener("change", ({ target }) => changeModel(target));

@@ -16,13 +16,14 @@ export function bindEdits(page) {
   const { batchUrl, cancelUrl } = page.dataset;
   const unsent = new Map(Object.entries(loadItem(UNSENT)?.[batchUrl] ?? {}));
 
-  function save() {
+  function setUnsent({ dataset }, words) {
+    if (words === null) unsent.delete(dataset.row);
+    else unsent.set(dataset.row, words);
     const { [batchUrl]: _before, ...others } = loadItem(UNSENT) ?? {};
     const all = [...Object.entries(others), ...(unsent.size > 0 ? [[batchUrl, Object.fromEntries(unsent)]] : [])];
     saveItem(UNSENT, Object.fromEntries(all.slice(-MAX_STORED)));
   }
 
-  addEventListener("pagehide", save);
   page.addEventListener("focusin", ({ target }) => {
     const picture = target.closest("[data-row] [data-record-id]");
     if (picture) picture.closest("[data-row]").dataset.focused = picture.dataset.recordId;
@@ -47,7 +48,7 @@ export function bindEdits(page) {
     row.querySelector("[data-edit-place]").append(form);
     button.setAttribute("aria-expanded", "true");
     part(form, "close").addEventListener("click", () => {
-      unsent.delete(row.dataset.row);
+      setUnsent(row, null);
       close();
     });
     let send = () => null;
@@ -81,7 +82,7 @@ export function bindEdits(page) {
       const ids = failed.length > 0 ? failed : [Number(picture.dataset.recordId)];
       try {
         const answer = await postOnce(`${batchUrl}/${failed.length > 0 ? "retry" : "again"}`, { records: ids, ...changesOf(form, request, ids) });
-        unsent.delete(row.dataset.row);
+        setUnsent(row, null);
         close();
         if (failed.length > 0) showToast(answer.batch.status === "paused" ? _("已重新排队，批次继续后开始") : _("第 {row} 行重新开始做", { row: row.dataset.row }));
         else offerCancel(answer, row.dataset.row);
@@ -96,10 +97,7 @@ export function bindEdits(page) {
       }
     }
 
-    prompt.addEventListener("input", () => {
-      if (prompt.value === request.prompt) unsent.delete(row.dataset.row);
-      else unsent.set(row.dataset.row, prompt.value);
-    });
+    prompt.addEventListener("input", () => setUnsent(row, prompt.value === request.prompt ? null : prompt.value));
     return send;
   }
 

@@ -91,8 +91,9 @@ async function generateAgain(record) {
   const { request } = await loadDetails(record);
   const rows = [{ ...request, num_images: 1, seed: null }];
   const { records } = await postOnce(urls().createUrl, { source: "single", rows }, { about: record.dataset.recordId });
-  document.dispatchEvent(new CustomEvent("records-created", { detail: records }));
-  if (isStudio()) return;
+  document.dispatchEvent(new CustomEvent("records-created", { detail: { records } }));
+  const show = () => document.querySelector(`[data-record-id="${records[0]}"]`)?.scrollIntoView({ block: "center" });
+  if (isStudio()) return void showToast(_("已开始生成 1 张"), { label: _("去看"), run: show });
   document.dispatchEvent(new Event("poll-now"));
   showToast(_("已开始生成 1 张"), openStudio(_("去看")));
 }

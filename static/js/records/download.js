@@ -1,6 +1,6 @@
 // A download by a form, which the browser shows and stops like any other. Only an error loads in its frame: it is shown.
 
-import { refusalOf } from "../core/http.js";
+import { messageOf, refusalOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { showError, showToast } from "../ui/toast.js";
 
@@ -27,7 +27,7 @@ function appendFrame(url, body) {
   const frame = Object.assign(document.createElement("iframe"), { name: FRAME, hidden: true });
   document.body.append(frame);
   frame.addEventListener("load", async () => {
-    const reason = await refusalOf(url, body).catch((error) => error.message);
+    const reason = await refusalOf(url, body).catch(messageOf);
     showError(reason || _("下载没有成功，请再试一次"));
   });
 }

@@ -1,5 +1,6 @@
 // The menus of the filters and rows: Esc or a press elsewhere closes them; the choice of batches is loaded when it is opened.
 
+import { attempt } from "../core/attempt.js";
 import { replaceContent } from "../core/dom.js";
 import { fetchHtmlIfChanged } from "../core/http.js";
 
@@ -40,12 +41,10 @@ async function onOpened(page, menu) {
   keepInWindow(menu);
   if (menu.dataset.filterMore !== "batch_id") return;
   const choices = menu.querySelector("[data-batch-choices]");
-  try {
+  await attempt(async () => {
     const { html } = await fetchHtmlIfChanged(page.dataset.batchesUrl + location.search, {});
     replaceContent(choices, html);
-  } catch (error) {
-    choices.textContent = error.message;
-  }
+  }, (sentence) => { choices.textContent = sentence; });
   keepInWindow(menu);
 }
 

@@ -1,5 +1,6 @@
 // Find the record of an image file, or at least the parameters inside the file.
 
+import { attempt } from "../core/attempt.js";
 import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
@@ -13,12 +14,10 @@ export async function findByFile(file, url, { open, restore }) {
   if (!file.type.startsWith("image/")) return showDialog(file.name, _("这不是图片。请放一张 PNG、JPEG 或 WebP 图片。"));
   const body = new FormData();
   body.append("file", file, file.name);
-  try {
+  return attempt(async () => {
     const answer = await withOverlay(_("正在找这张图的记录"), requestJson("POST", url, body));
     return answer.record ? await showRecord(answer, { open, restore }) : showParameters(file.name, answer.parameters);
-  } catch (error) {
-    return showDialog(file.name, error.message);
-  }
+  }, (sentence) => showDialog(file.name, sentence));
 }
 
 async function showRecord({ record, is_same_file: isSameFile, in_trash: isInTrash }, { open, restore }) {

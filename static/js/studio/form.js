@@ -1,5 +1,6 @@
 // The form of 单图生成: sizes and prices that follow the choices, errors at their fields, and submitting it.
 
+import { attempt } from "../core/attempt.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { announce, showToast } from "../ui/toast.js";
@@ -50,15 +51,13 @@ export function makeForm(form) {
 }
 
 async function submit(form) {
-  try {
+  await attempt(async () => {
     const { records } = await postOnce(form.dataset.createUrl, { source: "single", rows: [readForm(form)] }, { ofDraft: true });
     setFieldError(form, "", "");
     if (isRepeated(records)) showToast(_("这一单刚才已经提交，没有重复下单"));
     else announce(_("已开始生成 {n} 张", { n: records.length }));
-    document.dispatchEvent(new CustomEvent("records-created", { detail: records }));
-  } catch (error) {
-    showErrors(form, error);
-  }
+    document.dispatchEvent(new CustomEvent("records-created", { detail: { records, isFirstSeen: true } }));
+  }, (sentence, error) => showErrors(form, sentence, error));
 }
 
 /** Whether another tab, or an earlier press without an answer, submitted this request before. */
@@ -73,9 +72,9 @@ function validate(form) {
 }
 
 /** The first problem is shown last and has the focus. */
-function showErrors(form, error) {
-  const problems = error.problems.length ? error.problems : [{ field: error.field, error: error.message }];
-  for (const problem of problems.reverse()) setFieldError(form, problem.field, problem.error);
+function showErrors(form, sentence, { field = "", problems = [] }) {
+  const shown = problems.length ? problems : [{ field, error: sentence }];
+  for (const problem of shown.reverse()) setFieldError(form, problem.field, problem.error);
 }
 
 /** Show a message at its field, or above the button when it has none; "" removes it. Returns false. */

@@ -85,11 +85,11 @@ function pollResults(section, { list, awaited, update }) {
     loaded = version;
     now();
   });
-  document.addEventListener("records-created", async ({ detail: ids }) => {
-    for (const id of ids) awaited.add(String(id));
+  document.addEventListener("records-created", async ({ detail: { records, isFirstSeen } }) => {
+    for (const id of records) awaited.add(String(id));
     await now();
     document.dispatchEvent(new Event("poll-now"));
-    window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
+    if (isFirstSeen) window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
   });
 }
 

@@ -49,13 +49,18 @@ export class ImageViewer {
     return this.isZoomed || this.#zoom.isOnImage(event);
   }
 
-  /** Show the image of a link with data-image-url. */
-  show(link) {
+  /** Show the image of a link with data-image-url: its thumbnail, and the whole unless it `isPassing`; that is for showWhole(). */
+  show(link, isPassing = false) {
     const thumbnail = link.querySelector("img");
+    const isUsable = thumbnail && (thumbnail.naturalWidth || !thumbnail.complete);
     this.#link = link;
     this.#image.hidden = false;
-    this.#image.src = thumbnail?.naturalWidth ? thumbnail.currentSrc : link.dataset.imageUrl;
-    this.#loadWhole(link, link.dataset.imageUrl);
+    this.#image.src = isUsable ? thumbnail.currentSrc || thumbnail.src : link.dataset.imageUrl;
+    if (!isPassing) this.showWhole();
+  }
+
+  showWhole() {
+    this.#loadWhole(this.#link, this.#link.dataset.imageUrl);
   }
 
   /** Show a message over the image; "" hides it. */

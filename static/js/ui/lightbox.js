@@ -20,6 +20,7 @@ const COMMANDS = { f: "favourite", p: "keep", x: "reject", c: "compare", " ": "s
 const CHOICES = ["keep", "reject"]; // after these the next image is shown
 const SCOPE = "[data-lightbox-scope]";
 const LOADING_DELAY_MS = 300;
+const PASSING_MS = 150;
 
 class ImageLightbox extends HTMLElement {
   /**
@@ -41,6 +42,8 @@ class ImageLightbox extends HTMLElement {
   #link = null;
   #scope = null;
   #isLoadingAdjacent = false;
+  #presentedAt = -Infinity;
+  #resting = 0;
 
   connectedCallback() {
     this.#dialog = this.querySelector("dialog");
@@ -96,14 +99,19 @@ class ImageLightbox extends HTMLElement {
     this.#scope = link.closest(SCOPE);
     const links = this.#links();
     const at = this.#indexIn(links);
+    const isPassing = performance.now() - this.#presentedAt < PASSING_MS; // by a held key
+    this.#presentedAt = performance.now();
+    clearTimeout(this.#resting);
     this.#viewer.reset();
-    this.#viewer.show(link);
+    this.#viewer.show(link, isPassing);
     this.showPlace();
     this.#part("download").href = link.dataset.imageUrl;
     this.#showCommands();
     this.#panel.show(this.item);
     this.host.shown?.(this.item);
-    [links[at + 1], links[at - 1]].filter(Boolean).forEach(preload);
+    const neighbours = [links[at + 1], links[at - 1]].filter(Boolean);
+    if (!isPassing) neighbours.forEach(preload);
+    else this.#resting = setTimeout(() => [this.#viewer.showWhole(), ...neighbours.map(preload)], PASSING_MS);
   }
 
   /** Say where the image stands in the list; called again when there are more of them. */

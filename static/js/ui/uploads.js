@@ -1,6 +1,6 @@
 // Uploads into the library, several at once: a row for each file and a total. A failed one stays, with its reason.
 
-import { HttpError } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
 import { _ } from "../core/i18n.js";
 import { upload } from "../core/upload.js";
 import { announce } from "./toast.js";
@@ -50,17 +50,12 @@ export function makeUploads(element, { url, atOnce, opener, lastFirst = false, o
   async function send(item) {
     const { signal } = item.controller;
     item.state = "uploading";
-    try {
+    await attempt(async () => {
       const answer = await upload(url, item.file, { signal, fields: { added_at: item.addedAt }, onProgress: (share) => showProgress(item, share) });
       const message = answer && (await onStored(answer.images[0], item.file));
-      if (signal.aborted) return;
-      finish(item, message);
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      if (signal.aborted) return;
-      fail(item, error);
-    }
-    proceed();
+      if (!signal.aborted) finish(item, message);
+    }, (message, { status = 0 }) => { if (!signal.aborted) fail(item, { status, message }); });
+    if (!signal.aborted) proceed();
   }
 
   function proceed() {

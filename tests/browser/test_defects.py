@@ -1,0 +1,19 @@
+"""What the page says of its own defects: a sentence in its language, with the error itself in the console."""
+
+from playwright.sync_api import Page, expect
+
+from tests.server_process import ServerProcess
+
+
+def test_a_defect_is_logged_and_told_in_the_language_of_the_page(
+    page: Page, demo_server: ServerProcess
+) -> None:
+    logged: list[str] = []
+    page.on("console", lambda message: logged.append(message.text) if message.type == "error" else None)
+    page.route("**/api/batches?source=batch*", lambda route: route.fulfill(json={"success": True}))
+    page.goto(f"{demo_server.address}/batch")
+    page.locator("[data-command=history]:visible").click()
+    expect(page.locator("[data-history-status]")).to_have_text(
+        "这一页显示出错了，生成不受影响，请刷新页面（加载失败）"
+    )
+    assert any("TypeError" in text for text in logged)
