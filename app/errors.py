@@ -145,6 +145,10 @@ class Forbidden(AppError):
     """The caller is not permitted: unknown host, cross-site request, no password."""
 
 
+class LoginRequired(Forbidden):
+    """The caller has not logged in, or the login has expired."""
+
+
 class NotFound(AppError):
     """There is no such record, batch or picture."""
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, make_response, render_template, request, url_for
 from werkzeug.exceptions import BadHost, HTTPException
 
 from app import errors, log
 from app.library.library import FILES_URL, THUMBNAILS_URL
 from app.web.i18n import translate
-from app.web.middleware import security
+from app.web.middleware import is_call, security
 from app.web.middleware.body_limits import MAX_UPLOAD_BYTES, too_large
 from app.web.serializers import failure
 
@@ -52,8 +52,10 @@ def _on_app_error(error: errors.AppError) -> Any:
         log.exception("web", "statement_refused")
     elif status >= 500:
         log.event("web", "error", status=status, why=error.message)
-    field = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
-    answer = make_response(_error_response(error.message, status, **field))
+    fields = {"field": error.field} if isinstance(error, errors.InvalidRequest) and error.field else {}
+    if isinstance(error, errors.LoginRequired):
+        fields = {"login": url_for("login.login_page")}
+    answer = make_response(_error_response(error.message, status, **fields))
     if isinstance(error, errors.TryLater) and error.retry_after:
         answer.headers["Retry-After"] = str(error.retry_after)
     return answer
@@ -73,8 +75,7 @@ def _on_http_error(error: HTTPException) -> Any:
 def _error_response(sentence: str | errors.Message, status: int, **fields: Any) -> Any:
     if _wants_json():
         return failure(sentence, status, **fields)
-    is_fragment = request.path.startswith("/live/")
-    if is_fragment or isinstance(request.routing_exception, BadHost) or not security.lets_in():
+    if isinstance(request.routing_exception, BadHost) or not security.lets_in():
         # url_for would fail in a page, or the bar would tell a stranger what is under way
         return Response(translate(sentence), status, mimetype="text/plain")
     return render_template("error.html", sentence=translate(sentence), status=status), status
@@ -84,4 +85,4 @@ def _wants_json() -> bool:
     """True for API calls and for images, unless a browser opens an image as a page."""
     if request.path.startswith(_PICTURES):
         return request.accept_mimetypes.best_match(["application/json", "text/html"]) != "text/html"
-    return request.path.startswith("/api/") or request.path == "/healthz"
+    return is_call() or request.path == "/healthz"

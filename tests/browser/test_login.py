@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.batch_page import BatchPage
 from tests.server_process import running_server
 
 
@@ -25,3 +26,38 @@ def test_after_logout_the_login_page_is_shown(tmp_path: Path, page: Page, size: 
         expect(page.get_by_label("访问密码")).to_be_focused()
         page.goto(f"{server.address}/records")
         expect(page.get_by_label("访问密码")).to_be_visible()
+
+
+def test_an_expired_login_is_told_keeps_the_draft_and_leads_back_to_it(tmp_path: Path, page: Page) -> None:
+    with running_server(tmp_path, image_model="demo", access_password="开门") as server:
+        batch = BatchPage(page, server.address)
+        page.goto(f"{server.address}/batch?from=bookmark")
+        log_in(page)
+        batch.wait_until_ready()
+        page.context.clear_cookies()
+        batch.click_command("add")
+        batch.edit_cell(1, "prompt", "一只橘猫")
+        batch.click_command("start")
+        place = page.locator("[data-offline]")
+        expect(place).to_have_text("登录过期了 · 重新登录")
+
+        other = page.context.new_page()
+        other.goto(server.address)
+        log_in(other)
+        page.bring_to_front()
+        batch.open_start()
+        page.keyboard.press("Escape")
+        expect(place).to_be_empty()
+
+        page.context.clear_cookies()
+        place.get_by_role("link", name="重新登录").click()
+        log_in(page)
+        expect(page).to_have_url(f"{server.address}/batch?from=bookmark")
+        batch.expect_text(1, "prompt", "一只橘猫")
+
+
+def log_in(page: Page) -> None:
+    """Enter the password on the login page."""
+    page.get_by_label("访问密码").fill("开门")
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_visible()

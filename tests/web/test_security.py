@@ -78,11 +78,30 @@ def test_with_a_password_every_route_requires_login(locked: FlaskClient) -> None
     for method, address, name in calls(locked.application):
         answer = locked.open(address, method=method)
         to_login = answer.status_code == 302 and answer.headers["Location"].startswith("/login?next=")
-        refused = answer.status_code == 403 and "需要先登录" in answer.text
+        refused = answer.status_code == 403 and "请重新登录" in answer.text
         if not (to_login or refused):
             let_in.add(name)
         answer.close()
     assert let_in == OPEN
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/live/status", {}),
+        ("/api/records", {}),
+        ("/batch/dialogs", {"X-Requested-With": "fetch"}),
+        ("/model", {"X-Requested-With": "fetch"}),
+    ],
+)
+def test_a_script_learns_where_to_log_in(locked: FlaskClient, path: str, headers: dict[str, str]) -> None:
+    answer = locked.get(path, headers=headers)
+    assert answer.status_code == 403
+    assert answer.json == {
+        "success": False,
+        "error": "没有登录，或登录过期了，请重新登录",
+        "login": "/login",
+    }
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "TRACE"])
@@ -108,7 +127,7 @@ def test_a_logged_in_session_reaches_every_route(locked: FlaskClient) -> None:
         if name == "POST /logout":
             continue
         answer = locked.open(address, method=method, buffered=True)
-        assert "需要先登录".encode() not in answer.data, name
+        assert "请重新登录".encode() not in answer.data, name
         assert not answer.headers.get("Location", "").startswith("/login"), name
         answer.close()
 

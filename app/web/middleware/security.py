@@ -4,9 +4,9 @@ from flask import Flask, Response, redirect, request, url_for
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.config import is_address
-from app.errors import DatabaseError, Forbidden
+from app.errors import DatabaseError, Forbidden, LoginRequired
 from app.web.downloads import YEAR_SECONDS
-from app.web.middleware import SAFE_METHODS, login
+from app.web.middleware import SAFE_METHODS, is_call, login
 from app.web.services import services, services_of
 from app.web.urls import safe_urlsplit
 
@@ -69,7 +69,7 @@ def _check_origin() -> None:
 def _require_login() -> AnyResponse | None:
     if not services().settings.access_password or request.endpoint in OPEN_ENDPOINTS:
         return None
-    is_page = request.method in SAFE_METHODS and not request.path.startswith(("/api/", "/live/"))
+    is_page = request.method in SAFE_METHODS and not is_call()
     try:
         if login.is_logged_in():
             return None
@@ -79,7 +79,7 @@ def _require_login() -> AnyResponse | None:
         raise
     if is_page:
         return redirect(url_for("login.login_page", next=request.full_path.rstrip("?")))
-    raise Forbidden("需要先登录，请刷新页面并输入访问密码")
+    raise LoginRequired("没有登录，或登录过期了，请重新登录")
 
 
 def _add_headers(response: Response) -> Response:

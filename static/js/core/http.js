@@ -9,13 +9,14 @@ export const UNREACHABLE = _("连不上服务，请确认程序还在运行");
 const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
 export const TOO_SLOW = _("服务太久没有回答，请再试一次");
 
-/** `status` is that of the response; 0 without one. */
+/** `status` is that of the response, 0 without one; `login` the address of the login page where that is missing. */
 export class HttpError extends Error {
-  constructor(message, { status = 0, field = "", problems = [] } = {}) {
+  constructor(message, { status = 0, field = "", problems = [], login = "" } = {}) {
     super(message);
     this.status = status;
     this.field = field;
     this.problems = problems;
+    this.login = login;
   }
 }
 
@@ -68,7 +69,7 @@ export async function fetchHtmlIfChanged(url, memory) {
 }
 
 async function conditionalGet(url, memory, type) {
-  const headers = { Accept: type };
+  const headers = { Accept: type, "X-Requested-With": "fetch" };
   if (memory.etag && memory.url === url) headers["If-None-Match"] = memory.etag;
   const { response, content } = await send(url, { headers, cache: "no-store" }, READ_TIMEOUT);
   if (response.status === 304) return null;
@@ -86,8 +87,9 @@ function parseJson(content) {
   }
 }
 
-/** The error of a refused call: its sentence, field and problems. */
+/** The error of a refused call: its sentence, field and problems. The page is told of an expired login. */
 export function errorOf({ status }, answer) {
+  if (answer?.login) document.dispatchEvent(new CustomEvent("login-expired", { detail: answer.login }));
   return new HttpError(answer?.error || UNREADABLE, { status, ...answer });
 }
 

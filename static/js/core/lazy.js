@@ -14,11 +14,11 @@ export class ScriptLoadError extends HttpError {
 /** A function that resolves to make(module), with the module that load() imports once. Rejects with ScriptLoadError. */
 export function lazy(load, make = (module) => module) {
   let result = null;
-  const loadModule = () => load().catch(async () => {
+  const loadModule = () => load().catch(async () => { throw await loadError(); });
+  return () => (result ??= loadModule().then(make).catch((error) => {
     result = null;
-    throw await loadError();
-  });
-  return () => (result ??= loadModule().then(make));
+    throw error;
+  }));
 }
 
 async function loadError() {

@@ -47,6 +47,18 @@ export function pollStatus(holder) {
     return { state, version: Number(version), underWay: left, done: total - left, total };
   }
 
+  function say(text) {
+    if (!offline.querySelector("a")) offline.textContent = text;
+  }
+
+  // What is not saved stays: the login leads back to this page.
+  document.addEventListener("login-expired", ({ detail: login }) => {
+    if (offline.querySelector("a")) return;
+    const href = `${login}?${new URLSearchParams({ next: location.pathname + location.search })}`;
+    const link = Object.assign(document.createElement("a"), { href, textContent: _("重新登录") });
+    offline.replaceChildren(_("登录过期了"), " · ", link);
+  });
+
   function dispatchStatus() {
     const detail = status();
     document.title = detail.underWay ? `(${detail.done}/${detail.total}) ${title}` : title;
@@ -57,14 +69,14 @@ export function pollStatus(holder) {
     const { reason } = event;
     if (!(reason instanceof ScriptLoadError)) return;
     event.preventDefault();
-    offline.textContent = reason.message;
+    say(reason.message);
     if (reason.isOld) outdated = reason.message;
   });
   dispatchStatus();
   const { now } = poll(load, {
     interval,
     isPaused: () => document.hidden && !status().underWay,
-    onError: (error) => (offline.textContent = error.status === 0 ? _("连不上服务") : messageOf(error)),
+    onError: (error) => say(error.status === 0 ? _("连不上服务") : messageOf(error)),
   });
   document.addEventListener("poll-now", now);
 }
