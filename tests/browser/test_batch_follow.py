@@ -66,3 +66,22 @@ def test_the_failure_log_has_one_line_per_record_and_none_after_success(
     failures = page.locator("[data-log-lines] [data-record]:visible")
     expect(failures).to_have_count(1)
     expect(failures).to_contain_text("第 1 行")
+
+
+def test_a_browser_that_cannot_notify_shows_the_end_of_the_run(
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    page.add_init_script("""
+      window.Notification = class {
+        static requestPermission = async () => "granted";
+        constructor() { throw new TypeError("Illegal constructor"); }
+      };
+    """)
+    jimeng.latency = 60
+    batch = BatchPage(page, server.address)
+    batch.open(f"?id={server.post('/api/batches', {'rows': [{'prompt': '猫'}]})['batch_id']}")
+    page.locator("[data-notify]").check()
+    jimeng.latency = 0.1
+    batch.expect_state("已完成")
+    batch.expect_figures("1")
+    expect(page.locator("[data-run-offline]")).to_be_hidden()

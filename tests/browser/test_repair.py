@@ -102,6 +102,8 @@ def test_only_what_failed_can_be_changed_and_changes_survive_a_reload(
     for number in (1, 2):
         run.edit_cell(number, "prompt", "青花瓷瓶")
     run.edit_cell(2, "filename", "别的名字")
+    expect(run.cell(1, "prompt")).to_have_css("cursor", "default")
+    expect(run.cell(2, "prompt")).to_have_css("cursor", "text")
     run.expect_text(1, "prompt", "高清，第 1 款，白瓷")
     run.expect_text(2, "filename", "图2")
     run.edit_cell(3, "prompt", "汝窑")

@@ -57,7 +57,10 @@ function renderStatus(cell, state) {
   update(cell, "label", `${label} ${href} ${sameAs}`, () => cell.content.replaceChildren(createLabel({ label, href, sameAs })));
   update(cell, "stale", isStale, () => cell.element.classList.toggle("is-stale", isStale));
   update(cell, "tone", tone, () => { cell.content.dataset.tone = tone; });
-  update(cell, "status", status, () => { cell.element.dataset.status = status; });
+  update(cell, "status", status, () => {
+    cell.element.dataset.status = status;
+    cell.element.parentElement.classList.toggle("has-failed", status === "failed");
+  });
   update(cell, "hint", title, () => { cell.content.title = title; });
   update(cell, "pictures", pictures.map(({ id }) => id).join(), () => {
     cell.element.querySelector("[data-pictures]").replaceChildren(...pictures.slice(0, MAX_THUMBNAILS).map(createPictureLink));

@@ -5,6 +5,7 @@ import { showOwnResults } from "./own_results.js";
 import { batchName } from "./batch_name.js";
 import { makeRunCauses } from "./run_causes.js";
 import { makeRunFigures } from "./run_figures.js";
+import { attempt } from "../core/attempt.js";
 import { _ } from "../core/i18n.js";
 import { announce } from "../ui/toast.js";
 
@@ -121,7 +122,8 @@ export function makeRunPanel(header, { id, url, urls, table, states, filter, ...
     announce(status === "finished" ? result : STATES[status][0]);
     const isOver = status === "finished" || (status === "paused" && document.hidden);
     if (!isOver || !notify.checked) return;
-    new Notification(status === "paused" ? _("批量生成暂停了") : _("批量生成完成"), { body: result || _("共 {total} 张", { total }) });
+    const title = status === "paused" ? _("批量生成暂停了") : _("批量生成完成");
+    attempt(() => new Notification(title, { body: result || _("共 {total} 张", { total }) }), () => null); // Chrome on Android throws
   }
 
   function showError(text) {
