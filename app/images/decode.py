@@ -15,6 +15,7 @@ from app.images.containers import is_in_few_parts, is_whole, sniff
 
 SUPPORTED_FORMATS = ("png", "jpeg", "webp")
 THUMBNAIL_SIDE = 320
+LARGE_THUMBNAIL_SIDE = 800  # for large tiles on screens of high density
 
 _ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
@@ -76,13 +77,13 @@ def decode(content: bytes, *, max_pixels: int) -> Decoded:
     return _decode_file(io.BytesIO(content), image_format, max_pixels)
 
 
-def thumbnail_of(file: BinaryIO, *, max_pixels: int) -> bytes:
-    """Create the thumbnail of a saved image, read lazily from an open file. Raises as ``decode`` does."""
+def thumbnail_of(file: BinaryIO, *, max_pixels: int, side: int = THUMBNAIL_SIDE) -> bytes:
+    """Create a thumbnail of a saved image, read lazily from an open file. Raises as ``decode`` does."""
     image_format = sniff(file.read(12))
     if image_format is None:
         raise UnsupportedFormat(None)
     file.seek(0)
-    return _decode_file(file, image_format, max_pixels).thumbnail
+    return _decode_file(file, image_format, max_pixels, side).thumbnail
 
 
 def jpeg_within(content: bytes, max_bytes: int) -> bytes | None:
@@ -119,7 +120,7 @@ def _on_white(image: Image.Image) -> Image.Image:
     return flat
 
 
-def _decode_file(file: BinaryIO, image_format: str, max_pixels: int) -> Decoded:
+def _decode_file(file: BinaryIO, image_format: str, max_pixels: int, side: int = THUMBNAIL_SIDE) -> Decoded:
     try:
         with Image.open(file, formats=[image_format.upper()]) as image:
             width, height = image.size
@@ -127,7 +128,7 @@ def _decode_file(file: BinaryIO, image_format: str, max_pixels: int) -> Decoded:
                 raise TooManyPixels(f"{width}x{height}")
             if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
                 width, height = height, width
-            return Decoded(image_format, width, height, _thumbnail(image))
+            return Decoded(image_format, width, height, _thumbnail(image, side))
     except TooManyPixels:
         raise
     except _BOMBS as error:
@@ -136,10 +137,10 @@ def _decode_file(file: BinaryIO, image_format: str, max_pixels: int) -> Decoded:
         raise Corrupt(str(error)) from error
 
 
-def _thumbnail(image: Image.Image) -> bytes:
+def _thumbnail(image: Image.Image, side: int) -> bytes:
     """Call ``Image.thumbnail`` before loading, so that a JPEG is decoded at reduced scale."""
     small = image if _can_draft(image) else _in_true_colour(image)
-    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), reducing_gap=_REDUCING_GAP)
+    small.thumbnail((side, side), reducing_gap=_REDUCING_GAP)
     small.load()
     turned = _in_true_colour(ImageOps.exif_transpose(small))
     packed = io.BytesIO()

@@ -31,6 +31,7 @@ from app.images.parameters import parse_parameters, with_size
 from app.system import windows_files
 
 MAX_PIXELS = 40_000_000
+THUMBNAIL_SIDES = (decode.THUMBNAIL_SIDE, decode.LARGE_THUMBNAIL_SIDE)
 MAX_UPLOAD_BYTES = 15 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 4096 * 4096
 STALE_AFTER = 600.0  # seconds after which a .part file is orphaned, where file locks are not available
@@ -75,6 +76,10 @@ def save_image(
     stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
     folder = output_dir / subfolder
+    with contextlib.suppress(OSError):
+        thumbnail_path(
+            output_dir, record_id, decode.LARGE_THUMBNAIL_SIDE
+        ).unlink()  # the database was put back
     with atomic_write.translate_os_errors(output_dir):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):
@@ -124,9 +129,10 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def thumbnail_path(output_dir: Path, record_id: int) -> Path:
-    """The path of a record's thumbnail, which may not exist yet; 1,000 per folder."""
-    return output_dir / ".thumbnails" / str(record_id // _THUMBNAILS_PER_FOLDER) / f"{record_id}.webp"
+def thumbnail_path(output_dir: Path, record_id: int, side: int = decode.THUMBNAIL_SIDE) -> Path:
+    """The path of a record's thumbnail, which may not exist yet; 1,000 of each size per folder."""
+    name = f"{record_id}.webp" if side == decode.THUMBNAIL_SIDE else f"{record_id}-{side}.webp"
+    return output_dir / ".thumbnails" / str(record_id // _THUMBNAILS_PER_FOLDER) / name
 
 
 def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
@@ -135,12 +141,12 @@ def ensure_thumbnail(output_dir: Path, record_id: int, filename: str) -> Path:
     return thumbnail if thumbnail.is_file() else make_thumbnail(thumbnail, open_output(output_dir, filename))
 
 
-def make_thumbnail(thumbnail: Path, source: Path) -> Path:
-    """Create the thumbnail of an image; returns its path. Raises NotFound for a damaged image."""
+def make_thumbnail(thumbnail: Path, source: Path, side: int = decode.THUMBNAIL_SIDE) -> Path:
+    """Create a thumbnail of an image; returns its path. Raises NotFound for a damaged image."""
     output_dir, filename = thumbnail.parents[2], source.name
     try:
         with source.open("rb") as file:
-            content = decode.thumbnail_of(file, max_pixels=MAX_PIXELS)
+            content = decode.thumbnail_of(file, max_pixels=MAX_PIXELS, side=side)
     except (OSError, ValueError) as error:
         raise NotFound("图片「{filename}」打不开，可能已损坏", filename=filename) from error
     try:
@@ -178,14 +184,15 @@ def has_images(output_dir: Path) -> bool:
 
 
 def delete_image(output_dir: Path, filename: str, record_id: int) -> None:
-    """Permanently delete an image and its thumbnail; missing files are ignored.
+    """Permanently delete an image and its thumbnails; missing files are ignored.
 
     Raises DiskError without retrying: emptying the trash runs again later.
     """
     with atomic_write.translate_os_errors(output_dir):
         with contextlib.suppress(NotFound):
             open_output(output_dir, filename).unlink(missing_ok=True)
-        for path in (thumbnail_path(output_dir, record_id), *_quarantined(output_dir, record_id)):
+        thumbnails = [thumbnail_path(output_dir, record_id, side) for side in THUMBNAIL_SIDES]
+        for path in (*thumbnails, *_quarantined(output_dir, record_id)):
             path.unlink(missing_ok=True)
 
 

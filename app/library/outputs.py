@@ -35,6 +35,7 @@ _PATIENCE_SECONDS = 10.0  # of failed calls, before orders pause: a connection m
 _PROBE_SECONDS = 3.0
 _WAIT_SECONDS = 30.0  # for the download of the same image by another thread
 _DOWNLOADS_AT_ONCE = 4
+_DECODINGS_AT_ONCE = 2  # of large thumbnails: a PNG of 4K takes 64 MB
 
 # file name -> (the key in OSS, bytes), ("", 0) for an image that OSS does not have
 FindStored = Callable[[str], tuple[str, int]]
@@ -58,6 +59,7 @@ class Outputs:
         self._busy: set[str] = set()
         self._changed = threading.Condition()
         self._downloads = threading.BoundedSemaphore(_DOWNLOADS_AT_ONCE)
+        self._decodings = threading.BoundedSemaphore(_DECODINGS_AT_ONCE)
 
     @property
     def in_oss(self) -> bool:
@@ -102,19 +104,25 @@ class Outputs:
             return self.local(name, key).read_bytes()
         return self._download(key)
 
-    def thumbnail(self, record_id: int, name: str) -> Path:
-        """The thumbnail of a record's image: as saved, from OSS, or made from the image.
+    def thumbnail(self, record_id: int, name: str, *, is_large: bool = False) -> Path:
+        """The thumbnail of a record's image: as saved, from OSS, or made from the image; a large one is made
+        when it is first asked for.
 
         Raises NotFound, BucketError and DiskError.
         """
-        path = store.thumbnail_path(self.folder, record_id)
-        if self._bucket is None:
+        if self._bucket is None and not is_large:
             return store.ensure_thumbnail(self.folder, record_id, name)
+        side = store.THUMBNAIL_SIDES[is_large]
+        path = store.thumbnail_path(self.folder, record_id, side)
         if path.is_file():
             _touch(path)
             return path
         with self._turn(path.name):
-            if not path.is_file():
+            if not path.is_file() and is_large:
+                source = self.path(name)
+                with self._decodings:
+                    store.make_thumbnail(path, source, side)
+            elif not path.is_file():
                 self._fetch_thumbnail(path, name)
         return path
 

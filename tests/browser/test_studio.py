@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.browser.input_method import InputMethod
 from tests.browser.studio_page import StudioPage
@@ -602,3 +603,24 @@ def test_one_more_leaves_the_page_where_it_is(demo_server: ServerProcess, studio
     assert page.page.evaluate("scrollY") >= before
     toast.get_by_role("button", name="去看").click()
     expect(page.tiles().first).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_no_original_is_loaded_on_a_screen_of_high_density(
+    browser: Browser, demo_server: ServerProcess, size: tuple[int, int]
+) -> None:
+    for ratio in ("1:1", "9:16", "16:9"):
+        demo_server.post("/api/batch-generate", {"prompt": "猫", "aspect_ratio": ratio})
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, device_scale_factor=2, is_mobile=size[0] < 720
+    )
+    is_sharp = "image => image.complete && image.currentSrc.endsWith('side=800')"
+    asked: list[str] = []
+    page = StudioPage(context.new_page(), demo_server.address)
+    page.page.on("request", lambda request: asked.append(request.url))
+    page.open()
+    for tile in page.tiles().all():
+        tile.scroll_into_view_if_needed()
+        wait_until(partial(tile.locator("img").evaluate, is_sharp))
+    context.close()
+    assert not [url for url in asked if "/output/" in url]

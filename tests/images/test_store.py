@@ -622,6 +622,23 @@ def test_a_missing_thumbnail_is_rebuilt(tmp_path: Path, picture_format: str) -> 
     assert not list(tmp_path.glob(".*.part"))
 
 
+def test_a_large_thumbnail_is_made_when_asked_for_and_goes_with_its_picture(tmp_path: Path) -> None:
+    saved = save(tmp_path, noise_image("png", size=(1600, 900)))
+    path = store.thumbnail_path(tmp_path, 1, 800)
+    assert not path.exists()
+    with Image.open(store.make_thumbnail(path, tmp_path / saved.filename, 800)) as large:
+        assert (large.format, large.size) == ("WEBP", (800, 450))
+    store.delete_image(tmp_path, saved.filename, 1)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_a_picture_of_the_same_number_does_not_show_the_large_thumbnail_of_another(tmp_path: Path) -> None:
+    path = store.thumbnail_path(tmp_path, 1, 800)
+    store.make_thumbnail(path, tmp_path / save(tmp_path, noise_image("png")).filename, 800)
+    save(tmp_path, noise_image("png"), "狗")  # after an older database was put back
+    assert not path.exists()
+
+
 def test_a_thumbnail_survives_its_image(tmp_path: Path) -> None:
     saved = save(tmp_path, noise_image("png"))
     (tmp_path / saved.filename).unlink()

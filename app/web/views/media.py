@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from flask import Blueprint, current_app
+from flask import Blueprint, current_app, request
 from werkzeug.wrappers import Response
 
 import database
 from app.errors import NotFound
 from app.web.downloads import YEAR_SECONDS, picture
 from app.web.openapi.describe import UNCHANGED, describe
+from app.web.openapi.schemas import enum
 from app.web.services import connection, services
 
 bp = Blueprint("media", __name__)
@@ -29,16 +30,17 @@ def output(name: str) -> Response:
 
 
 @bp.get("/thumbnails/<int:record_id>")
-@describe("一条记录的缩略图", "image/webp", also=_ALSO, is_page=True)
+@describe("一条记录的缩略图", "image/webp", query={"side": enum("320", "800")}, also=_ALSO, is_page=True)
 def thumbnail(record_id: int) -> Response:
-    """A record's picture at 320 px; recreated when missing."""
+    """A record's picture at 320 px, or 800 with ``side=800``; recreated when missing."""
+    is_large = request.args.get("side") == "800"
     record = database.get_record(connection(), record_id, trash=True)
     if not record.filename:
         raise NotFound("这条记录还没有图片")
     try:
-        file: Path | str = services().outputs.thumbnail(record.id, record.filename)
+        file: Path | str = services().outputs.thumbnail(record.id, record.filename, is_large=is_large)
     except NotFound:
-        file = _backup_url(record.filename, small=True)
+        file = _backup_url(record.filename, small=not is_large)
     return picture(file, max_age=YEAR_SECONDS, redirect_max_age=3600)
 
 

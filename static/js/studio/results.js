@@ -1,4 +1,4 @@
-// The result cards of 单图生成: loaded when they change, with their commands and sharp images.
+// The result cards of 单图生成: loaded when they change, with their commands.
 
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -13,7 +13,6 @@ import { bindResultSelection } from "./selection.js";
 import { bindUnmade } from "./unmade.js";
 
 const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
-const THUMBNAIL_WIDTH = 340; // pixels, and some more
 const MENU_WIDTH = 190; // pixels, at most
 
 export function makeResults(section) {
@@ -24,7 +23,6 @@ export function makeResults(section) {
   bindMenu(section, "[data-card-menu]");
   customElements.define("elapsed-time", ElapsedTime);
 
-  const visible = new IntersectionObserver(loadFullImages);
   const awaited = new Set(); // ids of records under way
   const updateUnmade = bindUnmade(section, list);
   const refreshSelection = bindResultSelection(section, list);
@@ -33,15 +31,9 @@ export function makeResults(section) {
     announceEnd(list, awaited);
     updateUnmade();
     refreshSelection();
-    observeImages();
-  }
-
-  function observeImages() {
-    for (const image of list.querySelectorAll("img[data-full-src]")) visible.observe(image);
   }
 
   update();
-  document.addEventListener("picture-size", observeImages);
   document.addEventListener("records-deleted", refreshSelection);
   if (section.dataset.liveUrl) pollResults(section, { list, awaited, update });
 }
@@ -115,21 +107,4 @@ function showExpected(list) {
 
 function secondsTaken({ dataset }) {
   return (Date.parse(dataset.finishedAt) - Date.parse(dataset.startedAt)) / 1000;
-}
-
-/** Images in sight that are wider than their thumbnail get the whole picture. */
-function loadFullImages(entries, observer) {
-  for (const { isIntersecting, target } of entries) {
-    if (!isIntersecting) continue;
-    observer.unobserve(target);
-    if (target.clientWidth * devicePixelRatio > THUMBNAIL_WIDTH) loadFullImage(target);
-  }
-}
-
-async function loadFullImage(image) {
-  const full = new Image();
-  full.src = image.dataset.fullSrc;
-  delete image.dataset.fullSrc;
-  await full.decode().catch(() => null);
-  if (full.naturalWidth) image.src = full.src;
 }

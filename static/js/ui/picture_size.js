@@ -20,7 +20,6 @@ function choose(slider) {
   document.documentElement.dataset.pictures = size;
   saveItem("pictures.size", size);
   describe(slider);
-  document.dispatchEvent(new Event("picture-size"));
 }
 
 function describe(slider) {
