@@ -20,6 +20,7 @@ class Request:
     first    id of its first picture; requests are listed by it, newest first
     prompt   of its pictures
     count    its pictures that are not deleted
+    waiting  those of them that are queued
     cost     CNY charged for them; None while a price is not known, or when nothing is charged
     records  those to draw, by picture number
     """
@@ -28,8 +29,14 @@ class Request:
     first: int
     prompt: str
     count: int
+    waiting: int
     cost: Decimal | None
     records: list[Record]
+
+    @property
+    def batch_id(self) -> str:
+        """The batch that it is, or is in."""
+        return self.key.rpartition("/")[0]
 
 
 def group_by_request(records: Iterable[Record], drawn: set[int]) -> list[Request]:
@@ -61,6 +68,7 @@ def _request(key: tuple[str, int], records: list[Record], drawn: set[int]) -> Re
         first=min(record.id for record in records),
         prompt=records[0].prompt,
         count=len(records),
+        waiting=sum(record.status is Status.QUEUED for record in records),
         cost=(sum(known, Decimal(0)) or None) if len(known) == len(charged) else None,
         records=[record for record in records if record.id in drawn],
     )

@@ -73,5 +73,31 @@ def test_a_waiting_picture_leads_to_the_budgets(page: Page, server: ServerProces
     studio.open()
     studio.write_prompt("雪山")
     studio.generate()
-    studio.tiles("queued").get_by_role("link", name="改预算").click()
+    page.locator("[data-request-key]").get_by_role("link", name="改预算").click()
     expect(page.get_by_label("总预算", exact=True)).to_have_value("0.10")
+
+
+def test_an_order_beyond_the_budget_is_told_before_it_and_once_after_it(
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    jimeng.latency = 0.1
+    server.put("/api/budgets", {"total": 0.74})
+    studio = StudioPage(page, server.address)
+    studio.open()
+    studio.write_prompt("雪山")
+    told = page.locator("[data-over-budget]")
+    studio.set_count(3)
+    expect(told).to_be_hidden()
+    studio.set_count(6)
+    expect(told).to_contain_text("预算还剩 ¥0.74，只够 3 张：做完这些就暂停，不会超支。")
+    studio.generate()
+    expect(studio.tiles("success")).to_have_count(3)
+    request = page.locator("[data-request-key]")
+    expect(request.get_by_text("预算 ¥0.74 只剩 ¥0.08")).to_have_count(1)
+    expect(studio.tiles("queued").get_by_text("预算")).to_have_count(0)
+    expect(told).to_contain_text("预算还剩 ¥0.08，不够做一张。")
+    request.get_by_role("button", name="全部取消").click()
+    expect(studio.tiles("cancelled")).to_have_count(3)
+    page.locator(".toast").get_by_role("button", name="撤销").click()
+    expect(studio.tiles("queued")).to_have_count(3)
+    assert jimeng.charges == 3

@@ -295,7 +295,7 @@ def test_the_start_dialog_includes_spending_since_the_page_was_opened(
         expect(dialog).to_contain_text("预计费用超过剩余预算")
 
 
-def test_the_pause_reason_is_on_the_tile_and_resume_explains_a_refusal(
+def test_the_pause_reason_is_at_the_request_and_resume_explains_a_refusal(
     page: Page, tmp_path_factory: pytest.TempPathFactory, jimeng: FakeJimeng
 ) -> None:
     data_dir = tmp_path_factory.mktemp("budget")
@@ -305,8 +305,8 @@ def test_the_pause_reason_is_on_the_tile_and_resume_explains_a_refusal(
         studio.write_prompt("雪山")
         studio.set_count(2)
         studio.generate()
-        waiting = studio.tiles("queued")
+        waiting = page.locator("[data-request-key]")
         expect(waiting).to_contain_text("预算 ¥0.25 只剩 ¥0.03")
         waiting.get_by_role("button", name="继续").click()
-        expect(waiting.locator("[data-error]")).to_contain_text("预算 ¥0.25 只剩 ¥0.03")
-        expect(waiting).to_have_count(1)
+        expect(waiting.locator("header [data-error]")).to_contain_text("预算 ¥0.25 只剩 ¥0.03")
+        expect(studio.tiles("queued")).to_have_count(1)

@@ -53,11 +53,11 @@ export async function runCommand(name, target, { record, button, page } = {}) {
   await COMMANDS[name](target, { record, button, page: { ...DEFAULT_PAGE, ...page } });
 }
 
-/** Run the command of a button on the record around it, else on all unresolved ones of [data-unresolved]. */
+/** Run the command of a button on the record around it, else on a whole request of 单图生成, or on all unresolved ones of [data-unresolved]. */
 export async function runAction(button, page) {
   const record = button.closest("[data-record-id]");
   const target = record ? targetOf(record) : { all: true };
-  const owner = record ?? button.closest("[data-unresolved]");
+  const owner = record ?? button.closest("[data-unresolved], [data-request-key]");
   await runInPlace(owner, () => runCommand(button.dataset.command, target, { record, button, page }), button, button.dataset.command);
 }
 
@@ -235,7 +235,7 @@ async function cancel(_target, { record, button }) {
   const { cancelled, undo, was_paused: paused } = await requestJson("POST", button.dataset.url);
   document.dispatchEvent(new Event("poll-now"));
   const message = _("已取消 {n} 张，没有计费", { n: cancelled });
-  offerUndo(message, () => uncancel(record.dataset.uncancelUrl, { records: undo, paused }), { whileShown: true });
+  offerUndo(message, () => uncancel((record ?? button).dataset.uncancelUrl, { records: undo, paused }), { whileShown: true });
 }
 
 async function uncancel(url, body) {

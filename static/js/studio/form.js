@@ -3,6 +3,7 @@
 import { attempt } from "../core/attempt.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
+import { budgetLeft } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
 
 const MAX_IMAGES = 10;
@@ -48,6 +49,7 @@ export function makeForm(form) {
     delete submitButton.dataset.busy;
   });
   render(form);
+  document.addEventListener("status", () => showPrice(form));
 }
 
 async function submit(form) {
@@ -150,7 +152,19 @@ function showPrice(form) {
   const n = Number(count.value) || 1;
   const extra = Math.max(JSON.parse(references.value || "[]").length - Number(form.dataset.includedReferences), 0) * Number(form.dataset.extraPrice);
   form.querySelector("[data-submit-label]").textContent = _("生成 {n} 张", { n });
-  form.querySelector("[data-submit-price]").textContent = formatPrice(n * (offer ? Number(offer.price ?? NaN) + extra : 0));
+  const price = offer ? Number(offer.price ?? NaN) + extra : 0;
+  form.querySelector("[data-submit-price]").textContent = formatPrice(n * price);
+  showBudget(form.querySelector("[data-over-budget]"), n, price);
+}
+
+/** Say beforehand how many images the budget pays for, where it does not pay for all. */
+function showBudget(element, n, price) {
+  const left = budgetLeft();
+  const enough = Math.floor(left / price + 1e-9); // cents are no binary fractions
+  element.hidden = left === null || !(enough < n);
+  if (element.hidden) return;
+  const sum = left.toFixed(2);
+  element.firstElementChild.textContent = enough > 0 ? _("预算还剩 ¥{sum}，只够 {n} 张：做完这些就暂停，不会超支。", { sum, n: enough }) : _("预算还剩 ¥{sum}，不够做一张。", { sum });
 }
 
 /** As tall as its text, where the browser does not do that itself. */

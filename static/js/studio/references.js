@@ -5,8 +5,10 @@ import { makeReferenceList } from "./reference_list.js";
 import { onFilesDropped } from "../core/file_drop.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { lazy } from "../core/lazy.js";
 import { upload } from "../core/upload.js";
-import { openReferencePicker } from "../library/picker.js";
+
+const loadPicker = lazy(() => import("../library/picker.js"));
 
 export function makeReferences(field) {
   const form = field.closest("form");
@@ -23,6 +25,7 @@ export function makeReferences(field) {
   /** The images chosen in the library, in that order, replace those that were there. */
   async function choose() {
     const dialog = document.querySelector("[data-reference-picker]");
+    const { openReferencePicker } = await loadPicker();
     const chosen = await openReferencePicker(dialog, { chosen: list.images(), most: list.max - list.uploading().length });
     list.showError("");
     if (chosen) list.replace(chosen);

@@ -29,7 +29,7 @@ export function removesCards(list) {
 function mergeRequest(list, fresh) {
   const old = list.querySelector(`[data-request-key="${CSS.escape(fresh.dataset.requestKey)}"]`);
   if (!old) return insertRequest(list, fresh);
-  old.querySelector("header").replaceWith(fresh.querySelector("header"));
+  replaceKeepingFocus(old.querySelector("header"), fresh.querySelector("header"));
   return mergeCards(old.querySelector("[data-cards]"), [...fresh.querySelector("[data-cards]").children]);
 }
 
