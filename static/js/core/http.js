@@ -6,7 +6,7 @@ const READ_TIMEOUT = 30_000; // milliseconds
 const WRITE_TIMEOUT = 120_000;
 export const LONG_TIMEOUT = 600_000; // for files, and for commands on all records of a filter
 export const UNREACHABLE = _("连不上服务，请确认程序还在运行");
-const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
+export const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
 export const TOO_SLOW = _("服务太久没有回答，请再试一次");
 
 /** `status` is that of the response, 0 without one; `login` the address of the login page where that is missing. */
@@ -40,22 +40,6 @@ export async function requestJson(method, url, body, limit = 0) {
   throw errorOf(response, answer);
 }
 
-/** The same for a response that is a file: resolves to {blob, filename}. */
-export async function requestFile(method, url, body) {
-  const headers = { "Content-Type": "application/json" };
-  const { response, content: blob } = await send(url, { method, headers, body: JSON.stringify(body) }, LONG_TIMEOUT, (answer) => answer.blob());
-  if (!response.ok) throw errorOf(response, parseJson(await blob.text()));
-  const name = /filename\*=UTF-8''([^;]+)/i.exec(response.headers.get("Content-Disposition") ?? "");
-  return { blob, filename: name ? decodeURIComponent(name[1]) : "" };
-}
-
-/** Request a file again whose download failed: resolves to why it is refused, "" if it is served now. */
-export async function refusalOf(url, body) {
-  const read = (response) => (response.ok ? response.body.cancel() : response.text());
-  const { response, content } = await send(url, { method: "POST", body }, LONG_TIMEOUT, read);
-  return response.ok ? "" : parseJson(content)?.error || UNREADABLE;
-}
-
 /** Resolves to the JSON of an address, null when it has not changed since the last call with the same `memory` object. */
 export async function fetchJsonIfChanged(url, memory) {
   const changed = await conditionalGet(url, memory, "application/json");
@@ -79,7 +63,8 @@ async function conditionalGet(url, memory, type) {
   return { response, content };
 }
 
-function parseJson(content) {
+/** null for what is no JSON. */
+export function parseJson(content) {
   try {
     return JSON.parse(content);
   } catch {
@@ -93,8 +78,8 @@ export function errorOf({ status }, answer) {
   return new HttpError(answer?.error || UNREADABLE, { status, ...answer });
 }
 
-/** Fetch, and read the response, within `limit` milliseconds. */
-async function send(url, options, limit, read = (response) => response.text()) {
+/** Fetch, and read the response, within `limit` milliseconds: {response, content}. */
+export async function send(url, options, limit, read = (response) => response.text()) {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), limit);
   try {

@@ -1,6 +1,7 @@
 // A download by a form, which the browser shows and stops like any other. Only an error loads in its frame: it is shown.
 
-import { messageOf, refusalOf } from "../core/http.js";
+import { refusalOf } from "../core/files.js";
+import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { showError, showToast } from "../ui/toast.js";
 

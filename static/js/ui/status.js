@@ -51,7 +51,7 @@ export function pollStatus(holder) {
     if (!offline.querySelector("a")) offline.textContent = text;
   }
 
-  // What is not saved stays: the login leads back to this page.
+  // The login leads back to this page, which keeps what was typed.
   document.addEventListener("login-expired", ({ detail: login }) => {
     if (offline.querySelector("a")) return;
     const href = `${login}?${new URLSearchParams({ next: location.pathname + location.search })}`;
