@@ -55,7 +55,11 @@ ORPHANED = """
 """
 
 # In this order: an expired lease; a submitted record to fetch although its batch is cancelled, or paused
-# without blocking fetches; the next queued record of the active batches.
+# without blocking fetches; the next queued record of the active batches. These share the model: the next is
+# of the batch with the fewest under way, and among equals of the one that was claimed from, or changed,
+# longest ago: with fewer slots than batches the oldest one would else be the next every time. Ordered by a
+# model that is a range, the rows of a batch are read by records_claimable; by the id alone PostgreSQL would
+# read all earlier records by the primary key.
 _NEXT_CLAIMABLE_ID = f"""
     coalesce(
         (
@@ -80,18 +84,23 @@ _NEXT_CLAIMABLE_ID = f"""
         (
             SELECT next_id
             FROM (
-                SELECT priority, created_at, id, (
+                SELECT priority, version, (
+                    SELECT count(*)
+                    FROM generation_records
+                    WHERE batch_id = batches.id AND status = 'running' AND model = :model
+                ) AS under_way, (
                     SELECT generation_records.id
                     FROM generation_records
-                    WHERE batch_id = batches.id AND status = 'queued' AND model = :model AND {READY}
-                    ORDER BY generation_records.id
+                    WHERE batch_id = batches.id AND status = 'queued' AND {READY}
+                      AND model BETWEEN :model AND :model
+                    ORDER BY model, generation_records.id
                     LIMIT 1
                 ) AS next_id
                 FROM batches
                 WHERE state = 'active'
             ) AS following
             WHERE next_id IS NOT NULL
-            ORDER BY priority DESC, created_at, id
+            ORDER BY priority DESC, under_way, version
             LIMIT 1
         )
     )

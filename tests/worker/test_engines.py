@@ -330,13 +330,16 @@ def test_the_next_record_of_a_model_is_found_by_an_index(db: database.Connection
         db.execute("SET enable_seqscan = off")  # it is faster while there are no records
         plan = db.execute(f"EXPLAIN SELECT {queue._NEXT_CLAIMABLE_ID}", fields).fetchall()
         text = "".join(line for (line,) in plan)
-        search = r"records_claimable on [^)]+\)\s+Index Cond: \(\(batch_id = [^)]+\) AND \(model ="
+        search = r"records_claimable on [^)]+\)\s+Index Cond: \(\(batch_id = [^)]+\) AND \(model >="
         assert re.search("Index Scan using " + search, text)
         assert "Seq Scan on generation_records" not in text
         return
     plan = db.execute(f"EXPLAIN QUERY PLAN SELECT {queue._NEXT_CLAIMABLE_ID}", fields).fetchall()
     lines = [row["detail"] for row in plan if "generation_records" in row["detail"]]
-    assert "SEARCH generation_records USING INDEX records_claimable (batch_id=? AND model=?)" in lines
+    assert (
+        "SEARCH generation_records USING INDEX records_claimable (batch_id=? AND model>? AND model<?)"
+        in lines
+    )
     assert not [line for line in lines if line.startswith("SCAN") and "records_submitted" not in line]
 
 

@@ -33,6 +33,7 @@ from tests.fakes.openai_images import FakeOpenAIImages
 from tests.fakes.service import Call
 from tests.harness import Harness, crash_at, open_harness
 from tests.waiting import wait_until
+from web_app import create_app
 
 
 @pytest.fixture
@@ -712,3 +713,19 @@ def test_retry_delays_grow_and_end() -> None:
 def test_a_retry_after_of_days_is_honoured() -> None:
     error = ModelError("稍后", cause="limit", billed=Billed.NO, retryable=True, throttled=True)
     assert 40 < (seconds_before_retry(error, retries=0, throttled=5_000) or 0.0) < 80
+
+
+def test_a_single_picture_and_a_small_batch_are_submitted_soon_beside_five_thousand_rows(
+    harness: Harness,
+) -> None:
+    harness.ask(*(f"山 {n}" for n in range(5_000)))
+    for _ in range(2):
+        harness.step()
+    harness.ask("甲", "乙", "丙")
+    client = create_app(harness.settings, harness.worker).test_client()
+    client.post("/api/batches", json={"rows": [{"prompt": "急"}], "source": "single"})
+    for _ in range(7):
+        harness.step()
+    submitted = [order.body["prompt"] for order in harness.service.submissions]
+    assert submitted == ["山 0", "山 1", "急", "山 2", "甲", "山 3", "乙", "山 4", "丙"]
+    assert harness.service.charges == 9

@@ -11,9 +11,21 @@ from app.errors import DatabaseError
 
 _LEAST_SERVER = 130_000
 
+
+def _order_claimable(db: Connection) -> None:
+    """Migration from version 17: the index of queued records has their order, as SQLite's has by itself."""
+    db.execute("DROP INDEX records_claimable")
+    db.execute(
+        """
+        CREATE INDEX records_claimable ON generation_records (batch_id, model, id)
+        WHERE status = 'queued'
+        """
+    )
+
+
 # Append only: (the version that it leads to, the step). The schema file is that of the latest version.
-_STEPS: tuple[tuple[int, Callable[[Connection], None]], ...] = ()
-LATEST = 17
+_STEPS: tuple[tuple[int, Callable[[Connection], None]], ...] = ((18, _order_claimable),)
+LATEST = _STEPS[-1][0]
 
 
 def open_database(url: str) -> None:

@@ -101,7 +101,7 @@ CREATE INDEX records_of_batch ON generation_records (batch_id, status);
 CREATE INDEX records_sums ON generation_records
     (batch_id, status, model, cost_micros, at_stake_micros, cost_unpriced, at_stake_unpriced);
 
-CREATE INDEX records_claimable ON generation_records (batch_id, model)
+CREATE INDEX records_claimable ON generation_records (batch_id, model, id)
 WHERE status = 'queued';
 
 CREATE INDEX records_submitted ON generation_records (batch_id)
