@@ -50,6 +50,9 @@ class Connection(Protocol):
     def problem(self) -> Message | None:
         """Why this connection must not be used any more; None when it may."""
 
+    def silent_seconds(self) -> float:
+        """How long a statement of another thread has waited for a server that does not answer."""
+
     def write_transaction(self, *, durable: bool, wait: float) -> AbstractContextManager[None]:
         """See ``transaction``."""
 

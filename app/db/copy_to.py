@@ -113,11 +113,11 @@ def copy_to(path: Path, url: str, progress: Progress) -> Copied:
     Nothing else may have the file open. The records are searchable as soon as the background job has indexed
     them. Raises DatabaseError: CopyDiffers when the comparison finds a difference, StoreDamaged.
     """
-    from app.db.postgres_connection import PostgresConnection  # psycopg is optional
+    from app.db.postgres_connection import LONG_SECONDS, PostgresConnection  # psycopg is optional
 
     with closing(_open_source(path)) as source:
         open_database(url)
-        with closing(PostgresConnection(url)) as target:
+        with closing(PostgresConnection(url, seconds=LONG_SECONDS)) as target:
             try:
                 with transaction(target):
                     copied = _Copy(source, target, progress).run()

@@ -10,10 +10,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
 import psycopg
 from psycopg import ClientCursor, pq
+from psycopg.abc import PQGen
 from psycopg.adapt import Buffer, Loader
 
 from app.db.connection import Cursor
@@ -21,7 +22,11 @@ from app.db.dialect import to_postgres
 from app.db.row_mapping import quoted
 from app.errors import DatabaseError, Message, SettingError, StoreDamaged, StoreLost, WriteRefused, message
 
+_T = TypeVar("_T")
 _WRITERS = 4_114_001  # the key of the advisory lock of writers, in this database
+STATEMENT_SECONDS = 30.0  # writers wait for each other for 15
+LONG_SECONDS = 3600.0  # of a migration or a move
+_ANSWER_SECONDS = 5.0  # more, for the server to say that it has ended the statement
 _CONNECT_SECONDS = 5
 _CONFIRM_SECONDS = 10.0
 _UNCONFIRMED = "数据库连不上，不知道刚才的操作存下没有：请在恢复后刷新核对，再决定要不要重做"
@@ -50,7 +55,7 @@ _SESSION = """
     SET work_mem = '32MB'
 """
 _DAMAGED = ("XX001", "XX002")
-_BUSY = ("55P03", "40P01")  # locked for too long, deadlock
+_BUSY = ("55P03", "40P01", "57014")  # locked for too long, deadlock, statement_timeout
 # No disk space, memory or connections; read-only; shutting down or starting.
 _REFUSED = ("53", "25006", "57P0")
 
@@ -103,19 +108,44 @@ class _Waiting:
         return iter(())
 
 
+class _Link(psycopg.Connection[Row]):
+    """Closed when a statement gets no answer for ``seconds``, however the server or the network is silent.
+
+    ``sent_at``: when the statement was sent (monotonic) whose answer is waited for; None: there is none.
+    """
+
+    seconds = STATEMENT_SECONDS
+    sent_at: float | None = None
+
+    def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
+        """Wait for a step of the protocol; one that has its own ``timeout`` is not a statement."""
+        if timeout is not None:
+            return super().wait(gen, interval, timeout)
+        self.sent_at = began = time.monotonic()
+        try:
+            return super().wait(gen, interval, self.seconds)
+        except psycopg.OperationalError:
+            if time.monotonic() >= began + self.seconds:
+                self.close()
+            raise
+        finally:
+            self.sent_at = None
+
+
 class PostgresConnection:
     """A connection with autocommit and durable commits; ``url`` may contain a password.
 
     The constructor opens nothing: every use raises StoreLost while the server cannot be reached, and a thread
-    that starts meanwhile goes on when it can.
+    that starts meanwhile goes on when it can. A statement may take so many ``seconds``, 30 without them.
     """
 
     engine: Literal["postgres"] = "postgres"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, seconds: float | None = None) -> None:
         self._url = url
-        self._raw: psycopg.Connection[Row] | None = None
-        self._listening: psycopg.Connection[Row] | None = None
+        self._seconds = seconds or STATEMENT_SECONDS
+        self._raw: _Link | None = None
+        self._listening: _Link | None = None
         self.in_transaction = False
         self._waiting: list[_Waiting] | None = None  # None: no write transaction
         self._writes = False
@@ -129,7 +159,7 @@ class PostgresConnection:
         """
         query, values = to_postgres(sql), _values(fields)
         if self._waiting is not None:
-            text = ClientCursor(self._current()).mogrify(query, values)
+            [text] = self._texts(query, [values])
             self._writes = self._writes or not _READS.match(query)
             if not _HAS_NO_RESULT.match(query):
                 return self._send(text)
@@ -147,10 +177,10 @@ class PostgresConnection:
 
     def executemany(self, sql: str, rows: Iterable[Mapping[str, Any] | Sequence[Any]], /) -> None:
         """Run a statement for each of the rows, many in one message; inside a transaction."""
-        query, cursor = to_postgres(sql), ClientCursor(self._current())
+        query = to_postgres(sql)
         inserts = _INSERTS_A_ROW.fullmatch(query)
         head, each, between = (inserts[1], inserts[2], ",") if inserts else ("", query, ";")
-        texts = [cursor.mogrify(each, _values(fields)) for fields in rows]
+        texts = self._texts(each, map(_values, rows))
         self._writes = True
         for first in range(0, len(texts), _ROWS_AT_ONCE):
             self._send(head + between.join(texts[first : first + _ROWS_AT_ONCE]))
@@ -195,6 +225,11 @@ class PostgresConnection:
         """None: a lost connection is opened again."""
         return None
 
+    def silent_seconds(self) -> float:
+        """How long the statement that another thread runs here has had no answer."""
+        sent_at = self._raw.sent_at if self._raw else None
+        return time.monotonic() - sent_at if sent_at is not None else 0.0
+
     @contextmanager
     def write_transaction(self, *, durable: bool, wait: float) -> Iterator[None]:
         """Run the body as the only writer; see ``connection.transaction``.
@@ -229,18 +264,27 @@ class PostgresConnection:
         """Foreign keys of other programs are kept: PostgreSQL lets only a superuser ignore them."""
         yield
 
-    def _open(self) -> psycopg.Connection[Row]:
+    def _open(self) -> _Link:
         try:
-            raw = psycopg.connect(
+            raw = _Link.connect(
                 self._url, autocommit=True, row_factory=_row_factory, cursor_factory=ClientCursor, **_OPTIONS
             )
+            raw.seconds = self._seconds + _ANSWER_SECONDS
             raw.adapters.register_loader("numeric", _NumberLoader)
-            raw.execute(_SESSION)
+            raw.execute(f"{_SESSION}; SET statement_timeout = {round(1000 * self._seconds)}")
         except psycopg.ProgrammingError:  # its text has the URL
             raise SettingError("DATABASE_URL", "写法不对，密码里的符号要写成 %40 这样的编码") from None
         except psycopg.Error as error:
             raise _lost(error) from error
         return raw
+
+    def _texts(self, query: str, rows: Iterable[Any]) -> list[str]:
+        """The statement with the values of each row in it."""
+        try:
+            cursor = ClientCursor(self._current())
+            return [cursor.mogrify(query, values) for values in rows]
+        except psycopg.Error as error:
+            self._raise(error)
 
     def _send(self, *texts: str) -> psycopg.Cursor[Row]:
         """Send what waits and these statements in one message -> the result of the last."""
@@ -261,13 +305,13 @@ class PostgresConnection:
             pass
         return cursor
 
-    def _current(self) -> psycopg.Connection[Row]:
+    def _current(self) -> _Link:
         """The connection; raises StoreLost when it was lost in a transaction."""
         if self.in_transaction and self._is_lost:
             raise _lost("connection lost")
         return self._connected()
 
-    def _connected(self) -> psycopg.Connection[Row]:
+    def _connected(self) -> _Link:
         if self._raw is None or self._raw.closed:
             self._raw = self._open()
         return self._raw
@@ -405,6 +449,8 @@ def _value(value: Any) -> Any:
         return int(value)
     if isinstance(value, str):
         return str(value).replace("\x00", "�")
+    if isinstance(value, list):
+        return [_value(each) for each in value]
     return value
 
 

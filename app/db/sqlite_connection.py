@@ -27,6 +27,10 @@ class SqliteConnection(OpenConnection):
 
     engine: Literal["sqlite"] = "sqlite"
 
+    def silent_seconds(self) -> float:
+        """0: no server is asked."""
+        return 0.0
+
     @contextmanager
     def write_transaction(self, *, durable: bool, wait: float) -> Iterator[None]:
         """Run the body in ``BEGIN IMMEDIATE … COMMIT``; see ``connection.transaction``."""

@@ -9,8 +9,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable
-from contextlib import closing, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from functools import partial
 
 import database
@@ -90,6 +90,7 @@ class Worker:
         )
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
+        self._connections: list[database.Connection] = []
         self._notifies = False
         self._threads_lock = threading.Lock()
         self._apply_lock = threading.Lock()
@@ -182,7 +183,12 @@ class Worker:
 
     @property
     def is_running(self) -> bool:
-        """Whether its threads were started, are all alive, and were not asked to stop."""
+        """Whether its threads were started, are all alive, and were not asked to stop.
+
+        One that has waited for the database for longer than a lease counts as dead.
+        """
+        if any(db.silent_seconds() > LEASE_SECONDS for db in tuple(self._connections)):
+            return False
         with self._threads_lock:  # a thread that ends leaves the list first
             return bool(self._threads) and not self.is_stopping and all(t.is_alive() for t in self._threads)
 
@@ -308,7 +314,7 @@ class Worker:
         is_logged = False
         while not self._aborting.is_set():
             try:
-                with closing(database.connect(self.settings.database)) as db:
+                with self._connection() as db:
                     loop(db)
                     return
             except (DatabaseError, database.Error) as error:
@@ -316,6 +322,16 @@ class Worker:
                     log.event("worker", "no_connection", thread=name, why=error)
                 is_logged = True
             self._aborting.wait(1.0)
+
+    @contextmanager
+    def _connection(self) -> Iterator[database.Connection]:
+        """A connection of a thread, which the health check looks at."""
+        with closing(database.connect(self.settings.database)) as db:
+            self._connections.append(db)
+            try:
+                yield db
+            finally:
+                self._connections.remove(db)
 
     def _start_notifier(self) -> None:
         """Start its thread, once, when there is a receiver."""

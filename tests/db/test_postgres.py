@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 import database
 from app.config import Settings
 from app.db import connection, postgres_connection
+from app.db.migrations import postgres as migrations
 from app.db.store_guard import open_guard
 from app.domain import Record
 from app.errors import AppError, DatabaseError, SettingError, StoreDamaged, StoreLost, WriteRefused
@@ -210,6 +211,88 @@ def test_old_notes_of_commits_are_removed(db: database.Connection, settings: Set
     names = {row["connection"] for row in db.execute("SELECT connection FROM last_commits")}
     assert "old" not in names
     assert "new" in names
+
+
+@pytest.fixture
+def impatient(db: database.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On connections that are made from now on, a statement without an answer is given up after 2.2 s."""
+    monkeypatch.setattr(postgres_connection, "STATEMENT_SECONDS", 2.0)
+    monkeypatch.setattr(postgres_connection, "_ANSWER_SECONDS", 0.2)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_query_without_an_answer_is_sent_again_on_a_new_connection(
+    db: database.Connection, remote: database.Connection, proxy: Proxy, *, is_first: bool
+) -> None:
+    change(remote)
+    proxy.silence()
+    with nullcontext() if is_first else database.read_transaction(remote):
+        assert database.last_version(remote) == database.last_version(db)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_write_transaction_without_an_answer_changes_nothing_and_the_next_one_goes_on(
+    db: database.Connection, remote: database.Connection, proxy: Proxy
+) -> None:
+    before = database.last_version(db)
+
+    def fall_silent() -> None:
+        remote.execute(CHANGE)
+        proxy.silence()
+        database.last_version(remote)
+
+    with pytest.raises(StoreLost) as lost:
+        write(remote, fall_silent)
+    assert sentence(lost.value).startswith("数据库连不上，不再下单")
+    change(remote)
+    assert database.last_version(db) == before + 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_commit_without_an_answer_is_found_to_be_done(
+    db: database.Connection, remote: database.Connection, proxy: Proxy
+) -> None:
+    before = database.last_version(db)
+    proxy.cuts = ["silent"]
+    change(remote)
+    assert database.last_version(db) == before + 1
+    assert proxy.made_cuts.total() == 1
+
+
+def test_how_long_a_statement_has_had_no_answer_is_known_meanwhile(
+    remote: database.Connection, proxy: Proxy
+) -> None:
+    change(remote)
+    assert remote.silent_seconds() == 0
+    proxy.hold()
+    thread = threading.Thread(target=change, args=[remote])
+    thread.start()
+    wait_until(lambda: remote.silent_seconds() > 0.1)
+    proxy.mend()
+    thread.join()
+    assert remote.silent_seconds() == 0
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_statement_that_takes_too_long_is_ended_by_the_server(remote: database.Connection) -> None:
+    pid = remote.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
+    with pytest.raises(WriteRefused) as refused:
+        remote.execute("SELECT pg_sleep(60)")
+    assert sentence(refused.value).startswith("数据库正忙")
+    assert remote.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"] == pid
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_migration_may_take_longer(
+    db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latest = migrations.LATEST + 1
+    step = (latest, lambda mine: mine.execute("SELECT pg_sleep(2.5)"))
+    monkeypatch.setattr(migrations, "_STEPS", (*migrations._STEPS, step))
+    monkeypatch.setattr(migrations, "LATEST", latest)
+    database.open_database(settings.database)
+    assert migrations.version_of(db) == latest
 
 
 def test_a_server_that_stops_and_starts_is_used_again(

@@ -47,8 +47,8 @@ async def _end_tasks() -> None:
 class Proxy:
     """Forwards connections to a port of this machine; ``port`` is its own.
 
-    cuts  how the next COMMITs fail: "before" (the server never gets it) or "after" (the answer gets lost);
-          ``made_cuts`` counts them
+    cuts  how the next COMMITs fail: "before" (the server never gets it), "after" (the answer gets lost), or
+          "silent" (as after, and the connection stays open); ``made_cuts`` counts them
     """
 
     def __init__(self, network: Network, target: int) -> None:
@@ -83,6 +83,14 @@ class Proxy:
     def hold(self) -> None:
         """Let nothing through, without an error, until ``mend``."""
         self._network.run(self._set(refuses=False, flows=False))
+
+    def silence(self) -> None:
+        """Let nothing more through on the connections of now, which stay open; new ones work."""
+        self._network.run(self._silence())
+
+    async def _silence(self) -> None:
+        for link in self._links:
+            link.is_silent = True
 
     def mend(self, *, drops: bool = False) -> None:
         """Work again; with ``drops`` the connections until now are lost."""
@@ -133,6 +141,7 @@ class _Link:
         self._proxy = proxy
         self._writers = writers
         self._loses_answer = False
+        self.is_silent = False  # until the client closes it
 
     def abort(self) -> None:
         """Drop both."""
@@ -146,11 +155,14 @@ class _Link:
         try:
             while block := await reader.read(_BLOCK):
                 await self._proxy.flows()
+                if self.is_silent:
+                    continue
                 if is_request and _COMMIT in block and self._proxy.cuts:
                     cut = self._proxy.cuts.pop(0)
                     self._proxy.made_cuts[f"connection cut {cut} COMMIT"] += 1
                     if cut == "before":
                         return
+                    self.is_silent = cut == "silent"
                     self._loses_answer = True
                 elif not is_request and self._loses_answer:
                     return

@@ -1,6 +1,7 @@
 """PostgreSQL is lost while a picture is made, and comes back: nothing is paid twice, nothing paid is lost."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,12 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
+from app.db import postgres_connection
 from app.db.postgres_connection import PostgresConnection
 from app.domain import Status
 from app.images import store
 from app.web.services import services_of
+from app.worker import worker as worker_module
 from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
@@ -284,3 +287,40 @@ def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
     assert guard.watch(db) is None
     assert client.get("/records").status_code == 200
     assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202
+
+
+@pytest.fixture
+def worker_behind_proxy(harness: Harness, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    """A worker with threads whose statements are given up after 2.2 s without an answer."""
+    monkeypatch.setattr(postgres_connection, "STATEMENT_SECONDS", 2.0)
+    monkeypatch.setattr(postgres_connection, "_ANSWER_SECONDS", 0.2)
+    url = proxy.url(harness.settings.database_url)
+    worker = Worker(replace(harness.settings, database_url=url, model_concurrency=2))
+    worker.start()
+    try:
+        yield worker
+    finally:
+        assert worker.stop()
+
+
+def test_connections_that_fall_silent_and_stay_open_delay_the_worker_and_nothing_is_paid_twice(
+    harness: Harness, proxy: Proxy, worker_behind_proxy: Worker
+) -> None:
+    harness.service.latency = 0.3
+    ids = harness.ask(*"甲乙丙丁戊己")[1]
+    wait_until(lambda: harness.service.charges >= 2)
+    proxy.silence()
+    wait_until(lambda: all(harness.record(id).status == Status.SUCCESS for id in ids))
+    assert harness.service.charges == len(harness.service.submissions) == len(ids)
+    assert harness.outcomes() == ["billed"] * len(ids)
+
+
+def test_the_health_check_sees_a_thread_that_waits_for_longer_than_a_lease(
+    harness: Harness, proxy: Proxy, worker_behind_proxy: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 0.5)
+    wait_until(lambda: bool(database.list_workers(harness.db, now=time.time(), within=60.0)))
+    assert worker_behind_proxy.is_running
+    proxy.silence()
+    wait_until(lambda: not worker_behind_proxy.is_running)
+    wait_until(lambda: worker_behind_proxy.is_running)

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 from app.db.connection import Connection, connect, transaction
+from app.db.postgres_connection import LONG_SECONDS, PostgresConnection
 from app.db.restored import pause_if_restored
 from app.db.search_index import has_other_normaliser, rebuild_index
 from app.errors import DatabaseError
@@ -36,10 +37,10 @@ def open_database(url: str) -> None:
     with closing(connect(url)) as db:
         _check_server(db)
         if version_of(db) < LATEST or has_other_normaliser(db):
-            with transaction(db):
-                _migrate(db)
-                if has_other_normaliser(db):
-                    rebuild_index(db)
+            with closing(PostgresConnection(url, seconds=LONG_SECONDS)) as slow, transaction(slow):
+                _migrate(slow)
+                if has_other_normaliser(slow):
+                    rebuild_index(slow)
         pause_if_restored(db)
 
 
