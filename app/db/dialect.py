@@ -10,9 +10,9 @@ from functools import lru_cache
 
 _LONGEST_KEPT = 10_000  # characters; a longer statement has ids in it and is hardly sent again
 
-# (pattern, replacement), applied in this order.
+_LITERAL = re.compile(r"('(?:[^']|'')*')")
+# (pattern, replacement), applied in this order outside of literals.
 _RULES = (
-    (r"%", "%%"),
     # A list as a parameter: JSON for SQLite, an array for PostgreSQL (see ``row_mapping.SqlList``).
     (r"\bNOT IN \(SELECT value FROM json_each\(:(\w+)\)\)", r"<> ALL (:\1)"),
     (r"\bIN \(SELECT value FROM json_each\(:(\w+)\)\)", r"= ANY (:\1)"),
@@ -37,6 +37,7 @@ def to_postgres(sql: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _translate(sql: str) -> str:
+    parts = _LITERAL.split(sql.replace("%", "%%"))
     for pattern, replacement in _RULES:
-        sql = re.sub(pattern, replacement, sql)
-    return sql
+        parts[::2] = [re.sub(pattern, replacement, part) for part in parts[::2]]
+    return "".join(parts)

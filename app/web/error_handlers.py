@@ -25,6 +25,8 @@ STATUS = {
     errors.ModelError: 502,
     errors.BucketError: 502,
     errors.StoreLost: 503,
+    errors.WriteRefused: 507,
+    errors.DatabaseError: 500,
     errors.StorageError: 507,
     errors.AppError: 500,
 }

@@ -64,3 +64,22 @@ def test_the_codes_of_the_index_are_those_of_the_search(db: database.Connection,
     pieces |= {stored[at : at + 3] for at in range(len(stored)) if stored[at] < "\u2e80"}
     codes = db.execute("SELECT grams(:text)", {"text": stored}).fetchone()[0]
     assert set(codes) == set(map(piece_code, pieces))
+
+
+def test_a_value_that_cannot_be_sent_is_a_database_error_and_undoes_all(db: database.Connection) -> None:
+    def add_wrong(*, many: bool) -> None:
+        with database.transaction(db):
+            db.execute(ADD, {"name": "a"})
+            wrong = {"name": ("b\x00",)}
+            db.executemany(ADD, [wrong]) if many else db.execute(ADD, wrong)
+
+    for many in (False, True):
+        with pytest.raises(DatabaseError):
+            add_wrong(many=many)
+    assert names(db) == []
+
+
+def test_text_in_a_literal_is_sent_as_it_is(db: database.Connection) -> None:
+    literal = "100% :name ? it''s IN (SELECT value FROM json_each(:ids)) CROSS JOIN"
+    row = db.execute(f"SELECT '{literal}' AS text, :name AS name", {"name": "a"}).fetchone()
+    assert (row["text"], row["name"]) == (literal.replace("''", "'"), "a")

@@ -81,10 +81,15 @@ def test_a_refused_statement_is_logged_with_its_place_and_without_its_values(
 
     monkeypatch.setattr(database, "get_record", refused)
     with caplog.at_level(logging.INFO):
-        assert client.get("/api/records/1").status_code == 507
+        assert client.get("/api/records/1").status_code == 500
     [record] = [each for each in caplog.records if "statement_refused" in each.getMessage()]
     assert record.exc_info
     assert isinstance(record.exc_info[1], DatabaseError)
     line = KeyValueFormatter().format(record)
     assert "no_such_column" in line
     assert prompt not in line
+
+
+def test_nul_in_a_list_of_ids_finds_nothing(client: FlaskClient) -> None:
+    answer = client.get("/api/batches/changed?ids=%00,a")
+    assert (answer.status_code, answer.get_json()["records"]) == (200, [])
