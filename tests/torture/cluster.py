@@ -116,8 +116,11 @@ class Cluster(Site):
             "power cut": Disruption(begin=self._cut_power, end=self.postgres.start),
             "PostgreSQL out of reach": Disruption(begin=proxy.cut, end=proxy.mend),
             "PostgreSQL silent": Disruption(begin=proxy.hold, end=lambda: proxy.mend(drops=drops)),
+            "connections silent for good": Disruption(
+                begin=proxy.silence, end=lambda: None, forbids_starts=False
+            ),
             "cut at COMMIT": Disruption(
-                begin=lambda: proxy.cuts.extend(self._random.choices(("before", "after"), k=_CUTS)),
+                begin=lambda: proxy.cuts.extend(self._random.choices(("before", "after", "silent"), k=_CUTS)),
                 end=proxy.mend,
                 forbids_starts=False,
             ),

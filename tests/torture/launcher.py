@@ -77,6 +77,7 @@ def shorten_waits() -> None:
         from app.db import postgres_connection
 
         postgres_connection._SESSION = postgres_connection._SESSION.replace("'60s'", "'3s'")
+        postgres_connection.STATEMENT_SECONDS, postgres_connection._ANSWER_SECONDS = 4.0, 0.5
     disk_space.LEAST_BYTES = disk_space.PICTURE_BYTES = 200_000  # the disks of these rounds are small
 
 

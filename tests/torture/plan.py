@@ -74,6 +74,7 @@ CLUSTER_DISRUPTIONS = (
     "power cut",
     "PostgreSQL out of reach",
     "PostgreSQL silent",
+    "connections silent for good",
     "cut at COMMIT",
     "OSS out of reach",
     "OSS fails",
@@ -84,7 +85,7 @@ CLUSTER_DISRUPTIONS = (
     "request sent twice",
     "batch cancelled",
 )
-_OF_POSTGRES = CLUSTER_DISRUPTIONS[:5]  # drawn twice as often
+_OF_POSTGRES = CLUSTER_DISRUPTIONS[:6]  # drawn twice as often
 _CALM = ("OSS fails", "OSS slow", "request sent twice")
 PROCESSES = ("worker 1", "worker 2", "web 1", "web 2")
 _WORKERS = (0, 1)
