@@ -12,6 +12,7 @@ from app.db.notifications import note_done, note_paused
 from app.db.row_mapping import (
     HAS_TASK_ID,
     IN_IDS,
+    IN_MODELS,
     SqlList,
     has_record,
     message_json,
@@ -34,6 +35,45 @@ NOT_CHARGED = """
 def get_batch(db: Connection, batch_id: str) -> Batch:
     """The batch with its counts, costs and estimated seconds left. Raises NotFound."""
     return _to_batch(db, _batch_row(db, batch_id))
+
+
+def count_ahead(db: Connection, batch_id: str) -> int:
+    """The pictures of other batches that are claimed before the first of this one (see ``queue``).
+
+    0 when it has none queued, has some under way, or is not active.
+    """
+    row = db.execute(
+        """
+        WITH mine AS (
+            SELECT id, priority, version, (
+                SELECT min(model) FROM generation_records WHERE batch_id = :id AND status = 'queued'
+            ) AS model
+            FROM batches
+            WHERE id = :id AND state = 'active' AND NOT EXISTS (
+                SELECT 1 FROM generation_records WHERE batch_id = :id AND status = 'running')
+        )
+        SELECT coalesce(sum(
+            CASE WHEN others.priority > mine.priority
+            THEN (
+                SELECT count(*)
+                FROM generation_records
+                WHERE batch_id = others.id AND status = 'queued' AND model = mine.model)
+            WHEN EXISTS (
+                SELECT 1
+                FROM generation_records
+                WHERE batch_id = others.id AND status = 'queued' AND model = mine.model)
+            THEN 1 END), 0) AS number
+        FROM mine
+        JOIN batches AS others ON others.state = 'active' AND others.id <> mine.id
+        WHERE others.priority > mine.priority
+           OR (others.priority = mine.priority AND others.version < mine.version AND NOT EXISTS (
+               SELECT 1
+               FROM generation_records
+               WHERE batch_id = others.id AND status = 'running' AND model = mine.model))
+        """,
+        {"id": batch_id},
+    ).fetchone()
+    return int(row["number"])
 
 
 def get_batch_version(db: Connection, batch_id: str) -> int:
@@ -312,19 +352,21 @@ def _to_batch(db: Connection, row: Row) -> Batch:
     counts = dict.fromkeys(Status, 0)
     for group in groups:
         counts[Status(group["status"])] += int(group["number"])
+    status = _batch_status(row["state"], counts)
     return Batch(
         id=row["id"],
         name=row["name"],
         number_in_minute=row["number_in_minute"],
         created_at=row["created_at"],
-        status=_batch_status(row["state"], counts),
+        status=status,
+        ahead=count_ahead(db, row["id"]) if status is BatchStatus.QUEUED else 0,
         paused_reason=to_message(row["paused_reason"], row["paused_message"]),
         total=row["total"],
         counts=counts,
         cost=_sum_of("cost", groups),
         at_stake=_sum_of("at_stake", groups),
         estimated_cost=priced(row["estimated_micros"], not row["is_priced"]),
-        eta_seconds=_seconds_to_go(db, row["id"], counts),
+        eta_seconds=_seconds_to_go(db, row, groups, counts),
         version=row["version"],
         source=row["source"],
         retryable=_count_retryable(db, row["id"]) if counts[Status.FAILED] else 0,
@@ -387,12 +429,41 @@ def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:
     return BatchStatus.CANCELLED if state == "cancelled" else BatchStatus.FINISHED
 
 
-def _seconds_to_go(db: Connection, batch_id: str, counts: dict[Status, int]) -> int | None:
-    """Records left ÷ records running × mean duration of the last 40, or else what the model is known to take;
-    independent of pauses."""
+def _seconds_to_go(db: Connection, batch: Row, groups: list[Row], counts: dict[Status, int]) -> int | None:
+    """Records to be made until its last ÷ records running at its models × mean duration of the last 40, or
+    else what the model is known to take; independent of pauses.
+
+    Batches share a model evenly, so each other one makes as many of its own meanwhile, if it has as many.
+    """
     left = counts[Status.QUEUED] + counts[Status.RUNNING]
     if not (left and counts[Status.RUNNING]):
         return None
+    is_open = (Status.QUEUED, Status.RUNNING)
+    models = SqlList({group["model"] for group in groups if group["status"] in is_open})
+    shared = db.execute(
+        f"""
+        SELECT coalesce(sum(number), 0) AS of_others, (
+            SELECT count(*)
+            FROM generation_records
+            WHERE status = 'running' AND status IN ('held', 'queued', 'running') AND model {IN_MODELS}
+        ) AS running
+        FROM (
+            SELECT (
+                SELECT count(*)
+                FROM (
+                    SELECT 1
+                    FROM generation_records
+                    WHERE batch_id = batches.id AND status IN ('queued', 'running') AND model {IN_MODELS}
+                    LIMIT :left
+                ) AS shares
+            ) AS number
+            FROM batches
+            WHERE state = 'active' AND id <> :id AND priority >= :priority
+        ) AS others
+        """,
+        {"id": batch["id"], "priority": batch["priority"], "left": left, "models": models},
+    ).fetchone()
+    left += int(shared["of_others"])
     row = db.execute(
         """
         SELECT avg(86400.0 * (julianday(finished_at) - julianday(started_at))) AS seconds
@@ -404,10 +475,10 @@ def _seconds_to_go(db: Connection, batch_id: str, counts: dict[Status, int]) -> 
             LIMIT 40
         ) AS latest
         """,
-        {"id": batch_id},
+        {"id": batch["id"]},
     ).fetchone()
-    seconds = row["seconds"] or _learnt_seconds(db, batch_id)
-    return None if seconds is None else round(left * float(seconds) / counts[Status.RUNNING])
+    seconds = row["seconds"] or _learnt_seconds(db, batch["id"])
+    return None if seconds is None else round(left * float(seconds) / shared["running"])
 
 
 def _learnt_seconds(db: Connection, batch_id: str) -> float | None:

@@ -121,7 +121,7 @@ def list_single_records(
 ) -> list[Record]:
     """The newest records of the single-image page changed after ``since``, newest first; or the deleted ones.
 
-    A queued record counts as changed when its batch has changed (it may have been paused).
+    A queued record counts as changed with anything: its batch may have been paused, or others begun before it.
     """
     return read_records(
         db,
@@ -133,8 +133,7 @@ def list_single_records(
             ORDER BY created_at DESC
             LIMIT :limit
         )
-        AND (version > :since OR (status = 'queued' AND :since < (
-            SELECT batches.version FROM batches WHERE batches.id = generation_records.batch_id)))
+        AND (version > :since OR (status = 'queued' AND :since < (SELECT value FROM change_counter)))
         AND CASE WHEN deleted_at IS NULL THEN 0 ELSE 1 END = :deleted
         ORDER BY id DESC
         LIMIT :limit

@@ -73,9 +73,9 @@ class BatchModel:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Records submitted together; ``prefix`` and ``suffix`` surround each prompt. Costs are CNY, None when a
-    price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate,
-    or before its first picture from what the model took before. ``retryable`` counts
-    records that failed without a charge, ``picks`` those that a user chose.
+    price in them is unknown; ``eta_seconds`` is extrapolated from the measured rate, or before its first
+    picture from what the model took before. While it is queued, ``ahead`` counts the pictures of others that
+    come first. ``retryable`` counts records that failed without a charge, ``picks`` those that a user chose.
     ``number_in_minute`` tells apart the batches without a name of one minute: it counts them from 1.
     ``paused_cause`` is empty unless it is paused. ``models`` are those of its records, most pictures first;
     ``copied_from`` is the id of the batch whose rows it repeats.
@@ -94,6 +94,7 @@ class Batch:
     eta_seconds: int | None
     version: int
     source: str
+    ahead: int = 0
     retryable: int = 0
     workbook: Workbook | None = None
     prefix: str = ""

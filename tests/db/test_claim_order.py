@@ -98,6 +98,32 @@ def test_paused_batches_and_delayed_records_give_their_turn_to_others(
     assert [claim(db).batch_id for _ in range(3)] == [other] * 3
 
 
+def test_what_is_ahead_of_a_batch_is_what_is_claimed_before_its_first_picture(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    earlier, later = add(db, spec, 5), add(db, spec, 5)
+    single = add(db, spec, 3, source="single")
+    batches = (earlier, later, single)
+    seen = [[database.count_ahead(db, each) for each in batches]]
+    claimed = []
+    for _ in range(5):
+        claimed.append(claim(db).batch_id)
+        seen.append([database.count_ahead(db, each) for each in batches])
+    assert claimed == [single] * 3 + [earlier, later]
+    assert seen == [[3, 4, 0], [2, 3, 0], [1, 2, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]]
+    assert [database.get_batch(db, each).ahead for each in batches] == [0, 0, 0]
+
+
+def test_nothing_is_ahead_of_what_is_paused_and_what_is_paused_or_of_another_model_is_not_ahead(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    paused, other, mine = (add(db, spec, 2) for _ in range(3))
+    assert database.get_batch(db, mine).ahead == 2
+    database.pause_batch(db, paused)
+    db.execute("UPDATE generation_records SET model = 'other' WHERE batch_id = :id", {"id": other})
+    assert [database.count_ahead(db, each) for each in (paused, other, mine)] == [0, 0, 0]
+
+
 def add_many(db: database.Connection, spec: ModelSpec) -> None:
     """Two batches with one record under way and 5,000 queued after as many that have ended."""
     for _ in range(2):

@@ -76,6 +76,29 @@ def test_failures_count_neither_towards_the_mean_nor_as_remaining(pace: Pace) ->
     assert pace.eta() == 10 * 6 / 2
 
 
+def test_another_batch_makes_as_many_of_its_own_meanwhile(
+    db: database.Connection, spec: ModelSpec, pace: Pace
+) -> None:
+    small, paused = Pace(db, spec, 12), Pace(db, spec, 50)
+    database.pause_batch(db, paused.batch_id)
+    for each in (pace, small):
+        each.set(each.ids[:2], Status.SUCCESS, 10)
+        each.set(each.ids[2:4], Status.RUNNING)
+    assert small.eta() == (10 + 10) * 10 / 4
+    assert pace.eta() == (98 + 10) * 10 / 4
+
+
+def test_a_batch_at_another_model_takes_nothing_away(
+    db: database.Connection, spec: ModelSpec, pace: Pace
+) -> None:
+    other = Pace(db, spec, 50)
+    db.execute("UPDATE generation_records SET model = 'other' WHERE batch_id = :id", {"id": other.batch_id})
+    other.set(other.ids[:2], Status.RUNNING)
+    pace.set(pace.ids[:2], Status.SUCCESS, 10)
+    pace.set(pace.ids[2:4], Status.RUNNING)
+    assert pace.eta() == 98 * 10 / 2
+
+
 def test_there_is_no_eta_before_the_first_image(pace: Pace) -> None:
     assert pace.eta() is None
     pace.set(pace.ids[:4], Status.RUNNING)

@@ -43,3 +43,28 @@ def test_a_deletion_corrects_the_caption_of_its_request(client: FlaskClient) -> 
     assert "四张的猫" in news
     assert "2 张" not in news
     assert "data-details-url" not in news
+
+
+def test_what_waits_says_how_many_pictures_of_others_come_before_it_until_they_have_begun(
+    client: FlaskClient,
+) -> None:
+    def order(source: str) -> str:
+        body = {"source": source, "rows": [{"prompt": "猫", "num_images": 3}]}
+        batch_id: str = client.post("/api/batches", json=body).get_json()["batch_id"]
+        return batch_id
+
+    first, second, batch = order("single"), order("single"), order("batch")
+    address = f"/api/batches/{batch}"
+    news, version = client.get(address), client.get("/live/results").headers["X-Version"]
+    assert [client.get(f"/api/batches/{each}").get_json()["batch"]["ahead"] for each in (first, second)] == [
+        0,
+        1,
+    ]
+    assert news.get_json()["batch"]["ahead"] == 6
+    assert client.get("/").text.count("等待中 · 前面还有 1 张") == 3
+    client.post(f"/api/batches/{first}/pause")
+    again = client.get(address, headers={"If-None-Match": news.headers["ETag"]})
+    assert (again.status_code, again.get_json()["batch"]["ahead"]) == (200, 3)
+    assert client.get(address, headers={"If-None-Match": again.headers["ETag"]}).status_code == 304
+    cards = client.get(f"/live/results?since={version}").text
+    assert (cards.count("等待中"), cards.count("前面还有")) == (3, 0)

@@ -342,7 +342,7 @@ def get_batch(batch_id: str) -> Response:
     """A batch, and its records and log lines that changed after ``?since=``."""
     db = connection()
     since = int_arg("since")
-    tag = f"{since}-{database.get_batch_version(db, batch_id)}"
+    tag = f"{since}-{database.get_batch_version(db, batch_id)}-{database.count_ahead(db, batch_id)}"
     if etag_matches(tag):
         return with_etag(Response(), tag)
     with database.read_transaction(db):
@@ -357,7 +357,7 @@ def get_batch(batch_id: str) -> Response:
         log=log,
         log_left_out=written - len(log),
     )
-    return with_etag(response, f"{since}-{batch.version}")
+    return with_etag(response, f"{since}-{batch.version}-{batch.ahead}")
 
 
 @bp.post("/batches/<batch_id>/pause")

@@ -8,7 +8,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ImageRequest, ModelSpec, Record
+from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import InvalidRequest, KeyReused
 from app.web.batch_columns import option_words
 from app.web.etags import with_etag
@@ -64,7 +64,10 @@ def results() -> Response:
         paused = database.list_pauses(db, source="single")
         deleted = database.list_single_records(db, since=since, limit=_MAX_DELETED, deleted=True)
         requests = _requests(changed, deleted)
-    html = render_template("studio/requests.html", requests=requests, paused=paused, **_card_context(spec))
+        ahead = _ahead_of(changed)
+    html = render_template(
+        "studio/requests.html", requests=requests, paused=paused, ahead=ahead, **_card_context(spec)
+    )
     html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in deleted)
     response = make_response(html)
     response.headers["X-Version"] = str(version)
@@ -83,6 +86,12 @@ def _requests(drawn: list[Record], deleted: Iterable[Record] = ()) -> list[Reque
     return group_by_request(siblings, {record.id for record in drawn})
 
 
+def _ahead_of(records: Iterable[Record]) -> dict[str, int]:
+    """How many pictures of others are before the queued ones, by the id of their batch."""
+    queued = {each.batch_id for each in records if each.status is Status.QUEUED and each.batch_id}
+    return {batch_id: database.count_ahead(connection(), batch_id) for batch_id in queued}
+
+
 def _card_context(spec: ModelSpec) -> dict[str, Any]:
     """What a card needs to know of the page and of the prices of today."""
     return {"page_spec": spec, "price_of": services().models.price}
@@ -94,12 +103,14 @@ def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: 
         results = database.list_single_records(db, limit=RESULTS_SHOWN)
         requests = _requests(results)
         paused = database.list_pauses(db, source="single")
+        ahead = _ahead_of(results)
     return render_template(
         "pages/studio.html",
         results=results,
         requests=requests,
         settled=settled_ids(results),
         paused=paused,
+        ahead=ahead,
         draft=draft,
         choices=model_choices(),
         presets=database.list_presets(connection()),

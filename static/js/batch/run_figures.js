@@ -72,6 +72,7 @@ function restOf(batch) {
   const { counts, eta_seconds: eta, cost, at_stake: atRisk, estimated_cost: expected } = batch;
   const left = counts.queued + counts.running;
   const parts = [];
+  if (batch.ahead > 0) parts.push(_("前面还有 {n} 张", { n: batch.ahead }));
   if (left > 0 && eta > 0 && batch.status === "running") parts.push(_("{pace} 张/分", { pace: formatPace(left / eta * 60) }), _("还要约 {duration}", { duration: formatDuration(eta) }));
   if (cost === null) parts.push(costWords(batch));
   else if (cost === 0 && expected === null) parts.push(_("价格未设"));
