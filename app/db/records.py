@@ -121,7 +121,7 @@ def list_single_records(
 ) -> list[Record]:
     """The newest records of the single-image page changed after ``since``, newest first; or the deleted ones.
 
-    A queued record counts as changed with anything: its batch may have been paused, or others begun before it.
+    A queued record counts as changed with anything: its batch may be paused now, or others begun.
     """
     return read_records(
         db,

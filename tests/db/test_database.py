@@ -155,6 +155,22 @@ def test_a_live_lease_holds_and_an_expired_one_is_released(db: database.Connecti
     assert claimed(db, NOW + 31).attempts == record.attempts + 1
 
 
+def test_only_its_owner_extends_a_lease(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
+    record = claimed(db)
+    database.extend_leases(db, [record.id], owner="other", until=NOW + 50)
+    assert claimed(db, NOW + 25).id == record.id
+
+
+def test_throttling_does_not_count_as_a_try(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
+    for throttled in (True, True, False):
+        error = ModelError("太多", cause="limit", billed=Billed.NO, retryable=True, throttled=throttled)
+        database.requeue_record(db, claimed(db), not_before=0, error=error)
+    after = claimed(db)
+    assert (after.retries, after.throttle_count) == (1, 2)
+
+
 def test_a_record_with_an_open_charge_and_no_task_id_is_not_claimed_again(
     db: database.Connection, spec: ModelSpec
 ) -> None:

@@ -382,6 +382,28 @@ def test_a_statement_that_fails_undoes_its_transaction_although_the_body_goes_on
     change(db)
 
 
+def test_a_commit_that_became_a_rollback_is_an_error(db: database.Connection) -> None:
+    """Also where the transaction would only have read."""
+
+    def go_on() -> None:
+        with pytest.raises(DatabaseError):
+            db.execute("SELECT no_such_column FROM batches")
+
+    with pytest.raises(DatabaseError, match="没有任何改动"):
+        write(db, go_on)
+
+
+def test_a_write_outside_a_transaction_is_not_sent_again(
+    db: database.Connection, other: database.Connection
+) -> None:
+    """Whether the server did it before the connection was lost is not known."""
+    before = database.last_version(db)
+    end_connection(db, other)
+    with pytest.raises(StoreLost):
+        db.execute(CHANGE)
+    assert database.last_version(db) == before
+
+
 def test_an_older_database_blocks_until_a_restart(
     db: database.Connection, other: database.Connection, settings: Settings
 ) -> None:

@@ -254,6 +254,18 @@ def other_program(settings: Settings) -> Any:
     return sqlite3.connect(settings.database_path)
 
 
+@pytest.mark.parametrize("length", [24, 25, 26, 27, 28, 60])
+@pytest.mark.parametrize("letters", ["一只橘猫趴在窗台上看雪", "a cat sits by the window"])
+def test_a_long_term_finds_only_the_text_that_has_its_end_too(
+    db: database.Connection, letters: str, length: int
+) -> None:
+    term = (letters * 10)[:length]
+    add_records(db, [f"{term}，夜景", f"{term[:-1]}x，夜景"])
+    index_all(db)
+    assert found(db, term) == [1]
+    assert found(db, f"{term[:-1]}x") == [2]
+
+
 def test_changes_by_other_programs_are_found_at_once(db: database.Connection, settings: Settings) -> None:
     add_records(db, ["猫一", "猫二", "猫三", "猫四"])
     index_all(db)
