@@ -20,6 +20,7 @@ from pathlib import Path
 import database
 from app.config import Settings, environment_of_programs, load_settings, read_settings
 from app.domain import file_key, nearest_choice
+from app.domain.ledger import OUTCOMES
 from app.errors import AppError, DatabaseError, DiskError, InvalidRequest, NotFound, StoreLost
 from app.images import metadata, store
 from app.images.marks import find_marks
@@ -30,7 +31,6 @@ from app.system import windows_files
 _MOST_LISTED = 50
 _REGENERABLE = {".thumbnails", ".cache"}
 _PROGRESS_SECONDS = 3.0
-_OUTCOMES = {"open": "进行中", "billed": "已计费", "not_billed": "未计费", "unknown": "结果未知"}
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 
@@ -427,7 +427,7 @@ def _copied_lines(settings: Settings, source: Path, copied: database.Copied) -> 
     yield from (f"{table}：{rows:,} 行，一致" for table, rows in copied.rows.items())
     for outcome, number, micros, unpriced in copied.ledger:
         without = f"，其中 {unpriced:,} 笔价格未知" if unpriced else ""
-        yield f"账目·{_OUTCOMES[outcome]}：{number:,} 笔，¥{Decimal(micros) / 1_000_000:,.2f}{without}，一致"
+        yield f"账目·{OUTCOMES[outcome]}：{number:,} 笔，¥{Decimal(micros) / 1_000_000:,.2f}{without}，一致"
     if copied.changed:
         yield f"{copied.changed:,} 个值的编码或写法 PostgreSQL 不收，已换成读出来的文字或数字。"
     if copied.others:

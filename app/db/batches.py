@@ -12,7 +12,6 @@ from app.db.notifications import note_done, note_paused
 from app.db.row_mapping import (
     HAS_TASK_ID,
     IN_IDS,
-    IN_MODELS,
     SqlList,
     has_record,
     message_json,
@@ -38,42 +37,33 @@ def get_batch(db: Connection, batch_id: str) -> Batch:
 
 
 def count_ahead(db: Connection, batch_id: str) -> int:
-    """The pictures of other batches that are claimed before the first of this one (see ``queue``).
-
-    0 when it has none queued, has some under way, or is not active.
-    """
+    """The pictures of other batches that are claimed before the next of this one; 0 while one is running."""
     row = db.execute(
         """
-        WITH mine AS (
-            SELECT id, priority, version, (
-                SELECT min(model) FROM generation_records WHERE batch_id = :id AND status = 'queued'
-            ) AS model
-            FROM batches
-            WHERE id = :id AND state = 'active' AND NOT EXISTS (
-                SELECT 1 FROM generation_records WHERE batch_id = :id AND status = 'running')
-        )
-        SELECT coalesce(sum(
-            CASE WHEN others.priority > mine.priority
-            THEN (
-                SELECT count(*)
-                FROM generation_records
-                WHERE batch_id = others.id AND status = 'queued' AND model = mine.model)
-            WHEN EXISTS (
-                SELECT 1
-                FROM generation_records
-                WHERE batch_id = others.id AND status = 'queued' AND model = mine.model)
-            THEN 1 END), 0) AS number
-        FROM mine
-        JOIN batches AS others ON others.state = 'active' AND others.id <> mine.id
-        WHERE others.priority > mine.priority
-           OR (others.priority = mine.priority AND others.version < mine.version AND NOT EXISTS (
-               SELECT 1
-               FROM generation_records
-               WHERE batch_id = others.id AND status = 'running' AND model = mine.model))
+        SELECT min(model) AS model
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND NOT EXISTS (
+            SELECT 1 FROM generation_records WHERE batch_id = :id AND status = 'running')
         """,
         {"id": batch_id},
     ).fetchone()
-    return int(row["number"])
+    batches = _in_turn(db, row["model"]) if row["model"] is not None else []
+    at = next((at for at, each in enumerate(batches) if each["id"] == batch_id), 0)
+    first = [int(each["queued"]) for each in batches[:at] if each["priority"] > batches[at]["priority"]]
+    return sum(first) + sum(bool(each["queued"]) for each in batches[len(first) : at])
+
+
+def _in_turn(db: Connection, model: str) -> list[Row]:
+    """The active batches in the order of their next claims (see ``queue``), with their records of a model."""
+    mine = "FROM generation_records WHERE batch_id = batches.id AND model = :model AND status ="
+    sql = f"""
+        SELECT id, priority, (SELECT count(*) {mine} 'running') AS running,
+            (SELECT count(*) {mine} 'queued') AS queued
+        FROM batches
+        WHERE state = 'active'
+        ORDER BY priority DESC, running, version
+    """
+    return db.execute(sql, {"model": model}).fetchall()
 
 
 def get_batch_version(db: Connection, batch_id: str) -> int:
@@ -352,14 +342,13 @@ def _to_batch(db: Connection, row: Row) -> Batch:
     counts = dict.fromkeys(Status, 0)
     for group in groups:
         counts[Status(group["status"])] += int(group["number"])
-    status = _batch_status(row["state"], counts)
     return Batch(
         id=row["id"],
         name=row["name"],
         number_in_minute=row["number_in_minute"],
         created_at=row["created_at"],
-        status=status,
-        ahead=count_ahead(db, row["id"]) if status is BatchStatus.QUEUED else 0,
+        status=_batch_status(row["state"], counts),
+        ahead=count_ahead(db, row["id"]) if counts[Status.QUEUED] else 0,
         paused_reason=to_message(row["paused_reason"], row["paused_message"]),
         total=row["total"],
         counts=counts,
@@ -430,40 +419,18 @@ def _batch_status(state: str, counts: dict[Status, int]) -> BatchStatus:
 
 
 def _seconds_to_go(db: Connection, batch: Row, groups: list[Row], counts: dict[Status, int]) -> int | None:
-    """Records to be made until its last ÷ records running at its models × mean duration of the last 40, or
-    else what the model is known to take; independent of pauses.
-
-    Batches share a model evenly, so each other one makes as many of its own meanwhile, if it has as many.
+    """Records to be made until its last ÷ records running × mean duration of the last 40, or else what the
+    model is known to take; independent of pauses. The other batches at its model, which share it evenly, make
+    as many of their own meanwhile, if they have as many.
     """
     left = counts[Status.QUEUED] + counts[Status.RUNNING]
     if not (left and counts[Status.RUNNING]):
         return None
-    is_open = (Status.QUEUED, Status.RUNNING)
-    models = SqlList({group["model"] for group in groups if group["status"] in is_open})
-    shared = db.execute(
-        f"""
-        SELECT coalesce(sum(number), 0) AS of_others, (
-            SELECT count(*)
-            FROM generation_records
-            WHERE status = 'running' AND status IN ('held', 'queued', 'running') AND model {IN_MODELS}
-        ) AS running
-        FROM (
-            SELECT (
-                SELECT count(*)
-                FROM (
-                    SELECT 1
-                    FROM generation_records
-                    WHERE batch_id = batches.id AND status IN ('queued', 'running') AND model {IN_MODELS}
-                    LIMIT :left
-                ) AS shares
-            ) AS number
-            FROM batches
-            WHERE state = 'active' AND id <> :id AND priority >= :priority
-        ) AS others
-        """,
-        {"id": batch["id"], "priority": batch["priority"], "left": left, "models": models},
-    ).fetchone()
-    left += int(shared["of_others"])
+    model = max(groups, key=lambda group: (group["status"] == "running") * group["number"])["model"]
+    others = [each for each in _in_turn(db, model) if each["id"] != batch["id"]]
+    rivals = [each for each in others if each["priority"] >= batch["priority"]]
+    to_make = left + sum(min(each["queued"] + each["running"], left) for each in rivals)
+    running = counts[Status.RUNNING] + sum(each["running"] for each in others)
     row = db.execute(
         """
         SELECT avg(86400.0 * (julianday(finished_at) - julianday(started_at))) AS seconds
@@ -478,7 +445,7 @@ def _seconds_to_go(db: Connection, batch: Row, groups: list[Row], counts: dict[S
         {"id": batch["id"]},
     ).fetchone()
     seconds = row["seconds"] or _learnt_seconds(db, batch["id"])
-    return None if seconds is None else round(left * float(seconds) / shared["running"])
+    return None if seconds is None else round(to_make * float(seconds) / running)
 
 
 def _learnt_seconds(db: Connection, batch_id: str) -> float | None:

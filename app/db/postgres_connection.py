@@ -109,13 +109,10 @@ class _Waiting:
 
 
 class _Link(psycopg.Connection[Row]):
-    """Closed when a statement gets no answer for ``seconds``, however the server or the network is silent.
-
-    ``sent_at``: when the statement was sent (monotonic) whose answer is waited for; None: there is none.
-    """
+    """Closed when a statement gets no answer for ``seconds``, however the server or the network is silent."""
 
     seconds = STATEMENT_SECONDS
-    sent_at: float | None = None
+    sent_at: float | None = None  # when the statement was sent (monotonic) whose answer is waited for
 
     def wait(self, gen: PQGen[_T], interval: float = 0.1, timeout: float | None = None) -> _T:
         """Wait for a step of the protocol; one that has its own ``timeout`` is not a statement."""

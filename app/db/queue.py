@@ -191,24 +191,26 @@ def has_claimable(
 
 def requeue_record(
     db: Connection, record: Record, *, not_before: float, error: ModelError | None = None
-) -> None:
-    """Requeue a record until ``not_before`` (Unix time), or cancel it when its batch was cancelled.
+) -> bool:
+    """Requeue a record until ``not_before`` (Unix time), or cancel it when its batch was cancelled -> False
+    when it was not requeued: it has ended, or the claim was lost.
 
     ``error`` gives the reason and whether the task id is still valid. Without one (the worker stops)
     nothing else changes, but a record that was submitted and has no task id ends as ``unknown``.
     """
     with transaction(db):
         if not still_owned(db, record):
-            return
+            return False
         if error is None and has_record(db, f"id = :id AND {AMBIGUOUS}", {"id": record.id}):
             end_in_transaction(db, record, *outcome_of_interrupted(db, record))
-            return
+            return False
         if error is not None and not error.task_valid:
             close_charges(db, record.id, error.billed, error.cause)
         is_cancelled = requeue_in_transaction(db, record, not_before=not_before, error=error)
         if error is not None and not is_cancelled:
             text = message("{place}：稍后再试，{reason}", place=row_label(record), reason=error.message)
             add_log(db, record.batch_id, "warning", text, record.id)
+    return not is_cancelled
 
 
 def finish_record(

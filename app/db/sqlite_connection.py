@@ -28,7 +28,7 @@ class SqliteConnection(OpenConnection):
     engine: Literal["sqlite"] = "sqlite"
 
     def silent_seconds(self) -> float:
-        """0: no server is asked."""
+        """See ``Connection``; no server is asked."""
         return 0.0
 
     @contextmanager

@@ -9,8 +9,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from collections.abc import Callable
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 
 import database
@@ -90,7 +90,7 @@ class Worker:
         )
         self._stay_awake = stay_awake  # yields set_busy(is_busy)
         self._threads: list[threading.Thread] = []
-        self._connections: list[database.Connection] = []
+        self._connections: dict[int, database.Connection] = {}  # by thread
         self._notifies = False
         self._threads_lock = threading.Lock()
         self._apply_lock = threading.Lock()
@@ -183,11 +183,8 @@ class Worker:
 
     @property
     def is_running(self) -> bool:
-        """Whether its threads were started, are all alive, and were not asked to stop.
-
-        One that has waited for the database for longer than a lease counts as dead.
-        """
-        if any(db.silent_seconds() > LEASE_SECONDS for db in tuple(self._connections)):
+        """Whether its threads were started, live, were not asked to stop, and the database answers them."""
+        if any(db.silent_seconds() > LEASE_SECONDS for db in tuple(self._connections.values())):
             return False
         with self._threads_lock:  # a thread that ends leaves the list first
             return bool(self._threads) and not self.is_stopping and all(t.is_alive() for t in self._threads)
@@ -253,8 +250,8 @@ class Worker:
         try:
             saved = self._pipeline.produce(db, record, engine, permit)
         except (WorkerAborting, database.BatchNotActive, WriteRefused, StoreLost):
-            self._requeue(db, record)
-            log.record_event("released", record)
+            if self._requeue(db, record):
+                log.record_event("released", record)
         except database.LeaseLost:
             log.record_event("lease_lost", record)
         except database.BudgetReached as reached:
@@ -293,13 +290,14 @@ class Worker:
 
     def _requeue(
         self, db: database.Connection, record: Record, error: ModelError | None = None, *, wait: float = 0.0
-    ) -> None:
+    ) -> bool:
         not_before = time.time() + wait if error else 0.0
-        self._write(lambda: database.requeue_record(db, record, not_before=not_before, error=error))
-        if error:
+        done = self._write(lambda: database.requeue_record(db, record, not_before=not_before, error=error))
+        if error and done:
             log.record_event("requeued", record, wait=wait, cause=error.cause, billed=error.billed)
         if record.model not in self.engines.model_ids:  # removed meanwhile: nothing claims it
             self._write(lambda: self.maintenance.pause_other_models(db))
+        return done
 
     def _start_thread(self, target: Callable[[], None], name: str) -> None:
         thread = threading.Thread(target=target, name=name, daemon=True)
@@ -314,7 +312,8 @@ class Worker:
         is_logged = False
         while not self._aborting.is_set():
             try:
-                with self._connection() as db:
+                with closing(database.connect(self.settings.database)) as db:
+                    self._connections[threading.get_ident()] = db
                     loop(db)
                     return
             except (DatabaseError, database.Error) as error:
@@ -322,16 +321,6 @@ class Worker:
                     log.event("worker", "no_connection", thread=name, why=error)
                 is_logged = True
             self._aborting.wait(1.0)
-
-    @contextmanager
-    def _connection(self) -> Iterator[database.Connection]:
-        """A connection of a thread, which the health check looks at."""
-        with closing(database.connect(self.settings.database)) as db:
-            self._connections.append(db)
-            try:
-                yield db
-            finally:
-                self._connections.remove(db)
 
     def _start_notifier(self) -> None:
         """Start its thread, once, when there is a receiver."""

@@ -155,6 +155,14 @@ def test_a_live_lease_holds_and_an_expired_one_is_released(db: database.Connecti
     assert claimed(db, NOW + 31).attempts == record.attempts + 1
 
 
+@pytest.mark.sqlite
+def test_extending_leases_waits_for_no_disk(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
+    db.execute("PRAGMA synchronous = FULL")
+    database.extend_leases(db, [claimed(db).id], owner="me", until=NOW + 30)
+    assert db.execute("PRAGMA synchronous").fetchone()[0] == 1  # NORMAL
+
+
 def test_only_its_owner_extends_a_lease(db: database.Connection, spec: ModelSpec) -> None:
     add(db, spec)
     record = claimed(db)

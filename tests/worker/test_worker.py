@@ -729,3 +729,20 @@ def test_a_single_picture_and_a_small_batch_are_submitted_soon_beside_five_thous
     submitted = [order.body["prompt"] for order in harness.service.submissions]
     assert submitted == ["山 0", "山 1", "急", "山 2", "甲", "山 3", "乙", "山 4", "丙"]
     assert harness.service.charges == 9
+
+
+def test_a_record_whose_claim_was_lost_is_not_logged_as_requeued(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose_claim(_moment: str, _call: Call) -> None:
+        harness.db.execute("UPDATE generation_records SET attempts = attempts + 1")
+
+    with caplog.at_level("INFO"):
+        harness.service.fail_next("busy")
+        harness.make("猫")
+        assert "event=requeued" in caplog.text
+        caplog.clear()
+        harness.service.fail_next("busy")
+        harness.service.observer = lose_claim
+        harness.make("狗")
+        assert "event=requeued" not in caplog.text

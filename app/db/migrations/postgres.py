@@ -15,13 +15,9 @@ _LEAST_SERVER = 130_000
 
 def _order_claimable(db: Connection) -> None:
     """Migration from version 17: the index of queued records has their order, as SQLite's has by itself."""
+    index = "records_claimable ON generation_records (batch_id, model, id) WHERE status = 'queued'"
     db.execute("DROP INDEX records_claimable")
-    db.execute(
-        """
-        CREATE INDEX records_claimable ON generation_records (batch_id, model, id)
-        WHERE status = 'queued'
-        """
-    )
+    db.execute(f"CREATE INDEX {index}")
 
 
 # Append only: (the version that it leads to, the step). The schema file is that of the latest version.

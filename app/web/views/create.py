@@ -64,10 +64,8 @@ def results() -> Response:
         paused = database.list_pauses(db, source="single")
         deleted = database.list_single_records(db, since=since, limit=_MAX_DELETED, deleted=True)
         requests = _requests(changed, deleted)
-        ahead = _ahead_of(changed)
-    html = render_template(
-        "studio/requests.html", requests=requests, paused=paused, ahead=ahead, **_card_context(spec)
-    )
+    context = _card_context(spec, changed)
+    html = render_template("studio/requests.html", requests=requests, paused=paused, **context)
     html += "".join(f'<i data-record-id="{record.id}" data-gone></i>' for record in deleted)
     response = make_response(html)
     response.headers["X-Version"] = str(version)
@@ -86,15 +84,11 @@ def _requests(drawn: list[Record], deleted: Iterable[Record] = ()) -> list[Reque
     return group_by_request(siblings, {record.id for record in drawn})
 
 
-def _ahead_of(records: Iterable[Record]) -> dict[str, int]:
-    """How many pictures of others are before the queued ones, by the id of their batch."""
+def _card_context(spec: ModelSpec, records: Iterable[Record]) -> dict[str, Any]:
+    """What a card needs to know of the page, of the prices of today, and of what comes before queued ones."""
     queued = {each.batch_id for each in records if each.status is Status.QUEUED and each.batch_id}
-    return {batch_id: database.count_ahead(connection(), batch_id) for batch_id in queued}
-
-
-def _card_context(spec: ModelSpec) -> dict[str, Any]:
-    """What a card needs to know of the page and of the prices of today."""
-    return {"page_spec": spec, "price_of": services().models.price}
+    ahead = {batch_id: database.count_ahead(connection(), batch_id) for batch_id in queued}
+    return {"page_spec": spec, "price_of": services().models.price, "ahead": ahead}
 
 
 def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: Any) -> str:
@@ -103,14 +97,12 @@ def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: 
         results = database.list_single_records(db, limit=RESULTS_SHOWN)
         requests = _requests(results)
         paused = database.list_pauses(db, source="single")
-        ahead = _ahead_of(results)
     return render_template(
         "pages/studio.html",
         results=results,
         requests=requests,
         settled=settled_ids(results),
         paused=paused,
-        ahead=ahead,
         draft=draft,
         choices=model_choices(),
         presets=database.list_presets(connection()),
@@ -118,6 +110,6 @@ def _render(chosen: PageModel, *, draft: ImageRequest | None = None, **context: 
         option_words=option_words(services().models),
         sizes=sizes_json(chosen.spec),
         request_id=secrets.token_hex(16),
-        **_card_context(translated_spec(chosen.spec)),
+        **_card_context(translated_spec(chosen.spec), results),
         **context,
     )
