@@ -9,11 +9,10 @@ from sqlite3 import Error
 from app.db.again import MorePictures, add_pictures
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
 from app.db.batch_log import count_log, list_log
-from app.db.batch_models import count_running_by_model, list_queued_models
+from app.db.batch_models import count_ahead, count_running_by_model, list_queued_models
 from app.db.batch_names import list_batch_names
 from app.db.batch_rows import ROW_GROUPS, count_batch_rows, list_row_numbers, list_row_records
 from app.db.batches import (
-    count_ahead,
     count_batches,
     count_open_work,
     get_batch,

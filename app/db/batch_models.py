@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from app.db.connection import Connection
+from app.db.connection import Connection, Row
 from app.db.row_mapping import IN_MODELS, SqlList
 from app.errors import Conflict
 
@@ -44,3 +44,33 @@ def count_running_by_model(db: Connection) -> dict[str, int]:
         """
     )
     return {row["model"]: row["number"] for row in rows}
+
+
+def count_ahead(db: Connection, batch_id: str) -> int:
+    """The pictures of other batches that are claimed before the next of this one; 0 while one is running."""
+    row = db.execute(
+        """
+        SELECT min(model) AS model
+        FROM generation_records
+        WHERE batch_id = :id AND status = 'queued' AND NOT EXISTS (
+            SELECT 1 FROM generation_records WHERE batch_id = :id AND status = 'running')
+        """,
+        {"id": batch_id},
+    ).fetchone()
+    batches = list_in_turn(db, row["model"]) if row["model"] is not None else []
+    at = next((at for at, each in enumerate(batches) if each["id"] == batch_id), 0)
+    first = [int(each["queued"]) for each in batches[:at] if each["priority"] > batches[at]["priority"]]
+    return sum(first) + sum(bool(each["queued"]) for each in batches[len(first) : at])
+
+
+def list_in_turn(db: Connection, model: str) -> list[Row]:
+    """The active batches in the order of their next claims (see ``queue``), with their records of a model."""
+    mine = "FROM generation_records WHERE batch_id = batches.id AND model = :model AND status ="
+    sql = f"""
+        SELECT id, priority, (SELECT count(*) {mine} 'running') AS running,
+            (SELECT count(*) {mine} 'queued') AS queued
+        FROM batches
+        WHERE state = 'active'
+        ORDER BY priority DESC, running, version
+    """
+    return db.execute(sql, {"model": model}).fetchall()

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.db.batch_log import add_log
-from app.db.batch_models import check_models
+from app.db.batch_models import check_models, count_ahead, list_in_turn
 from app.db.batch_names import NUMBER_IN_MINUTE
 from app.db.connection import Connection, Row, transaction
 from app.db.notifications import note_done, note_paused
@@ -34,36 +34,6 @@ NOT_CHARGED = """
 def get_batch(db: Connection, batch_id: str) -> Batch:
     """The batch with its counts, costs and estimated seconds left. Raises NotFound."""
     return _to_batch(db, _batch_row(db, batch_id))
-
-
-def count_ahead(db: Connection, batch_id: str) -> int:
-    """The pictures of other batches that are claimed before the next of this one; 0 while one is running."""
-    row = db.execute(
-        """
-        SELECT min(model) AS model
-        FROM generation_records
-        WHERE batch_id = :id AND status = 'queued' AND NOT EXISTS (
-            SELECT 1 FROM generation_records WHERE batch_id = :id AND status = 'running')
-        """,
-        {"id": batch_id},
-    ).fetchone()
-    batches = _in_turn(db, row["model"]) if row["model"] is not None else []
-    at = next((at for at, each in enumerate(batches) if each["id"] == batch_id), 0)
-    first = [int(each["queued"]) for each in batches[:at] if each["priority"] > batches[at]["priority"]]
-    return sum(first) + sum(bool(each["queued"]) for each in batches[len(first) : at])
-
-
-def _in_turn(db: Connection, model: str) -> list[Row]:
-    """The active batches in the order of their next claims (see ``queue``), with their records of a model."""
-    mine = "FROM generation_records WHERE batch_id = batches.id AND model = :model AND status ="
-    sql = f"""
-        SELECT id, priority, (SELECT count(*) {mine} 'running') AS running,
-            (SELECT count(*) {mine} 'queued') AS queued
-        FROM batches
-        WHERE state = 'active'
-        ORDER BY priority DESC, running, version
-    """
-    return db.execute(sql, {"model": model}).fetchall()
 
 
 def get_batch_version(db: Connection, batch_id: str) -> int:
@@ -427,7 +397,7 @@ def _seconds_to_go(db: Connection, batch: Row, groups: list[Row], counts: dict[S
     if not (left and counts[Status.RUNNING]):
         return None
     model = max(groups, key=lambda group: (group["status"] == "running") * group["number"])["model"]
-    others = [each for each in _in_turn(db, model) if each["id"] != batch["id"]]
+    others = [each for each in list_in_turn(db, model) if each["id"] != batch["id"]]
     rivals = [each for each in others if each["priority"] >= batch["priority"]]
     to_make = left + sum(min(each["queued"] + each["running"], left) for each in rivals)
     running = counts[Status.RUNNING] + sum(each["running"] for each in others)

@@ -19,7 +19,7 @@ from psycopg.adapt import Buffer, Loader
 
 from app.db.connection import Cursor
 from app.db.dialect import to_postgres
-from app.db.row_mapping import quoted
+from app.db.row_mapping import ServerRow, quoted
 from app.errors import DatabaseError, Message, SettingError, StoreDamaged, StoreLost, WriteRefused, message
 
 _T = TypeVar("_T")
@@ -60,28 +60,6 @@ _BUSY = ("55P03", "40P01", "57014")  # locked for too long, deadlock, statement_
 _REFUSED = ("53", "25006", "57P0")
 
 
-class Row:
-    """A row of a result: values by column name or by position."""
-
-    __slots__ = ("_names", "_values")
-
-    def __init__(self, names: dict[str, int], values: tuple[Any, ...]) -> None:
-        self._names, self._values = names, values
-
-    def __getitem__(self, key: Any) -> Any:
-        return self._values[self._names[key] if isinstance(key, str) else key]
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def keys(self) -> Iterable[str]:
-        """The column names, so that ``dict(row)`` works."""
-        return self._names.keys()
-
-
 class _Waiting:
     """The result of a statement that is sent with a later one, or when its number of rows is asked for."""
 
@@ -108,7 +86,7 @@ class _Waiting:
         return iter(())
 
 
-class _Link(psycopg.Connection[Row]):
+class _Link(psycopg.Connection[ServerRow]):
     """Closed when a statement gets no answer for ``seconds``, however the server or the network is silent."""
 
     seconds = STATEMENT_SECONDS
@@ -283,14 +261,14 @@ class PostgresConnection:
         except psycopg.Error as error:
             self._raise(error)
 
-    def _send(self, *texts: str) -> psycopg.Cursor[Row]:
+    def _send(self, *texts: str) -> psycopg.Cursor[ServerRow]:
         """Send what waits and these statements in one message -> the result of the last."""
         try:
             return self._send_raw(*texts)
         except psycopg.Error as error:
             self._raise(error)
 
-    def _send_raw(self, *texts: str) -> psycopg.Cursor[Row]:
+    def _send_raw(self, *texts: str) -> psycopg.Cursor[ServerRow]:
         raw, waiting = self._current(), self._waiting or []
         if waiting:
             self._waiting = []
@@ -431,7 +409,7 @@ class _NumberLoader(Loader):
 
 def _row_factory(cursor: Any) -> Any:
     names = {column.name: at for at, column in enumerate(cursor.description or ())}
-    return lambda values: Row(names, tuple(values))
+    return lambda values: ServerRow(names, tuple(values))
 
 
 def _values(fields: Mapping[str, Any] | Sequence[Any]) -> Mapping[str, Any] | Sequence[Any]:

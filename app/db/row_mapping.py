@@ -1,7 +1,7 @@
 """Rows to domain types and back, tolerating values written by an earlier app or another program."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -37,6 +37,28 @@ _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 
 class SqlList(list[Any]):
     """A list as a parameter, of IN_IDS for example: JSON for SQLite, an array for PostgreSQL."""
+
+
+class ServerRow:
+    """A row of a result from PostgreSQL: values by column name or by position."""
+
+    __slots__ = ("_names", "_values")
+
+    def __init__(self, names: dict[str, int], values: tuple[Any, ...]) -> None:
+        self._names, self._values = names, values
+
+    def __getitem__(self, key: Any) -> Any:
+        return self._values[self._names[key] if isinstance(key, str) else key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def keys(self) -> Iterable[str]:
+        """The column names, so that ``dict(row)`` works."""
+        return self._names.keys()
 
 
 def utc_now() -> str:
