@@ -31,7 +31,15 @@ from app.providers.base import KeyCheck, Sleep, SubmitResult, prices, size_table
 from app.providers.downloads import Downloads
 from app.providers.error_rules import at_least_unknown, outcome_unknown
 from app.providers.http import Response, ServiceClient, decode_base64
-from app.providers.jimeng_errors import LABEL, expired, fetch_error, key_error, submit_error, task_data
+from app.providers.jimeng_errors import (
+    LABEL,
+    expired,
+    fetch_error,
+    key_error,
+    submit_error,
+    task_data,
+    upscaling_error,
+)
 from app.providers.latency import LatencyEstimate
 from app.providers.polling import Poller
 from app.providers.volc_signature import Signer, canonical_query
@@ -172,7 +180,8 @@ class Jimeng:
         task_id = task_data(answer).get("task_id")
         if isinstance(task_id, (str, int)) and 0 < len(str(task_id)) <= base.LONGEST_TASK_ID:
             return str(task_id)
-        if problem := submit_error(answer, *self._secrets):
+        error_of = upscaling_error if self._req_key == _UPSCALER else submit_error
+        if problem := error_of(answer, *self._secrets):
             raise at_least_unknown(problem, answer.status)
         raise outcome_unknown(LABEL, message("答复里没有任务编号"))
 

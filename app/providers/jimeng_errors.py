@@ -63,6 +63,8 @@ _SERVICE_CODES = (
     replace(_INTERNAL, code="50500|50501"),
 )
 
+_NO_UPSCALER = ErrorRule(".*", "这个账号没有开通即梦放大，请到火山引擎控制台开通后再放大", "request")
+
 _GATEWAY_CODES = (
     throttling(LABEL, status=(429,)),
     throttling(LABEL, "100018"),
@@ -92,6 +94,13 @@ def submit_error(answer: Response, *secrets: str) -> ModelError | None:
     if not isinstance(code, int):
         return unrecognised(LABEL, answer.status)
     return _service_error(answer.status, code, redacted(fields.get("message", ""), *secrets))
+
+
+def upscaling_error(answer: Response, *secrets: str) -> ModelError | None:
+    """As ``submit_error``, for the upscaler: without it nothing else has to stop."""
+    problem = submit_error(answer, *secrets)
+    code = answer.fields.get("code")
+    return _NO_UPSCALER.error(str(code)) if problem and problem.pauses_batch and code else problem
 
 
 def fetch_error(answer: Response, *secrets: str) -> ModelError | None:

@@ -79,6 +79,20 @@ def test_a_picture_is_enlarged_at_its_own_price(
     assert record(client, original["id"]) == original
 
 
+def test_an_account_without_the_upscaler_fails_the_enlargement_alone(
+    client: FlaskClient, worker: Worker, service: FakeJimeng
+) -> None:
+    record_id = made(client, worker)
+    service.entitled = False
+    ordered = upscale(client, record_id)
+    run(worker)
+    refused = record(client, ordered["records"][0])
+    assert (refused["status"], "没有开通即梦放大" in refused["error"]) == ("failed", True)
+    assert client.get(f"/api/batches/{ordered['batch_id']}").get_json()["batch"]["status"] == "finished"
+    assert [engine.refusal for engine in worker.engines if engine.refusal] == []
+    assert service.charges == 1
+
+
 def test_an_enlargement_is_bought_once(client: FlaskClient, worker: Worker, service: FakeJimeng) -> None:
     record_id = made(client, worker)
     first = upscale(client, record_id, request_id="a")
