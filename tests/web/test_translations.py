@@ -29,13 +29,18 @@ def test_the_catalogue_holds_exactly_the_texts_in_use() -> None:
     assert {str(entry.id): {place for place, _ in entry.locations} for entry in _ENTRIES} == uses
 
 
-@pytest.mark.parametrize("entry", _ENTRIES, ids=lambda entry: str(entry.id)[:40])
-def test_every_message_has_an_english_translation(entry: Entry) -> None:
+def test_every_message_has_an_english_translation() -> None:
+    assert [str(entry.id) for entry in _ENTRIES if not is_translated(entry)] == []
+
+
+def is_translated(entry: Entry) -> bool:
     chinese, translation = str(entry.id), str(entry.string)
-    assert translation
-    assert not HAN.search(translation.replace("“提示词”", ""))
-    assert placeholders_in(translation) == placeholders_in(chinese)
-    assert not any(one or many for _, one, many in PLACEHOLDER.findall(chinese))
+    return (
+        bool(translation)
+        and not HAN.search(translation.replace("“提示词”", ""))
+        and placeholders_in(translation) == placeholders_in(chinese)
+        and not any(one or many for _, one, many in PLACEHOLDER.findall(chinese))
+    )
 
 
 @pytest.mark.parametrize(
