@@ -2,6 +2,7 @@
 
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -19,11 +20,13 @@ from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss, clocked_datetime
 from tests.harness import Harness, open_harness
 from tests.postgres_server import PostgresServer, postgres_server
+from tests.server_process import ServerProcess
 from tests.specs import ANY
 from tests.torture.proxy import Network, Proxy
 from web_app import create_app
 
 isolate_environment()
+ServerProcess.is_forked = sys.platform == "linux"
 
 
 @pytest.fixture(autouse=True)

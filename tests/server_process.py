@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 
+from tests.fork_server import ForkedProcess, fork
 from tests.waiting import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,7 @@ class ServerProcess:
     """``python web_app.py`` with its own data folder; settings by the names of ``config.Settings``."""
 
     program: tuple[str, ...] = (str(ROOT / "web_app.py"),)
+    is_forked: ClassVar[bool] = False  # from a process that has imported the product: tests/conftest.py
 
     def __init__(self, data_dir: Path, *arguments: str, **settings: object) -> None:
         self.data_dir = data_dir
@@ -61,7 +63,7 @@ class ServerProcess:
             "PORT": str(self.port),
             **{name.upper(): str(value) for name, value in settings.items()},
         }
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | ForkedProcess | None = None
 
     @property
     def address(self) -> str:
@@ -76,12 +78,7 @@ class ServerProcess:
         """Start it and wait until it answers."""
         environment = {**os.environ, **self.variables, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled once, as in production
-        log = (self.data_dir / "log.txt").open("ab")
-        with log:
-            command = [sys.executable, *self.program, *self.arguments]
-            self.process = subprocess.Popen(
-                command, cwd=self.data_dir, env=environment, stdout=log, stderr=log
-            )
+        self.process = self._open(environment)
         deadline = time.monotonic() + TIMEOUT
         while True:
             try:
@@ -92,6 +89,14 @@ class ServerProcess:
                 time.sleep(0.05)
             else:
                 return
+
+    def _open(self, environment: dict[str, str]) -> subprocess.Popen[bytes] | ForkedProcess:
+        path = self.data_dir / "log.txt"
+        if self.is_forked and self.program == ServerProcess.program:
+            return fork(list(self.arguments), cwd=self.data_dir, env=environment, log=path)
+        with path.open("ab") as log:
+            command = [sys.executable, *self.program, *self.arguments]
+            return subprocess.Popen(command, cwd=self.data_dir, env=environment, stdout=log, stderr=log)
 
     def refuses_to_start(self, *, code: int = 2) -> str:
         """Start it and expect it to exit with this code, 2 because of a setting -> its output."""
