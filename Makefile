@@ -7,10 +7,8 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 IS_REQUESTED := $(if $(filter file,$(origin PYTHON)),true,[ "$$($(BIN)/python -c '$(IDENTITY)')" = "$$($(PYTHON) -c '$(IDENTITY)')" ])
 IS_FIT := { $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' && $(IS_REQUESTED); } >/dev/null 2>&1
-# Once more on PostgreSQL what uses the database; without its programs that is left out, and said.
-TEST_POSTGRES = if sh tests/postgres/install; then \
-	$(BIN)/python -m pytest -n 3 --dist loadscope --ignore tests/browser --store postgres; fi
-.PHONY: help run test test-python lint check fuzz torture bench gallery check-store backup
+PYTEST = $(BIN)/python -m pytest -n auto --dist loadscope
+.PHONY: help run test test-all test-rest test-python lint check fuzz torture bench gallery check-store backup
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -18,14 +16,22 @@ help: ## List these commands
 run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5000
 	$(BIN)/python web_app.py
 
-test: $(VENV)/.tests ## Run all tests, including those in browsers
-	@sh tests/browser/install
-	$(BIN)/python -m pytest -n 3 --dist loadscope
-	@$(TEST_POSTGRES)
+test: $(VENV)/.tests ## Run the tests; in browsers those of docs/promises.md, on PostgreSQL what concerns it only
+	@sh tests/browser/install || true
+	@sh tests/postgres/install || true
+	$(PYTEST)
 
-test-python: $(VENV)/.tests ## Run all tests except the browser tests: make test-python PYTHON=python3.13 VENV=.venv-3.13
-	$(BIN)/python -m pytest -n 3 --dist loadscope --ignore tests/browser
-	@$(TEST_POSTGRES)
+test-all: test test-rest ## Run all tests
+
+test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases, and all tests on PostgreSQL
+	@sh tests/browser/install
+	@sh tests/postgres/install
+	$(PYTEST) --rest tests/browser
+	$(PYTEST) --store postgres -m "not postgres"
+
+test-python: $(VENV)/.tests ## Run the tests without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
+	$(PYTEST) --ignore tests/browser -m "not postgres"
+	$(PYTEST) --store postgres tests/db
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .

@@ -20,6 +20,7 @@ from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss, clocked_datetime
 from tests.harness import Harness, open_harness
 from tests.postgres_server import PostgresServer, postgres_server
+from tests.selection import Selection
 from tests.server_process import ServerProcess
 from tests.specs import ANY
 from tests.torture.proxy import Network, Proxy
@@ -27,6 +28,7 @@ from web_app import create_app
 
 isolate_environment()
 ServerProcess.is_forked = sys.platform == "linux"
+_SELECTION = pytest.StashKey[Selection]()
 
 
 @pytest.fixture(autouse=True)
@@ -44,29 +46,36 @@ def no_other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="the database engine")
+    parser.addoption("--rest", action="store_true", help="only browser cases that verify no promise")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_SELECTION] = Selection(config)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what concerns the other database engine only, and on PostgreSQL what uses no database."""
-    on_postgres = config.getoption("store") == "postgres"
-    other = "sqlite" if on_postgres else "postgres"
+    selection = config.stash[_SELECTION]
+    config.hook.pytest_deselected(items=[item for item in items if not selection.has(item)])
+    items[:] = [item for item in items if selection.has(item)]
 
-    def is_selected(item: pytest.Item) -> bool:
-        has_store = "postgres" in getattr(item, "fixturenames", ()) or item.get_closest_marker("postgres")
-        return not item.get_closest_marker(other) and bool(has_store or not on_postgres)
 
-    config.hook.pytest_deselected(items=[item for item in items if not is_selected(item)])
-    items[:] = [item for item in items if is_selected(item)]
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if text := config.stash[_SELECTION].summary():
+        terminalreporter.write_line(f"Left out: {text}.")
 
 
 @pytest.fixture(scope="session")
-def postgres(request: pytest.FixtureRequest) -> Iterator[PostgresServer | None]:
-    """The server of this test process with ``--store postgres``."""
-    if request.config.getoption("store") == "sqlite":
-        yield None
-        return
+def postgres_of_process() -> Iterator[PostgresServer]:
+    """The server of this test process."""
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture
+def postgres(request: pytest.FixtureRequest) -> PostgresServer | None:
+    """The server of this test process, with ``--store postgres`` or for a test that concerns it only."""
+    is_used = request.config.getoption("store") == "postgres" or request.node.get_closest_marker("postgres")
+    return request.getfixturevalue("postgres_of_process") if is_used else None
 
 
 @pytest.fixture
@@ -77,9 +86,11 @@ def database_url(postgres: PostgresServer | None) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def module_database_url(postgres: PostgresServer | None) -> Iterator[str]:
+def module_database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """As ``database_url``, for all tests of a module."""
-    with postgres.database() if postgres else nullcontext("") as url:
+    is_used = request.config.getoption("store") == "postgres"
+    server = request.getfixturevalue("postgres_of_process") if is_used else None
+    with server.database() if server else nullcontext("") as url:
         yield url
 
 

@@ -1,7 +1,5 @@
 """Chromium and running servers: one browser per run, one server and one fresh context per test."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -11,34 +9,15 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import states
 from tests.browser.batch_page import BatchPage
+from tests.browser.chromium import FLAGS, require_browser
 from tests.browser.samples_page import SamplesPage
 from tests.browser.studio_page import StudioPage
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.oss import FakeOss
 from tests.server_process import ServerProcess, running_server
 
-# The headless shell renders the same at half the cost.
-_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 TIMEOUT_MS = 30_000  # milliseconds, enough for a busy machine
 SAMPLES = "ai-images/sample/"  # the prefix of the library
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-def browser_path() -> str:
-    """The browser found or installed by ``tests/browser/install``; without one the tests fail."""
-    found = os.environ.get("CHROMIUM") or next((p for n in _NAMES if (p := shutil.which(n))), "")
-    found = found or (_MAC if Path(_MAC).exists() else "")
-    assert found, "no Chromium: run `sh tests/browser/install`, or set CHROMIUM to a browser's path"
-    return found
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +25,7 @@ def browser() -> Iterator[Browser]:
     """One Chromium for the whole run, in Chinese and with reduced motion unless a test asks otherwise."""
     expect.set_options(timeout=TIMEOUT_MS)
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=require_browser(), args=FLAGS)
         usual = partial(chromium.new_context, locale="zh-CN", reduced_motion="reduce")
         chromium.new_context = usual  # type: ignore[method-assign]
         yield chromium

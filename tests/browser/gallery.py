@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser import gallery_scenes as scenes
-from tests.browser.conftest import FLAGS, browser_path
+from tests.browser.chromium import FLAGS, require_browser
 from tests.browser.gallery_contents import DrawnJimeng
 from tests.browser.gallery_scenes import Scene, Servers
 from tests.fakes.oss import FakeOss
@@ -58,7 +58,7 @@ SHOTS: tuple[tuple[str, Scene, tuple[int, int], Theme], ...] = (
 def main() -> None:
     """Take all screenshots; exit with 1 if they are too large."""
     with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="gallery-") as folder:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=require_browser(), args=FLAGS)
         with servers(Path(folder)) as running:
             scenes.fill(running)
             for name, scene, window, theme in SHOTS:
