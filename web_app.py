@@ -49,10 +49,6 @@ _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
 _CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows allows five
 _HANGUP = getattr(signal, "SIGHUP", None)
-# A signal of the system ends the wait for connections too.
-_interrupt_main = (
-    _thread.interrupt_main if os.name == "nt" else functools.partial(os.kill, os.getpid(), signal.SIGINT)
-)
 
 
 def create_app(settings: Settings, worker: Worker | None = None, env_file: EnvFile | None = None) -> Flask:
@@ -180,6 +176,14 @@ class ShutdownHandler:
     def _on_console_close(self) -> None:
         self._worker.stop(_CLOSED_SECONDS)
         log.event("web", "stopped", why="console_closed")
+
+
+def _interrupt_main() -> None:
+    """Interrupt the main thread; a signal of the system ends its wait for connections too."""
+    if os.name == "nt":
+        _thread.interrupt_main()
+    else:
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def main() -> int:

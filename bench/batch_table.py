@@ -18,7 +18,7 @@ from typing import Any
 
 from playwright.sync_api import FilePayload, Page, sync_playwright
 
-from tests.browser.conftest import FLAGS, browser_path
+from tests.browser.chromium import FLAGS, require_browser
 from tests.server_process import running_server
 
 ROWS = 5_000
@@ -236,7 +236,7 @@ def main_thread_tasks(events: list[dict[str, Any]]) -> list[float]:
 def opened(address: str) -> Iterator[Page]:
     """The batch page in Chromium at 1440×900."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=require_browser(), args=FLAGS)
         context = browser.new_context(
             locale="zh-CN",
             viewport={"width": 1440, "height": 900},

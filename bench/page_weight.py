@@ -11,7 +11,7 @@ from pathlib import Path
 import requests
 from playwright.sync_api import sync_playwright
 
-from tests.browser.conftest import FLAGS, browser_path
+from tests.browser.chromium import FLAGS, require_browser
 from tests.browser.test_weight import MAX_BYTES, MAX_REQUESTS, PAGES, first_visit
 from tests.server_process import running_server
 
@@ -23,7 +23,7 @@ def main() -> None:
         running_server(Path(folder), image_model="demo") as server,
         sync_playwright() as playwright,
     ):
-        chromium = playwright.chromium.launch(executable_path=browser_path(), args=FLAGS)
+        chromium = playwright.chromium.launch(executable_path=require_browser(), args=FLAGS)
         passed = True
         for language in ("zh-CN", "en-US"):
             page = chromium.new_context(locale=language).new_page()
