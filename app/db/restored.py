@@ -65,8 +65,11 @@ def require_not_moved(db: Connection) -> None:
     sql = "SELECT 1 FROM sqlite_schema WHERE name = 'moved_to'"
     if db.engine == "sqlite" and db.execute(sql).fetchone():
         place = db.execute("SELECT place FROM moved_to").fetchone()["place"]
-        how = "请设置 DATABASE_URL；一定要再用它，先运行 python -m app.cli pause-all"
-        raise DatabaseError(f"数据库文件已搬到 {place}，不再用它启动，以免重复付费：{how}")
+        text = (
+            "数据库文件已搬到 {place}，不再用它启动，以免重复付费：请设置 DATABASE_URL；"
+            "一定要再用它，先运行 {command}"
+        )
+        raise DatabaseError(text, place=place, command="python -m app.cli pause-all")
 
 
 def note_sent(db: Connection, charge_id: int) -> None:

@@ -884,15 +884,8 @@ def test_the_threads_of_a_worker_store_what_was_left(
         assert byte_machine.worker.stop(10)
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"OUTPUT_STORE": "oss"},
-        {"OUTPUT_STORE": "oss", "OSS_ENABLED": "true"},
-        {"OUTPUT_STORE": "nas"},
-    ],
-)
-def test_the_setting_needs_a_bucket_and_a_prefix(values: dict[str, str]) -> None:
+@pytest.mark.parametrize("values", [{"OUTPUT_STORE": "oss"}, {"OUTPUT_STORE": "nas"}])
+def test_the_setting_needs_a_bucket(values: dict[str, str]) -> None:
     with pytest.raises(SettingError) as caught:
         read_settings(values)
     assert caught.value.variable == "OUTPUT_STORE"

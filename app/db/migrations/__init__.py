@@ -67,7 +67,8 @@ def open_to_read(target: Target) -> Connection:
         version, latest = postgres.version_of(db), postgres.LATEST
     if version != latest:
         db.close()
-        raise DatabaseError(f"数据库的版本是 {version}，不是 {latest}，没有打开：请用写它的那个版本检查")
+        text = "数据库的版本是 {version}，不是 {latest}，没有打开：请用写它的那个版本检查"
+        raise DatabaseError(text, version=version, latest=latest)
     return db
 
 
