@@ -17,7 +17,7 @@ def test_the_receiver_is_tested_on_the_page_and_notified_of_the_end(page: Page, 
         expect(result).to_have_text("接收方收下了。")
         robot.fault = "500"
         page.get_by_role("button", name="发一条试试").click()
-        expect(result).to_have_text("接收方没有收下（HTTP 500）")
+        expect(result).to_contain_text("接收方没有收到；它在内部网络")
         robot.fault = ""
         rows = [{"prompt": "雪山", "resolution": "1K"}]
         batch_id = server.post("/api/batches", {"rows": rows, "name": "春季"})["batch_id"]
