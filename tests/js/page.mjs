@@ -70,6 +70,13 @@ export function fire(target, type, properties = {}) {
 /** After all that is waiting for a promise. */
 export const settled = () => new Promise((resolve) => { setImmediate(resolve); });
 
+/** Timers that run when t.mock.timers.tick() says so; one without a delay at the next tick. */
+export function holdTimers(t, { apis = ["setTimeout"], ...options } = {}) {
+  t.mock.timers.enable({ apis, ...options });
+  const set = globalThis.setTimeout;
+  globalThis.setTimeout = (run, delay = 0) => set(run, delay);
+}
+
 const stored = new Map();
 globalThis.localStorage = {
   getItem: (name) => stored.get(name) ?? null,

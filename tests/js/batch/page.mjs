@@ -13,8 +13,12 @@ const pricesOf = (price, sizes) => Object.fromEntries(Object.keys(own.prices).fi
 
 export const OTHER = "别的模型";
 
+const models = DESCRIBED.zh.find(({ name }) => name === "model");
+models.options.push(OTHER);
+models.words.other = OTHER;
+
 Object.assign(document.querySelector("[data-batch]").dataset, {
-  columns: pages.zh.columns,
+  columns: JSON.stringify(DESCRIBED.zh),
   variables: pages.zh.variables,
   model: JSON.stringify({
     ...own, prices: pricesOf("0.22", ["1K", "2K", "4K"]), included_references: 1, price_extra_reference: 0.03, max_references: 3,
