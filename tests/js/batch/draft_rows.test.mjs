@@ -97,7 +97,8 @@ test("a row is ordered once at a time, and can be ordered again after a failure"
     return new Promise((_resolve, reject) => { fail = reject; });
   };
   const first = draft.whileOrdering(row, order);
-  await draft.whileOrdering(row, order);
+  draft.whileOrdering(row, order);
+  await settled();
   assert.deepEqual([orders, stateOf(0).label], [1, "…"]);
   fail(new Error("连不上"));
   await assert.rejects(first, /连不上/);

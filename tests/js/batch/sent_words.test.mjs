@@ -9,17 +9,16 @@ afterEach(() => { Object.assign(affixes, { prefix: "", suffix: "" }); });
 
 /** A table of one row and what the check answers about it. */
 function checked(row, answer, { run = null, recordsOf = () => [] } = {}) {
-  const stale = { is: false };
-  const part = { problems: [], prompt: "", filename: "", missing: 1, ...answer };
+  const known = { isStale: false, answer: { problems: [], prompt: "", filename: "", missing: 1, ...answer } };
   const shown = [];
   const table = makeBatchTable([row]);
-  const check = { of: () => part, isStale: () => stale.is };
+  const check = { of: () => known.answer, isStale: () => known.isStale };
   const columns = { isShown: (column) => table.columns.includes(column), show: (added) => shown.push(...added.map(({ name }) => name)) };
   const words = makeSentWords({ table, check, columns, run, recordsOf });
   words.update();
   const [first] = table.rows.all;
   return {
-    table, row: first, words, stale, shown, part,
+    table, row: first, words, known, shown,
     wordsOf: (field) => words.wordsOf(first, { field }),
     problemOf: (field) => words.problemOf(first, field),
   };
@@ -85,11 +84,12 @@ test("a problem is over once something that it depends on was changed", () => {
 });
 
 test("an answer about a row that was changed since is not taken", () => {
-  const { words, stale, part, problemOf } = checked({ prompt: "猫" }, {});
-  part.problems.push({ field: "prompt", error: "x" });
-  stale.is = true;
-  words.update();
-  assert.equal(problemOf("prompt"), "");
+  const { words, known, problemOf } = checked({ prompt: "猫" }, {});
+  for (const isStale of [true, false]) {
+    Object.assign(known, { isStale, answer: { ...known.answer, problems: [{ field: "prompt", error: "x" }] } });
+    words.update();
+    assert.equal(problemOf("prompt"), isStale ? "" : "x");
+  }
 });
 
 test("a run shows what its records were sent with, except where a cell can be changed", () => {

@@ -53,5 +53,6 @@ test("own columns are those that rows have, in their order, and come and go with
   table.undo();
   assert.deepEqual(ownNames(), ["SKU", "颜色"]);
   table.rows.set(table.rows.at(0), "prompt", "鸟");
+  table.commands.add();
   assert.deepEqual(seen, ["SKU,颜色", "SKU", "SKU,颜色"]);
 });

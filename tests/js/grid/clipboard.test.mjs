@@ -169,10 +169,13 @@ test("a text in the column of references is a name to look up", () => {
   assert.deepEqual(table.rows.at(0).images, [{ filename: "一只橘猫" }]);
 });
 
-test("equal text from elsewhere, after something else was copied here, is only text", () => {
+test("text from elsewhere is only text, also where something was copied here before", () => {
   const table = makeTable([{ prompt: "猫", images: CUP }, { prompt: "狗" }]);
   select(table, [0, "images"]);
   copy(table);
+  select(table, [1, "images"]);
+  paste(table, "盘子.png");
+  assert.deepEqual(table.rows.at(1).images, [{ filename: "盘子.png" }]);
   select(table, [0, "prompt"]);
   copy(table);
   select(table, [1, "images"]);

@@ -113,14 +113,14 @@ test("a drag past the last row ends there", () => {
 });
 
 test("a double click fills down to the last filled row before an empty one, with an undo", () => {
-  const table = tableOf([...named("a1", "", ""), {}, ...named("")]);
-  select(table, [0, "filename"]);
+  const table = tableOf([{}, ...named("a1", "", ""), {}, ...named("")]);
+  select(table, [1, "filename"]);
   doubleClick(table);
-  assert.deepEqual(valuesOf(table, "filename"), ["a1", "a2", "a3", "", ""]);
+  assert.deepEqual(valuesOf(table, "filename"), ["", "a1", "a2", "a3", "", ""]);
   assert.deepEqual(table.offered.map(({ text }) => text), ["向下填充了 2 行"]);
-  assert.deepEqual(table.selection.block, { top: 0, bottom: 2, left: 6, right: 6 });
+  assert.deepEqual(table.selection.block, { top: 1, bottom: 3, left: 6, right: 6 });
   table.offered[0].run();
-  assert.deepEqual(valuesOf(table, "filename"), ["a1", "", "", "", ""]);
+  assert.deepEqual(valuesOf(table, "filename"), ["", "a1", "", "", "", ""]);
 });
 
 test("a double click offers no undo where nothing follows or nothing changes", () => {

@@ -130,10 +130,11 @@ test("an open list that is left alone changes nothing; what is typed or walked t
 });
 
 test("an option that begins with what is typed comes before one that contains it", () => {
-  const table = tableOf("甲");
+  const columns = makeColumns().map((column) => (column.name === "ratio" ? { ...column, options: ["21:9", ...column.options] } : column));
+  const table = tableOf("甲", { columns });
   select(table, [0, "ratio"]);
   type(table, "1");
-  assert.deepEqual(table.choiceList.children.map(({ textContent }) => textContent), ["1:1", "16:9"]);
+  assert.deepEqual(table.choiceList.children.map(({ textContent }) => textContent), ["1:1", "16:9", "21:9"]);
   type(table, "6");
   assert.deepEqual(table.choiceList.children.map(({ textContent }) => textContent), ["16:9"]);
   press(table, "Escape");
