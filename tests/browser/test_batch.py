@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.fakes.jimeng import FakeJimeng
@@ -68,47 +68,6 @@ def prompts(count: int, *, bad: int = 0) -> list[dict[str, Any]]:
 def start_batch(server: ServerProcess, rows: list[dict[str, Any]], name: str = "") -> str:
     """A batch started by the API."""
     return str(server.post("/api/batches", {"rows": rows, "name": name, "source": "batch"})["batch_id"])
-
-
-@pytest.mark.parametrize("locale", ["zh-CN", "en-US"])
-@pytest.mark.parametrize("headers", [("图片比例", "提示词"), ("Aspect ratio", "Prompt")])
-def test_a_pasted_block_with_headers_fills_the_matching_columns(
-    demo_server: ServerProcess, browser: Browser, headers: tuple[str, str], locale: str
-) -> None:
-    context = browser.new_context(locale=locale)
-    page = BatchPage(context.new_page(), demo_server.address)
-    page.open()
-    page.page.locator("[data-command=add]").first.click()
-    page.paste_block(1, "prompt", headers, ("16:9", "雪山"))
-    page.expect_rows(1)
-    page.expect_text(1, "prompt", "雪山")
-    page.expect_text(1, "aspect_ratio", "16:9")
-    context.close()
-
-
-def test_headers_are_recognised_in_their_common_spellings_when_pasting(
-    demo_server: ServerProcess, batch: Open
-) -> None:
-    page = batch(demo_server)
-    page.click_command("add")
-    headers = ("1. 提示词（负面）", "【画幅】（可选）", "*提示词 Prompt（必填）：", "负\u200b面提示词/提示词")
-    page.paste_block(1, "prompt", headers, ("水印", "16:9", "雪山", "不要这一格"))
-    page.expect_rows(1)
-    page.expect_text(1, "prompt", "雪山")
-    page.expect_text(1, "negative_prompt", "水印")
-    page.expect_text(1, "aspect_ratio", "16:9")
-
-
-@pytest.mark.parametrize("negative", ["负面提示词", "提示词(negative)", "提示词（不要出现）", "提示词 -"])
-def test_a_pasted_negative_prompt_column_never_fills_the_prompt(
-    demo_server: ServerProcess, batch: Open, negative: str
-) -> None:
-    page = batch(demo_server)
-    page.click_command("add")
-    page.paste_block(1, "prompt", (negative, "比例", "分辨率"), ("水印", "16:9", "4K"))
-    page.expect_rows(1)
-    page.expect_text(1, "aspect_ratio", "16:9")
-    expect(page.cell(1, "prompt")).to_have_text("")
 
 
 def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
@@ -277,21 +236,6 @@ def test_names_in_the_workbook_find_their_images_in_the_library(
     page.import_workbook(file)
     expect(page.report()).to_contain_text("没有问题")
     page.expect_text(1, "sample_images", "选择 (1)")
-
-
-def test_pasted_names_are_split_at_separators_unless_the_library_has_one_in_a_name(
-    demo_server: ServerProcess, batch: Open
-) -> None:
-    page = batch(demo_server)
-    images = [{"url": f"/samples/files/{n}.png", "filename": f"{n}.png"} for n in ("荷、花", "石桥")]
-    page.page.context.route("**/api/sample-images", lambda route: route.fulfill(json={"images": images}))
-    page.click_command("add")
-
-    page.paste_block(1, "prompt", ("\u200b猫", "", "\u200e16:9", "", "石\u200b桥、荷、花；不在的、石桥.png"))
-
-    page.expect_text(1, "aspect_ratio", "16:9")
-    page.expect_text(1, "sample_images", "选择 (4)")
-    expect(page.cell(1, "sample_images")).to_have_attribute("title", re.compile("没有找到示例图「不在的」"))
 
 
 def test_a_run_survives_pause_reload_and_resume(

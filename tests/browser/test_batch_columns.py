@@ -29,15 +29,6 @@ def import_table(batch: BatchPage, folder: Path) -> None:
     batch.import_workbook(file)
 
 
-def test_own_columns_are_hidden_until_they_are_chosen(imported: BatchPage) -> None:
-    expect(imported.cell(1, "column:SKU")).to_have_count(0)
-    imported.show_column("SKU")
-    imported.expect_text(1, "column:SKU", "A-1")
-    imported.wait_until_saved("A-1")
-    imported.reload()
-    imported.expect_text(1, "column:SKU", "A-1")
-
-
 def test_an_own_cell_is_edited_undone_and_kept(imported: BatchPage) -> None:
     imported.show_column("SKU")
     imported.edit_cell(1, "column:SKU", "B-7")
@@ -65,26 +56,12 @@ def test_a_column_that_appears_while_a_cell_is_edited_keeps_it_open(batch: Batch
     batch.expect_text(1, "column:SKU", "B-7")
 
 
-def test_a_block_is_pasted_over_visible_own_columns(imported: BatchPage) -> None:
-    imported.show_column("SKU")
-    imported.paste_block(1, "filename", ("甲", "C-1"), ("乙", "C-2"))
-    imported.expect_text(2, "column:SKU", "C-2")
-
-
 def test_cells_show_the_words_that_are_sent_and_their_template_while_edited(imported: BatchPage) -> None:
     imported.expect_text(1, "prompt", "一只橘色的猫")
     imported.expect_text(1, "filename", "A-1-主图")
     imported.cell(1, "prompt").click()
     imported.page.keyboard.press("F2")
     expect(imported.page.locator("[data-table-editor]")).to_have_value("一只{颜色}的猫")
-
-
-def test_an_empty_own_cell_that_is_used_is_marked_until_it_is_filled(imported: BatchPage) -> None:
-    expect(imported.cell(2, "column:颜色")).to_have_attribute("aria-invalid", "true")
-    expect(imported.bad_cells()).to_have_count(1)
-    imported.edit_cell(2, "column:颜色", "黑色")
-    imported.expect_text(2, "prompt", "一只黑色的猫")
-    expect(imported.bad_cells()).to_have_count(0)
 
 
 def test_a_brace_offers_the_names_of_variables(imported: BatchPage) -> None:
@@ -124,15 +101,6 @@ def test_a_run_and_its_copy_keep_columns_templates_and_prefix(
     imported.copy_to_draft()
     imported.expect_text(1, "prompt", "油画，一只橘色的猫")
     expect(imported.page.locator("[data-command=affixes]")).to_have_text("前缀 ✓")
-
-
-def test_hidden_columns_are_left_out_of_the_keyboards_way(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.show_column("种子", "步数")
-    expect(batch.cell(1, "seed")).to_be_hidden()
-    batch.cell(1, "filename").click()
-    batch.page.keyboard.press("ArrowRight")
-    expect(batch.cell(1, "status")).to_have_class(re.compile("is-status is-active"))
 
 
 def width_of(batch: BatchPage, column: str) -> int:

@@ -1,11 +1,10 @@
 """The draft of 批量生成: pasting, saving, repair when loaded, and errors when it cannot be saved."""
 
 import json
-from pathlib import Path
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, Position, Route, expect
+from playwright.sync_api import Page, Position, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.noise_images import noise_image
@@ -13,7 +12,6 @@ from tests.server_process import ServerProcess
 from tests.waiting import wait_until
 
 CORNER: Position = {"x": 5, "y": 5}  # of a cell, beside its button
-SCRIPTS = Path(__file__).parents[2] / "static/js"
 KEEP_DRAFT = """
 draft => new Promise((resolve, reject) => {
   const request = indexedDB.open("batch", 1);
@@ -64,28 +62,6 @@ def copy_and_paste(batch: BatchPage, source: tuple[int, str], target: tuple[int,
     batch.page.keyboard.press("Control+v")
 
 
-def test_text_pasted_into_the_reference_column_is_a_name_to_look_up(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.edit_cell(1, "prompt", "一只橘猫")
-    copy_and_paste(batch, (1, "prompt"), (1, "sample_images"))
-    expect(batch.cell(1, "sample_images")).to_have_attribute(
-        "title", "没有找到示例图「一只橘猫」，请重新选择或先上传"
-    )
-    batch.wait_until_saved('filename\\":\\"一只橘猫')
-    batch.reload()
-    batch.expect_text(1, "prompt", "一只橘猫")
-    batch.expect_text(1, "sample_images", "选择 (1)")
-
-
-def test_references_pasted_into_a_prompt_become_names(batch: BatchPage, demo_server: ServerProcess) -> None:
-    upload(demo_server, "杯子.png")
-    batch.click_command("add")
-    batch.edit_cell(1, "prompt", "一只橘猫")
-    batch.pick_references(1, "杯子.png")
-    copy_and_paste(batch, (1, "sample_images"), (1, "filename"))
-    batch.expect_text(1, "filename", "杯子.png")
-
-
 def test_references_pasted_into_their_own_column_keep_their_images(
     batch: BatchPage, demo_server: ServerProcess
 ) -> None:
@@ -120,31 +96,6 @@ def test_a_draft_with_values_of_wrong_types_is_repaired_cell_by_cell(batch: Batc
     batch.expect_text(2, "sample_images", "选择 (1)")
     batch.expect_text(3, "prompt", "只有一句话")
     expect(batch.notice()).to_have_text("草稿里有 3 格的内容和它的列不符，已改成文字，请核对。")
-
-
-def test_an_error_in_one_row_listener_does_not_stop_the_others(browser: Browser) -> None:
-    page = browser.new_context().new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(error.message))
-
-    def answer(route: Route) -> None:
-        path = route.request.url.removeprefix("http://scripts.test/")
-        kind = "text/javascript" if path else "text/html"
-        route.fulfill(body=(SCRIPTS / path).read_text("utf-8") if path else "<p></p>", content_type=kind)
-
-    page.route("http://scripts.test/**", answer)
-    page.goto("http://scripts.test/")
-    seen = page.evaluate("""async () => {
-      const { Rows } = await import("/grid/rows.js");
-      const rows = new Rows();
-      const seen = [];
-      rows.watch(() => { throw new Error("the first fails"); });
-      rows.watch(() => seen.push(rows.length));
-      rows.reset([{ prompt: "" }]);
-      return seen;
-    }""")
-    page.context.close()
-    assert (seen, errors) == ([1], ["the first fails"])
 
 
 def test_a_draft_that_cannot_be_saved_is_reported_once_and_saved_later(

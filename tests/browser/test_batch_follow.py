@@ -1,37 +1,10 @@
-"""How 批量生成 polls rows and runs, and what its log shows of failures."""
+"""How 批量生成 follows rows and runs, and what its log shows of failures."""
 
-import json
-
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.test_batch_draft import KEEP_DRAFT
 from tests.fakes.jimeng import FakeJimeng
 from tests.server_process import ServerProcess
-
-
-@pytest.fixture
-def requested_urls(page: Page) -> list[str]:
-    """The API addresses that the page requests."""
-    found: list[str] = []
-    page.on("request", lambda request: found.append(request.url) if "/api/batches/" in request.url else None)
-    return found
-
-
-def test_single_row_runs_are_polled_in_one_request(
-    batch: BatchPage, demo_server: ServerProcess, requested_urls: list[str]
-) -> None:
-    rows = [{"prompt": f"猫 {n}", "resolution": "1K"} for n in range(12)]
-    runs = [str(demo_server.post("/api/batches", {"rows": [row]})["batch_id"]) for row in rows]
-    for run in runs:
-        demo_server.wait_for_end(run)
-    draft = {"rows": [{**row, "run": run} for row, run in zip(rows, runs, strict=True)]}
-    batch.page.evaluate(KEEP_DRAFT, json.dumps(draft))
-    batch.reload()
-    for row in (1, 12):
-        batch.expect_status(row, "success")
-    assert len(requested_urls) == 1
 
 
 def test_a_single_row_is_followed_to_its_image(batch: BatchPage) -> None:
@@ -42,13 +15,6 @@ def test_a_single_row_is_followed_to_its_image(batch: BatchPage) -> None:
     batch.wait_until_saved('run\\":\\"')
     batch.reload()
     batch.wait_for_image(1)
-
-
-def test_a_single_row_whose_batch_is_missing_can_be_generated_again(batch: BatchPage) -> None:
-    batch.page.evaluate(KEEP_DRAFT, json.dumps({"rows": [{"prompt": "猫", "run": "20260101-000000-abcdef"}]}))
-    batch.reload()
-    batch.expect_text(1, "status", "")
-    expect(batch.cell(1, "actions").locator("[data-run-row]")).to_have_text("生成")
 
 
 def test_the_failure_log_has_one_line_per_record_and_none_after_success(

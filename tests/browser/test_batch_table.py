@@ -125,16 +125,6 @@ def test_appended_rows_with_taken_numbers_are_renumbered_and_reported(
     batch.expect_text(2, "number", "5")
 
 
-def test_an_empty_row_has_no_problems(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.edit_cell(1, "aspect_ratio", "5:4")
-    expect(batch.page.locator("[data-footer-sum]")).to_contain_text("0 行")
-    expect(batch.bad_cells()).to_have_count(0)
-    batch.edit_cell(1, "filename", "猫")
-    expect(batch.bad_cells()).to_have_count(2)  # the ratio, and no prompt
-    expect(batch.page.locator("[data-command=next-problem]")).to_have_text("2 处要改")
-
-
 def test_the_import_report_follows_the_table(batch: BatchPage, tmp_path: Path) -> None:
     batch.import_workbook(workbook(tmp_path / "表.xlsx", ("雪山", "5:4"), ("橘猫", "1:1", 12)))
     problems = batch.page.locator("[data-report-problems] li")
@@ -161,30 +151,6 @@ def test_a_closed_report_can_be_reopened_even_after_a_reload(batch: BatchPage, t
     expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
     batch.page.locator("[data-report-problems] .report-item").click()
     expect(batch.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))
-
-
-def test_a_block_is_filled_to_the_right_and_by_what_is_written_into_it(batch: BatchPage) -> None:
-    page = batch.page
-    batch.click_command("add")
-    batch.paste_block(1, "prompt", ("猫",), ("狗",), ("鸟",))
-    batch.cell(1, "prompt").click()
-    page.keyboard.press("Shift+ArrowRight")
-    page.keyboard.press("Shift+ArrowDown")
-    page.keyboard.press("Control+r")
-    batch.expect_text(2, "negative_prompt", "狗")
-    batch.expect_text(3, "negative_prompt", "")
-    page.keyboard.press("Control+z")
-    batch.expect_text(1, "negative_prompt", "")
-
-    batch.cell(3, "aspect_ratio").click()
-    page.keyboard.press("Shift+ArrowUp")
-    page.keyboard.type("3：4")
-    page.keyboard.press("Control+Enter")
-    for row, ratio in ((1, "1:1"), (2, "3:4"), (3, "3:4")):
-        batch.expect_text(row, "aspect_ratio", ratio)
-    page.keyboard.press("Control+z")  # one step
-    batch.expect_text(2, "aspect_ratio", "1:1")
-    batch.expect_text(3, "aspect_ratio", "1:1")
 
 
 def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell(

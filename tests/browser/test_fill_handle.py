@@ -75,24 +75,6 @@ def test_ctrl_while_dragging_copies_names_and_counts_numbers(table: BatchPage) -
     expect_column(table, "filename", "主图-09", "主图-09", "主图-09", "")
 
 
-def test_a_block_is_repeated_upwards_and_an_even_series_goes_on(table: BatchPage) -> None:
-    table.paste_block(5, "filename", ("a7",), ("a5",))
-    table.cell(5, "filename").click()
-    table.page.keyboard.press("Shift+ArrowDown")
-    drag(table, (6, "filename"), (8, "filename"))
-    expect_column(table, "filename", "主图-09", "", "", "", "a7", "a5", "a3", "a1", "")
-    table.cell(5, "prompt").click()
-    drag(table, (5, "prompt"), (3, "prompt"))
-    expect_column(table, "prompt", "第 1 款", "第 2 款", "第 5 款", "第 5 款", "第 5 款", "第 6 款")
-
-
-def test_the_handle_fills_to_the_right(table: BatchPage) -> None:
-    table.cell(2, "prompt").click()
-    drag(table, (2, "prompt"), (2, "negative_prompt"))
-    table.expect_text(2, "negative_prompt", "第 2 款")
-    table.expect_text(1, "negative_prompt", "")
-
-
 def test_a_double_click_fills_down_to_the_last_filled_row(table: BatchPage) -> None:
     page = table.page
     page.keyboard.press("Control+Home")
@@ -127,38 +109,6 @@ def test_the_table_scrolls_while_the_handle_is_dragged_to_its_edge(batch: BatchP
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+Home")
     expect_column(batch, "filename", "图1", "")
-
-
-def test_a_pasted_block_fills_a_multiple_of_itself(table: BatchPage) -> None:
-    page = table.page
-    table.cell(3, "num_images").click()
-    for _ in range(3):
-        page.keyboard.press("Shift+ArrowDown")
-    page.evaluate("text => navigator.clipboard.writeText(text)", "3\r\n4")
-    page.keyboard.press("Control+v")
-    expect_column(table, "num_images", "2", "1", "3", "4", "3", "4", "1")
-
-
-def test_lines_in_a_quoted_cell_stay_in_the_cell_and_missing_rows_are_added(table: BatchPage) -> None:
-    table.paste_block(10, "prompt", ('"一只猫\n他说""好"""', "水印"), ("狗", ""), ('"红"色的伞', ""))
-    table.expect_rows(12)
-    table.expect_text(10, "prompt", '一只猫\n他说"好"')
-    table.expect_text(10, "negative_prompt", "水印")
-    expect_column(table, "prompt", *(f"第 {n} 款" for n in range(1, 10)))
-    table.expect_text(12, "prompt", '"红"色的伞')
-
-
-def test_ctrl_and_semicolon_write_the_date(table: BatchPage) -> None:
-    page = table.page
-    page.clock.set_fixed_time("2026-11-26T12:00:00")
-    today = "2026-11-26"
-    table.cell(2, "filename").click()
-    page.keyboard.type("茶具_")
-    page.keyboard.press("Control+;")
-    page.keyboard.press("Enter")
-    page.keyboard.press("Control+;")
-    page.keyboard.press("Enter")
-    expect_column(table, "filename", "主图-09", f"茶具_{today}", today, "")
 
 
 def test_selecting_everything_does_not_scroll(batch: BatchPage) -> None:

@@ -61,19 +61,6 @@ def test_words_are_found_and_replaced_in_rows_out_of_view(batch: BatchPage) -> N
     bar.locator("[data-find-words]").fill("狗 与 狗")
     page.keyboard.press("Enter")
     batch.expect_text(300, "prompt", "第 300 款，狗 与 狗")
-
-
-def test_the_bar_keeps_to_a_column_and_gives_the_focus_back(batch: BatchPage) -> None:
-    page, bar = batch.page, batch.page.locator("[data-find]")
-    batch.cell(2, "prompt").click()
-    page.keyboard.press("Control+h")
-    expect(bar.locator("[data-find-words]")).to_be_focused()
-    page.keyboard.type("款")
-    expect(bar.locator("[data-find-count]")).to_contain_text(f"共 {ROWS} 处")
-    bar.locator("[data-find-column]").select_option(label="文件名")
-    expect(bar.locator("[data-find-count]")).to_have_text("没有找到")
-    expect(bar.locator("[data-find-all]")).to_be_disabled()
     bar.locator("[data-find-words]").press("Escape")
     expect(bar).to_be_hidden()
     expect(page.locator("[data-table-editor]")).to_be_focused()
-    batch.expect_text(2, "prompt", "第 2 款")

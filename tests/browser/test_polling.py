@@ -60,20 +60,6 @@ def test_a_connection_error_message_disappears_once_the_server_is_back(
     long_batch.pause()
 
 
-def test_a_poll_without_response_times_out_and_polling_continues(
-    server: ServerProcess, long_batch: BatchPage, page: Page
-) -> None:
-    message = page.locator("[data-run-offline]")
-    page.route("**/api/batches/*?since=*", lambda route: None)  # never answered
-    page.wait_for_event("request", lambda request: "?since=" in request.url)
-    pause_elsewhere(server)
-    page.clock.fast_forward(31_000)
-    expect(message).to_contain_text("连不上服务")
-    page.unroute_all()
-    long_batch.expect_state("已暂停")
-    expect(message).to_be_hidden()
-
-
 def test_a_timed_out_submission_is_made_once_when_repeated(
     demo_server: ServerProcess, page: Page, studio: Open
 ) -> None:

@@ -242,15 +242,6 @@ def test_a_slow_check_says_so(table: FillTable, page: Page) -> None:
     expect(start_button(dialog)).to_have_text("生成 1 张 · ¥0.22")
 
 
-def test_a_check_that_failed_is_repeated_by_itself(
-    table: FillTable, server: ServerProcess, page: Page
-) -> None:
-    make(server, "猫")
-    page.route("**/api/rows/check", lambda route: route.abort(), times=1)
-    batch = table("猫")
-    batch.expect_text(1, "status", "已有")
-
-
 def test_a_row_under_way_elsewhere_is_followed_to_its_picture(
     table: FillTable, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:

@@ -27,24 +27,6 @@ def expect_all(batch: BatchPage, column: str, *texts: str) -> None:
         batch.expect_text(row, column, text)
 
 
-def test_rows_with_problems_are_shown_alone_with_their_numbers(batch: BatchPage) -> None:
-    fill(batch)
-    line = batch.page.locator("[data-filter]")
-    expect(line).to_contain_text("只显示有问题的：3 行，共 6 行")
-    for row, number in enumerate(("2", "4", "6"), 1):
-        batch.expect_text(row, "number", number)
-    batch.edit_cell(1, "aspect_ratio", "4:3")
-    batch.expect_text(1, "prompt", "乙")  # a row does not go while it is worked on
-    line.get_by_role("button", name="刷新").click()
-    expect(line).to_contain_text("2 行，共 6 行")
-    batch.expect_text(1, "prompt", "丁")
-    for row in (1, 2):
-        batch.edit_cell(row, "aspect_ratio", "4:3")
-    line.get_by_role("button", name="刷新").click()  # nothing is left to show alone
-    batch.expect_rows(6)
-    expect(line).to_be_hidden()
-
-
 def test_filling_and_pasting_leave_out_hidden_rows(batch: BatchPage) -> None:
     fill(batch)
     batch.edit_cell(1, "aspect_ratio", "16:9")
@@ -80,16 +62,6 @@ def test_an_undo_shows_what_it_changed(batch: BatchPage) -> None:
     batch.click_command("undo")
     batch.expect_rows(2)
     batch.expect_text(1, "prompt", "甲")
-
-
-def test_the_next_problem_is_found_among_hidden_rows_too(batch: BatchPage) -> None:
-    fill(batch)
-    batch.edit_cell(3, "aspect_ratio", "1:1")
-    batch.page.locator("[data-filter]").get_by_role("button", name="刷新").click()
-    batch.expect_rows(2)
-    batch.click_command("undo")  # of the edit: the row is shown again
-    batch.expect_rows(3)
-    expect(batch.page.locator("[data-command=next-problem]")).to_have_text(re.compile("3 处要改"))
 
 
 def test_rows_are_sorted_by_a_column_and_back_by_their_numbers(batch: BatchPage) -> None:

@@ -55,30 +55,6 @@ def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
     assert count_submissions(demo_server) == 1
 
 
-def test_a_click_after_the_response_is_a_new_submission(demo_server: ServerProcess, studio: Open) -> None:
-    page = studio(demo_server)
-    page.write_prompt("雪山")
-    page.generate()
-    page.wait_for_images(1)
-    page.generate()
-    page.wait_for_images(2)
-    assert count_submissions(demo_server) == 2
-
-
-def test_changed_input_after_a_lost_response_is_a_new_submission(
-    demo_server: ServerProcess, studio: Open
-) -> None:
-    page = studio(demo_server)
-    page.write_prompt("雪山")
-    lose_response(page.page)
-    page.generate()
-    expect(page.page.locator("[data-form-error]")).to_have_text(UNREACHABLE)
-    page.write_prompt("海")
-    page.generate()
-    page.wait_for_images(2)
-    assert count_submissions(demo_server) == 2
-
-
 def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, studio: Open) -> None:
     first = studio(demo_server)
     first.write_prompt("雪山")

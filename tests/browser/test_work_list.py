@@ -143,20 +143,3 @@ def test_mended_rows_go_where_only_those_with_problems_are_shown(batch: BatchPag
     batch.expect_rows(1)
     batch.expect_text(1, "prompt", "丙")
     expect(batch.page.locator("[data-filter]")).to_contain_text("1 行，共 3 行")
-
-
-def test_the_nearest_option_is_offered(batch: BatchPage) -> None:
-    ratios = {"5:4": "4:3", "1920x1080px": "16:9", "竖的": "1:1"}
-    sizes = {"8K": "4K", "1080P": "1K", "3840": "4K"}
-    paste(
-        batch, ("提示词", "图片比例", "分辨率"), *(("甲", *pair) for pair in zip(ratios, sizes, strict=True))
-    )
-    for written, meant in (ratios | sizes).items():
-        expect(line(batch, f"「{written}」").get_by_role("combobox")).to_have_value(meant)
-
-
-def test_a_number_is_read_out_of_the_text(batch: BatchPage) -> None:
-    numbers = {"2张": 2, "两幅": 2, "共三幅": 3, "十二": 10, "0": 1, "4-5 张": 4, "很多": 1}
-    paste(batch, ("提示词", "生成数量"), *(("甲", written) for written in numbers))
-    for written, meant in numbers.items():
-        expect(line(batch, f"「{written}」").locator("[data-issue-fixes]")).to_have_text(f"改成 {meant}")

@@ -12,6 +12,7 @@ export class FakeElement extends EventTarget {
   value = "";
   textContent = "";
   selectionStart = 0;
+  selectionEnd = 0;
   offsetTop = 0;
   offsetLeft = 0;
   offsetWidth = 0;
@@ -46,6 +47,12 @@ export class FakeElement extends EventTarget {
   setAttribute(name, value) { this.#attributes.set(name, String(value)); }
   removeAttribute(name) { this.#attributes.delete(name); }
   setSelectionRange(start) { this.selectionStart = start; }
+
+  setRangeText(text, start, end) {
+    this.value = this.value.slice(0, start) + text + this.value.slice(end);
+    this.selectionStart = this.selectionEnd = start + text.length;
+  }
+
   closest() { return null; }
   matches() { return false; }
   contains() { return false; }

@@ -171,6 +171,22 @@ test("in a table whose rows are fixed no row moves, and undo is the browser's wh
   assert.deepEqual(valuesOf(table, "prompt"), ["甲", "乙"]);
 });
 
+test("Ctrl+; writes the date, over a cell and into what is typed, on keyboards of both languages", (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: new Date(2026, 10, 26, 23, 59).getTime() });
+  const table = tableOf("甲乙", { canEdit: (row) => row.number !== 2 });
+  select(table, [0, "filename"]);
+  type(table, "茶具_");
+  press(table, "Control+；");
+  press(table, "Enter");
+  assert.equal(table.rows.at(0).filename, "茶具_2026-11-26");
+  press(table, "Control+;");
+  assert.equal(table.editor.editing, null); // this cell may not be changed
+  select(table, [0, "negative"]);
+  press(table, "Control+;");
+  press(table, "Tab");
+  assert.equal(table.rows.at(0).negative, "2026-11-26");
+});
+
 test("after Esc the next Tab leaves the table", () => {
   const table = tableOf("甲");
   select(table, [0, "prompt"]);
@@ -187,10 +203,6 @@ test("a suggestion replaces what was typed of it, also where its last character 
   };
   const table = tableOf("甲", { suggest });
   const { textarea } = table;
-  textarea.setRangeText = (text, start, end) => {
-    textarea.value = textarea.value.slice(0, start) + text + textarea.value.slice(end);
-    textarea.selectionStart = start + text.length;
-  };
   select(table, [0, "prompt"]);
   type(table, "不要{S");
   press(table, "Tab");

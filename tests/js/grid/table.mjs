@@ -79,7 +79,7 @@ export function press(table, keys) {
 /** Type into the active cell, which opens it. */
 export function type(table, text) {
   table.textarea.value += text;
-  table.textarea.selectionStart = table.textarea.value.length;
+  table.textarea.selectionStart = table.textarea.selectionEnd = table.textarea.value.length;
   fire(table.textarea, "input");
 }
 
