@@ -608,29 +608,6 @@ def test_the_reason_of_a_refusal_is_shown_until_the_next_submission(
     expect(refused).to_be_hidden()
 
 
-def test_the_undo_of_a_message_undoes_only_its_own_step(demo_server: ServerProcess, batch: Open) -> None:
-    page = batch(demo_server)
-    page.click_command("add")
-    page.paste_block(1, "prompt", ("一",), ("二",), ("三",))
-    undo = page.page.locator(".toast").get_by_role("button", name="撤销")
-    page.pick_row(1)
-    page.click_command("remove")
-    expect(undo).to_be_visible()
-    page.cell(1, "filename").click()
-    page.page.keyboard.type("图")
-    expect(undo).to_be_hidden()
-    page.page.keyboard.press("Control+Enter")
-    page.expect_text(1, "filename", "图")
-
-    page.pick_row(1)
-    page.set_value("filename", "图")  # as it is
-    expect(page.page.locator(".toast")).to_contain_text("文件名")
-    expect(undo).to_be_hidden()
-    page.set_value("filename", "另一张图")
-    undo.click()
-    page.expect_text(1, "filename", "图")
-
-
 def test_the_table_regains_the_keyboard_after_the_pressed_button_disappears(
     demo_server: ServerProcess, batch: Open, tmp_path: Path
 ) -> None:

@@ -181,20 +181,6 @@ def test_corrections_of_the_import_are_not_marked_in_the_run(batch: BatchPage, t
     expect(marked).to_have_count(0)
 
 
-def test_the_same_value_is_set_in_the_active_column_or_the_ratio_whatever_is_hidden(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.edit_cell(1, "prompt", "雪山")
-    batch.show_column("负面提示词")
-    expect(batch.cell(1, "negative_prompt")).to_be_hidden()
-    batch.pick_row(1)
-    for active, offered in (("prompt", "aspect_ratio"), ("resolution", "resolution")):
-        batch.cell(1, active).click()
-        batch.click_command("bulk-edit")
-        dialog = batch.page.locator("dialog[data-dialog=bulk-edit]")
-        expect(dialog.locator("[data-bulk-column]")).to_have_value(offered)
-        batch.page.keyboard.press("Escape")
-
-
 def test_an_import_that_is_closed_while_it_asks_can_be_taken_up_again(
     batch: BatchPage, tmp_path: Path
 ) -> None:

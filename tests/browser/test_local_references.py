@@ -80,29 +80,3 @@ def test_the_picker_explains_it_and_disables_choosing(
     expect(dialog.get_by_text(SENTENCE)).to_be_visible()
     dialog.get_by_role("button", name="✓ 确认选择").click()
     batch.expect_text(1, "sample_images", "选择 (0)")
-
-
-def test_an_import_reports_it_once_with_the_number_of_cells(
-    library: SamplesPage, page: Page, server: ServerProcess, tmp_path: Path
-) -> None:
-    rows = [
-        f"画 {n},{'3:9' if n < 2 else '1:1'},{'红茶' if n % 2 else '没有' if n == 4 else ''}"
-        for n in range(10)
-    ]
-    file = tmp_path / "表.csv"
-    file.write_text("\n".join(["提示词,图片比例,参考示例图", *rows]), "utf-8")
-    batch = BatchPage(page, server.address)
-    batch.open()
-    batch.import_workbook(file)
-    expect(batch.report()).to_contain_text("读到 10 行，8 处要改")
-    problems = page.locator("[data-report-problems]")
-    expect(problems.locator("summary")).to_have_text("要改的单元格 8")
-    expect(problems.locator("li")).to_have_count(2)
-    listed = problems.locator("li").filter(has_text=SENTENCE)
-    expect(listed).to_have_text(re.compile("参考示例图.*× 6去掉参考图"))
-    expect(batch.bad_cells()).to_have_count(8)
-    expect(page.locator("[data-footer]")).to_contain_text("8 处要改")
-    for row in (2, 4, 6, 8, 10, 5):
-        batch.cell(row, "sample_images").click(position={"x": 2, "y": 2})
-        page.keyboard.press("Delete")
-    expect(batch.report()).to_contain_text("读到 10 行，2 处要改")

@@ -103,11 +103,13 @@ test("too many references are cut down to the most that the model takes", () => 
 });
 
 test("references that the model does not take are one problem, whatever their names", () => {
-  const rows = ["a", "b"].map((filename) => ({ prompt: filename, model: OTHER, sample_images: [{ url: "/a", filename }] }));
-  const { table, groups, fixes: [[fix]], count } = problemsOf(rows);
-  assert.deepEqual([count, groups.map(({ kind, text, rows: { length } }) => [kind, text, length])], [2, [["refused", "只接受网址", 2]]]);
+  const rows = [CUP, missing("没有"), { ...CUP, filename: "b" }].map((image) => ({ prompt: "甲", model: OTHER, resolution: "1K", sample_images: [image] }));
+  const { table, groups, fixes: [[fix]], count } = problemsOf([...rows, { prompt: "乙", aspect_ratio: "3:9" }]);
+  assert.equal(count, 4);
+  assert.deepEqual(groups.map(({ kind, text, rows: { length } }) => [kind, text, length]), [["refused", "只接受网址", 3], ["choice", "「3:9」", 1]]);
+  assert.equal(fix.label, "去掉参考图");
   fix.run();
-  assert.deepEqual(valuesOf(table, "sample_images"), [[], []]);
+  assert.deepEqual(valuesOf(table, "sample_images"), [[], [], [], []]);
 });
 
 test("corrections are counted by what was corrected", () => {
