@@ -250,17 +250,6 @@ def test_the_lightbox_is_panned_by_the_main_button_only(records: RecordsPage) ->
     expect(image).to_have_attribute("style", re.compile(r"translate\(40px"))
 
 
-def test_a_held_delete_key_deletes_one_image(records: RecordsPage) -> None:
-    records.open_lightbox(60)
-    records.page.keyboard.down("Delete")
-    records.page.keyboard.down("Delete")  # held: the browser repeats it
-    records.expect_position("1 / 59")
-    expect(records.page.locator("dialog .toast").last).to_contain_text("已删除 1 条")
-    records.page.keyboard.press("Escape")
-    records.undo()
-    records.expect_total("共 60 条")
-
-
 def test_two_images_are_compared_side_by_side(records: RecordsPage) -> None:
     records.open_lightbox(60)
     records.page.keyboard.press("c")

@@ -65,20 +65,6 @@ def test_the_large_view_deletes_an_image_and_goes_on(library: SamplesPage, tmp_p
     expect(large).to_be_visible()
 
 
-def test_a_held_delete_deletes_one_sample_image(library: SamplesPage, tmp_path: Path) -> None:
-    library.upload(*files(tmp_path, "甲.png", "乙.png", "丙.png"))
-    expect(library.samples()).to_have_count(3)
-    library.focus(0)
-    library.page.keyboard.down("Delete")
-    expect(library.samples()).to_have_count(2)
-    expect(library.samples().first.locator("a")).to_be_focused()
-    for _ in range(3):
-        library.page.keyboard.down("Delete")
-    library.page.evaluate("fetch('/healthz')")
-    library.open()
-    library.expect_count("共 2 张")
-
-
 def test_deleting_the_last_image_shows_the_introduction_and_undo_restores_it(
     library: SamplesPage, tmp_path: Path
 ) -> None:
