@@ -81,32 +81,6 @@ def test_what_changed_in_a_row_is_listed_and_leads_to_its_cell(batch: BatchPage,
     expect(batch.cell(4, "prompt")).to_have_class(re.compile("is-active"))
 
 
-def test_each_group_of_compared_rows_is_taken_or_left(batch: BatchPage, own: Path) -> None:
-    batch.import_workbook(edit(own), place="replace")
-    unchanged, removed = group(batch.page, "unchanged"), group(batch.page, "removed")
-    expect(removed).to_have_attribute("aria-pressed", "false")
-    removed.click()
-    batch.expect_rows(11)
-    batch.expect_text(11, "prompt", "第 7 款茶具，白底主图")
-    unchanged.click()
-    batch.expect_rows(4)
-    batch.expect_text(1, "prompt", "第 2 款茶具，黑底主图")
-    unchanged.click()
-    batch.expect_text(1, "prompt", "第 1 款茶具，白底主图")
-    batch.expect_text(10, "prompt", "新的一款")
-    for _ in range(3):
-        batch.click_command("undo")
-    batch.expect_rows(10)
-    expect(removed).to_have_attribute("aria-pressed", "false")
-
-
-def test_groups_are_chosen_before_the_rows_are_placed(batch: BatchPage, own: Path) -> None:
-    batch.page.locator("[data-file]").set_input_files(edit(own))
-    group(batch.page, "unchanged").click()
-    batch.page.locator("[data-import-mode=append]").click()
-    batch.expect_rows(13)
-
-
 def test_the_comparison_is_still_told_after_a_reload(batch: BatchPage, own: Path) -> None:
     batch.import_workbook(edit(own), place="replace")
     batch.wait_until_saved("改过 2")

@@ -84,6 +84,9 @@ export function holdTimers(t, { apis = ["setTimeout"], ...options } = {}) {
   globalThis.setTimeout = (run, delay = 0) => set(run, delay);
 }
 
+/** What was said last in a toast. */
+export const lastToast = () => document.querySelector("[data-toasts]").children.at(-1)?.children[0].textContent;
+
 const stored = new Map();
 globalThis.localStorage = {
   getItem: (name) => stored.get(name) ?? null,
@@ -98,6 +101,7 @@ globalThis.document = Object.assign(new EventTarget(), {
   body: page,
   documentElement: { lang: "zh" },
   querySelector: (selector) => page.querySelector(selector),
+  querySelectorAll: () => [],
   createElement: () => new FakeElement(),
 });
 
