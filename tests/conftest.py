@@ -1,5 +1,6 @@
 """Shared fixtures: settings in a temporary folder, a database, a bucket, a simple model spec."""
 
+import os
 import re
 import socket
 import sys
@@ -47,6 +48,11 @@ def no_other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgres"), default="sqlite", help="the database engine")
     parser.addoption("--rest", action="store_true", help="only browser cases that verify no promise")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than the processors: tests with a server or a browser wait for them."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_configure(config: pytest.Config) -> None:
