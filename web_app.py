@@ -13,7 +13,7 @@ import sys
 import webbrowser
 from datetime import date
 from pathlib import Path
-from types import FrameType, SimpleNamespace
+from types import FrameType
 
 from flask import Flask
 
@@ -112,10 +112,6 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
     ShutdownHandler(worker).listen()
     try:
         worker.start()
-        if settings.role != "worker":  # in a thread that would wait for the first request
-            server.task_dispatcher.add_task(
-                SimpleNamespace(service=functools.partial(compile_templates, app))
-            )
         print_banner(settings, worker.engines.default.spec)
         if open_browser and settings.role != "worker":
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
@@ -126,12 +122,6 @@ def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser:
             worker.stop(_STOP_SECONDS)
         server.close()
         log.event("web", "stopped")
-
-
-def compile_templates(app: Flask) -> None:
-    """Compile all templates, so that the first page does not wait for it."""
-    for name in app.jinja_env.list_templates():
-        app.jinja_env.get_template(name)
 
 
 class ShutdownHandler:

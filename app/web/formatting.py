@@ -4,10 +4,12 @@ Pages contain UTC and the server's local time; ``<local-time>`` (static/js/ui/lo
 the browser's.
 """
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from flask import Flask
+from jinja2.bccache import Bucket, FileSystemBytecodeCache
 from markupsafe import Markup, escape
 
 from app.domain import PLACES, RESOLUTIONS, Batch, ModelSpec, Record, mark_word
@@ -23,8 +25,18 @@ _TRASH_DAYS = 30
 _MAX_LABELS = 2  # of the models of a batch
 
 
+class _CompiledTemplates(FileSystemBytecodeCache):
+    """Keeps compiled templates in the system's temporary folder, so that the next start compiles none."""
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        with contextlib.suppress(OSError):  # a full disk, or the folder was cleared
+            super().dump_bytecode(bucket)
+
+
 def init_formatting(app: Flask) -> None:
     """Register the filters and globals of the templates."""
+    with contextlib.suppress(OSError, RuntimeError):  # the temporary folder belongs to another user
+        app.jinja_env.bytecode_cache = _CompiledTemplates()
     of_values = (
         local_time,
         batch_label,

@@ -3,12 +3,14 @@
 import gzip
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from app.worker.worker import Worker
 from tests.fakes.jimeng import FakeJimeng
 from tests.fakes.service import Call
 from tests.noise_images import noise_image
-from web_app import compile_templates, create_app
+from web_app import create_app
 
 PNG = noise_image("PNG", size=(40, 30))
 
@@ -502,14 +504,26 @@ def test_a_text_of_any_length_is_compressed() -> None:
     assert gzip.decompress(answer.data).decode() == "猫" * 3_000_000
 
 
-def test_no_page_compiles_a_template_after_the_start(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+def test_no_template_is_compiled_again_after_the_next_start(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = create_app(settings)
-    compile_templates(app)
-    monkeypatch.setattr(app.jinja_env, "compile", None)
-    for path in ("/", "/batch", "/records", "/samples", "/usage", "/model", "/nowhere"):
-        assert app.test_client().get(path).status_code == (404 if path == "/nowhere" else 200)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    pages = ("/", "/batch", "/records", "/samples", "/usage", "/model", "/nowhere")
+    answers = [create_app(settings).test_client().get(path).status_code for path in pages]
+    again = create_app(settings)
+    monkeypatch.setattr(again.jinja_env, "compile", None)
+    assert [again.test_client().get(path).status_code for path in pages] == answers == [200] * 6 + [404]
+
+
+def test_pages_are_shown_when_compiled_templates_cannot_be_kept(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    client = create_app(settings).test_client()
+    shutil.rmtree(next(tmp_path.glob("_jinja2-cache-*")))
+    assert client.get("/").status_code == 200
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    assert create_app(settings).test_client().get("/").status_code == 200
 
 
 def test_a_static_file_is_cached_only_when_its_url_has_its_version(client: FlaskClient) -> None:
