@@ -51,8 +51,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than the processors: tests with a server or a browser wait for them."""
-    return (os.cpu_count() or 1) + 1
+    """Two more than the processors: tests with a server or a browser wait for them."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

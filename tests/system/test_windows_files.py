@@ -3,9 +3,9 @@
 import errno
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -25,9 +25,9 @@ from tests.noise_images import noise_image
 
 @pytest.fixture
 def delays(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The delays asked for, without waiting."""
+    """The delays asked for, without waiting; other threads sleep as they do."""
     delays: list[float] = []
-    monkeypatch.setattr(time, "sleep", delays.append)
+    monkeypatch.setattr(windows_files, "time", SimpleNamespace(sleep=delays.append))
     return delays
 
 
