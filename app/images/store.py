@@ -76,10 +76,9 @@ def save_image(
     stem = _assigned_stem(output_dir, stem, record_id)
     thumbnail = thumbnail_path(output_dir, record_id)
     folder = output_dir / subfolder
+    # An older database gives ids again: the large thumbnail of a later record may still be there.
     with contextlib.suppress(OSError):
-        thumbnail_path(
-            output_dir, record_id, decode.LARGE_THUMBNAIL_SIDE
-        ).unlink()  # the database was put back
+        thumbnail_path(output_dir, record_id, decode.LARGE_THUMBNAIL_SIDE).unlink()
     with atomic_write.translate_os_errors(output_dir):
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):

@@ -173,7 +173,7 @@ def copy_database(database: Path, copy: Path) -> None:
 
 
 def put_back(copy: Path, database: Path) -> None:
-    """Put a copy in the place of the database, as a person does by hand: the files beside it go."""
+    """Replace the database by a copy and delete its -wal and -shm, as a person does by hand."""
     for ending in ("-wal", "-shm"):
         database.with_name(database.name + ending).unlink(missing_ok=True)
     copy.replace(database)

@@ -63,8 +63,8 @@ DISRUPTIONS = (
     "service out of reach",
     "batch cancelled",
 )
-# Drawn besides: an earlier copy of the database is put in its place, after all processes were stopped or
-# killed, or under the running server. Ends the round.
+# Drawn separately: an earlier copy replaces the database, after all processes were stopped or killed, or
+# while they run. The round ends with it.
 STOPPED, KILLED, RUNNING = OLDER_COPIES = ("older copy, stopped", "older copy, killed", "older copy, running")
 # During these the file at the database's path must not be opened from outside.
 MISSING_DATABASE = ("database missing", "database replaced", "database deleted")

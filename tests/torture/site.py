@@ -230,7 +230,7 @@ class OneMachine(Site):
         )
 
     def _older_copy(self, kind: str) -> Disruption:
-        """Copy the file, and later put the copy in its place; no server runs at the end."""
+        """Copy the database now, and restore the copy later; no server runs at the end."""
         database, copy = self.environment.database, self.environment.data_dir / "older.db"
 
         def end() -> None:
