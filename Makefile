@@ -47,11 +47,11 @@ bench: $(VENV)/.tests ## Measure speed and memory against references in the same
 	$(BIN)/python -m bench
 
 torture: $(VENV)/.tests ## Test the real server under faults, kills and full disks: make torture ROUNDS=200 SEED=1 STORE=postgres
-	$(BIN)/python -m tests.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1) --store $(or $(STORE),sqlite)
+	$(BIN)/python -m tools.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1) --store $(or $(STORE),sqlite)
 
 gallery: $(VENV)/.tests ## Retake the screenshots in docs/images
 	@sh tests/browser/install
-	$(BIN)/python -m tests.browser.gallery
+	$(BIN)/python -m tools.gallery
 
 check-store: $(VENV)/.product ## Compare records with image files; reports, deletes nothing
 	$(BIN)/python -m app.cli

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import requests
 
-from tests.server_process import free_port
+from tools.server_process import free_port
 
 _APP = """
 import logging, sys, flask, waitress

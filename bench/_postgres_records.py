@@ -14,7 +14,7 @@ import database
 from app.db.ngrams import document, own_values
 from app.db.search_index import FACETS, SEARCHED, VISIBLE, facet_tag
 from bench._million_records import SCHEMA, build
-from tests.postgres_server import PostgresServer
+from tools.postgres_server import PostgresServer
 
 _SCHEMAS = SCHEMA.read_bytes() + SCHEMA.with_name("schema_postgres.sql").read_bytes()
 _NAME = f"postgres-{hashlib.sha256(_SCHEMAS).hexdigest()[:8]}"  # other versions have folders of their own

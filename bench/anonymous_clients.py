@@ -16,7 +16,7 @@ import requests
 
 from bench._process_usage import cpu_seconds, peak_megabytes, reset_peak
 from bench.archive import fill
-from tests.server_process import ServerProcess, running_server
+from tools.server_process import ServerProcess, running_server
 
 PASSWORD = "correct horse"
 MAX_MEGABYTES, MAX_CPU, MAX_SECONDS = 20.0, 0.2, 2.0

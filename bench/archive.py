@@ -14,7 +14,7 @@ from pathlib import Path
 
 import database
 from bench._process_usage import resident_megabytes
-from tests.server_process import running_server
+from tools.server_process import running_server
 
 PICTURES = 1_000
 WEIGHT = 1_000_000

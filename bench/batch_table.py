@@ -18,8 +18,8 @@ from typing import Any
 
 from playwright.sync_api import FilePayload, Page, sync_playwright
 
-from tests.browser.chromium import FLAGS, require_browser
-from tests.server_process import running_server
+from tools.chromium import FLAGS, require_browser
+from tools.server_process import running_server
 
 ROWS = 5_000
 PASTED = 1_000

@@ -21,7 +21,7 @@ from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
 from app.images.filenames import is_taken, stem_from_prompt
 from app.worker.worker import Worker
-from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY
+from tools.fakes.jimeng import ACCESS_KEY, SECRET_KEY
 
 WEIGHT = 1_000_000
 
@@ -91,7 +91,7 @@ def measure(case: Case) -> tuple[float, int, float]:
 @contextmanager
 def fake_jimeng(latency: float, weight: int = WEIGHT) -> Iterator[str]:
     """The fake service in a separate process -> its address."""
-    command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", str(latency)]
+    command = [sys.executable, "-m", "tools.fakes.jimeng", "--port", "0", "--latency", str(latency)]
     command += ["--image-bytes", str(weight), "--image-format", "jpeg"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from bench._bare import bare_app
 from bench._process_usage import cpu_seconds
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
 
 FOLLOWERS = 20
 SECONDS = 20.0

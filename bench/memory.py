@@ -14,9 +14,9 @@ import requests
 
 from bench._bare import bare_app
 from bench._process_usage import peak_megabytes, resident_megabytes
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.oss import FakeOss
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.oss import FakeOss
+from tools.server_process import ServerProcess, running_server
 
 KEYS = 10_000
 UNDER_WAY, PICTURES = 64, 192

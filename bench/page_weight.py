@@ -11,9 +11,9 @@ from pathlib import Path
 import requests
 from playwright.sync_api import sync_playwright
 
-from tests.browser.chromium import FLAGS, require_browser
 from tests.browser.test_weight import MAX_BYTES, MAX_REQUESTS, PAGES, first_visit
-from tests.server_process import running_server
+from tools.chromium import FLAGS, require_browser
+from tools.server_process import running_server
 
 
 def main() -> None:

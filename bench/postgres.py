@@ -28,8 +28,8 @@ from bench._million_records import build, prompt
 from bench._postgres_records import records, server
 from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan, seconds
 from database import RecordFilter
-from tests.postgres_server import PostgresServer, is_installed
 from tests.specs import ANY
+from tools.postgres_server import PostgresServer, is_installed
 
 ROUNDS = 3
 MANY = 300_000

@@ -21,7 +21,7 @@ from PIL import Image
 import database
 from app.images.store import thumbnail_path
 from bench._process_usage import peak_megabytes, reset_peak
-from tests.server_process import running_server
+from tools.server_process import running_server
 
 PICTURES = 10_000
 COLUMNS = 18

@@ -15,16 +15,16 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.domain import ModelSpec
-from tests.environment import isolate_environment
-from tests.fakes.clock import Clock
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.oss import FakeOss, clocked_datetime
 from tests.harness import Harness, open_harness
-from tests.postgres_server import PostgresServer, postgres_server
 from tests.selection import Selection
-from tests.server_process import ServerProcess
 from tests.specs import ANY
-from tests.torture.proxy import Network, Proxy
+from tools.environment import isolate_environment
+from tools.fakes.clock import Clock
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.oss import FakeOss, clocked_datetime
+from tools.postgres_server import PostgresServer, postgres_server
+from tools.server_process import ServerProcess
+from tools.torture.proxy import Network, Proxy
 from web_app import create_app
 
 isolate_environment()

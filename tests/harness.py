@@ -11,7 +11,7 @@ from app.domain import ImageRequest, Record
 from app.images.filenames import is_taken, stem_from_prompt
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
-from tests.fakes.service import FakeService
+from tools.fakes.service import FakeService
 
 
 class Harness:

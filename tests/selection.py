@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.chromium import browser_path
-from tests.postgres_server import is_installed
+from tools.chromium import browser_path
+from tools.postgres_server import is_installed
 
 ROOT = Path(__file__).parents[1]
 _NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")

@@ -18,9 +18,9 @@ from app.domain import BatchStatus, GeneratedImage, ImageRequest, Models, ModelS
 from app.errors import DatabaseError, InvalidRequest, StorageError
 from app.images import store
 from app.images.parameters import format_parameters
-from tests.fakes.images import make_image
 from tests.locked_files import sharing_violation
-from tests.marked_images import FIELDS, with_xmp, xmp
+from tools.fakes.images import make_image
+from tools.marked_images import FIELDS, with_xmp, xmp
 
 
 class Installation:

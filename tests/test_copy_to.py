@@ -19,10 +19,10 @@ from app.db.migrations.baseline import all_columns
 from app.domain import BatchStatus, Status
 from app.domain.presets import Preset
 from app.errors import DatabaseError, DiskError, InvalidRequest, StoreDamaged, StoreLost
-from tests.fakes.jimeng import FakeJimeng
 from tests.harness import Harness, open_harness
-from tests.postgres_server import PostgresServer
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.postgres_server import PostgresServer
+from tools.server_process import ServerProcess, running_server
 
 pytestmark = pytest.mark.postgres
 

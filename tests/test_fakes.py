@@ -14,8 +14,8 @@ from PIL import Image
 from app.config import Settings
 from app.domain import ImageRequest
 from app.providers.jimeng import Jimeng
-from tests.fakes.images import make_image
-from tests.fakes.jimeng import FakeJimeng
+from tools.fakes.images import make_image
+from tools.fakes.jimeng import FakeJimeng
 
 FOX = ImageRequest(prompt="一只红狐狸")
 
@@ -47,7 +47,7 @@ def test_no_two_submissions_get_the_same_bytes() -> None:
 @pytest.fixture
 def standalone_fake() -> Iterator[str]:
     """The address of a fake running in its own process."""
-    command = [sys.executable, "-m", "tests.fakes.jimeng", "--port", "0", "--latency", "0"]
+    command = [sys.executable, "-m", "tools.fakes.jimeng", "--port", "0", "--latency", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         yield process.stdout.readline().strip()

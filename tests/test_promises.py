@@ -4,7 +4,7 @@ import ast
 import functools
 import re
 
-from tests.server_process import ROOT
+from tools.server_process import ROOT
 
 ROWS = [
     line

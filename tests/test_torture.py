@@ -15,14 +15,14 @@ from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, 
 from app.errors import Billed, ModelError
 from app.images import store
 from app.images.parameters import format_parameters
-from tests.fakes.images import make_image
-from tests.postgres_server import PostgresServer, is_installed
-from tests.torture import report
-from tests.torture.__main__ import run_round
-from tests.torture.chaos import Crash
-from tests.torture.checks import FinalState, Submission, find_breaches, find_breaches_after_deletion
-from tests.torture.cluster import postgres_servers
-from tests.torture.plan import (
+from tools.fakes.images import make_image
+from tools.postgres_server import PostgresServer, is_installed
+from tools.torture import report
+from tools.torture.__main__ import run_round
+from tools.torture.chaos import Crash
+from tools.torture.checks import FinalState, Submission, find_breaches, find_breaches_after_deletion
+from tools.torture.cluster import postgres_servers
+from tools.torture.plan import (
     CLUSTER_DISRUPTIONS,
     CRASH_POINTS,
     DISRUPTIONS,
@@ -33,8 +33,8 @@ from tests.torture.plan import (
     SERVICE_POINTS,
     make_plan,
 )
-from tests.torture.round import Outcome, unexpected_errors_in
-from tests.torture.site import PREFIX, read_file, state_in_oss, state_of_files
+from tools.torture.round import Outcome, unexpected_errors_in
+from tools.torture.site import PREFIX, read_file, state_in_oss, state_of_files
 
 pytestmark = pytest.mark.sqlite  # the rounds on PostgreSQL start a server of their own
 SEED = 7

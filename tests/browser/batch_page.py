@@ -5,7 +5,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.waiting import wait_until
+from tools.waiting import wait_until
 
 _SAVED_TEXTS = """
 () => new Promise((resolve) => {

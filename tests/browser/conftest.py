@@ -9,12 +9,12 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import states
 from tests.browser.batch_page import BatchPage
-from tests.browser.chromium import FLAGS, require_browser
 from tests.browser.samples_page import SamplesPage
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.oss import FakeOss
-from tests.server_process import ServerProcess, running_server
+from tools.chromium import FLAGS, require_browser
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.oss import FakeOss
+from tools.server_process import ServerProcess, running_server
 
 TIMEOUT_MS = 30_000  # milliseconds, enough for a busy machine
 SAMPLES = "ai-images/sample/"  # the prefix of the library

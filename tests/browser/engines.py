@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 import requests
 
-from tests.server_process import free_port
-from tests.waiting import wait_until
+from tools.server_process import free_port
+from tools.waiting import wait_until
 
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element's id in the protocol
 _ERRORS = """

@@ -17,7 +17,7 @@ import database
 from app.domain import ASPECT_RATIOS, GeneratedImage, Size
 from app.images import store
 from app.images.parameters import format_parameters
-from tests.server_process import ServerProcess, running_server
+from tools.server_process import ServerProcess, running_server
 
 _SUBJECTS = (
     "一只橘猫趴在窗台上看雨",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
-from tests.noise_images import noise_image
+from tools.noise_images import noise_image
 
 OUTAGE_TIMEOUT_MS = 40_000  # within which a page reports the start or end of an outage
 

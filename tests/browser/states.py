@@ -16,9 +16,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.records_page import RecordsPage, landscape, seed_records
 from tests.browser.samples_page import drop
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 LONG = "很长的提示词，" * 100
 _RECORDS = 30

@@ -12,10 +12,10 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 Open = Callable[[ServerProcess], BatchPage]
 HEADERS = ("提示词", "负面提示词", "图片比例", "分辨率", "参考示例图", "生成数量", "文件名")

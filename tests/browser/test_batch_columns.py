@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.server_process import ServerProcess
-from tests.waiting import wait_until
+from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 TABLE = """SKU,提示词,文件名,颜色
 A-1,一只{颜色}的猫,{SKU}-主图,橘色

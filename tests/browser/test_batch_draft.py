@@ -7,9 +7,9 @@ import requests
 from playwright.sync_api import Page, Position, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
-from tests.waiting import wait_until
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 CORNER: Position = {"x": 5, "y": 5}  # of a cell, beside its button
 KEEP_DRAFT = """

@@ -3,8 +3,8 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
 
 
 def test_a_single_row_is_followed_to_its_image(batch: BatchPage) -> None:

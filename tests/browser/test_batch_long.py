@@ -13,8 +13,8 @@ from app.domain import ImageRequest, Models
 from app.providers.demo import Demo
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.server_process import running_server
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.server_process import running_server
 
 
 def ended_batches(data_dir: Path, number: int) -> list[str]:

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.test_batch_draft import upload
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 
 def workbook(file: Path, *rows: tuple[Any, ...], title: str = "") -> Path:

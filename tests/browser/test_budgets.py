@@ -5,8 +5,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
 
 
 def submit(server: ServerProcess, number: int) -> str:

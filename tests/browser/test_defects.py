@@ -2,7 +2,7 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 
 def test_a_defect_is_logged_and_told_in_the_language_of_the_page(

@@ -11,11 +11,11 @@ from playwright.sync_api import Browser, Page, expect
 import database
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import TIMEOUT_MS
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 # Texts, attributes and the title, also hidden and in templates; not those marked as Chinese.
 _LEFT_BEHIND = """() => {

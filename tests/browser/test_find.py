@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 ROWS = 300
 

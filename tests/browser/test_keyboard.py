@@ -9,8 +9,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
 
 FARTHEST = 60  # stops of Tab
 

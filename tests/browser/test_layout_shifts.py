@@ -9,8 +9,8 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import TIMEOUT_MS
 from tests.browser.states import Scenarios
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
 
 MOST = 0.05  # cumulative layout shift, as browsers count it
 SIZES = ((1440, 900), (390, 844))

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.states import STATES, Scenarios
-from tests.server_process import running_server
+from tools.server_process import running_server
 
 _PAGES = (
     "index: large",

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.samples_page import SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 SENTENCE = "即梦 4.0 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.server_process import running_server
+from tools.server_process import running_server
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (360, 700)])

@@ -7,9 +7,9 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.browser.studio_page import StudioPage
-from tests.fakes.seedream import FakeSeedream
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.seedream import FakeSeedream
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
 
 
 def test_ten_references_are_priced_sent_and_billed_and_an_eleventh_is_not_attached(

@@ -9,9 +9,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.seedream import FakeSeedream
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.seedream import FakeSeedream
+from tools.server_process import ServerProcess, running_server
 
 JIMENG, FLASH, NEWEST = "jimeng_t2i_v40", "doubao-seedream-5-0-flash-260915", "doubao-seedream-5-5-261028"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.fakes.robots import FakeRobot
-from tests.server_process import running_server
-from tests.waiting import wait_until
+from tools.fakes.robots import FakeRobot
+from tools.server_process import running_server
+from tools.waiting import wait_until
 
 
 def test_the_receiver_is_tested_on_the_page_and_notified_of_the_end(page: Page, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.browser.engines import Engine, firefox, webkit
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
 
 
 def table(page: Page, server: ServerProcess, *rows: tuple[str, str]) -> BatchPage:

@@ -8,9 +8,9 @@ from tests.browser.conftest import SAMPLES
 from tests.browser.input_method import InputMethod
 from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
-from tests.fakes.oss import FakeOss
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
+from tools.fakes.oss import FakeOss
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
 
 UNUSUAL = [
     "红茶 · 新 品.png",

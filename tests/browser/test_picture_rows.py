@@ -7,8 +7,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.samples_page import Picker, SamplesPage, drop, image_file
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
 
 
 def drag(page: Page, *paths: Path, until: str = "drop") -> None:

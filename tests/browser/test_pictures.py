@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
 
 
 class PicturesPage:

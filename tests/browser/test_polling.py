@@ -8,8 +8,8 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
 
 Open = Callable[[ServerProcess], StudioPage]
 _TAKE = "window.taken = document.querySelector('[data-run-name]'); window.taken.remove()"

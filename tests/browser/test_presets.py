@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.browser.test_search_lists import open_commands
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 POSTER = {"aspect_ratio": "16:9", "resolution": "1K", "negative_prompt": "文字", "suffix": "，极简"}
 AVATAR = {"aspect_ratio": "1:1", "suffix": "，头像"}

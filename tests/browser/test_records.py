@@ -13,8 +13,8 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 import database
 from tests.browser.records_page import FAILURE, RecordsPage, running_copy, seed_records
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
 
 NUMBER = 60
 LONG = "很长的提示词，" * 286

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
 from tests.browser.records_page import RecordsPage, running_copy, seed_records
-from tests.server_process import ServerProcess
-from tests.waiting import wait_until
+from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 NUMBER = 90
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.records_page import RecordsPage, seed_records
-from tests.server_process import running_server
+from tools.server_process import running_server
 
 Point = tuple[float, float]
 

@@ -7,9 +7,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 REFUSED = (2, 3, 5, 6)  # numbers of the rows that hold a refused word
 

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess
 
 FillTable = Callable[..., BatchPage]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.samples_page import SamplesPage, image_file
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 NAMES = [f"第 {number} 张.png" for number in range(1, 13)]
 

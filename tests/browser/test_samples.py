@@ -6,9 +6,9 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLES
 from tests.browser.samples_page import SamplesPage
-from tests.fakes.oss import FakeOss
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
+from tools.fakes.oss import FakeOss
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
 
 AT_ONCE = 10_000  # ms before the page polls by itself
 

@@ -11,9 +11,9 @@ from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import SAMPLES
 from tests.browser.samples_page import OUTAGE_TIMEOUT_MS, Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
-from tests.fakes.oss import Call, FakeOss, Reply
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.oss import Call, FakeOss, Reply
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
 
 WRONG = {
     "key": ({"oss_access_key_id": "LTAIwrong"}, "OSS_ACCESS_KEY_ID"),

@@ -10,8 +10,8 @@ from playwright.sync_api import Locator, Page, Route, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 CAT, MOUNTAIN = "一只橘猫趴在窗台上看雨", "清晨的雪山木屋"
 

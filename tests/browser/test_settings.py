@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.fakes.seedream import FakeSeedream
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.seedream import FakeSeedream
+from tools.server_process import ServerProcess, running_server
 
 ROW = {"prompt": "雪山", "resolution": "1K"}
 

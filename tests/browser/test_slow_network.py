@@ -14,10 +14,10 @@ from tests.browser.test_pictures import PicturesPage, picks, submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.browser.test_usage import lost_batch
 from tests.browser.usage_page import UsagePage
-from tests.fakes.jimeng import FakeJimeng
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 Open = Callable[[ServerProcess], StudioPage]
 

@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, Page, Request, expect
 
 from tests.browser.input_method import InputMethod
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 Open = Callable[[ServerProcess], StudioPage]
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.studio_page import StudioPage
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 
 def open_with_pictures(page: StudioPage, number: int) -> None:

@@ -7,8 +7,8 @@ from playwright.sync_api import Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
 
 Open = Callable[[ServerProcess], StudioPage]
 UNREACHABLE = "连不上服务，请确认程序还在运行"

@@ -4,8 +4,8 @@ from playwright.sync_api import FilePayload, Page, Route, expect
 
 from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
-from tests.fakes.oss import FakeOss
-from tests.server_process import ServerProcess
+from tools.fakes.oss import FakeOss
+from tools.server_process import ServerProcess
 
 THIRTY = [f"第 {number} 张 🍵.png" for number in range(1, 31)]
 BROKEN: FilePayload = {"name": "坏的.png", "mimeType": "image/png", "buffer": b"nonsense"}

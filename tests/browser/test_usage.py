@@ -11,8 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.batch_page import BatchPage
 from tests.browser.studio_page import StudioPage
 from tests.browser.usage_page import UsagePage
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
 
 SLOW = "慢慢画的猫"
 

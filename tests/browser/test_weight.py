@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Browser, Page, Route
 
 from app.web.assets.bundler import Bundler
-from tests.server_process import ServerProcess
 from tests.web.test_bundler import ENTRIES, SMALL
+from tools.server_process import ServerProcess
 
 PAGES = ("/", "/batch", "/batch/pictures?id={id}", "/records", "/samples", "/usage", "/model")
 MAX_REQUESTS, MAX_BYTES = 20, 60_000  # the contract's, without pictures

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.batch_page import BatchPage
 from tests.browser.test_batch_draft import upload
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 HEADERS = ("提示词", "图片比例", "分辨率", "参考图", "生成数量", "文件名")
 # What is wrong, by kind: where, what stands there, and in how many rows.

@@ -10,7 +10,7 @@ import database
 from app.config import Settings
 from app.db.postgres_connection import PostgresConnection
 from app.web.services import connection, services_of
-from tests.server_process import running_server
+from tools.server_process import running_server
 from web_app import create_app
 
 

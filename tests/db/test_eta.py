@@ -12,7 +12,7 @@ from app.config import Settings
 from app.db.row_mapping import utc_text
 from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Status
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
+from tools.fakes.jimeng import FakeJimeng
 from web_app import create_app
 
 

@@ -11,7 +11,7 @@ import database
 from app.config import Settings
 from app.domain import ImageRequest, Models, ModelSpec, Record, Status
 from app.errors import StorageError
-from tests.noise_images import noise_image
+from tools.noise_images import noise_image
 from web_app import create_app
 
 pytestmark = pytest.mark.sqlite

@@ -16,8 +16,8 @@ from app.db import connection, sqlite_connection
 from app.domain import ImageRequest, Status
 from app.errors import WriteRefused
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.sqlite
 

@@ -17,10 +17,10 @@ from app.db.store_guard import open_guard
 from app.domain import Record
 from app.errors import AppError, DatabaseError, SettingError, StoreDamaged, StoreLost, WriteRefused
 from tests.harness import Harness
-from tests.postgres_server import PostgresServer, are_running
-from tests.server_process import ROOT, ServerProcess, free_port
-from tests.torture.proxy import Proxy
-from tests.waiting import wait_until
+from tools.postgres_server import PostgresServer, are_running
+from tools.server_process import ROOT, ServerProcess, free_port
+from tools.torture.proxy import Proxy
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.postgres
 CHANGE = "UPDATE change_counter SET value = value + 1"
@@ -530,7 +530,7 @@ def test_a_database_of_a_later_version_is_refused(db: database.Connection, setti
 
 def test_a_server_of_the_tests_ends_with_their_process() -> None:
     code = (
-        "from tests.postgres_server import postgres_server\n"
+        "from tools.postgres_server import postgres_server\n"
         "with postgres_server() as server: print(server.pid, server.data, flush=True), input()"
     )
     command, pipe = [sys.executable, "-c", code], subprocess.PIPE

@@ -19,8 +19,8 @@ from app.db.request_keys import KEY_LIFETIME_SECONDS
 from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import DatabaseError, KeyReused
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
 from web_app import create_app
 
 ROWS = [{"prompt": "雪山", "num_images": 2}, {"prompt": "海"}]

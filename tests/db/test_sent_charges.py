@@ -13,10 +13,10 @@ from app.db.sqlite_connection import SqliteConnection
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.images.parameters import format_parameters
-from tests.fakes.images import make_image
-from tests.fakes.service import Call
 from tests.harness import Harness, crash_at
-from tests.server_process import ServerProcess
+from tools.fakes.images import make_image
+from tools.fakes.service import Call
+from tools.server_process import ServerProcess
 
 pytestmark = pytest.mark.sqlite
 

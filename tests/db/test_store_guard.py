@@ -21,10 +21,10 @@ from app.db.store_guard import FileGuard
 from app.domain import Record, Status
 from app.errors import StoreDamaged, StoreLost
 from app.images import metadata
-from tests.fakes.service import Call
 from tests.harness import Harness
-from tests.server_process import ServerProcess
-from tests.waiting import TIMEOUT
+from tools.fakes.service import Call
+from tools.server_process import ServerProcess
+from tools.waiting import TIMEOUT
 from web_app import create_app
 
 pytestmark = pytest.mark.sqlite

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.domain import GeneratedImage, file_key
 from app.images import store
 from app.images.filenames import MAX_STEM_BYTES, archive_name, is_taken, safe_stem, stem_from_prompt
-from tests.noise_images import noise_image
+from tools.noise_images import noise_image
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from app.images.containers import jpeg_segment, png_chunk, webp_chunk
 from app.images.exif import ImageInfo, with_user_comment
 from app.images.marks import find_marks
 from app.images.parameters import format_parameters
-from tests.marked_images import FIELDS, WRAPPED, webp_and, with_c2pa, with_chunk, with_comment, with_xmp, xmp
-from tests.noise_images import noise_image
+from tools.marked_images import FIELDS, WRAPPED, webp_and, with_c2pa, with_chunk, with_comment, with_xmp, xmp
+from tools.noise_images import noise_image
 
 NOTHING = {"aigc": False, "c2pa": False}
 FORMATS = ("png", "jpeg", "webp")

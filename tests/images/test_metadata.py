@@ -14,7 +14,7 @@ from app.domain import ImageRequest, Size
 from app.images import exif, metadata, store
 from app.images.containers import jpeg_segment, png_chunk, png_chunks, webp_chunk, webp_chunks
 from app.images.parameters import format_parameters, parse_parameters
-from tests.noise_images import noise_image, pixels
+from tools.noise_images import noise_image, pixels
 
 REQUEST = ImageRequest(prompt="雪山下的小屋，水彩 😀", negative_prompt="人物", steps=20)
 TEXT = format_parameters(REQUEST, Size(width=96, height=64), "jimeng_t2i_v40", 12, 7)

@@ -33,7 +33,7 @@ from app.images.exif import ImageInfo, with_user_comment
 from app.images.filenames import safe_stem
 from app.images.parameters import format_parameters
 from app.system import windows_files
-from tests.noise_images import SIZE, noise_image, pixels
+from tools.noise_images import SIZE, noise_image, pixels
 
 CHOSEN_BY_THE_SERVICE = "Steps: default, Sampler: default, Schedule type: default"
 REQUEST = ImageRequest(prompt="猫")

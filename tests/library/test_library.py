@@ -21,8 +21,8 @@ from app.images import store
 from app.library import local
 from app.library.catalogue import names_of
 from app.library.library import FILES_URL, THUMBNAILS_URL, Library, shown_at
-from tests.noise_images import noise_image
 from tests.specs import ANY, BYTES
+from tools.noise_images import noise_image
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from app.errors import BucketError, Conflict, InvalidRequest, NotFound, TryLater
 from app.images import store
 from app.library import list_cache
 from app.library.library import Library
-from tests.fakes.clock import Clock
-from tests.fakes.oss import Call, FakeOss, Reply
-from tests.noise_images import noise_image
 from tests.specs import ANY, BYTES, URL
-from tests.waiting import wait_until
+from tools.fakes.clock import Clock
+from tools.fakes.oss import Call, FakeOss, Reply
+from tools.noise_images import noise_image
+from tools.waiting import wait_until
 
 PREFIX = "ai-images/sample/"
 NAMES = ("红 茶", "100% #1 & a+b=c", "🍵 龙井", "e\u0301té.v2", "猫" * 60)

@@ -17,9 +17,9 @@ import oss_client
 from app.config import Settings
 from app.errors import BucketError, Conflict, NotFound, SettingError
 from oss_client import Bucket
-from tests.fakes.clock import Clock
-from tests.fakes.oss import FakeOss, v4_signature
-from tests.noise_images import noise_image
+from tools.fakes.clock import Clock
+from tools.fakes.oss import FakeOss, v4_signature
+from tools.noise_images import noise_image
 
 KEYS = ("红 茶.png", "a+b&c=d%41 #1?.png", "🍵/龙井 e\u0301.jpg", "~-_.'()*!.webp", "猫" * 300 + ".png")
 

@@ -19,9 +19,9 @@ from app.errors import SettingError, message
 from app.images import store
 from app.web import thumbnails
 from app.worker.worker import Worker
-from tests.fakes.oss import FakeOss
-from tests.waiting import wait_until
 from tests.web.test_api import post
+from tools.fakes.oss import FakeOss
+from tools.waiting import wait_until
 from web_app import create_app
 
 

@@ -25,13 +25,13 @@ from app.images import store
 from app.library import bucket, list_cache
 from app.library.library import Library
 from app.worker.worker import Worker
-from tests.fakes.clock import Clock
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.oss import FakeOss
-from tests.noise_images import noise_image
 from tests.specs import BYTES
-from tests.waiting import wait_until
 from tests.web.test_api import get, post
+from tools.fakes.clock import Clock
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.oss import FakeOss
+from tools.noise_images import noise_image
+from tools.waiting import wait_until
 from web_app import create_app
 
 PREFIX = "ai-images/sample/"

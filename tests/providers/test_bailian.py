@@ -18,10 +18,10 @@ from app.domain import BatchStatus, ImageRequest, Reference, SampleImage, Status
 from app.errors import Billed, ModelError
 from app.providers.bailian import _BY_ID, Bailian
 from app.providers.http import Response
-from tests.fakes.bailian import KEY, FakeBailian
-from tests.fakes.clock import Clock
-from tests.fakes.service import Submission
 from tests.harness import open_harness
+from tools.fakes.bailian import KEY, FakeBailian
+from tools.fakes.clock import Clock
+from tools.fakes.service import Submission
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 CURRENT = [model for model, family in _BY_ID.items() if not family.ended_on]

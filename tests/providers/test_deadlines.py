@@ -16,8 +16,8 @@ from app.providers.downloads import Downloads
 from app.providers.http import ServiceClient
 from app.providers.jimeng import Jimeng
 from app.providers.seedream import Seedream
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.seedream import FakeSeedream
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.seedream import FakeSeedream
 
 TRICKLE_SECONDS = 60.0  # far beyond the timeout; the whole response would arrive in the end
 FOX = ImageRequest(prompt="fox", resolution="1K")

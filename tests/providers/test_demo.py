@@ -12,7 +12,7 @@ from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, GeneratedImage, ImageRequest, Reference
 from app.providers import demo, open_provider
 from app.providers.demo import Demo
-from tests.fakes.images import make_image
+from tools.fakes.images import make_image
 
 CABIN = ImageRequest(prompt="雪山下的小屋，水彩", resolution="1K", seed=7)
 

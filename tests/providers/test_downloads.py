@@ -14,7 +14,7 @@ from app.domain import Reference
 from app.errors import Billed, ModelError
 from app.providers import http as http_module
 from app.providers.downloads import Downloads
-from tests.fakes.images import make_image
+from tools.fakes.images import make_image
 
 PNG = make_image(8, 8)
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]

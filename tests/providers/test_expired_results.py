@@ -9,9 +9,9 @@ import database
 from app.config import Settings
 from app.domain import Status
 from app.errors import Conflict
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.seedream import FakeSeedream
 from tests.harness import Harness, open_harness
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.seedream import FakeSeedream
 
 PRICE = Decimal("0.60")
 

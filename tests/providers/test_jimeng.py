@@ -17,8 +17,8 @@ from app.errors import Billed, ModelError
 from app.providers.http import Response
 from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import submit_error
-from tests.fakes.clock import Clock
-from tests.fakes.jimeng import SECRET_KEY, FakeJimeng
+from tools.fakes.clock import Clock
+from tools.fakes.jimeng import SECRET_KEY, FakeJimeng
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 

@@ -11,12 +11,12 @@ from app.config import REQUIRED, Settings
 from app.errors import Billed, ModelError
 from app.providers import key_check
 from app.providers.base import KeyCheck
-from tests.fakes.bailian import FakeBailian
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.sdapi import FakeSdApi
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import FakeService
+from tools.fakes.bailian import FakeBailian
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.sdapi import FakeSdApi
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import FakeService
 
 # Each service, the step its key check calls, and settings with a wrong key.
 SERVICES: dict[str, tuple[type[FakeService], str, dict[str, str]]] = {

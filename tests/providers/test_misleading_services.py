@@ -23,10 +23,10 @@ from app.providers.openai_images import OpenAIImages
 from app.providers.sdapi import SdApi
 from app.providers.seedream import Seedream
 from app.web.i18n import english
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.service import Reply
 from tests.harness import Harness
-from tests.wording import HAN
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.service import Reply
+from tools.wording import HAN
 
 _NAMES = (
     "data",

@@ -12,9 +12,9 @@ from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Reference
 from app.errors import Billed, ModelError
 from app.providers.openai_images import OpenAIImages
-from tests.fakes.clock import Clock
-from tests.fakes.images import make_image
-from tests.fakes.openai_images import KEY, FakeOpenAIImages
+from tools.fakes.clock import Clock
+from tools.fakes.images import make_image
+from tools.fakes.openai_images import KEY, FakeOpenAIImages
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="3:2")
 PNG = make_image(8, 8)

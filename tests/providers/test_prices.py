@@ -11,10 +11,10 @@ import generator
 from app.config import Settings
 from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
 from app.providers import bailian, jimeng, openai_images, seedream
-from tests.fakes.bailian import FakeBailian
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.seedream import FakeSeedream
 from tests.specs import ANY
+from tools.fakes.bailian import FakeBailian
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.seedream import FakeSeedream
 
 SEEDREAM_IDS = sorted(seedream._BY_ID)
 

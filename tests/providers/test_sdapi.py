@@ -14,8 +14,8 @@ from app.domain import GeneratedImage, ImageRequest, Reference
 from app.errors import Billed, ModelError
 from app.providers.http import Response
 from app.providers.sdapi import SdApi
-from tests.fakes.images import make_image
-from tests.fakes.sdapi import RANDOM_SEED, FakeSdApi
+from tools.fakes.images import make_image
+from tools.fakes.sdapi import RANDOM_SEED, FakeSdApi
 
 FOX = ImageRequest(prompt="a red fox", aspect_ratio="16:9", resolution="1K")
 PNG = make_image(8, 8)

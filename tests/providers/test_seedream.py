@@ -17,10 +17,10 @@ from app.domain import BatchStatus, ImageRequest, Reference, SampleImage, Status
 from app.errors import Billed, ModelError
 from app.providers.http import Response
 from app.providers.seedream import Seedream
-from tests.fakes.clock import Clock
-from tests.fakes.seedream import KEY, FakeSeedream
-from tests.fakes.service import Submission
 from tests.harness import open_harness
+from tools.fakes.clock import Clock
+from tools.fakes.seedream import KEY, FakeSeedream
+from tools.fakes.service import Submission
 
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 IDS = {

@@ -8,12 +8,12 @@ import generator
 from app.config import REQUIRED, Settings
 from app.domain import ImageRequest
 from app.errors import Billed, ModelError
-from tests.fakes.bailian import FakeBailian
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.sdapi import FakeSdApi
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import FakeService
+from tools.fakes.bailian import FakeBailian
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.sdapi import FakeSdApi
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import FakeService
 
 TRICKLE_SECONDS = 60.0  # far beyond the timeout; the whole response would arrive in the end
 FAKES: tuple[type[FakeService], ...] = (FakeJimeng, FakeSeedream, FakeBailian, FakeOpenAIImages, FakeSdApi)

@@ -7,7 +7,7 @@ import pytest
 from app.domain.notifications import Notice, NotificationEvent, notice_of
 from app.providers import webhook
 from app.providers.webhook import NotDelivered, Webhook
-from tests.fakes.robots import TOKEN, FakeRobot
+from tools.fakes.robots import TOKEN, FakeRobot
 
 HOSTS = {"feishu": "open.feishu.cn", "wecom": "qyapi.weixin.qq.com", "dingtalk": "oapi.dingtalk.com"}
 ADDRESS = "http://mac.local:5000"

@@ -24,10 +24,10 @@ from app.domain import Record, Status, WorkbookFile
 from app.errors import SpreadsheetError
 from app.sheets import batch_of_file, own_result_notes, read_workbook, write_own_results, xlsx_reader
 from app.sheets.xlsx_package import OoxmlPackage
-from tests.noise_images import noise_image
 from tests.sheets.test_results_export import BATCH, record
 from tests.workbooks import by_hand
 from tests.workbooks.written import saved
+from tools.noise_images import noise_image
 
 ENGLISH = dict(
     zip(

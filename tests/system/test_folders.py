@@ -14,7 +14,7 @@ import pytest
 from app.config import Settings
 from app.errors import SettingError
 from app.system import folders
-from tests.server_process import ServerProcess
+from tools.server_process import ServerProcess
 
 FOLDERS = ("database_path", "output_dir", "samples_dir")
 

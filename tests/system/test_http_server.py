@@ -13,7 +13,7 @@ import requests
 
 import database
 from app.system import http_server
-from tests.server_process import ServerProcess, running_server
+from tools.server_process import ServerProcess, running_server
 
 PASSWORD = "correct horse"
 _FORM = "application/x-www-form-urlencoded"

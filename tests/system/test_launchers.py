@@ -14,7 +14,7 @@ import pytest
 
 import web_app
 from app.system import process
-from tests.server_process import free_port, running_server
+from tools.server_process import free_port, running_server
 
 ROOT = Path(__file__).parents[2]
 BAT = ROOT / "start.bat"

@@ -15,7 +15,7 @@ import pytest
 
 from app.errors import SettingError
 from app.system import listener
-from tests.server_process import ServerProcess, free_port, running_server
+from tools.server_process import ServerProcess, free_port, running_server
 
 
 @contextmanager

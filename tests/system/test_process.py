@@ -22,8 +22,8 @@ import web_app
 from app.config import Settings
 from app.system import process
 from app.worker.worker import Worker
-from tests.server_process import ROOT, ServerProcess, running_server
-from tests.waiting import TIMEOUT, wait_until
+from tools.server_process import ROOT, ServerProcess, running_server
+from tools.waiting import TIMEOUT, wait_until
 
 QUICK_EDIT, EXTENDED = 0x40, 0x80
 CTRL_C, CTRL_BREAK, CLOSE, LOGOFF, SHUTDOWN = 0, 1, 2, 5, 6

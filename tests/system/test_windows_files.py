@@ -20,7 +20,7 @@ from app.system import windows_files
 from app.worker.disk_space import DiskLow, DiskSpace
 from tests.images.test_store import names
 from tests.locked_files import lock_files, sharing_violation
-from tests.noise_images import noise_image
+from tools.noise_images import noise_image
 
 
 @pytest.fixture

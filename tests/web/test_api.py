@@ -21,9 +21,9 @@ import database
 from app.config import Settings
 from app.web.middleware.compression import init_compression
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.service import Call
-from tests.noise_images import noise_image
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.service import Call
+from tools.noise_images import noise_image
 from web_app import create_app
 
 PNG = noise_image("PNG", size=(40, 30))

@@ -27,7 +27,7 @@ from app.web.zip_stream import Archive
 from app.worker.worker import Worker
 from database import RecordFilter
 from tests.locked_files import lock_files
-from tests.noise_images import noise_image
+from tools.noise_images import noise_image
 from web_app import create_app
 
 PNG = noise_image("PNG", size=(40, 30))

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.web.assets.bundler import Bundler
 from app.web.assets.routes import AssetBundle
 from app.web.i18n import script_in_english
-from tests.wording import HAN, in_script
+from tools.wording import HAN, in_script
 from web_app import create_app
 
 JS = Path(__file__).parents[2] / "static/js"

@@ -13,10 +13,10 @@ import database
 from app.domain import ModelSpec
 from app.worker.engines import Engine
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
 from tests.web.test_api import PNG, client, get, post, worker
 from tests.web.test_release import TYPED, records_of, words
 from tests.web.test_samples import ROWS, batch_of, run_all, submit
+from tools.fakes.jimeng import FakeJimeng
 from web_app import create_app
 
 __all__ = ["client", "worker"]

@@ -28,7 +28,7 @@ from app.system import listener
 from tests.dump import dump
 from tests.fuzzing import PNG, Call, Known, calls
 from tests.openapi_document import Operation, api_document
-from tests.server_process import ServerProcess, running_server
+from tools.server_process import ServerProcess, running_server
 from web_app import create_app
 
 CALL_COUNT = os.environ.get("FUZZ_CALLS")

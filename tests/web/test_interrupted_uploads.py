@@ -5,10 +5,10 @@ import socket
 from contextlib import suppress
 from pathlib import Path
 
-from tests.fakes.oss import FakeOss
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.fakes.oss import FakeOss
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 _BIG = b"\0" * 2_000_000  # more than the server holds in memory while it comes
 _HEAD = b'--cut\r\nContent-Disposition: form-data; name="file"; filename="cut.png"\r\n\r\n'

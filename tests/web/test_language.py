@@ -17,7 +17,7 @@ from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
 from app.web.i18n import english
-from tests.wording import HAN
+from tools.wording import HAN
 
 ENGLISH = {"Accept-Language": "en-GB,en;q=0.9"}
 

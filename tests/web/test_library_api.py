@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from tests.noise_images import noise_image
 from tests.web.test_api import get, post
+from tools.noise_images import noise_image
 from web_app import create_app
 
 

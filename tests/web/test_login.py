@@ -17,7 +17,7 @@ from app.db.sqlite_connection import SqliteConnection
 from app.web.middleware import login
 from app.web.middleware.login import COOKIE, LoginThrottle
 from tests.dump import dump
-from tests.fakes.clock import Clock
+from tools.fakes.clock import Clock
 from web_app import create_app
 
 

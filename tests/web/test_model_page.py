@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 import generator
 from app.config import REQUIRED, Settings, load_settings
 from app.env_file import EnvFile
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.service import FakeService
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.service import FakeService
 from web_app import create_app
 
 

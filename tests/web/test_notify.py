@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 
 from app.config import Settings
 from app.providers import webhook
-from tests.fakes.robots import TOKEN, FakeRobot
+from tools.fakes.robots import TOKEN, FakeRobot
 from web_app import create_app
 
 

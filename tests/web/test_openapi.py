@@ -23,10 +23,10 @@ from app.domain import (
 )
 from app.env_file import EnvFile
 from app.worker.worker import Worker
-from tests.fakes.robots import FakeRobot
-from tests.fakes.sdapi import FakeSdApi
-from tests.noise_images import noise_image
 from tests.openapi_document import Operation, api_document
+from tools.fakes.robots import FakeRobot
+from tools.fakes.sdapi import FakeSdApi
+from tools.noise_images import noise_image
 from web_app import create_app
 
 DOCUMENT = api_document()

@@ -14,7 +14,7 @@ from app.errors import DatabaseError, StoreDamaged
 from app.log import KeyValueFormatter
 from app.system import folders
 from app.worker.worker import Worker
-from tests.server_process import free_port
+from tools.server_process import free_port
 
 URL = "postgresql://studio:p%40ss@db.example:5433/pictures?password=secret&sslmode=require"
 

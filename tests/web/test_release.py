@@ -13,9 +13,9 @@ import app.web.submit
 import database
 from app.domain import MAX_PROMPT_LENGTH
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
 from tests.web.test_api import client, get, post, worker
 from tests.web.test_samples import ROWS, batch_of, run_all, submit
+from tools.fakes.jimeng import FakeJimeng
 from web_app import create_app
 
 __all__ = ["client", "worker"]

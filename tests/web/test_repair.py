@@ -12,8 +12,8 @@ from openpyxl import load_workbook
 import database
 from app.config import Settings
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.noise_images import noise_image
+from tools.fakes.jimeng import FakeJimeng
+from tools.noise_images import noise_image
 from web_app import create_app
 
 ROWS = [{"prompt": "猫", "filename": "红茶"}, {"prompt": "狗"}, {"prompt": "鸟"}]

@@ -14,9 +14,9 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess, running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
 from web_app import create_app
 
 CAT, DOG = {"prompt": "猫"}, {"prompt": "狗"}

@@ -11,8 +11,8 @@ from openpyxl import load_workbook
 
 import database
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
 from tests.web.test_api import client, get, post, worker
+from tools.fakes.jimeng import FakeJimeng
 
 __all__ = ["client", "worker"]
 

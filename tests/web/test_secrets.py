@@ -15,14 +15,14 @@ import database
 from app import log
 from app.config import REQUIRED, Settings
 from app.worker.worker import Worker
-from tests.fakes.bailian import FakeBailian
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.oss import FakeOss
-from tests.fakes.sdapi import FakeSdApi
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import FakeService
-from tests.noise_images import noise_image
+from tools.fakes.bailian import FakeBailian
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.oss import FakeOss
+from tools.fakes.sdapi import FakeSdApi
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import FakeService
+from tools.noise_images import noise_image
 from web_app import create_app
 
 MARKER = "MARKED7f3a"

@@ -18,8 +18,8 @@ import database
 from app.config import Settings
 from app.worker.worker import Worker
 from tests.dump import dump
-from tests.noise_images import noise_image
-from tests.server_process import ServerProcess
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
 from web_app import create_app
 
 PNG = noise_image("PNG", size=(40, 30))

@@ -20,12 +20,12 @@ from app.env_file import EnvFile
 from app.errors import WriteRefused
 from app.providers import key_check
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.robots import FakeRobot
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import FakeService
-from tests.server_process import running_server
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.robots import FakeRobot
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import FakeService
+from tools.server_process import running_server
 from web_app import create_app
 
 ROW = {"prompt": "猫", "resolution": "1K"}

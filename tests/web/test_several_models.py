@@ -15,10 +15,10 @@ import database
 from app.config import Settings
 from app.domain import Retirement
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
 from tests.web.test_api import client, get, post
 from tests.web.test_samples import batch_of, run_all, submit
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
 
 __all__ = ["client"]
 

@@ -5,7 +5,7 @@ from babel.messages.catalog import Message as Entry
 
 from app.errors import PLACEHOLDER, Message, SettingError, message
 from app.web.i18n import english
-from tests.wording import HAN, all_sentences, placeholders_in, read_catalogue
+from tools.wording import HAN, all_sentences, placeholders_in, read_catalogue
 
 _SENTENCES = all_sentences()
 _ENTRIES = [entry for entry in read_catalogue() if entry.id]
@@ -22,7 +22,7 @@ def test_no_chinese_sentence_is_an_f_string() -> None:
 
 
 def test_the_catalogue_holds_exactly_the_texts_in_use() -> None:
-    """``python -m tests.wording`` brings it up to date."""
+    """``python -m tools.wording`` brings it up to date."""
     uses: dict[str, set[str]] = {}
     for found in (one for one in _SENTENCES if not one.is_formatted):
         uses.setdefault(found.text, set()).add(found.file)

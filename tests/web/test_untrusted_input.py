@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
-from tests.noise_images import noise_image
+from tools.noise_images import noise_image
 from web_app import create_app
 
 PNG = noise_image("PNG", size=(40, 30))

@@ -16,8 +16,8 @@ from app.domain import ImageRequest, Models
 from app.domain.models import UPSCALERS
 from app.errors import Conflict, InvalidRequest
 from app.worker.worker import Worker
-from tests.fakes.jimeng import UPSCALER, FakeJimeng
 from tests.specs import ANY
+from tools.fakes.jimeng import UPSCALER, FakeJimeng
 from web_app import create_app
 
 

@@ -12,9 +12,9 @@ import requests
 from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
 
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import TIMEOUT
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import TIMEOUT
 
 ROWS = 300
 CHANGED = (12, 40, 77, 133, 190, 241, 288)  # lines of the file

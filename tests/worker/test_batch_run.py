@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.service import Call
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import TIMEOUT
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.service import Call
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import TIMEOUT
 
 ROWS = 300
 PRICE = Decimal("0.22")

@@ -3,7 +3,7 @@
 import threading
 
 from app.worker.concurrency import DecodeLimit
-from tests.waiting import wait_until
+from tools.waiting import wait_until
 
 
 class Decoding:

@@ -20,11 +20,11 @@ from app.errors import Conflict
 from app.images.filenames import is_taken, stem_from_prompt
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import Call, FakeService
-from tests.waiting import TIMEOUT, wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import Call, FakeService
+from tools.waiting import TIMEOUT, wait_until
 
 JIMENG, SEEDREAM, OPENAI = "jimeng_t2i_v40", "doubao-seedream-5-0-pro-260628", "gpt-image-2"
 

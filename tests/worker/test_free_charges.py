@@ -15,11 +15,11 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.images.parameters import format_parameters
-from tests.fakes.images import make_image
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.sdapi import FakeSdApi
 from tests.harness import Harness, crash_at, open_harness, restart_after_crash
 from tests.worker.test_worker import stop_on_full_disk
+from tools.fakes.images import make_image
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.sdapi import FakeSdApi
 
 LOSSES = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
 

@@ -16,12 +16,12 @@ from app.images import store
 from app.web.services import services_of
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.service import Call
 from tests.harness import Harness
-from tests.postgres_server import PostgresServer
-from tests.torture.proxy import Proxy
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.service import Call
+from tools.postgres_server import PostgresServer
+from tools.torture.proxy import Proxy
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.postgres
 

@@ -10,11 +10,11 @@ import database
 import generator
 from app.config import Settings
 from app.domain import Status
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import FakeService
 from tests.harness import Harness, crash_at, open_harness, restart_after_crash
-from tests.marked_images import FIELDS, with_chunk, with_xmp, xmp
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import FakeService
+from tools.marked_images import FIELDS, with_chunk, with_xmp, xmp
 
 FOUND = {"aigc": {"place": "xmp", "fields": FIELDS}, "c2pa": False}
 NOTHING = {"aigc": False, "c2pa": False}

@@ -18,8 +18,8 @@ from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
 from app.images.filenames import stem_from_prompt
 from app.worker.notifier import Notifier
-from tests.fakes.robots import FakeRobot
 from tests.harness import Harness
+from tools.fakes.robots import FakeRobot
 
 PROMPT = "秘密的新款茶具"
 

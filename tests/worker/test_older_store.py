@@ -12,9 +12,9 @@ import pytest
 
 from app import cli
 from app.config import Settings
-from tests.fakes.jimeng import FakeJimeng
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 pytestmark = pytest.mark.sqlite
 

@@ -14,7 +14,7 @@ from app.config import Settings
 from app.domain import OPTIONS
 from app.images import metadata
 from app.worker.worker import Worker
-from tests.fakes.seedream import FakeSeedream
+from tools.fakes.seedream import FakeSeedream
 from web_app import create_app
 
 SEEDREAM = "doubao-seedream-5-5-261028"

@@ -12,9 +12,9 @@ from app.config import Settings
 from app.db.connection import transaction
 from app.domain import ImageRequest, ModelStatistics
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
 from tests.harness import Harness
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.waiting import wait_until
 from web_app import create_app
 
 MODEL = "jimeng_t2i_v40"

@@ -26,13 +26,13 @@ from app.images import store
 from app.library import outputs
 from app.library.outputs import SAVING
 from app.system import windows_files
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.oss import FakeOss
-from tests.fakes.service import FakeService
 from tests.harness import Harness, crash_at, open_harness, restart_after_crash
 from tests.specs import ANY
-from tests.waiting import TIMEOUT, wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.oss import FakeOss
+from tools.fakes.service import FakeService
+from tools.waiting import TIMEOUT, wait_until
 from web_app import create_app
 
 PREFIX = "ai-images/output/"

@@ -15,9 +15,9 @@ from app.domain import SampleImage, Status
 from app.domain.ledger import Usage
 from app.errors import WriteRefused
 from app.providers.base import reported_usage
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.seedream import FakeSeedream
 from tests.harness import Harness, crash_at, open_harness, restart_after_crash
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.seedream import FakeSeedream
 from web_app import create_app
 
 REFERENCE = SampleImage(url="https://example.com/a.png", filename="a.png")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.fakes.jimeng import ACCESS_KEY, SECRET_KEY, FakeJimeng
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from app.errors import SettingError, message
 from app.worker import peers
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import TIMEOUT, wait_until
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import TIMEOUT, wait_until
 from web_app import create_app
 
 ROW = {"prompt": "雪山", "aspect_ratio": "1:1", "resolution": "1K"}

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 import database
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import Call, FakeService
-from tests.server_process import ServerProcess, running_server
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import Call, FakeService
+from tools.server_process import ServerProcess, running_server
+from tools.waiting import wait_until
 
 ROWS = 10  # of each model
 IDS = {

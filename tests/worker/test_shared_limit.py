@@ -14,10 +14,10 @@ from app.db.queue import SharedLimit
 from app.domain import Record
 from app.images import store
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
 from tests.harness import Harness, open_harness
-from tests.server_process import running_server
-from tests.waiting import wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.server_process import running_server
+from tools.waiting import wait_until
 
 MODEL = "jimeng_t2i_v40"
 

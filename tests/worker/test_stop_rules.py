@@ -6,9 +6,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.worker.worker import Worker
-from tests.fakes.jimeng import FakeJimeng
 from tests.web.test_api import client, get, post, worker
 from tests.web.test_samples import batch_of, run_all, submit
+from tools.fakes.jimeng import FakeJimeng
 
 __all__ = ["client", "worker"]
 

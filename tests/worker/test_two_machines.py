@@ -11,12 +11,12 @@ import requests
 import database
 from app.config import Settings
 from app.domain import Status
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.oss import FakeOss
-from tests.fakes.service import FakeService
-from tests.server_process import ServerProcess
-from tests.waiting import TIMEOUT, wait_until
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.oss import FakeOss
+from tools.fakes.service import FakeService
+from tools.server_process import ServerProcess
+from tools.waiting import TIMEOUT, wait_until
 
 ROWS = 24
 

@@ -18,8 +18,8 @@ from app.domain import BatchStatus, ModelSpec, Status
 from app.domain.ledger import SpendTotals
 from app.errors import SettingError
 from app.images import store
-from tests.fakes.openai_images import FakeOpenAIImages
 from tests.harness import Harness, crash_at, open_harness, restart_after_crash
+from tools.fakes.openai_images import FakeOpenAIImages
 from web_app import create_app
 
 UNSET = "价格未设"

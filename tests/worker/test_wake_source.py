@@ -15,8 +15,8 @@ from app.errors import StoreLost, message
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
 from tests.harness import Harness
-from tests.postgres_server import PostgresServer
-from tests.waiting import TIMEOUT, wait_until
+from tools.postgres_server import PostgresServer
+from tools.waiting import TIMEOUT, wait_until
 
 pytestmark = pytest.mark.postgres
 WaitForWork = Callable[[float], bool]

@@ -29,10 +29,10 @@ from app.worker.concurrency import AdaptiveLimit
 from app.worker.decision import MAX_RETRIES, seconds_before_retry
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.service import Call
 from tests.harness import Harness, crash_at, open_harness
-from tests.waiting import wait_until
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.service import Call
+from tools.waiting import wait_until
 from web_app import create_app
 
 

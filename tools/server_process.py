@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import requests
 
-from tests.fork_server import ForkedProcess, fork
-from tests.waiting import TIMEOUT
+from tools.fork_server import ForkedProcess, fork
+from tools.waiting import TIMEOUT
 
 ROOT = Path(__file__).parents[1]
 _FIRST_PORT = 15_000 + os.getpid() % 100 * 100

@@ -1,4 +1,4 @@
-"""``python -m tests.torture``: run the rounds, several at a time, and print a report."""
+"""``python -m tools.torture``: run the rounds, several at a time, and print a report."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from queue import Queue
 
-from tests.fakes.service import FakeService
-from tests.postgres_server import PostgresServer
-from tests.torture.cluster import Cluster, postgres_servers
-from tests.torture.plan import Plan, make_plan
-from tests.torture.report import render_report
-from tests.torture.round import Outcome, Round
-from tests.torture.site import OneMachine, Site
+from tools.fakes.service import FakeService
+from tools.postgres_server import PostgresServer
+from tools.torture.cluster import Cluster, postgres_servers
+from tools.torture.plan import Plan, make_plan
+from tools.torture.report import render_report
+from tools.torture.round import Outcome, Round
+from tools.torture.site import OneMachine, Site
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -16,23 +16,23 @@ from typing import Any
 
 import requests
 
-from tests.fakes.jimeng import FakeJimeng
-from tests.fakes.openai_images import FakeOpenAIImages
-from tests.fakes.sdapi import FakeSdApi
-from tests.fakes.seedream import FakeSeedream
-from tests.fakes.service import Call, FakeService
-from tests.torture.chaos import ChaosPhase, Crash
-from tests.torture.checks import (
+from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.openai_images import FakeOpenAIImages
+from tools.fakes.sdapi import FakeSdApi
+from tools.fakes.seedream import FakeSeedream
+from tools.fakes.service import Call, FakeService
+from tools.torture.chaos import ChaosPhase, Crash
+from tools.torture.checks import (
     ENDS,
     Submission,
     find_breaches,
     find_breaches_after_deletion,
     find_breaches_of_older_copy,
 )
-from tests.torture.plan import Plan
-from tests.torture.site import OneMachine, Site, Unreadable
-from tests.torture.user import User
-from tests.torture.visitor import Visitor
+from tools.torture.plan import Plan
+from tools.torture.site import OneMachine, Site, Unreadable
+from tools.torture.user import User
+from tools.torture.visitor import Visitor
 
 SETTLE_SECONDS = 60.0
 _SILENT = 5.0

@@ -16,7 +16,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
+from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 KEY = "ark-test-key"
 PATH = "/api/v3/images/generations"

@@ -24,7 +24,7 @@ from urllib.request import urlopen
 
 from PIL import Image
 
-from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
+from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 ACCESS_KEY = "AKLTtest"
 SECRET_KEY = "c2VjcmV0"

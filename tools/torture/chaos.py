@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.fakes.service import Call
-from tests.torture.disruptions import Disruption
-from tests.torture.plan import (
+from tools.fakes.service import Call
+from tools.torture.disruptions import Disruption
+from tools.torture.plan import (
     AT_RANDOM,
     MISSING_DATABASE,
     SERVICE_POINTS,
@@ -22,10 +22,10 @@ from tests.torture.plan import (
     PlannedCrash,
     PlannedDisruption,
 )
-from tests.torture.site import FastServer, Unreadable
+from tools.torture.site import FastServer, Unreadable
 
 if TYPE_CHECKING:
-    from tests.torture.round import Round
+    from tools.torture.round import Round
 
 CHAOS_SECONDS = 9.0  # and more with more than one disruption
 _RECORDS = """

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import requests
 
-from tests.fakes.service import FakeService
-from tests.server_process import ServerProcess
-from tests.torture.checks import FinalState, Rows, Submission, read_state
-from tests.torture.disruptions import Disruption, Environment, copy_database, open_disruption, put_back
-from tests.torture.plan import (
+from tools.fakes.service import FakeService
+from tools.server_process import ServerProcess
+from tools.torture.checks import FinalState, Rows, Submission, read_state
+from tools.torture.disruptions import Disruption, Environment, copy_database, open_disruption, put_back
+from tools.torture.plan import (
     CRASH_POINTS,
     KILLED,
     OLDER_COPIES,
@@ -26,7 +26,7 @@ from tests.torture.plan import (
     PlannedCrash,
     PlannedDisruption,
 )
-from tests.waiting import TIMEOUT
+from tools.waiting import TIMEOUT
 
 MODEL_SECONDS = 4
 PREFIX = "made/"  # of the images in OSS
@@ -41,7 +41,7 @@ class Unreadable(Exception):
 class FastServer(ServerProcess):
     """The product with short waits; see ``launcher``."""
 
-    program = ("-m", "tests.torture.launcher")
+    program = ("-m", "tools.torture.launcher")
 
     def __init__(self, data_dir: Path, **settings: object) -> None:
         super().__init__(data_dir, **settings)

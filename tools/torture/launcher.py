@@ -25,7 +25,7 @@ from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from tests.torture.plan import STORED_POINT
+from tools.torture.plan import STORED_POINT
 
 LEASE_SECONDS = 2.5
 _real_time = time.time

@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.fakes.images import make_image
+from tools.fakes.images import make_image
 
 FAULTS = (
     "slow",  # answers after ``seconds`` more
@@ -486,7 +486,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def run_standalone(service: type[FakeService]) -> None:
-    """``python -m tests.fakes.<name> --port N --latency 2``: serve until killed; prints the address."""
+    """``python -m tools.fakes.<name> --port N --latency 2``: serve until killed; prints the address."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency", type=float, default=0.0)

@@ -1,6 +1,6 @@
 """Every Chinese text of the product: what goes through the catalogue, and what does not.
 
-``python -m tests.wording`` updates the English catalogue: it adds new texts untranslated and removes unused
+``python -m tools.wording`` updates the English catalogue: it adds new texts untranslated and removes unused
 ones.
 """
 

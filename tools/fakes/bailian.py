@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
+from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 KEY = "sk-bailian-test-key"
 PATH = "/api/v1/services/aigc/multimodal-generation/generation"

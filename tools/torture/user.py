@@ -10,9 +10,9 @@ from typing import Any
 
 import requests
 
-from tests.torture.checks import PRICE_MICROS
-from tests.torture.plan import Plan
-from tests.torture.site import FastServer, Site, Unreadable
+from tools.torture.checks import PRICE_MICROS
+from tools.torture.plan import Plan
+from tools.torture.site import FastServer, Site, Unreadable
 
 _DIFFERENT_NAMES = 4
 _STRICT = {"refused": 2, "of": 5, "failed": 0.5, "last": 4}

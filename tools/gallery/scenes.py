@@ -11,7 +11,10 @@ from playwright.sync_api import Page, expect
 
 import database
 from tests.browser.batch_page import BatchPage
-from tests.browser.gallery_contents import (
+from tests.browser.records_page import RecordsPage, landscape
+from tests.browser.sheet_page import sheet_page
+from tests.browser.studio_page import StudioPage
+from tools.gallery.contents import (
     BATCH,
     EARLIER_BATCHES,
     EARLIER_VIEWS,
@@ -22,11 +25,8 @@ from tests.browser.gallery_contents import (
     messy_workbook,
     wares,
 )
-from tests.browser.records_page import RecordsPage, landscape
-from tests.browser.sheet_page import sheet_page
-from tests.browser.studio_page import StudioPage
-from tests.server_process import ServerProcess
-from tests.waiting import wait_until
+from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 _HOUR = 3600
 

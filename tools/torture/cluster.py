@@ -20,14 +20,14 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from tests.fakes.oss import SECRET_KEY, FakeOss
-from tests.fakes.service import FakeService
-from tests.postgres_server import PostgresServer, postgres_server
-from tests.torture.checks import FinalState, Submission
-from tests.torture.disruptions import Disruption, clock_jump, set_clock
-from tests.torture.plan import KILLED, PROCESSES, Plan, PlannedDisruption
-from tests.torture.proxy import Network, Proxy
-from tests.torture.site import MODEL_SECONDS, PREFIX, FastServer, Site, Unreadable, state_in_oss
+from tools.fakes.oss import SECRET_KEY, FakeOss
+from tools.fakes.service import FakeService
+from tools.postgres_server import PostgresServer, postgres_server
+from tools.torture.checks import FinalState, Submission
+from tools.torture.disruptions import Disruption, clock_jump, set_clock
+from tools.torture.plan import KILLED, PROCESSES, Plan, PlannedDisruption
+from tools.torture.proxy import Network, Proxy
+from tools.torture.site import MODEL_SECONDS, PREFIX, FastServer, Site, Unreadable, state_in_oss
 
 _PASSWORD = "secret-of-postgres"
 _FAULTS = ("500", "reset", "cut", "busy", "html", "slow")

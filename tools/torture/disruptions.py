@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.torture.plan import PlannedDisruption
+from tools.torture.plan import PlannedDisruption
 
 _DISK_SIZE = "16m"
 _FREE_BYTES = 30_000  # bytes that a full disk still has: enough to begin an image, not to finish it

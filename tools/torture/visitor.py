@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from tests.torture.site import FastServer, Site, Unreadable
+from tools.torture.site import FastServer, Site, Unreadable
 
 _SECONDS = 8.0  # a request to a process that is cut off from PostgreSQL may take longer: it is given up
 _RESTORE_SECONDS = 30.0

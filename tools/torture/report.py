@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
-from tests.torture.chaos import Crash
-from tests.torture.plan import (
+from tools.torture.chaos import Crash
+from tools.torture.plan import (
     AT_RANDOM,
     CLUSTER_DISRUPTIONS,
     DISRUPTIONS,
@@ -17,7 +17,7 @@ from tests.torture.plan import (
     SIGTERM,
     STORED_POINT,
 )
-from tests.torture.round import Outcome
+from tools.torture.round import Outcome
 
 Rows = list[tuple[object, ...]]
 _ENDS = ("success", "failed", "unknown")

@@ -11,7 +11,7 @@ import json
 import time
 from typing import Any
 
-from tests.fakes.service import Call, FakeService, Refusal, Reply, as_json, run_standalone
+from tools.fakes.service import Call, FakeService, Refusal, Reply, as_json, run_standalone
 
 RANDOM_SEED = 1_234_567_890
 OPTIONS: dict[str, Any] = {"sd_model_checkpoint": "家里的模型.safetensors", "samples_format": "png"}

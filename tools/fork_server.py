@@ -1,6 +1,6 @@
 """Starts the product in forks of a process that has imported it, in a third of the time. On Linux only.
 
-``python -m tests.fork_server`` is that process: a line of JSON on its input, a line on its output.
+``python -m tools.fork_server`` is that process: a line of JSON on its input, a line on its output.
 """
 
 import atexit
@@ -60,7 +60,7 @@ class _Parent:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
-            (sys.executable, "-m", "tests.fork_server"),
+            (sys.executable, "-m", "tools.fork_server"),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -5,7 +5,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from app.images.containers import jpeg_segment, png_chunk, webp_chunk
 from app.images.exif import ImageInfo, with_user_comment
-from tests.noise_images import noise_image
+from tools.noise_images import noise_image
 
 FIELDS = {"Label": "1", "ContentProducer": "001191110108MA01", "ProduceID": "20261126-7"}
 WRAPPED = json.dumps({"AIGC": FIELDS})

@@ -11,7 +11,7 @@ import time
 from email import message_from_bytes
 from typing import Any
 
-from tests.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
+from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 KEY = "sk-test-0123456789"
 _QUALITIES = ("low", "medium", "high", "auto")

@@ -14,12 +14,12 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.browser import gallery_scenes as scenes
-from tests.browser.chromium import FLAGS, require_browser
-from tests.browser.gallery_contents import DrawnJimeng
-from tests.browser.gallery_scenes import Scene, Servers
-from tests.fakes.oss import FakeOss
-from tests.server_process import ROOT, running_server
+from tools.chromium import FLAGS, require_browser
+from tools.fakes.oss import FakeOss
+from tools.gallery import scenes
+from tools.gallery.contents import DrawnJimeng
+from tools.gallery.scenes import Scene, Servers
+from tools.server_process import ROOT, running_server
 
 IMAGES = ROOT / "docs/images"
 MOST_BYTES = 3_000_000

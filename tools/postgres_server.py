@@ -14,8 +14,8 @@ from pathlib import Path
 import psycopg
 
 import database
-from tests.server_process import free_port
-from tests.waiting import wait_until
+from tools.server_process import free_port
+from tools.waiting import wait_until
 
 _TEMPLATE = "template_of_tests"
 _OPTIONS = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=200")

@@ -1,0 +1,1 @@
+"""Programs of the developers, and what they share with the tests: fakes of the services, servers, faults."""

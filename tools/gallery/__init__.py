@@ -1,0 +1,1 @@
+"""The screenshots of the documentation."""
