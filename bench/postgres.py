@@ -24,6 +24,7 @@ import psycopg
 import database
 from app.db.connection import Target
 from app.domain import ImageRequest, Models, Record
+from bench import NOT_MEASURED
 from bench._million_records import build, prompt
 from bench._postgres_records import records, server
 from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan, seconds
@@ -45,7 +46,7 @@ def main() -> None:
     number = parser.parse_args().records
     if not is_installed():
         print("PostgreSQL is not on this machine: nothing was measured on it. See tests/postgres/install")
-        return
+        sys.exit(NOT_MEASURED)
     with server() as postgres:
         _print("", "SQLite", "PostgreSQL", "ratio")
         promises = [*writing(postgres)]
