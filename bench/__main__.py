@@ -1,7 +1,7 @@
 """``make bench``: every benchmark in turn, each in its own process, each against a reference.
 
-``python -m bench --quick``: those that take seconds, smaller, and judged by ratios alone, which hold on a busy
-machine. ``make check`` runs them.
+``python -m bench --quick``: those that take seconds, with less data, judged by ratios of CPU time and by
+bytes, which are the same on a busy machine. ``make check`` runs them.
 """
 
 import pkgutil

@@ -159,7 +159,7 @@ def kinds(then: Server, now: Server, rows: int) -> dict[str, list[Callable[[], f
 
 
 def compare(name: str, then: Callable[[], float], now: Callable[[], float]) -> bool:
-    """Call both in turns and print the medians -> whether ours is fast enough. The first calls do not count."""
+    """Call both in turns, once for nothing, and print the medians -> whether ours is fast enough."""
     then(), now()
     times = [(then(), now()) for _ in range(CALLS)]
     old, new = map(statistics.median, zip(*times, strict=True))
