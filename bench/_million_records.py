@@ -10,8 +10,11 @@ from contextlib import closing
 from pathlib import Path
 
 import database
-from tests.unusual_text import PROMPTS
+from app.config import Settings
+from app.providers import list_specs
+from tools.unusual_text import PROMPTS
 
+MODEL = next(spec for spec in list_specs(Settings()) if spec.model_id == "jimeng_t2i_v40")
 SCHEMA = Path(database.__file__).with_name("app") / "db" / "migrations" / "schema.sql"
 _COLUMNS = (
     "created_at, prompt, negative_prompt, aspect_ratio, resolution, model, batch_id, status, filename, "
@@ -87,7 +90,7 @@ def _rows(number: int) -> Iterator[tuple[object, ...]]:
             chance.choice(_UNWANTED),
             ("16:9", "1:1", "3:4", "9:16")[chance.randrange(4)],
             "4K" if chance.random() < 0.1 else "2K",
-            "jimeng_t2i_v40" if n % 1_000 else "another",
+            MODEL.model_id if n % 1_000 else "another",
             f"batch-{n // 500}",
             "success" if n % 50 else ("failed", "cancelled", "unknown")[n // 50 % 3],
             f"商品-{n}.png",

@@ -25,11 +25,10 @@ import database
 from app.db.connection import Target
 from app.domain import ImageRequest, Models, Record
 from bench import NOT_MEASURED
-from bench._million_records import build, prompt
+from bench._million_records import MODEL, build, prompt
 from bench._postgres_records import records, server
 from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan, seconds
 from database import RecordFilter
-from tests.specs import ANY
 from tools.postgres_server import PostgresServer, is_installed
 
 ROUNDS = 3
@@ -163,7 +162,7 @@ def _claim_until_none(target: Target, number: int) -> None:
 
 
 def _claim(db: database.Connection, owner: str = "bench") -> Record | None:
-    return database.claim_record(db, model=ANY.model_id, owner=owner, now=time.time(), lease=60)
+    return database.claim_record(db, model=MODEL.model_id, owner=owner, now=time.time(), lease=60)
 
 
 def _make_all(target: Target) -> float:
@@ -216,7 +215,7 @@ def _add(target: Target, rows: int) -> None:
             db,
             database.Submission(
                 requests=[ImageRequest(prompt=prompt(chance, n)) for n in range(rows)],
-                models=Models([ANY]),
+                models=Models([MODEL]),
                 stems=[f"图{n}" for n in range(rows)],
                 is_taken=lambda _: False,
             ),

@@ -26,10 +26,9 @@ from app.db.ngrams import normalise, own_values
 from app.db.search_index import SEARCHED
 from app.domain import ImageRequest, Models, SavedImage
 from app.web.services import services_of
-from bench._million_records import build, prompt
+from bench._million_records import MODEL, build, prompt
 from database import RecordFilter
-from tests.specs import ANY
-from tests.unusual_text import TERMS
+from tools.unusual_text import TERMS
 from web_app import create_app
 
 ROUNDS = 5
@@ -246,7 +245,7 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
         db,
         database.Submission(
             requests=requests,
-            models=Models([ANY]),
+            models=Models([MODEL]),
             stems=[f"图{n}" for n in range(5_000)],
             is_taken=lambda _: False,
         ),
@@ -254,7 +253,7 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
     added = time.perf_counter() - began
     began, turns = time.perf_counter(), 1_000
     for _ in range(turns):
-        record = database.claim_record(db, model=ANY.model_id, owner="bench", now=time.time(), lease=60)
+        record = database.claim_record(db, model=MODEL.model_id, owner="bench", now=time.time(), lease=60)
         assert record is not None
         database.finish_record(db, record, SAVED)
     return added, (time.perf_counter() - began) / turns

@@ -18,7 +18,7 @@ from app.config import Settings
 from app.db import search_index
 from app.db.ngrams import grams
 from database import RecordFilter
-from tests.unusual_text import PROMPTS, TERMS
+from tools.unusual_text import PROMPTS, TERMS
 
 
 def folded(text: str) -> str:
