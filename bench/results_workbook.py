@@ -32,7 +32,7 @@ COLUMNS = 18
 MAX_SECONDS, MAX_RATIO = 10.0, 5.0  # in all: one of the two must hold
 MAX_FIRST, MAX_FIRST_RATIO = 1.0, 0.5  # until the first bytes, likewise
 MAX_MEGABYTES = 100
-MAX_QUICK_RATIO, MAX_BYTES_RATIO = 1.5, 1.3
+MAX_QUICK_RATIO, MAX_BYTES_RATIO = 1.7, 1.3
 _PIECE = 64 * 1024
 
 

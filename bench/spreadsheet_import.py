@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from openpyxl import load_workbook
+from tests.workbooks.hostile import HOSTILE, unpacking_to, write_all
+from tests.workbooks.written import HEADER, by_xlsxwriter
 
 from app.config import Settings
 from app.domain import MAX_ROWS_A_BATCH
 from app.sheets import read_workbook, write_requests
 from app.web.services import services_of
-from tests.workbooks.hostile import HOSTILE, unpacking_to, write_all
-from tests.workbooks.written import HEADER, by_xlsxwriter
 from web_app import create_app
 
 ROUNDS, QUICK_ROUNDS = 7, 5
@@ -108,8 +108,13 @@ def through_the_server(rows: int, rounds: int) -> bool:
 def _server() -> Iterator[Callable[[bytes], bytes]]:
     """-> a function that imports a workbook, returning the compressed answer."""
     with tempfile.TemporaryDirectory() as folder:
-        places = {"output_dir": Path(folder, "output"), "samples_dir": Path(folder, "samples")}
-        app = create_app(Settings(image_model="demo", database_path=Path(folder, "a.db"), **places))
+        settings = Settings(
+            image_model="demo",
+            database_path=Path(folder, "a.db"),
+            output_dir=Path(folder, "output"),
+            samples_dir=Path(folder, "samples"),
+        )
+        app = create_app(settings)
         client = app.test_client()
 
         def send(content: bytes) -> bytes:
@@ -119,7 +124,7 @@ def _server() -> Iterator[Callable[[bytes], bytes]]:
                 headers={"Accept-Encoding": "gzip"},
             )
             assert answer.status_code == 200, answer.text
-            return answer.data
+            return bytes(answer.data)
 
         with services_of(app).pool.keep_open():
             yield send
