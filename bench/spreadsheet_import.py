@@ -23,13 +23,13 @@ from pathlib import Path
 from typing import Any
 
 from openpyxl import load_workbook
-from tests.workbooks.hostile import HOSTILE, unpacking_to, write_all
-from tests.workbooks.written import HEADER, by_xlsxwriter
 
 from app.config import Settings
 from app.domain import MAX_ROWS_A_BATCH
 from app.sheets import read_workbook, write_requests
 from app.web.services import services_of
+from tools.workbooks.hostile import HOSTILE, unpacking_to, write_all
+from tools.workbooks.written import HEADER, by_xlsxwriter
 from web_app import create_app
 
 ROUNDS, QUICK_ROUNDS = 7, 5

@@ -8,8 +8,8 @@ from openpyxl import load_workbook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.workbooks.written import by_openpyxl
 from tools.server_process import ServerProcess
+from tools.workbooks.written import by_openpyxl
 
 HEADER = ["SKU", "提示词", "图片比例", "分辨率"]
 ROWS = [[f"A-{number}", f"第 {number} 款茶具，白底主图", "1:1", "1K"] for number in range(1, 11)]

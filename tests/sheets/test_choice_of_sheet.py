@@ -9,8 +9,8 @@ from openpyxl import load_workbook
 
 from app.errors import SpreadsheetError
 from app.sheets import read_workbook
-from tests.workbooks import by_hand
-from tests.workbooks.written import saved, with_sheets
+from tools.workbooks import by_hand
+from tools.workbooks.written import saved, with_sheets
 
 TABLE = [("提示词",), ("猫",)]
 OTHER = [("提示词",), ("狗",)]

@@ -8,7 +8,7 @@ import pytest
 from app.errors import SpreadsheetError
 from app.sheets import Import, read_workbook
 from app.sheets.header_synonyms import meaning
-from tests.workbooks.written import by_openpyxl
+from tools.workbooks.written import by_openpyxl
 
 HEADERS = {
     "prompt": (

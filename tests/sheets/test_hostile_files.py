@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workbooks.hostile import HOSTILE
+from tools.workbooks.hostile import HOSTILE
 
 ROOT = Path(__file__).parents[2]
 MEMORY = 200 * 2**20
@@ -37,7 +37,7 @@ HARMLESS = {
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the hostile files, written by another process so that this one stays small."""
     folder = tmp_path_factory.mktemp("hostile")
-    make = "import sys\nfrom tests.workbooks.hostile import write_all\nwrite_all(sys.argv[1])"
+    make = "import sys\nfrom tools.workbooks.hostile import write_all\nwrite_all(sys.argv[1])"
     subprocess.run([sys.executable, "-c", make, str(folder)], check=True, timeout=300, cwd=ROOT)
     return folder
 

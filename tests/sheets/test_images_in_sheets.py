@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from app.sheets import Import, read_workbook
-from tests.workbooks import by_hand
-from tests.workbooks.written import by_xlsxwriter
+from tools.workbooks import by_hand
+from tools.workbooks.written import by_xlsxwriter
 
 DISPIMG = 'DISPIMG("ID_0F1E2D3C4B5A69788796A5B4C3D2E1F0",1)'
 DUMMY = 'IFERROR(__xludf.DUMMYFUNCTION("{0}"),"{1}")'

@@ -9,7 +9,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 from app.domain import MAX_ROWS_A_BATCH
 from app.errors import SpreadsheetError
 from app.sheets import Import, read_workbook
-from tests.workbooks.written import by_openpyxl
+from tools.workbooks.written import by_openpyxl
 
 HEAD = ("序号", "提示词", "图片比例", "生成数量")
 

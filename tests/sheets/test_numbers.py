@@ -8,8 +8,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from app.errors import SpreadsheetError
 from app.sheets import Import, Problem, read_workbook
-from tests.workbooks import by_hand
-from tests.workbooks.written import by_openpyxl, by_xlsxwriter
+from tools.workbooks import by_hand
+from tools.workbooks.written import by_openpyxl, by_xlsxwriter
 
 HEADER = ("提示词", "文件名", "生成数量", "种子", "图片比例", "分辨率")
 

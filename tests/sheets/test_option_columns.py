@@ -12,8 +12,8 @@ from app.sheets import Import, read_workbook, write_records, write_requests, wri
 from app.web.i18n import in_english
 from tests.sheets.test_results_export import lines, record, written
 from tests.specs import ANY
-from tests.workbooks.other_formats import ods, ods_row
-from tests.workbooks.written import by_openpyxl
+from tools.workbooks.other_formats import ods, ods_row
+from tools.workbooks.written import by_openpyxl
 
 FULL = replace(
     ANY,

@@ -10,8 +10,8 @@ import pytest
 from app.errors import SpreadsheetError
 from app.sheets import Import, calamine_reader, read_workbook
 from app.system.bounded_process import run_bounded
-from tests.workbooks import by_hand
-from tests.workbooks.other_formats import XLS, ods, ods_row, xlsb
+from tools.workbooks import by_hand
+from tools.workbooks.other_formats import XLS, ods, ods_row, xlsb
 
 CELL = "<table:table-cell office:value-type={}><text:p>x</text:p></table:table-cell>".format
 TIME = CELL('"time" office:time-value="PT16H09M00S"')

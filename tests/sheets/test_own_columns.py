@@ -14,7 +14,7 @@ from app.domain import MAX_OWN_COLUMNS, Status
 from app.sheets import Import, read_workbook, write_records, write_requests
 from app.sheets.headers import LABELS
 from tests.sheets.test_results_export import record, written
-from tests.workbooks.written import by_openpyxl
+from tools.workbooks.written import by_openpyxl
 
 DATE = "2026-11-26"
 

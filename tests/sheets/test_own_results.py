@@ -25,9 +25,9 @@ from app.errors import SpreadsheetError
 from app.sheets import batch_of_file, own_result_notes, read_workbook, write_own_results, xlsx_reader
 from app.sheets.xlsx_package import OoxmlPackage
 from tests.sheets.test_results_export import BATCH, record
-from tests.workbooks import by_hand
-from tests.workbooks.written import saved
 from tools.noise_images import noise_image
+from tools.workbooks import by_hand
+from tools.workbooks.written import saved
 
 ENGLISH = dict(
     zip(

@@ -10,8 +10,8 @@ from openpyxl.worksheet.worksheet import Worksheet
 from app.domain import Models, ModelSpec
 from app.errors import SpreadsheetError
 from app.sheets import Import, Problem, read_workbook
-from tests.workbooks import by_hand
-from tests.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter
+from tools.workbooks import by_hand
+from tools.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter
 
 
 def read(*rows: Any, **more: Any) -> Import:

@@ -7,8 +7,8 @@ import pytest
 
 from app.errors import AppError, SpreadsheetError, TooLarge
 from app.sheets import MAX_UPLOAD, read_workbook
-from tests.workbooks import by_hand
-from tests.workbooks.written import by_openpyxl, with_sheets
+from tools.workbooks import by_hand
+from tools.workbooks.written import by_openpyxl, with_sheets
 
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504)
 NOISE = random.Random(7).randbytes(8192)

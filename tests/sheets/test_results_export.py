@@ -19,8 +19,8 @@ from openpyxl import Workbook, load_workbook
 from app.domain import Batch, BatchStatus, Models, ModelSpec, Record, SampleImage, Status
 from app.errors import SpreadsheetError, Translate, message
 from app.sheets import Import, read_workbook, sheet_writer, write_records, write_results, xlsx_pictures
-from tests.workbooks.written import saved
 from tools.noise_images import noise_image
+from tools.workbooks.written import saved
 
 BATCH = Batch(
     id="b1",

@@ -14,7 +14,7 @@ from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import SpreadsheetError
 from app.sheets import read_workbook, write_requests, write_template
 from tests.specs import ANY
-from tests.workbooks.written import HEADER, saved
+from tools.workbooks.written import HEADER, saved
 
 
 def opened(file: IO[bytes]) -> Workbook:

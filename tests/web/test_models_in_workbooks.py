@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 from app.config import Settings
-from tests.workbooks.written import by_openpyxl, saved
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.seedream import FakeSeedream
+from tools.workbooks.written import by_openpyxl, saved
 from web_app import create_app
 
 DEFAULT, OTHER = "jimeng_t2i_v40", "jimeng_seedream46_cvtob"

@@ -8,8 +8,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
-from tests.workbooks.written import by_openpyxl
 from tools.noise_images import noise_image
+from tools.workbooks.written import by_openpyxl
 from web_app import create_app
 
 

@@ -13,7 +13,7 @@ from openpyxl import load_workbook
 import database
 from app.config import Settings
 from app.db import workbooks
-from tests.workbooks.written import by_openpyxl, saved
+from tools.workbooks.written import by_openpyxl, saved
 
 CSV = "提示词\n猫\n狗\n".encode()
 

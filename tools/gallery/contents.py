@@ -8,9 +8,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from app.domain import ImageRequest, Size
 from app.providers.demo import draw
-from tests.workbooks.written import by_openpyxl
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.service import Reply, Submission
+from tools.workbooks.written import by_openpyxl
 
 BATCH = "十一月茶具上新"
 _WARES = (

@@ -4,7 +4,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.workbooks import by_hand
+from tools.workbooks import by_hand
 
 XLS = (Path(__file__).parent / "xlwt" / "autumn.xls").read_bytes()
 _OFFICE = "urn:oasis:names:tc:opendocument:xmlns"

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.workbooks.by_hand import MAIN, inline_rows, workbook, zipped
+from tools.workbooks.by_hand import MAIN, inline_rows, workbook, zipped
 
 ROWS = inline_rows([("提示词", "图片比例"), ("猫", "16:9")])
 HEADER = '<row><c t="str"><v>提示词</v></c></row>'
