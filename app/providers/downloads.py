@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cached_property
 from threading import Semaphore, local
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -34,10 +35,14 @@ class Downloads:
 
     def __init__(self, label: str | Message, service: str, *, timeout: float) -> None:
         self._label = label
+        self._service = service
         self._own_origin = _origin(urlsplit(service))
         self._timeout = timeout
-        self._sessions = _Sessions(environment_settings(service)["verify"])
         self._slots = Semaphore(_MAX_CONCURRENT)
+
+    @cached_property
+    def _sessions(self) -> _Sessions:
+        return _Sessions(environment_settings(self._service)["verify"])
 
     def fetch(self, url: str) -> bytes:
         """Return the image bytes; only their signature is checked, they are not decoded.

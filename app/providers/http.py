@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from http.cookiejar import DefaultCookiePolicy
 from threading import local
 from typing import Any
@@ -76,15 +77,22 @@ class ServiceClient:
     """A thread-safe HTTP client of one service, with one session per thread.
 
     label    display name of the service, for error messages
-    service  its URL; proxies and certificates for it are looked up once
+    service  its URL; proxies and certificates for it are looked up at the first call
     timeout  seconds for the whole response
     """
 
     def __init__(self, label: str | Message, service: str, *, timeout: float) -> None:
         self._label = label
+        self._service = service
         self._timeout = timeout
-        self._environment = environment_settings(service)
-        self._free = _FreeSession(self._environment)
+
+    @cached_property
+    def _environment(self) -> dict[str, Any]:
+        return environment_settings(self._service)
+
+    @cached_property
+    def _free(self) -> _FreeSession:
+        return _FreeSession(self._environment)
 
     def post_once(self, url: str, *, headers: Mapping[str, str], content: bytes) -> Response:
         """POST a request that may be charged, once, on a new connection. Raises ModelError.

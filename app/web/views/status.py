@@ -76,8 +76,10 @@ def init_status_context(app: Flask) -> None:
 @bp.get("/live/status")
 def index() -> Response:
     """The top bar's state."""
-    tag = hashlib.sha256(repr(server_status()).encode()).hexdigest()[:16]
-    return with_etag(make_response("" if etag_matches(tag) else render_template("partials/status.html")), tag)
+    status = server_status()
+    tag = hashlib.sha256(repr(status).encode()).hexdigest()[:16]
+    shown = "" if etag_matches(tag) else render_template("partials/status.html", server_status=status)
+    return with_etag(make_response(shown), tag)
 
 
 def server_status() -> ServerStatus:
