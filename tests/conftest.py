@@ -1,20 +1,23 @@
 """Shared fixtures: settings in a temporary folder, a database, a bucket, a simple model spec."""
 
+import functools
 import os
 import re
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 import database
 from app.config import Settings
 from app.domain import ModelSpec
+from app.web.assets import routes
 from tests.harness import Harness, open_harness
 from tests.selection import Selection
 from tests.specs import ANY
@@ -30,6 +33,24 @@ from web_app import create_app
 isolate_environment()
 ServerProcess.is_forked = sys.platform == "linux"
 _SELECTION = pytest.StashKey[Selection]()
+
+
+def make_apps_cheap() -> None:
+    """Compile each URL rule, and read the scripts, once a process: the apps of tests have the same."""
+    routes.AssetBundle = functools.cache(routes.AssetBundle)  # type: ignore[assignment, misc]
+    compile_builder = Rule._compile_builder
+    compiled: dict[tuple[Any, ...], Callable[..., tuple[str, str]]] = {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (*rule._trace, str(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    Rule._compile_builder = compile_once  # type: ignore[assignment, method-assign]
+
+
+make_apps_cheap()
 
 
 @pytest.fixture(autouse=True)
