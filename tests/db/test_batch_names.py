@@ -11,11 +11,7 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.domain import MAX_BATCH_NAME_LENGTH
-from app.worker.worker import Worker
-from tests.web.test_api import client, get, post, worker
-from web_app import create_app
-
-__all__ = ["client", "worker"]
+from tests.web.harness import get, post
 
 Add = Callable[..., str]
 
@@ -72,8 +68,8 @@ def test_a_name_with_a_counter_is_not_longer_than_a_typed_one(client: FlaskClien
     assert max(map(len, found)) == MAX_BATCH_NAME_LENGTH
 
 
-def test_names_generated_at_once_differ(settings: Settings, worker: Worker) -> None:
-    app = create_app(settings, worker)
+def test_names_generated_at_once_differ(client: FlaskClient) -> None:
+    app = client.application
 
     def submit(number: int) -> None:
         body = {"rows": [{"prompt": str(number)}], "name": "春茶", "unique_name": True}

@@ -26,7 +26,7 @@ from app.library import bucket, list_cache
 from app.library.library import Library
 from app.worker.worker import Worker
 from tests.specs import BYTES
-from tests.web.test_api import get, post
+from tests.web.harness import get, post
 from tools.fakes.clock import Clock
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss

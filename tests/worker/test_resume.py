@@ -10,7 +10,7 @@ import database
 from app.config import Settings
 from app.worker.disk_space import DiskSpace
 from app.worker.worker import Worker
-from tests.web.test_api import get, post
+from tests.web.harness import get, post
 from tools.fakes.jimeng import FakeJimeng
 from web_app import create_app
 
