@@ -15,139 +15,51 @@ from tools.noise_images import noise_image
 
 PNG = noise_image("PNG", size=(40, 30))
 TABLE = "提示词,图片比例,参考示例图,种子\n猫,16：9,红茶,7\n=1+1,5:4,,x\n".encode()
+_WORDS = r"""
+% _ \ =1+1 @SUM(A1) ../../etc/passwd ..\..\x /etc/passwd C:\x .env con a/b . NaN -1 1e999 ９ 1_0 0x10
+2026-02-30 9999-12-31 0001-01-01T00:00:00+14:00 true null [] {}
+"""
+_PLACES = r"""
+..%2f..%2fetc%2fpasswd %2e%2e/%2e%2e/x .. . %00 a%00.png %ff %c0%ae%c0%ae/ % %zz %0d%0aX-Evil:%201 ~
+//evil.example/ a;b=c \..\x %5c..%5cx.png %e2%80%ae con.png .thumbnails%2f0%2f1.webp %3Cscript%3E.png 0 -1 1.5
+%d9%a3
+"""
 TEXTS = (
-    *(
-        "",
-        " ",
-        "猫",
-        "\x00",
-        "a\x00b",
-        "\ud800",
-        "\udfff猫",
-        "\u202e",
-        "\uffff",
-        "💥",
-        "e\u0301",
-        "\x7f\x01\x1b",
-    ),
-    *("' OR 1=1 --", '"; DROP TABLE generation_records; --', "%", "_", "\\", "<script>alert(1)</script>"),
-    *("=1+1", "@SUM(A1)", "../../etc/passwd", "..\\..\\x", "/etc/passwd", "C:\\x", ".env", "con", "a/b", "."),
-    *(
-        "猫" * 400,
-        "a" * 10_001,
-        "x" * 70_000,
-        "NaN",
-        "-1",
-        "1e999",
-        "９",
-        "1_0",
-        "0x10",
-        "9" * 30,
-        "9" * 5_000,
-    ),
-    *("2026-02-30", "9999-12-31", "0001-01-01T00:00:00+14:00", "true", "null", "[]", "{}", "[" * 3_000),
+    *("", " ", "猫", "\x00", "a\x00b", "\ud800", "\udfff猫", "\u202e", "\uffff", "💥", "e\u0301", "\x7f\x1b"),
+    *("' OR 1=1 --", '"; DROP TABLE generation_records; --', "<script>alert(1)</script>", *_WORDS.split()),
+    *("猫" * 400, "a" * 10_001, "x" * 70_000, "9" * 30, "9" * 5_000, "[" * 3_000),
 )
-PATHS = (
-    *(
-        "..%2f..%2fetc%2fpasswd",
-        "%2e%2e/%2e%2e/x",
-        "..",
-        ".",
-        "%00",
-        "a%00.png",
-        "%ff",
-        "%c0%ae%c0%ae/",
-        "%",
-        "%zz",
-    ),
-    *("%0d%0aX-Evil:%201", "//evil.example/", "a;b=c", "\\..\\x", "%5c..%5cx.png", "%e2%80%ae", "x" * 3_000),
-    *(
-        "con.png",
-        ".thumbnails%2f0%2f1.webp",
-        "%3Cscript%3E.png",
-        "0",
-        "-1",
-        "9" * 19,
-        "9" * 5_000,
-        "1.5",
-        "%d9%a3",
-        "~",
-    ),
-)
-HEADERS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (
-        "Host",
-        (
-            "localhost",
-            "LOCALHOST:1",
-            "evil.example",
-            "",
-            "[::1",
-            "[::1]:x",
-            "a b",
-            "127.0.0.1.",
-            "\xff",
-            "x" * 900,
-        ),
-    ),
-    ("Origin", ("null", "http://[x", "https://evil.example", "http://127.0.0.1", "", "\xff")),
-    ("Sec-Fetch-Site", ("same-origin", "cross-site", "none", "", "\xff")),
-    (
-        "Range",
-        (
-            "bytes=0-",
-            "bytes=-1",
-            "bytes=9-1",
-            "bytes=0-0,2-3",
-            "bytes=99999999999999999999-",
-            "x",
-            "bytes=a-b",
-        ),
-    ),
-    ("If-None-Match", ("*", '"x"', 'W/"0-1"', '"', "\xff", '"a","b",')),
-    ("If-Modified-Since", ("Thu, 01 Jan 1970 00:00:00 GMT", "x", "9" * 40)),
-    ("If-Range", ('"x"', "x", "Thu, 99 Jan 1970 00:00:00 GMT")),
-    ("Accept", ("*/*", "text/html", ";q=", "a/b;q=9e9", ",", "\xff")),
-    ("Accept-Encoding", ("gzip", "gzip;q=0", "br, *;q=0.1", "gzip;q=nan", "\xff")),
-    ("Cookie", ("session=x", "session=eyJ1bnRpbCI6OX0.a.b", "records_view=\xff", "=;;=", "a" * 4_000)),
-    ("Content-Encoding", ("gzip", "identity", "x")),
-    ("X-Forwarded-For", ("10.0.0.1", "'", "\xff")),
-    ("Referer", ("http://[x", "http://127.0.0.1/\t/evil.example", "//evil.example", "\xff", "x" * 3_000)),
-    ("Accept-Language", ("en", "zh-CN,en;q=0.5", "x;q=nan", "*;q=", "\xff", "en-" + "a" * 900)),
-    ("X-HTTP-Method-Override", ("DELETE",)),
+PATHS = (*_PLACES.split(), "x" * 3_000, "9" * 19, "9" * 5_000)
+_HEADERS = """
+Host: localhost | LOCALHOST:1 | evil.example | | [::1 | [::1]:x | a b | 127.0.0.1. | \xff | LONG
+Origin: null | http://[x | https://evil.example | http://127.0.0.1 | | \xff
+Sec-Fetch-Site: same-origin | cross-site | none | | \xff
+Range: bytes=0- | bytes=-1 | bytes=9-1 | bytes=0-0,2-3 | bytes=99999999999999999999- | x | bytes=a-b
+If-None-Match: * | "x" | W/"0-1" | " | \xff | "a","b",
+If-Modified-Since: Thu, 01 Jan 1970 00:00:00 GMT | x | 9999999999999999999999999999999999999999
+If-Range: "x" | x | Thu, 99 Jan 1970 00:00:00 GMT
+Accept: */* | text/html | ;q= | a/b;q=9e9 | , | \xff
+Accept-Encoding: gzip | gzip;q=0 | br, *;q=0.1 | gzip;q=nan | \xff
+Cookie: session=x | session=eyJ1bnRpbCI6OX0.a.b | records_view=\xff | =;;= | LONG
+Content-Encoding: gzip | identity | x
+X-Forwarded-For: 10.0.0.1 | ' | \xff
+Referer: http://[x | http://127.0.0.1/\t/evil.example | //evil.example | \xff | LONG
+Accept-Language: en | zh-CN,en;q=0.5 | x;q=nan | *;q= | \xff | LONG
+X-HTTP-Method-Override: DELETE
+"""
+HEADERS: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
+    (name, tuple(value.strip(" ").replace("LONG", "x" * 3_000) for value in values.split("|")))
+    for name, values in (line.split(":", 1) for line in _HEADERS.strip().split("\n"))
 )
 KINDS = (
-    *(
-        "application/json",
-        "application/json; charset=utf-16",
-        "application/json;charset=x",
-        "text/plain",
-        "",
-        "x/",
-    ),
-    *(
-        "application/x-www-form-urlencoded",
-        "multipart/form-data",
-        "multipart/form-data; boundary=",
-        "\xff/\xff",
-    ),
+    *("application/json", "application/json; charset=utf-16", "application/json;charset=x", "text/plain", ""),
+    *("x/", "application/x-www-form-urlencoded", "multipart/form-data", "multipart/form-data; boundary="),
+    "\xff/\xff",
 )
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW", "get")
 CODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030")
-QUERY_NAMES = (
-    "id",
-    "from",
-    "since",
-    "page",
-    "limit",
-    "offset",
-    "search",
-    "key",
-    "next",
-    "record",
-    "view",
-    "status",
-)
+_NAMES = "id from since page limit offset search key next record view status"
+QUERY_NAMES = _NAMES.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,17 +245,8 @@ def _upload(draw: st.DrawFn) -> tuple[str, bytes]:
         )
         content += draw(st.binary(max_size=8))
         head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{filename}"\r\n'
-        head += draw(
-            st.sampled_from(
-                (
-                    "",
-                    "Content-Type: text/html\r\n",
-                    "Content-Type: \x00\r\n",
-                    "X\r\n",
-                    "A: " + "b" * 9_000 + "\r\n",
-                )
-            )
-        )
+        more = ("Content-Type: text/html", "Content-Type: \x00", "X", f"A: {'b' * 9_000}")
+        head += draw(st.sampled_from(("", *(f"{line}\r\n" for line in more))))
         parts.write(head.encode("utf-8", "surrogatepass") + b"\r\n" + content + b"\r\n")
     parts.write(
         draw(st.sampled_from((f"--{boundary}--\r\n", f"--{boundary}--\r\n", "", f"--{boundary}"))).encode()

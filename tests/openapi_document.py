@@ -1,5 +1,6 @@
 """The OpenAPI document, and validation of responses against it."""
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -89,6 +90,7 @@ class Document:
         return found if found is None else dict(found)
 
 
+@functools.cache
 def api_document() -> Document:
     """The document of the product's routes."""
     app = Flask(__name__)
