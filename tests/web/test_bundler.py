@@ -1,19 +1,19 @@
 """Bundled modules: each runs once, after its imports; the late script imports the shared from the page's."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from flask.testing import FlaskClient
 from playwright._impl._driver import compute_driver_executable
 from rjsmin import jsmin
 
-from app.config import Settings
 from app.web.assets.bundler import Bundler
 from app.web.assets.routes import AssetBundle
 from app.web.i18n import script_in_english
 from tools.wording import HAN, in_script
-from web_app import create_app
 
 JS = Path(__file__).parents[2] / "static/js"
 SMALL = {
@@ -35,6 +35,12 @@ ENTRIES = ["frame.js", "pages/a.js"]
 PAGE = ["ui/shell.js", "pages/batch.js"]
 
 
+@pytest.fixture(scope="module")
+def modules() -> dict[str, str]:
+    """Every script of the product: path -> text."""
+    return {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
+
+
 def test_a_bundle_holds_every_dependency_before_its_user() -> None:
     text = Bundler(SMALL).page(ENTRIES, str)
     order = re.findall(r"^const (\$\w+) = \(\(\)|^\((async)", text, re.MULTILINE)
@@ -47,8 +53,7 @@ def test_the_late_script_holds_only_what_the_page_does_not() -> None:
     assert text.startswith('import { $sums } from "./a.mjs";\n')
 
 
-def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page() -> None:
-    modules = {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
+def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page(modules: dict[str, str]) -> None:
     bundler = Bundler(modules)
     late_ones = bundler.late_modules(PAGE)
     assert late_ones == ["ui/lists.js", "batch/late.js"]
@@ -61,9 +66,9 @@ def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page() -> None:
     assert not any('import("' in modules[path] for path in late_ones)
 
 
-def test_every_module_uses_the_supported_import_and_export_syntax() -> None:
-    for path in JS.glob("**/*.js"):
-        for line in path.read_text("utf-8").splitlines():
+def test_every_module_uses_the_supported_import_and_export_syntax(modules: dict[str, str]) -> None:
+    for path, text in modules.items():
+        for line in text.splitlines():
             if line.startswith("import "):
                 assert re.fullmatch(r'import (\{ [^}]+ \} from )?"\.[^"]+";', line), path
             if line.startswith("export "):
@@ -71,40 +76,44 @@ def test_every_module_uses_the_supported_import_and_export_syntax() -> None:
             assert not re.search(r"\bimport\((?!\"\.)", line), path
 
 
-@pytest.mark.parametrize("page", ["shell", *sorted(path.stem for path in (JS / "pages").glob("*.js"))])
-def test_minifying_a_page_keeps_its_syntax_tree(page: str) -> None:
+def test_minifying_keeps_the_syntax_tree_of_every_page(modules: dict[str, str]) -> None:
     """Every literal included: rjsmin is a regular expression, not a parser."""
-    entries = ["ui/shell.js", *([f"pages/{page}.js"] if page != "shell" else [])]
-    bundler = Bundler(
-        {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
-    )
-    bundles = [bundler.page(entries, str)]
-    bundles += [bundler.late(entries, module, "page") for module in bundler.late_modules(entries)]
-    for text in bundles:
-        minified = jsmin(text)
-        assert len(minified) < len(text)
-        assert syntax_tree(minified) == syntax_tree(text)
+    bundler, bundles = Bundler(modules), set[str]()
+    for page in (path for path in modules if path.startswith("pages/")):
+        entries = ["ui/shell.js", page]
+        bundles.add(bundler.page(entries, str))
+        bundles |= {bundler.late(entries, module, "page") for module in bundler.late_modules(entries)}
+    minified = [jsmin(text) for text in bundles]
+    assert sum(map(len, minified)) < sum(map(len, bundles))
+    assert have_equal_trees([*bundles], minified)
 
 
-def syntax_tree(script: str) -> str:
-    """The syntax tree of a script without positions, as JSON, by the parser inside Playwright's Node."""
+def have_equal_trees(scripts: list[str], others: list[str]) -> bool:
+    """Whether scripts have equal syntax trees but for positions, by the parser inside Playwright's Node."""
     node, _ = compute_driver_executable()
     done = subprocess.run(
-        [node, "--expose-internals", "-e", _PARSE], input=script.encode(), capture_output=True, check=True
+        [node, "--expose-internals", "-e", _COMPARE],
+        input=json.dumps([scripts, others]).encode(),
+        capture_output=True,
+        check=True,
     )
-    return done.stdout.decode()
+    return done.stdout.decode().strip() == "true"
 
 
-_PARSE = """
+_COMPARE = """
 const { parse } = require("internal/deps/acorn/acorn/dist/acorn");
-const text = require("fs").readFileSync(0, "utf8");
-const tree = parse(text, { ecmaVersion: "latest", sourceType: "module" });
-console.log(JSON.stringify(tree, (key, value) => (key === "start" || key === "end" ? undefined : value)));
+const isPosition = (key) => key === "start" || key === "end";
+const tree = (text) =>
+  JSON.stringify(parse(text, { ecmaVersion: "latest", sourceType: "module" }), (key, value) =>
+    isPosition(key) ? undefined : value,
+  );
+const [scripts, others] = JSON.parse(require("fs").readFileSync(0, "utf8"));
+console.log(scripts.every((text, at) => tree(text) === tree(others[at])));
 """
 
 
-def test_no_two_modules_import_each_other() -> None:
-    modules = {path.relative_to(JS).as_posix(): path.read_text("utf-8") for path in JS.glob("**/*.js")}
+def test_no_two_modules_import_each_other(modules: dict[str, str]) -> None:
+    checked = set[str]()
 
     def needs(path: str) -> list[str]:
         found = re.findall(r'^import (?:.* from )?"(\.[^"]+)";', modules[path], re.MULTILINE)
@@ -112,8 +121,10 @@ def test_no_two_modules_import_each_other() -> None:
 
     def walk(path: str, above: tuple[str, ...]) -> None:
         assert path not in above, (*above, path)
-        for needed in needs(path):
-            walk(needed, (*above, path))
+        if path not in checked:
+            for needed in needs(path):
+                walk(needed, (*above, path))
+            checked.add(path)
 
     for path in modules:
         walk(path, ())
@@ -125,11 +136,10 @@ def test_templates_reference_bundles_by_page_name_only() -> None:
         assert set(named) <= {"js/theme.js"}, path.name  # separate, because it runs before the first paint
 
 
-def test_the_english_bundle_has_no_chinese_sentence() -> None:
-    texts = {path.name: path.read_text("utf-8") for path in JS.glob("**/*.js")}
-    left = [found.text for text in texts.values() for found in in_script(script_in_english(text), "")]
+def test_the_english_bundle_has_no_chinese_sentence(modules: dict[str, str]) -> None:
+    left = [found.text for text in modules.values() for found in in_script(script_in_english(text), "")]
     assert [text for text in left if HAN.search(text)] == []
-    assert [name for name, text in texts.items() if _SAYS_NO_LITERAL.search(text)] == []
+    assert [name for name, text in modules.items() if _SAYS_NO_LITERAL.search(text)] == []
 
 
 def test_bundle_names_are_stable() -> None:
@@ -137,11 +147,10 @@ def test_bundle_names_are_stable() -> None:
     assert type(bundle)(JS.parent).version == bundle.version
 
 
-def test_a_page_from_before_an_update_gets_no_mixed_script_versions(settings: Settings) -> None:
-    client = create_app(settings).test_client()
+def test_a_page_from_before_an_update_gets_no_mixed_script_versions(module_client: FlaskClient) -> None:
     version = AssetBundle(JS.parent).version
     late = "batch/batch/late.js"
-    assert client.get(f"/assets/{version}/en/{late}").status_code == 200
-    answer = client.get(f"/assets/000000000000/en/{late}")
+    assert module_client.get(f"/assets/{version}/en/{late}").status_code == 200
+    answer = module_client.get(f"/assets/000000000000/en/{late}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)
-    assert client.get("/assets/000000000000/en/batch.js").status_code == 200
+    assert module_client.get("/assets/000000000000/en/batch.js").status_code == 200

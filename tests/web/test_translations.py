@@ -5,32 +5,39 @@ from babel.messages.catalog import Message as Entry
 
 from app.errors import PLACEHOLDER, Message, SettingError, message
 from app.web.i18n import english
-from tools.wording import HAN, all_sentences, placeholders_in, read_catalogue
-
-_SENTENCES = all_sentences()
-_ENTRIES = [entry for entry in read_catalogue() if entry.id]
+from tools.wording import HAN, Sentence, all_sentences, placeholders_in, read_catalogue
 
 
-def test_templates_and_scripts_take_every_text_from_the_catalogue() -> None:
-    left_behind = [f for f in _SENTENCES if not f.uses_gettext and not f.file.endswith(".py")]
+@pytest.fixture(scope="module")
+def sentences() -> list[Sentence]:
+    return all_sentences()
+
+
+@pytest.fixture(scope="module")
+def entries() -> list[Entry]:
+    return [entry for entry in read_catalogue() if entry.id]
+
+
+def test_templates_and_scripts_take_every_text_from_the_catalogue(sentences: list[Sentence]) -> None:
+    left_behind = [f for f in sentences if not f.uses_gettext and not f.file.endswith(".py")]
     assert left_behind == []
 
 
-def test_no_chinese_sentence_is_an_f_string() -> None:
+def test_no_chinese_sentence_is_an_f_string(sentences: list[Sentence]) -> None:
     """A sentence with values is a message, whose id is looked up."""
-    assert [found for found in _SENTENCES if found.is_formatted] == []
+    assert [found for found in sentences if found.is_formatted] == []
 
 
-def test_the_catalogue_holds_exactly_the_texts_in_use() -> None:
+def test_the_catalogue_has_exactly_the_texts_in_use(sentences: list[Sentence], entries: list[Entry]) -> None:
     """``python -m tools.wording`` brings it up to date."""
     uses: dict[str, set[str]] = {}
-    for found in (one for one in _SENTENCES if not one.is_formatted):
+    for found in (one for one in sentences if not one.is_formatted):
         uses.setdefault(found.text, set()).add(found.file)
-    assert {str(entry.id): {place for place, _ in entry.locations} for entry in _ENTRIES} == uses
+    assert {str(entry.id): {place for place, _ in entry.locations} for entry in entries} == uses
 
 
-def test_every_message_has_an_english_translation() -> None:
-    assert [str(entry.id) for entry in _ENTRIES if not is_translated(entry)] == []
+def test_every_message_has_an_english_translation(entries: list[Entry]) -> None:
+    assert [str(entry.id) for entry in entries if not is_translated(entry)] == []
 
 
 def is_translated(entry: Entry) -> bool:
