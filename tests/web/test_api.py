@@ -8,81 +8,46 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
-from decimal import Decimal
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
 from app.web.middleware.compression import init_compression
-from app.worker.worker import Worker
+from tests.web.harness import PNG, WebHarness, add_reference, import_sheet, post
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.service import Call
-from tools.noise_images import noise_image
 from web_app import create_app
 
-PNG = noise_image("PNG", size=(40, 30))
-
 
 @pytest.fixture
-def worker(settings: Settings, service: FakeJimeng) -> Worker:
-    settings = replace(settings, **service.settings(model_timeout=60))
-    return Worker(settings)
+def running(web: WebHarness) -> Iterator[WebHarness]:
+    """The app, with the threads of its worker running."""
+    web.worker.start()
+    yield web
+    assert web.worker.stop(10)
 
 
-@pytest.fixture
-def client(worker: Worker) -> FlaskClient:
-    app = create_app(worker.settings, worker)
-    app.testing = False
-    return app.test_client()
-
-
-@pytest.fixture
-def running(client: FlaskClient, worker: Worker) -> Iterator[FlaskClient]:
-    """The client of an app whose worker threads run."""
-    worker.start()
-    yield client
-    assert worker.stop(10)
-
-
-def get(client: FlaskClient, path: str, status: int = 200) -> dict[str, Any]:
-    answer = client.get(path)
-    assert answer.status_code == status, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    assert fields["success"] is (status < 400)
-    return fields
-
-
-def post(client: FlaskClient, path: str, body: object = None, status: int = 200) -> dict[str, Any]:
-    answer = client.post(path, json=body) if body is not None else client.post(path)
-    assert answer.status_code == status, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    assert fields["success"] is (status < 400)
-    return fields
-
-
-def test_a_waiting_call_returns_the_images(running: FlaskClient, service: FakeJimeng) -> None:
+def test_a_waiting_call_returns_the_images(running: WebHarness, service: FakeJimeng) -> None:
     body = {"prompt": "雪山", "aspect_ratio": "16:9", "resolution": "2k", "num_images": 2, "filename": "封面"}
-    answer = post(running, "/api/batch-generate", body)
+    answer = running.post("/api/batch-generate", body)
     assert [image["filename"] for image in answer["images"]] == ["封面_1.png", "封面_2.png"]
     assert {(image["width"], image["height"]) for image in answer["images"]} == {(2560, 1440)}
-    assert running.get(answer["images"][0]["url"], buffered=True).data.startswith(b"\x89PNG")
+    assert running.client.get(answer["images"][0]["url"], buffered=True).data.startswith(b"\x89PNG")
     assert service.charges == 2
 
 
 def test_a_partly_failed_call_returns_its_images_and_lists_the_errors(
-    running: FlaskClient, service: FakeJimeng
+    running: WebHarness, service: FakeJimeng
 ) -> None:
     service.fail_next("reset")
     body = {"prompt": "雪山", "num_images": 3, "filename": "封面"}
-    answer = post(running, "/api/batch-generate", body)
+    answer = running.post("/api/batch-generate", body)
     assert answer.keys() == {"success", "images", "batch_id", "errors"}
-    listed = get(running, f"/api/batches/{answer['batch_id']}")
+    listed = running.get(f"/api/batches/{answer['batch_id']}")
     by_status = {record["status"]: record for record in listed["records"]}
     assert listed["batch"]["counts"] | {"success": 2, "unknown": 1} == listed["batch"]["counts"]
     unknown = by_status["unknown"]
@@ -92,12 +57,12 @@ def test_a_partly_failed_call_returns_its_images_and_lists_the_errors(
     assert sorted([*made, unknown["id"]]) == sorted(record["id"] for record in listed["records"])
     for image in answer["images"]:
         assert image.keys() == {"filename", "url", "seed", "width", "height", "record_id"}
-        assert running.get(image["url"], buffered=True).data.startswith(b"\x89PNG")
+        assert running.client.get(image["url"], buffered=True).data.startswith(b"\x89PNG")
     assert (len(service.submissions), service.charges) == (3, 3)
 
 
 def test_unknown_records_are_listed_beside_the_finished_image(
-    running: FlaskClient, service: FakeJimeng
+    running: WebHarness, service: FakeJimeng
 ) -> None:
     first: list[Call] = []
 
@@ -106,7 +71,7 @@ def test_unknown_records_are_listed_beside_the_finished_image(
         return call is not first[0]
 
     service.fail_next("key", times=99, when=is_later)
-    answer = post(running, "/api/batch-generate", {"prompt": "雪山", "num_images": 3})
+    answer = running.post("/api/batch-generate", {"prompt": "雪山", "num_images": 3})
     assert len(answer["images"]) == 1
     assert [(each["status"], bool(each["error"])) for each in answer["errors"]] == [("cancelled", True)] * 2
     ids = [each["record_id"] for each in answer["images"] + answer["errors"]]
@@ -114,198 +79,175 @@ def test_unknown_records_are_listed_beside_the_finished_image(
     assert service.charges == 1
 
 
-def test_a_wholly_failed_call_is_a_502_with_the_reason(running: FlaskClient) -> None:
-    answer = post(running, "/api/batch-generate", {"prompt": "违禁"}, 502)
+def test_a_wholly_failed_call_is_a_502_with_the_reason(running: WebHarness) -> None:
+    answer = running.post("/api/batch-generate", {"prompt": "违禁"}, 502)
     assert "50412" in answer["error"]
     assert len(answer["errors"]) == 1
 
 
-def test_a_waiting_call_ends_when_its_batch_is_paused(running: FlaskClient, service: FakeJimeng) -> None:
+def test_a_waiting_call_ends_when_its_batch_is_paused(running: WebHarness, service: FakeJimeng) -> None:
     service.fail_next("key", times=9)
-    answer = post(running, "/api/batch-generate", {"prompt": "猫"}, 502)
+    answer = running.post("/api/batch-generate", {"prompt": "猫"}, 502)
     assert answer["error"]
     assert service.charges == 0
 
 
-def test_a_bad_row_is_reported_by_row_and_field_and_nothing_is_queued(client: FlaskClient) -> None:
+def test_a_bad_row_is_reported_by_row_and_field_and_nothing_is_queued(module_web: WebHarness) -> None:
     rows = [{"prompt": "猫"}, {"prompt": "", "num_images": 99}, "not a row"]
-    answer = post(client, "/api/batches", {"rows": rows}, 400)
+    answer = module_web.post("/api/batches", {"rows": rows}, 400)
     assert [(p["row"], p["field"]) for p in answer["problems"]] == [(2, "prompt"), (2, "num_images"), (3, "")]
-    assert get(client, "/api/batches")["batches"] == []
+    assert module_web.get("/api/batches")["batches"] == []
 
 
 @pytest.mark.parametrize(
     "body", [{}, {"rows": []}, {"rows": "x"}, {"rows": [{"prompt": "x"}], "name": 5}, []]
 )
-def test_a_malformed_body_is_refused_in_one_sentence(client: FlaskClient, body: object) -> None:
-    assert post(client, "/api/batches", body, 400)["error"]
+def test_a_malformed_body_is_refused_in_one_sentence(module_web: WebHarness, body: object) -> None:
+    assert module_web.post("/api/batches", body, 400)["error"]
 
 
-def test_more_images_than_a_batch_may_have_are_refused(client: FlaskClient) -> None:
+def test_more_images_than_a_batch_may_have_are_refused(module_web: WebHarness) -> None:
     rows = [{"prompt": "猫", "num_images": 10}] * 1001
-    assert "10000" in post(client, "/api/batches", {"rows": rows}, 400)["error"]
-    assert "5000" in post(client, "/api/batches", {"rows": [{"prompt": "猫"}] * 5001}, 400)["error"]
+    assert "10000" in module_web.post("/api/batches", {"rows": rows}, 400)["error"]
+    assert "5000" in module_web.post("/api/batches", {"rows": [{"prompt": "猫"}] * 5001}, 400)["error"]
 
 
-def test_a_batch_returns_changes_since_a_version_and_304_when_there_are_none(
-    client: FlaskClient, worker: Worker
-) -> None:
-    created = post(
-        client, "/api/batches", {"rows": [{"prompt": "一"}, {"prompt": "二"}], "name": "测试"}, 202
-    )
+def test_a_batch_returns_changes_since_a_version_and_304_when_there_are_none(web: WebHarness) -> None:
+    created = web.post("/api/batches", {"rows": [{"prompt": "一"}, {"prompt": "二"}], "name": "测试"}, 202)
     path = f"/api/batches/{created['batch_id']}"
-    first = client.get(path)
+    first = web.client.get(path)
     seen = first.get_json()
     assert (seen["batch"]["status"], seen["batch"]["total"], len(seen["records"])) == ("queued", 2, 2)
     assert seen["batch"]["estimated_cost"] == 0.44
-    assert client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
-    with client.application.app_context():
-        from app.web.services import connection
-
-        worker.run_once(connection())
-    changed = get(client, f"{path}?since={seen['version']}")
+    assert web.client.get(path, headers={"If-None-Match": first.headers["ETag"]}).status_code == 304
+    with closing(database.connect(web.settings.database)) as db:
+        web.worker.run_once(db)
+    changed = web.get(f"{path}?since={seen['version']}")
     assert [record["status"] for record in changed["records"]] == ["success"]
     assert changed["batch"]["counts"]["queued"] == 1
     assert "已保存" in changed["log"][-1]["text"]
 
 
 @pytest.mark.parametrize("change", ["favourite", "delete", "restore"])
-def test_a_batch_changes_when_one_of_its_records_does(
-    client: FlaskClient, worker: Worker, change: str
-) -> None:
-    created = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
-    with client.application.app_context():
-        from app.web.services import connection
-
-        worker.run_once(connection())
+def test_a_batch_changes_when_one_of_its_records_does(web: WebHarness, change: str) -> None:
+    created = web.post("/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
+    web.run()
     chosen = {"ids": created["records"]}
     if change == "restore":
-        post(client, "/api/records/delete", chosen)
+        web.post("/api/records/delete", chosen)
     path = f"/api/batches/{created['batch_id']}"
-    known = {"If-None-Match": client.get(path).headers["ETag"]}
-    assert client.get(path, headers=known).status_code == 304
-    post(client, f"/api/records/{change}", chosen | ({"favourite": True} if change == "favourite" else {}))
-    assert client.get(path, headers=known).status_code == 200
+    known = {"If-None-Match": web.client.get(path).headers["ETag"]}
+    assert web.client.get(path, headers=known).status_code == 304
+    web.post(f"/api/records/{change}", chosen | ({"favourite": True} if change == "favourite" else {}))
+    assert web.client.get(path, headers=known).status_code == 200
 
 
 def test_a_compressed_response_is_revalidated_before_rendering(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 9}]}, 202)["batch_id"]
+    batch_id = web.post("/api/batches", {"rows": [{"prompt": "猫", "num_images": 9}]}, 202)["batch_id"]
     path, packed = f"/api/batches/{batch_id}", {"Accept-Encoding": "gzip"}
-    tag = client.get(path, headers=packed).headers["ETag"]
+    tag = web.client.get(path, headers=packed).headers["ETag"]
     assert tag.startswith("W/")
     monkeypatch.setattr(database, "list_batch_records", None)
-    assert client.get(path, headers=packed | {"If-None-Match": tag}).status_code == 304
+    assert web.client.get(path, headers=packed | {"If-None-Match": tag}).status_code == 304
 
 
-def test_the_list_of_batches_is_sent_again_only_when_one_changed(client: FlaskClient) -> None:
-    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
-    known = {"If-None-Match": client.get("/api/batches").headers["ETag"]}
-    assert client.get("/api/batches", headers=known).status_code == 304
-    assert client.get("/api/batches?source=single", headers=known).get_json()["batches"] == []
-    post(client, f"/api/batches/{batch_id}/pause")
-    assert client.get("/api/batches", headers=known).get_json()["batches"][0]["status"] == "paused"
-    assert get(client, "/api/batches?source=bath", 400)["field"] == "source"
+def test_the_list_of_batches_is_sent_again_only_when_one_changed(web: WebHarness) -> None:
+    batch_id = web.post("/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
+    known = {"If-None-Match": web.client.get("/api/batches").headers["ETag"]}
+    assert web.client.get("/api/batches", headers=known).status_code == 304
+    assert web.client.get("/api/batches?source=single", headers=known).get_json()["batches"] == []
+    web.post(f"/api/batches/{batch_id}/pause")
+    assert web.client.get("/api/batches", headers=known).get_json()["batches"][0]["status"] == "paused"
+    assert web.get("/api/batches?source=bath", 400)["field"] == "source"
 
 
-def test_batches_are_listed_page_by_page(client: FlaskClient) -> None:
+def test_batches_are_listed_page_by_page(web: WebHarness) -> None:
     rows = {"rows": [{"prompt": "猫"}]}
-    made = [post(client, "/api/batches", rows, 202)["batch_id"] for _ in range(53)]
-    made.append(post(client, "/api/batches", rows | {"source": "single"}, 202)["batch_id"])
-    first = get(client, "/api/batches")
-    rest = get(client, "/api/batches?offset=50")
+    made = [web.post("/api/batches", rows, 202)["batch_id"] for _ in range(53)]
+    made.append(web.post("/api/batches", rows | {"source": "single"}, 202)["batch_id"])
+    first = web.get("/api/batches")
+    rest = web.get("/api/batches?offset=50")
     assert [batch["id"] for batch in first["batches"] + rest["batches"]] == made[::-1]
     assert (len(first["batches"]), first["total"], rest["total"]) == (50, 54, 54)
-    of_workbooks = get(client, "/api/batches?source=batch&limit=2&offset=1")
+    of_workbooks = web.get("/api/batches?source=batch&limit=2&offset=1")
     assert [batch["id"] for batch in of_workbooks["batches"]] == [made[51], made[50]]
     assert of_workbooks["total"] == 53
-    assert get(client, "/api/batches?offset=54")["batches"] == []
+    assert web.get("/api/batches?offset=54")["batches"] == []
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=201", "limit=x", "offset=-1", f"offset={2**63}"])
-def test_an_out_of_range_page_of_batches_is_refused(client: FlaskClient, query: str) -> None:
-    refused = get(client, f"/api/batches?{query}", 400)
-    assert refused == get(client, f"/api/records?{query}", 400)
+def test_an_out_of_range_page_of_batches_is_refused(module_web: WebHarness, query: str) -> None:
+    refused = module_web.get(f"/api/batches?{query}", 400)
+    assert refused == module_web.get(f"/api/records?{query}", 400)
     assert refused["field"] == query.partition("=")[0]
 
 
-def test_each_page_of_batches_has_its_own_etag(client: FlaskClient) -> None:
-    post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
-    known = {"If-None-Match": client.get("/api/batches").headers["ETag"]}
-    assert client.get("/api/batches?offset=1", headers=known).get_json()["batches"] == []
+def test_each_page_of_batches_has_its_own_etag(web: WebHarness) -> None:
+    web.post("/api/batches", {"rows": [{"prompt": "猫"}]}, 202)
+    known = {"If-None-Match": web.client.get("/api/batches").headers["ETag"]}
+    assert web.client.get("/api/batches?offset=1", headers=known).get_json()["batches"] == []
 
 
-def test_a_batch_is_paused_resumed_and_cancelled(client: FlaskClient) -> None:
-    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "一"}]}, 202)["batch_id"]
-    assert post(client, f"/api/batches/{batch_id}/pause")["batch"]["status"] == "paused"
-    assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "queued"
-    cancelled = post(client, f"/api/batches/{batch_id}/cancel")["batch"]
+def test_a_batch_is_paused_resumed_and_cancelled(web: WebHarness) -> None:
+    batch_id = web.post("/api/batches", {"rows": [{"prompt": "一"}]}, 202)["batch_id"]
+    assert web.post(f"/api/batches/{batch_id}/pause")["batch"]["status"] == "paused"
+    assert web.post(f"/api/batches/{batch_id}/resume")["batch"]["status"] == "queued"
+    cancelled = web.post(f"/api/batches/{batch_id}/cancel")["batch"]
     assert (cancelled["status"], cancelled["counts"]["cancelled"]) == ("cancelled", 1)
-    assert post(client, "/api/batches/none/pause", status=404)["error"]
+    assert web.post("/api/batches/none/pause", status=404)["error"]
 
 
-def test_retry_requires_finished_records(client: FlaskClient) -> None:
-    created = post(client, "/api/batches", {"rows": [{"prompt": "一"}]}, 202)
+def test_retry_requires_finished_records(web: WebHarness) -> None:
+    created = web.post("/api/batches", {"rows": [{"prompt": "一"}]}, 202)
     path = f"/api/batches/{created['batch_id']}/retry"
-    assert post(client, path, {"records": created["records"]}, 409)["error"]
-    assert post(client, path, {"records": "all"}, 400)["field"] == "records"
-    assert post(client, path, {"record": created["records"]}, 400)["field"] == "record"
+    assert web.post(path, {"records": created["records"]}, 409)["error"]
+    assert web.post(path, {"records": "all"}, 400)["field"] == "records"
+    assert web.post(path, {"record": created["records"]}, 400)["field"] == "record"
 
 
-def test_records_are_listed_deleted_and_restored(running: FlaskClient) -> None:
-    made = post(running, "/api/batch-generate", {"prompt": "可删的猫"})["images"][0]
-    listed = get(running, "/api/records?search=可删")
+def test_records_are_listed_deleted_and_restored(running: WebHarness) -> None:
+    made = running.post("/api/batch-generate", {"prompt": "可删的猫"})["images"][0]
+    listed = running.get("/api/records?search=可删")
     assert (listed["total"], listed["records"][0]["id"]) == (1, made["record_id"])
     assert listed["records"][0]["sample_images"] == []
-    assert running.get(listed["records"][0]["thumbnail_url"], buffered=True).mimetype == "image/webp"
-    answer = running.delete(f"/api/records/{made['record_id']}")
+    assert running.client.get(listed["records"][0]["thumbnail_url"], buffered=True).mimetype == "image/webp"
+    answer = running.client.delete(f"/api/records/{made['record_id']}")
     assert answer.get_json() == {"success": True, "deleted": 1}
-    assert get(running, "/api/records")["total"] == 0
-    assert post(running, "/api/records/restore", {"ids": [made["record_id"]]})["restored"] == 1
-    assert get(running, "/api/records")["total"] == 1
+    assert running.get("/api/records")["total"] == 0
+    assert running.post("/api/records/restore", {"ids": [made["record_id"]]})["restored"] == 1
+    assert running.get("/api/records")["total"] == 1
 
 
-@pytest.mark.parametrize("query", ["limit=0", "limit=x", "offset=-1", "limit=1000", "status=done"])
-def test_an_out_of_range_listing_is_refused(client: FlaskClient, query: str) -> None:
-    assert get(client, f"/api/records?{query}", 400)["error"]
-
-
-def test_a_missing_file_deletes_no_record(running: FlaskClient, worker: Worker) -> None:
-    made = post(running, "/api/batch-generate", {"prompt": "丢了的猫"})["images"][0]
-    (worker.settings.output_dir / made["filename"]).unlink()
-    assert running.get(made["url"]).status_code == 404
-    assert get(running, "/api/records")["total"] == 1
+def test_a_missing_file_deletes_no_record(running: WebHarness) -> None:
+    made = running.post("/api/batch-generate", {"prompt": "丢了的猫"})["images"][0]
+    (running.settings.output_dir / made["filename"]).unlink()
+    assert running.client.get(made["url"]).status_code == 404
+    assert running.get("/api/records")["total"] == 1
 
 
 @pytest.mark.parametrize(
     "path",
     ["/output/../web_app.py", "/output/..%2f..%2fetc%2fpasswd", "/output/.thumbnails/0/1.webp", "/output/x"],
 )
-def test_nothing_outside_the_output_folder_is_served(client: FlaskClient, path: str) -> None:
-    assert client.get(path).status_code == 404
+def test_nothing_outside_the_output_folder_is_served(module_web: WebHarness, path: str) -> None:
+    assert module_web.client.get(path).status_code == 404
 
 
-def test_a_reference_is_uploaded_found_and_deleted(client: FlaskClient) -> None:
-    upload = {"file": (io.BytesIO(PNG), "风格 参考.png")}
-    added = client.post("/api/sample-images", data=upload).get_json()["images"][0]
+def test_a_reference_is_uploaded_found_and_deleted(web: WebHarness) -> None:
+    added = add_reference(web.client, "风格 参考.png")
     assert (added["filename"], added["width"], added["height"]) == ("风格 参考.png", 40, 30)
-    assert client.get(added["url"], buffered=True).data == PNG
-    assert len(get(client, "/api/sample-images?search=风格")["images"]) == 1
-    assert client.delete(f"/api/sample-images/{added['key']}").status_code == 200
-    assert get(client, "/api/sample-images")["images"] == []
-    assert post(client, f"/api/sample-images/{added['key']}/restore")["images"][0]["key"] == added["key"]
+    assert web.client.get(added["url"], buffered=True).data == PNG
+    assert len(web.get("/api/sample-images?search=风格")["images"]) == 1
+    assert web.client.delete(f"/api/sample-images/{added['key']}").status_code == 200
+    assert web.get("/api/sample-images")["images"] == []
+    assert web.post(f"/api/sample-images/{added['key']}/restore")["images"][0]["key"] == added["key"]
 
 
-def test_an_upload_that_is_no_image_is_refused_in_one_sentence(client: FlaskClient) -> None:
-    answer = client.post("/api/sample-images", data={"file": (io.BytesIO(b"<svg onload=x>"), "x.png")})
-    assert answer.status_code == 400
-    assert answer.get_json()["field"] == "file"
-
-
-def test_a_local_reference_is_refused_before_anything_is_queued_for_jimeng(client: FlaskClient) -> None:
+def test_a_local_reference_is_refused_before_anything_is_queued_for_jimeng(module_web: WebHarness) -> None:
     row = {"prompt": "猫", "sample_images": [{"url": "/samples/files/a.png", "filename": "a.png"}]}
-    answer = post(client, "/api/batches", {"rows": [row]}, 400)
+    answer = module_web.post("/api/batches", {"rows": [row]}, 400)
     assert answer["problems"][0]["field"] == "sample_images"
 
 
@@ -315,113 +257,79 @@ def test_a_missing_key_is_reported_before_anything_is_queued(settings: Settings)
     assert "VOLCENGINE_AK" in answer["error"]
 
 
-def test_the_models_api_lists_what_each_model_accepts(client: FlaskClient) -> None:
-    model = get(client, "/api/models")["model"]
+def test_the_models_api_lists_what_each_model_accepts(module_web: WebHarness) -> None:
+    model = module_web.get("/api/models")["model"]
     assert (model["name"], model["takes_seed"], model["takes_steps"]) == ("jimeng", False, False)
     assert model["sizes"]["16:9|2K"]["size"] == "2560x1440"
     assert model["notes"]["seed"]
 
 
-def test_unsupported_fields_are_not_recorded(running: FlaskClient) -> None:
-    post(running, "/api/batch-generate", {"prompt": "猫", "seed": 7, "steps": 30})
-    record = get(running, "/api/records")["records"][0]
+def test_unsupported_fields_are_not_recorded(running: WebHarness) -> None:
+    running.post("/api/batch-generate", {"prompt": "猫", "seed": 7, "steps": 30})
+    record = running.get("/api/records")["records"][0]
     assert (record["seed"], record["steps"]) == (None, None)
 
 
-def test_health_reports_problems(client: FlaskClient) -> None:
-    answer = client.get("/healthz")
-    assert answer.status_code == 503  # no thread was started
-    assert answer.get_json()["worker"] is False
+@pytest.mark.parametrize(
+    ("stored", "cell", "found"),
+    [
+        pytest.param("红茶.png", "红茶；绿茶", [("红茶", "exact"), ("绿茶", "missing")], id="by name"),
+        pytest.param(
+            "红茶.png", "\u200b红\u200b茶\ufeff", [("红\u200b茶", "exact")], id="invisible characters"
+        ),
+        pytest.param(
+            *("红、茶.png", "绿茶、红、茶.png", [("绿茶", "missing"), ("红、茶.png", "exact")]),
+            id="a name with a separator",
+        ),
+    ],
+)
+def test_an_import_matches_reference_names_with_the_library(
+    demo: WebHarness, stored: str, cell: str, found: list[tuple[str, str]]
+) -> None:
+    add_reference(demo.client, stored)
+    answer = import_sheet(demo.client, f"提示词,参考示例图\n猫,{cell}\n".encode(), "a.csv")
+    assert [(one["name"], one["match"]) for one in answer["references"]] == found
+    assert answer["rows"][0]["references"] == [name for name, _ in found]
 
 
-def test_health_is_ok_without_problems(running: FlaskClient) -> None:
-    assert running.get("/healthz").get_json()["success"] is True
-
-
-def test_the_import_matches_reference_names_with_the_library(client: FlaskClient) -> None:
-    client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")})
-    table = "提示词,参考示例图\n猫,红茶；绿茶\n".encode()
-    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
-    assert answer["rows"][0]["prompt"] == "猫"
-    assert [(r["name"], r["match"]) for r in answer["references"]] == [("红茶", "exact"), ("绿茶", "missing")]
-
-
-def test_invisible_characters_are_ignored_when_matching_names(client: FlaskClient) -> None:
-    client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")})
-    table = "提示词,参考示例图\n猫,\u200b红\u200b茶\ufeff\n".encode()
-    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
-    assert [reference["match"] for reference in answer["references"]] == ["exact"]
-
-
-def test_names_are_split_at_separators_unless_the_library_has_one_in_a_name(client: FlaskClient) -> None:
-    client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红、茶.png")})
-    table = "提示词,参考示例图\n猫,绿茶、红、茶.png\n".encode()
-    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(table), "a.csv")}).get_json()
-    assert answer["rows"][0]["references"] == ["绿茶", "红、茶.png"]
-    assert [(r["name"], r["match"]) for r in answer["references"]] == [
-        ("绿茶", "missing"),
-        ("红、茶.png", "exact"),
-    ]
-
-
-def test_an_invalid_workbook_is_refused_in_one_sentence(client: FlaskClient) -> None:
+def test_an_invalid_workbook_is_refused_in_one_sentence(module_web: WebHarness) -> None:
     upload = {"file": (io.BytesIO(b"nonsense\x00\xff" * 50), "a.xlsx")}
-    answer = client.post("/api/spreadsheet/import", data=upload)
+    answer = module_web.client.post("/api/spreadsheet/import", data=upload)
     assert answer.status_code == 400
     assert answer.get_json()["error"]
 
 
-def test_an_exported_table_is_imported_unchanged(client: FlaskClient) -> None:
-    rows = [{"prompt": "=1+1", "aspect_ratio": "16:9", "resolution": "4K", "num_images": 3, "filename": "@x"}]
-    exported = client.post("/api/spreadsheet/export", json={"rows": rows})
-    upload = {"file": (io.BytesIO(exported.data), "a.xlsx")}
-    read = client.post("/api/spreadsheet/import", data=upload).get_json()
-    assert read["problems"] == []
-    got = {name: read["rows"][0][name] for name in rows[0]}
-    assert json.dumps(got | {"num_images": int(got["num_images"])}) == json.dumps(rows[0])
-
-
-def test_results_are_a_workbook_with_the_outcome_of_each_row(running: FlaskClient) -> None:
-    made = post(running, "/api/batch-generate", {"prompt": "结果表里的猫"})
-    answer = running.get(f"/api/batches/{made['batch_id']}/results.xlsx", buffered=True)
-    assert answer.status_code == 200
-    read = running.post(
-        "/api/spreadsheet/import", data={"file": (io.BytesIO(answer.data), "r.xlsx")}
-    ).get_json()
-    assert [(row["prompt"], row["status"]) for row in read["rows"]] == [("结果表里的猫", "success")]
-
-
-def test_results_leave_out_deleted_records(running: FlaskClient) -> None:
-    made = post(running, "/api/batch-generate", {"prompt": "留下和扔掉的猫", "num_images": 3})
+def test_results_leave_out_deleted_records(running: WebHarness) -> None:
+    made = running.post("/api/batch-generate", {"prompt": "留下和扔掉的猫", "num_images": 3})
     address = f"/api/batches/{made['batch_id']}/results.xlsx"
     deleted = made["images"][1]
-    post(running, "/api/records/delete", {"ids": [deleted["record_id"]]})
-    content = running.get(address, buffered=True).data
-    read = running.post("/api/spreadsheet/import", data={"file": (io.BytesIO(content), "r.xlsx")}).get_json()
+    running.post("/api/records/delete", {"ids": [deleted["record_id"]]})
+    content = running.client.get(address, buffered=True).data
+    read = import_sheet(running.client, content)
     assert [(row["num_images"], row["status"]) for row in read["rows"]] == [(2, "success")]
     with zipfile.ZipFile(io.BytesIO(content)) as parts:
         assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 2
         assert deleted["filename"].encode() not in b"".join(map(parts.read, parts.namelist()))
-    post(running, "/api/records/restore", {"ids": [deleted["record_id"]]})
-    with zipfile.ZipFile(io.BytesIO(running.get(address, buffered=True).data)) as parts:
+    running.post("/api/records/restore", {"ids": [deleted["record_id"]]})
+    with zipfile.ZipFile(io.BytesIO(running.client.get(address, buffered=True).data)) as parts:
         assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 3
 
 
-def test_the_form_works_without_javascript(client: FlaskClient) -> None:
-    answer = client.post("/", data={"prompt": "表单的猫", "num_images": "2", "sample_images": "[]"})
+def test_the_form_works_without_javascript(web: WebHarness) -> None:
+    answer = web.client.post("/", data={"prompt": "表单的猫", "num_images": "2", "sample_images": "[]"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
-    page = client.get("/").text
+    page = web.client.get("/").text
     assert page.count("表单的猫") >= 2
-    refused = client.post("/", data={"prompt": "", "filename": "我写过的"})
+    refused = web.client.post("/", data={"prompt": "", "filename": "我写过的"})
     assert refused.status_code == 400
     assert "请填写提示词" in refused.text
     assert "我写过的" in refused.text
 
 
-def test_the_form_is_filled_from_a_record(running: FlaskClient) -> None:
-    made = post(running, "/api/batch-generate", {"prompt": "再来一张的猫"})["images"][0]
-    assert "再来一张的猫" in running.get(f"/?from={made['record_id']}").text
-    missing = running.get("/?from=999999")
+def test_the_form_is_filled_from_a_record(running: WebHarness) -> None:
+    made = running.post("/api/batch-generate", {"prompt": "再来一张的猫"})["images"][0]
+    assert "再来一张的猫" in running.client.get(f"/?from={made['record_id']}").text
+    missing = running.client.get("/?from=999999")
     assert missing.status_code == 404
     assert "没有这条记录" in missing.text
 
@@ -440,59 +348,50 @@ class Attributes(HTMLParser):
 
 
 @pytest.mark.parametrize("path", ["/?from={id}", "/live/records/{id}/details"])
-def test_a_reference_name_stays_inside_its_attribute(client: FlaskClient, worker: Worker, path: str) -> None:
-    [number] = post(client, "/api/batches", {"rows": [{"prompt": "照着画"}], "source": "single"}, 202)[
-        "records"
-    ]
+def test_a_reference_name_stays_inside_its_attribute(web: WebHarness, path: str) -> None:
+    [number] = web.post("/api/batches", {"rows": [{"prompt": "照着画"}], "source": "single"}, 202)["records"]
     images = [{"url": "/samples/a.png", "filename": "a\" oddattribute='1' <b>&amp;'.png"}]
-    with closing(database.connect(worker.settings.database)) as db, database.transaction(db):
-        db.execute("UPDATE generation_records SET sample_images = ?", [json.dumps(images)])
-    attributes = Attributes(client.get(path.format(id=number)).text).found
+    web.execute("UPDATE generation_records SET sample_images = ?", [json.dumps(images)])
+    attributes = Attributes(web.client.get(path.format(id=number)).text).found
     assert "oddattribute" not in attributes
     for page in ("/", "/records?status=queued"):
-        assert "oddattribute" not in Attributes(client.get(page).text).found
+        assert "oddattribute" not in Attributes(web.client.get(page).text).found
     stored = [json.loads(text or "")["sample_images"] for text in attributes.get("data-request", [])]
     given = [json.loads(text) for text in attributes.get("value", []) if text and text.startswith("[")]
     names = [image["filename"] for image in (given if "from" in path else stored)[0]]
     assert names == [images[0]["filename"]]
 
 
-def test_live_results_are_fragments_and_304_when_nothing_changed(client: FlaskClient) -> None:
-    post(client, "/api/batches", {"rows": [{"prompt": "片段"}], "source": "single"}, 202)
-    first = client.get("/live/results?since=0")
+def test_live_results_are_fragments_and_304_when_nothing_changed(web: WebHarness) -> None:
+    web.post("/api/batches", {"rows": [{"prompt": "片段"}], "source": "single"}, 202)
+    first = web.client.get("/live/results?since=0")
     assert "片段" in first.text
     assert "<html" not in first.text
-    again = client.get("/live/results?since=0", headers={"If-None-Match": first.headers["ETag"]})
+    again = web.client.get("/live/results?since=0", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
-    later = client.get(f"/live/results?since={first.headers['X-Version']}")
+    later = web.client.get(f"/live/results?since={first.headers['X-Version']}")
     assert later.text == ""
 
 
-def test_live_results_list_deleted_and_restored_records(running: FlaskClient) -> None:
-    number = post(running, "/api/batch-generate", {"prompt": "来去的猫"})["images"][0]["record_id"]
-    since = running.get("/live/results?since=0").headers["X-Version"]
-    running.delete(f"/api/records/{number}")
-    response = running.get(f"/live/results?since={since}")
+def test_live_results_list_deleted_and_restored_records(running: WebHarness) -> None:
+    number = running.post("/api/batch-generate", {"prompt": "来去的猫"})["images"][0]["record_id"]
+    since = running.client.get("/live/results?since=0").headers["X-Version"]
+    running.client.delete(f"/api/records/{number}")
+    response = running.client.get(f"/live/results?since={since}")
     assert response.text == f'<i data-record-id="{number}" data-gone></i>'
-    running.post("/api/records/restore", json={"ids": [number]})
-    assert "来去的猫" in running.get(f"/live/results?since={response.headers['X-Version']}").text
+    running.client.post("/api/records/restore", json={"ids": [number]})
+    assert "来去的猫" in running.client.get(f"/live/results?since={response.headers['X-Version']}").text
 
 
-def test_the_budget_is_returned(settings: Settings) -> None:
-    client = create_app(replace(settings, budget=Decimal("12.5"))).test_client()
-    assert get(client, "/api/models")["budget"] == 12.5
-
-
-def test_text_is_compressed_and_images_are_not(client: FlaskClient) -> None:
+def test_text_is_compressed_and_images_are_not(module_web: WebHarness) -> None:
     packed = {"Accept-Encoding": "gzip"}
-    page = client.get("/", headers=packed)
+    page = module_web.client.get("/", headers=packed)
     assert page.headers["Content-Encoding"] == "gzip"
-    assert len(page.data) < len(client.get("/").data) / 2
-    style = client.get("/static/css/tokens.css", headers=packed, buffered=True)
+    assert len(page.data) < len(module_web.client.get("/").data) / 2
+    style = module_web.client.get("/static/css/tokens.css", headers=packed, buffered=True)
     assert style.headers["Content-Encoding"] == "gzip"
-    picture = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "x.png")})
-    url = picture.get_json()["images"][0]["url"]
-    assert "Content-Encoding" not in client.get(url, headers=packed, buffered=True).headers
+    url = add_reference(module_web.client, "x.png")["url"]
+    assert "Content-Encoding" not in module_web.client.get(url, headers=packed, buffered=True).headers
 
 
 def test_a_text_of_any_length_is_compressed() -> None:
@@ -526,43 +425,41 @@ def test_pages_are_shown_when_compiled_templates_cannot_be_kept(
     assert create_app(settings).test_client().get("/").status_code == 200
 
 
-def test_a_static_file_is_cached_only_when_its_url_has_its_version(client: FlaskClient) -> None:
-    plain = client.get("/static/js/core/http.js", buffered=True)
+def test_a_static_file_is_cached_only_when_its_url_has_its_version(module_web: WebHarness) -> None:
+    plain = module_web.client.get("/static/js/core/http.js", buffered=True)
     assert plain.headers["Cache-Control"] == "no-cache"
-    again = client.get(
+    again = module_web.client.get(
         "/static/js/core/http.js", headers={"If-None-Match": plain.headers["ETag"]}, buffered=True
     )
     assert again.status_code == 304
     assert (
         "max-age=31536000"
-        in client.get("/static/js/core/http.js?v=1", buffered=True).headers["Cache-Control"]
+        in module_web.client.get("/static/js/core/http.js?v=1", buffered=True).headers["Cache-Control"]
     )
 
 
-def test_the_top_bar_counts_running_and_queued_images_separately(
-    client: FlaskClient, settings: Settings
-) -> None:
-    post(client, "/api/batches", {"rows": [{"prompt": "猫", "num_images": 3}]}, 202)
-    with closing(database.connect(settings.database)) as db:
+def test_the_top_bar_counts_running_and_queued_images_separately(web: WebHarness) -> None:
+    web.post("/api/batches", {"rows": [{"prompt": "猫", "num_images": 3}]}, 202)
+    with closing(database.connect(web.settings.database)) as db:
         database.claim_record(db, model="jimeng_t2i_v40", owner="me", now=0, lease=60)
-    status = client.get("/live/status").text
+    status = web.client.get("/live/status").text
     assert "生成中 1" in status
     assert "等待 2" in status
 
 
-def test_the_top_bar_links_to_the_batch_that_is_paused(client: FlaskClient, settings: Settings) -> None:
-    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
-    assert "去批次里继续" not in client.get("/live/status").text
-    with closing(database.connect(settings.database)) as db:
+def test_the_top_bar_links_to_the_batch_that_is_paused(web: WebHarness) -> None:
+    batch_id = web.post("/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
+    assert "去批次里继续" not in web.client.get("/live/status").text
+    with closing(database.connect(web.settings.database)) as db:
         database.pause_batch(db, batch_id, "密钥不对")
-    assert f'<a href="/batch?id={batch_id}">去批次里继续</a>' in client.get("/live/status").text
+    assert f'<a href="/batch?id={batch_id}">去批次里继续</a>' in web.client.get("/live/status").text
 
 
-def test_the_server_status_is_sent_again_only_when_it_changed(client: FlaskClient) -> None:
-    first = client.get("/live/status")
+def test_the_server_status_is_sent_again_only_when_it_changed(web: WebHarness) -> None:
+    first = web.client.get("/live/status")
     known = {"If-None-Match": first.headers["ETag"]}
-    assert client.get("/live/status", headers=known).status_code == 304
-    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
-    assert 'data-under-way="1"' in client.get("/live/status", headers=known).text
-    post(client, f"/api/batches/{batch_id}/cancel", {})
-    assert 'data-under-way="0"' in client.get("/live/status", headers=known).text
+    assert web.client.get("/live/status", headers=known).status_code == 304
+    batch_id = web.post("/api/batches", {"rows": [{"prompt": "猫"}]}, 202)["batch_id"]
+    assert 'data-under-way="1"' in web.client.get("/live/status", headers=known).text
+    web.post(f"/api/batches/{batch_id}/cancel", {})
+    assert 'data-under-way="0"' in web.client.get("/live/status", headers=known).text

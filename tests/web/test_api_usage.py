@@ -10,7 +10,7 @@ import database
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Record, SavedImage, Status
 from app.errors import Billed, Conflict, ModelError
-from tests.web.test_api import get
+from tests.web.harness import get
 from web_app import create_app
 
 NOW = 1_000_000.0
@@ -43,10 +43,15 @@ class Ledger:
     def claim(self, now: float = NOW) -> Record | None:
         return database.claim_record(self.db, model=MODEL, owner="me", now=now, lease=20.0)
 
-    def charge_next(self, task_id: str = "") -> Record:
-        """Claim the next record and open its charge."""
+    def claimed(self) -> Record:
+        """The next record, which there has to be."""
         record = self.claim()
         assert record is not None
+        return record
+
+    def charge_next(self, task_id: str = "") -> Record:
+        """Claim the next record and open its charge."""
+        record = self.claimed()
         database.open_charge(self.db, record, price=PRICE, budget=None)
         if task_id:
             database.save_task_id(self.db, record, task_id)
@@ -159,8 +164,7 @@ def test_unresolved_charges_are_listed_newest_first_even_for_purged_records(ledg
 def test_fetching_submits_nothing_and_resolves_the_charge(ledger: Ledger) -> None:
     batch_id, record_id = ledger.unknown_record(task_id="t-1")
     assert database.refetch(ledger.db, [record_id], models=Models([ledger.spec])).records == 1
-    record = ledger.claim()
-    assert record is not None
+    record = ledger.claimed()
     assert record.task_id == "t-1"
     ledger.finish(record)
     assert ledger.outcomes() == ["billed"]
@@ -178,8 +182,7 @@ def test_fetching_starts_nothing_else_of_a_paused_batch(ledger: Ledger, state: s
         database.cancel_batch(ledger.db, batch_id)
     database.refetch(ledger.db, None, models=Models([ledger.spec]))
     assert database.has_claimable(ledger.db, model=MODEL, now=NOW)
-    record = ledger.claim()
-    assert record is not None
+    record = ledger.claimed()
     assert record.id == ids[0]
     assert ledger.claim() is None
 
@@ -189,8 +192,7 @@ def test_a_fetch_that_pauses_its_batch_waits_with_it(ledger: Ledger) -> None:
     database.resume_batch(ledger.db, batch_id, models=[MODEL])
     ledger.db.execute("UPDATE batches SET state = 'paused'")
     database.refetch(ledger.db, None, models=Models([ledger.spec]))
-    record = ledger.claim()
-    assert record is not None
+    record = ledger.claimed()
     trouble = ModelError("断网", cause="network", billed=Billed.NO, task_valid=True)
     database.requeue_record(ledger.db, record, not_before=NOW, error=trouble)
     database.pause_batch(ledger.db, batch_id, "断网", stops_fetching=True)
@@ -286,9 +288,7 @@ def test_an_image_that_arrives_late_overrides_a_manual_resolution(ledger: Ledger
     batch_id, record_id = ledger.unknown_record(task_id="t-1")
     database.resolve_charges(ledger.db, None, billed=False)
     database.retry_records(ledger.db, batch_id, [record_id], models=Models([ledger.spec]))
-    record = ledger.claim()
-    assert record is not None
-    ledger.finish(record)
+    ledger.finish(ledger.claimed())
     assert ledger.outcomes() == ["billed"]
     assert ledger.record(record_id).cost == PRICE
 
@@ -297,9 +297,7 @@ def test_a_resolution_that_an_image_has_overridden_is_not_undone(ledger: Ledger)
     batch_id, record_id = ledger.unknown_record(task_id="t-1")
     settled = database.resolve_charges(ledger.db, None, billed=False)
     database.retry_records(ledger.db, batch_id, [record_id], models=Models([ledger.spec]))
-    record = ledger.claim()
-    assert record is not None
-    ledger.finish(record)
+    ledger.finish(ledger.claimed())
     assert database.undo_resolution(ledger.db, settled.undo) == 0
     assert ledger.outcomes() == ["billed"]
 
@@ -308,8 +306,7 @@ def test_a_failure_does_not_override_a_manual_resolution(ledger: Ledger) -> None
     batch_id, record_id = ledger.unknown_record(task_id="t-1")
     database.resolve_charges(ledger.db, None, billed=True)
     database.retry_records(ledger.db, batch_id, [record_id], models=Models([ledger.spec]))
-    record = ledger.claim()
-    assert record is not None
+    record = ledger.claimed()
     database.fail_record(ledger.db, record, ModelError("违规", cause="moderation", billed=Billed.NO))
     assert ledger.outcomes() == ["billed"]
 

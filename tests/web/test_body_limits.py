@@ -20,6 +20,11 @@ _ROW = {
 }
 
 
+@pytest.fixture
+def client(module_client: FlaskClient) -> FlaskClient:
+    return module_client
+
+
 def limit(client: FlaskClient, target: str, kind: str = "", **headers: str) -> int:
     """The body limit in bytes of a POST with this head."""
     environ = {
@@ -97,6 +102,6 @@ def test_excessive_json_values_are_refused_before_parsing(client: FlaskClient, t
     assert "一次最多 5000 行" in answer.get_json()["error"]
 
 
-def test_the_maximum_of_rows_with_long_prompts_and_all_fields_is_accepted(client: FlaskClient) -> None:
-    answer = client.post("/api/spreadsheet/export", json={"rows": [_ROW] * MAX_ROWS_A_BATCH})
-    assert answer.status_code == 200
+def test_the_maximum_of_rows_with_long_prompts_and_all_fields_is_read(client: FlaskClient) -> None:
+    refused = client.post("/api/batches", json={"rows": [_ROW] * MAX_ROWS_A_BATCH, "name": 5})
+    assert (refused.status_code, refused.get_json()["field"]) == (400, "name")

@@ -3,18 +3,12 @@
 import io
 import re
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
-import database
-from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, Status
-from app.images.filenames import is_taken
-from app.worker.worker import Worker
-from web_app import create_app
+from app.domain import BatchStatus, Status
+from tests.web.harness import WebHarness
 
 PAGES = {"/": "🎨单图生成", "/batch": "📦批量生成", "/records": "📊生成记录", "/samples": "🖼️示例图"}
 LABELS = {
@@ -53,97 +47,78 @@ class Words(HTMLParser):
             self.found.append(text)
 
 
-@pytest.fixture
-def worker(settings: Settings) -> Worker:
-    return Worker(settings)
+def with_image(web: WebHarness) -> WebHarness:
+    web.submit([{"prompt": "猫", "resolution": "1K", "filename": "猫"}])
+    web.run()
+    return web
 
 
-@pytest.fixture
-def empty(settings: Settings, worker: Worker) -> FlaskClient:
-    return create_app(settings, worker).test_client()
+@pytest.fixture(scope="module")
+def made(module_demo: WebHarness) -> WebHarness:
+    """An app with one image."""
+    return with_image(module_demo)
 
 
-@pytest.fixture
-def client(empty: FlaskClient, worker: Worker, db: database.Connection) -> FlaskClient:
-    """A client of an app with one image."""
-    database.add_batch(
-        db,
-        database.Submission(
-            requests=[ImageRequest(prompt="猫", resolution="1K")],
-            models=worker.engines.models,
-            stems=["猫"],
-            is_taken=lambda stem: is_taken(worker.settings.output_dir, stem),
-        ),
-    )
-    assert worker.run_once(db)
-    return empty
+@pytest.mark.parametrize("path", LABELS)
+def test_labels_quoted_in_guides_are_on_their_pages(made: WebHarness, path: str) -> None:
+    assert {*LABELS[path]} <= {*Words(made.page(path)).found}
 
 
-def get(client: FlaskClient, path: str) -> dict[str, Any]:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    return fields
-
-
-@pytest.mark.parametrize(("path", "label"), [(path, label) for path in LABELS for label in LABELS[path]])
-def test_labels_quoted_in_guides_are_on_their_pages(client: FlaskClient, path: str, label: str) -> None:
-    assert label in Words(client.get(path).text).found
-
-
-def test_empty_pages_use_the_quoted_wording(empty: FlaskClient) -> None:
-    assert "暂无记录" in Words(empty.get("/records").text).found
+def test_empty_pages_use_the_quoted_wording(demo: WebHarness) -> None:
+    assert "暂无记录" in Words(demo.page("/records")).found
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_page_links_to_every_other(empty: FlaskClient, page: str) -> None:
-    text = empty.get(page).text
+def test_every_page_links_to_every_other(module_demo: WebHarness, page: str) -> None:
+    text = module_demo.page(page)
     links = re.findall(r'<a class="topbar-link" href="([^"]+)"[^>]*>(.*?)</a>', text, re.DOTALL)
     assert {path: re.sub(r"<[^>]+>|\s", "", words) for path, words in links} == PAGES
     assert re.search(r'href="([^"]+)"\s+aria-current="page"', text)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_demo_model_is_named_on_every_page(empty: FlaskClient, page: str) -> None:
-    assert any("演示" in words for words in Words(empty.get(page).text).found)
+def test_the_demo_model_is_named_on_every_page(module_demo: WebHarness, page: str) -> None:
+    assert any("演示" in words for words in Words(module_demo.page(page)).found)
 
 
-def test_template_and_table_have_the_documented_headers(empty: FlaskClient) -> None:
-    book = load_workbook(io.BytesIO(empty.get("/api/spreadsheet/template.xlsx", buffered=True).data))
+def test_template_and_table_have_the_documented_headers(module_demo: WebHarness) -> None:
+    book = load_workbook(
+        io.BytesIO(module_demo.client.get("/api/spreadsheet/template.xlsx", buffered=True).data)
+    )
     [head, *_] = book.worksheets[0].iter_rows(values_only=True)
     assert {*HEADERS, "参考示例图", "种子", "采样步数"} == {*head}
-    assert {*HEADERS, "参考示例图"} <= {*Words(empty.get("/batch").text).found}
+    assert {*HEADERS, "参考示例图"} <= {*Words(module_demo.page("/batch")).found}
 
 
-def test_statuses_have_the_documented_names(client: FlaskClient) -> None:
+def test_statuses_have_the_documented_names(made: WebHarness) -> None:
     assert [*Status] == ["held", "queued", "running", "success", "failed", "unknown", "cancelled"]
     assert [*BatchStatus] == ["queued", "running", "paused", "finished", "cancelled"]
-    [batch] = get(client, "/api/batches")["batches"]
+    [batch] = made.get("/api/batches")["batches"]
     assert batch["counts"] == dict.fromkeys(map(str, Status), 0) | {"success": 1}
 
 
-def test_records_and_batches_have_the_documented_fields(client: FlaskClient) -> None:
-    [record] = get(client, "/api/records")["records"]
+def test_records_and_batches_have_the_documented_fields(made: WebHarness) -> None:
+    [record] = made.get("/api/records")["records"]
     assert {*RECORD.split()} <= record.keys()
-    answer = get(client, f"/api/batches/{record['batch_id']}")
+    answer = made.get(f"/api/batches/{record['batch_id']}")
     assert {*BATCH.split()} <= answer["batch"].keys()
     assert {"success", "batch", "version", "records", "log"} <= answer.keys()
     assert {"at", "level", "text", "record_id"} == answer["log"][0].keys()
 
 
-def test_the_records_table_has_the_documented_columns(db: database.Connection) -> None:
-    db.execute("INSERT INTO generation_records (prompt) VALUES ('猫')")
-    columns = set(db.execute("SELECT * FROM generation_records").fetchone().keys())
+def test_the_records_table_has_the_documented_columns(made: WebHarness) -> None:
+    columns = set(made.execute("SELECT * FROM generation_records")[0].keys())
     documented = {*RECORD.split()} - {"cost", "thumbnail_url"}
     assert documented <= columns
 
 
-def test_unknown_outcomes_use_the_documented_wording(client: FlaskClient, db: database.Connection) -> None:
+def test_unknown_outcomes_use_the_documented_wording(demo: WebHarness) -> None:
+    made = with_image(demo)
     words = "结果未知，可能已计费"
-    db.execute("UPDATE generation_records SET status = 'unknown', image_path = '', filename = ''")
-    db.execute("UPDATE batches SET source = 'single'")
-    assert words in Words(client.get("/").text).found
-    [record] = get(client, "/api/records?status=unknown")["records"]
+    made.execute("UPDATE generation_records SET status = 'unknown', image_path = '', filename = ''")
+    made.execute("UPDATE batches SET source = 'single'")
+    assert words in Words(made.page("/")).found
+    [record] = made.get("/api/records?status=unknown")["records"]
     path = f"/api/batches/{record['batch_id']}/results.xlsx"
-    head, line = load_workbook(io.BytesIO(client.get(path, buffered=True).data)).worksheets[0].values
+    head, line = load_workbook(io.BytesIO(made.client.get(path, buffered=True).data)).worksheets[0].values
     assert dict(zip(head, line, strict=True))["状态"] == words

@@ -5,7 +5,6 @@ import json
 import time
 import zipfile
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,15 +12,8 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from tests.web.test_api import get, post
+from tests.web.harness import get, post
 from tools.noise_images import noise_image
-from web_app import create_app
-
-
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    """A client of a server whose model takes images of this computer."""
-    return create_app(replace(settings, image_model="demo")).test_client()
 
 
 def add(client: FlaskClient, *names: str, **fields: Any) -> list[dict[str, Any]]:
@@ -51,9 +43,9 @@ def test_images_that_arrive_in_any_order_are_listed_in_that_of_their_times(clien
 
 
 @pytest.mark.parametrize("added_at", ["nan", "inf", "-1", "1e300", "gestern", "9e9"])
-def test_a_time_that_is_not_of_the_last_day_does_not_count(client: FlaskClient, added_at: str) -> None:
+def test_a_time_that_is_not_of_the_last_day_does_not_count(module_client: FlaskClient, added_at: str) -> None:
     before = time.time()
-    (image,) = add(client, "甲.png", added_at=added_at)
+    (image,) = add(module_client, "甲.png", added_at=added_at)
     assert before - 1 < image["added_at"] < time.time() + 1
 
 
@@ -99,7 +91,7 @@ def test_several_images_are_downloaded_in_a_zip(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("keys", ["", "[]", "{}", "[1]", "红茶.png", '["没有.png"]', '["../a.png"]'])
-def test_a_zip_of_nothing_is_refused(client: FlaskClient, keys: str) -> None:
-    answer = client.post("/api/sample-images/archive.zip", data={"keys": keys})
+def test_a_zip_of_nothing_is_refused(module_client: FlaskClient, keys: str) -> None:
+    answer = module_client.post("/api/sample-images/archive.zip", data={"keys": keys})
     assert answer.status_code in (400, 404)
     assert answer.get_json()["error"]

@@ -20,16 +20,24 @@ from tests.dump import dump
 from tools.fakes.clock import Clock
 from web_app import create_app
 
+SLOW_HASH = LoginThrottle._hash
+
 
 @pytest.fixture
 def app(settings: Settings) -> Flask:
     return create_app(replace(settings, access_password="开门"))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compare passwords directly: the slow hash has its own test."""
     monkeypatch.setattr(LoginThrottle, "_hash", lambda self, text: text.encode())
+
+
+@pytest.fixture(scope="module")
+def module_app(module_settings: Settings) -> Flask:
+    """As ``app``, for tests of redirects."""
+    return create_app(replace(module_settings, access_password="开门"))
 
 
 @pytest.fixture
@@ -46,18 +54,28 @@ def enter(client: FlaskClient, password: str = "开门", address: str = "192.168
     return answer.status_code
 
 
+def logged_in(app: Flask) -> FlaskClient:
+    client = app.test_client()
+    assert enter(client) == 302
+    return client
+
+
+def cookie_of(client: FlaskClient) -> str:
+    cookie = client.get_cookie(COOKIE)
+    assert cookie is not None
+    return cookie.value
+
+
 def lets_in(client: FlaskClient) -> bool:
     return client.get("/api/records").status_code == 200
 
 
 def test_the_right_password_logs_in(app: Flask) -> None:
-    client = app.test_client()
-    assert enter(client) == 302
-    assert lets_in(client)
+    assert lets_in(logged_in(app))
 
 
-def test_the_cookie_is_httponly_and_samesite(app: Flask) -> None:
-    cookie = app.test_client().post("/login", data={"password": "开门"}).headers["Set-Cookie"]
+def test_the_cookie_is_httponly_and_samesite(module_app: Flask) -> None:
+    cookie = module_app.test_client().post("/login", data={"password": "开门"}).headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
 
@@ -77,14 +95,14 @@ def test_passwords_are_compared_with_a_slow_memory_hard_hash(
         costs.append((len(salt), n * r * 128))
         return real(text, salt=salt, n=n, r=r, p=p)
 
+    monkeypatch.setattr(LoginThrottle, "_hash", SLOW_HASH)
     monkeypatch.setattr(hashlib, "scrypt", scrypt)
     enter(app.test_client(), "猜")
     assert costs == [(16, 16 * 2**20)] * 2
 
 
 def test_a_session_ends_after_seven_days(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = app.test_client()
-    enter(client)
+    client = logged_in(app)
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + 7 * 24 * 3600 - 60)
     assert lets_in(client)
@@ -94,16 +112,14 @@ def test_a_session_ends_after_seven_days(app: Flask, monkeypatch: pytest.MonkeyP
 
 def elsewhere(client: FlaskClient, settings: Settings, password: str = "开门") -> FlaskClient:
     """The same browser at another process, or at this one after a restart."""
-    cookie = client.get_cookie(COOKIE)
-    assert cookie is not None
+    cookie = cookie_of(client)
     other = create_app(replace(settings, access_password=password)).test_client()
-    other.set_cookie(COOKIE, cookie.value)
+    other.set_cookie(COOKIE, cookie)
     return other
 
 
 def test_a_session_is_shared_by_all_processes_and_ends_in_all(app: Flask, settings: Settings) -> None:
-    client = app.test_client()
-    enter(client)
+    client = logged_in(app)
     other = elsewhere(client, settings)
     assert lets_in(other)
     other.post("/logout")
@@ -111,20 +127,17 @@ def test_a_session_is_shared_by_all_processes_and_ends_in_all(app: Flask, settin
 
 
 def test_another_password_ends_all_sessions(app: Flask, settings: Settings) -> None:
-    client = app.test_client()
-    enter(client)
+    client = logged_in(app)
     assert not lets_in(elsewhere(client, settings, password="关门"))
     assert lets_in(elsewhere(client, settings))
 
 
 def test_the_database_holds_neither_the_cookie_nor_the_password(app: Flask, db: database.Connection) -> None:
-    client = app.test_client()
-    enter(client)
-    cookie = client.get_cookie(COOKIE)
-    assert cookie is not None
+    client = logged_in(app)
+    cookie = cookie_of(client)
     assert db.execute("SELECT count(*) FROM sessions").fetchone()[0] == 1
     stored = " ".join(dump(db))
-    assert cookie.value not in stored
+    assert cookie not in stored
     assert "开门" not in stored
 
 
@@ -172,8 +185,7 @@ def test_what_is_open_makes_no_query(app: Flask, monkeypatch: pytest.MonkeyPatch
 def test_without_the_database_the_error_shows_a_visitor_no_path(
     app: Flask, settings: Settings, damage: str
 ) -> None:
-    client = app.test_client()
-    enter(client)
+    client = logged_in(app)
     for path in settings.database_path.parent.glob("generation_records.db*"):
         path.unlink()
     if damage == "overwritten":
@@ -194,8 +206,7 @@ def test_without_the_database_the_error_shows_a_visitor_no_path(
 
 
 def test_after_logout_the_password_is_required_again(app: Flask) -> None:
-    client = app.test_client()
-    enter(client)
+    client = logged_in(app)
     answer = client.post("/logout", headers={"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"})
     assert (answer.status_code, answer.headers["Location"]) == (303, "/")
     assert client.get("/").headers["Location"] == "/login?next=/"
@@ -204,13 +215,10 @@ def test_after_logout_the_password_is_required_again(app: Flask) -> None:
 
 
 def test_logout_ends_only_this_session(app: Flask) -> None:
-    client, colleague = app.test_client(), app.test_client()
-    enter(client)
-    enter(colleague)
-    cookie = client.get_cookie(COOKIE)
-    assert cookie is not None
+    client, colleague = logged_in(app), logged_in(app)
+    cookie = cookie_of(client)
     client.post("/logout")
-    client.set_cookie(COOKIE, cookie.value)
+    client.set_cookie(COOKIE, cookie)
     assert not lets_in(client)
     assert lets_in(colleague)
 
@@ -219,16 +227,14 @@ def test_logout_ends_only_this_session(app: Flask) -> None:
     "headers", [{"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "same-site"}]
 )
 def test_another_site_cannot_log_a_browser_out(app: Flask, headers: dict[str, str]) -> None:
-    client = app.test_client()
-    enter(client)
+    client = logged_in(app)
     assert client.post("/logout", headers=headers).status_code == 403
     assert client.get("/logout").status_code == 405
     assert lets_in(client)
 
 
 def test_logout_is_offered_only_with_a_password(app: Flask, settings: Settings) -> None:
-    client = app.test_client()
-    enter(client)
+    client = logged_in(app)
     assert 'action="/logout"' in client.get("/records").text
     assert 'action="/logout"' not in client.get("/login").text
     assert 'action="/logout"' not in create_app(settings).test_client().get("/records").text
@@ -244,14 +250,14 @@ def test_expired_sessions_are_discarded(
     assert db.execute("SELECT count(*) FROM sessions").fetchone()[0] == 1
 
 
-def test_a_forged_cookie_is_no_session(app: Flask) -> None:
-    client = app.test_client()
+def test_a_forged_cookie_is_no_session(module_app: Flask) -> None:
+    client = module_app.test_client()
     client.set_cookie(COOKIE, "eyJ1bnRpbCI6OTk5OTk5OTk5OTl9.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
     assert not lets_in(client)
 
 
-def test_another_site_cannot_log_a_browser_in(app: Flask) -> None:
-    client = app.test_client()
+def test_another_site_cannot_log_a_browser_in(module_app: Flask) -> None:
+    client = module_app.test_client()
     assert enter(client, Origin="https://evil.example") == 403
     assert enter(client, **{"Sec-Fetch-Site": "cross-site"}) == 403
     assert not lets_in(client)
@@ -273,14 +279,14 @@ def test_another_site_cannot_log_a_browser_in(app: Flask) -> None:
         "",
     ],
 )
-def test_the_login_redirects_to_no_other_site(app: Flask, target: str) -> None:
-    answer = app.test_client().post(f"/login?next={target}", data={"password": "开门"})
+def test_the_login_redirects_to_no_other_site(module_app: Flask, target: str) -> None:
+    answer = module_app.test_client().post(f"/login?next={target}", data={"password": "开门"})
     assert answer.headers["Location"] == "/"
 
 
 @pytest.mark.parametrize("target", ["/records?search=%E7%8C%AB&page=2", "/batch?id=20260301-a1"])
-def test_the_login_redirects_to_the_requested_page(app: Flask, target: str) -> None:
-    client = app.test_client()
+def test_the_login_redirects_to_the_requested_page(module_app: Flask, target: str) -> None:
+    client = module_app.test_client()
     login_url = client.get(target).headers["Location"]
     assert client.post(login_url, data={"password": "开门"}).headers["Location"] == target
 
@@ -308,7 +314,6 @@ def test_a_wrong_password_that_another_process_counts_meanwhile_delays(
     assert sessions.start_attempt(db, "10.0.0.1", now=0.0) == 1.0
 
 
-@pytest.mark.usefixtures("quick")
 def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
@@ -325,7 +330,6 @@ def test_login_delays_double_up_to_a_minute_and_end_with_the_right_password(db: 
     assert guesses.check(db, "猜", "开门", "10.0.0.1") == (False, 1.0)
 
 
-@pytest.mark.usefixtures("quick")
 def test_wrong_guesses_expire_after_an_hour(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)
@@ -337,7 +341,6 @@ def test_wrong_guesses_expire_after_an_hour(db: database.Connection) -> None:
     assert guesses.check(db, "开门", "开门", "10.0.0.1") == (False, 1.0)
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("one", "other", "are_one"),
     [
@@ -356,7 +359,6 @@ def test_an_ipv6_network_counts_as_one_client(
     assert (guesses.check(db, "开门", "开门", other)[0] is False) is are_one
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_number_of_remembered_clients_is_bounded(
     db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -368,7 +370,6 @@ def test_the_number_of_remembered_clients_is_bounded(
     assert guesses.check(db, "开门", "开门", "10.0.0.49")[0] is False
 
 
-@pytest.mark.usefixtures("quick")
 def test_no_client_has_to_wait_longer_after_the_clock_is_set_back(db: database.Connection) -> None:
     clock = Clock()
     guesses = LoginThrottle(clock)

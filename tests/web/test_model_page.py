@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 import generator
 from app.config import REQUIRED, Settings, load_settings
 from app.env_file import EnvFile
+from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.service import FakeService
@@ -213,8 +214,8 @@ def test_a_file_that_cannot_be_read_is_said_on_the_page(settings: Settings, tmp_
 
 
 @pytest.mark.parametrize("path", ["/", "/batch", "/records", "/samples"])
-def test_every_page_links_to_the_model_page(settings: Settings, path: str) -> None:
-    assert 'href="/model"' in client_of(settings).get(path).text
+def test_every_page_links_to_the_model_page(module_demo: WebHarness, path: str) -> None:
+    assert 'href="/model"' in module_demo.page(path)
 
 
 def test_model_specs_are_available_without_any_key(settings: Settings) -> None:

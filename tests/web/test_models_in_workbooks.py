@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 from app.config import Settings
+from tests.web.harness import import_sheet, post
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.seedream import FakeSeedream
 from tools.workbooks.written import by_openpyxl, saved
@@ -33,19 +34,13 @@ def client(settings: Settings) -> Iterator[FlaskClient]:
 
 
 def imported(client: FlaskClient, content: bytes, **form: str) -> dict[str, Any]:
-    data = {"file": (BytesIO(content), "秋款.xlsx"), **form}
-    answer = client.post("/api/spreadsheet/import", data=data)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
+    return import_sheet(client, content, "秋款.xlsx", **form)
 
 
 def submitted(client: FlaskClient, found: dict[str, Any], **fields: Any) -> str:
     rows = [{name: row[name] for name in REQUEST} for row in found["rows"]]
     body = {"rows": rows, "workbook": found["workbook"], "repeats": "skip", **fields}
-    answer = client.post("/api/batches", json=body)
-    assert answer.status_code == 202, answer.text
-    return str(answer.get_json()["batch_id"])
+    return str(post(client, "/api/batches", body, 202)["batch_id"])
 
 
 def models_of(client: FlaskClient, batch_id: str) -> list[str]:

@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,80 +22,45 @@ from app.domain import (
     ImageRequest,
 )
 from app.env_file import EnvFile
-from app.worker.worker import Worker
 from tests.openapi_document import Operation, api_document
+from tests.web.harness import PNG, WebHarness, add_reference
 from tools.fakes.robots import FakeRobot
 from tools.fakes.sdapi import FakeSdApi
-from tools.noise_images import noise_image
-from web_app import create_app
 
 DOCUMENT = api_document()
 PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")
-PNG = noise_image("PNG", size=(40, 30))
 
 
-@dataclass
-class App:
+class App(WebHarness):
     """The running app with a finished batch, a record to delete and a reference image."""
 
-    client: FlaskClient
-    batch_id: str = ""
-    record_id: int = 0
-    doomed_id: int = 0
-    filename: str = ""
-    key: str = ""
+    def prepare(self) -> None:
+        made = self.post("/api/batch-generate", {"prompt": "猫", "resolution": "1K", "num_images": 2})
+        image, doomed = made["images"]
+        self.batch_id, self.record_id, self.filename = made["batch_id"], image["record_id"], image["filename"]
+        self.doomed_id = doomed["record_id"]
+        self.key = add_reference(self.client, "红茶.png")["key"]
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[FakeRobot]:
-    """A receiver of notifications."""
-    with FakeRobot("plain") as robot:
-        yield robot
-
-
-@pytest.fixture(scope="module")
-def image_service() -> Iterator[FakeSdApi]:
-    """A service whose key can be tested."""
-    with FakeSdApi() as service:
-        yield service
-
-
-@pytest.fixture(scope="module")
-def app(
-    tmp_path_factory: pytest.TempPathFactory,
-    module_database_url: str,
-    receiver: FakeRobot,
-    image_service: FakeSdApi,
-) -> Iterator[App]:
-    data_dir = tmp_path_factory.mktemp("server")
-    sdapi_url = image_service.settings()["sdapi_url"]
-    jimeng = {
-        "volcengine_ak": "AKLTtest",
-        "volcengine_sk": "c2VjcmV0",
-        "jimeng_endpoint": "http://127.0.0.1:9",  # a port without a server
-    }
-    fields = {"image_model": "demo", "notify_url": receiver.url, "sdapi_url": sdapi_url, **jimeng}
-    lines = [f"{name.upper()}={value}\n" for name, value in fields.items()]
-    (data_dir / ".env").write_text("".join(lines))
-    settings = Settings(
-        database_url=module_database_url,
-        database_path=data_dir / "records.db",
-        output_dir=data_dir / "output",
-        samples_dir=data_dir / "samples",
-        **fields,
-    )
-    worker = Worker(settings)
-    env_file = EnvFile(data_dir / ".env", {})
-    client = create_app(settings, worker, env_file).test_client()
-    worker.start()
-    made = client.post("/api/batch-generate", json={"prompt": "猫", "resolution": "1K", "num_images": 2})
-    images = made.get_json()["images"]
-    added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "红茶.png")}).get_json()
-    app = App(client, made.get_json()["batch_id"])
-    app.record_id, app.doomed_id = images[0]["record_id"], images[1]["record_id"]
-    app.filename, app.key = images[0]["filename"], added["images"][0]["key"]
-    yield app
-    assert worker.stop(10)
+def app(module_settings: Settings) -> Iterator[App]:
+    """With a receiver of notifications, and a service whose key can be tested."""
+    with FakeRobot("plain") as receiver, FakeSdApi() as service:
+        fields = {
+            "image_model": "demo",
+            "notify_url": receiver.url,
+            "sdapi_url": service.settings()["sdapi_url"],
+            "volcengine_ak": "AKLTtest",
+            "volcengine_sk": "c2VjcmV0",
+            "jimeng_endpoint": "http://127.0.0.1:9",  # a port without a server
+        }
+        path = module_settings.database_path.with_name(".env")
+        path.write_text("".join(f"{name.upper()}={value}\n" for name, value in fields.items()))
+        app = App(replace(module_settings, **fields), env_file=EnvFile(path, {}))
+        app.worker.start()
+        app.prepare()
+        yield app
+        assert app.worker.stop(10)
 
 
 Request = Callable[[App], Any]
@@ -108,16 +73,15 @@ def a_file(content: bytes = PNG, name: str = "红茶.png") -> dict[str, Any]:
 def a_waiting_record(app: App) -> dict[str, Any]:
     """The last record of a batch that was paused before it ran."""
     rows = [{"prompt": "猫", "resolution": "1K", "num_images": 10}] * 3
-    made = app.client.post("/api/batches", json={"rows": rows}).get_json()
-    app.client.post(f"/api/batches/{made['batch_id']}/pause")
+    made = app.post("/api/batches", {"rows": rows}, 202)
+    app.post(f"/api/batches/{made['batch_id']}/pause")
     return {"record_id": made["records"][-1]}
 
 
 def a_held_batch(app: App) -> dict[str, Any]:
     """A batch with a row on hold."""
     rows = [{"prompt": f"狗 {number}", "resolution": "1K"} for number in range(2)]
-    made = app.client.post("/api/batches", json={"rows": rows, "sample": 1}).get_json()
-    return {"batch_id": made["batch_id"]}
+    return {"batch_id": app.submit(rows, sample=1)}
 
 
 def a_preset(app: App) -> str:
@@ -213,9 +177,9 @@ def name_of(operation: Operation) -> str:
     return f"{operation.method} {operation.path}"
 
 
-def routes(settings: Settings) -> set[str]:
+def routes(app: App) -> set[str]:
     seen_names = set()
-    for rule in create_app(settings).url_map.iter_rules():
+    for rule in app.client.application.url_map.iter_rules():
         if rule.rule.startswith(PLACES):
             path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
             seen_names |= {
@@ -226,9 +190,9 @@ def routes(settings: Settings) -> set[str]:
     return seen_names
 
 
-def test_the_document_and_the_routes_match(settings: Settings) -> None:
+def test_the_document_and_the_routes_match(app: App) -> None:
     described = {name_of(operation) for operation in DOCUMENT.operations}
-    assert described == routes(settings)
+    assert described == routes(app)
 
 
 def test_the_document_is_small_json_and_revalidated(app: App) -> None:
@@ -265,18 +229,15 @@ def test_a_successful_answer_matches_the_document(app: App, operation: Operation
     assert DOCUMENT.violations(operation, answer.status_code, dict(answer.headers), answer.data) == []
 
 
-def test_a_checked_release_matches_the_document(app: App) -> None:
-    release = next(one for one in DOCUMENT.operations if one.path.endswith("/release"))
-    answer = call(app, release, **a_held_batch(app), json={"check": True})
-    assert answer.get_json()["pictures"] == 1
-    assert DOCUMENT.violations(release, 200, dict(answer.headers), answer.data) == []
-
-
-def test_a_checked_copy_matches_the_document(app: App) -> None:
-    copy = next(one for one in DOCUMENT.operations if one.path.endswith("/copy"))
-    answer = call(app, copy, json={"model": "demo", "check": True})
-    assert answer.get_json()["skipped"]
-    assert DOCUMENT.violations(copy, 200, dict(answer.headers), answer.data) == []
+@pytest.mark.parametrize(
+    ("path", "body", "found"),
+    [("release", {"check": True}, "pictures"), ("copy", {"model": "demo", "check": True}, "skipped")],
+)
+def test_a_check_matches_the_document(app: App, path: str, body: object, found: str) -> None:
+    operation = next(one for one in DOCUMENT.operations if one.path.endswith(path))
+    answer = call(app, operation, **(a_held_batch(app) if path == "release" else {}), json=body)
+    assert answer.get_json()[found]
+    assert DOCUMENT.violations(operation, 200, dict(answer.headers), answer.data) == []
 
 
 @pytest.mark.parametrize("operation", DOCUMENT.operations, ids=name_of)
@@ -352,8 +313,8 @@ def test_a_missing_image_is_an_html_page_only_for_browser_navigation(
     assert (answer.status_code, answer.mimetype) == (404, kind)
 
 
-def test_server_errors_match_the_document(settings: Settings) -> None:
-    answer = create_app(settings).test_client().get("/healthz")  # the worker is not running
+def test_server_errors_match_the_document(module_client: FlaskClient) -> None:
+    answer = module_client.get("/healthz")  # the worker is not running
     found = next(one for one in DOCUMENT.operations if name_of(one) == "get /healthz")
     assert answer.status_code == 503
     assert DOCUMENT.violations(found, 503, dict(answer.headers), answer.data) == []

@@ -1,6 +1,5 @@
 """Own columns and variables through the API: from the submitted row to the record."""
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,23 +7,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
+from tests.web.harness import import_sheet, post
 from tools.noise_images import noise_image
 from tools.workbooks.written import by_openpyxl
-from web_app import create_app
-
-
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    app = create_app(settings)
-    app.testing = False
-    return app.test_client()
-
-
-def post(client: FlaskClient, path: str, body: object, status: int = 200) -> dict[str, Any]:
-    answer = client.post(path, json=body)
-    assert answer.status_code == status, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    return fields
 
 
 def submit(client: FlaskClient, *rows: object, **fields: Any) -> list[dict[str, Any]]:
@@ -140,13 +125,6 @@ def test_a_single_picture_takes_variables_too(client: FlaskClient) -> None:
     assert record["prompt"] == "{猫} 12"
 
 
-def imported(client: FlaskClient, content: bytes) -> dict[str, Any]:
-    answer = client.post("/api/spreadsheet/import", data={"file": (io.BytesIO(content), "a.xlsx")})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
-
-
 def test_an_import_looks_references_up_by_the_name_that_the_row_makes(
     client: FlaskClient, library: Path
 ) -> None:
@@ -156,7 +134,7 @@ def test_an_import_looks_references_up_by_the_name_that_the_row_makes(
         ("狗", "{SKU}.png", "C3"),
         ("鸟", "A1", None),
     ]
-    found = imported(client, by_openpyxl(rows))
+    found = import_sheet(client, by_openpyxl(rows))
 
     keys = ("row", "name", "filename", "match")
     assert [tuple(one[key] for key in keys) for one in found["references"]] == [
@@ -165,12 +143,12 @@ def test_an_import_looks_references_up_by_the_name_that_the_row_makes(
         (4, "A1", "A1", "exact"),
     ]
     assert [row["columns"] for row in found["rows"]] == [{"SKU": "A1"}, {"SKU": "C3"}, {"SKU": ""}]
-    assert imported(client, by_openpyxl([("提示词",), ("猫",)]))["rows"][0]["columns"] == {}
+    assert import_sheet(client, by_openpyxl([("提示词",), ("猫",)]))["rows"][0]["columns"] == {}
 
 
 def test_own_columns_go_from_sheet_to_results_and_back(client: FlaskClient) -> None:
     header, row = ("客户", "提示词", "SKU", "交期"), ("张三", "{客户}的猫", "=007", "下周")
-    found = imported(client, by_openpyxl([header, row], change=as_text))
+    found = import_sheet(client, by_openpyxl([header, row], change=as_text))
     (record,) = submit(client, {**found["rows"][0], "sample_images": []})
 
     own = {"客户": "张三", "SKU": "=007", "交期": "下周"}
@@ -182,7 +160,7 @@ def test_own_columns_go_from_sheet_to_results_and_back(client: FlaskClient) -> N
         client.get(f"/api/records/export.xlsx?ids={record['id']}"),
     ):
         with answer:
-            assert list(imported(client, answer.data)["rows"][0]["columns"].items()) == list(own.items())
+            assert list(import_sheet(client, answer.data)["rows"][0]["columns"].items()) == list(own.items())
 
 
 def as_text(sheet: Any) -> None:

@@ -9,11 +9,12 @@ from flask.testing import FlaskClient
 
 import database
 from app.errors import Billed, ModelError
+from tests.web.harness import post
 
 
 def submit(client: FlaskClient, *rows: dict[str, Any], **more: Any) -> str:
     body = {"rows": [{"prompt": f"猫 {n}", **row} for n, row in enumerate(rows, 1)], **more}
-    return str(client.post("/api/batches", json=body).get_json()["batch_id"])
+    return str(post(client, "/api/batches", body, 202)["batch_id"])
 
 
 def set_status(db: database.Connection, batch_id: str, row: int, status: str, pick: str = "") -> None:
@@ -28,7 +29,7 @@ def set_status(db: database.Connection, batch_id: str, row: int, status: str, pi
 def html(client: FlaskClient, address: str) -> str:
     answer = client.get(address)
     assert answer.status_code == 200
-    return answer.get_data(as_text=True)
+    return answer.text
 
 
 def rows(text: str) -> list[int]:
@@ -77,12 +78,12 @@ def test_the_fragment_has_only_the_asked_rows_that_changed(
     batch_id = submit(client, {}, {}, {})
     address = f"/live/batch/pictures?id={batch_id}"
     first = client.get(f"{address}&since=0&rows=1,3")
-    assert rows(first.get_data(as_text=True)) == [1, 3]
+    assert rows(first.text) == [1, 3]
     version = first.headers["X-Version"]
     record = database.list_batch_records(db, batch_id)[2]
     client.post(f"/api/records/{record.id}/cancel")
     news = client.get(f"{address}&since={version}&rows=1,3")
-    assert rows(news.get_data(as_text=True)) == [3]
+    assert rows(news.text) == [3]
     same = client.get(f"{address}&since={version}&rows=1,3", headers={"If-None-Match": news.headers["ETag"]})
     assert same.status_code == 304
 
@@ -141,8 +142,8 @@ def test_the_fragment_has_the_rows_that_changed_in_either_batch(
     assert rows(html(client, f"{address}&since={version}")) == []
     client.post(f"/api/records/{database.list_batch_records(db, second)[1].id}/cancel")
     news = client.get(f"{address}&since={version}")
-    assert rows(news.get_data(as_text=True)) == [2]
-    assert news.get_data(as_text=True).count("data-record-id=") == 2
+    assert rows(news.text) == [2]
+    assert news.text.count("data-record-id=") == 2
     same = client.get(f"{address}&since={version}", headers={"If-None-Match": news.headers["ETag"]})
     assert same.status_code == 304
 

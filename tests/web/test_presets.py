@@ -10,11 +10,6 @@ from web_app import create_app
 POSTER = {"aspect_ratio": "16:9", "resolution": "2K", "negative_prompt": "文字", "suffix": "，极简，侧光"}
 
 
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    return create_app(settings).test_client()
-
-
 def names(client: FlaskClient) -> list[str]:
     return [preset["name"] for preset in client.get("/api/presets").get_json()["presets"]]
 
@@ -46,11 +41,11 @@ def test_a_preset_is_stored_replaced_and_deleted(client: FlaskClient, settings: 
     ],
 )
 def test_a_wrong_preset_is_refused_at_its_field(
-    client: FlaskClient, name: str, fields: dict[str, object], field: str
+    module_client: FlaskClient, name: str, fields: dict[str, object], field: str
 ) -> None:
-    answer = client.put(f"/api/presets/{name}", json=fields)
+    answer = module_client.put(f"/api/presets/{name}", json=fields)
     assert (answer.status_code, answer.get_json()["field"]) == (400, field)
-    assert names(client) == []
+    assert names(module_client) == []
 
 
 def test_there_are_at_most_a_hundred(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,24 +1,18 @@
 """The held rows of a batch are released, with other words and sizes, through the API."""
 
 import threading
-from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 import app.web.submit
 import database
 from app.domain import MAX_PROMPT_LENGTH
-from app.worker.worker import Worker
-from tests.web.test_api import client, get, post, worker
-from tests.web.test_samples import ROWS, batch_of, run_all, submit
+from tests.web.harness import ROWS, WebHarness, at_once
 from tools.fakes.jimeng import FakeJimeng
-from web_app import create_app
-
-__all__ = ["client", "worker"]
 
 # Own columns, built-in variables, doubled braces, an empty line above, a row that was filled before.
 TYPED: list[dict[str, Any]] = [
@@ -34,38 +28,33 @@ TYPED: list[dict[str, Any]] = [
 ]  # fmt: skip
 
 
-def records_of(client: FlaskClient, batch_id: str) -> list[dict[str, Any]]:
-    records: list[dict[str, Any]] = get(client, f"/api/batches/{batch_id}")["records"]
-    return sorted(records, key=lambda record: (record["row_number"], record["picture_number"]))
-
-
-def words(client: FlaskClient, batch_id: str, rows: set[int]) -> list[dict[str, Any]]:
+def words(web: WebHarness, batch_id: str, rows: set[int]) -> list[dict[str, Any]]:
     names = (
         *("row_number", "picture_number", "prompt", "negative_prompt", "requested_filename", "templates"),
         *("columns", "seed", "steps", "aspect_ratio", "resolution", "num_images", "model"),
     )
-    records = records_of(client, batch_id)
+    records = web.records(batch_id)
     return [{name: record[name] for name in names} for record in records if record["row_number"] in rows]
 
 
-def release(client: FlaskClient, batch_id: str, status: int = 200, **body: Any) -> dict[str, Any]:
-    return post(client, f"/api/batches/{batch_id}/release", body or None, status)
+def release(web: WebHarness, batch_id: str, status: int = 200, **body: Any) -> dict[str, Any]:
+    return web.post(f"/api/batches/{batch_id}/release", body or None, status)
 
 
-def statuses(client: FlaskClient, batch_id: str) -> list[str]:
-    return [record["status"] for record in records_of(client, batch_id)]
+def statuses(web: WebHarness, batch_id: str) -> list[str]:
+    return [record["status"] for record in web.records(batch_id)]
 
 
-def test_a_release_makes_the_rest(client: FlaskClient, worker: Worker, service: FakeJimeng) -> None:
-    batch_id = submit(client, sample=2)
-    run_all(worker)
-    answer = release(client, batch_id)
+def test_a_release_makes_the_rest(web: WebHarness, service: FakeJimeng) -> None:
+    batch_id = web.submit(sample=2)
+    web.run()
+    answer = release(web, batch_id)
     assert (answer["released"], answer["skipped"]) == (4, [])
     assert (answer["batch"]["status"], answer["batch"]["paused_cause"]) == ("running", "")
-    run_all(worker)
+    web.run()
     assert service.charges == 6
-    assert batch_of(client, batch_id)["status"] == "finished"
-    assert "没有等放行" in release(client, batch_id, 409)["error"]
+    assert web.batch(batch_id)["status"] == "finished"
+    assert "没有等放行" in release(web, batch_id, 409)["error"]
 
 
 @pytest.mark.parametrize(
@@ -80,54 +69,51 @@ def test_a_release_makes_the_rest(client: FlaskClient, worker: Worker, service: 
     ],
 )
 def test_a_release_has_the_words_of_a_new_submission(
-    client: FlaskClient,
-    worker: Worker,
+    web: WebHarness,
     monkeypatch: pytest.MonkeyPatch,
     first: dict[str, Any],
     then: dict[str, Any],
 ) -> None:
     rows = [row for row in TYPED if row["prompt"]]
     monkeypatch.setattr(app.web.submit, "today", lambda: "2026-01-31")
-    provider = worker.engines.default.provider
-    monkeypatch.setattr(provider, "spec", replace(provider.spec, takes_seed=True, takes_steps=True))
-    batch_id = submit(client, rows, sample=2, **first)
-    held = {record["row_number"] for record in records_of(client, batch_id) if record["status"] == "held"}
+    web.change_spec(monkeypatch, takes_seed=True, takes_steps=True)
+    batch_id = web.submit(rows, sample=2, **first)
+    held = {record["row_number"] for record in web.records(batch_id) if record["status"] == "held"}
     assert len(held) == 4
     sizes: dict[str, Any] = {name: then[name] for name in ("aspect_ratio", "resolution") if name in then}
     affixes = {name: then.get(name, first.get(name, "")) for name in ("prefix", "suffix")}
-    other = submit(client, [{**row, **sizes} for row in rows], **affixes)
+    other = web.submit([{**row, **sizes} for row in rows], **affixes)
     monkeypatch.setattr(app.web.submit, "today", lambda: "2026-02-01")
-    post(client, f"/api/batches/{other}/cancel")
-    assert release(client, batch_id, **then)["skipped"] == []
-    released = words(client, batch_id, held)
-    assert released == words(client, other, held)
+    web.post(f"/api/batches/{other}/cancel")
+    assert release(web, batch_id, **then)["skipped"] == []
+    released = words(web, batch_id, held)
+    assert released == words(web, other, held)
     assert {(record["seed"], record["steps"]) for record in released} == {(7, 30), (8, 30), (None, None)}
-    with closing(database.connect(worker.settings.database)) as db:
-        sql = "SELECT row_number, picture_number, fingerprint FROM generation_records WHERE batch_id = ?"
-        prints = [
-            {tuple(row) for row in db.execute(sql, [each]) if row["row_number"] in held}
-            for each in (batch_id, other)
-        ]
-    assert prints[0] == prints[1]
-    batch = batch_of(client, batch_id)
+    sql = "SELECT row_number, picture_number, fingerprint FROM generation_records WHERE batch_id = ?"
+    prints, expected = (
+        {tuple(row) for row in web.execute(sql, [each]) if row["row_number"] in held}
+        for each in (batch_id, other)
+    )
+    assert prints == expected
+    batch = web.batch(batch_id)
     assert {name: batch[name] for name in affixes} == affixes
 
 
-def test_a_row_that_is_held_again_after_a_release_gets_the_words_of_its_own(client: FlaskClient) -> None:
-    batch_id = submit(client, sample=2, suffix="，夜景")
-    held = [record["id"] for record in records_of(client, batch_id) if record["status"] == "held"]
-    undo = post(client, f"/api/records/{held[0]}/cancel")["undo"]
-    assert release(client, batch_id, suffix="，白天")["released"] == 3
-    post(client, f"/api/batches/{batch_id}/uncancel", {"records": undo})
-    assert release(client, batch_id)["released"] == 1
-    assert [record["prompt"][-2:] for record in records_of(client, batch_id)[1:5]] == ["白天"] * 4
+def test_a_row_that_is_held_again_after_a_release_gets_the_words_of_its_own(web: WebHarness) -> None:
+    batch_id = web.submit(sample=2, suffix="，夜景")
+    held = [record["id"] for record in web.records(batch_id) if record["status"] == "held"]
+    undo = web.post(f"/api/records/{held[0]}/cancel")["undo"]
+    assert release(web, batch_id, suffix="，白天")["released"] == 3
+    web.post(f"/api/batches/{batch_id}/uncancel", {"records": undo})
+    assert release(web, batch_id)["released"] == 1
+    assert [record["prompt"][-2:] for record in web.records(batch_id)[1:5]] == ["白天"] * 4
 
 
-def test_a_check_changes_nothing_and_tells_what_a_release_does(client: FlaskClient, worker: Worker) -> None:
-    batch_id = submit(client, sample=2)
-    before = records_of(client, batch_id)
-    post(client, "/api/batches", {"rows": [{"prompt": "雪山 3，白底"}]}, 202)
-    answer = release(client, batch_id, check=True, suffix="，白底", request_id="k")
+def test_a_check_changes_nothing_and_tells_what_a_release_does(web: WebHarness) -> None:
+    batch_id = web.submit(sample=2)
+    before = web.records(batch_id)
+    web.post("/api/batches", {"rows": [{"prompt": "雪山 3，白底"}]}, 202)
+    answer = release(web, batch_id, check=True, suffix="，白底", request_id="k")
     assert {name: answer[name] for name in ("rows", "pictures", "price")} == {
         "rows": 3,
         "pictures": 3,
@@ -135,69 +121,61 @@ def test_a_check_changes_nothing_and_tells_what_a_release_does(client: FlaskClie
     }
     assert [row["row"] for row in answer["skipped"]] == [3]
     assert answer["examples"] == [{"row": row, "prompt": f"雪山 {row}，白底"} for row in (2, 4, 5)]
-    assert records_of(client, batch_id) == before
-    released = release(client, batch_id, suffix="，白底", request_id="k2")
+    assert web.records(batch_id) == before
+    released = release(web, batch_id, suffix="，白底", request_id="k2")
     assert (released["released"], released["skipped"]) == (3, answer["skipped"])
-    assert release(client, batch_id, 409, check=True)["error"]
+    assert release(web, batch_id, 409, check=True)["error"]
 
 
 def test_bought_rows_are_cancelled_with_the_record_that_has_them(
-    client: FlaskClient, worker: Worker, service: FakeJimeng
+    web: WebHarness, service: FakeJimeng
 ) -> None:
-    batch_id = submit(client, sample=2)
-    bought = post(client, "/api/batches", {"rows": [{"prompt": "雪山 3，白底"}]}, 202)["records"]
-    run_all(worker)
-    answer = release(client, batch_id, suffix="，白底")
+    batch_id = web.submit(sample=2)
+    bought = web.post("/api/batches", {"rows": [{"prompt": "雪山 3，白底"}]}, 202)["records"]
+    web.run()
+    answer = release(web, batch_id, suffix="，白底")
     assert answer["skipped"] == [{"row": 3, "records": bought}]
-    third = records_of(client, batch_id)[2]
+    third = web.records(batch_id)[2]
     assert (third["status"], third["cause"], third["prompt"]) == ("cancelled", "bought", "雪山 3，白底")
     assert str(bought[0]) in third["error"]
     assert answer["batch"]["estimated_cost"] == pytest.approx(5 * 0.22)
-    assert post(client, f"/api/batches/{batch_id}/uncancel")["records"] == 0
-    run_all(worker)
+    assert web.post(f"/api/batches/{batch_id}/uncancel")["records"] == 0
+    web.run()
     assert service.charges == 2 + 1 + 3
-    assert batch_of(client, batch_id)["status"] == "finished"
+    assert web.batch(batch_id)["status"] == "finished"
 
 
-def test_unchanged_rows_are_left_out_only_if_they_were_bought_since(
-    client: FlaskClient, worker: Worker
-) -> None:
-    twice: list[dict[str, Any]] = [
-        {"prompt": "猫"},
-        {"prompt": "狗"},
-        {"prompt": "鸟"},
-        {"prompt": "狗"},
-        {"prompt": "猫"},
-    ]
-    post(client, "/api/batches", {"rows": twice[:2]}, 202)
-    batch_id = submit(client, twice, sample=2)
-    since = post(client, "/api/batches", {"rows": [{"prompt": "鸟"}]}, 202)["records"]
-    run_all(worker)
-    answer = release(client, batch_id)
+def test_unchanged_rows_are_left_out_only_if_they_were_bought_since(web: WebHarness) -> None:
+    twice = [{"prompt": prompt} for prompt in "猫狗鸟狗猫"]
+    web.post("/api/batches", {"rows": twice[:2]}, 202)
+    batch_id = web.submit(twice, sample=2)
+    since = web.post("/api/batches", {"rows": [{"prompt": "鸟"}]}, 202)["records"]
+    web.run()
+    answer = release(web, batch_id)
     assert (answer["released"], answer["skipped"]) == (2, [{"row": 3, "records": since}])
 
 
-def test_what_is_bought_of_a_row_of_several_pictures_is_left_out(client: FlaskClient) -> None:
+def test_what_is_bought_of_a_row_of_several_pictures_is_left_out(web: WebHarness) -> None:
     rows = [{"prompt": "一"}, {"prompt": "二", "num_images": 3}, {"prompt": "三"}]
-    batch_id = submit(client, rows, sample=2)
-    post(client, "/api/batches", {"rows": [{"prompt": "二，白底", "num_images": 2}]}, 202)
-    assert release(client, batch_id, suffix="，白底")["released"] == 1
-    assert statuses(client, batch_id) == ["queued", "cancelled", "cancelled", "queued", "queued"]
+    batch_id = web.submit(rows, sample=2)
+    web.post("/api/batches", {"rows": [{"prompt": "二，白底", "num_images": 2}]}, 202)
+    assert release(web, batch_id, suffix="，白底")["released"] == 1
+    assert statuses(web, batch_id) == ["queued", "cancelled", "cancelled", "queued", "queued"]
 
 
-def test_problems_are_told_by_row_and_nothing_is_released(client: FlaskClient) -> None:
+def test_problems_are_told_by_row_and_nothing_is_released(web: WebHarness) -> None:
     rows: list[dict[str, Any]] = [
         {**row, "columns": {"SKU": "" if n in (2, 4) else "A"}, "number": n + 10}
         for n, row in enumerate(ROWS, 1)
     ]
-    batch_id = submit(client, rows, sample=2)
+    batch_id = web.submit(rows, sample=2)
     for check in (True, False):
-        answer = release(client, batch_id, 400, prefix="{SKU}", check=check)
+        answer = release(web, batch_id, 400, prefix="{SKU}", check=check)
         assert [(one["row"], one["field"]) for one in answer["problems"]] == [(12, "prompt"), (14, "prompt")]
         assert "第 12 行" in answer["error"]
-    assert statuses(client, batch_id).count("held") == 4
-    assert batch_of(client, batch_id)["prefix"] == ""
-    assert "没有「X」这一列" in release(client, batch_id, 400, suffix="{X}")["error"]
+    assert statuses(web, batch_id).count("held") == 4
+    assert web.batch(batch_id)["prefix"] == ""
+    assert "没有「X」这一列" in release(web, batch_id, 400, suffix="{X}")["error"]
 
 
 @pytest.mark.parametrize(
@@ -218,143 +196,116 @@ def test_problems_are_told_by_row_and_nothing_is_released(client: FlaskClient) -
     ],
     ids=range(12),
 )
-def test_a_wrong_body_releases_nothing(client: FlaskClient, body: dict[str, Any], field: str) -> None:
-    batch_id = submit(client, sample=2)
-    answer = release(client, batch_id, 400, **body)
+def test_a_wrong_body_releases_nothing(module_web: WebHarness, body: dict[str, Any], field: str) -> None:
+    batch_id = module_web.submit(sample=2)
+    answer = release(module_web, batch_id, 400, **body)
     assert answer["error"]
     assert answer["field"] == field
-    assert statuses(client, batch_id).count("held") == 4
+    assert statuses(module_web, batch_id).count("held") == 4
 
 
-def test_a_repeated_key_releases_once(client: FlaskClient, worker: Worker, service: FakeJimeng) -> None:
-    batch_id = submit(client, sample=2)
-    run_all(worker)
-    first = release(client, batch_id, suffix="，白底", request_id="once")
-    again = release(client, batch_id, suffix="，白底", request_id="once")
+def test_a_repeated_key_releases_once(web: WebHarness, service: FakeJimeng) -> None:
+    batch_id = web.submit(sample=2)
+    web.run()
+    first = release(web, batch_id, suffix="，白底", request_id="once")
+    again = release(web, batch_id, suffix="，白底", request_id="once")
     assert (again["released"], again["skipped"]) == (first["released"], first["skipped"])
-    assert release(client, batch_id, 422, suffix="，夜景", request_id="once")["error"]
-    run_all(worker)
+    assert release(web, batch_id, 422, suffix="，夜景", request_id="once")["error"]
+    web.run()
     assert service.charges == 6
 
 
 @pytest.mark.parametrize("keys", [("k", "k", "k", "k"), (None,) * 4])
-def test_servers_that_release_at_once_release_once(worker: Worker, keys: tuple[str | None, ...]) -> None:
-    clients = [create_app(worker.settings, Worker(worker.settings)) for _ in keys]
-    batch_id = submit(clients[0].test_client(), sample=2)
-    answers = list[int]()
-    start = threading.Barrier(len(keys))
+def test_servers_that_release_at_once_release_once(web: WebHarness, keys: tuple[str | None, ...]) -> None:
+    servers = [WebHarness(web.settings) for _ in keys]
+    batch_id = web.submit(sample=2)
 
-    def call(number: int) -> None:
-        body = {"suffix": "，白底", "request_id": keys[number]}
-        with clients[number].test_client() as client:
-            start.wait()
-            answer = client.post(f"/api/batches/{batch_id}/release", json=body)
-            answers.append(answer.status_code)
+    def call(server: WebHarness, key: str | None) -> int:
+        body = {"suffix": "，白底", "request_id": key}
+        return server.client.post(f"/api/batches/{batch_id}/release", json=body).status_code
 
-    threads = [threading.Thread(target=call, args=[number]) for number in range(len(keys))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = at_once(*(partial(call, *each) for each in zip(servers, keys, strict=True)))
     assert sorted(answers) == ([200] * 4 if keys[0] else [200, 409, 409, 409])
-    client = clients[0].test_client()
-    assert [record["prompt"] for record in records_of(client, batch_id)[1:5]] == [
+    assert [record["prompt"] for record in web.records(batch_id)[1:5]] == [
         f"雪山 {n}，白底" for n in range(2, 6)
     ]
-    log = get(client, f"/api/batches/{batch_id}")["log"]
+    log = web.get(f"/api/batches/{batch_id}")["log"]
     assert [line["text"] for line in log].count("放行 4 张") == 1
 
 
 def test_a_repeated_key_answers_as_before_although_its_first_call_ends_only_now(
-    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id = submit(client, sample=2)
+    batch_id = web.submit(sample=2)
     first = list[dict[str, Any]]()
     list_held = database.list_held
 
     def end_the_first_call(db: database.Connection, name: str) -> database.HeldRows:
         monkeypatch.setattr(database, "list_held", list_held)
-        settings = worker.settings
-        other = create_app(settings, Worker(settings)).test_client()
+        other = WebHarness(web.settings)
         thread = threading.Thread(target=lambda: first.append(release(other, batch_id, request_id="once")))
         thread.start()
         thread.join()
         return list_held(db, name)
 
     monkeypatch.setattr(database, "list_held", end_the_first_call)
-    assert release(client, batch_id, request_id="once")["released"] == first[0]["released"] == 4
+    assert release(web, batch_id, request_id="once")["released"] == first[0]["released"] == 4
 
 
 def test_a_release_while_the_sample_runs_or_is_paused_resumes_the_batch(
-    client: FlaskClient, worker: Worker, service: FakeJimeng
+    web: WebHarness, service: FakeJimeng
 ) -> None:
-    batch_id = submit(client, sample=2)
-    post(client, f"/api/batches/{batch_id}/pause")
-    assert release(client, batch_id)["batch"]["status"] == "queued"
-    run_all(worker)
+    batch_id = web.submit(sample=2)
+    web.post(f"/api/batches/{batch_id}/pause")
+    assert release(web, batch_id)["batch"]["status"] == "queued"
+    web.run()
     assert service.charges == 6
 
 
-def test_a_release_checks_what_a_resume_checks(worker: Worker) -> None:
-    settings = replace(worker.settings, budget=Decimal("0.5"))
-    worker = Worker(settings)
-    client = create_app(settings, worker).test_client()
-    batch_id = submit(client, sample=2)
-    run_all(worker)
-    assert "预算" in release(client, batch_id, 409)["error"]
-    assert statuses(client, batch_id).count("held") == 4
-
-
-def test_a_release_in_a_cheaper_size_needs_that_much_of_the_budget(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
+def test_a_release_checks_the_budget_as_a_resume_does_at_the_price_of_its_size(
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = replace(worker.settings, budget=Decimal("0.5"))
-    worker = Worker(settings)
-    client = create_app(settings, worker).test_client()
-    batch_id = submit(client, sample=2)
-    run_all(worker)
-    spec = worker.engines.default.provider.spec
-    monkeypatch.setattr(
-        worker.engines.default.provider, "spec", replace(spec, prices={**spec.prices, "1K": Decimal("0.05")})
-    )
-    assert "预算" in release(client, batch_id, 409)["error"]
-    assert release(client, batch_id, resolution="1K")["released"] == 4
+    web = WebHarness(replace(web.settings, budget=Decimal("0.5")))
+    prices = web.worker.engines.default.spec.prices
+    web.change_spec(monkeypatch, prices={**prices, "1K": Decimal("0.05")})
+    batch_id = web.submit(sample=2)
+    web.run()
+    assert "预算" in release(web, batch_id, 409)["error"]
+    assert statuses(web, batch_id).count("held") == 4
+    assert release(web, batch_id, resolution="1K")["released"] == 4
 
 
 def test_a_resolution_that_the_model_lacks_is_a_problem_of_each_row(
-    client: FlaskClient, worker: Worker, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id = submit(client, sample=2)
-    spec = worker.engines.default.provider.spec
-    sizes = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
-    monkeypatch.setattr(worker.engines.default.provider, "spec", replace(spec, sizes=sizes))
-    answer = release(client, batch_id, 400, resolution="4K")
+    batch_id = web.submit(sample=2)
+    sizes = web.worker.engines.default.spec.sizes
+    web.change_spec(monkeypatch, sizes={at: size for at, size in sizes.items() if at[1] != "4K"})
+    answer = release(web, batch_id, 400, resolution="4K")
     assert [(one["row"], one["field"]) for one in answer["problems"]] == [
         (row, "resolution") for row in range(2, 6)
     ]
 
 
-def test_held_rows_of_a_model_that_is_gone_go_to_the_default(client: FlaskClient, worker: Worker) -> None:
-    batch_id = submit(client, [{**row, "seed": 5} for row in ROWS], sample=1)
-    run_all(worker)
-    settings = replace(worker.settings, image_model="demo", volcengine_ak="")
-    other = Worker(settings)
-    client = create_app(settings, other).test_client()
-    assert release(client, batch_id)["released"] == 5
-    models = [record["model"] for record in records_of(client, batch_id)]
-    assert models == [worker.engines.default.model_id, *[other.engines.default.model_id] * 5]
-    assert batch_of(client, batch_id)["estimated_cost"] == pytest.approx(0.22)
+def test_held_rows_of_a_model_that_is_gone_go_to_the_default(web: WebHarness) -> None:
+    batch_id = web.submit([{**row, "seed": 5} for row in ROWS], sample=1)
+    web.run()
+    other = WebHarness(replace(web.settings, image_model="demo", volcengine_ak=""))
+    assert release(other, batch_id)["released"] == 5
+    models = [record["model"] for record in other.records(batch_id)]
+    assert models == [each.worker.engines.default.model_id for each in (web, *[other] * 5)]
+    assert other.batch(batch_id)["estimated_cost"] == pytest.approx(0.22)
 
 
-def test_a_release_that_names_another_model_releases_nothing(client: FlaskClient, worker: Worker) -> None:
-    batch_id = submit(client, sample=2)
-    own, other = list(worker.engines.models)[:2]
+def test_a_release_that_names_another_model_releases_nothing(web: WebHarness) -> None:
+    batch_id = web.submit(sample=2)
+    own, other = list(web.worker.engines.models)[:2]
     for more in ({}, {"check": True}):
-        answer = release(client, batch_id, 400, model=other, **more)
+        answer = release(web, batch_id, 400, model=other, **more)
         assert (answer["field"], own in answer["error"]) == ("model", True)
-    assert statuses(client, batch_id).count("held") == 4
-    assert release(client, batch_id, model=own)["released"] == 4
+    assert statuses(web, batch_id).count("held") == 4
+    assert release(web, batch_id, model=own)["released"] == 4
 
 
-def test_an_unknown_batch_is_not_found(client: FlaskClient) -> None:
-    assert release(client, "nothing", 404)["error"]
+def test_an_unknown_batch_is_not_found(web: WebHarness) -> None:
+    assert release(web, "nothing", 404)["error"]

@@ -1,46 +1,35 @@
 """A model that its service ended takes no order; one that will end says so."""
 
 import logging
-from contextlib import closing
 from dataclasses import replace
 from datetime import date
 
 import pytest
-from flask.testing import FlaskClient
 
-import database
 import web_app
+from app.config import Settings
 from app.domain import Retirement
-from app.worker.worker import Worker
-from tests.web.test_api import client, get, post, worker
-from tests.web.test_samples import batch_of, run_all, submit
+from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
-
-__all__ = ["client", "worker"]
 
 ENDED = Retirement(since=date(2000, 1, 2), variable="SEEDREAM_MODEL", successor="next-1")
 ENDS = replace(ENDED, since=date(2999, 1, 2))
 CAT = {"prompt": "猫"}
 
 
-def retire(worker: Worker, monkeypatch: pytest.MonkeyPatch, retirement: Retirement = ENDED) -> str:
+def retire(web: WebHarness, monkeypatch: pytest.MonkeyPatch, retirement: Retirement = ENDED) -> str:
     """Give the model an end; returns what is to be said of it."""
-    spec = replace(worker.engines.default.provider.spec, retirement=retirement)
-    monkeypatch.setattr(worker.engines.default.provider, "spec", spec)
+    spec = web.change_spec(monkeypatch, retirement=retirement)
     return str(spec.retirement_notice(date.today()))
 
 
 def test_no_order_of_an_ended_model_is_queued(
-    client: FlaskClient, worker: Worker, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample = submit(client, sample=1)
-    run_all(worker)
-    made = next(
-        record["id"]
-        for record in get(client, f"/api/batches/{sample}")["records"]
-        if record["status"] == "success"
-    )
-    notice = retire(worker, monkeypatch)
+    sample = web.submit(sample=1)
+    web.run()
+    made = next(record["id"] for record in web.records(sample) if record["status"] == "success")
+    notice = retire(web, monkeypatch)
     assert "2000-01-02 起已停用" in notice
     assert "改用 next-1" in notice
     for path, body in (
@@ -51,46 +40,44 @@ def test_no_order_of_an_ended_model_is_queued(
         (f"/api/batches/{sample}/resume", {}),
         ("/api/records/retry", {"ids": [made]}),
     ):
-        assert post(client, path, body, 409)["error"] == notice, path
-    run_all(worker)
-    assert len(get(client, "/api/batches")["batches"]) == 1
+        assert web.post(path, body, 409)["error"] == notice, path
+    web.run()
+    assert len(web.get("/api/batches")["batches"]) == 1
     assert service.count("submit") == 1
 
 
 def test_what_was_queued_before_the_end_is_not_submitted(
-    client: FlaskClient, worker: Worker, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id = submit(client)
-    notice = retire(worker, monkeypatch)
-    run_all(worker)
-    batch = batch_of(client, batch_id)
+    batch_id = web.submit()
+    notice = retire(web, monkeypatch)
+    web.run()
+    batch = web.batch(batch_id)
     assert (batch["status"], batch["paused_cause"], batch["paused_reason"]) == ("paused", "model", notice)
     assert batch["counts"]["failed"] == 0
-    with closing(database.connect(worker.settings.database)) as db:
-        assert db.execute("SELECT count(*) FROM charges").fetchone()[0] == 0
+    assert web.execute("SELECT * FROM charges") == []
     assert service.count("submit") == 0
 
 
 def test_a_picture_that_was_submitted_before_the_end_is_fetched(
-    client: FlaskClient, worker: Worker, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
+    web: WebHarness, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id = submit(client, [CAT])
-    submitted = worker.engines.default.provider.submit
+    batch_id = web.submit([CAT])
+    submitted = web.worker.engines.default.provider.submit
 
     def submit_then_end(*order: object) -> object:
         answer = submitted(*order)  # type: ignore[arg-type]
-        retire(worker, monkeypatch)
+        retire(web, monkeypatch)
         return answer
 
-    monkeypatch.setattr(worker.engines.default.provider, "submit", submit_then_end)
+    monkeypatch.setattr(web.worker.engines.default.provider, "submit", submit_then_end)
     service.fail_next("dead_url", step="download", times=4)
-    run_all(worker)
-    assert batch_of(client, batch_id)["counts"]["success"] == 0
-    assert worker.engines.default.provider.spec.retirement == ENDED
-    with closing(database.connect(worker.settings.database)) as db:
-        db.execute("UPDATE generation_records SET not_before = 0")
-    run_all(worker)
-    assert batch_of(client, batch_id)["counts"]["success"] == 1
+    web.run()
+    assert web.batch(batch_id)["counts"]["success"] == 0
+    assert web.worker.engines.default.provider.spec.retirement == ENDED
+    web.execute("UPDATE generation_records SET not_before = 0")
+    web.run()
+    assert web.batch(batch_id)["counts"]["success"] == 1
     assert service.charges == 1
 
 
@@ -98,26 +85,25 @@ def test_a_picture_that_was_submitted_before_the_end_is_fetched(
     ("retirement", "state", "is_ready"), [(ENDED, "model_ended", False), (ENDS, "model_ends", True)]
 )
 def test_pages_and_api_say_when_the_model_ends(
-    client: FlaskClient,
-    worker: Worker,
+    web: WebHarness,
     monkeypatch: pytest.MonkeyPatch,
     retirement: Retirement,
     state: str,
     is_ready: bool,
 ) -> None:
-    notice = retire(worker, monkeypatch, retirement)
+    notice = retire(web, monkeypatch, retirement)
     assert retirement.since.isoformat() in notice
-    top_bar = client.get("/live/status").text
+    top_bar = web.client.get("/live/status").text
     assert f'data-state="{state}"' in top_bar
     assert notice in top_bar
-    assert get(client, "/api/models")["model"]["ready"] is is_ready
-    assert client.get("/healthz").status_code == 503  # the threads of this worker do not run
-    assert client.get("/healthz").get_json()["model"] is is_ready
-    post(client, "/api/batches", {"rows": [CAT]}, 202 if is_ready else 409)
+    assert web.get("/api/models")["model"]["ready"] is is_ready
+    assert web.client.get("/healthz").status_code == 503  # the threads of this worker do not run
+    assert web.client.get("/healthz").get_json()["model"] is is_ready
+    web.post("/api/batches", {"rows": [CAT]}, 202 if is_ready else 409)
 
 
-def test_the_model_page_says_when_a_model_ends(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = replace(worker.settings, seedream_model="doubao-seedream-4-0-250828")
+def test_the_model_page_says_when_a_model_ends(module_settings: Settings) -> None:
+    settings = replace(module_settings, seedream_model="doubao-seedream-4-0-250828")
     page = web_app.create_app(settings).test_client().get("/model").text
     assert page.count("data-notice") == page.count('class="model-notice"') == 1
     assert "doubao-seedream-4-0-250828" in page
@@ -127,13 +113,13 @@ def test_the_model_page_says_when_a_model_ends(worker: Worker, monkeypatch: pyte
 
 
 def test_the_end_is_said_at_the_start_and_in_the_log(
-    worker: Worker,
+    web: WebHarness,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    notice = retire(worker, monkeypatch)
+    notice = retire(web, monkeypatch)
     with caplog.at_level(logging.INFO):
-        web_app.print_banner(worker.settings, worker.engines.default.provider.spec)
+        web_app.print_banner(web.settings, web.worker.engines.default.provider.spec)
     assert f"注意　{notice}\n" in capsys.readouterr().err
     assert any("event=model_ends model=jimeng_t2i_v40 since=2000-01-02" in line for line in caplog.messages)

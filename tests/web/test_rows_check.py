@@ -1,7 +1,5 @@
 """Checking rows against what was made, and submitting only what is missing."""
 
-import io
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -9,72 +7,35 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.worker.worker import Worker
+from tests.web.harness import PNG, WebHarness, add_reference, import_sheet
 from tools.fakes.jimeng import FakeJimeng
 from tools.noise_images import noise_image
 from tools.server_process import ServerProcess, running_server
-from web_app import create_app
 
 CAT, DOG = {"prompt": "猫"}, {"prompt": "狗"}
-PNG = noise_image("PNG", size=(40, 30))
 
 
-@pytest.fixture
-def worker(settings: Settings, service: FakeJimeng) -> Worker:
-    settings = replace(settings, **service.settings(model_timeout=60))
-    return Worker(settings)
-
-
-@pytest.fixture
-def client(worker: Worker) -> FlaskClient:
-    return create_app(worker.settings, worker).test_client()
-
-
-@pytest.fixture
-def demo(settings: Settings) -> FlaskClient:
-    """The demo model, which accepts local reference images."""
-    return create_app(settings).test_client()
-
-
-def post(client: FlaskClient, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
-    answer = client.post(path, json=body)
-    assert answer.status_code == status, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    return fields
-
-
-def check(client: FlaskClient, *rows: object) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = post(client, "/api/rows/check", rows=rows)["rows"]
+def check(web: WebHarness, *rows: object) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = web.post("/api/rows/check", rows=rows)["rows"]
     return found
 
 
-def submit(client: FlaskClient, *rows: object, status: int = 202, **fields: Any) -> dict[str, Any]:
-    return post(client, "/api/batches", status, rows=rows, **fields)
+def submit(web: WebHarness, *rows: object, status: int = 202, **fields: Any) -> dict[str, Any]:
+    return web.post("/api/batches", {"rows": rows, **fields}, status)
 
 
-def run(worker: Worker) -> None:
-    with closing(database.connect(worker.settings.database)) as db:
-        while worker.run_once(db):
-            pass
-
-
-def update(worker: Worker, ids: Sequence[int], assignments: str) -> None:
-    with closing(database.connect(worker.settings.database)) as db:
-        for record_id in ids:
-            db.execute(f"UPDATE generation_records SET {assignments} WHERE id = ?", [record_id])
-
-
-def test_a_check_lists_what_each_row_has(client: FlaskClient, worker: Worker) -> None:
-    submit(client, CAT)
-    run(worker)
-    waiting = submit(client, DOG, {"prompt": "鸟", "num_images": 2})["records"]
-    update(worker, waiting[1:2], "status = 'unknown'")
-    update(worker, waiting[2:], "status = 'failed', cost_micros = 220000")
-    cat, dog, bird, new = check(client, CAT, DOG, {"prompt": "鸟", "num_images": 3}, {"prompt": " 鱼 "})
+def test_a_check_lists_what_each_row_has(web: WebHarness) -> None:
+    submit(web, CAT)
+    web.run()
+    waiting = submit(web, DOG, {"prompt": "鸟", "num_images": 2})["records"]
+    web.execute("UPDATE generation_records SET status = 'unknown' WHERE id = ?", waiting[1:2])
+    web.execute(
+        "UPDATE generation_records SET status = 'failed', cost_micros = 220000 WHERE id = ?", waiting[2:]
+    )
+    cat, dog, bird, new = check(web, CAT, DOG, {"prompt": "鸟", "num_images": 3}, {"prompt": " 鱼 "})
     assert cat == {
         "row": 1,
         "model": "jimeng_t2i_v40",
@@ -93,10 +54,10 @@ def test_a_check_lists_what_each_row_has(client: FlaskClient, worker: Worker) ->
     assert (new["missing"], new["price"], new["prompt"]) == (1, 0.22, "鱼")
 
 
-def test_the_total_counts_pictures_and_the_price_of_new_ones(client: FlaskClient) -> None:
-    submit(client, CAT)
+def test_the_total_counts_pictures_and_the_price_of_new_ones(web: WebHarness) -> None:
+    submit(web, CAT)
     rows = [CAT, {"prompt": "狗", "num_images": 3}, DOG, {"prompt": ""}, {"prompt": "", "filename": "x"}]
-    found = post(client, "/api/rows/check", rows=rows)
+    found = web.post("/api/rows/check", rows=rows)
     assert found["total"] == {"pictures": 5, "price": 0.66, "made": 2, "new": 3}
     assert [row["row"] for row in found["rows"]] == [1, 2, 3, 5]
     assert [row["same_as"] for row in found["rows"]] == [None, None, 2, None]
@@ -106,24 +67,21 @@ def test_the_total_counts_pictures_and_the_price_of_new_ones(client: FlaskClient
 def test_what_a_seedream_does_not_take_is_a_problem_before_paying(settings: Settings, model_id: str) -> None:
     model_id = f"doubao-seedream-{model_id}"
     spec = replace(settings, image_model="seedream", ark_api_key="k", seedream_model=model_id)
-    client = create_app(spec).test_client()
+    web = WebHarness(spec)
     images = [{"url": f"https://example.com/{n}.png", "filename": f"{n}.png"} for n in range(11)]
     large, many = {**CAT, "resolution": "4K"}, {**DOG, "sample_images": images}
     rows = [large, many, {**DOG, "sample_images": images[:10]}]
-    problems = [[each["field"] for each in row["problems"]] for row in check(client, *rows)]
+    problems = [[each["field"] for each in row["problems"]] for row in check(web, *rows)]
     assert problems == [["resolution"], ["sample_images"], []]
-    assert "最多接受 10 张参考图" in submit(client, many, status=400)["error"]
-    assert "没有 1:1 的 4K，可选：1K、2K" in submit(client, large, status=400)["error"]
-    found = client.post(
-        "/api/spreadsheet/import",
-        data={"file": (io.BytesIO("提示词,分辨率\n猫,4K\n狗,2K\n".encode()), "a.csv")},
-    ).get_json()
+    assert "最多接受 10 张参考图" in submit(web, many, status=400)["error"]
+    assert "没有 1:1 的 4K，可选：1K、2K" in submit(web, large, status=400)["error"]
+    found = import_sheet(web.client, "提示词,分辨率\n猫,4K\n狗,2K\n".encode(), "a.csv")
     assert [(each["row"], each["column"], each["seen"]) for each in found["problems"]] == [
         (2, "分辨率", "4K")
     ]
 
 
-def test_problems_of_rows_are_part_of_the_answer(client: FlaskClient) -> None:
+def test_problems_of_rows_are_part_of_the_answer(module_web: WebHarness) -> None:
     rows = [
         {"prompt": "猫", "seed": "x", "number": 7},
         {"prompt": "猫", "number": 7},
@@ -132,16 +90,16 @@ def test_problems_of_rows_are_part_of_the_answer(client: FlaskClient) -> None:
         {**CAT, "repeats": "never"},
         CAT,
     ]
-    found = post(client, "/api/rows/check", rows=rows)
+    found = module_web.post("/api/rows/check", rows=rows)
     fields = [[problem["field"] for problem in row["problems"]] for row in found["rows"]]
     assert fields == [["seed"], ["number"], [""], ["sample_images"], ["repeats"], []]
     assert [row["row"] for row in found["rows"]] == [7, 7, 3, 4, 5, 6]
     assert [row["missing"] for row in found["rows"][:5]] == [0] * 5
 
 
-def test_a_check_tells_the_file_name_and_whether_it_is_taken(client: FlaskClient, settings: Settings) -> None:
+def test_a_check_tells_the_file_name_and_whether_it_is_taken(web: WebHarness, settings: Settings) -> None:
     (settings.output_dir / "占用.png").write_bytes(b"x")
-    submit(client, {"prompt": "旧", "filename": "封面", "num_images": 2})
+    submit(web, {"prompt": "旧", "filename": "封面", "num_images": 2})
     rows = [
         {"prompt": prompt, "filename": filename, "columns": {"SKU": "A/1"}, **more}
         for prompt, filename, more in (
@@ -156,7 +114,7 @@ def test_a_check_tells_the_file_name_and_whether_it_is_taken(client: FlaskClient
         )
     ]
 
-    assert [(row["filename"], row["name_taken"]) for row in check(client, *rows)] == [
+    assert [(row["filename"], row["name_taken"]) for row in check(web, *rows)] == [
         ("占用-2", True),
         ("封面-2", True),
         ("A_1", False),
@@ -166,29 +124,25 @@ def test_a_check_tells_the_file_name_and_whether_it_is_taken(client: FlaskClient
         ("又一张", False),
         ("", False),
     ]
-    records = get_records(client, submit(client, *rows[:6])["records"])
+    records = [web.record(each) for each in submit(web, *rows[:6])["records"]]
     assert [record["requested_filename"] for record in records[-3:]] == ["A_1", "甲/A_1", "../con/a.png"]
 
 
-def get_records(client: FlaskClient, ids: Sequence[int]) -> list[dict[str, Any]]:
-    return [client.get(f"/api/records/{record_id}").get_json()["record"] for record_id in ids]
-
-
-def test_a_check_fills_variables_as_a_submission_does(client: FlaskClient) -> None:
+def test_a_check_fills_variables_as_a_submission_does(web: WebHarness) -> None:
     rows = [
         {"prompt": "{颜色}的{序号}{行号}{日期}", "columns": {"颜色": "红"}, "number": 9},
         {"prompt": "{颜色}", "columns": {"颜色": ""}},
     ]
-    one, two = post(client, "/api/rows/check", rows=rows, prefix="画", suffix="。")["rows"]
-    queued = submit(client, rows[0], prefix="画", suffix="。")
+    one, two = web.post("/api/rows/check", rows=rows, prefix="画", suffix="。")["rows"]
+    queued = submit(web, rows[0], prefix="画", suffix="。")
 
-    assert one["prompt"] == get_records(client, queued["records"])[0]["prompt"]
+    assert one["prompt"] == web.record(queued["records"][0])["prompt"]
     assert one["prompt"].startswith("画红的19")
     assert two["problems"] == [{"field": "prompt", "error": "这一行的「颜色」是空的，请填好这一格"}]
     assert (two["missing"], two["price"]) == (0, 0)
 
 
-def test_a_check_changes_nothing(demo: FlaskClient, settings: Settings) -> None:
+def test_a_check_changes_nothing(demo: WebHarness, settings: Settings) -> None:
     submit(demo, CAT)
     (settings.samples_dir / "手放.png").write_bytes(PNG)
     row = {**CAT, "sample_images": [{"url": "/samples/files/手放.png", "filename": "手放.png"}]}
@@ -199,25 +153,23 @@ def test_a_check_changes_nothing(demo: FlaskClient, settings: Settings) -> None:
     assert not (settings.samples_dir / ".pinned").exists()
 
 
-def test_a_reference_counts_by_its_content(demo: FlaskClient, settings: Settings) -> None:
+def test_a_reference_counts_by_its_content(demo: WebHarness, settings: Settings) -> None:
     path = settings.samples_dir / "手放.png"
     path.write_bytes(PNG)
     row = {**CAT, "sample_images": [{"url": "/samples/files/手放.png", "filename": "手放.png"}]}
     ids = submit(demo, row)["records"]
     assert [row["under_way"] for row in check(demo, row, CAT)] == [ids, []]
-    added = demo.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "另一个名字.png")})
-    uploaded = added.get_json()["images"][0]
+    uploaded = add_reference(demo.client, "另一个名字.png")
     again = {**CAT, "sample_images": [{"url": uploaded["url"], "filename": "b"}]}
     path.write_bytes(noise_image("PNG", size=(31, 30)))
     assert [row["under_way"] for row in check(demo, row, again)] == [[], ids]
 
 
-def test_a_picture_of_a_record_counts_by_its_content(demo: FlaskClient, settings: Settings) -> None:
+def test_a_picture_of_a_record_counts_by_its_content(demo: WebHarness, settings: Settings) -> None:
     (settings.output_dir / "猫.png").write_bytes(PNG)
-    added = demo.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "同一张.png")})
     urls = [
         *("/output/猫.png", "/output/%E7%8C%AB.png", "http://localhost/output/%E7%8C%AB.png"),
-        added.get_json()["images"][0]["url"],
+        add_reference(demo.client, "同一张.png")["url"],
     ]
     rows = [{**CAT, "sample_images": [{"url": url, "filename": "猫"}]} for url in urls]
     first = submit(demo, *rows, repeats="skip")
@@ -225,16 +177,16 @@ def test_a_picture_of_a_record_counts_by_its_content(demo: FlaskClient, settings
     assert [row["missing"] for row in check(demo, *rows)] == [0] * 4
 
 
-def test_fields_that_the_model_ignores_do_not_count(client: FlaskClient) -> None:
-    ids = submit(client, {**CAT, "seed": 1, "steps": 20})["records"]
-    assert check(client, {**CAT, "seed": 2, "filename": "封面"})[0]["under_way"] == ids
+def test_fields_that_the_model_ignores_do_not_count(web: WebHarness) -> None:
+    ids = submit(web, {**CAT, "seed": 1, "steps": 20})["records"]
+    assert check(web, {**CAT, "seed": 2, "filename": "封面"})[0]["under_way"] == ids
 
 
-def test_a_row_is_bought_once(client: FlaskClient, worker: Worker, service: FakeJimeng) -> None:
-    first = submit(client, CAT, DOG, repeats="skip")
-    run(worker)
-    again = submit(client, CAT, {"prompt": "狗!"}, DOG, repeats="skip")
-    run(worker)
+def test_a_row_is_bought_once(web: WebHarness, service: FakeJimeng) -> None:
+    first = submit(web, CAT, DOG, repeats="skip")
+    web.run()
+    again = submit(web, CAT, {"prompt": "狗!"}, DOG, repeats="skip")
+    web.run()
     assert (first["skipped"], len(again["records"])) == ([], 1)
     assert again["skipped"] == [
         {"row": 1, "records": first["records"][:1]},
@@ -243,62 +195,60 @@ def test_a_row_is_bought_once(client: FlaskClient, worker: Worker, service: Fake
     assert service.charges == 3
 
 
-def test_nothing_new_makes_no_batch(client: FlaskClient) -> None:
-    first = submit(client, CAT)
-    answers = [submit(client, CAT, CAT, status=200, repeats="skip", request_id="k") for _ in range(2)]
+def test_nothing_new_makes_no_batch(web: WebHarness) -> None:
+    first = submit(web, CAT)
+    answers = [submit(web, CAT, CAT, status=200, repeats="skip", request_id="k") for _ in range(2)]
     skipped = [{"row": row, "records": first["records"]} for row in (1, 2)]
     assert answers == [{"success": True, "batch_id": None, "records": [], "skipped": skipped}] * 2
-    assert client.get("/api/batches").get_json()["total"] == 1
+    assert web.get("/api/batches")["total"] == 1
 
 
-def test_by_default_a_row_is_made_again(client: FlaskClient) -> None:
-    submit(client, CAT)
-    assert len(submit(client, CAT, CAT)["records"]) == 2
-    assert len(submit(client, CAT, CAT, repeats="again")["records"]) == 2
+def test_by_default_a_row_is_made_again(web: WebHarness) -> None:
+    submit(web, CAT)
+    assert len(submit(web, CAT, CAT)["records"]) == 2
+    assert len(submit(web, CAT, CAT, repeats="again")["records"]) == 2
 
 
-def test_one_row_may_ask_for_another_picture_or_be_skipped(client: FlaskClient) -> None:
-    submit(client, CAT, DOG)
-    once_more = submit(client, {**CAT, "repeats": "again"}, DOG, repeats="skip")
+def test_one_row_may_ask_for_another_picture_or_be_skipped(web: WebHarness) -> None:
+    submit(web, CAT, DOG)
+    once_more = submit(web, {**CAT, "repeats": "again"}, DOG, repeats="skip")
     assert (len(once_more["records"]), [row["row"] for row in once_more["skipped"]]) == (1, [2])
-    skipped = submit(client, {**CAT, "repeats": "skip"}, DOG)
+    skipped = submit(web, {**CAT, "repeats": "skip"}, DOG)
     assert (len(skipped["records"]), [row["row"] for row in skipped["skipped"]]) == (1, [1])
 
 
-def test_a_waiting_call_ignores_repeats(client: FlaskClient, worker: Worker, service: FakeJimeng) -> None:
-    worker.start()
+def test_a_waiting_call_ignores_repeats(web: WebHarness, service: FakeJimeng) -> None:
+    web.worker.start()
     for _ in range(2):
-        made = post(client, "/api/batch-generate", prompt="猫", repeats="skip")
+        made = web.post("/api/batch-generate", prompt="猫", repeats="skip")
         assert len(made["images"]) == 1
-    assert worker.stop(10)
+    assert web.worker.stop(10)
     assert service.charges == 2
 
 
-def test_a_picture_in_the_trash_is_offered_and_counts_once_it_is_restored(
-    client: FlaskClient, worker: Worker
-) -> None:
-    ids = submit(client, CAT)["records"]
-    run(worker)
-    post(client, "/api/records/delete", ids=ids)
-    found = check(client, CAT)[0]
+def test_a_picture_in_the_trash_is_offered_and_counts_once_it_is_restored(web: WebHarness) -> None:
+    ids = submit(web, CAT)["records"]
+    web.run()
+    web.post("/api/records/delete", ids=ids)
+    found = check(web, CAT)[0]
     assert (found["made"], found["trashed"], found["missing"]) == ([], ids, 1)
-    post(client, "/api/records/restore", ids=ids)
-    assert submit(client, CAT, status=200, repeats="skip")["records"] == []
+    web.post("/api/records/restore", ids=ids)
+    assert submit(web, CAT, status=200, repeats="skip")["records"] == []
 
 
 @pytest.mark.parametrize("path", ["/api/rows/check", "/api/batches"])
-def test_only_a_model_that_is_there_can_be_named(client: FlaskClient, path: str) -> None:
-    refused = post(client, path, 400, rows=[CAT], model="seedream")
+def test_only_a_model_that_is_there_can_be_named(web: WebHarness, path: str) -> None:
+    refused = web.post(path, status=400, rows=[CAT], model="seedream")
     assert refused["field"] == "model"
     assert "即梦 4.0" in refused["error"]
     for model in ("jimeng", "jimeng_t2i_v40", None):
-        assert client.post(path, json={"rows": [CAT], "model": model}).status_code < 300
+        assert web.client.post(path, json={"rows": [CAT], "model": model}).status_code < 300
 
 
 @pytest.mark.parametrize("repeats", ["never", 1, 0, "", {}, ["skip"]])
-def test_an_unknown_value_of_repeats_is_refused(client: FlaskClient, repeats: object) -> None:
-    assert submit(client, CAT, status=400, repeats=repeats)["field"] == "repeats"
-    refused = submit(client, {**CAT, "repeats": repeats}, status=400)
+def test_an_unknown_value_of_repeats_is_refused(module_web: WebHarness, repeats: object) -> None:
+    assert submit(module_web, CAT, status=400, repeats=repeats)["field"] == "repeats"
+    refused = submit(module_web, {**CAT, "repeats": repeats}, status=400)
     assert refused["problems"][0]["field"] == "repeats"
 
 

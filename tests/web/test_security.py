@@ -12,17 +12,16 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from openpyxl import load_workbook
 from werkzeug.routing import Rule
 
 import database
 from app.config import Settings
-from app.worker.worker import Worker
 from tests.dump import dump
-from tools.noise_images import noise_image
+from tests.web.harness import WebHarness, add_reference, answered
 from tools.server_process import ServerProcess
 from web_app import create_app
 
-PNG = noise_image("PNG", size=(40, 30))
 # Routes open to anonymous clients; add one only deliberately.
 OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /healthz", "POST /language"}
 OPEN |= {"POST /logout", "GET /favicon.ico", "GET /readyz"}
@@ -55,17 +54,21 @@ def _filled(rule: Rule) -> str:
     return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: FILLED[found[1]], rule.rule)
 
 
-@pytest.fixture
-def client(settings: Settings) -> FlaskClient:
-    app = create_app(settings)
-    app.testing = False
-    return app.test_client()
+@pytest.fixture(scope="module")
+def app_with_password(module_settings: Settings) -> Flask:
+    return create_app(replace(module_settings, access_password="开门"))
 
 
 @pytest.fixture
-def locked(settings: Settings) -> FlaskClient:
-    """A server with a password, and an anonymous client."""
-    return create_app(replace(settings, access_password="开门")).test_client()
+def locked(app_with_password: Flask) -> FlaskClient:
+    """An anonymous client of a server with a password."""
+    return app_with_password.test_client()
+
+
+@pytest.fixture(scope="module")
+def named(module_settings: Settings) -> FlaskClient:
+    """A client of a server that is called studio.example."""
+    return create_app(replace(module_settings, allowed_hosts=("studio.example",))).test_client()
 
 
 def test_a_public_host_without_a_password_refuses_to_start(tmp_path: Path) -> None:
@@ -163,24 +166,24 @@ def test_a_logged_in_session_reaches_every_route(locked: FlaskClient) -> None:
         ("", False),
     ],
 )
-def test_hosts_are_allowed_by_full_name_or_address(settings: Settings, host: str, is_known: bool) -> None:
-    client = create_app(replace(settings, allowed_hosts=("studio.example",))).test_client()
-    assert client.get("/api/models", headers={"Host": host}).status_code == (200 if is_known else 403)
+def test_hosts_are_allowed_by_full_name_or_address(named: FlaskClient, host: str, is_known: bool) -> None:
+    assert named.get("/api/models", headers={"Host": host}).status_code == (200 if is_known else 403)
 
 
-def test_an_unknown_host_is_answered_with_the_setting_to_change(settings: Settings) -> None:
-    host = {"Host": "mac-studio.local:5000"}
-    response = create_app(settings).test_client().get("/api/models", headers=host).get_json()["error"]
+def test_an_unknown_host_is_answered_with_the_setting_to_change(
+    module_client: FlaskClient, named: FlaskClient
+) -> None:
+    host = {"Host": "studio.example:5000"}
+    refused = answered(module_client.get("/api/models", headers=host), 403)["error"]
     assert all(
-        word in response for word in ("「mac-studio.local」", "数字地址", ".env", "ALLOWED_HOSTS", "重新启动")
+        word in refused for word in ("「studio.example」", "数字地址", ".env", "ALLOWED_HOSTS", "重新启动")
     )
-    known = create_app(replace(settings, allowed_hosts=("mac-studio.local",))).test_client()
-    assert known.get("/api/models", headers=host).status_code == 200
+    assert named.get("/api/models", headers=host).status_code == 200
 
 
-def test_an_unknown_host_reaches_no_route(client: FlaskClient) -> None:
-    for method, address, name in calls(client.application):
-        answer = client.open(address, method=method, headers={"Host": "rebound.example"})
+def test_an_unknown_host_reaches_no_route(module_client: FlaskClient) -> None:
+    for method, address, name in calls(module_client.application):
+        answer = module_client.open(address, method=method, headers={"Host": "rebound.example"})
         assert answer.status_code == 403, name
         answer.close()
 
@@ -200,20 +203,23 @@ FOREIGN: tuple[dict[str, str], ...] = (
 
 
 @pytest.mark.parametrize("headers", FOREIGN, ids=str)
-def test_cross_site_unsafe_requests_are_refused(client: FlaskClient, headers: dict[str, str]) -> None:
-    changing = [call for call in calls(client.application) if call[0] != "GET"]
+def test_cross_site_unsafe_requests_are_refused(module_client: FlaskClient, headers: dict[str, str]) -> None:
+    changing = [call for call in calls(module_client.application) if call[0] != "GET"]
     assert len(changing) > 15
     for method, address, name in changing:
-        answer = client.open(address, method=method, headers=headers)
+        answer = module_client.open(address, method=method, headers=headers)
         assert answer.status_code == 403, name
         assert "别的网站" in answer.text, name
 
 
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://localhost"}, {"Sec-Fetch-Site": "none"}], ids=str)
 def test_same_site_and_non_browser_requests_are_accepted(
-    client: FlaskClient, headers: dict[str, str]
+    module_client: FlaskClient, headers: dict[str, str]
 ) -> None:
-    assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}, headers=headers).status_code == 202
+    assert (
+        module_client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}, headers=headers).status_code
+        == 202
+    )
 
 
 def test_safe_methods_change_nothing(client: FlaskClient, settings: Settings) -> None:
@@ -226,14 +232,23 @@ def test_safe_methods_change_nothing(client: FlaskClient, settings: Settings) ->
         assert dump(db) == before
 
 
-def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClient) -> None:
+@pytest.fixture
+def breaking(module_settings: Settings) -> FlaskClient:
+    """A client of an app with two routes that raise an unexpected error."""
+
     def breaks() -> str:
         raise ZeroDivisionError("/home/somebody/secret.py")
 
-    client.application.view_functions["batch.index"] = breaks
-    added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), "x.png")}).get_json()
+    app = create_app(module_settings)
+    app.view_functions |= {"batch.index": breaks, "api.models.list_models": breaks}
+    return app.test_client()
+
+
+def test_every_answer_forbids_inline_code_sniffing_and_framing(breaking: FlaskClient) -> None:
+    client = breaking
+    added = add_reference(client, "x.png")
     others = [
-        ("GET", added["images"][0]["url"], "a picture"),
+        ("GET", added["url"], "a picture"),
         ("GET", "/nowhere", "404"),
         ("PUT", "/", "405"),
     ]
@@ -252,14 +267,9 @@ def test_every_answer_forbids_inline_code_sniffing_and_framing(client: FlaskClie
     assert {200, 302, 308, 400, 404, 405, 500} <= seen
 
 
-def test_an_unexpected_error_reveals_nothing(client: FlaskClient) -> None:
-    def breaks() -> str:
-        raise ZeroDivisionError("/home/somebody/secret.py")
-
-    client.application.view_functions["batch.index"] = breaks
-    client.application.view_functions["api.models.list_models"] = breaks
+def test_an_unexpected_error_reveals_nothing(breaking: FlaskClient) -> None:
     for path in ("/batch", "/api/models"):
-        answer = client.get(path)
+        answer = breaking.get(path)
         assert answer.status_code == 500
         assert "日志" in answer.text
         assert "ZeroDivision" not in answer.text
@@ -269,63 +279,56 @@ def test_an_unexpected_error_reveals_nothing(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "path", ["/api/sample-images", "/api/spreadsheet/import", "/api/records/find-by-file"]
 )
-def test_an_oversized_upload_is_refused_unread(client: FlaskClient, path: str) -> None:
+def test_an_oversized_upload_is_refused_unread(module_client: FlaskClient, path: str) -> None:
     response = {"CONTENT_LENGTH": str(2**40), "CONTENT_TYPE": "multipart/form-data; boundary=x"}
-    answer = client.post(path, environ_overrides=response)
+    answer = module_client.post(path, environ_overrides=response)
     assert answer.status_code == 413
     assert answer.get_json()["error"] == "上传的内容太大，一次最多 64 MB，请压缩或分几次上传"
 
 
-def test_a_decompression_bomb_is_refused_in_one_sentence(client: FlaskClient) -> None:
+def test_a_decompression_bomb_is_refused_in_one_sentence(module_client: FlaskClient) -> None:
     size = struct.pack(">II5B", 60_000, 60_000, 8, 2, 0, 0, 0)
-    bomb = PNG[:8] + b"".join(
+    bomb = b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
         for kind, content in ((b"IHDR", size), (b"IDAT", zlib.compress(bytes(1_000_000))), (b"IEND", b""))
     )
-    answer = client.post("/api/sample-images", data={"file": (io.BytesIO(bomb), "x.png")})
+    answer = module_client.post("/api/sample-images", data={"file": (io.BytesIO(bomb), "x.png")})
     assert answer.status_code in (400, 413)
     assert "图片超过 16,777,216 像素" in answer.get_json()["error"]
 
 
 @pytest.mark.parametrize("name", ["x.html", "x.svg", "x.js", "x.png.html", "x.xml", "x.pdf", "x"])
-def test_nothing_executable_is_served_from_the_output_folder(
-    client: FlaskClient, settings: Settings, name: str
-) -> None:
-    for folder in (settings.output_dir, settings.samples_dir):
+def test_nothing_executable_is_served_from_the_output_folder(module_demo: WebHarness, name: str) -> None:
+    for folder in (module_demo.settings.output_dir, module_demo.settings.samples_dir):
         (folder / name).write_bytes(b"<script>alert(1)</script>")
     for address in ("/output/", "/samples/files/", "/samples/thumbnails/"):
-        assert client.get(address + name).status_code == 404
+        assert module_demo.client.get(address + name).status_code == 404
 
 
 @pytest.mark.parametrize(
     ("name", "kind"), [("x.png", "image/png"), ("x.jpg", "image/jpeg"), ("x.webp", "image/webp")]
 )
-def test_html_named_as_an_image_is_served_as_an_image(
-    client: FlaskClient, settings: Settings, name: str, kind: str
-) -> None:
-    for folder, address in ((settings.output_dir, "/output/"), (settings.samples_dir, "/samples/files/")):
+def test_html_named_as_an_image_is_served_as_an_image(module_demo: WebHarness, name: str, kind: str) -> None:
+    for folder, address in (
+        (module_demo.settings.output_dir, "/output/"),
+        (module_demo.settings.samples_dir, "/samples/files/"),
+    ):
         (folder / name).write_bytes(b"<script>alert(1)</script>")
-        answer = client.get(address + name, buffered=True)
+        answer = module_demo.client.get(address + name, buffered=True)
         assert answer.mimetype == kind
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.fixture
-def hostile(settings: Settings) -> tuple[FlaskClient, dict[str, Any]]:
-    """A server whose user input is all hostile."""
-    worker = Worker(settings)
-    client = create_app(settings, worker).test_client()
-    added = client.post("/api/sample-images", data={"file": (io.BytesIO(PNG), HOSTILE)}).get_json()["images"][
-        0
-    ]
-    reference = {"url": added["url"], "filename": HOSTILE}
+@pytest.fixture(scope="module")
+def hostile(module_demo: WebHarness) -> dict[str, Any]:
+    """The answer to an order of a server whose user input is all hostile."""
+    reference = {"url": add_reference(module_demo.client, HOSTILE)["url"], "filename": HOSTILE}
     row = {"prompt": HOSTILE, "negative_prompt": HOSTILE, "filename": HOSTILE, "resolution": "1K"}
-    rows = [row | {"sample_images": [reference]}, row]
-    response = client.post("/api/batches", json={"rows": rows, "name": HOSTILE}).get_json()
-    with closing(database.connect(settings.database)) as db:
-        assert worker.run_once(db)
-    client.post("/api/batches", json={"rows": rows, "name": HOSTILE, "source": "single"})
-    return client, response
+    order = {"rows": [row | {"sample_images": [reference]}, row], "name": HOSTILE}
+    ordered: dict[str, Any] = module_demo.post("/api/batches", order, 202)
+    module_demo.run()
+    module_demo.post("/api/batches", order | {"source": "single"}, 202)
+    return ordered
 
 
 def pages_of(response: dict[str, Any]) -> list[str]:
@@ -338,29 +341,26 @@ def pages_of(response: dict[str, Any]) -> list[str]:
     ]
 
 
-def test_user_input_never_becomes_markup(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
-    client, response = hostile
+def test_user_input_never_becomes_markup(module_client: FlaskClient, hostile: dict[str, Any]) -> None:
     looked_for = [f"/{place}?search=" for place in ("records", "samples", "live/records", "live/samples")]
     written = "%3Cimg src=x onerror=alert(1)%3E%22'%3E%3Cscript%3E"
     for address in [
-        *pages_of(response),
+        *pages_of(hostile),
         *(start + written for start in looked_for),
         f"/records?model={written}",
     ]:
-        page = client.get(address).text
+        page = module_client.get(address).text
         assert "<img src=x" not in page, address
         assert "<script>alert" not in page, address
         assert "<svg onload" not in page, address
         assert "49" not in re.findall(r"7\*7|>49<", page), address
 
 
-def test_user_input_never_leaves_its_folder(
-    hostile: tuple[FlaskClient, dict[str, Any]], settings: Settings
-) -> None:
-    client, response = hostile
-    record = client.get(f"/api/records/{response['records'][0]}").get_json()["record"]
+def test_user_input_never_leaves_its_folder(module_demo: WebHarness, hostile: dict[str, Any]) -> None:
+    settings = module_demo.settings
+    record = module_demo.record(hostile["records"][0])
     assert (settings.output_dir / record["filename"]).resolve().parent == settings.output_dir.resolve()
-    assert client.get(record["url"], buffered=True).content_type == "image/jpeg"
+    assert module_demo.client.get(record["url"], buffered=True).content_type == "image/jpeg"
     outside = {path.name for path in settings.output_dir.parent.iterdir()}
     assert outside <= {
         "output",
@@ -369,39 +369,38 @@ def test_user_input_never_leaves_its_folder(
     }
 
 
-def test_user_input_never_becomes_a_formula(hostile: tuple[FlaskClient, dict[str, Any]]) -> None:
-    from openpyxl import load_workbook
-
-    client, response = hostile
+def test_user_input_never_becomes_a_formula(module_demo: WebHarness, hostile: dict[str, Any]) -> None:
     formula = '=HYPERLINK("http://evil.example";"猫")'
     rows = [
         {"prompt": sign + formula, "filename": sign + formula} for sign in ("", "+", "-", "@", "\t", "\r")
     ]
-    batch = client.post("/api/batches", json={"rows": rows, "name": formula}).get_json()["batch_id"]
+    batch = module_demo.submit(rows, name=formula)
     for how in (
         {"path": f"/api/batches/{batch}/results.xlsx"},
-        {"path": f"/api/batches/{response['batch_id']}/results.xlsx"},
+        {"path": f"/api/batches/{hostile['batch_id']}/results.xlsx"},
         {"path": "/api/records/export.xlsx?status=queued,success,running"},
         {"path": "/api/usage/export.xlsx"},
         {"path": "/api/spreadsheet/export", "method": "POST", "json": {"rows": rows}},
     ):
-        answer = client.open(**how, buffered=True)
+        answer = module_demo.client.open(**how, buffered=True)
         for sheet in load_workbook(io.BytesIO(answer.data)):
             kinds = {cell.data_type for row in sheet.iter_rows() for cell in row}
             assert "f" not in kinds, how
 
 
-def test_a_refusal_tells_a_stranger_nothing_of_the_state(settings: Settings) -> None:
-    locked = create_app(replace(settings, access_password="开门")).test_client()
+def test_a_refusal_tells_a_stranger_nothing_of_the_state(
+    module_client: FlaskClient, locked: FlaskClient
+) -> None:
+    client = module_client
     for answer in (
         locked.post("/records"),
         locked.get("/records", headers={"Host": "evil.example"}),
-        create_app(settings).test_client().get("/records", headers={"Host": "evil.example"}),
-        create_app(settings).test_client().post("/language", headers={"Origin": "https://evil.example"}),
+        client.get("/records", headers={"Host": "evil.example"}),
+        client.post("/language", headers={"Origin": "https://evil.example"}),
         locked.get("/static/nowhere.js"),
         locked.put("/login"),
     ):
         assert answer.status_code in (403, 404, 405)
         assert answer.mimetype == "text/plain"
         assert "演示" not in answer.text
-    assert "演示" in create_app(settings).test_client().get("/nowhere").text
+    assert "演示" in client.get("/nowhere").text

@@ -3,10 +3,11 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,63 +20,54 @@ from app.config import Settings, load_settings
 from app.env_file import EnvFile
 from app.errors import WriteRefused
 from app.providers import key_check
-from app.worker.worker import Worker
+from tests.web.harness import WebHarness, answered, at_once
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.robots import FakeRobot
 from tools.fakes.seedream import FakeSeedream
 from tools.fakes.service import FakeService
 from tools.server_process import running_server
-from web_app import create_app
 
 ROW = {"prompt": "猫", "resolution": "1K"}
 SECRET = "sk-geheim"
 FAR = {"REMOTE_ADDR": "10.0.0.9"}
 
 
-class Studio:
+class Studio(WebHarness):
     """A server whose ``.env`` holds ``lines`` and whose environment holds ``environ``."""
 
     def __init__(self, settings: Settings, path: Path, lines: str = "", **environ: str) -> None:
         path.write_text(lines, "utf-8")
-        self.path = path
-        self.settings = replace(
-            load_settings(environ, path),
-            database_path=settings.database_path,
-            output_dir=settings.output_dir,
-            samples_dir=settings.samples_dir,
-        )
-        self.worker = Worker(self.settings)
-        self.client = create_app(self.settings, self.worker, EnvFile(path, environ)).test_client()
+        places = ("database_path", "output_dir", "samples_dir")
+        found = replace(load_settings(environ, path), **{name: getattr(settings, name) for name in places})
+        super().__init__(found, env_file=EnvFile(path, environ))
 
     def put(self, status: int = 200, /, **changes: str) -> dict[str, Any]:
         return self.call("PUT", "/api/settings", status, json=changes)
 
     def call(self, method: str, path: str, status: int = 200, **more: Any) -> dict[str, Any]:
-        answer = self.client.open(path, method=method, **more)
-        assert answer.status_code == status, answer.text
-        found: dict[str, Any] = answer.get_json()
-        return found
+        return answered(self.client.open(path, method=method, **more), status)
 
     def order(self, status: int = 202, **more: Any) -> str:
-        answer = self.call("POST", "/api/batches", status, json={"rows": [ROW], **more})
+        answer = self.post("/api/batches", {"rows": [ROW], **more}, status)
         return str(answer.get("batch_id") or answer["error"])
 
-    def run(self) -> None:
-        with closing(database.connect(self.settings.database)) as db:
-            while self.worker.run_once(db):
-                pass
-
-    def batch(self, batch_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.call("GET", f"/api/batches/{batch_id}")["batch"]
-        return found
-
     def variables(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.call("GET", "/api/settings")["variables"]
+        found: dict[str, Any] = self.get("/api/settings")["variables"]
         return found
 
     def default_model(self) -> str:
-        return str(self.call("GET", "/api/models")["model"]["model_id"])
+        return str(self.get("/api/models")["model"]["model_id"])
+
+
+def lines_of(service: FakeService, *, is_default: bool = False) -> str:
+    """The lines of ``.env`` for a service."""
+    fields = service.settings()
+    names = fields if is_default else fields.keys() - {"image_model"}
+    return "".join(f"{name.upper()}={fields[name]}\n" for name in names)
+
+
+OpenStudio = Callable[..., Studio]
 
 
 @pytest.fixture
@@ -86,15 +78,20 @@ def dotenv(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def open_studio(settings: Settings, dotenv: Path) -> OpenStudio:
+    return partial(Studio, settings, dotenv)
+
+
+@pytest.fixture
 def ark() -> Iterator[FakeSeedream]:
     with FakeSeedream() as service:
         yield service
 
 
 def test_a_key_is_used_by_the_next_order_without_a_restart(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, dotenv: Path, ark: FakeSeedream
 ) -> None:
-    studio = Studio(settings, dotenv, f"# 方舟\n# ARK_API_KEY=\nARK_BASE_URL={ark.address}/api/v3\n")
+    studio = open_studio(f"# 方舟\n# ARK_API_KEY=\nARK_BASE_URL={ark.address}/api/v3\n")
     assert studio.default_model() == "demo"
     done = studio.put(ARK_API_KEY=ark.key)
     assert "Seedream" in done["text"]
@@ -112,28 +109,24 @@ def test_a_key_is_used_by_the_next_order_without_a_restart(
 
 
 def test_the_visible_mark_is_asked_for_from_the_next_order_on(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, ark: FakeSeedream
 ) -> None:
-    studio = Studio(settings, dotenv, f"ARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\n")
+    studio = open_studio(f"ARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\n")
     marks = []
     for value in ("", "true"):
         studio.put(WATERMARK=value)
         batch_id = studio.order()
         studio.run()
-        (record,) = studio.call("GET", f"/api/batches/{batch_id}")["records"]
+        (record,) = studio.get(f"/api/batches/{batch_id}")["records"]
         marks.append(record["marks"])
     assert marks == [{"visible": asked, "aigc": False, "c2pa": False} for asked in (False, True)]
     assert [order.body["watermark"] for order in ark.submissions] == [False, True]
 
 
-def lines_of(service: FakeService) -> str:
-    """The lines of ``.env`` for a service, without the choice of the default."""
-    fields = service.settings()
-    return "".join(f"{name.upper()}={value}\n" for name, value in fields.items() if name != "image_model")
-
-
-def test_the_next_start_reads_what_was_saved(settings: Settings, dotenv: Path, service: FakeJimeng) -> None:
-    studio = Studio(settings, dotenv, f"JIMENG_ENDPOINT={service.address}\n")
+def test_the_next_start_reads_what_was_saved(
+    open_studio: OpenStudio, dotenv: Path, service: FakeJimeng
+) -> None:
+    studio = open_studio(f"JIMENG_ENDPOINT={service.address}\n")
     keys = {"VOLCENGINE_AK": service.access_key, "VOLCENGINE_SK": service.secret_key}
     studio.put(**keys, JIMENG_PRICE="0.3", JIMENG_CONCURRENCY="7")
     found = load_settings({}, dotenv)
@@ -141,11 +134,9 @@ def test_the_next_start_reads_what_was_saved(settings: Settings, dotenv: Path, s
 
 
 def test_a_batch_that_waits_keeps_its_model(
-    settings: Settings, dotenv: Path, ark: FakeSeedream, service: FakeJimeng
+    open_studio: OpenStudio, ark: FakeSeedream, service: FakeJimeng
 ) -> None:
-    lines = [f"{name.upper()}={value}" for name, value in service.settings().items()]
-    lines += [f"ARK_API_KEY={ark.key}", f"ARK_BASE_URL={ark.address}/api/v3"]
-    studio = Studio(settings, dotenv, "\n".join(lines))
+    studio = open_studio(lines_of(service, is_default=True) + lines_of(ark))
     batch_id = studio.order()
     studio.put(IMAGE_MODEL="seedream")
     studio.run()
@@ -157,26 +148,25 @@ def test_a_batch_that_waits_keeps_its_model(
 
 
 def test_a_batch_of_a_service_whose_key_is_removed_is_paused_and_can_be_resumed(
-    settings: Settings, dotenv: Path, service: FakeJimeng
+    open_studio: OpenStudio, service: FakeJimeng
 ) -> None:
-    lines = "\n".join(f"{name.upper()}={value}" for name, value in service.settings().items())
-    studio = Studio(settings, dotenv, lines)
+    studio = open_studio(lines_of(service, is_default=True))
     batch_id = studio.order()
     studio.put(IMAGE_MODEL="demo", VOLCENGINE_SK="")
     assert studio.batch(batch_id)["status"] == "paused"
     studio.run()
     assert service.count("submit") == 0
     studio.put(VOLCENGINE_SK=service.settings()["volcengine_sk"])
-    studio.call("POST", f"/api/batches/{batch_id}/resume")
+    studio.post(f"/api/batches/{batch_id}/resume")
     studio.run()
     assert studio.batch(batch_id)["counts"]["success"] == 1
     assert service.charges == 1
 
 
 def test_rows_for_a_service_whose_key_is_removed_meanwhile_are_not_ordered_from_another(
-    settings: Settings, dotenv: Path, monkeypatch: pytest.MonkeyPatch
+    open_studio: OpenStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    studio = Studio(settings, dotenv, f"IMAGE_MODEL=demo\nARK_API_KEY={SECRET}\n")
+    studio = open_studio(f"IMAGE_MODEL=demo\nARK_API_KEY={SECRET}\n")
     pin = studio.worker.library.pin
 
     def remove_key(images: Any) -> Any:
@@ -186,13 +176,13 @@ def test_rows_for_a_service_whose_key_is_removed_meanwhile_are_not_ordered_from_
 
     monkeypatch.setattr(studio.worker.library, "pin", remove_key)
     assert "刷新" in studio.order(409, model="seedream")
-    assert studio.call("GET", "/api/batches")["batches"] == []
+    assert studio.get("/api/batches")["batches"] == []
 
 
 def test_a_wrong_key_is_kept_and_not_called_ready_and_the_right_one_becomes_the_default(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, dotenv: Path, ark: FakeSeedream
 ) -> None:
-    studio = Studio(settings, dotenv, f"ARK_BASE_URL={ark.address}/api/v3\n")
+    studio = open_studio(f"ARK_BASE_URL={ark.address}/api/v3\n")
     done = studio.put(ARK_API_KEY="falsch")
     assert (done["result"], "请检查 ARK_API_KEY" in done["text"]) == ("bad", True)
     assert "ARK_API_KEY=falsch" in dotenv.read_text()
@@ -208,20 +198,20 @@ def test_a_wrong_key_is_kept_and_not_called_ready_and_the_right_one_becomes_the_
 
 
 def test_a_service_that_hangs_delays_a_save_for_a_bounded_time(
-    settings: Settings, dotenv: Path, ark: FakeSeedream, monkeypatch: pytest.MonkeyPatch
+    open_studio: OpenStudio, ark: FakeSeedream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key_check, "SECONDS", 0.3)
     ark.fail_next("slow", step="models", seconds=60.0)
-    studio = Studio(settings, dotenv, f"ARK_BASE_URL={ark.address}/api/v3\n")
+    studio = open_studio(f"ARK_BASE_URL={ark.address}/api/v3\n")
     done = studio.put(ARK_API_KEY=ark.key)
     assert (done["result"], done["text"].startswith("没有测到，先存上了")) == ("open", True)
     assert (studio.worker.settings.ark_api_key, studio.default_model()) == (ark.key, "demo")
 
 
 def test_only_a_service_that_passes_its_test_becomes_the_default(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, ark: FakeSeedream
 ) -> None:
-    studio = Studio(settings, dotenv, f"IMAGE_MODEL=demo\n{lines_of(ark)}")
+    studio = open_studio(f"IMAGE_MODEL=demo\n{lines_of(ark)}")
     for fault in ("key", "500", ""):
         if fault:
             ark.fail_next(fault, step="models")
@@ -231,34 +221,32 @@ def test_only_a_service_that_passes_its_test_becomes_the_default(
     assert ark.count("models") == 3
 
 
-def test_a_service_without_a_free_test_may_become_the_default(settings: Settings, dotenv: Path) -> None:
+def test_a_service_without_a_free_test_may_become_the_default(open_studio: OpenStudio) -> None:
     with FakeOpenAIImages(models=None) as service:
-        studio = Studio(settings, dotenv, f"IMAGE_MODEL=demo\n{lines_of(service)}")
+        studio = open_studio(f"IMAGE_MODEL=demo\n{lines_of(service)}")
         done = studio.put(IMAGE_MODEL="openai")
         assert (done["result"], studio.default_model()) == ("open", "gpt-image-2")
 
 
 def test_what_does_not_concern_a_key_is_saved_without_a_test(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, ark: FakeSeedream
 ) -> None:
-    studio = Studio(settings, dotenv, lines_of(ark))
+    studio = open_studio(lines_of(ark))
     studio.put(SEEDREAM_PRICE="0.3", SEEDREAM_CONCURRENCY="2", MODEL_TIMEOUT="9")
     studio.put(ARK_API_KEY="")
     assert ark.calls == []
 
 
-def test_a_wrong_key_pauses_and_the_right_one_resumes(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
-) -> None:
-    studio = Studio(settings, dotenv, f"ARK_API_KEY=falsch\nARK_BASE_URL={ark.address}/api/v3\n")
-    tested = studio.call("POST", "/api/models/seedream/test", 502)
+def test_a_wrong_key_pauses_and_the_right_one_resumes(open_studio: OpenStudio, ark: FakeSeedream) -> None:
+    studio = open_studio(f"ARK_API_KEY=falsch\nARK_BASE_URL={ark.address}/api/v3\n")
+    tested = studio.post("/api/models/seedream/test", status=502)
     assert "请检查 ARK_API_KEY" in tested["error"]
     batch_id = studio.order()
     studio.run()
     assert studio.batch(batch_id)["paused_cause"] == "key"
     studio.put(ARK_API_KEY=ark.key)
-    assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
-    studio.call("POST", f"/api/batches/{batch_id}/resume")
+    assert studio.post("/api/models/seedream/test")["verified"] is True
+    studio.post(f"/api/batches/{batch_id}/resume")
     studio.run()
     assert studio.batch(batch_id)["counts"]["success"] == 1
     assert ark.charges == 1
@@ -281,9 +269,9 @@ def test_a_wrong_key_pauses_and_the_right_one_resumes(
     ],
 )
 def test_a_wrong_value_or_another_variable_changes_nothing(
-    settings: Settings, dotenv: Path, changes: dict[str, str], field: str
+    open_studio: OpenStudio, dotenv: Path, changes: dict[str, str], field: str
 ) -> None:
-    studio = Studio(settings, dotenv, "PORT=5050\n")
+    studio = open_studio("PORT=5050\n")
     answer = studio.put(400, **changes)
     assert answer["field"] == field
     assert "sk-1" not in answer["error"]
@@ -291,8 +279,8 @@ def test_a_wrong_value_or_another_variable_changes_nothing(
     assert studio.default_model() == "demo"
 
 
-def test_a_value_that_is_no_text_is_refused(settings: Settings, dotenv: Path) -> None:
-    answer = Studio(settings, dotenv).call("PUT", "/api/settings", 400, json={"MODEL_CONCURRENCY": 3})
+def test_a_value_that_is_no_text_is_refused(open_studio: OpenStudio) -> None:
+    answer = open_studio().call("PUT", "/api/settings", 400, json={"MODEL_CONCURRENCY": 3})
     assert answer["field"] == "MODEL_CONCURRENCY"
 
 
@@ -309,15 +297,17 @@ def test_a_value_that_is_no_text_is_refused(settings: Settings, dotenv: Path) ->
         {"headers": {"Origin": "https://evil.example"}},
     ],
 )
-def test_only_this_machine_may_change_settings(settings: Settings, dotenv: Path, how: dict[str, Any]) -> None:
-    studio = Studio(settings, dotenv)
+def test_only_this_machine_may_change_settings(
+    open_studio: OpenStudio, dotenv: Path, how: dict[str, Any]
+) -> None:
+    studio = open_studio()
     studio.call("PUT", "/api/settings", 403, json={"ARK_API_KEY": SECRET}, **how)
     assert studio.client.post("/model", data={"ARK_API_KEY": SECRET}, **how).status_code == 403
     assert dotenv.read_text() == ""
 
 
-def test_a_trusted_proxy_on_this_machine_is_not_local(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv, TRUSTED_PROXIES="127.0.0.1")
+def test_a_trusted_proxy_on_this_machine_is_not_local(open_studio: OpenStudio) -> None:
+    studio = open_studio(TRUSTED_PROXIES="127.0.0.1")
     studio.call("PUT", "/api/settings", 403, json={"ARK_API_KEY": SECRET})
 
 
@@ -331,16 +321,16 @@ def test_a_request_that_a_proxy_passed_on_is_not_local(tmp_path: Path) -> None:
     assert (tmp_path / ".env").read_text() == "MODEL_TIMEOUT=9\n"
 
 
-def test_who_has_logged_in_may_change_settings(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv, "ACCESS_PASSWORD=sesam\n")
+def test_who_has_logged_in_may_change_settings(open_studio: OpenStudio, dotenv: Path) -> None:
+    studio = open_studio("ACCESS_PASSWORD=sesam\n")
     studio.put(403, ARK_API_KEY=SECRET)  # on this machine, but not logged in
     studio.client.post("/login", data={"password": "sesam"}, environ_base=FAR)
     studio.call("PUT", "/api/settings", json={"ARK_API_KEY": SECRET}, environ_base=FAR)
     assert f"ARK_API_KEY={SECRET}" in dotenv.read_text()
 
 
-def test_the_environment_wins_and_is_not_changed(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv, "ARK_API_KEY=other\n", ARK_API_KEY=SECRET)
+def test_the_environment_wins_and_is_not_changed(open_studio: OpenStudio, dotenv: Path) -> None:
+    studio = open_studio("ARK_API_KEY=other\n", ARK_API_KEY=SECRET)
     assert studio.variables()["ARK_API_KEY"]["from_environment"] is True
     answer = studio.put(400, ARK_API_KEY="new")
     assert (answer["field"], "环境变量" in answer["error"]) == ("ARK_API_KEY", True)
@@ -348,25 +338,22 @@ def test_the_environment_wins_and_is_not_changed(settings: Settings, dotenv: Pat
     assert studio.worker.settings.ark_api_key == SECRET
 
 
-def test_a_price_stays_with_its_model(settings: Settings, dotenv: Path, ark: FakeSeedream) -> None:
+def test_a_price_stays_with_its_model(open_studio: OpenStudio, dotenv: Path, ark: FakeSeedream) -> None:
     lines = f"{lines_of(ark)}VOLCENGINE_AK=b\nVOLCENGINE_SK=c\nPRICE_PER_IMAGE=0.5\n"
-    studio = Studio(settings, dotenv, lines)
+    studio = open_studio(lines)
     done = studio.put(IMAGE_MODEL="seedream")
     assert "JIMENG_PRICE" in done["text"]
     assert studio.variables()["PRICE_PER_IMAGE"]["source"] == "empty"
     assert studio.variables()["JIMENG_PRICE"]["value"] == "0.5"
     prices = {
-        model["name"]: model["sizes"]["1:1|1K"]["price"]
-        for model in studio.call("GET", "/api/models")["models"]
+        model["name"]: model["sizes"]["1:1|1K"]["price"] for model in studio.get("/api/models")["models"]
     }
     assert (prices["seedream"] != "0.5", load_settings({}, dotenv).price_per_image) == (True, None)
     assert studio.worker.settings.price_of("jimeng") == Decimal("0.5")
 
 
-def test_another_model_of_a_service_does_not_get_the_price_of_the_first(
-    settings: Settings, dotenv: Path
-) -> None:
-    studio = Studio(settings, dotenv, "ARK_API_KEY=a\nSEEDREAM_PRICE=0.5\n")
+def test_another_model_of_a_service_does_not_get_the_price_of_the_first(open_studio: OpenStudio) -> None:
+    studio = open_studio("ARK_API_KEY=a\nSEEDREAM_PRICE=0.5\n")
     done = studio.put(SEEDREAM_MODEL="doubao-seedream-5-0-flash-260915")
     assert "SEEDREAM_PRICE" in done["text"]
     assert studio.worker.settings.seedream_price is None
@@ -374,31 +361,29 @@ def test_another_model_of_a_service_does_not_get_the_price_of_the_first(
     assert studio.worker.settings.seedream_price == Decimal("0.4")
 
 
-def test_a_default_model_without_a_price_is_refused_under_a_budget(settings: Settings, dotenv: Path) -> None:
+def test_a_default_model_without_a_price_is_refused_under_a_budget(open_studio: OpenStudio) -> None:
     with FakeOpenAIImages() as service:
-        studio = Studio(settings, dotenv, f"BUDGET=10\nIMAGE_MODEL=demo\n{lines_of(service)}")
+        studio = open_studio(f"BUDGET=10\nIMAGE_MODEL=demo\n{lines_of(service)}")
         assert studio.put(400, IMAGE_MODEL="openai")["field"] == "OPENAI_PRICE"
         assert studio.default_model() == "demo"
         studio.put(IMAGE_MODEL="openai", OPENAI_PRICE="0.4")
         assert studio.default_model() == "gpt-image-2"
 
 
-def test_a_stored_key_is_not_sent_to_a_new_address(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
-) -> None:
-    studio = Studio(settings, dotenv, f"ARK_API_KEY={ark.key}\n")
+def test_a_stored_key_is_not_sent_to_a_new_address(open_studio: OpenStudio, ark: FakeSeedream) -> None:
+    studio = open_studio(f"ARK_API_KEY={ark.key}\n")
     address = f"{ark.address}/api/v3"
     assert studio.put(400, ARK_BASE_URL=address)["field"] == "ARK_API_KEY"
     assert ark.calls == []
     studio.put(ARK_BASE_URL=address, ARK_API_KEY=ark.key)
-    assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
+    assert studio.post("/api/models/seedream/test")["verified"] is True
 
 
 def test_a_stored_key_is_not_sent_to_the_default_address_when_its_own_is_cleared(
-    settings: Settings, dotenv: Path
+    open_studio: OpenStudio, dotenv: Path
 ) -> None:
     lines = "OPENAI_BASE_URL=http://127.0.0.1:9/v1\nOPENAI_API_KEY=sk-of-a-reseller\n"
-    studio = Studio(settings, dotenv, lines)
+    studio = open_studio(lines)
     assert studio.put(400, OPENAI_BASE_URL="")["field"] == "OPENAI_API_KEY"
     assert dotenv.read_text() == lines
     studio.put(OPENAI_BASE_URL="", OPENAI_API_KEY="")
@@ -406,9 +391,9 @@ def test_a_stored_key_is_not_sent_to_the_default_address_when_its_own_is_cleared
 
 
 def test_a_key_of_the_environment_is_not_sent_to_a_new_address(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, dotenv: Path, ark: FakeSeedream
 ) -> None:
-    studio = Studio(settings, dotenv, ARK_API_KEY=SECRET)
+    studio = open_studio(ARK_API_KEY=SECRET)
     address = f"{ark.address}/api/v3"
     for given in ("", "other"):
         assert studio.put(400, ARK_BASE_URL=address, ARK_API_KEY=given)["field"] == "ARK_API_KEY"
@@ -417,21 +402,21 @@ def test_a_key_of_the_environment_is_not_sent_to_a_new_address(
     assert dotenv.read_text() == f"ARK_BASE_URL={address}\n"
 
 
-def test_a_price_does_not_become_that_of_another_address(settings: Settings, dotenv: Path) -> None:
+def test_a_price_does_not_become_that_of_another_address(open_studio: OpenStudio) -> None:
     local = "OPENAI_BASE_URL=http://127.0.0.1:9/v1\nOPENAI_API_KEY=a\nOPENAI_PRICE=0\n"
-    studio = Studio(settings, dotenv, local)
+    studio = open_studio(local)
     assert (
         "OPENAI_PRICE" in studio.put(OPENAI_BASE_URL="https://api.openai.com/v1", OPENAI_API_KEY="a")["text"]
     )
     assert studio.worker.settings.openai_price is None
-    studio = Studio(settings, dotenv, "IMAGE_MODEL=openai\nPRICE_PER_IMAGE=0\n" + local.replace("0\n", "\n"))
+    studio = open_studio("IMAGE_MODEL=openai\nPRICE_PER_IMAGE=0\n" + local.replace("0\n", "\n"))
     studio.put(IMAGE_MODEL="demo", OPENAI_IMAGE_MODEL="other")
     found = studio.worker.settings
     assert (found.openai_price, found.price_per_image) == (None, None)
 
 
-def test_an_address_with_a_password_is_not_shown(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv, "ARK_BASE_URL=https://me:geheim@proxy.test/v3\nARK_API_KEY=a\n")
+def test_an_address_with_a_password_is_not_shown(open_studio: OpenStudio) -> None:
+    studio = open_studio("ARK_BASE_URL=https://me:geheim@proxy.test/v3\nARK_API_KEY=a\n")
     shown = studio.variables()["ARK_BASE_URL"]
     assert (shown["value"], shown["secret"], shown["source"]) == (None, True, "set")
     page = studio.client.get("/model").text
@@ -444,9 +429,9 @@ def test_an_address_with_a_password_is_not_shown(settings: Settings, dotenv: Pat
 
 
 def test_settings_that_were_written_and_not_applied_are_applied_by_the_next_call(
-    settings: Settings, dotenv: Path, monkeypatch: pytest.MonkeyPatch
+    open_studio: OpenStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    studio = Studio(settings, dotenv, f"ARK_API_KEY={SECRET}\nVOLCENGINE_AK=a\nVOLCENGINE_SK=b\n")
+    studio = open_studio(f"ARK_API_KEY={SECRET}\nVOLCENGINE_AK=a\nVOLCENGINE_SK=b\n")
     batch_id = studio.order(model="seedream")
 
     def refuse(*_: object, **__: object) -> None:
@@ -462,58 +447,54 @@ def test_settings_that_were_written_and_not_applied_are_applied_by_the_next_call
 
 
 def test_a_key_is_tested_for_a_service_that_is_not_the_default(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, ark: FakeSeedream
 ) -> None:
-    studio = Studio(
-        settings, dotenv, f"IMAGE_MODEL=demo\nARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\n"
-    )
-    assert studio.call("POST", "/api/models/seedream/test")["verified"] is True
+    studio = open_studio(f"IMAGE_MODEL=demo\nARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\n")
+    assert studio.post("/api/models/seedream/test")["verified"] is True
     assert (ark.charges, studio.default_model()) == (0, "demo")
 
 
 @pytest.mark.parametrize(("name", "status"), [("jimeng", 409), ("openai", 409), ("demo", 409), ("none", 404)])
-def test_what_cannot_be_tested_says_why(settings: Settings, dotenv: Path, name: str, status: int) -> None:
-    assert Studio(settings, dotenv).call("POST", f"/api/models/{name}/test", status)["error"]
+def test_what_cannot_be_tested_says_why(open_studio: OpenStudio, name: str, status: int) -> None:
+    assert open_studio().call("POST", f"/api/models/{name}/test", status)["error"]
 
 
 def test_a_key_is_tested_though_another_service_has_its_model(
-    settings: Settings, dotenv: Path, ark: FakeSeedream
+    open_studio: OpenStudio, ark: FakeSeedream
 ) -> None:
     model = Settings().seedream_model
     openai = f"OPENAI_BASE_URL={ark.address}/v1\nOPENAI_API_KEY=a\nOPENAI_IMAGE_MODEL={model}\n"
-    lines = "\n".join(f"{name.upper()}={value}" for name, value in ark.settings().items())
-    studio = Studio(settings, dotenv, f"{openai}{lines}")
-    assert studio.call("POST", "/api/models/openai/test", 502)["error"]
+    studio = open_studio(openai + lines_of(ark, is_default=True))
+    assert studio.post("/api/models/openai/test", status=502)["error"]
 
 
-def test_one_test_at_a_time(settings: Settings, dotenv: Path, service: FakeJimeng) -> None:
+def test_one_test_at_a_time(open_studio: OpenStudio, service: FakeJimeng) -> None:
     service.fail_next("slow", step="poll", seconds=1.0)
-    lines = "\n".join(f"{name.upper()}={value}" for name, value in service.settings().items())
-    studio = Studio(settings, dotenv, lines)
+    studio = open_studio(lines_of(service, is_default=True))
     path = "/api/models/jimeng/test"
     first = threading.Thread(target=lambda: studio.client.application.test_client().post(path))
     first.start()
     while not service.count("poll"):
         pass
-    assert "请等它测完" in studio.call("POST", path, 503)["error"]
+    assert "请等它测完" in studio.post(path, status=503)["error"]
     first.join()
     assert service.count("poll") == 1
 
 
-def test_the_receiver_of_notifications_is_changed(settings: Settings, dotenv: Path) -> None:
+def test_the_receiver_of_notifications_is_changed(open_studio: OpenStudio) -> None:
     with FakeRobot("plain") as robot:
-        studio = Studio(settings, dotenv)
-        studio.call("POST", "/api/notify/test", 409)
+        studio = open_studio()
+        studio.post("/api/notify/test", status=409)
         studio.put(NOTIFY_URL=robot.url)
-        studio.call("POST", "/api/notify/test")
+        studio.post("/api/notify/test")
         studio.put(NOTIFY_URL="")
-        studio.call("POST", "/api/notify/test", 409)
+        studio.post("/api/notify/test", status=409)
         assert len(robot.messages) == 1
 
 
-def test_the_thread_of_notifications_starts_with_the_receiver(settings: Settings, dotenv: Path) -> None:
+def test_the_thread_of_notifications_starts_with_the_receiver(open_studio: OpenStudio) -> None:
     with FakeRobot("plain") as robot:
-        studio = Studio(settings, dotenv)
+        studio = open_studio()
         studio.worker.start()
         studio.put(NOTIFY_URL=robot.url)
         assert studio.worker.is_running
@@ -521,28 +502,24 @@ def test_the_thread_of_notifications_starts_with_the_receiver(settings: Settings
         assert studio.worker.stop(10)
 
 
-def test_two_changes_at_once_are_both_applied(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv)
+def test_two_changes_at_once_are_both_applied(open_studio: OpenStudio, dotenv: Path) -> None:
+    studio = open_studio()
     names = ["MODEL_TIMEOUT", "MODEL_CONCURRENCY", "JIMENG_CONCURRENCY", "SEEDREAM_CONCURRENCY"]
 
     def put(name: str) -> None:
         studio.client.application.test_client().put("/api/settings", json={name: "9"})
 
-    threads = [threading.Thread(target=put, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(*(partial(put, name) for name in names))
     found = studio.worker.settings
     assert [getattr(found, name.lower()) for name in names] == [9] * 4
     assert [getattr(load_settings({}, dotenv), name.lower()) for name in names] == [9] * 4
 
 
 def test_a_secret_is_in_no_answer_page_or_log(
-    settings: Settings, dotenv: Path, caplog: pytest.LogCaptureFixture
+    open_studio: OpenStudio, dotenv: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    studio = Studio(settings, dotenv)
+    studio = open_studio()
     secrets = {name: SECRET for name, shown in studio.variables().items() if shown["secret"]}
     secrets |= {name: f"http://{SECRET}:x@127.0.0.1:9/{SECRET}" for name in secrets if name.endswith("_URL")}
     texts = [str(studio.put(**secrets)), str(studio.variables())]
@@ -557,8 +534,8 @@ def test_a_secret_is_in_no_answer_page_or_log(
     assert SECRET in dotenv.read_text()
 
 
-def test_what_several_processes_share_is_changed_in_none(settings: Settings, dotenv: Path) -> None:
-    studio = Studio(settings, dotenv)
+def test_what_several_processes_share_is_changed_in_none(open_studio: OpenStudio) -> None:
+    studio = open_studio()
     report = database.WorkerReport(under_way=0, services={})
     with closing(database.connect(studio.settings.database)) as db:
         database.report_worker(db, studio.worker.owner, report, now=time.time())

@@ -9,45 +9,22 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.config import Settings
-from tools.noise_images import noise_image
-from web_app import create_app
-
-PNG = noise_image("PNG", size=(40, 30))
+from tests.web.harness import answered
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory, module_database_url: str) -> FlaskClient:
-    data_dir = tmp_path_factory.mktemp("server")
-    app = create_app(
-        Settings(
-            database_url=module_database_url,
-            database_path=data_dir / "records.db",
-            output_dir=data_dir / "output",
-            samples_dir=data_dir / "samples",
-        )
-    )
-    app.testing = False
-    return app.test_client()
-
-
-def complaint(answer: Any, status: int) -> dict[str, Any]:
-    """The one sentence of a refusal."""
-    assert answer.status_code == status, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    assert fields["success"] is False
-    assert fields["error"]
-    return fields
+@pytest.fixture
+def client(module_client: FlaskClient) -> FlaskClient:
+    return module_client
 
 
 @pytest.mark.parametrize("number", ["9" * 18, "9" * 19, "9" * 30, "9" * 5000, "-1", "٣"])
 def test_an_unknown_record_id_is_not_found(client: FlaskClient, number: str) -> None:
-    complaint(client.get(f"/api/records/{number}"), 404)
+    answered(client.get(f"/api/records/{number}"), 404)
 
 
 @pytest.mark.parametrize("number", ["9" * 19, "9" * 30, "9" * 5000, "-1", "٣"])
 def test_neighbours_of_what_is_no_record_id_are_not_found(client: FlaskClient, number: str) -> None:
-    complaint(client.get(f"/api/records/{number}/neighbours"), 404)
+    answered(client.get(f"/api/records/{number}/neighbours"), 404)
 
 
 def test_an_id_beyond_the_last_record_has_that_for_a_neighbour(client: FlaskClient) -> None:
@@ -81,29 +58,29 @@ def test_any_since_value_is_answered(client: FlaskClient, since: str) -> None:
     ["limit=1e3", "limit=" + "9" * 5000, "offset=" + "9" * 19, "from=0000-00-00", "to=9999-12-31", "sort=x"],
 )
 def test_an_out_of_range_number_or_day_is_refused(client: FlaskClient, query: str) -> None:
-    complaint(client.get(f"/api/records?{query}"), 400)
+    answered(client.get(f"/api/records?{query}"), 400)
 
 
 def test_an_error_message_is_one_line_whatever_it_quotes(client: FlaskClient) -> None:
-    fields = complaint(client.get("/api/records?status=a%0d%0aX-Evil:%20b%e2%80%a8c"), 400)
+    fields = answered(client.get("/api/records?status=a%0d%0aX-Evil:%20b%e2%80%a8c"), 400)
     assert fields["error"].splitlines() == [fields["error"]]
 
 
 @pytest.mark.parametrize("record_id", [2**63, 10**400, -1, 0, True, 1.5, "1", None, [1], {}])
 def test_an_invalid_record_id_is_refused(client: FlaskClient, record_id: object) -> None:
-    complaint(client.post("/api/sample-images", json={"record_id": record_id}), 400)
-    complaint(client.post("/api/records/delete", json={"ids": [record_id]}), 400)
-    complaint(client.post("/api/records/restore", json={"undo": record_id}), 400)
+    answered(client.post("/api/sample-images", json={"record_id": record_id}), 400)
+    answered(client.post("/api/records/delete", json={"ids": [record_id]}), 400)
+    answered(client.post("/api/records/restore", json={"undo": record_id}), 400)
 
 
 @pytest.mark.parametrize("body", [b'{"rows":' + b"[" * 50_000, b"[" * 50_000, b'{"a":' * 50_000])
 def test_deeply_nested_json_is_refused(client: FlaskClient, body: bytes) -> None:
-    complaint(client.post("/api/batches", data=body, content_type="application/json"), 400)
+    answered(client.post("/api/batches", data=body, content_type="application/json"), 400)
 
 
 def test_deeply_nested_json_in_a_field_is_reported_for_the_field(client: FlaskClient) -> None:
     row = {"prompt": "猫", "sample_images": "[" * 50_000}
-    assert complaint(client.post("/api/batches", json={"rows": [row]}), 400)["field"] == "sample_images"
+    assert answered(client.post("/api/batches", json={"rows": [row]}), 400)["field"] == "sample_images"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
@@ -124,14 +101,14 @@ def test_a_lone_surrogate_in_a_form_reference_is_a_question_mark(client: FlaskCl
 @pytest.mark.parametrize("field", ["aspect_ratio", "resolution", "num_images", "seed"])
 def test_an_error_about_a_lone_surrogate_can_be_encoded(client: FlaskClient, field: str) -> None:
     body = '{"rows": [{"prompt": "猫", "%s": "\\ud800"}]}' % field  # noqa: UP031 - braces of its own
-    complaint(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
+    answered(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
 
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 400])
 @pytest.mark.parametrize("field", ["num_images", "seed", "steps", "prompt", "filename"])
 def test_an_infinite_number_is_refused(client: FlaskClient, field: str, word: str) -> None:
     body = '{"rows": [{"prompt": "猫", "%s": %s}]}' % (field, word)  # noqa: UP031
-    complaint(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
+    answered(client.post("/api/batches", data=body.encode(), content_type="application/json"), 400)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +131,7 @@ def test_a_table_with_any_cell_values_is_exported(client: FlaskClient, row: dict
 
 @pytest.mark.parametrize("address", ["http://[x", "http://[::1", "//", "http://localhost:x", "null", "\xff"])
 def test_an_invalid_origin_counts_as_cross_site(client: FlaskClient, address: str) -> None:
-    complaint(client.post("/api/batches", json={}, headers={"Origin": address}), 403)
+    answered(client.post("/api/batches", json={}, headers={"Origin": address}), 403)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +147,7 @@ def test_an_invalid_host_is_refused(client: FlaskClient, path: str, host: str) -
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "BREW"])
 def test_a_wrong_method_is_answered_with_the_allowed_ones(client: FlaskClient, method: str) -> None:
     answer = client.open("/api/batches", method=method)
-    complaint(answer, 405)
+    answered(answer, 405)
     assert {"GET", "POST"} <= set(answer.headers["Allow"].split(", "))
 
 
@@ -215,7 +192,7 @@ def test_a_row_of_combining_marks_is_refused_without_being_normalised(
         return real(form, text)
 
     monkeypatch.setattr(unicodedata, "normalize", normalize)
-    complaint(client.open(path, method=method, json=body), 400)
+    answered(client.open(path, method=method, json=body), 400)
     assert longest[0] <= (5_001 if "presets" in path else 100)
 
 

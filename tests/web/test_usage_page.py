@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
 import pytest
 from openpyxl import Workbook, load_workbook
@@ -19,19 +18,17 @@ from app.domain.ledger import SpendTotals
 from app.errors import Billed, InvalidRequest, ModelError
 from app.web.charts import causes_chart, money_chart, pictures_chart
 from app.web.date_range import parse_date_range
-from app.worker.worker import Worker
-from web_app import create_app
+from tests.web.harness import WebHarness
 
 PRICE = Decimal("0.22")
 TODAY = date(2026, 3, 15)
 
 
-class App:
+class App(WebHarness):
     """An app whose ledger is written by the test."""
 
     def __init__(self, settings: Settings, db: database.Connection) -> None:
-        self.worker = Worker(settings)
-        self.client = create_app(settings, self.worker).test_client()
+        super().__init__(settings)
         self.db = db
 
     def queue(self, *prompts: str, name: str = "") -> str:
@@ -64,16 +61,8 @@ class App:
         database.fail_record(self.db, record, error)
         return record.id
 
-    def post(self, path: str, body: object, status: int = 200) -> dict[str, Any]:
-        answer = self.client.post(path, json=body)
-        assert answer.status_code == status, answer.text
-        fields: dict[str, Any] = answer.get_json()
-        return fields
-
-    def page(self, query: str = "") -> str:
-        answer = self.client.get(f"/usage{query}")
-        assert answer.status_code == 200
-        return answer.text
+    def usage(self, query: str = "") -> str:
+        return self.page(f"/usage{query}")
 
     def lines(self, query: str = "range=today") -> list[list[str]]:
         """The ledger as CSV lines."""
@@ -104,7 +93,7 @@ def test_the_page_shows_confirmed_and_possible_charges(app: App) -> None:
     app.queue("雪山", "猫", "狗", name="春季")
     app.finish(app.charge())
     app.lose(app.charge())
-    html = app.page()
+    html = app.usage()
     sums = re.findall(r'stat-amount">([^<]+)</span><span class="stat-label">([^<]+)', html)
     assert sums[0] == ("¥0.22", "1 张")
     assert ("¥0.22", "1 张，可能已计费") in sums
@@ -113,13 +102,13 @@ def test_the_page_shows_confirmed_and_possible_charges(app: App) -> None:
 
 
 def test_the_empty_page_explains_what_it_will_show(app: App) -> None:
-    assert "还没有花过钱" in app.page()
+    assert "还没有花过钱" in app.usage()
 
 
 def test_unresolved_pictures_of_one_prompt_differ_by_row_file_name_and_batch(app: App) -> None:
     app.queue("猫", "猫", name="春季主图")
     names = [app.lose(app.charge()), app.lose(app.charge())]
-    items = re.findall(r'unresolved-details">(.*?)</p>', app.page(), re.DOTALL)
+    items = re.findall(r'unresolved-details">(.*?)</p>', app.usage(), re.DOTALL)
     assert len(items) == len(names)
     assert {re.sub(r"\s", "", item)[:4] for item in items} == {"第1行·", "第2行·"}
     assert all("春季主图" in item for item in items)
@@ -128,8 +117,8 @@ def test_unresolved_pictures_of_one_prompt_differ_by_row_file_name_and_batch(app
 def test_one_chart_shows_the_spending_or_the_pictures(app: App) -> None:
     app.queue("猫")
     app.finish(app.charge())
-    assert re.findall(r'<figure class="chart">.*?<h2>(.*?)</h2>', app.page(), re.DOTALL)[0] == "每天的花费"
-    pictures = app.page("?range=7d&chart=pictures")
+    assert re.findall(r'<figure class="chart">.*?<h2>(.*?)</h2>', app.usage(), re.DOTALL)[0] == "每天的花费"
+    pictures = app.usage("?range=7d&chart=pictures")
     assert "每天的图片" in pictures
     assert "每天的花费" not in pictures
     assert "/usage?range=today&amp;chart=pictures" in pictures
@@ -138,21 +127,21 @@ def test_one_chart_shows_the_spending_or_the_pictures(app: App) -> None:
 def test_a_prompt_is_no_markup_in_the_list_of_unresolved_charges(app: App) -> None:
     app.queue("<b>猫</b>")
     app.lose(app.charge())
-    assert "<b>猫" not in app.page()
+    assert "<b>猫" not in app.usage()
 
 
 @pytest.mark.parametrize("query", ["?range=1y", "?from=2026-02-30", "?from=2026-03-02&to=2026-03-01"])
-def test_an_invalid_range_is_reported_and_the_default_shown(app: App, query: str) -> None:
-    assert 'class="notice is-warn"' in app.page(query)
-    assert app.client.get(f"/api/usage{query}").status_code == 400
-    assert app.client.get(f"/api/usage/export.csv{query}").status_code == 400
+def test_an_invalid_range_is_reported_and_the_default_shown(module_demo: WebHarness, query: str) -> None:
+    assert 'class="notice is-warn"' in module_demo.page(f"/usage{query}")
+    assert module_demo.client.get(f"/api/usage{query}").status_code == 400
+    assert module_demo.client.get(f"/api/usage/export.csv{query}").status_code == 400
 
 
 def test_the_api_returns_the_figures_of_the_page(app: App) -> None:
     app.queue("雪山", "猫")
     app.finish(app.charge())
     app.lose(app.charge())
-    usage = app.client.get("/api/usage?range=7d").get_json()["usage"]
+    usage = app.get("/api/usage?range=7d")["usage"]
     assert (usage["today"]["billed"], usage["in_all"]["unknown"], usage["total"]["pictures"]) == (
         0.22,
         0.22,
@@ -177,14 +166,14 @@ def test_every_charge_is_a_line_and_the_last_line_is_the_sum(app: App) -> None:
     assert (total[0], total[2], total[10], total[11]) == ("合计", "2 笔", "0.22", "0.22")
 
 
-@pytest.mark.parametrize("prompt", ["=1+1", "+1", "-1", "@sum", "'x"])
-def test_text_that_looks_like_a_formula_stays_text(app: App, prompt: str) -> None:
-    app.queue(prompt)
-    app.finish(app.charge())
-    assert app.lines()[1][4] == f"'{prompt}"
-    book = app.workbook()
-    cell = book["账目"]["E2"]
-    assert (cell.value, cell.data_type) == (prompt, "s")
+def test_text_that_looks_like_a_formula_stays_text(app: App) -> None:
+    prompts = ("=1+1", "+1", "-1", "@sum", "'x")
+    app.queue(*prompts)
+    for _ in prompts:
+        app.finish(app.charge())
+    assert [line[4] for line in app.lines()[1:-1]] == [f"'{prompt}" for prompt in prompts]
+    cells = [row[4] for row in app.workbook()["账目"].iter_rows(2)]
+    assert [(cell.value, cell.data_type) for cell in cells] == [(prompt, "s") for prompt in prompts]
 
 
 def test_the_workbook_has_long_numbers_as_text_and_a_summary_sheet(app: App) -> None:
@@ -256,15 +245,15 @@ def test_the_api_fetches_resubmits_writes_off_and_undoes(app: App) -> None:
     ],
 )
 def test_an_impossible_action_is_refused_in_one_sentence(
-    app: App, path: str, body: object, status: int
+    module_demo: WebHarness, path: str, body: object, status: int
 ) -> None:
-    assert app.post(f"/api/records/{path}", body, status)["error"]
+    assert module_demo.post(f"/api/records/{path}", body, status)["error"]
 
 
 def test_a_record_says_whether_it_can_be_fetched(app: App) -> None:
     app.queue("雪山")
     record_id = app.lose(app.charge("t-1"), ticket_usable=True)
-    assert app.client.get(f"/api/records/{record_id}").get_json()["record"]["collectable"] is True
+    assert app.record(record_id)["collectable"] is True
 
 
 @pytest.mark.usefixtures("request_context")
@@ -317,5 +306,5 @@ def test_the_top_bar_panel_links_here_with_the_remaining_budget(
     settings: Settings, db: database.Connection
 ) -> None:
     app = App(replace(settings, budget=Decimal(5)), db)
-    assert "总预算还剩 ¥5.00" in app.client.get("/").text
-    assert "已用 ¥0.00，还剩 ¥5.00" in app.page()
+    assert "总预算还剩 ¥5.00" in app.page("/")
+    assert "已用 ¥0.00，还剩 ¥5.00" in app.usage()

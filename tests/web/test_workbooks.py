@@ -13,27 +13,22 @@ from openpyxl import load_workbook
 import database
 from app.config import Settings
 from app.db import workbooks
+from tests.web.harness import get, import_sheet, post
 from tools.workbooks.written import by_openpyxl, saved
 
 CSV = "提示词\n猫\n狗\n".encode()
 
 
 def imported(client: FlaskClient, content: bytes = CSV, name: str = "秋款.csv") -> dict[str, Any]:
-    answer = client.post("/api/spreadsheet/import", data={"file": (BytesIO(content), name)})
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
+    return import_sheet(client, content, name)
 
 
 def submitted(client: FlaskClient, status: int = 202, **fields: Any) -> dict[str, Any]:
-    answer = client.post("/api/batches", json={"rows": [{"prompt": "猫", "number": 2}], **fields})
-    assert answer.status_code == status, answer.text
-    found: dict[str, Any] = answer.get_json()
-    return found
+    return post(client, "/api/batches", {"rows": [{"prompt": "猫", "number": 2}], **fields}, status)
 
 
 def batch_of(client: FlaskClient, batch_id: str) -> dict[str, Any]:
-    found: dict[str, Any] = client.get(f"/api/batches/{batch_id}").get_json()["batch"]
+    found: dict[str, Any] = get(client, f"/api/batches/{batch_id}")["batch"]
     return found
 
 
@@ -158,10 +153,7 @@ def run(client: FlaskClient, found: dict[str, Any]) -> str:
     """Submit all imported rows as a batch -> its id."""
     names = ("number", "prompt", "aspect_ratio", "columns")
     rows = [{name: row[name] for name in names} for row in found["rows"]]
-    body = {"rows": rows, "workbook": found["workbook"], "name": "秋款"}
-    answer = client.post("/api/batches", json=body)
-    assert answer.status_code == 202, answer.text
-    return str(answer.get_json()["batch_id"])
+    return str(submitted(client, rows=rows, workbook=found["workbook"], name="秋款")["batch_id"])
 
 
 def changes(found: dict[str, Any]) -> list[tuple[str, Any]]:
