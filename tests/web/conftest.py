@@ -10,6 +10,19 @@ from app.config import Settings
 from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
 
+# The modules whose statements no test of tests/db runs; of the others, and of fixtures of a module, SQLite is
+# enough.
+ON_POSTGRES = {
+    *("test_api", "test_api_records", "test_api_usage", "test_copies", "test_library_api", "test_login"),
+    *("test_pictures_page", "test_postgres", "test_presets", "test_records_page", "test_release"),
+    *("test_repair", "test_rows_check", "test_upscale", "test_workbooks"),
+}
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if item.path.stem not in ON_POSTGRES:
+        item.add_marker(pytest.mark.sqlite)
+
 
 @pytest.fixture
 def web(settings: Settings, service: FakeJimeng) -> WebHarness:
