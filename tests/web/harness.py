@@ -110,10 +110,15 @@ class WebHarness:
         record: dict[str, Any] = self.get(f"/api/records/{record_id}")["record"]
         return record
 
-    def execute(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
-        """Run a statement on the database -> its rows."""
+    def execute(self, sql: str, values: Iterable[Any] = ()) -> None:
+        """Change the database."""
         with closing(database.connect(self.settings.database)) as db:
-            return list(db.execute(sql, tuple(values)))
+            db.execute(sql, tuple(values))
+
+    def select(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
+        """Rows of the database."""
+        with closing(database.connect(self.settings.database)) as db:
+            return db.execute(sql, tuple(values)).fetchall()
 
     def change_spec(
         self, monkeypatch: pytest.MonkeyPatch, model: str | None = None, **changes: Any

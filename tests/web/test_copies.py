@@ -194,7 +194,7 @@ def test_copies_at_the_same_time_order_each_picture_once(web: WebHarness, keys: 
     answers = at_once(*(partial(order, key) for key in keys))
     assert sorted(answers) == ([202] * 3 if keys[0] == keys[1] else [200, 200, 202])
     sql = "SELECT count(*) FROM generation_records WHERE model = ?"
-    assert web.execute(sql, [OTHER])[0][0] == 6
+    assert web.select(sql, [OTHER])[0][0] == 6
 
 
 def test_a_batch_of_two_models_says_what_each_cost(web: WebHarness, service: FakeJimeng) -> None:

@@ -107,7 +107,7 @@ def test_records_and_batches_have_the_documented_fields(made: WebHarness) -> Non
 
 
 def test_the_records_table_has_the_documented_columns(made: WebHarness) -> None:
-    columns = set(made.execute("SELECT * FROM generation_records")[0].keys())
+    columns = set(made.select("SELECT * FROM generation_records")[0].keys())
     documented = {*RECORD.split()} - {"cost", "thumbnail_url"}
     assert documented <= columns
 

@@ -91,7 +91,7 @@ def test_a_release_has_the_words_of_a_new_submission(
     assert {(record["seed"], record["steps"]) for record in released} == {(7, 30), (8, 30), (None, None)}
     sql = "SELECT row_number, picture_number, fingerprint FROM generation_records WHERE batch_id = ?"
     prints, expected = (
-        {tuple(row) for row in web.execute(sql, [each]) if row["row_number"] in held}
+        {tuple(row) for row in web.select(sql, [each]) if row["row_number"] in held}
         for each in (batch_id, other)
     )
     assert prints == expected

@@ -107,7 +107,7 @@ def test_references_of_a_change_are_fixed_as_those_of_a_row(demo: WebHarness) ->
     }
     demo.post(f"/api/batches/{batch_id}/retry", changes=changes)
     demo.submit([ROWS[1] | changes[str(ids[1])]])
-    prints = demo.execute("SELECT fingerprint FROM generation_records ORDER BY id")
+    prints = demo.select("SELECT fingerprint FROM generation_records ORDER BY id")
     assert prints[1]["fingerprint"] == prints[3]["fingerprint"]
     with closing(database.connect(demo.settings.database)) as db:
         (stored,) = database.get_record(db, ids[0]).sample_images

@@ -55,7 +55,7 @@ def test_what_was_queued_before_the_end_is_not_submitted(
     batch = web.batch(batch_id)
     assert (batch["status"], batch["paused_cause"], batch["paused_reason"]) == ("paused", "model", notice)
     assert batch["counts"]["failed"] == 0
-    assert web.execute("SELECT * FROM charges") == []
+    assert web.select("SELECT * FROM charges") == []
     assert service.count("submit") == 0
 
 
