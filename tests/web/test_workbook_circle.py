@@ -12,10 +12,10 @@ import requests
 from openpyxl import Workbook, load_workbook
 from openpyxl.styles import Font
 
-from tests.workbooks.written import saved
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import TIMEOUT
+from tools.workbooks.written import saved
 
 ROWS = 60
 CHANGED = (12, 20, 27, 33, 40, 51, 58)  # lines of the file
