@@ -1,65 +1,29 @@
-"""Bailian against its fake: requests, families, error codes."""
+"""Bailian against its fake: requests and families."""
 
 import base64
-import io
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
-from PIL import Image
 
 import database
 import generator
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, Reference, SampleImage, Status
-from app.errors import Billed, ModelError
+from app.domain import Reference, SampleImage, Status
+from app.errors import Billed
 from app.providers.bailian import _BY_ID, Bailian
-from app.providers.http import Response
 from tests.harness import open_harness
-from tools.fakes.bailian import KEY, FakeBailian
-from tools.fakes.clock import Clock
+from tests.providers.services import FOX, answer, failure, opened
+from tools.fakes.bailian import FakeBailian
 from tools.fakes.service import Submission
 
-FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
+SERVICE = "bailian"
 CURRENT = [model for model, family in _BY_ID.items() if not family.ended_on]
-
-
-@pytest.fixture
-def service() -> Iterator[FakeBailian]:
-    with FakeBailian() as running:
-        yield running
-
-
-@pytest.fixture
-def model(service: FakeBailian) -> Bailian:
-    return opened(service)
-
-
-def opened(service: FakeBailian, **more: object) -> Bailian:
-    return Bailian(Settings(**service.settings(**more)))
 
 
 def provider_for(model_id: str, **more: object) -> Bailian:
     return Bailian(Settings(bailian_model=model_id, **more))  # type: ignore[arg-type]
-
-
-def failure(call: Callable[[], object]) -> ModelError:
-    with pytest.raises(ModelError) as caught:
-        call()
-    assert KEY not in str(caught.value)
-    return caught.value
-
-
-def test_the_task_id_is_the_url_of_the_image(service: FakeBailian, model: Bailian) -> None:
-    task_id = model.submit(FOX, ()).task_id
-    assert task_id
-    assert task_id.startswith(service.address)
-    with Image.open(io.BytesIO(model.fetch(task_id, Clock().sleep).content)) as image:
-        assert image.size == (2560, 1440)
-    assert service.charges == 1
 
 
 def test_a_submission_sends_exactly_the_requested_fields(service: FakeBailian) -> None:
@@ -86,14 +50,6 @@ def test_a_negative_prompt_is_appended_where_there_is_no_field_for_it(
     body = service.submissions[0].body
     assert body["input"]["messages"][0]["content"] == [{"text": "一只红狐狸\n画面中不要出现：人物"}]
     assert body["parameters"] == {"size": "2560*1440", "n": 1, "watermark": False}
-
-
-def test_the_visible_mark_is_asked_for_only_when_it_is_wanted(service: FakeBailian, model: Bailian) -> None:
-    marked = opened(service, watermark=True)
-    model.submit(FOX, ())
-    marked.submit(FOX, ())
-    assert [order.body["parameters"]["watermark"] for order in service.submissions] == [False, True]
-    assert (model.spec.watermark, marked.spec.watermark) == (False, True)
 
 
 def test_the_number_of_images_is_reported(model: Bailian) -> None:
@@ -176,43 +132,16 @@ def test_moderation_with_http_status_200_is_final_and_may_be_billed(
     service: FakeBailian, model: Bailian
 ) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="违禁"), ()))
-    assert (error.cause, error.billed, error.retryable, error.pauses_batch) == (
-        "moderation",
-        Billed.UNKNOWN,
-        False,
-        False,
-    )
+    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.UNKNOWN, False)
+    assert not error.pauses_batch
     assert "没有通过审核" in str(error)
     assert "可能已计费" in str(error)
-
-
-def test_a_wrong_key_pauses_and_is_redacted(service: FakeBailian, model: Bailian) -> None:
-    service.fail_next("key")
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
-    assert "DASHSCOPE_API_KEY" in str(error)
-
-
-@pytest.mark.parametrize(("word", "advice"), [("欠费", "充值"), ("用完", "免费额度")])
-def test_an_empty_account_pauses_the_batch_and_submits_nothing_more(
-    settings: Settings, service: FakeBailian, db: database.Connection, word: str, advice: str
-) -> None:
-    harness = open_harness(settings, service, db)
-    batch_id, _ = harness.ask(word, word)
-    assert harness.step()
-    batch = database.get_batch(db, batch_id)
-    assert batch.status is BatchStatus.PAUSED
-    assert advice in str(batch.paused_reason)
-    harness.hurry()
-    assert not harness.step()
-    assert (service.count("submit"), harness.outcomes()) == (1, ["not_billed"])
 
 
 def test_an_image_is_taken_whatever_code_comes_with_it(model: Bailian) -> None:
     url = "https://images.example.com/1.png"
     choices = [{"message": {"content": [{"image": url}]}}]
-    content = json.dumps({"code": "Success", "output": {"choices": choices}}).encode()
-    assert model._read(Response(status=200, headers={}, content=content)).task_id == url
+    assert model._read(answer(200, {"code": "Success", "output": {"choices": choices}})).task_id == url
 
 
 @pytest.mark.parametrize("as_data", [True, False])
@@ -234,44 +163,5 @@ def test_an_image_in_the_answer_itself_is_saved_and_an_endless_address_is_not_ke
 
 def test_an_answer_without_an_image_or_an_error_is_unknown(model: Bailian) -> None:
     text_only = {"output": {"choices": [{"message": {"content": [{"text": "抱歉"}]}}]}}
-    content = json.dumps(text_only).encode()
-    error = failure(lambda: model._read(Response(status=200, headers={}, content=content)))
+    error = failure(lambda: model._read(answer(200, text_only)))
     assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)
-
-
-@pytest.mark.parametrize(
-    ("http", "code", "cause", "billed", "retryable", "pauses"),
-    [
-        (400, "DataInspectionFailed", "moderation", Billed.NO, False, False),
-        (400, "IPInfringementSuspect", "moderation", Billed.NO, False, False),
-        (400, "InvalidParameter", "request", Billed.NO, False, False),
-        (200, "InvalidParameter", "request", Billed.UNKNOWN, False, False),
-        (400, "InvalidParameter.DataInspection", "request", Billed.NO, False, False),
-        (400, "Arrearage", "key", Billed.NO, False, True),
-        (429, "PostpaidBillOverdue", "key", Billed.NO, False, True),
-        (401, "InvalidApiKey", "key", Billed.NO, False, True),
-        (403, "AccessDenied", "key", Billed.NO, False, True),
-        (403, "AccessDenied.Unpurchased", "request", Billed.NO, False, True),
-        (403, "AllocationQuota.FreeTierOnly", "limit", Billed.NO, False, True),
-        (404, "ModelNotFound", "request", Billed.NO, False, True),
-        (429, "Throttling", "limit", Billed.NO, True, False),
-        (429, "Throttling.RateQuota", "limit", Billed.NO, True, False),
-        (200, "Throttling.BurstRate", "limit", Billed.UNKNOWN, False, True),
-        (429, "Throttling.AllocationQuota", "limit", Billed.NO, False, True),
-        (429, "SomethingElse", "limit", Billed.NO, False, True),
-        (500, "InternalError", "service", Billed.UNKNOWN, False, False),
-        (500, "InternalError.Timeout", "service", Billed.UNKNOWN, False, False),
-        (200, "InternalError.Timeout", "service", Billed.UNKNOWN, False, False),
-        (408, "RequestTimeOut", "service", Billed.UNKNOWN, False, False),
-        (500, "Strange", "service", Billed.UNKNOWN, False, False),
-        (503, "ModelUnavailable", "service", Billed.UNKNOWN, False, False),
-    ],
-)
-def test_each_error_code_has_its_rule(
-    model: Bailian, http: int, code: str, cause: str, billed: Billed, retryable: bool, pauses: bool
-) -> None:
-    content = json.dumps({"request_id": "r", "code": code, "message": "words"}).encode()
-    error = failure(lambda: model._read(Response(status=http, headers={}, content=content)))
-    assert (error.cause, error.billed, error.retryable) == (cause, billed, retryable)
-    assert error.pauses_batch is pauses
-    assert code in str(error)

@@ -2,68 +2,56 @@
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 
 import pytest
 from urllib3.exceptions import NewConnectionError
 
-from app.config import Settings
-from app.domain import ImageRequest
-from app.errors import Billed, ModelError
+from app.errors import Billed
 from app.providers.deadlines import CONNECT_SECONDS, Connection, Deadline
 from app.providers.downloads import Downloads
 from app.providers.http import ServiceClient
-from app.providers.jimeng import Jimeng
-from app.providers.seedream import Seedream
-from tools.fakes.jimeng import FakeJimeng
-from tools.fakes.seedream import FakeSeedream
+from tests.providers.services import FOX, failure, opened
+from tools.fakes.clock import Clock
+from tools.fakes.service import FakeService
 
 TRICKLE_SECONDS = 60.0  # far beyond the timeout; the whole response would arrive in the end
-FOX = ImageRequest(prompt="fox", resolution="1K")
 
 
-@pytest.fixture
-def jimeng() -> Iterator[FakeJimeng]:
-    with FakeJimeng() as running:
-        yield running
+def let_drip(service: FakeService, step: str, clock: Clock) -> None:
+    """The next answer of this step begins in time, and is still coming when the time is up."""
+    service.fail_next("drip", step=step, seconds=TRICKLE_SECONDS)
+
+    def pass_time(event: str, _call: object) -> None:
+        if event == "made":
+            clock.sleep(60)
+            service.observer = lambda *_: None
+
+    service.observer = pass_time
 
 
-def failure(call: Callable[[], object]) -> ModelError:
-    with pytest.raises(ModelError) as caught:
-        call()
-    return caught.value
-
-
-def test_a_poll_with_a_trickling_head_is_repeated(jimeng: FakeJimeng) -> None:
-    task_id = Jimeng(Settings(**jimeng.settings())).submit(FOX, ()).task_id
-    assert task_id
-    jimeng.fail_next("drip", step="poll", seconds=TRICKLE_SECONDS)
-    model = Jimeng(Settings(**jimeng.settings(model_timeout=1)))
+@pytest.mark.parametrize("service", ["jimeng"], indirect=True)
+def test_a_poll_with_a_trickling_head_is_repeated(service: FakeService, deadline_clock: Clock) -> None:
+    model = opened(service)
+    task_id = model.submit(FOX, ()).task_id
+    let_drip(service, "poll", deadline_clock)
     assert model._poll(task_id) is None
-    assert jimeng.completed_drips == 0
-    assert eventually(lambda: model._poll(task_id))
+    assert service.completed_drips == 0
+    assert model._poll(task_id)
 
 
-def test_a_download_with_a_trickling_head_times_out_and_can_be_repeated() -> None:
-    with FakeSeedream() as service:
-        task_id = Seedream(Settings(**service.settings())).submit(FOX, ()).task_id
-        assert task_id
-        service.fail_next("drip", step="download", seconds=TRICKLE_SECONDS)
-        downloads = Downloads("测试", service.address, timeout=1)
-        error = failure(lambda: downloads.fetch(task_id))
-        assert (error.cause, error.billed, error.task_valid) == ("download", Billed.YES, True)
-        assert service.completed_drips == 0
-        assert eventually(lambda: downloads.fetch(task_id))
-
-
-def eventually(call: Callable[[], object]) -> object:
-    """Repeat a call until it succeeds: a slow machine may miss the short deadline."""
-    for _ in range(60):
-        with suppress(ModelError):
-            if found := call():
-                return found
-    return None
+@pytest.mark.parametrize("service", ["seedream"], indirect=True)
+def test_a_download_with_a_trickling_head_times_out_and_can_be_repeated(
+    service: FakeService, deadline_clock: Clock
+) -> None:
+    task_id = opened(service).submit(FOX, ()).task_id
+    let_drip(service, "download", deadline_clock)
+    downloads = Downloads("测试", service.address, timeout=20)
+    error = failure(lambda: downloads.fetch(task_id))
+    assert (error.cause, error.billed, error.task_valid) == ("download", Billed.YES, True)
+    assert service.completed_drips == 0
+    assert downloads.fetch(task_id)
 
 
 @pytest.fixture

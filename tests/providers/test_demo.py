@@ -55,13 +55,14 @@ def test_the_image_has_the_size_of_the_spec(ratio: str) -> None:
     assert abs(size.area / RESOLUTION_AREAS["1K"] - 1) < 0.05
 
 
-@pytest.fixture(params=["none", "broken"])
+@pytest.fixture
 def without_fonts(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[None]:
-    """Without a Chinese font, or with one that cannot be opened."""
+    """Without a Chinese font, or, with the parameter True, with one that cannot be opened."""
     (tmp_path / "msyh.ttc").write_bytes(b"no font")
-    monkeypatch.setattr(demo, "_FONTS", () if request.param == "none" else ((tmp_path / "msyh.ttc", 0),))
+    is_broken = getattr(request, "param", False)
+    monkeypatch.setattr(demo, "_FONTS", ((tmp_path / "msyh.ttc", 0),) if is_broken else ())
     for cached in (demo._font, demo._installed_font):
         cached.cache_clear()
     yield
@@ -89,7 +90,11 @@ def text_pixels(request: ImageRequest, monkeypatch: pytest.MonkeyPatch, share: t
 
 
 @pytest.mark.usefixtures("without_fonts")
-@pytest.mark.parametrize("ratio", ASPECT_RATIOS)
+@pytest.mark.parametrize(
+    ("ratio", "without_fonts"),
+    [*((ratio, False) for ratio in ASPECT_RATIOS), ("1:1", True)],
+    indirect=["without_fonts"],
+)
 def test_without_a_chinese_font_the_demo_mark_is_drawn_as_shapes(
     monkeypatch: pytest.MonkeyPatch, ratio: str
 ) -> None:

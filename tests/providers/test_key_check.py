@@ -9,21 +9,20 @@ import pytest
 import generator
 from app.config import REQUIRED, Settings
 from app.errors import Billed, ModelError
-from app.providers import key_check
 from app.providers.base import KeyCheck
-from tools.fakes.bailian import FakeBailian
+from tests.providers.services import FAKES
+from tools.fakes.clock import Clock
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.sdapi import FakeSdApi
-from tools.fakes.seedream import FakeSeedream
 from tools.fakes.service import FakeService
 
-# Each service, the step its key check calls, and settings with a wrong key.
-SERVICES: dict[str, tuple[type[FakeService], str, dict[str, str]]] = {
-    "jimeng": (FakeJimeng, "poll", {"volcengine_sk": "falsch"}),
-    "seedream": (FakeSeedream, "models", {"ark_api_key": "falsch"}),
-    "bailian": (FakeBailian, "task", {"dashscope_api_key": "falsch"}),
-    "openai": (FakeOpenAIImages, "models", {"openai_api_key": "sk-falsch-falsch"}),
+# Of each service the step its key check calls, and settings with a wrong key.
+SERVICES = {
+    "jimeng": ("poll", {"volcengine_sk": "falsch"}),
+    "seedream": ("models", {"ark_api_key": "falsch"}),
+    "bailian": ("task", {"dashscope_api_key": "falsch"}),
+    "openai": ("models", {"openai_api_key": "sk-falsch-falsch"}),
 }
 
 
@@ -33,7 +32,7 @@ def test_every_service_with_a_key_is_tried() -> None:
 
 @pytest.fixture(params=SERVICES)
 def service(request: pytest.FixtureRequest) -> Iterator[FakeService]:
-    with SERVICES[request.param][0]() as fake:
+    with FAKES[request.param]() as fake:
         yield fake
         assert (fake.charges, fake.submissions, fake.count("submit")) == (0, [], 0)
 
@@ -60,7 +59,7 @@ def test_a_valid_key_is_verified_with_what_remains_untested(settings: Settings, 
 def test_a_wrong_key_is_named_by_its_variable_and_not_by_its_value(
     settings: Settings, service: FakeService
 ) -> None:
-    wrong = SERVICES[service.name][2]
+    wrong = SERVICES[service.name][1]
     problem = refusal_of(settings, service, **wrong)
     assert problem.cause == "key"
     assert next(iter(wrong)).upper() in str(problem)
@@ -79,16 +78,16 @@ def test_an_unreachable_service_is_reported(settings: Settings) -> None:
 def test_an_inconclusive_response_is_reported_as_such(
     settings: Settings, service: FakeService, kind: str
 ) -> None:
-    service.fail_next(kind, step=SERVICES[service.name][1])
+    service.fail_next(kind, step=SERVICES[service.name][0])
     message = str(refusal_of(settings, service))
     assert "没能测出" in message or "没有答复完" in message or "请检查设置里的服务地址" in message
 
 
-def test_a_silent_service_times_out(
-    settings: Settings, service: FakeService, monkeypatch: pytest.MonkeyPatch
+def test_an_answer_that_is_not_whole_in_time_is_reported(
+    settings: Settings, service: FakeService, deadline_clock: Clock
 ) -> None:
-    monkeypatch.setattr(key_check, "SECONDS", 0.2)
-    service.fail_next("slow", step=SERVICES[service.name][1], seconds=1.0)
+    service.fail_next("drip", step=SERVICES[service.name][0], seconds=60)
+    service.observer = lambda event, _call: deadline_clock.sleep(60 if event == "made" else 0)
     assert "没有答复完" in str(refusal_of(settings, service))
 
 

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -11,12 +13,10 @@ import generator
 from app.config import Settings
 from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
 from app.providers import bailian, jimeng, openai_images, seedream
+from app.providers.http import Response, ServiceClient
+from tests.providers.services import opened
 from tests.specs import ANY
-from tools.fakes.bailian import FakeBailian
-from tools.fakes.jimeng import FakeJimeng
-from tools.fakes.seedream import FakeSeedream
-
-SEEDREAM_IDS = sorted(seedream._BY_ID)
+from tools.fakes.service import Call, FakeService
 
 
 def request_for(spec: ModelSpec, ratio: str, resolution: str, references: int) -> ImageRequest:
@@ -27,6 +27,30 @@ def request_for(spec: ModelSpec, ratio: str, resolution: str, references: int) -
     request = ImageRequest(prompt="狐狸", aspect_ratio=ratio, resolution=resolution, sample_images=images)
     assert not spec.unsupported(request)
     return request
+
+
+@pytest.fixture
+def in_process(monkeypatch: pytest.MonkeyPatch, service: FakeService) -> FakeService:
+    """The service, called without the network: for thousands of requests."""
+
+    def call(
+        _client: object, _session: object, method: str, url: str, headers: dict[str, str], content: bytes
+    ) -> Response:
+        parts = urlsplit(url)
+        reply = service.serve(
+            Call(
+                method=method,
+                path=parts.path,
+                query=parse_qsl(parts.query),
+                raw_query=parts.query,
+                headers={"host": parts.netloc, **{name.lower(): value for name, value in headers.items()}},
+                content=content,
+            )
+        )
+        return Response(status=reply.status, headers=reply.headers, content=reply.content)
+
+    monkeypatch.setattr(ServiceClient, "_call", call)
+    return service
 
 
 def all_requests(spec: ModelSpec) -> Iterator[ImageRequest]:
@@ -48,44 +72,34 @@ def all_requests(spec: ModelSpec) -> Iterator[ImageRequest]:
                 yield spec.strip_unsupported(request)
 
 
-def order(provider: generator.Provider, request: ImageRequest) -> None:
-    images = [Reference(filename=image.filename, url=image.url) for image in request.sample_images]
-    assert generator.submit(provider, request, images).task_id
+def require_equal(service: Any, provider: generator.Provider) -> None:
+    """Order everything that the model takes: the bill is the estimate."""
+    requests = list(all_requests(provider.spec))
+    for request in requests:
+        images = [Reference(filename=image.filename, url=image.url) for image in request.sample_images]
+        assert generator.submit(provider, request, images).task_id
+        assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
+    assert service.charges == len(requests)
+    assert len(requests) >= len(provider.spec.sizes) * (provider.spec.max_references + 1)
 
 
-@pytest.mark.parametrize("model_id", SEEDREAM_IDS)
-def test_seedream_bills_what_was_estimated(model_id: str) -> None:
-    with FakeSeedream() as service:
-        service.keeps_old_models = True
-        provider = seedream.Seedream(Settings(**service.settings(seedream_model=model_id)))
-        requests = list(all_requests(provider.spec))
-        for request in requests:
-            order(provider, request)
-            assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
-        assert service.charges == len(requests)
-        assert len(requests) >= len(provider.spec.sizes) * (provider.spec.max_references + 1)
+@pytest.mark.parametrize("service", ["seedream"], indirect=True)
+@pytest.mark.parametrize("model_id", sorted(seedream._BY_ID))
+def test_seedream_bills_what_was_estimated(in_process: FakeService, model_id: str) -> None:
+    in_process.keeps_old_models = True  # type: ignore[attr-defined]
+    require_equal(in_process, opened(in_process, seedream_model=model_id))
 
 
+@pytest.mark.parametrize("service", ["bailian"], indirect=True)
 @pytest.mark.parametrize("model_id", [id for id, family in bailian._BY_ID.items() if not family.ended_on])
-def test_bailian_bills_what_was_estimated(model_id: str) -> None:
-    with FakeBailian() as service:
-        provider = bailian.Bailian(Settings(**service.settings(bailian_model=model_id)))
-        for request in all_requests(provider.spec):
-            order(provider, request)
-            assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
-        assert service.charges == len(provider.spec.sizes) * (provider.spec.max_references + 1)
+def test_bailian_bills_what_was_estimated(in_process: FakeService, model_id: str) -> None:
+    require_equal(in_process, opened(in_process, bailian_model=model_id))
 
 
+@pytest.mark.parametrize("service", ["jimeng"], indirect=True)
 @pytest.mark.parametrize("req_key", list(jimeng._FAMILIES))
-def test_jimeng_bills_what_was_estimated(req_key: str) -> None:
-    with FakeJimeng() as service:
-        provider = jimeng.Jimeng(Settings(**service.settings(jimeng_req_key=req_key)))
-        requests = list(all_requests(provider.spec))
-        for request in requests:
-            order(provider, request)
-            assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
-        assert service.charges == len(requests)
-        assert len(requests) >= len(provider.spec.sizes) * (provider.spec.max_references + 1)
+def test_jimeng_bills_what_was_estimated(in_process: FakeService, req_key: str) -> None:
+    require_equal(in_process, opened(in_process, jimeng_req_key=req_key))
 
 
 @pytest.mark.parametrize("model_id", [*openai_images._BY_ID, "flux-1"])

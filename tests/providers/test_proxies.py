@@ -46,9 +46,11 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[bytes], str]]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def submission_error(service: str = SERVICE) -> ModelError:
+def submission_error(service: str = SERVICE, timeout: float = 60) -> ModelError:
     with pytest.raises(ModelError) as caught:
-        ServiceClient("即梦", service, timeout=2).post_once(f"{service}/draw", headers={}, content=b"{}")
+        ServiceClient("即梦", service, timeout=timeout).post_once(
+            f"{service}/draw", headers={}, content=b"{}"
+        )
     return caught.value
 
 
@@ -67,7 +69,7 @@ def test_a_failed_proxy_tunnel_is_free_and_named_without_its_password(
 def test_a_silent_proxy_tunnel_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent:
         monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{silent.getsockname()[1]}")
-        error = submission_error()
+        error = submission_error(timeout=0.5)
     assert (error.billed, error.retryable) == (Billed.NO, True)
     assert "等待答复超时" in str(error)
 

@@ -1,39 +1,20 @@
 """The AUTOMATIC1111 API against its fake."""
 
 import base64
-import io
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-
-import pytest
-from PIL import Image
 
 from app.config import Settings
 from app.domain import GeneratedImage, ImageRequest, Reference
-from app.errors import Billed, ModelError
-from app.providers.http import Response
+from app.errors import Billed
 from app.providers.sdapi import SdApi
+from tests.providers import services
+from tests.providers.services import answer, failure, opened, size_of
 from tools.fakes.images import make_image
 from tools.fakes.sdapi import RANDOM_SEED, FakeSdApi
 
-FOX = ImageRequest(prompt="a red fox", aspect_ratio="16:9", resolution="1K")
+SERVICE = "sdapi"
+FOX = replace(services.FOX, prompt="a red fox", resolution="1K")
 PNG = make_image(8, 8)
-
-
-@pytest.fixture
-def service() -> Iterator[FakeSdApi]:
-    with FakeSdApi() as running:
-        yield running
-
-
-@pytest.fixture
-def model(service: FakeSdApi) -> SdApi:
-    return opened(service)
-
-
-def opened(service: FakeSdApi, **more: object) -> SdApi:
-    return SdApi(Settings(**service.settings(**more)))
 
 
 def made(model: SdApi, request: ImageRequest = FOX) -> GeneratedImage:
@@ -42,15 +23,8 @@ def made(model: SdApi, request: ImageRequest = FOX) -> GeneratedImage:
     return found
 
 
-def failure(call: Callable[[], object]) -> ModelError:
-    with pytest.raises(ModelError) as caught:
-        call()
-    return caught.value
-
-
 def test_the_image_comes_with_the_response(model: SdApi) -> None:
-    with Image.open(io.BytesIO(made(model).content)) as image:
-        assert image.size == (1280, 720)
+    assert size_of(made(model).content) == (1280, 720)
 
 
 def test_every_option_has_its_own_field(service: FakeSdApi, model: SdApi) -> None:
@@ -93,13 +67,6 @@ def test_one_reference_uses_img2img(service: FakeSdApi, model: SdApi) -> None:
     assert service.submissions[0].body["init_images"] == [base64.b64encode(PNG).decode()]
 
 
-def test_every_size_is_accepted(service: FakeSdApi, model: SdApi) -> None:
-    service.image_of = lambda order: PNG  # type: ignore[method-assign]
-    for ratio, resolution in model.spec.sizes:
-        model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
-    assert service.charges == 21
-
-
 def test_credentials_in_the_url_are_used_and_redacted() -> None:
     with FakeSdApi(login="anna:s3cret") as service:
         assert made(opened(service)).content
@@ -112,8 +79,8 @@ def test_credentials_in_the_url_are_used_and_redacted() -> None:
 def test_a_password_that_the_server_quotes_is_redacted() -> None:
     model = SdApi(Settings(sdapi_url="http://anna:s3%40cret@127.0.0.1:9"))
     token = base64.b64encode(b"anna:s3@cret").decode()
-    said = json.dumps({"detail": f"no http://anna:s3%40cret@127.0.0.1, s3@cret or Basic {token}"}).encode()
-    error = failure(lambda: model._read(Response(status=500, headers={}, content=said)))
+    said = {"detail": f"no http://anna:s3%40cret@127.0.0.1, s3@cret or Basic {token}"}
+    error = failure(lambda: model._read(answer(500, said)))
     assert "no http://anna:***@127.0.0.1, *** or Basic ***" in str(error)
 
 

@@ -1,8 +1,6 @@
-"""Seedream against its fake: requests, sizes and prices by family, error codes."""
+"""Seedream against its fake: requests, and sizes, options and prices by family."""
 
 import io
-import json
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -13,16 +11,16 @@ from PIL import Image
 
 import database
 from app.config import Settings
-from app.domain import BatchStatus, ImageRequest, Reference, SampleImage, Status
-from app.errors import Billed, ModelError
-from app.providers.http import Response
+from app.domain import BatchStatus, Reference, SampleImage, Status
+from app.errors import Billed
 from app.providers.seedream import Seedream
 from tests.harness import open_harness
+from tests.providers.services import FOX, answer, failure, opened
 from tools.fakes.clock import Clock
-from tools.fakes.seedream import KEY, FakeSeedream
+from tools.fakes.seedream import FakeSeedream
 from tools.fakes.service import Submission
 
-FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
+SERVICE = "seedream"
 IDS = {
     "5-5": "doubao-seedream-5-5-261028",
     "4-0": "doubao-seedream-4-0-250828",
@@ -33,39 +31,8 @@ IDS = {
 }
 
 
-@pytest.fixture
-def service() -> Iterator[FakeSeedream]:
-    with FakeSeedream(image_format="jpeg") as running:
-        yield running
-
-
-@pytest.fixture
-def model(service: FakeSeedream) -> Seedream:
-    return opened(service)
-
-
-def opened(service: FakeSeedream, **more: object) -> Seedream:
-    return Seedream(Settings(**service.settings(**more)))
-
-
 def provider_for(model_id: str, **more: object) -> Seedream:
     return Seedream(Settings(seedream_model=model_id, **more))  # type: ignore[arg-type]
-
-
-def failure(call: Callable[[], object]) -> ModelError:
-    with pytest.raises(ModelError) as caught:
-        call()
-    assert KEY not in str(caught.value)
-    return caught.value
-
-
-def test_the_task_id_is_the_url_of_the_image(service: FakeSeedream, model: Seedream) -> None:
-    task_id = model.submit(FOX, ()).task_id
-    assert task_id
-    assert task_id.startswith(service.address)
-    with Image.open(io.BytesIO(model.fetch(task_id, Clock().sleep).content)) as image:
-        assert image.size == (2816, 1584)
-    assert service.charges == 1
 
 
 def test_a_submission_sends_exactly_the_requested_fields(service: FakeSeedream, model: Seedream) -> None:
@@ -157,14 +124,6 @@ def test_the_fake_refuses_what_5_5_refuses(service: FakeSeedream, fields: dict[s
     assert (error.billed, service.charges) == (Billed.NO, 1)
 
 
-def test_the_visible_mark_is_asked_for_only_when_it_is_set(service: FakeSeedream, model: Seedream) -> None:
-    marked = opened(service, watermark=True)
-    for each in (model, marked):
-        each.submit(FOX, ())
-    assert [order.body["watermark"] for order in service.submissions] == [False, True]
-    assert (model.spec.watermark, marked.spec.watermark) == (False, True)
-
-
 def test_references_are_sent_as_urls_or_data_urls(service: FakeSeedream, model: Seedream) -> None:
     at_hand = Reference(filename="a.png", content=b"abc", media_type="image/png")
     far = Reference(filename="b.png", url="https://example.com/b.png")
@@ -172,15 +131,6 @@ def test_references_are_sent_as_urls_or_data_urls(service: FakeSeedream, model: 
     model.submit(FOX, [at_hand, far])
     assert service.submissions[0].body["image"] == "data:image/png;base64,YWJj"
     assert service.submissions[1].body["image"] == ["data:image/png;base64,YWJj", "https://example.com/b.png"]
-
-
-@pytest.mark.parametrize("model_id", IDS.values())
-def test_every_size_of_every_family_is_accepted(service: FakeSeedream, model_id: str) -> None:
-    service.keeps_old_models = True
-    model = opened(service, seedream_model=model_id)
-    for ratio, resolution in model.spec.sizes:
-        model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
-    assert service.charges == len(model.spec.sizes) >= 14
 
 
 @pytest.mark.parametrize(
@@ -216,6 +166,27 @@ def test_an_unlisted_id_has_no_price_and_says_so(model_id: str) -> None:
     assert (spec.label, spec.is_priced, spec.price(FOX)) == (model_id, False, None)
     assert "不认识这个模型编号" in spec.setup.about
     assert "单价" in spec.setup.about
+    assert provider_for(model_id, price_per_image=Decimal("0.4")).spec.price(FOX) == Decimal("0.4")
+
+
+PRICED = [
+    ("4-0", "2K", 0, "0.20"),
+    ("4-5", "4K", 0, "0.25"),
+    ("5-0", "2K", 0, "0.22"),
+    ("5-0-flash", "2K", 0, "0.12"),
+    ("5-0-pro", "1K", 0, "0.30"),
+    ("5-0-pro", "2K", 0, "0.60"),
+    ("5-0-pro", "2K", 3, "0.64"),  # one is included
+]
+
+
+@pytest.mark.parametrize(("family", "resolution", "references", "price"), PRICED)
+def test_prices_follow_the_family(family: str, resolution: str, references: int, price: str) -> None:
+    images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(references))
+    request = replace(FOX, resolution=resolution, sample_images=images)
+    assert provider_for(IDS[family]).spec.price(request) == Decimal(price)
+    own = provider_for(IDS[family], price_per_image=Decimal("0.1")).spec
+    assert own.price(request) == Decimal("0.1")
 
 
 @pytest.mark.parametrize("model_id", UNKNOWN)
@@ -227,10 +198,6 @@ def test_an_unlisted_id_offers_what_every_current_model_supports(model_id: str) 
         assert spec.sizes == provider_for(IDS[current]).spec.sizes
 
 
-def test_a_price_setting_applies_to_an_unlisted_id() -> None:
-    assert provider_for(UNKNOWN[0], price_per_image=Decimal("0.4")).spec.price(FOX) == Decimal("0.4")
-
-
 @pytest.mark.parametrize(
     "model_id", ["doubao-seedream-5-5-261028", "dola-seedream-5-0-pro-260628", "seedream-5-0-flash-260915"]
 )
@@ -238,33 +205,6 @@ def test_a_model_without_a_published_price_in_cny_has_none(model_id: str) -> Non
     spec = provider_for(model_id).spec
     assert not spec.is_priced
     assert "不认识" not in spec.setup.about
-
-
-@pytest.mark.parametrize(
-    ("family", "resolution", "price"),
-    [
-        ("4-0", "2K", "0.20"),
-        ("4-5", "4K", "0.25"),
-        ("5-0", "2K", "0.22"),
-        ("5-0-flash", "2K", "0.12"),
-        ("5-0-pro", "1K", "0.30"),
-        ("5-0-pro", "2K", "0.60"),
-    ],
-)
-def test_prices_follow_the_family(family: str, resolution: str, price: str) -> None:
-    spec = provider_for(IDS[family]).spec
-    assert spec.price(replace(FOX, resolution=resolution)) == Decimal(price)
-
-
-def test_the_pro_price_includes_each_reference_after_the_first() -> None:
-    images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
-    assert provider_for(IDS["5-0-pro"]).spec.price(replace(FOX, sample_images=images)) == Decimal("0.64")
-
-
-def test_a_price_setting_wins() -> None:
-    images = tuple(SampleImage(url=f"https://example.com/{n}", filename=f"{n}") for n in range(3))
-    spec = provider_for(IDS["5-0-pro"], price_per_image=Decimal("0.1")).spec
-    assert spec.price(replace(FOX, sample_images=images)) == Decimal("0.1")
 
 
 @pytest.mark.parametrize("family", ["4-0-250828", "4-5-251128", "5-0-260128", "5-0-lite-260128"])
@@ -293,13 +233,6 @@ def test_no_end_is_said_of_a_model_that_goes_on(model_id: str) -> None:
 
 def test_pro_offers_no_4k() -> None:
     assert "可选：1K、2K" in str(provider_for(IDS["5-0-pro"]).spec.validate(replace(FOX, resolution="4K"))[0])
-
-
-def test_a_refused_prompt_is_final_and_free(service: FakeSeedream, model: Seedream) -> None:
-    error = failure(lambda: model.submit(replace(FOX, prompt="违禁"), ()))
-    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
-    assert "提示词" in str(error)
-    assert service.charges == 0
 
 
 def test_a_refused_picture_is_final_and_may_be_billed(model: Seedream) -> None:
@@ -348,48 +281,10 @@ def test_what_meets_every_row_pauses_the_batch_though_the_first_may_be_billed(
         assert (service.count("submit"), harness.outcomes()) == (1, ["unknown"])
 
 
-def test_a_wrong_key_pauses_and_is_redacted(service: FakeSeedream, model: Seedream) -> None:
-    service.fail_next("key")
-    error = failure(lambda: model.submit(FOX, ()))
-    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
-
-
-def test_an_empty_account_pauses(model: Seedream) -> None:
-    error = failure(lambda: model.submit(replace(FOX, prompt="欠费"), ()))
-    assert (error.cause, error.billed, error.pauses_batch) == ("key", Billed.NO, True)
-    assert "充值" in str(error)
-
-
 def test_an_inactive_model_pauses_and_names_the_setting(service: FakeSeedream) -> None:
     error = failure(lambda: opened(service, seedream_model="doubao-seedream-5-0-pro-1").submit(FOX, ()))
     assert error.pauses_batch
     assert "SEEDREAM_MODEL" in str(error)
-
-
-def test_an_exhausted_quota_pauses_with_the_message_of_the_service(model: Seedream) -> None:
-    error = failure(lambda: model.submit(replace(FOX, prompt="用完"), ()))
-    assert (error.billed, error.pauses_batch, error.retryable, error.throttled) == (
-        Billed.NO,
-        True,
-        False,
-        False,
-    )
-    assert "额度已用完" in str(error)
-    assert "5-hour limit" in str(error)
-
-
-def test_an_exhausted_quota_pauses_the_batch_and_submits_nothing_more(
-    settings: Settings, service: FakeSeedream, db: database.Connection
-) -> None:
-    harness = open_harness(settings, service, db)
-    batch_id, _ = harness.ask("用完", "用完")
-    assert harness.step()
-    batch = database.get_batch(db, batch_id)
-    assert batch.status is BatchStatus.PAUSED
-    assert "额度已用完" in str(batch.paused_reason)
-    harness.hurry()
-    assert not harness.step()
-    assert (service.count("submit"), harness.outcomes()) == (1, ["not_billed"])
 
 
 def test_an_expired_url_is_charged_and_can_be_retried(service: FakeSeedream, model: Seedream) -> None:
@@ -402,56 +297,8 @@ def test_an_expired_url_is_charged_and_can_be_retried(service: FakeSeedream, mod
     assert service.count("download") == 4
 
 
-def test_an_inline_image_is_accepted(model: Seedream, monkeypatch: pytest.MonkeyPatch) -> None:
-    answer = Response(status=200, headers={}, content=b'{"data": [{"b64_json": "YWJj"}]}')
-    assert model._read(answer).image is not None
-
-
-@pytest.mark.parametrize(
-    ("http", "code", "cause", "billed", "retryable", "pauses"),
-    [
-        (500, "InternalServiceError", "service", Billed.UNKNOWN, False, False),
-        (500, "Strange", "service", Billed.UNKNOWN, False, False),
-        (429, "SetLimitExceeded", "limit", Billed.NO, False, True),
-        (429, "QuotaExceeded", "limit", Billed.NO, False, True),
-        (429, "SomethingElse", "limit", Billed.NO, False, True),
-        (200, "QuotaExceeded", "limit", Billed.UNKNOWN, False, True),
-        (429, "InflightBatchsizeExceeded", "limit", Billed.NO, True, False),
-        (429, "RateLimitExceeded.EndpointRPMExceeded", "limit", Billed.NO, True, False),
-        (429, "APIAccountRpmRateLimitExceeded", "limit", Billed.NO, True, False),
-        (429, "AccountRateLimitExceeded", "limit", Billed.NO, True, False),
-        (429, "ServerOverloaded", "limit", Billed.NO, True, False),
-        (429, "RequestBurstTooFast", "limit", Billed.NO, True, False),
-        (400, "InvalidSubscription", "key", Billed.NO, False, True),
-        (400, "InvalidEndpoint.ClosedEndpoint", "request", Billed.NO, False, True),
-        (404, "InvalidEndpointOrModel.NotFound", "request", Billed.NO, False, True),
-        (429, "ModelAccountRpmRateLimitExceeded", "limit", Billed.NO, True, False),
-        (400, "OutputImageSensitiveContentDetected.DeepFake", "moderation", Billed.NO, False, False),
-        (400, "InputImageSensitiveContentDetected.PrivacyInformation", "moderation", Billed.NO, False, False),
-        (400, "ContentSecurityDetectionError", "service", Billed.NO, True, False),
-        (400, "InvalidParameter.Size", "request", Billed.NO, False, False),
-        (400, "InvalidParameter.UnsupportedParameter", "request", Billed.NO, False, False),
-        (400, "MissingParameter", "request", Billed.NO, False, False),
-        (400, "InvalidImageURL.Timeout", "request", Billed.NO, False, False),
-        (413, "RequestEntityTooLarge", "request", Billed.NO, False, False),
-        (404, "ModelNotOpen", "request", Billed.NO, False, True),
-        (403, "AccountOverdueError", "key", Billed.NO, False, True),
-        (403, "AccessDenied", "key", Billed.NO, False, True),
-        (429, "ModelAccountIpmRateLimitExceeded", "limit", Billed.NO, True, False),
-        (400, "InputTextRiskDetection", "moderation", Billed.NO, False, False),
-        (403, "OperationDenied.Something", "key", Billed.NO, False, True),
-        (401, "InvalidAccountStatus", "key", Billed.NO, False, True),
-        (404, "UnsupportedModel", "request", Billed.NO, False, True),
-    ],
-)
-def test_each_error_code_has_its_rule(
-    model: Seedream, http: int, code: str, cause: str, billed: Billed, retryable: bool, pauses: bool
-) -> None:
-    content = json.dumps({"error": {"code": code, "message": "words"}}).encode()
-    error = failure(lambda: model._read(Response(status=http, headers={}, content=content)))
-    assert (error.cause, error.billed, error.retryable) == (cause, billed, retryable)
-    assert error.pauses_batch is pauses
-    assert code in str(error)
+def test_an_inline_image_is_accepted(model: Seedream) -> None:
+    assert model._read(answer(200, {"data": [{"b64_json": "YWJj"}]})).image is not None
 
 
 @pytest.mark.parametrize(
@@ -463,12 +310,6 @@ def test_a_refused_field_of_every_request_pauses(model: Seedream, param: str, pa
         "message": f"the parameter `{param}` is not supported",
         "param": param,
     }
-    content = json.dumps({"error": about}).encode()
-    error = failure(lambda: model._read(Response(status=400, headers={}, content=content)))
+    error = failure(lambda: model._read(answer(400, {"error": about})))
     assert (error.cause, error.billed, error.pauses_batch) == ("request", Billed.NO, pauses)
     assert "not supported" in str(error)
-
-
-def test_too_many_calls_in_flight_lower_the_concurrency(model: Seedream) -> None:
-    content = json.dumps({"error": {"code": "InflightBatchsizeExceeded", "message": "words"}}).encode()
-    assert failure(lambda: model._read(Response(status=429, headers={}, content=content))).throttled
