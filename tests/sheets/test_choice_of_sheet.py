@@ -9,6 +9,7 @@ from openpyxl import load_workbook
 
 from app.errors import SpreadsheetError
 from app.sheets import read_workbook
+from tests.sheets.tables import notes, prompts, read_parts
 from tools.workbooks import by_hand
 from tools.workbooks.written import saved, with_sheets
 
@@ -33,33 +34,37 @@ def parts(target: str, stored: str) -> bytes:
     return by_hand.moved(whole, "xl/worksheets/sheet1.xml", stored)
 
 
-def test_the_active_sheet_is_read_before_others_with_prompts() -> None:
-    found = read_workbook(opened_at({"甲": TABLE, "乙": OTHER, "备注": COVER}, 1), "a.xlsx")
+@pytest.mark.parametrize(
+    ("sheets", "active", "chosen", "said"),
+    [
+        (
+            {"甲": TABLE, "乙": OTHER, "备注": COVER},
+            1,
+            "乙",
+            "只导入了工作表「乙」；也有提示词的还有：「甲」",
+        ),
+        (
+            {"首页": COVER, "甲": TABLE, "乙": OTHER},
+            0,
+            "甲",
+            "只导入了工作表「甲」；也有提示词的还有：「乙」",
+        ),
+        ({"首页": COVER, "甲": TABLE}, 1, "甲", "导入的是工作表「甲」"),
+        ({"甲": TABLE, "乙": EMPTY_TABLE}, 1, "甲", None),
+    ],
+)
+def test_the_active_sheet_is_read_or_the_first_that_has_prompts(
+    sheets: dict[str, Any], active: int, chosen: str, said: str | None
+) -> None:
+    found = read_workbook(opened_at(sheets, active), "a.xlsx")
 
-    assert (found.sheet, found.rows[0].fields["prompt"]) == ("乙", "狗")
-    assert "只导入了工作表「乙」；也有提示词的还有：「甲」" in map(str, found.notes)
-
-
-def test_the_first_sheet_with_prompts_is_read_when_the_active_one_has_none() -> None:
-    found = read_workbook(opened_at({"首页": COVER, "甲": TABLE, "乙": OTHER}, 0), "a.xlsx")
-
-    assert found.sheet == "甲"
-    assert "只导入了工作表「甲」；也有提示词的还有：「乙」" in map(str, found.notes)
-
-
-def test_an_active_sheet_without_rows_is_followed_by_the_next() -> None:
-    assert read_workbook(opened_at({"甲": TABLE, "乙": EMPTY_TABLE}, 1), "a.xlsx").sheet == "甲"
-
-
-def test_the_sheet_that_was_read_is_named_when_it_is_not_the_first() -> None:
-    found = read_workbook(opened_at({"首页": COVER, "甲": TABLE}, 1), "a.xlsx")
-
-    assert "导入的是工作表「甲」" in map(str, found.notes)
+    assert (found.sheet, prompts(found)) == (chosen, [sheets[chosen][1][0]])
+    assert said is None or said in notes(found)
 
 
 @pytest.mark.parametrize("sheets", [{"甲": TABLE}, {"甲": TABLE, "说明": COVER}, {"空": [], "甲": TABLE}])
 def test_no_note_about_sheets_when_there_is_no_choice(sheets: dict[str, Any]) -> None:
-    assert not any("工作表" in note for note in map(str, read_workbook(with_sheets(sheets), "a.xlsx").notes))
+    assert "工作表" not in str(notes(read_workbook(with_sheets(sheets), "a.xlsx")))
 
 
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
@@ -67,7 +72,7 @@ def test_a_hidden_sheet_is_skipped_even_when_active(state: str) -> None:
     found = read_workbook(opened_at({"旧": OTHER, "新": TABLE}, 0, 旧=state), "a.xlsx")
 
     assert found.sheet == "新"
-    assert not any("旧" in note for note in map(str, found.notes))
+    assert "旧" not in str(notes(found))
 
 
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
@@ -80,9 +85,7 @@ def test_prompts_only_on_a_hidden_sheet_are_refused_naming_it(state: str) -> Non
 def test_a_missing_active_sheet_is_ignored(active: str) -> None:
     views = f'<bookViews><workbookView activeTab="{active}"/></bookViews>'
 
-    found = read_workbook(by_hand.workbook(by_hand.inline_rows(TABLE), before_sheets=views), "a.xlsx")
-
-    assert found.rows[0].fields["prompt"] == "猫"
+    assert prompts(read_parts(by_hand.inline_rows(TABLE), before_sheets=views)) == ["猫"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,7 @@ def test_a_missing_active_sheet_is_ignored(active: str) -> None:
     ],
 )
 def test_a_sheet_is_found_by_any_form_of_its_path(target: str, stored: str) -> None:
-    assert read_workbook(parts(target, stored), "a.xlsx").rows[0].fields["prompt"] == "猫"
+    assert prompts(read_workbook(parts(target, stored), "a.xlsx")) == ["猫"]
 
 
 def test_a_path_outside_the_package_is_rejected() -> None:

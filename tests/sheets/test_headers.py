@@ -1,14 +1,12 @@
 """Headers as people write them: what each means, and what is never the prompt."""
 
 import datetime
-from typing import Any
 
 import pytest
 
 from app.errors import SpreadsheetError
-from app.sheets import Import, read_workbook
 from app.sheets.header_synonyms import meaning
-from tools.workbooks.written import by_openpyxl
+from tests.sheets.tables import notes, read
 
 HEADERS = {
     "prompt": (
@@ -27,7 +25,10 @@ HEADERS = {
     ),
     "aspect_ratio": ("比例|尺寸比例|画幅|比例 Ratio|图片比例（下拉选择）|尺寸/比例|宽高比*"),
     "resolution": ("清晰度|分辨率|分辨率（1K/2K/4K）|Resolution｜分辨率"),
-    "references": ("参考图1|参考图 2|参考图一|垫图|Reference image 1 / 参考图1|参考图（最多4张）"),
+    "references": (
+        "参考图1|参考图 2|参考图一|垫图|参考示例图|参考图|示例图文件名|Reference Images"
+        "|Reference image 1 / 参考图1|参考图（最多4张）"
+    ),
     "num_images": ("张数|数量|生成数量|生成数量（张）|数量(选填)|出图张数"),
     "filename": ("文件名|命名|图片名称|文件名 (不写扩展名)"),
     "seed": ("种子|seed值|种子（Seed）|随机种子"),
@@ -53,20 +54,8 @@ def test_a_header_is_recognised_in_its_common_spellings(header: str, field: str)
 @pytest.mark.parametrize(
     "word",
     [
-        *(
-            "负面",
-            "负向",
-            "反向",
-            "反向提示词",
-            "负面词",
-            "負面",
-            "否定",
-            "不要",
-            "不要出现",
-            "不想看到",
-            "不希望出现",
-        ),
-        *("避免出现", "排除", "禁止出现", "negative", "neg", "avoid", "exclude"),
+        *("负面", "负向", "反向", "反向提示词", "负面词", "負面", "否定", "不要", "不要出现", "不想看到"),
+        *("不希望出现", "避免出现", "排除", "禁止出现", "negative", "neg", "avoid", "exclude"),
     ],
 )
 def test_a_negative_prompt_header_is_never_the_prompt(word: str, around: str) -> None:
@@ -94,23 +83,20 @@ def test_an_ambiguous_header_is_not_guessed(header: str) -> None:
     assert meaning(header) is None
 
 
-def read(*rows: Any) -> Import:
-    """Import a workbook with these rows."""
-    return read_workbook(by_openpyxl(rows), "a.xlsx")
-
-
 @pytest.mark.parametrize(
-    "first",
-    ["提示词：一只猫在窗台上", "【提示词】一只猫", "提示词、一只猫", "Prompt: a cat on the roof", "一只猫"],
+    "rows",
+    [
+        [("提示词：一只猫在窗台上",), ("提示词：一只狗",)],
+        [("【提示词】一只猫",), ("提示词：一只狗",)],
+        [("提示词、一只猫",), ("提示词：一只狗",)],
+        [("Prompt: a cat on the roof",), ("提示词：一只狗",)],
+        [("一只猫",), ("提示词：一只狗",)],
+        [("画面描述", "一只猫在窗台上"), ("风格", "水彩")],  # a form
+    ],
 )
-def test_a_first_line_that_is_a_prompt_is_no_header(first: str) -> None:
+def test_a_first_line_that_is_a_prompt_is_no_header(rows: list[tuple[str, ...]]) -> None:
     with pytest.raises(SpreadsheetError, match="没有找到「提示词」这一列"):
-        read((first,), ("提示词：一只狗",))
-
-
-def test_a_form_line_is_no_header() -> None:
-    with pytest.raises(SpreadsheetError, match="没有找到「提示词」这一列"):
-        read(("画面描述", "一只猫在窗台上"), ("风格", "水彩"))
+        read(*rows)
 
 
 def test_a_guessed_column_is_noted() -> None:
@@ -119,7 +105,7 @@ def test_a_guessed_column_is_noted() -> None:
     assert found.rows[0].fields["prompt"] == "猫"
     assert (
         "列名已自动对应：「画面描述」→「提示词」、「画幅」→「图片比例」、「命名」→「文件名」，请核对"
-        in map(str, found.notes)
+        in notes(found)
     )
 
 
@@ -127,7 +113,7 @@ def test_an_exact_header_wins_over_a_guess() -> None:
     found = read(("画面描述", "英文提示词", "提示词", "画幅", "图片比例"), ("x", "y", "猫", "1:1", "16:9"))
 
     assert (found.rows[0].fields["prompt"], found.rows[0].fields["aspect_ratio"]) == ("猫", "16:9")
-    assert "自己的列会保留，点「列」显示：画面描述、英文提示词、画幅" in map(str, found.notes)
+    assert "自己的列会保留，点「列」显示：画面描述、英文提示词、画幅" in notes(found)
 
 
 @pytest.mark.parametrize("header", ["提示词（无负面）", "提示词 -", "Prompt (no text)", "提示词（不含人物）"])
@@ -144,14 +130,14 @@ def test_beside_an_exact_prompt_a_doubtful_header_is_unused_and_noted() -> None:
     found = read(("提示词（不含人物）", "提示词"), ("x", "猫"))
 
     assert found.rows[0].fields["prompt"] == "猫"
-    assert "自己的列会保留，点「列」显示：提示词（不含人物）" in map(str, found.notes)
+    assert "自己的列会保留，点「列」显示：提示词（不含人物）" in notes(found)
 
 
 def test_of_two_exact_headers_the_leftmost_is_used_and_noted() -> None:
     found = read(("提示词（必填）", "Prompt"), ("猫", "cat"))
 
     assert found.rows[0].fields["prompt"] == "猫"
-    assert "「提示词」有不止一列，用的是最左边的一列" in map(str, found.notes)
+    assert "「提示词」有不止一列，用的是最左边的一列" in notes(found)
 
 
 @pytest.mark.parametrize("first", ["参考图", "参考图1"])
@@ -161,7 +147,7 @@ def test_numbered_reference_columns_are_joined_and_noted(first: str) -> None:
     found = read(header, ("猫", "a", "b、c", "d"), ("狗", "", "e.png", ""), ("鱼", "", "", ""))
 
     assert [row.references for row in found.rows] == [("a", "b", "c", "d"), ("e.png",), ()]
-    assert "参考图分在 3 列里，每一行的都放在一起用" in map(str, found.notes)
+    assert "参考图分在 3 列里，每一行的都放在一起用" in notes(found)
     assert found.problems == ()
 
 
@@ -184,7 +170,7 @@ def test_two_reference_columns_that_are_not_numbered_are_not_joined() -> None:
     found = read(("提示词", "参考图", "示例图"), ("猫", "a", "b"))
 
     assert found.rows[0].references == ("a",)
-    assert "「参考示例图」有不止一列，用的是最左边的一列" in map(str, found.notes)
+    assert "「参考示例图」有不止一列，用的是最左边的一列" in notes(found)
 
 
 def test_a_negative_column_before_the_prompt_stays_negative() -> None:

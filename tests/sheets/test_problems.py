@@ -7,22 +7,11 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from app.domain import Models, ModelSpec
+from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
 from app.errors import SpreadsheetError
-from app.sheets import Import, Problem, read_workbook
-from tools.workbooks import by_hand
-from tools.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter
-
-
-def read(*rows: Any, **more: Any) -> Import:
-    """Import a workbook with these rows."""
-    return read_workbook(by_openpyxl(rows, **more), "a.xlsx")
-
-
-def only_problem(found: Import) -> Problem:
-    """The single problem."""
-    (problem,) = found.problems
-    return problem
+from app.sheets import Import, read_workbook
+from tests.sheets.tables import field, notes, only_problem, read, read_csv, read_parts
+from tools.workbooks.written import HEADER, by_xlsxwriter
 
 
 @pytest.mark.parametrize(
@@ -83,7 +72,7 @@ def test_an_iso_time_of_a_strict_workbook_is_corrected_too() -> None:
         '<row r="3"><c r="A3" t="str"><v>狗</v></c><c r="B3" t="d"><v>2026-03-04T00:00:00</v></c></row>'
     )
 
-    found = read_workbook(by_hand.workbook(f"<sheetData>{rows}</sheetData>"), "a.xlsx")
+    found = read_parts(f"<sheetData>{rows}</sheetData>")
 
     assert [(p.row, p.seen, p.fixed) for p in found.problems] == [
         (2, "16:09", "16:9"),
@@ -160,7 +149,7 @@ def test_a_formula_whose_stored_result_is_empty_text_is_an_empty_cell() -> None:
         '<row r="2"><c r="A2" t="str"><v>猫</v></c><c r="B2" t="str"><f>""</f><v></v></c></row>'
     )
 
-    found = read_workbook(by_hand.workbook(f"<sheetData>{rows}</sheetData>"), "a.xlsx")
+    found = read_parts(f"<sheetData>{rows}</sheetData>")
 
     assert found.rows[0].fields["filename"] == ""
     assert found.problems == ()
@@ -210,42 +199,30 @@ def test_a_merged_title_and_a_header_merged_over_two_lines_are_understood() -> N
     assert found.problems == ()
 
 
-def test_hidden_rows_are_kept_and_noted() -> None:
+def test_hidden_rows_and_columns_are_kept_and_noted() -> None:
     def hide(sheet: Worksheet) -> None:
-        sheet.row_dimensions[3].hidden = True
+        sheet.row_dimensions[3].hidden = sheet.column_dimensions["B"].hidden = True
 
-    found = read(("提示词",), ("猫",), ("狗",), ("鱼",), change=hide)
+    found = read(("提示词", "负面提示词"), ("猫", "狗"), ("狗",), ("鱼",), change=hide)
 
-    assert len(found.rows) == 3
-    assert any("1 行" in note and "第 3 行" in note and "隐藏" in note for note in map(str, found.notes))
-
-
-def test_hidden_columns_are_kept_and_noted() -> None:
-    def hide(sheet: Worksheet) -> None:
-        sheet.column_dimensions["B"].hidden = True
-
-    found = read(("提示词", "负面提示词"), ("猫", "狗"), change=hide)
-
-    assert found.rows[0].fields["negative_prompt"] == "狗"
-    assert any("隐藏的列" in note and "负面提示词" in note for note in map(str, found.notes))
+    assert field(found, "negative_prompt") == ["狗", "", ""]
+    assert any("1 行" in note and "第 3 行" in note and "隐藏" in note for note in notes(found))
+    assert any("隐藏的列" in note and "负面提示词" in note for note in notes(found))
 
 
 def test_missing_unknown_and_duplicate_columns_are_noted() -> None:
     found = read(("提示词", "备注", "提示词"), ("猫", "x", "狗"))
 
     assert found.rows[0].fields["prompt"] == "猫"
-    notes = " ".join(map(str, found.notes))
-    assert "图片比例（1:1）" in notes
-    assert "分辨率（2K）" in notes
-    assert "自己的列会保留，点「列」显示：备注" in notes
-    assert "「提示词」有不止一列" in notes
+    for words in ("图片比例（1:1）", "分辨率（2K）", "点「列」显示：备注", "「提示词」有不止一列"):
+        assert words in str(notes(found))
 
 
 def test_a_size_column_beside_a_resolution_is_the_ratio_and_noted() -> None:
     found = read(("Prompt", "Size", "Resolution"), ("cat", "16:9", "4K"))
 
     assert found.rows[0].fields["aspect_ratio"] == "16:9"
-    assert any("「尺寸」列按「图片比例」读取" in note for note in map(str, found.notes))
+    assert "「尺寸」列按「图片比例」读取" in str(notes(found))
 
 
 def test_too_many_references_in_a_row_are_reported() -> None:
@@ -264,67 +241,51 @@ def test_too_many_images_for_a_batch_are_reported_at_the_exceeding_row() -> None
     assert "10000" in str(problem.error)
 
 
-def test_five_thousand_rows_are_read() -> None:
-    assert len(read(("提示词",), *[("猫",)] * 5_000).rows) == 5_000
-
-
 def test_too_many_rows_are_refused_with_their_number() -> None:
+    assert len(read_csv("提示词\n" + "猫\n" * MAX_ROWS_A_BATCH).rows) == MAX_ROWS_A_BATCH == 5_000
     with pytest.raises(SpreadsheetError, match=r"表格有 5003 行.*5000 行"):
         read(("提示词",), *[("猫",)] * 5_003)
-
-
-def test_too_many_csv_rows_are_refused_with_their_number() -> None:
     with pytest.raises(SpreadsheetError, match=r"表格有 6000 行"):
-        read_workbook(("提示词\n" + "猫\n" * 6_000).encode(), "a.csv")
+        read_csv("提示词\n" + "猫\n" * 6_000)
 
 
-def read_for(spec: ModelSpec, content: bytes) -> Import:
+def read_for(spec: ModelSpec, *rows: Any) -> Import:
     """Import a workbook for one model."""
-    return read_workbook(content, "a.xlsx", find_model=Models([spec]).find)
+    return read(*rows, find_model=Models([spec]).find)
 
 
 def test_rows_the_model_does_not_support_are_reported(spec: ModelSpec) -> None:
-    small = {key: size for key, size in spec.sizes.items() if key[1] != "4K"}
-    content = by_openpyxl([HEADER[:4], ("猫", "", "16:9", "4K"), ("狗", "", "16:9", "2K")])
+    small = replace(spec, sizes={key: size for key, size in spec.sizes.items() if key[1] != "4K"})
 
-    problem = only_problem(read_for(replace(spec, sizes=small), content))
+    problem = only_problem(read_for(small, HEADER[:4], ("猫", "", "16:9", "4K"), ("狗", "", "16:9", "2K")))
 
     assert (problem.row, problem.column, problem.seen) == (2, "分辨率", "4K")
 
 
-def test_more_references_than_the_model_accepts_are_reported(spec: ModelSpec) -> None:
-    content = by_openpyxl([("提示词", "参考图"), ("猫", "a,b")])
-
-    problem = only_problem(read_for(replace(spec, max_references=1), content))
-
-    assert "最多接受 1 张参考图" in str(problem.error)
-
-
 def test_as_many_references_as_the_model_takes_are_read(spec: ModelSpec) -> None:
-    names = tuple(f"图{number}" for number in range(14))
-    content = by_openpyxl([("提示词", "参考图"), ("猫", ",".join(names))])
+    names = [f"图{number}" for number in range(14)]
+    table = (("提示词", "参考图"), ("猫", ",".join(names)))
 
-    found = read_for(replace(spec, max_references=14), content)
+    found = read_for(replace(spec, max_references=14), *table)
+    problem = only_problem(read_for(replace(spec, max_references=13), *table))
 
-    assert (found.rows[0].references, found.problems) == (names, ())
+    assert (found.rows[0].references, found.problems) == (tuple(names), ())
+    assert "最多接受 13 张参考图" in str(problem.error)
 
 
 def test_unsupported_columns_and_long_prompts_are_noted(spec: ModelSpec) -> None:
-    content = by_openpyxl([("提示词", "种子", "步数"), ("猫" * 50, 1, 2)])
-    simple = replace(
-        spec, takes_seed=False, takes_steps=False, prompt_limit=20, field_notes={"seed": "这个模型没有种子"}
-    )
+    own = {"takes_seed": False, "takes_steps": False, "field_notes": {"seed": "这个模型没有种子"}}
+    simple = replace(spec, prompt_limit=20, **own)  # type: ignore[arg-type]
 
-    found = read_for(simple, content)
+    found = read_for(simple, ("提示词", "种子", "步数"), ("猫" * 50, 1, 2))
 
     assert found.problems == ()
-    assert "这个模型没有种子" in map(str, found.notes)
-    assert any("采样步数" in note for note in map(str, found.notes))
-    assert any("有 1 行的提示词超过" in note for note in map(str, found.notes))
+    for words in ("这个模型没有种子", "采样步数", "有 1 行的提示词超过"):
+        assert words in str(notes(found))
 
 
 def test_a_csv_row_wider_than_the_header_is_reported() -> None:
-    found = read_workbook("提示词,文件名\n猫, 狗,a\n鱼,b,,\n".encode(), "a.csv")
+    found = read_csv("提示词,文件名\n猫, 狗,a\n鱼,b,,\n")
 
     assert only_problem(found).row == 2
     assert "逗号" in str(only_problem(found).error)

@@ -110,6 +110,12 @@ def pathological_formulas() -> bytes:
     return workbook(f"<sheetData>{rows}</sheetData>", styles=f"{styles}<cellXfs>{used}</cellXfs>")
 
 
+def pathological_sums() -> bytes:
+    """Rows that nearly say how much there is in all."""
+    lines = ("合计" + "1" * 58, "共" + "1," * 29, "合计" * 30, "1" * 60, "共" + "1张、" * 19 + "x")
+    return workbook(inline_rows([("序号", "提示词"), *[("", line) for line in lines * 100]]))
+
+
 HOSTILE: dict[str, Callable[[], bytes]] = {
     "200 MB of white space": lambda: unpacking_to(200 * 2**20),
     "100 MB that declares 1,000 bytes": lambda: with_false_size(unpacking_to(100 * 2**20)),
@@ -155,6 +161,7 @@ HOSTILE: dict[str, Callable[[], bytes]] = {
     "a csv of Chinese words": lambda: ("prompt\n" + "一隻橘貓 and a 狗\n" * 800_000).encode("gb18030"),
     "a million pictures over a sheet": many_images,
     "formulas to wander in": pathological_formulas,
+    "sums to wander in": pathological_sums,
     "noise": lambda: bytes(range(256)) * 70_000,
     "noise called a zip": lambda: b"PK\x03\x04" + bytes(range(256)) * 70_000,
 }
