@@ -55,6 +55,15 @@ class Installation:
         return "\n".join(cli.report_lines(self.check(), self.settings.output_dir, most=1))
 
 
+def ordered(db: database.Connection, spec: ModelSpec, prompt: str) -> tuple[str, list[int]]:
+    """A batch of one picture -> (its id, the ids of its records)."""
+    requests = [ImageRequest(prompt=prompt)]
+    order = database.Submission(
+        requests=requests, models=Models([spec]), stems=[prompt], is_taken=lambda _: False
+    )
+    return database.add_batch(db, order)[:2]
+
+
 @pytest.fixture
 def installation(settings: Settings, db: database.Connection) -> Installation:
     return Installation(settings, db)
@@ -181,15 +190,7 @@ def test_a_backup_is_complete_and_opens(installation: Installation, tmp_path: Pa
 def test_a_restored_backup_does_not_resubmit_without_confirmation(
     installation: Installation, spec: ModelSpec, tmp_path: Path
 ) -> None:
-    batch_id, ids, _ = database.add_batch(
-        installation.db,
-        database.Submission(
-            requests=[ImageRequest(prompt="雪山")],
-            models=Models([spec]),
-            stems=["雪山"],
-            is_taken=lambda stem: False,
-        ),
-    )
+    batch_id, ids = ordered(installation.db, spec, "雪山")
     cli.back_up(installation.settings, tmp_path / "b")
     assert database.get_batch(installation.db, batch_id).status is BatchStatus.QUEUED
     with closing(database.connect(tmp_path / "b" / installation.settings.database_path.name)) as copy:
@@ -368,16 +369,7 @@ def test_a_rebuilt_database_matches_its_images_and_searches_their_prompts(
             pass
         found = database.list_records(db, database.RecordFilter(search="小屋"), limit=20, offset=0)
         assert [record.id for record in found] == [1]
-        _, ids, _ = database.add_batch(
-            db,
-            database.Submission(
-                requests=[ImageRequest(prompt="狗")],
-                models=Models([spec]),
-                stems=["狗"],
-                is_taken=lambda stem: False,
-            ),
-        )
-        assert ids == [3]
+        assert ordered(db, spec, "狗")[1] == [3]
 
 
 def test_an_id_that_two_images_carry_stays_with_the_older_one(pictures: Pictures) -> None:

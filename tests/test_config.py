@@ -87,18 +87,21 @@ def test_an_empty_value_counts_as_unset() -> None:
     assert read_settings({"BUDGET": " ", "PORT": ""}).budget is None
 
 
+def loaded(folder: Path, text: str, encoding: str = "utf-8", **environment: str) -> Settings:
+    """The settings with this text as their file."""
+    dotenv = folder / ".env"
+    dotenv.write_bytes(text.encode(encoding))
+    return load_settings(environment, dotenv)
+
+
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_text("\ufeffBUDGET=10\nPORT=5050\n", encoding="utf-8")
-    settings = load_settings({"PORT": "6060"}, dotenv)
+    settings = loaded(tmp_path, "\ufeffBUDGET=10\nPORT=5050\n", PORT="6060")
     assert (settings.budget, settings.port) == (Decimal(10), 6060)
 
 
 def test_a_file_in_another_encoding_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_bytes("# 预算\nBUDGET=10\n".encode("gbk"))
     with pytest.raises(SettingError, match=r"\.env.*UTF-8"):
-        load_settings({}, dotenv)
+        loaded(tmp_path, "# 预算\nBUDGET=10\n", "gbk")
 
 
 @pytest.mark.parametrize(
@@ -118,9 +121,7 @@ def test_a_file_in_another_encoding_is_refused_in_one_sentence(tmp_path: Path) -
     ],
 )
 def test_a_path_is_taken_literally(tmp_path: Path, line: str, path: str) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_bytes(f"\ufeffBUDGET=10\r\n{line}\r\nPORT=5050\r\n".encode())
-    settings = load_settings({}, dotenv)
+    settings = loaded(tmp_path, f"\ufeffBUDGET=10\r\n{line}\r\nPORT=5050\r\n")
     assert (settings.output_dir, settings.budget, settings.port) == (Path(path), Decimal(10), 5050)
 
 
@@ -141,18 +142,14 @@ def test_quotes_around_a_path_are_removed() -> None:
 def test_an_invalid_line_is_reported_by_its_number_and_not_shown(
     tmp_path: Path, text: str, message: str
 ) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_text(text, encoding="utf-8")
     with pytest.raises(SettingError) as caught:
-        load_settings({}, dotenv)
+        loaded(tmp_path, text)
     assert str(caught.value).startswith(message)
     assert not any(secret in str(caught.value) for secret in ("geheim", "sk-1", "5001"))
 
 
 def test_single_quotes_and_dollar_signs_are_literal(tmp_path: Path) -> None:
-    dotenv = tmp_path / ".env"
-    dotenv.write_text("ACCESS_PASSWORD='a\\new${HOME}'\n", encoding="utf-8")
-    assert load_settings({}, dotenv).access_password == "a\\new${HOME}"
+    assert loaded(tmp_path, "ACCESS_PASSWORD='a\\new${HOME}'\n").access_password == "a\\new${HOME}"
 
 
 @pytest.mark.parametrize("path", [".", "/"])
@@ -178,19 +175,11 @@ def test_images_stored_in_oss_have_a_prefix_of_their_own_unless_another_is_set()
 
 
 def test_the_samples_and_output_folders_must_differ() -> None:
+    for output, samples in (("data/output", "data/output-samples"), ("data", "data/samples")):
+        values = {"DATABASE_PATH": "data/x.db", "OUTPUT_DIR": output, "SAMPLES_DIR": samples}
+        assert read_settings(values).samples_dir == Path(samples)
     with pytest.raises(SettingError, match=r"^SAMPLES_DIR：不能和 OUTPUT_DIR"):
         read_settings({"OUTPUT_DIR": "pictures", "SAMPLES_DIR": "./pictures"})
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"DATABASE_PATH": "data/x.db", "OUTPUT_DIR": "data/output", "SAMPLES_DIR": "data/output-samples"},
-        {"DATABASE_PATH": "data/x.db", "OUTPUT_DIR": "data", "SAMPLES_DIR": "data/samples"},
-    ],
-)
-def test_sibling_and_nested_folders_are_accepted(values: dict[str, str]) -> None:
-    assert read_settings(values).samples_dir == Path(values["SAMPLES_DIR"])
 
 
 def test_a_password_in_an_invalid_url_is_not_shown() -> None:
@@ -323,21 +312,24 @@ with ThreadPoolExecutor(len(names)) as pool:
 """
 
 
+def succeeds(program: str, folder: Path, **environment: str) -> bool:
+    """Whether this program ends well in a new process, in this folder and without other settings."""
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment}
+    return (
+        subprocess.run([sys.executable, "-c", program], cwd=folder, env=variables, check=False).returncode
+        == 0
+    )
+
+
 def test_threads_may_use_workbooks_for_the_first_time_at_once(tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", THREADS_THAT_USE_WORKBOOKS_FIRST]
-    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert succeeds(THREADS_THAT_USE_WORKBOOKS_FIRST, tmp_path)
 
 
 def test_no_page_takes_the_memory_of_the_library_of_workbooks(tmp_path: Path) -> None:
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", BEFORE_A_WORKBOOK]
-    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert succeeds(BEFORE_A_WORKBOOK, tmp_path)
 
 
 def test_without_a_database_url_the_driver_is_neither_needed_nor_required(tmp_path: Path) -> None:
     data = {"DATABASE_PATH": "records.db", "OUTPUT_DIR": "output", "SAMPLES_DIR": "samples"}
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **data}
-    command = [sys.executable, "-c", WITHOUT_DRIVER]
-    assert subprocess.run(command, cwd=tmp_path, env=environment, check=False).returncode == 0
+    assert succeeds(WITHOUT_DRIVER, tmp_path, **data)
     assert "psycopg" not in (ROOT / "requirements.txt").read_text()
