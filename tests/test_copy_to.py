@@ -35,19 +35,11 @@ _SUMS = {
 }
 
 
-class Store:
-    """A SQLite file with pictures, and an empty PostgreSQL database to move it to."""
+class Installation:
+    """Pictures, a failure, an unknown outcome, rows in the queue and one under way; a trash and more."""
 
-    def __init__(self, settings: Settings, service: FakeJimeng) -> None:
-        self.path, self.url = settings.database_path, settings.database_url
-        self.settings = replace(settings, database_url="")
-        self.moved = settings
-        database.open_database(self.path)
-        with self.open() as db:
-            self._fill(open_harness(self.settings, service, db))
-
-    def _fill(self, harness: Harness) -> None:
-        """Pictures, a failure, an unknown outcome, rows in the queue and one under way; a trash and more."""
+    def __init__(self, harness: Harness) -> None:
+        self.folder = harness.settings.database_path.parent
         cat, dog = harness.make("橘猫坐在窗台上"), harness.make("狗\t\\N\n100%")
         self.made, self.deleted = cat.id, dog.id
         lost = harness.make("山")
@@ -77,6 +69,18 @@ class Store:
         sql = "UPDATE generation_records SET sample_images = :images WHERE id = :id"
         db.execute(sql, {"images": images, "id": cat.id})
 
+
+class Store:
+    """A copy of that SQLite file and its pictures, and an empty PostgreSQL database to move it to."""
+
+    def __init__(self, settings: Settings, original: Installation) -> None:
+        self.path, self.url = settings.database_path, settings.database_url
+        self.settings = replace(settings, database_url="")
+        self.moved = settings
+        self.made, self.deleted, self.last = original.made, original.deleted, original.last
+        self.batch, self.queued = original.batch, original.queued
+        shutil.copytree(original.folder, self.path.parent, dirs_exist_ok=True)
+
     def open(self) -> Any:
         return closing(database.connect(self.path))
 
@@ -91,9 +95,19 @@ class Store:
         return closing(database.connect(self.url))
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    folder = tmp_path_factory.mktemp("original")
+    path = folder / "generation_records.db"
+    settings = Settings(database_path=path, output_dir=folder / "output", samples_dir=folder / "samples")
+    database.open_database(path)
+    with FakeJimeng() as service, closing(database.connect(path)) as db:
+        return Installation(open_harness(settings, service, db))
+
+
 @pytest.fixture
-def store(settings: Settings, service: FakeJimeng) -> Store:
-    return Store(settings, service)
+def store(settings: Settings, original: Installation) -> Store:
+    return Store(settings, original)
 
 
 def rows_of(db: database.Connection, table: str, columns: str = "*") -> list[tuple[Any, ...]]:
