@@ -309,7 +309,7 @@ class Pictures:
     def save(self, record_id: int, prompt: str, stem: str, *, content: bytes = b"", **fields: object) -> Path:
         request = ImageRequest(prompt=prompt, **fields)  # type: ignore[arg-type]
         stored = store.save_image(
-            GeneratedImage(content=content or make_image(1536, 1024, number=record_id)),
+            GeneratedImage(content=content or make_image(64, 64, number=record_id)),
             output_dir=self.settings.output_dir,
             stem=stem,
             record_id=record_id,
@@ -335,7 +335,8 @@ def pictures(settings: Settings) -> Pictures:
 
 
 def test_a_record_is_rebuilt_from_its_image(pictures: Pictures) -> None:
-    path = pictures.save(41, "雪山\n日出", "雪山_1", negative_prompt="人物", steps=20)
+    content = make_image(1536, 1024)
+    path = pictures.save(41, "雪山\n日出", "雪山_1", content=content, negative_prompt="人物", steps=20)
     record = pictures.records()[0]
     assert (record.id, record.prompt, record.negative_prompt) == (41, "雪山\n日出", "人物")
     assert (record.seed, record.steps, record.model) == (7, 20, "jimeng_t2i_v40")

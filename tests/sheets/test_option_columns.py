@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import IO, Any
 
 import pytest
@@ -10,10 +11,10 @@ from openpyxl import load_workbook
 from app.domain import Models, Status
 from app.sheets import Import, read_workbook, write_records, write_requests, write_template
 from app.web.i18n import in_english
+from tests.sheets import tables
 from tests.sheets.test_results_export import lines, record, written
 from tests.specs import ANY
 from tools.workbooks.other_formats import ods, ods_row
-from tools.workbooks.written import by_openpyxl
 
 FULL = replace(
     ANY,
@@ -29,8 +30,7 @@ PLAIN = replace(ANY, model_id="test-2", label="乙 2.0", max_references=1, takes
 MODELS = Models([FULL, PLAIN])
 
 
-def read(*rows: Sequence[Any], **more: Any) -> Import:
-    return read_workbook(by_openpyxl(rows, **more), "a.xlsx", find_model=MODELS.find)
+read = partial(tables.read, find_model=MODELS.find)
 
 
 def column(header: str, *cells: Any, prompt: str = "猫", **more: Any) -> Import:
@@ -117,9 +117,9 @@ def test_each_row_is_validated_against_its_own_model() -> None:
 
 
 def test_the_model_of_the_table_is_that_of_rows_that_name_none() -> None:
-    content = by_openpyxl([("提示词", "模型", "参考图"), ("猫", "", "a;b"), ("猫", "甲", "a;b")])
+    table = (("提示词", "模型", "参考图"), ("猫", "", "a;b"), ("猫", "甲", "a;b"))
 
-    found = read_workbook(content, "a.xlsx", find_model=lambda name: MODELS.find(name or "乙 2.0"))
+    found = tables.read(*table, find_model=lambda name: MODELS.find(name or "乙 2.0"))
 
     assert [each.row for each in found.problems] == [2]
     assert [row.fields["model"] for row in found.rows] == ["", "test-1"]

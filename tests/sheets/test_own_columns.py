@@ -2,6 +2,7 @@
 
 import datetime
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,13 @@ from openpyxl import load_workbook
 from openpyxl.styles.numbers import FORMAT_TEXT
 
 from app.domain import MAX_OWN_COLUMNS, Status
-from app.sheets import Import, read_workbook, write_records, write_requests
+from app.sheets import read_workbook, write_records, write_requests
 from app.sheets.headers import LABELS
+from tests.sheets import tables
+from tests.sheets.tables import notes
 from tests.sheets.test_results_export import record, written
-from tools.workbooks.written import by_openpyxl
 
-DATE = "2026-11-26"
-
-
-def read(*rows: tuple[Any, ...], **more: Any) -> Import:
-    return read_workbook(by_openpyxl(rows, **more), "a.xlsx", date=DATE)
+read = partial(tables.read, date="2026-11-26")
 
 
 def columns(*rows: tuple[Any, ...], **more: Any) -> list[list[tuple[str, str]]]:
@@ -149,14 +147,8 @@ def test_what_exceeds_the_bounds_is_left_out_with_one_note() -> None:
 
     assert len(found.rows[0].columns) == MAX_OWN_COLUMNS
     assert len(found.rows[0].columns["列0"]) == 2_000
-    notes = [str(note) for note in found.notes if "自己的列最多" in str(note)]
-    assert notes == ["自己的列最多保留 50 列、每格 2000 字，多出的没有导入"]
-
-
-def test_within_the_bounds_nothing_is_noted() -> None:
-    found = read(("提示词", "a"), ("猫", "x" * 2_000))
-
-    assert not any("自己的列最多" in str(note) for note in found.notes)
+    assert notes(found).count("自己的列最多保留 50 列、每格 2000 字，多出的没有导入") == 1
+    assert "自己的列最多" not in str(notes(read(("提示词", "a"), ("猫", "x" * 2_000))))
 
 
 def test_a_row_is_read_as_written_and_its_variables_are_checked() -> None:
@@ -190,6 +182,10 @@ def test_braces_in_a_sheet_without_own_columns_are_text() -> None:
     assert found.problems == ()
 
 
+def header_of(content: bytes) -> list[Any]:
+    return [cell.value for cell in load_workbook(io.BytesIO(content)).worksheets[0][1]]
+
+
 OWN = {"SKU": "=1+1", "状态": "已审", "客户": ""}
 
 
@@ -202,8 +198,7 @@ def test_exported_rows_have_their_own_columns_on_the_right() -> None:
     with write_requests(rows) as file:
         content = file.read()
 
-    header = [cell.value for cell in load_workbook(io.BytesIO(content)).worksheets[0][1]]
-    assert header == [*LABELS.values(), "SKU", "客户"]
+    assert header_of(content) == [*LABELS.values(), "SKU", "客户"]
     assert [row.columns for row in read_workbook(content, "a.xlsx").rows] == [
         {"SKU": "007", "客户": ""},
         {"SKU": "", "客户": "@张三"},
@@ -214,9 +209,7 @@ def test_results_give_own_columns_back_and_none_of_ours() -> None:
     records = [record(1, columns=OWN), record(2, columns={**OWN, "交期": "x"}, status=Status.FAILED)]
     content = written(records)
 
-    assert [cell.value for cell in load_workbook(io.BytesIO(content)).worksheets[0][1]][-4:] == [
-        *("SKU", "状态", "客户", "交期")
-    ]
+    assert header_of(content)[-4:] == ["SKU", "状态", "客户", "交期"]
     found = read_workbook(content, "a.xlsx")
     assert [[*row.columns.items()] for row in found.rows] == [
         [*OWN.items(), ("交期", "")],
@@ -241,6 +234,5 @@ def test_every_label_of_our_workbooks_is_known_as_ours(language: str) -> None:
     ) as file:
         content = file.read()
 
-    header = [cell.value for cell in load_workbook(io.BytesIO(content)).worksheets[0][1]]
-    found = read_workbook(by_openpyxl([header, ["x"] * len(header)]), "a.xlsx")
-    assert found.rows[0].columns == {}
+    header = header_of(content)
+    assert read(header, ["x"] * len(header)).rows[0].columns == {}

@@ -1,5 +1,6 @@
 """Results written into the imported file: only our columns are added."""
 
+import functools
 import io
 import re
 import zipfile
@@ -27,23 +28,18 @@ from app.sheets.xlsx_package import OoxmlPackage
 from tests.sheets.test_results_export import BATCH, record
 from tools.noise_images import noise_image
 from tools.workbooks import by_hand
+from tools.workbooks.written import by_openpyxl as of_rows
 from tools.workbooks.written import saved
 
-ENGLISH = dict(
-    zip(
-        ["状态", "原因", "文件", "费用", "选中", "缩略图", "AI 标识"],
-        [
-            "Status",
-            "Reason",
-            "File",
-            "Cost",
-            "Selected",
-            "Thumbnail",
-            "AI mark",
-        ],
-        strict=True,
-    )
-)
+ENGLISH = {
+    "状态": "Status",
+    "原因": "Reason",
+    "文件": "File",
+    "费用": "Cost",
+    "选中": "Selected",
+    "缩略图": "Thumbnail",
+    "AI 标识": "AI mark",
+}
 LABELS = [*ENGLISH]
 JPEG = noise_image("jpeg", size=(96, 64))
 
@@ -70,9 +66,19 @@ def filled(
     return b"".join(results.pieces)
 
 
-def cells(content: bytes, sheet: int = 0) -> dict[str, tuple[Any, ...]]:
+def first_sheet(content: bytes) -> Any:
+    """The first sheet as openpyxl reads it."""
+    return load_workbook(io.BytesIO(content)).worksheets[0]
+
+
+def part(content: bytes, name: str = "xl/worksheets/sheet1.xml") -> bytes:
+    """A part of the package."""
+    with zipfile.ZipFile(io.BytesIO(content)) as parts:
+        return parts.read(name)
+
+
+def cells(content: bytes) -> dict[str, tuple[Any, ...]]:
     """Value, formula and format of every cell."""
-    page = load_workbook(io.BytesIO(content)).worksheets[sheet]
     return {
         cell.coordinate: (
             cell.value,
@@ -81,20 +87,20 @@ def cells(content: bytes, sheet: int = 0) -> dict[str, tuple[Any, ...]]:
             cell.fill.fgColor.rgb,
             cell.alignment.wrap_text,
         )
-        for row in page.iter_rows()
+        for row in first_sheet(content).iter_rows()
         for cell in row
         if cell.value is not None or cell.has_style
     }
 
 
 def row_of(content: bytes, number: int, first: int) -> list[Any]:
-    page = load_workbook(io.BytesIO(content)).worksheets[0]
+    page = first_sheet(content)
     return [page.cell(number, first + index).value for index in range(5)]
 
 
-def pictures(content: bytes, sheet: int = 0) -> list[tuple[int, int]]:
+def pictures(content: bytes) -> list[tuple[int, int]]:
     """(row, column) of each image, 1-based."""
-    images = vars(load_workbook(io.BytesIO(content)).worksheets[sheet])["_images"]
+    images = vars(first_sheet(content))["_images"]
     return [(image.anchor._from.row + 1, image.anchor._from.col + 1) for image in images]
 
 
@@ -104,6 +110,7 @@ def made(number: int, row: int, **fields: Any) -> Record:
     )
 
 
+@functools.cache
 def by_openpyxl() -> bytes:
     """Two sheets, formats, merged cells, formulas, a table, rules, an image, frozen panes and a comment."""
     book = Workbook()
@@ -137,6 +144,7 @@ def by_openpyxl() -> bytes:
     return saved(book)
 
 
+@functools.cache
 def by_xlsxwriter() -> bytes:
     """Shared strings, styles, an autofilter, a chart, an image and rows without heights."""
     target = io.BytesIO()
@@ -188,7 +196,7 @@ def test_only_what_must_change_in_the_package_changes(build: Callable[[], bytes]
 
 
 def test_the_features_of_the_sheet_stay() -> None:
-    page = load_workbook(io.BytesIO(filled(by_openpyxl(), [made(1, 3)]))).worksheets[0]
+    page = first_sheet(filled(by_openpyxl(), [made(1, 3)]))
     assert page.freeze_panes == "C3"
     assert [str(each) for each in page.merged_cells.ranges] == ["A1:E1"]
     assert page.tables["Prompts"].ref == "A2:E7"
@@ -201,7 +209,7 @@ def test_the_features_of_the_sheet_stay() -> None:
 def test_pictures_stand_in_the_rows_beside_those_that_were_there() -> None:
     target = filled(by_openpyxl(), [made(1, 3), made(2, 6)])
     assert pictures(target) == [(9, 1), (3, 11), (6, 11)]
-    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    page = first_sheet(target)
     assert [page.row_dimensions[number].height for number in (3, 4, 5)] == [62, None, 90]
 
 
@@ -232,7 +240,7 @@ def test_the_choice_is_a_line_for_each_file() -> None:
 
 def test_text_that_looks_like_a_formula_stays_text() -> None:
     target = filled(by_openpyxl(), [made(1, 3, filename="=1+1.png")])
-    cell = load_workbook(io.BytesIO(target)).worksheets[0]["H3"]
+    cell = first_sheet(target)["H3"]
     assert (cell.value, cell.data_type, cell.quotePrefix) == ("=1+1.png", "s", True)
 
 
@@ -242,7 +250,7 @@ def test_results_written_again_replace_the_earlier_ones() -> None:
     assert row_of(again, 3, 6)[:3] == ["成功", None, "图3.png"]
     assert row_of(again, 4, 6)[:3] == ["成功", None, "图2.png"]
     assert sorted(pictures(again)) == [(3, 11), (4, 11), (9, 1)]
-    assert max(len(row) for row in load_workbook(io.BytesIO(again)).worksheets[0].iter_rows()) == 12
+    assert max(len(row) for row in first_sheet(again).iter_rows()) == 12
 
 
 def test_each_mark_of_a_row_is_listed_once() -> None:
@@ -252,24 +260,17 @@ def test_each_mark_of_a_row_is_listed_once() -> None:
         by_openpyxl(),
         [made(1, 3, marks=found), made(2, 3, marks=found), made(3, 3, marks=none), made(4, 4, marks=none)],
     )
-    page = load_workbook(io.BytesIO(target)).worksheets[0]
-    assert [page.cell(row, 12).value for row in (2, 3, 4)] == [
-        "AI 标识",
-        "有\n没有",
-        "没有",
-    ]
+    page = first_sheet(target)
+    assert [page.cell(row, 12).value for row in (2, 3, 4)] == ["AI 标识", "有\n没有", "没有"]
 
 
 @pytest.mark.parametrize("on_the_right", [[], ["备注"]])
 def test_results_of_an_earlier_version_get_marks_only_where_nothing_is_on_their_right(
     on_the_right: list[str],
 ) -> None:
-    book = Workbook()
-    page = book.worksheets[0]
-    for line in (["提示词", *LABELS[:6], *on_the_right], ["猫", "成功", None, "旧.png"]):
-        page.append(line)
-    target = filled(saved(book), [made(1, 2)])
-    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    rows = (["提示词", *LABELS[:6], *on_the_right], ["猫", "成功", None, "旧.png"])
+    target = filled(of_rows(rows), [made(1, 2)])
+    page = first_sheet(target)
     header = [cell.value for cell in page[1]]
     assert header == ["提示词", *LABELS[:6], *(on_the_right or LABELS[6:])]
     assert [cell.value for cell in page[2]][:4] == ["猫", "成功", None, "图1.png"]
@@ -278,14 +279,12 @@ def test_results_of_an_earlier_version_get_marks_only_where_nothing_is_on_their_
 
 @pytest.mark.parametrize("on_the_right", [[], ["备注"]])
 def test_the_three_columns_of_marks_of_an_earlier_version_become_one(on_the_right: list[str]) -> None:
-    book = Workbook()
-    page = book.worksheets[0]
     earlier = [*LABELS[:6], "可见标识", "隐式标识", "C2PA"]
-    page.append(["提示词", *earlier, *on_the_right])
-    page.append(["猫", "成功", None, "旧.png", None, None, None, "未要求", "未发现", "未发现", *on_the_right])
+    line = ["猫", "成功", None, "旧.png", None, None, None, "未要求", "未发现", "未发现", *on_the_right]
+    source = of_rows([["提示词", *earlier, *on_the_right], line])
     none = {"visible": False, "aigc": False, "c2pa": False}
-    target = filled(saved(book), [made(1, 2, marks=none)])
-    header, line, *_ = load_workbook(io.BytesIO(target)).worksheets[0].iter_rows(values_only=True)
+    target = filled(source, [made(1, 2, marks=none)])
+    header, line, *_ = first_sheet(target).iter_rows(values_only=True)
     assert [text for text in header if text] == ["提示词", *LABELS, *on_the_right]
     assert [text for text in line[7:] if text] == ["没有", *on_the_right]
     assert line[len(earlier) + 1 :] == tuple(on_the_right)
@@ -318,30 +317,22 @@ def test_cells_with_only_a_format_do_not_move_our_columns() -> None:
         book.worksheets[0].cell(3, column).fill = PatternFill("solid", fgColor="00FF00")
     target = filled(saved(book), [made(1, 3)])
     assert row_of(target, 3, 6)[0] == "成功"
-    assert load_workbook(io.BytesIO(target)).worksheets[0]["P3"].fill.fgColor.rgb == "0000FF00"
+    assert first_sheet(target)["P3"].fill.fgColor.rgb == "0000FF00"
 
 
 def test_a_row_that_is_not_in_the_file_is_added_with_its_prompt() -> None:
     target = filled(by_openpyxl(), [made(1, 12, prompt="加的一行")])
-    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    page = first_sheet(target)
     assert (page["B12"].value, page["F12"].value) == ("加的一行", "成功")
 
 
 @pytest.mark.parametrize("first", [2, 4])
 def test_results_are_shown_where_all_columns_on_the_right_are_hidden(first: int) -> None:
-    book = Workbook()
-    page = book.worksheets[0]
-    for line in (["提示词", "SKU", "交期"], ["猫", "A", "周一"]):
-        page.append(line)
+    source = of_rows([["提示词", "SKU", "交期"], ["猫", "A", "周一"]])
     for end in ("/>", "></col>"):
         cols = f'<cols><col min="{first}" max="16384" width="9" hidden="1"{end}</cols><sheetData>'
-        source = saved(book)
-        with zipfile.ZipFile(io.BytesIO(source)) as parts:
-            sheet = parts.read("xl/worksheets/sheet1.xml")
-        source = replaced(source, sheet.replace(b"<sheetData>", cols.encode()))
-        target = filled(source, [made(1, 2)])
-        with zipfile.ZipFile(io.BytesIO(target)) as parts:
-            written = ElementTree.fromstring(parts.read("xl/worksheets/sheet1.xml"))
+        hidden = replaced(source, part(source).replace(b"<sheetData>", cols.encode()))
+        written = ElementTree.fromstring(part(filled(hidden, [made(1, 2)])))
         ranges = [
             (int(col.attrib["min"]), int(col.attrib["max"]), "hidden" in col.attrib)
             for col in written.iterfind(".//{*}col")
@@ -352,12 +343,9 @@ def test_results_are_shown_where_all_columns_on_the_right_are_hidden(first: int)
 
 
 def test_a_row_added_to_the_table_is_not_written_beside_the_total_below_it() -> None:
-    book = Workbook()
-    page = book.worksheets[0]
-    for line in (["提示词", "SKU"], ["猫", "A"], ["狗", "B"], ["合计", "=COUNTA(B2:B3)"]):
-        page.append(line)
-    target = filled(saved(book), [made(1, 2), made(2, 3), made(3, 4, prompt="加的一行")])
-    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    source = of_rows([["提示词", "SKU"], ["猫", "A"], ["狗", "B"], ["合计", "=COUNTA(B2:B3)"]])
+    target = filled(source, [made(1, 2), made(2, 3), made(3, 4, prompt="加的一行")])
+    page = first_sheet(target)
     assert [[cell.value for cell in row[:3]] for row in page.iter_rows(min_row=3)] == [
         ["狗", "B", "成功"],
         ["合计", "=COUNTA(B2:B3)", None],
@@ -371,8 +359,7 @@ def test_a_macro_workbook_keeps_its_macros() -> None:
     results = write_own_results(
         file_of(source, "宏.xlsm"), BATCH, [made(1, 2)], thumbnails=partial(map, thumbnail)
     )
-    with zipfile.ZipFile(io.BytesIO(b"".join(results.pieces))) as parts:
-        assert parts.read("xl/vbaProject.bin") == b"macros"
+    assert part(b"".join(results.pieces), "xl/vbaProject.bin") == b"macros"
     assert (results.ending, results.mimetype) == (".xlsm", "application/vnd.ms-excel.sheet.macroEnabled.12")
 
 
@@ -384,14 +371,13 @@ def macro_workbook() -> bytes:
         '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Override PartName='
         '"/xl/workbook.xml" ContentType="application/vnd.ms-excel.sheet.macroEnabled.main+xml"/></Types>'
     )
-    with zipfile.ZipFile(io.BytesIO(source)) as parts:
-        return by_hand.zipped({**{n: parts.read(n) for n in parts.namelist()}, "[Content_Types].xml": types})
+    return replaced(source, types, "[Content_Types].xml")
 
 
-def replaced(source: bytes, sheet: bytes, part: str = "xl/worksheets/sheet1.xml") -> bytes:
+def replaced(source: bytes, content: str | bytes, name: str = "xl/worksheets/sheet1.xml") -> bytes:
     """The workbook with another part."""
     with zipfile.ZipFile(io.BytesIO(source)) as parts:
-        return by_hand.zipped({**{name: parts.read(name) for name in parts.namelist()}, part: sheet})
+        return by_hand.zipped({**{each: parts.read(each) for each in parts.namelist()}, name: content})
 
 
 ROWS = by_hand.inline_rows([["提示词", "客户"], ["猫", "甲"], ["狗", "乙"]])
@@ -450,19 +436,16 @@ def test_a_file_that_is_not_whole_is_refused_in_a_sentence(part: str, content: b
 
 
 def test_the_batch_is_named_in_the_document_properties() -> None:
-    book: Any = load_workbook(io.BytesIO(filled(by_openpyxl(), [made(1, 3)])))
+    target = filled(by_openpyxl(), [made(1, 3)])
+    book: Any = load_workbook(io.BytesIO(target))
     assert [(each.name, each.value) for each in book.custom_doc_props.props] == [("AIImageBatch", "b1")]
-
-
-def test_damaged_document_properties_name_no_batch() -> None:
-    target = replaced(filled(by_openpyxl(), [made(1, 3)]), b"<Properties", "docProps/custom.xml")
-    assert batch_of_file(target) == ""
+    assert batch_of_file(replaced(target, b"<Properties", "docProps/custom.xml")) == ""
 
 
 def test_a_csv_becomes_a_workbook_and_the_note_says_so() -> None:
     source = "SKU,提示词\n007,=猫\n\n008,-狗\n".encode()
     target = filled(source, [made(1, 2), made(2, 4)], "秋款.csv")
-    page = load_workbook(io.BytesIO(target)).worksheets[0]
+    page = first_sheet(target)
     assert [[cell.value for cell in row[:3]] for row in page.iter_rows()] == [
         ["SKU", "提示词", "状态"],
         ["007", "=猫", "成功"],

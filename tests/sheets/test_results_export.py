@@ -96,6 +96,12 @@ def written(
     return b"".join(pieces)
 
 
+def exported(*records: Record) -> bytes:
+    """The workbook of these records, whatever their batches."""
+    with write_records(records) as file:
+        return file.read()
+
+
 def lines(content: bytes) -> list[dict[str, Any]]:
     """The lines of the first sheet by their headers."""
     first, *rest = load_workbook(io.BytesIO(content)).worksheets[0].iter_rows(values_only=True)
@@ -158,9 +164,7 @@ def test_results_and_records_say_in_one_column_whether_a_picture_is_marked(
     marks: dict[str, Any], listed: str
 ) -> None:
     made = record(1, filename="猫.png", image_path="/output/猫.png", marks=marks)
-    with write_records([made]) as file:
-        exports = [file.read(), written([made])]
-    for content in exports:
+    for content in (exported(made), written([made])):
         (line,) = lines(content)
         assert line["AI 标识"] == listed
         assert not line.keys() & {"可见标识", "隐式标识", "C2PA"}
@@ -185,8 +189,8 @@ def test_thumbnails_keep_their_proportions_in_the_cell() -> None:
     assert anchor.ext.height <= xlsx_pictures.THUMBNAIL_BOX[1] * 9_525
 
 
-def test_a_batch_without_records_has_an_empty_sheet() -> None:
-    assert lines(written([])) == []
+def test_without_records_there_is_an_empty_sheet() -> None:
+    assert lines(written([])) == lines(exported()) == []
 
 
 def test_thumbnails_are_stored_unchanged() -> None:
@@ -376,8 +380,7 @@ def test_records_are_exported_with_every_field() -> None:
         3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2
     )
 
-    with write_records([saved_record]) as file:
-        (line,) = lines(file.read())
+    (line,) = lines(exported(saved_record))
 
     assert (line["ID"], line["提示词"], line["图片文件"], line["收藏"]) == (3, "=猫", "猫.png", "是")
     assert (line["宽"], line["高"], line["费用（元）"], line["可能已计费（元）"]) == (2560, 1440, 0.22, 0.22)
@@ -395,8 +398,7 @@ def shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("shanghai")
 def test_times_are_excel_dates_in_local_time() -> None:
-    with write_records([record(1, finished_at="2026-11-24 16:00:07"), record(2)]) as file:
-        content = file.read()
+    content = exported(record(1, finished_at="2026-11-24 16:00:07"), record(2))
     sheet = load_workbook(io.BytesIO(content)).worksheets[0]
     heads = [str(cell.value) for cell in sheet[1]]
     made, finished = (sheet.cell(2, heads.index(f"{label}时间（本机）") + 1) for label in ("生成", "完成"))
@@ -420,8 +422,7 @@ def test_the_batch_summary_has_its_local_start_time() -> None:
     "stored", ["昨天", "0001-01-01 00:00:00", "9999-12-31 23:59:59", "1800-01-01 00:00:00"]
 )
 def test_a_time_excel_cannot_represent_is_written_as_text(stored: str) -> None:
-    with write_records([record(1, created_at=stored)]) as file:
-        (line,) = lines(file.read())
+    (line,) = lines(exported(record(1, created_at=stored)))
 
     assert str(line["生成时间（本机）"])[:4] == stored[:4]
 
@@ -435,8 +436,7 @@ def test_exported_records_are_imported_without_problems() -> None:
         saved_record, sample_images=images, requested_filename="橘猫", finished_at="2026-11-24 08:00:30"
     )
 
-    with write_records([made]) as file:
-        found = read_workbook(file.read(), "a.xlsx")
+    found = read_workbook(exported(made), "a.xlsx")
 
     (row,) = found.rows
     assert found.problems == ()
@@ -458,16 +458,10 @@ def test_exported_records_are_imported_without_problems() -> None:
     }
 
 
-def test_an_export_of_no_records_has_its_header() -> None:
-    with write_records([]) as file:
-        assert lines(file.read()) == []
-
-
 def test_records_continue_on_a_second_sheet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheet_writer, "_ROWS_A_SHEET", 2)
 
-    with write_records([record(n) for n in range(1, 6)]) as file:
-        sheets = load_workbook(io.BytesIO(file.read())).worksheets
+    sheets = load_workbook(io.BytesIO(exported(*map(record, range(1, 6))))).worksheets
 
     assert [(sheet.title, sheet.max_row - 1) for sheet in sheets] == [
         ("生成记录", 2),
@@ -477,8 +471,7 @@ def test_records_continue_on_a_second_sheet(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_imported_records_are_one_image_each() -> None:
-    with write_records([record(1, num_images=3), record(2, num_images=3)]) as file:
-        found = read_workbook(file.read(), "a.xlsx")
+    found = read_workbook(exported(record(1, num_images=3), record(2, num_images=3)), "a.xlsx")
 
     assert [row.fields["num_images"] for row in found.rows] == [1, 1]
     assert {row.status for row in found.rows} == {None}
