@@ -253,14 +253,6 @@ def test_an_unknown_req_key_pauses(service: FakeJimeng) -> None:
     assert "JIMENG_REQ_KEY" in str(error)
 
 
-def test_a_refused_connection_is_free_and_retried(closed_port: int) -> None:
-    address = f"http://127.0.0.1:{closed_port}"
-    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint=address)
-    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
-    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
-    assert "连接被拒绝" in str(error)
-
-
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A local port without a listener."""
@@ -269,13 +261,30 @@ def closed_port() -> Iterator[int]:
         yield unused.getsockname()[1]
 
 
-def test_a_refused_proxy_connection_is_free_and_retried(
-    closed_port: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("address", "has_proxy", "said"),
+    [
+        pytest.param("http://127.0.0.1:{closed}", False, "连接被拒绝", id="nobody listens"),
+        pytest.param("http://service.invalid", True, "连接被拒绝", id="nobody listens at the proxy"),
+        pytest.param("https://nowhere.com", False, "域名解析失败", id="an unknown host"),
+        pytest.param("https://127.0.0.1:{open}", False, "连不上即梦", id="no TLS there"),
+    ],
+)
+def test_a_failed_connection_is_free_and_retried(
+    service: FakeJimeng,
+    closed_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    has_proxy: bool,
+    said: str,
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
-    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="http://service.invalid")
-    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
+    if has_proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
+    ports = {"closed": closed_port, "open": service.address.rpartition(":")[2]}
+    model = opened(service, jimeng_endpoint=address.format(**ports))
+    error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
+    assert said in str(error)
 
 
 def test_a_service_on_this_machine_is_reached_without_a_proxy(
@@ -283,23 +292,6 @@ def test_a_service_on_this_machine_is_reached_without_a_proxy(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
     assert submitted(opened(service))
-
-
-def test_an_unresolvable_host_is_free_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise socket.gaierror(-2, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="https://nowhere.invalid")
-    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
-    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
-    assert "域名解析失败" in str(error)
-
-
-def test_a_failed_tls_handshake_is_free_and_retried(service: FakeJimeng) -> None:
-    address = service.address.replace("http://", "https://")
-    error = failure(lambda: opened(service, jimeng_endpoint=address).submit(FOX, ()))
-    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
 
 
 def test_redirects_are_not_followed(service: FakeJimeng, model: Jimeng) -> None:

@@ -13,7 +13,6 @@ from app.providers.base import KeyCheck
 from tests.providers.services import FAKES
 from tools.fakes.clock import Clock
 from tools.fakes.jimeng import FakeJimeng
-from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.sdapi import FakeSdApi
 from tools.fakes.service import FakeService
 
@@ -91,15 +90,41 @@ def test_an_answer_that_is_not_whole_in_time_is_reported(
     assert "没有答复完" in str(refusal_of(settings, service))
 
 
-def test_a_missing_jimeng_entitlement_is_distinguished_from_a_wrong_key(settings: Settings) -> None:
-    with FakeJimeng(entitled=False) as service:
-        assert "开通" in str(refusal_of(settings, service))
+@pytest.mark.parametrize(
+    ("kind", "options", "verified", "said"),
+    [
+        pytest.param("openai", {"models": ("chat-1",)}, True, "没有写 gpt-image-2", id="an unlisted model"),
+        pytest.param("openai", {"models": None}, False, "OPENAI_BASE_URL", id="no list of models"),
+        pytest.param("openai", {"key": ""}, True, "不要密钥", id="no authentication"),
+        pytest.param("sdapi", {}, True, "家里的模型.safetensors", id="a local server"),
+        pytest.param("sdapi", {"options": None}, False, "连得上", id="a local server without options"),
+    ],
+)
+def test_a_check_says_what_it_found(
+    settings: Settings, kind: str, options: dict[str, Any], verified: bool, said: str
+) -> None:
+    with FAKES[kind](**options) as service:
+        result = checked(settings, service)
+        assert (result.verified, said in str(result.text)) == (verified, True)
+        assert service.submissions == []
+
+
+@pytest.mark.parametrize(
+    ("is_entitled", "req_key", "said"),
+    [(False, "jimeng_t2i_v40", "开通"), (True, "jimeng_t2i_v99", "JIMENG_REQ_KEY")],
+)
+def test_a_jimeng_model_that_is_not_to_be_had_is_told_from_a_wrong_key(
+    settings: Settings, is_entitled: bool, req_key: str, said: str
+) -> None:
+    with FakeJimeng(entitled=is_entitled) as service:
+        assert said in str(refusal_of(settings, service, jimeng_req_key=req_key))
         assert service.charges == 0
 
 
-def test_an_unknown_jimeng_req_key_is_named(settings: Settings) -> None:
-    with FakeJimeng() as service:
-        assert "JIMENG_REQ_KEY" in str(refusal_of(settings, service, jimeng_req_key="jimeng_t2i_v99"))
+def test_another_server_at_that_url_is_not_accepted(settings: Settings) -> None:
+    with FakeSdApi() as service:
+        service.fail_next("html", step="options")
+        assert "无法识别" in str(refusal_of(settings, service))
 
 
 def test_a_throttled_jimeng_check_verifies_the_key(settings: Settings) -> None:
@@ -108,48 +133,11 @@ def test_a_throttled_jimeng_check_verifies_the_key(settings: Settings) -> None:
         assert checked(settings, service).verified
 
 
-def test_an_unlisted_model_is_reported_without_failing(settings: Settings) -> None:
-    with FakeOpenAIImages(models=("chat-1",)) as service:
-        result = checked(settings, service)
-        assert result.verified
-        assert "没有写 gpt-image-2" in str(result.text)
-
-
-def test_a_service_without_a_model_list_is_inconclusive(settings: Settings) -> None:
-    with FakeOpenAIImages(models=None) as service:
-        result = checked(settings, service)
-        assert not result.verified
-        assert "OPENAI_BASE_URL" in str(result.text)
-
-
-def test_a_server_without_authentication_does_not_verify_the_key(settings: Settings) -> None:
-    with FakeOpenAIImages(key="") as service:
-        assert "不要密钥" in str(checked(settings, service).text)
-
-
-def test_a_local_server_reports_its_loaded_model(settings: Settings) -> None:
-    with FakeSdApi() as service:
-        result = checked(settings, service)
-        assert (result.verified, "家里的模型.safetensors" in str(result.text)) == (True, True)
-        assert service.submissions == []
-
-
-def test_a_local_server_without_options_is_inconclusive(settings: Settings) -> None:
-    with FakeSdApi(options=None) as service:
-        assert not checked(settings, service).verified
-
-
 def test_a_local_server_with_a_password_explains_how_to_set_it(settings: Settings) -> None:
     with FakeSdApi(login="anna:geheim") as service:
         assert checked(settings, service).verified
         problem = refusal_of(settings, service, sdapi_url=service.address)
         assert "SDAPI_URL" in str(problem)
-
-
-def test_another_server_at_that_url_is_not_accepted(settings: Settings) -> None:
-    with FakeSdApi() as service:
-        service.fail_next("html", step="options")
-        assert "无法识别" in str(refusal_of(settings, service))
 
 
 def test_the_demo_needs_no_key(settings: Settings) -> None:

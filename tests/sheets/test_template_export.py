@@ -107,21 +107,13 @@ def test_a_filled_template_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "#N/A", "1.0", "TRUE", "16:09"]
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "#N/A", "1.0", "TRUE", "16:09", "猫"]
 )
 def test_text_that_resembles_other_types_stays_text(text: str) -> None:
-    content = content_of(write_requests([{"prompt": text}]))
-
-    cell = opened(io.BytesIO(content)).worksheets[0]["A2"]
+    cell = opened(write_requests([{"prompt": text}])).worksheets[0]["A2"]
     assert (cell.value, cell.data_type, cell.number_format) == (text, "s", "@")
+    assert cell.quotePrefix is text.startswith(("=", "+", "-", "@"))
     assert back([{"prompt": text}])[0]["prompt"] == text
-
-
-def test_text_that_looks_like_a_formula_is_marked_as_text_for_excel() -> None:
-    table = opened(write_requests([{"prompt": "=1", "negative_prompt": "猫"}])).worksheets[0]
-
-    assert table["A2"].quotePrefix
-    assert not table["B2"].quotePrefix
 
 
 def test_no_formula_is_ever_written() -> None:
@@ -134,18 +126,9 @@ def test_no_formula_is_ever_written() -> None:
 
 
 def test_invalid_rows_are_exported_unchanged() -> None:
-    rows = [
-        {
-            "prompt": "",
-            "filename": "猫",
-            "aspect_ratio": "21:9",
-            "num_images": "很多",
-            "seed": None,
-            "steps": 20,
-        }
-    ]
-
-    (row,) = back(rows)
+    (row,) = back(
+        [{"filename": "猫", "aspect_ratio": "21:9", "num_images": "很多", "seed": None, "steps": 20}]
+    )
 
     assert (row["aspect_ratio"], row["num_images"], row["steps"]) == ("21:9", "很多", 20)
 
@@ -176,7 +159,7 @@ tricky_text = st.text(
 names = st.lists(any_text.filter(str.strip) | tricky_text.filter(str.strip), max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     prompt=any_text | tricky_text,
     negative_prompt=any_text | tricky_text,
@@ -202,7 +185,7 @@ def test_an_export_is_imported_unchanged(**fields: Any) -> None:
     assert row == {**expected, "references": []}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(names)
 def test_reference_names_are_imported_unchanged(references: list[str]) -> None:
     assert back([{"prompt": "猫", "references": references}])[0]["references"] == references
