@@ -3,8 +3,8 @@
 from typing import Any
 
 from app.sheets import Import, Problem, read_workbook
-from tests.workbooks.by_hand import workbook
-from tests.workbooks.written import by_openpyxl
+from tools.workbooks.by_hand import workbook
+from tools.workbooks.written import by_openpyxl
 
 
 def read(*rows: Any, change: Any = None, **options: Any) -> Import:
@@ -18,7 +18,7 @@ def read_csv(text: str, **options: Any) -> Import:
 
 
 def read_parts(sheet: str, **parts: Any) -> Import:
-    """Import a workbook that is assembled by hand; see tests.workbooks.by_hand."""
+    """Import a workbook that is assembled by hand; see tools.workbooks.by_hand."""
     return read_workbook(workbook(sheet, **parts), "a.xlsx")
 
 
