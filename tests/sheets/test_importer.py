@@ -20,7 +20,7 @@ from tools.workbooks import by_hand
 from tools.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
 
 HEAD = ("提示词", "图片比例")
-LIBREOFFICE = Path(__file__).parents[1] / "workbooks" / "libreoffice"
+LIBREOFFICE = Path(__file__).parents[2] / "tools" / "workbooks" / "libreoffice"
 ROWS = (HEAD, ("橘猫", "16:9"), ("白狗", "3:4"))
 EXPECTED = [("橘猫", "16:9"), ("白狗", "3:4")]
 
