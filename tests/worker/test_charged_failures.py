@@ -7,26 +7,13 @@ import pytest
 
 import database
 from app.domain import ImageRequest, Models, ModelSpec, Status
-from app.errors import Billed, Conflict, ModelError
-from tests.db.test_database import add, claim, claimed
-
-PRICE = Decimal("0.22")
-
-
-def fail(db: database.Connection, billed: Billed, price: Decimal | None = PRICE, task_id: str = "") -> int:
-    """Submit the next record and let it fail -> its id."""
-    record = claimed(db)
-    database.open_charge(db, record, price=price, budget=None)
-    if task_id:
-        database.save_task_id(db, record, task_id)
-    error = ModelError("坏了", cause="broken", billed=billed, task_valid=bool(task_id))
-    assert database.fail_record(db, record, error)
-    return record.id
+from app.errors import Billed, Conflict
+from tests.db import queue
 
 
 def test_a_retry_leaves_out_charged_failures(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    charged, free = fail(db, Billed.YES), fail(db, Billed.NO)
+    batch_id, _ = queue.add(db, *[ImageRequest(prompt="猫")] * 2)
+    charged, free = queue.fail(db, Billed.YES), queue.fail(db, Billed.NO)
     assert database.get_batch(db, batch_id).retryable == 1
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     assert database.get_record(db, charged).status is Status.FAILED
@@ -36,9 +23,9 @@ def test_a_retry_leaves_out_charged_failures(db: database.Connection, spec: Mode
 def test_a_retry_leaves_out_charged_failures_at_an_unknown_price_too(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    charged = fail(db, Billed.YES, price=None)
-    fail(db, Billed.NO)
+    batch_id, _ = queue.add(db, *[ImageRequest(prompt="猫")] * 2)
+    charged = queue.fail(db, Billed.YES, price=None)
+    queue.fail(db, Billed.NO)
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     assert database.get_record(db, charged).charged
 
@@ -46,39 +33,39 @@ def test_a_retry_leaves_out_charged_failures_at_an_unknown_price_too(
 def test_a_fetchable_record_is_retried_although_it_was_charged(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec)
-    fail(db, Billed.YES, task_id="t-1")
+    batch_id, ids = queue.add(db)
+    queue.fail(db, Billed.YES, task_id="t-1")
     assert not database.get_record(db, ids[0]).charged
     assert database.get_batch(db, batch_id).retryable == 1
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
 
 
 def test_a_retry_with_only_charged_failures_says_so(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    fail(db, Billed.YES)
-    fail(db, Billed.YES)
+    batch_id, _ = queue.add(db, *[ImageRequest(prompt="猫")] * 2)
+    queue.fail(db, Billed.YES)
+    queue.fail(db, Billed.YES)
     with pytest.raises(Conflict, match="2 张都已计费"):
         database.retry_records(db, batch_id, models=Models([spec]))
-    assert claim(db) is None
+    assert queue.claim(db) is None
 
 
 def test_a_charged_failure_is_resubmitted_when_named(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec)
-    charged = fail(db, Billed.YES)
+    batch_id, _ = queue.add(db)
+    charged = queue.fail(db, Billed.YES)
     assert database.retry_records(db, batch_id, [charged], models=Models([spec])).number == 1
-    assert claimed(db).id == charged
+    assert queue.claimed(db).id == charged
 
 
 def test_an_uncharged_failure_is_retried(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec)
-    fail(db, Billed.YES, price=Decimal(0))
+    batch_id, _ = queue.add(db)
+    queue.fail(db, Billed.YES, price=Decimal(0))
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
 
 
 def test_a_deleted_failure_is_not_retried(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    gone = fail(db, Billed.NO)
-    fail(db, Billed.NO)
+    batch_id, _ = queue.add(db, *[ImageRequest(prompt="猫")] * 2)
+    gone = queue.fail(db, Billed.NO)
+    queue.fail(db, Billed.NO)
     database.delete_records(db, [gone])
     assert database.get_batch(db, batch_id).retryable == 1
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
@@ -87,11 +74,11 @@ def test_a_deleted_failure_is_not_retried(db: database.Connection, spec: ModelSp
 def test_a_repeated_retry_with_the_same_key_submits_nothing_again(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec)
+    batch_id, ids = queue.add(db)
     key = database.RequestKey(key="k", digest="d", at=0.0)
-    fail(db, Billed.NO)
+    queue.fail(db, Billed.NO)
     assert database.retry_records(db, batch_id, ids, models=Models([spec]), key=key).number == 1
-    fail(db, Billed.YES)  # the response was lost; the record has failed again meanwhile
+    queue.fail(db, Billed.YES)  # the response was lost; the record has failed again meanwhile
     assert database.retry_records(db, batch_id, ids, models=Models([spec]), key=key).number == 1
     assert database.get_record(db, ids[0]).status is Status.FAILED
     assert (
@@ -103,10 +90,10 @@ def test_a_repeated_retry_with_the_same_key_submits_nothing_again(
 def test_a_repeated_resubmission_of_an_unknown_record_submits_nothing_again(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    _, ids = add(db, spec)
+    _, ids = queue.add(db)
     key = database.RequestKey(key="k", digest="d", at=0.0)
-    fail(db, Billed.UNKNOWN)
+    queue.fail(db, Billed.UNKNOWN)
     first = database.resubmit(db, ids, models=Models([spec]), key=key)
-    fail(db, Billed.UNKNOWN)
+    queue.fail(db, Billed.UNKNOWN)
     assert database.resubmit(db, ids, models=Models([spec]), key=key) == first
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN

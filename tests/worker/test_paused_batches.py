@@ -8,7 +8,8 @@ import pytest
 import database
 from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Size, Status
 from app.errors import Billed, Conflict, ModelError
-from tests.db.test_database import NOW, SAVED, add, claim, claimed, submitted
+from tests.db import queue
+from tests.db.queue import NOW, SAVED
 
 PRICE = Decimal("0.22")
 REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
@@ -18,51 +19,51 @@ REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
 def test_a_submitted_record_is_fetched_although_its_batch_is_paused(
     db: database.Connection, spec: ModelSpec, reason: str
 ) -> None:
-    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    record = submitted(db)
+    batch_id, ids = queue.add(db, *[ImageRequest(prompt="猫")] * 2)
+    record = queue.submitted(db)
     database.pause_batch(db, batch_id, reason)
     database.requeue_record(db, record, not_before=0.0)  # the worker stops
-    again = claimed(db)
+    again = queue.claimed(db)
     assert (again.id, again.task_id) == (ids[0], "t-1")
-    assert claim(db) is None
+    assert queue.claim(db) is None
 
 
 def test_a_fetch_that_failed_in_a_paused_batch_is_repeated(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec)
-    record = submitted(db)
+    batch_id, ids = queue.add(db)
+    record = queue.submitted(db)
     database.pause_batch(db, batch_id)
     away = ModelError("断了", cause="network", billed=Billed.NO, task_valid=True, retryable=True)
     database.requeue_record(db, record, not_before=NOW + 2, error=away)
-    assert claim(db, NOW + 1) is None
-    assert claimed(db, NOW + 3).id == ids[0]
+    assert queue.claim(db, NOW + 1) is None
+    assert queue.claimed(db, NOW + 3).id == ids[0]
 
 
 def test_a_blocked_fetch_waits_until_the_batch_is_resumed(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec)
+    batch_id, ids = queue.add(db)
     wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
-    database.requeue_record(db, submitted(db), not_before=0.0, error=wrong_key)
+    database.requeue_record(db, queue.submitted(db), not_before=0.0, error=wrong_key)
     database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
-    assert claim(db) is None
+    assert queue.claim(db) is None
     database.resume_batch(db, batch_id, models=["test-1"])
     database.pause_batch(db, batch_id)
-    assert claimed(db).id == ids[0]
+    assert queue.claimed(db).id == ids[0]
 
 
 def test_a_retry_in_a_paused_batch_starts_nothing_else(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
-    database.fail_record(db, claimed(db), REFUSED)
+    batch_id, ids = queue.add(db, *[ImageRequest(prompt="猫")] * 3)
+    database.fail_record(db, queue.claimed(db), REFUSED)
     database.pause_batch(db, batch_id)
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     batch = database.get_batch(db, batch_id)
     assert (batch.status, batch.counts[Status.QUEUED]) == (BatchStatus.PAUSED, len(ids))
-    assert claim(db) is None
+    assert queue.claim(db) is None
     database.resume_batch(db, batch_id, models=["test-1"])
-    assert claim(db) is not None
+    assert queue.claim(db) is not None
 
 
 def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec)
-    record = submitted(db)
+    batch_id, _ = queue.add(db)
+    record = queue.submitted(db)
     database.pause_batch(db, batch_id, "磁盘已满", stops_fetching=True)
     assert str(database.get_paused_batch(db)[1]) == "磁盘已满"
     database.finish_record(db, record, SAVED)
@@ -73,8 +74,8 @@ def test_a_pause_ends_with_the_last_image(db: database.Connection, spec: ModelSp
 
 
 def test_resuming_a_batch_with_nothing_left_finishes_it(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec)
-    database.finish_record(db, submitted(db), SAVED)
+    batch_id, _ = queue.add(db)
+    database.finish_record(db, queue.submitted(db), SAVED)
     # As earlier versions left it.
     db.execute("UPDATE batches SET state = 'paused', paused_reason = '磁盘已满'")
     database.resume_batch(db, batch_id, models=["test-1"])
@@ -83,8 +84,8 @@ def test_resuming_a_batch_with_nothing_left_finishes_it(db: database.Connection,
 
 
 def test_a_late_cancel_changes_nothing(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec)
-    database.finish_record(db, submitted(db), SAVED)
+    batch_id, _ = queue.add(db)
+    database.finish_record(db, queue.submitted(db), SAVED)
     before = database.get_batch_version(db, batch_id)
     assert database.cancel_batch(db, batch_id).number == 0
     batch = database.get_batch(db, batch_id)
@@ -95,8 +96,8 @@ def test_another_model_makes_only_supported_rows_and_drops_unsupported_fields(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     large = ImageRequest(prompt="猫", aspect_ratio="1:1", resolution="4K", seed=7, steps=9)
-    batch_id, ids = add(db, spec, large)
-    database.fail_record(db, claimed(db), REFUSED)
+    batch_id, ids = queue.add(db, large)
+    database.fail_record(db, queue.claimed(db), REFUSED)
     small = {("1:1", "2K"): Size(width=2048, height=2048)}
     plain = replace(spec, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
     with pytest.raises(Conflict, match=r"第 1 行：.*没有 1:1 的 4K.*换回 test-1"):
@@ -110,17 +111,17 @@ def test_another_model_makes_only_supported_rows_and_drops_unsupported_fields(
 
 def test_only_failures_the_model_supports_are_retried(db: database.Connection, spec: ModelSpec) -> None:
     requests = [ImageRequest(prompt="猫", resolution=resolution) for resolution in ("4K", "2K")]
-    batch_id, ids = add(db, spec, *requests)
+    batch_id, ids = queue.add(db, *requests)
     for _ in requests:
-        database.fail_record(db, claimed(db), REFUSED)
+        database.fail_record(db, queue.claimed(db), REFUSED)
     small = replace(spec, model_id="test-2", sizes={("1:1", "2K"): Size(width=2048, height=2048)})
     assert database.retry_records(db, batch_id, models=Models([small])).number == 1
     assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
 
 
 def test_resubmitting_never_mixes_two_models_in_a_batch(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 2)
-    record = claimed(db)
+    batch_id, ids = queue.add(db, *[ImageRequest(prompt="猫")] * 2)
+    record = queue.claimed(db)
     database.open_charge(db, record, price=PRICE, budget=None)
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
     other = replace(spec, model_id="test-2")
@@ -131,21 +132,21 @@ def test_resubmitting_never_mixes_two_models_in_a_batch(db: database.Connection,
 
 
 def test_a_reaped_record_that_is_requeued_reopens_its_batch(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec)
-    sleeper = claimed(db)
+    batch_id, ids = queue.add(db)
+    sleeper = queue.claimed(db)
     database.open_charge(db, sleeper, price=PRICE, budget=None)
     database.reap_stalled(db, now=NOW + 60)
     assert database.get_batch(db, batch_id).status is BatchStatus.FINISHED
     database.save_task_id(db, sleeper, "late")
     database.requeue_record(db, sleeper, not_before=0.0)
-    again = claimed(db, NOW + 61)
+    again = queue.claimed(db, NOW + 61)
     assert (again.id, again.task_id) == (ids[0], "late")
 
 
 def test_a_blocking_problem_is_shown_for_a_manually_paused_batch_too(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, spec)
+    batch_id, _ = queue.add(db)
     database.pause_batch(db, batch_id)
     database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
     assert str(database.get_paused_batch(db)[1]) == "密钥不对"
@@ -154,9 +155,9 @@ def test_a_blocking_problem_is_shown_for_a_manually_paused_batch_too(
 
 
 def test_the_version_of_a_batch_only_grows(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec, *[ImageRequest(prompt="猫")] * 3)
+    batch_id, ids = queue.add(db, *[ImageRequest(prompt="猫")] * 3)
     for _ in ids:
-        database.fail_record(db, claimed(db), REFUSED)
+        database.fail_record(db, queue.claimed(db), REFUSED)
     before = database.get_batch_version(db, batch_id)
     _, undo = database.delete_with_undo(db, ids)
     assert database.get_batch_version(db, batch_id) > before
