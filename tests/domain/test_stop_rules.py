@@ -23,23 +23,17 @@ def first_stop(rule: StopRule, causes: list[str | None]) -> tuple[int, str] | No
 
 def test_five_refusals_among_the_first_twenty_stop() -> None:
     causes = [OK] * 7 + [REFUSED] * 5
-    assert first_stop(StopRule(), causes) == (
-        12,
-        "前 12 张里有 5 张没有通过内容审核，请改好它们的提示词再继续",
-    )
+    why = "前 12 张里有 5 张没有通过内容审核，请改好它们的提示词再继续"
+    assert first_stop(StopRule(), causes) == (12, why)
     assert first_stop(StopRule(), [REFUSED] * 4 + [OK] * 16 + [REFUSED] * 4) is None
 
 
 def test_nine_failures_among_the_last_thirty_stop_and_are_listed_by_cause() -> None:
     causes = [*[OK] * 40, *[SERVICE, OK] * 6, *[TIMEOUT] * 3]
-    assert first_stop(StopRule(), causes) == (
-        55,
-        "最近 30 张里有 9 张没有成功：服务出错 6 张、超时 3 张；请看过原因再继续",
-    )
-    assert first_stop(StopRule(), [SERVICE] * 30) == (
-        9,
-        "最近 9 张里有 9 张没有成功：服务出错 9 张；请看过原因再继续",
-    )
+    why = "最近 30 张里有 9 张没有成功：服务出错 6 张、超时 3 张；请看过原因再继续"
+    assert first_stop(StopRule(), causes) == (55, why)
+    why = "最近 9 张里有 9 张没有成功：服务出错 9 张；请看过原因再继续"
+    assert first_stop(StopRule(), [SERVICE] * 30) == (9, why)
     assert first_stop(StopRule(), [SERVICE, *[OK] * 9] * 20) is None
 
 
