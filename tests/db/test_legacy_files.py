@@ -9,8 +9,9 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, Models, ModelSpec, Record, Status
+from app.domain import Record, Status
 from app.errors import StorageError
+from tests.db.queue import add, set_fields, status_of, stems
 from tools.noise_images import noise_image
 from web_app import create_app
 
@@ -62,15 +63,16 @@ def opened(settings: Settings) -> Iterator[database.Connection]:
         yield db
 
 
-def taken_over(settings: Settings, **fields: Any) -> Record:
-    """A record of the earlier app with these values, after the upgrade."""
+def taken_over(settings: Settings, *rows: dict[str, Any]) -> list[Record]:
+    """The records of the earlier app with these values, after the upgrade."""
     with written(settings) as old:
-        add_row(old, **fields)
+        for fields in rows:
+            add_row(old, **fields)
     with opened(settings) as db:
-        return database.get_record(db, 1)
+        return [database.get_record(db, number) for number in range(1, len(rows) + 1)]
 
 
-def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: ModelSpec) -> None:
+def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings) -> None:
     with written(settings) as old:
         old.execute("CREATE INDEX by_user ON generation_records (user_id)")
         add_row(old)
@@ -80,76 +82,59 @@ def test_a_file_of_the_earlier_app_opens_without_loss(settings: Settings, spec: 
         record = database.get_record(db, 1)
         assert (record.prompt, record.seed, record.status) == ("旧的猫", 42, Status.SUCCESS)
         assert (record.created_at, record.image_path) == ("2025-03-01 08:00:00", "/output/旧.png")
-        assert database.get_record(db, 3).status is Status.FAILED
+        assert status_of(db, 3) is Status.FAILED
         assert database.get_record(db, 3).created_at == ""  # unknown, and not today
         assert db.execute("SELECT user_id FROM generation_records WHERE id = 1").fetchone()[0] == 5
-        database.add_batch(
-            db,
-            database.Submission(
-                requests=[ImageRequest(prompt="新")],
-                models=Models([spec]),
-                stems=["旧"],
-                is_taken=lambda stem: False,
-            ),
-        )
-        assert db.execute("SELECT reserved_stem FROM generation_records WHERE id = 4").fetchone()[0] == "旧-2"
+        add(db, stems=["旧"])
+        assert stems(db)[-1] == "旧-2"
     copies = list(settings.database_path.parent.glob("generation_records.db.backup-*"))
     assert len(copies) == 1
     with closing(sqlite3.connect(copies[0])) as copy:
         assert copy.execute("SELECT count(*) FROM generation_records").fetchone()[0] == 3
 
 
-@pytest.mark.parametrize(
-    ("written_as", "stored_as"),
-    [
-        ("2025-03-01 10:00:00", "2025-03-01 10:00:00"),
-        ("2025-03-01 10:00:00.123456", "2025-03-01 10:00:00.123456"),
-        ("2025-03-01T10:00:00", "2025-03-01 10:00:00"),
-        ("2025-03-01T10:00:00.123Z", "2025-03-01 10:00:00"),
-        ("2025-03-01T10:00:00+08:00", "2025-03-01 02:00:00"),
-        ("2025/03/01 10:00", "2025-03-01 10:00:00"),
-        ("2025-03-01", "2025-03-01 00:00:00"),
-        (1740823200, "2025-03-01 10:00:00"),
-        (1740823200.75, "2025-03-01 10:00:00"),
-        (1740823200000, "2025-03-01 10:00:00"),
-        ("昨天", "昨天"),
-        ("9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59-12:00"),
-        (None, ""),
-    ],
-)
-def test_timestamps_in_any_form_become_the_same_time(
-    settings: Settings, written_as: object, stored_as: str
-) -> None:
-    assert taken_over(settings, created_at=written_as).created_at == stored_as
+def test_timestamps_in_any_form_become_the_same_time(settings: Settings) -> None:
+    forms = {
+        "2025-03-01 10:00:00": "2025-03-01 10:00:00",
+        "2025-03-01 10:00:00.123456": "2025-03-01 10:00:00.123456",
+        "2025-03-01T10:00:00": "2025-03-01 10:00:00",
+        "2025-03-01T10:00:00.123Z": "2025-03-01 10:00:00",
+        "2025-03-01T10:00:00+08:00": "2025-03-01 02:00:00",
+        "2025/03/01 10:00": "2025-03-01 10:00:00",
+        "2025-03-01": "2025-03-01 00:00:00",
+        1740823200: "2025-03-01 10:00:00",
+        1740823200.75: "2025-03-01 10:00:00",
+        1740823200000: "2025-03-01 10:00:00",
+        "昨天": "昨天",
+        "9999-12-31T23:59:59-12:00": "9999-12-31T23:59:59-12:00",
+        None: "",
+    }
+    records = taken_over(settings, *({"created_at": form} for form in forms))
+    assert dict(zip(forms, (record.created_at for record in records), strict=True)) == forms
 
 
-@pytest.mark.parametrize(
-    ("image_path", "filename", "name", "address"),
-    [
-        ("output\\狗.png", None, "狗.png", "/output/狗.png"),
-        ("C:\\studio\\output\\狗 2.png", "", "狗 2.png", "/output/狗 2.png"),
-        ("/home/li/app/output/狗.JPG", "狗", "狗.JPG", "/output/狗.JPG"),
-        ("output/狗.png", "output/狗.png", "狗.png", "/output/狗.png"),
-        (None, "狗.webp", "狗.webp", "/output/狗.webp"),
-        ("/static/made/狗.png", "狗.png", "狗.png", "/static/made/狗.png"),
-    ],
-)
-def test_an_image_is_found_in_whichever_column_names_it(
-    settings: Settings, image_path: str | None, filename: str | None, name: str, address: str
-) -> None:
-    record = taken_over(settings, image_path=image_path, filename=filename)
-    assert (record.filename, record.image_path) == (name, address)
+def test_an_image_is_found_in_whichever_column_names_it(settings: Settings) -> None:
+    images = {
+        ("output\\狗1.png", None): ("狗1.png", "/output/狗1.png"),
+        ("C:\\studio\\output\\狗 2.png", ""): ("狗 2.png", "/output/狗 2.png"),
+        ("/home/li/app/output/狗.JPG", "狗"): ("狗.JPG", "/output/狗.JPG"),
+        ("output/狗4.png", "output/狗4.png"): ("狗4.png", "/output/狗4.png"),
+        (None, "狗.webp"): ("狗.webp", "/output/狗.webp"),
+        ("/static/made/狗.png", "狗.png"): ("狗.png", "/static/made/狗.png"),
+    }
+    records = taken_over(settings, *({"image_path": path, "filename": name} for path, name in images))
+    assert [(record.filename, record.image_path) for record in records] == list(images.values())
     settings.output_dir.mkdir()
-    (settings.output_dir / name).write_bytes(noise_image("PNG", size=(40, 30)))
+    for name, _ in images.values():
+        (settings.output_dir / name).write_bytes(noise_image("PNG", size=(40, 30)))
     client = create_app(settings).test_client()
-    listed = client.get("/api/records").get_json()["records"][0]
-    with client.get(listed["thumbnail_url"]) as shown:
-        assert (shown.status_code, listed["filename"]) == (200, name)
+    for listed in client.get("/api/records").get_json()["records"]:
+        with client.get(listed["thumbnail_url"]) as shown:
+            assert shown.status_code == 200, listed["filename"]
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "stored"),
-    [
+def test_values_of_any_type_are_read(settings: Settings) -> None:
+    values: list[tuple[str, object, object]] = [
         ("prompt", "字节写的猫".encode(), "字节写的猫"),
         ("prompt", "编码不同的猫".encode("gb18030"), "编码不同的猫"),
         ("prompt", None, ""),
@@ -160,19 +145,15 @@ def test_an_image_is_found_in_whichever_column_names_it(
         ("filename", "旧.png".encode(), "旧.png"),
         ("batch_id", 17, "17"),
         ("batch_id", "", None),
-        ("status", "SUCCESS", "success"),
-        ("status", "completed", "success"),
-        ("status", "running", "success"),
-        ("status", None, "success"),
-        ("sample_images", "", ()),
-        ("sample_images", '["http://x/猫.png", 5]', ()),
-        ("sample_images", b"\xff", ()),
-    ],
-)
-def test_values_of_any_type_are_read(settings: Settings, name: str, value: object, stored: object) -> None:
-    assert getattr(taken_over(settings, **{name: value}), name) == stored
+        *(("status", status, "success") for status in ("SUCCESS", "completed", "running", None)),
+        *(("sample_images", value, ()) for value in ("", '["http://x/猫.png", 5]', b"\xff")),
+    ]
+    records = taken_over(settings, *({name: value} for name, value, _ in values))
+    found = [getattr(record, name) for record, (name, _, _) in zip(records, values, strict=True)]
+    assert found == [stored for _, _, stored in values]
     client = create_app(settings).test_client()
-    for address in ("/records?record=1", "/?from=1", "/api/records", "/api/records/export.xlsx"):
+    pages = [f"{page}={record.id}" for record in records for page in ("/records?record", "/?from")]
+    for address in (*pages, "/api/records", "/api/records/export.xlsx"):
         with client.get(address) as answer:
             assert answer.status_code == 200, address
 
@@ -252,7 +233,7 @@ def test_tables_and_views_that_refer_to_records_keep_working(settings: Settings)
         db.execute("INSERT INTO marks VALUES (1)")
         assert db.execute("SELECT user_id FROM generation_records").fetchone()[0] == 9
         assert database.delete_records(db, [1]) == 1
-        db.execute("UPDATE generation_records SET deleted_at = '2020-01-01 00:00:00'")
+        set_fields(db, "deleted_at = '2020-01-01 00:00:00'")
         assert database.empty_trash(db, days=30, remove=lambda filename, record_id: None) == 1
 
 
