@@ -59,17 +59,22 @@ class PostgresServer:
         self._strategy = ""
         self._schema = self._empty = ""  # of a new database, and what makes a used one like it
         self._emptied: list[str] = []  # databases of ended tests, as new
+        self._connections: dict[str, psycopg.Connection] = {}  # those that empty them
         self._user = "nobody" if os.name == "posix" and os.geteuid() == 0 else None  # root may not run it
 
     def url(self, name: str) -> str:
         """The URL of a database."""
         return f"postgresql://tests@127.0.0.1:{self.port}/{name}"
 
-    def initialise(self) -> None:
-        """Make its files and a database with the schema, from which those of the tests are copied."""
+    def make_files(self) -> None:
+        """Make the files of a server without databases."""
         if self._user:
             shutil.chown(self.data.parent, self._user)
         self.run("initdb", "--auth=trust", "--username=tests", "--encoding=UTF8", "--no-locale", "--no-sync")
+
+    def initialise(self) -> None:
+        """Make its files and a database with the schema, from which those of the tests are copied."""
+        self.make_files()
         self.start()
         self._execute(f"CREATE DATABASE {_TEMPLATE}")
         database.open_database(self.url(_TEMPLATE))
@@ -158,6 +163,7 @@ class PostgresServer:
             if self._is_emptied(name):
                 self._emptied.append(name)
             else:
+                self._close(name)
                 self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _create(self) -> str:
@@ -171,12 +177,31 @@ class PostgresServer:
     def _is_emptied(self, name: str) -> bool:
         """Disconnect all, and give each table the rows that it has in a new database -> whether this was
         possible."""
-        with suppress(psycopg.Error), closing(psycopg.connect(self.url(name), autocommit=True)) as db:
-            db.execute(_DISCONNECT_OTHERS)
-            if _schema_of(db) == self._schema:
-                db.execute(self._empty)
-                return True
+        for _ in range(2):  # the server may have ended the connection, when it stopped
+            try:
+                db = self._connection(name)
+                db.execute(_DISCONNECT_OTHERS)
+                if is_new := _schema_of(db) == self._schema:
+                    db.execute(self._empty)
+                return is_new
+            except psycopg.Error:
+                self._close(name)
         return False
+
+    def _connection(self, name: str) -> psycopg.Connection:
+        """One that stays open: reading the schema of a database anew takes the server half of the time."""
+        if name not in self._connections:
+            self._connections[name] = psycopg.connect(self.url(name), autocommit=True)
+        return self._connections[name]
+
+    def _close(self, name: str) -> None:
+        if db := self._connections.pop(name, None):
+            db.close()
+
+    def disconnect(self) -> None:
+        """Close the connections that empty databases."""
+        for name in list(self._connections):
+            self._close(name)
 
     def dump(self, url: str, file: Path) -> None:
         """Write a database to a file."""
@@ -218,7 +243,10 @@ def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
     server = PostgresServer(folder / "data", *(() if durable else _FAST))
     with server.stopped_at_the_end("immediate"):
         server.initialise()
-        yield server
+        try:
+            yield server
+        finally:
+            server.disconnect()
 
 
 def is_installed() -> bool:

@@ -1,9 +1,8 @@
 """Records carry their row's fingerprint, and a row is queued once even by concurrent submissions."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -21,9 +20,10 @@ from app.domain import (
     Standing,
     fingerprint,
 )
+from tests.db import queue
+from tests.db.queue import CAT, DOG, KEY, MODELS
 from tests.specs import ANY
 
-CAT = ImageRequest(prompt="猫")
 REFERENCES = (
     SampleImage(url="/samples/files/a.png", filename="a.png", key="a.png", sha256="1" * 64),
     SampleImage(url="/samples/files/b.png", filename="b.png", key="b.png", etag="E-1"),
@@ -34,40 +34,29 @@ REFERENCES = (
 def submit(
     db: database.Connection, *requests: ImageRequest, skips: Sequence[bool] | None = None
 ) -> database.AddedBatch:
-    skips = [True] * len(requests) if skips is None else skips
+    """Each row is left out where it was bought, or as ``skips`` says."""
     stems = [request.prompt for request in requests]
-    return database.add_batch(
-        db,
-        database.Submission(
-            requests=requests, models=Models([ANY]), stems=stems, is_taken=lambda _: False, skips=skips
-        ),
-    )
-
-
-def set_fields(db: database.Connection, ids: Sequence[int], assignments: str) -> None:
-    for record_id in ids:
-        db.execute(f"UPDATE generation_records SET {assignments} WHERE id = ?", [record_id])
+    skips = [True] * len(requests) if skips is None else skips
+    return database.add_batch(db, queue.submission(*requests, stems=stems, skips=skips))
 
 
 def prints(db: database.Connection) -> set[str]:
-    return {row["fingerprint"] for row in db.execute("SELECT fingerprint FROM generation_records")}
+    return set(queue.column(db, "fingerprint"))
 
 
 def test_every_picture_of_a_row_has_the_fingerprint_of_the_row(db: database.Connection) -> None:
     row = ImageRequest(prompt="猫", num_images=3, seed=MAX_SEED, steps=9, sample_images=REFERENCES)
     submit(db, row)
-    assert prints(db) == {fingerprint(replace(row, model=ANY.model_id))}
+    assert prints(db) == {queue.fingerprint_of(row)}
 
 
 def test_fingerprints_of_earlier_records_are_those_of_new_ones(db: database.Connection) -> None:
     submit(db, ImageRequest(prompt="猫", num_images=3, seed=MAX_SEED, steps=9, sample_images=REFERENCES))
     submit(db, ImageRequest(prompt="狗", negative_prompt="人\n车", aspect_ratio="9:16", resolution="4K"))
-    fingerprints = "SELECT id, fingerprint FROM generation_records ORDER BY id"
-    before = db.execute(fingerprints).fetchall()
-    db.execute("UPDATE generation_records SET fingerprint = ''")
+    before = queue.column(db, "fingerprint")
+    queue.set_fields(db, "fingerprint = ''")
     database.complete_fingerprints(db)
-    after = db.execute(fingerprints).fetchall()
-    assert [tuple(row) for row in after] == [tuple(row) for row in before]
+    assert queue.column(db, "fingerprint") == before
 
 
 OF_FILES = pytest.mark.sqlite  # PostgreSQL takes only UTF-8, and numbers where a column has numbers
@@ -120,8 +109,8 @@ def test_an_odd_value_of_another_program_does_not_prevent_fingerprints(
 
 
 def test_a_row_is_queued_once(db: database.Connection) -> None:
-    first = submit(db, CAT, ImageRequest(prompt="狗"))
-    again = submit(db, CAT, ImageRequest(prompt="鸟"), ImageRequest(prompt="狗"))
+    first = submit(db, CAT, DOG)
+    again = submit(db, CAT, ImageRequest(prompt="鸟"), DOG)
     assert (len(first.ids), first.skipped) == (2, [])
     assert (len(again.ids), [database.get_record(db, i).prompt for i in again.ids]) == (1, ["鸟"])
     assert again.skipped == [
@@ -151,7 +140,7 @@ def test_the_missing_pictures_of_a_row_keep_their_numbers_seeds_and_names(db: da
 
 
 def test_a_later_equal_row_names_the_records_queued_for_the_first(db: database.Connection) -> None:
-    added = submit(db, CAT, ImageRequest(prompt="狗"), CAT)
+    added = submit(db, CAT, DOG, CAT)
     assert added.skipped == [SkippedRow(row=3, records=added.ids[:1])]
 
 
@@ -181,7 +170,7 @@ def test_a_row_asked_for_again_is_queued_again(db: database.Connection) -> None:
 def test_what_is_made_under_way_unknown_or_charged_is_left_out(
     db: database.Connection, fields: str, is_queued: bool
 ) -> None:
-    set_fields(db, submit(db, CAT).ids, fields)
+    queue.set_fields(db, fields, *submit(db, CAT).ids)
     assert bool(submit(db, CAT).ids) is is_queued
 
 
@@ -196,48 +185,36 @@ def test_pictures_made_many_times_do_not_hide_another_number(db: database.Connec
 def test_pictures_in_the_trash_do_not_hide_one_that_is_made(db: database.Connection) -> None:
     submit(db, CAT)
     for _ in range(KNOWN_PICTURES_A_NUMBER):
-        set_fields(db, submit(db, CAT, skips=[False]).ids, "status = 'success', deleted_at = '2026-01-01'")
+        queue.set_fields(
+            db, "status = 'success', deleted_at = '2026-01-01'", *submit(db, CAT, skips=[False]).ids
+        )
     assert submit(db, CAT).ids == []
 
 
 def test_a_picture_that_was_deleted_for_good_is_not_in_the_trash(db: database.Connection) -> None:
-    set_fields(db, submit(db, CAT).ids, "status = 'success', deleted_at = '2026-01-01'")
+    queue.set_fields(db, "status = 'success', deleted_at = '2026-01-01'", *submit(db, CAT).ids)
     requests = [replace(CAT, model=ANY.model_id)]
     keys = [fingerprint(requests[0])]
     (plan,) = database.plan_submission(db, requests, keys, [True])
     assert plan.ids(Standing.TRASHED) == [1]
-    set_fields(db, [1], f"deletion_id = {EMPTIED}")
+    queue.set_fields(db, f"deletion_id = {EMPTIED}", 1)
     (plan,) = database.plan_submission(db, requests, keys, [True])
     assert plan.known == ()
 
 
 def test_a_repeated_request_key_is_answered_with_the_first_skipped_rows(db: database.Connection) -> None:
-    key = database.RequestKey(key="k", digest="d", at=1_800_000_000.0)
-
-    def keyed() -> database.AddedBatch:
-        return database.add_batch(
-            db,
-            database.Submission(
-                requests=[CAT],
-                models=Models([ANY]),
-                stems=["猫"],
-                is_taken=lambda _: False,
-                skips=[True],
-                key=key,
-            ),
-        )
-
+    keyed = queue.submission(skips=[True], key=KEY)
     first = submit(db, CAT)
     expected = database.AddedBatch("", [], [SkippedRow(row=1, records=first.ids)])
-    assert keyed() == expected
-    set_fields(db, first.ids, "status = 'cancelled'")
-    assert keyed() == expected
+    assert database.add_batch(db, keyed) == expected
+    queue.set_fields(db, "status = 'cancelled'", *first.ids)
+    assert database.add_batch(db, keyed) == expected
 
 
 def test_a_retry_with_another_model_moves_the_record_to_its_fingerprint(db: database.Connection) -> None:
     row = ImageRequest(prompt="猫", num_images=2, seed=7)
     added = submit(db, row)
-    set_fields(db, added.ids, "status = 'failed'")
+    queue.set_fields(db, "status = 'failed'", *added.ids)
     other = replace(ANY, model_id="test-2", takes_seed=False)
     database.retry_records(db, added.batch_id, models=Models([other]))
     assert prints(db) == {fingerprint(replace(row, seed=None, model="test-2"))}
@@ -246,33 +223,27 @@ def test_a_retry_with_another_model_moves_the_record_to_its_fingerprint(db: data
 def test_a_record_fetched_by_its_task_id_keeps_its_fingerprint(db: database.Connection) -> None:
     added = submit(db, CAT)
     before = prints(db)
-    set_fields(db, added.ids, "status = 'failed', task_id = 't-1'")
-    database.retry_records(db, added.batch_id, models=Models([ANY]))
+    queue.set_fields(db, "status = 'failed', task_id = 't-1'", *added.ids)
+    queue.retry(db, added.batch_id)
     assert prints(db) == before
 
 
-def test_concurrent_submissions_queue_each_row_once(settings: Settings) -> None:
-    database.open_database(settings.database)
+def test_concurrent_submissions_queue_each_row_once(db: database.Connection, settings: Settings) -> None:
     rows = [ImageRequest(prompt=f"第 {n} 只猫", num_images=2) for n in range(20)]
     starts = threading.Barrier(8)
 
-    def submit_all(number: int) -> database.AddedBatch:
-        with closing(database.connect(settings.database)) as db:
-            starts.wait()
-            return submit(db, *rows[number % 4 :], *rows[: number % 4])
+    def submit_all(own: database.Connection, number: int) -> database.AddedBatch:
+        starts.wait()
+        return submit(own, *rows[number % 4 :], *rows[: number % 4])
 
-    with ThreadPoolExecutor(8) as pool:
-        added = list(pool.map(submit_all, range(8)))
-    with closing(database.connect(settings.database)) as db:
-        per_row = db.execute(
-            "SELECT count(*) AS number FROM generation_records GROUP BY fingerprint"
-        ).fetchall()
-    assert [row["number"] for row in per_row] == [2] * len(rows)
+    added = queue.in_threads(settings, 8, submit_all)
+    assert set(Counter(queue.column(db, "fingerprint")).values()) == {2}
+    assert len(prints(db)) == len(rows)
     assert sum(bool(each.batch_id) for each in added) == 1
 
 
 def test_records_added_between_plan_and_transaction_are_seen(
-    db: database.Connection, settings: Settings
+    db: database.Connection, other: database.Connection
 ) -> None:
     asked = 0
 
@@ -280,14 +251,11 @@ def test_records_added_between_plan_and_transaction_are_seen(
         nonlocal asked
         asked += 1
         if asked == 1:  # another server queues the row while the names are chosen
-            with closing(database.connect(settings.database)) as other:
-                submit(other, CAT)
+            submit(other, CAT)
         return False
 
     added = database.add_batch(
         db,
-        database.Submission(
-            requests=[CAT], models=Models([ANY]), stems=["x"], is_taken=is_taken, skips=[True]
-        ),
+        database.Submission(requests=[CAT], models=MODELS, stems=["x"], is_taken=is_taken, skips=[True]),
     )
     assert (added.ids, len(added.skipped)) == ([], 1)

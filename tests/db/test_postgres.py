@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
 
@@ -27,13 +27,6 @@ CHANGE = "UPDATE change_counter SET value = value + 1"
 SECRET = "geheim"
 
 
-@pytest.fixture
-def other(settings: Settings, db: database.Connection) -> Iterator[database.Connection]:
-    """Another connection to the database of ``db``."""
-    with closing(database.connect(settings.database)) as found:
-        yield found
-
-
 def change(db: database.Connection) -> None:
     with database.transaction(db):
         db.execute(CHANGE)
@@ -44,10 +37,20 @@ def write(db: database.Connection, body: Callable[[], object]) -> None:
         body()
 
 
+def alter(db: database.Connection, setting: str) -> None:
+    """Change a setting of the database, for connections that are made from now on."""
+    name = db.execute("SELECT current_database() AS name").fetchone()["name"]
+    db.execute(f"ALTER DATABASE {name} SET {setting}")
+
+
+def pid_of(db: database.Connection) -> int:
+    pid: int = db.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
+    return pid
+
+
 def end_connection(db: database.Connection, other: database.Connection) -> None:
     """Have the server end the connection ``db``."""
-    pid = db.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
-    other.execute("SELECT pg_terminate_backend(:pid, 60000)", {"pid": pid}).fetchall()
+    other.execute("SELECT pg_terminate_backend(:pid, 60000)", {"pid": pid_of(db)}).fetchall()
 
 
 def sentence(error: BaseException) -> str:
@@ -156,7 +159,7 @@ def test_a_claim_and_the_change_counter_outlive_a_crash(
     db: database.Connection, harness: Harness, settings: Settings, postgres: PostgresServer
 ) -> None:
     """Else a second process would claim the record too, as the same attempt, and both would submit it."""
-    db.execute(f"ALTER DATABASE {settings.database_url.rpartition('/')[2]} SET synchronous_commit = off")
+    alter(db, "synchronous_commit = off")
     harness.ask("江南水乡")
 
     def claim(owner: str) -> Record | None:
@@ -276,11 +279,11 @@ def test_how_long_a_statement_has_had_no_answer_is_known_meanwhile(
 
 @pytest.mark.usefixtures("impatient")
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(remote: database.Connection) -> None:
-    pid = remote.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"]
+    pid = pid_of(remote)
     with pytest.raises(WriteRefused) as refused:
         remote.execute("SELECT pg_sleep(60)")
     assert sentence(refused.value).startswith("数据库正忙")
-    assert remote.execute("SELECT pg_backend_pid() AS pid").fetchone()["pid"] == pid
+    assert pid_of(remote) == pid
 
 
 @pytest.mark.usefixtures("impatient")
@@ -298,23 +301,27 @@ def test_a_migration_may_take_longer(
 def test_a_server_that_stops_and_starts_is_used_again(
     db: database.Connection, settings: Settings, postgres: PostgresServer
 ) -> None:
-    version = database.last_version(db)
+    version, guard = database.last_version(db), open_guard(settings.database)
     postgres.stop()
     uses: list[Callable[[], object]] = [
         lambda: database.last_version(db),
         lambda: change(db),
         lambda: database.last_version(database.connect(settings.database)),
         lambda: database.open_database(settings.database),
+        lambda: guard.require(db),
     ]
     for use in uses:
         with pytest.raises(StoreLost) as lost:
             use()
         assert sentence(lost.value).startswith("数据库连不上，不再下单")
     assert not database.is_healthy(settings.database)
+    assert guard.watch(db)
+    assert guard.away()
     postgres.start()
     change(db)
     assert database.last_version(db) == version + 1
     assert database.is_healthy(settings.database)
+    assert (guard.watch(db), guard.problem()) == (None, None)
 
 
 @pytest.mark.parametrize("isolation", ["read committed", "repeatable read", "serializable"])
@@ -322,8 +329,7 @@ def test_a_writer_waits_for_the_one_before_it_and_reads_what_that_wrote(
     db: database.Connection, settings: Settings, other: database.Connection, isolation: str
 ) -> None:
     """Whatever the isolation of a database is by default."""
-    name = settings.database_url.rpartition("/")[2]
-    db.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = '{isolation}'")
+    alter(db, f"default_transaction_isolation = '{isolation}'")
     before = database.last_version(db)
 
     def change_too() -> None:
@@ -333,11 +339,9 @@ def test_a_writer_waits_for_the_one_before_it_and_reads_what_that_wrote(
     thread = threading.Thread(target=change_too)
     with database.transaction(db):
         thread.start()
-        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = :oid"
-        oid = other.execute("SELECT oid FROM pg_database WHERE datname = current_database()").fetchone()[
-            "oid"
-        ]
-        wait_until(lambda: bool(other.execute(waiting, {"oid": oid}).fetchall()))
+        here = "(SELECT oid FROM pg_database WHERE datname = current_database())"
+        waiting = f"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = {here}"
+        wait_until(lambda: bool(other.execute(waiting).fetchall()))
         assert database.last_version(db) == before
         db.execute(CHANGE)
     thread.join()
@@ -437,20 +441,6 @@ def test_a_counter_that_another_thread_reads_later_is_not_taken_for_an_older_dat
     guard.require(db)
 
 
-def test_a_guard_says_that_the_server_is_away_until_it_is_back(
-    db: database.Connection, settings: Settings, postgres: PostgresServer
-) -> None:
-    guard = open_guard(settings.database)
-    postgres.stop()
-    assert guard.watch(db)
-    assert guard.away()
-    with pytest.raises(StoreLost):
-        guard.require(db)
-    postgres.start()
-    assert guard.watch(db) is None
-    assert guard.problem() is None
-
-
 def test_nul_which_no_text_may_contain_is_replaced(db: database.Connection) -> None:
     with database.transaction(db):
         db.execute("INSERT INTO generation_records (prompt) VALUES (:prompt)", {"prompt": "猫\x00咪"})
@@ -484,10 +474,10 @@ def test_a_wrong_url_is_one_sentence_without_its_password(wrong_urls: dict[str, 
         expected = SettingError if what in ("encoding of the password", "host") else StoreLost
         assert type(error.value) is expected, what
         sentence(error.value)
+    for what, code in (("password", 1), ("encoding of the password", 2)):  # 1: the server may come back
         folder = tmp_path / what
         folder.mkdir()
-        code = 2 if expected is SettingError else 1  # the server may come back
-        output = ServerProcess(folder, database_url=url).refuses_to_start(code=code)
+        output = ServerProcess(folder, database_url=wrong_urls[what]).refuses_to_start(code=code)
         assert output.count("\n") == 1
         assert output.startswith("DATABASE_URL：")
         assert not [path for path in folder.rglob("*") if SECRET.encode() in read(path)]
@@ -500,8 +490,7 @@ def read(path: Path) -> bytes:
 def test_a_server_that_only_reads_refuses_writes_with_one_sentence(
     db: database.Connection, settings: Settings
 ) -> None:
-    name = settings.database_url.rpartition("/")[2]
-    db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    alter(db, "default_transaction_read_only = on")
     database.open_database(settings.database)
     with closing(database.connect(settings.database)) as reader:
         assert database.count_batches(reader) == 0
@@ -528,12 +517,21 @@ def test_a_database_of_a_later_version_is_refused(db: database.Connection, setti
     sentence(refused.value)
 
 
+HAS_SERVER = """
+import tempfile
+from pathlib import Path
+from tools.postgres_server import PostgresServer
+server = PostgresServer(Path(tempfile.mkdtemp(prefix="postgres-")) / "data", "fsync=off")
+with server.stopped_at_the_end("immediate"):
+    server.make_files()
+    server.start()
+    print(server.pid, server.data, flush=True)
+    input()
+"""
+
+
 def test_a_server_of_the_tests_ends_with_their_process() -> None:
-    code = (
-        "from tools.postgres_server import postgres_server\n"
-        "with postgres_server() as server: print(server.pid, server.data, flush=True), input()"
-    )
-    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    command, pipe = [sys.executable, "-c", HAS_SERVER], subprocess.PIPE
     with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout
         pid, data = process.stdout.readline().split()
