@@ -3,10 +3,12 @@
 import functools
 import os
 import re
+import shutil
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, nullcontext
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from werkzeug.routing import Rule
 
 import database
 from app.config import Settings
+from app.db import migrations
 from app.domain import ModelSpec
 from app.web.assets import routes
 from tests.harness import Harness, open_harness
@@ -64,6 +67,28 @@ def no_other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         return look_up(host, *more, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", local)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_files_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where this process opens a SQLite file that does not exist, it is a copy of a new one.
+
+    Making one takes ten times as long, in every test with an app or a database.
+    """
+    new, lock = tmp_path_factory.mktemp("database") / "new.db", threading.Lock()
+    open_file = migrations.open_file
+    open_file(new)
+
+    def open_copy(path: Path) -> None:
+        with lock, suppress(OSError):  # open_file says what is wrong
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(new, path)
+        open_file(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "open_file", open_copy)
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
