@@ -5,18 +5,12 @@ from flask.testing import FlaskClient
 
 import database
 from app.db.batch_log import add_log
-from app.domain import ImageRequest, Models, ModelSpec
+from tests.db.queue import add
 
 
 @pytest.fixture
-def batch_id(db: database.Connection, spec: ModelSpec) -> str:
-    request = ImageRequest(prompt="猫")
-    return database.add_batch(
-        db,
-        database.Submission(
-            requests=[request], models=Models([spec]), stems=["猫"], is_taken=lambda stem: False
-        ),
-    )[0]
+def batch_id(db: database.Connection) -> str:
+    return add(db)[0]
 
 
 def write(db: database.Connection, batch_id: str, *lines: tuple[str, str]) -> None:
@@ -34,31 +28,30 @@ def texts(client: FlaskClient, batch_id: str, since: int = 0) -> tuple[list[str]
     return [line["text"] for line in answer["log"]], answer["log_left_out"]
 
 
-def test_a_log_of_five_hundred_lines_is_returned_whole(
-    db: database.Connection, client: FlaskClient, batch_id: str
+FAILURES = [("error", f"失败 {n}") for n in range(600)]
+
+
+@pytest.mark.parametrize(
+    ("written", "returned"),
+    [
+        (plain(500), plain(500)),
+        (
+            [("error", "失败"), *plain(100), ("warning", "已暂停"), *plain(700, 100)],
+            [("error", "失败"), ("warning", "已暂停"), *plain(500, 300)],
+        ),
+        ([*plain(10), *FAILURES], FAILURES),
+    ],
+    ids=["five hundred lines", "a longer log", "errors among the newest lines"],
+)
+def test_all_warnings_and_errors_and_the_newest_lines_are_returned_in_order(
+    db: database.Connection,
+    client: FlaskClient,
+    batch_id: str,
+    written: list[tuple[str, str]],
+    returned: list[tuple[str, str]],
 ) -> None:
-    write(db, batch_id, *plain(500))
-    returned, left_out = texts(client, batch_id)
-    assert returned == [text for _, text in plain(500)]
-    assert left_out == 0
-
-
-def test_a_longer_log_returns_all_warnings_and_errors_and_the_newest_lines_in_order(
-    db: database.Connection, client: FlaskClient, batch_id: str
-) -> None:
-    write(db, batch_id, ("error", "失败 1"), *plain(100), ("warning", "已暂停"), *plain(700, 100))
-    returned, left_out = texts(client, batch_id)
-    assert returned == ["失败 1", "已暂停", *(text for _, text in plain(500, 300))]
-    assert left_out == 300
-
-
-def test_the_newest_lines_include_the_errors_among_them(
-    db: database.Connection, client: FlaskClient, batch_id: str
-) -> None:
-    write(db, batch_id, *plain(10), *[("error", f"失败 {n}") for n in range(600)])
-    returned, left_out = texts(client, batch_id)
-    assert returned == [f"失败 {n}" for n in range(600)]
-    assert left_out == 10
+    write(db, batch_id, *written)
+    assert texts(client, batch_id) == ([text for _, text in returned], len(written) - len(returned))
 
 
 def test_only_lines_after_the_given_one_are_returned_and_omitted(
@@ -74,15 +67,9 @@ def test_only_lines_after_the_given_one_are_returned_and_omitted(
 
 
 def test_lines_of_another_batch_are_neither_returned_nor_counted(
-    db: database.Connection, client: FlaskClient, batch_id: str, spec: ModelSpec
+    db: database.Connection, client: FlaskClient, batch_id: str
 ) -> None:
-    request = ImageRequest(prompt="狗")
-    other = database.add_batch(
-        db,
-        database.Submission(
-            requests=[request], models=Models([spec]), stems=["狗"], is_taken=lambda stem: False
-        ),
-    )[0]
+    other, _ = add(db)
     write(db, other, ("error", "别人的"), *plain(600))
     write(db, batch_id, ("info", "自己的"))
     assert texts(client, batch_id) == (["自己的"], 0)

@@ -11,32 +11,17 @@ import pytest
 import database
 from app.config import Settings
 from app.db import budgets as db_budgets
-from app.domain import BudgetScope, ImageRequest, Models, ModelSpec, Record
+from app.domain import BudgetScope
 from app.errors import Billed, ModelError
+from tests.db import queue
+from tests.db.queue import CAT, LOST, MODELS, PRICE, REFUSED
 
-NOW = 1_000_000.0
-PRICE = Decimal("0.22")
 SCOPES = list(BudgetScope)
 ROOT = Path(__file__).parents[2]
 
 
-def queue(db: database.Connection, spec: ModelSpec, number: int) -> str:
-    requests = [ImageRequest(prompt=f"猫 {n}") for n in range(number)]
-    stems = ["猫"] * number
-    submission = database.Submission(
-        requests=requests, models=Models([spec]), stems=stems, is_taken=lambda _: False
-    )
-    return database.add_batch(db, submission)[0]
-
-
-def claimed(db: database.Connection) -> Record:
-    record = database.claim_record(db, model="test-1", owner="me", now=NOW, lease=20.0)
-    assert record is not None
-    return record
-
-
-def charge(db: database.Connection, record: Record, *, budget: Decimal | None = None) -> None:
-    database.open_charge(db, record, price=PRICE, budget=budget)
+def batch_of(db: database.Connection, number: int) -> str:
+    return queue.add(db, *[CAT] * number)[0]
 
 
 def budget_of(db: database.Connection, scope: BudgetScope, batch_id: str | None = None) -> tuple[str, str]:
@@ -46,57 +31,48 @@ def budget_of(db: database.Connection, scope: BudgetScope, batch_id: str | None 
 
 
 @pytest.mark.parametrize("scope", SCOPES)
-def test_the_reason_names_the_budget_and_what_is_left(
-    db: database.Connection, spec: ModelSpec, scope: BudgetScope
-) -> None:
-    queue(db, spec, 3)
+def test_the_reason_names_the_budget_and_what_is_left(db: database.Connection, scope: BudgetScope) -> None:
+    batch_of(db, 3)
     database.set_budgets(db, {scope: Decimal("0.50")})
-    charge(db, claimed(db))
-    charge(db, claimed(db))
+    queue.charged(db)
+    queue.charged(db)
     label = {"total": "总预算", "month": "本月预算", "batch": "每批预算"}[scope]
     with pytest.raises(database.BudgetReached, match=f"^{label} ¥0.50 只剩 ¥0.06，.*调高预算"):
-        charge(db, claimed(db))
+        queue.charged(db)
     assert database.committed_spend(db) == 2 * PRICE
 
 
-def test_the_budget_with_the_least_left_is_named(db: database.Connection, spec: ModelSpec) -> None:
-    queue(db, spec, 2)
+def test_the_budget_with_the_least_left_is_named(db: database.Connection) -> None:
+    batch_of(db, 2)
     database.set_budgets(db, {BudgetScope.TOTAL: Decimal("0.40"), BudgetScope.MONTH: Decimal("0.30")})
-    charge(db, claimed(db))
+    queue.charged(db)
     with pytest.raises(database.BudgetReached, match=r"^本月预算"):
-        charge(db, claimed(db))
+        queue.charged(db)
 
 
-def test_each_batch_has_its_own_budget(db: database.Connection, spec: ModelSpec) -> None:
+def test_each_batch_has_its_own_budget(db: database.Connection) -> None:
     database.set_budgets(db, {BudgetScope.BATCH: Decimal("0.25")})
-    first, second = queue(db, spec, 1), queue(db, spec, 1)
-    charge(db, claimed(db))
-    charge(db, claimed(db))
-    assert (
-        budget_of(db, BudgetScope.BATCH, first)
-        == budget_of(db, BudgetScope.BATCH, second)
-        == ("0.25", "0.22")
-    )
+    first, second = batch_of(db, 1), batch_of(db, 1)
+    queue.charged(db)
+    queue.charged(db)
+    assert {budget_of(db, BudgetScope.BATCH, each) for each in (first, second)} == {("0.25", "0.22")}
 
 
 @pytest.mark.parametrize(
     ("offset", "before"), [("2026-10-31 16:00", "2026-10-31 15:59"), ("2026-10-31 18:30", "2026-10-31 18:29")]
 )
 def test_only_what_was_submitted_this_month_counts_against_its_budget(
-    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, offset: str, before: str
+    db: database.Connection, monkeypatch: pytest.MonkeyPatch, offset: str, before: str
 ) -> None:
     start = datetime.strptime(offset, "%Y-%m-%d %H:%M").replace(tzinfo=UTC)
     monkeypatch.setattr(db_budgets, "month_start", lambda: start)
-    queue(db, spec, 4)
+    batch_of(db, 4)
     for opened_at in (
         *(f"{before}:59.999", f"{offset}:00.000"),
         *("2026-10-31 18:59:59.999", "2026-11-30 10:00:00.000"),
     ):
-        record = claimed(db)
-        charge(db, record)
-        db.execute(
-            "UPDATE charges SET opened_at = :at WHERE record_id = :id", {"at": opened_at, "id": record.id}
-        )
+        record = queue.charged(db)
+        db.execute("UPDATE charges SET opened_at = ? WHERE record_id = ?", [opened_at, record.id])
     assert budget_of(db, BudgetScope.MONTH) == ("None", "0.66")
 
 
@@ -105,63 +81,57 @@ def test_the_month_is_that_of_the_time_zone_of_this_machine() -> None:
     assert (local.day, local.hour, local.minute, local.month) == (1, 0, 0, datetime.now().astimezone().month)
 
 
-def test_a_limit_of_the_page_supersedes_the_setting_also_none(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    queue(db, spec, 3)
-    charge(db, claimed(db), budget=Decimal("0.30"))
-    record = claimed(db)
+def test_a_limit_of_the_page_supersedes_the_setting_also_none(db: database.Connection) -> None:
+    batch_of(db, 3)
+    queue.charged(db, budget=Decimal("0.30"))
+    record = queue.claimed(db)
     with pytest.raises(database.BudgetReached):
-        charge(db, record, budget=Decimal("0.30"))
+        queue.charge(db, record, budget=Decimal("0.30"))
     database.set_budgets(db, {BudgetScope.TOTAL: Decimal("0.50")})
-    charge(db, record, budget=Decimal("0.30"))
+    queue.charge(db, record, budget=Decimal("0.30"))
     database.set_budgets(db, {BudgetScope.TOTAL: None})
-    charge(db, claimed(db), budget=Decimal("0.30"))
+    queue.charged(db, budget=Decimal("0.30"))
 
 
-def test_what_was_not_charged_is_available_again(db: database.Connection, spec: ModelSpec) -> None:
-    queue(db, spec, 2)
+def test_what_was_not_charged_is_available_again(db: database.Connection) -> None:
+    batch_of(db, 2)
     database.set_budgets(db, dict.fromkeys(SCOPES, PRICE))
-    record = claimed(db)
-    charge(db, record)
+    record = queue.charged(db)
     with pytest.raises(database.BudgetReached):
-        charge(db, claimed(db))
+        queue.charged(db)
     db.execute("UPDATE generation_records SET status = 'queued' WHERE id <> :id", {"id": record.id})
-    database.fail_record(db, record, ModelError("没有做", cause="service", billed=Billed.NO))
-    charge(db, claimed(db))
+    database.fail_record(db, record, REFUSED)
+    queue.charged(db)
     assert {budget_of(db, scope, record.batch_id)[1] for scope in SCOPES} == {"0.22"}
 
 
-def test_what_may_have_been_charged_counts_against_every_budget(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    queue(db, spec, 2)
+def test_what_may_have_been_charged_counts_against_every_budget(db: database.Connection) -> None:
+    batch_of(db, 2)
     database.set_budgets(db, dict.fromkeys(SCOPES, PRICE))
-    record = claimed(db)
-    charge(db, record)
-    database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
+    record = queue.charged(db)
+    database.fail_record(db, record, LOST)
     assert {budget_of(db, scope, record.batch_id)[1] for scope in SCOPES} == {"0.22"}
     with pytest.raises(database.BudgetReached):
-        charge(db, claimed(db))
+        queue.charged(db)
 
 
 @pytest.mark.parametrize("sent", [0, 1])
 def test_a_batch_is_resumed_without_budget_while_there_is_something_to_fetch(
-    db: database.Connection, spec: ModelSpec, sent: int
+    db: database.Connection, sent: int
 ) -> None:
-    batch_id = queue(db, spec, 2)
-    records = [claimed(db), claimed(db)]
-    charge(db, records[sent])
+    batch_id = batch_of(db, 2)
+    records = [queue.claimed(db), queue.claimed(db)]
+    queue.charge(db, records[sent])
     database.save_task_id(db, records[sent], "t-1")
     wrong_key = ModelError("密钥不对", cause="key", billed=Billed.NO, pauses_batch=True, task_valid=True)
     for record, error in ((records[sent], wrong_key), (records[1 - sent], None)):
         database.requeue_record(db, record, not_before=0.0, error=error)
     database.pause_batch(db, batch_id, "密钥不对", stops_fetching=True)
     database.set_budgets(db, {BudgetScope.TOTAL: PRICE})
-    database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
-    db.execute("UPDATE generation_records SET status = 'failed' WHERE id = :id", {"id": records[sent].id})
+    database.check_affordable(db, batch_id, models=MODELS, budget=None)
+    queue.set_fields(db, "status = 'failed'", records[sent].id)
     with pytest.raises(database.BudgetReached):
-        database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
+        database.check_affordable(db, batch_id, models=MODELS, budget=None)
 
 
 SUBMIT = """
@@ -190,9 +160,9 @@ for thread in threads:
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_threads_of_two_processes_exceed_no_budget(
-    settings: Settings, db: database.Connection, spec: ModelSpec, scope: BudgetScope
+    settings: Settings, db: database.Connection, scope: BudgetScope
 ) -> None:
-    batch_id = queue(db, spec, 40)
+    batch_id = batch_of(db, 40)
     database.set_budgets(db, {scope: Decimal(5)})
     command = [sys.executable, "-c", SUBMIT, str(settings.database_path), settings.database_url]
     processes = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
@@ -204,4 +174,4 @@ def test_threads_of_two_processes_exceed_no_budget(
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert budget_of(db, scope, batch_id) == ("5", "4.84")
-    assert database.claim_record(db, model="test-1", owner="me", now=NOW, lease=20.0) is None
+    assert queue.claim(db) is None

@@ -13,8 +13,9 @@ import database
 from app.config import Settings
 from app.db import sqlite_connection
 from app.db.sqlite_connection import SqliteConnection
-from app.domain import ImageRequest, Models, ModelSpec, Status
+from app.domain import Status
 from app.domain.ledger import SpendTotals
+from tests.db.queue import KEY, add, status_of
 
 pytestmark = pytest.mark.sqlite
 
@@ -199,7 +200,7 @@ def test_a_file_of_a_later_version_gets_the_schema_of_a_new_one(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings, spec: ModelSpec) -> None:
+def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings) -> None:
     with file_of(version, settings.database_path):
         pass
     with upgraded(settings.database_path) as db:
@@ -217,17 +218,7 @@ def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings, 
         assert database.count_records(db, database.RecordFilter(search="猫")) == 1
         for name in ("/samples/files/a.png", "1f"):
             assert database.count_reference_uses(db, [name]) == 1
-        key = database.RequestKey(key="k", digest="d", at=1_000_000.0)
-        requests = [ImageRequest(prompt="新")]
-        made = [
-            database.add_batch(
-                db,
-                database.Submission(
-                    requests=requests, models=Models([spec]), stems=["a"], is_taken=lambda _: False, key=key
-                ),
-            )
-            for _ in range(2)
-        ]
+        made = [add(db, stems=["a"], key=KEY) for _ in range(2)]
         assert made[0] == made[1]
         assert made[0][1] == [5]
         assert database.get_record(db, 5).reserved_stem == "a-2"
@@ -250,7 +241,7 @@ def test_an_upgrade_keeps_the_ledger_and_its_sums(version: int, settings: Settin
         undo = database.resolve_charges(db, [3], billed=False).undo
         assert undo == (10 if version >= 5 else 1)
         assert database.undo_resolution(db, undo) == 1
-        assert database.get_record(db, 3).status is Status.UNKNOWN
+        assert status_of(db, 3) is Status.UNKNOWN
         db.execute("UPDATE charges SET is_priced = 0, price_micros = 0 WHERE id = 1")
         assert database.total_spend(db).unpriced_pictures == 1
         if version >= 5:

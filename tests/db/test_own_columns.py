@@ -1,12 +1,10 @@
 """Own columns and templates of records in the database."""
 
-from contextlib import closing
-
 import pytest
 
 import database
-from app.config import Settings
-from app.domain import ImageRequest, Models, ModelSpec, RowExtras
+from app.domain import ImageRequest, RowExtras
+from tests.db.queue import retry, set_fields, submission
 
 OWN = {"SKU": "A1", "客户": "", "交期": "12 月"}
 EXTRAS = RowExtras(
@@ -14,26 +12,13 @@ EXTRAS = RowExtras(
 )
 
 
-def add(db: database.Connection, spec: ModelSpec, *extras: RowExtras, count: int = 1) -> database.AddedBatch:
+def add(db: database.Connection, *extras: RowExtras, count: int = 1) -> database.AddedBatch:
     requests = [ImageRequest(prompt=f"猫 {n}", num_images=count) for n in range(len(extras))]
-    return database.add_batch(
-        db,
-        database.Submission(
-            requests=requests,
-            models=Models([spec]),
-            stems=["a"] * len(requests),
-            is_taken=lambda _: False,
-            extras=extras,
-            prefix="前",
-            suffix="后",
-        ),
-    )
+    return database.add_batch(db, submission(*requests, extras=extras, prefix="前", suffix="后"))
 
 
-def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    added = add(db, spec, EXTRAS, RowExtras(), count=2)
+def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(db: database.Connection) -> None:
+    added = add(db, EXTRAS, RowExtras(), count=2)
 
     records = [database.get_record(db, record_id) for record_id in added.ids]
     assert [list(record.columns.items()) for record in records] == [list(OWN.items())] * 2 + [[]] * 2
@@ -42,33 +27,28 @@ def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(
     assert (batch.prefix, batch.suffix) == ("前", "后")
 
 
-def test_a_retry_keeps_columns_and_templates(db: database.Connection, spec: ModelSpec) -> None:
-    added = add(db, spec, EXTRAS)
-    db.execute("UPDATE generation_records SET status = 'failed'")
-    assert database.retry_records(db, added.batch_id, models=Models([spec])).number == 1
+def test_a_retry_keeps_columns_and_templates(db: database.Connection) -> None:
+    added = add(db, EXTRAS)
+    set_fields(db, "status = 'failed'")
+    assert retry(db, added.batch_id).number == 1
 
     record = database.get_record(db, added.ids[0])
     assert (record.status, record.columns, record.templates) == ("queued", OWN, EXTRAS.templates)
 
 
 @pytest.mark.parametrize("text", ["", "x", "[1]", "null", '"a"'])
-def test_what_another_program_wrote_is_no_own_column(
-    db: database.Connection, spec: ModelSpec, text: str
-) -> None:
-    (record_id,) = add(db, spec, EXTRAS).ids
+def test_what_another_program_wrote_is_no_own_column(db: database.Connection, text: str) -> None:
+    (record_id,) = add(db, EXTRAS).ids
     db.execute("UPDATE generation_records SET own_columns = :text, templates = :text", {"text": text})
 
     record = database.get_record(db, record_id)
     assert (record.columns, record.templates) == ({}, {})
 
 
-def test_the_names_of_own_columns_are_listed_in_order(settings: Settings, spec: ModelSpec) -> None:
-    database.open_database(settings.database)
-    with closing(database.connect(settings.database)) as db:
-        others = [RowExtras(), RowExtras(columns={"客户": "x", "备注": "y"})]
-        ids = add(db, spec, EXTRAS, *others).ids
-        db.execute("UPDATE generation_records SET status = 'success'")
+def test_the_names_of_own_columns_are_listed_in_order(db: database.Connection) -> None:
+    ids = add(db, EXTRAS, RowExtras(), RowExtras(columns={"客户": "x", "备注": "y"})).ids
+    set_fields(db, "status = 'success'")
 
-        assert database.list_own_columns(db, ids) == ["SKU", "客户", "交期", "备注"]
-        assert database.list_own_columns(db, ids[1:]) == ["客户", "备注"]
-        assert set(database.list_own_columns(db, database.RecordFilter())) == {*OWN, "备注"}
+    assert database.list_own_columns(db, ids) == ["SKU", "客户", "交期", "备注"]
+    assert database.list_own_columns(db, ids[1:]) == ["客户", "备注"]
+    assert set(database.list_own_columns(db, database.RecordFilter())) == {*OWN, "备注"}

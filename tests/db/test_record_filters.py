@@ -13,8 +13,9 @@ from database import RecordFilter
 COLUMNS = (
     "id, created_at, prompt, status, aspect_ratio, resolution, model, favourite, batch_id, pick, deleted_at"
 )
+MOST = [("success", "failed", "unknown"), ("queued", "running")]  # all ended or open ones but one
 CHOICES: dict[str, list[Any]] = {
-    "statuses": [(), (), ("success",), ("failed", "unknown"), ("success", "queued"), ("running",)],
+    "statuses": [(), (), ("success",), ("failed", "unknown"), ("success", "queued"), ("running",), *MOST],
     "aspect_ratio": ["", "", "1:1", "16:9", "7:5"],
     "resolution": ["", "", "2K", "4K"],
     "model": ["", "", "demo", "Demo", "a b-c"],

@@ -16,9 +16,9 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.db.request_keys import KEY_LIFETIME_SECONDS
-from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import DatabaseError, KeyReused
 from app.worker.worker import Worker
+from tests.db.queue import CAT, add
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess, running_server
 from web_app import create_app
@@ -35,6 +35,18 @@ def submit(client: FlaskClient, status: int = 202, **fields: Any) -> dict[str, A
     return found
 
 
+def at_once(number: int, call: Callable[[int], Any]) -> list[Any]:
+    """Call it in so many threads, which wait for each other -> the answers."""
+    together = threading.Barrier(number)
+
+    def wait_and_call(each: int) -> Any:
+        together.wait()
+        return call(each)
+
+    with ThreadPoolExecutor(number) as pool:
+        return list(pool.map(wait_and_call, range(number)))
+
+
 def count_batches(client: FlaskClient) -> int:
     return int(client.get("/api/batches").get_json()["total"])
 
@@ -46,14 +58,14 @@ def test_a_repeated_submission_returns_the_first_batch(client: FlaskClient) -> N
 
 
 def test_the_key_may_be_sent_as_a_header(client: FlaskClient) -> None:
+    header = {"Idempotency-Key": "k-1"}
     first = submit(client, request_id="k-1")
-    assert submit(client, headers={"Idempotency-Key": "k-1"}) == first
-    assert submit(client, request_id="k-1", headers={"Idempotency-Key": "k-1"}) == first
+    assert submit(client, headers=header) == submit(client, request_id="k-1", headers=header) == first
 
 
 def test_submissions_without_a_key_are_independent(client: FlaskClient) -> None:
-    submit(client)
-    submit(client)
+    for _ in range(2):
+        submit(client)
     submit(client, request_id=None)
     assert count_batches(client) == 3
 
@@ -64,14 +76,12 @@ def test_a_key_in_the_body_that_differs_from_the_header_is_refused(client: Flask
     assert count_batches(client) == 0
 
 
-@pytest.mark.parametrize("key", ["", "x" * 201, "a\nb", "\x7f", "a\u2028b", 7, True, ["a"], {}])
-def test_an_invalid_key_is_refused_with_a_sentence(client: FlaskClient, key: object) -> None:
-    refused = submit(client, 400, request_id=key)
-    assert refused["error"] == "request_id 应为 1–200 个可见字符"
+def test_an_invalid_key_is_refused_with_a_sentence(client: FlaskClient) -> None:
+    keys: list[object] = ["", "x" * 201, "a\nb", "\x7f", "a\u2028b", 7, True, ["a"], {}]
+    for key in keys:
+        refused = submit(client, 400, request_id=key)
+        assert refused["error"] == "request_id 应为 1–200 个可见字符", key
     assert count_batches(client) == 0
-
-
-def test_a_key_of_two_hundred_characters_is_valid(client: FlaskClient) -> None:
     assert submit(client, request_id="键" * 200) == submit(client, request_id="键" * 200)
 
 
@@ -116,99 +126,62 @@ def shown_key(client: FlaskClient) -> str:
 
 def test_the_form_without_scripts_submits_once_per_page_view(client: FlaskClient) -> None:
     fields = {"prompt": "雪山", "request_id": shown_key(client)}
-    for _ in range(2):
-        assert client.post("/", data=fields).status_code == 303
-    assert count_batches(client) == 1
-    client.post("/", data=fields | {"request_id": shown_key(client)})
-    assert count_batches(client) == 2
-
-
-def test_the_form_reopened_and_filled_in_differently_is_another_submission(client: FlaskClient) -> None:
-    key = shown_key(client)
-    for prompt in ("雪山", "海"):
-        assert client.post("/", data={"prompt": prompt, "request_id": key}).status_code == 303
-    assert count_batches(client) == 2
-
-
-def batch_of(spec: ModelSpec, count: int = 1) -> Callable[..., tuple[str, list[int]]]:
-    requests_ = [ImageRequest(prompt="雪山") for _ in range(count)]
-    stems = [f"图{n}" for n in range(count)]
-
-    def add(db: database.Connection, key: database.RequestKey | None) -> tuple[str, list[int]]:
-        return database.add_batch(
-            db,
-            database.Submission(
-                requests=requests_, models=Models([spec]), stems=stems, is_taken=lambda _: False, key=key
-            ),
-        )[:2]
-
-    return add
+    again = fields | {"request_id": shown_key(client)}
+    filled_in_differently = again | {"prompt": "海"}
+    for sent, total in ((fields, 1), (fields, 1), (again, 2), (filled_in_differently, 3)):
+        assert client.post("/", data=sent).status_code == 303
+        assert count_batches(client) == total
 
 
 @pytest.mark.parametrize("days", [1, 30, -30])
 def test_a_key_that_is_there_answers_whatever_the_time_of_the_server(
-    db: database.Connection, spec: ModelSpec, days: int
+    db: database.Connection, days: int
 ) -> None:
-    add, key = batch_of(spec), database.RequestKey(key="k", digest="d", at=NOW)
-    first = add(db, key)
-    assert add(db, replace(key, at=NOW + days * 86_400 + 3_600)) == first
+    key = database.RequestKey(key="k", digest="d", at=NOW)
+    first = add(db, key=key)
+    assert add(db, key=replace(key, at=NOW + days * 86_400 + 3_600)) == first
     assert database.count_batches(db) == 1
 
 
-def test_a_server_whose_clock_is_ahead_deletes_no_key_of_the_last_day(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    batch_of(spec)(db, database.RequestKey(key="k", digest="d", at=NOW))
+def test_a_server_whose_clock_is_ahead_deletes_no_key_of_the_last_day(db: database.Connection) -> None:
+    add(db, key=database.RequestKey(key="k", digest="d", at=NOW))
     assert database.forget_request_keys(db, now=NOW + 365 * 86_400) == 0
 
 
-def test_only_keys_a_week_older_than_the_last_are_deleted(db: database.Connection, spec: ModelSpec) -> None:
-    add = batch_of(spec)
+def test_only_keys_a_week_older_than_the_last_are_deleted(db: database.Connection) -> None:
     old = database.RequestKey(key="old", digest="d", at=NOW - KEY_LIFETIME_SECONDS - 1)
     new = replace(old, key="new", at=NOW - KEY_LIFETIME_SECONDS + 1)
-    add(db, old)
-    first = add(db, new)
-    add(db, replace(old, key="last", at=NOW))
+    add(db, key=old)
+    first = add(db, key=new)
+    add(db, key=replace(old, key="last", at=NOW))
     assert database.forget_request_keys(db, now=NOW) == 1
     assert database.forget_request_keys(db, now=NOW) == 0
     assert [row["key"] for row in db.execute("SELECT key FROM request_keys ORDER BY key")] == ["last", "new"]
-    assert add(db, replace(new, at=NOW)) == first
+    assert add(db, key=replace(new, at=NOW)) == first
 
 
-def test_a_submission_that_fails_half_way_stores_neither_batch_nor_key(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    add, key = batch_of(spec, 2), database.RequestKey(key="k", digest="d", at=NOW)
+def test_a_submission_that_fails_half_way_stores_neither_batch_nor_key(db: database.Connection) -> None:
+    key = database.RequestKey(key="k", digest="d", at=NOW)
     db.execute("CREATE UNIQUE INDEX one_a_batch ON generation_records (batch_id)")
     with pytest.raises((sqlite3.Error, DatabaseError)):
-        add(db, key)
+        add(db, CAT, CAT, key=key)
     db.execute("DROP INDEX one_a_batch")
     assert database.find_answer(db, key) is None
-    add(db, key)
+    add(db, CAT, CAT, key=key)
     assert database.count_batches(db) == 1
 
 
-def test_a_conflicting_key_is_refused_inside_the_transaction_too(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    add, key = batch_of(spec), database.RequestKey(key="k", digest="d", at=NOW)
-    add(db, key)
+def test_a_conflicting_key_is_refused_inside_the_transaction_too(db: database.Connection) -> None:
+    key = database.RequestKey(key="k", digest="d", at=NOW)
+    add(db, key=key)
     with pytest.raises(KeyReused):
-        add(db, replace(key, digest="other"))
+        add(db, key=replace(key, digest="other"))
     assert database.count_batches(db) == 1
 
 
 def test_twenty_concurrent_equal_submissions_make_one_batch(settings: Settings) -> None:
     app = create_app(settings)
-    together = threading.Barrier(20)
-
-    def post(_: int) -> dict[str, Any]:
-        client = app.test_client()
-        together.wait()
-        return submit(client, request_id="k")
-
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(post, range(20)))
+    answers = at_once(20, lambda _: submit(app.test_client(), request_id="k"))
     assert answers == answers[:1] * 20
     assert count_batches(app.test_client()) == 1
 
@@ -228,14 +201,7 @@ def test_twenty_equal_submissions_to_two_processes_make_one_batch_even_after_a_c
     other.mkdir()
     store = {"database_path": settings.database_path, "database_url": settings.database_url}
     with running_server(tmp_path, **store) as one, running_server(other, **store) as two:
-        together = threading.Barrier(20)
-
-        def post(number: int) -> dict[str, Any]:
-            together.wait()
-            return post_to((one, two)[number % 2], "k")
-
-        with ThreadPoolExecutor(20) as pool:
-            answers = list(pool.map(post, range(20)))
+        answers = at_once(20, lambda number: post_to((one, two)[number % 2], "k"))
         assert answers == answers[:1] * 20
         one.kill()
         one.start()
@@ -270,15 +236,8 @@ def test_concurrent_waiting_calls_share_the_images_of_one_batch(
     paid: FlaskClient, service: FakeJimeng
 ) -> None:
     body = {"prompt": "雪山", "request_id": "k"}
-    together = threading.Barrier(3)
-
-    def post(_: int) -> Any:
-        client = paid.application.test_client()
-        together.wait()
-        return client.post("/api/batch-generate", json=body).get_json()
-
-    with ThreadPoolExecutor(3) as pool:
-        answers = list(pool.map(post, range(3)))
+    app = paid.application
+    answers = at_once(3, lambda _: app.test_client().post("/api/batch-generate", json=body).get_json())
     assert answers == answers[:1] * 3
     assert service.charges == 1
 

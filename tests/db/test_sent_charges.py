@@ -13,6 +13,7 @@ from app.db.sqlite_connection import SqliteConnection
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.images.parameters import format_parameters
+from tests.db.queue import set_fields
 from tests.harness import Harness, crash_at
 from tools.fakes.images import make_image
 from tools.fakes.service import Call
@@ -158,7 +159,7 @@ def save_another(harness: Harness, record: Record) -> None:
 
 def finish_it(harness: Harness, record: Record) -> None:
     """Cancel the record, as when somebody has written it off."""
-    harness.db.execute("UPDATE generation_records SET status = 'cancelled' WHERE id = :id", {"id": record.id})
+    set_fields(harness.db, "status = 'cancelled'", record.id)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import os
 import shutil
 import sqlite3
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -35,8 +34,12 @@ def delete(path: Path, _older: Path) -> None:
         each.unlink()
 
 
-def move_away(path: Path, _older: Path) -> None:
+def move_away(path: Path, _older: Path = Path()) -> None:
     path.rename(path.with_name("elsewhere.db"))
+
+
+def bring_back(path: Path) -> None:
+    path.with_name("elsewhere.db").replace(path)
 
 
 def put_another_in_its_place(path: Path, older: Path) -> None:
@@ -122,7 +125,7 @@ def test_a_change_between_claim_and_charge_sends_nothing(harness: Harness) -> No
     resolve = harness.worker.library.resolve
 
     def disrupt(*message: object) -> object:
-        path.rename(path.with_name("elsewhere.db"))
+        move_away(path)
         harness.worker._aborting.set()
         return resolve(*message)  # type: ignore[arg-type]
 
@@ -135,10 +138,10 @@ def test_a_change_between_claim_and_charge_sends_nothing(harness: Harness) -> No
 def test_work_resumes_when_the_file_comes_back(harness: Harness) -> None:
     harness.ask("狗")
     path = harness.settings.database_path
-    path.rename(path.with_name("elsewhere.db"))
+    move_away(path)
     harness.worker.store_guard.watch(harness.db)
     assert not harness.step()
-    path.with_name("elsewhere.db").rename(path)
+    bring_back(path)
     assert harness.worker.store_guard.watch(harness.db) is None
     assert harness.step()
     assert harness.outcomes() == ["billed"]
@@ -241,21 +244,18 @@ def test_damage_found_by_a_query_blocks_at_once(harness: Harness) -> None:
     assert "有损坏" in str(harness.worker.store_guard.problem())
 
 
-def test_nothing_is_written_to_a_file_the_path_no_longer_leads_to(harness: Harness) -> None:
+def test_nothing_is_written_to_a_file_that_was_moved_and_no_empty_one_takes_its_place(
+    harness: Harness,
+) -> None:
     path = harness.settings.database_path
-    path.rename(path.with_name("elsewhere.db"))
+    move_away(path)
     with pytest.raises(StoreLost, match="文件不见了"), database.transaction(harness.db):
         raise AssertionError("it may be written to")
-    with closing(sqlite3.connect(path.with_name("elsewhere.db"))) as db:
-        assert db.execute("SELECT count(*) FROM generation_records").fetchone() == (0,)
-
-
-def test_a_missing_file_is_not_replaced_by_an_empty_one(harness: Harness) -> None:
-    path = harness.settings.database_path
-    path.rename(path.with_name("elsewhere.db"))
     with pytest.raises(StoreLost):
         database.connect(path)
     assert not path.exists()
+    with closing(sqlite3.connect(path.with_name("elsewhere.db"))) as db:
+        assert db.execute("SELECT count(*) FROM generation_records").fetchone() == (0,)
 
 
 def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(harness: Harness) -> None:
@@ -269,32 +269,28 @@ def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(harness: Har
         assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]
 
 
-class Away:
-    """Moves the file away just when the service has accepted a submission."""
+@pytest.fixture
+def away(harness: Harness) -> Path:
+    """The path of the file, which is moved away when the service has accepted a submission."""
+    path = harness.settings.database_path
 
-    def __init__(self, harness: Harness) -> None:
-        self.path = harness.settings.database_path
-        self.elsewhere = self.path.with_name("elsewhere.db")
-        harness.service.observer = self.see
+    def see(moment: str, _call: Call) -> None:
+        if moment == "made" and path.exists():
+            move_away(path)
 
-    def see(self, moment: str, _call: Call) -> None:
-        if moment == "made" and self.path.exists():
-            self.path.rename(self.elsewhere)
-
-    def come_back(self) -> None:
-        self.elsewhere.rename(self.path)
+    harness.service.observer = see
+    return path
 
 
 def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
-    harness: Harness, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, away: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     caplog.set_level("INFO")
-    away = Away(harness)
     _, ids = harness.ask("猫")
     monkeypatch.setattr(harness.worker._aborting, "wait", lambda _: bool(harness.files()))
     with pytest.raises(StoreLost):  # it stops once the image is saved
         harness.step()
-    assert not away.path.exists()
+    assert not away.exists()
     assert f"task_id={harness.service.submissions[0].task_id}" in caplog.text
     parameters = metadata.extract((harness.settings.output_dir / harness.files()[0]).read_bytes())
     assert parameters is not None
@@ -302,14 +298,13 @@ def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
 
 
 def test_a_charge_opened_before_the_file_vanished_is_closed_when_it_returns(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, away: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = Away(harness)
     _, ids = harness.ask("猫")
 
     def wait(_seconds: float) -> bool:
-        if harness.files() and not away.path.exists():
-            away.come_back()
+        if harness.files() and not away.exists():
+            bring_back(away)
         return False
 
     monkeypatch.setattr(harness.worker._aborting, "wait", wait)
@@ -394,26 +389,18 @@ def test_while_the_file_is_missing_pages_say_so_and_writes_are_refused(
     client: FlaskClient, harness: Harness
 ) -> None:
     path = harness.settings.database_path
-    path.rename(path.with_name("elsewhere.db"))
+    move_away(path)
     refused = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]})
     assert (refused.status_code, refused.get_json()["success"]) == (503, False)
     assert "文件不见了" in refused.get_json()["error"]
-    for page in (
-        "/",
-        "/batch",
-        "/records",
-        "/usage",
-        "/live/status",
-        "/healthz",
-        "/api/records",
-        "/api/batches",
-    ):
+    pages = ("/", "/batch", "/records", "/usage", "/live/status", "/healthz", "/api/records", "/api/batches")
+    for page in pages:
         answer = client.get(page)
         assert "文件不见了" in answer.text, page
         assert answer.status_code == (200 if page in ("/batch", "/live/status") else 503), page
     assert 'data-state="store_lost"' in client.get("/live/status").text
     assert not path.exists()
-    path.with_name("elsewhere.db").rename(path)
+    bring_back(path)
     assert client.get("/records").status_code == 200
     assert client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).status_code == 202
 
@@ -424,11 +411,11 @@ def test_no_connection_is_opened_to_a_replacement_file(
     """It would adopt the -wal in use and delete it."""
     assert harness.step()
     path = harness.settings.database_path
-    path.rename(path.with_name("elsewhere.db"))
+    move_away(path)
     shutil.copy(older, path)
     for page in ("/records", "/api/records", "/api/records/export.xlsx", "/healthz", "/live/status"):
         assert "被换成了另一个" in client.get(page).text
-    path.with_name("elsewhere.db").replace(path)
+    bring_back(path)
     assert harness.worker.store_guard.watch(harness.db) is None
     assert harness.outcomes() == ["billed"]
     with closing(sqlite3.connect(path)) as db:
@@ -458,12 +445,10 @@ def test_a_page_that_finds_damage_says_so_and_stops_submissions(
 
 def test_a_waiting_call_ends_when_the_file_vanishes(client: FlaskClient, harness: Harness) -> None:
     path = harness.settings.database_path
-    pause = time.sleep
 
-    def sleep(seconds: float) -> None:
+    def sleep(_seconds: float) -> None:
         if path.exists():
-            path.rename(path.with_name("elsewhere.db"))
-        pause(seconds)
+            move_away(path)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.web.api.batches.time.sleep", sleep)
