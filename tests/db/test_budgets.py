@@ -14,7 +14,7 @@ from app.db import budgets as db_budgets
 from app.domain import BudgetScope
 from app.errors import Billed, ModelError
 from tests.db import queue
-from tests.db.queue import CAT, LOST, MODELS, PRICE, REFUSED
+from tests.db.queue import CAT, LOST, MODELS, PRICE, REFUSED, claim
 
 SCOPES = list(BudgetScope)
 ROOT = Path(__file__).parents[2]
@@ -149,29 +149,33 @@ def submit():
             except database.BudgetReached:
                 pass
 
-threads = [threading.Thread(target=submit) for _ in range(6)]
-sys.stdin.readline()
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
+for _ in sys.stdin:
+    threads = [threading.Thread(target=submit) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    print("done", flush=True)
 """
 
 
-@pytest.mark.parametrize("scope", SCOPES)
-def test_threads_of_two_processes_exceed_no_budget(
-    settings: Settings, db: database.Connection, scope: BudgetScope
-) -> None:
-    batch_id = batch_of(db, 40)
-    database.set_budgets(db, {scope: Decimal(5)})
+def test_threads_of_two_processes_exceed_no_budget(settings: Settings, db: database.Connection) -> None:
     command = [sys.executable, "-c", SUBMIT, str(settings.database_path), settings.database_url]
-    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT) for _ in range(2)]
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write(b"\n")
-        process.stdin.flush()
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe, cwd=ROOT, text=True) for _ in range(2)]
+    for scope in SCOPES:
+        db.execute("DELETE FROM charges")
+        batch_id = batch_of(db, 40)
+        database.set_budgets(db, {each: Decimal(5) if each is scope else None for each in SCOPES})
+        for process in processes:
+            assert process.stdin
+            process.stdin.write("submit\n")
+            process.stdin.flush()
+        for process in processes:
+            assert process.stdout
+            assert process.stdout.readline() == "done\n"
+        assert budget_of(db, scope, batch_id) == ("5", "4.84")
+        assert claim(db) is None
     for process in processes:
         process.communicate(timeout=60)
         assert process.returncode == 0
-    assert budget_of(db, scope, batch_id) == ("5", "4.84")
-    assert queue.claim(db) is None

@@ -98,10 +98,8 @@ def test_a_record_restored_to_a_paused_batch_waits(
     database.pause_batch(db, batch_id)
     cancelled = database.cancel_batch(db, batch_id) if of_batch else database.cancel_record(db, ids[0])[1]
     queue.undo(db, batch_id, cancelled)
-    assert (queue.batch_status(db, batch_id), queue.cause(db, batch_id)) == (
-        BatchStatus.PAUSED,
-        PauseCause.USER,
-    )
+    assert queue.batch_status(db, batch_id) is BatchStatus.PAUSED
+    assert queue.cause(db, batch_id) == PauseCause.USER
     assert queue.claim(db) is None
 
 

@@ -68,18 +68,6 @@ def test_ten_thousand_images_of_one_name_are_reserved_at_once(db: database.Conne
     assert len(set(queue.stems(db))) == 10_000
 
 
-def test_records_are_claimed_in_the_order_of_their_rows(db: database.Connection) -> None:
-    _, ids = queue.add(db, *[CAT] * 3)
-    assert [queue.claimed(db).id for _ in ids] == ids
-    assert queue.claim(db) is None
-
-
-def test_a_single_image_does_not_wait_behind_a_large_batch(db: database.Connection) -> None:
-    queue.add(db, *[CAT] * 3)
-    _, ids = queue.add(db, source="single")
-    assert queue.claimed(db).id == ids[0]
-
-
 def test_two_workers_never_get_the_same_record(settings: Settings, db: database.Connection) -> None:
     _, ids = queue.add(db, *[CAT] * 60)
     got: list[int] = []
@@ -432,15 +420,6 @@ def test_undoing_a_write_off_restores_the_message_of_the_error(db: database.Conn
     assert database.get_record(db, record.id).error == error.message
 
 
-def test_the_budget_is_never_exceeded(db: database.Connection) -> None:
-    queue.add(db, *[CAT] * 3)
-    for _ in range(2):
-        queue.charged(db, budget=Decimal("0.50"))
-    with pytest.raises(database.BudgetReached, match=r"总预算 ¥0\.50 只剩 ¥0.06"):
-        queue.charged(db, budget=Decimal("0.50"))
-    assert database.committed_spend(db) == 2 * PRICE
-
-
 def test_concurrent_charges_do_not_exceed_the_budget(settings: Settings, db: database.Connection) -> None:
     queue.add(db, *[CAT] * 12)
     records = [queue.claimed(db) for _ in range(12)]
@@ -548,13 +527,6 @@ def test_only_what_changed_since_a_version_is_listed(db: database.Connection) ->
     database.finish_record(db, record, SAVED)
     assert database.get_batch_version(db, batch_id) > version
     assert "已保存" in str(database.list_log(db, batch_id, since=version)[0].text)
-
-
-def test_queued_records_are_listed_only_when_requested(db: database.Connection) -> None:
-    queue.add(db, CAT, CAT)
-    queue.make(db)
-    assert database.count_records(db, database.RecordFilter()) == 1
-    assert database.count_records(db, database.RecordFilter(statuses=("queued",))) == 1
 
 
 def test_a_deleted_record_can_be_restored(db: database.Connection) -> None:

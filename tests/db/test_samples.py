@@ -110,10 +110,8 @@ def test_cancelling_the_last_record_of_the_sample_waits_for_the_release(db: data
     batch_id, ids = queue.add_sample(db)
     queue.make(db)
     database.cancel_record(db, ids[-1])
-    assert (queue.batch_status(db, batch_id), queue.cause(db, batch_id)) == (
-        BatchStatus.PAUSED,
-        PauseCause.SAMPLE,
-    )
+    assert queue.batch_status(db, batch_id) is BatchStatus.PAUSED
+    assert queue.cause(db, batch_id) == PauseCause.SAMPLE
 
 
 def test_one_held_record_is_cancelled_and_restored(db: database.Connection) -> None:
@@ -129,8 +127,7 @@ def test_one_held_record_is_cancelled_and_restored(db: database.Connection) -> N
 
 def test_a_record_that_a_suspended_worker_returns_reopens_its_batch(db: database.Connection) -> None:
     batch_id, _ = queue.add_sample(db, sample=1)
-    record = queue.claimed(db)
-    database.open_charge(db, record, price=None, budget=None)
+    record = queue.charged(db, price=None)
     database.reap_stalled(db, now=NOW + 3_600)
     assert queue.cause(db, batch_id) == PauseCause.SAMPLE
     error = ModelError("稍后再试", cause="service", billed=Billed.NO, retryable=True)

@@ -99,8 +99,8 @@ def test_what_was_under_way_ends_in_the_paused_batch(db: database.Connection) ->
 
 
 def test_without_a_rule_nothing_pauses(db: database.Connection) -> None:
-    batch_id, _ = add_ruled(db, 40, rule=None)
-    queue.end(db, *[REFUSED] * 39)
+    batch_id, _ = add_ruled(db, 12, rule=None)
+    queue.end(db, *[REFUSED] * 11)
     assert queue.cause(db, batch_id) == ""
 
 
