@@ -1,17 +1,24 @@
 """A worker with a fake service, run turn by turn."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NoReturn
+from unittest.mock import patch
 
 import pytest
+from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, Record
+from app.domain import Batch, ImageRequest, Record, Status
 from app.images.filenames import is_taken, stem_from_prompt
 from app.worker.disk_space import DiskSpace
+from app.worker.engines import Engine
+from app.worker.maintenance import Maintenance
 from app.worker.worker import Worker
 from tools.fakes.service import FakeService
+from web_app import create_app
 
 
 class Harness:
@@ -28,23 +35,66 @@ class Harness:
         settings = replace(self.settings, **changes)
         self.worker = Worker(settings, disk=disk)
 
+    @property
+    def engine(self) -> Engine:
+        """That of the default model."""
+        return self.worker.engines.default
+
+    @property
+    def maintenance(self) -> Maintenance:
+        return self.worker.maintenance
+
+    def client(self) -> FlaskClient:
+        """A client of the pages of this worker."""
+        return create_app(self.worker.settings, self.worker).test_client()
+
     def ask(self, *prompts: str, **fields: object) -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
-        return database.add_batch(
-            self.db,
-            database.Submission(
-                requests=requests,
-                models=self.worker.engines.models,
-                stems=[stem_from_prompt(prompt) for prompt in prompts],
-                is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
-            ),
-        )[:2]
+        return self.submit(requests)
+
+    def submit(self, requests: Sequence[ImageRequest], **fields: Any) -> tuple[str, list[int]]:
+        """Queue one batch -> its id and those of its records."""
+        submission = database.Submission(
+            requests=requests,
+            models=self.worker.engines.models,
+            stems=[stem_from_prompt(request.prompt) for request in requests],
+            is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
+            **fields,
+        )
+        return database.add_batch(self.db, submission)[:2]
 
     def step(self) -> bool:
-        return self.worker.run_once(self.db)
+        """Process one record; False when there was none. Its pauses take no time: they end in ``wait``."""
+        with patch.object(self.worker._aborting, "wait", self.wait):
+            return self.worker.run_once(self.db)
+
+    def wait(self, _seconds: float) -> bool:
+        """In place of a pause -> whether the worker is to stop at once."""
+        return self.worker.is_aborting
+
+    def run(self) -> None:
+        """Process records until none can be claimed."""
+        while self.step():
+            pass
 
     def record(self, record_id: int) -> Record:
         return database.get_record(self.db, record_id)
+
+    def statuses(self, ids: Sequence[int]) -> list[Status]:
+        return [self.record(record_id).status for record_id in ids]
+
+    def batch(self, batch_id: str | None) -> Batch:
+        assert batch_id
+        return database.get_batch(self.db, batch_id)
+
+    def resume(self, batch_id: str | None) -> None:
+        assert batch_id
+        database.resume_batch(self.db, batch_id, models=self.worker.engines.models)
+
+    def retry(self, record: Record) -> None:
+        assert record.batch_id
+        models = self.worker.engines.models
+        database.retry_records(self.db, record.batch_id, [record.id], models=models)
 
     def make(self, prompt: str, **fields: object) -> Record:
         _, ids = self.ask(prompt, **fields)
@@ -59,9 +109,20 @@ class Harness:
         self.service.latency = 0.0
         return record
 
+    def crash(self, where: object, name: str, prompt: str = "猫", **fields: object) -> Record:
+        """The record that a worker works on when it crashes, as it calls ``name``; its lease holds."""
+        _, ids = self.ask(prompt, **fields)
+        with pytest.MonkeyPatch.context() as patched:
+            crash_at(self, patched, where=where, name=name)
+        return self.record(ids[0])
+
     def hurry(self) -> None:
         """Start delayed retries now."""
         self.db.execute("UPDATE generation_records SET not_before = 0")
+
+    def reap(self) -> int:
+        """End or requeue the records whose lease has expired -> their number."""
+        return self.maintenance.reap_expired_leases(self.db)
 
     def outcomes(self) -> list[str]:
         return [row["outcome"] for row in self.db.execute("SELECT outcome FROM charges ORDER BY id")]
@@ -82,6 +143,16 @@ def open_harness(
     settings.output_dir.mkdir(exist_ok=True)
     fields = service.settings(model_timeout=model_timeout, **more)
     return Harness(replace(settings, **fields), service, db)
+
+
+@contextmanager
+def running(worker: Worker, seconds: float = 20.0) -> Iterator[Worker]:
+    """The worker with its threads, which end within so many seconds."""
+    worker.start()
+    try:
+        yield worker
+    finally:
+        assert worker.stop(seconds)
 
 
 def restart_after_crash(harness: Harness, **changes: object) -> None:

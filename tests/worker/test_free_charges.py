@@ -3,7 +3,6 @@
 Nothing changes for submissions that may cost something; see ``test_worker`` and ``test_database``.
 """
 
-from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
 
@@ -15,7 +14,8 @@ from app.config import Settings
 from app.domain import BatchStatus, GeneratedImage, Record, Status
 from app.images import store
 from app.images.parameters import format_parameters
-from tests.harness import Harness, crash_at, open_harness, restart_after_crash
+from tests.harness import Harness, crash_at, restart_after_crash
+from tests.worker.conftest import OpenFor
 from tests.worker.test_worker import stop_on_full_disk
 from tools.fakes.images import make_image
 from tools.fakes.openai_images import FakeOpenAIImages
@@ -25,30 +25,22 @@ LOSSES = ("reset", "drop", "cut", "html", "500", "502", "half", "garbled")
 
 
 @pytest.fixture
-def service() -> Iterator[FakeSdApi]:
-    with FakeSdApi() as fake:
-        yield fake
-
-
-@pytest.fixture
-def harness(settings: Settings, service: FakeSdApi, db: database.Connection) -> Harness:
+def harness(open_for: OpenFor) -> Harness:
     """A worker with a local server, which costs nothing."""
-    return open_harness(settings, service, db)
+    return open_for(FakeSdApi)
 
 
-def crash_after_submission(harness: Harness, monkeypatch: pytest.MonkeyPatch, **fields: object) -> Record:
-    _, ids = harness.ask("猫", **fields)
-    crash_at(harness, monkeypatch, where=store, name="save_image")
+def crash_after_submission(harness: Harness, **fields: object) -> Record:
+    died = harness.crash(store, "save_image", **fields)
     assert harness.outcomes() == ["open"]
-    return harness.record(ids[0])
+    return died
 
 
-def crash_before_finish(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> Record:
+def crash_before_finish(harness: Harness) -> Record:
     """The worker crashes with the image on disk."""
-    _, ids = harness.ask("猫")
-    crash_at(harness, monkeypatch, where=database, name="finish_record")
+    died = harness.crash(database, "finish_record")
     assert len(harness.files()) == 1
-    return harness.record(ids[0])
+    return died
 
 
 def test_only_self_hosted_models_are_free() -> None:
@@ -82,7 +74,7 @@ def test_a_free_record_lost_three_times_fails_and_the_rest_continue(harness: Har
     assert "图片服务的答复不完整" in str(record.error)
     assert harness.outcomes().count("not_billed") == 3
     assert harness.record(ids[1]).status is Status.SUCCESS
-    assert database.get_batch(harness.db, batch_id).status is BatchStatus.FINISHED
+    assert harness.batch(batch_id).status is BatchStatus.FINISHED
 
 
 def test_a_lost_response_of_a_cancelled_batch_is_not_resubmitted(harness: Harness) -> None:
@@ -100,35 +92,28 @@ def test_a_lost_response_of_a_cancelled_batch_is_not_resubmitted(harness: Harnes
     assert harness.outcomes() == ["not_billed"]
 
 
-def test_with_a_price_set_a_lost_response_of_a_local_server_is_unknown(
-    settings: Settings, service: FakeSdApi, db: database.Connection
-) -> None:
-    harness = open_harness(settings, service, db, price_per_image=Decimal("0.22"))
-    service.fail_next("reset")
+def test_with_a_price_set_a_lost_response_of_a_local_server_is_unknown(open_for: OpenFor) -> None:
+    harness = open_for(FakeSdApi, price_per_image=Decimal("0.22"))
+    harness.service.fail_next("reset")
     record = harness.make("猫")
     assert (record.status, record.at_stake) == (Status.UNKNOWN, Decimal("0.22"))
     harness.hurry()
     assert not harness.step()
-    assert len(service.submissions) == 1
+    assert len(harness.service.submissions) == 1
 
 
-def test_a_price_of_zero_alone_does_not_make_a_model_free(
-    settings: Settings, db: database.Connection
-) -> None:
-    with FakeOpenAIImages() as service:
-        harness = open_harness(settings, service, db, price_per_image=Decimal(0), openai_image_model="sdapi")
-        service.fail_next("reset")
-        assert harness.make("猫").status is Status.UNKNOWN
-        harness.hurry()
-        assert not harness.step()
+def test_a_price_of_zero_alone_does_not_make_a_model_free(open_for: OpenFor) -> None:
+    harness = open_for(FakeOpenAIImages, price_per_image=Decimal(0), openai_image_model="sdapi")
+    harness.service.fail_next("reset")
+    assert harness.make("猫").status is Status.UNKNOWN
+    harness.hurry()
+    assert not harness.step()
 
 
-def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    died = crash_after_submission(harness, monkeypatch, seed=7)
+def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(harness: Harness) -> None:
+    died = crash_after_submission(harness, seed=7)
     restart_after_crash(harness)
-    assert harness.worker.maintenance.reap_expired_leases(harness.db) == 0
+    assert harness.reap() == 0
     assert harness.step()
     record = harness.record(died.id)
     assert (record.status, record.seed, harness.files()) == (Status.SUCCESS, 7, [record.filename])
@@ -139,10 +124,8 @@ def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(
     assert spent.billed == record.cost == record.at_stake == Decimal(0)
 
 
-def test_an_image_saved_before_the_crash_is_adopted(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    died = crash_before_finish(harness, monkeypatch)
+def test_an_image_saved_before_the_crash_is_adopted(harness: Harness) -> None:
+    died = crash_before_finish(harness)
     restart_after_crash(harness)
     assert harness.step()
     record = harness.record(died.id)
@@ -151,57 +134,47 @@ def test_an_image_saved_before_the_crash_is_adopted(
     assert harness.outcomes() == ["billed"]
 
 
-def test_a_charge_opened_at_a_price_stays_unknown_when_the_price_is_removed(
-    settings: Settings, service: FakeSdApi, db: database.Connection, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    harness = open_harness(settings, service, db, price_per_image=Decimal("0.22"))
-    died = crash_after_submission(harness, monkeypatch)
+def test_a_charge_opened_at_a_price_stays_unknown_when_the_price_is_removed(open_for: OpenFor) -> None:
+    harness = open_for(FakeSdApi, price_per_image=Decimal("0.22"))
+    died = crash_after_submission(harness)
     restart_after_crash(harness, price_per_image=None)
     assert not harness.step()
-    assert harness.worker.maintenance.reap_expired_leases(harness.db) == 1
+    assert harness.reap() == 1
     assert harness.record(died.id).status is Status.UNKNOWN
     assert not harness.step()
 
 
 @pytest.mark.parametrize(("rest", "end"), [("pause", Status.QUEUED), ("cancel", Status.CANCELLED)])
-def test_nothing_is_redone_for_an_inactive_batch(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch, rest: str, end: Status
-) -> None:
-    died = crash_after_submission(harness, monkeypatch)
-    assert died.batch_id
-    (database.pause_batch if rest == "pause" else database.cancel_batch)(harness.db, died.batch_id)
+def test_nothing_is_redone_for_an_inactive_batch(harness: Harness, rest: str, end: Status) -> None:
+    died = crash_after_submission(harness)
+    stop = database.pause_batch if rest == "pause" else database.cancel_batch
+    stop(harness.db, str(died.batch_id))
     restart_after_crash(harness)
     assert not harness.step()
-    assert harness.worker.maintenance.reap_expired_leases(harness.db) == 1
+    assert harness.reap() == 1
     assert harness.record(died.id).status is end
     assert harness.outcomes() == ["not_billed"]
     assert not harness.step()
 
 
-def test_a_complete_image_is_adopted_although_its_batch_was_cancelled(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    died = crash_before_finish(harness, monkeypatch)
-    assert died.batch_id
-    database.cancel_batch(harness.db, died.batch_id)
+def test_a_complete_image_is_adopted_although_its_batch_was_cancelled(harness: Harness) -> None:
+    died = crash_before_finish(harness)
+    database.cancel_batch(harness.db, str(died.batch_id))
     restart_after_crash(harness)
-    harness.worker.maintenance.reap_expired_leases(harness.db)
+    harness.reap()
     assert harness.record(died.id).status is Status.SUCCESS
     assert harness.outcomes() == ["billed"]
 
 
-def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    died = crash_before_finish(harness, monkeypatch)
-    assert died.batch_id
+def test_another_model_does_not_redo_it_and_leaves_no_charge_open(harness: Harness) -> None:
+    died = crash_before_finish(harness)
     url = harness.settings.sdapi_url
     restart_after_crash(harness, image_model="demo", sdapi_url="")
     assert not harness.step()
-    harness.worker.maintenance.reap_expired_leases(harness.db)
+    harness.reap()
     assert (harness.record(died.id).status, harness.outcomes()) == (Status.QUEUED, ["not_billed"])
     restart_after_crash(harness, image_model="sdapi", sdapi_url=url)
-    database.resume_batch(harness.db, died.batch_id, models=["sdapi"])
+    harness.resume(died.batch_id)
     assert harness.step()
     assert harness.record(died.id).status is Status.SUCCESS
     assert (harness.outcomes(), len(harness.service.submissions)) == (["billed"], 1)
@@ -210,10 +183,10 @@ def test_another_model_does_not_redo_it_and_leaves_no_charge_open(
 def test_a_record_that_crashes_every_server_fails_with_that_reason(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    died = crash_after_submission(harness, monkeypatch)
+    died = crash_after_submission(harness)
     for _ in range(20):
         restart_after_crash(harness)
-        harness.worker.maintenance.reap_expired_leases(harness.db)
+        harness.reap()
         if harness.record(died.id).status is not Status.RUNNING:
             break
         crash_at(harness, monkeypatch, where=store, name="save_image")
@@ -224,9 +197,7 @@ def test_a_record_that_crashes_every_server_fails_with_that_reason(
     assert not harness.step()
 
 
-def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(
-    harness: Harness, service: FakeSdApi
-) -> None:
+def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(harness: Harness) -> None:
     _, ids = harness.ask("猫")
     seen: list[Record | None] = []
 
@@ -234,19 +205,17 @@ def test_after_a_suspend_a_worker_does_not_reclaim_its_own_record(
         if moment == "made":
             with closing(database.connect(harness.settings.database)) as own:
                 own.execute("UPDATE generation_records SET lease_until = 0")
-                seen.append(harness.worker._claim(own, harness.worker.engines.default))
+                seen.append(harness.worker._claim(own, harness.engine))
 
-    service.observer = sleep
+    harness.service.observer = sleep
     assert harness.step()
     assert seen == [None]
     assert harness.record(ids[0]).status is Status.SUCCESS
     assert harness.outcomes() == ["billed"]
 
 
-def test_a_second_worker_adopts_the_file_and_seed_of_the_first(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    died = crash_after_submission(harness, monkeypatch)
+def test_a_second_worker_adopts_the_file_and_seed_of_the_first(harness: Harness) -> None:
+    died = crash_after_submission(harness)
     restart_after_crash(harness)
     first = GeneratedImage(content=make_image(2048, 2048), seed=5)
     text = format_parameters(died.request, None, died.model, died.id, 5)
@@ -274,5 +243,5 @@ def test_stopping_on_a_full_disk_leaves_the_free_record_queued_in_its_paused_bat
     monkeypatch.setattr(store, "save_image", stop_on_full_disk(harness))
     assert harness.step()
     assert harness.record(ids[0]).status is Status.QUEUED
-    assert database.get_batch(harness.db, batch_id).status is BatchStatus.PAUSED
+    assert harness.batch(batch_id).status is BatchStatus.PAUSED
     assert harness.outcomes() == ["not_billed"]

@@ -1,6 +1,5 @@
 """A record keeps what its picture was asked to show and what its file was found to carry."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +7,9 @@ import pytest
 
 import database
 import generator
-from app.config import Settings
 from app.domain import Status
-from tests.harness import Harness, crash_at, open_harness, restart_after_crash
-from tools.fakes.openai_images import FakeOpenAIImages
+from tests.harness import Harness, restart_after_crash
+from tests.worker.conftest import OpenFor
 from tools.fakes.seedream import FakeSeedream
 from tools.fakes.service import FakeService
 from tools.marked_images import FIELDS, with_chunk, with_xmp, xmp
@@ -21,9 +19,8 @@ NOTHING = {"aigc": False, "c2pa": False}
 
 
 @pytest.fixture
-def seedream(settings: Settings, db: database.Connection) -> Iterator[Harness]:
-    with FakeSeedream() as fake:
-        yield open_harness(settings, fake, db)
+def seedream(open_for: OpenFor) -> Harness:
+    return open_for(FakeSeedream)
 
 
 def draws(service: FakeService, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
@@ -40,10 +37,9 @@ def test_a_picture_is_stored_with_its_marks(
     assert harness.make("猫").marks == {"visible": asked, **FOUND}
 
 
-def test_a_service_without_the_switch_was_asked_nothing(settings: Settings, db: database.Connection) -> None:
-    with FakeOpenAIImages() as fake:
-        record = open_harness(settings, fake, db, watermark=True).make("猫")
-    assert record.marks == {"visible": None, **NOTHING}
+def test_a_service_without_the_switch_was_asked_nothing(byte_harness: Harness) -> None:
+    byte_harness.restart(watermark=True)
+    assert byte_harness.make("猫").marks == {"visible": None, **NOTHING}
 
 
 def test_a_record_without_a_picture_was_not_looked_at(harness: Harness) -> None:
@@ -52,26 +48,22 @@ def test_a_record_without_a_picture_was_not_looked_at(harness: Harness) -> None:
 
 
 def test_what_was_asked_at_the_submission_holds_after_a_restart_with_another_setting(
-    seedream: Harness, monkeypatch: pytest.MonkeyPatch
+    seedream: Harness,
 ) -> None:
     seedream.restart(watermark=True)
-    _, ids = seedream.ask("猫")
-    crash_at(seedream, monkeypatch, where=generator, name="fetch")
+    died = seedream.crash(generator, "fetch")
     restart_after_crash(seedream, watermark=False)
     assert seedream.step()
-    record = seedream.record(ids[0])
+    record = seedream.record(died.id)
     assert (record.status, record.marks["visible"]) == (Status.SUCCESS, True)
     assert [order.body["watermark"] for order in seedream.service.submissions] == [True]
 
 
-def test_what_is_asked_when_fetching_is_what_the_record_tells(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, ids = harness.ask("猫")
-    crash_at(harness, monkeypatch, where=generator, name="fetch")
+def test_what_is_asked_when_fetching_is_what_the_record_tells(harness: Harness) -> None:
+    died = harness.crash(generator, "fetch")
     restart_after_crash(harness, watermark=True)
     assert harness.step()
-    record = harness.record(ids[0])
+    record = harness.record(died.id)
     assert (record.status, record.marks["visible"]) == (Status.SUCCESS, True)
 
 
@@ -80,11 +72,10 @@ def test_marks_are_found_again_in_a_file_that_was_saved_before_a_crash(
 ) -> None:
     seedream.restart(watermark=True)
     draws(seedream.service, monkeypatch, with_xmp("png", xmp()))
-    _, ids = seedream.ask("猫")
-    crash_at(seedream, monkeypatch, where=database, name="finish_record")
+    died = seedream.crash(database, "finish_record")
     restart_after_crash(seedream)
     assert seedream.step()
-    record = seedream.record(ids[0])
+    record = seedream.record(died.id)
     assert (record.status, record.marks) == (Status.SUCCESS, {"visible": True, **FOUND})
     assert seedream.service.count("download") == 1
 

@@ -35,8 +35,7 @@ def events(db: database.Connection) -> list[str]:
 
 
 def run(harness: Harness) -> None:
-    while harness.step():
-        pass
+    harness.run()
 
 
 def ask(harness: Harness, *prompts: str, source: str, sample: int | None = None) -> str:

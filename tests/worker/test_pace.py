@@ -124,8 +124,8 @@ def test_a_service_without_polls_is_measured(settings: Settings, db: database.Co
     harness = Harness(settings, None, db)  # type: ignore[arg-type]
     settings.output_dir.mkdir()
     harness.make("猫")
-    assert harness.worker.engines.default.pace.seconds is not None
-    low, high = harness.worker.engines.default.pace.seconds
+    assert harness.engine.pace.seconds is not None
+    low, high = harness.engine.pace.seconds
     assert 0.0 <= low <= high
 
 

@@ -1,7 +1,6 @@
 """What a service reports of a submission is stored with its charge; what differs from the order is said."""
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any, NoReturn
@@ -10,29 +9,27 @@ import pytest
 
 import database
 import generator
-from app.config import Settings
 from app.domain import SampleImage, Status
 from app.domain.ledger import Usage
 from app.errors import WriteRefused
 from app.providers.base import reported_usage
-from tests.harness import Harness, crash_at, open_harness, restart_after_crash
-from tools.fakes.openai_images import FakeOpenAIImages
+from tests.harness import Harness, restart_after_crash
+from tests.worker.conftest import OpenFor
 from tools.fakes.seedream import FakeSeedream
-from web_app import create_app
 
 REFERENCE = SampleImage(url="https://example.com/a.png", filename="a.png")
 ORDERED = {"input_images": 0, "generated_images": 1, "output_tokens": 17424, "total_tokens": 17424}
 
 
 @pytest.fixture
-def seedream() -> Iterator[FakeSeedream]:
-    with FakeSeedream() as service:
-        yield service
+def harness(open_for: OpenFor) -> Harness:
+    return open_for(FakeSeedream)
 
 
 @pytest.fixture
-def harness(settings: Settings, seedream: FakeSeedream, db: database.Connection) -> Harness:
-    return open_harness(settings, seedream, db)
+def seedream(harness: Harness) -> FakeSeedream:
+    assert isinstance(harness.service, FakeSeedream)
+    return harness.service
 
 
 def charges(db: database.Connection) -> list[tuple[dict[str, int], bool]]:
@@ -52,15 +49,12 @@ def test_what_is_reported_is_stored_with_the_charge(harness: Harness) -> None:
     assert warnings(harness, record.batch_id) == []
 
 
-def test_a_crash_after_the_submission_loses_neither_the_task_id_nor_the_usage(
-    harness: Harness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, ids = harness.ask("猫", aspect_ratio="16:9")
-    crash_at(harness, monkeypatch, where=generator, name="fetch")
+def test_a_crash_after_the_submission_loses_neither_the_task_id_nor_the_usage(harness: Harness) -> None:
+    died = harness.crash(generator, "fetch", aspect_ratio="16:9")
     assert charges(harness.db) == [(ORDERED, False)]
     restart_after_crash(harness)
     assert harness.step()
-    assert harness.record(ids[0]).status is Status.SUCCESS
+    assert harness.record(died.id).status is Status.SUCCESS
     assert (charges(harness.db), harness.service.charges) == ([(ORDERED, False)], 1)
 
 
@@ -109,32 +103,27 @@ def test_only_counts_with_plain_names_are_taken() -> None:
     assert len(reported_usage({f"n{number}": 1 for number in range(10_000)})) == 20
 
 
-def test_the_usage_of_an_image_that_comes_at_once_is_stored(
-    settings: Settings, db: database.Connection
-) -> None:
-    with FakeOpenAIImages() as service:
-        record = open_harness(settings, service, db).make("猫")
-    (found,) = charges(db)
-    assert record.status is Status.SUCCESS
+def test_the_usage_of_an_image_that_comes_at_once_is_stored(byte_harness: Harness) -> None:
+    assert byte_harness.make("猫").status is Status.SUCCESS
+    (found,) = charges(byte_harness.db)
     assert found[0].keys() == {"input_tokens", "output_tokens", "total_tokens"}
 
 
 def test_an_image_is_kept_when_its_usage_cannot_be_stored(
-    settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
+    byte_harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> NoReturn:
         raise WriteRefused("locked")
 
     monkeypatch.setattr(database, "save_usage", refuse)
-    with FakeOpenAIImages() as service:
-        assert open_harness(settings, service, db).make("猫").status is Status.SUCCESS
-    assert charges(db) == [({}, False)]
+    assert byte_harness.make("猫").status is Status.SUCCESS
+    assert charges(byte_harness.db) == [({}, False)]
 
 
 def test_the_usage_of_a_lost_claim_stays_with_its_own_charge(harness: Harness) -> None:
     """Another worker has claimed the record since: its charge is the last one of the record."""
     harness.ask("猫")
-    model = harness.worker.engines.default.model_id
+    model = harness.engine.model_id
     first = database.claim_record(harness.db, model=model, owner="a", now=1.0, lease=1.0)
     assert first
     charge = database.open_charge(harness.db, first, price=None, budget=None)
@@ -153,7 +142,7 @@ def test_differing_charges_are_counted_and_shown(harness: Harness, seedream: Fak
     record = harness.make("猫")
     seedream.usage = None
     harness.make("狗")
-    client = create_app(harness.settings, harness.worker).test_client()
+    client = harness.client()
     assert client.get("/api/usage").get_json()["usage"]["differing"] == 1
     page = client.get("/usage").text
     assert f">#{record.id}</a>" in page

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +17,8 @@ from app.domain import BatchStatus, ModelSpec, Status
 from app.domain.ledger import SpendTotals
 from app.errors import SettingError
 from app.images import store
-from tests.harness import Harness, crash_at, open_harness, restart_after_crash
+from tests.harness import Harness, restart_after_crash
+from tests.worker.conftest import OpenFor
 from tools.fakes.openai_images import FakeOpenAIImages
 from web_app import create_app
 
@@ -33,19 +33,14 @@ SEEDREAM = {"IMAGE_MODEL": "seedream", "ARK_API_KEY": "key"}
 
 
 @pytest.fixture
-def service() -> Iterator[FakeOpenAIImages]:
-    with FakeOpenAIImages() as fake:
-        yield fake
-
-
-@pytest.fixture
-def harness(settings: Settings, service: FakeOpenAIImages, db: database.Connection) -> Harness:
-    return open_harness(settings, service, db)
+def harness(byte_harness: Harness) -> Harness:
+    """A worker with a model whose price is not known."""
+    return byte_harness
 
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
-    return create_app(harness.settings, harness.worker).test_client()
+    return harness.client()
 
 
 def get(client: FlaskClient, path: str) -> dict[str, Any]:
@@ -108,28 +103,24 @@ def started(settings: Settings, values: dict[str, str]) -> Settings:
     return read_settings(values | {name.upper(): str(getattr(settings, name)) for name in folders})
 
 
-def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(
-    settings: Settings, service: FakeOpenAIImages, db: database.Connection
-) -> None:
-    harness = open_harness(settings, service, db, budget=Decimal(10))
+def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(open_for: OpenFor) -> None:
+    harness = open_for(FakeOpenAIImages, budget=Decimal(10))
     batch_id, _ = harness.ask("猫", "狗")
     harness.step()
-    batch = database.get_batch(db, batch_id)
+    batch = harness.batch(batch_id)
     assert batch.status is BatchStatus.PAUSED
     assert "不知道这个模型每张多少钱" in str(batch.paused_reason)
-    assert (service.submissions, harness.outcomes()) == ([], [])
+    assert (harness.service.submissions, harness.outcomes()) == ([], [])
 
 
 @pytest.mark.parametrize("fault", ["reset", "drop", "500"])
-def test_an_unpriced_lost_response_is_unknown_and_never_resubmitted(
-    harness: Harness, service: FakeOpenAIImages, fault: str
-) -> None:
-    service.fail_next(fault)
+def test_an_unpriced_lost_response_is_unknown_and_never_resubmitted(harness: Harness, fault: str) -> None:
+    harness.service.fail_next(fault)
     record = harness.make("猫")
     assert (record.status, record.cost, record.at_stake) == (Status.UNKNOWN, Decimal(0), None)
     harness.hurry()
     assert not harness.step()
-    assert service.count("submit") == 1
+    assert harness.service.count("submit") == 1
     assert harness.outcomes() == ["unknown"]
 
 
@@ -138,24 +129,19 @@ def test_an_unpriced_server_error_with_a_message_is_unknown_too(harness: Harness
     assert (record.status, harness.outcomes()) == (Status.UNKNOWN, ["unknown"])
 
 
-def test_an_error_of_a_server_declared_free_is_a_failure(
-    settings: Settings, service: FakeOpenAIImages, db: database.Connection
-) -> None:
-    harness = open_harness(settings, service, db, price_per_image=Decimal(0))
+def test_an_error_of_a_server_declared_free_is_a_failure(open_for: OpenFor) -> None:
+    harness = open_for(FakeOpenAIImages, price_per_image=Decimal(0))
     assert harness.make("崩").status is Status.FAILED
     assert harness.make("猫").cost == 0
 
 
-def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(
-    harness: Harness, service: FakeOpenAIImages, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, ids = harness.ask("猫")
-    crash_at(harness, monkeypatch, where=store, name="save_image")
+def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(harness: Harness) -> None:
+    died = harness.crash(store, "save_image")
     restart_after_crash(harness)
-    harness.worker.maintenance.reap_expired_leases(harness.db)
+    harness.reap()
     assert not harness.step()
-    assert harness.record(ids[0]).status is Status.UNKNOWN
-    assert service.count("submit") == 1
+    assert harness.record(died.id).status is Status.UNKNOWN
+    assert harness.service.count("submit") == 1
 
 
 def test_a_charge_opened_without_a_price_stays_unpriced(harness: Harness) -> None:
@@ -163,16 +149,14 @@ def test_a_charge_opened_without_a_price_stays_unpriced(harness: Harness) -> Non
     harness.step()
     restart_after_crash(harness, price_per_image=Decimal("0.3"))
     harness.step()
-    batch = database.get_batch(harness.db, batch_id)
+    batch = harness.batch(batch_id)
     assert (batch.cost, batch.estimated_cost) == (None, None)
     spent = database.total_spend(harness.db)
     assert (spent.billed, spent.pictures, spent.unpriced_pictures) == (Decimal("0.3"), 2, 1)
 
 
-def test_resolving_an_unpriced_charge_has_no_amount_and_can_be_undone(
-    harness: Harness, service: FakeOpenAIImages
-) -> None:
-    service.fail_next("reset")
+def test_resolving_an_unpriced_charge_has_no_amount_and_can_be_undone(harness: Harness) -> None:
+    harness.service.fail_next("reset")
     record = harness.make("猫")
     settled = database.resolve_charges(harness.db, [record.id], billed=True)
     assert settled.amount is None
@@ -183,8 +167,8 @@ def test_resolving_an_unpriced_charge_has_no_amount_and_can_be_undone(
     assert (record.cost, record.at_stake) == (Decimal(0), None)
 
 
-def test_totals_count_unpriced_charges(harness: Harness, service: FakeOpenAIImages) -> None:
-    service.fail_next("reset")
+def test_totals_count_unpriced_charges(harness: Harness) -> None:
+    harness.service.fail_next("reset")
     harness.make("猫")
     harness.make("狗")
     hours = database.spend_by_span(harness.db, ["2000-01-01 00:00:00", "2100-01-01 00:00:00"])
@@ -215,11 +199,9 @@ def test_pages_show_that_there_is_no_price_before_a_run(client: FlaskClient) -> 
     assert {size["price"] for size in sizes.values()} == {None}
 
 
-def test_a_price_of_zero_is_shown_as_free(
-    settings: Settings, service: FakeOpenAIImages, db: database.Connection
-) -> None:
-    harness = open_harness(settings, service, db, price_per_image=Decimal(0))
-    client = create_app(harness.settings, harness.worker).test_client()
+def test_a_price_of_zero_is_shown_as_free(open_for: OpenFor) -> None:
+    harness = open_for(FakeOpenAIImages, price_per_image=Decimal(0))
+    client = harness.client()
     assert client.get("/").text.count("data-price>免费<") == 3
     assert UNSET not in card(client.get("/model").text)
     record = harness.make("猫")
@@ -234,19 +216,16 @@ def test_a_record_says_that_its_price_is_not_set(client: FlaskClient, harness: H
     assert "免费" not in page + without_other_models(client.get(f"/records?record={record.id}").text)
 
 
-def test_a_possible_charge_at_a_known_price_is_not_shown_as_free(
-    settings: Settings, service: FakeOpenAIImages, db: database.Connection
-) -> None:
-    harness = open_harness(settings, service, db, price_per_image=Decimal("0.3"))
-    client = create_app(harness.settings, harness.worker).test_client()
+def test_a_possible_charge_at_a_known_price_is_not_shown_as_free(open_for: OpenFor) -> None:
+    harness = open_for(FakeOpenAIImages, price_per_image=Decimal("0.3"))
+    client = harness.client()
     record = harness.make("崩")
     assert "<dd>可能已计费 ¥0.30</dd>" in client.get(f"/live/records/{record.id}/details").text
 
 
 def test_the_api_returns_an_unknown_price_as_null(client: FlaskClient, harness: Harness) -> None:
     batch_id, ids = harness.ask("猫", "崩")
-    while harness.step():
-        pass
+    harness.run()
     answer = get(client, f"/api/batches/{batch_id}")
     batch = answer["batch"]
     assert (batch["cost"], batch["at_stake"], batch["estimated_cost"]) == (None, None, None)
@@ -285,8 +264,7 @@ def test_the_usage_page_counts_unpriced_charges_beside_priced_ones(
 
 def test_exports_leave_the_cell_of_an_unknown_price_empty(client: FlaskClient, harness: Harness) -> None:
     batch_id, _ = harness.ask("猫", "崩")
-    while harness.step():
-        pass
+    harness.run()
     made, unknown = workbook_rows(client, f"/api/batches/{batch_id}/results.xlsx")
     assert (made["费用（元）"], made["可能已计费（元）"]) == (None, None)
     assert unknown["可能已计费（元）"] is None
