@@ -3,8 +3,7 @@
 import os
 import re
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
@@ -14,16 +13,34 @@ import requests
 import database
 from app.system import http_server
 from tools.server_process import ServerProcess, running_server
+from tools.waiting import TIMEOUT, wait_until
 
 PASSWORD = "correct horse"
 _FORM = "application/x-www-form-urlencoded"
 _MEGABYTE = 2**20
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    with running_server(tmp_path, image_model="demo", access_password=PASSWORD) as started:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with images for a ZIP larger than all buffers."""
+    folder = tmp_path_factory.mktemp("server")
+    with running_server(folder, image_model="demo", access_password=PASSWORD) as started:
+        with closing(database.connect(folder / "generation_records.db")) as db, database.transaction(db):
+            for number in range(30):
+                (folder / "output" / f"{number}.png").write_bytes(os.urandom(_MEGABYTE))
+                db.execute(
+                    "INSERT INTO generation_records (prompt, filename, image_path) VALUES ('x', ?, ?)",
+                    (f"{number}.png", f"/output/{number}.png"),
+                )
         yield started
+
+
+@pytest.fixture
+def session(server: ServerProcess) -> Iterator[requests.Session]:
+    """A client that has logged in."""
+    with requests.Session() as session:
+        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=TIMEOUT)
+        yield session
 
 
 def head(server: ServerProcess, target: str, *headers: str, method: str = "POST") -> bytes:
@@ -34,7 +51,7 @@ def head(server: ServerProcess, target: str, *headers: str, method: str = "POST"
 def connected(server: ServerProcess, *, receive_buffer: int = 0) -> socket.socket:
     """A connection; ``receive_buffer`` limits what the system receives ahead of reads, in bytes."""
     sock = socket.socket()
-    sock.settimeout(60)
+    sock.settimeout(TIMEOUT)
     if receive_buffer:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     sock.connect(("127.0.0.1", server.port))
@@ -59,21 +76,16 @@ def is_closed(connection: socket.socket) -> bool:
 
 
 def peak_kilobytes(server: ServerProcess) -> int:
-    assert server.process
-    text = Path(f"/proc/{server.process.pid}/status").read_text("ascii")
+    text = Path(f"/proc/{server.pid}/status").read_text("ascii")
     return int(re.findall(r"VmHWM:\s+(\d+)", text)[0])
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
-def test_the_head_of_a_streamed_response_has_no_body(tmp_path: Path) -> None:
-    with running_server(tmp_path, image_model="demo") as server, connected(server) as connection:
-        connection.sendall(head(server, "/api/usage/export.csv", method="HEAD"))
+def test_the_head_of_a_streamed_response_has_no_body(
+    server: ServerProcess, session: requests.Session
+) -> None:
+    with connected(server) as connection:
+        lines = (f"Cookie: {cookie_of(session)}", "Connection: close")
+        connection.sendall(head(server, "/api/usage/export.csv", *lines, method="HEAD"))
         answer = b"".join(iter(lambda: connection.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 200")
         assert answer.partition(b"\r\n\r\n")[2] == b""
@@ -90,22 +102,20 @@ def test_a_large_body_before_the_login_is_refused_by_its_announced_length(
         assert status_of(connection) in (403, 413)
 
 
-def test_a_large_body_before_the_login_takes_no_memory(server: ServerProcess) -> None:
-    before = peak_kilobytes(server)
-    answer = requests.post(
-        f"{server.address}/login", b"a&" * 10 * _MEGABYTE, headers={"Content-Type": _FORM}, timeout=60
-    )
-    assert answer.status_code == 413
-    assert "一次最多 64 KB" in answer.text
-    assert peak_kilobytes(server) - before < 20_000
-
-
-def test_a_chunked_body_before_the_login_is_refused_when_it_passes_the_limit(server: ServerProcess) -> None:
-    before = peak_kilobytes(server)
-    pieces = (b"a&" * 32 * 1024 for _ in range(320))
-    answer = requests.post(f"{server.address}/login", pieces, headers={"Content-Type": _FORM}, timeout=60)
-    assert answer.status_code == 413
-    assert peak_kilobytes(server) - before < 20_000
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_large_body_before_the_login_takes_no_memory(tmp_path: Path, is_chunked: bool) -> None:
+    with running_server(tmp_path, image_model="demo", access_password=PASSWORD) as server:
+        before = peak_kilobytes(server)
+        pieces = (b"a&" * 32 * 1024 for _ in range(320))
+        answer = requests.post(
+            f"{server.address}/login",
+            pieces if is_chunked else b"".join(pieces),
+            headers={"Content-Type": _FORM},
+            timeout=TIMEOUT,
+        )
+        assert answer.status_code == 413
+        assert "一次最多 64 KB" in answer.text
+        assert peak_kilobytes(server) - before < 20_000
 
 
 def test_expect_100_continue_for_a_large_body_is_refused_at_once(server: ServerProcess) -> None:
@@ -116,16 +126,15 @@ def test_expect_100_continue_for_a_large_body_is_refused_at_once(server: ServerP
         assert status_of(connection) == 413
 
 
-def test_a_logged_in_client_may_send_more_up_to_a_stated_limit(server: ServerProcess) -> None:
-    with requests.Session() as session:
-        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
-        large = {"file": ("x.png", bytes(3 * _MEGABYTE))}
-        answer = session.post(f"{server.address}/api/sample-images", files=large, timeout=60)
-        assert answer.status_code == 400
-        too_large = {"file": ("x.png", bytes(65 * _MEGABYTE))}
-        answer = session.post(f"{server.address}/api/sample-images", files=too_large, timeout=60)
-        assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
-        assert "一次最多 64 MB" in answer.json()["error"]
+def test_a_logged_in_client_may_send_more_up_to_a_stated_limit(
+    server: ServerProcess, session: requests.Session
+) -> None:
+    url = f"{server.address}/api/sample-images"
+    answer = session.post(url, files={"file": ("x.png", bytes(3 * _MEGABYTE))}, timeout=TIMEOUT)
+    assert answer.status_code == 400
+    answer = session.post(url, files={"file": ("x.png", bytes(65 * _MEGABYTE))}, timeout=TIMEOUT)
+    assert (answer.status_code, answer.headers["Connection"]) == (413, "close")
+    assert "一次最多 64 MB" in answer.json()["error"]
 
 
 def test_a_pipelined_request_is_not_answered(server: ServerProcess) -> None:
@@ -139,72 +148,55 @@ def test_a_pipelined_request_is_not_answered(server: ServerProcess) -> None:
 def test_a_page_is_served_while_every_connection_is_taken(server: ServerProcess) -> None:
     with ExitStack() as held:
         connections = [held.enter_context(connected(server)) for _ in range(http_server.MAX_CONNECTIONS + 40)]
-        assert requests.get(f"{server.address}/login", timeout=60).status_code == 200
+        assert requests.get(f"{server.address}/login", timeout=TIMEOUT).status_code == 200
         assert is_closed(connections[0])
 
 
+def cookie_of(session: requests.Session) -> str:
+    return "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+
+
 @contextmanager
-def archives(server: ServerProcess, cookie: str, count: int) -> Iterator[list[socket.socket]]:
-    """Connections that have requested the ZIP and read nothing of it."""
+def archives(server: ServerProcess, session: requests.Session, count: int) -> Iterator[list[socket.socket]]:
+    """Connections that have requested the ZIP and read nothing of it. At the end the server is free again."""
+    archive = f"{server.address}/api/records/archive.zip"
     with ExitStack() as held:
         connections = [held.enter_context(connected(server, receive_buffer=4096)) for _ in range(count)]
         for connection in connections:
-            connection.sendall(head(server, "/api/records/archive.zip", f"Cookie: {cookie}", method="GET"))
+            cookie = f"Cookie: {cookie_of(session)}"
+            connection.sendall(head(server, "/api/records/archive.zip", cookie, method="GET"))
         yield connections
+    wait_until(lambda: session.head(archive, timeout=TIMEOUT).status_code == 200)
 
 
-def fill(data_dir: Path) -> None:
-    """Images for a ZIP larger than all buffers."""
-    (data_dir / "output").mkdir(exist_ok=True)
-    with closing(database.connect(data_dir / "generation_records.db")) as db, database.transaction(db):
-        for number in range(30):
-            (data_dir / "output" / f"{number}.png").write_bytes(os.urandom(_MEGABYTE))
-            db.execute(
-                "INSERT INTO generation_records (prompt, filename, image_path) VALUES ('x', ?, ?)",
-                (f"{number}.png", f"/output/{number}.png"),
-            )
-
-
-def test_slow_archive_readers_leave_threads_for_pages(server: ServerProcess) -> None:
-    fill(server.data_dir)
-    with requests.Session() as session:
-        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
-        cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
-        with archives(server, cookie, 8) as connections:
-            statuses = sorted(status_of(connection) for connection in connections)
-            assert statuses == [200] * 2 + [503] * 6
-            assert session.get(f"{server.address}/records", timeout=60).status_code == 200
-        archive = f"{server.address}/api/records/archive.zip"
-        wait_until(lambda: session.head(archive, timeout=60).status_code == 200)  # the readers are gone
-        assert len(session.get(archive, timeout=60).content) > 30 * _MEGABYTE
+def test_slow_archive_readers_leave_threads_for_pages(
+    server: ServerProcess, session: requests.Session
+) -> None:
+    archive = f"{server.address}/api/records/archive.zip"
+    with archives(server, session, 8) as connections:
+        statuses = sorted(status_of(connection) for connection in connections)
+        assert statuses == [200] * 2 + [503] * 6
+        assert session.get(f"{server.address}/records", timeout=TIMEOUT).status_code == 200
+        refused = session.get(archive, timeout=TIMEOUT)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
+        assert "下载" in refused.json()["error"]
+    assert len(session.get(archive, timeout=TIMEOUT).content) > 30 * _MEGABYTE
 
 
 def test_an_archive_whose_image_is_deleted_meanwhile_ends_short_of_its_announced_length(
-    server: ServerProcess,
+    server: ServerProcess, session: requests.Session
 ) -> None:
-    fill(server.data_dir)
-    with requests.Session() as session:
-        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
-        cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
-    with archives(server, cookie, 1) as (connection,), closing(connection.makefile("rb")) as answer:
+    names = [server.data_dir / "output" / f"{number}.png" for number in (0, 29)]
+    contents = [path.read_bytes() for path in names]
+    with archives(server, session, 1) as (connection,), closing(connection.makefile("rb")) as answer:
         head_lines = list(iter(answer.readline, b"\r\n"))
-        (server.data_dir / "output" / "0.png").unlink()  # of 30 MB, the server has read at most 16
-        (server.data_dir / "output" / "29.png").unlink()
+        for path in names:  # of 30 MB, the server has read at most 16
+            path.unlink()
         lengths = [int(text[15:]) for text in head_lines if text.lower().startswith(b"content-length:")]
         received = len(answer.read())
+        for path, content in zip(names, contents, strict=True):
+            path.write_bytes(content)
     assert 0 < received < lengths[0]
-
-
-def test_refused_downloads_send_retry_after(server: ServerProcess) -> None:
-    fill(server.data_dir)
-    with requests.Session() as session:
-        session.post(f"{server.address}/login", data={"password": PASSWORD}, timeout=60)
-        cookie = "; ".join(f"{name}={value}" for name, value in session.cookies.items())
-        with archives(server, cookie, 2) as connections:
-            assert [status_of(connection) for connection in connections] == [200, 200]
-            refused = session.get(f"{server.address}/api/records/archive.zip", timeout=60)
-            assert (refused.status_code, refused.headers["Retry-After"]) == (503, "10")
-            assert "下载" in refused.json()["error"]
 
 
 def test_pages_do_not_wait_for_password_hashing(server: ServerProcess) -> None:

@@ -114,9 +114,13 @@ def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path
 
 def test_the_end_of_the_work_interrupts_the_wait_for_connections() -> None:
     ours, theirs = socket.socketpair()
-    threading.Timer(0.1, web_app._interrupt_main).start()
-    with ours, theirs, pytest.raises(KeyboardInterrupt):
+
+    def wait() -> None:
+        threading.Timer(0.1, web_app._interrupt_main).start()
         select.select([ours], [], [], TIMEOUT)
+
+    with ours, theirs, pytest.raises(KeyboardInterrupt):
+        wait()
 
 
 def test_signals_during_exit_do_not_interrupt_it(settings: Settings) -> None:
