@@ -25,12 +25,6 @@ KEYS = ("红 茶.png", "a+b&c=d%41 #1?.png", "🍵/龙井 e\u0301.jpg", "~-_.'()
 
 
 @pytest.fixture
-def oss() -> Iterator[FakeOss]:
-    with FakeOss() as service:
-        yield service
-
-
-@pytest.fixture
 def bucket(oss: FakeOss) -> Bucket:
     return open_bucket(oss)
 
@@ -448,9 +442,9 @@ def test_many_threads_share_one_bucket(oss: FakeOss, bucket: Bucket) -> None:
 
 
 def test_connect_and_read_have_separate_timeouts(oss: FakeOss, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(oss_client, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(oss_client, "READ_SECONDS", 0.1)
     bucket = open_bucket(oss)
-    oss.fail_next("slow", times=3, seconds=0.6)
+    oss.fail_next("slow", times=3, seconds=0.5)
     with pytest.raises(BucketError, match="等待超时"):
         bucket.fetch("a.png")
 
