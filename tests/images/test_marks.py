@@ -67,25 +67,21 @@ def test_other_boxes_in_app11_are_no_c2pa() -> None:
     assert find_marks(plain[:2] + other + plain[2:]) == NOTHING
 
 
-@pytest.mark.parametrize("picture_format", FORMATS)
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        *((with_xmp(picture_format, xmp()), "xmp") for picture_format in FORMATS),
+        *((with_comment(picture_format, WRAPPED), "exif") for picture_format in ("jpeg", "webp")),
+    ],
+    ids=["png", "jpeg", "webp", "comment of a jpeg", "comment of a webp"],
+)
 def test_the_file_shows_the_mark_after_the_parameters_were_embedded(
-    tmp_path: Path, picture_format: str
+    tmp_path: Path, content: bytes, place: str
 ) -> None:
     text = format_parameters(ImageRequest(prompt="猫"), None, "m", 7, None)
-    content = with_xmp(picture_format, xmp())
-    saved = store.save_image(
-        GeneratedImage(content=content), output_dir=tmp_path, stem="猫", record_id=7, embed=text
-    )
-    assert saved.marks == {"aigc": {"place": "xmp", "fields": FIELDS}, "c2pa": False}
-    assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="猫") == saved
-
-
-@pytest.mark.parametrize("picture_format", ["jpeg", "webp"])
-def test_a_mark_in_a_user_comment_is_found_beside_the_parameters(tmp_path: Path, picture_format: str) -> None:
-    text = format_parameters(ImageRequest(prompt="猫"), None, "m", 7, None)
-    image = GeneratedImage(content=with_comment(picture_format, WRAPPED))
+    image = GeneratedImage(content=content)
     saved = store.save_image(image, output_dir=tmp_path, stem="猫", record_id=7, embed=text)
-    assert saved.marks["aigc"] == {"place": "exif", "fields": FIELDS}
+    assert saved.marks == {"aigc": {"place": place, "fields": FIELDS}, "c2pa": False}
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="猫") == saved
 
 
