@@ -6,23 +6,18 @@ from typing import Any
 
 import pytest
 
-import database
-from app.domain import ImageRequest, Models, ModelSpec, PauseCause, Record
+from app.domain import PauseCause, Record
 from app.errors import AppError, Billed, BucketError, InvalidRequest, ModelError
 from app.worker.decision import BLOCKED_RETRY_SECONDS, MAX_FREE_RETRIES, MAX_RETRIES, ModelRetired, decide
 from app.worker.disk_space import DiskLow
+from tests.harness import Harness
+
+pytestmark = pytest.mark.sqlite  # no statements of its own kind
 
 
 @pytest.fixture
-def record(db: database.Connection, spec: ModelSpec) -> Record:
-    request = ImageRequest(prompt="猫")
-    _, ids, _ = database.add_batch(
-        db,
-        database.Submission(
-            requests=[request], models=Models([spec]), stems=["猫"], is_taken=lambda stem: False
-        ),
-    )
-    return database.get_record(db, ids[0])
+def record(harness: Harness) -> Record:
+    return harness.record(harness.ask("猫")[1][0])
 
 
 def error(cause: str = "service", billed: Billed = Billed.NO, **facts: Any) -> ModelError:

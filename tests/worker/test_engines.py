@@ -15,11 +15,12 @@ import database
 from app.config import Settings
 from app.db import queue
 from app.db.row_mapping import SqlList
-from app.domain import Batch, BatchStatus, ImageRequest, PauseCause, Record, Status
+from app.domain import BatchStatus, ImageRequest, PauseCause, Record, Status
 from app.errors import Conflict
-from app.images.filenames import is_taken, stem_from_prompt
 from app.worker import worker as worker_module
+from app.worker.engines import Engine
 from app.worker.worker import Worker
+from tests.harness import Harness
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.seedream import FakeSeedream
@@ -59,18 +60,17 @@ class Gate:
                 self.waiting -= 1
 
 
-class Studio:
+class Studio(Harness):
     """A worker with three services, and what a user does with it."""
 
     def __init__(self, settings: Settings, db: database.Connection, fakes: Sequence[FakeService]) -> None:
-        self.db = db
         self.jimeng, self.seedream, self.openai = fakes
         fields: dict[str, Any] = {}
         for fake in fakes:
             fields |= fake.settings()
         settings.output_dir.mkdir()
-        self.settings = replace(settings, **fields | {"image_model": "jimeng", "model_concurrency": 4})
-        self.worker = Worker(self.settings)
+        settings = replace(settings, **fields | {"image_model": "jimeng", "model_concurrency": 4})
+        super().__init__(settings, self.jimeng, db)
 
     def apply(self, **changes: Any) -> None:
         """Change settings without a restart, as the page does: from another thread and connection."""
@@ -89,38 +89,23 @@ class Studio:
 
     def order_mixed(self, *requests: ImageRequest) -> str:
         """Queue one batch -> its id."""
-        models = self.worker.engines.models
-        added = database.add_batch(
-            self.db,
-            database.Submission(
-                requests=requests,
-                models=models,
-                stems=[stem_from_prompt(request.prompt) for request in requests],
-                is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
-            ),
-        )
+        batch_id, _ = self.submit(requests)
         self.worker.wake()
-        return added[0]
+        return batch_id
 
-    def resume(self, batch_id: str) -> None:
-        """Resume a batch."""
-        database.resume_batch(self.db, batch_id, models=self.worker.engines.models)
+    def resume(self, batch_id: str | None) -> None:
+        super().resume(batch_id)
         self.worker.wake()
-
-    def batch(self, batch_id: str) -> Batch:
-        """The batch."""
-        return database.get_batch(self.db, batch_id)
 
     def records(self, batch_id: str) -> list[Record]:
-        """Its records, in order."""
+        """The records of a batch, in order."""
         return database.list_batch_records(self.db, batch_id, since=0)
 
     def wait_for(self, batch_id: str, status: BatchStatus) -> None:
         """Wait until the batch has this status."""
         wait_until(lambda: self.batch(batch_id).status is status, lambda: str(self.batch(batch_id)))
 
-    def engine(self, model_id: str) -> Any:
-        """The engine of a model that is there."""
+    def engine_of(self, model_id: str) -> Engine:
         engine = self.worker.engines.find(model_id)
         assert engine is not None
         return engine
@@ -145,10 +130,10 @@ def test_throttling_one_model_leaves_the_others_at_full(studio: Studio, db: data
     seedream, openai = Gate(studio.seedream), Gate(studio.openai)
     studio.worker.start()
     throttled = studio.order(*prompts(6, "即"))
-    wait_until(lambda: studio.engine(JIMENG).pace.concurrency < 4)
+    wait_until(lambda: studio.engine_of(JIMENG).pace.concurrency < 4)
     others = [studio.order(*prompts(6, "方"), model=SEEDREAM), studio.order(*prompts(6, "外"), model=OPENAI)]
     wait_until(lambda: (seedream.waiting, openai.waiting) == (4, 4))
-    assert studio.engine(SEEDREAM).limit.allowed == studio.engine(OPENAI).limit.allowed == 4
+    assert studio.engine_of(SEEDREAM).limit.allowed == studio.engine_of(OPENAI).limit.allowed == 4
     seedream.open()
     openai.open()
     for batch_id in (throttled, *others):
@@ -291,16 +276,16 @@ def test_threads_follow_the_concurrency_and_end_when_a_model_is_idle(
     monkeypatch.setattr(worker_module, "_IDLE_SECONDS", 0.2)
     worker = studio.worker
     worker.start()
-    assert [studio.engine(model).threads for model in (JIMENG, SEEDREAM)] == [8, 0]
+    assert [studio.engine_of(model).threads for model in (JIMENG, SEEDREAM)] == [8, 0]
     studio.apply(jimeng_concurrency=6)
-    assert (studio.engine(JIMENG).threads, studio.engine(JIMENG).pace.concurrency) == (12, 6)
+    assert (studio.engine_of(JIMENG).threads, studio.engine_of(JIMENG).pace.concurrency) == (12, 6)
     studio.apply(jimeng_concurrency=2)
-    wait_until(lambda: studio.engine(JIMENG).threads == 4)
+    wait_until(lambda: studio.engine_of(JIMENG).threads == 4)
     batch_id = studio.order("一张", model=SEEDREAM)
     studio.wait_for(batch_id, BatchStatus.FINISHED)
-    wait_until(lambda: studio.engine(SEEDREAM).threads == 0)
+    wait_until(lambda: studio.engine_of(SEEDREAM).threads == 0)
     studio.apply(image_model="seedream")
-    wait_until(lambda: (studio.engine(JIMENG).threads, studio.engine(SEEDREAM).threads) == (0, 8))
+    wait_until(lambda: (studio.engine_of(JIMENG).threads, studio.engine_of(SEEDREAM).threads) == (0, 8))
     assert worker.is_running
     studio.wait_for(studio.order("又一张", model=JIMENG), BatchStatus.FINISHED)
 

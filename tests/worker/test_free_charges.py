@@ -5,6 +5,7 @@ Nothing changes for submissions that may cost something; see ``test_worker`` and
 
 from contextlib import closing
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ def harness(open_for: OpenFor) -> Harness:
     return open_for(FakeSdApi)
 
 
-def crash_after_submission(harness: Harness, **fields: object) -> Record:
+def crash_after_submission(harness: Harness, **fields: Any) -> Record:
     died = harness.crash(store, "save_image", **fields)
     assert harness.outcomes() == ["open"]
     return died
@@ -48,6 +49,7 @@ def test_only_self_hosted_models_are_free() -> None:
     assert {spec.name for spec in specs if spec.self_hosted} == {"demo", "sdapi"}
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("fault", LOSSES)
 def test_a_lost_free_response_is_resubmitted_with_the_same_seed(harness: Harness, fault: str) -> None:
     harness.service.fail_next(fault)

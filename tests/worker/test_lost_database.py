@@ -16,7 +16,7 @@ from app.images import store
 from app.web.services import services_of
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
-from tests.harness import Harness
+from tests.harness import Harness, running
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.service import Call
 from tools.postgres_server import PostgresServer
@@ -35,7 +35,7 @@ def _restart(harness: Harness, postgres: PostgresServer, monkeypatch: pytest.Mon
             postgres.start()
         return False
 
-    monkeypatch.setattr(harness.worker._aborting, "wait", wait)
+    monkeypatch.setattr(harness, "wait", wait)
 
 
 def stop_at(service: FakeJimeng, moment: str, step: str, postgres: PostgresServer) -> None:
@@ -252,8 +252,7 @@ def test_threads_that_start_while_the_server_is_away_work_when_it_is_back(
         start_thread(target, name)
 
     monkeypatch.setattr(worker, "_start_thread", stop_and_start)
-    worker.start()
-    try:
+    with running(worker):
         wait_until(lambda: bool(worker.store_guard.away()))
         postgres.start()
         wait_until(lambda: not worker.store_guard.away())
@@ -261,8 +260,6 @@ def test_threads_that_start_while_the_server_is_away_work_when_it_is_back(
         if role == "worker":
             wait_until(lambda: harness.record(record).status == Status.SUCCESS)
         assert worker.is_running
-    finally:
-        worker.stop()
 
 
 def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
@@ -296,11 +293,8 @@ def worker_behind_proxy(harness: Harness, proxy: Proxy, monkeypatch: pytest.Monk
     monkeypatch.setattr(postgres_connection, "_ANSWER_SECONDS", 0.2)
     url = proxy.url(harness.settings.database_url)
     worker = Worker(replace(harness.settings, database_url=url, model_concurrency=2))
-    worker.start()
-    try:
+    with running(worker):
         yield worker
-    finally:
-        assert worker.stop()
 
 
 def test_connections_that_fall_silent_and_stay_open_delay_the_worker_and_nothing_is_paid_twice(

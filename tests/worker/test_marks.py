@@ -14,6 +14,8 @@ from tools.fakes.seedream import FakeSeedream
 from tools.fakes.service import FakeService
 from tools.marked_images import FIELDS, with_chunk, with_xmp, xmp
 
+pytestmark = pytest.mark.sqlite  # no statements of its own kind
+
 FOUND = {"aigc": {"place": "xmp", "fields": FIELDS}, "c2pa": False}
 NOTHING = {"aigc": False, "c2pa": False}
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -16,7 +17,6 @@ from app.config import Settings
 from app.db.restored import RESTORED, pause_all
 from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
-from app.images.filenames import stem_from_prompt
 from app.worker.notifier import Notifier
 from tests.harness import Harness
 from tools.fakes.robots import FakeRobot
@@ -34,21 +34,9 @@ def events(db: database.Connection) -> list[str]:
     return [row["event"] for row in told(db)]
 
 
-def run(harness: Harness) -> None:
-    harness.run()
-
-
-def ask(harness: Harness, *prompts: str, source: str, sample: int | None = None) -> str:
-    """A batch of this source, or one that holds all rows but a sample -> its id."""
-    submission = database.Submission(
-        requests=[ImageRequest(prompt=prompt) for prompt in prompts],
-        models=harness.worker.engines.models,
-        stems=[stem_from_prompt(prompt) for prompt in prompts],
-        is_taken=lambda _: False,
-        source=source,
-        sample=sample,
-    )
-    return database.add_batch(harness.db, submission)[0]
+def ask(harness: Harness, *prompts: str, **fields: Any) -> str:
+    """A batch with these fields of its submission -> its id."""
+    return harness.submit([ImageRequest(prompt=prompt) for prompt in prompts], **fields)[0]
 
 
 def deliver_all(harness: Harness, url: str, **changes: Any) -> Notifier:
@@ -60,7 +48,7 @@ def deliver_all(harness: Harness, url: str, **changes: Any) -> Notifier:
 
 def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness) -> None:
     batch_id, _ = harness.ask(PROMPT, "违禁", PROMPT)
-    run(harness)
+    harness.run()
     with FakeRobot("plain") as robot:
         deliver_all(harness, robot.url, allowed_hosts=("studio.lan",), port=5080)
         deliver_all(harness, robot.url)
@@ -73,13 +61,14 @@ def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness)
 
 def test_a_batch_that_finishes_again_is_told_again_without_minutes(harness: Harness) -> None:
     batch_id, ids = harness.ask(PROMPT, "违禁")
-    run(harness)
+    harness.run()
     database.retry_records(harness.db, batch_id, ids[1:], models=harness.worker.engines.models)
-    run(harness)
+    harness.run()
     assert events(harness.db) == ["done", "done"]
     assert ['"minutes": null' in row["content"] for row in told(harness.db)] == [False, True]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("cause", [cause for cause in PauseCause if cause != PauseCause.USER])
 def test_every_pause_but_the_users_is_told(harness: Harness, cause: PauseCause) -> None:
     batch_id, _ = harness.ask(PROMPT)
@@ -89,8 +78,8 @@ def test_every_pause_but_the_users_is_told(harness: Harness, cause: PauseCause) 
 
 
 def test_a_sample_that_is_done_is_told(harness: Harness) -> None:
-    ask(harness, "猫", "狗", "鸟", "鱼", source="batch", sample=2)
-    run(harness)
+    ask(harness, "猫", "狗", "鸟", "鱼", sample=2)
+    harness.run()
     assert events(harness.db) == ["paused"]
     assert "先试的 2 行做完了" in told(harness.db)[0]["content"]
     assert '"left": 2' in told(harness.db)[0]["content"]
@@ -104,13 +93,13 @@ def test_what_the_user_does_is_not_told(harness: Harness) -> None:
 
 def test_single_pictures_tell_only_a_refused_key(harness: Harness) -> None:
     ask(harness, PROMPT, source="single")
-    run(harness)
+    harness.run()
     other = ask(harness, "猫", source="single")
     database.pause_batch(harness.db, other, "磁盘满了", cause=PauseCause.DISK)
     assert told(harness.db) == []
     harness.service.fail_next("key")
     ask(harness, "狗", source="single")
-    run(harness)
+    harness.run()
     assert events(harness.db) == ["key"]
 
 
@@ -140,37 +129,34 @@ def test_80_percent_of_a_budget_are_told_once(harness: Harness, scope: BudgetSco
     assert '"spent": "0.88"' in content
     database.set_budgets(harness.db, {scope: Decimal("1.50")})
     harness.ask("狗")
-    run(harness)
+    harness.run()
     assert events(harness.db).count("budget") == (1 if scope == BudgetScope.BATCH else 2)
 
 
 def test_a_batch_that_a_budget_paused_says_which(harness: Harness) -> None:
     database.set_budgets(harness.db, {BudgetScope.MONTH: Decimal("0.25")})
     harness.ask("猫", "狗")
-    run(harness)
+    harness.run()
     with FakeRobot("plain") as robot:
         deliver_all(harness, robot.url)
     assert "还有 1 张没有做\n本月预算 ¥0.25 只剩 ¥0.03" in robot.messages[-1]
 
 
 def test_two_servers_deliver_each_notification_once(harness: Harness, settings: Settings) -> None:
-    for number in range(30):
+    for number in range(12):
         batch_id, _ = harness.ask(f"猫 {number}")
         database.pause_batch(harness.db, batch_id, f"磁盘满了 {number}", cause=PauseCause.DISK)
     with FakeRobot("plain") as robot:
 
-        def deliver() -> None:
+        def deliver(_: int) -> None:
             notifier = Notifier(replace(settings, notify_url=robot.url))
             with closing(database.connect(settings.database)) as own:
-                for _ in range(30):
+                for _ in range(12):
                     notifier.deliver_next(own)
 
-        threads = [threading.Thread(target=deliver) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    assert len(robot.messages) == len(set(robot.messages)) == 30
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(deliver, range(4)))
+    assert len(robot.messages) == len(set(robot.messages)) == 12
 
 
 def test_a_receiver_that_fails_is_tried_for_an_hour_with_growing_delays(
@@ -179,7 +165,7 @@ def test_a_receiver_that_fails_is_tried_for_an_hour_with_growing_delays(
     caplog.set_level("INFO")
     now = [time.time()]
     harness.ask("猫")
-    run(harness)
+    harness.run()
     monkeypatch.setattr(time, "time", lambda: now[0])
     tried = []
     with FakeRobot("plain") as robot:
@@ -203,7 +189,7 @@ def test_a_receiver_that_fails_is_tried_for_an_hour_with_growing_delays(
 def test_one_that_is_refused_holds_up_no_other(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("猫", "狗"):
         harness.ask(name)
-        run(harness)
+        harness.run()
     sent: list[Message | str] = []
 
     def send(_self: object, notice: Any) -> None:
@@ -219,7 +205,7 @@ def test_one_that_is_refused_holds_up_no_other(harness: Harness, monkeypatch: py
 
 def test_a_claim_that_crashed_is_taken_again_after_its_lease(harness: Harness) -> None:
     harness.ask("猫")
-    run(harness)
+    harness.run()
     now = time.time()
     assert database.claim_notification(harness.db, now=now) is not None
     assert database.claim_notification(harness.db, now=now + 59) is None
@@ -231,7 +217,7 @@ def test_a_claim_that_crashed_is_taken_again_after_its_lease(harness: Harness) -
 def test_old_rows_are_removed_those_of_budgets_later(harness: Harness) -> None:
     database.set_budgets(harness.db, {BudgetScope.MONTH: Decimal("0.25")})
     harness.ask("猫")
-    run(harness)
+    harness.run()
     assert events(harness.db) == ["budget", "done"]
     database.forget_notifications(harness.db, now=time.time() + 86_300)
     assert events(harness.db) == ["budget", "done"]
@@ -243,7 +229,7 @@ def test_old_rows_are_removed_those_of_budgets_later(harness: Harness) -> None:
 
 def test_a_restored_backup_sends_nothing_of_the_original(harness: Harness) -> None:
     harness.ask("猫")
-    run(harness)
+    harness.run()
     harness.ask("狗")
     with database.transaction(harness.db):
         pause_all(harness.db, RESTORED)
@@ -252,7 +238,7 @@ def test_a_restored_backup_sends_nothing_of_the_original(harness: Harness) -> No
 
 def test_without_a_receiver_nothing_is_sent_and_no_thread_runs(harness: Harness) -> None:
     harness.ask("猫")
-    run(harness)
+    harness.run()
     assert not harness.worker.notifier.deliver_next(harness.db)
     assert told(harness.db)[0]["tries"] == 0
     harness.worker.start()

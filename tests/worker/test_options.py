@@ -17,6 +17,8 @@ from app.worker.worker import Worker
 from tools.fakes.seedream import FakeSeedream
 from web_app import create_app
 
+pytestmark = pytest.mark.sqlite  # no statements of its own kind
+
 SEEDREAM = "doubao-seedream-5-5-261028"
 PLAIN = {"reference_strength": None, "background": "", "output_format": "", "quality": ""}
 TRANSPARENT = PLAIN | {"background": "transparent", "output_format": "png"}

@@ -12,7 +12,7 @@ from app.config import Settings
 from app.db.connection import transaction
 from app.domain import ImageRequest, ModelStatistics
 from app.worker.worker import Worker
-from tests.harness import Harness
+from tests.harness import Harness, running
 from tools.fakes.jimeng import FakeJimeng
 from tools.waiting import wait_until
 from web_app import create_app
@@ -24,7 +24,7 @@ Open = Callable[..., Worker]
 
 @pytest.fixture
 def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng(latency=1.0) as fake:
+    with FakeJimeng(latency=0.1) as fake:
         yield fake
 
 
@@ -43,18 +43,15 @@ def open_worker(settings: Settings, service: FakeJimeng, db: database.Connection
 
 
 def test_a_restart_keeps_the_latency_and_a_throttled_concurrency(
-    settings: Settings, service: FakeJimeng, db: database.Connection, open_worker: Open
+    db: database.Connection, open_worker: Open
 ) -> None:
     worker = open_worker()
     assert worker.engines.default.pace.seconds is None
-    worker.start()
-    worker.engines.default.limit.on_throttled()
-    add_batch(db, worker, 1)
-    worker.wake()
-    try:
+    with running(worker):
+        worker.engines.default.limit.on_throttled()
+        add_batch(db, worker, 1)
+        worker.wake()
         wait_until(lambda: worker.engines.default.pace.seconds is not None)
-    finally:
-        assert worker.stop(20)
     restarted = open_worker()
     assert restarted.engines.default.pace.seconds == worker.engines.default.pace.seconds
     assert restarted.engines.default.pace.concurrency == 4

@@ -18,7 +18,6 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-import oss_client
 from app import cli
 from app.config import Settings, read_settings
 from app.domain import BatchStatus, Record, SampleImage, Status
@@ -138,7 +137,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outputs, "_PROBE_SECONDS", 0.0)
     monkeypatch.setattr(outputs, "_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(outputs, "_KEPT_FREE", 0)
-    monkeypatch.setattr(oss_client, "_PAUSES", (0.0, 0.0))
 
 
 def shown(client: FlaskClient, url: str) -> tuple[int, str, bytes]:
@@ -193,6 +191,7 @@ def test_a_picture_that_waits_for_oss_pauses_its_batch_once(
     assert (byte_machine.record(ids[0]).status, pauses) == (Status.SUCCESS, [batch_id])
 
 
+@pytest.mark.sqlite
 def test_an_upload_is_given_up_after_a_while_only_if_the_picture_can_be_fetched_again(
     either: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +208,7 @@ def test_an_upload_is_given_up_after_a_while_only_if_the_picture_can_be_fetched_
     assert (len(either.service.submissions), either.outcomes()) == (1, ["billed"])
 
 
+@pytest.mark.sqlite
 def test_nothing_is_ordered_while_oss_is_lost(machine: Machine) -> None:
     machine.lose_oss()
     batch_id, ids = machine.ask("猫")
@@ -463,6 +463,7 @@ def test_the_name_is_the_reserved_one_and_a_file_of_the_folder_is_neither_touche
     assert (own.exists(), machine.pictures()) == (True, [])
 
 
+@pytest.mark.sqlite
 def test_pages_show_pictures_on_a_machine_that_never_had_them(machine: Machine) -> None:
     record = machine.make("猫")
     other = machine.another()
@@ -486,6 +487,7 @@ def test_a_thumbnail_that_oss_lacks_is_made_again(machine: Machine) -> None:
     assert found.read_bytes()[8:12] == b"WEBP"
 
 
+@pytest.mark.sqlite
 def test_zip_and_workbook_are_whole_on_a_machine_that_never_had_the_pictures(machine: Machine) -> None:
     batch_id, ids = machine.ask("猫", "狗", "鸟")
     machine.run()
@@ -501,6 +503,7 @@ def test_zip_and_workbook_are_whole_on_a_machine_that_never_had_the_pictures(mac
         assert sum(name.startswith("xl/media/") for name in parts.namelist()) == 3
 
 
+@pytest.mark.sqlite
 def test_the_pictures_of_a_zip_are_read_from_oss_several_at_a_time(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -549,6 +552,7 @@ def test_references_of_many_rows_are_looked_up_over_one_connection(
     assert len(opened) == 1
 
 
+@pytest.mark.sqlite
 def test_a_picture_that_oss_lacks_is_missing_and_an_outage_says_so(machine: Machine) -> None:
     record = machine.make("猫")
     client = machine.another().client()
@@ -593,6 +597,7 @@ def test_a_download_that_is_cut_off_leaves_no_file(machine: Machine) -> None:
     assert list(other.settings.output_dir.rglob("*.png")) == []
 
 
+@pytest.mark.sqlite
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks a process and kills it")
 def test_a_process_killed_while_it_writes_a_download_leaves_no_half_file(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
@@ -619,6 +624,7 @@ def use_order(machine: Machine, records: list[Record]) -> dict[int, Path]:
     return paths
 
 
+@pytest.mark.sqlite
 def test_the_cache_is_bounded_and_what_was_not_used_for_longest_goes_first(machine: Machine) -> None:
     records = [machine.make(prompt) for prompt in ("一", "二", "三", "四")]
     paths = use_order(machine, records)
@@ -631,6 +637,7 @@ def test_the_cache_is_bounded_and_what_was_not_used_for_longest_goes_first(machi
     assert store.sha256_of(again) == records[1].sha256
 
 
+@pytest.mark.sqlite
 def test_writing_beyond_the_limit_evicts(machine: Machine) -> None:
     first = machine.make("一")
     (path,) = use_order(machine, [first]).values()
@@ -639,6 +646,7 @@ def test_writing_beyond_the_limit_evicts(machine: Machine) -> None:
     assert not path.exists()
 
 
+@pytest.mark.sqlite
 def test_a_disk_with_little_space_left_evicts_without_a_limit(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -652,6 +660,7 @@ def test_a_disk_with_little_space_left_evicts_without_a_limit(
     assert not path.exists()
 
 
+@pytest.mark.sqlite
 def test_what_oss_does_not_have_and_files_of_others_are_never_evicted(machine: Machine) -> None:
     machine.die_before_upload()
     folder = machine.settings.output_dir
@@ -682,23 +691,16 @@ def test_emptying_the_trash_deletes_its_objects_and_no_others(machine: Machine, 
     assert database.get_record_or_none(machine.db, emptied.id) is None
 
 
-def test_emptying_the_trash_leaves_no_file_on_the_machine_that_made_the_picture(
-    machine: Machine, emptied: Record
-) -> None:
-    assert len(machine.cached()) == 1
-    assert machine.empty_trash() == 1
-    assert [path for path in machine.settings.output_dir.rglob("*") if path.is_file()] == []
-
-
 def test_during_an_outage_the_trash_waits(machine: Machine, emptied: Record) -> None:
+    assert len(machine.cached()) == 1
     machine.oss.is_down = True
     assert machine.empty_trash() == 0
     with pytest.raises(DiskError):
         machine.worker.outputs.delete(emptied.id, emptied.filename)
     machine.oss.is_down = False
     machine.worker.outputs.check()
-    assert machine.empty_trash() == 1
-    assert machine.pictures() == []
+    assert (machine.empty_trash(), machine.pictures()) == (1, [])
+    assert [path for path in machine.settings.output_dir.rglob("*") if path.is_file()] == []
 
 
 @pytest.fixture
@@ -810,6 +812,7 @@ def test_an_earlier_picture_that_is_not_copied_yet_is_not_missing(before_and_aft
     assert len(cli.check(before_and_after.another().settings).missing) == 1
 
 
+@pytest.mark.sqlite
 def test_the_database_is_rebuilt_from_the_bucket(machine: Machine, tmp_path: Path) -> None:
     made = [machine.make(prompt) for prompt in ("猫", "狗")]
     target = tmp_path / "rebuilt.db"

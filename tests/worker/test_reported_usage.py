@@ -58,6 +58,7 @@ def test_a_crash_after_the_submission_loses_neither_the_task_id_nor_the_usage(ha
     assert (charges(harness.db), harness.service.charges) == ([(ORDERED, False)], 1)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     ("reported", "differs"),
     [
@@ -83,6 +84,7 @@ def test_other_numbers_than_ordered_are_said_in_the_log(
     assert len(database.list_differing_usage(harness.db, record.id)) == differs
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "nonsense",
     [

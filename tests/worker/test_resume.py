@@ -1,127 +1,119 @@
 """Resuming a paused batch: if it would only pause again, the answer is the reason."""
 
-from contextlib import closing
-from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
-from flask.testing import FlaskClient
+import pytest
 
-import database
-from app.config import Settings
 from app.worker.disk_space import DiskSpace
-from app.worker.worker import Worker
-from tests.web.harness import get, post
+from tests.harness import Harness
+from tests.web.test_api import get, post
+from tests.worker.conftest import OpenFor
 from tools.fakes.jimeng import FakeJimeng
-from web_app import create_app
+
+pytestmark = pytest.mark.sqlite  # no statements of its own kind
 
 
-def server(settings: Settings, service: FakeJimeng, **more: object) -> tuple[FlaskClient, Worker]:
-    """The client and the worker, whose threads do not run: the test runs its turns."""
-    settings = replace(settings, **service.settings(model_timeout=60, **more))
-    worker = Worker(settings)
-    return create_app(settings, worker).test_client(), worker
+class Pages:
+    """The pages of a worker, and a batch of three rows; the worker runs turn by turn."""
+
+    def __init__(self, harness: Harness, source: str = "batch") -> None:
+        self.harness = harness
+        self.client = harness.client()
+        body = {"rows": [{"prompt": "雪山", "num_images": 3}], "source": source}
+        self.path = f"/api/batches/{post(self.client, '/api/batches', body, 202)['batch_id']}"
+
+    def post(self, command: str, status: int = 200) -> dict[str, Any]:
+        return post(self.client, f"{self.path}/{command}", status=status)
+
+    def batch(self) -> dict[str, Any]:
+        batch: dict[str, Any] = get(self.client, self.path)["batch"]
+        return batch
+
+    def live(self, since: str = "") -> tuple[str, str]:
+        """The tiles that changed since a version, and the version now."""
+        answer = self.client.get(f"/live/results?since={since}" if since else "/live/results")
+        return answer.text, answer.headers["X-Version"]
 
 
-def used_up(client: FlaskClient, worker: Worker, source: str = "batch") -> str:
-    """A batch of three that was paused by the budget -> its id."""
-    body = {"rows": [{"prompt": "雪山", "num_images": 3}], "source": source}
-    batch_id: str = post(client, "/api/batches", body, 202)["batch_id"]
-    with closing(database.connect(worker.settings.database)) as db:
-        while worker.run_once(db):
-            pass
-    return batch_id
+@pytest.fixture
+def paused(open_for: OpenFor) -> Pages:
+    """The budget is used up by the first picture."""
+    pages = Pages(open_for(FakeJimeng, budget=Decimal("0.25")))
+    pages.harness.run()
+    return pages
 
 
-def test_resume_over_budget_says_why_and_the_batch_stays_paused(
-    settings: Settings, service: FakeJimeng
-) -> None:
-    client, worker = server(settings, service, budget=Decimal("0.25"))
-    batch_id = used_up(client, worker)
-    refused = post(client, f"/api/batches/{batch_id}/resume", status=409)
+def test_resume_over_budget_says_why_and_the_batch_stays_paused(paused: Pages) -> None:
+    refused = paused.post("resume", status=409)
     assert "预算 ¥0.25 只剩 ¥0.03" in refused["error"]
-    batch = get(client, f"/api/batches/{batch_id}")["batch"]
+    batch = paused.batch()
     assert (batch["status"], batch["paused_reason"]) == ("paused", refused["error"])
-    assert service.charges == 1
+    assert paused.harness.service.charges == 1
 
 
-def test_resume_with_a_higher_budget_continues(settings: Settings, service: FakeJimeng) -> None:
-    batch_id = used_up(*server(settings, service, budget=Decimal("0.25")))
-    client, _ = server(settings, service, budget=Decimal("0.75"))
-    assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "running"
+def test_resume_with_a_higher_budget_continues(paused: Pages) -> None:
+    paused.harness.restart(budget=Decimal("0.75"))
+    paused.client = paused.harness.client()
+    assert paused.post("resume")["batch"]["status"] == "running"
 
 
-def test_submitted_records_are_fetched_although_the_budget_is_used_up(
-    settings: Settings, service: FakeJimeng
-) -> None:
-    client, worker = server(settings, service, budget=Decimal("0.25"))
-    batch_id = used_up(client, worker)
-    with closing(database.connect(worker.settings.database)) as db:
-        db.execute(
-            "UPDATE generation_records SET task_id = 't-9', fetch_while_paused = 0 WHERE id = "
-            "(SELECT max(id) FROM generation_records WHERE batch_id = ?)",
-            [batch_id],
-        )
-    post(client, f"/api/batches/{batch_id}/resume")
+def test_submitted_records_are_fetched_although_the_budget_is_used_up(paused: Pages) -> None:
+    paused.harness.db.execute(
+        "UPDATE generation_records SET task_id = 't-9', fetch_while_paused = 0 WHERE id = 3"
+    )
+    paused.post("resume")
 
 
-def test_resume_without_disk_space_says_so(settings: Settings, service: FakeJimeng) -> None:
-    client, worker = server(settings, service)
-    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
-    post(client, f"/api/batches/{batch_id}/pause")
-    free = [1]
-    worker.disk = DiskSpace((settings.output_dir,), free=lambda _: free[0])
-    assert "磁盘只剩" in post(client, f"/api/batches/{batch_id}/resume", status=409)["error"]
-    free[0] = 10**12
-    assert post(client, f"/api/batches/{batch_id}/resume")["batch"]["status"] == "queued"
+def test_resume_without_disk_space_says_so(harness: Harness) -> None:
+    pages, free = Pages(harness), 1
+    pages.post("pause")
+    harness.worker.disk = DiskSpace((harness.settings.output_dir,), free=lambda _: free)
+    assert "磁盘只剩" in pages.post("resume", status=409)["error"]
+    free = 10**12
+    harness.worker.disk.invalidate()
+    assert pages.post("resume")["batch"]["status"] == "queued"
 
 
-def test_resume_without_a_key_names_it(settings: Settings, service: FakeJimeng) -> None:
-    client, _ = server(settings, service)
-    batch_id = post(client, "/api/batches", {"rows": [{"prompt": "雪山"}]}, 202)["batch_id"]
-    post(client, f"/api/batches/{batch_id}/pause")
-    keyless, _ = server(settings, service, volcengine_ak="")
-    assert "VOLCENGINE_AK" in post(keyless, f"/api/batches/{batch_id}/resume", status=409)["error"]
+def test_resume_without_a_key_names_it(harness: Harness) -> None:
+    pages = Pages(harness)
+    pages.post("pause")
+    harness.restart(volcengine_ak="")
+    pages.client = harness.client()
+    assert "VOLCENGINE_AK" in pages.post("resume", status=409)["error"]
 
 
-def test_the_pause_reason_is_shown_once_for_all_waiting_tiles(
-    settings: Settings, service: FakeJimeng
-) -> None:
-    client, worker = server(settings, service, budget=Decimal("0.25"))
-    used_up(client, worker, source="single")
-    results = client.get("/live/results").text
+def test_the_pause_reason_is_shown_once_for_all_waiting_tiles(open_for: OpenFor) -> None:
+    pages = Pages(open_for(FakeJimeng, budget=Decimal("0.25")), source="single")
+    pages.harness.run()
+    results, _ = pages.live()
     assert results.count('<p class="result-card-status">已暂停') == 2
     assert results.count("预算 ¥0.25 只剩 ¥0.03") == 1
 
 
-def test_pause_and_resume_update_the_waiting_tiles(settings: Settings, service: FakeJimeng) -> None:
-    client, _ = server(settings, service)
-    body = {"rows": [{"prompt": "雪山", "num_images": 2}], "source": "single"}
-    batch_id = post(client, "/api/batches", body, 202)["batch_id"]
-    seen = client.get("/live/results").headers["X-Version"]
-    post(client, f"/api/batches/{batch_id}/pause")
-    paused = client.get(f"/live/results?since={seen}")
-    assert paused.text.count('result-card-status">已暂停') == 2
-    assert paused.text.count('data-command="resume"') == 1
-    post(client, f"/api/batches/{batch_id}/resume")
-    news = client.get(f"/live/results?since={paused.headers['X-Version']}").text
-    assert news.count("等待中") == 2
+def test_pause_and_resume_update_the_waiting_tiles(harness: Harness) -> None:
+    pages = Pages(harness, source="single")
+    _, seen = pages.live()
+    pages.post("pause")
+    paused, seen = pages.live(seen)
+    assert paused.count('result-card-status">已暂停') == 3
+    assert paused.count('data-command="resume"') == 1
+    pages.post("resume")
+    news, _ = pages.live(seen)
+    assert news.count("等待中") == 3
     assert 'data-command="resume"' not in news
 
 
-def test_a_batch_that_a_budget_paused_continues_after_the_budget_is_raised(
-    settings: Settings, service: FakeJimeng
-) -> None:
-    client, worker = server(settings, service)
-    client.put("/api/budgets", json={"batch": 0.25})
-    batch_id = used_up(client, worker)
-    batch = get(client, f"/api/batches/{batch_id}")["batch"]
+def test_a_batch_that_a_budget_paused_continues_after_the_budget_is_raised(harness: Harness) -> None:
+    harness.client().put("/api/budgets", json={"batch": 0.25})
+    pages = Pages(harness)
+    harness.run()
+    batch = pages.batch()
     assert (batch["status"], batch["paused_cause"]) == ("paused", "budget")
     assert "每批预算 ¥0.25 只剩 ¥0.03" in batch["paused_reason"]
-    assert "每批预算" in post(client, f"/api/batches/{batch_id}/resume", status=409)["error"]
-    client.put("/api/budgets", json={"batch": 0.66})
-    post(client, f"/api/batches/{batch_id}/resume")
-    with closing(database.connect(worker.settings.database)) as db:
-        while worker.run_once(db):
-            pass
-    assert get(client, f"/api/batches/{batch_id}")["batch"]["status"] == "finished"
-    assert service.charges == 3
+    assert "每批预算" in pages.post("resume", status=409)["error"]
+    pages.client.put("/api/budgets", json={"batch": 0.66})
+    pages.post("resume")
+    harness.run()
+    assert pages.batch()["status"] == "finished"
+    assert harness.service.charges == 3

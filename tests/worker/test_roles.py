@@ -20,6 +20,7 @@ from app.errors import SettingError, message
 from app.worker import peers
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
+from tests.harness import running
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import TIMEOUT, wait_until
 from web_app import create_app
@@ -72,14 +73,12 @@ def test_orders_of_a_web_process_wait_for_a_worker_process(
 def test_a_web_process_makes_nothing_and_starts_no_periodic_job(settings: Settings) -> None:
     worker = Worker(replace(settings, role="web"))
     create_app(worker.settings, worker)
-    worker.start()
-    try:
+    with running(worker):
         assert [thread.name for thread in worker._threads] == ["watch"]
         assert worker.is_running
-    finally:
-        assert worker.stop(0)
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("path", ["/", "/records", "/api/models", "/static/favicon.svg", "/login"])
 def test_a_worker_process_has_no_pages(settings: Settings, path: str) -> None:
     client = create_app(replace(settings, role="worker")).test_client()

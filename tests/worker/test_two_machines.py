@@ -11,6 +11,7 @@ import requests
 import database
 from app.config import Settings
 from app.domain import Status
+from tests.worker.conftest import expire_leases
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.oss import FakeOss
@@ -18,13 +19,7 @@ from tools.fakes.service import FakeService
 from tools.server_process import ServerProcess
 from tools.waiting import TIMEOUT, wait_until
 
-ROWS = 24
-
-
-@pytest.fixture
-def oss() -> Iterator[FakeOss]:
-    with FakeOss() as service:
-        yield service
+ROWS = 16
 
 
 @pytest.fixture(params=[FakeJimeng, FakeOpenAIImages], ids=["task_ids", "bytes"])
@@ -75,14 +70,16 @@ def test_after_kills_and_an_outage_every_charged_picture_is_in_oss_and_shown_by_
     machines: list[ServerProcess], service: FakeService, oss: FakeOss, settings: Settings
 ) -> None:
     batches = [order(machines[0], range(ROWS // 2))]
-    for killed, charged in zip(machines, (3, 7), strict=True):
+    for killed, charged in zip(machines, (2, 5), strict=True):
         wait_until(lambda charged=charged: service.charges >= charged)  # type: ignore[misc]
         killed.kill()
+        expire_leases(killed)
         killed.start()
     oss.is_down, puts = True, oss.count("put")
     batches.append(order(machines[1], range(ROWS // 2, ROWS)))
     wait_until(lambda: oss.count("put") >= puts + 3)
     machines[0].kill()  # perhaps with a picture that only it has
+    expire_leases(machines[0])
     oss.is_down = False
     machines[0].start()
     for batch_id in batches:

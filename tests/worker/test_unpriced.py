@@ -66,6 +66,7 @@ def test_only_services_without_a_public_price_are_unpriced() -> None:
     assert all(spec.is_priced for spec in configured(Settings(openai_price=Decimal(0))).values())
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "unpriced",
     [
@@ -81,6 +82,7 @@ def test_a_budget_without_a_price_stops_the_start_naming_the_variable(
         create_app(started(settings, unpriced | {"BUDGET": "10"}))
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize(
     "values",
     [
@@ -113,6 +115,7 @@ def test_an_unpriced_run_with_a_budget_pauses_before_the_first_charge(open_for: 
     assert (harness.service.submissions, harness.outcomes()) == ([], [])
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("fault", ["reset", "drop", "500"])
 def test_an_unpriced_lost_response_is_unknown_and_never_resubmitted(harness: Harness, fault: str) -> None:
     harness.service.fail_next(fault)

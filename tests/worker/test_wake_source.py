@@ -14,7 +14,7 @@ from app.domain import PauseCause
 from app.errors import StoreLost, message
 from app.worker import worker as worker_module
 from app.worker.worker import Worker
-from tests.harness import Harness
+from tests.harness import Harness, running
 from tools.postgres_server import PostgresServer
 from tools.waiting import TIMEOUT, wait_until
 
@@ -97,16 +97,13 @@ def test_a_worker_is_woken_without_polling_also_after_the_server_was_restarted(
 ) -> None:
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 10 * TIMEOUT)
     worker = Worker(replace(harness.settings, role="worker"))
-    worker.start()
-    try:
+    with running(worker):
         wait_until(lambda: worker.engines.default.threads > 0)
         for _ in range(2):
             (record,) = harness.ask("甲")[1]
             wait_until(lambda record=record: harness.record(record).status == "success")  # type: ignore[misc]
             postgres.stop("fast")
             postgres.start()
-    finally:
-        worker.stop()
 
 
 def test_a_worker_without_the_wake_source_polls(
@@ -114,12 +111,9 @@ def test_a_worker_without_the_wake_source_polls(
 ) -> None:
     monkeypatch.setattr(database, "open_wake_source", unavailable)
     worker = Worker(replace(harness.settings, role="worker"))
-    worker.start()
-    try:
+    with running(worker):
         (record,) = harness.ask("甲")[1]
         wait_until(lambda: harness.record(record).status == "success")
-    finally:
-        worker.stop()
 
 
 @contextmanager
