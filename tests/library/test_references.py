@@ -236,9 +236,10 @@ def test_a_table_imported_during_an_outage_has_references_to_look_up(
     assert [note for note in answer["notes"] if note.startswith("参考图还没有核对：")]
 
 
-def test_a_missing_reference_is_reported_before_queueing(site: Site) -> None:
-    missing = {"url": "/samples/files/没有.png", "filename": "没有.png"}
-    answer = site.post("batches", {"rows": [{"prompt": "猫", "sample_images": [missing]}]}, 400)
+def test_a_missing_reference_is_reported_before_queueing(settings: Settings) -> None:
+    client = create_app(settings).test_client()
+    reference = {"url": "/samples/files/没有.png", "filename": "没有.png"}
+    answer = post(client, "/api/batches", {"rows": [{"prompt": "猫", "sample_images": [reference]}]}, 400)
     assert "找不到" in answer["problems"][0]["error"]
 
 

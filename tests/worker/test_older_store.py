@@ -19,7 +19,7 @@ from tools.waiting import wait_until
 
 pytestmark = pytest.mark.sqlite
 
-ROWS = 8
+ROWS = 16
 MADE = 3
 
 
