@@ -119,5 +119,6 @@ def test_nothing_is_ordered_again_from_an_older_copy(
     assert server.post(f"{batch}/resume")["success"]
     counts = server.wait_for_end(studio.batch_id)["counts"]
     assert studio.ordered_twice() == []
-    assert studio.service.charges == ROWS
     assert counts["success"] + counts["unknown"] == ROWS
+    # A submission at the very time of a kill may be lost: `unknown`, never resubmitted.
+    assert ROWS - counts["unknown"] <= studio.service.charges <= ROWS

@@ -24,7 +24,7 @@ Open = Callable[..., Worker]
 
 @pytest.fixture
 def service() -> Iterator[FakeJimeng]:
-    with FakeJimeng(latency=0.1) as fake:
+    with FakeJimeng(latency=1.0) as fake:
         yield fake
 
 
