@@ -1,7 +1,6 @@
 """Page object of 生成记录, and records to show."""
 
 import base64
-import colorsys
 import io
 import re
 import shutil
@@ -10,13 +9,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from PIL import Image, ImageDraw
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 import database
-from app.domain import ASPECT_RATIOS, GeneratedImage, Size
+from app.domain import ASPECT_RATIOS, GeneratedImage, Record, Size
 from app.images import store
 from app.images.parameters import format_parameters
+from tools.landscapes import landscape
 from tools.server_process import ServerProcess, running_server
 
 _SUBJECTS = (
@@ -28,112 +28,60 @@ _SUBJECTS = (
     "竹林晨雾",
 )
 _STYLES = ("水彩，大片留白", "胶片质感", "电影镜头", "极简，浅灰背景", "油画", "等距插画，低多边形")
-_DISTINCT = 40
-_SIDES = {ratio: tuple(int(side) * 24 for side in ratio.split(":")) for ratio in ASPECT_RATIOS}
+_DISTINCT = 40  # pictures
 FAILURE = "提示词没有通过审核（50412），请修改后再试"
 
 
-def landscape(number: int, ratio: str) -> bytes:
-    """A drawn landscape in this aspect ratio, different for every number."""
-    width, height = _SIDES[ratio]
-    scale = 320 / max(width, height)
-    width, height = round(width * scale), round(height * scale)
-    hue = number * 0.137 % 1
-
-    def colour(light: float, full: float) -> tuple[int, ...]:
-        return tuple(round(255 * part) for part in colorsys.hls_to_rgb(hue, light, full))
-
-    image = Image.new("RGB", (width, height), colour(0.82, 0.45))
-    pen = ImageDraw.Draw(image)
-    sun = height * (0.2 + number % 5 * 0.06)
-    pen.ellipse((width * 0.6, sun, width * 0.6 + height * 0.2, sun + height * 0.2), fill=colour(0.93, 0.8))
-    for step, light in enumerate((0.62, 0.45, 0.28)):
-        base = height * (0.55 + step * 0.13)
-        peak = width * ((number * 0.31 + step * 0.37) % 1)
-        pen.polygon(
-            [(0, height), (0, base), (peak, base - height * 0.22), (width, base), (width, height)],
-            fill=colour(light, 0.4),
-        )
-    packed = io.BytesIO()
-    image.save(packed, "JPEG", quality=80)
-    return packed.getvalue()
-
-
-def seed_records(
-    data_dir: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()
-) -> list[int]:
-    """Add finished records with small images, oldest first, before a server starts -> their ids."""
+def seed_records(data_dir: Path, number: int, *, failed_every: int = 13, prompts: Sequence[str] = ()) -> None:
+    """Add finished records with small images, oldest first, before a server starts."""
     database.open_database(data_dir / "generation_records.db")
-    output = data_dir / "output"
-    output.mkdir(exist_ok=True)
-    rows, files = [], {}
+    rows = []
     for index in range(number):
-        ratio = ASPECT_RATIOS[index % len(ASPECT_RATIOS)]
         prompt = prompts[index] if index < len(prompts) else _prompt(index)
         is_failed = failed_every > 0 and index % failed_every == failed_every - 1
-        files[index + 1] = None if is_failed else (index % _DISTINCT, ratio)
-        rows.append(
-            (prompt, ratio, "failed" if is_failed else "success", FAILURE if is_failed else "", index)
-        )
-    with closing(database.connect(data_dir / "generation_records.db")) as db, database.transaction(db):
-        db.executemany(
-            """
-            INSERT INTO generation_records
-                (prompt, aspect_ratio, status, error, seed, resolution, model, num_images, created_at)
-            VALUES (?, ?, ?, ?, ?, '2K', 'demo', 1, datetime('now', '-' || ? || ' minutes'))
-            """,
-            [(*row, (number - row[-1]) * 7) for row in rows],
-        )
-    _keep(data_dir, files)
+        end = ("failed", FAILURE) if is_failed else ("success", "")
+        ratio = ASPECT_RATIOS[index % len(ASPECT_RATIOS)]
+        rows.append((prompt, ratio, *end, index, (number - index) * 7))
     with closing(database.connect(data_dir / "generation_records.db")) as db:
+        with database.transaction(db):
+            db.executemany(
+                """
+                INSERT INTO generation_records
+                    (prompt, aspect_ratio, status, error, seed, resolution, model, num_images, created_at)
+                VALUES (?, ?, ?, ?, ?, '2K', 'demo', 1, datetime('now', '-' || ? || ' minutes'))
+                """,
+                rows,
+            )
+            for record in list(database.list_selected(db, list(range(1, number + 1)))):
+                if record.status == "success":
+                    _save_image(db, data_dir / "output", record)
         while database.index_records(db):
             pass
-    return list(range(1, number + 1))
 
 
 def _prompt(index: int) -> str:
     return f"{_SUBJECTS[index % 6]}，{_STYLES[index // 6 % 6]}，第 {index + 1} 稿"
 
 
-def _keep(data_dir: Path, files: dict[int, tuple[int, str] | None]) -> None:
-    finished = []
-    with closing(database.connect(data_dir / "generation_records.db")) as db:
-        records = {record.id: record for record in database.list_selected(db, list(files))}
-        for record_id, drawing in files.items():
-            if drawing is None:
-                continue
-            picture = GeneratedImage(content=landscape(*drawing))
-            width, height = (round(side) for side in Image.open(io.BytesIO(picture.content)).size)
-            image_request = records[record_id].request
-            text = format_parameters(
-                image_request, Size(width=width, height=height), "demo", record_id, image_request.seed
-            )
-            saved = store.save_image(
-                picture,
-                output_dir=data_dir / "output",
-                stem=f"图-{record_id}",
-                record_id=record_id,
-                embed=text,
-            )
-            finished.append(
-                (
-                    saved.filename,
-                    f"/output/{saved.filename}",
-                    saved.width,
-                    saved.height,
-                    saved.sha256,
-                    record_id,
-                )
-            )
-        with database.transaction(db):
-            db.executemany(
-                """
-                UPDATE generation_records
-                SET filename = ?, image_path = ?, width = ?, height = ?, sha256 = ?
-                WHERE id = ?
-                """,
-                finished,
-            )
+def _save_image(db: database.Connection, output_dir: Path, record: Record) -> None:
+    """Draw an image with the parameters of a record in it, and note its file."""
+    picture = landscape((record.id - 1) % _DISTINCT, record.request.aspect_ratio)
+    width, height = Image.open(io.BytesIO(picture)).size
+    size, seed = Size(width=width, height=height), record.request.seed
+    saved = store.save_image(
+        GeneratedImage(content=picture),
+        output_dir=output_dir,
+        stem=f"图-{record.id}",
+        record_id=record.id,
+        embed=format_parameters(record.request, size, "demo", record.id, seed),
+    )
+    db.execute(
+        """
+        UPDATE generation_records SET filename = ?, image_path = ?, width = ?, height = ?, sha256 = ?
+        WHERE id = ?
+        """,
+        (saved.filename, f"/output/{saved.filename}", saved.width, saved.height, saved.sha256, record.id),
+    )
 
 
 @contextmanager
