@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser import states
 from tests.browser.batch_page import BatchPage
+from tests.browser.records_page import running_copy, seed_records
 from tests.browser.samples_page import SamplesPage
 from tests.browser.studio_page import StudioPage
 from tools.chromium import FLAGS, require_browser
@@ -18,6 +20,11 @@ from tools.server_process import ServerProcess, running_server
 
 TIMEOUT_MS = 30_000  # milliseconds, enough for a busy machine
 SAMPLES = "ai-images/sample/"  # the prefix of the library
+
+LONG_PROMPT = "很长的提示词，" * 286
+
+NewPage = Callable[..., Page]
+OpenStudio = Callable[[ServerProcess], StudioPage]
 
 
 @pytest.fixture(scope="session")
@@ -33,16 +40,33 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    """A fresh context at 1440×900. An error in the console fails the test."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    context.set_default_timeout(TIMEOUT_MS)
-    shown = context.new_page()
+def new_page(browser: Browser) -> Iterator[NewPage]:
+    """Open pages in contexts of their own, at 1440×900 unless told. An error in a console fails the test."""
+    contexts = []
     problems: list[str] = []
-    shown.on("pageerror", lambda error: problems.append(str(error)))
-    yield shown
-    context.close()
+
+    def open_page(width: int = 1440, height: int = 900, **how: Any) -> Page:
+        contexts.append(browser.new_context(viewport={"width": width, "height": height}, **how))
+        contexts[-1].set_default_timeout(TIMEOUT_MS)
+        opened = contexts[-1].new_page()
+        opened.on("pageerror", lambda error: problems.append(str(error)))
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()
     assert problems == []
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> Page:
+    return new_page()
+
+
+@pytest.fixture
+def phone(new_page: NewPage) -> Page:
+    """A page on a touch screen of 390×844."""
+    return new_page(390, 844, has_touch=True, is_mobile=True)
 
 
 @pytest.fixture
@@ -73,6 +97,28 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[states.Scena
         yield made
 
 
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with 60 records, every thirteenth failed, the first with a prompt of 2,000 letters."""
+    data_dir = tmp_path_factory.mktemp("archive")
+    seed_records(data_dir, 60, prompts=[LONG_PROMPT])
+    return data_dir
+
+
+@pytest.fixture(scope="session")
+def archive_server(tmp_path_factory: pytest.TempPathFactory, archive: Path) -> Iterator[ServerProcess]:
+    """A server with those records, for tests that change nothing."""
+    with running_copy(archive, tmp_path_factory.mktemp("read")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_archive_server(tmp_path: Path, archive: Path) -> Iterator[ServerProcess]:
+    """A server with its own copy of those records."""
+    with running_copy(archive, tmp_path) as server:
+        yield server
+
+
 @pytest.fixture
 def oss() -> Iterator[FakeOss]:
     with FakeOss() as service:
@@ -95,7 +141,7 @@ def library(page: Page, demo_server: ServerProcess) -> SamplesPage:
 
 
 @pytest.fixture
-def studio(page: Page) -> Callable[[ServerProcess], StudioPage]:
+def studio(page: Page) -> OpenStudio:
     """Open 单图生成 of a server."""
 
     def open_studio(process: ServerProcess) -> StudioPage:

@@ -14,14 +14,46 @@ from typing import Any
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.records_page import RecordsPage, landscape, seed_records
+from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.samples_page import drop
 from tools.fakes.jimeng import FakeJimeng
+from tools.landscapes import landscape
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 
 LONG = "很长的提示词，" * 100
 _RECORDS = 30
+# Elements of the page, or of its modal dialog, that cannot be reached by touch.
+_OUT_OF_REACH = """() => {
+  const found = [];
+  if (document.documentElement.scrollWidth > innerWidth) found.push("the page scrolls sideways");
+  const top = [...document.querySelectorAll("dialog:modal")].at(-1) ?? document.body;
+  const told = (element) => element.outerHTML.slice(0, 160);
+  for (const element of [top, ...top.querySelectorAll("*")]) {
+    const sideways = element.scrollWidth > element.clientWidth + 1;
+    const scrolls = ["auto", "scroll"].includes(getComputedStyle(element).overflowX);
+    const may = element.matches("pre, textarea");
+    if (sideways && scrolls && !may) found.push(`scrolls sideways: ${told(element)}`);
+  }
+  const actions = "a[href], button, summary, input, select, textarea, [role=option], [role=menuitem]";
+  for (const element of top.querySelectorAll(actions)) {
+    if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) continue;
+    if (element.closest(".sr-only, .skip-link")) continue;
+    const { left, right, width, height } = (element.closest("label") ?? element).getBoundingClientRect();
+    if (left < -1 || right > innerWidth + 1) found.push(`beyond the edge: ${told(element)}`);
+    const isAlone = element.parentElement.textContent.trim() === element.textContent.trim();
+    const isWord = getComputedStyle(element).display === "inline" && !isAlone; // within a sentence
+    if (!isWord && Math.min(width, height) < 23.9) found.push(`${width}×${height}: ${told(element)}`);
+  }
+  return found;
+}"""
+READY = """
+() => document.readyState === "complete"
+  && [...document.querySelectorAll("[data-batch], [data-records-page], [data-pictures-page], [data-usage]")]
+    .every((place) => "ready" in place.dataset)
+  && [...document.images].every((image) => image.complete || !image.checkVisibility()
+    || image.getBoundingClientRect().top > innerHeight)
+"""
 _HOUR = 3600  # seconds: latency and timeout of the running images
 _TABLE = f"""提示词,图片比例,分辨率,生成数量,参考示例图,文件名
 一只橘猫趴在窗台上看雨,16：9,2k,1,示例一.jpg,猫
@@ -83,6 +115,23 @@ class State:
         page.goto(server.address + self.path.format(**scenarios.ids))
         for step in self.steps:
             step(page, scenarios)
+
+
+def out_of_reach(page: Page) -> list[str]:
+    """Why elements of the page cannot be reached by touch."""
+    found: list[str] = page.evaluate(_OUT_OF_REACH)
+    return found
+
+
+def resize(page: Page, width: int) -> None:
+    """Make the page this wide, and wait until it fits."""
+    page.set_viewport_size({"width": width, "height": 844})
+    page.wait_for_function(f"() => innerWidth === {width} && document.documentElement.scrollWidth <= {width}")
+
+
+def wait_until_ready(page: Page, _town: Scenarios) -> None:
+    """Wait until the scripts of the page run and its visible images are loaded."""
+    page.wait_for_function(READY)
 
 
 def wait_for(selector: str) -> Step:
@@ -175,48 +224,42 @@ def open_filter(name: str) -> Step:
     return open_menu
 
 
-_BATCH_READY = wait_for("[data-batch][data-ready]")
-_RECORDS_READY = wait_for("[data-records-page][data-ready]")
-_PICTURES_READY = wait_for("[data-pictures-page][data-ready]")
+_CHOSEN_OPTION = "[role=option][aria-selected=true]"
 _LARGE = wait_for("dialog[data-lightbox]")
-_TABLE_ROW = (
-    _BATCH_READY,
-    click("[data-command=add]"),
-    type_text("猫"),
-    press_key("Enter"),
-    wait_for("[data-row='1']"),
-)
-_IMPORTED = (_BATCH_READY, choose_file("[data-file]", "table.csv"), wait_for("[data-report-problems]"))
+_FIRST_ROW = click("[data-row='1'] [data-select]")
+_ROW_MENU = (click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]"))
 _FOCUSED = click("[data-row='1'] [data-column=prompt]")  # on a phone it shows all fields then
-_GOOD = (_BATCH_READY, choose_file("[data-file]", "good.csv"), wait_for("[data-row='2']"))
-_MADE = (
-    _BATCH_READY,
-    choose_file("[data-file]", "made.csv"),
-    wait_for(".is-status[data-status=same]"),
-)
-_OWN = (
-    _BATCH_READY,
-    choose_file("[data-file]", "own.csv"),
-    wait_for("[data-row='1'] [data-column=prompt].is-filled"),
-)
+_REFERENCES = (_FOCUSED, click("[data-row='1'] [data-references]"), wait_for("[role=option]"))
+_NEW_ROW = (click("[data-command=add]"), type_text("猫"), press_key("Enter"), wait_for("[data-row='1']"))
+_BAD = (choose_file("[data-file]", "table.csv"), wait_for("[data-report-problems]"))
+_GOOD = (choose_file("[data-file]", "good.csv"), wait_for("[data-row='2']"))
+_MADE = (choose_file("[data-file]", "made.csv"), wait_for(".is-status[data-status=same]"))
+_OWN = (choose_file("[data-file]", "own.csv"), wait_for("[data-row='1'] [data-column=prompt].is-filled"))
 _PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu] [data-command=delete]"))
 _FAILED = (click("[data-figure=failed]"), wait_for("[data-run-repair]"))
-_PICKED_RECORDS = (_RECORDS_READY, select_records(2, 3), wait_for("[data-selection]"))
+_PICKED = (select_records(2, 3), wait_for("[data-selection]"))
+_HISTORY = click("[data-command=history]")
+_ENDED, _MADE_ONES = "?id={ended}", "?view=table&status=success"
 
 
 def _dialog(name: str) -> Step:
     return wait_for(f"dialog[data-dialog={name}]")
 
 
-def _page(page: str, path: str) -> Callable[..., State]:
+_KEYS = (press_key("?"), _dialog("shortcuts"))
+
+
+def _page(page: str, path: str, *ready: Step) -> Callable[..., State]:
     def state(name: str, *steps: Step, server: str = "populated", query: str = "") -> State:
-        return State(f"{page}: {name}", server, path + query, steps)
+        return State(f"{page}: {name}", server, path + query, (*ready, *steps))
 
     return state
 
 
-_index, _batch, _records = _page("index", "/"), _page("batch", "/batch"), _page("records", "/records")
-_pictures = _page("pictures", "/batch/pictures")
+_index = _page("index", "/")
+_batch = _page("batch", "/batch", wait_for("[data-batch][data-ready]"))
+_pictures = _page("pictures", "/batch/pictures", wait_for("[data-pictures-page][data-ready]"))
+_records = _page("records", "/records", wait_for("[data-records-page][data-ready]"))
 _samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
 
 STATES = (
@@ -247,20 +290,15 @@ STATES = (
         server="library",
     ),
     _index("picker without pictures", click("[data-open-picker]"), _dialog("references"), server="empty"),
-    _index("keys", press_key("?"), _dialog("shortcuts")),
-    _index(
-        "commands",
-        click("[data-more] > summary"),
-        press_key("Control+k"),
-        wait_for("[role=option][aria-selected=true]"),
-    ),
+    _index("keys", *_KEYS),
+    _index("commands", click("[data-more] > summary"), press_key("Control+k"), wait_for(_CHOSEN_OPTION)),
     _index(
         "save as a preset",
         click("[data-more] > summary"),
         click("[data-open-preset]"),
         wait_for("[data-preset-summary]:not(:empty)"),
     ),
-    _index("earlier prompts", click("[data-earlier]"), wait_for("[role=option][aria-selected=true]")),
+    _index("earlier prompts", click("[data-earlier]"), wait_for(_CHOSEN_OPTION)),
     _index(
         "no such prompt",
         click("[data-earlier]"),
@@ -268,60 +306,38 @@ STATES = (
         type_text("没有这样一条"),
         wait_for("[data-search-list-note]:not(:empty)"),
     ),
-    _batch("empty", _BATCH_READY, wait_for("[data-empty]"), server="empty"),
-    _batch("a row", *_TABLE_ROW),
-    _batch("bad cells", *_IMPORTED),
-    _batch("bad rows alone", *_IMPORTED, click("[data-command=only-problems]"), wait_for("[data-filter]")),
-    _batch(
-        "start of a part",
-        *_GOOD,
-        click("[data-row='1'] [data-select]"),
-        click("[data-command=start-part]"),
-        _dialog("start"),
-    ),
+    _batch("empty", wait_for("[data-empty]"), server="empty"),
+    _batch("a row", *_NEW_ROW),
+    _batch("bad cells", *_BAD),
+    _batch("bad rows alone", *_BAD, click("[data-command=only-problems]"), wait_for("[data-filter]")),
+    _batch("start of a part", *_GOOD, _FIRST_ROW, click("[data-command=start-part]"), _dialog("start")),
     _batch(
         "append or replace",
-        *_TABLE_ROW,
+        *_NEW_ROW,
         choose_file("[data-file]", "table.csv"),
         wait_for("[data-import-mode]"),
     ),
     _batch(
         "compared with what was run",
-        _BATCH_READY,
         choose_file("[data-file]", "茶具.csv"),
         wait_for("[data-comparison-group=changed]"),
         server="library",
     ),
     _batch(
         "a cell's choices",
-        *_IMPORTED,
+        *_BAD,
         click("[data-row='1'] [data-column=aspect_ratio]"),
         press_key("F2"),
         wait_for("[data-table-choices]"),
     ),
-    _batch(
-        "picked rows", *_IMPORTED, click("[data-row='1'] [data-select]"), wait_for("[data-selection-toolbar]")
-    ),
-    _batch(
-        "one value",
-        *_IMPORTED,
-        click("[data-row='1'] [data-select]"),
-        click("[data-command=bulk-edit]"),
-        _dialog("bulk-edit"),
-    ),
-    _batch("a row's menu", *_GOOD, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
-    _batch(
-        "a row's references",
-        *_GOOD,
-        _FOCUSED,
-        click("[data-row='1'] [data-references]"),
-        wait_for("[role=option]"),
-    ),
+    _batch("picked rows", *_BAD, _FIRST_ROW, wait_for("[data-selection-toolbar]")),
+    _batch("one value", *_BAD, _FIRST_ROW, click("[data-command=bulk-edit]"), _dialog("bulk-edit")),
+    _batch("a row's menu", *_GOOD, *_ROW_MENU),
+    _batch("a row's references", *_GOOD, *_REFERENCES),
     _batch(
         "a row for each picture",
         *_GOOD,
-        _FOCUSED,
-        click("[data-row='1'] [data-references]"),
+        *_REFERENCES,
         *(click(f"[role=option]:nth-child({number})") for number in range(1, 6)),
         wait_for("[data-picker-split]"),
         server="library",
@@ -341,151 +357,112 @@ STATES = (
     _batch(
         "names of variables",
         *_OWN,
-        click("[data-row='1'] [data-column=prompt]"),
+        _FOCUSED,
         press_key("F2"),
         type_text("{"),
         wait_for("[data-table-choices]"),
     ),
     _batch("find", *_GOOD, press_key("Control+f"), fill("[data-find-words]", "猫"), wait_for("[data-find]")),
-    _batch(
-        "a column's menu",
-        *_GOOD,
-        click("[data-row='1'] [data-column=prompt]"),
-        press_key("Shift+F10"),
-        wait_for("[data-sort-menu]"),
-    ),
+    _batch("a column's menu", *_GOOD, _FOCUSED, press_key("Shift+F10"), wait_for("[data-sort-menu]")),
     _batch("a row alone", *_GOOD, _FOCUSED, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
     _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
     _batch("rows made before", *_MADE),
-    _batch("a made row's menu", *_MADE, click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]")),
-    _batch(
-        "one more",
-        *_MADE,
-        click("[data-row='1'] [data-row-menu]"),
-        click("[data-menu] > :first-child"),
-        _dialog("cost"),
-    ),
+    _batch("a made row's menu", *_MADE, *_ROW_MENU),
+    _batch("one more", *_MADE, *_ROW_MENU, click("[data-menu] > :first-child"), _dialog("cost")),
     _batch("start with made rows", *_MADE, click("[data-command=start]"), wait_for(".start-option input")),
     _batch("running", wait_for("[data-row='1'] [data-status=running]"), query="?id={running}"),
-    _batch("ended", expand_causes, wait_for(".run-error.is-unknown"), query="?id={ended}"),
-    _batch("log", click("[data-log] summary"), wait_for(".log-line"), query="?id={ended}"),
-    _batch("gallery", click("[data-picture]"), _LARGE, query="?id={ended}"),
+    _batch("ended", expand_causes, wait_for(".run-error.is-unknown"), query=_ENDED),
+    _batch("log", click("[data-log] summary"), wait_for(".log-line"), query=_ENDED),
+    _batch("gallery", click("[data-picture]"), _LARGE, query=_ENDED),
     _batch("paused", wait_for("[data-run-paused]"), query="?id={paused}"),
-    _batch("failed rows", *_FAILED, query="?id={ended}"),
+    _batch("failed rows", *_FAILED, query=_ENDED),
     _batch(
         "find and replace",
         *_FAILED,
         click("[data-run-repair] [data-command=replace]"),
         fill("[data-find-words]", "违禁"),
         wait_for("[data-find-all]:enabled"),
-        query="?id={ended}",
+        query=_ENDED,
     ),
     _batch(
-        "a run's menu",
-        click("[data-run] [data-command=more]"),
-        wait_for("[data-run-menu]"),
-        query="?id={ended}",
+        "a run's menu", click("[data-run] [data-command=more]"), wait_for("[data-run-menu]"), query=_ENDED
     ),
-    _batch("not there", wait_for(".empty"), query="?id=nowhere"),
-    _batch("earlier", _BATCH_READY, click("[data-command=history]"), wait_for(".history-item")),
-    _batch(
-        "no earlier ones",
-        _BATCH_READY,
-        click("[data-command=history]"),
-        wait_for("[data-history-status]"),
-        server="empty",
-    ),
-    _batch("keys", _BATCH_READY, press_key("?"), _dialog("shortcuts")),
-    _pictures("by rows", _PICTURES_READY, query="?id={ended}"),
-    _pictures("not one kept", _PICTURES_READY, wait_for(".empty"), query="?id={ended}&show=keep"),
+    State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
+    _batch("earlier", _HISTORY, wait_for(".history-item")),
+    _batch("no earlier ones", _HISTORY, wait_for("[data-history-status]"), server="empty"),
+    _batch("keys", *_KEYS),
+    _pictures("by rows", query=_ENDED),
+    _pictures("not one kept", wait_for(".empty"), query="?id={ended}&show=keep"),
     _pictures(
-        "another one",
-        _PICTURES_READY,
-        click("[data-command=change]"),
-        wait_for("[data-edit-yes]:enabled"),
-        query="?id={ended}",
+        "another one", click("[data-command=change]"), wait_for("[data-edit-yes]:enabled"), query=_ENDED
     ),
     _pictures(
         "rows to release",
-        _PICTURES_READY,
         click("[data-release-change]"),
         wait_for("[data-release-examples]"),
         query="?id={sampled}",
     ),
-    _pictures("side by side", _PICTURES_READY, query="?id={ended}&with={sampled}"),
+    _pictures("side by side", query="?id={ended}&with={sampled}"),
     _pictures(
         "another model",
-        _PICTURES_READY,
         click("[data-copy-batch]"),
         wait_for("[data-dialog=copy][aria-busy=false]"),
-        query="?id={ended}",
+        query=_ENDED,
     ),
-    _pictures("large", _PICTURES_READY, click("[data-image-url]"), _LARGE, query="?id={ended}"),
-    _pictures("keys", _PICTURES_READY, press_key("?"), _dialog("shortcuts"), query="?id={ended}"),
-    _records("empty", _RECORDS_READY, wait_for(".empty"), server="empty"),
-    _records("nothing found", _RECORDS_READY, wait_for(".empty"), query="?search=恐龙&status=failed"),
-    _records("table", _RECORDS_READY, query="?view=table&sort=oldest"),
-    _records("grid", _RECORDS_READY, query="?view=grid&sort=oldest"),
-    _records("failed ones", _RECORDS_READY, query="?status=failed,unknown&view=table"),
-    _records("a filter", _RECORDS_READY, open_filter("status"), wait_for(".filter-choice")),
-    _records("days", _RECORDS_READY, open_filter("days"), wait_for(".filter-day")),
-    _records("batches", _RECORDS_READY, open_filter("batch_id"), wait_for(".filter-choice")),
-    _records(
-        "more", _RECORDS_READY, click(".records-end .filter-more > summary"), wait_for("[data-by-file]")
-    ),
-    _records("selection", *_PICKED_RECORDS, query="?view=table&status=success"),
-    _records("selection in the grid", *_PICKED_RECORDS, query="?view=grid&status=success"),
+    _pictures("large", click("[data-image-url]"), _LARGE, query=_ENDED),
+    _pictures("keys", *_KEYS, query=_ENDED),
+    _records("empty", wait_for(".empty"), server="empty"),
+    _records("nothing found", wait_for(".empty"), query="?search=恐龙&status=failed"),
+    _records("table", query="?view=table&sort=oldest"),
+    _records("grid", query="?view=grid&sort=oldest"),
+    _records("failed ones", query="?status=failed,unknown&view=table"),
+    _records("a filter", open_filter("status"), wait_for(".filter-choice")),
+    _records("days", open_filter("days"), wait_for(".filter-day")),
+    _records("batches", open_filter("batch_id"), wait_for(".filter-choice")),
+    _records("more", click(".records-end .filter-more > summary"), wait_for("[data-by-file]")),
+    _records("selection", *_PICKED, query=_MADE_ONES),
+    _records("selection in the grid", *_PICKED, query="?view=grid&status=success"),
     _records(
         "compare",
-        *_PICKED_RECORDS,
+        *_PICKED,
         click("[data-command=compare]"),
         wait_for("dialog[data-compare]"),
-        query="?view=table&status=success",
+        query=_MADE_ONES,
     ),
     _records(
         "large, with its panel",
-        *(_RECORDS_READY, click("[data-image-url]"), _LARGE, press_key("i"), wait_for("[data-copy=prompt]")),
+        click("[data-image-url]"),
+        _LARGE,
+        press_key("i"),
+        wait_for("[data-copy=prompt]"),
         query="?view=grid&status=success",
     ),
     _records(
         "large, rejected, with its menu",
-        *(_RECORDS_READY, click("[data-image-url]"), _LARGE, press_key("x"), press_key("ArrowLeft")),
+        click("[data-image-url]"),
+        _LARGE,
+        press_key("x"),
+        press_key("ArrowLeft"),
         click("[data-lightbox-more] summary"),
         query="?view=grid&status=success",
     ),
     _records(
-        "selection, with its menu",
-        *_PICKED_RECORDS,
-        click("[data-selection-more] summary"),
-        query="?view=grid",
+        "selection, with its menu", *_PICKED, click("[data-selection-more] summary"), query="?view=grid"
     ),
-    _records("one", _LARGE, press_key("Escape"), _RECORDS_READY, query="?record=1"),
-    _records("unreadable address", _RECORDS_READY, query="?record=4711&status=lost"),
-    _records("a file was dropped", _RECORDS_READY, drop_image, _dialog("file")),
-    _records(
-        "deleted",
-        _RECORDS_READY,
-        click("[data-command=delete]"),
-        wait_for(".toast"),
-        query="?view=table&status=success",
+    State(
+        "records: one",
+        "populated",
+        "/records?record=1",
+        (_LARGE, press_key("Escape"), wait_for("[data-permalink]")),
     ),
-    _records(
-        "trash",
-        _RECORDS_READY,
-        select_records(1),
-        wait_for("[data-selection]"),
-        query="?trash=1&view=table",
-    ),
-    _records("trash as a grid", _RECORDS_READY, query="?trash=1&view=grid"),
-    _records(
-        "large out of the trash",
-        _RECORDS_READY,
-        click("[data-image-url]"),
-        _LARGE,
-        query="?trash=1&view=grid",
-    ),
-    _records("trash is empty", _RECORDS_READY, wait_for(".empty"), server="empty", query="?trash=1"),
-    _records("keys", _RECORDS_READY, press_key("?"), _dialog("shortcuts")),
+    _records("unreadable address", query="?record=4711&status=lost"),
+    _records("a file was dropped", drop_image, _dialog("file")),
+    _records("deleted", click("[data-command=delete]"), wait_for(".toast"), query=_MADE_ONES),
+    _records("trash", select_records(1), wait_for("[data-selection]"), query="?trash=1&view=table"),
+    _records("trash as a grid", query="?trash=1&view=grid"),
+    _records("large out of the trash", click("[data-image-url]"), _LARGE, query="?trash=1&view=grid"),
+    _records("trash is empty", wait_for(".empty"), server="empty", query="?trash=1"),
+    _records("keys", *_KEYS),
     _samples("empty", wait_for(".empty"), server="empty"),
     _samples("filled", wait_for(".sample")),
     _samples("nothing found", wait_for(".empty"), query="?search=恐龙"),
@@ -494,11 +471,9 @@ STATES = (
     _samples("another name", press_at(".sample-link", "F2"), wait_for(".sample-new-name")),
     _samples("selected", press_at(".sample-link", " "), wait_for("[data-selection]")),
     _samples("deleted", press_at(".sample-link", "Delete"), wait_for(".toast")),
-    _samples("keys", press_key("?"), _dialog("shortcuts")),
+    _samples("keys", *_KEYS),
     _usage("empty", wait_for(".empty"), server="empty"),
     _usage("filled", click("figure.chart summary"), wait_for("figure.chart tbody")),
-    _usage("the bill", click(".unresolved-item [data-command=write-off]"), _dialog("billing")),
-    _usage("a second charge", click(".unresolved-item [data-command=resubmit]"), _dialog("cost")),
     _model("a tested key", click("[value=test]"), wait_for(".model-result.is-good")),
     _model("settings", expand("[data-settings]"), wait_for("#set-VOLCENGINE_AK")),
     _model(
@@ -514,11 +489,7 @@ STATES = (
         "login: wrong",
         "locked",
         "/",
-        (
-            fill("#password", "no"),
-            press_key("Enter"),
-            wait_for("#password-error"),
-        ),
+        (fill("#password", "no"), press_key("Enter"), wait_for("#password-error")),
     ),
     State("not found", "populated", "/nowhere", (wait_for(".empty"),)),
 )

@@ -1,16 +1,18 @@
-"""The product in English: no Chinese letter on any page or dialog, and the language switch keeps input."""
+"""The product in English: it fits, without a Chinese letter, and the language switch keeps input."""
 
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 import database
 from tests.browser.batch_page import BatchPage
-from tests.browser.conftest import TIMEOUT_MS
+from tests.browser.conftest import NewPage
+from tests.browser.states import STATES, Scenarios, State, out_of_reach, resize
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.noise_images import noise_image
@@ -60,14 +62,9 @@ ADDRESSES = (
 
 
 @pytest.fixture
-def english_page(browser: Browser) -> Iterator[Page]:
+def english_page(new_page: NewPage) -> Page:
     """A browser that asks for English."""
-    context = browser.new_context(
-        locale="en-US", viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
-    )
-    context.set_default_timeout(TIMEOUT_MS)
-    yield context.new_page()
-    context.close()
+    return new_page(locale="en-US")
 
 
 def expect_english(page: Page) -> None:
@@ -76,54 +73,59 @@ def expect_english(page: Page) -> None:
     assert page.evaluate(_LEFT_BEHIND) == []
 
 
-@pytest.fixture
-def populated_server(server: ServerProcess, jimeng: FakeJimeng) -> ServerProcess:
-    """A server to modify."""
-    populate(server, jimeng)
-    return server
-
-
 @pytest.fixture(scope="module")
-def readonly_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A shared server for read-only tests."""
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with images, one of unknown outcome, a batch paused by a wrong key, a reference image."""
     data_dir = tmp_path_factory.mktemp("english")
-    with FakeJimeng() as service, running_server(data_dir, **service.settings(model_concurrency=2)) as server:
-        populate(server, service)
-        yield server
+    with FakeJimeng() as jimeng, running_server(data_dir, **jimeng.settings(model_concurrency=2)) as started:
+        started.post("/api/batch-generate", {"prompt": "a red fox", "num_images": 2})
+        jimeng.fail_next("reset")
+        started.post("/api/batch-generate", {"prompt": "a blue teapot"})
+        jimeng.fail_next("key", times=4)
+        started.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
+        wait_until(lambda: lamps(started)["status"] == "paused")
+        jimeng.clear_faults()
+        picture = {"file": ("lamp.png", noise_image("PNG", size=(40, 30)), "image/png")}
+        requests.post(f"{started.address}/api/sample-images", files=picture, timeout=30)
+        yield started
 
 
-def populate(server: ServerProcess, jimeng: FakeJimeng) -> None:
-    """Add images, one of unknown outcome, a batch paused by a wrong key, a reference image."""
-    server.post("/api/batch-generate", {"prompt": "a red fox", "num_images": 2})
-    jimeng.fail_next("reset")
-    server.post("/api/batch-generate", {"prompt": "a blue teapot"})
-    jimeng.fail_next("key", times=4)
-    batch = server.post("/api/batches", {"rows": [{"prompt": "a lamp", "num_images": 3}], "name": "lamps"})
-    wait_until(lambda: server.get(f"/api/batches/{batch['batch_id']}")["batch"]["status"] == "paused")
-    jimeng.clear_faults()
-    picture = {"file": ("lamp.png", noise_image("PNG", size=(40, 30)), "image/png")}
-    requests.post(f"{server.address}/api/sample-images", files=picture, timeout=30)
+def lamps(server: ServerProcess) -> dict[str, Any]:
+    """The batch that is paused."""
+    return next(batch for batch in server.get("/api/batches")["batches"] if batch["name"] == "lamps")
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
-def test_every_page_is_in_english(english_page: Page, readonly_server: ServerProcess, address: str) -> None:
-    english_page.goto(readonly_server.address + address)
-    english_page.wait_for_load_state("networkidle")
-    expect_english(english_page)
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_every_state_fits_in_english(english_page: Page, scenarios: Scenarios, state: State) -> None:
+    english_page.set_viewport_size({"width": 360, "height": 740})
+    state.open(english_page, scenarios)
+    expect(english_page.locator("html")).to_have_attribute("lang", "en")
+    assert out_of_reach(english_page) == []
+    for width in (720, 1440, 1024):
+        resize(english_page, width)
+
+
+def test_every_page_is_in_english(english_page: Page, server: ServerProcess) -> None:
+    for address in ADDRESSES:
+        english_page.goto(server.address + address)
+        english_page.wait_for_load_state("networkidle")
+        expect_english(english_page)
 
 
 def test_an_image_is_generated_viewed_and_deleted_in_english(
-    english_page: Page, populated_server: ServerProcess
+    english_page: Page, server: ServerProcess
 ) -> None:
-    english_page.goto(populated_server.address)
+    english_page.goto(server.address)
+    made = english_page.locator(".result-card[data-status=success]")
+    before = made.count()
     english_page.get_by_role("button", name="Generate 1 image").click()
     expect(english_page.locator("[data-error-for=prompt]")).to_have_text("Write a prompt")
     english_page.get_by_label("Prompt", exact=True).fill("a green hill")
     english_page.get_by_role("button", name="Generate 1 image").click()
-    expect(english_page.locator(".result-card[data-status=success]")).to_have_count(3)
+    expect(made).to_have_count(before + 1)
     expect_english(english_page)
     english_page.keyboard.press("Escape")
-    english_page.locator(".result-card[data-status=success] .result-card-frame").first.click()
+    made.locator(".result-card-frame").first.click()
     expect(english_page.locator("dialog[data-lightbox]")).to_contain_text("¥0.22")
     expect_english(english_page)
     english_page.keyboard.press("Escape")
@@ -147,12 +149,12 @@ def test_an_image_is_generated_viewed_and_deleted_in_english(
 
 
 def test_a_batch_is_imported_corrected_and_started_in_english(
-    english_page: Page, populated_server: ServerProcess, tmp_path: Path
+    english_page: Page, server: ServerProcess, tmp_path: Path
 ) -> None:
     table = tmp_path / "table.csv"
     rows = ("Prompt,Aspect ratio,Images", "a hill,16x9,1", "a tree,5:4,2")
     table.write_text("\n".join(rows), "utf-8")
-    batch = BatchPage(english_page, populated_server.address)
+    batch = BatchPage(english_page, server.address)
     batch.open()
     english_page.locator("[data-file]").set_input_files(table)
     expect(batch.report()).to_contain_text("2 rows read")
@@ -177,20 +179,24 @@ def test_a_batch_is_imported_corrected_and_started_in_english(
     expect_english(english_page)
 
 
-def test_a_paused_batch_says_why_in_english(english_page: Page, readonly_server: ServerProcess) -> None:
-    paused = readonly_server.get("/api/batches")["batches"][0]
-    english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
+def test_a_paused_batch_says_why_in_english_with_its_buttons_in_one_line(
+    english_page: Page, server: ServerProcess
+) -> None:
+    english_page.goto(f"{server.address}/batch?id={lamps(server)['id']}")
     expect(english_page.locator("[data-run-paused]")).to_contain_text(
         "Volcengine does not accept this key pair"
     )
     expect(english_page.locator("[data-log-lines] li").first).to_be_attached()
     expect_english(english_page)
+    buttons = english_page.locator(".run-line .button:visible")
+    expect(buttons.filter(has_text="Cancel")).to_be_visible()
+    for width in (1024, 1440):
+        resize(english_page, width)
+        assert len({round(box["y"]) for each in buttons.all() if (box := each.bounding_box())}) == 1
 
 
-def test_records_are_chosen_found_and_rejected_in_english(
-    english_page: Page, populated_server: ServerProcess
-) -> None:
-    english_page.goto(f"{populated_server.address}/records?search=fox&status=success&from=2026-01-01")
+def test_records_are_chosen_found_and_rejected_in_english(english_page: Page, server: ServerProcess) -> None:
+    english_page.goto(f"{server.address}/records?search=fox&status=success&from=2026-01-01")
     english_page.wait_for_load_state("networkidle")
     english_page.locator("[data-records] [data-select]").first.check()
     expect(english_page.locator("[data-selection]")).to_contain_text("1 record selected")
@@ -202,27 +208,24 @@ def test_records_are_chosen_found_and_rejected_in_english(
     expect_english(english_page)
 
 
-def test_the_language_switch_keeps_typed_text_and_is_remembered(
-    page: Page, demo_server: ServerProcess
-) -> None:
-    page.goto(demo_server.address)
+def test_the_language_switch_keeps_typed_text_and_is_remembered(page: Page, scenarios: Scenarios) -> None:
+    address = scenarios.empty.address
+    page.goto(address)
     page.get_by_label("提示词", exact=True).fill("a green hill")
     page.get_by_role("button", name="Switch to English").click()
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a green hill")
-    page.goto(f"{demo_server.address}/records?search=hill")
+    page.goto(f"{address}/records?search=hill")
     expect(page.locator("html")).to_have_attribute("lang", "en")
     page.get_by_role("button", name="切换到中文").click()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
-    expect(page).to_have_url(f"{demo_server.address}/records?search=hill")
+    expect(page).to_have_url(f"{address}/records?search=hill")
 
 
-def test_the_language_switch_works_without_javascript(browser: Browser, demo_server: ServerProcess) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(f"{demo_server.address}/samples")
+def test_the_language_switch_works_without_javascript(new_page: NewPage, scenarios: Scenarios) -> None:
+    page = new_page(java_script_enabled=False)
+    page.goto(f"{scenarios.empty.address}/samples")
     page.get_by_role("button", name="Switch to English").click()
     expect(page.get_by_role("heading", name="No sample images yet")).to_be_visible()
-    context.close()
 
 
 @pytest.fixture(scope="module")
@@ -261,10 +264,10 @@ def test_the_generate_button_stays_within_its_column(
     )
 
 
-def test_cause_labels_are_beside_their_bars(english_page: Page, populated_server: ServerProcess) -> None:
-    with closing(database.connect(populated_server.data_dir / "generation_records.db")) as db:
-        db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 3")
-    english_page.goto(f"{populated_server.address}/usage")
+def test_cause_labels_are_beside_their_bars(english_page: Page, server: ServerProcess) -> None:
+    with closing(database.connect(server.data_dir / "generation_records.db")) as db:
+        db.execute("UPDATE generation_records SET status = 'failed', cause = 'oss' WHERE id = 1")
+    english_page.goto(f"{server.address}/usage")
     line = english_page.locator(".chart-causes li").filter(has_text="Reference image unavailable (OSS)")
     label, bar = line.locator("span").bounding_box(), line.locator("svg").bounding_box()
     assert label
@@ -272,40 +275,20 @@ def test_cause_labels_are_beside_their_bars(english_page: Page, populated_server
     assert label["x"] + label["width"] <= bar["x"]
 
 
-@pytest.mark.parametrize("width", [1024, 1440])
-def test_the_run_buttons_are_in_one_line(
-    english_page: Page, readonly_server: ServerProcess, width: int
-) -> None:
-    english_page.set_viewport_size({"width": width, "height": 800})
-    paused = readonly_server.get("/api/batches")["batches"][0]
-    english_page.goto(f"{readonly_server.address}/batch?id={paused['id']}")
-    buttons = english_page.locator(".run-line .button:visible")
-    expect(buttons.filter(has_text="Cancel")).to_be_visible()
-    assert len({round(box["y"]) for each in buttons.all() if (box := each.bounding_box())}) == 1
-
-
-@pytest.mark.parametrize("width", [360, 390])
-def test_the_labels_of_the_card_of_a_row_fit(
-    english_page: Page, readonly_server: ServerProcess, width: int
-) -> None:
-    english_page.set_viewport_size({"width": width, "height": 844})
-    english_page.goto(f"{readonly_server.address}/batch")
-    english_page.locator("[data-batch][data-ready]").wait_for()
-    english_page.locator("[data-command=add]:visible").first.click()
+def test_the_labels_of_the_card_of_a_row_fit(english_page: Page, server: ServerProcess) -> None:
+    english_page.set_viewport_size({"width": 360, "height": 844})
+    batch = BatchPage(english_page, server.address)
+    batch.open()
+    batch.click_command("add")
     expect(english_page.locator("[data-row='1']")).to_be_visible()
-    labels = english_page.evaluate(_ROW_LABELS)
-    assert len(labels) >= 5
-    assert [label for label, needs, has in labels if needs > has] == []
+    for width in (360, 390):
+        resize(english_page, width)
+        labels = english_page.evaluate(_ROW_LABELS)
+        assert len(labels) >= 5
+        assert [label for label, needs, has in labels if needs > has] == []
 
 
-def test_a_touch_screen_shows_no_drag_or_paste_hints(
-    browser: Browser, unpriced_server: ServerProcess
-) -> None:
-    context = browser.new_context(
-        locale="zh-CN", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
-    )
-    page = context.new_page()
-    page.goto(unpriced_server.address)
-    assert page.evaluate("matchMedia('(pointer: coarse)').matches")
-    assert "拖" not in page.locator(".studio-form").inner_text()
-    context.close()
+def test_a_touch_screen_shows_no_drag_or_paste_hints(phone: Page, scenarios: Scenarios) -> None:
+    phone.goto(scenarios.empty.address)
+    assert phone.evaluate("matchMedia('(pointer: coarse)').matches")
+    assert "拖" not in phone.locator(".studio-form").inner_text()
