@@ -1,5 +1,6 @@
 """The four tasks by keyboard alone: a first image, a batch, an image found, a key tested."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,10 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.records_page import RecordsPage, seed_records
+from tests.browser.records_page import RecordsPage
 from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
-from tools.server_process import ServerProcess, running_server
+from tools.server_process import ServerProcess
 
 FARTHEST = 60  # stops of Tab
 
@@ -118,33 +119,41 @@ def workbook(file: Path) -> Path:
     return file
 
 
-def test_an_image_is_found_and_downloaded_by_keyboard(tmp_path: Path, page: Page, keys: Keys) -> None:
-    seed_records(tmp_path, 12)
-    with running_server(tmp_path, image_model="demo") as server:
-        records = RecordsPage(page, server.address)
-        records.open()
-        keys.type("/")
-        expect(page.locator("[data-search]")).to_be_focused()
-        keys.type("夜市")
-        records.expect_query(search="夜市")  # for both letters: the list is final
-        records.expect_total("找到 2 条")
-        keys.type("ArrowDown", "Enter")
-        records.expect_position("1 / 2")
-        with page.expect_download() as download:
-            keys.type("d")
-        assert download.value.suggested_filename == "图-9.jpg"
-        keys.type("Escape")
-        expect(records.record(9).locator("[data-image-url]")).to_be_focused()
+def test_an_image_is_found_and_downloaded_by_keyboard(
+    archive_server: ServerProcess, page: Page, keys: Keys
+) -> None:
+    records = RecordsPage(page, archive_server.address)
+    records.open()
+    records.pick(60)
+    keys.type("/")
+    expect(page.locator("[data-search]")).to_be_focused()
+    keys.type("夜市")
+    records.expect_query(search="夜市")  # for both letters: the list is final
+    records.expect_total("找到 10 条")
+    keys.type("ArrowDown", "Enter")
+    records.expect_position("1 / 10")
+    with page.expect_download() as download:
+        keys.type("d")
+    assert download.value.suggested_filename == "图-57.jpg"
+    keys.type("Escape")
+    expect(records.record(57).locator("[data-image-url]")).to_be_focused()
 
 
-def test_a_key_is_tested_by_keyboard(
+def test_a_key_is_tested_from_the_top_bar_by_keyboard(
     server: ServerProcess, jimeng: FakeJimeng, page: Page, keys: Keys
 ) -> None:
     page.goto(f"{server.address}/records")
     keys.press(page.locator(".status-summary"))
     keys.press(page.get_by_role("link", name="测试密钥"))
-    keys.press(page.get_by_role("button", name="测试密钥"))
-    expect(page.locator("#jimeng [data-result]")).to_contain_text("密钥有效")
+    expect(page).to_have_url(re.compile("/model"))
+    test, result = page.get_by_role("button", name="测试密钥"), page.locator("#jimeng [data-result]")
+    jimeng.fail_next("slow", step="poll", seconds=1.0)
+    keys.press(test)
+    expect(result).to_contain_text("正在测试")
+    expect(result).to_contain_text("密钥有效")
+    jimeng.entitled = False
+    keys.press(test)
+    expect(page.locator("#jimeng [data-result].is-bad")).to_contain_text("开通")
     assert jimeng.charges == 0
 
 

@@ -1,15 +1,14 @@
 """The large view is the same on every page: what closes it, its panel, and its buttons, which fade."""
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from datetime import datetime, timedelta
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.records_page import RecordsPage, seed_records
+from tests.browser.records_page import RecordsPage
 from tests.browser.states import STATES, Scenarios
-from tools.server_process import running_server
+from tools.server_process import ServerProcess
 
 _PAGES = (
     "index: large",
@@ -21,14 +20,16 @@ _PAGES = (
 _IDLE = re.compile(r"\bis-idle\b")
 
 
+def open_large(page: Page, server: ServerProcess) -> Locator:
+    """The large view of the newest of sixty records, at 1440×900."""
+    records = RecordsPage(page, server.address)
+    records.open("?view=grid")
+    return records.open_lightbox(60)
+
+
 @pytest.fixture
-def large(page: Page, tmp_path: Path) -> Iterator[Locator]:
-    """The large view of the newest of three records, at 1440×900."""
-    seed_records(tmp_path, 3)
-    with running_server(tmp_path, image_model="demo") as server:
-        records = RecordsPage(page, server.address)
-        records.open("?view=grid")
-        yield records.open_lightbox(3)
+def large(page: Page, archive_server: ServerProcess) -> Locator:
+    return open_large(page, archive_server)
 
 
 @pytest.mark.parametrize("name", _PAGES)
@@ -43,15 +44,20 @@ def test_back_closes_the_large_view_on_every_page(page: Page, scenarios: Scenari
     expect(page).to_have_url(server.address + state.path.format(**scenarios.ids))
 
 
-def test_the_buttons_fade_until_something_moves_or_has_the_focus(large: Locator) -> None:
-    large.page.mouse.move(700, 400)
-    expect(large).to_have_class(_IDLE)
-    large.page.mouse.move(720, 420)
+def test_the_buttons_fade_until_something_moves_or_has_the_focus(
+    page: Page, archive_server: ServerProcess
+) -> None:
+    page.clock.install()
+    large = open_large(page, archive_server)
+    page.mouse.move(700, 400)
     expect(large).not_to_have_class(_IDLE)
-    expect(large).to_have_class(_IDLE)
-    large.page.keyboard.press("Tab")
-    expect(large).not_to_have_class(_IDLE)
-    large.page.wait_for_timeout(2500)
+    for place in ((720, 420), (740, 440)):
+        page.clock.run_for(2_000)
+        expect(large).to_have_class(_IDLE)
+        page.mouse.move(*place)
+        expect(large).not_to_have_class(_IDLE)
+    page.keyboard.press("Tab")
+    page.clock.run_for(6_000)
     expect(large).not_to_have_class(_IDLE)
 
 
@@ -60,21 +66,21 @@ def test_the_panel_stays_as_it_was_left_on_a_wide_screen(large: Locator) -> None
     expect(panel).to_be_hidden()
     page.keyboard.press("i")
     expect(panel).to_be_visible()
-    expect(panel).to_contain_text("第 3 稿")
+    expect(panel).to_contain_text("第 60 稿")
     page.keyboard.press("ArrowRight")
-    expect(panel).to_contain_text("第 2 稿")
+    expect(panel).to_contain_text("第 59 稿")
     page.reload()
     expect(panel).to_be_visible()
     page.keyboard.press("Escape")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.locator("[data-record-id='3'] [data-image-url]").click()
+    page.locator("[data-record-id='60'] [data-image-url]").click()
     expect(panel).to_be_hidden()
     large.get_by_role("button", name="参数").click()
     expect(panel).to_be_visible()
 
 
-def test_the_choices_of_the_list_are_counted(large: Locator) -> None:
-    page = large.page
+def test_the_choices_of_the_list_are_counted(page: Page, own_archive_server: ServerProcess) -> None:
+    large = open_large(page, own_archive_server)
     for key in ("p", "x", "x"):
         page.keyboard.press(key)
     expect(large.get_by_role("button", name="留下")).to_have_text(re.compile("留下 ?1"))
@@ -108,17 +114,17 @@ def test_escape_gives_up_a_list_that_is_still_loading_and_leaves_the_large_view(
     expect(keys).to_be_hidden()
 
 
-def test_a_held_arrow_loads_no_picture_that_it_passes(page: Page, tmp_path: Path) -> None:
-    seed_records(tmp_path, 20)
+def test_a_held_arrow_loads_no_picture_that_it_passes(page: Page, archive_server: ServerProcess) -> None:
     asked: set[str] = set()
     page.on("request", lambda request: asked.add(request.url) if "/output/" in request.url else None)
-    with running_server(tmp_path, image_model="demo") as server:
-        records = RecordsPage(page, server.address)
-        records.open("?view=grid")
-        large = records.open_lightbox(20)
-        for _ in range(19):
-            page.keyboard.down("ArrowRight")
-        expect(large.locator("[data-position]")).to_have_text("20 / 20")
-        whole = page.locator("[data-record-id='1'] [data-image-url]").get_attribute("data-image-url")
-        expect(large.locator("[data-viewer-image]")).to_have_js_property("src", f"{server.address}{whole}")
+    page.clock.install()
+    large = open_large(page, archive_server)
+    page.clock.pause_at(datetime.now() + timedelta(hours=1))
+    for _ in range(19):  # past one that failed
+        page.keyboard.down("ArrowRight")
+    expect(large.locator("[data-position]")).to_have_text("21 / 60")
+    page.clock.run_for(1_000)
+    whole = page.locator("[data-record-id='40'] [data-image-url]").get_attribute("data-image-url")
+    image = large.locator("[data-viewer-image]")
+    expect(image).to_have_js_property("src", f"{archive_server.address}{whole}")
     assert len(asked) < 10

@@ -2,29 +2,23 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from tests.browser.records_page import RecordsPage, running_copy, seed_records
-from tools.server_process import ServerProcess
+from tests.browser.records_page import RecordsPage, seed_records
+from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 
 NUMBER = 90
 
 
 @pytest.fixture(scope="module")
-def seeded_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     data_dir = tmp_path_factory.mktemp("filled")
     seed_records(data_dir, NUMBER)
-    return data_dir
-
-
-@pytest.fixture
-def server(tmp_path: Path, seeded_dir: Path) -> Iterator[ServerProcess]:
-    with running_copy(seeded_dir, tmp_path) as process:
-        yield process
+    with running_server(data_dir, image_model="demo") as started:
+        yield started
 
 
 @pytest.fixture
@@ -42,35 +36,30 @@ def bottom_of(box: FloatRect) -> float:
     return box["y"] + box["height"]
 
 
-@pytest.mark.parametrize("view", ["table", "grid"])
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1024, 768), (390, 844)])
 def test_filters_and_pages_stay_in_sight_and_hide_nothing(
-    records: RecordsPage, view: str, width: int, height: int
+    records: RecordsPage, width: int, height: int
 ) -> None:
     page = records.page
     page.set_viewport_size({"width": width, "height": height})
-    records.open(f"?view={view}&limit=60")
-    filters, pages = page.locator(".filters"), page.locator(".pagination-pages")
-    page.evaluate("scrollTo(0, 400)")
-    page.wait_for_function("() => scrollY > 300")
-    expect(filters).to_be_in_viewport(ratio=1)
-    expect(pages).to_be_in_viewport(ratio=1)
-    top = box_of(page.locator(".topbar"))["height"]
-    if width == 390:
-        assert box_of(filters)["height"] + box_of(pages)["height"] <= 100
-        assert box_of(filters)["y"] == pytest.approx(top, abs=1)
-    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    last = records.records().last
-    expect(last).to_be_in_viewport(ratio=1)
-    assert bottom_of(box_of(last)) <= box_of(pages)["y"] + 1
-
-
-@pytest.mark.parametrize("width", [1440, 1024])
-def test_the_images_of_the_table_keep_their_size(records: RecordsPage, width: int) -> None:
-    records.page.set_viewport_size({"width": width, "height": 768})
-    records.open("?view=table")
-    image = box_of(records.records().first.locator(".record-image"))
-    assert image["height"] == pytest.approx(64, abs=1)
+    for view in ("table", "grid"):
+        records.open(f"?view={view}&limit=60")
+        filters, pages = page.locator(".filters"), page.locator(".pagination-pages")
+        page.evaluate("scrollTo(0, 400)")
+        page.wait_for_function("() => scrollY > 300")
+        expect(filters).to_be_in_viewport(ratio=1)
+        expect(pages).to_be_in_viewport(ratio=1)
+        top = box_of(page.locator(".topbar"))["height"]
+        if width == 390:
+            assert box_of(filters)["height"] + box_of(pages)["height"] <= 100
+            assert box_of(filters)["y"] == pytest.approx(top, abs=1)
+        elif view == "table":
+            image = box_of(records.records().first.locator(".record-image"))
+            assert image["height"] == pytest.approx(64, abs=1)
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        last = records.records().last
+        expect(last).to_be_in_viewport(ratio=1)
+        assert bottom_of(box_of(last)) <= box_of(pages)["y"] + 1
 
 
 @pytest.mark.parametrize("width", [1440, 390])
@@ -88,16 +77,18 @@ def test_an_undo_is_offered_above_the_pages(records: RecordsPage, width: int) ->
     records.expect_total(f"共 {NUMBER} 条")
 
 
-def test_a_row_offers_another_image_and_its_prompt(records: RecordsPage, server: ServerProcess) -> None:
+def test_a_row_offers_another_image_and_its_prompt(page: Page, own_archive_server: ServerProcess) -> None:
+    server = own_archive_server
+    records = RecordsPage(page, server.address)
     records.open("?view=table")
-    menu = records.record(NUMBER - 1).locator("[data-row-menu]")
+    menu = records.record(59).locator("[data-row-menu]")
     menu.locator("summary").click()
     menu.get_by_role("button", name="再来一张").click()
     expect(records.page.locator(".toast")).to_contain_text("已开始生成 1 张")
     expect(menu).not_to_have_attribute("open")
-    wait_until(lambda: server.get("/api/records")["total"] == NUMBER + 1)
+    wait_until(lambda: server.get("/api/records")["total"] == 61)
     newest = server.get("/api/records?limit=1")["records"][0]
-    assert newest["prompt"] == server.get(f"/api/records?search=%23{NUMBER - 1}")["records"][0]["prompt"]
+    assert newest["prompt"] == server.get(f"/api/records?search=%23{59}")["records"][0]["prompt"]
     menu.locator("summary").click()
     menu.get_by_role("link", name="改提示词").click()
     expect(records.page.locator("#prompt")).to_have_value(newest["prompt"])

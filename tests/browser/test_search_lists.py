@@ -1,16 +1,14 @@
 """The list of commands, earlier prompts, and the switch of single-key shortcuts."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.records_page import RecordsPage, seed_records
-from tests.browser.studio_page import StudioPage
-from tools.server_process import ServerProcess, running_server
+from tests.browser.conftest import OpenStudio
+from tests.browser.records_page import RecordsPage
+from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 
 CAT, MOUNTAIN = "一只橘猫趴在窗台上看雨", "清晨的雪山木屋"
@@ -30,10 +28,10 @@ def order(server: ServerProcess, *prompts: str, name: str = "") -> str:
     return str(server.post("/api/batches", {"rows": rows, "name": name})["batch_id"])
 
 
-def test_nothing_is_loaded_before_the_first_use(page: Page, demo_server: ServerProcess) -> None:
+def test_nothing_is_loaded_before_the_first_use(page: Page, archive_server: ServerProcess) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{demo_server.address}/usage", wait_until="networkidle")
+    page.goto(f"{archive_server.address}/usage", wait_until="networkidle")
     assert not [url for url in asked if "/lists" in url or "search" in url]
     open_commands(page)
     assert [url for url in asked if url.endswith("/ui/lists.js")] != []
@@ -66,8 +64,8 @@ def test_a_batch_is_opened_by_its_name(page: Page, demo_server: ServerProcess) -
     page.wait_for_url(f"**/batch?id={made}")
 
 
-def test_what_was_typed_is_searched_in_the_records(page: Page, demo_server: ServerProcess) -> None:
-    page.goto(f"{demo_server.address}/samples")
+def test_what_was_typed_is_searched_in_the_records(page: Page, archive_server: ServerProcess) -> None:
+    page.goto(f"{archive_server.address}/samples")
     expect(open_commands(page, "橘猫 & 雨")).to_have_count(1)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile("/records"))
@@ -75,9 +73,9 @@ def test_what_was_typed_is_searched_in_the_records(page: Page, demo_server: Serv
 
 
 def test_the_theme_is_changed_and_an_open_dialog_is_answered_first(
-    page: Page, demo_server: ServerProcess
+    page: Page, archive_server: ServerProcess
 ) -> None:
-    page.goto(f"{demo_server.address}/usage")
+    page.goto(f"{archive_server.address}/usage")
     page.keyboard.press("?")
     page.keyboard.press("Control+k")
     expect(page.locator("dialog[open]")).to_have_count(1)
@@ -89,13 +87,10 @@ def test_the_theme_is_changed_and_an_open_dialog_is_answered_first(
 
 
 @pytest.fixture
-def records(page: Page, tmp_path: Path) -> Iterator[RecordsPage]:
-    """生成记录, open, with three images."""
-    seed_records(tmp_path, 3)
-    with running_server(tmp_path, image_model="demo") as server:
-        opened = RecordsPage(page, server.address)
-        opened.open()
-        yield opened
+def records(page: Page, own_archive_server: ServerProcess) -> RecordsPage:
+    opened = RecordsPage(page, own_archive_server.address)
+    opened.open()
+    return opened
 
 
 def test_single_keys_are_switched_off_but_in_the_large_view(page: Page, records: RecordsPage) -> None:
@@ -115,9 +110,7 @@ def test_single_keys_are_switched_off_but_in_the_large_view(page: Page, records:
         page.keyboard.press("x")
 
 
-def test_an_earlier_prompt_is_put_into_the_form(
-    studio: Callable[[ServerProcess], StudioPage], demo_server: ServerProcess
-) -> None:
+def test_an_earlier_prompt_is_put_into_the_form(studio: OpenStudio, demo_server: ServerProcess) -> None:
     order(demo_server, MOUNTAIN, CAT)
     opened = studio(demo_server)
     page = opened.page
