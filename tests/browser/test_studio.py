@@ -1,13 +1,12 @@
 """单图生成 in Chromium: from a prompt to a saved image, and back."""
 
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Browser, Page, Request, expect
+from playwright.sync_api import Page, Request, expect
 
+from tests.browser.conftest import NewPage, OpenStudio
 from tests.browser.input_method import InputMethod
 from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
@@ -15,23 +14,9 @@ from tools.noise_images import noise_image
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 
-Open = Callable[[ServerProcess], StudioPage]
 
-
-def test_a_new_user_generates_from_an_example_with_ctrl_enter(
-    demo_server: ServerProcess, studio: Open
-) -> None:
-    page = studio(demo_server)
-    page.page.locator("[data-example]").first.click()
-    page.expect_prompt(re.compile("."))
-    page.generate_by_keyboard()
-    page.wait_for_images(1)
-    assert len(list((demo_server.data_dir / "output").glob("*.jpg"))) == 1
-    expect(page.page.locator(".status")).to_contain_text("演示")
-
-
-def test_running_images_have_tiles_and_the_title_counts_them(
-    server: ServerProcess, studio: Open, jimeng: FakeJimeng
+def test_running_images_are_shown_and_counted_in_two_tabs_and_after_a_reload(
+    server: ServerProcess, studio: OpenStudio, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
     page = studio(server)
@@ -41,11 +26,24 @@ def test_running_images_have_tiles_and_the_title_counts_them(
     page.generate()
     expect(page.tiles()).to_have_count(3)
     page.expect_title(r"\(0/3\)")
+    page.open()
+    expect(page.tiles("running")).to_have_count(2)  # of three, by the concurrency of the server
+    other = page.second_tab()
+    expect(other.tiles("running")).to_have_count(2)
     jimeng.latency = 0.1
+    other.wait_for_images(3)
     page.wait_for_images(3)
     image = page.tiles().first.locator("img")
     expect(image).to_have_attribute("width", "1376")
     expect(image).to_have_attribute("height", "774")
+    assert jimeng.charges == 3
+
+
+def pictures(folder: Path, *names: str) -> list[Path]:
+    files = [folder / name for name in names]
+    for file in files:
+        file.write_bytes(noise_image("png"))
+    return files
 
 
 def hold(page: Page, key: str, times: int = 5) -> None:
@@ -67,7 +65,7 @@ def submissions_of(page: Page) -> list[Request]:
     return sent
 
 
-def test_a_held_ctrl_enter_submits_once(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_held_key_submits_and_deletes_once(demo_server: ServerProcess, studio: OpenStudio) -> None:
     page = studio(demo_server)
     sent = submissions_of(page.page)
     page.write_prompt("按住不放的猫")
@@ -76,52 +74,40 @@ def test_a_held_ctrl_enter_submits_once(demo_server: ServerProcess, studio: Open
     page.wait_for_images(1)
     hold(page.page, "Enter")
     assert len(sent) == 1
+    page.page.keyboard.up("Enter")
+    page.page.keyboard.up("Control")
 
-
-@pytest.mark.parametrize("field", ["#num_images", "#seed", "#filename", "input[value='16:9']"])
-def test_enter_alone_submits_nothing(demo_server: ServerProcess, studio: Open, field: str) -> None:
-    page = studio(demo_server)
-    sent = submissions_of(page.page)
-    page.write_prompt("还没写完的猫")
-    page.page.locator("[data-more] summary").click()
-    page.page.locator(field).press("Enter")
-    page.page.evaluate("fetch('/healthz')")
-    assert sent == []
-    page.page.locator(field).press("Control+Enter")
-    page.wait_for_images(1)
-
-
-def test_a_held_enter_on_a_tile_button_submits_once(demo_server: ServerProcess, studio: Open) -> None:
-    page = studio(demo_server)
-    page.write_prompt("再来一张的猫")
-    page.generate()
-    page.wait_for_images(1)
-    sent = submissions_of(page.page)
     page.tiles().first.get_by_role("button", name="再来一张").focus()
     page.page.keyboard.down("Enter")
     page.wait_for_images(2)
     page.expect_idle()
     hold(page.page, "Enter")
-    assert len(sent) == 1
+    assert len(sent) == 2
+    page.page.keyboard.up("Enter")
 
-
-def test_a_held_delete_deletes_one_image(demo_server: ServerProcess, studio: Open) -> None:
-    page = studio(demo_server)
-    page.write_prompt("按住删除的猫")
-    page.set_count(3)
-    page.generate()
-    page.wait_for_images(3)
-    sent = submissions_of(page.page)
     page.tiles().first.locator("a.result-card-frame").focus()
     page.page.keyboard.down("Delete")
-    expect(page.tiles()).to_have_count(2)
+    expect(page.tiles()).to_have_count(1)
     expect(page.tiles().first.locator("a.result-card-frame")).to_be_focused()
     hold(page.page, "Delete")
-    assert len(sent) == 1
+    assert len(sent) == 3
+
+
+def test_enter_alone_submits_nothing(demo_server: ServerProcess, studio: OpenStudio) -> None:
+    page = studio(demo_server)
+    page.page.locator("[data-more] summary").click()
+    for number, field in enumerate(("#num_images", "#seed", "#filename", "input[value='16:9']"), 1):
+        sent = submissions_of(page.page)
+        page.write_prompt(f"还没写完的第 {number} 只猫")
+        page.page.locator(field).press("Enter")
+        page.page.evaluate("fetch('/healthz')")
+        assert sent == []
+        page.page.locator(field).press("Control+Enter")
+        page.wait_for_images(number)
 
 
 def test_an_unfinished_input_method_composition_is_not_submitted(
-    demo_server: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: OpenStudio
 ) -> None:
     page = studio(demo_server)
     page.write_prompt("")
@@ -135,7 +121,7 @@ def test_an_unfinished_input_method_composition_is_not_submitted(
 
 
 def test_images_are_generated_without_browser_storage(
-    demo_server: ServerProcess, page: Page, studio: Open
+    demo_server: ServerProcess, page: Page, studio: OpenStudio
 ) -> None:
     forbidden = "throw new DOMException('no', 'SecurityError')"
     page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ get() {{ {forbidden}; }} }})")
@@ -147,26 +133,8 @@ def test_images_are_generated_without_browser_storage(
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
-def test_a_second_tab_and_a_reload_show_the_same_work(
-    server: ServerProcess, studio: Open, jimeng: FakeJimeng
-) -> None:
-    jimeng.latency = 600.0
-    page = studio(server)
-    page.write_prompt("慢慢画的猫")
-    page.generate()
-    expect(page.tiles("running")).to_have_count(1)
-    page.open()
-    expect(page.tiles("running")).to_have_count(1)
-    other = page.second_tab()
-    expect(other.tiles("running")).to_have_count(1)
-    jimeng.latency = 0.1
-    other.wait_for_images(1)
-    page.wait_for_images(1)
-    assert jimeng.charges == 1
-
-
 def test_a_failure_is_shown_in_its_tile_with_its_reason_and_retried(
-    server: ServerProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: OpenStudio, jimeng: FakeJimeng
 ) -> None:
     page = studio(server)
     page.write_prompt("违禁的画面")
@@ -186,7 +154,7 @@ def test_a_failure_is_shown_in_its_tile_with_its_reason_and_retried(
 
 
 def test_an_unknown_result_asks_before_resubmission(
-    server: ServerProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: OpenStudio, jimeng: FakeJimeng
 ) -> None:
     jimeng.fail_next("reset")
     page = studio(server)
@@ -205,7 +173,9 @@ def test_an_unknown_result_asks_before_resubmission(
     assert len(jimeng.submissions) == 2
 
 
-def test_typed_text_survives_a_reload(demo_server: ServerProcess, studio: Open) -> None:
+def test_typed_text_survives_a_reload_and_that_of_two_tabs_is_kept(
+    demo_server: ServerProcess, studio: OpenStudio
+) -> None:
     page = studio(demo_server)
     page.write_prompt("写了一半的")
     page.choose("9:16", "4K")
@@ -213,33 +183,6 @@ def test_typed_text_survives_a_reload(demo_server: ServerProcess, studio: Open) 
     page.expect_prompt("写了一半的")
     expect(page.page.locator("input[value='9:16']")).to_be_checked()
     expect(page.page.locator("input[value='4K']")).to_be_checked()
-
-
-def test_typed_text_is_restored_after_loading_two_records(demo_server: ServerProcess, studio: Open) -> None:
-    for prompt in ("旧的一", "旧的二"):
-        demo_server.post("/api/batch-generate", {"prompt": prompt})
-    page = studio(demo_server)
-    page.write_prompt("写了很久的")
-    for tile in (0, 1):
-        page.act("改提示词", tile)
-    page.expect_prompt("旧的一")
-    page.restore_and_expect("写了很久的")
-
-
-def test_a_negative_prompt_alone_is_restored(demo_server: ServerProcess, studio: Open) -> None:
-    demo_server.post("/api/batch-generate", {"prompt": "旧的"})
-    page = studio(demo_server)
-    page.page.locator("[data-more] summary").click()
-    negative = page.page.get_by_label("负面提示词")
-    negative.fill("不要雨")
-    page.act("改提示词")
-    page.expect_prompt("旧的")
-    page.restore_and_expect("")
-    expect(negative).to_have_value("不要雨")
-
-
-def test_the_texts_of_two_tabs_are_both_kept(demo_server: ServerProcess, studio: Open) -> None:
-    page = studio(demo_server)
     other = page.second_tab()
     page.write_prompt("这边写的")
     other.write_prompt("那边写的")
@@ -248,31 +191,35 @@ def test_the_texts_of_two_tabs_are_both_kept(demo_server: ServerProcess, studio:
     page.restore_and_expect("这边写的")
 
 
-def test_an_empty_prompt_is_reported_at_the_field_without_charge(
-    demo_server: ServerProcess, studio: Open
-) -> None:
+def test_typed_text_is_restored_after_loading_records(demo_server: ServerProcess, studio: OpenStudio) -> None:
+    for prompt in ("旧的一", "旧的二"):
+        demo_server.post("/api/batch-generate", {"prompt": prompt})
     page = studio(demo_server)
-    page.write_prompt("  ")
-    page.generate()
-    expect(page.page.locator("[data-error-for=prompt]")).to_contain_text("提示词")
-    expect(page.tiles()).to_have_count(0)
+    page.write_prompt("写了很久的")
+    for tile in (0, 1):
+        page.act("改提示词", tile)
+    page.expect_prompt("旧的一")
+    page.restore_and_expect("写了很久的")
+    page.write_prompt("")
+    page.page.locator("[data-more] summary").click()
+    negative = page.page.get_by_label("负面提示词")
+    negative.fill("不要雨")
+    page.act("改提示词")
+    page.expect_prompt("旧的二")
+    page.restore_and_expect("")
+    expect(negative).to_have_value("不要雨")
 
 
-def test_the_lightbox_is_used_by_keyboard_and_copies(demo_server: ServerProcess, studio: Open) -> None:
-    page = studio(demo_server)
+def test_the_lightbox_is_used_by_keyboard_and_copies(demo_server: ServerProcess, studio: OpenStudio) -> None:
     for prompt in ("第一张", "第二张", "第三张"):
-        page.write_prompt(prompt)
-        page.generate()
-        expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
+        demo_server.post("/api/batch-generate", {"prompt": prompt})
+    page = studio(demo_server)
     page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo_server.address)
     large = page.open_lightbox(0)
     expect(large).to_contain_text("第三张")
-    page.page.keyboard.press("ArrowRight")
-    expect(large).to_contain_text("第二张")
-    page.page.keyboard.press("End")
-    expect(large).to_contain_text("第一张")
-    page.page.keyboard.press("Home")
-    expect(large).to_contain_text("第三张")
+    for key, prompt in (("ArrowRight", "第二张"), ("End", "第一张"), ("Home", "第三张")):
+        page.page.keyboard.press(key)
+        expect(large).to_contain_text(prompt)
     page.page.keyboard.press("i")
     large.locator("[data-copy=prompt]").click()
     wait_until(lambda: page.page.evaluate("navigator.clipboard.readText()") == "第三张")
@@ -281,12 +228,10 @@ def test_the_lightbox_is_used_by_keyboard_and_copies(demo_server: ServerProcess,
 
 
 def test_back_or_a_click_beside_the_image_closes_the_lightbox(
-    demo_server: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: OpenStudio
 ) -> None:
+    demo_server.post("/api/batch-generate", {"prompt": "一只猫"})
     page = studio(demo_server)
-    page.write_prompt("一只猫")
-    page.generate()
-    page.wait_for_images(1)
     address = page.page.url
     for _ in range(2):
         large = page.open_lightbox(0)
@@ -303,12 +248,10 @@ def test_back_or_a_click_beside_the_image_closes_the_lightbox(
     expect(page.tiles("success")).to_have_count(1)
 
 
-def test_images_are_kept_and_deleted_in_the_lightbox(demo_server: ServerProcess, studio: Open) -> None:
-    page = studio(demo_server)
+def test_images_are_kept_and_deleted_in_the_lightbox(demo_server: ServerProcess, studio: OpenStudio) -> None:
     for prompt in ("第一张", "第二张"):
-        page.write_prompt(prompt)
-        page.generate()
-        expect(page.tiles("success").filter(has_text=prompt)).to_have_count(1, timeout=20_000)
+        demo_server.post("/api/batch-generate", {"prompt": prompt})
+    page = studio(demo_server)
     large = page.open_lightbox(0)
     page.page.keyboard.press("f")
     expect(large.locator("[data-command=favourite]")).to_have_attribute("aria-pressed", "true")
@@ -327,28 +270,9 @@ def test_images_are_kept_and_deleted_in_the_lightbox(demo_server: ServerProcess,
     expect(page.tiles().filter(has_text="连不上服务")).to_have_count(1)
 
 
-def delete_only_image(page: StudioPage) -> None:
-    """Generate one image and delete it."""
-    page.write_prompt("删错的猫")
-    page.generate()
-    page.wait_for_images(1)
-    page.act("删除")
-    expect(page.tiles()).to_have_count(0)
-
-
-def test_undo_restores_a_deleted_image(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_deletion_and_its_undo_reach_other_tabs(demo_server: ServerProcess, studio: OpenStudio) -> None:
+    demo_server.post("/api/batch-generate", {"prompt": "两边都看的猫", "num_images": 2})
     page = studio(demo_server)
-    delete_only_image(page)
-    expect(page.page.locator("[data-example]").first).to_be_focused()
-    page.page.get_by_role("button", name="撤销").click()
-    page.wait_for_images(1)
-
-
-def test_a_deletion_and_its_undo_reach_other_tabs(demo_server: ServerProcess, studio: Open) -> None:
-    page = studio(demo_server)
-    page.write_prompt("两边都看的猫")
-    page.set_count(2)
-    page.generate()
     page.wait_for_images(2)
     other = page.second_tab()
     page.focus_tab()
@@ -363,9 +287,14 @@ def test_a_deletion_and_its_undo_reach_other_tabs(demo_server: ServerProcess, st
     other.wait_for_images(2)
 
 
-def test_a_failed_undo_says_why_and_can_be_retried(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_deletion_is_undone_once_the_server_can_be_reached(
+    demo_server: ServerProcess, studio: OpenStudio
+) -> None:
+    demo_server.post("/api/batch-generate", {"prompt": "删错的猫"})
     page = studio(demo_server)
-    delete_only_image(page)
+    page.act("删除")
+    expect(page.tiles()).to_have_count(0)
+    expect(page.page.locator("[data-example]").first).to_be_focused()
     demo_server.kill()
     page.page.get_by_role("button", name="撤销").click()
     expect(page.page.locator(".toast")).to_contain_text("连不上服务")
@@ -375,7 +304,7 @@ def test_a_failed_undo_says_why_and_can_be_retried(demo_server: ServerProcess, s
     page.wait_for_images(1)
 
 
-def test_generate_again_edit_and_use_as_reference(demo_server: ServerProcess, studio: Open) -> None:
+def test_generate_again_edit_and_use_as_reference(demo_server: ServerProcess, studio: OpenStudio) -> None:
     page = studio(demo_server)
     page.write_prompt("可以再来的猫")
     page.choose("3:2")
@@ -390,10 +319,11 @@ def test_generate_again_edit_and_use_as_reference(demo_server: ServerProcess, st
     expect(page.references()).to_have_count(1)
 
 
-def test_a_result_dragged_onto_the_form_becomes_a_reference(demo_server: ServerProcess, studio: Open) -> None:
+def test_a_result_dragged_onto_the_form_becomes_a_reference(
+    demo_server: ServerProcess, studio: OpenStudio
+) -> None:
+    demo_server.post("/api/batch-generate", {"prompt": "拖走的猫"})
     page = studio(demo_server)
-    page.write_prompt("拖走的猫")
-    page.generate()
     page.wait_for_images(1)
     picture = page.tiles().first.locator("img")
     picture.hover()
@@ -408,16 +338,11 @@ def test_a_result_dragged_onto_the_form_becomes_a_reference(demo_server: ServerP
 
 
 def test_an_excess_reference_is_neither_attached_nor_uploaded(
-    demo_server: ServerProcess, studio: Open, tmp_path: Path
+    demo_server: ServerProcess, studio: OpenStudio, tmp_path: Path
 ) -> None:
-    files = [tmp_path / f"{name}.png" for name in "甲乙丙丁"]
-    for file in files:
-        file.write_bytes(noise_image("png"))
+    demo_server.post("/api/batch-generate", {"prompt": "第五张"})
     page = studio(demo_server)
-    page.attach_references(*files)
-    page.write_prompt("第五张")
-    page.generate()
-    page.wait_for_images(1)
+    page.attach_references(*pictures(tmp_path, "甲.png", "乙.png", "丙.png", "丁.png"))
     page.act("用作参考图")
     expect(page.page.locator("[data-error-for=sample_images]")).to_contain_text("请先移除一张")
     page.expect_idle()
@@ -425,37 +350,11 @@ def test_an_excess_reference_is_neither_attached_nor_uploaded(
     assert demo_server.get("/api/sample-images")["total"] == 4
 
 
-def test_references_are_attached_ordered_and_sent(
-    demo_server: ServerProcess, studio: Open, tmp_path: Path
+def test_references_are_ordered_by_dragging_or_keyboard_and_sent_in_this_order(
+    demo_server: ServerProcess, studio: OpenStudio, tmp_path: Path
 ) -> None:
-    files = []
-    for name in ("甲.png", "乙.png"):
-        file = tmp_path / name
-        file.write_bytes(noise_image("png"))
-        files.append(file)
     page = studio(demo_server)
-    page.attach_references(*files)
-    expect(page.references()).to_have_count(2)
-    page.references().nth(1).locator("[data-move]").focus()
-    page.page.keyboard.press("ArrowLeft")
-    page.write_prompt("照着画")
-    page.generate()
-    page.wait_for_images(1)
-    record = demo_server.get("/api/records")["records"][0]
-    assert [image["filename"] for image in record["sample_images"]] == ["乙.png", "甲.png"]
-
-
-def test_references_are_reordered_by_dragging_and_escape_cancels(
-    demo_server: ServerProcess, studio: Open, tmp_path: Path
-) -> None:
-    files = []
-    for name in ("甲.png", "乙.png"):
-        file = tmp_path / name
-        file.write_bytes(noise_image("png"))
-        files.append(file)
-    page = studio(demo_server)
-    page.attach_references(*files)
-    expect(page.references()).to_have_count(2)
+    page.attach_references(*pictures(tmp_path, "甲.png", "乙.png"))
     names = page.references().locator("[data-move]")
 
     def drag_the_second_before_the_first() -> None:
@@ -474,10 +373,18 @@ def test_references_are_reordered_by_dragging_and_escape_cancels(
     drag_the_second_before_the_first()
     page.page.mouse.up()
     expect(page.references().nth(0)).to_contain_text("1")
-    expect(page.references().nth(0).locator("[data-move]")).to_have_attribute("title", "乙.png")
+    expect(names.nth(0)).to_have_attribute("title", "乙.png")
+    for first in ("甲.png", "乙.png"):
+        names.nth(1).press("ArrowLeft")
+        expect(names.nth(0)).to_have_attribute("title", first)
+    page.write_prompt("照着画")
+    page.generate()
+    page.wait_for_images(1)
+    record = demo_server.get("/api/records")["records"][0]
+    assert [image["filename"] for image in record["sample_images"]] == ["乙.png", "甲.png"]
 
 
-def test_unsupported_fields_are_disabled_with_the_reason(server: ServerProcess, studio: Open) -> None:
+def test_unsupported_fields_are_disabled_with_the_reason(server: ServerProcess, studio: OpenStudio) -> None:
     page = studio(server)
     page.page.locator("[data-more] summary").click()
     expect(page.page.locator("#seed")).to_be_disabled()
@@ -486,30 +393,23 @@ def test_unsupported_fields_are_disabled_with_the_reason(server: ServerProcess, 
     expect(page.page.locator("#negative_prompt-note")).to_contain_text("画面中不要出现")
 
 
-def test_the_from_parameter_fills_the_form(demo_server: ServerProcess, studio: Open) -> None:
-    body = {"prompt": "旧的配方", "aspect_ratio": "2:3", "resolution": "1K", "seed": 77}
-    made = demo_server.post("/api/batch-generate", body)["images"][0]
-    page = studio(demo_server)
-    page.open(f"?from={made['record_id']}")
-    page.expect_prompt("旧的配方")
-    expect(page.page.locator("input[value='2:3']")).to_be_checked()
-    expect(page.page.locator("#seed")).to_have_value("77")
-
-
-def test_the_from_parameter_fills_in_the_references(
-    demo_server: ServerProcess, studio: Open, tmp_path: Path
+def test_the_from_parameter_fills_the_form_and_its_references(
+    demo_server: ServerProcess, studio: OpenStudio, tmp_path: Path
 ) -> None:
-    files = [tmp_path / name for name in ("甲 & 乙's.png", "白 底.png")]
-    for file in files:
-        file.write_bytes(noise_image("png"))
     page = studio(demo_server)
-    page.attach_references(*files)
+    page.attach_references(*pictures(tmp_path, "甲 & 乙's.png", "白 底.png"))
     page.write_prompt("照着画")
+    page.choose("2:3", "1K")
+    page.page.locator("[data-more] summary").click()
+    page.page.locator("#seed").fill("77")
     page.generate()
     page.wait_for_images(1)
     made = demo_server.get("/api/records")["records"][0]
     page.page.evaluate("localStorage.clear()")
     page.open(f"?from={made['id']}")
+    page.expect_prompt("照着画")
+    expect(page.page.locator("input[value='2:3']")).to_be_checked()
+    expect(page.page.locator("#seed")).to_have_value("77")
     expect(page.references()).to_have_count(2)
     page.write_prompt("改过的提示词")
     page.generate()
@@ -520,7 +420,7 @@ def test_the_from_parameter_fills_in_the_references(
 
 
 def test_the_page_reports_an_unreachable_server_and_recovers(
-    demo_server: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: OpenStudio
 ) -> None:
     page = studio(demo_server)
     demo_server.kill()
@@ -539,7 +439,7 @@ def heights_of(page: StudioPage) -> set[int]:
 
 
 def test_the_pictures_of_a_request_stand_in_order_under_one_caption_and_have_one_height(
-    server: ServerProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: OpenStudio, jimeng: FakeJimeng
 ) -> None:
     for prompt, ratio, n in (("旧的一单", "9:16", 1), ("新的一单", "16:9", 3)):
         body = {"prompt": prompt, "aspect_ratio": ratio, "resolution": "1K", "num_images": n}
@@ -565,7 +465,7 @@ def test_the_pictures_of_a_request_stand_in_order_under_one_caption_and_have_one
 
 
 def test_what_was_refused_shrinks_with_the_next_order_and_is_cleared_at_once(
-    server: ServerProcess, studio: Open
+    server: ServerProcess, studio: OpenStudio
 ) -> None:
     page = studio(server)
     for prompt in ("违禁的画面一", "违禁的画面二", "好的画面"):
@@ -586,7 +486,7 @@ def test_what_was_refused_shrinks_with_the_next_order_and_is_cleared_at_once(
     expect(lines).to_have_count(2)
 
 
-def test_one_more_leaves_the_page_where_it_is(demo_server: ServerProcess, studio: Open) -> None:
+def test_one_more_leaves_the_page_where_it_is(demo_server: ServerProcess, studio: OpenStudio) -> None:
     rows = [{"prompt": f"第 {n} 只猫", "aspect_ratio": "9:16", "resolution": "1K"} for n in range(12)]
     for row in rows:
         demo_server.post("/api/batch-generate", row)
@@ -605,22 +505,21 @@ def test_one_more_leaves_the_page_where_it_is(demo_server: ServerProcess, studio
     expect(page.tiles().first).to_be_in_viewport()
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
 def test_no_original_is_loaded_on_a_screen_of_high_density(
-    browser: Browser, demo_server: ServerProcess, size: tuple[int, int]
+    new_page: NewPage, demo_server: ServerProcess
 ) -> None:
     for ratio in ("1:1", "9:16", "16:9"):
         demo_server.post("/api/batch-generate", {"prompt": "猫", "aspect_ratio": ratio})
-    context = browser.new_context(
-        viewport={"width": size[0], "height": size[1]}, device_scale_factor=2, is_mobile=size[0] < 720
-    )
     is_sharp = "image => image.complete && image.currentSrc.endsWith('side=800')"
     asked: list[str] = []
-    page = StudioPage(context.new_page(), demo_server.address)
-    page.page.on("request", lambda request: asked.append(request.url))
-    page.open()
-    for tile in page.tiles().all():
-        tile.scroll_into_view_if_needed()
-        wait_until(partial(tile.locator("img").evaluate, is_sharp))
-    context.close()
+    for width, height in ((1440, 900), (390, 844)):
+        page = StudioPage(
+            new_page(width, height, device_scale_factor=2, is_mobile=width < 720), demo_server.address
+        )
+        page.page.on("request", lambda request: asked.append(request.url))
+        page.open()
+        expect(page.tiles("success")).to_have_count(3)
+        for tile in page.tiles().all():
+            tile.scroll_into_view_if_needed()
+            wait_until(partial(tile.locator("img").evaluate, is_sharp))
     assert not [url for url in asked if "/output/" in url]

@@ -1,21 +1,21 @@
 """单图生成: several pictures selected at once, by mouse, keyboard and finger."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.states import Scenarios
 from tests.browser.studio_page import StudioPage
+from tests.browser.touch import press_long
 from tools.server_process import ServerProcess
 
 
-def open_with_pictures(page: StudioPage, number: int) -> None:
+def open_with_pictures(page: Page, server: ServerProcess, number: int) -> StudioPage:
     """The page with that many pictures of one request."""
-    page.open()
-    page.write_prompt("选中的猫")
-    page.set_count(number)
-    page.generate()
-    page.wait_for_images(number)
+    server.post("/api/batch-generate", {"prompt": "选中的猫", "num_images": number})
+    opened = StudioPage(page, server.address)
+    opened.open()
+    opened.wait_for_images(number)
+    return opened
 
 
 def bar(page: StudioPage) -> Locator:
@@ -29,18 +29,12 @@ def tick(page: StudioPage, tile: int, *, shift: bool = False) -> None:
 
 @pytest.fixture
 def pictures(demo_server: ServerProcess, page: Page) -> StudioPage:
-    opened = StudioPage(page, demo_server.address)
-    open_with_pictures(opened, 4)
-    return opened
+    return open_with_pictures(page, demo_server, 4)
 
 
 @pytest.fixture
-def phone(demo_server: ServerProcess, browser: Browser) -> Iterator[StudioPage]:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    opened = StudioPage(context.new_page(), demo_server.address)
-    open_with_pictures(opened, 2)
-    yield opened
-    context.close()
+def in_hand(demo_server: ServerProcess, phone: Page) -> StudioPage:
+    return open_with_pictures(phone, demo_server, 2)
 
 
 def test_a_range_is_favoured_downloaded_and_deleted_with_undo(pictures: StudioPage) -> None:
@@ -71,45 +65,40 @@ def test_pictures_are_selected_and_rejected_by_keyboard(pictures: StudioPage) ->
     expect(bar(pictures)).to_be_hidden()
 
 
-def test_an_arrow_key_scrolls_where_there_is_no_result(demo_server: ServerProcess, page: Page) -> None:
+def test_an_arrow_key_scrolls_where_there_is_no_result(scenarios: Scenarios, page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 500})
-    StudioPage(page, demo_server.address).open()
+    StudioPage(page, scenarios.empty.address).open()
     page.evaluate("document.activeElement.blur()")
     page.keyboard.press("ArrowDown")
     page.wait_for_function("() => scrollY > 0")
 
 
-def test_a_tap_opens_and_once_selecting_was_started_selects(phone: StudioPage) -> None:
-    phone.open_lightbox().press("Escape")
-    phone.page.get_by_role("button", name="选择", exact=True).tap()
-    phone.tiles().last.locator("a.result-card-frame").tap()
-    expect(bar(phone)).to_contain_text("已选 1 张")
-    expect(phone.page.locator("dialog[data-lightbox]")).to_be_hidden()
-    bar(phone).get_by_role("button", name="取消选择").tap()
-    expect(bar(phone)).to_be_hidden()
+def test_a_tap_opens_and_once_selecting_was_started_selects(in_hand: StudioPage) -> None:
+    in_hand.open_lightbox().press("Escape")
+    in_hand.page.get_by_role("button", name="选择", exact=True).tap()
+    in_hand.tiles().last.locator("a.result-card-frame").tap()
+    expect(bar(in_hand)).to_contain_text("已选 1 张")
+    expect(in_hand.page.locator("dialog[data-lightbox]")).to_be_hidden()
+    bar(in_hand).get_by_role("button", name="取消选择").tap()
+    expect(bar(in_hand)).to_be_hidden()
 
 
-def test_a_long_press_selects_and_opens_nothing(phone: StudioPage) -> None:
-    picture = phone.tiles().first.locator("a.result-card-frame")
-    picture.scroll_into_view_if_needed()
-    box = picture.bounding_box()
-    assert box
-    finger = phone.page.context.new_cdp_session(phone.page)
-    at = {"x": box["x"] + 60, "y": box["y"] + 60}
-    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
-    expect(bar(phone)).to_contain_text("已选 1 张")
-    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    phone.tiles().last.locator("a.result-card-frame").tap()
-    expect(bar(phone)).to_contain_text("已选 2 张")
-    expect(phone.page.locator("dialog[data-lightbox]")).to_be_hidden()
+def test_a_long_press_selects_and_opens_nothing(in_hand: StudioPage) -> None:
+    picture = in_hand.tiles().first.locator("a.result-card-frame")
+    press_long(picture, lambda: expect(bar(in_hand)).to_contain_text("已选 1 张"))
+    in_hand.tiles().last.locator("a.result-card-frame").tap()
+    expect(bar(in_hand)).to_contain_text("已选 2 张")
+    expect(in_hand.page.locator("dialog[data-lightbox]")).to_be_hidden()
 
 
-def test_on_a_phone_a_new_picture_comes_into_view_and_one_tap_leads_back(phone: StudioPage) -> None:
-    phone.page.evaluate("scrollTo(0, 0)")
-    phone.generate()
-    expect(phone.tiles()).to_have_count(4)
-    expect(phone.tiles().first).to_be_in_viewport(ratio=0.9)
-    phone.page.get_by_role("button", name="回到提示词").tap()
-    prompt = phone.page.get_by_label("提示词", exact=False).first
+def test_on_a_phone_a_new_picture_comes_into_view_and_one_tap_leads_back(in_hand: StudioPage) -> None:
+    in_hand.page.evaluate("scrollTo(0, 0)")
+    in_hand.write_prompt("又一批猫")
+    in_hand.set_count(2)
+    in_hand.generate()
+    expect(in_hand.tiles()).to_have_count(4)
+    expect(in_hand.tiles().first).to_be_in_viewport(ratio=0.9)
+    in_hand.page.get_by_role("button", name="回到提示词").tap()
+    prompt = in_hand.page.get_by_label("提示词", exact=False).first
     expect(prompt).to_be_focused()
     expect(prompt).to_be_in_viewport(ratio=1)
