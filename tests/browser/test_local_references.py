@@ -1,37 +1,44 @@
 """A model that accepts only public URLs, without OSS: explained wherever references are chosen."""
 
 import re
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.samples_page import SamplesPage, image_file
-from tests.browser.studio_page import StudioPage
-from tools.server_process import ServerProcess
+from tests.browser.conftest import OpenStudio
+from tests.browser.samples_page import SamplesPage
+from tools.fakes.jimeng import FakeJimeng
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess, running_server
 
 SENTENCE = "即梦 4.0 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
 
 
-@pytest.fixture
-def library(page: Page, server: ServerProcess) -> SamplesPage:
-    """示例图 of a server with Jimeng and one image in its folder."""
-    opened = SamplesPage(page, server.address)
-    opened.open()
-    opened.upload(image_file("红茶.png"))
-    opened.expect_names("红茶.png")
-    return opened
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with Jimeng, a picture, and one reference image in its folder."""
+    data_dir = tmp_path_factory.mktemp("local")
+    with FakeJimeng() as jimeng, running_server(data_dir, **jimeng.settings()) as started:
+        made = started.post("/api/batches", {"rows": [{"prompt": "雪山"}], "source": "single"})
+        started.wait_for_end(made["batch_id"])
+        file = {"file": ("红茶.png", noise_image("png"))}
+        requests.post(f"{started.address}/api/sample-images", files=file, timeout=30)
+        yield started
 
 
-def test_the_samples_page_says_the_model_accepts_no_local_references(library: SamplesPage) -> None:
-    expect(library.page.get_by_text(SENTENCE)).to_have_count(1)
-    expect(library.page.get_by_text(SENTENCE)).to_be_visible()
+def test_the_samples_page_says_the_model_accepts_no_local_references(
+    page: Page, server: ServerProcess
+) -> None:
+    SamplesPage(page, server.address).open()
+    expect(page.get_by_text(SENTENCE)).to_have_count(1)
+    expect(page.get_by_text(SENTENCE)).to_be_visible()
 
 
 def test_the_form_accepts_no_local_reference_and_explains_once(
-    studio: Callable[[ServerProcess], StudioPage], server: ServerProcess, tmp_path: Path
+    studio: OpenStudio, server: ServerProcess
 ) -> None:
     opened = studio(server)
     field = opened.page.locator("[data-references]")
@@ -39,36 +46,25 @@ def test_the_form_accepts_no_local_reference_and_explains_once(
     expect(message).to_have_count(1)
     expect(field.locator("[data-open-picker]")).to_be_disabled()
     expect(field.locator("[data-add]")).to_be_hidden()
-    opened.write_prompt("雪山")
-    opened.generate()
-    opened.wait_for_images(1)
     opened.act("用作参考图")
     expect(field.get_by_role("alert")).to_have_text(SENTENCE)
     expect(message).to_have_count(1)
     expect(opened.references()).to_have_count(0)
     expect(opened.page.locator(".toast")).to_have_count(0)
-    assert server.get("/api/sample-images")["total"] == 0  # it was not copied into the library either
+    assert server.get("/api/sample-images")["total"] == 1  # it was not copied into the library either
 
 
-def test_the_lightbox_explains_it_and_adds_nothing(
-    studio: Callable[[ServerProcess], StudioPage], server: ServerProcess
-) -> None:
-    opened = studio(server)
-    opened.write_prompt("雪山")
-    opened.generate()
-    opened.wait_for_images(1)
-    opened.page.goto(f"{server.address}/records")
-    opened.page.locator("[data-records] [data-image-url]").first.click()
-    large = opened.page.locator("dialog[data-lightbox]")
+def test_the_lightbox_explains_it_and_adds_nothing(page: Page, server: ServerProcess) -> None:
+    page.goto(f"{server.address}/records")
+    page.locator("[data-records] [data-image-url]").first.click()
+    large = page.locator("dialog[data-lightbox]")
     large.locator("[data-lightbox-more] summary").click()
     large.get_by_role("button", name="用作参考图").click()
     expect(large.locator(".toast")).to_have_text(re.compile(SENTENCE))
-    assert server.get("/api/sample-images")["total"] == 0
+    assert server.get("/api/sample-images")["total"] == 1
 
 
-def test_the_picker_explains_it_and_disables_choosing(
-    library: SamplesPage, page: Page, server: ServerProcess
-) -> None:
+def test_the_picker_explains_it_and_disables_choosing(page: Page, server: ServerProcess) -> None:
     batch = BatchPage(page, server.address)
     batch.open()
     batch.click_command("add")

@@ -1,6 +1,10 @@
 """The reference picker: by keyboard, with unusual names, beside a second tab."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+import requests
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
@@ -10,7 +14,7 @@ from tests.browser.samples_page import Picker, SamplesPage, image_file
 from tests.browser.studio_page import StudioPage
 from tools.fakes.oss import FakeOss
 from tools.noise_images import noise_image
-from tools.server_process import ServerProcess
+from tools.server_process import ServerProcess, running_server
 
 UNUSUAL = [
     "红茶 · 新 品.png",
@@ -22,13 +26,28 @@ UNUSUAL = [
 ]
 
 
+@pytest.fixture(scope="module")
+def cats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with six images, four of them cats, the last one first."""
+    with running_server(tmp_path_factory.mktemp("cats"), image_model="demo") as server:
+        for name in ("猫一.png", "狗.png", "猫二.png", "猫三.png", "鸟.png", "猫四.png"):
+            file = {"file": (name, noise_image("png"))}
+            requests.post(f"{server.address}/api/sample-images", files=file, timeout=30)
+        yield server
+
+
 @pytest.fixture
-def four_cats(library: SamplesPage) -> SamplesPage:
-    """Six images, four of them cats, the last one first."""
-    for name in ("猫一.png", "狗.png", "猫二.png", "猫三.png", "鸟.png", "猫四.png"):
-        library.upload(image_file(name))
-        library.expect_image_loaded(name)
-    return library
+def picker(page: Page, cats: ServerProcess) -> Picker:
+    """The picker of 单图生成, open."""
+    opened = Picker(page)
+    opened.open_on_index(cats.address)
+    return opened
+
+
+def references_of(server: ServerProcess, prompt: str) -> list[str]:
+    """Those of the only picture with this prompt."""
+    (record,) = server.get(f"/api/records?search={prompt}")["records"]
+    return [image["filename"] for image in record["sample_images"]]
 
 
 def choose_by_keyboard(page: Page, picker: Picker) -> None:
@@ -45,12 +64,11 @@ def choose_by_keyboard(page: Page, picker: Picker) -> None:
     expect(picker.dialog).to_be_hidden()
 
 
-def test_four_references_are_chosen_by_keyboard_for_one_image(
-    page: Page, four_cats: SamplesPage, demo_server: ServerProcess
-) -> None:
-    studio, picker = StudioPage(page, demo_server.address), Picker(page)
+def test_four_references_are_chosen_by_keyboard_for_one_image(page: Page, cats: ServerProcess) -> None:
+    studio, picker = StudioPage(page, cats.address), Picker(page)
     studio.open()
-    studio.write_prompt("照着画")
+    before = studio.tiles().count()
+    studio.write_prompt("照着画一张")
     opener = page.locator("[data-open-picker]")
     opener.focus()
     page.keyboard.press("Enter")
@@ -58,20 +76,16 @@ def test_four_references_are_chosen_by_keyboard_for_one_image(
     expect(opener).to_be_focused()
     expect(opener).to_have_text("选择 (4)")
     page.keyboard.press("Control+Enter")
-    studio.wait_for_images(1)
-    records = demo_server.get("/api/records")["records"]
-    assert len(records) == 1, "Ctrl+Enter in the picker must not order a picture"
-    used = records[0]["sample_images"]
-    assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
+    studio.wait_for_images(before + 1)
+    # Ctrl+Enter in the picker ordered nothing
+    assert references_of(cats, "照着画一张") == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
 
 
-def test_four_references_are_chosen_by_keyboard_for_a_row(
-    page: Page, four_cats: SamplesPage, demo_server: ServerProcess
-) -> None:
-    batch, picker = BatchPage(page, demo_server.address), Picker(page)
+def test_four_references_are_chosen_by_keyboard_for_a_row(page: Page, cats: ServerProcess) -> None:
+    batch, picker = BatchPage(page, cats.address), Picker(page)
     batch.open()
     batch.click_command("add")
-    batch.paste_block(1, "prompt", ("照着画", "", "1:1", "1K"))
+    batch.paste_block(1, "prompt", ("照着画一行", "", "1:1", "1K"))
     for _ in range(4):
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
@@ -80,13 +94,10 @@ def test_four_references_are_chosen_by_keyboard_for_a_row(
     batch.expect_text(1, "sample_images", "选择 (4)")
     batch.start_batch()
     batch.wait_for_image(1)
-    used = demo_server.get("/api/records")["records"][0]["sample_images"]
-    assert [image["filename"] for image in used] == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
+    assert references_of(cats, "照着画一行") == ["猫四.png", "猫一.png", "猫二.png", "猫三.png"]
 
 
-def test_escape_cancels_the_choice(page: Page, four_cats: SamplesPage) -> None:
-    picker = Picker(page)
-    picker.open_on_index(four_cats.address)
+def test_escape_cancels_the_choice(page: Page, picker: Picker) -> None:
     picker.pick("鸟.png")
     picker.confirm()
     page.locator("[data-open-picker]").click()
@@ -97,9 +108,7 @@ def test_escape_cancels_the_choice(page: Page, four_cats: SamplesPage) -> None:
     expect(page.locator("[data-open-picker]")).to_be_focused()
 
 
-def test_selecting_text_beyond_the_edge_keeps_the_dialog_open(page: Page, library: SamplesPage) -> None:
-    picker = Picker(page)
-    picker.open_on_index(library.address)
+def test_selecting_text_beyond_the_edge_keeps_the_dialog_open(page: Page, picker: Picker) -> None:
     picker.search("猫和狗")
     field = picker.dialog.get_by_label("搜索文件名").bounding_box()
     assert field is not None
@@ -112,12 +121,8 @@ def test_selecting_text_beyond_the_edge_keeps_the_dialog_open(page: Page, librar
     expect(picker.dialog).to_be_hidden()
 
 
-def test_input_method_keys_do_not_search_leave_or_confirm(page: Page, library: SamplesPage) -> None:
-    library.upload(image_file("猫.png"))
-    library.expect_image_loaded("猫.png")
-    picker = Picker(page)
-    picker.open_on_index(library.address)
-    picker.expect_names("猫.png")
+def test_input_method_keys_do_not_search_leave_or_confirm(page: Page, picker: Picker) -> None:
+    expect(picker.images()).to_have_count(6)
     searched: list[str] = []
     page.on("request", lambda request: searched.append(request.url))
     method = InputMethod(page)
@@ -125,16 +130,12 @@ def test_input_method_keys_do_not_search_leave_or_confirm(page: Page, library: S
     for key in ("ArrowDown", "Control+Enter"):
         page.keyboard.press(key)
     expect(picker.dialog.get_by_label("搜索文件名")).to_be_focused()
-    method.commit("狗")
-    expect(picker.summary()).to_contain_text("没有文件名含「狗」")
+    method.commit("羊")
+    expect(picker.summary()).to_contain_text("没有文件名含「羊」")
     assert [url for url in searched if "search=m" in url] == []
 
 
-def test_one_reference_too_many_is_refused_until_another_is_removed(
-    page: Page, four_cats: SamplesPage
-) -> None:
-    picker = Picker(page)
-    picker.open_on_index(four_cats.address)
+def test_one_reference_too_many_is_refused_until_another_is_removed(picker: Picker) -> None:
     picker.pick("猫一.png", "猫二.png", "猫三.png", "猫四.png", "狗.png")
     expect(picker.dialog).to_contain_text("最多选 4 张，先点掉一张")
     picker.chosen().nth(1).press("Enter")
@@ -144,34 +145,35 @@ def test_one_reference_too_many_is_refused_until_another_is_removed(
     picker.expect_chosen("猫一.png", "猫三.png", "猫四.png", "狗.png")
 
 
-@pytest.mark.parametrize("name", UNUSUAL)
-def test_any_name_is_listed_shown_found_picked_and_used(
-    page: Page, oss_server: ServerProcess, oss: FakeOss, name: str
-) -> None:
-    oss.put(SAMPLES + name, noise_image("png"))
-    oss_server.kill()
-    oss_server.start()
-    shown = name.rpartition("/")[2]
-    library, picker = SamplesPage(page, oss_server.address), Picker(page)
-    library.open()
-    library.expect_names(shown)
-    image = library.samples().locator("img")
-    expect(image).not_to_have_js_property("naturalWidth", 0)
-    library.search(shown[:4])
-    library.expect_count("找到 1 张")
-    picker.open_on_index(oss_server.address)
-    picker.search(shown[:4])
-    picker.images().click()
-    picker.expect_chosen(shown)
-    picker.confirm()
-    studio = StudioPage(page, oss_server.address)
-    studio.write_prompt("照着画")
-    studio.generate()
-    studio.wait_for_images(1)
-    used = oss_server.get("/api/records")["records"][0]["sample_images"]
-    assert [image["filename"] for image in used] == [shown]
-    page.reload()
-    expect(page.locator("[data-references] .reference")).to_have_count(1)
+def test_any_name_is_listed_shown_found_picked_and_used(page: Page, oss: FakeOss, tmp_path: Path) -> None:
+    for age, name in enumerate(UNUSUAL):
+        oss.put(SAMPLES + name, noise_image("png"), age=age)
+    listed = [name.rpartition("/")[2] for name in UNUSUAL]
+    with running_server(tmp_path, image_model="demo", **oss.settings()) as server:
+        library, picker = SamplesPage(page, server.address), Picker(page)
+        library.open()
+        library.expect_names(*listed)
+        for number, shown in enumerate(listed, 1):
+            library.open()
+            library.search(shown[:4])
+            library.expect_count("找到 1 张")
+            image = library.samples().locator("img")
+            expect(image).not_to_have_js_property("naturalWidth", 0)
+            page.evaluate("localStorage.clear()")  # without the reference before
+            picker.open_on_index(server.address)
+            picker.search(shown[:4])
+            picker.expect_names(shown)
+            picker.images().click()
+            picker.expect_chosen(shown)
+            picker.confirm()
+            studio = StudioPage(page, server.address)
+            studio.write_prompt("照着画")
+            studio.generate()
+            studio.wait_for_images(number)
+            used = server.get("/api/records")["records"][0]["sample_images"]
+            assert [image["filename"] for image in used] == [shown]
+            page.reload()
+            expect(page.locator("[data-references] .reference")).to_have_count(1)
 
 
 def test_an_unusual_name_is_uploaded_renamed_deleted_and_restored(

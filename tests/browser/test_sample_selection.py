@@ -1,12 +1,12 @@
 """示例图: several images at a time, their order, and commands of the large view."""
 
-import re
 import zipfile
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.samples_page import SamplesPage, image_file
+from tests.browser.touch import press_long
 from tools.server_process import ServerProcess
 
 NAMES = [f"第 {number} 张.png" for number in range(1, 13)]
@@ -79,59 +79,23 @@ def test_an_image_becomes_a_reference_of_the_next_picture(library: SamplesPage) 
     expect(page.locator(".toast")).to_contain_text("最多用 4 张")
 
 
-def test_an_image_is_renamed_in_the_large_view(library: SamplesPage) -> None:
-    page = library.page
-    fill(library, "甲.png", "乙.png")
-    large = page.locator("dialog[data-lightbox]")
-    library.sample("甲.png").locator("[data-image-url]").click()
-    for name, shown in (("//", None), ("红茶", "红茶.png")):
-        if not large.get_by_label("新名字：甲.png").is_visible():
-            page.locator("[data-lightbox-more] summary").click()
-            large.get_by_role("button", name="改名").click()
-        large.get_by_label("新名字：甲.png").fill(name)
-        page.keyboard.press("Enter")
-        expect(large.locator("[data-panel]")).to_contain_text(shown or "请写一个名字")
-    expect(large).to_be_visible()
-    expect(library.sample("红茶.png")).to_have_count(1)
-    page.keyboard.press("ArrowRight")
-    expect(large.locator("[data-panel]")).to_contain_text("乙.png")
-
-
-def test_the_order_is_kept_in_the_address(library: SamplesPage) -> None:
-    fill(library, "图10.png", "图2.png", "图1.png")
-    library.page.get_by_label("排序").select_option(label="按文件名")
-    library.expect_names("图1.png", "图2.png", "图10.png")
-    expect(library.page).to_have_url(re.compile("sort=name"))
-    library.page.reload()
-    library.expect_names("图1.png", "图2.png", "图10.png")
-    expect(library.page.get_by_label("排序")).to_have_value("name")
-
-
 def test_by_finger_a_long_press_selects_and_the_large_view_has_the_other_commands(
-    demo_server: ServerProcess, browser: Browser
+    demo_server: ServerProcess, phone: Page
 ) -> None:
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    library = SamplesPage(context.new_page(), demo_server.address)
+    library = SamplesPage(phone, demo_server.address)
     library.open()
     fill(library, *NAMES[:3])
-    page, large = library.page, library.page.locator("dialog[data-lightbox]")
-    box = library.samples().first.bounding_box()
-    assert box
-    finger = context.new_cdp_session(page)
-    at = {"x": box["x"] + 60, "y": box["y"] + 60}
-    finger.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [at]})
-    expect(page.locator("[data-selection-count]")).to_have_text("已选 1 张")
-    finger.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    large, count = phone.locator("dialog[data-lightbox]"), phone.locator("[data-selection-count]")
+    press_long(library.samples().first, lambda: expect(count).to_have_text("已选 1 张"))
     library.samples().nth(1).locator("a").tap()
-    expect(page.locator("[data-selection-count]")).to_have_text("已选 2 张")
+    expect(count).to_have_text("已选 2 张")
     expect(large).to_be_hidden()
-    page.get_by_role("button", name="取消选择").tap()
-    page.get_by_role("button", name="选择", exact=True).tap()
-    expect(page.locator("[data-selection-count]")).to_have_text("点图片选择")
-    page.keyboard.press("Escape")
-    expect(page.locator("[data-selection]")).to_be_hidden()
+    phone.get_by_role("button", name="取消选择").tap()
+    phone.get_by_role("button", name="选择", exact=True).tap()
+    expect(count).to_have_text("点图片选择")
+    phone.keyboard.press("Escape")
+    expect(phone.locator("[data-selection]")).to_be_hidden()
     library.samples().nth(1).locator("a").tap()
-    page.locator("[data-lightbox-more] summary").tap()
+    phone.locator("[data-lightbox-more] summary").tap()
     for name in ("用它生成", "改名", "复制文件名"):
         expect(large.get_by_role("button", name=name)).to_be_visible()
-    context.close()
