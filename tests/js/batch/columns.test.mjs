@@ -1,8 +1,6 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { DESCRIBED, OTHER } from "./page.mjs";
-import { makeBatchTable } from "./table.mjs";
-import { block, paste, select } from "../grid/table.mjs";
 import { columnOfHeader, hasUnchecked, makeColumns, parseNames, refusedFields } from "../../../static/js/batch/columns.js";
 import { makeRow } from "../../../static/js/batch/row.js";
 
@@ -36,22 +34,6 @@ test("what a picture must not show is never the prompt", () => {
   for (const text of ["负面提示词", "提示词(negative)", "提示词（负面）", "提示词（反向提示词）"]) assert.equal(headerOf(text), "negative_prompt", text);
   for (const text of ["提示词（不要出现）", "提示词 -", "提示词（避免）", "prompt to avoid", "no prompt"]) assert.notEqual(headerOf(text), "prompt", text);
   for (const text of ["提示词（不超过 100 字）", "提示词（不能为空）", "提示词（不限）"]) assert.equal(headerOf(text), "prompt", text);
-});
-
-test("a block with headers fills the columns that they mean, and no other", () => {
-  for (const headers of [["图片比例", "提示词"], ["Aspect ratio", "Prompt"]]) {
-    const table = makeBatchTable([{}]);
-    select(table, [0, "prompt"]);
-    paste(table, block(headers, ["16:9", "雪山"]));
-    const [{ prompt, aspect_ratio: ratio }, ...others] = table.rows.all;
-    assert.deepEqual([prompt, ratio, others.length], ["雪山", "16:9", 0]);
-  }
-  for (const negative of ["负面提示词", "提示词(negative)", "提示词（不要出现）", "提示词 -"]) {
-    const table = makeBatchTable([{}]);
-    select(table, [0, "prompt"]);
-    paste(table, block([negative, "比例", "分辨率"], ["水印", "16:9", "4K"]));
-    assert.deepEqual([table.rows.at(0).prompt, table.rows.at(0).aspect_ratio, table.rows.length], ["", "16:9", 1], negative);
-  }
 });
 
 test("an own column is found by its name", () => {
@@ -110,10 +92,4 @@ test("what is wrong with references is said by the first that is missing", () =>
 test("a model that takes only addresses refuses images of this machine", () => {
   assert.equal(problemOf("sample_images", [CUP], { model: OTHER }), "只接受网址");
   assert.equal(problemOf("sample_images", [{ url: "https://a/b.png", filename: "b" }], { model: OTHER }), "");
-});
-
-test("a row whose cells are all empty has no problems", () => {
-  const table = makeBatchTable([{ aspect_ratio: "5:4" }, { filename: "猫", aspect_ratio: "5:4" }]);
-  const problems = table.rows.all.map((row) => Object.keys(table.validation.problemsOf(row)));
-  assert.deepEqual(problems, [[], ["prompt", "aspect_ratio"]]);
 });

@@ -79,16 +79,3 @@ test("a name that is pasted is looked up, not as a step of its own", async (t) =
   table.undo();
   assert.deepEqual(table.rows.at(0).sample_images, []);
 });
-
-test("images that are pasted into a name become their names, and into their own column stay images", async (t) => {
-  const { table } = await lookedUp(t, "石桥；cup");
-  table.commands.add();
-  select(table, [0, "sample_images"]);
-  const text = copy(table);
-  for (const place of [[0, "filename"], [1, "sample_images"]]) {
-    select(table, place);
-    paste(table, text);
-  }
-  assert.equal(table.rows.at(0).filename, "石桥.png；Cup.PNG");
-  assert.deepEqual(table.rows.at(1).sample_images.map(({ url }) => url), ["/1", "/2"]);
-});

@@ -53,12 +53,6 @@ test("where nothing is left to show alone all rows are shown", (t) => {
   assert.deepEqual([shown(table), line.hidden, changes], [NAMES, true, ["有问题的", ""]]);
 });
 
-test("all rows are shown again by its button", (t) => {
-  const { table, filter, part, line } = filtered(t);
-  part("all").click();
-  assert.deepEqual([shown(table), line.hidden, filter.which], [NAMES, true, ""]);
-});
-
 test("an undo shows the rows that it changed, and the filter still counts", (t) => {
   const { table, part, edit } = filtered(t);
   edit(2, "1:1");
@@ -69,16 +63,15 @@ test("an undo shows the rows that it changed, and the filter still counts", (t) 
   assert.deepEqual([shown(table), part("text").textContent], ["乙丁己", "只显示有问题的：3 行，共 6 行"]);
 });
 
-test("another draft is shown whole", (t) => {
-  const { table, filter, line } = filtered(t);
-  table.rows.reset([]);
-  assert.deepEqual([filter.which, line.hidden], ["", true]);
-});
-
-test("one filter takes the place of another", (t) => {
-  const { table, filter, part } = filtered(t);
+test("one filter takes the place of another, until its button or another draft ends it", (t) => {
+  const { table, filter, part, line } = filtered(t);
   filter.show("甲", ({ prompt }) => prompt === "甲");
   assert.deepEqual([shown(table), part("text").textContent], ["甲", "只显示甲：1 行，共 6 行"]);
+  part("all").click();
+  assert.deepEqual([shown(table), line.hidden, filter.which], [NAMES, true, ""]);
+  filter.show("甲", ({ prompt }) => prompt === "甲");
+  table.rows.reset([]);
+  assert.deepEqual([filter.which, line.hidden], ["", true]);
 });
 
 test("many changes are counted once", (t) => {

@@ -160,15 +160,6 @@ test("references keep their images in their own column, and become names in anot
   assert.equal(table.rows.at(1).filename, "杯子.png");
 });
 
-test("a text in the column of references is a name to look up", () => {
-  const table = makeTable([{ prompt: "一只橘猫" }]);
-  select(table, [0, "prompt"]);
-  const text = copy(table);
-  select(table, [0, "images"]);
-  paste(table, text);
-  assert.deepEqual(table.rows.at(0).images, [{ filename: "一只橘猫" }]);
-});
-
 test("text from elsewhere is only text, also where something was copied here before", () => {
   const table = makeTable([{ prompt: "猫", images: CUP }, { prompt: "狗" }]);
   select(table, [0, "images"]);
