@@ -1,21 +1,27 @@
 """Login with the password and logout in the top bar."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tools.server_process import running_server
+from tools.server_process import ServerProcess, running_server
 
 
-@pytest.mark.parametrize("size", [(1440, 900), (360, 700)])
-def test_after_logout_the_login_page_is_shown(tmp_path: Path, page: Page, size: tuple[int, int]) -> None:
-    page.set_viewport_size({"width": size[0], "height": size[1]})
-    with running_server(tmp_path, image_model="demo", access_password="开门") as server:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with a password."""
+    data_dir = tmp_path_factory.mktemp("locked")
+    with running_server(data_dir, image_model="demo", access_password="开门") as started:
+        yield started
+
+
+def test_after_logout_the_login_page_is_shown(server: ServerProcess, page: Page) -> None:
+    for width, height in ((1440, 900), (360, 700)):
+        page.set_viewport_size({"width": width, "height": height})
         page.goto(f"{server.address}/records?search=cat")
-        page.get_by_label("访问密码").fill("开门")
-        page.keyboard.press("Enter")
+        log_in(page)
         expect(page.get_by_role("searchbox")).to_have_value("cat")
         page.wait_for_load_state()  # with its style sheet, which sizes the button
         way_out = page.get_by_role("button", name="退出登录")
@@ -28,32 +34,33 @@ def test_after_logout_the_login_page_is_shown(tmp_path: Path, page: Page, size: 
         expect(page.get_by_label("访问密码")).to_be_visible()
 
 
-def test_an_expired_login_is_told_keeps_the_draft_and_leads_back_to_it(tmp_path: Path, page: Page) -> None:
-    with running_server(tmp_path, image_model="demo", access_password="开门") as server:
-        batch = BatchPage(page, server.address)
-        page.goto(f"{server.address}/batch?from=bookmark")
-        log_in(page)
-        batch.wait_until_ready()
-        page.context.clear_cookies()
-        batch.click_command("add")
-        batch.edit_cell(1, "prompt", "一只橘猫")
-        batch.click_command("start")
-        place = page.locator("[data-offline]")
-        expect(place).to_have_text("登录过期了 · 重新登录")
+def test_an_expired_login_is_told_keeps_the_draft_and_leads_back_to_it(
+    server: ServerProcess, page: Page
+) -> None:
+    batch = BatchPage(page, server.address)
+    page.goto(f"{server.address}/batch?from=bookmark")
+    log_in(page)
+    batch.wait_until_ready()
+    page.context.clear_cookies()
+    batch.click_command("add")
+    batch.edit_cell(1, "prompt", "一只橘猫")
+    batch.click_command("start")
+    place = page.locator("[data-offline]")
+    expect(place).to_have_text("登录过期了 · 重新登录")
 
-        other = page.context.new_page()
-        other.goto(server.address)
-        log_in(other)
-        page.bring_to_front()
-        batch.open_start()
-        page.keyboard.press("Escape")
-        expect(place).to_be_empty()
+    other = page.context.new_page()
+    other.goto(server.address)
+    log_in(other)
+    page.bring_to_front()
+    batch.open_start()
+    page.keyboard.press("Escape")
+    expect(place).to_be_empty()
 
-        page.context.clear_cookies()
-        place.get_by_role("link", name="重新登录").click()
-        log_in(page)
-        expect(page).to_have_url(f"{server.address}/batch?from=bookmark")
-        batch.expect_text(1, "prompt", "一只橘猫")
+    page.context.clear_cookies()
+    place.get_by_role("link", name="重新登录").click()
+    log_in(page)
+    expect(page).to_have_url(f"{server.address}/batch?from=bookmark")
+    batch.expect_text(1, "prompt", "一只橘猫")
 
 
 def log_in(page: Page) -> None:

@@ -1,19 +1,18 @@
 """As many references as the model takes, and what they add to the price."""
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 from playwright.sync_api import expect
 
-from tests.browser.studio_page import StudioPage
+from tests.browser.conftest import OpenStudio
 from tools.fakes.seedream import FakeSeedream
 from tools.noise_images import noise_image
-from tools.server_process import ServerProcess, running_server
+from tools.server_process import running_server
 
 
 def test_ten_references_are_priced_sent_and_billed_and_an_eleventh_is_not_attached(
-    tmp_path: Path, studio: Callable[[ServerProcess], StudioPage]
+    tmp_path: Path, studio: OpenStudio
 ) -> None:
     files = [tmp_path / f"{number}.png" for number in range(10)]
     for file in files:

@@ -1,14 +1,14 @@
 """Choosing the model: of one picture, of a table, and of its rows."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.studio_page import StudioPage
+from tests.browser.conftest import OpenStudio
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.seedream import FakeSeedream
 from tools.server_process import ServerProcess, running_server
@@ -44,7 +44,7 @@ def ids_of(service: FakeSeedream) -> list[str]:
 
 def test_one_picture_is_made_by_the_model_that_was_chosen_and_nothing_typed_is_lost(
     server: ServerProcess,
-    studio: Callable[[ServerProcess], StudioPage],
+    studio: OpenStudio,
     jimeng: FakeJimeng,
     seedream: FakeSeedream,
 ) -> None:
@@ -64,7 +64,7 @@ def test_one_picture_is_made_by_the_model_that_was_chosen_and_nothing_typed_is_l
 
 
 def test_options_are_offered_where_the_model_takes_them(
-    server: ServerProcess, studio: Callable[[ServerProcess], StudioPage], seedream: FakeSeedream
+    server: ServerProcess, studio: OpenStudio, seedream: FakeSeedream
 ) -> None:
     form = studio(server)
     expect(form.page.locator("[name=background]")).to_have_count(0)
@@ -146,7 +146,7 @@ def test_the_model_of_a_table_is_kept_with_its_draft_when_the_default_changes(
 
 
 def test_a_picture_is_enlarged_once_from_its_large_view(
-    server: ServerProcess, studio: Callable[[ServerProcess], StudioPage], jimeng: FakeJimeng
+    server: ServerProcess, studio: OpenStudio, jimeng: FakeJimeng
 ) -> None:
     form = studio(server)
     form.write_prompt("猫")

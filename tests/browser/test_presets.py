@@ -1,11 +1,9 @@
 """Presets are stored from the form, fill it, and are applied to rows of the table."""
 
-from collections.abc import Callable
-
 from playwright.sync_api import Page, expect
 
 from tests.browser.batch_page import BatchPage
-from tests.browser.studio_page import StudioPage
+from tests.browser.conftest import OpenStudio
 from tests.browser.test_search_lists import open_commands
 from tools.server_process import ServerProcess
 
@@ -17,9 +15,7 @@ def put(server: ServerProcess, name: str, fields: dict[str, str]) -> None:
     server.put(f"/api/presets/{name}", fields)
 
 
-def test_a_preset_is_stored_and_deleted_on_the_page(
-    studio: Callable[[ServerProcess], StudioPage], demo_server: ServerProcess
-) -> None:
+def test_a_preset_is_stored_and_deleted_on_the_page(studio: OpenStudio, demo_server: ServerProcess) -> None:
     opened = studio(demo_server)
     page = opened.page
     choice, dialog = page.get_by_label("预设", exact=True), page.locator("dialog[data-dialog=preset]")
@@ -46,7 +42,7 @@ def test_a_preset_is_stored_and_deleted_on_the_page(
 
 
 def test_a_preset_fills_the_form_and_the_next_one_replaces_its_suffix(
-    studio: Callable[[ServerProcess], StudioPage], demo_server: ServerProcess
+    studio: OpenStudio, demo_server: ServerProcess
 ) -> None:
     put(demo_server, "海报", POSTER)
     put(demo_server, "头像", AVATAR)
