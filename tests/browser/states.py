@@ -226,6 +226,7 @@ def open_filter(name: str) -> Step:
 
 _CHOSEN_OPTION = "[role=option][aria-selected=true]"
 _LARGE = wait_for("dialog[data-lightbox]")
+_RECORDS_READY = wait_for("[data-records-page][data-ready]")
 _FIRST_ROW = click("[data-row='1'] [data-select]")
 _ROW_MENU = (click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]"))
 _FOCUSED = click("[data-row='1'] [data-column=prompt]")  # on a phone it shows all fields then
@@ -259,7 +260,7 @@ def _page(page: str, path: str, *ready: Step) -> Callable[..., State]:
 _index = _page("index", "/")
 _batch = _page("batch", "/batch", wait_for("[data-batch][data-ready]"))
 _pictures = _page("pictures", "/batch/pictures", wait_for("[data-pictures-page][data-ready]"))
-_records = _page("records", "/records", wait_for("[data-records-page][data-ready]"))
+_records = _page("records", "/records", _RECORDS_READY)
 _samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
 
 STATES = (
@@ -453,7 +454,7 @@ STATES = (
         "records: one",
         "populated",
         "/records?record=1",
-        (_LARGE, press_key("Escape"), wait_for("[data-permalink]")),
+        (_LARGE, press_key("Escape"), _RECORDS_READY),
     ),
     _records("unreadable address", query="?record=4711&status=lost"),
     _records("a file was dropped", drop_image, _dialog("file")),
