@@ -1,6 +1,7 @@
-"""Chromium and running servers: one browser per run, one server and one fresh context per test."""
+"""Chromium and running servers: one browser per run, a fresh context per test, servers per test or module."""
 
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+import database
+from app.domain import ModelStatistics
 from tests.browser import states
 from tests.browser.batch_page import BatchPage
 from tests.browser.records_page import running_copy, seed_records
@@ -76,17 +79,37 @@ def demo_server(tmp_path: Path) -> Iterator[ServerProcess]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server without any key, for the tests of a module that leave no record behind that another minds."""
+    with running_server(tmp_path_factory.mktemp("shared"), image_model="demo") as server:
+        yield server
+
+
 @pytest.fixture
 def jimeng() -> Iterator[FakeJimeng]:
-    """The fake service, half a second an image."""
-    with FakeJimeng(latency=0.5) as service:
+    """The fake service, a tenth of a second an image."""
+    with FakeJimeng(latency=0.1) as service:
         yield service
+
+
+@contextmanager
+def jimeng_server(folder: Path, service: FakeJimeng) -> Iterator[ServerProcess]:
+    """A server that knows how fast the service is; one that does not waits a second for each image."""
+    file = folder / "generation_records.db"
+    database.open_database(file)
+    with closing(database.connect(file)) as db:
+        database.store_statistics(
+            db, "jimeng_t2i_v40", ModelStatistics(seconds=service.latency, deviation=0.0)
+        )
+    with running_server(folder, **service.settings(model_concurrency=2)) as server:
+        yield server
 
 
 @pytest.fixture
 def server(tmp_path: Path, jimeng: FakeJimeng) -> Iterator[ServerProcess]:
     """A server with the fake Jimeng."""
-    with running_server(tmp_path, **jimeng.settings(model_concurrency=2)) as server:
+    with jimeng_server(tmp_path, jimeng) as server:
         yield server
 
 
@@ -158,3 +181,17 @@ def batch(page: Page, demo_server: ServerProcess) -> BatchPage:
     opened = BatchPage(page, demo_server.address)
     opened.open()
     return opened
+
+
+@pytest.fixture
+def draft(page: Page, shared_server: ServerProcess) -> BatchPage:
+    """批量生成 with an empty draft, on the server that the module shares."""
+    opened = BatchPage(page, shared_server.address)
+    opened.open()
+    return opened
+
+
+@pytest.fixture
+def priced(page: Page, server: ServerProcess) -> BatchPage:
+    """批量生成 with the fake Jimeng, not open yet."""
+    return BatchPage(page, server.address)
