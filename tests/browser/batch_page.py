@@ -1,10 +1,15 @@
 """Page object of 批量生成."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Locator, Page, expect
+import requests
+from playwright.sync_api import FilePayload, Locator, Page, expect
 
+from tools.noise_images import noise_image
+from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 
 _SAVED_TEXTS = """
@@ -19,6 +24,35 @@ _SAVED_TEXTS = """
 """
 
 
+def upload(server: ServerProcess, *names: str) -> None:
+    """Add images to the library."""
+    for name in names:
+        requests.post(
+            f"{server.address}/api/sample-images", files={"file": (name, noise_image("png"))}, timeout=60
+        ).raise_for_status()
+
+
+def rows_of(*prompts: str) -> list[dict[str, Any]]:
+    """Rows for the API, at the size that is drawn fastest."""
+    return [{"prompt": prompt, "resolution": "1K"} for prompt in prompts]
+
+
+def start(server: ServerProcess, rows: Sequence[dict[str, Any]], **more: Any) -> str:
+    """Start a batch by the API -> its id."""
+    return str(server.post("/api/batches", {"rows": rows, "source": "batch", **more})["batch_id"])
+
+
+def start_to_end(server: ServerProcess, rows: Sequence[dict[str, Any]], **more: Any) -> str:
+    """Start a batch by the API, and wait until nothing of it is queued -> its id."""
+    batch_id = start(server, rows, **more)
+    server.wait_for_end(batch_id)
+    return batch_id
+
+
+def csv_file(*lines: str, name: str = "表.csv") -> FilePayload:
+    return {"name": name, "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}
+
+
 class BatchPage:
     """User actions on ``/batch`` and expectations about it."""
 
@@ -30,6 +64,10 @@ class BatchPage:
         """Open the page and wait until it is ready."""
         self.page.goto(f"{self.address}/batch{query}")
         self.wait_until_ready()
+
+    def open_run(self, batch_id: str) -> None:
+        """Open the page of a batch that was started."""
+        self.open(f"?id={batch_id}")
 
     def reload(self) -> None:
         self.page.reload()
@@ -60,7 +98,11 @@ class BatchPage:
         """Click a button of the toolbar or footer by its command."""
         self.page.locator(f"[data-command='{name}']:visible").first.click()
 
-    def import_workbook(self, file: Path, *, place: str = "") -> None:
+    def import_csv(self, *lines: str, name: str = "表.csv", place: str = "") -> None:
+        """Choose a CSV file of these lines."""
+        self.import_workbook(csv_file(*lines, name=name), place=place)
+
+    def import_workbook(self, file: Path | FilePayload, *, place: str = "") -> None:
         """Choose a file; ``place`` answers where its rows go if there are some already."""
         self.page.locator("[data-file]").set_input_files(file)
         if place:
@@ -84,6 +126,11 @@ class BatchPage:
         self.page.evaluate("text => navigator.clipboard.writeText(text)", text)
         self.cell(row, column).click()
         self.page.keyboard.press("Control+v")
+
+    def fill(self, *lines: tuple[str, ...]) -> None:
+        """Begin a table with these cells, from the prompt on."""
+        self.click_command("add")
+        self.paste_block(1, "prompt", *lines)
 
     def pick_row(self, row: int) -> None:
         """Toggle the checkbox of a row."""

@@ -1,20 +1,42 @@
 """The layout of 批量生成 on small screens: statuses, causes of failures, the cell to correct."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from tests.browser.batch_page import BatchPage
+from tests.browser.batch_page import BatchPage, rows_of, start, start_to_end
+from tests.browser.conftest import jimeng_server
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 
+_ROWS_IN_VIEW = """
+() => {
+  const place = (element) => element.getBoundingClientRect();
+  const { top: edge, bottom } = place(document.querySelector("[data-table]"));
+  const top = Math.max(edge, place(document.querySelector("[data-table-head]")).bottom);
+  const rows = [...document.querySelectorAll("[data-row]")].map(place);
+  return rows.filter((row) => row.top >= top - 1 && row.bottom <= bottom + 1).length;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with the fake Jimeng, which supports neither seed nor steps."""
+    with FakeJimeng() as service, jimeng_server(tmp_path_factory.mktemp("layout"), service) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def failed_run(server: ServerProcess) -> str:
+    """A batch of twelve rows of which the second failed."""
+    return start_to_end(server, rows_of(*(f"第 {n} 张{'违禁' if n == 2 else ''}" for n in range(1, 13))))
+
 
 @pytest.fixture
-def batch(page: Page, server: ServerProcess, jimeng: FakeJimeng) -> BatchPage:
-    """批量生成 with the fake Jimeng, which supports neither seed nor steps."""
-    jimeng.latency = 0.1
+def batch(page: Page, server: ServerProcess) -> BatchPage:
     return BatchPage(page, server.address)
 
 
@@ -30,35 +52,19 @@ def box(locator: Locator) -> FloatRect:
     return boxes[0]
 
 
-def ended_with_failures(server: ServerProcess) -> str:
-    """A batch of twelve rows of which the second failed."""
-    rows = [{"prompt": f"第 {n} 张{'违禁' if n == 2 else ''}", "resolution": "1K"} for n in range(1, 13)]
-    batch_id = str(server.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"])
-    server.wait_for_end(batch_id)
-    return batch_id
+def rows_in_view(batch: BatchPage) -> int:
+    """How many rows are seen whole, below the head of the table."""
+    return int(batch.page.evaluate(_ROWS_IN_VIEW))
 
 
-def test_the_toolbar_is_one_line_at_1024_pixels(batch: BatchPage) -> None:
+def test_at_1024_pixels_nothing_covers_the_focused_cell_or_the_status_and_actions_of_a_row(
+    batch: BatchPage, failed_run: str
+) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     batch.open()
     commands = ("import", "add", "undo", "redo", "history")
     tops = {box(batch.page.locator(f".batch-bar [data-command={name}]"))["y"] for name in commands}
     assert len(tops) == 1
-
-
-def test_row_status_and_actions_are_visible_at_1024_pixels(batch: BatchPage, server: ServerProcess) -> None:
-    batch.page.set_viewport_size({"width": 1024, "height": 768})
-    batch.open(f"?id={ended_with_failures(server)}")
-    batch.expect_status(2, "failed")
-    state, actions = box(batch.cell(2, "status")), box(batch.cell(2, "actions"))
-    assert state["x"] + state["width"] <= actions["x"] + 1
-    assert actions["x"] + actions["width"] <= 1024
-    batch.cell(2, "actions").locator("[data-run-row]").click(trial=True)
-
-
-def test_the_focused_cell_is_not_covered_by_sticky_columns(batch: BatchPage) -> None:
-    batch.page.set_viewport_size({"width": 1024, "height": 768})
-    batch.open()
     batch.click_command("add")
     batch.cell(1, "prompt").click()
     for column in ("num_images", "filename"):
@@ -67,12 +73,17 @@ def test_the_focused_cell_is_not_covered_by_sticky_columns(batch: BatchPage) -> 
         cell, state = box(batch.cell(1, column)), box(batch.cell(1, "status"))
         assert cell["x"] + cell["width"] <= state["x"] + 1, column
 
+    batch.open_run(failed_run)
+    batch.expect_status(2, "failed")
+    state, actions = box(batch.cell(2, "status")), box(batch.cell(2, "actions"))
+    assert state["x"] + state["width"] <= actions["x"] + 1
+    assert actions["x"] + actions["width"] <= 1024
+    batch.cell(2, "actions").locator("[data-run-row]").click(trial=True)
 
-def test_on_a_phone_two_cards_are_in_view_beside_causes_or_log(
-    batch: BatchPage, server: ServerProcess
-) -> None:
+
+def test_on_a_phone_two_cards_are_in_view_beside_causes_or_log(batch: BatchPage, failed_run: str) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 844})
-    batch.open(f"?id={ended_with_failures(server)}")
+    batch.open_run(failed_run)
     reasons = batch.page.locator("[data-run-errors-title]")
     expect(reasons).to_have_text("1 张没有成功")
     expect(batch.causes()).to_be_hidden()
@@ -85,8 +96,8 @@ def test_on_a_phone_two_cards_are_in_view_beside_causes_or_log(
     assert head["height"] <= 120
 
 
-def test_one_of_causes_and_log_is_expanded_at_a_time(batch: BatchPage, server: ServerProcess) -> None:
-    batch.open(f"?id={ended_with_failures(server)}")
+def test_one_of_causes_and_log_is_expanded_at_a_time(batch: BatchPage, failed_run: str) -> None:
+    batch.open_run(failed_run)
     expect(batch.causes()).to_be_hidden()
     expect(batch.open_causes()).to_be_visible()
     batch.page.locator("[data-log] summary").click()
@@ -94,14 +105,10 @@ def test_one_of_causes_and_log_is_expanded_at_a_time(batch: BatchPage, server: S
     expect(batch.causes()).to_be_hidden()
 
 
-def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(
-    batch: BatchPage, tmp_path: Path
-) -> None:
+def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(batch: BatchPage) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 740})
     batch.open()
-    file = tmp_path / "表.csv"
-    file.write_text("提示词,参考示例图\n雪山,\n橘猫,\n茶室,没有这张.png\n", encoding="utf-8")
-    batch.import_workbook(file)
+    batch.import_csv("提示词,参考示例图", "雪山,", "橘猫,", "茶室,没有这张.png")
     batch.click_command("next-problem")
     expect(batch.page.locator("[data-footer-error]")).not_to_be_empty()
     cell, foot = batch.cell(3, "sample_images"), batch.page.locator("[data-footer]")
@@ -109,12 +116,10 @@ def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(
     assert box(cell)["y"] >= box(batch.page.locator("[data-table]"))["y"]
 
 
-def test_on_a_phone_a_card_shows_all_fields_while_it_has_the_focus(batch: BatchPage, tmp_path: Path) -> None:
+def test_on_a_phone_a_card_shows_all_fields_while_it_has_the_focus(batch: BatchPage) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 844})
     batch.open()
-    file = tmp_path / "表.csv"
-    file.write_text("提示词,图片比例\n" + "茶具,5:4\n" * 12, encoding="utf-8")
-    batch.import_workbook(file)
+    batch.import_csv("提示词,图片比例", *["茶具,5:4"] * 12)
     expect(batch.page.locator(".report-line")).to_be_hidden()
     wait_until(lambda: rows_in_view(batch) >= 3)
     expect(batch.cell(2, "negative_prompt")).to_be_hidden()
@@ -128,37 +133,15 @@ def test_on_a_phone_a_card_shows_all_fields_while_it_has_the_focus(batch: BatchP
     batch.expect_text(2, "negative_prompt", "文字")
 
 
-ROWS_IN_VIEW = """
-() => {
-  const place = (element) => element.getBoundingClientRect();
-  const { top: edge, bottom } = place(document.querySelector("[data-table]"));
-  const top = Math.max(edge, place(document.querySelector("[data-table-head]")).bottom);
-  const rows = [...document.querySelectorAll("[data-row]")].map(place);
-  return rows.filter((row) => row.top >= top - 1 && row.bottom <= bottom + 1).length;
-}
-"""
-
-
-def rows_in_view(batch: BatchPage) -> int:
-    """How many rows are seen whole, below the head of the table."""
-    return int(batch.page.evaluate(ROWS_IN_VIEW))
-
-
-def test_many_rows_are_in_view(batch: BatchPage, server: ServerProcess, tmp_path: Path) -> None:
-    batch.page.set_viewport_size({"width": 1440, "height": 900})
+def test_many_rows_are_in_view(batch: BatchPage, server: ServerProcess) -> None:
     batch.open()
-    file = tmp_path / "表.csv"
-    wrong = "".join(f"茶具,{n}:99\n" for n in range(12))
-    file.write_text("提示词,图片比例\n" + "茶具,16：9\n" * 28 + wrong, encoding="utf-8")
-    batch.import_workbook(file)
+    batch.import_csv("提示词,图片比例", *["茶具,16：9"] * 28, *(f"茶具,{n}:99" for n in range(12)))
     expect(batch.page.locator(".report-line")).to_have_count(12)
     wait_until(lambda: rows_in_view(batch) >= 10)
     batch.page.locator("[data-report-close]").click()
     wait_until(lambda: rows_in_view(batch) >= 14)
 
-    rows = [{"prompt": f"第 {n} 张", "resolution": "1K"} for n in range(40)]
-    batch_id = server.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"]
-    batch.open(f"?id={batch_id}")
+    batch.open_run(start(server, rows_of(*(f"第 {n} 款" for n in range(40)))))
     wait_until(lambda: rows_in_view(batch) >= 13)
     batch.page.locator("[data-log] summary").click()
     expect(batch.page.locator("[data-log-lines]")).to_be_visible()

@@ -1,4 +1,4 @@
-"""The table of 批量生成: its marks, its editor, and its accessibility."""
+"""The table of 批量生成: its marks, its editor, its accessibility, and the report of an import."""
 
 import datetime
 import re
@@ -8,188 +8,157 @@ from typing import Any
 from openpyxl import Workbook
 from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage
-from tests.browser.test_batch_draft import upload
+from tests.browser.batch_page import BatchPage, csv_file, start_to_end
 from tools.server_process import ServerProcess
 
 
 def workbook(file: Path, *rows: tuple[Any, ...], title: str = "") -> Path:
-    """A workbook of prompt, ratio and number of images, optionally below a title."""
+    """A workbook of prompt, ratio and resolution, optionally below a title."""
     book = Workbook()
-    for row in (*([(title,)] if title else []), ("提示词", "图片比例", "生成数量"), *rows):
+    for row in (*([(title,)] if title else []), ("提示词", "图片比例", "分辨率"), *rows):
         book.worksheets[0].append(row)
     book.save(file)
     return file
 
 
 def test_only_a_corrected_cell_shows_its_correction_until_it_is_edited(
-    batch: BatchPage, tmp_path: Path
+    draft: BatchPage, tmp_path: Path
 ) -> None:
     rows = [("雪山", datetime.time(16, 9) if n == 0 else "1:1") for n in range(80)]
-    batch.import_workbook(workbook(tmp_path / "表.xlsx", *rows))
-    corrected = batch.page.locator("[data-column][title*=更正]")
-    expect(batch.cell(1, "aspect_ratio")).to_have_attribute("title", "导入时由「16:09」更正")
+    draft.import_workbook(workbook(tmp_path / "表.xlsx", *rows))
+    corrected = draft.page.locator("[data-column][title*=更正]")
+    expect(draft.cell(1, "aspect_ratio")).to_have_attribute("title", "导入时由「16:09」更正")
     expect(corrected).to_have_count(1)
-    batch.cell(1, "prompt").click()
-    batch.page.keyboard.press("Control+End")
-    expect(batch.cell(80, "prompt")).to_be_visible()
+    draft.cell(1, "prompt").click()
+    draft.page.keyboard.press("Control+End")
+    expect(draft.cell(80, "prompt")).to_be_visible()
     expect(corrected).to_have_count(0)
-    batch.page.keyboard.press("Control+Home")
-    batch.edit_cell(1, "aspect_ratio", "9:16")
-    batch.expect_text(1, "aspect_ratio", "9:16")
+    draft.page.keyboard.press("Control+Home")
+    draft.edit_cell(1, "aspect_ratio", "9:16")
+    draft.expect_text(1, "aspect_ratio", "9:16")
     expect(corrected).to_have_count(0)
 
 
-def test_leaving_the_window_keeps_the_open_cell_open(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.cell(1, "prompt").click()
-    batch.page.keyboard.type("一只")
-    batch.page.locator("[data-table-editor]").dispatch_event("blur")  # the area stays the active element
-    batch.page.keyboard.type("橘猫")
-    batch.page.keyboard.press("Control+Enter")
-    batch.expect_text(1, "prompt", "一只橘猫")
+def test_the_open_cell_stays_when_the_window_is_left_and_is_taken_in_when_another_element_is_used(
+    draft: BatchPage,
+) -> None:
+    editor, keyboard = draft.page.locator("[data-table-editor]"), draft.page.keyboard
+    draft.click_command("add")
+    draft.cell(1, "prompt").click()
+    keyboard.type("一只")
+    editor.dispatch_event("blur")  # the area stays the active element
+    keyboard.type("橘猫")
+    draft.page.locator("[data-command=history]:visible").focus()
+    draft.expect_text(1, "prompt", "一只橘猫")
 
-
-def test_clicking_elsewhere_commits_the_open_cell(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.cell(1, "prompt").click()
-    batch.page.keyboard.type("一只橘猫")
-    batch.page.locator("[data-command=history]:visible").focus()
-    batch.expect_text(1, "prompt", "一只橘猫")
-
-
-def test_the_highlighted_option_is_the_active_descendant(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.cell(1, "aspect_ratio").click()
-    batch.page.keyboard.press("F2")
+    draft.cell(1, "aspect_ratio").click()
+    keyboard.press("F2")
     for option in ("2:3", "3:2"):
-        batch.page.keyboard.press("ArrowDown")
-        active = batch.page.locator("[data-table-editor]").get_attribute("aria-activedescendant")
-        expect(batch.page.locator(f"[id='{active}']")).to_have_text(option)
+        keyboard.press("ArrowDown")
+        active = editor.get_attribute("aria-activedescendant")
+        expect(draft.page.locator(f"[id='{active}']")).to_have_text(option)
+    keyboard.press("Escape")
 
-
-def test_the_row_menu_button_has_aria_expanded(batch: BatchPage) -> None:
-    batch.click_command("add")
-    button = batch.cell(1, "actions").locator("[data-row-menu]")
+    button = draft.cell(1, "actions").locator("[data-row-menu]")
     expect(button).to_have_attribute("aria-expanded", "false")
     button.click()
     expect(button).to_have_attribute("aria-expanded", "true")
-    batch.page.keyboard.press("Escape")
+    keyboard.press("Escape")
     expect(button).to_have_attribute("aria-expanded", "false")
 
 
-def test_the_references_button_is_labelled_with_their_number(
-    batch: BatchPage, demo_server: ServerProcess
-) -> None:
-    upload(demo_server, "杯子.png")
-    batch.click_command("add")
-    batch.pick_references(1, "杯子.png")
-    button = batch.cell(1, "sample_images").locator("[data-references]")
-    expect(button).to_have_accessible_name("选择 (1)，第 1 行的参考图")
-
-
-def test_a_row_shows_its_line_number_in_the_file_everywhere(
-    batch: BatchPage, demo_server: ServerProcess, tmp_path: Path
-) -> None:
-    rows = [("雪山", "1:1"), (None, "9:16"), ("橘猫", "16:9"), ("茶室", "5:4")]
-    batch.import_workbook(workbook(tmp_path / "表.xlsx", *rows, title="十一月商品图"))
-    expect(batch.report()).to_contain_text("读到 3 行，1 处要改")
-    expect(batch.page.locator("[data-report-notes]")).to_contain_text("跳过了 1 个空行：第 4 行")
-    expect(batch.page.locator("[data-report-problems] li")).to_contain_text("第 6 行 图片比例")
+def test_a_row_shows_its_line_number_in_the_file_everywhere(draft: BatchPage, tmp_path: Path) -> None:
+    rows = [
+        ("雪山", datetime.time(16, 9), "1K"),
+        (None, "9:16"),
+        ("橘猫", "16:9", "1K"),
+        ("茶室", "5:4", "1K"),
+    ]
+    draft.import_workbook(workbook(tmp_path / "表.xlsx", *rows, title="十一月商品图"))
+    corrected = draft.page.locator("[data-column=aspect_ratio].is-fixed")
+    expect(corrected).to_have_count(1)
+    expect(draft.report()).to_contain_text("读到 3 行，1 处要改")
+    expect(draft.page.locator("[data-report-notes]")).to_contain_text("跳过了 1 个空行：第 4 行")
+    expect(draft.page.locator("[data-report-problems] li")).to_contain_text("第 6 行 图片比例")
     for row, number in enumerate(("3", "5", "6"), 1):
-        batch.expect_text(row, "number", number)
-    batch.edit_cell(3, "aspect_ratio", "3:4")
-    batch.click_command("add")
-    batch.expect_text(4, "number", "7")
-    expect(batch.open_start()).to_contain_text("1 行会跳过")
-    batch.page.keyboard.press("Escape")
-    batch_id = batch.start_batch()
-    batch.expect_state("已完成")
-    batch.expect_text(2, "number", "5")
-    expect(batch.page.locator("[data-log-lines]")).to_contain_text("第 5 行")
-    batch.open(f"?id={batch_id}")
+        draft.expect_text(row, "number", number)
+    draft.edit_cell(3, "aspect_ratio", "3:4")
+    draft.click_command("add")
+    draft.expect_text(4, "number", "7")
+    expect(draft.open_start()).to_contain_text("1 行会跳过")
+    draft.page.keyboard.press("Escape")
+    draft.start_batch()
+    draft.expect_state("已完成")
+    expect(corrected).to_have_count(0)  # what is not made anew is no concern of a run
+    expect(draft.page.locator("[data-log-lines]")).to_contain_text("第 5 行")
+    draft.reload()
     for row, number in enumerate(("3", "5", "6"), 1):
-        batch.expect_text(row, "number", number)
-        batch.wait_for_image(row)
+        draft.expect_text(row, "number", number)
+        draft.wait_for_image(row)
 
 
-def test_appended_rows_with_taken_numbers_are_renumbered_and_reported(
-    batch: BatchPage, tmp_path: Path
-) -> None:
-    batch.import_workbook(workbook(tmp_path / "甲.xlsx", ("雪山",), ("橘猫",)))
-    batch.import_workbook(workbook(tmp_path / "乙.xlsx", ("茶室", "5:4")), place="append")
-    batch.expect_text(3, "number", "4")
-    problem = batch.page.locator("[data-report-problems] li")
-    expect(problem).to_contain_text("第 4 行（文件第 2 行）图片比例")
-    batch.choose_row_action(1, "复制这一行")
-    batch.expect_text(2, "number", "5")
-
-
-def test_the_import_report_follows_the_table(batch: BatchPage, tmp_path: Path) -> None:
-    batch.import_workbook(workbook(tmp_path / "表.xlsx", ("雪山", "5:4"), ("橘猫", "1:1", 12)))
-    problems = batch.page.locator("[data-report-problems] li")
-    expect(batch.report()).to_contain_text("2 处要改")
+def test_the_import_report_follows_the_table_and_is_reopened_after_a_reload(draft: BatchPage) -> None:
+    draft.import_csv("提示词,图片比例,生成数量", "雪山,5:4,", "橘猫,4：3,12")
+    problems = draft.page.locator("[data-report-problems] li")
+    expect(draft.report()).to_contain_text("2 处要改")
     expect(problems).to_have_count(2)
-    batch.edit_cell(1, "aspect_ratio", "3:4")
-    expect(batch.report()).to_contain_text("1 处要改")
+    draft.edit_cell(2, "num_images", "3")
+    expect(draft.report()).to_contain_text("1 处要改")
     expect(problems).to_have_count(1)
-    batch.page.keyboard.press("Control+z")
+    draft.page.keyboard.press("Control+z")
     expect(problems).to_have_count(2)
+    draft.page.keyboard.press("Control+y")
 
-
-def test_a_closed_report_can_be_reopened_even_after_a_reload(batch: BatchPage, tmp_path: Path) -> None:
-    batch.import_workbook(workbook(tmp_path / "表.xlsx", ("雪山", "5:4"), ("橘猫", datetime.time(16, 9))))
-    opener = batch.page.get_by_role("button", name="导入报告", exact=True)
-    batch.page.locator("[data-report-close]").click()
-    expect(batch.report()).to_be_hidden()
+    draft.page.locator("[data-report-close]").click()
+    opener = draft.page.get_by_role("button", name="导入报告", exact=True)
+    draft.wait_until_saved("表.csv")
+    draft.reload()
+    expect(draft.report()).to_be_hidden()
     opener.click()
-    expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
-    batch.wait_until_saved("表.xlsx")
-    batch.reload()
-    expect(batch.report()).to_be_hidden()
-    opener.click()
-    expect(batch.report()).to_have_text("「表.xlsx」读到 2 行，1 处要改，自动更正 1 处")
-    batch.page.locator("[data-report-problems] .report-item").click()
-    expect(batch.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))
+    expect(draft.report()).to_contain_text("「表.csv」读到 2 行，1 处要改")
+    draft.page.locator("[data-report-problems] .report-item").click()
+    expect(draft.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))
 
 
-def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell(
-    batch: BatchPage, demo_server: ServerProcess
+def test_an_import_that_is_closed_while_it_asks_is_taken_up_again_and_its_rows_are_renumbered(
+    draft: BatchPage,
 ) -> None:
-    prompt = "很长的提示词，" * 60 + "到此为止"
-    batch_id = str(demo_server.post("/api/batches", {"rows": [{"prompt": prompt}]})["batch_id"])
-    demo_server.wait_for_end(batch_id)
-    batch.open(f"?id={batch_id}")
-    batch.expect_status(1, "success")
-    editor = batch.page.locator("[data-table-editor]")
-    batch.cell(1, "prompt").click()
-    batch.page.keyboard.press("Enter")
+    draft.import_csv("提示词", "雪山", "橘猫")
+    draft.page.locator("[data-file]").set_input_files(csv_file("提示词,图片比例", "茶室,5:4", name="乙.csv"))
+    append = draft.page.locator("[data-import-mode=append]")
+    expect(append).to_be_visible()
+    draft.page.locator("[data-report-close]").click()
+    toast = draft.page.locator(".toast").filter(has_text="「乙.csv」没有导入")
+    toast.get_by_role("button", name="再次导入").click()
+    append.click()
+    draft.expect_text(3, "number", "4")
+    problem = draft.page.locator("[data-report-problems] li")
+    expect(problem).to_contain_text("第 4 行（文件第 2 行）图片比例")
+    draft.choose_row_action(1, "复制这一行")
+    draft.expect_text(2, "number", "5")
+
+
+def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell_and_copied(
+    draft: BatchPage, shared_server: ServerProcess
+) -> None:
+    page, prompt = draft.page, "很长的提示词，" * 60 + "到此为止"
+    draft.open_run(start_to_end(shared_server, [{"prompt": prompt, "resolution": "1K"}]))
+    draft.expect_status(1, "success")
+    editor = page.locator("[data-table-editor]")
+    draft.cell(1, "prompt").click()
+    page.keyboard.press("Enter")
     expect(editor).to_have_class(re.compile("is-editing"))
     expect(editor).to_have_value(prompt)
-    batch.page.keyboard.type("猫")
+    page.keyboard.type("猫")
     expect(editor).to_have_value(prompt)
-    batch.page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
     expect(editor).not_to_have_class(re.compile("is-editing"))
 
-
-def test_corrections_of_the_import_are_not_marked_in_the_run(batch: BatchPage, tmp_path: Path) -> None:
-    batch.import_workbook(workbook(tmp_path / "表.xlsx", ("橘猫", datetime.time(16, 9))))
-    marked = batch.page.locator("[data-column=aspect_ratio].is-fixed")
-    expect(marked).to_have_count(1)
-    batch.start_batch()
-    batch.expect_state("已完成")
-    expect(marked).to_have_count(0)
-
-
-def test_an_import_that_is_closed_while_it_asks_can_be_taken_up_again(
-    batch: BatchPage, tmp_path: Path
-) -> None:
-    batch.click_command("add")
-    batch.edit_cell(1, "prompt", "竹林")
-    batch.page.locator("[data-file]").set_input_files(workbook(tmp_path / "表.xlsx", ("雪山", "1:1")))
-    expect(batch.page.locator("[data-import-mode=append]")).to_be_visible()
-    batch.page.locator("[data-report-close]").click()
-    toast = batch.page.locator(".toast").filter(has_text="「表.xlsx」没有导入")
-    toast.get_by_role("button", name="再次导入").click()
-    batch.page.locator("[data-import-mode=append]").click()
-    batch.expect_rows(2)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=draft.address)
+    toast = page.locator(".toast")
+    draft.choose_row_action(1, "复制提示词")
+    expect(toast).to_have_text("提示词已复制")
+    page.evaluate("delete Navigator.prototype.clipboard")  # as over http
+    draft.choose_row_action(1, "复制提示词")
+    expect(toast).to_contain_text("请按 Ctrl+C")
+    expect(draft.cell(1, "prompt")).to_have_attribute("aria-selected", "true")

@@ -1,17 +1,15 @@
 """Budgets: set on 用量 in place, and raised on the page of the batch that one paused."""
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
+from tests.browser.batch_page import BatchPage, rows_of, start
 from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess
 
 
 def submit(server: ServerProcess, number: int) -> str:
-    rows = [{"prompt": f"猫 {n}"} for n in range(number)]
-    return str(server.post("/api/batches", {"rows": rows})["batch_id"])
+    return start(server, rows_of(*(f"猫 {n}" for n in range(number))))
 
 
 def test_a_budget_is_saved_in_place_and_its_figures_follow(page: Page, server: ServerProcess) -> None:
@@ -24,8 +22,7 @@ def test_a_budget_is_saved_in_place_and_its_figures_follow(page: Page, server: S
     total.blur()
     expect(page.locator("[data-scope=total] [data-error]")).to_contain_text("总预算应为 0–10000000 的金额")
     expect(total).to_have_attribute("aria-invalid", "true")
-    batch_id = submit(server, 2)
-    server.wait_for_end(batch_id)
+    server.wait_for_end(submit(server, 2))
     expect(page.locator("[data-scope=month] [data-spent]")).to_have_text("已用 ¥0.44，还剩 ¥0.06")
     expect(page.locator(".status-budget")).to_have_text("预算已用 88%")
     page.reload()
@@ -38,7 +35,7 @@ def test_the_batch_that_budgets_paused_is_continued_on_its_page(
 ) -> None:
     server.put("/api/budgets", {"batch": 0.25, "total": 0.5})
     batch = BatchPage(page, server.address)
-    batch.open(f"?id={submit(server, 4)}")
+    batch.open_run(submit(server, 4))
     notice = page.locator("[data-run-paused]")
     expect(notice).to_contain_text("每批预算 ¥0.25 只剩 ¥0.03")
     page.get_by_label("每批预算改成 ¥").fill("1")
@@ -51,36 +48,25 @@ def test_the_batch_that_budgets_paused_is_continued_on_its_page(
     assert jimeng.charges == 4
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
 def test_the_top_bar_of_a_phone_shows_work_and_budget_in_full(
-    page: Page, server: ServerProcess, jimeng: FakeJimeng, language: str
+    page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600
     server.put("/api/budgets", {"total": 0.25})
     submit(server, 1)
     page.set_viewport_size({"width": 390, "height": 844})
-    page.context.add_cookies([{"name": "language", "value": language, "url": server.address}])
-    page.goto(server.address)
-    work = page.locator(".status-work")
-    expect(work).to_be_visible()
-    expect(page.locator(".status-budget")).to_be_visible()
-    assert work.evaluate("(each) => each.scrollWidth <= each.clientWidth")
-
-
-def test_a_waiting_picture_leads_to_the_budgets(page: Page, server: ServerProcess) -> None:
-    server.put("/api/budgets", {"total": 0.1})
-    studio = StudioPage(page, server.address)
-    studio.open()
-    studio.write_prompt("雪山")
-    studio.generate()
-    page.locator("[data-request-key]").get_by_role("link", name="改预算").click()
-    expect(page.get_by_label("总预算", exact=True)).to_have_value("0.10")
+    for language in ("zh", "en"):
+        page.context.add_cookies([{"name": "language", "value": language, "url": server.address}])
+        page.goto(server.address)
+        expect(page.locator(".status-budget")).to_be_visible()
+        work = page.locator(".status-work")
+        expect(work).to_be_visible()
+        assert work.evaluate("(each) => each.scrollWidth <= each.clientWidth"), language
 
 
 def test_an_order_beyond_the_budget_is_told_before_it_and_once_after_it(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    jimeng.latency = 0.1
     server.put("/api/budgets", {"total": 0.74})
     studio = StudioPage(page, server.address)
     studio.open()
@@ -96,6 +82,9 @@ def test_an_order_beyond_the_budget_is_told_before_it_and_once_after_it(
     expect(request.get_by_text("预算 ¥0.74 只剩 ¥0.08")).to_have_count(1)
     expect(studio.tiles("queued").get_by_text("预算")).to_have_count(0)
     expect(notice).to_contain_text("预算还剩 ¥0.08，不够做一张。")
+    expect(request.get_by_role("link", name="改预算")).to_have_attribute("href", "/usage#budgets")
+    request.get_by_role("button", name="继续").click()
+    expect(request.locator("header [data-error]")).to_contain_text("预算 ¥0.74 只剩 ¥0.08")
     request.get_by_role("button", name="全部取消").click()
     expect(studio.tiles("cancelled")).to_have_count(3)
     page.locator(".toast").get_by_role("button", name="撤销").click()

@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 from playwright.sync_api import Locator, Page, Route, expect
 
@@ -15,8 +14,7 @@ def table(page: Page, server: ServerProcess, *rows: tuple[str, str]) -> BatchPag
     """A draft of these prompts and ratios."""
     batch = BatchPage(page, server.address)
     batch.open()
-    batch.click_command("add")
-    batch.paste_block(1, "prompt", ("提示词", "图片比例"), *rows)
+    batch.fill(("提示词", "图片比例"), *rows)
     batch.expect_rows(len(rows))
     return batch
 
@@ -39,8 +37,12 @@ def test_only_picked_rows_are_started_and_the_others_stay_in_the_draft(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch = table(page, server, ("猫", "1:1"), ("狗", "1:1"), ("羊", "1:1"), ("牛", "5:4"))
-    batch.pick_row(1)
-    batch.pick_row(3)
+    batch.pick_row(4)
+    page.get_by_role("button", name="只做选中的 1 行").click()
+    expect(batch.cell(4, "aspect_ratio")).to_have_class(re.compile("is-active"))
+    expect(page.locator("dialog[data-dialog=start]")).to_be_hidden()
+    for row in (4, 1, 3):
+        batch.pick_row(row)
     dialog = open_part(batch, "只做选中的 2 行")
     expect(dialog.locator("[data-start-facts]")).to_contain_text("另外 2 行留在草稿里")
     expect(dialog.locator("[data-start-yes]")).to_have_text("生成 2 张 · ¥0.44")
@@ -50,7 +52,7 @@ def test_only_picked_rows_are_started_and_the_others_stay_in_the_draft(
     batch.expect_state("已完成")
     assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["猫", "羊"]
 
-    batch.open(f"?id={batch_id}")
+    batch.open_run(batch_id)
     expect(left).to_contain_text("另外 2 行还在草稿里")
     left.get_by_role("link", name="回到草稿").click()
     batch.wait_until_ready()
@@ -63,45 +65,25 @@ def test_only_picked_rows_are_started_and_the_others_stay_in_the_draft(
     expect(left).to_be_hidden()
 
 
-def test_reopened_page_counts_only_rows_that_were_not_submitted(
-    page: Page, server: ServerProcess, tmp_path: Path
+def test_rows_without_problems_are_started_while_the_others_are_mended(
+    priced: BatchPage, jimeng: FakeJimeng
 ) -> None:
-    """Although the page of the batch has neither the prefix nor the columns of the draft."""
-    batch = BatchPage(page, server.address)
+    batch, left = priced, priced.page.locator("[data-left]")
     batch.open()
-    file = tmp_path / "新品.csv"
-    file.write_text(
-        "SKU,提示词,图片比例\nA-1,{SKU} 的猫,1:1\nA-2,{SKU} 的狗,1:1\nA-3,羊,5:4\n", encoding="utf-8"
-    )
-    batch.import_workbook(file)
+    batch.import_csv("SKU,提示词,图片比例", "A-1,{SKU} 的猫,1:1", "A-2,狗,5:4", "A-3,羊,1:1")
     batch.set_affixes("水彩，", "")
     batch_id = submit(batch, open_part(batch, "先做没有问题的 2 行 · ¥0.44"))
-    left = page.locator("[data-left]")
-    expect(left).to_contain_text("另外 1 行还在草稿里")
-    batch.open(f"?id={batch_id}")
-    expect(left).to_contain_text("另外 1 行还在草稿里")
-
-
-def test_rows_without_problems_are_started_while_the_others_are_mended(
-    page: Page, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    batch = table(page, server, ("猫", "1:1"), ("狗", "5:4"), ("羊", "1:1"))
-    submit(batch, open_part(batch, "先做没有问题的 2 行 · ¥0.44"))
     batch.expect_state("已完成")
-    assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["猫", "羊"]
+    assert sorted(order.body["prompt"] for order in jimeng.submissions) == ["水彩，A-1 的猫", "水彩，羊"]
+    expect(left).to_contain_text("另外 1 行还在草稿里")
+    batch.open_run(batch_id)  # this page has neither the prefix nor the columns of the draft
+    expect(left).to_contain_text("另外 1 行还在草稿里")
     batch.open()
     batch.expect_status(1, "success")
-    expect(page.locator("[data-command=start-part]")).to_be_hidden()  # nothing is left without a problem
+    part = batch.page.locator("[data-command=start-part]")
+    expect(part).to_be_hidden()  # nothing is left without a problem
     batch.edit_cell(3, "prompt", "山羊")
-    expect(page.locator("[data-command=start-part]")).to_have_text("先做没有问题的 1 行 · ¥0.22")
-
-
-def test_a_picked_row_with_a_problem_is_shown_instead(page: Page, server: ServerProcess) -> None:
-    batch = table(page, server, ("猫", "1:1"), ("狗", "5:4"))
-    batch.pick_row(2)
-    page.get_by_role("button", name="只做选中的 1 行").click()
-    expect(batch.cell(2, "aspect_ratio")).to_have_class(re.compile("is-active"))
-    expect(page.locator("dialog[data-dialog=start]")).to_be_hidden()
+    expect(part).to_have_text("先做没有问题的 1 行 · ¥0.22")
 
 
 def test_a_sample_is_made_and_the_rest_held(page: Page, server: ServerProcess, jimeng: FakeJimeng) -> None:
@@ -118,6 +100,7 @@ def test_a_sample_is_made_and_the_rest_held(page: Page, server: ServerProcess, j
     dialog.get_by_label("先试", exact=True).uncheck()
     expect(yes).to_have_text("生成 10 张 · ¥2.20")
     dialog.get_by_label("先试", exact=True).check()
+    expect(dialog.locator("[data-start-facts]")).to_contain_text("同时 2 张")  # from what the model took
     batch_id = submit(batch, dialog)
     batch.expect_state("已暂停")
     made = server.get(f"/api/batches/{batch_id}")["batch"]
@@ -142,20 +125,3 @@ def test_a_batch_stops_by_itself_unless_that_is_turned_off(page: Page, server: S
     dialog.locator("[data-start-yes]").click()
     expect(dialog.locator("[data-start-yes]")).to_be_enabled()
     assert sent == ["usual", None]
-
-
-def test_the_time_of_a_run_is_estimated_from_what_the_model_took(page: Page, server: ServerProcess) -> None:
-    def answer(route: Route) -> None:
-        body = route.fetch().text()
-        for name, value in {"seconds": {"low": 20, "high": 45}, "concurrency": 4}.items():
-            known = json.dumps({name: value})[1:-1].replace('"', "&#34;")
-            body, places = re.subn(f"&#34;{name}&#34;: *(null|[0-9]+)", known, body)
-            assert places > 0  # of each model
-        route.fulfill(body=body, content_type="text/html; charset=utf-8")
-
-    page.route("**/batch", answer)
-    batch = table(page, server, *((f"第 {n} 只猫", "1:1") for n in range(10)))
-    facts = batch.open_start().locator("[data-start-facts]")
-    expect(facts).to_contain_text("约 1–3 分钟，同时 4 张")
-    page.get_by_label("先试", exact=True).check()
-    expect(facts).to_contain_text("约 40 秒 到 2 分钟，同时 4 张")

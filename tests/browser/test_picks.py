@@ -2,28 +2,30 @@
 
 import zipfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.batch_page import BatchPage
+from tests.browser.batch_page import BatchPage, rows_of, start_to_end
 from tests.browser.records_page import RecordsPage, seed_records
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[ServerProcess]:
-    seed_records(tmp_path, 12, failed_every=0)
-    with running_server(tmp_path, image_model="demo") as process:
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("picks")
+    seed_records(folder, 12, failed_every=0)
+    with running_server(folder, image_model="demo") as process:
         yield process
 
 
 @pytest.fixture
-def records(page: Page, server: ServerProcess) -> RecordsPage:
-    opened = RecordsPage(page, server.address)
+def records(page: Page, seeded: ServerProcess) -> RecordsPage:
+    """生成记录 with a dozen records, none of which is chosen."""
+    seeded.post("/api/records/pick", {"ids": list(range(1, 13)), "pick": None})
+    opened = RecordsPage(page, seeded.address)
     opened.open()
     return opened
 
@@ -42,7 +44,7 @@ def mark(records: RecordsPage, number: int) -> Locator:
 
 
 def test_p_keeps_x_rejects_and_z_restores_what_was_chosen_before(
-    records: RecordsPage, server: ServerProcess
+    records: RecordsPage, seeded: ServerProcess
 ) -> None:
     keyboard, large = records.page.keyboard, records.open_lightbox(12)
     keyboard.press("p")
@@ -57,20 +59,20 @@ def test_p_keeps_x_rejects_and_z_restores_what_was_chosen_before(
     expect(mark(records, 11)).to_have_text("已留下")
     keyboard.press("x")
     expect(large.locator(".toast")).to_have_text("已淘汰撤销")  # what X does is explained once
-    expect_picks(server, {12: "keep", 11: "keep", 10: "reject"})
+    expect_picks(seeded, {12: "keep", 11: "keep", 10: "reject"})
     keyboard.press("z")
     records.expect_position("3 / 12")
     keyboard.press("z")
     records.expect_position("2 / 12")
     expect(mark(records, 11)).to_have_text("已淘汰")
     expect(mark(records, 10)).to_have_count(0)
-    expect_picks(server, {12: "keep", 11: "reject"})
-    assert server.get("/api/records?trash=1")["total"] == 0
-    assert server.get("/api/records?favourite=1")["total"] == 0
+    expect_picks(seeded, {12: "keep", 11: "reject"})
+    assert seeded.get("/api/records?trash=1")["total"] == 0
+    assert seeded.get("/api/records?favourite=1")["total"] == 0
 
 
-def test_the_same_key_again_clears_the_choice(records: RecordsPage, server: ServerProcess) -> None:
-    server.post("/api/records/pick", {"ids": [12], "pick": "keep"})
+def test_the_same_key_again_clears_the_choice(records: RecordsPage, seeded: ServerProcess) -> None:
+    seeded.post("/api/records/pick", {"ids": [12], "pick": "keep"})
     records.open("?view=grid")
     expect(mark(records, 12)).to_have_text("已留下")
     large = records.open_lightbox(12)
@@ -80,7 +82,7 @@ def test_the_same_key_again_clears_the_choice(records: RecordsPage, server: Serv
     expect(mark(records, 12)).to_have_count(0)
     records.page.keyboard.press("z")
     expect(large.get_by_role("button", name="留下")).to_have_attribute("aria-pressed", "true")
-    expect_picks(server, {12: "keep"})
+    expect_picks(seeded, {12: "keep"})
 
 
 def test_a_choice_that_is_not_saved_is_taken_back_and_said_at_its_image(records: RecordsPage) -> None:
@@ -93,7 +95,7 @@ def test_a_choice_that_is_not_saved_is_taken_back_and_said_at_its_image(records:
     expect(large.locator(".toast")).to_have_count(0)
 
 
-def test_choices_are_saved_in_the_order_of_the_keys(records: RecordsPage, server: ServerProcess) -> None:
+def test_choices_are_saved_in_the_order_of_the_keys(records: RecordsPage, seeded: ServerProcess) -> None:
     held: list[Route] = []
     records.page.route("**/api/records/pick", lambda route: held.append(route), times=1)
     records.open_lightbox(12)
@@ -101,14 +103,14 @@ def test_choices_are_saved_in_the_order_of_the_keys(records: RecordsPage, server
         records.page.keyboard.press(key)
     records.expect_position("2 / 12")
     expect(mark(records, 12)).to_have_text("已淘汰")
-    held[0].continue_()
-    records.page.wait_for_load_state("networkidle")
+    with records.page.expect_response(lambda response: "reject" in (response.request.post_data or "")):
+        held[0].continue_()
     records.page.keyboard.press("z")
     expect(mark(records, 12)).to_have_text("已留下")
-    expect_picks(server, {12: "keep"})
+    expect_picks(seeded, {12: "keep"})
 
 
-def test_the_comparison_keeps_and_rejects(records: RecordsPage, server: ServerProcess) -> None:
+def test_the_comparison_keeps_and_rejects(records: RecordsPage, seeded: ServerProcess) -> None:
     records.open_lightbox(12)
     records.page.keyboard.press("c")
     names = records.page.locator("dialog[data-compare] [data-name]")
@@ -121,20 +123,20 @@ def test_the_comparison_keeps_and_rejects(records: RecordsPage, server: ServerPr
     expect(kept).to_have_attribute("aria-pressed", "true")
     records.page.keyboard.press("Escape")
     expect(records.lightbox().get_by_role("button", name="留下")).to_have_attribute("aria-pressed", "true")
-    expect_picks(server, {12: "keep", 11: "reject"})
+    expect_picks(seeded, {12: "keep", 11: "reject"})
 
 
 def test_a_selection_is_chosen_and_the_kept_are_found_and_downloaded(
-    records: RecordsPage, server: ServerProcess
+    records: RecordsPage, seeded: ServerProcess
 ) -> None:
-    server.post("/api/records/pick", {"ids": [11], "pick": "reject"})
+    seeded.post("/api/records/pick", {"ids": [11], "pick": "reject"})
     records.pick(12, 11, 10)
     records.selection_bar().get_by_role("button", name="留下").click()
     expect(records.page.locator(".toast").last).to_contain_text("已留下 3 条")
-    expect_picks(server, {12: "keep", 11: "keep", 10: "keep"})
+    expect_picks(seeded, {12: "keep", 11: "keep", 10: "keep"})
     records.page.locator("body").press("z")
     expect(mark(records, 11)).to_have_text("已淘汰")
-    expect_picks(server, {11: "reject"})
+    expect_picks(seeded, {11: "reject"})
     records.page.locator("body").press("p")  # the selection is still there
     expect(mark(records, 11)).to_have_text("已留下")
     records.filter("pick", "留下的")
@@ -147,16 +149,16 @@ def test_a_selection_is_chosen_and_the_kept_are_found_and_downloaded(
     records.page.get_by_label("选择本页全部").check()
     records.press_more("取消留下、淘汰")
     records.expect_total("找到 0 条")
-    expect_picks(server, {})
+    expect_picks(seeded, {})
 
 
-def test_the_pictures_of_a_batch_are_chosen_by_row(page: Page, server: ServerProcess) -> None:
+def test_the_pictures_of_a_batch_are_chosen_by_row(page: Page, demo_server: ServerProcess) -> None:
     rows = [{"prompt": f"第 {n} 款", "num_images": 3 if n == 2 else 1, "resolution": "1K"} for n in (1, 2, 3)]
-    made = server.post("/api/batches", {"name": "十一月", "rows": rows})
-    server.wait_for_end(made["batch_id"])
+    made = demo_server.post("/api/batches", {"name": "十一月", "rows": rows})
+    demo_server.wait_for_end(made["batch_id"])
     _, first, second, *_ = made["records"]
-    opened = BatchPage(page, server.address)
-    opened.open(f"?id={made['batch_id']}")
+    opened = BatchPage(page, demo_server.address)
+    opened.open_run(made["batch_id"])
     page.locator(f"[data-picture='{first}']").click()
     large = page.locator("dialog[data-lightbox]")
     caption = large.locator("[data-caption]")
@@ -171,7 +173,7 @@ def test_the_pictures_of_a_batch_are_chosen_by_row(page: Page, server: ServerPro
     expect(caption).to_have_text("第 3 行")
     page.keyboard.press("Enter")
     expect(large.locator("[data-viewer-message]")).to_have_text("这是最后一行")
-    expect_picks(server, {second: "keep"})
+    expect_picks(demo_server, {second: "keep"})
     page.keyboard.press("Delete")
     expect(caption).to_have_text("第 2 行 · 3/3")
     expect(opened.cell(3, "status").locator("[data-picture]")).to_have_count(0)
@@ -186,23 +188,20 @@ def test_the_pictures_of_a_batch_are_chosen_by_row(page: Page, server: ServerPro
 
 
 def test_one_more_picture_of_a_row_is_made_in_the_same_batch(
-    page: Page, tmp_path: Path, jimeng: FakeJimeng
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    with running_server(tmp_path, **jimeng.settings()) as server:
-        made = server.post("/api/batches", {"rows": [{"prompt": "第一款"}, {"prompt": "第二款"}]})
-        server.wait_for_end(made["batch_id"])
-        opened = BatchPage(page, server.address)
-        opened.open(f"?id={made['batch_id']}")
-        page.locator(f"[data-picture='{made['records'][1]}']").click()
-        large = page.locator("dialog[data-lightbox]")
-        large.locator("[data-lightbox-more] summary").click()
-        again = large.get_by_role("button", name="再来一张")
-        expect(again).to_contain_text("¥0.22")
-        again.click()
-        expect(large.locator(".toast")).to_have_text("第 2 行再做 1 张")
-        expect(opened.cell(2, "status").locator("[data-picture]")).to_have_count(2)
-        expect(large.locator("[data-caption]")).to_have_text("第 2 行 · 1/2")
-        page.keyboard.press("ArrowRight")
-        expect(large.locator("[data-caption]")).to_have_text("第 2 行 · 2/2")
-        assert server.get(f"/api/batches/{made['batch_id']}")["batch"]["total"] == 3
-        assert jimeng.charges == 3
+    batch_id = start_to_end(server, rows_of("第一款", "第二款"))
+    priced.open_run(batch_id)
+    priced.wait_for_image(2).click()
+    large = priced.page.locator("dialog[data-lightbox]")
+    large.locator("[data-lightbox-more] summary").click()
+    again = large.get_by_role("button", name="再来一张")
+    expect(again).to_contain_text("¥0.22")
+    again.click()
+    expect(large.locator(".toast")).to_have_text("第 2 行再做 1 张")
+    expect(priced.cell(2, "status").locator("[data-picture]")).to_have_count(2)
+    expect(large.locator("[data-caption]")).to_have_text("第 2 行 · 1/2")
+    priced.page.keyboard.press("ArrowRight")
+    expect(large.locator("[data-caption]")).to_have_text("第 2 行 · 2/2")
+    assert server.get(f"/api/batches/{batch_id}")["batch"]["total"] == 3
+    assert jimeng.charges == 3

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
-from tests.browser.batch_page import BatchPage
-from tests.browser.samples_page import Picker, SamplesPage, drop, image_file
+from tests.browser.batch_page import BatchPage, upload
+from tests.browser.samples_page import drop, image_file
 from tools.noise_images import noise_image
 from tools.server_process import ServerProcess
 
@@ -17,13 +16,12 @@ def drag(page: Page, *paths: Path, until: str = "drop") -> None:
     data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
         session.send("Input.dispatchDragEvent", {"type": kind, "x": 600, "y": 400, "data": data})
-        if kind.lower() == until.lower():
+        if kind == until:
             return
 
 
-def write_first_row(batch: BatchPage, prompt: str = "换成雪山背景") -> None:
-    batch.click_command("add")
-    batch.paste_block(1, "prompt", (prompt, "", "16:9", "1K"))
+def write_first_row(batch: BatchPage) -> None:
+    batch.fill(("换成雪山背景", "", "16:9", "1K"))
     batch.expect_text(1, "aspect_ratio", "16:9")
 
 
@@ -33,72 +31,63 @@ def expect_row(batch: BatchPage, row: int, prompt: str, filename: str) -> None:
     batch.expect_text(row, "sample_images", "选择 (1)")
 
 
-def test_chosen_pictures_become_a_row_each(
-    page: Page, library: SamplesPage, demo_server: ServerProcess
-) -> None:
-    for number in range(1, 7):
-        library.upload(image_file(f"茶壶{number}.png"))
-        library.expect_image_loaded(f"茶壶{number}.png")
-    batch, picker = BatchPage(page, demo_server.address), Picker(page)
-    batch.open()
-    write_first_row(batch)
-    dialog = batch.open_references(1)
+def test_chosen_pictures_become_a_row_each(draft: BatchPage, shared_server: ServerProcess) -> None:
+    upload(shared_server, *(f"茶壶{number}.png" for number in range(1, 7)))
+    write_first_row(draft)
+    dialog = draft.open_references(1)
     split = dialog.locator("[data-picker-split]")
     for number in range(1, 7):
         expect(split).to_be_visible(visible=number > 2)
         dialog.get_by_role("option", name=f"茶壶{number}").click()
     expect(dialog.locator("[data-picker-yes]")).to_be_disabled()
     split.click()
-    expect(picker.dialog).to_be_hidden()
-    batch.expect_rows(6)
+    expect(dialog).to_be_hidden()
+    draft.expect_rows(6)
     for number in range(1, 7):
-        expect_row(batch, number, "换成雪山背景", f"茶壶{number}")
-    batch.click_command("undo")
-    batch.expect_rows(1)
-    batch.expect_text(1, "sample_images", "选择 (0)")
+        expect_row(draft, number, "换成雪山背景", f"茶壶{number}")
+    draft.click_command("undo")
+    draft.expect_rows(1)
+    draft.expect_text(1, "sample_images", "选择 (0)")
 
 
-def test_dropped_pictures_become_a_row_each_in_the_order_of_their_names(batch: BatchPage) -> None:
-    write_first_row(batch)
-    drop(batch.page.locator("[data-table]"), [image_file(f"杯{number}.png") for number in (10, 2, 1)])
-    batch.expect_rows(3)
+def test_dropped_pictures_become_a_row_each_in_the_order_of_their_names_and_a_broken_one_is_told(
+    draft: BatchPage,
+) -> None:
+    write_first_row(draft)
+    drop(draft.page.locator("[data-table]"), [image_file(f"杯{number}.png") for number in (10, 2, 1)])
+    draft.expect_rows(3)
     for row, name in enumerate(("杯1", "杯2", "杯10"), start=1):
-        expect_row(batch, row, "换成雪山背景", name)
-    expect(batch.page.locator("[data-batch] [data-uploads]")).to_be_hidden()
-    batch.page.get_by_role("button", name="撤销", exact=True).last.click()
-    batch.expect_rows(1)
+        expect_row(draft, row, "换成雪山背景", name)
+    expect(draft.page.locator("[data-batch] [data-uploads]")).to_be_hidden()
+    draft.page.get_by_role("button", name="撤销", exact=True).last.click()
+    draft.expect_rows(1)
+
+    broken: FilePayload = {"name": "坏.png", "mimeType": "image/png", "buffer": b"no picture"}
+    drop(draft.page.locator("[data-batch]"), [image_file("好.png"), broken])
+    expect_row(draft, 1, "换成雪山背景", "好")
+    draft.expect_rows(1)
+    uploads = draft.page.locator("[data-batch] [data-uploads]")
+    expect(uploads.locator("[data-upload-list] .upload")).to_contain_text("坏.png")
 
 
-def test_a_dropped_folder_becomes_a_row_for_each_picture_in_it(batch: BatchPage, tmp_path: Path) -> None:
+def test_a_dropped_folder_becomes_a_row_for_each_picture_in_it(draft: BatchPage, tmp_path: Path) -> None:
     folder = tmp_path / "新品"
     (folder / "侧面").mkdir(parents=True)
     for name in ("壶.png", "侧面/盘.png", "侧面/碗.jpg"):
         (folder / name).write_bytes(noise_image("jpeg" if name.endswith("jpg") else "png", size=(40, 30)))
     (folder / "说明.txt").write_text("不是图片")
-    drag(batch.page, folder)
-    batch.expect_rows(3)
-    names = [batch.cell(row, "filename").locator("[data-value]").inner_text() for row in (1, 2, 3)]
+    drag(draft.page, folder / "壶.png", until="dragOver")
+    expect(draft.page.locator("[data-drop]")).to_contain_text("每张图一行")
+    drag(draft.page, folder)
+    draft.expect_rows(3)
+    names = [draft.cell(row, "filename").locator("[data-value]").inner_text() for row in (1, 2, 3)]
     assert sorted(names) == sorted(["壶", "盘", "碗"])
 
 
-def test_a_dropped_workbook_is_still_imported(batch: BatchPage, tmp_path: Path) -> None:
+def test_a_dropped_workbook_is_still_imported(draft: BatchPage, tmp_path: Path) -> None:
     file = tmp_path / "表.csv"
     file.write_text("提示词\n猫\n", "utf-8")
-    drag(batch.page, file)
-    expect(batch.report()).to_contain_text("读到 1 行")
-
-
-@pytest.mark.parametrize(("name", "text"), [("壶.png", "每张图一行"), ("表.csv", "导入这份表格")])
-def test_what_a_drop_will_do_is_said_before(batch: BatchPage, tmp_path: Path, name: str, text: str) -> None:
-    file = tmp_path / name
-    file.write_bytes(noise_image("png", size=(40, 30)) if name.endswith("png") else "提示词\n猫\n".encode())
-    drag(batch.page, file, until="dragOver")
-    expect(batch.page.locator("[data-drop]")).to_contain_text(text)
-
-
-def test_a_picture_that_fails_is_told_and_the_others_become_rows(batch: BatchPage) -> None:
-    broken = {"name": "坏.png", "mimeType": "image/png", "buffer": b"no picture"}
-    drop(batch.page.locator("[data-batch]"), [image_file("好.png"), broken])  # type: ignore[list-item]
-    batch.expect_rows(1)
-    uploads = batch.page.locator("[data-batch] [data-uploads]")
-    expect(uploads.locator("[data-upload-list] .upload")).to_contain_text("坏.png")
+    drag(draft.page, file, until="dragOver")
+    expect(draft.page.locator("[data-drop]")).to_contain_text("导入这份表格")
+    drag(draft.page, file)
+    expect(draft.report()).to_contain_text("读到 1 行")

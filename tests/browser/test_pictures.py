@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.browser.batch_page import rows_of, start_to_end
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess
 
@@ -53,16 +54,10 @@ def pictures(page: Page, server: ServerProcess) -> PicturesPage:
     return PicturesPage(page, server)
 
 
-def submit(server: ServerProcess, number: int, **more: Any) -> str:
+def submit(server: ServerProcess, number: int, *, num_images: int = 1, **more: Any) -> str:
     """Submit this many rows and wait until those that are not held are made."""
-    rows = [
-        {"prompt": f"第 {n} 款茶具", "resolution": "1K", "num_images": more.get("num_images", 1)}
-        for n in range(1, number + 1)
-    ]
-    body = {"rows": rows, **{name: value for name, value in more.items() if name != "num_images"}}
-    batch_id = str(server.post("/api/batches", body)["batch_id"])
-    server.wait_for_end(batch_id)
-    return batch_id
+    rows = rows_of(*(f"第 {n} 款茶具" for n in range(1, number + 1)))
+    return start_to_end(server, [{**row, "num_images": num_images} for row in rows], **more)
 
 
 def picks(server: ServerProcess, batch_id: str) -> dict[str, int]:
@@ -127,30 +122,23 @@ def test_a_row_is_judged_by_keys_and_each_choice_is_undone(
     pictures.expect_pick(1, 3, "")
     expect(pictures.page.locator(".pictures-download")).to_have_text("下载留下的 1 张")
     assert picks(server, batch_id) == {"keep": 1, "reject": 1}
-    pictures.open(batch_id, "&show=keep")
-    expect(pictures.page.locator("[data-picture-rows] > [data-row]")).to_have_count(1)
-
-
-def test_the_keys_of_the_large_view_choose_by_row(pictures: PicturesPage, server: ServerProcess) -> None:
-    batch_id = submit(server, 2, num_images=2)
-    pictures.open(batch_id)
     pictures.focus(1)
-    pictures.press(" ")
-    expect(pictures.page.locator("[data-caption]")).to_have_text("第 1 行 · 1/2")
+    pictures.press(" ")  # the keys of the large view are the same
+    expect(pictures.page.locator("[data-caption]")).to_have_text("第 1 行 · 1/3")
     pictures.press("2", "Enter")
     pictures.expect_counts(keep=1)
-    expect(pictures.page.locator("[data-caption]")).to_have_text("第 2 行 · 1/2")
+    expect(pictures.page.locator("[data-caption]")).to_have_text("第 2 行 · 1/3")
     pictures.press("Escape")
     pictures.expect_pick(1, 2, "keep")
     expect(pictures.picture(2).locator("[data-place]")).to_be_focused()
+    pictures.open(batch_id, "&show=keep")
+    expect(pictures.page.locator("[data-picture-rows] > [data-row]")).to_have_count(1)
 
 
 def test_a_failed_row_is_changed_and_tried_again_in_its_place(
     pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    rows = [{"prompt": "违禁的茶壶", "resolution": "1K", "filename": "茶壶"}]
-    batch_id = str(server.post("/api/batches", {"rows": rows})["batch_id"])
-    server.wait_for_end(batch_id)
+    batch_id = start_to_end(server, [{"prompt": "违禁的茶壶", "resolution": "1K", "filename": "茶壶"}])
     pictures.open(batch_id, "&show=failed")
     expect(pictures.row(1)).to_contain_text("50412")
     pictures.row(1).locator("[data-command=change]").click()
@@ -173,6 +161,7 @@ def test_what_is_being_written_stays_while_the_row_changes(
     pictures.press("e")
     prompt = pictures.row(2).locator("[data-edit-prompt]")
     prompt.fill("还没写完")
+    assert "还没写完" in pictures.page.evaluate("localStorage.getItem('pictures.unsent')")  # at once
     record = server.get(f"/api/batches/{batch_id}")["records"][1]["id"]
     server.post(f"/api/batches/{batch_id}/again", {"records": [record]})
     server.post("/api/records/pick", {"ids": [record], "pick": "keep"})
@@ -191,7 +180,9 @@ def test_what_is_being_written_stays_while_the_row_changes(
     expect(pictures.row(2).locator("[data-command=change]")).to_be_focused()
 
 
-def test_a_lost_connection_is_shown_until_it_is_back(pictures: PicturesPage, server: ServerProcess) -> None:
+def test_a_lost_connection_is_shown_until_it_is_back_and_pictures_in_the_trash_are_found(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
     batch_id = submit(server, 1)
     pictures.open(batch_id)
     notice = pictures.page.locator("[data-pictures-offline]")
@@ -205,6 +196,13 @@ def test_a_lost_connection_is_shown_until_it_is_back(pictures: PicturesPage, ser
     expect(notice).to_be_hidden()
     pictures.picture(1).locator("[data-command=keep]").click()
     pictures.expect_counts(keep=1)
+
+    server.post("/api/records/delete", {"ids": [server.get(f"/api/batches/{batch_id}")["records"][0]["id"]]})
+    pictures.page.goto(f"{server.address}/batch?id={batch_id}")
+    expect(pictures.page.locator("[data-run-paused]")).to_contain_text("图片都删掉了")
+    pictures.open(batch_id)
+    pictures.page.get_by_role("link", name="看回收站").click()
+    expect(pictures.page.locator("[data-records] [data-record-id]")).to_have_count(1)
 
 
 def test_the_rest_is_not_made_and_that_is_undone(
@@ -226,26 +224,13 @@ def test_the_rest_is_not_made_and_that_is_undone(
     assert (counts["held"], jimeng.charges) == (4, 2)
 
 
-def test_a_batch_whose_pictures_are_in_the_trash_says_where_they_are(
-    pictures: PicturesPage, server: ServerProcess
-) -> None:
-    batch_id = submit(server, 2)
-    ids = [record["id"] for record in server.get(f"/api/batches/{batch_id}")["records"]]
-    server.post("/api/records/delete", {"ids": ids})
-    pictures.page.goto(f"{server.address}/batch?id={batch_id}")
-    expect(pictures.page.locator("[data-run-paused]")).to_contain_text("图片都删掉了")
-    pictures.open(batch_id)
-    pictures.page.get_by_role("link", name="看回收站").click()
-    expect(pictures.page.locator("[data-records] [data-record-id]")).to_have_count(2)
-
-
 def test_problems_of_a_change_are_shown_by_row_and_release_nothing(
     pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch_id = submit(server, 4, sample=1)
     pictures.open(batch_id)
     pictures.release("change").click()
-    pictures.page.locator("[name=suffix]").fill("，" * 10_000)
+    pictures.page.locator("[name=suffix]").fill("白" * 10_000)
     expect(pictures.release("problems").locator("li")).to_have_count(3)
     expect(pictures.release("problems")).to_contain_text("第 3 行")
     expect(pictures.release("error")).to_have_text("3 处要改，还没有放行")
@@ -295,10 +280,3 @@ def test_the_rows_are_made_by_another_model_and_both_are_compared(
     copied = page.url.split("with=")[1]
     assert picks(server, batch_id) == {"keep": 0, "reject": 1}
     assert picks(server, copied) == {"keep": 2, "reject": 0}
-
-
-def test_words_that_are_being_written_are_kept_at_once(pictures: PicturesPage, server: ServerProcess) -> None:
-    pictures.open(submit(server, 1))
-    pictures.row(1).locator("[data-command=change]").click()
-    pictures.row(1).locator("[data-edit-prompt]").fill("第 1 款茶具，黑底")
-    assert "第 1 款茶具，黑底" in pictures.page.evaluate("localStorage.getItem('pictures.unsent')")

@@ -3,65 +3,62 @@
 import json
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.batch_page import BatchPage
+from tests.browser.batch_page import BatchPage, rows_of, start
 from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess
 
-Open = Callable[[ServerProcess], StudioPage]
 _TAKE = "window.taken = document.querySelector('[data-run-name]'); window.taken.remove()"
 _GIVE_BACK = "document.querySelector('[data-run-state]').before(window.taken)"
 
 
-@pytest.fixture
-def long_batch(server: ServerProcess, jimeng: FakeJimeng, page: Page) -> BatchPage:
-    """The page of a batch that takes long."""
+def test_errors_of_the_page_and_of_the_connection_are_told_apart_until_they_are_over(
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
     jimeng.latency = 600.0
-    page.clock.install()
-    made = server.post("/api/batches", {"rows": [{"prompt": f"第 {number} 款"} for number in range(6)]})
-    opened = BatchPage(page, server.address)
-    opened.open(f"?id={made['batch_id']}")
-    opened.expect_figures("剩 6")
-    return opened
-
-
-def pause_elsewhere(server: ServerProcess) -> None:
-    batch_id = server.get("/api/batches")["batches"][0]["id"]
-    server.post(f"/api/batches/{batch_id}/pause", {})
-
-
-def test_a_rendering_error_is_not_reported_as_a_connection_error(
-    server: ServerProcess, long_batch: BatchPage, page: Page
-) -> None:
-    message = page.locator("[data-run-offline]")
-    page.evaluate(_TAKE)
-    pause_elsewhere(server)
-    expect(message).to_contain_text("这一页显示出错了")
-    expect(message).not_to_contain_text("连不上服务")
-    page.evaluate(_GIVE_BACK)
-    long_batch.expect_state("已暂停")
-    long_batch.expect_figures("剩 6")
-    expect(message).to_be_hidden()
-
-
-def test_a_connection_error_message_disappears_once_the_server_is_back(
-    server: ServerProcess, long_batch: BatchPage, page: Page
-) -> None:
-    message = page.locator("[data-run-offline]")
+    batch_id = start(server, rows_of(*(f"第 {number} 款" for number in range(6))))
+    priced.open_run(batch_id)
+    priced.expect_figures("剩 6")
+    page, message = priced.page, priced.page.locator("[data-run-offline]")
     page.route("**/pause", lambda route: route.abort())
     page.route("**/api/batches/*?since=*", lambda route: route.abort())
-    long_batch.run_button("pause").click()
+    priced.run_button("pause").click()
     expect(message).to_contain_text("连不上服务")
     page.unroute_all()
     expect(message).to_be_hidden()
-    long_batch.pause()
+
+    page.evaluate(_TAKE)
+    server.post(f"/api/batches/{batch_id}/pause", {})
+    expect(message).to_contain_text("这一页显示出错了")
+    expect(message).not_to_contain_text("连不上服务")
+    page.evaluate(_GIVE_BACK)
+    priced.expect_state("已暂停")
+    priced.expect_figures("剩 6")
+    expect(message).to_be_hidden()
+
+
+def test_a_browser_that_cannot_notify_shows_the_end_of_the_run(
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    priced.page.add_init_script("""
+      window.Notification = class {
+        static requestPermission = async () => "granted";
+        constructor() { throw new TypeError("Illegal constructor"); }
+      };
+    """)
+    jimeng.latency = 60
+    priced.open_run(start(server, rows_of("猫")))
+    priced.page.locator("[data-notify]").check()
+    jimeng.latency = 0.1
+    priced.expect_state("已完成")
+    priced.expect_figures("1")
+    expect(priced.page.locator("[data-run-offline]")).to_be_hidden()
 
 
 def test_a_timed_out_submission_is_made_once_when_repeated(
-    demo_server: ServerProcess, page: Page, studio: Open
+    demo_server: ServerProcess, page: Page, studio: Callable[[ServerProcess], StudioPage]
 ) -> None:
     page.clock.install()
     opened = studio(demo_server)

@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage
+from tests.browser.batch_page import BatchPage, start, start_to_end
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
@@ -15,18 +15,15 @@ REFUSED = (2, 3, 5, 6)  # numbers of the rows that hold a refused word
 
 
 @pytest.fixture
-def run(server: ServerProcess, page: Page) -> BatchPage:
+def run(server: ServerProcess, priced: BatchPage) -> BatchPage:
     """A finished run of seven rows with a prefix: four were refused for one word, one for another."""
     rows = [
         row(f"第 {n} 款，{'违禁花纹' if n in REFUSED else '保护词' if n == 7 else '白瓷'}", n)
         for n in range(1, 8)
     ]
-    posted = server.post("/api/batches", {"rows": rows, "prefix": "高清，", "source": "batch"})
-    server.wait_for_end(posted["batch_id"])
-    opened = BatchPage(page, server.address)
-    opened.open(f"?id={posted['batch_id']}")
-    opened.expect_state("已完成")
-    return opened
+    priced.open_run(start_to_end(server, rows, prefix="高清，"))
+    priced.expect_state("已完成")
+    return priced
 
 
 def row(prompt: str, number: int) -> dict[str, Any]:
@@ -162,18 +159,18 @@ def test_what_is_wrong_with_a_change_stands_at_its_cell_and_nothing_is_queued(
 
 
 def test_the_rest_of_a_run_leaves_out_what_was_bought_meanwhile(
-    server: ServerProcess, jimeng: FakeJimeng, page: Page
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
     rows = [row(f"第 {n} 款", n) for n in range(1, 5)]
-    first = server.post("/api/batches", {"rows": rows, "source": "batch"})["batch_id"]
+    first = start(server, rows)
     wait_until(lambda: jimeng.charges == 2)
     server.post(f"/api/batches/{first}/cancel", {})
     jimeng.latency = 0.1
-    server.wait_for_end(server.post("/api/batches", {"rows": rows[3:]})["batch_id"])
+    start_to_end(server, rows[3:])
     assert jimeng.charges == 3
-    run = BatchPage(page, server.address)
-    run.open(f"?id={first}")
+    run, page = priced, priced.page
+    run.open_run(first)
     run.run_button("uncancel").click()
     page.locator("[data-cost-yes]").click()
     left_out = page.locator(".toast").filter(has_text="1 行已经在别的批次里做过或正在做，没有再下单")
@@ -186,11 +183,13 @@ def test_the_rest_of_a_run_leaves_out_what_was_bought_meanwhile(
     assert jimeng.charges == 5
 
 
-def test_a_sample_says_where_to_look_at_it_and_which_rows_wait(server: ServerProcess, page: Page) -> None:
+def test_a_sample_says_where_to_look_at_it_and_which_rows_wait(
+    priced: BatchPage, server: ServerProcess
+) -> None:
     rows = [row(f"第 {n} 款", n) for n in range(1, 7)]
-    batch_id = server.post("/api/batches", {"rows": rows, "source": "batch", "sample": 2})["batch_id"]
-    run = BatchPage(page, server.address)
-    run.open(f"?id={batch_id}")
+    batch_id = start(server, rows, sample=2)
+    run, page = priced, priced.page
+    run.open_run(batch_id)
     run.expect_state("已暂停")
     notice = page.locator("[data-run-paused]")
     expect(notice).to_contain_text("先试的 2 行做完了")
@@ -209,29 +208,27 @@ def test_a_sample_says_where_to_look_at_it_and_which_rows_wait(server: ServerPro
     page.wait_for_url(re.compile("/batch/pictures"))
 
 
-def test_words_are_replaced_in_picked_rows_of_the_draft_in_one_step(batch: BatchPage) -> None:
-    batch.click_command("add")
-    batch.paste_block(1, "prompt", ("红杯，红底",), ("红杯",), ("红碗",))
+def test_words_are_replaced_in_picked_rows_of_the_draft_in_one_step(draft: BatchPage) -> None:
+    draft.fill(("红杯，红底",), ("红杯",), ("红碗",))
     for number in (1, 2):
-        batch.pick_row(number)
-    batch.click_command("replace")
-    batch.page.locator("[data-find-words]").fill("红")
-    expect(batch.page.locator("[data-find-count]")).to_contain_text("选中的行里有 3 处")
-    batch.replace_all("红", "$&")
+        draft.pick_row(number)
+    draft.click_command("replace")
+    draft.page.locator("[data-find-words]").fill("红")
+    expect(draft.page.locator("[data-find-count]")).to_contain_text("选中的行里有 3 处")
+    draft.replace_all("红", "$&")
     for number, text in enumerate(("$&杯，$&底", "$&杯", "红碗"), 1):
-        batch.expect_text(number, "prompt", text)
-    batch.page.keyboard.press("Control+z")
-    batch.expect_text(1, "prompt", "红杯，红底")
+        draft.expect_text(number, "prompt", text)
+    draft.page.keyboard.press("Control+z")
+    draft.expect_text(1, "prompt", "红杯，红底")
 
 
 def test_a_run_that_stopped_by_itself_is_mended_and_continued_from_its_notice(
-    server: ServerProcess, jimeng: FakeJimeng, page: Page
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     rows = [row(f"第 {n} 款，{'违禁花纹' if n <= 2 else '白瓷'}", n) for n in range(1, 13)]
     rule = {"refused": 2, "of": 20, "failed": 0.3, "last": 30}
-    batch_id = server.post("/api/batches", {"rows": rows, "source": "batch", "stop_after": rule})["batch_id"]
-    run = BatchPage(page, server.address)
-    run.open(f"?id={batch_id}")
+    run, page = priced, priced.page
+    run.open_run(start(server, rows, stop_after=rule))
     run.expect_state("已暂停")
     notice = page.locator("[data-run-paused]")
     expect(notice).to_contain_text("2 张没有通过内容审核")

@@ -1,21 +1,19 @@
 """A slow network: what is pressed and typed before an answer, and answers that come late or out of order."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.batch_page import BatchPage
+from tests.browser.batch_page import BatchPage, csv_file, rows_of, start, upload
 from tests.browser.records_page import RecordsPage, seed_records
-from tests.browser.samples_page import Picker, SamplesPage, image_file
+from tests.browser.samples_page import Picker, image_file
 from tests.browser.studio_page import StudioPage
 from tests.browser.test_pictures import PicturesPage, picks, submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.browser.test_usage import lost_batch
 from tests.browser.usage_page import UsagePage
 from tools.fakes.jimeng import FakeJimeng
-from tools.noise_images import noise_image
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 
@@ -74,14 +72,13 @@ def test_the_second_click_of_a_double_click_submits_nothing(demo_server: ServerP
     assert count_submissions(demo_server) == 2
 
 
-def test_a_reference_that_is_uploading_stays_while_the_form_is_filled(
-    demo_server: ServerProcess, studio: Open, tmp_path: Path
+def test_a_reference_that_is_uploading_stays_while_the_form_is_filled_until_it_is_cleared(
+    shared_server: ServerProcess, studio: Open
 ) -> None:
-    file = tmp_path / "甲.png"
-    file.write_bytes(noise_image("png"))
-    page = studio(demo_server)
+    page = studio(shared_server)
+    file = page.page.locator("[data-references] input[type=file]")
     uploads = Held(page.page, "**/api/sample-images")
-    page.page.locator("[data-references] input[type=file]").set_input_files(file)
+    file.set_input_files(image_file("甲.png"))
     uploads.wait_for()
     page.page.locator("[data-example]").first.click()
     expect(page.references()).to_have_count(1)
@@ -91,32 +88,25 @@ def test_a_reference_that_is_uploading_stays_while_the_form_is_filled(
     expect(page.page.locator("[data-references] .is-uploading")).to_have_count(0)
     page.generate()
     page.wait_for_images(1)
-    [image] = demo_server.get("/api/records")["records"][0]["sample_images"]
+    [image] = shared_server.get("/api/records")["records"][0]["sample_images"]
     assert image["filename"] == "甲.png"
 
-
-def test_an_upload_is_given_up_when_the_form_is_cleared(
-    demo_server: ServerProcess, studio: Open, tmp_path: Path
-) -> None:
-    file = tmp_path / "甲.png"
-    file.write_bytes(noise_image("png"))
-    page = studio(demo_server)
     page.write_prompt("照着画")
-    uploads = Held(page.page, "**/api/sample-images")
-    page.page.locator("[data-references] input[type=file]").set_input_files(file)
-    uploads.wait_for()
+    file.set_input_files(image_file("乙.png"))
+    uploads.wait_for(2)
     page.page.locator("[data-clear]").click()
     expect(page.references()).to_have_count(0)
     page.write_prompt("雪山")
     page.generate()
-    page.wait_for_images(1)
-    assert demo_server.get("/api/records")["records"][0]["sample_images"] == []
+    page.wait_for_images(2)
+    assert shared_server.get("/api/records")["records"][0]["sample_images"] == []
 
 
 def test_enter_while_a_list_loads_presses_nothing_on_the_page(
-    demo_server: ServerProcess, studio: Open
+    shared_server: ServerProcess, studio: Open
 ) -> None:
-    page = studio(demo_server)
+    page = studio(shared_server)
+    before = count_submissions(shared_server)
     page.write_prompt("雪山")
     scripts = Held(page.page, "**/ui/lists*.js*")
     page.page.locator("[data-studio-form] button[type=submit]").focus()
@@ -128,7 +118,7 @@ def test_enter_while_a_list_loads_presses_nothing_on_the_page(
     scripts.stop()
     scripts.let_go()
     expect(page.page.locator("dialog[open] [role=combobox]")).to_have_value("yl")
-    assert count_submissions(demo_server) == 0
+    assert count_submissions(shared_server) == before
 
 
 def test_the_start_dialog_shows_the_answer_to_its_own_question(page: Page, server: ServerProcess) -> None:
@@ -181,11 +171,10 @@ def test_a_copy_is_ordered_of_the_batch_that_the_dialog_is_about(
 
 def test_an_amount_is_typed_only_when_the_budget_is_known(page: Page, server: ServerProcess) -> None:
     server.put("/api/budgets", {"batch": 0.25})
-    rows = [{"prompt": f"第 {n} 款", "resolution": "1K"} for n in range(4)]
-    made = server.post("/api/batches", {"rows": rows})["batch_id"]
+    made = start(server, rows_of(*(f"第 {n} 款" for n in range(4))))
     wait_until(lambda: server.get(f"/api/batches/{made}")["batch"]["counts"]["success"] == 1)
     budgets = Held(page, "**/api/budgets?*")
-    BatchPage(page, server.address).open(f"?id={made}")
+    BatchPage(page, server.address).open_run(made)
     budgets.wait_for()
     amount = page.locator("#run-budget")
     expect(amount).to_be_visible()
@@ -195,18 +184,9 @@ def test_an_amount_is_typed_only_when_the_budget_is_known(page: Page, server: Se
     expect(amount).to_have_value("1")
 
 
-def test_a_change_that_is_taken_back_leaves_the_release_usable(page: Page, server: ServerProcess) -> None:
-    pictures = PicturesPage(page, server)
-    pictures.open(submit(server, 4, sample=1))
-    expect(pictures.release("yes")).to_be_enabled()
-    pictures.release("change").click()
-    page.keyboard.type("，")
-    page.keyboard.press("Backspace")
-    expect(pictures.release("yes")).to_be_enabled()
-    expect(pictures.release("yes")).to_have_text("放行 · ¥0.66")
-
-
-def test_keys_pressed_while_a_form_loads_judge_no_picture(page: Page, server: ServerProcess) -> None:
+def test_keys_before_an_answer_judge_no_picture_while_a_form_loads_and_change_a_choice(
+    page: Page, server: ServerProcess
+) -> None:
     pictures = PicturesPage(page, server)
     batch_id = submit(server, 2)
     details = Held(page, "**/details*")
@@ -227,12 +207,30 @@ def test_keys_pressed_while_a_form_loads_judge_no_picture(page: Page, server: Se
     expect(prompt).to_be_editable()
     expect(prompt).to_be_focused()
 
+    pictures.press("Escape")
+    choices = Held(page, "**/api/records/pick")
+    pictures.focus(1)
+    pictures.press("p")
+    choices.wait_for()
+    pictures.press("x")
+    pictures.expect_pick(1, 1, "reject")
+    choices.stop()
+    choices.let_go()
+    pictures.expect_counts(reject=1, keep=0)
+    assert picks(server, batch_id) == {"keep": 0, "reject": 1}
+
 
 def test_what_is_being_written_keeps_the_focus_when_released_rows_come_in(
     page: Page, server: ServerProcess
 ) -> None:
     pictures = PicturesPage(page, server)
     pictures.open(submit(server, 4, sample=1))
+    expect(pictures.release("yes")).to_be_enabled()
+    pictures.release("change").click()
+    page.keyboard.type("，")
+    page.keyboard.press("Backspace")  # a change that is taken back leaves the release usable
+    expect(pictures.release("yes")).to_be_enabled()
+    expect(pictures.release("yes")).to_have_text("放行 · ¥0.66")
     pages = Held(page, page.url)
     pictures.release("yes").click()
     pages.wait_for()
@@ -247,31 +245,34 @@ def test_what_is_being_written_keeps_the_focus_when_released_rows_come_in(
     expect(prompt).to_have_value("第 1 款茶具白底")
 
 
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with images of each subject, of which some failed."""
+    folder = tmp_path_factory.mktemp("records")
+    seed_records(folder, 30)
+    with running_server(folder, image_model="demo") as server:
+        yield server
+
+
 @pytest.fixture
-def records(page: Page, tmp_path: Path) -> Iterator[RecordsPage]:
-    """生成记录, open, with images of each subject, of which some failed."""
-    seed_records(tmp_path, 30)
-    with running_server(tmp_path, image_model="demo") as server:
-        opened = RecordsPage(page, server.address)
-        opened.open()
-        yield opened
+def records(page: Page, seeded: ServerProcess) -> RecordsPage:
+    opened = RecordsPage(page, seeded.address)
+    opened.open()
+    return opened
 
 
-def test_a_filter_keeps_what_was_typed_before_its_answer(records: RecordsPage) -> None:
+@pytest.mark.parametrize("first", ["search", "filter"])
+def test_a_search_and_a_filter_keep_what_the_other_has_not_answered(records: RecordsPage, first: str) -> None:
     lists = Held(records.page, "**/live/records?*")
-    records.search("夜市")
+    steps = [
+        lambda: records.search("夜市"),
+        lambda: records.page.locator("[data-focus-key=favourite]").click(),
+    ]
+    if first == "filter":
+        steps.reverse()
+    steps[0]()
     lists.wait_for()
-    records.page.locator("[data-focus-key=favourite]").click()
-    lists.let_go_both_in_reverse()
-    records.expect_total("找到 0 条")
-    records.expect_query(search="夜市", favourite="1")
-
-
-def test_a_search_keeps_the_filter_whose_answer_is_not_here(records: RecordsPage) -> None:
-    lists = Held(records.page, "**/live/records?*")
-    records.page.locator("[data-focus-key=favourite]").click()
-    lists.wait_for()
-    records.search("夜市")
+    steps[1]()
     lists.let_go_both_in_reverse()
     records.expect_total("找到 0 条")
     records.expect_query(search="夜市", favourite="1")
@@ -310,13 +311,11 @@ def test_why_a_command_failed_is_said_though_its_record_was_rendered_anew(
 
 
 def test_a_workbook_that_was_read_late_changes_no_started_batch(
-    page: Page, demo_server: ServerProcess, tmp_path: Path
+    page: Page, shared_server: ServerProcess
 ) -> None:
-    file = tmp_path / "茶具.csv"
-    file.write_text("提示词\n茶壶\n茶杯\n", "utf-8")
-    batch = table(page, demo_server, "猫")
+    batch = table(page, shared_server, "猫")
     imports = Held(page, "**/api/spreadsheet/import*")
-    page.locator("[data-file]").set_input_files(file)
+    page.locator("[data-file]").set_input_files(csv_file("提示词", "茶壶", "茶杯"))
     imports.wait_for()
     batch.start_batch()
     batch.expect_ended(1)
@@ -327,28 +326,27 @@ def test_a_workbook_that_was_read_late_changes_no_started_batch(
 
 
 def test_references_asked_for_twice_are_those_of_the_second_row(
-    page: Page, library: SamplesPage, demo_server: ServerProcess
+    page: Page, shared_server: ServerProcess
 ) -> None:
-    library.upload(image_file("甲.png"))
-    library.expect_image_loaded("甲.png")
+    upload(shared_server, "丙.png")
     script = Held(page, "**/batch/late.js*")
-    batch = table(page, demo_server, "猫", "狗")
+    batch = table(page, shared_server, "猫", "狗")
     for row in (1, 2):
         batch.cell(row, "sample_images").locator("[data-references]").click()
     script.wait_for()
     script.stop()
     script.let_go()
     picker = Picker(page)
-    picker.pick("甲.png")
+    picker.pick("丙.png")
     picker.confirm()
     batch.expect_text(2, "sample_images", "选择 (1)")
     batch.expect_text(1, "sample_images", "选择 (0)")
 
 
 def test_a_card_that_was_saved_takes_no_focus_from_what_is_being_typed(
-    page: Page, demo_server: ServerProcess
+    page: Page, shared_server: ServerProcess
 ) -> None:
-    page.goto(demo_server.address + "/model")
+    page.goto(shared_server.address + "/model")
     card, other = page.get_by_role("region", name="Seedream"), page.locator("#set-BAILIAN_PRICE")
     card.get_by_text("填写密钥").click()
     card.locator("#set-SEEDREAM_PRICE").fill("0.3")
@@ -363,25 +361,11 @@ def test_a_card_that_was_saved_takes_no_focus_from_what_is_being_typed(
     expect(other).to_have_value("0.5")
 
 
-def test_a_choice_is_changed_before_its_answer(page: Page, server: ServerProcess) -> None:
-    pictures = PicturesPage(page, server)
-    batch_id = submit(server, 1)
-    pictures.open(batch_id)
-    choices = Held(page, "**/api/records/pick")
-    pictures.focus(1)
-    pictures.press("p")
-    choices.wait_for()
-    pictures.press("x")
-    pictures.expect_pick(1, 1, "reject")
-    choices.stop()
-    choices.let_go()
-    pictures.expect_counts(reject=1, keep=0)
-    assert picks(server, batch_id) == {"keep": 0, "reject": 1}
-
-
-def test_what_is_typed_while_the_find_bar_loads_is_looked_for(page: Page, demo_server: ServerProcess) -> None:
+def test_what_is_typed_while_the_find_bar_loads_is_looked_for(
+    page: Page, shared_server: ServerProcess
+) -> None:
     script = Held(page, "**/batch/late.js*")
-    batch = table(page, demo_server, "猫", "abc")
+    batch = table(page, shared_server, "猫", "abc")
     bar = page.locator("[data-find]")
     for word, key in (("a?z", "Escape"), ("abcz", "Backspace")):
         page.keyboard.press("Control+f")

@@ -1,12 +1,11 @@
 """Undo by message or Ctrl+Z, and independent messages."""
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
+from tests.browser.batch_page import BatchPage, rows_of, start
 from tests.browser.records_page import RecordsPage, seed_records
 from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
@@ -16,14 +15,21 @@ from tools.waiting import wait_until
 Open = Callable[[ServerProcess], StudioPage]
 
 
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    folder = tmp_path_factory.mktemp("undo")
+    seed_records(folder, 12)
+    with running_server(folder, image_model="demo") as process:
+        yield process
+
+
 @pytest.fixture
-def records(tmp_path: Path, page: Page) -> Iterator[RecordsPage]:
-    """生成记录 with a dozen records."""
-    seed_records(tmp_path, 12)
-    with running_server(tmp_path, image_model="demo") as process:
-        opened = RecordsPage(page, process.address)
-        opened.open()
-        yield opened
+def records(seeded: ServerProcess, page: Page) -> RecordsPage:
+    """生成记录 with a dozen records, none of which is deleted."""
+    seeded.post("/api/records/restore", {"ids": list(range(1, 13))})
+    opened = RecordsPage(page, seeded.address)
+    opened.open()
+    return opened
 
 
 def delete_key(records: RecordsPage, number: int) -> None:
@@ -102,8 +108,7 @@ def test_a_focused_message_stays_and_f8_moves_to_it(records: RecordsPage) -> Non
 
 def test_delete_applies_to_the_selection_wherever_the_focus_is(records: RecordsPage) -> None:
     records.pick(12, 11)
-    delete = records.record(5).locator("[data-image-url]")
-    delete.focus()
+    records.record(5).locator("[data-image-url]").focus()
     records.page.keyboard.press("Delete")
     expect(records.record(12)).to_have_count(0)
     expect(records.record(11)).to_have_count(0)
@@ -134,15 +139,14 @@ def test_one_queued_image_is_cancelled_and_restored_by_undo(
     expect(page.tiles("queued")).to_have_count(4)
 
 
-def running_batch(server: ServerProcess, page: Page) -> BatchPage:
-    """A batch of eight images, two of them running."""
-    rows = [{"prompt": f"第 {number} 款"} for number in range(8)]
-    made = server.post("/api/batches", {"rows": rows})
-    opened = BatchPage(page, server.address)
-    opened.open(f"?id={made['batch_id']}")
-    opened.expect_figures("剩 8")
+@pytest.fixture
+def running(server: ServerProcess, priced: BatchPage, jimeng: FakeJimeng) -> BatchPage:
+    """A batch of eight images, two of which run without an end."""
+    jimeng.latency = 600.0
+    priced.open_run(start(server, rows_of(*(f"第 {number} 款" for number in range(8)))))
+    priced.expect_figures("剩 8")
     wait_until(lambda: counts(server)["running"] == 2)
-    return opened
+    return priced
 
 
 def counts(server: ServerProcess) -> dict[str, int]:
@@ -150,41 +154,32 @@ def counts(server: ServerProcess) -> dict[str, int]:
     return found
 
 
-def test_undo_continues_a_cancelled_run(server: ServerProcess, jimeng: FakeJimeng, page: Page) -> None:
-    jimeng.latency = 600.0
-    batch = running_batch(server, page)
-    batch.run_button("cancel").click()
-    expect(page.locator(".toast")).to_contain_text("已取消还没开始的 6 张")
-    page.locator(".toast").get_by_role("button", name="撤销").click()
-    batch.expect_figures("剩 8")
+def test_undo_continues_a_cancelled_run_and_restores_its_pause(
+    running: BatchPage, server: ServerProcess
+) -> None:
+    toast = running.page.locator(".toast").last
+    running.run_button("cancel").click()
+    expect(toast).to_contain_text("已取消还没开始的 6 张")
+    toast.get_by_role("button", name="撤销").click()
+    running.expect_figures("剩 8")
     assert (counts(server)["queued"], counts(server)["cancelled"]) == (6, 0)
 
+    running.pause()
+    running.run_button("cancel").click()
+    expect(toast).to_contain_text("已取消还没开始的 6 张")
+    running.page.keyboard.press("Control+z")
+    wait_until(lambda: counts(server)["queued"] == 6)
+    running.expect_state("已暂停")
 
-def test_the_rest_of_a_cancelled_run_continues_after_confirming_the_cost(
-    server: ServerProcess, jimeng: FakeJimeng, page: Page
-) -> None:
-    jimeng.latency = 600.0
-    batch = running_batch(server, page)
-    batch.run_button("cancel").click()
-    batch.expect_figures("取消 6")
-    batch.reload()
-    batch.run_button("uncancel").click()
-    question = page.locator("dialog[data-dialog=cost]")
+
+def test_the_rest_of_a_cancelled_run_continues_after_confirming_the_cost(running: BatchPage) -> None:
+    running.run_button("cancel").click()
+    running.expect_figures("取消 6")
+    running.reload()
+    running.run_button("uncancel").click()
+    question = running.page.locator("dialog[data-dialog=cost]")
     expect(question).to_contain_text("继续剩下的 6 张")
     expect(question).to_contain_text("¥1.32")
     question.locator("[data-cost-yes]").click()
-    batch.expect_figures("剩 8")
-    expect(batch.run_button("uncancel")).to_be_hidden()
-
-
-def test_undo_restores_the_pause_of_a_cancelled_run(
-    server: ServerProcess, jimeng: FakeJimeng, page: Page
-) -> None:
-    jimeng.latency = 600.0
-    batch = running_batch(server, page)
-    batch.pause()
-    batch.run_button("cancel").click()
-    expect(page.locator(".toast").last).to_contain_text("已取消还没开始的 6 张")
-    page.keyboard.press("Control+z")
-    wait_until(lambda: counts(server)["queued"] == 6)
-    batch.expect_state("已暂停")
+    running.expect_figures("剩 8")
+    expect(running.run_button("uncancel")).to_be_hidden()

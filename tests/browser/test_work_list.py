@@ -7,8 +7,7 @@ from typing import Any
 from openpyxl import Workbook
 from playwright.sync_api import Locator, expect
 
-from tests.browser.batch_page import BatchPage
-from tests.browser.test_batch_draft import upload
+from tests.browser.batch_page import BatchPage, upload
 from tools.server_process import ServerProcess
 
 HEADERS = ("提示词", "图片比例", "分辨率", "参考图", "生成数量", "文件名")
@@ -48,15 +47,14 @@ def line(batch: BatchPage, text: str) -> Locator:
 
 def paste(batch: BatchPage, headers: tuple[str, ...], *rows: tuple[str, ...]) -> None:
     """Paste rows below these headers, and open the list."""
-    batch.click_command("add")
-    batch.paste_block(1, "prompt", headers, *rows)
+    batch.fill(headers, *rows)
     batch.page.get_by_role("button", name="问题清单").click()
 
 
-def test_a_messy_table_is_clean_after_one_click_for_each_kind(batch: BatchPage, tmp_path: Path) -> None:
-    batch.import_workbook(messy_workbook(tmp_path / "十一月.xlsx"))
-    expect(batch.report()).to_have_text("「十一月.xlsx」读到 800 行，80 处要改")
-    expect(lines(batch)).to_have_text(
+def test_a_messy_table_is_clean_after_one_click_for_each_kind(draft: BatchPage, tmp_path: Path) -> None:
+    draft.import_workbook(messy_workbook(tmp_path / "十一月.xlsx"))
+    expect(draft.report()).to_have_text("「十一月.xlsx」读到 800 行，80 处要改")
+    expect(lines(draft)).to_have_text(
         [
             "参考示例图没有找到「logo.png」× 32换一张…去掉",
             "分辨率「8K」× 181K2K4K全部改",
@@ -65,7 +63,7 @@ def test_a_messy_table_is_clean_after_one_click_for_each_kind(batch: BatchPage, 
             "提示词没有填写× 9删掉这些行",
         ]
     )
-    toasts = batch.page.locator(".toast")
+    toasts = draft.page.locator(".toast")
     for text, fix, words in (
         ("5:4", "全部改", "12 行的图片比例改成了 4:3"),
         ("2张", "改成 2", "9 行的生成数量改成了 2"),
@@ -73,73 +71,71 @@ def test_a_messy_table_is_clean_after_one_click_for_each_kind(batch: BatchPage, 
         ("logo.png", "去掉", "32 行去掉了「logo.png」"),
         ("8K", "全部改", "18 行的分辨率改成了 4K"),
     ):
-        line(batch, text).get_by_role("button", name=fix).last.click()
-        expect(line(batch, text)).to_have_count(0)
+        line(draft, text).get_by_role("button", name=fix).last.click()
+        expect(line(draft, text)).to_have_count(0)
         expect(toasts.last).to_contain_text(words)
-    expect(batch.report()).to_have_text("「十一月.xlsx」读到 800 行，没有问题")
-    batch.expect_rows(791)
-    expect(batch.page.locator("[data-command=next-problem]")).to_be_hidden()
-    expect(batch.open_start()).to_contain_text("新的 791 行")
+    expect(draft.report()).to_have_text("「十一月.xlsx」读到 800 行，没有问题")
+    draft.expect_rows(791)
+    expect(draft.page.locator("[data-command=next-problem]")).to_be_hidden()
+    expect(draft.open_start()).to_contain_text("新的 791 行")
 
 
-def test_every_action_is_one_step_and_the_list_follows_the_table(batch: BatchPage) -> None:
+def test_every_action_is_one_step_and_the_list_follows_the_table(draft: BatchPage) -> None:
     paste(
-        batch,
+        draft,
         ("提示词", "图片比例", "生成数量"),
         ("甲", "5:4", "2张"),
         ("乙", "5:4", "两张"),
         ("丙", "5:4", "1"),
     )
-    expect(batch.report()).to_have_text("5 处要改")
-    expect(lines(batch)).to_have_count(3)
-    line(batch, "5:4").get_by_role("combobox").select_option("3:4")
-    batch.edit_cell(3, "aspect_ratio", "1:1")
-    ratio = line(batch, "5:4")
+    expect(draft.report()).to_have_text("5 处要改")
+    expect(lines(draft)).to_have_count(3)
+    line(draft, "5:4").get_by_role("combobox").select_option("3:4")
+    draft.edit_cell(3, "aspect_ratio", "1:1")
+    ratio = line(draft, "5:4")
     expect(ratio).to_contain_text("× 2")
     expect(ratio.get_by_role("combobox")).to_have_value("3:4")  # what was chosen stays chosen
     ratio.get_by_role("button", name="全部改").click()
-    expect(batch.report()).to_have_text("2 处要改")
-    expect(line(batch, "两张")).to_contain_text("改成 2")
-    batch.page.locator(".toast").get_by_role("button", name="撤销").click()
-    expect(line(batch, "5:4")).to_contain_text("× 2")
-    batch.click_command("redo")
-    batch.edit_cell(1, "num_images", "3")
-    line(batch, "两张").get_by_role("button", name="改成 2").click()
-    expect(batch.report()).to_have_text("没有要改的了")
+    expect(draft.report()).to_have_text("2 处要改")
+    expect(line(draft, "两张")).to_contain_text("改成 2")
+    draft.page.locator(".toast").get_by_role("button", name="撤销").click()
+    expect(line(draft, "5:4")).to_contain_text("× 2")
+    draft.click_command("redo")
+    draft.edit_cell(1, "num_images", "3")
+    line(draft, "两张").get_by_role("button", name="改成 2").click()
+    expect(draft.report()).to_have_text("没有要改的了")
     for row, ratio_now, number in ((1, "3:4", "3"), (2, "3:4", "2"), (3, "1:1", "1")):
-        batch.expect_text(row, "aspect_ratio", ratio_now)
-        batch.expect_text(row, "num_images", number)
+        draft.expect_text(row, "aspect_ratio", ratio_now)
+        draft.expect_text(row, "num_images", number)
 
 
-def test_a_line_leads_to_its_cells_one_after_the_other(batch: BatchPage) -> None:
-    paste(batch, ("提示词", "图片比例"), ("甲", "5:4"), ("长" * 10_001, "1:1"), ("丙", "5:4"))
-    expect(line(batch, "超过 10000 字").get_by_role("button")).to_have_count(1)  # nothing but the way there
+def test_a_line_leads_to_its_cells_and_mended_rows_go_where_only_those_with_problems_are_shown(
+    draft: BatchPage,
+) -> None:
+    paste(draft, ("提示词", "图片比例"), ("甲", "5:4"), ("长" * 10_001, "1:1"), ("丙", "5:4"))
+    expect(line(draft, "超过 10000 字").get_by_role("button")).to_have_count(1)  # nothing but the way there
     for row in (1, 3, 1):
-        line(batch, "5:4").locator(".report-item").click()
-        expect(batch.cell(row, "aspect_ratio")).to_have_class(re.compile(r"\bis-bad is-active\b"))
+        line(draft, "5:4").locator(".report-item").click()
+        expect(draft.cell(row, "aspect_ratio")).to_have_class(re.compile(r"\bis-bad is-active\b"))
+    draft.edit_cell(3, "aspect_ratio", "1:1")
+    draft.click_command("only-problems")
+    draft.expect_rows(2)
+    line(draft, "5:4").get_by_role("button", name="改", exact=False).last.click()
+    draft.expect_rows(1)
+    draft.expect_text(1, "number", "2")
+    expect(draft.page.locator("[data-filter]")).to_contain_text("1 行，共 3 行")
 
 
 def test_a_missing_image_is_replaced_in_all_rows_that_name_it(
-    batch: BatchPage, demo_server: ServerProcess
+    draft: BatchPage, shared_server: ServerProcess
 ) -> None:
-    upload(demo_server, "标志.png")
-    upload(demo_server, "杯子.png")
-    paste(batch, ("提示词", "参考图"), ("甲", "logo.png；杯子.png"), ("乙", "logo.png"))
-    line(batch, "logo.png").get_by_role("button", name="换一张…").click()
-    dialog = batch.page.locator("dialog[data-dialog=references]")
+    upload(shared_server, "标志.png", "杯子.png")
+    paste(draft, ("提示词", "参考图"), ("甲", "logo.png；杯子.png"), ("乙", "logo.png"))
+    line(draft, "logo.png").get_by_role("button", name="换一张…").click()
+    dialog = draft.page.locator("dialog[data-dialog=references]")
     dialog.locator("[data-picker-search]").fill("")
     dialog.get_by_role("option", name="标志.png").click()
     dialog.get_by_role("button", name="✓ 确认选择").click()
-    expect(batch.report()).to_have_text("没有要改的了")
-    batch.expect_text(1, "sample_images", "选择 (2)")
-    batch.expect_text(2, "sample_images", "选择 (1)")
-
-
-def test_mended_rows_go_where_only_those_with_problems_are_shown(batch: BatchPage) -> None:
-    paste(batch, ("提示词", "图片比例"), ("甲", "5:4"), ("乙", "1:1"), ("丙", "7:7:7"))
-    batch.click_command("only-problems")
-    batch.expect_rows(2)
-    line(batch, "5:4").get_by_role("button", name="改", exact=False).last.click()
-    batch.expect_rows(1)
-    batch.expect_text(1, "prompt", "丙")
-    expect(batch.page.locator("[data-filter]")).to_contain_text("1 行，共 3 行")
+    expect(draft.report()).to_have_text("没有要改的了")
+    draft.expect_text(1, "sample_images", "选择 (2)")
+    draft.expect_text(2, "sample_images", "选择 (1)")
