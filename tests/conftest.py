@@ -1,22 +1,28 @@
 """Shared fixtures: settings in a temporary folder, a database, a bucket, a simple model spec."""
 
+import functools
 import os
 import re
+import shutil
 import socket
 import sys
-from collections.abc import Iterator
-from contextlib import closing, nullcontext
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from werkzeug.routing import Rule
 
 import database
 import oss_client
 from app.config import Settings
+from app.db import migrations
 from app.domain import ModelSpec
 from app.providers import latency
+from app.web.assets import routes
 from tests.harness import Harness, open_harness
 from tests.selection import Selection
 from tests.specs import ANY
@@ -34,6 +40,24 @@ ServerProcess.is_forked = sys.platform == "linux"
 _SELECTION = pytest.StashKey[Selection]()
 
 
+def make_apps_cheap() -> None:
+    """Compile each URL rule, and read the scripts, once a process: the apps of tests have the same."""
+    routes.AssetBundle = functools.cache(routes.AssetBundle)  # type: ignore[assignment, misc]
+    compile_builder = Rule._compile_builder
+    compiled: dict[tuple[Any, ...], Callable[..., tuple[str, str]]] = {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        key = (*rule._trace, str(rule.defaults), append_unknown)
+        if key not in compiled:
+            compiled[key] = compile_builder(rule, append_unknown)
+        return compiled[key]
+
+    Rule._compile_builder = compile_once  # type: ignore[assignment, method-assign]
+
+
+make_apps_cheap()
+
+
 @pytest.fixture(autouse=True)
 def no_other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test of this process looks up a service of the world, such as to try a key there."""
@@ -45,6 +69,28 @@ def no_other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         return look_up(host, *more, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", local)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def new_files_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where this process opens a SQLite file that does not exist, it is a copy of a new one.
+
+    Making one takes ten times as long, in every test with an app or a database.
+    """
+    new, lock = tmp_path_factory.mktemp("database") / "new.db", threading.Lock()
+    open_file = migrations.open_file
+    open_file(new)
+
+    def open_copy(path: Path) -> None:
+        with lock, suppress(OSError):  # open_file says what is wrong
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(new, path)
+        open_file(path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "open_file", open_copy)
+        yield
 
 
 @pytest.fixture(autouse=True)

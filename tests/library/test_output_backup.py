@@ -20,7 +20,7 @@ from app.images import store
 from app.web import thumbnails
 from app.worker.worker import Worker
 from tests.harness import running
-from tests.web.test_api import post
+from tests.web.harness import post
 from tools.fakes.oss import FakeOss
 from tools.waiting import wait_until
 from web_app import create_app

@@ -1,27 +1,23 @@
 """Jimeng against its fake: requests, responses, and what errors mean for the charge."""
 
-import io
 import json
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from PIL import Image
 
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, ImageRequest, Reference, SampleImage
-from app.errors import Billed, ModelError
+from app.domain import ASPECT_RATIOS, ImageRequest, Reference, SampleImage
+from app.errors import Billed
 from app.providers import latency
-from app.providers.http import Response
 from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import submit_error
+from tests.providers.services import FOX, answer, failure, opened, size_of
 from tools.fakes.clock import Clock
-from tools.fakes.jimeng import SECRET_KEY, FakeJimeng
-
-FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
+from tools.fakes.jimeng import FakeJimeng
 
 
 @pytest.fixture
@@ -35,32 +31,10 @@ def service(clock: Clock) -> Iterator[FakeJimeng]:
         yield running
 
 
-@pytest.fixture
-def model(service: FakeJimeng) -> Jimeng:
-    return opened(service)
-
-
-def opened(service: FakeJimeng, **more: object) -> Jimeng:
-    return Jimeng(Settings(**service.settings(**more)))
-
-
 def submitted(model: Jimeng, request: ImageRequest = FOX) -> str:
     task_id = model.submit(request, ()).task_id
     assert task_id
     return task_id
-
-
-def failure(call: Callable[[], object]) -> ModelError:
-    with pytest.raises(ModelError) as caught:
-        call()
-    assert SECRET_KEY not in str(caught.value)
-    return caught.value
-
-
-def size_of(content: bytes) -> tuple[int, int]:
-    with Image.open(io.BytesIO(content)) as image:
-        image.load()
-        return image.size
 
 
 # Submitting and fetching
@@ -218,13 +192,6 @@ def test_the_newer_req_key_is_sent(service: FakeJimeng) -> None:
 # The model spec
 
 
-def test_every_size_is_accepted_by_the_service(service: FakeJimeng, model: Jimeng) -> None:
-    for ratio in ASPECT_RATIOS:
-        for resolution in RESOLUTION_AREAS:
-            model.submit(replace(FOX, aspect_ratio=ratio, resolution=resolution), ())
-    assert service.charges == 21
-
-
 @pytest.mark.parametrize(
     ("ratio", "resolution", "size"),
     [
@@ -269,31 +236,10 @@ def test_a_local_reference_is_refused(model: Jimeng) -> None:
 # Failed submissions
 
 
-@pytest.mark.parametrize(("prompt", "code"), [("违禁的东西", "50412"), ("保护词", "50413")])
-def test_a_refused_prompt_is_final_and_free(
-    service: FakeJimeng, model: Jimeng, prompt: str, code: str
-) -> None:
-    error = failure(lambda: model.submit(replace(FOX, prompt=prompt), ()))
-    assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
-    assert code in str(error)
-    assert service.charges == 0
-
-
 def test_a_refused_reference_is_final_and_free(service: FakeJimeng, model: Jimeng) -> None:
     reference = Reference(filename="a.png", url="https://example.com/banned.png")
     error = failure(lambda: model.submit(FOX, [reference]))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.NO, False)
-
-
-def test_throttling_is_free_and_reduces_concurrency(clock: Clock) -> None:
-    with FakeJimeng(clock=clock, latency=5, concurrency_limit=1) as service:
-        model = opened(service)
-        model.submit(FOX, ())
-        error = failure(lambda: model.submit(FOX, ()))
-    assert (error.cause, error.billed) == ("limit", Billed.NO)
-    assert error.throttled
-    assert error.retryable
-    assert service.charges == 1
 
 
 @pytest.mark.parametrize("keys", [{"volcengine_ak": "AKLTother"}, {"volcengine_sk": "other"}])
@@ -311,14 +257,6 @@ def test_an_unknown_req_key_pauses(service: FakeJimeng) -> None:
     assert "JIMENG_REQ_KEY" in str(error)
 
 
-def test_a_refused_connection_is_free_and_retried(closed_port: int) -> None:
-    address = f"http://127.0.0.1:{closed_port}"
-    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint=address)
-    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
-    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
-    assert "连接被拒绝" in str(error)
-
-
 @pytest.fixture
 def closed_port() -> Iterator[int]:
     """A local port without a listener."""
@@ -327,13 +265,30 @@ def closed_port() -> Iterator[int]:
         yield unused.getsockname()[1]
 
 
-def test_a_refused_proxy_connection_is_free_and_retried(
-    closed_port: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("address", "has_proxy", "said"),
+    [
+        pytest.param("http://127.0.0.1:{closed}", False, "连接被拒绝", id="nobody listens"),
+        pytest.param("http://service.invalid", True, "连接被拒绝", id="nobody listens at the proxy"),
+        pytest.param("https://nowhere.com", False, "域名解析失败", id="an unknown host"),
+        pytest.param("https://127.0.0.1:{open}", False, "连不上即梦", id="no TLS there"),
+    ],
+)
+def test_a_failed_connection_is_free_and_retried(
+    service: FakeJimeng,
+    closed_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    has_proxy: bool,
+    said: str,
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
-    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="http://service.invalid")
-    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
+    if has_proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
+    ports = {"closed": closed_port, "open": service.address.rpartition(":")[2]}
+    model = opened(service, jimeng_endpoint=address.format(**ports))
+    error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
+    assert said in str(error)
 
 
 def test_a_service_on_this_machine_is_reached_without_a_proxy(
@@ -341,30 +296,6 @@ def test_a_service_on_this_machine_is_reached_without_a_proxy(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
     assert submitted(opened(service))
-
-
-def test_an_unresolvable_host_is_free_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise socket.gaierror(-2, "Name or service not known")
-
-    monkeypatch.setattr(socket, "getaddrinfo", fail)
-    settings = Settings(volcengine_ak="a", volcengine_sk="b", jimeng_endpoint="https://nowhere.invalid")
-    error = failure(lambda: Jimeng(settings).submit(FOX, ()))
-    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
-    assert "域名解析失败" in str(error)
-
-
-def test_a_failed_tls_handshake_is_free_and_retried(service: FakeJimeng) -> None:
-    address = service.address.replace("http://", "https://")
-    error = failure(lambda: opened(service, jimeng_endpoint=address).submit(FOX, ()))
-    assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
-
-
-def test_a_submission_without_response_is_unknown(service: FakeJimeng) -> None:
-    service.fail_next("slow", seconds=1.5)
-    error = failure(lambda: opened(service, model_timeout=1).submit(FOX, ()))
-    assert (error.cause, error.billed, error.retryable) == ("network", Billed.UNKNOWN, False)
-    assert "等待答复超时" in str(error)
 
 
 def test_redirects_are_not_followed(service: FakeJimeng, model: Jimeng) -> None:
@@ -381,82 +312,9 @@ def test_submissions_use_fresh_connections(service: FakeJimeng, model: Jimeng, c
     assert [call.headers["connection"] for call in orders] == ["close", "close"]
 
 
-ERROR_CODES = [
-    # HTTP, code, cause, billed, retryable, throttled, pauses_batch
-    (400, 50411, "moderation", Billed.NO, False, False, False),
-    (400, 50512, "moderation", Billed.NO, False, False, False),
-    (400, 50518, "moderation", Billed.NO, False, False, False),
-    (400, 50511, "moderation", Billed.NO, True, False, False),
-    (400, 50519, "moderation", Billed.NO, True, False, False),
-    (400, 50520, "service", Billed.NO, False, False, False),
-    (400, 50521, "service", Billed.NO, False, False, False),
-    (400, 50522, "service", Billed.NO, False, False, False),
-    (429, 50429, "limit", Billed.NO, True, True, False),
-    (429, 50430, "limit", Billed.NO, True, True, False),
-    (200, 50430, "limit", Billed.NO, True, True, False),
-    (401, 50400, "key", Billed.NO, False, False, True),
-    (400, 50200, "request", Billed.NO, False, False, False),
-    (400, 50215, "request", Billed.NO, False, False, False),
-    (500, 50500, "service", Billed.UNKNOWN, False, False, False),
-    (500, 50501, "service", Billed.UNKNOWN, False, False, False),
-    (400, 59999, "request", Billed.NO, False, False, False),
-    (408, 59999, "service", Billed.UNKNOWN, False, False, False),
-    (500, 59999, "service", Billed.UNKNOWN, False, False, False),
-    (200, 59999, "service", Billed.UNKNOWN, False, False, False),
-]
-
-
-@pytest.mark.parametrize(("http", "code", "cause", "billed", "retryable", "throttled", "pauses"), ERROR_CODES)
-def test_each_error_code_has_its_rule(
-    http: int, code: int, cause: str, billed: Billed, retryable: bool, throttled: bool, pauses: bool
-) -> None:
-    fields = {"code": code, "data": None, "message": "some words", "status": code}
-    error = submit_error(Response(status=http, headers={}, content=json.dumps(fields).encode()))
-    assert error
-    assert str(code) in str(error)
-    found = (error.cause, error.billed, error.retryable, error.throttled, error.pauses_batch)
-    assert found == (cause, billed, retryable, throttled, pauses)
-
-
-@pytest.mark.parametrize(
-    ("http", "code", "cause", "billed", "retryable", "pauses"),
-    [
-        (401, 100009, "key", Billed.NO, False, True),
-        (401, 100010, "key", Billed.NO, False, True),
-        (400, 100006, "key", Billed.NO, False, True),
-        (403, 100013, "key", Billed.NO, False, True),
-        (404, 100008, "request", Billed.NO, False, True),
-        (500, 100014, "service", Billed.UNKNOWN, False, False),
-        (502, 100015, "service", Billed.NO, True, False),
-        (504, 100016, "service", Billed.UNKNOWN, False, False),
-        (429, 100018, "limit", Billed.NO, True, False),
-        (400, 100018, "limit", Billed.NO, True, False),
-        (503, 100019, "service", Billed.UNKNOWN, False, False),
-        (500, 100023, "service", Billed.UNKNOWN, False, False),
-        (401, 100025, "key", Billed.NO, False, True),
-        (401, 100026, "key", Billed.NO, False, True),
-        (408, 100999, "service", Billed.UNKNOWN, False, False),
-        (500, 100999, "service", Billed.UNKNOWN, False, False),
-        (400, 100999, "request", Billed.NO, False, False),
-    ],
-)
-def test_each_gateway_code_has_its_rule(
-    http: int, code: int, cause: str, billed: Billed, retryable: bool, pauses: bool
-) -> None:
-    fields = {
-        "ResponseMetadata": {"Error": {"CodeN": code, "Code": "Some", "Message": "words"}},
-        "code": 10000,
-    }
-    error = submit_error(Response(status=http, headers={}, content=json.dumps(fields).encode()))
-    assert error
-    found = (error.cause, error.billed, error.retryable, error.pauses_batch)
-    assert found == (cause, billed, retryable, pauses)
-
-
 def test_error_texts_of_the_service_are_redacted() -> None:
     fields = {"code": 59999, "message": "key c2VjcmV0 AKLTabcdefgh is odd"}
-    content = json.dumps(fields).encode()
-    error = submit_error(Response(status=400, headers={}, content=content), "c2VjcmV0")
+    error = submit_error(answer(400, fields), "c2VjcmV0")
     assert error
     assert "c2VjcmV0" not in str(error)
     assert "AKLTabcdefgh" not in str(error)

@@ -7,7 +7,7 @@ import pytest
 
 from app.worker.disk_space import DiskSpace
 from tests.harness import Harness
-from tests.web.test_api import get, post
+from tests.web.harness import get, post
 from tests.worker.conftest import OpenFor
 from tools.fakes.jimeng import FakeJimeng
 

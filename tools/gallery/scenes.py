@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 import database
 from tests.browser.batch_page import BatchPage
-from tests.browser.records_page import RecordsPage, landscape
+from tests.browser.records_page import RecordsPage
 from tests.browser.studio_page import StudioPage
 from tools.gallery.contents import (
     BATCH,
@@ -25,6 +25,7 @@ from tools.gallery.contents import (
     wares,
 )
 from tools.gallery.sheet_page import sheet_page
+from tools.landscapes import landscape
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 
