@@ -287,7 +287,7 @@ def test_a_task_id_that_cannot_be_stored_is_logged_and_its_image_saved(
 ) -> None:
     caplog.set_level("INFO")
     _, ids = harness.ask("猫")
-    monkeypatch.setattr(harness.worker._aborting, "wait", lambda _: bool(harness.files()))
+    monkeypatch.setattr(harness, "wait", lambda _: bool(harness.files()))
     with pytest.raises(StoreLost):  # it stops once the image is saved
         harness.step()
     assert not away.exists()
@@ -307,7 +307,7 @@ def test_a_charge_opened_before_the_file_vanished_is_closed_when_it_returns(
             bring_back(away)
         return False
 
-    monkeypatch.setattr(harness.worker._aborting, "wait", wait)
+    monkeypatch.setattr(harness, "wait", wait)
     assert harness.step()
     assert harness.record(ids[0]).status is Status.SUCCESS
     assert harness.outcomes() == ["billed"]
