@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.routing import Rule
+from xdist.scheduler import LoadScopeScheduling
 
 import database
 import oss_client
@@ -38,6 +39,7 @@ from web_app import create_app
 isolate_environment()
 ServerProcess.is_forked = sys.platform == "linux"
 _SELECTION = pytest.StashKey[Selection]()
+_FIRST = ("tests/test_torture.py", "tests/browser/", "tests/worker/", "tests/system/", "tests/sheets/")
 
 
 def make_apps_cheap() -> None:
@@ -116,7 +118,21 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     selection = config.stash[_SELECTION]
     config.hook.pytest_deselected(items=[item for item in items if not selection.has(item)])
-    items[:] = [item for item in items if selection.has(item)]
+    items[:] = sorted(filter(selection.has, items), key=_turn)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """A module runs in one process, but each round of the torture test is a unit; see ``_turn``."""
+    config.option.loadscopereorder = False
+    scheduling = LoadScopeScheduling(config, log)
+    scope_of = scheduling._split_scope
+    scheduling._split_scope = lambda name: name if name.startswith(_FIRST[0]) else scope_of(name)
+    return scheduling
+
+
+def _turn(item: pytest.Item) -> int:
+    """Those with the longest waits start first, so that no process is left alone with them at the end."""
+    return next((turn for turn, start in enumerate(_FIRST) if item.nodeid.startswith(start)), len(_FIRST))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

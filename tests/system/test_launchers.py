@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from tools.server_process import free_port, running_server
 ROOT = Path(__file__).parents[2]
 BAT = ROOT / "start.bat"
 COMMAND = ROOT / "start.command"
-BASE_PYTHON = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 UNITS = sorted(path.name for path in (ROOT / "deploy").glob("*.service"))
 
 
@@ -134,8 +132,11 @@ def test_without_a_python_the_script_says_where_to_get_one(copy: Path, tmp_path:
     assert "https://www.python.org/downloads/" in result.stdout
 
 
-def leave_behind(data_dir: Path, what: str) -> None:
-    """A .venv as it is after Python was upgraded or taken away, with everything in it that was installed."""
+def leave_behind(data_dir: Path, what: str) -> Path:
+    """A .venv as it is after Python was upgraded or taken away, with all that was installed -> a new Python.
+
+    That one makes a .venv whose Python only says what it is asked.
+    """
     shutil.rmtree(data_dir / ".venv", ignore_errors=True)
     (data_dir / ".venv/bin").mkdir(parents=True)
     python = data_dir / ".venv/bin/python"
@@ -145,26 +146,29 @@ def leave_behind(data_dir: Path, what: str) -> None:
         write_program(python, "exit 1")
     for mark in (".product", ".tests"):
         (data_dir / ".venv" / mark).touch()
-    (data_dir / "requirements.txt").write_text("# nothing\n")
     shutil.copy(data_dir / "requirements.txt", data_dir / ".venv")
-    (data_dir / "web_app.py").write_text("import sys, pip\nprint('serving from', sys.prefix)\n")
+    (programs := data_dir / "programs").mkdir()
+    write_program(programs / "made", 'echo "$@"')
+    make_venv = f'rm -r "$4" && mkdir -p "$4/bin" && cp {shlex.quote(str(programs / "made"))} "$4/bin/python"'
+    write_program(programs / "python3.14", f'[ "$2" != venv ] || {{ {make_venv}; }}')
+    return programs / "python3.14"
 
 
 @pytest.mark.parametrize("what", ["gone", "of another version"])
-def test_the_script_recreates_a_broken_venv(copy: Path, tmp_path: Path, what: str) -> None:
-    leave_behind(copy, what)
-    (tools := tmp_path / "tools").mkdir()
-    (tools / "python3.14").symlink_to(BASE_PYTHON)
-    result = run(copy, f"{tools}:{os.environ['PATH']}")
-    assert result.stdout.splitlines()[-1] == f"serving from {copy / '.venv'}", result.stderr
-    assert (copy / ".venv/requirements.txt").read_text() == "# nothing\n"
+def test_the_script_recreates_a_broken_venv(copy: Path, what: str) -> None:
+    python = leave_behind(copy, what)
+    installing, starting = run(copy, f"{python.parent}:{os.environ['PATH']}").stdout.splitlines()
+    assert installing.startswith("-m pip install --quiet")
+    assert starting == "web_app.py --open"
 
 
 def test_make_recreates_a_broken_venv(copy: Path) -> None:
-    leave_behind(copy, "gone")
+    python = leave_behind(copy, "gone")
     shutil.copy(ROOT / "Makefile", copy)
-    result = make(copy, "run", f"PYTHON={BASE_PYTHON}")
-    assert result.stdout.splitlines()[-1] == f"serving from {copy / '.venv'}", result.stderr
+    result = make(copy, "run", f"PYTHON=programs/{python.name}")
+    installing, starting = (line for line in result.stdout.splitlines() if line.startswith(("-m", "web_app")))
+    assert installing.startswith("-m pip install --quiet")
+    assert starting == "web_app.py"
     assert (copy / ".venv/.product").is_file()
     assert not (copy / ".venv/.tests").exists()
 
