@@ -107,6 +107,17 @@ def test_each_foreign_library_is_imported_in_one_place() -> None:
     ] == []
 
 
+def test_the_product_imports_no_tools_and_tools_import_no_tests() -> None:
+    files = [(path, {"bench", "tests", "tools"}) for path in product_files()]
+    files += [(path, {"tests"}) for name in ("bench", "tools") for path in (ROOT / name).glob("**/*.py")]
+    assert [
+        (str(path), name)
+        for path, refused in files
+        for name in imports(ast.parse(path.read_text("utf-8")))
+        if name.split(".")[0] in refused
+    ] == []
+
+
 def imported_names() -> list[tuple[str, str]]:
     """(module, what it imports) of the product."""
     return [(module, name) for module, tree in trees().items() for name in imports(tree)]

@@ -12,13 +12,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 import database
 from app.domain import ModelStatistics
 from tests.browser import states
-from tests.browser.batch_page import BatchPage
-from tests.browser.records_page import running_copy, seed_records
-from tests.browser.samples_page import SamplesPage
-from tests.browser.studio_page import StudioPage
 from tools.chromium import FLAGS, require_browser
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
+from tools.pages.batch_page import BatchPage
+from tools.pages.records_page import running_copy, seed_records
+from tools.pages.samples_page import SamplesPage
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
 
 TIMEOUT_MS = 30_000  # milliseconds, enough for a busy machine

@@ -14,10 +14,10 @@ from typing import Any
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.records_page import RecordsPage, seed_records
-from tests.browser.samples_page import drop
 from tools.fakes.jimeng import FakeJimeng
 from tools.landscapes import landscape
+from tools.pages.records_page import RecordsPage, seed_records
+from tools.pages.samples_page import drop
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

@@ -9,9 +9,9 @@ from typing import Any
 from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Route, expect
 
-from tests.browser.batch_page import BatchPage, rows_of, start, start_to_end, upload
 from tools.fakes.jimeng import FakeJimeng
 from tools.noise_images import noise_image
+from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end, upload
 from tools.server_process import ServerProcess
 
 

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage, start
+from tools.pages.batch_page import BatchPage, start
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 

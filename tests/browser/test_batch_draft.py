@@ -4,7 +4,7 @@ import json
 
 from playwright.sync_api import Page, Position, expect
 
-from tests.browser.batch_page import BatchPage
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
 
 _CORNER: Position = {"x": 5, "y": 5}  # of a cell, beside its button

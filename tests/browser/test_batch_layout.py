@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from tests.browser.batch_page import BatchPage, rows_of, start, start_to_end
 from tests.browser.conftest import jimeng_server
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 

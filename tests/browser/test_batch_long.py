@@ -13,9 +13,9 @@ from app.config import Settings
 from app.db.batch_log import add_log
 from app.domain import ImageRequest, Models
 from app.providers.demo import Demo
-from tests.browser.batch_page import BatchPage
-from tests.browser.studio_page import StudioPage
 from tools.fakes.openai_images import FakeOpenAIImages
+from tools.pages.batch_page import BatchPage
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
 
 BATCHES, PICTURES, LINES = 105, 2_600, 700

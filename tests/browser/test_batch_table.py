@@ -8,7 +8,7 @@ from typing import Any
 from openpyxl import Workbook
 from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage, csv_file, start_to_end
+from tools.pages.batch_page import BatchPage, csv_file, start_to_end
 from tools.server_process import ServerProcess
 
 

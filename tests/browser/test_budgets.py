@@ -2,9 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage, rows_of, start
-from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, rows_of, start
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 
 

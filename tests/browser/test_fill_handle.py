@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage
+from tools.pages.batch_page import BatchPage
 
 HANDLE = 4  # px from the lower right corner of a cell
 

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage
+from tools.pages.batch_page import BatchPage
 
 
 def test_words_are_found_and_replaced_in_rows_out_of_view(draft: BatchPage) -> None:

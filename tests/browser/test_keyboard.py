@@ -7,10 +7,10 @@ import pytest
 from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.batch_page import BatchPage
-from tests.browser.records_page import RecordsPage
-from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage
+from tools.pages.records_page import RecordsPage
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 
 FARTHEST = 60  # stops of Tab

@@ -7,11 +7,11 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import OpenStudio
-from tests.browser.samples_page import SamplesPage
 from tools.fakes.jimeng import FakeJimeng
 from tools.noise_images import noise_image
+from tools.pages.batch_page import BatchPage
+from tools.pages.samples_page import SamplesPage
 from tools.server_process import ServerProcess, running_server
 
 SENTENCE = "即梦 4.0 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess, running_server
 
 

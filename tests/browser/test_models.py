@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import OpenStudio
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.seedream import FakeSeedream
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess, running_server
 
 JIMENG, FLASH, NEWEST = "jimeng_t2i_v40", "doubao-seedream-5-0-flash-260915", "doubao-seedream-5-5-261028"

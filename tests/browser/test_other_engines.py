@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser.engines import Engine, firefox, webkit
+from tools.browser_engines import Engine, firefox, webkit
 from tools.noise_images import noise_image
 from tools.server_process import ServerProcess, running_server
 

@@ -5,8 +5,8 @@ import re
 
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.batch_page import BatchPage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
 
 

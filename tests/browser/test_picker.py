@@ -7,13 +7,13 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import SAMPLES
-from tests.browser.input_method import InputMethod
-from tests.browser.samples_page import Picker, SamplesPage, image_file
-from tests.browser.studio_page import StudioPage
 from tools.fakes.oss import FakeOss
 from tools.noise_images import noise_image
+from tools.pages.batch_page import BatchPage
+from tools.pages.input_method import InputMethod
+from tools.pages.samples_page import Picker, SamplesPage, image_file
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
 
 UNUSUAL = [

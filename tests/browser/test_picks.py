@@ -6,9 +6,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.batch_page import BatchPage, rows_of, start_to_end
-from tests.browser.records_page import RecordsPage, seed_records
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, rows_of, start_to_end
+from tools.pages.records_page import RecordsPage, seed_records
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from playwright.sync_api import FilePayload, Page, expect
 
-from tests.browser.batch_page import BatchPage, upload
-from tests.browser.samples_page import drop, image_file
 from tools.noise_images import noise_image
+from tools.pages.batch_page import BatchPage, upload
+from tools.pages.samples_page import drop, image_file
 from tools.server_process import ServerProcess
 
 

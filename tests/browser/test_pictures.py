@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.batch_page import rows_of, start_to_end
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import rows_of, start_to_end
 from tools.server_process import ServerProcess
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.batch_page import BatchPage, rows_of, start
-from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, rows_of, start
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 
 _TAKE = "window.taken = document.querySelector('[data-run-name]'); window.taken.remove()"

@@ -2,9 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import OpenStudio
 from tests.browser.test_search_lists import open_commands
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
 
 POSTER = {"aspect_ratio": "16:9", "resolution": "1K", "negative_prompt": "文字", "suffix": "，极简"}

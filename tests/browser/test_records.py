@@ -12,8 +12,8 @@ from playwright.sync_api import Page, Route, expect
 
 import database
 from tests.browser.conftest import LONG_PROMPT, NewPage
-from tests.browser.records_page import FAILURE, RecordsPage, seed_records
 from tools.noise_images import noise_image
+from tools.pages.records_page import FAILURE, RecordsPage, seed_records
 from tools.server_process import ServerProcess
 
 _SHIFTS = """

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import FloatRect, Locator, Page, expect
 
-from tests.browser.records_page import RecordsPage, seed_records
+from tools.pages.records_page import RecordsPage, seed_records
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

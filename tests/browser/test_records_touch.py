@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.records_page import RecordsPage
-from tests.browser.touch import Fingers, middle, press_long
+from tools.pages.records_page import RecordsPage
+from tools.pages.touch import Fingers, middle, press_long
 from tools.server_process import ServerProcess
 
 

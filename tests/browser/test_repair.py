@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage, start, start_to_end
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, start, start_to_end
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.batch_page import BatchPage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
 
 FillTable = Callable[..., BatchPage]

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.batch_page import BatchPage
+from tools.pages.batch_page import BatchPage
 
 BAD = "5:4"  # a ratio that is not offered
 

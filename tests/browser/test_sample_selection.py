@@ -5,8 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.samples_page import SamplesPage, image_file
-from tests.browser.touch import press_long
+from tools.pages.samples_page import SamplesPage, image_file
+from tools.pages.touch import press_long
 from tools.server_process import ServerProcess
 
 NAMES = [f"第 {number} 张.png" for number in range(1, 13)]

@@ -6,9 +6,9 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import SAMPLES
-from tests.browser.samples_page import Picker, SamplesPage
 from tools.fakes.oss import FakeOss
 from tools.noise_images import noise_image
+from tools.pages.samples_page import Picker, SamplesPage
 from tools.server_process import ServerProcess, running_server
 
 MANY = 2_000  # two lists of the bucket

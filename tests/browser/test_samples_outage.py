@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import SAMPLES, NewPage
-from tests.browser.samples_page import OUTAGE_TIMEOUT_MS, Picker, SamplesPage, image_file
-from tests.browser.studio_page import StudioPage
 from tools.fakes.oss import Call, FakeOss, Reply
 from tools.noise_images import noise_image
+from tools.pages.batch_page import BatchPage
+from tools.pages.samples_page import OUTAGE_TIMEOUT_MS, Picker, SamplesPage, image_file
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
 
 

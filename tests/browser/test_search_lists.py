@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.batch_page import BatchPage
 from tests.browser.conftest import OpenStudio
-from tests.browser.records_page import RecordsPage
+from tools.pages.batch_page import BatchPage
+from tools.pages.records_page import RecordsPage
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 

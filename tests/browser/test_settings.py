@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
 from tools.fakes.seedream import FakeSeedream
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess, running_server
 
 ROW = {"prompt": "雪山", "resolution": "1K"}

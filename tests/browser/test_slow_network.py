@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.batch_page import BatchPage, csv_file, rows_of, start, upload
-from tests.browser.records_page import RecordsPage, seed_records
-from tests.browser.samples_page import Picker, image_file
-from tests.browser.studio_page import StudioPage
 from tests.browser.test_pictures import PicturesPage, picks, submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.browser.test_usage import lost_batch
-from tests.browser.usage_page import UsagePage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, csv_file, rows_of, start, upload
+from tools.pages.records_page import RecordsPage, seed_records
+from tools.pages.samples_page import Picker, image_file
+from tools.pages.studio_page import StudioPage
+from tools.pages.usage_page import UsagePage
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

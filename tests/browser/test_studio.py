@@ -7,10 +7,10 @@ from pathlib import Path
 from playwright.sync_api import Page, Request, expect
 
 from tests.browser.conftest import NewPage, OpenStudio
-from tests.browser.input_method import InputMethod
-from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
 from tools.noise_images import noise_image
+from tools.pages.input_method import InputMethod
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 

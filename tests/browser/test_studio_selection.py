@@ -4,8 +4,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.states import Scenarios
-from tests.browser.studio_page import StudioPage
-from tests.browser.touch import press_long
+from tools.pages.studio_page import StudioPage
+from tools.pages.touch import press_long
 from tools.server_process import ServerProcess
 
 

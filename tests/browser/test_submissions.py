@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.batch_page import BatchPage, rows_of, start, start_to_end
-from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 
 Open = Callable[[ServerProcess], StudioPage]

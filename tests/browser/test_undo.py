@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage, rows_of, start
-from tests.browser.records_page import RecordsPage, seed_records
-from tests.browser.studio_page import StudioPage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage, rows_of, start
+from tools.pages.records_page import RecordsPage, seed_records
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

@@ -2,9 +2,9 @@
 
 from playwright.sync_api import FilePayload, Page, Route, expect
 
-from tests.browser.samples_page import Picker, SamplesPage, image_file
-from tests.browser.studio_page import StudioPage
 from tools.fakes.oss import FakeOss
+from tools.pages.samples_page import Picker, SamplesPage, image_file
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 
 THIRTY = [f"第 {number} 张 🍵.png" for number in range(1, 31)]

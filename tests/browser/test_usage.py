@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.batch_page import BatchPage
-from tests.browser.studio_page import StudioPage
-from tests.browser.usage_page import UsagePage
 from tools.fakes.jimeng import FakeJimeng
+from tools.pages.batch_page import BatchPage
+from tools.pages.studio_page import StudioPage
+from tools.pages.usage_page import UsagePage
 from tools.server_process import ServerProcess
 
 SLOW = "慢慢画的猫"

@@ -7,7 +7,7 @@ from typing import Any
 from openpyxl import Workbook
 from playwright.sync_api import Locator, expect
 
-from tests.browser.batch_page import BatchPage, upload
+from tools.pages.batch_page import BatchPage, upload
 from tools.server_process import ServerProcess
 
 HEADERS = ("提示词", "图片比例", "分辨率", "参考图", "生成数量", "文件名")

@@ -6,7 +6,7 @@ from pathlib import Path
 from openpyxl import load_workbook
 from playwright.sync_api import Download, Locator, Page, expect
 
-from tests.browser.batch_page import BatchPage
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
 from tools.workbooks.written import by_openpyxl
 

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.config import Settings
-from tests.openapi_document import Operation, api_document
+from tools.openapi_document import Operation, api_document
 from web_app import create_app
 
 pytestmark = pytest.mark.sqlite

@@ -26,8 +26,8 @@ import database
 from app.config import Settings
 from app.system import listener
 from tests.dump import dump
-from tests.fuzzing import PNG, Call, Known, calls
-from tests.openapi_document import Operation, api_document
+from tools.fuzzing import PNG, Call, Known, calls
+from tools.openapi_document import Operation, api_document
 from tools.server_process import ServerProcess, running_server
 from web_app import create_app
 

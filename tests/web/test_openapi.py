@@ -22,10 +22,10 @@ from app.domain import (
     ImageRequest,
 )
 from app.env_file import EnvFile
-from tests.openapi_document import Operation, api_document
 from tests.web.harness import PNG, WebHarness, add_reference
 from tools.fakes.robots import FakeRobot
 from tools.fakes.sdapi import FakeSdApi
+from tools.openapi_document import Operation, api_document
 
 DOCUMENT = api_document()
 PLACES = ("/api/", "/output/", "/thumbnails/", "/healthz")

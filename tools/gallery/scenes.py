@@ -10,9 +10,6 @@ import requests
 from playwright.sync_api import Page, expect
 
 import database
-from tests.browser.batch_page import BatchPage
-from tests.browser.records_page import RecordsPage
-from tests.browser.studio_page import StudioPage
 from tools.gallery.contents import (
     BATCH,
     EARLIER_BATCHES,
@@ -24,8 +21,11 @@ from tools.gallery.contents import (
     messy_workbook,
     wares,
 )
-from tools.gallery.sheet_page import sheet_page
 from tools.landscapes import landscape
+from tools.pages.batch_page import BatchPage
+from tools.pages.records_page import RecordsPage
+from tools.pages.sheet_page import sheet_page
+from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 

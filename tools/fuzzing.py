@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from hypothesis import strategies as st
 
-from tests.openapi_document import Document, Operation, Schema
 from tools.noise_images import noise_image
+from tools.openapi_document import Document, Operation, Schema
 
 PNG = noise_image("PNG", size=(40, 30))
 TABLE = "提示词,图片比例,参考示例图,种子\n猫,16：9,红茶,7\n=1+1,5:4,,x\n".encode()
