@@ -2,13 +2,15 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+MUTATOR := .venv-mutants
 IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 # An existing $(VENV) keeps its Python unless another one is requested: make test PYTHON=python3.13
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 IS_REQUESTED := $(if $(filter file,$(origin PYTHON)),true,[ "$$($(BIN)/python -c '$(IDENTITY)')" = "$$($(PYTHON) -c '$(IDENTITY)')" ])
 IS_FIT := { $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' && $(IS_REQUESTED); } >/dev/null 2>&1
 PYTEST = $(BIN)/python -m pytest -n auto --dist loadscope
-.PHONY: help run test test-all test-rest test-python lint check fuzz torture bench bench-quick gallery check-store backup
+.PHONY: help run test test-all test-rest test-python lint check fuzz torture bench bench-quick gallery mutants check-store \
+	backup
 
 help: ## List these commands
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/'
@@ -51,6 +53,11 @@ bench-quick: $(VENV)/.tests ## What make bench measures in seconds, as ratios th
 
 torture: $(VENV)/.tests ## Test the real server under faults, kills and full disks: make torture ROUNDS=200 SEED=1 STORE=postgres
 	$(BIN)/python -m tools.torture --rounds $(or $(ROUNDS),200) --seed $(or $(SEED),1) --store $(or $(STORE),sqlite)
+
+mutants: $(VENV)/.tests ## Change one condition of the money code at a time and run its tests: make mutants ONLY=queue
+	@$(MUTATOR)/bin/python -c 'import cosmic_ray' 2>/dev/null || $(BIN)/python -m venv --clear $(MUTATOR)
+	@$(MUTATOR)/bin/python -m pip install --quiet --disable-pip-version-check -r tools/mutants/requirements.txt
+	$(BIN)/python -m tools.mutants --generator $(MUTATOR)/bin/python --only "$(ONLY)"
 
 gallery: $(VENV)/.tests ## Retake the screenshots in docs/images
 	@sh tests/browser/install
