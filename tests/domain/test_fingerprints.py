@@ -141,3 +141,21 @@ def test_many_pictures_in_the_trash_do_not_hide_one_that_is_ordered() -> None:
     trash = [picture(1, record_id=n, standing=Standing.TRASHED) for n in range(1, 11)]
     plans = plan_rows([cat, cat], ["c", "c"], {"c": trash}, [True, True])
     assert [plan.numbers for plan in plans] == [(1,), ()]
+
+
+@pytest.mark.parametrize(
+    "option", [{"quality": "high"}, {"background": "transparent"}, {"reference_strength": 50}], ids=str
+)
+def test_each_option_changes_the_fingerprint(option: dict[str, Any]) -> None:
+    assert fingerprint(replace(ROW, **option)) != fingerprint(ROW)
+
+
+def test_without_a_seed_a_picture_of_a_higher_number_counts_too() -> None:
+    row = ImageRequest(prompt="猫", num_images=2)
+    assert numbers_to_order(row, picture(3), picture(4)) == ()
+
+
+def test_the_pictures_of_a_plan_are_told_by_their_standing() -> None:
+    known = [picture(1), picture(2, standing=Standing.UNKNOWN)]
+    (plan,) = plan_rows([ImageRequest(prompt="猫", num_images=2)], ["f"], {"f": known}, [True])
+    assert (plan.ids(MADE), plan.ids(Standing.UNKNOWN)) == ([1], [2])
