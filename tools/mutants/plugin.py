@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ _TIMES = 5  # the limit, in runs of the same tests without a mutant
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--mutants", type=Path)
     parser.addoption("--results", type=Path)
+    parser.addoption("--most", type=int, help="run so many tests a mutant at most, for a first look")
     parser.addoption("--mutant", type=int, help="run the tests with this mutant only")
 
 
@@ -67,6 +69,7 @@ class _Runner:
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
         self._mutants = json.loads(config.option.mutants.read_text())
+        self._most = config.option.most
         self._failure = ""
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -86,15 +89,12 @@ class _Runner:
         if baseline is None or "failure" in baseline[-1]:
             pytest.exit(f"the tests fail without a mutant: {baseline and baseline[-1]}", 2)
         ran = dict(zip(session.items, baseline, strict=True))
-        killer: pytest.Item | None = None
+        kills: Counter[tuple[str | None, pytest.Item]] = Counter()  # what has noticed others is run first
         results = []
         for index, mutant in enumerate(self._mutants):
             name = mutant["function"]
-            items = sorted(
-                (i for i in ran if name is None or name in ran[i]["calls"]), key=lambda i: ran[i]["cpu"]
-            )
-            if killer in items:
-                items.insert(0, items.pop(items.index(killer)))
+            own = [item for item in ran if name is None or name in ran[item]["calls"]]
+            items = sorted(own, key=lambda item: (-kills[name, item], ran[item]["cpu"]))[: self._most]
             limit = _TIMES * sum(ran[item]["seconds"] for item in items) + 30
             cpu_limit = _TIMES * sum(ran[item]["cpu"] for item in items) + 10
             began = time.monotonic()
@@ -107,7 +107,7 @@ class _Runner:
                     lambda m=mutant, i=items: self._run_mutant(m, i, functions), limit, cpu_limit
                 )
                 outcome = "timeout" if is_late else outcome or "died"
-                killer = next((item for item in items if item.nodeid == outcome), killer)
+                kills.update((name, item) for item in items if item.nodeid == outcome)
             results.append(
                 {key: value for key, value in mutant.items() if key != "source"}
                 | {"outcome": outcome, "tests": len(items), "seconds": time.monotonic() - began}
