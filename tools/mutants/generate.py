@@ -21,6 +21,10 @@ from parso.python.tree import Operator as Leaf
 from tools.mutants.sql import edits, is_sql
 
 _PAIRS = ("Eq_NotEq", "NotEq_Eq", "Lt_LtE", "LtE_Lt", "Gt_GtE", "GtE_Gt", "Is_IsNot", "IsNot_Is")
+_REPLACEMENTS = (
+    *(booleans.ReplaceAndWithOr, booleans.ReplaceOrWithAnd),
+    *(booleans.ReplaceTrueWithFalse, booleans.ReplaceFalseWithTrue),
+)
 _NOT_CONDITIONS = ("@dataclass", "strict=", "durable=", "@lru_cache", "deterministic=")
 
 
@@ -59,6 +63,23 @@ class NegateMembership(FixCondition):
         other = "in" if "not" in node.children[1].get_code() else "not in"
         node.children[1] = parso.parse(f" {other}")
         return node
+
+
+class InCondition(FixCondition):
+    """Another operator, but not of a whole condition: one that becomes True or False is harder to notice."""
+
+    def __init__(self, operator: Operator) -> None:
+        self._operator = operator
+
+    def mutation_positions(self, node: Any) -> Iterator[tuple[object, object]]:
+        """Those of the other operator."""
+        parent = node.parent
+        if parent is None or not any(parent.children[index] is node for index in _conditions(parent)):
+            yield from self._operator.mutation_positions(node)
+
+    def mutate(self, node: Any, index: int) -> Any:
+        """As the other operator."""
+        return self._operator.mutate(node, index)
 
 
 class ChangeSqlCondition(Operator):  # type: ignore[misc]
@@ -106,20 +127,11 @@ def _values(node: Any) -> tuple[str, ...]:
 def mutants(path: Path) -> Iterator[dict[str, Any]]:
     """Each mutant: file, kind, line, what it replaces by what, and the whole source."""
     source = path.read_text("utf-8")
-    operators = [("python", getattr(comparisons, f"ReplaceComparisonOperator_{pair}")()) for pair in _PAIRS]
-    operators += [
-        ("python", operator())
-        for operator in (
-            booleans.ReplaceAndWithOr,
-            booleans.ReplaceOrWithAnd,
-            booleans.ReplaceTrueWithFalse,
-            booleans.ReplaceFalseWithTrue,
-            unary.ReplaceUnaryOperator_Delete_Not,
-            FixCondition,
-            NegateMembership,
-        )
-    ]
-    operators.append(("sql", ChangeSqlCondition()))
+    parts = [getattr(comparisons, f"ReplaceComparisonOperator_{pair}")() for pair in _PAIRS]
+    parts += [unary.ReplaceUnaryOperator_Delete_Not(), NegateMembership()]
+    operators = [("python", InCondition(part)) for part in parts]
+    operators += [("python", replace()) for replace in _REPLACEMENTS]
+    operators += [("python", FixCondition()), ("sql", ChangeSqlCondition())]
     seen = {source}
     for kind, operator in operators:
         number = 0
