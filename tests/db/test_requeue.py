@@ -1,0 +1,293 @@
+"""Records that are queued again: which, with what request, and in which state of their batch."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+import database
+from app.db.requeue import queue_in_batch
+from app.domain import BatchStatus, Models, ModelSpec, SkippedRow, Status
+from app.errors import Billed, Conflict
+from tests.db.test_cancellation import statuses
+from tests.db.test_database import add, claimed, submitted
+from tests.db.test_ledger import BILLED, LATE, LOST, ordered
+from tests.db.test_repair import CAT, DOG, log, make
+from tests.worker.test_charged_failures import fail
+
+
+def fail_all(db: database.Connection, number: int) -> None:
+    for _ in range(number):
+        fail(db, Billed.NO)
+
+
+def test_a_record_that_another_program_adds_at_the_last_moment_counts_as_bought(
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id, _ = add(db, spec, CAT)
+    fail_all(db, 1)
+    _, (other,) = add(db, spec, CAT)
+    db.execute("UPDATE generation_records SET fingerprint = '' WHERE id = :id", {"id": other})
+    monkeypatch.setattr("app.db.requeue.complete_fingerprints", lambda _: None)
+    done = database.retry_records(db, batch_id, models=Models([spec]), skips_bought=True)
+    assert done == database.Requeued(number=0, skipped=[SkippedRow(row=1, records=[other])])
+
+
+@pytest.mark.parametrize("skips_bought", [False, True])
+def test_a_retry_skips_what_was_bought_only_where_that_is_asked(
+    db: database.Connection, spec: ModelSpec, skips_bought: bool
+) -> None:
+    batch_id, _ = add(db, spec, CAT)
+    fail_all(db, 1)
+    add(db, spec, CAT)
+    make(db)
+    done = database.retry_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
+    assert done.number == (not skips_bought)
+
+
+def test_a_retry_of_a_batch_leaves_other_batches_and_other_ends_alone(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    other, others = add(db, spec, CAT)
+    fail_all(db, 1)
+    batch_id, ids = add(db, spec, *[CAT] * 4)
+    fail_all(db, 1)
+    database.fail_record(db, ordered(db), LOST)
+    make(db)
+    database.cancel_record(db, ids[3])
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert statuses(db, ids) == [Status.QUEUED, Status.UNKNOWN, Status.SUCCESS, Status.CANCELLED]
+    assert statuses(db, others) == [Status.FAILED]
+    assert database.get_batch(db, other).status is BatchStatus.FINISHED
+    assert log(db, batch_id)[-1] == "重试 1 张"
+
+
+def test_a_batch_without_failures_has_nothing_to_retry(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, CAT)
+    make(db)
+    before = log(db, batch_id)
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 0
+    assert log(db, batch_id) == before
+
+
+def test_a_retry_leaves_out_what_the_model_does_not_support_unless_nothing_else_is_left(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    fail_all(db, 2)
+    db.execute("UPDATE generation_records SET aspect_ratio = '5:1' WHERE id = :id", {"id": ids[0]})
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert statuses(db, ids) == [Status.FAILED, Status.QUEUED]
+    with pytest.raises(Conflict, match=r"第 1 行：现在的模型不能重试"):
+        database.retry_records(db, batch_id, models=Models([spec]))
+
+
+def test_what_the_model_does_not_support_is_still_fetched(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, CAT)
+    fail(db, Billed.NO, task_id="t-1")
+    db.execute("UPDATE generation_records SET aspect_ratio = '5:1'")
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    record = database.get_record(db, ids[0])
+    assert (record.task_id, record.aspect_ratio) == ("t-1", "5:1")
+
+
+def test_a_record_goes_to_another_model_without_what_that_does_not_take(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    asked = replace(CAT, seed=7, steps=20, num_images=2)
+    batch_id, ids = add(db, spec, asked)
+    fail_all(db, 2)
+    plain = replace(spec, model_id="plain", takes_seed=False, takes_steps=False)
+    assert database.retry_records(db, batch_id, ids[:1], models=Models([plain])).number == 1
+    first, second = (database.get_record(db, each) for each in ids)
+    assert (first.model, first.seed, first.steps) == ("plain", None, None)
+    assert (second.model, second.seed, second.steps) == ("test-1", 8, 20)
+    prints = db.execute("SELECT fingerprint FROM generation_records ORDER BY id").fetchall()
+    assert prints[0]["fingerprint"] != prints[1]["fingerprint"]
+
+
+def test_a_fetched_record_keeps_its_model_and_its_fingerprint(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, replace(CAT, seed=7, steps=20))
+    fail(db, Billed.NO, task_id="t-1")
+    before = db.execute("SELECT fingerprint, seed, steps FROM generation_records").fetchone()
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    after = db.execute("SELECT fingerprint, seed, steps FROM generation_records").fetchone()
+    assert tuple(after) == tuple(before)
+
+
+def test_a_retried_record_begins_anew(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, CAT)
+    fail_all(db, 1)
+    db.execute(
+        "UPDATE generation_records SET retries = 4, throttle_count = 9, crash_count = 4, pick = 'keep'"
+    )
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    record = database.get_record(db, ids[0])
+    counts = (record.retries, record.throttle_count, record.crash_count, record.pick)
+    assert counts == (0, 0, 0, "")
+    assert (str(record.error), record.cause, record.finished_at) == ("", "", None)
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_a_retry_that_waits_for_its_batch_says_so(
+    db: database.Connection, spec: ModelSpec, is_paused: bool
+) -> None:
+    batch_id, _ = add(db, spec, CAT, CAT)
+    fail_all(db, 1)
+    if is_paused:
+        database.pause_batch(db, batch_id)
+    database.retry_records(db, batch_id, models=Models([spec]))
+    assert log(db, batch_id)[-1] == ("重试 1 张，等批次继续" if is_paused else "重试 1 张")
+
+
+def test_a_retry_that_is_only_fetched_waits_for_nothing(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, CAT, CAT)
+    fail(db, Billed.NO, task_id="t-1")
+    database.pause_batch(db, batch_id)
+    database.retry_records(db, batch_id, models=Models([spec]))
+    assert log(db, batch_id)[-1] == "重试 1 张"
+    assert claimed(db).task_id == "t-1"
+
+
+def test_nothing_to_queue_leaves_a_paused_batch_as_it_is(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, CAT)
+    database.pause_batch(db, batch_id)
+    before = log(db, batch_id)
+    with database.transaction(db):
+        assert not queue_in_batch(db, batch_id, [], models=Models([spec]))
+    assert log(db, batch_id) == before
+
+
+@pytest.mark.parametrize(
+    ("state", "paused", "fetch_only", "expected"),
+    [
+        ("active", False, False, ("active", "", "seen")),
+        ("active", True, False, ("active", "", "seen")),
+        ("finished", False, False, ("active", "", "")),
+        ("finished", True, False, ("paused", "user", "")),
+        ("cancelled", False, False, ("active", "", "")),
+        ("cancelled", False, True, ("cancelled", "", "seen")),
+        ("finished", False, True, ("active", "", "")),
+        ("paused", False, False, ("paused", "key", "seen")),
+        ("paused", True, False, ("paused", "key", "seen")),
+        ("sample", False, False, ("active", "", "")),
+        ("sample", True, False, ("paused", "user", "")),
+    ],
+)
+def test_the_state_of_a_batch_with_records_queued_again(
+    db: database.Connection,
+    spec: ModelSpec,
+    state: str,
+    paused: bool,
+    fetch_only: bool,
+    expected: tuple[str, str, str],
+) -> None:
+    batch_id, ids = add(db, spec, CAT)
+    other, _ = add(db, spec, CAT)
+    cause = {"paused": "key", "sample": "sample"}.get(state, "")
+    db.execute("UPDATE batches SET outcomes = 'seen'")
+    db.execute(
+        "UPDATE batches SET state = :state, paused_cause = :cause WHERE id = :id",
+        {"state": "paused" if cause else state, "cause": cause, "id": batch_id},
+    )
+    with database.transaction(db):
+        is_paused = queue_in_batch(
+            db, batch_id, ids, models=Models([spec]), paused=paused, fetch_only=fetch_only
+        )
+    row = db.execute(
+        "SELECT state, paused_cause, outcomes FROM batches WHERE id = :id", {"id": batch_id}
+    ).fetchone()
+    assert tuple(row) == expected
+    assert is_paused is (expected[0] == "paused")
+    unchanged = db.execute("SELECT state, outcomes FROM batches WHERE id = :id", {"id": other}).fetchone()
+    assert tuple(unchanged) == ("active", "seen")
+
+
+def test_fetching_asks_for_no_model_of_the_other_records(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    database.fail_record(db, submitted(db), LATE)
+    db.execute("UPDATE generation_records SET model = 'gone' WHERE id = :id", {"id": ids[1]})
+    with database.transaction(db):
+        queue_in_batch(db, batch_id, ids[:1], models=Models([spec]), fetch_only=True)
+    with pytest.raises(Conflict, match="gone"), database.transaction(db):
+        queue_in_batch(db, batch_id, ids[:1], models=Models([spec]))
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (Status.FAILED, {"free", "none"}),
+        (Status.CANCELLED, {"stopped"}),
+        (Status.UNKNOWN, {"unknown"}),
+    ],
+)
+def test_the_models_that_make_what_is_retried(
+    db: database.Connection, spec: ModelSpec, status: Status, expected: set[str]
+) -> None:
+    """Not those of charged failures, of records in the trash, or of what was written off, bought or held."""
+    rows = [
+        *(("free", "failed", "", {}), ("none", "failed", "", {})),
+        *(("charged", "failed", "", {"cost_micros": 220_000}), ("sent", "failed", "", {"task_id": "t"})),
+        *(("stopped", "cancelled", "", {}), ("dropped", "cancelled", "dropped", {})),
+        *(("bought", "cancelled", "bought", {}), ("held", "cancelled", "held", {})),
+        *(("unknown", "unknown", "", {}), ("trash", status, "", {"deleted_at": "2026-01-01"})),
+    ]
+    batch_id, ids = add(db, spec, *[CAT] * len(rows))
+    _, (other,) = add(db, spec, CAT)
+    for record_id, (model, ended, cause, more) in zip(ids, rows, strict=True):
+        values = {"model": model, "status": ended, "cause": cause, **more}
+        assignments = ", ".join(f"{name} = :{name}" for name in values)
+        db.execute(f"UPDATE generation_records SET {assignments} WHERE id = :id", values | {"id": record_id})
+    db.execute(
+        "UPDATE generation_records SET model = 'elsewhere', status = :status WHERE id = :id",
+        {"status": status, "id": other},
+    )
+    assert database.list_models_to_submit(db, status, batch_id=batch_id) == expected
+    assert database.list_models_to_submit(db, status) == expected | {"elsewhere"}
+    sent = ids[3]
+    assert database.list_models_to_submit(db, status, [sent, ids[0]]) == {"free"}
+    assert database.list_models_to_submit(db, status, [sent, ids[0]], submits=[sent]) == {"free", "sent"}
+    assert database.list_models_to_submit(db, status, [ids[0]], batch_id="none") == set()
+
+
+def test_of_changed_rows_with_equal_words_only_one_is_ordered(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    """Of unchanged equal rows each is: the user wants as many."""
+    batch_id, ids = add(db, spec, CAT, CAT, DOG)
+    fail_all(db, 3)
+    changes = {ids[2]: {"prompt": "猫"}}
+    done = database.retry_records(
+        db, batch_id, ids, models=Models([spec]), changes=changes, skips_bought=True
+    )
+    assert done == database.Requeued(number=2, skipped=[SkippedRow(row=3, records=[ids[1]])])
+
+
+def test_a_row_of_two_pictures_with_new_words_is_left_out_by_picture(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, replace(DOG, num_images=2))
+    fail_all(db, 2)
+    _, cats = add(db, spec, CAT)
+    done = database.retry_records(
+        db,
+        batch_id,
+        ids,
+        models=Models([spec]),
+        changes={each: {"prompt": "猫"} for each in ids},
+        skips_bought=True,
+    )
+    assert done == database.Requeued(number=1, skipped=[SkippedRow(row=1, records=cats)])
+
+
+def test_what_was_fetched_in_vain_is_billed_or_not_as_the_service_says(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, CAT)
+    database.fail_record(db, submitted(db), LATE)
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    database.fail_record(db, claimed(db), BILLED)
+    record = database.get_record(db, ids[0])
+    assert (record.cost, record.at_stake, record.task_id) == (Decimal("0.22"), Decimal(0), None)
