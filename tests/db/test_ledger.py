@@ -208,3 +208,29 @@ def test_a_batch_is_resumed_by_what_waits_in_it(db: database.Connection, spec: M
     with pytest.raises(database.BudgetReached):
         database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
     database.check_affordable(db, others, models=Models([spec]), budget=None)
+
+
+def test_the_charge_that_spends_80_percent_of_a_budget_is_told_once(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec, *[CAT] * 3)
+    database.set_budgets(db, {BudgetScope.TOTAL: Decimal("0.55")})
+    told = []
+    for _ in range(2):
+        ordered(db)
+        rows = db.execute("SELECT event FROM notifications").fetchall()
+        told.append([row["event"] for row in rows])
+    assert told == [[], ["budget"]]
+    db.execute("DELETE FROM notifications")
+    ordered(db, Decimal("0.01"))
+    assert db.execute("SELECT event FROM notifications").fetchall() == []
+
+
+def test_what_costs_nothing_is_made_although_a_budget_is_used_up(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec, CAT, CAT)
+    database.set_budgets(db, dict.fromkeys(BudgetScope, PRICE))
+    ordered(db)
+    assert ordered(db, Decimal(0))
+    assert {budget.left for budget in database.list_budgets(db, default=None).values()} == {0, PRICE}

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
 import app.db.release
 import database
 from app.domain import ImageRequest, PauseCause, SkippedRow, Status
+from app.config import Settings
+from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, Status, fingerprint
 from app.errors import Conflict
 from tests.db import queue
 from tests.db.queue import CAT, MODELS
@@ -115,3 +118,137 @@ def test_nothing_is_released_while_the_sample_waits_for_a_model_that_is_gone(db:
     with pytest.raises(Conflict, match="gone"):
         release(db, batch_id, "白猫")
     assert database.get_record(db, ids[1]).prompt == "猫"
+
+
+def test_a_released_row_is_made_as_it_was_chosen_by_its_model(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add_sample(db, spec, rows=4, pictures=2)
+    other = replace(spec, model_id="other")
+    first, second = held_rows(db, batch_id)
+    chosen = replace(
+        first.request, prompt="白猫", seed=7, steps=30, quality="high", resolution="4K", model="other"
+    )
+    rows = [replace(first, request=chosen, templates={"prompt": "{颜色}猫"}), second]
+    database.release_rows(db, batch_id, rows, models=Models([spec, other]), prefix="a", suffix="b")
+    made = [database.get_record(db, each) for each in ids[2:4]]
+    assert [record.request for record in made] == [
+        replace(chosen, filename=record.request.filename, seed=seed)
+        for record, seed in zip(made, (7, 8), strict=True)
+    ]
+    assert {record.templates["prompt"] for record in made} == {"{颜色}猫"}
+    rows_of = db.execute(
+        "SELECT DISTINCT fingerprint FROM generation_records WHERE model = 'other'"
+    ).fetchall()
+    assert [row["fingerprint"] for row in rows_of] == [fingerprint(chosen)]
+    others = [database.get_record(db, each) for each in (*ids[:2], *ids[4:])]
+    assert {record.model for record in others} == {"test-1"}
+    assert {record.status for record in (*made, *others)} == {Status.QUEUED}
+    batch = database.get_batch(db, batch_id)
+    assert (batch.prefix, batch.suffix) == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("change", "cost"),
+    [
+        ({}, "0.88"),
+        ({"resolution": "4K"}, "1.66"),
+        ({"model": "gone"}, "0.88"),
+        ({"model": "free"}, None),
+    ],
+)
+def test_the_estimate_follows_what_is_released(
+    db: database.Connection, spec: ModelSpec, change: dict[str, str], cost: str | None
+) -> None:
+    """¥0.22 for each of four rows, of which two are held."""
+    dear = replace(spec, prices=dict(spec.prices) | {"4K": Decimal("0.61")})
+    free = replace(spec, model_id="free", prices={})
+    batch_id, _ = add_held(db, dear, "一", "猫", "狗", "二")
+    if change.get("model") == "gone":
+        db.execute("UPDATE generation_records SET model = 'gone' WHERE status = 'held'")
+        change = {"model": "test-1"}
+    rows = [replace(row, request=replace(row.request, **change)) for row in held_rows(db, batch_id)]  # type: ignore[arg-type]
+    database.release_rows(db, batch_id, rows, models=Models([dear, free]), prefix="", suffix="")
+    assert database.get_batch(db, batch_id).estimated_cost == (None if cost is None else Decimal(cost))
+
+
+def test_the_estimate_leaves_out_what_is_bought_whatever_its_price(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    unpriced = replace(spec, model_id="free", prices={})
+    batch_id, _ = add_held(db, spec, "一", "猫", "狗", "二")
+    add(db, spec, replace(WHITE, model="test-1"))
+    database.add_batch(
+        db,
+        database.Submission(
+            requests=[replace(WHITE, model="free")],
+            models=Models([spec, unpriced]),
+            stems=["白猫"],
+            is_taken=lambda _: False,
+        ),
+    )
+    first, second = held_rows(db, batch_id)
+    rows = [replace(first, request=replace(WHITE, model="free")), second]
+    released = database.release_rows(
+        db, batch_id, rows, models=Models([spec, unpriced]), prefix="", suffix=""
+    )
+    assert released is not None
+    assert [row.row for row in released.skipped] == [2]
+    assert database.get_batch(db, batch_id).estimated_cost == Decimal("0.66")
+
+
+def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    _, bought = add(db, spec, WHITE)
+    batch_id, ids = add_held(db, spec, "一", "猫", "狗", "二")
+    assert release(db, spec, batch_id, "白猫", "黑猫").number == 1
+    left_out, made = (database.get_record(db, each) for each in ids[1:3])
+    assert (left_out.status, left_out.cause) == (Status.CANCELLED, "bought")
+    assert str(left_out.error) == f"已经有同样的图片（记录 {bought[0]}），没有再做"
+    assert left_out.finished_at
+    assert (made.status, made.cause, str(made.error), made.finished_at) == (Status.QUEUED, "", "", None)
+    lines = [str(line.text) for line in database.list_log(db, batch_id)]
+    assert "放行 1 张" in lines
+    assert "1 张已经做过或正在做，没有再做" in lines
+
+
+def test_unchanged_rows_are_released_although_they_were_bought_before(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    """The user knew of the earlier ones; nothing is said to be left out."""
+    add(db, spec, ImageRequest(prompt="猫"))
+    batch_id, _ = add_held(db, spec, "一", "猫", "二")
+    assert release(db, spec, batch_id) == (1, [])
+    assert not any("没有再做" in str(line.text) for line in database.list_log(db, batch_id))
+
+
+def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add_held(db, spec, "一", "猫", "二")
+    add_held(db, spec, "一", "狗", "二")
+    db.execute('UPDATE generation_records SET own_columns = \'{"颜色": "白"}\' WHERE id > 3')
+    held = database.list_held(db, batch_id)
+    assert [[record.id for record in row] for row in held.rows] == [[ids[1]]]
+    assert list(held.own_names) == []
+    assert database.list_held(db, "none").filled_on == ""
+
+
+def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, bought = add(db, spec, WHITE)
+    batch_id, _ = add_held(db, spec, "一", "猫", "二")
+    rows = held_rows(db, batch_id, ["白猫"])
+    db.execute("UPDATE generation_records SET fingerprint = '' WHERE id = :id", {"id": bought[0]})
+    complete = app.db.release.complete_fingerprints
+    calls: list[int] = []
+
+    def complete_the_second_time(db: database.Connection) -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            complete(db)
+
+    monkeypatch.setattr(app.db.release, "complete_fingerprints", complete_the_second_time)
+    released = database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="")
+    assert released == (0, [SkippedRow(row=2, records=bought)])
+    assert len(calls) == 2
