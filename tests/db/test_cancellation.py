@@ -8,6 +8,11 @@ from app.errors import Conflict, NotFound
 from tests.db import queue
 from tests.db.queue import CAT, LOST, MODELS, NOW, REFUSED
 from tests.specs import ANY
+from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Status
+from app.errors import Billed, Conflict, ModelError, NotFound
+from tests.db.test_database import NOW, SAVED, add, claim, claimed, submitted
+
+CAT = ImageRequest(prompt="猫")
 
 
 def test_cancelling_one_record_leaves_the_others_in_the_queue(db: database.Connection) -> None:
@@ -113,3 +118,143 @@ def test_without_ids_undo_requeues_all_cancelled_records_but_none_written_off(
     database.cancel_batch(db, batch_id)
     assert database.uncancel_records(db, batch_id, models=MODELS).number == 2
     assert queue.statuses(db, ids) == [Status.CANCELLED, Status.QUEUED, Status.QUEUED]
+    assert database.uncancel_records(db, batch_id, models=Models([spec])).number == 2
+    assert statuses(db, ids) == [Status.CANCELLED, Status.QUEUED, Status.QUEUED]
+
+
+def states(db: database.Connection, *batch_ids: str) -> list[BatchStatus]:
+    return [database.get_batch(db, batch_id).status for batch_id in batch_ids]
+
+
+def test_cancelling_a_batch_touches_no_other_and_no_submitted_record(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT, CAT, CAT)
+    submitted(db)
+    database.requeue_record(db, submitted(db, "t-2"), not_before=NOW + 60)
+    claimed(db)
+    other, others = add(db, spec, CAT)
+    claimed(db)
+    cancelled = database.cancel_batch(db, batch_id)
+    assert (cancelled.number, cancelled.ids) == (1, tuple(ids[2:]))
+    assert statuses(db, ids) == [Status.RUNNING, Status.QUEUED, Status.RUNNING, Status.CANCELLED]
+    assert statuses(db, others) == [Status.RUNNING]
+    assert states(db, other) == [BatchStatus.RUNNING]
+
+
+def test_a_finished_or_unknown_batch_has_nothing_to_cancel(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec)
+    database.finish_record(db, claimed(db), SAVED)
+    for unchanged in (batch_id, "none"):
+        cancelled = database.cancel_batch(db, unchanged)
+        assert (cancelled.number, cancelled.ids, cancelled.was_paused) == (0, (), False)
+    assert states(db, batch_id) == [BatchStatus.FINISHED]
+
+
+@pytest.mark.parametrize("is_paused", [False, True])
+def test_cancelling_tells_whether_the_batch_was_paused(
+    db: database.Connection, spec: ModelSpec, is_paused: bool
+) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    if is_paused:
+        database.pause_batch(db, batch_id)
+    assert database.cancel_record(db, ids[0])[1].was_paused is is_paused
+    assert database.cancel_batch(db, batch_id).was_paused is is_paused
+
+
+@pytest.mark.parametrize("status", ["running", "success", "failed", "unknown", "cancelled"])
+def test_only_a_waiting_record_is_cancelled(db: database.Connection, spec: ModelSpec, status: str) -> None:
+    _, ids = add(db, spec, CAT, CAT)
+    db.execute(
+        "UPDATE generation_records SET status = :status WHERE id = :id", {"status": status, "id": ids[0]}
+    )
+    with pytest.raises(Conflict):
+        database.cancel_record(db, ids[0])
+    assert statuses(db, ids) == [Status(status), Status.QUEUED]
+
+
+def test_a_record_in_the_trash_is_not_cancelled(db: database.Connection, spec: ModelSpec) -> None:
+    _, ids = add(db, spec)
+    db.execute("UPDATE generation_records SET deleted_at = '2026-01-01'")
+    with pytest.raises(NotFound):
+        database.cancel_record(db, ids[0])
+
+
+@pytest.mark.parametrize("status", ["held", "queued", "running"])
+def test_a_batch_goes_on_while_one_record_is_left(
+    db: database.Connection, spec: ModelSpec, status: str
+) -> None:
+    _, others = add(db, spec)
+    batch_id, ids = add(db, spec, CAT, CAT)
+    db.execute(
+        "UPDATE generation_records SET status = :status WHERE id = :id", {"status": status, "id": ids[0]}
+    )
+    database.cancel_record(db, ids[1])
+    state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()["state"]
+    assert state == ("paused" if status == "held" else "active")
+    database.cancel_record(db, others[0])
+    assert states(db, batch_id) != [BatchStatus.CANCELLED]
+
+
+def test_the_last_record_of_a_batch_ends_it_although_others_wait_elsewhere(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    other, _ = add(db, spec)
+    batch_id, ids = add(db, spec)
+    database.cancel_record(db, ids[0])
+    assert states(db, other, batch_id) == [BatchStatus.QUEUED, BatchStatus.CANCELLED]
+
+
+@pytest.mark.parametrize("cause", ["dropped", "bought", "held"])
+@pytest.mark.parametrize("is_named", [False, True])
+def test_what_was_not_cancelled_by_the_user_is_not_queued_again(
+    db: database.Connection, spec: ModelSpec, cause: str, is_named: bool
+) -> None:
+    """What was held is held again."""
+    batch_id, ids = add(db, spec, CAT, CAT)
+    other, others = add(db, spec, CAT)
+    database.cancel_batch(db, batch_id)
+    database.cancel_batch(db, other)
+    db.execute(
+        "UPDATE generation_records SET cause = :cause WHERE id IN (:own, :other)",
+        {"cause": cause, "own": ids[0], "other": others[0]},
+    )
+    requeued = database.uncancel_records(db, batch_id, ids if is_named else None, models=Models([spec]))
+    is_held = cause == "held"
+    assert requeued.number == 1 + is_held
+    assert statuses(db, ids) == [Status.HELD if is_held else Status.CANCELLED, Status.QUEUED]
+    assert statuses(db, others) == [Status.CANCELLED]
+    assert states(db, other) == [BatchStatus.CANCELLED]
+
+
+def test_only_the_named_held_records_are_held_again(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT, CAT)
+    db.execute("UPDATE generation_records SET status = 'held'")
+    database.cancel_batch(db, batch_id)
+    db.execute("UPDATE generation_records SET deleted_at = '2026-01-01' WHERE id = :id", {"id": ids[2]})
+    assert database.uncancel_records(db, batch_id, ids[:1], models=Models([spec])).number == 1
+    assert database.uncancel_records(db, batch_id, models=Models([spec])).number == 1
+    rows = db.execute("SELECT status FROM generation_records ORDER BY id").fetchall()
+    assert [row["status"] for row in rows] == ["held", "held", "cancelled"]
+    log = [str(line.text) for line in database.list_log(db, batch_id)]
+    assert log.count("恢复 1 张，等放行") == 2
+
+
+def test_a_cancelled_failure_keeps_its_cause(db: database.Connection, spec: ModelSpec) -> None:
+    _, ids = add(db, spec)
+    busy = ModelError("太多", cause="limit", billed=Billed.NO, throttled=True)
+    database.requeue_record(db, claimed(db), not_before=0, error=busy)
+    database.cancel_record(db, ids[0])
+    assert database.get_record(db, ids[0]).cause == "limit"
+
+
+def test_undoing_leaves_out_what_was_bought_only_where_that_is_asked(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec)
+    database.cancel_batch(db, batch_id)
+    add(db, spec)
+    undone = database.uncancel_records(db, batch_id, ids, models=Models([spec]), skips_bought=True)
+    assert (undone.number, len(undone.skipped)) == (0, 1)
+    assert states(db, batch_id) == [BatchStatus.CANCELLED]
+    assert database.uncancel_records(db, batch_id, ids, models=Models([spec])).number == 1

@@ -27,7 +27,6 @@ from typing import Any
 import pytest
 
 _SYNTAX_ERRORS = ("syntax error", "SyntaxError", "no such column")
-_TIMES = 5  # the limit, in runs of the same tests without a mutant
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -95,8 +94,8 @@ class _Runner:
             name = mutant["function"]
             own = [item for item in ran if name is None or name in ran[item]["calls"]]
             items = sorted(own, key=lambda item: (-kills[name, item], ran[item]["cpu"]))[: self._most]
-            limit = _TIMES * sum(ran[item]["seconds"] for item in items) + 30
-            cpu_limit = _TIMES * sum(ran[item]["cpu"] for item in items) + 10
+            limit = 10 * sum(ran[item]["seconds"] for item in items) + 60  # of tests that wait for ever
+            cpu_limit = 3 * sum(ran[item]["cpu"] for item in items) + 5  # of those that never end
             began = time.monotonic()
             if not items:
                 outcome = "no test"
