@@ -146,6 +146,20 @@ def test_only_free_charges_without_a_task_are_closed_after_a_crash(
     assert outcomes(db) == ["open", "not_billed", "open"]
 
 
+def test_a_crash_closes_no_free_charge_that_has_ended_or_is_of_another_record(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec)
+    database.fail_record(db, ordered(db, Decimal(0), is_free=True), BILLED)
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    ordered(db, Decimal(0), is_free=True)
+    add(db, spec)
+    other = ordered(db, Decimal(0), is_free=True)
+    database.extend_leases(db, [other.id], owner="me", until=NOW + 90)
+    claimed(db, NOW + 60)
+    assert outcomes(db) == ["billed", "not_billed", "open"]
+
+
 def test_whether_a_charge_is_free_is_asked_of_its_own_record(
     db: database.Connection, spec: ModelSpec
 ) -> None:
@@ -234,3 +248,14 @@ def test_what_costs_nothing_is_made_although_a_budget_is_used_up(
     ordered(db)
     assert ordered(db, Decimal(0))
     assert {budget.left for budget in database.list_budgets(db, default=None).values()} == {0, PRICE}
+
+
+def test_a_batch_with_nothing_queued_is_resumed_by_what_is_released(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, _ = add(db, spec)
+    ordered(db)
+    database.set_budgets(db, {BudgetScope.TOTAL: PRICE})
+    database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
+    with pytest.raises(database.BudgetReached):
+        database.check_affordable(db, batch_id, models=Models([spec]), budget=None, released=CAT)
