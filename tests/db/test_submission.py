@@ -1,0 +1,130 @@
+"""What a submission stores of its batch and its rows."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+import database
+from app.domain import ImageRequest, Models, ModelSpec, RowExtras, Status, StopRule
+from tests.db.test_cancellation import statuses
+
+CAT, DOG = ImageRequest(prompt="猫"), ImageRequest(prompt="狗")
+
+
+def submit(
+    db: database.Connection, models: Models, *requests: ImageRequest, **more: object
+) -> database.AddedBatch:
+    submission = database.Submission(
+        requests=requests,
+        models=models,
+        stems=[request.prompt for request in requests],
+        is_taken=lambda _: False,
+        **more,  # type: ignore[arg-type]
+    )
+    return database.add_batch(db, submission)
+
+
+def test_the_estimate_is_the_sum_of_what_is_ordered(db: database.Connection, spec: ModelSpec) -> None:
+    unpriced = replace(spec, model_id="unpriced", prices={})
+    models = Models([spec, unpriced])
+    free_row = replace(DOG, model="unpriced")
+    added = submit(db, models, replace(CAT, num_images=3), DOG)
+    assert database.get_batch(db, added.batch_id).estimated_cost == Decimal("0.88")
+    added = submit(db, models, CAT, free_row)
+    assert database.get_batch(db, added.batch_id).estimated_cost is None
+    added = submit(db, models, CAT, free_row, skips=[False, True])
+    assert database.get_batch(db, added.batch_id).estimated_cost == Decimal("0.22")
+
+
+def test_rows_have_their_numbers_columns_and_names_in_order_unless_others_are_given(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    plain = submit(db, Models([spec]), CAT, replace(DOG, num_images=2))
+    records = [database.get_record(db, each) for each in plain.ids]
+    assert [record.row_number for record in records] == [1, 2, 2]
+    assert [record.reserved_stem for record in records] == ["猫", "狗_1", "狗_2"]
+    assert [record.columns for record in records] == [{}] * 3
+    extras = [RowExtras(columns={"颜色": "白"}, templates={}, position=4), RowExtras()]
+    given = submit(db, Models([spec]), CAT, DOG, row_numbers=[7, 3], extras=extras)
+    records = [database.get_record(db, each) for each in given.ids]
+    assert [record.row_number for record in records] == [7, 3]
+    assert [record.columns for record in records] == [{"颜色": "白"}, {}]
+
+
+def test_names_of_batches_are_counted_only_where_that_is_asked(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    ids = [submit(db, Models([spec]), CAT, name="春").batch_id for _ in range(2)]
+    ids.append(submit(db, Models([spec]), CAT, name="春", unique_name=True).batch_id)
+    names = [database.get_batch(db, each).name for each in ids]
+    assert names[:2] == ["春", "春"]
+    assert names[2] != "春"
+
+
+def test_a_name_without_pictures_to_order_is_the_preferred_one(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    submit(db, Models([spec]), CAT)
+    requests = [replace(each, model=spec.model_id) for each in (CAT, replace(CAT, num_images=3), DOG)]
+    keys = ["a", "b", "c"]
+    plans = database.plan_submission(db, requests, keys, [False] * 3)
+    empty = replace(plans[0], numbers=())
+    stems = ["猫", "猫", "狗"]
+    names = database.preview_names(db, requests, [empty, *plans[1:]], stems, lambda _: False)
+    assert names == ["猫", "猫", "狗"]
+    names = database.preview_names(db, requests, plans, stems, lambda _: False)
+    assert names == ["猫-2", "猫-3", "狗"]
+
+
+def test_a_rule_and_a_source_are_stored(db: database.Connection, spec: ModelSpec) -> None:
+    rule = StopRule(refused=2)
+    ids = [
+        submit(db, Models([spec]), CAT, stop_rule=rule).batch_id,
+        submit(db, Models([spec]), CAT, source="single").batch_id,
+    ]
+    rows = [
+        db.execute("SELECT stop_after, priority FROM batches WHERE id = :id", {"id": each}).fetchone()
+        for each in ids
+    ]
+    assert [tuple(row) for row in rows] == [(rule.to_json(), 0), ("", 1)]
+
+
+@pytest.mark.parametrize(("sample", "held"), [(None, 0), (1, 2), (2, 1), (9, 0)])
+def test_all_rows_but_the_sample_are_held(
+    db: database.Connection, spec: ModelSpec, sample: int | None, held: int
+) -> None:
+    added = submit(db, Models([spec]), CAT, DOG, ImageRequest(prompt="鸟"), sample=sample)
+    assert statuses(db, added.ids).count(Status.HELD) == held
+    assert statuses(db, added.ids).count(Status.QUEUED) == 3 - held
+
+
+def test_rows_that_get_all_their_pictures_are_not_said_to_be_left_out(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    earlier = submit(db, Models([spec]), CAT)
+    added = submit(db, Models([spec]), DOG, replace(CAT, num_images=2), DOG, skips=[True] * 3)
+    assert [(row.row, row.records) for row in added.skipped] == [(2, earlier.ids), (3, added.ids[:1])]
+
+
+def test_fingerprints_are_only_waited_for_where_something_may_be_left_out(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    earlier = submit(db, Models([spec]), CAT)
+    db.execute("UPDATE generation_records SET fingerprint = ''")
+    assert submit(db, Models([spec]), CAT).ids
+    sql = "SELECT fingerprint FROM generation_records WHERE id = :id"
+    assert db.execute(sql, {"id": earlier.ids[0]}).fetchone()["fingerprint"] == ""
+    assert submit(db, Models([spec]), CAT, skips=[True]).ids == []
+    assert db.execute(sql, {"id": earlier.ids[0]}).fetchone()["fingerprint"] != ""
+
+
+def test_a_name_that_was_taken_meanwhile_is_chosen_anew(
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = iter([[["猫"]], [["猫-2"]]])
+    taken = iter([True, False])
+    monkeypatch.setattr("app.db.submission.choose_names", lambda *_: next(chosen))
+    monkeypatch.setattr("app.db.submission.are_taken", lambda *_: next(taken))
+    added = submit(db, Models([spec]), CAT)
+    assert database.get_record(db, added.ids[0]).reserved_stem == "猫-2"
