@@ -77,3 +77,18 @@ def test_a_wrong_rule_is_refused(value: Any) -> None:
     with pytest.raises(InvalidRequest) as refused:
         StopRule.read(value)
     assert refused.value.field == "stop_after"
+
+
+def test_the_last_of_the_first_pictures_counts_and_the_next_does_not() -> None:
+    rule = StopRule(refused=2, of=4, failed=1, last=9)
+    assert first_stop(rule, [REFUSED, OK, OK, REFUSED]) is not None
+    assert first_stop(rule, [REFUSED, OK, OK, OK, REFUSED]) is None
+    assert Outcomes(ended=3).after(REFUSED, rule).refused == 1
+    assert Outcomes(ended=4).after(REFUSED, rule).refused == 0
+
+
+def test_the_smallest_and_the_largest_rule_are_read_and_null_is_the_default() -> None:
+    least = {"refused": 1, "of": 1, "failed": 0.01, "last": 1}
+    most = {"refused": 1_000, "of": 1_000, "failed": 1, "last": 1_000}
+    assert [StopRule.read(each) for each in (least, most)] == [StopRule(**least), StopRule(**most)]  # type: ignore[arg-type]
+    assert StopRule.read({"of": None, "failed": None}) == StopRule()
