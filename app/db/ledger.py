@@ -158,7 +158,7 @@ def is_free_charge(db: Connection, record_id: int) -> bool:
 
 
 def close_free_charges(db: Connection, record_id: int) -> None:
-    """Close the free charges that a crashed worker left open; inside a transaction."""
+    """Close the free charges that a worker left open when it crashed or stopped; inside a transaction."""
     db.execute(
         """
         UPDATE charges

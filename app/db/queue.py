@@ -156,8 +156,7 @@ def claim_record(
         ).fetchall()
         if not rows:
             return None
-        if rows[0]["crash_count"]:
-            close_free_charges(db, rows[0]["id"])
+        close_free_charges(db, rows[0]["id"])
         version = touch(db, [rows[0]["id"]])
     return replace(to_record(rows[0]), version=version)
 

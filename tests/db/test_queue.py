@@ -166,6 +166,15 @@ def test_a_free_record_is_queued_again_when_its_worker_stops(
     assert database.get_record(db, record.id).status is Status.QUEUED
 
 
+def test_a_free_request_that_is_made_again_after_its_worker_stopped_counts_once(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    database.requeue_record(db, ordered(db, PRICE * 0, is_free=True), not_before=0)
+    database.finish_record(db, ordered(db, PRICE * 0, is_free=True), SAVED)
+    assert outcomes(db) == ["not_billed", "billed"]
+
+
 def test_a_worker_that_stops_ends_only_its_own_ambiguous_record(
     db: database.Connection, spec: ModelSpec
 ) -> None:
@@ -310,3 +319,34 @@ def test_a_finished_record_has_the_seed_that_was_used_or_keeps_its_own(
     database.finish_record(db, first, replace(SAVED, seed=7))
     database.finish_record(db, second, SAVED)
     assert [database.get_record(db, record.id).seed for record in (first, second)] == [7, 6]
+
+
+def claims(db: database.Connection, shared: database.SharedLimit, now: float = NOW) -> bool:
+    """Whether another record of the model may be claimed."""
+    is_free = database.has_claimable(db, model="test-1", now=now, shared=shared)
+    record = database.claim_record(db, model="test-1", owner="other", now=now, lease=20.0, shared=shared)
+    assert (record is not None) is is_free
+    return is_free
+
+
+def test_a_shared_limit_counts_what_all_workers_have_under_way(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    """Neither records of other models, nor expired ones, nor those whose image has arrived."""
+    _, ids = add(db, spec, *[CAT] * 9)
+    db.execute("UPDATE generation_records SET model = 'here' WHERE id = :id", {"id": ids[8]})
+    database.claim_record(db, model="here", owner="me", now=NOW, lease=20.0)
+    limit = database.SharedLimit(limit=2)
+    first = claimed(db)
+    assert claims(db, limit)
+    assert not claims(db, limit)
+    received = database.SharedLimit(limit=2, received_ids=[first.id])
+    assert claims(db, received)
+    assert not claims(db, received)
+    assert claims(db, limit, NOW + 20.5)
+
+
+def test_a_shared_limit_of_nothing_claims_nothing(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
+    assert not claims(db, database.SharedLimit(limit=0))
+    assert claims(db, database.SharedLimit(limit=1))
