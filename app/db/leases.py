@@ -31,7 +31,7 @@ def extend_leases(db: Connection, ids: Sequence[int], *, owner: str, until: floa
             f"""
             UPDATE generation_records
             SET lease_until = :until
-            WHERE id {IN_IDS} AND status = 'running' AND lease_owner = :owner
+            WHERE id {IN_IDS} AND lease_owner = :owner
             """,
             {"until": until, "owner": owner, "ids": SqlList(ids)},
         )
