@@ -350,3 +350,55 @@ def test_a_shared_limit_of_nothing_claims_nothing(db: database.Connection, spec:
     add(db, spec)
     assert not claims(db, database.SharedLimit(limit=0))
     assert claims(db, database.SharedLimit(limit=1))
+
+
+def test_a_refused_key_stops_the_fetching_of_what_was_submitted(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, _ = add(db, spec, CAT, CAT)
+    database.requeue_record(db, submitted(db), not_before=NOW + 60)
+    wrong_key = ModelError("密钥不对", cause="key", billed=Billed.UNKNOWN, pauses_batch=True)
+    database.fail_record(db, ordered(db), wrong_key)
+    batch = database.get_batch(db, batch_id)
+    assert (batch.paused_cause, str(batch.paused_reason)) == (PauseCause.KEY, "密钥不对")
+    rows = db.execute("SELECT fetch_while_paused FROM generation_records WHERE task_id = 't-1'").fetchall()
+    assert [row["fetch_while_paused"] for row in rows] == [0]
+
+
+def test_a_worker_is_told_that_its_ambiguous_record_was_not_queued(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    assert not database.requeue_record(db, ordered(db), not_before=0)
+
+
+@pytest.mark.parametrize("to_bucket", [False, True])
+def test_an_image_is_copied_to_the_bucket_only_where_that_is_asked(
+    db: database.Connection, spec: ModelSpec, to_bucket: bool
+) -> None:
+    add(db, spec)
+    record = claimed(db)
+    database.finish_record(db, record, SAVED, **({"to_bucket": True} if to_bucket else {}))
+    assert (database.get_output_copy(db, now=NOW) is not None) is to_bucket
+
+
+def test_the_message_of_a_delay_and_of_an_end_is_kept_for_other_languages(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    error = ModelError("没有答完（{reason}）", reason="断了", cause="network", billed=Billed.NO)
+    record = claimed(db)
+    database.requeue_record(db, record, not_before=0, error=error)
+    assert database.get_record(db, record.id).error == error.message
+    database.fail_record(db, claimed(db), error)
+    assert database.get_record(db, record.id).error == error.message
+
+
+def test_the_log_says_whether_a_record_failed_or_is_unknown(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, _ = add(db, spec, CAT, CAT)
+    database.fail_record(db, ordered(db), LOST)
+    database.fail_record(db, ordered(db), BILLED)
+    assert [line for line in log(db, batch_id) if "行：" in line] == [
+        "第 1 行：结果未知，断了",
+        "第 2 行：失败，坏了",
+    ]

@@ -16,6 +16,8 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.db.request_keys import KEY_LIFETIME_SECONDS
+from app.db.request_keys import KEY_LIFETIME_SECONDS, save_answer
+from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import DatabaseError, KeyReused
 from app.worker.worker import Worker
 from tests.db.queue import CAT, add
@@ -246,3 +248,13 @@ def test_a_key_belongs_to_one_api_call(client: FlaskClient) -> None:
     submit(client, request_id="k")
     answer = client.post("/api/batch-generate", json={"prompt": "雪山", "request_id": "k"})
     assert answer.status_code == 422
+
+
+def test_a_key_is_kept_for_a_whole_week_before_the_last(db: database.Connection) -> None:
+    week = KEY_LIFETIME_SECONDS
+    for name, at in (("last", 2 * week), ("kept", week), ("old", week - 1)):
+        with database.transaction(db):
+            save_answer(db, database.RequestKey(key=name, digest="d", at=at), {})
+    assert database.forget_request_keys(db, now=9 * week) == 1
+    rows = db.execute("SELECT key FROM request_keys ORDER BY key").fetchall()
+    assert [row["key"] for row in rows] == ["kept", "last"]

@@ -89,11 +89,15 @@ class _Runner:
             pytest.exit(f"the tests fail without a mutant: {baseline and baseline[-1]}", 2)
         ran = dict(zip(session.items, baseline, strict=True))
         kills: Counter[tuple[str | None, pytest.Item]] = Counter()  # what has noticed others is run first
+        files = list(dict.fromkeys(item.path for item in session.items))  # the nearest first
         results = []
         for index, mutant in enumerate(self._mutants):
             name = mutant["function"]
             own = [item for item in ran if name is None or name in ran[item]["calls"]]
-            items = sorted(own, key=lambda item: (-kills[name, item], ran[item]["cpu"]))[: self._most]
+            items = sorted(
+                own, key=lambda each: (-kills[name, each], files.index(each.path), ran[each]["cpu"])
+            )
+            del items[self._most or len(items) :]
             limit = 10 * sum(ran[item]["seconds"] for item in items) + 60  # of tests that wait for ever
             cpu_limit = 3 * sum(ran[item]["cpu"] for item in items) + 5  # of those that never end
             began = time.monotonic()
