@@ -85,7 +85,7 @@ def test_only_active_batches_with_queued_records_of_a_model_that_is_gone_are_pau
     done, _ = add(db, spec)
     database.finish_record(db, claimed(db), SAVED)
     cancelled, _ = add(db, spec)
-    database.requeue_record(db, submitted(db), not_before=0)
+    database.requeue_record(db, submitted(db), not_before=NOW + 60)
     database.cancel_batch(db, cancelled)
     under_way, _ = add(db, spec, CAT, CAT)
     claimed(db)

@@ -396,8 +396,8 @@ def test_the_message_of_a_delay_and_of_an_end_is_kept_for_other_languages(
 
 def test_the_log_says_whether_a_record_failed_or_is_unknown(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = add(db, spec, CAT, CAT)
-    database.fail_record(db, ordered(db), LOST)
-    database.fail_record(db, ordered(db), BILLED)
+    assert database.fail_record(db, ordered(db), LOST)
+    assert database.fail_record(db, ordered(db), BILLED)
     assert [line for line in log(db, batch_id) if "行：" in line] == [
         "第 1 行：结果未知，断了",
         "第 2 行：失败，坏了",
