@@ -259,3 +259,16 @@ def test_a_batch_with_nothing_queued_is_resumed_by_what_is_released(
     database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
     with pytest.raises(database.BudgetReached):
         database.check_affordable(db, batch_id, models=Models([spec]), budget=None, released=CAT)
+
+
+def test_a_failed_fetch_overrides_nothing_that_the_user_has_stated(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec)
+    database.fail_record(db, submitted(db), LATE)
+    database.resolve_charges(db, ids, billed=True)
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    record = claimed(db)
+    assert record.task_id == "t-1"
+    database.fail_record(db, record, REFUSED)
+    assert outcomes(db) == ["billed"]
