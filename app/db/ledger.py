@@ -233,7 +233,7 @@ def check_affordable(
     waiting = read_records(
         db,
         """
-        WHERE batch_id = :id AND status = 'queued' AND (task_id IS NULL OR fetch_while_paused = 0)
+        WHERE batch_id = :id AND status = 'queued' AND fetch_while_paused = 0
         ORDER BY task_id IS NULL, id
         LIMIT 1
         """,
