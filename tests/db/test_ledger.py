@@ -272,3 +272,24 @@ def test_a_failed_fetch_overrides_nothing_that_the_user_has_stated(
     assert record.task_id == "t-1"
     database.fail_record(db, record, REFUSED)
     assert outcomes(db) == ["billed"]
+
+
+def test_what_is_fetched_during_the_pause_does_not_make_a_resume_worthwhile(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, _ = add(db, spec, CAT, CAT)
+    database.requeue_record(db, submitted(db), not_before=NOW + 60)
+    database.pause_batch(db, batch_id)
+    database.set_budgets(db, {BudgetScope.TOTAL: PRICE})
+    with pytest.raises(database.BudgetReached):
+        database.check_affordable(db, batch_id, models=Models([spec]), budget=None)
+
+
+def test_a_worker_cannot_take_back_that_an_outcome_is_unknown(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    add(db, spec)
+    record = ordered(db)
+    database.fail_record(db, record, LOST)
+    database.fail_record(db, record, REFUSED)
+    assert outcomes(db) == ["unknown"]

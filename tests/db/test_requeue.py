@@ -291,3 +291,19 @@ def test_what_was_fetched_in_vain_is_billed_or_not_as_the_service_says(
     database.fail_record(db, claimed(db), BILLED)
     record = database.get_record(db, ids[0])
     assert (record.cost, record.at_stake, record.task_id) == (Decimal("0.22"), Decimal(0), None)
+
+
+@pytest.mark.parametrize("skips_bought", [False, True])
+def test_missing_fingerprints_are_completed_before_the_transaction_where_they_are_compared(
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, skips_bought: bool
+) -> None:
+    calls: list[str] = []
+    for module in ("requeue", "cancellation"):
+        monkeypatch.setattr(
+            f"app.db.{module}.complete_fingerprints", lambda _, name=module: calls.append(name)
+        )
+    batch_id, _ = add(db, spec, CAT)
+    fail_all(db, 1)
+    database.retry_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
+    database.uncancel_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
+    assert calls == (["requeue", "cancellation"] if skips_bought else [])
