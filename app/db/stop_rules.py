@@ -14,8 +14,7 @@ def note_outcome(db: Connection, batch_id: str | None, cause: str | None) -> Non
     The batch is paused only while it has records to submit.
     """
     row = db.execute(
-        "SELECT state, stop_after, outcomes FROM batches WHERE id = :id AND stop_after <> ''",
-        {"id": batch_id},
+        "SELECT state, stop_after, outcomes FROM batches WHERE id = :id", {"id": batch_id}
     ).fetchone()
     rule = StopRule.from_json(row["stop_after"]) if row else None
     if rule is None or batch_id is None:
