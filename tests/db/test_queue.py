@@ -1,5 +1,6 @@
 """The limits of leases, delays and crashes; a record beside others in the queue; received images."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -95,6 +96,7 @@ def test_a_submitted_record_is_fetched_in_every_state_of_its_batch_once_it_is_du
     database.requeue_record(db, submitted(db), not_before=NOW + 5, error=late)
     db.execute("UPDATE batches SET state = :state WHERE id = :id", {"state": state, "id": batch_id})
     assert claim(db) is None
+    assert database.claim_record(db, model="other", owner="me", now=NOW + 5, lease=20.0) is None
     assert claimed(db, NOW + 5).task_id == "t-1"
 
 
@@ -402,3 +404,21 @@ def test_the_log_says_whether_a_record_failed_or_is_unknown(db: database.Connect
         "第 1 行：结果未知，断了",
         "第 2 行：失败，坏了",
     ]
+
+
+@pytest.mark.parametrize("stop", [database.pause_batch, database.cancel_batch])
+def test_what_a_dead_worker_had_submitted_is_fetched_by_the_next_although_its_batch_was_stopped(
+    db: database.Connection, spec: ModelSpec, stop: Callable[[database.Connection, str], object]
+) -> None:
+    batch_id, _ = add(db, spec)
+    submitted(db)
+    stop(db, batch_id)
+    assert database.reap_stalled(db, now=NOW + 60) == 0
+    assert claimed(db, NOW + 60).task_id == "t-1"
+
+
+def test_nothing_is_submitted_for_a_cancelled_batch(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
+    db.execute("UPDATE batches SET state = 'cancelled'")
+    db.execute("UPDATE generation_records SET fetch_while_paused = 1")
+    assert claim(db) is None
