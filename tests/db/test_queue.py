@@ -106,8 +106,7 @@ def test_what_waits_for_its_batch_is_not_claimed_beside_one_that_is_fetched(
     """Neither a record without a task id, nor one that is not to be fetched, nor an ended one."""
     batch_id, ids = add(db, spec, *[CAT] * 4)
     for task_id in ("t-1", "t-2", "t-3"):
-        database.requeue_record(db, submitted(db, task_id), not_before=0)
-        db.execute("UPDATE generation_records SET not_before = 1e7 WHERE task_id IS NOT NULL")
+        database.requeue_record(db, submitted(db, task_id), not_before=NOW + 60)
     database.pause_batch(db, batch_id)
     db.execute("UPDATE generation_records SET fetch_while_paused = 0 WHERE id = :id", {"id": ids[1]})
     db.execute("UPDATE generation_records SET status = 'success' WHERE id = :id", {"id": ids[2]})

@@ -252,3 +252,15 @@ def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(
     released = database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="")
     assert released == (0, [SkippedRow(row=2, records=bought)])
     assert len(calls) == 2
+
+
+def test_a_used_key_is_answered_as_before_although_nothing_is_held_any_more(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, _ = add_held(db, spec, "一", "猫", "二")
+    rows, key = held_rows(db, batch_id), database.RequestKey(key="k", digest="d", at=0.0)
+    answers = [
+        database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="", key=key)
+        for _ in range(2)
+    ]
+    assert answers == [(1, [])] * 2
