@@ -359,12 +359,12 @@ def end_in_transaction(db: Connection, record: Record, status: Status, error: Mo
 
 
 def _cancel_with_batch(db: Connection, record: Record) -> bool:
-    """Cancel the record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
+    """Cancel a queued record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
     cancelled = update_records(
         db,
         "status = 'cancelled', finished_at = :now",
         """
-        id = :id AND status = 'queued' AND task_id IS NULL
+        id = :id AND task_id IS NULL
         AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
         """,
         {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
