@@ -137,14 +137,15 @@ def test_a_batch_with_nothing_to_claim_does_not_hide_the_next(
 def test_records_under_way_at_another_model_or_ended_give_no_batch_precedence(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    _, first = add(db, spec, CAT, CAT, CAT)
+    _, first = add(db, spec, *[CAT] * 4)
     _, second = add(db, spec, CAT, CAT)
     running = (
         "UPDATE generation_records SET status = 'running', model = 'other', lease_until = :t WHERE id = :id"
     )
     db.execute(running, {"t": NOW + 20, "id": first[0]})
-    db.execute("UPDATE generation_records SET status = 'success' WHERE id = :id", {"id": first[1]})
-    assert [claimed(db).id, claimed(db).id] == [first[2], second[0]]
+    ended = "UPDATE generation_records SET status = 'success' WHERE id IN (:one, :two)"
+    db.execute(ended, {"one": first[1], "two": first[2]})
+    assert [claimed(db).id, claimed(db).id] == [first[3], second[0]]
 
 
 def test_a_record_that_was_claimed_again_is_neither_ended_nor_released_by_its_first_worker(
@@ -201,8 +202,10 @@ def test_a_record_that_is_cancelled_with_its_batch_is_not_said_to_be_tried_again
 ) -> None:
     batch_id, _ = add(db, spec)
     record = claimed(db)
+    _, (other,) = add(db, spec)
     database.cancel_batch(db, batch_id)
     assert not database.requeue_record(db, record, not_before=0, error=BUSY)
+    assert database.get_record(db, other).status is Status.QUEUED
     assert not any("稍后再试" in line for line in log(db, batch_id))
 
 
@@ -252,7 +255,8 @@ def interrupted(db: database.Connection, record: Record) -> Record:
 def test_a_record_that_was_given_up_is_unknown_only_if_it_may_be_charged(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, spec, CAT, CAT, CAT, CAT)
+    add(db, spec, *[CAT] * 5)
+    database.extend_leases(db, [ordered(db).id], owner="me", until=NOW + 90)
     sent = submitted(db)
     free = ordered(db, PRICE * 0, is_free=True)
     refused = ordered(db)
@@ -261,7 +265,7 @@ def test_a_record_that_was_given_up_is_unknown_only_if_it_may_be_charged(
     ends = [interrupted(db, record) for record in (sent, free, refused, untouched)]
     assert [record.status for record in ends] == [Status.UNKNOWN, *[Status.FAILED] * 3]
     assert ends[0].task_id == "t-1"
-    assert outcomes(db) == ["unknown", "not_billed", "not_billed"]
+    assert outcomes(db) == ["open", "unknown", "not_billed", "not_billed"]
 
 
 @pytest.mark.parametrize("is_interrupted", [True, False])

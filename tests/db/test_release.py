@@ -14,6 +14,12 @@ from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, 
 from app.errors import Conflict
 from tests.db import queue
 from tests.db.queue import CAT, MODELS
+from tests.db.test_cancellation import statuses
+from tests.db.test_database import add
+from tests.db.test_samples import add_sample, finish
+
+WHITE = ImageRequest(prompt="白猫")
+SIZES = ("2K", "2K", "4K", "2K")
 
 
 def held_rows(
@@ -205,7 +211,10 @@ def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(
     assert release(db, spec, batch_id, "白猫", "黑猫").number == 1
     left_out, made = (database.get_record(db, each) for each in ids[1:3])
     assert (left_out.status, left_out.cause) == (Status.CANCELLED, "bought")
-    assert str(left_out.error) == f"已经有同样的图片（记录 {bought[0]}），没有再做"
+    why = f"已经有同样的图片（记录 {bought[0]}），没有再做"
+    assert str(left_out.error) == why
+    raw = db.execute("SELECT error, error_message FROM generation_records WHERE error <> ''").fetchall()
+    assert [(row["error"], bool(row["error_message"])) for row in raw] == [(why, True)]
     assert left_out.finished_at
     assert (made.status, made.cause, str(made.error), made.finished_at) == (Status.QUEUED, "", "", None)
     lines = [str(line.text) for line in database.list_log(db, batch_id)]
@@ -264,3 +273,23 @@ def test_a_used_key_is_answered_as_before_although_nothing_is_held_any_more(
         for _ in range(2)
     ]
     assert answers == [(1, [])] * 2
+
+
+def test_the_estimate_stays_when_rows_of_other_prices_than_the_sample_are_released(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    dear = replace(spec, prices=dict(spec.prices) | {"4K": Decimal("0.61")})
+    submission = database.Submission(
+        requests=[
+            ImageRequest(prompt=name, resolution=size) for name, size in zip("一二三四", SIZES, strict=True)
+        ],
+        models=Models([dear]),
+        stems=["猫"] * 4,
+        is_taken=lambda _: False,
+        sample=2,
+    )
+    batch_id, _, _ = database.add_batch(db, submission)
+    held = [record.resolution for row in database.list_held(db, batch_id).rows for record in row]
+    assert len(held) == 2
+    assert release(db, dear, batch_id).number == 2
+    assert database.get_batch(db, batch_id).estimated_cost == Decimal("1.27")
