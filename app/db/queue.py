@@ -359,7 +359,7 @@ def end_in_transaction(db: Connection, record: Record, status: Status, error: Mo
 
 
 def _cancel_with_batch(db: Connection, record: Record) -> bool:
-    """Cancel a queued record if its batch was cancelled, unless it has a task id -> whether it was cancelled."""
+    """Cancel a queued record without task id if its batch was cancelled -> whether it was cancelled."""
     cancelled = update_records(
         db,
         "status = 'cancelled', finished_at = :now",

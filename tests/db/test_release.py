@@ -239,6 +239,8 @@ def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connectio
     held = database.list_held(db, batch_id)
     assert [[record.id for record in row] for row in held.rows] == [[ids[1]]]
     assert list(held.own_names) == []
+    db.execute("UPDATE batches SET filled_on = '2026-01-02' WHERE id = :id", {"id": batch_id})
+    assert database.list_held(db, batch_id).filled_on == "2026-01-02"
     assert database.list_held(db, "none").filled_on == ""
 
 
