@@ -121,11 +121,14 @@ def add_fingerprints(db: Connection | sqlite3.Connection, *, limit: int = -1) ->
         _add_fetched_fingerprints(db, limit)
         return
     db.create_function("fingerprint_of", 10, _fingerprint_of, deterministic=True)
-    chosen = "fingerprint = ''"
-    if limit >= 0:
-        chosen = f"id IN (SELECT id FROM generation_records WHERE {chosen} LIMIT :limit)"
-    sql = f"UPDATE generation_records SET fingerprint = fingerprint_of({_FIELDS}) WHERE {chosen}"
-    db.execute(sql, {"limit": limit})
+    db.execute(
+        f"""
+        UPDATE generation_records
+        SET fingerprint = fingerprint_of({_FIELDS})
+        WHERE id IN (SELECT id FROM generation_records WHERE fingerprint = '' LIMIT :limit)
+        """,
+        {"limit": limit},  # -1: all
+    )
 
 
 def _add_fetched_fingerprints(db: Connection, limit: int) -> None:
