@@ -9,6 +9,7 @@ import pytest
 
 import database
 from app.config import Settings
+from app.db.fingerprints import add_fingerprints, known_pictures
 from app.db.records import EMPTIED
 from app.domain import (
     KNOWN_PICTURES_A_NUMBER,
@@ -259,3 +260,29 @@ def test_records_added_between_plan_and_transaction_are_seen(
         database.Submission(requests=[CAT], models=MODELS, stems=["x"], is_taken=is_taken, skips=[True]),
     )
     assert (added.ids, len(added.skipped)) == ([], 1)
+
+
+@pytest.mark.parametrize("limit", [1, 2, None])
+def test_missing_fingerprints_are_added_so_many_at_a_time(db: database.Connection, limit: int | None) -> None:
+    submit(db, *[replace(CAT, prompt=name) for name in "一二三"])
+    db.execute("UPDATE generation_records SET fingerprint = ''")
+    with database.transaction(db):
+        add_fingerprints(db, **({} if limit is None else {"limit": limit}))
+    rows = db.execute("SELECT fingerprint FROM generation_records").fetchall()
+    assert sum(bool(row["fingerprint"]) for row in rows) == (limit or 3)
+
+
+@pytest.mark.sqlite
+def test_a_number_that_numpy_stored_as_bytes_is_read(db: database.Connection) -> None:
+    ids = submit(db, replace(CAT, seed=7)).ids
+    before = prints(db)
+    set_fields(db, ids, "seed = x'07000000', fingerprint = ''")
+    database.complete_fingerprints(db)
+    assert prints(db) == before
+
+
+def test_only_the_pictures_that_were_asked_for_are_read(db: database.Connection) -> None:
+    submit(db, CAT)
+    asked = prints(db)
+    submit(db, replace(CAT, prompt="狗"))
+    assert set(known_pictures(db, asked)) == asked

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -383,7 +384,8 @@ def test_an_image_is_copied_to_the_bucket_only_where_that_is_asked(
 ) -> None:
     add(db, spec)
     record = claimed(db)
-    database.finish_record(db, record, SAVED, **({"to_bucket": True} if to_bucket else {}))
+    finish = partial(database.finish_record, to_bucket=True) if to_bucket else database.finish_record
+    assert finish(db, record, SAVED)
     assert (database.get_output_copy(db, now=NOW) is not None) is to_bucket
 
 

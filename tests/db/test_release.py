@@ -251,13 +251,12 @@ def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(
     batch_id, _ = add_held(db, spec, "一", "猫", "二")
     rows = held_rows(db, batch_id, ["白猫"])
     db.execute("UPDATE generation_records SET fingerprint = '' WHERE id = :id", {"id": bought[0]})
-    complete = app.db.release.complete_fingerprints
     calls: list[int] = []
 
     def complete_the_second_time(db: database.Connection) -> None:
         calls.append(1)
         if len(calls) > 1:
-            complete(db)
+            database.complete_fingerprints(db)
 
     monkeypatch.setattr(app.db.release, "complete_fingerprints", complete_the_second_time)
     released = database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="")

@@ -227,12 +227,17 @@ def test_the_models_that_make_what_is_retried(
     db: database.Connection, spec: ModelSpec, status: Status, expected: set[str]
 ) -> None:
     """Not those of charged failures, of records in the trash, or of what was written off, bought or held."""
-    rows = [
-        *(("free", "failed", "", {}), ("none", "failed", "", {})),
-        *(("charged", "failed", "", {"cost_micros": 220_000}), ("sent", "failed", "", {"task_id": "t"})),
-        *(("stopped", "cancelled", "", {}), ("dropped", "cancelled", "dropped", {})),
-        *(("bought", "cancelled", "bought", {}), ("held", "cancelled", "held", {})),
-        *(("unknown", "unknown", "", {}), ("trash", status, "", {"deleted_at": "2026-01-01"})),
+    rows: list[tuple[str, str, str, dict[str, object]]] = [
+        ("free", "failed", "", {}),
+        ("none", "failed", "", {}),
+        ("charged", "failed", "", {"cost_micros": 220_000}),
+        ("sent", "failed", "", {"task_id": "t"}),
+        ("stopped", "cancelled", "", {}),
+        ("dropped", "cancelled", "dropped", {}),
+        ("bought", "cancelled", "bought", {}),
+        ("held", "cancelled", "held", {}),
+        ("unknown", "unknown", "", {}),
+        ("trash", status, "", {"deleted_at": "2026-01-01"}),
     ]
     batch_id, ids = add(db, spec, *[CAT] * len(rows))
     _, (other,) = add(db, spec, CAT)

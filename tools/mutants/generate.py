@@ -164,7 +164,7 @@ def lines_of_functions(path: Path) -> dict[int, str]:
     """The lines of the bodies of functions and methods -> the name of the outermost one."""
     tree = ast.parse(path.read_text("utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-    lines = {}
+    lines: dict[int, str] = {}
     for prefix, body in [("", tree.body), *((f"{each.name}.", each.body) for each in classes)]:
         for function in body:
             if isinstance(function, ast.FunctionDef):

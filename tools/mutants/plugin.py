@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
 from typing import Any
@@ -84,7 +85,7 @@ class _Runner:
             if type(item) is FunctionType and item.__code__.co_filename == str(path)
         ]
         session.config.pluginmanager.unregister(name="terminalreporter")
-        baseline, _ = _fork(lambda: self._run_baseline(session.items, str(path)), 3000)
+        baseline, _ = _fork(partial(self._run_baseline, session.items, str(path)), 3000)
         if baseline is None or "failure" in baseline[-1]:
             pytest.exit(f"the tests fail without a mutant: {baseline and baseline[-1]}", 2)
         ran = dict(zip(session.items, baseline, strict=True))
@@ -106,9 +107,8 @@ class _Runner:
             elif name is None:
                 outcome = self._run_alone(index, items, limit + 30)
             else:
-                outcome, is_late = _fork(
-                    lambda m=mutant, i=items: self._run_mutant(m, i, functions), limit, cpu_limit
-                )
+                work = partial(self._run_mutant, mutant, items, functions)
+                outcome, is_late = _fork(work, limit, cpu_limit)
                 outcome = "timeout" if is_late else outcome or "died"
                 kills.update((name, item) for item in items if item.nodeid == outcome)
             results.append(
