@@ -286,3 +286,9 @@ def test_only_the_pictures_that_were_asked_for_are_read(db: database.Connection)
     asked = prints(db)
     submit(db, replace(CAT, prompt="狗"))
     assert set(known_pictures(db, asked)) == asked
+
+
+def test_as_many_pictures_are_known_as_a_row_may_ask_for(db: database.Connection) -> None:
+    for _ in range(KNOWN_PICTURES_A_NUMBER):
+        submit(db, CAT, skips=[False])
+    assert submit(db, replace(CAT, num_images=KNOWN_PICTURES_A_NUMBER)).ids == []
