@@ -163,7 +163,7 @@ def pause_in_transaction(
             """
             UPDATE generation_records
             SET fetch_while_paused = 0
-            WHERE batch_id = :id AND status = 'queued' AND task_id IS NOT NULL AND fetch_while_paused = 1
+            WHERE batch_id = :id AND status = 'queued' AND fetch_while_paused = 1
               AND (:model IS NULL OR model = :model)
             """,
             {"id": batch_id, "model": model},
