@@ -113,9 +113,11 @@ def test_a_resumed_batch_tries_its_own_records_at_once(db: database.Connection, 
 
 @pytest.mark.parametrize("before", ["active", "finished", "cancelled"])
 def test_only_a_paused_batch_is_resumed(db: database.Connection, spec: ModelSpec, before: str) -> None:
-    batch_id, _ = add(db, spec)
+    batch_id, ids = add(db, spec)
+    database.requeue_record(db, claimed(db), not_before=NOW + 60, error=REFUSED)
     db.execute("UPDATE batches SET state = :state", {"state": before})
     database.resume_batch(db, batch_id, models=[spec.model_id])
+    assert database.get_record(db, ids[0]).not_before == NOW + 60
     assert (state(db, batch_id)[0], "继续生成" in log(db, batch_id)) == (before, False)
 
 
@@ -226,3 +228,15 @@ def test_only_failures_of_the_batch_that_were_not_charged_count_as_retryable(
     assert claim(db) is None
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
     assert database.get_batch(db, batch_id).retryable == 0
+
+
+def test_what_a_pause_kept_from_being_fetched_is_fetched_in_the_next_pause(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, _ = add(db, spec)
+    database.requeue_record(db, submitted(db), not_before=0)
+    database.pause_batch(db, batch_id, "磁盘满了", cause=PauseCause.DISK, stops_fetching=True)
+    assert claim(db) is None
+    database.resume_batch(db, batch_id, models=[spec.model_id])
+    database.pause_batch(db, batch_id)
+    assert claimed(db).task_id == "t-1"

@@ -26,12 +26,13 @@ def test_what_can_be_fetched_and_what_must_be_ordered_again_are_counted_apart(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     """Ended records, those of no batch and task ids of other models are only in the sum of all."""
-    batch_id, ids = add(db, spec, *[CAT] * 7)
+    batch_id, ids = add(db, spec, *[CAT] * 8)
     for task_id in ("t-1", "t-2", "", ""):
         lose(db, task_id)
     lose(db, price=None)
     database.fail_record(db, ordered(db), BILLED)
     ordered(db)
+    db.execute("UPDATE generation_records SET status = 'unknown' WHERE id = :id", {"id": ids[7]})
     db.execute("UPDATE generation_records SET model = 'other' WHERE id = :id", {"id": ids[1]})
     db.execute("UPDATE generation_records SET batch_id = NULL WHERE id = :id", {"id": ids[3]})
     counts = database.count_unresolved(db, models=[spec.model_id])
@@ -52,8 +53,9 @@ def test_a_listed_charge_says_whether_its_batch_is_paused(db: database.Connectio
     lose(db)
     database.pause_batch(db, paused)
     db.execute("UPDATE batches SET state = 'paused' WHERE id = :id", {"id": paused})
+    db.execute("UPDATE batches SET name = '春' WHERE id = :id", {"id": paused})
     found = database.list_unresolved(db, limit=9)
-    assert [each.batch_paused for each in found] == [False, True]
+    assert [(each.batch_paused, each.batch_name) for each in found] == [(False, ""), (True, "春")]
     assert [each.record.batch_id for each in found if each.record] == [other, paused]
     database.resolve_charges(db, [first], billed=True)
     assert first not in {each.record_id for each in database.list_unresolved(db, limit=9)}
@@ -87,7 +89,8 @@ def test_only_the_listed_records_are_ordered_again_without_their_task_ids(
     batch_id, ids = add(db, spec, CAT, CAT, CAT)
     for task_id in ("t-1", "t-2", ""):
         lose(db, task_id)
-    assert database.resubmit(db, [ids[0], ids[0]], models=Models([spec])).records == 1
+    again = database.resubmit(db, [ids[0], ids[0]], models=Models([spec]))
+    assert again == database.RequeueResult(records=1, waiting=0)
     assert [database.get_record(db, each).task_id for each in ids] == [None, "t-2", None]
     assert statuses(db, ids) == [Status.QUEUED, Status.UNKNOWN, Status.UNKNOWN]
     with pytest.raises(Conflict, match="结果未知"):
@@ -112,6 +115,9 @@ def test_ordering_all_again_leaves_out_what_the_model_does_not_support(
         database.resubmit(db, None, models=Models([spec]))
     with pytest.raises(Conflict, match="不能重试"):
         database.resubmit(db, [alone], models=Models([spec]))
+    db.execute("UPDATE generation_records SET status = 'unknown' WHERE id = :id", {"id": ids[1]})
+    with pytest.raises(Conflict, match="不能重试"):
+        database.resubmit(db, ids, models=Models([spec]))
 
 
 def test_a_record_whose_batch_is_gone_is_not_ordered_again(db: database.Connection, spec: ModelSpec) -> None:
@@ -136,6 +142,7 @@ def test_only_the_listed_charges_are_resolved_and_only_their_records_end(
     assert (done.records, done.amount) == (1, PRICE)
     assert statuses(db, [mine, *others]) == [Status.CANCELLED, *[Status.UNKNOWN] * len(others)]
     assert sorted(outcomes(db)) == ["billed", "unknown", "unknown"]
+    assert str(database.get_record(db, mine).error) == "已放弃，账单里有这一笔"
     assert database.get_record(db, mine).cost == PRICE
     lines = {each: [str(line.text) for line in database.list_log(db, each)] for each in (batch_id, other)}
     assert "放弃 1 张结果未知的，账单里有这一笔" in lines[batch_id]
@@ -143,6 +150,8 @@ def test_only_the_listed_charges_are_resolved_and_only_their_records_end(
     with pytest.raises(Conflict, match="没有待确认的费用"):
         database.resolve_charges(db, [mine], billed=False)
     assert database.resolve_charges(db, None, billed=False).records == 2
+    errors = {str(database.get_record(db, each).error) for each in others}
+    assert errors == {"已放弃，账单里没有这一笔"}
     assert database.resolve_charges(db, None, billed=False).records == 0
 
 
@@ -197,3 +206,35 @@ def test_a_finished_record_keeps_its_image_when_an_earlier_charge_is_resolved(
     assert database.get_record(db, ids[0]).status is Status.SUCCESS
     database.undo_resolution(db, undo)
     assert database.get_record(db, ids[0]).status is Status.SUCCESS
+
+
+def test_a_cancelled_batch_stays_so_while_its_records_are_fetched(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    lose(db, "t-1")
+    database.cancel_batch(db, batch_id)
+    database.refetch(db, ids[:1], models=Models([spec]))
+    state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()["state"]
+    assert (state, statuses(db, ids)) == ("cancelled", [Status.QUEUED, Status.CANCELLED])
+
+
+def test_a_repeated_key_orders_nothing_again(db: database.Connection, spec: ModelSpec) -> None:
+    _, ids = add(db, spec)
+    lose(db)
+    key = database.RequestKey(key="k", digest="d", at=0.0)
+    answers = [database.resubmit(db, ids, models=Models([spec]), key=key) for _ in range(2)]
+    assert answers == [database.RequeueResult(records=1, waiting=0)] * 2
+
+
+def test_each_record_gets_its_own_last_error_back(db: database.Connection, spec: ModelSpec) -> None:
+    batch_id, ids = add(db, spec, CAT, CAT)
+    for _ in ids:
+        lose(db)
+    database.resolve_charges(db, ids, billed=False)
+    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    lose(db, "t-1")
+    lose(db)
+    undo = database.resolve_charges(db, ids, billed=False).undo
+    database.undo_resolution(db, undo)
+    assert [database.get_record(db, each).cause for each in ids] == ["timeout", "network"]
