@@ -293,3 +293,24 @@ def test_a_worker_cannot_take_back_that_an_outcome_is_unknown(
     database.fail_record(db, record, LOST)
     database.fail_record(db, record, REFUSED)
     assert outcomes(db) == ["unknown"]
+
+
+@pytest.mark.parametrize("scope", list(BudgetScope))
+def test_an_unknown_price_exceeds_every_budget(
+    db: database.Connection, spec: ModelSpec, scope: BudgetScope
+) -> None:
+    add(db, spec)
+    database.set_budgets(db, {scope: Decimal(1_000)})
+    with pytest.raises(database.BudgetReached, match="不知道这个模型每张多少钱"):
+        ordered(db, None)
+    assert outcomes(db) == []
+
+
+def test_the_budget_of_each_batch_is_told(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
+    add(db, spec)
+    database.set_budgets(db, {BudgetScope.BATCH: PRICE})
+    ordered(db)
+    ordered(db)
+    rows = db.execute("SELECT event FROM notifications").fetchall()
+    assert [row["event"] for row in rows] == ["budget"] * 2
