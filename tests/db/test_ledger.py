@@ -1,5 +1,6 @@
 """Charges beside others: what the outcome of one does to earlier ones of its record, and to other records."""
 
+import re
 from decimal import Decimal
 
 import pytest
@@ -306,11 +307,15 @@ def test_an_unknown_price_exceeds_every_budget(
     assert outcomes(db) == []
 
 
-def test_the_budget_of_each_batch_is_told(db: database.Connection, spec: ModelSpec) -> None:
-    add(db, spec)
-    add(db, spec)
+def test_a_budget_is_told_once_in_all_a_month_or_a_batch(db: database.Connection, spec: ModelSpec) -> None:
+    batches = [add(db, spec)[0] for _ in range(2)]
     database.set_budgets(db, {BudgetScope.BATCH: PRICE})
     ordered(db)
     ordered(db)
-    rows = db.execute("SELECT event FROM notifications").fetchall()
-    assert [row["event"] for row in rows] == ["budget"] * 2
+    add(db, spec)
+    database.set_budgets(db, {BudgetScope.TOTAL: 3 * PRICE, BudgetScope.MONTH: 3 * PRICE})
+    ordered(db)
+    keys = [row["key"] for row in db.execute("SELECT key FROM notifications ORDER BY id").fetchall()]
+    assert sorted(keys[:2]) == sorted(f"budget:batch:{batch_id}:0.22" for batch_id in batches)
+    told = [re.sub(r"\d{4}-\d\d", "month", key) for key in keys if "batch" not in key]
+    assert sorted(told) == ["budget:month:month:0.66", "budget:total::0.66"]

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.db.requeue import queue_in_batch
+from app.db.requeue import activate_batch, queue_in_batch
 from app.domain import BatchStatus, Models, ModelSpec, SkippedRow, Status
 from app.errors import Billed, Conflict
 from tests.db.test_cancellation import statuses
@@ -110,6 +110,7 @@ def test_a_fetched_record_keeps_its_model_and_its_fingerprint(
 ) -> None:
     batch_id, ids = add(db, spec, replace(CAT, seed=7, steps=20))
     fail(db, Billed.NO, task_id="t-1")
+    db.execute("UPDATE generation_records SET fingerprint = 'of its row'")
     before = db.execute("SELECT fingerprint, seed, steps FROM generation_records").fetchone()
     database.retry_records(db, batch_id, ids, models=Models([spec]))
     after = db.execute("SELECT fingerprint, seed, steps FROM generation_records").fetchone()
@@ -311,3 +312,12 @@ def test_missing_fingerprints_are_completed_before_the_transaction_where_they_ar
     database.retry_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
     database.uncancel_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
     assert calls == (["requeue", "cancellation"] if skips_bought else [])
+
+
+@pytest.mark.parametrize("state", ["finished", "cancelled"])
+def test_an_ended_batch_becomes_active(db: database.Connection, spec: ModelSpec, state: str) -> None:
+    batch_id, _ = add(db, spec, CAT)
+    db.execute("UPDATE batches SET state = :state", {"state": state})
+    with database.transaction(db):
+        assert not activate_batch(db, batch_id)
+    assert db.execute("SELECT state FROM batches").fetchone()["state"] == "active"
