@@ -192,6 +192,7 @@ def test_the_state_of_a_batch_with_records_queued_again(
         "UPDATE batches SET state = :state, paused_cause = :cause WHERE id = :id",
         {"state": "paused" if cause else state, "cause": cause, "id": batch_id},
     )
+    db.execute("UPDATE batches SET state = 'finished' WHERE id = :id", {"id": other})
     with database.transaction(db):
         is_paused = queue_in_batch(
             db, batch_id, ids, models=Models([spec]), paused=paused, fetch_only=fetch_only
@@ -202,7 +203,7 @@ def test_the_state_of_a_batch_with_records_queued_again(
     assert tuple(row) == expected
     assert is_paused is (expected[0] == "paused")
     unchanged = db.execute("SELECT state, outcomes FROM batches WHERE id = :id", {"id": other}).fetchone()
-    assert tuple(unchanged) == ("active", "seen")
+    assert tuple(unchanged) == ("finished", "seen")
 
 
 def test_fetching_asks_for_no_model_of_the_other_records(db: database.Connection, spec: ModelSpec) -> None:
@@ -321,3 +322,11 @@ def test_an_ended_batch_becomes_active(db: database.Connection, spec: ModelSpec,
     with database.transaction(db):
         assert not activate_batch(db, batch_id)
     assert db.execute("SELECT state FROM batches").fetchone()["state"] == "active"
+
+
+def test_a_batch_whose_failures_are_in_the_trash_has_nothing_to_retry(
+    db: database.Connection, spec: ModelSpec
+) -> None:
+    batch_id, _ = add(db, spec, CAT)
+    database.delete_records(db, [fail(db, Billed.NO)])
+    assert database.retry_records(db, batch_id, models=Models([spec])).number == 0
