@@ -152,7 +152,7 @@ def _choose_names(db: Connection, planned: Sequence[_Picture], wanted: MorePictu
 def _insert(db: Connection, picture: _Picture, stem: str) -> int:
     """Insert the record, with the columns of its row."""
     values = {
-        **(stored_changes(picture.record, picture.changes) if picture.changes else {}),
+        **stored_changes(picture.record, picture.changes),
         "created_at": utc_text(datetime.now(UTC)),
         "status": Status.QUEUED,
         "model": picture.request.model,
