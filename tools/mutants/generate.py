@@ -1,6 +1,6 @@
-"""Print the mutants of a module as JSON, those of some functions if named. Needs cosmic-ray.
+"""Print the mutants of a module as JSON, those of some functions if named ("": outside functions).
 
-``python -m tools.mutants.generate app/worker/pipeline.py Pipeline.produce``
+Needs cosmic-ray: ``python -m tools.mutants.generate app/worker/pipeline.py Pipeline.produce``
 """
 
 import ast
@@ -178,4 +178,4 @@ if __name__ == "__main__":
     module = Path(sys.argv[1])
     names, functions = lines_of_functions(module), sys.argv[2:]
     chosen = (each | {"function": names.get(each["line"])} for each in mutants(module))
-    json.dump([each for each in chosen if not functions or each["function"] in functions], sys.stdout)
+    json.dump([each for each in chosen if not functions or (each["function"] or "") in functions], sys.stdout)
