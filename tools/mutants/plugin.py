@@ -105,7 +105,7 @@ class _Runner:
             if not items:
                 outcome = "no test"
             elif name is None:
-                outcome = self._run_alone(index, items, limit + 30)
+                outcome = self._run_alone(index, items, limit, cpu_limit + 5)
             else:
                 work = partial(self._run_mutant, mutant, items, functions)
                 outcome, is_late = _fork(work, limit, cpu_limit)
@@ -155,7 +155,7 @@ class _Runner:
                 return self._failure
         return "survived"
 
-    def _run_alone(self, index: int, items: Sequence[pytest.Item], limit: float) -> str:
+    def _run_alone(self, index: int, items: Sequence[pytest.Item], limit: float, cpu_limit: float) -> str:
         """The same in a process that imports the mutant."""
         options = [
             "-p",
@@ -180,8 +180,17 @@ class _Runner:
             *ids,
         ]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=limit, check=False)
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                timeout=limit,
+                check=False,
+                preexec_fn=partial(_limit_cpu, cpu_limit),
+            )
         except subprocess.TimeoutExpired:
+            return "timeout"
+        if done.returncode == -signal.SIGXCPU:
             return "timeout"
         if any(word in done.stdout + done.stderr for word in _SYNTAX_ERRORS):
             return "invalid"
@@ -197,7 +206,7 @@ def _fork(work: Callable[[], Any], limit: float, cpu_limit: float = 3000) -> tup
     pid = os.fork()
     if not pid:
         os.setsid()
-        resource.setrlimit(resource.RLIMIT_CPU, (int(cpu_limit), int(cpu_limit) + 5))
+        _limit_cpu(cpu_limit)
         sink = os.open(os.devnull, os.O_WRONLY)
         for descriptor in (1, 2):
             os.dup2(sink, descriptor)
@@ -219,6 +228,10 @@ def _fork(work: Callable[[], Any], limit: float, cpu_limit: float = 3000) -> tup
     _, status = os.waitpid(pid, 0)
     is_late = is_late or (os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU)
     return (json.loads(said) if said and not is_late else None), is_late
+
+
+def _limit_cpu(seconds: float) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds) + 5))
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
