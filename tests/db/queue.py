@@ -23,6 +23,8 @@ SAVED = SavedImage(filename="猫.png", width=2048, height=2048, format="png", fi
 KEY = database.RequestKey(key="k", digest="d", at=0.0)
 REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
 LOST = ModelError("断了", cause="network", billed=Billed.UNKNOWN)
+LATE = ModelError("太慢", cause="timeout", billed=Billed.UNKNOWN, task_valid=True)
+BILLED = ModelError("坏了", cause="broken", billed=Billed.YES)
 
 
 def submission(*requests: ImageRequest, taken: str = "", **fields: Any) -> database.Submission:

@@ -1,7 +1,6 @@
 """One more picture of a row: its number, name, words and charge, whatever happens at the same time."""
 
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from operator import attrgetter
@@ -151,32 +150,29 @@ def test_a_batch_takes_no_more_pictures_than_a_submission(db: database.Connectio
     db.execute("UPDATE batches SET total = 10000")
     with pytest.raises(Conflict, match="10000"):
         again(db, batch_id, made)
-        again(db, spec, batch_id, made)
 
 
-def test_a_picture_that_is_not_changed_is_not_said_to_be(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, CAT)
-    again(db, spec, batch_id, make(db))
-    assert not any("改了" in line for line in log(db, batch_id))
+def test_a_picture_that_is_not_changed_is_not_said_to_be(db: database.Connection) -> None:
+    batch_id, _ = queue.add(db, CAT)
+    again(db, batch_id, queue.make(db))
+    assert not any("改了" in line for line in queue.log(db, batch_id))
 
 
 @pytest.mark.parametrize(("last", "is_added"), [(98, True), (99, False)])
-def test_a_row_has_99_pictures_at_most(
-    db: database.Connection, spec: ModelSpec, last: int, is_added: bool
-) -> None:
-    batch_id, _ = add(db, spec, CAT)
-    made = make(db)
+def test_a_row_has_99_pictures_at_most(db: database.Connection, last: int, is_added: bool) -> None:
+    batch_id, _ = queue.add(db, CAT)
+    made = queue.make(db)
     db.execute("UPDATE generation_records SET picture_number = :last", {"last": last})
     with nullcontext() if is_added else pytest.raises(Conflict, match="最多 99 张"):
-        again(db, spec, batch_id, made)
+        again(db, batch_id, made)
 
 
-def test_names_with_a_counter_are_free_on_disk_too(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, CAT)
-    made = make(db)
+def test_names_with_a_counter_are_free_on_disk_too(db: database.Connection) -> None:
+    batch_id, _ = queue.add(db, CAT)
+    made = queue.make(db)
     wanted = database.MorePictures(
         ids=[made],
-        models=Models([spec]),
+        models=MODELS,
         stems={made: "猫"},
         is_taken=lambda stem: stem in ("猫_2", "猫-2_2"),
     )
@@ -185,11 +181,11 @@ def test_names_with_a_counter_are_free_on_disk_too(db: database.Connection, spec
 
 
 def test_a_name_that_is_taken_while_the_picture_is_planned_is_chosen_anew(
-    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
+    db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id, _ = add(db, spec, CAT)
-    made = make(db)
+    batch_id, _ = queue.add(db, CAT)
+    made = queue.make(db)
     answers = iter([False, True, True, False])
     monkeypatch.setattr("app.db.again.are_taken", lambda *_: next(answers))
-    again(db, spec, batch_id, made)
+    again(db, batch_id, made)
     assert list(answers) == []

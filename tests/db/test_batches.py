@@ -4,14 +4,9 @@ import pytest
 
 import database
 from app.db.batches import finish_if_done, reopen
-from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, PauseCause, Status
+from app.domain import BatchStatus, Models, ModelSpec, PauseCause, Status
 from app.errors import Conflict
-from tests.db.test_database import NOW, SAVED, add, claim, claimed, submitted
-from tests.db.test_ledger import BILLED, REFUSED
-from tests.db.test_repair import log
-from tests.db.test_samples import add_sample
-
-CAT = ImageRequest(prompt="猫")
+from tests.db.queue import BILLED, CAT, NOW, REFUSED, SAVED, add, add_sample, claim, claimed, log, submitted
 
 
 def fetchable(db: database.Connection) -> dict[str, int]:
@@ -38,14 +33,14 @@ def queue_submitted(db: database.Connection, *task_ids: str) -> None:
     [(None, True, ["t-4"]), ("test-1", True, ["t-2", "t-4"]), (None, False, ["t-1", "t-2", "t-4"])],
 )
 def test_a_pause_stops_fetching_only_for_its_batch_and_model_and_cause(
-    db: database.Connection, spec: ModelSpec, model: str | None, stops: bool, fetched: list[str]
+    db: database.Connection, model: str | None, stops: bool, fetched: list[str]
 ) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT, CAT)
+    batch_id, ids = add(db, CAT, CAT, CAT)
     queue_submitted(db, "t-1", "t-2")
     submitted(db, "t-3")  # under way
     db.execute("UPDATE generation_records SET model = 'other' WHERE id = :id", {"id": ids[1]})
     db.execute("UPDATE generation_records SET fetch_while_paused = 1 WHERE id = :id", {"id": ids[2]})
-    add(db, spec)
+    add(db)
     queue_submitted(db, "t-4")
     database.pause_batch(db, batch_id, "密钥不对", cause=PauseCause.KEY, stops_fetching=stops, model=model)
     found = fetchable(db)
@@ -73,8 +68,8 @@ def test_which_batches_a_pause_changes(
     reason: str,
     after: tuple[str, str, str],
 ) -> None:
-    batch_id, _ = add(db, spec)
-    other, _ = add(db, spec)
+    batch_id, _ = add(db)
+    other, _ = add(db)
     db.execute(
         "UPDATE batches SET state = :state, paused_cause = :cause, paused_reason = :reason WHERE id = :id",
         {"state": before[0], "cause": before[1], "reason": before[2], "id": batch_id},
@@ -85,19 +80,19 @@ def test_which_batches_a_pause_changes(
     assert (log(db, batch_id)[-1:] == [f"已暂停：{reason}"]) is (before != after)
 
 
-def test_a_pause_of_the_user_has_no_reason(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec)
+def test_a_pause_of_the_user_has_no_reason(db: database.Connection) -> None:
+    batch_id, _ = add(db)
     database.pause_batch(db, batch_id)
     assert log(db, batch_id)[-1] == "已暂停"
 
 
 def test_a_resumed_batch_tries_its_own_records_at_once(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, CAT, CAT, CAT)
+    batch_id, _ = add(db, CAT, CAT, CAT)
     queue_submitted(db, "t-1")
     database.requeue_record(db, claimed(db), not_before=NOW + 60, error=REFUSED)
     running = claimed(db)
     db.execute("UPDATE generation_records SET retries = 3, not_before = :later", {"later": NOW + 60})
-    other, others = add(db, spec)
+    other, others = add(db)
     database.requeue_record(db, claimed(db), not_before=NOW + 60, error=REFUSED)
     for paused in (batch_id, other):
         database.pause_batch(db, paused, "磁盘满了", cause=PauseCause.DISK, stops_fetching=True)
@@ -113,7 +108,7 @@ def test_a_resumed_batch_tries_its_own_records_at_once(db: database.Connection, 
 
 @pytest.mark.parametrize("before", ["active", "finished", "cancelled"])
 def test_only_a_paused_batch_is_resumed(db: database.Connection, spec: ModelSpec, before: str) -> None:
-    batch_id, ids = add(db, spec)
+    batch_id, ids = add(db)
     database.requeue_record(db, claimed(db), not_before=NOW + 60, error=REFUSED)
     db.execute("UPDATE batches SET state = :state", {"state": before})
     database.resume_batch(db, batch_id, models=[spec.model_id])
@@ -124,7 +119,7 @@ def test_only_a_paused_batch_is_resumed(db: database.Connection, spec: ModelSpec
 def test_a_batch_that_was_paused_and_is_done_finishes_when_it_is_resumed(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, spec)
+    batch_id, _ = add(db)
     db.execute("UPDATE generation_records SET status = 'success'")
     database.pause_batch(db, batch_id)
     database.resume_batch(db, batch_id, models=[spec.model_id])
@@ -135,7 +130,7 @@ def test_a_batch_that_was_paused_and_is_done_finishes_when_it_is_resumed(
 def test_a_batch_with_held_records_is_resumed_while_others_are_left(
     db: database.Connection, spec: ModelSpec, status: str, may_resume: bool
 ) -> None:
-    batch_id, _ = add_sample(db, spec, rows=2, sample=1)
+    batch_id, _ = add_sample(db, rows=2, sample=1)
     db.execute("UPDATE generation_records SET status = :status WHERE status = 'queued'", {"status": status})
     database.pause_batch(db, batch_id)
     if not may_resume:
@@ -155,11 +150,11 @@ def test_a_batch_with_held_records_is_resumed_while_others_are_left(
     ],
 )
 def test_a_batch_ends_once_nothing_of_it_is_left(
-    db: database.Connection, spec: ModelSpec, before: str, status: str, after: str
+    db: database.Connection, before: str, status: str, after: str
 ) -> None:
-    add(db, spec)
-    batch_id, _ = add(db, spec)
-    other, _ = add(db, spec)
+    add(db)
+    batch_id, _ = add(db)
+    other, _ = add(db)
     db.execute("UPDATE batches SET state = :state WHERE id = :id", {"state": before, "id": batch_id})
     db.execute(
         "UPDATE generation_records SET status = :status WHERE batch_id = :id",
@@ -173,13 +168,11 @@ def test_a_batch_ends_once_nothing_of_it_is_left(
     assert ("批次完成" in log(db, batch_id)) is (before != after == "finished")
 
 
-def test_a_sample_tells_how_many_of_its_own_rows_were_tried_and_wait(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    add_sample(db, spec, rows=3, sample=1)
+def test_a_sample_tells_how_many_of_its_own_rows_were_tried_and_wait(db: database.Connection) -> None:
+    add_sample(db, rows=3, sample=1)
     db.execute("UPDATE batches SET state = 'cancelled'")
-    batch_id, ids = add_sample(db, spec, rows=5, sample=2, pictures=2)
-    other, _ = add(db, spec)
+    batch_id, ids = add_sample(db, rows=5, sample=2, pictures=2)
+    other, _ = add(db)
     db.execute("UPDATE generation_records SET status = 'running' WHERE id = :id", {"id": ids[0]})
     database.cancel_record(db, ids[1])
     for record_id in ids[-2:]:
@@ -201,11 +194,9 @@ def test_a_sample_tells_how_many_of_its_own_rows_were_tried_and_wait(
         *(("cancelled", "", "cancelled"), ("active", "", "active")),
     ],
 )
-def test_which_batches_new_work_reopens(
-    db: database.Connection, spec: ModelSpec, before: str, cause: str, after: str
-) -> None:
-    batch_id, _ = add(db, spec)
-    other, _ = add(db, spec)
+def test_which_batches_new_work_reopens(db: database.Connection, before: str, cause: str, after: str) -> None:
+    batch_id, _ = add(db)
+    other, _ = add(db)
     db.execute("UPDATE batches SET state = :state, paused_cause = :cause", {"state": before, "cause": cause})
     with database.transaction(db):
         reopen(db, batch_id)
@@ -216,9 +207,9 @@ def test_which_batches_new_work_reopens(
 def test_only_failures_of_the_batch_that_were_not_charged_count_as_retryable(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    add(db, spec)
+    add(db)
     database.fail_record(db, claimed(db), REFUSED)
-    batch_id, _ = add(db, spec, CAT, CAT)
+    batch_id, _ = add(db, CAT, CAT)
     charged = claimed(db)
     database.open_charge(db, charged, price=spec.price(CAT), budget=None)
     database.fail_record(db, charged, BILLED)
@@ -233,7 +224,7 @@ def test_only_failures_of_the_batch_that_were_not_charged_count_as_retryable(
 def test_what_a_pause_kept_from_being_fetched_is_fetched_in_the_next_pause(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, spec)
+    batch_id, _ = add(db)
     database.requeue_record(db, submitted(db), not_before=0)
     database.pause_batch(db, batch_id, "磁盘满了", cause=PauseCause.DISK, stops_fetching=True)
     assert claim(db) is None

@@ -276,7 +276,7 @@ def test_missing_fingerprints_are_added_so_many_at_a_time(db: database.Connectio
 def test_a_number_that_numpy_stored_as_bytes_is_read(db: database.Connection) -> None:
     ids = submit(db, replace(CAT, seed=7)).ids
     before = prints(db)
-    set_fields(db, ids, "seed = x'07000000', fingerprint = ''")
+    queue.set_fields(db, "seed = x'07000000', fingerprint = ''", *ids)
     database.complete_fingerprints(db)
     assert prints(db) == before
 

@@ -8,15 +8,10 @@ import pytest
 
 import app.db.release
 import database
-from app.domain import ImageRequest, PauseCause, SkippedRow, Status
-from app.config import Settings
 from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, Status, fingerprint
 from app.errors import Conflict
 from tests.db import queue
-from tests.db.queue import CAT, MODELS
-from tests.db.test_cancellation import statuses
-from tests.db.test_database import add
-from tests.db.test_samples import add_sample, finish
+from tests.db.queue import CAT, MODELS, add, add_sample
 
 WHITE = ImageRequest(prompt="白猫")
 SIZES = ("2K", "2K", "4K", "2K")
@@ -36,16 +31,18 @@ def held_rows(
     ]
 
 
-def release(db: database.Connection, batch_id: str, *prompts: str) -> database.Released:
+def release(
+    db: database.Connection, batch_id: str, *prompts: str, models: Models = MODELS
+) -> database.Released:
     rows = held_rows(db, batch_id, prompts)
-    released = database.release_rows(db, batch_id, rows, models=MODELS, prefix="", suffix="")
+    released = database.release_rows(db, batch_id, rows, models=models, prefix="", suffix="")
     assert released is not None
     return released
 
 
-def add_held(db: database.Connection, *prompts: str) -> tuple[str, list[int]]:
+def add_held(db: database.Connection, *prompts: str, models: Models = MODELS) -> tuple[str, list[int]]:
     """A batch whose first and last rows are tried first, and the others held."""
-    return queue.add(db, *(ImageRequest(prompt=prompt) for prompt in prompts), sample=2)
+    return queue.add(db, *(ImageRequest(prompt=prompt) for prompt in prompts), sample=2, models=models)
 
 
 @pytest.mark.parametrize("step", ["touch", "_update_batch", "finish_if_done", "save_answer"])
@@ -129,7 +126,7 @@ def test_nothing_is_released_while_the_sample_waits_for_a_model_that_is_gone(db:
 def test_a_released_row_is_made_as_it_was_chosen_by_its_model(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add_sample(db, spec, rows=4, pictures=2)
+    batch_id, ids = add_sample(db, rows=4, pictures=2)
     other = replace(spec, model_id="other")
     first, second = held_rows(db, batch_id)
     chosen = replace(
@@ -169,7 +166,7 @@ def test_the_estimate_follows_what_is_released(
     """¥0.22 for each of four rows, of which two are held."""
     dear = replace(spec, prices=dict(spec.prices) | {"4K": Decimal("0.61")})
     free = replace(spec, model_id="free", prices={})
-    batch_id, _ = add_held(db, dear, "一", "猫", "狗", "二")
+    batch_id, _ = add_held(db, "一", "猫", "狗", "二", models=Models([dear]))
     if change.get("model") == "gone":
         db.execute("UPDATE generation_records SET model = 'gone' WHERE status = 'held'")
         change = {"model": "test-1"}
@@ -182,8 +179,8 @@ def test_the_estimate_leaves_out_what_is_bought_whatever_its_price(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     unpriced = replace(spec, model_id="free", prices={})
-    batch_id, _ = add_held(db, spec, "一", "猫", "狗", "二")
-    add(db, spec, replace(WHITE, model="test-1"))
+    batch_id, _ = add_held(db, "一", "猫", "狗", "二")
+    add(db, replace(WHITE, model="test-1"))
     database.add_batch(
         db,
         database.Submission(
@@ -203,12 +200,10 @@ def test_the_estimate_leaves_out_what_is_bought_whatever_its_price(
     assert database.get_batch(db, batch_id).estimated_cost == Decimal("0.66")
 
 
-def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    _, bought = add(db, spec, WHITE)
-    batch_id, ids = add_held(db, spec, "一", "猫", "狗", "二")
-    assert release(db, spec, batch_id, "白猫", "黑猫").number == 1
+def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(db: database.Connection) -> None:
+    _, bought = add(db, WHITE)
+    batch_id, ids = add_held(db, "一", "猫", "狗", "二")
+    assert release(db, batch_id, "白猫", "黑猫").number == 1
     left_out, made = (database.get_record(db, each) for each in ids[1:3])
     assert (left_out.status, left_out.cause) == (Status.CANCELLED, "bought")
     why = f"已经有同样的图片（记录 {bought[0]}），没有再做"
@@ -222,19 +217,17 @@ def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(
     assert "1 张已经做过或正在做，没有再做" in lines
 
 
-def test_unchanged_rows_are_released_although_they_were_bought_before(
-    db: database.Connection, spec: ModelSpec
-) -> None:
+def test_unchanged_rows_are_released_although_they_were_bought_before(db: database.Connection) -> None:
     """The user knew of the earlier ones; nothing is said to be left out."""
-    add(db, spec, ImageRequest(prompt="猫"))
-    batch_id, _ = add_held(db, spec, "一", "猫", "二")
-    assert release(db, spec, batch_id) == (1, [])
+    add(db, ImageRequest(prompt="猫"))
+    batch_id, _ = add_held(db, "一", "猫", "二")
+    assert release(db, batch_id) == (1, [])
     assert not any("没有再做" in str(line.text) for line in database.list_log(db, batch_id))
 
 
-def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add_held(db, spec, "一", "猫", "二")
-    add_held(db, spec, "一", "狗", "二")
+def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connection) -> None:
+    batch_id, ids = add_held(db, "一", "猫", "二")
+    add_held(db, "一", "狗", "二")
     db.execute('UPDATE generation_records SET own_columns = \'{"颜色": "白"}\' WHERE id > 3')
     held = database.list_held(db, batch_id)
     assert [[record.id for record in row] for row in held.rows] == [[ids[1]]]
@@ -247,8 +240,8 @@ def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connectio
 def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _, bought = add(db, spec, WHITE)
-    batch_id, _ = add_held(db, spec, "一", "猫", "二")
+    _, bought = add(db, WHITE)
+    batch_id, _ = add_held(db, "一", "猫", "二")
     rows = held_rows(db, batch_id, ["白猫"])
     db.execute("UPDATE generation_records SET fingerprint = '' WHERE id = :id", {"id": bought[0]})
     calls: list[int] = []
@@ -267,7 +260,7 @@ def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(
 def test_a_used_key_is_answered_as_before_although_nothing_is_held_any_more(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add_held(db, spec, "一", "猫", "二")
+    batch_id, _ = add_held(db, "一", "猫", "二")
     rows, key = held_rows(db, batch_id), database.RequestKey(key="k", digest="d", at=0.0)
     answers = [
         database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="", key=key)
@@ -292,5 +285,5 @@ def test_the_estimate_stays_when_rows_of_other_prices_than_the_sample_are_releas
     batch_id, _, _ = database.add_batch(db, submission)
     held = [record.resolution for row in database.list_held(db, batch_id).rows for record in row]
     assert len(held) == 2
-    assert release(db, dear, batch_id).number == 2
+    assert release(db, batch_id, models=Models([dear])).number == 2
     assert database.get_batch(db, batch_id).estimated_cost == Decimal("1.27")

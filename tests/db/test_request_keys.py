@@ -15,9 +15,7 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import Settings
-from app.db.request_keys import KEY_LIFETIME_SECONDS
 from app.db.request_keys import KEY_LIFETIME_SECONDS, save_answer
-from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import DatabaseError, KeyReused
 from app.worker.worker import Worker
 from tests.db.queue import CAT, add

@@ -9,11 +9,21 @@ import database
 from app.db.requeue import activate_batch, queue_in_batch
 from app.domain import BatchStatus, Models, ModelSpec, SkippedRow, Status
 from app.errors import Billed, Conflict
-from tests.db.test_cancellation import statuses
-from tests.db.test_database import add, claimed, submitted
-from tests.db.test_ledger import BILLED, LATE, LOST, ordered
-from tests.db.test_repair import CAT, DOG, log, make
-from tests.worker.test_charged_failures import fail
+from tests.db.queue import (
+    BILLED,
+    CAT,
+    DOG,
+    LATE,
+    LOST,
+    add,
+    charged,
+    claimed,
+    fail,
+    log,
+    make,
+    statuses,
+    submitted,
+)
 
 
 def fail_all(db: database.Connection, number: int) -> None:
@@ -24,9 +34,9 @@ def fail_all(db: database.Connection, number: int) -> None:
 def test_a_record_that_another_program_adds_at_the_last_moment_counts_as_bought(
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     fail_all(db, 1)
-    _, (other,) = add(db, spec, CAT)
+    _, (other,) = add(db, CAT)
     db.execute("UPDATE generation_records SET fingerprint = '' WHERE id = :id", {"id": other})
     monkeypatch.setattr("app.db.requeue.complete_fingerprints", lambda _: None)
     done = database.retry_records(db, batch_id, models=Models([spec]), skips_bought=True)
@@ -36,9 +46,9 @@ def test_a_record_that_another_program_adds_at_the_last_moment_counts_as_bought(
 def test_a_retry_skips_what_was_bought_only_where_that_is_asked(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     fail_all(db, 1)
-    add(db, spec, CAT)
+    add(db, CAT)
     make(db)
     assert database.retry_records(db, batch_id, models=Models([spec]), skips_bought=True).number == 0
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
@@ -47,11 +57,11 @@ def test_a_retry_skips_what_was_bought_only_where_that_is_asked(
 def test_a_retry_of_a_batch_leaves_other_batches_and_other_ends_alone(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    other, others = add(db, spec, CAT)
+    other, others = add(db, CAT)
     fail_all(db, 1)
-    batch_id, ids = add(db, spec, *[CAT] * 4)
+    batch_id, ids = add(db, *[CAT] * 4)
     fail_all(db, 1)
-    database.fail_record(db, ordered(db), LOST)
+    database.fail_record(db, charged(db), LOST)
     make(db)
     database.cancel_record(db, ids[3])
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
@@ -62,7 +72,7 @@ def test_a_retry_of_a_batch_leaves_other_batches_and_other_ends_alone(
 
 
 def test_a_batch_without_failures_has_nothing_to_retry(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     make(db)
     before = log(db, batch_id)
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 0
@@ -72,7 +82,7 @@ def test_a_batch_without_failures_has_nothing_to_retry(db: database.Connection, 
 def test_a_retry_leaves_out_what_the_model_does_not_support_unless_nothing_else_is_left(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT)
+    batch_id, ids = add(db, CAT, CAT)
     fail_all(db, 2)
     db.execute("UPDATE generation_records SET aspect_ratio = '5:1' WHERE id = :id", {"id": ids[0]})
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
@@ -82,7 +92,7 @@ def test_a_retry_leaves_out_what_the_model_does_not_support_unless_nothing_else_
 
 
 def test_what_the_model_does_not_support_is_still_fetched(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec, CAT)
+    batch_id, ids = add(db, CAT)
     fail(db, Billed.NO, task_id="t-1")
     db.execute("UPDATE generation_records SET aspect_ratio = '5:1'")
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
@@ -94,7 +104,7 @@ def test_a_record_goes_to_another_model_without_what_that_does_not_take(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     asked = replace(CAT, seed=7, steps=20, num_images=2)
-    batch_id, ids = add(db, spec, asked)
+    batch_id, ids = add(db, asked)
     fail_all(db, 2)
     plain = replace(spec, model_id="plain", takes_seed=False, takes_steps=False)
     assert database.retry_records(db, batch_id, ids[:1], models=Models([plain])).number == 1
@@ -108,7 +118,7 @@ def test_a_record_goes_to_another_model_without_what_that_does_not_take(
 def test_a_fetched_record_keeps_its_model_and_its_fingerprint(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec, replace(CAT, seed=7, steps=20))
+    batch_id, ids = add(db, replace(CAT, seed=7, steps=20))
     fail(db, Billed.NO, task_id="t-1")
     db.execute("UPDATE generation_records SET fingerprint = 'of its row'")
     before = db.execute("SELECT fingerprint, seed, steps FROM generation_records").fetchone()
@@ -118,7 +128,7 @@ def test_a_fetched_record_keeps_its_model_and_its_fingerprint(
 
 
 def test_a_retried_record_begins_anew(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec, CAT)
+    batch_id, ids = add(db, CAT)
     fail_all(db, 1)
     db.execute(
         "UPDATE generation_records SET retries = 4, throttle_count = 9, crash_count = 4, pick = 'keep'"
@@ -134,7 +144,7 @@ def test_a_retried_record_begins_anew(db: database.Connection, spec: ModelSpec) 
 def test_a_retry_that_waits_for_its_batch_says_so(
     db: database.Connection, spec: ModelSpec, is_paused: bool
 ) -> None:
-    batch_id, _ = add(db, spec, CAT, CAT)
+    batch_id, _ = add(db, CAT, CAT)
     fail_all(db, 1)
     if is_paused:
         database.pause_batch(db, batch_id)
@@ -143,7 +153,7 @@ def test_a_retry_that_waits_for_its_batch_says_so(
 
 
 def test_a_retry_that_is_only_fetched_waits_for_nothing(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, CAT, CAT)
+    batch_id, _ = add(db, CAT, CAT)
     fail(db, Billed.NO, task_id="t-1")
     database.pause_batch(db, batch_id)
     database.retry_records(db, batch_id, models=Models([spec]))
@@ -152,7 +162,7 @@ def test_a_retry_that_is_only_fetched_waits_for_nothing(db: database.Connection,
 
 
 def test_nothing_to_queue_leaves_a_paused_batch_as_it_is(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     database.pause_batch(db, batch_id)
     before = log(db, batch_id)
     with database.transaction(db):
@@ -184,8 +194,8 @@ def test_the_state_of_a_batch_with_records_queued_again(
     fetch_only: bool,
     expected: tuple[str, str, str],
 ) -> None:
-    batch_id, ids = add(db, spec, CAT)
-    other, _ = add(db, spec, CAT)
+    batch_id, ids = add(db, CAT)
+    other, _ = add(db, CAT)
     cause = {"paused": "key", "sample": "sample"}.get(state, "")
     db.execute("UPDATE batches SET outcomes = 'seen'")
     db.execute(
@@ -207,7 +217,7 @@ def test_the_state_of_a_batch_with_records_queued_again(
 
 
 def test_fetching_asks_for_no_model_of_the_other_records(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT)
+    batch_id, ids = add(db, CAT, CAT)
     database.fail_record(db, submitted(db), LATE)
     db.execute("UPDATE generation_records SET model = 'gone' WHERE id = :id", {"id": ids[1]})
     with database.transaction(db):
@@ -225,7 +235,7 @@ def test_fetching_asks_for_no_model_of_the_other_records(db: database.Connection
     ],
 )
 def test_the_models_that_make_what_is_retried(
-    db: database.Connection, spec: ModelSpec, status: Status, expected: set[str]
+    db: database.Connection, status: Status, expected: set[str]
 ) -> None:
     """Not those of charged failures, of records in the trash, or of what was written off, bought or held."""
     rows: list[tuple[str, str, str, dict[str, object]]] = [
@@ -240,8 +250,8 @@ def test_the_models_that_make_what_is_retried(
         ("unknown", "unknown", "", {}),
         ("trash", status, "", {"deleted_at": "2026-01-01"}),
     ]
-    batch_id, ids = add(db, spec, *[CAT] * len(rows))
-    _, (other,) = add(db, spec, CAT)
+    batch_id, ids = add(db, *[CAT] * len(rows))
+    _, (other,) = add(db, CAT)
     for record_id, (model, ended, cause, more) in zip(ids, rows, strict=True):
         values = {"model": model, "status": ended, "cause": cause, **more}
         assignments = ", ".join(f"{name} = :{name}" for name in values)
@@ -262,7 +272,7 @@ def test_of_changed_rows_with_equal_words_only_one_is_ordered(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     """Of unchanged equal rows each is: the user wants as many."""
-    batch_id, ids = add(db, spec, CAT, CAT, DOG)
+    batch_id, ids = add(db, CAT, CAT, DOG)
     fail_all(db, 3)
     changes = {ids[2]: {"prompt": "猫"}}
     done = database.retry_records(
@@ -274,9 +284,9 @@ def test_of_changed_rows_with_equal_words_only_one_is_ordered(
 def test_a_row_of_two_pictures_with_new_words_is_left_out_by_picture(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec, replace(DOG, num_images=2))
+    batch_id, ids = add(db, replace(DOG, num_images=2))
     fail_all(db, 2)
-    _, cats = add(db, spec, CAT)
+    _, cats = add(db, CAT)
     done = database.retry_records(
         db,
         batch_id,
@@ -291,7 +301,7 @@ def test_a_row_of_two_pictures_with_new_words_is_left_out_by_picture(
 def test_what_was_fetched_in_vain_is_billed_or_not_as_the_service_says(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec, CAT)
+    batch_id, ids = add(db, CAT)
     database.fail_record(db, submitted(db), LATE)
     database.retry_records(db, batch_id, ids, models=Models([spec]))
     database.fail_record(db, claimed(db), BILLED)
@@ -308,7 +318,7 @@ def test_missing_fingerprints_are_completed_before_the_transaction_where_they_ar
         monkeypatch.setattr(
             f"app.db.{module}.complete_fingerprints", lambda _, name=module: calls.append(name)
         )
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     fail_all(db, 1)
     database.retry_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
     database.uncancel_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
@@ -316,8 +326,8 @@ def test_missing_fingerprints_are_completed_before_the_transaction_where_they_ar
 
 
 @pytest.mark.parametrize("state", ["finished", "cancelled"])
-def test_an_ended_batch_becomes_active(db: database.Connection, spec: ModelSpec, state: str) -> None:
-    batch_id, _ = add(db, spec, CAT)
+def test_an_ended_batch_becomes_active(db: database.Connection, state: str) -> None:
+    batch_id, _ = add(db, CAT)
     db.execute("UPDATE batches SET state = :state", {"state": state})
     with database.transaction(db):
         assert not activate_batch(db, batch_id)
@@ -327,6 +337,6 @@ def test_an_ended_batch_becomes_active(db: database.Connection, spec: ModelSpec,
 def test_a_batch_whose_failures_are_in_the_trash_has_nothing_to_retry(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     database.delete_records(db, [fail(db, Billed.NO)])
     assert database.retry_records(db, batch_id, models=Models([spec])).number == 0

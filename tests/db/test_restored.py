@@ -7,13 +7,9 @@ import pytest
 import database
 from app.config import Settings
 from app.db.restored import RESTORED, note_sent, pause_all
-from app.domain import ImageRequest, ModelSpec, PauseCause, Status
+from app.domain import ModelSpec, PauseCause, Status
+from tests.db.queue import CAT, PRICE, REFUSED, add, add_sample, claimed, outcomes
 from tests.db.test_batches import state
-from tests.db.test_database import add, claimed, outcomes
-from tests.db.test_ledger import PRICE, REFUSED
-from tests.db.test_samples import add_sample
-
-CAT = ImageRequest(prompt="猫")
 
 
 def sent(db: database.Connection) -> int:
@@ -23,8 +19,8 @@ def sent(db: database.Connection) -> int:
     return record.id
 
 
-def test_what_waits_counts_as_claimed_before(db: database.Connection, spec: ModelSpec) -> None:
-    add(db, spec, *[CAT] * 5)
+def test_what_waits_counts_as_claimed_before(db: database.Connection) -> None:
+    add(db, *[CAT] * 5)
     values = [("held", 0), ("queued", 0), ("queued", 3), ("running", 2), ("success", 0)]
     for number, (status, attempts) in enumerate(values, 1):
         db.execute(
@@ -37,11 +33,11 @@ def test_what_waits_counts_as_claimed_before(db: database.Connection, spec: Mode
     assert [row["attempts"] for row in rows] == [1, 1, 3, 2, 0]
 
 
-def test_only_batches_that_would_go_on_get_the_reason(db: database.Connection, spec: ModelSpec) -> None:
-    active, _ = add(db, spec)
-    paused, _ = add(db, spec)
-    done, _ = add(db, spec)
-    sample, _ = add_sample(db, spec)
+def test_only_batches_that_would_go_on_get_the_reason(db: database.Connection) -> None:
+    active, _ = add(db)
+    paused, _ = add(db)
+    done, _ = add(db)
+    sample, _ = add_sample(db)
     database.pause_batch(db, paused, "磁盘满了", cause=PauseCause.DISK)
     db.execute("UPDATE batches SET state = 'finished' WHERE id = :id", {"id": done})
     db.execute("UPDATE batches SET state = 'paused', paused_cause = 'sample' WHERE id = :id", {"id": sample})
@@ -68,19 +64,15 @@ def is_paused_when_opened(db: database.Connection, beside: Path, batch_id: str) 
 
 
 @pytest.mark.sqlite
-def test_only_charges_that_may_cost_money_are_noted(
-    db: database.Connection, spec: ModelSpec, beside: Path
-) -> None:
-    add(db, spec)
+def test_only_charges_that_may_cost_money_are_noted(db: database.Connection, beside: Path) -> None:
+    add(db)
     note_sent(db, database.open_charge(db, claimed(db), price=PRICE * 0, budget=None, is_free=True))
     assert not beside.exists()
 
 
 @pytest.mark.sqlite
-def test_a_list_that_holds_nothing_new_is_left_as_it_is(
-    db: database.Connection, spec: ModelSpec, beside: Path
-) -> None:
-    batch_id, _ = add(db, spec)
+def test_a_list_that_holds_nothing_new_is_left_as_it_is(db: database.Connection, beside: Path) -> None:
+    batch_id, _ = add(db)
     sent(db)
     before = beside.read_bytes()
     assert not is_paused_when_opened(db, beside, batch_id)
@@ -89,9 +81,9 @@ def test_a_list_that_holds_nothing_new_is_left_as_it_is(
 
 @pytest.mark.sqlite
 def test_a_second_charge_is_missing_although_its_record_has_an_earlier_one(
-    db: database.Connection, spec: ModelSpec, beside: Path, monkeypatch: pytest.MonkeyPatch
+    db: database.Connection, beside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batch_id, ids = add(db, spec)
+    batch_id, ids = add(db)
     for second in (1, 2):
         monkeypatch.setattr("app.db.ledger.utc_now", lambda second=second: f"2026-11-01 12:00:0{second}.000")
         sent(db)
@@ -102,10 +94,10 @@ def test_a_second_charge_is_missing_although_its_record_has_an_earlier_one(
 
 @pytest.mark.sqlite
 def test_a_charge_of_another_record_of_the_same_moment_is_not_that_of_this_one(
-    db: database.Connection, spec: ModelSpec, beside: Path, monkeypatch: pytest.MonkeyPatch
+    db: database.Connection, beside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.db.ledger.utc_now", lambda: "2026-11-01 12:00:00.000")
-    batch_id, _ = add(db, spec, CAT, CAT)
+    batch_id, _ = add(db, CAT, CAT)
     first = sent(db)
     sent(db)
     db.execute("DELETE FROM charges WHERE record_id = :id", {"id": first})
@@ -113,10 +105,8 @@ def test_a_charge_of_another_record_of_the_same_moment_is_not_that_of_this_one(
 
 
 @pytest.mark.sqlite
-def test_a_finished_record_is_not_looked_for_again(
-    db: database.Connection, spec: ModelSpec, beside: Path
-) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT)
+def test_a_finished_record_is_not_looked_for_again(db: database.Connection, beside: Path) -> None:
+    batch_id, ids = add(db, CAT, CAT)
     sent(db)
     db.execute("DELETE FROM charges")
     db.execute("UPDATE generation_records SET status = 'success' WHERE id = :id", {"id": ids[0]})
@@ -129,7 +119,7 @@ def test_a_finished_record_is_not_looked_for_again(
 def test_charges_of_another_database_pause_it_once(
     db: database.Connection, spec: ModelSpec, beside: Path
 ) -> None:
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     sent(db)
     db.execute("DELETE FROM charges")
     db.execute("UPDATE generation_records SET batch_id = 'other'")

@@ -112,46 +112,45 @@ def test_a_picture_that_another_server_calls_interrupted_does_not_count(db: data
         database.reap_stalled(db, now=1e12)
         assert database.finish_record(db, record, SAVED)
     assert queue.cause(db, batch_id) == ""
-    assert cause(db, batch_id) == ""
 
 
-def test_the_outcomes_of_one_batch_are_not_those_of_another(db: database.Connection, spec: ModelSpec) -> None:
-    first, _ = add(db, spec, 2)
-    second, _ = add(db, spec, 2, rule=None)
+def test_the_outcomes_of_one_batch_are_not_those_of_another(db: database.Connection) -> None:
+    first, _ = add_ruled(db, 2)
+    second, _ = add_ruled(db, 2, rule=None)
     for _ in range(4):
-        end(db, REFUSED)
-    assert [cause(db, batch_id) for batch_id in (first, second)] == ["", ""]
+        queue.end(db, REFUSED)
+    assert [queue.cause(db, batch_id) for batch_id in (first, second)] == ["", ""]
     rows = db.execute("SELECT id, outcomes FROM batches").fetchall()
     assert {row["id"]: bool(row["outcomes"]) for row in rows} == {first: True, second: False}
 
 
-def test_what_waits_in_another_batch_pauses_none(db: database.Connection, spec: ModelSpec) -> None:
+def test_what_waits_in_another_batch_pauses_none(db: database.Connection) -> None:
     """Nor what is fetched."""
-    batch_id, _ = add(db, spec, 3)
-    claims = [claimed(db) for _ in range(3)]
-    add(db, spec, 3, rule=None)
+    batch_id, _ = add_ruled(db, 3)
+    claims = [queue.claimed(db) for _ in range(3)]
+    add_ruled(db, 3, rule=None)
     database.open_charge(db, claims[2], price=None, budget=None)
     database.save_task_id(db, claims[2], "t-1")
     database.requeue_record(db, claims[2], not_before=0)
     for record in claims[:2]:
         database.fail_record(db, record, REFUSED)
-    assert cause(db, batch_id) == ""
+    assert queue.cause(db, batch_id) == ""
 
 
-def test_a_batch_that_its_user_has_cancelled_is_not_paused(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, 4)
-    claims = [claimed(db) for _ in range(3)]
+def test_a_batch_that_its_user_has_cancelled_is_not_paused(db: database.Connection) -> None:
+    batch_id, _ = add_ruled(db, 4)
+    claims = [queue.claimed(db) for _ in range(3)]
     database.cancel_batch(db, batch_id)
     db.execute("UPDATE generation_records SET status = 'queued' WHERE status = 'cancelled'")
     for record in claims:
         database.fail_record(db, record, REFUSED)
-    assert cause(db, batch_id) == ""
+    assert queue.cause(db, batch_id) == ""
 
 
-def test_a_record_of_no_batch_is_counted_nowhere(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = add(db, spec, 3)
-    record = claimed(db)
+def test_a_record_of_no_batch_is_counted_nowhere(db: database.Connection) -> None:
+    batch_id, _ = add_ruled(db, 3)
+    record = queue.claimed(db)
     db.execute("UPDATE generation_records SET batch_id = NULL WHERE id = :id", {"id": record.id})
     database.fail_record(db, database.get_record(db, record.id), REFUSED)
     assert db.execute("SELECT outcomes FROM batches").fetchone()["outcomes"] == ""
-    assert cause(db, batch_id) == ""
+    assert queue.cause(db, batch_id) == ""

@@ -7,7 +7,7 @@ import pytest
 
 import database
 from app.domain import ImageRequest, Models, ModelSpec, RowExtras, Status, StopRule
-from tests.db.test_cancellation import statuses
+from tests.db.queue import statuses
 
 CAT, DOG = ImageRequest(prompt="猫"), ImageRequest(prompt="狗")
 

@@ -6,18 +6,14 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.domain import ImageRequest, Models, ModelSpec, Status
+from app.domain import Models, ModelSpec, Status
 from app.errors import Conflict
-from tests.db.test_cancellation import statuses
-from tests.db.test_database import SAVED, add, outcomes, submitted
-from tests.db.test_ledger import BILLED, LATE, LOST, PRICE, ordered
-
-CAT = ImageRequest(prompt="猫")
+from tests.db.queue import BILLED, CAT, LATE, LOST, PRICE, SAVED, add, charged, outcomes, statuses, submitted
 
 
 def lose(db: database.Connection, task_id: str = "", price: Decimal | None = PRICE) -> int:
     """Submit the next record, whose outcome is unknown -> its id."""
-    record = submitted(db, task_id) if task_id else ordered(db, price)
+    record = submitted(db, task_id) if task_id else charged(db, price=price)
     database.fail_record(db, record, LATE if task_id else LOST)
     return record.id
 
@@ -26,12 +22,12 @@ def test_what_can_be_fetched_and_what_must_be_ordered_again_are_counted_apart(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     """Ended records, those of no batch and task ids of other models are only in the sum of all."""
-    batch_id, ids = add(db, spec, *[CAT] * 8)
+    batch_id, ids = add(db, *[CAT] * 8)
     for task_id in ("t-1", "t-2", "", ""):
         lose(db, task_id)
     lose(db, price=None)
-    database.fail_record(db, ordered(db), BILLED)
-    ordered(db)
+    database.fail_record(db, charged(db), BILLED)
+    charged(db)
     db.execute("UPDATE generation_records SET status = 'unknown' WHERE id = :id", {"id": ids[7]})
     db.execute("UPDATE generation_records SET model = 'other' WHERE id = :id", {"id": ids[1]})
     db.execute("UPDATE generation_records SET batch_id = NULL WHERE id = :id", {"id": ids[3]})
@@ -39,16 +35,16 @@ def test_what_can_be_fetched_and_what_must_be_ordered_again_are_counted_apart(
     assert (counts.records, counts.at_stake) == (5, None)
     assert (counts.collectable, counts.orderable, counts.orderable_at_stake) == (1, 2, None)
     database.retry_records(db, batch_id, [ids[2]], models=Models([spec]))
-    database.finish_record(db, ordered(db), replace(SAVED, filename="a.png"))
+    database.finish_record(db, charged(db), replace(SAVED, filename="a.png"))
     database.resolve_charges(db, [ids[4]], billed=False)
     counts = database.count_unresolved(db, models=[spec.model_id, "other"])
     assert (counts.records, counts.at_stake) == (4, 4 * PRICE)
     assert (counts.collectable, counts.orderable, counts.orderable_at_stake) == (2, 0, Decimal(0))
 
 
-def test_a_listed_charge_says_whether_its_batch_is_paused(db: database.Connection, spec: ModelSpec) -> None:
-    paused, (first,) = add(db, spec)
-    other, _ = add(db, spec)
+def test_a_listed_charge_says_whether_its_batch_is_paused(db: database.Connection) -> None:
+    paused, (first,) = add(db)
+    other, _ = add(db)
     lose(db)
     lose(db)
     database.pause_batch(db, paused)
@@ -63,7 +59,7 @@ def test_a_listed_charge_says_whether_its_batch_is_paused(db: database.Connectio
 
 
 def test_only_the_listed_records_are_fetched(db: database.Connection, spec: ModelSpec) -> None:
-    _, ids = add(db, spec, CAT, CAT, CAT)
+    _, ids = add(db, CAT, CAT, CAT)
     for task_id in ("t-1", "t-2", ""):
         lose(db, task_id)
     assert database.refetch(db, [ids[0], ids[0]], models=Models([spec])).records == 1
@@ -75,7 +71,7 @@ def test_only_the_listed_records_are_fetched(db: database.Connection, spec: Mode
 
 
 def test_fetching_all_takes_only_what_is_unresolved(db: database.Connection, spec: ModelSpec) -> None:
-    _, ids = add(db, spec, CAT, CAT)
+    _, ids = add(db, CAT, CAT)
     for task_id in ("t-1", "t-2"):
         lose(db, task_id)
     db.execute("UPDATE charges SET outcome = 'billed' WHERE record_id = :id", {"id": ids[0]})
@@ -86,7 +82,7 @@ def test_fetching_all_takes_only_what_is_unresolved(db: database.Connection, spe
 def test_only_the_listed_records_are_ordered_again_without_their_task_ids(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT, CAT)
+    batch_id, ids = add(db, CAT, CAT, CAT)
     for task_id in ("t-1", "t-2", ""):
         lose(db, task_id)
     again = database.resubmit(db, [ids[0], ids[0]], models=Models([spec]))
@@ -103,8 +99,8 @@ def test_only_the_listed_records_are_ordered_again_without_their_task_ids(
 def test_ordering_all_again_leaves_out_what_the_model_does_not_support(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    _, ids = add(db, spec, CAT, CAT)
-    _, (alone,) = add(db, spec)
+    _, ids = add(db, CAT, CAT)
+    _, (alone,) = add(db)
     for _ in range(3):
         lose(db)
     unsupported = "UPDATE generation_records SET aspect_ratio = '5:1' WHERE id IN (:first, :alone)"
@@ -121,7 +117,7 @@ def test_ordering_all_again_leaves_out_what_the_model_does_not_support(
 
 
 def test_a_record_whose_batch_is_gone_is_not_ordered_again(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec)
+    batch_id, ids = add(db)
     lose(db)
     db.execute("DELETE FROM batches WHERE id = :id", {"id": batch_id})
     assert database.resubmit(db, None, models=Models([spec])).records == 0
@@ -129,11 +125,9 @@ def test_a_record_whose_batch_is_gone_is_not_ordered_again(db: database.Connecti
         database.resubmit(db, ids, models=Models([spec]))
 
 
-def test_only_the_listed_charges_are_resolved_and_only_their_records_end(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT, CAT)
-    other, _ = add(db, spec)
+def test_only_the_listed_charges_are_resolved_and_only_their_records_end(db: database.Connection) -> None:
+    batch_id, ids = add(db, CAT, CAT, CAT)
+    other, _ = add(db)
     for _ in range(3):
         lose(db)
     lost = [record_id for record_id in ids if database.get_record(db, record_id).status is Status.UNKNOWN]
@@ -155,17 +149,15 @@ def test_only_the_listed_charges_are_resolved_and_only_their_records_end(
     assert database.resolve_charges(db, None, billed=False).records == 0
 
 
-def test_a_charge_at_an_unknown_price_has_no_amount_when_it_is_resolved(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    add(db, spec, CAT, CAT)
+def test_a_charge_at_an_unknown_price_has_no_amount_when_it_is_resolved(db: database.Connection) -> None:
+    add(db, CAT, CAT)
     lose(db)
     lose(db, price=None)
     assert database.resolve_charges(db, None, billed=True).amount is None
 
 
 def test_undoing_a_resolution_touches_no_other_one(db: database.Connection, spec: ModelSpec) -> None:
-    _, ids = add(db, spec, CAT, CAT, CAT)
+    _, ids = add(db, CAT, CAT, CAT)
     for _ in ids:
         lose(db)
     first, second, third = (database.resolve_charges(db, [each], billed=True).undo for each in ids)
@@ -186,7 +178,7 @@ def test_undoing_a_resolution_touches_no_other_one(db: database.Connection, spec
 def test_a_record_that_was_cancelled_otherwise_stays_so_when_its_resolution_is_undone(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec)
+    batch_id, ids = add(db)
     lose(db)
     undo = database.resolve_charges(db, ids, billed=False).undo
     database.retry_records(db, batch_id, ids, models=Models([spec]))
@@ -198,10 +190,10 @@ def test_a_record_that_was_cancelled_otherwise_stays_so_when_its_resolution_is_u
 def test_a_finished_record_keeps_its_image_when_an_earlier_charge_is_resolved(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec)
+    batch_id, ids = add(db)
     lose(db)
     database.retry_records(db, batch_id, ids, models=Models([spec]))
-    database.finish_record(db, ordered(db), SAVED)
+    database.finish_record(db, charged(db), SAVED)
     undo = database.resolve_charges(db, ids, billed=True).undo
     assert database.get_record(db, ids[0]).status is Status.SUCCESS
     database.undo_resolution(db, undo)
@@ -211,7 +203,7 @@ def test_a_finished_record_keeps_its_image_when_an_earlier_charge_is_resolved(
 def test_a_cancelled_batch_stays_so_while_its_records_are_fetched(
     db: database.Connection, spec: ModelSpec
 ) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT)
+    batch_id, ids = add(db, CAT, CAT)
     lose(db, "t-1")
     database.cancel_batch(db, batch_id)
     database.refetch(db, ids[:1], models=Models([spec]))
@@ -220,7 +212,7 @@ def test_a_cancelled_batch_stays_so_while_its_records_are_fetched(
 
 
 def test_a_repeated_key_orders_nothing_again(db: database.Connection, spec: ModelSpec) -> None:
-    _, ids = add(db, spec)
+    _, ids = add(db)
     lose(db)
     key = database.RequestKey(key="k", digest="d", at=0.0)
     answers = [database.resubmit(db, ids, models=Models([spec]), key=key) for _ in range(2)]
@@ -228,7 +220,7 @@ def test_a_repeated_key_orders_nothing_again(db: database.Connection, spec: Mode
 
 
 def test_each_record_gets_its_own_last_error_back(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, ids = add(db, spec, CAT, CAT)
+    batch_id, ids = add(db, CAT, CAT)
     for _ in ids:
         lose(db)
     database.resolve_charges(db, ids, billed=False)
