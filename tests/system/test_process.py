@@ -107,7 +107,7 @@ def test_closing_the_window_stops_it_like_a_signal_even_when_sent_twice(tmp_path
     with running_server(tmp_path) as server:
         server.send_signal(signal.SIGHUP)
         server.send_signal(signal.SIGHUP)
-        assert server.wait() == 0
+        assert server.wait() in (0, -signal.SIGHUP)  # the second may come while the interpreter ends
         assert "马上退出；" not in server.log()
         assert "event=stopped" in (tmp_path / "generation_records.log").read_text("utf-8")
 
