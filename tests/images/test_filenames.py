@@ -7,10 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import GeneratedImage, file_key
-from app.images import store
+from app.domain import file_key
 from app.images.filenames import MAX_STEM_BYTES, archive_name, is_taken, safe_stem, stem_from_prompt
-from tools.noise_images import noise_image
 
 
 @pytest.mark.parametrize(
@@ -72,21 +70,6 @@ def test_any_safe_stem_can_be_created(tmp_path_factory: pytest.TempPathFactory, 
     stem = safe_stem(written)
     if stem:
         (tmp_path_factory.getbasetemp() / f"{stem}_10-99999.webp.part").touch()
-
-
-def test_the_longest_name_keeps_its_image_number_and_counter(tmp_path: Path) -> None:
-    stem = safe_stem("a" + "猫" * 100)
-    saved = [
-        store.save_image(
-            GeneratedImage(content=noise_image("png")),
-            output_dir=tmp_path,
-            stem=f"{stem}{end}",
-            record_id=n,
-            embed="",
-        )
-        for n, end in enumerate(("-2_1", "-2_10", "-99999_10"))
-    ]
-    assert [each.filename for each in saved] == [f"{stem}{end}.png" for end in ("-2_1", "-2_10", "-99999_10")]
 
 
 @pytest.mark.parametrize("written", ["." * 500_000, "a." * 25_000, ".png" * 12_000, " ." * 25_000])

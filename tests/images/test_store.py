@@ -35,16 +35,15 @@ from app.images.parameters import format_parameters
 from app.system import windows_files
 from tools.noise_images import SIZE, noise_image, pixels
 
-CHOSEN_BY_THE_SERVICE = "Steps: default, Sampler: default, Schedule type: default"
-REQUEST = ImageRequest(prompt="猫")
-TEXT = format_parameters(REQUEST, None, "demo", 1, 5)
+TEXT = format_parameters(ImageRequest(prompt="猫"), None, "demo", 1, 5)
 SNOW = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, None)
 
 
-def save(folder: Path, content: bytes, stem: str = "猫", record_id: int = 1, embed: str = "") -> SavedImage:
-    return store.save_image(
-        GeneratedImage(content=content), output_dir=folder, stem=stem, record_id=record_id, embed=embed
-    )
+def save(
+    folder: Path, content: bytes | None = None, stem: str = "猫", record_id: int = 1, embed: str = ""
+) -> SavedImage:
+    image = GeneratedImage(content=noise_image("png") if content is None else content)
+    return store.save_image(image, output_dir=folder, stem=stem, record_id=record_id, embed=embed)
 
 
 def names(folder: Path) -> list[str]:
@@ -73,28 +72,21 @@ def test_the_extension_follows_the_bytes(tmp_path: Path, picture_format: str, fi
     assert names(tmp_path / "output") == [".thumbnails/0/1.webp", filename]
 
 
-def test_the_saved_file_carries_its_parameters_and_real_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize("prompt", ["猫", "Size: ?"], ids=["", "like the last line"])
+def test_the_saved_file_carries_its_parameters_and_real_size(tmp_path: Path, prompt: str) -> None:
     content = noise_image("png")
-    saved = save(tmp_path, content, embed=TEXT)
-    path = tmp_path / saved.filename
-    assert (
-        metadata.extract(path.read_bytes())
-        == f"猫\n{CHOSEN_BY_THE_SERVICE}, Seed: 5, Size: 96x64, Model: demo, Record: 1"
-    )
-    assert pixels(path.read_bytes()) == pixels(content)
-    assert saved.file_size == path.stat().st_size
-
-
-def test_a_prompt_resembling_the_last_line_is_unchanged(tmp_path: Path) -> None:
-    text = format_parameters(ImageRequest(prompt="Size: ?"), None, "demo", 1, None)
-    saved = save(tmp_path, noise_image("png"), embed=text)
-    expected = f"Size: ?\n{CHOSEN_BY_THE_SERVICE}, Size: 96x64, Model: demo, Record: 1"
-    assert metadata.extract((tmp_path / saved.filename).read_bytes()) == expected
+    text = format_parameters(ImageRequest(prompt=prompt), None, "demo", 1, 5)
+    saved = save(tmp_path, content, embed=text)
+    stored = (tmp_path / saved.filename).read_bytes()
+    chosen = "Steps: default, Sampler: default, Schedule type: default"
+    assert metadata.extract(stored) == f"{prompt}\n{chosen}, Seed: 5, Size: 96x64, Model: demo, Record: 1"
+    assert pixels(stored) == pixels(content)
+    assert saved.file_size == len(stored)
 
 
 def test_an_existing_file_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "猫.png").write_bytes(b"the person's own")
-    assert save(tmp_path, noise_image("png")).filename == "猫-2.png"
+    assert save(tmp_path).filename == "猫-2.png"
     assert save(tmp_path, noise_image("jpeg")).filename == "猫-3.jpg"
     assert (tmp_path / "猫.png").read_bytes() == b"the person's own"
 
@@ -104,18 +96,12 @@ def test_a_name_that_appears_just_before_publishing_is_not_overwritten(
 ) -> None:
     (tmp_path / "猫.png").write_bytes(b"just arrived")
     monkeypatch.setattr(store, "is_taken", lambda _folder, _stem: False)
-    assert save(tmp_path, noise_image("png")).filename == "猫-2.png"
+    assert save(tmp_path).filename == "猫-2.png"
     assert (tmp_path / "猫.png").read_bytes() == b"just arrived"
 
 
-def test_two_records_with_the_same_bytes_are_two_files(tmp_path: Path) -> None:
-    content = noise_image("png")
-    saved = [save(tmp_path, content, record_id=n).filename for n in (1, 2)]
-    assert saved == ["猫.png", "猫-2.png"]
-
-
-def test_concurrent_saves_of_one_stem_get_distinct_names(tmp_path: Path) -> None:
-    contents = [noise_image("png") for _ in range(12)]
+def test_concurrent_saves_of_one_stem_get_distinct_names_also_for_the_same_bytes(tmp_path: Path) -> None:
+    contents = [noise_image("png") for _ in range(6)] * 2
     with ThreadPoolExecutor(4) as threads:
         saved = list(threads.map(lambda n: save(tmp_path, contents[n], record_id=n), range(12)))
     assert len({picture.filename for picture in saved}) == 12
@@ -125,18 +111,18 @@ def test_concurrent_saves_of_one_stem_get_distinct_names(tmp_path: Path) -> None
 
 def test_a_hostile_stem_stays_in_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "output"
-    assert save(folder, noise_image("png"), "../../CON").filename == "_CON.png"
-    assert save(folder, noise_image("png"), "..", record_id=9).filename == "图片-9.png"
+    assert save(folder, stem="../../CON").filename == "_CON.png"
+    assert save(folder, stem="..", record_id=9).filename == "图片-9.png"
     assert names(tmp_path) == sorted(
         ["output/.thumbnails/0/1.webp", "output/.thumbnails/0/9.webp", "output/_CON.png", "output/图片-9.png"]
     )
 
 
-def test_the_longest_stem_still_takes_a_counter(tmp_path: Path) -> None:
-    stem = safe_stem("猫" * 300)
-    saved = [save(tmp_path, noise_image("webp"), stem, record_id=n).filename for n in range(3)]
-    assert len(set(saved)) == 3
-    assert saved[2].endswith("-3.webp")
+def test_the_longest_name_keeps_its_image_number_and_takes_a_counter(tmp_path: Path) -> None:
+    stem, ends = safe_stem("a" + "猫" * 300), ("-2_1", "-2_10", "-99999_10", "", "-2")
+    asked = [stem + end for end in ends[:-1]] + [stem]
+    saved = [save(tmp_path, stem=name, record_id=number).filename for number, name in enumerate(asked)]
+    assert saved == [f"{stem}{end}.png" for end in ends]
 
 
 @pytest.mark.parametrize(("picture_format", "step"), [("png", 97), ("jpeg", 23), ("webp", 23)])
@@ -227,12 +213,6 @@ def test_a_garbled_jpeg_can_be_fetched_again(tmp_path: Path) -> None:
     assert (caught.value.retryable, caught.value.task_valid) == (True, True)
 
 
-def test_excessive_parts_of_other_kinds_are_refused_too() -> None:
-    content = b"\xff\xd8" + b"\xff\x01" * 5_000_000 + in_scans(10)[2:]
-    with pytest.raises(InvalidRequest, match="分段过多"):
-        store.validate_upload("弹", content)
-
-
 def stuffed(picture_format: str, at: str) -> bytes:
     """A complete image with 10 MB inside that readers parse piece by piece."""
     plain = noise_image("webp", xmp=b"<x/>") if picture_format == "webp" else noise_image(picture_format)
@@ -248,6 +228,7 @@ def stuffed(picture_format: str, at: str) -> bytes:
     pieces = {
         "fill": b"\xff" * 10_000_000,
         "nothing": bytes(10_000_000),
+        "temporary": b"\xff\x01" * 5_000_000,
         "restarts": b"\xff\xd0" * 5_000_000,
         "stuffing": b"\xff\x00" * 5_000_000,
         "unknown": jpeg_segment(0xF0, b"x" * 60_000) * 160,
@@ -259,15 +240,9 @@ def stuffed(picture_format: str, at: str) -> bytes:
 @pytest.mark.parametrize(
     ("picture_format", "at"),
     [
-        ("jpeg", "fill, start"),
-        ("jpeg", "fill, frame"),
-        ("jpeg", "fill, scan"),
-        ("jpeg", "fill, data"),
-        ("jpeg", "nothing, frame"),
-        ("jpeg", "restarts, frame"),
-        ("jpeg", "stuffing, frame"),
-        ("jpeg", "unknown, frame"),
-        ("jpeg", "end, frame"),
+        *(("jpeg", f"fill, {place}") for place in ("start", "frame", "scan", "data")),
+        *(("jpeg", f"{filling}, frame") for filling in ("nothing", "restarts", "stuffing", "unknown", "end")),
+        ("jpeg", "temporary, start"),
         ("png", "before"),
         ("png", "behind"),
         ("webp", ""),
@@ -369,7 +344,7 @@ def test_a_failure_before_publishing_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(os, step, fail_with(problem))
     with pytest.raises((Crash, StorageError)):
-        save(tmp_path, noise_image("png"))
+        save(tmp_path)
     assert names(tmp_path) == []
 
 
@@ -388,14 +363,14 @@ def test_a_write_error_is_reported_with_the_remedy(
 ) -> None:
     monkeypatch.setattr(os, "fsync", fail_with(OSError(number, os.strerror(number))))
     with pytest.raises(StorageError, match=advice):
-        save(tmp_path, noise_image("png"))
+        save(tmp_path)
     assert names(tmp_path) == []
 
 
 def test_an_output_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "output").write_text("a file stands in the way")
     with pytest.raises(StorageError):
-        save(tmp_path / "output", noise_image("png"))
+        save(tmp_path / "output")
 
 
 def test_images_are_saved_on_disks_without_hard_links(
@@ -450,7 +425,7 @@ def test_without_locks_age_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     hour_ago = time.time() - 3600
     os.utime(part, (hour_ago, hour_ago))
     assert store.remove_part_files(tmp_path) == 1
-    assert save(tmp_path, noise_image("png")).filename == "猫.png"
+    assert save(tmp_path).filename == "猫.png"
 
 
 def test_a_temporary_file_removed_before_locking_is_rewritten(
@@ -466,14 +441,14 @@ def test_a_temporary_file_removed_before_locking_is_rewritten(
         lock(handle, how)
 
     monkeypatch.setattr(fcntl, "flock", too_late)
-    assert save(tmp_path, noise_image("png")).filename == "猫.png"
+    assert save(tmp_path).filename == "猫.png"
 
 
 def test_a_saved_image_is_found_by_its_metadata(tmp_path: Path) -> None:
     text = format_parameters(ImageRequest(prompt="雪山"), None, "m", 7, 42)
     for number in (6, 7):
         embed = text.replace("Record: 7", f"Record: {number}")
-        saved = save(tmp_path, noise_image("png"), record_id=number, embed=embed)
+        saved = save(tmp_path, record_id=number, embed=embed)
     found = store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山")
     assert found == saved
     assert saved.seed == 42
@@ -549,7 +524,7 @@ def test_any_request_is_recognised_in_its_image(
 
 
 def test_a_corrupt_file_matches_no_record(tmp_path: Path) -> None:
-    path = tmp_path / save(tmp_path, noise_image("png"), record_id=7, embed=SNOW).filename
+    path = tmp_path / save(tmp_path, record_id=7, embed=SNOW).filename
     path.write_bytes(path.read_bytes()[:-40])
     assert store.find_saved(tmp_path, stem="猫", record_id=7, prompt="雪山") is None
 
@@ -597,35 +572,34 @@ def test_thumbnails_carry_no_metadata(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("picture_format", ["png", "jpeg", "webp"])
-def test_a_missing_thumbnail_is_rebuilt(tmp_path: Path, picture_format: str) -> None:
+def test_a_missing_thumbnail_is_rebuilt_and_survives_its_image(tmp_path: Path, picture_format: str) -> None:
     saved = save(tmp_path, noise_image(picture_format))
     first = store.thumbnail_path(tmp_path, 1).read_bytes()
     store.thumbnail_path(tmp_path, 1).unlink()
     assert store.ensure_thumbnail(tmp_path, 1, saved.filename).read_bytes() == first
     assert not list(tmp_path.glob(".*.part"))
+    (tmp_path / saved.filename).unlink()
+    assert store.ensure_thumbnail(tmp_path, 1, saved.filename).read_bytes() == first
 
 
-def test_a_large_thumbnail_is_made_when_asked_for_and_goes_with_its_picture(tmp_path: Path) -> None:
+def test_a_large_thumbnail_is_made_when_asked_for_and_both_are_deleted_with_their_picture(
+    tmp_path: Path,
+) -> None:
     saved = save(tmp_path, noise_image("png", size=(1600, 900)))
     path = store.thumbnail_path(tmp_path, 1, 800)
     assert not path.exists()
     with Image.open(store.make_thumbnail(path, tmp_path / saved.filename, 800)) as large:
         assert (large.format, large.size) == ("WEBP", (800, 450))
-    store.delete_image(tmp_path, saved.filename, 1)
-    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+    for filename in (saved.filename, saved.filename, "../../etc/passwd"):
+        store.delete_image(tmp_path, filename, 1)
+    assert names(tmp_path) == []
 
 
 def test_a_picture_of_the_same_number_does_not_show_the_large_thumbnail_of_another(tmp_path: Path) -> None:
     path = store.thumbnail_path(tmp_path, 1, 800)
-    store.make_thumbnail(path, tmp_path / save(tmp_path, noise_image("png")).filename, 800)
-    save(tmp_path, noise_image("png"), "狗")  # after an older database was put back
+    store.make_thumbnail(path, tmp_path / save(tmp_path).filename, 800)
+    save(tmp_path, stem="狗")  # after an older database was put back
     assert not path.exists()
-
-
-def test_a_thumbnail_survives_its_image(tmp_path: Path) -> None:
-    saved = save(tmp_path, noise_image("png"))
-    (tmp_path / saved.filename).unlink()
-    assert store.ensure_thumbnail(tmp_path, 1, saved.filename).is_file()
 
 
 def test_without_image_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) -> None:
@@ -636,31 +610,12 @@ def test_without_image_and_thumbnail_there_is_nothing_to_show(tmp_path: Path) ->
         store.ensure_thumbnail(tmp_path, 1, "猫.png")
 
 
-def test_a_saved_image_is_found_by_name(tmp_path: Path) -> None:
-    saved = save(tmp_path, noise_image("png"), "猫 100% #1")
-    assert store.open_output(tmp_path, saved.filename) == tmp_path / "猫 100% #1.png"
-
-
 @pytest.mark.parametrize(
     "name",
     [
-        "",
-        ".",
-        "..",
-        "../secret.png",
-        "/etc/passwd",
-        "a/../猫.png",
-        "..\\secret.png",
-        "C:猫.png",
-        ".thumbnails/0/1.webp",
-        ".hidden.png",
-        "猫.png\x00.jpg",
-        "folder.png",
-        "link.png",
-        "page.html",
-        "x.part",
-        "lone\ud800.png",
-        "long" * 100 + ".png",
+        *("", ".", "..", "../secret.png", "/etc/passwd", "a/../猫.png", "..\\secret.png", "C:猫.png"),
+        *(".thumbnails/0/1.webp", ".hidden.png", "猫.png\x00.jpg", "folder.png", "link.png", "page.html"),
+        *("x.part", "lone\ud800.png", "long" * 100 + ".png"),
     ],
 )
 def test_only_images_of_the_folder_are_served(tmp_path: Path, name: str) -> None:
@@ -674,40 +629,18 @@ def test_only_images_of_the_folder_are_served(tmp_path: Path, name: str) -> None
         store.open_output(output, name)
 
 
-def test_deleting_an_image_removes_its_thumbnail_and_is_repeatable(tmp_path: Path) -> None:
-    saved = save(tmp_path, noise_image("png"))
-    store.delete_image(tmp_path, saved.filename, 1)
-    store.delete_image(tmp_path, saved.filename, 1)
-    store.delete_image(tmp_path, "../../etc/passwd", 1)
-    assert names(tmp_path) == []
-
-
 def test_an_upload_is_decoded_and_named_by_its_bytes() -> None:
     upload = store.validate_upload("C:\\fakepath\\猫.png", noise_image("jpeg", size=(400, 200)))
-    assert (upload.filename, upload.format, upload.width, upload.height) == (
-        "C_fakepath_猫.jpg",
-        "jpeg",
-        400,
-        200,
-    )
+    assert (upload.filename, upload.format) == ("C_fakepath_猫.jpg", "jpeg")
+    assert (upload.width, upload.height) == (400, 200)
     with Image.open(io.BytesIO(upload.thumbnail)) as thumbnail:
         assert thumbnail.size == (320, 160)
-
-
-def test_an_upload_without_a_usable_name_gets_one() -> None:
     assert store.validate_upload("???", noise_image("webp")).filename == "示例图.webp"
 
 
 @pytest.mark.parametrize(
     "content",
-    [
-        b"",
-        b"<svg onload='x'/>",
-        b"%PDF-1.7",
-        noise_image("gif"),
-        noise_image("tiff"),
-        noise_image("png")[:-9],
-    ],
+    [b"<svg onload='x'/>", b"%PDF-1.7", noise_image("gif"), noise_image("tiff"), noise_image("png")[:-9]],
 )
 def test_an_upload_that_is_no_complete_image_is_refused(content: bytes) -> None:
     with pytest.raises(InvalidRequest) as caught:
@@ -731,10 +664,7 @@ def test_an_oversized_upload_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("content", "advice"),
     [
-        (
-            b"\x00\x00\x00\x24ftypheic" + bytes(64),
-            "HEIC 照片，这里用不了，请在手机或电脑上导出成 JPEG 或 PNG",
-        ),
+        (b"\x00\x00\x00\x24ftypheic" + bytes(64), "HEIC 照片，这里用不了，请在.*导出成 JPEG 或 PNG"),
         (b"\x00\x00\x00\x24ftypmif1" + bytes(64), "HEIC 照片"),
         (b"\x00\x00\x00\x1cftypavif" + bytes(64), "AVIF 照片"),
         (b"", "空文件"),
