@@ -638,24 +638,18 @@ def test_the_cache_is_bounded_and_what_was_not_used_for_longest_goes_first(machi
 
 
 @pytest.mark.sqlite
-def test_writing_beyond_the_limit_evicts(machine: Machine) -> None:
-    first = machine.make("一")
-    (path,) = use_order(machine, [first]).values()
-    machine.limit(path.stat().st_size + 100)
-    assert machine.make("二").status is Status.SUCCESS
-    assert not path.exists()
-
-
-@pytest.mark.sqlite
-def test_a_disk_with_little_space_left_evicts_without_a_limit(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("reason", ["beyond the limit", "little space left"])
+def test_writing_beyond_the_limit_or_to_a_disk_with_little_space_left_evicts(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    first = machine.make("一")
-    (path,) = use_order(machine, [first]).values()
+    (path,) = use_order(machine, [machine.make("一")]).values()
     assert machine.settings.output_cache_gb is None
     assert machine.make("二").status is Status.SUCCESS
     assert path.exists()
-    monkeypatch.setattr(outputs, "_KEPT_FREE", 10**18)
+    if reason == "beyond the limit":
+        machine.limit(path.stat().st_size + 100)
+    else:
+        monkeypatch.setattr(outputs, "_KEPT_FREE", 10**18)
     assert machine.make("三").status is Status.SUCCESS
     assert not path.exists()
 
