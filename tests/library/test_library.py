@@ -124,14 +124,6 @@ def test_references_that_exceed_the_limit_of_a_request_in_all_are_refused(librar
     assert caught.value.field == "sample_images"
 
 
-def test_restoring_keeps_the_position_in_the_list(settings: Settings, library: Library) -> None:
-    old, new = add(library, "旧"), add(library, "新")
-    os.utime(settings.samples_dir / old.key, (1_000, 1_000))
-    library.delete(old.key)
-    library.restore(old.key)
-    assert images(library) == [new, old]
-
-
 def test_manually_added_files_are_listed(settings: Settings, library: Library) -> None:
     hand_put(settings, "手放的.JPG")
     (image,) = images(library)

@@ -29,9 +29,9 @@ from web_app import create_app
 class Site:
     """An installation that copies its pictures to ``oss``; its worker runs turn by turn."""
 
-    def __init__(self, settings: Settings, oss: FakeOss, prefix: str = "ai-images/output/") -> None:
+    def __init__(self, settings: Settings, oss: FakeOss) -> None:
         self.oss = oss
-        self.worker = Worker(replace(settings, **oss.settings(oss_output_prefix=prefix)))
+        self.worker = Worker(replace(settings, **oss.settings(oss_output_prefix="ai-images/output/")))
         self.folder = settings.output_dir
         self.client = create_app(self.worker.settings, self.worker).test_client()
         self.db = database.connect(settings.database)
@@ -285,13 +285,6 @@ def test_equal_names_with_different_content_do_not_overwrite_each_other(site: Si
     path.write_bytes(b"other")
     assert site.worker.output_backup.upload(path) != first
     assert len(site.oss.objects) == 2
-
-
-def test_without_the_prefix_nothing_is_backed_up(settings: Settings, oss: FakeOss) -> None:
-    site = Site(settings, oss, prefix="")
-    with closing(site.db):
-        site.make()
-        assert site.counts() == (0, 0)
 
 
 def test_the_worker_threads_upload_finished_images(site: Site) -> None:

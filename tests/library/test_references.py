@@ -363,17 +363,13 @@ def test_any_references_written_by_another_program_are_accepted(db: database.Con
     assert db.execute("SELECT count(*) FROM reference_uses").fetchone()[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("content", "why"),
-    [(noise_image("png", size=(400, 100)), "太窄或太扁"), (noise_image("webp"), "是 WEBP")],
-)
-def test_a_manually_added_image_is_measured_before_submission(site: Site, content: bytes, why: str) -> None:
-    image = site.by_hand(content)
+def test_a_manually_added_image_is_measured_before_submission(site: Site) -> None:
+    image = site.by_hand(noise_image("png", size=(400, 100)))
     (record,) = site.order(row("猫", image))
     assert (record.status, site.jimeng.charges) == (Status.FAILED, 0)
-    assert why in str(record.error)
+    assert "太窄或太扁" in str(record.error)
     answer = site.post("batches", {"rows": [row("猫", image)]}, 400)  # cached from now on
-    assert why in answer["problems"][0]["error"]
+    assert "太窄或太扁" in answer["problems"][0]["error"]
 
 
 def test_an_image_oss_cannot_measure_is_sent_unchanged(site: Site) -> None:

@@ -6,13 +6,12 @@ Checked against the fakes' own ledgers: what was charged, how often, by whom, an
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-import database
 from tests.worker.conftest import expire_leases
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
@@ -147,7 +146,7 @@ class Run:
 def run(
     tmp_path_factory: pytest.TempPathFactory, fakes: dict[str, FakeService], module_database_url: str
 ) -> Iterator[Run]:
-    """The whole run; at its end the server is restarted, so that it has stored what it learnt."""
+    """The whole run."""
     settings: dict[str, object] = {}
     for fake in fakes.values():
         settings |= fake.settings()
@@ -161,8 +160,6 @@ def run(
             expire_leases(server)
             server.start()
         run.poll_until(run.is_over)
-        server.stop()
-        server.start()
         yield run
 
 
@@ -239,10 +236,3 @@ def test_every_failure_has_a_reason_and_the_log_names_it(run: Run) -> None:
     log = run.server.get(f"/api/batches/{run.batch_id}?since=0")["log"]
     logged = {line["record_id"] for line in log if line["level"] in ("warning", "error")}
     assert {record["id"] for record in bad} <= logged
-
-
-def test_what_was_learnt_is_stored_by_model(run: Run, module_database_url: str) -> None:
-    target = module_database_url or run.server.data_dir / "generation_records.db"
-    with closing(database.connect(target)) as db:
-        stored = [database.find_statistics(db, model) for model in IDS.values()]
-    assert all(each and each.seconds is not None for each in stored)

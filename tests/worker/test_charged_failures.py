@@ -49,13 +49,6 @@ def test_a_retry_with_only_charged_failures_says_so(db: database.Connection, spe
     assert queue.claim(db) is None
 
 
-def test_a_charged_failure_is_resubmitted_when_named(db: database.Connection, spec: ModelSpec) -> None:
-    batch_id, _ = queue.add(db)
-    charged = queue.fail(db, Billed.YES)
-    assert database.retry_records(db, batch_id, [charged], models=Models([spec])).number == 1
-    assert queue.claimed(db).id == charged
-
-
 def test_an_uncharged_failure_is_retried(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = queue.add(db)
     queue.fail(db, Billed.YES, price=Decimal(0))

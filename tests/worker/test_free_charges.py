@@ -126,16 +126,6 @@ def test_a_free_record_interrupted_by_a_crash_is_redone_with_the_same_seed(harne
     assert spent.billed == record.cost == record.at_stake == Decimal(0)
 
 
-def test_an_image_saved_before_the_crash_is_adopted(harness: Harness) -> None:
-    died = crash_before_finish(harness)
-    restart_after_crash(harness)
-    assert harness.step()
-    record = harness.record(died.id)
-    assert (record.status, harness.files()) == (Status.SUCCESS, [record.filename])
-    assert len(harness.service.submissions) == 1
-    assert harness.outcomes() == ["billed"]
-
-
 def test_a_charge_opened_at_a_price_stays_unknown_when_the_price_is_removed(open_for: OpenFor) -> None:
     harness = open_for(FakeSdApi, price_per_image=Decimal("0.22"))
     died = crash_after_submission(harness)

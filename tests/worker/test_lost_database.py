@@ -68,19 +68,23 @@ def cut_at_charge(proxy: Proxy, monkeypatch: pytest.MonkeyPatch, cut: str) -> No
     monkeypatch.setattr(database, "open_charge", open_and_fail)
 
 
-def finish(harness: Harness, record: int) -> None:
-    """Let the record be made: it succeeds with one order."""
+def finish(harness: Harness, record: int, *earlier: str) -> None:
+    """Let the record be made: it succeeds with one order, whose charge follows those."""
     while harness.record(record).status != Status.SUCCESS:
         assert harness.step()
-    assert len(harness.service.submissions) == 1
-    assert len(harness.files()) == 1
-    assert harness.service.charges == 1
+    assert len(harness.service.submissions) == len(harness.files()) == harness.service.charges == 1
+    assert harness.outcomes() == [*earlier, "billed"]
+
+
+@pytest.fixture
+def record(harness: Harness) -> int:
+    """One that was asked for."""
+    return harness.ask("猫")[1][0]
 
 
 def test_a_loss_before_the_charge_sends_nothing_and_the_record_waits(
-    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, record: int
 ) -> None:
-    (record,) = harness.ask("猫")[1]
     resolve = harness.worker._pipeline.library.resolve
 
     def lose(*args: Any) -> Any:
@@ -94,7 +98,6 @@ def test_a_loss_before_the_charge_sends_nothing_and_the_record_waits(
     assert harness.outcomes() == []
     assert harness.service.submissions == []
     finish(harness, record)
-    assert harness.outcomes() == ["billed"]
 
 
 def test_nothing_is_sent_once_an_older_database_answers(
@@ -117,22 +120,19 @@ def test_nothing_is_sent_once_an_older_database_answers(
 
 
 def test_a_charge_that_the_server_did_not_get_sends_nothing(
-    harness: Harness, through_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, through_proxy: Proxy, monkeypatch: pytest.MonkeyPatch, record: int
 ) -> None:
-    (record,) = harness.ask("猫")[1]
     cut_at_charge(through_proxy, monkeypatch, "before")
     assert harness.step()
     assert through_proxy.made_cuts
     assert harness.service.submissions == []
     assert harness.record(record).status == Status.QUEUED
     finish(harness, record)
-    assert harness.outcomes() == ["billed"]
 
 
 def test_a_charge_whose_answer_is_lost_is_confirmed_and_sent_once(
-    harness: Harness, through_proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, through_proxy: Proxy, monkeypatch: pytest.MonkeyPatch, record: int
 ) -> None:
-    (record,) = harness.ask("猫")[1]
     cut_at_charge(through_proxy, monkeypatch, "after")
     assert harness.step()
     assert through_proxy.made_cuts
@@ -148,8 +148,8 @@ def test_a_charge_that_cannot_be_confirmed_sends_nothing_and_is_closed_as_not_bi
     postgres: PostgresServer,
     monkeypatch: pytest.MonkeyPatch,
     reaped: bool,
+    record: int,
 ) -> None:
-    (record,) = harness.ask("猫")[1]
     cut_at_charge(through_proxy, monkeypatch, "after")
     has_committed = PostgresConnection._has_committed
     withdraw = database.withdraw_charge
@@ -170,8 +170,7 @@ def test_a_charge_that_cannot_be_confirmed_sends_nothing_and_is_closed_as_not_bi
     assert harness.service.submissions == []
     assert harness.outcomes() == ["not_billed"]
     assert harness.record(record).status == Status.QUEUED
-    finish(harness, record)
-    assert harness.outcomes() == ["not_billed", "billed"]
+    finish(harness, record, "not_billed")
 
 
 def expire(db: database.Connection) -> None:
@@ -187,6 +186,7 @@ def test_a_task_id_is_stored_when_the_server_is_back(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     reaped: bool,
+    record: int,
 ) -> None:
     caplog.set_level("INFO")
     save = database.save_task_id
@@ -198,19 +198,16 @@ def test_a_task_id_is_stored_when_the_server_is_back(
 
     monkeypatch.setattr(database, "save_task_id", save_late)
     stop_at(harness.service, "made", "submit", postgres)  # type: ignore[arg-type]
-    (record,) = harness.ask("猫")[1]
     assert harness.step()
     order = harness.service.submissions[0]
     assert f"task_id={order.task_id}" in caplog.text  # also when the process had ended now
     assert harness.record(record).task_id == order.task_id
     finish(harness, record)
-    assert harness.outcomes() == ["billed"]
 
 
 def test_an_image_is_finished_when_the_server_is_back(
-    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, record: int
 ) -> None:
-    (record,) = harness.ask("猫")[1]
     save_image = store.save_image
 
     def save_and_lose(*args: Any, **fields: Any) -> Any:
@@ -221,7 +218,6 @@ def test_an_image_is_finished_when_the_server_is_back(
     monkeypatch.setattr(store, "save_image", save_and_lose)
     assert harness.step()
     finish(harness, record)
-    assert harness.outcomes() == ["billed"]
 
 
 @pytest.mark.parametrize(
@@ -229,11 +225,10 @@ def test_an_image_is_finished_when_the_server_is_back(
     [("busy", Status.QUEUED, "not_billed"), ("reset", Status.UNKNOWN, "unknown")],
 )
 def test_an_error_of_the_service_is_stored_as_it_was_when_the_server_is_back(
-    harness: Harness, postgres: PostgresServer, fault: str, status: Status, outcome: str
+    harness: Harness, postgres: PostgresServer, fault: str, status: Status, outcome: str, record: int
 ) -> None:
     stop_at(harness.service, "arrived", "submit", postgres)  # type: ignore[arg-type]
     harness.service.fail_next(fault)
-    (record,) = harness.ask("猫")[1]
     assert harness.step()
     assert harness.record(record).status == status
     assert harness.outcomes() == [outcome]

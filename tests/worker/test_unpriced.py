@@ -16,7 +16,6 @@ from app.config import Settings, read_settings
 from app.domain import BatchStatus, ModelSpec, Status
 from app.domain.ledger import SpendTotals
 from app.errors import SettingError
-from app.images import store
 from tests.harness import Harness, restart_after_crash
 from tests.worker.conftest import OpenFor
 from tools.fakes.openai_images import FakeOpenAIImages
@@ -136,15 +135,6 @@ def test_an_error_of_a_server_declared_free_is_a_failure(open_for: OpenFor) -> N
     harness = open_for(FakeOpenAIImages, price_per_image=Decimal(0))
     assert harness.make("崩").status is Status.FAILED
     assert harness.make("猫").cost == 0
-
-
-def test_an_unpriced_record_interrupted_by_a_crash_is_not_resubmitted(harness: Harness) -> None:
-    died = harness.crash(store, "save_image")
-    restart_after_crash(harness)
-    harness.reap()
-    assert not harness.step()
-    assert harness.record(died.id).status is Status.UNKNOWN
-    assert harness.service.count("submit") == 1
 
 
 def test_a_charge_opened_without_a_price_stays_unpriced(harness: Harness) -> None:

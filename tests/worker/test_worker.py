@@ -286,6 +286,8 @@ def test_a_record_whose_worker_crashed_before_saving_is_unknown(byte_harness: Ha
     (byte_harness.settings.output_dir / byte_harness.files()[0]).unlink()
     byte_harness.reap()
     assert byte_harness.record(died.id).status is Status.UNKNOWN
+    assert not byte_harness.step()
+    assert (len(byte_harness.service.submissions), byte_harness.outcomes()) == (1, ["unknown"])
 
 
 @pytest.mark.parametrize("has_task_id", [True, False])
@@ -493,17 +495,6 @@ def test_a_requeue_is_written_however_long_the_database_is_locked(
     assert harness.outcomes() == ["not_billed"]
 
 
-def test_threads_finish_a_batch_and_stop_on_request(harness: Harness) -> None:
-    harness.service.latency = 0.05
-    batch_id, ids = harness.ask(*[f"猫 {n}" for n in range(12)])
-    with running(harness.worker):
-        wait_until(lambda: harness.batch(batch_id).status is BatchStatus.FINISHED)
-    assert harness.statuses(ids) == [Status.SUCCESS] * 12
-    assert harness.service.charges == 12
-    assert len(harness.files()) == 12
-    assert harness.service.peak_concurrency <= harness.settings.model_concurrency
-
-
 def test_a_thread_that_cannot_connect_at_its_start_tries_again(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -536,20 +527,6 @@ def test_stopping_finishes_what_it_can_in_time_and_starts_nothing_new(harness: H
     assert ended.wait(2 * TIMEOUT)
     assert harness.statuses(ids) == [Status.SUCCESS, Status.QUEUED]
     assert len(harness.service.submissions) == 1
-
-
-def test_stopping_releases_slow_records_and_the_next_worker_fetches_them(harness: Harness) -> None:
-    harness.service.latency = 3600.0
-    batch_id, ids = harness.ask("一", "二")
-    harness.worker.start()
-    wait_until(lambda: all(harness.record(i).task_id for i in ids))
-    assert harness.worker.stop(0.1)
-    assert harness.statuses(ids) == [Status.QUEUED] * 2
-    harness.service.latency = 0.0
-    harness.restart()
-    harness.run()
-    assert harness.batch(batch_id).status is BatchStatus.FINISHED
-    assert harness.service.charges == 2
 
 
 def test_two_workers_on_one_file_never_submit_the_same_record(harness: Harness) -> None:
