@@ -160,10 +160,7 @@ def test_exif_has_the_mandatory_fields(kind: str, options: dict[str, Any], deman
 
 
 def test_exif_components_match_grey_and_cmyk_jpegs() -> None:
-    grey, print_colours = (
-        exif_of(embedded(noise_image("jpeg", "L"))),
-        exif_of(embedded(noise_image("jpeg", "CMYK"))),
-    )
+    grey, print_colours = (exif_of(embedded(noise_image("jpeg", mode))) for mode in ("L", "CMYK"))
     assert grey["ComponentsConfiguration"] == b"\1\0\0\0"
     assert print_colours.keys() & {"ComponentsConfiguration", "YCbCrPositioning"} == set()
     assert print_colours["ColorSpace"] == 0xFFFF

@@ -124,14 +124,6 @@ def test_restoring_does_not_overwrite_a_new_image_of_the_same_name(shelf: Shelf)
     assert shelf.read(shelf.library.file("手放.png")) == A
 
 
-def test_a_rename_never_overwrites_another_image(shelf: Shelf) -> None:
-    shelf.stock("甲.png", A)
-    shelf.stock("乙.png", B)
-    with pytest.raises(Conflict, match="乙"):
-        shelf.library.rename("甲.png", "乙")
-    assert shelf.contents() == sorted((A, B))
-
-
 def test_an_image_that_appears_during_a_rename_is_not_overwritten(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

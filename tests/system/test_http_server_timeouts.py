@@ -135,13 +135,6 @@ def is_closed(line: socket.socket) -> bool:
         return True
 
 
-def test_an_idle_connection_is_closed(loop: Loop) -> None:
-    with loop.connect() as line:
-        loop.until(lambda: len(loop.channels) == 1)
-        loop.clock.now += http_server.IDLE_SECONDS + 1
-        loop.until(lambda: is_closed(line))
-
-
 def test_an_unfinished_head_counts_as_idle_even_when_it_trickles(loop: Loop) -> None:
     with loop.connect() as line:
         line.send(b"GET / HTTP/1.1\r\n")

@@ -109,6 +109,7 @@ def test_retries_are_counted_except_when_throttled_or_without_oss(record: Record
 
 def test_a_request_that_is_never_charged_is_submitted_again_a_few_times_only(record: Record) -> None:
     lost = error("network", Billed.UNKNOWN)
+    assert "图片服务的答复不完整" in str(decide(lost, record, has_task=False, is_free=True).error)
     waits = [
         decide(lost, replace(record, retries=retries), has_task=False, is_free=True).wait
         for retries in range(MAX_FREE_RETRIES + 1)

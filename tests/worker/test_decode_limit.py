@@ -2,6 +2,8 @@
 
 import threading
 
+import pytest
+
 from app.worker.concurrency import DecodeLimit
 from tools.waiting import wait_until
 
@@ -28,35 +30,18 @@ class Decoding:
         self._thread.join()
 
 
-def test_two_small_images_are_decoded_at_once_and_a_third_waits() -> None:
+@pytest.mark.parametrize(
+    ("at_once", "waiting"),
+    [((4, 4), 4), ((16,), 16), ((40,), 1)],
+    ids=["two small ones at once", "large ones one after the other", "one beyond the limit alone"],
+)
+def test_an_image_waits_for_those_that_are_decoded(at_once: tuple[int, ...], waiting: int) -> None:
     limit = DecodeLimit(2, 24)
-    first, second = Decoding(limit, 4), Decoding(limit, 4)
-    wait_until(lambda: first.has_begun.is_set() and second.has_begun.is_set())
-    third = Decoding(limit, 4)
-    assert third.waits()
-    first.end()
-    wait_until(third.has_begun.is_set)
-    second.end()
-    third.end()
-
-
-def test_two_large_images_are_decoded_one_after_the_other() -> None:
-    limit = DecodeLimit(2, 24)
-    first = Decoding(limit, 16)
-    wait_until(first.has_begun.is_set)
-    second = Decoding(limit, 16)
-    assert second.waits()
-    first.end()
-    wait_until(second.has_begun.is_set)
-    second.end()
-
-
-def test_an_image_larger_than_the_limit_is_decoded_alone() -> None:
-    limit = DecodeLimit(2, 24)
-    huge = Decoding(limit, 40)
-    wait_until(huge.has_begun.is_set)
-    small = Decoding(limit, 1)
-    assert small.waits()
-    huge.end()
-    wait_until(small.has_begun.is_set)
-    small.end()
+    begun = [Decoding(limit, pixels) for pixels in at_once]
+    wait_until(lambda: all(each.has_begun.is_set() for each in begun))
+    late = Decoding(limit, waiting)
+    assert late.waits()
+    begun[0].end()
+    wait_until(late.has_begun.is_set)
+    for each in (*begun[1:], late):
+        each.end()

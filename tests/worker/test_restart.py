@@ -108,12 +108,6 @@ def test_the_log_names_the_address_and_traces_an_image_without_its_prompt_or_any
         assert not any(secret in log for secret in ("没人该读到", ACCESS_KEY, SECRET_KEY, "x-signature"))
 
 
-def test_an_invalid_setting_stops_the_start_with_one_sentence(tmp_path: Path) -> None:
-    output = ServerProcess(tmp_path, port="http").refuses_to_start()
-    assert output.startswith("PORT：")
-    assert output.count("\n") == 1
-
-
 @pytest.mark.sqlite
 def test_without_a_key_it_serves_and_makes_an_image(tmp_path: Path, database_url: str) -> None:
     with running_server(tmp_path, image_model="", database_url=database_url) as server:

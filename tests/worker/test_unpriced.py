@@ -17,6 +17,7 @@ from app.domain import BatchStatus, ModelSpec, Status
 from app.domain.ledger import SpendTotals
 from app.errors import SettingError
 from tests.harness import Harness, restart_after_crash
+from tests.web.harness import get
 from tests.worker.conftest import OpenFor
 from tools.fakes.openai_images import FakeOpenAIImages
 from web_app import create_app
@@ -40,13 +41,6 @@ def harness(byte_harness: Harness) -> Harness:
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
     return harness.client()
-
-
-def get(client: FlaskClient, path: str) -> dict[str, Any]:
-    answer = client.get(path)
-    assert answer.status_code == 200, answer.text
-    fields: dict[str, Any] = answer.get_json()
-    return fields
 
 
 def workbook_rows(client: FlaskClient, path: str) -> list[dict[str, Any]]:
@@ -124,11 +118,6 @@ def test_an_unpriced_lost_response_is_unknown_and_never_resubmitted(harness: Har
     assert not harness.step()
     assert harness.service.count("submit") == 1
     assert harness.outcomes() == ["unknown"]
-
-
-def test_an_unpriced_server_error_with_a_message_is_unknown_too(harness: Harness) -> None:
-    record = harness.make("崩")
-    assert (record.status, harness.outcomes()) == (Status.UNKNOWN, ["unknown"])
 
 
 def test_an_error_of_a_server_declared_free_is_a_failure(open_for: OpenFor) -> None:
