@@ -18,7 +18,7 @@ from app.library.catalogue import filename_in
 from app.library.local import LocalLibrary
 from app.system import windows_files
 from app.worker.disk_space import DiskLow, DiskSpace
-from tests.images.test_store import names, save
+from tests.images.test_store import fail_with, names, save
 from tests.locked_files import lock_files, sharing_violation
 from tools.noise_images import noise_image
 
@@ -77,10 +77,7 @@ def test_retries_end_after_about_five_seconds(
 def test_other_errors_are_not_retried(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float], problem: OSError
 ) -> None:
-    def fail(*_: object) -> None:
-        raise problem
-
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(Path, "replace", fail_with(problem))
     with pytest.raises(OSError, match=str(problem.strerror)):
         windows_files.replace(tmp_path / "a", tmp_path / "b")
     assert delays == []
@@ -89,10 +86,7 @@ def test_other_errors_are_not_retried(
 def test_a_read_only_folder_is_not_reported_as_locked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delays: list[float]
 ) -> None:
-    def deny(path: Path, *_: object) -> None:
-        raise sharing_violation(str(path), winerror=5)
-
-    monkeypatch.setattr(Path, "open", deny)
+    monkeypatch.setattr(Path, "open", fail_with(sharing_violation("x.part", winerror=5)))
     with pytest.raises(StorageError, match="没有权限写入"):
         save(tmp_path)
     assert delays == []
@@ -165,10 +159,7 @@ def test_one_locked_temporary_file_does_not_block_the_others(
 def test_a_folder_that_cannot_be_synced_does_not_undo_the_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: object, *_: object) -> int:
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
-
-    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(os, "open", fail_with(PermissionError(errno.EACCES, "Permission denied")))
     windows_files.sync_folder(tmp_path)
 
 
