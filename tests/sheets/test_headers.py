@@ -15,7 +15,7 @@ HEADERS = {
         "|【提示词（必填）】|（必填）【提示词】|提示词必填|Prompt / 提示词|Prompt required|提\u200b示词\ufeff"
         "|\u2060提示词\u00ad|ＰＲＯＭＰＴ|中文提示词|AI提示词|提示词（不能为空）|提示词（避免敏感词）|提示词（禁止涉黄）"
         "|提示词（负责人填写）|Prompt (do not leave blank)|画面描述|描述词|文案提示词"
-        "|提示词\u3000|\u00a0提示词"
+        "|提示词\u3000|\u00a0提示词|Prompt|PROMPT|正向提示词|提示\n词|*提示词（必填）："
     ),
     "negative_prompt": (
         "Negative prompt|negative-prompt|negative_prompt|反向提示词|负向提示词|负面词|不要出现"
@@ -23,7 +23,10 @@ HEADERS = {
         "|提示词反向|Prompt_neg|neg prompt|提示词（不要出现的内容）|提示词（反）|负面 / 提示词"
         "|负面提示词（选填，不想出现的东西）|反向提示词 Negative Prompt|负\u200b面提示词|2、负面提示词"
     ),
-    "aspect_ratio": ("比例|尺寸比例|画幅|比例 Ratio|图片比例（下拉选择）|尺寸/比例|宽高比*"),
+    "aspect_ratio": (
+        "比例|尺寸比例|画幅|比例 Ratio|图片比例（下拉选择）|尺寸/比例|宽高比*"
+        "|宽高比|图片\r\n比例|图片比例[可选]|Aspect Ratio|ASPECT_RATIO|ａｓｐｅｃｔ－ｒａｔｉｏ"
+    ),
     "resolution": ("清晰度|分辨率|分辨率（1K/2K/4K）|Resolution｜分辨率"),
     "references": (
         "参考图1|参考图 2|参考图一|垫图|参考示例图|参考图|示例图文件名|Reference Images"

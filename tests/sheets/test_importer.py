@@ -1,6 +1,5 @@
 """Real files of many programs, all with the same table or one stated difference."""
 
-import datetime
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from app.domain import fill_rows
 from app.sheets import Import, read_workbook
-from tests.sheets.tables import field, prompts, read, read_csv, read_parts
+from tests.sheets.tables import prompts, read, read_csv, read_parts
 from tools.workbooks import by_hand
-from tools.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter, with_sheets
+from tools.workbooks.written import HEADER, by_openpyxl, by_xlsxwriter
 
 HEAD = ("提示词", "图片比例")
 LIBREOFFICE = Path(__file__).parents[2] / "tools" / "workbooks" / "libreoffice"
@@ -104,35 +103,8 @@ SAME_TABLE: dict[str, bytes] = {
     "openpyxl, spaces around": by_openpyxl(
         [(" 提示词\n", " 图片 比例 "), (" 橘猫 ", " 16:9 "), ("\n白狗\n", "3:4\u3000")]
     ),
-    "openpyxl, a line break in the header": by_openpyxl([("提示\n词", "图片\r\n比例"), *ROWS[1:]]),
-    "openpyxl, remarks in the header": by_openpyxl([("*提示词（必填）：", "图片比例[可选]"), *ROWS[1:]]),
-    "openpyxl, English headers": by_openpyxl([("Prompt", "Aspect Ratio"), *ROWS[1:]]),
-    "openpyxl, English headers in capitals": by_openpyxl([("PROMPT", "ASPECT_RATIO"), *ROWS[1:]]),
-    "openpyxl, full-width English headers": by_openpyxl(
-        [("Ｐｒｏｍｐｔ", "ａｓｐｅｃｔ－ｒａｔｉｏ"), *ROWS[1:]]
-    ),
-    "openpyxl, synonyms": by_openpyxl([("正向提示词", "宽高比"), *ROWS[1:]]),
-    "openpyxl, a full-width colon": by_openpyxl([HEAD, ("橘猫", "16：9"), ("白狗", "3：4")]),
-    "openpyxl, an x": by_openpyxl([HEAD, ("橘猫", "16x9"), ("白狗", "3×4")]),
-    "openpyxl, full-width digits": by_openpyxl([HEAD, ("橘猫", "１６：９"), ("白狗", "３:４")]),
-    "openpyxl, spaces in the ratio": by_openpyxl([HEAD, ("橘猫", "16 : 9"), ("白狗", "3 ： 4")]),
-    "openpyxl, times": by_openpyxl([HEAD, ("橘猫", datetime.time(16, 9)), ("白狗", datetime.time(3, 4))]),
-    "openpyxl, durations": by_openpyxl(
-        [
-            HEAD,
-            ("橘猫", datetime.timedelta(hours=16, minutes=9)),
-            ("白狗", datetime.timedelta(hours=3, minutes=4)),
-        ]
-    ),
     "openpyxl, fractions of a day": by_openpyxl([HEAD, ("橘猫", 969 / 1440), ("白狗", 184 / 1440)]),
-    "openpyxl, times as text": by_openpyxl([HEAD, ("橘猫", "16:09"), ("白狗", "03:04:00")]),
     "openpyxl, times of day in words": by_openpyxl([HEAD, ("橘猫", "4:09 PM"), ("白狗", "上午3:04")]),
-    "openpyxl, on the second sheet": with_sheets({"首页": [("目录",)], "数据": ROWS}),
-    "openpyxl, after an empty sheet": with_sheets({"空": [], "数据": ROWS}),
-    "openpyxl, a header without rows on the first sheet": with_sheets({"空表": [HEAD], "数据": ROWS}),
-    "openpyxl, a hidden sheet before it": with_sheets(
-        {"旧": [HEAD, ("旧", "1:1")], "新": ROWS}, hidden=["旧"]
-    ),
     "XlsxWriter": by_xlsxwriter(xlsxwriter_plain),
     "XlsxWriter, constant memory": by_xlsxwriter(xlsxwriter_plain, constant_memory=True),
     "XlsxWriter, dates since 1904": by_xlsxwriter(xlsxwriter_plain, date_1904=True),
@@ -156,9 +128,6 @@ SAME_TABLE: dict[str, bytes] = {
         SHARED_ROWS, styles='<cellXfs><xf numFmtId="x"/></cellXfs>'
     ),
     "by hand, a wrong dimension": by_hand.workbook('<dimension ref="A1:XFD1048576"/>' + INLINE),
-    "csv, UTF-8": text().encode(),
-    "csv, UTF-8 with a mark": text().encode("utf-8-sig"),
-    "csv, UTF-16 with a mark": text().encode("utf-16"),
     "csv, UTF-16 big endian": b"\xfe\xff" + text().encode("utf-16-be"),
     "csv, GB18030": text().encode("gb18030"),
     "csv, semicolons": text(separator=";").encode(),
@@ -172,7 +141,6 @@ SAME_TABLE: dict[str, bytes] = {
     "csv, every cell quoted": '"提示词","图片比例"\n"橘猫","16:9"\n"白狗","3:4"\n'.encode(),
     "csv, blank lines and columns": "\n\n提示词,图片比例,,\n\n橘猫,16:9,,\n,,,\n白狗,3:4,,\n\n".encode(),
     "csv, a title line": ("我的表格,\n" + text()).encode(),
-    "csv, times after a trip through Excel": "提示词,图片比例\n橘猫,16:09\n白狗,3:04:00\n".encode(),
 }
 
 
@@ -311,13 +279,6 @@ def test_a_prompt_is_the_displayed_text(cell: object, prompt: str) -> None:
     assert found.problems == ()
 
 
-def test_a_number_displayed_with_leading_zeros_keeps_them() -> None:
-    def pad(sheet: Worksheet) -> None:
-        sheet["B2"].number_format = "000"
-
-    assert field(read(("提示词", "文件名"), ("猫", 7), change=pad), "filename") == ["007"]
-
-
 def test_phonetic_hints_are_not_part_of_the_text() -> None:
     strings = ["<t>提示词</t>", "<r><t>東</t></r><r><t>京</t></r><rPh sb='0' eb='2'><t>トウキョウ</t></rPh>"]
     rows = '<row><c t="s"><v>0</v></c></row><row><c t="s"><v>1</v></c></row>'
@@ -347,15 +308,3 @@ def test_rows_are_numbered_as_the_sheet_counts_them() -> None:
     found = read(("标题",), (), ("提示词",), ("猫",), (), ("狗",))
 
     assert [row.number for row in found.rows] == [4, 6]
-
-
-def test_the_stored_result_of_a_formula_is_used() -> None:
-    def write(_book: Any, sheet: Any) -> None:
-        sheet.write_row(0, 0, HEAD)
-        sheet.write_formula(1, 0, '="橘"&"猫"', None, "橘猫")
-        sheet.write_formula(1, 1, "=TIME(16,9,0)", None, "16:9")
-
-    found = read_workbook(by_xlsxwriter(write), "a.xlsx")
-
-    assert prompts_and_ratios(found) == [("橘猫", "16:9")]
-    assert found.problems == ()

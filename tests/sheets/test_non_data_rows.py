@@ -7,7 +7,7 @@ from openpyxl.worksheet.worksheet import Worksheet
 
 from app.domain import MAX_ROWS_A_BATCH
 from app.errors import SpreadsheetError
-from tests.sheets.tables import notes, only_problem, prompts, read, read_csv
+from tests.sheets.tables import notes, only_problem, prompts, read
 
 HEAD = ("序号", "提示词", "图片比例", "生成数量")
 
@@ -84,14 +84,6 @@ def test_a_row_with_content_but_no_prompt_is_a_problem(column: str) -> None:
     assert [row.number for row in found.rows] == [2, 3]
 
 
-def test_a_row_with_its_prompt_in_a_merged_cell_is_not_empty() -> None:
-    rows = (("提示词", "图片比例"), ("猫", "1:1"), (None, "16:9"), (None, "3:4"), ("狗",))
-
-    found = read(*rows, change=lambda sheet: sheet.merge_cells("A2:A3"))
-
-    assert [(row.number, row.fields["prompt"]) for row in found.rows] == [(2, "猫"), (3, "猫"), (5, "狗")]
-
-
 def test_a_table_with_only_a_sum_row_has_no_content() -> None:
     with pytest.raises(SpreadsheetError, match="下面还没有内容"):
         read(HEAD, ("合计", "", "", 0))
@@ -109,13 +101,6 @@ def test_a_row_that_partly_matches_the_header_is_kept() -> None:
     found = read(HEAD, (1, "猫"), (2, "提示词", "16:9", 1))
 
     assert prompts(found) == ["猫", "提示词"]
-
-
-def test_csv_rows_are_skipped_likewise() -> None:
-    found = read_csv("序号,提示词,数量\n1,猫,1\n序号,提示词,数量\n2,狗,1\n合计,,2\n")
-
-    assert prompts(found) == ["猫", "狗"]
-    assert found.problems == ()
 
 
 def test_a_full_batch_may_be_followed_by_a_sum_row() -> None:

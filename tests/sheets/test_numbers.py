@@ -113,9 +113,12 @@ def test_a_number_stored_in_scientific_notation_keeps_its_digits() -> None:
     assert prompts(read_parts(f"<sheetData>{rows}</sheetData>")) == ["12345678901"]
 
 
-def test_a_formatted_number_beyond_excel_precision_is_reported() -> None:
-    assert "前 15 位" in str(only_problem(formatted(6_901_234_567_890_123, "0")).error)
-    assert "前 15 位" in str(only_problem(formatted(6_901_234_567_890_123, '"SKU-"000')).error)
+@pytest.mark.parametrize("code", ["General", "0", '"SKU-"000'])
+def test_a_number_beyond_excel_precision_is_reported(code: str) -> None:
+    problem = only_problem(formatted(6_901_234_567_890_123, code))
+
+    assert (problem.row, problem.column, problem.fixed) == (2, "文件名", None)
+    assert "前 15 位" in str(problem.error)
 
 
 def test_a_formula_result_of_an_empty_cell_is_empty_text() -> None:

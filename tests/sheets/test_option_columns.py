@@ -14,7 +14,6 @@ from app.web.i18n import in_english
 from tests.sheets import tables
 from tests.sheets.test_results_export import lines, record, written
 from tests.specs import ANY
-from tools.workbooks.other_formats import ods, ods_row
 
 FULL = replace(
     ANY,
@@ -198,25 +197,6 @@ def test_a_formula_without_a_result_is_no_model() -> None:
     (problem,) = column("模型", "=A1").problems
 
     assert (problem.column, problem.fixed) == ("模型", None)
-
-
-@pytest.mark.parametrize("encoding", ["gb18030", "utf-8-sig"])
-def test_a_csv_file_has_options(encoding: str) -> None:
-    text = "提示词,模型,参考强度,背景\n一只橘猫趴在窗台上,乙 2.0,60%,不透明\n"
-
-    found = read_workbook(text.encode(encoding), "a.csv", find_model=MODELS.find)
-
-    fields = found.rows[0].fields
-    assert (fields["model"], fields["reference_strength"], fields["background"]) == ("test-2", 60, "opaque")
-    assert found.problems == ()
-
-
-def test_an_ods_file_has_options() -> None:
-    content = ods(ods_row("提示词", "模型", "格式") + ods_row("猫", "乙 2.0", "JPG"))
-
-    fields = read_workbook(content, "a.ods", find_model=MODELS.find).rows[0].fields
-
-    assert (fields["model"], fields["output_format"]) == ("test-2", "jpeg")
 
 
 def opened(file: IO[bytes]) -> Any:

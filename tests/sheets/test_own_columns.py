@@ -3,17 +3,16 @@
 import datetime
 import io
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-from babel.messages.pofile import read_po
 from openpyxl import load_workbook
 from openpyxl.styles.numbers import FORMAT_TEXT
 
 from app.domain import MAX_OWN_COLUMNS, Status
 from app.sheets import read_workbook, write_records, write_requests
 from app.sheets.headers import LABELS
+from app.web.i18n import in_english
 from tests.sheets import tables
 from tests.sheets.tables import notes
 from tests.sheets.test_results_export import record, written
@@ -169,19 +168,6 @@ def test_a_row_is_read_as_written_and_its_variables_are_checked() -> None:
     ]
 
 
-def test_the_length_of_what_is_sent_is_checked() -> None:
-    found = read(("提示词", "描写"), ("{描写}" * 6, "x" * 2_000), ("{描写}" * 5, "x" * 2_000))
-
-    assert [(one.row, str(one.error)) for one in found.problems] == [(2, "提示词有 12000 字，最多 10000 字")]
-
-
-def test_braces_in_a_sheet_without_own_columns_are_text() -> None:
-    found = read(("提示词",), ("{masterpiece} {{猫}} {",))
-
-    assert found.rows[0].fields["prompt"] == "{masterpiece} {{猫}} {"
-    assert found.problems == ()
-
-
 def header_of(content: bytes) -> list[Any]:
     return [cell.value for cell in load_workbook(io.BytesIO(content)).worksheets[0][1]]
 
@@ -225,13 +211,9 @@ def test_exported_records_have_own_columns_and_an_import_takes_only_those() -> N
     assert [row.columns for row in read_workbook(content, "a.xlsx").rows] == [OWN, dict.fromkeys(OWN, "")]
 
 
-@pytest.mark.parametrize("language", ["zh", "en"])
-def test_every_label_of_our_workbooks_is_known_as_ours(language: str) -> None:
-    with Path("app/translations/en/LC_MESSAGES/messages.po").open("rb") as file:
-        english = {str(entry.id): str(entry.string) for entry in read_po(file)}
-    with write_records(
-        [], translate=lambda text: english.get(str(text), str(text)) if language == "en" else str(text)
-    ) as file:
+@pytest.mark.parametrize("translate", [str, in_english])
+def test_every_label_of_our_workbooks_is_known_as_ours(translate: Any) -> None:
+    with write_records([], translate=translate) as file:
         content = file.read()
 
     header = header_of(content)

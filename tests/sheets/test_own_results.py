@@ -22,30 +22,18 @@ from openpyxl.worksheet.datavalidation import DataValidation
 from openpyxl.worksheet.table import Table
 
 from app.domain import Record, Status, WorkbookFile
-from app.errors import SpreadsheetError
+from app.errors import SpreadsheetError, Translate
 from app.sheets import batch_of_file, own_result_notes, read_workbook, write_own_results, xlsx_reader
 from app.sheets.xlsx_package import OoxmlPackage
-from tests.sheets.test_results_export import BATCH, record
+from app.web.i18n import in_english
+from tests.sheets.test_results_export import BATCH, no_thumbnail, record
 from tools.noise_images import noise_image
 from tools.workbooks import by_hand
 from tools.workbooks.written import by_openpyxl as of_rows
 from tools.workbooks.written import saved
 
-ENGLISH = {
-    "状态": "Status",
-    "原因": "Reason",
-    "文件": "File",
-    "费用": "Cost",
-    "选中": "Selected",
-    "缩略图": "Thumbnail",
-    "AI 标识": "AI mark",
-}
-LABELS = [*ENGLISH]
+LABELS = ["状态", "原因", "文件", "费用", "选中", "缩略图", "AI 标识"]
 JPEG = noise_image("jpeg", size=(96, 64))
-
-
-def thumbnail(_record: int) -> bytes | None:
-    return JPEG
 
 
 def file_of(content: bytes, name: str = "秋款.xlsx") -> WorkbookFile:
@@ -56,13 +44,13 @@ def file_of(content: bytes, name: str = "秋款.xlsx") -> WorkbookFile:
 
 
 def filled(
-    content: bytes,
-    records: Sequence[Record],
-    name: str = "秋款.xlsx",
-    thumbnails: Callable[[int], bytes | None] = thumbnail,
+    content: bytes, records: Sequence[Record], name: str = "秋款.xlsx", translate: Translate = str
 ) -> bytes:
     """The file with these results in it."""
-    results = write_own_results(file_of(content, name), BATCH, records, thumbnails=partial(map, thumbnails))
+    thumbnails = partial(map, lambda _record: JPEG)
+    results = write_own_results(
+        file_of(content, name), BATCH, records, thumbnails=thumbnails, translate=translate
+    )
     return b"".join(results.pieces)
 
 
@@ -294,14 +282,8 @@ def test_our_columns_are_not_read_as_the_users() -> None:
     source = by_openpyxl()
     found = read_workbook(filled(source, [made(1, 3)]), "秋款.xlsx")
     assert found.rows == read_workbook(source, "秋款.xlsx").rows
-    english = write_own_results(
-        file_of(source),
-        BATCH,
-        [made(1, 3)],
-        thumbnails=partial(map, thumbnail),
-        translate=lambda text: ENGLISH.get(str(text), str(text)),
-    )
-    assert read_workbook(b"".join(english.pieces), "秋款.xlsx").rows == found.rows
+    english = filled(source, [made(1, 3)], translate=in_english)
+    assert read_workbook(english, "秋款.xlsx").rows == found.rows
 
 
 def test_our_thumbnails_are_not_noted_as_images_that_were_not_read() -> None:
@@ -355,10 +337,8 @@ def test_a_row_added_to_the_table_is_not_written_beside_the_total_below_it() -> 
 
 
 def test_a_macro_workbook_keeps_its_macros() -> None:
-    source = macro_workbook()
-    results = write_own_results(
-        file_of(source, "宏.xlsm"), BATCH, [made(1, 2)], thumbnails=partial(map, thumbnail)
-    )
+    source = file_of(macro_workbook(), "宏.xlsm")
+    results = write_own_results(source, BATCH, [made(1, 2)], thumbnails=partial(map, no_thumbnail))
     assert part(b"".join(results.pieces), "xl/vbaProject.bin") == b"macros"
     assert (results.ending, results.mimetype) == (".xlsm", "application/vnd.ms-excel.sheet.macroEnabled.12")
 
