@@ -10,7 +10,7 @@ from PIL import Image, ImageChops
 
 from app.config import Settings
 from app.domain import ASPECT_RATIOS, RESOLUTION_AREAS, GeneratedImage, ImageRequest, Reference
-from app.providers import demo, open_provider
+from app.providers import demo
 from app.providers.demo import Demo
 from tools.fakes.images import make_image
 
@@ -21,10 +21,6 @@ def made(request: ImageRequest = CABIN, *references: Reference) -> GeneratedImag
     found = Demo(Settings()).submit(request, references).image
     assert found
     return found
-
-
-def test_demo_is_the_default_without_keys() -> None:
-    assert open_provider(Settings()).spec.label == "演示"
 
 
 def test_the_same_request_and_seed_give_the_same_image() -> None:

@@ -101,12 +101,6 @@ def test_a_local_server_needs_no_key() -> None:
         assert made(opened(service)).content
 
 
-def test_the_price_is_unknown_unless_set(service: FakeOpenAIImages, model: OpenAIImages) -> None:
-    assert str(model.spec.sizes["16:9", "4K"]) == "3840x2160"
-    assert model.spec.price(FOX) is None
-    assert opened(service, price_per_image=Decimal("0.3")).spec.price(FOX) == Decimal("0.3")
-
-
 def test_a_404_pauses_and_names_the_setting(service: FakeOpenAIImages) -> None:
     model = opened(service, openai_base_url=f"{service.address}/v2")
     error = failure(lambda: model.submit(FOX, ()))

@@ -231,10 +231,6 @@ def test_no_end_is_said_of_a_model_that_goes_on(model_id: str) -> None:
     assert spec.retirement_notice(date(2100, 1, 1)) is None
 
 
-def test_pro_offers_no_4k() -> None:
-    assert "可选：1K、2K" in str(provider_for(IDS["5-0-pro"]).spec.validate(replace(FOX, resolution="4K"))[0])
-
-
 def test_a_refused_picture_is_final_and_may_be_billed(model: Seedream) -> None:
     error = failure(lambda: model.submit(replace(FOX, prompt="必拒"), ()))
     assert (error.cause, error.billed, error.retryable) == ("moderation", Billed.UNKNOWN, False)
@@ -285,16 +281,6 @@ def test_an_inactive_model_pauses_and_names_the_setting(service: FakeSeedream) -
     error = failure(lambda: opened(service, seedream_model="doubao-seedream-5-0-pro-1").submit(FOX, ()))
     assert error.pauses_batch
     assert "SEEDREAM_MODEL" in str(error)
-
-
-def test_an_expired_url_is_charged_and_can_be_retried(service: FakeSeedream, model: Seedream) -> None:
-    task_id = model.submit(FOX, ()).task_id
-    assert task_id
-    service.expire_urls()
-    error = failure(lambda: model.fetch(task_id, Clock().sleep))
-    assert (error.cause, error.billed, error.retryable) == ("download", Billed.YES, True)
-    assert error.task_valid
-    assert service.count("download") == 4
 
 
 def test_an_inline_image_is_accepted(model: Seedream) -> None:
