@@ -202,16 +202,8 @@ def test_a_password_in_an_invalid_url_is_not_shown() -> None:
     assert not {"anna", "s3", "cret"} & set(re.split(r"\W", str(caught.value)))
 
 
-def test_keys_are_not_in_the_repr_of_settings() -> None:
-    settings = read_settings(
-        {
-            "VOLCENGINE_AK": "AKLT123",
-            "VOLCENGINE_SK": "secret",
-            "ACCESS_PASSWORD": "pw1",
-            "SDAPI_URL": "http://me:pw2@127.0.0.1:7860",
-        }
-    )
-    assert not any(word in repr(settings) for word in ("AKLT123", "secret", "pw1", "pw2"))
+def test_a_password_in_a_url_is_not_in_the_repr_of_settings() -> None:
+    assert "geheim" not in repr(read_settings({"SDAPI_URL": "http://me:geheim@127.0.0.1:7860"}))
 
 
 def test_a_model_names_its_missing_keys() -> None:

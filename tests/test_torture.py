@@ -245,31 +245,16 @@ def half_written(scenario: Scenario) -> None:
         (mix_up, "another submission's image"),
         (submit_without_record, "without a record"),
         (lambda scenario: setattr(scenario, "at_once", (3, 2)), "3 were under way at once, not 2"),
-        (
-            "DELETE FROM generation_records WHERE id = 2",
-            "3 rows were ordered, there are 2 records",
-        ),
-        (
-            "UPDATE generation_records SET fingerprint = 'f'",
-            "3 records have the fingerprint 'f'",
-        ),
+        ("DELETE FROM generation_records WHERE id = 2", "3 rows were ordered, there are 2 records"),
+        ("UPDATE generation_records SET fingerprint = 'f'", "3 records have the fingerprint 'f'"),
         (cut, "does not decode"),
         (orphan, "a file without a record: 二.png"),
         (half_written, "partial file"),
         (lambda scenario: scenario.file.unlink(), "success without a file"),
-        (
-            "UPDATE generation_records SET status = 'running'",
-            "did not end",
-        ),
-        (
-            "UPDATE charges SET outcome = 'open' WHERE id = 1",
-            "open charge",
-        ),
+        ("UPDATE generation_records SET status = 'running'", "did not end"),
+        ("UPDATE charges SET outcome = 'open' WHERE id = 1", "open charge"),
         ("UPDATE charges SET outcome = 'not_billed'", "the ledger says"),
-        (
-            "UPDATE charges SET outcome = 'unknown' WHERE id = 1",
-            "charge is unknown",
-        ),
+        ("UPDATE charges SET outcome = 'unknown' WHERE id = 1", "charge is unknown"),
         ("DELETE FROM charges", "more often than the ledger says"),
         ("UPDATE generation_records SET cost_micros = 0", "costs 0"),
         ("UPDATE charge_totals SET number = number + 1", "the rows give"),
@@ -277,19 +262,10 @@ def half_written(scenario: Scenario) -> None:
         ("UPDATE record_counts SET number = number + 1", "the rows give"),
         ("DELETE FROM counts_by_day", "the rows give"),
         ("UPDATE generation_records SET error = ''", "without a reason"),
-        (
-            "UPDATE generation_records SET filename = '一.png'",
-            "names a file",
-        ),
-        (
-            "UPDATE generation_records SET filename = '一.png', status = 'success'",
-            "duplicate names",
-        ),
+        ("UPDATE generation_records SET filename = '一.png'", "names a file"),
+        ("UPDATE generation_records SET filename = '一.png', status = 'success'", "duplicate names"),
         ("UPDATE generation_records SET width = 65", "says 65x64"),
-        (
-            "UPDATE generation_records SET sha256 = 'ab'",
-            "not the one that was saved",
-        ),
+        ("UPDATE generation_records SET sha256 = 'ab'", "not the one that was saved"),
     ],
 )
 def test_the_verifier_reports(
@@ -321,10 +297,7 @@ def left_on_a_machine(scenario: ScenarioInOss) -> None:
         ("DELETE FROM output_copies", "success without a file"),
         (cut_object, "does not decode"),
         (orphan_object, "a file without a record: made/二"),
-        (
-            "UPDATE generation_records SET status = 'failed' WHERE id = 1",
-            "a file without a record: made/一",
-        ),
+        ("UPDATE generation_records SET status = 'failed' WHERE id = 1", "a file without a record: made/一"),
         (left_on_a_machine, "3.png"),
     ],
 )

@@ -41,12 +41,6 @@ def test_an_inserted_line_moves_the_rows_below_without_changing_them() -> None:
     assert matched(old, new) == [2, 3, 4, None, 5, 6, 7]
 
 
-def test_a_deleted_line_is_the_only_one_removed() -> None:
-    old = table(6)
-    found = match_rows(old, numbered([*old[:2], *old[3:]]))
-    assert [each.number for each in found.removed] == [4]
-
-
 def test_a_sorted_table_is_unchanged() -> None:
     old = table(300)
     new = numbered(random.Random(1).sample(old, len(old)))

@@ -5,21 +5,15 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 import pytest
-from PIL import Image
 
 from app.sheets import Import, read_workbook
+from tools.noise_images import noise_image
 from tools.workbooks import by_hand
 from tools.workbooks.written import by_xlsxwriter
 
 DISPIMG = 'DISPIMG("ID_0F1E2D3C4B5A69788796A5B4C3D2E1F0",1)'
+PNG = noise_image("png")
 DUMMY = 'IFERROR(__xludf.DUMMYFUNCTION("{0}"),"{1}")'
-
-
-def png() -> io.BytesIO:
-    file = io.BytesIO()
-    Image.new("RGB", (8, 8), "red").save(file, "PNG")
-    file.seek(0)
-    return file
 
 
 def formula_cell(
@@ -92,8 +86,8 @@ def test_an_image_placed_in_a_cell_is_reported_by_cell() -> None:
     def write(_book: Any, sheet: Any) -> None:
         sheet.write_row(0, 0, ("提示词", "参考示例图", "产品图"))
         sheet.write_row(1, 0, ("猫",))
-        sheet.embed_image(1, 1, "a.png", {"image_data": png()})
-        sheet.embed_image(1, 2, "a.png", {"image_data": png()})
+        sheet.embed_image(1, 1, "a.png", {"image_data": io.BytesIO(PNG)})
+        sheet.embed_image(1, 2, "a.png", {"image_data": io.BytesIO(PNG)})
 
     found = read_workbook(by_xlsxwriter(write), "a.xlsx")
 
@@ -174,7 +168,7 @@ def test_floating_images_are_counted_once_for_the_file() -> None:
         sheet.write_row(0, 0, ("提示词", "图"))
         for row in (1, 2, 3):
             sheet.write_string(row, 0, "猫")
-            sheet.insert_image(row, 1, "a.png", {"image_data": png()})
+            sheet.insert_image(row, 1, "a.png", {"image_data": io.BytesIO(PNG)})
 
     found = read_workbook(by_xlsxwriter(write), "a.xlsx")
 

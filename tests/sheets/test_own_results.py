@@ -26,6 +26,7 @@ from app.errors import SpreadsheetError, Translate
 from app.sheets import batch_of_file, own_result_notes, read_workbook, write_own_results, xlsx_reader
 from app.sheets.xlsx_package import OoxmlPackage
 from app.web.i18n import in_english
+from tests.sheets import tables
 from tests.sheets.test_results_export import BATCH, no_thumbnail, record
 from tools.noise_images import noise_image
 from tools.workbooks import by_hand
@@ -278,19 +279,16 @@ def test_the_three_columns_of_marks_of_an_earlier_version_become_one(on_the_righ
     assert line[len(earlier) + 1 :] == tuple(on_the_right)
 
 
-def test_our_columns_are_not_read_as_the_users() -> None:
+@pytest.mark.parametrize("translate", [str, in_english])
+def test_our_columns_and_thumbnails_are_not_read_as_the_users(translate: Translate) -> None:
     source = by_openpyxl()
-    found = read_workbook(filled(source, [made(1, 3)]), "秋款.xlsx")
-    assert found.rows == read_workbook(source, "秋款.xlsx").rows
-    english = filled(source, [made(1, 3)], translate=in_english)
-    assert read_workbook(english, "秋款.xlsx").rows == found.rows
-
-
-def test_our_thumbnails_are_not_noted_as_images_that_were_not_read() -> None:
-    source = by_openpyxl()
-    assert any("浮在表格上" in str(note) for note in read_workbook(source, "秋款.xlsx").notes)
-    target = filled(source, [made(1, 3)])
-    assert not any("浮在表格上" in str(note) for note in read_workbook(target, "秋款.xlsx").notes)
+    original = read_workbook(source, "秋款.xlsx")
+    found = read_workbook(filled(source, [made(1, 3)], translate=translate), "秋款.xlsx")
+    assert found.rows == original.rows
+    assert ["浮在表格上" in str(notes) for notes in (tables.notes(original), tables.notes(found))] == [
+        True,
+        False,
+    ]
 
 
 def test_cells_with_only_a_format_do_not_move_our_columns() -> None:

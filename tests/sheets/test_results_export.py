@@ -222,11 +222,14 @@ def test_reimported_rows_have_their_status() -> None:
     assert found.problems == ()
 
 
-def test_a_status_is_recognised_despite_invisible_characters() -> None:
-    content = written([record(1, Status.UNKNOWN)])
+def with_status(status: str) -> Import:
+    content = written([record(1)])
     place = [*lines(content)[0]].index("状态") + 1
+    return changed(content, lambda sheet: sheet.cell(2, place, status))
 
-    found = changed(content, lambda sheet: sheet.cell(2, place, "\u200b结果未知，可能\u2060已计费 "))
+
+def test_a_status_is_recognised_despite_invisible_characters() -> None:
+    found = with_status("\u200b结果未知，可能\u2060已计费 ")
 
     assert [row.status for row in found.rows] == ["unknown"]
 
@@ -287,12 +290,8 @@ def test_a_line_added_to_results_has_no_status() -> None:
 
 
 def test_an_unknown_status_is_reported() -> None:
-    content = written([record(1)])
-    place = [cell for cell, value in lines(content)[0].items()].index("状态") + 1
+    (problem,) = with_status("差不多").problems
 
-    found = changed(content, lambda sheet: sheet.cell(2, place, "差不多"))
-
-    (problem,) = found.problems
     assert (problem.row, problem.column, problem.seen) == (2, "状态", "差不多")
 
 
