@@ -14,7 +14,7 @@ from app.domain import Reference, Status
 from app.errors import Billed
 from app.providers.bailian import _BY_ID, Bailian
 from tests.harness import open_harness
-from tests.providers.services import FOX, answer, failure, opened
+from tests.providers.services import FOX, failure, opened
 from tools.fakes.bailian import FakeBailian
 from tools.fakes.service import Submission
 
@@ -138,9 +138,3 @@ def test_an_image_in_the_answer_itself_is_saved_and_an_endless_address_is_not_ke
         assert record.status is (Status.SUCCESS if as_data else Status.UNKNOWN)
         assert (record.task_id, service.charges) == (None, 1)
         assert harness.outcomes() == ["billed" if as_data else "unknown"]
-
-
-def test_an_answer_without_an_image_or_an_error_is_unknown(model: Bailian) -> None:
-    text_only = {"output": {"choices": [{"message": {"content": [{"text": "抱歉"}]}}]}}
-    error = failure(lambda: model._read(answer(200, text_only)))
-    assert (error.billed, error.retryable) == (Billed.UNKNOWN, False)

@@ -1,9 +1,7 @@
 """Jimeng against its fake: requests, responses, and what errors mean for the charge."""
 
 import json
-import socket
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from unittest.mock import Mock
@@ -69,6 +67,7 @@ def test_references_are_sent_as_urls(service: FakeJimeng, model: Jimeng) -> None
     assert service.submissions[0].body["image_urls"] == ["https://example.com/a.png?x=1&y=2"]
 
 
+NOBODY = "http://127.0.0.1:9"
 FAR = Reference(filename="a.png", url="https://example.com/a.png")
 
 
@@ -226,44 +225,30 @@ def test_an_unknown_req_key_pauses(service: FakeJimeng) -> None:
     assert "JIMENG_REQ_KEY" in str(error)
 
 
-@pytest.fixture
-def closed_port() -> Iterator[int]:
-    """A local port without a listener."""
-    with closing(socket.socket()) as unused:
-        unused.bind(("127.0.0.1", 0))
-        yield unused.getsockname()[1]
-
-
 @pytest.mark.parametrize(
     ("address", "has_proxy", "said"),
     [
-        pytest.param("http://127.0.0.1:{closed}", False, "连接被拒绝", id="nobody listens"),
+        pytest.param(NOBODY, False, "连接被拒绝", id="nobody listens"),
         pytest.param("http://service.invalid", True, "连接被拒绝", id="nobody listens at the proxy"),
         pytest.param("https://nowhere.com", False, "域名解析失败", id="an unknown host"),
-        pytest.param("https://127.0.0.1:{open}", False, "连不上即梦", id="no TLS there"),
+        pytest.param("https://{name}", False, "连不上即梦", id="no TLS there"),
     ],
 )
 def test_a_failed_connection_is_free_and_retried(
-    service: FakeJimeng,
-    closed_port: int,
-    monkeypatch: pytest.MonkeyPatch,
-    address: str,
-    has_proxy: bool,
-    said: str,
+    service: FakeJimeng, monkeypatch: pytest.MonkeyPatch, address: str, has_proxy: bool, said: str
 ) -> None:
     if has_proxy:
-        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
-    ports = {"closed": closed_port, "open": service.address.rpartition(":")[2]}
-    model = opened(service, jimeng_endpoint=address.format(**ports))
+        monkeypatch.setenv("HTTP_PROXY", NOBODY)
+    model = opened(service, jimeng_endpoint=address.format(name=service.address.removeprefix("http://")))
     error = failure(lambda: model.submit(FOX, ()))
     assert (error.cause, error.billed, error.retryable) == ("network", Billed.NO, True)
     assert said in str(error)
 
 
 def test_a_service_on_this_machine_is_reached_without_a_proxy(
-    service: FakeJimeng, closed_port: int, monkeypatch: pytest.MonkeyPatch
+    service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{closed_port}")
+    monkeypatch.setenv("HTTP_PROXY", NOBODY)
     assert submitted(opened(service))
 
 

@@ -1,6 +1,8 @@
 """Tables read as files that a test writes, and what was found in them."""
 
-from typing import Any
+from typing import IO, Any
+
+from openpyxl import load_workbook
 
 from app.sheets import Import, Problem, read_workbook
 from tools.workbooks.by_hand import workbook
@@ -20,6 +22,12 @@ def read_csv(text: str, **options: Any) -> Import:
 def read_parts(sheet: str, **parts: Any) -> Import:
     """Import a workbook that is assembled by hand; see tools.workbooks.by_hand."""
     return read_workbook(workbook(sheet, **parts), "a.xlsx")
+
+
+def opened(file: IO[bytes]) -> Any:
+    """The workbook as openpyxl reads it."""
+    with file:
+        return load_workbook(file)
 
 
 def field(found: Import, name: str) -> list[Any]:

@@ -35,12 +35,6 @@ def test_columns_that_mean_nothing_to_us_are_kept_in_order() -> None:
     ]
 
 
-def test_a_csv_file_has_own_columns_too() -> None:
-    found = read_workbook("SKU,提示词,备注\n007,猫,\n".encode(), "a.csv")
-
-    assert found.rows[0].columns == {"SKU": "007", "备注": ""}
-
-
 def test_a_cell_is_kept_as_displayed() -> None:
     def formats(sheet: Any) -> None:
         sheet["B2"].number_format = '"SKU-"000'

@@ -8,19 +8,13 @@ from typing import IO, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openpyxl import Workbook, load_workbook
 
 from app.domain import ImageRequest, Models, ModelSpec
 from app.errors import SpreadsheetError
 from app.sheets import read_workbook, write_requests, write_template
+from tests.sheets.tables import opened
 from tests.specs import ANY
 from tools.workbooks.written import HEADER, saved
-
-
-def opened(file: IO[bytes]) -> Workbook:
-    """The workbook as openpyxl reads it."""
-    with file:
-        return load_workbook(file)
 
 
 def content_of(file: IO[bytes]) -> bytes:
@@ -39,19 +33,12 @@ def back(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**row.fields, "references": list(row.references)} for row in found.rows]
 
 
-def test_the_template_has_the_headers_of_the_contract() -> None:
+def test_the_template_has_frozen_headers_over_columns_of_text() -> None:
     table = opened(write_template()).worksheets[0]
 
-    assert table.title == "提示词表"
-    assert [cell.value for cell in table[1]][:7] == list(HEADER[:7])
+    assert (table.title, table.freeze_panes) == ("提示词表", "A2")
     assert [cell.value for cell in table[1]] == list(HEADER)
-
-
-def test_template_columns_are_text_and_the_header_is_frozen() -> None:
-    table = opened(write_template()).worksheets[0]
-
     assert {table.column_dimensions[letter].number_format for letter in "ABCDEFGHI"} == {"@"}
-    assert table.freeze_panes == "A2"
 
 
 def test_the_template_has_drop_downs_for_all_rows_a_batch_may_have(spec: ModelSpec) -> None:
