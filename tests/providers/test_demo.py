@@ -118,17 +118,14 @@ def test_without_a_chinese_font_only_supported_characters_are_written(
     assert text_pixels(replace(CABIN, prompt="雪山" * 50), monkeypatch, (0.8, 1)) < facts * 1.2
 
 
-@pytest.mark.usefixtures("without_fonts")
-@pytest.mark.parametrize("prompt", ["x", "a" * 5000, "many words " * 200, "two\nlines", "长" * 5000, "🦊"])
-def test_any_prompt_can_be_drawn_without_a_chinese_font(prompt: str) -> None:
-    assert made(replace(CABIN, prompt=prompt, negative_prompt=prompt)).content.startswith(b"\xff\xd8\xff")
-
-
+@pytest.mark.parametrize("fonts", ["installed", "none"])
 @pytest.mark.parametrize(
     "prompt", ["x", "长" * 5000, "a" * 5000, "🦊 emoji", "many words " * 200, "一行\n两行\t三"]
 )
-def test_any_prompt_can_be_written(prompt: str) -> None:
-    assert made(replace(CABIN, prompt=prompt, negative_prompt=prompt)).content
+def test_any_prompt_can_be_written(request: pytest.FixtureRequest, fonts: str, prompt: str) -> None:
+    if fonts == "none":
+        request.getfixturevalue("without_fonts")
+    assert made(replace(CABIN, prompt=prompt, negative_prompt=prompt)).content.startswith(b"\xff\xd8\xff")
 
 
 def test_references_are_pasted_into_the_image() -> None:

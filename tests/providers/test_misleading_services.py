@@ -115,10 +115,6 @@ def test_an_invalid_task_id_makes_the_result_unknown_and_is_logged(
         assert service.count("submit") == 1
 
 
-def test_no_error_message_contains_a_lone_surrogate() -> None:
-    assert str(ModelError("words \ud83d", cause="service", billed=Billed.NO)) == "words ?"
-
-
 TIMEOUT_BODIES: tuple[dict[str, Any], ...] = (
     {},
     {"code": 408, "message": "upstream timed out"},
