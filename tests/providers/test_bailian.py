@@ -99,6 +99,11 @@ def test_other_regions_have_no_price_in_cny(address: str, is_priced: bool) -> No
     assert provider_for("qwen-image-3.0", dashscope_base_url=address).spec.is_priced is is_priced
 
 
+def test_a_dated_id_is_the_model_of_that_date_at_its_price() -> None:
+    dated, plain = (provider_for(f"qwen-image-2.0-pro{day}").spec for day in ("-2026-06-22", ""))
+    assert (dated.label, dated.prices, dated.is_priced) == (plain.label, plain.prices, True)
+
+
 def test_an_unlisted_id_gets_what_every_model_takes_and_says_so() -> None:
     spec = provider_for("wan9-image").spec
     assert (spec.label, spec.max_references, spec.negative_prompt) == ("wan9-image", 0, "folded")

@@ -45,6 +45,10 @@ def test_a_submission_sends_exactly_the_requested_fields(
     }
 
 
+def test_4k_has_the_documented_size(model: OpenAIImages) -> None:
+    assert str(model.spec.sizes["16:9", "4K"]) == "3840x2160"
+
+
 def test_options_are_sent_when_they_are_set(service: FakeOpenAIImages, model: OpenAIImages) -> None:
     request = replace(FOX, background="transparent", quality="high")
     content = made(model, request).content
