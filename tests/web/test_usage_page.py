@@ -13,14 +13,15 @@ from openpyxl import Workbook, load_workbook
 
 import database
 from app.config import Settings
-from app.domain import ImageRequest, Record, SavedImage
+from app.domain import ImageRequest, Record
 from app.domain.ledger import SpendTotals
 from app.errors import Billed, InvalidRequest, ModelError
 from app.web.charts import causes_chart, money_chart, pictures_chart
 from app.web.date_range import parse_date_range
+from tests.db import queue
+from tests.db.queue import SAVED
 from tests.web.harness import WebHarness
 
-PRICE = Decimal("0.22")
 TODAY = date(2026, 3, 15)
 
 
@@ -31,33 +32,25 @@ class App(WebHarness):
         super().__init__(settings)
         self.db = db
 
-    def queue(self, *prompts: str, name: str = "") -> str:
-        return database.add_batch(
-            self.db,
-            database.Submission(
-                requests=[ImageRequest(prompt=prompt) for prompt in prompts],
-                models=self.worker.engines.models,
-                stems=["图"] * len(prompts),
-                is_taken=lambda stem: False,
-                name=name,
-            ),
-        )[0]
+    def queue(self, *prompts: str, name: str = "") -> None:
+        requests = [ImageRequest(prompt=prompt) for prompt in prompts]
+        queue.add(self.db, *requests, models=self.worker.engines.models, name=name)
 
     def charge(self, task_id: str = "") -> Record:
-        model = self.worker.engines.default.provider.spec.model_id
-        record = database.claim_record(self.db, model=model, owner="me", now=1e9, lease=1e9)
-        assert record is not None
-        database.open_charge(self.db, record, price=PRICE, budget=None)
+        record = queue.claimed(self.db, model=self.worker.engines.default.model_id)
+        queue.charge(self.db, record)
         if task_id:
             database.save_task_id(self.db, record, task_id)
         return record
 
-    def finish(self, record: Record) -> None:
-        saved = SavedImage(filename="图.png", width=8, height=8, format="png", file_size=9, sha256="ab")
-        database.finish_record(self.db, record, saved)
+    def finish(self, task_id: str = "") -> None:
+        """Charge the next record and give it a picture."""
+        database.finish_record(self.db, self.charge(task_id), SAVED)
 
-    def lose(self, record: Record, *, ticket_usable: bool = False) -> int:
-        error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=ticket_usable)
+    def lose(self, task_id: str = "") -> int:
+        """Charge the next record and leave its outcome unknown -> its id."""
+        record = self.charge(task_id)
+        error = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=bool(task_id))
         database.fail_record(self.db, record, error)
         return record.id
 
@@ -90,15 +83,16 @@ def request_context(app: App) -> Iterator[None]:
 
 
 def test_the_page_shows_confirmed_and_possible_charges(app: App) -> None:
-    app.queue("雪山", "猫", "狗", name="春季")
-    app.finish(app.charge())
-    app.lose(app.charge())
+    app.queue("雪山", "<b>猫</b>", "狗", name="春季")
+    app.finish()
+    app.lose()
     html = app.usage()
     sums = re.findall(r'stat-amount">([^<]+)</span><span class="stat-label">([^<]+)', html)
     assert sums[0] == ("¥0.22", "1 张")
     assert ("¥0.22", "1 张，可能已计费") in sums
     assert "春季" in html
     assert "断了" in html
+    assert "<b>猫" not in html
 
 
 def test_the_empty_page_explains_what_it_will_show(app: App) -> None:
@@ -107,7 +101,7 @@ def test_the_empty_page_explains_what_it_will_show(app: App) -> None:
 
 def test_unresolved_pictures_of_one_prompt_differ_by_row_file_name_and_batch(app: App) -> None:
     app.queue("猫", "猫", name="春季主图")
-    names = [app.lose(app.charge()), app.lose(app.charge())]
+    names = [app.lose(), app.lose()]
     items = re.findall(r'unresolved-details">(.*?)</p>', app.usage(), re.DOTALL)
     assert len(items) == len(names)
     assert {re.sub(r"\s", "", item)[:4] for item in items} == {"第1行·", "第2行·"}
@@ -116,18 +110,12 @@ def test_unresolved_pictures_of_one_prompt_differ_by_row_file_name_and_batch(app
 
 def test_one_chart_shows_the_spending_or_the_pictures(app: App) -> None:
     app.queue("猫")
-    app.finish(app.charge())
+    app.finish()
     assert re.findall(r'<figure class="chart">.*?<h2>(.*?)</h2>', app.usage(), re.DOTALL)[0] == "每天的花费"
     pictures = app.usage("?range=7d&chart=pictures")
     assert "每天的图片" in pictures
     assert "每天的花费" not in pictures
     assert "/usage?range=today&amp;chart=pictures" in pictures
-
-
-def test_a_prompt_is_no_markup_in_the_list_of_unresolved_charges(app: App) -> None:
-    app.queue("<b>猫</b>")
-    app.lose(app.charge())
-    assert "<b>猫" not in app.usage()
 
 
 @pytest.mark.parametrize("query", ["?range=1y", "?from=2026-02-30", "?from=2026-03-02&to=2026-03-01"])
@@ -139,8 +127,8 @@ def test_an_invalid_range_is_reported_and_the_default_shown(module_demo: WebHarn
 
 def test_the_api_returns_the_figures_of_the_page(app: App) -> None:
     app.queue("雪山", "猫")
-    app.finish(app.charge())
-    app.lose(app.charge())
+    app.finish()
+    app.lose()
     usage = app.get("/api/usage?range=7d")["usage"]
     assert (usage["today"]["billed"], usage["in_all"]["unknown"], usage["total"]["pictures"]) == (
         0.22,
@@ -154,8 +142,8 @@ def test_the_api_returns_the_figures_of_the_page(app: App) -> None:
 
 def test_every_charge_is_a_line_and_the_last_line_is_the_sum(app: App) -> None:
     app.queue("雪山\n第二行", "猫", name="春季")
-    app.finish(app.charge("7392616336519610409"))
-    app.lose(app.charge())
+    app.finish("7392616336519610409")
+    app.lose()
     heads, first, second, total = app.lines()
     line = dict(zip(heads, first, strict=True))
     assert line["批次"] == "春季"
@@ -170,45 +158,35 @@ def test_text_that_looks_like_a_formula_stays_text(app: App) -> None:
     prompts = ("=1+1", "+1", "-1", "@sum", "'x")
     app.queue(*prompts)
     for _ in prompts:
-        app.finish(app.charge())
+        app.finish()
     assert [line[4] for line in app.lines()[1:-1]] == [f"'{prompt}" for prompt in prompts]
     cells = [row[4] for row in app.workbook()["账目"].iter_rows(2)]
     assert [(cell.value, cell.data_type) for cell in cells] == [(prompt, "s") for prompt in prompts]
 
 
-def test_the_workbook_has_long_numbers_as_text_and_a_summary_sheet(app: App) -> None:
+def test_the_workbook_has_times_as_dates_long_numbers_as_text_and_a_summary_sheet(app: App) -> None:
     app.queue("雪山")
-    app.finish(app.charge("7392616336519610409"))
+    app.finish("7392616336519610409")
     book = app.workbook()
-    assert book["账目"]["J2"].value == "7392616336519610409"
-    assert [cell.value for cell in book["合计"][3]] == ["合计", 1, 0.22, 0, 0]
-
-
-def test_times_are_excel_dates_in_the_workbook_and_readable_in_the_csv(app: App) -> None:
-    app.queue("雪山")
-    app.finish(app.charge())
-    sent, closed = (app.workbook()["账目"].cell(2, column) for column in (1, 13))
+    sent, closed = (book["账目"].cell(2, column) for column in (1, 13))
     assert isinstance(sent.value, datetime)
     assert isinstance(closed.value, datetime)
     assert sent.number_format == closed.number_format == "yyyy-mm-dd hh:mm:ss"
     assert [app.lines()[1][column] for column in (0, 12)] == [str(sent.value), str(closed.value)]
+    assert book["账目"]["J2"].value == "7392616336519610409"
+    assert [cell.value for cell in book["合计"][3]] == ["合计", 1, 0.22, 0, 0]
 
 
-def test_an_empty_ledger_export_has_headers_and_a_sum(app: App) -> None:
-    assert [line[0] for line in app.lines()] == ["发出时间（本机）", "合计"]
-    book = app.workbook()
-    assert book["账目"].max_row == 1
-
-
-def test_only_the_requested_days_are_exported(app: App) -> None:
+def test_an_export_without_charges_of_its_days_has_headers_and_a_sum(app: App) -> None:
+    assert app.workbook()["账目"].max_row == 1
     app.queue("雪山")
-    app.finish(app.charge())
-    assert len(app.lines("from=2020-01-01&to=2020-12-31")) == 2
+    app.finish()
+    assert [line[0] for line in app.lines("from=2020-01-01&to=2020-12-31")] == ["发出时间（本机）", "合计"]
 
 
 def test_manual_resolutions_are_in_the_ledger(app: App) -> None:
     app.queue("雪山", "猫")
-    first, second = app.lose(app.charge()), app.lose(app.charge())
+    first, second = app.lose(), app.lose()
     app.post("/api/records/drop", {"ids": [first], "billed": True})
     app.post("/api/records/drop", {"ids": [second], "billed": False})
     outcomes = [line[7] for line in app.lines()[1:3]]
@@ -218,9 +196,10 @@ def test_manual_resolutions_are_in_the_ledger(app: App) -> None:
 
 def test_the_api_fetches_resubmits_writes_off_and_undoes(app: App) -> None:
     app.queue("雪山", "猫", "狗")
-    collectable = app.lose(app.charge("t-1"), ticket_usable=True)
-    app.lose(app.charge())
-    dropped = app.lose(app.charge())
+    collectable = app.lose("t-1")
+    app.lose()
+    dropped = app.lose()
+    assert app.record(collectable)["collectable"] is True
     assert app.post("/api/records/collect", {"ids": [collectable]})["records"] == 1
     settled = app.post("/api/records/drop", {"ids": [dropped], "billed": True})
     assert (settled["records"], settled["amount"]) == (1, 0.22)
@@ -248,12 +227,6 @@ def test_an_impossible_action_is_refused_in_one_sentence(
     module_demo: WebHarness, path: str, body: object, status: int
 ) -> None:
     assert module_demo.post(f"/api/records/{path}", body, status)["error"]
-
-
-def test_a_record_says_whether_it_can_be_fetched(app: App) -> None:
-    app.queue("雪山")
-    record_id = app.lose(app.charge("t-1"), ticket_usable=True)
-    assert app.record(record_id)["collectable"] is True
 
 
 @pytest.mark.usefixtures("request_context")
