@@ -70,12 +70,6 @@ def test_what_the_model_has_made_is_left_out(web: WebHarness) -> None:
     assert len(copy(web, batch_id, repeats="again")["records"]) == 6
 
 
-def test_a_check_changes_nothing(web: WebHarness) -> None:
-    batch_id = web.submit()
-    assert check(web, batch_id)["pictures"] == 6
-    assert web.get("/api/batches")["total"] == 1
-
-
 def test_a_size_that_the_model_lacks_is_reported_by_row_and_can_be_changed_for_all(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,10 +162,6 @@ def test_a_wrong_field_is_refused_by_name(module_web: WebHarness, fields: dict[s
     batch_id, before = module_web.submit(), module_web.get("/api/batches")["total"]
     assert copy(module_web, batch_id, 400, **fields)["field"] == next(iter(fields))
     assert module_web.get("/api/batches")["total"] == before
-
-
-def test_a_batch_that_is_not_there_is_not_found(web: WebHarness) -> None:
-    copy(web, "20260101-000000-none", 404)
 
 
 def test_a_repeated_key_orders_once(web: WebHarness) -> None:

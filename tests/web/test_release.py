@@ -155,14 +155,6 @@ def test_unchanged_rows_are_left_out_only_if_they_were_bought_since(web: WebHarn
     assert (answer["released"], answer["skipped"]) == (2, [{"row": 3, "records": since}])
 
 
-def test_what_is_bought_of_a_row_of_several_pictures_is_left_out(web: WebHarness) -> None:
-    rows = [{"prompt": "一"}, {"prompt": "二", "num_images": 3}, {"prompt": "三"}]
-    batch_id = web.submit(rows, sample=2)
-    web.post("/api/batches", {"rows": [{"prompt": "二，白底", "num_images": 2}]}, 202)
-    assert release(web, batch_id, suffix="，白底")["released"] == 1
-    assert statuses(web, batch_id) == ["queued", "cancelled", "cancelled", "queued", "queued"]
-
-
 def test_problems_are_told_by_row_and_nothing_is_released(web: WebHarness) -> None:
     rows: list[dict[str, Any]] = [
         {**row, "columns": {"SKU": "" if n in (2, 4) else "A"}, "number": n + 10}
@@ -305,7 +297,3 @@ def test_a_release_that_names_another_model_releases_nothing(web: WebHarness) ->
         assert (answer["field"], own in answer["error"]) == ("model", True)
     assert statuses(web, batch_id).count("held") == 4
     assert release(web, batch_id, model=own)["released"] == 4
-
-
-def test_an_unknown_batch_is_not_found(web: WebHarness) -> None:
-    assert release(web, "nothing", 404)["error"]

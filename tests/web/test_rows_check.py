@@ -177,9 +177,11 @@ def test_a_picture_of_a_record_counts_by_its_content(demo: WebHarness, settings:
     assert [row["missing"] for row in check(demo, *rows)] == [0] * 4
 
 
-def test_fields_that_the_model_ignores_do_not_count(web: WebHarness) -> None:
+def test_fields_that_the_model_ignores_are_not_recorded_and_do_not_count(web: WebHarness) -> None:
     ids = submit(web, {**CAT, "seed": 1, "steps": 20})["records"]
     assert check(web, {**CAT, "seed": 2, "filename": "封面"})[0]["under_way"] == ids
+    record = web.record(ids[0])
+    assert (record["seed"], record["steps"]) == (None, None)
 
 
 def test_a_row_is_bought_once(web: WebHarness, service: FakeJimeng) -> None:

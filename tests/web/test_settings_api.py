@@ -95,12 +95,8 @@ def test_a_key_is_used_by_the_next_order_without_a_restart(
     assert studio.default_model() == "demo"
     done = studio.put(ARK_API_KEY=ark.key)
     assert "Seedream" in done["text"]
-    assert done["variables"]["ARK_API_KEY"] == {
-        "source": "set",
-        "secret": True,
-        "value": None,
-        "from_environment": False,
-    }
+    shown = {"source": "set", "secret": True, "value": None, "from_environment": False}
+    assert done["variables"]["ARK_API_KEY"] == shown
     assert dotenv.read_text("utf-8").startswith(f"# 方舟\nARK_API_KEY={ark.key}\n")
     batch_id = studio.order()
     studio.run()
@@ -123,16 +119,6 @@ def test_the_visible_mark_is_asked_for_from_the_next_order_on(
     assert [order.body["watermark"] for order in ark.submissions] == [False, True]
 
 
-def test_the_next_start_reads_what_was_saved(
-    open_studio: OpenStudio, dotenv: Path, service: FakeJimeng
-) -> None:
-    studio = open_studio(f"JIMENG_ENDPOINT={service.address}\n")
-    keys = {"VOLCENGINE_AK": service.access_key, "VOLCENGINE_SK": service.secret_key}
-    studio.put(**keys, JIMENG_PRICE="0.3", JIMENG_CONCURRENCY="7")
-    found = load_settings({}, dotenv)
-    assert (found.image_model, found.jimeng_price, found.jimeng_concurrency) == ("jimeng", Decimal("0.3"), 7)
-
-
 def test_a_batch_that_waits_keeps_its_model(
     open_studio: OpenStudio, ark: FakeSeedream, service: FakeJimeng
 ) -> None:
@@ -145,22 +131,6 @@ def test_a_batch_that_waits_keeps_its_model(
     studio.order()
     studio.run()
     assert (service.charges, ark.charges) == (1, 1)
-
-
-def test_a_batch_of_a_service_whose_key_is_removed_is_paused_and_can_be_resumed(
-    open_studio: OpenStudio, service: FakeJimeng
-) -> None:
-    studio = open_studio(lines_of(service, is_default=True))
-    batch_id = studio.order()
-    studio.put(IMAGE_MODEL="demo", VOLCENGINE_SK="")
-    assert studio.batch(batch_id)["status"] == "paused"
-    studio.run()
-    assert service.count("submit") == 0
-    studio.put(VOLCENGINE_SK=service.settings()["volcengine_sk"])
-    studio.post(f"/api/batches/{batch_id}/resume")
-    studio.run()
-    assert studio.batch(batch_id)["counts"]["success"] == 1
-    assert service.charges == 1
 
 
 def test_rows_for_a_service_whose_key_is_removed_meanwhile_are_not_ordered_from_another(
@@ -260,6 +230,7 @@ def test_a_wrong_key_pauses_and_the_right_one_resumes(open_studio: OpenStudio, a
         ({"IMAGE_MODEL": "midjourney"}, "IMAGE_MODEL"),
         ({"SEEDREAM_PRICE": "free"}, "SEEDREAM_PRICE"),
         ({"MODEL_CONCURRENCY": "0"}, "MODEL_CONCURRENCY"),
+        ({"MODEL_CONCURRENCY": 3}, "MODEL_CONCURRENCY"),
         ({"SDAPI_URL": "127.0.0.1:7860"}, "SDAPI_URL"),
         ({"SEEDREAM_MODEL": "a\nACCESS_PASSWORD="}, "SEEDREAM_MODEL"),
         ({"HOST": "0.0.0.0"}, "HOST"),
@@ -269,7 +240,7 @@ def test_a_wrong_key_pauses_and_the_right_one_resumes(open_studio: OpenStudio, a
     ],
 )
 def test_a_wrong_value_or_another_variable_changes_nothing(
-    open_studio: OpenStudio, dotenv: Path, changes: dict[str, str], field: str
+    open_studio: OpenStudio, dotenv: Path, changes: dict[str, Any], field: str
 ) -> None:
     studio = open_studio("PORT=5050\n")
     answer = studio.put(400, **changes)
@@ -277,11 +248,6 @@ def test_a_wrong_value_or_another_variable_changes_nothing(
     assert "sk-1" not in answer["error"]
     assert dotenv.read_text() == "PORT=5050\n"
     assert studio.default_model() == "demo"
-
-
-def test_a_value_that_is_no_text_is_refused(open_studio: OpenStudio) -> None:
-    answer = open_studio().call("PUT", "/api/settings", 400, json={"MODEL_CONCURRENCY": 3})
-    assert answer["field"] == "MODEL_CONCURRENCY"
 
 
 @pytest.mark.parametrize(
@@ -345,10 +311,9 @@ def test_a_price_stays_with_its_model(open_studio: OpenStudio, dotenv: Path, ark
     assert "JIMENG_PRICE" in done["text"]
     assert studio.variables()["PRICE_PER_IMAGE"]["source"] == "empty"
     assert studio.variables()["JIMENG_PRICE"]["value"] == "0.5"
-    prices = {
-        model["name"]: model["sizes"]["1:1|1K"]["price"] for model in studio.get("/api/models")["models"]
-    }
-    assert (prices["seedream"] != "0.5", load_settings({}, dotenv).price_per_image) == (True, None)
+    found = {model["name"]: model for model in studio.get("/api/models")["models"]}
+    assert found["seedream"]["sizes"]["1:1|1K"]["price"] != "0.5"
+    assert load_settings({}, dotenv).price_per_image is None
     assert studio.worker.settings.price_of("jimeng") == Decimal("0.5")
 
 
@@ -405,9 +370,8 @@ def test_a_key_of_the_environment_is_not_sent_to_a_new_address(
 def test_a_price_does_not_become_that_of_another_address(open_studio: OpenStudio) -> None:
     local = "OPENAI_BASE_URL=http://127.0.0.1:9/v1\nOPENAI_API_KEY=a\nOPENAI_PRICE=0\n"
     studio = open_studio(local)
-    assert (
-        "OPENAI_PRICE" in studio.put(OPENAI_BASE_URL="https://api.openai.com/v1", OPENAI_API_KEY="a")["text"]
-    )
+    done = studio.put(OPENAI_BASE_URL="https://api.openai.com/v1", OPENAI_API_KEY="a")
+    assert "OPENAI_PRICE" in done["text"]
     assert studio.worker.settings.openai_price is None
     studio = open_studio("IMAGE_MODEL=openai\nPRICE_PER_IMAGE=0\n" + local.replace("0\n", "\n"))
     studio.put(IMAGE_MODEL="demo", OPENAI_IMAGE_MODEL="other")
@@ -446,14 +410,6 @@ def test_settings_that_were_written_and_not_applied_are_applied_by_the_next_call
     assert studio.worker.settings.ark_api_key == ""
 
 
-def test_a_key_is_tested_for_a_service_that_is_not_the_default(
-    open_studio: OpenStudio, ark: FakeSeedream
-) -> None:
-    studio = open_studio(f"IMAGE_MODEL=demo\nARK_API_KEY={ark.key}\nARK_BASE_URL={ark.address}/api/v3\n")
-    assert studio.post("/api/models/seedream/test")["verified"] is True
-    assert (ark.charges, studio.default_model()) == (0, "demo")
-
-
 @pytest.mark.parametrize(("name", "status"), [("jimeng", 409), ("openai", 409), ("demo", 409), ("none", 404)])
 def test_what_cannot_be_tested_says_why(open_studio: OpenStudio, name: str, status: int) -> None:
     assert open_studio().call("POST", f"/api/models/{name}/test", status)["error"]
@@ -481,25 +437,19 @@ def test_one_test_at_a_time(open_studio: OpenStudio, service: FakeJimeng) -> Non
     assert service.count("poll") == 1
 
 
-def test_the_receiver_of_notifications_is_changed(open_studio: OpenStudio) -> None:
-    with FakeRobot("plain") as robot:
-        studio = open_studio()
-        studio.post("/api/notify/test", status=409)
-        studio.put(NOTIFY_URL=robot.url)
-        studio.post("/api/notify/test")
-        studio.put(NOTIFY_URL="")
-        studio.post("/api/notify/test", status=409)
-        assert len(robot.messages) == 1
-
-
-def test_the_thread_of_notifications_starts_with_the_receiver(open_studio: OpenStudio) -> None:
+def test_the_receiver_of_notifications_and_its_thread_follow_the_setting(open_studio: OpenStudio) -> None:
     with FakeRobot("plain") as robot:
         studio = open_studio()
         studio.worker.start()
+        studio.post("/api/notify/test", status=409)
         studio.put(NOTIFY_URL=robot.url)
+        studio.post("/api/notify/test")
         assert studio.worker.is_running
         studio.put(NOTIFY_URL=robot.url + "x")
+        studio.put(NOTIFY_URL="")
+        studio.post("/api/notify/test", status=409)
         assert studio.worker.stop(10)
+        assert len(robot.messages) == 1
 
 
 def test_two_changes_at_once_are_both_applied(open_studio: OpenStudio, dotenv: Path) -> None:
