@@ -64,11 +64,6 @@ def test_one_dead_thread_is_reported(client: FlaskClient) -> None:
     assert what_is_wrong(client) == {"worker"}
 
 
-def test_a_full_disk_is_reported(client: FlaskClient, settings: Settings) -> None:
-    worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 1_000_000)
-    assert what_is_wrong(client) == {"disk"}
-
-
 def test_a_missing_disk_is_reported(client: FlaskClient, settings: Settings) -> None:
     def missing(_: object) -> int:
         raise OSError("no such device")

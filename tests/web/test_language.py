@@ -1,9 +1,7 @@
 """The language of responses; the database stores only one."""
 
-import time
 import zipfile
-from contextlib import closing
-from decimal import Decimal
+from dataclasses import replace
 from io import BytesIO
 from urllib.parse import unquote
 
@@ -12,11 +10,12 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
 import database
-from app.config import Settings
-from app.domain import ImageRequest, Models, ModelSpec
+from app.domain import ImageRequest
 from app.errors import Billed, ModelError
 from app.sheets.headers import STATUS_LABELS, status_named
 from app.web.i18n import english
+from tests.db import queue
+from tests.db.queue import CAT
 from tests.web.harness import answered, import_sheet
 from tools.wording import HAN
 
@@ -80,11 +79,8 @@ def test_the_api_answers_browsers_in_their_language_and_scripts_in_chinese(
     payload = module_client.post("/api/batches", json=body, headers=ENGLISH).get_json()
     assert payload["problems"][0]["error"].startswith("Aspect ratio “5:4” is not supported")
     assert payload["error"].startswith("Row 1: Aspect ratio “5:4”")
-    assert (
-        module_client.post("/api/batches", json=body)
-        .get_json()["error"]
-        .startswith("第 1 行：不支持的图片比例")
-    )
+    chinese = module_client.post("/api/batches", json=body).get_json()
+    assert chinese["error"].startswith("第 1 行：不支持的图片比例")
     error = module_client.get("/api/records/7", headers=ENGLISH).get_json()["error"]
     assert error.startswith("This record does not exist")
 
@@ -95,7 +91,7 @@ def test_a_missing_page_is_reported_in_english(module_client: FlaskClient) -> No
     assert "Page not found" in answer.text
 
 
-def test_a_change_of_language_changes_the_etag(client: FlaskClient, settings: Settings) -> None:
+def test_a_change_of_language_changes_the_etag(client: FlaskClient) -> None:
     batch_id = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).get_json()["batch_id"]
     for address in ("/live/results", f"/api/batches/{batch_id}"):
         tag = client.get(address).headers["ETag"]
@@ -106,26 +102,12 @@ def test_a_change_of_language_changes_the_etag(client: FlaskClient, settings: Se
         assert "Cookie" not in picture.vary
 
 
-def queue(db: database.Connection, spec: ModelSpec, *requests: ImageRequest) -> tuple[str, list[int]]:
-    """Add a batch of these rows -> its id and those of its records."""
-    submission = database.Submission(
-        requests=requests,
-        models=Models([spec]),
-        stems=[request.prompt for request in requests],
-        is_taken=lambda _: False,
-    )
-    return database.add_batch(db, submission)[:2]
-
-
 def test_stored_text_stays_chinese_and_is_shown_in_english(
-    client: FlaskClient, settings: Settings, spec: ModelSpec
+    client: FlaskClient, db: database.Connection
 ) -> None:
-    with closing(database.connect(settings.database)) as db:
-        request = ImageRequest.parse({"prompt": "猫"})
-        batch_id, _ = queue(db, spec, request)
-        database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
-        in_db = database.get_batch(db, batch_id)
-    assert str(in_db.paused_reason) == "方舟账户欠费，请充值后继续"
+    batch_id, _ = queue.add(db)
+    database.pause_batch(db, batch_id, reason="方舟账户欠费，请充值后继续")
+    assert str(database.get_batch(db, batch_id).paused_reason) == "方舟账户欠费，请充值后继续"
     payload = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
     reason = payload["batch"]["paused_reason"]
     assert reason == "The Ark account has an overdue balance. Top it up, then resume"
@@ -133,21 +115,17 @@ def test_stored_text_stays_chinese_and_is_shown_in_english(
 
 
 def test_a_stored_message_keeps_its_values_for_every_language(
-    client: FlaskClient, settings: Settings, spec: ModelSpec
+    client: FlaskClient, db: database.Connection
 ) -> None:
     error = ModelError(
         "连不上 {service}（{reason}）", service="S", reason="R", cause="network", billed=Billed.NO
     )
-    with closing(database.connect(settings.database)) as db:
-        request = ImageRequest.parse({"prompt": "猫", "num_images": 2})
-        batch_id, _ = queue(db, spec, request)
-        claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
-        assert claimed
-        assert database.fail_record(db, claimed, error)
-        (line,) = database.list_log(db, batch_id)
-        assert database.get_record(db, claimed.id).error == error.message
-        stored = db.execute("SELECT error FROM generation_records WHERE id = ?", [claimed.id]).fetchone()
-    assert (stored["error"], str(line.text)) == ("连不上 S（R）", "第 1 行 · 第 1 张：失败，连不上 S（R）")
+    batch_id, ids = queue.add(db, replace(CAT, num_images=2))
+    queue.end(db, error)
+    (line,) = database.list_log(db, batch_id)
+    assert database.get_record(db, ids[0]).error == error.message
+    assert queue.column(db, "error")[0] == "连不上 S（R）"
+    assert str(line.text) == "第 1 行 · 第 1 张：失败，连不上 S（R）"
     shown = client.get(f"/api/batches/{batch_id}", headers=ENGLISH).get_json()
     assert shown["log"][0]["text"] == "Row 1, image 1 failed: 连不上 S（R）"
 
@@ -174,17 +152,10 @@ def test_the_template_is_all_english_for_an_english_browser(module_client: Flask
     workbook = load_workbook(BytesIO(file.data))
     words = [str(cell.value) for sheet in workbook for row in sheet for cell in row if cell.value]
     assert workbook.sheetnames == ["Prompts", "Notes"]
-    assert words[:9] == [
-        "Prompt",
-        "Negative prompt",
-        "Aspect ratio",
-        "Resolution",
-        "Images",
-        "File name",
-        "Reference images",
-        "Seed",
-        "Steps",
-    ]
+    header = (
+        "Prompt, Negative prompt, Aspect ratio, Resolution, Images, File name, Reference images, Seed, Steps"
+    )
+    assert words[:9] == header.split(", ")
     assert [word for word in words if HAN.search(word)] == []
 
 
@@ -196,17 +167,12 @@ def words_of(content: bytes) -> list[str]:
 
 
 @pytest.fixture
-def mixed_batch(client: FlaskClient, settings: Settings, spec: ModelSpec) -> str:
+def mixed_batch(db: database.Connection) -> str:
     """A batch with one unknown and one queued record, a favourite -> its id."""
-    rows = [ImageRequest.parse({"prompt": prompt, "seed": 7}) for prompt in ("cat", "dog")]
-    with closing(database.connect(settings.database)) as db:
-        batch_id, (cat, _) = queue(db, spec, *rows)
-        claimed = database.claim_record(db, model=spec.model_id, owner="me", now=time.time(), lease=60.0)
-        assert claimed
-        database.open_charge(db, claimed, price=Decimal("0.22"), budget=None)
-        unheard = ModelError("请求发出后断开了", cause="network", billed=Billed.UNKNOWN)
-        assert database.fail_record(db, claimed, unheard)
-        database.mark_favourite(db, [cat], True)
+    batch_id, ids = queue.add(db, *(ImageRequest(prompt=prompt, seed=7) for prompt in ("cat", "dog")))
+    unheard = ModelError("请求发出后断开了", cause="network", billed=Billed.UNKNOWN)
+    assert database.fail_record(db, queue.charged(db), unheard)
+    database.mark_favourite(db, ids[:1], True)
     return batch_id
 
 

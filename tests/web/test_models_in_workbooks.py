@@ -118,12 +118,6 @@ def test_the_drop_downs_are_those_of_the_model_of_the_page(client: FlaskClient) 
     assert resolutions(SEEDREAM) == '"1K,2K"'
 
 
-def test_a_file_that_comes_back_unchanged_is_unchanged_with_its_models(client: FlaskClient) -> None:
-    submitted(client, imported(client, MIXED))
-
-    assert changes(imported(client, MIXED)) == ["unchanged"] * 3
-
-
 def test_a_changed_model_is_a_changed_row(client: FlaskClient) -> None:
     submitted(client, imported(client, MIXED))
     book = load_workbook(BytesIO(MIXED))
@@ -194,16 +188,3 @@ def test_exported_records_have_the_columns_of_their_options(client: FlaskClient)
 
     assert header(records) - header(records[1:]) == {"背景"}
     assert header(records) >= {"模型", "提示词", "背景"}
-
-
-def test_no_page_or_workbook_offers_the_model_that_enlarges(client: FlaskClient) -> None:
-    page = client.get("/batch").get_data(as_text=True)
-    rows = [{"prompt": "猫", "model": OTHER}]
-    content = client.post("/api/spreadsheet/export", json={"rows": rows}).data
-    validations = load_workbook(BytesIO(content)).worksheets[0].data_validations.dataValidation
-
-    assert OTHER in page
-    assert "jimeng_i2i_seed3_tilesr_cvtob" not in page
-    (models,) = [str(each.formula1) for each in validations if str(each.sqref).startswith("J")]
-    assert {"即梦 4.0", "即梦 4.6", SEEDREAM} <= {*models.strip('"').split(",")}
-    assert "放大" not in models

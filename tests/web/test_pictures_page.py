@@ -1,14 +1,14 @@
 """看图 as rendered HTML: which rows it shows, and the fragment that keeps them current."""
 
 import re
-from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 import database
-from app.errors import Billed, ModelError
+from tests.db import queue
+from tests.db.queue import LOST
 from tests.web.harness import post
 
 
@@ -57,11 +57,9 @@ def test_groups_are_counted_and_shown_by_the_address(client: FlaskClient, db: da
 
 def test_unconfirmed_charges_are_beside_the_cost(client: FlaskClient, db: database.Connection) -> None:
     batch_id = submit(client, {})
-    record = database.claim_record(db, model="demo", owner="me", now=0, lease=60)
-    assert record
-    database.open_charge(db, record, price=Decimal("0.22"), budget=None)
-    lost = ModelError("断了", cause="network", billed=Billed.UNKNOWN, task_valid=False)
-    database.fail_record(db, record, lost)
+    record = queue.claimed(db, model="demo")
+    queue.charge(db, record)
+    database.fail_record(db, record, LOST)
     assert "结果未知 1 · 另有 ¥0.22 待确认" in html(client, f"/batch/pictures?id={batch_id}")
 
 
@@ -99,7 +97,9 @@ def test_a_row_that_lost_its_pictures_is_named_as_gone(client: FlaskClient, db: 
 
 
 @pytest.mark.parametrize("path", ["/batch/pictures", "/live/batch/pictures"])
-@pytest.mark.parametrize(("query", "status"), [("?id=none", 404), ("?id={id}&show=best", 400)])
+@pytest.mark.parametrize(
+    ("query", "status"), [("?id=none", 404), ("?id={id}&with=none", 404), ("?id={id}&show=best", 400)]
+)
 def test_an_unknown_batch_or_group_is_refused(
     client: FlaskClient, path: str, query: str, status: int
 ) -> None:
@@ -146,8 +146,3 @@ def test_the_fragment_has_the_rows_that_changed_in_either_batch(
     assert news.text.count("data-record-id=") == 2
     same = client.get(f"{address}&since={version}", headers={"If-None-Match": news.headers["ETag"]})
     assert same.status_code == 304
-
-
-@pytest.mark.parametrize("path", ["/batch/pictures", "/live/batch/pictures"])
-def test_a_batch_beside_that_is_not_there_is_not_found(client: FlaskClient, path: str) -> None:
-    assert client.get(f"{path}?id={submit(client, {})}&with=none").status_code == 404

@@ -13,7 +13,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openpyxl import load_workbook
-from werkzeug.routing import Rule
 
 import database
 from app.config import Settings
@@ -28,13 +27,7 @@ OPEN |= {"POST /logout", "GET /favicon.ico", "GET /readyz"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
 OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
-FILLED |= {
-    "version": "1",
-    "locale": "en",
-    "page": "studio",
-    "late": "ui/lists",
-    "names": "tokens+base",
-}
+FILLED |= {"version": "1", "locale": "en", "page": "studio", "late": "ui/lists", "names": "tokens+base"}
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"
     "{{7*7}}{% raw %}';DROP TABLE generation_records;--../../x%00=1+1"
@@ -44,14 +37,14 @@ HOSTILE = (
 def calls(app: Flask) -> list[tuple[str, str, str]]:
     """(method, URL, name) of every call of every route."""
     return [
-        (method, _filled(rule), f"{method} {rule.rule}")
+        (
+            method,
+            re.sub(r"<(?:\w+:)?(\w+)>", lambda found: FILLED[found[1]], rule.rule),
+            f"{method} {rule.rule}",
+        )
         for rule in app.url_map.iter_rules()
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]
-
-
-def _filled(rule: Rule) -> str:
-    return re.sub(r"<(?:\w+:)?(\w+)>", lambda found: FILLED[found[1]], rule.rule)
 
 
 @pytest.fixture(scope="module")
@@ -100,11 +93,8 @@ def test_with_a_password_every_route_requires_login(locked: FlaskClient) -> None
 def test_a_script_learns_where_to_log_in(locked: FlaskClient, path: str, headers: dict[str, str]) -> None:
     answer = locked.get(path, headers=headers)
     assert answer.status_code == 403
-    assert answer.json == {
-        "success": False,
-        "error": "没有登录，或登录过期了，请重新登录",
-        "login": "/login",
-    }
+    sentence = "没有登录，或登录过期了，请重新登录"
+    assert answer.json == {"success": False, "error": sentence, "login": "/login"}
 
 
 @pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "TRACE"])
@@ -190,21 +180,22 @@ def test_an_unknown_host_reaches_no_route(module_client: FlaskClient) -> None:
         answer.close()
 
 
-FOREIGN: tuple[dict[str, str], ...] = (
-    {"Origin": "https://evil.example"},
-    {"Origin": "null"},
-    {"Origin": "http://localhost:3000"},
-    {"Origin": "http://localhost.evil.example"},
-    {"Origin": ""},
-    {"Sec-Fetch-Site": "cross-site"},
-    {"Sec-Fetch-Site": "same-site"},
-    {"Sec-Fetch-Site": "?"},
-    {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
-    {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "http://localhost.evil.example"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "?"},
+        {"Origin": "http://localhost", "Sec-Fetch-Site": "cross-site"},
+        {"Origin": "https://evil.example", "Sec-Fetch-Site": "same-origin"},
+    ],
+    ids=str,
 )
-
-
-@pytest.mark.parametrize("headers", FOREIGN, ids=str)
 def test_cross_site_unsafe_requests_are_refused(module_client: FlaskClient, headers: dict[str, str]) -> None:
     changing = [call for call in calls(module_client.application) if call[0] != "GET"]
     assert len(changing) > 15
@@ -218,10 +209,8 @@ def test_cross_site_unsafe_requests_are_refused(module_client: FlaskClient, head
 def test_same_site_and_non_browser_requests_are_accepted(
     module_client: FlaskClient, headers: dict[str, str]
 ) -> None:
-    assert (
-        module_client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}, headers=headers).status_code
-        == 202
-    )
+    body = {"rows": [{"prompt": "猫"}]}
+    assert module_client.post("/api/batches", json=body, headers=headers).status_code == 202
 
 
 def test_safe_methods_change_nothing(client: FlaskClient, settings: Settings) -> None:
@@ -249,11 +238,7 @@ def breaking(module_settings: Settings) -> FlaskClient:
 def test_every_answer_forbids_inline_code_sniffing_and_framing(breaking: FlaskClient) -> None:
     client = breaking
     added = add_reference(client, "x.png")
-    others = [
-        ("GET", added["url"], "a picture"),
-        ("GET", "/nowhere", "404"),
-        ("PUT", "/", "405"),
-    ]
+    others = [("GET", added["url"], "a picture"), ("GET", "/nowhere", "404"), ("PUT", "/", "405")]
     others += [("GET", "/api//records", "308"), ("POST", "/api/spreadsheet/import", "400")]
     seen = set()
     for method, address, name in [*calls(client.application), *others]:
@@ -363,12 +348,8 @@ def test_user_input_never_leaves_its_folder(module_demo: WebHarness, hostile: di
     record = module_demo.record(hostile["records"][0])
     assert (settings.output_dir / record["filename"]).resolve().parent == settings.output_dir.resolve()
     assert module_demo.client.get(record["url"], buffered=True).content_type == "image/jpeg"
-    outside = {path.name for path in settings.output_dir.parent.iterdir()}
-    assert outside <= {
-        "output",
-        "samples",
-        *(settings.database_path.name + end for end in ("", "-wal", "-shm")),
-    }
+    beside = {settings.database_path.name + end for end in ("", "-wal", "-shm")}
+    assert {path.name for path in settings.output_dir.parent.iterdir()} <= {"output", "samples"} | beside
 
 
 def test_user_input_never_becomes_a_formula(module_demo: WebHarness, hostile: dict[str, Any]) -> None:

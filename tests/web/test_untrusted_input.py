@@ -53,14 +53,6 @@ def test_any_since_value_is_answered(client: FlaskClient, since: str) -> None:
     assert client.get(f"/live/results?since={since}").status_code == 200
 
 
-@pytest.mark.parametrize(
-    "query",
-    ["limit=1e3", "limit=" + "9" * 5000, "offset=" + "9" * 19, "from=0000-00-00", "to=9999-12-31", "sort=x"],
-)
-def test_an_out_of_range_number_or_day_is_refused(client: FlaskClient, query: str) -> None:
-    answered(client.get(f"/api/records?{query}"), 400)
-
-
 def test_an_error_message_is_one_line_whatever_it_quotes(client: FlaskClient) -> None:
     fields = answered(client.get("/api/records?status=a%0d%0aX-Evil:%20b%e2%80%a8c"), 400)
     assert fields["error"].splitlines() == [fields["error"]]

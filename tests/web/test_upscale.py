@@ -103,7 +103,7 @@ def test_what_cannot_be_enlarged_is_refused_before_it_is_paid(web: WebHarness, s
     assert service.charges == 3
 
 
-def test_rows_cannot_name_the_upscaler(web: WebHarness) -> None:
+def test_rows_cannot_name_the_upscaler_and_no_page_offers_it(web: WebHarness) -> None:
     assert UPSCALER in UPSCALERS
     assert UPSCALER in web.worker.engines.models.ids
     assert UPSCALER not in list(web.worker.engines.models)
@@ -115,6 +115,7 @@ def test_rows_cannot_name_the_upscaler(web: WebHarness) -> None:
         web.worker.engines.models.find("即梦放大")
     listed = web.get("/api/models")["models"]
     assert UPSCALER not in {model["model_id"] for model in listed}
+    assert UPSCALER not in web.page("/batch")
 
 
 def test_no_other_model_takes_the_place_of_the_upscaler(
