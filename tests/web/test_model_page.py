@@ -96,12 +96,6 @@ def test_required_variables_are_documented(settings: Settings) -> None:
         assert set(REQUIRED[spec.name]) <= spec.setup.variables.keys()
 
 
-def test_each_variable_has_an_example(settings: Settings) -> None:
-    filled = replace(settings, ark_api_key="geheim")
-    states = [filled.source_of(name) for name in ("ARK_API_KEY", "SEEDREAM_MODEL", "SDAPI_URL")]
-    assert states == ["set", "default", "empty"]
-
-
 def test_a_form_saves_without_a_script(settings: Settings, tmp_path: Path, service: FakeJimeng) -> None:
     service.access_key, service.secret_key = "geheim1", "geheim2"
     client, dotenv = client_of(settings), tmp_path / ".env"
@@ -183,15 +177,6 @@ def test_without_a_key_there_is_nothing_to_test(settings: Settings) -> None:
     answer = client.post("/model", data={"provider": "jimeng", "action": "test"})
     assert answer.status_code == 409
     assert "VOLCENGINE_AK" in result_of(answer.text, "jimeng")
-
-
-def test_another_site_cannot_have_the_key_tested(settings: Settings, service: FakeJimeng) -> None:
-    form = {"provider": "jimeng", "action": "test"}
-    answer = client_of(settings, service).post(
-        "/model", data=form, headers={"Origin": "https://evil.example"}
-    )
-    assert answer.status_code == 403
-    assert service.calls == []
 
 
 def test_who_may_not_change_settings_sees_why(settings: Settings) -> None:

@@ -15,13 +15,6 @@ def client_of(settings: Settings, url: str) -> FlaskClient:
     return create_app(replace(settings, notify_url=url)).test_client()
 
 
-def test_the_test_message_arrives(settings: Settings) -> None:
-    with FakeRobot("plain") as robot:
-        answer = client_of(settings, robot.url).post("/api/notify/test")
-    assert (answer.status_code, answer.get_json()) == (200, {"success": True, "receiver": "接收方"})
-    assert robot.messages[0].startswith("AI 图片生成器 · 通知已接通")
-
-
 def test_a_refusal_is_told_in_the_words_of_the_receiver(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,6 @@ import pytest
 from flask.testing import FlaskClient
 
 import database
-from app import log
 from app.config import REQUIRED, Settings
 from app.worker.worker import Worker
 from tools.fakes.bailian import FakeBailian
@@ -84,10 +83,8 @@ def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
 def resources_of(client: FlaskClient) -> Iterator[tuple[str, str]]:
     """(URL, headers and text) of every resource, workbooks unpacked."""
     batch_ids = [batch["id"] for batch in client.get("/api/batches").get_json()["batches"]]
-    records = client.get("/api/records?limit=200&status=success,failed,unknown,cancelled").get_json()[
-        "records"
-    ]
-    ids = [str(record["id"]) for record in records]
+    listed = client.get("/api/records?limit=200&status=success,failed,unknown,cancelled").get_json()
+    ids = [str(record["id"]) for record in listed["records"]]
     names = {"batch_id": batch_ids, "record_id": ids, "name": ["x.png"], "key": ["x.png"], "filename": ["x"]}
     for rule in client.application.url_map.iter_rules():
         wanted = re.findall(r"<(?:\w+:)?(\w+)>", rule.rule)
@@ -164,8 +161,3 @@ def test_no_key_appears_in_the_repr_of_settings_or_in_setting_errors() -> None:
         with pytest.raises(SettingError) as caught:
             read_settings({name.upper(): key for name, key in KEYS.items()} | {variable: "0.0.0.0"})
         assert MARKER not in str(caught.value)
-
-
-def test_keys_logged_by_a_library_are_redacted() -> None:
-    record = logging.LogRecord("x", logging.INFO, "", 0, f"Authorization: sk-{MARKER}-key", None, None)
-    assert MARKER not in log.KeyValueFormatter().format(record)

@@ -443,13 +443,14 @@ def test_the_receiver_of_notifications_and_its_thread_follow_the_setting(open_st
         studio.worker.start()
         studio.post("/api/notify/test", status=409)
         studio.put(NOTIFY_URL=robot.url)
-        studio.post("/api/notify/test")
+        assert studio.post("/api/notify/test")["receiver"] == "接收方"
         assert studio.worker.is_running
         studio.put(NOTIFY_URL=robot.url + "x")
         studio.put(NOTIFY_URL="")
         studio.post("/api/notify/test", status=409)
         assert studio.worker.stop(10)
-        assert len(robot.messages) == 1
+        (message,) = robot.messages
+        assert message.startswith("AI 图片生成器 · 通知已接通")
 
 
 def test_two_changes_at_once_are_both_applied(open_studio: OpenStudio, dotenv: Path) -> None:

@@ -17,20 +17,17 @@ def client(module_client: FlaskClient) -> FlaskClient:
     return module_client
 
 
-@pytest.mark.parametrize("number", ["9" * 18, "9" * 19, "9" * 30, "9" * 5000, "-1", "٣"])
-def test_an_unknown_record_id_is_not_found(client: FlaskClient, number: str) -> None:
-    answered(client.get(f"/api/records/{number}"), 404)
-
-
+@pytest.mark.parametrize("path", ["", "/neighbours"])
 @pytest.mark.parametrize("number", ["9" * 19, "9" * 30, "9" * 5000, "-1", "٣"])
-def test_neighbours_of_what_is_no_record_id_are_not_found(client: FlaskClient, number: str) -> None:
-    answered(client.get(f"/api/records/{number}/neighbours"), 404)
+def test_what_is_no_record_id_is_not_found(client: FlaskClient, number: str, path: str) -> None:
+    answered(client.get(f"/api/records/{number}{path}"), 404)
 
 
 def test_an_id_beyond_the_last_record_has_that_for_a_neighbour(client: FlaskClient) -> None:
     batch_id = client.post("/api/batches", json={"rows": [{"prompt": "猫"}]}).get_json()["batch_id"]
     assert client.post(f"/api/batches/{batch_id}/cancel").status_code == 200
     newest = client.get("/api/records").get_json()["records"][0]["id"]
+    answered(client.get(f"/api/records/{'9' * 18}"), 404)
     answer = client.get(f"/api/records/{'9' * 18}/neighbours").get_json()
     assert (answer["previous"], answer["next"]["id"]) == (None, newest)
 
