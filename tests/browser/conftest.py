@@ -11,10 +11,10 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 import database
 from app.domain import ModelStatistics
-from tests.browser import states
 from tools.chromium import FLAGS, require_browser
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
+from tools.pages import states
 from tools.pages.batch_page import BatchPage
 from tools.pages.records_page import running_copy, seed_records
 from tools.pages.samples_page import SamplesPage

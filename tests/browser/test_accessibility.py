@@ -4,7 +4,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.states import STATES, Scenarios, State, out_of_reach, resize, wait_until_ready
+from tools.pages.states import STATES, Scenarios, State, out_of_reach, resize, wait_until_ready
 
 _AXE = Axe().axe_script
 # All rules of WCAG 2.2 AA and good practice, or those named. Targets are measured below.

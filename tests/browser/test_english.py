@@ -11,11 +11,11 @@ from playwright.sync_api import Page, expect
 
 import database
 from tests.browser.conftest import NewPage
-from tests.browser.states import STATES, Scenarios, State, out_of_reach, resize
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.noise_images import noise_image
 from tools.pages.batch_page import BatchPage
+from tools.pages.states import STATES, Scenarios, State, out_of_reach, resize
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 

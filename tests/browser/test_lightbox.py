@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.states import STATES, Scenarios
 from tools.pages.records_page import RecordsPage
+from tools.pages.states import STATES, Scenarios
 from tools.server_process import ServerProcess
 
 _PAGES = (
