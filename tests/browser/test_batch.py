@@ -10,8 +10,7 @@ from openpyxl import Workbook, load_workbook
 from playwright.sync_api import Route, expect
 
 from tools.fakes.jimeng import FakeJimeng
-from tools.noise_images import noise_image
-from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end, upload
+from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
 from tools.server_process import ServerProcess
 
 
@@ -107,37 +106,6 @@ def test_a_dragged_row_moves_on_drop_and_not_on_cancel(draft: BatchPage) -> None
     mouse.up()
     draft.expect_text(1, "prompt", "二")
     draft.expect_text(2, "prompt", "一")
-
-
-def test_references_are_uploaded_picked_in_order_and_found_by_name(
-    draft: BatchPage, shared_server: ServerProcess, tmp_path: Path
-) -> None:
-    upload(shared_server, "石桥.png")
-    (tmp_path / "荷花.png").write_bytes(noise_image("png"))
-    draft.import_csv("提示词,分辨率,参考示例图", "照着画,1K,", "按名字找,1K,不在的", "不用改,1K,石桥")
-    expect(draft.report()).to_contain_text("1 处要改")
-    draft.expect_text(3, "sample_images", "选择 (1)")
-
-    dialog = draft.open_references(1)
-    dialog.locator("[data-picker-file]").set_input_files(tmp_path / "荷花.png")
-    expect(dialog.locator("[data-picker-chosen] li")).to_have_count(1)
-    dialog.get_by_role("button", name="全部移除").click()
-    draft.page.keyboard.press("Escape")
-    draft.expect_text(1, "sample_images", "选择 (0)")
-    draft.pick_references(1, "石桥.png", "荷花.png")
-    button = draft.cell(1, "sample_images").locator("[data-references]")
-    expect(button).to_have_accessible_name("选择 (2)，第 2 行的参考图")
-    draft.pick_references(2, "石桥.png")
-    expect(draft.bad_cells()).to_have_count(0)
-    batch_id = draft.start_batch()
-    draft.expect_state("已完成")
-    records = shared_server.get(f"/api/batches/{batch_id}")["records"]
-    used = {record["prompt"]: [i["filename"] for i in record["sample_images"]] for record in records}
-    assert used == {
-        "照着画": ["石桥.png", "荷花.png"],
-        "按名字找": ["石桥.png"],
-        "不用改": ["石桥.png"],
-    }
 
 
 def test_a_run_survives_pause_reload_and_resume_and_a_second_tab_shows_the_same(
@@ -250,25 +218,6 @@ def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
     assert counts["success"] + counts["unknown"] == 8
     assert jimeng.charges <= 8
     priced.expect_figures(f"^完成 {counts['success']} / 8")
-
-
-def test_unsupported_columns_explain_why_and_keep_their_values_unsent(
-    priced: BatchPage, server: ServerProcess
-) -> None:
-    priced.open()
-    priced.import_csv("提示词,种子,步数", "一座山,随便,30")
-    expect(priced.report()).to_contain_text("没有问题")
-    expect(priced.bad_cells()).to_have_count(0)
-    expect(priced.cell(1, "seed")).to_be_hidden()
-    priced.show_column("种子", "步数")
-    expect(priced.cell(1, "seed")).to_have_attribute("title", re.compile("即梦不接受种子"))
-    priced.cell(1, "steps").click()
-    priced.page.keyboard.type("7")
-    priced.page.keyboard.press("Enter")
-    priced.expect_text(1, "steps", "30")
-    batch_id = priced.start_batch()
-    record = server.get(f"/api/batches/{batch_id}")["records"][0]
-    assert (record["seed"], record["steps"]) == (None, None)
 
 
 def test_the_log_lists_each_image_and_can_be_limited_to_failures(

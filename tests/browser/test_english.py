@@ -228,40 +228,19 @@ def test_the_language_switch_works_without_javascript(new_page: NewPage, scenari
     expect(page.get_by_role("heading", name="No sample images yet")).to_be_visible()
 
 
-@pytest.fixture(scope="module")
-def unpriced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """A server with a model without a price."""
-    data_dir = tmp_path_factory.mktemp("unpriced")
-    with FakeOpenAIImages() as service, running_server(data_dir, **service.settings()) as server:
-        yield server
-
-
-def test_the_footer_of_a_batch_states_that_no_price_is_set(
-    english_page: Page, unpriced_server: ServerProcess
-) -> None:
-    batch = BatchPage(english_page, unpriced_server.address)
-    batch.open()
-    batch.click_command("add")
-    batch.paste_block(1, "prompt", ("a hill",))
-    expect(english_page.locator("[data-footer-sum]")).to_have_text("1 row · 1 image · No price set")
-
-
-def test_the_generate_button_stays_within_its_column(
-    english_page: Page, unpriced_server: ServerProcess
-) -> None:
+def test_the_generate_button_stays_within_its_column(english_page: Page, tmp_path: Path) -> None:
     english_page.set_viewport_size({"width": 1024, "height": 768})
-    english_page.goto(unpriced_server.address)
-    english_page.locator("#num_images").fill("10")
-    expect(english_page.locator("[data-submit-label]")).to_have_text("Generate 10 images")
-    foot, button = (
-        english_page.locator(each).bounding_box() for each in (".studio-form-footer", ".studio-form-submit")
-    )
-    assert foot
-    assert button
-    assert button["x"] + button["width"] <= foot["x"] + foot["width"] - 16
-    assert english_page.locator(".studio-form-submit").evaluate(
-        "(each) => each.scrollWidth <= each.clientWidth"
-    )
+    with FakeOpenAIImages() as service, running_server(tmp_path, **service.settings()) as server:
+        english_page.goto(server.address)
+        english_page.locator("#num_images").fill("10")
+        expect(english_page.locator("[data-submit-label]")).to_have_text("Generate 10 images")
+        expect(english_page.locator("[data-submit-price]")).to_have_text("No price set")
+        submit = english_page.locator(".studio-form-submit")
+        foot, button = english_page.locator(".studio-form-footer").bounding_box(), submit.bounding_box()
+        assert foot
+        assert button
+        assert button["x"] + button["width"] <= foot["x"] + foot["width"] - 16
+        assert submit.evaluate("(each) => each.scrollWidth <= each.clientWidth")
 
 
 def test_cause_labels_are_beside_their_bars(english_page: Page, server: ServerProcess) -> None:

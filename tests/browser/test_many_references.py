@@ -28,6 +28,7 @@ def test_ten_references_are_priced_sent_and_billed_and_an_eleventh_is_not_attach
         page.wait_for_images(1)
         page.act("用作参考图")
         expect(page.page.locator("[data-error-for=sample_images]")).to_contain_text("请先移除一张")
+        assert server.get("/api/sample-images")["total"] == 10  # nor uploaded
         (record,) = server.get("/api/records")["records"]
         (order,) = service.submissions
         assert len(record["sample_images"]) == len(order.body["image"]) == 10

@@ -89,6 +89,12 @@ def test_a_row_offers_another_image_and_its_prompt(page: Page, own_archive_serve
     wait_until(lambda: server.get("/api/records")["total"] == 61)
     newest = server.get("/api/records?limit=1")["records"][0]
     assert newest["prompt"] == server.get(f"/api/records?search=%23{59}")["records"][0]["prompt"]
+    large = records.open_lightbox(60)
+    large.locator("[data-lightbox-more] summary").click()
+    large.get_by_role("button", name="用作参考图").click()
+    expect(large.locator(".toast").last).to_contain_text("参考图")
+    records.page.keyboard.press("Escape")
+    assert server.get("/api/sample-images")["total"] == 1
     menu.locator("summary").click()
     menu.get_by_role("link", name="改提示词").click()
     expect(records.page.locator("#prompt")).to_have_value(newest["prompt"])

@@ -3,13 +3,12 @@
 import re
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenStudio
 from tools.pages.batch_page import BatchPage
 from tools.pages.records_page import RecordsPage
 from tools.server_process import ServerProcess
-from tools.waiting import wait_until
 
 CAT, MOUNTAIN = "一只橘猫趴在窗台上看雨", "清晨的雪山木屋"
 
@@ -146,18 +145,3 @@ def test_an_earlier_prompt_is_put_into_a_cell(batch: BatchPage, demo_server: Ser
     batch.expect_text(1, "prompt", CAT)
     batch.page.keyboard.press("Control+z")
     batch.expect_text(1, "prompt", MOUNTAIN)
-
-
-def test_what_is_typed_while_the_list_loads_is_searched(page: Page, records: RecordsPage) -> None:
-    waiting: list[Route] = []
-    page.route("**/ui/lists.js", lambda route: waiting.append(route))
-    page.locator("[data-record-id] [data-select]").first.check()
-    page.keyboard.press("Control+k")
-    page.keyboard.type("xyz")
-    wait_until(lambda: bool(waiting) and page.evaluate("true"))
-    waiting[0].continue_()
-    expect(page.locator("dialog[open] [role=combobox]")).to_have_value("xyz")
-    page.keyboard.type("1")
-    expect(page.locator("dialog[open] [role=combobox]")).to_have_value("xyz1")
-    page.keyboard.press("Escape")
-    expect(page.locator("[data-pick=reject]")).to_have_count(0)

@@ -9,7 +9,6 @@ from playwright.sync_api import Page, Request, expect
 from tests.browser.conftest import NewPage, OpenStudio
 from tools.fakes.jimeng import FakeJimeng
 from tools.noise_images import noise_image
-from tools.pages.input_method import InputMethod
 from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
@@ -106,33 +105,6 @@ def test_enter_alone_submits_nothing(demo_server: ServerProcess, studio: OpenStu
         page.wait_for_images(number)
 
 
-def test_an_unfinished_input_method_composition_is_not_submitted(
-    demo_server: ServerProcess, studio: OpenStudio
-) -> None:
-    page = studio(demo_server)
-    page.write_prompt("")
-    method = InputMethod(page.page)
-    method.compose("x", "xu", "xue")
-    page.generate_by_keyboard()
-    method.commit("雪山")
-    page.generate_by_keyboard()
-    page.wait_for_images(1)
-    assert [record["prompt"] for record in demo_server.get("/api/records")["records"]] == ["雪山"]
-
-
-def test_images_are_generated_without_browser_storage(
-    demo_server: ServerProcess, page: Page, studio: OpenStudio
-) -> None:
-    forbidden = "throw new DOMException('no', 'SecurityError')"
-    page.add_init_script(f"Object.defineProperty(window, 'localStorage', {{ get() {{ {forbidden}; }} }})")
-    opened = studio(demo_server)
-    opened.write_prompt("雪山")
-    opened.generate()
-    opened.wait_for_images(1)
-    page.locator("[data-theme-switch]").click()
-    expect(page.locator("html")).to_have_attribute("data-theme", "light")
-
-
 def test_a_failure_is_shown_in_its_tile_with_its_reason_and_retried(
     server: ServerProcess, studio: OpenStudio, jimeng: FakeJimeng
 ) -> None:
@@ -210,23 +182,6 @@ def test_typed_text_is_restored_after_loading_records(demo_server: ServerProcess
     expect(negative).to_have_value("不要雨")
 
 
-def test_the_lightbox_is_used_by_keyboard_and_copies(demo_server: ServerProcess, studio: OpenStudio) -> None:
-    for prompt in ("第一张", "第二张", "第三张"):
-        demo_server.post("/api/batch-generate", {"prompt": prompt})
-    page = studio(demo_server)
-    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo_server.address)
-    large = page.open_lightbox(0)
-    expect(large).to_contain_text("第三张")
-    for key, prompt in (("ArrowRight", "第二张"), ("End", "第一张"), ("Home", "第三张")):
-        page.page.keyboard.press(key)
-        expect(large).to_contain_text(prompt)
-    page.page.keyboard.press("i")
-    large.locator("[data-copy=prompt]").click()
-    wait_until(lambda: page.page.evaluate("navigator.clipboard.readText()") == "第三张")
-    page.page.keyboard.press("Escape")
-    expect(large).to_be_hidden()
-
-
 def test_back_or_a_click_beside_the_image_closes_the_lightbox(
     demo_server: ServerProcess, studio: OpenStudio
 ) -> None:
@@ -248,11 +203,17 @@ def test_back_or_a_click_beside_the_image_closes_the_lightbox(
     expect(page.tiles("success")).to_have_count(1)
 
 
-def test_images_are_kept_and_deleted_in_the_lightbox(demo_server: ServerProcess, studio: OpenStudio) -> None:
+def test_images_are_copied_kept_and_deleted_in_the_lightbox(
+    demo_server: ServerProcess, studio: OpenStudio
+) -> None:
     for prompt in ("第一张", "第二张"):
         demo_server.post("/api/batch-generate", {"prompt": prompt})
     page = studio(demo_server)
+    page.page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=demo_server.address)
     large = page.open_lightbox(0)
+    page.page.keyboard.press("i")
+    large.locator("[data-copy=prompt]").click()
+    wait_until(lambda: page.page.evaluate("navigator.clipboard.readText()") == "第二张")
     page.page.keyboard.press("f")
     expect(large.locator("[data-command=favourite]")).to_have_attribute("aria-pressed", "true")
     page.page.keyboard.press("Delete")
@@ -337,19 +298,6 @@ def test_a_result_dragged_onto_the_form_becomes_a_reference(
     expect(page.page.get_by_text("松开后用作参考图")).to_be_hidden()
 
 
-def test_an_excess_reference_is_neither_attached_nor_uploaded(
-    demo_server: ServerProcess, studio: OpenStudio, tmp_path: Path
-) -> None:
-    demo_server.post("/api/batch-generate", {"prompt": "第五张"})
-    page = studio(demo_server)
-    page.attach_references(*pictures(tmp_path, "甲.png", "乙.png", "丙.png", "丁.png"))
-    page.act("用作参考图")
-    expect(page.page.locator("[data-error-for=sample_images]")).to_contain_text("请先移除一张")
-    page.expect_idle()
-    expect(page.page.locator(".toast")).to_have_count(0)
-    assert demo_server.get("/api/sample-images")["total"] == 4
-
-
 def test_references_are_ordered_by_dragging_or_keyboard_and_sent_in_this_order(
     demo_server: ServerProcess, studio: OpenStudio, tmp_path: Path
 ) -> None:
@@ -417,20 +365,6 @@ def test_the_from_parameter_fills_the_form_and_its_references(
     again = demo_server.get("/api/records")["records"][0]
     assert again["prompt"] == "改过的提示词"
     assert again["sample_images"] == made["sample_images"]
-
-
-def test_the_page_reports_an_unreachable_server_and_recovers(
-    demo_server: ServerProcess, studio: OpenStudio
-) -> None:
-    page = studio(demo_server)
-    demo_server.kill()
-    page.write_prompt("没有服务器")
-    page.generate()
-    expect(page.page.locator("body")).to_contain_text("连不上服务")
-    page.expect_prompt("没有服务器")
-    demo_server.start()
-    page.generate()
-    page.wait_for_images(1)
 
 
 def heights_of(page: StudioPage) -> set[int]:

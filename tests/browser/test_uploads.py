@@ -88,18 +88,6 @@ def test_failed_uploads_keep_their_reason_and_offer_a_useful_retry(
     expect(library.uploads.place).to_be_hidden()
 
 
-def test_a_single_upload_can_be_retried_once_the_server_is_back(
-    library: SamplesPage, demo_server: ServerProcess
-) -> None:
-    demo_server.kill()
-    library.upload(image_file("茶.png"))
-    expect(library.uploads.line("茶.png")).to_contain_text("连不上服务")
-    demo_server.start()
-    library.uploads.press("重试 茶.png")
-    library.expect_names("茶.png")
-    expect(library.uploads.place).to_be_hidden()
-
-
 def test_a_slow_upload_shows_progress_and_warns_before_leaving(library: SamplesPage) -> None:
     page = library.page
     page.get_by_role("heading", name="示例图", exact=True).click()  # no warning without an action
@@ -126,7 +114,7 @@ def test_an_image_is_pasted_into_the_library_and_the_same_one_is_stored_once(lib
     library.expect_names("image.png")
 
 
-def test_files_dropped_or_pasted_in_the_picker_are_uploaded_and_chosen_in_order(
+def test_files_dropped_pasted_or_opened_in_the_picker_are_uploaded_and_chosen_in_order(
     page: Page, demo_server: ServerProcess
 ) -> None:
     picker = Picker(page)
@@ -136,24 +124,14 @@ def test_files_dropped_or_pasted_in_the_picker_are_uploaded_and_chosen_in_order(
     expect(picker.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
     picker.paste(image_file("丙.png"))
     picker.expect_chosen("甲.png", "乙.png", "丙.png")
-    picker.pick("乙.png")
+    picker.dialog.get_by_role("button", name="全部移除").click()
+    picker.expect_chosen()
+    picker.pick("甲.png")
+    picker.dialog.locator("[data-picker-file]").set_input_files(image_file("丁.png"))
+    picker.expect_chosen("甲.png", "丁.png")
     expect(picker.uploads.line("坏的.png")).to_contain_text("这不是可用的图片")
     picker.confirm()
     expect(page.locator("[data-references] .reference")).to_have_count(2)
-
-
-def test_uploads_continue_when_the_picker_is_closed(page: Page, demo_server: ServerProcess) -> None:
-    picker = Picker(page)
-    picker.open_on_index(demo_server.address)
-    line = Throttle(page, 5_000)
-    picker.drop(image_file("甲.png", (400, 300)), image_file("乙.png", (400, 300)))
-    expect(picker.uploads.lines()).to_have_count(2)
-    page.keyboard.press("Escape")
-    expect(picker.dialog).to_be_hidden()
-    line.end()
-    expect(page.locator(".toast")).to_contain_text("已加入 2 张示例图", timeout=30_000)
-    page.locator("[data-open-picker]").click()
-    picker.expect_names("甲.png", "乙.png")
 
 
 def large(*names: str) -> list[FilePayload]:

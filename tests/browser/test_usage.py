@@ -52,7 +52,7 @@ def restart(server: ServerProcess, *, model_timeout: int) -> None:
     server.start()
 
 
-def test_figures_and_charts_show_the_spending(
+def test_figures_and_charts_show_the_spending_of_a_range(
     usage: UsagePage, server: ServerProcess, tmp_path: Path
 ) -> None:
     finished_batch(server, "雪山", "猫", "违禁", name="春季主图")
@@ -71,17 +71,11 @@ def test_figures_and_charts_show_the_spending(
     usage.page.get_by_role("link", name="近 7 天", exact=True).click()
     expect(usage.page).to_have_url(re.compile("chart=pictures"))
     expect(usage.chart("每天的图片")).to_be_visible()
+    usage.page.get_by_role("link", name="今天", exact=True).click()
+    expect(usage.page.get_by_role("heading", name=re.compile("每小时的"))).to_be_visible()
     file = usage.download("导出 Excel", tmp_path)
     assert file.suffix == ".xlsx"
     assert usage.download("CSV", tmp_path).read_text("utf-8-sig").count("已计费") >= 2
-
-
-def test_a_range_is_chosen_and_the_url_follows(usage: UsagePage, server: ServerProcess) -> None:
-    finished_batch(server, "雪山")
-    usage.open()
-    usage.page.get_by_role("link", name="今天", exact=True).click()
-    expect(usage.page).to_have_url(re.compile("range=today"))
-    expect(usage.page.get_by_role("heading", name="每小时的花费")).to_be_visible()
     usage.page.get_by_label("从哪一天").fill("2020-01-01")
     usage.page.get_by_label("到哪一天").fill("2020-01-31")
     usage.page.get_by_role("button", name="查看").click()

@@ -175,10 +175,10 @@ class RecordsPage:
         data = base64.b64encode(file.read_bytes()).decode()
         self.page.evaluate(_DROP, [file.name, data])
 
-    def paste(self, file: Path, *, into: str = "body", text: str = "") -> None:
-        """Ctrl+V with an image in the clipboard, and text beside it as Excel puts it there."""
+    def paste(self, file: Path) -> None:
+        """Ctrl+V with an image in the clipboard."""
         data = base64.b64encode(file.read_bytes()).decode()
-        self.page.locator(into).evaluate(_PASTE, [file.name, data, text])
+        self.page.evaluate(_PASTE, [file.name, data])
 
     def expect_query(self, **wanted: str) -> None:
         """Wait until the URL has exactly this query."""
@@ -186,12 +186,12 @@ class RecordsPage:
 
 
 _PASTE = """
-(place, [name, content, text]) => {
+([name, content]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const clipboardData = new DataTransfer();
   clipboardData.items.add(new File([bytes], name, { type: "image/png" }));
-  if (text) clipboardData.setData("text/plain", text);
-  place.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+  const how = { clipboardData, bubbles: true, cancelable: true };
+  document.body.dispatchEvent(new ClipboardEvent("paste", how));
 }
 """
 
