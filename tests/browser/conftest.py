@@ -16,7 +16,7 @@ from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
 from tools.pages import states
 from tools.pages.batch_page import BatchPage
-from tools.pages.records_page import running_copy, seed_records
+from tools.pages.records_page import RecordsPage, running_copy, seed_records
 from tools.pages.samples_page import SamplesPage
 from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
@@ -140,6 +140,23 @@ def own_archive_server(tmp_path: Path, archive: Path) -> Iterator[ServerProcess]
     """A server with its own copy of those records."""
     with running_copy(archive, tmp_path) as server:
         yield server
+
+
+@pytest.fixture
+def own_records(page: Page, own_archive_server: ServerProcess) -> RecordsPage:
+    """生成记录 of that server, open."""
+    opened = RecordsPage(page, own_archive_server.address)
+    opened.open()
+    return opened
+
+
+@pytest.fixture(scope="module")
+def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A server with a dozen records; the tests of a module put back what they change."""
+    folder = tmp_path_factory.mktemp("dozen")
+    seed_records(folder, 12)
+    with running_server(folder, image_model="demo") as process:
+        yield process
 
 
 @pytest.fixture

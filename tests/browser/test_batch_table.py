@@ -97,18 +97,9 @@ def test_a_row_shows_its_line_number_in_the_file_everywhere(draft: BatchPage, tm
         draft.wait_for_image(row)
 
 
-def test_the_import_report_follows_the_table_and_is_reopened_after_a_reload(draft: BatchPage) -> None:
+def test_the_import_report_is_reopened_after_a_reload(draft: BatchPage) -> None:
     draft.import_csv("提示词,图片比例,生成数量", "雪山,5:4,", "橘猫,4：3,12")
-    problems = draft.page.locator("[data-report-problems] li")
-    expect(draft.report()).to_contain_text("2 处要改")
-    expect(problems).to_have_count(2)
     draft.edit_cell(2, "num_images", "3")
-    expect(draft.report()).to_contain_text("1 处要改")
-    expect(problems).to_have_count(1)
-    draft.page.keyboard.press("Control+z")
-    expect(problems).to_have_count(2)
-    draft.page.keyboard.press("Control+y")
-
     draft.page.locator("[data-report-close]").click()
     opener = draft.page.get_by_role("button", name="导入报告", exact=True)
     draft.wait_until_saved("表.csv")

@@ -195,19 +195,6 @@ def test_a_paused_batch_says_why_in_english_with_its_buttons_in_one_line(
         assert len({round(box["y"]) for each in buttons.all() if (box := each.bounding_box())}) == 1
 
 
-def test_records_are_chosen_found_and_rejected_in_english(english_page: Page, server: ServerProcess) -> None:
-    english_page.goto(f"{server.address}/records?search=fox&status=success&from=2026-01-01")
-    english_page.wait_for_load_state("networkidle")
-    english_page.locator("[data-records] [data-select]").first.check()
-    expect(english_page.locator("[data-selection]")).to_contain_text("1 record selected")
-    expect_english(english_page)
-    english_page.locator("[data-records] [data-image-url]").first.click()
-    expect(english_page.locator("dialog[data-lightbox]")).to_be_visible()
-    english_page.keyboard.press("x")
-    expect(english_page.locator("dialog[data-lightbox] .toast")).to_contain_text("Rejected, not deleted")
-    expect_english(english_page)
-
-
 def test_the_language_switch_keeps_typed_text_and_is_remembered(page: Page, scenarios: Scenarios) -> None:
     address = scenarios.empty.address
     page.goto(address)

@@ -1,24 +1,15 @@
 """Keeping and rejecting pictures: in the large view, the comparison, the list and the selection."""
 
 import zipfile
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start_to_end
-from tools.pages.records_page import RecordsPage, seed_records
-from tools.server_process import ServerProcess, running_server
+from tools.pages.records_page import RecordsPage
+from tools.server_process import ServerProcess
 from tools.waiting import wait_until
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("picks")
-    seed_records(folder, 12, failed_every=0)
-    with running_server(folder, image_model="demo") as process:
-        yield process
 
 
 @pytest.fixture

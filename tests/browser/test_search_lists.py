@@ -2,7 +2,6 @@
 
 import re
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import OpenStudio
@@ -85,19 +84,12 @@ def test_the_theme_is_changed_and_an_open_dialog_is_answered_first(
     expect(page.locator("[data-theme-switch]")).to_have_attribute("title", "外观：深色")
 
 
-@pytest.fixture
-def records(page: Page, own_archive_server: ServerProcess) -> RecordsPage:
-    opened = RecordsPage(page, own_archive_server.address)
-    opened.open()
-    return opened
-
-
-def test_single_keys_are_switched_off_but_in_the_large_view(page: Page, records: RecordsPage) -> None:
+def test_single_keys_are_switched_off_but_in_the_large_view(page: Page, own_records: RecordsPage) -> None:
     page.locator("[data-record-id] [data-select]").first.check()
     page.keyboard.press("?")
     page.get_by_label("单个字符的快捷键").uncheck()
     page.keyboard.press("Escape")
-    records.open()
+    own_records.open()
     page.locator("[data-record-id] [data-select]").first.check()
     for key in ("?", "/", "x", "z"):
         page.keyboard.press(key)

@@ -1,15 +1,12 @@
 """One intention, one submission: lost responses, double clicks, and drafts restored in two tabs."""
 
-from collections.abc import Callable
-
 from playwright.sync_api import Page, Route, expect
 
+from tests.browser.conftest import OpenStudio
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
-from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess
 
-Open = Callable[[ServerProcess], StudioPage]
 UNREACHABLE = "连不上服务，请确认程序还在运行"
 
 
@@ -36,7 +33,7 @@ def table(page: Page, server: ServerProcess, *prompts: str) -> BatchPage:
 
 
 def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
-    demo_server: ServerProcess, studio: Open
+    demo_server: ServerProcess, studio: OpenStudio
 ) -> None:
     page = studio(demo_server)
     for number, reloads in enumerate((False, True), 1):
@@ -62,7 +59,7 @@ def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
     assert count_submissions(demo_server) == 3
 
 
-def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, studio: Open) -> None:
+def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, studio: OpenStudio) -> None:
     first = studio(demo_server)
     first.write_prompt("雪山")
     second = first.second_tab()

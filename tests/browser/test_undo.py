@@ -1,26 +1,14 @@
 """Undo by message or Ctrl+Z, and independent messages."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import OpenStudio
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start
-from tools.pages.records_page import RecordsPage, seed_records
-from tools.pages.studio_page import StudioPage
-from tools.server_process import ServerProcess, running_server
+from tools.pages.records_page import RecordsPage
+from tools.server_process import ServerProcess
 from tools.waiting import wait_until
-
-Open = Callable[[ServerProcess], StudioPage]
-
-
-@pytest.fixture(scope="module")
-def seeded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    folder = tmp_path_factory.mktemp("undo")
-    seed_records(folder, 12)
-    with running_server(folder, image_model="demo") as process:
-        yield process
 
 
 @pytest.fixture
@@ -116,7 +104,7 @@ def test_delete_applies_to_the_selection_wherever_the_focus_is(records: RecordsP
 
 
 def test_one_queued_image_is_cancelled_and_restored_by_undo(
-    server: ServerProcess, studio: Open, jimeng: FakeJimeng
+    server: ServerProcess, studio: OpenStudio, jimeng: FakeJimeng
 ) -> None:
     jimeng.latency = 600.0
     page = studio(server)
