@@ -101,22 +101,6 @@ def test_choices_are_saved_in_the_order_of_the_keys(records: RecordsPage, seeded
     expect_picks(seeded, {12: "keep"})
 
 
-def test_the_comparison_keeps_and_rejects(records: RecordsPage, seeded: ServerProcess) -> None:
-    records.open_lightbox(12)
-    records.page.keyboard.press("c")
-    names = records.page.locator("dialog[data-compare] [data-name]")
-    expect(names).to_have_text(["记录 12", "记录 11"])
-    records.page.keyboard.press("x")
-    expect(names).to_have_text(["记录 12", "记录 10"])
-    records.page.keyboard.press("1")
-    records.page.keyboard.press("p")
-    kept = records.page.locator("[data-side]").first.get_by_role("button", name="留下")
-    expect(kept).to_have_attribute("aria-pressed", "true")
-    records.page.keyboard.press("Escape")
-    expect(records.lightbox().get_by_role("button", name="留下")).to_have_attribute("aria-pressed", "true")
-    expect_picks(seeded, {12: "keep", 11: "reject"})
-
-
 def test_a_selection_is_chosen_and_the_kept_are_found_and_downloaded(
     records: RecordsPage, seeded: ServerProcess
 ) -> None:

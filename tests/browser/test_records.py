@@ -222,7 +222,7 @@ def test_the_lightbox_zooms_and_is_panned_by_the_main_button_only(records: Recor
     expect(records.page.locator(".viewer-canvas.is-zoomed")).to_be_visible()
 
 
-def test_two_images_are_compared_and_a_failure_is_shown_on_the_image_and_can_be_retried(
+def test_two_images_are_compared_and_judged_and_a_failure_is_shown_on_the_image_and_can_be_retried(
     own_records: RecordsPage,
 ) -> None:
     page = own_records.page
@@ -235,7 +235,14 @@ def test_two_images_are_compared_and_a_failure_is_shown_on_the_image_and_can_be_
     expect(names).to_have_text(["记录 60", "记录 58"])
     page.keyboard.press("+")
     expect(compare.locator(".viewer-canvas.is-zoomed")).to_have_count(2)
+    page.keyboard.press("1")
+    page.keyboard.press("p")
+    kept = compare.locator("[data-side]").first.get_by_role("button", name="留下")
+    expect(kept).to_have_attribute("aria-pressed", "true")
     page.keyboard.press("Escape")
+    expect(own_records.lightbox().get_by_role("button", name="留下")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     own_records.expect_position("1 / 60")
     page.keyboard.press("c")
     expect(names).to_have_text(["记录 60", "记录 59"])

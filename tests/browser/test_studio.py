@@ -359,11 +359,9 @@ def test_the_from_parameter_fills_the_form_and_its_references(
     expect(page.page.locator("input[value='2:3']")).to_be_checked()
     expect(page.page.locator("#seed")).to_have_value("77")
     expect(page.references()).to_have_count(2)
-    page.write_prompt("改过的提示词")
     page.generate()
     page.wait_for_images(2)
     again = demo_server.get("/api/records")["records"][0]
-    assert again["prompt"] == "改过的提示词"
     assert again["sample_images"] == made["sample_images"]
 
 

@@ -34,10 +34,6 @@ class UsagePage:
         """The same for all."""
         self.page.locator(".unresolved-bulk").get_by_role("button", name=name).click()
 
-    def expect_idle(self) -> None:
-        """Wait until a record can be clicked again after its dialog was closed."""
-        expect(self.page.locator("[data-record-id][data-busy]")).to_have_count(0)
-
     def confirm_cost(self) -> None:
         self.page.locator("[data-cost-yes]").click()
 
