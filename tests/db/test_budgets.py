@@ -179,3 +179,17 @@ def test_threads_of_two_processes_exceed_no_budget(settings: Settings, db: datab
     for process in processes:
         process.communicate(timeout=60)
         assert process.returncode == 0
+
+
+def test_what_was_not_charged_in_the_first_minutes_of_a_month_does_not_count(
+    db: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = datetime(2026, 10, 31, 18, 30, tzinfo=UTC)
+    monkeypatch.setattr(db_budgets, "month_start", lambda: start)
+    queue(db, spec, 2)
+    record = claimed(db)
+    charge(db, record)
+    database.fail_record(db, record, ModelError("没有做", cause="service", billed=Billed.NO))
+    charge(db, claimed(db))
+    db.execute("UPDATE charges SET opened_at = '2026-10-31 18:40:00.000'")
+    assert budget_of(db, BudgetScope.MONTH) == ("None", "0.22")
