@@ -230,7 +230,7 @@ def _recompute_and_log(db: Connection, ids: Sequence[int], text: str, **values: 
         f"""
         SELECT batch_id, count(*) AS number
         FROM generation_records
-        WHERE id {IN_IDS} AND batch_id IS NOT NULL
+        WHERE id {IN_IDS}
         GROUP BY batch_id
         """,
         {"ids": SqlList(ids)},
