@@ -230,3 +230,11 @@ def test_each_record_gets_its_own_last_error_back(db: database.Connection, spec:
     undo = database.resolve_charges(db, ids, billed=False).undo
     database.undo_resolution(db, undo)
     assert [database.get_record(db, each).cause for each in ids] == ["timeout", "network"]
+
+
+def test_a_charge_without_batch_is_resolved_too(db: database.Connection, spec: ModelSpec) -> None:
+    add(db, spec)
+    record_id = lose(db)
+    db.execute("UPDATE generation_records SET batch_id = NULL")
+    assert database.resolve_charges(db, [record_id], billed=True).records == 1
+    assert db.execute("SELECT count(*) AS number FROM batch_log WHERE text LIKE '%放弃%'").fetchone()[0] == 0
