@@ -186,10 +186,9 @@ def test_what_was_not_charged_in_the_first_minutes_of_a_month_does_not_count(
 ) -> None:
     start = datetime(2026, 10, 31, 18, 30, tzinfo=UTC)
     monkeypatch.setattr(db_budgets, "month_start", lambda: start)
-    queue(db, spec, 2)
-    record = claimed(db)
-    charge(db, record)
+    batch_of(db, 2)
+    record = queue.charged(db)
     database.fail_record(db, record, ModelError("没有做", cause="service", billed=Billed.NO))
-    charge(db, claimed(db))
+    queue.charged(db)
     db.execute("UPDATE charges SET opened_at = '2026-10-31 18:40:00.000'")
     assert budget_of(db, BudgetScope.MONTH) == ("None", "0.22")

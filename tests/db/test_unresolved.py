@@ -233,7 +233,7 @@ def test_each_record_gets_its_own_last_error_back(db: database.Connection, spec:
 
 
 def test_a_charge_without_batch_is_resolved_too(db: database.Connection, spec: ModelSpec) -> None:
-    add(db, spec)
+    add(db)
     record_id = lose(db)
     db.execute("UPDATE generation_records SET batch_id = NULL")
     assert database.resolve_charges(db, [record_id], billed=True).records == 1
