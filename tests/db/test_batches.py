@@ -11,8 +11,8 @@ from tests.db.queue import BILLED, CAT, NOW, REFUSED, SAVED, add, add_sample, cl
 
 def fetchable(db: database.Connection) -> dict[str, int]:
     """Task id -> whether it is fetched while its batch is paused."""
-    rows = db.execute("SELECT task_id, fetch_while_paused FROM generation_records WHERE task_id IS NOT NULL")
-    return {row["task_id"]: row["fetch_while_paused"] for row in rows}
+    sql = "SELECT task_id, fetch_while_paused FROM generation_records WHERE task_id IS NOT NULL ORDER BY id"
+    return {row["task_id"]: row["fetch_while_paused"] for row in db.execute(sql)}
 
 
 def state(db: database.Connection, batch_id: str) -> tuple[str, str, str]:
