@@ -243,3 +243,17 @@ def test_undoing_leaves_out_what_was_bought_only_where_that_is_asked(
     assert (undone.number, len(undone.skipped)) == (0, 1)
     assert states(db, batch_id) == [BatchStatus.CANCELLED]
     assert database.uncancel_records(db, batch_id, ids, models=Models([spec])).number == 1
+
+
+@pytest.mark.parametrize("skips_bought", [False, True])
+def test_an_undo_completes_fingerprints_before_its_transaction_where_they_are_compared(
+    db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, skips_bought: bool
+) -> None:
+    calls: list[bool] = []
+    monkeypatch.setattr(
+        "app.db.cancellation.complete_fingerprints", lambda db: calls.append(db.in_transaction)
+    )
+    batch_id, _ = add(db, spec)
+    database.cancel_batch(db, batch_id)
+    database.uncancel_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
+    assert calls == [False] * skips_bought

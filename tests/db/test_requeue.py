@@ -310,7 +310,7 @@ def test_what_was_fetched_in_vain_is_billed_or_not_as_the_service_says(
 
 
 @pytest.mark.parametrize("skips_bought", [False, True])
-def test_missing_fingerprints_are_completed_before_the_transaction_where_they_are_compared(
+def test_a_retry_completes_fingerprints_before_its_transaction_where_they_are_compared(
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, skips_bought: bool
 ) -> None:
     calls: list[str] = []
@@ -319,10 +319,12 @@ def test_missing_fingerprints_are_completed_before_the_transaction_where_they_ar
             f"app.db.{module}.complete_fingerprints", lambda _, name=module: calls.append(name)
         )
     batch_id, _ = add(db, CAT)
+    calls: list[bool] = []
+    monkeypatch.setattr("app.db.requeue.complete_fingerprints", lambda db: calls.append(db.in_transaction))
+    batch_id, _ = add(db, spec, CAT)
     fail_all(db, 1)
     database.retry_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
-    database.uncancel_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
-    assert calls == (["requeue", "cancellation"] if skips_bought else [])
+    assert calls == [False] * skips_bought
 
 
 @pytest.mark.parametrize("state", ["finished", "cancelled"])
