@@ -253,7 +253,7 @@ def test_an_undo_completes_fingerprints_before_its_transaction_where_they_are_co
     monkeypatch.setattr(
         "app.db.cancellation.complete_fingerprints", lambda db: calls.append(db.in_transaction)
     )
-    batch_id, _ = add(db, spec)
+    batch_id, _ = add(db)
     database.cancel_batch(db, batch_id)
     database.uncancel_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
     assert calls == [False] * skips_bought

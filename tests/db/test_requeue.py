@@ -313,15 +313,9 @@ def test_what_was_fetched_in_vain_is_billed_or_not_as_the_service_says(
 def test_a_retry_completes_fingerprints_before_its_transaction_where_they_are_compared(
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, skips_bought: bool
 ) -> None:
-    calls: list[str] = []
-    for module in ("requeue", "cancellation"):
-        monkeypatch.setattr(
-            f"app.db.{module}.complete_fingerprints", lambda _, name=module: calls.append(name)
-        )
-    batch_id, _ = add(db, CAT)
     calls: list[bool] = []
     monkeypatch.setattr("app.db.requeue.complete_fingerprints", lambda db: calls.append(db.in_transaction))
-    batch_id, _ = add(db, spec, CAT)
+    batch_id, _ = add(db, CAT)
     fail_all(db, 1)
     database.retry_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
     assert calls == [False] * skips_bought
