@@ -39,7 +39,8 @@ from web_app import create_app
 isolate_environment()
 ServerProcess.is_forked = sys.platform == "linux"
 _SELECTION = pytest.StashKey[Selection]()
-_FIRST = ("tests/test_torture.py", "tests/browser/", "tests/worker/", "tests/system/", "tests/sheets/")
+_TORTURE = "tests/test_torture.py"
+_FIRST = (_TORTURE, "tests/browser/", "tests/worker/", "tests/system/", "tests/sheets/")
 
 
 def make_apps_cheap() -> None:
@@ -126,7 +127,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     config.option.loadscopereorder = False
     scheduling = LoadScopeScheduling(config, log)
     scope_of = scheduling._split_scope
-    scheduling._split_scope = lambda name: name if name.startswith(_FIRST[0]) else scope_of(name)
+    scheduling._split_scope = lambda name: name if name.startswith(_TORTURE) else scope_of(name)
     return scheduling
 
 

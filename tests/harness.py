@@ -69,7 +69,7 @@ class Harness:
             return self.worker.run_once(self.db)
 
     def wait(self, _seconds: float) -> bool:
-        """In place of a pause -> whether the worker is to stop at once."""
+        """Replaces a pause, and takes no time -> whether the worker stops at once."""
         return self.worker.is_aborting
 
     def run(self) -> None:

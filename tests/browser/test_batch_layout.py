@@ -13,10 +13,10 @@ from tools.waiting import wait_until
 
 _ROWS_IN_VIEW = """
 () => {
-  const place = (element) => element.getBoundingClientRect();
-  const { top: edge, bottom } = place(document.querySelector("[data-table]"));
-  const top = Math.max(edge, place(document.querySelector("[data-table-head]")).bottom);
-  const rows = [...document.querySelectorAll("[data-row]")].map(place);
+  const boxOf = (element) => element.getBoundingClientRect();
+  const { top: edge, bottom } = boxOf(document.querySelector("[data-table]"));
+  const top = Math.max(edge, boxOf(document.querySelector("[data-table-head]")).bottom);
+  const rows = [...document.querySelectorAll("[data-row]")].map(boxOf);
   return rows.filter((row) => row.top >= top - 1 && row.bottom <= bottom + 1).length;
 }
 """

@@ -45,8 +45,8 @@ def test_an_expired_login_is_told_keeps_the_draft_and_leads_back_to_it(
     batch.click_command("add")
     batch.edit_cell(1, "prompt", "一只橘猫")
     batch.click_command("start")
-    place = page.locator("[data-offline]")
-    expect(place).to_have_text("登录过期了 · 重新登录")
+    notice = page.locator("[data-offline]")
+    expect(notice).to_have_text("登录过期了 · 重新登录")
 
     other = page.context.new_page()
     other.goto(server.address)
@@ -54,10 +54,10 @@ def test_an_expired_login_is_told_keeps_the_draft_and_leads_back_to_it(
     page.bring_to_front()
     batch.open_start()
     page.keyboard.press("Escape")
-    expect(place).to_be_empty()
+    expect(notice).to_be_empty()
 
     page.context.clear_cookies()
-    place.get_by_role("link", name="重新登录").click()
+    notice.get_by_role("link", name="重新登录").click()
     log_in(page)
     expect(page).to_have_url(f"{server.address}/batch?from=bookmark")
     batch.expect_text(1, "prompt", "一只橘猫")

@@ -156,10 +156,10 @@ def test_an_image_that_is_dropped_or_pasted_opens_its_record_or_shows_its_parame
     held: list[Route] = []
     records.page.route("**/api/records/find-by-file", lambda route: held.append(route), times=1)
     records.paste(plain)
-    veil = records.page.locator("[data-drop-overlay]")
-    expect(veil).to_have_text("正在找这张图的记录")
+    overlay = records.page.locator("[data-drop-overlay]")
+    expect(overlay).to_have_text("正在找这张图的记录")
     held.pop().continue_()
-    expect(veil).to_be_hidden()
+    expect(overlay).to_be_hidden()
     expect(dialog).to_contain_text("这张图不在记录里")
     dialog.get_by_role("button", name="关闭").last.click()
     seed_records(tmp_path / "elsewhere", 3, prompts=["", "别处画的猫"])

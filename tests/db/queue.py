@@ -161,7 +161,8 @@ def cause(db: database.Connection, batch_id: str) -> str:
     return database.get_batch(db, batch_id).paused_cause
 
 
-def log(db: database.Connection, batch_id: str) -> list[str]:
+def log(db: database.Connection, batch_id: str | None) -> list[str]:
+    assert batch_id
     return [str(line.text) for line in database.list_log(db, batch_id)]
 
 

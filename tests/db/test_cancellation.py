@@ -221,7 +221,7 @@ def test_only_the_named_held_records_are_held_again(db: database.Connection, spe
     assert database.uncancel_records(db, batch_id, models=Models([spec])).number == 1
     rows = db.execute("SELECT status FROM generation_records ORDER BY id").fetchall()
     assert [row["status"] for row in rows] == ["held", "held", "cancelled"]
-    log = [str(line.text) for line in database.list_log(db, batch_id)]
+    log = queue.log(db, batch_id)
     assert log.count("恢复 1 张，等放行") == 2
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import database
 from app.db.ledger import list_differing_usage
-from app.domain import BudgetScope, Models, ModelSpec, Record, Status
+from app.domain import BudgetScope, Models, ModelSpec, Status
 from app.domain.ledger import Usage
 from app.errors import Billed, ModelError
 from tests.db.queue import (
@@ -19,6 +19,7 @@ from tests.db.queue import (
     PRICE,
     SAVED,
     add,
+    charged,
     claim,
     claimed,
     outcomes,
@@ -26,13 +27,6 @@ from tests.db.queue import (
 )
 
 REFUSED = ModelError("没有下单", cause="limit", billed=Billed.NO)
-
-
-def charged(db: database.Connection, price: Decimal | None = PRICE, *, is_free: bool = False) -> Record:
-    """The next record, with an open charge."""
-    record = claimed(db)
-    database.open_charge(db, record, price=price, budget=None, is_free=is_free)
-    return record
 
 
 def task_ids(db: database.Connection) -> list[str | None]:

@@ -22,16 +22,12 @@ from tests.db.queue import (
     charged,
     claim,
     claimed,
+    log,
     outcomes,
     submitted,
 )
 
 BUSY = ModelError("太多", cause="limit", billed=Billed.NO, retryable=True, throttled=True)
-
-
-def log(db: database.Connection, batch_id: str | None) -> list[str]:
-    assert batch_id
-    return [str(line.text) for line in database.list_log(db, batch_id)]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import database
 from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, Status, fingerprint
 from app.errors import Conflict
 from tests.db import queue
-from tests.db.queue import CAT, MODELS, add, add_sample
+from tests.db.queue import CAT, KEY, MODELS, add, add_sample
 
 WHITE = ImageRequest(prompt="白猫")
 SIZES = ("2K", "2K", "4K", "2K")
@@ -181,15 +181,7 @@ def test_the_estimate_leaves_out_what_is_bought_whatever_its_price(
     unpriced = replace(spec, model_id="free", prices={})
     batch_id, _ = add_held(db, "一", "猫", "狗", "二")
     add(db, replace(WHITE, model="test-1"))
-    database.add_batch(
-        db,
-        database.Submission(
-            requests=[replace(WHITE, model="free")],
-            models=Models([spec, unpriced]),
-            stems=["白猫"],
-            is_taken=lambda _: False,
-        ),
-    )
+    add(db, replace(WHITE, model="free"), models=Models([spec, unpriced]))
     first, second = held_rows(db, batch_id)
     rows = [replace(first, request=replace(WHITE, model="free")), second]
     released = database.release_rows(
@@ -212,7 +204,7 @@ def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(db: datab
     assert [(row["error"], bool(row["error_message"])) for row in raw] == [(why, True)]
     assert left_out.finished_at
     assert (made.status, made.cause, str(made.error), made.finished_at) == (Status.QUEUED, "", "", None)
-    lines = [str(line.text) for line in database.list_log(db, batch_id)]
+    lines = queue.log(db, batch_id)
     assert "放行 1 张" in lines
     assert "1 张已经做过或正在做，没有再做" in lines
 
@@ -222,7 +214,7 @@ def test_unchanged_rows_are_released_although_they_were_bought_before(db: databa
     add(db, ImageRequest(prompt="猫"))
     batch_id, _ = add_held(db, "一", "猫", "二")
     assert release(db, batch_id) == (1, [])
-    assert not any("没有再做" in str(line.text) for line in database.list_log(db, batch_id))
+    assert not any("没有再做" in line for line in queue.log(db, batch_id))
 
 
 def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connection) -> None:
@@ -261,9 +253,9 @@ def test_a_used_key_is_answered_as_before_although_nothing_is_held_any_more(
     db: database.Connection, spec: ModelSpec
 ) -> None:
     batch_id, _ = add_held(db, "一", "猫", "二")
-    rows, key = held_rows(db, batch_id), database.RequestKey(key="k", digest="d", at=0.0)
+    rows = held_rows(db, batch_id)
     answers = [
-        database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="", key=key)
+        database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="", key=KEY)
         for _ in range(2)
     ]
     assert answers == [(1, [])] * 2
@@ -273,16 +265,8 @@ def test_the_estimate_stays_when_rows_of_other_prices_than_the_sample_are_releas
     db: database.Connection, spec: ModelSpec
 ) -> None:
     dear = replace(spec, prices=dict(spec.prices) | {"4K": Decimal("0.61")})
-    submission = database.Submission(
-        requests=[
-            ImageRequest(prompt=name, resolution=size) for name, size in zip("一二三四", SIZES, strict=True)
-        ],
-        models=Models([dear]),
-        stems=["猫"] * 4,
-        is_taken=lambda _: False,
-        sample=2,
-    )
-    batch_id, _, _ = database.add_batch(db, submission)
+    rows = [ImageRequest(prompt=name, resolution=size) for name, size in zip("一二三四", SIZES, strict=True)]
+    batch_id, _ = add(db, *rows, models=Models([dear]), sample=2)
     held = [record.resolution for row in database.list_held(db, batch_id).rows for record in row]
     assert len(held) == 2
     assert release(db, batch_id, models=Models([dear])).number == 2

@@ -2,27 +2,20 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 import database
 from app.domain import ImageRequest, Models, ModelSpec, RowExtras, Status, StopRule
-from tests.db.queue import statuses
-
-CAT, DOG = ImageRequest(prompt="猫"), ImageRequest(prompt="狗")
+from tests.db.queue import CAT, DOG, statuses, submission
 
 
 def submit(
-    db: database.Connection, models: Models, *requests: ImageRequest, **more: object
+    db: database.Connection, models: Models, *requests: ImageRequest, **more: Any
 ) -> database.AddedBatch:
-    submission = database.Submission(
-        requests=requests,
-        models=models,
-        stems=[request.prompt for request in requests],
-        is_taken=lambda _: False,
-        **more,  # type: ignore[arg-type]
-    )
-    return database.add_batch(db, submission)
+    stems = [request.prompt for request in requests]
+    return database.add_batch(db, submission(*requests, models=models, stems=stems, **more))
 
 
 def test_the_estimate_is_the_sum_of_what_is_ordered(db: database.Connection, spec: ModelSpec) -> None:

@@ -8,7 +8,21 @@ import pytest
 import database
 from app.domain import Models, ModelSpec, Status
 from app.errors import Conflict
-from tests.db.queue import BILLED, CAT, LATE, LOST, PRICE, SAVED, add, charged, outcomes, statuses, submitted
+from tests.db.queue import (
+    BILLED,
+    CAT,
+    KEY,
+    LATE,
+    LOST,
+    PRICE,
+    SAVED,
+    add,
+    charged,
+    log,
+    outcomes,
+    statuses,
+    submitted,
+)
 
 
 def lose(db: database.Connection, task_id: str = "", price: Decimal | None = PRICE) -> int:
@@ -138,7 +152,7 @@ def test_only_the_listed_charges_are_resolved_and_only_their_records_end(db: dat
     assert sorted(outcomes(db)) == ["billed", "unknown", "unknown"]
     assert str(database.get_record(db, mine).error) == "已放弃，账单里有这一笔"
     assert database.get_record(db, mine).cost == PRICE
-    lines = {each: [str(line.text) for line in database.list_log(db, each)] for each in (batch_id, other)}
+    lines = {each: log(db, each) for each in (batch_id, other)}
     assert "放弃 1 张结果未知的，账单里有这一笔" in lines[batch_id]
     assert not any("放弃" in line for line in lines[other])
     with pytest.raises(Conflict, match="没有待确认的费用"):
@@ -214,8 +228,7 @@ def test_a_cancelled_batch_stays_so_while_its_records_are_fetched(
 def test_a_repeated_key_orders_nothing_again(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db)
     lose(db)
-    key = database.RequestKey(key="k", digest="d", at=0.0)
-    answers = [database.resubmit(db, ids, models=Models([spec]), key=key) for _ in range(2)]
+    answers = [database.resubmit(db, ids, models=Models([spec]), key=KEY) for _ in range(2)]
     assert answers == [database.RequeueResult(records=1, waiting=0)] * 2
 
 

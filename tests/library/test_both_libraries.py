@@ -23,7 +23,7 @@ from tools.waiting import TIMEOUT
 A, B = noise_image("png"), noise_image("png", size=(9, 9))
 
 
-class Shelf:
+class Backend:
     """A library in a folder, or in ``oss``, and another program that changes what is stored there."""
 
     def __init__(self, settings: Settings, clock: Clock, oss: FakeOss | None) -> None:
@@ -60,14 +60,14 @@ class Shelf:
             return
         acts = [act]
         for owner, verb in ((os, "link"), (Path, "replace")):
-            really = getattr(owner, verb)
+            original = getattr(owner, verb)
 
-            def late(path: Path, *others: Any, really: Callable[..., Any] = really) -> Any:
+            def after_the_act(path: Path, *others: Any, original: Callable[..., Any] = original) -> Any:
                 if acts and path.name == "甲.png":
                     acts.pop()()
-                return really(path, *others)
+                return original(path, *others)
 
-            patch.setattr(owner, verb, late)
+            patch.setattr(owner, verb, after_the_act)
 
     def add(self, name: str, content: bytes) -> LibraryImage:
         return self.library.add(store.validate_upload(name, content))
@@ -75,94 +75,96 @@ class Shelf:
     def filenames(self) -> list[str]:
         return [image.filename for image in self.library.list_images().images]
 
-    def read(self, place: Path | str) -> bytes:
-        return place.read_bytes() if isinstance(place, Path) else requests.get(place, timeout=TIMEOUT).content
+    def read(self, stored: Path | str) -> bytes:
+        return (
+            stored.read_bytes() if isinstance(stored, Path) else requests.get(stored, timeout=TIMEOUT).content
+        )
 
 
 @pytest.fixture(params=["folder", "bucket"])
-def shelf(request: pytest.FixtureRequest, settings: Settings, oss: FakeOss, clock: Clock) -> Shelf:
-    return Shelf(settings, clock, oss if request.param == "bucket" else None)
+def backend(request: pytest.FixtureRequest, settings: Settings, oss: FakeOss, clock: Clock) -> Backend:
+    return Backend(settings, clock, oss if request.param == "bucket" else None)
 
 
-def test_the_same_image_is_stored_once_under_any_name(shelf: Shelf) -> None:
-    assert shelf.add("猫", A).key == shelf.add("另一个名字", A).key
-    assert (shelf.filenames(), shelf.contents()) == (["猫.png"], [A])
+def test_the_same_image_is_stored_once_under_any_name(backend: Backend) -> None:
+    assert backend.add("猫", A).key == backend.add("另一个名字", A).key
+    assert (backend.filenames(), backend.contents()) == (["猫.png"], [A])
 
 
-def test_a_deleted_image_is_hidden_until_it_is_restored_or_uploaded_again(shelf: Shelf) -> None:
-    image = shelf.add("猫", A)
-    shelf.library.delete(image.key)
-    assert shelf.filenames() == []
+def test_a_deleted_image_is_hidden_until_it_is_restored_or_uploaded_again(backend: Backend) -> None:
+    image = backend.add("猫", A)
+    backend.library.delete(image.key)
+    assert backend.filenames() == []
     with pytest.raises(NotFound):
-        shelf.library.delete(image.key)
+        backend.library.delete(image.key)
     for _ in range(2):
-        assert shelf.library.restore(image.key).key == image.key
-    assert shelf.filenames() == ["猫.png"]
-    shelf.library.delete(image.key)
-    assert shelf.add("猫", A).filename in shelf.filenames()
+        assert backend.library.restore(image.key).key == image.key
+    assert backend.filenames() == ["猫.png"]
+    backend.library.delete(image.key)
+    assert backend.add("猫", A).filename in backend.filenames()
 
 
-def test_two_deleted_images_of_one_name_are_both_in_the_trash(shelf: Shelf) -> None:
+def test_two_deleted_images_of_one_name_are_both_in_the_trash(backend: Backend) -> None:
     for content in (A, B):
-        shelf.stock("手放.png", content)
-        shelf.library.delete("手放.png")
-    assert shelf.contents(".trash/") == sorted((A, B))
+        backend.stock("手放.png", content)
+        backend.library.delete("手放.png")
+    assert backend.contents(".trash/") == sorted((A, B))
     for name in ("手放.png", "手放-2.png"):
-        shelf.library.restore(name)
-    assert shelf.contents() == sorted((A, B))
+        backend.library.restore(name)
+    assert backend.contents() == sorted((A, B))
 
 
-def test_restoring_does_not_overwrite_a_new_image_of_the_same_name(shelf: Shelf) -> None:
-    shelf.stock("手放.png", A)
-    shelf.library.delete("手放.png")
-    shelf.put("手放.png", B)
+def test_restoring_does_not_overwrite_a_new_image_of_the_same_name(backend: Backend) -> None:
+    backend.stock("手放.png", A)
+    backend.library.delete("手放.png")
+    backend.put("手放.png", B)
     with pytest.raises(Conflict, match="手放"):
-        shelf.library.restore("手放.png")
-    assert shelf.contents() == [B]
-    shelf.library.rename("手放.png", "另一张")
-    assert shelf.library.restore("手放.png") == shelf.library.restore("手放.png")
-    assert shelf.read(shelf.library.file("手放.png")) == A
+        backend.library.restore("手放.png")
+    assert backend.contents() == [B]
+    backend.library.rename("手放.png", "另一张")
+    assert backend.library.restore("手放.png") == backend.library.restore("手放.png")
+    assert backend.read(backend.library.file("手放.png")) == A
 
 
 def test_an_image_that_appears_during_a_rename_is_not_overwritten(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf.stock("甲.png", A)
-    shelf.before_next_move(monkeypatch, lambda: shelf.put("乙.png", B))
+    backend.stock("甲.png", A)
+    backend.before_next_move(monkeypatch, lambda: backend.put("乙.png", B))
     with pytest.raises(Conflict, match="乙"):
-        shelf.library.rename("甲.png", "乙")
-    assert shelf.contents() == sorted((A, B))
+        backend.library.rename("甲.png", "乙")
+    assert backend.contents() == sorted((A, B))
 
 
 def test_an_image_that_appears_during_a_restore_is_not_overwritten(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf.stock("甲.png", A)
-    shelf.library.delete("甲.png")
-    shelf.before_next_move(monkeypatch, lambda: shelf.put("甲.png", B))
+    backend.stock("甲.png", A)
+    backend.library.delete("甲.png")
+    backend.before_next_move(monkeypatch, lambda: backend.put("甲.png", B))
     with pytest.raises(Conflict, match="甲"):
-        shelf.library.restore("甲.png")
-    assert (shelf.contents(), shelf.contents(".trash/")) == ([B], [A])
+        backend.library.restore("甲.png")
+    assert (backend.contents(), backend.contents(".trash/")) == ([B], [A])
 
 
 def test_a_trash_entry_that_appears_during_a_deletion_is_not_overwritten(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf.stock("甲.png", A)
-    shelf.before_next_move(monkeypatch, lambda: shelf.put(".trash/甲.png", B))
-    shelf.library.delete("甲.png")
-    assert (shelf.contents(), shelf.contents(".trash/")) == ([], sorted((A, B)))
+    backend.stock("甲.png", A)
+    backend.before_next_move(monkeypatch, lambda: backend.put(".trash/甲.png", B))
+    backend.library.delete("甲.png")
+    assert (backend.contents(), backend.contents(".trash/")) == ([], sorted((A, B)))
 
 
-def test_a_used_reference_is_shown_and_sent_after_rename_and_deletion(shelf: Shelf) -> None:
-    image = shelf.add("猫", A)
+def test_a_used_reference_is_shown_and_sent_after_rename_and_deletion(backend: Backend) -> None:
+    image = backend.add("猫", A)
     used = SampleImage(url=image.url, filename=image.filename)
-    renamed = shelf.library.rename(image.key, "狗")
-    assert (shelf.filenames(), renamed.width) == (["狗.png"], image.width)
-    shelf.library.delete(renamed.key)
-    assert shelf.read(shelf.library.file(image.key)) == A
-    assert shelf.read(shelf.library.thumbnail(image.key))[8:12] == b"WEBP"
-    (sent,) = shelf.library.resolve([used], ANY)
-    assert (sent.content or shelf.read(sent.url or "")) == A
-    (pinned,) = shelf.library.pin([used]).values()
+    renamed = backend.library.rename(image.key, "狗")
+    assert (backend.filenames(), renamed.width) == (["狗.png"], image.width)
+    backend.library.delete(renamed.key)
+    assert backend.read(backend.library.file(image.key)) == A
+    assert backend.read(backend.library.thumbnail(image.key))[8:12] == b"WEBP"
+    (sent,) = backend.library.resolve([used], ANY)
+    assert (sent.content or backend.read(sent.url or "")) == A
+    (pinned,) = backend.library.pin([used]).values()
     assert (pinned.key, pinned.sha256[:12]) == (image.key, image.key[-16:-4])
