@@ -65,6 +65,7 @@ def test_a_wrong_key_is_put_right_and_the_batch_continues(
     batch.open(f"?id={batch_id}")
     expect(page.locator("[data-run-paused]")).to_contain_text("ARK_API_KEY")
     page.get_by_role("alert").get_by_role("link", name="模型与密钥").click()
+    page.wait_for_url("**/model")  # and for its script, without which the form is sent as it is
     card = page.get_by_role("region", name="Seedream")
     expect(card.locator(".chip.is-bad")).to_have_text("服务商拒绝")
     key = card.get_by_label("API Key")
