@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
     "oss_client": _BASE,
+    "app.orders": _BASE | {"app.images", "app.library", "database"},
     "app.worker": _BASE | {"app.log", "app.images", "app.library", "database", "generator"},
     "app.web": _BASE
     | {
@@ -33,6 +34,7 @@ MAY_IMPORT = {
         "app.log",
         "app.images",
         "app.library",
+        "app.orders",
         "app.sheets",
         "app.worker",
         "database",

@@ -17,20 +17,11 @@ from app.domain import (
 )
 from app.domain.models import UPSCALERS
 from app.errors import Conflict
+from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors
 from app.web.i18n import translate
 from app.web.row_check import checked_rows, recorded, total_json
 from app.web.services import connection, services
-from app.web.submit import (
-    AGAIN,
-    SKIP,
-    BatchOptions,
-    FixReferences,
-    ParsedRow,
-    RowErrors,
-    complete_rows,
-    require_models,
-    submit_parsed,
-)
+from app.web.submit import BatchOptions, require_models, row_reader, submit_parsed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +104,7 @@ def _read_source(batch_id: str) -> database.RowsToCopy:
 def _rows_of(
     records: Sequence[Record], options: CopyOptions, fix_references: FixReferences
 ) -> list[ParsedRow]:
-    return complete_rows([_row_of(record, options) for record in records], fix_references)
+    return row_reader().complete([_row_of(record, options) for record in records], fix_references)
 
 
 def _row_of(record: Record, options: CopyOptions) -> ParsedRow:

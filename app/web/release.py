@@ -17,8 +17,9 @@ from app.domain import (
     read_resolution,
 )
 from app.errors import Conflict, InvalidRequest
+from app.orders.read import RowErrors
 from app.web.services import connection, services
-from app.web.submit import RowErrors, require_models_of, require_resumable
+from app.web.submit import require_models_of, require_resumable
 
 _EXAMPLES = 3
 

@@ -8,9 +8,10 @@ import database
 from app.domain import CHANGEABLE, Changes, Record, RowExtras, SampleImage, changed_request, read_changes
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images.filenames import filename_for
+from app.orders.read import ParsedRow
 from app.web.params import is_id, only_known, whole_number
 from app.web.services import connection, services
-from app.web.submit import ParsedRow, complete_rows
+from app.web.submit import row_reader
 
 
 class ChangeErrors(AppError):
@@ -39,7 +40,7 @@ def parse_changes(value: Any, batch_id: str) -> dict[int, Changes]:
         raise Conflict("有的图片不在这个批次里，或已被删除，请刷新后再改")
     read = {record.id: read_changes(given[record.id]) for record in records}
     rows = [_row(record, *read[record.id]) for record in records]
-    fixed = complete_rows(rows, _Fixer(records))
+    fixed = row_reader().complete(rows, _Fixer(records))
     problems = [
         (record, problem) for record, row in zip(records, fixed, strict=True) for problem in row.problems
     ]

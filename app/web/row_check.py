@@ -8,8 +8,9 @@ from typing import Any
 import database
 from app.domain import Models, RowPlan, Standing, fingerprint
 from app.images.filenames import TakenStems, archive_name, filename_for
+from app.orders.read import ParsedRow, today
 from app.web.services import connection, services
-from app.web.submit import ParsedRow, read_rows, today
+from app.web.submit import row_reader
 
 _NOTHING = RowPlan(fingerprint="", numbers=(), known=(), same_as=None)
 
@@ -52,7 +53,7 @@ def check_rows(rows: Sequence[Any], *, model: str, prefix: str = "", suffix: str
     ``model`` is that of the rows that name none.
     """
     affixes = {"prefix": prefix, "suffix": suffix}
-    parsed = read_rows(rows, services().library.identify, date=today(), model=model, **affixes)
+    parsed = row_reader().read(rows, services().library.identify, date=today(), model=model, **affixes)
     parsed = [row for row in parsed if not row.is_empty]
     models = services().models
     checked = checked_rows(parsed, models)

@@ -3,33 +3,26 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from functools import cache, partial
 from typing import Any
 
 from flask import request as http
 
 import database
-from app.domain import (
-    MAX_PICTURES_A_BATCH,
-    MAX_ROW_NUMBER,
-    MAX_ROWS_A_BATCH,
-    FilledRow,
-    ImageRequest,
-    Models,
-    ModelSpec,
-    RowExtras,
-    SampleImage,
-    StopRule,
-    fill_rows,
-    is_empty_row,
-    normal_text,
-)
-from app.errors import AppError, Conflict, InvalidRequest, message
+from app.domain import MAX_PICTURES_A_BATCH, ImageRequest, Models, ModelSpec, StopRule, normal_text
+from app.errors import Conflict, InvalidRequest, message
 from app.images.filenames import TakenStems, filename_for
-from app.library.names import LibraryNames
+from app.orders.read import (
+    AGAIN,
+    REPEATS,
+    SKIP,
+    ParsedRow,
+    RowReader,
+    today,
+    valid_requests,
+    wrong_repeats,
+)
 from app.web.i18n import in_english
 from app.web.openapi.schemas import enum, or_null, text
 from app.web.services import connection, services
@@ -45,24 +38,7 @@ _KEY = text(
 )
 KEY_HEADERS = {KEY_HEADER: _KEY}
 REQUEST_ID = or_null(_KEY)
-
-
-FixReferences = Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]]
-SKIP, AGAIN = "skip", "again"
-REPEATS = (SKIP, AGAIN)
 REPEATS_OR_AGAIN = {**enum(*REPEATS), "default": AGAIN}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParsedRow:
-    """An untrusted row. ``request`` is None when it cannot be read; ``repeats`` is None when not given."""
-
-    number: int
-    request: ImageRequest | None
-    extras: RowExtras
-    problems: Sequence[InvalidRequest]
-    repeats: str | None = None
-    is_empty: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,20 +67,6 @@ class BatchOptions:
 
 
 SINGLE = BatchOptions(source="single")
-
-
-class RowErrors(AppError):
-    """Invalid rows; ``problems`` are (row, error), ``number`` is the row number shown of the first."""
-
-    def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], *, number: int) -> None:
-        _, first = problems[0]
-        super().__init__(
-            "第 {number} 行：{problem}（共 {n} 处问题，没有开始生成）",
-            number=number,
-            problem=first.message,
-            n=len(problems),
-        )
-        self.problems = problems
 
 
 def request_key(body: Mapping[str, Any]) -> database.RequestKey | None:
@@ -149,7 +111,7 @@ def submit_rows(
     options = replace(options, filled_on=options.filled_on or today())
     affixes = {"prefix": options.prefix, "suffix": options.suffix}
     library = services().library
-    parsed = read_rows(rows, library.pin, date=options.filled_on, model=options.model, **affixes)
+    parsed = row_reader().read(rows, library.pin, date=options.filled_on, model=options.model, **affixes)
     return submit_parsed(parsed, options, key=key)
 
 
@@ -157,7 +119,7 @@ def submit_parsed(
     parsed: Sequence[ParsedRow], options: BatchOptions, *, key: database.RequestKey | None = None
 ) -> database.AddedBatch:
     """Queue rows that were read. Raises RowErrors with nothing queued."""
-    requests = _valid_requests(parsed)
+    requests = valid_requests(parsed)
     pictures = sum(request.num_images for request in requests)
     if pictures > MAX_PICTURES_A_BATCH:
         raise InvalidRequest(
@@ -264,106 +226,10 @@ def find_model(written: str) -> ModelSpec:
         raise
 
 
-def _valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
-    """The requests of the rows. Raises RowErrors with every problem of every row, by its 1-based position."""
-    problems = [(position, problem) for position, row in enumerate(parsed, 1) for problem in row.problems]
-    if problems:
-        raise RowErrors(problems, number=parsed[problems[0][0] - 1].number)
-    return [row.request for row in parsed if row.request]
-
-
-def read_rows(
-    rows: Sequence[Any],
-    fix_references: FixReferences,
-    *,
-    date: str,
-    model: str = "",
-    prefix: str = "",
-    suffix: str = "",
-) -> list[ParsedRow]:
-    """Fill and validate untrusted rows, whose problems are part of the result. ``date`` is ``{日期}``.
-
-    ``model`` is that of the rows that name none.
-
-    ``fix_references`` adds the content to the references of all rows at once. Raises InvalidRequest for too
-    many rows.
-    """
-    if len(rows) > MAX_ROWS_A_BATCH:
-        raise InvalidRequest(
-            "rows", "一个批次最多 {limit} 行，现在有 {n} 行", limit=MAX_ROWS_A_BATCH, n=len(rows)
-        )
-    numbers, wrong = _number_rows(rows)
-    filled = fill_rows(rows, numbers, date=date, prefix=prefix, suffix=suffix)
-    parsed = [
-        _read_row(row, texts, number, [wrong[position]] if position in wrong else [])
-        for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1)
-    ]
-    find = cache(find_model)
-    return complete_rows([_with_model(row, model, find) for row in parsed], fix_references)
-
-
-def complete_rows(parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
-    """The rows with their references found by name and fixed, and with the problems that the model has."""
-    named = _find_named(parsed)
-    fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
-    models = services().models
-    return [_validated(_with_references(row, partial(map, fixed.__getitem__)), models) for row in named]
-
-
-def _with_model(row: ParsedRow, default: str, find: Callable[[str], ModelSpec]) -> ParsedRow:
-    """The row with the id of its model; a model that is not there is a problem."""
-    if row.request is None:
-        return row
-    try:
-        spec = find(row.request.model or default)
-    except InvalidRequest as problem:
-        return replace(row, request=None, problems=[*row.problems, problem])
-    return replace(row, request=replace(row.request, model=spec.model_id))
-
-
-def today() -> str:
-    """The local date, as ``{日期}`` is replaced."""
-    return f"{datetime.now().astimezone():%Y-%m-%d}"
-
-
-def _number_rows(rows: Sequence[Any]) -> tuple[list[int], dict[int, InvalidRequest]]:
-    """(row numbers, errors by position): the ``number`` of each row, else its 1-based position."""
-    numbers: list[int] = []
-    problems: dict[int, InvalidRequest] = {}
-    taken: set[int] = set()
-    for position, row in enumerate(rows, 1):
-        number = row.get("number") if isinstance(row, Mapping) else None
-        if number is None:
-            number = position
-        if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:
-            problems[position] = InvalidRequest("number", "行号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER)
-            number = position
-        elif number in taken:
-            problems[position] = InvalidRequest("number", "行号 {number} 用了两次", number=number)
-        taken.add(number)
-        numbers.append(number)
-    return numbers, problems
-
-
-def _read_row(row: Any, filled: FilledRow, number: int, problems: Sequence[InvalidRequest]) -> ParsedRow:
-    fields = row if isinstance(row, Mapping) else {}
-    request, unreadable = filled.read()
-    repeats, more = fields.get("repeats"), list[InvalidRequest]()
-    if repeats not in (None, *REPEATS):
-        repeats, more = None, [wrong_repeats()]
-    return ParsedRow(
-        number=number,
-        request=request,
-        extras=filled.extras,
-        repeats=repeats,
-        problems=[*problems, *unreadable, *more],
-        is_empty=isinstance(row, Mapping) and is_empty_row(row),
-    )
-
-
-def wrong_repeats() -> InvalidRequest:
-    """The problem with any other value of ``repeats``."""
-    return InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS)
+def row_reader() -> RowReader:
+    """What reads rows for the models and the library of this installation."""
+    current = services()
+    return RowReader(models=current.models, library=current.library, find_model=find_model)
 
 
 def skips_bought(body: Mapping[str, Any], *, default: str = AGAIN) -> bool:
@@ -372,33 +238,3 @@ def skips_bought(body: Mapping[str, Any], *, default: str = AGAIN) -> bool:
     if repeats not in REPEATS:
         raise wrong_repeats()
     return bool(repeats == SKIP)
-
-
-def _find_named(parsed: Sequence[ParsedRow]) -> list[ParsedRow]:
-    """The rows with the references that have no URL found by name; the others become problems."""
-    names = LibraryNames(services().library)
-    found = []
-    for row in parsed:
-        try:
-            found.append(_with_references(row, names.resolve))
-        except InvalidRequest as problem:
-            found.append(replace(row, request=None, problems=[*row.problems, problem]))
-    return found
-
-
-def _with_references(
-    row: ParsedRow, change: Callable[[Sequence[SampleImage]], Iterable[SampleImage]]
-) -> ParsedRow:
-    if row.request is None or not row.request.sample_images:
-        return row
-    images = tuple(change(row.request.sample_images))
-    return replace(row, request=replace(row.request, sample_images=images))
-
-
-def _validated(row: ParsedRow, models: Models) -> ParsedRow:
-    """The row with the problems that the model has with it."""
-    if row.request is None:
-        return row
-    facts = services().library.facts(row.request.sample_images)
-    found = models.of(row.request).validate(row.request, facts)
-    return replace(row, problems=[*row.problems, *found])

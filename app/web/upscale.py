@@ -5,9 +5,10 @@ from pathlib import PurePath
 from app.domain import ImageRequest, ModelSpec, Record, ReferenceInfo, RowExtras, SampleImage, Status
 from app.domain.models import UPSCALERS
 from app.errors import Conflict
+from app.orders.read import ParsedRow
 from app.web.serializers import picture_url
 from app.web.services import services
-from app.web.submit import ParsedRow, complete_rows
+from app.web.submit import row_reader
 
 RESOLUTION = "4K"
 
@@ -35,7 +36,7 @@ def enlarging_row(record: Record) -> ParsedRow:
     for problem in spec.validate(request, {picture.url: facts}):
         raise problem
     row = ParsedRow(number=1, request=request, extras=RowExtras(), problems=[])
-    (completed,) = complete_rows([row], services().library.pin)
+    (completed,) = row_reader().complete([row], services().library.pin)
     for problem in completed.problems:
         raise problem
     return completed

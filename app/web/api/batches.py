@@ -21,6 +21,7 @@ from app.domain import (
     read_resolution,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
+from app.orders.read import AGAIN, REPEATS, SKIP, RowErrors
 from app.web.copies import CopyOptions, check_copy, copy_batch
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
@@ -46,15 +47,11 @@ from app.web.row_check import check_rows
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import (
-    AGAIN,
     KEY_HEADERS,
-    REPEATS,
     REPEATS_OR_AGAIN,
     REQUEST_ID,
     SINGLE,
-    SKIP,
     BatchOptions,
-    RowErrors,
     model_of,
     request_key,
     require_resumable,

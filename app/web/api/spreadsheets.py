@@ -27,6 +27,7 @@ from app.domain import (
 from app.errors import BucketError, InvalidRequest, NotFound, TryLater
 from app.images.filenames import safe_stem
 from app.library.names import LibraryNames
+from app.orders.read import today
 from app.web.comparison import compare
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.i18n import gettext, translate, translator
@@ -45,7 +46,7 @@ from app.web.openapi.schemas import (
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import find_model, model_of, today
+from app.web.submit import find_model, model_of
 from app.web.thumbnails import record_thumbnails
 
 bp = Blueprint("spreadsheets", __name__)

@@ -5,17 +5,15 @@ from werkzeug.wrappers import Response
 
 import database
 from app.errors import InvalidRequest, message
+from app.orders.read import AGAIN, REPEATS, SKIP
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, enum, strict_object
 from app.web.params import json_body
 from app.web.serializers import failure, success
 from app.web.services import connection
 from app.web.submit import (
-    AGAIN,
     KEY_HEADERS,
-    REPEATS,
     REQUEST_ID,
-    SKIP,
     BatchOptions,
     request_key,
     skips_bought,

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import InvalidRequest, KeyReused
+from app.orders.read import RowErrors
 from app.web.batch_columns import option_words
 from app.web.etags import with_etag
 from app.web.page_model import STUDIO, PageModel, model_choices, page_model, remember
@@ -17,7 +18,7 @@ from app.web.params import int_arg
 from app.web.serializers import sizes_json, translated_spec
 from app.web.services import connection, services
 from app.web.single_results import Request, group_by_request, settled_ids
-from app.web.submit import SINGLE, RowErrors, request_key, submit_rows
+from app.web.submit import SINGLE, request_key, submit_rows
 
 RESULTS_SHOWN = 60
 _MAX_DELETED = 10 * RESULTS_SHOWN  # a page left open collects more results than it began with

@@ -1,0 +1,189 @@
+"""Reads untrusted rows: fills their variables, finds their models and references, validates them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from app.domain import (
+    MAX_ROW_NUMBER,
+    MAX_ROWS_A_BATCH,
+    FilledRow,
+    ImageRequest,
+    Models,
+    ModelSpec,
+    ReferenceInfo,
+    RowExtras,
+    SampleImage,
+    fill_rows,
+    is_empty_row,
+)
+from app.errors import AppError, InvalidRequest
+from app.library.library import Library
+from app.library.names import LibraryNames
+
+# Adds the content to the references of all rows at once.
+FixReferences = Callable[[Iterable[SampleImage]], Mapping[SampleImage, SampleImage]]
+SKIP, AGAIN = "skip", "again"
+REPEATS = (SKIP, AGAIN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedRow:
+    """An untrusted row. ``request`` is None when it cannot be read; ``repeats`` is None when not given."""
+
+    number: int
+    request: ImageRequest | None
+    extras: RowExtras
+    problems: Sequence[InvalidRequest]
+    repeats: str | None = None
+    is_empty: bool = False
+
+
+class RowErrors(AppError):
+    """Invalid rows; ``problems`` are (row, error), ``number`` is the row number shown of the first."""
+
+    def __init__(self, problems: Sequence[tuple[int, InvalidRequest]], *, number: int) -> None:
+        _, first = problems[0]
+        super().__init__(
+            "第 {number} 行：{problem}（共 {n} 处问题，没有开始生成）",
+            number=number,
+            problem=first.message,
+            n=len(problems),
+        )
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowReader:
+    """Reads rows for these models, with the references of this library.
+
+    ``find_model`` returns the model of a written name, of an empty one the default; it raises InvalidRequest.
+    """
+
+    models: Models
+    library: Library
+    find_model: Callable[[str], ModelSpec]
+
+    def read(
+        self,
+        rows: Sequence[Any],
+        fix_references: FixReferences,
+        *,
+        date: str,
+        model: str = "",
+        prefix: str = "",
+        suffix: str = "",
+    ) -> list[ParsedRow]:
+        """Fill and validate untrusted rows, whose problems are part of the result.
+
+        ``date`` is ``{日期}``; ``model`` is that of the rows that name none. Raises InvalidRequest for too
+        many rows.
+        """
+        if len(rows) > MAX_ROWS_A_BATCH:
+            raise InvalidRequest(
+                "rows", "一个批次最多 {limit} 行，现在有 {n} 行", limit=MAX_ROWS_A_BATCH, n=len(rows)
+            )
+        numbers, wrong = _number_rows(rows)
+        filled = fill_rows(rows, numbers, date=date, prefix=prefix, suffix=suffix)
+        find = cache(self.find_model)
+        parsed = []
+        for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1):
+            problems = [wrong[position]] if position in wrong else []
+            parsed.append(_with_model(_read_row(row, texts, number, problems), model, find))
+        return self.complete(parsed, fix_references)
+
+    def complete(self, parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
+        """The rows with their references found by name and fixed, and with the problems of their models."""
+        names = LibraryNames(self.library)
+        named = [_with_named_references(row, names) for row in parsed]
+        fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
+        return [self._validated(row, fixed) for row in named]
+
+    def _validated(self, row: ParsedRow, fixed: Mapping[SampleImage, SampleImage]) -> ParsedRow:
+        if row.request is None:
+            return row
+        request, facts = row.request, dict[str, ReferenceInfo]()
+        if request.sample_images:
+            images = tuple(fixed[image] for image in request.sample_images)
+            request, facts = replace(request, sample_images=images), self.library.facts(images)
+        problems = self.models.of(request).validate(request, facts)
+        if request is row.request and not problems:
+            return row
+        return replace(row, request=request, problems=[*row.problems, *problems])
+
+
+def valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
+    """The requests of the rows. Raises RowErrors with every problem of every row, by its 1-based position."""
+    problems = [(position, problem) for position, row in enumerate(parsed, 1) for problem in row.problems]
+    if problems:
+        raise RowErrors(problems, number=parsed[problems[0][0] - 1].number)
+    return [row.request for row in parsed if row.request]
+
+
+def today() -> str:
+    """The local date, as ``{日期}`` is replaced."""
+    return f"{datetime.now().astimezone():%Y-%m-%d}"
+
+
+def wrong_repeats() -> InvalidRequest:
+    """The problem with any other value of ``repeats``."""
+    return InvalidRequest("repeats", "repeats 应为 {choices}", choices=REPEATS)
+
+
+def _number_rows(rows: Sequence[Any]) -> tuple[list[int], dict[int, InvalidRequest]]:
+    """(row numbers, errors by position): the ``number`` of each row, else its 1-based position."""
+    numbers: list[int] = []
+    problems: dict[int, InvalidRequest] = {}
+    taken: set[int] = set()
+    for position, row in enumerate(rows, 1):
+        number = row.get("number") if isinstance(row, Mapping) else None
+        if number is None:
+            number = position
+        if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER:
+            problems[position] = InvalidRequest("number", "行号应为 1–{limit} 的整数", limit=MAX_ROW_NUMBER)
+            number = position
+        elif number in taken:
+            problems[position] = InvalidRequest("number", "行号 {number} 用了两次", number=number)
+        taken.add(number)
+        numbers.append(number)
+    return numbers, problems
+
+
+def _read_row(row: Any, filled: FilledRow, number: int, problems: Sequence[InvalidRequest]) -> ParsedRow:
+    fields = row if isinstance(row, Mapping) else {}
+    request, unreadable = filled.read()
+    repeats, more = fields.get("repeats"), list[InvalidRequest]()
+    if repeats not in (None, *REPEATS):
+        repeats, more = None, [wrong_repeats()]
+    return ParsedRow(
+        number=number,
+        request=request,
+        extras=filled.extras,
+        repeats=repeats,
+        problems=[*problems, *unreadable, *more],
+        is_empty=isinstance(row, Mapping) and is_empty_row(row),
+    )
+
+
+def _with_model(row: ParsedRow, default: str, find: Callable[[str], ModelSpec]) -> ParsedRow:
+    """The row with the id of its model; a model that is not there is a problem."""
+    if row.request is None:
+        return row
+    try:
+        spec = find(row.request.model or default)
+    except InvalidRequest as problem:
+        return replace(row, request=None, problems=[*row.problems, problem])
+    return replace(row, request=replace(row.request, model=spec.model_id))
+
+
+def _with_named_references(row: ParsedRow, names: LibraryNames) -> ParsedRow:
+    """The row with the references that have no URL found by name; those not found are a problem."""
+    if row.request is None or not row.request.sample_images:
+        return row
+    try:
+        images = names.resolve(row.request.sample_images)
+    except InvalidRequest as problem:
+        return replace(row, request=None, problems=[*row.problems, problem])
+    return replace(row, request=replace(row.request, sample_images=images))
