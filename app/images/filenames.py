@@ -7,9 +7,12 @@ import contextlib
 import os
 import re
 import unicodedata
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
+from pathlib import Path, PurePath
 
-from app.domain import file_key, normalised
+from app.domain import Pick, Record, file_key, normalised
 from app.system import windows_files
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".gif")
@@ -33,6 +36,7 @@ _DEVICE = re.compile(
 )
 _JOINERS = "\u200c\u200d"
 _PAUSES = " ，。、；：！？…,.;:!?"
+_RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}  # which pictures of a row are delivered first
 
 
 def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _ANY_UNITS) -> str:
@@ -67,21 +71,54 @@ def filename_for(output_dir: Path, filename: str, prompt: str) -> str:
     return safe_stem(filename, max_units=length) or stem_from_prompt(prompt)
 
 
-def archive_name(requested: str, filename: str) -> str:
-    """The path of an image in a ZIP: the folders of the requested name, then its file name.
+def archive_path(requested: str, name: str) -> str:
+    """The path of an image in a ZIP: ``name`` below the folders of the requested name.
 
-    ``甲/猫``, stored as ``甲_猫-2.png``, is ``甲/猫-2.png``. Each part is valid on every file system, and the
-    path has fewer than 250 characters: folders that do not fit are left out.
+    Each part is valid on every file system, and the path has fewer than 250 characters: folders that do not
+    fit are left out.
     """
-    *folders, last = requested.split("/")
-    parts = [part for folder in folders if (part := safe_stem(folder, max_bytes=_MAX_FOLDER_BYTES))]
-    if not parts:
-        return filename
-    stored, leaf = safe_stem(requested), safe_stem(last)
-    name = leaf + filename[len(stored) :] if leaf and filename.startswith(stored) else filename
+    parts = [
+        part
+        for folder in requested.split("/")[:-1]
+        if (part := safe_stem(folder, max_bytes=_MAX_FOLDER_BYTES))
+    ]
     while parts and windows_files.utf16_length("/".join([*parts, name])) > _MAX_PATH_UNITS:
         parts.pop()
     return "/".join([*parts, name])
+
+
+def requested_stem(requested: str) -> str:
+    """The base name that was asked for, without its folders; empty if none was."""
+    return safe_stem(requested.rpartition("/")[2])
+
+
+def delivered_names(
+    records: Iterable[Record], row_of: Callable[[Record], object] = attrgetter("batch_id", "row_number")
+) -> list[str]:
+    """The name under which the picture of each record is delivered; "" for one without a file.
+
+    Of the pictures of a row, as many as it asks for have the requested name, without the counter that the
+    disk may have added: those that were kept, then the newest. ``_1``, ``_2`` follow where it asks for
+    several. An earlier picture keeps the name of its file, as one for which no name was asked does.
+    """
+    names: list[str] = []
+    rows: dict[object, list[tuple[int, int, int, int, int, str]]] = defaultdict(list)
+    for index, record in enumerate(records):
+        names.append(record.filename)
+        stem = requested_stem(record.requested_filename)
+        if record.filename and stem:
+            rank, wanted = _RANKS.get(record.pick, 1), record.num_images
+            rows[row_of(record)].append((rank, -record.id, index, record.picture_number, wanted, stem))
+    for pictures in rows.values():
+        wanted = pictures[0][-2]
+        chosen = sorted(pictures)[:wanted]
+        numbers = {number: index for _, _, index, number, *_ in reversed(chosen) if number <= wanted}
+        free = iter(number for number in range(1, wanted + 1) if number not in numbers)
+        own = {index: number for number, index in numbers.items()}
+        for _, _, index, _, _, stem in chosen:
+            ending = f"_{own.get(index) or next(free)}" if wanted > 1 else ""
+            names[index] = f"{stem}{ending}{PurePath(names[index]).suffix}"
+    return names
 
 
 def is_taken(output_dir: Path, stem: str) -> bool:

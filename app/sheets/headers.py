@@ -52,14 +52,17 @@ RESULT_LABELS: Mapping[str, str] = {"row_number": "行号", "status": "状态", 
 MARK_LABEL = "AI 标识"  # see app/domain/marks.py
 
 # The columns that results are written into, in the imported file; earlier versions had three for the marks of
-# a picture, or none.
+# a picture, or none. The last one is there when the words of a row differ from those of its cell.
 OWN_RESULT_LABELS = ("状态", "原因", "文件", "费用", "选中", "缩略图", MARK_LABEL)
+SENT_PROMPT_LABEL = "实际提示词"
 _OWN_RESULTS = (
     OWN_RESULT_LABELS[:-1],
     ("status", "reason", "file", "cost", "selected", "thumbnail"),
     ("status", "reason", "file", "cost", "select", "thumbnail"),
 )
 _OWN_MARKS: Sequence[tuple[str, ...]] = (
+    (MARK_LABEL.casefold().replace(" ", ""), SENT_PROMPT_LABEL),
+    ("aimark", "promptsent"),
     (MARK_LABEL.casefold().replace(" ", ""),),
     ("aimark",),
     ("可见标识", "隐式标识", "c2pa"),

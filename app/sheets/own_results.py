@@ -20,6 +20,7 @@ from app.sheets.headers import (
     MARK_LABEL,
     OWN_RESULT_LABELS,
     PICK_MARKS,
+    SENT_PROMPT_LABEL,
     STATUS_LABELS,
     find_header,
     result_columns,
@@ -48,7 +49,7 @@ from app.sheets.xlsx_pictures import (
 )
 from app.sheets.xlsx_reader import Workbook, WorkbookSheet
 
-_WIDTHS = (12, 30, 26, 10, 8, 14, 24, 10, 10)  # the last two: of earlier versions
+_WIDTHS = (12, 30, 26, 10, 8, 14, 24, 44, 10)  # the last: of earlier versions
 _THUMBNAIL = OWN_RESULT_LABELS.index("缩略图")
 _PICTURE_HEIGHT = 62.0  # points, for a thumbnail of 76 pixels
 _LAST_COLUMN = 16_384
@@ -120,8 +121,8 @@ def write_own_results(
         number: list(group)
         for number, group in groupby(sorted(records, key=_row_order), attrgetter("row_number"))
     }
-    last_imported = max(row.number for row in read_workbook(file.content, file.filename).rows)
-    pieces = results.pieces(rows, last_imported, thumbnails)
+    prompts = {row.number: row.fields["prompt"] for row in read_workbook(file.content, file.filename).rows}
+    pieces = results.pieces(rows, prompts, thumbnails)
     return OwnResults(pieces, PurePath(file.filename).stem, has_macros)
 
 
@@ -157,17 +158,26 @@ class _Results:
         self._header_texts = {c: display_text(v) for c, v in header.values.items()} if header else {}
         found = find_header([header]) if header else None
         self._prompt_column = found.columns["prompt"] if found else None
+        self._labels: tuple[str, ...] = OWN_RESULT_LABELS
 
     def pieces(
-        self, rows: Mapping[int, Sequence[Record]], last_imported: int, thumbnails: Thumbnails
+        self, rows: Mapping[int, Sequence[Record]], prompts: Mapping[int, str], thumbnails: Thumbnails
     ) -> Iterator[bytes]:
-        """The zip of the edited package; rows with a number above ``last_imported`` have no line in it."""
+        """The zip of the edited package; ``prompts`` are those of its lines, by the numbers of their rows."""
         package = self._package
-        rows, edit = self._placed(rows, last_imported)
+        sent = {
+            number: records[-1].prompt
+            for number, records in rows.items()
+            if number in prompts and records[-1].prompt != prompts[number]
+        }
+        if sent:
+            self._labels = (*OWN_RESULT_LABELS, SENT_PROMPT_LABEL)
+        rows, edit = self._placed(rows, max(prompts))
         columns = self._columns(edit)
         new_rows = {self._header_row: self._header(columns)}
         for number, records in rows.items():
-            new_rows[number] = self._row(records, columns, is_added=edit.is_missing(number))
+            is_added = edit.is_missing(number)
+            new_rows[number] = self._row(records, columns, sent.get(number, ""), is_added=is_added)
         edit.set_heights(new_rows)
         places = self._places(rows, new_rows, columns[_THUMBNAIL])
         drawing = open_drawing(package, self._part, edit, moves=True) if places else None
@@ -209,7 +219,7 @@ class _Results:
         """
         found = result_columns(self._header_texts)
         first = found.start if found else edit.last_column + 1
-        columns = range(first, first + len(OWN_RESULT_LABELS))
+        columns = range(first, first + len(self._labels))
         if found and (found.stop <= edit.last_column or len(found) > len(columns)):
             columns = found
         if columns.stop - 1 > _LAST_COLUMN:
@@ -217,10 +227,10 @@ class _Results:
         return columns
 
     def _header(self, columns: range) -> NewRow:
-        labels = (self._translate(message(label)) for label in OWN_RESULT_LABELS)
+        labels = (self._translate(message(label)) for label in self._labels)
         return NewRow(dict(zip(columns, labels, strict=False)))
 
-    def _row(self, records: Sequence[Record], columns: range, *, is_added: bool) -> NewRow:
+    def _row(self, records: Sequence[Record], columns: range, sent: str, *, is_added: bool) -> NewRow:
         costs = [record.cost for record in records]
         cost = None if None in costs else sum((cost for cost in costs if cost), Decimal(0))
         if not cost and any(record.status is Status.UNKNOWN for record in records):
@@ -233,10 +243,11 @@ class _Results:
             "费用": cost,
             "选中": _picks(made),
             MARK_LABEL: "\n".join(dict.fromkeys(self._translate(mark_word(r.marks)) for r in made)),
+            SENT_PROMPT_LABEL: sent,
         }
         cells: dict[int, CellValue] = {
             column: value if isinstance(value, Decimal) else value[:MAX_CELL_LENGTH]
-            for column, label in zip(columns, OWN_RESULT_LABELS, strict=False)
+            for column, label in zip(columns, self._labels, strict=False)
             if (value := values.get(label)) not in (None, "")
         }
         if is_added and self._prompt_column:

@@ -7,7 +7,7 @@ from typing import Any
 
 import database
 from app.domain import Models, RowPlan, Standing, fingerprint
-from app.images.filenames import TakenStems, archive_name, filename_for
+from app.images.filenames import TakenStems, archive_path, filename_for, requested_stem
 from app.orders.read import ParsedRow, today
 from app.web.services import connection, services
 from app.web.submit import row_reader
@@ -71,7 +71,11 @@ def checked_rows(parsed: Sequence[ParsedRow], models: Models, *, skips: bool = T
     stems = [filename_for(output_dir, each.filename, each.prompt) for each in requests]
     names = database.preview_names(connection(), requests, plans, stems, TakenStems(output_dir))
     found = {
-        id(row): (plan, archive_name(request.filename, name), name != stem)
+        id(row): (
+            plan,
+            archive_path(request.filename, requested_stem(request.filename) or name),
+            name != stem,
+        )
         for row, request, plan, stem, name in zip(readable, requests, plans, stems, names, strict=True)
     }
     checked = []

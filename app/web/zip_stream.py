@@ -13,7 +13,7 @@ from app import sheets
 from app.domain import file_key
 from app.errors import BucketError, NotFound, Translate
 from app.images import store
-from app.images.filenames import archive_name
+from app.images.filenames import archive_path, delivered_names
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
 from app.web.downloads import map_ahead
@@ -60,7 +60,8 @@ class Archive:
         self._outputs = outputs
         self._copies = copies
         self._translate = translate
-        self._images = list(_list_images(db, ids, outputs, with_copies=copies is not None))
+        with database.read_transaction(db):
+            self._images = list(_list_images(db, ids, outputs, with_copies=copies is not None))
         self._missing = [image for image in self._images if not image.path and not image.copy_key]
         self.count = len(self._images) - len(self._missing)
         self.batch_ids = {image.batch_id for image in self._images}
@@ -150,14 +151,15 @@ def _stored_pieces(archive: ZipStream, path: Path, image: _Image) -> Iterator[by
 def _list_images(
     db: database.Connection, ids: database.Selection, outputs: Outputs, *, with_copies: bool
 ) -> Iterator[_Image]:
-    """Each image of these records once."""
-    filenames: set[str] = set()
-    names: set[str] = set()
-    for record in database.list_selected(db, ids):
+    """Each image of these records once, under the name that it is delivered with."""
+    seen: set[str] = set()
+    paths: set[str] = set()
+    delivered = delivered_names(database.list_selected(db, ids))
+    for record, name in zip(database.list_selected(db, ids), delivered, strict=True):
         filename = record.filename
-        if not filename or filename in filenames:
+        if not filename or filename in seen:
             continue
-        filenames.add(filename)
+        seen.add(filename)
         key = database.find_output_copy(db, filename) if outputs.in_oss else ""
         path, size = (None, 0) if key else _find(outputs.folder, filename)
         if with_copies and not path:
@@ -166,7 +168,7 @@ def _list_images(
             record_id=record.id,
             batch_id=record.batch_id or "",
             filename=filename,
-            name=_unique_name(archive_name(record.requested_filename, filename), names),
+            name=_unique_name(archive_path(record.requested_filename, name), paths),
             path=path,
             size=size,
             copy_key=key,

@@ -2,13 +2,23 @@
 
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.domain import file_key
-from app.images.filenames import MAX_STEM_BYTES, archive_name, is_taken, safe_stem, stem_from_prompt
+from app.domain import Record, file_key
+from app.images.filenames import (
+    MAX_STEM_BYTES,
+    archive_path,
+    delivered_names,
+    is_taken,
+    requested_stem,
+    safe_stem,
+    stem_from_prompt,
+)
+from tests.sheets.test_results_export import record
 
 
 @pytest.mark.parametrize(
@@ -119,34 +129,70 @@ def test_a_stem_is_free_in_a_missing_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("requested", "filename", "path"),
+    ("requested", "path"),
     [
-        ("", "猫.png", "猫.png"),
-        ("猫", "猫-2.png", "猫-2.png"),
-        ("甲/猫", "甲_猫.png", "甲/猫.png"),
-        ("甲/猫", "甲_猫-2_3.webp", "甲/猫-2_3.webp"),
-        ("甲/乙/猫.jpg", "甲_乙_猫.png", "甲/乙/猫.png"),
-        ("甲/", "甲.png", "甲/甲.png"),
-        ("/etc/passwd", "etc_passwd.png", "etc/passwd.png"),
-        ("../../a/..", "a.png", "a/a.png"),
-        ("con/nul./猫", "con_nul_猫.png", "_con/_nul/猫.png"),
-        ("a\\b/猫", "a_b_猫.png", "a_b/猫.png"),
-        ("C:/x", "C_x.png", "C/x.png"),
-        ("甲/另一个名字", "随便.png", "甲/随便.png"),
+        ("", "x.png"),
+        ("猫", "猫.png"),
+        ("甲/猫", "甲/猫.png"),
+        ("甲/乙/猫.jpg", "甲/乙/猫.png"),
+        ("甲/", "甲/x.png"),
+        ("/etc/passwd", "etc/passwd.png"),
+        ("../../a/..", "a/x.png"),
+        ("con/nul./猫", "_con/_nul/猫.png"),
+        ("a\\b/猫", "a_b/猫.png"),
+        ("C:/x", "C/x.png"),
     ],
 )
-def test_the_path_in_a_zip_has_the_folders_that_were_asked_for(
-    requested: str, filename: str, path: str
-) -> None:
-    assert archive_name(requested, filename) == path
+def test_the_path_in_a_zip_has_the_folders_that_were_asked_for(requested: str, path: str) -> None:
+    (name,) = delivered_names([picture(1, requested_filename=requested, filename="x.png")])
+
+    assert archive_path(requested, name) == path
 
 
 @given(st.text(max_size=300), st.sampled_from([".png", "-2.jpg", "_10-99999.webp"]))
 def test_a_path_in_a_zip_is_valid_everywhere(requested: str, ending: str) -> None:
-    path = archive_name(requested, (safe_stem(requested) or "图片") + ending)
+    path = archive_path(requested, (requested_stem(requested) or "图片") + ending)
 
     assert len(path.encode("utf-16-le")) // 2 < 250 + MAX_STEM_BYTES * ("/" not in path)
     *folders, name = path.split("/")
     assert name
     assert all(part == safe_stem(part) for part in folders)
     assert not set(path) & set('\\:*?"<>|')
+
+
+def picture(number: int, **fields: Any) -> Record:
+    """A made picture of row 1 of a batch; its file has a counter."""
+    named = {"filename": f"猫-{number}.png", "requested_filename": "猫", "batch_id": "b", "row_number": 1}
+    return record(number, **named | fields)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "names"),
+    [
+        ([picture(1)], ["猫.png"]),
+        ([picture(1), picture(2)], ["猫-1.png", "猫.png"]),
+        ([picture(1, pick="keep"), picture(2)], ["猫.png", "猫-2.png"]),
+        ([picture(1), picture(2, pick="reject")], ["猫.png", "猫-2.png"]),
+        ([picture(1), picture(2, filename="")], ["猫.png", ""]),
+        ([picture(1, row_number=4), picture(2, row_number=5)], ["猫.png", "猫.png"]),
+        ([picture(1, filename="a-2.webp", requested_filename="甲/猫.jpg")], ["猫.webp"]),
+        ([picture(1, requested_filename="")], ["猫-1.png"]),
+    ],
+)
+def test_a_picture_is_delivered_under_the_name_of_its_row(pictures: list[Record], names: list[str]) -> None:
+    assert delivered_names(pictures) == names
+
+
+@pytest.mark.parametrize(
+    ("numbers", "names"),
+    [
+        ([1, 2], ["猫_1.png", "猫_2.png"]),
+        ([2], ["猫_2.png"]),
+        ([1, 2, 3], ["猫-1.png", "猫_2.png", "猫_1.png"]),
+        ([2, 2], ["猫_1.png", "猫_2.png"]),
+    ],
+)
+def test_several_pictures_of_a_row_are_numbered(numbers: list[int], names: list[str]) -> None:
+    pictures = [picture(i, num_images=2, picture_number=number) for i, number in enumerate(numbers, 1)]
+
+    assert delivered_names(pictures) == names

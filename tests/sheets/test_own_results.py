@@ -5,6 +5,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -48,6 +49,8 @@ def filled(
 ) -> bytes:
     """The file with these results in it."""
     thumbnails = partial(map, lambda _record: JPEG)
+    prompts = {row.number: row.fields["prompt"] for row in read_workbook(content, name).rows}
+    records = [replace(each, prompt=prompts.get(each.row_number, each.prompt)) for each in records]
     results = write_own_results(
         file_of(content, name), BATCH, records, thumbnails=thumbnails, translate=translate
     )
@@ -447,3 +450,19 @@ def test_parts_are_copied_without_unpacking_them() -> None:
     copied = [name for name in old if name.endswith("theme1.xml")]
     assert copied
     assert [new[name].compress_size for name in copied] == [old[name].compress_size for name in copied]
+
+
+def test_the_words_that_were_sent_stand_beside_those_of_the_cell_where_they_differ() -> None:
+    content = of_rows([["提示词"], ["一只{SKU}猫"], ["狗"]])
+    results = write_own_results(
+        file_of(content),
+        BATCH,
+        [made(1, 2, prompt="一只A-1猫"), made(2, 3, prompt="狗")],
+        thumbnails=partial(map, no_thumbnail),
+    )
+    written = b"".join(results.pieces)
+
+    page = first_sheet(written)
+    assert [page.cell(row, 9).value for row in (1, 2, 3)] == ["实际提示词", "一只A-1猫", None]
+    again = read_workbook(written, "秋款.xlsx")
+    assert [row.columns for row in again.rows] == [{}, {}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
@@ -25,7 +26,7 @@ from app.domain import (
     WorkbookFile,
 )
 from app.errors import BucketError, InvalidRequest, NotFound, TryLater
-from app.images.filenames import safe_stem
+from app.images.filenames import delivered_names, safe_stem
 from app.library.names import LibraryNames
 from app.orders.read import today
 from app.web.comparison import compare
@@ -167,8 +168,10 @@ def batch_results(batch_id: str) -> Response:
         raise InvalidRequest("form", "form 应为 own")
     db, current = connection(), services()
     batch = database.get_batch(db, batch_id)
-    records = database.list_batch_records(db, batch_id)
-    thumbnails = record_thumbnails(current.settings, current.outputs, current.worker.output_backup, records)
+    stored = database.list_batch_records(db, batch_id)
+    thumbnails = record_thumbnails(current.settings, current.outputs, current.worker.output_backup, stored)
+    names = delivered_names(stored)
+    records = [replace(record, filename=name) for record, name in zip(stored, names, strict=True)]
     with ExitStack() as held:
         held.enter_context(current.workbooks)
         ending, mimetype, name = ".xlsx", XLSX, batch.name
