@@ -134,7 +134,7 @@ from app.db.sessions import (
     start_attempt,
 )
 from app.db.store_guard import StoreGuard, open_guard
-from app.db.submission import AddedBatch, Submission, add_batch, added_before, preview_names
+from app.db.submission import AddedBatch, Submission, add_batch, added_before
 from app.db.unresolved import (
     RequeueResult,
     Resolution,

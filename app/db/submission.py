@@ -133,25 +133,6 @@ def _rows_of(
     ]
 
 
-def preview_names(
-    db: Connection,
-    requests: Sequence[ImageRequest],
-    plans: Sequence[RowPlan],
-    stems: Sequence[str],
-    is_taken: Callable[[str], bool],
-) -> list[str]:
-    """The base name, without picture number, that ``add_batch`` would give the pictures of each row.
-
-    It is the preferred one of a row without pictures to order.
-    """
-    endings = list(map(_endings, requests, plans))
-    names = choose_names(db, zip(stems, endings, strict=True), is_taken)
-    return [
-        chosen[0].removesuffix(ending[0]) if chosen else stem
-        for stem, ending, chosen in zip(stems, endings, names, strict=True)
-    ]
-
-
 def added_before(answer: Mapping[str, Any]) -> AddedBatch:
     """The answer stored with a request key -> the batch that was queued then."""
     skipped = [SkippedRow(**row) for row in answer.get("skipped", ())]

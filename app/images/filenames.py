@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from operator import attrgetter
 from pathlib import Path, PurePath
 
 from app.domain import Pick, Record, file_key, normalised
@@ -87,13 +86,25 @@ def archive_path(requested: str, name: str) -> str:
     return "/".join([*parts, name])
 
 
+def unique_path(path: str, taken: set[str]) -> str:
+    """The path, or with a counter before its extension one that is not among these keys; adds its key."""
+    stem, dot, ending = path.rpartition(".")
+    found, number = path, 1
+    while file_key(found) in taken:
+        number += 1
+        found = f"{stem}-{number}{dot}{ending}"
+    taken.add(file_key(found))
+    return found
+
+
 def requested_stem(requested: str) -> str:
     """The base name that was asked for, without its folders; empty if none was."""
     return safe_stem(requested.rpartition("/")[2])
 
 
 def delivered_names(
-    records: Iterable[Record], row_of: Callable[[Record], object] = attrgetter("batch_id", "row_number")
+    records: Iterable[Record],
+    row_of: Callable[[Record], object] = lambda r: (r.batch_id or r.id, r.row_number),
 ) -> list[str]:
     """The name under which the picture of each record is delivered; "" for one without a file.
 
@@ -105,8 +116,10 @@ def delivered_names(
     rows: dict[object, list[tuple[int, int, int, int, int, str]]] = defaultdict(list)
     for index, record in enumerate(records):
         names.append(record.filename)
-        stem = requested_stem(record.requested_filename)
+        stem, stored = requested_stem(record.requested_filename), safe_stem(record.requested_filename)
         if record.filename and stem:
+            if record.filename.startswith(stored):  # without the folders, which are in the path
+                names[-1] = stem + record.filename[len(stored) :]
             rank, wanted = _RANKS.get(record.pick, 1), record.num_images
             rows[row_of(record)].append((rank, -record.id, index, record.picture_number, wanted, stem))
     for pictures in rows.values():
@@ -118,6 +131,9 @@ def delivered_names(
         for _, _, index, _, _, stem in chosen:
             ending = f"_{own.get(index) or next(free)}" if wanted > 1 else ""
             names[index] = f"{stem}{ending}{PurePath(names[index]).suffix}"
+        taken = {file_key(names[index]) for _, _, index, *_ in chosen}
+        for _, _, index, *_ in sorted(pictures)[wanted:]:
+            names[index] = unique_path(names[index], taken)
     return names
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import database
 from app.domain import Models, RowPlan, Standing, fingerprint
-from app.images.filenames import TakenStems, archive_path, filename_for, requested_stem
+from app.images.filenames import archive_path, requested_stem, stem_from_prompt, unique_path
 from app.orders.read import ParsedRow, today
 from app.web.services import connection, services
 from app.web.submit import row_reader
@@ -20,7 +20,7 @@ class CheckedRow:
     """A row, and what ``repeats: skip`` orders for it; a row with problems is not ordered.
 
     ``filename`` is the path of its pictures in a ZIP, without number and extension; ``name_taken``: it has
-    a counter, since another picture has the name that was asked for.
+    a counter, since an earlier row has the same.
     """
 
     row: ParsedRow
@@ -67,17 +67,13 @@ def checked_rows(parsed: Sequence[ParsedRow], models: Models, *, skips: bool = T
     prints = [fingerprint(request) for request in requests]
     database.complete_fingerprints(connection())
     plans = database.plan_submission(connection(), requests, prints, [skips] * len(prints))
-    output_dir = services().settings.output_dir
-    stems = [filename_for(output_dir, each.filename, each.prompt) for each in requests]
-    names = database.preview_names(connection(), requests, plans, stems, TakenStems(output_dir))
-    found = {
-        id(row): (
-            plan,
-            archive_path(request.filename, requested_stem(request.filename) or name),
-            name != stem,
-        )
-        for row, request, plan, stem, name in zip(readable, requests, plans, stems, names, strict=True)
-    }
+    paths: set[str] = set()
+    found = {}
+    for row, request, plan in zip(readable, requests, plans, strict=True):
+        stem = requested_stem(request.filename) or stem_from_prompt(request.prompt)
+        path = archive_path(request.filename, stem)
+        unique = unique_path(f"{path}.png", paths).removesuffix(".png")
+        found[id(row)] = plan, unique, unique != path
     checked = []
     for row in parsed:
         plan, filename, name_taken = found.get(id(row), (_NOTHING, "", False))

@@ -13,7 +13,7 @@ from app import sheets
 from app.domain import file_key
 from app.errors import BucketError, NotFound, Translate
 from app.images import store
-from app.images.filenames import archive_path, delivered_names
+from app.images.filenames import archive_path, delivered_names, unique_path
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
 from app.web.downloads import map_ahead
@@ -121,13 +121,13 @@ class Archive:
 
     def _add_texts(self, archive: ZipStream) -> None:
         folders = {file_key(image.name.partition("/")[0]) for image in self._images}
-        archive.add(self._workbook, _unique_name(self._translate(WORKBOOK), folders))
+        archive.add(self._workbook, unique_path(self._translate(WORKBOOK), folders))
         if self._missing:
             said = "没有取到这些图片（记录编号、文件名）：文件不在了，或一时取不到，可以稍后再打包"
             title = self._translate(said)
             lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
             content = "\r\n".join(lines).encode("utf-8-sig")
-            archive.add(content, _unique_name(self._translate(MISSING), folders))
+            archive.add(content, unique_path(self._translate(MISSING), folders))
 
 
 def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[bytes]:
@@ -135,7 +135,7 @@ def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[byte
     archive, names, files = ZipStream(), set[str](), list(files)
     contents = map_ahead(lambda file: file[1](), files, threads=_READS_AT_ONCE, ahead=_READS_AT_ONCE)
     for (filename, _), content in zip(files, contents, strict=True):
-        archive.add(content, _unique_name(filename, names))
+        archive.add(content, unique_path(filename, names))
         yield from archive.file()
     yield from archive.finalize()
 
@@ -168,7 +168,7 @@ def _list_images(
             record_id=record.id,
             batch_id=record.batch_id or "",
             filename=filename,
-            name=_unique_name(archive_path(record.requested_filename, name), paths),
+            name=unique_path(archive_path(record.requested_filename, name), paths),
             path=path,
             size=size,
             copy_key=key,
@@ -183,16 +183,6 @@ def _find(output_dir: Path, filename: str) -> tuple[Path | None, int]:
             return path, os.fstat(file.fileno()).st_size
     except (NotFound, OSError):
         return None, 0
-
-
-def _unique_name(filename: str, taken: set[str]) -> str:
-    stem, dot, ending = filename.rpartition(".")
-    name, number = filename, 1
-    while file_key(name) in taken:
-        number += 1
-        name = f"{stem}-{number}{dot}{ending}"
-    taken.add(file_key(name))
-    return name
 
 
 def _exactly(size: int, pieces: Iterable[bytes]) -> Iterator[bytes]:

@@ -55,21 +55,6 @@ def test_names_of_batches_are_counted_only_where_that_is_asked(
     assert names[2] != "春"
 
 
-def test_a_name_without_pictures_to_order_is_the_preferred_one(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    submit(db, Models([spec]), CAT)
-    requests = [replace(each, model=spec.model_id) for each in (CAT, replace(CAT, num_images=3), DOG)]
-    keys = ["a", "b", "c"]
-    plans = database.plan_submission(db, requests, keys, [False] * 3)
-    empty = replace(plans[0], numbers=())
-    stems = ["猫", "猫", "狗"]
-    names = database.preview_names(db, requests, [empty, *plans[1:]], stems, lambda _: False)
-    assert names == ["猫", "猫", "狗"]
-    names = database.preview_names(db, requests, plans, stems, lambda _: False)
-    assert names == ["猫-2", "猫-3", "狗"]
-
-
 def test_a_rule_and_a_source_are_stored(db: database.Connection, spec: ModelSpec) -> None:
     rule = StopRule(refused=2)
     ids = [

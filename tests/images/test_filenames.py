@@ -162,7 +162,12 @@ def test_a_path_in_a_zip_is_valid_everywhere(requested: str, ending: str) -> Non
 
 def picture(number: int, **fields: Any) -> Record:
     """A made picture of row 1 of a batch; its file has a counter."""
-    named = {"filename": f"猫-{number}.png", "requested_filename": "猫", "batch_id": "b", "row_number": 1}
+    named: dict[str, Any] = {
+        "filename": f"猫-{number}.png",
+        "requested_filename": "猫",
+        "batch_id": "b",
+        "row_number": 1,
+    }
     return record(number, **named | fields)
 
 
@@ -171,6 +176,7 @@ def picture(number: int, **fields: Any) -> Record:
     [
         ([picture(1)], ["猫.png"]),
         ([picture(1), picture(2)], ["猫-1.png", "猫.png"]),
+        ([picture(1, filename="猫.png"), picture(2)], ["猫-2.png", "猫.png"]),
         ([picture(1, pick="keep"), picture(2)], ["猫.png", "猫-2.png"]),
         ([picture(1), picture(2, pick="reject")], ["猫.png", "猫-2.png"]),
         ([picture(1), picture(2, filename="")], ["猫.png", ""]),

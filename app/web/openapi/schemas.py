@@ -297,7 +297,7 @@ SCHEMAS: dict[str, Schema] = {
         "description": "unknown 是结果未知，charged 是已计费却没有图片，这两种和 made、under_way 都不再做；"
         "trashed 在回收站里，可以恢复，不恢复就重做。missing 是还要做的张数，price 是它们的价钱，"
         "same_as 是表里和它相同的第一行。filename 是会用的文件名，不带张数和扩展名；"
-        "name_taken 是重名，加了序号。"
+        "name_taken 是前面的行已有这个名字，加了序号。"
     },
     "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=str),
     "Problem": closed_object(("record",), record=ID, row=ID, field=str, error=str),
