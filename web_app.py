@@ -10,7 +10,9 @@ import os
 import signal
 import socket
 import sys
+import time
 import webbrowser
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from types import FrameType
@@ -47,6 +49,7 @@ from app.worker.worker import Worker
 
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
+_PROGRESS_SECONDS = 3.0
 _CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows allows five
 _HANGUP = getattr(signal, "SIGHUP", None)
 
@@ -85,7 +88,7 @@ def init_storage(settings: Settings) -> None:
     """Create the folders, migrate the database and remove temporary files of an earlier run."""
     folders.ensure_writable(settings)
     is_new = not (settings.database_url or settings.database_path.exists())
-    database.open_database(settings.database)
+    database.open_database(settings.database, _report_upgrade())
     with contextlib.closing(database.connect(settings.database)) as db:
         database.require_not_moved(db)
     if is_new and store.has_images(settings.output_dir):
@@ -94,6 +97,19 @@ def init_storage(settings: Settings) -> None:
             "就停下程序，从备份恢复，或运行 python -m app.cli rebuild"
         )
     store.remove_part_files(settings.output_dir)
+
+
+def _report_upgrade() -> Callable[[int, int], None]:
+    """Prints how far the upgrade of the database is, at the start and then every few seconds."""
+    next_at = 0.0
+
+    def report(done: int, total: int) -> None:
+        nonlocal next_at
+        if time.monotonic() >= next_at and total:
+            next_at = time.monotonic() + _PROGRESS_SECONDS
+            print_user(f"正在把数据库换成新版本：{done:,} / {total:,} 张，请不要关掉窗口")
+
+    return report
 
 
 def serve(settings: Settings, *, open_browser: bool = False) -> None:

@@ -84,12 +84,12 @@ def new_files_are_copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     open_file = migrations.open_file
     open_file(new)
 
-    def open_copy(path: Path) -> None:
+    def open_copy(path: Path, *report: Any) -> None:
         with lock, suppress(OSError):  # open_file says what is wrong
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(new, path)
-        open_file(path)
+        open_file(path, *report)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrations, "open_file", open_copy)

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 COPIED = (
     "generation_records",
     "batches",
+    "tables",
+    "table_rows",
+    "row_pictures",
+    "table_workbooks",
+    "table_changes",
     "charges",
     "batch_log",
     "workbooks",

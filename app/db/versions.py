@@ -11,7 +11,7 @@ from app.db.row_mapping import IN_IDS, SqlList
 
 def insert_records(db: Connection, records: Sequence[Mapping[str, object]]) -> list[int]:
     """Insert records, each with the same columns and its version -> their ids; inside a transaction."""
-    ids = _free_ids(db, len(records))
+    ids = free_ids(db, "generation_records", len(records))
     names = ("id", *records[0])
     db.executemany(
         f"INSERT INTO generation_records ({', '.join(names)}) VALUES (:{', :'.join(names)})",
@@ -20,20 +20,19 @@ def insert_records(db: Connection, records: Sequence[Mapping[str, object]]) -> l
     return ids
 
 
-def _free_ids(db: Connection, number: int) -> list[int]:
-    """Ids that no record has or had."""
+def free_ids(db: Connection, table: str, number: int) -> list[int]:
+    """Ids that no row of this table has or had; inside the transaction that inserts them."""
     if db.engine == "postgres":
-        sql = """
-            SELECT nextval(pg_get_serial_sequence('generation_records', 'id')) AS id
-            FROM generate_series(1, :number)
-        """
+        sql = (
+            f"SELECT nextval(pg_get_serial_sequence('{table}', 'id')) AS id FROM generate_series(1, :number)"
+        )
         return [row["id"] for row in db.execute(sql, {"number": number}).fetchall()]
-    sql = """
+    sql = f"""
         SELECT max(
-            coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'generation_records'), 0),
-            coalesce((SELECT max(id) FROM generation_records), 0)) AS last
+            coalesce((SELECT seq FROM sqlite_sequence WHERE name = :table), 0),
+            coalesce((SELECT max(id) FROM {table}), 0)) AS last
     """
-    last = db.execute(sql).fetchone()["last"]
+    last = db.execute(sql, {"table": table}).fetchone()["last"]
     return list(range(last + 1, last + 1 + number))
 
 

@@ -1,4 +1,4 @@
-"""Imported spreadsheet files, kept while a batch refers to them."""
+"""Imported spreadsheet files, kept while a table or a batch refers to them."""
 
 import json
 from collections.abc import Sequence
@@ -10,8 +10,12 @@ from app.domain import Workbook, WorkbookFile
 from app.errors import InvalidRequest, Message, NotFound
 
 _UNUSED_DAYS = 7
-_UNUSED_BYTES = 500 * 2**20  # of all that no batch refers to; the newest are kept
-_IS_UNUSED = "NOT EXISTS (SELECT 1 FROM batches WHERE batches.workbook_id = workbooks.id)"
+_UNUSED_BYTES = 500 * 2**20  # of all that nothing refers to; the newest are kept
+_IS_UNUSED = """
+    NOT EXISTS (SELECT 1 FROM batches WHERE batches.workbook_id = workbooks.id)
+    AND NOT EXISTS (SELECT 1 FROM tables WHERE tables.workbook_id = workbooks.id)
+    AND NOT EXISTS (SELECT 1 FROM table_workbooks WHERE table_workbooks.workbook_id = workbooks.id)
+"""
 
 
 def add_workbook(db: Connection, file: WorkbookFile, *, notes: Sequence[Message] = (), now: datetime) -> None:
@@ -112,7 +116,7 @@ def find_previous_batches(
 
 
 def forget_workbooks(db: Connection, *, now: datetime) -> int:
-    """Delete files imported more than 7 days ago that no batch refers to -> how many."""
+    """Delete files imported more than 7 days ago that nothing refers to -> how many."""
     unused = f"imported_at < :since AND {_IS_UNUSED}"
     since = {"since": utc_text(now - timedelta(days=_UNUSED_DAYS))}
     if db.execute(f"SELECT 1 FROM workbooks WHERE {unused} LIMIT 1", since).fetchone() is None:

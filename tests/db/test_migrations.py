@@ -92,7 +92,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [17, 17]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [18, 18]
 
 
 def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
@@ -107,8 +107,25 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
         assert schema_of(old) == schema_of(new)
 
 
+TABLES = ("tables", "table_rows", "row_pictures", "table_workbooks", "table_changes")
+
+
+def make_version_17(db: sqlite3.Connection) -> None:
+    """Take from a new file what version 17 did not have."""
+    removed = "SELECT sql FROM sqlite_schema WHERE name = 'uses_removed'"
+    trigger = db.execute(removed).fetchone()["sql"]
+    db.execute("DROP TRIGGER uses_removed")
+    db.execute(trigger.replace("DELETE FROM row_pictures WHERE record_id = OLD.id;", ""))
+    for name in TABLES:
+        db.execute(f"DROP TABLE {name}")
+    db.execute("DROP INDEX batches_table")
+    db.execute("ALTER TABLE batches DROP COLUMN table_id")
+    db.execute("PRAGMA user_version = 17")
+
+
 def make_version_16(db: sqlite3.Connection) -> None:
     """Take from a new file what version 16 did not have."""
+    make_version_17(db)
     for name in ("sessions", "login_attempts", "workers"):
         db.execute(f"DROP TABLE {name}")
     db.execute("PRAGMA user_version = 16")
@@ -189,7 +206,9 @@ def make_version_13(db: sqlite3.Connection) -> None:
     )
 
 
-@pytest.mark.parametrize("make_version", [make_version_13, make_version_14, make_version_15, make_version_16])
+@pytest.mark.parametrize(
+    "make_version", [make_version_13, make_version_14, make_version_15, make_version_16, make_version_17]
+)
 def test_a_file_of_a_later_version_gets_the_schema_of_a_new_one(
     tmp_path: Path, make_version: Callable[[sqlite3.Connection], None]
 ) -> None:
@@ -308,7 +327,7 @@ def test_an_upgrade_that_is_interrupted_changes_nothing_and_is_done_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("app.db.migrations.m0013_standard_names.add_indexes", interrupted)
+        patch.setattr("app.db.migrations.m0018_tables.add_indexes", interrupted)
         with pytest.raises(KeyboardInterrupt):
             database.open_database(settings.database)
     with closing(sqlite3.connect(settings.database)) as old:

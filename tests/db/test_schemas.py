@@ -119,7 +119,7 @@ def postgres_indexes(db: database.Connection) -> Iterator[Index]:
     rows = db.execute(
         """
         SELECT CASE WHEN contype IS NULL THEN pg_class.relname ELSE '' END, indrelid::regclass::text,
-            (SELECT array_agg(pg_get_indexdef(indexrelid, n, true) ORDER BY n)
+            (SELECT array_agg(trim('"' FROM pg_get_indexdef(indexrelid, n, true)) ORDER BY n)
              FROM generate_series(1, indnatts) AS n),
             indisunique, indpred IS NOT NULL
         FROM pg_index
@@ -164,15 +164,14 @@ def test_texts_are_compared_by_their_bytes_on_postgres_too(db: database.Connecti
     assert [tuple(column) for column in other] == []
 
 
-def test_a_database_of_version_17_gets_the_index_of_a_new_one(
+def test_a_database_of_version_18_gets_the_schema_of_a_new_one(
     db: database.Connection, settings: Settings
 ) -> None:
-    new = sorted(postgres_indexes(db))
-    db.execute("DROP INDEX records_claimable")
-    db.execute(
-        "CREATE INDEX records_claimable ON generation_records (batch_id, model) WHERE status = 'queued'"
-    )
-    db.execute("UPDATE schema_version SET number = 17")
+    new = sorted(postgres_indexes(db)), postgres_columns(db)
+    for name in ("tables", "table_rows", "row_pictures", "table_workbooks", "table_changes"):
+        db.execute(f"DROP TABLE {name}")
+    db.execute("ALTER TABLE batches DROP COLUMN table_id")
+    db.execute("UPDATE schema_version SET number = 18")
     database.open_database(settings.database)
-    assert sorted(postgres_indexes(db)) == new
+    assert (sorted(postgres_indexes(db)), postgres_columns(db)) == new
     database.open_database(settings.database)  # once

@@ -1,7 +1,7 @@
 """Open a database file: make a new one from ``schema.sql``, or upgrade a file of an earlier version.
 
 ``PRAGMA user_version`` is the number of the last step applied. A change of the schema is made in
-``schema.sql`` and, for existing files, in a new numbered step.
+``schema.sql`` and, for existing files, in the step of the next release.
 """
 
 import os
@@ -15,15 +15,9 @@ from app.db import connection
 from app.db.connection import Connection, Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
-from app.db.migrations import (
-    legacy_import,
-    m0013_standard_names,
-    m0014_rows,
-    m0015_held_records,
-    m0016_models,
-    m0017_shared_state,
-)
+from app.db.migrations import legacy_import, m0018_tables
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
+from app.db.migrations.batch_tables import Progress
 from app.db.open_files import damage_text, is_damage
 from app.db.restored import pause_if_older
 from app.db.search_index import has_other_normaliser, rebuild_index
@@ -34,24 +28,25 @@ from app.system import windows_files
 _CHECKED_BYTES = 8_000_000  # a larger file is checked in the background, before anything is submitted
 
 # Append only: (the version that it leads to, the step), each in its own transaction.
-_STEPS: tuple[tuple[int, Callable[[SqliteConnection], None]], ...] = (
-    (13, m0013_standard_names.upgrade),
-    (14, m0014_rows.upgrade),
-    (15, m0015_held_records.upgrade),
-    (16, m0016_models.upgrade),
-    (17, m0017_shared_state.upgrade),
-)
+_STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = ((18, m0018_tables.upgrade),)
 LATEST = _STEPS[-1][0]
 
 
-def open_database(target: Target) -> None:
-    """Make or migrate the database; call once before serving. Raises DatabaseError and its subclasses."""
+def _silent(_done: int, _total: int) -> None:
+    pass
+
+
+def open_database(target: Target, report: Progress = _silent) -> None:
+    """Make or migrate the database; call once before serving. Raises DatabaseError and its subclasses.
+
+    ``report`` is called with the numbers of records while one of an earlier version is upgraded.
+    """
     if isinstance(target, Path):
-        open_file(target)
+        open_file(target, report)
         return
     from app.db.migrations import postgres  # psycopg is optional
 
-    postgres.open_database(target)
+    postgres.open_database(target, report)
 
 
 def open_to_read(target: Target) -> Connection:
@@ -72,7 +67,7 @@ def open_to_read(target: Target) -> Connection:
     return db
 
 
-def open_file(path: Path) -> None:
+def open_file(path: Path, report: Progress = _silent) -> None:
     """Create the database file or migrate it; before a migration it is copied to ``<name>.backup-<time>``.
 
     In an older copy the active batches are paused.
@@ -86,7 +81,7 @@ def open_file(path: Path) -> None:
             is_small = path.stat().st_size <= _CHECKED_BYTES
             if is_small and (found := check_pages(db, stops=lambda: False)):
                 raise StoreDamaged(damage_text(path, found))
-            _migrate(db, path)
+            _migrate(db, path, report)
             if has_other_normaliser(db):
                 with transaction(db):
                     rebuild_index(db)
@@ -104,7 +99,7 @@ def is_up_to_date(db: SqliteConnection) -> bool:
     return _version(db) == LATEST
 
 
-def _migrate(db: SqliteConnection, path: Path) -> None:
+def _migrate(db: SqliteConnection, path: Path, report: Progress) -> None:
     if is_up_to_date(db):
         return
     if _version(db) > LATEST:
@@ -114,21 +109,21 @@ def _migrate(db: SqliteConnection, path: Path) -> None:
     with db.foreign_keys_off():
         while not is_up_to_date(db):
             with transaction(db):
-                _apply_next_step(db)
+                _apply_next_step(db, report)
 
 
-def _apply_next_step(db: SqliteConnection) -> None:
+def _apply_next_step(db: SqliteConnection, report: Progress) -> None:
     """Apply the next step, if another process has not done so; inside a transaction."""
     version = _version(db)
     steps = _STEPS if version else ((LATEST, _create),)
     for number, step in steps:
         if number > version:
-            step(db)
+            step(db, report)
             db.execute(f"PRAGMA user_version = {number}")
             return
 
 
-def _create(db: SqliteConnection) -> None:
+def _create(db: SqliteConnection, _report: Progress) -> None:
     """Make the schema, with the records of the earlier app if the file has any."""
     earlier = legacy_import.rename_clashing_tables(db)
     new = add_tables(db)

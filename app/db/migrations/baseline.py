@@ -1,5 +1,6 @@
 """Bring a file to the schema of ``schema.sql``: add what is missing and fill new derived tables."""
 
+import re
 import sqlite3
 from collections.abc import Collection, Mapping
 from contextlib import closing
@@ -37,6 +38,22 @@ def drop_objects(db: sqlite3.Connection, dropped: Mapping[str, str]) -> None:
     for kind, names in dropped.items():
         for name in names.split():
             db.execute(f"DROP {kind} IF EXISTS {name}")
+
+
+def drop_other_objects(db: sqlite3.Connection) -> None:
+    """Drop the triggers of the schema, and those of its indexes that the file has in another form."""
+    with closing(_new_file()) as wanted:
+        indexes = _objects(wanted, "index")
+        other = [
+            name
+            for name, sql in _objects(db, "index").items()
+            if name in indexes and _plain(sql) != _plain(indexes[name])
+        ]
+        drop_objects(db, {"TRIGGER": " ".join(_objects(wanted, "trigger")), "INDEX": " ".join(other)})
+
+
+def _plain(sql: str) -> str:
+    return re.sub(r'[\s"]+', "", sql)
 
 
 def add_indexes(db: sqlite3.Connection) -> None:

@@ -1,10 +1,12 @@
 """Open a PostgreSQL database: make the schema in an empty one, or upgrade that of an earlier version."""
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from app.db.connection import Connection, connect, transaction
+from app.db.migrations.batch_tables import Progress, add_tables_of_batches
 from app.db.postgres_connection import LONG_SECONDS, PostgresConnection
 from app.db.restored import pause_if_restored
 from app.db.search_index import has_other_normaliser, rebuild_index
@@ -13,19 +15,30 @@ from app.errors import DatabaseError
 _LEAST_SERVER = 130_000
 
 
-def _order_claimable(db: Connection) -> None:
-    """Migration from version 17: the index of queued records has their order, as SQLite's has by itself."""
-    index = "records_claimable ON generation_records (batch_id, model, id) WHERE status = 'queued'"
+def _add_tables(db: Connection, report: Progress) -> None:
+    """Migration from versions 17 and 18: a table of every batch; the order of the index of queued records."""
     db.execute("DROP INDEX records_claimable")
-    db.execute(f"CREATE INDEX {index}")
+    db.execute('ALTER TABLE batches ADD COLUMN table_id TEXT COLLATE "C"')
+    db.execute("DROP FUNCTION uses_changed CASCADE")
+    for statement in _schema():
+        if _IN_STEP_19.search(statement):
+            db.execute(statement)
+    add_tables_of_batches(db, report)
 
+
+_IN_STEP_19 = re.compile(
+    r"^CREATE (?:TABLE|INDEX|FUNCTION|TRIGGER) "
+    r"(?:tables\w*|table_\w+|row_pictures|rows_\w+|pictures_of_\w+|batches_table|changes_of_table|uses_changed"
+    r"|records_claimable)\b",
+    re.MULTILINE,
+)
 
 # Append only: (the version that it leads to, the step). The schema file is that of the latest version.
-_STEPS: tuple[tuple[int, Callable[[Connection], None]], ...] = ((18, _order_claimable),)
+_STEPS: tuple[tuple[int, Callable[[Connection, Progress], None]], ...] = ((19, _add_tables),)
 LATEST = _STEPS[-1][0]
 
 
-def open_database(url: str) -> None:
+def open_database(url: str, report: Progress) -> None:
     """Make or migrate the schema; call once before serving. In a restored backup active batches are paused.
 
     Raises StoreLost when the server cannot be reached, DatabaseError when the database cannot be used.
@@ -34,7 +47,7 @@ def open_database(url: str) -> None:
         _check_server(db)
         if version_of(db) < LATEST or has_other_normaliser(db):
             with closing(PostgresConnection(url, seconds=LONG_SECONDS)) as slow, transaction(slow):
-                _migrate(slow)
+                _migrate(slow, report)
                 if has_other_normaliser(slow):
                     rebuild_index(slow)
         pause_if_restored(db)
@@ -61,7 +74,7 @@ def _check_server(db: Connection) -> None:
         )
 
 
-def _migrate(db: Connection) -> None:
+def _migrate(db: Connection, report: Progress) -> None:
     version = version_of(db)
     if not version:
         for statement in _schema():
@@ -69,7 +82,7 @@ def _migrate(db: Connection) -> None:
         db.execute("INSERT INTO schema_version (number) VALUES (:number)", {"number": LATEST})
     for number, step in _STEPS:
         if 0 < version < number:
-            step(db)
+            step(db, report)
             db.execute("UPDATE schema_version SET number = :number", {"number": number})
 
 

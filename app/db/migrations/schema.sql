@@ -133,7 +133,7 @@ WHERE deletion_id IS NOT NULL;
 -- Records submitted together. stop_after and outcomes are JSON, or empty: when the batch pauses by itself
 -- (app/domain/stop_rules.py), and what it has seen since it was resumed. paused_cause is a PauseCause.
 -- filled_on is the date that {日期} stands for (2026-03-01), of the server's time zone. copied_from is the id of the
--- batch whose rows it repeats, on another model.
+-- batch whose rows it repeats, on another model. table_id is the table whose rows it makes; NULL: of one picture.
 CREATE TABLE batches (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -154,7 +154,8 @@ CREATE TABLE batches (
     prefix TEXT NOT NULL DEFAULT '',
     suffix TEXT NOT NULL DEFAULT '',
     filled_on TEXT NOT NULL DEFAULT '',
-    copied_from TEXT
+    copied_from TEXT,
+    table_id TEXT
 );
 
 CREATE INDEX batches_active ON batches (priority DESC, created_at, id)
@@ -170,6 +171,105 @@ WHERE copied_from IS NOT NULL;
 
 CREATE INDEX batches_workbook ON batches (workbook_id)
 WHERE workbook_id IS NOT NULL;
+
+CREATE INDEX batches_table ON batches (table_id)
+WHERE table_id IS NOT NULL;
+
+-- A table of rows that somebody works on. own_columns is a JSON list: the names of the own columns in their order.
+-- model is that of the rows that name none, empty for the default one; prefix, suffix and filled_on are as in batches.
+-- workbook_id is the newest version of the file that it came from. checked_with is a digest of what the cached columns
+-- of its rows depend on besides the rows, empty when they are not checked yet.
+CREATE TABLE tables (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    model TEXT NOT NULL DEFAULT '',
+    prefix TEXT NOT NULL DEFAULT '',
+    suffix TEXT NOT NULL DEFAULT '',
+    filled_on TEXT NOT NULL DEFAULT '',
+    own_columns TEXT NOT NULL DEFAULT '[]',
+    workbook_id TEXT,
+    checked_with TEXT NOT NULL DEFAULT '',
+    archived_at TEXT,
+    deleted_at TEXT
+);
+
+CREATE INDEX tables_updated ON tables (updated_at);
+
+CREATE INDEX tables_workbook ON tables (workbook_id)
+WHERE workbook_id IS NOT NULL;
+
+-- cells: JSON, the fields as they stood in the file, with the own columns under columns; empty for a typed row.
+-- fields: JSON, those now, as typed, without empty ones; own_columns: JSON of those now, or empty.
+-- number: unique in its table, the line in the file, kept when the row moves. is_gone: not in the newest version of the
+-- file. removed_at: removed, kept for undo and for pages that poll. version: of its last change.
+-- Cached by the check, see checked_with: sent is JSON, the words of the request where they differ from the fields, or
+-- empty; filename is as asked for, with its variables replaced; fingerprint is that of the request, empty for an empty
+-- row or one with problems; price_micros of one picture, NULL when it is unknown; problems: a JSON list of messages with
+-- their fields, or empty.
+CREATE TABLE table_rows (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    table_id TEXT NOT NULL,
+    position REAL NOT NULL,
+    number INTEGER NOT NULL,
+    cells TEXT NOT NULL DEFAULT '',
+    fields TEXT NOT NULL DEFAULT '{}',
+    own_columns TEXT NOT NULL DEFAULT '',
+    sent TEXT NOT NULL DEFAULT '',
+    filename TEXT NOT NULL DEFAULT '',
+    num_images INTEGER NOT NULL DEFAULT 1,
+    fingerprint TEXT NOT NULL DEFAULT '',
+    price_micros INTEGER,
+    problems TEXT NOT NULL DEFAULT '',
+    is_gone INTEGER NOT NULL DEFAULT 0,
+    removed_at TEXT,
+    version INTEGER NOT NULL
+);
+
+CREATE INDEX rows_of_table ON table_rows (table_id, position, id);
+
+CREATE INDEX rows_numbered ON table_rows (table_id, number);
+
+CREATE INDEX rows_changed ON table_rows (table_id, version);
+
+CREATE INDEX rows_fingerprint ON table_rows (fingerprint)
+WHERE fingerprint <> '';
+
+-- The pictures bought for a row (is_shared is 0), and those of equal rows that a run showed in it instead of buying
+-- (is_shared is 1). batch_id is the run.
+CREATE TABLE row_pictures (
+    row_id INTEGER NOT NULL,
+    record_id INTEGER NOT NULL,
+    batch_id TEXT,
+    is_shared INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (row_id, record_id)
+) WITHOUT ROWID;
+
+CREATE INDEX pictures_of_record ON row_pictures (record_id);
+
+CREATE INDEX pictures_of_batch ON row_pictures (batch_id);
+
+-- The versions of the workbook that a table came from.
+CREATE TABLE table_workbooks (
+    table_id TEXT NOT NULL,
+    workbook_id TEXT NOT NULL,
+    imported_at TEXT NOT NULL,
+    PRIMARY KEY (table_id, workbook_id)
+) WITHOUT ROWID;
+
+CREATE INDEX tables_of_workbook ON table_workbooks (workbook_id);
+
+-- What undoes each change of a table: the version that the call answered with, the inverse operations as JSON.
+CREATE TABLE table_changes (
+    version INTEGER PRIMARY KEY,
+    table_id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    inverse TEXT NOT NULL
+);
+
+CREATE INDEX changes_of_table ON table_changes (table_id);
 
 -- Imported spreadsheet files; id is the SHA-256 of the content, notes a JSON list of messages.
 CREATE TABLE workbooks (
@@ -196,7 +296,7 @@ CREATE TABLE batch_log (
 
 CREATE INDEX log_of_batch ON batch_log (batch_id, version);
 
--- One row: the last version given to a change of a record or batch.
+-- One row: the last version given to a change of a record, batch, table or row.
 CREATE TABLE change_counter (value INTEGER NOT NULL);
 
 -- Idempotency keys of requests, with the answer as JSON and when it was given.
@@ -578,6 +678,7 @@ CREATE TRIGGER uses_removed AFTER DELETE ON generation_records
 BEGIN
     DELETE FROM reference_uses WHERE record_id = OLD.id;
     DELETE FROM output_copies WHERE record_id = OLD.id;
+    DELETE FROM row_pictures WHERE record_id = OLD.id;
 END;
 
 -- Pictures copied to the bucket (kept), to be copied (waiting), or without a file (gone).
