@@ -1,4 +1,4 @@
-"""The product in English: it fits, without a Chinese letter, and the language switch keeps input."""
+"""The product in English, without a Chinese letter, and the language switch keeps input."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +15,7 @@ from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.noise_images import noise_image
 from tools.pages.batch_page import BatchPage
-from tools.pages.states import STATES, Scenarios, State, out_of_reach, resize
+from tools.pages.states import resize
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import wait_until
 
@@ -61,12 +61,6 @@ ADDRESSES = (
 )
 
 
-@pytest.fixture
-def english_page(new_page: NewPage) -> Page:
-    """A browser that asks for English."""
-    return new_page(locale="en-US")
-
-
 def expect_english(page: Page) -> None:
     """Expect not one Chinese letter or punctuation mark."""
     expect(page.locator("html")).to_have_attribute("lang", "en")
@@ -93,16 +87,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 def lamps(server: ServerProcess) -> dict[str, Any]:
     """The batch that is paused."""
     return next(batch for batch in server.get("/api/batches")["batches"] if batch["name"] == "lamps")
-
-
-@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
-def test_every_state_fits_in_english(english_page: Page, scenarios: Scenarios, state: State) -> None:
-    english_page.set_viewport_size({"width": 360, "height": 740})
-    state.open(english_page, scenarios)
-    expect(english_page.locator("html")).to_have_attribute("lang", "en")
-    assert out_of_reach(english_page) == []
-    for width in (720, 1440, 1024):
-        resize(english_page, width)
 
 
 def test_every_page_is_in_english(english_page: Page, server: ServerProcess) -> None:
@@ -195,8 +179,10 @@ def test_a_paused_batch_says_why_in_english_with_its_buttons_in_one_line(
         assert len({round(box["y"]) for each in buttons.all() if (box := each.bounding_box())}) == 1
 
 
-def test_the_language_switch_keeps_typed_text_and_is_remembered(page: Page, scenarios: Scenarios) -> None:
-    address = scenarios.empty.address
+def test_the_language_switch_keeps_typed_text_and_is_remembered(
+    page: Page, shared_server: ServerProcess
+) -> None:
+    address = shared_server.address
     page.goto(address)
     page.get_by_label("提示词", exact=True).fill("a green hill")
     page.get_by_role("button", name="Switch to English").click()
@@ -208,9 +194,11 @@ def test_the_language_switch_keeps_typed_text_and_is_remembered(page: Page, scen
     expect(page).to_have_url(f"{address}/records?search=hill")
 
 
-def test_the_language_switch_works_without_javascript(new_page: NewPage, scenarios: Scenarios) -> None:
+def test_the_language_switch_works_without_javascript(
+    new_page: NewPage, shared_server: ServerProcess
+) -> None:
     page = new_page(java_script_enabled=False)
-    page.goto(f"{scenarios.empty.address}/samples")
+    page.goto(f"{shared_server.address}/samples")
     page.get_by_role("button", name="Switch to English").click()
     expect(page.get_by_role("heading", name="No sample images yet")).to_be_visible()
 
@@ -254,7 +242,7 @@ def test_the_labels_of_the_card_of_a_row_fit(english_page: Page, server: ServerP
         assert [label for label, needs, has in labels if needs > has] == []
 
 
-def test_a_touch_screen_shows_no_drag_or_paste_hints(phone: Page, scenarios: Scenarios) -> None:
-    phone.goto(scenarios.empty.address)
+def test_a_touch_screen_shows_no_drag_or_paste_hints(phone: Page, shared_server: ServerProcess) -> None:
+    phone.goto(shared_server.address)
     assert phone.evaluate("matchMedia('(pointer: coarse)').matches")
     assert "拖" not in phone.locator(".studio-form").inner_text()
