@@ -1,6 +1,6 @@
 """「AI 图片生成器」: ``create_app()`` assembles the Flask app from ``app/web/``, ``main()`` serves it.
 
-Only ``main()`` starts the worker's threads.
+Only ``main()`` starts threads.
 """
 
 import _thread
@@ -27,6 +27,7 @@ from app.domain import ModelSpec
 from app.env_file import EnvFile
 from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
 from app.images import store
+from app.runtime import Runtime
 from app.system import folders, http_server, listener, process
 from app.web import api, views
 from app.web.assets.routes import assets, init_assets
@@ -45,7 +46,6 @@ from app.web.serializers import init_json
 from app.web.services import init_services, services_of
 from app.web.views.health import init_health_only
 from app.web.views.status import init_status_context
-from app.worker.worker import Worker
 
 _HERE = Path(__file__).parent
 _STOP_SECONDS = 10.0
@@ -54,16 +54,16 @@ _CLOSED_SECONDS = 3.0  # leaves time to release the remaining claims: Windows al
 _HANGUP = getattr(signal, "SIGHUP", None)
 
 
-def create_app(settings: Settings, worker: Worker | None = None, env_file: EnvFile | None = None) -> Flask:
+def create_app(settings: Settings, runtime: Runtime | None = None, env_file: EnvFile | None = None) -> Flask:
     """Create the app for these settings: the database is created and migrated, no thread is started.
 
     Settings can be changed on the page only with ``env_file``.
     """
-    worker = worker or Worker(settings)
-    generator.check_budget(settings, worker.engines.default.spec)
+    runtime = runtime or Runtime(settings)
+    generator.check_budget(settings, runtime.engines.default.spec)
     init_storage(settings)
     app = Flask(__name__, root_path=str(_HERE))
-    init_services(app, worker, env_file)
+    init_services(app, runtime, env_file)
     init_request_log(app)
     if settings.role == "worker":
         init_health_only(app)
@@ -120,22 +120,22 @@ def serve(settings: Settings, *, open_browser: bool = False) -> None:
 
 
 def _serve_on(sockets: list[socket.socket], settings: Settings, *, open_browser: bool) -> None:
-    worker = Worker(settings, stay_awake=process.inhibit_sleep)
-    app = create_app(settings, worker, EnvFile())
+    runtime = Runtime(settings, stay_awake=process.inhibit_sleep)
+    app = create_app(settings, runtime, EnvFile())
     server = http_server.create_server(
         app, sockets, body_limit=functools.partial(body_limit, app), name=listener.NAME
     )
-    ShutdownHandler(worker).listen()
+    ShutdownHandler(runtime).listen()
     try:
-        worker.start()
-        print_banner(settings, worker.engines.default.spec)
+        runtime.start()
+        print_banner(settings, runtime.engines.default.spec)
         if open_browser and settings.role != "worker":
             webbrowser.open(listener.address(settings.host, settings.port))  # the sockets are already bound
         with services_of(app).pool.keep_open():
             server.run()
     finally:
-        if not worker.is_stopping:
-            worker.stop(_STOP_SECONDS)
+        if not runtime.threads.draining.is_set():
+            runtime.stop(_STOP_SECONDS)
         server.close()
         log.event("web", "stopped")
 
@@ -146,8 +146,8 @@ class ShutdownHandler:
     Requests are served until the images in progress are saved or ``_STOP_SECONDS`` have passed.
     """
 
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
         self._console_handler: object = None
         self._is_exiting = False
 
@@ -167,20 +167,20 @@ class ShutdownHandler:
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._is_exiting:
             return
-        if self._worker.is_aborting:
+        if self._runtime.threads.aborting.is_set():
             self._is_exiting = True
             raise SystemExit(0)
-        if not self._worker.is_stopping:
+        if not self._runtime.threads.draining.is_set():
             print_user(
                 f"正在停止：最多等 {_STOP_SECONDS:.0f} 秒，让进行中的图片做完；再按一次 Ctrl+C 马上退出"
             )
-            self._worker.stop_in_background(_STOP_SECONDS, then=_interrupt_main)
+            self._runtime.stop_in_background(_STOP_SECONDS, then=_interrupt_main)
         elif number != _HANGUP:  # a closing window sends SIGHUP twice: itself and through its shell
             print_user("马上退出；没做完的，下次启动会接着做")
             os._exit(1)
 
     def _on_console_close(self) -> None:
-        self._worker.stop(_CLOSED_SECONDS)
+        self._runtime.stop(_CLOSED_SECONDS)
         log.event("web", "stopped", why="console_closed")
 
 

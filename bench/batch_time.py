@@ -20,7 +20,7 @@ import database
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
 from app.images.filenames import is_taken, stem_from_prompt
-from app.worker.worker import Worker
+from app.runtime import Runtime
 from tools.fakes.jimeng import ACCESS_KEY, SECRET_KEY
 
 WEIGHT = 1_000_000
@@ -77,14 +77,14 @@ def measure(case: Case) -> tuple[float, int, float]:
             volcengine_sk=SECRET_KEY,
         )
         database.open_database(settings.database)
-        worker = Worker(settings)
-        worker.start()
+        runtime = Runtime(settings)
+        runtime.start()
         if case.warm:
-            _run(settings, worker, 1)
+            _run(settings, runtime, 1)
         polls = _count_polls(address)
-        seconds = _run(settings, worker, case.count)
+        seconds = _run(settings, runtime, case.count)
         polls = _count_polls(address) - polls
-        worker.stop()
+        runtime.stop()
     return seconds, polls, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
@@ -105,7 +105,7 @@ def _count_polls(address: str) -> int:
     return int(requests.get(f"{address}/__ledger", timeout=30).json()["calls"]["poll"])
 
 
-def _run(settings: Settings, worker: Worker, count: int) -> float:
+def _run(settings: Settings, runtime: Runtime, count: int) -> float:
     with closing(database.connect(settings.database)) as db:
         rows = [ImageRequest(prompt=f"第 {n} 张：雪山下的小屋") for n in range(count)]
         began = time.monotonic()
@@ -113,12 +113,12 @@ def _run(settings: Settings, worker: Worker, count: int) -> float:
             db,
             database.Submission(
                 requests=rows,
-                models=worker.engines.models,
+                models=runtime.engines.models,
                 stems=[stem_from_prompt(row.prompt) for row in rows],
                 is_taken=lambda stem: is_taken(settings.output_dir, stem),
             ),
         )
-        worker.wake()
+        runtime.wake()
         while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:
             assert database.get_batch(db, batch_id).status is not BatchStatus.PAUSED
             time.sleep(0.05)

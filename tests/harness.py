@@ -13,12 +13,19 @@ import database
 from app.config import Settings
 from app.domain import Batch, ImageRequest, Record, Status
 from app.images.filenames import is_taken, stem_from_prompt
+from app.runtime import Runtime
 from app.worker.disk_space import DiskSpace
 from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
 from app.worker.worker import Worker
 from tools.fakes.service import FakeService
 from web_app import create_app
+
+
+def worker_of(runtime: Runtime) -> Worker:
+    """The worker of a process, which has to have one."""
+    assert runtime.worker
+    return runtime.worker
 
 
 class Harness:
@@ -33,12 +40,16 @@ class Harness:
     def restart(self, *, disk: DiskSpace | None = None, **changes: Any) -> None:
         """A new worker with changed settings or another disk."""
         settings = replace(self.settings, **changes)
-        self.worker = Worker(settings, disk=disk)
+        self.runtime = Runtime(settings, disk=disk)
+
+    @property
+    def worker(self) -> Worker:
+        return worker_of(self.runtime)
 
     @property
     def engine(self) -> Engine:
         """That of the default model."""
-        return self.worker.engines.default
+        return self.runtime.engines.default
 
     @property
     def maintenance(self) -> Maintenance:
@@ -46,7 +57,7 @@ class Harness:
 
     def client(self) -> FlaskClient:
         """A client of the pages of this worker."""
-        return create_app(self.worker.settings, self.worker).test_client()
+        return create_app(self.runtime.settings, self.runtime).test_client()
 
     def ask(self, *prompts: str, **fields: object) -> tuple[str, list[int]]:
         requests = [ImageRequest(prompt=prompt, **fields) for prompt in prompts]  # type: ignore[arg-type]
@@ -56,7 +67,7 @@ class Harness:
         """Queue one batch -> its id and those of its records."""
         submission = database.Submission(
             requests=requests,
-            models=self.worker.engines.models,
+            models=self.runtime.engines.models,
             stems=[stem_from_prompt(request.prompt) for request in requests],
             is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
             **fields,
@@ -65,12 +76,12 @@ class Harness:
 
     def step(self) -> bool:
         """Process one record; False when there was none. Its pauses take no time: they end in ``wait``."""
-        with patch.object(self.worker._aborting, "wait", self.wait):
+        with patch.object(self.runtime.threads.aborting, "wait", self.wait):
             return self.worker.run_once(self.db)
 
     def wait(self, _seconds: float) -> bool:
         """Replaces a pause, and takes no time -> whether the worker stops at once."""
-        return self.worker.is_aborting
+        return self.runtime.threads.aborting.is_set()
 
     def run(self) -> None:
         """Process records until none can be claimed."""
@@ -89,11 +100,11 @@ class Harness:
 
     def resume(self, batch_id: str | None) -> None:
         assert batch_id
-        database.resume_batch(self.db, batch_id, models=self.worker.engines.models)
+        database.resume_batch(self.db, batch_id, models=self.runtime.engines.models)
 
     def retry(self, record: Record) -> None:
         assert record.batch_id
-        models = self.worker.engines.models
+        models = self.runtime.engines.models
         database.retry_records(self.db, record.batch_id, [record.id], models=models)
 
     def make(self, prompt: str, **fields: object) -> Record:
@@ -146,20 +157,20 @@ def open_harness(
 
 
 @contextmanager
-def running(worker: Worker, seconds: float = 20.0) -> Iterator[Worker]:
-    """The worker with its threads, which end within so many seconds."""
-    worker.start()
+def running(runtime: Runtime, seconds: float = 20.0) -> Iterator[Runtime]:
+    """A process with its threads, which end within so many seconds."""
+    runtime.start()
     try:
-        yield worker
+        yield runtime
     finally:
-        assert worker.stop(seconds)
+        assert runtime.stop(seconds)
 
 
 def restart_after_crash(harness: Harness, **changes: object) -> None:
     """Restart the server, optionally with other settings, once the leases have expired."""
     harness.db.execute("UPDATE generation_records SET lease_until = 0 WHERE status = 'running'")
     harness.settings = replace(harness.settings, **changes)  # type: ignore[arg-type]
-    harness.worker = Worker(harness.settings)
+    harness.runtime = Runtime(harness.settings)
 
 
 def crash_at(harness: Harness, monkeypatch: pytest.MonkeyPatch, *, where: object, name: str) -> None:

@@ -28,6 +28,7 @@ MAY_IMPORT = {
     "oss_client": _BASE,
     "app.orders": _BASE | {"app.images", "app.library", "database"},
     "app.worker": _BASE | {"app.log", "app.images", "app.library", "database", "generator"},
+    "app.runtime": _BASE | {"app.library", "app.worker", "database"},
     "app.web": _BASE
     | {
         "app.env_file",
@@ -35,6 +36,7 @@ MAY_IMPORT = {
         "app.images",
         "app.library",
         "app.orders",
+        "app.runtime",
         "app.sheets",
         "app.worker",
         "database",
@@ -42,7 +44,7 @@ MAY_IMPORT = {
     },
     "app.cli": _BASE | {"app.images", "app.library", "database"},
     "web_app": _BASE
-    | {"app.env_file", "app.log", "app.images", "app.web", "app.worker", "database", "generator"},
+    | {"app.env_file", "app.log", "app.images", "app.runtime", "app.web", "database", "generator"},
 }
 
 # Foreign library -> the packages or modules that may import it.
@@ -136,7 +138,14 @@ def test_threads_start_and_bare_exceptions_are_caught_in_the_worker_and_settings
     assert modules_with(reads_environment) == ["app.config"]
 
 
-WORKER = ["app.worker.worker"]
+WORKER = ["app.worker.threads"]
+
+
+def test_one_module_builds_what_a_process_works_with() -> None:
+    parts = {"Worker", "Library", "Outputs", "Engines", "ConnectionPool", "open_guard", "Pipeline"}
+    parts |= {"Maintenance", "Peers", "Notifier", "DiskSpace", "Threads"}
+    built = modules_with(lambda node: isinstance(node, ast.Call) and any(named(node.func, p) for p in parts))
+    assert built == ["app.runtime"]
 
 
 def modules_with(is_wanted: Callable[[ast.AST], bool]) -> list[str]:

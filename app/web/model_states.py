@@ -44,7 +44,7 @@ def list_model_states(under_way: Mapping[str, int]) -> list[ModelState]:
             under_way=under_way.get(engine.model_id, 0),
             refusal=translate(engine.refusal) if engine.refusal else "",
         )
-        for engine in services().worker.engines
+        for engine in services().runtime.engines
         if engine.model_id not in UPSCALERS or engine.model_id in under_way
     ]
 

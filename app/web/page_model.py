@@ -79,7 +79,7 @@ def model_choices() -> dict[str, list[Choice]]:
         return groups
     labels = model_labels(models)
     for model_id, spec in models.items():
-        problem, engine = current.model_problem(spec), current.worker.engines.find(model_id)
+        problem, engine = current.model_problem(spec), current.runtime.engines.find(model_id)
         choice = Choice(
             model_id=model_id,
             label=labels[model_id],

@@ -125,7 +125,7 @@ def _are_several() -> bool:
     if services().settings.role != "all":
         return True
     with suppress(DatabaseError):
-        return services().worker.peers.has_others(connection())
+        return services().runtime.peers.has_others(connection())
     return False
 
 
@@ -164,7 +164,7 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
                 return KeyTest(result="good", text=message("没有改动"))
             if changes:
                 edit.save(changes)
-            current.worker.apply(new, connection())
+            current.runtime.apply(new, connection())
     except SettingError as error:
         raise InvalidRequest(error.variable, error.message) from error
     if old.image_model != new.image_model:
@@ -295,6 +295,6 @@ def _test(settings: Settings, provider: str) -> KeyTest:
 
 def _note(tested: KeyTest) -> None:
     """Show the service as refusing, or as ready again."""
-    for engine in services().worker.engines:
+    for engine in services().runtime.engines:
         if engine.spec.name == tested.provider and (tested.is_refused or tested.result == "good"):
             engine.judge(tested.text if tested.is_refused else None, time.time())

@@ -1,4 +1,4 @@
-"""The services of a request: settings, image model, worker, database connection."""
+"""The services of a request: settings, image model, runtime, database connection."""
 
 import threading
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from app.env_file import EnvFile
 from app.errors import Message, TryLater, message
 from app.library.library import Library
 from app.library.outputs import Outputs
-from app.worker.worker import Worker
+from app.runtime import Runtime
 
 MAX_WAITING_CALLS = 4  # of the server's 8 threads: the others stay free for other requests
 MAX_DOWNLOADS = 2  # of each kind: a stream occupies a thread while it is read, a workbook while it is written
@@ -49,7 +49,7 @@ def _waiting_calls() -> Slots:
 class Services:
     """The objects that ``create_app`` passes to the web package."""
 
-    worker: Worker
+    runtime: Runtime
     env_file: EnvFile | None = None  # where settings are changed
     waiting_calls: Slots = field(default_factory=_waiting_calls)
     archives: Slots = field(default_factory=_downloads)
@@ -61,22 +61,22 @@ class Services:
     @property
     def settings(self) -> Settings:
         """The settings; those of the providers can change."""
-        return self.worker.settings
+        return self.runtime.settings
 
     @property
     def pool(self) -> database.ConnectionPool:
         """The database connections of requests."""
-        return self.worker.pool
+        return self.runtime.pool
 
     @property
     def library(self) -> Library:
         """The reference images."""
-        return self.worker.library
+        return self.runtime.library
 
     @property
     def outputs(self) -> Outputs:
         """The finished images."""
-        return self.worker.outputs
+        return self.runtime.outputs
 
     @property
     def models(self) -> Models:
@@ -84,7 +84,7 @@ class Services:
 
         With OSS every local image has a URL, so any reference form works.
         """
-        models = self.worker.engines.models
+        models = self.runtime.engines.models
         if not self.settings.oss_enabled:
             return models
         return Models(
@@ -126,9 +126,9 @@ class Services:
         return (self.key_problem if is_default else None) or ended
 
 
-def init_services(app: Flask, worker: Worker, env_file: EnvFile | None) -> None:
+def init_services(app: Flask, runtime: Runtime, env_file: EnvFile | None) -> None:
     """Attach the services to the app."""
-    app.extensions[_KEY] = Services(worker=worker, env_file=env_file)
+    app.extensions[_KEY] = Services(runtime=runtime, env_file=env_file)
     app.teardown_appcontext(_release_connection)
 
 

@@ -152,7 +152,7 @@ def submit_parsed(
             unique_name=options.unique_name,
         ),
     )
-    current.worker.wake()
+    current.runtime.wake()
     return added
 
 
@@ -196,8 +196,8 @@ def require_resumable(batch_id: str, *, released: ImageRequest | None = None) ->
     current = services()
     used = database.list_queued_models(connection(), batch_id)
     require_models(spec for spec in current.models.all if spec.model_id in used)
-    current.worker.disk.invalidate()
-    if disk_problem := current.worker.disk.problem():
+    current.runtime.disk.invalidate()
+    if disk_problem := current.runtime.disk.problem():
         raise Conflict(disk_problem)
     if oss_problem := current.outputs.check_now():
         raise Conflict(oss_problem)

@@ -1,6 +1,7 @@
 """The image models that can be ordered from, each with its client, its concurrency limit and its pace."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import database
@@ -106,6 +107,10 @@ class Engines:
     def find(self, model_id: str) -> Engine | None:
         """The engine of this model; None when it cannot be ordered from."""
         return self._engines.get(model_id)
+
+    def pause_others(self, db: database.Connection) -> int:
+        """Pause the batches with records queued for a model that is not there -> how many."""
+        return database.pause_other_models(db, models=self.model_ids, now=time.time())
 
     def wake_all(self) -> None:
         """Wake the idle threads of every model, also of those that are not there any more."""

@@ -5,92 +5,74 @@ Each call does one unit of work; starts no thread.
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 import database
 from app import log
-from app.errors import BucketError, DiskError, Message, NotFound
+from app.errors import BucketError, DiskError, NotFound
 from app.images import store as images_store
+from app.library.library import Library
 from app.library.output_backup import OutputBackup
-from app.worker.pipeline import Pipeline
-from app.worker.saving import WITHOUT_IMAGE
+from app.library.outputs import Outputs
+from app.worker.availability import Availability
+from app.worker.engines import Engines
+from app.worker.saving import WITHOUT_IMAGE, Saving
 
 _MAX_COPY_DELAY = 600.0
 _TRASH_DAYS = 30
 
 
+@dataclass(kw_only=True)
 class Maintenance:
     """Every job may be repeated; its result says whether more work may be due now.
 
-    ``crash_seen`` is set when a crashed process was noticed, whose temporary files remain.
+    ``finish`` marks a record successful whose image was found. ``crash_seen`` is set when a crashed process
+    was noticed, whose temporary files remain.
     """
 
-    def __init__(self, pipeline: Pipeline, copies: OutputBackup | None) -> None:
-        self._pipeline = pipeline
-        self._output_dir = pipeline.settings.output_dir
-        self._outputs = pipeline.outputs
-        self._store = pipeline.store_guard
-        self._copies = copies
-        self.crash_seen = threading.Event()
-        self._problem: Message | None = None
-        self._oss_problem: Message | None = None
-        self._locked: set[int] = set()
-        self._logged: set[int] = set()
-
-    def watch_store(self, db: database.Connection) -> bool:
-        """Whether the database is usable; changes are logged."""
-        problem = self._store.watch(db)
-        if problem != self._problem:
-            self._problem = problem
-            log.event("worker", "store_lost" if problem else "store_found", why=problem)
-        return not problem
-
-    def watch_oss(self) -> bool:
-        """Whether OSS stores pictures, as far as is known; changes are logged."""
-        problem = self._outputs.check()
-        if problem != self._oss_problem:
-            self._oss_problem = problem
-            log.event("worker", "oss_lost" if problem else "oss_found", why=problem)
-        return not problem
-
-    def check_store(self) -> bool:
-        """Whether the database is usable, after checking its pages when that is due."""
-        self._store.check()
-        return not self._store.problem()
+    engines: Engines
+    library: Library
+    outputs: Outputs
+    output_backup: OutputBackup | None
+    availability: Availability
+    saving: Saving
+    claimed_ids: list[int]
+    finish: Callable[..., None]
+    aborting: threading.Event
+    crash_seen: threading.Event = field(default_factory=threading.Event)
+    _locked: set[int] = field(default_factory=set)
+    _logged: set[int] = field(default_factory=set)
 
     def index_records(self, db: database.Connection) -> bool:
         """Add some prompts to the search index."""
         return database.index_records(db) > 0 or database.merge_index(db)
-
-    def pause_other_models(self, db: database.Connection) -> int:
-        """Pause the batches with records queued for a model that is not there -> how many."""
-        models = self._pipeline.engines.model_ids
-        return database.pause_other_models(db, models=models, now=time.time())
 
     def reap_expired_leases(self, db: database.Connection) -> int:
         """End records whose lease expired; one whose picture is saved succeeds. Returns how many
         were ended or requeued without an image."""
         now = time.time()
         for record in database.list_reapable(db, now=now):
-            if saved := self._pipeline.saving.adopt(db, record):
-                self._pipeline.finish(db, record, saved)
+            if saved := self.saving.adopt(db, record):
+                self.finish(db, record, saved)
             self.crash_seen.set()
-        if database.has_stalled_of_other_models(db, models=self._pipeline.engines.model_ids, now=now):
-            self.pause_other_models(db)
+        if database.has_stalled_of_other_models(db, models=self.engines.model_ids, now=now):
+            self.engines.pause_others(db)
         return database.reap_stalled(db, now=now)
 
     def adopt_from_oss(self, db: database.Connection) -> bool:
         """With OSS: end records whose lease expired, adopt what only this machine has -> whether OSS answers.
         Not for the heartbeat, as it may take longer than a lease. Decides nothing until it answers."""
         with suppress(BucketError):
-            if self._outputs.in_oss and self.watch_oss():
+            if self.outputs.in_oss and self.availability.watch_oss():
                 self.reap_expired_leases(db)
-                for record, saved in self._pipeline.saving.leftovers(db, self._pipeline.claimed_ids):
-                    self._pipeline.finish(db, record, saved, statuses=WITHOUT_IMAGE)
-        return self.watch_oss()
+                for record, saved in self.saving.leftovers(db, self.claimed_ids):
+                    self.finish(db, record, saved, statuses=WITHOUT_IMAGE)
+        return self.availability.watch_oss()
 
     def clean_up_after_crash(self) -> bool:
         """Remove temporary files after a crash was seen; returns whether there were any."""
@@ -101,7 +83,7 @@ class Maintenance:
 
     def remove_part_files(self) -> bool:
         """Remove temporary files of writers that no longer run."""
-        return images_store.remove_part_files(self._output_dir) > 0
+        return images_store.remove_part_files(self.outputs.folder) > 0
 
     def empty_trash(self, db: database.Connection) -> int:
         """Delete some records that have been in the trash for 30 days, with their files -> how many.
@@ -109,7 +91,7 @@ class Maintenance:
         0 while the image folder or OSS is missing: the files would be left without a record. Files that
         another program has open are skipped until all others are deleted, then tried again.
         """
-        while self._output_dir.is_dir() and not self._outputs.problem():
+        while self.outputs.folder.is_dir() and not self.outputs.problem():
             known = len(self._locked)
             deleted = database.empty_trash(db, days=_TRASH_DAYS, remove=self._remove, exclude=self._locked)
             if deleted:
@@ -121,7 +103,7 @@ class Maintenance:
 
     def _remove(self, filename: str, record_id: int) -> None:
         try:
-            self._outputs.delete(record_id, filename)
+            self.outputs.delete(record_id, filename)
         except DiskError:
             self._locked.add(record_id)
             if record_id not in self._logged:
@@ -132,7 +114,7 @@ class Maintenance:
     def empty_library_trash(self, db: database.Connection) -> int:
         """Delete unused reference images that have been in the trash for 30 days -> how many."""
         is_used = partial(database.is_reference_used, db)
-        return self._pipeline.library.empty_trash(days=_TRASH_DAYS, is_used=is_used)
+        return self.library.empty_trash(days=_TRASH_DAYS, is_used=is_used)
 
     def forget_request_keys(self, db: database.Connection) -> bool:
         """Delete expired request keys -> whether there were any."""
@@ -149,7 +131,7 @@ class Maintenance:
     def note_earlier_pictures(self, db: database.Connection) -> bool:
         """Queue copies of images that were finished while no bucket was configured."""
         database.reset_backoff(db)
-        while database.add_earlier_copies(db) and not self._pipeline.aborting.is_set():
+        while database.add_earlier_copies(db) and not self.aborting.is_set():
             pass
         return True
 
@@ -160,13 +142,13 @@ class Maintenance:
         """
         earlier: dict[str, Path] = {}
         with suppress(OSError):
-            for path in self._output_dir.iterdir() if self._outputs.in_oss else ():
+            for path in self.outputs.folder.iterdir() if self.outputs.in_oss else ():
                 if key := database.find_output_copy(db, path.name):
                     earlier[key] = path
         try:
-            for key, *_ in self._copies.list_all() if self._copies and earlier else ():
-                if key in earlier and not self._pipeline.aborting.is_set():
-                    self._outputs.settle(earlier[key], key)
+            for key, *_ in self.output_backup.list_all() if self.output_backup and earlier else ():
+                if key in earlier and not self.aborting.is_set():
+                    self.outputs.settle(earlier[key], key)
         except BucketError:
             return False
         return True
@@ -177,14 +159,14 @@ class Maintenance:
         A missing file counts as deleted, unless the whole image folder is missing, or pictures are stored in
         OSS: another machine may have it then. A machine that has no earlier pictures leaves the queue alone.
         """
-        copy, in_oss = database.get_output_copy(db, now=time.time()), self._outputs.in_oss
-        if self._copies is None or copy is None or not self._output_dir.is_dir():
+        copy, in_oss = database.get_output_copy(db, now=time.time()), self.outputs.in_oss
+        if self.output_backup is None or copy is None or not self.outputs.folder.is_dir():
             return False
-        if in_oss and not images_store.has_images(self._output_dir):
+        if in_oss and not images_store.has_images(self.outputs.folder):
             return False
         try:
-            path = images_store.open_output(self._output_dir, copy.filename)
-            key = self._copies.upload(path)
+            path = images_store.open_output(self.outputs.folder, copy.filename)
+            key = self.output_backup.upload(path)
         except NotFound as missing:
             if in_oss:
                 not_before = time.time() + 5.0 * 2.0 ** min(copy.tries, 14)
@@ -198,5 +180,5 @@ class Maintenance:
             return False
         database.finish_output_copy(db, copy.record_id, key=key)
         if in_oss:
-            self._outputs.settle(path, key)
+            self.outputs.settle(path, key)
         return True

@@ -74,11 +74,9 @@ class Pipeline:
     disk: DiskSpace
     store_guard: database.StoreGuard
     aborting: threading.Event
+    write_refusal: log.Condition  # begins when the database refuses a write
     claimed_ids: list[int] = field(default_factory=list)  # one twice while another thread ends with it
     decode_limit: DecodeLimit = field(default_factory=lambda: DecodeLimit(_DECODES_AT_ONCE, _PIXELS_AT_ONCE))
-    write_refusal: log.Condition = field(
-        default_factory=lambda: log.Condition("worker", begun="db_write_failed", ended="db_write_accepted")
-    )
     note_refusal: log.Condition = field(
         default_factory=lambda: log.Condition("worker", begun="charge_not_noted", ended="charges_noted")
     )

@@ -15,12 +15,10 @@ from typing import IO
 
 import database
 from app import log
-from app.config import Settings
 from app.domain import GeneratedImage, PauseCause, Record, SavedImage, Status
 from app.errors import Billed, BucketError, DatabaseError, DiskError, Message, ModelError, NotFound, message
 from app.images import store
 from app.images.parameters import format_parameters
-from app.library.output_backup import OutputBackup
 from app.library.outputs import SAVING, Outputs
 from app.worker.concurrency import DecodeLimit
 
@@ -177,16 +175,6 @@ class Saving:
                 if saved:
                     return replace(saved, oss_key=key)
         return None
-
-
-def open_outputs(settings: Settings, bucket: OutputBackup | None, pool: database.ConnectionPool) -> Outputs:
-    """The finished images of this installation."""
-
-    def find_stored(name: str) -> tuple[str, int]:
-        with pool.connection() as db:
-            return database.find_stored_output(db, name)
-
-    return Outputs(settings, bucket, find_stored)
 
 
 def with_watermark(saved: SavedImage, watermark: bool | None) -> SavedImage:

@@ -16,8 +16,9 @@ from app.db import connection, sqlite_connection
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import Status
 from app.errors import WriteRefused
-from app.worker.worker import Worker
+from app.runtime import Runtime
 from tests.db.queue import add, status_of
+from tests.harness import worker_of
 from tools.fakes.jimeng import FakeJimeng
 from tools.waiting import wait_until
 
@@ -39,8 +40,8 @@ def service() -> Iterator[FakeJimeng]:
         yield fake
 
 
-def queue(db: database.Connection, worker: Worker) -> int:
-    return add(db, models=worker.engines.models)[1][0]
+def queue(db: database.Connection, runtime: Runtime) -> int:
+    return add(db, models=runtime.engines.models)[1][0]
 
 
 def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
@@ -51,9 +52,9 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
     database.open_database(settings.database)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.1)
     tested = replace(settings, **service.settings(model_timeout=60))
-    worker = Worker(tested)
+    runtime = Runtime(tested)
     claimed, held, over = threading.Event(), threading.Event(), threading.Event()
-    require_room = worker.disk.require
+    require_room = runtime.disk.require
 
     def lock_before_the_ledger(under_way: int) -> None:
         require_room(under_way)
@@ -66,20 +67,20 @@ def test_a_submission_the_ledger_refuses_is_not_sent_and_counts_no_crash(
             held.set()
             wait_until(lambda: over.is_set() or "event=db_write_failed" in caplog.text)
 
-    monkeypatch.setattr(worker.disk, "require", lock_before_the_ledger)
+    monkeypatch.setattr(runtime.disk, "require", lock_before_the_ledger)
     holder = threading.Thread(target=hold)
     holder.start()
     with closing(database.connect(settings.database)) as db:
-        record_id = queue(db, worker)
+        record_id = queue(db, runtime)
         try:
-            worker.run_once(db)
+            worker_of(runtime).run_once(db)
         finally:
             over.set()
             holder.join()
         record = database.get_record(db, record_id)
         assert (record.status, record.crash_count, record.retries) == (Status.QUEUED, 0, 0)
         assert service.charges == 0
-        assert worker.run_once(db)
+        assert worker_of(runtime).run_once(db)
         assert status_of(db, record_id) is Status.SUCCESS
         assert service.charges == 1
     assert caplog.text.count("event=db_write_failed") == 1
@@ -124,7 +125,7 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
     database.open_database(settings.database)
     monkeypatch.setattr(connection, "BUSY_SECONDS", 0.4)
     tested = replace(settings, **service.settings(model_timeout=60, model_concurrency=8))
-    worker = Worker(tested)
+    runtime = Runtime(tested)
     refusals: list[str] = []
     refused = sqlite_connection._refused
 
@@ -137,8 +138,8 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
 
     monkeypatch.setattr(sqlite_connection, "_refused", counted)
     with closing(database.connect(settings.database)) as db:
-        ids = [queue(db, worker) for _ in range(12)]
-        worker.start()
+        ids = [queue(db, runtime) for _ in range(12)]
+        runtime.start()
         try:
             with locked(settings.database_path):
                 wait_until(lambda: events("failed") > events("accepted"))
@@ -148,6 +149,6 @@ def test_while_the_database_refuses_writes_one_event_is_logged(
             wait_until(lambda: all(status_of(db, n) is Status.SUCCESS for n in ids))
             wait_until(lambda: events("failed") == events("accepted"))
         finally:
-            assert worker.stop(30)
+            assert runtime.stop(30)
     assert "unhandled_error" not in caplog.text
     assert service.charges == len(ids)

@@ -163,7 +163,7 @@ def test_a_claim_and_the_change_counter_outlive_a_crash(
     harness.ask("江南水乡")
 
     def claim(owner: str) -> Record | None:
-        model = harness.worker.engines.default.model_id
+        model = harness.runtime.engines.default.model_id
         with closing(database.connect(settings.database)) as mine:
             return database.claim_record(mine, model=model, owner=owner, now=0.0, lease=20.0)
 

@@ -17,7 +17,7 @@ import database
 from app.config import Settings
 from app.db.request_keys import KEY_LIFETIME_SECONDS, save_answer
 from app.errors import DatabaseError, KeyReused
-from app.worker.worker import Worker
+from app.runtime import Runtime
 from tests.db.queue import CAT, add
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import ServerProcess, running_server
@@ -214,11 +214,11 @@ def test_twenty_equal_submissions_to_two_processes_make_one_batch_even_after_a_c
 def paid(settings: Settings, service: FakeJimeng) -> Iterator[FlaskClient]:
     """The client of an app whose worker submits to a paid service."""
     settings = replace(settings, **service.settings(model_timeout=60))
-    worker = Worker(settings)
-    client = create_app(settings, worker).test_client()
-    worker.start()
+    runtime = Runtime(settings)
+    client = create_app(settings, runtime).test_client()
+    runtime.start()
     yield client
-    assert worker.stop(10)
+    assert runtime.stop(10)
 
 
 def test_a_repeated_waiting_call_returns_the_first_images_and_is_charged_once(

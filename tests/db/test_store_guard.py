@@ -85,7 +85,7 @@ def older(harness: Harness, tmp_path: Path) -> Path:
 
 
 def guard_of(harness: Harness) -> FileGuard:
-    guard = harness.worker.store_guard
+    guard = harness.runtime.store_guard
     assert isinstance(guard, FileGuard)
     return guard
 
@@ -112,24 +112,24 @@ def test_nothing_is_submitted_once_the_file_is_not_the_one_opened(
     harness.ask("狗", "鸟")
     disrupt(harness.settings.database_path, older)
     with pytest.raises(StoreLost, match=sentence):
-        harness.worker.store_guard.require(harness.db)
-    harness.worker.store_guard.watch(harness.db)
+        harness.runtime.store_guard.require(harness.db)
+    harness.runtime.store_guard.watch(harness.db)
     assert not harness.step()
-    assert sentence in str(harness.worker.store_guard.problem())
+    assert sentence in str(harness.runtime.store_guard.problem())
     assert harness.service.charges == 1
 
 
 def test_a_change_between_claim_and_charge_sends_nothing(harness: Harness) -> None:
     harness.ask("狗")
     path = harness.settings.database_path
-    resolve = harness.worker.library.resolve
+    resolve = harness.runtime.library.resolve
 
     def disrupt(*message: object) -> object:
         move_away(path)
-        harness.worker._aborting.set()
+        harness.runtime.threads.aborting.set()
         return resolve(*message)  # type: ignore[arg-type]
 
-    harness.worker.library.resolve = disrupt  # type: ignore[method-assign,assignment]
+    harness.runtime.library.resolve = disrupt  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreLost):
         harness.step()
     assert harness.service.charges == 0
@@ -139,10 +139,10 @@ def test_work_resumes_when_the_file_comes_back(harness: Harness) -> None:
     harness.ask("狗")
     path = harness.settings.database_path
     move_away(path)
-    harness.worker.store_guard.watch(harness.db)
+    harness.runtime.store_guard.watch(harness.db)
     assert not harness.step()
     bring_back(path)
-    assert harness.worker.store_guard.watch(harness.db) is None
+    assert harness.runtime.store_guard.watch(harness.db) is None
     assert harness.step()
     assert harness.outcomes() == ["billed"]
 
@@ -154,11 +154,11 @@ def test_damage_and_older_contents_block_until_a_restart(harness: Harness, older
     overwrite_with_an_older_copy(path, older)
     shutil.copy(path, right)
     guard_of(harness)._next_check = 0.0
-    assert harness.worker.store_guard.check()
-    assert "旧的副本" in str(harness.worker.store_guard.problem())
+    assert harness.runtime.store_guard.check()
+    assert "旧的副本" in str(harness.runtime.store_guard.problem())
     shutil.copy(right, path)
-    harness.worker.store_guard.watch(harness.db)
-    assert "旧的副本" in str(harness.worker.store_guard.problem())
+    harness.runtime.store_guard.watch(harness.db)
+    assert "旧的副本" in str(harness.runtime.store_guard.problem())
 
 
 def test_damaged_pages_are_found_by_the_next_check(harness: Harness) -> None:
@@ -176,7 +176,7 @@ def test_the_pages_are_checked_before_the_first_charge(harness: Harness) -> None
     harness.ask("猫")
     damage_pages(harness.settings.database_path)
     with pytest.raises(StoreDamaged, match="有损坏"):
-        harness.worker.store_guard.require(harness.db)
+        harness.runtime.store_guard.require(harness.db)
 
 
 def test_only_a_small_file_is_checked_before_the_port_opens(
@@ -205,11 +205,11 @@ def test_a_submission_waits_for_the_check_under_way(
     monkeypatch.setattr("app.db.store_guard.check_pages", check_pages)
     harness.ask("猫")
     with ThreadPoolExecutor(1) as threads:
-        checking = threads.submit(harness.worker.store_guard.check)
+        checking = threads.submit(harness.runtime.store_guard.check)
         assert began.wait(TIMEOUT)
         threading.Timer(0.1, may_end.set).start()
         with pytest.raises(StoreDamaged, match="broken"):
-            harness.worker.store_guard.require(harness.db)
+            harness.runtime.store_guard.require(harness.db)
         assert checking.result()
     assert len(checks) == 1
 
@@ -240,8 +240,8 @@ def test_damage_found_by_a_query_blocks_at_once(harness: Harness) -> None:
         with closing(database.connect(harness.settings.database)) as other:
             return bool(other.execute("SELECT sum(length(prompt)) FROM generation_records").fetchone())
 
-    assert not harness.worker._guarded(meet)
-    assert "有损坏" in str(harness.worker.store_guard.problem())
+    assert not harness.runtime.threads.guarded(meet)
+    assert "有损坏" in str(harness.runtime.store_guard.problem())
 
 
 def test_nothing_is_written_to_a_file_that_was_moved_and_no_empty_one_takes_its_place(
@@ -262,7 +262,7 @@ def test_the_contents_of_a_removed_wal_are_written_to_the_main_file(harness: Har
     harness.make("猫")
     path = harness.settings.database_path
     remove_the_wal(path, path)
-    assert "-wal" in str(harness.worker.store_guard.watch(harness.db))
+    assert "-wal" in str(harness.runtime.store_guard.watch(harness.db))
     alone = path.with_name("alone.db")
     shutil.copy(path, alone)
     with closing(sqlite3.connect(alone)) as db:
@@ -323,7 +323,7 @@ def test_a_charge_whose_task_id_was_not_stored_is_unknown_and_never_resubmitted(
 
 def submitted(harness: Harness) -> Record:
     harness.ask("猫")
-    record = harness.worker._claim(harness.db, harness.worker.engines.default)
+    record = harness.worker._claim(harness.db, harness.runtime.engines.default)
     assert record is not None
     database.open_charge(harness.db, record, price=None, budget=None)
     return record
@@ -375,14 +375,14 @@ def test_a_damaged_search_index_does_not_stop_submissions(harness: Harness) -> N
     harness.make("猫")
     harness.db.execute("UPDATE record_search_data SET block = x'00'")
     guard_of(harness)._checked = None
-    harness.worker.store_guard.require(harness.db)
+    harness.runtime.store_guard.require(harness.db)
 
 
 @pytest.fixture
 def client(harness: Harness) -> FlaskClient:
     """A client of the app, whose worker has opened the file."""
-    harness.worker.store_guard.watch(harness.db)
-    return create_app(harness.settings, harness.worker).test_client()
+    harness.runtime.store_guard.watch(harness.db)
+    return create_app(harness.settings, harness.runtime).test_client()
 
 
 def test_while_the_file_is_missing_pages_say_so_and_writes_are_refused(
@@ -416,7 +416,7 @@ def test_no_connection_is_opened_to_a_replacement_file(
     for page in ("/records", "/api/records", "/api/records/export.xlsx", "/healthz", "/live/status"):
         assert "被换成了另一个" in client.get(page).text
     bring_back(path)
-    assert harness.worker.store_guard.watch(harness.db) is None
+    assert harness.runtime.store_guard.watch(harness.db) is None
     assert harness.outcomes() == ["billed"]
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("SELECT status FROM generation_records").fetchall() == [("success",)]

@@ -17,9 +17,9 @@ from app.db.sqlite_connection import SqliteConnection
 from app.domain import Record
 from app.errors import SettingError, message
 from app.images import store
+from app.runtime import Runtime
 from app.web import thumbnails
-from app.worker.worker import Worker
-from tests.harness import running
+from tests.harness import running, worker_of
 from tests.web.harness import post
 from tools.fakes.oss import FakeOss
 from tools.waiting import wait_until
@@ -31,15 +31,15 @@ class Site:
 
     def __init__(self, settings: Settings, oss: FakeOss) -> None:
         self.oss = oss
-        self.worker = Worker(replace(settings, **oss.settings(oss_output_prefix="ai-images/output/")))
+        self.runtime = Runtime(replace(settings, **oss.settings(oss_output_prefix="ai-images/output/")))
         self.folder = settings.output_dir
-        self.client = create_app(self.worker.settings, self.worker).test_client()
+        self.client = create_app(self.runtime.settings, self.runtime).test_client()
         self.db = database.connect(settings.database)
 
     def make(self, prompt: str = "红 茶 🍵") -> Record:
         row = {"prompt": prompt, "resolution": "1K"}
         record_id: int = post(self.client, "/api/batches", {"rows": [row]}, 202)["records"][0]
-        assert self.worker.run_once(self.db)
+        assert worker_of(self.runtime).run_once(self.db)
         return database.get_record(self.db, record_id)
 
     def path(self, record: Record) -> Path:
@@ -47,7 +47,7 @@ class Site:
 
     def copy(self) -> bool:
         """Copy the next picture -> whether it was."""
-        return self.worker.maintenance.copy_output(self.db)
+        return worker_of(self.runtime).maintenance.copy_output(self.db)
 
     def copy_all(self) -> None:
         while self.copy():
@@ -55,7 +55,7 @@ class Site:
 
     def note_earlier(self) -> None:
         """As at a start."""
-        self.worker.maintenance.note_earlier_pictures(self.db)
+        worker_of(self.runtime).maintenance.note_earlier_pictures(self.db)
 
     def forget_copies(self) -> None:
         self.db.execute("DELETE FROM output_copies")
@@ -188,8 +188,8 @@ def test_images_finished_without_a_bucket_are_backed_up_once_there_is_one(site: 
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in "甲乙"]
     post(site.client, "/api/batches", {"rows": rows}, 202)
     site.note_earlier()
-    without = replace(site.worker.settings, oss_output_prefix="")
-    assert Worker(without).run_once(site.db)
+    without = replace(site.runtime.settings, oss_output_prefix="")
+    assert worker_of(Runtime(without)).run_once(site.db)
     assert site.counts() == (0, 0)
     site.note_earlier()
     assert site.counts() == (0, 1)
@@ -243,7 +243,7 @@ def lost_batch(site: Site) -> str:
     """A batch of three pictures that are only in the bucket -> its id."""
     rows = [{"prompt": prompt, "resolution": "1K"} for prompt in ("红", "绿", "蓝")]
     answer = post(site.client, "/api/batches", {"rows": rows}, 202)
-    while site.worker.run_once(site.db) or site.copy():
+    while worker_of(site.runtime).run_once(site.db) or site.copy():
         pass
     for record_id in answer["records"]:
         store.delete_image(site.folder, database.get_record(site.db, record_id).filename, record_id)
@@ -279,16 +279,16 @@ def test_results_fetch_a_bounded_number_of_lost_images(
 
 def test_equal_names_with_different_content_do_not_overwrite_each_other(site: Site) -> None:
     record = site.make()
-    assert site.worker.output_backup
+    assert site.runtime.output_backup
     path = site.path(record)
-    first = site.worker.output_backup.upload(path)
+    first = site.runtime.output_backup.upload(path)
     path.write_bytes(b"other")
-    assert site.worker.output_backup.upload(path) != first
+    assert site.runtime.output_backup.upload(path) != first
     assert len(site.oss.objects) == 2
 
 
 def test_the_worker_threads_upload_finished_images(site: Site) -> None:
-    with running(site.worker):
+    with running(site.runtime):
         post(site.client, "/api/batch-generate", {"prompt": "猫", "resolution": "1K"})
         wait_until(lambda: bool(site.oss.count("put")))
 

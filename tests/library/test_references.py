@@ -23,8 +23,8 @@ from app.domain import LibraryImage, Record, SampleImage, Status
 from app.images import store
 from app.library import bucket, list_cache
 from app.library.library import Library
-from app.worker.worker import Worker
-from tests.harness import running
+from app.runtime import Runtime
+from tests.harness import running, worker_of
 from tests.specs import BYTES
 from tests.web.harness import get, post
 from tools.fakes.clock import Clock
@@ -53,9 +53,9 @@ class Site:
         more = jimeng.settings(model_timeout=60, model_concurrency=8)
         more |= oss.settings() if has_bucket else {}
         self.oss, self.jimeng = oss, jimeng
-        self.worker = Worker(replace(settings, **more))
-        self.library = self.worker.library
-        app = create_app(self.worker.settings, self.worker)
+        self.runtime = Runtime(replace(settings, **more))
+        self.library = self.runtime.library
+        app = create_app(self.runtime.settings, self.runtime)
         app.testing = False
         self.client = app.test_client()
         self.library.refresh()
@@ -76,7 +76,7 @@ class Site:
 
     def work_off(self) -> None:
         self.db.execute("UPDATE generation_records SET not_before = 0")
-        while self.worker.run_once(self.db):
+        while worker_of(self.runtime).run_once(self.db):
             pass
 
     def order(self, *rows: dict[str, object]) -> list[Record]:
@@ -163,7 +163,7 @@ def test_references_reach_the_model_after_waiting_longer_than_a_signed_url(site:
     early = site.library.file(images[0].key)
     clock.sleep(9 * DAY)  # longer than any signature may live
     ids += site.queue(*rows[4:])
-    with running(site.worker):
+    with running(site.runtime):
         wait_until(lambda: site.have_ended(ids))
     assert {record.status for record in site.records(ids)} == {Status.SUCCESS}
     assert [status for _, status in site.jimeng.fetched] == [200] * 20
@@ -438,7 +438,7 @@ def test_the_chosen_reference_is_sent_although_replaced_while_queued(site: Site)
 
 def test_the_worker_threads_snapshot_chosen_references(site: Site) -> None:
     image = site.by_hand(packed(RED))
-    with running(site.worker):
+    with running(site.runtime):
         site.library.pin([SampleImage(url=image.url, filename="手放.png")])
         wait_until(lambda: bool(site.oss.count("copy")))
     assert site.oss.count("copy") == 1
@@ -466,7 +466,7 @@ def test_a_stale_list_is_refreshed_before_references_are_fixed(
         patched.setattr(list_cache, "SHARED_FRESH_SECONDS", -1.0)
         image = site.by_hand(packed(RED))
     site.oss.put(f"{PREFIX}手放.png", packed(BLUE))
-    with running(site.worker):
+    with running(site.runtime):
         (record_id,) = site.queue(row("一", image))
         wait_until(lambda: site.have_ended([record_id]))
     assert site.records([record_id])[0].status is Status.SUCCESS
@@ -536,7 +536,7 @@ def test_two_servers_that_race_to_snapshot_an_image_both_get_it(site: Site) -> N
 def test_many_records_share_one_snapshot(site: Site) -> None:
     image = site.by_hand(packed(RED))
     ids = site.queue(*[row(f"第 {n} 张", image) for n in range(8)])
-    with running(site.worker):
+    with running(site.runtime):
         wait_until(lambda: site.have_ended(ids))
     assert {record.status for record in site.records(ids)} == {Status.SUCCESS}
     assert len([key for key in site.oss.objects if "/.pinned/" in key]) == 1
@@ -566,7 +566,7 @@ def test_a_read_only_key_generates_and_never_shows_the_wrong_image(site: Site) -
 def test_a_throttled_snapshot_is_retried(site: Site) -> None:
     ids = site.queue(row("一", site.by_hand(packed(RED))))
     site.oss.fail_next("busy", operation="copy")
-    site.worker.run_once(site.db)
+    worker_of(site.runtime).run_once(site.db)
     (record,) = site.records(ids)
     assert (record.status, site.jimeng.charges) == (Status.QUEUED, 0)
     assert "忙不过来" in str(record.error)
@@ -580,13 +580,13 @@ def test_after_a_restart_snapshots_are_known_before_the_list(site: Site, clock: 
     site.library.delete(deleted.key)
     site.library.refresh()
     earlier = len(site.oss.calls)
-    opened = Library(site.worker.settings, clock)
+    opened = Library(site.runtime.settings, clock)
     (image,) = site.records([record_id])[0].sample_images
     shown = opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/")))
     assert ".pinned/" in str(shown)
     assert ".trash/" in str(opened.file(deleted.key))
     assert len(site.oss.calls) == earlier
-    without_memory = replace(site.worker.settings, samples_dir=site.worker.settings.samples_dir / "new")
+    without_memory = replace(site.runtime.settings, samples_dir=site.runtime.settings.samples_dir / "new")
     opened = Library(without_memory, clock)
     opened.refresh()
     assert ".pinned/" in str(opened.thumbnail(unquote(image.pinned.url.removeprefix("/samples/files/"))))

@@ -10,18 +10,18 @@ from openpyxl import load_workbook
 
 from app.config import Settings
 from app.domain import MAX_ROW_NUMBER
-from app.worker.worker import Worker
+from app.runtime import Runtime
 from web_app import create_app
 
 
 @pytest.fixture
 def working(settings: Settings) -> Iterator[FlaskClient]:
     """The client of an app with the demo model and running worker threads."""
-    worker = Worker(settings)
-    app = create_app(settings, worker)
-    worker.start()
+    runtime = Runtime(settings)
+    app = create_app(settings, runtime)
+    runtime.start()
     yield app.test_client()
-    assert worker.stop(30)
+    assert runtime.stop(30)
 
 
 def rows(*numbers: object) -> list[dict[str, Any]]:

@@ -20,8 +20,9 @@ import wakepy
 
 import web_app
 from app.config import Settings
+from app.runtime import Runtime
 from app.system import process
-from app.worker.worker import Worker
+from tests.harness import worker_of
 from tools.server_process import ROOT, ServerProcess, running_server
 from tools.waiting import TIMEOUT, wait_until
 
@@ -93,13 +94,13 @@ def test_closing_a_windows_console_leaves_time_to_release_work(
     monkeypatch.setattr(process, "_windows", lambda: windows)
     monkeypatch.setattr("signal.signal", lambda number, handler: None)
     web_app.init_storage(settings)
-    worker = Worker(settings)
-    worker.start()
-    shutdown = web_app.ShutdownHandler(worker)
+    runtime = Runtime(settings)
+    runtime.start()
+    shutdown = web_app.ShutdownHandler(runtime)
     shutdown.listen()
     assert windows.handlers[0](CLOSE) == 1
-    assert worker.is_aborting
-    assert not any(thread.is_alive() for thread in worker._threads)
+    assert runtime.threads.aborting.is_set()
+    assert not any(thread.is_alive() for thread in runtime.threads._threads)
     assert web_app._CLOSED_SECONDS < 5  # the limit of Windows
 
 
@@ -124,9 +125,9 @@ def test_the_end_of_the_work_interrupts_the_wait_for_connections() -> None:
 
 
 def test_signals_during_exit_do_not_interrupt_it(settings: Settings) -> None:
-    worker = Worker(settings)
-    shutdown = web_app.ShutdownHandler(worker)
-    worker.stop(0)
+    runtime = Runtime(settings)
+    shutdown = web_app.ShutdownHandler(runtime)
+    runtime.stop(0)
     with pytest.raises(SystemExit) as caught:
         shutdown._on_signal(signal.SIGINT, None)
     assert caught.value.code == 0
@@ -230,11 +231,11 @@ def test_the_worker_reports_whether_it_is_busy(settings: Settings, monkeypatch: 
         yield reported.append
         released.set()
 
-    worker = Worker(settings, stay_awake=stay_awake)
-    worker.start()
+    runtime = Runtime(settings, stay_awake=stay_awake)
+    runtime.start()
     wait_until(lambda: False in reported)
-    worker._claimed_ids.append(1)
+    worker_of(runtime).claimed_ids.append(1)
     wait_until(lambda: reported[-1])
-    worker._claimed_ids.remove(1)
-    assert worker.stop(10)
+    worker_of(runtime).claimed_ids.remove(1)
+    assert runtime.stop(10)
     assert released.is_set()

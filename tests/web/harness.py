@@ -15,7 +15,8 @@ import database
 from app.config import Settings
 from app.domain import ModelSpec
 from app.env_file import EnvFile
-from app.worker.worker import Worker
+from app.runtime import Runtime
+from tests.harness import worker_of
 from tools.noise_images import noise_image
 from web_app import create_app
 
@@ -68,11 +69,11 @@ class WebHarness:
     """An app with its worker, whose threads do not run unless a test starts them."""
 
     def __init__(
-        self, settings: Settings, worker: Worker | None = None, env_file: EnvFile | None = None
+        self, settings: Settings, runtime: Runtime | None = None, env_file: EnvFile | None = None
     ) -> None:
         self.settings = settings
-        self.worker = worker or Worker(settings)
-        self.client = create_app(settings, self.worker, env_file).test_client()
+        self.runtime = runtime or Runtime(settings)
+        self.client = create_app(settings, self.runtime, env_file).test_client()
 
     def get(self, path: str, status: int = 200) -> dict[str, Any]:
         return get(self.client, path, status)
@@ -94,7 +95,7 @@ class WebHarness:
     def run(self) -> None:
         """Do all that is queued."""
         with closing(database.connect(self.settings.database)) as db:
-            while self.worker.run_once(db):
+            while worker_of(self.runtime).run_once(db):
                 pass
 
     def batch(self, batch_id: str) -> dict[str, Any]:
@@ -124,7 +125,7 @@ class WebHarness:
         self, monkeypatch: pytest.MonkeyPatch, model: str | None = None, **changes: Any
     ) -> ModelSpec:
         """Change what a model, by default the default one, offers."""
-        engine = self.worker.engines.find(model) if model else self.worker.engines.default
+        engine = self.runtime.engines.find(model) if model else self.runtime.engines.default
         assert engine is not None
         spec = replace(engine.provider.spec, **changes)
         monkeypatch.setattr(engine.provider, "spec", spec)

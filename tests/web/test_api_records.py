@@ -24,11 +24,12 @@ from app.images import store
 from app.images.metadata import embed
 from app.images.parameters import format_parameters, parse_parameters
 from app.library.outputs import Outputs
+from app.runtime import Runtime
 from app.web.zip_stream import Archive
-from app.worker.worker import Worker
 from database import RecordFilter
 from tests.db import queue
 from tests.db.queue import CAT, DOG
+from tests.harness import worker_of
 from tests.locked_files import lock_files
 from tests.web.harness import PNG, answered, get, post
 from tools.noise_images import noise_image
@@ -177,7 +178,7 @@ class Dataset:
         return store.thumbnail_path(self.settings.output_dir, record_id)
 
     def empty(self) -> int:
-        return Worker(self.settings).maintenance.empty_trash(self.db)
+        return worker_of(Runtime(self.settings)).maintenance.empty_trash(self.db)
 
 
 @pytest.fixture
@@ -231,7 +232,7 @@ def test_the_trash_is_emptied_in_steps_and_locked_files_delay_no_others_and_are_
     for days_ago, record_id in enumerate(reversed([*held, free]), 31):
         dataset.throw_away(record_id, days_ago)
     caplog.set_level("INFO")
-    maintenance = Worker(dataset.settings).maintenance
+    maintenance = worker_of(Runtime(dataset.settings)).maintenance
     with monkeypatch.context() as patched:
         lock_files(patched, "unlink", which="占用")
         assert [maintenance.empty_trash(dataset.db) for _ in range(3)] == [1, 0, 0]
@@ -543,7 +544,7 @@ def test_a_zip_whose_image_changes_meanwhile_is_cut_short_instead_of_damaged(
     record_id = dataset.put("猫")
     path = dataset.path("猫.png")
     path.write_bytes(random.Random(1).randbytes(200_000))
-    archive = Archive(dataset.db, [record_id], Worker(dataset.settings).outputs)
+    archive = Archive(dataset.db, [record_id], Runtime(dataset.settings).outputs)
     assert archive.length
     pieces = iter(archive)
     sent = [next(pieces), next(pieces)] if has_begun else []  # the header and some of the content

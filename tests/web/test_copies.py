@@ -132,7 +132,7 @@ def test_enlarged_pictures_are_not_copied(web: WebHarness) -> None:
 def test_references_are_those_of_the_batch_although_the_library_has_changed(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for model in web.worker.engines.models:
+    for model in web.runtime.engines.models:
         web.change_spec(monkeypatch, model, reference_form="any")
     image = add_reference(web.client, "杯子.png")
     reference = {"url": image["url"], "filename": image["filename"]}

@@ -10,20 +10,21 @@ from flask.testing import FlaskClient
 import database
 from app.config import Settings
 from app.errors import StoreDamaged
+from app.runtime import Runtime
+from app.web.services import services_of
 from app.worker.disk_space import DiskSpace
-from app.worker.worker import Worker
 from web_app import create_app
 
 
 def open_client(
     settings: Settings, *, started: bool = True, disk: DiskSpace | None = None
 ) -> Iterator[FlaskClient]:
-    worker = Worker(settings, disk=disk)
-    client = create_app(settings, worker).test_client()
+    runtime = Runtime(settings, disk=disk)
+    client = create_app(settings, runtime).test_client()
     if started:
-        worker.start()
+        runtime.start()
     yield client
-    assert worker.stop(10)
+    assert runtime.stop(10)
 
 
 @pytest.fixture
@@ -31,9 +32,8 @@ def client(settings: Settings) -> Iterator[FlaskClient]:
     yield from open_client(settings)
 
 
-def worker_of(client: FlaskClient) -> Worker:
-    found: Worker = client.application.extensions["ai_image_generator"].worker
-    return found
+def runtime_of(client: FlaskClient) -> Runtime:
+    return services_of(client.application).runtime
 
 
 def what_is_wrong(client: FlaskClient) -> set[str]:
@@ -52,13 +52,13 @@ def test_without_problems_it_reports_ok_with_details(client: FlaskClient) -> Non
 
 
 def test_a_stopped_worker_is_reported(client: FlaskClient) -> None:
-    worker_of(client).stop(10)
+    runtime_of(client).stop(10)
     assert what_is_wrong(client) == {"worker"}
 
 
 def test_one_dead_thread_is_reported(client: FlaskClient) -> None:
-    worker = worker_of(client)
-    worker._threads.append(dead := type(worker._threads[0])(target=str))
+    runtime = runtime_of(client)
+    runtime.threads._threads.append(dead := type(runtime.threads._threads[0])(target=str))
     dead.start()
     dead.join()
     assert what_is_wrong(client) == {"worker"}
@@ -68,7 +68,7 @@ def test_a_missing_disk_is_reported(client: FlaskClient, settings: Settings) -> 
     def missing(_: object) -> int:
         raise OSError("no such device")
 
-    worker_of(client).disk = DiskSpace([settings.output_dir], free=missing)
+    runtime_of(client).disk = DiskSpace([settings.output_dir], free=missing)
     assert what_is_wrong(client) == {"disk"}
 
 
@@ -109,7 +109,7 @@ def test_a_damaged_or_missing_database_is_reported_and_not_replaced(settings: Se
 def test_anonymous_clients_get_only_the_status_and_logged_in_ones_the_details(settings: Settings) -> None:
     for client in open_client(replace(settings, access_password="开门")):
         assert client.get("/healthz").get_json() == {"success": True}
-        worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 0)
+        runtime_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 0)
         answer = client.get("/healthz")
         assert (answer.status_code, answer.get_json()) == (503, {"success": False, "error": "有问题"})
         client.post("/login", data={"password": "开门"})
@@ -120,16 +120,16 @@ def test_a_balancer_keeps_a_process_whatever_fails_for_all_until_it_stops(settin
     for client in open_client(replace(settings, image_model="jimeng", role="web", access_password="开门")):
         assert client.get("/healthz").status_code == 503  # no key, no worker
         assert client.get("/readyz").status_code == 200
-        worker_of(client).store_guard.report(StoreDamaged("数据库有损坏"))
+        runtime_of(client).store_guard.report(StoreDamaged("数据库有损坏"))
         assert client.get("/readyz").status_code == 200
-        worker_of(client).stop(10)
+        runtime_of(client).stop(10)
         assert client.get("/readyz").status_code == 503
 
 
 def test_low_disk_space_is_shown_in_the_top_bar_of_every_page(
     client: FlaskClient, settings: Settings
 ) -> None:
-    worker_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
+    runtime_of(client).disk = DiskSpace([settings.output_dir], free=lambda _: 42_000_000)
     for page in ("/", "/batch", "/records", "/samples"):
         assert "磁盘只剩 42 MB" in client.get(page).text
 

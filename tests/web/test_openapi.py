@@ -56,10 +56,10 @@ def app(module_settings: Settings) -> Iterator[App]:
         path = module_settings.database_path.with_name(".env")
         path.write_text("".join(f"{name.upper()}={value}\n" for name, value in fields.items()))
         app = App(replace(module_settings, **fields), env_file=EnvFile(path, {}))
-        app.worker.start()
+        app.runtime.start()
         app.prepare()
         yield app
-        assert app.worker.stop(10)
+        assert app.runtime.stop(10)
 
 
 Request = Callable[[App], Any]

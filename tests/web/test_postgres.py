@@ -12,8 +12,8 @@ import web_app
 from app.config import Settings
 from app.errors import DatabaseError, StoreDamaged
 from app.log import KeyValueFormatter
+from app.runtime import Runtime
 from app.system import folders
-from app.worker.worker import Worker
 from tools.server_process import free_port
 
 URL = "postgresql://studio:p%40ss@db.example:5433/pictures?password=secret&sslmode=require"
@@ -23,7 +23,7 @@ def test_the_start_names_server_and_database_without_user_and_password(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shown = replace(settings, database_url=URL)
-    web_app.print_banner(shown, Worker(settings).engines.default.spec)
+    web_app.print_banner(shown, Runtime(settings).engines.default.spec)
     printed = capsys.readouterr().err
     assert "数据　PostgreSQL db.example:5433/pictures\n" in printed
     for secret in ("p%40ss", "studio", "secret"):
@@ -51,7 +51,7 @@ def test_keys_of_separate_processes_are_not_asked_for_on_a_page(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     without = replace(settings, role="worker", image_model="jimeng")
-    web_app.print_banner(without, Worker(without).engines.default.spec)
+    web_app.print_banner(without, Runtime(without).engines.default.spec)
     assert "VOLCENGINE_AK、VOLCENGINE_SK，请在每个进程的 .env 或环境变量里填好" in capsys.readouterr().err
 
 

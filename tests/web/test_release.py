@@ -258,7 +258,7 @@ def test_a_release_checks_the_budget_as_a_resume_does_at_the_price_of_its_size(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     web = WebHarness(replace(web.settings, budget=Decimal("0.5")))
-    prices = web.worker.engines.default.spec.prices
+    prices = web.runtime.engines.default.spec.prices
     web.change_spec(monkeypatch, prices={**prices, "1K": Decimal("0.05")})
     batch_id = web.submit(sample=2)
     web.run()
@@ -271,7 +271,7 @@ def test_a_resolution_that_the_model_lacks_is_a_problem_of_each_row(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = web.submit(sample=2)
-    sizes = web.worker.engines.default.spec.sizes
+    sizes = web.runtime.engines.default.spec.sizes
     web.change_spec(monkeypatch, sizes={at: size for at, size in sizes.items() if at[1] != "4K"})
     answer = release(web, batch_id, 400, resolution="4K")
     assert [(one["row"], one["field"]) for one in answer["problems"]] == [
@@ -285,13 +285,13 @@ def test_held_rows_of_a_model_that_is_gone_go_to_the_default(web: WebHarness) ->
     other = WebHarness(replace(web.settings, image_model="demo", volcengine_ak=""))
     assert release(other, batch_id)["released"] == 5
     models = [record["model"] for record in other.records(batch_id)]
-    assert models == [each.worker.engines.default.model_id for each in (web, *[other] * 5)]
+    assert models == [each.runtime.engines.default.model_id for each in (web, *[other] * 5)]
     assert other.batch(batch_id)["estimated_cost"] == pytest.approx(0.22)
 
 
 def test_a_release_that_names_another_model_releases_nothing(web: WebHarness) -> None:
     batch_id = web.submit(sample=2)
-    own, other = list(web.worker.engines.models)[:2]
+    own, other = list(web.runtime.engines.models)[:2]
     for more in ({}, {"check": True}):
         answer = release(web, batch_id, 400, model=other, **more)
         assert (answer["field"], own in answer["error"]) == ("model", True)

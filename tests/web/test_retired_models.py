@@ -63,18 +63,18 @@ def test_a_picture_that_was_submitted_before_the_end_is_fetched(
     web: WebHarness, service: FakeJimeng, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = web.submit([CAT])
-    submitted = web.worker.engines.default.provider.submit
+    submitted = web.runtime.engines.default.provider.submit
 
     def submit_then_end(*order: object) -> object:
         answer = submitted(*order)  # type: ignore[arg-type]
         retire(web, monkeypatch)
         return answer
 
-    monkeypatch.setattr(web.worker.engines.default.provider, "submit", submit_then_end)
+    monkeypatch.setattr(web.runtime.engines.default.provider, "submit", submit_then_end)
     service.fail_next("dead_url", step="download", times=4)
     web.run()
     assert web.batch(batch_id)["counts"]["success"] == 0
-    assert web.worker.engines.default.provider.spec.retirement == ENDED
+    assert web.runtime.engines.default.provider.spec.retirement == ENDED
     web.execute("UPDATE generation_records SET not_before = 0")
     web.run()
     assert web.batch(batch_id)["counts"]["success"] == 1
@@ -120,6 +120,6 @@ def test_the_end_is_said_at_the_start_and_in_the_log(
 ) -> None:
     notice = retire(web, monkeypatch)
     with caplog.at_level(logging.INFO):
-        web_app.print_banner(web.settings, web.worker.engines.default.provider.spec)
+        web_app.print_banner(web.settings, web.runtime.engines.default.provider.spec)
     assert f"注意　{notice}\n" in capsys.readouterr().err
     assert any("event=model_ends model=jimeng_t2i_v40 since=2000-01-02" in line for line in caplog.messages)

@@ -222,11 +222,11 @@ def test_one_row_may_ask_for_another_picture_or_be_skipped(web: WebHarness) -> N
 
 
 def test_a_waiting_call_ignores_repeats(web: WebHarness, service: FakeJimeng) -> None:
-    web.worker.start()
+    web.runtime.start()
     for _ in range(2):
         made = web.post("/api/batch-generate", prompt="猫", repeats="skip")
         assert len(made["images"]) == 1
-    assert web.worker.stop(10)
+    assert web.runtime.stop(10)
     assert service.charges == 2
 
 

@@ -13,7 +13,8 @@ from flask.testing import FlaskClient
 
 import database
 from app.config import REQUIRED, Settings
-from app.worker.worker import Worker
+from app.runtime import Runtime
+from tests.harness import worker_of
 from tools.fakes.bailian import FakeBailian
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
@@ -62,8 +63,8 @@ def secret_settings(settings: Settings, service: FakeService, **more: Any) -> Se
 
 def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
     """Cause every failure -> a logged-in client."""
-    worker = Worker(settings)
-    client = create_app(settings, worker).test_client()
+    runtime = Runtime(settings)
+    client = create_app(settings, runtime).test_client()
     client.post("/login", data={"password": f"{PASSWORD}x"}, environ_base={"REMOTE_ADDR": "10.0.0.9"})
     assert client.post("/login", data={"password": PASSWORD}).status_code == 302
     with closing(database.connect(settings.database)) as db:
@@ -71,10 +72,10 @@ def cause_failures(settings: Settings, service: FakeService) -> FlaskClient:
             if fault:
                 service.fail_next(fault)
             batch = client.post("/api/batches", json={"rows": [{"prompt": prompt, "resolution": "1K"}]})
-            while worker.run_once(db):
+            while worker_of(runtime).run_once(db):
                 pass
             client.post(f"/api/batches/{batch.get_json()['batch_id']}/cancel")
-        while worker.notifier.deliver_next(db):
+        while runtime.notifier.deliver_next(db):
             pass
     assert client.post("/api/notify/test").status_code == 502
     return client

@@ -20,6 +20,7 @@ from app.config import Settings, load_settings
 from app.env_file import EnvFile
 from app.errors import WriteRefused
 from app.providers import key_check
+from tests.harness import worker_of
 from tests.web.harness import WebHarness, answered, at_once
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
@@ -137,14 +138,14 @@ def test_rows_for_a_service_whose_key_is_removed_meanwhile_are_not_ordered_from_
     open_studio: OpenStudio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     studio = open_studio(f"IMAGE_MODEL=demo\nARK_API_KEY={SECRET}\n")
-    pin = studio.worker.library.pin
+    pin = studio.runtime.library.pin
 
     def remove_key(images: Any) -> Any:
         with closing(database.connect(studio.settings.database)) as db:
-            studio.worker.apply(replace(studio.worker.settings, ark_api_key=""), db)
+            studio.runtime.apply(replace(studio.runtime.settings, ark_api_key=""), db)
         return pin(images)
 
-    monkeypatch.setattr(studio.worker.library, "pin", remove_key)
+    monkeypatch.setattr(studio.runtime.library, "pin", remove_key)
     assert "刷新" in studio.order(409, model="seedream")
     assert studio.get("/api/batches")["batches"] == []
 
@@ -175,7 +176,7 @@ def test_a_service_that_hangs_delays_a_save_for_a_bounded_time(
     studio = open_studio(f"ARK_BASE_URL={ark.address}/api/v3\n")
     done = studio.put(ARK_API_KEY=ark.key)
     assert (done["result"], done["text"].startswith("没有测到，先存上了")) == ("open", True)
-    assert (studio.worker.settings.ark_api_key, studio.default_model()) == (ark.key, "demo")
+    assert (studio.runtime.settings.ark_api_key, studio.default_model()) == (ark.key, "demo")
 
 
 def test_only_a_service_that_passes_its_test_becomes_the_default(
@@ -301,7 +302,7 @@ def test_the_environment_wins_and_is_not_changed(open_studio: OpenStudio, dotenv
     answer = studio.put(400, ARK_API_KEY="new")
     assert (answer["field"], "环境变量" in answer["error"]) == ("ARK_API_KEY", True)
     assert dotenv.read_text() == "ARK_API_KEY=other\n"
-    assert studio.worker.settings.ark_api_key == SECRET
+    assert studio.runtime.settings.ark_api_key == SECRET
 
 
 def test_a_price_stays_with_its_model(open_studio: OpenStudio, dotenv: Path, ark: FakeSeedream) -> None:
@@ -314,16 +315,16 @@ def test_a_price_stays_with_its_model(open_studio: OpenStudio, dotenv: Path, ark
     found = {model["name"]: model for model in studio.get("/api/models")["models"]}
     assert found["seedream"]["sizes"]["1:1|1K"]["price"] != "0.5"
     assert load_settings({}, dotenv).price_per_image is None
-    assert studio.worker.settings.price_of("jimeng") == Decimal("0.5")
+    assert studio.runtime.settings.price_of("jimeng") == Decimal("0.5")
 
 
 def test_another_model_of_a_service_does_not_get_the_price_of_the_first(open_studio: OpenStudio) -> None:
     studio = open_studio("ARK_API_KEY=a\nSEEDREAM_PRICE=0.5\n")
     done = studio.put(SEEDREAM_MODEL="doubao-seedream-5-0-flash-260915")
     assert "SEEDREAM_PRICE" in done["text"]
-    assert studio.worker.settings.seedream_price is None
+    assert studio.runtime.settings.seedream_price is None
     studio.put(SEEDREAM_MODEL="ep-1", SEEDREAM_PRICE="0.4")
-    assert studio.worker.settings.seedream_price == Decimal("0.4")
+    assert studio.runtime.settings.seedream_price == Decimal("0.4")
 
 
 def test_a_default_model_without_a_price_is_refused_under_a_budget(open_studio: OpenStudio) -> None:
@@ -352,7 +353,7 @@ def test_a_stored_key_is_not_sent_to_the_default_address_when_its_own_is_cleared
     assert studio.put(400, OPENAI_BASE_URL="")["field"] == "OPENAI_API_KEY"
     assert dotenv.read_text() == lines
     studio.put(OPENAI_BASE_URL="", OPENAI_API_KEY="")
-    assert studio.worker.settings.openai_api_key == ""
+    assert studio.runtime.settings.openai_api_key == ""
 
 
 def test_a_key_of_the_environment_is_not_sent_to_a_new_address(
@@ -362,7 +363,7 @@ def test_a_key_of_the_environment_is_not_sent_to_a_new_address(
     address = f"{ark.address}/api/v3"
     for given in ("", "other"):
         assert studio.put(400, ARK_BASE_URL=address, ARK_API_KEY=given)["field"] == "ARK_API_KEY"
-    assert (studio.worker.settings.source_of("ARK_BASE_URL"), dotenv.read_text()) == ("default", "")
+    assert (studio.runtime.settings.source_of("ARK_BASE_URL"), dotenv.read_text()) == ("default", "")
     studio.put(ARK_BASE_URL=address, ARK_API_KEY=SECRET)
     assert dotenv.read_text() == f"ARK_BASE_URL={address}\n"
 
@@ -372,10 +373,10 @@ def test_a_price_does_not_become_that_of_another_address(open_studio: OpenStudio
     studio = open_studio(local)
     done = studio.put(OPENAI_BASE_URL="https://api.openai.com/v1", OPENAI_API_KEY="a")
     assert "OPENAI_PRICE" in done["text"]
-    assert studio.worker.settings.openai_price is None
+    assert studio.runtime.settings.openai_price is None
     studio = open_studio("IMAGE_MODEL=openai\nPRICE_PER_IMAGE=0\n" + local.replace("0\n", "\n"))
     studio.put(IMAGE_MODEL="demo", OPENAI_IMAGE_MODEL="other")
-    found = studio.worker.settings
+    found = studio.runtime.settings
     assert (found.openai_price, found.price_per_image) == (None, None)
 
 
@@ -387,7 +388,7 @@ def test_an_address_with_a_password_is_not_shown(open_studio: OpenStudio) -> Non
     assert "geheim" not in page
     form = {"provider": "seedream", "ARK_BASE_URL": "", "SEEDREAM_PRICE": "0.5"}
     assert studio.client.post("/model", data=form).status_code == 200
-    found = studio.worker.settings
+    found = studio.runtime.settings
     assert found.ark_base_url.endswith("proxy.test/v3")
     assert found.seedream_price == Decimal("0.5")
 
@@ -407,7 +408,7 @@ def test_settings_that_were_written_and_not_applied_are_applied_by_the_next_call
     assert studio.batch(batch_id)["status"] == "queued"
     studio.put(ARK_API_KEY="")
     assert studio.batch(batch_id)["status"] == "paused"
-    assert studio.worker.settings.ark_api_key == ""
+    assert studio.runtime.settings.ark_api_key == ""
 
 
 @pytest.mark.parametrize(("name", "status"), [("jimeng", 409), ("openai", 409), ("demo", 409), ("none", 404)])
@@ -440,15 +441,15 @@ def test_one_test_at_a_time(open_studio: OpenStudio, service: FakeJimeng) -> Non
 def test_the_receiver_of_notifications_and_its_thread_follow_the_setting(open_studio: OpenStudio) -> None:
     with FakeRobot("plain") as robot:
         studio = open_studio()
-        studio.worker.start()
+        studio.runtime.start()
         studio.post("/api/notify/test", status=409)
         studio.put(NOTIFY_URL=robot.url)
         assert studio.post("/api/notify/test")["receiver"] == "接收方"
-        assert studio.worker.is_running
+        assert studio.runtime.threads.are_running
         studio.put(NOTIFY_URL=robot.url + "x")
         studio.put(NOTIFY_URL="")
         studio.post("/api/notify/test", status=409)
-        assert studio.worker.stop(10)
+        assert studio.runtime.stop(10)
         (message,) = robot.messages
         assert message.startswith("AI 图片生成器 · 通知已接通")
 
@@ -461,7 +462,7 @@ def test_two_changes_at_once_are_both_applied(open_studio: OpenStudio, dotenv: P
         studio.client.application.test_client().put("/api/settings", json={name: "9"})
 
     at_once(*(partial(put, name) for name in names))
-    found = studio.worker.settings
+    found = studio.runtime.settings
     assert [getattr(found, name.lower()) for name in names] == [9] * 4
     assert [getattr(load_settings({}, dotenv), name.lower()) for name in names] == [9] * 4
 
@@ -489,7 +490,7 @@ def test_what_several_processes_share_is_changed_in_none(open_studio: OpenStudio
     studio = open_studio()
     report = database.WorkerReport(under_way=0, services={})
     with closing(database.connect(studio.settings.database)) as db:
-        database.report_worker(db, studio.worker.owner, report, now=time.time())
+        database.report_worker(db, worker_of(studio.runtime).owner, report, now=time.time())
         studio.put(MODEL_TIMEOUT="9")
         database.report_worker(db, "another", report, now=time.time())
         assert "有几个进程一起工作" in studio.put(403, MODEL_TIMEOUT="8")["error"]

@@ -64,14 +64,14 @@ def test_the_api_and_health_tell_the_state_of_every_model(
 
 @pytest.mark.parametrize("written", ["即梦4.6", "  即梦　4.6 ", "JIMENG seedream46 cvtob"])
 def test_a_model_is_found_however_its_name_is_spaced(web: WebHarness, written: str) -> None:
-    assert web.worker.engines.models.find(written).model_id == "jimeng_seedream46_cvtob"
+    assert web.runtime.engines.models.find(written).model_id == "jimeng_seedream46_cvtob"
 
 
 def test_the_top_bar_lists_the_models_with_what_is_under_way(
     web: WebHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     retire(web, monkeypatch, OPENAI)
-    engine = web.worker.engines.find(JIMENG)
+    engine = web.runtime.engines.find(JIMENG)
     assert engine is not None
     engine.limit.on_throttled()
     web.submit([{"prompt": "即", "num_images": 3}])

@@ -51,7 +51,7 @@ def test_an_account_without_the_upscaler_fails_the_enlargement_alone(
     refused = web.record(ordered["records"][0])
     assert (refused["status"], "没有开通即梦放大" in refused["error"]) == ("failed", True)
     assert web.batch(ordered["batch_id"])["status"] == "finished"
-    assert [engine.refusal for engine in web.worker.engines if engine.refusal] == []
+    assert [engine.refusal for engine in web.runtime.engines if engine.refusal] == []
     assert service.charges == 1
 
 
@@ -105,14 +105,14 @@ def test_what_cannot_be_enlarged_is_refused_before_it_is_paid(web: WebHarness, s
 
 def test_rows_cannot_name_the_upscaler_and_no_page_offers_it(web: WebHarness) -> None:
     assert UPSCALER in UPSCALERS
-    assert UPSCALER in web.worker.engines.models.ids
-    assert UPSCALER not in list(web.worker.engines.models)
+    assert UPSCALER in web.runtime.engines.models.ids
+    assert UPSCALER not in list(web.runtime.engines.models)
     web.post("/api/batches", status=400, rows=[{"prompt": "猫", "model": UPSCALER}])
     with pytest.raises(InvalidRequest, match="只用来放大"):
-        web.worker.engines.models.find(UPSCALER)
-    assert web.worker.engines.models.find("即梦 4.0").model_id == "jimeng_t2i_v40"
+        web.runtime.engines.models.find(UPSCALER)
+    assert web.runtime.engines.models.find("即梦 4.0").model_id == "jimeng_t2i_v40"
     with pytest.raises(InvalidRequest):
-        web.worker.engines.models.find("即梦放大")
+        web.runtime.engines.models.find("即梦放大")
     listed = web.get("/api/models")["models"]
     assert UPSCALER not in {model["model_id"] for model in listed}
     assert UPSCALER not in web.page("/batch")

@@ -34,10 +34,10 @@ class App(WebHarness):
 
     def queue(self, *prompts: str, name: str = "") -> None:
         requests = [ImageRequest(prompt=prompt) for prompt in prompts]
-        queue.add(self.db, *requests, models=self.worker.engines.models, name=name)
+        queue.add(self.db, *requests, models=self.runtime.engines.models, name=name)
 
     def charge(self, task_id: str = "") -> Record:
-        record = queue.claimed(self.db, model=self.worker.engines.default.model_id)
+        record = queue.claimed(self.db, model=self.runtime.engines.default.model_id)
         queue.charge(self.db, record)
         if task_id:
             database.save_task_id(self.db, record, task_id)

@@ -17,10 +17,10 @@ from app.db import queue
 from app.db.row_mapping import SqlList
 from app.domain import BatchStatus, ImageRequest, PauseCause, Record, Status
 from app.errors import Conflict
+from app.runtime import Runtime
 from app.worker import worker as worker_module
 from app.worker.engines import Engine
-from app.worker.worker import Worker
-from tests.harness import Harness
+from tests.harness import Harness, worker_of
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.seedream import FakeSeedream
@@ -76,12 +76,12 @@ class Studio(Harness):
         """Change settings without a restart, as the page does: from another thread and connection."""
         self.settings = replace(self.settings, **changes)
         with closing(database.connect(self.settings.database)) as db:
-            self.worker.apply(self.settings, db)
+            self.runtime.apply(self.settings, db)
 
     def remove_openai(self) -> None:
         """Have no key for it any more."""
         self.apply(openai_api_key="", openai_base_url=Settings().openai_base_url)
-        assert self.worker.engines.find(OPENAI) is None
+        assert self.runtime.engines.find(OPENAI) is None
 
     def order(self, *prompts: str, model: str = "") -> str:
         """Queue one batch for one model -> its id."""
@@ -90,12 +90,12 @@ class Studio(Harness):
     def order_mixed(self, *requests: ImageRequest) -> str:
         """Queue one batch -> its id."""
         batch_id, _ = self.submit(requests)
-        self.worker.wake()
+        self.runtime.wake()
         return batch_id
 
     def resume(self, batch_id: str | None) -> None:
         super().resume(batch_id)
-        self.worker.wake()
+        self.runtime.wake()
 
     def records(self, batch_id: str) -> list[Record]:
         """The records of a batch, in order."""
@@ -106,7 +106,7 @@ class Studio(Harness):
         wait_until(lambda: self.batch(batch_id).status is status, lambda: str(self.batch(batch_id)))
 
     def engine_of(self, model_id: str) -> Engine:
-        engine = self.worker.engines.find(model_id)
+        engine = self.runtime.engines.find(model_id)
         assert engine is not None
         return engine
 
@@ -118,7 +118,7 @@ def studio(settings: Settings, db: database.Connection) -> Iterator[Studio]:
         yield made
         for fake in (jimeng, seedream, openai):
             fake.observer = lambda _event, _call: None
-        assert made.worker.stop(20)
+        assert made.runtime.stop(20)
 
 
 def prompts(number: int, name: str = "图") -> list[str]:
@@ -128,7 +128,7 @@ def prompts(number: int, name: str = "图") -> list[str]:
 def test_throttling_one_model_leaves_the_others_at_full(studio: Studio, db: database.Connection) -> None:
     studio.jimeng.fail_next("busy", times=3)
     seedream, openai = Gate(studio.seedream), Gate(studio.openai)
-    studio.worker.start()
+    studio.runtime.start()
     throttled = studio.order(*prompts(6, "即"))
     wait_until(lambda: studio.engine_of(JIMENG).pace.concurrency < 4)
     others = [studio.order(*prompts(6, "方"), model=SEEDREAM), studio.order(*prompts(6, "外"), model=OPENAI)]
@@ -139,7 +139,7 @@ def test_throttling_one_model_leaves_the_others_at_full(studio: Studio, db: data
     for batch_id in (throttled, *others):
         studio.wait_for(batch_id, BatchStatus.FINISHED)
     assert [fake.charges for fake in (studio.jimeng, studio.seedream, studio.openai)] == [6, 6, 6]
-    assert studio.worker.stop(20)
+    assert studio.runtime.stop(20)
     stored = [database.find_statistics(db, model) for model in (JIMENG, SEEDREAM, OPENAI)]
     assert all(statistics and statistics.seconds is not None for statistics in stored)
     assert [statistics.concurrency for statistics in stored[1:] if statistics] == [None, None]
@@ -147,7 +147,7 @@ def test_throttling_one_model_leaves_the_others_at_full(studio: Studio, db: data
 
 def test_another_default_leaves_batches_that_run_with_their_models(studio: Studio) -> None:
     gates = Gate(studio.jimeng), Gate(studio.seedream)
-    studio.worker.start()
+    studio.runtime.start()
     first = studio.order(*prompts(6, "即"))
     second = studio.order(*prompts(6, "方"), model=SEEDREAM)
     wait_until(lambda: [gate.waiting for gate in gates] == [4, 4])
@@ -165,7 +165,7 @@ def test_another_default_leaves_batches_that_run_with_their_models(studio: Studi
 def test_a_changed_address_counts_from_the_next_order_on(studio: Studio) -> None:
     gate = Gate(studio.openai)
     with FakeOpenAIImages(key="sk-another") as another:
-        studio.worker.start()
+        studio.runtime.start()
         batch_id = studio.order(*prompts(6), model=OPENAI)
         wait_until(lambda: gate.waiting == 4)
         studio.apply(openai_base_url=f"{another.address}/v1", openai_api_key="sk-another")
@@ -177,7 +177,7 @@ def test_a_changed_address_counts_from_the_next_order_on(studio: Studio) -> None
 
 def test_a_removed_provider_finishes_its_images_and_pauses_the_rest_until_it_is_back(studio: Studio) -> None:
     gate = Gate(studio.openai)
-    studio.worker.start()
+    studio.runtime.start()
     batch_id = studio.order(*prompts(6), model=OPENAI)
     wait_until(lambda: gate.waiting == 4)
     studio.remove_openai()
@@ -205,7 +205,7 @@ def test_an_image_that_must_be_tried_again_pauses_its_batch_when_its_provider_wa
 
     studio.openai.observer = hold
     studio.openai.fail_next("busy")
-    studio.worker.start()
+    studio.runtime.start()
     batch_id = studio.order("一张", model=OPENAI)
     assert arrived.wait(TIMEOUT)
     studio.remove_openai()
@@ -219,17 +219,17 @@ def test_an_image_that_must_be_tried_again_pauses_its_batch_when_its_provider_wa
 def test_a_submitted_image_of_a_removed_provider_is_fetched_when_it_is_back(studio: Studio) -> None:
     """Jimeng's task id is kept while nothing can ask for it."""
     studio.jimeng.latency = 3600.0
-    studio.worker.start()
+    studio.runtime.start()
     batch_id = studio.order("慢的")
     wait_until(lambda: bool(studio.records(batch_id)[0].task_id))
-    assert studio.worker.stop(0.1)
+    assert studio.runtime.stop(0.1)
     [record] = studio.records(batch_id)
     assert (record.status, bool(record.task_id)) == (Status.QUEUED, True)
 
     keys = {"volcengine_ak": studio.settings.volcengine_ak, "volcengine_sk": studio.settings.volcengine_sk}
     studio.settings = replace(studio.settings, image_model="seedream", volcengine_ak="", volcengine_sk="")
-    studio.worker = Worker(studio.settings)
-    studio.worker.start()
+    studio.runtime = Runtime(studio.settings)
+    studio.runtime.start()
     assert studio.batch(batch_id).paused_cause == PauseCause.MODEL
     studio.jimeng.latency = 0.0
     studio.apply(**keys)
@@ -243,14 +243,14 @@ def test_a_wrong_key_of_one_model_pauses_a_mixed_batch_but_not_what_another_made
     """What Jimeng has charged is fetched while the batch is paused for the key of another service."""
     studio.jimeng.latency = 3600.0
     studio.openai.fail_next("key", times=8)
-    studio.worker.start()
+    studio.runtime.start()
     batch_id = studio.order_mixed(
         ImageRequest(prompt="即", model=JIMENG),
         *(ImageRequest(prompt=text, model=OPENAI) for text in prompts(6)),
     )
     studio.wait_for(batch_id, BatchStatus.PAUSED)
     wait_until(lambda: bool(studio.records(batch_id)[0].task_id))
-    assert studio.worker.stop(0.1)
+    assert studio.runtime.stop(0.1)
     batch = studio.batch(batch_id)
     assert batch.paused_cause == PauseCause.KEY
     assert "OPENAI_API_KEY" in str(batch.paused_reason)
@@ -259,8 +259,8 @@ def test_a_wrong_key_of_one_model_pauses_a_mixed_batch_but_not_what_another_made
     database.pause_batch(db, batch_id, "密钥不对", **again, model=OPENAI)  # type: ignore[arg-type]
     assert database.has_claimable(db, model=JIMENG, now=time.time())
     studio.jimeng.latency = 0.0
-    studio.worker = Worker(studio.settings)
-    studio.worker.start()
+    studio.runtime = Runtime(studio.settings)
+    studio.runtime.start()
     wait_until(lambda: studio.records(batch_id)[0].status is Status.SUCCESS)
     assert studio.batch(batch_id).status is BatchStatus.PAUSED
 
@@ -274,8 +274,8 @@ def test_threads_follow_the_concurrency_and_end_when_a_model_is_idle(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "_IDLE_SECONDS", 0.2)
-    worker = studio.worker
-    worker.start()
+    runtime = studio.runtime
+    runtime.start()
     assert [studio.engine_of(model).threads for model in (JIMENG, SEEDREAM)] == [8, 0]
     studio.apply(jimeng_concurrency=6)
     assert (studio.engine_of(JIMENG).threads, studio.engine_of(JIMENG).pace.concurrency) == (12, 6)
@@ -286,20 +286,20 @@ def test_threads_follow_the_concurrency_and_end_when_a_model_is_idle(
     wait_until(lambda: studio.engine_of(SEEDREAM).threads == 0)
     studio.apply(image_model="seedream")
     wait_until(lambda: (studio.engine_of(JIMENG).threads, studio.engine_of(SEEDREAM).threads) == (0, 8))
-    assert worker.is_running
+    assert runtime.threads.are_running
     studio.wait_for(studio.order("又一张", model=JIMENG), BatchStatus.FINISHED)
 
 
 def test_a_thread_that_is_about_to_start_does_not_look_like_one_that_ended(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    studio.worker.start()
+    studio.runtime.start()
     seen: list[bool] = []
     start = threading.Thread.start
 
     def watched(thread: threading.Thread) -> None:
         if thread.name == "notify":
-            seen.append(studio.worker.is_running)
+            seen.append(studio.runtime.threads.are_running)
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", watched)
@@ -309,11 +309,11 @@ def test_a_thread_that_is_about_to_start_does_not_look_like_one_that_ended(
 
 def test_a_model_that_two_providers_have_is_ordered_from_the_default_one(studio: Studio) -> None:
     fields: dict[str, Any] = {"image_model": "openai", "openai_image_model": SEEDREAM}
-    worker = Worker(replace(studio.settings, **fields))
-    assert worker.engines.default.spec.name == "openai"
-    assert [engine.spec.name for engine in worker.engines].count("openai") == 1
+    runtime = Runtime(replace(studio.settings, **fields))
+    assert runtime.engines.default.spec.name == "openai"
+    assert [engine.spec.name for engine in runtime.engines].count("openai") == 1
     studio.apply(**fields)
-    assert studio.worker.engines.default.spec.name == "openai"
+    assert studio.runtime.engines.default.spec.name == "openai"
 
 
 def test_the_next_record_of_a_model_is_found_by_an_index(db: database.Connection) -> None:
@@ -339,16 +339,17 @@ def test_the_next_record_of_a_model_is_found_by_an_index(db: database.Connection
 def test_a_stop_while_a_thread_looks_for_work_ends_it_at_once(
     settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = Worker(settings)
+    runtime = Runtime(settings)
     monkeypatch.setattr(worker_module, "_IDLE_SECONDS", 100 * TIMEOUT)
 
     def stop_meanwhile(*_: object) -> bool:
-        worker.stop(0)
+        runtime.stop(0)
         return False
 
+    worker = worker_of(runtime)
     monkeypatch.setattr(worker, "_ends", stop_meanwhile)
-    loop = partial(worker._worker_loop, worker.engines.default)
-    thread = threading.Thread(target=worker._run_loop, args=[loop, "engine"], daemon=True)
+    loop = partial(worker._worker_loop, runtime.engines.default)
+    thread = threading.Thread(target=runtime.threads._run_loop, args=[loop, "engine"], daemon=True)
     thread.start()
     thread.join(TIMEOUT)
     assert not thread.is_alive()

@@ -13,9 +13,9 @@ from app.db import postgres_connection
 from app.db.postgres_connection import PostgresConnection
 from app.domain import Status
 from app.images import store
+from app.runtime import Runtime
 from app.web.services import services_of
-from app.worker import worker as worker_module
-from app.worker.worker import Worker
+from app.worker import threads
 from tests.harness import Harness, running
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.service import Call
@@ -85,14 +85,14 @@ def record(harness: Harness) -> int:
 def test_a_loss_before_the_charge_sends_nothing_and_the_record_waits(
     harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, record: int
 ) -> None:
-    resolve = harness.worker._pipeline.library.resolve
+    resolve = harness.worker.pipeline.library.resolve
 
     def lose(*args: Any) -> Any:
         postgres.stop()
         return resolve(*args)
 
     with monkeypatch.context() as patched:
-        patched.setattr(harness.worker._pipeline.library, "resolve", lose)
+        patched.setattr(harness.worker.pipeline.library, "resolve", lose)
         assert harness.step()
     assert harness.record(record).status == Status.QUEUED
     assert harness.outcomes() == []
@@ -106,13 +106,13 @@ def test_nothing_is_sent_once_an_older_database_answers(
     """As when a standby takes over that had not received the last commits."""
     harness.make("狗")
     (record,) = harness.ask("猫")[1]
-    resolve = harness.worker._pipeline.library.resolve
+    resolve = harness.worker.pipeline.library.resolve
 
     def go_back(*args: Any) -> Any:
         harness.db.execute("UPDATE change_counter SET value = 0")
         return resolve(*args)
 
-    monkeypatch.setattr(harness.worker._pipeline.library, "resolve", go_back)
+    monkeypatch.setattr(harness.worker.pipeline.library, "resolve", go_back)
     assert harness.step()
     assert harness.record(record).status == Status.QUEUED
     assert not harness.step()
@@ -238,29 +238,29 @@ def test_an_error_of_the_service_is_stored_as_it_was_when_the_server_is_back(
 def test_threads_that_start_while_the_server_is_away_work_when_it_is_back(
     harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch, role: str
 ) -> None:
-    worker = Worker(replace(harness.settings, role=role))
-    start_thread = worker._start_thread
+    runtime = Runtime(replace(harness.settings, role=role))
+    start_thread = runtime.threads.start
 
     def stop_and_start(target: Callable[[], None], name: str) -> None:
         if postgres.is_running:
             postgres.stop()
         start_thread(target, name)
 
-    monkeypatch.setattr(worker, "_start_thread", stop_and_start)
-    with running(worker):
-        wait_until(lambda: bool(worker.store_guard.away()))
+    monkeypatch.setattr(runtime.threads, "start", stop_and_start)
+    with running(runtime):
+        wait_until(lambda: bool(runtime.store_guard.away()))
         postgres.start()
-        wait_until(lambda: not worker.store_guard.away())
+        wait_until(lambda: not runtime.store_guard.away())
         (record,) = harness.ask("猫")[1]
         if role == "worker":
             wait_until(lambda: harness.record(record).status == Status.SUCCESS)
-        assert worker.is_running
+        assert runtime.threads.are_running
 
 
 def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
     client: FlaskClient, postgres: PostgresServer, db: database.Connection
 ) -> None:
-    guard = services_of(client.application).worker.store_guard
+    guard = services_of(client.application).runtime.store_guard
     assert client.get("/records").status_code == 200
     postgres.stop()
     for is_noticed in (False, True):
@@ -282,18 +282,20 @@ def test_pages_say_that_the_server_is_away_and_recover_by_themselves(
 
 
 @pytest.fixture
-def worker_behind_proxy(harness: Harness, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    """A worker with threads whose statements are given up after 2.2 s without an answer."""
+def process_behind_proxy(
+    harness: Harness, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Runtime]:
+    """A process with threads whose statements are given up after 2.2 s without an answer."""
     monkeypatch.setattr(postgres_connection, "STATEMENT_SECONDS", 2.0)
     monkeypatch.setattr(postgres_connection, "_ANSWER_SECONDS", 0.2)
     url = proxy.url(harness.settings.database_url)
-    worker = Worker(replace(harness.settings, database_url=url, model_concurrency=2))
-    with running(worker):
-        yield worker
+    runtime = Runtime(replace(harness.settings, database_url=url, model_concurrency=2))
+    with running(runtime):
+        yield runtime
 
 
 def test_connections_that_fall_silent_and_stay_open_delay_the_worker_and_nothing_is_paid_twice(
-    harness: Harness, proxy: Proxy, worker_behind_proxy: Worker
+    harness: Harness, proxy: Proxy, process_behind_proxy: Runtime
 ) -> None:
     harness.service.latency = 0.3
     ids = harness.ask(*"甲乙丙丁戊己")[1]
@@ -305,11 +307,11 @@ def test_connections_that_fall_silent_and_stay_open_delay_the_worker_and_nothing
 
 
 def test_the_health_check_sees_a_thread_that_waits_for_longer_than_a_lease(
-    harness: Harness, proxy: Proxy, worker_behind_proxy: Worker, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, proxy: Proxy, process_behind_proxy: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_module, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(threads, "SILENT_SECONDS", 0.5)
     wait_until(lambda: bool(database.list_workers(harness.db, now=time.time(), within=60.0)))
-    assert worker_behind_proxy.is_running
+    assert process_behind_proxy.threads.are_running
     proxy.silence()
-    wait_until(lambda: not worker_behind_proxy.is_running)
-    wait_until(lambda: worker_behind_proxy.is_running)
+    wait_until(lambda: not process_behind_proxy.threads.are_running)
+    wait_until(lambda: process_behind_proxy.threads.are_running)

@@ -62,7 +62,7 @@ def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness)
 def test_a_batch_that_finishes_again_is_told_again_without_minutes(harness: Harness) -> None:
     batch_id, ids = harness.ask(PROMPT, "违禁")
     harness.run()
-    database.retry_records(harness.db, batch_id, ids[1:], models=harness.worker.engines.models)
+    database.retry_records(harness.db, batch_id, ids[1:], models=harness.runtime.engines.models)
     harness.run()
     assert events(harness.db) == ["done", "done"]
     assert ['"minutes": null' in row["content"] for row in told(harness.db)] == [False, True]
@@ -239,8 +239,8 @@ def test_a_restored_backup_sends_nothing_of_the_original(harness: Harness) -> No
 def test_without_a_receiver_nothing_is_sent_and_no_thread_runs(harness: Harness) -> None:
     harness.ask("猫")
     harness.run()
-    assert not harness.worker.notifier.deliver_next(harness.db)
+    assert not harness.runtime.notifier.deliver_next(harness.db)
     assert told(harness.db)[0]["tries"] == 0
-    harness.worker.start()
+    harness.runtime.start()
     assert "notify" not in {thread.name for thread in threading.enumerate()}
-    harness.worker.stop(1.0)
+    harness.runtime.stop(1.0)

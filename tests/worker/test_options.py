@@ -13,7 +13,8 @@ import database
 from app.config import Settings
 from app.domain import OPTIONS
 from app.images import metadata
-from app.worker.worker import Worker
+from app.runtime import Runtime
+from tests.harness import worker_of
 from tools.fakes.seedream import FakeSeedream
 from web_app import create_app
 
@@ -32,15 +33,15 @@ def seedream() -> Iterator[FakeSeedream]:
 
 
 @pytest.fixture
-def worker(settings: Settings, seedream: FakeSeedream) -> Worker:
+def runtime(settings: Settings, seedream: FakeSeedream) -> Runtime:
     fields = seedream.settings(seedream_model=SEEDREAM, seedream_price=1)
-    return Worker(replace(settings, **fields))
+    return Runtime(replace(settings, **fields))
 
 
 @pytest.fixture
-def client(worker: Worker) -> FlaskClient:
-    worker.settings.output_dir.mkdir(exist_ok=True)
-    return create_app(worker.settings, worker).test_client()
+def client(runtime: Runtime) -> FlaskClient:
+    runtime.settings.output_dir.mkdir(exist_ok=True)
+    return create_app(runtime.settings, runtime).test_client()
 
 
 def post(client: FlaskClient, path: str, status: int = 200, **body: Any) -> dict[str, Any]:
@@ -50,9 +51,9 @@ def post(client: FlaskClient, path: str, status: int = 200, **body: Any) -> dict
     return fields
 
 
-def run(worker: Worker) -> None:
-    with closing(database.connect(worker.settings.database)) as db:
-        while worker.run_once(db):
+def run(runtime: Runtime) -> None:
+    with closing(database.connect(runtime.settings.database)) as db:
+        while worker_of(runtime).run_once(db):
             pass
 
 
@@ -62,30 +63,30 @@ def options_of(client: FlaskClient, batch_id: str) -> list[dict[str, Any]]:
 
 
 def test_the_options_of_a_row_reach_the_service_and_the_file(
-    client: FlaskClient, worker: Worker, seedream: FakeSeedream
+    client: FlaskClient, runtime: Runtime, seedream: FakeSeedream
 ) -> None:
     made = post(client, "/api/batches", 202, rows=[CUT_OUT])
-    run(worker)
+    run(runtime)
     assert options_of(client, made["batch_id"]) == [TRANSPARENT]
     details = client.get(f"/live/records/{made['records'][0]}/details").text
     assert "<dt>背景</dt><dd>透明</dd>" in details
     (order,) = seedream.submissions
     assert (order.body["background"], order.body["output_format"]) == ("transparent", "png")
-    (path,) = worker.settings.output_dir.glob("*.png")
+    (path,) = runtime.settings.output_dir.glob("*.png")
     assert "Background: transparent, Output format: png" in (metadata.extract(path.read_bytes()) or "")
     with Image.open(path) as image:
         assert image.convert("RGBA").getchannel("A").getextrema() == (0, 0)
 
 
 def test_a_retry_another_picture_and_a_release_keep_the_options(
-    client: FlaskClient, worker: Worker, seedream: FakeSeedream
+    client: FlaskClient, runtime: Runtime, seedream: FakeSeedream
 ) -> None:
     rows = [CUT_OUT | {"prompt": "必拒"}, CUT_OUT, CUT_OUT | {"prompt": "狗"}]
     made = post(client, "/api/batches", 202, rows=rows, sample=2, repeats="again")
     batch_id = made["batch_id"]
-    run(worker)
+    run(runtime)
     post(client, f"/api/batches/{batch_id}/retry", records=made["records"][:1])
-    run(worker)
+    run(runtime)
     done = [
         record["id"]
         for record in client.get(f"/api/batches/{batch_id}").get_json()["records"]
@@ -93,26 +94,26 @@ def test_a_retry_another_picture_and_a_release_keep_the_options(
     ]
     post(client, f"/api/batches/{batch_id}/again", 202, records=done[:1])
     post(client, f"/api/batches/{batch_id}/release", suffix="，油画")
-    run(worker)
+    run(runtime)
     assert len(seedream.submissions) == 5
     assert all(order.body["background"] == "transparent" for order in seedream.submissions)
     assert options_of(client, batch_id) == [TRANSPARENT] * 4
 
 
-def test_options_are_part_of_what_was_bought(client: FlaskClient, worker: Worker) -> None:
+def test_options_are_part_of_what_was_bought(client: FlaskClient, runtime: Runtime) -> None:
     post(client, "/api/batches", 202, rows=[CUT_OUT])
-    run(worker)
+    run(runtime)
     again = post(client, "/api/rows/check", rows=[CUT_OUT, {"prompt": "猫"}])["rows"]
     assert [(row["missing"], len(row["made"])) for row in again] == [(0, 1), (1, 0)]
 
 
 def test_what_the_model_does_not_take_is_neither_sent_nor_recorded(
-    client: FlaskClient, worker: Worker, seedream: FakeSeedream
+    client: FlaskClient, runtime: Runtime, seedream: FakeSeedream
 ) -> None:
     made = post(
         client, "/api/batches", 202, rows=[{"prompt": "猫", "quality": "高", "reference_strength": 40}]
     )
-    run(worker)
+    run(runtime)
     assert options_of(client, made["batch_id"]) == [PLAIN]
     assert not {"quality", "scale"} & seedream.submissions[0].body.keys()
 

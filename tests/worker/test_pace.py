@@ -11,7 +11,7 @@ import database
 from app.config import Settings
 from app.db.connection import transaction
 from app.domain import ImageRequest, ModelStatistics
-from app.worker.worker import Worker
+from app.runtime import Runtime
 from tests.harness import Harness, running
 from tools.fakes.jimeng import FakeJimeng
 from tools.waiting import wait_until
@@ -19,7 +19,7 @@ from web_app import create_app
 
 MODEL = "jimeng_t2i_v40"
 
-Open = Callable[..., Worker]
+Open = Callable[..., Runtime]
 
 
 @pytest.fixture
@@ -29,51 +29,51 @@ def service() -> Iterator[FakeJimeng]:
 
 
 @pytest.fixture
-def open_worker(settings: Settings, service: FakeJimeng, db: database.Connection) -> Open:
-    """A worker that has read what is stored; its threads are not started."""
+def open_runtime(settings: Settings, service: FakeJimeng, db: database.Connection) -> Open:
+    """A process that has read what is stored; its threads are not started."""
     settings.output_dir.mkdir()
 
-    def opened(**changes: object) -> Worker:
+    def opened(**changes: object) -> Runtime:
         changed = replace(settings, **service.settings(**{"model_concurrency": 8, **changes}))
-        worker = Worker(changed)
-        worker.engines.default.pace.load(db)
-        return worker
+        runtime = Runtime(changed)
+        runtime.engines.default.pace.load(db)
+        return runtime
 
     return opened
 
 
 def test_a_restart_keeps_the_latency_and_a_throttled_concurrency(
-    db: database.Connection, open_worker: Open
+    db: database.Connection, open_runtime: Open
 ) -> None:
-    worker = open_worker()
-    assert worker.engines.default.pace.seconds is None
-    with running(worker):
-        worker.engines.default.limit.on_throttled()
-        add_batch(db, worker, 1)
-        worker.wake()
-        wait_until(lambda: worker.engines.default.pace.seconds is not None)
-    restarted = open_worker()
-    assert restarted.engines.default.pace.seconds == worker.engines.default.pace.seconds
+    runtime = open_runtime()
+    assert runtime.engines.default.pace.seconds is None
+    with running(runtime):
+        runtime.engines.default.limit.on_throttled()
+        add_batch(db, runtime, 1)
+        runtime.wake()
+        wait_until(lambda: runtime.engines.default.pace.seconds is not None)
+    restarted = open_runtime()
+    assert restarted.engines.default.pace.seconds == runtime.engines.default.pace.seconds
     assert restarted.engines.default.pace.concurrency == 4
 
 
 def test_a_stored_concurrency_stays_within_one_and_the_setting(
-    db: database.Connection, open_worker: Open
+    db: database.Connection, open_runtime: Open
 ) -> None:
     for stored, allowed in ((0.2, 1), (3.5, 3), (100.0, 8)):
         database.store_statistics(db, MODEL, ModelStatistics(concurrency=stored))
-        assert open_worker().engines.default.pace.concurrency == allowed
+        assert open_runtime().engines.default.pace.concurrency == allowed
 
 
 def test_a_raised_setting_counts_at_once_unless_the_service_throttled(
-    db: database.Connection, open_worker: Open
+    db: database.Connection, open_runtime: Open
 ) -> None:
-    worker = open_worker()
-    worker.engines.default.provider.latency.observe(9.0, 10.0, 2)  # type: ignore[union-attr]
-    assert worker.engines.default.pace.save(db)
-    assert open_worker(model_concurrency=64).engines.default.pace.concurrency == 64
+    runtime = open_runtime()
+    runtime.engines.default.provider.latency.observe(9.0, 10.0, 2)  # type: ignore[union-attr]
+    assert runtime.engines.default.pace.save(db)
+    assert open_runtime(model_concurrency=64).engines.default.pace.concurrency == 64
     database.store_statistics(db, MODEL, ModelStatistics(concurrency=4.0))
-    raised = open_worker(model_concurrency=64)
+    raised = open_runtime(model_concurrency=64)
     assert raised.engines.default.pace.concurrency == 4
     for _ in range(2 * 5):
         raised.engines.default.limit.on_success()
@@ -81,37 +81,37 @@ def test_a_raised_setting_counts_at_once_unless_the_service_throttled(
 
 
 def test_what_is_known_is_stored_only_when_it_changed_and_not_too_often(
-    db: database.Connection, open_worker: Open, monkeypatch: pytest.MonkeyPatch
+    db: database.Connection, open_runtime: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = open_worker()
-    assert not worker.engines.default.pace.save(db)
-    worker.engines.default.limit.on_throttled()
-    assert worker.engines.default.pace.save(db)
-    assert not worker.engines.default.pace.save(db, at_once=True)
-    worker.engines.default.limit.on_success()
-    assert not worker.engines.default.pace.save(db)
+    runtime = open_runtime()
+    assert not runtime.engines.default.pace.save(db)
+    runtime.engines.default.limit.on_throttled()
+    assert runtime.engines.default.pace.save(db)
+    assert not runtime.engines.default.pace.save(db, at_once=True)
+    runtime.engines.default.limit.on_success()
+    assert not runtime.engines.default.pace.save(db)
     monkeypatch.setattr("app.worker.pace.SAVE_SECONDS", 0.0)
-    assert worker.engines.default.pace.save(db, at_once=True)
-    worker.engines.default.limit.on_success()
-    assert worker.engines.default.pace.save(db)
+    assert runtime.engines.default.pace.save(db, at_once=True)
+    runtime.engines.default.limit.on_success()
+    assert runtime.engines.default.pace.save(db)
 
 
 def test_a_locked_database_costs_nothing_and_is_tried_again(
-    settings: Settings, db: database.Connection, open_worker: Open
+    settings: Settings, db: database.Connection, open_runtime: Open
 ) -> None:
-    worker = open_worker()
-    worker.engines.default.limit.on_throttled()
+    runtime = open_runtime()
+    runtime.engines.default.limit.on_throttled()
     with closing(database.connect(settings.database)) as other, transaction(other):
-        assert not worker.engines.default.pace.save(db)
-    assert worker.engines.default.pace.save(db)
+        assert not runtime.engines.default.pace.save(db)
+    assert runtime.engines.default.pace.save(db)
 
 
-def test_of_two_servers_the_last_to_write_wins(db: database.Connection, open_worker: Open) -> None:
-    one, other = open_worker(), open_worker()
-    for worker, times in ((one, 1), (other, 2)):
+def test_of_two_servers_the_last_to_write_wins(db: database.Connection, open_runtime: Open) -> None:
+    one, other = open_runtime(), open_runtime()
+    for runtime, times in ((one, 1), (other, 2)):
         for _ in range(times):
-            worker.engines.default.limit.allowed /= 2
-        assert worker.engines.default.pace.save(db)
+            runtime.engines.default.limit.allowed /= 2
+        assert runtime.engines.default.pace.save(db)
     stored = database.find_statistics(db, MODEL)
     assert stored is not None
     assert stored.concurrency == 2.0
@@ -126,12 +126,14 @@ def test_a_service_without_polls_is_measured(settings: Settings, db: database.Co
     assert 0.0 <= low <= high
 
 
-def test_the_api_and_the_page_say_how_long_an_image_takes(db: database.Connection, open_worker: Open) -> None:
-    worker = open_worker()
-    client = create_app(worker.settings, worker).test_client()
+def test_the_api_and_the_page_say_how_long_an_image_takes(
+    db: database.Connection, open_runtime: Open
+) -> None:
+    runtime = open_runtime()
+    client = create_app(runtime.settings, runtime).test_client()
     assert client.get("/api/models").get_json()["model"]["seconds"] is None
     database.store_statistics(db, MODEL, ModelStatistics(seconds=30.0, deviation=4.0, concurrency=2.0))
-    worker.engines.default.pace.load(db)
+    runtime.engines.default.pace.load(db)
     model = client.get("/api/models").get_json()["model"]
     assert model["seconds"] == {"low": 22.0, "high": 38.0}
     assert model["concurrency"] == 2
@@ -139,10 +141,10 @@ def test_the_api_and_the_page_say_how_long_an_image_takes(db: database.Connectio
 
 
 def test_before_its_first_image_a_batch_is_estimated_from_earlier_ones(
-    db: database.Connection, open_worker: Open
+    db: database.Connection, open_runtime: Open
 ) -> None:
-    worker = open_worker()
-    batch_id = add_batch(db, worker, 40)
+    runtime = open_runtime()
+    batch_id = add_batch(db, runtime, 40)
     claim = {"model": MODEL, "owner": "one", "now": 1.0, "lease": 60.0}
     for _ in range(4):
         assert database.claim_record(db, **claim)  # type: ignore[arg-type]
@@ -151,10 +153,10 @@ def test_before_its_first_image_a_batch_is_estimated_from_earlier_ones(
     assert database.get_batch(db, batch_id).eta_seconds == 40 * 30 / 4
 
 
-def add_batch(db: database.Connection, worker: Worker, pictures: int) -> str:
+def add_batch(db: database.Connection, runtime: Runtime, pictures: int) -> str:
     submission = database.Submission(
         requests=[ImageRequest(prompt="猫")] * pictures,
-        models=worker.engines.models,
+        models=runtime.engines.models,
         stems=["猫"] * pictures,
         is_taken=lambda stem: False,
     )

@@ -72,11 +72,11 @@ class Machine(Harness):
 
     def path(self, record: Record) -> Path:
         """The file of a finished record, from the cache or from OSS."""
-        return self.worker.outputs.path(record.filename)
+        return self.runtime.outputs.path(record.filename)
 
     def limit(self, size: int) -> None:
         """Keep so many bytes in the cache."""
-        self.worker.outputs._limit = size
+        self.runtime.outputs._limit = size
 
     def age(self) -> None:
         """No file was used for an hour."""
@@ -89,7 +89,7 @@ class Machine(Harness):
         path = self.settings.output_dir / "x.png"
         path.write_bytes(b"x")
         with pytest.raises(BucketError):
-            self.worker.outputs.upload(path, name="x.png", thumbnail=path)
+            self.runtime.outputs.upload(path, name="x.png", thumbnail=path)
         path.unlink()
 
     def die(self, where: object, name: str) -> Record:
@@ -99,7 +99,7 @@ class Machine(Harness):
         return died
 
     def die_before_upload(self) -> Record:
-        return self.die(self.worker.outputs, "upload")
+        return self.die(self.runtime.outputs, "upload")
 
     def adopt(self) -> bool:
         return self.maintenance.adopt_from_oss(self.db)
@@ -246,7 +246,7 @@ def test_a_bucket_that_takes_no_uploads_pauses_orders_although_it_can_be_read(ma
     machine.oss.denied.add("put")
     machine.lose_oss()
     machine.oss.is_down = False
-    assert "PutObject" in str(machine.worker.outputs.check())
+    assert "PutObject" in str(machine.runtime.outputs.check())
     machine.cached()[0].unlink()
     assert machine.path(record)
     _, ids = machine.ask("狗")
@@ -312,14 +312,14 @@ def test_a_picture_that_is_finished_while_it_is_adopted_disturbs_nothing(
 ) -> None:
     """The lease of a record under way expires while PostgreSQL is away; its own thread may be faster."""
     died = byte_machine.die(database, "finish_record")
-    other, upload = byte_machine.another(), byte_machine.worker.outputs.upload
+    other, upload = byte_machine.another(), byte_machine.runtime.outputs.upload
 
     def overtaken(*args: Any, **options: Any) -> str:
         other.adopt()
         byte_machine.saving()[0].unlink()
         return upload(*args, **options)
 
-    monkeypatch.setattr(byte_machine.worker.outputs, "upload", overtaken)
+    monkeypatch.setattr(byte_machine.runtime.outputs, "upload", overtaken)
     assert byte_machine.adopt()
     assert (byte_machine.record(died.id).status, byte_machine.outcomes()) == (Status.SUCCESS, ["billed"])
 
@@ -344,7 +344,7 @@ def test_a_record_without_a_task_is_not_ordered_again_while_oss_cannot_be_asked(
     other = byte_machine.another()
     other.reap()
     assert other.record(died.id).status is Status.UNKNOWN
-    models = other.worker.engines.models
+    models = other.runtime.engines.models
     database.retry_records(other.db, died.batch_id or "", [died.id], models=models)
     byte_machine.oss.fail_next("reset", operation="list", times=3)
     other.step()
@@ -410,13 +410,13 @@ def test_a_picture_is_not_lost_when_its_task_expires_before_its_machine_starts_a
 def test_a_worker_that_stops_during_an_outage_leaves_the_picture_to_its_next_start(either: Machine) -> None:
     either.oss.denied.add("put")
     _, ids = either.ask("猫")
-    stopping = either.worker.outputs.upload
+    stopping = either.runtime.outputs.upload
 
     def stop(path: Path, **names: object) -> str:
-        either.worker.stop(0.0)
+        either.runtime.stop(0.0)
         return stopping(path, **names)  # type: ignore[arg-type]
 
-    either.worker.outputs.upload = stop  # type: ignore[method-assign]
+    either.runtime.outputs.upload = stop  # type: ignore[method-assign]
     either.step()
     record, has_task = either.record(ids[0]), isinstance(either.service, FakeJimeng)
     assert record.status is (Status.QUEUED if has_task else Status.UNKNOWN)
@@ -459,7 +459,7 @@ def test_the_name_is_the_reserved_one_and_a_file_of_the_folder_is_neither_touche
     for each in (machine, elsewhere):
         assert shown(each.client(), "/output/猫.png")[2] == machine.stored()
     assert theirs.read_bytes() == b"another one"
-    machine.worker.outputs.delete(record.id, record.filename)
+    machine.runtime.outputs.delete(record.id, record.filename)
     assert (own.exists(), machine.pictures()) == (True, [])
 
 
@@ -483,7 +483,7 @@ def test_a_thumbnail_that_oss_lacks_is_made_again(machine: Machine) -> None:
     thumbnail = next(key for key in machine.oss.objects if key.endswith(".webp"))
     del machine.oss.objects[thumbnail]
     machine.oss.fail_next("denied", operation="get", times=1)
-    found = machine.another().worker.outputs.thumbnail(record.id, record.filename)
+    found = machine.another().runtime.outputs.thumbnail(record.id, record.filename)
     assert found.read_bytes()[8:12] == b"WEBP"
 
 
@@ -510,13 +510,13 @@ def test_the_pictures_of_a_zip_are_read_from_oss_several_at_a_time(
     _, ids = machine.ask("猫", "狗", "鸟", "鱼")
     machine.run()
     other = machine.another()
-    together, read = threading.Barrier(4), other.worker.outputs.read
+    together, read = threading.Barrier(4), other.runtime.outputs.read
 
     def read_together(name: str, key: str) -> bytes:
         together.wait(TIMEOUT)
         return read(name, key)
 
-    monkeypatch.setattr(other.worker.outputs, "read", read_together)
+    monkeypatch.setattr(other.runtime.outputs, "read", read_together)
     url = f"/api/records/archive.zip?ids={','.join(map(str, ids))}"
     with zipfile.ZipFile(io.BytesIO(shown(other.client(), url)[2])) as bundle:
         assert len(bundle.namelist()) == 5  # and the workbook
@@ -524,7 +524,7 @@ def test_the_pictures_of_a_zip_are_read_from_oss_several_at_a_time(
 
 def test_a_picture_is_used_as_a_reference_on_a_machine_that_never_had_it(machine: Machine) -> None:
     record = machine.make("猫")
-    library = machine.another().worker.library
+    library = machine.another().runtime.library
     image = SampleImage(url=record.image_path, filename=record.filename)
     gets = machine.oss.count("get")
     assert library.facts([image])[image.url].size == record.file_size
@@ -546,8 +546,8 @@ def test_references_of_many_rows_are_looked_up_over_one_connection(
 
     monkeypatch.setattr("app.db.connection_pool.connect", count)
     images = [SampleImage(url=each.image_path, filename=each.filename) for each in records]
-    with machine.worker.pool.keep_open():
-        facts = machine.worker.library.facts(images)
+    with machine.runtime.pool.keep_open():
+        facts = machine.runtime.library.facts(images)
     assert [facts[each.image_path].size for each in records] == [each.file_size for each in records]
     assert len(opened) == 1
 
@@ -582,10 +582,10 @@ def test_just_after_a_call_failed_no_page_waits_for_oss(
 def test_a_process_that_serves_pages_notices_that_oss_is_back(machine: Machine) -> None:
     machine.restart(role="web")
     machine.lose_oss()
-    assert machine.worker.outputs.problem()
+    assert machine.runtime.outputs.problem()
     machine.oss.is_down = False
-    with running(machine.worker):
-        wait_until(lambda: not machine.worker.outputs.problem())
+    with running(machine.runtime):
+        wait_until(lambda: not machine.runtime.outputs.problem())
 
 
 def test_a_download_that_is_cut_off_leaves_no_file(machine: Machine) -> None:
@@ -631,7 +631,7 @@ def test_the_cache_is_bounded_and_what_was_not_used_for_longest_goes_first(machi
     machine.path(records[0])  # so that it is the latest used
     total = sum(path.stat().st_size for path in machine.settings.output_dir.rglob("*") if path.is_file())
     machine.restart(output_cache_gb=(total - 1) / 10**9)
-    machine.worker.outputs.evict()
+    machine.runtime.outputs.evict()
     assert [path.exists() for path in paths.values()] == [True, False, True, True]
     again = machine.path(records[1])
     assert store.sha256_of(again) == records[1].sha256
@@ -664,7 +664,7 @@ def test_what_oss_does_not_have_and_files_of_others_are_never_evicted(machine: M
         path.write_bytes(b"x")
     machine.limit(0)
     machine.age()
-    machine.worker.outputs.evict()
+    machine.runtime.outputs.evict()
     assert all(path.exists() for path in kept)
     assert len(machine.saving()) == 1
 
@@ -690,9 +690,9 @@ def test_during_an_outage_the_trash_waits(machine: Machine, emptied: Record) -> 
     machine.oss.is_down = True
     assert machine.empty_trash() == 0
     with pytest.raises(DiskError):
-        machine.worker.outputs.delete(emptied.id, emptied.filename)
+        machine.runtime.outputs.delete(emptied.id, emptied.filename)
     machine.oss.is_down = False
-    machine.worker.outputs.check()
+    machine.runtime.outputs.check()
     assert (machine.empty_trash(), machine.pictures()) == (1, [])
     assert [path for path in machine.settings.output_dir.rglob("*") if path.is_file()] == []
 
@@ -713,13 +713,13 @@ def test_earlier_pictures_are_copied_and_then_part_of_the_cache(before_and_after
     assert shown(client, record.image_path)[0] == 200
     machine.limit(0)
     machine.age()
-    machine.worker.outputs.evict()
+    machine.runtime.outputs.evict()
     assert machine.files() == [record.filename]
     machine.note_earlier_pictures()
     assert machine.copy_output()
     assert (machine.files(), len(machine.cached())) == ([], 1)
     machine.age()
-    machine.worker.outputs.evict()
+    machine.runtime.outputs.evict()
     assert machine.cached() == []
     assert shown(client, record.image_path)[2] == machine.stored()
 
@@ -729,13 +729,13 @@ def test_a_machine_without_the_earlier_pictures_does_not_give_them_up(before_and
     other.note_earlier_pictures()
     assert not other.copy_output()
     with pytest.raises(NotFound):
-        other.worker.outputs.path("猫.png")
+        other.runtime.outputs.path("猫.png")
     (other.settings.output_dir / "自己的.png").write_bytes(b"x")
     assert other.copy_output()
     assert not machine.copy_output()  # not yet
     machine.note_earlier_pictures()  # as after a start
     assert machine.copy_output()
-    assert other.worker.outputs.path("猫.png").is_file()
+    assert other.runtime.outputs.path("猫.png").is_file()
 
 
 @pytest.fixture
@@ -751,9 +751,9 @@ def copied_before(settings: Settings, service: FakeJimeng, db: database.Connecti
 
 def test_an_earlier_picture_that_oss_has_is_used_where_it_is(copied_before: Machine) -> None:
     path = copied_before.settings.output_dir / "猫.png"
-    assert copied_before.worker.outputs.path("猫.png") == path
+    assert copied_before.runtime.outputs.path("猫.png") == path
     path.write_bytes(b"not what was copied")
-    assert [copied_before.worker.outputs.path("猫.png")] == copied_before.cached()
+    assert [copied_before.runtime.outputs.path("猫.png")] == copied_before.cached()
     assert path.exists()
 
 
@@ -833,7 +833,7 @@ def test_a_backup_has_what_oss_does_not_have_and_no_cache(machine: Machine, tmp_
 
 def test_the_threads_of_a_worker_store_what_was_left(byte_machine: Machine) -> None:
     died = byte_machine.die_before_upload()
-    with running(byte_machine.worker):
+    with running(byte_machine.runtime):
         wait_until(lambda: byte_machine.record(died.id).status is Status.SUCCESS)
 
 

@@ -62,10 +62,10 @@ def test_submitted_records_are_fetched_although_the_budget_is_used_up(paused: Pa
 def test_resume_without_disk_space_says_so(harness: Harness) -> None:
     pages, free = Pages(harness), 1
     pages.post("pause")
-    harness.worker.disk = DiskSpace((harness.settings.output_dir,), free=lambda _: free)
+    harness.runtime.disk = DiskSpace((harness.settings.output_dir,), free=lambda _: free)
     assert "磁盘只剩" in pages.post("resume", status=409)["error"]
     free = 10**12
-    harness.worker.disk.invalidate()
+    harness.runtime.disk.invalidate()
     assert pages.post("resume")["batch"]["status"] == "queued"
 
 

@@ -17,10 +17,10 @@ import database
 from app.config import Settings, read_settings
 from app.env_file import EnvFile
 from app.errors import SettingError, message
+from app.runtime import Runtime
 from app.worker import peers
 from app.worker import worker as worker_module
-from app.worker.worker import Worker
-from tests.harness import running
+from tests.harness import running, worker_of
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import TIMEOUT, wait_until
 from web_app import create_app
@@ -71,11 +71,11 @@ def test_orders_of_a_web_process_wait_for_a_worker_process(
 
 
 def test_a_web_process_makes_nothing_and_starts_no_periodic_job(settings: Settings) -> None:
-    worker = Worker(replace(settings, role="web"))
-    create_app(worker.settings, worker)
-    with running(worker):
-        assert [thread.name for thread in worker._threads] == ["watch"]
-        assert worker.is_running
+    runtime = Runtime(replace(settings, role="web"))
+    create_app(runtime.settings, runtime)
+    with running(runtime):
+        assert [thread.name for thread in runtime.threads._threads] == ["watch"]
+        assert runtime.threads.are_running
 
 
 @pytest.mark.sqlite
@@ -93,14 +93,14 @@ class Two:
 
     def __init__(self, settings: Settings, db: database.Connection) -> None:
         self.db = db
-        self.worker = Worker(replace(settings, role="worker"))
-        self.web = Worker(replace(settings, role="web"))
+        self.runtime = Runtime(replace(settings, role="worker"))
+        self.web = Runtime(replace(settings, role="web"))
         app = create_app(self.web.settings, self.web, EnvFile(settings.output_dir / ".env"))
         self.client: FlaskClient = app.test_client()
 
     def talk(self) -> None:
-        self.worker.peers._next_report = 0.0
-        self.worker.peers.report(self.db, self.worker.claimed_count)
+        self.runtime.peers._next_report = 0.0
+        self.runtime.peers.report(self.db, self.runtime.claimed_count)
         self.web.peers.watch(self.db)
 
     def state(self) -> str:
@@ -135,7 +135,7 @@ def test_a_dead_worker_is_forgotten_and_a_report_from_the_future_does_not_count(
 
 def test_a_worker_that_stops_says_so_at_once(two: Two) -> None:
     two.talk()
-    assert two.worker.stop(0)
+    assert two.runtime.stop(0)
     two.web.peers.watch(two.db)
     assert two.state() == "no_worker"
 
@@ -152,7 +152,7 @@ def test_a_repeated_call_is_answered_also_without_a_worker(two: Two) -> None:
     call = partial(two.client.post, "/api/batch-generate", json={**ROW, "request_id": "once"})
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(call)
-        wait_until(lambda: two.worker.run_once(two.db))
+        wait_until(lambda: worker_of(two.runtime).run_once(two.db))
         assert first.result(TIMEOUT).status_code == 200
     two.web.peers.workers = ()
     again = call()
@@ -162,28 +162,28 @@ def test_a_repeated_call_is_answered_also_without_a_worker(two: Two) -> None:
 def test_reports_are_written_now_and_then_and_of_a_file_only_with_the_role(
     two: Two, settings: Settings, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert two.worker.peers.report(db, 0)
-    assert not two.worker.peers.report(db, 0)
+    assert two.runtime.peers.report(db, 0)
+    assert not two.runtime.peers.report(db, 0)
     polled = threading.Event()
-    alone = Worker(settings)
+    alone = Runtime(settings)
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(alone, "_find_work", lambda _db: polled.set())
+    monkeypatch.setattr(worker_of(alone), "_find_work", lambda _db: polled.set())
     alone.start()
     assert polled.wait(TIMEOUT)
     living = database.list_workers(db, now=time.time(), within=60.0)
     assert len(living) == (2 if settings.database_url else 1)
-    for worker in (alone, two.worker):
-        assert worker.stop(0)
+    for runtime in (alone, two.runtime):
+        assert runtime.stop(0)
     assert db.execute("SELECT count(*) FROM workers").fetchone()[0] == 0
 
 
 def test_the_pages_show_what_the_services_of_the_workers_refuse(two: Two) -> None:
-    engine = two.worker.engines.default
+    engine = two.runtime.engines.default
     engine.judge(message("密钥 {name} 不对", name="k"), 100.0)
     two.talk()
     assert two.state() == "key_refused"
     assert "密钥 k 不对" in two.client.get("/live/status").text
-    other = Worker(two.worker.settings)  # a later word of another worker counts
+    other = Runtime(two.runtime.settings)  # a later word of another worker counts
     other.engines.default.judge(None, 200.0)
     other.peers.report(two.db, 0)
     two.talk()
@@ -191,8 +191,8 @@ def test_the_pages_show_what_the_services_of_the_workers_refuse(two: Two) -> Non
 
 
 def test_the_pages_show_the_images_and_the_concurrency_of_the_workers(two: Two) -> None:
-    two.worker._claimed_ids.extend((1, 2))
-    engine = two.worker.engines.default
+    worker_of(two.runtime).claimed_ids.extend((1, 2))
+    engine = two.runtime.engines.default
     engine.limit.on_throttled()
     engine.pace.save(two.db, at_once=True)
     two.talk()

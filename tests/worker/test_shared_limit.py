@@ -13,8 +13,8 @@ from app.config import Settings
 from app.db.queue import SharedLimit
 from app.domain import Record
 from app.images import store
-from app.worker.worker import Worker
-from tests.harness import Harness, open_harness, running
+from app.runtime import Runtime
+from tests.harness import Harness, open_harness, running, worker_of
 from tools.fakes.jimeng import FakeJimeng
 from tools.server_process import running_server
 from tools.waiting import wait_until
@@ -75,9 +75,9 @@ def test_two_workers_never_exceed_the_concurrency_of_the_model(
     monkeypatch.setattr(database, "has_claimable", has_claimable)
     with ExitStack() as ends:
         for _ in range(2):
-            worker = Worker(replace(slow.settings, role="worker"))
-            ends.callback(worker.stop)
-            worker.start()
+            runtime = Runtime(replace(slow.settings, role="worker"))
+            ends.callback(runtime.stop)
+            runtime.start()
         wait_until(lambda: len(slow.service.submissions) == 3)
         seen = len(polls)
         wait_until(lambda: len(polls) >= seen + 8)
@@ -112,8 +112,8 @@ def test_an_image_that_is_being_saved_does_not_count(slow: Harness, monkeypatch:
         return save(*args, **fields)
 
     monkeypatch.setattr(store, "save_image", save_late)
-    worker = Worker(replace(slow.settings, role="worker", model_concurrency=1))
-    with running(worker):
+    runtime = Runtime(replace(slow.settings, role="worker", model_concurrency=1))
+    with running(runtime):
         wait_until(lambda: all(slow.record(id).status == "success" for id in ids))
 
 
@@ -122,9 +122,9 @@ def test_a_worker_that_is_throttled_lowers_what_it_claims_beside_others(
 ) -> None:
     ids = slow.ask("甲", "乙")[1]
     assert claim(db, "other", 3, now=time.time())
-    worker = Worker(replace(slow.settings, role="worker"))
-    worker.engines.default.limit.restore(1.0)
-    assert not worker.run_once(db)
-    worker.engines.default.limit.restore(2.0)
-    assert worker.run_once(db)
+    runtime = Runtime(replace(slow.settings, role="worker"))
+    runtime.engines.default.limit.restore(1.0)
+    assert not worker_of(runtime).run_once(db)
+    runtime.engines.default.limit.restore(2.0)
+    assert worker_of(runtime).run_once(db)
     assert slow.record(ids[1]).status == "success"

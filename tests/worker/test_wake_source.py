@@ -12,8 +12,8 @@ import database
 from app.config import Settings
 from app.domain import PauseCause
 from app.errors import StoreLost, message
+from app.runtime import Runtime
 from app.worker import worker as worker_module
-from app.worker.worker import Worker
 from tests.harness import Harness, running
 from tools.postgres_server import PostgresServer
 from tools.waiting import TIMEOUT, wait_until
@@ -59,7 +59,7 @@ class Heard:
 def test_a_transaction_that_makes_records_claimable_notifies_once_and_no_other_does(
     harness: Harness, db: database.Connection
 ) -> None:
-    models = harness.worker.engines.models
+    models = harness.runtime.engines.models
     with psycopg.connect(harness.settings.database_url, autocommit=True) as connection:
         heard = Heard(db, connection)
         batch_id, ids = harness.ask(*"甲乙丙")
@@ -96,9 +96,9 @@ def test_a_worker_is_woken_without_polling_also_after_the_server_was_restarted(
     harness: Harness, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_module, "POLL_SECONDS", 10 * TIMEOUT)
-    worker = Worker(replace(harness.settings, role="worker"))
-    with running(worker):
-        wait_until(lambda: worker.engines.default.threads > 0)
+    runtime = Runtime(replace(harness.settings, role="worker"))
+    with running(runtime):
+        wait_until(lambda: runtime.engines.default.threads > 0)
         for _ in range(2):
             (record,) = harness.ask("甲")[1]
             wait_until(lambda record=record: harness.record(record).status == "success")  # type: ignore[misc]
@@ -110,8 +110,8 @@ def test_a_worker_without_the_wake_source_polls(
     harness: Harness, db: database.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(database, "open_wake_source", unavailable)
-    worker = Worker(replace(harness.settings, role="worker"))
-    with running(worker):
+    runtime = Runtime(replace(harness.settings, role="worker"))
+    with running(runtime):
         (record,) = harness.ask("甲")[1]
         wait_until(lambda: harness.record(record).status == "success")
 

@@ -17,11 +17,11 @@ import database
 from app.domain import BatchStatus, BudgetScope, PauseCause, Record, SavedImage, Status
 from app.errors import Billed, DatabaseError, DiskError, ModelError, StorageError, StoreLost
 from app.images import store
+from app.runtime import Runtime
 from app.worker.concurrency import AdaptiveLimit
 from app.worker.decision import MAX_RETRIES, seconds_before_retry
 from app.worker.disk_space import DiskSpace
-from app.worker.worker import Worker
-from tests.harness import Harness, restart_after_crash, running
+from tests.harness import Harness, restart_after_crash, running, worker_of
 from tools.fakes.service import Call
 from tools.waiting import TIMEOUT, wait_until
 
@@ -416,7 +416,7 @@ def test_low_disk_space_pauses_every_batch_until_there_is_space_again(harness: H
     assert {str(batch.paused_reason).split("，")[0] for batch in shown} == {"磁盘只剩 123 MB"}
     assert (harness.service.submissions, harness.outcomes()) == ([], [])
     free = 10**12
-    harness.worker.disk.invalidate()
+    harness.runtime.disk.invalidate()
     harness.resume(batches[0])
     harness.run()
     assert harness.batch(batches[0]).status is BatchStatus.FINISHED
@@ -448,7 +448,7 @@ def stop_on_full_disk(harness: Harness) -> Callable[..., NoReturn]:
     """The disk is full, and the worker is stopped at that time."""
 
     def full_and_stopping(*_: object, **__: object) -> NoReturn:
-        harness.worker.stop(0.0)
+        harness.runtime.stop(0.0)
         raise DiskError("磁盘已满")
 
     return full_and_stopping
@@ -510,19 +510,19 @@ def test_a_thread_that_cannot_connect_at_its_start_tries_again(
 
     monkeypatch.setattr(database, "connect", connect_at_the_second_try)
     _, ids = harness.ask("猫")
-    with running(harness.worker):
+    with running(harness.runtime):
         wait_until(lambda: harness.record(ids[0]).status is Status.SUCCESS)
         wait_until(lambda: len(refused) == harness.engine.threads)
-        assert harness.worker.is_running
+        assert harness.runtime.threads.are_running
 
 
 def test_stopping_finishes_what_it_can_in_time_and_starts_nothing_new(harness: Harness) -> None:
     harness.service.latency, ended = 3600.0, threading.Event()
     harness.engine.limit = AdaptiveLimit(1)
     _, ids = harness.ask("一", "二")
-    harness.worker.start()
+    harness.runtime.start()
     wait_until(lambda: harness.record(ids[0]).task_id is not None)
-    harness.worker.stop_in_background(TIMEOUT, ended.set)
+    harness.runtime.stop_in_background(TIMEOUT, ended.set)
     harness.service.latency = 0.0
     assert ended.wait(2 * TIMEOUT)
     assert harness.statuses(ids) == [Status.SUCCESS, Status.QUEUED]
@@ -533,9 +533,9 @@ def test_two_workers_on_one_file_never_submit_the_same_record(harness: Harness) 
     harness.ask(*[f"猫 {n}" for n in range(12)])
 
     def run(_: int) -> None:
-        worker = Worker(harness.settings)
+        runtime = Runtime(harness.settings)
         with closing(database.connect(harness.settings.database)) as db:
-            while worker.run_once(db):
+            while worker_of(runtime).run_once(db):
                 pass
 
     with ThreadPoolExecutor(3) as threads:

@@ -62,17 +62,18 @@ def end_with_parent() -> None:
 
 def shorten_waits() -> None:
     """Shorten every wait without changing a decision."""
+    from app import runtime
     from app.db import connection
     from app.library import outputs
-    from app.worker import decision, disk_space, peers, periodic, worker
+    from app.worker import decision, disk_space, peers, threads, worker
 
-    worker.LEASE_SECONDS = LEASE_SECONDS
+    worker.LEASE_SECONDS = threads.SILENT_SECONDS = LEASE_SECONDS
     worker.POLL_SECONDS = 0.1
     decision.BLOCKED_RETRY_SECONDS = 2.0
     decision._MAX_DELAY = 0.3
     connection.BUSY_SECONDS = 1.0
-    peers.REPORT_SECONDS, peers.ALIVE_SECONDS, periodic._WATCH_SECONDS = 0.5, 3.0, 0.2
-    outputs._PROBE_SECONDS, periodic._BACKUP_POLL_SECONDS = 0.3, 0.3
+    peers.REPORT_SECONDS, peers.ALIVE_SECONDS, runtime._WATCH_SECONDS = 0.5, 3.0, 0.2
+    outputs._PROBE_SECONDS, worker._BACKUP_POLL_SECONDS = 0.3, 0.3
     if os.environ.get("DATABASE_URL"):
         from app.db import postgres_connection
 

@@ -86,7 +86,7 @@ def batch_generate() -> Response:
     """Generate one row and wait for its pictures; a repeated key returns the result of its first call."""
     row = json_body()
     key = request_key(row)
-    if services().worker.peers.are_missing and not database.find_answer(connection(), key):
+    if services().runtime.peers.are_missing and not database.find_answer(connection(), key):
         raise TryLater("没有在运行的生成进程，请启动一个（ROLE=worker）再试；要先排队，用 POST /api/batches")
     with services().waiting_calls:
         batch_id, ids, _ = submit_rows([{**row, "repeats": AGAIN}], SINGLE, key=key)
@@ -108,8 +108,8 @@ def _wait_for(batch_id: str) -> Message:
     deadline = time.monotonic() + _MAX_WAIT_SECONDS
     version = 0
     why_paused = message("")
-    while time.monotonic() < deadline and not services().worker.is_aborting:
-        if problem := services().worker.store_guard.problem():
+    while time.monotonic() < deadline and not services().runtime.threads.aborting.is_set():
+        if problem := services().runtime.store_guard.problem():
             raise StoreLost(problem)
         seen = database.get_batch_version(connection(), batch_id)
         if seen != version:
@@ -402,5 +402,5 @@ def _cancelled_answer(batch_id: str, cancelled: database.Cancelled) -> Response:
 
 def batch_answer(batch_id: str, *, status: int = 200, **fields: Any) -> Response:
     """The batch after a change, which may have given the worker something to do."""
-    services().worker.wake()
+    services().runtime.wake()
     return success(status=status, batch=database.get_batch(connection(), batch_id), **fields)

@@ -26,7 +26,7 @@ bp = Blueprint("models", __name__)
 def list_models() -> Response:
     """The image models that can be ordered from, and what they support; ``model`` is the default."""
     under_way = database.count_running_by_model(connection())
-    engines = [engine for engine in services().worker.engines if engine.model_id not in UPSCALERS]
+    engines = [engine for engine in services().runtime.engines if engine.model_id not in UPSCALERS]
     models = [_model_json(engine, under_way) for engine in engines]
     budget = list_budgets(connection())[BudgetScope.TOTAL].limit
     return success(model=models[0], models=models, budget=budget)
@@ -41,6 +41,6 @@ def _model_json(engine: Engine, under_way: Mapping[str, int]) -> dict[str, Any]:
         **pace_json(engine.pace),
         "ready": problem is None,
         "problem": problem,
-        "is_default": engine is current.worker.engines.default,
+        "is_default": engine is current.runtime.engines.default,
         "under_way": under_way.get(engine.model_id, 0),
     }

@@ -18,7 +18,7 @@ bp = Blueprint("notifications", __name__)
 @describe("向 NOTIFY_URL 发一条试试；接收方没有收下是 502", answer(receiver=str))
 def send_test() -> Response:
     """Send a test notification at once -> the name of the receiver."""
-    notifier = services().worker.notifier
+    notifier = services().runtime.notifier
     if not notifier.receiver:
         raise Conflict("还没有设置 NOTIFY_URL，请填好并保存")
     try:

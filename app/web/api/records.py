@@ -199,7 +199,7 @@ def archive_records() -> Response:
         raise NotFound("没有可以打包的记录，请重新选择")
     with ExitStack() as held:
         held.enter_context(services().archives)
-        outputs, copies = services().outputs, services().worker.output_backup
+        outputs, copies = services().outputs, services().runtime.output_backup
         archive = Archive(db, selection, outputs, copies, translate=translator())
         response = Response(archive, mimetype="application/zip")
         if archive.length is not None:

@@ -60,5 +60,5 @@ def release_batch(batch_id: str) -> Response:
     if bool_field(body, "check", default=False):
         return success(**check_release(batch_id, changes, model=model))
     number, skipped = release(batch_id, changes, model=model, key=key)
-    services().worker.wake()
+    services().runtime.wake()
     return success(batch=database.get_batch(connection(), batch_id), released=number, skipped=skipped)

@@ -169,7 +169,7 @@ def batch_results(batch_id: str) -> Response:
     db, current = connection(), services()
     batch = database.get_batch(db, batch_id)
     stored = database.list_batch_records(db, batch_id)
-    thumbnails = record_thumbnails(current.settings, current.outputs, current.worker.output_backup, stored)
+    thumbnails = record_thumbnails(current.settings, current.outputs, current.runtime.output_backup, stored)
     names = delivered_names(stored)
     records = [replace(record, filename=name) for record, name in zip(stored, names, strict=True)]
     with ExitStack() as held:

@@ -102,7 +102,7 @@ def write_off() -> Response:
     if not isinstance(billed, bool):
         raise InvalidRequest("billed", "billed 应为 true（账单里有这一笔）或 false（没有）")
     resolved = database.resolve_charges(connection(), _parse_unresolved(body), billed=billed)
-    services().worker.wake()
+    services().runtime.wake()
     return success(records=resolved.records, amount=resolved.amount, undo=resolved.undo)
 
 
@@ -172,7 +172,7 @@ def _parse_limit(value: Any, scope: BudgetScope) -> Decimal | None:
 
 
 def _requeued_answer(done: database.RequeueResult) -> Response:
-    services().worker.wake()
+    services().runtime.wake()
     return success(records=done.records, waiting=done.waiting)
 
 

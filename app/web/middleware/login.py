@@ -207,7 +207,7 @@ def _digest(cookie: str) -> str:
 def _database() -> Iterator[database.Connection]:
     """The connection of this request. Raises WriteRefused, or StoreLost without a path."""
     lost = StoreLost("数据库现在用不了，请在运行程序的电脑上看日志")
-    if services().worker.store_guard.away():  # no connection may be opened
+    if services().runtime.store_guard.away():  # no connection may be opened
         raise lost
     try:
         yield connection()

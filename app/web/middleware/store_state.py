@@ -28,7 +28,7 @@ def init_store_state(app: Flask) -> None:
 
 def unreadable(error: database.Error) -> Message:
     """The error message for a failed query; a damaged database stops further submissions."""
-    store = services().worker.store_guard
+    store = services().runtime.store_guard
     store.report(error)
     return store.problem() or message("数据库现在读不出来（{reason}），请检查磁盘和文件权限", reason=error)
 
@@ -37,13 +37,13 @@ def _refuse_when_lost() -> None:
     """Refuse requests while the database is lost; a damaged one can still be read."""
     if request.endpoint in _WITHOUT_DATABASE:
         return
-    store = services().worker.store_guard
+    store = services().runtime.store_guard
     if problem := store.away() if request.method in SAFE_METHODS else store.problem():
         raise StoreLost(problem)
 
 
 def _answer_damaged(error: StoreDamaged) -> Any:
-    services().worker.store_guard.report(error)
+    services().runtime.store_guard.report(error)
     return current_app.handle_user_exception(StoreLost(error.message))
 
 

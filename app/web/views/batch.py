@@ -28,7 +28,7 @@ def index() -> Response:
         batch=batch,
         columns=columns,
         columns_json=[column.as_json() for column in columns],
-        model=batch_models(chosen.spec, current.worker.engines, current.row_models),
+        model=batch_models(chosen.spec, current.runtime.engines, current.row_models),
         choices=model_choices(),
         model_problem=chosen.problem,
         page_spec=chosen.spec,

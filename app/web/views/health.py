@@ -53,12 +53,12 @@ def init_health_only(app: Flask) -> None:
 def index() -> Response:
     """200 when all checks pass, else 503 with the failed ones."""
     current = services()
-    store_problem = current.worker.store_guard.problem()
+    store_problem = current.runtime.store_guard.problem()
     checks = {
         "database": not store_problem and database.is_healthy(current.settings.database),
-        "disk": not current.worker.disk.problem(),
+        "disk": not current.runtime.disk.problem(),
         "oss": not current.outputs.problem(),
-        "worker": current.worker.is_running and not current.worker.peers.are_missing,
+        "worker": current.runtime.threads.are_running and not current.runtime.peers.are_missing,
         "model": current.model_problem(current.spec) is None,
     }
     failed = tuple(message(_CHECK_NAMES[name]) for name, passed in checks.items() if not passed)
@@ -77,20 +77,20 @@ def ready() -> Response:
 
     A balancer would otherwise take all of them away at once, and the pages that say what is wrong.
     """
-    if services().worker.is_stopping:
+    if services().runtime.threads.draining.is_set():
         return Response("stopping\n", 503, mimetype="text/plain")
     return Response("ready\n", mimetype="text/plain")
 
 
 def _facts(current: Services) -> dict[str, Any]:
     try:
-        free = current.worker.disk.free
+        free = current.runtime.disk.free
     except DiskLow:
         free = None
     return {
         "disk_free_bytes": free,
         "image_model": current.spec.name,
         "models": {spec.model_id: not current.model_problem(spec) for spec in current.models.values()},
-        "under_way": current.worker.claimed_count,
-        "stopping": current.worker.is_stopping,
+        "under_way": current.runtime.claimed_count,
+        "stopping": current.runtime.threads.draining.is_set(),
     }

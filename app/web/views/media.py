@@ -52,7 +52,7 @@ def favicon() -> Response:
 
 def _backup_url(name: str, *, small: bool) -> str:
     """The OSS backup of a picture missing locally. Raises NotFound when there is none."""
-    copies, key = services().worker.output_backup, database.find_output_copy(connection(), name)
+    copies, key = services().runtime.output_backup, database.find_output_copy(connection(), name)
     if copies is None or not key or services().outputs.in_oss:
         raise NotFound("找不到这张图片，可能已被移走或删除")
     return copies.url(key, thumbnail=small)

@@ -130,7 +130,7 @@ def _render(of: str = "", result: str = "", sentence: str | Message = "") -> str
         cards=_cards(variables),
         general=_fields((name for name in _GENERAL if name in variables), variables),
         notify=_fields((name for name in ("NOTIFY_URL",) if name in variables), variables),
-        receiver=services().worker.notifier.receiver,
+        receiver=services().runtime.notifier.receiver,
         dotenv=file.path if file else "",
         problem=problem,
         of=of,
@@ -170,7 +170,7 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
 
 def _refusal(provider: str) -> Message | None:
     """Why the service refused the key, for whichever of its models."""
-    engines = (engine for engine in services().worker.engines if engine.spec.name == provider)
+    engines = (engine for engine in services().runtime.engines if engine.spec.name == provider)
     return next((engine.refusal for engine in engines if engine.refusal), None)
 
 

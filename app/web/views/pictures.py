@@ -177,7 +177,7 @@ def index() -> str:
         resolutions=resolutions(spec),
         choices=model_choices(),
         batch_models=[{"model": one.model, "label": model_label(one.model)} for one in found.batch.models],
-        model=batch_model(spec, services().worker.engines.default.pace),
+        model=batch_model(spec, services().runtime.engines.default.pace),
     )
 
 

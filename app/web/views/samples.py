@@ -26,7 +26,7 @@ def index() -> str:
     number = max(1, request.args.get("page", 1, type=int))
     shown = _context((number - 1) * IMAGES_A_PAGE)
     last = max(1, -(-shown["library"].total // IMAGES_A_PAGE))
-    copies = database.count_output_copies(connection()) if services().worker.output_backup else None
+    copies = database.count_output_copies(connection()) if services().runtime.output_backup else None
     return render_template("pages/samples.html", page=number, pages=last, copies=copies, sorts=SORTS, **shown)
 
 

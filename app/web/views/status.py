@@ -84,7 +84,7 @@ def index() -> Response:
 
 def server_status() -> ServerStatus:
     """The current status."""
-    lost = services().worker.store_guard.problem()
+    lost = services().runtime.store_guard.problem()
     try:
         return _store_lost(lost) if lost else _current_status()
     except DatabaseError as error:
@@ -137,11 +137,11 @@ def _open_work() -> OpenWork:
 
 def _state(paused_reason: Message) -> tuple[str, str | Message]:
     spec, today = services().spec, date.today()
-    if low := services().worker.disk.problem():
+    if low := services().runtime.disk.problem():
         return "disk_low", low
     if lost := services().outputs.problem():
         return "oss_lost", lost
-    if services().worker.peers.are_missing:
+    if services().runtime.peers.are_missing:
         return "no_worker", "没有在运行的生成进程，请启动一个（ROLE=worker）；排队的图片等它启动后生成"
     if problem := services().key_problem:
         return "key_missing", problem
@@ -150,7 +150,7 @@ def _state(paused_reason: Message) -> tuple[str, str | Message]:
         return "model_ended", notice
     if paused_reason:
         return "paused", paused_reason
-    if refusal := services().worker.engines.default.refusal:
+    if refusal := services().runtime.engines.default.refusal:
         return "key_refused", refusal
     if notice:
         return "model_ends", notice

@@ -1,0 +1,33 @@
+"""Whether the database and OSS are there; that they are lost, or back, is logged once. Starts no thread."""
+
+import database
+from app import log
+from app.errors import Message
+from app.library.outputs import Outputs
+
+
+class Availability:
+    """Each call looks once."""
+
+    def __init__(self, store_guard: database.StoreGuard, outputs: Outputs) -> None:
+        self._store_guard, self._outputs = store_guard, outputs
+        self._problems: dict[str, Message | None] = {}
+
+    def watch_store(self, db: database.Connection) -> bool:
+        """Whether the database is usable."""
+        return self._note("store", self._store_guard.watch(db))
+
+    def watch_oss(self) -> bool:
+        """Whether OSS stores pictures, as far as is known."""
+        return self._note("oss", self._outputs.check())
+
+    def check_store(self) -> bool:
+        """Whether the database is usable, after checking its pages when that is due."""
+        self._store_guard.check()
+        return not self._store_guard.problem()
+
+    def _note(self, what: str, problem: Message | None) -> bool:
+        if problem != self._problems.get(what):
+            self._problems[what] = problem
+            log.event("worker", f"{what}_lost" if problem else f"{what}_found", why=problem)
+        return not problem
