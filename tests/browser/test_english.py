@@ -90,10 +90,12 @@ def lamps(server: ServerProcess) -> dict[str, Any]:
 
 
 def test_every_page_is_in_english(english_page: Page, server: ServerProcess) -> None:
-    for address in ADDRESSES:
-        english_page.goto(server.address + address)
-        english_page.wait_for_load_state("networkidle")
-        expect_english(english_page)
+    tabs = [english_page.context.new_page() for _ in ADDRESSES]
+    for tab, address in zip(tabs, ADDRESSES, strict=True):
+        tab.goto(server.address + address)
+    for tab in tabs:
+        tab.wait_for_load_state("networkidle")
+        expect_english(tab)
 
 
 def test_an_image_is_generated_viewed_and_deleted_in_english(

@@ -17,12 +17,8 @@ from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
 
 UNUSUAL = [
-    "红茶 · 新 品.png",
-    "🍵👩‍👩‍👧 emoji.png",
-    "50% off + a&b=c #1?.png",
-    "%E7%8C%AB.png",
-    'it\'s "quoted" <b>.png',
-    "夏季/二级 目录/荷花.png",
+    "夏季/二级 目录/50% off + a&b=c #1?.png",
+    'it\'s "quoted" <b> %E7%8C%AB · 🍵👩‍👩‍👧.png',
 ]
 
 
@@ -156,13 +152,13 @@ def test_any_name_is_listed_shown_found_picked_and_used(page: Page, oss: FakeOss
         library.expect_names(*listed)
         for number, shown in enumerate(listed, 1):
             library.open()
-            library.search(shown[:4])
+            library.search(shown)
             library.expect_count("找到 1 张")
             image = library.samples().locator("img")
             expect(image).not_to_have_js_property("naturalWidth", 0)
             page.evaluate("localStorage.clear()")  # without the reference before
             picker.open_on_index(server.address)
-            picker.search(shown[:4])
+            picker.search(shown)
             picker.expect_names(shown)
             picker.images().click()
             picker.expect_chosen(shown)
