@@ -11,7 +11,13 @@ from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_s
 from app.db.batch_log import count_log, list_log
 from app.db.batch_models import count_ahead, count_running_by_model, list_queued_models
 from app.db.batch_names import list_batch_names
-from app.db.batch_rows import ROW_GROUPS, count_batch_rows, list_row_numbers, list_row_records
+from app.db.batch_rows import (
+    ROW_GROUPS,
+    count_batch_rows,
+    list_delivered_records,
+    list_row_numbers,
+    list_row_records,
+)
 from app.db.batches import (
     count_batches,
     count_open_work,

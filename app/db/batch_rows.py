@@ -10,10 +10,14 @@ A row belongs to a group by its pictures, those in the trash aside:
     held     one waits to be released
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from operator import attrgetter
 
 from app.db.connection import Connection
-from app.db.row_mapping import IN_IDS, SqlList, read_records
+from app.db.records import records_of
+from app.db.row_mapping import IN_IDS, SqlList, object_of, read_records
 from app.domain import Record
 
 
@@ -32,7 +36,27 @@ _CONDITIONS = {
     "held": _some("status = 'held'"),
 }
 ROW_GROUPS = tuple(_CONDITIONS)
-_OF_BATCH = "FROM generation_records WHERE batch_id = :id AND deleted_at IS NULL"
+_SHARED = """
+    row_pictures
+    JOIN table_rows ON table_rows.id = row_pictures.row_id
+    JOIN generation_records AS records ON records.id = row_pictures.record_id
+    WHERE row_pictures.batch_id = :id AND row_pictures.is_shared = 1
+"""
+# The pictures of the rows, bought or shared. place: those of the table are in its order.
+_PICTURES = f"""
+    SELECT records.id, records.row_number, records.status, records.pick, records.version, records.deleted_at,
+        coalesce(table_rows.position, records.id) AS place
+    FROM generation_records AS records
+    LEFT JOIN row_pictures ON row_pictures.record_id = records.id AND row_pictures.batch_id = records.batch_id
+        AND row_pictures.is_shared = 0
+    LEFT JOIN table_rows ON table_rows.id = row_pictures.row_id
+    WHERE records.batch_id = :id
+    UNION ALL
+    SELECT records.id, table_rows.number, records.status, records.pick, records.version, records.deleted_at,
+        table_rows.position
+    FROM {_SHARED}
+"""
+_OF_BATCH = f"FROM ({_PICTURES}) AS pictures WHERE deleted_at IS NULL"
 
 
 def count_batch_rows(db: Connection, batch_id: str) -> dict[str, int]:
@@ -53,7 +77,7 @@ def list_row_numbers(
         {_OF_BATCH}
         GROUP BY row_number
         HAVING {_CONDITIONS[group]}
-        ORDER BY min(id)
+        ORDER BY min(place), row_number
         LIMIT :limit OFFSET :offset
     """
     rows = db.execute(sql, {"id": batch_id, "limit": limit, "offset": offset})
@@ -70,15 +94,52 @@ def list_row_records(
     fields = {"id": batch_id, "ids": SqlList(numbers), "since": since}
     sql = f"""
         SELECT DISTINCT row_number
-        FROM generation_records
-        WHERE batch_id = :id AND version > :since AND row_number {IN_IDS}
+        FROM ({_PICTURES}) AS pictures
+        WHERE version > :since AND row_number {IN_IDS}
     """
     changed = {int(row["row_number"]) for row in db.execute(sql, fields)}
     records: dict[int, list[Record]] = {number: [] for number in numbers if number in changed}
-    clauses = f"""
-        WHERE batch_id = :id AND deleted_at IS NULL AND row_number {IN_IDS}
-        ORDER BY picture_number, id
-    """
-    for record in read_records(db, clauses, {"id": batch_id, "ids": SqlList(changed)}):
+    clauses = f"WHERE batch_id = :id AND deleted_at IS NULL AND row_number {IN_IDS}"
+    bought = read_records(db, clauses, {"id": batch_id, "ids": SqlList(changed)})
+    found = [*bought, *_list_shared(db, batch_id, changed)]
+    for record in sorted(found, key=attrgetter("picture_number", "id")):
         records[record.row_number].append(record)
     return records
+
+
+def list_delivered_records(db: Connection, batch_id: str) -> list[Record]:
+    """The records of a batch, and those that its rows share, in the order of the rows.
+
+    One that a row shares has the number, name and own columns of that row, and costs nothing there.
+    """
+    sql = f"SELECT row_number, min(place) AS place FROM ({_PICTURES}) AS pictures GROUP BY row_number"
+    places = dict(db.execute(sql, {"id": batch_id}).fetchall())
+    bought = read_records(db, "WHERE batch_id = :id AND deleted_at IS NULL", {"id": batch_id})
+    found = [*bought, *_list_shared(db, batch_id, places)]
+    return sorted(found, key=lambda record: (places[record.row_number], record.row_number, record.id))
+
+
+def _list_shared(db: Connection, batch_id: str, numbers: Collection[int]) -> list[Record]:
+    """The pictures that were made for another row, as those of these rows, the trash aside."""
+    rows = db.execute(
+        f"""
+        SELECT records.id, table_rows.number, table_rows.filename, table_rows.own_columns,
+            table_rows.num_images
+        FROM {_SHARED} AND records.deleted_at IS NULL AND table_rows.number {IN_IDS}
+        """,
+        {"id": batch_id, "ids": SqlList(numbers)},
+    ).fetchall()
+    records = {record.id: record for record in records_of(db, list({row["id"] for row in rows}))}
+    return [
+        replace(
+            records[row["id"]],
+            batch_id=batch_id,
+            row_number=int(row["number"]),
+            num_images=int(row["num_images"]),
+            requested_filename=row["filename"],
+            columns=object_of(row["own_columns"]),
+            cost=Decimal(0),
+            at_stake=Decimal(0),
+        )
+        for row in rows
+    ]

@@ -143,10 +143,10 @@ def _with_options(columns: Sequence[Column], options: Collection[str]) -> list[C
 
 
 def _by_rows(records: Iterable[Record]) -> list[Record]:
-    """The records by rows, in the order of submission; a picture that was added later is with its row."""
-    submitted = sorted(records, key=attrgetter("id"))
-    first = {record.row_number: record.id for record in reversed(submitted)}
-    return sorted(submitted, key=lambda record: (first[record.row_number], record.id))
+    """The records by rows, in the order of their first; a picture that was added later is with its row."""
+    records = list(records)
+    first = {record.row_number: place for place, record in reversed(list(enumerate(records)))}
+    return sorted(records, key=lambda record: (first[record.row_number], record.id))
 
 
 def _with_lines(

@@ -10,7 +10,7 @@ from zipstream import ZipStream
 
 import database
 from app import sheets
-from app.domain import file_key
+from app.domain import Record, file_key, own_column_names
 from app.errors import BucketError, NotFound, Translate
 from app.images import store
 from app.images.filenames import archive_path, delivered_names, unique_path
@@ -31,6 +31,7 @@ class _Image:
     record_id: int
     batch_id: str
     filename: str
+    key: tuple[object, ...]  # see _key_of
     name: str  # in the ZIP: unique ignoring case
     path: Path | None  # None: not on disk, or in a cache, where it may be evicted
     size: int
@@ -38,7 +39,7 @@ class _Image:
 
 
 class Archive:
-    """The ZIP of these records' images; those that are nowhere are listed in a text file.
+    """The ZIP of the images of these records, once for each row; a text file lists those that are nowhere.
 
     length     bytes in all; None when images come from OSS, where each may turn out to be missing
     count      how many images it has
@@ -51,7 +52,7 @@ class Archive:
     def __init__(
         self,
         db: database.Connection,
-        ids: database.Selection,
+        records: Callable[[], Iterable[Record]],
         outputs: Outputs,
         copies: OutputBackup | None = None,
         *,
@@ -61,21 +62,19 @@ class Archive:
         self._copies = copies
         self._translate = translate
         with database.read_transaction(db):
-            self._images = list(_list_images(db, ids, outputs, with_copies=copies is not None))
-        self._missing = [image for image in self._images if not image.path and not image.copy_key]
-        self.count = len(self._images) - len(self._missing)
-        self.batch_ids = {image.batch_id for image in self._images}
-        names = database.list_own_columns(db, ids)
-        records = database.list_selected(db, ids)
-        paths = {image.filename: image.name for image in self._images}
-        with sheets.write_records(
-            records,
-            own_names=names,
-            options=database.list_options(db, ids),
-            image_file=lambda record: paths.get(record.filename, record.filename),
-            translate=translate,
-        ) as file:
-            self._workbook = file.read()
+            self._images = list(_list_images(db, records, outputs, with_copies=copies is not None))
+            self._missing = [image for image in self._images if not image.path and not image.copy_key]
+            self.count = len(self._images) - len(self._missing)
+            self.batch_ids = {image.batch_id for image in self._images}
+            paths = {image.key: image.name for image in self._images}
+            with sheets.write_records(
+                records(),
+                own_names=own_column_names(record.columns for record in records()),
+                options={name for record in records() for name in record.options},
+                image_file=lambda record: paths.get(_key_of(record), record.filename),
+                translate=translate,
+            ) as file:
+                self._workbook = file.read()
         self.length = None if any(image.copy_key for image in self._images) else self._measure()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -148,18 +147,22 @@ def _stored_pieces(archive: ZipStream, path: Path, image: _Image) -> Iterator[by
         raise RuntimeError(f"the image of record {image.record_id} cannot be read any more") from None
 
 
+def _key_of(record: Record) -> tuple[object, ...]:
+    """Equal for records whose image is delivered once: of one file, in one row."""
+    return record.filename, record.batch_id, record.row_number
+
+
 def _list_images(
-    db: database.Connection, ids: database.Selection, outputs: Outputs, *, with_copies: bool
+    db: database.Connection, records: Callable[[], Iterable[Record]], outputs: Outputs, *, with_copies: bool
 ) -> Iterator[_Image]:
-    """Each image of these records once, under the name that it is delivered with."""
-    seen: set[str] = set()
+    """Each image of these records once a row, under the name that it is delivered with."""
+    seen: set[tuple[object, ...]] = set()
     paths: set[str] = set()
-    delivered = delivered_names(database.list_selected(db, ids))
-    for record, name in zip(database.list_selected(db, ids), delivered, strict=True):
+    for record, name in zip(records(), delivered_names(records()), strict=True):
         filename = record.filename
-        if not filename or filename in seen:
+        if not filename or _key_of(record) in seen:
             continue
-        seen.add(filename)
+        seen.add(_key_of(record))
         key = database.find_output_copy(db, filename) if outputs.in_oss else ""
         path, size = (None, 0) if key else _find(outputs.folder, filename)
         if with_copies and not path:
@@ -168,6 +171,7 @@ def _list_images(
             record_id=record.id,
             batch_id=record.batch_id or "",
             filename=filename,
+            key=_key_of(record),
             name=unique_path(archive_path(record.requested_filename, name), paths),
             path=path,
             size=size,

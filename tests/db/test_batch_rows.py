@@ -81,3 +81,31 @@ def test_only_rows_changed_since_the_version_are_returned_and_with_all_pictures(
 
 def test_a_row_whose_pictures_are_in_the_trash_is_empty(db: database.Connection) -> None:
     assert database.list_row_records(db, BATCH, [1]) == {1: []}
+
+
+def test_a_row_that_shares_a_picture_shows_it_under_its_own_name(db: database.Connection) -> None:
+    (other,) = db.execute(
+        "SELECT id FROM generation_records WHERE row_number = 7 AND pick = 'keep'"
+    ).fetchone()
+    with database.transaction(db):
+        db.execute(
+            """
+            INSERT INTO table_rows (id, table_id, position, number, filename, own_columns, version)
+            VALUES (1, 't', 0, 12, 'B', '{"SKU":"B-1"}', 1)
+            """
+        )
+        db.execute(
+            "INSERT INTO row_pictures (row_id, record_id, batch_id, is_shared) VALUES (1, ?, ?, 1)",
+            [other, BATCH],
+        )
+    assert database.list_row_numbers(db, BATCH, group="keep", limit=9) == [12, 7]
+    assert database.count_batch_rows(db, BATCH)["keep"] == 2
+    (shared,) = database.list_row_records(db, BATCH, [12])[12]
+    assert (shared.id, shared.requested_filename, shared.cost) == (other, "B", 0)
+    assert shared.columns == {"SKU": "B-1"}
+    delivered = database.list_delivered_records(db, BATCH)
+    assert [(record.row_number, record.id) for record in delivered][:2] == [(12, other), (7, other)]
+    assert len(delivered) == sum(map(len, ROWS.values()))
+    with database.transaction(db):
+        touch(db, [other])
+    assert set(database.list_row_records(db, BATCH, [3, 7, 12], since=1)) == {7, 12}

@@ -102,9 +102,9 @@ def changed(content: bytes, change: Callable[[Any], object]) -> Import:
 def test_results_have_a_line_per_image_in_row_order() -> None:
     failed = {"error": "内容审核未通过", "cost": Decimal(0), "attempts": 3}
     records = [
+        record(5, row_number=1, sample_images=(SampleImage(url="u", filename="a.png"),), seed=4),
         record(7, row_number=2, num_images=2, picture_number=2, status=Status.FAILED, **failed),
         record(6, row_number=2, num_images=2, picture_number=1, filename="狗_1.png", prompt="=狗"),
-        record(5, row_number=1, sample_images=(SampleImage(url="u", filename="a.png"),), seed=4),
     ]
 
     first, second, third = lines(written(records))

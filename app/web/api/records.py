@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
 
@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.config import Settings
-from app.domain import Pick, Record, Size
+from app.domain import Pick, Record, Size, Status
 from app.errors import BucketError, DiskError, InvalidRequest, NotFound
 from app.images import metadata, store
 from app.images.filenames import safe_stem
@@ -191,22 +191,39 @@ def pick_records() -> Response:
 )
 def archive_records() -> Response:
     """A ZIP of the pictures of ``ids=1,2``, or of all matches of the filter, and their parameters."""
-    db, selection = connection(), filters.selection_from_request()
-    wanted = selection
-    if isinstance(selection, database.RecordFilter):
-        selection = list(database.list_record_ids(db, selection))
-    if next(database.list_selected(db, selection), None) is None:
+    wanted = filters.selection_from_request()
+    records = _records_to_deliver(wanted)
+    if next(iter(records()), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
     with ExitStack() as held:
         held.enter_context(services().archives)
         outputs, copies = services().outputs, services().runtime.output_backup
-        archive = Archive(db, selection, outputs, copies, translate=translator())
+        archive = Archive(connection(), records, outputs, copies, translate=translator())
         response = Response(archive, mimetype="application/zip")
         if archive.length is not None:
             response.content_length = archive.length
         response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
         response.call_on_close(held.pop_all().close)
     return as_attachment(response, _archive_name(wanted, archive), "records.zip")
+
+
+def _records_to_deliver(wanted: database.Selection) -> Callable[[], Iterable[Record]]:
+    """The chosen records; of a whole batch, or of its picks, those that its rows share too."""
+    db = connection()
+    if not isinstance(wanted, database.RecordFilter):
+        return lambda: database.list_selected(db, wanted)
+    of_batch = database.RecordFilter(batch_id=wanted.batch_id, pick=wanted.pick, sort=wanted.sort)
+    if wanted.batch_id and wanted == of_batch:
+        pick = "" if wanted.pick == database.NOT_PICKED else wanted.pick
+        open_ones = (Status.HELD, Status.QUEUED, Status.RUNNING)
+        found = [
+            record
+            for record in database.list_delivered_records(db, wanted.batch_id)
+            if record.status not in open_ones and (not wanted.pick or record.pick == pick)
+        ]
+        return lambda: found
+    ids = list(database.list_record_ids(db, wanted))
+    return lambda: database.list_selected(db, ids)
 
 
 def _archive_name(wanted: database.Selection, archive: Archive) -> str:

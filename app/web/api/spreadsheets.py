@@ -168,7 +168,7 @@ def batch_results(batch_id: str) -> Response:
         raise InvalidRequest("form", "form 应为 own")
     db, current = connection(), services()
     batch = database.get_batch(db, batch_id)
-    stored = database.list_batch_records(db, batch_id)
+    stored = database.list_delivered_records(db, batch_id)
     thumbnails = record_thumbnails(current.settings, current.outputs, current.runtime.output_backup, stored)
     names = delivered_names(stored)
     records = [replace(record, filename=name) for record, name in zip(stored, names, strict=True)]
