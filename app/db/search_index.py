@@ -21,7 +21,7 @@ _FIELDS = {
     "negative_prompt": "negative_prompt",
     "filename": "coalesce(nullif(filename, ''), requested_filename)",
     "batch_name": "(SELECT name FROM batches WHERE batches.id = generation_records.batch_id)",
-    "own_columns": "own_columns",
+    "own_columns": "coalesce(nullif(searched_columns, ''), own_columns)",
 }
 SEARCHED = tuple(_FIELDS.values())
 _NEW = _FIELDS | {name: name for name in FACETS}

@@ -3,6 +3,7 @@
 import pytest
 
 import database
+from app.db.row_pictures import RowPicture, add_row_pictures
 from app.db.versions import touch
 
 BATCH = "20260101-000000-abcdef"
@@ -91,21 +92,24 @@ def test_a_row_that_shares_a_picture_shows_it_under_its_own_name(db: database.Co
         db.execute(
             """
             INSERT INTO table_rows (id, table_id, position, number, filename, own_columns, version)
-            VALUES (1, 't', 0, 12, 'B', '{"SKU":"B-1"}', 1)
+            VALUES (1, 't', 0, 12, 'B', '{"SKU":"货号-1"}', 1)
             """
         )
-        db.execute(
-            "INSERT INTO row_pictures (row_id, record_id, batch_id, is_shared) VALUES (1, ?, ?, 1)",
-            [other, BATCH],
-        )
+        add_row_pictures(db, [RowPicture(1, other, BATCH, is_shared=True)])
     assert database.list_row_numbers(db, BATCH, group="keep", limit=9) == [12, 7]
     assert database.count_batch_rows(db, BATCH)["keep"] == 2
     (shared,) = database.list_row_records(db, BATCH, [12])[12]
-    assert (shared.id, shared.requested_filename, shared.cost) == (other, "B", 0)
-    assert shared.columns == {"SKU": "B-1"}
+    assert (shared.id, shared.requested_filename) == (other, "B")
+    assert not shared.cost
+    assert shared.columns == {"SKU": "货号-1"}
     delivered = database.list_delivered_records(db, BATCH)
     assert [(record.row_number, record.id) for record in delivered][:2] == [(12, other), (7, other)]
     assert len(delivered) == sum(map(len, ROWS.values()))
     with database.transaction(db):
         touch(db, [other])
     assert set(database.list_row_records(db, BATCH, [3, 7, 12], since=1)) == {7, 12}
+    for _ in range(2):  # before and after it is indexed
+        for search in ("货号-1", "b"):
+            found, _total = database.list_page(db, database.RecordFilter(search=search), limit=9, offset=0)
+            assert [record.id for record in found] == [other]
+        database.index_records(db)

@@ -19,7 +19,10 @@ def _add_tables(db: Connection, report: Progress) -> None:
     """Migration from versions 17 and 18: a table of every batch; the order of the index of queued records."""
     db.execute("DROP INDEX records_claimable")
     db.execute('ALTER TABLE batches ADD COLUMN table_id TEXT COLLATE "C"')
-    db.execute("DROP FUNCTION uses_changed CASCADE")
+    db.execute(
+        """ALTER TABLE generation_records ADD COLUMN searched_columns TEXT COLLATE "C" NOT NULL DEFAULT ''"""
+    )
+    db.execute("DROP FUNCTION IF EXISTS uses_changed, search_changed CASCADE")
     for statement in _schema():
         if _IN_STEP_19.search(statement):
             db.execute(statement)
@@ -29,6 +32,7 @@ def _add_tables(db: Connection, report: Progress) -> None:
 _IN_STEP_19 = re.compile(
     r"^CREATE (?:TABLE|INDEX|FUNCTION|TRIGGER) "
     r"(?:tables\w*|table_\w+|row_pictures|rows_\w+|pictures_of_\w+|batches_table|changes_of_table|uses_changed"
+    r"|search_changed"
     r"|records_claimable)\b",
     re.MULTILINE,
 )

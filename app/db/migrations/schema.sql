@@ -56,6 +56,8 @@ CREATE TABLE generation_records (
     own_columns TEXT NOT NULL DEFAULT '',
     templates TEXT NOT NULL DEFAULT '',
     position INTEGER,
+    -- own_columns with the names and own columns of other rows that show the picture; empty: the same as own_columns.
+    searched_columns TEXT NOT NULL DEFAULT '',
     options TEXT NOT NULL DEFAULT '',
     marks TEXT NOT NULL DEFAULT '',
     -- Of the row, the same for all its pictures (see app/domain/fingerprints.py); empty until it is computed.
@@ -602,28 +604,32 @@ BEGIN
         old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
     VALUES (
         OLD.id, OLD.prompt, OLD.negative_prompt, coalesce(nullif(OLD.filename, ''), OLD.requested_filename),
-        (SELECT name FROM batches WHERE batches.id = OLD.batch_id), OLD.own_columns,
+        (SELECT name FROM batches WHERE batches.id = OLD.batch_id),
+        coalesce(nullif(OLD.searched_columns, ''), OLD.own_columns),
         OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
     ON CONFLICT DO NOTHING;
 END;
 
 CREATE TRIGGER search_changed
 AFTER UPDATE OF
-    deleted_at, prompt, negative_prompt, filename, requested_filename, batch_id, own_columns,
+    deleted_at, prompt, negative_prompt, filename, requested_filename, batch_id, own_columns, searched_columns,
     status, aspect_ratio, resolution, model, favourite
 ON generation_records
 WHEN OLD.deleted_at IS NULL AND OLD.status NOT IN ('held', 'queued', 'running')
     AND (OLD.deleted_at, OLD.prompt, OLD.negative_prompt, OLD.filename, OLD.requested_filename, OLD.batch_id,
-        OLD.own_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
+        OLD.own_columns, OLD.searched_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model,
+        OLD.favourite)
     IS NOT (NEW.deleted_at, NEW.prompt, NEW.negative_prompt, NEW.filename, NEW.requested_filename, NEW.batch_id,
-        NEW.own_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite)
+        NEW.own_columns, NEW.searched_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model,
+        NEW.favourite)
 BEGIN
     INSERT INTO search_backlog (
         id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
         old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
     VALUES (
         OLD.id, OLD.prompt, OLD.negative_prompt, coalesce(nullif(OLD.filename, ''), OLD.requested_filename),
-        (SELECT name FROM batches WHERE batches.id = OLD.batch_id), OLD.own_columns,
+        (SELECT name FROM batches WHERE batches.id = OLD.batch_id),
+        coalesce(nullif(OLD.searched_columns, ''), OLD.own_columns),
         OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
     ON CONFLICT DO NOTHING;
 END;
@@ -635,7 +641,8 @@ BEGIN
         id, old_prompt, old_negative_prompt, old_filename, old_batch_name, old_own_columns,
         old_status, old_aspect_ratio, old_resolution, old_model, old_favourite)
     SELECT
-        id, prompt, negative_prompt, coalesce(nullif(filename, ''), requested_filename), OLD.name, own_columns,
+        id, prompt, negative_prompt, coalesce(nullif(filename, ''), requested_filename), OLD.name,
+        coalesce(nullif(searched_columns, ''), own_columns),
         status, aspect_ratio, resolution, model, favourite
     FROM generation_records
     WHERE batch_id = OLD.id AND deleted_at IS NULL AND status NOT IN ('held', 'queued', 'running')

@@ -78,6 +78,8 @@ CREATE TABLE generation_records (
     own_columns TEXT COLLATE "C" NOT NULL DEFAULT '',
     templates TEXT COLLATE "C" NOT NULL DEFAULT '',
     position BIGINT,
+    -- own_columns with the names and own columns of other rows that show the picture; empty: the same as own_columns.
+    searched_columns TEXT COLLATE "C" NOT NULL DEFAULT '',
     options TEXT COLLATE "C" NOT NULL DEFAULT '',
     marks TEXT COLLATE "C" NOT NULL DEFAULT '',
     -- Of the row, the same for all its pictures (see app/domain/fingerprints.py); empty until it is computed.
@@ -664,10 +666,12 @@ BEGIN
     IF TG_OP = 'INSERT' AND is_visible(NEW) OR TG_OP = 'DELETE' AND is_visible(OLD)
         OR TG_OP = 'UPDATE' AND (is_visible(OLD) OR is_visible(NEW))
         AND (is_visible(OLD), OLD.prompt, OLD.negative_prompt, OLD.filename, OLD.requested_filename, OLD.batch_id,
-            OLD.own_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model, OLD.favourite)
+            OLD.own_columns, OLD.searched_columns, OLD.status, OLD.aspect_ratio, OLD.resolution, OLD.model,
+            OLD.favourite)
         IS DISTINCT FROM
             (is_visible(NEW), NEW.prompt, NEW.negative_prompt, NEW.filename, NEW.requested_filename, NEW.batch_id,
-            NEW.own_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model, NEW.favourite)
+            NEW.own_columns, NEW.searched_columns, NEW.status, NEW.aspect_ratio, NEW.resolution, NEW.model,
+            NEW.favourite)
     THEN
         INSERT INTO search_backlog (id)
         VALUES (coalesce(NEW.id, OLD.id))
@@ -679,7 +683,7 @@ $$;
 
 CREATE TRIGGER search_changed
 AFTER INSERT OR DELETE OR UPDATE OF deleted_at, prompt, negative_prompt, filename, requested_filename, batch_id,
-    own_columns, status, aspect_ratio, resolution, model, favourite
+    own_columns, searched_columns, status, aspect_ratio, resolution, model, favourite
 ON generation_records
 FOR EACH ROW EXECUTE FUNCTION search_changed();
 
