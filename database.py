@@ -127,7 +127,7 @@ from app.db.release import (
     released_before,
     skipped_rows,
 )
-from app.db.request_keys import RequestKey, find_answer, forget_request_keys
+from app.db.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
 from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
 from app.db.search_index import index_progress, index_records, merge_index
@@ -141,6 +141,34 @@ from app.db.sessions import (
 )
 from app.db.store_guard import StoreGuard, open_guard
 from app.db.submission import AddedBatch, Submission, add_batch, added_before
+from app.db.tables import (
+    TableTotals,
+    add_table_workbook,
+    copy_rows,
+    forget_tables,
+    get_change,
+    get_table,
+    insert_rows,
+    insert_table,
+    known_pictures_of,
+    last_row,
+    link_pictures,
+    linked_pictures,
+    list_changed_rows,
+    list_equal_rows,
+    list_order,
+    list_tables,
+    mark_table,
+    read_rows,
+    rows_to_check_again,
+    rows_with_problem,
+    save_change,
+    table_costs,
+    table_totals,
+    touch_rows,
+    update_rows,
+    update_table,
+)
 from app.db.unresolved import (
     RequeueResult,
     Resolution,
@@ -159,6 +187,12 @@ from app.db.usage import (
     spend_by_span,
     total_spend,
 )
-from app.db.versions import last_version
-from app.db.workbooks import add_workbook, find_previous_batches, forget_workbooks, get_workbook_file
+from app.db.versions import last_version, next_version
+from app.db.workbooks import (
+    add_workbook,
+    check_workbook,
+    find_previous_batches,
+    forget_workbooks,
+    get_workbook_file,
+)
 from app.db.workers import WorkerReport, forget_worker, list_workers, open_wake_source, report_worker

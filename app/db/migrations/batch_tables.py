@@ -16,7 +16,7 @@ Progress = Callable[[int, int], object]
 _OF_A_TABLE = "source = 'batch' AND table_id IS NULL"
 _ROW_COLUMNS = (
     *("id", "table_id", "position", "number", "cells", "fields", "own_columns", "filename", "num_images"),
-    *("fingerprint", "version"),
+    *("is_seeded", "fingerprint", "version"),
 )
 _TABLE_COLUMNS = (
     *("id", "name", "created_at", "updated_at", "version", "model", "prefix", "suffix", "filled_on"),
@@ -85,6 +85,7 @@ def _add_table(db: Connection, batch: Row, version: int) -> int:
                 "own_columns": object_text(newest.columns),
                 "filename": newest.requested_filename,
                 "num_images": newest.num_images,
+                "is_seeded": "seed" in fields,
                 "fingerprint": prints[newest.id],
                 "version": version,
             }

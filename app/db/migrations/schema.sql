@@ -208,9 +208,9 @@ WHERE workbook_id IS NOT NULL;
 -- number: unique in its table, the line in the file, kept when the row moves. is_gone: not in the newest version of the
 -- file. removed_at: removed, kept for undo and for pages that poll. version: of its last change.
 -- Cached by the check, see checked_with: sent is JSON, the words of the request where they differ from the fields, or
--- empty; filename is as asked for, with its variables replaced; fingerprint is that of the request, empty for an empty
--- row or one with problems; price_micros of one picture, NULL when it is unknown; problems: a JSON list of messages with
--- their fields, or empty.
+-- empty; filename is as asked for, with its variables replaced; is_seeded: the request has a seed, so that each picture
+-- number is a picture of its own; fingerprint is that of the request, empty for an empty row or one with problems;
+-- price_micros is of one picture, NULL when it is unknown; problems is a JSON list of {field, message}, or empty.
 CREATE TABLE table_rows (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     table_id TEXT NOT NULL,
@@ -222,6 +222,7 @@ CREATE TABLE table_rows (
     sent TEXT NOT NULL DEFAULT '',
     filename TEXT NOT NULL DEFAULT '',
     num_images INTEGER NOT NULL DEFAULT 1,
+    is_seeded INTEGER NOT NULL DEFAULT 0,
     fingerprint TEXT NOT NULL DEFAULT '',
     price_micros INTEGER,
     problems TEXT NOT NULL DEFAULT '',

@@ -1,0 +1,480 @@
+"""Tables: their rows, the pictures that a row shows, and what undoes each change."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from app.db.connection import Connection, transaction
+from app.db.records import EMPTIED
+from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, priced, status_of, utc_text
+from app.db.versions import free_ids, next_version
+from app.domain import KNOWN_PICTURES_A_NUMBER
+from app.domain.tables import Row, RowPicture, Table
+from app.errors import Message, NotFound
+
+KEPT_DAYS = 30  # of a deleted table, and of what undoes a change
+
+_TABLE = (
+    *("id", "name", "created_at", "updated_at", "version", "model", "prefix", "suffix", "filled_on"),
+    *("own_columns", "workbook_id", "checked_with", "archived_at", "deleted_at"),
+)
+_ROW = (
+    *("id", "position", "number", "cells", "fields", "own_columns", "sent", "filename", "num_images"),
+    *("is_seeded", "fingerprint", "price_micros", "problems", "is_gone", "removed_at", "version"),
+)
+_STORED_ROW = f"""
+    INSERT INTO table_rows (table_id, {", ".join(_ROW)})
+    VALUES (:table_id, :{", :".join(_ROW)})
+    ON CONFLICT (id) DO UPDATE
+    SET {", ".join(f"{name} = excluded.{name}" for name in _ROW[1:])}
+"""
+# Whether a record need not be bought again, see ``RowPicture.standing``.
+_BOUGHT = """
+    (status IN ('held', 'queued', 'running', 'unknown')
+     OR (status = 'success' AND deleted_at IS NULL)
+     OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL AND cost_micros + cost_unpriced > 0))
+"""
+_PICTURE = """
+    id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced, cause
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableTotals:
+    """The rows of a table that are not empty, the pictures that they ask for, and how many of those are to be
+    bought, for how much (CNY; None: the price of one is not known). Equal rows buy one picture a number."""
+
+    rows: int
+    pictures: int
+    to_make: int
+    price: Decimal | None
+
+
+def insert_table(db: Connection, table: Table) -> None:
+    """Store a new table; inside a transaction."""
+    db.execute(f"INSERT INTO tables ({', '.join(_TABLE)}) VALUES (:{', :'.join(_TABLE)})", _stored(table))
+
+
+def update_table(db: Connection, table: Table) -> None:
+    """Store a table again; inside a transaction."""
+    assignments = ", ".join(f"{name} = :{name}" for name in _TABLE[1:])
+    db.execute(f"UPDATE tables SET {assignments} WHERE id = :id", _stored(table))
+
+
+def _stored(table: Table) -> dict[str, Any]:
+    fields = {name: getattr(table, name) for name in _TABLE}
+    return fields | {"own_columns": json.dumps([*table.own_columns], ensure_ascii=False)}
+
+
+def get_table(db: Connection, table_id: str, *, deleted: bool = False) -> Table:
+    """A table; a deleted one only with ``deleted``. Raises NotFound."""
+    row = db.execute("SELECT * FROM tables WHERE id = :id", {"id": table_id}).fetchone()
+    if row is None or (row["deleted_at"] is not None and not deleted):
+        raise NotFound("没有这个表格，它可能已被删除")
+    return _to_table(row)
+
+
+def _to_table(row: Any) -> Table:
+    names = tuple(map(str, json.loads(row["own_columns"] or "[]")))
+    return Table(**{name: row[name] for name in _TABLE if name != "own_columns"}, own_columns=names)
+
+
+def list_tables(
+    db: Connection, *, search: str = "", archived: bool = False, limit: int, offset: int = 0
+) -> tuple[list[Table], int]:
+    """(a page of the tables that are not deleted, the last changed first, the number of all)."""
+    where = f"""
+        WHERE deleted_at IS NULL AND archived_at IS {"NOT NULL" if archived else "NULL"}
+            AND lower(name) LIKE :pattern ESCAPE '!'
+    """
+    pattern = "".join(f"!{c}" if c in "!%_" else c for c in search.lower())
+    fields = {"pattern": f"%{pattern}%", "limit": limit, "offset": offset}
+    total = db.execute(f"SELECT count(*) AS number FROM tables {where}", fields).fetchone()["number"]
+    order = "ORDER BY updated_at DESC, id DESC LIMIT :limit OFFSET :offset"
+    rows = db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()
+    return [_to_table(row) for row in rows], int(total)
+
+
+def table_costs(db: Connection, table_ids: Collection[str]) -> dict[str, Decimal | None]:
+    """What the runs of these tables were charged, in CNY; None when some of it has no known price."""
+    rows = db.execute(
+        """
+        SELECT batches.table_id, sum(charges.price_micros) AS micros, sum(1 - charges.is_priced) AS unpriced
+        FROM batches
+        JOIN charges ON charges.batch_id = batches.id AND charges.outcome = 'billed'
+        WHERE batches.table_id IN (SELECT value FROM json_each(:tables))
+        GROUP BY batches.table_id
+        """,
+        {"tables": SqlList(table_ids)},
+    ).fetchall()
+    return dict.fromkeys(table_ids, Decimal(0)) | {
+        row["table_id"]: priced(row["micros"], row["unpriced"]) for row in rows
+    }
+
+
+def insert_rows(db: Connection, table_id: str, rows: Sequence[Row], version: int) -> list[int]:
+    """Store new rows with this version -> their ids; inside a transaction."""
+    ids = free_ids(db, "table_rows", len(rows))
+    names = ("table_id", *_ROW)
+    db.executemany(
+        f"INSERT INTO table_rows ({', '.join(names)}) VALUES (:{', :'.join(names)})",
+        [
+            _stored_row(row, table_id) | {"id": row_id, "version": version}
+            for row_id, row in zip(ids, rows, strict=True)
+        ],
+    )
+    return ids
+
+
+def update_rows(db: Connection, table_id: str, rows: Iterable[Row]) -> None:
+    """Store these rows again; inside a transaction."""
+    db.executemany(_STORED_ROW, [_stored_row(row, table_id) for row in rows])
+
+
+def touch_rows(db: Connection, row_ids: Iterable[int], version: int) -> None:
+    """Give these rows a version, so that pages that poll see them; inside a transaction."""
+    sql = f"UPDATE table_rows SET version = :version WHERE id {IN_IDS}"
+    db.execute(sql, {"version": version, "ids": SqlList(row_ids)})
+
+
+def _stored_row(row: Row, table_id: str) -> dict[str, Any]:
+    problems = [[name, sentence.to_json()] for name, sentence in row.problems]
+    return {
+        "table_id": table_id,
+        "id": row.id,
+        "position": row.position,
+        "number": row.number,
+        "cells": object_text(row.cells),
+        "fields": object_text(row.fields) or "{}",
+        "own_columns": object_text(row.columns),
+        "sent": object_text(row.sent),
+        "filename": row.filename,
+        "num_images": row.num_images,
+        "is_seeded": row.is_seeded,
+        "fingerprint": row.fingerprint,
+        "price_micros": row.price_micros,
+        "problems": json.dumps(problems, ensure_ascii=False) if problems else "",
+        "is_gone": row.is_gone,
+        "removed_at": row.removed_at,
+        "version": row.version,
+    }
+
+
+def read_rows(db: Connection, table_id: str, ids: Collection[int] | None = None) -> list[Row]:
+    """The rows of a table in their order; with ``ids`` only these, removed ones too."""
+    which = "removed_at IS NULL" if ids is None else f"id {IN_IDS}"
+    rows = db.execute(
+        f"""
+        SELECT {", ".join(_ROW)}
+        FROM table_rows
+        WHERE table_id = :table_id AND {which}
+        ORDER BY position, id
+        """,
+        {"table_id": table_id, "ids": SqlList(ids or ())},
+    ).fetchall()
+    return [_to_row(row) for row in rows]
+
+
+def _to_row(row: Any) -> Row:
+    (row_id, position, number, cells, fields, columns, sent, filename, num_images, is_seeded, fingerprint) = (
+        row[index] for index in range(11)
+    )
+    problems = json.loads(row["problems"]) if row["problems"] else ()
+    return Row(
+        id=row_id,
+        position=position,
+        number=number,
+        cells=object_of(cells),
+        fields=object_of(fields),
+        columns=object_of(columns),
+        sent=object_of(sent),
+        filename=filename,
+        num_images=num_images,
+        is_seeded=bool(is_seeded),
+        fingerprint=fingerprint,
+        price_micros=row["price_micros"],
+        problems=[(name, Message.from_json(text)) for name, text in problems],
+        is_gone=bool(row["is_gone"]),
+        removed_at=row["removed_at"],
+        version=row["version"],
+    )
+
+
+def list_order(db: Connection, table_id: str) -> list[tuple[int, float, int, str, int, bool]]:
+    """Of each row in its order: id, position, number, fingerprint, pictures wanted, whether it is empty."""
+    rows = db.execute(
+        """
+        SELECT id, position, number, fingerprint, num_images,
+            CASE WHEN fingerprint = '' AND problems = '' THEN 1 ELSE 0 END AS is_empty
+        FROM table_rows
+        WHERE table_id = :id AND removed_at IS NULL
+        ORDER BY position, id
+        """,
+        {"id": table_id},
+    ).fetchall()
+    return [(row[0], row[1], row[2], row[3], row[4], bool(row[5])) for row in rows]
+
+
+def list_equal_rows(
+    db: Connection, table_id: str, prints: Collection[str]
+) -> list[tuple[int, int, str, int]]:
+    """The rows with these fingerprints in their order: id, number, fingerprint, pictures wanted."""
+    rows = db.execute(
+        f"""
+        SELECT id, number, fingerprint, num_images
+        FROM table_rows
+        WHERE table_id = :id AND removed_at IS NULL AND fingerprint {IN_IDS} AND fingerprint <> ''
+        ORDER BY position, id
+        """,
+        {"id": table_id, "ids": SqlList(prints)},
+    ).fetchall()
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
+
+
+def rows_to_check_again(db: Connection, table_id: str, *, word: str) -> list[int]:
+    """The ids of the rows in whose typed fields this word stands."""
+    sql = """
+        SELECT id
+        FROM table_rows
+        WHERE table_id = :id AND removed_at IS NULL AND fields LIKE :pattern
+    """
+    return [row["id"] for row in db.execute(sql, {"id": table_id, "pattern": f"%{word}%"}).fetchall()]
+
+
+def rows_with_problem(db: Connection, table_id: str, field: str) -> list[int]:
+    """The ids of the rows that have a problem with this field."""
+    sql = """
+        SELECT id
+        FROM table_rows
+        WHERE table_id = :id AND removed_at IS NULL AND problems LIKE :pattern
+    """
+    return [row["id"] for row in db.execute(sql, {"id": table_id, "pattern": f'%["{field}", %'}).fetchall()]
+
+
+def last_row(db: Connection, table_id: str) -> tuple[int, float, int]:
+    """(the number of rows, the last position, the highest number that a row has or had)."""
+    row = db.execute(
+        """
+        SELECT count(*) FILTER (WHERE removed_at IS NULL) AS rows, coalesce(max(position), 0) AS position,
+            coalesce(max(number), 0) AS number
+        FROM table_rows
+        WHERE table_id = :id
+        """,
+        {"id": table_id},
+    ).fetchone()
+    return int(row["rows"]), float(row["position"]), int(row["number"])
+
+
+def list_changed_rows(db: Connection, table_id: str, since: int) -> tuple[list[int], list[int]]:
+    """Rows changed after version ``since``, by themselves or by a picture they show: (ids, ids of removed)."""
+    rows = db.execute(
+        """
+        SELECT id, removed_at
+        FROM table_rows
+        WHERE table_id = :id AND version > :since
+        UNION
+        SELECT table_rows.id, table_rows.removed_at
+        FROM table_rows
+        CROSS JOIN row_pictures ON row_pictures.row_id = table_rows.id
+        CROSS JOIN generation_records ON generation_records.id = row_pictures.record_id
+        WHERE table_id = :id AND removed_at IS NULL AND generation_records.version > :since
+        UNION
+        SELECT table_rows.id, table_rows.removed_at
+        FROM table_rows
+        CROSS JOIN generation_records ON generation_records.fingerprint = table_rows.fingerprint
+        WHERE table_id = :id AND removed_at IS NULL AND table_rows.fingerprint <> ''
+            AND generation_records.version > :since
+        """,
+        {"id": table_id, "since": since},
+    ).fetchall()
+    changed = [row["id"] for row in rows if row["removed_at"] is None]
+    return changed, [row["id"] for row in rows if row["removed_at"] is not None]
+
+
+def linked_pictures(db: Connection, row_ids: Collection[int]) -> dict[int, list[RowPicture]]:
+    """The pictures that are linked to these rows, by row: by number, the oldest first."""
+    rows = db.execute(
+        f"""
+        SELECT {_PICTURE}, is_shared, row_id
+        FROM row_pictures
+        JOIN generation_records ON generation_records.id = row_pictures.record_id
+        WHERE row_id {IN_IDS} AND (deleted_at IS NULL OR coalesce(deletion_id, 0) <> {EMPTIED})
+        ORDER BY row_id, picture_number, id
+        """,
+        {"ids": SqlList(row_ids)},
+    ).fetchall()
+    found: dict[int, list[RowPicture]] = defaultdict(list)
+    for row in rows:
+        found[row["row_id"]].append(_to_picture(row, is_shared=bool(row["is_shared"])))
+    return found
+
+
+def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list[RowPicture]]:
+    """The pictures of any row with these fingerprints, the best first: kept, made, under way, others."""
+    rows = db.execute(
+        f"""
+        SELECT {_PICTURE}, pick
+        FROM (
+            SELECT {_PICTURE}, pick, row_number() OVER (
+                PARTITION BY fingerprint, picture_number, deleted_at IS NOT NULL
+                ORDER BY id DESC
+            ) AS place
+            FROM generation_records
+            WHERE fingerprint {IN_IDS} AND ({_BOUGHT}
+                OR (status = 'success' AND coalesce(deletion_id, 0) <> {EMPTIED}))
+        ) AS numbered
+        WHERE place <= :most
+        ORDER BY CASE WHEN pick = 'keep' THEN 0 WHEN status = 'success' AND pick <> 'reject' THEN 1
+            WHEN status IN ('failed', 'cancelled') THEN 3 ELSE 2 END, picture_number, id DESC
+        """,
+        {"ids": SqlList(prints), "most": KNOWN_PICTURES_A_NUMBER},
+    ).fetchall()
+    found: dict[str, list[RowPicture]] = defaultdict(list)
+    for row in rows:
+        found[row["fingerprint"]].append(_to_picture(row, is_shared=True))
+    return found
+
+
+def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
+    return RowPicture(
+        row["id"],
+        row["picture_number"],
+        status_of(row["status"], row["image_path"]),
+        row["fingerprint"],
+        row["filename"] if row["image_path"] else "",
+        row["deleted_at"] is not None,
+        row["cost_micros"] + row["cost_unpriced"] > 0,
+        row["cause"],
+        is_shared,
+    )
+
+
+def table_totals(db: Connection, table_id: str) -> TableTotals:
+    """The totals of a table, from the cache of its last check."""
+    row = db.execute(
+        f"""
+        SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(pictures), 0) AS pictures,
+            coalesce(sum(missing), 0) AS to_make, coalesce(sum(missing * price), 0) AS price,
+            count(*) FILTER (WHERE missing > 0 AND price IS NULL) AS unpriced,
+            (
+                SELECT count(*)
+                FROM table_rows
+                WHERE table_id = :id AND removed_at IS NULL AND fingerprint = '' AND problems <> ''
+            ) AS with_problems
+        FROM (
+            SELECT rows, pictures, price, max(number - (
+                SELECT CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) ELSE count(*) END
+                FROM generation_records
+                WHERE generation_records.fingerprint = wanted.fingerprint AND {_BOUGHT}
+                    AND (is_seeded = 0 OR picture_number <= wanted.number)
+            ), 0) AS missing
+            FROM (
+                SELECT fingerprint, max(num_images) AS number, max(is_seeded) AS is_seeded,
+                    max(price_micros) AS price, count(*) AS rows, sum(num_images) AS pictures
+                FROM table_rows
+                WHERE table_id = :id AND removed_at IS NULL AND fingerprint <> ''
+                GROUP BY fingerprint
+            ) AS wanted
+        ) AS missed
+        """,
+        {"id": table_id},
+    ).fetchone()
+    return TableTotals(
+        rows=int(row["rows"]) + int(row["with_problems"]),
+        pictures=int(row["pictures"]),
+        to_make=int(row["to_make"]),
+        price=priced(int(row["price"]), row["unpriced"]),
+    )
+
+
+def link_pictures(db: Connection, batch_id: str | None, links: Iterable[tuple[int, int, bool]]) -> None:
+    """Show pictures in rows: (row id, record id, whether it was bought for another row); in a transaction."""
+    db.executemany(
+        """
+        INSERT INTO row_pictures (row_id, record_id, batch_id, is_shared)
+        VALUES (:row, :record, :batch, :is_shared)
+        ON CONFLICT DO NOTHING
+        """,
+        [
+            {"row": row_id, "record": record_id, "batch": batch_id, "is_shared": is_shared}
+            for row_id, record_id, is_shared in links
+        ],
+    )
+
+
+def add_table_workbook(db: Connection, table_id: str, workbook_id: str, now: datetime) -> None:
+    """Note that a table came from this version of a workbook; inside a transaction."""
+    db.execute(
+        """
+        INSERT INTO table_workbooks (table_id, workbook_id, imported_at)
+        VALUES (:table, :workbook, :now)
+        ON CONFLICT DO NOTHING
+        """,
+        {"table": table_id, "workbook": workbook_id, "now": utc_text(now)},
+    )
+
+
+def save_change(db: Connection, table_id: str, version: int, inverse: Mapping[str, Any]) -> None:
+    """Store what undoes the change of this version; inside its transaction."""
+    db.execute(
+        "INSERT INTO table_changes (version, table_id, at, inverse) VALUES (:version, :table, :at, :inverse)",
+        {
+            "version": version,
+            "table": table_id,
+            "at": utc_text(datetime.now(UTC)),
+            "inverse": json.dumps(inverse, ensure_ascii=False),
+        },
+    )
+
+
+def get_change(db: Connection, table_id: str, version: int) -> dict[str, Any]:
+    """What undoes the change of this version. Raises NotFound."""
+    sql = "SELECT inverse FROM table_changes WHERE version = :version AND table_id = :table"
+    row = db.execute(sql, {"version": version, "table": table_id}).fetchone()
+    if row is None:
+        raise NotFound("没有这一步，可能已经过了 {days} 天，不能撤销", days=KEPT_DAYS)
+    return object_of(row["inverse"])
+
+
+def copy_rows(db: Connection, source_id: str, table_id: str, version: int) -> None:
+    """Add the rows of another table, without its pictures; inside a transaction."""
+    names = ", ".join(name for name in _ROW if name not in ("id", "version", "removed_at"))
+    db.execute(
+        f"""
+        INSERT INTO table_rows (table_id, version, {names})
+        SELECT :table, :version, {names}
+        FROM table_rows
+        WHERE table_id = :source AND removed_at IS NULL
+        ORDER BY position, id
+        """,
+        {"table": table_id, "version": version, "source": source_id},
+    )
+
+
+def mark_table(db: Connection, table: Table, **changes: Any) -> Table:
+    """Store a table with these changes and a new version -> the table."""
+    with transaction(db):
+        changed = replace(table, version=next_version(db), **changes)
+        update_table(db, changed)
+    return changed
+
+
+def forget_tables(db: Connection, *, now: datetime) -> int:
+    """Delete the tables that were deleted more than 30 days ago, and what undoes older changes -> tables."""
+    fields = {"before": utc_text(now - timedelta(days=KEPT_DAYS))}
+    gone = "SELECT id FROM tables WHERE deleted_at < :before"
+    old = f"SELECT 1 FROM table_changes WHERE at < :before UNION ALL {gone} LIMIT 1"
+    if db.execute(old.replace("SELECT id", "SELECT 1"), fields).fetchone() is None:
+        return 0
+    with transaction(db, durable=False):
+        db.execute(f"DELETE FROM table_changes WHERE at < :before OR table_id IN ({gone})", fields)
+        of_rows = f"SELECT id FROM table_rows WHERE table_id IN ({gone})"
+        db.execute(f"DELETE FROM row_pictures WHERE row_id IN ({of_rows})", fields)
+        db.execute(f"UPDATE batches SET table_id = NULL WHERE table_id IN ({gone})", fields)
+        for name in ("table_rows", "table_workbooks"):
+            db.execute(f"DELETE FROM {name} WHERE table_id IN ({gone})", fields)
+        return db.execute("DELETE FROM tables WHERE deleted_at < :before", fields).rowcount

@@ -1,0 +1,102 @@
+"""Tables, their rows, and the pictures that a row shows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from app.domain.fingerprints import Standing
+from app.domain.records import Status
+from app.domain.requests import is_empty_row
+from app.errors import Message
+
+MAX_ROWS_A_TABLE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table of rows that somebody works on.
+
+    ``own_columns`` are the names of the own columns in their order; ``model`` is that of the rows that name
+    none, empty for the default; ``filled_on`` is the date that ``{日期}`` stands for; ``workbook_id`` the
+    newest version of the file it came from. ``checked_with``: what the check of its rows depended on.
+    """
+
+    id: str
+    name: str
+    created_at: str
+    updated_at: str
+    version: int
+    model: str = ""
+    prefix: str = ""
+    suffix: str = ""
+    filled_on: str = ""
+    own_columns: Sequence[str] = ()
+    workbook_id: str | None = None
+    checked_with: str = ""
+    archived_at: str | None = None
+    deleted_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A row of a table.
+
+    cells      the fields as they stood in the file, with the own columns under ``columns``; empty: typed
+    fields     those now, as typed, without empty ones; ``columns`` are the own columns now
+    number     unique in its table, kept when the row moves
+    is_gone    not in the newest version of the file
+    version    of its last change
+
+    What the check says: ``sent`` are the words of the request where they differ from the fields,
+    ``filename`` is the name asked for, ``is_seeded``: each picture number is a picture of its own,
+    ``price_micros`` is of one picture, None when it is not known, ``problems`` are (field, sentence).
+    """
+
+    id: int
+    position: float
+    number: int
+    cells: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    sent: Mapping[str, Any] = field(default_factory=dict)
+    filename: str = ""
+    num_images: int = 1
+    is_seeded: bool = False
+    fingerprint: str = ""
+    price_micros: int | None = None
+    problems: Sequence[tuple[str, Message]] = ()
+    is_gone: bool = False
+    removed_at: str | None = None
+    version: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is asked for."""
+        return is_empty_row(self.fields)
+
+
+class RowPicture(NamedTuple):
+    """A picture that a row shows: a record that was bought for it, or one of an equal row (``is_shared``)."""
+
+    record_id: int
+    number: int
+    status: Status
+    fingerprint: str
+    filename: str
+    is_trashed: bool
+    is_charged: bool
+    cause: str
+    is_shared: bool
+
+    @property
+    def standing(self) -> Standing | None:
+        """What is known of the picture; None for one that ended without a picture and without a charge."""
+        match self.status:
+            case Status.HELD | Status.QUEUED | Status.RUNNING:
+                return Standing.UNDER_WAY
+            case Status.UNKNOWN:
+                return Standing.UNKNOWN
+            case Status.SUCCESS:
+                return Standing.TRASHED if self.is_trashed else Standing.MADE
+            case _:
+                return Standing.CHARGED if self.is_charged and not self.is_trashed else None

@@ -1,0 +1,87 @@
+"""Reads the values that are written into cells of a table: kept as typed, refused past their bounds."""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, READERS
+from app.domain.row_extras import TEXT_TEMPLATES, read_columns, read_templates
+from app.domain.validation import read_whole_number, trimmed_text, whole_characters
+from app.errors import InvalidRequest
+
+_NUMBERS = ("num_images", "seed", "steps", "reference_strength")
+_MAX_WORD_LENGTH = 100  # of a ratio, a quality, a model, or of what was typed instead of a number
+
+
+def read_cell(name: str, value: Any) -> Any:
+    """An untrusted value of a field, as it is stored; None when it is empty.
+
+    What no model takes is kept: the check marks it. Raises InvalidRequest for a value past its bounds.
+    """
+    if value in (None, "", []):
+        return None
+    if name == "sample_images":
+        return [{"url": image.url, "filename": image.filename} for image in READERS[name](value)] or None
+    if name in _NUMBERS:
+        with suppress(ValueError):
+            if read_whole_number(value) is None:
+                return None
+            READERS[name](value)  # says what is past its bounds
+            return value
+    if not isinstance(value, str):
+        raise InvalidRequest(name, "「{name}」里的值读不出来，请写文字", name=name)
+    if name in TEXT_TEMPLATES:
+        if trimmed_text(value):
+            READERS[name](value)
+    elif len(value) > _MAX_WORD_LENGTH:
+        text = "「{name}」里有 {n} 字，最多 {limit} 字"
+        raise InvalidRequest(name, text, name=name, n=len(value), limit=_MAX_WORD_LENGTH)
+    return whole_characters(value.replace("\x00", "")) or None
+
+
+def read_own_cell(name: str, value: Any) -> str:
+    """An untrusted value of an own column. Raises InvalidRequest."""
+    if not isinstance(value, str | None):
+        raise InvalidRequest(name, "「{name}」里的值读不出来，请写文字", name=name)
+    if len(value or "") > MAX_OWN_TEXT_LENGTH:
+        text = "「{name}」有 {n} 字，自己的列一格最多 {limit} 字"
+        raise InvalidRequest(name, text, name=name, n=len(value or ""), limit=MAX_OWN_TEXT_LENGTH)
+    return whole_characters((value or "").replace("\x00", ""))
+
+
+def read_new_row(row: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """An untrusted row, as a call or an import has it -> (its fields, its own columns). Raises InvalidRequest."""
+    if not isinstance(row, Mapping):
+        raise InvalidRequest("rows", "每一行应为一个对象")
+    if isinstance(row.get("references"), list) and not row.get(
+        "sample_images"
+    ):  # names, as an import has them
+        row = {**row, "sample_images": [{"url": "", "filename": name} for name in row["references"]]}
+    fields = {name: value for name in READERS if (value := read_cell(name, row.get(name))) is not None}
+    if row.get("templates") is not None:
+        fields["templates"] = read_templates(row["templates"])
+    if type(row.get("position")) is int:
+        fields["position"] = row["position"]
+    return fields, read_columns(row.get("columns"))
+
+
+def read_own_names(names: Any) -> list[str]:
+    """Untrusted names of own columns in their order. Raises InvalidRequest."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidRequest("columns", "columns 应为列名的列表")
+    return [*read_columns(dict.fromkeys(names, ""))]
+
+
+def require_known_columns(names: Collection[str], known: Sequence[str]) -> None:
+    """Raises InvalidRequest for a name that is no own column of the table."""
+    for name in names:
+        if name not in known:
+            text = "这个表格里没有「{name}」这一列，请先加上这一列"
+            raise InvalidRequest(name[:50], text, name=name[:50])
+
+
+def check_number_of_columns(names: Sequence[str]) -> None:
+    """Raises InvalidRequest for more own columns than a table takes."""
+    if len(names) > MAX_OWN_COLUMNS:
+        text = "自己的列有 {n} 列，最多 {limit} 列"
+        raise InvalidRequest("columns", text, n=len(names), limit=MAX_OWN_COLUMNS)

@@ -1,0 +1,112 @@
+"""Checks rows of a table: what they ask for, its price and its problems, which are stored with them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import database
+from app.domain import MAX_ROWS_A_BATCH, Models, fingerprint
+from app.domain.row_extras import TEXT_TEMPLATES
+from app.domain.tables import Row, Table
+from app.orders.read import FixReferences, ParsedRow, RowReader
+
+_RULES = 1  # grows when a row is read in another way
+_MICROS = 1_000_000
+ORDER_VARIABLE = "序号"  # its value depends on the rows above
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checker:
+    """Checks rows with these models, and reads what is stored of their references."""
+
+    reader: RowReader
+
+    @property
+    def digest(self) -> str:
+        """What the check depends on besides the rows and the library."""
+        models = self.reader.models
+        known = repr((_RULES, models.default.model_id, models.all))
+        return hashlib.sha256(known.encode()).hexdigest()[:16]
+
+    def check(self, table: Table, rows: Sequence[Row], positions: Mapping[int, int]) -> list[Row]:
+        """The rows with what the check says of them; ``positions`` are the ``{序号}`` of rows by id."""
+        fix = self.reader.library.identify
+        parsed = read_rows(self.reader, fix, table, rows, positions)
+        return [self._checked(row, one) for row, one in zip(rows, parsed, strict=True)]
+
+    def _checked(self, row: Row, parsed: ParsedRow) -> Row:
+        nothing: dict[str, Any] = {"sent": {}, "filename": "", "num_images": 1, "is_seeded": False}
+        if parsed.is_empty:
+            return replace(row, **nothing, fingerprint="", price_micros=None, problems=())
+        request, models = parsed.request, self.reader.models
+        problems = [(problem.field, problem.message) for problem in parsed.problems]
+        if request is None:
+            return replace(row, **nothing, fingerprint="", price_micros=None, problems=problems)
+        accepted = models.accept(request)
+        price = models.price(request)
+        return replace(
+            row,
+            sent=_sent(parsed),
+            filename=request.filename,
+            num_images=request.num_images,
+            is_seeded=accepted.seed is not None,
+            fingerprint="" if problems else fingerprint(accepted),
+            price_micros=None if price is None else int((price * _MICROS).to_integral_value()),
+            problems=problems,
+        )
+
+
+def _sent(parsed: ParsedRow) -> dict[str, Any]:
+    """The words of the request where they differ from the typed ones."""
+    return {name: getattr(parsed.request, name) for name in TEXT_TEMPLATES if name in parsed.extras.templates}
+
+
+def read_rows(
+    reader: RowReader, fix: FixReferences, table: Table, rows: Sequence[Row], positions: Mapping[int, int]
+) -> list[ParsedRow]:
+    """Rows of a table as an order has them."""
+    parsed: list[ParsedRow] = []
+    for start in range(0, len(rows), MAX_ROWS_A_BATCH):
+        written = [as_written(table, row, positions) for row in rows[start : start + MAX_ROWS_A_BATCH]]
+        affixes = {"prefix": table.prefix, "suffix": table.suffix}
+        parsed += reader.read(written, fix, date=table.filled_on, model=table.model, **affixes)
+    return parsed
+
+
+def as_written(table: Table, row: Row, positions: Mapping[int, int]) -> dict[str, Any]:
+    """The row as a call has it: with all own columns of the table, as variables may name any of them."""
+    columns = {name: row.columns.get(name, "") for name in table.own_columns}
+    position = {"position": positions[row.id]} if row.id in positions else {}
+    return {**position, **row.fields, "columns": columns, "number": row.number}
+
+
+def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> Table:
+    """Check the rows of a table again when prices, models or the library may give other answers."""
+    digest = checker.digest
+    while True:
+        is_same = table.checked_with == digest
+        ids = database.rows_with_problem(db, table.id, "sample_images") if is_same else None
+        rows = [] if ids == [] else database.read_rows(db, table.id, ids)
+        checked = checker.check(table, rows, order_positions(db, table.id) if rows else {})
+        changed = [new for new, old in zip(checked, rows, strict=True) if new != old]
+        if is_same and not changed:
+            return table
+        with database.transaction(db):
+            present = database.get_table(db, table.id)
+            if present.version == table.version:
+                version = database.next_version(db) if changed else table.version
+                database.update_rows(db, table.id, [replace(row, version=version) for row in changed])
+                table = replace(table, version=version, checked_with=digest)
+                database.update_table(db, table)
+                return table
+        table = present  # somebody changed it
+
+
+def order_positions(db: database.Connection, table_id: str) -> dict[int, int]:
+    """The ``{序号}`` of the rows by id: it counts the rows that are not empty."""
+    count, found = 0, {}
+    for row_id, _, _, _, _, is_empty in database.list_order(db, table_id):
+        count += not is_empty
+        found[row_id] = max(count, 1)
+    return found

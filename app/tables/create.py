@@ -1,0 +1,125 @@
+"""New tables: from rows, from a copy, or of the rows that an order was made of."""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import database
+from app.domain import own_column_names
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.tables.cells import check_number_of_columns, read_new_row
+from app.tables.check import Checker
+from app.tables.operations import in_order, too_many_rows
+
+
+def new_table(name: str, *, today: str, **fields: Any) -> Table:
+    """A table that is not stored yet; ``today`` is the local date."""
+    now = datetime.now(UTC)
+    return Table(
+        id=f"t{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
+        name=name,
+        created_at=f"{now:%Y-%m-%d %H:%M:%S}",
+        updated_at=f"{now:%Y-%m-%d %H:%M:%S}",
+        version=0,
+        filled_on=today,
+        **fields,
+    )
+
+
+def read_new_rows(rows: Sequence[Any], table: Table, *, cells: bool) -> tuple[Table, list[Row]]:
+    """Untrusted rows of a new table -> (the table with their own columns, the rows, not checked yet).
+
+    With ``cells`` they are remembered as they stand in a file. Raises InvalidRequest.
+    """
+    if len(rows) > MAX_ROWS_A_TABLE:
+        raise too_many_rows()
+    read = [read_new_row(row) for row in rows]
+    names = own_column_names(columns for _, columns in read)
+    check_number_of_columns(names)
+    table = replace(table, own_columns=names)
+    numbers = _numbers(rows)
+    found = []
+    for place, ((fields, columns), number) in enumerate(zip(read, numbers, strict=True), 1):
+        own = in_order(columns, table)
+        written = {**fields, "columns": own} if cells else {}
+        row = Row(id=-place, position=place, number=number, fields=fields, columns=own, cells=written)
+        found.append(row)
+    return table, found
+
+
+def _numbers(rows: Iterable[Any]) -> list[int]:
+    """The ``number`` of each row; where it is missing or used, the next free one."""
+    numbers: list[int] = []
+    taken: set[int] = set()
+    for row in rows:
+        number = row.get("number") if isinstance(row, Mapping) else None
+        if type(number) is not int or number < 1 or number in taken:
+            number = max(numbers, default=0) + 1
+            while number in taken:
+                number += 1
+        numbers.append(number)
+        taken.add(number)
+    return numbers
+
+
+def add_table(db: database.Connection, table: Table, rows: Sequence[Row]) -> tuple[Table, list[int]]:
+    """Store a table with its rows -> (the table, the ids of the rows); inside a transaction."""
+    version = database.next_version(db)
+    table = replace(table, version=version)
+    database.insert_table(db, table)
+    if table.workbook_id:
+        database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))
+    return table, database.insert_rows(db, table.id, rows, version)
+
+
+def create_table(
+    db: database.Connection,
+    table: Table,
+    rows: Sequence[Row],
+    *,
+    checker: Checker,
+    key: database.RequestKey | None = None,
+) -> Table:
+    """Check rows and store them as a new table. A used ``key`` stores nothing: the table of its first call."""
+    if answer := database.find_answer(db, key):
+        return database.get_table(db, answer["table"], deleted=True)
+    positions = {}
+    count = 0
+    for row in rows:
+        count += not row.is_empty
+        positions[row.id] = max(count, 1)
+    checked = checker.check(table, rows, positions)
+    with database.transaction(db):
+        if answer := database.find_answer(db, key):
+            return database.get_table(db, answer["table"], deleted=True)
+        database.check_workbook(db, table.workbook_id)
+        added, _ = add_table(db, replace(table, checked_with=checker.digest), checked)
+        database.save_answer(db, key, {"table": added.id})
+    return added
+
+
+def copy_table(
+    db: database.Connection, source: Table, name: str, key: database.RequestKey | None = None
+) -> Table:
+    """A table with the same rows, which show the pictures of equal rows -> the new table."""
+    with database.transaction(db):
+        if answer := database.find_answer(db, key):
+            return database.get_table(db, answer["table"], deleted=True)
+        fresh = new_table(name, today=source.filled_on)
+        table = replace(
+            source,
+            id=fresh.id,
+            name=name,
+            created_at=fresh.created_at,
+            updated_at=fresh.updated_at,
+            archived_at=None,
+            version=database.next_version(db),
+        )
+        database.insert_table(db, table)
+        database.copy_rows(db, source.id, table.id, table.version)
+        if table.workbook_id:
+            database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))
+        database.save_answer(db, key, {"table": table.id})
+    return table

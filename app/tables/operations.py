@@ -1,0 +1,384 @@
+"""Changes of a table: operations on its rows, all or none, each with what undoes it."""
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import database
+from app.domain import READERS
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.errors import Conflict, InvalidRequest, NotFound
+from app.tables.cells import read_cell, read_new_row, read_own_cell, require_known_columns
+from app.tables.check import ORDER_VARIABLE, Checker, ensure_checked
+from app.tables.states import shares_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A table after a change, and the ids of the rows that it concerns; ``removed`` are no longer there."""
+
+    table: Table
+    row_ids: Sequence[int]
+    removed: Sequence[int] = ()
+
+
+@dataclass(slots=True)
+class Edit:
+    """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
+
+    What changes is worked out here, in memory; ``_store`` writes it when nobody changed the table meanwhile.
+    """
+
+    db: database.Connection
+    table: Table
+    rows: dict[int, Row] = field(default_factory=dict)
+    before: dict[int, Row] = field(default_factory=dict)
+    _order: list[tuple[float, int]] | None = None
+
+    def load(self, ids: Collection[int], *, removed: bool = False) -> None:
+        """Read these rows. Raises NotFound for one that is not in the table or was removed."""
+        wanted = [row_id for row_id in ids if row_id not in self.rows]
+        found = {row.id: row for row in database.read_rows(self.db, self.table.id, wanted)} if wanted else {}
+        if len(found) < len(set(wanted)):
+            raise NotFound("有的行不在这个表格里，请刷新页面再改")
+        self.rows |= found
+        self.before |= found
+        if not removed and any(self.rows[row_id].removed_at for row_id in ids):
+            raise NotFound("有的行已经被删掉了，请刷新页面再改")
+
+    def set(self, row_id: int, values: Mapping[str, Any]) -> None:
+        """Change fields and own columns of a row; an empty value clears it."""
+        self.load([row_id])
+        row = self.rows[row_id]
+        fields, columns = {**row.fields}, {**row.columns}
+        require_known_columns([name for name in values if name not in READERS], self.table.own_columns)
+        for name, value in values.items():
+            if name in READERS:
+                read = read_cell(name, value)
+                fields = {key: old for key, old in fields.items() if key != name}
+                fields |= {} if read is None else {name: read}
+            else:
+                columns[name] = read_own_cell(name, value)
+        if "prompt" in values:  # its words are typed anew, so their variables count
+            fields.pop("templates", None)
+        self.rows[row_id] = replace(row, fields=fields, columns=in_order(columns, self.table))
+
+    def add(self, rows: Sequence[Any], after: int | None, *, cells: bool = False) -> list[int]:
+        """Add untrusted rows after a row, at the end without it, at the top for 0 -> their temporary ids.
+
+        With ``cells`` they are remembered as they stand in a file.
+        """
+        if len(rows) > MAX_ROWS_A_TABLE:
+            raise too_many_rows()
+        read = [read_new_row(row) for row in rows]
+        for _, columns in read:
+            require_known_columns(columns, self.table.own_columns)
+        places = self._places(after, len(read))
+        last = max(
+            [database.last_row(self.db, self.table.id)[2], *(row.number for row in self.rows.values())]
+        )
+        first = min([0, *self.rows])
+        for index, ((fields, columns), place) in enumerate(zip(read, places, strict=True), 1):
+            own = in_order(columns, self.table)
+            written = {**fields, "columns": own} if cells else {}
+            self.rows[first - index] = Row(
+                id=first - index,
+                position=place,
+                number=last + index,
+                fields=fields,
+                columns=own,
+                cells=written,
+            )
+        self._place([*range(first - 1, first - 1 - len(read), -1)], places)
+        return [*range(first - 1, first - 1 - len(read), -1)]
+
+    def remove(self, ids: Sequence[int]) -> None:
+        """Remove rows; they are kept for undo."""
+        self.load(ids)
+        now = _now()
+        self.rows |= {row_id: replace(self.rows[row_id], removed_at=now) for row_id in ids}
+
+    def move(self, ids: Sequence[int], after: int | None) -> None:
+        """Move rows after a row, in the order given; to the end without it, to the top for 0."""
+        self.load(ids)
+        if after in ids:
+            raise InvalidRequest("after", "不能把行移到它自己后面")
+        moved = set(ids)
+        self._order = [(place, row_id) for place, row_id in self._ordered() if row_id not in moved]
+        places = self._places(after, len(ids))
+        for row_id, place in zip(ids, places, strict=True):
+            self.rows[row_id] = replace(self.rows[row_id], position=place)
+        self._place(ids, places)
+
+    def _ordered(self) -> list[tuple[float, int]]:
+        """(position, id) of the rows in their order."""
+        if self._order is None:
+            listed = database.list_order(self.db, self.table.id)
+            there = {row_id: place for row_id, place, *_ in listed}
+            there |= {row.id: row.position for row in self.rows.values()}
+            self._order = sorted((place, row_id) for row_id, place in there.items())
+        return self._order
+
+    def _place(self, ids: Sequence[int], places: Sequence[float]) -> None:
+        if self._order is not None:
+            self._order = sorted([*self._order, *zip(places, ids, strict=True)])
+
+    def _places(self, after: int | None, number: int) -> list[float]:
+        """Positions for rows that come after a row. Raises NotFound."""
+        if after is None:
+            last = max(
+                [database.last_row(self.db, self.table.id)[1], *(r.position for r in self.rows.values())]
+            )
+            return [last + place for place in range(1, number + 1)]
+        if after:
+            self.load([after])
+        order = self._ordered()
+        index = 1 + next(place for place, (_, row_id) in enumerate(order) if row_id == after) if after else 0
+        low = order[index - 1][0] if index else 0.0
+        high = order[index][0] if index < len(order) else low + number + 1
+        step = (high - low) / (number + 1)
+        places = [low + step * place for place in range(1, number + 1)]
+        if number and not low < places[0] <= places[-1] < high:  # no number lies between
+            self.load([row_id for _, row_id in order if row_id > 0])
+            for place, (_, row_id) in enumerate(order, 1):
+                self.rows[row_id] = replace(self.rows[row_id], position=float(place))
+            self._order = [(float(place), row_id) for place, (_, row_id) in enumerate(order, 1)]
+            return self._places(after, number)
+        return places
+
+
+def too_many_rows() -> InvalidRequest:
+    """The problem with more rows than a table takes."""
+    return InvalidRequest("rows", "一个表格最多 {limit} 行，请分成几个表格", limit=MAX_ROWS_A_TABLE)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def in_order(columns: Mapping[str, str], table: Table) -> dict[str, str]:
+    """Own columns in the order of the table, without empty ones."""
+    return {name: columns[name] for name in table.own_columns if columns.get(name)}
+
+
+def apply_operations(edit: Edit, operations: Sequence[Any]) -> None:
+    """Carry out untrusted operations. Raises InvalidRequest or NotFound; the first that fails counts."""
+    for index, operation in enumerate(operations, 1):
+        kind = operation.get("op") if isinstance(operation, Mapping) else None
+        match operation:
+            case {"op": "set", "row": int(row_id), "values": dict(values)}:
+                edit.set(row_id, values)
+            case {"op": "add", "rows": list(rows)}:
+                edit.add(rows, _after(operation))
+            case {"op": "remove", "rows": list(rows)}:
+                edit.remove(_ids(rows))
+            case {"op": "move", "rows": list(rows)}:
+                edit.move(_ids(rows), _after(operation))
+            case _:
+                text = "第 {n} 步（{kind}）看不懂：应为 set、add、remove 或 move，写全它要的几项"
+                raise InvalidRequest("operations", text, n=index, kind=str(kind)[:20])
+
+
+def _after(operation: Mapping[str, Any]) -> int | None:
+    after = operation.get("after")
+    if after is not None and (type(after) is not int or after < 0):
+        raise InvalidRequest("after", "after 应为行的编号；0 是最前面，不写是最后面")
+    return after
+
+
+def _ids(rows: Sequence[Any]) -> list[int]:
+    if not all(type(row_id) is int for row_id in rows):
+        raise InvalidRequest("rows", "rows 应为行的编号的列表")
+    return list(dict.fromkeys(rows))
+
+
+def change_rows(
+    db: database.Connection,
+    table_id: str,
+    operations: Sequence[Any],
+    *,
+    checker: Checker,
+    key: database.RequestKey | None = None,
+) -> Changed:
+    """Carry out untrusted operations, all or none. A used ``key`` changes nothing.
+
+    Raises InvalidRequest, NotFound with nothing changed.
+    """
+    return change_table(
+        db, table_id, lambda edit: apply_operations(edit, operations), checker=checker, key=key
+    )
+
+
+def change_table(
+    db: database.Connection,
+    table_id: str,
+    change: Callable[[Edit], object],
+    *,
+    checker: Checker,
+    key: database.RequestKey | None = None,
+) -> Changed:
+    """Let ``change`` edit the rows (an ``Edit``), check what it concerns, and store it, all or none.
+
+    It is called again when somebody else changes the table meanwhile.
+    """
+    while True:
+        if answer := database.find_answer(db, key):
+            return changed_before(db, table_id, answer["version"])
+        table = ensure_checked(db, database.get_table(db, table_id), checker)
+        edit = Edit(db, table)
+        change(edit)
+        changed = {row_id for row_id, row in edit.rows.items() if edit.before.get(row_id) != row}
+        if not changed and edit.table == table:
+            return Changed(table=table, row_ids=[])
+        _check(edit, changed, checker)
+        with database.transaction(db):
+            if database.get_table(db, table_id).version == table.version:
+                return _store(edit, key)
+
+
+def _check(edit: Edit, changed: set[int], checker: Checker) -> None:
+    """Check the rows that changed, and those whose ``{序号}`` may have."""
+    wanted = {row_id for row_id in changed if _words(edit.rows[row_id]) != _words(edit.before.get(row_id))}
+    counted = any(
+        ORDER_VARIABLE in json.dumps([*edit.rows[i].fields.items()], ensure_ascii=False) for i in wanted
+    )
+    if any(_place(edit.rows[row_id]) != _place(edit.before.get(row_id)) for row_id in changed):
+        others = database.rows_to_check_again(edit.db, edit.table.id, word=ORDER_VARIABLE)
+        edit.load([row_id for row_id in others if row_id not in edit.rows])
+        wanted |= set(others)
+        counted = counted or bool(others)
+    rows = [edit.rows[row_id] for row_id in wanted if edit.rows[row_id].removed_at is None]
+    for row in checker.check(edit.table, rows, _positions(edit) if counted else {}):
+        edit.rows[row.id] = row
+
+
+def _positions(edit: Edit) -> dict[int, int]:
+    """The ``{序号}`` of the rows as they will be."""
+    listed = {
+        row_id: (place, is_empty)
+        for row_id, place, _, _, _, is_empty in database.list_order(edit.db, edit.table.id)
+    }
+    for row in edit.rows.values():
+        listed[row.id] = row.position, row.is_empty or row.removed_at is not None
+    count, found = 0, {}
+    for row_id, (_, is_empty) in sorted(listed.items(), key=lambda item: (item[1][0], item[0])):
+        count += not is_empty
+        found[row_id] = max(count, 1)
+    return found
+
+
+def _words(row: Row | None) -> Any:
+    return row and (row.fields, row.columns, row.removed_at is None)
+
+
+def _place(row: Row | None) -> Any:
+    return row and (row.position, row.removed_at is None, row.is_empty)
+
+
+def _store(edit: Edit, key: database.RequestKey | None) -> Changed:
+    """Write an edit; inside a transaction."""
+    db = edit.db
+    changed = [row for row_id, row in edit.rows.items() if edit.before.get(row_id) != row]
+    prints = {row.fingerprint for row in changed}
+    prints |= {edit.before[row.id].fingerprint for row in changed if row.id in edit.before}
+    table = edit.table
+    equal_before = shares_of(database.list_equal_rows(db, table.id, prints))
+    version = database.next_version(db)
+    new = [row for row in changed if row.id < 0]
+    there = [replace(row, version=version) for row in changed if row.id > 0]
+    ids = dict(zip((row.id for row in new), database.insert_rows(db, table.id, new, version), strict=True))
+    database.update_rows(db, table.id, there)
+    if database.last_row(db, table.id)[0] > MAX_ROWS_A_TABLE:
+        raise too_many_rows()
+    equal_after = shares_of(database.list_equal_rows(db, table.id, prints))
+    own = {*ids.values(), *(row.id for row in there)}
+    others = {
+        row_id
+        for row_id in equal_before.keys() | equal_after.keys()
+        if row_id not in own and equal_before.get(row_id) != equal_after.get(row_id)
+    }
+    database.touch_rows(db, others, version)
+    table = replace(table, version=version, updated_at=_now())
+    database.update_table(db, table)
+    deltas = {str(ids.get(row.id, row.id)): _delta(edit.before.get(row.id), row) for row in changed}
+    database.save_change(db, table.id, version, {"rows": {key: d for key, d in deltas.items() if d}})
+    database.save_answer(db, key, {"version": version})
+    gone = [row.id for row in there if row.removed_at]
+    return Changed(table=table, row_ids=sorted((own | others) - {*gone}), removed=gone)
+
+
+def changed_before(db: database.Connection, table_id: str, version: int) -> Changed:
+    """The answer to a call whose key was used: the rows that it changed, as they are now."""
+    table = database.get_table(db, table_id)
+    ids = [int(row_id) for row_id in database.get_change(db, table_id, version)["rows"]]
+    rows = database.read_rows(db, table_id, ids)
+    there = [row.id for row in rows if not row.removed_at]
+    return Changed(table=table, row_ids=there, removed=[row.id for row in rows if row.removed_at])
+
+
+def _delta(before: Row | None, row: Row) -> dict[str, Any]:
+    """What changed of a row: name -> [before, after]; of a new one its content too."""
+    if before is None:
+        return {"@removed": [True, False], "@content": _content(row)}
+    old, new = _values(before), _values(row)
+    names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+    return {name: [old.get(name), new.get(name)] for name in names}
+
+
+def _values(row: Row) -> dict[str, Any]:
+    return {
+        **row.fields,
+        **{f"columns.{name}": text for name, text in row.columns.items()},
+        "@position": row.position,
+        "@removed": row.removed_at is not None,
+        "@cells": row.cells or None,
+        "@is_gone": row.is_gone,
+    }
+
+
+def _content(row: Row) -> str:
+    """A digest of the fields and own columns."""
+    written = json.dumps([row.fields, row.columns], sort_keys=True)
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def undo(db: database.Connection, table_id: str, version: int, *, checker: Checker) -> Changed:
+    """Undo the change that answered with this version; the undoing is a change like others.
+
+    Raises NotFound, or Conflict when something of it was changed since.
+    """
+    deltas: dict[str, dict[str, Any]] = database.get_change(db, table_id, version)["rows"]
+
+    def change(edit: Edit) -> None:
+        ids = [int(row_id) for row_id in deltas]
+        edit.load(ids, removed=True)
+        for row_id, delta in zip(ids, deltas.values(), strict=True):
+            edit.rows[row_id] = _undone(edit.rows[row_id], delta)
+
+    return change_table(db, table_id, change, checker=checker)
+
+
+def _undone(row: Row, delta: Mapping[str, Any]) -> Row:
+    present = _values(row) | {"@content": _content(row)}
+    if any(present.get(name) != (pair if name == "@content" else pair[1]) for name, pair in delta.items()):
+        raise Conflict("第 {number} 行后来又改过，这一步不能撤销了", number=row.number)
+    values = present | {name: pair[0] for name, pair in delta.items() if name != "@content"}
+    own = "columns."
+    return replace(
+        row,
+        fields={
+            name: value
+            for name, value in values.items()
+            if value is not None and not name.startswith(("@", own))
+        },
+        columns={
+            name.removeprefix(own): text for name, text in values.items() if text and name.startswith(own)
+        },
+        position=values["@position"],
+        cells=values["@cells"] or {},
+        is_gone=values["@is_gone"],
+        removed_at=(row.removed_at or _now()) if values["@removed"] else None,
+    )

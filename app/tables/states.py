@@ -1,0 +1,129 @@
+"""The state of a row, derived from its fingerprint and the pictures that it shows; never stored."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from app.domain.fingerprints import Standing
+from app.domain.records import Status
+from app.domain.tables import Row, RowPicture
+
+_BOUGHT = (Standing.MADE, Standing.UNDER_WAY, Standing.UNKNOWN, Standing.CHARGED)
+
+
+class RowState(StrEnum):
+    """What a row needs, or waits for. HELD waits for the user; UNKNOWN: nobody knows whether it was made."""
+
+    EMPTY = "empty"
+    PROBLEM = "problem"
+    TO_MAKE = "to_make"
+    HELD = "held"
+    QUEUED = "queued"
+    RUNNING = "running"
+    MADE = "made"
+    REFUSED = "refused"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    TRASHED = "trashed"
+
+
+_OPEN = {
+    Status.RUNNING: RowState.RUNNING,
+    Status.QUEUED: RowState.QUEUED,
+    Status.HELD: RowState.HELD,
+    Status.UNKNOWN: RowState.UNKNOWN,
+}
+
+
+def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
+    """The state of a row that shows these pictures; those of another fingerprint are earlier versions."""
+    if not row.fingerprint and row.is_empty:
+        return RowState.EMPTY
+    if row.problems:
+        return RowState.PROBLEM
+    own = [picture for picture in pictures if picture.fingerprint == row.fingerprint]
+    statuses = {picture.status for picture in own}
+    for status, state in _OPEN.items():
+        if status in statuses:
+            return state
+    if not _missing(row, [picture for picture in own if picture.standing is Standing.MADE]):
+        return RowState.MADE
+    bought = bought_numbers(own)
+    failed = [
+        picture
+        for picture in own
+        if picture.status is Status.FAILED
+        and not picture.is_trashed
+        and (picture.is_charged or picture.number not in bought)
+    ]
+    if failed:
+        newest = max(failed, key=lambda picture: picture.record_id)
+        return RowState.REFUSED if newest.cause == "moderation" else RowState.FAILED
+    if any(picture.standing is Standing.TRASHED for picture in own):
+        return RowState.TRASHED
+    return RowState.TO_MAKE
+
+
+def bought_numbers(pictures: Iterable[RowPicture]) -> list[int]:
+    """The numbers of the pictures that need not be ordered again."""
+    return [picture.number for picture in pictures if picture.standing in _BOUGHT]
+
+
+def missing_pictures(row: Row, pictures: Sequence[RowPicture], *, ordered: int = 0) -> int:
+    """How many pictures are to be bought for a row, beside ``ordered`` ones that an equal row buys."""
+    if row.problems or not row.fingerprint:
+        return 0
+    own = [picture for picture in pictures if picture.fingerprint == row.fingerprint]
+    return _missing(row, [picture for picture in own if picture.standing in _BOUGHT], ordered)
+
+
+def _missing(row: Row, pictures: Sequence[RowPicture], ordered: int = 0) -> int:
+    """What a row wants is ``num_images`` pictures; with a seed, those of its own numbers."""
+    if row.is_seeded:
+        there = {picture.number for picture in pictures} | set(range(1, ordered + 1))
+        return sum(1 for number in range(1, row.num_images + 1) if number not in there)
+    return max(row.num_images - max(len(pictures), ordered), 0)
+
+
+def shown_pictures(row: Row, linked: Sequence[RowPicture], known: Sequence[RowPicture]) -> list[RowPicture]:
+    """The pictures of a row: those linked to it, and of the others that are known (``known``, the best first)
+    as many as it lacks."""
+    there = {picture.record_id for picture in linked}
+    shown = list(linked)
+    for picture in known:
+        if picture.record_id in there or picture.standing is Standing.TRASHED:
+            continue
+        if not missing_pictures(row, shown):
+            break
+        if not row.is_seeded or picture.number <= row.num_images:
+            shown.append(picture)
+    if missing_pictures(row, shown):
+        shown += [p for p in known if p.standing is Standing.TRASHED and p.record_id not in there]
+    return shown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What a row has in common with the equal rows above it.
+
+    ``same_as`` is the number of the first of them; ``ordered``: how many pictures they ask for at most.
+    """
+
+    same_as: int | None = None
+    ordered: int = 0
+
+
+def shares_of(rows: Iterable[tuple[int, int, str, int]]) -> Mapping[int, Share]:
+    """What each row shares: rows (id, number, fingerprint, pictures wanted) in order -> by row id."""
+    first: dict[str, tuple[int, int]] = {}
+    shares: dict[int, Share] = {}
+    for row_id, number, fingerprint, wanted in rows:
+        if not fingerprint:
+            continue
+        found = first.get(fingerprint)
+        if found is None:
+            first[fingerprint] = number, wanted
+            continue
+        shares[row_id] = Share(same_as=found[0], ordered=found[1])
+        first[fingerprint] = found[0], max(found[1], wanted)
+    return shares

@@ -1,0 +1,55 @@
+"""What is shown of rows: their state, the pictures they show, what they share, and what making them costs."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+import database
+from app.domain.tables import Row, RowPicture, Table
+from app.tables.states import RowState, Share, missing_pictures, shares_of, shown_pictures, state_of
+
+_ALONE = Share()
+
+
+class RowView(NamedTuple):
+    """A row as it is shown. ``same_as`` is the number of the first equal row above it.
+
+    ``missing`` pictures are to be bought, beside those that equal rows above buy, for ``price`` CNY; None:
+    the price is not known.
+    """
+
+    row: Row
+    state: RowState
+    same_as: int | None
+    pictures: Sequence[RowPicture]
+    missing: int
+    price: Decimal | None
+
+
+def view_rows(db: database.Connection, table: Table, ids: Sequence[int] | None = None) -> list[RowView]:
+    """The rows of a table in their order, of these ids or all."""
+    database.complete_fingerprints(db)
+    with database.read_transaction(db):
+        rows = [row for row in database.read_rows(db, table.id, ids) if not row.removed_at]
+        prints = {row.fingerprint for row in rows if row.fingerprint}
+        equal = (
+            database.list_equal_rows(db, table.id, prints)
+            if ids is not None
+            else [(row.id, row.number, row.fingerprint, row.num_images) for row in rows]
+        )
+        linked = database.linked_pictures(db, [row.id for row in rows])
+        known = database.known_pictures_of(db, prints)
+    shares = shares_of(equal)
+    return [
+        _view(row, linked.get(row.id, ()), known.get(row.fingerprint, ()), shares.get(row.id, _ALONE))
+        for row in rows
+    ]
+
+
+def _view(row: Row, linked: Sequence[RowPicture], known: Sequence[RowPicture], share: Share) -> RowView:
+    pictures = shown_pictures(row, linked, known) if known else linked
+    missing = missing_pictures(row, pictures, ordered=share.ordered)
+    price = Decimal(0) if not missing else None
+    if missing and row.price_micros is not None:
+        price = Decimal(row.price_micros * missing) / 1_000_000
+    return RowView(row, state_of(row, pictures), share.same_as, pictures, missing, price)
