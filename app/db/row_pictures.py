@@ -1,38 +1,32 @@
 """Links between rows of tables and the pictures that they show."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection
 
 from app.db.connection import Connection
 from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text
 
 
-class RowPicture(NamedTuple):
-    """A picture that a row shows since a run: bought for it, or shared with an equal row."""
+def link_pictures(db: Connection, batch_id: str | None, links: Collection[tuple[int, int, bool]]) -> None:
+    """Show pictures in rows since a run: (row id, record id, whether it was bought for another row).
 
-    row_id: int
-    record_id: int
-    batch_id: str | None
-    is_shared: bool
-
-
-def add_row_pictures(db: Connection, links: Sequence[RowPicture]) -> None:
-    """Link rows to pictures, which are then found by the names and own columns of the rows that share them.
-
-    A row that a picture was bought for keeps that link. Inside a transaction.
+    The pictures are then found by the names and own columns of the rows that share them. A row that a picture
+    was bought for keeps that link. Inside a transaction.
     """
     db.executemany(
         """
         INSERT INTO row_pictures (row_id, record_id, batch_id, is_shared)
-        VALUES (:row_id, :record_id, :batch_id, :is_shared)
+        VALUES (:row, :record, :batch, :is_shared)
         ON CONFLICT (row_id, record_id) DO UPDATE
         SET batch_id = excluded.batch_id
         WHERE row_pictures.is_shared = 1
         """,
-        [link._asdict() | {"is_shared": int(link.is_shared)} for link in links],
+        [
+            {"row": row_id, "record": record_id, "batch": batch_id, "is_shared": int(is_shared)}
+            for row_id, record_id, is_shared in links
+        ],
     )
-    if shared := SqlList({link.record_id for link in links if link.is_shared}):
+    if shared := SqlList({record_id for _, record_id, is_shared in links if is_shared}):
         _store_searched_columns(db, shared)
 
 

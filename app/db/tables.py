@@ -391,21 +391,6 @@ def table_totals(db: Connection, table_id: str) -> TableTotals:
     )
 
 
-def link_pictures(db: Connection, batch_id: str | None, links: Iterable[tuple[int, int, bool]]) -> None:
-    """Show pictures in rows: (row id, record id, whether it was bought for another row); in a transaction."""
-    db.executemany(
-        """
-        INSERT INTO row_pictures (row_id, record_id, batch_id, is_shared)
-        VALUES (:row, :record, :batch, :is_shared)
-        ON CONFLICT DO NOTHING
-        """,
-        [
-            {"row": row_id, "record": record_id, "batch": batch_id, "is_shared": is_shared}
-            for row_id, record_id, is_shared in links
-        ],
-    )
-
-
 def add_table_workbook(db: Connection, table_id: str, workbook_id: str, now: datetime) -> None:
     """Note that a table came from this version of a workbook; inside a transaction."""
     db.execute(

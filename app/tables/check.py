@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import database
-from app.domain import MAX_ROWS_A_BATCH, Models, fingerprint
+from app.domain import MAX_ROWS_A_BATCH, fingerprint
 from app.domain.row_extras import TEXT_TEMPLATES
 from app.domain.tables import Row, Table
 from app.orders.read import FixReferences, ParsedRow, RowReader

@@ -3,7 +3,6 @@
 import pytest
 
 import database
-from app.db.row_pictures import RowPicture, add_row_pictures
 from app.db.versions import touch
 
 BATCH = "20260101-000000-abcdef"
@@ -95,7 +94,7 @@ def test_a_row_that_shares_a_picture_shows_it_under_its_own_name(db: database.Co
             VALUES (1, 't', 0, 12, 'B', '{"SKU":"货号-1"}', 1)
             """
         )
-        add_row_pictures(db, [RowPicture(1, other, BATCH, is_shared=True)])
+        database.link_pictures(db, BATCH, [(1, other, True)])
     assert database.list_row_numbers(db, BATCH, group="keep", limit=9) == [12, 7]
     assert database.count_batch_rows(db, BATCH)["keep"] == 2
     (shared,) = database.list_row_records(db, BATCH, [12])[12]
