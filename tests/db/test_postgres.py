@@ -291,7 +291,7 @@ def test_a_migration_may_take_longer(
     db: database.Connection, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     latest = migrations.LATEST + 1
-    step = (latest, lambda mine: mine.execute("SELECT pg_sleep(2.5)"))
+    step = (latest, lambda mine, _report: mine.execute("SELECT pg_sleep(2.5)"))
     monkeypatch.setattr(migrations, "_STEPS", (*migrations._STEPS, step))
     monkeypatch.setattr(migrations, "LATEST", latest)
     database.open_database(settings.database)
