@@ -39,7 +39,8 @@ _BOUGHT = """
      OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL AND cost_micros + cost_unpriced > 0))
 """
 _PICTURE = """
-    id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced, cause
+    id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
+    cause
 """
 
 
@@ -270,7 +271,7 @@ def last_row(db: Connection, table_id: str) -> tuple[int, float, int]:
 
 
 def list_changed_rows(db: Connection, table_id: str, since: int) -> tuple[list[int], list[int]]:
-    """Rows changed after version ``since``, by themselves or by a picture they show: (ids, ids of removed)."""
+    """Rows changed after version ``since``, or by a picture they show since: (ids, ids of removed ones)."""
     rows = db.execute(
         """
         SELECT id, removed_at

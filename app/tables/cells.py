@@ -50,7 +50,7 @@ def read_own_cell(name: str, value: Any) -> str:
 
 
 def read_new_row(row: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """An untrusted row, as a call or an import has it -> (its fields, its own columns). Raises InvalidRequest."""
+    """An untrusted row of a call or an import -> (its fields, its own columns). Raises InvalidRequest."""
     if not isinstance(row, Mapping):
         raise InvalidRequest("rows", "每一行应为一个对象")
     if isinstance(row.get("references"), list) and not row.get(

@@ -83,6 +83,7 @@ def as_written(table: Table, row: Row, positions: Mapping[int, int]) -> dict[str
 
 def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> Table:
     """Check the rows of a table again when prices, models or the library may give other answers."""
+    database.complete_fingerprints(db)
     digest = checker.digest
     while True:
         is_same = table.checked_with == digest

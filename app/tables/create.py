@@ -11,7 +11,7 @@ from app.domain import own_column_names
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
 from app.tables.cells import check_number_of_columns, read_new_row
 from app.tables.check import Checker
-from app.tables.operations import in_order, too_many_rows
+from app.tables.operations import in_order, too_many_rows, utc_now
 
 
 def new_table(name: str, *, today: str, **fields: Any) -> Table:
@@ -20,8 +20,8 @@ def new_table(name: str, *, today: str, **fields: Any) -> Table:
     return Table(
         id=f"t{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
         name=name,
-        created_at=f"{now:%Y-%m-%d %H:%M:%S}",
-        updated_at=f"{now:%Y-%m-%d %H:%M:%S}",
+        created_at=utc_now(),
+        updated_at=utc_now(),
         version=0,
         filled_on=today,
         **fields,
@@ -82,7 +82,7 @@ def create_table(
     checker: Checker,
     key: database.RequestKey | None = None,
 ) -> Table:
-    """Check rows and store them as a new table. A used ``key`` stores nothing: the table of its first call."""
+    """Check rows and store them as a new table; a used ``key`` returns the table of its first call."""
     if answer := database.find_answer(db, key):
         return database.get_table(db, answer["table"], deleted=True)
     positions = {}

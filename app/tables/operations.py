@@ -98,7 +98,7 @@ class Edit:
     def remove(self, ids: Sequence[int]) -> None:
         """Remove rows; they are kept for undo."""
         self.load(ids)
-        now = _now()
+        now = utc_now()
         self.rows |= {row_id: replace(self.rows[row_id], removed_at=now) for row_id in ids}
 
     def move(self, ids: Sequence[int], after: int | None) -> None:
@@ -155,7 +155,8 @@ def too_many_rows() -> InvalidRequest:
     return InvalidRequest("rows", "一个表格最多 {limit} 行，请分成几个表格", limit=MAX_ROWS_A_TABLE)
 
 
-def _now() -> str:
+def utc_now() -> str:
+    """The present time as UTC text."""
     return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
 
 
@@ -301,7 +302,7 @@ def _store(edit: Edit, key: database.RequestKey | None) -> Changed:
         if row_id not in own and equal_before.get(row_id) != equal_after.get(row_id)
     }
     database.touch_rows(db, others, version)
-    table = replace(table, version=version, updated_at=_now())
+    table = replace(table, version=version, updated_at=utc_now())
     database.update_table(db, table)
     deltas = {str(ids.get(row.id, row.id)): _delta(edit.before.get(row.id), row) for row in changed}
     database.save_change(db, table.id, version, {"rows": {key: d for key, d in deltas.items() if d}})
@@ -350,6 +351,7 @@ def undo(db: database.Connection, table_id: str, version: int, *, checker: Check
 
     Raises NotFound, or Conflict when something of it was changed since.
     """
+    database.get_table(db, table_id)
     deltas: dict[str, dict[str, Any]] = database.get_change(db, table_id, version)["rows"]
 
     def change(edit: Edit) -> None:
@@ -380,5 +382,5 @@ def _undone(row: Row, delta: Mapping[str, Any]) -> Row:
         position=values["@position"],
         cells=values["@cells"] or {},
         is_gone=values["@is_gone"],
-        removed_at=(row.removed_at or _now()) if values["@removed"] else None,
+        removed_at=(row.removed_at or utc_now()) if values["@removed"] else None,
     )

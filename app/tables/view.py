@@ -28,7 +28,6 @@ class RowView(NamedTuple):
 
 def view_rows(db: database.Connection, table: Table, ids: Sequence[int] | None = None) -> list[RowView]:
     """The rows of a table in their order, of these ids or all."""
-    database.complete_fingerprints(db)
     with database.read_transaction(db):
         rows = [row for row in database.read_rows(db, table.id, ids) if not row.removed_at]
         prints = {row.fingerprint for row in rows if row.fingerprint}

@@ -14,7 +14,14 @@ from tools.fakes.jimeng import FakeJimeng
 # enough.
 ON_POSTGRES = {
     *("test_api", "test_api_records", "test_api_usage", "test_copies", "test_library_api", "test_login"),
-    *("test_pictures_page", "test_postgres", "test_presets", "test_records_page", "test_release"),
+    *(
+        "test_pictures_page",
+        "test_postgres",
+        "test_presets",
+        "test_records_page",
+        "test_release",
+        "test_tables_api",
+    ),
     *("test_repair", "test_rows_check", "test_upscale", "test_workbooks"),
 }
 

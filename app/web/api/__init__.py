@@ -15,13 +15,14 @@ from app.web.api import (
     samples,
     settings,
     spreadsheets,
+    tables,
     upscale,
     usage,
 )
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
-    *(batches, release, repair, records, spreadsheets, samples, usage),
+    *(tables, batches, release, repair, records, spreadsheets, samples, usage),
     *(models, settings, notifications, openapi, upscale, prompts, presets),
 ):
     bp.register_blueprint(module.bp)

@@ -1,0 +1,357 @@
+"""The API of tables: their rows, changed by operations, and the runs that make their pictures."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, request
+from werkzeug.wrappers import Response
+
+import database
+from app import sheets
+from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ID, MAX_MODEL_LENGTH, Status, own_column_names
+from app.domain.tables import MAX_ROWS_A_TABLE, Table
+from app.errors import Conflict, InvalidRequest, message
+from app.library.names import LibraryNames
+from app.orders.read import today
+from app.tables.cells import read_own_names
+from app.tables.check import Checker, ensure_checked
+from app.tables.create import copy_table, create_table, new_table, read_new_rows
+from app.tables.operations import Changed, change_rows, undo, utc_now
+from app.tables.states import RowState
+from app.tables.view import view_rows
+from app.web.etags import etag_matches, with_etag
+from app.web.openapi.describe import UNCHANGED, describe
+from app.web.openapi.schemas import (
+    ID,
+    SCHEMAS,
+    WHOLE,
+    Schema,
+    answer,
+    array_of,
+    closed_object,
+    enum,
+    map_of,
+    or_null,
+    strict_object,
+    text,
+    whole,
+)
+from app.web.params import bool_field, bounded_int_arg, json_body
+from app.web.serializers import success
+from app.web.services import connection, services
+from app.web.submit import KEY_HEADERS, REQUEST_ID, find_model, request_key, row_reader
+from app.web.table_json import rows_json, table_json
+
+bp = Blueprint("tables", __name__)
+TABLES_LISTED = 50
+
+_NAME = text(minLength=1, maxLength=MAX_BATCH_NAME_LENGTH)
+_MODEL = text(maxLength=MAX_MODEL_LENGTH, description="没有写模型的行用哪个，空的是默认的")
+_TOTALS = closed_object(rows=int, pictures=int, to_make=int, price=or_null(float))
+_TABLE_FIELDS: dict[str, Any] = {
+    **dict.fromkeys(("id", "name", "model", "prefix", "suffix", "created_at", "updated_at"), str),
+    "version": int,
+    "columns": [str],
+    "workbook": or_null(str),
+    "archived": bool,
+    "deleted": bool,
+}
+_TABLE = closed_object(**_TABLE_FIELDS)
+_OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS)
+_CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
+_ROW_FIELDS = SCHEMAS["Row"]["properties"]
+_PICTURE = closed_object(
+    ("url", "thumbnail_url", "shared", "earlier"),
+    record_id=ID,
+    number=ID,
+    status=enum(*Status),
+    **dict.fromkeys(("url", "thumbnail_url"), str),
+    **dict.fromkeys(("shared", "earlier"), bool),
+)
+_SHOWN_ROW = strict_object(
+    *("id", "number", "place", "state"),
+    **{name: {} for name in _ROW_FIELDS if name not in ("number", "columns", "repeats")},
+    id=ID,
+    number=ID,
+    place={"type": "number", "description": "按它从小到大排"},
+    state=enum(*RowState),
+    columns=map_of(str),
+    sent={"type": "object", "description": "真正送出的文字，与这一行写的不同时才有"},
+    same_as=ID | {"description": "和它相同的第一行的行号，图片共用"},
+    pictures=array_of(_PICTURE),
+    problems=array_of(closed_object(field=str, error=str)),
+    missing=WHOLE | {"description": "还要买的张数，price 是它们的价钱；不用买就没有这两项"},
+    price=or_null(float),
+    is_gone={"const": True, "description": "新版的表格里没有这一行了"},
+)
+_ROWS = array_of({"type": "object"}, maxItems=MAX_ROWS_A_TABLE) | {
+    "description": "和 POST /api/batches 的行一样；值不对也收，标在 problems 里"
+}
+_AFTER = or_null(whole(0, MAX_ID)) | {"description": "放在这一行的后面；0 是最前面，不写是最后面"}
+_OPERATION: Schema = {
+    "oneOf": [
+        closed_object(
+            op={"const": "set"},
+            row=ID,
+            values=map_of(_CELL) | {"description": "字段的名字或自己的列名，到新的值；空的是清掉"},
+        ),
+        closed_object(("after",), op={"const": "add"}, after=_AFTER, rows=_ROWS),
+        closed_object(op={"const": "remove"}, rows=[ID]),
+        closed_object(("after",), op={"const": "move"}, after=_AFTER, rows=[ID]),
+    ]
+}
+_CHANGED = answer(version=int, rows=array_of(_SHOWN_ROW), removed=[ID], totals=_TOTALS)
+
+
+@bp.get("/tables")
+@describe(
+    "表格，最近改的在前",
+    answer(
+        tables=array_of(
+            closed_object(
+                **dict.fromkeys(("id", "name", "created_at", "updated_at"), str),
+                **dict.fromkeys(("rows", "pictures", "to_make"), int),
+                price=or_null(float),
+                cost=or_null(float),
+                archived=bool,
+            )
+        ),
+        total=int,
+    ),
+    query={
+        "search": str,
+        "archived": enum("0", "1"),
+        "limit": whole(1, TABLES_LISTED, default=20),
+        "offset": int,
+    },
+)
+def list_tables() -> Response:
+    """A page of the tables: those that are archived, or the others."""
+    db = connection()
+    limit, offset = bounded_int_arg("limit", 1, TABLES_LISTED, 20), bounded_int_arg("offset", 0, MAX_ID, 0)
+    is_archived = request.args.get("archived", "0")
+    if is_archived not in ("0", "1"):
+        raise InvalidRequest("archived", "archived 应为 0 或 1")
+    search = request.args.get("search", "")
+    tables, total = database.list_tables(
+        db, search=search, archived=is_archived == "1", limit=limit, offset=offset
+    )
+    costs = database.table_costs(db, [table.id for table in tables])
+    return success(tables=[_listed(db, table, costs[table.id]) for table in tables], total=total)
+
+
+def _listed(db: database.Connection, table: Table, cost: Any) -> dict[str, Any]:
+    totals = database.table_totals(db, table.id)
+    return {
+        "id": table.id,
+        "name": table.name,
+        "rows": totals.rows,
+        "pictures": totals.pictures,
+        "to_make": totals.to_make,
+        "price": totals.price,
+        "cost": cost,
+        "created_at": table.created_at,
+        "updated_at": table.updated_at,
+        "archived": table.archived_at is not None,
+    }
+
+
+@bp.post("/tables")
+@describe(
+    "新建一个表格：空的，或有这些行，或照一份导入过的表格",
+    answer(table=_TABLE),
+    status=201,
+    headers=KEY_HEADERS,
+    json=strict_object(
+        name=text(maxLength=MAX_BATCH_NAME_LENGTH),
+        rows=_ROWS,
+        workbook=or_null(text(description="导入得到的编号；不写 rows 就照它的每一行")),
+        model=or_null(_MODEL),
+        request_id=REQUEST_ID,
+    ),
+)
+def create() -> Response:
+    """Make a table of rows, or of the workbook that was imported."""
+    body = json_body()
+    workbook_id = body.get("workbook")
+    if not isinstance(workbook_id, str | None):
+        raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
+    model = _model_of(body)
+    rows = body.get("rows")
+    name = _name_of(body) or ""
+    if rows is None and workbook_id:
+        found, filename = _rows_of_workbook(workbook_id, model)
+        rows, name = found, name or filename.rpartition(".")[0]
+    if not isinstance(rows or [], list):
+        raise InvalidRequest("rows", "rows 应为行的列表")
+    table = new_table(name, today=today(), model=model, workbook_id=workbook_id or None)
+    table, new = read_new_rows(rows or [], table, cells=bool(workbook_id))
+    added = create_table(connection(), table, new, checker=_checker(), key=request_key(body))
+    return success(status=201, table=table_json(added))
+
+
+def _rows_of_workbook(workbook_id: str, model: str) -> tuple[list[dict[str, Any]], str]:
+    """(the rows of a stored file, its name). Raises NotFound."""
+    file = database.get_workbook_file(connection(), workbook_id)
+    library = LibraryNames(services().library)
+    found = sheets.read_workbook(
+        file.content,
+        file.filename,
+        find_model=lambda written: find_model(written or model),
+        is_known=library.has,
+        date=today(),
+    )
+    return [row.as_json() for row in found.rows], file.filename
+
+
+@bp.get("/tables/<table_id>")
+@describe(
+    "一个表格和它的行；since 是已有的版本，只回答那以后变过的行",
+    answer(table=_OPEN_TABLE, rows=array_of(_SHOWN_ROW), removed=[ID]),
+    query={"since": int},
+    also=UNCHANGED,
+)
+def get(table_id: str) -> Response:
+    """The table with its rows, or those changed since a version, by themselves or by a picture they show."""
+    db, checker = connection(), _checker()
+    table = database.get_table(db, table_id)
+    since, last = bounded_int_arg("since", 0, MAX_ID, 0), database.last_version(db)
+    if since > last:
+        raise Conflict("这个页面比数据库还新，数据库可能恢复过，请刷新页面")
+    tag = f"{table_id}-{since}-{last}-{checker.digest}"
+    if since and etag_matches(tag):
+        return with_etag(Response(), tag)
+    table = ensure_checked(db, table, checker)
+    with database.read_transaction(db):
+        last = database.last_version(db)
+        changed, removed = database.list_changed_rows(db, table_id, since) if since else (None, [])
+        views = view_rows(db, table, changed) if changed != [] else []
+        totals = database.table_totals(db, table_id)
+    shown = table_json(table, totals) | {"version": last}
+    answer = success(table=shown, rows=rows_json(views), removed=removed)
+    return with_etag(answer, f"{table_id}-{since}-{last}-{checker.digest}")
+
+
+@bp.patch("/tables/<table_id>")
+@describe(
+    "改行：一步步来，全部成功或全部不改",
+    _CHANGED,
+    headers=KEY_HEADERS,
+    json=strict_object("operations", operations=array_of(_OPERATION), request_id=REQUEST_ID),
+)
+def patch(table_id: str) -> Response:
+    """Carry out operations on rows -> the rows that they concern, as checked."""
+    body = json_body()
+    operations = body.get("operations")
+    if not isinstance(operations, list):
+        raise InvalidRequest("operations", "operations 应为操作的列表")
+    key = request_key(body)
+    return _changed_answer(change_rows(connection(), table_id, operations, checker=_checker(), key=key))
+
+
+def _changed_answer(changed: Changed) -> Response:
+    db = connection()
+    views = view_rows(db, changed.table, changed.row_ids) if changed.row_ids else []
+    totals = database.table_totals(db, changed.table.id)
+    return success(
+        version=changed.table.version, rows=rows_json(views), removed=[*changed.removed], totals=totals
+    )
+
+
+@bp.put("/tables/<table_id>")
+@describe(
+    "改表格的名字、模型、自己的列，或收起来",
+    answer(table=_TABLE),
+    json=strict_object(
+        name=_NAME,
+        archived=bool,
+        model=_MODEL,
+        columns=array_of(str) | {"description": "自己的列，按顺序；有内容的都要写上"},
+    ),
+)
+def put(table_id: str) -> Response:
+    """Change a table; its rows are checked again when they are opened next."""
+    body, db = json_body(), connection()
+    table = database.get_table(db, table_id)
+    changes: dict[str, Any] = {"name": _name_of(body) or table.name, "updated_at": utc_now()}
+    if "archived" in body:
+        is_archived = bool_field(body, "archived", default=False)
+        changes["archived_at"] = (table.archived_at or utc_now()) if is_archived else None
+    if "model" in body:
+        changes |= {"model": _model_of(body), "checked_with": ""}
+    if "columns" in body:
+        names = read_own_names(body["columns"])
+        used = own_column_names(row.columns for row in database.read_rows(db, table_id))
+        if missing := [name for name in used if name not in names]:
+            text = "「{names}」这几列里还有内容，请先清空，再删掉列"
+            raise Conflict(text, names=tuple(missing))
+        changes |= {"own_columns": names, "checked_with": ""}
+    return success(table=table_json(database.mark_table(db, table, **changes)))
+
+
+@bp.delete("/tables/<table_id>")
+@describe("删掉一个表格；30 天里可以恢复，图片和记录都还在", answer(deleted=str))
+def delete(table_id: str) -> Response:
+    """Delete a table; its records stay."""
+    db = connection()
+    database.mark_table(db, database.get_table(db, table_id), deleted_at=utc_now())
+    return success(deleted=table_id)
+
+
+@bp.post("/tables/<table_id>/restore")
+@describe("恢复一个删掉的表格", answer(table=_TABLE))
+def restore(table_id: str) -> Response:
+    """Undo a deletion."""
+    db = connection()
+    table = database.get_table(db, table_id, deleted=True)
+    return success(table=table_json(database.mark_table(db, table, deleted_at=None)))
+
+
+@bp.post("/tables/<table_id>/copy")
+@describe(
+    "照这个表格再建一个：行都一样，已有的图片共用",
+    answer(table=_TABLE),
+    status=201,
+    headers=KEY_HEADERS,
+    json=strict_object(name=_NAME, request_id=REQUEST_ID),
+)
+def copy(table_id: str) -> Response:
+    """Make a table with the same rows."""
+    body, db = json_body(), connection()
+    table = database.get_table(db, table_id)
+    name = _name_of(body) or str(message("{name} 副本", name=table.name))[:MAX_BATCH_NAME_LENGTH]
+    return success(status=201, table=table_json(copy_table(db, table, name, request_key(body))))
+
+
+@bp.post("/tables/<table_id>/undo")
+@describe(
+    "撤销一次修改：version 是那次修改回答的；后来又改过的不能撤销",
+    _CHANGED,
+    json=strict_object("version", version=whole(1, MAX_ID)),
+)
+def undo_change(table_id: str) -> Response:
+    """Undo what the call that answered with this version changed."""
+    version = json_body().get("version")
+    if type(version) is not int or not 1 <= version <= MAX_ID:
+        raise InvalidRequest("version", "version 应为修改时回答的版本")
+    return _changed_answer(undo(connection(), table_id, version, checker=_checker()))
+
+
+def _checker() -> Checker:
+    return Checker(reader=row_reader())
+
+
+def _name_of(body: Mapping[str, Any]) -> str:
+    """The name in a body; empty without one. Raises InvalidRequest."""
+    name = body.get("name", "")
+    if not isinstance(name, str) or len(name) > MAX_BATCH_NAME_LENGTH:
+        raise InvalidRequest("name", "表格的名字应为 1–{limit} 个字", limit=MAX_BATCH_NAME_LENGTH)
+    return " ".join(name.split())
+
+
+def _model_of(body: Mapping[str, Any]) -> str:
+    """The id of the model in a body; empty for the default. Raises InvalidRequest."""
+    model = body.get("model")
+    if not isinstance(model, str | None):
+        raise InvalidRequest("model", "model 应为模型的名字")
+    return find_model(model).model_id if model else ""

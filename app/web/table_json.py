@@ -1,0 +1,79 @@
+"""Tables and their rows as the API answers them: what is empty is left out."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from flask import url_for
+
+import database
+from app.domain.tables import RowPicture, Table
+from app.tables.view import RowView
+
+
+def table_json(table: Table, totals: database.TableTotals | None = None) -> dict[str, Any]:
+    """An open table; with ``totals`` where they are known."""
+    fields = {
+        "id": table.id,
+        "name": table.name,
+        "version": table.version,
+        "columns": [*table.own_columns],
+        "model": table.model,
+        "prefix": table.prefix,
+        "suffix": table.suffix,
+        "workbook": table.workbook_id,
+        "created_at": table.created_at,
+        "updated_at": table.updated_at,
+        "archived": table.archived_at is not None,
+        "deleted": table.deleted_at is not None,
+    }
+    return fields | ({"totals": totals} if totals else {})
+
+
+def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
+    """Rows as they are shown. A picture has ``earlier`` when the row asks for something else now."""
+    output = url_for("media.output", name="-")[:-1]
+    thumbnails = url_for("media.thumbnail", record_id=0)[:-1]
+
+    def picture_json(picture: RowPicture, fingerprint: str) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "record_id": picture.record_id,
+            "number": picture.number,
+            "status": picture.status,
+        }
+        if picture.filename:
+            found["url"] = output + quote(picture.filename)
+            found["thumbnail_url"] = f"{thumbnails}{picture.record_id}"
+        if picture.is_shared:
+            found["shared"] = True
+        if picture.fingerprint != fingerprint:
+            found["earlier"] = True
+        return found
+
+    def row_json(view: RowView) -> dict[str, Any]:
+        row = view.row
+        found: dict[str, Any] = {
+            **row.fields,
+            "id": row.id,
+            "number": row.number,
+            "place": row.position,
+            "state": view.state,
+        }
+        if row.columns:
+            found["columns"] = row.columns
+        if row.sent:
+            found["sent"] = row.sent
+        if view.same_as is not None:
+            found["same_as"] = view.same_as
+        pictures = [picture for picture in view.pictures if not picture.is_trashed]
+        if pictures:
+            found["pictures"] = [picture_json(picture, row.fingerprint) for picture in pictures]
+        if row.problems:
+            found["problems"] = [{"field": name, "error": sentence} for name, sentence in row.problems]
+        if view.missing:
+            found |= {"missing": view.missing, "price": view.price}
+        if row.is_gone:
+            found["is_gone"] = True
+        return found
+
+    return [row_json(view) for view in views]

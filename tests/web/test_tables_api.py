@@ -1,0 +1,324 @@
+"""Tables on the server: rows changed by operations, checked, shared and undone."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.tables import MAX_ROWS_A_TABLE
+from tests.web.harness import WebHarness, add_reference, answered
+
+CAT, DOG, BIRD = {"prompt": "猫"}, {"prompt": "狗"}, {"prompt": "鸟"}
+
+
+def new(web: WebHarness, *rows: object, **fields: Any) -> str:
+    """A new table of these rows -> its id."""
+    table: str = web.post("/api/tables", {"rows": rows, **fields}, 201)["table"]["id"]
+    return table
+
+
+def opened(web: WebHarness, table: str, since: int = 0) -> dict[str, Any]:
+    return web.get(f"/api/tables/{table}?since={since}" if since else f"/api/tables/{table}")
+
+
+def rows_of(web: WebHarness, table: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = opened(web, table)["rows"]
+    return rows
+
+
+def change(
+    web: WebHarness, table: str, *operations: object, status: int = 200, **more: Any
+) -> dict[str, Any]:
+    body = {"operations": operations, **more}
+    return answered(web.client.patch(f"/api/tables/{table}", json=body), status)
+
+
+def setting(row: dict[str, Any], **values: object) -> dict[str, Any]:
+    return {"op": "set", "row": row["id"], "values": values}
+
+
+def undo(web: WebHarness, table: str, version: int, status: int = 200) -> dict[str, Any]:
+    return web.post(f"/api/tables/{table}/undo", {"version": version}, status)
+
+
+def prompts(web: WebHarness, table: str) -> list[str]:
+    return [row.get("prompt", "") for row in rows_of(web, table)]
+
+
+def test_a_table_has_its_rows_as_checked(web: WebHarness) -> None:
+    table = new(web, {**CAT, "columns": {"SKU": "A1"}}, {"prompt": "{SKU} 的狗"}, {}, CAT, name=" 双十二 ")
+    found = opened(web, table)
+    assert (found["table"]["name"], found["table"]["columns"]) == ("双十二", ["SKU"])
+    assert found["table"]["totals"] == {"rows": 3, "pictures": 2, "to_make": 1, "price": 0.22}
+    cat, dog, empty, same = found["rows"]
+    assert cat == {
+        "id": cat["id"],
+        "number": 1,
+        "place": 1,
+        "state": "to_make",
+        "prompt": "猫",
+        "columns": {"SKU": "A1"},
+        "missing": 1,
+        "price": 0.22,
+    }
+    assert (dog["state"], dog["problems"][0]["field"]) == ("problem", "prompt")
+    assert (empty["state"], same["same_as"], "price" in same) == ("empty", 1, False)
+
+
+def test_cells_are_set_rows_added_moved_and_removed_in_one_call(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, BIRD)
+    cat, dog, bird = rows_of(web, table)
+    answer = change(
+        web,
+        table,
+        setting(cat, prompt="虎", num_images=2),
+        {"op": "add", "after": cat["id"], "rows": [{"prompt": "鱼"}, {"prompt": "虾"}]},
+        {"op": "move", "rows": [bird["id"]], "after": 0},
+        {"op": "remove", "rows": [dog["id"]]},
+    )
+    assert prompts(web, table) == ["鸟", "虎", "鱼", "虾"]
+    assert [row["number"] for row in rows_of(web, table)] == [3, 1, 4, 5]
+    assert {row["prompt"] for row in answer["rows"]} == {"鸟", "虎", "鱼", "虾"}
+    assert (answer["removed"], answer["totals"]["to_make"]) == ([dog["id"]], 5)
+    later = opened(web, table, since=answer["version"] - 1)
+    assert ([row["id"] for row in later["rows"]], later["removed"]) == (
+        [row["id"] for row in rows_of(web, table)],
+        [dog["id"]],
+    )
+    assert opened(web, table, since=answer["version"])["rows"] == []
+
+
+def test_rows_go_between_two_others_however_often(web: WebHarness) -> None:
+    table = new(web, CAT, DOG)
+    first = rows_of(web, table)[0]["id"]
+    for _ in range(4):
+        adding = [{"op": "add", "after": first, "rows": [{"prompt": f"{n}"}]} for n in range(20)]
+        change(web, table, *adding)
+    assert prompts(web, table) == ["猫", *[f"{n}" for n in reversed(range(20))] * 4, "狗"]
+
+
+def test_rows_that_become_or_stop_being_equal_are_answered_too(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, DOG)
+    cat, dog, _ = rows_of(web, table)
+    answer = change(web, table, setting(cat, prompt="狗"))
+    assert [(row["number"], row.get("same_as")) for row in answer["rows"]] == [(1, None), (2, 1), (3, 1)]
+    assert answer["totals"] == {"rows": 3, "pictures": 3, "to_make": 1, "price": 0.22}
+    answer = change(web, table, {"op": "remove", "rows": [cat["id"]]})
+    assert [(row["number"], row.get("same_as")) for row in answer["rows"]] == [(2, None), (3, 2)]
+    answer = change(web, table, setting(dog, num_images=3))
+    assert (answer["totals"]["to_make"], [row["number"] for row in answer["rows"]]) == (3, [2, 3])
+
+
+def test_a_value_that_no_model_takes_is_kept_and_marked(web: WebHarness) -> None:
+    table = new(web, CAT)
+    (cat,) = rows_of(web, table)
+    values = {"aspect_ratio": "5:7", "num_images": "两张", "model": "没有这个"}
+    (row,) = change(web, table, setting(cat, **values))["rows"]
+    assert {name: row[name] for name in values} == values
+    assert (row["state"], {problem["field"] for problem in row["problems"]}) == (
+        "problem",
+        {"aspect_ratio", "num_images"},
+    )
+    (row,) = change(web, table, setting(cat, aspect_ratio="", num_images=None, model=""))["rows"]
+    assert row["state"] == "to_make"
+
+
+def refused(web: WebHarness, table: str, operation: object, status: int = 400) -> str:
+    """The sentence with which an operation is refused after a valid one; nothing is changed."""
+    before = opened(web, table)
+    valid = setting(before["rows"][0], prompt="虎")
+    error: str = change(web, table, valid, operation, status=status)["error"]
+    assert opened(web, table) == before
+    return error
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"价钱": "1"}, "没有「价钱」这一列"),
+        ({"num_images": 11}, "生成数量应为 1–10 的整数"),
+        ({"seed": "-5"}, "种子应为"),
+        ({"prompt": "字" * 10_001}, "最多 10000 字"),
+        ({"prompt": 7}, "请写文字"),
+        ({"aspect_ratio": "1" * 101}, "最多 100 字"),
+        ({"SKU": "字" * 2_001}, "一格最多 2000 字"),
+        ({"sample_images": "a.png"}, "参考图应为"),
+        ({"sample_images": [{"url": "", "filename": "a"}] * 17}, "最多 16 张"),
+    ],
+)
+def test_a_value_past_its_bounds_is_refused(
+    module_web: WebHarness, values: dict[str, object], sentence: str
+) -> None:
+    table = new(module_web, {**CAT, "columns": {"SKU": "A1"}})
+    row = rows_of(module_web, table)[0]
+    assert sentence in refused(module_web, table, setting(row, **values))
+
+
+def test_what_cannot_be_carried_out_is_refused_with_a_sentence(module_web: WebHarness) -> None:
+    table, other = new(module_web, CAT, DOG), new(module_web, BIRD)
+    cat, dog = rows_of(module_web, table)
+    gone = setting(rows_of(module_web, other)[0], prompt="x")
+    assert "不在这个表格里" in refused(module_web, table, gone, 404)
+    assert "不在这个表格里" in refused(module_web, table, {"op": "remove", "rows": [10**15]}, 404)
+    assert "看不懂" in refused(module_web, table, {"op": "turn", "rows": []})
+    assert "看不懂" in refused(module_web, table, {"op": "set", "row": "1", "values": {}})
+    assert "编号" in refused(module_web, table, {"op": "move", "rows": ["1"]})
+    assert "after" in refused(module_web, table, {"op": "add", "after": "x", "rows": [CAT]})
+    assert "它自己" in refused(module_web, table, {"op": "move", "rows": [cat["id"]], "after": cat["id"]})
+    many = [{}] * (MAX_ROWS_A_TABLE - 1)
+    assert "最多 20000 行" in refused(module_web, table, {"op": "add", "rows": many})
+    change(module_web, table, {"op": "remove", "rows": [dog["id"]]})
+    assert "删掉" in refused(module_web, table, setting(dog, prompt="x"), 404)
+    assert "刷新" in module_web.get(f"/api/tables/{table}?since=999999", 409)["error"]
+    assert "since" in module_web.get(f"/api/tables/{table}?since=x", 400)["error"]
+    for path in ("", "/undo", "/copy", "/restore"):
+        calls = {"": module_web.client.get, "/restore": module_web.client.post}
+        call = calls.get(path, module_web.client.post)
+        body = {} if path == "" else {"json": {"version": 1} if path == "/undo" else {}}
+        assert answered(call(f"/api/tables/none{path}", **body), 404)["error"] == (
+            "没有这个表格，它可能已被删除"
+        )
+
+
+def test_a_call_that_comes_twice_changes_once(web: WebHarness) -> None:
+    table = new(web, CAT)
+    adding = {"op": "add", "rows": [DOG]}
+    first, second = (change(web, table, adding, request_id="k") for _ in range(2))
+    assert (first, prompts(web, table)) == (second, ["猫", "狗"])
+    assert change(web, table, {**adding, "rows": [BIRD]}, request_id="k", status=422)
+    made = [web.post("/api/tables", {"rows": [CAT], "request_id": "t"}, 201) for _ in range(2)]
+    assert made[0] == made[1]
+
+
+def test_undo_brings_back_what_a_change_replaced(web: WebHarness) -> None:
+    table = new(web, {**CAT, "columns": {"SKU": "A1"}}, DOG, BIRD)
+    before = rows_of(web, table)
+    cat, dog, _ = before
+    changed = change(
+        web,
+        table,
+        setting(cat, prompt="虎", num_images=2, SKU=""),
+        {"op": "add", "after": 0, "rows": [{"prompt": "鱼"}]},
+        {"op": "move", "rows": [cat["id"]]},
+        {"op": "remove", "rows": [dog["id"]]},
+    )
+    assert prompts(web, table) == ["鱼", "鸟", "虎"]
+    undone = undo(web, table, changed["version"])
+    assert rows_of(web, table) == before
+    undo(web, table, undone["version"])
+    assert prompts(web, table) == ["鱼", "鸟", "虎"]
+
+
+def test_what_was_changed_since_is_not_undone(web: WebHarness) -> None:
+    table = new(web, CAT, DOG)
+    cat, dog = rows_of(web, table)
+    first = change(web, table, setting(cat, prompt="虎"))["version"]
+    added = change(web, table, {"op": "add", "rows": [BIRD]})
+    change(web, table, setting(cat, prompt="豹"), setting(added["rows"][0], prompt="鹰"))
+    change(web, table, setting(dog, prompt="狼"))
+    for version in (first, added["version"]):
+        assert "后来又改过" in undo(web, table, version, 409)["error"]
+    assert undo(web, table, 1, 404)["error"].startswith("没有这一步")
+    assert prompts(web, table) == ["豹", "狼", "鹰"]
+
+
+def test_the_words_to_be_sent_follow_the_order_of_the_rows(web: WebHarness) -> None:
+    table = new(
+        web, {"prompt": "第 {序号} 张"}, {}, {"prompt": "第 {序号} 张，{SKU}", "columns": {"SKU": "A1"}}
+    )
+    first, empty, last = rows_of(web, table)
+    assert [row.get("sent") for row in (first, empty, last)] == [
+        {"prompt": "第 1 张"},
+        None,
+        {"prompt": "第 2 张，A1"},
+    ]
+    answer = change(web, table, setting(empty, prompt="猫"))
+    assert [row["sent"]["prompt"] for row in answer["rows"] if "sent" in row] == ["第 3 张，A1"]
+    answer = change(web, table, {"op": "move", "rows": [first["id"]]})
+    assert [row["sent"]["prompt"] for row in answer["rows"]] == ["第 2 张，A1", "第 3 张"]
+
+
+def test_rows_show_what_was_made_for_equal_rows_anywhere(web: WebHarness) -> None:
+    made = web.post("/api/batches", {"rows": [CAT, DOG]}, 202)["records"]
+    web.run()
+    table = new(web, CAT, {**DOG, "num_images": 2})
+    found = opened(web, table)
+    cat, dog = found["rows"]
+    assert cat["pictures"] == [
+        {
+            "record_id": made[0],
+            "number": 1,
+            "status": "success",
+            "url": "/output/%E7%8C%AB.png",
+            "thumbnail_url": f"/thumbnails/{made[0]}",
+            "shared": True,
+        }
+    ]
+    assert (cat["state"], dog["state"], dog["missing"]) == ("made", "to_make", 1)
+    assert found["table"]["totals"] == {"rows": 2, "pictures": 3, "to_make": 1, "price": 0.22}
+    seen = found["table"]["version"]
+    answered(web.client.delete(f"/api/records/{made[0]}"))
+    (row,) = opened(web, table, since=seen)["rows"]
+    assert (row["number"], row["state"], "pictures" in row) == (1, "trashed", False)
+
+
+def test_an_opened_table_is_checked_anew_with_the_library_and_the_models(demo: WebHarness) -> None:
+    table = new(demo, {**CAT, "sample_images": [{"url": "", "filename": "红茶"}]})
+    assert rows_of(demo, table)[0]["problems"][0]["field"] == "sample_images"
+    add_reference(demo.client, "红茶.png")
+    assert rows_of(demo, table)[0]["state"] == "to_make"
+    demo.execute("UPDATE tables SET checked_with = 'other prices'")
+    demo.execute("UPDATE table_rows SET price_micros = 1")
+    assert rows_of(demo, table)[0]["price"] == 0
+
+
+def test_tables_are_listed_searched_archived_deleted_and_restored(web: WebHarness) -> None:
+    first, second = new(web, CAT, name="春季"), new(web, DOG, BIRD, name="夏季 100%")
+    listed = web.get("/api/tables")
+    assert [(table["name"], table["rows"], table["price"]) for table in listed["tables"]] == [
+        ("夏季 100%", 2, 0.44),
+        ("春季", 1, 0.22),
+    ]
+    assert [each["id"] for each in web.get("/api/tables?search=0%25")["tables"]] == [second]
+    put = answered(web.client.put(f"/api/tables/{first}", json={"name": "秋季", "archived": True}))
+    assert (put["table"]["name"], put["table"]["archived"]) == ("秋季", True)
+    assert [table["id"] for table in web.get("/api/tables")["tables"]] == [second]
+    assert [table["id"] for table in web.get("/api/tables?archived=1")["tables"]] == [first]
+    answered(web.client.delete(f"/api/tables/{first}"))
+    assert web.get("/api/tables?archived=1")["total"] == 0
+    web.get(f"/api/tables/{first}", 404)
+    web.post(f"/api/tables/{first}/restore")
+    assert prompts(web, first) == ["猫"]
+
+
+def test_a_table_gets_columns_and_a_model(web: WebHarness) -> None:
+    table = new(web, {**CAT, "columns": {"SKU": "A1"}})
+    (row,) = rows_of(web, table)
+
+    def put(status: int = 200, **fields: object) -> dict[str, Any]:
+        return answered(web.client.put(f"/api/tables/{table}", json=fields), status)
+
+    assert put(columns=["备注", "SKU"])["table"]["columns"] == ["备注", "SKU"]
+    (changed,) = change(web, table, setting(row, 备注="急"))["rows"]
+    assert list(changed["columns"].items()) == [("备注", "急"), ("SKU", "A1")]
+    assert "还有内容" in put(409, columns=["SKU"])["error"]
+    assert "没有叫" in put(400, model="没有这个")["error"]
+    assert "没有「rows」" in put(400, rows=[])["error"]
+
+
+def test_a_copy_has_the_rows_and_shares_the_pictures(web: WebHarness) -> None:
+    web.post("/api/batches", {"rows": [CAT]}, 202)
+    web.run()
+    table = new(web, CAT, DOG, name="春季")
+    copy = web.post(f"/api/tables/{table}/copy", {}, 201)["table"]
+    assert (copy["name"], prompts(web, copy["id"])) == ("春季 副本", ["猫", "狗"])
+    assert [row["state"] for row in rows_of(web, copy["id"])] == ["made", "to_make"]
+
+
+def test_an_unchanged_table_is_not_sent_again(web: WebHarness) -> None:
+    table = new(web, CAT)
+    seen = opened(web, table)["table"]["version"]
+    first = web.client.get(f"/api/tables/{table}?since={seen}")
+    again = {"If-None-Match": first.headers["ETag"]}
+    assert web.client.get(f"/api/tables/{table}?since={seen}", headers=again).status_code == 304
+    change(web, table, setting(rows_of(web, table)[0], prompt="虎"))
+    assert web.client.get(f"/api/tables/{table}?since={seen}", headers=again).status_code == 200
