@@ -15,6 +15,11 @@ _MAX_LENGTH = 200  # characters of a header with remarks, and without them
 _MAX_NAME_LENGTH = 60
 _OPENING, _CLOSING = "([{<【「『《〈〔", ")]}>】」』》〉〕"
 
+SHEET_COLUMN = "工作表"  # the own column with the name of the sheet
+# What people write into the column of choices.
+KEEP_WORDS = ["✓", "✔", "√", "是", "要", "选", "留", "留下", "选中", "keep", "yes", "y", "1"]
+REJECT_WORDS = ["✗", "✘", "×", "x", "否", "不要", "淘汰", "reject", "no", "n", "0"]
+
 _NAMES: Mapping[str, str] = {
     "prompt": "提示词 正面提示词 正向提示词 图片提示词 prompt prompts positiveprompt",
     "negative_prompt": "负面提示词 反向提示词 负向提示词 反面提示词 negativeprompt negativeprompts negative",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.domain import (
@@ -18,7 +18,7 @@ from app.domain import (
     visible_text,
 )
 from app.errors import Message, message
-from app.sheets.header_synonyms import Meaning, meaning
+from app.sheets.header_synonyms import KEEP_WORDS, REJECT_WORDS, Meaning, meaning
 from app.sheets.table import Row, display_text
 
 # In the order of the template's columns; the labels are part of the contract.
@@ -81,6 +81,8 @@ STATUS_LABELS: Mapping[Status, str] = {
 }
 
 PICK_MARKS: Mapping[str, str] = {Pick.KEEP: "✓", Pick.REJECT: "✗"}
+_PICK_WORDS = {**dict.fromkeys(KEEP_WORDS, Pick.KEEP), **dict.fromkeys(REJECT_WORDS, Pick.REJECT)}
+_MARK_LABELS = {"pick": ("选中", "select", "selected"), "picture": ("第几张", "picturenumber")}
 
 # Labels recognised when an exported workbook is imported again; 排队中 is of earlier versions.
 _STATUS_NAMES: Mapping[str, Status] = {
@@ -126,7 +128,8 @@ class Header:
     by ``compact_text``; ``unread`` are the columns with an unknown header, ``own`` the names of those that
     are kept as the user's own. ``options`` are columns that may hold an option, by meaning; they are among
     the own ones until ``take_options``. ``named`` are the headers of all own columns, ``unknown`` those of
-    them to tell the user about. ``has_own_results``: results were written into the user's workbook.
+    them to tell the user about. ``has_own_results``: results were written into the user's workbook. ``pick``
+    and ``picture`` are the columns that say which picture is kept, and which of its row a line is about.
     """
 
     row: int
@@ -140,6 +143,8 @@ class Header:
     unknown: frozenset[int]
     notes: Sequence[Message]
     has_own_results: bool = False
+    pick: int | None = None
+    picture: int | None = None
 
     @property
     def of_results(self) -> bool:
@@ -155,6 +160,11 @@ class Header:
 def status_named(text: str) -> Status | None:
     """The status with this label in either language, or None."""
     return _STATUS_NAMES.get(trimmed_text(visible_text(text[:_MAX_COMPARED])).casefold())
+
+
+def pick_named(text: str) -> Pick | None:
+    """What is said of a picture, or None."""
+    return _PICK_WORDS.get(compact_text(text))
 
 
 def result_columns(texts: Mapping[int, str]) -> range | None:
@@ -195,6 +205,7 @@ class _Assignment:
 def _read_header(row: Row) -> Header | None:
     named = {column: trimmed_text(display_text(value)) for column, value in sorted(row.values.items())}
     results = result_columns(named)
+    marks = {name: _labelled(named, labels) for name, labels in _MARK_LABELS.items()}
     for column in results or ():
         del named[column]
     cells = [(column, text, meaning(text)) for column, text in named.items()]
@@ -208,6 +219,7 @@ def _read_header(row: Row) -> Header | None:
         columns = {name: column for name, column in columns.items() if name not in RESULT_LABELS}
     size = columns.get("size")
     notes = [*_assign_size(columns), *_assignment_notes(assigned)]
+    has_marks = results is not None or all(name in columns for name in RESULT_LABELS)
     assigned.own += [size] if size is not None and size not in columns.values() else []
     read = {*columns.values(), *assigned.extra_columns}
     own = {column: named[column] for column in sorted({*assigned.own} - ours)}
@@ -223,7 +235,13 @@ def _read_header(row: Row) -> Header | None:
         unknown=frozenset(assigned.unknown),
         notes=notes,
         has_own_results=results is not None,
+        pick=marks["pick"] if has_marks else None,
+        picture=marks["picture"] if has_marks else None,
     )
+
+
+def _labelled(named: Mapping[int, str], labels: Collection[str]) -> int | None:
+    return next((column for column, text in named.items() if compact_text(text) in labels), None)
 
 
 def _assign_columns(cells: Sequence[_Cell]) -> _Assignment:

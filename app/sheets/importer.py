@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -16,18 +16,20 @@ from app.domain import (
     TEXT_TEMPLATES,
     ImageRequest,
     ModelSpec,
+    Pick,
     Status,
     fill_rows,
 )
 from app.errors import InvalidRequest, Message, SpreadsheetError, Translate, message
 from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_names, truncate
-from app.sheets.file_types import Sheet, open_sheets
-from app.sheets.header_synonyms import is_doubtful
-from app.sheets.headers import FIELD_LABELS, STATUS_LABELS, Header, find_header, status_named
+from app.sheets.file_types import open_sheets
+from app.sheets.header_synonyms import SHEET_COLUMN
+from app.sheets.headers import FIELD_LABELS, STATUS_LABELS, Header, pick_named, status_named
 from app.sheets.import_notes import DEFAULTS, grid_notes, model_notes, unfinished_notes
 from app.sheets.merged_cells import fill_merged, fill_merged_own
-from app.sheets.non_data_rows import drop_empty_rows, drop_totals_and_headers
+from app.sheets.non_data_rows import drop_empty_rows
 from app.sheets.option_columns import take_options
+from app.sheets.sheet_choice import Offered, choose_sheets, list_offered, no_rows
 from app.sheets.table import (
     ExcelTime,
     FormattedNumber,
@@ -39,10 +41,7 @@ from app.sheets.table import (
     own_text,
 )
 
-_HEADER_DEPTH = 50
 _AS_DISPLAYED = (*TEXT_FIELDS, "aspect_ratio", "resolution")
-_SPARE_ROWS = 200  # read beyond the batch limit, to allow for rows that are not data
-_MAX_SEARCHED = 1_000  # cells searched for an ambiguous header
 _TOO_WIDE = "这一行的格数比表头多，可能是文字里的逗号被当成了分隔，请核对这一行，或改用 .xlsx"
 _REQUEST_FIELDS = tuple(name for name in FIELD_LABELS if name != "references")
 
@@ -74,8 +73,21 @@ class ImportedRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PickMark:
+    """What the file says of a picture: ``picture`` counts those of the row from 1; None: it has one mark."""
+
+    row: int
+    picture: int | None
+    pick: Pick
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
-    """The result of an import: rows, problems by cell, and notes that concern no single cell."""
+    """The result of an import: rows, problems by cell, and notes that concern no single cell.
+
+    ``offered`` are the sheets that have rows, with their number; ``sheet`` and ``header_row`` are of the
+    first that was read. The ``row`` of a mark is as in the batch that the results are of.
+    """
 
     sheet: str
     header_row: int
@@ -83,119 +95,133 @@ class Import:
     rows: tuple[ImportedRow, ...]
     problems: tuple[Problem, ...]
     notes: tuple[Message, ...]
+    offered: tuple[tuple[str, int], ...] = ()
+    marks: tuple[PickMark, ...] = ()
 
     def as_json(self, translate: Translate = str) -> dict[str, Any]:
         """The JSON form used by the API."""
         return {
             "sheet": self.sheet,
+            "sheets": [{"name": name, "rows": count} for name, count in self.offered],
             "rows": [{**row.as_json(), "columns": row.columns} for row in self.rows],
             "problems": [found.as_json(translate) for found in self.problems],
             "notes": list(map(translate, self.notes)),
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What was read of one sheet."""
+
+    rows: Sequence[ImportedRow]
+    problems: Sequence[Problem]
+    notes: Sequence[Message]
+    marks: Sequence[PickMark]
+    model_of: Callable[[Mapping[str, Any]], ModelSpec | None]
+
+
 def read_workbook(
     content: bytes,
     filename: str,
     *,
+    sheets: Collection[str] = (),
     find_model: Callable[[str], ModelSpec] | None = None,
     is_known: Callable[[str], bool] = lambda name: False,
     date: str = "",
 ) -> Import:
     """An uploaded workbook or delimited text -> Import; ``filename`` only improves error messages.
 
+    ``sheets`` are those to read, by default the active one, else the first that has rows. Of several the rows
+    of each are numbered on from those before, and its name is the own column 「工作表」.
     ``is_known`` returns whether the library has a reference image of that name; called only for names with
     a 、. ``find_model`` returns the model to validate a row against, by what its cell says: "" for that of
     the whole table; it raises InvalidRequest for an unknown one. ``date`` is that of ``{日期}``. Raises
     SpreadsheetError or TooLarge when the file has no table, is damaged or hostile, or has too many rows.
     """
-    sheet, header, grid, notes = _choose(open_sheets(content, filename))
-    header, kept = take_options(header, grid)
-    if (count := len(grid.rows) + grid.dropped) > header.max_rows:
+    offered, notes = list_offered(open_sheets(content, filename), is_choice=not sheets)
+    chosen = choose_sheets(offered, sheets)
+    header, first = chosen[0].header, chosen[0].sheet.name
+    if (count := sum(len(each.grid.rows) + each.grid.dropped for each in chosen)) > header.max_rows:
         text = "表格有 {count} 行，一次最多 {limit} 行，请分成几个文件导入"
         raise SpreadsheetError(text, count=count, limit=header.max_rows)
+    counts = tuple((each.sheet.name, len(each.grid.rows) + each.grid.dropped) for each in offered)
+    parts = [_read_sheet(each, find_model, is_known) for each in chosen]
+    if len(parts) > 1:
+        parts = _numbered_on(parts, [each.sheet.name for each in chosen])
+    rows, errors = _fill_variables([row for part in parts for row in part.rows], date)
+    problems = [*(one for part in parts for one in part.problems), *errors, *_too_many_pictures(rows)]
+    notes += [note for part in parts for note in part.notes]
+    notes += unfinished_notes([row.status for row in rows])
+    notes += model_notes([(spec, row.fields) for row in rows if (spec := parts[0].model_of(row.fields))])
+    return Import(
+        sheet=first,
+        header_row=header.row,
+        of_results=header.of_results,
+        rows=tuple(rows),
+        problems=tuple(sorted(problems, key=lambda one: one.row)),
+        notes=tuple(note for place, note in enumerate(notes) if note not in notes[:place]),
+        offered=counts,
+        marks=tuple(mark for part in parts for mark in part.marks),
+    )
+
+
+def _read_sheet(
+    offered: Offered, find_model: Callable[[str], ModelSpec] | None, is_known: Callable[[str], bool]
+) -> _Part:
+    header, grid = offered.header, offered.grid
+    header, kept = take_options(header, grid)
     _display_numbers(header, grid)
     problems = fill_merged(header, grid)
     fill_merged_own(header, grid)
     _join_references(header, grid)
-    notes += [*header.notes, *kept, *drop_empty_rows(header, grid), *grid_notes(header, grid)]
+    notes = [*offered.notes, *header.notes, *kept, *drop_empty_rows(header, grid), *grid_notes(header, grid)]
     if not grid.rows:
-        raise _no_rows(sheet, header)
+        raise no_rows(offered.sheet, header)
     reader = _RowReader(header, dict(islice(header.own.items(), MAX_OWN_COLUMNS)), find_model, is_known)
     rows = [reader.read(row) for row in grid.rows]
     remaining = {row.number for row in grid.rows}
     problems = [one for one in problems if one.row in remaining]
     problems += [problem(number, "prompt", "", _TOO_WIDE) for number in grid.rows_too_wide]
     problems += reader.problems
+    row_numbers = [
+        row.values.get(header.columns["row_number"]) if header.of_results else None for row in grid.rows
+    ]
+    marks = [
+        mark
+        for row, origin in zip(grid.rows, row_numbers, strict=True)
+        for mark in _marks(row, header, origin)
+    ]
     if header.of_results:
-        rows = _join_pictures(rows, [row.values.get(header.columns["row_number"]) for row in grid.rows])
-    rows, errors = _fill_variables(rows, date)
-    problems += [*errors, *_too_many_pictures(rows)]
-    return Import(
-        sheet=sheet.name,
-        header_row=header.row,
-        of_results=header.of_results,
-        rows=tuple(rows),
-        problems=tuple(sorted(problems, key=lambda one: one.row)),
-        notes=(
-            *(*notes, *reader.notes(), *unfinished_notes([row.status for row in rows])),
-            *model_notes([(spec, row.fields) for row in rows if (spec := reader.model_of(row.fields))]),
-        ),
-    )
+        rows = _join_pictures(rows, row_numbers)
+    notes += reader.notes()
+    return _Part(rows=rows, problems=problems, notes=notes, marks=marks, model_of=reader.model_of)
 
 
-def _choose(sheets: Sequence[Sheet]) -> tuple[Sheet, Header, Grid, list[Message]]:
-    """The first visible sheet with a header and rows below it; the active sheet is tried first."""
-    visible = [(sheet, sheet.top(_HEADER_DEPTH)) for sheet in sheets if not sheet.hidden]
-    filled = [(sheet, top) for sheet, top in visible if top]
-    headed = [(sheet, header) for sheet, top in filled if (header := find_header(top))]
-    headed.sort(key=lambda one: not one[0].active)
-    for sheet, header in headed:
-        own = frozenset(islice(header.own, MAX_OWN_COLUMNS)) | {*header.options.values()}
-        grid = sheet.read(header.texts, header.row, header.max_rows + _SPARE_ROWS, own)
-        skipped = drop_totals_and_headers(header, sheet, grid)
-        if grid.rows:
-            others = [other.name for other, _ in headed if other is not sheet]
-            is_first = sheet is filled[0][0]
-            return sheet, header, grid, [*_sheet_notes(sheet, others, is_first=is_first), *skipped]
-    if headed:
-        raise _no_rows(*headed[0])
-    _refuse_hidden([sheet for sheet in sheets if sheet.hidden])
-    raise _no_header([top for _, top in filled])
+def _marks(row: Row, header: Header, origin: Value | None) -> Iterator[PickMark]:
+    """The marks of a line: one a picture, or of a row in the user's own workbook one a picture and line."""
+    lines = display_text(row.own.get(header.pick or 0, "")).split("\n")
+    number = display_text(row.own.get(header.picture or 0, ""))
+    of_row = row.number if origin is None else int(display_text(origin)) if str(origin).isdecimal() else None
+    for place, line in enumerate(lines, 1):
+        if (found := pick_named(line)) and of_row is not None:
+            which = place if len(lines) > 1 else int(number) if number.isdecimal() else None
+            yield PickMark(row=of_row, picture=which, pick=found)
 
 
-def _no_rows(sheet: Sheet, header: Header) -> SpreadsheetError:
-    text = "「{sheet}」的表头在第 {number} 行，下面还没有内容，请从下一行开始填写提示词"
-    return SpreadsheetError(text, sheet=sheet.name, number=header.row)
-
-
-def _sheet_notes(sheet: Sheet, others: list[str], *, is_first: bool) -> list[Message]:
-    if others:
-        names = tuple(message("「{sheet}」", sheet=name) for name in others[:10])
-        return [
-            message("只导入了工作表「{sheet}」；也有提示词的还有：{others}", sheet=sheet.name, others=names)
+def _numbered_on(parts: Sequence[_Part], names: Sequence[str]) -> list[_Part]:
+    """The parts with the rows of each numbered on from the last, and with the name of its sheet."""
+    numbered: list[_Part] = []
+    last = 0
+    for part, name in zip(parts, names, strict=True):
+        rows = [
+            replace(row, number=row.number + last, columns={SHEET_COLUMN: name, **row.columns})
+            for row in part.rows
         ]
-    return [] if is_first else [message("导入的是工作表「{sheet}」", sheet=sheet.name)]
-
-
-def _refuse_hidden(sheets: Sequence[Sheet]) -> None:
-    """Refuse prompts on a hidden sheet: the user would pay for rows not shown in Excel."""
-    found = next((sheet for sheet in sheets if find_header(sheet.top(_HEADER_DEPTH))), None)
-    if found:
-        text = "只有隐藏的工作表「{sheet}」里有提示词，请在 Excel 里取消隐藏、核对后再导入"
-        raise SpreadsheetError(text, sheet=found.name)
-
-
-def _no_header(tops: list[list[Row]]) -> SpreadsheetError:
-    if not tops:
-        return SpreadsheetError("这个文件里没有内容，请下载模板，填好后再导入")
-    texts = (display_text(value) for top in tops for row in top for value in row.values.values())
-    if doubtful := next(filter(is_doubtful, islice(texts, _MAX_SEARCHED)), ""):
-        text = "表头「{header}」看不出是提示词还是负面提示词，请改成「提示词」或「负面提示词」再导入"
-        return SpreadsheetError(text, header=" ".join(doubtful[:40].split()))
-    first = tuple(display_text(value).strip()[:10] for value in list(tops[0][0].values.values())[:6])
-    text = "没有找到「提示词」这一列，第一行是：{cells}。请在表头写上「提示词」，或下载模板来填"
-    return SpreadsheetError(text, cells=first)
+        problems = [replace(one, row=one.row + last) for one in part.problems]
+        marks = [replace(mark, row=mark.row + last) for mark in part.marks]
+        numbered.append(replace(part, rows=rows, problems=problems, marks=marks))
+        last = max((row.number for row in rows), default=last)
+    return numbered
 
 
 def _display_numbers(header: Header, grid: Grid) -> None:

@@ -67,6 +67,36 @@ def test_no_note_about_sheets_when_there_is_no_choice(sheets: dict[str, Any]) ->
     assert "工作表" not in str(notes(read_workbook(with_sheets(sheets), "a.xlsx")))
 
 
+def test_every_sheet_with_prompts_is_offered_with_its_number_of_rows() -> None:
+    book = opened_at(
+        {"甲": [*TABLE, ("虎",)], "备注": COVER, "乙": OTHER, "空": EMPTY_TABLE, "藏": TABLE}, 2, 藏="hidden"
+    )
+
+    assert read_workbook(book, "a.xlsx").offered == (("乙", 1), ("甲", 2))
+
+
+def test_several_sheets_are_numbered_on_and_name_their_rows_in_an_own_column() -> None:
+    first = [("SKU", "提示词", "图片比例"), ("A-1", "猫 {工作表}", "1:1"), ("A-2", "狗", "歪")]
+    book = with_sheets({"甲": first, "乙": [("提示词", "SKU"), ("鸟", "B-1")], "丙": TABLE})
+    found = read_workbook(book, "a.xlsx", sheets=["乙", "甲"])
+
+    assert prompts(found) == ["猫 {工作表}", "狗", "鸟"]
+    assert [row.number for row in found.rows] == [2, 3, 5]
+    assert [row.columns for row in found.rows] == [
+        {"工作表": "甲", "SKU": "A-1"},
+        {"工作表": "甲", "SKU": "A-2"},
+        {"工作表": "乙", "SKU": "B-1"},
+    ]
+    assert [(one.row, one.column) for one in found.problems] == [(3, "图片比例")]
+    assert (found.sheet, found.header_row) == ("甲", 1)
+    assert "工作表" not in str(notes(found))
+
+
+def test_a_sheet_that_is_not_offered_is_refused() -> None:
+    with pytest.raises(SpreadsheetError, match="没有可以导入的工作表「说明」"):
+        read_workbook(with_sheets({"甲": TABLE, "说明": COVER}), "a.xlsx", sheets=["甲", "说明"])
+
+
 @pytest.mark.parametrize("state", ["hidden", "veryHidden"])
 def test_a_hidden_sheet_is_skipped_even_when_active(state: str) -> None:
     found = read_workbook(opened_at({"旧": OTHER, "新": TABLE}, 0, 旧=state), "a.xlsx")

@@ -227,6 +227,8 @@ def test_the_choice_is_a_line_for_each_file() -> None:
     records = [made(1, 3, pick="keep"), made(2, 4), made(3, 4, pick="reject"), made(4, 5)]
     target = filled(by_openpyxl(), records)
     assert [row_of(target, row, 6)[4] for row in (3, 4, 5)] == ["✓", "\n✗", None]
+    marks = read_workbook(target, "a.xlsx").marks
+    assert [(mark.row, mark.picture, mark.pick) for mark in marks] == [(3, None, "keep"), (4, 2, "reject")]
 
 
 def test_text_that_looks_like_a_formula_stays_text() -> None:

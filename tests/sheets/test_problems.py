@@ -264,7 +264,7 @@ def test_a_csv_row_wider_than_the_header_is_reported() -> None:
 def test_the_answer_has_the_documented_form() -> None:
     answer = read(("提示词", "图片比例"), ("猫", datetime.time(16, 9)), ("狗", "x")).as_json()
 
-    assert set(answer) == {"sheet", "rows", "problems", "notes"}
+    assert set(answer) == {"sheet", "sheets", "rows", "problems", "notes"}
     assert set(answer["problems"][0]) == {"row", "column", "seen", "error", "fixed"}
     assert set(answer["problems"][1]) == {"row", "column", "seen", "error"}
     assert "status" not in answer["rows"][0]

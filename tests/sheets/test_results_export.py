@@ -327,6 +327,20 @@ def test_the_choice_is_a_column_of_the_results() -> None:
     assert [line["选中"] for line in lines(written(records))] == ["✓", "✗", None]
 
 
+def test_the_choice_and_the_comment_of_each_picture_are_read_back() -> None:
+    content = written([record(1, row_number=7, picture_number=2), record(2, row_number=8)])
+
+    def mark(sheet: Any) -> None:
+        column = [cell.value for cell in sheet[1]].index("选中") + 1
+        sheet.cell(2, column).value, sheet.cell(3, column).value = " √ ", "不要"
+        sheet.cell(1, sheet.max_column + 1).value = "客户意见"
+        sheet.cell(3, sheet.max_column).value = "太暗"
+
+    found = changed(content, mark)
+    assert [(each.row, each.picture, each.pick) for each in found.marks] == [(7, 2, "keep"), (8, 1, "reject")]
+    assert [row.columns["客户意见"] for row in found.rows] == ["", "太暗"]
+
+
 def test_records_are_exported_with_every_field() -> None:
     saved_record = record(
         3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2

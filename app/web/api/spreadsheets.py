@@ -59,6 +59,7 @@ bp = Blueprint("spreadsheets", __name__)
     answer(
         workbook=str,
         sheet=str,
+        sheets=[closed_object(name=str, rows=int)],
         rows=["ImportedRow"],
         problems=["CellProblem"],
         notes=[str],
@@ -66,13 +67,18 @@ bp = Blueprint("spreadsheets", __name__)
         previous=or_null(closed_object(batch_id=str, name=str, created_at=str, filename=str)),
         removed=[closed_object(row=ID, prompt=str, records=[ID])],
     ),
-    files=open_object("file", file=FILE, model=text(description="没有写模型的行用哪个，空的是默认的")),
+    files=open_object(
+        "file",
+        file=FILE,
+        model=text(description="没有写模型的行用哪个，空的是默认的"),
+        sheets=array_of(str),
+    ),
 )
 def import_workbook() -> Response:
     """Parse a file -> rows, corrections and errors by cell, and the matches of reference names.
 
     Each row is validated against its model, by default that of the form or query. In a results workbook a
-    row of that model names none.
+    row of that model names none. One sheet is read unless ``sheets``, which may be repeated, names others.
     """
     file = request.files.get("file")
     if file is None:
@@ -82,7 +88,12 @@ def import_workbook() -> Response:
     spec = find_model(request.values.get("model", ""))
     find = cache(lambda written: find_model(written or spec.model_id))
     found = sheets.read_workbook(
-        content, file.filename or "", find_model=find, is_known=library.has, date=today()
+        content,
+        file.filename or "",
+        sheets=request.form.getlist("sheets"),
+        find_model=find,
+        is_known=library.has,
+        date=today(),
     )
     filename = PurePath((file.filename or "").replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
     workbook_id = _keep(content, filename, found)
