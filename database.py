@@ -192,6 +192,7 @@ from app.db.workbooks import (
     add_workbook,
     check_workbook,
     find_previous_batches,
+    find_workbook,
     forget_workbooks,
     get_workbook_file,
 )

@@ -257,8 +257,10 @@ class _Results:
     def _states(self, records: Sequence[Record]) -> str:
         counts = [
             (status, sum(record.status is status for record in records))
-            for status in dict.fromkeys(record.status for record in records)
+            for status in dict.fromkeys(record.status for record in records if record.id)
         ]
+        if not counts:
+            return ""
         if len(counts) == 1:
             return self._translate(message(STATUS_LABELS[counts[0][0]]))
         states = (

@@ -66,7 +66,7 @@ _MODEL = Column(OPTION_LABELS["model"], OPTION_FIELDS["model"][0], value=attrget
 _LAST_REQUEST_COLUMN = _REQUEST_COLUMNS["steps"]
 _IMAGE_FILE = Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename"))
 _OUTCOME_COLUMNS = (
-    Column(RESULT_LABELS["status"], 12, value=lambda record: message(STATUS_LABELS[record.status])),
+    Column(RESULT_LABELS["status"], 12, value=lambda r: message(STATUS_LABELS[r.status]) if r.id else None),
     Column("原因", 30, value=attrgetter("error")),
     _IMAGE_FILE,
 )

@@ -3,9 +3,11 @@
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from werkzeug.wrappers import Response
 from zipstream import ZipStream
 
 import database
@@ -16,7 +18,9 @@ from app.images import store
 from app.images.filenames import archive_path, delivered_names, unique_path
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
-from app.web.downloads import map_ahead
+from app.web.downloads import as_attachment, map_ahead
+from app.web.i18n import translator
+from app.web.services import connection, services
 
 WORKBOOK = "生成记录.xlsx"
 MISSING = "缺少的图片.txt"
@@ -127,6 +131,21 @@ class Archive:
             lines = [title, *(f"{image.record_id}\t{image.filename}" for image in self._missing), ""]
             content = "\r\n".join(lines).encode("utf-8-sig")
             archive.add(content, unique_path(self._translate(MISSING), folders))
+
+
+def send_archive(records: Callable[[], Iterable[Record]], name_of: Callable[[Archive], str]) -> Response:
+    """The ZIP of the images of these records as a download. Raises TryLater while several are under way."""
+    current = services()
+    with ExitStack() as held:
+        held.enter_context(current.archives)
+        copies = current.runtime.output_backup
+        archive = Archive(connection(), records, current.outputs, copies, translate=translator())
+        response = Response(archive, mimetype="application/zip")
+        if archive.length is not None:
+            response.content_length = archive.length
+        response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
+        response.call_on_close(held.pop_all().close)
+    return as_attachment(response, name_of(archive), "records.zip")
 
 
 def zip_files(files: Iterable[tuple[str, Callable[[], bytes]]]) -> Iterator[bytes]:

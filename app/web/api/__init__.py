@@ -12,6 +12,7 @@ from app.web.api import (
     records,
     release,
     repair,
+    results,
     samples,
     settings,
     spreadsheets,
@@ -22,7 +23,7 @@ from app.web.api import (
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
-    *(tables, batches, release, repair, records, spreadsheets, samples, usage),
+    *(tables, batches, release, repair, records, spreadsheets, results, samples, usage),
     *(models, settings, notifications, openapi, upscale, prompts, presets),
 ):
     bp.register_blueprint(module.bp)

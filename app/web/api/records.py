@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from typing import Any
 
 from flask import Blueprint, request
@@ -19,7 +19,7 @@ from app.images import metadata, store
 from app.images.filenames import safe_stem
 from app.images.parameters import Parameters, format_parameters, parse_parameters
 from app.web import filters
-from app.web.downloads import XLSX, as_attachment, start_stream, workbook
+from app.web.downloads import XLSX, start_stream, workbook
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -36,7 +36,7 @@ from app.web.openapi.schemas import (
 from app.web.params import bool_field, is_id, json_body
 from app.web.serializers import record_json, success
 from app.web.services import connection, services
-from app.web.zip_stream import Archive
+from app.web.zip_stream import Archive, send_archive
 
 bp = Blueprint("records", __name__)
 _MAX_SEARCH_IN_NAME = 40  # characters of a search in the name of a file
@@ -195,16 +195,7 @@ def archive_records() -> Response:
     records = _records_to_deliver(wanted)
     if next(iter(records()), None) is None:
         raise NotFound("没有可以打包的记录，请重新选择")
-    with ExitStack() as held:
-        held.enter_context(services().archives)
-        outputs, copies = services().outputs, services().runtime.output_backup
-        archive = Archive(connection(), records, outputs, copies, translate=translator())
-        response = Response(archive, mimetype="application/zip")
-        if archive.length is not None:
-            response.content_length = archive.length
-        response.headers["X-Accel-Buffering"] = "no"  # sent as it is read, not stored by the server first
-        response.call_on_close(held.pop_all().close)
-    return as_attachment(response, _archive_name(wanted, archive), "records.zip")
+    return send_archive(records, lambda archive: _archive_name(wanted, archive))
 
 
 def _records_to_deliver(wanted: database.Selection) -> Callable[[], Iterable[Record]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from contextlib import ExitStack
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
@@ -19,18 +17,15 @@ from app import sheets
 from app.domain import (
     MAX_FILENAME_LENGTH,
     MAX_ROWS_A_BATCH,
-    Batch,
     LibraryImage,
     ModelSpec,
-    Record,
     WorkbookFile,
 )
-from app.errors import BucketError, InvalidRequest, NotFound, TryLater
-from app.images.filenames import delivered_names, safe_stem
+from app.errors import BucketError, InvalidRequest, TryLater
 from app.library.names import LibraryNames
 from app.orders.read import today
 from app.web.comparison import compare
-from app.web.downloads import XLSX, as_attachment, start_stream, workbook
+from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
@@ -39,7 +34,6 @@ from app.web.openapi.schemas import (
     answer,
     array_of,
     closed_object,
-    enum,
     open_object,
     or_null,
     text,
@@ -48,7 +42,6 @@ from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
 from app.web.submit import find_model, model_of
-from app.web.thumbnails import record_thumbnails
 
 bp = Blueprint("spreadsheets", __name__)
 
@@ -168,41 +161,6 @@ def _models(written: str) -> list[ModelSpec]:
     """The models that rows can be ordered from, that of the page first; ``written`` as for ``find_model``."""
     first = find_model(written)
     return [first, *(spec for spec in services().orderable if spec.model_id != first.model_id)]
-
-
-@bp.get("/batches/<batch_id>/results.xlsx")
-@describe("结果表；form=own 是导入的那份表格，右边加上结果", XLSX, query={"form": enum("own")})
-def batch_results(batch_id: str) -> Response:
-    """The submitted rows of a batch, in order, with the result of each; or the imported file with them."""
-    form = request.args.get("form", "")
-    if form not in ("", "own"):
-        raise InvalidRequest("form", "form 应为 own")
-    db, current = connection(), services()
-    batch = database.get_batch(db, batch_id)
-    stored = database.list_delivered_records(db, batch_id)
-    thumbnails = record_thumbnails(current.settings, current.outputs, current.runtime.output_backup, stored)
-    names = delivered_names(stored)
-    records = [replace(record, filename=name) for record, name in zip(stored, names, strict=True)]
-    with ExitStack() as held:
-        held.enter_context(current.workbooks)
-        ending, mimetype, name = ".xlsx", XLSX, batch.name
-        if form == "own":
-            own = _own_results(batch, records, thumbnails)
-            pieces, ending, mimetype, name = own.pieces, own.ending, own.mimetype, own.name
-        else:
-            pieces = sheets.write_results(batch, records, thumbnails=thumbnails, translate=translator())
-        response = Response(start_stream(pieces), mimetype=mimetype)
-        response.headers["X-Accel-Buffering"] = "no"  # sent as it is made
-        response.call_on_close(held.pop_all().close)
-    name = gettext("{name}-结果.xlsx", name=safe_stem(name) or batch.id)
-    return as_attachment(response, name.removesuffix(".xlsx") + ending, f"results{ending}")
-
-
-def _own_results(batch: Batch, records: Sequence[Record], thumbnails: sheets.Thumbnails) -> sheets.OwnResults:
-    if batch.workbook is None:
-        raise NotFound("这个批次不是从导入的表格提交的，请下载结果表")
-    file = database.get_workbook_file(connection(), batch.workbook.id)
-    return sheets.write_own_results(file, batch, records, thumbnails=thumbnails, translate=translator())
 
 
 def _look_up(rows: Sequence[sheets.ImportedRow], library: LibraryNames) -> list[dict[str, Any]]:

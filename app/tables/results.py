@@ -1,0 +1,105 @@
+"""The pictures that leave the house for a table: of each row, under its number, name and own columns."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import database
+from app.domain import Pick, Record, Standing, Status
+from app.domain.tables import RowPicture, Table
+from app.errors import message
+from app.tables.view import RowView, view_rows
+
+
+def list_results(db: database.Connection, table: Table) -> list[Record]:
+    """The records of the rows in their order: as many pictures as a row asks for, those that were kept before
+    newer ones; without a picture, why there is none. Earlier versions of a row are left out.
+
+    One that a row shares costs nothing there. Of a row that nothing was ordered for the id is 0.
+    """
+    views = [view for view in view_rows(db, table) if not view.row.is_empty]
+    ids = {picture.record_id for view in views for picture in _own(view)}
+    records = {record.id: record for record in database.list_selected(db, sorted(ids))}
+    found: list[Record] = []
+    for view in views:
+        of_row = [records[picture.record_id] for picture in _own(view) if picture.record_id in records]
+        shared = {picture.record_id for picture in view.pictures if picture.is_shared}
+        chosen = _chosen(of_row, view.row.num_images)
+        found += [_of_row(record, view, table, is_shared=record.id in shared) for record in chosen]
+        if not chosen:
+            found.append(_not_made(view, table))
+    return found
+
+
+def _own(view: RowView) -> Sequence[RowPicture]:
+    """The pictures of the row as it is now, the trash aside."""
+    return [
+        picture
+        for picture in view.pictures
+        if picture.fingerprint == view.row.fingerprint and picture.standing is not Standing.TRASHED
+    ]
+
+
+def _chosen(records: Sequence[Record], wanted: int) -> list[Record]:
+    made = [record for record in records if record.status is Status.SUCCESS]
+    others = [record for record in records if record.status is not Status.SUCCESS]
+    made.sort(key=lambda record: (record.pick != Pick.KEEP, record.pick == Pick.REJECT, -record.id))
+    others.sort(key=lambda record: -record.id)
+    chosen = [*made[:wanted], *others[: max(wanted - len(made), 0)]]
+    return sorted(chosen, key=lambda record: (record.picture_number, record.id))
+
+
+def _of_row(record: Record, view: RowView, table: Table, *, is_shared: bool) -> Record:
+    row = view.row
+    return replace(
+        record,
+        cost=Decimal(0) if is_shared else record.cost,
+        at_stake=Decimal(0) if is_shared else record.at_stake,
+        batch_id=table.id,
+        row_number=row.number,
+        num_images=row.num_images,
+        requested_filename=row.filename,
+        columns=row.columns,
+    )
+
+
+def _not_made(view: RowView, table: Table) -> Record:
+    row, fields = view.row, view.row.fields
+    return Record(
+        id=0,
+        created_at="",
+        prompt=str(row.sent.get("prompt") or fields.get("prompt", "")),
+        negative_prompt=str(row.sent.get("negative_prompt") or fields.get("negative_prompt", "")),
+        aspect_ratio=str(fields.get("aspect_ratio", "")),
+        resolution=str(fields.get("resolution", "")),
+        width=None,
+        height=None,
+        num_images=row.num_images,
+        seed=fields.get("seed"),
+        steps=fields.get("steps"),
+        sample_images=(),
+        image_path="",
+        filename="",
+        batch_id=table.id,
+        status=Status.CANCELLED,
+        model=str(fields.get("model") or table.model),
+        error=row.problems[0][1] if row.problems else message(""),
+        cause="",
+        cost=Decimal(0),
+        at_stake=Decimal(0),
+        favourite=False,
+        started_at=None,
+        finished_at=None,
+        deleted_at=None,
+        row_number=row.number,
+        picture_number=1,
+        reserved_stem="",
+        requested_filename=row.filename,
+        task_id=None,
+        attempts=0,
+        retries=0,
+        throttle_count=0,
+        not_before=0.0,
+        version=row.version,
+        columns=row.columns,
+    )
