@@ -1,0 +1,68 @@
+"""What leaves the house for a table: every row under its own name, rows that share a picture included."""
+
+import io
+import zipfile
+from typing import Any
+
+from openpyxl import load_workbook
+
+from tests.web.harness import WebHarness, import_sheet
+from tools.workbooks.written import by_openpyxl
+
+SHEET = [
+    ["SKU", "提示词", "文件名", "图片比例"],
+    ["A1", "猫", "一号", "1:1"],
+    ["A2", "猫", "二号", "1:1"],
+    ["A3", "{SKU} 的狗", "三号", "1:1"],
+    ["A4", "鸟", "四号", "99:1"],
+]
+
+
+def table_of_sheet(web: WebHarness) -> str:
+    """A table of SHEET; the picture of its first two rows was made for another order."""
+    web.submit([{"prompt": "猫", "aspect_ratio": "1:1", "filename": "别处"}])
+    web.run()
+    imported = import_sheet(web.client, by_openpyxl(SHEET), "需求.xlsx")
+    body = {"workbook": imported["workbook"]}
+    table: str = web.post("/api/tables", body, 201)["table"]["id"]
+    return table
+
+
+def lines(content: bytes) -> list[dict[str, Any]]:
+    first, *rest = load_workbook(io.BytesIO(content)).worksheets[0].iter_rows(values_only=True)
+    return [dict(zip(map(str, first), row, strict=True)) for row in rest]
+
+
+def test_the_results_of_a_table_have_a_line_for_each_row(web: WebHarness) -> None:
+    table = table_of_sheet(web)
+    found = lines(web.client.get(f"/api/tables/{table}/results.xlsx").data)
+    assert [(line["行号"], line["SKU"], line["状态"], line["图片文件"]) for line in found] == [
+        (2, "A1", "成功", "一号.png"),
+        (3, "A2", "成功", "二号.png"),
+        (4, "A3", None, None),
+        (5, "A4", None, None),
+    ]
+    assert [line["费用（元）"] for line in found[:2]] == [0, 0]
+    assert "99:1" in found[3]["原因"]
+
+
+def test_the_own_workbook_of_a_table_is_filled_in_every_row_with_a_picture(web: WebHarness) -> None:
+    table = table_of_sheet(web)
+    found = lines(web.client.get(f"/api/tables/{table}/results.xlsx?form=own").data)
+    assert [(line["SKU"], line["状态"], line["文件"], line["实际提示词"]) for line in found[:3]] == [
+        ("A1", "成功", "一号.png", None),
+        ("A2", "成功", "二号.png", None),
+        ("A3", None, None, "A3 的狗"),
+    ]
+
+
+def test_the_zip_of_a_table_has_a_file_for_each_row(web: WebHarness) -> None:
+    table = table_of_sheet(web)
+    answer = web.client.get(f"/api/tables/{table}/archive.zip")
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as bundle:
+        assert bundle.namelist() == ["一号.png", "二号.png", "生成记录.xlsx"]
+        assert bundle.read("一号.png") == bundle.read("二号.png")
+    assert web.get(f"/api/tables/{table}/archive.zip?pick=keep", 404)["error"]
+    (record,) = web.get("/api/records")["records"]
+    web.post("/api/records/pick", {"ids": [record["id"]], "pick": "keep"})
+    assert web.client.get(f"/api/tables/{table}/archive.zip?pick=keep").status_code == 200
