@@ -130,7 +130,7 @@ from app.db.release import (
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
 from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
 from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
-from app.db.row_pictures import link_pictures
+from app.db.row_pictures import known_pictures_of, link_pictures, linked_pictures
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sessions import (
     add_session,
@@ -151,9 +151,7 @@ from app.db.tables import (
     get_table,
     insert_rows,
     insert_table,
-    known_pictures_of,
     last_row,
-    linked_pictures,
     list_changed_rows,
     list_equal_rows,
     list_order,

@@ -1,10 +1,25 @@
-"""Links between rows of tables and the pictures that they show."""
+"""The pictures that rows of tables show: those linked to them, and those of equal rows."""
 
 from collections import defaultdict
 from collections.abc import Collection
+from typing import Any
 
 from app.db.connection import Connection
-from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text
+from app.db.records import EMPTIED
+from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, status_of
+from app.domain import KNOWN_PICTURES_A_NUMBER
+from app.domain.tables import RowPicture
+
+# Whether a record need not be bought again, see ``RowPicture.standing``.
+BOUGHT = """
+    (status IN ('held', 'queued', 'running', 'unknown')
+     OR (status = 'success' AND deleted_at IS NULL)
+     OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL AND cost_micros + cost_unpriced > 0))
+"""
+_PICTURE = """
+    id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
+    cause
+"""
 
 
 def link_pictures(db: Connection, batch_id: str | None, links: Collection[tuple[int, int, bool]]) -> None:
@@ -53,3 +68,61 @@ def _store_searched_columns(db: Connection, record_ids: SqlList) -> None:
         numbered = {f"{n}": text for n, text in enumerate(dict.fromkeys([*own, *texts[record_id]]))}
         searched.append({"id": record_id, "columns": object_text(numbered)})
     db.executemany("UPDATE generation_records SET searched_columns = :columns WHERE id = :id", searched)
+
+
+def linked_pictures(db: Connection, row_ids: Collection[int]) -> dict[int, list[RowPicture]]:
+    """The pictures that are linked to these rows, by row: by number, the oldest first."""
+    rows = db.execute(
+        f"""
+        SELECT {_PICTURE}, is_shared, row_id
+        FROM row_pictures
+        JOIN generation_records ON generation_records.id = row_pictures.record_id
+        WHERE row_id {IN_IDS} AND (deleted_at IS NULL OR coalesce(deletion_id, 0) <> {EMPTIED})
+        ORDER BY row_id, picture_number, id
+        """,
+        {"ids": SqlList(row_ids)},
+    ).fetchall()
+    found: dict[int, list[RowPicture]] = defaultdict(list)
+    for row in rows:
+        found[row["row_id"]].append(_to_picture(row, is_shared=bool(row["is_shared"])))
+    return found
+
+
+def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list[RowPicture]]:
+    """The pictures of any row with these fingerprints, the best first: kept, made, under way, others."""
+    rows = db.execute(
+        f"""
+        SELECT {_PICTURE}, pick
+        FROM (
+            SELECT {_PICTURE}, pick, row_number() OVER (
+                PARTITION BY fingerprint, picture_number, deleted_at IS NOT NULL
+                ORDER BY id DESC
+            ) AS place
+            FROM generation_records
+            WHERE fingerprint {IN_IDS} AND ({BOUGHT}
+                OR (status = 'success' AND coalesce(deletion_id, 0) <> {EMPTIED}))
+        ) AS numbered
+        WHERE place <= :most
+        ORDER BY CASE WHEN pick = 'keep' THEN 0 WHEN status = 'success' AND pick <> 'reject' THEN 1
+            WHEN status IN ('failed', 'cancelled') THEN 3 ELSE 2 END, picture_number, id DESC
+        """,
+        {"ids": SqlList(prints), "most": KNOWN_PICTURES_A_NUMBER},
+    ).fetchall()
+    found: dict[str, list[RowPicture]] = defaultdict(list)
+    for row in rows:
+        found[row["fingerprint"]].append(_to_picture(row, is_shared=True))
+    return found
+
+
+def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
+    return RowPicture(
+        row["id"],
+        row["picture_number"],
+        status_of(row["status"], row["image_path"]),
+        row["fingerprint"],
+        row["filename"] if row["image_path"] else "",
+        row["deleted_at"] is not None,
+        row["cost_micros"] + row["cost_unpriced"] > 0,
+        row["cause"],
+        is_shared,
+    )

@@ -1,7 +1,6 @@
-"""Tables: their rows, the pictures that a row shows, and what undoes each change."""
+"""Tables, their rows, and what undoes each change of them."""
 
 import json
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -9,11 +8,10 @@ from decimal import Decimal
 from typing import Any
 
 from app.db.connection import Connection, transaction
-from app.db.records import EMPTIED
-from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, priced, status_of, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, priced, utc_text
+from app.db.row_pictures import BOUGHT
 from app.db.versions import free_ids, next_version
-from app.domain import KNOWN_PICTURES_A_NUMBER
-from app.domain.tables import Row, RowPicture, Table
+from app.domain.tables import Row, Table
 from app.errors import Message, NotFound
 
 KEPT_DAYS = 30  # of a deleted table, and of what undoes a change
@@ -31,16 +29,6 @@ _STORED_ROW = f"""
     VALUES (:table_id, :{", :".join(_ROW)})
     ON CONFLICT (id) DO UPDATE
     SET {", ".join(f"{name} = excluded.{name}" for name in _ROW[1:])}
-"""
-# Whether a record need not be bought again, see ``RowPicture.standing``.
-_BOUGHT = """
-    (status IN ('held', 'queued', 'running', 'unknown')
-     OR (status = 'success' AND deleted_at IS NULL)
-     OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL AND cost_micros + cost_unpriced > 0))
-"""
-_PICTURE = """
-    id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
-    cause
 """
 
 
@@ -296,64 +284,6 @@ def list_changed_rows(db: Connection, table_id: str, since: int) -> tuple[list[i
     return changed, [row["id"] for row in rows if row["removed_at"] is not None]
 
 
-def linked_pictures(db: Connection, row_ids: Collection[int]) -> dict[int, list[RowPicture]]:
-    """The pictures that are linked to these rows, by row: by number, the oldest first."""
-    rows = db.execute(
-        f"""
-        SELECT {_PICTURE}, is_shared, row_id
-        FROM row_pictures
-        JOIN generation_records ON generation_records.id = row_pictures.record_id
-        WHERE row_id {IN_IDS} AND (deleted_at IS NULL OR coalesce(deletion_id, 0) <> {EMPTIED})
-        ORDER BY row_id, picture_number, id
-        """,
-        {"ids": SqlList(row_ids)},
-    ).fetchall()
-    found: dict[int, list[RowPicture]] = defaultdict(list)
-    for row in rows:
-        found[row["row_id"]].append(_to_picture(row, is_shared=bool(row["is_shared"])))
-    return found
-
-
-def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list[RowPicture]]:
-    """The pictures of any row with these fingerprints, the best first: kept, made, under way, others."""
-    rows = db.execute(
-        f"""
-        SELECT {_PICTURE}, pick
-        FROM (
-            SELECT {_PICTURE}, pick, row_number() OVER (
-                PARTITION BY fingerprint, picture_number, deleted_at IS NOT NULL
-                ORDER BY id DESC
-            ) AS place
-            FROM generation_records
-            WHERE fingerprint {IN_IDS} AND ({_BOUGHT}
-                OR (status = 'success' AND coalesce(deletion_id, 0) <> {EMPTIED}))
-        ) AS numbered
-        WHERE place <= :most
-        ORDER BY CASE WHEN pick = 'keep' THEN 0 WHEN status = 'success' AND pick <> 'reject' THEN 1
-            WHEN status IN ('failed', 'cancelled') THEN 3 ELSE 2 END, picture_number, id DESC
-        """,
-        {"ids": SqlList(prints), "most": KNOWN_PICTURES_A_NUMBER},
-    ).fetchall()
-    found: dict[str, list[RowPicture]] = defaultdict(list)
-    for row in rows:
-        found[row["fingerprint"]].append(_to_picture(row, is_shared=True))
-    return found
-
-
-def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
-    return RowPicture(
-        row["id"],
-        row["picture_number"],
-        status_of(row["status"], row["image_path"]),
-        row["fingerprint"],
-        row["filename"] if row["image_path"] else "",
-        row["deleted_at"] is not None,
-        row["cost_micros"] + row["cost_unpriced"] > 0,
-        row["cause"],
-        is_shared,
-    )
-
-
 def table_totals(db: Connection, table_id: str) -> TableTotals:
     """The totals of a table, from the cache of its last check."""
     row = db.execute(
@@ -370,7 +300,7 @@ def table_totals(db: Connection, table_id: str) -> TableTotals:
             SELECT rows, pictures, price, max(number - (
                 SELECT CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) ELSE count(*) END
                 FROM generation_records
-                WHERE generation_records.fingerprint = wanted.fingerprint AND {_BOUGHT}
+                WHERE generation_records.fingerprint = wanted.fingerprint AND {BOUGHT}
                     AND (is_seeded = 0 OR picture_number <= wanted.number)
             ), 0) AS missing
             FROM (
