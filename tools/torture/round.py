@@ -161,6 +161,7 @@ class Round:
         """Let the user go on with a paused batch."""
         if servers := self.site.alive():
             self.user.go_on(servers, self.batch_id)
+            self.user.edit(servers)
 
     def post_action(self, button: str, body: object = None) -> None:
         """Post an action on the batch to the first running server."""
@@ -245,6 +246,8 @@ class Round:
         if self.plan.is_calm:
             state.at_once = (self.service.peak_concurrency, self.plan.concurrency)
         outcome.breaches += self.user.breaches
+        if not (outcome.disrupted and self.plan.loses_database):
+            outcome.breaches += self.user.lost_edits()
         find = find_breaches
         if outcome.disrupted and self.plan.loses_database:
             find = find_breaches_of_older_copy if self.plan.has_older_copy else find_breaches_after_deletion

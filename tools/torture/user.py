@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ class User:
     submission when it is not answered, the others by posting to all servers at once.
 
     done         how often each step was taken
+    names        by the id of a row, the file name of the last edit that was answered
+    lost_names   the same of edits whose answer was lost: they may be written at any time
     breaches     what was seen that must never be
     replacements the prompts that were changed: earlier -> present
     has_killed   whether it has killed a server, which is none of the planned crashes
@@ -36,6 +39,8 @@ class User:
         self.replacements: dict[str, str] = {}
         self._is_repaired = self._is_limited = False
         self.has_killed = False
+        self.names: dict[int, str] = {}
+        self.lost_names: dict[int, list[str]] = defaultdict(list)
 
     def submission(self) -> dict[str, Any]:
         """The body of the submission."""
@@ -124,6 +129,38 @@ class User:
             self.breaches.append(f"the repair was refused: {answers}")
         self.done["repaired"] += self._is_repaired * len(refused)
         return True
+
+    def edit(self, servers: Sequence[FastServer]) -> None:
+        """Ask for another file name in one row, at any server, while the run goes on: it changes no order."""
+        number = self.done["rows edited"] + self.done["edits without answer"]
+        with contextlib.suppress(Unreadable):
+            rows = self.site.read("SELECT id, table_id FROM table_rows ORDER BY id")
+            if not rows:
+                return
+            row, name = rows[number % len(rows)], f"改名{number}"
+            operation = {"op": "set", "row": row["id"], "values": {"filename": name}}
+            body = {"operations": [operation], "request_id": self._key(f"edit {number}")}
+            server = servers[number % len(servers)]
+            with contextlib.suppress(requests.RequestException):
+                status = server.send("PATCH", f"/api/tables/{row['table_id']}", json=body).status_code
+                if status == 200:
+                    self.names[row["id"]] = name
+                    self.done["rows edited"] += 1
+                    return
+                if status < 500:
+                    self.breaches.append(f"an edit was refused with {status}")
+            self.lost_names[row["id"]].append(name)
+            self.done["edits without answer"] += 1
+
+    def lost_edits(self) -> list[str]:
+        """The breaches among the edits: rows that ask for another file name than was answered."""
+        rows = self.site.read("SELECT id, fields FROM table_rows")
+        found = {row["id"]: json.loads(row["fields"]).get("filename") for row in rows}
+        return [
+            f"row {row_id} asks for {found.get(row_id)} instead of {name}"
+            for row_id, name in self.names.items()
+            if found.get(row_id) not in (name, *self.lost_names[row_id])
+        ]
 
     def kill_at(self, step: str, server: FastServer) -> None:
         """Kill the server soon, once, if the plan has it killed at this step."""
