@@ -139,7 +139,7 @@ def test_a_key_is_tested_from_the_top_bar_by_keyboard(
     page.goto(f"{server.address}/records")
     keys.press(page.locator(".status-summary"))
     keys.press(page.get_by_role("link", name="测试密钥"))
-    expect(page).to_have_url(re.compile("/model"))
+    page.wait_for_url(re.compile("/model"))  # and for its script
     test, result = page.get_by_role("button", name="测试密钥"), page.locator("#jimeng [data-result]")
     jimeng.fail_next("slow", step="poll", seconds=1.0)
     keys.press(test)
