@@ -115,14 +115,15 @@ def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list
 
 
 def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
+    record_id, number, status, fingerprint, filename, path, deleted_at, micros, unpriced, cause, *_ = row
     return RowPicture(
-        row["id"],
-        row["picture_number"],
-        status_of(row["status"], row["image_path"]),
-        row["fingerprint"],
-        row["filename"] if row["image_path"] else "",
-        row["deleted_at"] is not None,
-        row["cost_micros"] + row["cost_unpriced"] > 0,
-        row["cause"],
+        record_id,
+        number,
+        status_of(status, path),
+        fingerprint,
+        filename if path else "",
+        deleted_at is not None,
+        micros + unpriced > 0,
+        cause,
         is_shared,
     )

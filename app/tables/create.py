@@ -4,10 +4,11 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import accumulate, count
 from typing import Any
 
 import database
-from app.domain import own_column_names
+from app.domain import MAX_ROW_NUMBER, own_column_names
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
 from app.tables.cells import check_number_of_columns, read_new_row
 from app.tables.check import Checker
@@ -55,10 +56,8 @@ def _numbers(rows: Iterable[Any]) -> list[int]:
     taken: set[int] = set()
     for row in rows:
         number = row.get("number") if isinstance(row, Mapping) else None
-        if type(number) is not int or number < 1 or number in taken:
-            number = max(numbers, default=0) + 1
-            while number in taken:
-                number += 1
+        if type(number) is not int or not 1 <= number <= MAX_ROW_NUMBER or number in taken:
+            number = next(free for free in count(len(numbers) + 1) if free not in taken)
         numbers.append(number)
         taken.add(number)
     return numbers
@@ -85,11 +84,8 @@ def create_table(
     """Check rows and store them as a new table; a used ``key`` returns the table of its first call."""
     if answer := database.find_answer(db, key):
         return database.get_table(db, answer["table"], deleted=True)
-    positions = {}
-    count = 0
-    for row in rows:
-        count += not row.is_empty
-        positions[row.id] = max(count, 1)
+    filled = accumulate(not row.is_empty for row in rows)
+    positions = {row.id: max(int(number), 1) for row, number in zip(rows, filled, strict=True)}
     checked = checker.check(table, rows, positions)
     with database.transaction(db):
         if answer := database.find_answer(db, key):

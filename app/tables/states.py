@@ -73,6 +73,8 @@ def missing_pictures(row: Row, pictures: Sequence[RowPicture], *, ordered: int =
     """How many pictures are to be bought for a row, beside ``ordered`` ones that an equal row buys."""
     if row.problems or not row.fingerprint:
         return 0
+    if not pictures:
+        return max(row.num_images - ordered, 0)
     own = [picture for picture in pictures if picture.fingerprint == row.fingerprint]
     return _missing(row, [picture for picture in own if picture.standing in _BOUGHT], ordered)
 

@@ -37,7 +37,8 @@ def view_rows(db: database.Connection, table: Table, ids: Sequence[int] | None =
             else [(row.id, row.number, row.fingerprint, row.num_images) for row in rows]
         )
         linked = database.linked_pictures(db, [row.id for row in rows])
-        known = database.known_pictures_of(db, prints)
+        lacking = {row.fingerprint for row in rows if missing_pictures(row, linked.get(row.id, ()))}
+        known = database.known_pictures_of(db, lacking) if lacking else {}
     shares = shares_of(equal)
     return [
         _view(row, linked.get(row.id, ()), known.get(row.fingerprint, ()), shares.get(row.id, _ALONE))

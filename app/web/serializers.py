@@ -1,6 +1,7 @@
 """Domain types as JSON, and the JSON answers of the API."""
 
 import dataclasses
+import json
 import time
 from collections.abc import Sequence
 from decimal import Decimal
@@ -133,6 +134,12 @@ def success(*, status: int = 200, **fields: Any) -> Response:
     response = jsonify(success=True, **fields)
     response.status_code = status
     return response
+
+
+def large_success(**fields: Any) -> Response:
+    """As ``success``, in a third of the time: the keys are not sorted, and Chinese is not escaped."""
+    text = json.dumps({"success": True, **fields}, default=JsonProvider.default, ensure_ascii=False)
+    return Response(text, mimetype="application/json")
 
 
 def failure(sentence: str | Message, status: int, **fields: Any) -> Response:

@@ -95,6 +95,15 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [18, 18]
 
 
+def test_an_upgrade_says_how_far_it_is(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    with file_of(11, tmp_path / "old.db"):
+        pass
+    for _ in range(2):
+        database.open_database(tmp_path / "old.db", lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 3), (3, 3)]
+
+
 def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
     with upgraded(tmp_path / "old.db") as old:
         old.execute("DROP INDEX batches_active")
@@ -227,6 +236,9 @@ def test_an_upgrade_keeps_records_and_batches(version: int, settings: Settings) 
         assert (dog.task_id, dog.throttle_count, dog.crash_count) == ("t-2", 3, 2)
         assert database.get_record(db, 1).reserved_stem == "a"
         batch = database.get_batch(db, "b1")
+        (row,) = database.read_rows(db, database.get_table(db, "b1").id)
+        assert [one.record_id for one in database.linked_pictures(db, [row.id])[row.id]] == [2, 3, 4]
+        assert row.fields["prompt"] == "鸟"
         assert (batch.name, str(batch.paused_reason), batch.estimated_cost) == (
             "春季",
             "密钥不对",

@@ -37,7 +37,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import bool_field, bounded_int_arg, json_body
-from app.web.serializers import success
+from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, find_model, request_key, row_reader
 from app.web.table_json import rows_json, table_json
@@ -228,7 +228,7 @@ def get(table_id: str) -> Response:
         views = view_rows(db, table, changed) if changed != [] else []
         totals = database.table_totals(db, table_id)
     shown = table_json(table, totals) | {"version": last}
-    answer = success(table=shown, rows=rows_json(views), removed=removed)
+    answer = large_success(table=shown, rows=rows_json(views), removed=removed)
     return with_etag(answer, f"{table_id}-{since}-{last}-{checker.digest}")
 
 
