@@ -121,8 +121,9 @@ class Maintenance:
         return database.forget_request_keys(db, now=time.time()) > 0
 
     def forget_workbooks(self, db: database.Connection) -> bool:
-        """Delete imported files that no batch refers to, after 7 days -> whether there were any."""
-        return database.forget_workbooks(db, now=datetime.now(UTC)) > 0
+        """Delete tables that were deleted 30 days ago, and files that nothing refers to after 7 days."""
+        tables = database.forget_tables(db, now=datetime.now(UTC))
+        return tables + database.forget_workbooks(db, now=datetime.now(UTC)) > 0
 
     def forget_notifications(self, db: database.Connection) -> bool:
         """Delete old notifications -> whether there were any."""
