@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=MANY)
     number = parser.parse_args().records
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        checks = [_open(stack, build(size), Path(folder)) for size in (number, FEW)]
+        checks = [open_app(stack, build(size), Path(folder)) for size in (number, FEW)]
         times: tuple[list[float], list[float]] = ([], [])
         for _ in range(ROUNDS):
             for (client, rows), taken in zip(checks, times, strict=True):
@@ -50,7 +50,7 @@ def main() -> None:
         sys.exit(1)
 
 
-def _open(stack: ExitStack, path: Path, folder: Path) -> tuple[FlaskClient, list[dict[str, Any]]]:
+def open_app(stack: ExitStack, path: Path, folder: Path) -> tuple[FlaskClient, list[dict[str, Any]]]:
     settings = Settings(
         image_model="jimeng",
         database_path=path,
@@ -59,10 +59,10 @@ def _open(stack: ExitStack, path: Path, folder: Path) -> tuple[FlaskClient, list
     )
     app = create_app(settings)
     stack.enter_context(services_of(app).pool.keep_open())
-    return app.test_client(), _rows(path)
+    return app.test_client(), rows_to_check(path)
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
+def rows_to_check(path: Path) -> list[dict[str, Any]]:
     """The rows to check: some that were made, from all over the file, and others that are new."""
     with closing(database.connect(path)) as db:
         made = db.execute(

@@ -169,27 +169,25 @@ def read_rows(db: Connection, table_id: str, ids: Collection[int] | None = None)
 
 
 def _to_row(row: Any) -> Row:
-    (row_id, position, number, cells, fields, columns, sent, filename, num_images, is_seeded, fingerprint) = (
-        row[index] for index in range(11)
-    )
-    problems = json.loads(row["problems"]) if row["problems"] else ()
+    row_id, position, number, cells, fields, columns, sent, filename, num_images, is_seeded, *rest = row
+    fingerprint, price_micros, problems, is_gone, removed_at, version = rest
     return Row(
         id=row_id,
         position=position,
         number=number,
-        cells=object_of(cells),
+        cells=object_of(cells) if cells else {},
         fields=object_of(fields),
-        columns=object_of(columns),
-        sent=object_of(sent),
+        columns=object_of(columns) if columns else {},
+        sent=object_of(sent) if sent else {},
         filename=filename,
         num_images=num_images,
         is_seeded=bool(is_seeded),
         fingerprint=fingerprint,
-        price_micros=row["price_micros"],
-        problems=[(name, Message.from_json(text)) for name, text in problems],
-        is_gone=bool(row["is_gone"]),
-        removed_at=row["removed_at"],
-        version=row["version"],
+        price_micros=price_micros,
+        problems=[(name, Message.from_json(text)) for name, text in json.loads(problems)] if problems else (),
+        is_gone=bool(is_gone),
+        removed_at=removed_at,
+        version=version,
     )
 
 

@@ -41,6 +41,8 @@ def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
         return RowState.EMPTY
     if row.problems:
         return RowState.PROBLEM
+    if not pictures:
+        return RowState.TO_MAKE
     own = [picture for picture in pictures if picture.fingerprint == row.fingerprint]
     statuses = {picture.status for picture in own}
     for status, state in _OPEN.items():
