@@ -67,12 +67,6 @@ def page(new_page: NewPage) -> Page:
 
 
 @pytest.fixture
-def english_page(new_page: NewPage) -> Page:
-    """A page of a browser that asks for English."""
-    return new_page(locale="en-US")
-
-
-@pytest.fixture
 def phone(new_page: NewPage) -> Page:
     """A page on a touch screen of 390×844."""
     return new_page(390, 844, has_touch=True, is_mobile=True)

@@ -1,15 +1,19 @@
 """Every state of every page in both languages: no axe violation, no sideways scroll, targets of 24 px."""
 
+from collections.abc import Iterator
+
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from app.web.i18n import english
+from tests.browser.conftest import TIMEOUT_MS
 from tools.pages.states import STATES, Scenarios, State, out_of_reach, resize, wait_until_ready
 
 _AXE = Axe().axe_script
-# All rules of WCAG 2.2 AA and good practice, or those named. Targets are measured below.
-_FIND = """(rules) => axe.run({
+# All rules of WCAG 2.2 AA and good practice, or those named, for the page or the modal dialog that covers it.
+# Targets are measured below.
+_FIND = """(rules) => axe.run([...document.querySelectorAll("dialog:modal")].at(-1) ?? document, {
   resultTypes: ["violations"], preload: false, ...(rules && { runOnly: rules }),
 }).then(({ violations }) => violations.flatMap(
   ({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`)
@@ -71,6 +75,27 @@ OPENINGS = {
     "row": ("/batch?id={ended}", "populated", "[data-picture]", "dialog[data-lightbox]"),
     "usage bill": ("/usage", "populated", "[data-command=write-off]", "dialog[data-dialog=billing]"),
 }
+
+
+@pytest.fixture(scope="module")
+def english_context(browser: Browser) -> Iterator[BrowserContext]:
+    """One for all states: it reads a script once."""
+    with browser.new_context(locale="en-US") as context:
+        context.set_default_timeout(TIMEOUT_MS)
+        yield context
+
+
+@pytest.fixture
+def english_page(english_context: BrowserContext) -> Iterator[Page]:
+    """A page of that context; what it keeps in the browser goes with it. An error in its console fails."""
+    problems: list[str] = []
+    with english_context.new_page() as page:
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        yield page
+        where = {"origin": page.evaluate("origin"), "storageTypes": "local_storage,indexeddb"}
+        english_context.new_cdp_session(page).send("Storage.clearDataForOrigin", where)
+    english_context.clear_cookies()
+    assert problems == []
 
 
 def found_by_axe(page: Page, *rules: str) -> list[str]:

@@ -61,6 +61,12 @@ ADDRESSES = (
 )
 
 
+@pytest.fixture
+def english_page(new_page: NewPage) -> Page:
+    """A browser that asks for English."""
+    return new_page(locale="en-US")
+
+
 def expect_english(page: Page) -> None:
     """Expect not one Chinese letter or punctuation mark."""
     expect(page.locator("html")).to_have_attribute("lang", "en")
