@@ -97,10 +97,10 @@ export function makeRowCheck(table, { url, onChange }) {
     touch();
   });
   document.addEventListener("status", ({ detail: { version } }) => {
-    if (version === shownVersion) return;
+    const isTooSoon = isOpen && Date.now() - answeredAt < SHARE * duration; // then the next poll of the status asks
+    if (version === shownVersion || isTooSoon) return;
     shownVersion = version;
-    if (!isOpen || Date.now() - answeredAt < SHARE * duration) return;
-    poller.now();
+    if (isOpen) poller.now();
   });
   return {
     ask,

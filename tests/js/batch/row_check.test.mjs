@@ -100,19 +100,35 @@ test("some rows are asked about at once, which is an answer for all only where t
   assert.deepEqual([check.of(dog).row, seen.answered], [2, 1]);
 });
 
+const underWay = ({ body }) => ({ body: { total: null, rows: body.rows.map((row) => part(row, { under_way: row.prompt === "猫" ? [7] : [] })) } });
+
+async function tell(wait, version) {
+  fire(document, "status", { detail: { version } });
+  await wait();
+}
+
 test("while pictures of the draft are under way a new version of the records is asked about", async (t) => {
-  const underWay = ({ body }) => ({ body: { total: null, rows: body.rows.map((row) => part(row, { under_way: row.prompt === "猫" ? [7] : [] })) } });
   const { table, requests, wait } = await asked(t, [{ prompt: "猫" }], underWay);
   await wait(DELAY);
-  const tell = async (version) => {
-    fire(document, "status", { detail: { version } });
-    await wait();
-  };
-  await tell(1);
-  await tell(1);
+  await tell(wait, 1);
+  await tell(wait, 1);
   assert.equal(requests.length, 2);
   table.rows.set(table.rows.at(0), "prompt", "狗");
   await wait(DELAY);
-  await tell(2);
+  await tell(wait, 2);
   assert.equal(requests.length, 3);
+});
+
+test("a new version soon after a slow answer is asked about later, when the status is polled again", async (t) => {
+  const slow = (request) => {
+    t.mock.timers.tick(100); // ms, a tenth of the time within which nothing is asked
+    return underWay(request);
+  };
+  const { requests, wait } = await asked(t, [{ prompt: "猫" }], slow);
+  await wait(DELAY);
+  await tell(wait, 1);
+  assert.equal(requests.length, 1);
+  await wait(1000);
+  await tell(wait, 1);
+  assert.equal(requests.length, 2);
 });
