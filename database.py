@@ -6,10 +6,9 @@ thread; every function takes it as its first argument, ``db``.
 
 from sqlite3 import Error
 
-from app.db.again import MorePictures, add_pictures
 from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_stored_files, rebuild
-from app.db.batch_log import count_log, list_log
-from app.db.batch_models import count_ahead, count_running_by_model, list_queued_models
+from app.db.batch_log import add_log, count_log, list_log, row_label
+from app.db.batch_models import check_models, count_ahead, count_running_by_model, list_queued_models
 from app.db.batch_names import list_batch_names
 from app.db.batch_rows import (
     ROW_GROUPS,
@@ -21,6 +20,7 @@ from app.db.batch_rows import (
 from app.db.batches import (
     count_batches,
     count_open_work,
+    finish_if_done,
     get_batch,
     get_batch_version,
     get_paused_batch,
@@ -29,14 +29,21 @@ from app.db.batches import (
     list_pauses,
     pause_batch,
     resume_batch,
+    resume_in_transaction,
 )
 from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_budgets
-from app.db.cancellation import Cancelled, cancel_batch, cancel_record, uncancel_records
+from app.db.cancellation import Cancelled, cancel_batch, cancel_record
 from app.db.connection import Connection, Target, connect, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool
 from app.db.copies import RowsToCopy, Speed, list_rows_to_copy, list_same_rows, measure_speed
 from app.db.copy_to import Copied, CopyDiffers, copy_to
-from app.db.fingerprints import complete_fingerprints, plan_submission, with_requested_seeds
+from app.db.file_names import FileName, WantedName, are_taken, choose_names
+from app.db.fingerprints import (
+    complete_fingerprints,
+    known_pictures,
+    lacks_fingerprints,
+    with_requested_seeds,
+)
 from app.db.health import is_healthy
 from app.db.leases import (
     extend_leases,
@@ -65,6 +72,26 @@ from app.db.notifications import (
     end_notification,
     forget_notifications,
     retry_notification,
+)
+from app.db.orders import (
+    HeldRows,
+    RowColumns,
+    RowEnds,
+    activate_batch,
+    cancel_bought,
+    count_added,
+    count_charged_failures,
+    count_released,
+    insert_batch,
+    insert_pictures,
+    list_cancelled,
+    list_failed,
+    list_unknown,
+    queue_records_again,
+    read_held,
+    read_row_ends,
+    reopen_held,
+    requeue_as_they_are,
 )
 from app.db.output_backup_queue import (
     CopyProgress,
@@ -113,22 +140,12 @@ from app.db.records import (
     list_single_records,
     mark_favourite,
     pick_records,
+    records_of,
     restore_records,
     undo_delete,
 )
 from app.db.reference_usage import count_reference_uses, count_uses_by_name, is_reference_used
-from app.db.release import (
-    HeldRows,
-    Released,
-    ReleaseRow,
-    list_held,
-    plan_release,
-    release_rows,
-    released_before,
-    skipped_rows,
-)
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
-from app.db.requeue import Requeued, list_models_to_submit, retried_before, retry_records
 from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
 from app.db.row_pictures import known_pictures_of, link_pictures, linked_pictures
 from app.db.search_index import index_progress, index_records, merge_index
@@ -141,7 +158,6 @@ from app.db.sessions import (
     start_attempt,
 )
 from app.db.store_guard import StoreGuard, open_guard
-from app.db.submission import AddedBatch, Submission, add_batch, added_before
 from app.db.tables import (
     TableTotals,
     add_table_workbook,
@@ -168,13 +184,10 @@ from app.db.tables import (
     update_table,
 )
 from app.db.unresolved import (
-    RequeueResult,
     Resolution,
     count_unresolved,
     list_unresolved,
-    refetch,
     resolve_charges,
-    resubmit,
     undo_resolution,
 )
 from app.db.usage import (
@@ -185,7 +198,7 @@ from app.db.usage import (
     spend_by_span,
     total_spend,
 )
-from app.db.versions import last_version, next_version
+from app.db.versions import last_version, next_version, touch
 from app.db.workbooks import (
     add_workbook,
     check_workbook,

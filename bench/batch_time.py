@@ -21,6 +21,7 @@ from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, Status
 from app.images.filenames import is_taken, stem_from_prompt
 from app.runtime import Runtime
+from tools import orders
 from tools.fakes.jimeng import ACCESS_KEY, SECRET_KEY
 
 WEIGHT = 1_000_000
@@ -109,14 +110,12 @@ def _run(settings: Settings, runtime: Runtime, count: int) -> float:
     with closing(database.connect(settings.database)) as db:
         rows = [ImageRequest(prompt=f"第 {n} 张：雪山下的小屋") for n in range(count)]
         began = time.monotonic()
-        batch_id, _, _ = database.add_batch(
+        batch_id, _ = orders.add_batch(
             db,
-            database.Submission(
-                requests=rows,
-                models=runtime.engines.models,
-                stems=[stem_from_prompt(row.prompt) for row in rows],
-                is_taken=lambda stem: is_taken(settings.output_dir, stem),
-            ),
+            rows,
+            models=runtime.engines.models,
+            stems=[stem_from_prompt(row.prompt) for row in rows],
+            is_taken=lambda stem: is_taken(settings.output_dir, stem),
         )
         runtime.wake()
         while database.get_batch(db, batch_id).status is not BatchStatus.FINISHED:

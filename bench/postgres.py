@@ -29,6 +29,7 @@ from bench._million_records import MODEL, build, prompt
 from bench._postgres_records import records, server
 from bench.search import ABSENT, COMMON, FILTERS, RARE, SAVED, SOME, Promise, clients, medians, scan, seconds
 from database import RecordFilter
+from tools import orders
 from tools.postgres_server import PostgresServer, is_installed
 
 ROUNDS = 3
@@ -211,14 +212,12 @@ def _commit(db: database.Connection) -> None:
 def _add(target: Target, rows: int) -> None:
     chance = random.Random(4)
     with closing(database.connect(target)) as db:
-        database.add_batch(
+        orders.add_batch(
             db,
-            database.Submission(
-                requests=[ImageRequest(prompt=prompt(chance, n)) for n in range(rows)],
-                models=Models([MODEL]),
-                stems=[f"图{n}" for n in range(rows)],
-                is_taken=lambda _: False,
-            ),
+            [ImageRequest(prompt=prompt(chance, n)) for n in range(rows)],
+            models=Models([MODEL]),
+            stems=[f"图{n}" for n in range(rows)],
+            is_taken=lambda _: False,
         )
 
 

@@ -28,6 +28,7 @@ from app.domain import ImageRequest, Models, SavedImage
 from app.web.services import services_of
 from bench._million_records import MODEL, build, prompt
 from database import RecordFilter
+from tools import orders
 from tools.unusual_text import TERMS
 from web_app import create_app
 
@@ -241,14 +242,12 @@ def _batch_life(db: database.Connection) -> tuple[float, float]:
     chance = random.Random(4)
     requests = [ImageRequest(prompt=prompt(chance, n), num_images=2) for n in range(5_000)]
     began = time.perf_counter()
-    database.add_batch(
+    orders.add_batch(
         db,
-        database.Submission(
-            requests=requests,
-            models=Models([MODEL]),
-            stems=[f"图{n}" for n in range(5_000)],
-            is_taken=lambda _: False,
-        ),
+        requests,
+        models=Models([MODEL]),
+        stems=[f"图{n}" for n in range(5_000)],
+        is_taken=lambda _: False,
     )
     added = time.perf_counter() - began
     began, turns = time.perf_counter(), 1_000

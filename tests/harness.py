@@ -18,6 +18,7 @@ from app.worker.disk_space import DiskSpace
 from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
 from app.worker.worker import Worker
+from tools import orders
 from tools.fakes.service import FakeService
 from web_app import create_app
 
@@ -65,14 +66,14 @@ class Harness:
 
     def submit(self, requests: Sequence[ImageRequest], **fields: Any) -> tuple[str, list[int]]:
         """Queue one batch -> its id and those of its records."""
-        submission = database.Submission(
-            requests=requests,
+        return orders.add_batch(
+            self.db,
+            requests,
             models=self.runtime.engines.models,
             stems=[stem_from_prompt(request.prompt) for request in requests],
             is_taken=lambda stem: is_taken(self.settings.output_dir, stem),
             **fields,
         )
-        return database.add_batch(self.db, submission)[:2]
 
     def step(self) -> bool:
         """Process one record; False when there was none. Its pauses take no time: they end in ``wait``."""
@@ -105,7 +106,7 @@ class Harness:
     def retry(self, record: Record) -> None:
         assert record.batch_id
         models = self.runtime.engines.models
-        database.retry_records(self.db, record.batch_id, [record.id], models=models)
+        orders.retry(self.db, record.batch_id, [record.id], models=models)
 
     def make(self, prompt: str, **fields: object) -> Record:
         _, ids = self.ask(prompt, **fields)

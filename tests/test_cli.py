@@ -19,6 +19,7 @@ from app.errors import DatabaseError, InvalidRequest, StorageError
 from app.images import store
 from app.images.parameters import format_parameters
 from tests.locked_files import sharing_violation
+from tools import orders
 from tools.fakes.images import make_image
 from tools.marked_images import FIELDS, with_xmp, xmp
 
@@ -58,10 +59,7 @@ class Installation:
 def ordered(db: database.Connection, spec: ModelSpec, prompt: str) -> tuple[str, list[int]]:
     """A batch of one picture -> (its id, the ids of its records)."""
     requests = [ImageRequest(prompt=prompt)]
-    order = database.Submission(
-        requests=requests, models=Models([spec]), stems=[prompt], is_taken=lambda _: False
-    )
-    return database.add_batch(db, order)[:2]
+    return orders.add_batch(db, requests, models=Models([spec]), stems=[prompt])
 
 
 @pytest.fixture

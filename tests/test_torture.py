@@ -16,6 +16,7 @@ from app.domain import GeneratedImage, ImageRequest, Models, ModelSpec, Record, 
 from app.errors import Billed, ModelError
 from app.images import store
 from app.images.parameters import format_parameters
+from tools import orders
 from tools.fakes.images import make_image
 from tools.postgres_server import PostgresServer, is_installed
 from tools.torture import report
@@ -98,11 +99,8 @@ class Scenario:
         self.db = db
         self.at_once = (2, 2)
         requests = [ImageRequest(prompt=f"第 {n} 张") for n in (1, 2, 3)]
-        database.add_batch(
-            db,
-            database.Submission(
-                requests=requests, models=Models([spec]), stems=["一", "二", "三"], is_taken=lambda _: False
-            ),
+        orders.add_batch(
+            db, requests, models=Models([spec]), stems=["一", "二", "三"], is_taken=lambda _: False
         )
         saved, refused, unknown = (self._submitted() for _ in requests)
         self.save(saved)

@@ -1,15 +1,12 @@
-"""Cancel held and queued records before they are submitted, and undo it."""
+"""Cancel held and queued records before they are submitted."""
 
 from dataclasses import dataclass
 
 from app.db.batch_log import add_log
 from app.db.batches import finish_if_done
 from app.db.connection import Connection, transaction
-from app.db.fingerprints import complete_fingerprints
-from app.db.requeue import Requeued, leave_out_bought, queue_in_batch
-from app.db.row_mapping import IN_IDS, SqlList, has_record, record_ids, utc_now
+from app.db.row_mapping import has_record, record_ids, utc_now
 from app.db.versions import update_records
-from app.domain import Models, SkippedRow
 from app.errors import Conflict, NotFound, message
 
 
@@ -69,51 +66,6 @@ def cancel_record(db: Connection, record_id: int) -> tuple[str, Cancelled]:
         else:
             _end_batch(db, row["id"])
     return row["id"], Cancelled(number=1, ids=tuple(ids), was_paused=row["state"] == "paused")
-
-
-def uncancel_records(
-    db: Connection,
-    batch_id: str,
-    ids: list[int] | None = None,
-    *,
-    models: Models,
-    paused: bool = False,
-    skips_bought: bool = False,
-) -> Requeued:
-    """Requeue cancelled records of a batch: all, or those among ``ids``.
-
-    Those that were held are held again; those written off or bought elsewhere are skipped. With
-    ``skips_bought``, those whose picture was bought meanwhile are left out too. ``paused``: an ended
-    batch becomes paused, and submits nothing until it is resumed. Raises Conflict when the current
-    model does not support one of them.
-    """
-    skipped: list[SkippedRow] = []
-    if skips_bought:
-        complete_fingerprints(db)
-    with transaction(db):
-        which = f"""
-            batch_id = :batch_id AND status = 'cancelled' AND deleted_at IS NULL
-            AND (:ids IS NULL OR id {IN_IDS})
-        """
-        fields = {"batch_id": batch_id, "ids": None if ids is None else SqlList(ids)}
-        chosen = f"WHERE {which} AND cause NOT IN ('dropped', 'bought', 'held') ORDER BY id"
-        cancelled = record_ids(db, chosen, fields)
-        if skips_bought:
-            cancelled, skipped = leave_out_bought(db, cancelled, models=models)
-        queue_in_batch(db, batch_id, cancelled, models=models, paused=paused)
-        held = update_records(
-            db, "status = 'held', cause = '', finished_at = NULL", f"{which} AND cause = 'held'", fields
-        )
-        if held:
-            _reopen_held(db, batch_id, len(held))
-    return Requeued(number=len(cancelled) + len(held), skipped=skipped)
-
-
-def _reopen_held(db: Connection, batch_id: str, number: int) -> None:
-    """Reopen an ended batch for its held records; it is paused unless others are queued or running."""
-    db.execute("UPDATE batches SET state = 'active' WHERE id = :id AND state <> 'paused'", {"id": batch_id})
-    add_log(db, batch_id, "info", message("恢复 {n} 张，等放行", n=number))
-    finish_if_done(db, batch_id)
 
 
 def _cancel(db: Connection, batch_id: str, which: str, values: dict[str, int]) -> list[int]:

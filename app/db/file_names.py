@@ -1,54 +1,76 @@
 """Choose file names for new records that no record and no file on disk uses."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, count
+from typing import NamedTuple
 
 from app.db.connection import Connection
 from app.db.row_mapping import IN_IDS, SqlList
 from app.domain import file_key
 
 
+class WantedName(NamedTuple):
+    """The preferred base name of a row, and what follows it in those of its new pictures: ``_2``, or nothing.
+
+    With ``is_more`` the row has pictures of this name already: the new ones get no counter if they need none.
+    """
+
+    stem: str
+    endings: Sequence[str]
+    is_more: bool = False
+
+
+class FileName(NamedTuple):
+    """A base name, and its ``file_key``."""
+
+    stem: str
+    key: str
+
+
 def choose_names(
-    db: Connection, wanted: Iterable[tuple[str, Sequence[str]]], is_taken: Callable[[str], bool]
-) -> list[list[str]]:
-    """For each (preferred base name, its endings), the base names to use; reads the database and the disk.
+    db: Connection, wanted: Iterable[WantedName], is_taken: Callable[[str], bool]
+) -> list[list[FileName]]:
+    """For each row the base names to use; reads the database and the disk.
 
     Call it before the transaction, which must not wait for a slow disk, and ``are_taken`` inside it.
     """
-    rows = list(wanted)
-    choose = _chooser(db, rows, is_taken)
-    return [choose(stem, endings) if endings else [] for stem, endings in rows]
+    rows = [(file_key(row.stem), row) for row in wanted]
+    known, highest = _used_names(db, rows)
+    choose = _chooser(known, highest, is_taken)
+    return [choose(key, row) if row.endings else [] for key, row in rows]
 
 
-def are_taken(db: Connection, names: Sequence[Sequence[str]]) -> bool:
+def are_taken(db: Connection, names: Sequence[Sequence[FileName]]) -> bool:
     """Whether a record uses one of these names; checks the chosen ones again, inside the transaction."""
-    keys = SqlList(file_key(stem) for stems in names for stem in stems)
+    keys = SqlList(name.key for row in names for name in row)
     sql = f"SELECT 1 FROM generation_records WHERE file_key {IN_IDS} LIMIT 1"
     return db.execute(sql, {"ids": keys}).fetchone() is not None
 
 
 def _chooser(
-    db: Connection, rows: Sequence[tuple[str, Sequence[str]]], is_taken: Callable[[str], bool]
-) -> Callable[[str, Sequence[str]], list[str]]:
-    known, highest = _used_names(db, rows)
+    known: set[str], highest: Mapping[str, int], is_taken: Callable[[str], bool]
+) -> Callable[[str, WantedName], list[FileName]]:
+    """Chooses the names of one row after another; ``known`` are the keys that are used, to which it adds."""
     counters: dict[str, int] = {}
 
-    def choose(wanted: str, endings: Sequence[str]) -> list[str]:
-        while True:
-            number = counters.get(file_key(wanted), 0) or highest.get(file_key(wanted), 0) + 1
-            counters[file_key(wanted)] = number + 1
-            base = wanted if number == 1 else f"{wanted}-{number}"
-            stems = [f"{base}{ending}" for ending in endings]
-            if not any(file_key(stem) in known or is_taken(stem) for stem in stems):
-                known.update(map(file_key, stems))
-                return stems
+    def choose(key: str, row: WantedName) -> list[FileName]:
+        first = counters.get(key) or highest.get(key, 0) + 1
+        for number in chain([1] * row.is_more, count(first)):
+            counters[key] = max(number + 1, first)
+            counter = "" if number == 1 else f"-{number}"
+            names = [FileName(f"{row.stem}{counter}{end}", f"{key}{counter}{end}") for end in row.endings]
+            if not any(name.key in known or is_taken(name.stem) for name in names):
+                break
+        known.update(name.key for name in names)
+        return names
 
     return choose
 
 
-def _used_names(db: Connection, rows: Sequence[tuple[str, Sequence[str]]]) -> tuple[set[str], dict[str, int]]:
+def _used_names(db: Connection, rows: Sequence[tuple[str, WantedName]]) -> tuple[set[str], dict[str, int]]:
     """The keys of the records' names that these rows may want, and by key of a base name the highest counter:
     n of ``name-n`` or ``name-n_1``."""
-    keys = SqlList(file_key(stem + ending) for stem, endings in rows for ending in endings)
+    keys = SqlList(key + ending for key, row in rows for ending in row.endings)
     sql = f"SELECT file_key FROM generation_records WHERE file_key {IN_IDS}"
     known = {row["file_key"] for row in db.execute(sql, {"ids": keys})}
     numbered = db.execute(
@@ -57,7 +79,7 @@ def _used_names(db: Connection, rows: Sequence[tuple[str, Sequence[str]]]) -> tu
         FROM json_each(:ids) AS base
         CROSS JOIN generation_records ON file_key >= base.value || '-' AND file_key < base.value || '.'
         """,
-        {"ids": SqlList({file_key(stem) for stem, endings in rows if endings})},
+        {"ids": SqlList({key for key, row in rows if row.endings})},
     )
     highest: dict[str, int] = {}
     for base, key in numbered:

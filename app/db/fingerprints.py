@@ -14,11 +14,9 @@ from app.domain import (
     ImageRequest,
     KnownPicture,
     Record,
-    RowPlan,
     Standing,
     Status,
     fingerprint,
-    plan_rows,
     read_aspect_ratio,
     read_resolution,
     trimmed_text,
@@ -38,27 +36,19 @@ _FIELDS = """
 """
 
 
-def plan_submission(
+def known_pictures(
     db: Connection,
-    requests: Sequence[ImageRequest],
-    fingerprints: Sequence[str],
-    skips: Sequence[bool],
-) -> list[RowPlan]:
-    """What to order for each request, without the pictures that are recorded where ``skips``.
+    prints: Collection[str],
+    *,
+    without: Collection[int] = (),
+    without_batch: str | None = None,
+) -> Mapping[str, list[KnownPicture]]:
+    """The pictures with these fingerprints, the newest of each number first, but those of some records.
 
     Complete only when every record has its fingerprint (``complete_fingerprints``).
     """
-    wanted = {each for each, skip in zip(fingerprints, skips, strict=True) if skip}
-    return plan_rows(requests, fingerprints, known_pictures(db, wanted), skips)
-
-
-def known_pictures(
-    db: Connection, prints: Collection[str], *, without: str = "FALSE", **fields: str
-) -> Mapping[str, list[KnownPicture]]:
-    """The pictures with these fingerprints, the newest of each number first.
-
-    ``without`` is a condition on the records to leave out, with the parameters ``fields``.
-    """
+    if not prints:
+        return {}
     rows = db.execute(
         f"""
         SELECT fingerprint, id, picture_number, status, is_trashed
@@ -70,7 +60,8 @@ def known_pictures(
                     ORDER BY id DESC
                 ) AS place
             FROM generation_records
-            WHERE fingerprint {IN_IDS} AND NOT coalesce({without}, FALSE) AND (
+            WHERE fingerprint {IN_IDS} AND id NOT IN (SELECT value FROM json_each(:own))
+                AND (:batch IS NULL OR coalesce(batch_id, '') <> :batch) AND (
                 status IN ('held', 'queued', 'running', 'unknown')
                 OR (status = 'success' AND (deleted_at IS NULL OR coalesce(deletion_id, 0) <> {EMPTIED}))
                 OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL
@@ -80,7 +71,12 @@ def known_pictures(
         WHERE place <= :most
         ORDER BY id DESC
         """,
-        {"ids": SqlList(prints), "most": KNOWN_PICTURES_A_NUMBER, **fields},
+        {
+            "ids": SqlList(prints),
+            "most": KNOWN_PICTURES_A_NUMBER,
+            "own": SqlList(without),
+            "batch": without_batch,
+        },
     ).fetchall()
     found: dict[str, list[KnownPicture]] = defaultdict(list)
     for row in rows:
@@ -143,38 +139,6 @@ def _add_fetched_fingerprints(db: Connection, limit: int) -> None:
     db.executemany("UPDATE generation_records SET fingerprint = :fingerprint WHERE id = :id", prints)
 
 
-def record_fingerprint(request: ImageRequest, picture_number: int) -> str:
-    """The fingerprint of the row of a record, whose request has the seed of this picture."""
-    return fingerprint(request.of_row(picture_number))
-
-
-def find_bought(db: Connection, record: Record, row_fingerprint: str, *, is_changed: bool) -> int | None:
-    """The newest record that has the picture of ``record``: a later one of another batch, or None.
-
-    For a changed record it may be any other. Made, held, under way or unknown counts, the trash does not.
-    """
-    row = db.execute(
-        """
-        SELECT id
-        FROM generation_records
-        WHERE fingerprint = :fingerprint AND picture_number = :number AND id <> :id
-            AND (:is_changed = 1 OR (id > :id AND coalesce(batch_id, '') <> coalesce(:batch_id, '')))
-            AND (status IN ('held', 'queued', 'running', 'unknown')
-                OR (status = 'success' AND deleted_at IS NULL))
-        ORDER BY id DESC
-        LIMIT 1
-        """,
-        {
-            "fingerprint": row_fingerprint,
-            "number": record.picture_number,
-            "id": record.id,
-            "batch_id": record.batch_id,
-            "is_changed": is_changed,
-        },
-    ).fetchone()
-    return int(row["id"]) if row else None
-
-
 def with_requested_seeds(db: Connection, records: Sequence[Record]) -> list[Record]:
     """The records without the seeds that the model chose: a record has the one that was used."""
     seeded = [record for record in records if record.seed is not None]
@@ -212,7 +176,7 @@ def _fingerprint_of(
         model=_text(model),
         **options_of(_text(options)),
     )
-    return record_fingerprint(request, _number(picture_number) or 1)
+    return fingerprint(request.of_row(_number(picture_number) or 1))
 
 
 def _text(raw: bytes | None) -> str:

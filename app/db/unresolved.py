@@ -1,29 +1,18 @@
-"""Charges with unknown outcome, resolved by the user: fetch, resubmit, or write off."""
+"""Charges with unknown outcome: which there are, and those that the user writes off."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from decimal import Decimal
 
 from app.db.batch_log import add_log
 from app.db.connection import Connection, transaction
 from app.db.ledger import recompute_costs
-from app.db.request_keys import RequestKey, find_answer, save_answer
-from app.db.requeue import list_supported, queue_in_batch
 from app.db.row_mapping import IN_IDS, IN_MODELS, SqlList, message_json, priced, read_records, utc_now
 from app.db.versions import touch, update_records
-from app.domain import Models
 from app.domain.ledger import UnresolvedCharge, UnresolvedCounts
 from app.errors import Conflict, message
 
 _UNRESOLVED = "id IN (SELECT record_id FROM charges WHERE outcome = 'unknown')"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequeueResult:
-    """How many records were requeued, and how many of them wait because their batch is paused."""
-
-    records: int
-    waiting: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,52 +87,6 @@ def count_unresolved(db: Connection, *, models: Iterable[str]) -> UnresolvedCoun
         orderable=row["orderable"],
         orderable_at_stake=priced(row["orderable_micros"], row["orderable_unpriced"]),
     )
-
-
-def refetch(db: Connection, ids: Sequence[int] | None, *, models: Models) -> RequeueResult:
-    """Fetch submitted records again by task id; nothing is resubmitted. ``ids=None``: all with a task id.
-
-    Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
-    """
-    with transaction(db):
-        batches = _unknown_by_batch(db, ids, f"task_id IS NOT NULL AND model {IN_MODELS}", models)
-        if ids is not None and _count(batches) < len(set(ids)):
-            raise Conflict("有的图片没有任务编号，或它的模型现在用不了，请刷新后再选")
-        for batch_id, batch_ids in batches.items():
-            text = message("取回 {n} 张，不会再下单", n=len(batch_ids))
-            queue_in_batch(db, batch_id, batch_ids, models=models, text=text, fetch_only=True)
-    return RequeueResult(records=_count(batches))
-
-
-def resubmit(
-    db: Connection, ids: Sequence[int] | None, *, models: Models, key: RequestKey | None = None
-) -> RequeueResult:
-    """Submit these records again, at their price. ``ids=None``: all without a task id.
-
-    A paused batch stays paused with its requeued records, since resuming would start its other records.
-    Without ``ids``, records that their model does not support are skipped. Raises Conflict when a listed
-    record is not ``unknown``, or when none is supported. A used ``key`` queues nothing.
-    """
-    with transaction(db):
-        if first := find_answer(db, key):
-            return RequeueResult(**first)
-        batches = _unknown_by_batch(db, ids, "1 = 1" if ids is not None else "task_id IS NULL", models)
-        if ids is not None and _count(batches) < len(set(ids)):
-            raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
-        if ids is None:
-            able = {name: list_supported(db, found, models=models) for name, found in batches.items()}
-            batches = {name: found for name, found in able.items() if found} or batches
-        waiting = 0
-        for batch_id, batch_ids in batches.items():
-            db.execute(
-                f"UPDATE generation_records SET task_id = NULL WHERE id {IN_IDS}", {"ids": SqlList(batch_ids)}
-            )
-            text = message("重新下单 {n} 张，之前的可能已计费", n=len(batch_ids))
-            is_paused = queue_in_batch(db, batch_id, batch_ids, models=models, text=text)
-            waiting += len(batch_ids) if is_paused else 0
-        done = RequeueResult(records=_count(batches), waiting=waiting)
-        save_answer(db, key, asdict(done))
-    return done
 
 
 def resolve_charges(db: Connection, ids: Sequence[int] | None, *, billed: bool) -> Resolution:
@@ -237,27 +180,3 @@ def _recompute_and_log(db: Connection, ids: Sequence[int], text: str, **values: 
     ).fetchall()
     for row in rows:
         add_log(db, row["batch_id"], "info", message(text, number=row["number"], **values))
-
-
-def _unknown_by_batch(
-    db: Connection, ids: Sequence[int] | None, condition: str, models: Models
-) -> dict[str, list[int]]:
-    """The ``unknown`` records among ``ids`` (None: all unresolved ones): batch id -> record ids."""
-    which = _UNRESOLVED if ids is None else f"id {IN_IDS}"
-    rows = db.execute(
-        f"""
-        SELECT id, batch_id
-        FROM generation_records
-        WHERE status = 'unknown' AND {condition} AND {which} AND batch_id IN (SELECT id FROM batches)
-        ORDER BY id
-        """,
-        {"ids": SqlList(ids or ()), "models": SqlList(models.ids)},
-    ).fetchall()
-    batches: dict[str, list[int]] = {}
-    for row in rows:
-        batches.setdefault(row["batch_id"], []).append(row["id"])
-    return batches
-
-
-def _count(batches: dict[str, list[int]]) -> int:
-    return sum(map(len, batches.values()))

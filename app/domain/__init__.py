@@ -20,12 +20,9 @@ from app.domain.budgets import BUDGET_LABELS, MAX_BUDGET, Budget, BudgetScope
 from app.domain.fingerprints import (
     KNOWN_PICTURES_A_NUMBER,
     KnownPicture,
-    RowPlan,
     SkippedRow,
     Standing,
     fingerprint,
-    missing_numbers,
-    plan_rows,
 )
 from app.domain.marks import PLACES, mark_word, marks_of
 from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement

@@ -13,6 +13,7 @@ from app.config import Settings
 from app.db.batch_log import add_log
 from app.domain import ImageRequest, Models
 from app.providers.demo import Demo
+from tools import orders
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.pages.batch_page import BatchPage
 from tools.pages.studio_page import StudioPage
@@ -23,16 +24,15 @@ BATCHES, PICTURES, LINES = 105, 2_600, 700
 
 def cancelled_batch(db: database.Connection, name: str, *prompts: str) -> str:
     """A batch of which nothing is made -> its id."""
-    submission = database.Submission(
-        requests=[ImageRequest(prompt=prompt) for prompt in prompts],
+    batch_id, _ = orders.add_batch(
+        db,
+        [ImageRequest(prompt=prompt) for prompt in prompts],
         models=Models([Demo(Settings()).spec]),
         stems=[str(n) for n in range(len(prompts))],
-        is_taken=lambda stem: False,
         name=name,
     )
-    batch_id, _, _ = database.add_batch(db, submission)
     database.cancel_batch(db, batch_id)
-    return str(batch_id)
+    return batch_id
 
 
 @pytest.fixture(scope="module")

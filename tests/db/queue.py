@@ -12,7 +12,10 @@ from app.config import Settings
 from app.db.sqlite_connection import SqliteConnection
 from app.domain import BatchStatus, ImageRequest, Models, Record, SavedImage, Status, fingerprint
 from app.errors import Billed, ModelError
+from app.orders.batches import NewBatch
+from app.orders.place import Placed, place
 from tests.specs import ANY
+from tools import orders
 
 T = TypeVar("T")
 NOW = 1_000_000.0
@@ -27,7 +30,7 @@ LATE = ModelError("太慢", cause="timeout", billed=Billed.UNKNOWN, task_valid=T
 BILLED = ModelError("坏了", cause="broken", billed=Billed.YES)
 
 
-def submission(*requests: ImageRequest, taken: str = "", **fields: Any) -> database.Submission:
+def submission(*requests: ImageRequest, taken: str = "", **fields: Any) -> NewBatch:
     """Of these rows, or of a cat; their files are named 猫, but not ``taken``."""
     requests = requests or (CAT,)
     usual: dict[str, Any] = {
@@ -35,12 +38,13 @@ def submission(*requests: ImageRequest, taken: str = "", **fields: Any) -> datab
         "stems": ["猫"] * len(requests),
         "is_taken": lambda stem: stem == taken,
     }
-    return database.Submission(requests=requests, **(usual | fields))
+    return orders.new_batch(requests, **(usual | fields))
 
 
 def add(db: database.Connection, *requests: ImageRequest, **fields: Any) -> tuple[str, list[int]]:
     """A batch -> its id, and those of its records."""
-    return database.add_batch(db, submission(*requests, **fields))[:2]
+    placed = place(db, submission(*requests, **fields))
+    return placed.batch_id, placed.ids
 
 
 def add_sample(
@@ -116,13 +120,11 @@ def end(db: database.Connection, *errors: ModelError | None) -> None:
 def undo(db: database.Connection, batch_id: str, cancelled: database.Cancelled) -> int:
     """Undo this cancellation -> how many records are queued again."""
     paused, ids = cancelled.was_paused, [*cancelled.ids]
-    return database.uncancel_records(db, batch_id, ids, models=MODELS, paused=paused).number
+    return orders.uncancel(db, batch_id, ids, models=MODELS, pauses=paused).number
 
 
-def retry(
-    db: database.Connection, batch_id: str, ids: Sequence[int] | None = None, **more: Any
-) -> database.Requeued:
-    return database.retry_records(db, batch_id, ids, models=MODELS, **more)
+def retry(db: database.Connection, batch_id: str, ids: Sequence[int] | None = None, **more: Any) -> Placed:
+    return orders.retry(db, batch_id, ids, models=MODELS, **more)
 
 
 def set_fields(db: database.Connection, assignments: str, *ids: int) -> None:

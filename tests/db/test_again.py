@@ -1,5 +1,6 @@
 """One more picture of a row: its number, name, words and charge, whatever happens at the same time."""
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
@@ -11,6 +12,8 @@ import database
 from app.config import Settings
 from app.domain import Changes, ImageRequest, RowExtras, Status, fingerprint
 from app.errors import Billed, Conflict
+from app.orders.place import place
+from app.orders.repeats import OneMore
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, MODELS
 
@@ -21,17 +24,18 @@ def again(
     *ids: int,
     changes: dict[int, Changes] | None = None,
     key: database.RequestKey | None = None,
-    taken: str = "",
+    taken: Sequence[str] = (),
 ) -> list[int]:
-    wanted = database.MorePictures(
-        ids=ids,
+    order = OneMore(
         models=MODELS,
-        stems=dict.fromkeys(ids, "猫"),
-        is_taken=lambda stem: stem == taken,
-        changes=changes or {},
         key=key,
+        is_taken=lambda stem: stem in taken,
+        batch_id=batch_id,
+        ids=ids,
+        changes=changes or {},
+        stem_for=lambda *_: "猫",
     )
-    return database.add_pictures(db, batch_id, wanted)
+    return place(db, order).ids
 
 
 def test_another_picture_stands_beside_the_first(db: database.Connection) -> None:
@@ -73,7 +77,7 @@ def test_numbers_and_names_are_never_used_twice(db: database.Connection) -> None
     assert [(record.row_number, record.picture_number) for record in records] == [(1, 3), (1, 4), (2, 2)]
     queue.make(db)
     database.delete_records(db, added[:1])
-    (last,) = again(db, batch_id, ids[2], taken="猫_3")
+    (last,) = again(db, batch_id, ids[2], taken=["猫_3"])
     assert database.get_record(db, last).picture_number == 3
     assert queue.stems(db) == ["猫_1", "猫_2", "猫-2", "猫_3", "猫_4", "猫-3_2", "猫-4_3"]
 
@@ -170,13 +174,7 @@ def test_a_row_has_99_pictures_at_most(db: database.Connection, last: int, is_ad
 def test_names_with_a_counter_are_free_on_disk_too(db: database.Connection) -> None:
     batch_id, _ = queue.add(db, CAT)
     made = queue.make(db)
-    wanted = database.MorePictures(
-        ids=[made],
-        models=MODELS,
-        stems={made: "猫"},
-        is_taken=lambda stem: stem in ("猫_2", "猫-2_2"),
-    )
-    (new,) = database.add_pictures(db, batch_id, wanted)
+    (new,) = again(db, batch_id, made, taken=("猫_2", "猫-2_2"))
     assert database.get_record(db, new).reserved_stem == "猫-3_2"
 
 
@@ -185,7 +183,7 @@ def test_a_name_that_is_taken_while_the_picture_is_planned_is_chosen_anew(
 ) -> None:
     batch_id, _ = queue.add(db, CAT)
     made = queue.make(db)
-    answers = iter([False, True, True, False])
-    monkeypatch.setattr("app.db.again.are_taken", lambda *_: next(answers))
+    answers = iter([True, False])
+    monkeypatch.setattr("database.are_taken", lambda *_: next(answers))
     again(db, batch_id, made)
     assert list(answers) == []

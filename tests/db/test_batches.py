@@ -7,6 +7,7 @@ from app.db.batches import finish_if_done, reopen
 from app.domain import BatchStatus, Models, ModelSpec, PauseCause, Status
 from app.errors import Conflict
 from tests.db.queue import BILLED, CAT, NOW, REFUSED, SAVED, add, add_sample, claim, claimed, log, submitted
+from tools import orders
 
 
 def fetchable(db: database.Connection) -> dict[str, int]:
@@ -217,7 +218,7 @@ def test_only_failures_of_the_batch_that_were_not_charged_count_as_retryable(
     batch = database.get_batch(db, batch_id)
     assert (batch.retryable, batch.status, batch.counts[Status.FAILED]) == (1, BatchStatus.FINISHED, 2)
     assert claim(db) is None
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 1
     assert database.get_batch(db, batch_id).retryable == 0
 
 

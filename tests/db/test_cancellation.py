@@ -8,6 +8,7 @@ from app.errors import Billed, Conflict, ModelError, NotFound
 from tests.db import queue
 from tests.db.queue import CAT, LOST, MODELS, NOW, REFUSED, SAVED, add, claimed, submitted
 from tests.specs import ANY
+from tools import orders
 
 
 def test_cancelling_one_record_leaves_the_others_in_the_queue(db: database.Connection) -> None:
@@ -42,7 +43,7 @@ def test_a_cancelled_record_in_the_trash_stays_there_when_the_batch_goes_on(db: 
     batch_id, ids = queue.add(db, CAT, CAT)
     database.cancel_batch(db, batch_id)
     database.delete_records(db, ids[:1])
-    assert database.uncancel_records(db, batch_id, models=MODELS).number == 1
+    assert orders.uncancel(db, batch_id, models=MODELS).number == 1
     assert database.get_record(db, ids[0], trash=True).status is Status.CANCELLED
     assert queue.claimed(db).id == ids[1]
 
@@ -111,7 +112,7 @@ def test_without_ids_undo_requeues_all_cancelled_records_but_none_written_off(
     database.fail_record(db, record, LOST)
     database.resolve_charges(db, [record.id], billed=False)
     database.cancel_batch(db, batch_id)
-    assert database.uncancel_records(db, batch_id, models=MODELS).number == 2
+    assert orders.uncancel(db, batch_id, models=MODELS).number == 2
     assert queue.statuses(db, ids) == [Status.CANCELLED, Status.QUEUED, Status.QUEUED]
 
 
@@ -204,7 +205,7 @@ def test_what_was_not_cancelled_by_the_user_is_not_queued_again(
         "UPDATE generation_records SET cause = :cause WHERE id IN (:own, :other)",
         {"cause": cause, "own": ids[0], "other": others[0]},
     )
-    requeued = database.uncancel_records(db, batch_id, ids if is_named else None, models=Models([spec]))
+    requeued = orders.uncancel(db, batch_id, ids if is_named else None, models=Models([spec]))
     is_held = cause == "held"
     assert requeued.number == 1 + is_held
     assert queue.statuses(db, ids) == [Status.HELD if is_held else Status.CANCELLED, Status.QUEUED]
@@ -217,8 +218,8 @@ def test_only_the_named_held_records_are_held_again(db: database.Connection, spe
     db.execute("UPDATE generation_records SET status = 'held'")
     database.cancel_batch(db, batch_id)
     db.execute("UPDATE generation_records SET deleted_at = '2026-01-01' WHERE id = :id", {"id": ids[2]})
-    assert database.uncancel_records(db, batch_id, ids[:1], models=Models([spec])).number == 1
-    assert database.uncancel_records(db, batch_id, models=Models([spec])).number == 1
+    assert orders.uncancel(db, batch_id, ids[:1], models=Models([spec])).number == 1
+    assert orders.uncancel(db, batch_id, models=Models([spec])).number == 1
     rows = db.execute("SELECT status FROM generation_records ORDER BY id").fetchall()
     assert [row["status"] for row in rows] == ["held", "held", "cancelled"]
     log = queue.log(db, batch_id)
@@ -239,10 +240,10 @@ def test_undoing_leaves_out_what_was_bought_only_where_that_is_asked(
     batch_id, ids = add(db)
     database.cancel_batch(db, batch_id)
     add(db)
-    undone = database.uncancel_records(db, batch_id, ids, models=Models([spec]), skips_bought=True)
+    undone = orders.uncancel(db, batch_id, ids, models=Models([spec]), skips=True)
     assert (undone.number, len(undone.skipped)) == (0, 1)
     assert states(db, batch_id) == [BatchStatus.CANCELLED]
-    assert database.uncancel_records(db, batch_id, ids, models=Models([spec])).number == 1
+    assert orders.uncancel(db, batch_id, ids, models=Models([spec])).number == 1
 
 
 @pytest.mark.parametrize("skips_bought", [False, True])
@@ -250,10 +251,8 @@ def test_an_undo_completes_fingerprints_before_its_transaction_where_they_are_co
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, skips_bought: bool
 ) -> None:
     calls: list[bool] = []
-    monkeypatch.setattr(
-        "app.db.cancellation.complete_fingerprints", lambda db: calls.append(db.in_transaction)
-    )
+    monkeypatch.setattr(database, "complete_fingerprints", lambda db: calls.append(db.in_transaction))
     batch_id, _ = add(db)
     database.cancel_batch(db, batch_id)
-    database.uncancel_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
+    orders.uncancel(db, batch_id, models=Models([spec]), skips=skips_bought)
     assert calls == [False] * skips_bought

@@ -15,6 +15,7 @@ from app.errors import Billed, Conflict, ModelError, NotFound, StorageError, mes
 from tests.db import queue
 from tests.db.queue import CAT, LOST, MODELS, NOW, PRICE, REFUSED, SAVED
 from tests.specs import ANY
+from tools import orders
 
 LATER = NOW + 60  # when a lease of NOW has expired
 BUSY = ModelError("太多", cause="limit", billed=Billed.NO, retryable=True, throttled=True)
@@ -274,7 +275,7 @@ def test_a_fetched_result_that_was_not_billed_resolves_its_unknown_charge(db: da
     late = ModelError("太慢", cause="timeout", billed=Billed.UNKNOWN, task_valid=True)
     database.fail_record(db, queue.submitted(db), late)
     assert queue.outcomes(db) == ["unknown"]
-    database.refetch(db, ids, models=MODELS)
+    orders.refetch(db, ids, models=MODELS)
     database.fail_record(db, queue.claimed(db), REFUSED)
     assert queue.outcomes(db) == ["not_billed"]
 
@@ -484,7 +485,7 @@ def test_a_task_id_of_another_model_is_not_requeued(db: database.Connection) -> 
     expired = ModelError("没有下载成功", cause="download", billed=Billed.YES, task_valid=True)
     database.fail_record(db, queue.submitted(db, "147"), expired)
     with pytest.raises(Conflict, match="test-1"):
-        database.retry_records(db, batch_id, ids, models=Models([replace(ANY, model_id="another")]))
+        orders.retry(db, batch_id, ids, models=Models([replace(ANY, model_id="another")]))
     assert queue.status_of(db, ids[0]) is Status.FAILED
     assert queue.retry(db, batch_id, ids).number == 1
 

@@ -21,9 +21,11 @@ from app.domain import (
     Standing,
     fingerprint,
 )
+from app.orders.place import Placed, place
 from tests.db import queue
-from tests.db.queue import CAT, DOG, KEY, MODELS
+from tests.db.queue import CAT, DOG, KEY
 from tests.specs import ANY
+from tools import orders
 
 REFERENCES = (
     SampleImage(url="/samples/files/a.png", filename="a.png", key="a.png", sha256="1" * 64),
@@ -32,13 +34,11 @@ REFERENCES = (
 )
 
 
-def submit(
-    db: database.Connection, *requests: ImageRequest, skips: Sequence[bool] | None = None
-) -> database.AddedBatch:
+def submit(db: database.Connection, *requests: ImageRequest, skips: Sequence[bool] | None = None) -> Placed:
     """Each row is left out where it was bought, or as ``skips`` says."""
     stems = [request.prompt for request in requests]
     skips = [True] * len(requests) if skips is None else skips
-    return database.add_batch(db, queue.submission(*requests, stems=stems, skips=skips))
+    return place(db, queue.submission(*requests, stems=stems, skips=skips))
 
 
 def prints(db: database.Connection) -> set[str]:
@@ -74,7 +74,7 @@ def test_a_record_written_by_another_program_is_recognised(db: database.Connecti
         {"prompt": prompt if encoding == "gb18030" else prompt.decode()},
     )
     added = submit(db, ImageRequest(prompt="雪山下的猫", aspect_ratio="16:9", seed=1))
-    assert added == ("", [], [SkippedRow(row=1, records=[1])])
+    assert added == Placed(skipped=[SkippedRow(row=1, records=[1])])
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_row_is_queued_once(db: database.Connection) -> None:
 
 def test_a_batch_of_nothing_is_not_made(db: database.Connection) -> None:
     first = submit(db, CAT)
-    assert submit(db, CAT, CAT) == ("", [], [SkippedRow(row=n, records=first.ids) for n in (1, 2)])
+    assert submit(db, CAT, CAT) == Placed(skipped=[SkippedRow(row=n, records=first.ids) for n in (1, 2)])
     assert database.count_batches(db) == 1
 
 
@@ -194,22 +194,19 @@ def test_pictures_in_the_trash_do_not_hide_one_that_is_made(db: database.Connect
 
 def test_a_picture_that_was_deleted_for_good_is_not_in_the_trash(db: database.Connection) -> None:
     queue.set_fields(db, "status = 'success', deleted_at = '2026-01-01'", *submit(db, CAT).ids)
-    requests = [replace(CAT, model=ANY.model_id)]
-    keys = [fingerprint(requests[0])]
-    (plan,) = database.plan_submission(db, requests, keys, [True])
-    assert plan.ids(Standing.TRASHED) == [1]
+    (known,) = known_pictures(db, prints(db)).values()
+    assert [(picture.id, picture.standing) for picture in known] == [(1, Standing.TRASHED)]
     queue.set_fields(db, f"deletion_id = {EMPTIED}", 1)
-    (plan,) = database.plan_submission(db, requests, keys, [True])
-    assert plan.known == ()
+    assert known_pictures(db, prints(db)) == {}
 
 
 def test_a_repeated_request_key_is_answered_with_the_first_skipped_rows(db: database.Connection) -> None:
     keyed = queue.submission(skips=[True], key=KEY)
     first = submit(db, CAT)
-    expected = database.AddedBatch("", [], [SkippedRow(row=1, records=first.ids)])
-    assert database.add_batch(db, keyed) == expected
+    expected = Placed(skipped=[SkippedRow(row=1, records=first.ids)])
+    assert place(db, keyed) == expected
     queue.set_fields(db, "status = 'cancelled'", *first.ids)
-    assert database.add_batch(db, keyed) == expected
+    assert place(db, keyed) == expected
 
 
 def test_a_retry_with_another_model_moves_the_record_to_its_fingerprint(db: database.Connection) -> None:
@@ -217,7 +214,7 @@ def test_a_retry_with_another_model_moves_the_record_to_its_fingerprint(db: data
     added = submit(db, row)
     queue.set_fields(db, "status = 'failed'", *added.ids)
     other = replace(ANY, model_id="test-2", takes_seed=False)
-    database.retry_records(db, added.batch_id, models=Models([other]))
+    orders.retry(db, added.batch_id, models=Models([other]))
     assert prints(db) == {fingerprint(replace(row, seed=None, model="test-2"))}
 
 
@@ -233,7 +230,7 @@ def test_concurrent_submissions_queue_each_row_once(db: database.Connection, set
     rows = [ImageRequest(prompt=f"第 {n} 只猫", num_images=2) for n in range(20)]
     starts = threading.Barrier(8)
 
-    def submit_all(own: database.Connection, number: int) -> database.AddedBatch:
+    def submit_all(own: database.Connection, number: int) -> Placed:
         starts.wait()
         return submit(own, *rows[number % 4 :], *rows[: number % 4])
 
@@ -255,10 +252,7 @@ def test_records_added_between_plan_and_transaction_are_seen(
             submit(other, CAT)
         return False
 
-    added = database.add_batch(
-        db,
-        database.Submission(requests=[CAT], models=MODELS, stems=["x"], is_taken=is_taken, skips=[True]),
-    )
+    added = place(db, queue.submission(is_taken=is_taken, skips=[True]))
     assert (added.ids, len(added.skipped)) == ([], 1)
 
 

@@ -25,6 +25,7 @@ from tests.db.queue import (
     outcomes,
     submitted,
 )
+from tools import orders
 
 REFUSED = ModelError("没有下单", cause="limit", billed=Billed.NO)
 
@@ -56,7 +57,7 @@ def test_costs_of_priced_and_unpriced_charges_are_kept_apart(
     batch_id, ids = add(db)
     for price, error in ((PRICE, LOST), (None, LOST), (PRICE, BILLED)):
         database.fail_record(db, charged(db, price=price), error)
-        database.retry_records(db, batch_id, ids, models=Models([spec]))
+        orders.retry(db, batch_id, ids, models=Models([spec]))
     columns = "cost_micros, cost_unpriced, at_stake_micros, at_stake_unpriced"
     row = db.execute(f"SELECT {columns} FROM generation_records").fetchone()
     assert tuple(row) == (220_000, 0, 220_000, 1)
@@ -89,7 +90,7 @@ def test_a_picture_overrides_what_the_user_has_stated_of_its_charge_only(
 ) -> None:
     batch_id, ids = add(db)
     database.fail_record(db, charged(db), LOST)
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     last = submitted(db)
     database.fail_record(db, last, LATE)
     database.resolve_charges(db, ids, billed=False)
@@ -105,9 +106,9 @@ def test_an_earlier_unresolved_charge_stays_so_whatever_a_new_task_gives(
 ) -> None:
     _, ids = add(db)
     database.fail_record(db, submitted(db, "t-1"), LATE)
-    database.resubmit(db, ids, models=Models([spec]))
+    orders.resubmit(db, ids, models=Models([spec]))
     database.fail_record(db, submitted(db, "t-2"), LATE)
-    database.refetch(db, ids, models=Models([spec]))
+    orders.refetch(db, ids, models=Models([spec]))
     database.fail_record(db, claimed(db), REFUSED)
     assert outcomes(db) == ["unknown", "not_billed"]
 
@@ -117,7 +118,7 @@ def test_an_error_before_the_next_order_resolves_no_charge_of_a_lost_answer(
 ) -> None:
     batch_id, ids = add(db)
     database.fail_record(db, charged(db), LOST)
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     database.fail_record(db, claimed(db), REFUSED)
     assert outcomes(db) == ["unknown"]
 
@@ -148,7 +149,7 @@ def test_a_crash_closes_no_free_charge_that_has_ended_or_is_of_another_record(
 ) -> None:
     batch_id, ids = add(db)
     database.fail_record(db, charged(db, price=Decimal(0), is_free=True), BILLED)
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     charged(db, price=Decimal(0), is_free=True)
     add(db)
     other = charged(db, price=Decimal(0), is_free=True)
@@ -258,7 +259,7 @@ def test_a_failed_fetch_overrides_nothing_that_the_user_has_stated(
     batch_id, ids = add(db)
     database.fail_record(db, submitted(db), LATE)
     database.resolve_charges(db, ids, billed=True)
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     record = claimed(db)
     assert record.task_id == "t-1"
     database.fail_record(db, record, REFUSED)

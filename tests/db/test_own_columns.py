@@ -4,6 +4,7 @@ import pytest
 
 import database
 from app.domain import ImageRequest, RowExtras
+from app.orders.place import Placed, place
 from tests.db.queue import retry, set_fields, submission
 
 OWN = {"SKU": "A1", "客户": "", "交期": "12 月"}
@@ -12,9 +13,9 @@ EXTRAS = RowExtras(
 )
 
 
-def add(db: database.Connection, *extras: RowExtras, count: int = 1) -> database.AddedBatch:
+def add(db: database.Connection, *extras: RowExtras, count: int = 1) -> Placed:
     requests = [ImageRequest(prompt=f"猫 {n}", num_images=count) for n in range(len(extras))]
-    return database.add_batch(db, submission(*requests, extras=extras, prefix="前", suffix="后"))
+    return place(db, submission(*requests, extras=extras, prefix="前", suffix="后"))
 
 
 def test_every_picture_of_a_row_has_its_columns_in_order_and_its_templates(db: database.Connection) -> None:

@@ -1,15 +1,19 @@
 """A release is one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-import app.db.release
 import database
 from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, Status, fingerprint
 from app.errors import Conflict
+from app.orders.conditions import Conditions
+from app.orders.place import place
+from app.orders.plan import OrderRow
+from app.orders.release import Release, ReleaseChanges, held_row
 from tests.db import queue
 from tests.db.queue import CAT, KEY, MODELS, add, add_sample
 
@@ -17,27 +21,42 @@ WHITE = ImageRequest(prompt="白猫")
 SIZES = ("2K", "2K", "4K", "2K")
 
 
-def held_rows(
-    db: database.Connection, batch_id: str, prompts: Sequence[str] = ()
-) -> list[database.ReleaseRow]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Release(Release):
+    """Releases the held rows as they are, or as ``chosen``: rows of ``held_rows``."""
+
+    conditions: Conditions = field(init=False)
+    changes: ReleaseChanges = field(default_factory=ReleaseChanges)
+    chosen: Sequence[OrderRow] = ()
+
+    def rows(self, seen: database.HeldRows) -> Sequence[OrderRow]:
+        return self.chosen or [held_row(each, each[0].row_request, {}) for each in seen.rows]
+
+
+def held_rows(db: database.Connection, batch_id: str, prompts: Sequence[str] = ()) -> list[OrderRow]:
     """The held rows as they are, or with these prompts."""
-    rows = database.list_held(db, batch_id).rows
-    requests = [records[0].row_request for records in rows]
-    if prompts:
-        requests = [replace(each, prompt=prompt) for each, prompt in zip(requests, prompts, strict=True)]
-    return [
-        database.ReleaseRow(records=records, request=request, templates={})
-        for records, request in zip(rows, requests, strict=True)
-    ]
+    rows = [held_row(each, each[0].row_request, {}) for each in database.read_held(db, batch_id).rows]
+    if not prompts:
+        return rows
+    return [changed(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)]
+
+
+def changed(row: OrderRow, /, typed: str = "", **fields: Any) -> OrderRow:
+    templates = {"prompt": typed} if typed else {}
+    return held_row(row.records, replace(row.request, **fields), templates)
 
 
 def release(
-    db: database.Connection, batch_id: str, *prompts: str, models: Models = MODELS
-) -> database.Released:
-    rows = held_rows(db, batch_id, prompts)
-    released = database.release_rows(db, batch_id, rows, models=models, prefix="", suffix="")
-    assert released is not None
-    return released
+    db: database.Connection,
+    batch_id: str,
+    *prompts: str,
+    models: Models = MODELS,
+    rows: Sequence[OrderRow] = (),
+    **fields: Any,
+) -> tuple[int, list[SkippedRow]]:
+    chosen = rows or held_rows(db, batch_id, prompts)
+    done = place(db, _Release(models=models, batch_id=batch_id, chosen=chosen, **fields))
+    return done.number, done.skipped
 
 
 def add_held(db: database.Connection, *prompts: str, models: Models = MODELS) -> tuple[str, list[int]]:
@@ -45,7 +64,7 @@ def add_held(db: database.Connection, *prompts: str, models: Models = MODELS) ->
     return queue.add(db, *(ImageRequest(prompt=prompt) for prompt in prompts), sample=2, models=models)
 
 
-@pytest.mark.parametrize("step", ["touch", "_update_batch", "finish_if_done", "save_answer"])
+@pytest.mark.parametrize("step", ["touch", "count_released", "finish_if_done", "save_answer"])
 def test_a_crash_during_a_release_leaves_all_as_it_was(
     db: database.Connection, other: database.Connection, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -56,27 +75,34 @@ def test_a_crash_during_a_release_leaves_all_as_it_was(
     def crash(*_: object, **__: object) -> None:
         raise SystemExit
 
-    monkeypatch.setattr(app.db.release, step, crash)
+    monkeypatch.setattr(database, step, crash)
     with pytest.raises(SystemExit):
-        database.release_rows(other, batch_id, held_rows(db, batch_id), models=MODELS, prefix="a", suffix="b")
+        release(other, batch_id, changes=ReleaseChanges(prefix="a", suffix="b"))
     batch = database.get_batch(db, batch_id)
     assert (queue.statuses(db, ids), batch.paused_cause, batch.prefix) == (before, PauseCause.SAMPLE, "")
 
 
-def test_rows_that_changed_since_they_were_read_are_not_released(db: database.Connection) -> None:
+def test_rows_that_changed_since_they_were_read_are_read_again(
+    db: database.Connection, other: database.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch_id, ids = queue.add_sample(db)
-    rows = held_rows(db, batch_id)
-    database.cancel_record(db, ids[1])
-    assert database.release_rows(db, batch_id, rows, models=MODELS, prefix="", suffix="") is None
-    assert queue.status_of(db, ids[2]) is Status.HELD
-    assert release(db, batch_id).number == 3
+    choose = database.choose_names
+
+    def cancel_first(*args: Any) -> Any:
+        if queue.status_of(db, ids[1]) is Status.HELD:
+            database.cancel_record(other, ids[1])
+        return choose(*args)
+
+    monkeypatch.setattr(database, "choose_names", cancel_first)
+    assert place(db, _Release(models=MODELS, batch_id=batch_id)).number == 3
+    assert queue.status_of(db, ids[1]) is Status.CANCELLED
 
 
 def test_a_release_of_bought_rows_alone_finishes_the_batch(db: database.Connection) -> None:
     batch_id, ids = queue.add_sample(db, rows=2, sample=1)
     queue.make(db)
     queue.add_sample(db, rows=1, sample=1)
-    assert release(db, batch_id).number == 0
+    assert release(db, batch_id)[0] == 0
     assert database.get_record(db, ids[1]).cause == "bought"
     assert queue.batch_status(db, batch_id) == "finished"
 
@@ -104,7 +130,7 @@ def test_a_row_with_a_cancelled_picture_gets_only_what_it_still_holds(db: databa
     batch_id, ids = queue.add_sample(db, rows=3, pictures=3)
     database.cancel_record(db, ids[3])
     queue.add(db, CAT)
-    assert release(db, batch_id).number == 1
+    assert release(db, batch_id)[0] == 1
 
 
 def test_a_picture_in_the_trash_is_not_named_as_bought(db: database.Connection) -> None:
@@ -129,11 +155,10 @@ def test_a_released_row_is_made_as_it_was_chosen_by_its_model(
     batch_id, ids = add_sample(db, rows=4, pictures=2)
     other = replace(spec, model_id="other")
     first, second = held_rows(db, batch_id)
-    chosen = replace(
-        first.request, prompt="白猫", seed=7, steps=30, quality="high", resolution="4K", model="other"
-    )
-    rows = [replace(first, request=chosen, templates={"prompt": "{颜色}猫"}), second]
-    database.release_rows(db, batch_id, rows, models=Models([spec, other]), prefix="a", suffix="b")
+    more = {"seed": 7, "steps": 30, "quality": "high", "resolution": "4K", "model": "other"}
+    row = changed(first, typed="{颜色}猫", prompt="白猫", **more)
+    chosen, affixes = row.request, ReleaseChanges(prefix="a", suffix="b")
+    release(db, batch_id, rows=[row, second], models=Models([spec, other]), changes=affixes)
     made = [database.get_record(db, each) for each in ids[2:4]]
     assert [record.request for record in made] == [
         replace(chosen, filename=record.request.filename, seed=seed)
@@ -170,8 +195,8 @@ def test_the_estimate_follows_what_is_released(
     if change.get("model") == "gone":
         db.execute("UPDATE generation_records SET model = 'gone' WHERE status = 'held'")
         change = {"model": "test-1"}
-    rows = [replace(row, request=replace(row.request, **change)) for row in held_rows(db, batch_id)]  # type: ignore[arg-type]
-    database.release_rows(db, batch_id, rows, models=Models([dear, free]), prefix="", suffix="")
+    rows = [changed(row, **change) for row in held_rows(db, batch_id)]
+    release(db, batch_id, rows=rows, models=Models([dear, free]))
     assert database.get_batch(db, batch_id).estimated_cost == (None if cost is None else Decimal(cost))
 
 
@@ -183,19 +208,16 @@ def test_the_estimate_leaves_out_what_is_bought_whatever_its_price(
     add(db, replace(WHITE, model="test-1"))
     add(db, replace(WHITE, model="free"), models=Models([spec, unpriced]))
     first, second = held_rows(db, batch_id)
-    rows = [replace(first, request=replace(WHITE, model="free")), second]
-    released = database.release_rows(
-        db, batch_id, rows, models=Models([spec, unpriced]), prefix="", suffix=""
-    )
-    assert released is not None
-    assert [row.row for row in released.skipped] == [2]
+    rows = [held_row(first.records, replace(WHITE, model="free"), {}), second]
+    _, skipped = release(db, batch_id, rows=rows, models=Models([spec, unpriced]))
+    assert [row.row for row in skipped] == [2]
     assert database.get_batch(db, batch_id).estimated_cost == Decimal("0.66")
 
 
 def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(db: database.Connection) -> None:
     _, bought = add(db, WHITE)
     batch_id, ids = add_held(db, "一", "猫", "狗", "二")
-    assert release(db, batch_id, "白猫", "黑猫").number == 1
+    assert release(db, batch_id, "白猫", "黑猫")[0] == 1
     left_out, made = (database.get_record(db, each) for each in ids[1:3])
     assert (left_out.status, left_out.cause) == (Status.CANCELLED, "bought")
     why = f"已经有同样的图片（记录 {bought[0]}），没有再做"
@@ -221,12 +243,12 @@ def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connectio
     batch_id, ids = add_held(db, "一", "猫", "二")
     add_held(db, "一", "狗", "二")
     db.execute('UPDATE generation_records SET own_columns = \'{"颜色": "白"}\' WHERE id > 3')
-    held = database.list_held(db, batch_id)
+    held = database.read_held(db, batch_id)
     assert [[record.id for record in row] for row in held.rows] == [[ids[1]]]
     assert list(held.own_names) == []
     db.execute("UPDATE batches SET filled_on = '2026-01-02' WHERE id = :id", {"id": batch_id})
-    assert database.list_held(db, batch_id).filled_on == "2026-01-02"
-    assert database.list_held(db, "none").filled_on == ""
+    assert database.read_held(db, batch_id).filled_on == "2026-01-02"
+    assert database.read_held(db, "none").filled_on == ""
 
 
 def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(
@@ -235,16 +257,17 @@ def test_a_record_that_another_program_adds_during_a_release_counts_as_bought(
     _, bought = add(db, WHITE)
     batch_id, _ = add_held(db, "一", "猫", "二")
     rows = held_rows(db, batch_id, ["白猫"])
+    complete = database.complete_fingerprints
     db.execute("UPDATE generation_records SET fingerprint = '' WHERE id = :id", {"id": bought[0]})
     calls: list[int] = []
 
     def complete_the_second_time(db: database.Connection) -> None:
         calls.append(1)
         if len(calls) > 1:
-            database.complete_fingerprints(db)
+            complete(db)
 
-    monkeypatch.setattr(app.db.release, "complete_fingerprints", complete_the_second_time)
-    released = database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="")
+    monkeypatch.setattr(database, "complete_fingerprints", complete_the_second_time)
+    released = release(db, batch_id, rows=rows, models=Models([spec]))
     assert released == (0, [SkippedRow(row=2, records=bought)])
     assert len(calls) == 2
 
@@ -254,10 +277,7 @@ def test_a_used_key_is_answered_as_before_although_nothing_is_held_any_more(
 ) -> None:
     batch_id, _ = add_held(db, "一", "猫", "二")
     rows = held_rows(db, batch_id)
-    answers = [
-        database.release_rows(db, batch_id, rows, models=Models([spec]), prefix="", suffix="", key=KEY)
-        for _ in range(2)
-    ]
+    answers = [release(db, batch_id, rows=rows, models=Models([spec]), key=KEY) for _ in range(2)]
     assert answers == [(1, [])] * 2
 
 
@@ -267,7 +287,7 @@ def test_the_estimate_stays_when_rows_of_other_prices_than_the_sample_are_releas
     dear = replace(spec, prices=dict(spec.prices) | {"4K": Decimal("0.61")})
     rows = [ImageRequest(prompt=name, resolution=size) for name, size in zip("一二三四", SIZES, strict=True)]
     batch_id, _ = add(db, *rows, models=Models([dear]), sample=2)
-    held = [record.resolution for row in database.list_held(db, batch_id).rows for record in row]
+    held = [record.resolution for row in database.read_held(db, batch_id).rows for record in row]
     assert len(held) == 2
-    assert release(db, batch_id, models=Models([dear])).number == 2
+    assert release(db, batch_id, models=Models([dear]))[0] == 2
     assert database.get_batch(db, batch_id).estimated_cost == Decimal("1.27")

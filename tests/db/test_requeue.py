@@ -6,9 +6,10 @@ from decimal import Decimal
 import pytest
 
 import database
-from app.db.requeue import activate_batch, queue_in_batch
 from app.domain import BatchStatus, Models, ModelSpec, SkippedRow, Status
 from app.errors import Billed, Conflict
+from app.orders.place import place
+from app.orders.repeats import Retry
 from tests.db.queue import (
     BILLED,
     CAT,
@@ -24,6 +25,7 @@ from tests.db.queue import (
     statuses,
     submitted,
 )
+from tools import orders
 
 
 def fail_all(db: database.Connection, number: int) -> None:
@@ -38,9 +40,10 @@ def test_a_record_that_another_program_adds_at_the_last_moment_counts_as_bought(
     fail_all(db, 1)
     _, (other,) = add(db, CAT)
     db.execute("UPDATE generation_records SET fingerprint = '' WHERE id = :id", {"id": other})
-    monkeypatch.setattr("app.db.requeue.complete_fingerprints", lambda _: None)
-    done = database.retry_records(db, batch_id, models=Models([spec]), skips_bought=True)
-    assert done == database.Requeued(number=0, skipped=[SkippedRow(row=1, records=[other])])
+    calls = iter([lambda _: None, database.complete_fingerprints])
+    monkeypatch.setattr(database, "complete_fingerprints", lambda db: next(calls)(db))
+    done = orders.retry(db, batch_id, models=Models([spec]), skips=True)
+    assert (done.ids, done.skipped) == ([], [SkippedRow(row=1, records=[other])])
 
 
 def test_a_retry_skips_what_was_bought_only_where_that_is_asked(
@@ -50,8 +53,8 @@ def test_a_retry_skips_what_was_bought_only_where_that_is_asked(
     fail_all(db, 1)
     add(db, CAT)
     make(db)
-    assert database.retry_records(db, batch_id, models=Models([spec]), skips_bought=True).number == 0
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert orders.retry(db, batch_id, models=Models([spec]), skips=True).number == 0
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 1
 
 
 def test_a_retry_of_a_batch_leaves_other_batches_and_other_ends_alone(
@@ -64,7 +67,7 @@ def test_a_retry_of_a_batch_leaves_other_batches_and_other_ends_alone(
     database.fail_record(db, charged(db), LOST)
     make(db)
     database.cancel_record(db, ids[3])
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 1
     assert statuses(db, ids) == [Status.QUEUED, Status.UNKNOWN, Status.SUCCESS, Status.CANCELLED]
     assert statuses(db, others) == [Status.FAILED]
     assert database.get_batch(db, other).status is BatchStatus.FINISHED
@@ -75,7 +78,7 @@ def test_a_batch_without_failures_has_nothing_to_retry(db: database.Connection, 
     batch_id, _ = add(db, CAT)
     make(db)
     before = log(db, batch_id)
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 0
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 0
     assert log(db, batch_id) == before
 
 
@@ -85,17 +88,17 @@ def test_a_retry_leaves_out_what_the_model_does_not_support_unless_nothing_else_
     batch_id, ids = add(db, CAT, CAT)
     fail_all(db, 2)
     db.execute("UPDATE generation_records SET aspect_ratio = '5:1' WHERE id = :id", {"id": ids[0]})
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 1
     assert statuses(db, ids) == [Status.FAILED, Status.QUEUED]
     with pytest.raises(Conflict, match=r"第 1 行：现在的模型不能重试"):
-        database.retry_records(db, batch_id, models=Models([spec]))
+        orders.retry(db, batch_id, models=Models([spec]))
 
 
 def test_what_the_model_does_not_support_is_still_fetched(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db, CAT)
     fail(db, Billed.NO, task_id="t-1")
     db.execute("UPDATE generation_records SET aspect_ratio = '5:1'")
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 1
     record = database.get_record(db, ids[0])
     assert (record.task_id, record.aspect_ratio) == ("t-1", "5:1")
 
@@ -107,7 +110,7 @@ def test_a_record_goes_to_another_model_without_what_that_does_not_take(
     batch_id, ids = add(db, asked)
     fail_all(db, 2)
     plain = replace(spec, model_id="plain", takes_seed=False, takes_steps=False)
-    assert database.retry_records(db, batch_id, ids[:1], models=Models([plain])).number == 1
+    assert orders.retry(db, batch_id, ids[:1], models=Models([plain])).number == 1
     first, second = (database.get_record(db, each) for each in ids)
     assert (first.model, first.seed, first.steps) == ("plain", None, None)
     assert (second.model, second.seed, second.steps) == ("test-1", 8, 20)
@@ -122,7 +125,7 @@ def test_a_fetched_record_keeps_its_model_and_its_fingerprint(
     fail(db, Billed.NO, task_id="t-1")
     db.execute("UPDATE generation_records SET fingerprint = 'of its row'")
     before = db.execute("SELECT fingerprint, seed, steps FROM generation_records").fetchone()
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     after = db.execute("SELECT fingerprint, seed, steps FROM generation_records").fetchone()
     assert tuple(after) == tuple(before)
 
@@ -133,7 +136,7 @@ def test_a_retried_record_begins_anew(db: database.Connection, spec: ModelSpec) 
     db.execute(
         "UPDATE generation_records SET retries = 4, throttle_count = 9, crash_count = 4, pick = 'keep'"
     )
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     record = database.get_record(db, ids[0])
     counts = (record.retries, record.throttle_count, record.crash_count, record.pick)
     assert counts == (0, 0, 0, "")
@@ -148,7 +151,7 @@ def test_a_retry_that_waits_for_its_batch_says_so(
     fail_all(db, 1)
     if is_paused:
         database.pause_batch(db, batch_id)
-    database.retry_records(db, batch_id, models=Models([spec]))
+    orders.retry(db, batch_id, models=Models([spec]))
     assert log(db, batch_id)[-1] == ("重试 1 张，等批次继续" if is_paused else "重试 1 张")
 
 
@@ -156,7 +159,7 @@ def test_a_retry_that_is_only_fetched_waits_for_nothing(db: database.Connection,
     batch_id, _ = add(db, CAT, CAT)
     fail(db, Billed.NO, task_id="t-1")
     database.pause_batch(db, batch_id)
-    database.retry_records(db, batch_id, models=Models([spec]))
+    orders.retry(db, batch_id, models=Models([spec]))
     assert log(db, batch_id)[-1] == "重试 1 张"
     assert claimed(db).task_id == "t-1"
 
@@ -165,8 +168,7 @@ def test_nothing_to_queue_leaves_a_paused_batch_as_it_is(db: database.Connection
     batch_id, _ = add(db, CAT)
     database.pause_batch(db, batch_id)
     before = log(db, batch_id)
-    with database.transaction(db):
-        assert not queue_in_batch(db, batch_id, [], models=Models([spec]))
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 0
     assert log(db, batch_id) == before
 
 
@@ -187,14 +189,9 @@ def test_nothing_to_queue_leaves_a_paused_batch_as_it_is(db: database.Connection
     ],
 )
 def test_the_state_of_a_batch_with_records_queued_again(
-    db: database.Connection,
-    spec: ModelSpec,
-    state: str,
-    paused: bool,
-    fetch_only: bool,
-    expected: tuple[str, str, str],
+    db: database.Connection, state: str, paused: bool, fetch_only: bool, expected: tuple[str, str, str]
 ) -> None:
-    batch_id, ids = add(db, CAT)
+    batch_id, _ = add(db, CAT)
     other, _ = add(db, CAT)
     cause = {"paused": "key", "sample": "sample"}.get(state, "")
     db.execute("UPDATE batches SET outcomes = 'seen'")
@@ -204,9 +201,7 @@ def test_the_state_of_a_batch_with_records_queued_again(
     )
     db.execute("UPDATE batches SET state = 'finished' WHERE id = :id", {"id": other})
     with database.transaction(db):
-        is_paused = queue_in_batch(
-            db, batch_id, ids, models=Models([spec]), paused=paused, fetch_only=fetch_only
-        )
+        is_paused = database.activate_batch(db, batch_id, paused=paused, fetch_only=fetch_only)
     row = db.execute(
         "SELECT state, paused_cause, outcomes FROM batches WHERE id = :id", {"id": batch_id}
     ).fetchone()
@@ -220,52 +215,29 @@ def test_fetching_asks_for_no_model_of_the_other_records(db: database.Connection
     batch_id, ids = add(db, CAT, CAT)
     database.fail_record(db, submitted(db), LATE)
     db.execute("UPDATE generation_records SET model = 'gone' WHERE id = :id", {"id": ids[1]})
-    with database.transaction(db):
-        queue_in_batch(db, batch_id, ids[:1], models=Models([spec]), fetch_only=True)
-    with pytest.raises(Conflict, match="gone"), database.transaction(db):
-        queue_in_batch(db, batch_id, ids[:1], models=Models([spec]))
+    with pytest.raises(Conflict, match="gone"):
+        orders.retry(db, batch_id, ids[:1], models=Models([spec]))
+    assert orders.refetch(db, ids[:1], models=Models([spec])).number == 1
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        (Status.FAILED, {"free", "none"}),
-        (Status.CANCELLED, {"stopped"}),
-        (Status.UNKNOWN, {"unknown"}),
-    ],
-)
-def test_the_models_that_make_what_is_retried(
-    db: database.Connection, status: Status, expected: set[str]
+def test_only_the_models_that_make_what_is_retried_are_asked_for(
+    db: database.Connection, spec: ModelSpec
 ) -> None:
-    """Not those of charged failures, of records in the trash, or of what was written off, bought or held."""
-    rows: list[tuple[str, str, str, dict[str, object]]] = [
-        ("free", "failed", "", {}),
-        ("none", "failed", "", {}),
-        ("charged", "failed", "", {"cost_micros": 220_000}),
-        ("sent", "failed", "", {"task_id": "t"}),
-        ("stopped", "cancelled", "", {}),
-        ("dropped", "cancelled", "dropped", {}),
-        ("bought", "cancelled", "bought", {}),
-        ("held", "cancelled", "held", {}),
-        ("unknown", "unknown", "", {}),
-        ("trash", status, "", {"deleted_at": "2026-01-01"}),
-    ]
+    """Not those of charged failures, of what is fetched, or of records in the trash."""
+    rows: list[dict[str, object]] = [{}, {"cost_micros": 1}, {"task_id": "t"}, {"deleted_at": "2026-01-01"}]
     batch_id, ids = add(db, *[CAT] * len(rows))
-    _, (other,) = add(db, CAT)
-    for record_id, (model, ended, cause, more) in zip(ids, rows, strict=True):
-        values = {"model": model, "status": ended, "cause": cause, **more}
-        assignments = ", ".join(f"{name} = :{name}" for name in values)
+    for name, (record_id, more) in zip("abcd", zip(ids, rows, strict=True), strict=True):
+        values = {"model": name, "status": "failed", **more}
+        assignments = ", ".join(f"{each} = :{each}" for each in values)
         db.execute(f"UPDATE generation_records SET {assignments} WHERE id = :id", values | {"id": record_id})
-    db.execute(
-        "UPDATE generation_records SET model = 'elsewhere', status = :status WHERE id = :id",
-        {"status": status, "id": other},
+    asked: list[str] = []
+    order = Retry(
+        models=Models([replace(spec, model_id=name) for name in "abcd"]),
+        batch_id=batch_id,
+        require=lambda requests: asked.extend(request.model for request in requests),
     )
-    assert database.list_models_to_submit(db, status, batch_id=batch_id) == expected
-    assert database.list_models_to_submit(db, status) == expected | {"elsewhere"}
-    sent = ids[3]
-    assert database.list_models_to_submit(db, status, [sent, ids[0]]) == {"free"}
-    assert database.list_models_to_submit(db, status, [sent, ids[0]], submits=[sent]) == {"free", "sent"}
-    assert database.list_models_to_submit(db, status, [ids[0]], batch_id="none") == set()
+    assert place(db, order).ids == [ids[0], ids[2]]
+    assert asked == ["a"]
 
 
 def test_of_changed_rows_with_equal_words_only_one_is_ordered(
@@ -275,10 +247,8 @@ def test_of_changed_rows_with_equal_words_only_one_is_ordered(
     batch_id, ids = add(db, CAT, CAT, DOG)
     fail_all(db, 3)
     changes = {ids[2]: {"prompt": "猫"}}
-    done = database.retry_records(
-        db, batch_id, ids, models=Models([spec]), changes=changes, skips_bought=True
-    )
-    assert done == database.Requeued(number=2, skipped=[SkippedRow(row=3, records=[ids[1]])])
+    done = orders.retry(db, batch_id, ids, models=Models([spec]), changes=changes, skips=True)
+    assert (done.ids, done.skipped) == (ids[:2], [SkippedRow(row=3, records=ids[:2])])
 
 
 def test_a_row_of_two_pictures_with_new_words_is_left_out_by_picture(
@@ -287,15 +257,15 @@ def test_a_row_of_two_pictures_with_new_words_is_left_out_by_picture(
     batch_id, ids = add(db, replace(DOG, num_images=2))
     fail_all(db, 2)
     _, cats = add(db, CAT)
-    done = database.retry_records(
+    done = orders.retry(
         db,
         batch_id,
         ids,
         models=Models([spec]),
         changes={each: {"prompt": "猫"} for each in ids},
-        skips_bought=True,
+        skips=True,
     )
-    assert done == database.Requeued(number=1, skipped=[SkippedRow(row=1, records=cats)])
+    assert (done.number, done.skipped) == (1, [SkippedRow(row=1, records=cats)])
 
 
 def test_what_was_fetched_in_vain_is_billed_or_not_as_the_service_says(
@@ -303,7 +273,7 @@ def test_what_was_fetched_in_vain_is_billed_or_not_as_the_service_says(
 ) -> None:
     batch_id, ids = add(db, CAT)
     database.fail_record(db, submitted(db), LATE)
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     database.fail_record(db, claimed(db), BILLED)
     record = database.get_record(db, ids[0])
     assert (record.cost, record.at_stake, record.task_id) == (Decimal("0.22"), Decimal(0), None)
@@ -314,20 +284,11 @@ def test_a_retry_completes_fingerprints_before_its_transaction_where_they_are_co
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch, skips_bought: bool
 ) -> None:
     calls: list[bool] = []
-    monkeypatch.setattr("app.db.requeue.complete_fingerprints", lambda db: calls.append(db.in_transaction))
+    monkeypatch.setattr(database, "complete_fingerprints", lambda db: calls.append(db.in_transaction))
     batch_id, _ = add(db, CAT)
     fail_all(db, 1)
-    database.retry_records(db, batch_id, models=Models([spec]), skips_bought=skips_bought)
+    orders.retry(db, batch_id, models=Models([spec]), skips=skips_bought)
     assert calls == [False] * skips_bought
-
-
-@pytest.mark.parametrize("state", ["finished", "cancelled"])
-def test_an_ended_batch_becomes_active(db: database.Connection, state: str) -> None:
-    batch_id, _ = add(db, CAT)
-    db.execute("UPDATE batches SET state = :state", {"state": state})
-    with database.transaction(db):
-        assert not activate_batch(db, batch_id)
-    assert db.execute("SELECT state FROM batches").fetchone()["state"] == "active"
 
 
 def test_a_batch_whose_failures_are_in_the_trash_has_nothing_to_retry(
@@ -335,4 +296,4 @@ def test_a_batch_whose_failures_are_in_the_trash_has_nothing_to_retry(
 ) -> None:
     batch_id, _ = add(db, CAT)
     database.delete_records(db, [fail(db, Billed.NO)])
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 0
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 0

@@ -10,6 +10,7 @@ import database
 from app.config import Settings
 from app.domain import BatchStatus, ImageRequest, PauseCause, Status
 from app.errors import Billed, Conflict, ModelError
+from app.orders.place import place
 from tests.db import queue
 from tests.db.queue import CAT, NOW, REFUSED, SAVED
 from tests.specs import ANY
@@ -29,9 +30,9 @@ def test_only_the_rows_of_the_sample_are_queued_with_all_their_pictures(db: data
 def test_rows_that_are_left_out_are_no_part_of_the_sample(db: database.Connection) -> None:
     queue.add(db)
     rows = [CAT, *(ImageRequest(prompt=name) for name in "一二三"), CAT]
-    _, ids, skipped = database.add_batch(db, queue.submission(*rows, skips=[True] * 5, sample=2))
-    assert [row.row for row in skipped] == [1, 5]
-    assert queue.statuses(db, ids) == [Status.QUEUED, Status.HELD, Status.QUEUED]
+    placed = place(db, queue.submission(*rows, skips=[True] * 5, sample=2))
+    assert [row.row for row in placed.skipped] == [1, 5]
+    assert queue.statuses(db, placed.ids) == [Status.QUEUED, Status.HELD, Status.QUEUED]
 
 
 def test_a_done_sample_pauses_its_batch_and_says_so(db: database.Connection) -> None:

@@ -3,7 +3,8 @@
 import database
 from app.domain import BatchStatus, PauseCause, Status, StopRule
 from tests.db import queue
-from tests.db.queue import CAT, LOST, MODELS, REFUSED, SAVED
+from tests.db.queue import CAT, LOST, REFUSED, SAVED
+from tests.db.test_release import release
 from tests.specs import ANY
 
 RULE = StopRule(refused=2, of=4, failed=0.5, last=8)
@@ -61,11 +62,7 @@ def test_retrying_an_ended_batch_starts_the_rule_anew(db: database.Connection) -
 def test_a_release_starts_the_rule_anew(db: database.Connection) -> None:
     batch_id, _ = add_ruled(db, 4, sample=2)
     queue.end(db, REFUSED)
-    rows = [
-        database.ReleaseRow(records=records, request=records[0].row_request, templates={})
-        for records in database.list_held(db, batch_id).rows
-    ]
-    database.release_rows(db, batch_id, rows, models=MODELS, prefix="", suffix="")
+    release(db, batch_id)
     queue.end(db, REFUSED)
     assert queue.cause(db, batch_id) == ""
 

@@ -8,14 +8,13 @@ import pytest
 
 import database
 from app.domain import ImageRequest, Models, ModelSpec, RowExtras, Status, StopRule
+from app.orders.place import Placed, place
 from tests.db.queue import CAT, DOG, statuses, submission
 
 
-def submit(
-    db: database.Connection, models: Models, *requests: ImageRequest, **more: Any
-) -> database.AddedBatch:
+def submit(db: database.Connection, models: Models, *requests: ImageRequest, **more: Any) -> Placed:
     stems = [request.prompt for request in requests]
-    return database.add_batch(db, submission(*requests, models=models, stems=stems, **more))
+    return place(db, submission(*requests, models=models, stems=stems, **more))
 
 
 def test_the_estimate_is_the_sum_of_what_is_ordered(db: database.Connection, spec: ModelSpec) -> None:
@@ -100,9 +99,9 @@ def test_fingerprints_are_only_waited_for_where_something_may_be_left_out(
 def test_a_name_that_was_taken_meanwhile_is_chosen_anew(
     db: database.Connection, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chosen = iter([[["猫"]], [["猫-2"]]])
+    chosen = iter([[[database.FileName(name, name)]] for name in ("猫", "猫-2")])
     taken = iter([True, False])
-    monkeypatch.setattr("app.db.submission.choose_names", lambda *_: next(chosen))
-    monkeypatch.setattr("app.db.submission.are_taken", lambda *_: next(taken))
+    monkeypatch.setattr(database, "choose_names", lambda *_: next(chosen))
+    monkeypatch.setattr(database, "are_taken", lambda *_: next(taken))
     added = submit(db, Models([spec]), CAT)
     assert database.get_record(db, added.ids[0]).reserved_stem == "猫-2"

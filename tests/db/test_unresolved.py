@@ -8,6 +8,7 @@ import pytest
 import database
 from app.domain import Models, ModelSpec, Status
 from app.errors import Conflict
+from app.orders.place import Placed
 from tests.db.queue import (
     BILLED,
     CAT,
@@ -23,6 +24,7 @@ from tests.db.queue import (
     statuses,
     submitted,
 )
+from tools import orders
 
 
 def lose(db: database.Connection, task_id: str = "", price: Decimal | None = PRICE) -> int:
@@ -48,7 +50,7 @@ def test_what_can_be_fetched_and_what_must_be_ordered_again_are_counted_apart(
     counts = database.count_unresolved(db, models=[spec.model_id])
     assert (counts.records, counts.at_stake) == (5, None)
     assert (counts.collectable, counts.orderable, counts.orderable_at_stake) == (1, 2, None)
-    database.retry_records(db, batch_id, [ids[2]], models=Models([spec]))
+    orders.retry(db, batch_id, [ids[2]], models=Models([spec]))
     database.finish_record(db, charged(db), replace(SAVED, filename="a.png"))
     database.resolve_charges(db, [ids[4]], billed=False)
     counts = database.count_unresolved(db, models=[spec.model_id, "other"])
@@ -76,11 +78,11 @@ def test_only_the_listed_records_are_fetched(db: database.Connection, spec: Mode
     _, ids = add(db, CAT, CAT, CAT)
     for task_id in ("t-1", "t-2", ""):
         lose(db, task_id)
-    assert database.refetch(db, [ids[0], ids[0]], models=Models([spec])).records == 1
+    assert orders.refetch(db, [ids[0], ids[0]], models=Models([spec])).number == 1
     assert statuses(db, ids) == [Status.QUEUED, Status.UNKNOWN, Status.UNKNOWN]
     with pytest.raises(Conflict, match="没有任务编号"):
-        database.refetch(db, [ids[1], ids[2]], models=Models([spec]))
-    assert database.refetch(db, None, models=Models([spec])).records == 1
+        orders.refetch(db, [ids[1], ids[2]], models=Models([spec]))
+    assert orders.refetch(db, None, models=Models([spec])).number == 1
     assert statuses(db, ids) == [Status.QUEUED, Status.QUEUED, Status.UNKNOWN]
 
 
@@ -89,7 +91,7 @@ def test_fetching_all_takes_only_what_is_unresolved(db: database.Connection, spe
     for task_id in ("t-1", "t-2"):
         lose(db, task_id)
     db.execute("UPDATE charges SET outcome = 'billed' WHERE record_id = :id", {"id": ids[0]})
-    assert database.refetch(db, None, models=Models([spec])).records == 1
+    assert orders.refetch(db, None, models=Models([spec])).number == 1
     assert statuses(db, ids) == [Status.UNKNOWN, Status.QUEUED]
 
 
@@ -99,14 +101,15 @@ def test_only_the_listed_records_are_ordered_again_without_their_task_ids(
     batch_id, ids = add(db, CAT, CAT, CAT)
     for task_id in ("t-1", "t-2", ""):
         lose(db, task_id)
-    again = database.resubmit(db, [ids[0], ids[0]], models=Models([spec]))
-    assert again == database.RequeueResult(records=1, waiting=0)
+    again = orders.resubmit(db, [ids[0], ids[0]], models=Models([spec]))
+    assert (again.ids, again.waiting) == (ids[:1], 0)
     assert [database.get_record(db, each).task_id for each in ids] == [None, "t-2", None]
     assert statuses(db, ids) == [Status.QUEUED, Status.UNKNOWN, Status.UNKNOWN]
     with pytest.raises(Conflict, match="结果未知"):
-        database.resubmit(db, ids, models=Models([spec]))
+        orders.resubmit(db, ids, models=Models([spec]))
     database.pause_batch(db, batch_id)
-    assert database.resubmit(db, None, models=Models([spec])) == database.RequeueResult(records=1, waiting=1)
+    again = orders.resubmit(db, None, models=Models([spec]))
+    assert (again.ids, again.waiting) == (ids[2:], 1)
     assert statuses(db, ids) == [Status.QUEUED, Status.UNKNOWN, Status.QUEUED]
 
 
@@ -119,24 +122,24 @@ def test_ordering_all_again_leaves_out_what_the_model_does_not_support(
         lose(db)
     unsupported = "UPDATE generation_records SET aspect_ratio = '5:1' WHERE id IN (:first, :alone)"
     db.execute(unsupported, {"first": ids[0], "alone": alone})
-    assert database.resubmit(db, None, models=Models([spec])).records == 1
+    assert orders.resubmit(db, None, models=Models([spec])).number == 1
     assert statuses(db, [*ids, alone]) == [Status.UNKNOWN, Status.QUEUED, Status.UNKNOWN]
     with pytest.raises(Conflict, match="不能重试"):
-        database.resubmit(db, None, models=Models([spec]))
+        orders.resubmit(db, None, models=Models([spec]))
     with pytest.raises(Conflict, match="不能重试"):
-        database.resubmit(db, [alone], models=Models([spec]))
+        orders.resubmit(db, [alone], models=Models([spec]))
     db.execute("UPDATE generation_records SET status = 'unknown' WHERE id = :id", {"id": ids[1]})
     with pytest.raises(Conflict, match="不能重试"):
-        database.resubmit(db, ids, models=Models([spec]))
+        orders.resubmit(db, ids, models=Models([spec]))
 
 
 def test_a_record_whose_batch_is_gone_is_not_ordered_again(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, ids = add(db)
     lose(db)
     db.execute("DELETE FROM batches WHERE id = :id", {"id": batch_id})
-    assert database.resubmit(db, None, models=Models([spec])).records == 0
+    assert orders.resubmit(db, None, models=Models([spec])).number == 0
     with pytest.raises(Conflict):
-        database.resubmit(db, ids, models=Models([spec]))
+        orders.resubmit(db, ids, models=Models([spec]))
 
 
 def test_only_the_listed_charges_are_resolved_and_only_their_records_end(db: database.Connection) -> None:
@@ -175,9 +178,7 @@ def test_undoing_a_resolution_touches_no_other_one(db: database.Connection, spec
     for _ in ids:
         lose(db)
     first, second, third = (database.resolve_charges(db, [each], billed=True).undo for each in ids)
-    database.retry_records(
-        db, database.get_record(db, ids[2]).batch_id or "", [ids[2]], models=Models([spec])
-    )
+    orders.retry(db, database.get_record(db, ids[2]).batch_id or "", [ids[2]], models=Models([spec]))
     assert database.undo_resolution(db, first) == 1
     assert database.undo_resolution(db, third) == 1
     assert statuses(db, ids) == [Status.UNKNOWN, Status.CANCELLED, Status.QUEUED]
@@ -195,7 +196,7 @@ def test_a_record_that_was_cancelled_otherwise_stays_so_when_its_resolution_is_u
     batch_id, ids = add(db)
     lose(db)
     undo = database.resolve_charges(db, ids, billed=False).undo
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     database.cancel_batch(db, batch_id)
     database.undo_resolution(db, undo)
     assert (statuses(db, ids), outcomes(db)) == ([Status.CANCELLED], ["unknown"])
@@ -206,7 +207,7 @@ def test_a_finished_record_keeps_its_image_when_an_earlier_charge_is_resolved(
 ) -> None:
     batch_id, ids = add(db)
     lose(db)
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     database.finish_record(db, charged(db), SAVED)
     undo = database.resolve_charges(db, ids, billed=True).undo
     assert database.get_record(db, ids[0]).status is Status.SUCCESS
@@ -220,7 +221,7 @@ def test_a_cancelled_batch_stays_so_while_its_records_are_fetched(
     batch_id, ids = add(db, CAT, CAT)
     lose(db, "t-1")
     database.cancel_batch(db, batch_id)
-    database.refetch(db, ids[:1], models=Models([spec]))
+    orders.refetch(db, ids[:1], models=Models([spec]))
     state = db.execute("SELECT state FROM batches WHERE id = :id", {"id": batch_id}).fetchone()["state"]
     assert (state, statuses(db, ids)) == ("cancelled", [Status.QUEUED, Status.CANCELLED])
 
@@ -228,8 +229,8 @@ def test_a_cancelled_batch_stays_so_while_its_records_are_fetched(
 def test_a_repeated_key_orders_nothing_again(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db)
     lose(db)
-    answers = [database.resubmit(db, ids, models=Models([spec]), key=KEY) for _ in range(2)]
-    assert answers == [database.RequeueResult(records=1, waiting=0)] * 2
+    answers = [orders.resubmit(db, ids, models=Models([spec]), key=KEY) for _ in range(2)]
+    assert answers == [Placed(ids=ids, number=1)] * 2
 
 
 def test_each_record_gets_its_own_last_error_back(db: database.Connection, spec: ModelSpec) -> None:
@@ -237,7 +238,7 @@ def test_each_record_gets_its_own_last_error_back(db: database.Connection, spec:
     for _ in ids:
         lose(db)
     database.resolve_charges(db, ids, billed=False)
-    database.retry_records(db, batch_id, ids, models=Models([spec]))
+    orders.retry(db, batch_id, ids, models=Models([spec]))
     lose(db, "t-1")
     lose(db)
     undo = database.resolve_charges(db, ids, billed=False).undo

@@ -8,6 +8,7 @@ import database
 from app.errors import Billed, ModelError
 from tests.db.queue import CAT, LOST, MODELS, SAVED, add, charged
 from tests.specs import ANY
+from tools import orders
 
 BUSY = ModelError("太忙", cause="busy", billed=Billed.NO, retryable=True)
 
@@ -20,7 +21,7 @@ def changed(db: database.Connection, batch_id: str, since: int) -> list[int]:
 def test_a_resolved_charge_of_a_finished_record_is_reported(db: database.Connection) -> None:
     batch_id, ids = add(db)
     database.fail_record(db, charged(db), LOST)
-    database.resubmit(db, ids, models=MODELS)
+    orders.resubmit(db, ids, models=MODELS)
     database.finish_record(db, charged(db), SAVED)
     db.execute("UPDATE charges SET outcome = 'unknown' WHERE id = 1")
     since = database.last_version(db)

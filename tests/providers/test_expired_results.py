@@ -10,6 +10,7 @@ from app.config import Settings
 from app.domain import Status
 from app.errors import Conflict
 from tests.harness import Harness, open_harness
+from tools import orders
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.seedream import FakeSeedream
 
@@ -51,9 +52,9 @@ def test_an_expired_charged_record_is_resubmitted_only_when_named(harness: Harne
     record = harness.record(exhaust_retries(harness))
     assert record.batch_id
     with pytest.raises(Conflict):
-        database.retry_records(harness.db, record.batch_id, models=harness.runtime.engines.models)
+        orders.retry(harness.db, record.batch_id, models=harness.runtime.engines.models)
     assert not harness.step()
-    database.retry_records(harness.db, record.batch_id, [record.id], models=harness.runtime.engines.models)
+    orders.retry(harness.db, record.batch_id, [record.id], models=harness.runtime.engines.models)
     assert harness.step()
     record = harness.record(record.id)
     assert (record.status, record.cost) == (Status.SUCCESS, 2 * PRICE)
@@ -84,7 +85,7 @@ def test_an_image_that_is_at_none_of_its_urls_can_only_be_made_again_for_its_pri
             assert (record.status, bool(record.task_id)) == (Status.FAILED, True)
             assert str(record.error) == "再取也没有，可以再来一张，再付 ¥0.22"
             assert record.batch_id
-            database.retry_records(db, record.batch_id, models=harness.runtime.engines.models)
+            orders.retry(db, record.batch_id, models=harness.runtime.engines.models)
         jimeng.clear_faults()
         assert harness.step()
         assert harness.record(record.id).status is Status.SUCCESS
@@ -97,7 +98,7 @@ def test_a_retry_asks_the_service_for_a_new_url(settings: Settings, db: database
         record = harness.record(exhaust_retries(harness))
         assert (record.status, bool(record.task_id), record.charged) == (Status.FAILED, True, False)
         assert record.batch_id
-        database.retry_records(db, record.batch_id, models=harness.runtime.engines.models)
+        orders.retry(db, record.batch_id, models=harness.runtime.engines.models)
         assert harness.step()
         assert harness.record(record.id).status is Status.SUCCESS
         assert (jimeng.count("submit"), harness.outcomes()) == (1, ["billed"])

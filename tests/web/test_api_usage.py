@@ -14,6 +14,7 @@ from tests.db import queue
 from tests.db.queue import MODELS, PRICE, REFUSED, SAVED
 from tests.specs import ANY
 from tests.web.harness import get
+from tools import orders
 from web_app import create_app
 
 MODEL = ANY.model_id
@@ -113,7 +114,7 @@ def test_unresolved_charges_are_listed_newest_first_even_for_purged_records(db: 
 
 def test_fetching_submits_nothing_and_resolves_the_charge(db: database.Connection) -> None:
     batch_id, record_id = unknown_record(db, task_id="t-1")
-    assert database.refetch(db, [record_id], models=MODELS).records == 1
+    assert orders.refetch(db, [record_id], models=MODELS).number == 1
     record = queue.claimed(db)
     assert record.task_id == "t-1"
     finish(db, record)
@@ -130,7 +131,7 @@ def test_fetching_starts_nothing_else_of_a_paused_batch(db: database.Connection,
         database.pause_batch(db, batch_id, "预算已到")
     else:
         database.cancel_batch(db, batch_id)
-    database.refetch(db, None, models=MODELS)
+    orders.refetch(db, None, models=MODELS)
     assert database.has_claimable(db, model=MODEL, now=queue.NOW)
     record = queue.claimed(db)
     assert record.id == ids[0]
@@ -141,7 +142,7 @@ def test_a_fetch_that_pauses_its_batch_waits_with_it(db: database.Connection) ->
     batch_id, _ = unknown_record(db, task_id="t-1")
     database.resume_batch(db, batch_id, models=[MODEL])
     db.execute("UPDATE batches SET state = 'paused'")
-    database.refetch(db, None, models=MODELS)
+    orders.refetch(db, None, models=MODELS)
     record = queue.claimed(db)
     trouble = ModelError("断网", cause="network", billed=Billed.NO, task_valid=True)
     database.requeue_record(db, record, not_before=queue.NOW, error=trouble)
@@ -154,15 +155,15 @@ def test_records_without_a_task_id_or_of_another_model_cannot_be_fetched(db: dat
     _, other = unknown_record(db, task_id="t-1")
     another = replace(ANY, model_id="another")
     with pytest.raises(Conflict):
-        database.refetch(db, [without], models=MODELS)
+        orders.refetch(db, [without], models=MODELS)
     with pytest.raises(Conflict):
-        database.refetch(db, [other], models=Models([another]))
-    assert database.refetch(db, None, models=Models([another])).records == 0
+        orders.refetch(db, [other], models=Models([another]))
+    assert orders.refetch(db, None, models=Models([another])).number == 0
 
 
 def test_resubmitting_leaves_the_earlier_charge_unresolved(db: database.Connection) -> None:
     _, record_id = unknown_record(db, task_id="t-1")
-    assert database.resubmit(db, [record_id], models=MODELS).records == 1
+    assert orders.resubmit(db, [record_id], models=MODELS).number == 1
     record = queue.submitted(db, "t-2")
     assert record.task_id is None
     finish(db, record)
@@ -174,7 +175,7 @@ def test_resubmitting_leaves_the_earlier_charge_unresolved(db: database.Connecti
 def test_resubmitting_all_takes_only_records_that_cannot_be_fetched(db: database.Connection) -> None:
     unknown_record(db, task_id="t-1")
     _, without = unknown_record(db)
-    assert database.resubmit(db, None, models=MODELS).records == 1
+    assert orders.resubmit(db, None, models=MODELS).number == 1
     assert database.get_record(db, without).status is Status.QUEUED
 
 
@@ -182,8 +183,8 @@ def test_resubmitting_does_not_resume_a_paused_batch(db: database.Connection) ->
     batch_id, ids = cats(db, 2)
     queue.fail(db, Billed.UNKNOWN)
     database.pause_batch(db, batch_id)
-    done = database.resubmit(db, ids[:1], models=MODELS)
-    assert (done.records, done.waiting) == (1, 1)
+    done = orders.resubmit(db, ids[:1], models=MODELS)
+    assert (done.number, done.waiting) == (1, 1)
     assert queue.claim(db) is None
 
 
@@ -207,10 +208,10 @@ def test_a_written_off_charge_counts_as_the_user_states(
 def test_a_written_off_record_is_never_resubmitted_automatically(db: database.Connection) -> None:
     batch_id, record_id = unknown_record(db)
     database.resolve_charges(db, None, billed=False)
-    assert database.retry_records(db, batch_id, models=MODELS).number == 0
+    assert orders.retry(db, batch_id, models=MODELS).number == 0
     assert queue.claim(db) is None
     with pytest.raises(Conflict):
-        database.resubmit(db, [record_id], models=MODELS)
+        orders.resubmit(db, [record_id], models=MODELS)
 
 
 def test_writing_off_can_be_undone(db: database.Connection) -> None:
@@ -221,7 +222,7 @@ def test_writing_off_can_be_undone(db: database.Connection) -> None:
     after = database.get_record(db, record_id)
     assert (after.status, after.error, after.cause) == (Status.UNKNOWN, before.error, before.cause)
     assert (after.cost, after.at_stake) == (Decimal(0), PRICE)
-    assert database.refetch(db, [record_id], models=MODELS).records == 1
+    assert orders.refetch(db, [record_id], models=MODELS).number == 1
     assert database.undo_resolution(db, settled.undo) == 0
 
 
@@ -229,7 +230,7 @@ def test_a_charge_of_a_finished_record_is_resolved_without_changing_the_image(
     db: database.Connection,
 ) -> None:
     _, record_id = unknown_record(db)
-    database.resubmit(db, None, models=MODELS)
+    orders.resubmit(db, None, models=MODELS)
     finish(db, queue.charged(db))
     database.resolve_charges(db, [record_id], billed=False)
     record = database.get_record(db, record_id)
@@ -241,7 +242,7 @@ def test_a_charge_of_a_finished_record_is_resolved_without_changing_the_image(
 def test_an_image_that_arrives_late_overrides_a_manual_resolution_for_good(db: database.Connection) -> None:
     batch_id, record_id = unknown_record(db, task_id="t-1")
     settled = database.resolve_charges(db, None, billed=False)
-    database.retry_records(db, batch_id, [record_id], models=MODELS)
+    orders.retry(db, batch_id, [record_id], models=MODELS)
     finish(db, queue.claimed(db))
     assert database.undo_resolution(db, settled.undo) == 0
     assert queue.outcomes(db) == ["billed"]
@@ -251,7 +252,7 @@ def test_an_image_that_arrives_late_overrides_a_manual_resolution_for_good(db: d
 def test_a_failure_does_not_override_a_manual_resolution(db: database.Connection) -> None:
     batch_id, record_id = unknown_record(db, task_id="t-1")
     database.resolve_charges(db, None, billed=True)
-    database.retry_records(db, batch_id, [record_id], models=MODELS)
+    orders.retry(db, batch_id, [record_id], models=MODELS)
     record = queue.claimed(db)
     database.fail_record(db, record, REFUSED)
     assert queue.outcomes(db) == ["billed"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import app.web.submit
+import app.orders.batches
 import database
 from app.domain import MAX_PROMPT_LENGTH
 from tests.web.harness import ROWS, WebHarness, at_once
@@ -75,7 +75,7 @@ def test_a_release_has_the_words_of_a_new_submission(
     then: dict[str, Any],
 ) -> None:
     rows = [row for row in TYPED if row["prompt"]]
-    monkeypatch.setattr(app.web.submit, "today", lambda: "2026-01-31")
+    monkeypatch.setattr(app.orders.batches, "today", lambda: "2026-01-31")
     web.change_spec(monkeypatch, takes_seed=True, takes_steps=True)
     batch_id = web.submit(rows, sample=2, **first)
     held = {record["row_number"] for record in web.records(batch_id) if record["status"] == "held"}
@@ -83,7 +83,7 @@ def test_a_release_has_the_words_of_a_new_submission(
     sizes: dict[str, Any] = {name: then[name] for name in ("aspect_ratio", "resolution") if name in then}
     affixes = {name: then.get(name, first.get(name, "")) for name in ("prefix", "suffix")}
     other = web.submit([{**row, **sizes} for row in rows], **affixes)
-    monkeypatch.setattr(app.web.submit, "today", lambda: "2026-02-01")
+    monkeypatch.setattr(app.orders.batches, "today", lambda: "2026-02-01")
     web.post(f"/api/batches/{other}/cancel")
     assert release(web, batch_id, **then)["skipped"] == []
     released = words(web, batch_id, held)
@@ -230,17 +230,17 @@ def test_a_repeated_key_answers_as_before_although_its_first_call_ends_only_now(
 ) -> None:
     batch_id = web.submit(sample=2)
     first = list[dict[str, Any]]()
-    list_held = database.list_held
+    read_held = database.read_held
 
     def end_the_first_call(db: database.Connection, name: str) -> database.HeldRows:
-        monkeypatch.setattr(database, "list_held", list_held)
+        monkeypatch.setattr(database, "read_held", read_held)
         other = WebHarness(web.settings)
         thread = threading.Thread(target=lambda: first.append(release(other, batch_id, request_id="once")))
         thread.start()
         thread.join()
-        return list_held(db, name)
+        return read_held(db, name)
 
-    monkeypatch.setattr(database, "list_held", end_the_first_call)
+    monkeypatch.setattr(database, "read_held", end_the_first_call)
     assert release(web, batch_id, request_id="once")["released"] == first[0]["released"] == 4
 
 

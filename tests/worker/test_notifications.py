@@ -19,6 +19,7 @@ from app.domain import BudgetScope, ImageRequest, PauseCause
 from app.errors import Message
 from app.worker.notifier import Notifier
 from tests.harness import Harness
+from tools import orders
 from tools.fakes.robots import FakeRobot
 
 PROMPT = "秘密的新款茶具"
@@ -62,7 +63,7 @@ def test_a_finished_batch_is_told_once_with_numbers_and_a_link(harness: Harness)
 def test_a_batch_that_finishes_again_is_told_again_without_minutes(harness: Harness) -> None:
     batch_id, ids = harness.ask(PROMPT, "违禁")
     harness.run()
-    database.retry_records(harness.db, batch_id, ids[1:], models=harness.runtime.engines.models)
+    orders.retry(harness.db, batch_id, ids[1:], models=harness.runtime.engines.models)
     harness.run()
     assert events(harness.db) == ["done", "done"]
     assert ['"minutes": null' in row["content"] for row in told(harness.db)] == [False, True]

@@ -11,8 +11,10 @@ import database
 from app.config import Settings
 from app.db.connection import transaction
 from app.domain import ImageRequest, ModelStatistics
+from app.orders.place import place
 from app.runtime import Runtime
 from tests.harness import Harness, running
+from tools import orders
 from tools.fakes.jimeng import FakeJimeng
 from tools.waiting import wait_until
 from web_app import create_app
@@ -154,10 +156,10 @@ def test_before_its_first_image_a_batch_is_estimated_from_earlier_ones(
 
 
 def add_batch(db: database.Connection, runtime: Runtime, pictures: int) -> str:
-    submission = database.Submission(
-        requests=[ImageRequest(prompt="猫")] * pictures,
+    submission = orders.new_batch(
+        [ImageRequest(prompt="猫")] * pictures,
         models=runtime.engines.models,
         stems=["猫"] * pictures,
         is_taken=lambda stem: False,
     )
-    return database.add_batch(db, submission).batch_id
+    return place(db, submission).batch_id

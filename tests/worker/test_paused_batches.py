@@ -10,6 +10,7 @@ from app.domain import BatchStatus, ImageRequest, Models, ModelSpec, Size, Statu
 from app.errors import Billed, Conflict, ModelError
 from tests.db import queue
 from tests.db.queue import NOW, SAVED
+from tools import orders
 
 PRICE = Decimal("0.22")
 REFUSED = ModelError("违规", cause="moderation", billed=Billed.NO)
@@ -53,7 +54,7 @@ def test_a_retry_in_a_paused_batch_starts_nothing_else(db: database.Connection, 
     batch_id, ids = queue.add(db, *[ImageRequest(prompt="猫")] * 3)
     database.fail_record(db, queue.claimed(db), REFUSED)
     database.pause_batch(db, batch_id)
-    assert database.retry_records(db, batch_id, models=Models([spec])).number == 1
+    assert orders.retry(db, batch_id, models=Models([spec])).number == 1
     batch = database.get_batch(db, batch_id)
     assert (batch.status, batch.counts[Status.QUEUED]) == (BatchStatus.PAUSED, len(ids))
     assert queue.claim(db) is None
@@ -101,10 +102,10 @@ def test_another_model_makes_only_supported_rows_and_drops_unsupported_fields(
     small = {("1:1", "2K"): Size(width=2048, height=2048)}
     plain = replace(spec, model_id="test-2", sizes=small, takes_seed=False, takes_steps=False)
     with pytest.raises(Conflict, match=r"第 1 行：.*没有 1:1 的 4K.*换回 test-1"):
-        database.retry_records(db, batch_id, models=Models([plain]))
+        orders.retry(db, batch_id, models=Models([plain]))
     saved = database.get_record(db, ids[0])
     assert (saved.status, saved.model, saved.seed, saved.steps) == (Status.FAILED, "test-1", 7, 9)
-    database.retry_records(db, batch_id, models=Models([replace(plain, sizes=spec.sizes)]))
+    orders.retry(db, batch_id, models=Models([replace(plain, sizes=spec.sizes)]))
     again = database.get_record(db, ids[0])
     assert (again.status, again.model, again.seed, again.steps) == (Status.QUEUED, "test-2", None, None)
 
@@ -115,7 +116,7 @@ def test_only_failures_the_model_supports_are_retried(db: database.Connection, s
     for _ in requests:
         database.fail_record(db, queue.claimed(db), REFUSED)
     small = replace(spec, model_id="test-2", sizes={("1:1", "2K"): Size(width=2048, height=2048)})
-    assert database.retry_records(db, batch_id, models=Models([small])).number == 1
+    assert orders.retry(db, batch_id, models=Models([small])).number == 1
     assert [database.get_record(db, each).status for each in ids] == [Status.FAILED, Status.QUEUED]
 
 
@@ -126,7 +127,7 @@ def test_resubmitting_never_mixes_two_models_in_a_batch(db: database.Connection,
     database.fail_record(db, record, ModelError("断了", cause="network", billed=Billed.UNKNOWN))
     other = replace(spec, model_id="test-2")
     with pytest.raises(Conflict, match="test-1"):
-        database.resubmit(db, ids[:1], models=Models([other]))
+        orders.resubmit(db, ids[:1], models=Models([other]))
     assert database.get_record(db, ids[0]).status is Status.UNKNOWN
     assert database.get_batch(db, batch_id).counts[Status.QUEUED] == 1
 

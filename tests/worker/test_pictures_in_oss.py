@@ -28,6 +28,7 @@ from app.library.outputs import SAVING
 from app.system import windows_files
 from tests.harness import Harness, open_harness, restart_after_crash, running
 from tests.specs import ANY
+from tools import orders
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
 from tools.fakes.service import FakeService
@@ -345,7 +346,7 @@ def test_a_record_without_a_task_is_not_ordered_again_while_oss_cannot_be_asked(
     other.reap()
     assert other.record(died.id).status is Status.UNKNOWN
     models = other.runtime.engines.models
-    database.retry_records(other.db, died.batch_id or "", [died.id], models=models)
+    orders.retry(other.db, died.batch_id or "", [died.id], models=models)
     byte_machine.oss.fail_next("reset", operation="list", times=3)
     other.step()
     assert (other.record(died.id).status, len(other.service.submissions)) == (Status.QUEUED, 1)

@@ -15,6 +15,7 @@ from app.errors import StoreLost, message
 from app.runtime import Runtime
 from app.worker import worker as worker_module
 from tests.harness import Harness, running
+from tools import orders
 from tools.postgres_server import PostgresServer
 from tools.waiting import TIMEOUT, wait_until
 
@@ -76,7 +77,7 @@ def test_a_transaction_that_makes_records_claimable_notifies_once_and_no_other_d
         assert heard() == 0
         database.cancel_batch(db, batch_id)
         assert heard() == 0
-        database.retry_records(db, batch_id, ids[1:2], models=models)
+        orders.retry(db, batch_id, ids[1:2], models=models)
         assert heard() == 1
 
 

@@ -21,10 +21,20 @@ from app.domain import (
     read_resolution,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
+from app.orders.batches import (
+    SINGLE,
+    BatchOptions,
+    CopyOptions,
+    check_copy,
+    check_rows,
+    copy_batch,
+    submit_rows,
+)
+from app.orders.place import Placed
 from app.orders.read import AGAIN, REPEATS, SKIP, RowErrors
-from app.web.copies import CopyOptions, check_copy, copy_batch
 from app.web.etags import etag_matches, with_etag
 from app.web.filters import page_bounds, page_query
+from app.web.i18n import translate
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     AFFIX,
@@ -43,20 +53,16 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.params import bool_field, int_arg, json_body
-from app.web.row_check import check_rows
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
 from app.web.submit import (
     KEY_HEADERS,
     REPEATS_OR_AGAIN,
     REQUEST_ID,
-    SINGLE,
-    BatchOptions,
+    conditions,
     model_of,
     request_key,
-    require_resumable,
     skips_bought,
-    submit_rows,
 )
 
 bp = Blueprint("batches", __name__)
@@ -89,9 +95,10 @@ def batch_generate() -> Response:
     if services().runtime.peers.are_missing and not database.find_answer(connection(), key):
         raise TryLater("没有在运行的生成进程，请启动一个（ROLE=worker）再试；要先排队，用 POST /api/batches")
     with services().waiting_calls:
-        batch_id, ids, _ = submit_rows([{**row, "repeats": AGAIN}], SINGLE, key=key)
-        why_paused = _wait_for(batch_id)
-    records = [database.get_record(connection(), record_id, trash=True) for record_id in ids]
+        placed = submit_rows(conditions(), [{**row, "repeats": AGAIN}], SINGLE, key=key)
+        services().runtime.wake()
+        batch_id, why_paused = placed.batch_id, _wait_for(placed.batch_id)
+    records = [database.get_record(connection(), each, trash=True) for each in placed.ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
     failed = [_failed_json(record) for record in records if record.status is not Status.SUCCESS]
     if not made:
@@ -186,13 +193,14 @@ def create_batch() -> Response:
         stop_rule=_stop_rule_of(body, source),
         **_affixes(body),
     )
-    return _added_answer(submit_rows(rows, options, key=request_key(body)))
+    return _added_answer(submit_rows(conditions(), rows, options, key=request_key(body)))
 
 
-def _added_answer(added: database.AddedBatch) -> Response:
-    batch_id, ids, skipped = added
-    status = 202 if batch_id else 200
-    return success(status=status, batch_id=batch_id or None, records=ids, skipped=skipped)
+def _added_answer(placed: Placed) -> Response:
+    services().runtime.wake()
+    status = 202 if placed.batch_id else 200
+    batch_id = placed.batch_id or None
+    return success(status=status, batch_id=batch_id, records=placed.ids, skipped=placed.skipped)
 
 
 def _rows_of(body: Mapping[str, Any]) -> list[Any]:
@@ -234,7 +242,8 @@ def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
 def check() -> Response:
     """What submitting the rows with ``repeats: skip`` would order."""
     body = json_body()
-    return success(**check_rows(_rows_of(body), model=model_of(body).model_id, **_affixes(body)))
+    model = model_of(body).model_id
+    return success(**check_rows(conditions(), _rows_of(body), model=model, **_affixes(body)))
 
 
 @bp.post("/batches/<batch_id>/copy")
@@ -278,8 +287,9 @@ def make_copy(batch_id: str) -> Response:
         skips=skips_bought(body, default=SKIP),
     )
     if bool_field(body, "check", default=False):
-        return success(**check_copy(batch_id, options))
-    return _added_answer(copy_batch(batch_id, options, key=request_key(body)))
+        return success(**check_copy(conditions(), batch_id, options))
+    key = request_key(body)
+    return _added_answer(copy_batch(conditions(), batch_id, options, translate=translate, key=key))
 
 
 @bp.get("/batches")
@@ -371,7 +381,7 @@ def pause_batch(batch_id: str) -> Response:
 def resume_batch(batch_id: str) -> Response:
     """Resume a batch; refused, with the reason, when the next submission would pause it again."""
     if database.get_batch(connection(), batch_id).status is BatchStatus.PAUSED:
-        require_resumable(batch_id)
+        conditions().require_resumable(batch_id)
     database.resume_batch(connection(), batch_id, models=services().models.ids)
     return batch_answer(batch_id)
 

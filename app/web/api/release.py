@@ -5,6 +5,8 @@ from werkzeug.wrappers import Response
 
 import database
 from app.domain import ASPECT_RATIOS, MAX_MODEL_LENGTH, RESOLUTIONS
+from app.orders.place import place
+from app.orders.release import Release, ReleaseChanges
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     AFFIX,
@@ -18,10 +20,9 @@ from app.web.openapi.schemas import (
     text,
 )
 from app.web.params import bool_field, json_body
-from app.web.release import ReleaseChanges, check_release, release
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, model_of, request_key
+from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, model_of, request_key
 
 bp = Blueprint("release", __name__)
 _CHECKED = answer(
@@ -55,10 +56,19 @@ def release_batch(batch_id: str) -> Response:
     """Release all that is held, and resume the batch; with ``check``, only say what that would do."""
     body = json_body() if request.get_data() else {}
     expected = model_of(body).model_id
-    model = expected if body.get("model") else ""
-    changes, key = ReleaseChanges.read(body), request_key(body)
+    database.get_batch(connection(), batch_id)
+    current = conditions()
+    order = Release(
+        models=current.models,
+        key=request_key(body),
+        conditions=current,
+        batch_id=batch_id,
+        changes=ReleaseChanges.read(body),
+        model=expected if body.get("model") else "",
+    )
     if bool_field(body, "check", default=False):
-        return success(**check_release(batch_id, changes, model=model))
-    number, skipped = release(batch_id, changes, model=model, key=key)
+        return success(**order.check())
+    placed = place(connection(), order)
     services().runtime.wake()
-    return success(batch=database.get_batch(connection(), batch_id), released=number, skipped=skipped)
+    batch = database.get_batch(connection(), batch_id)
+    return success(batch=batch, released=placed.number, skipped=placed.skipped)

@@ -1,28 +1,31 @@
 """The API that queues records of a batch again, changed if wanted, or one more picture of their rows."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import Changes, Status
+from app.domain import CHANGEABLE, Changes
 from app.errors import InvalidRequest
 from app.images.filenames import TakenStems
+from app.orders.changes import ChangeErrors, stem_for, validated_changes
+from app.orders.place import Placed, place
+from app.orders.repeats import OneMore, Retry, Uncancel
 from app.web.api.batches import batch_answer
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, or_null, strict_object
-from app.web.params import bool_field, json_body, parse_ids
-from app.web.repair import ChangeErrors, parse_changes, stem_for
+from app.web.params import bool_field, is_id, json_body, only_known, parse_ids, whole_number
 from app.web.serializers import failure
-from app.web.services import connection, services
+from app.web.services import connection
 from app.web.submit import (
     KEY_HEADERS,
     REPEATS_OR_AGAIN,
     REQUEST_ID,
+    conditions,
     request_key,
-    require_models_of,
     skips_bought,
 )
 
@@ -51,14 +54,18 @@ def change_errors(error: ChangeErrors) -> Response:
 def uncancel_batch(batch_id: str) -> Response:
     """Requeue cancelled records: all, or those named in ``records``."""
     body, ids = _body_and_ids()
-    paused = bool_field(body, "paused", default=False)
-    db = connection()
-    database.get_batch(db, batch_id)
-    require_models_of(database.list_models_to_submit(db, Status.CANCELLED, ids, batch_id=batch_id))
-    done = database.uncancel_records(
-        db, batch_id, ids, models=services().models, paused=paused, skips_bought=skips_bought(body)
+    database.get_batch(connection(), batch_id)
+    current = conditions()
+    order = Uncancel(
+        models=current.models,
+        batch_id=batch_id,
+        ids=ids,
+        pauses=bool_field(body, "paused", default=False),
+        skips=skips_bought(body),
+        require=current.require_models_of,
     )
-    return batch_answer(batch_id, records=done.number, skipped=done.skipped)
+    placed = place(connection(), order)
+    return batch_answer(batch_id, records=placed.number, skipped=placed.skipped)
 
 
 @bp.post("/batches/<batch_id>/retry")
@@ -79,20 +86,25 @@ def retry_batch(batch_id: str) -> Response:
     """Retry failed records that were not charged; others only when named in ``records`` or ``changes``."""
     db, (body, ids) = connection(), _body_and_ids()
     database.get_batch(db, batch_id)
-    skips, key = skips_bought(body), request_key(body)
+    skips, key, current = skips_bought(body), request_key(body), conditions()
     if first := database.find_answer(db, key):
-        done = database.retried_before(first)
+        placed = Placed.before(first)
     else:
         changes = _changes(body, batch_id)
         ids = list(changes) if ids is None and body.get("changes") is not None else ids
         if ids is not None and not changes.keys() <= set(ids):
             raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
-        models = database.list_models_to_submit(db, Status.FAILED, ids, batch_id=batch_id, submits=changes)
-        require_models_of(models)
-        done = database.retry_records(
-            db, batch_id, ids, models=services().models, key=key, changes=changes, skips_bought=skips
+        order = Retry(
+            models=current.models,
+            key=key,
+            batch_id=batch_id,
+            ids=ids,
+            changes=changes,
+            skips=skips,
+            require=current.require_models_of,
         )
-    return batch_answer(batch_id, retried=done.number, skipped=done.skipped)
+        placed = place(db, order)
+    return batch_answer(batch_id, retried=placed.number, skipped=placed.skipped)
 
 
 @bp.post("/batches/<batch_id>/again")
@@ -115,23 +127,33 @@ def add_pictures(batch_id: str) -> Response:
     changes = _changes(body, batch_id)
     if not changes.keys() <= set(ids):
         raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
-    current = services()
-    records = list(database.list_selected(db, ids))
-    require_models_of({record.model for record in records})
-    wanted = database.MorePictures(
-        ids=ids,
+    current = conditions()
+    order = OneMore(
         models=current.models,
-        stems={record.id: stem_for(record, changes.get(record.id, {})) for record in records},
-        is_taken=TakenStems(current.settings.output_dir),
-        changes=changes,
         key=key,
+        is_taken=TakenStems(current.output_dir),
+        batch_id=batch_id,
+        ids=ids,
+        changes=changes,
+        stem_for=partial(stem_for, current.output_dir),
+        require=current.require_models_of,
     )
-    return batch_answer(batch_id, status=202, records=database.add_pictures(db, batch_id, wanted))
+    return batch_answer(batch_id, status=202, records=place(db, order).ids)
 
 
 def _changes(body: Mapping[str, Any], batch_id: str) -> dict[int, Changes]:
-    """The ``changes`` of a body. Raises InvalidRequest, Conflict, ChangeErrors."""
-    return {} if body.get("changes") is None else parse_changes(body["changes"], batch_id)
+    """The ``changes`` of a body, by record id. Raises InvalidRequest, Conflict, ChangeErrors."""
+    value = {} if body.get("changes") is None else body["changes"]
+    if not isinstance(value, dict):
+        raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
+    found: dict[int, Mapping[str, Any]] = {}
+    for key, fields in value.items():
+        number = whole_number(key)
+        if not is_id(number) or not isinstance(fields, dict):
+            raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
+        only_known(fields, CHANGEABLE)
+        found[number] = fields
+    return validated_changes(conditions(), found, batch_id) if found else {}
 
 
 def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:

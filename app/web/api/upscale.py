@@ -3,23 +3,15 @@
 from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
-import database
 from app.errors import InvalidRequest, message
+from app.orders.batches import upscale
 from app.orders.read import AGAIN, REPEATS, SKIP
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, enum, strict_object
 from app.web.params import json_body
-from app.web.serializers import failure, success
-from app.web.services import connection
-from app.web.submit import (
-    KEY_HEADERS,
-    REQUEST_ID,
-    BatchOptions,
-    request_key,
-    skips_bought,
-    submit_parsed,
-)
-from app.web.upscale import enlarging_row
+from app.web.serializers import failure, picture_url, success
+from app.web.services import services
+from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, request_key, skips_bought
 
 bp = Blueprint("upscale", __name__)
 
@@ -42,12 +34,9 @@ def upscale_record(record_id: int) -> Response:
     body = json_body() if request.get_data() else {}
     if body.get("resolution") not in (None, "4k"):
         raise InvalidRequest("resolution", "resolution 只能是 4k")
-    repeats, key = SKIP if skips_bought(body, default=SKIP) else AGAIN, request_key(body)
-    if answered := database.find_answer(connection(), key):
-        added = database.added_before(answered)
-    else:
-        row = enlarging_row(database.get_record(connection(), record_id))
-        added = submit_parsed([row], BatchOptions(source="single", repeats=repeats), key=key)
+    repeats = SKIP if skips_bought(body, default=SKIP) else AGAIN
+    added = upscale(conditions(), record_id, address=picture_url, repeats=repeats, key=request_key(body))
+    services().runtime.wake()
     if not added.batch_id:
         (skipped,) = added.skipped
         text = "这张图片放大过了，见记录 {records}"

@@ -11,9 +11,11 @@ from werkzeug.wrappers import Response
 import database
 from app import log, sheets
 from app.config import Settings
-from app.domain import BUDGET_LABELS, MAX_BUDGET, BudgetScope, Status
+from app.domain import BUDGET_LABELS, MAX_BUDGET, BudgetScope
 from app.domain.ledger import SpendTotals, known_amount
 from app.errors import Conflict, InvalidRequest, Translate, message
+from app.orders.place import Placed, place
+from app.orders.repeats import Refetch, Resubmit
 from app.web.date_range import DATE_RANGE_QUERY, DateRange, parse_date_range
 from app.web.downloads import XLSX, as_attachment, start_stream, workbook
 from app.web.formatting import model_label
@@ -23,7 +25,7 @@ from app.web.openapi.schemas import ID, Schema, Shape, answer, closed_object, or
 from app.web.params import is_id, json_body, parse_ids
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key, require_models_of
+from app.web.submit import KEY_HEADERS, REQUEST_ID, conditions, request_key
 from app.web.usage_report import Usage, build_usage_report, list_budgets
 
 bp = Blueprint("usage", __name__)
@@ -69,7 +71,7 @@ def export_csv() -> Response:
 def refetch_records() -> Response:
     """Fetch the results of unresolved records again; submits nothing."""
     ids = _parse_unresolved(json_body())
-    return _requeued_answer(database.refetch(connection(), ids, models=services().models))
+    return _requeued_answer(place(connection(), Refetch(models=services().models, ids=ids)))
 
 
 @bp.post("/records/retry")
@@ -82,11 +84,14 @@ def refetch_records() -> Response:
 def resubmit_records() -> Response:
     """Submit unresolved records again, which may charge them twice."""
     body = json_body()
-    key = request_key(body)
-    db, ids = connection(), _parse_unresolved(body)
-    if database.find_answer(db, key) is None:
-        require_models_of(database.list_models_to_submit(db, Status.UNKNOWN, ids, submits=ids or ()))
-    return _requeued_answer(database.resubmit(db, ids, models=services().models, key=key))
+    current = conditions()
+    order = Resubmit(
+        models=current.models,
+        key=request_key(body),
+        ids=_parse_unresolved(body),
+        require=current.require_models_of,
+    )
+    return _requeued_answer(place(connection(), order))
 
 
 @bp.post("/records/drop")
@@ -171,9 +176,9 @@ def _parse_limit(value: Any, scope: BudgetScope) -> Decimal | None:
     )
 
 
-def _requeued_answer(done: database.RequeueResult) -> Response:
+def _requeued_answer(placed: Placed) -> Response:
     services().runtime.wake()
-    return success(records=done.records, waiting=done.waiting)
+    return success(records=placed.number, waiting=placed.waiting)
 
 
 def _parse_unresolved(body: Mapping[str, Any]) -> list[int] | None:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import ImageRequest, ModelSpec, Record, Status
 from app.errors import InvalidRequest, KeyReused
+from app.orders.batches import SINGLE, submit_rows
 from app.orders.read import RowErrors
 from app.web.batch_columns import option_words
 from app.web.etags import with_etag
@@ -18,7 +19,7 @@ from app.web.params import int_arg
 from app.web.serializers import sizes_json, translated_spec
 from app.web.services import connection, services
 from app.web.single_results import Request, group_by_request, settled_ids
-from app.web.submit import SINGLE, request_key, submit_rows
+from app.web.submit import conditions, request_key
 
 RESULTS_SHOWN = 60
 _MAX_DELETED = 10 * RESULTS_SHOWN  # a page left open collects more results than it began with
@@ -75,9 +76,10 @@ def results() -> Response:
 
 def _queue_once(fields: dict[str, str]) -> None:
     try:
-        submit_rows([fields], SINGLE, key=request_key(fields))
+        submit_rows(conditions(), [fields], SINGLE, key=request_key(fields))
     except KeyReused:  # the browser went back to the same page and changed the form
-        submit_rows([fields], SINGLE)
+        submit_rows(conditions(), [fields], SINGLE)
+    services().runtime.wake()
 
 
 def _requests(drawn: list[Record], deleted: Iterable[Record] = ()) -> list[Request]:

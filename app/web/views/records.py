@@ -9,15 +9,15 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_ID, Batch, Record
+from app.domain import MAX_ID, Batch, ModelSpec, Record
 from app.errors import InvalidRequest, Message, NotFound, message
+from app.orders.batches import is_enlargeable
 from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.filter_chips import Chip, chips_for
 from app.web.pagination import page_numbers
 from app.web.params import whole_number
 from app.web.services import connection, services
-from app.web.upscale import upscaler_of
 
 MIN_LIMIT, MAX_LIMIT = 20, 200
 VIEWS = {"table": MIN_LIMIT, "grid": 60}  # -> default page size
@@ -130,7 +130,7 @@ def details(record_id: int) -> Response:
             batch=_batch(record.batch_id),
             price=services().models.price(record.request),
             differing_usage=database.list_differing_usage(connection(), record_id),
-            upscaler=upscaler_of(record),
+            upscaler=_upscaler_of(record),
         )
     )
     response.add_etag()
@@ -298,3 +298,9 @@ def _respond(html: str, found: RecordsPage) -> Response:
     if "view" in found.query:
         response.set_cookie("records_view", found.view, max_age=YEAR_SECONDS, samesite="Lax", httponly=True)
     return response
+
+
+def _upscaler_of(record: Record) -> ModelSpec | None:
+    """The model that can enlarge this record's picture now; None when none can."""
+    spec = services().models.upscaler
+    return spec if spec and is_enlargeable(record) and not services().model_problem(spec) else None

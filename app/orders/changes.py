@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import database
-from app.domain import CHANGEABLE, Changes, Record, RowExtras, SampleImage, changed_request, read_changes
+from app.domain import Changes, Record, RowExtras, SampleImage, changed_request, read_changes
 from app.errors import AppError, Conflict, InvalidRequest
 from app.images.filenames import filename_for
+from app.library.library import Library
+from app.orders.conditions import Conditions
 from app.orders.read import ParsedRow
-from app.web.params import is_id, only_known, whole_number
-from app.web.services import connection, services
-from app.web.submit import row_reader
 
 
 class ChangeErrors(AppError):
@@ -28,19 +28,19 @@ class ChangeErrors(AppError):
         self.problems = problems
 
 
-def parse_changes(value: Any, batch_id: str) -> dict[int, Changes]:
-    """``{"7": {"prompt": "…"}}`` -> the validated changes by record id, references fixed as in a submission.
+def validated_changes(
+    conditions: Conditions, given: Mapping[int, Mapping[str, Any]], batch_id: str
+) -> dict[int, Changes]:
+    """Untrusted fields by record id -> the validated changes, references fixed as in a submission.
 
-    Raises InvalidRequest for another form, Conflict for a record that is not of this batch, and ChangeErrors
-    with every problem.
+    Raises Conflict for a record that is not of this batch, and ChangeErrors with every problem.
     """
-    given = _fields_by_id(value)
-    records = list(database.list_selected(connection(), list(given)))
+    records = list(database.list_selected(conditions.db, list(given)))
     if len(records) < len(given) or any(record.batch_id != batch_id for record in records):
         raise Conflict("有的图片不在这个批次里，或已被删除，请刷新后再改")
     read = {record.id: read_changes(given[record.id]) for record in records}
     rows = [_row(record, *read[record.id]) for record in records]
-    fixed = row_reader().complete(rows, _Fixer(records))
+    fixed = conditions.reader.complete(rows, _Fixer(records, conditions.library))
     problems = [
         (record, problem) for record, row in zip(records, fixed, strict=True) for problem in row.problems
     ]
@@ -52,26 +52,13 @@ def parse_changes(value: Any, batch_id: str) -> dict[int, Changes]:
     }
 
 
-def _fields_by_id(value: Any) -> dict[int, Mapping[str, Any]]:
-    if not isinstance(value, dict):
-        raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
-    found: dict[int, Mapping[str, Any]] = {}
-    for key, fields in value.items():
-        number = whole_number(key)
-        if not is_id(number) or not isinstance(fields, dict):
-            raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
-        only_known(fields, CHANGEABLE)
-        found[number] = fields
-    return found
-
-
 def _row(record: Record, changes: Changes, problems: Sequence[InvalidRequest]) -> ParsedRow:
     """The changed record as a row; without the changes that cannot be read, which are among the problems."""
     request = replace(changed_request(record, {}), **changes)
     return ParsedRow(number=record.row_number, request=request, extras=RowExtras(), problems=problems)
 
 
-def stem_for(record: Record, changes: Changes) -> str:
+def stem_for(output_dir: Path, record: Record, changes: Changes) -> str:
     """The preferred file name of one more picture of the record's row, without extension and number.
 
     That of the record, unless it was made from words that have changed.
@@ -82,15 +69,16 @@ def stem_for(record: Record, changes: Changes) -> str:
     if name and (record.requested_filename or "prompt" not in changes):
         return name
     prompt = changes.get("prompt", record.prompt)
-    return filename_for(services().settings.output_dir, record.requested_filename, prompt)
+    return filename_for(output_dir, record.requested_filename, prompt)
 
 
 class _Fixer:
     """Fixes the content of new references; those that the records have are fixed already."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Record], library: Library) -> None:
         self._known = {image: image for record in records for image in record.request.sample_images}
+        self._library = library
 
     def __call__(self, images: Iterable[SampleImage]) -> Mapping[SampleImage, SampleImage]:
         new = [image for image in images if image not in self._known]
-        return self._known | services().library.pin(new)
+        return self._known | self._library.pin(new)

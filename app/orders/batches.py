@@ -1,0 +1,426 @@
+"""New batches: rows of a call, the rows of a batch on another model, and the enlargement of a picture."""
+
+import re
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import cache
+from pathlib import Path, PurePath
+from typing import Any
+
+import database
+from app.domain import (
+    MAX_BATCH_NAME_LENGTH,
+    MAX_PICTURES_A_BATCH,
+    Batch,
+    ImageRequest,
+    Models,
+    ModelSpec,
+    Record,
+    ReferenceInfo,
+    RowExtras,
+    SampleImage,
+    Standing,
+    Status,
+    StopRule,
+    choose_sample,
+)
+from app.domain.models import UPSCALERS
+from app.errors import Conflict, InvalidRequest, Translate
+from app.images.filenames import (
+    TakenStems,
+    archive_path,
+    filename_for,
+    requested_stem,
+    stem_from_prompt,
+    unique_path,
+)
+from app.orders.conditions import Conditions
+from app.orders.place import Order, Placed, known_pictures, place
+from app.orders.plan import OrderRow, PlannedRow, plan, skipped_rows, total_price
+from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors, today, valid_requests
+
+ENLARGED = "4K"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchOptions:
+    """What applies to all rows of a batch.
+
+    ``model``: the id of the model of the rows that name none; empty for the default. ``repeats``: whether
+    rows that were bought are queued again; a row's own ``repeats`` takes precedence. ``sample``: how many
+    rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
+    for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``copied_from``: the id
+    of the batch whose rows these are. ``unique_name``: whether a counter is added to a name that a batch has.
+    """
+
+    name: str = ""
+    source: str = "batch"
+    workbook_id: str | None = None
+    prefix: str = ""
+    suffix: str = ""
+    repeats: str = AGAIN
+    sample: int | None = None
+    stop_rule: StopRule | None = None
+    model: str = ""
+    filled_on: str = ""
+    copied_from: str | None = None
+    unique_name: bool = False
+
+
+SINGLE = BatchOptions(source="single")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBatch(Order):
+    """Rows to queue as one batch; none when all their pictures are bought.
+
+    ``read_rows`` returns them. Raises InvalidRequest for an unknown workbook.
+    """
+
+    read_rows: Callable[[], Sequence[OrderRow]]
+    options: BatchOptions = field(default_factory=BatchOptions)
+
+    def rows(self, seen: object) -> Sequence[OrderRow]:
+        """What is ordered."""
+        return self.read_rows()
+
+    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Collection[int]]:
+        """Insert the batch; all rows but the sample are held."""
+        options = self.options
+        database.check_workbook(db, options.workbook_id)
+        ordered = [each for each in planned if each.numbers]
+        if not ordered:
+            return "", ()
+        names = ("source", "workbook_id", "prefix", "suffix", "filled_on", "copied_from", "name")
+        fields = {name: getattr(options, name) for name in names}
+        prices = [each.price(self.models) for each in ordered]
+        fields |= {
+            "stop_after": options.stop_rule.to_json() if options.stop_rule else "",
+            "total": sum(len(each.numbers) for each in ordered),
+            "is_priced": None not in prices,
+        }
+        price = sum((each or Decimal(0) for each in prices), Decimal(0))
+        batch_id = database.insert_batch(db, fields, price=price, unique_name=options.unique_name)
+        if options.sample is None:
+            return batch_id, ()
+        tried = choose_sample([each.row.request for each in ordered], options.sample)
+        return batch_id, {each.row.number for index, each in enumerate(ordered) if index not in tried}
+
+
+def order_rows(
+    parsed: Sequence[ParsedRow], models: Models, *, skips: bool, output_dir: Path | None = None
+) -> list[OrderRow]:
+    """The readable rows as an order takes them; a row's own ``repeats`` takes precedence over ``skips``.
+
+    Without ``output_dir`` they have no file names.
+    """
+    rows = []
+    for row in parsed:
+        if row.request:
+            request = models.accept(row.request)
+            rows.append(
+                OrderRow(
+                    number=row.number,
+                    request=request,
+                    numbers=range(1, request.num_images + 1),
+                    stem=filename_for(output_dir, request.filename, request.prompt) if output_dir else "",
+                    extras=row.extras,
+                    skips=skips if row.repeats is None else row.repeats == SKIP,
+                )
+            )
+    return rows
+
+
+def submit_rows(
+    conditions: Conditions,
+    rows: Sequence[Any],
+    options: BatchOptions,
+    *,
+    key: database.RequestKey | None = None,
+) -> Placed:
+    """Fill and validate all rows, then queue them. Raises RowErrors with nothing queued.
+
+    A ``key`` that was used before returns the batch it created, whatever its state.
+    """
+    options = replace(options, filled_on=options.filled_on or today())
+
+    def read() -> list[ParsedRow]:
+        if not rows:
+            raise InvalidRequest("rows", "至少要有一行")
+        return conditions.reader.read(
+            rows,
+            conditions.library.pin,
+            date=options.filled_on,
+            model=options.model,
+            prefix=options.prefix,
+            suffix=options.suffix,
+        )
+
+    return _submit(conditions, read, options, key=key)
+
+
+def _submit(
+    conditions: Conditions,
+    read: Callable[[], Sequence[ParsedRow]],
+    options: BatchOptions,
+    *,
+    key: database.RequestKey | None,
+) -> Placed:
+    """Queue rows that ``read`` returns. Raises RowErrors with nothing queued."""
+    skips, output_dir = options.repeats == SKIP, conditions.output_dir
+
+    @cache
+    def read_rows() -> Sequence[OrderRow]:
+        parsed = read()
+        requests = valid_requests(parsed)
+        pictures = sum(request.num_images for request in requests)
+        if pictures > MAX_PICTURES_A_BATCH:
+            text = "一个批次最多 {limit} 张，现在有 {n} 张"
+            raise InvalidRequest("rows", text, limit=MAX_PICTURES_A_BATCH, n=pictures)
+        conditions.require_models(_models_of(requests, conditions.models))
+        return order_rows(parsed, conditions.models, skips=skips, output_dir=output_dir)
+
+    return place(
+        conditions.db,
+        NewBatch(
+            models=conditions.models,
+            key=key,
+            is_taken=TakenStems(output_dir),
+            read_rows=read_rows,
+            options=options,
+        ),
+    )
+
+
+def _models_of(requests: Sequence[ImageRequest], models: Models) -> list[ModelSpec]:
+    """The models of new rows. Raises Conflict when one is gone: the default does not take its place."""
+    used = {request.model for request in requests}
+    if gone := used - models.keys():
+        text = "{model} 的设置刚刚改了，现在用不了，请刷新页面后再下单"
+        raise Conflict(text, model=min(gone))
+    return [models[model_id] for model_id in used]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyOptions:
+    """How a batch is copied: to which model, at which resolution (empty: as in the batch), and whether what
+    was bought is left out."""
+
+    spec: ModelSpec
+    resolution: str = ""
+    skips: bool = True
+
+
+def copy_batch(
+    conditions: Conditions,
+    batch_id: str,
+    options: CopyOptions,
+    *,
+    translate: Translate,
+    key: database.RequestKey | None = None,
+) -> Placed:
+    """Queue the rows of the batch as a batch of this model. A used ``key`` queues nothing.
+
+    What the model ignores is left out. Raises RowErrors, by row number, with nothing queued; NotFound;
+    Conflict when the model cannot be ordered from or the batch has no rows.
+    """
+    if answer := database.find_answer(conditions.db, key):
+        return Placed.before(answer)
+    source = _read_source(conditions.db, batch_id)
+    rows = _copied_rows(conditions, source.records, options, conditions.library.pin)
+    if problems := [(row.number, problem) for row in rows for problem in row.problems]:
+        raise RowErrors(problems, number=problems[0][0])
+    batch = source.batch
+    new = BatchOptions(
+        name=_name_of_copy(batch, options.spec, conditions.models, translate),
+        source=batch.source,
+        workbook_id=batch.workbook.id if batch.workbook else None,
+        prefix=batch.prefix,
+        suffix=batch.suffix,
+        filled_on=source.filled_on,
+        stop_rule=source.stop_rule,
+        repeats=SKIP if options.skips else AGAIN,
+        copied_from=batch_id,
+        unique_name=True,
+    )
+    return _submit(conditions, lambda: rows, new, key=key)
+
+
+def check_copy(conditions: Conditions, batch_id: str, options: CopyOptions) -> dict[str, Any]:
+    """What ``copy_batch`` would order, and the problems of the rows, as JSON; changes nothing.
+
+    Raises NotFound and Conflict as it does.
+    """
+    conditions.require_models([options.spec])
+    source = _read_source(conditions.db, batch_id)
+    parsed = _copied_rows(conditions, source.records, options, conditions.library.identify)
+    planned = _plan(conditions, parsed, skips=options.skips)
+    fine = _without_problems(parsed, planned)
+    return {
+        "rows": sum(bool(each.numbers) for each in fine),
+        "pictures": sum(len(each.numbers) for each in fine),
+        "price": total_price(fine, conditions.models),
+        "problems": [
+            {"row": row.number, "field": problem.field, "error": problem.message}
+            for row in parsed
+            for problem in row.problems
+        ],
+        "skipped": skipped_rows(fine),
+    }
+
+
+def _read_source(db: database.Connection, batch_id: str) -> database.RowsToCopy:
+    database.complete_fingerprints(db)
+    with database.read_transaction(db):
+        source = database.list_rows_to_copy(db, batch_id)
+    records = [record for record in source.records if record.model not in UPSCALERS]
+    if not records:
+        raise Conflict("这个批次没有可以再做的行：图片都删掉了、还在等放行，或者是放大的")
+    return replace(source, records=records)
+
+
+def _copied_rows(
+    conditions: Conditions, records: Sequence[Record], options: CopyOptions, fix_references: FixReferences
+) -> list[ParsedRow]:
+    """The rows of the records, for the other model and without what that ignores."""
+    models = Models([options.spec])
+    rows = []
+    for record in records:
+        request = record.row_request
+        resolution = options.resolution or request.resolution
+        request = replace(request, model=options.spec.model_id, resolution=resolution)
+        extras = RowExtras(columns=record.columns, templates=record.templates, position=record.position)
+        accepted = models.accept(request)
+        rows.append(ParsedRow(number=record.row_number, request=accepted, extras=extras, problems=[]))
+    return conditions.reader.complete(rows, fix_references)
+
+
+def _name_of_copy(batch: Batch, spec: ModelSpec, models: Models, translate: Translate) -> str:
+    """「茶具 · Seedream 4.0」; the label of the model takes the place of that of an earlier copy."""
+    name = batch.name
+    if batch.copied_from:
+        name = re.sub(r" \(\d+\)$", "", name)
+        for used in batch.models:
+            earlier = models.get(used.model)
+            name = name.removesuffix(translate(earlier.label if earlier else used.model)).removesuffix(" · ")
+    label = translate(spec.label)
+    length = MAX_BATCH_NAME_LENGTH - len(label) - 3
+    return f"{name[:length]} · {label}" if name else label
+
+
+def upscale(
+    conditions: Conditions,
+    record_id: int,
+    *,
+    address: Callable[[Record], str],
+    repeats: str,
+    key: database.RequestKey | None = None,
+) -> Placed:
+    """Queue the enlargement of a record's picture, which is at this address, as a batch of one.
+
+    Raises NotFound, Conflict and InvalidRequest.
+    """
+
+    def read() -> list[ParsedRow]:
+        row = _enlarging_row(conditions, database.get_record(conditions.db, record_id), address)
+        for problem in row.problems:
+            raise problem
+        return [row]
+
+    return _submit(conditions, read, replace(SINGLE, repeats=repeats), key=key)
+
+
+def _enlarging_row(conditions: Conditions, record: Record, address: Callable[[Record], str]) -> ParsedRow:
+    """The row that enlarges this record's picture, with its words. Raises Conflict and InvalidRequest."""
+    if not (spec := conditions.models.upscaler):
+        raise Conflict("放大要用即梦的密钥，请在「模型与密钥」里填好")
+    if not is_enlargeable(record):
+        raise Conflict("只有做好的图片可以放大，放大过的不能再放大")
+    path = PurePath(record.filename)
+    picture = SampleImage(url=address(record), filename=record.filename)
+    ratios = [ratio for ratio, _ in spec.sizes]
+    request = ImageRequest(
+        model=spec.model_id,
+        prompt=record.prompt,
+        aspect_ratio=record.aspect_ratio if record.aspect_ratio in ratios else ratios[0],
+        resolution=ENLARGED,
+        filename=f"{path.stem}_{ENLARGED}",
+        sample_images=(picture,),
+    )
+    facts = ReferenceInfo(
+        format=path.suffix.lower()[1:].replace("jpg", "jpeg"), width=record.width, height=record.height
+    )
+    for problem in spec.validate(request, {picture.url: facts}):
+        raise problem
+    row = ParsedRow(number=1, request=request, extras=RowExtras(), problems=[])
+    (completed,) = conditions.reader.complete([row], conditions.library.pin)
+    return completed
+
+
+def is_enlargeable(record: Record) -> bool:
+    """Whether the record has a picture that was not enlarged."""
+    is_made = record.status is Status.SUCCESS and bool(record.image_path and record.filename)
+    return is_made and record.model not in UPSCALERS
+
+
+def check_rows(
+    conditions: Conditions, rows: Sequence[Any], *, model: str, prefix: str = "", suffix: str = ""
+) -> dict[str, Any]:
+    """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored.
+
+    ``model`` is that of the rows that name none.
+    """
+    reader, identify = conditions.reader, conditions.library.identify
+    parsed = reader.read(rows, identify, date=today(), model=model, prefix=prefix, suffix=suffix)
+    parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
+    models = conditions.models
+    planned = _plan(conditions, parsed, skips=True)
+    fine = _without_problems(parsed, planned)
+    found, paths = iter(planned), set[str]()
+    pictures, new = sum(len(each.row.numbers) for each in fine), sum(len(each.numbers) for each in fine)
+    total = {"pictures": pictures, "price": total_price(fine, models), "made": pictures - new, "new": new}
+    answers = []
+    for row in parsed:
+        each = next(found) if row.request else None
+        same_as = None if each is None or each.same_as is None else planned[each.same_as].row.number
+        answers.append({"row": row.number, "same_as": same_as, **_check_json(row, each, models, paths)})
+    return {"rows": answers, "total": total}
+
+
+def _check_json(
+    row: ParsedRow, planned: PlannedRow | None, models: Models, paths: set[str]
+) -> dict[str, Any]:
+    """What is known of a row, what is missing of it, and its problems; one with problems is not ordered.
+
+    ``filename`` is the path of its pictures in a ZIP, without number and extension; ``name_taken``: it has
+    a counter, since an earlier row has the same; its path is added to ``paths``.
+    """
+    path = name = ""
+    if row.request:
+        stem = requested_stem(row.request.filename) or stem_from_prompt(row.request.prompt)
+        path = archive_path(row.request.filename, stem)
+        name = unique_path(f"{path}.png", paths).removesuffix(".png")
+    is_ordered = planned is not None and not row.problems
+    return {
+        **{each: [i for i in planned.ids(each) if i > 0] if planned else [] for each in Standing},
+        "missing": len(planned.numbers) if planned and is_ordered else 0,
+        "problems": [{"field": problem.field, "error": problem.message} for problem in row.problems],
+        "prompt": row.request.prompt if row.request else "",
+        "filename": name,
+        "name_taken": name != path,
+        "model": row.request.model if row.request else "",
+        "price": planned.price(models) if planned and is_ordered else Decimal(0),
+    }
+
+
+def _plan(conditions: Conditions, parsed: Sequence[ParsedRow], *, skips: bool) -> list[PlannedRow]:
+    """What ordering the readable rows would order."""
+    database.complete_fingerprints(conditions.db)
+    rows = order_rows(parsed, conditions.models, skips=skips)
+    return plan(rows, *known_pictures(conditions.db, rows))
+
+
+def _without_problems(parsed: Sequence[ParsedRow], planned: Sequence[PlannedRow]) -> list[PlannedRow]:
+    readable = [row for row in parsed if row.request]
+    return [each for row, each in zip(readable, planned, strict=True) if not row.problems]

@@ -1,0 +1,186 @@
+"""Places an order: what is planned is written in one transaction, the only one that queues records."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar
+
+import database
+from app.domain import Models, Record, SkippedRow
+from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, skipped_rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What an order queued.
+
+    batch_id  of a new batch; empty when there is none, because all pictures were left out
+    ids       of the records that are queued, or held until they are released
+    skipped   the rows with pictures that were left out, and the records that have these
+    waiting   how many of the records wait because their batch is paused
+    number    how many they are; an answer of an earlier version has only this
+    """
+
+    batch_id: str = ""
+    ids: list[int] = field(default_factory=list)
+    skipped: list[SkippedRow] = field(default_factory=list)
+    waiting: int = 0
+    number: int = 0
+
+    @classmethod
+    def before(cls, answer: Mapping[str, Any]) -> "Placed":
+        """What was queued with a request key, from the answer stored with it, by an earlier version too."""
+        records = answer.get("records", [])
+        ids = records if isinstance(records, list) else []
+        return cls(
+            batch_id=answer.get("batch_id", ""),
+            ids=ids,
+            skipped=[SkippedRow(**row) for row in answer.get("skipped", ())],
+            waiting=answer.get("waiting", 0),
+            number=answer.get("number", len(ids) or records or 0),
+        )
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """What is stored with a request key."""
+        fields = asdict(self)
+        return {"records": fields.pop("ids"), **fields}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One way into the queue: ``place`` calls its methods, in the order in which they stand here.
+
+    models    that make the pictures
+    key       a used one queues nothing
+    is_taken  whether a file on disk has this name
+    """
+
+    models: Models
+    key: database.RequestKey | None = None
+    is_taken: Callable[[str], bool] = lambda _stem: False
+    cancels_bought: ClassVar[bool] = False  # the records that are left out
+
+    def read(self, db: database.Connection) -> Any:
+        """What the order depends on; ``place`` begins anew when it has changed inside the transaction."""
+
+    def rows(self, seen: Any) -> Sequence[OrderRow]:
+        """What is ordered; may read a disk. Raises AppError with nothing changed."""
+        raise NotImplementedError
+
+    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Collection[int]]:
+        """(the batch of the new records, the numbers of its rows that are held); in the transaction."""
+        return "", ()
+
+    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
+        """Update batches and logs; in the transaction -> how many records wait for a paused batch."""
+        return 0
+
+
+def place(db: database.Connection, order: Order) -> Placed:
+    """Queue what is ordered, in one transaction: all or nothing, and nothing twice.
+
+    It begins anew when what was planned with has changed meanwhile. A used key queues nothing and returns
+    what it queued then.
+    """
+    while True:
+        with database.read_transaction(db):  # no other call with this key changes what is seen in between
+            if answer := database.find_answer(db, order.key):
+                return Placed.before(answer)
+            seen = order.read(db)
+        rows = order.rows(seen)
+        compares = any(row.compares for row in rows)
+        if compares:
+            database.complete_fingerprints(db)
+        known = known_pictures(db, rows)
+        planned = plan(rows, *known)
+        names = choose_names(db, planned, order.is_taken)
+        with database.transaction(db):
+            if answer := database.find_answer(db, order.key):
+                return Placed.before(answer)
+            if compares and database.lacks_fingerprints(db):
+                continue
+            if order.read(db) != seen or known_pictures(db, rows) != known or database.are_taken(db, names):
+                continue
+            placed = _write(db, order, planned, names)
+            database.save_answer(db, order.key, placed.answer)
+        return placed
+
+
+def known_pictures(db: database.Connection, rows: Sequence[OrderRow]) -> tuple[Pictures, Pictures]:
+    """The recorded pictures that ``plan`` takes; complete when every record has its fingerprint."""
+    own = [record.id for row in rows for record in row.records]
+    compared = [row for row in rows if row.compares]
+    unchanged = [row for row in compared if row.is_unchanged]
+    prints = {row.fingerprint for row in compared if not row.is_unchanged}
+    batch_id = unchanged[0].records[0].batch_id if unchanged else None
+    later = {row.fingerprint for row in unchanged}
+    return (
+        database.known_pictures(db, prints, without=own),
+        database.known_pictures(db, later, without=own, without_batch=batch_id),
+    )
+
+
+def choose_names(
+    db: database.Connection, planned: Sequence[PlannedRow], is_taken: Callable[[str], bool]
+) -> list[list[database.FileName]]:
+    """A free file name for each new picture of each row."""
+    wanted = [
+        database.WantedName(
+            each.row.stem, () if each.row.records else endings(each), is_more=each.row.origin is not None
+        )
+        for each in planned
+    ]
+    return database.choose_names(db, wanted, is_taken)
+
+
+def endings(planned: PlannedRow) -> list[str]:
+    """What follows the base name in the file names of a row's new pictures."""
+    is_alone = planned.row.request.num_images == 1 and planned.row.origin is None
+    return ["" if is_alone else f"_{number}" for number in planned.numbers]
+
+
+def _write(
+    db: database.Connection,
+    order: Order,
+    planned: Sequence[PlannedRow],
+    names: Sequence[Sequence[database.FileName]],
+) -> Placed:
+    batch_id, held = order.open(db, planned)
+    new = list[tuple[database.RowColumns, int, database.FileName]]()
+    again, bought, kept = list[tuple[database.RowColumns, Record]](), [], list[Record]()
+    for each, chosen in zip(planned, names, strict=True):
+        if each.row.is_kept:
+            kept += each.row.records
+            continue
+        columns = _columns_of(each.row)
+        new += [(columns, number, name) for number, name in zip(each.numbers, chosen, strict=False)]
+        again += [(columns, record) for record in each.to_queue]
+        bought += [(columns, record, each.bought) for record in each.left_out]
+    added = database.insert_pictures(db, batch_id, new, held)
+    database.requeue_as_they_are(db, kept)
+    database.queue_records_again(db, again)
+    if order.cancels_bought:
+        database.cancel_bought(db, bought)
+    queued = [record.id for each in planned for record in each.to_queue]
+    database.touch(db, [record.id for each in planned for record in each.row.records])
+    waiting = order.close(db, planned, added)
+    return Placed(
+        batch_id=batch_id,
+        ids=added + queued,
+        skipped=skipped_rows(planned, added),
+        waiting=waiting,
+        number=len(added) + len(queued),
+    )
+
+
+def _columns_of(row: OrderRow) -> database.RowColumns:
+    origin, images = row.origin, row.request.sample_images
+    if origin and images == origin.request.sample_images:
+        images = origin.sample_images  # as they were written: where the row's own address of them leads
+    return database.RowColumns(
+        number=row.number,
+        request=row.request,
+        images=images,
+        extras=row.extras,
+        fingerprint=row.fingerprint,
+    )

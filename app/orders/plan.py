@@ -1,0 +1,183 @@
+"""What an order buys of each row, and what is bought already: the same for every way into the queue. No I/O.
+
+Bought is what was made, is held or under way, has an unknown outcome, or failed after a charge. The trash
+is not: it is offered back. New rows, and rows with other words or sizes than before, are compared with every
+record and with the rows that the same order buys before them. A record that is queued again unchanged is
+compared only with what other runs ordered later: what came before was known when it was ordered.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from app.domain import (
+    KNOWN_PICTURES_A_NUMBER,
+    Changes,
+    ImageRequest,
+    KnownPicture,
+    Models,
+    Record,
+    RowExtras,
+    SkippedRow,
+    Standing,
+    fingerprint,
+)
+
+Pictures = Mapping[str, Sequence[KnownPicture]]  # by fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRow:
+    """A row of an order, or the pictures of it that are queued again.
+
+    request  as its model takes it (``Models.accept``), with the seed of the row
+    numbers  the pictures asked for; with ``records`` theirs, one each
+    stem     the preferred file name of new pictures, without extension and number
+    skips    whether what is bought is left out
+    records  that are queued again; none: new ones are added
+    origin   the record whose row this is; None for a new row
+    changes  how ``request`` differs from ``origin``, for the log
+    is_kept  the records are queued again as they are: fetched, or held until they are released
+    """
+
+    number: int
+    request: ImageRequest
+    numbers: Sequence[int]
+    stem: str = ""
+    extras: RowExtras = field(default_factory=RowExtras)
+    skips: bool = False
+    records: Sequence[Record] = ()
+    origin: Record | None = None
+    changes: Changes = field(default_factory=dict)
+    is_kept: bool = False
+    fingerprint: str = field(init=False)
+    is_changed: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = fingerprint(self.request)
+        object.__setattr__(self, "fingerprint", own)
+        changed = bool(self.records) and own != fingerprint(self.records[0].row_request)
+        object.__setattr__(self, "is_changed", changed)
+
+    @property
+    def compares(self) -> bool:
+        """Whether it is compared with what is bought. What is fetched costs nothing."""
+        return self.skips and not self.is_kept
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether its records are queued again with the request that they had."""
+        return bool(self.records) and not self.is_changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedRow:
+    """The picture numbers to order for a row, and the pictures that there are of it.
+
+    ``same_as`` is the index of the first equal row of the order; None for that row itself.
+    """
+
+    row: OrderRow
+    numbers: tuple[int, ...]
+    known: Sequence[KnownPicture]
+    same_as: int | None
+
+    def ids(self, *standings: Standing) -> list[int]:
+        """The ids of the known pictures of these standings."""
+        return [picture.id for picture in self.known if picture.standing in standings]
+
+    @property
+    def bought(self) -> list[int]:
+        """The ids of the pictures that need not be ordered again."""
+        return [picture.id for picture in self.known if picture.standing is not Standing.TRASHED]
+
+    @property
+    def to_queue(self) -> list[Record]:
+        """Its records that are queued again."""
+        return [record for record in self.row.records if record.picture_number in self.numbers]
+
+    @property
+    def left_out(self) -> list[Record]:
+        """Its records that are not queued."""
+        return [record for record in self.row.records if record.picture_number not in self.numbers]
+
+    def price(self, models: Models) -> Decimal | None:
+        """CNY for the pictures to order; None if the price is unknown."""
+        if not self.numbers:
+            return Decimal(0)
+        price = models.price(self.row.request)
+        return None if price is None else price * len(self.numbers)
+
+
+def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[PlannedRow]:
+    """What to order for each row. A picture that the order buys has the id of its record, else -1, -2, …
+
+    known  every recorded picture, without the records of the rows
+    later  the same for unchanged rows: without other records of their batch
+    """
+    bought: dict[str, list[KnownPicture]] = {}
+    first: dict[str, int] = {}
+    planned: dict[int, PlannedRow] = {}
+    new = 0
+    for index in sorted(range(len(rows)), key=lambda index: rows[index].is_changed):
+        row = rows[index]
+        ordered = bought.setdefault(row.fingerprint, [])
+        recorded = known.get(row.fingerprint, ())
+        found: Sequence[KnownPicture] = ()
+        if row.compares and row.is_unchanged:
+            found = [each for each in later.get(row.fingerprint, ()) if each.id > row.records[0].id]
+        elif row.compares:
+            found = [*recorded, *ordered]
+        if row.request.seed is not None:
+            found = [each for each in found if each.number in row.numbers]
+        numbers = missing_numbers(row.request, found, row.numbers)
+        same_as = first.setdefault(row.fingerprint, index)
+        same = None if same_as == index else same_as
+        planned[index] = PlannedRow(row=row, numbers=numbers, known=found, same_as=same)
+        ids = {record.picture_number: record.id for record in row.records}
+        for number in numbers:
+            new += number not in ids
+            if _bought_numbers([*recorded, *ordered]).count(number) < KNOWN_PICTURES_A_NUMBER:
+                picture_id = ids.get(number, -new)
+                picture = KnownPicture(id=picture_id, number=number, standing=Standing.UNDER_WAY)
+                ordered.append(picture)
+    return [planned[index] for index in range(len(rows))]
+
+
+def missing_numbers(
+    request: ImageRequest, known: Sequence[KnownPicture], numbers: Sequence[int]
+) -> tuple[int, ...]:
+    """Those of the picture numbers to order so that the row has as many as it asks for.
+
+    With a seed every number is a picture of its own; without one any bought picture counts.
+    """
+    bought = _bought_numbers(known)
+    free = [number for number in numbers if number not in bought]
+    if request.seed is None:
+        del free[max(len(numbers) - len(bought), 0) :]
+    return tuple(free)
+
+
+def _bought_numbers(known: Sequence[KnownPicture]) -> list[int]:
+    return [picture.number for picture in known if picture.standing is not Standing.TRASHED]
+
+
+def total_price(planned: Sequence[PlannedRow], models: Models) -> Decimal | None:
+    """CNY for everything to order; None if a price of it is unknown."""
+    prices = [row.price(models) for row in planned]
+    known = [price for price in prices if price is not None]
+    return sum(known, Decimal(0)) if len(known) == len(prices) else None
+
+
+def skipped_rows(planned: Sequence[PlannedRow], new: Sequence[int] = ()) -> list[SkippedRow]:
+    """The rows that get fewer pictures than they ask for, with the records that have the others.
+
+    ``new`` are the ids of the records that were added for the plan; without them their pictures are left out.
+    """
+    found: dict[int, list[int]] = {}
+    for each in planned:
+        if len(each.numbers) < len(each.row.numbers):
+            ids = [new[-known - 1] if known < 0 else known for known in each.bought if new or known > 0]
+            records = found.setdefault(each.row.number, [])
+            records += [record_id for record_id in ids if record_id not in records]
+    return [SkippedRow(row=number, records=records) for number, records in found.items()]

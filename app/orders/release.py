@@ -1,0 +1,195 @@
+"""Releases the held rows of a batch, filled and validated anew with the words chosen since."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import database
+from app.domain import (
+    FilledRow,
+    ImageRequest,
+    Record,
+    RowExtras,
+    fill_rows,
+    read_affix,
+    read_aspect_ratio,
+    read_resolution,
+)
+from app.errors import Conflict, InvalidRequest, message
+from app.orders.conditions import Conditions
+from app.orders.place import Order, known_pictures
+from app.orders.plan import OrderRow, PlannedRow, plan, skipped_rows, total_price
+from app.orders.read import RowErrors
+
+_EXAMPLES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseChanges:
+    """What a release changes of all held rows; None leaves it as it is."""
+
+    prefix: str | None = None
+    suffix: str | None = None
+    aspect_ratio: str | None = None
+    resolution: str | None = None
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "ReleaseChanges":
+        """The changes in an untrusted body. Raises InvalidRequest."""
+        prefix, suffix = (
+            None if body.get(name) is None else read_affix(body[name], name) for name in ("prefix", "suffix")
+        )
+        ratio, resolution = (
+            None if body.get(name) in (None, "") else read(body[name])
+            for name, read in (("aspect_ratio", read_aspect_ratio), ("resolution", read_resolution))
+        )
+        return cls(prefix=prefix, suffix=suffix, aspect_ratio=ratio, resolution=resolution)
+
+    def affixes(self, held: database.HeldRows) -> dict[str, str]:
+        """The prefix and suffix after the release."""
+        return {
+            "prefix": held.prefix if self.prefix is None else self.prefix,
+            "suffix": held.suffix if self.suffix is None else self.suffix,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release(Order):
+    """Queues all that a batch holds, and resumes it. Pictures that are bought are cancelled instead.
+
+    ``model`` is the id of the model that the caller expects all rows to be made by; empty: any. Raises
+    InvalidRequest when another would make one, RowErrors with nothing released, and Conflict when nothing is
+    held or the batch cannot go on.
+    """
+
+    conditions: Conditions
+    batch_id: str
+    changes: ReleaseChanges
+    model: str = ""
+    cancels_bought: ClassVar[bool] = True
+
+    def read(self, db: database.Connection) -> database.HeldRows:
+        """What the batch holds."""
+        return database.read_held(db, self.batch_id)
+
+    def rows(self, seen: database.HeldRows) -> Sequence[OrderRow]:
+        """The held rows as they are to be made."""
+        rows = self.held_rows(seen)
+        self.conditions.require_models_of(row.request for row in rows)
+        self.conditions.require_resumable(self.batch_id, released=rows[0].request)
+        return rows
+
+    def check(self) -> dict[str, Any]:
+        """What the release would do, as JSON; changes nothing."""
+        db = self.conditions.db
+        database.complete_fingerprints(db)
+        rows = self.held_rows(self.read(db))
+        planned = plan(rows, *known_pictures(db, rows))
+        to_make = [each for each in planned if each.numbers]
+        return {
+            "rows": len(to_make),
+            "pictures": sum(len(each.numbers) for each in to_make),
+            "price": total_price(to_make, self.models),
+            "skipped": skipped_rows(planned),
+            "examples": [
+                {"row": each.row.number, "prompt": each.row.request.prompt} for each in to_make[:_EXAMPLES]
+            ],
+        }
+
+    def held_rows(self, held: database.HeldRows) -> list[OrderRow]:
+        """The held rows with the changes. Raises RowErrors, InvalidRequest and Conflict."""
+        if not held.rows:
+            raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
+        filled = _refilled(held, self.changes.affixes(held))
+        rows, problems = list[OrderRow](), list[tuple[int, InvalidRequest]]()
+        for records in held.rows:
+            row, found = self._changed_row(records, filled.get(records[0].row_number))
+            rows.append(row)
+            problems += [(records[0].row_number, problem) for problem in found]
+        if problems:
+            raise RowErrors(problems, number=problems[0][0])
+        others = {row.request.model for row in rows if self.model and row.request.model != self.model}
+        if others:
+            text = "等放行的行用 {others} 做，不是 {model}；要都放行就不写 model"
+            raise InvalidRequest("model", text, others=tuple(sorted(others)), model=self.model)
+        return rows
+
+    def _changed_row(
+        self, records: Sequence[Record], filled: FilledRow | None
+    ) -> tuple[OrderRow, list[InvalidRequest]]:
+        """(the row with its changes, its problems)."""
+        first = records[0]
+        request, templates = first.row_request, dict(first.templates)
+        problems = list[InvalidRequest]()
+        if filled is not None:
+            sent, problems = filled.read()
+            templates.pop("prompt", None)
+            templates |= filled.extras.templates
+            request = replace(request, prompt=sent.prompt) if sent else request
+        request = replace(
+            request,
+            aspect_ratio=self.changes.aspect_ratio or request.aspect_ratio,
+            resolution=self.changes.resolution or request.resolution,
+        )
+        facts = self.conditions.library.facts(request.sample_images)
+        problems = [*problems, *self.models.of(request).validate(request, facts)]
+        return held_row(records, self.models.accept(request), templates), problems
+
+    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
+        """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost."""
+        database.check_models(db, self.batch_id, self.models.ids)
+        number = sum(len(each.numbers) for each in planned)
+        database.add_log(db, self.batch_id, "info", message("放行 {n} 张", n=number))
+        if left_out := sum(len(each.left_out) for each in planned):
+            text = message("{n} 张已经做过或正在做，没有再做", n=left_out)
+            database.add_log(db, self.batch_id, "info", text)
+        held = [record for each in planned for record in each.row.records]
+        same = [record for record in held if record.model in self.models]
+        before = sum((self.models.price(record.request) or Decimal(0) for record in same), Decimal(0))
+        after = sum((each.price(self.models) or Decimal(0) for each in planned), Decimal(0))
+        database.count_released(
+            db,
+            self.batch_id,
+            prefix=self.changes.prefix,
+            suffix=self.changes.suffix,
+            others=len(held) - len(same),
+            change=after - before,
+            is_priced=total_price(planned, self.models) is not None,
+        )
+        database.resume_in_transaction(db, self.batch_id)
+        database.finish_if_done(db, self.batch_id)
+        return 0
+
+
+def held_row(records: Sequence[Record], request: ImageRequest, templates: Mapping[str, Any]) -> OrderRow:
+    """A held row as it is to be made; ``templates`` are its typed forms."""
+    first = records[0]
+    return OrderRow(
+        number=first.row_number,
+        request=request,
+        numbers=[record.picture_number for record in records],
+        extras=RowExtras(columns=first.columns, templates=templates, position=first.position),
+        skips=True,
+        records=records,
+        origin=first,
+    )
+
+
+def _refilled(held: database.HeldRows, affixes: Mapping[str, str]) -> dict[int, FilledRow]:
+    """The prompts of the held rows with this prefix and suffix, by row number.
+
+    Without rows that were filled before they were submitted.
+    """
+    first = [records[0] for records in held.rows if records[0].position is not None]
+    rows = [
+        {
+            "prompt": record.templates.get("prompt", record.prompt),
+            "columns": record.columns,
+            "position": record.position,
+        }
+        for record in first
+    ]
+    numbers = [record.row_number for record in first]
+    filled = fill_rows(rows, numbers, date=held.filled_on, own_names=held.own_names, **affixes)
+    return dict(zip(numbers, filled, strict=True))

@@ -1,0 +1,353 @@
+"""Ways to queue records again, changed if wanted, and to add one more picture of their rows."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from itertools import groupby
+from typing import Any, ClassVar
+
+import database
+from app.domain import (
+    CHANGEABLE,
+    MAX_PICTURES_A_BATCH,
+    Changes,
+    ImageRequest,
+    Record,
+    RowExtras,
+    Status,
+    changed_request,
+    differing,
+    earlier_values,
+)
+from app.errors import Conflict, Message, message
+from app.orders.place import Order
+from app.orders.plan import OrderRow, PlannedRow, total_price
+
+_MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
+_WITHOUT_IMAGE = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
+_ENDED = (Status.SUCCESS, *_WITHOUT_IMAGE)
+RequireModels = Callable[[Iterable[ImageRequest]], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Repeat(Order):
+    """Queues ended records again: with a task id and unchanged they are fetched, which costs nothing.
+
+    The others are submitted to their model (``Models.of``). A paused batch stays paused, since resuming would
+    start its other records. ``ids``: which, None for all that a subclass says; ``changes`` are by record id.
+    ``require`` raises Conflict when the models of these requests cannot be ordered from. ``skips``: whether
+    what was bought meanwhile is left out.
+    """
+
+    ids: Sequence[int] | None = None
+    changes: Mapping[int, Changes] = field(default_factory=dict)
+    require: RequireModels = lambda _requests: None
+    skips: bool = False
+    pauses: bool = False
+    submits: ClassVar[bool] = True
+
+    def rows(self, seen: Sequence[Record]) -> Sequence[OrderRow]:
+        """The records by rows; those of one row with different changes are rows of their own."""
+        found: dict[Any, list[Record]] = {}
+        equal = Counter[tuple[object, ...]]()
+        for record in seen:
+            picture = (record.batch_id, record.row_number, record.picture_number)
+            equal[picture] += 1
+            changed = differing(record, self.changes.get(record.id, {}))
+            is_kept, request = self._keeps(record, changed), self._request(record, changed)
+            key = (*picture[:2], equal[picture], *changed, is_kept, request)
+            found.setdefault(key, []).append(record)
+        rows = [
+            _row_of(records, request, self.changes, is_kept=is_kept, skips=self.skips)
+            for (*_, is_kept, request), records in found.items()
+        ]
+        self.require(row.request for row in rows if not row.is_kept)
+        return rows
+
+    def _keeps(self, record: Record, changes: Changes) -> bool:
+        """Whether the record is queued as it is."""
+        return bool(record.task_id) and not changes
+
+    def _request(self, record: Record, changes: Changes) -> ImageRequest:
+        """What is asked of its model for the row of the record. Raises Conflict when that cannot be."""
+        if self._keeps(record, changes):
+            return record.row_request
+        request = changed_request(record, changes).of_row(record.picture_number)
+        for problem in self.models.unsupported(request):
+            raise Conflict(
+                "{place}：现在的模型不能重试，{reason}；请换回 {model}，或改了再做",
+                place=database.row_label(record),
+                reason=problem.message,
+                model=record.model,
+            )
+        return self.models.accept(request)
+
+    def _supported(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Those that can be queued; all when none can, for the reason to be said."""
+        able = [each for each in records if each.task_id or not self.models.unsupported(each.request)]
+        return able or records
+
+    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
+        """Log what was changed and queued, and activate the batches."""
+        waiting = 0
+        for batch_id, rows in groupby(planned, lambda each: each.row.records[0].batch_id or ""):
+            queued = [(each.row, record) for each in rows for record in each.to_queue]
+            for row, record in queued:
+                if row.changes:
+                    _check_not_charged(record)
+                    text = "{place}：改了{fields}，重试。原来是{values}"
+                    _log_changes(db, record, row.changes, text, record_id=record.id)
+            waiting += self._activate(db, batch_id, queued)
+        return waiting
+
+    def _activate(
+        self, db: database.Connection, batch_id: str, queued: Sequence[tuple[OrderRow, Record]]
+    ) -> int:
+        """Activate a batch with these records -> how many wait because it is paused."""
+        if not queued:
+            return 0
+        if self.submits:
+            database.check_models(db, batch_id, self.models.ids)
+        is_paused = database.activate_batch(db, batch_id, paused=self.pauses, fetch_only=not self.submits)
+        waits = is_paused and not all(row.is_kept for row, _ in queued)
+        database.add_log(db, batch_id, "info", self._log_line(len(queued), waits=waits))
+        return len(queued) if is_paused else 0
+
+    def _log_line(self, number: int, *, waits: bool) -> Message:
+        return message("重试 {n} 张，等批次继续" if waits else "重试 {n} 张", n=number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry(_Repeat):
+    """Retries records of a batch that ended without an image.
+
+    Without ``ids`` those that failed without a charge; of these the ones that their model does not support
+    are left out, unless all of them are. Raises Conflict when a record cannot be retried, or may have been
+    charged and is changed: its picture is fetched first.
+    """
+
+    batch_id: str
+
+    def read(self, db: database.Connection) -> Sequence[Record]:
+        """The records to retry."""
+        if self.ids is None:
+            failed = database.list_failed(db, self.batch_id)
+            if not failed and (number := database.count_charged_failures(db, self.batch_id)):
+                raise Conflict("失败的 {n} 张都已计费，没有重试；要再付一次，请逐张点「重试」", n=number)
+            return self._supported(failed)
+        ids = list(dict.fromkeys(self.ids))
+        found = database.records_of(db, ids)
+        if len(found) < len(ids) or not all(_is_of(each, self.batch_id, _WITHOUT_IMAGE) for each in found):
+            raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncancel(_Repeat):
+    """Queues cancelled records of a batch again: all, or those among ``ids``; those that were held are held.
+
+    Those written off or bought elsewhere are left as they are. ``pauses``: an ended batch becomes paused.
+    """
+
+    batch_id: str
+
+    def read(self, db: database.Connection) -> Sequence[Record]:
+        """The cancelled records."""
+        found = database.list_cancelled(db, self.batch_id)
+        return found if self.ids is None else [each for each in found if each.id in set(self.ids)]
+
+    def _keeps(self, record: Record, changes: Changes) -> bool:
+        return record.cause == "held" or bool(record.task_id)
+
+    def _activate(
+        self, db: database.Connection, batch_id: str, queued: Sequence[tuple[OrderRow, Record]]
+    ) -> int:
+        held = [record for _, record in queued if record.cause == "held"]
+        waiting = super(Uncancel, self)._activate(
+            db, batch_id, [each for each in queued if each[1].cause != "held"]
+        )
+        if held:
+            database.reopen_held(db, batch_id)
+            database.add_log(db, batch_id, "info", message("恢复 {n} 张，等放行", n=len(held)))
+            database.finish_if_done(db, batch_id)
+        return waiting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refetch(_Repeat):
+    """Fetches records of unknown outcome again by task id; nothing is submitted. Without ``ids`` all of them.
+
+    Paused and cancelled batches stay so. Raises Conflict when a listed record cannot be fetched.
+    """
+
+    submits: ClassVar[bool] = False
+
+    def read(self, db: database.Connection) -> Sequence[Record]:
+        """The records to fetch."""
+        found = database.list_unknown(db, self.ids, models=self.models.ids)
+        if self.ids is not None and len(found) < len(set(self.ids)):
+            raise Conflict("有的图片没有任务编号，或它的模型现在用不了，请刷新后再选")
+        return found
+
+    def _log_line(self, number: int, *, waits: bool) -> Message:
+        return message("取回 {n} 张，不会再下单", n=number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resubmit(_Repeat):
+    """Submits records of unknown outcome again, at their price, whatever is bought.
+
+    Without ``ids`` all without a task id; of these the ones that their model does not support are left out.
+    Raises Conflict when a listed record is not ``unknown``, or when none is supported.
+    """
+
+    def read(self, db: database.Connection) -> Sequence[Record]:
+        """The records to submit."""
+        found = database.list_unknown(db, self.ids)
+        if self.ids is None:
+            return self._supported(found)
+        self.require(record.request for record in database.records_of(db, self.ids))
+        if len(found) < len(set(self.ids)):
+            raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
+        return found
+
+    def _keeps(self, record: Record, changes: Changes) -> bool:
+        return False
+
+    def _log_line(self, number: int, *, waits: bool) -> Message:
+        return message("重新下单 {n} 张，之前的可能已计费", n=number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OneMore(Order):
+    """One more picture of the row of each of these records, which are ended and of this batch.
+
+    It has the next picture number of the row and no seed, which would make the same picture. An ended batch
+    becomes active, also one whose sample is done; another paused one stays paused. ``stem_for`` is the
+    preferred file name of the row with these changes, without extension and number. Raises Conflict when a
+    record is none of those, and when the model or the batch cannot take them.
+    """
+
+    batch_id: str
+    ids: Sequence[int]
+    stem_for: Callable[[Record, Changes], str]
+    changes: Mapping[int, Changes] = field(default_factory=dict)
+    require: RequireModels = lambda _requests: None
+
+    def read(self, db: database.Connection) -> Any:
+        """The records, and how many pictures the batch and its rows have."""
+        return database.records_of(db, self.ids), database.read_row_ends(db, self.batch_id)
+
+    def rows(self, seen: tuple[Sequence[Record], database.RowEnds]) -> Sequence[OrderRow]:
+        """A row with one picture for each record."""
+        records, ends = seen
+        if len(records) < len(self.ids) or not all(_is_of(each, self.batch_id, _ENDED) for each in records):
+            raise Conflict("只有这个批次里已经结束的图片可以再来一张，请刷新后再选")
+        total, last = ends.total + len(records), Counter(ends.last)
+        if total > MAX_PICTURES_A_BATCH:
+            text = "一个批次最多 {limit} 张，再做就有 {n} 张了，请另起一批"
+            raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=total)
+        self.require(record.request for record in records)
+        rows = []
+        for record in records:
+            last[record.row_number] += 1
+            rows.append(self._row(record, last[record.row_number]))
+        return rows
+
+    def _row(self, record: Record, number: int) -> OrderRow:
+        changes = self.changes.get(record.id, {})
+        changed = differing(record, changes)
+        request = self.models.accept(replace(changed_request(record, changed), seed=None))
+        for problem in self.models.unsupported(request):
+            place, reason = database.row_label(record), problem.message
+            raise Conflict("{place}：{reason}", place=place, reason=reason)
+        if number > _MAX_PICTURE_NUMBER:
+            text = "{place}：一行最多 {limit} 张，请另起一批"
+            raise Conflict(text, place=database.row_label(record), limit=_MAX_PICTURE_NUMBER)
+        return OrderRow(
+            number=record.row_number,
+            request=request,
+            numbers=[number],
+            stem=self.stem_for(record, changes),
+            extras=_extras(record, changed),
+            origin=record,
+            changes=changed,
+        )
+
+    def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Sequence[int]]:
+        """The batch of the records."""
+        return self.batch_id, ()
+
+    def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
+        """Count the pictures in the batch, and activate it."""
+        for each, record_id in zip(planned, new, strict=True):
+            if each.row.origin and each.row.changes:
+                text = "{place}：改了{fields}，再做一张。原来是{values}"
+                _log_changes(db, each.row.origin, each.row.changes, text, record_id=record_id)
+        database.check_models(db, self.batch_id, self.models.ids)
+        price = total_price(planned, self.models)
+        prices = [each.price(self.models) or Decimal(0) for each in planned]
+        database.count_added(
+            db, self.batch_id, number=len(new), price=sum(prices, Decimal(0)), is_priced=price is not None
+        )
+        is_paused = database.activate_batch(db, self.batch_id)
+        text = "再做 {n} 张，等批次继续" if is_paused else "再做 {n} 张"
+        database.add_log(db, self.batch_id, "info", message(text, n=len(new)))
+        return len(new) if is_paused else 0
+
+
+def _is_of(record: Record, batch_id: str, statuses: Sequence[Status]) -> bool:
+    return record.batch_id == batch_id and record.deleted_at is None and record.status in statuses
+
+
+def _row_of(
+    records: Sequence[Record],
+    request: ImageRequest,
+    changes: Mapping[int, Changes],
+    *,
+    is_kept: bool,
+    skips: bool,
+) -> OrderRow:
+    """A row with some of its records, which are queued again with this request."""
+    first = records[0]
+    changed = differing(first, changes.get(first.id, {}))
+    return OrderRow(
+        number=first.row_number,
+        request=request,
+        numbers=[record.picture_number for record in records],
+        extras=_extras(first, changed),
+        skips=skips,
+        records=records,
+        origin=first,
+        changes=changed,
+        is_kept=is_kept,
+    )
+
+
+def _extras(record: Record, changes: Changes) -> RowExtras:
+    """The columns and typed forms of a record's row; a changed field has no typed form of its own."""
+    typed = {name: value for name, value in record.templates.items() if name not in changes}
+    return RowExtras(columns=record.columns, templates=typed, position=record.position)
+
+
+def _check_not_charged(record: Record) -> None:
+    """Raises Conflict when the task of a record to be changed may have been charged."""
+    is_final = record.status in (Status.FAILED, Status.CANCELLED)
+    if record.task_id is None or (is_final and record.cost == 0 and record.at_stake == 0):
+        return
+    text = "{place}：这一张服务可能已经做好，不能改；请先不改就重试，把它取回来"
+    raise Conflict(text, place=database.row_label(record))
+
+
+def _log_changes(
+    db: database.Connection, record: Record, changes: Changes, text: str, *, record_id: int
+) -> None:
+    """Log the changes of ``record`` with the line of ``record_id``, which is made with them."""
+    fields = tuple(message(label) for name, label in CHANGEABLE.items() if name in changes)
+    values = {
+        "place": database.row_label(record),
+        "fields": fields,
+        "values": earlier_values(record, changes),
+    }
+    database.add_log(db, record.batch_id, "info", message(text, **values), record_id)

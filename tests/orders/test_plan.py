@@ -1,0 +1,109 @@
+"""Which pictures of rows are missing."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from app.domain import ImageRequest, KnownPicture, Standing, fingerprint
+from app.orders.plan import OrderRow, PlannedRow, plan
+
+MADE = Standing.MADE
+
+
+def picture(number: int, *, record_id: int = 0, standing: Standing = MADE) -> KnownPicture:
+    return KnownPicture(id=record_id or number, number=number, standing=standing)
+
+
+def numbers_to_order(request: ImageRequest, *known: KnownPicture) -> tuple[int, ...]:
+    return plan_rows([request], known)[0].numbers
+
+
+def plan_rows(
+    requests: Sequence[ImageRequest], known: Sequence[KnownPicture] = (), skips: Sequence[bool] = ()
+) -> list[PlannedRow]:
+    """What is ordered of new rows, when ``known`` are the pictures of the first."""
+    rows = [
+        OrderRow(
+            number=number,
+            request=request,
+            numbers=range(1, request.num_images + 1),
+            skips=skips[number - 1] if skips else True,
+        )
+        for number, request in enumerate(requests, 1)
+    ]
+    return plan(rows, {fingerprint(requests[0]): known}, {})
+
+
+def test_without_a_seed_any_bought_picture_counts() -> None:
+    row = ImageRequest(prompt="猫", num_images=4)
+    assert numbers_to_order(row) == (1, 2, 3, 4)
+    assert numbers_to_order(row, picture(1), picture(2), picture(3)) == (4,)
+    assert numbers_to_order(row, picture(1), picture(1, record_id=9)) == (2, 3)
+    assert numbers_to_order(row, *(picture(1, record_id=n) for n in range(1, 6))) == ()
+
+
+def test_with_a_seed_each_picture_number_is_a_picture_of_its_own() -> None:
+    row = ImageRequest(prompt="猫", num_images=3, seed=7)
+    assert numbers_to_order(row, picture(1), picture(1, record_id=9), picture(3)) == (2,)
+    assert numbers_to_order(row, picture(4), picture(5), picture(6)) == (1, 2, 3)
+
+
+def test_a_row_with_a_seed_knows_only_the_pictures_of_its_own_numbers() -> None:
+    row = ImageRequest(prompt="猫", num_images=2, seed=7)
+    known = [picture(1), picture(2), picture(3)]
+    (plan,) = plan_rows([row], known)
+    assert plan.ids(MADE) == [1, 2]
+
+
+def test_a_picture_in_the_trash_is_not_named_as_bought() -> None:
+    known = [picture(1), picture(1, record_id=9, standing=Standing.TRASHED)]
+    (plan,) = plan_rows([ImageRequest(prompt="猫")], known)
+    assert plan.bought == [1]
+
+
+@pytest.mark.parametrize("standing", Standing)
+def test_only_a_picture_in_the_trash_is_ordered_again(standing: Standing) -> None:
+    row = ImageRequest(prompt="猫")
+    expected = (1,) if standing is Standing.TRASHED else ()
+    assert numbers_to_order(row, picture(1, standing=standing)) == expected
+
+
+def test_equal_rows_of_a_table_are_ordered_once() -> None:
+    cat, dog = ImageRequest(prompt="猫"), ImageRequest(prompt="狗")
+    more = replace(cat, num_images=3)
+    plans = plan_rows([cat, dog, cat, more])
+    assert [plan.numbers for plan in plans] == [(1,), (1,), (), (2, 3)]
+    assert [plan.same_as for plan in plans] == [None, None, 0, 0]
+    assert [plan.bought for plan in plans] == [[], [], [-1], [-1]]
+
+
+def test_a_row_that_asks_for_its_pictures_again_gets_all_of_them() -> None:
+    cat = ImageRequest(prompt="猫", num_images=2)
+    plans = plan_rows([cat, cat], [picture(1), picture(2)], [False, True])
+    assert [plan.numbers for plan in plans] == [(1, 2), ()]
+
+
+def test_the_pictures_listed_for_a_row_are_bounded() -> None:
+    cat = ImageRequest(prompt="猫", num_images=2)
+    plans = plan_rows([cat] * 100, skips=[False] * 50 + [True] * 50)
+    assert sum(len(plan.numbers) for plan in plans) == 100
+    assert {len(plan.known) for plan in plans[50:]} == {20}
+
+
+def test_many_pictures_in_the_trash_do_not_hide_one_that_is_ordered() -> None:
+    cat = ImageRequest(prompt="猫")
+    trash = [picture(1, record_id=n, standing=Standing.TRASHED) for n in range(1, 11)]
+    plans = plan_rows([cat, cat], trash)
+    assert [plan.numbers for plan in plans] == [(1,), ()]
+
+
+def test_without_a_seed_a_picture_of_a_higher_number_counts_too() -> None:
+    row = ImageRequest(prompt="猫", num_images=2)
+    assert numbers_to_order(row, picture(3), picture(4)) == ()
+
+
+def test_the_pictures_of_a_plan_are_told_by_their_standing() -> None:
+    known = [picture(1), picture(2, standing=Standing.UNKNOWN)]
+    (plan,) = plan_rows([ImageRequest(prompt="猫", num_images=2)], known)
+    assert (plan.ids(MADE), plan.ids(Standing.UNKNOWN)) == ([1], [2])
