@@ -65,6 +65,7 @@ from app.db.ledger import (
     withdraw_charge,
 )
 from app.db.migrations import open_database, open_to_read
+from app.db.migrations.batch_tables import add_tables_of_batches
 from app.db.model_statistics import find_statistics, store_statistics
 from app.db.ngrams import find_spans, read_search
 from app.db.notifications import (
@@ -158,6 +159,14 @@ from app.db.sessions import (
     start_attempt,
 )
 from app.db.store_guard import StoreGuard, open_guard
+from app.db.table_versions import (
+    batch_of_table,
+    find_tables_of_file,
+    picks_of,
+    rows_of_batch,
+    sample_cells,
+    set_picks,
+)
 from app.db.tables import (
     TableTotals,
     add_table_workbook,
@@ -202,7 +211,6 @@ from app.db.versions import last_version, next_version, touch
 from app.db.workbooks import (
     add_workbook,
     check_workbook,
-    find_previous_batches,
     find_workbook,
     forget_workbooks,
     get_workbook_file,

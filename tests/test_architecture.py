@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
     "oss_client": _BASE,
-    "app.tables": _BASE | {"app.orders", "database"},
+    "app.tables": _BASE | {"app.orders", "app.sheets", "database"},
     "app.orders": _BASE | {"app.images", "app.library", "database"},
     "app.worker": _BASE | {"app.log", "app.images", "app.library", "database", "generator"},
     "app.runtime": _BASE | {"app.library", "app.worker", "database"},

@@ -81,40 +81,6 @@ def check_workbook(db: Connection, workbook_id: str | None) -> None:
         raise InvalidRequest("workbook", "没有找到这份表格，请重新导入后再提交")
 
 
-def find_previous_batches(
-    db: Connection, *, batch_id: str, workbook_id: str, filename: str
-) -> list[tuple[str, bool]]:
-    """Batches that a file may come from, the likeliest first: (id, whether it is certain).
-
-    ``batch_id`` is the one named in the file, or empty. By its name alone a file is not certain.
-    """
-    rows = db.execute(
-        """
-        SELECT id, 0 AS rank
-        FROM batches
-        WHERE id = :batch_id
-        UNION ALL
-        SELECT * FROM (
-            SELECT id, 1 AS rank
-            FROM batches
-            WHERE workbook_id = :workbook_id
-            ORDER BY created_at DESC, id DESC
-            LIMIT 1) AS same_file
-        UNION ALL
-        SELECT * FROM (
-            SELECT batches.id, 2 AS rank
-            FROM batches
-            JOIN workbooks ON workbooks.id = batches.workbook_id
-            WHERE workbooks.filename = :filename
-            ORDER BY batches.created_at DESC, batches.id DESC
-            LIMIT 1) AS same_name
-        ORDER BY rank
-        """,
-        {"batch_id": batch_id, "workbook_id": workbook_id, "filename": filename},
-    ).fetchall()
-    return [(row["id"], row["rank"] < 2) for row in rows]
-
-
 def forget_workbooks(db: Connection, *, now: datetime) -> int:
     """Delete files imported more than 7 days ago that nothing refers to -> how many."""
     unused = f"imported_at < :since AND {_IS_UNUSED}"

@@ -51,7 +51,6 @@ from app.domain.references import (
     ValidatedUpload,
 )
 from app.domain.requests import CONTENT_FIELDS, OPTIONS, ImageRequest, is_empty_row
-from app.domain.row_changes import RowChanges, TableRow, differences, match_by_number, match_rows
 from app.domain.row_extras import (
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,

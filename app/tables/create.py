@@ -29,10 +29,12 @@ def new_table(name: str, *, today: str, **fields: Any) -> Table:
     )
 
 
-def read_new_rows(rows: Sequence[Any], table: Table, *, cells: bool) -> tuple[Table, list[Row]]:
+def read_new_rows(
+    rows: Sequence[Any], table: Table, *, cells: Mapping[int, Mapping[str, Any]]
+) -> tuple[Table, list[Row]]:
     """Untrusted rows of a new table -> (the table with their own columns, the rows, not checked yet).
 
-    With ``cells`` they are remembered as they stand in a file. Raises InvalidRequest.
+    ``cells`` are those of the file by line, for the rows that have the number of one. Raises InvalidRequest.
     """
     if len(rows) > MAX_ROWS_A_TABLE:
         raise too_many_rows()
@@ -42,11 +44,9 @@ def read_new_rows(rows: Sequence[Any], table: Table, *, cells: bool) -> tuple[Ta
     table = replace(table, own_columns=names)
     numbers = _numbers(rows)
     found = []
-    for place, ((fields, columns), number) in enumerate(zip(read, numbers, strict=True), 1):
-        own = in_order(columns, table)
-        written = {**fields, "columns": own} if cells else {}
-        row = Row(id=-place, position=place, number=number, fields=fields, columns=own, cells=written)
-        found.append(row)
+    for place, (row, (fields, columns), number) in enumerate(zip(rows, read, numbers, strict=True), 1):
+        own, written = in_order(columns, table), cells.get(row.get("number"), {})
+        found.append(Row(id=-place, position=place, number=number, fields=fields, columns=own, cells=written))
     return table, found
 
 
@@ -71,6 +71,17 @@ def add_table(db: database.Connection, table: Table, rows: Sequence[Row]) -> tup
     if table.workbook_id:
         database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))
     return table, database.insert_rows(db, table.id, rows, version)
+
+
+def keep_batch_as_table(
+    db: database.Connection, batch_id: str, cells: Mapping[int, Mapping[str, Any]]
+) -> None:
+    """Make a table of the rows of a batch that has none; ``cells`` are those of its file by line."""
+    with database.transaction(db):
+        database.add_tables_of_batches(db, lambda _done, _total: None)
+        rows = database.read_rows(db, batch_id)
+        written = [replace(row, cells=cells[row.number]) for row in rows if row.number in cells]
+        database.update_rows(db, batch_id, written)
 
 
 def create_table(

@@ -28,6 +28,7 @@ class Changed:
 @dataclass(slots=True)
 class Edit:
     """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
+    ``picks`` are choices of pictures to make with them, by record.
 
     What changes is worked out here, in memory; ``_store`` writes it when nobody changed the table meanwhile.
     """
@@ -36,6 +37,7 @@ class Edit:
     table: Table
     rows: dict[int, Row] = field(default_factory=dict)
     before: dict[int, Row] = field(default_factory=dict)
+    picks: dict[int, str] = field(default_factory=dict)
     _order: list[tuple[float, int]] | None = None
 
     def load(self, ids: Collection[int], *, removed: bool = False) -> None:
@@ -66,11 +68,8 @@ class Edit:
             fields.pop("templates", None)
         self.rows[row_id] = replace(row, fields=fields, columns=in_order(columns, self.table))
 
-    def add(self, rows: Sequence[Any], after: int | None, *, cells: bool = False) -> list[int]:
-        """Add untrusted rows after a row, at the end without it, at the top for 0 -> their temporary ids.
-
-        With ``cells`` they are remembered as they stand in a file.
-        """
+    def add(self, rows: Sequence[Any], after: int | None) -> list[int]:
+        """Add untrusted rows after a row, at the end without it, at the top for 0 -> their temporary ids."""
         if len(rows) > MAX_ROWS_A_TABLE:
             raise too_many_rows()
         read = [read_new_row(row) for row in rows]
@@ -82,15 +81,12 @@ class Edit:
         )
         first = min([0, *self.rows])
         for index, ((fields, columns), place) in enumerate(zip(read, places, strict=True), 1):
-            own = in_order(columns, self.table)
-            written = {**fields, "columns": own} if cells else {}
             self.rows[first - index] = Row(
                 id=first - index,
                 position=place,
                 number=last + index,
                 fields=fields,
-                columns=own,
-                cells=written,
+                columns=in_order(columns, self.table),
             )
         self._place([*range(first - 1, first - 1 - len(read), -1)], places)
         return [*range(first - 1, first - 1 - len(read), -1)]
@@ -232,7 +228,7 @@ def change_table(
         edit = Edit(db, table)
         change(edit)
         changed = {row_id for row_id, row in edit.rows.items() if edit.before.get(row_id) != row}
-        if not changed and edit.table == table:
+        if not (changed or edit.picks) and edit.table == table:
             return Changed(table=table, row_ids=[])
         _check(edit, changed, checker)
         with database.transaction(db):
@@ -303,9 +299,14 @@ def _store(edit: Edit, key: database.RequestKey | None) -> Changed:
     }
     database.touch_rows(db, others, version)
     table = replace(table, version=version, updated_at=utc_now())
+    workbook = (database.get_table(db, table.id).workbook_id, table.workbook_id)
+    if table.workbook_id and workbook[0] != table.workbook_id:
+        database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))
     database.update_table(db, table)
+    picks = database.set_picks(db, edit.picks)
     deltas = {str(ids.get(row.id, row.id)): _delta(edit.before.get(row.id), row) for row in changed}
-    database.save_change(db, table.id, version, {"rows": {key: d for key, d in deltas.items() if d}})
+    inverse = {"rows": {key: d for key, d in deltas.items() if d}, "workbook": workbook, "picks": picks}
+    database.save_change(db, table.id, version, inverse)
     database.save_answer(db, key, {"version": version})
     gone = [row.id for row in there if row.removed_at]
     return Changed(table=table, row_ids=sorted((own | others) - {*gone}), removed=gone)
@@ -333,6 +334,7 @@ def _values(row: Row) -> dict[str, Any]:
     return {
         **row.fields,
         **{f"columns.{name}": text for name, text in row.columns.items()},
+        "@number": row.number,
         "@position": row.position,
         "@removed": row.removed_at is not None,
         "@cells": row.cells or None,
@@ -352,13 +354,20 @@ def undo(db: database.Connection, table_id: str, version: int, *, checker: Check
     Raises NotFound, or Conflict when something of it was changed since.
     """
     database.get_table(db, table_id)
-    deltas: dict[str, dict[str, Any]] = database.get_change(db, table_id, version)["rows"]
+    inverse = database.get_change(db, table_id, version)
+    deltas: dict[str, dict[str, Any]] = inverse["rows"]
+    earlier, workbook_id = inverse.get("workbook", (None, None))
+    picks: dict[str, list[str]] = inverse.get("picks", {})
 
     def change(edit: Edit) -> None:
         ids = [int(row_id) for row_id in deltas]
         edit.load(ids, removed=True)
         for row_id, delta in zip(ids, deltas.values(), strict=True):
             edit.rows[row_id] = _undone(edit.rows[row_id], delta)
+        if edit.table.workbook_id == workbook_id:
+            edit.table = replace(edit.table, workbook_id=earlier)
+        present = database.picks_of(db, [int(record_id) for record_id in picks])
+        edit.picks = {int(id): before for id, (before, now) in picks.items() if present.get(int(id)) == now}
 
     return change_table(db, table_id, change, checker=checker)
 
@@ -379,6 +388,7 @@ def _undone(row: Row, delta: Mapping[str, Any]) -> Row:
         columns={
             name.removeprefix(own): text for name, text in values.items() if text and name.startswith(own)
         },
+        number=values["@number"],
         position=values["@position"],
         cells=values["@cells"] or {},
         is_gone=values["@is_gone"],

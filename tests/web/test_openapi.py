@@ -123,6 +123,7 @@ GOOD: dict[str, Request] = {
     "post /api/tables/{table_id}/restore": lambda h: {"table_id": a_deleted_table(h)},
     "post /api/tables/{table_id}/copy": lambda h: {"json": {}},
     "post /api/tables/{table_id}/undo": lambda h: {"json": {"version": a_change(h)}},
+    "post /api/tables/{table_id}/import": lambda h: a_file("提示词,选中\n猫,\n虎,\n".encode(), "a.csv"),
     "post /api/spreadsheet/import": lambda h: a_file(
         "提示词,图片比例,分辨率,参考示例图,种子\n猫,16：9,2k,红茶；绿茶,7\n,1:1,9K,,x\n".encode(), "a.csv"
     ),

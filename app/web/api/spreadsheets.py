@@ -17,14 +17,25 @@ from app import sheets
 from app.domain import (
     MAX_FILENAME_LENGTH,
     MAX_ROWS_A_BATCH,
+    READERS,
     LibraryImage,
     ModelSpec,
+    Pick,
     WorkbookFile,
 )
-from app.errors import BucketError, InvalidRequest, TryLater
+from app.errors import BucketError, InvalidRequest, TryLater, message
 from app.library.names import LibraryNames
 from app.orders.read import today
-from app.web.comparison import compare
+from app.tables.check import Checker
+from app.tables.versions import (
+    Line,
+    Version,
+    apply_version,
+    compare,
+    find_version,
+    marks_json,
+    with_values,
+)
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
@@ -34,6 +45,7 @@ from app.web.openapi.schemas import (
     answer,
     array_of,
     closed_object,
+    enum,
     open_object,
     or_null,
     text,
@@ -41,9 +53,11 @@ from app.web.openapi.schemas import (
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import find_model, model_of
+from app.web.submit import find_model, model_of, row_reader
 
 bp = Blueprint("spreadsheets", __name__)
+_SHEET = closed_object(name=str, rows=int)
+_MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), comment=str)
 
 
 @bp.post("/spreadsheet/import")
@@ -52,13 +66,20 @@ bp = Blueprint("spreadsheets", __name__)
     answer(
         workbook=str,
         sheet=str,
-        sheets=[closed_object(name=str, rows=int)],
+        sheets=[_SHEET],
         rows=["ImportedRow"],
         problems=["CellProblem"],
         notes=[str],
         references=["NamedReference"],
         previous=or_null(closed_object(batch_id=str, name=str, created_at=str, filename=str)),
         removed=[closed_object(row=ID, prompt=str, records=[ID])],
+        table=or_null(
+            closed_object(
+                **dict.fromkeys(("id", "name"), str),
+                **dict.fromkeys(("unchanged", "changed", "new", "removed"), int),
+            )
+        ),
+        marks=[_MARK],
     ),
     files=open_object(
         "file",
@@ -70,48 +91,155 @@ bp = Blueprint("spreadsheets", __name__)
 def import_workbook() -> Response:
     """Parse a file -> rows, corrections and errors by cell, and the matches of reference names.
 
+    Rows of a file that is a version of a table have the values that they have in it, see ``find_version``.
+
     Each row is validated against its model, by default that of the form or query. In a results workbook a
     row of that model names none. One sheet is read unless ``sheets``, which may be repeated, names others.
+    """
+    library = LibraryNames(services().library)
+    spec = find_model(request.values.get("model", ""))
+    found, workbook_id, named = _read_upload(library, spec)
+    db = connection()
+    version = find_version(db, found, named_batch=named, workbook_id=workbook_id)
+    found = with_values(found, version) if version else found
+    answer = {"workbook": workbook_id, **found.as_json(translator())}
+    earlier = (version.table.model if version else "") or services().spec.model_id
+    if found.of_results:
+        for row in answer["rows"]:
+            row["model"] = row["model"] or (earlier if version else "")
+            row["model"] = "" if row["model"] == spec.model_id else row["model"]
+    answer |= {"previous": None, "removed": [], "table": None, "marks": marks_json(found, version)}
+    if version:
+        answer |= _previous(db, version)
+        is_other = earlier != spec.model_id and not found.of_results
+        if is_other and not all(line.value("model") for line in version.lines):
+            answer["notes"].append(_other_model(earlier, spec))
+        for row, line in zip(answer["rows"], version.lines, strict=True):
+            row |= _change_of(line, earlier, is_other=is_other and not line.value("model"))
+            row |= {"status": ""} if "status" in row and row["change"] == "changed" else {}
+    try:
+        answer["references"] = _look_up(found.rows, library, version)
+    except (BucketError, TryLater) as error:  # the rows are usable without the references
+        answer["references"] = []
+        answer["notes"].append(gettext("参考图还没有核对：{reason}", reason=error.message))
+    return success(**answer)
+
+
+@bp.post("/tables/<table_id>/import")
+@describe(
+    "新一版表格里什么变了；apply=1 就照它改，可以撤销",
+    answer(
+        **dict.fromkeys(("unchanged", "new", "removed", "corrected", "version"), int),
+        changed=[closed_object(row=ID, field=str, before={}, now={})],
+        sheets=[_SHEET],
+        problems=["CellProblem"],
+        notes=[str],
+        marks=[_MARK],
+    ),
+    files=open_object("file", file=FILE, apply=enum("0", "1"), sheets=array_of(str)),
+)
+def import_version(table_id: str) -> Response:
+    """Compare a file with a table, or make it its newest version, with the choices of pictures in it."""
+    apply = request.form.get("apply", "0")
+    if apply not in ("0", "1"):
+        raise InvalidRequest("apply", "apply 应为 0 或 1")
+    db = connection()
+    table = database.get_table(db, table_id)
+    found, workbook_id, named = _read_upload(LibraryNames(services().library), find_model(table.model))
+    if apply == "1":
+        checker = Checker(reader=row_reader())
+        version, changed = apply_version(
+            db, table_id, found, named_batch=named, workbook_id=workbook_id, checker=checker
+        )
+        table = changed.table
+    else:
+        version = compare(db, table_id, found, named_batch=named)
+    read = with_values(found, version).as_json(translator())
+    count = version.count()
+    return success(
+        **{name: count[name] for name in ("unchanged", "new", "removed")},
+        changed=[
+            {"row": line.number, "field": each.field, "before": each.before, "now": each.now}
+            for line in version.lines
+            for each in line.changes
+        ],
+        corrected=sum(line.corrected for line in version.lines),
+        version=table.version,
+        marks=marks_json(found, version),
+        **{name: read[name] for name in ("sheets", "problems", "notes")},
+    )
+
+
+def _read_upload(library: LibraryNames, spec: ModelSpec) -> tuple[sheets.Import, str, str]:
+    """Read and keep the uploaded file, whose rows are by default for this model.
+
+    -> (what is in it, its id, the batch named in it or ""). Raises InvalidRequest or SpreadsheetError.
     """
     file = request.files.get("file")
     if file is None:
         raise InvalidRequest("file", "请选择一个表格文件：.xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv")
     content = file.stream.read(sheets.MAX_UPLOAD + 1)
-    library = LibraryNames(services().library)
-    spec = find_model(request.values.get("model", ""))
-    find = cache(lambda written: find_model(written or spec.model_id))
     found = sheets.read_workbook(
         content,
         file.filename or "",
         sheets=request.form.getlist("sheets"),
-        find_model=find,
+        find_model=cache(lambda written: find_model(written or spec.model_id)),
         is_known=library.has,
         date=today(),
     )
     filename = PurePath((file.filename or "").replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
-    workbook_id = _keep(content, filename, found)
-    compared = compare(
-        connection(),
-        found,
-        find_model=find,
-        named_batch=sheets.batch_of_file(content),
-        workbook_id=workbook_id,
-        filename=filename,
-    )
-    answer = {"workbook": workbook_id, **found.as_json(translator())}
-    answer["rows"] = compared.rows_json(answer["rows"])
-    if compared.note:
-        answer["notes"].append(translate(compared.note))
-    if found.of_results:
-        for row in answer["rows"]:
-            row["model"] = "" if row["model"] == spec.model_id else row["model"]
-    answer |= {"previous": compared.previous_json, "removed": compared.removed}
-    try:
-        answer["references"] = _look_up(found.rows, library)
-    except (BucketError, TryLater) as error:  # the rows are usable without the references
-        answer["references"] = []
-        answer["notes"].append(gettext("参考图还没有核对：{reason}", reason=error.message))
-    return success(**answer)
+    return found, _keep(content, filename, found), sheets.batch_of_file(content)
+
+
+def _previous(db: database.Connection, version: Version) -> dict[str, Any]:
+    """What the answer to an import says of the table that the file is a version of."""
+    table = version.table
+    pictures = database.linked_pictures(db, [row.id for row in version.gone])
+    removed = [
+        {
+            "row": row.number,
+            "prompt": row.fields.get("prompt", ""),
+            "records": [picture.record_id for picture in pictures.get(row.id, ())],
+        }
+        for row in version.gone
+    ]
+    found: dict[str, Any] = {
+        "table": {"id": table.id, "name": table.name, **version.count()},
+        "removed": removed,
+    }
+    if version.batch_id:
+        batch = database.get_batch(db, version.batch_id)
+        found["previous"] = {
+            "batch_id": batch.id,
+            "name": batch.name,
+            "created_at": batch.created_at,
+            "filename": batch.workbook.filename if batch.workbook else "",
+        }
+    return found
+
+
+def _change_of(line: Line, model: str, *, is_other: bool) -> dict[str, Any]:
+    """``change`` of a row, and ``was``: the earlier value of each changed field, own columns apart.
+
+    ``model`` made the rows that name none; ``is_other``: this row would be made by another now.
+    """
+    if line.row is None:
+        return {"change": "new"}
+    was: dict[str, Any] = {"model": model} if is_other else {}
+    for change in line.changes:
+        if change.field == "model":
+            was["model"] = change.before or model
+        elif change.field in READERS:
+            was["references" if change.field == "sample_images" else change.field] = change.before
+        else:
+            was.setdefault("columns", {})[change.field] = change.before
+    return {"change": "changed", "was": was} if was else {"change": "unchanged"}
+
+
+def _other_model(model: str, now: ModelSpec) -> str:
+    """The note that another model made the rows that name none; by its id when it is not there any more."""
+    text = "上次是用 {model} 做的，现在选的是 {now}：没有写模型的行会重新生成、重新计费"
+    return translate(message(text, model=message(services().label_of(model)), now=message(now.label)))
 
 
 def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
@@ -163,24 +291,39 @@ def _models(written: str) -> list[ModelSpec]:
     return [first, *(spec for spec in services().orderable if spec.model_id != first.model_id)]
 
 
-def _look_up(rows: Sequence[sheets.ImportedRow], library: LibraryNames) -> list[dict[str, Any]]:
+def _look_up(
+    rows: Sequence[sheets.ImportedRow], library: LibraryNames, version: Version | None
+) -> list[dict[str, Any]]:
     """Match each reference name of each row -> exact, ambiguous (with candidates) or missing.
 
-    ``name`` is as written, ``filename`` with its variables replaced.
+    ``name`` is as written, ``filename`` with its variables replaced. Of several images that one which the row
+    of the table has.
     """
+    chosen = {
+        (line.number, image["filename"]): image["url"]
+        for line in (version.lines if version else ())
+        for image in line.value("sample_images") or ()
+        if line.is_kept("sample_images")
+    }
     named = [
         (row.number, name, sent)
         for row in rows
         for name, sent in zip(row.references, row.sent_references, strict=True)
     ]
     return [
-        {"row": number, "name": name, "filename": sent, **_match(library.find(sent))}
+        {
+            "row": number,
+            "name": name,
+            "filename": sent,
+            **_match(library.find(sent), chosen.get((number, name), "")),
+        }
         for number, name, sent in named
     ]
 
 
-def _match(found: Sequence[LibraryImage]) -> dict[str, Any]:
+def _match(found: Sequence[LibraryImage], chosen: str) -> dict[str, Any]:
     images = [{"url": i.url, "filename": i.filename, "thumbnail_url": i.thumbnail_url} for i in found]
+    images = [image for image in images if chosen and image["url"] == chosen] or images
     if len(images) == 1:
         return {"match": "exact", "image": images[0]}
     return {"match": "ambiguous", "candidates": images} if images else {"match": "missing"}

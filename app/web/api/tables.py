@@ -7,7 +7,6 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app import sheets
 from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ID, MAX_MODEL_LENGTH, Status, own_column_names
 from app.domain.tables import MAX_ROWS_A_TABLE, Table
 from app.errors import Conflict, InvalidRequest, message
@@ -18,6 +17,7 @@ from app.tables.check import Checker, ensure_checked
 from app.tables.create import copy_table, create_table, new_table, read_new_rows
 from app.tables.operations import Changed, change_rows, undo, utc_now
 from app.tables.states import RowState
+from app.tables.versions import cells_of, read_stored
 from app.tables.view import view_rows
 from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
@@ -166,6 +166,7 @@ def _listed(db: database.Connection, table: Table, cost: Any) -> dict[str, Any]:
         name=text(maxLength=MAX_BATCH_NAME_LENGTH),
         rows=_ROWS,
         workbook=or_null(text(description="导入得到的编号；不写 rows 就照它的每一行")),
+        sheets=array_of(str) | {"description": "照这些工作表，不写就是导入时的那一张"},
         model=or_null(_MODEL),
         request_id=REQUEST_ID,
     ),
@@ -179,29 +180,34 @@ def create() -> Response:
     model = _model_of(body)
     rows = body.get("rows")
     name = _name_of(body) or ""
-    if rows is None and workbook_id:
-        found, filename = _rows_of_workbook(workbook_id, model)
-        rows, name = found, name or filename.rpartition(".")[0]
     if not isinstance(rows or [], list):
         raise InvalidRequest("rows", "rows 应为行的列表")
+    cells: dict[int, dict[str, Any]] = {}
+    if workbook_id:
+        file = database.get_workbook_file(connection(), workbook_id)
+        found = read_stored(
+            file,
+            rows or (),
+            names=_sheets_of(body),
+            find_model=lambda written: find_model(written or model),
+            is_known=LibraryNames(services().library).has,
+            date=today(),
+        )
+        cells = {row.number: cells_of(row) for row in found.rows}
+        if rows is None:
+            rows, name = [row.as_json() for row in found.rows], name or file.filename.rpartition(".")[0]
     table = new_table(name, today=today(), model=model, workbook_id=workbook_id or None)
-    table, new = read_new_rows(rows or [], table, cells=bool(workbook_id))
+    table, new = read_new_rows(rows or [], table, cells=cells)
     added = create_table(connection(), table, new, checker=_checker(), key=request_key(body))
     return success(status=201, table=table_json(added))
 
 
-def _rows_of_workbook(workbook_id: str, model: str) -> tuple[list[dict[str, Any]], str]:
-    """(the rows of a stored file, its name). Raises NotFound."""
-    file = database.get_workbook_file(connection(), workbook_id)
-    library = LibraryNames(services().library)
-    found = sheets.read_workbook(
-        file.content,
-        file.filename,
-        find_model=lambda written: find_model(written or model),
-        is_known=library.has,
-        date=today(),
-    )
-    return [row.as_json() for row in found.rows], file.filename
+def _sheets_of(body: Mapping[str, Any]) -> list[str]:
+    """The names of sheets in a body. Raises InvalidRequest."""
+    names = body.get("sheets") or []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidRequest("sheets", "sheets 应为工作表名字的列表")
+    return names
 
 
 @bp.get("/tables/<table_id>")

@@ -1,9 +1,10 @@
-"""Compares the rows of a table that comes back with those it was submitted as."""
+"""Which row of a table each line of a file is that comes back."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
+from functools import partial
 from typing import Any
 
 from app.domain.records import file_key
@@ -16,13 +17,12 @@ _MAX_COMPARED_LENGTH = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableRow:
-    """A row as typed: its line, the request fields, names of references, own columns, ids of its records."""
+    """A row as written: its line, the request fields as texts, names of references, own columns."""
 
     number: int
     fields: Mapping[str, Any]
     references: tuple[str, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict)
-    records: tuple[int, ...] = ()
 
     @property
     def request_key(self) -> tuple[object, ...]:
@@ -44,69 +44,41 @@ class TableRow:
         return tuple(sorted(item for item in self.columns.items() if variable_key(item[0]) in used))
 
 
-@dataclass(frozen=True, slots=True)
-class RowChanges:
-    """For each new row the old one that it was, or None; and the old rows that are gone."""
-
-    was: list[TableRow | None]
-    removed: list[TableRow]
-
-    def number_of_equal(self, new: Sequence[TableRow]) -> int:
-        """How many rows did not change."""
-        return sum(
-            old is not None and old.request_key == row.request_key
-            for old, row in zip(self.was, new, strict=True)
-        )
-
-
-def differences(old: TableRow, new: TableRow) -> dict[str, Any]:
-    """Field -> its old value, for what is asked for; used own columns are under ``columns``."""
-    if old.request_key == new.request_key:
-        return {}
-    was = {name: value for name, value in old.fields.items() if str(value) != str(new.fields.get(name))}
-    if old.request_key[-2] != new.request_key[-2]:
-        was["references"] = list(old.references)
-    used = {name for name, _ in (*old._used_columns(), *new._used_columns())}
-    columns = {
-        name: old.columns.get(name, "")
-        for name in sorted(used)
-        if old.columns.get(name, "") != new.columns.get(name, "")
-    }
-    return was | ({"columns": columns} if columns else {})
-
-
-def match_rows(old: Sequence[TableRow], new: Sequence[TableRow]) -> RowChanges:
-    """Find for each new row the old one: equal rows in order, equal rows elsewhere, then changed ones.
-
-    A changed row is the one with the same own columns, if they are unique, or one between the same
-    neighbours: in order when as many are there as before, else the most similar one.
+def match_rows(old: Sequence[TableRow], new: Sequence[TableRow]) -> list[int | None]:
+    """The index of the old row that each new one was: an equal row in order, an equal row elsewhere, that
+    with the same cell in a column whose cells are all different, or else one between the same neighbours: in
+    order when as many are there as before, else the most similar one.
     """
     pairs: dict[int, int] = dict(_equal_in_order(old, new))
     pairs |= _equal_by(old, new, pairs, lambda row: row.key)
+    for name in _identifying_columns(old, new):
+        pairs |= _equal_by(old, new, pairs, partial(_cell, name), unique=True)
     pairs |= _equal_by(old, new, pairs, lambda row: row.request_key)
     pairs |= _equal_by(old, new, pairs, _identity, unique=True)
     pairs |= _between_neighbours(old, new, pairs)
-    taken = set(pairs.values())
-    return RowChanges(
-        was=[old[pairs[index]] if index in pairs else None for index in range(len(new))],
-        removed=[row for index, row in enumerate(old) if index not in taken],
-    )
+    return [pairs.get(index) for index in range(len(new))]
 
 
-def match_by_number(old: Sequence[TableRow], new: Sequence[TableRow]) -> RowChanges:
-    """The old row of each new one is that with its number; of several, one that is equal, if any."""
-    by_number: dict[int, list[TableRow]] = defaultdict(list)
-    for row in old:
-        by_number[row.number].append(row)
-    was: list[TableRow | None] = []
-    for row in new:
-        found = by_number.get(row.number, [])
-        equal = (each for each in found if each.request_key == row.request_key)
-        was.append(next(equal, found[0] if found else None))
-    numbers = {row.number for row in new}
-    first = {row.number: row for row in reversed(old)}
-    removed = [row for number, row in sorted(first.items()) if number not in numbers]
-    return RowChanges(was=was, removed=removed)
+def _cell(name: str, row: TableRow) -> str | None:
+    """The cell of an own column, of the file name for ``""``; None when it is empty."""
+    return (row.columns.get(name) if name else str(row.fields.get("filename", ""))) or None
+
+
+def _identifying_columns(old: Sequence[TableRow], new: Sequence[TableRow]) -> Iterator[str]:
+    """The columns whose cells are all different, before and now.
+
+    One that only counts the lines follows a line that is inserted: most of its rows must be equal.
+    """
+    for name in ("", *dict.fromkeys(name for row in old for name in row.columns)):
+        cells = [[_cell(name, row) for row in rows] for rows in (old, new)]
+        if any(None in each or len({*each}) < len(each) for each in cells):
+            continue
+        if all(cell and cell.isdecimal() for each in cells for cell in each):
+            rows = {_cell(name, row): row.request_key for row in old}
+            same = [rows[cell] == row.request_key for row in new if (cell := _cell(name, row)) in rows]
+            if 2 * sum(same) < len(same):
+                continue
+        yield name
 
 
 def _equal_in_order(old: Sequence[TableRow], new: Sequence[TableRow]) -> Iterator[tuple[int, int]]:

@@ -1,0 +1,447 @@
+"""Versions of a workbook: which table a file belongs to, which of its rows each line is, and what changed.
+
+A line is compared with the cells as they stood in the file before, not with what was sent: what was since
+corrected, repaired or edited stays, unless the file has another cell now.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import database
+from app import sheets
+from app.domain import (
+    OPTIONS,
+    READERS,
+    ImageRequest,
+    ModelSpec,
+    Pick,
+    Record,
+    Status,
+    WorkbookFile,
+    own_column_names,
+    variable_key,
+    variable_names,
+)
+from app.domain.tables import Row, Table
+from app.errors import InvalidRequest, SpreadsheetError
+from app.sheets.header_synonyms import SHEET_COLUMN
+from app.sheets.headers import FIELD_LABELS
+from app.tables.cells import check_number_of_columns
+from app.tables.check import Checker
+from app.tables.matching import TableRow, match_rows
+from app.tables.operations import Changed, Edit, change_table
+
+COMMENT_COLUMN = "客户意见"
+_MIN_EQUAL = 0.5  # of the rows, for a file that is recognised by them
+_MIN_SAMPLED = 0.3  # of some rows of a table, for it to be compared whole
+_MOST_COMPARED = 5
+_FIELDS = tuple(name for name in READERS if name != "sample_images")
+_DEFAULTS = {"aspect_ratio": "1:1", "resolution": "2K", "num_images": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellChange:
+    """A cell that the file has otherwise now. ``field``: a field of rows or an own column; ``before`` is the
+    value that the row had, which may have been corrected."""
+
+    field: str
+    before: Any
+    now: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line of a file beside the row of the table that it is; ``row`` is None for a new one.
+
+    cells      as they stand in the file, with the own columns under ``columns``
+    values     the cells that the file has otherwise than before: what is written into the row
+    changes    those of them that change what is asked for
+    corrected  how many cells have another value than their unchanged cell
+    """
+
+    number: int
+    row: Row | None
+    cells: Mapping[str, Any]
+    values: Mapping[str, Any]
+    changes: Sequence[CellChange]
+    corrected: int
+
+    def is_kept(self, field: str) -> bool:
+        """Whether the value of this field is the row's own, as the file has the same cell as before."""
+        return self.row is not None and field not in self.values
+
+    def value(self, field: str) -> Any:
+        """The value that the row has with this version; None when it is empty."""
+        return (self.row.fields if self.row and self.is_kept(field) else self.cells).get(field)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The own columns that the row has with this version."""
+        if self.row is None:
+            return dict(self.cells["columns"])
+        changed = {name: text for name, text in self.values.items() if name not in READERS}
+        return {name: text for name, text in {**self.row.columns, **changed}.items() if text}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A file as a version of a table. ``gone`` are its rows that are not in the file."""
+
+    table: Table
+    lines: Sequence[Line]
+    gone: Sequence[Row]
+    batch_id: str | None
+
+    def count(self) -> dict[str, int]:
+        """How many rows are unchanged, changed, new and removed."""
+        new = sum(line.row is None for line in self.lines)
+        changed = sum(bool(line.changes) for line in self.lines)
+        unchanged = len(self.lines) - new - changed
+        return {"unchanged": unchanged, "changed": changed, "new": new, "removed": len(self.gone)}
+
+
+def cells_of(row: sheets.ImportedRow) -> dict[str, Any]:
+    """The cells of a line, without empty ones, as a table remembers them."""
+    images = [{"url": "", "filename": name} for name in row.references]
+    cells = {name: value for name in _FIELDS if (value := row.fields.get(name)) not in (None, "")}
+    cells |= {"sample_images": images} if images else {}
+    return cells | {"columns": {name: text for name, text in row.columns.items() if text}}
+
+
+def read_stored(
+    file: WorkbookFile,
+    rows: Iterable[Any] = (),
+    *,
+    names: Collection[str] = (),
+    find_model: Callable[[str], ModelSpec],
+    is_known: Callable[[str], bool],
+    date: str = "",
+) -> sheets.Import:
+    """Read a stored file again: the sheets of these names, or those that untrusted rows which came from it
+    name, or as without any. Raises SpreadsheetError."""
+    read = partial(
+        sheets.read_workbook, file.content, file.filename, find_model=find_model, is_known=is_known, date=date
+    )
+    own = [row.get("columns") for row in rows if isinstance(row, Mapping)]
+    named = {str(columns.get(SHEET_COLUMN)) for columns in own if isinstance(columns, Mapping)} - {"None"}
+    if named and not names:
+        with suppress(SpreadsheetError):  # the column may be the user's own
+            return read(sheets=named)
+    return read(sheets=names)
+
+
+def find_version(
+    db: database.Connection, found: sheets.Import, *, named_batch: str, workbook_id: str
+) -> Version | None:
+    """The table that a file is a version of, by the batch named in it, by its content, or by its rows.
+
+    By its rows alone it is recognised when half of them are equal, whatever it is called. None without one.
+    """
+    certain = database.find_tables_of_file(db, batch_id=named_batch, workbook_id=workbook_id)
+    versions = [compare(db, table_id, found, named_batch=named_batch) for table_id in certain]
+    if not versions:
+        likely = _likely_tables(db, found)
+        versions = [compare(db, table_id, found, named_batch="") for table_id in likely]
+        versions = [each for each in versions if _is_recognised(each)]
+    return max(versions, key=lambda each: each.count()["unchanged"], default=None)
+
+
+def _is_recognised(version: Version) -> bool:
+    count = version.count()
+    most = max(len(version.lines), count["unchanged"] + count["removed"])
+    return count["unchanged"] > 0 and count["unchanged"] >= _MIN_EQUAL * most
+
+
+def _likely_tables(db: database.Connection, found: sheets.Import) -> list[str]:
+    """The tables of which most sampled rows are in the file, the likeliest first."""
+    there = {_comparable(0, cells_of(row), "").request_key for row in found.rows}
+    sampled, equal = defaultdict[str, int](int), defaultdict[str, int](int)
+    for table_id, cells in database.sample_cells(db):
+        sampled[table_id] += 1
+        equal[table_id] += _comparable(0, cells, "").request_key in there
+    shares = {table_id: equal[table_id] / number for table_id, number in sampled.items()}
+    likely = [table_id for table_id, share in shares.items() if share >= _MIN_SAMPLED]
+    return sorted(likely, key=lambda table_id: -shares[table_id])[:_MOST_COMPARED]
+
+
+def compare(db: database.Connection, table_id: str, found: sheets.Import, *, named_batch: str) -> Version:
+    """The file beside this table; ``named_batch`` is the batch named in it, or empty. Raises NotFound."""
+    table, rows = database.get_table(db, table_id), database.read_rows(db, table_id)
+    batch_id = database.batch_of_table(db, table_id, named_batch)
+    if found.of_results:
+        lines, gone = _compare_results(db, batch_id or "", table, rows, found)
+    else:
+        lines, gone = compare_cells(table, rows, found.rows)
+    return Version(table=table, lines=lines, gone=gone, batch_id=batch_id)
+
+
+def compare_cells(
+    table: Table, rows: Sequence[Row], imported: Sequence[sheets.ImportedRow]
+) -> tuple[list[Line], list[Row]]:
+    """(the lines of a file beside the rows of a table, the rows that are not in it), typed rows apart."""
+    written = [row for row in rows if row.cells]
+    new = [cells_of(row) for row in imported]
+    old = [_comparable(row.number, row.cells, table.model) for row in written]
+    pairs = match_rows(
+        old, [_comparable(row.number, cells, table.model) for row, cells in zip(imported, new, strict=True)]
+    )
+    lines = [
+        _line(line.number, cells, written[place] if place is not None else None, own=[*line.columns])
+        for line, cells, place in zip(imported, new, pairs, strict=True)
+    ]
+    taken = set(pairs)
+    return lines, [row for place, row in enumerate(written) if place not in taken and not row.is_gone]
+
+
+def _line(number: int, cells: Mapping[str, Any], row: Row | None, *, own: Iterable[str]) -> Line:
+    """A line of the user's file; ``own`` are the own columns that the file has."""
+    if row is None:
+        return Line(number=number, row=None, cells=cells, values={}, changes=(), corrected=0)
+    values: dict[str, Any] = {}
+    changes: list[CellChange] = []
+    corrected = 0
+    for name in (*_FIELDS, "sample_images"):
+        before, now, present = row.cells.get(name), cells.get(name), row.fields.get(name)
+        if _is_same(name, before, now):
+            corrected += not _is_same(name, before, present)
+        else:
+            values[name] = now
+            if not _is_same(name, present, now):
+                changes.append(CellChange(field=name, before=_shown(name, present), now=_shown(name, now)))
+    earlier, used = row.cells.get("columns", {}), variable_names(f"{[*row.fields.values(), *cells.values()]}")
+    for name in own:
+        before, now, present = (
+            earlier.get(name, ""),
+            cells["columns"].get(name, ""),
+            row.columns.get(name, ""),
+        )
+        if before != now:
+            values[name] = now
+            if variable_key(name) in used and present != now:
+                changes.append(CellChange(field=name, before=present, now=now))
+    return Line(number=number, row=row, cells=cells, values=values, changes=changes, corrected=corrected)
+
+
+def _compare_results(
+    db: database.Connection, batch_id: str, table: Table, rows: Sequence[Row], found: sheets.Import
+) -> tuple[list[Line], list[Row]]:
+    """The lines of a results workbook beside the rows that its batch made, compared with what was sent.
+
+    The cells of the user's own file stay as they are.
+    """
+    by_id = {row.id: row for row in rows}
+    row_ids = database.rows_of_batch(db, batch_id)
+    records: dict[int, list[Record]] = defaultdict(list)
+    for record in database.list_batch_records(db, batch_id):
+        records[record.row_number].append(record)
+    lines: list[Line] = []
+    for line in found.rows:
+        cells = cells_of(line)
+        row, sent = by_id.get(row_ids.get(line.origin or 0, 0)), records.get(line.origin or 0, [])
+        changed = [_result_changes(record, cells) for record in sent]
+        values = min(changed, key=len, default={}) if row else {}
+        changes = [
+            CellChange(field=name, before=_shown(name, row.fields.get(name)), now=_shown(name, now))
+            for name, now in values.items()
+            if row and not _is_same(name, row.fields.get(name), now)
+        ]
+        own = {name: text for name, text in line.columns.items() if row and row.columns.get(name, "") != text}
+        values = {**values, **own}
+        number = line.origin or line.number
+        lines.append(Line(number=number, row=row, cells=cells, values=values, changes=changes, corrected=0))
+    there = {line.row.id for line in lines if line.row}
+    gone = [by_id[row_id] for row_id in row_ids.values() if row_id in by_id and row_id not in there]
+    return lines, list({row.id: row for row in gone}.values())
+
+
+def _result_changes(record: Record, cells: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of a line of results that are not as the record was sent."""
+    names = ("prompt", "negative_prompt", "aspect_ratio", "resolution", "filename", "seed", "steps", *OPTIONS)
+    sent: dict[str, Any] = {name: getattr(record.request, name) for name in names}
+    sent["sample_images"] = [{"filename": image.filename} for image in record.sample_images]
+    changed = {
+        name: cells.get(name) for name, value in sent.items() if not _is_same(name, value, cells.get(name))
+    }
+    if cells.get("model", record.model) != record.model:
+        changed["model"] = cells["model"]
+    return changed
+
+
+def _comparable(number: int, cells: Mapping[str, Any], model: str) -> TableRow:
+    """Cells in the form that they are compared in; ``model`` is that of rows that name none."""
+    fields = {name: str(cells.get(name) or _DEFAULTS.get(name, "")) for name in _FIELDS}
+    fields["model"] = fields["model"] or model
+    names = tuple(str(image.get("filename", "")) for image in cells.get("sample_images", ()))
+    return TableRow(number=number, fields=fields, references=names, columns=cells.get("columns", {}))
+
+
+def _is_same(name: str, one: Any, other: Any) -> bool:
+    return bool(_normal(name, one) == _normal(name, other))
+
+
+def _normal(name: str, value: Any) -> Any:
+    if name == "sample_images":
+        return _comparable(0, {name: value or ()}, "").request_key
+    return str(_DEFAULTS.get(name, "") if value in (None, "") else value)
+
+
+def _shown(name: str, value: Any) -> Any:
+    if name == "sample_images":
+        return [image.get("filename", "") for image in value or ()]
+    return _DEFAULTS.get(name, "") if value in (None, "") else value
+
+
+def with_values(found: sheets.Import, version: Version) -> sheets.Import:
+    """The file with the values that its rows have with this version, without problems solved before."""
+    rows = [_with_values(row, line, found) for row, line in zip(found.rows, version.lines, strict=True)]
+    line_of = {row.number: line for row, line in zip(found.rows, version.lines, strict=True)}
+    fields = {label: name for name, label in FIELD_LABELS.items()}
+
+    def is_open(problem: sheets.Problem) -> bool:
+        line, field = line_of.get(problem.row), fields.get(problem.column, "")
+        field = "sample_images" if field == "references" else field
+        if line is None or not line.is_kept(field):
+            return True
+        return problem.fixed is None and _is_same(field, line.cells.get(field), line.value(field))
+
+    return replace(found, rows=tuple(rows), problems=tuple(filter(is_open, found.problems)))
+
+
+def _with_values(row: sheets.ImportedRow, line: Line, found: sheets.Import) -> sheets.ImportedRow:
+    if line.row is None:
+        return row
+    kept = [
+        name for name in row.fields if line.is_kept(name) and not (found.of_results and name == "num_images")
+    ]
+    empty = {name: ImageRequest.__dataclass_fields__[name].default for name in kept}
+    fields = {name: empty[name] if (value := line.value(name)) is None else value for name in kept}
+    names = tuple(_shown("sample_images", line.value("sample_images")))
+    references = row.references if names == row.references else names
+    sent = row.sent_references if names == row.references else names
+    return replace(
+        row,
+        fields={**row.fields, **fields},
+        references=references,
+        sent_references=sent,
+        columns={**row.columns, **line.columns},
+    )
+
+
+def marks_json(found: sheets.Import, version: Version | None) -> list[dict[str, Any]]:
+    """What the file says of pictures: row (its number), picture, pick, comment."""
+    comments = {
+        row.origin or row.number: text for row in found.rows if (text := row.columns.get(COMMENT_COLUMN, ""))
+    }
+    marked = [
+        {"row": mark.row, "picture": mark.picture, "pick": mark.pick, "comment": comments.get(mark.row, "")}
+        for mark in found.marks
+    ]
+    seen = {mark.row for mark in found.marks}
+    more = [(number, text) for number, text in comments.items() if number not in seen]
+    marked += [{"row": number, "picture": None, "pick": None, "comment": text} for number, text in more]
+    return sorted(marked, key=lambda each: each["row"]) if version else []
+
+
+def _picks(db: database.Connection, found: sheets.Import, version: Version) -> dict[int, Pick]:
+    """The choices that the file makes, by record."""
+    row_of = {line.number: line.row for line in version.lines if line.row}
+    wanted = [(row.id, mark) for mark in found.marks if (row := row_of.get(mark.row))]
+    pictures = database.linked_pictures(db, [row_id for row_id, _ in wanted])
+    picks: dict[int, Pick] = {}
+    for row_id, mark in wanted:
+        made = [
+            each for each in pictures.get(row_id, ()) if each.status is Status.SUCCESS and not each.is_trashed
+        ]
+        made.sort(key=lambda each: each.record_id)
+        place = mark.picture or 1
+        of_number = [each for each in made if each.number == place][-1:]
+        chosen = of_number if found.of_results else made[place - 1 : place]
+        picks |= {each.record_id: mark.pick for each in chosen}
+    return picks
+
+
+def apply_version(
+    db: database.Connection,
+    table_id: str,
+    found: sheets.Import,
+    *,
+    named_batch: str,
+    workbook_id: str,
+    checker: Checker,
+) -> tuple[Version, Changed]:
+    """Make a file the newest version of a table, and the choices in it those of the pictures, in one change.
+
+    A row that is not in the file is marked as gone and kept. Raises InvalidRequest with the line.
+    """
+    applied: list[Version] = []
+
+    def change(edit: Edit) -> None:
+        version = compare(edit.db, table_id, found, named_batch=named_batch)
+        applied.append(version)
+        edit.picks = dict(_picks(edit.db, found, version))
+        _write(edit, version, found, workbook_id)
+
+    changed = change_table(db, table_id, change, checker=checker)
+    return applied[-1], changed
+
+
+def _write(edit: Edit, version: Version, found: sheets.Import, workbook_id: str) -> None:
+    names = [*edit.table.own_columns, *own_column_names(row.columns for row in found.rows)]
+    names = list(dict.fromkeys(names))
+    check_number_of_columns(names)
+    edit.table = replace(edit.table, own_columns=names)
+    edit.load([*(line.row.id for line in version.lines if line.row), *(row.id for row in version.gone)])
+    for line in version.lines:
+        if line.row and line.values:
+            with _named_line(line.number):
+                edit.set(line.row.id, line.values)
+    ids = dict(_added(edit, version.lines))
+    if found.of_results:
+        return
+    edit.table = replace(edit.table, workbook_id=workbook_id)
+    in_file = [line.row.id if line.row else ids[line.number] for line in version.lines]
+    for line, row_id in zip(version.lines, in_file, strict=True):
+        row = edit.rows[row_id]
+        edit.rows[row_id] = replace(row, cells=line.cells, number=line.number, is_gone=False)
+    for row in version.gone:
+        edit.rows[row.id] = replace(edit.rows[row.id], is_gone=True)
+    _number_others(edit, {line.number for line in version.lines}, in_file)
+
+
+def _added(edit: Edit, lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
+    """Add the new lines, each after the one above it -> (line, id)."""
+    after, new = 0, list[Line]()
+    for line in (*lines, None):
+        if line and line.row is None:
+            new.append(line)
+            continue
+        if new:
+            with _named_line(new[0].number):
+                written = [{**each.cells, "columns": each.columns} for each in new]
+                yield from zip((each.number for each in new), edit.add(written, after), strict=True)
+            new = []
+        after = line.row.id if line and line.row else after
+
+
+def _number_others(edit: Edit, lines: Collection[int], in_file: Collection[int]) -> None:
+    """Give the rows that are not in the file numbers that no line has."""
+    listed = {row_id: number for row_id, _, number, *_ in database.list_order(edit.db, edit.table.id)}
+    others = [row_id for row_id, number in listed.items() if number in lines and row_id not in {*in_file}]
+    edit.load(others)
+    last = max([*lines, *listed.values()], default=0)
+    for number, row_id in enumerate(others, last + 1):
+        edit.rows[row_id] = replace(edit.rows[row_id], number=number)
+
+
+@contextmanager
+def _named_line(number: int) -> Iterator[None]:
+    """Says the line of the file that a problem is in."""
+    try:
+        yield
+    except InvalidRequest as problem:
+        text = "第 {number} 行：{problem}"
+        raise InvalidRequest(problem.field, text, number=number, problem=problem.message) from problem
