@@ -19,7 +19,7 @@ from tools.waiting import wait_until
 
 pytestmark = pytest.mark.sqlite
 
-ROWS = 16
+ROWS = 8
 MADE = 3
 
 
