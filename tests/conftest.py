@@ -40,6 +40,7 @@ isolate_environment()
 ServerProcess.is_forked = sys.platform == "linux"
 _SELECTION = pytest.StashKey[Selection]()
 _TORTURE = "tests/test_torture.py"
+_STATES = "tests/browser/test_accessibility.py::test_every_state"
 _FIRST = (_TORTURE, "tests/browser/", "tests/worker/", "tests/system/", "tests/sheets/")
 
 
@@ -123,11 +124,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """A module runs in one process, but each round of the torture test is a unit; see ``_turn``."""
+    """A module runs in one process, but each round of the torture test is a unit; see ``_turn``.
+
+    So are the states of each page, of which there are more than a process gets done while the others run.
+    """
     config.option.loadscopereorder = False
     scheduling = LoadScopeScheduling(config, log)
     scope_of = scheduling._split_scope
-    scheduling._split_scope = lambda name: name if name.startswith(_TORTURE) else scope_of(name)
+
+    def scope(name: str) -> str:
+        if name.startswith(_TORTURE):
+            return name
+        return name.partition(": ")[0] if name.startswith(_STATES) else scope_of(name)
+
+    scheduling._split_scope = scope
     return scheduling
 
 
