@@ -65,7 +65,6 @@ from app.db.ledger import (
     withdraw_charge,
 )
 from app.db.migrations import open_database, open_to_read
-from app.db.migrations.batch_tables import add_tables_of_batches
 from app.db.model_statistics import find_statistics, store_statistics
 from app.db.ngrams import find_spans, read_search
 from app.db.notifications import (
@@ -148,7 +147,13 @@ from app.db.records import (
 from app.db.reference_usage import count_reference_uses, count_uses_by_name, is_reference_used
 from app.db.request_keys import RequestKey, find_answer, forget_request_keys, save_answer
 from app.db.restored import RESTORED, note_sent, pause_all, require_not_moved
-from app.db.row_pictures import known_pictures_of, link_pictures, linked_pictures
+from app.db.row_pictures import (
+    known_pictures_of,
+    link_new_pictures,
+    link_pictures,
+    link_shared_pictures,
+    linked_pictures,
+)
 from app.db.search_index import index_progress, index_records, merge_index
 from app.db.sessions import (
     add_session,
@@ -159,6 +164,7 @@ from app.db.sessions import (
     start_attempt,
 )
 from app.db.store_guard import StoreGuard, open_guard
+from app.db.table_repairs import repair_rows
 from app.db.table_versions import (
     batch_of_table,
     find_tables_of_file,
@@ -169,6 +175,7 @@ from app.db.table_versions import (
 )
 from app.db.tables import (
     TableTotals,
+    add_table,
     add_table_workbook,
     copy_rows,
     forget_tables,
@@ -183,6 +190,7 @@ from app.db.tables import (
     list_tables,
     mark_table,
     read_rows,
+    row_ids_of,
     rows_to_check_again,
     rows_with_problem,
     save_change,

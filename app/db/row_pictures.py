@@ -1,7 +1,7 @@
 """The pictures that rows of tables show: those linked to them, and those of equal rows."""
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.db.connection import Connection
@@ -43,6 +43,32 @@ def link_pictures(db: Connection, batch_id: str | None, links: Collection[tuple[
     )
     if shared := SqlList({record_id for _, record_id, is_shared in links if is_shared}):
         _store_searched_columns(db, shared)
+
+
+def link_new_pictures(db: Connection, record_ids: Collection[int]) -> None:
+    """Show these records in the rows of their numbers, in the tables of their batches; in a transaction."""
+    db.execute(
+        f"""
+        INSERT INTO row_pictures (row_id, record_id, batch_id)
+        SELECT table_rows.id, generation_records.id, batch_id
+        FROM generation_records
+        JOIN batches ON batches.id = batch_id
+        JOIN table_rows ON table_rows.table_id = batches.table_id AND number = row_number
+        WHERE generation_records.id {IN_IDS}
+        ON CONFLICT DO NOTHING
+        """,
+        {"ids": SqlList(record_ids)},
+    )
+
+
+def link_shared_pictures(
+    db: Connection, table_id: str, batch_id: str, shared: Mapping[int, Collection[int]]
+) -> None:
+    """Show pictures of equal rows in rows of a table: row number -> record ids; in a transaction."""
+    sql = f"SELECT number, id FROM table_rows WHERE table_id = :id AND number {IN_IDS}"
+    rows = db.execute(sql, {"id": table_id, "ids": SqlList(shared)}).fetchall()
+    links = [(row_id, record_id, True) for number, row_id in rows for record_id in shared[number]]
+    link_pictures(db, batch_id or None, links)
 
 
 def _store_searched_columns(db: Connection, record_ids: SqlList) -> None:

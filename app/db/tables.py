@@ -43,6 +43,16 @@ class TableTotals:
     price: Decimal | None
 
 
+def add_table(db: Connection, table: Table, rows: Sequence[Row]) -> Table:
+    """Store a new table with its rows -> the table; inside a transaction."""
+    added = replace(table, version=next_version(db))
+    insert_table(db, added)
+    if added.workbook_id:
+        add_table_workbook(db, added.id, added.workbook_id, datetime.now(UTC))
+    insert_rows(db, added.id, rows, added.version)
+    return added
+
+
 def insert_table(db: Connection, table: Table) -> None:
     """Store a new table; inside a transaction."""
     db.execute(f"INSERT INTO tables ({', '.join(_TABLE)}) VALUES (:{', :'.join(_TABLE)})", _stored(table))
@@ -83,7 +93,7 @@ def list_tables(
     pattern = "".join(f"!{c}" if c in "!%_" else c for c in search.lower())
     fields = {"pattern": f"%{pattern}%", "limit": limit, "offset": offset}
     total = db.execute(f"SELECT count(*) AS number FROM tables {where}", fields).fetchone()["number"]
-    order = "ORDER BY updated_at DESC, id DESC LIMIT :limit OFFSET :offset"
+    order = "ORDER BY updated_at DESC, version DESC LIMIT :limit OFFSET :offset"
     rows = db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()
     return [_to_table(row) for row in rows], int(total)
 
@@ -184,11 +194,15 @@ def _to_row(row: Any) -> Row:
         is_seeded=bool(is_seeded),
         fingerprint=fingerprint,
         price_micros=price_micros,
-        problems=[(name, Message.from_json(text)) for name, text in json.loads(problems)] if problems else (),
+        problems=_problems_of(problems) if problems else (),
         is_gone=bool(is_gone),
         removed_at=removed_at,
         version=version,
     )
+
+
+def _problems_of(text: str) -> tuple[tuple[str, Message], ...]:
+    return tuple((name, Message.from_json(sentence)) for name, sentence in json.loads(text))
 
 
 def list_order(db: Connection, table_id: str) -> list[tuple[int, float, int, str, int, bool]]:
@@ -392,3 +406,9 @@ def forget_tables(db: Connection, *, now: datetime) -> int:
         for name in ("table_rows", "table_workbooks"):
             db.execute(f"DELETE FROM {name} WHERE table_id IN ({gone})", fields)
         return db.execute("DELETE FROM tables WHERE deleted_at < :before", fields).rowcount
+
+
+def row_ids_of(db: Connection, table_id: str, numbers: Collection[int]) -> dict[int, int]:
+    """The ids of the rows of a table by their numbers."""
+    sql = f"SELECT number, id FROM table_rows WHERE table_id = :id AND number {IN_IDS}"
+    return dict(map(tuple, db.execute(sql, {"id": table_id, "ids": SqlList(numbers)}).fetchall()))

@@ -1,12 +1,15 @@
 """Tables, their rows, and the pictures that a row shows."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from app.domain.fingerprints import Standing
 from app.domain.records import Status
-from app.domain.requests import is_empty_row
+from app.domain.requests import ImageRequest, is_empty_row
+from app.domain.row_extras import TEXT_TEMPLATES, RowExtras
 from app.errors import Message
 
 MAX_ROWS_A_TABLE = 20_000
@@ -35,6 +38,14 @@ class Table:
     checked_with: str = ""
     archived_at: str | None = None
     deleted_at: str | None = None
+
+
+def new_table(name: str, *, today: str, **fields: Any) -> Table:
+    """A table that is not stored yet; ``today`` is the local date."""
+    now = datetime.now(UTC)
+    at = f"{now:%Y-%m-%d %H:%M:%S}"
+    table_id = f"t{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    return Table(id=table_id, name=name, created_at=at, updated_at=at, version=0, filled_on=today, **fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +111,48 @@ class RowPicture(NamedTuple):
                 return Standing.TRASHED if self.is_trashed else Standing.MADE
             case _:
                 return Standing.CHARGED if self.is_charged and not self.is_trashed else None
+
+
+def typed_fields(
+    request: ImageRequest, extras: RowExtras, *, model: str, prefix: str, suffix: str
+) -> dict[str, Any]:
+    """The fields of a row as typed, from what was asked for it; ``model`` is that of its table.
+
+    They have ``templates`` where filling them in again would not give the request: then the row is taken as
+    it is.
+    """
+    sent: dict[str, Any] = {
+        name: value
+        for name in ImageRequest.__dataclass_fields__
+        if (value := getattr(request, name)) not in (None, "", ())
+    }
+    if request.sample_images:
+        images = request.sample_images
+        sent["sample_images"] = [{"url": image.url, "filename": image.filename} for image in images]
+    if request.model == model:
+        del sent["model"]
+    typed = _typed(sent, extras, prefix, suffix)
+    return sent | {"templates": dict(extras.templates)} if typed is None else typed
+
+
+def _typed(sent: Mapping[str, Any], extras: RowExtras, prefix: str, suffix: str) -> dict[str, Any] | None:
+    """The fields with their typed forms; None when these are not known."""
+    templates, prompt = extras.templates, str(sent.get("prompt", ""))
+    if templates and extras.position is None:
+        return None
+    if "prompt" not in templates and (prefix or suffix):
+        is_around = prompt.startswith(prefix) and prompt.endswith(suffix)
+        if not is_around or len(prompt) <= len(prefix) + len(suffix):
+            return None
+        sent = {**sent, "prompt": prompt[len(prefix) : len(prompt) - len(suffix)]}
+    literal = {name: value for name, value in sent.items() if name not in templates}
+    texts = [literal.get(name, "") for name in ("prompt", "negative_prompt", "filename")]
+    texts += [image["filename"] for image in literal.get("sample_images", ())]
+    if any("{" in text for text in texts):
+        return None
+    return {**sent, **templates, **({"position": extras.position} if templates else {})}
+
+
+def sent_words(request: ImageRequest, extras: RowExtras) -> dict[str, Any]:
+    """The words of the request where they differ from the typed ones."""
+    return {name: getattr(request, name) for name in TEXT_TEMPLATES if name in extras.templates}

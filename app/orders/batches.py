@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
 import database
@@ -26,16 +26,17 @@ from app.domain import (
     choose_sample,
 )
 from app.domain.models import UPSCALERS
+from app.domain.tables import Row, Table, new_table
 from app.errors import Conflict, InvalidRequest, Translate
 from app.images.filenames import (
     TakenStems,
     archive_path,
-    filename_for,
     requested_stem,
     stem_from_prompt,
     unique_path,
 )
 from app.orders.conditions import Conditions
+from app.orders.new_rows import Cells, order_rows, table_of
 from app.orders.place import Order, Placed, known_pictures, place
 from app.orders.plan import OrderRow, PlannedRow, plan, skipped_rows, total_price
 from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors, today, valid_requests
@@ -52,6 +53,7 @@ class BatchOptions:
     rows are queued, the others being held; None for all. ``stop_rule``: when the batch pauses by itself; None
     for never. ``filled_on``: the date that ``{日期}`` stands for, by default today. ``copied_from``: the id
     of the batch whose rows these are. ``unique_name``: whether a counter is added to a name that a batch has.
+    ``table_id``: the table whose rows these are; without it a table is made of them, unless they are single.
     """
 
     name: str = ""
@@ -66,6 +68,7 @@ class BatchOptions:
     filled_on: str = ""
     copied_from: str | None = None
     unique_name: bool = False
+    table_id: str = ""
 
 
 SINGLE = BatchOptions(source="single")
@@ -75,20 +78,32 @@ SINGLE = BatchOptions(source="single")
 class NewBatch(Order):
     """Rows to queue as one batch; none when all their pictures are bought.
 
-    ``read_rows`` returns them. Raises InvalidRequest for an unknown workbook.
+    ``read_rows`` returns them; ``new_table`` the table to make of them. Raises InvalidRequest for an unknown
+    workbook.
     """
 
     read_rows: Callable[[], Sequence[OrderRow]]
     options: BatchOptions = field(default_factory=BatchOptions)
+    new_table: Callable[[], tuple[Table, Sequence[Row]]] | None = None
+
+    @property
+    def table_id(self) -> str:
+        """The table whose rows these are."""
+        return self.new_table()[0].id if self.new_table else self.options.table_id
 
     def rows(self, seen: object) -> Sequence[OrderRow]:
         """What is ordered."""
-        return self.read_rows()
+        rows = self.read_rows()
+        if self.new_table:
+            self.new_table()  # may read a file
+        return rows
 
     def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Collection[int]]:
         """Insert the batch; all rows but the sample are held."""
         options = self.options
         database.check_workbook(db, options.workbook_id)
+        if self.new_table:
+            database.add_table(db, *self.new_table())
         ordered = [each for each in planned if each.numbers]
         if not ordered:
             return "", ()
@@ -99,6 +114,7 @@ class NewBatch(Order):
             "stop_after": options.stop_rule.to_json() if options.stop_rule else "",
             "total": sum(len(each.numbers) for each in ordered),
             "is_priced": None not in prices,
+            "table_id": self.table_id or None,
         }
         price = sum((each or Decimal(0) for each in prices), Decimal(0))
         batch_id = database.insert_batch(db, fields, price=price, unique_name=options.unique_name)
@@ -108,40 +124,18 @@ class NewBatch(Order):
         return batch_id, {each.row.number for index, each in enumerate(ordered) if index not in tried}
 
 
-def order_rows(
-    parsed: Sequence[ParsedRow], models: Models, *, skips: bool, output_dir: Path | None = None
-) -> list[OrderRow]:
-    """The readable rows as an order takes them; a row's own ``repeats`` takes precedence over ``skips``.
-
-    Without ``output_dir`` they have no file names.
-    """
-    rows = []
-    for row in parsed:
-        if row.request:
-            request = models.accept(row.request)
-            rows.append(
-                OrderRow(
-                    number=row.number,
-                    request=request,
-                    numbers=range(1, request.num_images + 1),
-                    stem=filename_for(output_dir, request.filename, request.prompt) if output_dir else "",
-                    extras=row.extras,
-                    skips=skips if row.repeats is None else row.repeats == SKIP,
-                )
-            )
-    return rows
-
-
 def submit_rows(
     conditions: Conditions,
     rows: Sequence[Any],
     options: BatchOptions,
     *,
     key: database.RequestKey | None = None,
+    cells: Callable[[], Cells] = dict,
 ) -> Placed:
     """Fill and validate all rows, then queue them. Raises RowErrors with nothing queued.
 
-    A ``key`` that was used before returns the batch it created, whatever its state.
+    A ``key`` that was used before returns the batch it created, whatever its state. ``cells`` are those of
+    the file that the rows came from, by row number.
     """
     options = replace(options, filled_on=options.filled_on or today())
 
@@ -157,22 +151,24 @@ def submit_rows(
             suffix=options.suffix,
         )
 
-    return _submit(conditions, read, options, key=key)
+    return submit_parsed(conditions, read, options, key=key, cells=cells)
 
 
-def _submit(
+def submit_parsed(
     conditions: Conditions,
     read: Callable[[], Sequence[ParsedRow]],
     options: BatchOptions,
     *,
     key: database.RequestKey | None,
+    cells: Callable[[], Cells] = dict,
 ) -> Placed:
     """Queue rows that ``read`` returns. Raises RowErrors with nothing queued."""
     skips, output_dir = options.repeats == SKIP, conditions.output_dir
+    parsed: list[ParsedRow] = []
 
     @cache
     def read_rows() -> Sequence[OrderRow]:
-        parsed = read()
+        parsed[:] = read()
         requests = valid_requests(parsed)
         pictures = sum(request.num_images for request in requests)
         if pictures > MAX_PICTURES_A_BATCH:
@@ -181,6 +177,14 @@ def _submit(
         conditions.require_models(_models_of(requests, conditions.models))
         return order_rows(parsed, conditions.models, skips=skips, output_dir=output_dir)
 
+    @cache
+    def table() -> tuple[Table, Sequence[Row]]:
+        names = ("model", "prefix", "suffix", "workbook_id")
+        fields = {name: getattr(options, name) for name in names}
+        made = new_table(options.name, today=options.filled_on, **fields)
+        return table_of(parsed, read_rows(), made, cells())
+
+    makes_table = options.source == "batch" and not options.table_id
     return place(
         conditions.db,
         NewBatch(
@@ -189,6 +193,7 @@ def _submit(
             is_taken=TakenStems(output_dir),
             read_rows=read_rows,
             options=options,
+            new_table=table if makes_table else None,
         ),
     )
 
@@ -244,7 +249,7 @@ def copy_batch(
         copied_from=batch_id,
         unique_name=True,
     )
-    return _submit(conditions, lambda: rows, new, key=key)
+    return submit_parsed(conditions, lambda: rows, new, key=key)
 
 
 def check_copy(conditions: Conditions, batch_id: str, options: CopyOptions) -> dict[str, Any]:
@@ -328,7 +333,7 @@ def upscale(
             raise problem
         return [row]
 
-    return _submit(conditions, read, replace(SINGLE, repeats=repeats), key=key)
+    return submit_parsed(conditions, read, replace(SINGLE, repeats=repeats), key=key)
 
 
 def _enlarging_row(conditions: Conditions, record: Record, address: Callable[[Record], str]) -> ParsedRow:

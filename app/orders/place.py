@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import database
-from app.domain import Models, Record, SkippedRow
-from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, skipped_rows
+from app.domain import Models, Record, SkippedRow, fingerprint
+from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, shown_rows, skipped_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,7 @@ class Placed:
     skipped   the rows with pictures that were left out, and the records that have these
     waiting   how many of the records wait because their batch is paused
     number    how many they are; an answer of an earlier version has only this
+    table_id  the table whose rows a new batch makes; empty: of none
     """
 
     batch_id: str = ""
@@ -25,6 +26,7 @@ class Placed:
     skipped: list[SkippedRow] = field(default_factory=list)
     waiting: int = 0
     number: int = 0
+    table_id: str = ""
 
     @classmethod
     def before(cls, answer: Mapping[str, Any]) -> "Placed":
@@ -37,6 +39,7 @@ class Placed:
             skipped=[SkippedRow(**row) for row in answer.get("skipped", ())],
             waiting=answer.get("waiting", 0),
             number=answer.get("number", len(ids) or records or 0),
+            table_id=answer.get("table_id", ""),
         )
 
     @property
@@ -59,6 +62,11 @@ class Order:
     key: database.RequestKey | None = None
     is_taken: Callable[[str], bool] = lambda _stem: False
     cancels_bought: ClassVar[bool] = False  # the records that are left out
+
+    @property
+    def table_id(self) -> str:
+        """The table whose rows a new batch makes; empty: of none."""
+        return ""
 
     def read(self, db: database.Connection) -> Any:
         """What the order depends on; ``place`` begins anew when it has changed inside the transaction."""
@@ -157,6 +165,13 @@ def _write(
         again += [(columns, record) for record in each.to_queue]
         bought += [(columns, record, each.bought) for record in each.left_out]
     added = database.insert_pictures(db, batch_id, new, held)
+    skipped = skipped_rows(planned, added)
+    if added:
+        database.link_new_pictures(db, added)
+    if order.table_id:
+        shared = {each.row: each.records for each in shown_rows(planned, added)}
+        database.link_shared_pictures(db, order.table_id, batch_id, shared)
+    _repair_rows(db, planned)
     database.requeue_as_they_are(db, kept)
     database.queue_records_again(db, again)
     if order.cancels_bought:
@@ -167,10 +182,22 @@ def _write(
     return Placed(
         batch_id=batch_id,
         ids=added + queued,
-        skipped=skipped_rows(planned, added),
+        skipped=skipped,
         waiting=waiting,
         number=len(added) + len(queued),
+        table_id=order.table_id,
     )
+
+
+def _repair_rows(db: database.Connection, planned: Sequence[PlannedRow]) -> None:
+    """Give the rows of tables what is asked of their records now, so that nothing is offered again."""
+    changed = [each.row for each in planned if each.row.is_changed and each.row.origin]
+    if not changed:
+        return
+    columns = {row.number: _columns_of(row) for row in changed}
+    origin = changed[0].records[0]
+    before = {row.number: fingerprint(row.records[0].row_request) for row in changed}
+    database.repair_rows(db, origin.batch_id, columns, before)
 
 
 def _columns_of(row: OrderRow) -> database.RowColumns:

@@ -181,3 +181,18 @@ def skipped_rows(planned: Sequence[PlannedRow], new: Sequence[int] = ()) -> list
             records = found.setdefault(each.row.number, [])
             records += [record_id for record_id in ids if record_id not in records]
     return [SkippedRow(row=number, records=records) for number, records in found.items()]
+
+
+def shown_rows(planned: Sequence[PlannedRow], new: Sequence[int]) -> list[SkippedRow]:
+    """The rows that show pictures of equal rows instead of buying them, with as many records as they lack."""
+    found = []
+    for each in planned:
+        lacking = len(each.row.numbers) - len(each.numbers)
+        ids = [new[-known - 1] if known < 0 else known for known in each.bought]
+        numbers = {picture.id: picture.number for picture in each.known}
+        if each.row.request.seed is not None:  # each number is a picture of its own
+            first = {numbers[known]: ids[place] for place, known in reversed([*enumerate(each.bought)])}
+            ids = [first[number] for number in sorted(first) if number not in each.numbers]
+        if lacking and ids:
+            found.append(SkippedRow(row=each.row.number, records=ids[:lacking]))
+    return found

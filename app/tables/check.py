@@ -7,8 +7,7 @@ from typing import Any
 
 import database
 from app.domain import MAX_ROWS_A_BATCH, fingerprint
-from app.domain.row_extras import TEXT_TEMPLATES
-from app.domain.tables import Row, Table
+from app.domain.tables import Row, Table, sent_words
 from app.orders.read import FixReferences, ParsedRow, RowReader
 
 _RULES = 1  # grows when a row is read in another way
@@ -40,14 +39,14 @@ class Checker:
         if parsed.is_empty:
             return replace(row, **nothing, fingerprint="", price_micros=None, problems=())
         request, models = parsed.request, self.reader.models
-        problems = [(problem.field, problem.message) for problem in parsed.problems]
+        problems = tuple((problem.field, problem.message) for problem in parsed.problems)
         if request is None:
             return replace(row, **nothing, fingerprint="", price_micros=None, problems=problems)
         accepted = models.accept(request)
         price = models.price(request)
         return replace(
             row,
-            sent=_sent(parsed),
+            sent=sent_words(request, parsed.extras),
             filename=request.filename,
             num_images=request.num_images,
             is_seeded=accepted.seed is not None,
@@ -55,11 +54,6 @@ class Checker:
             price_micros=None if price is None else int((price * _MICROS).to_integral_value()),
             problems=problems,
         )
-
-
-def _sent(parsed: ParsedRow) -> dict[str, Any]:
-    """The words of the request where they differ from the typed ones."""
-    return {name: getattr(parsed.request, name) for name in TEXT_TEMPLATES if name in parsed.extras.templates}
 
 
 def read_rows(

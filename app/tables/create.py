@@ -1,6 +1,5 @@
-"""New tables: from rows, from a copy, or of the rows that an order was made of."""
+"""New tables: from rows, or as a copy."""
 
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,24 +8,10 @@ from typing import Any
 
 import database
 from app.domain import MAX_ROW_NUMBER, own_column_names
-from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, new_table
 from app.tables.cells import check_number_of_columns, read_new_row
 from app.tables.check import Checker
-from app.tables.operations import in_order, too_many_rows, utc_now
-
-
-def new_table(name: str, *, today: str, **fields: Any) -> Table:
-    """A table that is not stored yet; ``today`` is the local date."""
-    now = datetime.now(UTC)
-    return Table(
-        id=f"t{now:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}",
-        name=name,
-        created_at=utc_now(),
-        updated_at=utc_now(),
-        version=0,
-        filled_on=today,
-        **fields,
-    )
+from app.tables.operations import in_order, too_many_rows
 
 
 def read_new_rows(
@@ -63,27 +48,6 @@ def _numbers(rows: Iterable[Any]) -> list[int]:
     return numbers
 
 
-def add_table(db: database.Connection, table: Table, rows: Sequence[Row]) -> tuple[Table, list[int]]:
-    """Store a table with its rows -> (the table, the ids of the rows); inside a transaction."""
-    version = database.next_version(db)
-    table = replace(table, version=version)
-    database.insert_table(db, table)
-    if table.workbook_id:
-        database.add_table_workbook(db, table.id, table.workbook_id, datetime.now(UTC))
-    return table, database.insert_rows(db, table.id, rows, version)
-
-
-def keep_batch_as_table(
-    db: database.Connection, batch_id: str, cells: Mapping[int, Mapping[str, Any]]
-) -> None:
-    """Make a table of the rows of a batch that has none; ``cells`` are those of its file by line."""
-    with database.transaction(db):
-        database.add_tables_of_batches(db, lambda _done, _total: None)
-        rows = database.read_rows(db, batch_id)
-        written = [replace(row, cells=cells[row.number]) for row in rows if row.number in cells]
-        database.update_rows(db, batch_id, written)
-
-
 def create_table(
     db: database.Connection,
     table: Table,
@@ -102,7 +66,7 @@ def create_table(
         if answer := database.find_answer(db, key):
             return database.get_table(db, answer["table"], deleted=True)
         database.check_workbook(db, table.workbook_id)
-        added, _ = add_table(db, replace(table, checked_with=checker.digest), checked)
+        added = database.add_table(db, replace(table, checked_with=checker.digest), checked)
         database.save_answer(db, key, {"table": added.id})
     return added
 

@@ -15,8 +15,8 @@ class NoLibrary(Library):
     def __init__(self) -> None:
         pass
 
-    identify = pin = lambda self, images: {image: image for image in images}  # type: ignore[assignment]
-    facts = lambda self, images: {}  # type: ignore[assignment] # noqa: E731
+    identify = pin = lambda self, images: {image: image for image in images}
+    facts = lambda self, images: {}  # noqa: E731
 
 
 MODELS = Models([ANY])

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import database
 from app.domain import ImageRequest, WorkbookFile
-from app.tables.create import add_table, new_table, read_new_rows
+from app.domain.tables import new_table
+from app.tables.create import read_new_rows
 from app.tables.operations import change_rows
 from tests.db.queue import add, column, make
 from tests.specs import ANY
@@ -15,11 +16,9 @@ FILE = WorkbookFile(id="w", filename="a.xlsx", sheet="a", header_row=1, content=
 
 
 def a_table(db: database.Connection, *rows: object, workbook: str | None = None) -> str:
-    table, found = read_new_rows(
-        rows, new_table("春季", today="2026-01-02", workbook_id=workbook), cells=False
-    )
+    table, found = read_new_rows(rows, new_table("春季", today="2026-01-02", workbook_id=workbook), cells={})
     with database.transaction(db):
-        return add_table(db, table, found)[0].id
+        return database.add_table(db, table, found).id
 
 
 def test_a_deleted_table_goes_after_30_days_and_its_pictures_stay(db: database.Connection) -> None:

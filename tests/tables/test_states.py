@@ -1,5 +1,6 @@
 """The state of a row follows from its fingerprint and the pictures that it shows."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,14 +15,12 @@ MADE, FAILED = Status.SUCCESS, Status.FAILED
 
 
 def row(**fields: Any) -> Row:
-    return Row(
-        **{"id": 1, "position": 1, "number": 1, "fields": {"prompt": "猫"}, "fingerprint": "f"} | fields
-    )
+    return replace(ROW, **fields)
 
 
 def picture(status: Status = MADE, number: int = 1, fingerprint: str = "f", **more: Any) -> RowPicture:
     usual: dict[str, Any] = {"is_trashed": False, "is_charged": False, "cause": "", "is_shared": False}
-    named = {
+    named: dict[str, Any] = {
         "record_id": number,
         "number": number,
         "status": status,

@@ -10,13 +10,13 @@ import pytest
 import database
 from app.config import Settings
 from app.domain import Models, WorkbookFile
-from app.domain.tables import Row
+from app.domain.tables import Row, new_table
 from app.errors import InvalidRequest
 from app.library.library import Library
 from app.orders.read import RowReader
 from app.sheets import Import, read_workbook
 from app.tables.check import Checker
-from app.tables.create import create_table, new_table, read_new_rows
+from app.tables.create import create_table, read_new_rows
 from app.tables.operations import change_rows, undo
 from app.tables.versions import Version, apply_version, cells_of, compare, find_version, with_values
 from tests.specs import ANY

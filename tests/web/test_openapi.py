@@ -124,6 +124,10 @@ GOOD: dict[str, Request] = {
     "post /api/tables/{table_id}/copy": lambda h: {"json": {}},
     "post /api/tables/{table_id}/undo": lambda h: {"json": {"version": a_change(h)}},
     "post /api/tables/{table_id}/import": lambda h: a_file("提示词,选中\n猫,\n虎,\n".encode(), "a.csv"),
+    "post /api/tables/{table_id}/run": lambda h: {
+        "table_id": h.post("/api/tables", {"rows": [{"prompt": "鸟"}] * 2}, 201)["table"]["id"],
+        "json": {"sample": 1},
+    },
     "post /api/spreadsheet/import": lambda h: a_file(
         "提示词,图片比例,分辨率,参考示例图,种子\n猫,16：9,2k,红茶；绿茶,7\n,1:1,9K,,x\n".encode(), "a.csv"
     ),

@@ -203,7 +203,10 @@ def test_nothing_new_makes_no_batch(web: WebHarness) -> None:
     first = submit(web, CAT)
     answers = [submit(web, CAT, CAT, status=200, repeats="skip", request_id="k") for _ in range(2)]
     skipped = [{"row": row, "records": first["records"]} for row in (1, 2)]
-    assert answers == [{"success": True, "batch_id": None, "records": [], "skipped": skipped}] * 2
+    assert answers[0] == answers[1]
+    assert [answers[0][name] for name in ("batch_id", "records", "skipped")] == [None, [], skipped]
+    table = web.get(f"/api/tables/{answers[0]['table_id']}")
+    assert [row["pictures"][0]["record_id"] for row in table["rows"]] == first["records"] * 2
     assert web.get("/api/batches")["total"] == 1
 
 

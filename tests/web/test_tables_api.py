@@ -164,7 +164,7 @@ def test_what_cannot_be_carried_out_is_refused_with_a_sentence(module_web: WebHa
     assert "编号" in refused(module_web, table, {"op": "move", "rows": ["1"]})
     assert "after" in refused(module_web, table, {"op": "add", "after": "x", "rows": [CAT]})
     assert "它自己" in refused(module_web, table, {"op": "move", "rows": [cat["id"]], "after": cat["id"]})
-    many = [{}] * (MAX_ROWS_A_TABLE - 1)
+    many: list[object] = [{}] * (MAX_ROWS_A_TABLE - 1)
     assert "最多 20000 行" in refused(module_web, table, {"op": "add", "rows": many})
     change(module_web, table, {"op": "remove", "rows": [dog["id"]]})
     assert "删掉" in refused(module_web, table, setting(dog, prompt="x"), 404)
@@ -322,3 +322,96 @@ def test_an_unchanged_table_is_not_sent_again(web: WebHarness) -> None:
     assert web.client.get(f"/api/tables/{table}?since={seen}", headers=again).status_code == 304
     change(web, table, setting(rows_of(web, table)[0], prompt="虎"))
     assert web.client.get(f"/api/tables/{table}?since={seen}", headers=again).status_code == 200
+
+
+def run(web: WebHarness, table: str, status: int = 202, **fields: Any) -> dict[str, Any]:
+    return web.post(f"/api/tables/{table}/run", fields, status)
+
+
+def states(web: WebHarness, table: str) -> list[str]:
+    return [row["state"] for row in rows_of(web, table)]
+
+
+def test_a_run_buys_what_is_missing_and_shows_it_in_equal_rows(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, CAT, {}, {**DOG, "num_images": 2}, name="双十二")
+    rows = rows_of(web, table)
+    answer = run(web, table)
+    cat, dog, second_dog = answer["records"]
+    assert answer["shared"] == [
+        {"row": rows[2]["id"], "records": [cat]},
+        {"row": rows[4]["id"], "records": [dog]},
+    ]
+    assert answer["price"] == 0.66
+    batch = web.get(f"/api/batches/{answer['batch_id']}")["batch"]
+    assert (batch["name"], states(web, table)) == (
+        "双十二",
+        ["queued", "queued", "queued", "empty", "queued"],
+    )
+    web.run()
+    made = rows_of(web, table)
+    pictures = [[(one["record_id"], one.get("shared")) for one in row.get("pictures", [])] for row in made]
+    assert pictures == [[(cat, None)], [(dog, None)], [(cat, True)], [], [(dog, True), (second_dog, None)]]
+    assert web.get("/api/tables")["tables"][0]["cost"] == 0.66
+    assert "没有要做的行" in run(web, table, 400)["error"]
+
+
+def test_rows_that_are_named_are_run_again_when_asked(web: WebHarness) -> None:
+    table, other = new(web, CAT, DOG), new(web, BIRD)
+    cat, _ = rows_of(web, table)
+    assert len(run(web, table, rows=[cat["id"]])["records"]) == 1
+    answer = run(web, table, 200, rows=[cat["id"]])
+    assert (answer["batch_id"], answer["shared"][0]["row"], answer["price"]) == (None, cat["id"], 0)
+    assert len(run(web, table, rows=[cat["id"]], repeats="again")["records"]) == 1
+    assert "不在这个表格里" in run(web, table, 404, rows=[rows_of(web, other)[0]["id"]])["error"]
+    wrong = change(web, table, setting(cat, aspect_ratio="5:7"))["rows"][0]
+    answer = run(web, table, 400, rows=[wrong["id"]])
+    assert answer["problems"][0]["field"] == "aspect_ratio"
+    change(web, table, setting(cat, aspect_ratio=""))
+    assert run(web, table, request_id="k") == run(web, table, request_id="k")
+
+
+def test_a_run_can_try_some_rows_first(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, BIRD)
+    run(web, table, sample=1)
+    assert sorted(states(web, table)) == ["held", "held", "queued"]
+
+
+def test_a_batch_of_rows_makes_a_table_of_them(web: WebHarness) -> None:
+    rows = [
+        {"prompt": "{SKU} 的猫", "columns": {"SKU": "A1"}, "filename": "{SKU}", "number": 4},
+        {"prompt": "A1 的猫", "number": 7},
+    ]
+    body = {"rows": rows, "name": "春季", "repeats": "skip", "suffix": "，白底", "request_id": "k"}
+    answers = [web.post("/api/batches", body, 202) for _ in range(2)]
+    assert answers[0] == answers[1]
+    found = opened(web, answers[0]["table_id"])
+    assert (found["table"]["name"], found["table"]["suffix"]) == ("春季", "，白底")
+    first, second = found["rows"]
+    assert (first["prompt"], first["sent"]["prompt"], first["number"]) == ("{SKU} 的猫", "A1 的猫，白底", 4)
+    assert (second["prompt"], second["same_as"], second["pictures"][0]["shared"]) == ("A1 的猫", 4, True)
+    assert answers[0]["shared"] == [{"row": second["id"], "records": answers[0]["records"]}]
+    assert web.post("/api/batch-generate", {"prompt": ""}, 400)
+    assert web.get("/api/tables")["total"] == 1
+
+
+def test_a_row_that_is_retried_with_other_words_asks_for_them_from_then_on(web: WebHarness) -> None:
+    body = {"rows": [{**CAT, "columns": {"SKU": "1"}}, DOG], "suffix": "，白底"}
+    added = web.post("/api/batches", body, 202)
+    web.execute("UPDATE generation_records SET status = 'failed', cause = 'moderation'")
+    web.execute("UPDATE batches SET state = 'finished'")
+    assert states(web, added["table_id"]) == ["refused", "refused"]
+    record_id = added["records"][0]
+    changes = {"changes": {str(record_id): {"prompt": "一只虎"}}, "records": [record_id]}
+    web.post(f"/api/batches/{added['batch_id']}/retry", changes)
+    web.run()
+    row, _ = rows_of(web, added["table_id"])
+    assert (row["prompt"], row["state"], row["columns"]) == ("一只虎", "made", {"SKU": "1"})
+    assert run(web, added["table_id"], rows=[row["id"]], status=200)["records"] == []
+
+
+def test_one_more_picture_of_a_row_is_its_picture(web: WebHarness) -> None:
+    added = web.post("/api/batches", {"rows": [CAT]}, 202)
+    web.run()
+    web.post(f"/api/batches/{added['batch_id']}/again", {"records": added["records"]}, 202)
+    (row,) = rows_of(web, added["table_id"])
+    assert [one["number"] for one in row["pictures"]] == [1, 2]

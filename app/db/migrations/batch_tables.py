@@ -8,7 +8,8 @@ from typing import Any
 from app.db.connection import Connection, Row
 from app.db.row_mapping import object_text, read_records
 from app.db.versions import free_ids, last_version
-from app.domain import ImageRequest, Record, fingerprint, own_column_names
+from app.domain import Record, RowExtras, fingerprint, own_column_names
+from app.domain.tables import typed_fields
 
 # Called with the number of records done, and of all.
 Progress = Callable[[int, int], object]
@@ -103,37 +104,10 @@ def _insert(db: Connection, table: str, names: tuple[str, ...], rows: list[dict[
 
 
 def _fields_of(record: Record, row_fingerprint: str, table: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a row as typed; with ``templates`` where filling them again would not give the record."""
-    request = record.row_request
-    if request.seed is not None and fingerprint(replace(request, seed=None)) == row_fingerprint:
+    """The fields of a row as typed, as far as the record shows it."""
+    request = replace(record.row_request, sample_images=record.sample_images)
+    if request.seed is not None and fingerprint(replace(record.row_request, seed=None)) == row_fingerprint:
         request = replace(request, seed=None)  # the model chose it
-    images = [{"url": image.url, "filename": image.filename} for image in record.sample_images]
-    sent: dict[str, Any] = {
-        name: value
-        for name in ImageRequest.__dataclass_fields__
-        if (value := getattr(request, name)) not in (None, "", ())
-    }
-    sent |= {"sample_images": images} if images else {}
-    if sent.get("model") == table["model"]:
-        del sent["model"]
-    typed = _typed_fields(record, sent, table["prefix"], table["suffix"])
-    return sent | {"templates": record.templates} if typed is None else typed
-
-
-def _typed_fields(record: Record, sent: dict[str, Any], prefix: str, suffix: str) -> dict[str, Any] | None:
-    """The fields with their typed forms; None when these are not known."""
-    templates, prompt = record.templates, record.prompt
-    if templates and record.position is None:
-        return None
-    if "prompt" not in templates and (prefix or suffix):
-        is_around = prompt.startswith(prefix) and prompt.endswith(suffix)
-        if not is_around or len(prompt) <= len(prefix) + len(suffix):
-            return None
-        sent = {**sent, "prompt": prompt[len(prefix) : len(prompt) - len(suffix)]}
-    literal = {name: value for name, value in sent.items() if name not in templates}
-    if "{" in f"{literal.get('prompt')}{literal.get('negative_prompt')}{literal.get('filename')}" or any(
-        "{" in image["filename"] for image in literal.get("sample_images", ())
-    ):
-        return None
-    position = {"position": record.position} if templates else {}
-    return {**sent, **templates, **position}
+    extras = RowExtras(templates=record.templates, position=record.position)
+    affixes = {"prefix": table["prefix"], "suffix": table["suffix"]}
+    return typed_fields(request, extras, model=table["model"], **affixes)

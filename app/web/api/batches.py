@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, request
@@ -55,6 +56,7 @@ from app.web.openapi.schemas import (
 from app.web.params import bool_field, int_arg, json_body
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
+from app.web.stored_files import file_cells
 from app.web.submit import (
     KEY_HEADERS,
     REPEATS_OR_AGAIN,
@@ -71,6 +73,12 @@ SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
 MAX_FOLLOWED = 300  # batches per request
 _BATCH = answer(batch="Batch")
+_ADDED: dict[str, Any] = {
+    "records": [ID],
+    "skipped": ["SkippedRow"],
+    "table_id": or_null(text(description="表格的编号：这些行在里面")),
+    "shared": [closed_object(row=ID, records=[ID])],
+}
 _CANCELLED = answer(batch="Batch", cancelled=int, undo=[ID], was_paused=bool)
 
 
@@ -143,9 +151,9 @@ def _failed_json(record: Record) -> dict[str, Any]:
 @bp.post("/batches")
 @describe(
     "把若干行排进队列；有一行不对就一行也不排",
-    answer(batch_id=str, records=[ID], skipped=["SkippedRow"]),
+    answer(batch_id=str, **_ADDED),
     status=202,
-    also={200: answer(batch_id={"type": "null"}, records=[ID], skipped=["SkippedRow"])},
+    also={200: answer(batch_id={"type": "null"}, **_ADDED)},
     headers=KEY_HEADERS,
     json=open_object(
         "rows",
@@ -189,18 +197,34 @@ def create_batch() -> Response:
         workbook_id=workbook_id,
         model=model_of(body).model_id,
         repeats=repeats,
-        sample=_sample_of(body),
-        stop_rule=_stop_rule_of(body, source),
+        sample=sample_of(body),
+        stop_rule=stop_rule_of(body, source),
         **_affixes(body),
     )
-    return _added_answer(submit_rows(conditions(), rows, options, key=request_key(body)))
+    cells = partial(file_cells, workbook_id, rows, model=options.model)
+    return _added_answer(submit_rows(conditions(), rows, options, key=request_key(body), cells=cells))
 
 
 def _added_answer(placed: Placed) -> Response:
     services().runtime.wake()
     status = 202 if placed.batch_id else 200
-    batch_id = placed.batch_id or None
-    return success(status=status, batch_id=batch_id, records=placed.ids, skipped=placed.skipped)
+    return success(
+        status=status,
+        batch_id=placed.batch_id or None,
+        records=placed.ids,
+        skipped=placed.skipped,
+        table_id=placed.table_id or None,
+        shared=shared_json(placed),
+    )
+
+
+def shared_json(placed: Placed) -> list[dict[str, Any]]:
+    """The rows of the order's table that show pictures of equal rows: their ids, and the records."""
+    if not (placed.table_id and placed.skipped):
+        return []
+    numbers = [skipped.row for skipped in placed.skipped]
+    ids = database.row_ids_of(connection(), placed.table_id, numbers)
+    return [{"row": ids[one.row], "records": one.records} for one in placed.skipped if one.row in ids]
 
 
 def _rows_of(body: Mapping[str, Any]) -> list[Any]:
@@ -211,7 +235,7 @@ def _rows_of(body: Mapping[str, Any]) -> list[Any]:
     return rows
 
 
-def _sample_of(body: Mapping[str, Any]) -> int | None:
+def sample_of(body: Mapping[str, Any]) -> int | None:
     """How many rows to try first; None for all. Raises InvalidRequest."""
     sample = body.get("sample")
     if sample is not None and (type(sample) is not int or not 1 <= sample <= MAX_ROWS_A_BATCH):
@@ -219,7 +243,7 @@ def _sample_of(body: Mapping[str, Any]) -> int | None:
     return sample
 
 
-def _stop_rule_of(body: Mapping[str, Any], source: str) -> StopRule | None:
+def stop_rule_of(body: Mapping[str, Any], source: str) -> StopRule | None:
     """When the batch pauses by itself; None for never. Raises InvalidRequest."""
     if "stop_after" not in body:
         return StopRule() if source == "batch" else None
@@ -249,12 +273,12 @@ def check() -> Response:
 @bp.post("/batches/<batch_id>/copy")
 @describe(
     "同样的行用另一个模型再做一遍；等放行的和删掉的行不在内。check 只说会怎样，不改变什么",
-    answer(batch_id=str, records=[ID], skipped=["SkippedRow"]),
+    answer(batch_id=str, **_ADDED),
     status=202,
     also={
         200: {
             "anyOf": [
-                answer(batch_id={"type": "null"}, records=[ID], skipped=["SkippedRow"]),
+                answer(batch_id={"type": "null"}, **_ADDED),
                 answer(
                     rows=int,
                     pictures=int,

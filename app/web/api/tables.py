@@ -7,23 +7,33 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import MAX_BATCH_NAME_LENGTH, MAX_ID, MAX_MODEL_LENGTH, Status, own_column_names
-from app.domain.tables import MAX_ROWS_A_TABLE, Table
+from app.domain import (
+    MAX_BATCH_NAME_LENGTH,
+    MAX_ID,
+    MAX_MODEL_LENGTH,
+    MAX_ROWS_A_BATCH,
+    Status,
+    own_column_names,
+)
+from app.domain.tables import MAX_ROWS_A_TABLE, Table, new_table
 from app.errors import Conflict, InvalidRequest, message
-from app.library.names import LibraryNames
-from app.orders.read import today
+from app.orders.batches import BatchOptions
+from app.orders.read import AGAIN, REPEATS, SKIP, today
 from app.tables.cells import read_own_names
 from app.tables.check import Checker, ensure_checked
-from app.tables.create import copy_table, create_table, new_table, read_new_rows
+from app.tables.create import copy_table, create_table, read_new_rows
 from app.tables.operations import Changed, change_rows, undo, utc_now
+from app.tables.run import run_table
 from app.tables.states import RowState
-from app.tables.versions import cells_of, read_stored
+from app.tables.versions import cells_of
 from app.tables.view import view_rows
+from app.web.api.batches import sample_of, shared_json, stop_rule_of
 from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     ID,
     SCHEMAS,
+    STOP_AFTER,
     WHOLE,
     Schema,
     answer,
@@ -36,10 +46,18 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import bool_field, bounded_int_arg, json_body
+from app.web.params import bool_field, bounded_int_arg, json_body, parse_ids
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
-from app.web.submit import KEY_HEADERS, REQUEST_ID, find_model, request_key, row_reader
+from app.web.stored_files import read_file
+from app.web.submit import (
+    KEY_HEADERS,
+    REQUEST_ID,
+    conditions,
+    find_model,
+    request_key,
+    skips_bought,
+)
 from app.web.table_json import rows_json, table_json
 
 bp = Blueprint("tables", __name__)
@@ -100,6 +118,7 @@ _OPERATION: Schema = {
         closed_object(("after",), op={"const": "move"}, after=_AFTER, rows=[ID]),
     ]
 }
+_SHARED = closed_object(row=ID, records=[ID])
 _CHANGED = answer(version=int, rows=array_of(_SHOWN_ROW), removed=[ID], totals=_TOTALS)
 
 
@@ -184,15 +203,7 @@ def create() -> Response:
         raise InvalidRequest("rows", "rows 应为行的列表")
     cells: dict[int, dict[str, Any]] = {}
     if workbook_id:
-        file = database.get_workbook_file(connection(), workbook_id)
-        found = read_stored(
-            file,
-            rows or (),
-            names=_sheets_of(body),
-            find_model=lambda written: find_model(written or model),
-            is_known=LibraryNames(services().library).has,
-            date=today(),
-        )
+        file, found = read_file(workbook_id, rows or (), model=model, names=_sheets_of(body))
         cells = {row.number: cells_of(row) for row in found.rows}
         if rows is None:
             rows, name = [row.as_json() for row in found.rows], name or file.filename.rpartition(".")[0]
@@ -343,8 +354,46 @@ def undo_change(table_id: str) -> Response:
     return _changed_answer(undo(connection(), table_id, version, checker=_checker()))
 
 
+@bp.post("/tables/<table_id>/run")
+@describe(
+    "做一个表格的行：不写 rows 就是全部还要做的",
+    answer(batch_id=or_null(str), records=[ID], shared=array_of(_SHARED), price=or_null(float)),
+    status=202,
+    headers=KEY_HEADERS,
+    json=strict_object(
+        rows=array_of(ID, minItems=1),
+        repeats=enum(*REPEATS) | {"default": SKIP},
+        sample=or_null(whole(1, MAX_ROWS_A_BATCH)),
+        stop_after=STOP_AFTER,
+        request_id=REQUEST_ID,
+    ),
+    also={200: answer(batch_id={"type": "null"}, records=[ID], shared=array_of(_SHARED), price=float)},
+)
+def run(table_id: str) -> Response:
+    """Order the pictures of rows; with ``repeats: skip`` those that there are of equal rows are shown."""
+    body, db = json_body(), connection()
+    ids = parse_ids(body["rows"], "rows") if body.get("rows") is not None else None
+    options = BatchOptions(
+        repeats=SKIP if skips_bought(body, default=SKIP) else AGAIN,
+        sample=sample_of(body),
+        stop_rule=stop_rule_of(body, "batch"),
+    )
+    table = database.get_table(db, table_id)
+    database.complete_fingerprints(db)
+    placed = run_table(conditions(), table, ids, options, key=request_key(body))
+    services().runtime.wake()
+    price = database.get_batch(db, placed.batch_id).estimated_cost if placed.batch_id else 0
+    return success(
+        status=202 if placed.batch_id else 200,
+        batch_id=placed.batch_id or None,
+        records=placed.ids,
+        shared=shared_json(placed),
+        price=price,
+    )
+
+
 def _checker() -> Checker:
-    return Checker(reader=row_reader())
+    return Checker(reader=conditions().reader)
 
 
 def _name_of(body: Mapping[str, Any]) -> str:

@@ -1,0 +1,48 @@
+"""Rows of tables that ask for what their records ask for, after a retry or a release with changes."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from app.db.connection import Connection
+from app.db.orders import RowColumns
+from app.db.row_pictures import linked_pictures
+from app.db.tables import get_table, read_rows, row_ids_of, update_rows
+from app.db.versions import next_version
+from app.domain import Status
+from app.domain.tables import sent_words, typed_fields
+
+
+def repair_rows(
+    db: Connection, batch_id: str | None, columns: Mapping[int, RowColumns], before: Mapping[int, str]
+) -> None:
+    """Let the rows of a batch's table ask for what their records ask for now; in a transaction.
+
+    ``columns`` and the fingerprints ``before`` are by row number. A row that was changed in its table since,
+    or has a picture of its own words, stays as it is.
+    """
+    row = db.execute("SELECT table_id FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    if row is None or row["table_id"] is None:
+        return
+    table = get_table(db, row["table_id"], deleted=True)
+    rows = read_rows(db, table.id, row_ids_of(db, table.id, columns).values())
+    linked = linked_pictures(db, [each.id for each in rows])
+    version = next_version(db)
+    affixes = {"model": table.model, "prefix": table.prefix, "suffix": table.suffix}
+    changed = []
+    for each in rows:
+        new = columns[each.number]
+        own = [one for one in linked.get(each.id, ()) if one.fingerprint == each.fingerprint]
+        if each.fingerprint != before[each.number] or any(one.status == Status.SUCCESS for one in own):
+            continue
+        request = replace(new.request, sample_images=tuple(new.images))
+        changed.append(
+            replace(
+                each,
+                fields=typed_fields(request, new.extras, **affixes),
+                sent=sent_words(request, new.extras),
+                fingerprint=new.fingerprint,
+                problems=(),
+                version=version,
+            )
+        )
+    update_rows(db, table.id, changed)
