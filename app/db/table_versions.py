@@ -12,13 +12,15 @@ _FIRST_ROWS, _EVERY = 8, 16  # of each table these first rows, and every so many
 
 
 def find_tables_of_file(db: Connection, *, batch_id: str, workbook_id: str) -> list[str]:
-    """The tables of the batch named in a file, or that this very file was imported into, the newest first."""
+    """The tables of the batch (or the table) named in a file, and that this very file was imported into,
+    the newest first."""
     rows = db.execute(
         """
         SELECT tables.id
         FROM tables
         WHERE deleted_at IS NULL AND (
-            id = (SELECT table_id FROM batches WHERE batches.id = :batch_id)
+            id = :batch_id
+            OR id = (SELECT table_id FROM batches WHERE batches.id = :batch_id)
             OR id IN (SELECT table_id FROM table_workbooks WHERE workbook_id = :workbook_id))
         ORDER BY updated_at DESC, id DESC
         LIMIT 10

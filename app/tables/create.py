@@ -15,7 +15,7 @@ from app.tables.operations import in_order, too_many_rows
 
 
 def read_new_rows(
-    rows: Sequence[Any], table: Table, *, cells: Mapping[int, Mapping[str, Any]]
+    rows: Sequence[Any], table: Table, *, cells: Mapping[int, Mapping[str, Any]] | None = None
 ) -> tuple[Table, list[Row]]:
     """Untrusted rows of a new table -> (the table with their own columns, the rows, not checked yet).
 
@@ -30,7 +30,7 @@ def read_new_rows(
     numbers = _numbers(rows)
     found = []
     for place, (row, (fields, columns), number) in enumerate(zip(rows, read, numbers, strict=True), 1):
-        own, written = in_order(columns, table), cells.get(row.get("number"), {})
+        own, written = in_order(columns, table), (cells or {}).get(row.get("number"), {})
         found.append(Row(id=-place, position=place, number=number, fields=fields, columns=own, cells=written))
     return table, found
 

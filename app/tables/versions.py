@@ -20,7 +20,6 @@ from app.domain import (
     ModelSpec,
     Pick,
     Record,
-    Status,
     WorkbookFile,
     own_column_names,
     variable_key,
@@ -34,6 +33,7 @@ from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker
 from app.tables.matching import TableRow, match_rows
 from app.tables.operations import Changed, Edit, change_table
+from app.tables.results import list_results
 
 COMMENT_COLUMN = "客户意见"
 _MIN_EQUAL = 0.5  # of the rows, for a file that is recognised by them
@@ -89,12 +89,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A file as a version of a table. ``gone`` are its rows that are not in the file."""
+    """A file as a version of a table.
+
+    gone      its rows that are not in the file
+    batch_id  the run named in the file, else the last one
+    results   what the file was filled with, if we filled it: the records by row number
+    """
 
     table: Table
     lines: Sequence[Line]
     gone: Sequence[Row]
     batch_id: str | None
+    results: Mapping[int, Sequence[Record]]
 
     def count(self) -> dict[str, int]:
         """How many rows are unchanged, changed, new and removed."""
@@ -169,14 +175,22 @@ def _likely_tables(db: database.Connection, found: sheets.Import) -> list[str]:
 
 
 def compare(db: database.Connection, table_id: str, found: sheets.Import, *, named_batch: str) -> Version:
-    """The file beside this table; ``named_batch`` is the batch named in it, or empty. Raises NotFound."""
+    """The file beside this table; ``named_batch`` is the batch, or the table, that its results are of, or
+    empty. Raises NotFound."""
     table, rows = database.get_table(db, table_id), database.read_rows(db, table_id)
     batch_id = database.batch_of_table(db, table_id, named_batch)
+    results: dict[int, list[Record]] = defaultdict(list)
+    if named_batch in (table_id, batch_id):
+        of_table = named_batch == table_id
+        records = list_results(db, table) if of_table else database.list_delivered_records(db, named_batch)
+        for record in sorted(records, key=lambda record: record.id):
+            results[record.row_number].append(record)
     if found.of_results:
-        lines, gone = _compare_results(db, batch_id or "", table, rows, found)
+        made = database.rows_of_batch(db, named_batch)
+        lines, gone = _compare_results(rows, {row.number: row.id for row in rows} | made, results, found)
     else:
         lines, gone = compare_cells(table, rows, found.rows)
-    return Version(table=table, lines=lines, gone=gone, batch_id=batch_id)
+    return Version(table=table, lines=lines, gone=gone, batch_id=batch_id, results=results)
 
 
 def compare_cells(
@@ -227,23 +241,22 @@ def _line(number: int, cells: Mapping[str, Any], row: Row | None, *, own: Iterab
 
 
 def _compare_results(
-    db: database.Connection, batch_id: str, table: Table, rows: Sequence[Row], found: sheets.Import
+    rows: Sequence[Row],
+    row_ids: Mapping[int, int],
+    results: Mapping[int, Sequence[Record]],
+    found: sheets.Import,
 ) -> tuple[list[Line], list[Row]]:
-    """The lines of a results workbook beside the rows that its batch made, compared with what was sent.
+    """The lines of a results workbook beside the rows that they are of, compared with what was sent.
 
-    The cells of the user's own file stay as they are.
+    ``row_ids`` are those of the row numbers. The cells of the user's own file stay as they are.
     """
     by_id = {row.id: row for row in rows}
-    row_ids = database.rows_of_batch(db, batch_id)
-    records: dict[int, list[Record]] = defaultdict(list)
-    for record in database.list_batch_records(db, batch_id):
-        records[record.row_number].append(record)
     lines: list[Line] = []
     for line in found.rows:
-        cells = cells_of(line)
-        row, sent = by_id.get(row_ids.get(line.origin or 0, 0)), records.get(line.origin or 0, [])
-        changed = [_result_changes(record, cells) for record in sent]
-        values = min(changed, key=len, default={}) if row else {}
+        cells, number = cells_of(line), line.origin or 0
+        sent = results.get(number, ())
+        row = by_id.get(row_ids.get(number, 0)) if sent else None
+        values = min((_result_changes(record, cells) for record in sent), key=len, default={}) if row else {}
         changes = [
             CellChange(field=name, before=_shown(name, row.fields.get(name)), now=_shown(name, now))
             for name, now in values.items()
@@ -251,11 +264,11 @@ def _compare_results(
         ]
         own = {name: text for name, text in line.columns.items() if row and row.columns.get(name, "") != text}
         values = {**values, **own}
-        number = line.origin or line.number
+        number = number or line.number
         lines.append(Line(number=number, row=row, cells=cells, values=values, changes=changes, corrected=0))
     there = {line.row.id for line in lines if line.row}
-    gone = [by_id[row_id] for row_id in row_ids.values() if row_id in by_id and row_id not in there]
-    return lines, list({row.id: row for row in gone}.values())
+    gone = (by_id.get(row_ids.get(number, 0)) for number in results)
+    return lines, list({row.id: row for row in gone if row and row.id not in there}.values())
 
 
 def _result_changes(record: Record, cells: Mapping[str, Any]) -> dict[str, Any]:
@@ -346,21 +359,15 @@ def marks_json(found: sheets.Import, version: Version | None) -> list[dict[str, 
     return sorted(marked, key=lambda each: each["row"]) if version else []
 
 
-def _picks(db: database.Connection, found: sheets.Import, version: Version) -> dict[int, Pick]:
+def _picks(found: sheets.Import, version: Version) -> dict[int, Pick]:
     """The choices that the file makes, by record."""
-    row_of = {line.number: line.row for line in version.lines if line.row}
-    wanted = [(row.id, mark) for mark in found.marks if (row := row_of.get(mark.row))]
-    pictures = database.linked_pictures(db, [row_id for row_id, _ in wanted])
     picks: dict[int, Pick] = {}
-    for row_id, mark in wanted:
-        made = [
-            each for each in pictures.get(row_id, ()) if each.status is Status.SUCCESS and not each.is_trashed
-        ]
-        made.sort(key=lambda each: each.record_id)
+    for mark in found.marks:
+        made = [record for record in version.results.get(mark.row, ()) if record.filename]
         place = mark.picture or 1
-        of_number = [each for each in made if each.number == place][-1:]
-        chosen = of_number if found.of_results else made[place - 1 : place]
-        picks |= {each.record_id: mark.pick for each in chosen}
+        of_number = [record for record in made if record.picture_number == place]
+        chosen = of_number[-1:] if found.of_results else made[place - 1 : place]
+        picks |= {record.id: mark.pick for record in chosen}
     return picks
 
 
@@ -382,7 +389,7 @@ def apply_version(
     def change(edit: Edit) -> None:
         version = compare(edit.db, table_id, found, named_batch=named_batch)
         applied.append(version)
-        edit.picks = dict(_picks(edit.db, found, version))
+        edit.picks = dict(_picks(found, version))
         _write(edit, version, found, workbook_id)
 
     changed = change_table(db, table_id, change, checker=checker)
@@ -393,7 +400,7 @@ def _write(edit: Edit, version: Version, found: sheets.Import, workbook_id: str)
     names = [*edit.table.own_columns, *own_column_names(row.columns for row in found.rows)]
     names = list(dict.fromkeys(names))
     check_number_of_columns(names)
-    edit.table = replace(edit.table, own_columns=names)
+    edit.table = replace(edit.table, own_columns=tuple(names))
     edit.load([*(line.row.id for line in version.lines if line.row), *(row.id for row in version.gone)])
     for line in version.lines:
         if line.row and line.values:

@@ -48,7 +48,7 @@ def add_reference(client: FlaskClient, name: str, content: bytes = PNG) -> dict[
     return image
 
 
-def import_sheet(client: FlaskClient, content: bytes, name: str = "a.xlsx", **form: str) -> dict[str, Any]:
+def import_sheet(client: FlaskClient, content: bytes, name: str = "a.xlsx", **form: object) -> dict[str, Any]:
     data = {"file": (io.BytesIO(content), name), **form}
     return answered(client.post("/api/spreadsheet/import", data=data))
 

@@ -1,0 +1,100 @@
+"""One day and the next: 400 rows, corrected and repaired, come back as they were, then changed."""
+
+import io
+import zipfile
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from openpyxl import load_workbook
+
+from app.config import Settings
+from tests.web.harness import WebHarness
+from tests.web.test_table_import import import_version, new_table, rows_of
+from tools.fakes.jimeng import FakeJimeng
+from tools.workbooks.written import by_openpyxl
+
+HEADER = ["SKU", "提示词", "图片比例", "文件名", "分辨率"]
+EQUAL, CORRECTED, REFUSED = 69, 41, 11
+
+
+def line(number: int) -> list[str]:
+    """Of 400 rows 69 ask for what another does, 41 have a ratio that none has, 11 a word that is refused."""
+    subject = number - 300 if number > 400 - EQUAL else number
+    word = "违禁的" if 100 < subject <= 100 + REFUSED else ""
+    ratio = "方的" if 200 < number <= 200 + CORRECTED else "1:1"
+    return [f"QH-{number:04}", f"第 {subject} 款{word}茶具，白底主图", ratio, f"QH-{number:04}", "1K"]
+
+
+ROWS = [line(number) for number in range(1, 401)]
+
+
+def sheet(rows: list[list[str]]) -> bytes:
+    return by_openpyxl([HEADER, *rows], title="双十二")
+
+
+@pytest.fixture
+def web(settings: Settings, service: FakeJimeng) -> WebHarness:
+    service.image_format = "jpeg"
+    return WebHarness(replace(settings, **service.settings(model_concurrency=8)))
+
+
+def change(web: WebHarness, table: str, values: dict[int, dict[str, Any]]) -> None:
+    """Set cells of rows, by their ids."""
+    operations = [{"op": "set", "row": row_id, "values": each} for row_id, each in values.items()]
+    answer = web.client.patch(f"/api/tables/{table}", json={"operations": operations})
+    assert answer.status_code == 200, answer.text
+
+
+def run(web: WebHarness, table: str) -> None:
+    """Make what is to be made."""
+    wanted = [row for row in rows_of(web, table) if row.get("missing")]
+    names = ("prompt", "aspect_ratio", "resolution", "filename", "number")
+    web.submit([{name: row[name] for name in names} for row in wanted], repeats="skip", stop_after=None)
+    web.run()
+
+
+def totals(web: WebHarness, table: str) -> dict[str, Any]:
+    found: dict[str, Any] = web.get(f"/api/tables/{table}")["table"]["totals"]
+    return found
+
+
+def test_what_was_made_and_repaired_one_day_is_known_the_next(web: WebHarness, service: FakeJimeng) -> None:
+    table = new_table(web, sheet(ROWS), "双十二.xlsx")
+    wrong = [row["id"] for row in rows_of(web, table) if row["state"] == "problem"]
+    assert len(wrong) == CORRECTED
+    change(web, table, {row_id: {"aspect_ratio": "1:1"} for row_id in wrong})
+    said = totals(web, table)
+    assert (said["rows"], said["to_make"]) == (400, 400 - EQUAL)
+    run(web, table)
+    refused = [row for row in rows_of(web, table) if "违禁" in row["prompt"]]
+    assert len(refused) == REFUSED
+    words = [row["prompt"].replace("违禁的", "青花") for row in refused]
+    words[-1] = words[0]  # two of them are equal now
+    change(web, table, {row["id"]: {"prompt": text} for row, text in zip(refused, words, strict=True)})
+    run(web, table)
+    assert totals(web, table)["to_make"] == 0
+    assert service.charges == 330
+    with zipfile.ZipFile(io.BytesIO(web.client.get(f"/api/tables/{table}/archive.zip").data)) as bundle:
+        assert {f"{row[3]}.jpg" for row in ROWS} <= {*bundle.namelist()}
+    own = web.client.get(f"/api/tables/{table}/results.xlsx?form=own").data
+    page = load_workbook(io.BytesIO(own)).worksheets[0]
+    assert {page.cell(number, 6).value for number in range(2, 402)} == {"成功"}
+
+    same = import_version(web, table, sheet(ROWS), apply="1")
+    numbers = {name: same[name] for name in ("unchanged", "changed", "new", "removed", "problems")}
+    assert numbers == {"unchanged": 400, "changed": [], "new": 0, "removed": 0, "problems": []}
+    assert same["corrected"] == CORRECTED + REFUSED
+    assert (totals(web, table)["to_make"], totals(web, table)["price"]) == (0, 0)
+
+    newer = [[*row] for row in ROWS]
+    for number in range(20, 28):
+        newer[number][1] = f"第 {number} 款茶具，黑底主图"
+    del newer[300]
+    newer[150:150] = [[f"XP-{number}", f"新品 {number}", "1:1", f"XP-{number}", "1K"] for number in range(12)]
+    found = import_version(web, table, sheet(newer), apply="1")
+    assert (found["unchanged"], found["new"], found["removed"]) == (391, 12, 1)
+    assert [each["field"] for each in found["changed"]] == ["prompt"] * 8
+    assert totals(web, table)["to_make"] == 20
+    run(web, table)
+    assert (service.charges, totals(web, table)["to_make"]) == (350, 0)

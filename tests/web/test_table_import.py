@@ -1,0 +1,122 @@
+"""A file that comes back, over HTTP: the table it is a version of, its sheets, and the choices in it."""
+
+import io
+from typing import Any
+
+from openpyxl import load_workbook
+
+from tests.web.harness import WebHarness, answered, import_sheet
+from tools.workbooks.written import by_openpyxl, saved, with_sheets
+
+HEADER = ["SKU", "提示词", "图片比例"]
+ROWS = [[f"A-{n}", f"第 {n} 款", "1:1"] for n in range(1, 7)]
+
+
+def sheet(rows: list[list[Any]]) -> bytes:
+    return by_openpyxl([HEADER, *rows])
+
+
+def new_table(web: WebHarness, content: bytes, name: str = "双十二.xlsx", **fields: Any) -> str:
+    """A table of the rows of a file -> its id."""
+    workbook = import_sheet(web.client, content, name)["workbook"]
+    table: str = web.post("/api/tables", {"workbook": workbook, **fields}, 201)["table"]["id"]
+    return table
+
+
+def import_version(
+    web: WebHarness, table: str, content: bytes, status: int = 200, **form: object
+) -> dict[str, Any]:
+    data = {"file": (io.BytesIO(content), "v2.xlsx"), **form}
+    return answered(web.client.post(f"/api/tables/{table}/import", data=data), status)
+
+
+def rows_of(web: WebHarness, table: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = web.get(f"/api/tables/{table}")["rows"]
+    return rows
+
+
+def test_an_import_names_the_table_whose_rows_are_in_the_file(web: WebHarness) -> None:
+    table = new_table(web, sheet(ROWS))
+    newer = [*ROWS[1:5], ["A-6", "第 6 款", "16:9"], ["B-1", "新的", "1:1"]]
+    found = import_sheet(web.client, sheet(newer), "需求-改 (1).xlsx")
+    numbers = {"unchanged": 4, "changed": 1, "new": 1, "removed": 1}
+    assert found["table"] == {"id": table, "name": "双十二", **numbers}
+    assert [row["change"] for row in found["rows"]] == [*["unchanged"] * 4, "changed", "new"]
+    assert found["rows"][4]["was"] == {"aspect_ratio": "1:1"}
+    assert found["removed"] == [{"row": 2, "prompt": "第 1 款", "records": []}]
+
+
+def test_a_version_is_shown_then_applied_and_undone(web: WebHarness) -> None:
+    table = new_table(web, sheet(ROWS))
+    newer = sheet([*ROWS[1:5], ["A-6", "第 6 款", "16:9"], ["B-1", "新的", "1:1"]])
+    shown = import_version(web, table, newer)
+    change = {"row": 6, "field": "aspect_ratio", "before": "1:1", "now": "16:9"}
+    assert {name: shown[name] for name in ("unchanged", "changed", "new", "removed", "corrected")} == {
+        "unchanged": 4,
+        "changed": [change],
+        "new": 1,
+        "removed": 1,
+        "corrected": 0,
+    }
+    before = rows_of(web, table)
+    applied = import_version(web, table, newer, apply="1")
+    assert applied["version"] > shown["version"]
+    after = {row["number"]: row for row in rows_of(web, table)}
+    assert (after[6]["aspect_ratio"], after[7]["prompt"]) == ("16:9", "新的")
+    assert [row["prompt"] for row in after.values() if row.get("is_gone")] == ["第 1 款"]
+    assert import_version(web, table, newer, apply="1")["version"] == applied["version"]
+    web.post(f"/api/tables/{table}/undo", {"version": applied["version"]})
+    assert rows_of(web, table) == before
+    assert import_version(web, table, newer, 400, apply="ja")["field"] == "apply"
+    assert import_version(web, "none", newer, 404)["error"]
+
+
+def test_all_sheets_of_a_workbook_make_one_table(web: WebHarness) -> None:
+    content = with_sheets({"春": [HEADER, *ROWS[:2]], "夏": [HEADER, *ROWS[2:]], "说明": [["看这里"]]})
+    found = import_sheet(web.client, content, sheets=["夏", "春"])
+    assert found["sheets"] == [{"name": "春", "rows": 2}, {"name": "夏", "rows": 4}]
+    table = new_table(web, content, sheets=["春", "夏"])
+    assert [(row["number"], row["columns"]["工作表"]) for row in rows_of(web, table)] == [
+        *((2, "春"), (3, "春")),
+        *((5, "夏"), (6, "夏"), (7, "夏"), (8, "夏")),
+    ]
+    same = import_version(web, table, content, sheets=["春", "夏"])
+    assert (same["unchanged"], same["new"], same["removed"]) == (6, 0, 0)
+
+
+def test_rows_that_were_corrected_before_they_became_a_table_keep_the_cells_of_their_file(
+    web: WebHarness,
+) -> None:
+    content = sheet([["A-1", "第 1 款", "歪的"], *ROWS[1:]])
+    found = import_sheet(web.client, content, "双十二.xlsx")
+    rows = [{**row, "aspect_ratio": "16:9"} for row in found["rows"]]
+    web.post("/api/tables", {"workbook": found["workbook"], "rows": rows}, 201)
+    back = import_sheet(web.client, content, "双十二(1).xlsx")
+    assert {row["change"] for row in back["rows"]} == {"unchanged"}
+    assert (back["problems"], back["rows"][0]["aspect_ratio"]) == ([], "16:9")
+
+
+def test_the_choices_and_comments_of_the_client_are_applied_and_undone(web: WebHarness) -> None:
+    table = new_table(web, sheet(ROWS[:3]))
+    web.submit([{"prompt": row[1], "aspect_ratio": "1:1"} for row in ROWS[:3]])
+    web.run()
+    records = [row["pictures"][0]["record_id"] for row in rows_of(web, table)]
+    web.post("/api/records/pick", {"ids": records[1:2], "pick": "keep"})
+    for form, first in (("?form=own", 2), ("", 2)):
+        book = load_workbook(io.BytesIO(web.client.get(f"/api/tables/{table}/results.xlsx{form}").data))
+        page = book.worksheets[0]
+        column = [cell.value for cell in page[1]].index("选中") + 1
+        page.cell(first, column).value, page.cell(first + 1, column).value = "√", "不要"
+        page.cell(1, page.max_column + 1).value = "客户意见"
+        page.cell(first + 2, page.max_column).value = f"太暗{form}"
+        applied = import_version(web, table, saved(book), apply="1")
+        assert [(mark["row"], mark["pick"], mark["comment"]) for mark in applied["marks"]] == [
+            (2, "keep", ""),
+            (3, "reject", ""),
+            (4, None, f"太暗{form}"),
+        ]
+        assert (applied["unchanged"], applied["changed"], applied["new"]) == (3, [], 0)
+        assert [web.record(record)["pick"] for record in records] == ["keep", "reject", None]
+        assert rows_of(web, table)[2]["columns"]["客户意见"] == f"太暗{form}"
+        web.post(f"/api/tables/{table}/undo", {"version": applied["version"]})
+        assert [web.record(record)["pick"] for record in records] == [None, "keep", None]
