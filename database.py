@@ -222,5 +222,6 @@ from app.db.workbooks import (
     find_workbook,
     forget_workbooks,
     get_workbook_file,
+    workbook_cells,
 )
 from app.db.workers import WorkerReport, forget_worker, list_workers, open_wake_source, report_worker

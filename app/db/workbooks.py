@@ -1,11 +1,13 @@
 """Imported spreadsheet files, kept while a table or a batch refers to them."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
 
 from app.db.connection import Connection, transaction
-from app.db.row_mapping import utc_text
+from app.db.row_mapping import object_of, object_text, utc_text
 from app.domain import Workbook, WorkbookFile
 from app.errors import InvalidRequest, Message, NotFound
 
@@ -18,16 +20,26 @@ _IS_UNUSED = """
 """
 
 
-def add_workbook(db: Connection, file: WorkbookFile, *, notes: Sequence[Message] = (), now: datetime) -> None:
-    """Store an imported file; one that is there becomes new again, old unused ones go. ``now`` is in UTC."""
+def add_workbook(
+    db: Connection,
+    file: WorkbookFile,
+    *,
+    notes: Sequence[Message] = (),
+    cells: Mapping[int, Mapping[str, Any]] = MappingProxyType({}),
+    now: datetime,
+) -> None:
+    """Store an imported file; one that is there becomes new again, old unused ones go. ``now`` is in UTC.
+
+    ``cells`` are those of its lines, as rows of a table remember them.
+    """
     with transaction(db):
         db.execute(
             """
-            INSERT INTO workbooks (id, filename, sheet, header_row, notes, content, imported_at)
-            VALUES (:id, :filename, :sheet, :header_row, :notes, :content, :now)
+            INSERT INTO workbooks (id, filename, sheet, header_row, notes, cells, content, imported_at)
+            VALUES (:id, :filename, :sheet, :header_row, :notes, :cells, :content, :now)
             ON CONFLICT (id) DO UPDATE
             SET filename = excluded.filename, sheet = excluded.sheet, header_row = excluded.header_row,
-                notes = excluded.notes, imported_at = excluded.imported_at
+                notes = excluded.notes, cells = excluded.cells, imported_at = excluded.imported_at
             """,
             {
                 "id": file.id,
@@ -35,6 +47,7 @@ def add_workbook(db: Connection, file: WorkbookFile, *, notes: Sequence[Message]
                 "sheet": file.sheet,
                 "header_row": file.header_row,
                 "notes": json.dumps([note.to_json() for note in notes]),
+                "cells": object_text({str(line): cells[line] for line in cells}),
                 "content": file.content,
                 "now": utc_text(now),
             },
@@ -62,6 +75,12 @@ def get_workbook_file(db: Connection, workbook_id: str) -> WorkbookFile:
     if row is None:
         raise NotFound("这份表格已经不在了，请重新导入")
     return WorkbookFile(**dict(row))
+
+
+def workbook_cells(db: Connection, workbook_id: str | None) -> dict[int, dict[str, Any]]:
+    """The cells of the lines of a stored file, by line; empty for a file that an earlier version stored."""
+    row = db.execute("SELECT cells FROM workbooks WHERE id = :id", {"id": workbook_id}).fetchone()
+    return {int(line): cells for line, cells in object_of(row["cells"] if row else "").items()}
 
 
 def find_workbook(db: Connection, workbook_id: str | None) -> Workbook | None:

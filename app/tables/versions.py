@@ -5,10 +5,8 @@ corrected, repaired or edited stays, unless the file has another cell now.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import database
@@ -17,22 +15,13 @@ from app.domain import (
     OPTIONS,
     READERS,
     ImageRequest,
-    ModelSpec,
-    Pick,
     Record,
-    WorkbookFile,
-    own_column_names,
     variable_key,
     variable_names,
 )
 from app.domain.tables import Row, Table
-from app.errors import InvalidRequest, SpreadsheetError
-from app.sheets.header_synonyms import SHEET_COLUMN
 from app.sheets.headers import FIELD_LABELS
-from app.tables.cells import check_number_of_columns
-from app.tables.check import Checker
 from app.tables.matching import TableRow, match_rows
-from app.tables.operations import Changed, Edit, change_table
 from app.tables.results import list_results
 
 COMMENT_COLUMN = "客户意见"
@@ -116,28 +105,6 @@ def cells_of(row: sheets.ImportedRow) -> dict[str, Any]:
     cells = {name: value for name in _FIELDS if (value := row.fields.get(name)) not in (None, "")}
     cells |= {"sample_images": images} if images else {}
     return cells | {"columns": {name: text for name, text in row.columns.items() if text}}
-
-
-def read_stored(
-    file: WorkbookFile,
-    rows: Iterable[Any] = (),
-    *,
-    names: Collection[str] = (),
-    find_model: Callable[[str], ModelSpec],
-    is_known: Callable[[str], bool],
-    date: str = "",
-) -> sheets.Import:
-    """Read a stored file again: the sheets of these names, or those that untrusted rows which came from it
-    name, or as without any. Raises SpreadsheetError."""
-    read = partial(
-        sheets.read_workbook, file.content, file.filename, find_model=find_model, is_known=is_known, date=date
-    )
-    own = [row.get("columns") for row in rows if isinstance(row, Mapping)]
-    named = {str(columns.get(SHEET_COLUMN)) for columns in own if isinstance(columns, Mapping)} - {"None"}
-    if named and not names:
-        with suppress(SpreadsheetError):  # the column may be the user's own
-            return read(sheets=named)
-    return read(sheets=names)
 
 
 def find_version(
@@ -357,98 +324,3 @@ def marks_json(found: sheets.Import, version: Version | None) -> list[dict[str, 
     more = [(number, text) for number, text in comments.items() if number not in seen]
     marked += [{"row": number, "picture": None, "pick": None, "comment": text} for number, text in more]
     return sorted(marked, key=lambda each: each["row"]) if version else []
-
-
-def _picks(found: sheets.Import, version: Version) -> dict[int, Pick]:
-    """The choices that the file makes, by record."""
-    picks: dict[int, Pick] = {}
-    for mark in found.marks:
-        made = [record for record in version.results.get(mark.row, ()) if record.filename]
-        place = mark.picture or 1
-        of_number = [record for record in made if record.picture_number == place]
-        chosen = of_number[-1:] if found.of_results else made[place - 1 : place]
-        picks |= {record.id: mark.pick for record in chosen}
-    return picks
-
-
-def apply_version(
-    db: database.Connection,
-    table_id: str,
-    found: sheets.Import,
-    *,
-    named_batch: str,
-    workbook_id: str,
-    checker: Checker,
-) -> tuple[Version, Changed]:
-    """Make a file the newest version of a table, and the choices in it those of the pictures, in one change.
-
-    A row that is not in the file is marked as gone and kept. Raises InvalidRequest with the line.
-    """
-    applied: list[Version] = []
-
-    def change(edit: Edit) -> None:
-        version = compare(edit.db, table_id, found, named_batch=named_batch)
-        applied.append(version)
-        edit.picks = dict(_picks(found, version))
-        _write(edit, version, found, workbook_id)
-
-    changed = change_table(db, table_id, change, checker=checker)
-    return applied[-1], changed
-
-
-def _write(edit: Edit, version: Version, found: sheets.Import, workbook_id: str) -> None:
-    names = [*edit.table.own_columns, *own_column_names(row.columns for row in found.rows)]
-    names = list(dict.fromkeys(names))
-    check_number_of_columns(names)
-    edit.table = replace(edit.table, own_columns=tuple(names))
-    edit.load([*(line.row.id for line in version.lines if line.row), *(row.id for row in version.gone)])
-    for line in version.lines:
-        if line.row and line.values:
-            with _named_line(line.number):
-                edit.set(line.row.id, line.values)
-    ids = dict(_added(edit, version.lines))
-    if found.of_results:
-        return
-    edit.table = replace(edit.table, workbook_id=workbook_id)
-    in_file = [line.row.id if line.row else ids[line.number] for line in version.lines]
-    for line, row_id in zip(version.lines, in_file, strict=True):
-        row = edit.rows[row_id]
-        edit.rows[row_id] = replace(row, cells=line.cells, number=line.number, is_gone=False)
-    for row in version.gone:
-        edit.rows[row.id] = replace(edit.rows[row.id], is_gone=True)
-    _number_others(edit, {line.number for line in version.lines}, in_file)
-
-
-def _added(edit: Edit, lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
-    """Add the new lines, each after the one above it -> (line, id)."""
-    after, new = 0, list[Line]()
-    for line in (*lines, None):
-        if line and line.row is None:
-            new.append(line)
-            continue
-        if new:
-            with _named_line(new[0].number):
-                written = [{**each.cells, "columns": each.columns} for each in new]
-                yield from zip((each.number for each in new), edit.add(written, after), strict=True)
-            new = []
-        after = line.row.id if line and line.row else after
-
-
-def _number_others(edit: Edit, lines: Collection[int], in_file: Collection[int]) -> None:
-    """Give the rows that are not in the file numbers that no line has."""
-    listed = {row_id: number for row_id, _, number, *_ in database.list_order(edit.db, edit.table.id)}
-    others = [row_id for row_id, number in listed.items() if number in lines and row_id not in {*in_file}]
-    edit.load(others)
-    last = max([*lines, *listed.values()], default=0)
-    for number, row_id in enumerate(others, last + 1):
-        edit.rows[row_id] = replace(edit.rows[row_id], number=number)
-
-
-@contextmanager
-def _named_line(number: int) -> Iterator[None]:
-    """Says the line of the file that a problem is in."""
-    try:
-        yield
-    except InvalidRequest as problem:
-        text = "第 {number} 行：{problem}"
-        raise InvalidRequest(problem.field, text, number=number, problem=problem.message) from problem

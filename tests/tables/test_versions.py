@@ -15,10 +15,11 @@ from app.errors import InvalidRequest
 from app.library.library import Library
 from app.orders.read import RowReader
 from app.sheets import Import, read_workbook
+from app.tables.apply_version import apply_version
 from app.tables.check import Checker
 from app.tables.create import create_table, read_new_rows
 from app.tables.operations import change_rows, undo
-from app.tables.versions import Version, apply_version, cells_of, compare, find_version, with_values
+from app.tables.versions import Version, cells_of, compare, find_version, with_values
 from tests.specs import ANY
 from tools.workbooks.written import by_openpyxl
 

@@ -22,6 +22,7 @@ def _add_tables(db: Connection, report: Progress) -> None:
     db.execute(
         """ALTER TABLE generation_records ADD COLUMN searched_columns TEXT COLLATE "C" NOT NULL DEFAULT ''"""
     )
+    db.execute("""ALTER TABLE workbooks ADD COLUMN cells TEXT COLLATE "C" NOT NULL DEFAULT ''""")
     db.execute("DROP FUNCTION IF EXISTS uses_changed, search_changed CASCADE")
     for statement in _schema():
         if _IN_STEP_19.search(statement):

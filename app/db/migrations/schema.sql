@@ -274,13 +274,15 @@ CREATE TABLE table_changes (
 
 CREATE INDEX changes_of_table ON table_changes (table_id);
 
--- Imported spreadsheet files; id is the SHA-256 of the content, notes a JSON list of messages.
+-- Imported spreadsheet files; id is the SHA-256 of the content, notes a JSON list of messages. cells: JSON, the cells
+-- of its lines by line, as table_rows has them; empty when an earlier version stored it.
 CREATE TABLE workbooks (
     id TEXT PRIMARY KEY,
     filename TEXT NOT NULL,
     sheet TEXT NOT NULL,
     header_row INTEGER NOT NULL,
     notes TEXT NOT NULL DEFAULT '[]',
+    cells TEXT NOT NULL DEFAULT '',
     imported_at TEXT NOT NULL,
     content BLOB NOT NULL
 );

@@ -296,13 +296,15 @@ CREATE TABLE table_changes (
 
 CREATE INDEX changes_of_table ON table_changes (table_id);
 
--- Imported spreadsheet files; id is the SHA-256 of the content, notes a JSON list of messages.
+-- Imported spreadsheet files; id is the SHA-256 of the content, notes a JSON list of messages. cells: JSON, the cells
+-- of its lines by line, as table_rows has them; empty when an earlier version stored it.
 CREATE TABLE workbooks (
     id TEXT COLLATE "C" PRIMARY KEY,
     filename TEXT COLLATE "C" NOT NULL,
     sheet TEXT COLLATE "C" NOT NULL,
     header_row BIGINT NOT NULL,
     notes TEXT COLLATE "C" NOT NULL DEFAULT '[]',
+    cells TEXT COLLATE "C" NOT NULL DEFAULT '',
     imported_at TEXT COLLATE "C" NOT NULL,
     content BYTEA NOT NULL
 );

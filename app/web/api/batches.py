@@ -56,7 +56,6 @@ from app.web.openapi.schemas import (
 from app.web.params import bool_field, int_arg, json_body
 from app.web.serializers import failure, picture_url, record_json, success
 from app.web.services import connection, services
-from app.web.stored_files import file_cells
 from app.web.submit import (
     KEY_HEADERS,
     REPEATS_OR_AGAIN,
@@ -201,7 +200,7 @@ def create_batch() -> Response:
         stop_rule=stop_rule_of(body, source),
         **_affixes(body),
     )
-    cells = partial(file_cells, workbook_id, rows, model=options.model)
+    cells = partial(database.workbook_cells, connection(), workbook_id)
     return _added_answer(submit_rows(conditions(), rows, options, key=request_key(body), cells=cells))
 
 

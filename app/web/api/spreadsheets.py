@@ -26,11 +26,12 @@ from app.domain import (
 from app.errors import BucketError, InvalidRequest, TryLater, message
 from app.library.names import LibraryNames
 from app.orders.read import today
+from app.tables.apply_version import apply_version
 from app.tables.check import Checker
 from app.tables.versions import (
     Line,
     Version,
-    apply_version,
+    cells_of,
     compare,
     find_version,
     marks_json,

@@ -7,6 +7,7 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
+from app import sheets
 from app.domain import (
     MAX_BATCH_NAME_LENGTH,
     MAX_ID,
@@ -201,12 +202,19 @@ def create() -> Response:
     name = _name_of(body) or ""
     if not isinstance(rows or [], list):
         raise InvalidRequest("rows", "rows 应为行的列表")
-    cells: dict[int, dict[str, Any]] = {}
-    if workbook_id:
-        file, found = read_file(workbook_id, rows or (), model=model, names=_sheets_of(body))
+    cells = database.workbook_cells(connection(), workbook_id) if workbook_id else {}
+    if workbook_id and rows is None:
+        file = database.get_workbook_file(connection(), workbook_id)
+        found = sheets.read_workbook(
+            file.content,
+            file.filename,
+            sheets=_sheets_of(body),
+            find_model=lambda written: find_model(written or model),
+            is_known=LibraryNames(services().library).has,
+            date=today(),
+        )
         cells = {row.number: cells_of(row) for row in found.rows}
-        if rows is None:
-            rows, name = [row.as_json() for row in found.rows], name or file.filename.rpartition(".")[0]
+        rows, name = [row.as_json() for row in found.rows], name or file.filename.rpartition(".")[0]
     table = new_table(name, today=today(), model=model, workbook_id=workbook_id or None)
     table, new = read_new_rows(rows or [], table, cells=cells)
     added = create_table(connection(), table, new, checker=_checker(), key=request_key(body))

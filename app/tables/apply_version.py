@@ -1,0 +1,109 @@
+"""Makes a file the newest version of a table, with the choices of pictures in it, in one change."""
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+import database
+from app import sheets
+from app.domain import Pick, own_column_names
+from app.errors import InvalidRequest
+from app.tables.cells import check_number_of_columns
+from app.tables.check import Checker
+from app.tables.operations import Changed, Edit, change_table
+from app.tables.versions import Line, Version, compare
+
+
+def apply_version(
+    db: database.Connection,
+    table_id: str,
+    found: sheets.Import,
+    *,
+    named_batch: str,
+    workbook_id: str,
+    checker: Checker,
+) -> tuple[Version, Changed]:
+    """Make a file the newest version of a table, and the choices in it those of the pictures, in one change.
+
+    A row that is not in the file is marked as gone and kept. Raises InvalidRequest with the line.
+    """
+    applied: list[Version] = []
+
+    def change(edit: Edit) -> None:
+        version = compare(edit.db, table_id, found, named_batch=named_batch)
+        applied.append(version)
+        edit.picks = dict(_picks(found, version))
+        _write(edit, version, found, workbook_id)
+
+    changed = change_table(db, table_id, change, checker=checker)
+    return applied[-1], changed
+
+
+def _picks(found: sheets.Import, version: Version) -> dict[int, Pick]:
+    """The choices that the file makes, by record."""
+    picks: dict[int, Pick] = {}
+    for mark in found.marks:
+        made = [record for record in version.results.get(mark.row, ()) if record.filename]
+        place = mark.picture or 1
+        of_number = [record for record in made if record.picture_number == place]
+        chosen = of_number[-1:] if found.of_results else made[place - 1 : place]
+        picks |= {record.id: mark.pick for record in chosen}
+    return picks
+
+
+def _write(edit: Edit, version: Version, found: sheets.Import, workbook_id: str) -> None:
+    names = [*edit.table.own_columns, *own_column_names(row.columns for row in found.rows)]
+    names = list(dict.fromkeys(names))
+    check_number_of_columns(names)
+    edit.table = replace(edit.table, own_columns=tuple(names))
+    edit.load([*(line.row.id for line in version.lines if line.row), *(row.id for row in version.gone)])
+    for line in version.lines:
+        if line.row and line.values:
+            with _named_line(line.number):
+                edit.set(line.row.id, line.values)
+    ids = dict(_added(edit, version.lines))
+    if found.of_results:
+        return
+    edit.table = replace(edit.table, workbook_id=workbook_id)
+    in_file = [line.row.id if line.row else ids[line.number] for line in version.lines]
+    for line, row_id in zip(version.lines, in_file, strict=True):
+        row = edit.rows[row_id]
+        edit.rows[row_id] = replace(row, cells=line.cells, number=line.number, is_gone=False)
+    for row in version.gone:
+        edit.rows[row.id] = replace(edit.rows[row.id], is_gone=True)
+    _number_others(edit, {line.number for line in version.lines}, in_file)
+
+
+def _added(edit: Edit, lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
+    """Add the new lines, each after the one above it -> (line, id)."""
+    after, new = 0, list[Line]()
+    for line in (*lines, None):
+        if line and line.row is None:
+            new.append(line)
+            continue
+        if new:
+            with _named_line(new[0].number):
+                written = [{**each.cells, "columns": each.columns} for each in new]
+                yield from zip((each.number for each in new), edit.add(written, after), strict=True)
+            new = []
+        after = line.row.id if line and line.row else after
+
+
+def _number_others(edit: Edit, lines: Collection[int], in_file: Collection[int]) -> None:
+    """Give the rows that are not in the file numbers that no line has."""
+    listed = {row_id: number for row_id, _, number, *_ in database.list_order(edit.db, edit.table.id)}
+    others = [row_id for row_id, number in listed.items() if number in lines and row_id not in {*in_file}]
+    edit.load(others)
+    last = max([*lines, *listed.values()], default=0)
+    for number, row_id in enumerate(others, last + 1):
+        edit.rows[row_id] = replace(edit.rows[row_id], number=number)
+
+
+@contextmanager
+def _named_line(number: int) -> Iterator[None]:
+    """Says the line of the file that a problem is in."""
+    try:
+        yield
+    except InvalidRequest as problem:
+        text = "第 {number} 行：{problem}"
+        raise InvalidRequest(problem.field, text, number=number, problem=problem.message) from problem
