@@ -15,7 +15,7 @@ _MAX_LENGTH = 200  # characters of a header with remarks, and without them
 _MAX_NAME_LENGTH = 60
 _OPENING, _CLOSING = "([{<【「『《〈〔", ")]}>】」』》〉〕"
 
-SHEET_COLUMN = "工作表"  # the own column with the name of the sheet
+SHEET_COLUMN, COMMENT_COLUMN = "工作表", "客户意见"  # own columns with a meaning
 # What people write into the column of choices.
 KEEP_WORDS = ["✓", "✔", "√", "是", "要", "选", "留", "留下", "选中", "keep", "yes", "y", "1"]
 REJECT_WORDS = ["✗", "✘", "×", "x", "否", "不要", "淘汰", "reject", "no", "n", "0"]

@@ -20,11 +20,11 @@ from app.domain import (
     variable_names,
 )
 from app.domain.tables import Row, Table
+from app.sheets.header_synonyms import COMMENT_COLUMN
 from app.sheets.headers import FIELD_LABELS
 from app.tables.matching import TableRow, match_rows
 from app.tables.results import list_results
 
-COMMENT_COLUMN = "客户意见"
 _MIN_EQUAL = 0.5  # of the rows, for a file that is recognised by them
 _MIN_SAMPLED = 0.3  # of some rows of a table, for it to be compared whole
 _MOST_COMPARED = 5

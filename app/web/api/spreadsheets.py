@@ -31,7 +31,6 @@ from app.tables.check import Checker
 from app.tables.versions import (
     Line,
     Version,
-    cells_of,
     compare,
     find_version,
     marks_json,

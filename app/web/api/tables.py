@@ -50,7 +50,6 @@ from app.web.openapi.schemas import (
 from app.web.params import bool_field, bounded_int_arg, json_body, parse_ids
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
-from app.web.stored_files import read_file
 from app.web.submit import (
     KEY_HEADERS,
     REQUEST_ID,
