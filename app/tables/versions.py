@@ -260,7 +260,7 @@ def _comparable(number: int, cells: Mapping[str, Any], model: str) -> TableRow:
 
 
 def _is_same(name: str, one: Any, other: Any) -> bool:
-    return bool(_normal(name, one) == _normal(name, other))
+    return bool(one == other or _normal(name, one) == _normal(name, other))
 
 
 def _normal(name: str, value: Any) -> Any:
