@@ -26,7 +26,7 @@ OPEN = {"GET /login", "POST /login", "GET /static/<path:filename>", "GET /health
 OPEN |= {"POST /logout", "GET /favicon.ico", "GET /readyz"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
 OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
-FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
+FILLED = {"record_id": "1", "batch_id": "x", "table_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
 FILLED |= {"version": "1", "locale": "en", "page": "studio", "late": "ui/lists", "names": "tokens+base"}
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"

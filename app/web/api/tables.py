@@ -18,6 +18,7 @@ from app.domain import (
 )
 from app.domain.tables import MAX_ROWS_A_TABLE, Table, new_table
 from app.errors import Conflict, InvalidRequest, message
+from app.library.names import LibraryNames
 from app.orders.batches import BatchOptions
 from app.orders.read import AGAIN, REPEATS, SKIP, today
 from app.tables.cells import read_own_names
