@@ -22,15 +22,19 @@ SIZES = ("2K", "2K", "4K", "2K")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Release(Release):
-    """Releases the held rows as they are, or as ``chosen``: rows of ``held_rows``."""
+class HeldRelease(Release):
+    """Releases the held rows as they are, as ``chosen`` (rows of ``held_rows``), or with these prompts."""
 
     conditions: Conditions = field(init=False)
     changes: ReleaseChanges = field(default_factory=ReleaseChanges)
     chosen: Sequence[OrderRow] = ()
+    prompts: Sequence[str] = ()
 
     def rows(self, seen: database.HeldRows) -> Sequence[OrderRow]:
-        return self.chosen or [held_row(each, each[0].row_request, {}) for each in seen.rows]
+        rows = [held_row(each, each[0].row_request, {}) for each in seen.rows]
+        if self.prompts:
+            return [changed(row, prompt=new) for row, new in zip(rows, self.prompts, strict=True)]
+        return self.chosen or rows
 
 
 def held_rows(db: database.Connection, batch_id: str, prompts: Sequence[str] = ()) -> list[OrderRow]:
@@ -55,7 +59,7 @@ def release(
     **fields: Any,
 ) -> tuple[int, list[SkippedRow]]:
     chosen = rows or held_rows(db, batch_id, prompts)
-    done = place(db, _Release(models=models, batch_id=batch_id, chosen=chosen, **fields))
+    done = place(db, HeldRelease(models=models, batch_id=batch_id, chosen=chosen, **fields))
     return done.number, done.skipped
 
 
@@ -94,7 +98,7 @@ def test_rows_that_changed_since_they_were_read_are_read_again(
         return choose(*args)
 
     monkeypatch.setattr(database, "choose_names", cancel_first)
-    assert place(db, _Release(models=MODELS, batch_id=batch_id)).number == 3
+    assert place(db, HeldRelease(models=MODELS, batch_id=batch_id)).number == 3
     assert queue.status_of(db, ids[1]) is Status.CANCELLED
 
 

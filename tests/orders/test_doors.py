@@ -1,0 +1,300 @@
+"""Every way into the queue, and every state of a picture of an equal row: what is bought then."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pytest
+
+import database
+from app.config import Settings
+from app.domain import Changes, Models, Record, Status
+from app.domain.models import UPSCALERS
+from app.library.library import Library
+from app.orders.batches import (
+    BatchOptions,
+    CopyOptions,
+    check_copy,
+    check_rows,
+    copy_batch,
+    submit_rows,
+    upscale,
+)
+from app.orders.conditions import Conditions
+from app.orders.place import place
+from app.orders.read import AGAIN, SKIP, RowReader
+from app.orders.release import Release, ReleaseChanges
+from app.orders.repeats import OneMore, Refetch, Resubmit, Retry, Uncancel
+from tests.db import queue
+from tests.specs import ANY
+
+OTHER = replace(ANY, model_id="other", name="other", label="另一个")
+UPSCALER = replace(ANY, model_id=next(iter(UPSCALERS)), name="upscaler")
+MODELS = Models([ANY, OTHER, UPSCALER])
+CAT, DOG = {"prompt": "猫"}, {"prompt": "狗"}
+
+# The state of the picture of an equal row, as the columns of its record have it.
+STATES = {
+    "made": "status = 'success'",
+    "under way": "status = 'running'",
+    "held": "status = 'held'",
+    "unknown": "status = 'unknown'",
+    "charged and failed": "status = 'failed', cost_micros = 220000",
+    "refused": "status = 'failed'",
+    "cancelled": "status = 'cancelled'",
+    "in the trash": "status = 'success', deleted_at = '2026-01-01'",
+}
+
+
+class Case(NamedTuple):
+    """Orders in a new database."""
+
+    db: database.Connection
+    conditions: Conditions
+
+    def submit(self, *rows: dict[str, Any], repeats: str = AGAIN, **options: Any) -> Any:
+        """Queue rows."""
+        return submit_rows(self.conditions, rows, BatchOptions(repeats=repeats, **options))
+
+    def ended(self, assignments: str, row: dict[str, Any] = CAT) -> tuple[str, list[int]]:
+        """A batch whose record ended so."""
+        placed = self.submit(row)
+        queue.set_fields(self.db, assignments, *placed.ids)
+        return placed.batch_id, placed.ids
+
+    def repeat(self, kind: Any, **fields: Any) -> int:
+        """Queue records again -> how many."""
+        return place(self.db, kind(models=MODELS, **fields)).number
+
+
+@pytest.fixture
+def case(db: database.Connection, settings: Settings) -> Case:
+    settings.output_dir.mkdir(exist_ok=True)
+    reader = RowReader(models=MODELS, library=Library(settings), find_model=MODELS.find)
+    return Case(
+        db,
+        Conditions(
+            db=db,
+            reader=reader,
+            models_now=lambda: MODELS,
+            output_dir=settings.output_dir,
+            budget=None,
+            model_problem=lambda _spec: None,
+            saving_problem=lambda: None,
+        ),
+    )
+
+
+# (…, what orders the equal row elsewhere) -> the pictures bought
+Door = Callable[[Case, Callable[[], None]], int]
+
+
+def check(case: Case, elsewhere: Callable[[], None]) -> int:
+    elsewhere()
+    total: int = check_rows(case.conditions, [CAT], model="")["total"]["new"]
+    return total
+
+
+def run(case: Case, elsewhere: Callable[[], None]) -> int:
+    elsewhere()
+    return len(case.submit(CAT, repeats=SKIP).ids)
+
+
+def trial(case: Case, elsewhere: Callable[[], None]) -> int:
+    elsewhere()
+    return len(case.submit(DOG, CAT, repeats=SKIP, sample=1).ids) - 1
+
+
+def run_again(case: Case, elsewhere: Callable[[], None]) -> int:
+    elsewhere()
+    return len(case.submit(CAT).ids)
+
+
+def one_more(case: Case, elsewhere: Callable[[], None]) -> int:
+    batch_id, ids = case.ended("status = 'success'")
+    elsewhere()
+    return case.repeat(OneMore, batch_id=batch_id, ids=ids, stem_for=stem)
+
+
+def stem(_record: Record, _changes: Changes) -> str:
+    return "猫"
+
+
+def release(case: Case, elsewhere: Callable[[], None]) -> int:
+    """Of a held row as it was ordered."""
+    return _release(case, elsewhere, CAT, ReleaseChanges())
+
+
+def release_changed(case: Case, elsewhere: Callable[[], None]) -> int:
+    """Of a held row that becomes equal to the other."""
+    return _release(case, elsewhere, {**CAT, "aspect_ratio": "16:9"}, ReleaseChanges(aspect_ratio="1:1"))
+
+
+def _release(case: Case, elsewhere: Callable[[], None], row: dict[str, Any], changes: ReleaseChanges) -> int:
+    batch_id = case.submit(DOG, row, sample=1).batch_id
+    elsewhere()
+    return case.repeat(Release, conditions=case.conditions, batch_id=batch_id, changes=changes)
+
+
+def check_of_a_release(case: Case, elsewhere: Callable[[], None]) -> int:
+    batch_id = case.submit(DOG, CAT, sample=1).batch_id
+    elsewhere()
+    release = Release(models=MODELS, conditions=case.conditions, batch_id=batch_id, changes=ReleaseChanges())
+    pictures: int = release.check()["pictures"]
+    return pictures
+
+
+def retry(case: Case, elsewhere: Callable[[], None]) -> int:
+    batch_id, _ = case.ended("status = 'failed'")
+    elsewhere()
+    return case.repeat(Retry, batch_id=batch_id, skips=True)
+
+
+def retry_changed(case: Case, elsewhere: Callable[[], None]) -> int:
+    batch_id, ids = case.ended("status = 'failed'", DOG)
+    elsewhere()
+    return case.repeat(Retry, batch_id=batch_id, ids=ids, changes={ids[0]: CAT}, skips=True)
+
+
+def retry_again(case: Case, elsewhere: Callable[[], None]) -> int:
+    batch_id, _ = case.ended("status = 'failed'")
+    elsewhere()
+    return case.repeat(Retry, batch_id=batch_id)
+
+
+def uncancel(case: Case, elsewhere: Callable[[], None]) -> int:
+    batch_id, _ = case.ended("status = 'cancelled'")
+    elsewhere()
+    return case.repeat(Uncancel, batch_id=batch_id, skips=True)
+
+
+def uncancel_again(case: Case, elsewhere: Callable[[], None]) -> int:
+    batch_id, _ = case.ended("status = 'cancelled'")
+    elsewhere()
+    return case.repeat(Uncancel, batch_id=batch_id)
+
+
+def resume(case: Case, elsewhere: Callable[[], None]) -> int:
+    placed = case.submit(CAT)
+    database.pause_batch(case.db, placed.batch_id)
+    elsewhere()
+    database.resume_batch(case.db, placed.batch_id, models=MODELS.ids)
+    return queue.statuses(case.db, placed.ids).count(Status.QUEUED)
+
+
+def resubmit(case: Case, elsewhere: Callable[[], None]) -> int:
+    _, ids = case.ended("status = 'unknown'")
+    elsewhere()
+    return case.repeat(Resubmit, ids=ids)
+
+
+def refetch(case: Case, elsewhere: Callable[[], None]) -> int:
+    """Which fetches, and buys nothing."""
+    _, ids = case.ended("status = 'unknown', task_id = 't-1'")
+    elsewhere()
+    return case.repeat(Refetch, ids=ids)
+
+
+def copy(case: Case, elsewhere: Callable[[], None]) -> int:
+    """Of a batch of the other model."""
+    source = case.submit({**CAT, "model": "other"}).batch_id
+    elsewhere()
+    return len(copy_batch(case.conditions, source, CopyOptions(spec=ANY), translate=str).ids)
+
+
+def check_of_a_copy(case: Case, elsewhere: Callable[[], None]) -> int:
+    source = case.submit({**CAT, "model": "other"}).batch_id
+    elsewhere()
+    pictures: int = check_copy(case.conditions, source, CopyOptions(spec=ANY))["pictures"]
+    return pictures
+
+
+# What each way buys when the equal row is in each of the STATES.
+EXPECTED: dict[Door, Sequence[int]] = {
+    check: (0, 0, 0, 0, 0, 1, 1, 1),
+    run: (0, 0, 0, 0, 0, 1, 1, 1),
+    trial: (0, 0, 0, 0, 0, 1, 1, 1),
+    copy: (0, 0, 0, 0, 0, 1, 1, 1),
+    check_of_a_copy: (0, 0, 0, 0, 0, 1, 1, 1),
+    release: (0, 0, 0, 0, 0, 1, 1, 1),
+    release_changed: (0, 0, 0, 0, 0, 1, 1, 1),
+    check_of_a_release: (0, 0, 0, 0, 0, 1, 1, 1),
+    retry: (0, 0, 0, 0, 0, 1, 1, 1),
+    retry_changed: (0, 0, 0, 0, 0, 1, 1, 1),
+    uncancel: (0, 0, 0, 0, 0, 1, 1, 1),
+    # Those that say so buy what is bought already, and what was ordered goes on.
+    run_again: (1, 1, 1, 1, 1, 1, 1, 1),
+    one_more: (1, 1, 1, 1, 1, 1, 1, 1),
+    retry_again: (1, 1, 1, 1, 1, 1, 1, 1),
+    uncancel_again: (1, 1, 1, 1, 1, 1, 1, 1),
+    resubmit: (1, 1, 1, 1, 1, 1, 1, 1),
+    refetch: (1, 1, 1, 1, 1, 1, 1, 1),
+    resume: (1, 1, 1, 1, 1, 1, 1, 1),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("door", EXPECTED)
+def test_a_way_buys_what_is_not_bought_elsewhere(case: Case, door: Door, state: str) -> None:
+    def elsewhere() -> None:
+        queue.set_fields(case.db, STATES[state], *case.submit(CAT).ids)
+
+    assert door(case, elsewhere) == EXPECTED[door][list(STATES).index(state)]
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_a_picture_is_enlarged_once(case: Case, state: str) -> None:
+    _, ids = case.ended("status = 'success', image_path = '/output/a.png', filename = 'a.png'")
+    order = {"address": lambda record: f"https://example.com/{record.filename}", "repeats": SKIP}
+    first = upscale(case.conditions, ids[0], **order)  # type: ignore[arg-type]
+    queue.set_fields(case.db, STATES[state], *first.ids)
+    assert len(upscale(case.conditions, ids[0], **order).ids) == EXPECTED[run][list(STATES).index(state)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("door", [release, check_of_a_release, retry, uncancel])
+@pytest.mark.parametrize("state", STATES)
+def test_what_was_known_when_a_row_was_ordered_does_not_count(case: Case, door: Door, state: str) -> None:
+    queue.set_fields(case.db, STATES[state], *case.submit(CAT).ids)
+    assert door(case, lambda: None) == 1
+
+
+@pytest.mark.parametrize("door", [release_changed, retry_changed])
+def test_what_has_other_words_counts_every_picture(case: Case, door: Door) -> None:
+    case.submit(CAT)
+    assert door(case, lambda: None) == 0
+
+
+def test_a_release_that_makes_held_rows_equal_buys_one(case: Case) -> None:
+    rows = [DOG, CAT, {**CAT, "aspect_ratio": "16:9"}, {**CAT, "aspect_ratio": "9:16"}]
+    batch_id, ids = (placed := case.submit(*rows, sample=1)).batch_id, placed.ids
+    order = Release(
+        models=MODELS,
+        conditions=case.conditions,
+        batch_id=batch_id,
+        changes=ReleaseChanges(aspect_ratio="1:1"),
+    )
+    assert (order.check()["pictures"], order.check()["price"]) == (1, Decimal("0.22"))
+    placed = place(case.db, order)
+    assert placed.ids == ids[1:2]
+    assert [(row.row, row.records) for row in placed.skipped] == [(3, ids[1:2]), (4, ids[1:2])]
+
+
+@pytest.mark.parametrize("changed", [0, 1])
+def test_a_retry_that_makes_rows_equal_buys_one(case: Case, changed: int) -> None:
+    rows = [CAT, CAT]
+    rows[changed] = DOG
+    placed = case.submit(*rows)
+    queue.set_fields(case.db, "status = 'failed'", *placed.ids)
+    order = {"batch_id": placed.batch_id, "ids": placed.ids, "changes": {placed.ids[changed]: CAT}}
+    done = place(case.db, Retry(models=MODELS, skips=True, **order))
+    unchanged = placed.ids[1 - changed]
+    assert (done.ids, done.skipped[0].row, done.skipped[0].records) == ([unchanged], changed + 1, [unchanged])
+
+
+def test_with_a_seed_only_the_same_picture_number_counts(case: Case) -> None:
+    row = {**CAT, "seed": 7, "num_images": 2}
+    placed = case.submit(row)
+    queue.set_fields(case.db, "status = 'failed'", *placed.ids)
+    case.submit({**row, "num_images": 1})
+    assert place(case.db, Retry(models=MODELS, batch_id=placed.batch_id, skips=True)).ids == placed.ids[1:]
