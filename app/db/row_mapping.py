@@ -167,7 +167,7 @@ def message_json(sentence: Message) -> str:
 
 def sample_images_text(images: tuple[SampleImage, ...]) -> str:
     """Reference images -> the JSON stored in the column."""
-    return json.dumps([_pinned(image) for image in images], ensure_ascii=False)
+    return "[]" if not images else json.dumps([_pinned(image) for image in images], ensure_ascii=False)
 
 
 def object_text(items: Mapping[str, Any]) -> str:

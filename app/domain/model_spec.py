@@ -206,15 +206,16 @@ class ModelSpec:
         The strength of references is one of them where there are none.
         """
         takes_strength = "reference_strength" in self.options and request.sample_images
-        return replace(
-            request,
-            seed=request.seed if self.takes_seed else None,
-            steps=request.steps if self.takes_steps else None,
-            reference_strength=request.reference_strength if takes_strength else None,
-            background=request.background if "background" in self.options else "",
-            output_format=request.output_format if "output_format" in self.options else "",
-            quality=request.quality if "quality" in self.options else "",
-        )
+        kept = {
+            "seed": request.seed if self.takes_seed else None,
+            "steps": request.steps if self.takes_steps else None,
+            "reference_strength": request.reference_strength if takes_strength else None,
+            "background": request.background if "background" in self.options else "",
+            "output_format": request.output_format if "output_format" in self.options else "",
+            "quality": request.quality if "quality" in self.options else "",
+        }
+        changed = {name: value for name, value in kept.items() if getattr(request, name) != value}
+        return replace(request, **changed) if changed else request  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

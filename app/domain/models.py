@@ -80,7 +80,8 @@ class Models(Mapping[str, ModelSpec]):
     def accept(self, request: ImageRequest) -> ImageRequest:
         """The request with the id of the model that makes it, and without what that model ignores."""
         spec = self.of(request)
-        return replace(spec.strip_unsupported(request), model=spec.model_id)
+        accepted = spec.strip_unsupported(request)
+        return accepted if accepted.model == spec.model_id else replace(accepted, model=spec.model_id)
 
     def price(self, request: ImageRequest) -> Decimal | None:
         """CNY for one picture of this request; None if unknown, or if no model can make it."""

@@ -162,5 +162,7 @@ class SavedImage:
 
 def file_key(stem: str) -> str:
     """Key under which Windows and macOS treat two file names as equal: case-folded NFC without joiners."""
+    if stem.isascii():
+        return stem.lower()
     folded = normalised("NFC", normalised("NFC", stem).casefold())
-    return folded.translate({0x200C: None, 0x200D: None})
+    return folded.replace("\u200c", "").replace("\u200d", "")

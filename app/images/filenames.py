@@ -43,12 +43,16 @@ def safe_stem(text: str, *, max_bytes: int = MAX_STEM_BYTES, max_units: int = _A
 
     Keeps letters of every script, removes extensions such as ``.png``. Idempotent.
     """
+    if not text:
+        return ""
     stem = normalised("NFC", _LINE_BREAKS.sub(" ", text[:_MAX_INPUT_LENGTH]))
-    stem = "".join(char for char in stem if char in _JOINERS or unicodedata.category(char)[0] != "C")
+    if not stem.isprintable():
+        stem = "".join(char for char in stem if char in _JOINERS or unicodedata.category(char)[0] != "C")
+        stem = normalised("NFC", stem)
     parts = _REFUSED.split(stem)
     if len(parts) > 1:
         stem = "_".join(part.strip(".") for part in parts if part.strip("."))
-    stem = _trimmed(normalised("NFC", stem))
+    stem = _trimmed(stem)
     if _DEVICE.match(stem):
         stem = f"_{stem}"
     return _trimmed(fit(stem, max_bytes, max_units))
@@ -59,7 +63,7 @@ def stem_from_prompt(prompt: str) -> str:
     stem = safe_stem(prompt[:400])
     if len(stem) > MAX_DEFAULT_LENGTH:
         head = _whole_clusters(stem, MAX_DEFAULT_LENGTH)
-        pause = max(head.rfind(char) for char in _PAUSES)
+        pause = max(map(head.rfind, _PAUSES))
         stem = safe_stem(head[:pause] if pause > MAX_DEFAULT_LENGTH // 3 else head)
     return stem.rstrip(_PAUSES) or "图片"
 
@@ -181,6 +185,8 @@ def with_counter(stem: str, number: int, max_units: int = _ANY_UNITS) -> str:
 
 def fit(text: str, max_bytes: int, max_units: int = _ANY_UNITS) -> str:
     """Truncate to UTF-8 bytes and UTF-16 units, between grapheme clusters."""
+    if 4 * len(text) <= max_bytes and 2 * len(text) <= max_units:
+        return text
     length = len(text.encode()[:max_bytes].decode(errors="ignore"))
     if windows_files.utf16_length(text[:length]) > max_units:
         length = len(text.encode("utf-16-le")[: 2 * max_units].decode("utf-16-le", errors="ignore"))

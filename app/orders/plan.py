@@ -119,6 +119,7 @@ def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[Pla
     first: dict[str, int] = {}
     planned: dict[int, PlannedRow] = {}
     new = 0
+    compares = any(row.compares for row in rows)
     for index in sorted(range(len(rows)), key=lambda index: rows[index].is_changed):
         row = rows[index]
         ordered = bought.setdefault(row.fingerprint, [])
@@ -134,6 +135,8 @@ def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[Pla
         same_as = first.setdefault(row.fingerprint, index)
         same = None if same_as == index else same_as
         planned[index] = PlannedRow(row=row, numbers=numbers, known=found, same_as=same)
+        if not compares:
+            continue
         ids = {record.picture_number: record.id for record in row.records}
         for number in numbers:
             new += number not in ids

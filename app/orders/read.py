@@ -87,11 +87,11 @@ class RowReader:
             )
         numbers, wrong = _number_rows(rows)
         filled = fill_rows(rows, numbers, date=date, prefix=prefix, suffix=suffix)
-        find = cache(self.find_model)
+        find = cache(lambda written: self.find_model(written or model))
         parsed = []
         for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1):
             problems = [wrong[position]] if position in wrong else []
-            parsed.append(_with_model(_read_row(row, texts, number, problems), model, find))
+            parsed.append(_read_row(row, texts, number, problems, find))
         return self.complete(parsed, fix_references)
 
     def complete(self, parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
@@ -151,31 +151,35 @@ def _number_rows(rows: Sequence[Any]) -> tuple[list[int], dict[int, InvalidReque
     return numbers, problems
 
 
-def _read_row(row: Any, filled: FilledRow, number: int, problems: Sequence[InvalidRequest]) -> ParsedRow:
+def _read_row(
+    row: Any,
+    filled: FilledRow,
+    number: int,
+    problems: Sequence[InvalidRequest],
+    find: Callable[[str], ModelSpec],
+) -> ParsedRow:
+    """The row with the id of its model; a model that is not there is a problem."""
     fields = row if isinstance(row, Mapping) else {}
     request, unreadable = filled.read()
-    repeats, more = fields.get("repeats"), list[InvalidRequest]()
+    problems = [*problems, *unreadable]
+    repeats = fields.get("repeats")
     if repeats not in (None, *REPEATS):
-        repeats, more = None, [wrong_repeats()]
+        repeats = None
+        problems.append(wrong_repeats())
+    if request is not None:
+        try:
+            request = replace(request, model=find(request.model).model_id)
+        except InvalidRequest as problem:
+            request = None
+            problems.append(problem)
     return ParsedRow(
         number=number,
         request=request,
         extras=filled.extras,
         repeats=repeats,
-        problems=[*problems, *unreadable, *more],
+        problems=problems,
         is_empty=isinstance(row, Mapping) and is_empty_row(row),
     )
-
-
-def _with_model(row: ParsedRow, default: str, find: Callable[[str], ModelSpec]) -> ParsedRow:
-    """The row with the id of its model; a model that is not there is a problem."""
-    if row.request is None:
-        return row
-    try:
-        spec = find(row.request.model or default)
-    except InvalidRequest as problem:
-        return replace(row, request=None, problems=[*row.problems, problem])
-    return replace(row, request=replace(row.request, model=spec.model_id))
 
 
 def _with_named_references(row: ParsedRow, names: LibraryNames) -> ParsedRow:
