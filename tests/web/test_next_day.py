@@ -9,7 +9,7 @@ import pytest
 from openpyxl import load_workbook
 
 from app.config import Settings
-from tests.web.harness import WebHarness
+from tests.web.harness import WebHarness, answered
 from tests.web.test_table_import import import_version, new_table, rows_of
 from tools.fakes.jimeng import FakeJimeng
 from tools.workbooks.written import by_openpyxl
@@ -46,12 +46,11 @@ def change(web: WebHarness, table: str, values: dict[int, dict[str, Any]]) -> No
     assert answer.status_code == 200, answer.text
 
 
-def run(web: WebHarness, table: str) -> None:
-    """Make what is to be made."""
-    wanted = [row for row in rows_of(web, table) if row.get("missing")]
-    names = ("prompt", "aspect_ratio", "resolution", "filename", "number")
-    web.submit([{name: row[name] for name in names} for row in wanted], repeats="skip", stop_after=None)
+def run(web: WebHarness, table: str) -> dict[str, Any]:
+    """Make what is to be made -> the answer to the order."""
+    placed = answered(web.client.post(f"/api/tables/{table}/run", json={"stop_after": None}), 202)
     web.run()
+    return placed
 
 
 def totals(web: WebHarness, table: str) -> dict[str, Any]:
@@ -66,8 +65,10 @@ def test_what_was_made_and_repaired_one_day_is_known_the_next(web: WebHarness, s
     change(web, table, {row_id: {"aspect_ratio": "1:1"} for row_id in wrong})
     said = totals(web, table)
     assert (said["rows"], said["to_make"]) == (400, 400 - EQUAL)
-    run(web, table)
-    refused = [row for row in rows_of(web, table) if "违禁" in row["prompt"]]
+    first = run(web, table)
+    assert first["price"] == said["price"]
+    assert (len(first["records"]), len(first["shared"])) == (400 - EQUAL, EQUAL)
+    refused = [row for row in rows_of(web, table) if row["state"] == "refused"]
     assert len(refused) == REFUSED
     words = [row["prompt"].replace("违禁的", "青花") for row in refused]
     words[-1] = words[0]  # two of them are equal now
