@@ -32,6 +32,7 @@ RECORD = """
 """
 NUMBERS = ("width", "height", "num_images", "seed", "steps")
 _STATUSES = frozenset(Status)
+_ENCODE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _SAMPLE_IMAGE = ("url", "filename", "key", "sha256", "etag")
 
 
@@ -172,7 +173,7 @@ def sample_images_text(images: tuple[SampleImage, ...]) -> str:
 
 def object_text(items: Mapping[str, Any]) -> str:
     """Own columns, templates or marks -> the JSON stored in their column; empty when there are none."""
-    return json.dumps(items, ensure_ascii=False, separators=(",", ":")) if items else ""
+    return _ENCODE(items) if items else ""
 
 
 def object_of(text: str) -> dict[str, Any]:

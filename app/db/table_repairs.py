@@ -9,7 +9,7 @@ from app.db.row_pictures import linked_pictures
 from app.db.tables import get_table, read_rows, row_ids_of, update_rows
 from app.db.versions import next_version
 from app.domain import Status
-from app.domain.tables import sent_words, typed_fields
+from app.domain.tables import restored_fields, sent_words
 
 
 def repair_rows(
@@ -27,7 +27,6 @@ def repair_rows(
     rows = read_rows(db, table.id, row_ids_of(db, table.id, columns).values())
     linked = linked_pictures(db, [each.id for each in rows])
     version = next_version(db)
-    affixes = {"model": table.model, "prefix": table.prefix, "suffix": table.suffix}
     changed = []
     for each in rows:
         new = columns[each.number]
@@ -38,7 +37,7 @@ def repair_rows(
         changed.append(
             replace(
                 each,
-                fields=typed_fields(request, new.extras, **affixes),
+                fields=restored_fields(request, new.extras, each.number, table),
                 sent=sent_words(request, new.extras),
                 fingerprint=new.fingerprint,
                 problems=(),

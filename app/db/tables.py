@@ -306,7 +306,7 @@ def table_totals(db: Connection, table_id: str) -> TableTotals:
             (
                 SELECT count(*)
                 FROM table_rows
-                WHERE table_id = :id AND removed_at IS NULL AND fingerprint = '' AND problems <> ''
+                WHERE table_id = :id AND removed_at IS NULL AND problems <> ''
             ) AS with_problems
         FROM (
             SELECT rows, pictures, price, max(number - (
@@ -319,7 +319,7 @@ def table_totals(db: Connection, table_id: str) -> TableTotals:
                 SELECT fingerprint, max(num_images) AS number, max(is_seeded) AS is_seeded,
                     max(price_micros) AS price, count(*) AS rows, sum(num_images) AS pictures
                 FROM table_rows
-                WHERE table_id = :id AND removed_at IS NULL AND fingerprint <> ''
+                WHERE table_id = :id AND removed_at IS NULL AND fingerprint <> '' AND problems = ''
                 GROUP BY fingerprint
             ) AS wanted
         ) AS missed

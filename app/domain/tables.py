@@ -10,6 +10,7 @@ from app.domain.fingerprints import Standing
 from app.domain.records import Status
 from app.domain.requests import ImageRequest, is_empty_row
 from app.domain.row_extras import TEXT_TEMPLATES, RowExtras
+from app.domain.variables import fill_rows
 from app.errors import Message
 
 MAX_ROWS_A_TABLE = 20_000
@@ -113,14 +114,39 @@ class RowPicture(NamedTuple):
                 return Standing.CHARGED if self.is_charged and not self.is_trashed else None
 
 
-def typed_fields(
-    request: ImageRequest, extras: RowExtras, *, model: str, prefix: str, suffix: str
-) -> dict[str, Any]:
-    """The fields of a row as typed, from what was asked for it; ``model`` is that of its table.
+def typed_fields(request: ImageRequest, extras: RowExtras, table: Table) -> dict[str, Any]:
+    """The fields of a row as typed, from what was asked for it with the affixes and own columns of its table.
 
-    They have ``templates`` where filling them in again would not give the request: then the row is taken as
-    it is.
+    They have ``templates`` where the typed forms are not known: then the row is taken as it is.
     """
+    sent = _sent_fields(request, table)
+    typed = _typed(sent, extras, table.prefix, table.suffix)
+    return _as_sent(sent, extras) if typed is None else typed
+
+
+def restored_fields(request: ImageRequest, extras: RowExtras, number: int, table: Table) -> dict[str, Any]:
+    """As ``typed_fields``, of a row that may have been filled with other affixes, or changed since."""
+    fields = typed_fields(request, extras, table)
+    (filled,) = fill_rows(
+        [{**fields, "columns": extras.columns}],
+        [number],
+        date=table.filled_on,
+        prefix=table.prefix,
+        suffix=table.suffix,
+        own_names=table.own_columns,
+    )
+    found = filled.fields or {}
+    if all(found.get(name, "") == getattr(request, name) for name in TEXT_TEMPLATES):
+        return fields
+    return _as_sent(_sent_fields(request, table), extras)
+
+
+def _as_sent(sent: Mapping[str, Any], extras: RowExtras) -> dict[str, Any]:
+    return {**sent, "templates": dict(extras.templates)}
+
+
+def _sent_fields(request: ImageRequest, table: Table) -> dict[str, Any]:
+    """The fields of a request that are not empty; without the model of its table."""
     sent: dict[str, Any] = {
         name: value
         for name in ImageRequest.__dataclass_fields__
@@ -129,10 +155,9 @@ def typed_fields(
     if request.sample_images:
         images = request.sample_images
         sent["sample_images"] = [{"url": image.url, "filename": image.filename} for image in images]
-    if request.model == model:
-        del sent["model"]
-    typed = _typed(sent, extras, prefix, suffix)
-    return sent | {"templates": dict(extras.templates)} if typed is None else typed
+    if request.model == table.model:
+        sent.pop("model", None)
+    return sent
 
 
 def _typed(sent: Mapping[str, Any], extras: RowExtras, prefix: str, suffix: str) -> dict[str, Any] | None:

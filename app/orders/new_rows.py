@@ -27,11 +27,10 @@ def table_of(
         model=table.model or max(set(models), key=models.count, default=""),
         own_columns=own_column_names(row.extras.columns for row in parsed),
     )
-    affixes = {"model": table.model, "prefix": table.prefix, "suffix": table.suffix}
     rows = []
     for index, (row, order) in enumerate(zip(parsed, ordered, strict=True), 1):
         assert row.request is not None  # an order has only rows that can be read
-        fields = typed_fields(row.request, row.extras, **affixes)
+        fields = typed_fields(row.request, row.extras, table)
         rows.append(
             Row(
                 id=-index,

@@ -37,12 +37,10 @@ _OPEN = {
 
 def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
     """The state of a row that shows these pictures; those of another fingerprint are earlier versions."""
-    if not row.fingerprint and row.is_empty:
-        return RowState.EMPTY
-    if row.problems:
-        return RowState.PROBLEM
+    if not row.fingerprint:
+        return RowState.EMPTY if row.is_empty else RowState.PROBLEM
     if not pictures:
-        return RowState.TO_MAKE
+        return RowState.PROBLEM if row.problems else RowState.TO_MAKE
     own = [picture for picture in pictures if picture.fingerprint == row.fingerprint]
     statuses = {picture.status for picture in own}
     for status, state in _OPEN.items():
@@ -50,6 +48,8 @@ def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
             return state
     if not _missing(row, [picture for picture in own if picture.standing is Standing.MADE]):
         return RowState.MADE
+    if row.problems:
+        return RowState.PROBLEM
     bought = bought_numbers(own)
     failed = [
         picture
@@ -73,7 +73,7 @@ def bought_numbers(pictures: Iterable[RowPicture]) -> list[int]:
 
 def missing_pictures(row: Row, pictures: Sequence[RowPicture], *, ordered: int = 0) -> int:
     """How many pictures are to be bought for a row, beside ``ordered`` ones that an equal row buys."""
-    if row.problems or not row.fingerprint:
+    if not row.fingerprint:
         return 0
     if not pictures:
         return max(row.num_images - ordered, 0)

@@ -48,7 +48,7 @@ def view_rows(db: database.Connection, table: Table, ids: Sequence[int] | None =
 
 def _view(row: Row, linked: Sequence[RowPicture], known: Sequence[RowPicture], share: Share) -> RowView:
     pictures = shown_pictures(row, linked, known) if known else linked
-    missing = missing_pictures(row, pictures, ordered=share.ordered)
+    missing = 0 if row.problems else missing_pictures(row, pictures, ordered=share.ordered)
     price = Decimal(0) if not missing else None
     if missing and row.price_micros is not None:
         price = Decimal(row.price_micros * missing) / 1_000_000

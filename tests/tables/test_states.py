@@ -85,6 +85,15 @@ def test_an_empty_row_and_one_with_problems_wait_for_their_user() -> None:
     assert (state_of(wrong, [picture()]), missing_pictures(wrong, [])) == ("problem", 0)
 
 
+def test_a_row_that_cannot_be_made_any_more_is_made_when_it_has_its_picture() -> None:
+    wrong = row(problems=[("model", message("没有了"))])
+    assert [state_of(wrong, pictures) for pictures in ([], [picture()], [picture(FAILED)])] == [
+        "problem",
+        "made",
+        "problem",
+    ]
+
+
 def test_a_row_shows_as_many_pictures_of_others_as_it_lacks() -> None:
     others = [picture(record_id=7, is_shared=True), picture(number=2, record_id=8, is_shared=True)]
     assert [one.record_id for one in shown_pictures(ROW, [picture()], others)] == [1]

@@ -415,3 +415,15 @@ def test_one_more_picture_of_a_row_is_its_picture(web: WebHarness) -> None:
     web.post(f"/api/batches/{added['batch_id']}/again", {"records": added["records"]}, 202)
     (row,) = rows_of(web, added["table_id"])
     assert [one["number"] for one in row["pictures"]] == [1, 2]
+
+
+def test_rows_that_are_released_with_a_ratio_have_it(web: WebHarness) -> None:
+    added = web.post("/api/batches", {"rows": [CAT, DOG, BIRD], "sample": 1}, 202)
+    web.run()
+    body = {"aspect_ratio": "16:9", "suffix": "，白底"}
+    web.post(f"/api/batches/{added['batch_id']}/release", body)
+    web.run()
+    found = rows_of(web, added["table_id"])
+    assert {row["state"] for row in found} == {"made"}
+    assert sorted(row["aspect_ratio"] for row in found) == ["16:9", "16:9", "1:1"]
+    assert opened(web, added["table_id"])["table"]["totals"]["to_make"] == 0

@@ -209,8 +209,9 @@ WHERE workbook_id IS NOT NULL;
 -- file. removed_at: removed, kept for undo and for pages that poll. version: of its last change.
 -- Cached by the check, see checked_with: sent is JSON, the words of the request where they differ from the fields, or
 -- empty; filename is as asked for, with its variables replaced; is_seeded: the request has a seed, so that each picture
--- number is a picture of its own; fingerprint is that of the request, empty for an empty row or one with problems;
--- price_micros is of one picture, NULL when it is unknown; problems is a JSON list of {field, message}, or empty.
+-- number is a picture of its own; fingerprint is that of the request, empty for an empty row or one with problems, but
+-- that of a row that cannot be made any more stays; price_micros is of one picture, NULL when it is unknown; problems is
+-- a JSON list of [field, message], or empty.
 CREATE TABLE table_rows (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     table_id TEXT NOT NULL,
