@@ -33,8 +33,8 @@ from app.db.batches import (
 )
 from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_budgets
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record
-from app.db.connection import Connection, Target, connect, read_transaction, transaction
-from app.db.connection_pool import ConnectionPool
+from app.db.connection import Connection, Target, read_transaction, transaction
+from app.db.connection_pool import ConnectionPool, connect
 from app.db.copies import RowsToCopy, Speed, list_rows_to_copy, list_same_rows, measure_speed
 from app.db.copy_to import Copied, CopyDiffers, copy_to
 from app.db.file_names import FileName, WantedName, are_taken, choose_names

@@ -105,6 +105,25 @@ def test_imports_point_in_one_direction() -> None:
     ] == []
 
 
+def test_no_modules_of_the_database_import_each_other_in_a_circle() -> None:
+    """Imports inside functions count too."""
+    left = {name: database_imports(name, tree) for name, tree in trees().items() if name.startswith("app.db")}
+    while ends := [name for name, found in left.items() if not found & left.keys()]:
+        left = {name: found for name, found in left.items() if name not in ends}
+    assert left == {}
+
+
+def database_imports(module: str, tree: ast.Module) -> set[str]:
+    """The modules of ``app.db`` that it imports, but the packages that it is in."""
+    found = {
+        f"{node.module}.{name.name}" if f"{node.module}.{name.name}" in trees() else node.module or ""
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+    }
+    return {name for name in found if name.startswith("app.db") and not f"{module}.".startswith(f"{name}.")}
+
+
 def test_each_foreign_library_is_imported_in_one_place() -> None:
     assert [
         (module, name)

@@ -1,4 +1,4 @@
-"""Database connections and transactions, on either engine.
+"""Connections and transactions as both engines have them.
 
 A ``Target`` is the path of a SQLite file, or the URL of a PostgreSQL database. SQL is written once, in the
 dialect of SQLite with named parameters; ``dialect`` says what of it is translated for PostgreSQL. Where a
@@ -61,21 +61,6 @@ class Connection(Protocol):
 
     def foreign_keys_off(self) -> AbstractContextManager[None]:
         """Do not enforce foreign keys that other programs may have added, while the block runs."""
-
-
-def connect(target: Target, *, one_thread: bool = True) -> Connection:
-    """A connection with autocommit and durable commits.
-
-    With ``one_thread=False`` several threads may use it, one at a time. Raises StoreLost when the file does
-    not exist; a server is connected to when it is first used.
-    """
-    if isinstance(target, Path):
-        from app.db.sqlite_connection import connect as open_file
-
-        return open_file(target, one_thread=one_thread)
-    from app.db.postgres_connection import PostgresConnection  # psycopg is optional
-
-    return PostgresConnection(target)
 
 
 def transaction(

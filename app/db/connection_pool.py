@@ -1,10 +1,25 @@
-"""A pool of connections to one database."""
+"""Opens connections to a database of either engine; a pool of those to one."""
 
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from app.db.connection import Connection, Target, connect
+from app.db import sqlite_connection
+from app.db.connection import Connection, Target
+
+
+def connect(target: Target, *, one_thread: bool = True) -> Connection:
+    """A connection with autocommit and durable commits.
+
+    With ``one_thread=False`` several threads may use it, one at a time. Raises StoreLost when the file does
+    not exist; a server is connected to when it is first used.
+    """
+    if isinstance(target, Path):
+        return sqlite_connection.connect(target, one_thread=one_thread)
+    from app.db.postgres_connection import PostgresConnection  # psycopg is optional
+
+    return PostgresConnection(target)
 
 
 class ConnectionPool:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db.connection import Target, connect, transaction
+from app.db.connection import Target, transaction
+from app.db.connection_pool import connect
 from app.db.open_files import is_damage
 from app.db.row_mapping import quoted
 from app.errors import DatabaseError

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from app.db.connection import connect
+from app.db.connection_pool import connect
 from app.errors import DatabaseError, DiskError
 from app.system import windows_files
 

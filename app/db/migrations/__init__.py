@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db import connection
+from app.db import connection_pool
 from app.db.connection import Connection, Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
@@ -51,7 +51,7 @@ def open_database(target: Target, report: Progress = _silent) -> None:
 
 def open_to_read(target: Target) -> Connection:
     """A connection to the present database that changes nothing. Raises DatabaseError for another version."""
-    db = connection.connect(target)
+    db = connection_pool.connect(target)
     if isinstance(db, SqliteConnection):
         db.execute("PRAGMA query_only = ON")
         version, latest = _version(db), LATEST

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from app.db.connection import Connection, connect, transaction
+from app.db.connection import Connection, transaction
+from app.db.connection_pool import connect
 from app.db.migrations.batch_tables import Progress, add_tables_of_batches
 from app.db.postgres_connection import LONG_SECONDS, PostgresConnection
 from app.db.restored import pause_if_restored
