@@ -27,7 +27,8 @@ OPEN |= {"POST /logout", "GET /favicon.ico", "GET /readyz"}
 OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<names>.css")}
 OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
-FILLED |= {"table_id": "x", "version": "1", "locale": "en", "page": "studio", "late": "ui/lists", "names": "tokens+base"}
+FILLED |= {"version": "1", "locale": "en", "page": "studio", "late": "ui/lists", "names": "tokens+base"}
+FILLED |= {"table_id": "x"}
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"
     "{{7*7}}{% raw %}';DROP TABLE generation_records;--../../x%00=1+1"

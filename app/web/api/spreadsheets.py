@@ -31,6 +31,7 @@ from app.tables.check import Checker
 from app.tables.versions import (
     Line,
     Version,
+    cells_of,
     compare,
     find_version,
     marks_json,
@@ -252,7 +253,8 @@ def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
         content=content,
     )
     notes = sheets.own_result_notes(file)
-    database.add_workbook(connection(), file, notes=notes, now=datetime.now(UTC))
+    cells = {row.number: cells_of(row) for row in found.rows}
+    database.add_workbook(connection(), file, notes=notes, cells=cells, now=datetime.now(UTC))
     return file.id
 
 
