@@ -195,6 +195,7 @@ from app.db.tables import (
     rows_with_problem,
     save_change,
     table_costs,
+    table_of_batch,
     table_totals,
     touch_rows,
     update_rows,

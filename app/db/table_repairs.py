@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.db.connection import Connection
 from app.db.orders import RowColumns
 from app.db.row_pictures import linked_pictures
-from app.db.tables import get_table, read_rows, row_ids_of, update_rows
+from app.db.tables import get_table, read_rows, row_ids_of, table_of_batch, update_rows
 from app.db.versions import next_version
 from app.domain import Status
 from app.domain.tables import restored_fields, sent_words
@@ -20,10 +20,9 @@ def repair_rows(
     ``columns`` and the fingerprints ``before`` are by row number. A row that was changed in its table since,
     or has a picture of its own words, stays as it is.
     """
-    row = db.execute("SELECT table_id FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
-    if row is None or row["table_id"] is None:
+    if not (table_id := table_of_batch(db, batch_id)):
         return
-    table = get_table(db, row["table_id"], deleted=True)
+    table = get_table(db, table_id, deleted=True)
     rows = read_rows(db, table.id, row_ids_of(db, table.id, columns).values())
     linked = linked_pictures(db, [each.id for each in rows])
     version = next_version(db)

@@ -408,6 +408,12 @@ def forget_tables(db: Connection, *, now: datetime) -> int:
         return db.execute("DELETE FROM tables WHERE deleted_at < :before", fields).rowcount
 
 
+def table_of_batch(db: Connection, batch_id: str | None) -> str:
+    """The id of the table whose rows a batch makes; empty: of none."""
+    row = db.execute("SELECT table_id FROM batches WHERE id = :id", {"id": batch_id}).fetchone()
+    return (row and row["table_id"]) or ""
+
+
 def row_ids_of(db: Connection, table_id: str, numbers: Collection[int]) -> dict[int, int]:
     """The ids of the rows of a table by their numbers."""
     sql = f"SELECT number, id FROM table_rows WHERE table_id = :id AND number {IN_IDS}"

@@ -18,7 +18,7 @@ class Placed:
     skipped   the rows with pictures that were left out, and the records that have these
     waiting   how many of the records wait because their batch is paused
     number    how many they are; an answer of an earlier version has only this
-    table_id  the table whose rows a new batch makes; empty: of none
+    table_id  the table whose rows are made or left out; empty: of none
     """
 
     batch_id: str = ""
@@ -163,19 +163,23 @@ def _write(
         columns = _columns_of(each.row)
         new += [(columns, number, name) for number, name in zip(each.numbers, chosen, strict=False)]
         again += [(columns, record) for record in each.to_queue]
-        bought += [(columns, record, each.bought) for record in each.left_out]
+        if order.cancels_bought or each.row.changes:
+            bought += [(columns, record, each.bought) for record in each.left_out if not record.task_id]
     added = database.insert_pictures(db, batch_id, new, held)
     skipped = skipped_rows(planned, added)
     if added:
         database.link_new_pictures(db, added)
-    if order.table_id:
-        shared = {each.row: each.records for each in shown_rows(planned, added)}
-        database.link_shared_pictures(db, order.table_id, batch_id, shared)
     _repair_rows(db, planned)
+    table_id, repeated = order.table_id, planned[0].row.records if planned else ()
+    if skipped and repeated:
+        table_id = database.table_of_batch(db, repeated[0].batch_id)
+    if table_id:
+        shared = {each.row: each.records for each in shown_rows(planned, added)}
+        run = repeated[0].batch_id if repeated else batch_id
+        database.link_shared_pictures(db, table_id, run or "", shared)
     database.requeue_as_they_are(db, kept)
     database.queue_records_again(db, again)
-    if order.cancels_bought:
-        database.cancel_bought(db, bought)
+    database.cancel_bought(db, bought)
     queued = [record.id for each in planned for record in each.to_queue]
     database.touch(db, [record.id for each in planned for record in each.row.records])
     waiting = order.close(db, planned, added)
@@ -185,7 +189,7 @@ def _write(
         skipped=skipped,
         waiting=waiting,
         number=len(added) + len(queued),
-        table_id=order.table_id,
+        table_id=table_id,
     )
 
 

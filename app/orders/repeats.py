@@ -37,7 +37,7 @@ class _Repeat(Order):
     The others are submitted to their model (``Models.of``). A paused batch stays paused, since resuming would
     start its other records. ``ids``: which, None for all that a subclass says; ``changes`` are by record id.
     ``require`` raises Conflict when the models of these requests cannot be ordered from. ``skips``: whether
-    what was bought meanwhile is left out.
+    what was bought meanwhile is left out; of those the changed ones are cancelled, with their new words.
     """
 
     ids: Sequence[int] | None = None
@@ -91,13 +91,17 @@ class _Repeat(Order):
     def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
         """Log what was changed and queued, and activate the batches."""
         waiting = 0
-        for batch_id, rows in groupby(planned, lambda each: each.row.records[0].batch_id or ""):
+        for batch_id, group in groupby(planned, lambda each: each.row.records[0].batch_id or ""):
+            rows = list(group)
             queued = [(each.row, record) for each in rows for record in each.to_queue]
             for row, record in queued:
                 if row.changes:
                     _check_not_charged(record)
-                    text = "{place}：改了{fields}，重试。原来是{values}"
-                    _log_changes(db, record, row.changes, text, record_id=record.id)
+                    line = "{place}：改了{fields}，重试。原来是{values}"
+                    _log_changes(db, record, row.changes, line, record_id=record.id)
+            if left_out := sum(len(each.left_out) for each in rows if each.row.changes):
+                text = message("{n} 张已经做过或正在做，没有再做", n=left_out)
+                database.add_log(db, batch_id, "info", text)
             waiting += self._activate(db, batch_id, queued)
         return waiting
 

@@ -173,7 +173,7 @@ def test_the_rest_of_a_run_leaves_out_what_was_bought_meanwhile(
     run.open_run(first)
     run.run_button("uncancel").click()
     page.locator("[data-cost-yes]").click()
-    left_out = page.locator(".toast").filter(has_text="1 行已经在别的批次里做过或正在做，没有再下单")
+    left_out = page.locator(".toast").filter(has_text="1 行刚才已经做过或正在做，没有再下单")
     expect(left_out).to_be_visible()
     run.expect_status(3, "success")
     run.expect_status(4, "cancelled")

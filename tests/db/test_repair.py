@@ -197,7 +197,10 @@ def test_changed_words_are_left_out_when_any_record_has_them(db: database.Connec
     changes = {failed[0]: {"prompt": "猫"}, failed[1]: {"prompt": "猫"}}
     done = queue.retry(db, batch_id, failed, changes=changes, skips=True)
     assert done.skipped == [SkippedRow(row=2, records=[cat]), SkippedRow(row=3, records=[cat])]
-    assert database.get_record(db, failed[0]).prompt == "狗"
+    left_out = database.get_record(db, failed[0])
+    assert (left_out.prompt, left_out.status, left_out.cause) == ("猫", Status.CANCELLED, "bought")
+    assert str(left_out.error) == f"已经有同样的图片（记录 {cat}），没有再做"
+    assert queue.log(db, batch_id)[-1] == "2 张已经做过或正在做，没有再做"
     changes = {each: {"prompt": "鸟"} for each in failed}
     done = queue.retry(db, batch_id, failed, changes=changes, skips=True)
     assert (done.number, done.skipped) == (1, [SkippedRow(row=3, records=[failed[0]])])

@@ -46,6 +46,23 @@ def test_exactly_the_changed_records_are_made_with_their_new_words(
     assert [line[first.index("提示词")] for line in lines] == ["白{猫}", "狗", "鸟"]
 
 
+def test_a_row_that_becomes_equal_to_another_of_its_batch_shows_that_picture(web: WebHarness) -> None:
+    batch_id, ids = failed_batch(web)
+    body = {"records": ids[:2], "changes": {str(ids[1]): {"prompt": "猫"}}, "repeats": "skip"}
+    done = web.post(f"/api/batches/{batch_id}/retry", body)
+    assert (done["retried"], done["skipped"]) == (1, [{"row": 2, "records": ids[:1]}])
+    (shared,) = done["shared"]
+    assert shared["records"] == ids[:1]
+    web.run()
+    assert web.record(ids[1])["error"] == f"已经有同样的图片（记录 {ids[0]}），没有再做"
+    (table,) = web.get("/api/tables")["tables"]
+    row = web.get(f"/api/tables/{table['id']}")["rows"][1]
+    assert (row["id"], row["prompt"], row["state"]) == (shared["row"], "猫", "made")
+    assert [picture["record_id"] for picture in row["pictures"] if picture.get("shared")] == ids[:1]
+    again = web.post(f"/api/batches/{batch_id}/retry", records=ids[1:2])
+    assert again["retried"] == 1
+
+
 def test_a_change_that_is_not_valid_queues_nothing_and_names_every_problem(web: WebHarness) -> None:
     batch_id, ids = failed_batch(web)
     changes = {

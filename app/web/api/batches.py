@@ -72,11 +72,12 @@ SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
 MAX_FOLLOWED = 300  # batches per request
 _BATCH = answer(batch="Batch")
+SHARED = array_of(closed_object(row=ID, records=[ID]))
 _ADDED: dict[str, Any] = {
     "records": [ID],
     "skipped": ["SkippedRow"],
     "table_id": or_null(text(description="表格的编号：这些行在里面")),
-    "shared": [closed_object(row=ID, records=[ID])],
+    "shared": SHARED,
 }
 _CANCELLED = answer(batch="Batch", cancelled=int, undo=[ID], was_paused=bool)
 

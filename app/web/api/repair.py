@@ -14,7 +14,7 @@ from app.images.filenames import TakenStems
 from app.orders.changes import ChangeErrors, stem_for, validated_changes
 from app.orders.place import Placed, place
 from app.orders.repeats import OneMore, Retry, Uncancel
-from app.web.api.batches import batch_answer
+from app.web.api.batches import SHARED, batch_answer, shared_json
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, or_null, strict_object
 from app.web.params import bool_field, is_id, json_body, only_known, parse_ids, whole_number
@@ -72,7 +72,7 @@ def uncancel_batch(batch_id: str) -> Response:
 @describe(
     "再试失败而没有计费的；已计费、结果未知或已取消的只有指名才会再试。changes 里的先改再试，"
     "不写 records 就只试改了的；改的词照原样用，不换变量，不加前缀后缀",
-    answer(batch="Batch", retried=int, skipped=["SkippedRow"]),
+    answer(batch="Batch", retried=int, skipped=["SkippedRow"], shared=SHARED),
     headers=KEY_HEADERS,
     json=strict_object(
         records=or_null([ID]),
@@ -104,7 +104,7 @@ def retry_batch(batch_id: str) -> Response:
             require=current.require_models_of,
         )
         placed = place(db, order)
-    return batch_answer(batch_id, retried=placed.number, skipped=placed.skipped)
+    return batch_answer(batch_id, retried=placed.number, skipped=placed.skipped, shared=shared_json(placed))
 
 
 @bp.post("/batches/<batch_id>/again")

@@ -29,7 +29,7 @@ from app.tables.run import run_table
 from app.tables.states import RowState
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
-from app.web.api.batches import sample_of, shared_json, stop_rule_of
+from app.web.api.batches import SHARED, sample_of, shared_json, stop_rule_of
 from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
@@ -119,7 +119,6 @@ _OPERATION: Schema = {
         closed_object(("after",), op={"const": "move"}, after=_AFTER, rows=[ID]),
     ]
 }
-_SHARED = closed_object(row=ID, records=[ID])
 _CHANGED = answer(version=int, rows=array_of(_SHOWN_ROW), removed=[ID], totals=_TOTALS)
 
 
@@ -365,7 +364,7 @@ def undo_change(table_id: str) -> Response:
 @bp.post("/tables/<table_id>/run")
 @describe(
     "做一个表格的行：不写 rows 就是全部还要做的",
-    answer(batch_id=or_null(str), records=[ID], shared=array_of(_SHARED), price=or_null(float)),
+    answer(batch_id=or_null(str), records=[ID], shared=SHARED, price=or_null(float)),
     status=202,
     headers=KEY_HEADERS,
     json=strict_object(
@@ -375,7 +374,7 @@ def undo_change(table_id: str) -> Response:
         stop_after=STOP_AFTER,
         request_id=REQUEST_ID,
     ),
-    also={200: answer(batch_id={"type": "null"}, records=[ID], shared=array_of(_SHARED), price=float)},
+    also={200: answer(batch_id={"type": "null"}, records=[ID], shared=SHARED, price=float)},
 )
 def run(table_id: str) -> Response:
     """Order the pictures of rows; with ``repeats: skip`` those that there are of equal rows are shown."""

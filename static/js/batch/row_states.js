@@ -115,7 +115,7 @@ export function requeuedMessage(count, { status }) {
   return status === "paused" ? _("{word}，按「继续」后开始", { word }) : word;
 }
 
-/** That rows were left out because their pictures were bought by another batch meanwhile. */
+/** That rows were left out because their pictures are bought. */
 export function skippedMessage(n) {
-  return _("{n} 行已经在别的批次里做过或正在做，没有再下单", { n });
+  return _("{n} 行刚才已经做过或正在做，没有再下单", { n });
 }
