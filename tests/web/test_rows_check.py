@@ -13,7 +13,7 @@ from app.config import Settings
 from tests.web.harness import PNG, WebHarness, add_reference, import_sheet
 from tools.fakes.jimeng import FakeJimeng
 from tools.noise_images import noise_image
-from tools.server_process import ServerProcess, running_server
+from tools.server_process import running_server
 
 CAT, DOG = {"prompt": "猫"}, {"prompt": "狗"}
 
@@ -259,24 +259,27 @@ def test_an_unknown_value_of_repeats_is_refused(module_web: WebHarness, repeats:
     assert refused["problems"][0]["field"] == "repeats"
 
 
-def test_two_servers_at_once_order_each_row_once(tmp_path: Path, service: FakeJimeng) -> None:
+@pytest.mark.parametrize("of_table", [False, True], ids=["rows", "table"])
+def test_two_servers_at_once_order_each_row_once(tmp_path: Path, service: FakeJimeng, of_table: bool) -> None:
     rows = [{"prompt": f"第 {number} 只猫", "resolution": "1K"} for number in range(12)]
     fields = {**service.settings(), "model_concurrency": 4}
-
-    def send(server: ServerProcess) -> dict[str, Any]:
-        return server.post("/api/batches", {"rows": rows, "repeats": "skip"})
-
+    path, body = "/api/batches", {"rows": rows, "repeats": "skip"}
     other = tmp_path / "other"
     other.mkdir()
     shared = {"database_path": tmp_path / "generation_records.db", "output_dir": tmp_path / "output"}
     with running_server(tmp_path, **fields) as one, running_server(other, **fields, **shared) as two:
+        if of_table:
+            table = one.post("/api/tables", {"rows": rows})["table"]["id"]
+            found = one.get(f"/api/tables/{table}")["rows"]
+            path, body = f"/api/tables/{table}/run", {"rows": [row["id"] for row in found]}
         with ThreadPoolExecutor(8) as pool:
-            answers = list(pool.map(send, [one, two] * 4))
+            answers = list(pool.map(lambda server: server.post(path, body), [one, two] * 4))
         queued = [answer for answer in answers if answer["batch_id"]]
         assert len(queued) == 1
         records = queued[0]["records"]
         for answer in answers:
             if answer is not queued[0]:
-                assert [row["records"] for row in answer["skipped"]] == [[each] for each in records]
+                left_out = answer["shared" if of_table else "skipped"]
+                assert [row["records"] for row in left_out] == [[each] for each in records]
         one.wait_for_end(queued[0]["batch_id"])
     assert service.charges == len(rows)
