@@ -170,8 +170,8 @@ def test_reports_are_written_now_and_then_and_of_a_file_only_with_the_role(
     monkeypatch.setattr(worker_of(alone), "_find_work", lambda _db: polled.set())
     alone.start()
     assert polled.wait(TIMEOUT)
-    living = database.list_workers(db, now=time.time(), within=60.0)
-    assert len(living) == (2 if settings.database_url else 1)
+    expected = 2 if settings.database_url else 1
+    wait_until(lambda: len(database.list_workers(db, now=time.time(), within=60.0)) == expected)
     for runtime in (alone, two.runtime):
         assert runtime.stop(0)
     assert db.execute("SELECT count(*) FROM workers").fetchone()[0] == 0
