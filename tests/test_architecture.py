@@ -124,6 +124,14 @@ def database_imports(module: str, tree: ast.Module) -> set[str]:
     return {name for name in found if name.startswith("app.db") and not f"{module}.".startswith(f"{name}.")}
 
 
+def test_records_are_queued_by_orders_that_are_placed_and_by_the_queue_alone() -> None:
+    writers = ("insert_pictures", "queue_records_again", "requeue_as_they_are", "cancel_bought")
+    assert modules_with(lambda node: getattr(node, "attr", "") in writers) == ["app.orders.place"]
+    assigned = re.compile(r"status = '(?:queued|held)',")
+    files = [path for path in product_files() if assigned.search(path.read_text("utf-8"))]
+    assert [module_of(path) for path in files] == ["app.db.orders", "app.db.queue"]
+
+
 def test_each_foreign_library_is_imported_in_one_place() -> None:
     assert [
         (module, name)

@@ -235,14 +235,6 @@ def test_a_record_that_is_left_out_says_why_and_a_released_one_nothing(db: datab
     assert "1 张已经做过或正在做，没有再做" in lines
 
 
-def test_unchanged_rows_are_released_although_they_were_bought_before(db: database.Connection) -> None:
-    """The user knew of the earlier ones; nothing is said to be left out."""
-    add(db, ImageRequest(prompt="猫"))
-    batch_id, _ = add_held(db, "一", "猫", "二")
-    assert release(db, batch_id) == (1, [])
-    assert not any("没有再做" in line for line in queue.log(db, batch_id))
-
-
 def test_only_the_records_of_the_batch_are_listed_as_held(db: database.Connection) -> None:
     batch_id, ids = add_held(db, "一", "猫", "二")
     add_held(db, "一", "狗", "二")

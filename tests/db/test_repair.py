@@ -159,37 +159,6 @@ def test_concurrent_retries_with_one_key_change_and_queue_once(
     assert queue.claim(db) is None
 
 
-@pytest.mark.parametrize("status", ["success", "running", "queued", "held", "unknown"])
-def test_a_retry_leaves_out_what_was_bought_meanwhile(db: database.Connection, status: str) -> None:
-    batch_id, ids = queue.add(db, CAT, DOG)
-    for _ in ids:
-        queue.fail(db, Billed.NO)
-    _, (other,) = queue.add(db, CAT)
-    db.execute("UPDATE generation_records SET status = ? WHERE id = ?", [status, other])
-    done = queue.retry(db, batch_id, skips=True)
-    assert (done.number, done.skipped) == (1, [SkippedRow(row=1, records=[other])])
-    assert queue.statuses(db, ids) == [Status.FAILED, Status.QUEUED]
-
-
-@pytest.mark.parametrize("assignment", ["status = 'failed'", "deleted_at = '2026-01-01'"])
-def test_a_retry_queues_what_was_not_bought(db: database.Connection, assignment: str) -> None:
-    batch_id, _ = queue.add(db, CAT)
-    queue.fail(db, Billed.NO)
-    queue.add(db, CAT)
-    other = queue.make(db)
-    queue.set_fields(db, assignment, other)
-    assert queue.retry(db, batch_id, skips=True).number == 1
-
-
-def test_an_earlier_picture_of_the_row_does_not_keep_its_retry_back(db: database.Connection) -> None:
-    queue.add(db, CAT)
-    queue.make(db)
-    batch_id, _ = queue.add(db, CAT, CAT)
-    queue.fail(db, Billed.NO)
-    queue.make(db)
-    assert queue.retry(db, batch_id, skips=True).number == 1
-
-
 def test_changed_words_are_left_out_when_any_record_has_them(db: database.Connection) -> None:
     batch_id, ids = queue.add(db, CAT, DOG, DOG)
     cat = queue.make(db)

@@ -46,17 +46,6 @@ def test_a_record_that_another_program_adds_at_the_last_moment_counts_as_bought(
     assert (done.ids, done.skipped) == ([], [SkippedRow(row=1, records=[other])])
 
 
-def test_a_retry_skips_what_was_bought_only_where_that_is_asked(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    batch_id, _ = add(db, CAT)
-    fail_all(db, 1)
-    add(db, CAT)
-    make(db)
-    assert orders.retry(db, batch_id, models=Models([spec]), skips=True).number == 0
-    assert orders.retry(db, batch_id, models=Models([spec])).number == 1
-
-
 def test_a_retry_of_a_batch_leaves_other_batches_and_other_ends_alone(
     db: database.Connection, spec: ModelSpec
 ) -> None:
@@ -238,17 +227,6 @@ def test_only_the_models_that_make_what_is_retried_are_asked_for(
     )
     assert place(db, order).ids == [ids[0], ids[2]]
     assert asked == ["a"]
-
-
-def test_of_changed_rows_with_equal_words_only_one_is_ordered(
-    db: database.Connection, spec: ModelSpec
-) -> None:
-    """Of unchanged equal rows each is: the user wants as many."""
-    batch_id, ids = add(db, CAT, CAT, DOG)
-    fail_all(db, 3)
-    changes = {ids[2]: {"prompt": "猫"}}
-    done = orders.retry(db, batch_id, ids, models=Models([spec]), changes=changes, skips=True)
-    assert (done.ids, done.skipped) == (ids[:2], [SkippedRow(row=3, records=ids[:2])])
 
 
 def test_a_row_of_two_pictures_with_new_words_is_left_out_by_picture(
