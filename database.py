@@ -169,7 +169,6 @@ from app.db.table_versions import (
     batch_of_table,
     find_tables_of_file,
     picks_of,
-    rows_of_batch,
     sample_cells,
     set_picks,
 )

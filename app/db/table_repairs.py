@@ -6,7 +6,7 @@ from dataclasses import replace
 from app.db.connection import Connection
 from app.db.orders import RowColumns
 from app.db.row_pictures import linked_pictures
-from app.db.tables import get_table, read_rows, row_ids_of, table_of_batch, update_rows
+from app.db.tables import get_table, read_rows, row_ids_of, table_of_batch, update_rows, update_table
 from app.db.versions import next_version
 from app.domain import Status
 from app.domain.tables import restored_fields, sent_words
@@ -33,10 +33,12 @@ def repair_rows(
         if each.fingerprint != before[each.number] or any(one.status == Status.SUCCESS for one in own):
             continue
         request = replace(new.request, sample_images=tuple(new.images))
+        fields = restored_fields(request, new.extras, each.number, table)
+        fields["filename"] = each.fields.get("filename")  # it may have been renamed since
         changed.append(
             replace(
                 each,
-                fields=restored_fields(request, new.extras, each.number, table),
+                fields={name: value for name, value in fields.items() if value is not None},
                 sent=sent_words(request, new.extras),
                 fingerprint=new.fingerprint,
                 problems=(),
@@ -44,3 +46,5 @@ def repair_rows(
             )
         )
     update_rows(db, table.id, changed)
+    if changed:  # so that no edit that is under way writes the earlier words again
+        update_table(db, replace(table, version=version))

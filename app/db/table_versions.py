@@ -69,21 +69,6 @@ def batch_of_table(db: Connection, table_id: str, named: str) -> str | None:
     return row["id"] if row else None
 
 
-def rows_of_batch(db: Connection, batch_id: str) -> dict[int, int]:
-    """The ids of the rows whose pictures a batch made, by the numbers that they had in it."""
-    rows = db.execute(
-        """
-        SELECT generation_records.row_number, row_pictures.row_id
-        FROM row_pictures
-        JOIN generation_records ON generation_records.id = row_pictures.record_id
-        WHERE generation_records.batch_id = :id AND is_shared = 0
-        ORDER BY generation_records.id
-        """,
-        {"id": batch_id},
-    ).fetchall()
-    return {row["row_number"]: row["row_id"] for row in rows}
-
-
 def picks_of(db: Connection, record_ids: Iterable[int]) -> dict[int, str]:
     """The choices of those of these records that have ended."""
     rows = db.execute(

@@ -1,6 +1,6 @@
 """Makes a file the newest version of a table, with the choices of pictures in it, in one change."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -42,8 +42,10 @@ def apply_version(
 def _picks(found: sheets.Import, version: Version) -> dict[int, Pick]:
     """The choices that the file makes, by record."""
     picks: dict[int, Pick] = {}
+    numbers = {line.number: line.row.number for line in version.lines if line.row}
     for mark in found.marks:
-        made = [record for record in version.results.get(mark.row, ()) if record.filename]
+        results = version.results.get(mark.row if found.of_results else numbers.get(mark.row, 0), ())
+        made = [record for record in results if record.filename]
         place = mark.picture or 1
         of_number = [record for record in made if record.picture_number == place]
         chosen = of_number[-1:] if found.of_results else made[place - 1 : place]
@@ -65,13 +67,11 @@ def _write(edit: Edit, version: Version, found: sheets.Import, workbook_id: str)
     if found.of_results:
         return
     edit.table = replace(edit.table, workbook_id=workbook_id)
-    in_file = [line.row.id if line.row else ids[line.number] for line in version.lines]
-    for line, row_id in zip(version.lines, in_file, strict=True):
-        row = edit.rows[row_id]
-        edit.rows[row_id] = replace(row, cells=line.cells, number=line.number, is_gone=False)
+    for line in version.lines:
+        row_id = line.row.id if line.row else ids[line.number]
+        edit.rows[row_id] = replace(edit.rows[row_id], cells=line.cells, is_gone=False)
     for row in version.gone:
         edit.rows[row.id] = replace(edit.rows[row.id], is_gone=True)
-    _number_others(edit, {line.number for line in version.lines}, in_file)
 
 
 def _added(edit: Edit, lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
@@ -87,16 +87,6 @@ def _added(edit: Edit, lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
                 yield from zip((each.number for each in new), edit.add(written, after), strict=True)
             new = []
         after = line.row.id if line and line.row else after
-
-
-def _number_others(edit: Edit, lines: Collection[int], in_file: Collection[int]) -> None:
-    """Give the rows that are not in the file numbers that no line has."""
-    listed = {row_id: number for row_id, _, number, *_ in database.list_order(edit.db, edit.table.id)}
-    others = [row_id for row_id, number in listed.items() if number in lines and row_id not in {*in_file}]
-    edit.load(others)
-    last = max([*lines, *listed.values()], default=0)
-    for number, row_id in enumerate(others, last + 1):
-        edit.rows[row_id] = replace(edit.rows[row_id], number=number)
 
 
 @contextmanager

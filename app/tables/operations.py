@@ -334,7 +334,6 @@ def _values(row: Row) -> dict[str, Any]:
     return {
         **row.fields,
         **{f"columns.{name}": text for name, text in row.columns.items()},
-        "@number": row.number,
         "@position": row.position,
         "@removed": row.removed_at is not None,
         "@cells": row.cells or None,
@@ -388,7 +387,6 @@ def _undone(row: Row, delta: Mapping[str, Any]) -> Row:
         columns={
             name.removeprefix(own): text for name, text in values.items() if text and name.startswith(own)
         },
-        number=values["@number"],
         position=values["@position"],
         cells=values["@cells"] or {},
         is_gone=values["@is_gone"],

@@ -1,12 +1,16 @@
 """The pictures that leave the house for a table: of each row, under its number, name and own columns."""
 
-from collections.abc import Sequence
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import count
+from typing import Any
 
 import database
 from app.domain import Pick, Record, Standing, Status
-from app.domain.tables import RowPicture, Table
+from app.domain.tables import Row, RowPicture, Table
 from app.errors import message
 from app.tables.view import RowView, view_rows
 
@@ -29,6 +33,35 @@ def list_results(db: database.Connection, table: Table) -> list[Record]:
         if not chosen:
             found.append(_not_made(view, table))
     return found
+
+
+def by_line(db: database.Connection, table: Table, records: Sequence[Record]) -> list[Record]:
+    """The records with the lines of their rows in the newest version of the file as row numbers.
+
+    A row that is not in it, such as a typed one, comes after its last line.
+    """
+    cells = database.workbook_cells(db, table.workbook_id)
+    lines = lines_of_rows(database.read_rows(db, table.id), cells)
+    return [replace(record, row_number=lines[record.row_number]) for record in records]
+
+
+def lines_of_rows(rows: Sequence[Row], cells: Mapping[int, Mapping[str, Any]]) -> dict[int, int]:
+    """The line of each row in a file by its number: that of its number, else one with its cells, else none:
+    then a number after the last line. Without ``cells`` of the file the numbers are the lines."""
+    there = [row for row in rows if row.cells and not row.is_gone]
+    lines = {row.number: row.number for row in there if cells.get(row.number) == row.cells}
+    free: dict[str, list[int]] = defaultdict(list)
+    for line in sorted(cells.keys() - lines.keys(), reverse=True):
+        free[json.dumps(cells[line], sort_keys=True)].append(line)
+    for row in there:
+        if row.number not in lines and (equal := free.get(json.dumps(row.cells, sort_keys=True))):
+            lines[row.number] = equal.pop()
+    taken, after = {*lines.values()}, count(max(cells, default=0) + 1)
+    for row in rows:
+        if row.number not in lines:
+            is_free = not cells or (row.number in cells and row.number not in taken)
+            lines[row.number] = row.number if is_free else next(after)
+    return lines
 
 
 def _own(view: RowView) -> Sequence[RowPicture]:

@@ -153,8 +153,7 @@ def compare(db: database.Connection, table_id: str, found: sheets.Import, *, nam
         for record in sorted(records, key=lambda record: record.id):
             results[record.row_number].append(record)
     if found.of_results:
-        made = database.rows_of_batch(db, named_batch)
-        lines, gone = _compare_results(rows, {row.number: row.id for row in rows} | made, results, found)
+        lines, gone = _compare_results({row.number: row for row in rows}, results, found)
     else:
         lines, gone = compare_cells(table, rows, found.rows)
     return Version(table=table, lines=lines, gone=gone, batch_id=batch_id, results=results)
@@ -208,21 +207,17 @@ def _line(number: int, cells: Mapping[str, Any], row: Row | None, *, own: Iterab
 
 
 def _compare_results(
-    rows: Sequence[Row],
-    row_ids: Mapping[int, int],
-    results: Mapping[int, Sequence[Record]],
-    found: sheets.Import,
+    rows: Mapping[int, Row], results: Mapping[int, Sequence[Record]], found: sheets.Import
 ) -> tuple[list[Line], list[Row]]:
     """The lines of a results workbook beside the rows that they are of, compared with what was sent.
 
-    ``row_ids`` are those of the row numbers. The cells of the user's own file stay as they are.
+    ``rows`` are by number. The cells of the user's own file stay as they are.
     """
-    by_id = {row.id: row for row in rows}
     lines: list[Line] = []
     for line in found.rows:
         cells, number = cells_of(line), line.origin or 0
         sent = results.get(number, ())
-        row = by_id.get(row_ids.get(number, 0)) if sent else None
+        row = rows.get(number) if sent else None
         values = min((_result_changes(record, cells) for record in sent), key=len, default={}) if row else {}
         changes = [
             CellChange(field=name, before=_shown(name, row.fields.get(name)), now=_shown(name, now))
@@ -233,9 +228,8 @@ def _compare_results(
         values = {**values, **own}
         number = number or line.number
         lines.append(Line(number=number, row=row, cells=cells, values=values, changes=changes, corrected=0))
-    there = {line.row.id for line in lines if line.row}
-    gone = (by_id.get(row_ids.get(number, 0)) for number in results)
-    return lines, list({row.id: row for row in gone if row and row.id not in there}.values())
+    there = {line.row.number for line in lines if line.row}
+    return lines, [rows[number] for number in sorted(results) if number in rows and number not in there]
 
 
 def _result_changes(record: Record, cells: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from app.tables.apply_version import apply_version
 from app.tables.check import Checker
 from app.tables.create import create_table, read_new_rows
 from app.tables.operations import change_rows, undo
+from app.tables.results import lines_of_rows
 from app.tables.versions import Version, cells_of, compare, find_version, with_values
 from tests.specs import ANY
 from tools.workbooks.written import by_openpyxl
@@ -46,7 +47,8 @@ class Desk:
         found = read_workbook(content, "a.xlsx", find_model=find)
         file_id = hashlib.sha256(content).hexdigest()
         file = WorkbookFile(id=file_id, filename="a.xlsx", sheet=found.sheet, header_row=1, content=content)
-        database.add_workbook(self.db, file, now=datetime.now(UTC))
+        cells = {row.number: cells_of(row) for row in found.rows}
+        database.add_workbook(self.db, file, cells=cells, now=datetime.now(UTC))
         return found, file_id
 
     def create(self, rows: Cells = ROWS, header: Sequence[str] = HEADER) -> str:
@@ -91,6 +93,10 @@ def changed(rows: Cells, number: int, column: int, value: object) -> list[list[A
     new = [[*row] for row in rows]
     new[number - 2][column] = value
     return new
+
+
+def workbook_of(desk: Desk, table: str) -> str | None:
+    return database.get_table(desk.db, table).workbook_id
 
 
 def changes(version: Version) -> list[tuple[int, str, Any, Any]]:
@@ -174,24 +180,27 @@ def test_own_columns_change_a_row_only_where_its_texts_use_them(desk: Desk) -> N
 def test_a_version_is_applied_in_one_change_that_can_be_undone(desk: Desk) -> None:
     table = desk.create()
     change_rows(desk.db, table, [{"op": "add", "rows": [{"prompt": "手写的"}]}], checker=desk.checker)
-    before, workbook = desk.rows(table), database.get_table(desk.db, table).workbook_id
+    before, workbook = desk.rows(table), workbook_of(desk, table)
     new = [["B-1", "新的甲", "1:1", "加的"], ["B-2", "新的乙", "1:1", ""]]
     newer = [[*row, ""] for row in (*ROWS[:3], *new, *changed(ROWS, 6, 1, "改过的")[4:])]
     newer[0][4] = "八月"
     version = desk.apply(table, newer, [*HEADER, "交期"])
     rows = desk.rows(table)
-    assert [rows[number].fields["prompt"] for number in (2, 5, 6, 7, 12)] == [
+    assert [rows[number].fields["prompt"] for number in (2, 6, 11, 13, 14)] == [
         ROWS[0][1],
-        "新的甲",
-        "新的乙",
         "改过的",
         ROWS[9][1],
+        "新的甲",
+        "新的乙",
     ]
+    lines = lines_of_rows([*rows.values()], database.workbook_cells(desk.db, workbook_of(desk, table)))
+    assert [lines[number] for number in (2, 4, 6, 11, 13, 14)] == [2, 4, 7, 12, 5, 6]
+    assert sorted(lines[number] for number in (5, 12)) == [13, 14]
     assert [row.fields["prompt"] for row in database.read_rows(desk.db, table)][3:5] == ["新的甲", "新的乙"]
     assert [row.fields["prompt"] for row in rows.values() if row.is_gone] == [ROWS[3][1]]
     assert rows[2].columns == {"SKU": "A-2", "交期": "八月"}
     assert len(rows) == 13
-    assert database.get_table(desk.db, table).workbook_id != workbook
+    assert workbook_of(desk, table) != workbook
     undo(desk.db, table, version, checker=desk.checker)
     after = desk.rows(table)
     assert after.keys() == before.keys()
@@ -203,7 +212,7 @@ def test_a_version_is_applied_in_one_change_that_can_be_undone(desk: Desk) -> No
             row.cells,
             False,
         )
-    assert database.get_table(desk.db, table).workbook_id == workbook
+    assert workbook_of(desk, table) == workbook
 
 
 def test_a_row_that_is_back_in_the_file_is_not_gone_any_more(desk: Desk) -> None:

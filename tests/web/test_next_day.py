@@ -58,6 +58,13 @@ def totals(web: WebHarness, table: str) -> dict[str, Any]:
     return found
 
 
+def filled(web: WebHarness, table: str) -> list[tuple[str, str, str]]:
+    """(SKU, state, file) of each line of the own workbook."""
+    content = web.client.get(f"/api/tables/{table}/results.xlsx?form=own").data
+    lines = load_workbook(io.BytesIO(content)).worksheets[0].iter_rows(min_row=2, values_only=True)
+    return [(str(line[0]), str(line[5]), str(line[7])) for line in lines]
+
+
 def test_what_was_made_and_repaired_one_day_is_known_the_next(web: WebHarness, service: FakeJimeng) -> None:
     table = new_table(web, sheet(ROWS), "双十二.xlsx")
     wrong = [row["id"] for row in rows_of(web, table) if row["state"] == "problem"]
@@ -78,9 +85,7 @@ def test_what_was_made_and_repaired_one_day_is_known_the_next(web: WebHarness, s
     assert service.charges == 330
     with zipfile.ZipFile(io.BytesIO(web.client.get(f"/api/tables/{table}/archive.zip").data)) as bundle:
         assert {f"{row[3]}.jpg" for row in ROWS} <= {*bundle.namelist()}
-    own = web.client.get(f"/api/tables/{table}/results.xlsx?form=own").data
-    page = load_workbook(io.BytesIO(own)).worksheets[0]
-    assert {page.cell(number, 6).value for number in range(2, 402)} == {"成功"}
+    assert filled(web, table) == [(row[0], "成功", f"{row[3]}.jpg") for row in ROWS]
 
     same = import_version(web, table, sheet(ROWS), apply="1")
     numbers = {name: same[name] for name in ("unchanged", "changed", "new", "removed", "problems")}
@@ -99,3 +104,6 @@ def test_what_was_made_and_repaired_one_day_is_known_the_next(web: WebHarness, s
     assert totals(web, table)["to_make"] == 20
     run(web, table)
     assert (service.charges, totals(web, table)["to_make"]) == (350, 0)
+    delivered = filled(web, table)
+    assert delivered[:411] == [(row[0], "成功", f"{row[3]}.jpg") for row in newer]
+    assert [each[1:] for each in delivered[411:]] == [("成功", f"{ROWS[300][3]}.jpg")]

@@ -50,7 +50,7 @@ def test_a_version_is_shown_then_applied_and_undone(web: WebHarness) -> None:
     table = new_table(web, sheet(ROWS))
     newer = sheet([*ROWS[1:5], ["A-6", "第 6 款", "16:9"], ["B-1", "新的", "1:1"]])
     shown = import_version(web, table, newer)
-    change = {"row": 6, "field": "aspect_ratio", "before": "1:1", "now": "16:9"}
+    change = {"row": 7, "field": "aspect_ratio", "before": "1:1", "now": "16:9"}
     assert {name: shown[name] for name in ("unchanged", "changed", "new", "removed", "corrected")} == {
         "unchanged": 4,
         "changed": [change],
@@ -62,7 +62,7 @@ def test_a_version_is_shown_then_applied_and_undone(web: WebHarness) -> None:
     applied = import_version(web, table, newer, apply="1")
     assert applied["version"] > shown["version"]
     after = {row["number"]: row for row in rows_of(web, table)}
-    assert (after[6]["aspect_ratio"], after[7]["prompt"]) == ("16:9", "新的")
+    assert (after[7]["aspect_ratio"], after[8]["prompt"]) == ("16:9", "新的")
     assert [row["prompt"] for row in after.values() if row.get("is_gone")] == ["第 1 款"]
     assert import_version(web, table, newer, apply="1")["version"] == applied["version"]
     web.post(f"/api/tables/{table}/undo", {"version": applied["version"]})

@@ -15,7 +15,7 @@ from app.domain import Batch, BatchStatus, Pick, Record, Status
 from app.domain.tables import Table
 from app.errors import InvalidRequest, NotFound, message
 from app.images.filenames import delivered_names, safe_stem
-from app.tables.results import list_results
+from app.tables.results import by_line, list_results
 from app.web.downloads import XLSX, as_attachment, start_stream
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
@@ -42,6 +42,8 @@ def table_results(table_id: str) -> Response:
     """The rows of a table, in order, with what each shows; or the imported file with it."""
     table = database.get_table(connection(), table_id)
     records = list_results(connection(), table)
+    if request.args.get("form"):
+        records = by_line(connection(), table, records)
     return _workbook(_as_batch(table, records), records)
 
 

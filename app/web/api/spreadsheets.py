@@ -160,9 +160,10 @@ def import_version(table_id: str) -> Response:
     return success(
         **{name: count[name] for name in ("unchanged", "new", "removed")},
         changed=[
-            {"row": line.number, "field": each.field, "before": each.before, "now": each.now}
+            {"row": line.row.number, "field": each.field, "before": each.before, "now": each.now}
             for line in version.lines
             for each in line.changes
+            if line.row
         ],
         corrected=sum(line.corrected for line in version.lines),
         version=table.version,
