@@ -8,7 +8,10 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 IS_REQUESTED := $(if $(filter file,$(origin PYTHON)),true,[ "$$($(BIN)/python -c '$(IDENTITY)')" = "$$($(PYTHON) -c '$(IDENTITY)')" ])
 IS_FIT := { $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' && $(IS_REQUESTED); } >/dev/null 2>&1
-PYTEST = $(BIN)/python -m pytest -n auto --dist loadscope
+# In CI a case that fails runs once more, alone: a busy machine delays, a defect stays. Both runs are printed.
+PYTEST_ = $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$(VENV)
+PYTEST = $(PYTEST_) -n auto --dist loadscope $(1) || \
+	{ [ "$$CI" ] && $(PYTEST_) -n 0 --last-failed --last-failed-no-failures none $(1); }
 .PHONY: help run test test-all test-rest test-python lint check fuzz torture bench bench-quick gallery mutants check-store \
 	backup
 
@@ -21,19 +24,19 @@ run: $(VENV)/.product ## Install what is missing and serve at http://localhost:5
 test: $(VENV)/.tests ## Run the tests; in browsers those of docs/promises.md, on PostgreSQL what concerns it only
 	@sh tests/browser/install || true
 	@sh tests/postgres/install || true
-	$(PYTEST)
+	$(call PYTEST)
 
 test-all: test test-rest ## Run all tests
 
 test-rest: $(VENV)/.tests ## Run what make test leaves out: other browser cases, and all tests on PostgreSQL
 	@sh tests/browser/install
 	@sh tests/postgres/install
-	$(PYTEST) --rest tests/browser
-	$(PYTEST) --store postgres -m "not postgres"
+	$(call PYTEST,--rest tests/browser)
+	$(call PYTEST,--store postgres -m "not postgres")
 
 test-python: $(VENV)/.tests ## Run the tests without browsers: make test-python PYTHON=python3.13 VENV=.venv-3.13
-	$(PYTEST) --ignore tests/browser -m "not postgres"
-	$(PYTEST) --store postgres tests/db
+	$(call PYTEST,--ignore tests/browser -m "not postgres")
+	$(call PYTEST,--store postgres tests/db)
 
 lint: $(VENV)/.tests ## Format, lint and type checks
 	$(BIN)/ruff format --check .
