@@ -39,7 +39,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/sheet_writer.py": ("微软雅黑",),  # a font
     "app/sheets/text_encoding.py": ("_is_hanzi",),  # the last of them
     "app/sheets/header_synonyms.py": None,  # what people call their columns
-    "app/domain/option_words.py": ("BACKGROUNDS", "QUALITIES", "UNSET_WORDS"),  # and what they write in them
+    # … and what they write in them
+    "app/domain/row_fields.py": ("HEADERS", "GUESSED_HEADERS", "BACKGROUNDS", "QUALITIES", "UNSET_WORDS"),
     "app/sheets/headers.py": ("_STATUS_NAMES",),  # as workbooks have them
     "app/sheets/option_columns.py": ("_YES_NO",),  # what people write into cells
     "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS"),  # what people write below a table

@@ -28,9 +28,7 @@ from app.domain.marks import PLACES, mark_word, marks_of
 from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.models import Models
 from app.domain.normal_form import has_too_many_marks, normalised
-from app.domain.option_words import BACKGROUNDS, OPTION_WORDS, OUTPUT_FORMATS, QUALITIES
 from app.domain.record_changes import (
-    CHANGEABLE,
     Changes,
     changed_request,
     differing,
@@ -50,22 +48,19 @@ from app.domain.references import (
     SampleImage,
     ValidatedUpload,
 )
-from app.domain.requests import CONTENT_FIELDS, OPTIONS, ImageRequest, is_empty_row
+from app.domain.requests import ImageRequest, is_empty_row
 from app.domain.row_extras import (
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,
     MAX_OWN_TEXT_LENGTH,
-    TEXT_TEMPLATES,
     RowExtras,
     column_name,
     own_column_names,
     read_affix,
 )
-from app.domain.samples import choose_sample
-from app.domain.sizes import ASPECT_RATIOS, RESOLUTION_AREAS, RESOLUTIONS, Size, exact_size, nearest_choice
-from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verdict
-from app.domain.validation import (
-    KEY,
+from app.domain.row_fields import (
+    CHANGEABLE,
+    CONTENT_FIELDS,
     MAX_FILENAME_LENGTH,
     MAX_MODEL_LENGTH,
     MAX_PICTURES_A_ROW,
@@ -74,6 +69,17 @@ from app.domain.validation import (
     MAX_REFERENCES,
     MAX_SEED,
     MAX_STEPS,
+    OPTION_WORDS,
+    OPTIONS,
+    ROW_FIELDS,
+    TEXT_TEMPLATES,
+    RowField,
+)
+from app.domain.samples import choose_sample
+from app.domain.sizes import ASPECT_RATIOS, RESOLUTION_AREAS, RESOLUTIONS, Size, exact_size, nearest_choice
+from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verdict
+from app.domain.validation import (
+    KEY,
     READERS,
     normal_text,
     read_aspect_ratio,

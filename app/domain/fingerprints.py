@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from app.domain.references import DIGEST_LENGTH, SampleImage
 from app.domain.requests import ImageRequest
-from app.domain.validation import MAX_PICTURES_A_ROW
+from app.domain.row_fields import MAX_PICTURES_A_ROW
 
 FINGERPRINT_LENGTH = 32  # hexadecimal digits
 # As many as a row may ask for; equal rows may have been made thousands of times.

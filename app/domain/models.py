@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from app.domain.model_spec import ModelSpec
 from app.domain.requests import ImageRequest
-from app.domain.validation import MAX_MODEL_LENGTH, normal_text
+from app.domain.row_fields import MAX_MODEL_LENGTH
+from app.domain.validation import normal_text
 from app.errors import Conflict, InvalidRequest, Message, message
 
 # Models that enlarge a picture: no other model can take the place of one.

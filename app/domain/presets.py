@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.domain.requests import OPTIONS
 from app.domain.row_extras import read_affix
+from app.domain.row_fields import OPTIONS
 from app.domain.validation import READERS, normal_text
 from app.errors import InvalidRequest
 

@@ -6,17 +6,10 @@ from typing import Any
 
 from app.domain.records import Record
 from app.domain.requests import ImageRequest
+from app.domain.row_fields import CHANGEABLE
 from app.domain.validation import READERS
 from app.errors import InvalidRequest, Message, message
 
-# The fields that can be changed, and what they are called in the log.
-CHANGEABLE: Mapping[str, str] = {
-    "prompt": "提示词",
-    "negative_prompt": "负面提示词",
-    "aspect_ratio": "比例",
-    "resolution": "分辨率",
-    "sample_images": "参考图",
-}
 Changes = Mapping[str, Any]  # field -> its new value, as an ImageRequest has it
 
 _MAX_SHOWN = 200

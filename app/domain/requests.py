@@ -7,15 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.references import SampleImage
-from app.domain.validation import MAX_SEED, READERS, trimmed_text
+from app.domain.row_fields import CONTENT_FIELDS, MAX_SEED, OPTIONS
+from app.domain.validation import READERS, trimmed_text
 from app.errors import InvalidRequest
-
-# What some models can be asked for beyond words, size, references, seed and steps. ModelSpec.options has what
-# each takes; empty or None: the service decides.
-OPTIONS = ("reference_strength", "background", "output_format", "quality")
-
-# A row in which all of these are empty is skipped: not imported, validated, counted or submitted.
-CONTENT_FIELDS = ("prompt", "negative_prompt", "filename", "sample_images")
 
 
 def is_empty_row(fields: Mapping[str, Any]) -> bool:

@@ -6,14 +6,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.domain.validation import MAX_PROMPT_LENGTH, read_sample_images, trimmed_text, whole_characters
+from app.domain.row_fields import MAX_PROMPT_LENGTH, TEXT_TEMPLATES
+from app.domain.validation import read_sample_images, trimmed_text, whole_characters
 from app.errors import InvalidRequest
 
 MAX_OWN_COLUMNS = 50
 MAX_OWN_NAME_LENGTH = 100
 MAX_OWN_TEXT_LENGTH = 2_000
-
-TEXT_TEMPLATES = ("prompt", "negative_prompt", "filename")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from app.domain.fingerprints import Standing
 from app.domain.records import Status
 from app.domain.requests import ImageRequest, is_empty_row
-from app.domain.row_extras import TEXT_TEMPLATES, RowExtras
+from app.domain.row_extras import RowExtras
+from app.domain.row_fields import TEXT_TEMPLATES
 from app.domain.variables import fill_rows
 from app.errors import Message
 

@@ -12,19 +12,17 @@ from contextlib import suppress
 from typing import Any
 
 from app.domain.normal_form import MAX_MARKS, has_too_many_marks, normalised
-from app.domain.option_words import BACKGROUNDS, OUTPUT_FORMATS, QUALITIES, UNSET_WORDS
 from app.domain.references import SampleImage
+from app.domain.row_fields import (
+    MAX_PROMPT_LENGTH,
+    MAX_REFERENCE_LENGTH,
+    MAX_REFERENCES,
+    ROW_FIELDS,
+    UNSET_WORDS,
+    RowField,
+)
 from app.domain.sizes import ASPECT_RATIOS, RESOLUTIONS
 from app.errors import InvalidRequest, message
-
-MAX_PICTURES_A_ROW = 10
-MAX_REFERENCES = 16  # of any model; what one model takes is its ``ModelSpec.max_references``
-MAX_PROMPT_LENGTH = 10_000
-MAX_FILENAME_LENGTH = 200
-MAX_REFERENCE_LENGTH = 4_096
-MAX_SEED = 4_294_967_293
-MAX_STEPS = 150
-MAX_MODEL_LENGTH = 100
 
 _JOINERS = "\u200c\u200d"  # zero-width (non-)joiner: joins letters and the parts of an emoji
 # Invisible characters that copying brings along: soft hyphens, direction and byte order marks, zero widths.
@@ -192,20 +190,21 @@ def _read_word(name: str, label: str, words: Mapping[str, str]) -> Any:
     return read
 
 
+def _reader(each: RowField) -> Any:
+    match each.kind:
+        case "text":
+            clean = visible_text if each.name == "filename" else str
+            return _read_text(each.name, each.label, each.limit, required=each.name == "prompt", clean=clean)
+        case "model":
+            return _read_text(each.name, each.label, each.limit, clean=normal_text)
+        case "number":
+            return _read_number(each.name, each.label, each.low, each.high, each.default)
+        case "word":
+            return _read_word(each.name, each.label, each.words)
+    return {"ratio": read_aspect_ratio, "resolution": read_resolution, "images": read_sample_images}[
+        each.kind
+    ]
+
+
 # Readers of a request's fields, in the order in which errors are reported.
-READERS: Mapping[str, Callable[[Any], Any]] = {
-    "prompt": _read_text("prompt", "提示词", MAX_PROMPT_LENGTH, required=True),
-    "negative_prompt": _read_text("negative_prompt", "负面提示词", MAX_PROMPT_LENGTH),
-    "aspect_ratio": read_aspect_ratio,
-    "resolution": read_resolution,
-    "sample_images": read_sample_images,
-    "num_images": _read_number("num_images", "生成数量", 1, MAX_PICTURES_A_ROW, 1),
-    "filename": _read_text("filename", "文件名", MAX_FILENAME_LENGTH, clean=visible_text),
-    "seed": _read_number("seed", "种子", 0, MAX_SEED, None),
-    "steps": _read_number("steps", "步数", 1, MAX_STEPS, None),
-    "model": _read_text("model", "模型", MAX_MODEL_LENGTH, clean=normal_text),
-    "reference_strength": _read_number("reference_strength", "参考强度", 1, 100, None),
-    "background": _read_word("background", "背景", BACKGROUNDS),
-    "output_format": _read_word("output_format", "格式", OUTPUT_FORMATS),
-    "quality": _read_word("quality", "质量", QUALITIES),
-}
+READERS: Mapping[str, Callable[[Any], Any]] = {name: _reader(each) for name, each in ROW_FIELDS.items()}

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from app.domain.batches import MAX_ROW_NUMBER
 from app.domain.requests import ImageRequest, is_empty_row
-from app.domain.row_extras import TEXT_TEMPLATES, RowExtras, own_column_names, read_columns, read_templates
-from app.domain.validation import MAX_PROMPT_LENGTH, normal_text, trimmed_text
+from app.domain.row_extras import RowExtras, own_column_names, read_columns, read_templates
+from app.domain.row_fields import MAX_PROMPT_LENGTH, TEXT_TEMPLATES
+from app.domain.validation import normal_text, trimmed_text
 from app.errors import InvalidRequest
 
 BUILT_IN_NAMES = ("行号", "序号", "日期")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from app.domain import normal_text
+from app.domain.row_fields import GUESSED_HEADERS, HEADERS
 
 _MAX_LENGTH = 200  # characters of a header with remarks, and without them
 _MAX_NAME_LENGTH = 60
@@ -21,44 +22,15 @@ KEEP_WORDS = ["✓", "✔", "√", "是", "要", "选", "留", "留下", "选中
 REJECT_WORDS = ["✗", "✘", "×", "x", "否", "不要", "淘汰", "reject", "no", "n", "0"]
 
 _NAMES: Mapping[str, str] = {
-    "prompt": "提示词 正面提示词 正向提示词 图片提示词 prompt prompts positiveprompt",
-    "negative_prompt": "负面提示词 反向提示词 负向提示词 反面提示词 negativeprompt negativeprompts negative",
-    "aspect_ratio": "图片比例 比例 画面比例 宽高比 长宽比 aspectratio aspect ratio",
-    "resolution": "分辨率 图片分辨率 清晰度 resolution",
+    **HEADERS,
     "size": "尺寸 图片尺寸 大小 size imagesize",
-    "num_images": "生成数量 数量 张数 生成张数 图片数量 numimages count imagecount quantity number images",
-    "filename": "文件名 文件名称 保存文件名 filename file outputname outputfilename",
-    "references": "参考示例图 参考图 示例图文件名 示例图 参考图片 参考图文件名 referenceimages referenceimage"
-    " references reference sampleimages sampleimage samples",
-    "seed": "种子 随机种子 seed",
-    "steps": "采样步数 步数 steps samplingsteps",
-    "model": "模型 图片模型 图像模型 生图模型 生成模型 绘图模型 模型名 模型名称 model imagemodel modelname",
-    "reference_strength": "参考强度 参考图强度 垫图强度 referencestrength",
-    "background": "背景 图片背景 background",
     "transparent": "透明背景 背景透明 是否透明 transparentbackground transparent",
-    "output_format": "格式 图片格式 输出格式 文件格式 保存格式 format outputformat imageformat fileformat",
-    "quality": "质量 图片质量 生成质量 quality imagequality",
     "row_number": "行号 rownumber",
     "status": "状态 status",
     "image_file": "图片文件 imagefile",
     "ignored": "序号 编号 缩略图 第几张 原因 选中 费用 可能已计费 次数 # no id selected"
     " thumbnail picturenumber reason cost possiblycharged attempts"
     " ai标识 可见标识 隐式标识 c2pa aimark visiblemark implicitmark",
-}
-# Likely synonyms: used, with a note, only when no column has one of the names above.
-_GUESSED_NAMES: Mapping[str, str] = {
-    "prompt": "提示语 正面词 正向词 画面提示词 文案提示词 生图提示词 绘画提示词 绘图提示词 出图提示词"
-    " 文生图提示词 提示词内容 提示词文本 画面描述 图片描述 图像描述 画面内容 描述词 imageprompt prompttext"
-    " textprompt imagedescription",
-    "negative_prompt": "负面 负向 反向",
-    "aspect_ratio": "尺寸比例 画幅 画幅比例 图像比例 宽高比例 长宽比例 纵横比 横纵比",
-    "resolution": "画质 图像分辨率 imageresolution",
-    "num_images": "图片张数 生图数量 生图张数 出图数量 出图张数 生成图片数量 qty numberofimages",
-    "filename": "命名 文件命名 图片命名 图片名 图片名称 图片文件名 保存名 保存名称 输出文件名 imagename",
-    "references": "垫图 垫图文件名 参考图像 参考图名 参考图名称 示例图片 ref refs refimage refimages",
-    "seed": "随机数种子",
-    "steps": "采样步 迭代步数 推理步数 inferencesteps",
-    "model": "用哪个模型 用什么模型 使用模型 所用模型 选用模型 指定模型 ai模型 aimodel",
 }
 _NEGATIVE = "负面|负向|反向|反面|逆向|negative|neg"
 _NEGATIVE_OR_SHORT = f"{_NEGATIVE}|负|反"
@@ -116,14 +88,14 @@ def _by_name(names: Mapping[str, str], *, is_guess: bool) -> dict[str, Meaning]:
     return {name: Meaning(field, is_guess) for field, text in names.items() for name in text.split()}
 
 
-_MEANINGS = _by_name(_GUESSED_NAMES, is_guess=True) | _by_name(_NAMES, is_guess=False)
+_MEANINGS = _by_name(GUESSED_HEADERS, is_guess=True) | _by_name(_NAMES, is_guess=False)
 # Fast rejection: most cells contain none of the names.
 _ANY_NAME = re.compile("|".join([*map(re.escape, _MEANINGS), _PROMPT, _REFUSE]))
 
 
 def header_names() -> dict[str, list[str]]:
     """The names of each field in headers, without spaces and in lower case; the certain ones first."""
-    return {field: f"{text} {_GUESSED_NAMES.get(field, '')}".split() for field, text in _NAMES.items()}
+    return {field: f"{text} {GUESSED_HEADERS.get(field, '')}".split() for field, text in _NAMES.items()}
 
 
 def meaning(header: str) -> Meaning | None:

@@ -10,6 +10,7 @@ from app.domain import (
     MAX_OWN_NAME_LENGTH,
     MAX_PICTURES_A_BATCH,
     MAX_ROWS_A_BATCH,
+    ROW_FIELDS,
     Pick,
     Status,
     column_name,
@@ -21,27 +22,12 @@ from app.errors import Message, message
 from app.sheets.header_synonyms import KEEP_WORDS, REJECT_WORDS, Meaning, meaning
 from app.sheets.table import Row, display_text
 
-# In the order of the template's columns; the labels are part of the contract.
-LABELS: Mapping[str, str] = {
-    "prompt": "提示词",
-    "negative_prompt": "负面提示词",
-    "aspect_ratio": "图片比例",
-    "resolution": "分辨率",
-    "num_images": "生成数量",
-    "filename": "文件名",
-    "references": "参考示例图",
-    "seed": "种子",
-    "steps": "采样步数",
-}
-
-# Columns that a table may have besides. See ``option_columns`` for when a column of this name is meant.
-OPTION_LABELS: Mapping[str, str] = {
-    "model": "模型",
-    "reference_strength": "参考强度",
-    "background": "背景",
-    "output_format": "格式",
-    "quality": "质量",
-}
+# In the order of the template's columns; the labels are part of the contract. OPTION_LABELS are columns that
+# a table may have besides: see ``option_columns`` for when a column of this name is meant.
+LABELS, OPTION_LABELS = (
+    {each.sheet_name: each.column for each in ROW_FIELDS.values() if each.is_extra is is_extra}
+    for is_extra in (False, True)
+)
 FIELD_LABELS: Mapping[str, str] = {**LABELS, **OPTION_LABELS}
 # A header that asks for 是 or 否 about the background.
 _OPTION_MEANINGS = {*OPTION_LABELS, "transparent"}

@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import IO, Any
 
 from app.domain import OPTIONS, Batch, Record, Status, mark_word, own_column_names
+from app.domain.row_fields import GUIDES
 from app.errors import Translate, message
 from app.sheets.cells import join_names
 from app.sheets.headers import (
@@ -21,7 +22,7 @@ from app.sheets.headers import (
 from app.sheets.option_columns import option_text
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
-from app.sheets.template_export import FIELDS, OPTION_FIELDS, own_columns
+from app.sheets.template_export import own_columns
 from app.sheets.xlsx_edit import CONTENT_TYPES, batch_property_parts, with_content_types
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_pictures import (
@@ -51,18 +52,18 @@ _REQUEST_VALUES: dict[str, Callable[[Record], Any]] = {
     "references": _references,
 }
 _REQUEST_COLUMNS = {
-    name: Column(label, FIELDS[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))
+    name: Column(label, GUIDES[name][0], value=_REQUEST_VALUES.get(name, attrgetter(name)))
     for name, label in LABELS.items()
 }
 _OPTION_COLUMNS = {
     name: Column(
         OPTION_LABELS[name],
-        OPTION_FIELDS[name][0],
+        GUIDES[name][0],
         value=lambda record, name=name: option_text(name, record.options.get(name)),  # type: ignore[misc]
     )
     for name in OPTIONS
 }
-_MODEL = Column(OPTION_LABELS["model"], OPTION_FIELDS["model"][0], value=attrgetter("model"))
+_MODEL = Column(OPTION_LABELS["model"], GUIDES["model"][0], value=attrgetter("model"))
 _LAST_REQUEST_COLUMN = _REQUEST_COLUMNS["steps"]
 _IMAGE_FILE = Column(RESULT_LABELS["image_file"], 26, value=attrgetter("filename"))
 _OUTCOME_COLUMNS = (

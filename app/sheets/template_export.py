@@ -19,6 +19,7 @@ from app.domain import (
     ModelSpec,
     own_column_names,
 )
+from app.domain.row_fields import GUIDES
 from app.errors import Message, Translate, message
 from app.sheets.cells import join_names
 from app.sheets.headers import FIELD_LABELS, LABELS, OPTION_LABELS
@@ -27,31 +28,6 @@ from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, open_wo
 
 SHEET_NAME = "提示词表"
 _MAX_FORMULA = 255  # characters of a list of allowed values
-# Width of a column, how to fill it in, and an example; arranged so that the import does not read the
-# instructions as a table of prompts.
-FIELDS: Mapping[str, tuple[float, str, str]] = {
-    "prompt": (56, "必填。要画什么，一行一条；可以很长，可以换行。", "一只橘猫趴在窗台上晒太阳，水彩风格"),
-    "negative_prompt": (28, "选填。不想出现的东西；模型没有这一项时，会用一句话写进提示词。", "模糊，水印"),
-    "aspect_ratio": (11, "从下拉里选，不填按 1:1。可选：{ratios}。", "16:9"),
-    "resolution": (10, "从下拉里选，不填按 2K。可选：{resolutions}。", "2K"),
-    "num_images": (11, "这一行要几张，1–{max_pictures}，不填按 1 张。每一张都计费。", "1"),
-    "filename": (22, "选填。保存的文件名，不写扩展名；重名时自动加序号，不会覆盖。", "橘猫"),
-    "references": (
-        26,
-        "选填。「示例图」页里图片的名字，最多 {max_references} 个，用逗号、顿号、分号或换行隔开。",
-        "构图.png；配色.jpg",
-    ),
-    "seed": (13, "选填，整数。同一个种子画出来相近，一行多张时每张加 1；模型不接受种子时不会用到。", "42"),
-    "steps": (11, "选填，整数。模型不接受步数时不会用到。", "20"),
-}
-# The same of the columns that a table may have besides.
-OPTION_FIELDS: Mapping[str, tuple[float, str, str]] = {
-    "model": (26, "选填。这一行用哪个模型，不填用页面上选的。可选：{choices}。", "{first}"),
-    "reference_strength": (11, "选填，1–100 的整数。越大越像参考图，没有参考图时不会用到。", "60"),
-    "background": (11, "选填。可选：{choices}；不填由模型决定。", "{first}"),
-    "output_format": (10, "选填。图片的格式，可选：{choices}；不填由模型决定。", "{first}"),
-    "quality": (10, "选填。可选：{choices}；不填由模型决定。", "{first}"),
-}
 _COMMON_HEADERS = message("背景、格式、质量这几列，每一格都是可选的值才按选项读，否则是自己的列。")
 _GENERAL_NOTES = (
     message(
@@ -109,9 +85,8 @@ def _add_table(
     rows = list(rows)
     used = [name for name in OPTION_LABELS if any(row.get(name) not in (None, "") for row in rows)]
     fields = {name: FIELD_LABELS[name] for name in (*LABELS, *used)}
-    widths = {name: field[0] for name, field in {**FIELDS, **OPTION_FIELDS}.items()}
     own = own_columns(own_column_names(map(_own_cells, rows)), _own_cells)
-    columns = [*(Column(label, widths[name]) for name, label in fields.items()), *own]
+    columns = [*(Column(label, GUIDES[name][0]) for name, label in fields.items()), *own]
     table = SheetWriter(workbook, workbook.translate(SHEET_NAME), columns)
     choices = _choices(specs if "model" in used else specs[:1])
     for number, name in enumerate(fields, 1):
@@ -186,14 +161,14 @@ def _add_explanations(workbook: WorkbookWriter, specs: Sequence[ModelSpec]) -> N
         "max_pictures": MAX_PICTURES_A_ROW,
         "max_references": spec.max_references if spec else MAX_REFERENCES,
     }
-    for number, (name, (_, how, example)) in enumerate(FIELDS.items(), 1):
-        letter, label = get_column_letter(number), message(LABELS[name])
-        column = message("{letter} 列：{label}", letter=letter, label=label)
+    for number, (name, label) in enumerate(LABELS.items(), 1):
+        column = message("{letter} 列：{label}", letter=get_column_letter(number), label=message(label))
         note = spec.field_notes.get(name, "") if spec else ""
+        _, how, example = GUIDES[name]
         sheet.append([column, translate(message(how, **values)) + translate(note), message(example)])
     options = _option_choices(specs)
     for name, words in options.items():
-        _, how, example = OPTION_FIELDS[name]
+        _, how, example = GUIDES[name]
         column = message("可以加的列：{label}", label=message(OPTION_LABELS[name]))
         sheet.append([column, message(how, choices=words), message(example, first=words[0])])
     common = [_COMMON_HEADERS] if options.keys() & {"background", "output_format", "quality"} else []

@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, READERS
-from app.domain.row_extras import TEXT_TEMPLATES, read_columns, read_templates
+from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, READERS, ROW_FIELDS, TEXT_TEMPLATES
+from app.domain.row_extras import read_columns, read_templates
 from app.domain.validation import read_whole_number, trimmed_text, whole_characters
 from app.errors import InvalidRequest
 
-_NUMBERS = ("num_images", "seed", "steps", "reference_strength")
 _MAX_WORD_LENGTH = 100  # of a ratio, a quality, a model, or of what was typed instead of a number
 
 
@@ -22,7 +21,7 @@ def read_cell(name: str, value: Any) -> Any:
         return None
     if name == "sample_images":
         return [{"url": image.url, "filename": image.filename} for image in READERS[name](value)] or None
-    if name in _NUMBERS:
+    if ROW_FIELDS[name].kind == "number":
         with suppress(ValueError):
             if read_whole_number(value) is None:
                 return None

@@ -7,19 +7,13 @@ from typing import Any
 from app import sheets
 from app.domain import (
     ASPECT_RATIOS,
-    BACKGROUNDS,
     CONTENT_FIELDS,
-    MAX_FILENAME_LENGTH,
     MAX_PICTURES_A_ROW,
-    MAX_PROMPT_LENGTH,
     MAX_ROWS_A_BATCH,
-    MAX_SEED,
-    MAX_STEPS,
     OPTION_WORDS,
     OPTIONS,
-    OUTPUT_FORMATS,
-    QUALITIES,
     RESOLUTIONS,
+    ROW_FIELDS,
     Models,
     ModelSpec,
 )
@@ -30,13 +24,6 @@ from app.worker.engines import Engine
 from app.worker.pace import Pace
 
 _LIKE = "filename"
-_OPTION_LABELS = {
-    "reference_strength": "参考强度",
-    "background": "背景",
-    "output_format": "格式",
-    "quality": "质量",
-}
-_SYNONYMS = {"background": BACKGROUNDS, "output_format": OUTPUT_FORMATS, "quality": QUALITIES}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,51 +80,52 @@ def batch_columns(spec: ModelSpec, models: Models, *, used: Iterable[str] = ()) 
     ]
 
 
+def _of(name: str, headers: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """What the list of fields says of a column."""
+    each = ROW_FIELDS[name]
+    return {
+        "name": name,
+        "label": translate(each.label if name == "steps" else each.column),
+        "limit": each.limit,
+        "low": each.low,
+        "high": each.high,
+        "headers": headers[each.sheet_name],
+    }
+
+
 def _content_columns(
     spec: ModelSpec, notes: Mapping[str, str], headers: Mapping[str, Sequence[str]]
 ) -> list[Column]:
     """What the picture shows and its size."""
     return [
         Column(
-            name="prompt",
-            label=gettext("提示词"),
+            **_of("prompt", headers),
             kind="text",
-            limit=MAX_PROMPT_LENGTH,
             required=True,
             multiline=True,
-            headers=headers["prompt"],
         ),
         Column(
-            name="negative_prompt",
-            label=gettext("负面提示词"),
+            **_of("negative_prompt", headers),
             kind="text",
             note=notes.get("negative_prompt", ""),
-            limit=MAX_PROMPT_LENGTH,
             multiline=True,
-            headers=headers["negative_prompt"],
         ),
         Column(
-            name="aspect_ratio",
-            label=gettext("图片比例"),
+            **_of("aspect_ratio", headers),
             kind="choice",
             placeholder="1:1",
             options=ASPECT_RATIOS,
-            headers=headers["aspect_ratio"],
         ),
         Column(
-            name="resolution",
-            label=gettext("分辨率"),
+            **_of("resolution", headers),
             kind="choice",
             placeholder="2K",
             options=RESOLUTIONS,
-            headers=headers["resolution"],
         ),
         Column(
-            name="sample_images",
-            label=gettext("参考示例图"),
+            **_of("sample_images", headers),
             kind="references",
             note=translate(spec.local_reference_problem) or notes.get("sample_images", ""),
-            headers=headers["references"],
         ),
     ]
 
@@ -146,23 +134,16 @@ def _output_columns(headers: Mapping[str, Sequence[str]]) -> list[Column]:
     """How many pictures, and their file name."""
     return [
         Column(
-            name="num_images",
-            label=gettext("生成数量"),
+            **_of("num_images", headers),
             kind="integer",
             note=gettext("每行 1–10 张"),
             placeholder="1",
             options=[str(number) for number in range(1, MAX_PICTURES_A_ROW + 1)],
-            low=1,
-            high=MAX_PICTURES_A_ROW,
-            headers=headers["num_images"],
         ),
         Column(
-            name="filename",
-            label=gettext("文件名"),
+            **_of("filename", headers),
             kind="text",
             note=gettext("不填时用提示词"),
-            limit=MAX_FILENAME_LENGTH,
-            headers=headers["filename"],
         ),
     ]
 
@@ -196,14 +177,14 @@ def _option_columns(spec: ModelSpec, models: Models, headers: Mapping[str, Seque
     return [
         Column(
             name=name,
-            label=translate(_OPTION_LABELS[name]),
+            label=translate(ROW_FIELDS[name].label),
             kind="choice" if name in words else "integer",
             placeholder=gettext("默认"),
-            low=0 if name in words else 1,
-            high=0 if name in words else 100,
+            low=ROW_FIELDS[name].low,
+            high=ROW_FIELDS[name].high,
             options=list(words.get(name, {}).values()),
             words=words.get(name, {}),
-            spellings=_spellings(_SYNONYMS.get(name, {})),
+            spellings=_spellings(ROW_FIELDS[name].words),
             hidden=name not in spec.options,
             like=_LIKE,
             headers=headers.get(name, ()),
@@ -231,7 +212,7 @@ def option_texts(options: Mapping[str, str | int]) -> list[tuple[str, str]]:
     """The label and the value of each option of a record, in the language of the request."""
     words = OPTION_WORDS
     return [
-        (translate(_OPTION_LABELS[name]), translate(words.get(name, {}).get(str(value), str(value))))
+        (translate(ROW_FIELDS[name].label), translate(words.get(name, {}).get(str(value), str(value))))
         for name, value in options.items()
     ]
 
@@ -246,29 +227,22 @@ def _sampling_columns(
     """Seed and steps, which not every model takes."""
     return [
         Column(
-            name="seed",
-            label=gettext("种子"),
+            **_of("seed", headers),
             kind="integer",
             note=gettext("不填时随机；一行多张时每张加 1")
             if spec.takes_seed
             else notes.get("seed", gettext("{label} 不接受种子", label=spec.label)),
             placeholder=gettext("随机"),
-            high=MAX_SEED,
             hidden=not spec.takes_seed,
-            headers=headers["seed"],
         ),
         Column(
-            name="steps",
-            label=gettext("步数"),
+            **_of("steps", headers),
             kind="integer",
             note=gettext("不填时由模型决定")
             if spec.takes_steps
             else notes.get("steps", gettext("{label} 不接受步数", label=spec.label)),
             placeholder=gettext("默认"),
-            low=1,
-            high=MAX_STEPS,
             hidden=not spec.takes_steps,
-            headers=headers["steps"],
         ),
     ]
 

@@ -4,44 +4,16 @@ from flask import Blueprint
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import (
-    ASPECT_RATIOS,
-    BACKGROUNDS,
-    MAX_MODEL_LENGTH,
-    MAX_PROMPT_LENGTH,
-    OUTPUT_FORMATS,
-    QUALITIES,
-    RESOLUTIONS,
-)
 from app.domain.presets import PRESET_FIELDS, Preset, read_preset
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import (
-    Shape,
-    answer,
-    array_of,
-    closed_object,
-    enum,
-    strict_object,
-    text,
-    whole,
-)
+from app.web.openapi.schemas import AFFIX, FIELDS, Shape, answer, array_of, closed_object, strict_object
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection
 
 bp = Blueprint("presets", __name__)
 
-_FIELDS: dict[str, Shape] = {
-    "aspect_ratio": enum(*ASPECT_RATIOS),
-    "resolution": enum(*RESOLUTIONS),
-    "negative_prompt": text(maxLength=MAX_PROMPT_LENGTH),
-    "suffix": text(maxLength=MAX_PROMPT_LENGTH),
-    "model": text(maxLength=MAX_MODEL_LENGTH),
-    "reference_strength": whole(1, 100),
-    "background": enum(*BACKGROUNDS),
-    "output_format": enum(*OUTPUT_FORMATS),
-    "quality": enum(*QUALITIES),
-}
+_FIELDS: dict[str, Shape] = {name: AFFIX if name == "suffix" else FIELDS[name] for name in PRESET_FIELDS}
 _PRESET = closed_object(name=str, fields=closed_object(PRESET_FIELDS, **_FIELDS))
 
 

@@ -33,8 +33,8 @@ from app.web.api.batches import SHARED, sample_of, shared_json, stop_rule_of
 from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
+    FIELDS,
     ID,
-    SCHEMAS,
     STOP_AFTER,
     WHOLE,
     Schema,
@@ -78,7 +78,6 @@ _TABLE_FIELDS: dict[str, Any] = {
 _TABLE = closed_object(**_TABLE_FIELDS)
 _OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS)
 _CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
-_ROW_FIELDS = SCHEMAS["Row"]["properties"]
 _PICTURE = closed_object(
     ("url", "thumbnail_url", "shared", "earlier"),
     record_id=ID,
@@ -89,7 +88,7 @@ _PICTURE = closed_object(
 )
 _SHOWN_ROW = strict_object(
     *("id", "number", "place", "state"),
-    **{name: {} for name in _ROW_FIELDS if name not in ("number", "columns", "repeats")},
+    **{name: {} for name in (*FIELDS, "position", "templates")},
     id=ID,
     number=ID,
     place={"type": "number", "description": "按它从小到大排"},

@@ -9,32 +9,27 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from app.domain import (
     ASPECT_RATIOS,
-    BACKGROUNDS,
     CHANGEABLE,
-    MAX_FILENAME_LENGTH,
     MAX_ID,
     MAX_MODEL_LENGTH,
     MAX_OWN_COLUMNS,
     MAX_OWN_NAME_LENGTH,
     MAX_OWN_TEXT_LENGTH,
-    MAX_PICTURES_A_ROW,
     MAX_PICTURES_WATCHED,
     MAX_PROMPT_LENGTH,
     MAX_REFERENCE_LENGTH,
     MAX_REFERENCES,
     MAX_ROW_NUMBER,
-    MAX_SEED,
-    MAX_STEPS,
-    OUTPUT_FORMATS,
     PLACES,
-    QUALITIES,
     RESOLUTIONS,
+    ROW_FIELDS,
     Batch,
     BatchModel,
     LibraryImage,
     LogLine,
     Pick,
     Record,
+    RowField,
     SampleImage,
     SkippedRow,
     Standing,
@@ -163,28 +158,32 @@ _COLUMNS: Schema = {
     "propertyNames": text(minLength=1, maxLength=MAX_OWN_NAME_LENGTH),
     "maxProperties": MAX_OWN_COLUMNS,
 }
-_WORDS: dict[str, Schema] = {
-    name: enum("", *words)
-    for name, words in (
-        ("background", BACKGROUNDS),
-        ("output_format", OUTPUT_FORMATS),
-        ("quality", QUALITIES),
-    )
-}
+
+
+def _field(each: RowField) -> Schema:
+    match each.kind:
+        case "ratio":
+            return {**enum(*ASPECT_RATIOS), "default": "1:1"}
+        case "resolution":
+            return {**enum(*RESOLUTIONS), "default": "2K"}
+        case "images":
+            return array_of("Reference", maxItems=MAX_REFERENCES)
+        case "word":
+            return enum("", *each.words)
+        case "number" if each.default is not None:
+            return whole(each.low, each.high, default=each.default)
+        case "number":
+            return or_null(whole(each.low, each.high))
+        case "model":
+            return or_null(text(maxLength=each.limit, description="不写就用批次的"))
+    return text(maxLength=each.limit, **({"minLength": 1} if each.name == "prompt" else {}))
+
+
+FIELDS: dict[str, Schema] = {name: _field(each) for name, each in ROW_FIELDS.items()}
+_WORDS = {name: schema for name, schema in FIELDS.items() if ROW_FIELDS[name].kind == "word"}
 _ROW = open_object(
     "prompt",
-    prompt=text(minLength=1, maxLength=MAX_PROMPT_LENGTH),
-    negative_prompt=text(maxLength=MAX_PROMPT_LENGTH),
-    aspect_ratio={**enum(*ASPECT_RATIOS), "default": "1:1"},
-    resolution={**enum(*RESOLUTIONS), "default": "2K"},
-    num_images=whole(1, MAX_PICTURES_A_ROW, default=1),
-    filename=text(maxLength=MAX_FILENAME_LENGTH),
-    seed=or_null(whole(0, MAX_SEED)),
-    steps=or_null(whole(1, MAX_STEPS)),
-    model=or_null(text(maxLength=MAX_MODEL_LENGTH, description="不写就用批次的")),
-    reference_strength=or_null(whole(1, 100)),
-    **_WORDS,
-    sample_images=array_of("Reference", maxItems=MAX_REFERENCES),
+    **FIELDS,
     number=or_null(whole(1, MAX_ROW_NUMBER)),
     columns=_COLUMNS,
     position=or_null(whole(1, MAX_ROW_NUMBER)),
