@@ -336,6 +336,7 @@ def _to_batch(db: Connection, row: Row) -> Batch:
         picks=_count_picks(db, row["id"]),
         models=_models_of(groups),
         copied_from=row["copied_from"],
+        table_id=row["table_id"],
     )
 
 

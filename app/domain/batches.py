@@ -78,7 +78,7 @@ class Batch:
     come first. ``retryable`` counts records that failed without a charge, ``picks`` those that a user chose.
     ``number_in_minute`` tells apart the batches without a name of one minute: it counts them from 1.
     ``paused_cause`` is empty unless it is paused. ``models`` are those of its records, most pictures first;
-    ``copied_from`` is the id of the batch whose rows it repeats.
+    ``copied_from`` is the id of the batch whose rows it repeats, ``table_id`` that of the table of its rows.
     """
 
     id: str
@@ -103,6 +103,7 @@ class Batch:
     picks: Mapping[Pick, int] = field(default_factory=dict)
     models: Sequence[BatchModel] = ()
     copied_from: str | None = None
+    table_id: str | None = None
     number_in_minute: int = 1
 
     @property
