@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 from app.db.connection import Connection, transaction
 from app.db.records import EMPTIED
@@ -14,7 +15,6 @@ from app.domain import (
     ImageRequest,
     KnownPicture,
     Record,
-    Standing,
     Status,
     fingerprint,
     read_aspect_ratio,
@@ -22,6 +22,7 @@ from app.domain import (
     trimmed_text,
     unix_line_ends,
 )
+from app.domain.fingerprints import standing_of
 from app.errors import InvalidRequest
 
 _RECORDS_A_STEP = 2_000  # holds the write lock for about 50 ms
@@ -33,6 +34,14 @@ _STORED = """
 _FIELDS = """
     CAST(model AS BLOB), CAST(prompt AS BLOB), CAST(negative_prompt AS BLOB), CAST(aspect_ratio AS BLOB),
     CAST(resolution AS BLOB), seed, steps, CAST(sample_images AS BLOB), CAST(options AS BLOB), picture_number
+"""
+
+
+# Whether the picture of a record need not be bought again; what that is: ``standing_of``.
+BOUGHT = """
+    (status IN ('held', 'queued', 'running', 'unknown')
+     OR (status = 'success' AND deleted_at IS NULL)
+     OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL AND cost_micros + cost_unpriced > 0))
 """
 
 
@@ -49,53 +58,48 @@ def known_pictures(
     """
     if not prints:
         return {}
+    columns = "fingerprint, id, picture_number, status, deleted_at"
+    others = """
+        id NOT IN (SELECT value FROM json_each(:own))
+        AND (:batch IS NULL OR coalesce(batch_id, '') <> :batch)
+    """
     rows = db.execute(
-        f"""
-        SELECT fingerprint, id, picture_number, status, is_trashed
-        FROM (
-            SELECT
-                fingerprint, id, picture_number, status, deleted_at IS NOT NULL AS is_trashed,
-                row_number() OVER (
-                    PARTITION BY fingerprint, picture_number, deleted_at IS NOT NULL
-                    ORDER BY id DESC
-                ) AS place
-            FROM generation_records
-            WHERE fingerprint {IN_IDS} AND id NOT IN (SELECT value FROM json_each(:own))
-                AND (:batch IS NULL OR coalesce(batch_id, '') <> :batch) AND (
-                status IN ('held', 'queued', 'running', 'unknown')
-                OR (status = 'success' AND (deleted_at IS NULL OR coalesce(deletion_id, 0) <> {EMPTIED}))
-                OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL
-                    AND cost_micros + cost_unpriced > 0)
-            )
-        ) AS numbered
-        WHERE place <= :most
-        ORDER BY id DESC
-        """,
-        {
-            "ids": SqlList(prints),
-            "most": KNOWN_PICTURES_A_NUMBER,
-            "own": SqlList(without),
-            "batch": without_batch,
-        },
+        f"{newest_known(columns, others)} ORDER BY id DESC",
+        {"own": SqlList(without), "batch": without_batch, **of_prints(prints)},
     ).fetchall()
     found: dict[str, list[KnownPicture]] = defaultdict(list)
     for row in rows:
-        standing = _standing(row["status"], bool(row["is_trashed"]))
-        picture = KnownPicture(id=row["id"], number=row["picture_number"], standing=standing)
-        found[row["fingerprint"]].append(picture)
+        trashed = row["deleted_at"] is not None
+        standing = standing_of(Status(row["status"]), is_trashed=trashed, is_charged=True)
+        if standing:
+            picture = KnownPicture(id=row["id"], number=row["picture_number"], standing=standing)
+            found[row["fingerprint"]].append(picture)
     return found
 
 
-def _standing(status: str, is_trashed: bool) -> Standing:
-    match status:
-        case Status.HELD | Status.QUEUED | Status.RUNNING:
-            return Standing.UNDER_WAY
-        case Status.UNKNOWN:  # in the trash too: its charge is open
-            return Standing.UNKNOWN
-        case Status.SUCCESS:
-            return Standing.TRASHED if is_trashed else Standing.MADE
-        case _:
-            return Standing.CHARGED
+def newest_known(columns: str, condition: str = "TRUE") -> str:
+    """A query of these columns of the records with the fingerprints ``of_prints`` whose pictures are known.
+
+    Of each picture number the newest; those in the trash, which can be restored, apart.
+    """
+    return f"""
+        SELECT *
+        FROM (
+            SELECT {columns}, row_number() OVER (
+                PARTITION BY fingerprint, picture_number, deleted_at IS NOT NULL
+                ORDER BY id DESC
+            ) AS place
+            FROM generation_records
+            WHERE fingerprint {IN_IDS} AND {condition}
+                AND ({BOUGHT} OR (status = 'success' AND coalesce(deletion_id, 0) <> {EMPTIED}))
+        ) AS numbered
+        WHERE place <= :most
+    """
+
+
+def of_prints(prints: Collection[str]) -> dict[str, Any]:
+    """The parameters of ``newest_known``."""
+    return {"ids": SqlList(prints), "most": KNOWN_PICTURES_A_NUMBER}
 
 
 def lacks_fingerprints(db: Connection) -> bool:

@@ -5,17 +5,11 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from app.db.connection import Connection
+from app.db.fingerprints import newest_known, of_prints
 from app.db.records import EMPTIED
 from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, status_of
-from app.domain import KNOWN_PICTURES_A_NUMBER
 from app.domain.tables import RowPicture
 
-# Whether a record need not be bought again, see ``RowPicture.standing``.
-BOUGHT = """
-    (status IN ('held', 'queued', 'running', 'unknown')
-     OR (status = 'success' AND deleted_at IS NULL)
-     OR (status IN ('failed', 'cancelled') AND deleted_at IS NULL AND cost_micros + cost_unpriced > 0))
-"""
 _PICTURE = """
     id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
     cause
@@ -118,21 +112,11 @@ def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list
     """The pictures of any row with these fingerprints, the best first: kept, made, under way, others."""
     rows = db.execute(
         f"""
-        SELECT {_PICTURE}, pick
-        FROM (
-            SELECT {_PICTURE}, pick, row_number() OVER (
-                PARTITION BY fingerprint, picture_number, deleted_at IS NOT NULL
-                ORDER BY id DESC
-            ) AS place
-            FROM generation_records
-            WHERE fingerprint {IN_IDS} AND ({BOUGHT}
-                OR (status = 'success' AND coalesce(deletion_id, 0) <> {EMPTIED}))
-        ) AS numbered
-        WHERE place <= :most
+        {newest_known(f"{_PICTURE}, pick")}
         ORDER BY CASE WHEN pick = 'keep' THEN 0 WHEN status = 'success' AND pick <> 'reject' THEN 1
             WHEN status IN ('failed', 'cancelled') THEN 3 ELSE 2 END, picture_number, id DESC
         """,
-        {"ids": SqlList(prints), "most": KNOWN_PICTURES_A_NUMBER},
+        of_prints(prints),
     ).fetchall()
     found: dict[str, list[RowPicture]] = defaultdict(list)
     for row in rows:

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any
 
 from app.db.connection import Connection, transaction
+from app.db.fingerprints import BOUGHT
 from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, priced, utc_text
-from app.db.row_pictures import BOUGHT
 from app.db.versions import free_ids, next_version
 from app.domain.tables import Row, Table
 from app.errors import Message, NotFound

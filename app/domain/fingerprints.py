@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.domain.records import Status
 from app.domain.references import DIGEST_LENGTH, SampleImage
 from app.domain.requests import ImageRequest
 from app.domain.row_fields import MAX_PICTURES_A_ROW
@@ -22,6 +23,18 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
     CHARGED = "charged"
     TRASHED = "trashed"
+
+
+def standing_of(status: Status, *, is_trashed: bool, is_charged: bool) -> Standing | None:
+    """What is known of a record's picture; None when it ended without one and without a charge."""
+    match status:
+        case Status.HELD | Status.QUEUED | Status.RUNNING:
+            return Standing.UNDER_WAY
+        case Status.UNKNOWN:  # in the trash too: its charge is open
+            return Standing.UNKNOWN
+        case Status.SUCCESS:
+            return Standing.TRASHED if is_trashed else Standing.MADE
+    return Standing.CHARGED if is_charged and not is_trashed else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from app.domain.fingerprints import Standing
+from app.domain.fingerprints import Standing, standing_of
 from app.domain.records import Status
 from app.domain.requests import ImageRequest, is_empty_row
 from app.domain.row_extras import RowExtras
@@ -104,15 +104,7 @@ class RowPicture(NamedTuple):
     @property
     def standing(self) -> Standing | None:
         """What is known of the picture; None for one that ended without a picture and without a charge."""
-        match self.status:
-            case Status.HELD | Status.QUEUED | Status.RUNNING:
-                return Standing.UNDER_WAY
-            case Status.UNKNOWN:
-                return Standing.UNKNOWN
-            case Status.SUCCESS:
-                return Standing.TRASHED if self.is_trashed else Standing.MADE
-            case _:
-                return Standing.CHARGED if self.is_charged and not self.is_trashed else None
+        return standing_of(self.status, is_trashed=self.is_trashed, is_charged=self.is_charged)
 
 
 def typed_fields(request: ImageRequest, extras: RowExtras, table: Table) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from app.domain.fingerprints import Standing
 from app.domain.records import Status
 from app.domain.tables import Row, RowPicture
 
-_BOUGHT = (Standing.MADE, Standing.UNDER_WAY, Standing.UNKNOWN, Standing.CHARGED)
+_NOT_BOUGHT = (None, Standing.TRASHED)
 
 
 class RowState(StrEnum):
@@ -68,7 +68,7 @@ def state_of(row: Row, pictures: Sequence[RowPicture]) -> RowState:
 
 def bought_numbers(pictures: Iterable[RowPicture]) -> list[int]:
     """The numbers of the pictures that need not be ordered again."""
-    return [picture.number for picture in pictures if picture.standing in _BOUGHT]
+    return [picture.number for picture in pictures if picture.standing not in _NOT_BOUGHT]
 
 
 def missing_pictures(row: Row, pictures: Sequence[RowPicture], *, ordered: int = 0) -> int:
@@ -78,7 +78,7 @@ def missing_pictures(row: Row, pictures: Sequence[RowPicture], *, ordered: int =
     if not pictures:
         return max(row.num_images - ordered, 0)
     own = [picture for picture in pictures if picture.fingerprint == row.fingerprint]
-    return _missing(row, [picture for picture in own if picture.standing in _BOUGHT], ordered)
+    return _missing(row, [picture for picture in own if picture.standing not in _NOT_BOUGHT], ordered)
 
 
 def _missing(row: Row, pictures: Sequence[RowPicture], ordered: int = 0) -> int:
