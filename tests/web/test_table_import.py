@@ -46,6 +46,19 @@ def test_an_import_names_the_table_whose_rows_are_in_the_file(web: WebHarness) -
     assert found["removed"] == [{"row": 2, "prompt": "第 1 款", "records": []}]
 
 
+def test_an_import_carries_the_check_of_its_rows_when_asked(web: WebHarness) -> None:
+    web.submit([{"prompt": "第 1 款", "aspect_ratio": "1:1"}])
+    content = sheet([*ROWS[:2], ["A-9", "第 9 款", "99:1"]])
+    found = import_sheet(web.client, content, check="1")["check"]
+    assert [(row["row"], row["missing"], len(row["problems"])) for row in found["rows"]] == [
+        (2, 0, 0),
+        (3, 1, 0),
+        (4, 0, 1),
+    ]
+    assert found["total"] == {"pictures": 2, "price": 0.22, "made": 1, "new": 1}
+    assert "check" not in import_sheet(web.client, content)
+
+
 def test_a_version_is_shown_then_applied_and_undone(web: WebHarness) -> None:
     table = new_table(web, sheet(ROWS))
     newer = sheet([*ROWS[1:5], ["A-6", "第 6 款", "16:9"], ["B-1", "新的", "1:1"]])

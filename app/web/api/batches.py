@@ -71,6 +71,10 @@ _MAX_WAIT_SECONDS = 1800.0
 SOURCES = ("single", "batch")
 BATCHES_LISTED = 50
 MAX_FOLLOWED = 300  # batches per request
+CHECKED: dict[str, Any] = {
+    "rows": ["CheckedRow"],
+    "total": closed_object(pictures=int, price=or_null(float), made=int, new=int),
+}
 _BATCH = answer(batch="Batch")
 SHARED = array_of(closed_object(row=ID, records=[ID]))
 _ADDED: dict[str, Any] = {
@@ -258,7 +262,7 @@ def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
 @bp.post("/rows/check")
 @describe(
     "每一行已有哪些图片、还要新做几张，什么也不改变；一行不对写在它的 problems 里，空行不算",
-    answer(rows=["CheckedRow"], total=closed_object(pictures=int, price=or_null(float), made=int, new=int)),
+    answer(**CHECKED),
     json=open_object(
         "rows", rows=array_of("Row", maxItems=MAX_ROWS_A_BATCH), prefix=AFFIX, suffix=AFFIX, model=MODEL
     ),

@@ -25,6 +25,7 @@ from app.domain import (
 )
 from app.errors import BucketError, InvalidRequest, TryLater, message
 from app.library.names import LibraryNames
+from app.orders.batches import check_rows
 from app.orders.read import today
 from app.tables.apply_version import apply_version
 from app.tables.check import Checker
@@ -37,6 +38,7 @@ from app.tables.versions import (
     marks_json,
     with_values,
 )
+from app.web.api.batches import CHECKED
 from app.web.downloads import XLSX, workbook
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
@@ -54,7 +56,7 @@ from app.web.openapi.schemas import (
 from app.web.params import json_body
 from app.web.serializers import success
 from app.web.services import connection, services
-from app.web.submit import find_model, model_of, row_reader
+from app.web.submit import conditions, find_model, model_of, row_reader
 
 bp = Blueprint("spreadsheets", __name__)
 _SHEET = closed_object(name=str, rows=int)
@@ -65,6 +67,7 @@ _MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), c
 @describe(
     "读一份 .xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv，不会开始生成",
     answer(
+        ("check",),
         workbook=str,
         sheet=str,
         sheets=[_SHEET],
@@ -81,12 +84,14 @@ _MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), c
             )
         ),
         marks=[_MARK],
+        check=closed_object(**CHECKED),
     ),
     files=open_object(
         "file",
         file=FILE,
         model=text(description="没有写模型的行用哪个，空的是默认的"),
         sheets=array_of(str),
+        check=enum("0", "1") | {"description": "1：回答里的 check 是 POST /api/rows/check 对这些行的回答"},
     ),
 )
 def import_workbook() -> Response:
@@ -123,6 +128,10 @@ def import_workbook() -> Response:
     except (BucketError, TryLater) as error:  # the rows are usable without the references
         answer["references"] = []
         answer["notes"].append(gettext("参考图还没有核对：{reason}", reason=error.message))
+    if request.values.get("check") == "1":
+        images = [[{"url": "", "filename": name} for name in row["references"]] for row in answer["rows"]]
+        rows = [row | {"sample_images": named} for row, named in zip(answer["rows"], images, strict=True)]
+        answer["check"] = check_rows(conditions(), rows, model=spec.model_id)
     return success(**answer)
 
 
