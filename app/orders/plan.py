@@ -38,6 +38,7 @@ class OrderRow:
     origin   the record whose row this is; None for a new row
     changes  how ``request`` differs from ``origin``, for the log
     is_kept  the records are queued again as they are: fetched, or held until they are released
+    lacking  how many more pictures the row waits for, which take the first of those that are bought
     """
 
     number: int
@@ -50,6 +51,7 @@ class OrderRow:
     origin: Record | None = None
     changes: Changes = field(default_factory=dict)
     is_kept: bool = False
+    lacking: int = 0
     fingerprint: str = field(init=False)
     is_changed: bool = field(init=False)
 
@@ -131,7 +133,7 @@ def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[Pla
             found = [*recorded, *ordered]
         if row.request.seed is not None:
             found = [each for each in found if each.number in row.numbers]
-        numbers = missing_numbers(row.request, found, row.numbers)
+        numbers = missing_numbers(row.request, found, row.numbers, lacking=row.lacking)
         same_as = first.setdefault(row.fingerprint, index)
         same = None if same_as == index else same_as
         planned[index] = PlannedRow(row=row, numbers=numbers, known=found, same_as=same)
@@ -148,17 +150,18 @@ def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[Pla
 
 
 def missing_numbers(
-    request: ImageRequest, known: Sequence[KnownPicture], numbers: Sequence[int]
+    request: ImageRequest, known: Sequence[KnownPicture], numbers: Sequence[int], *, lacking: int = 0
 ) -> tuple[int, ...]:
     """Those of the picture numbers to order so that the row has as many as it asks for.
 
     With a seed every number is a picture of its own; without one any bought picture counts.
     """
     bought = _bought_numbers(known)
-    free = [number for number in numbers if number not in bought]
-    if request.seed is None:
-        del free[max(len(numbers) - len(bought), 0) :]
-    return tuple(free)
+    if request.seed is not None:
+        return tuple(number for number in numbers if number not in bought)
+    spare = max(len(bought) - lacking, 0)
+    others_first = sorted(numbers, key=lambda number: number in bought)
+    return tuple(sorted(others_first[: max(len(numbers) - spare, 0)]))
 
 
 def _bought_numbers(known: Sequence[KnownPicture]) -> list[int]:

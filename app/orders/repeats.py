@@ -47,8 +47,8 @@ class _Repeat(Order):
     pauses: bool = False
     submits: ClassVar[bool] = True
 
-    def rows(self, seen: Sequence[Record]) -> Sequence[OrderRow]:
-        """The records by rows; those of one row with different changes are rows of their own."""
+    def rows(self, seen: Any) -> Sequence[OrderRow]:
+        """The records (``seen``) by rows; those of one row with different changes are rows of their own."""
         found: dict[Any, list[Record]] = {}
         equal = Counter[tuple[object, ...]]()
         for record in seen:
@@ -133,18 +133,26 @@ class Retry(_Repeat):
 
     batch_id: str
 
-    def read(self, db: database.Connection) -> Sequence[Record]:
-        """The records to retry."""
+    def read(self, db: database.Connection) -> tuple[Sequence[Record], Sequence[Record]]:
+        """(the records to retry, all that failed without a charge)."""
+        failed = database.list_failed(db, self.batch_id)
         if self.ids is None:
-            failed = database.list_failed(db, self.batch_id)
             if not failed and (number := database.count_charged_failures(db, self.batch_id)):
                 raise Conflict("失败的 {n} 张都已计费，没有重试；要再付一次，请逐张点「重试」", n=number)
-            return self._supported(failed)
+            return self._supported(failed), failed
         ids = list(dict.fromkeys(self.ids))
         found = database.records_of(db, ids)
         if len(found) < len(ids) or not all(_is_of(each, self.batch_id, _WITHOUT_IMAGE) for each in found):
             raise Conflict("只有失败、未知或已取消的图片可以重试，请刷新后再选")
-        return found
+        return found, failed
+
+    def rows(self, seen: tuple[Sequence[Record], Sequence[Record]]) -> Sequence[OrderRow]:
+        """As of every repeat; the other failures of an unchanged row wait for a picture of their own."""
+        records, failed = seen
+        named = {record.id for record in records}
+        left = Counter(each.row_number for each in failed if self.skips and each.id not in named)
+        rows = [*super(Retry, self).rows(records)]
+        return [replace(each, lacking=left[each.number]) if each.is_unchanged else each for each in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

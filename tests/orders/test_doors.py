@@ -298,3 +298,17 @@ def test_with_a_seed_only_the_same_picture_number_counts(case: Case) -> None:
     queue.set_fields(case.db, "status = 'failed'", *placed.ids)
     case.submit({**row, "num_images": 1})
     assert place(case.db, Retry(models=MODELS, batch_id=placed.batch_id, skips=True)).ids == placed.ids[1:]
+
+
+def test_a_picture_bought_elsewhere_takes_the_place_of_one_of_a_row_however_they_are_retried(
+    case: Case,
+) -> None:
+    placed = case.submit({**CAT, "num_images": 2})
+    queue.set_fields(case.db, "status = 'failed'", *placed.ids)
+    case.submit(CAT)
+    one_by_one = [
+        case.repeat(Retry, batch_id=placed.batch_id, ids=[record_id], skips=True) for record_id in placed.ids
+    ]
+    assert one_by_one == [1, 0]
+    queue.set_fields(case.db, "status = 'failed'", *placed.ids)
+    assert case.repeat(Retry, batch_id=placed.batch_id, skips=True) == 1
