@@ -8,10 +8,10 @@ IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 IDENTITY := import sys; print(sys.base_prefix, sys.version)
 IS_REQUESTED := $(if $(filter file,$(origin PYTHON)),true,[ "$$($(BIN)/python -c '$(IDENTITY)')" = "$$($(PYTHON) -c '$(IDENTITY)')" ])
 IS_FIT := { $(BIN)/python -c 'import pip; $(IS_NEW_ENOUGH)' && $(IS_REQUESTED); } >/dev/null 2>&1
-# In CI a case that fails runs once more, alone: a busy machine delays, a defect stays. Both runs are printed.
+# In CI cases that fail (status 1: all others ran) run once more, alone: a busy machine delays, a defect stays.
 PYTEST_ = $(BIN)/python -m pytest -o cache_dir=.pytest_cache/$(VENV)
 PYTEST = $(PYTEST_) -n auto --dist loadscope $(1) || \
-	{ [ "$$CI" ] && $(PYTEST_) -n 0 --last-failed --last-failed-no-failures none $(1); }
+	{ [ "$$?$$CI" = 11 ] && $(PYTEST_) -n 0 --last-failed --last-failed-no-failures none $(1); }
 .PHONY: help run test test-all test-rest test-python lint check fuzz torture bench bench-quick gallery mutants check-store \
 	backup
 

@@ -84,7 +84,7 @@ _ADDED: tuple[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]]], ...] = (
     (
         "rows_of_table",
         ("tables", "table_rows", "row_pictures", "table_workbooks", "table_changes"),
-        {"batches": ("table_id",)},
+        {"batches": ("table_id",), "generation_records": ("searched_columns",), "workbooks": ("cells",)},
     ),
 )
 
