@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 import database
-from app.domain import Models, Record, SkippedRow, fingerprint
+from app.domain import Models, Record, SkippedRow, Status, fingerprint
 from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, shown_rows, skipped_rows
 
 
@@ -164,7 +164,8 @@ def _write(
         new += [(columns, number, name) for number, name in zip(each.numbers, chosen, strict=False)]
         again += [(columns, record) for record in each.to_queue]
         if order.cancels_bought or each.row.changes:
-            bought += [(columns, record, each.bought) for record in each.left_out if not record.task_id]
+            final = [one for one in each.left_out if not one.task_id and one.status is not Status.UNKNOWN]
+            bought += [(columns, record, each.bought) for record in final]
     added = database.insert_pictures(db, batch_id, new, held)
     skipped = skipped_rows(planned, added)
     if added:

@@ -188,6 +188,17 @@ def test_a_changed_record_is_left_out_although_it_has_a_task_id_when_its_words_w
     assert database.get_record(db, ids[0]).prompt == "狗"
 
 
+def test_what_may_have_been_charged_stays_unknown_although_its_new_words_are_bought(
+    db: database.Connection,
+) -> None:
+    batch_id, ids = queue.add(db, DOG)
+    queue.fail(db, Billed.UNKNOWN)
+    queue.add(db, CAT)
+    assert queue.retry(db, batch_id, ids, changes={ids[0]: {"prompt": "猫"}}, skips=True).number == 0
+    record = database.get_record(db, ids[0])
+    assert (record.status, record.prompt) == (Status.UNKNOWN, "狗")
+
+
 def test_what_has_a_task_id_is_fetched_although_the_row_was_bought(db: database.Connection) -> None:
     batch_id, _ = queue.add(db, CAT)
     queue.fail(db, Billed.YES, task_id="t-1")
