@@ -129,6 +129,10 @@ def make_version_17(db: sqlite3.Connection) -> None:
         db.execute(f"DROP TABLE {name}")
     db.execute("DROP INDEX batches_table")
     db.execute("ALTER TABLE batches DROP COLUMN table_id")
+    db.execute("ALTER TABLE workbooks DROP COLUMN cells")
+    for name in ("search_removed", "search_changed", "search_batch_renamed"):
+        db.execute(f"DROP TRIGGER {name}")
+    db.execute("ALTER TABLE generation_records DROP COLUMN searched_columns")
     db.execute("PRAGMA user_version = 17")
 
 
