@@ -178,7 +178,7 @@ def _read_row(
         extras=filled.extras,
         repeats=repeats,
         problems=problems,
-        is_empty=isinstance(row, Mapping) and is_empty_row(row),
+        is_empty=bool(problems) and isinstance(row, Mapping) and is_empty_row(row),
     )
 
 
