@@ -1,5 +1,7 @@
 """Makes a file the newest version of a table, with the choices of pictures in it, in one change."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace

@@ -4,6 +4,8 @@ A line is compared with the cells as they stood in the file before, not with wha
 corrected, repaired or edited stays, unless the file has another cell now.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +16,7 @@ from app import sheets
 from app.domain import (
     OPTIONS,
     READERS,
+    ROW_FIELDS,
     ImageRequest,
     Record,
     variable_key,
@@ -21,7 +24,6 @@ from app.domain import (
 )
 from app.domain.tables import Row, Table
 from app.sheets.header_synonyms import COMMENT_COLUMN
-from app.sheets.headers import FIELD_LABELS
 from app.tables.matching import TableRow, match_rows
 from app.tables.results import list_results
 
@@ -273,7 +275,7 @@ def with_values(found: sheets.Import, version: Version) -> sheets.Import:
     """The file with the values that its rows have with this version, without problems solved before."""
     rows = [_with_values(row, line, found) for row, line in zip(found.rows, version.lines, strict=True)]
     line_of = {row.number: line for row, line in zip(found.rows, version.lines, strict=True)}
-    fields = {label: name for name, label in FIELD_LABELS.items()}
+    fields = {each.column: each.sheet_name for each in ROW_FIELDS.values()}
 
     def is_open(problem: sheets.Problem) -> bool:
         line, field = line_of.get(problem.row), fields.get(problem.column, "")

@@ -1,5 +1,7 @@
 """The API of results: of a batch, or of a table as it is now, as a workbook or a ZIP."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
