@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import rows_of, start_to_end
@@ -171,9 +171,14 @@ def test_the_rest_is_not_made_and_that_is_undone(
     pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     batch_id = submit(server, 6, sample=2)
+    checks: list[Route] = []
+    pictures.page.route("**/release", lambda route: route.continue_() if checks else checks.append(route))
     pictures.page.route("**/cancel", lambda route: route.abort(), times=1)
     pictures.open(batch_id)
     pictures.release("no").press("Enter")
+    expect(pictures.release("error")).not_to_be_empty()
+    checks[0].continue_()  # its answer leaves the sentence
+    expect(pictures.release("yes")).to_contain_text("放行 ·")
     expect(pictures.release("error")).not_to_be_empty()
     expect(pictures.release("no")).to_be_focused()
     pictures.press("Enter")

@@ -24,6 +24,7 @@ export function bindRelease(page, { onSent }) {
   let timer = 0;
   let isSending = false;
   let pressed = null; // the button that sends
+  let hasFailed = false; // what was sent last: its sentence stays when the answer to a check comes after it
 
   /** The fields that differ from those of the batch. */
   function changes() {
@@ -72,7 +73,7 @@ export function bindRelease(page, { onSent }) {
     part("sum").textContent = facts.filter(Boolean).join(" · ");
     part("hint").textContent = left !== null && sum > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
     showLines("examples", examples.map(({ row, prompt }) => _("第 {row} 行：{text}", { row, text: prompt })));
-    showProblems("", []);
+    if (!hasFailed) showProblems("", []);
     yes.textContent = rows > 0 ? _("放行 · {sum}", { sum: formatPrice(sum) }) : _("没有要做的");
     yes.disabled = rows === 0;
   }
@@ -142,6 +143,7 @@ export function bindRelease(page, { onSent }) {
 
   function showFailure(error) {
     if (!(error instanceof HttpError)) throw error;
+    hasFailed = true;
     showProblems(error.message, error.problems);
     if (error.status === 409) onSent(false); // they may have been released or cancelled elsewhere
   }
@@ -153,7 +155,7 @@ export function bindRelease(page, { onSent }) {
 
   function setSending(is) {
     isSending = is;
-    if (is) pressed = document.activeElement;
+    if (is) [pressed, hasFailed] = [document.activeElement, false];
     for (const control of bar.querySelectorAll("button, textarea, select")) control.disabled = is;
     if (!is && document.activeElement === document.body) pressed.focus();
   }
@@ -166,6 +168,7 @@ export function bindRelease(page, { onSent }) {
 
   bar.addEventListener("input", () => {
     clearTimeout(timer);
+    hasFailed = false;
     yes.disabled = true;
     checkedFor = ""; // words that are changed back are checked too: only an answer enables the button
     timer = setTimeout(update, TYPING_PAUSE);
