@@ -108,7 +108,7 @@ class PlannedRow:
         if not self.numbers:
             return Decimal(0)
         price = models.price(self.row.request)
-        return price if price is None or len(self.numbers) == 1 else price * len(self.numbers)
+        return None if price is None else price * len(self.numbers)
 
 
 def plan(rows: Sequence[OrderRow], known: Pictures, later: Pictures) -> list[PlannedRow]:

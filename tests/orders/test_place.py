@@ -106,3 +106,11 @@ def test_an_order_that_ends_at_any_statement_changes_nothing_and_is_placed_once_
 def everything(db: database.Connection) -> list[list[tuple[Any, ...]]]:
     tables = ("generation_records", "batches", "batch_log", "request_keys", "change_counter", "charges")
     return [sorted(map(tuple, db.execute(f"SELECT * FROM {name}").fetchall()), key=repr) for name in tables]
+
+
+def test_an_answer_of_an_earlier_version_is_still_read() -> None:
+    assert Placed.before({"records": 3}).number == 3
+    found = Placed.before({"batch_id": "b", "records": [7, 8], "skipped": [{"row": 2, "records": [7]}]})
+    assert (found.batch_id, found.ids, found.number) == ("b", [7, 8], 2)
+    assert [(each.row, each.records) for each in found.skipped] == [(2, [7])]
+    assert Placed.before({}).number == 0

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
-from app.domain import ImageRequest, KnownPicture, Standing, fingerprint
-from app.orders.plan import OrderRow, PlannedRow, plan
+from app.domain import ImageRequest, KnownPicture, Models, SkippedRow, Standing, fingerprint
+from app.orders.plan import OrderRow, PlannedRow, plan, shown_rows, skipped_rows, total_price
+from tests.specs import ANY
 
 MADE = Standing.MADE
 
@@ -107,3 +109,31 @@ def test_the_pictures_of_a_plan_are_told_by_their_standing() -> None:
     known = [picture(1), picture(2, standing=Standing.UNKNOWN)]
     (plan,) = plan_rows([ImageRequest(prompt="猫", num_images=2)], known)
     assert (plan.ids(MADE), plan.ids(Standing.UNKNOWN)) == ([1], [2])
+
+
+def by_row(found: Sequence[SkippedRow]) -> list[tuple[int, list[int]]]:
+    return [(each.row, each.records) for each in found]
+
+
+def test_a_row_shows_as_many_pictures_of_equal_rows_as_it_lacks() -> None:
+    one, two = ImageRequest(prompt="猫"), ImageRequest(prompt="猫", num_images=2)
+    planned = plan_rows([two, one, two, ImageRequest(prompt="狗")], [picture(1, record_id=7)])
+    assert [each.numbers for each in planned] == [(2,), (), (), (1,)]
+    new = [40, 41]
+    assert by_row(shown_rows(planned, new)) == [(1, [7]), (2, [7]), (3, [7, 40])]
+    assert by_row(skipped_rows(planned, new)) == [(1, [7]), (2, [7, 40]), (3, [7, 40])]
+    assert by_row(skipped_rows(planned)) == [(1, [7]), (2, [7]), (3, [7])]
+
+
+def test_a_row_with_a_seed_shows_the_pictures_of_the_numbers_that_it_lacks() -> None:
+    row = ImageRequest(prompt="猫", num_images=2, seed=7)
+    planned = plan_rows([row, row], [picture(2, record_id=9), picture(2, record_id=8)])
+    assert [each.numbers for each in planned] == [(1,), ()]
+    assert by_row(shown_rows(planned, [40])) == [(1, [9]), (2, [40, 9])]
+
+
+def test_the_price_is_that_of_the_pictures_to_order() -> None:
+    row = replace(ImageRequest(prompt="猫", num_images=3), model=ANY.model_id)
+    planned = plan_rows([row, row], [picture(1)])
+    assert [each.price(Models([ANY])) for each in planned] == [Decimal("0.44"), 0]
+    assert total_price(planned, Models([replace(ANY, prices={})])) is None

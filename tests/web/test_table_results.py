@@ -66,3 +66,15 @@ def test_the_zip_of_a_table_has_a_file_for_each_row(web: WebHarness) -> None:
     (record,) = web.get("/api/records")["records"]
     web.post("/api/records/pick", {"ids": [record["id"]], "pick": "keep"})
     assert web.client.get(f"/api/tables/{table}/archive.zip?pick=keep").status_code == 200
+
+
+def test_the_results_of_a_batch_have_its_rows_that_share(web: WebHarness) -> None:
+    rows = [{"prompt": "猫", "filename": name} for name in ("一号", "二号")]
+    batch_id = web.submit([*rows, {"prompt": "狗", "filename": "三号"}], repeats="skip")
+    web.run()
+    found = lines(web.client.get(f"/api/batches/{batch_id}/results.xlsx").data)
+    assert [(line["行号"], line["图片文件"], line["费用（元）"]) for line in found] == [
+        (1, "一号.png", 0.22),
+        (2, "二号.png", 0),
+        (3, "三号.png", 0.22),
+    ]
