@@ -42,7 +42,7 @@ _SHARED = """
     JOIN generation_records AS records ON records.id = row_pictures.record_id
     WHERE row_pictures.batch_id = :id AND row_pictures.is_shared = 1
 """
-# The pictures of the rows, bought or shared. place: those of the table are in its order.
+# The pictures of the rows, bought or shared. place: sorts the rows as their table does, else by record id.
 _PICTURES = f"""
     SELECT records.id, records.row_number, records.status, records.pick, records.version, records.deleted_at,
         coalesce(table_rows.position, records.id) AS place

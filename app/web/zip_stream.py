@@ -12,7 +12,7 @@ from zipstream import ZipStream
 
 import database
 from app import sheets
-from app.domain import Record, file_key, own_column_names
+from app.domain import Record, file_key
 from app.errors import BucketError, NotFound, Translate
 from app.images import store
 from app.images.filenames import archive_path, delivered_names, unique_path
@@ -71,10 +71,14 @@ class Archive:
             self.count = len(self._images) - len(self._missing)
             self.batch_ids = {image.batch_id for image in self._images}
             paths = {image.key: image.name for image in self._images}
+            own_names, options = dict[str, None](), set[str]()
+            for record in records():
+                own_names |= dict.fromkeys(record.columns)
+                options |= record.options.keys()
             with sheets.write_records(
                 records(),
-                own_names=own_column_names(record.columns for record in records()),
-                options={name for record in records() for name in record.options},
+                own_names=own_names,
+                options=options,
                 image_file=lambda record: paths.get(_key_of(record), record.filename),
                 translate=translate,
             ) as file:
