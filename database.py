@@ -115,7 +115,7 @@ from app.db.queue import (
     has_claimable,
     requeue_record,
 )
-from app.db.record_filter import NEWEST, NOT_PICKED, OLDEST, RecordFilter
+from app.db.record_filter import NEWEST, NOT_PICKED, OLDEST, OPEN, RecordFilter
 from app.db.record_query import (
     count_by_words,
     count_facets,

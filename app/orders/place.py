@@ -51,17 +51,18 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One way into the queue: ``place`` calls its methods, in the order in which they stand here.
+    """One way into the queue. ``place`` calls its methods in the order of their definition.
 
-    models    that make the pictures
-    key       a used one queues nothing
-    is_taken  whether a file on disk has this name
+    models          that make the pictures
+    key             a used one queues nothing
+    is_taken        whether a file on disk has this name
+    cancels_bought  whether its records whose pictures are bought are cancelled
     """
 
     models: Models
     key: database.RequestKey | None = None
     is_taken: Callable[[str], bool] = lambda _stem: False
-    cancels_bought: ClassVar[bool] = False  # the records that are left out
+    cancels_bought: ClassVar[bool] = False
 
     @property
     def table_id(self) -> str:

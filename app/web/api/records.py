@@ -13,7 +13,7 @@ from werkzeug.wrappers import Response
 import database
 from app import sheets
 from app.config import Settings
-from app.domain import Pick, Record, Size, Status
+from app.domain import Pick, Record, Size
 from app.errors import BucketError, DiskError, InvalidRequest, NotFound
 from app.images import metadata, store
 from app.images.filenames import safe_stem
@@ -206,11 +206,10 @@ def _records_to_deliver(wanted: database.Selection) -> Callable[[], Iterable[Rec
     of_batch = database.RecordFilter(batch_id=wanted.batch_id, pick=wanted.pick, sort=wanted.sort)
     if wanted.batch_id and wanted == of_batch:
         pick = "" if wanted.pick == database.NOT_PICKED else wanted.pick
-        open_ones = (Status.HELD, Status.QUEUED, Status.RUNNING)
         found = [
             record
             for record in database.list_delivered_records(db, wanted.batch_id)
-            if record.status not in open_ones and (not wanted.pick or record.pick == pick)
+            if record.status not in database.OPEN and (not wanted.pick or record.pick == pick)
         ]
         return lambda: found
     ids = list(database.list_record_ids(db, wanted))
