@@ -46,8 +46,8 @@ STAYS_CHINESE: dict[str, tuple[str, ...] | None] = {
     "app/sheets/non_data_rows.py": ("_UNIT", "_WORD", "_AMOUNTS"),  # what people write below a table
     "app/sheets/cells.py": ("下午",),  # what Excel writes
     "app/providers/demo.py": ("_draw_text", "_draw_label"),  # drawn into the picture
-    "static/js/batch/references.js": ("、",),  # between names in a cell
-    "static/js/batch/columns.js": ("；",),  # between names in a copied cell
+    "static/js/table/references.js": ("、",),  # between names in a cell
+    "static/js/table/columns.js": ("；",),  # between names in a copied cell
     "app/providers/base.py": ("with_negative_prompt",),  # said to the model
 }
 

@@ -274,7 +274,7 @@ def test_undo_restores_a_draft_replaced_by_a_copied_batch(
 def test_a_partly_loaded_page_extends_the_stored_draft(draft: BatchPage) -> None:
     draft.fill(("一",), ("二",))
     draft.wait_until_saved("二")
-    draft.page.route("**/batch/late.js*", lambda route: route.abort())
+    draft.page.route("**/table/late.js*", lambda route: route.abort())
     draft.page.reload()
     draft.click_command("history")
     expect(draft.page.locator("[data-offline]")).to_contain_text("刷新页面")

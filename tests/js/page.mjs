@@ -95,7 +95,7 @@ globalThis.localStorage = {
   clear: () => { stored.clear(); },
 };
 
-const page = new FakeElement(); // the part [data-batch] has the data of 批量生成: see batch/page.mjs
+const page = new FakeElement(); // the part [data-batch] has the data of 批量生成: see table/page.mjs
 globalThis.document = Object.assign(new EventTarget(), {
   hidden: false,
   body: page,

@@ -5,7 +5,7 @@ its exports:
 
     const $tsv = (() => { …; return { parseBlock, formatBlock }; })();
 
-A page may import modules later (``await import("../batch/late.js")``). Each of these is a script of its own,
+A page may import modules later (``await import("../table/late.js")``). Each of these is a script of its own,
 which imports what both need from the page's script. Two of them share nothing else: no module runs twice.
 """
 

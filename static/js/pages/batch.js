@@ -1,18 +1,18 @@
 // 批量生成: the draft in the table, or with ?id= a batch that was started.
 
-import { affixes, bindAffixes } from "../batch/affixes.js";
-import { addRenderers } from "../batch/cells.js";
-import { columnOfHeader, hasUnchecked, makeColumns } from "../batch/columns.js";
-import { makeDraft } from "../batch/draft.js";
-import { makeDraftRows } from "../batch/draft_rows.js";
-import { receiveFiles, receivePaste } from "../batch/file_input.js";
-import { makeFooter } from "../batch/footer.js";
-import { model } from "../batch/models.js";
-import { trackColumns } from "../batch/own_columns.js";
-import { bindRowActions } from "../batch/row_actions.js";
-import { makeRowCheck } from "../batch/row_check.js";
-import { copyRow, makeRow } from "../batch/row.js";
-import { bindCommands, bindPicks } from "../batch/toolbar.js";
+import { affixes, bindAffixes } from "../table/affixes.js";
+import { addRenderers } from "../table/cells.js";
+import { columnOfHeader, hasUnchecked, makeColumns } from "../table/columns.js";
+import { makeDraft } from "../table/draft.js";
+import { makeDraftRows } from "../table/draft_rows.js";
+import { receiveFiles, receivePaste } from "../table/file_input.js";
+import { makeFooter } from "../table/footer.js";
+import { model } from "../table/models.js";
+import { trackColumns } from "../table/own_columns.js";
+import { bindRowActions } from "../table/row_actions.js";
+import { makeRowCheck } from "../table/row_check.js";
+import { copyRow, makeRow } from "../table/row.js";
+import { bindCommands, bindPicks } from "../table/toolbar.js";
 import { parseHtml } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -53,7 +53,7 @@ const batch = {
 
 const loadLate = lazy(async () => {
   await addDialogs();
-  return import("../batch/late.js");
+  return import("../table/late.js");
 }, ({ makeLate }) => makeLate(batch));
 const late = async (name, ...values) => (await loadLate())[name](...values);
 

@@ -1,6 +1,6 @@
 // 看图: wires its parts together.
 
-import { openCopy } from "../batch/copy_dialog.js";
+import { openCopy } from "../table/copy_dialog.js";
 import { bindEdits } from "../pictures/another.js";
 import { bindChoices } from "../pictures/choice.js";
 import { followBatch } from "../pictures/follow.js";

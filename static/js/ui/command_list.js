@@ -3,7 +3,7 @@
 import { initialsOf } from "./pinyin.js";
 import { openSearchList } from "./search_list.js";
 import { THEMES, currentTheme, setTheme } from "./theme_switch.js";
-import { batchName } from "../batch/batch_name.js";
+import { batchName } from "../table/batch_name.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 

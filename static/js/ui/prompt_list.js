@@ -1,7 +1,7 @@
 // Earlier prompts, found as one types.
 
 import { openSearchList } from "./search_list.js";
-import { parseTime } from "../batch/batch_name.js";
+import { parseTime } from "../table/batch_name.js";
 import { requestJson } from "../core/http.js";
 import { _, formatDay } from "../core/i18n.js";
 

@@ -2,8 +2,8 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import "./page.mjs";
 import { makeBatchTable, model } from "./table.mjs";
-import { sumOf } from "../../../static/js/batch/costs.js";
-import { partialStart } from "../../../static/js/batch/partial_start.js";
+import { sumOf } from "../../../static/js/table/costs.js";
+import { partialStart } from "../../../static/js/table/partial_start.js";
 
 const BAD = { prompt: "坏", aspect_ratio: "5:4" };
 const good = (count) => Array.from({ length: count }, (_row, index) => ({ prompt: `猫 ${index}` }));

@@ -5,8 +5,8 @@ import assert from "node:assert/strict";
 import { OTHER } from "./page.mjs";
 import { makeBatchTable, model } from "./table.mjs";
 import { valuesOf } from "../grid/table.mjs";
-import { fixesOf } from "../../../static/js/batch/problem_fixes.js";
-import { groupProblems } from "../../../static/js/batch/problem_groups.js";
+import { fixesOf } from "../../../static/js/table/problem_fixes.js";
+import { groupProblems } from "../../../static/js/table/problem_groups.js";
 
 const CUP = { url: "/cup", filename: "杯子.png" };
 const missing = (filename, match = "missing") => ({ url: "", filename, match });

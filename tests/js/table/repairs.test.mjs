@@ -2,8 +2,8 @@ import test, { beforeEach } from "node:test";
 import assert from "node:assert/strict";
 import { fire, holdTimers } from "../page.mjs";
 import { makeBatchTable, model } from "./table.mjs";
-import { makeRepairs } from "../../../static/js/batch/repairs.js";
-import { RowStates } from "../../../static/js/batch/row_states.js";
+import { makeRepairs } from "../../../static/js/table/repairs.js";
+import { RowStates } from "../../../static/js/table/row_states.js";
 
 const SAVE = 300; // ms
 const CUP = { url: "/cup", filename: "杯子.png" };

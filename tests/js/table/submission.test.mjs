@@ -2,8 +2,8 @@ import test, { beforeEach } from "node:test";
 import assert from "node:assert/strict";
 import { answerRequests, broken } from "../service.mjs";
 import { makeBatchTable } from "./table.mjs";
-import { isAsSubmitted } from "../../../static/js/batch/row.js";
-import { submitRows, workbookOf } from "../../../static/js/batch/submission.js";
+import { isAsSubmitted } from "../../../static/js/table/row.js";
+import { submitRows, workbookOf } from "../../../static/js/table/submission.js";
 
 const answered = { body: { batch_id: "b", skipped: [] } };
 const refused = (problems, field = "") => ({ status: 400, body: { error: "有错", field, problems } });

@@ -2,7 +2,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { OTHER } from "./page.mjs";
 import { model } from "./table.mjs";
-import { RowStates, requeuedMessage, stateOfRecords, typedOf } from "../../../static/js/batch/row_states.js";
+import { RowStates, requeuedMessage, stateOfRecords, typedOf } from "../../../static/js/table/row_states.js";
 
 let ids = 0;
 const record = (fields) => ({ id: ids += 1, row_number: 1, picture_number: 1, status: "success", url: "/p.png", prompt: "猫", seed: null, model: model.id, ...fields });

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { FakeElement } from "../page.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { press, select, type, valuesOf } from "../grid/table.mjs";
-import { makeRowFilter } from "../../../static/js/batch/row_filter.js";
+import { makeRowFilter } from "../../../static/js/table/row_filter.js";
 
 const DELAY = 60; // ms
 const NAMES = "甲乙丙丁戊己";

@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { FakeElement } from "../page.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { select, valuesOf } from "../grid/table.mjs";
-import { makeRowFilter } from "../../../static/js/batch/row_filter.js";
-import { makeSortMenu } from "../../../static/js/batch/sort_menu.js";
+import { makeRowFilter } from "../../../static/js/table/row_filter.js";
+import { makeSortMenu } from "../../../static/js/table/sort_menu.js";
 
 /** The table with the menu of a cell, or of a header with row null: choose(row, column, item), or items(row, column). */
 function withMenu(rows) {

@@ -4,7 +4,7 @@ import { FakeElement } from "../page.mjs";
 import { OTHER } from "./page.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { block, paste, select, type } from "../grid/table.mjs";
-import { makeColumnChoice } from "../../../static/js/batch/column_choice.js";
+import { makeColumnChoice } from "../../../static/js/table/column_choice.js";
 
 const OWN = [{ prompt: "猫", columns: { SKU: "A-1", 颜色: "橘色" } }];
 const USUAL = ["number", "prompt", "negative_prompt", "aspect_ratio", "resolution", "sample_images", "num_images", "filename"];

@@ -1,8 +1,8 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { DESCRIBED, OTHER } from "./page.mjs";
-import { columnOfHeader, hasUnchecked, makeColumns, parseNames, refusedFields } from "../../../static/js/batch/columns.js";
-import { makeRow } from "../../../static/js/batch/row.js";
+import { columnOfHeader, hasUnchecked, makeColumns, parseNames, refusedFields } from "../../../static/js/table/columns.js";
+import { makeRow } from "../../../static/js/table/row.js";
 
 const columns = makeColumns(DESCRIBED.zh);
 const columnOf = (name) => columns.find((column) => column.name === name);

@@ -1,8 +1,8 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { makeBatchTable } from "./table.mjs";
-import { ownColumnsOf, ownNames } from "../../../static/js/batch/own_columns.js";
-import { emptyVariables, hasVariable, suggestVariables, variableNames } from "../../../static/js/batch/variables.js";
+import { ownColumnsOf, ownNames } from "../../../static/js/table/own_columns.js";
+import { emptyVariables, hasVariable, suggestVariables, variableNames } from "../../../static/js/table/variables.js";
 
 const BUILT_IN = ["行号", "序号", "日期"];
 const withOwn = (columns) => makeBatchTable([{ prompt: "猫", columns }]);

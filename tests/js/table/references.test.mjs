@@ -4,8 +4,8 @@ import { settled } from "../page.mjs";
 import { answerRequests, broken } from "../service.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { copy, paste, select } from "../grid/table.mjs";
-import { parseNames } from "../../../static/js/batch/columns.js";
-import { lookUpReferences } from "../../../static/js/batch/references.js";
+import { parseNames } from "../../../static/js/table/columns.js";
+import { lookUpReferences } from "../../../static/js/table/references.js";
 
 const [DELAY, RETRY] = [100, 3000]; // ms
 const LIBRARY = ["荷、花.png", "石桥.png", "Cup.PNG", "杯子.jpg", "杯子.png"].map((filename, index) => ({ url: `/${index}`, filename, thumbnail_url: `/t/${index}` }));

@@ -4,8 +4,8 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import { OTHER } from "./page.mjs";
 import { makeBatchTable, model } from "./table.mjs";
-import { amountAtRisk, confirmRetry, formatAmount } from "../../../static/js/batch/charges.js";
-import { addUp, pictureCount, pricePerPicture, priceOf, retryableOf, sumOf } from "../../../static/js/batch/costs.js";
+import { amountAtRisk, confirmRetry, formatAmount } from "../../../static/js/table/charges.js";
+import { addUp, pictureCount, pricePerPicture, priceOf, retryableOf, sumOf } from "../../../static/js/table/costs.js";
 
 const row = (fields) => ({ aspect_ratio: "", resolution: "", num_images: "", model: "", sample_images: [], ...fields });
 const images = (count) => Array(count).fill({ url: "/a", filename: "a" });

@@ -2,10 +2,10 @@
 
 import { DESCRIBED } from "./page.mjs";
 import { makeTable } from "../grid/table.mjs";
-import { columnOfHeader, makeColumns } from "../../../static/js/batch/columns.js";
-import { model } from "../../../static/js/batch/models.js";
-import { trackColumns } from "../../../static/js/batch/own_columns.js";
-import { copyRow, makeRow } from "../../../static/js/batch/row.js";
+import { columnOfHeader, makeColumns } from "../../../static/js/table/columns.js";
+import { model } from "../../../static/js/table/models.js";
+import { trackColumns } from "../../../static/js/table/own_columns.js";
+import { copyRow, makeRow } from "../../../static/js/table/row.js";
 
 export { model };
 

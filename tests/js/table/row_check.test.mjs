@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { fire, holdTimers, settled } from "../page.mjs";
 import { answerRequests, broken } from "../service.mjs";
 import { makeBatchTable } from "./table.mjs";
-import { makeRowCheck } from "../../../static/js/batch/row_check.js";
+import { makeRowCheck } from "../../../static/js/table/row_check.js";
 
 const [DELAY, AFTER_ERROR] = [800, 5000]; // ms
 const part = ({ number }, fields = {}) => ({ row: number, problems: [], made: [], under_way: [], missing: 1, ...fields });

@@ -5,9 +5,9 @@ import assert from "node:assert/strict";
 import { holdTimers, settled } from "../page.mjs";
 import { answerRequests, broken } from "../service.mjs";
 import { makeBatchTable, model } from "./table.mjs";
-import { makeDraftRows } from "../../../static/js/batch/draft_rows.js";
-import { isBought, mergeRecords, stateOfDraftRow } from "../../../static/js/batch/draft_states.js";
-import { requestDigest } from "../../../static/js/batch/row.js";
+import { makeDraftRows } from "../../../static/js/table/draft_rows.js";
+import { isBought, mergeRecords, stateOfDraftRow } from "../../../static/js/table/draft_states.js";
+import { requestDigest } from "../../../static/js/table/row.js";
 
 const urls = { batches: "/batches", usage: "/usage", record: (id) => `/r/${id}`, thumbnail: (id) => `/t/${id}` };
 const NOTHING_CHECKED = { of: () => null, isStale: () => false };

@@ -4,7 +4,7 @@ import { FakeElement, fire } from "../page.mjs";
 import { OTHER } from "./page.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { select, type, valuesOf } from "../grid/table.mjs";
-import { makeFindBar } from "../../../static/js/batch/find_bar.js";
+import { makeFindBar } from "../../../static/js/table/find_bar.js";
 
 const DELAY = 120; // ms
 

@@ -2,8 +2,8 @@ import test, { afterEach } from "node:test";
 import assert from "node:assert/strict";
 import { OTHER } from "./page.mjs";
 import { makeBatchTable, model } from "./table.mjs";
-import { affixes } from "../../../static/js/batch/affixes.js";
-import { copyRow, isAsSubmitted, isChanged, makeRow, requestDigest, rowFromDraft, rowsToSubmit, usesVariables } from "../../../static/js/batch/row.js";
+import { affixes } from "../../../static/js/table/affixes.js";
+import { copyRow, isAsSubmitted, isChanged, makeRow, requestDigest, rowFromDraft, rowsToSubmit, usesVariables } from "../../../static/js/table/row.js";
 
 const CUP = { url: "/cup", filename: "杯子.png" };
 const digestOf = (table, row) => requestDigest(row, table.allColumns);

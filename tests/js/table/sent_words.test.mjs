@@ -2,8 +2,8 @@ import test, { afterEach } from "node:test";
 import assert from "node:assert/strict";
 import "./page.mjs";
 import { makeBatchTable } from "./table.mjs";
-import { affixes } from "../../../static/js/batch/affixes.js";
-import { makeSentWords } from "../../../static/js/batch/sent_words.js";
+import { affixes } from "../../../static/js/table/affixes.js";
+import { makeSentWords } from "../../../static/js/table/sent_words.js";
 
 afterEach(() => { Object.assign(affixes, { prefix: "", suffix: "" }); });
 

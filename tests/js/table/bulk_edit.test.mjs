@@ -4,7 +4,7 @@ import { FakeElement, settled } from "../page.mjs";
 import { answerRequests, broken } from "../service.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { select, valuesOf } from "../grid/table.mjs";
-import { openBulkEdit } from "../../../static/js/batch/bulk_edit.js";
+import { openBulkEdit } from "../../../static/js/table/bulk_edit.js";
 
 const POSTER = { name: "海报", fields: { aspect_ratio: "16:9", resolution: "1k", suffix: "，极简", unknown: "x" } };
 

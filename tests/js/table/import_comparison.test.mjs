@@ -4,8 +4,8 @@ import { FakeElement, fire, holdTimers, lastToast, settled } from "../page.mjs";
 import { answerRequests, broken } from "../service.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { valuesOf } from "../grid/table.mjs";
-import { makeComparison } from "../../../static/js/batch/import_comparison.js";
-import { makeRow } from "../../../static/js/batch/row.js";
+import { makeComparison } from "../../../static/js/table/import_comparison.js";
+import { makeRow } from "../../../static/js/table/row.js";
 
 const GROUPS = ["unchanged", "changed", "new", "done", "removed"];
 const FILE = [
