@@ -188,6 +188,7 @@ from app.db.tables import (
     list_order,
     list_tables,
     mark_table,
+    newest_run,
     read_rows,
     row_ids_of,
     rows_to_check_again,

@@ -7,12 +7,12 @@ from typing import Any
 from app.db.connection import Connection
 from app.db.fingerprints import newest_known, of_prints
 from app.db.records import EMPTIED
-from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, status_of
+from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, status_of, to_message
 from app.domain.tables import RowPicture
 
 _PICTURE = """
     id, picture_number, status, fingerprint, filename, image_path, deleted_at, cost_micros, cost_unpriced,
-    cause
+    cause, pick, width, height, error, error_message
 """
 
 
@@ -112,7 +112,7 @@ def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list
     """The pictures of any row with these fingerprints, the best first: kept, made, under way, others."""
     rows = db.execute(
         f"""
-        {newest_known(f"{_PICTURE}, pick")}
+        {newest_known(_PICTURE)}
         ORDER BY CASE WHEN pick = 'keep' THEN 0 WHEN status = 'success' AND pick <> 'reject' THEN 1
             WHEN status IN ('failed', 'cancelled') THEN 3 ELSE 2 END, picture_number, id DESC
         """,
@@ -125,7 +125,8 @@ def known_pictures_of(db: Connection, prints: Collection[str]) -> dict[str, list
 
 
 def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
-    record_id, number, status, fingerprint, filename, path, deleted_at, micros, unpriced, cause, *_ = row
+    record_id, number, status, fingerprint, filename, path, deleted_at, micros, unpriced, cause, *rest = row
+    pick, width, height, error, stored_error, *_ = rest
     return RowPicture(
         record_id,
         number,
@@ -136,4 +137,8 @@ def _to_picture(row: Any, *, is_shared: bool) -> RowPicture:
         micros + unpriced > 0,
         cause,
         is_shared,
+        pick,
+        width if isinstance(width, int) else None,
+        height if isinstance(height, int) else None,
+        to_message(error, stored_error) if error else None,
     )

@@ -414,6 +414,21 @@ def table_of_batch(db: Connection, batch_id: str | None) -> str:
     return (row and row["table_id"]) or ""
 
 
+def newest_run(db: Connection, table_id: str) -> str | None:
+    """The id of the newest run of a table that has not ended, else of the newest; None without any."""
+    row = db.execute(
+        """
+        SELECT id
+        FROM batches
+        WHERE table_id = :id
+        ORDER BY CASE WHEN state IN ('finished', 'cancelled') THEN 1 ELSE 0 END, created_at DESC, id DESC
+        LIMIT 1
+        """,
+        {"id": table_id},
+    ).fetchone()
+    return row and str(row["id"])
+
+
 def row_ids_of(db: Connection, table_id: str, numbers: Collection[int]) -> dict[int, int]:
     """The ids of the rows of a table by their numbers."""
     sql = f"SELECT number, id FROM table_rows WHERE table_id = :id AND number {IN_IDS}"

@@ -89,7 +89,10 @@ class Row:
 
 
 class RowPicture(NamedTuple):
-    """A picture that a row shows: a record that was bought for it, or one of an equal row (``is_shared``)."""
+    """A picture that a row shows: a record that was bought for it, or one of an equal row (``is_shared``).
+
+    ``pick`` is ``keep``, ``reject`` or empty; ``error`` says why there is no picture.
+    """
 
     record_id: int
     number: int
@@ -100,6 +103,10 @@ class RowPicture(NamedTuple):
     is_charged: bool
     cause: str
     is_shared: bool
+    pick: str = ""
+    width: int | None = None
+    height: int | None = None
+    error: Message | None = None
 
     @property
     def standing(self) -> Standing | None:

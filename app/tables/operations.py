@@ -18,11 +18,15 @@ from app.tables.states import shares_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
-    """A table after a change, and the ids of the rows that it concerns; ``removed`` are no longer there."""
+    """A table after a change, and the ids of the rows that it concerns; ``removed`` are no longer there.
+
+    ``added`` are those of new rows, in the order in which they were asked for.
+    """
 
     table: Table
     row_ids: Sequence[int]
     removed: Sequence[int] = ()
+    added: Sequence[int] = ()
 
 
 @dataclass(slots=True)
@@ -96,6 +100,12 @@ class Edit:
         self.load(ids)
         now = utc_now()
         self.rows |= {row_id: replace(self.rows[row_id], removed_at=now) for row_id in ids}
+
+    def restore(self, ids: Sequence[int]) -> None:
+        """Bring removed rows back to their places."""
+        self.load(ids, removed=True)
+        self.rows |= {row_id: replace(self.rows[row_id], removed_at=None) for row_id in ids}
+        self._order = None
 
     def move(self, ids: Sequence[int], after: int | None) -> None:
         """Move rows after a row, in the order given; to the end without it, to the top for 0."""
@@ -172,10 +182,12 @@ def apply_operations(edit: Edit, operations: Sequence[Any]) -> None:
                 edit.add(rows, _after(operation))
             case {"op": "remove", "rows": list(rows)}:
                 edit.remove(_ids(rows))
+            case {"op": "restore", "rows": list(rows)}:
+                edit.restore(_ids(rows))
             case {"op": "move", "rows": list(rows)}:
                 edit.move(_ids(rows), _after(operation))
             case _:
-                text = "第 {n} 步（{kind}）看不懂：应为 set、add、remove 或 move，写全它要的几项"
+                text = "第 {n} 步（{kind}）看不懂：应为 set、add、remove、restore 或 move，写全它要的几项"
                 raise InvalidRequest("operations", text, n=index, kind=str(kind)[:20])
 
 
@@ -309,16 +321,23 @@ def _store(edit: Edit, key: database.RequestKey | None) -> Changed:
     database.save_change(db, table.id, version, inverse)
     database.save_answer(db, key, {"version": version})
     gone = [row.id for row in there if row.removed_at]
-    return Changed(table=table, row_ids=sorted((own | others) - {*gone}), removed=gone)
+    there_now = sorted((own | others) - {*gone})
+    return Changed(table=table, row_ids=there_now, removed=gone, added=[*ids.values()])
 
 
 def changed_before(db: database.Connection, table_id: str, version: int) -> Changed:
     """The answer to a call whose key was used: the rows that it changed, as they are now."""
     table = database.get_table(db, table_id)
-    ids = [int(row_id) for row_id in database.get_change(db, table_id, version)["rows"]]
-    rows = database.read_rows(db, table_id, ids)
-    there = [row.id for row in rows if not row.removed_at]
-    return Changed(table=table, row_ids=there, removed=[row.id for row in rows if row.removed_at])
+    deltas = {
+        int(row_id): delta for row_id, delta in database.get_change(db, table_id, version)["rows"].items()
+    }
+    rows = database.read_rows(db, table_id, [*deltas])
+    return Changed(
+        table=table,
+        row_ids=[row.id for row in rows if not row.removed_at],
+        removed=[row.id for row in rows if row.removed_at],
+        added=[row_id for row_id, delta in deltas.items() if "@content" in delta],
+    )
 
 
 def _delta(before: Row | None, row: Row) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 from flask import url_for
 
-import database
+from app.domain import Status
 from app.domain.tables import RowPicture, Table
 from app.tables.view import RowView
 
 
-def table_json(table: Table, totals: database.TableTotals | None = None) -> dict[str, Any]:
-    """An open table; with ``totals`` where they are known."""
+def table_json(table: Table, **more: Any) -> dict[str, Any]:
+    """A table, with what ``more`` is known of an open one: ``totals``, ``run``."""
     fields = {
         "id": table.id,
         "name": table.name,
@@ -27,7 +27,7 @@ def table_json(table: Table, totals: database.TableTotals | None = None) -> dict
         "archived": table.archived_at is not None,
         "deleted": table.deleted_at is not None,
     }
-    return fields | ({"totals": totals} if totals else {})
+    return fields | more
 
 
 def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
@@ -44,6 +44,14 @@ def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
         if picture.filename:
             found["url"] = output + quote(picture.filename)
             found["thumbnail_url"] = f"{thumbnails}{picture.record_id}"
+            if picture.width and picture.height:
+                found |= {"width": picture.width, "height": picture.height}
+        if picture.pick:
+            found["pick"] = picture.pick
+        if picture.error and picture.status is not Status.SUCCESS:
+            found["error"] = picture.error
+        if picture.is_charged and picture.status is not Status.SUCCESS:
+            found["charged"] = True
         if picture.is_shared:
             found["shared"] = True
         if picture.fingerprint != fingerprint:

@@ -189,6 +189,26 @@ def test_a_call_that_comes_twice_changes_once(web: WebHarness) -> None:
     assert made[0] == made[1]
 
 
+def test_new_rows_are_answered_by_their_ids_in_order(web: WebHarness) -> None:
+    table = new(web, CAT)
+    (cat,) = rows_of(web, table)
+    adding = [{"op": "add", "after": 0, "rows": [DOG, BIRD]}, {"op": "add", "rows": [{"prompt": "鱼"}]}]
+    first, again = (change(web, table, *adding, request_id="k") for _ in range(2))
+    ids = {row["prompt"]: row["id"] for row in rows_of(web, table)}
+    assert first["added"] == again["added"] == [ids["狗"], ids["鸟"], ids["鱼"]]
+    assert change(web, table, setting(cat, prompt="虎"))["added"] == []
+
+
+def test_a_removed_row_comes_back_to_its_place(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, BIRD)
+    before = rows_of(web, table)
+    ids = [before[0]["id"], before[1]["id"]]
+    change(web, table, {"op": "remove", "rows": ids})
+    assert prompts(web, table) == ["鸟"]
+    answer = change(web, table, {"op": "restore", "rows": ids})
+    assert (rows_of(web, table), answer["added"], answer["removed"]) == (before, [], [])
+
+
 def test_undo_brings_back_what_a_change_replaced(web: WebHarness) -> None:
     table = new(web, {**CAT, "columns": {"SKU": "A1"}}, DOG, BIRD)
     before = rows_of(web, table)
@@ -250,6 +270,8 @@ def test_rows_show_what_was_made_for_equal_rows_anywhere(web: WebHarness) -> Non
             "status": "success",
             "url": "/output/%E7%8C%AB.png",
             "thumbnail_url": f"/thumbnails/{made[0]}",
+            "width": 2048,
+            "height": 2048,
             "shared": True,
         }
     ]
@@ -301,6 +323,10 @@ def test_a_table_gets_columns_and_a_model(web: WebHarness) -> None:
     (changed,) = change(web, table, setting(row, 备注="急"))["rows"]
     assert list(changed["columns"].items()) == [("备注", "急"), ("SKU", "A1")]
     assert "还有内容" in put(409, columns=["SKU"])["error"]
+    put(prefix="白底，")
+    put(suffix="，高清")
+    assert rows_of(web, table)[0]["sent"] == {"prompt": "白底，猫，高清"}
+    assert "10000 字" in put(400, prefix=7)["error"]
     assert "没有叫" in put(400, model="没有这个")["error"]
     assert "没有「rows」" in put(400, rows=[])["error"]
 
@@ -326,6 +352,18 @@ def test_an_unchanged_table_is_not_sent_again(web: WebHarness) -> None:
 
 def run(web: WebHarness, table: str, status: int = 202, **fields: Any) -> dict[str, Any]:
     return web.post(f"/api/tables/{table}/run", fields, status)
+
+
+def test_a_table_names_its_run_that_has_not_ended_else_the_newest(web: WebHarness) -> None:
+    table = new(web, CAT, DOG)
+    cat, dog = rows_of(web, table)
+    assert opened(web, table)["table"]["run"] is None
+    first = run(web, table, rows=[cat["id"]])["batch_id"]
+    second = run(web, table, rows=[dog["id"]])["batch_id"]
+    web.execute(f"UPDATE batches SET state = 'finished' WHERE id = '{second}'")
+    assert opened(web, table)["table"]["run"] == first
+    web.execute("UPDATE batches SET state = 'finished'")
+    assert opened(web, table)["table"]["run"] == second
 
 
 def states(web: WebHarness, table: str) -> list[str]:

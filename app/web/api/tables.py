@@ -13,8 +13,10 @@ from app.domain import (
     MAX_ID,
     MAX_MODEL_LENGTH,
     MAX_ROWS_A_BATCH,
+    Pick,
     Status,
     own_column_names,
+    read_affix,
 )
 from app.domain.tables import MAX_ROWS_A_TABLE, Table, new_table
 from app.errors import Conflict, InvalidRequest, message
@@ -33,6 +35,7 @@ from app.web.api.batches import SHARED, sample_of, shared_json, stop_rule_of
 from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
+    AFFIX,
     FIELDS,
     ID,
     STOP_AFTER,
@@ -76,15 +79,18 @@ _TABLE_FIELDS: dict[str, Any] = {
     "deleted": bool,
 }
 _TABLE = closed_object(**_TABLE_FIELDS)
-_OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS)
+_RUN = or_null(text(description="批次：没结束的里最新的，都结束了就是最新的"))
+_OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS, run=_RUN)
 _CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
 _PICTURE = closed_object(
-    ("url", "thumbnail_url", "shared", "earlier"),
+    ("url", "thumbnail_url", "width", "height", "pick", "error", "charged", "shared", "earlier"),
     record_id=ID,
     number=ID,
     status=enum(*Status),
-    **dict.fromkeys(("url", "thumbnail_url"), str),
-    **dict.fromkeys(("shared", "earlier"), bool),
+    **dict.fromkeys(("url", "thumbnail_url", "error"), str),
+    **dict.fromkeys(("width", "height"), ID),
+    **dict.fromkeys(("charged", "shared", "earlier"), bool),
+    pick=enum(*Pick),
 )
 _SHOWN_ROW = strict_object(
     *("id", "number", "place", "state"),
@@ -115,10 +121,17 @@ _OPERATION: Schema = {
         ),
         closed_object(("after",), op={"const": "add"}, after=_AFTER, rows=_ROWS),
         closed_object(op={"const": "remove"}, rows=[ID]),
+        closed_object(op={"const": "restore"}, rows=[ID]) | {"description": "删掉的行回到原来的地方"},
         closed_object(("after",), op={"const": "move"}, after=_AFTER, rows=[ID]),
     ]
 }
-_CHANGED = answer(version=int, rows=array_of(_SHOWN_ROW), removed=[ID], totals=_TOTALS)
+_CHANGED = answer(
+    version=int,
+    rows=array_of(_SHOWN_ROW),
+    removed=[ID],
+    added=array_of(ID) | {"description": "新的行的编号，按 add 里的顺序"},
+    totals=_TOTALS,
+)
 
 
 @bp.get("/tables")
@@ -250,7 +263,8 @@ def get(table_id: str) -> Response:
         changed, removed = database.list_changed_rows(db, table_id, since) if since else (None, [])
         views = view_rows(db, table, changed) if changed != [] else []
         totals = database.table_totals(db, table_id)
-    shown = table_json(table, totals) | {"version": last}
+        run_id = database.newest_run(db, table_id)
+    shown = table_json(table, totals=totals, run=run_id) | {"version": last}
     answer = large_success(table=shown, rows=rows_json(views), removed=removed)
     return with_etag(answer, f"{table_id}-{since}-{last}-{checker.digest}")
 
@@ -277,18 +291,23 @@ def _changed_answer(changed: Changed) -> Response:
     views = view_rows(db, changed.table, changed.row_ids) if changed.row_ids else []
     totals = database.table_totals(db, changed.table.id)
     return success(
-        version=changed.table.version, rows=rows_json(views), removed=[*changed.removed], totals=totals
+        version=changed.table.version,
+        rows=rows_json(views),
+        removed=[*changed.removed],
+        added=[*changed.added],
+        totals=totals,
     )
 
 
 @bp.put("/tables/<table_id>")
 @describe(
-    "改表格的名字、模型、自己的列，或收起来",
+    "改表格的名字、模型、前缀和后缀、自己的列，或收起来",
     answer(table=_TABLE),
     json=strict_object(
         name=_NAME,
         archived=bool,
         model=_MODEL,
+        **dict.fromkeys(("prefix", "suffix"), AFFIX),
         columns=array_of(str) | {"description": "自己的列，按顺序；有内容的都要写上"},
     ),
 )
@@ -302,6 +321,9 @@ def put(table_id: str) -> Response:
         changes["archived_at"] = (table.archived_at or utc_now()) if is_archived else None
     if "model" in body:
         changes |= {"model": _model_of(body), "checked_with": ""}
+    if "prefix" in body or "suffix" in body:
+        changes |= {name: read_affix(body[name], name) for name in ("prefix", "suffix") if name in body}
+        changes["checked_with"] = ""
     if "columns" in body:
         names = read_own_names(body["columns"])
         used = own_column_names(row.columns for row in database.read_rows(db, table_id))
