@@ -1,61 +1,77 @@
-"""批量生成: the table of a batch, before and after it is submitted."""
+"""批量生成: the list of tables, and the open table."""
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import BUILT_IN_NAMES, Batch
+from app.domain import BUILT_IN_NAMES
+from app.domain.tables import Table
 from app.errors import CAUSES
 from app.web.batch_columns import batch_columns, batch_models
 from app.web.i18n import translate
 from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
 from app.web.services import connection, services
+from app.web.views.table_list import table_list
 
 bp = Blueprint("batch", __name__)
 
 
 @bp.get("/batch")
 def index() -> Response:
-    """The draft, or with ``?id=`` a submitted batch; ``?model=`` is the model of the draft."""
-    batch_id = request.args.get("id", "")
-    batch = database.get_batch(connection(), batch_id) if batch_id else None
-    chosen = _model_of(batch) if batch else page_model(BATCH)
+    """The tables, or with ``?table=`` one of them; with ``?new=1``, and without any, a new one.
+
+    ``?id=`` is a batch: its table is shown. ``?model=`` is the model of a new table.
+    """
+    if batch_id := request.args.get("id", ""):
+        return redirect(_address_of(batch_id))
+    if table_id := request.args.get("table", ""):
+        table = database.get_table(connection(), table_id)
+        return _open_table(table, _model_of(table))
+    if not request.args.get("new") and (listed := table_list()):
+        return listed
+    chosen = page_model(BATCH)
+    return remember(_open_table(None, chosen), BATCH, chosen)
+
+
+def _address_of(batch_id: str) -> str:
+    """Where a batch is shown: in its table, or among the records. Raises NotFound."""
+    database.get_batch_version(connection(), batch_id)
+    if table_id := database.table_of_batch(connection(), batch_id):
+        return url_for("batch.index", table=table_id)
+    return url_for("records.index", batch_id=batch_id)
+
+
+def _open_table(table: Table | None, chosen: PageModel) -> Response:
     current = services()
-    used = [each.model for each in batch.models] if batch else ()
-    columns = batch_columns(chosen.spec, current.row_models, used=used)
-    html = render_template(
-        "pages/batch.html",
-        batch=batch,
-        columns=columns,
-        columns_json=[column.as_json() for column in columns],
-        model=batch_models(chosen.spec, current.runtime.engines, current.row_models),
-        choices=model_choices(),
-        model_problem=chosen.problem,
-        page_spec=chosen.spec,
-        variables=BUILT_IN_NAMES,
-        causes=_causes(),
+    columns = batch_columns(chosen.spec, current.row_models)
+    return make_response(
+        render_template(
+            "pages/batch.html",
+            table_id=table.id if table else "",
+            table_model=table.model if table else chosen.spec.model_id,
+            columns=columns,
+            columns_json=[column.as_json() for column in columns],
+            model=batch_models(chosen.spec, current.runtime.engines, current.row_models),
+            choices=model_choices(),
+            model_problem=chosen.problem,
+            page_spec=chosen.spec,
+            variables=BUILT_IN_NAMES,
+        )
     )
-    return remember(make_response(html), BATCH, chosen)
 
 
-def _model_of(batch: Batch) -> PageModel:
-    """The model that most pictures of a batch are made by, where it can still be ordered from."""
+def _model_of(table: Table) -> PageModel:
+    """The model of a table, where it can still be ordered from."""
     models = services().row_models
-    used = (models[each.model] for each in batch.models if each.model in models)
-    return PageModel(spec=next(used, models.default))
+    return PageModel(spec=models.get(table.model, models.default))
 
 
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
-    """Dialogs and parts of a run, fetched by the second script; the page of a submitted batch has them."""
+    """Dialogs and menus, fetched with the second script."""
     return render_template(
         "batch/dialogs.html",
-        causes=_causes(),
+        causes={cause: translate(words) for cause, words in CAUSES.items()},
         page_spec=page_model(BATCH).spec,
         choices=model_choices(),
     )
-
-
-def _causes() -> dict[str, str]:
-    """The causes of failures in the language of the request."""
-    return {cause: translate(words) for cause, words in CAUSES.items()}

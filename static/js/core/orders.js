@@ -48,6 +48,6 @@ function renewDraftPrefix() {
 }
 
 // crypto.randomUUID is missing on pages served over http from another machine.
-function randomKey() {
+export function randomKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((number) => number.toString(36)).join("");
 }

@@ -58,16 +58,14 @@ export function bindClipboard(table, columnOfHeader) {
 
   function pasteLines(lines, columns, own) {
     const start = selection.isActive ? selection.block.top : table.rows.shown.length;
-    const capacity = table.readOnly ? 0 : table.maxRows - table.rows.length;
+    const capacity = table.maxRows - table.rows.length;
     const fitting = lines.slice(0, table.rows.shown.length - start + capacity);
-    if (table.readOnly && fitting.length === 0) return;
     const values = fitting.map((cells, line) => cells.map((cell, index) => valueOf(cell, columns[index], own, line, index)));
-    const changed = table.rows.step(_("粘贴"), () => writeBlock(start, columns, values));
+    table.rows.step(_("粘贴"), () => writeBlock(start, columns, values));
     const width = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
     const indexOf = (column) => table.columns.indexOf(column);
     selection.selectBlock(start, indexOf(columns[0]), start + fitting.length - 1, indexOf(columns[width - 1]));
-    if (table.readOnly) table.showMessage(changed > 0 ? _("已改 {n} 格", { n: changed }) : _("这些格不能改：只有没有成功的行可以改"));
-    else if (lines.length > fitting.length) table.showMessage(_("一个批次最多 {most} 行，只粘贴了前 {fits} 行", { most: table.maxRows, fits: fitting.length }));
+    if (lines.length > fitting.length) table.showMessage(_("一个批次最多 {most} 行，只粘贴了前 {fits} 行", { most: table.maxRows, fits: fitting.length }));
     else if (fitting.length > 1) table.showMessage(_("已粘贴 {fits} 行", { fits: fitting.length }));
   }
 

@@ -23,7 +23,8 @@ import { Selection } from "./selection.js";
  * problemElsewhere(row, field)  see columns.js
  * suggest(column, text before the caret)  see editor.js
  * isShown(column)     whether a column is shown at first
- * canEdit(row, column)  whether a cell may be changed; by default all of a table that is not readOnly: in one that is, no row comes or goes
+ * canEdit(row, column)  whether a cell may be changed; by default any
+ * lockOf(row)         why no cell of a row may be changed now, or ""
  * showColumn(column, then)  show a column that is hidden, then call then()
  * resizeColumn(column, by)  make a column wider by so many px, narrower with less than 0
  * activate(column, row index)  Enter, F2 or a double click on a cell; false where it should be edited
@@ -32,7 +33,7 @@ import { Selection } from "./selection.js";
  * onTyping(change)    see editor.js
  * onValidated()       rows were checked again without a step
  *
- * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, readOnly, …}.
+ * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, …}.
  */
 export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, ...options }) {
   const part = (name) => element.querySelector(`[data-table-${name}]`);
@@ -40,7 +41,7 @@ export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, 
   const columns = allColumns.filter(options.isShown);
   const rows = new Rows();
   const table = {
-    wordsOf: () => null, suggest: () => null, canEdit: () => !table.readOnly, ...options, element, rows, columns, allColumns, readOnly: false,
+    wordsOf: () => null, suggest: () => null, lockOf: () => "", canEdit: () => true, ...options, element, rows, columns, allColumns,
     grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
     textarea: part("editor"), choiceList: part("choices"), dropLine: part("drop-line"),
     validation: makeValidation(allColumns, options.contentFields, problemElsewhere),
@@ -88,7 +89,7 @@ function showProblem(table) {
   const { selection, rows, columns } = table;
   const row = selection.isActive && rows.shown[selection.row];
   const { field, refuses } = columns[selection.column] ?? {};
-  table.showProblem((row && field && (table.validation.problemsOf(row)[field] || refuses?.(row))) || "");
+  table.showProblem((row && field && (table.validation.problemsOf(row)[field] || refuses?.(row) || table.lockOf(row))) || "");
 }
 
 // {undo(), redo(), showUndo(text)}: with showUndo the last step is told, with a button that undoes it. That goes with

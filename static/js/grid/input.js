@@ -40,7 +40,7 @@ export function bindKeyboard(table) {
 
   function commitAndMove(down, across) {
     editor.commit();
-    if (down > 0 && selection.row === table.rows.shown.length - 1 && !table.readOnly) commands.add();
+    if (down > 0 && selection.row === table.rows.shown.length - 1) commands.add();
     else if (across) selection.advance(across);
     else selection.moveBy(down, 0);
     return true;
@@ -91,7 +91,6 @@ export function bindKeyboard(table) {
     if (letter === "a") return done(selection.selectBlock(0, 0, table.rows.shown.length - 1, columns.length - 1));
     if (letter === "d") return done(commands.fillDown());
     if (letter === "r") return commands.fillRight(); // else the browser's
-    if (table.readOnly && !table.rows.hasHistory) return false;
     if (letter === "z") return done(shift ? table.redo() : table.undo());
     if (letter === "y") return done(table.redo());
     return false;
@@ -99,7 +98,7 @@ export function bindKeyboard(table) {
 
   function onAltKey(key, shift) {
     if (shift && (key === "ArrowLeft" || key === "ArrowRight")) return done(table.resizeColumn(columns[selection.column], key === "ArrowLeft" ? -WIDTH_STEP : WIDTH_STEP));
-    if (table.readOnly || (key !== "ArrowUp" && key !== "ArrowDown")) return false;
+    if (key !== "ArrowUp" && key !== "ArrowDown") return false;
     return done(commands.moveBy(key === "ArrowUp" ? -1 : 1));
   }
 
@@ -155,7 +154,7 @@ export function bindPointer(table) {
     isTouch = event.pointerType === "touch";
     const position = view.positionOf(event.target);
     if (!position || event.button !== 0) return;
-    if (event.target.closest("[data-handle]") && !table.readOnly) return dragRow(event, position.row);
+    if (event.target.closest("[data-handle]")) return dragRow(event, position.row);
     if (event.target.closest(CONTROLS)) return editor.commit();
     if (isTouch) return undefined;
     event.preventDefault();

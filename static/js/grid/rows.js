@@ -28,7 +28,8 @@ export class Rows extends EventTarget {
   at(index) { return this.#list[index]; }
   indexOf(row) { return this.#list.indexOf(row); }
 
-  /** listener({structural, changed: Set of rows, first: position of the first of them that is shown or -1, reset}) */
+  /** listener({structural, changed: Set of rows, first: position of the first of them that is shown or -1, reset, operations: those of
+      the step, none where the rows came from elsewhere}) */
   watch(listener) { this.addEventListener("change", ({ detail }) => listener(detail)); }
 
   /** listener() after other rows are shown without a change of the rows. */
@@ -66,7 +67,17 @@ export class Rows extends EventTarget {
     this.dispatchEvent(new Event("shown"));
   }
 
-  get hasHistory() { return this.#past.length + this.#future.length > 0; }
+  /** Rows changed elsewhere: `list` are all of them in their order, `changed` those with other values. It is no step. */
+  accept(list, changed) {
+    const structural = list !== this.#list;
+    this.#list = list;
+    if (structural) {
+      this.#shown = null;
+      const present = new Set(list);
+      if (this.#hidden) this.#hidden = new Set([...this.#hidden].filter((row) => present.has(row)));
+    }
+    if (structural || changed.size > 0) this.#dispatchChange([], { structural, changed });
+  }
 
   /** What was done so far cannot be undone any more. */
   forgetHistory() {
@@ -156,16 +167,14 @@ export class Rows extends EventTarget {
     if (kind !== "set") this.#shown = null;
   }
 
-  #dispatchChange(operations, { reset = false } = {}) {
-    const changed = new Set();
-    let structural = reset;
+  #dispatchChange(operations, { reset = false, structural = reset, changed = new Set() } = {}) {
     for (const { kind, row, entries } of operations) {
       if (kind === "set") changed.add(row);
       else structural = true;
       if (kind === "put") for (const entry of entries) changed.add(entry.row);
     }
     const first = this.shown.findIndex((row) => changed.has(row));
-    this.dispatchEvent(new CustomEvent("change", { detail: { structural, changed, first, reset } }));
+    this.dispatchEvent(new CustomEvent("change", { detail: { structural, changed, first, reset, operations } }));
   }
 }
 

@@ -1,15 +1,15 @@
 // The dialog for 前缀 and 后缀, with what the first row becomes.
 
 import { affixes } from "./affixes.js";
-import { rowsToSubmit } from "./row.js";
+import { contentOf, withoutRefused } from "./row.js";
 import { variableNames } from "./variables.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const DELAY = 300; // ms after the last key until the server is asked
 
-/** setAffixes: see affixes.js. */
-export function openAffixes(dialog, { table, urls }, setAffixes) {
+/** save({prefix, suffix}) resolves when the table has them. */
+export function openAffixes(dialog, { page, table, model }, save) {
   const part = (name) => dialog.querySelector(`[data-affix-${name}]`);
   const row = table.rows.all.find(table.validation.isFilled);
   let timer = 0;
@@ -30,7 +30,9 @@ export function openAffixes(dialog, { table, urls }, setAffixes) {
     asked += 1;
     const mine = asked;
     try {
-      const { rows: [{ prompt, problems }] } = await requestJson("POST", urls.check, { ...rowsToSubmit(table, [row]), ...typed() });
+      const { rows: [{ prompt, problems }] } = await requestJson("POST", page.dataset.checkUrl, {
+        ...typed(), model: model.id, rows: [{ ...contentOf(row), ...withoutRefused(table.allColumns, row), number: row.number }],
+      });
       if (mine !== asked) return;
       const problem = problems.find(({ field }) => field === "prompt");
       part("problem").textContent = problem?.error ?? "";
@@ -47,7 +49,7 @@ export function openAffixes(dialog, { table, urls }, setAffixes) {
   part("problem").textContent = "";
   part("form").oninput = showExample;
   part("form").onsubmit = () => {
-    setAffixes(typed());
+    save(typed());
     table.editor.focusUnlessTouch();
   };
   showExample();

@@ -1,11 +1,11 @@
-// 前缀 and 后缀 of every prompt of the table: kept with the draft, and said on their button.
+// 前缀 and 后缀 of every prompt of the table: kept with the table, and said on their button.
 
 import { _ } from "../core/i18n.js";
 
 export const affixes = { prefix: "", suffix: "" };
 
-/** Returns set({prefix, suffix}); onChange() is called after it. */
-export function bindAffixes(button, onChange) {
+/** Returns set({prefix, suffix}). */
+export function bindAffixes(button) {
   function render() {
     const { prefix, suffix } = affixes;
     const words = [prefix && _("前缀"), suffix && _("后缀")].filter(Boolean).join(_("、"));
@@ -18,6 +18,5 @@ export function bindAffixes(button, onChange) {
     if (prefix === affixes.prefix && suffix === affixes.suffix) return;
     Object.assign(affixes, { prefix, suffix });
     render();
-    onChange();
   };
 }

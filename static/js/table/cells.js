@@ -5,13 +5,13 @@ import { update } from "../grid/cells.js";
 
 const MAX_THUMBNAILS = 3;
 
-/** Give the columns their render(cell, row). table() -> the table; stateOf(row) -> as in row_states.js, or null. */
+/** Give the columns their render(cell, row). table() -> the table; stateOf(row) -> as in states.js. */
 export function addRenderers(columns, { table, stateOf }) {
   const renderers = {
     number: (cell, row) => renderNumber(cell, row, table().selection.picked.has(row)),
-    references: (cell, row) => renderReferences(cell, row, !table().canEdit(row, { field: "sample_images" })),
+    references: (cell, row) => renderReferences(cell, row, !table().canEdit(row)),
     status: (cell, row) => renderStatus(cell, stateOf(row)),
-    actions: (cell, row) => renderActions(cell, row, stateOf(row)?.action ?? (table().readOnly ? "" : _("生成"))),
+    actions: (cell, row) => renderActions(cell, row, stateOf(row).action),
   };
   return columns.map((column) => ({ ...column, render: renderers[column.kind] }));
 }
@@ -41,7 +41,7 @@ function renderReferences(cell, { number, sample_images: images }, readOnly) {
   });
 }
 
-const thumbnailUrl = ({ thumbnail_url: thumbnail, url }) => thumbnail || url || "";
+const thumbnailUrl = ({ thumbnail_url: thumbnail, url }) => thumbnail || url?.replace(/^\/samples\/files\//, "/samples/thumbnails/") || "";
 
 function createThumbnail(reference) {
   const image = new Image();
@@ -53,13 +53,12 @@ function createThumbnail(reference) {
 }
 
 function renderStatus(cell, state) {
-  const { label = "", tone = "", status = "", title = "", pictures = [], href = "", sameAs = "", isStale = false } = state ?? {};
+  const { label = "", tone = "", status = "", title = "", pictures = [], href = "", sameAs = "" } = state;
   update(cell, "label", `${label} ${href} ${sameAs}`, () => cell.content.replaceChildren(createLabel({ label, href, sameAs })));
-  update(cell, "stale", isStale, () => cell.element.classList.toggle("is-stale", isStale));
   update(cell, "tone", tone, () => { cell.content.dataset.tone = tone; });
   update(cell, "status", status, () => {
     cell.element.dataset.status = status;
-    cell.element.parentElement.classList.toggle("has-failed", status === "failed");
+    cell.element.parentElement.classList.toggle("has-failed", ["failed", "refused"].includes(status));
   });
   update(cell, "hint", title, () => { cell.content.title = title; });
   update(cell, "pictures", pictures.map(({ id }) => id).join(), () => {

@@ -32,7 +32,7 @@ export function makeColumnChoice(table, button, storageKey, onShown) {
   function isShown(column) {
     if (column.like) return isUsed(column) || (chosen.get(column.name) ?? false);
     if (!isOptional(column)) return true;
-    return chosen.get(column.name) ?? (table.readOnly && MAY_BE_EMPTY.includes(column.name) ? hasValues(column) : !column.hidden);
+    return chosen.get(column.name) ?? !column.hidden;
   }
 
   function update() {
@@ -57,7 +57,6 @@ export function makeColumnChoice(table, button, storageKey, onShown) {
     update();
   }
 
-  table.rows.watch(({ reset }) => { if (reset && table.readOnly) update(); });
   update();
   return {
     update, isShown, show,

@@ -52,7 +52,7 @@ export function receivePaste(table, takeFiles) {
       event.preventDefault();
       takeFiles(files);
     }
-    if (files.length > 0 || !text || table.readOnly || event.target.closest?.("input, textarea, dialog")) return;
+    if (files.length > 0 || !text || event.target.closest?.("input, textarea, dialog")) return;
     event.preventDefault();
     table.clipboard.paste(text);
     table.editor.focus();

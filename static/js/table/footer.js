@@ -1,14 +1,14 @@
-// The footer: rows, pictures, cost, how many cells have problems, and what is wrong with the active cell.
+// The foot: rows, pictures, cost, how many cells have problems, and what is wrong with the active cell.
 
-import { addUp, pictureCount, sumOf } from "./costs.js";
-import { partialStart } from "./partial_start.js";
+import { addUp, pictureCount, priceOf } from "./costs.js";
+import { madePictures } from "./states.js";
 import { _, formatSum } from "../core/i18n.js";
 import { budgetLeft } from "../ui/status.js";
 
 const DELAY = 60; // ms
 
-/** Keep the footer up to date; check: see row_check.js; onSum(sum) is called each time. Returns {sum() as in costs.js, refresh(), showProblem(text)}. */
-export function makeFooter(footer, { table, model, check, onSum }) {
+/** Keep the foot up to date; onSum(sum) is called each time. Returns {sum(): see sumOf, part(): {rows, label} or null, refresh(), showProblem(text)}. */
+export function makeFooter(footer, { table, model, store, onSum }) {
   const part = (name) => footer.querySelector(`[data-footer-${name}]`);
   const [problemButton, onlyButton, partButton] = ["next-problem", "only-problems", "start-part"].map((name) => footer.querySelector(`[data-command="${name}"]`));
   let known = null;
@@ -28,53 +28,40 @@ export function makeFooter(footer, { table, model, check, onSum }) {
   }
 
   function sum() {
-    known ??= sumOf(table.rows.all, model, table.validation, (row) => (check().isStale(row) ? null : check().of(row)));
+    known ??= sumOf(table.rows.all, { model, validation: table.validation, store: store() });
     return known;
   }
 
   function render() {
-    const { rows, pictures, problems } = sum();
+    const { rows, pictures, made, toMake, cost, problems } = sum();
     const left = budgetLeft();
-    const { made, count, cost, isSplit } = due();
     const figures = [
       _("{n} 行", { n: rows }), _("{n} 张", { n: pictures }),
-      ...(made > 0 ? [_("已有 {n} 张", { n: made })] : []),
-      ...(isSplit ? [_("要做 {n} 张", { n: count })] : []),
-      count === 0 ? "¥0" : formatSum(cost),
+      ...(made > 0 ? [_("已有 {n} 张", { n: made }), _("要做 {n} 张", { n: toMake })] : []),
+      toMake === 0 ? "¥0" : formatSum(cost),
     ];
-    part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : isSplit && index === figures.length - 1 ? " " : " · ")));
+    part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : made > 0 && index === figures.length - 1 ? " " : " · ")));
     part("sum").classList.toggle("is-over", left !== null && cost.price > left);
-    part("sum").classList.toggle("is-stale", isSplit && check().isTotalStale);
     const { isFiltered } = table.rows;
-    problemButton.hidden = problems === 0 || table.readOnly;
-    onlyButton.hidden = problemButton.hidden && !isFiltered;
+    problemButton.hidden = problems === 0;
+    onlyButton.hidden = problems === 0 && !isFiltered;
     onlyButton.setAttribute("aria-pressed", String(isFiltered));
     problemButton.textContent = _("{bad} 处要改", { bad: problems });
-    renderPart();
+    const some = partOf();
+    partButton.hidden = !some;
+    partButton.textContent = some?.label ?? "";
     onSum(sum());
   }
 
-  function renderPart() {
-    const part = partialStart(table, sum());
-    partButton.hidden = !part;
-    if (part) partButton.textContent = part.label;
-  }
-
-  // What was made already, and what is to be paid: everything until the first answer, and unless something was bought.
-  function due() {
-    const { total } = check();
-    if (!total?.made) return { made: 0, count: sum().pictures, cost: sum(), isSplit: false };
-    const cost = total.price === null ? addUp(table.rows.all.map(missingOf)) : { price: total.price, unpriced: 0 };
-    return { made: countMade(), count: total.new, cost, isSplit: true };
-  }
-
-  function missingOf(row) {
-    const { missing = 0, price = 0 } = check().of(row) ?? {};
-    return { count: missing, price };
-  }
-
-  function countMade() {
-    return table.rows.all.reduce((sum, row) => sum + Math.min(check().of(row)?.made.length ?? 0, pictureCount(row, model)), 0);
+  // The picked rows, or where some have problems the others.
+  function partOf() {
+    const { problems, good } = sum();
+    const chosen = table.rows.all.filter((row) => table.selection.picked.has(row) && table.validation.isFilled(row));
+    const rows = chosen.length > 0 ? chosen : problems > 0 ? good : [];
+    if (rows.length === 0) return null;
+    const { cost } = sumOf(rows, { model, validation: table.validation, store: store() });
+    const words = { n: rows.length, sum: formatSum(cost) };
+    return { rows, label: chosen.length > 0 ? _("做选中的 {n} 行 · {sum}", words) : _("做没有问题的 {n} 行 · {sum}", words) };
   }
 
   function showProblem(text) {
@@ -88,7 +75,30 @@ export function makeFooter(footer, { table, model, check, onSum }) {
     renderSoon();
   });
   document.addEventListener("status", render); // the budget is spent elsewhere too
-  return { sum, refresh, showProblem };
+  return { sum, part: partOf, refresh, showProblem };
+}
+
+/**
+ * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells, good: rows without any of which
+ * something is to be made}. What was changed since the server was asked counts as it stands.
+ */
+export function sumOf(rows, { model, validation, store }) {
+  const filled = rows.filter(validation.isFilled);
+  const total = (valueOf) => filled.reduce((sum, row) => sum + valueOf(row), 0);
+  const problemsOf = (row) => Object.keys(validation.problemsOf(row)).length;
+  const isKnown = (row) => row.id !== null && !store.isStale(row);
+  const lacking = (row) => (isKnown(row) ? store.shownOf(row).missing : pictureCount(row, model));
+  const costOf = (row) => ({ count: lacking(row), price: isKnown(row) ? store.shownOf(row).price : priceOf(row, model) });
+  const good = filled.filter((row) => problemsOf(row) === 0 && lacking(row) > 0);
+  return {
+    rows: filled.length,
+    pictures: total((row) => pictureCount(row, model)),
+    made: total((row) => (isKnown(row) ? Math.min(madePictures(store.shownOf(row)).length, pictureCount(row, model)) : 0)),
+    toMake: good.reduce((sum, row) => sum + lacking(row), 0),
+    cost: addUp(good.map(costOf)),
+    problems: total(problemsOf),
+    good,
+  };
 }
 
 function emphasizeNumber(text, separator) {

@@ -35,9 +35,9 @@ export function wordOf(field, text) {
   return text === "" ? "" : entryOf(field, text)?.[1] ?? String(text).trim();
 }
 
-/** The values of these cells of a row, as the API has them; empty ones are left out. */
-export function optionalValues(row) {
-  return Object.fromEntries(OPTIONAL.filter((field) => row[field]).map((field) => [field, entryOf(field, row[field])?.[0] ?? row[field]]));
+/** The word of a cell as the API has it; text that is none stays. */
+export function apiValueOf(field, word) {
+  return word && (entryOf(field, word)?.[0] ?? word);
 }
 
 /** Why the model of a row takes no value of a column, or "". */

@@ -9,6 +9,7 @@ const PREFIX = "column:"; // of their fields
 export const blankCells = {};
 
 export const fieldOfOwn = (name) => PREFIX + name;
+export const nameOfOwn = (field) => field.slice(PREFIX.length);
 export const isOwnField = (field) => field.startsWith(PREFIX);
 
 /** {name: text} of all own columns of a row, as the API has them; names: those of the table that it is in. */
@@ -32,7 +33,14 @@ export function ownFields(rows) {
   return [...new Set(rows.flatMap((row) => Object.keys(row).filter(isOwnField)))];
 }
 
-/** Keep blankCells as the rows have them; onChange() is called for other columns, also of those of OPTIONAL with a value. */
+let named = []; // fields of the columns that the table has on the server
+
+/** The own columns of the table, in their order; those that only rows have follow. */
+export function setOwnNames(names) {
+  named = names.map(fieldOfOwn);
+}
+
+/** Keep blankCells as the table and its rows have them; onChange() is called for other columns, also of those of OPTIONAL with a value. */
 export function trackColumns(rows, onChange) {
   let used = [];
   rows.watch(({ structural, changed }) => {
@@ -45,7 +53,7 @@ export function trackColumns(rows, onChange) {
 
 // Whether there are other own columns than before.
 function takeOwn(rows) {
-  const fields = ownFields(rows);
+  const fields = [...new Set([...named, ...ownFields(rows)])];
   if (fields.join("\n") === Object.keys(blankCells).join("\n")) return false;
   for (const field of Object.keys(blankCells)) delete blankCells[field];
   for (const field of fields) blankCells[field] = "";

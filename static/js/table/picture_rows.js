@@ -52,7 +52,6 @@ export function makePictureRows(batch) {
   function insertStored() {
     const images = stored.sort((one, other) => order.get(one.file) - order.get(other.file)).map(({ image, file }) => ({ ...image, name: file.name }));
     stored = [];
-    if (table.readOnly) return;
     const isSourceThere = table.rows.indexOf(source) >= 0;
     if (isSourceThere && isWaiting(source)) return void split(source, images);
     const rows = images.map((image) => rowOf(isSourceThere ? source : null, image));
@@ -75,7 +74,7 @@ export function makePictureRows(batch) {
 
 // A row written by hand that has no picture yet: it takes the first one.
 function isWaiting(row) {
-  return row.sample_images.length === 0 && !row.filename && !row.run && !row.workbook;
+  return row.sample_images.length === 0 && !row.filename;
 }
 
 function referenceFields({ url, filename, thumbnail_url, name = filename }) {

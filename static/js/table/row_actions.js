@@ -26,11 +26,11 @@ export function bindRowActions(batch) {
     references: (row) => chooseReferences(row),
     actions: (row, index) => openRowMenu(index),
     status(row) {
-      const { pictures: [picture] = [], canRetry, sameAs, href } = batch.stateOf(row) ?? {};
+      const { pictures: [picture], action, sameAs, href } = batch.stateOf(row);
       if (sameAs) goToRow(sameAs);
       else if (href) location.assign(href);
       else if (picture) openPicture(picture.id);
-      else if (canRetry) runRow(row);
+      else if (action) runRow(row);
     },
   };
 

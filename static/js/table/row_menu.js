@@ -1,58 +1,39 @@
 // The menu of a row, which opens at its ⋯ button.
 
-import { pricePerPicture } from "./costs.js";
-import { isBought } from "./draft_states.js";
-import { _, formatPrice } from "../core/i18n.js";
+import { _ } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
 import { copyText, showToast } from "../ui/toast.js";
 
 /** menu: the popover; batch: see pages/batch.js. Returns open(row index). */
 export function makeRowMenu(menu, batch) {
-  const { table, chooseReferences, runRow } = batch;
+  const { table, store, chooseReferences, runRow } = batch;
 
   function menuItems(index) {
     const row = table.rows.shown[index];
-    return table.readOnly ? runItems(row) : draftItems(row, index);
-  }
-
-  function runItems(row) {
-    const { run } = batch;
-    return [
-      batch.stateOf(row)?.canRetry && { label: _("重试这一行"), run: () => runRow(row) },
-      run.canEdit(row, { field: "prompt" }) && { label: _("改这一行"), run: () => goToCell(table, row, "prompt") },
-      run.isChanged(row) && { label: _("恢复原来的"), run: () => run.revert(row) },
-      { label: _("复制提示词"), run: () => copyPrompt(row) },
-    ].filter(Boolean);
+    return [...orderItems(row), ...rowItems(row, index)];
   }
 
   // What can be ordered of a row, and taken back out of the trash.
   function orderItems(row) {
-    const standing = batch.draftRows.standingOf(row);
-    const { made, charged, trashed } = standing;
-    const sum = formatPrice(pricePerPicture(row, batch.model));
-    return [
-      !isBought(standing) && { label: _("只生成这一行"), run: () => runRow(row) },
-      made.length + charged.length > 0 && { label: _("再来一张（{sum}）", { sum }), run: () => batch.runRow(row, "orderOneMore") },
-      trashed.length > 0 && { label: _("恢复回收站里的 {n} 张", { n: trashed.length }), run: () => batch.restore(trashed) },
-    ].filter(Boolean);
+    const { action } = batch.stateOf(row);
+    return action ? [{ label: action === _("生成") ? _("只生成这一行") : _("重试这一行"), run: () => runRow(row) }] : [];
   }
 
   // Where the clipboard is closed to pages (over http), it is still open to the keys.
   async function copyPrompt(row) {
-    const [record] = batch.recordsOf(row);
-    if (await copyText(record?.prompt ?? row.prompt)) return showToast(_("提示词已复制"));
+    if (await copyText(store.shownOf(row).sent.prompt ?? row.prompt)) return showToast(_("提示词已复制"));
     goToCell(table, row, "prompt");
     return showToast(_("浏览器没让网页复制；提示词那一格已选中，请按 Ctrl+C"));
   }
 
-  function draftItems(row, index) {
+  function rowItems(row, index) {
     const { add, duplicate, moveTo, remove } = table.commands;
     return [
-      ...orderItems(row),
       { label: _("选择参考图"), run: () => chooseReferences(row) },
       { label: _("在上面插入一行"), run: () => add(index) },
       { label: _("在下面插入一行"), run: () => add(index + 1) },
       { label: _("复制这一行"), run: () => duplicate([row]) },
+      { label: _("复制提示词"), run: () => copyPrompt(row) },
       ...(index > 0 ? [{ label: _("上移"), run: () => moveTo([row], index - 1) }] : []),
       ...(index < table.rows.shown.length - 1 ? [{ label: _("下移"), run: () => moveTo([row], index + 2) }] : []),
       {

@@ -34,7 +34,7 @@ export function makeSortMenu(menu, table, filter, headers) {
   function itemsOf(column, row) {
     const isNumber = column.name === "number";
     return [
-      ...(!table.readOnly && (column.field || isNumber) ? [
+      ...(column.field || isNumber ? [
         !isNumber && createItem(_("升序排列"), () => sort(column, 1)),
         !isNumber && createItem(_("降序排列"), () => sort(column, -1)),
         createItem(_("按序号排列"), () => sort(null, 1)),

@@ -17,15 +17,13 @@ const DOWNLOAD_LIFETIME = 60_000; // ms of the address of a download
 
 /** batch: see pages/batch.js. Returns {takeFile(file), report}. */
 export function makeImport(batch) {
-  const { page, table, urls, footer, draft } = batch;
+  const { page, table, urls, footer } = batch;
   const report = makeReport(page.querySelector("[data-report]"), { batch, opener: page.querySelector('[data-command="report"]') });
 
   async function takeFile(file) {
-    if (table.readOnly) return showToast(_("这是已经开始的批次，请先回到草稿再导入"));
     report.showTitle(_("正在读取「{name}」…", { name: file.name }));
     return attempt(async () => {
       const imported = await importFile(file);
-      if (table.readOnly) return report.close();
       table.editor.commit(); // a row that is being written counts
       const { rows, count, answer } = imported;
       const existing = footer.sum().rows;
@@ -60,13 +58,12 @@ export function makeImport(batch) {
     });
     markProblems(table, problems.map(toMark));
     footer.refresh();
-    draft.saveSoon();
     if (placed.length > 0) table.selection.goTo(table.rows.shown.length - placed.length, firstField(table));
   }
 
   // A row is called by its line in the file, where its results go; no other row gets the number of a line.
   function keepLines(rows, { workbook, rows: lines }) {
-    for (const row of rows) row.workbook = workbook;
+    if (!workbook) return;
     table.rows.reserved = lines.reduce((last, { number }) => Math.max(last, number), 0);
   }
 
@@ -103,8 +100,7 @@ function readAnswer(answer, columns) {
 }
 
 function rowOf(line) {
-  const isChanged = line.change === "changed"; // since it was run: no digest is empty
-  return makeRow({ ...line, sample_images: line.references.map(unchecked), asked: isChanged ? "" : null });
+  return makeRow({ ...line, id: null, sample_images: line.references.map(unchecked) });
 }
 
 // A name with variables stays: another cell of the row changes what it leads to.

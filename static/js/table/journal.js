@@ -1,0 +1,198 @@
+// The changes of a table that the server does not have yet. They are kept in the browser until it has: written at once, so
+// that a page may be left at any moment.
+
+import { loadItem, saveItem } from "../core/storage.js";
+
+const PREFIX = "table.journal"; // of the keys: table.journal/<table>/<page>/<part>
+const NEW = "new"; // in place of the table, until it is made
+const PARTS = ["waiting", "sending", "typed", "left"];
+const STALE = 30_000; // ms without a sign of life, where the browser has no locks
+
+/** Rows are named by their id on the server, or before they have one by a key, which is text. */
+const isKey = (row) => typeof row === "string";
+
+/**
+ * waiting   operations as PATCH /api/tables/<id> takes them, in their order; an `add` has the `keys` of its rows too
+ * sending   {key: of the request, operations}: on its way, perhaps there already; sent again with the same key
+ * typed     the `set` of the cell that is open
+ * A table that is not made yet has `making`, the key of the request that makes it.
+ */
+export class Journal {
+  waiting = [];
+  sending = null;
+  typed = null;
+  making = null;
+  isKept = true; // whether the browser could write it down
+  #table;
+  #page;
+
+  constructor(table, page) {
+    this.#table = table || NEW;
+    this.#page = page;
+    const { operations = [], making = null } = loadItem(this.#nameOf("waiting")) ?? {};
+    Object.assign(this, { waiting: operations, making, sending: loadItem(this.#nameOf("sending")), typed: loadItem(this.#nameOf("typed")) });
+  }
+
+  #nameOf(part) { return [PREFIX, this.#table, this.#page, part].join("/"); }
+
+  #keep(part, value) {
+    const name = this.#nameOf(part);
+    saveItem(name, value);
+    this.isKept = value === null || localStorage.getItem(name) !== null;
+  }
+
+  #keepWaiting() {
+    const isEmpty = this.waiting.length === 0 && !this.making;
+    this.#keep("waiting", isEmpty ? null : { operations: this.waiting, making: this.making, at: Date.now() });
+  }
+
+  get table() { return this.#table === NEW ? "" : this.#table; }
+  get isEmpty() { return this.waiting.length === 0 && !this.sending; }
+
+  /** How many cells and rows are changed in it. */
+  get size() {
+    const sizeOf = ({ values, rows }) => (values ? Object.keys(values).length : rows.length);
+    return this.#operations().reduce((sum, operation) => sum + sizeOf(operation), 0);
+  }
+
+  /** Whether rows come, go or move in it. */
+  get isStructural() { return this.#operations().some(({ op }) => op !== "set"); }
+
+  #operations() { return [...(this.sending?.operations ?? []), ...this.waiting]; }
+
+  /** The values in it of a row, by the names of the API. */
+  valuesOf(row) {
+    const values = {};
+    for (const operation of this.#operations()) {
+      if (operation.op === "set" && operation.row === row) Object.assign(values, operation.values);
+      const content = operation.op === "add" && operation.rows[operation.keys.indexOf(row)];
+      if (content) Object.assign(values, content, content.columns);
+    }
+    return values;
+  }
+
+  add(operations) {
+    const sets = new Map(this.waiting.filter(({ op }) => op === "set").map((operation) => [operation.row, operation]));
+    for (const operation of operations) {
+      const same = operation.op === "set" && sets.get(operation.row);
+      if (same) Object.assign(same.values, operation.values);
+      else this.waiting.push(operation);
+    }
+    this.#keepWaiting();
+  }
+
+  /** The text of the open cell, as it would be set; null when it is closed. */
+  setTyped(operation) {
+    if (operation === null && this.typed === null) return;
+    this.typed = operation;
+    this.#keep("typed", operation);
+  }
+
+  /** It counts as set: of a page that was left. */
+  takeTyped() {
+    if (this.typed) this.add([this.typed]);
+    this.setTyped(null);
+  }
+
+  /** The table is to be made by a request with this key. */
+  setMaking(key) {
+    this.making = key;
+    this.#keepWaiting();
+  }
+
+  /** The table is made. */
+  moveTo(table) {
+    const kept = [this.#nameOf("waiting"), this.#nameOf("typed")];
+    this.#table = table;
+    this.making = null;
+    this.#keepWaiting();
+    this.#keep("typed", this.typed);
+    for (const name of kept) saveItem(name, null);
+  }
+
+  /** What is to be sent now: {key, operations} for the server, or null. What names rows by their keys waits until they have ids. */
+  take(key) {
+    if (!this.sending) {
+      const names = ({ row, rows = [], after, op }) => [row, after, ...(op === "add" ? [] : rows)];
+      const end = this.waiting.findIndex((operation) => names(operation).some(isKey));
+      const operations = this.waiting.slice(0, end < 0 ? Infinity : end);
+      if (operations.length === 0) return null;
+      this.#send({ key, operations }, this.waiting.slice(operations.length));
+    }
+    const plain = this.sending.operations.map(({ keys: _keys, ...operation }) => operation);
+    return { key: this.sending.key, operations: plain };
+  }
+
+  #send(sending, waiting) {
+    this.sending = sending;
+    this.waiting = waiting;
+    this.#keep("sending", sending);
+    this.#keepWaiting();
+  }
+
+  /** What was sent is on the server; `added` are the ids of its new rows in their order. Returns them by key. */
+  answered(added) {
+    const keys = this.sending.operations.flatMap((operation) => operation.keys ?? []);
+    const ids = new Map(keys.map((key, index) => [key, added[index]]));
+    const idOf = (row) => ids.get(row) ?? row;
+    const resolved = (operation) => ({
+      ...operation,
+      ...("row" in operation && { row: idOf(operation.row) }),
+      ...("after" in operation && { after: idOf(operation.after) }),
+      ...(operation.op !== "add" && operation.rows && { rows: operation.rows.map(idOf) }),
+    });
+    this.#send(null, this.waiting.map(resolved));
+    if (this.typed) this.setTyped(resolved(this.typed));
+    return ids;
+  }
+
+  /** What was sent is refused: its halves are sent one after the other. Returns the operation that is refused by itself, which goes. */
+  refused(key) {
+    const halves = halvesOf(this.sending.operations);
+    const [operation] = this.sending.operations;
+    if (halves) this.#send({ key, operations: halves[0] }, [...halves[1], ...this.waiting]);
+    else this.#send(null, this.waiting);
+    return halves ? null : operation;
+  }
+
+  /** The page is left: another one may take this up; false: it came back. */
+  setLeft(isLeft) {
+    this.#keep("left", isLeft && !(this.isEmpty && !this.typed) ? true : null);
+  }
+
+  forget() {
+    for (const part of PARTS) saveItem(this.#nameOf(part), null);
+  }
+}
+
+function halvesOf(operations) {
+  const [first] = operations;
+  const halve = (list) => [list.slice(0, Math.ceil(list.length / 2)), list.slice(Math.ceil(list.length / 2))];
+  if (operations.length > 1) return halve(operations);
+  if (first.op === "set" && Object.keys(first.values).length > 1) {
+    return halve(Object.entries(first.values)).map((part) => [{ ...first, values: Object.fromEntries(part) }]);
+  }
+  if (first.op !== "add" || first.rows.length === 1) return null;
+  const [keys, rows] = [halve(first.keys), halve(first.rows)];
+  return [[{ ...first, keys: keys[0], rows: rows[0] }], [{ ...first, after: keys[0].at(-1), keys: keys[1], rows: rows[1] }]];
+}
+
+/** Hold what shows other pages that this one is there. */
+export function holdPage(page) {
+  navigator.locks?.request(`${PREFIX}/${page}`, () => new Promise(() => {}));
+}
+
+/** The journals that pages left behind: [{table: its id or "", page}], of one table or of all. */
+export async function leftJournals(table = null) {
+  const names = Object.keys(localStorage).map((name) => name.split("/")).filter(([prefix, of]) => prefix === PREFIX && (table === null || of === (table || NEW)));
+  const found = new Map(names.map(([, of, page]) => [`${of}/${page}`, { table: of === NEW ? "" : of, page }]));
+  const left = await Promise.all([...found.values()].map(isLeft));
+  return [...found.values()].filter((_one, index) => left[index]);
+}
+
+async function isLeft({ table, page }) {
+  const valueOf = (part) => loadItem([PREFIX, table || NEW, page, part].join("/"));
+  if (valueOf("left")) return true;
+  if (!navigator.locks) return Date.now() - (valueOf("waiting")?.at ?? 0) > STALE;
+  return navigator.locks.request(`${PREFIX}/${page}`, { ifAvailable: true }, (lock) => lock !== null);
+}

@@ -1,0 +1,62 @@
+// What a row's state says in its cell, and what can be done about it. The states are the server's (app/tables/states.py).
+
+import { _ } from "../core/i18n.js";
+
+const FAILED = ["failed", "refused"];
+const TONES = { queued: "", running: "busy", failed: "bad", refused: "bad", unknown: "warn", made: "good" };
+const ACTIONS = { to_make: _("生成"), trashed: _("生成"), failed: _("重试"), refused: _("重试") };
+
+/** The pictures that a row shows now, not those of what it asked for earlier; made ones only. */
+export function madePictures({ pictures }) {
+  return pictures.filter(({ status, url, earlier }) => status === "success" && url && !earlier);
+}
+
+/**
+ * shown: see shownOf() of store.js; wanted: pictures that the row asks for; urls: {usage}. As cells.js renders it: {status, label, tone,
+ * title, pictures: [{id, url, thumbnail, alt}], action: label of its button or "", href, sameAs: number of the row it leads to}.
+ */
+export function stateOf(shown, { wanted, prompt, urls }) {
+  const { state } = shown;
+  const made = madePictures(shown);
+  return {
+    status: state, tone: TONES[state] ?? "", title: titleOf(shown), action: ACTIONS[state] ?? "", label: "",
+    ...wordsOf(shown, made.length, wanted, urls),
+    pictures: made.map(({ record_id: id, url, thumbnail_url: thumbnail }) => ({ id, url, thumbnail, alt: prompt })),
+  };
+}
+
+function wordsOf(shown, made, wanted, urls) {
+  const { state, same_as: sameAs, missing } = shown;
+  const share = wanted > 1 ? `${made}/${wanted} ` : "";
+  if (state === "queued") return { label: share + _("等待中") };
+  if (state === "running") return { label: share + _("生成中") };
+  if (state === "held") return { label: _("等你看过") };
+  if (state === "unknown") return { label: _("结果未知，可能已计费"), href: urls.usage };
+  if (FAILED.includes(state)) return { label: share + (errorOf(shown) || _("失败")) };
+  if (state === "problem") return { label: shown.problems.length > 0 ? _("要改") : "" };
+  if (sameAs !== null && made === 0 && missing === 0 && state === "to_make") return { label: _("同第 {number} 行", { number: sameAs }), sameAs, action: "" };
+  if (state === "trashed") return { label: _("在回收站") };
+  if (state === "made") return { label: isLost(shown) ? _("图片文件不见了") : madeLabel(shown, made) };
+  return { label: made > 0 ? _("已有 {made} / {wanted}", { made, wanted }) : "" };
+}
+
+function madeLabel({ same_as: sameAs, pictures }, made) {
+  if (sameAs !== null) return _("✓ 同第 {number} 行", { number: sameAs });
+  if (pictures.every(({ shared }) => shared)) return _("✓ 已有");
+  return made > 1 ? `✓ ${made}` : "✓";
+}
+
+const isLost = ({ pictures }) => pictures.some(({ status, url, earlier }) => status === "success" && !url && !earlier);
+
+function errorOf({ pictures }) {
+  return pictures.findLast(({ error, earlier }) => error && !earlier)?.error ?? "";
+}
+
+function titleOf(shown) {
+  const { state, problems } = shown;
+  if (FAILED.includes(state)) return errorOf(shown);
+  if (state === "problem") return problems.map(({ error }) => error).join("\n");
+  const sizes = madePictures(shown).filter(({ width }) => width).map(({ width, height }) => `${width}×${height}`);
+  const charged = shown.pictures.filter((picture) => picture.charged && !picture.earlier).length;
+  return [[...new Set(sizes)].join(_("，")), charged > 0 && _("另有 {n} 张失败，已计费", { n: charged })].filter(Boolean).join(_("，"));
+}
