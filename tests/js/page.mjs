@@ -93,6 +93,8 @@ globalThis.localStorage = {
   setItem: (name, text) => { stored.set(name, String(text)); },
   removeItem: (name) => { stored.delete(name); },
   clear: () => { stored.clear(); },
+  key: (index) => [...stored.keys()][index] ?? null,
+  get length() { return stored.size; },
 };
 
 const page = new FakeElement(); // the part [data-batch] has the data of 批量生成: see table/page.mjs

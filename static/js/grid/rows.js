@@ -79,6 +79,8 @@ export class Rows extends EventTarget {
     if (structural || changed.size > 0) this.#dispatchChange([], { structural, changed });
   }
 
+  get hasHistory() { return this.#past.length + this.#future.length > 0; }
+
   /** What was done so far cannot be undone any more. */
   forgetHistory() {
     this.#past = [];

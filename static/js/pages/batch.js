@@ -235,8 +235,14 @@ function suggest(column, before) {
   return null;
 }
 
+// Opening it would make it.
+async function hasOldDraft() {
+  return (await indexedDB.databases?.() ?? []).some(({ name }) => name === "batch");
+}
+
 await store.open();
 showEmpty();
+if (!store.id && await hasOldDraft()) await more("takeOverDraft");
 if (location.hash === "#model") {
   history.replaceState(null, "", location.pathname + location.search);
   page.querySelector("[data-page-model]")?.focus();

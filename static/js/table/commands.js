@@ -15,6 +15,7 @@ import { orderRows } from "./order.js";
 import { makeSentWords } from "./sent_words.js";
 import { makeSortMenu } from "./sort_menu.js";
 import { madePictures } from "./states.js";
+import { takeOver } from "./takeover.js";
 import { suggestVariables } from "./variables.js";
 import { exportTable, makeImport } from "./workbooks.js";
 import { attempt } from "../core/attempt.js";
@@ -84,6 +85,10 @@ export function makeCommands(batch) {
     order: (rows) => orderRows(batch, rows),
     orderRow: (row) => orderRows(batch, [row]),
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
+    async takeOverDraft() {
+      const made = await takeOver(urls, page.dataset.tableModel);
+      if (made && table.rows.length === 0) location.replace(urls.tablePage(made));
+    },
     toggleReport: report.toggle,
     exportTable: (button) => exportTable(button, batch, report.showFailure),
     find: makeFindBar(page.querySelector("[data-find]"), table),

@@ -182,9 +182,10 @@ export function holdPage(page) {
   navigator.locks?.request(`${PREFIX}/${page}`, () => new Promise(() => {}));
 }
 
-/** The journals that pages left behind: [{table: its id or "", page}], of one table or of all. */
+/** The journals that pages left behind: [{table: its id or "", page}], of one table, "" for those not made yet, or of all. */
 export async function leftJournals(table = null) {
-  const names = Object.keys(localStorage).map((name) => name.split("/")).filter(([prefix, of]) => prefix === PREFIX && (table === null || of === (table || NEW)));
+  const stored = Array.from({ length: localStorage.length }, (_one, index) => localStorage.key(index));
+  const names = stored.map((name) => name.split("/")).filter(([prefix, of]) => prefix === PREFIX && (table === null || of === (table || NEW)));
   const found = new Map(names.map(([, of, page]) => [`${of}/${page}`, { table: of === NEW ? "" : of, page }]));
   const left = await Promise.all([...found.values()].map(isLeft));
   return [...found.values()].filter((_one, index) => left[index]);

@@ -1,7 +1,9 @@
 // The open table: its rows live on the server. What is changed here goes there by itself, and what changes there comes here.
 
-import { Journal, holdPage, leftJournals } from "./journal.js";
+import { Journal, holdPage } from "./journal.js";
+import { isRefusal, sendLeft } from "./left.js";
 import { operationsOf } from "./operations.js";
+import { ownNames } from "./own_columns.js";
 import { cellOf, contentOf, fieldOf, flat, makeRow, valueOf, valuesOf } from "./row.js";
 import { randomKey } from "../core/orders.js";
 import { HttpError, fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
@@ -16,7 +18,6 @@ const IDLE = 2000;
 const REMEMBERED = 60_000; // ms for which somebody is told that a value they wrote was replaced
 const MAX_SENT_ON_LEAVING = 60_000; // bytes, as browsers have it
 const UNDER_WAY = ["queued", "running"];
-const KEPT_BY_THE_CALL = [400, 404, 409, 413, 422]; // refused: sending it again changes nothing
 
 /**
  * grid: see grid/grid.js; id: of the table, "" for one that is not made yet; urls: {tables}; newTable: what it is made with.
@@ -34,7 +35,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
   const onServer = new WeakMap(); // row -> its values there, as far as they are known
   const written = new Map(); // "row/name" -> when its value went from here to the server
   const listeners = [];
-  const state = { id, version: 0, name: "", model: "", prefix: "", suffix: "", columns: [], totals: null, runId: null, workbook: null, error: "", isLoaded: !id };
+  const state = { id, version: 0, name: "", model: "", prefix: "", suffix: "", columns: [], totals: null, runId: null, workbook: null, error: "", isLoaded: false };
   let incoming = new Map(); // id -> rows from elsewhere whose place is not known yet
   let timer = 0;
   let failures = 0;
@@ -73,7 +74,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
   function sendSoon(pause = PAUSE) {
     timer ||= setTimeout(() => {
       timer = 0;
-      send();
+      send().catch(() => {}); // which is told
     }, pause);
   }
 
@@ -88,6 +89,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
   async function sendAll() {
     try {
       if (!state.id && journal.making) await make();
+      await addColumns();
       for (let call = journal.take(randomKey()); call; call = journal.take(randomKey())) await sendOnce(call);
       failures = 0;
       state.error = "";
@@ -109,6 +111,13 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
     onMade(table.id);
   }
 
+  // The table has the own columns of its rows before these are sent.
+  async function addColumns() {
+    const missing = ownNames().filter((name) => !state.columns.includes(name));
+    if (!state.id || missing.length === 0) return;
+    takeTable((await requestJson("PUT", tableUrl(), { columns: [...state.columns, ...missing] })).table);
+  }
+
   async function sendOnce({ key, operations }) {
     epoch += 1;
     const sent = journal.sending.operations;
@@ -119,7 +128,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
       take(answer);
       if (answer.version === state.version + 1) state.version = answer.version; // nobody changed anything between
     } catch (error) {
-      if (!KEPT_BY_THE_CALL.includes(error.status)) throw error;
+      if (!isRefusal(error)) throw error;
       const refused = journal.refused(randomKey());
       if (refused) tellRefused(refused, error);
     } finally {
@@ -237,7 +246,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
 
   // What pages left behind goes first, so that the rows arrive with it.
   async function open() {
-    for (const { page: left } of await leftJournals(state.id)) await sendLeft(new Journal(state.id, left), urls);
+    await sendLeft(urls, { table: state.id });
     const answer = await requestJson("GET", tableUrl());
     state.isLoaded = true;
     takeTable(answer.table);
@@ -247,8 +256,15 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
     tell(new Set(rows.all), true);
   }
 
+  // What was typed into a new table that was left too soon, by a reload for one, is shown.
+  async function openNew() {
+    const [made] = await sendLeft(urls, { table: "" });
+    state.isLoaded = true;
+    if (made && journal.isEmpty) location.replace(urls.tablePage(made));
+  }
+
   async function load(memory) {
-    if (!state.id) return;
+    if (!state.id) return void (state.isLoaded || await openNew());
     if (!state.isLoaded) return void await open();
     if (sending) await sending.catch(() => {});
     const before = epoch;
@@ -268,6 +284,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
     onError(error) {
       if (!(error instanceof HttpError)) reportError(error);
       if (error.status === 409) location.reload(); // another database
+      if (error.status === 404) onForeign(_("这个表格在别处删掉了，这里的修改存不上"));
       if (!state.isLoaded) onTable({ ...state, failure: error });
     },
   });
@@ -318,28 +335,6 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
       take(await requestJson("POST", `${tableUrl()}/undo`, { version }));
     },
   }, Object.fromEntries(Object.keys(state).map((name) => [name, { get: () => state[name], enumerable: true }])));
-}
-
-/** Send what a page left behind, and forget it; what the server refuses goes. Returns the id of its table. */
-export async function sendLeft(journal, { tables }, id = "") {
-  let tableId = id || journal.table;
-  journal.takeTyped();
-  if (!tableId) {
-    if (!journal.making) return journal.forget();
-    ({ table: { id: tableId } } = await requestJson("POST", tables, { request_id: journal.making }));
-    journal.moveTo(tableId);
-  }
-  for (let call = journal.take(randomKey()); call; call = journal.take(randomKey())) {
-    try {
-      const { added } = await requestJson("PATCH", `${tables}/${tableId}`, { operations: call.operations, request_id: call.key });
-      journal.answered(added);
-    } catch (error) {
-      if (!KEPT_BY_THE_CALL.includes(error.status)) throw error;
-      journal.refused(randomKey());
-    }
-  }
-  journal.forget();
-  return tableId;
 }
 
 function shownPart({ state, same_as: sameAs = null, pictures = [], problems = [], sent = {}, missing = 0, price = 0, is_gone: isGone = false }) {

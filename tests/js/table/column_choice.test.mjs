@@ -11,10 +11,9 @@ const USUAL = ["number", "prompt", "negative_prompt", "aspect_ratio", "resolutio
 
 beforeEach(() => localStorage.clear());
 
-function withChoice(rows, { readOnly = false } = {}) {
+function withChoice(rows) {
   const [parts, button] = [{}, new FakeElement()];
   const table = makeBatchTable(rows, { onColumns: () => parts.columns?.update() });
-  table.readOnly = readOnly;
   parts.columns = makeColumnChoice(table, button, "columns", () => {});
   const names = () => table.columns.map(({ name }) => name);
   const show = (isShown, ...wanted) => parts.columns.show(table.allColumns.filter(({ name }) => wanted.includes(name)), isShown);
@@ -83,14 +82,6 @@ test("the model and the options of models are shown while a row has a value", ()
 test("only what not every row needs can be hidden", () => {
   const { columns } = withChoice(OWN);
   assert.deepEqual(columns.optional().map(({ name }) => name), ["negative_prompt", "sample_images", "filename", "column:SKU", "column:颜色", "seed", "steps"]);
-});
-
-test("a batch that was started leaves out columns without values, unless they were chosen", () => {
-  const rows = [{ prompt: "猫", filename: "一" }, { prompt: "狗" }];
-  const { names, show } = withChoice(rows, { readOnly: true });
-  for (const [name, isShown] of [["filename", true], ["negative_prompt", false], ["sample_images", false], ["num_images", true]]) assert.equal(names().includes(name), isShown, name);
-  show(true, "negative_prompt");
-  assert.ok(names().includes("negative_prompt"));
 });
 
 test("of the columns that were chosen the last 200 are remembered", () => {

@@ -7,15 +7,15 @@ import { makeSentWords } from "../../../static/js/table/sent_words.js";
 
 afterEach(() => { Object.assign(affixes, { prefix: "", suffix: "" }); });
 
-/** A table of one row and what the check answers about it. */
-function checked(row, answer, { run = null, recordsOf = () => [] } = {}) {
-  const known = { isStale: false, answer: { problems: [], prompt: "", filename: "", missing: 1, ...answer } };
+/** A table of one row and what the server says about it. */
+function checked(row, { problems = [], ...sent } = {}) {
+  const known = { isStale: false, said: { problems, sent } };
   const shown = [];
   const table = makeBatchTable([row]);
-  const check = { of: () => known.answer, isStale: () => known.isStale };
+  const store = { shownOf: () => known.said, isStale: () => known.isStale };
   const columns = { isShown: (column) => table.columns.includes(column), show: (added) => shown.push(...added.map(({ name }) => name)) };
-  const words = makeSentWords({ table, check, columns, run, recordsOf });
-  words.update();
+  const words = makeSentWords({ table, store, columns });
+  words.update(table.rows.all);
   const [first] = table.rows.all;
   return {
     table, row: first, words, known, shown,
@@ -34,7 +34,7 @@ test("a cell shows the words that are sent, and its template in the title", () =
 });
 
 test("a cell that is sent as it is shows itself", () => {
-  const { wordsOf } = checked({ prompt: "猫", filename: "图" }, { prompt: "猫", filename: "图 (2)" });
+  const { wordsOf } = checked({ prompt: "猫", filename: "图" }, { prompt: "猫" });
   assert.deepEqual([wordsOf("prompt"), wordsOf("filename"), wordsOf("negative_prompt")], [null, null, null]);
 });
 
@@ -57,12 +57,6 @@ test("words of before a change are not shown", () => {
   assert.equal(wordsOf("prompt"), null);
 });
 
-test("a name that is taken shows the one that it gets instead, while something is missing", () => {
-  for (const [missing, text] of [[1, "图 (2)"], [0, undefined]]) {
-    assert.equal(checked({ prompt: "猫", filename: "图" }, { prompt: "猫", filename: "图 (2)", name_taken: true, missing }).wordsOf("filename")?.text, text);
-  }
-});
-
 test("an empty own cell that is named is wrong where it is to be filled, and shown", () => {
   const row = { ...CAT, columns: { SKU: "A-1", 颜色: "" } };
   const { problemOf, shown } = checked(row, { problems: [{ field: "prompt", error: "「颜色」是空的" }] });
@@ -70,32 +64,16 @@ test("an empty own cell that is named is wrong where it is to be filled, and sho
   assert.deepEqual(shown, []); // it is no column of this table: see column_choice.js
 });
 
-test("a problem is over once something that it depends on was changed", () => {
-  const problems = [{ field: "prompt", error: "没有「颜色」这一列" }, { field: "seed", error: "太大" }];
-  for (const [field, value, left] of [
-    ["column:SKU", "B", ["", "太大"]], ["prompt", "狗", ["", "太大"]], ["filename", "x", ["", "太大"]], ["seed", "8", ["没有「颜色」这一列", ""]],
-    ["resolution", "4K", ["没有「颜色」这一列", ""]], ["negative_prompt", "字", ["", "太大"]],
-  ]) {
-    const { problemOf, row } = checked({ ...CAT, seed: "7" }, { problems });
-    assert.deepEqual([problemOf("prompt"), problemOf("seed")], ["没有「颜色」这一列", "太大"]);
-    row[field] = value;
-    assert.deepEqual([problemOf("prompt"), problemOf("seed")], left, field);
-  }
-});
-
-test("an answer about a row that was changed since is not taken", () => {
-  const { words, known, problemOf } = checked({ prompt: "猫" }, {});
-  for (const isStale of [true, false]) {
-    Object.assign(known, { isStale, answer: { ...known.answer, problems: [{ field: "prompt", error: "x" }] } });
-    words.update();
-    assert.equal(problemOf("prompt"), isStale ? "" : "x");
-  }
-});
-
-test("a run shows what its records were sent with, except where a cell can be changed", () => {
-  const record = { prompt: "油画，一只橘色的猫", negative_prompt: "", requested_filename: "A-1-主图" };
-  for (const [canEdit, text] of [[false, "一只橘色的猫"], [true, undefined]]) {
-    const { wordsOf } = checked(CAT, {}, { run: { prefix: "油画，", suffix: "", canEdit: () => canEdit }, recordsOf: () => [record] });
-    assert.equal(wordsOf("prompt")?.text, text);
-  }
+test("a problem is over once its cell is changed", () => {
+  const { row, known, words, problemOf } = checked({ prompt: "猫", seed: "7" }, { problems: [{ field: "seed", error: "不对" }] });
+  assert.equal(problemOf("seed"), "不对");
+  row.seed = "8";
+  assert.equal(problemOf("seed"), "");
+  known.isStale = true;
+  known.said = { problems: [{ field: "prompt", error: "太长" }], sent: {} };
+  words.update([row]);
+  assert.equal(problemOf("prompt"), "");
+  known.isStale = false;
+  words.update([row]);
+  assert.equal(problemOf("prompt"), "太长");
 });
