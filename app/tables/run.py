@@ -1,18 +1,34 @@
 """Runs: an order over rows of a table."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 
 import database
-from app.domain import MAX_ROWS_A_BATCH
+from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
 from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
 from app.orders.batches import BatchOptions, submit_parsed
 from app.orders.conditions import Conditions
 from app.orders.place import Placed
-from app.orders.read import SKIP, ParsedRow
+from app.orders.read import AGAIN, SKIP, ParsedRow
 from app.tables.check import order_positions, read_rows
 from app.tables.states import missing_pictures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunChoices:
+    """What a run asks of its rows beside what they say.
+
+    again       the ids of rows that are made although there are pictures of them
+    pictures    how many of each; None: as many as the row says
+    spec        the model that makes all of them; None: that of each row
+    resolution  of all of them, with ``spec``; empty: that of each row
+    """
+
+    again: Collection[int] = ()
+    pictures: int | None = None
+    spec: ModelSpec | None = None
+    resolution: str = ""
 
 
 def run_table(
@@ -21,12 +37,14 @@ def run_table(
     ids: Sequence[int] | None,
     options: BatchOptions,
     *,
+    choices: RunChoices = RunChoices(),
     key: database.RequestKey | None = None,
 ) -> Placed:
     """Order the pictures of these rows of a table, or of all, which are read anew. A used ``key`` orders
     nothing.
 
-    ``options`` need not say what the table has. Raises RowErrors with nothing ordered, NotFound for a row
+    ``options`` need not say what the table has. The pictures of another model are earlier versions of their
+    rows, which ask for their own model as before. Raises RowErrors with nothing ordered, NotFound for a row
     that is gone, InvalidRequest when there is nothing to make or too much.
     """
     options = replace(
@@ -41,27 +59,65 @@ def run_table(
     )
 
     def read() -> list[ParsedRow]:
-        rows = _rows_to_run(conditions.db, table, ids, skips=options.repeats == SKIP)
+        only_missing = options.repeats == SKIP and not choices.spec
+        rows = _rows_to_run(conditions.db, table, ids, choices.again, only_missing=only_missing)
         positions = order_positions(conditions.db, table.id)
-        return read_rows(conditions.reader, conditions.library.pin, table, rows, positions)
+        parsed = read_rows(conditions.reader, conditions.library.pin, table, rows, positions)
+        numbers = {row.number for row in rows if row.id in choices.again}
+        return _chosen(conditions, parsed, choices, again=numbers)
 
     return submit_parsed(conditions, read, options, key=key)
 
 
 def _rows_to_run(
-    db: database.Connection, table: Table, ids: Sequence[int] | None, *, skips: bool
+    db: database.Connection,
+    table: Table,
+    ids: Sequence[int] | None,
+    again: Collection[int],
+    *,
+    only_missing: bool,
 ) -> list[Row]:
-    """The rows to order; of all rows, where ``skips``, only those that lack pictures of their own."""
-    rows = database.read_rows(db, table.id, ids)
-    if ids is not None and (len(rows) < len(set(ids)) or any(row.removed_at for row in rows)):
+    """The rows to order and those of ``again``; of all, where ``only_missing``, those that lack pictures."""
+    rows = database.read_rows(db, table.id, None if ids is None else [*dict.fromkeys([*ids, *again])])
+    known = {row.id for row in rows if not row.removed_at}
+    if not known.issuperset([*(ids or ()), *again]):
         raise NotFound("有的行不在这个表格里，或已经被删掉了，请刷新页面再开始")
-    rows = [row for row in rows if not row.is_empty]
-    if ids is None and skips:
+    rows = [row for row in rows if not row.is_empty and not row.removed_at]
+    if ids is None and only_missing:
         linked = database.linked_pictures(db, [row.id for row in rows])
-        rows = [row for row in rows if not row.fingerprint or missing_pictures(row, linked.get(row.id, ()))]
+        rows = [
+            row
+            for row in rows
+            if row.id in again or not row.fingerprint or missing_pictures(row, linked.get(row.id, ()))
+        ]
     if not rows:
         raise InvalidRequest("rows", "没有要做的行：都做好了，或是空的")
     if len(rows) > MAX_ROWS_A_BATCH:
         text = "一个批次最多 {limit} 行，现在有 {n} 行"
         raise InvalidRequest("rows", text, limit=MAX_ROWS_A_BATCH, n=len(rows))
     return rows
+
+
+def _chosen(
+    conditions: Conditions, parsed: Sequence[ParsedRow], choices: RunChoices, again: Collection[int]
+) -> list[ParsedRow]:
+    """The rows with what the run asks of them; ``again`` are the numbers of those made once more."""
+    rows = [replace(row, repeats=AGAIN) if row.number in again else row for row in parsed]
+    if choices.pictures:
+        rows = [
+            replace(row, request=replace(row.request, num_images=choices.pictures)) if row.request else row
+            for row in rows
+        ]
+    spec = choices.spec
+    if spec is None:
+        return rows
+    models = Models([spec])
+    changed = []
+    for row in rows:
+        if row.request is None:
+            changed.append(row)
+            continue
+        resolution = choices.resolution or row.request.resolution
+        request = replace(row.request, model=spec.model_id, resolution=resolution)
+        changed.append(replace(row, request=models.accept(request), problems=[]))
+    return conditions.reader.complete(changed, conditions.library.pin)

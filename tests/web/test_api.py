@@ -120,6 +120,8 @@ def test_a_batch_returns_changes_since_a_version_and_304_when_there_are_none(web
     assert [record["status"] for record in changed["records"]] == ["success"]
     assert changed["batch"]["counts"]["queued"] == 1
     assert "已保存" in changed["log"][-1]["text"]
+    without = web.get(f"{path}?since={seen['version']}&records=0")
+    assert without == {name: value for name, value in changed.items() if name != "records"}
 
 
 @pytest.mark.parametrize("change", ["favourite", "delete", "restore"])

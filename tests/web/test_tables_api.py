@@ -408,6 +408,33 @@ def test_rows_that_are_named_are_run_again_when_asked(web: WebHarness) -> None:
     assert run(web, table, request_id="k") == run(web, table, request_id="k")
 
 
+def test_some_rows_of_a_run_are_made_again_and_the_others_share(web: WebHarness) -> None:
+    table = new(web, CAT, CAT, {**DOG, "num_images": 2})
+    cat, same, dog = (row["id"] for row in rows_of(web, table))
+    assert len(run(web, table, again=[same])["records"]) == 4
+    web.run()
+    one_more = run(web, table, rows=[dog], again=[dog], pictures=1)
+    assert (len(one_more["records"]), one_more["price"]) == (1, 0.22)
+    assert "不在这个表格里" in run(web, table, 404, rows=[cat], again=[dog + 1])["error"]
+    assert run(web, table, 400, rows=[cat], pictures=0)["field"] == "pictures"
+
+
+def test_another_model_makes_rows_that_are_made_and_they_keep_what_they_ask_for(web: WebHarness) -> None:
+    table = new(web, CAT, {**DOG, "resolution": "4K"})
+    run(web, table)
+    web.run()
+    other = "jimeng_seedream46_cvtob"
+    refused = run(web, table, 400, model=other, resolution="8K")
+    assert refused["field"] == "resolution"
+    answer = run(web, table, model=other, resolution="2K")
+    records = [web.get(f"/api/records/{each}")["record"] for each in answer["records"]]
+    assert [(each["model"], each["resolution"]) for each in records] == [(other, "2K")] * 2
+    rows = rows_of(web, table)
+    assert [row["state"] for row in rows] == ["made", "made"]
+    assert [[one.get("earlier") for one in row["pictures"]] for row in rows] == [[None, True]] * 2
+    assert run(web, table, 200, model=other, resolution="2K")["records"] == []
+
+
 def test_a_run_can_try_some_rows_first(web: WebHarness) -> None:
     table = new(web, CAT, DOG, BIRD)
     run(web, table, sample=1)

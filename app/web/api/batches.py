@@ -368,30 +368,26 @@ def list_changed_records() -> Response:
 
 @bp.get("/batches/<batch_id>")
 @describe(
-    "一个批次，以及 since 之后变化了的记录和日志；日志太长时略去较早的普通几条，log_left_out 是条数",
-    answer(batch="Batch", version=int, records=["Record"], log=["LogLine"], log_left_out=int),
-    query={"since": int},
+    "一个批次，以及 since 之后变化了的记录（records=0 就不带）和日志；日志太长时略去较早的普通几条，"
+    "log_left_out 是条数",
+    answer(("records",), batch="Batch", version=int, records=["Record"], log=["LogLine"], log_left_out=int),
+    query={"since": int, "records": enum("0", "1")},
     also=UNCHANGED,
 )
 def get_batch(batch_id: str) -> Response:
     """A batch, and its records and log lines that changed after ``?since=``."""
     db = connection()
-    since = int_arg("since")
+    since, has_records = int_arg("since"), request.args.get("records") != "0"
     tag = f"{since}-{database.get_batch_version(db, batch_id)}-{database.count_ahead(db, batch_id)}"
     if etag_matches(tag):
         return with_etag(Response(), tag)
     with database.read_transaction(db):
         batch = database.get_batch(db, batch_id)
-        records = database.list_batch_records(db, batch_id, since=since)
+        records = database.list_batch_records(db, batch_id, since=since) if has_records else []
         log = database.list_log(db, batch_id, since=since)
         written = database.count_log(db, batch_id, since=since)
-    response = success(
-        batch=batch,
-        version=batch.version,
-        records=[record_json(record) for record in records],
-        log=log,
-        log_left_out=written - len(log),
-    )
+    found: dict[str, Any] = {"records": [record_json(record) for record in records]} if has_records else {}
+    response = success(batch=batch, version=batch.version, log=log, log_left_out=written - len(log), **found)
     return with_etag(response, f"{since}-{batch.version}-{batch.ahead}")
 
 

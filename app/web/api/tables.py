@@ -12,11 +12,14 @@ from app.domain import (
     MAX_BATCH_NAME_LENGTH,
     MAX_ID,
     MAX_MODEL_LENGTH,
+    MAX_PICTURES_A_ROW,
     MAX_ROWS_A_BATCH,
+    RESOLUTIONS,
     Pick,
     Status,
     own_column_names,
     read_affix,
+    read_resolution,
 )
 from app.domain.tables import MAX_ROWS_A_TABLE, Table, new_table
 from app.errors import Conflict, InvalidRequest, message
@@ -27,7 +30,7 @@ from app.tables.cells import read_own_names
 from app.tables.check import Checker, ensure_checked
 from app.tables.create import copy_table, create_table, read_new_rows
 from app.tables.operations import Changed, change_rows, undo, utc_now
-from app.tables.run import run_table
+from app.tables.run import RunChoices, run_table
 from app.tables.states import RowState
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
@@ -390,6 +393,10 @@ def undo_change(table_id: str) -> Response:
     headers=KEY_HEADERS,
     json=strict_object(
         rows=array_of(ID, minItems=1),
+        again=array_of(ID) | {"description": "这些行已经有图也再做一遍"},
+        pictures=whole(1, MAX_PICTURES_A_ROW, description="每行做几张，不写就照各行的"),
+        model=or_null(_MODEL | {"description": "都由它来做；图片作为这些行的另一版"}),
+        resolution=or_null(enum(*RESOLUTIONS)),
         repeats=enum(*REPEATS) | {"default": SKIP},
         sample=or_null(whole(1, MAX_ROWS_A_BATCH)),
         stop_after=STOP_AFTER,
@@ -401,6 +408,13 @@ def run(table_id: str) -> Response:
     """Order the pictures of rows; with ``repeats: skip`` those that there are of equal rows are shown."""
     body, db = json_body(), connection()
     ids = parse_ids(body["rows"], "rows") if body.get("rows") is not None else None
+    resolution = body.get("resolution")
+    choices = RunChoices(
+        again=frozenset(parse_ids(body.get("again") or [], "again")),
+        pictures=_pictures_of(body),
+        spec=find_model(_model_of(body)) if body.get("model") else None,
+        resolution="" if resolution in (None, "") else read_resolution(resolution),
+    )
     options = BatchOptions(
         repeats=SKIP if skips_bought(body, default=SKIP) else AGAIN,
         sample=sample_of(body),
@@ -408,7 +422,7 @@ def run(table_id: str) -> Response:
     )
     table = database.get_table(db, table_id)
     database.complete_fingerprints(db)
-    placed = run_table(conditions(), table, ids, options, key=request_key(body))
+    placed = run_table(conditions(), table, ids, options, choices=choices, key=request_key(body))
     services().runtime.wake()
     price = database.get_batch(db, placed.batch_id).estimated_cost if placed.batch_id else 0
     return success(
@@ -418,6 +432,14 @@ def run(table_id: str) -> Response:
         shared=shared_json(placed),
         price=price,
     )
+
+
+def _pictures_of(body: Mapping[str, Any]) -> int | None:
+    """How many pictures of each row; None: as many as it says. Raises InvalidRequest."""
+    pictures = body.get("pictures")
+    if pictures is not None and (type(pictures) is not int or not 1 <= pictures <= MAX_PICTURES_A_ROW):
+        raise InvalidRequest("pictures", "pictures 应为 1–{limit} 的整数", limit=MAX_PICTURES_A_ROW)
+    return pictures
 
 
 def _checker() -> Checker:
