@@ -1,0 +1,121 @@
+// What an order of rows comes to, by what the server says of each of them: the lines of the order dialog. No page, no call.
+
+import { addUp } from "./costs.js";
+import { _, formatSum } from "../core/i18n.js";
+
+/** Kinds of rows: these are ordered unless they are left out, those only when it is asked for, the others never. */
+const ORDERED = ["make", "failed", "trashed"];
+const REPEATABLE = ["share", "made", "charged", "unknown"];
+const FAILED = ["failed", "refused"];
+const WORDS = {
+  make: (n) => _("要做的 {n} 行", { n }),
+  failed: (n) => _("上次没有做成的 {n} 行", { n }),
+  trashed: (n) => _("图片在回收站的 {n} 行", { n }),
+  share: (n) => _("{n} 行和别的行一样：共用那一行的图，不再付钱", { n }),
+  made: (n) => _("{n} 行已经有图", { n }),
+  charged: (n) => _("{n} 行失败了，但已计费", { n }),
+  unknown: (n) => _("{n} 行结果未知，可能已计费", { n }),
+  held: (n) => _("{n} 行等你看过", { n }),
+  busy: (n) => _("{n} 行正在做", { n }),
+  problem: (n) => _("{n} 行有问题，先不做", { n }),
+};
+const OPTIONS = {
+  failed: () => _("也再试一次"),
+  share: (sum) => _("各做一张 · {sum}", { sum }),
+  made: (sum) => _("再做一遍 · {sum}", { sum }),
+  charged: (sum) => _("再付一次 · {sum}", { sum }),
+  unknown: (sum) => _("再付一次 · {sum}", { sum }),
+};
+
+/** shown: see shownOf of store.js; wanted: how many pictures the row asks for. */
+export function missingOf({ state, missing, same_as: sameAs }, wanted) {
+  return missing ?? (state === "to_make" && !sameAs ? wanted : 0); // of a new row the server has not said anything yet
+}
+
+export function kindOf(shown, wanted = 1) {
+  const { state, pictures = [], same_as: sameAs } = shown;
+  if (state === "empty" || state === "problem" || state === "held") return state;
+  if (missingOf(shown, wanted) > 0) return state === "trashed" ? state : FAILED.includes(state) ? "failed" : "make";
+  if (state === "queued" || state === "running") return "busy";
+  if (state === "made" || state === "unknown") return state;
+  return sameAs && !pictures.some(({ charged, earlier }) => charged && !earlier) ? "share" : "charged";
+}
+
+/**
+ * What is ordered of entries [{row, shown, wanted: pictures, each: CNY for one, NaN when unknown, model}].
+ *
+ * mode: "start" what is missing; "release" what is held; "more" one picture of each; "model" all from another model. on, off: the
+ * sets of kinds that were chosen and left out. -> {lines, rows: those to send, again: those of them that are made although there are
+ * pictures, pictures, price, unpriced, isUniform: whether each row comes to the same, byModel: model -> pictures}
+ */
+export function planOrder(entries, { mode = "start", on = new Set(), off = new Set() } = {}) {
+  const groups = {};
+  for (const entry of entries) (groups[kindIn(mode, entry)] ??= []).push(entry);
+  const isOrdered = (kind) => (ORDERED.includes(kind) ? !off.has(kind) : on.has(kind)) && Boolean(groups[kind]);
+  const kinds = Object.keys(WORDS).filter((kind) => groups[kind]);
+  const ordered = kinds.filter(isOrdered).flatMap((kind) => groups[kind].map((entry) => ({ ...entry, kind, ...dueOf(entry, kind, mode) })));
+  const shared = isOrdered("share") ? [] : groups.share ?? []; // they go with the run, so that its results have them
+  const byModel = new Map();
+  for (const { model, count } of ordered) byModel.set(model, (byModel.get(model) ?? 0) + count);
+  return {
+    lines: kinds.map((kind) => lineOf(kind, groups[kind], { mode, isOn: isOrdered(kind) })),
+    rows: [...ordered, ...(ordered.length > 0 ? shared : [])].map(({ row }) => row),
+    made: ordered.length,
+    again: ordered.filter(({ kind }) => mode === "more" || REPEATABLE.includes(kind)).map(({ row }) => row),
+    pictures: total(ordered),
+    ...addUp(ordered),
+    isUniform: ordered.every(({ count, price }) => count === ordered[0].count && price === ordered[0].price),
+    byModel,
+  };
+}
+
+function kindIn(mode, { shown, wanted }) {
+  const kind = kindOf(shown, wanted);
+  if (mode === "start" || kind === "empty" || kind === "problem") return kind;
+  if (mode === "model") return shown.same_as ? "share" : "make";
+  return "make";
+}
+
+/** {count, price} of what is made of a row. */
+function dueOf({ shown, wanted, each }, kind, mode) {
+  const isMissing = mode === "start" && ORDERED.includes(kind);
+  if (isMissing && shown.missing) return { count: shown.missing, price: shown.price };
+  const held = shown.pictures?.filter(({ status, earlier }) => status === "held" && !earlier).length;
+  const count = mode === "more" ? 1 : mode === "release" ? held : wanted;
+  return { count, price: count * each };
+}
+
+const total = (sums) => sums.reduce((sum, { count }) => sum + count, 0);
+
+function lineOf(kind, entries, { mode, isOn }) {
+  const sums = entries.map((entry) => dueOf(entry, kind, mode));
+  const cost = { pictures: total(sums), ...addUp(sums) };
+  const isFree = !ORDERED.includes(kind);
+  const option = mode === "start" && OPTIONS[kind]?.(formatSum(cost));
+  const words = mode === "release" && kind === "make" ? _("其余的 {n} 行", { n: entries.length }) : WORDS[kind](entries.length);
+  return { kind, words, option: option || "", isOn, ...(isFree && !isOn ? { pictures: 0, price: 0, unpriced: 0 } : cost) };
+}
+
+/** What is made first: everything, or `sample` rows, which the server chooses. */
+export function portionOf({ made, pictures, price, unpriced, isUniform }, sample) {
+  if (!sample) return { pictures, price, unpriced, isExact: true };
+  const share = sample / made;
+  return { pictures: Math.ceil(pictures * share), price: price * share, unpriced: Math.ceil(unpriced * share), isExact: isUniform };
+}
+
+/** The words of the button that orders. */
+export function orderWords(plan, { mode = "start", sample = 0 } = {}) {
+  if (plan.made === 0) return _("没有要做的");
+  const { pictures, isExact, ...cost } = portionOf(plan, sample);
+  const sum = isExact || !(cost.price > 0) ? formatSum(cost) : _("约 {sum}", { sum: formatSum(cost) });
+  if (mode === "release") return restWords(plan);
+  if (sample) return _("先试 {n} 行 · {sum}", { n: sample, sum });
+  if (mode === "more") return _("再来 {n} 张 · {sum}", { n: pictures, sum });
+  if (plan.lines.some(({ kind }) => kind === "problem")) return _("做没有问题的 {n} 行 · {sum}", { n: plan.made, sum });
+  return _("生成 {n} 张 · {sum}", { n: pictures, sum });
+}
+
+/** The words of a button that orders what waits for the trial. */
+export function restWords(plan) {
+  return _("做其余的 {n} 行 · {sum}", { n: plan.made, sum: formatSum(plan) });
+}

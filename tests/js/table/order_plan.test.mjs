@@ -1,0 +1,85 @@
+// What an order of rows comes to: order_plan.js.
+
+import test from "node:test";
+import assert from "node:assert/strict";
+import "../page.mjs";
+import { kindOf, missingOf, orderWords, planOrder, portionOf, restWords } from "../../../static/js/table/order_plan.js";
+
+const model = { label: "即梦" };
+const entry = (row, shown, { wanted = 1, each = 0.22 } = {}) => ({ row, shown, wanted, each, model });
+const missing = (n = 1) => ({ state: "to_make", missing: n, price: n * 0.22 });
+const made = { state: "made", pictures: [{ status: "success" }] };
+const held = { state: "held", pictures: [{ status: "held" }, { status: "success", earlier: true }] };
+const cents = ({ price }) => Math.round(price * 100);
+const linesOf = (plan) => plan.lines.map(({ kind, pictures, isOn }) => `${kind} ${pictures} ${isOn}`);
+
+test("each row is of the kind that its state and its pictures say", () => {
+  const charged = { state: "failed", pictures: [{ status: "failed", charged: true }] };
+  const expected = [
+    [missing(), "make"], [{ state: "running", missing: 1, price: 1 }, "make"], [{ state: "refused", missing: 1 }, "failed"],
+    [{ state: "trashed", missing: 1 }, "trashed"], [{ state: "to_make", same_as: 2 }, "share"], [{ state: "failed", same_as: 2 }, "share"],
+    [charged, "charged"], [{ ...charged, same_as: 2 }, "charged"], [{ state: "unknown" }, "unknown"], [made, "made"],
+    [held, "held"], [{ state: "queued" }, "busy"], [{ state: "problem", missing: 1 }, "problem"], [{ state: "empty" }, "empty"],
+  ];
+  for (const [shown, kind] of expected) assert.equal(kindOf(shown), kind, JSON.stringify(shown));
+});
+
+test("a new row that the server has not answered for misses all that it asks for", () => {
+  assert.equal(missingOf({ state: "to_make", pictures: [] }, 3), 3);
+  assert.equal(missingOf({ state: "made" }, 3), 0);
+  assert.equal(cents(planOrder([entry(1, { state: "to_make" }, { wanted: 3 })])), 66);
+});
+
+test("what is missing is ordered, and rows that share go with it for nothing", () => {
+  const plan = planOrder([entry(1, missing(2)), entry(2, { state: "to_make", same_as: 1 }), entry(3, made), entry(4, { state: "empty" }), entry(5, held)]);
+  assert.deepEqual([plan.rows, plan.again, plan.made, plan.pictures, cents(plan), plan.unpriced], [[1, 2], [], 1, 2, 44, 0]);
+  assert.deepEqual(linesOf(plan), ["make 2 true", "share 0 false", "made 0 false", "held 0 false"]);
+  assert.equal(plan.lines[1].words, "1 行和别的行一样：共用那一行的图，不再付钱");
+  assert.equal(plan.lines[1].option, "各做一张 · ¥0.22");
+  assert.deepEqual([...plan.byModel], [[model, 2]]);
+});
+
+test("rows that are made, or may have been charged, are made once more only when that is chosen", () => {
+  const entries = [entry(1, made, { wanted: 2 }), entry(2, { state: "unknown" }), entry(3, { state: "to_make", same_as: 1 })];
+  assert.deepEqual([planOrder(entries).rows, orderWords(planOrder(entries))], [[], "没有要做的"]);
+  const plan = planOrder(entries, { on: new Set(["made", "share"]) });
+  assert.deepEqual([plan.rows, plan.again, plan.pictures, cents(plan)], [[3, 1], [3, 1], 3, 66]);
+  assert.deepEqual(planOrder(entries, { on: new Set(["held", "busy"]) }).rows, []);
+});
+
+test("rows that failed are tried again unless they are left out", () => {
+  const entries = [entry(1, { state: "refused", missing: 1, price: 0.22 }), entry(2, missing())];
+  assert.deepEqual(planOrder(entries).rows, [2, 1]);
+  assert.deepEqual(planOrder(entries, { off: new Set(["failed"]) }).rows, [2]);
+});
+
+test("rows with problems are left out, and the button says so", () => {
+  const plan = planOrder([entry(1, missing()), entry(2, { state: "problem" })]);
+  assert.deepEqual(plan.rows, [1]);
+  assert.equal(orderWords(plan), "做没有问题的 1 行 · ¥0.22");
+});
+
+test("the rest after a trial is what is held, at the prices of its sizes", () => {
+  const plan = planOrder([entry(1, held, { wanted: 2 }), entry(2, held, { each: NaN })], { mode: "release" });
+  assert.deepEqual([plan.rows, plan.pictures, cents(plan), plan.unpriced], [[1, 2], 2, 22, 1]);
+  assert.equal(restWords(planOrder([entry(1, held)], { mode: "release" })), "做其余的 1 行 · ¥0.22");
+});
+
+test("one more picture is one of each row, whatever there is", () => {
+  const plan = planOrder([entry(1, made, { wanted: 3 }), entry(2, { state: "problem" })], { mode: "more" });
+  assert.deepEqual([plan.rows, plan.again, plan.pictures, orderWords(plan, { mode: "more" })], [[1], [1], 1, "再来 1 张 · ¥0.22"]);
+});
+
+test("another model makes every row that can be made, equal ones once", () => {
+  const plan = planOrder([entry(1, made), entry(2, { ...made, same_as: 1 }), entry(3, missing())], { mode: "model" });
+  assert.deepEqual([plan.rows, plan.again, plan.pictures], [[1, 3, 2], [], 2]);
+});
+
+test("a trial costs its share, exactly where all rows cost the same", () => {
+  const even = planOrder([1, 2, 3, 4].map((n) => entry(n, missing())));
+  assert.equal(orderWords(even, { sample: 2 }), "先试 2 行 · ¥0.44");
+  const uneven = planOrder([entry(1, missing()), entry(2, missing(3))]);
+  assert.equal(orderWords(uneven, { sample: 1 }), "先试 1 行 · 约 ¥0.44");
+  assert.deepEqual(portionOf({ made: 3, pictures: 4, price: 3, unpriced: 1, isUniform: false }, 2), { pictures: 3, price: 2, unpriced: 1, isExact: false });
+  assert.equal(orderWords(planOrder([entry(1, { ...missing(2), price: null }, { each: NaN })])), "生成 2 张 · 价格未设");
+});
