@@ -72,11 +72,13 @@ class RowColumns:
 class HeldRows:
     """What a batch holds: ``rows`` are its held records, those of one row together.
 
+    ``changed`` are the numbers of rows that ask for something else in their table since, or were removed;
     ``own_names`` are the own columns of all its rows; ``filled_on`` is what ``{日期}`` stood for; ``prefix``
     and ``suffix`` are those of the batch.
     """
 
     rows: Sequence[Sequence[Record]]
+    changed: frozenset[int]
     own_names: Sequence[str]
     filled_on: str
     prefix: str
@@ -105,12 +107,25 @@ def read_held(db: Connection, batch_id: str) -> HeldRows:
         """,
         {"id": batch_id},
     ).fetchall()
+    changed = db.execute(
+        """
+        SELECT DISTINCT number
+        FROM generation_records
+        JOIN batches ON batches.id = batch_id
+        JOIN table_rows ON table_rows.table_id = batches.table_id AND number = row_number
+        WHERE batch_id = :id AND status = 'held' AND generation_records.fingerprint <> ''
+            AND (removed_at IS NOT NULL
+                OR table_rows.fingerprint NOT IN ('', generation_records.fingerprint))
+        """,
+        {"id": batch_id},
+    ).fetchall()
     sql = "SELECT filled_on, prefix, suffix FROM batches WHERE id = :id"
     batch = db.execute(sql, {"id": batch_id}).fetchone() or dict.fromkeys(
         ("filled_on", "prefix", "suffix"), ""
     )
     return HeldRows(
         rows=[list(group) for _, group in groupby(records, attrgetter("row_number"))],
+        changed=frozenset(number for (number,) in changed),
         own_names=own_column_names(object_of(row["own_columns"]) for row in columns),
         filled_on=batch["filled_on"],
         prefix=batch["prefix"],
@@ -257,10 +272,12 @@ def requeue_as_they_are(db: Connection, records: Sequence[Record]) -> None:
 
 
 def cancel_bought(db: Connection, pictures: Sequence[tuple[RowColumns, Record, Sequence[int]]]) -> None:
-    """Cancel held records, with the words that were chosen, because other records have their pictures."""
+    """Cancel held records, with the words that were chosen, because other records have their pictures, or
+    because their row asks for something else now."""
     found = []
     for row, record, bought in pictures:
-        why = message("已经有同样的图片（记录 {ids}），没有再做", ids=tuple(bought[:3]))
+        there = message("已经有同样的图片（记录 {ids}），没有再做", ids=tuple(bought[:3]))
+        why = there if bought else message("这一行后来改过，没有照原来的做")
         texts = {"error": str(why), "error_message": message_json(why), "finished_at": utc_now()}
         found.append({"id": record.id, **row.of_picture(record.picture_number), **texts})
     _update(db, "status = 'cancelled', cause = 'bought'", found)

@@ -58,6 +58,7 @@ class ReleaseChanges:
 class Release(Order):
     """Queues all that a batch holds, and resumes it. Pictures that are bought are cancelled instead.
 
+    So are those of rows that were changed in their table since, or removed.
     ``model`` is the id of the model that the caller expects all rows to be made by; empty: any. Raises
     InvalidRequest when another would make one, RowErrors with nothing released, and Conflict when nothing is
     held or the batch cannot go on.
@@ -76,7 +77,7 @@ class Release(Order):
     def rows(self, seen: database.HeldRows) -> Sequence[OrderRow]:
         """The held rows as they are to be made."""
         rows = self.held_rows(seen)
-        self.conditions.require_models_of(row.request for row in rows)
+        self.conditions.require_models_of(row.request for row in rows if row.numbers)
         self.conditions.require_resumable(self.batch_id, released=rows[0].request)
         return rows
 
@@ -104,12 +105,17 @@ class Release(Order):
         filled = _refilled(held, self.changes.affixes(held))
         rows, problems = list[OrderRow](), list[tuple[int, InvalidRequest]]()
         for records in held.rows:
+            if records[0].row_number in held.changed:
+                as_it_was = held_row(records, records[0].row_request, records[0].templates)
+                rows.append(replace(as_it_was, numbers=()))
+                continue
             row, found = self._changed_row(records, filled.get(records[0].row_number))
             rows.append(row)
             problems += [(records[0].row_number, problem) for problem in found]
         if problems:
             raise RowErrors(problems, number=problems[0][0])
-        others = {row.request.model for row in rows if self.model and row.request.model != self.model}
+        made = {row.request.model for row in rows if row.numbers}
+        others = made - {self.model} if self.model else set[str]()
         if others:
             text = "等放行的行用 {others} 做，不是 {model}；要都放行就不写 model"
             raise InvalidRequest("model", text, others=tuple(sorted(others)), model=self.model)
@@ -141,9 +147,14 @@ class Release(Order):
         database.check_models(db, self.batch_id, self.models.ids)
         number = sum(len(each.numbers) for each in planned)
         database.add_log(db, self.batch_id, "info", message("放行 {n} 张", n=number))
-        if left_out := sum(len(each.left_out) for each in planned):
-            text = message("{n} 张已经做过或正在做，没有再做", n=left_out)
-            database.add_log(db, self.batch_id, "info", text)
+        changed = sum(len(each.left_out) for each in planned if not each.row.numbers)
+        bought = sum(len(each.left_out) for each in planned) - changed
+        for text, n in (
+            ("{n} 张已经做过或正在做，没有再做", bought),
+            ("{n} 张的行后来改过，没有照原来的做", changed),
+        ):
+            if n:
+                database.add_log(db, self.batch_id, "info", message(text, n=n))
         held = [record for each in planned for record in each.row.records]
         same = [record for record in held if record.model in self.models]
         before = sum((self.models.price(record.request) or Decimal(0) for record in same), Decimal(0))

@@ -441,6 +441,23 @@ def test_a_run_can_try_some_rows_first(web: WebHarness) -> None:
     assert sorted(states(web, table)) == ["held", "held", "queued"]
 
 
+def test_rows_that_were_changed_while_they_were_held_are_not_made_as_they_were(web: WebHarness) -> None:
+    table = new(web, CAT, DOG, BIRD, {"prompt": "狼"})
+    batch_id = run(web, table, sample=1)["batch_id"]
+    web.run()
+    held = [row for row in rows_of(web, table) if row["state"] == "held"]
+    change(web, table, setting(held[0], prompt="虎"), {"op": "remove", "rows": [held[1]["id"]]})
+    answer = web.post(f"/api/batches/{batch_id}/release", {"check": True})
+    assert (answer["rows"], answer["price"]) == (1, 0.22)
+    released = web.post(f"/api/batches/{batch_id}/release", {"suffix": "，夜景"})
+    assert (released["released"], released["skipped"]) == (1, [])
+    web.run()
+    assert states(web, table) == ["made", "to_make", "made"]
+    assert len(run(web, table)["records"]) == 1
+    left = run(web, table, 400, model="jimeng_seedream46_cvtob", sample=1)
+    assert left["field"] == "sample"
+
+
 def test_a_batch_of_rows_makes_a_table_of_them(web: WebHarness) -> None:
     rows = [
         {"prompt": "{SKU} 的猫", "columns": {"SKU": "A1"}, "filename": "{SKU}", "number": 4},

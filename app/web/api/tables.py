@@ -420,6 +420,8 @@ def run(table_id: str) -> Response:
         sample=sample_of(body),
         stop_rule=stop_rule_of(body, "batch"),
     )
+    if choices.spec and options.sample:  # what is held is compared with what its rows ask for
+        raise InvalidRequest("sample", "换个模型做时不能先试几行，请先选几行来做")
     table = database.get_table(db, table_id)
     database.complete_fingerprints(db)
     placed = run_table(conditions(), table, ids, options, choices=choices, key=request_key(body))
