@@ -8,6 +8,7 @@ from flask import url_for
 
 from app.domain import Status
 from app.domain.tables import RowPicture, Table
+from app.tables.states import RowState
 from app.tables.view import RowView
 
 
@@ -76,6 +77,8 @@ def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
         pictures = [picture for picture in view.pictures if not picture.is_trashed]
         if pictures:
             found["pictures"] = [picture_json(picture, row.fingerprint) for picture in pictures]
+        if view.state is RowState.TRASHED:
+            found["trashed"] = [picture.record_id for picture in view.pictures if picture.is_trashed]
         if row.problems:
             found["problems"] = [{"field": name, "error": sentence} for name, sentence in row.problems]
         if view.missing:

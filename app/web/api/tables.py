@@ -106,6 +106,7 @@ _SHOWN_ROW = strict_object(
     sent={"type": "object", "description": "真正送出的文字，与这一行写的不同时才有"},
     same_as=ID | {"description": "和它相同的第一行的行号，图片共用"},
     pictures=array_of(_PICTURE),
+    trashed=array_of(ID) | {"description": "在回收站的图片，恢复了就不用再做；state 是 trashed 才有"},
     problems=array_of(closed_object(field=str, error=str)),
     missing=WHOLE | {"description": "还要买的张数，price 是它们的价钱；不用买就没有这两项"},
     price=or_null(float),

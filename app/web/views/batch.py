@@ -4,11 +4,10 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import BUILT_IN_NAMES
+from app.domain import ASPECT_RATIOS, BUILT_IN_NAMES
 from app.domain.tables import Table
-from app.errors import CAUSES
 from app.web.batch_columns import batch_columns, batch_models
-from app.web.i18n import translate
+from app.web.formatting import resolutions
 from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
 from app.web.services import connection, services
 from app.web.views.table_list import table_list
@@ -69,9 +68,11 @@ def _model_of(table: Table) -> PageModel:
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
     """Dialogs and menus, fetched with the second script."""
+    spec = page_model(BATCH).spec
     return render_template(
         "batch/dialogs.html",
-        causes={cause: translate(words) for cause, words in CAUSES.items()},
-        page_spec=page_model(BATCH).spec,
+        page_spec=spec,
+        ratios=[ratio for ratio in ASPECT_RATIOS if any(ratio == one for one, _ in spec.sizes)],
+        resolutions=resolutions(spec),
         choices=model_choices(),
     )

@@ -32,7 +32,7 @@ const batch = {
   page, model,
   urls: {
     page: pageUrl, tables: tablesUrl, batches: batchesUrl, import: importUrl, export: exportUrl, samples: samplesUrl,
-    records: recordsUrl, recordsPage: recordsPageUrl, usage: usageUrl,
+    records: recordsUrl, recordsPage: recordsPageUrl, usage: usageUrl, budgets: page.dataset.budgetsUrl,
     tablePage: (id) => `${pageUrl}?table=${encodeURIComponent(id)}`,
   },
   columnsKey: "batch.columns", // where the browser keeps which columns are shown
@@ -131,8 +131,8 @@ batch.commands = {
   affixes: () => more("editAffixes", (typed) => store.put(typed)),
   "bulk-edit": () => more("bulkEdit"),
   replace: () => more("find", true),
-  start: () => more("order", null),
-  "start-part": () => more("order", footer.part()?.rows ?? null),
+  start: (button) => whileBusy(button, () => more("order", null)),
+  "start-part": (button) => whileBusy(button, () => more("order", footer.part()?.rows ?? null)),
 };
 bindCommands(page, batch.commands);
 bindPicks(page, table);
@@ -156,10 +156,18 @@ table.rows.watch(({ changed, reset }) => {
   showEmpty();
 });
 store.watch(({ rows }) => {
+  if (store.runId) loadMore(); // shows it
   footer.refresh();
   if (batch.words || [...rows].some(saysMore)) more("updateWords", rows);
   table.view.requestRender();
 });
+
+// The first press may have to wait for the second script.
+async function whileBusy(button, work) {
+  button.ariaBusy = "true";
+  await work();
+  button.ariaBusy = null;
+}
 
 function showEmpty() {
   const isEmpty = table.rows.length === 0 && store.isLoaded;

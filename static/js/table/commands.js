@@ -11,10 +11,12 @@ import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { lookUpReferences } from "./references.js";
 import { makeRowFilter } from "./row_filter.js";
 import { makeRowMenu } from "./row_menu.js";
-import { orderRows } from "./order.js";
+import { OrderDialog } from "./order_dialog.js";
+import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
 import { makeSortMenu } from "./sort_menu.js";
 import { madePictures } from "./states.js";
+import { makeStrip } from "./strip.js";
 import { takeOver } from "./takeover.js";
 import { suggestVariables } from "./variables.js";
 import { exportTable, makeImport } from "./workbooks.js";
@@ -22,7 +24,7 @@ import { attempt } from "../core/attempt.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
-import { markProblems } from "../grid/grid.js";
+import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { openReferencePicker } from "../library/picker.js";
 import { showError, showToast } from "../ui/toast.js";
 
@@ -31,7 +33,8 @@ export function makeCommands(batch) {
   const { page, table, urls, store, dialog } = batch;
   const bars = page.querySelector("[data-filter]").parentElement;
   bars.before(document.querySelector("[data-uploads]:not(dialog *)"));
-  page.querySelector("[data-strip]").append(document.querySelector("[data-report]"));
+  const strip = batch.strip = makeStrip(page.querySelector("[data-strip]"));
+  strip.panel("report").append(document.querySelector("[data-report]"));
   bars.prepend(document.querySelector("[data-find]"));
   page.append(...document.querySelectorAll("[data-menu], [data-column-menu], [data-sort-menu]"));
   const { takeFile, report } = makeImport(batch);
@@ -46,6 +49,22 @@ export function makeCommands(batch) {
   batch.suggest = suggestVariables;
   bindFillHandle(table);
   lookUpReferences(table, urls.samples, { onFound: () => {} });
+
+  const orders = batch.orders = new OrderDialog(dialog("order"), {
+    table, model: batch.model, store, urls,
+    goToProblem: (row, field = "prompt") => goToCell(table, row, field),
+    onOrdered: (id) => run.follow(id),
+  });
+  const run = new RunStrip(page, { strip, store, table, model: batch.model, filter: batch.filter, orders, urls, goToRow: (row) => goToCell(table, row, "status") });
+
+  // Where nothing can be made as it stands, the first problem is shown.
+  function order(rows) {
+    table.editor.commit();
+    const { rows: filled, good, problems } = batch.footer.sum();
+    if (filled === 0) return batch.footer.showProblem(_("表格还是空的，先写一行提示词或导入 Excel"));
+    if (!rows && good.length === 0 && problems > 0) return goToNextProblem(table);
+    return orders.open({ rows });
+  }
 
   /** Take pictures out of the trash. */
   async function restorePictures(ids) {
@@ -82,8 +101,8 @@ export function makeCommands(batch) {
 
   return {
     takeFiles, restorePictures, openPicture, filterProblems,
-    order: (rows) => orderRows(batch, rows),
-    orderRow: (row) => orderRows(batch, [row]),
+    order,
+    orderRow: (row) => orders.open({ rows: [row] }),
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
     async takeOverDraft() {
       const made = await takeOver(urls, page.dataset.tableModel);

@@ -11,7 +11,7 @@ const described = JSON.parse(dataset.columns).filter(({ like }) => like);
 const dictionaries = new Map(described.map((column) => [column.name, dictionaryOf(column)]));
 
 /** The model of the page, with of(row): the model that makes a row. */
-export const model = { ...own, of: (row) => byLabel.get(row.model) ?? own };
+export const model = { ...own, all: [own, ...others], of: (row) => byLabel.get(row.model) ?? own };
 
 /** The model of a row, and what can be asked of some models. */
 export const OPTIONAL = described.map(({ name }) => name);

@@ -90,10 +90,10 @@ const total = (sums) => sums.reduce((sum, { count }) => sum + count, 0);
 function lineOf(kind, entries, { mode, isOn }) {
   const sums = entries.map((entry) => dueOf(entry, kind, mode));
   const cost = { pictures: total(sums), ...addUp(sums) };
-  const isFree = !ORDERED.includes(kind);
+  const isExtra = !ORDERED.includes(kind);
   const option = mode === "start" && OPTIONS[kind]?.(formatSum(cost));
   const words = mode === "release" && kind === "make" ? _("其余的 {n} 行", { n: entries.length }) : WORDS[kind](entries.length);
-  return { kind, words, option: option || "", isOn, ...(isFree && !isOn ? { pictures: 0, price: 0, unpriced: 0 } : cost) };
+  return { kind, words, option: option || "", isOn, isFree: REPEATABLE.includes(kind), ...(isExtra && !isOn ? { pictures: 0, price: 0, unpriced: 0 } : cost) };
 }
 
 /** What is made first: everything, or `sample` rows, which the server chooses. */

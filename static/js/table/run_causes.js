@@ -1,66 +1,55 @@
-// What went wrong in a run: a list that can be collapsed, each cause once, with what can be done about its pictures.
+// What went wrong in a table: a panel of the strip, each cause once, with the rows that it concerns.
 
-import { amountAtRisk } from "./charges.js";
-import { _, formatPrice } from "../core/i18n.js";
+import { _ } from "../core/i18n.js";
 
 const MAX_GROUPS = 8;
+const FAILED = ["failed", "unknown"];
 
-/** list: the <details>; template: of an item; repair, retry, fetchResult and writeOff are called with the records of one cause. Returns {show(records)}. */
-export function makeRunCauses(list, template, { labels, repair, retry, fetchResult, writeOff }) {
+/** The causes of rows [{row, pictures}], the most frequent first: [{text, isUnknown, rows, count: pictures}]; rare ones share the last. */
+export function causesOf(rows) {
+  const groups = new Map();
+  for (const { row, pictures = [] } of rows) {
+    for (const { status, error, charged, earlier } of pictures) {
+      if (!FAILED.includes(status) || earlier) continue;
+      const isUnknown = status === "unknown";
+      const reason = error || _("没有说明原因");
+      const text = isUnknown ? _("结果未知，可能已计费") : charged ? _("已计费，{words}", { words: reason }) : reason;
+      if (!groups.has(text)) groups.set(text, { text, isUnknown, rows: new Set(), count: 0 });
+      const group = groups.get(text);
+      group.rows.add(row);
+      group.count += 1;
+    }
+  }
+  const ordered = [...groups.values()].sort((one, other) => other.count - one.count);
+  const rare = ordered.filter(({ isUnknown }) => !isUnknown).slice(MAX_GROUPS - 1);
+  if (rare.length < 2) return ordered;
+  const rest = { text: _("其他 {n} 种原因", { n: rare.length }), isUnknown: false, rows: new Set(rare.flatMap((one) => [...one.rows])), count: rare.reduce((sum, one) => sum + one.count, 0) };
+  return [...ordered.filter((one) => !rare.includes(one)), rest];
+}
+
+/** panel: of the strip. showRows(rows) and retry(rows) are called with those of a cause. Returns {show(causes)}. */
+export function makeRunCauses(panel, { showRows, retry }) {
+  const [title, list, template] = [panel.querySelector("[data-causes-title]"), panel.querySelector("[data-causes-list]"), panel.querySelector("[data-causes-item]")];
   let shown = "";
 
-  function show(records) {
-    const failures = records.filter(({ status }) => status === "failed" || status === "unknown");
-    const groups = groupByCause(failures, labels);
-    const now = JSON.stringify(groups.map((group) => [group.text, group.records.map(({ id, version }) => [id, version])]));
-    if (now === shown) return;
+  function show(causes) {
+    const now = JSON.stringify(causes.map(({ text, count, rows }) => [text, count, rows.size]));
+    if (now === shown) return; // the focus stays in the list
     shown = now;
-    list.hidden = groups.length === 0;
-    list.querySelector("[data-run-errors-title]").textContent = _("{n} 张没有成功", { n: failures.length });
-    const focused = list.contains(document.activeElement) && document.activeElement.dataset.command;
-    list.querySelector("[data-run-error-list]").replaceChildren(...groups.map(createItem));
-    if (focused) (list.querySelector(`[data-command="${focused}"]:not([hidden])`) ?? list.querySelector("summary")).focus();
+    title.textContent = _("{n} 张没有成功", { n: causes.reduce((sum, { count }) => sum + count, 0) });
+    list.replaceChildren(...causes.map(createItem));
   }
 
-  function createItem({ text, records, isUnknown, charged }) {
+  function createItem({ text, isUnknown, rows, count }) {
     const item = template.content.firstElementChild.cloneNode(true);
-    const reason = charged ? _("已计费，{words}", { words: text }) : text;
-    const words = isUnknown ? _("结果未知，可能已计费 {sum}", { sum: formatPrice(amountAtRisk(records)) }) : reason;
     item.classList.toggle("is-unknown", isUnknown);
-    item.querySelector("[data-count]").textContent = _("{n} 张", { n: records.length });
-    Object.assign(item.querySelector("[data-text]"), { textContent: words, title: words });
-    item.querySelector('[data-command="retry"]').textContent = isUnknown || charged ? _("重试…") : _("重试");
-    const commands = [
-      ["repair", repair, isUnknown ? [] : records],
-      ["retry", retry, records.filter(({ collectable }) => !collectable)],
-      ["fetch-result", fetchResult, records.filter(({ collectable }) => collectable)],
-      ["write-off", writeOff, isUnknown ? records : []],
-    ];
-    for (const [name, run, concerned] of commands) {
-      const command = item.querySelector(`[data-command="${name}"]`);
-      command.hidden = concerned.length === 0;
-      command.addEventListener("click", () => run(concerned));
-    }
+    item.querySelector("[data-cause-count]").textContent = _("{n} 张", { n: count });
+    Object.assign(item.querySelector("[data-cause-text]"), { textContent: text, title: text });
+    item.querySelector("[data-cause-resolve]").hidden = !isUnknown;
+    item.querySelector("[data-cause-rows]").addEventListener("click", () => showRows([...rows]));
+    item.querySelector("[data-cause-retry]").addEventListener("click", () => retry([...rows]));
     return item;
   }
 
   return { show };
-}
-
-// Failures of one sentence stand together; what was charged, or may have been, stands apart. The rarest share the last group.
-function groupByCause(records, labels) {
-  const groups = new Map();
-  for (const record of records) {
-    const { status, cause, error, charged } = record;
-    const isUnknown = status === "unknown";
-    const text = error || labels[cause] || _("没有说明原因");
-    const key = isUnknown ? "unknown" : `${charged} ${text}`;
-    if (!groups.has(key)) groups.set(key, { text, isUnknown, charged, records: [] });
-    groups.get(key).records.push(record);
-  }
-  const ordered = [...groups.values()].sort((one, other) => other.records.length - one.records.length);
-  const rare = ordered.filter(({ isUnknown, charged }) => !isUnknown && !charged).slice(MAX_GROUPS - 1);
-  if (rare.length < 2) return ordered;
-  const rest = { text: _("其他 {n} 种原因", { n: rare.length }), isUnknown: false, charged: false, records: rare.flatMap((group) => group.records) };
-  return [...ordered.filter((group) => !rare.includes(group)), rest];
 }

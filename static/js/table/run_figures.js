@@ -1,74 +1,25 @@
-// The figures of a run. Those of rows in one state are buttons that show only these rows.
+// What the figures of a run say. No page.
 
-import { costWords } from "./copy_dialog.js";
+import { addUp } from "./costs.js";
 import { _, formatDuration, formatPrice } from "../core/i18n.js";
 
 const GROUPS = [
-  { name: "failed", statuses: ["failed"], which: _("失败的"), label: (n) => _("失败 {n}", { n }) },
-  { name: "unknown", statuses: ["unknown"], which: _("结果未知的"), label: (n) => _("结果未知 {n}", { n }) },
-  { name: "held", statuses: ["held"], which: _("等放行的"), label: (n) => _("等放行 {n}", { n }) },
-  { name: "cancelled", statuses: ["cancelled"], which: _("取消的"), label: (n) => _("已取消 {n}", { n }) },
-  { name: "left", statuses: ["queued", "running"], which: _("还没做完的"), label: (n) => _("剩 {n}", { n }) },
+  { name: "failed", statuses: ["failed"], states: ["failed", "refused"], which: _("失败的"), label: (n) => _("失败 {n}", { n }) },
+  { name: "unknown", statuses: ["unknown"], states: ["unknown"], which: _("结果未知的"), label: (n) => _("结果未知 {n}", { n }) },
+  { name: "held", statuses: ["held"], states: ["held"], which: _("等你看过的"), label: (n) => _("等你看过 {n}", { n }) },
+  { name: "left", statuses: ["queued", "running"], states: ["queued", "running"], which: _("还没做完的"), label: (n) => _("剩 {n}", { n }) },
 ];
 
-/** holder: the paragraph of the figures; states: see row_states.js; filter: see row_filter.js. Returns {show(batch), showRows(name of a group)}. */
-export function makeRunFigures(holder, { table, states, filter }) {
-  const begin = document.createElement("span");
-  const end = document.createElement("span");
-  const buttons = new Map(GROUPS.map((group) => [group.name, createButton(group)]));
-  holder.replaceChildren(begin, ...[...buttons.values()].map(({ part }) => part), end);
-
-  function createButton({ name }) {
-    const part = document.createElement("span");
-    const button = document.createElement("button");
-    button.type = "button";
-    button.className = "run-figure";
-    button.dataset.figure = name;
-    button.addEventListener("click", () => toggle(name));
-    part.hidden = true;
-    return { part, button };
-  }
-
-  const groupOf = (name) => GROUPS.find((group) => group.name === name);
-
-  function showRows(name) {
-    const { which, statuses } = groupOf(name);
-    filter.show(which, (row) => states.recordsOf(row).some(({ status }) => statuses.includes(status)));
-  }
-
-  function toggle(name) {
-    if (filter.which === groupOf(name).which) filter.clear();
-    else showRows(name);
-  }
-
-  function show(batch) {
-    const { counts, total } = batch;
-    setText(begin, _("完成 {success} / {total}", { success: counts.success, total }));
-    for (const { name, statuses, label } of GROUPS) {
-      const { part, button } = buttons.get(name);
-      const count = statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
-      setText(button, count > 0 ? label(count) : "");
-      if (part.hidden === count > 0) part.replaceChildren(...(count > 0 ? [" · ", button] : []));
-      part.hidden = count === 0;
-    }
-    setText(end, ["", ...restOf(batch)].join(" · "));
-    showPressed();
-  }
-
-  function showPressed() {
-    for (const { name, which } of GROUPS) buttons.get(name).button.setAttribute("aria-pressed", String(filter.which === which));
-  }
-
-  table.rows.watchShown(showPressed);
-  return { show, showRows };
+/** The groups of pictures of a batch: [{name, which, states: of the rows, text: "" for none}] */
+export function groupsOf({ counts = {} } = {}) {
+  return GROUPS.map(({ name, which, states, statuses, label }) => {
+    const count = statuses.reduce((sum, status) => sum + (counts[status] ?? 0), 0);
+    return { name, which, states, text: count > 0 ? label(count) : "" };
+  });
 }
 
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-// Pace, time to go and money.
-function restOf(batch) {
+/** Pace, time to go and money, in words. */
+export function figuresOf(batch) {
   const { counts, eta_seconds: eta, cost, at_stake: atRisk, estimated_cost: expected } = batch;
   const left = counts.queued + counts.running;
   const parts = [];
@@ -79,6 +30,33 @@ function restOf(batch) {
   else if (cost > 0 || expected > 0) parts.push(left > 0 ? _("已花 ¥{cost}，预计 {sum}", { cost: cost.toFixed(2), sum: formatPrice(expected) }) : _("花了 ¥{cost}", { cost: cost.toFixed(2) }));
   if (atRisk > 0) parts.push(_("另有 ¥{stake} 待确认", { stake: atRisk.toFixed(2) }));
   return parts;
+}
+
+/** What the head says of a run that has ended. */
+export function endedWords(batch) {
+  return [_("完成 {success} / {total}", { success: batch.counts.success, total: batch.total }), ...figuresOf(batch)].join(" · ");
+}
+
+/** What a batch cost so far; only a part of it where the price of some models is not known. */
+export function costWords({ cost, models }) {
+  const { price } = addUp(models.map(({ total, cost: ofModel }) => ({ count: total, price: ofModel })));
+  return cost === null && price > 0 ? _("{sum}，另有图片价格未设", { sum: formatPrice(price) }) : formatPrice(cost);
+}
+
+/** Why a batch is paused, and what to do; a trial says it in the figures. */
+export function pausedWords({ paused_reason: reason, paused_cause: cause, counts: { queued } }) {
+  if (cause === "sample") return "";
+  if (reason) return _("已自动暂停：{reason}。", { reason: reason.replace(/。$/, "") });
+  return _("已暂停，还有 {queued} 张没有开始", { queued });
+}
+
+/** {widths: per cent of the bar for what is made, failed, unknown and running; done: per cent that has ended} */
+export function sharesOf(counts, total) {
+  const share = (count) => (total ? count / total * 100 : 0);
+  return {
+    widths: [counts.success, counts.failed, counts.unknown, counts.running].map(share),
+    done: Math.round(share(total - counts.queued - counts.running - counts.held)),
+  };
 }
 
 function formatPace(number) {

@@ -337,8 +337,8 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
   }, Object.fromEntries(Object.keys(state).map((name) => [name, { get: () => state[name], enumerable: true }])));
 }
 
-function shownPart({ state, same_as: sameAs = null, pictures = [], problems = [], sent = {}, missing = 0, price = 0, is_gone: isGone = false }) {
-  return { state, same_as: sameAs, pictures, problems, sent, missing, price, is_gone: isGone };
+function shownPart({ state, same_as: sameAs = null, pictures = [], problems = [], sent = {}, missing = 0, price = 0, trashed = [], is_gone: isGone = false }) {
+  return { state, same_as: sameAs, pictures, problems, sent, missing, price, trashed, is_gone: isGone };
 }
 
 // An empty cell is left out, or "", or [].

@@ -1,0 +1,308 @@
+// The one dialog for everything that is ordered from a table: what is missing, a part of the rows, what waits for the trial, one more
+// picture, another model. Its sums are those of what the server said of the rows: it opens without a call.
+
+import { pictureCount, pricePerPicture } from "./costs.js";
+import { orderWords, planOrder, portionOf } from "./order_plan.js";
+import { reconcileChildren } from "../core/dom.js";
+import { durationOf } from "../core/duration.js";
+import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
+import { _, formatSum } from "../core/i18n.js";
+import { postOnce } from "../core/orders.js";
+import { budgetLeft } from "../ui/status.js";
+import { offerUndo } from "../ui/toast.js";
+
+const SAMPLE = 8; // rows
+const SAVE_LIMIT = 20_000; // ms that changes may take to be saved before an order
+const MAX_PROBLEMS = 5; // shown at once
+const TITLES = { start: _("开始批量生成"), release: _("做其余的"), more: _("再来一张"), model: _("换个模型再做一遍") };
+
+export class OrderDialog {
+  #dialog;
+  #page; // {table, model, store, urls, goToProblem, onOrdered}
+  #part;
+  #state = { mode: "start" };
+  #turn = 0; // of the question: what an earlier one waited for is not ordered
+
+  /** goToProblem(row, field) shows a cell; onOrdered(batch id) is called after an order. */
+  constructor(dialog, page) {
+    const find = (hook) => dialog.querySelector(hook);
+    this.#dialog = dialog;
+    this.#page = page;
+    this.#part = {
+      title: find("[data-order-title]"), lines: find("[data-order-lines]"), line: find("[data-order-line]"), facts: find("[data-order-facts]"),
+      hint: find("[data-order-hint]"), problems: find("[data-order-problems]"), error: find("[data-order-error]"),
+      models: find("[data-order-models]"), model: find("[data-order-model]"), resolution: find("[data-order-resolution]"),
+      changes: find("[data-order-changes]"), fields: [...dialog.querySelectorAll("[data-order-field]")],
+      trial: find("[data-order-trial]"), sample: find("[data-order-sample]"), size: find("[data-order-size]"),
+      stopping: find("[data-order-stopping]"), stop: find("[data-order-stop]"), no: find("[data-order-no]"), yes: find("[data-order-yes]"),
+    };
+    this.#bind(dialog, this.#part);
+  }
+
+  #bind(dialog, { sample, size, stop, changes, model, resolution, yes }) {
+    this.#page.store.watch(() => { if (dialog.open && !this.#state.busy) this.#show(); });
+    document.addEventListener("status", () => { if (dialog.open) this.#show(); }); // the budget is spent elsewhere too
+    dialog.addEventListener("cancel", (event) => { if (this.#state.isPosting) event.preventDefault(); });
+    dialog.addEventListener("close", () => { if (this.#state.isPosting) dialog.showModal(); }); // a second Esc cannot be refused
+    sample.addEventListener("change", () => this.#set({ isSample: sample.checked }));
+    size.addEventListener("input", () => this.#set({ isSample: true, size: Math.floor(size.valueAsNumber) || SAMPLE }));
+    stop.addEventListener("change", () => this.#set({ stops: stop.checked }));
+    changes.addEventListener("input", () => this.#takeChanges());
+    model.addEventListener("change", () => this.#takeModel());
+    resolution.addEventListener("change", () => this.#set({ resolution: resolution.value, changes: { resolution: resolution.value } }));
+    yes.addEventListener("click", () => this.#submit());
+  }
+
+  /**
+   * mode: see planOrder(); rows: of the table, null for all; sample: how many of them are made first; batch: the run whose trial is over,
+   * for "release"; on: kinds that are chosen from the start.
+   */
+  open({ mode = "start", rows = null, sample = 0, batch = null, on = [] } = {}) {
+    const { yes, no, size, changes, fields } = this.#part;
+    if (document.querySelector("dialog[open]")) return;
+    this.#page.table.editor.commit();
+    this.#turn += 1;
+    const before = { prefix: batch?.prefix ?? "", suffix: batch?.suffix ?? "" };
+    for (const field of fields) field.value = before[field.name] ?? "";
+    changes.open = false;
+    size.value = String(sample || SAMPLE);
+    this.#state = {
+      mode, rows, batch, before, on: new Set(on), off: new Set(), changes: {}, isSample: sample > 0, size: sample || SAMPLE, stops: true,
+      busy: "", isPosting: false, error: "", problems: [],
+    };
+    if (mode === "model") this.#takeModel();
+    this.#show();
+    this.#dialog.showModal();
+    (yes.disabled ? no : yes).focus();
+    this.#page.store.save().catch(() => null); // what was just typed is priced while the person reads; what fails is said by the press
+  }
+
+  #set(changes) {
+    this.#state = { ...this.#state, ...changes };
+    this.#show();
+  }
+
+  /** The rows of an order as planOrder() takes them. */
+  entriesOf({ mode, rows = null, changes = {}, model: other = "" }) {
+    const { table, model, store } = this.#page;
+    const spec = mode === "model" && model.all.find(({ id }) => id === other);
+    return (rows ?? table.rows.all).flatMap((row) => {
+      const shown = shownNow(row, this.#page);
+      if (mode === "release" && shown.state !== "held") return [];
+      const maker = spec || model.of(row);
+      const sized = { aspect_ratio: changes.aspect_ratio || row.aspect_ratio, resolution: changes.resolution || row.resolution, sample_images: row.sample_images };
+      return [{ row, shown, wanted: pictureCount(row, model), each: pricePerPicture(sized, { of: () => maker }), model: maker }];
+    });
+  }
+
+  #plan() {
+    return planOrder(this.entriesOf(this.#state), this.#state);
+  }
+
+  /** How many rows are made first; 0 for all. */
+  #sampleOf({ made }) {
+    const { mode, isSample, size } = this.#state;
+    return isSample && made > 1 && mode === "start" ? Math.max(1, Math.min(size, made - 1)) : 0;
+  }
+
+  #show() {
+    const { mode, busy, isPosting, error, problems, stops } = this.#state;
+    const part = this.#part;
+    const plan = this.#plan();
+    const sample = this.#sampleOf(plan);
+    const now = portionOf(plan, sample);
+    const left = budgetLeft();
+    part.title.textContent = TITLES[mode];
+    this.#showLines(plan);
+    part.facts.textContent = factsOf(plan, now, left).filter(Boolean).join(" · ");
+    part.hint.textContent = hintOf(plan, now, left, mode);
+    part.error.textContent = error;
+    part.problems.replaceChildren(...problemItems(problems));
+    part.changes.hidden = mode !== "release";
+    part.models.hidden = mode !== "model";
+    part.trial.hidden = mode !== "start" || plan.made < 2;
+    part.stopping.hidden = mode === "release" || mode === "more";
+    part.sample.checked = sample > 0;
+    part.size.max = String(Math.max(plan.made - 1, 1));
+    part.stop.checked = stops;
+    for (const control of this.#dialog.querySelectorAll("input, select, textarea, [data-order-action]")) control.disabled = Boolean(busy);
+    part.yes.disabled = Boolean(busy) || plan.made === 0;
+    part.yes.textContent = busy || orderWords(plan, { mode, sample });
+    part.no.disabled = isPosting;
+    this.#dialog.ariaBusy = String(Boolean(busy));
+  }
+
+  #showLines({ lines }) {
+    const list = this.#part.lines;
+    reconcileChildren(list, lines.map(({ kind }) => this.#createLine(kind)), ({ dataset }) => dataset.kind);
+    lines.forEach(({ kind, words, pictures, option, isOn, isFree, ...cost }, index) => {
+      const line = list.children[index];
+      const label = line.querySelector("[data-order-option]");
+      const action = line.querySelector("[data-order-action]");
+      line.querySelector("[data-order-words]").textContent = words;
+      line.querySelector("[data-order-pictures]").textContent = pictures > 0 ? _("{n} 张", { n: pictures }) : "";
+      line.querySelector("[data-order-price]").textContent = pictures > 0 ? formatSum(cost) : isFree ? "¥0" : "";
+      line.classList.toggle("is-free", pictures === 0);
+      label.hidden = !option;
+      label.lastElementChild.textContent = option;
+      label.firstElementChild.checked = isOn;
+      action.hidden = kind !== "problem" && !(kind === "trashed" && this.#trashed().length > 0);
+      action.textContent = kind === "problem" ? _("去改") : _("恢复，不再做");
+    });
+  }
+
+  #createLine(kind) {
+    const line = this.#part.line.content.firstElementChild.cloneNode(true);
+    line.dataset.kind = kind;
+    line.querySelector("input").addEventListener("change", ({ target }) => this.#choose(kind, target.checked));
+    line.querySelector("[data-order-action]").addEventListener("click", () => (kind === "problem" ? this.#goToProblem() : this.#restore()));
+    return line;
+  }
+
+  #choose(kind, isOn) {
+    const { on, off } = this.#state;
+    this.#set({ on: isOn ? new Set([...on, kind]) : without(on, kind), off: isOn ? without(off, kind) : new Set([...off, kind]) });
+  }
+
+  #shown() {
+    const { table, store } = this.#page;
+    return (this.#state.rows ?? table.rows.all).map((row) => ({ row, ...store.shownOf(row) }));
+  }
+
+  #trashed() {
+    return this.#shown().flatMap(({ state, trashed }) => (state === "trashed" ? trashed ?? [] : []));
+  }
+
+  async #restore() {
+    const { urls, store } = this.#page;
+    await this.#attempt(_("正在恢复…"), async () => {
+      await requestJson("POST", `${urls.records}/restore`, { ids: this.#trashed() });
+      await store.refresh();
+    });
+    this.#part.yes.focus();
+  }
+
+  #goToProblem() {
+    const { row, problems } = this.#shown().find(({ state }) => state === "problem");
+    this.#dialog.close();
+    this.#page.goToProblem(row, problems?.[0]?.field);
+  }
+
+  /** Run work() while the dialog says `words`; what failed stands in it. */
+  async #attempt(words, work) {
+    this.#set({ busy: words, error: "", problems: [] });
+    try {
+      await work();
+    } catch (failure) {
+      if (!(failure instanceof HttpError)) throw failure;
+      this.#set({ error: failure.message, problems: failure.problems });
+    } finally {
+      this.#set({ busy: "", isPosting: false });
+    }
+  }
+
+  async #submit() {
+    const { store, onOrdered, urls } = this.#page;
+    this.#turn += 1;
+    const [turn, seen] = [this.#turn, this.#plan()];
+    let answer = null;
+    await this.#attempt(_("正在提交…"), async () => {
+      await within(SAVE_LIMIT, store.save());
+      if (turn !== this.#turn || !this.#dialog.open) return;
+      const plan = this.#plan();
+      if (plan.pictures > seen.pictures || plan.price > seen.price + 1e-6) throw new HttpError(_("表格刚刚变了，请看一眼再按"));
+      this.#set({ isPosting: true }); // what is on its way cannot be called back: until it is answered the dialog stays
+      answer = await this.#post(plan);
+    });
+    if (!answer) return this.#part.yes.focus();
+    const batchId = answer.batch_id ?? answer.batch?.id;
+    document.dispatchEvent(new Event("poll-now"));
+    store.refresh();
+    if (!batchId) return this.#set({ error: _("刚才在别处已经开始做了，没有再下单。") });
+    this.#dialog.close();
+    if (this.#state.mode === "more") offerCancel(urls, answer.records);
+    return onOrdered(batchId);
+  }
+
+  #post(plan) {
+    const { mode, batch, changes, model, resolution, stops } = this.#state;
+    const { urls, store } = this.#page;
+    if (mode === "release") return postOnce(`${urls.batches}/${batch.id}/release`, changes);
+    const sample = this.#sampleOf(plan);
+    const ids = (rows) => rows.map(({ id }) => id);
+    return postOnce(`${urls.tables}/${store.id}/run`, {
+      rows: ids(plan.rows),
+      ...(plan.again.length > 0 && { again: ids(plan.again) }),
+      ...(sample && { sample }),
+      ...((!stops || mode === "more") && { stop_after: null }),
+      ...(mode === "more" && { pictures: 1 }),
+      ...(mode === "model" && { model, ...(resolution && { resolution }) }),
+    });
+  }
+
+  #takeChanges() {
+    const given = this.#part.fields.filter(({ name, value }) => value !== (this.#state.before[name] ?? ""));
+    this.#set({ changes: Object.fromEntries(given.map(({ name, value }) => [name, value])) });
+  }
+
+  #takeModel() {
+    const { model, resolution } = this.#part;
+    const sizes = Object.keys(this.#page.model.all.find(({ id }) => id === model.value)?.prices ?? {});
+    const names = [...new Set(sizes.map((one) => one.split("|")[1]))];
+    resolution.replaceChildren(new Option(_("和原来一样"), ""), ...names.map((name) => new Option(name)));
+    this.#set({ model: model.value, resolution: "", changes: {} });
+  }
+}
+
+// What was changed since the server was asked counts as it stands.
+function shownNow(row, { table, store }) {
+  if (row.id !== null && !store.isStale(row)) return store.shownOf(row);
+  const hasProblem = Object.keys(table.validation.problemsOf(row)).length > 0;
+  return { state: hasProblem ? "problem" : table.validation.isFilled(row) ? "to_make" : "empty", pictures: [] };
+}
+
+const without = (kinds, kind) => new Set([...kinds].filter((one) => one !== kind));
+
+function within(limit, promise) {
+  let timer = 0;
+  const late = new Promise((_resolve, reject) => { timer = setTimeout(() => reject(new HttpError(UNREACHABLE)), limit); });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+function factsOf(plan, now, left) {
+  const counts = [...plan.byModel];
+  const share = plan.pictures > 0 ? now.pictures / plan.pictures : 0;
+  const [slowest] = counts.map(([of, n]) => ({ of, n: Math.ceil(n * share) })).sort((one, other) => timeOf(other) - timeOf(one));
+  const rest = { price: plan.price - now.price, unpriced: plan.unpriced - now.unpriced };
+  return [
+    counts.map(([{ label }, n]) => (counts.length > 1 ? _("{label} {n} 张", { label, n }) : label)).join(_("、")),
+    slowest && durationOf(slowest.n, slowest.of),
+    now.pictures < plan.pictures && (rest.price > 0 ? _("其余的看过再做，约 {sum}", { sum: formatSum(rest) }) : _("其余的看过再做")),
+    left !== null && _("预算还剩 ¥{sum}", { sum: left.toFixed(2) }),
+  ];
+}
+
+// Models work side by side: the slowest says how long it takes.
+function timeOf({ of, n }) {
+  return of.seconds ? Math.ceil(n / of.concurrency) * of.seconds.high : Infinity;
+}
+
+function hintOf(plan, now, left, mode) {
+  if (plan.made === 0) return plan.lines.some(({ option }) => option) ? _("没有还要做的：改一改要换的那几行，或勾选再做。") : _("没有还要做的。");
+  if (mode === "more" && plan.rows.some(({ seed }) => seed)) return _("这一行写了种子，同一个种子做出来还是同样的图。想要不同的，请先改种子。");
+  return left !== null && now.price > left ? _("预计费用超过剩余预算：做到预算用完会自动暂停，不会超支。") : "";
+}
+
+function problemItems(problems) {
+  const lines = problems.slice(0, MAX_PROBLEMS).map(({ row, error }) => _("第 {row} 行：{text}", { row, text: error }));
+  if (problems.length > lines.length) lines.push(_("还有 {n} 处", { n: problems.length - lines.length }));
+  return lines.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+}
+
+// What has not begun costs nothing: it can be called back while the message is there.
+function offerCancel(urls, records) {
+  offerUndo(_("再做 {n} 张", { n: records.length }), async () => {
+    for (const id of records) await requestJson("POST", `${urls.records}/${id}/cancel`);
+    document.dispatchEvent(new Event("poll-now"));
+  }, { whileShown: true });
+}
