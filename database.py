@@ -164,6 +164,7 @@ from app.db.sessions import (
     start_attempt,
 )
 from app.db.store_guard import StoreGuard, open_guard
+from app.db.table_list import ListedTable, TableTotals, has_tables, list_tables, table_totals
 from app.db.table_repairs import repair_rows
 from app.db.table_versions import (
     batch_of_table,
@@ -173,7 +174,6 @@ from app.db.table_versions import (
     set_picks,
 )
 from app.db.tables import (
-    TableTotals,
     add_table,
     add_table_workbook,
     copy_rows,
@@ -186,7 +186,6 @@ from app.db.tables import (
     list_changed_rows,
     list_equal_rows,
     list_order,
-    list_tables,
     mark_table,
     newest_run,
     read_rows,
@@ -194,9 +193,7 @@ from app.db.tables import (
     rows_to_check_again,
     rows_with_problem,
     save_change,
-    table_costs,
     table_of_batch,
-    table_totals,
     touch_rows,
     update_rows,
     update_table,

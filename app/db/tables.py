@@ -2,14 +2,12 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from app.db.connection import Connection, transaction
-from app.db.fingerprints import BOUGHT
-from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, priced, utc_text
+from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, utc_text
 from app.db.versions import free_ids, next_version
 from app.domain.tables import Row, Table
 from app.errors import Message, NotFound
@@ -30,17 +28,6 @@ _STORED_ROW = f"""
     ON CONFLICT (id) DO UPDATE
     SET {", ".join(f"{name} = excluded.{name}" for name in _ROW[1:])}
 """
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TableTotals:
-    """The rows of a table that are not empty, the pictures that they ask for, and how many of those are to be
-    bought, for how much (CNY; None: the price of one is not known). Equal rows buy one picture a number."""
-
-    rows: int
-    pictures: int
-    to_make: int
-    price: Decimal | None
 
 
 def add_table(db: Connection, table: Table, rows: Sequence[Row]) -> Table:
@@ -74,45 +61,13 @@ def get_table(db: Connection, table_id: str, *, deleted: bool = False) -> Table:
     row = db.execute("SELECT * FROM tables WHERE id = :id", {"id": table_id}).fetchone()
     if row is None or (row["deleted_at"] is not None and not deleted):
         raise NotFound("没有这个表格，它可能已被删除")
-    return _to_table(row)
+    return to_table(row)
 
 
-def _to_table(row: Any) -> Table:
+def to_table(row: Any) -> Table:
+    """A stored table."""
     names = tuple(map(str, json.loads(row["own_columns"] or "[]")))
     return Table(**{name: row[name] for name in _TABLE if name != "own_columns"}, own_columns=names)
-
-
-def list_tables(
-    db: Connection, *, search: str = "", archived: bool = False, limit: int, offset: int = 0
-) -> tuple[list[Table], int]:
-    """(a page of the tables that are not deleted, the last changed first, the number of all)."""
-    where = f"""
-        WHERE deleted_at IS NULL AND archived_at IS {"NOT NULL" if archived else "NULL"}
-            AND lower(name) LIKE :pattern ESCAPE '!'
-    """
-    pattern = "".join(f"!{c}" if c in "!%_" else c for c in search.lower())
-    fields = {"pattern": f"%{pattern}%", "limit": limit, "offset": offset}
-    total = db.execute(f"SELECT count(*) AS number FROM tables {where}", fields).fetchone()["number"]
-    order = "ORDER BY updated_at DESC, version DESC LIMIT :limit OFFSET :offset"
-    rows = db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()
-    return [_to_table(row) for row in rows], int(total)
-
-
-def table_costs(db: Connection, table_ids: Collection[str]) -> dict[str, Decimal | None]:
-    """What the runs of these tables were charged, in CNY; None when some of it has no known price."""
-    rows = db.execute(
-        """
-        SELECT batches.table_id, sum(charges.price_micros) AS micros, sum(1 - charges.is_priced) AS unpriced
-        FROM batches
-        JOIN charges ON charges.batch_id = batches.id AND charges.outcome = 'billed'
-        WHERE batches.table_id IN (SELECT value FROM json_each(:tables))
-        GROUP BY batches.table_id
-        """,
-        {"tables": SqlList(table_ids)},
-    ).fetchall()
-    return dict.fromkeys(table_ids, Decimal(0)) | {
-        row["table_id"]: priced(row["micros"], row["unpriced"]) for row in rows
-    }
 
 
 def insert_rows(db: Connection, table_id: str, rows: Sequence[Row], version: int) -> list[int]:
@@ -294,44 +249,6 @@ def list_changed_rows(db: Connection, table_id: str, since: int) -> tuple[list[i
     ).fetchall()
     changed = [row["id"] for row in rows if row["removed_at"] is None]
     return changed, [row["id"] for row in rows if row["removed_at"] is not None]
-
-
-def table_totals(db: Connection, table_id: str) -> TableTotals:
-    """The totals of a table, from the cache of its last check."""
-    row = db.execute(
-        f"""
-        SELECT coalesce(sum(rows), 0) AS rows, coalesce(sum(pictures), 0) AS pictures,
-            coalesce(sum(missing), 0) AS to_make, coalesce(sum(missing * price), 0) AS price,
-            count(*) FILTER (WHERE missing > 0 AND price IS NULL) AS unpriced,
-            (
-                SELECT count(*)
-                FROM table_rows
-                WHERE table_id = :id AND removed_at IS NULL AND problems <> ''
-            ) AS with_problems
-        FROM (
-            SELECT rows, pictures, price, max(number - (
-                SELECT CASE WHEN is_seeded = 1 THEN count(DISTINCT picture_number) ELSE count(*) END
-                FROM generation_records
-                WHERE generation_records.fingerprint = wanted.fingerprint AND {BOUGHT}
-                    AND (is_seeded = 0 OR picture_number <= wanted.number)
-            ), 0) AS missing
-            FROM (
-                SELECT fingerprint, max(num_images) AS number, max(is_seeded) AS is_seeded,
-                    max(price_micros) AS price, count(*) AS rows, sum(num_images) AS pictures
-                FROM table_rows
-                WHERE table_id = :id AND removed_at IS NULL AND fingerprint <> '' AND problems = ''
-                GROUP BY fingerprint
-            ) AS wanted
-        ) AS missed
-        """,
-        {"id": table_id},
-    ).fetchone()
-    return TableTotals(
-        rows=int(row["rows"]) + int(row["with_problems"]),
-        pictures=int(row["pictures"]),
-        to_make=int(row["to_make"]),
-        price=priced(int(row["price"]), row["unpriced"]),
-    )
 
 
 def add_table_workbook(db: Connection, table_id: str, workbook_id: str, now: datetime) -> None:

@@ -21,7 +21,7 @@ from app.domain import (
     read_affix,
     read_resolution,
 )
-from app.domain.tables import MAX_ROWS_A_TABLE, Table, new_table
+from app.domain.tables import MAX_ROWS_A_TABLE, new_table
 from app.errors import Conflict, InvalidRequest, message
 from app.library.names import LibraryNames
 from app.orders.batches import BatchOptions
@@ -162,21 +162,19 @@ _CHANGED = answer(
 )
 def list_tables() -> Response:
     """A page of the tables: those that are archived, or the others."""
-    db = connection()
     limit, offset = bounded_int_arg("limit", 1, TABLES_LISTED, 20), bounded_int_arg("offset", 0, MAX_ID, 0)
     is_archived = request.args.get("archived", "0")
     if is_archived not in ("0", "1"):
         raise InvalidRequest("archived", "archived 应为 0 或 1")
     search = request.args.get("search", "")
     tables, total = database.list_tables(
-        db, search=search, archived=is_archived == "1", limit=limit, offset=offset
+        connection(), search=search, archived=is_archived == "1", limit=limit, offset=offset
     )
-    costs = database.table_costs(db, [table.id for table in tables])
-    return success(tables=[_listed(db, table, costs[table.id]) for table in tables], total=total)
+    return success(tables=[*map(_listed, tables)], total=total)
 
 
-def _listed(db: database.Connection, table: Table, cost: Any) -> dict[str, Any]:
-    totals = database.table_totals(db, table.id)
+def _listed(listed: database.ListedTable) -> dict[str, Any]:
+    table, totals = listed.table, listed.totals
     return {
         "id": table.id,
         "name": table.name,
@@ -184,7 +182,7 @@ def _listed(db: database.Connection, table: Table, cost: Any) -> dict[str, Any]:
         "pictures": totals.pictures,
         "to_make": totals.to_make,
         "price": totals.price,
-        "cost": cost,
+        "cost": listed.cost,
         "created_at": table.created_at,
         "updated_at": table.updated_at,
         "archived": table.archived_at is not None,
