@@ -58,7 +58,8 @@ def list_tables(
     order = "ORDER BY updated_at DESC, version DESC LIMIT :limit OFFSET :offset"
     tables = [to_table(row) for row in db.execute(f"SELECT * FROM tables {where} {order}", fields).fetchall()]
     ids = [table.id for table in tables]
-    totals, costs, thumbnails, states = (read(db, ids) for read in (_totals, _costs, _thumbnails, _states))
+    totals, costs = _totals(db, ids), _costs(db, ids)
+    thumbnails, states = _thumbnails(db, ids), _states(db, ids)
     listed = [
         ListedTable(
             table=table,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from app.errors import InvalidRequest
 from app.tables.cells import check_number_of_columns
 from app.tables.check import Checker
 from app.tables.operations import Changed, Edit, change_table
-from app.tables.versions import Line, Version, compare
+from app.tables.versions import Line, Version, as_new, compare
 
 
 def apply_version(
@@ -24,21 +24,26 @@ def apply_version(
     named_batch: str,
     workbook_id: str,
     checker: Checker,
-) -> tuple[Version, Changed]:
+    is_new: bool = False,
+) -> tuple[Version, Changed, Mapping[int, int]]:
     """Make a file the newest version of a table, and the choices in it those of the pictures, in one change.
 
-    A row that is not in the file is marked as gone and kept. Raises InvalidRequest with the line.
+    A row that is not in the file is marked as gone and kept. With ``is_new`` each line is a new row after
+    the others. -> (the version, the change, the numbers of the rows by line). Raises InvalidRequest with the
+    line.
     """
-    applied: list[Version] = []
+    applied: list[tuple[Version, Mapping[int, int]]] = []
 
     def change(edit: Edit) -> None:
-        version = compare(edit.db, table_id, found, named_batch=named_batch)
-        applied.append(version)
+        if is_new:
+            version = as_new(edit.table, found)
+        else:
+            version = compare(edit.db, table_id, found, named_batch=named_batch)
         edit.picks = dict(_picks(found, version))
-        _write(edit, version, found, workbook_id)
+        applied.append((version, _write(edit, version, found, workbook_id, is_new=is_new)))
 
     changed = change_table(db, table_id, change, checker=checker)
-    return applied[-1], changed
+    return applied[-1][0], changed, applied[-1][1]
 
 
 def _picks(found: sheets.Import, version: Version) -> dict[int, Pick]:
@@ -55,7 +60,10 @@ def _picks(found: sheets.Import, version: Version) -> dict[int, Pick]:
     return picks
 
 
-def _write(edit: Edit, version: Version, found: sheets.Import, workbook_id: str) -> None:
+def _write(
+    edit: Edit, version: Version, found: sheets.Import, workbook_id: str, *, is_new: bool
+) -> Mapping[int, int]:
+    """Change the rows -> their numbers by line."""
     names = [*edit.table.own_columns, *own_column_names(row.columns for row in found.rows)]
     names = list(dict.fromkeys(names))
     check_number_of_columns(names)
@@ -65,20 +73,24 @@ def _write(edit: Edit, version: Version, found: sheets.Import, workbook_id: str)
         if line.row and line.values:
             with _named_line(line.number):
                 edit.set(line.row.id, line.values)
-    ids = dict(_added(edit, version.lines))
+    ids = dict(_added(edit, version.lines, after=None if is_new else 0))
+    row_of = {line.number: line.row.id if line.row else ids[line.number] for line in version.lines}
+    numbers = {line: edit.rows[row_id].number for line, row_id in row_of.items()}
     if found.of_results:
-        return
-    edit.table = replace(edit.table, workbook_id=workbook_id)
+        return numbers
+    if not (is_new and edit.table.workbook_id):
+        edit.table = replace(edit.table, workbook_id=workbook_id)
     for line in version.lines:
-        row_id = line.row.id if line.row else ids[line.number]
+        row_id = row_of[line.number]
         edit.rows[row_id] = replace(edit.rows[row_id], cells=line.cells, is_gone=False)
     for row in version.gone:
         edit.rows[row.id] = replace(edit.rows[row.id], is_gone=True)
+    return numbers
 
 
-def _added(edit: Edit, lines: Sequence[Line]) -> Iterator[tuple[int, int]]:
-    """Add the new lines, each after the one above it -> (line, id)."""
-    after, new = 0, list[Line]()
+def _added(edit: Edit, lines: Sequence[Line], *, after: int | None) -> Iterator[tuple[int, int]]:
+    """Add the new lines, each after the one above it, the first ones after this row -> (line, id)."""
+    new: list[Line] = []
     for line in (*lines, None):
         if line and line.row is None:
             new.append(line)

@@ -161,6 +161,12 @@ def compare(db: database.Connection, table_id: str, found: sheets.Import, *, nam
     return Version(table=table, lines=lines, gone=gone, batch_id=batch_id, results=results)
 
 
+def as_new(table: Table, found: sheets.Import) -> Version:
+    """The file as rows to add to this table, whatever rows it has."""
+    lines = [_line(row.number, cells_of(row), None, own=()) for row in found.rows]
+    return Version(table=table, lines=lines, gone=(), batch_id=None, results={})
+
+
 def compare_cells(
     table: Table, rows: Sequence[Row], imported: Sequence[sheets.ImportedRow]
 ) -> tuple[list[Line], list[Row]]:

@@ -77,7 +77,7 @@ class Desk:
     def apply(self, table_id: str, rows: Cells, header: Sequence[str] = HEADER) -> int:
         """Make a file the newest version -> the version of the table."""
         found, file_id = self.read(rows, header)
-        _, changed = apply_version(
+        _, changed, _ = apply_version(
             self.db, table_id, found, named_batch="", workbook_id=file_id, checker=self.checker
         )
         return changed.table.version

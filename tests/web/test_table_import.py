@@ -84,6 +84,23 @@ def test_a_version_is_shown_then_applied_and_undone(web: WebHarness) -> None:
     assert import_version(web, "none", newer, 404)["error"]
 
 
+def test_a_stored_file_is_read_again_by_its_id_and_its_lines_are_added_as_new_rows(web: WebHarness) -> None:
+    table = new_table(web, sheet(ROWS[:2]))
+    short = import_sheet(web.client, sheet([["A-8", "第 8 款", "歪的"]]), rows="0")
+    assert (short["count"], short["table"], "rows" in short, len(short["problems"])) == (1, None, False, 1)
+    answer = web.client.post(
+        f"/api/tables/{table}/import", data={"workbook": short["workbook"], "apply": "new"}
+    )
+    added = answered(answer, 200)
+    assert (added["count"], added["new"], added["removed"], added["problems"][0]["row"]) == (1, 1, 0, 4)
+    assert [row["number"] for row in rows_of(web, table)] == [2, 3, 4]
+    assert import_version(web, table, sheet([["A-8", "第 8 款", "歪的"]]))["unchanged"] == 1
+    web.post(f"/api/tables/{table}/undo", {"version": added["version"]})
+    assert [row["prompt"] for row in rows_of(web, table)] == ["第 1 款", "第 2 款"]
+    missing = web.client.post("/api/spreadsheet/import", data={"workbook": "没有"})
+    assert "请重新导入" in answered(missing, 404)["error"]
+
+
 def test_all_sheets_of_a_workbook_make_one_table(web: WebHarness) -> None:
     content = with_sheets({"春": [HEADER, *ROWS[:2]], "夏": [HEADER, *ROWS[2:]], "说明": [["看这里"]]})
     found = import_sheet(web.client, content, sheets=["夏", "春"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import PurePath
@@ -60,6 +60,7 @@ from app.web.submit import conditions, find_model, model_of, row_reader
 
 bp = Blueprint("spreadsheets", __name__)
 _SHEET = closed_object(name=str, rows=int)
+_WORKBOOK = text(description="上一次导入得到的编号，代替 file")
 _MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), comment=str)
 
 
@@ -67,10 +68,11 @@ _MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), c
 @describe(
     "读一份 .xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv，不会开始生成",
     answer(
-        ("check",),
+        ("check", "rows", "references"),
         workbook=str,
         sheet=str,
         sheets=[_SHEET],
+        count=int,
         rows=["ImportedRow"],
         problems=["CellProblem"],
         notes=[str],
@@ -87,10 +89,11 @@ _MARK = closed_object(row=ID, picture=or_null(int), pick=or_null(enum(*Pick)), c
         check=closed_object(**CHECKED),
     ),
     files=open_object(
-        "file",
         file=FILE,
+        workbook=_WORKBOOK,
         model=text(description="没有写模型的行用哪个，空的是默认的"),
         sheets=array_of(str),
+        rows=enum("0", "1") | {"description": "0：回答里没有 rows 和 references"},
         check=enum("0", "1") | {"description": "1：回答里的 check 是 POST /api/rows/check 对这些行的回答"},
     ),
 )
@@ -108,7 +111,7 @@ def import_workbook() -> Response:
     db = connection()
     version = find_version(db, found, named_batch=named, workbook_id=workbook_id)
     found = with_values(found, version) if version else found
-    answer = {"workbook": workbook_id, **found.as_json(translator())}
+    answer = {"workbook": workbook_id, "count": len(found.rows), **found.as_json(translator())}
     earlier = (version.table.model if version else "") or services().spec.model_id
     if found.of_results:
         for row in answer["rows"]:
@@ -123,6 +126,9 @@ def import_workbook() -> Response:
         for row, line in zip(answer["rows"], version.lines, strict=True):
             row |= _change_of(line, earlier, is_other=is_other and not line.value("model"))
             row |= {"status": ""} if "status" in row and row["change"] == "changed" else {}
+    if request.values.get("rows") == "0":
+        del answer["rows"]
+        return success(**answer)
     try:
         answer["references"] = _look_up(found.rows, library, version)
     except (BucketError, TryLater) as error:  # the rows are usable without the references
@@ -137,36 +143,44 @@ def import_workbook() -> Response:
 
 @bp.post("/tables/<table_id>/import")
 @describe(
-    "新一版表格里什么变了；apply=1 就照它改，可以撤销",
+    "新一版表格里什么变了；apply=1 就照它改，apply=new 是都当作新的行接在后面；可以撤销",
     answer(
-        **dict.fromkeys(("unchanged", "new", "removed", "corrected", "version"), int),
+        **dict.fromkeys(("count", "unchanged", "new", "removed", "corrected", "version"), int),
         changed=[closed_object(row=ID, field=str, before={}, now={})],
         sheets=[_SHEET],
         problems=["CellProblem"],
         notes=[str],
         marks=[_MARK],
     ),
-    files=open_object("file", file=FILE, apply=enum("0", "1"), sheets=array_of(str)),
+    files=open_object(file=FILE, workbook=_WORKBOOK, apply=enum("0", "1", "new"), sheets=array_of(str)),
 )
 def import_version(table_id: str) -> Response:
     """Compare a file with a table, or make it its newest version, with the choices of pictures in it."""
     apply = request.form.get("apply", "0")
-    if apply not in ("0", "1"):
-        raise InvalidRequest("apply", "apply 应为 0 或 1")
+    if apply not in ("0", "1", "new"):
+        raise InvalidRequest("apply", "apply 应为 0、1 或 new")
     db = connection()
     table = database.get_table(db, table_id)
     found, workbook_id, named = _read_upload(LibraryNames(services().library), find_model(table.model))
-    if apply == "1":
-        checker = Checker(reader=row_reader())
-        version, changed = apply_version(
-            db, table_id, found, named_batch=named, workbook_id=workbook_id, checker=checker
+    numbers: Mapping[int, int]
+    if apply == "0":
+        version = compare(db, table_id, found, named_batch=named)
+        numbers = {line.number: line.row.number for line in version.lines if line.row}
+    else:
+        version, changed, numbers = apply_version(
+            db,
+            table_id,
+            found,
+            named_batch=named,
+            workbook_id=workbook_id,
+            checker=Checker(reader=row_reader()),
+            is_new=apply == "new",
         )
         table = changed.table
-    else:
-        version = compare(db, table_id, found, named_batch=named)
     read = with_values(found, version).as_json(translator())
     count = version.count()
     return success(
+        count=len(version.lines),
         **{name: count[name] for name in ("unchanged", "new", "removed")},
         changed=[
             {"row": line.row.number, "field": each.field, "before": each.before, "now": each.now}
@@ -177,29 +191,37 @@ def import_version(table_id: str) -> Response:
         corrected=sum(line.corrected for line in version.lines),
         version=table.version,
         marks=marks_json(found, version),
-        **{name: read[name] for name in ("sheets", "problems", "notes")},
+        problems=[each | {"row": numbers.get(each["row"], each["row"])} for each in read["problems"]],
+        **{name: read[name] for name in ("sheets", "notes")},
     )
 
 
 def _read_upload(library: LibraryNames, spec: ModelSpec) -> tuple[sheets.Import, str, str]:
-    """Read and keep the uploaded file, whose rows are by default for this model.
+    """Read and keep the uploaded file, or read one that was, whose rows are by default for this model.
 
     -> (what is in it, its id, the batch named in it or ""). Raises InvalidRequest or SpreadsheetError.
     """
-    file = request.files.get("file")
-    if file is None:
-        raise InvalidRequest("file", "请选择一个表格文件：.xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv")
-    content = file.stream.read(sheets.MAX_UPLOAD + 1)
+    content, name = _upload()
     found = sheets.read_workbook(
         content,
-        file.filename or "",
+        name,
         sheets=request.form.getlist("sheets"),
         find_model=cache(lambda written: find_model(written or spec.model_id)),
         is_known=library.has,
         date=today(),
     )
-    filename = PurePath((file.filename or "").replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
+    filename = PurePath(name.replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
     return found, _keep(content, filename, found), sheets.batch_of_file(content)
+
+
+def _upload() -> tuple[bytes, str]:
+    """The uploaded file, or the stored one that the form names, and its name. Raises InvalidRequest."""
+    if file := request.files.get("file"):
+        return file.stream.read(sheets.MAX_UPLOAD + 1), file.filename or ""
+    if workbook_id := request.form.get("workbook"):
+        stored = database.get_workbook_file(connection(), workbook_id)
+        return stored.content, stored.filename
+    raise InvalidRequest("file", "请选择一个表格文件：.xlsx、.xlsm、.xls、.xlsb、.et、.ods 或 .csv")
 
 
 def _previous(db: database.Connection, version: Version) -> dict[str, Any]:
