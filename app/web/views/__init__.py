@@ -11,6 +11,7 @@ from app.web.views import (
     records,
     samples,
     status,
+    tables,
     usage,
 )
 
@@ -19,6 +20,7 @@ BLUEPRINTS = tuple(
     for module in (
         create,
         batch,
+        tables,
         pictures,
         records,
         samples,

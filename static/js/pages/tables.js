@@ -1,0 +1,30 @@
+// 批量生成 without an open table: wiring.
+
+import { _ } from "../core/i18n.js";
+import { receiveFiles } from "../table/file_input.js";
+import { makeImport } from "../table/import.js";
+import { keepReport } from "../table/import_reports.js";
+import { bindTableActions } from "../tables/actions.js";
+import { makeTableList } from "../tables/list.js";
+import { showToast } from "../ui/toast.js";
+
+const page = document.querySelector("[data-tables-page]");
+const { pageUrl, tablesUrl, importUrl } = page.dataset;
+const takeFile = makeImport(document.querySelector('[data-dialog="import"]'), {
+  urls: { import: importUrl, tables: tablesUrl },
+  done(report) {
+    keepReport(report);
+    location.assign(`${pageUrl}?table=${encodeURIComponent(report.table)}`);
+  },
+});
+
+function takeFiles([file]) {
+  if (!file || file.type.startsWith("image/")) return showToast(_("先新建或打开一个表格，再把图片放进去"));
+  return takeFile(file);
+}
+
+bindTableActions(page, makeTableList(page));
+page.querySelector("[data-tables-import]").addEventListener("click", () => page.querySelector("[data-file]").click());
+receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles });
+addEventListener("paste", ({ clipboardData }) => { if (clipboardData?.files.length > 0) takeFiles(clipboardData.files); });
+page.dataset.ready = "";

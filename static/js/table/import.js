@@ -1,0 +1,102 @@
+// A file becomes a table, the newest version of one, or further rows of one: it is read, what is not plain is asked once, then it is done.
+
+import { createSheet, makeImportDialog } from "./import_dialog.js";
+import { reportOfChange, reportOfNew } from "./import_reports.js";
+import { attempt } from "../core/attempt.js";
+import { requestJson } from "../core/http.js";
+import { _, language } from "../core/i18n.js";
+
+const SHOWN_AFTER = 300; // ms until the dialog says that a file is read
+
+/**
+ * What can be done with a file, the likeliest first: [{how: "new", "update" or "add", id: of the table that is changed, label, detail}].
+ * match: the table that it is a version of, as the import answers it, or null; open: {id (null: not saved yet), rows} of the open
+ * table, or null.
+ */
+export function choicesOf(match, open) {
+  const isEmpty = !open || open.rows === 0;
+  const fresh = open?.id && isEmpty ? { how: "add", id: open.id, label: _("放进这个空表格") } : { how: "new", label: _("另建一个表格") };
+  const choices = [fresh];
+  if (match) choices.unshift({ how: "update", id: match.id, label: _("更新「{name}」", { name: match.name }), detail: countsOf(match) });
+  if (!isEmpty && match?.id !== open.id) choices.push({ how: "add", id: open.id, label: _("接在这个表格的后面") });
+  return choices;
+}
+
+/** 没有变 350 · 改过 8 · 新的 12 · 少了 1 */
+export function countsOf(counts) {
+  const labels = { unchanged: _("没有变"), changed: _("改过"), new: _("新的"), removed: _("少了") };
+  return Object.keys(labels).filter((name) => counts[name] > 0).map((name) => `${labels[name]} ${counts[name].toLocaleString(language)}`).join(" · ");
+}
+
+/**
+ * element: tables/import_dialog.html. urls: {import, tables}; model(): the id for rows that name none; open(): see choicesOf();
+ * prepare(): what is awaited before a table is changed; done(report): see import_reports.js. Returns takeFile(file).
+ */
+export function makeImport(element, { urls, model = () => "", open = () => null, prepare = () => null, done }) {
+  let turn = 0; // a file that is given up says nothing any more
+  const dialog = makeImportDialog(element, () => { turn += 1; });
+
+  function read(fields, sheets) {
+    const form = new FormData();
+    for (const [name, value] of Object.entries({ ...fields, model: model(), rows: "0" })) form.append(name, value);
+    for (const name of sheets) form.append("sheets", name);
+    return requestJson("POST", urls.import, form);
+  }
+
+  async function carryOut({ how, id }, file, { imported, sheets }) {
+    if (how === "new") {
+      const { table } = await requestJson("POST", urls.tables, { workbook: imported.workbook, sheets, model: model() || null });
+      return reportOfNew(file.name, imported, table);
+    }
+    await prepare();
+    const form = new FormData();
+    form.append("workbook", imported.workbook);
+    form.append("apply", how === "update" ? "1" : "new");
+    for (const name of sheets) form.append("sheets", name);
+    return reportOfChange(file.name, how, id, await requestJson("POST", `${urls.tables}/${encodeURIComponent(id)}/import`, form));
+  }
+
+  /** -> {imported: the answer to the import, sheets: the names of those that were read where they were chosen}; null when it is given up. */
+  async function readChosen(file, wait) {
+    const imported = await read({ file }, []);
+    if (imported.sheets.length < 2) return { imported, sheets: [] };
+    const sheets = await chooseSheets(dialog, file.name, imported);
+    if (!sheets) return null;
+    if (sheets.length === 1 && sheets[0] === imported.sheet) return { imported, sheets };
+    wait();
+    return { imported: await read({ workbook: imported.workbook }, sheets), sheets };
+  }
+
+  return function takeFile(file) {
+    const mine = ++turn;
+    const wait = () => dialog.show({ title: _("正在读取「{name}」…", { name: file.name }), text: _("大的表格要等几秒") });
+    const timer = setTimeout(() => { if (mine === turn && !dialog.isOpen) wait(); }, SHOWN_AFTER);
+    return attempt(async () => {
+      const found = await readChosen(file, wait);
+      if (!found || mine !== turn) return;
+      const choices = choicesOf(found.imported.table, open());
+      const question = { title: _("「{name}」读到 {n} 行", { name: file.name, n: found.imported.count }), choices };
+      const choice = choices.length === 1 ? choices[0] : await dialog.ask(question);
+      if (mine !== turn) return;
+      if (dialog.isOpen) wait();
+      const report = await carryOut(choice, file, found);
+      clearTimeout(timer);
+      dialog.close();
+      done(report);
+    }, (error) => {
+      clearTimeout(timer);
+      if (mine === turn) dialog.show({ title: _("「{name}」没有导入", { name: file.name }), error });
+    });
+  };
+}
+
+/** The names of the sheets that are to be read, null when it is given up. */
+async function chooseSheets(dialog, name, { sheets, sheet }) {
+  const lines = sheets.map((each) => createSheet(each, each.name === sheet));
+  const question = { title: _("「{name}」有 {n} 张工作表", { name, n: sheets.length }), text: _("选要导入的；每行会记着是哪一张"), sheets: lines, choices: [{ how: "sheets", label: _("导入选中的") }] };
+  while (await dialog.ask(question)) {
+    const chosen = lines.map((line) => line.querySelector("input")).filter(({ checked }) => checked).map(({ value }) => value);
+    if (chosen.length > 0) return chosen;
+  }
+  return null;
+}
