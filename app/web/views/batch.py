@@ -10,7 +10,7 @@ from app.web.batch_columns import batch_columns, batch_models
 from app.web.formatting import resolutions
 from app.web.page_model import BATCH, PageModel, model_choices, page_model, remember
 from app.web.services import connection, services
-from app.web.views.table_list import table_list
+from app.web.views.tables import render_tables
 
 bp = Blueprint("batch", __name__)
 
@@ -26,8 +26,8 @@ def index() -> Response:
     if table_id := request.args.get("table", ""):
         table = database.get_table(connection(), table_id)
         return _open_table(table, _model_of(table))
-    if not request.args.get("new") and (listed := table_list()):
-        return listed
+    if not request.args.get("new") and (listed := render_tables()):
+        return make_response(listed)
     chosen = page_model(BATCH)
     return remember(_open_table(None, chosen), BATCH, chosen)
 

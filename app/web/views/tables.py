@@ -23,11 +23,6 @@ def render_tables() -> str:
     return render_template("pages/tables.html", page_spec=services().spec, **_context())
 
 
-@bp.get("/batch/tables")
-def trying() -> str:
-    return render_tables()
-
-
 @bp.get("/live/tables")
 def tables() -> Response:
     """The list fragment."""

@@ -7,6 +7,7 @@ import { pictureCount } from "../table/costs.js";
 import { receiveFiles, receivePaste } from "../table/file_input.js";
 import { makeFooter } from "../table/footer.js";
 import { makeHead } from "../table/head.js";
+import { reportOf } from "../table/import_reports.js";
 import { model } from "../table/models.js";
 import { setOwnNames, trackColumns } from "../table/own_columns.js";
 import { bindRowActions } from "../table/row_actions.js";
@@ -136,6 +137,7 @@ batch.commands = {
 };
 bindCommands(page, batch.commands);
 bindPicks(page, table);
+page.querySelector("[data-table-menu]")?.addEventListener("click", ({ currentTarget }) => more("openTables", currentTarget));
 addEventListener("keydown", onFind);
 page.querySelector("[data-page-model]")?.addEventListener("change", ({ target }) => changeModel(target));
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles: (...files) => more("takeFiles", ...files) });
@@ -200,11 +202,12 @@ async function addDialogs() {
   await styled;
 }
 
-// Of what is wrong in rows; while the list is open it can be closed here.
+// Of the import, or of what is wrong in rows; while the list is open it can be closed here.
 function showReportOpener({ problems }) {
   const opener = page.querySelector('[data-command="report"]');
-  opener.hidden = table.rows.length === 0 || !(problems > 0 || opener.ariaExpanded === "true");
-  opener.textContent = _("问题清单");
+  const isImported = Boolean(store?.id && reportOf(store.id));
+  opener.hidden = table.rows.length === 0 || !(isImported || problems > 0 || opener.ariaExpanded === "true");
+  opener.textContent = isImported ? _("导入报告") : _("问题清单");
 }
 
 // The page is drawn anew for another model.
@@ -251,6 +254,8 @@ async function hasOldDraft() {
 await store.open();
 showEmpty();
 if (!store.id && await hasOldDraft()) await more("takeOverDraft");
+const imported = store.id ? reportOf(store.id) : null;
+if (imported) more("openReport", imported);
 if (location.hash === "#model") {
   history.replaceState(null, "", location.pathname + location.search);
   page.querySelector("[data-page-model]")?.focus();

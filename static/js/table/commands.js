@@ -8,6 +8,7 @@ import { makeColumnWidths } from "./column_widths.js";
 import { makeFindBar } from "./find_bar.js";
 import { openGalleryOf } from "./gallery.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
+import { makeTableImport } from "./table_import.js";
 import { lookUpReferences } from "./references.js";
 import { makeRowFilter } from "./row_filter.js";
 import { makeRowMenu } from "./row_menu.js";
@@ -19,13 +20,14 @@ import { madePictures } from "./states.js";
 import { makeStrip } from "./strip.js";
 import { takeOver } from "./takeover.js";
 import { suggestVariables } from "./variables.js";
-import { exportTable, makeImport } from "./workbooks.js";
+import { exportTable } from "./workbooks.js";
 import { attempt } from "../core/attempt.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { openReferencePicker } from "../library/picker.js";
+import { makeTableMenu } from "../tables/menu.js";
 import { showError, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns what can be done, by name. */
@@ -37,7 +39,7 @@ export function makeCommands(batch) {
   strip.panel("report").append(document.querySelector("[data-report]"));
   bars.prepend(document.querySelector("[data-find]"));
   page.append(...document.querySelectorAll("[data-menu], [data-column-menu], [data-sort-menu]"));
-  const { takeFile, report } = makeImport(batch);
+  const { takeFile, report } = makeTableImport(batch);
   const pictureRows = makePictureRows(batch);
   batch.report = report;
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
@@ -99,7 +101,10 @@ export function makeCommands(batch) {
     return image;
   };
 
+  let tables = null; // the menu of the name
+
   return {
+    openTables: (button) => (tables ??= makeTableMenu(button, { url: page.dataset.tablesMenuUrl, openId: () => store.id })).open(),
     takeFiles, restorePictures, openPicture, filterProblems,
     order,
     orderRow: (row) => orders.open({ rows: [row] }),
@@ -109,7 +114,8 @@ export function makeCommands(batch) {
       if (made && table.rows.length === 0) location.replace(urls.tablePage(made));
     },
     toggleReport: report.toggle,
-    exportTable: (button) => exportTable(button, batch, report.showFailure),
+    openReport: report.open,
+    exportTable: (button) => exportTable(button, batch, showError),
     find: makeFindBar(page.querySelector("[data-find]"), table),
     bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
     updateColumns: batch.columns.update,

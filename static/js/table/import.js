@@ -30,9 +30,9 @@ export function countsOf(counts) {
 
 /**
  * element: tables/import_dialog.html. urls: {import, tables}; model(): the id for rows that name none; open(): see choicesOf();
- * prepare(): what is awaited before a table is changed; done(report): see import_reports.js. Returns takeFile(file).
+ * prepare() resolves to the id of the open table once all changes of it are saved; done(report): see import_reports.js. Returns takeFile(file).
  */
-export function makeImport(element, { urls, model = () => "", open = () => null, prepare = () => null, done }) {
+export function makeImport(element, { urls, model = () => "", open = () => null, prepare = async () => null, done }) {
   let turn = 0; // a file that is given up says nothing any more
   const dialog = makeImportDialog(element, () => { turn += 1; });
 
@@ -48,12 +48,13 @@ export function makeImport(element, { urls, model = () => "", open = () => null,
       const { table } = await requestJson("POST", urls.tables, { workbook: imported.workbook, sheets, model: model() || null });
       return reportOfNew(file.name, imported, table);
     }
-    await prepare();
+    const saved = await prepare();
+    const target = id ?? saved;
     const form = new FormData();
     form.append("workbook", imported.workbook);
     form.append("apply", how === "update" ? "1" : "new");
     for (const name of sheets) form.append("sheets", name);
-    return reportOfChange(file.name, how, id, await requestJson("POST", `${urls.tables}/${encodeURIComponent(id)}/import`, form));
+    return reportOfChange(file.name, how, target, await requestJson("POST", `${urls.tables}/${encodeURIComponent(target)}/import`, form));
   }
 
   /** -> {imported: the answer to the import, sheets: the names of those that were read where they were chosen}; null when it is given up. */

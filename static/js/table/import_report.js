@@ -1,131 +1,75 @@
-// The report above the table: what an import read, and what is corrected or wrong in the table as it is now.
+// The report of an import, and the list of problems where nothing was imported: what a file brought, and what is corrected or wrong in
+// the table as it is now.
 
-import { makeComparison } from "./import_comparison.js";
+import { changeText } from "./change_text.js";
+import { countsOf } from "./import.js";
+import { marksOf } from "./import_marks.js";
 import { groupProblems } from "./problem_groups.js";
 import { makeProblemList } from "./problem_list.js";
+import { bindTabStops, setTabStops } from "./report_keys.js";
+import { fieldOf } from "./row.js";
 import { _ } from "../core/i18n.js";
-import { goToCell } from "../grid/grid.js";
+import { goToCell, markProblems } from "../grid/grid.js";
 
 const MAX_ITEMS = 200; // in a list
 const DELAY = 60; // ms
-const PARTS = ["choices", "comparison", "notes", "problems", "changed", "fixed"];
 
 /**
- * opener: the button that shows and hides the report, also where nothing was imported. batch: see pages/batch.js; its `imported` is
- * {name, count, done, notes, lastLine, summary}, or null.
+ * panel: of batch/import_report.html. batch: see pages/batch.js; strip: {show(name), toggle(name), watch(listener)}; undo(report) undoes the
+ * import. Returns {open(report): see import_reports.js, refresh(), toggle()}.
  */
-export function makeReport(report, { batch, opener }) {
+export function makeReport(panel, { batch, strip, undo }) {
   const { table } = batch;
-  const part = (name) => report.querySelector(`[data-report-${name}]`);
-  const comparison = makeComparison(part("comparison"), batch);
+  const part = (name) => panel.querySelector(`[data-report-${name}]`);
   const showProblems = makeProblemList(part("problems").querySelector("ul"), part("line"), { batch, locate, onFixed });
-  const phone = matchMedia("(width < 720px)"); // there it begins as a few lines
-  let lines = new Map(); // row -> its line in the file
+  const phone = matchMedia("(width < 720px)"); // there it is one line until it is unfolded
+  let report = null;
+  let isUnfolded = false;
   let timer = 0;
-  let answer = () => null; // the question of askMode()
-  let rendered = ""; // what was rendered last, as JSON; empty while something else is said
+  let rendered = ""; // as JSON
 
-  part("close").addEventListener("click", () => {
-    setShown(false);
-    answer(null);
-    batch.footer.refresh();
-    table.editor.focusUnlessTouch();
-  });
-  table.rows.watch(refresh);
-  const unfold = () => { for (const name of ["problems", "changed"]) part(name).open = !phone.matches; };
-  phone.addEventListener("change", unfold);
-  unfold();
-
-  function toggle() {
-    if (report.hidden) render();
-    else setShown(false);
-    batch.footer.refresh();
-  }
-
-  // Rows that are mended go, where only those with problems are shown.
-  function onFixed() {
-    batch.filter.refresh();
-    render();
-  }
-
-  function setShown(isShown) {
-    report.hidden = !isShown;
-    opener.setAttribute("aria-expanded", String(isShown));
-  }
-
-  /** Show only a title. */
-  function showTitle(title) {
-    rendered = "";
-    if (part("title").textContent !== title) part("title").textContent = title;
-    report.classList.remove("is-bad");
-    for (const name of PARTS) part(name).hidden = true;
-    setShown(true);
-  }
-
-  /** Why the file could not be read. */
-  function showFailure(message) {
-    showTitle(message);
-    report.classList.add("is-bad");
-  }
-
-  /** Ask where the rows go when there are some already: resolves to "replace" or "append", or to null when it is closed. */
-  function askMode(existing, title) {
-    showTitle(title);
-    part("existing").textContent = String(existing);
-    part("choices").hidden = false;
-    part("comparison").hidden = !comparison.isShown;
-    part("choices").querySelector(".is-primary").focus();
-    return new Promise((resolve) => {
-      answer = resolve;
-      part("choices").onclick = (event) => {
-        const choice = event.target.closest("[data-import-mode]");
-        if (!choice) return;
-        table.editor.focusUnlessTouch();
-        resolve(choice.dataset.importMode);
-      };
-    });
-  }
-
-  /** fileLines: Map of row -> line, where it is known. */
-  function show({ name, count, done, notes }, fileLines) {
-    batch.imported = { name, count, done, notes, lastLine: table.rows.reserved, summary: comparison.isShown ? comparison.summary : "" };
-    lines = fileLines;
-    refresh();
-    render();
-  }
-
-  function refresh() {
-    timer ||= setTimeout(() => {
-      timer = 0;
-      if (!report.hidden && rendered) render();
-    }, DELAY);
-  }
-
-  function render() {
+  function stateOf() {
     const { groups, corrections, count } = groupProblems(table, batch.model);
-    const { notes = [], summary = "" } = batch.imported ?? {};
-    const shownNotes = summary && !comparison.isShown ? [summary, ...notes] : notes;
-    const changed = comparison.changes();
-    comparison.refresh();
     const corrected = corrections.reduce((sum, { cells }) => sum + cells, 0);
-    const title = titleOf(batch.imported, { problems: count, corrected, hasDone: comparison.isTaken("done") });
-    const now = JSON.stringify([title, changed.length, [...changed.slice(0, MAX_ITEMS), ...corrections].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
-    if (now !== rendered) {
-      showTitle(title);
-      rendered = now;
-      part("comparison").hidden = !comparison.isShown;
-      part("notes").hidden = shownNotes.length === 0;
-      part("notes").replaceChildren(...shownNotes.map(createNote));
-      renderList("changed", _("改过的单元格"), changed);
-      renderList("fixed", _("自动更正"), corrections);
-    }
-    part("problems").hidden = groups.length === 0;
-    part("problems").querySelector("summary").textContent = _("要改的单元格 {n}", { n: count });
-    showProblems(groups);
-    setShown(true);
+    const gone = table.rows.all.filter((row) => batch.store.shownOf(row).isGone);
+    return { groups, count, corrections, gone, title: titleOf(report, { problems: count, corrected }), changes: changesOf(report, table), report };
   }
 
-  function renderList(name, title, issues) {
+  function show(state) {
+    const { groups, count, corrections, gone, changes, title } = state;
+    const isFolded = phone.matches && !isUnfolded;
+    part("body").hidden = isFolded;
+    part("fold").ariaExpanded = String(!isFolded);
+    part("fold").textContent = isFolded ? _("展开") : _("收起");
+    part("problems").hidden = groups.length === 0;
+    showProblems(groups);
+    const now = JSON.stringify([title, count, gone.length, report?.version, [...changes.slice(0, MAX_ITEMS), ...corrections].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
+    if (now !== rendered) {
+      rendered = now;
+      showFacts(state);
+    }
+    setTabStops(panel);
+  }
+
+  function showFacts({ title, gone, changes, corrections }) {
+    if (part("title").textContent !== title) part("title").textContent = title;
+    part("undo").hidden = !report;
+    part("counts").textContent = report?.was ? countsOf(report.was) : "";
+    part("counts").hidden = !report?.was;
+    part("gone").hidden = gone.length === 0;
+    part("gone").firstElementChild.textContent = _("新的一份里没有的 {n} 行还留着，也标出来了", { n: gone.length });
+    part("remove").textContent = _("去掉这 {n} 行", { n: gone.length });
+    const notes = report?.notes ?? [];
+    part("notes").hidden = notes.length === 0;
+    part("notes").replaceChildren(...notes.map(createNote));
+    showList("changed", _("改过的单元格"), changes);
+    showList("fixed", _("自动更正"), corrections);
+    const hasFacts = Boolean(report?.was) || [gone, notes, changes, corrections].some(({ length }) => length > 0);
+    part("facts").hidden = !hasFacts;
+    part("body").classList.toggle("is-single", !hasFacts);
+  }
+
+  function showList(name, title, issues) {
     const [summary, list] = part(name).children;
     part(name).hidden = issues.length === 0;
     summary.textContent = `${title} ${issues.reduce((sum, { cells = 1 }) => sum + cells, 0)}`;
@@ -141,23 +85,67 @@ export function makeReport(report, { batch, opener }) {
     return item;
   }
 
-  function locate(row, column) {
-    const { number } = row;
-    const line = lines.get(row) ?? number;
-    return line === number ? _("第 {number} 行 {column}", { number, column }) : _("第 {number} 行（文件第 {line} 行）{column}", { number, line, column });
+  // Rows that are mended go, where only those with problems are shown.
+  function onFixed() {
+    batch.filter.refresh();
+    show(stateOf());
   }
 
-  return { comparison, showTitle, showFailure, askMode, show, refresh, toggle, close: () => setShown(false) };
+  function refresh() {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      if (!panel.hidden) show(stateOf());
+    }, DELAY);
+  }
+
+  part("undo").addEventListener("click", () => undo(report));
+  part("remove").addEventListener("click", () => {
+    const { gone } = stateOf();
+    table.commands.remove(gone);
+    table.showUndo(_("已删除 {count} 行", { count: gone.length }));
+  });
+  part("fold").addEventListener("click", () => {
+    isUnfolded = !isUnfolded;
+    show(stateOf());
+  });
+  phone.addEventListener("change", refresh);
+  table.rows.watch(refresh);
+  strip.watch((name) => { if (name === "report") show(stateOf()); });
+  bindTabStops(panel);
+
+  return {
+    refresh,
+    get current() { return report; },
+    open(given) {
+      report = given;
+      if (report) markProblems(table, marksOf(report, table));
+      strip.show("report");
+      show(stateOf());
+    },
+    toggle: () => strip.toggle("report"),
+  };
 }
 
-function titleOf(imported, { problems, corrected, hasDone }) {
-  if (!imported) return problems > 0 ? _("{marked} 处要改", { marked: problems }) : _("没有要改的了");
-  const { name, count, done } = imported;
-  const parts = [_("「{name}」读到 {n} 行", { name, n: hasDone ? count + done : count })];
-  if (done > 0 && !hasDone) parts.push(_("已生成的 {done} 行没有带进来", { done }));
+function locate({ number }, column) {
+  return _("第 {number} 行 {column}", { number, column });
+}
+
+function titleOf(report, { problems, corrected }) {
+  if (!report) return problems > 0 ? _("{marked} 处要改", { marked: problems }) : _("没有要改的了");
+  const parts = [_("「{name}」读到 {n} 行", { name: report.name, n: report.count })];
   parts.push(problems > 0 ? _("{marked} 处要改", { marked: problems }) : _("没有问题"));
   if (corrected > 0) parts.push(_("自动更正 {n} 处", { n: corrected }));
   return parts.join(_("，"));
+}
+
+// The cells that a newer version of the file has otherwise, of rows that are there.
+function changesOf(report, table) {
+  const byNumber = new Map(report?.changes.length ? table.rows.all.map((row) => [row.number, row]) : []);
+  return (report?.changes ?? []).filter(({ row }) => byNumber.has(row)).map(({ row, field: name, before, now }) => {
+    const field = fieldOf(name);
+    const label = table.allColumns.find((column) => column.field === field)?.label ?? name;
+    return { row: byNumber.get(row), field, label, text: changeText(before, now) };
+  });
 }
 
 function createNote(text) {

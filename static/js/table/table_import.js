@@ -1,0 +1,66 @@
+// Import into the open table, or from it into another one, with the report in its strip.
+
+import { model } from "./models.js";
+import { makeImport } from "./import.js";
+import { makeReport } from "./import_report.js";
+import { forgetReport, keepReport } from "./import_reports.js";
+import { attempt } from "../core/attempt.js";
+import { requestJson } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { offerUndo, showError, showToast } from "../ui/toast.js";
+
+/** batch: see pages/batch.js. Returns {takeFile(file), report}. */
+export function makeTableImport(batch) {
+  const { page, table, urls, store, footer, dialog } = batch;
+  const panel = document.querySelector("[data-report]");
+  const strip = placeOf(panel, page.querySelector('[data-command="report"]'));
+  const report = makeReport(panel, { batch, strip, undo: (imported) => attempt(() => undoImport(imported), showError) });
+
+  const takeFile = makeImport(dialog("import"), {
+    urls,
+    model: () => store.model || model.id,
+    open: () => ({ id: store.id || null, rows: footer.sum().rows }),
+    prepare: () => (store.id || footer.sum().rows > 0 ? store.ensureSaved() : store.id),
+    done,
+  });
+
+  async function done(imported) {
+    keepReport(imported);
+    if (imported.table !== store.id) return location.assign(urls.tablePage(imported.table));
+    await store.refresh();
+    if (imported.how === "add" && !store.name) await store.put({ name: imported.name.replace(/\.[^.]+$/, "") });
+    batch.filter.clear();
+    report.open(imported);
+    footer.refresh();
+    const text = imported.how === "add" ? _("接上了「{name}」的 {n} 行", { name: imported.name, n: imported.count }) : _("已按「{name}」更新", { name: imported.name });
+    return offerUndo(text, () => undoImport(imported));
+  }
+
+  async function undoImport({ table: id, how, version }) {
+    if (how === "new") await requestJson("DELETE", `${urls.tables}/${encodeURIComponent(id)}`);
+    else await store.undoOnServer(version);
+    forgetReport(id);
+    if (how === "new") return location.assign(urls.page);
+    strip.hide();
+    footer.refresh();
+    table.editor.focusUnlessTouch();
+    return showToast(_("已撤销导入"));
+  }
+
+  return { takeFile, report };
+}
+
+// Until the strip holds it.
+function placeOf(panel, opener) {
+  const listeners = [];
+  function show(name) {
+    panel.hidden = name !== "report";
+    opener.ariaExpanded = String(!panel.hidden);
+    for (const listener of listeners) listener(name);
+  }
+  panel.querySelector("[data-report-close]").addEventListener("click", () => {
+    show("");
+    opener.focus();
+  });
+  return { show, hide: () => show(""), toggle: () => show(panel.hidden ? "report" : ""), watch: (listener) => listeners.push(listener) };
+}
