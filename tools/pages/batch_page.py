@@ -10,18 +10,6 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from tools.noise_images import noise_image
 from tools.server_process import ServerProcess
-from tools.waiting import wait_until
-
-_SAVED_TEXTS = """
-() => new Promise((resolve) => {
-  indexedDB.open("batch", 1).onsuccess = ({ target: { result: database } }) => {
-    database.transaction("kept").objectStore("kept").getAll().onsuccess = ({ target: { result: kept } }) => {
-      database.close();
-      resolve(JSON.stringify(kept));
-    };
-  };
-})
-"""
 
 
 def upload(server: ServerProcess, *names: str) -> None:
@@ -60,14 +48,23 @@ class BatchPage:
         self.page = page
         self.address = address
 
-    def open(self, query: str = "") -> None:
-        """Open the page and wait until it is ready."""
+    def open(self, query: str = "?new=1") -> None:
+        """Open the page, with a new table unless told, and wait until it is ready."""
         self.page.goto(f"{self.address}/batch{query}")
         self.wait_until_ready()
 
     def open_run(self, batch_id: str) -> None:
-        """Open the page of a batch that was started."""
+        """Open the table of a batch that was started."""
         self.open(f"?id={batch_id}")
+
+    def open_table(self, table_id: str) -> None:
+        self.open(f"?table={table_id}")
+
+    @property
+    def table_id(self) -> str:
+        """The id of the table that is open, once it is made."""
+        self.page.wait_for_url(re.compile(r"[?]table="))
+        return self.page.url.partition("table=")[2].partition("&")[0]
 
     def reload(self) -> None:
         self.page.reload()
@@ -188,31 +185,34 @@ class BatchPage:
         dialog.get_by_role("button", name="✓ 确认选择").click()
         expect(dialog).to_be_hidden()
 
-    def wait_until_saved(self, *texts: str) -> None:
-        """Wait until IndexedDB holds these texts of the draft."""
-        wait_until(lambda: all(text in self.page.evaluate(_SAVED_TEXTS) for text in texts))
+    def wait_until_saved(self) -> None:
+        """Wait until everything is on the server."""
+        expect(self.saving()).to_have_attribute("data-saving", "saved")
+
+    def saving(self) -> Locator:
+        """Whether everything is saved, in the head."""
+        return self.page.locator("[data-saving]")
 
     def notice(self) -> Locator:
-        """The notice above the table about the draft."""
-        return self.page.locator("[data-draft-notice]")
+        """What happened to the table elsewhere."""
+        return self.page.locator("[data-notice]")
 
     # The run.
 
     def open_start(self) -> Locator:
         """Click 🚀 and wait for its dialog."""
         self.click_command("start")
-        dialog = self.page.locator("dialog[data-dialog=start]")
+        dialog = self.page.locator("dialog[data-dialog=cost]")
         expect(dialog).to_be_visible()
         return dialog
 
-    def start_batch(self, name: str = "") -> str:
+    def start_batch(self) -> str:
         """Start and confirm the cost -> the batch's id."""
         dialog = self.open_start()
-        dialog.locator("[data-start-name]").fill(name)
-        dialog.locator("[data-start-yes]").click()
+        with self.page.expect_response(re.compile(r"/run$")) as answer:
+            dialog.locator("[data-cost-yes]").click()
         expect(dialog).to_be_hidden()
-        self.page.wait_for_url(re.compile(r"[?]id="))
-        return self.page.url.partition("id=")[2]
+        return str(answer.value.json()["batch_id"])
 
     def run_button(self, name: str) -> Locator:
         """The button for pause, resume, cancel, retry or copy."""
@@ -225,12 +225,6 @@ class BatchPage:
     def resume(self) -> None:
         self.run_button("resume").click()
         expect(self.run_button("resume")).to_be_hidden()
-
-    def copy_to_draft(self) -> None:
-        self.run_button("more").click()
-        self.run_button("copy").click()
-        self.page.wait_for_url(re.compile(r"/batch$"))
-        self.wait_until_ready()
 
     def retry_failed(self) -> None:
         self.run_button("retry").click()
@@ -255,7 +249,7 @@ class BatchPage:
         return self.causes()
 
     def expect_status(self, row: int, status: str) -> None:
-        """Expect the status of a row."""
+        """Expect the state of a row: made, failed, refused, queued …"""
         expect(self.cell(row, "status")).to_have_attribute("data-status", status, timeout=45_000)
 
     def wait_for_image(self, row: int) -> Locator:

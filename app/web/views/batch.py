@@ -47,6 +47,7 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
         render_template(
             "pages/batch.html",
             table_id=table.id if table else "",
+            table_name=table.name if table else "",
             table_model=table.model if table else chosen.spec.model_id,
             columns=columns,
             columns_json=[column.as_json() for column in columns],

@@ -80,7 +80,7 @@ const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
   },
 });
 const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, store: () => store, onSum: showReportOpener });
-const head = batch.head = makeHead(page.querySelector("[data-head]"), { rename: (name) => store.put({ name }) });
+const head = batch.head = makeHead(page);
 const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'));
 store = batch.store = makeStore(table, {
   id: page.dataset.tableId,
@@ -132,6 +132,10 @@ batch.commands = {
   affixes: () => more("editAffixes", (typed) => store.put(typed)),
   "bulk-edit": () => more("bulkEdit"),
   replace: () => more("find", true),
+  more: head.openMenu,
+  rename: () => more("rename"),
+  copy: () => more("copyTable"),
+  delete: () => more("deleteTable"),
   start: (button) => whileBusy(button, () => more("order", null)),
   "start-part": (button) => whileBusy(button, () => more("order", footer.part()?.rows ?? null)),
 };

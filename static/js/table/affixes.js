@@ -11,7 +11,6 @@ export function bindAffixes(button) {
     const words = [prefix && _("前缀"), suffix && _("后缀")].filter(Boolean).join(_("、"));
     button.textContent = words ? `${words} ✓` : _("前缀 / 后缀");
     button.title = [prefix, suffix].filter(Boolean).join(" … ");
-    button.classList.toggle("is-set", words !== "");
   }
 
   return ({ prefix = "", suffix = "" }) => {

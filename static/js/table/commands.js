@@ -15,6 +15,7 @@ import { makeRowMenu } from "./row_menu.js";
 import { OrderDialog } from "./order_dialog.js";
 import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
+import { makeTableCommands } from "./table_commands.js";
 import { makeSortMenu } from "./sort_menu.js";
 import { madePictures } from "./states.js";
 import { makeStrip } from "./strip.js";
@@ -105,6 +106,7 @@ export function makeCommands(batch) {
 
   return {
     openTables: (button) => (tables ??= makeTableMenu(button, { url: page.dataset.tablesMenuUrl, openId: () => store.id })).open(),
+    ...makeTableCommands(batch),
     takeFiles, restorePictures, openPicture, filterProblems,
     order,
     orderRow: (row) => orders.open({ rows: [row] }),

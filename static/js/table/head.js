@@ -1,34 +1,37 @@
 // The head of the open table: its name, whether everything is saved, and what happened to it elsewhere.
 
+import { makeMenu } from "./menu.js";
 import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
-/** Returns {show(table), showSaving(saving), tell(text), showFailure(error)}. rename(name) resolves when the table has it. */
-export function makeHead(head, { rename }) {
-  const [name, saving, notice] = head.querySelectorAll("[data-name], [data-saving], [data-notice]");
-  const state = { name: "", saving: null, notice: "" };
+/** Returns {show(table), showSaving(saving), tell(text), showFailure(error), openMenu(button)}. */
+export function makeHead(page) {
+  const [name, saving, notice, menu] = ["[data-name]", "[data-saving]", "[data-notice]", "[data-more-menu]"].map((hook) => page.querySelector(hook));
+  const { open: openMenu } = makeMenu(menu);
+  const state = { name: "", saving: { count: 0, error: "", isKept: true }, isMade: false, notice: "" };
 
-  function render() {
+  function show(changes) {
+    Object.assign(state, changes);
+    const { count, error, isKept } = state.saving;
     name.textContent = state.name || _("没有名字的表格");
-    const { count = 0, error = "", isKept = true } = state.saving ?? {};
-    saving.textContent = !isKept && count > 0 ? _("浏览器存不下了，{n} 处修改还没有存上，请不要关闭", { n: count })
-      : error && count > 0 ? _("还没有存上 {n} 处修改，连上后自己存：{error}", { n: count, error })
-        : count > 0 ? _("正在保存…") : state.saving ? _("已保存") : "";
-    saving.classList.toggle("is-bad", count > 0 && (Boolean(error) || !isKept));
+    saving.dataset.saving = count === 0 ? "saved" : error || !isKept ? "failing" : "saving";
+    saving.textContent = saving.title = savingWords(state);
     notice.textContent = state.notice;
     notice.hidden = !state.notice;
   }
 
-  function set(changes) {
-    Object.assign(state, changes);
-    render();
-  }
-
+  menu.addEventListener("click", () => menu.hidePopover());
   return {
-    show: (table) => set({ name: table.name }),
-    showSaving: (value) => set({ saving: value }),
-    tell: (text) => set({ notice: text }),
-    showFailure: (error) => set({ notice: messageOf(error) }),
-    rename,
+    openMenu,
+    show: (table) => show({ name: table.name, isMade: Boolean(table.id) }),
+    showSaving: (value) => show({ saving: value }),
+    tell: (text) => show({ notice: text }),
+    showFailure: (error) => show({ notice: messageOf(error) }),
   };
+}
+
+function savingWords({ saving: { count, error, isKept }, isMade }) {
+  if (count === 0) return isMade ? _("已保存") : "";
+  if (!isKept) return _("浏览器存不下了，{n} 处修改还没有存上，请不要关闭", { n: count });
+  return error ? _("还没有存上 {n} 处修改，连上后自己存：{error}", { n: count, error }) : _("正在保存…");
 }
