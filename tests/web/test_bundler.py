@@ -56,7 +56,7 @@ def test_the_late_script_holds_only_what_the_page_does_not() -> None:
 def test_late_scripts_of_a_page_share_no_module_but_those_of_the_page(modules: dict[str, str]) -> None:
     bundler = Bundler(modules)
     late_ones = bundler.late_modules(PAGE)
-    assert late_ones == ["ui/lists.js", "table/late.js"]
+    assert late_ones == ["ui/lists.js", "table/commands.js"]
     included = [
         re.findall(r"^const (\$\w+) = \(\(\)", bundler.late(PAGE, module, "page"), re.MULTILINE)
         for module in late_ones
@@ -149,7 +149,7 @@ def test_bundle_names_are_stable() -> None:
 
 def test_a_page_from_before_an_update_gets_no_mixed_script_versions(module_client: FlaskClient) -> None:
     version = AssetBundle(JS.parent).version
-    late = "batch/table/late.js"
+    late = "batch/table/commands.js"
     assert module_client.get(f"/assets/{version}/en/{late}").status_code == 200
     answer = module_client.get(f"/assets/000000000000/en/{late}")
     assert (answer.status_code, "请刷新页面" in answer.text) == (404, True)

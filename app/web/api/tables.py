@@ -15,13 +15,11 @@ from app.domain import (
     MAX_PICTURES_A_ROW,
     MAX_ROWS_A_BATCH,
     RESOLUTIONS,
-    Pick,
-    Status,
     own_column_names,
     read_affix,
     read_resolution,
 )
-from app.domain.tables import MAX_ROWS_A_TABLE, new_table
+from app.domain.tables import new_table
 from app.errors import Conflict, InvalidRequest, message
 from app.library.names import LibraryNames
 from app.orders.batches import BatchOptions
@@ -31,7 +29,6 @@ from app.tables.check import Checker, ensure_checked
 from app.tables.create import copy_table, create_table, read_new_rows
 from app.tables.operations import Changed, change_rows, undo, utc_now
 from app.tables.run import RunChoices, run_table
-from app.tables.states import RowState
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
 from app.web.api.batches import SHARED, sample_of, shared_json, stop_rule_of
@@ -39,21 +36,18 @@ from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     AFFIX,
-    FIELDS,
     ID,
     STOP_AFTER,
-    WHOLE,
-    Schema,
     answer,
     array_of,
     closed_object,
     enum,
-    map_of,
     or_null,
     strict_object,
     text,
     whole,
 )
+from app.web.openapi.tables import CHANGED, OPEN_TABLE, OPERATION, ROWS, SHOWN_ROW, TABLE
 from app.web.params import bool_field, bounded_int_arg, json_body, parse_ids
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
@@ -72,70 +66,6 @@ TABLES_LISTED = 50
 
 _NAME = text(minLength=1, maxLength=MAX_BATCH_NAME_LENGTH)
 _MODEL = text(maxLength=MAX_MODEL_LENGTH, description="没有写模型的行用哪个，空的是默认的")
-_TOTALS = closed_object(rows=int, pictures=int, to_make=int, price=or_null(float))
-_TABLE_FIELDS: dict[str, Any] = {
-    **dict.fromkeys(("id", "name", "model", "prefix", "suffix", "created_at", "updated_at"), str),
-    "version": int,
-    "columns": [str],
-    "workbook": or_null(str),
-    "archived": bool,
-    "deleted": bool,
-}
-_TABLE = closed_object(**_TABLE_FIELDS)
-_RUN = or_null(text(description="批次：没结束的里最新的，都结束了就是最新的"))
-_OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS, run=_RUN)
-_CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
-_PICTURE = closed_object(
-    ("url", "thumbnail_url", "width", "height", "pick", "error", "charged", "shared", "earlier"),
-    record_id=ID,
-    number=ID,
-    status=enum(*Status),
-    **dict.fromkeys(("url", "thumbnail_url", "error"), str),
-    **dict.fromkeys(("width", "height"), ID),
-    **dict.fromkeys(("charged", "shared", "earlier"), bool),
-    pick=enum(*Pick),
-)
-_SHOWN_ROW = strict_object(
-    *("id", "number", "place", "state"),
-    **{name: {} for name in (*FIELDS, "position", "templates")},
-    id=ID,
-    number=ID,
-    place={"type": "number", "description": "按它从小到大排"},
-    state=enum(*RowState),
-    columns=map_of(str),
-    sent={"type": "object", "description": "真正送出的文字，与这一行写的不同时才有"},
-    same_as=ID | {"description": "和它相同的第一行的行号，图片共用"},
-    pictures=array_of(_PICTURE),
-    trashed=array_of(ID) | {"description": "在回收站的图片，恢复了就不用再做；state 是 trashed 才有"},
-    problems=array_of(closed_object(field=str, error=str)),
-    missing=WHOLE | {"description": "还要买的张数，price 是它们的价钱；不用买就没有这两项"},
-    price=or_null(float),
-    is_gone={"const": True, "description": "新版的表格里没有这一行了"},
-)
-_ROWS = array_of({"type": "object"}, maxItems=MAX_ROWS_A_TABLE) | {
-    "description": "和 POST /api/batches 的行一样；值不对也收，标在 problems 里"
-}
-_AFTER = or_null(whole(0, MAX_ID)) | {"description": "放在这一行的后面；0 是最前面，不写是最后面"}
-_OPERATION: Schema = {
-    "oneOf": [
-        closed_object(
-            op={"const": "set"},
-            row=ID,
-            values=map_of(_CELL) | {"description": "字段的名字或自己的列名，到新的值；空的是清掉"},
-        ),
-        closed_object(("after",), op={"const": "add"}, after=_AFTER, rows=_ROWS),
-        closed_object(op={"const": "remove"}, rows=[ID]),
-        closed_object(op={"const": "restore"}, rows=[ID]) | {"description": "删掉的行回到原来的地方"},
-        closed_object(("after",), op={"const": "move"}, after=_AFTER, rows=[ID]),
-    ]
-}
-_CHANGED = answer(
-    version=int,
-    rows=array_of(_SHOWN_ROW),
-    removed=[ID],
-    added=array_of(ID) | {"description": "新的行的编号，按 add 里的顺序"},
-    totals=_TOTALS,
-)
 
 
 @bp.get("/tables")
@@ -192,12 +122,12 @@ def _listed(listed: database.ListedTable) -> dict[str, Any]:
 @bp.post("/tables")
 @describe(
     "新建一个表格：空的，或有这些行，或照一份导入过的表格",
-    answer(table=_TABLE),
+    answer(table=TABLE),
     status=201,
     headers=KEY_HEADERS,
     json=strict_object(
         name=text(maxLength=MAX_BATCH_NAME_LENGTH),
-        rows=_ROWS,
+        rows=ROWS,
         workbook=or_null(text(description="导入得到的编号；不写 rows 就照它的每一行")),
         sheets=array_of(str) | {"description": "照这些工作表，不写就是导入时的那一张"},
         model=or_null(_MODEL),
@@ -245,7 +175,7 @@ def _sheets_of(body: Mapping[str, Any]) -> list[str]:
 @bp.get("/tables/<table_id>")
 @describe(
     "一个表格和它的行；since 是已有的版本，只回答那以后变过的行",
-    answer(table=_OPEN_TABLE, rows=array_of(_SHOWN_ROW), removed=[ID]),
+    answer(table=OPEN_TABLE, rows=array_of(SHOWN_ROW), removed=[ID]),
     query={"since": int},
     also=UNCHANGED,
 )
@@ -274,9 +204,9 @@ def get(table_id: str) -> Response:
 @bp.patch("/tables/<table_id>")
 @describe(
     "改行：一步步来，全部成功或全部不改",
-    _CHANGED,
+    CHANGED,
     headers=KEY_HEADERS,
-    json=strict_object("operations", operations=array_of(_OPERATION), request_id=REQUEST_ID),
+    json=strict_object("operations", operations=array_of(OPERATION), request_id=REQUEST_ID),
 )
 def patch(table_id: str) -> Response:
     """Carry out operations on rows -> the rows that they concern, as checked."""
@@ -304,7 +234,7 @@ def _changed_answer(changed: Changed) -> Response:
 @bp.put("/tables/<table_id>")
 @describe(
     "改表格的名字、模型、前缀和后缀、自己的列，或收起来",
-    answer(table=_TABLE),
+    answer(table=TABLE),
     json=strict_object(
         name=_NAME,
         archived=bool,
@@ -346,7 +276,7 @@ def delete(table_id: str) -> Response:
 
 
 @bp.post("/tables/<table_id>/restore")
-@describe("恢复一个删掉的表格", answer(table=_TABLE))
+@describe("恢复一个删掉的表格", answer(table=TABLE))
 def restore(table_id: str) -> Response:
     """Undo a deletion."""
     db = connection()
@@ -357,7 +287,7 @@ def restore(table_id: str) -> Response:
 @bp.post("/tables/<table_id>/copy")
 @describe(
     "照这个表格再建一个：行都一样，已有的图片共用",
-    answer(table=_TABLE),
+    answer(table=TABLE),
     status=201,
     headers=KEY_HEADERS,
     json=strict_object(name=_NAME, request_id=REQUEST_ID),
@@ -373,7 +303,7 @@ def copy(table_id: str) -> Response:
 @bp.post("/tables/<table_id>/undo")
 @describe(
     "撤销一次修改：version 是那次修改回答的；后来又改过的不能撤销",
-    _CHANGED,
+    CHANGED,
     json=strict_object("version", version=whole(1, MAX_ID)),
 )
 def undo_change(table_id: str) -> Response:

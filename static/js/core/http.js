@@ -40,6 +40,12 @@ export async function requestJson(method, url, body, limit = 0) {
   throw errorOf(response, answer);
 }
 
+/** A JSON call of a page that is being left: it outlives the page, and nobody hears its answer. */
+export function sendWhenLeaving(method, url, body) {
+  const headers = { Accept: "application/json", "Content-Type": "application/json" };
+  fetch(url, { method, headers, body, keepalive: true }).catch(() => {});
+}
+
 /** Resolves to the JSON of an address, null when it has not changed since the last call with the same `memory` object. */
 export async function fetchJsonIfChanged(url, memory) {
   const changed = await conditionalGet(url, memory, "application/json");

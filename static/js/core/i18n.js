@@ -11,6 +11,11 @@ export function _(sentence, values = {}) {
   });
 }
 
+/** UTC as the API writes it -> milliseconds. */
+export function parseTime(text) {
+  return Date.parse(`${text.replace(" ", "T")}Z`);
+}
+
 /** 14:05 */
 export function formatClock(at) {
   return at.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });

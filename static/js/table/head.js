@@ -13,7 +13,7 @@ export function makeHead(page) {
   function show(changes) {
     Object.assign(state, changes);
     const { count, error, isKept } = state.saving;
-    name.textContent = state.name || _("没有名字的表格");
+    name.textContent = state.name || (state.isMade ? _("没有名字的表格") : _("新表格"));
     saving.dataset.saving = count === 0 ? "saved" : error || !isKept ? "failing" : "saving";
     saving.textContent = saving.title = savingWords(state);
     notice.textContent = state.notice;

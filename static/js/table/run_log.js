@@ -1,8 +1,7 @@
 // The log of a run: newest last, all of it or only what failed: then the latest line of each record. Of a long one the
 // earlier lines are left out, but never a warning or an error.
 
-import { parseTime } from "./batch_name.js";
-import { _, language } from "../core/i18n.js";
+import { _, language, parseTime } from "../core/i18n.js";
 
 const MAX_INFO_LINES = 2000;
 

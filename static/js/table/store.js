@@ -6,7 +6,7 @@ import { operationsOf } from "./operations.js";
 import { ownNames } from "./own_columns.js";
 import { cellOf, contentOf, fieldOf, flat, makeRow, valueOf, valuesOf } from "./row.js";
 import { randomKey } from "../core/orders.js";
-import { HttpError, fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
+import { HttpError, fetchJsonIfChanged, messageOf, requestJson, sendWhenLeaving } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { validateAgain } from "../grid/grid.js";
@@ -291,11 +291,10 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
 
   // A page that is left says so, and sends what waits in one call that outlives it.
   function leave() {
-    grid.rows.length > 0 && journal.setLeft(true);
+    journal.setLeft(true);
     const call = state.id && journal.take(randomKey());
     const body = call && JSON.stringify({ operations: call.operations, request_id: call.key });
-    if (!body || body.length > MAX_SENT_ON_LEAVING) return;
-    fetch(tableUrl(), { method: "PATCH", headers: { "Content-Type": "application/json", Accept: "application/json" }, body, keepalive: true }).catch(() => {});
+    if (body && body.length < MAX_SENT_ON_LEAVING) sendWhenLeaving("PATCH", tableUrl(), body);
   }
 
   holdPage(page);

@@ -1,22 +1,21 @@
-// The list of commands: of this page, other pages, recent batches, theme, language, and a search of the records.
+// The list of commands: of this page, other pages, recent tables, theme, language, and a search of the records.
 
 import { initialsOf } from "./pinyin.js";
 import { openSearchList } from "./search_list.js";
 import { THEMES, currentTheme, setTheme } from "./theme_switch.js";
-import { batchName } from "../table/batch_name.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
-const BATCHES = 20;
-const BATCHES_UNASKED = 5; // shown before anything is typed
+const TABLES = 20;
+const TABLES_UNASKED = 5; // shown before anything is typed
 const PART_OF_A_LIST = "li, tr, article, dialog, [role=row], [data-record-id]"; // which stand for one of many
 
 /** Open the list; what is chosen is done, or opened. */
 export async function openCommandList({ takeTyped }) {
-  const { createUrl, batchUrl, recordsUrl } = document.body.dataset;
+  const { tablesUrl, batchUrl, recordsUrl } = document.body.dataset;
   const commands = [...pageCommands(), ...presets(), ...elsewhere()];
-  const batches = requestJson("GET", `${createUrl}?source=batch&limit=${BATCHES}`)
-    .then((answer) => answer.batches.map((batch) => ({ label: batchName(batch), href: `${batchUrl}?id=${encodeURIComponent(batch.id)}` })))
+  const tables = requestJson("GET", `${tablesUrl}?limit=${TABLES}`)
+    .then((answer) => answer.tables.map(({ id, name }) => ({ label: name || _("没有名字的表格"), href: `${batchUrl}?table=${encodeURIComponent(id)}` })))
     .catch(() => []); // everything else can be used without them
 
   async function find(text) {
@@ -26,13 +25,13 @@ export async function openCommandList({ takeTyped }) {
     return [
       { title: _("这一页"), options: of(commands.filter(({ isOfPage }) => isOfPage)) },
       { title: _("页面"), options: of(pages()) },
-      { title: _("最近的批次"), options: of(await batches).slice(0, text ? BATCHES : BATCHES_UNASKED) },
+      { title: _("最近的表格"), options: of(await tables).slice(0, text ? TABLES : TABLES_UNASKED) },
       { title: _("设置"), options: of(commands.filter(({ isOfPage }) => !isOfPage)) },
       { title: _("生成记录"), options: text ? [{ label: _("搜索生成记录：{text}", { text }), href }] : [] },
     ];
   }
 
-  const chosen = await openSearchList({ takeTyped, label: _("命令"), placeholder: _("页面、批次、命令，或要搜索的提示词"), nothing: _("没有找到"), find });
+  const chosen = await openSearchList({ takeTyped, label: _("命令"), placeholder: _("页面、表格、命令，或要搜索的提示词"), nothing: _("没有找到"), find });
   if (chosen?.href) location.assign(chosen.href);
   else chosen?.run();
 }

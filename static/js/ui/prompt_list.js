@@ -1,9 +1,8 @@
 // Earlier prompts, found as one types.
 
 import { openSearchList } from "./search_list.js";
-import { parseTime } from "../table/batch_name.js";
 import { requestJson } from "../core/http.js";
-import { _, formatDay } from "../core/i18n.js";
+import { _, formatDay, parseTime } from "../core/i18n.js";
 
 const LIMIT = 50;
 const TYPING_PAUSE_MS = 160;
