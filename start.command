@@ -2,16 +2,37 @@
 # Double-click on a Mac: finds Python, creates .venv, installs what is missing, starts the server, opens the browser.
 cd "$(dirname "$0")" || exit 1
 
-# A .venv whose Python is missing, moved or too old is recreated. Versioned names are tried first: a bare python3
-# may be the stub of macOS that only offers to install the developer tools.
-if ! .venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+# Versioned names are tried first: a bare python3 may be the stub of macOS that only offers the developer tools.
+find_python() {
   for name in python3.14 python3.13 python3.12 python3.11 python3; do
     if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
       python=$name
-      break
+      return 0
     fi
   done
-  if [ -z "$python" ]; then
+  return 1
+}
+
+# A Mac has no Python of its own: Homebrew installs one if it is there and the answer is yes.
+install_python() {
+  for brew in brew /opt/homebrew/bin/brew /usr/local/bin/brew; do
+    if folder=$("$brew" --prefix 2>/dev/null); then
+      PATH=$folder/bin:$PATH
+      find_python && return
+      echo "没有找到 Python 3.11 或更高版本。现在用 Homebrew 安装 Python 3.13 吗？装好后接着启动。（Y 安装，N 不装）"
+      read -r answer
+      case $answer in
+        [Yy]*) "$brew" install python@3.13 && find_python && return ;;
+      esac
+      return 1
+    fi
+  done
+  return 1
+}
+
+# A .venv whose Python is missing, moved or too old is recreated.
+if ! .venv/bin/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+  if ! find_python && ! install_python; then
     echo "没有找到 Python 3.11 或更高版本（旧版本不算）。请从 https://www.python.org/downloads/ 安装，再双击一次。"
     exit 1
   fi

@@ -49,9 +49,29 @@ def test_every_goto_of_the_windows_script_has_its_label_and_every_failure_pauses
     goals = set(re.findall(r"^:(\w+)$", text, re.MULTILINE))
     jumps = set(re.findall(r"goto (\w+)", text))
     assert jumps <= goals
-    failures = text.partition(":not_unpacked")[2]
-    assert failures.count("echo ") == 5
-    assert re.search(r":wait\s+popd\s+pause\s+exit /b 1\s*$", failures)
+    messages = [line for line in text.splitlines() if not line.isascii()]
+    assert [re.split(" ?& ", line)[1:] for line in messages] == [
+        ["goto wait"],
+        ["choice /c YN /n", "goto answered"],  # whether Python is to be installed
+        *[["goto wait"]] * 4,
+    ]
+    assert re.search(r":wait\s+popd\s+pause\s+exit /b 1\s*$", text)
+
+
+def test_the_windows_script_offers_winget_once_and_looks_for_python_again() -> None:
+    text = BAT.read_text("utf-8")
+    asking = text.partition("where winget")[2].partition(":python_found")[0]
+    steps = (
+        'set "ASKED=1"',
+        "goto ask_python",
+        ":answered",
+        "%errorlevel% neq 1 goto no_python",
+        "winget install",
+    )
+    assert [asking.count(step) for step in steps] == [1] * len(steps)
+    assert sorted(steps, key=asking.index) == [*steps]
+    assert asking.rstrip().endswith("goto find_python")
+    assert text.index("if defined ASKED goto no_python") < text.index("where winget")
 
 
 def test_the_windows_script_checks_exit_codes_and_unmaps_its_drive() -> None:
@@ -106,10 +126,12 @@ def write_program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def run(folder: Path, path: str | None = None) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, path: str | None = None, answer: str = "") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PATH": path or os.environ["PATH"]}
     script = str(folder / "start.command")
-    return subprocess.run(["/bin/sh", script], env=environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        ["/bin/sh", script], env=environment, input=answer, capture_output=True, text=True, timeout=60
+    )
 
 
 def test_the_script_installs_once_and_starts_the_server(copy: Path) -> None:
@@ -130,6 +152,32 @@ def test_without_a_python_the_script_says_where_to_get_one(copy: Path, tmp_path:
     assert result.returncode == 1
     assert "Python 3.11" in result.stdout
     assert "https://www.python.org/downloads/" in result.stdout
+
+
+@pytest.mark.parametrize(("answer", "is_installed"), [("y\n", True), ("n\n", False), ("", False)])
+def test_on_a_mac_homebrew_installs_python_after_a_question(
+    copy: Path, tmp_path: Path, answer: str, is_installed: bool
+) -> None:
+    python = leave_behind(copy, "gone")
+    (programs := tmp_path / "programs").mkdir()
+    for name in ("dirname", "cmp", "cp", "rm", "mkdir"):
+        (programs / name).symlink_to(shutil.which(name) or "")
+    prefix = tmp_path / "homebrew"
+    (prefix / "bin").mkdir(parents=True)
+    install = f"cp {shlex.quote(str(python))} {shlex.quote(str(prefix / 'bin'))}"
+    write_program(
+        programs / "brew",
+        f'[ "$1" = --prefix ] && echo {shlex.quote(str(prefix))} || {{ echo "$@"; {install}; }}',
+    )
+    result = run(copy, str(programs), answer)
+    question, *rest = result.stdout.splitlines()
+    assert "Homebrew" in question
+    assert (result.returncode == 0) is is_installed
+    assert ("install python@3.13" in rest) is is_installed
+    assert rest[-1] == "web_app.py --open" if is_installed else "python.org" in rest[-1]
+    if is_installed:  # nothing is asked while Homebrew has one, whatever PATH says
+        shutil.rmtree(copy / ".venv")
+        assert "Homebrew" not in run(copy, str(programs)).stdout
 
 
 def leave_behind(data_dir: Path, what: str) -> Path:
