@@ -198,7 +198,7 @@ def shown_rows(planned: Sequence[PlannedRow], new: Sequence[int]) -> list[Skippe
         numbers = {picture.id: picture.number for picture in each.known}
         if each.row.request.seed is not None:  # each number is a picture of its own
             first = {numbers[known]: ids[place] for place, known in reversed([*enumerate(each.bought)])}
-            ids = [first[number] for number in sorted(first) if number not in each.numbers]
+            ids = [first[number] for number in sorted(first)]
         if lacking and ids:
             found.append(SkippedRow(row=each.row.number, records=ids[:lacking]))
     return found

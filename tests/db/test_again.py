@@ -10,7 +10,7 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import Changes, ImageRequest, RowExtras, Status, fingerprint
+from app.domain import Changes, ImageRequest, RowExtras, SampleImage, Status, fingerprint
 from app.errors import Billed, Conflict
 from app.orders.place import place
 from app.orders.repeats import OneMore
@@ -154,6 +154,13 @@ def test_a_batch_takes_no_more_pictures_than_a_submission(db: database.Connectio
     db.execute("UPDATE batches SET total = 10000")
     with pytest.raises(Conflict, match="10000"):
         again(db, batch_id, made)
+
+
+def test_another_picture_names_its_references_as_the_first_does(db: database.Connection) -> None:
+    image = SampleImage(url="/samples/files/a.png", filename="a.png", key="a.png", sha256="1" * 64)
+    batch_id, _ = queue.add(db, replace(CAT, sample_images=(image,)))
+    (new,) = again(db, batch_id, queue.make(db))
+    assert database.get_record(db, new).sample_images == (image,)
 
 
 def test_a_picture_that_is_not_changed_is_not_said_to_be(db: database.Connection) -> None:

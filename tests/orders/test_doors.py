@@ -292,6 +292,13 @@ def test_a_retry_that_makes_rows_equal_buys_one(case: Case, changed: int) -> Non
     assert (done.ids, done.skipped[0].row, done.skipped[0].records) == ([unchanged], changed + 1, [unchanged])
 
 
+def test_a_retried_row_shows_in_its_run_the_picture_that_was_bought_elsewhere(case: Case) -> None:
+    batch_id, ids = case.ended("status = 'failed'")
+    other = case.submit(CAT).ids
+    case.repeat(Retry, batch_id=batch_id, skips=True)
+    assert [record.id for record in database.list_delivered_records(case.db, batch_id)] == [*ids, *other]
+
+
 def test_with_a_seed_only_the_same_picture_number_counts(case: Case) -> None:
     row = {**CAT, "seed": 7, "num_images": 2}
     placed = case.submit(row)

@@ -125,6 +125,17 @@ def test_a_row_shows_as_many_pictures_of_equal_rows_as_it_lacks() -> None:
     assert by_row(skipped_rows(planned)) == [(1, [7]), (2, [7]), (3, [7])]
 
 
+def test_without_a_seed_a_row_shows_several_pictures_of_one_number() -> None:
+    planned = plan_rows([ImageRequest(prompt="猫", num_images=2)], [picture(1, record_id=n) for n in (9, 8)])
+    assert by_row(shown_rows(planned, [])) == [(1, [9, 8])]
+
+
+def test_a_row_whose_pictures_are_queued_apart_names_a_bought_one_once() -> None:
+    cat = ImageRequest(prompt="猫", num_images=2)
+    rows = [OrderRow(number=1, request=cat, numbers=[number], skips=True) for number in (1, 2)]
+    assert by_row(skipped_rows(plan(rows, {fingerprint(cat): [picture(1, record_id=7)]}, {}))) == [(1, [7])]
+
+
 def test_a_row_with_a_seed_shows_the_pictures_of_the_numbers_that_it_lacks() -> None:
     row = ImageRequest(prompt="猫", num_images=2, seed=7)
     planned = plan_rows([row, row], [picture(2, record_id=9), picture(2, record_id=8)])
