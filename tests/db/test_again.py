@@ -5,6 +5,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from decimal import Decimal
 from operator import attrgetter
+from typing import Any
 
 import pytest
 
@@ -12,20 +13,24 @@ import database
 from app.config import Settings
 from app.domain import Changes, ImageRequest, RowExtras, SampleImage, Status, fingerprint
 from app.errors import Billed, Conflict
-from app.orders.place import place
+from app.orders.place import Placed, place
 from app.orders.repeats import OneMore
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY, MODELS
 
 
-def again(
+def again(*args: Any, **fields: Any) -> list[int]:
+    return placed(*args, **fields).ids
+
+
+def placed(
     db: database.Connection,
     batch_id: str,
     *ids: int,
     changes: dict[int, Changes] | None = None,
     key: database.RequestKey | None = None,
     taken: Sequence[str] = (),
-) -> list[int]:
+) -> Placed:
     order = OneMore(
         models=MODELS,
         key=key,
@@ -35,7 +40,7 @@ def again(
         changes=changes or {},
         stem_for=lambda *_: "猫",
     )
-    return place(db, order).ids
+    return place(db, order)
 
 
 def test_another_picture_stands_beside_the_first(db: database.Connection) -> None:
@@ -109,12 +114,12 @@ def test_a_paused_batch_stays_paused_and_an_ended_one_goes_on(db: database.Conne
     batch_id, ids = queue.add(db, CAT, DOG)
     made = queue.make(db)
     database.pause_batch(db, batch_id)
-    again(db, batch_id, made)
+    assert placed(db, batch_id, made).waiting == 1
     assert queue.log(db, batch_id)[-1] == "再做 1 张，等批次继续"
     assert queue.claim(db) is None
     database.cancel_batch(db, batch_id)
-    (new,) = again(db, batch_id, made)
-    assert queue.claimed(db).id == new
+    more = placed(db, batch_id, made)
+    assert ([queue.claimed(db).id], more.waiting) == (more.ids, 0)
     assert queue.status_of(db, ids[1]) is Status.CANCELLED
 
 

@@ -226,6 +226,13 @@ def test_only_the_named_held_records_are_held_again(db: database.Connection, spe
     assert log.count("恢复 1 张，等放行") == 2
 
 
+def test_what_is_queued_and_what_is_held_again_are_counted_apart(db: database.Connection) -> None:
+    batch_id, _ = queue.add_sample(db, rows=3, sample=1)
+    database.cancel_batch(db, batch_id)
+    orders.uncancel(db, batch_id, models=MODELS)
+    assert queue.log(db, batch_id)[-2:] == ["重试 1 张", "恢复 2 张，等放行"]
+
+
 def test_a_cancelled_failure_keeps_its_cause(db: database.Connection) -> None:
     _, ids = add(db)
     busy = ModelError("太多", cause="limit", billed=Billed.NO, throttled=True)

@@ -221,6 +221,7 @@ def test_a_retry_with_everything_bought_leaves_the_batch_as_it_is(db: database.C
     batch_id, ids = queue.add(db, CAT)
     queue.fail(db, Billed.NO)
     queue.add(db, CAT)
+    log = queue.log(db, batch_id)
     assert queue.retry(db, batch_id, skips=True).number == 0
-    assert queue.batch_status(db, batch_id) == "finished"
+    assert (queue.batch_status(db, batch_id), queue.log(db, batch_id)) == ("finished", log)
     assert queue.status_of(db, ids[0]) is Status.FAILED

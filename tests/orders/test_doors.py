@@ -292,6 +292,15 @@ def test_a_retry_that_makes_rows_equal_buys_one(case: Case, changed: int) -> Non
     assert (done.ids, done.skipped[0].row, done.skipped[0].records) == ([unchanged], changed + 1, [unchanged])
 
 
+def test_a_picture_of_new_words_is_not_kept_for_failures_with_the_old_ones(case: Case) -> None:
+    placed = case.submit({**DOG, "num_images": 2})
+    queue.set_fields(case.db, "status = 'failed'", *placed.ids)
+    case.submit(CAT)
+    first = placed.ids[0]
+    order = {"batch_id": placed.batch_id, "ids": [first], "changes": {first: CAT}}
+    assert case.repeat(Retry, skips=True, **order) == 0
+
+
 def test_a_retried_row_shows_in_its_run_the_picture_that_was_bought_elsewhere(case: Case) -> None:
     batch_id, ids = case.ended("status = 'failed'")
     other = case.submit(CAT).ids
