@@ -55,34 +55,34 @@ class Record:
     negative_prompt: str
     aspect_ratio: str
     resolution: str
-    width: int | None
-    height: int | None
+    width: int | None = None
+    height: int | None = None
     num_images: int
-    seed: int | None
-    steps: int | None
-    sample_images: tuple[SampleImage, ...]
-    image_path: str
-    filename: str
+    seed: int | None = None
+    steps: int | None = None
+    sample_images: tuple[SampleImage, ...] = ()
+    image_path: str = ""
+    filename: str = ""
     batch_id: str | None
     status: Status
     model: str
     error: Message
-    cause: str
-    cost: Decimal | None
-    at_stake: Decimal | None
-    favourite: bool
-    started_at: str | None
-    finished_at: str | None
-    deleted_at: str | None
+    cause: str = ""
+    cost: Decimal | None = Decimal(0)
+    at_stake: Decimal | None = Decimal(0)
+    favourite: bool = False
+    started_at: str | None = None
+    finished_at: str | None = None
+    deleted_at: str | None = None
     row_number: int
-    picture_number: int
-    reserved_stem: str
+    picture_number: int = 1
+    reserved_stem: str = ""
     requested_filename: str
-    task_id: str | None
-    attempts: int
-    retries: int
-    throttle_count: int
-    not_before: float
+    task_id: str | None = None
+    attempts: int = 0
+    retries: int = 0
+    throttle_count: int = 0
+    not_before: float = 0.0
     version: int
     file_size: int | None = None
     sha256: str = ""

@@ -38,7 +38,7 @@ from app.images.filenames import (
 from app.orders.conditions import Conditions
 from app.orders.new_rows import Cells, order_rows, table_of
 from app.orders.place import Order, Placed, known_pictures, place
-from app.orders.plan import OrderRow, PlannedRow, plan, skipped_rows, total_price
+from app.orders.plan import OrderRow, PlannedRow, plan, summary, total_price
 from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors, today, valid_requests
 
 ENLARGED = "4K"
@@ -262,17 +262,12 @@ def check_copy(conditions: Conditions, batch_id: str, options: CopyOptions) -> d
     parsed = _copied_rows(conditions, source.records, options, conditions.library.identify)
     planned = _plan(conditions, parsed, skips=options.skips)
     fine = _without_problems(parsed, planned)
-    return {
-        "rows": sum(bool(each.numbers) for each in fine),
-        "pictures": sum(len(each.numbers) for each in fine),
-        "price": total_price(fine, conditions.models),
-        "problems": [
-            {"row": row.number, "field": problem.field, "error": problem.message}
-            for row in parsed
-            for problem in row.problems
-        ],
-        "skipped": skipped_rows(fine),
-    }
+    problems = [
+        {"row": row.number, "field": problem.field, "error": problem.message}
+        for row in parsed
+        for problem in row.problems
+    ]
+    return {**summary(fine, conditions.models), "problems": problems}
 
 
 def _read_source(db: database.Connection, batch_id: str) -> database.RowsToCopy:

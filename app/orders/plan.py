@@ -9,6 +9,7 @@ compared only with what other runs ordered later: what came before was known whe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from app.domain import (
     KNOWN_PICTURES_A_NUMBER,
@@ -70,6 +71,18 @@ class OrderRow:
     def is_unchanged(self) -> bool:
         """Whether its records are queued again with the request that they had."""
         return bool(self.records) and not self.is_changed
+
+
+def repeated_row(records: Sequence[Record], request: ImageRequest, **fields: Any) -> OrderRow:
+    """A row with some of its records, which are queued again with this request."""
+    return OrderRow(
+        number=records[0].row_number,
+        request=request,
+        numbers=[record.picture_number for record in records],
+        records=records,
+        origin=records[0],
+        **fields,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +186,16 @@ def total_price(planned: Sequence[PlannedRow], models: Models) -> Decimal | None
     prices = [row.price(models) for row in planned]
     known = [price for price in prices if price is not None]
     return sum(known, Decimal(0)) if len(known) == len(prices) else None
+
+
+def summary(planned: Sequence[PlannedRow], models: Models) -> dict[str, Any]:
+    """What is ordered, as JSON, and the rows that get fewer pictures than they ask for."""
+    return {
+        "rows": sum(bool(each.numbers) for each in planned),
+        "pictures": sum(len(each.numbers) for each in planned),
+        "price": total_price(planned, models),
+        "skipped": skipped_rows(planned),
+    }
 
 
 def skipped_rows(planned: Sequence[PlannedRow], new: Sequence[int] = ()) -> list[SkippedRow]:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import database
 from app.domain import (
     FilledRow,
-    ImageRequest,
     Record,
     RowExtras,
     fill_rows,
@@ -19,7 +18,7 @@ from app.domain import (
 from app.errors import Conflict, InvalidRequest, message
 from app.orders.conditions import Conditions
 from app.orders.place import Order, known_pictures
-from app.orders.plan import OrderRow, PlannedRow, plan, skipped_rows, total_price
+from app.orders.plan import OrderRow, PlannedRow, plan, repeated_row, summary, total_price
 from app.orders.read import RowErrors
 
 _EXAMPLES = 3
@@ -87,16 +86,9 @@ class Release(Order):
         database.complete_fingerprints(db)
         rows = self.held_rows(self.read(db))
         planned = plan(rows, *known_pictures(db, rows))
-        to_make = [each for each in planned if each.numbers]
-        return {
-            "rows": len(to_make),
-            "pictures": sum(len(each.numbers) for each in to_make),
-            "price": total_price(to_make, self.models),
-            "skipped": skipped_rows(planned),
-            "examples": [
-                {"row": each.row.number, "prompt": each.row.request.prompt} for each in to_make[:_EXAMPLES]
-            ],
-        }
+        to_make = [each.row for each in planned if each.numbers]
+        examples = [{"row": row.number, "prompt": row.request.prompt} for row in to_make[:_EXAMPLES]]
+        return {**summary(planned, self.models), "examples": examples}
 
     def held_rows(self, held: database.HeldRows) -> list[OrderRow]:
         """The held rows with the changes. Raises RowErrors, InvalidRequest and Conflict."""
@@ -140,7 +132,9 @@ class Release(Order):
         )
         facts = self.conditions.library.facts(request.sample_images)
         problems = [*problems, *self.models.of(request).validate(request, facts)]
-        return held_row(records, self.models.accept(request), templates), problems
+        extras = RowExtras(columns=first.columns, templates=templates, position=first.position)
+        row = repeated_row(records, self.models.accept(request), extras=extras, skips=True)
+        return row, problems
 
     def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
         """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost."""
@@ -171,20 +165,6 @@ class Release(Order):
         database.resume_in_transaction(db, self.batch_id)
         database.finish_if_done(db, self.batch_id)
         return 0
-
-
-def held_row(records: Sequence[Record], request: ImageRequest, templates: Mapping[str, Any]) -> OrderRow:
-    """A held row as it is to be made; ``templates`` are its typed forms."""
-    first = records[0]
-    return OrderRow(
-        number=first.row_number,
-        request=request,
-        numbers=[record.picture_number for record in records],
-        extras=RowExtras(columns=first.columns, templates=templates, position=first.position),
-        skips=True,
-        records=records,
-        origin=first,
-    )
 
 
 def _refilled(held: database.HeldRows, affixes: Mapping[str, str]) -> dict[int, FilledRow]:

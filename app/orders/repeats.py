@@ -22,7 +22,7 @@ from app.domain import (
 )
 from app.errors import Conflict, Message, message
 from app.orders.place import Order
-from app.orders.plan import OrderRow, PlannedRow, total_price
+from app.orders.plan import OrderRow, PlannedRow, repeated_row, total_price
 
 _MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
 _WITHOUT_IMAGE = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
@@ -58,10 +58,11 @@ class _Repeat(Order):
             is_kept, request = self._keeps(record, changed), self._request(record, changed)
             key = (*picture[:2], equal[picture], *changed, is_kept, request)
             found.setdefault(key, []).append(record)
-        rows = [
-            _row_of(records, request, self.changes, is_kept=is_kept, skips=self.skips)
-            for (*_, is_kept, request), records in found.items()
-        ]
+        rows = []
+        for (*_, is_kept, request), records in found.items():
+            changed = differing(records[0], self.changes.get(records[0].id, {}))
+            fields = {"extras": _extras(records[0], changed), "changes": changed}
+            rows.append(repeated_row(records, request, is_kept=is_kept, skips=self.skips, **fields))
         self.require(row.request for row in rows if not row.is_kept)
         return rows
 
@@ -311,30 +312,6 @@ class OneMore(Order):
 
 def _is_of(record: Record, batch_id: str, statuses: Sequence[Status]) -> bool:
     return record.batch_id == batch_id and record.deleted_at is None and record.status in statuses
-
-
-def _row_of(
-    records: Sequence[Record],
-    request: ImageRequest,
-    changes: Mapping[int, Changes],
-    *,
-    is_kept: bool,
-    skips: bool,
-) -> OrderRow:
-    """A row with some of its records, which are queued again with this request."""
-    first = records[0]
-    changed = differing(first, changes.get(first.id, {}))
-    return OrderRow(
-        number=first.row_number,
-        request=request,
-        numbers=[record.picture_number for record in records],
-        extras=_extras(first, changed),
-        skips=skips,
-        records=records,
-        origin=first,
-        changes=changed,
-        is_kept=is_kept,
-    )
 
 
 def _extras(record: Record, changes: Changes) -> RowExtras:

@@ -21,6 +21,7 @@ from app.domain import (
     Standing,
     fingerprint,
 )
+from app.domain.tables import Row, new_table
 from app.orders.place import Placed, place
 from tests.db import queue
 from tests.db.queue import CAT, DOG, KEY
@@ -172,6 +173,10 @@ def test_what_is_made_under_way_unknown_or_charged_is_left_out(
     db: database.Connection, fields: str, is_queued: bool
 ) -> None:
     queue.set_fields(db, fields, *submit(db, CAT).ids)
+    row = Row(id=-1, position=1, number=1, fingerprint=queue.fingerprint_of(CAT))
+    with database.transaction(db):
+        table = database.add_table(db, new_table("猫", today="2026-01-02"), [row])
+    assert bool(database.table_totals(db, table.id).to_make) is is_queued
     assert bool(submit(db, CAT).ids) is is_queued
 
 

@@ -8,12 +8,22 @@ from typing import Any
 import pytest
 
 import database
-from app.domain import ImageRequest, Models, ModelSpec, PauseCause, SkippedRow, Status, fingerprint
+from app.domain import (
+    ImageRequest,
+    Models,
+    ModelSpec,
+    PauseCause,
+    Record,
+    RowExtras,
+    SkippedRow,
+    Status,
+    fingerprint,
+)
 from app.errors import Conflict
 from app.orders.conditions import Conditions
 from app.orders.place import place
-from app.orders.plan import OrderRow
-from app.orders.release import Release, ReleaseChanges, held_row
+from app.orders.plan import OrderRow, repeated_row
+from app.orders.release import Release, ReleaseChanges
 from tests.db import queue
 from tests.db.queue import CAT, KEY, MODELS, add, add_sample
 
@@ -31,7 +41,7 @@ class HeldRelease(Release):
     prompts: Sequence[str] = ()
 
     def rows(self, seen: database.HeldRows) -> Sequence[OrderRow]:
-        rows = [held_row(each, each[0].row_request, {}) for each in seen.rows]
+        rows = [held_row(each, each[0].row_request) for each in seen.rows]
         if self.prompts:
             return [changed(row, prompt=new) for row, new in zip(rows, self.prompts, strict=True)]
         return self.chosen or rows
@@ -39,15 +49,20 @@ class HeldRelease(Release):
 
 def held_rows(db: database.Connection, batch_id: str, prompts: Sequence[str] = ()) -> list[OrderRow]:
     """The held rows as they are, or with these prompts."""
-    rows = [held_row(each, each[0].row_request, {}) for each in database.read_held(db, batch_id).rows]
+    rows = [held_row(each, each[0].row_request) for each in database.read_held(db, batch_id).rows]
     if not prompts:
         return rows
     return [changed(row, prompt=prompt) for row, prompt in zip(rows, prompts, strict=True)]
 
 
 def changed(row: OrderRow, /, typed: str = "", **fields: Any) -> OrderRow:
+    return held_row(row.records, replace(row.request, **fields), typed)
+
+
+def held_row(records: Sequence[Record], request: ImageRequest, typed: str = "") -> OrderRow:
     templates = {"prompt": typed} if typed else {}
-    return held_row(row.records, replace(row.request, **fields), templates)
+    extras = RowExtras(columns=records[0].columns, templates=templates, position=records[0].position)
+    return repeated_row(records, request, extras=extras, skips=True)
 
 
 def release(
@@ -212,7 +227,7 @@ def test_the_estimate_leaves_out_what_is_bought_whatever_its_price(
     add(db, replace(WHITE, model="test-1"))
     add(db, replace(WHITE, model="free"), models=Models([spec, unpriced]))
     first, second = held_rows(db, batch_id)
-    rows = [held_row(first.records, replace(WHITE, model="free"), {}), second]
+    rows = [held_row(first.records, replace(WHITE, model="free")), second]
     _, skipped = release(db, batch_id, rows=rows, models=Models([spec, unpriced]))
     assert [row.row for row in skipped] == [2]
     assert database.get_batch(db, batch_id).estimated_cost == Decimal("0.66")

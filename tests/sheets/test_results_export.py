@@ -41,11 +41,8 @@ BATCH = Batch(
 def record(number: int, status: Status = Status.SUCCESS, **fields: Any) -> Record:
     """A record with these fields changed."""
     plain: dict[str, Any] = {
-        **dict.fromkeys(("negative_prompt", "requested_filename", "reserved_stem", "filename"), ""),
-        **dict.fromkeys(("image_path", "error", "cause"), ""),
-        **dict.fromkeys(("seed", "steps", "task_id", "started_at", "finished_at", "deleted_at")),
-        **dict.fromkeys(("retries", "throttle_count", "not_before"), 0),
-        **dict.fromkeys(("num_images", "picture_number", "attempts", "version"), 1),
+        **dict.fromkeys(("negative_prompt", "requested_filename", "error"), ""),
+        **dict.fromkeys(("num_images", "attempts", "version"), 1),
         "id": number,
         "row_number": number,
         "created_at": "2026-11-24 08:00:00",
@@ -54,13 +51,10 @@ def record(number: int, status: Status = Status.SUCCESS, **fields: Any) -> Recor
         "resolution": "2K",
         "width": 2560,
         "height": 1440,
-        "sample_images": (),
         "batch_id": "b1",
         "status": status,
         "model": "jimeng",
         "cost": Decimal("0.22"),
-        "at_stake": Decimal(0),
-        "favourite": False,
     }
     return Record(**{**plain, **fields})
 
