@@ -233,6 +233,15 @@ def test_what_is_queued_and_what_is_held_again_are_counted_apart(db: database.Co
     assert queue.log(db, batch_id)[-2:] == ["重试 1 张", "恢复 2 张，等放行"]
 
 
+def test_a_paused_batch_stays_so_when_records_are_held_again(db: database.Connection) -> None:
+    batch_id, ids = queue.add_sample(db, rows=3, sample=1)
+    held = next(each for each in ids if queue.status_of(db, each) is Status.HELD)
+    database.pause_batch(db, batch_id)
+    _, cancelled = database.cancel_record(db, held)
+    assert queue.undo(db, batch_id, cancelled) == 1
+    assert (queue.status_of(db, held), queue.claim(db)) == (Status.HELD, None)
+
+
 def test_a_cancelled_failure_keeps_its_cause(db: database.Connection) -> None:
     _, ids = add(db)
     busy = ModelError("太多", cause="limit", billed=Billed.NO, throttled=True)

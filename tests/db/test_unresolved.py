@@ -86,6 +86,15 @@ def test_only_the_listed_records_are_fetched(db: database.Connection, spec: Mode
     assert statuses(db, ids) == [Status.QUEUED, Status.QUEUED, Status.UNKNOWN]
 
 
+def test_what_a_model_that_is_gone_made_is_not_fetched(db: database.Connection, spec: ModelSpec) -> None:
+    _, ids = add(db)
+    lose(db, "t-1")
+    db.execute("UPDATE generation_records SET model = 'other'")
+    assert orders.refetch(db, None, models=Models([spec])).number == 0
+    with pytest.raises(Conflict, match="用不了"):
+        orders.refetch(db, ids, models=Models([spec]))
+
+
 def test_fetching_all_takes_only_what_is_unresolved(db: database.Connection, spec: ModelSpec) -> None:
     _, ids = add(db, CAT, CAT)
     for task_id in ("t-1", "t-2"):

@@ -50,6 +50,15 @@ def test_a_retry_with_only_charged_failures_says_so(db: database.Connection, spe
     assert queue.claim(db) is None
 
 
+def test_charged_failures_are_counted_for_their_batch(db: database.Connection) -> None:
+    queue.add(db)
+    queue.fail(db, Billed.YES)
+    batch_id, _ = queue.add(db, *[ImageRequest(prompt="猫")] * 2)
+    queue.fail(db, Billed.YES)
+    queue.fail(db, Billed.NO)
+    assert database.count_charged_failures(db, batch_id) == 1
+
+
 def test_an_uncharged_failure_is_retried(db: database.Connection, spec: ModelSpec) -> None:
     batch_id, _ = queue.add(db)
     queue.fail(db, Billed.YES, price=Decimal(0))
