@@ -29,6 +29,10 @@ NOT_CHARGED = """
     status = 'failed' AND deleted_at IS NULL
     AND (task_id IS NOT NULL OR (cost_micros = 0 AND cost_unpriced = 0))
 """
+_STORED = (
+    *("id", "name", "number_in_minute", "created_at", "total", "version", "source", "prefix", "suffix"),
+    *("paused_cause", "copied_from", "table_id"),
+)
 
 
 def get_batch(db: Connection, batch_id: str) -> Batch:
@@ -313,30 +317,19 @@ def _to_batch(db: Connection, row: Row) -> Batch:
     for group in groups:
         counts[Status(group["status"])] += int(group["number"])
     return Batch(
-        id=row["id"],
-        name=row["name"],
-        number_in_minute=row["number_in_minute"],
-        created_at=row["created_at"],
+        **{name: row[name] for name in _STORED},
         status=_batch_status(row["state"], counts),
         ahead=count_ahead(db, row["id"]) if counts[Status.QUEUED] else 0,
         paused_reason=to_message(row["paused_reason"], row["paused_message"]),
-        total=row["total"],
         counts=counts,
         cost=_sum_of("cost", groups),
         at_stake=_sum_of("at_stake", groups),
         estimated_cost=priced(row["estimated_micros"], not row["is_priced"]),
         eta_seconds=_seconds_to_go(db, row, groups, counts),
-        version=row["version"],
-        source=row["source"],
         retryable=_count_retryable(db, row["id"]) if counts[Status.FAILED] else 0,
         workbook=find_workbook(db, row["workbook_id"]) if row["workbook_id"] else None,
-        prefix=row["prefix"],
-        suffix=row["suffix"],
-        paused_cause=row["paused_cause"],
         picks=_count_picks(db, row["id"]),
         models=_models_of(groups),
-        copied_from=row["copied_from"],
-        table_id=row["table_id"],
     )
 
 

@@ -8,6 +8,7 @@ from app.db.connection import Connection
 from app.db.fingerprints import newest_known, of_prints
 from app.db.records import EMPTIED
 from app.db.row_mapping import IN_IDS, SqlList, object_of, object_text, status_of, to_message
+from app.db.tables import row_ids_of
 from app.domain.tables import RowPicture
 
 _PICTURE = """
@@ -59,9 +60,8 @@ def link_shared_pictures(
     db: Connection, table_id: str, batch_id: str, shared: Mapping[int, Collection[int]]
 ) -> None:
     """Show pictures of equal rows in rows of a table: row number -> record ids; in a transaction."""
-    sql = f"SELECT number, id FROM table_rows WHERE table_id = :id AND number {IN_IDS}"
-    rows = db.execute(sql, {"id": table_id, "ids": SqlList(shared)}).fetchall()
-    links = [(row_id, record_id, True) for number, row_id in rows for record_id in shared[number]]
+    rows = row_ids_of(db, table_id, shared)
+    links = [(row_id, record_id, True) for number, row_id in rows.items() for record_id in shared[number]]
     link_pictures(db, batch_id or None, links)
 
 

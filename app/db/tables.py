@@ -73,19 +73,13 @@ def to_table(row: Any) -> Table:
 def insert_rows(db: Connection, table_id: str, rows: Sequence[Row], version: int) -> list[int]:
     """Store new rows with this version -> their ids; inside a transaction."""
     ids = free_ids(db, "table_rows", len(rows))
-    names = ("table_id", *_ROW)
-    db.executemany(
-        f"INSERT INTO table_rows ({', '.join(names)}) VALUES (:{', :'.join(names)})",
-        [
-            _stored_row(row, table_id) | {"id": row_id, "version": version}
-            for row_id, row in zip(ids, rows, strict=True)
-        ],
-    )
+    new = zip(ids, rows, strict=True)
+    update_rows(db, table_id, [replace(row, id=row_id, version=version) for row_id, row in new])
     return ids
 
 
 def update_rows(db: Connection, table_id: str, rows: Iterable[Row]) -> None:
-    """Store these rows again; inside a transaction."""
+    """Store rows with ids, again if they are there; inside a transaction."""
     db.executemany(_STORED_ROW, [_stored_row(row, table_id) for row in rows])
 
 
@@ -160,19 +154,18 @@ def _problems_of(text: str) -> tuple[tuple[str, Message], ...]:
     return tuple((name, Message.from_json(sentence)) for name, sentence in json.loads(text))
 
 
-def list_order(db: Connection, table_id: str) -> list[tuple[int, float, int, str, int, bool]]:
-    """Of each row in its order: id, position, number, fingerprint, pictures wanted, whether it is empty."""
+def list_order(db: Connection, table_id: str) -> list[tuple[int, float, bool]]:
+    """Of each row in its order: id, position, whether it is empty."""
     rows = db.execute(
         """
-        SELECT id, position, number, fingerprint, num_images,
-            CASE WHEN fingerprint = '' AND problems = '' THEN 1 ELSE 0 END AS is_empty
+        SELECT id, position, CASE WHEN fingerprint = '' AND problems = '' THEN 1 ELSE 0 END AS is_empty
         FROM table_rows
         WHERE table_id = :id AND removed_at IS NULL
         ORDER BY position, id
         """,
         {"id": table_id},
     ).fetchall()
-    return [(row[0], row[1], row[2], row[3], row[4], bool(row[5])) for row in rows]
+    return [(row_id, position, bool(is_empty)) for row_id, position, is_empty in rows]
 
 
 def list_equal_rows(
@@ -193,22 +186,17 @@ def list_equal_rows(
 
 def rows_to_check_again(db: Connection, table_id: str, *, word: str) -> list[int]:
     """The ids of the rows in whose typed fields this word stands."""
-    sql = """
-        SELECT id
-        FROM table_rows
-        WHERE table_id = :id AND removed_at IS NULL AND fields LIKE :pattern
-    """
-    return [row["id"] for row in db.execute(sql, {"id": table_id, "pattern": f"%{word}%"}).fetchall()]
+    return _rows_like(db, table_id, "fields", f"%{word}%")
 
 
 def rows_with_problem(db: Connection, table_id: str, field: str) -> list[int]:
     """The ids of the rows that have a problem with this field."""
-    sql = """
-        SELECT id
-        FROM table_rows
-        WHERE table_id = :id AND removed_at IS NULL AND problems LIKE :pattern
-    """
-    return [row["id"] for row in db.execute(sql, {"id": table_id, "pattern": f'%["{field}", %'}).fetchall()]
+    return _rows_like(db, table_id, "problems", f'%["{field}", %')
+
+
+def _rows_like(db: Connection, table_id: str, column: str, pattern: str) -> list[int]:
+    sql = f"SELECT id FROM table_rows WHERE table_id = :id AND removed_at IS NULL AND {column} LIKE :pattern"
+    return [row["id"] for row in db.execute(sql, {"id": table_id, "pattern": pattern}).fetchall()]
 
 
 def last_row(db: Connection, table_id: str) -> tuple[int, float, int]:

@@ -1,7 +1,7 @@
 """Checks rows of a table: what they ask for, its price and its problems, which are stored with them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -106,8 +106,13 @@ def _kept(new: Row, old: Row) -> Row:
 
 def order_positions(db: database.Connection, table_id: str) -> dict[int, int]:
     """The ``{序号}`` of the rows by id: it counts the rows that are not empty."""
+    return count_positions((row_id, is_empty) for row_id, _, is_empty in database.list_order(db, table_id))
+
+
+def count_positions(rows: Iterable[tuple[int, bool]]) -> dict[int, int]:
+    """The same of rows (id, whether it is empty) in their order."""
     count, found = 0, {}
-    for row_id, _, _, _, _, is_empty in database.list_order(db, table_id):
+    for row_id, is_empty in rows:
         count += not is_empty
         found[row_id] = max(count, 1)
     return found

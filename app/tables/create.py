@@ -3,14 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import accumulate, count
+from itertools import count
 from typing import Any
 
 import database
 from app.domain import MAX_ROW_NUMBER, own_column_names
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, new_table
 from app.tables.cells import check_number_of_columns, read_new_row
-from app.tables.check import Checker
+from app.tables.check import Checker, count_positions
 from app.tables.operations import in_order, too_many_rows
 
 
@@ -59,9 +59,7 @@ def create_table(
     """Check rows and store them as a new table; a used ``key`` returns the table of its first call."""
     if answer := database.find_answer(db, key):
         return database.get_table(db, answer["table"], deleted=True)
-    filled = accumulate(not row.is_empty for row in rows)
-    positions = {row.id: max(int(number), 1) for row, number in zip(rows, filled, strict=True)}
-    checked = checker.check(table, rows, positions)
+    checked = checker.check(table, rows, count_positions((row.id, row.is_empty) for row in rows))
     with database.transaction(db):
         if answer := database.find_answer(db, key):
             return database.get_table(db, answer["table"], deleted=True)

@@ -12,7 +12,7 @@ from app.domain import READERS
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
 from app.errors import Conflict, InvalidRequest, NotFound
 from app.tables.cells import read_cell, read_new_row, read_own_cell, require_known_columns
-from app.tables.check import ORDER_VARIABLE, Checker, ensure_checked
+from app.tables.check import ORDER_VARIABLE, Checker, count_positions, ensure_checked
 from app.tables.states import shares_of
 
 
@@ -122,8 +122,7 @@ class Edit:
     def _ordered(self) -> list[tuple[float, int]]:
         """(position, id) of the rows in their order."""
         if self._order is None:
-            listed = database.list_order(self.db, self.table.id)
-            there = {row_id: place for row_id, place, *_ in listed}
+            there = {row_id: place for row_id, place, _ in database.list_order(self.db, self.table.id)}
             there |= {row.id: row.position for row in self.rows.values()}
             self._order = sorted((place, row_id) for row_id, place in there.items())
         return self._order
@@ -266,17 +265,11 @@ def _check(edit: Edit, changed: set[int], checker: Checker) -> None:
 
 def _positions(edit: Edit) -> dict[int, int]:
     """The ``{序号}`` of the rows as they will be."""
-    listed = {
-        row_id: (place, is_empty)
-        for row_id, place, _, _, _, is_empty in database.list_order(edit.db, edit.table.id)
-    }
+    order = database.list_order(edit.db, edit.table.id)
+    listed = {row_id: (place, row_id, is_empty) for row_id, place, is_empty in order}
     for row in edit.rows.values():
-        listed[row.id] = row.position, row.is_empty or row.removed_at is not None
-    count, found = 0, {}
-    for row_id, (_, is_empty) in sorted(listed.items(), key=lambda item: (item[1][0], item[0])):
-        count += not is_empty
-        found[row_id] = max(count, 1)
-    return found
+        listed[row.id] = row.position, row.id, row.is_empty or row.removed_at is not None
+    return count_positions((row_id, is_empty) for _, row_id, is_empty in sorted(listed.values()))
 
 
 def _words(row: Row | None) -> Any:

@@ -1,6 +1,6 @@
 """The API that queues records of a batch again, changed if wanted, or one more picture of their rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -90,10 +90,8 @@ def retry_batch(batch_id: str) -> Response:
     if first := database.find_answer(db, key):
         placed = Placed.before(first)
     else:
-        changes = _changes(body, batch_id)
+        changes = _changes(body, batch_id, ids)
         ids = list(changes) if ids is None and body.get("changes") is not None else ids
-        if ids is not None and not changes.keys() <= set(ids):
-            raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
         order = Retry(
             models=current.models,
             key=key,
@@ -124,9 +122,7 @@ def add_pictures(batch_id: str) -> Response:
         return batch_answer(batch_id, status=202, records=first["records"])
     if not ids:
         raise InvalidRequest("records", "请选至少一张图片")
-    changes = _changes(body, batch_id)
-    if not changes.keys() <= set(ids):
-        raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
+    changes = _changes(body, batch_id, ids)
     current = conditions()
     order = OneMore(
         models=current.models,
@@ -141,8 +137,9 @@ def add_pictures(batch_id: str) -> Response:
     return batch_answer(batch_id, status=202, records=place(db, order).ids)
 
 
-def _changes(body: Mapping[str, Any], batch_id: str) -> dict[int, Changes]:
-    """The ``changes`` of a body, by record id. Raises InvalidRequest, Conflict, ChangeErrors."""
+def _changes(body: Mapping[str, Any], batch_id: str, ids: Sequence[int] | None) -> dict[int, Changes]:
+    """The ``changes`` of a body, by record id: of some of ``ids``. Raises InvalidRequest, Conflict,
+    ChangeErrors."""
     value = {} if body.get("changes") is None else body["changes"]
     if not isinstance(value, dict):
         raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
@@ -153,7 +150,10 @@ def _changes(body: Mapping[str, Any], batch_id: str) -> dict[int, Changes]:
             raise InvalidRequest("changes", "changes 应为对象：记录编号和要改的几项")
         only_known(fields, CHANGEABLE)
         found[number] = fields
-    return validated_changes(conditions(), found, batch_id) if found else {}
+    changes = validated_changes(conditions(), found, batch_id) if found else {}
+    if ids is not None and not changes.keys() <= set(ids):
+        raise InvalidRequest("changes", "changes 里有 records 没有写的图片")
+    return changes
 
 
 def _body_and_ids() -> tuple[dict[str, Any], list[int] | None]:
