@@ -8,7 +8,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
 from app.domain import Pick, Record, file_key, normalised
@@ -106,10 +106,7 @@ def requested_stem(requested: str) -> str:
     return safe_stem(requested.rpartition("/")[2])
 
 
-def delivered_names(
-    records: Iterable[Record],
-    row_of: Callable[[Record], object] = lambda r: (r.batch_id or r.id, r.row_number),
-) -> list[str]:
+def delivered_names(records: Iterable[Record]) -> list[str]:
     """The name under which the picture of each record is delivered; "" for one without a file.
 
     Of the pictures of a row, as many as it asks for have the requested name, without the counter that the
@@ -125,7 +122,8 @@ def delivered_names(
             if record.filename.startswith(stored):  # without the folders, which are in the path
                 names[-1] = stem + record.filename[len(stored) :]
             rank, wanted = _RANKS.get(record.pick, 1), record.num_images
-            rows[row_of(record)].append((rank, -record.id, index, record.picture_number, wanted, stem))
+            row = record.batch_id or record.id, record.row_number
+            rows[row].append((rank, -record.id, index, record.picture_number, wanted, stem))
     for pictures in rows.values():
         wanted = pictures[0][-2]
         chosen = sorted(pictures)[:wanted]
