@@ -165,7 +165,7 @@ from app.db.sessions import (
 )
 from app.db.store_guard import StoreGuard, open_guard
 from app.db.table_list import ListedTable, TableTotals, has_tables, list_tables, table_totals
-from app.db.table_repairs import repair_rows
+from app.db.table_repairs import RowRepair, repair_rows
 from app.db.table_versions import (
     batch_of_table,
     find_tables_of_file,

@@ -1,11 +1,11 @@
 """Places an order: what is planned is written in one transaction, the only one that queues records."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import database
-from app.domain import Models, Record, SkippedRow, Status, fingerprint
+from app.domain import Models, Record, RowExtras, SkippedRow, Status
 from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, shown_rows, skipped_rows
 
 
@@ -200,10 +200,16 @@ def _repair_rows(db: database.Connection, planned: Sequence[PlannedRow]) -> None
     changed = [each.row for each in planned if each.row.is_changed and each.row.origin]
     if not changed:
         return
-    columns = {row.number: _columns_of(row) for row in changed}
-    origin = changed[0].records[0]
-    before = {row.number: fingerprint(row.records[0].row_request) for row in changed}
-    database.repair_rows(db, origin.batch_id, columns, before)
+    repairs = {
+        row.number: database.RowRepair(before=_columns_before(row), now=_columns_of(row)) for row in changed
+    }
+    database.repair_rows(db, changed[0].records[0].batch_id, repairs)
+
+
+def _columns_before(row: OrderRow) -> database.RowColumns:
+    first = row.records[0]
+    extras = RowExtras(columns=first.columns, templates=first.templates, position=first.position)
+    return _columns_of(replace(row, request=first.row_request, extras=extras))
 
 
 def _columns_of(row: OrderRow) -> database.RowColumns:

@@ -453,6 +453,8 @@ def test_rows_that_were_changed_while_they_were_held_are_not_made_as_they_were(w
     assert (released["released"], released["skipped"]) == (1, [])
     web.run()
     assert states(web, table) == ["made", "to_make", "made"]
+    (mended,) = [row for row in rows_of(web, table) if row["prompt"].endswith("，夜景")]
+    assert not {"model", "aspect_ratio", "num_images"} & mended.keys()  # they stay as they were typed
     assert len(run(web, table)["records"]) == 1
     left = run(web, table, 400, model="jimeng_seedream46_cvtob", sample=1)
     assert left["field"] == "sample"
