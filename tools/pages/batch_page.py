@@ -100,10 +100,10 @@ class BatchPage:
         self.import_workbook(csv_file(*lines, name=name), place=place)
 
     def import_workbook(self, file: Path | FilePayload, *, place: str = "") -> None:
-        """Choose a file; ``place`` answers where its rows go if there are some already."""
+        """Choose a file; ``place`` answers what becomes of it, when that is asked: new, update or add."""
         self.page.locator("[data-file]").set_input_files(file)
         if place:
-            self.page.locator(f"[data-import-mode={place}]").click()
+            self.page.locator(f"[data-import-choice={place}]").click()
         expect(self.report()).to_contain_text("读到")
 
     def report(self) -> Locator:

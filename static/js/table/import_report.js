@@ -110,6 +110,7 @@ export function makeReport(panel, { batch, strip, undo }) {
   });
   phone.addEventListener("change", refresh);
   table.rows.watch(refresh);
+  batch.store.watch(refresh);
   strip.watch((name) => { if (name === "report") show(stateOf()); });
   bindTabStops(panel);
 
