@@ -15,16 +15,17 @@ const MAX_ITEMS = 200; // in a list
 const DELAY = 60; // ms
 
 /**
- * panel: of batch/import_report.html. batch: see pages/batch.js; strip: {show(name), toggle(name), watch(listener)}; undo(report) undoes the
+ * panel: of batch/import_report.html. batch: see pages/batch.js; strip: see strip.js; opener: shows and hides it; undo(report) undoes the
  * import. Returns {open(report): see import_reports.js, refresh(), toggle()}.
  */
-export function makeReport(panel, { batch, strip, undo }) {
+export function makeReport(panel, { batch, strip, opener, undo }) {
   const { table } = batch;
   const part = (name) => panel.querySelector(`[data-report-${name}]`);
   const showProblems = makeProblemList(part("problems").querySelector("ul"), part("line"), { batch, locate, onFixed });
   const phone = matchMedia("(width < 720px)"); // there it is one line until it is unfolded
   let report = null;
   let isUnfolded = false;
+  let isShown = false;
   let timer = 0;
   let rendered = ""; // as JSON
 
@@ -94,7 +95,7 @@ export function makeReport(panel, { batch, strip, undo }) {
   function refresh() {
     timer ||= setTimeout(() => {
       timer = 0;
-      if (!panel.hidden) show(stateOf());
+      if (isShown) show(stateOf());
     }, DELAY);
   }
 
@@ -111,7 +112,11 @@ export function makeReport(panel, { batch, strip, undo }) {
   phone.addEventListener("change", refresh);
   table.rows.watch(refresh);
   batch.store.watch(refresh);
-  strip.watch((name) => { if (name === "report") show(stateOf()); });
+  strip.watch((name) => {
+    isShown = name === "report";
+    opener.ariaExpanded = String(isShown);
+    if (isShown) show(stateOf());
+  });
   bindTabStops(panel);
 
   return {
@@ -120,8 +125,8 @@ export function makeReport(panel, { batch, strip, undo }) {
     open(given) {
       report = given;
       if (report) markProblems(table, marksOf(report, table));
-      strip.show("report");
-      show(stateOf());
+      if (isShown) show(stateOf());
+      else strip.show("report");
     },
     toggle: () => strip.toggle("report"),
   };

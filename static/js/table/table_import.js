@@ -11,10 +11,8 @@ import { offerUndo, showError, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns {takeFile(file), report}. */
 export function makeTableImport(batch) {
-  const { page, table, urls, store, footer, dialog } = batch;
-  const panel = document.querySelector("[data-report]");
-  const strip = placeOf(panel, page.querySelector('[data-command="report"]'));
-  const report = makeReport(panel, { batch, strip, undo: (imported) => attempt(() => undoImport(imported), showError) });
+  const { page, table, urls, store, strip, footer, dialog } = batch;
+  const report = makeReport(page.querySelector("[data-report]"), { batch, strip, opener: page.querySelector('[data-command="report"]'), undo: (imported) => attempt(() => undoImport(imported), showError) });
 
   const takeFile = makeImport(dialog("import"), {
     urls,
@@ -48,19 +46,4 @@ export function makeTableImport(batch) {
   }
 
   return { takeFile, report };
-}
-
-// Until the strip holds it.
-function placeOf(panel, opener) {
-  const listeners = [];
-  function show(name) {
-    panel.hidden = name !== "report";
-    opener.ariaExpanded = String(!panel.hidden);
-    for (const listener of listeners) listener(name);
-  }
-  panel.querySelector("[data-report-close]").addEventListener("click", () => {
-    show("");
-    opener.focus();
-  });
-  return { show, hide: () => show(""), toggle: () => show(panel.hidden ? "report" : ""), watch: (listener) => listeners.push(listener) };
 }
