@@ -1,21 +1,22 @@
-// Two images side by side: zoomed together, changed one by one, kept or rejected.
+// Two to four images side by side: zoomed together, changed one by one, kept or rejected.
 
 import { HttpError, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "../ui/details.js";
 import { ImageViewer } from "../ui/image_viewer.js";
+import { captionOf } from "../ui/lightbox_rows.js";
 import { targetOf } from "./actions.js";
 
 const EMPTY = { request: {}, metadata: new DocumentFragment() };
 let instance = null;
 
-/** Compare two records. hooks: records() to choose from, run(name, target, {record}), onClosed(). */
-export function openCompare(left, right, hooks) {
+/** Compare records, at most four. hooks: records() to choose from, run(name, target, {record}), onClosed(). */
+export function openCompare(records, hooks) {
   instance ??= new CompareDialog(document.querySelector("[data-compare]"));
-  instance.open(left, right, hooks);
+  instance.open(records, hooks);
 }
 
-/** One half of the dialog: an image, its description and its commands. */
+/** One part of the dialog: an image, its description and its commands. */
 class Side {
   record = null;
   details = EMPTY;
@@ -47,18 +48,19 @@ class Side {
     this.#loadDetails(record);
   }
 
-  /** What differs from the other side stands out. */
-  render(isActive, other) {
+  /** What none of the others has stands out. */
+  render(isActive, others) {
     this.#element.classList.toggle("is-active", isActive);
+    this.#element.hidden = !this.record;
     if (!this.record) return;
     const { prompt = "" } = this.details.request;
-    this.#part("name").textContent = _("记录 {id}", { id: this.record.dataset.recordId });
+    this.#part("name").textContent = captionOf(this.record) || _("记录 {id}", { id: this.record.dataset.recordId });
     this.#part("viewer-image").alt = prompt;
     Object.assign(this.#part("prompt"), { textContent: prompt, title: prompt });
     for (const button of this.#element.querySelectorAll("[data-command]")) {
       button.setAttribute("aria-pressed", String(button.dataset.command === this.record.dataset.pick));
     }
-    this.#part("metadata-line").replaceChildren(...diffMetadata(this.details, other.details));
+    this.#part("metadata-line").replaceChildren(...diffMetadata(this.details, others.map(({ details }) => details)));
   }
 
   /** Call run() unless that command is running; why it failed is shown on the image. */
@@ -95,15 +97,16 @@ class Side {
 
 class CompareDialog {
   #dialog;
-  #sides;
+  #all; // sides
+  #sides = []; // those that show a record
   #hooks = null;
   #active = 1;
 
   constructor(dialog) {
     this.#dialog = dialog;
-    this.#sides = [...dialog.querySelectorAll("[data-side]")].map((element, at) => new Side(element, {
+    this.#all = [...dialog.querySelectorAll("[data-side]")].map((element, at) => new Side(element, {
       onStep: (step) => this.#change(at, step),
-      onMove: (state) => this.#sides[1 - at].viewer.setState(state),
+      onMove: (state) => this.#others(at).forEach(({ viewer }) => viewer.setState(state)),
       onActivate: () => this.#activate(at),
       onCommand: (name) => this.#run(name, at),
       onDetails: () => this.#render(),
@@ -114,13 +117,19 @@ class CompareDialog {
     document.addEventListener("pick-undone", ({ detail }) => this.#onPickUndone(detail));
   }
 
-  open(left, right, hooks) {
+  open(records, hooks) {
     this.#hooks = hooks;
     this.#active = 1;
+    this.#sides = this.#all.slice(0, records.length);
+    this.#dialog.dataset.sides = records.length;
+    for (const side of this.#all) side.record = null;
     this.#dialog.showModal();
     this.#dialog.focus();
-    this.#show(0, left);
-    this.#show(1, right);
+    records.slice(0, this.#all.length).forEach((record, at) => this.#show(at, record));
+  }
+
+  #others(at) {
+    return this.#sides.filter((side) => side !== this.#sides[at]);
   }
 
   #show(at, record) {
@@ -129,7 +138,7 @@ class CompareDialog {
   }
 
   #render() {
-    this.#sides.forEach((side, at) => side.render(at === this.#active, this.#sides[1 - at]));
+    this.#all.forEach((side, at) => side.render(at === this.#active, this.#others(at)));
   }
 
   #activate(at) {
@@ -174,9 +183,9 @@ class CompareDialog {
     else this.#render();
   }
 
-  /** The records that a side may show: all but that of the other. */
+  /** The records that a side may show: all but those of the others. */
   #candidates(at) {
-    return this.#hooks.records().filter((record) => !isSame(record, this.#sides[1 - at].record));
+    return this.#hooks.records().filter((record) => !this.#others(at).some((side) => isSame(record, side.record)));
   }
 
   /** The element of a record in the list, which may have been rendered anew. */
@@ -190,8 +199,6 @@ class CompareDialog {
     const actions = {
       arrowleft: () => this.#change(this.#active, -1),
       arrowright: () => this.#change(this.#active, 1),
-      1: () => this.#activate(0),
-      2: () => this.#activate(1),
       p: () => this.#run("keep", this.#active),
       x: () => this.#run("reject", this.#active),
       "+": () => zoom(1.5),
@@ -199,7 +206,7 @@ class CompareDialog {
       "-": () => zoom(1 / 1.5),
       0: () => zoom(0),
     };
-    const action = actions[event.key.toLowerCase()];
+    const action = event.key - 1 in this.#sides ? () => this.#activate(event.key - 1) : actions[event.key.toLowerCase()];
     if (!action) return;
     event.preventDefault();
     action();
@@ -210,9 +217,9 @@ function isSame(record, other) {
   return Boolean(record && other) && record.dataset.recordId === other.dataset.recordId;
 }
 
-/** Size, model and seed, one <span> each; those that the other does not have are marked. */
-function diffMetadata(details, other) {
-  const others = summaryOf(other);
+/** Size, model and seed, one <span> each; those that none of the others has are marked. */
+function diffMetadata(details, all) {
+  const others = all.flatMap(summaryOf);
   return summaryOf(details).filter(Boolean).map((text) => {
     const element = document.createElement("span");
     element.textContent = text;

@@ -45,7 +45,7 @@ export class RecordsViewer {
   /** Compare two records of the list. */
   compare(left, right, onClosed) {
     const records = () => this.#links().map(recordOf);
-    openCompare(left, right, { records, run: this.#runCommand, onClosed });
+    openCompare([left, right], { records, run: this.#runCommand, onClosed });
   }
 
   commands(record) {

@@ -54,6 +54,7 @@ export class ImageViewer {
     const thumbnail = link.querySelector("img");
     const isUsable = thumbnail && (thumbnail.naturalWidth || !thumbnail.complete);
     this.#link = link;
+    this.showMessage("");
     this.#image.hidden = false;
     this.#image.src = isUsable ? thumbnail.currentSrc || thumbnail.src : link.dataset.imageUrl;
     if (!isPassing) this.showWhole();
@@ -108,7 +109,6 @@ export class ImageViewer {
       else if (this.message === loading) this.showMessage(""); // another message stays
       this.#reloadButton.hidden = isLoaded;
     };
-    this.showMessage("");
     whole.onload = () => finish(true);
     whole.onerror = () => finish(false);
     whole.src = url;
@@ -117,6 +117,7 @@ export class ImageViewer {
   #reload() {
     const url = new URL(this.#link.dataset.imageUrl, location.href);
     url.searchParams.set("again", Date.now());
+    this.showMessage("");
     this.#canvas.closest("dialog").focus(); // the button will be hidden; the keys stay with the image
     this.#loadWhole(this.#link, url.href);
   }
