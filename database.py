@@ -10,13 +10,7 @@ from app.db.backup import FoundPicture, StoredFile, back_up, empty_trash, list_s
 from app.db.batch_log import add_log, count_log, list_log, row_label
 from app.db.batch_models import check_models, count_ahead, count_running_by_model, list_queued_models
 from app.db.batch_names import list_batch_names
-from app.db.batch_rows import (
-    ROW_GROUPS,
-    count_batch_rows,
-    list_delivered_records,
-    list_row_numbers,
-    list_row_records,
-)
+from app.db.batch_rows import list_delivered_records
 from app.db.batches import (
     count_batches,
     count_open_work,
@@ -35,7 +29,7 @@ from app.db.budgets import BudgetReached, committed_spend, list_budgets, set_bud
 from app.db.cancellation import Cancelled, cancel_batch, cancel_record
 from app.db.connection import Connection, Target, read_transaction, transaction
 from app.db.connection_pool import ConnectionPool, connect
-from app.db.copies import RowsToCopy, Speed, list_rows_to_copy, list_same_rows, measure_speed
+from app.db.copies import RowsToCopy, list_rows_to_copy
 from app.db.copy_to import Copied, CopyDiffers, copy_to
 from app.db.file_names import FileName, WantedName, are_taken, choose_names
 from app.db.fingerprints import (

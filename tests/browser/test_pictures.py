@@ -1,14 +1,17 @@
-"""看图: choosing pictures by row, another picture of a row, and the release of the rest of a sample."""
+"""看图: the open table as pictures, chosen by keys, side by side, changed and ordered."""
 
+import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
+from tests.browser.conftest import NewPage
 from tools.fakes.jimeng import FakeJimeng
-from tools.pages.batch_page import rows_of, start_to_end
-from tools.pages.pictures_page import PicturesPage
+from tools.pages.pictures_page import PicturesPage, made_table
 from tools.server_process import ServerProcess
+
+RATIOS = ("1:1", "3:4", "16:9")
 
 
 @pytest.fixture
@@ -16,234 +19,201 @@ def pictures(page: Page, server: ServerProcess) -> PicturesPage:
     return PicturesPage(page, server)
 
 
-def submit(server: ServerProcess, number: int, *, num_images: int = 1, **more: Any) -> str:
-    """Submit this many rows and wait until those that are not held are made."""
-    rows = rows_of(*(f"第 {n} 款茶具" for n in range(1, number + 1)))
-    return start_to_end(server, [{**row, "num_images": num_images} for row in rows], **more)
+def rows(number: int, *, num_images: int = 1) -> list[dict[str, Any]]:
+    return [
+        {"prompt": f"第 {n} 款茶具", "resolution": "1K", "num_images": num_images}
+        for n in range(1, number + 1)
+    ]
 
 
-def picks(server: ServerProcess, batch_id: str) -> dict[str, int]:
-    found: dict[str, int] = server.get(f"/api/batches/{batch_id}")["batch"]["picks"]
-    return found
+def picks(server: ServerProcess) -> dict[str, int]:
+    return {pick: server.get(f"/api/records?pick={pick}")["total"] for pick in ("keep", "reject")}
 
 
-def test_a_sample_is_reviewed_mended_and_the_rest_released_with_other_words(
-    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    batch_id = submit(server, 20, sample=8)
-    pictures.open(batch_id)
-    expect(pictures.page.locator("[data-picture-rows] > [data-row]")).to_have_count(8)
-    pictures.expect_counts(all=8, none=8, held=12)
-    expect(pictures.release("sum")).to_contain_text("其余 12 行")
-    expect(pictures.release("yes")).to_have_text("放行 · ¥2.64")
-
-    pictures.picture(1).locator("[data-command=reject]").click()
-    pictures.expect_counts(reject=1, none=7)
-    pictures.focus(20)
-    pictures.press("e")
-    form = pictures.row(20).locator("[data-edit]")
-    form.locator("[data-edit-prompt]").fill("第 20 款茶具，俯拍")
-    expect(form.locator("[data-edit-yes]")).to_have_text("再来一张 · ¥0.22")
-    form.locator("[data-edit-yes]").click()
-    expect(pictures.row(20).locator("[data-image-url]")).to_have_count(2)
-    expect(pictures.row(20)).to_contain_text("俯拍")
-    assert [jimeng.charges, jimeng.submissions[-1].body["prompt"]] == [9, "第 20 款茶具，俯拍"]
-
-    pictures.release("change").click()
-    pictures.page.locator("[name=suffix]").fill("，白底")
-    expect(pictures.release("examples").locator("li").first).to_contain_text("，白底")
-    expect(pictures.release("yes")).to_be_enabled()
-    pictures.release("yes").click()
-    expect(pictures.page.locator(".toast").last).to_contain_text("已放行 12 张")
-    expect(pictures.page.locator("[data-image-url]")).to_have_count(21)
-    expect(pictures.page.locator("[data-release]")).to_be_hidden()
-    assert jimeng.charges == 21
-    assert sum(order.body["prompt"].endswith("款茶具，白底") for order in jimeng.submissions) == 12
-    assert picks(server, batch_id) == {"keep": 0, "reject": 1}
-
-
-def test_a_row_is_judged_by_keys_and_each_choice_is_undone(
+def test_rows_are_judged_by_keys_and_each_choice_is_undone(
     pictures: PicturesPage, server: ServerProcess
 ) -> None:
-    batch_id = submit(server, 2, num_images=3)
-    pictures.open(batch_id)
+    pictures.open(made_table(server, rows(3, num_images=3)))
     pictures.focus(1)
-    pictures.press("p", "ArrowRight", "x")
+    pictures.press("p", "x")
     pictures.expect_pick(1, 1, "keep")
     pictures.expect_pick(1, 2, "reject")
-    pictures.press("3")
+    pictures.expect_focus(1, 3)
+    pictures.press("3")  # keeps the third, and goes on to the next row
     pictures.expect_pick(1, 3, "keep")
-    pictures.press("Enter")
-    expect(pictures.picture(2).locator("[data-place]")).to_be_focused()
+    pictures.expect_focus(2)
+    pictures.press("9")
+    note = pictures.page.locator("[data-gallery-note]")
+    expect(note).to_have_text("这一行没有第 9 张图")
+    pictures.page.evaluate("document.dispatchEvent(new Event('poll-now'))")
+    expect(note).to_have_text("这一行没有第 9 张图")  # until the next key
     pictures.press("x")
-    pictures.expect_pick(2, 1, "reject")
-    pictures.expect_counts(keep=1, none=1)
-    expect(pictures.page.locator(".pictures-download")).to_have_text("下载留下的 2 张")
-    pictures.press("z", "z")
+    expect(note).to_have_text("")
+    pictures.expect_counts(all=3, keep=1, none=2)
+    pictures.press("z")
     pictures.expect_pick(2, 1, "")
-    pictures.expect_pick(1, 3, "")
-    expect(pictures.page.locator(".pictures-download")).to_have_text("下载留下的 1 张")
-    assert picks(server, batch_id) == {"keep": 1, "reject": 1}
+    pictures.expect_focus(2)
     pictures.focus(1)
-    pictures.press(" ")  # the keys of the large view are the same
+    pictures.press("u")
+    pictures.expect_pick(1, 1, "")
+    pictures.press("End")
+    pictures.expect_focus(3, 3)
+    pictures.press("Home", "Enter")  # the keys of the large view are the same
     expect(pictures.page.locator("[data-caption]")).to_have_text("第 1 行 · 1/3")
     pictures.press("2", "Enter")
-    pictures.expect_counts(keep=1)
     expect(pictures.page.locator("[data-caption]")).to_have_text("第 2 行 · 1/3")
     pictures.press("Escape")
+    pictures.expect_focus(2)
     pictures.expect_pick(1, 2, "keep")
-    expect(pictures.picture(2).locator("[data-place]")).to_be_focused()
-    pictures.open(batch_id, "&show=keep")
-    expect(pictures.page.locator("[data-picture-rows] > [data-row]")).to_have_count(1)
+    assert picks(server) == {"keep": 2, "reject": 0}
+    pictures.group("keep").click()
+    expect(pictures.page.locator("[data-gallery-row]")).to_have_count(1)
+    pictures.focus(1, 2)
+    pictures.press("x")
+    pictures.focus(1, 3)
+    pictures.press("x")
+    pictures.expect_counts(keep=0)
+    expect(pictures.page.locator("[data-gallery-row]")).to_have_count(1)  # it stays where it is judged
 
 
-def test_a_failed_row_is_changed_and_tried_again_in_its_place(
+def test_up_to_four_pictures_are_looked_at_side_by_side(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    pictures.open(made_table(server, rows(3, num_images=2)))
+    pictures.focus(1)
+    pictures.press("c")
+    expect(pictures.page.locator("[data-gallery-note]")).to_have_text("先用空格选 2 到 4 张")
+    pictures.press(" ", "ArrowRight", " ", "ArrowRight", " ", "ArrowRight", " ", "ArrowRight", " ")
+    expect(pictures.page.locator("[data-gallery-note]")).to_have_text("最多并排看 4 张")
+    pictures.focus(2, 2)
+    pictures.press(" ", "c")
+    dialog = pictures.page.locator("dialog[data-compare]")
+    expect(dialog.locator("[data-side]:visible")).to_have_count(3)
+    expect(dialog.locator("[data-name]").nth(2)).to_have_text("第 2 行 · 1/2")
+    pictures.press("3", "p", "ArrowRight")
+    expect(dialog.locator("[data-name]").nth(2)).to_have_text("第 2 行 · 2/2")
+    pictures.press("Escape")
+    pictures.expect_pick(2, 1, "keep")
+    pictures.press("Escape")
+    expect(pictures.page.locator("[data-gallery-survey]")).to_be_hidden()
+
+
+def test_changed_words_are_to_be_made_and_the_earlier_picture_is_one_press_away(
     pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch_id = start_to_end(server, [{"prompt": "违禁的茶壶", "resolution": "1K", "filename": "茶壶"}])
-    pictures.open(batch_id, "&show=failed")
-    expect(pictures.row(1)).to_contain_text("50412")
-    pictures.row(1).locator("[data-command=change]").click()
-    form = pictures.row(1).locator("[data-edit]")
-    form.locator("[data-edit-prompt]").fill("茶壶")
-    expect(form.locator("[data-edit-yes]")).to_have_text("改好重试 · ¥0.22")
-    pictures.press("Control+Enter")
-    expect(pictures.row(1).locator("[data-image-url]")).to_have_count(1)
-    expect(pictures.row(1).locator("[data-record-id]")).to_have_count(1)
-    record = server.get(f"/api/batches/{batch_id}")["records"][0]
-    assert (record["filename"], record["prompt"], jimeng.charges) == ("茶壶.png", "茶壶", 1)
-
-
-def test_what_is_being_written_stays_while_the_row_changes(
-    pictures: PicturesPage, server: ServerProcess
-) -> None:
-    batch_id = submit(server, 3)
-    pictures.open(batch_id)
+    table_id = made_table(server, rows(2))
+    pictures.open(table_id)
+    expect(pictures.words("order")).to_have_text("再来一张 ¥0.22")
     pictures.focus(2)
     pictures.press("e")
-    prompt = pictures.row(2).locator("[data-edit-prompt]")
-    prompt.fill("还没写完")
-    assert "还没写完" in pictures.page.evaluate("localStorage.getItem('pictures.unsent')")  # at once
-    record = server.get(f"/api/batches/{batch_id}")["records"][1]["id"]
-    server.post(f"/api/batches/{batch_id}/again", {"records": [record]})
-    server.post("/api/records/pick", {"ids": [record], "pick": "keep"})
-    pictures.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(pictures.row(2).locator("[data-image-url]")).to_have_count(2)
-    pictures.expect_pick(2, 1, "keep")
-    expect(prompt).to_have_value("还没写完")
-    expect(prompt).to_be_focused()
-
-    pictures.page.reload()
-    pictures.focus(2)
-    pictures.press("e")
-    expect(prompt).to_have_value("还没写完")
+    pictures.words("edit").fill("第 2 款茶具，俯拍")
     pictures.press("Control+Enter")
-    expect(pictures.row(2).locator("[data-image-url]")).to_have_count(3)
-    expect(pictures.row(2).locator("[data-command=change]")).to_be_focused()
+    expect(pictures.picture(2)).to_contain_text("还没做")
+    expect(pictures.picture(2).locator("[data-order-row]")).to_have_text("做 ¥0.22")
+    expect(pictures.words("order")).to_have_text("做 ¥0.22")
+    pictures.page.locator("[data-gallery-row='2'] [data-earlier]").click()
+    expect(pictures.picture(2, 2).locator("img")).to_be_visible()
+    expect(pictures.picture(2, 2)).to_contain_text("早先")
+    assert jimeng.charges == 2
+    pictures.picture(2).locator("[data-order-row]").click()
+    expect(pictures.page.locator("dialog[open]")).to_contain_text("¥0.22")
+    pictures.page.locator("dialog[open] .is-primary").click()
+    expect(pictures.picture(2).locator("img")).to_be_visible()
+    assert [jimeng.charges, jimeng.submissions[-1].body["prompt"]] == [3, "第 2 款茶具，俯拍"]
+    words = server.get(f"/api/tables/{table_id}")["rows"][1]["prompt"]
+    assert words == "第 2 款茶具，俯拍"
 
 
-def test_a_lost_connection_is_shown_until_it_is_back_and_pictures_in_the_trash_are_found(
+def test_what_failed_waits_or_is_shared_stands_in_its_place(
     pictures: PicturesPage, server: ServerProcess
 ) -> None:
-    batch_id = submit(server, 1)
-    pictures.open(batch_id)
-    notice = pictures.page.locator("[data-pictures-offline]")
+    made = made_table(server, [{"prompt": "违禁的茶壶", "resolution": "1K"}, *rows(1), *rows(1)])
+    pictures.open(made)
+    failed = pictures.picture(1)
+    expect(failed).to_contain_text("失败")
+    expect(failed).to_contain_text("50412")
+    expect(failed.locator("[data-order-row]")).to_have_text("重试 ¥0.22")
+    pictures.expect_counts(all=3, failed=1)
+    expect(pictures.picture(2).locator("img")).to_be_visible()
+    expect(pictures.page.locator("[data-gallery-row='3']")).to_contain_text("同第 2 行")
+    record = pictures.picture(2).get_attribute("data-record-id")
+    assert pictures.picture(3).get_attribute("data-record-id") == record
+    pictures.focus(3)
+    pictures.press("p")
+    pictures.expect_pick(2, 1, "keep")  # the same picture
+
+    pictures.open(made_table(server, [{"prompt": f"碗 {n}", "resolution": "1K"} for n in range(6)], sample=2))
+    pictures.expect_counts(all=2, waiting=4)
+    pictures.group("waiting").click()
+    expect(pictures.picture(2)).to_contain_text("等你看过")
+
+
+def test_a_choice_that_is_not_saved_is_taken_back_and_said_at_the_picture(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    pictures.open(made_table(server, rows(2)))
     pictures.page.context.set_offline(True)
-    pictures.picture(1).locator("[data-command=keep]").click()
-    expect(pictures.picture(1).locator("[data-error]")).to_have_text("连不上服务，请确认程序还在运行")
+    pictures.focus(1)
+    pictures.press("p")
+    expect(pictures.picture(1).locator(".shot-error")).to_have_text("连不上服务，请确认程序还在运行")
     pictures.expect_pick(1, 1, "")
-    pictures.page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(notice).to_have_text("连不上服务，正在重试…")
     pictures.page.context.set_offline(False)
-    expect(notice).to_be_hidden()
-    pictures.picture(1).locator("[data-command=keep]").click()
+    pictures.focus(1)
+    pictures.press("p")
+    pictures.expect_pick(1, 1, "keep")
+    expect(pictures.picture(1).locator(".shot-error")).to_be_hidden()
     pictures.expect_counts(keep=1)
 
-    server.post("/api/records/delete", {"ids": [server.get(f"/api/batches/{batch_id}")["records"][0]["id"]]})
-    pictures.page.goto(f"{server.address}/batch?id={batch_id}")
-    expect(pictures.page.locator("[data-run-paused]")).to_contain_text("图片都删掉了")
-    pictures.open(batch_id)
-    pictures.page.get_by_role("link", name="看回收站").click()
-    expect(pictures.page.locator("[data-records] [data-record-id]")).to_have_count(1)
 
-
-def test_the_rest_is_not_made_and_that_is_undone(
-    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
+def test_two_people_see_what_the_other_chose(
+    pictures: PicturesPage, server: ServerProcess, new_page: NewPage
 ) -> None:
-    batch_id = submit(server, 6, sample=2)
-    checks: list[Route] = []
-    pictures.page.route("**/release", lambda route: route.continue_() if checks else checks.append(route))
-    pictures.page.route("**/cancel", lambda route: route.abort(), times=1)
-    pictures.open(batch_id)
-    pictures.release("no").press("Enter")
-    expect(pictures.release("error")).not_to_be_empty()
-    checks[0].continue_()  # its answer leaves the sentence
-    expect(pictures.release("yes")).to_contain_text("放行 ·")
-    expect(pictures.release("error")).not_to_be_empty()
-    expect(pictures.release("no")).to_be_focused()
-    pictures.press("Enter")
-    expect(pictures.page.locator("[data-release]")).to_be_hidden()
-    assert server.get(f"/api/batches/{batch_id}")["batch"]["counts"]["cancelled"] == 4
-    pictures.press("Control+z")
-    expect(pictures.release("sum")).to_be_visible()
-    expect(pictures.release("sum")).to_contain_text("其余 4 行")
-    counts = server.get(f"/api/batches/{batch_id}")["batch"]["counts"]
-    assert (counts["held"], jimeng.charges) == (4, 2)
-
-
-def test_problems_of_a_change_are_shown_by_row_and_release_nothing(
-    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    batch_id = submit(server, 4, sample=1)
-    pictures.open(batch_id)
-    pictures.release("change").click()
-    pictures.page.locator("[name=suffix]").fill("白" * 10_000)
-    expect(pictures.release("problems").locator("li")).to_have_count(3)
-    expect(pictures.release("problems")).to_contain_text("第 3 行")
-    expect(pictures.release("error")).to_have_text("3 处要改，还没有放行")
-    expect(pictures.release("yes")).to_be_disabled()
-    pictures.page.locator("[name=suffix]").fill("")
-    expect(pictures.release("yes")).to_be_enabled()
-    expect(pictures.release("problems")).to_be_hidden()
-    assert jimeng.charges == 1
-
-    server.post(f"/api/batches/{batch_id}/release", {})  # in another tab
-    pictures.release("yes").click()
-    expect(pictures.page.locator("[data-release]")).to_be_hidden()
-
-
-def test_the_rows_are_made_by_another_model_and_both_are_compared(
-    pictures: PicturesPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    batch_id = submit(server, 3, name="茶具")
-    pictures.open(batch_id)
-    page = pictures.page
-    page.locator("[data-copy-batch]").click()
-    expect(page.locator("[data-copy-model]")).to_have_value("jimeng_seedream46_cvtob")
-    expect(page.locator("[data-copy-sum]")).to_have_text("3 行，3 张")
-    yes = page.locator("[data-copy-yes]")
-    expect(yes).to_have_text("做一遍 · ¥0.66")
-    page.locator("[data-copy-model]").select_option("jimeng_t2i_v40")
-    expect(yes).to_have_text("没有要做的")
-    expect(yes).to_be_disabled()
-    page.locator("[data-copy-model]").select_option("jimeng_seedream46_cvtob")
-    expect(yes).to_be_enabled()
-    yes.click()
-    page.wait_for_url("**with=**")
-    expect(page.locator("[data-picture-rows] [data-image-url]")).to_have_count(6)
-    assert (jimeng.charges, jimeng.submissions[-1].body["req_key"]) == (6, "jimeng_seedream46_cvtob")
-    for model in ("即梦 4.0", "即梦 4.6"):
-        expect(page.locator(".sides-table tr", has_text=model)).to_contain_text("¥0.66")
-        expect(pictures.row(1)).to_contain_text(f"{model} · ¥0.22")
-
-    pictures.focus(1)
-    pictures.press("ArrowRight", "p")
-    pictures.expect_pick(1, 2, "keep")
-    pictures.press("Enter", "x")
+    table_id = made_table(server, rows(2))
+    other = PicturesPage(new_page(), server)
+    for one in (pictures, other):
+        one.open(table_id)
+    pictures.focus(2)
+    pictures.press("p")
+    other.expect_pick(2, 1, "keep")
+    other.focus(2)
+    other.press("x")
     pictures.expect_pick(2, 1, "reject")
-    pictures.press("2")
-    pictures.expect_pick(2, 2, "keep")
-    pictures.expect_counts(reject=1, none=2)
-    copied = page.url.split("with=")[1]
-    assert picks(server, batch_id) == {"keep": 0, "reject": 1}
-    assert picks(server, copied) == {"keep": 2, "reject": 0}
+
+
+def test_table_and_pictures_are_two_views_of_one_page(pictures: PicturesPage, server: ServerProcess) -> None:
+    page, table_id = pictures.page, made_table(server, rows(2))
+    page.goto(f"{server.address}/batch?table={table_id}")
+    expect(page.locator("[data-batch][data-ready]")).to_have_count(1)
+    page.evaluate("window.isSamePage = true")
+    page.locator("[data-view-name=pictures]").click()
+    pictures.wait_until_ready()
+    page.wait_for_url("**view=pictures")
+    expect(page.locator("[data-table]")).to_be_hidden()
+    page.go_back()
+    expect(page.locator("[data-gallery]")).to_be_hidden()
+    expect(page.locator("[data-table]")).to_be_visible()
+    assert page.evaluate("window.isSamePage") is True
+    batch_id = server.get(f"/api/tables/{table_id}")["table"]["run"]
+    page.goto(f"{server.address}/batch/pictures?id={batch_id}")  # an address of an earlier version
+    pictures.wait_until_ready()
+    assert re.search(rf"table={table_id}&view=pictures$", page.url)
+
+
+def test_a_screen_shows_many_pictures_few_controls_and_draws_only_what_is_near(
+    page: Page, phone: Page, demo_server: ServerProcess
+) -> None:
+    mixed = [
+        {**row, "aspect_ratio": RATIOS[n % 3], "num_images": (1, 2, 1, 4)[n % 4]}
+        for n, row in enumerate(rows(90))
+    ]
+    table_id = made_table(demo_server, mixed)
+    wide, narrow = PicturesPage(page, demo_server), PicturesPage(phone, demo_server)
+    wide.open(table_id)
+    expect(wide.picture(1).locator("img")).to_be_visible()
+    assert wide.in_view() >= 24
+    assert wide.controls() <= 25
+    assert page.locator("[data-shot-key]").count() < 120  # of 180
+    narrow.open(table_id)
+    expect(narrow.picture(1).locator("img")).to_be_visible()
+    assert narrow.in_view() >= 6
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390

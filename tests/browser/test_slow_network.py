@@ -4,12 +4,11 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenStudio
-from tests.browser.test_pictures import picks, submit
 from tests.browser.test_submissions import count_submissions, table
 from tests.browser.test_usage import lost_batch
 from tools.fakes.jimeng import FakeJimeng
-from tools.pages.batch_page import BatchPage, csv_file, rows_of, start, upload
-from tools.pages.pictures_page import PicturesPage
+from tools.pages.batch_page import BatchPage, csv_file, rows_of, start, start_to_end, upload
+from tools.pages.pictures_page import PicturesPage, made_table
 from tools.pages.records_page import RecordsPage
 from tools.pages.samples_page import Picker, image_file
 from tools.pages.usage_page import UsagePage
@@ -145,7 +144,7 @@ def test_a_copy_is_ordered_of_the_batch_that_the_dialog_is_about(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     for name, number in (("茶具", 1), ("灯具", 2)):
-        submit(server, number, name=name)
+        start_to_end(server, rows_of(*(f"第 {n} 款" for n in range(number))), name=name)
     batch = BatchPage(page, server.address)
     batch.open()
     batch.click_command("history")
@@ -183,60 +182,23 @@ def test_an_amount_is_typed_only_when_the_budget_is_known(page: Page, server: Se
     expect(amount).to_have_value("1")
 
 
-def test_keys_before_an_answer_judge_no_picture_while_a_form_loads_and_change_a_choice(
+def test_a_choice_that_is_changed_before_the_answer_stays_as_it_was_made_last(
     page: Page, server: ServerProcess
 ) -> None:
     pictures = PicturesPage(page, server)
-    batch_id = submit(server, 2)
-    details = Held(page, "**/details*")
-    pictures.open(batch_id)
-    pictures.focus(1)
-    pictures.press("e")
-    details.wait_for()
-    page.keyboard.type("px")
-    pictures.press("Escape")
-    expect(pictures.row(1).locator("[data-edit]")).to_have_count(0)
-    pictures.expect_counts(none=2)
-    pictures.focus(1)
-    pictures.press("e")
-    details.stop()
-    for number in range(1, len(details.routes) + 1):
-        details.let_go(number)
-    prompt = pictures.row(1).locator("[data-edit-prompt]")
-    expect(prompt).to_be_editable()
-    expect(prompt).to_be_focused()
-
-    pictures.press("Escape")
+    pictures.open(made_table(server, rows_of("茶壶", "茶碗")))
     choices = Held(page, "**/api/records/pick")
     pictures.focus(1)
     pictures.press("p")
     choices.wait_for()
+    pictures.focus(1)
     pictures.press("x")
     pictures.expect_pick(1, 1, "reject")
     choices.stop()
     choices.let_go()
     pictures.expect_counts(reject=1, keep=0)
-    assert picks(server, batch_id) == {"keep": 0, "reject": 1}
-
-
-def test_what_is_being_written_keeps_the_focus_when_released_rows_come_in(
-    page: Page, server: ServerProcess
-) -> None:
-    pictures = PicturesPage(page, server)
-    pictures.open(submit(server, 4, sample=1))
-    expect(pictures.release("yes")).to_be_enabled()
-    pages = Held(page, page.url)
-    pictures.release("yes").click()
-    pages.wait_for()
-    pictures.focus(1)
-    pictures.press("e")
-    prompt = page.locator("[data-edit-prompt]")
-    expect(prompt).to_be_editable()
-    page.keyboard.type("白")
-    pages.let_go()
-    expect(page.locator("[data-picture-rows] > [data-row]")).to_have_count(4)
-    page.keyboard.type("底")
-    expect(prompt).to_have_value("第 1 款茶具白底")
+    wait_until(lambda: server.get("/api/records?pick=reject")["total"] == 1)
+    pictures.expect_pick(1, 1, "reject")
 
 
 @pytest.mark.parametrize("first", ["search", "filter"])

@@ -15,7 +15,6 @@ from tools.fakes.jimeng import FakeJimeng
 ON_POSTGRES = {
     *("test_api", "test_api_records", "test_api_usage", "test_copies", "test_library_api", "test_login"),
     *(
-        "test_pictures_page",
         "test_postgres",
         "test_presets",
         "test_records_page",

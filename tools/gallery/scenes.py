@@ -239,21 +239,20 @@ def _batch(server: ServerProcess) -> dict[str, Any]:
 
 def _open_pictures(page: Page, server: ServerProcess, batch_id: str) -> None:
     page.goto(f"{server.address}/batch/pictures?id={batch_id}")
-    page.locator("[data-pictures-page][data-ready]").wait_for()
+    page.locator("[data-gallery]:not([hidden]) [data-shot]").first.wait_for()
     page.wait_for_load_state("networkidle")
 
 
 def _choose(page: Page, *, keep: tuple[int, ...], reject: tuple[int, ...]) -> None:
     """Choose pictures by their place on the page, from 1."""
-    pictures = page.locator("[data-picture-rows] [data-record-id]:has([data-command=keep])")
-    for command, places in (("keep", keep), ("reject", reject)):
+    pictures = page.locator("[data-gallery] [data-record-id]:has(img)")
+    for key, pick, places in (("p", "keep", keep), ("x", "reject", reject)):
         for place in places:
-            button = pictures.nth(place - 1).locator(f"[data-command={command}]")
-            if button.get_attribute("aria-pressed") == "false":
-                button.click()
-            expect(button).to_have_attribute("aria-pressed", "true")
+            picture = pictures.nth(place - 1)
+            if picture.get_attribute("data-pick") != pick:
+                picture.locator("[data-shot]").press(key)
+            expect(picture).to_have_attribute("data-pick", pick)
     page.evaluate("document.activeElement.blur()")
-    page.evaluate("scrollTo(0, 0)")
     _wait_for_toasts(page)
 
 

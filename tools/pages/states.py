@@ -49,7 +49,7 @@ _OUT_OF_REACH = """() => {
 }"""
 READY = """
 () => document.readyState === "complete"
-  && [...document.querySelectorAll("[data-batch], [data-records-page], [data-pictures-page], [data-usage]")]
+  && [...document.querySelectorAll("[data-batch], [data-records-page], [data-usage]")]
     .every((place) => "ready" in place.dataset)
   && [...document.images].every((image) => image.complete || !image.checkVisibility()
     || image.getBoundingClientRect().top > innerHeight)
@@ -259,7 +259,7 @@ def _page(page: str, path: str, *ready: Step) -> Callable[..., State]:
 
 _index = _page("index", "/")
 _batch = _page("batch", "/batch", wait_for("[data-batch][data-ready]"))
-_pictures = _page("pictures", "/batch/pictures", wait_for("[data-pictures-page][data-ready]"))
+_pictures = _page("pictures", "/batch/pictures", wait_for("[data-gallery]:not([hidden]) [data-shot]"))
 _records = _page("records", "/records", _RECORDS_READY)
 _samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
 
@@ -393,24 +393,29 @@ STATES = (
     _batch("no earlier ones", _HISTORY, wait_for("[data-history-status]"), server="empty"),
     _batch("keys", *_KEYS),
     _pictures("by rows", query=_ENDED),
-    _pictures("not one kept", wait_for(".empty"), query="?id={ended}&show=keep"),
     _pictures(
-        "another one", click("[data-command=change]"), wait_for("[data-edit-yes]:enabled"), query=_ENDED
-    ),
-    _pictures(
-        "rows to release",
-        click("[data-release-change]"),
-        wait_for("[data-release-examples]"),
-        query="?id={sampled}",
-    ),
-    _pictures("side by side", query="?id={ended}&with={sampled}"),
-    _pictures(
-        "another model",
-        click("[data-copy-batch]"),
-        wait_for("[data-dialog=copy][aria-busy=false]"),
+        "not one kept",
+        click("[data-gallery-group=keep]"),
+        wait_for("[data-gallery-empty]:not([hidden])"),
         query=_ENDED,
     ),
-    _pictures("large", click("[data-image-url]"), _LARGE, query=_ENDED),
+    _pictures("changed", click("[data-words-change]"), wait_for("[data-words-edit]:focus"), query=_ENDED),
+    _pictures(
+        "waiting rows",
+        click("[data-gallery-group=waiting]"),
+        wait_for("[data-status=held]"),
+        query="?id={sampled}",
+    ),
+    _pictures(
+        "side by side",
+        press_key(" "),
+        press_key("ArrowRight"),
+        press_key(" "),
+        press_key("c"),
+        wait_for("dialog[data-compare][open]"),
+        query=_ENDED,
+    ),
+    _pictures("large", click("[data-shot][href]"), _LARGE, query=_ENDED),
     _pictures("keys", *_KEYS, query=_ENDED),
     _records("empty", wait_for(".empty"), server="empty"),
     _records("nothing found", wait_for(".empty"), query="?search=恐龙&status=failed"),

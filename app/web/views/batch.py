@@ -1,5 +1,7 @@
 """批量生成: the list of tables, and the open table."""
 
+from typing import Any
+
 from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
@@ -32,11 +34,17 @@ def index() -> Response:
     return remember(_open_table(None, chosen), BATCH, chosen)
 
 
-def _address_of(batch_id: str) -> str:
+@bp.get("/batch/pictures")
+def pictures() -> Response:
+    """Where the pictures of the batch ``?id=`` are shown by now."""
+    return redirect(_address_of(request.args.get("id", ""), view="pictures"))
+
+
+def _address_of(batch_id: str, **view: Any) -> str:
     """Where a batch is shown: in its table, or among the records. Raises NotFound."""
     database.get_batch_version(connection(), batch_id)
     if table_id := database.table_of_batch(connection(), batch_id):
-        return url_for("batch.index", table=table_id)
+        return url_for("batch.index", table=table_id, **view)
     return url_for("records.index", batch_id=batch_id)
 
 

@@ -5,7 +5,7 @@ from markupsafe import Markup
 
 bp = Blueprint("dialogs", __name__)
 
-_WITH_SHORTCUTS = ("studio", "batch", "tables", "pictures", "records", "samples")
+_WITH_SHORTCUTS = ("studio", "batch", "tables", "records", "samples")
 
 
 @bp.get("/live/search-list")

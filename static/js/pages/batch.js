@@ -15,6 +15,7 @@ import { copyRow, makeRow } from "../table/row.js";
 import { stateOf } from "../table/states.js";
 import { makeStore } from "../table/store.js";
 import { bindCommands, bindPicks } from "../table/toolbar.js";
+import { bindView } from "../table/view.js";
 import { parseHtml } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -155,6 +156,7 @@ bindEarlierPrompts(table.textarea, {
     table.textarea.dispatchEvent(new Event("input"));
   },
 });
+const view = bindView(page, (isPictures) => more("showPictures", isPictures));
 receivePaste(table, (files) => more("takeFiles", files));
 
 table.rows.watch(({ changed, reset }) => {
@@ -260,6 +262,7 @@ showEmpty();
 if (!store.id && await hasOldDraft()) await more("takeOverDraft");
 const imported = store.id ? reportOf(store.id) : null;
 if (imported) more("openReport", imported);
+view.start();
 if (location.hash === "#model") {
   history.replaceState(null, "", location.pathname + location.search);
   page.querySelector("[data-page-model]")?.focus();

@@ -5,8 +5,9 @@ import { openBulkEdit } from "./bulk_edit.js";
 import { makeColumnChoice } from "./column_choice.js";
 import { makeColumnMenu } from "./column_menu.js";
 import { makeColumnWidths } from "./column_widths.js";
+import { pricePerPicture } from "./costs.js";
 import { makeFindBar } from "./find_bar.js";
-import { openGalleryOf } from "./gallery.js";
+import { makeGallery } from "./gallery.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { makeTableImport } from "./table_import.js";
 import { lookUpReferences } from "./references.js";
@@ -17,7 +18,6 @@ import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
 import { makeTableCommands } from "./table_commands.js";
 import { makeSortMenu } from "./sort_menu.js";
-import { madePictures } from "./states.js";
 import { makeStrip } from "./strip.js";
 import { takeOver } from "./takeover.js";
 import { suggestVariables } from "./variables.js";
@@ -78,12 +78,7 @@ export function makeCommands(batch) {
     return store.refresh();
   }
 
-  function openPicture(id) {
-    const load = async (one) => (await requestJson("GET", `${urls.records}/${one}`)).record;
-    const ids = [...new Set(table.rows.shown.flatMap((row) => madePictures(store.shownOf(row)).map((picture) => picture.record_id)))];
-    const details = (record, version) => `${page.dataset.detailsUrl.replace("/0/", `/${record}/`)}?v=${version}`;
-    return attempt(() => openGalleryOf(page.querySelector("[data-gallery]"), ids, id, { load, urls: { details } }), showError);
-  }
+  const gallery = makePictures(batch);
 
   function filterProblems() {
     if (batch.filter.which) return batch.filter.clear();
@@ -107,9 +102,11 @@ export function makeCommands(batch) {
   return {
     openTables: (button) => (tables ??= makeTableMenu(button, { url: page.dataset.tablesMenuUrl, openId: () => store.id })).open(),
     ...makeTableCommands(batch),
-    takeFiles, restorePictures, openPicture, filterProblems,
+    takeFiles, restorePictures, filterProblems,
     order,
     orderRow: (row) => orders.open({ rows: [row] }),
+    openPicture: gallery.open,
+    showPictures: (isShown) => (isShown ? gallery.show() : gallery.hide()),
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
     async takeOverDraft() {
       const made = await takeOver(urls, page.dataset.tableModel);
@@ -140,4 +137,27 @@ export function makeCommands(batch) {
       table.editor.focus();
     },
   };
+}
+
+/** 看图, in the place of the table. */
+function makePictures(batch) {
+  const { page, table, urls, store, model } = batch;
+  page.querySelector(".batch-main").append(document.querySelector("[data-gallery]"));
+  const gallery = makeGallery(page.querySelector("[data-gallery]"), {
+    rows: () => table.rows.shown,
+    shownOf: store.shownOf, refresh: store.refresh,
+    modelOf: (row) => model.of(row).label,
+    priceOfOne: (row) => pricePerPicture(row, model),
+    order: (what) => batch.orders.open(what),
+    change: (row, text) => table.rows.step(_("修改"), () => table.rows.set(row, "prompt", text)),
+    urls: {
+      usage: urls.usage,
+      details: (id) => page.dataset.detailsUrl.replace("/0/", `/${id}/`),
+      record: (id) => `${urls.recordsPage}?record=${id}`,
+      kept: () => `${urls.tables}/${store.id}/archive.zip?pick=keep`,
+    },
+  });
+  store.watch(gallery.refresh);
+  table.rows.watchShown(gallery.refresh);
+  return gallery;
 }

@@ -1,87 +1,361 @@
-// Pictures of the table large: the lightbox walks through them in the order of the table, also through rows that are not
-// rendered.
+// 看图: the rows of the open table as pictures. Its state is below; what is on the screen follows from it in #show().
+// Keys: arrows move; 1–9 keep the picture of that number and go to the next row; P keeps, X rejects, U takes that back; Enter shows
+// large; Space selects, C compares what is selected, Esc ends that; E changes the words.
 
-import { cardViewer } from "../records/card_viewer.js";
+import { HttpError } from "../core/http.js";
+import { _, language } from "../core/i18n.js";
+import { isTextInput } from "../core/keyboard.js";
+import { loadItem, saveItem } from "../core/storage.js";
+import { openCompare } from "../records/compare.js";
+import { togglePick } from "../records/picks.js";
 import { lightbox } from "../ui/lightbox.js";
+import { GalleryGrid } from "./gallery_grid.js";
+import { bindLarge } from "./gallery_large.js";
+import { GROUPS, groupsOf, lookAt } from "./gallery_rows.js";
+import { makeWords } from "./gallery_words.js";
 
-const AROUND = 2500; // pictures in the page on either side of the one that was gone to
+const SIZE = "gallery.size"; // of the pictures, px, in storage
+const USUAL = matchMedia("(width < 720px)").matches ? 112 : 132;
+const MOST_COMPARED = 4;
+const PICKS = { p: "keep", x: "reject" };
+const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 
-/** rows: the records of each row that have a picture, in the order of the table; id: the one to open; urls: details(id, version), again(batch id). */
-export function openGallery(holder, rows, id, urls) {
-  const entries = rows.flatMap((row) => row.map((record) => ({ record, row })));
-  const indexOf = (one) => entries.findIndex(({ record }) => record.id === one);
-  let before = 0; // how many are not in the page, on either side
-  let after = 0;
-
-  function drawAround(at) {
-    const near = entries.slice(Math.max(at - AROUND, 0), at + AROUND);
-    before = Math.max(at - AROUND, 0);
-    after = entries.length - before - near.length;
-    holder.replaceChildren(...near.map(({ record, row }) => createEntry(record, urls, row)));
-    return holder.querySelector(`[data-record-id="${entries[at]?.record.id}"] a`);
-  }
-
-  lightbox.host = {
-    ...cardViewer,
-    position: (item) => `${before + [...holder.children].indexOf(item) + 1} / ${before + holder.children.length + after}`,
-    hasMore: (step) => (step < 0 ? before : after) > 0,
-    async loadAdjacent(step, { dataset }) {
-      const target = { [Infinity]: entries.length - 1, [-Infinity]: 0 }[step] ?? indexOf(Number(dataset.recordId)) + step;
-      return target in entries ? drawAround(target) : null;
-    },
-  };
-  const link = drawAround(indexOf(id));
-  if (link) lightbox.open(link);
+/**
+ * holder: of templates/batch/gallery.html. table: rows(), those that the table shows; shownOf(row), see store.js; modelOf(row), the
+ * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; change(row, text), other words; refresh(), which
+ * asks the server now; urls: {details(id), record(id), usage, kept()}. Returns {show(), hide(), refresh(), open(record id)}.
+ */
+export function makeGallery(holder, table) {
+  const gallery = new Gallery(holder, table);
+  return { show: () => gallery.show(), hide: () => gallery.hide(), refresh: () => gallery.refresh(), open: (id) => gallery.open(id) };
 }
 
-/** Put pictures that were made since then beside those of their row. */
-export function updateGallery(holder, picturesByRow, urls) {
-  if (!lightbox.isOpen || !holder.contains(lightbox.item)) return;
-  const shown = new Map([...holder.children].map((entry) => [Number(entry.dataset.recordId), entry]));
-  for (const row of picturesByRow()) {
-    const known = row.find(({ id }) => shown.has(id));
-    if (!known || row.every(({ id }) => shown.has(id))) continue;
-    const entries = row.map((record) => shown.get(record.id) ?? createEntry(record, urls, row));
-    for (const { dataset } of entries) dataset.rowPictures = row.length;
-    shown.get(known.id).before(...entries);
+class Gallery {
+  #holder;
+  #table;
+  #grid;
+  #words;
+  #large;
+  #isShown = false;
+  #group = "all";
+  #members = new Set(); // rows that stay in the group until it is chosen again
+  #size = loadItem(SIZE) ?? USUAL;
+  #opened = new Set(); // rows with their earlier versions
+  #isEarlierShown = false; // of all rows
+  #current = ""; // key of a shot, as those that are selected
+  #selected = new Set();
+  #seen = new WeakMap(); // what the store shows of a row -> its group
+  #picks = new Map(); // those on their way, by record
+  #note = "";
+  #error = { key: "", text: "" };
+
+  constructor(holder, table) {
+    this.#holder = holder;
+    this.#table = table;
+    this.#grid = new GalleryGrid(this.#part("[data-gallery-scroll]"), (shot) => this.#marksOf(shot), table.urls);
+    const again = (row) => table.order({ rows: [row], mode: "more" });
+    this.#words = makeWords(this.#part("[data-gallery-words]"), { ...table, again, leave: () => this.#focus(this.#current) });
+    this.#large = bindLarge(this.#part("[data-gallery-large]"), table.urls, {
+      rows: () => this.#grid.groups.map(({ shots }) => shots.filter(hasPicture)).filter(({ length }) => length > 0),
+      pickOf: (picture) => this.#pickOf(picture), choose: (shot, name) => this.#choose(shot, name), again,
+      edit: (row) => this.#edit(row), changed: table.refresh, closed: (key) => this.#isShown && this.#focus(key),
+    });
+    document.addEventListener("keydown", (event) => this.#onKey(event));
+    document.addEventListener("pick-undone", ({ detail }) => this.#onPickUndone(detail));
+    new ResizeObserver(() => this.#show()).observe(this.#part("[data-gallery-scroll]"));
+    this.#bindPointer(this.#part("[data-gallery-lines]"));
+    this.#bindHead();
   }
-  lightbox.showPlace();
+
+  show() {
+    this.#isShown = true;
+    this.#members = new Set();
+    this.#show();
+  }
+
+  hide() {
+    this.#isShown = false;
+    this.#show();
+  }
+
+  /** Rows changed, or the table shows others. */
+  refresh() {
+    this.#show();
+    this.#large.refresh();
+  }
+
+  /** Show a picture large, also from the table. */
+  open(id) {
+    if (!this.#isShown) this.#grid.groups = this.#collect().groups;
+    const shot = this.#grid.groups.flatMap(({ shots }) => shots).find(({ picture }) => picture?.record_id === id);
+    if (shot) this.#large.open(shot.key);
+  }
+
+  // What is on the screen.
+
+  #part(selector) { return this.#holder.querySelector(selector); }
+  #pickOf({ record_id: id, pick = "" }) { return this.#picks.get(id) ?? pick; }
+  get #shot() { return this.#grid.shotOf(this.#current); }
+
+  #marksOf({ key, picture }) {
+    return {
+      pick: picture ? this.#pickOf(picture) : "", isSelected: this.#selected.has(key), isCurrent: key === this.#current,
+      error: this.#error.key === key ? this.#error.text : "",
+    };
+  }
+
+  #collect() {
+    const counts = { ...Object.fromEntries(GROUPS.map((name) => [name, 0])), earlier: 0 };
+    const groups = [];
+    for (const row of this.#table.rows()) {
+      const [shown, model] = [this.#table.shownOf(row), this.#table.modelOf(row)];
+      const names = groupsOf(shown, (picture) => this.#pickOf(picture), model);
+      for (const name of names) counts[name] += 1;
+      if (!names.includes(this.#group) && !this.#members.has(row)) continue;
+      this.#members.add(row);
+      const group = this.#look(row, shown, { model, isOpen: this.#isEarlierShown || this.#opened.has(row) });
+      counts.earlier += group.earlier;
+      if (group.shots.length > 0) groups.push(group);
+    }
+    return { groups, counts };
+  }
+
+  #look(row, shown, { model, isOpen }) {
+    const seen = this.#seen.get(shown);
+    if (seen?.isOpen === isOpen && seen.model === model) return seen;
+    const group = { row, shown, model, isOpen, ...lookAt(row, shown, { model, isOpen }) };
+    this.#seen.set(shown, group);
+    return group;
+  }
+
+  #show() {
+    this.#holder.hidden = !this.#isShown;
+    if (!this.#isShown) return;
+    const { groups, counts } = this.#collect();
+    this.#grid.arrange(groups, this.#size, this.#current);
+    if (!this.#shot) this.#current = this.#nearCurrent(groups);
+    this.#grid.draw();
+    for (const button of this.#holder.querySelectorAll("[data-gallery-group]")) {
+      const name = button.dataset.galleryGroup;
+      button.setAttribute("aria-pressed", String(name === this.#group));
+      button.hidden = (name === "failed" || name === "waiting") && counts[name] === 0 && name !== this.#group;
+      button.querySelector("span").textContent = counts[name].toLocaleString(language);
+    }
+    this.#part("[data-gallery-earlier]").hidden = counts.earlier === 0;
+    this.#part("[data-gallery-earlier]").setAttribute("aria-pressed", String(this.#isEarlierShown));
+    this.#part("[data-gallery-survey]").hidden = this.#selected.size < 2;
+    this.#part("[data-gallery-survey] span").textContent = _("并排看 {n} 张", { n: this.#selected.size });
+    this.#part("[data-gallery-kept]").hidden = counts.keep === 0;
+    this.#part("[data-gallery-kept]").href = this.#table.urls.kept();
+    this.#part("[data-gallery-size]").value = this.#size;
+    this.#part("[data-gallery-note]").textContent = this.#note;
+    this.#part("[data-gallery-empty]").hidden = groups.length > 0;
+    this.#part("[data-gallery-empty] h2").textContent = this.#group === "all" ? _("这里还没有图片") : _("没有这样的行");
+    this.#part("[data-gallery-empty] p").textContent = this.#group === "all" ? _("图片一做好就会出现在这里。") : _("换一组看看，或看全部。");
+    this.#words.show(this.#shot ?? null);
+  }
+
+  /** The key of what is there instead of the current picture: another one of its row, else the first of all. */
+  #nearCurrent(groups) {
+    const number = Number(this.#current.split(":")[0]);
+    return (groups.find(({ row }) => row.number === number) ?? groups[0])?.shots[0].key ?? "";
+  }
+
+  #focus(key) {
+    if (!this.#grid.shotOf(key)) return;
+    this.#current = key;
+    this.#grid.reveal(key);
+    this.#words.show(this.#shot);
+    this.#grid.elementOf(key)?.focus({ preventScroll: true });
+  }
+
+  #say(text) {
+    this.#note = text;
+    this.#part("[data-gallery-note]").textContent = text;
+  }
+
+  // What is done.
+
+  /** Choose a picture, or take the choice back when it has it; shown at once. Rejects with HttpError. */
+  async #choose({ picture }, name) {
+    const id = picture.record_id;
+    const before = this.#pickOf(picture);
+    const pick = name === before ? "" : name;
+    this.#picks.set(id, pick);
+    this.#show();
+    try {
+      await togglePick({ dataset: { recordId: String(id), ...(before && { pick: before }) } }, name);
+      await this.#table.refresh();
+    } finally {
+      if (this.#picks.get(id) === pick) this.#picks.delete(id);
+      this.#show();
+    }
+  }
+
+  /** The same in the grid: why it failed is said at the picture. */
+  async #chooseHere(shot, name) {
+    if (!hasPicture(shot)) return;
+    this.#error = { key: "", text: "" };
+    try {
+      await this.#choose(shot, name);
+    } catch (error) {
+      if (!(error instanceof HttpError)) throw error;
+      this.#error = { key: shot.key, text: error.message };
+      this.#show();
+    }
+  }
+
+  #chooseAndGoOn(shot, name) {
+    const isNew = hasPicture(shot) && this.#pickOf(shot.picture) !== name;
+    this.#chooseHere(shot, name);
+    if (isNew) this.#focus(this.#grid.next("ArrowRight", shot.key));
+  }
+
+  #keepOfRow({ row }, number) {
+    const { groups } = this.#grid;
+    const at = groups.findIndex((group) => group.row === row);
+    const shot = groups[at].shots[number - 1];
+    if (!shot || !hasPicture(shot)) return this.#say(_("这一行没有第 {n} 张图", { n: number }));
+    if (this.#pickOf(shot.picture) !== "keep") this.#chooseHere(shot, "keep");
+    return this.#focus((groups[at + 1]?.shots[0] ?? shot).key);
+  }
+
+  #select(shot) {
+    if (!hasPicture(shot)) return;
+    if (!this.#selected.delete(shot.key)) {
+      if (this.#selected.size === MOST_COMPARED) return void this.#say(_("最多并排看 {n} 张", { n: MOST_COMPARED }));
+      this.#selected.add(shot.key);
+    }
+    this.#show();
+  }
+
+  /** Those that are selected side by side; each can be changed for another of their rows. */
+  #survey() {
+    const ofRows = this.#grid.groups.filter(({ shots }) => shots.some(({ key }) => this.#selected.has(key)));
+    const shots = new Map(ofRows.flatMap((group) => group.shots.filter(hasPicture)).map((shot) => [shot.key, shot]));
+    if (this.#selected.size < 2) return void this.#say(_("先用空格选 2 到 {n} 张", { n: MOST_COMPARED }));
+    const entries = new Map(ofRows.flatMap((group) => group.shots.filter(hasPicture).map((shot) => [shot.key, this.#large.entryOf(shot, group.shots.length)])));
+    return openCompare([...this.#selected].flatMap((key) => entries.get(key) ?? []), {
+      records: () => [...entries.values()],
+      run: (name, _target, { record }) => {
+        const shot = shots.get(record.dataset.shotKey);
+        const running = this.#choose(shot, name);
+        record.dataset.pick = this.#pickOf(shot.picture);
+        return running;
+      },
+      onClosed: () => this.#focus(this.#current),
+    });
+  }
+
+  #edit(row) {
+    const shot = this.#shot?.row === row ? this.#shot : this.#grid.groups.find((group) => group.row === row)?.shots[0];
+    if (!shot) return;
+    this.#focus(shot.key);
+    this.#words.edit(shot);
+  }
+
+  #enter(shot) {
+    if (hasPicture(shot)) this.#large.open(shot.key);
+    else this.#grid.elementOf(shot.key)?.querySelector("button, a")?.click();
+  }
+
+  #endSelection() {
+    this.#selected.clear();
+    this.#show();
+  }
+
+  #onKey(event) {
+    const { key, target } = event;
+    const isElsewhere = target !== document.body && !this.#holder.contains(target);
+    if (!this.#isShown || isElsewhere || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (document.querySelector("dialog[open]") || isTextInput(target)) return;
+    if ((key === "Enter" || key === " ") && target.matches("button, a:not([data-shot])")) return;
+    if (this.#note) this.#say("");
+    if (this.#runKey(key.length === 1 ? key.toLowerCase() : key, this.#shot)) event.preventDefault();
+  }
+
+  #runKey(key, shot) {
+    if (MOVES.includes(key)) this.#focus(this.#grid.next(key, this.#current));
+    else if (key === "Escape" && this.#selected.size > 0) this.#endSelection();
+    else if (key === "c") this.#survey();
+    else if (!shot) return false;
+    else if (key === "Enter") this.#enter(shot);
+    else if (key === " ") this.#select(shot);
+    else if (key in PICKS) this.#chooseAndGoOn(shot, PICKS[key]);
+    else if (key === "u") this.#chooseHere(shot, shot.picture && this.#pickOf(shot.picture));
+    else if (key >= "1" && key <= "9") this.#keepOfRow(shot, Number(key));
+    else if (key === "e") this.#edit(shot.row);
+    else return false;
+    return true;
+  }
+
+  /** It is shown again. */
+  async #onPickUndone(id) {
+    await this.#table.refresh();
+    const shot = this.#grid.groups.flatMap(({ shots }) => shots).find(({ picture }) => picture?.record_id === id);
+    if (this.#isShown && shot && !lightbox.isOpen) this.#focus(shot.key);
+  }
+
+  #bindPointer(list) {
+    const shotAt = (target) => this.#grid.shotOf(target.closest("[data-shot-key]")?.dataset.shotKey);
+    const tools = this.#part("[data-gallery-tools]");
+    list.addEventListener("click", (event) => {
+      const shot = shotAt(event.target);
+      if (this.#press(event.target, shot, event)) event.preventDefault();
+    });
+    list.addEventListener("pointerover", ({ target, pointerType }) => {
+      const shot = pointerType === "mouse" && shotAt(target);
+      if (shot) this.#words.point(shot);
+      if (shot && hasPicture(shot)) target.closest("[data-shot-key]").append(tools);
+    });
+    list.addEventListener("pointerleave", () => this.#words.point(null));
+    list.addEventListener("focusin", ({ target }) => {
+      const shot = shotAt(target);
+      if (shot && shot.key !== this.#current) this.#focus(shot.key);
+    });
+  }
+
+  /** Whether something was done. */
+  #press(target, shot, { ctrlKey, metaKey, shiftKey }) {
+    const row = Number(target.closest("[data-earlier]")?.dataset.earlier);
+    if (row) this.#toggleEarlier(this.#grid.groups.find((group) => group.row.number === row).row);
+    else if (!shot) return false;
+    else if (target.closest("[data-order-row]")) this.#table.order({ rows: [shot.row] });
+    else if (target.closest("[data-gallery-pick]")) this.#chooseHere(shot, target.closest("[data-gallery-pick]").dataset.galleryPick);
+    else if (!hasPicture(shot) || shiftKey) return false;
+    else if (ctrlKey || metaKey) this.#select(shot);
+    else this.#large.open(shot.key);
+    return true;
+  }
+
+  #toggleEarlier(row) {
+    if (!this.#opened.delete(row)) this.#opened.add(row);
+    this.#show();
+  }
+
+  #bindHead() {
+    this.#holder.addEventListener("click", ({ target }) => {
+      const group = target.closest("[data-gallery-group]")?.dataset.galleryGroup;
+      if (group) {
+        this.#group = group;
+        this.#members = new Set();
+        this.#part("[data-gallery-scroll]").scrollTop = 0;
+        this.#show();
+      }
+      if (target.closest("[data-gallery-survey]")) this.#survey();
+      if (target.closest("[data-gallery-earlier]")) {
+        this.#isEarlierShown = !this.#isEarlierShown;
+        this.#show();
+      }
+    });
+    this.#part("[data-gallery-size]").addEventListener("input", ({ target }) => {
+      this.#size = Number(target.value);
+      saveItem(SIZE, this.#size);
+      this.#show();
+    });
+  }
 }
 
-/** The same for records that are read one by one. ids: those of all pictures in the order of the table; load(id) -> its record. */
-export async function openGalleryOf(holder, ids, id, { load, urls }) {
-  const indexOf = (entry) => ids.indexOf(Number(entry.dataset.recordId));
-  const targetOf = (step, entry) => (Math.abs(step) === Infinity ? step > 0 ? ids.length - 1 : 0 : indexOf(entry) + step);
-
-  async function loadAdjacent(step, item) {
-    const target = targetOf(step, item);
-    if (!(target in ids) || target === indexOf(item)) return null;
-    const entry = createEntry(await load(ids[target]), urls);
-    if (Math.abs(step) === Infinity) holder.replaceChildren(entry); // what lies between is not there
-    else holder[step > 0 ? "append" : "prepend"](entry);
-    return entry.querySelector("a");
-  }
-
-  holder.replaceChildren(createEntry(await load(id), urls));
-  lightbox.host = {
-    ...cardViewer, loadAdjacent,
-    position: (item) => `${indexOf(item) + 1} / ${ids.length}`,
-    hasMore: (step, item) => targetOf(step, item) in ids && targetOf(step, item) !== indexOf(item),
-  };
-  lightbox.open(holder.querySelector("a"));
-}
-
-/** The item of a record; `row`: the records of its row, when the pictures of a batch are shown by row. */
-function createEntry(record, urls, row = []) {
-  const { id, url, version, favourite, pick, batch_id: batchId, row_number: rowNumber, picture_number: pictureNumber } = record;
-  const entry = document.createElement("article");
-  const link = document.createElement("a");
-  Object.assign(entry.dataset, { recordId: id, batchId, detailsUrl: urls.details(id, version) });
-  if (favourite) entry.dataset.favourite = "";
-  if (pick) entry.dataset.pick = pick;
-  if (row.length) Object.assign(entry.dataset, { rowNumber, pictureNumber, rowPictures: row.length, againUrl: urls.again(batchId) });
-  link.href = url;
-  link.dataset.imageUrl = url;
-  entry.append(link);
-  return entry;
+function hasPicture({ picture }) {
+  return Boolean(picture?.url);
 }

@@ -1,0 +1,117 @@
+// The grid of 看图: where each picture stands, and of the lines only those in view as elements.
+
+import { reconcileChildren } from "../core/dom.js";
+import { HEAD, layOut, linesBetween, nearestOn } from "./gallery_layout.js";
+import { createPart, markShot, signatureOf } from "./gallery_shots.js";
+
+const WITH_WORDS = 260; // px: from this height on the words stand below the pictures
+const WORDS_HEIGHT = 44;
+
+export class GalleryGrid {
+  groups = []; // {row, shown, shots, isOpen, earlier}
+  #scroll;
+  #list;
+  #marksOf;
+  #urls;
+  #size = 0;
+  #lines = [];
+  #places = new Map(); // key of a shot -> {line, group, index}
+  #drawn = new WeakMap(); // element -> its signature
+  #frame = 0;
+
+  /** marksOf(shot) -> {pick, isSelected, isCurrent, error} of markShot(). */
+  constructor(scroll, marksOf, urls) {
+    this.#scroll = scroll;
+    this.#list = scroll.querySelector("[data-gallery-lines]");
+    this.#marksOf = marksOf;
+    this.#urls = urls;
+    scroll.addEventListener("scroll", () => { this.#frame ||= requestAnimationFrame(() => this.draw()); }, { passive: true });
+  }
+
+  get keys() { return [...this.#places.keys()]; }
+
+  shotOf(key) {
+    const at = this.#places.get(key);
+    return at && this.groups[at.group].shots[at.index];
+  }
+
+  elementOf(key) {
+    return this.#list.querySelector(`[data-shot-key="${key}"] [data-shot]`);
+  }
+
+  /** Arrange these groups, as tall as `size`. What is current, or the first in view, stays where it is. */
+  arrange(groups, size, current) {
+    const anchor = this.#anchor(current);
+    Object.assign(this, { groups });
+    this.#size = size;
+    const ratios = groups.map(({ shots }) => shots.map(({ ratio }) => ratio));
+    const { lines, height } = layOut(ratios, { width: this.#list.clientWidth, height: size, foot: this.#foot });
+    this.#lines = lines;
+    this.#places = new Map();
+    lines.forEach(({ parts }, line) => {
+      for (const { group, from, widths } of parts) widths.forEach((_width, at) => this.#places.set(groups[group].shots[from + at].key, { line, group, index: from + at }));
+    });
+    this.#list.style.height = `${height}px`;
+    const line = anchor && lines[this.#places.get(anchor.key)?.line];
+    if (line) this.#scroll.scrollTop = line.top - anchor.top;
+  }
+
+  get #foot() { return this.#size >= WITH_WORDS ? WORDS_HEIGHT : 0; }
+
+  #anchor(current) {
+    const { scrollTop, clientHeight } = this.#scroll;
+    const top = this.#lines[this.#places.get(current)?.line]?.top - scrollTop;
+    if (top > -HEAD && top < clientHeight) return { key: current, top };
+    const [line] = linesBetween(this.#lines, scrollTop, scrollTop);
+    if (!line || scrollTop < HEAD) return null;
+    const [{ group, from }] = line.parts;
+    return { key: this.groups[group].shots[from].key, top: line.top - scrollTop };
+  }
+
+  draw() {
+    this.#frame = 0;
+    const { scrollTop, clientHeight } = this.#scroll;
+    const known = new Map([...this.#list.children].map((element) => [this.#drawn.get(element), element]));
+    const hadFocus = this.#list.contains(document.activeElement);
+    const lines = linesBetween(this.#lines, scrollTop - clientHeight / 2, scrollTop + clientHeight * 1.5);
+    const elements = lines.flatMap((line) => line.parts.map((part) => this.#partElement(line, part, known)));
+    reconcileChildren(this.#list, elements, (element) => this.#drawn.get(element));
+    if (hadFocus && !this.#list.contains(document.activeElement)) this.#list.querySelector('[data-shot][tabindex="0"]')?.focus({ preventScroll: true });
+  }
+
+  #partElement(line, part, known) {
+    const { shots: all, ...group } = this.groups[part.group];
+    const shots = all.slice(part.from, part.from + part.widths.length);
+    const content = { ...group, shots, isStart: part.isStart, hasWords: this.#foot > 0 };
+    const signature = signatureOf(content);
+    const element = known.get(signature) ?? createPart(content, this.#urls);
+    this.#drawn.set(element, signature);
+    element.style.translate = `${part.left}px ${line.top}px`;
+    element.style.width = `${part.width}px`;
+    element.classList.toggle("is-start", part.isStart);
+    element.classList.toggle("is-end", part.isEnd);
+    [...element.querySelectorAll("[data-shot-key]")].forEach((shot, index) => {
+      markShot(shot, { ...this.#marksOf(shots[index]), width: part.widths[index], height: line.height });
+    });
+    return element;
+  }
+
+  /** Bring a shot into view. */
+  reveal(key) {
+    const { top, height } = this.#lines[this.#places.get(key).line];
+    const below = top + HEAD + height + this.#foot - this.#scroll.clientHeight;
+    this.#scroll.scrollTop = Math.max(Math.min(this.#scroll.scrollTop, top), below);
+    this.draw();
+  }
+
+  /** The key that an arrow, Home or End leads to. */
+  next(key, from) {
+    const at = this.#places.get(from);
+    const { keys } = this;
+    if (!at || key === "Home") return keys[0];
+    if (key === "End") return keys.at(-1);
+    if (key === "ArrowLeft" || key === "ArrowRight") return keys[keys.indexOf(from) + (key === "ArrowLeft" ? -1 : 1)];
+    const next = nearestOn(this.#lines[at.line + (key === "ArrowUp" ? -1 : 1)], this.#lines[at.line], at);
+    return next && this.groups[next.group].shots[next.index].key;
+  }
+}
