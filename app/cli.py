@@ -415,7 +415,7 @@ def _rebuild_lines(settings: Settings, target: Path, records: int, without: list
     yield f"已从图片重建 {records:,} 条记录，写在新文件「{target}」里；原来的数据库没有动。"
     if without:
         yield f"另有 {len(without):,} 个文件没有记录编号，没有放入，例如「{without[0]}」。"
-    yield "图片里没有的不能重建：费用、批次、参考图、收藏，以及失败、结果未知和没做完的记录。"
+    yield "图片里没有的不能重建：费用、批次、参考图、留下和淘汰，以及失败、结果未知和没做完的记录。"
     if settings.database_url:
         yield "要用它：停下程序，新建一个空的 PostgreSQL 数据库，把 DATABASE_URL 改成它，"
         yield f"运行 python -m app.cli copy-to --from {target}，再启动。"

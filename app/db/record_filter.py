@@ -25,6 +25,7 @@ class RecordFilter:
     statuses      values of domain.Status; empty: all final states
     created_from, created_before   UTC, in the format of ``created_at``; the second is exclusive
     pick          ``keep``, ``reject``, or ``none``: neither of them
+    favourite     whether the pick is ``keep``
     as_of         UTC with milliseconds: excludes records added, finished or deleted later
     sort          ``newest`` or ``oldest``, by id
     trash         deleted records instead of the others

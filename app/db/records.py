@@ -1,4 +1,4 @@
-"""Reading records (one, a page, a selection), the trash, favourites, and the choice of pictures."""
+"""Reading records (one, a page, a selection), the trash, and the choice of pictures."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -191,9 +191,9 @@ def undo_delete(db: Connection, undo: int) -> int:
 
 
 def mark_favourite(db: Connection, chosen: Selection, favourite: bool) -> int:
-    """Set or clear the favourite flag -> how many records changed."""
-    fields = {"favourite": favourite}
-    return _change(db, _selected_ids(db, chosen), "favourite = :favourite", "favourite <> :favourite", fields)
+    """Keep ended records, or no longer -> how many changed. The rejected stay so without it."""
+    pick, condition = (Pick.KEEP, "") if favourite else (None, "AND favourite = 1")
+    return sum(map(len, _pick(db, chosen, pick, condition).values()))
 
 
 def pick_records(db: Connection, chosen: Selection, pick: Pick | None) -> dict[str, list[int]]:
@@ -201,14 +201,18 @@ def pick_records(db: Connection, chosen: Selection, pick: Pick | None) -> dict[s
 
     -> the ids of those that changed, by their choice before: ``keep``, ``reject`` and ``none``.
     """
+    return _pick(db, chosen, pick)
+
+
+def _pick(db: Connection, chosen: Selection, pick: Pick | None, condition: str = "") -> dict[str, list[int]]:
     before: dict[str, list[int]] = {Pick.KEEP: [], Pick.REJECT: [], NOT_PICKED: []}
-    condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running')"
+    condition = f"id {IN_IDS} AND pick <> :pick AND status NOT IN ('held', 'queued', 'running') {condition}"
     for portion in portions(_selected_ids(db, chosen), _CHANGED_AT_ONCE):
-        fields = {"pick": pick or "", "ids": SqlList(portion)}
+        fields = {"pick": pick or "", "favourite": int(pick == Pick.KEEP), "ids": SqlList(portion)}
         with transaction(db):
             for row in db.execute(f"SELECT id, pick FROM generation_records WHERE {condition}", fields):
                 before[row["pick"] or NOT_PICKED].append(row["id"])
-            update_records(db, "pick = :pick", condition, fields)
+            update_records(db, "pick = :pick, favourite = :favourite", condition, fields)
     return before
 
 

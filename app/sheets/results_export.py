@@ -101,7 +101,6 @@ _RECORD_COLUMNS = (
     _MODEL,
     *_COST_COLUMNS,
     Column("批次", 16, value=attrgetter("batch_id")),
-    Column("收藏", 6, value=lambda record: message("是") if record.favourite else None),
     _PICK,
     Column("完成时间（本机）", 20, "time", lambda record: local_time(record.finished_at)),
     _MARK,

@@ -63,8 +63,7 @@ def chips_for(
         *(_facet(name, label, usual, query, counts[name], link) for name, label, usual in _FACETS),
         _chip("batch_id", "批次", _batch_text(db, record_filter.batch_id), link),
         _days(query.get("from", ""), query.get("to", ""), link),
-        _favourite(record_filter, counts["favourite"].get("1", 0), link),
-        _picks(record_filter, link),
+        _picks(record_filter, counts["favourite"].get("1", 0), link),
     ]
 
 
@@ -168,15 +167,15 @@ def _days(start: str, end: str, link: Link) -> Chip:
     return Chip(name="days", label=gettext("日期"), shown=shown, clear=clear, choices=choices)
 
 
-def _favourite(record_filter: database.RecordFilter, number: int, link: Link) -> Chip:
-    is_on, label = record_filter.favourite is True, gettext("收藏")
-    choice = Choice(value="1", label=label, href=link(favourite="1"), is_on=is_on, number=number)
-    return _chip("favourite", "收藏", label if is_on else "", link, [choice])
-
-
-def _picks(record_filter: database.RecordFilter, link: Link) -> Chip:
+def _picks(record_filter: database.RecordFilter, kept: int, link: Link) -> Chip:
     choices = [
-        Choice(value=value, label=gettext(label), href=link(pick=value), is_on=value == record_filter.pick)
+        Choice(
+            value=value,
+            label=gettext(label),
+            href=link(pick=value),
+            is_on=value == record_filter.pick,
+            number=kept if value == Pick.KEEP else None,
+        )
         for value, label in _PICK_LABELS.items()
     ]
     shown = next((choice.label for choice in choices if choice.is_on), "")

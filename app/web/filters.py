@@ -34,7 +34,7 @@ QUERY: dict[str, Schema] = {
     "aspect_ratio": enum(*ASPECT_RATIOS),
     "resolution": enum(*RESOLUTIONS),
     "model": PHRASE,
-    "favourite": enum("1", "0"),
+    "favourite": {**enum("1", "0"), "description": "留下的，或其余的"},
     "pick": {**enum(*PICKS), "description": "选中的、淘汰的、没选的"},
     "from": text(description="日期，或带时区的时间"),
     "to": text(description="日期（含当天），或带时区的时间"),

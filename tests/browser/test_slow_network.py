@@ -209,7 +209,7 @@ def test_a_search_and_a_filter_keep_what_the_other_has_not_answered(
     lists = Held(records.page, "**/live/records?*")
     steps = [
         lambda: records.search("夜市"),
-        lambda: records.page.locator("[data-focus-key=favourite]").click(),
+        lambda: records.filter("挑选", "留下的"),
     ]
     if first == "filter":
         steps.reverse()
@@ -218,7 +218,7 @@ def test_a_search_and_a_filter_keep_what_the_other_has_not_answered(
     steps[1]()
     lists.let_go_both_in_reverse()
     records.expect_total("找到 0 条")
-    records.expect_query(search="夜市", favourite="1")
+    records.expect_query(search="夜市", pick="keep")
 
 
 def test_a_command_that_ends_leaves_the_search_that_is_under_way(own_records: RecordsPage) -> None:

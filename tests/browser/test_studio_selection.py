@@ -37,13 +37,13 @@ def in_hand(demo_server: ServerProcess, phone: Page) -> StudioPage:
     return open_with_pictures(phone, demo_server, 2)
 
 
-def test_a_range_is_favoured_downloaded_and_deleted_with_undo(pictures: StudioPage) -> None:
+def test_a_range_is_kept_downloaded_and_deleted_with_undo(pictures: StudioPage) -> None:
     tick(pictures, 0)
     tick(pictures, 2, shift=True)
     expect(bar(pictures)).to_contain_text("已选 3 张")
-    bar(pictures).get_by_role("button", name="收藏").click()
-    expect(pictures.page.locator(".result-card[data-favourite]")).to_have_count(3)
-    expect(bar(pictures).get_by_role("button", name="取消收藏")).to_be_visible()
+    bar(pictures).get_by_role("button", name="留下").click()
+    expect(pictures.page.locator(".result-card[data-pick=keep]")).to_have_count(3)
+    expect(bar(pictures).get_by_role("button", name="取消留下")).to_be_visible()
     with pictures.page.expect_download() as download:
         bar(pictures).get_by_role("button", name="下载 ZIP").click()
     assert download.value.suggested_filename.endswith(".zip")

@@ -337,12 +337,12 @@ def test_the_choice_and_the_comment_of_each_picture_are_read_back() -> None:
 
 def test_records_are_exported_with_every_field() -> None:
     saved_record = record(
-        3, filename="猫.png", favourite=True, prompt="=猫", at_stake=Decimal("0.22"), num_images=2
+        3, filename="猫.png", pick="keep", prompt="=猫", at_stake=Decimal("0.22"), num_images=2
     )
 
     (line,) = lines(exported(saved_record))
 
-    assert (line["ID"], line["提示词"], line["图片文件"], line["收藏"]) == (3, "=猫", "猫.png", "是")
+    assert (line["ID"], line["提示词"], line["图片文件"], line["选中"]) == (3, "=猫", "猫.png", "✓")
     assert (line["宽"], line["高"], line["费用（元）"], line["可能已计费（元）"]) == (2560, 1440, 0.22, 0.22)
 
 

@@ -168,7 +168,7 @@ def words_of(content: bytes) -> list[str]:
 
 @pytest.fixture
 def mixed_batch(db: database.Connection) -> str:
-    """A batch with one unknown and one queued record, a favourite -> its id."""
+    """A batch with one unknown and one queued record, one kept -> its id."""
     batch_id, ids = queue.add(db, *(ImageRequest(prompt=prompt, seed=7) for prompt in ("cat", "dog")))
     unheard = ModelError("请求发出后断开了", cause="network", billed=Billed.UNKNOWN)
     assert database.fail_record(db, queue.charged(db), unheard)

@@ -15,7 +15,7 @@ from app.db import connection_pool
 from app.db.connection import Connection, Target, transaction
 from app.db.fingerprints import add_fingerprints
 from app.db.health import check_pages
-from app.db.migrations import legacy_import, m0018_tables
+from app.db.migrations import legacy_import, m0018_tables, m0019_one_mark
 from app.db.migrations.baseline import add_indexes, add_tables, fill_tables
 from app.db.migrations.batch_tables import Progress
 from app.db.open_files import damage_text, is_damage
@@ -28,7 +28,10 @@ from app.system import windows_files
 _CHECKED_BYTES = 8_000_000  # a larger file is checked in the background, before anything is submitted
 
 # Append only: (the version that it leads to, the step), each in its own transaction.
-_STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = ((18, m0018_tables.upgrade),)
+_STEPS: tuple[tuple[int, Callable[[SqliteConnection, Progress], None]], ...] = (
+    (18, m0018_tables.upgrade),
+    (19, m0019_one_mark.upgrade),
+)
 LATEST = _STEPS[-1][0]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.db.connection import Connection, transaction
 from app.db.connection_pool import connect
+from app.db.migrations import m0019_one_mark
 from app.db.migrations.batch_tables import Progress, add_tables_of_batches
 from app.db.postgres_connection import LONG_SECONDS, PostgresConnection
 from app.db.restored import pause_if_restored
@@ -40,7 +41,10 @@ _IN_STEP_19 = re.compile(
 )
 
 # Append only: (the version that it leads to, the step). The schema file is that of the latest version.
-_STEPS: tuple[tuple[int, Callable[[Connection, Progress], None]], ...] = ((19, _add_tables),)
+_STEPS: tuple[tuple[int, Callable[[Connection, Progress], None]], ...] = (
+    (19, _add_tables),
+    (20, m0019_one_mark.upgrade),
+)
 LATEST = _STEPS[-1][0]
 
 

@@ -34,6 +34,7 @@ CREATE TABLE generation_records (
     cost_unpriced INTEGER NOT NULL DEFAULT 0,
     at_stake_micros INTEGER NOT NULL DEFAULT 0,
     at_stake_unpriced INTEGER NOT NULL DEFAULT 0,
+    -- 1: pick is keep. What records are filtered by is counted and indexed with it.
     favourite INTEGER NOT NULL DEFAULT 0,
     -- keep, reject, or empty: not chosen.
     pick TEXT NOT NULL DEFAULT '',

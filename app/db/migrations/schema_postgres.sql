@@ -56,6 +56,7 @@ CREATE TABLE generation_records (
     cost_unpriced BIGINT NOT NULL DEFAULT 0,
     at_stake_micros BIGINT NOT NULL DEFAULT 0,
     at_stake_unpriced BIGINT NOT NULL DEFAULT 0,
+    -- 1: pick is keep. What records are filtered by is counted and indexed with it.
     favourite BIGINT NOT NULL DEFAULT 0,
     -- keep, reject, or empty: not chosen.
     pick TEXT COLLATE "C" NOT NULL DEFAULT '',

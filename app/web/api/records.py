@@ -153,12 +153,12 @@ def restore_records() -> Response:
 
 @bp.post("/records/favourite")
 @describe(
-    "收藏或取消收藏",
+    "留下（与 pick 为 keep 相同），或取消留下",
     answer(changed=int),
     json=strict_object(**filters.SELECTION_BODY, favourite={"type": "boolean", "default": True}),
 )
 def mark_favourite() -> Response:
-    """Set or clear the favourite flag of ``ids``, or of all matches of ``filter``."""
+    """Keep ``ids``, or all matches of ``filter``, or no longer: the pick ``keep`` by its earlier name."""
     body = json_body()
     favourite = bool_field(body, "favourite", default=True)
     return success(changed=database.mark_favourite(connection(), filters.parse_selection(body), favourite))

@@ -2,7 +2,7 @@
 
 import { removeKeepingFocus } from "../core/dom.js";
 import { HttpError, requestJson } from "../core/http.js";
-import { _, language } from "../core/i18n.js";
+import { _ } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
@@ -20,8 +20,6 @@ const COMMANDS = {
   records: ({ ids: [id] }, { record }) => location.assign(`${urls().recordsUrl}?batch_id=${record.dataset.batchId}&record=${id}`),
   delete: (target, context) => deleteRecords(target, context, _("已删除")),
   restore,
-  favourite: (target, { record, page }) => (record ? toggleFavourite(target, record) : setFavourite(target, true, page)),
-  unfavourite: (target, { page }) => setFavourite(target, false, page),
   keep: (target, context) => choose(target, "keep", context),
   reject: (target, context) => choose(target, "reject", context),
   unpick: (target, { page }) => pickAll(target, null, page.changed),
@@ -143,7 +141,7 @@ async function copyLink({ ids: [id] }) {
   showToast((await copyText(href)) ? _("已复制这条记录的链接") : _("请手动复制：{href}", { href }));
 }
 
-// Choice, trash and favourites
+// Choice and trash
 
 function choose(target, pick, { record, page }) {
   return record ? togglePick(record, pick) : pickAll(target, pick, page.changed);
@@ -165,40 +163,6 @@ async function deleteRecords(target, { record, page }, label) {
 async function restore(target, { page }) {
   const { restored: count } = await requestJson("POST", urls().restoreUrl, target);
   await page.restored(count, target);
-}
-
-async function setFavourite(target, favourite, page) {
-  const { changed } = await postFavourite(target, favourite);
-  await page.changed();
-  const count = changed.toLocaleString(language);
-  showToast(favourite ? _("已收藏 {count} 条", { count }) : _("已取消收藏 {count} 条", { count }));
-}
-
-/** Shown at once; taken back when it fails. */
-async function toggleFavourite(target, record) {
-  const favourite = !isFavourite(record);
-  markFavourite(record, favourite);
-  try {
-    await postFavourite(target, favourite);
-  } catch (error) {
-    markFavourite(record, !favourite);
-    throw error;
-  }
-}
-
-function postFavourite(target, favourite) {
-  return requestJson("POST", urls().favouriteUrl, { ...target, favourite });
-}
-
-/** Update the star everywhere this record is shown. */
-function markFavourite({ dataset: { recordId } }, favourite) {
-  for (const element of document.querySelectorAll(`[data-record-id="${recordId}"]`)) {
-    element.toggleAttribute("data-favourite", favourite);
-    for (const star of element.querySelectorAll('[data-command="favourite"]')) {
-      star.setAttribute("aria-pressed", String(favourite));
-      star.firstElementChild.className = `icon icon-star${favourite ? "-full" : ""}`;
-    }
-  }
 }
 
 /** Before the page hears of it, its place is marked; what came back may be there already. */
@@ -246,10 +210,6 @@ async function uncancel(url, body) {
 
 function chargeOf({ dataset: { count = 1, atStake, collectable } }) {
   return { count: Number(count), atStake, isCollectable: collectable !== undefined };
-}
-
-function isFavourite(record) {
-  return "favourite" in record.dataset;
 }
 
 function isStudio() {

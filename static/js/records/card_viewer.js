@@ -3,7 +3,7 @@
 import { lightbox } from "../ui/lightbox.js";
 import { runCommand, runInPlace, targetOf } from "./actions.js";
 
-const COMMANDS = ["keep", "reject", "favourite", "delete", "again", "edit", "link"];
+const COMMANDS = ["keep", "reject", "delete", "again", "edit", "link"];
 const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do
 
 export const cardViewer = {
@@ -13,7 +13,7 @@ export const cardViewer = {
     return [...COMMANDS, ...reference, ...records];
   },
 
-  isOn: (name, { dataset }) => (name === "favourite" ? "favourite" in dataset : dataset.pick === name),
+  isOn: (name, { dataset }) => dataset.pick === name,
 
   async run(name, item) {
     if (name === "delete") return deleteShown(item);

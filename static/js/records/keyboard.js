@@ -1,5 +1,5 @@
-// Keys of the list: arrows move from record to record, Space selects, Enter opens, P keeps, X rejects, Delete deletes, F is
-// favourite, D downloads, Esc clears the selection.
+// Keys of the list: arrows move from record to record, Space selects, Enter opens, P keeps, X rejects, Delete deletes, D
+// downloads, Esc clears the selection.
 
 import { arrowTarget } from "../core/keyboard.js";
 
@@ -34,7 +34,6 @@ export function bindShortcuts(page, { selection, runOnSelection, runOnRecord }) 
     else if (key === "Escape" && selection.isOpen && !hadOpenMenu) selection.clear();
     else if (record && key === " " && target.matches("a")) selection.toggle(Number(record.dataset.recordId));
     else if (record && key === "Enter" && target.matches("[data-select]")) click("[data-image-url]");
-    else if (record && key.toLowerCase() === "f") click('[data-command="favourite"]');
     else if (record && key.toLowerCase() === "d") click("[download]");
     else return false;
     return true;

@@ -58,6 +58,7 @@ function showPick(id, pick) {
     if (pick) element.dataset.pick = pick;
     else delete element.dataset.pick;
     element.querySelector("[data-pick-mark]")?.remove();
+    element.querySelector('[data-command="keep"]')?.setAttribute("aria-pressed", String(pick === "keep"));
     if (pick) element.querySelector("[data-image-url]")?.append(createMark(pick));
   }
 }

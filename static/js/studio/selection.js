@@ -35,9 +35,9 @@ export function bindResultSelection(section, list) {
 
 function showBar(bar, cards) {
   const { length: n } = cards;
-  const isEveryFavourite = n > 0 && cards.every(({ dataset }) => "favourite" in dataset);
-  const button = bar.querySelector("[data-favourite-selected]");
+  const isEachKept = n > 0 && cards.every(({ dataset }) => dataset.pick === "keep");
+  const button = bar.querySelector("[data-keep-selected]");
   bar.querySelector("[data-selection-count]").textContent = n ? _("已选 {n} 张", { n }) : _("点图片选择");
-  button.dataset.command = isEveryFavourite ? "unfavourite" : "favourite";
-  button.querySelector("span").textContent = isEveryFavourite ? _("取消收藏") : _("收藏");
+  button.dataset.command = isEachKept ? "unpick" : "keep";
+  button.querySelector("span").textContent = isEachKept ? _("取消留下") : _("留下");
 }

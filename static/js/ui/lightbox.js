@@ -16,7 +16,7 @@ import "./order_button.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const ZOOM_FACTORS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
-const COMMANDS = { f: "favourite", p: "keep", x: "reject", c: "compare", " ": "select", Delete: "delete" };
+const COMMANDS = { p: "keep", x: "reject", c: "compare", " ": "select", Delete: "delete" };
 const CHOICES = ["keep", "reject"]; // after these the next image is shown
 const SCOPE = "[data-lightbox-scope]";
 const LOADING_DELAY_MS = 300;

@@ -22,7 +22,6 @@ export function showCommands(dialog, host, item, items) {
     if (button.hidden || !button.hasAttribute("aria-pressed")) continue;
     const isOn = Boolean(host.isOn?.(command, item));
     button.setAttribute("aria-pressed", String(isOn));
-    button.querySelector(".icon-star")?.classList.toggle("icon-star-full", isOn);
     const count = button.querySelector("[data-pick-count]");
     if (count) count.textContent = items.filter((one) => host.isOn(command, one)).length || "";
   }

@@ -1,0 +1,28 @@
+"""One mark: a favourite of earlier versions is a record that is kept."""
+
+import database
+from app.config import Settings
+from app.db.sqlite_connection import SqliteConnection
+
+
+def test_favourites_of_earlier_versions_are_kept_or_stay_rejected(
+    db: database.Connection, settings: Settings
+) -> None:
+    before = [(1, ""), (1, "reject"), (0, "keep"), (0, "reject"), (0, ""), (1, "keep")]
+    for favourite, pick in before:
+        db.execute(
+            "INSERT INTO generation_records (prompt, status, favourite, pick) VALUES (?, 'success', ?, ?)",
+            (str(favourite), favourite, pick),
+        )
+    if isinstance(db, SqliteConnection):
+        db.execute("PRAGMA user_version = 18")
+    else:
+        db.execute("UPDATE schema_version SET number = 19")
+    database.open_database(settings.database)
+    found = db.execute("SELECT favourite, pick FROM generation_records ORDER BY id").fetchall()
+    picks = ["keep", "reject", "keep", "reject", "", "keep"]
+    assert [tuple(row) for row in found] == [(int(pick == "keep"), pick) for pick in picks]
+    assert database.count_facets(db)["favourite"] == {"1": 3, "0": 3}
+    assert database.mark_favourite(db, [1, 2, 3], favourite=False) == 2
+    found = db.execute("SELECT favourite, pick FROM generation_records WHERE id < 4 ORDER BY id").fetchall()
+    assert [tuple(row) for row in found] == [(0, ""), (0, "reject"), (0, "")]
