@@ -47,6 +47,17 @@ _OUT_OF_REACH = """() => {
   }
   return found;
 }"""
+_IN_VIEW = """() => {
+  const seen = (element) => {
+    if (!element.checkVisibility({ visibilityProperty: true, opacityProperty: true })) return false;
+    if (!element.matches("input") && element.closest(".sr-only, .skip-link")) return false;
+    const box = (element.closest("label") ?? element).getBoundingClientRect();
+    const isInside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+    return box.width * box.height > 0 && isInside;
+  };
+  const controls = "a[href], button, summary, input, select, textarea";
+  return [...document.querySelectorAll(controls)].filter(seen).length;
+}"""
 READY = """
 () => document.readyState === "complete"
   && [...document.querySelectorAll("[data-batch], [data-records-page], [data-usage]")]
@@ -121,6 +132,13 @@ def out_of_reach(page: Page) -> list[str]:
     """Why elements of the page cannot be reached by touch."""
     found: list[str] = page.evaluate(_OUT_OF_REACH)
     return found
+
+
+def controls_in_view(page: Page) -> int:
+    """How many controls are seen without scrolling, the pointer elsewhere."""
+    page.mouse.move(0, 0)
+    number: int = page.evaluate(_IN_VIEW)
+    return number
 
 
 def resize(page: Page, width: int) -> None:
