@@ -53,6 +53,48 @@ class Held:
         self.is_over = True
 
 
+def test_an_order_shows_a_sign_at_once_whatever_the_network_does(
+    demo_server: ServerProcess, studio: OpenStudio
+) -> None:
+    page = studio(demo_server)
+    page.write_prompt("雪山")
+    page.generate()
+    page.wait_for_images(1)
+    orders = Held(page.page, "**/api/batches")
+    page.set_count(3)
+    page.generate()
+    expect(page.page.get_by_text("正在提交…")).to_have_count(3, timeout=500)
+    expect(page.page.locator("[data-ctrl-enter]")).to_have_css("opacity", "0.55", timeout=500)
+    orders.wait_for()
+    orders.routes[0].abort()
+    expect(page.page.locator("[data-form-error]")).to_contain_text("连不上服务")
+    expect(page.page.get_by_text("正在提交…")).to_have_count(0)
+    again = page.tiles().first.locator("[data-command=again]")
+    again.click()
+    expect(again).to_have_attribute("data-busy", "yes", timeout=500)
+    expect(page.page.get_by_text("正在提交…")).to_have_count(1)
+    orders.wait_for(2)
+    orders.stop()
+    orders.let_go(2)
+    page.wait_for_images(2)
+
+
+def test_one_more_leaves_the_page_where_it_is(demo_server: ServerProcess, studio: OpenStudio) -> None:
+    for prompt in ("猫", "狗"):
+        demo_server.post("/api/batches", {"rows": [{"prompt": prompt, "num_images": 10}], "source": "single"})
+    page = studio(demo_server)
+    page.wait_for_images(20)
+    last = page.tiles().last
+    last.locator("[data-command=again]").hover()
+    before = last.bounding_box()
+    last.locator("[data-command=again]").evaluate("(button) => button.click()")
+    page.wait_for_images(21)
+    after = last.bounding_box()
+    assert before
+    assert after
+    assert abs(before["y"] - after["y"]) < 2
+
+
 def test_the_second_click_of_a_double_click_submits_nothing(
     demo_server: ServerProcess, studio: OpenStudio
 ) -> None:

@@ -29,6 +29,11 @@ export async function postOnce(url, body = {}, { about = "", ofDraft = false } =
   }
 }
 
+/** Tell the page of an order that was just posted: its request, and the promise of its answer. `isFromForm`: it is to come into sight. */
+export function announceOrder(detail) {
+  document.dispatchEvent(new CustomEvent("order-posted", { detail }));
+}
+
 function closeOrder(id, ofDraft) {
   const { [id]: _answered, ...others } = openOrders();
   saveItem(OPEN, others);

@@ -3,7 +3,7 @@
 import { removeKeepingFocus } from "../core/dom.js";
 import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { postOnce } from "../core/orders.js";
+import { announceOrder, postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
 import { confirmRetryCost } from "../ui/confirm.js";
@@ -88,8 +88,9 @@ export function targetOf(record) {
 async function generateAgain(record) {
   const { request } = await loadDetails(record);
   const rows = [{ ...request, num_images: 1, seed: null }];
-  const { records } = await postOnce(urls().createUrl, { source: "single", rows }, { about: record.dataset.recordId });
-  document.dispatchEvent(new CustomEvent("records-created", { detail: { records } }));
+  const answered = postOnce(urls().createUrl, { source: "single", rows }, { about: record.dataset.recordId });
+  announceOrder({ request: rows[0], answered });
+  const { records } = await answered;
   const show = () => document.querySelector(`[data-record-id="${records[0]}"]`)?.scrollIntoView({ block: "center" });
   if (isStudio()) return void showToast(_("已开始生成 1 张"), { label: _("去看"), run: show });
   document.dispatchEvent(new Event("poll-now"));

@@ -2,7 +2,7 @@
 
 import { attempt } from "../core/attempt.js";
 import { _, formatPrice } from "../core/i18n.js";
-import { postOnce } from "../core/orders.js";
+import { announceOrder, postOnce } from "../core/orders.js";
 import { budgetLeft } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
 
@@ -54,11 +54,13 @@ export function makeForm(form) {
 
 async function submit(form) {
   await attempt(async () => {
-    const { records } = await postOnce(form.dataset.createUrl, { source: "single", rows: [readForm(form)] }, { ofDraft: true });
+    const request = readForm(form);
+    const answered = postOnce(form.dataset.createUrl, { source: "single", rows: [request] }, { ofDraft: true });
+    announceOrder({ request, answered, isFromForm: true });
+    const { records } = await answered;
     setFieldError(form, "", "");
     if (isRepeated(records)) showToast(_("这一单刚才已经提交，没有重复下单"));
     else announce(_("已开始生成 {n} 张", { n: records.length }));
-    document.dispatchEvent(new CustomEvent("records-created", { detail: { records, isFirstSeen: true } }));
   }, (sentence, error) => showErrors(form, sentence, error));
 }
 
@@ -84,7 +86,10 @@ export function setFieldError(form, name, message) {
   const errorElement = form.querySelector(`[data-error-for="${name}"]`) || form.querySelector("[data-form-error]");
   const field = form.elements[name];
   errorElement.textContent = message;
-  if (!(field instanceof HTMLElement)) return false;
+  if (!(field instanceof HTMLElement)) {
+    if (message) errorElement.scrollIntoView({ block: "nearest" });
+    return false;
+  }
   field.removeAttribute("aria-invalid");
   if (message) {
     field.setAttribute("aria-invalid", "true");
@@ -154,17 +159,21 @@ function showPrice(form) {
   form.querySelector("[data-submit-label]").textContent = _("生成 {n} 张", { n });
   const price = offer ? Number(offer.price ?? NaN) + extra : 0;
   form.querySelector("[data-submit-price]").textContent = formatPrice(n * price);
-  showBudget(form.querySelector("[data-over-budget]"), n, price);
+  showBudget(form.querySelector("[data-budget]"), n, price);
 }
 
-/** Say beforehand how many images the budget pays for, where it does not pay for all. */
+/** Say beforehand what the budget leaves, and how many images it pays for where it does not pay for all. */
 function showBudget(element, n, price) {
   const left = budgetLeft();
   const enough = Math.floor(left / price + 1e-9); // cents are no binary fractions
-  element.hidden = left === null || !(enough < n);
+  const isShort = enough < n;
+  element.hidden = left === null || !(price > 0);
+  element.classList.toggle("is-warn", isShort);
   if (element.hidden) return;
   const sum = left.toFixed(2);
-  element.firstElementChild.textContent = enough > 0 ? _("预算还剩 ¥{sum}，只够 {n} 张：做完这些就暂停，不会超支。", { sum, n: enough }) : _("预算还剩 ¥{sum}，不够做一张。", { sum });
+  const short = () => (enough > 0 ? _("预算还剩 ¥{sum}，只够 {n} 张：做完这些就暂停，不会超支。", { sum, n: enough }) : _("预算还剩 ¥{sum}，不够做一张。", { sum }));
+  element.firstElementChild.textContent = isShort ? short() : _("预算还剩 ¥{sum}", { sum });
+  element.lastElementChild.hidden = !isShort;
 }
 
 /** As tall as its text, where the browser does not do that itself. */

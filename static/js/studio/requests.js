@@ -44,9 +44,17 @@ function mergeCards(cards, changed) {
     const { recordId: id } = card.dataset;
     const old = cards.querySelector(`:scope > [data-record-id="${id}"]`);
     card.classList.toggle("is-line", !old && "endedAt" in card.dataset); // it was deleted, and comes back
-    if (old) replaceKeepingFocus(old, card);
+    if (old) replaceCard(old, card);
     else cards.insertBefore(card, first(cards, ({ dataset }) => Number(dataset.recordId) > Number(id)));
   }
+}
+
+/** What is pressed, and why it failed, stays with a card that is drawn anew. */
+function replaceCard(old, card) {
+  const isSame = old.dataset.status === card.dataset.status;
+  if (isSame && old.dataset.busy) card.dataset.busy = old.dataset.busy;
+  if (isSame) card.querySelector("[data-error]").replaceChildren(...old.querySelector("[data-error]").childNodes);
+  replaceKeepingFocus(old, card);
 }
 
 function first(list, matches) {

@@ -77,12 +77,26 @@ function pollResults(section, { list, awaited, update }) {
     loaded = version;
     now();
   });
-  document.addEventListener("records-created", async ({ detail: { records, isFirstSeen } }) => {
+  document.addEventListener("order-posted", async ({ detail: { request, answered, isFromForm } }) => {
+    const placeholder = createPlaceholder(section, request);
+    list.prepend(placeholder);
+    if (isFromForm) window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
+    const { records } = await answered.catch(() => ({ records: [] })); // why it failed stands where it was pressed
     for (const id of records) awaited.add(String(id));
-    await now();
-    document.dispatchEvent(new Event("poll-now"));
-    if (isFirstSeen) window.scrollTo({ top: matchMedia("(width < 900px)").matches ? section.offsetTop - 56 : 0 });
+    if (records.length) await now();
+    placeholder.remove();
+    if (records.length) document.dispatchEvent(new Event("poll-now"));
   });
+}
+
+/** What stands for a request until it is answered. */
+function createPlaceholder(section, { prompt, aspect_ratio: ratio, num_images: count }) {
+  const group = section.querySelector("[data-placeholder]").content.firstElementChild.cloneNode(true);
+  const card = group.querySelector(".result-card");
+  group.querySelector("h2").textContent = prompt;
+  card.dataset.ratio = ratio;
+  card.after(...Array.from({ length: Number(count) - 1 }, () => card.cloneNode(true)));
+  return group;
 }
 
 /** Add the records under way to `awaited`; when none is left, announce how those went. */

@@ -107,11 +107,11 @@ class ImageLightbox extends HTMLElement {
     this.showPlace();
     this.#part("download").href = link.dataset.imageUrl;
     this.#showCommands();
-    this.#panel.show(this.item);
+    if (!isPassing) this.#panel.show(this.item);
     this.host.shown?.(this.item);
     const neighbours = [links[at + 1], links[at - 1]].filter(Boolean);
     if (!isPassing) neighbours.forEach(preload);
-    else this.#resting = setTimeout(() => [this.#viewer.showWhole(), ...neighbours.map(preload)], PASSING_MS);
+    else this.#resting = setTimeout(() => [this.#viewer.showWhole(), this.#panel.show(this.item), ...neighbours.map(preload)], PASSING_MS);
   }
 
   /** Say where the image stands in the list; called again when there are more of them. */
@@ -162,10 +162,13 @@ class ImageLightbox extends HTMLElement {
       return;
     }
     const link = this.#link;
+    const sign = name === "again" ? _("正在提交…") : "";
+    if (sign) this.#viewer.showMessage(sign);
     try {
       const running = this.host.run(name, this.item);
       if (CHOICES.includes(name) && !stays && this.host.isOn(name, this.item)) this.go(1);
       await running;
+      if (sign && this.#viewer.message === sign) this.#viewer.showMessage("");
     } catch (error) {
       if (link.isConnected && this.isOpen && link !== this.#link) this.present(link);
       this.#showError(error);

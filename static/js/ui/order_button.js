@@ -3,20 +3,21 @@
 import { attempt } from "../core/attempt.js";
 import { _ } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
-import { showError, showToast } from "./toast.js";
+import { showToast } from "./toast.js";
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-order-url]");
-  if (button && !button.disabled) order(button);
+  if (button && !button.dataset.busy) order(button);
 });
 
 async function order(button) {
-  button.disabled = true;
+  const error = button.parentElement.querySelector("[data-order-error]");
+  button.dataset.busy = "yes";
+  error.textContent = "";
   await attempt(async () => {
     await postOnce(button.dataset.orderUrl);
     document.dispatchEvent(new Event("poll-now"));
     showToast(_("已开始放大"), { label: _("去看"), run: () => location.assign(document.body.dataset.studioUrl) });
-  }, showError);
-  button.disabled = false;
-  button.focus();
+  }, (sentence) => { error.textContent = sentence; });
+  delete button.dataset.busy;
 }

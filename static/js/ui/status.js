@@ -11,6 +11,7 @@ const BUSY = 3000;
 const BUSY_HERE = 1000; // where the records of this page are under way
 const IDLE = 5000;
 const HIDDEN = 10_000;
+const STALE = 5000; // without an answer figures are no longer those of now
 
 /** CNY that the budgets leave for a new batch, as of the last poll; null without one. */
 export function budgetLeft() {
@@ -26,8 +27,12 @@ export function pollStatus(holder) {
   let shown = "";
   let outdated = ""; // why this page is from before an update
 
+  const showStale = (isStale) => document.documentElement.classList.toggle("is-stale", isStale);
+
   async function load(memory) {
-    const news = await fetchHtmlIfChanged(holder.dataset.url, memory);
+    const timer = setTimeout(showStale, STALE, true);
+    const news = await fetchHtmlIfChanged(holder.dataset.url, memory).finally(() => clearTimeout(timer));
+    showStale(false);
     if (news && news.html !== shown) replaceContent(holder, news.html);
     shown = news?.html ?? shown;
     dispatchStatus();
@@ -76,7 +81,10 @@ export function pollStatus(holder) {
   const { now } = poll(load, {
     interval,
     isPaused: () => document.hidden && !status().underWay,
-    onError: (error) => say(error.status === 0 ? _("连不上服务") : messageOf(error)),
+    onError(error) {
+      showStale(true);
+      say(error.status === 0 ? _("连不上服务") : messageOf(error));
+    },
   });
   document.addEventListener("poll-now", now);
 }
