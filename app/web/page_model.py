@@ -72,8 +72,11 @@ def model_labels(models: Models) -> dict[str, str]:
 
 
 def model_choices() -> dict[str, list[Choice]]:
-    """The models that can be ordered from, by the title of their provider; empty when there is only one."""
-    current, groups = services(), dict[str, list[Choice]]()
+    """The models of rows, by the title of their provider; empty when there is only one.
+
+    Last and by themselves those that cannot be ordered from, and those of unknown price beside known ones.
+    """
+    current, groups, rare = services(), dict[str, list[Choice]](), list[Choice]()
     models = current.row_models
     if len(models) < 2:
         return groups
@@ -87,8 +90,9 @@ def model_choices() -> dict[str, list[Choice]]:
             problem=translate(problem) if problem else "",
             is_refused=engine is not None and engine.refusal is not None,
         )
-        groups.setdefault(translate(spec.setup.title), []).append(choice)
-    return groups
+        is_rare = problem or not spec.prices and spec.name != current.spec.name
+        (rare if is_rare else groups.setdefault(translate(spec.setup.title), [])).append(choice)
+    return groups | ({translate("更多"): rare} if rare else {})
 
 
 def price_range(prices: Collection[Decimal]) -> str:

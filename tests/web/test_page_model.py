@@ -38,6 +38,8 @@ def test_a_model_that_has_ended_cannot_be_chosen_and_is_not_kept(
     assert "现在用的是 即梦 4.0" in page
     assert f'value="{OTHER}" disabled' in page
     assert "现在用的是" not in web.client.get("/batch").text
+    studio = web.client.get("/").text
+    assert studio.index('<optgroup label="更多">') < studio.index(f'value="{OTHER}" disabled')
 
 
 def test_a_record_opens_the_form_for_the_model_that_made_it(web: WebHarness) -> None:

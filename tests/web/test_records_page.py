@@ -348,3 +348,9 @@ def test_the_details_of_a_record_are_a_fragment_with_an_etag(
     again = client.get("/live/records/2/details", headers={"If-None-Match": answer.headers["ETag"]})
     assert again.status_code == 304
     assert client.get("/live/records/4711/details").status_code == 404
+
+
+def test_the_title_of_the_tab_names_the_search_and_the_page(visitor: FlaskClient) -> None:
+    page = visitor.get("/records?search=猫").text
+    assert "<title>猫 · 生成记录 · AI 图片生成器</title>" in page
+    assert 'data-title="回收站 · AI 图片生成器"' in visitor.get("/live/records?trash=1").text

@@ -3,6 +3,7 @@
 import { replaceContent } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { isComposing } from "../core/keyboard.js";
+import { setTitle } from "../ui/status.js";
 import { announce } from "../ui/toast.js";
 
 const TYPING_PAUSE_MS = 160;
@@ -47,6 +48,7 @@ export class RecordSearch {
       this.#pending = null;
       this.#render(html);
       this.#shown = search;
+      setTitle(this.list().dataset.title);
       if (mode !== "keep") history[`${mode}State`](null, "", href);
       this.#showError("");
       if (focus) this.#focusOn(focus);

@@ -6,6 +6,7 @@ import { poll } from "../core/poll.js";
 import { runAction } from "../records/actions.js";
 import { bindMenu } from "../ui/menu.js";
 import "../ui/picture_size.js";
+import { budgetLeft } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
 import { ElapsedTime } from "./elapsed_time.js";
 import { mergeRequests } from "./requests.js";
@@ -72,7 +73,10 @@ function pollResults(section, { list, awaited, update }) {
     },
   });
 
+  let budget = budgetLeft();
   document.addEventListener("status", ({ detail: { version } }) => {
+    if (budgetLeft() !== budget) forgetBudgetPauses(list);
+    budget = budgetLeft();
     if (version === loaded) return;
     loaded = version;
     now();
@@ -87,6 +91,11 @@ function pollResults(section, { list, awaited, update }) {
     placeholder.remove();
     if (records.length) document.dispatchEvent(new Event("poll-now"));
   });
+}
+
+/** A budget that was changed is no longer why a request is paused; its button says what is wrong then. */
+function forgetBudgetPauses(list) {
+  for (const pause of list.querySelectorAll("[data-budget-pause]")) pause.textContent = pause.dataset.budgetPause;
 }
 
 /** What stands for a request until it is answered. */

@@ -13,6 +13,14 @@ const IDLE = 5000;
 const HIDDEN = 10_000;
 const STALE = 5000; // without an answer figures are no longer those of now
 
+let title = document.title;
+
+/** The title of the tab, before which stands how far the work is. */
+export function setTitle(text) {
+  document.title = document.title.replace(title, text);
+  title = text;
+}
+
 /** CNY that the budgets leave for a new batch, as of the last poll; null without one. */
 export function budgetLeft() {
   const { budgetLeft: left, batchBudget } = document.querySelector("[data-status]").firstElementChild.dataset;
@@ -23,7 +31,6 @@ export function budgetLeft() {
 /** Keep `holder`, the element with data-status and data-url, up to date; in a hidden tab only while work is under way. */
 export function pollStatus(holder) {
   const offline = document.querySelector("[data-offline]");
-  const title = document.title;
   let shown = "";
   let outdated = ""; // why this page is from before an update
 
