@@ -90,7 +90,7 @@ def model_choices() -> dict[str, list[Choice]]:
             problem=translate(problem) if problem else "",
             is_refused=engine is not None and engine.refusal is not None,
         )
-        is_rare = problem or not spec.prices and spec.name != current.spec.name
+        is_rare = problem or (not spec.prices and spec.name != current.spec.name)
         (rare if is_rare else groups.setdefault(translate(spec.setup.title), [])).append(choice)
     return groups | ({translate("更多"): rare} if rare else {})
 
