@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import database
 from app.domain import (
     FilledRow,
+    ImageRequest,
     Record,
     RowExtras,
     fill_rows,
@@ -98,8 +99,8 @@ class Release(Order):
         rows, problems = list[OrderRow](), list[tuple[int, InvalidRequest]]()
         for records in held.rows:
             if records[0].row_number in held.changed:
-                as_it_was = held_row(records, records[0].row_request, records[0].templates)
-                rows.append(replace(as_it_was, numbers=()))
+                first = records[0]
+                rows.append(replace(_held_row(records, first.row_request, first.templates), numbers=()))
                 continue
             row, found = self._changed_row(records, filled.get(records[0].row_number))
             rows.append(row)
@@ -132,9 +133,7 @@ class Release(Order):
         )
         facts = self.conditions.library.facts(request.sample_images)
         problems = [*problems, *self.models.of(request).validate(request, facts)]
-        extras = RowExtras(columns=first.columns, templates=templates, position=first.position)
-        row = repeated_row(records, self.models.accept(request), extras=extras, skips=True)
-        return row, problems
+        return _held_row(records, self.models.accept(request), templates), problems
 
     def close(self, db: database.Connection, planned: Sequence[PlannedRow], new: Sequence[int]) -> int:
         """Resume the batch, or finish it when nothing is left; update its affixes and its estimated cost."""
@@ -165,6 +164,13 @@ class Release(Order):
         database.resume_in_transaction(db, self.batch_id)
         database.finish_if_done(db, self.batch_id)
         return 0
+
+
+def _held_row(records: Sequence[Record], request: ImageRequest, templates: Mapping[str, Any]) -> OrderRow:
+    """A held row as it is to be made; ``templates`` are its typed forms."""
+    first = records[0]
+    extras = RowExtras(columns=first.columns, templates=templates, position=first.position)
+    return repeated_row(records, request, extras=extras, skips=True)
 
 
 def _refilled(held: database.HeldRows, affixes: Mapping[str, str]) -> dict[int, FilledRow]:
