@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from openpyxl import Workbook, load_workbook
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tools.fakes.jimeng import FakeJimeng
-from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
+from tools.pages.batch_page import BatchPage, rows_of, start_to_end
 from tools.server_process import ServerProcess
 
 
@@ -76,13 +76,6 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     }
 
 
-def test_a_batch_is_named_after_its_file(draft: BatchPage, shared_server: ServerProcess) -> None:
-    start(shared_server, numbered(1), name="春茶")
-    draft.import_csv("提示词,分辨率", "茶园,1K", name="春茶.csv")
-    draft.open_start().locator("[data-start-yes]").click()
-    expect(draft.page.locator("[data-run-name]")).to_contain_text("春茶 (2) · ")
-
-
 def test_a_dragged_row_moves_on_drop_and_not_on_cancel(draft: BatchPage) -> None:
     draft.fill(("一",), ("二",), ("三",))
     mouse = draft.page.mouse
@@ -104,66 +97,6 @@ def test_a_dragged_row_moves_on_drop_and_not_on_cancel(draft: BatchPage) -> None
     draft.expect_text(2, "prompt", "一")
 
 
-def test_a_run_survives_pause_reload_and_resume_and_a_second_tab_shows_the_same(
-    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    jimeng.latency = 600.0  # running images keep running
-    batch_id = start(server, numbered(8))
-    priced.open_run(batch_id)
-    priced.expect_status(1, "running")
-    priced.expect_status(2, "running")
-    priced.expect_title(r"^\(0/8\) 批量生成")
-    other = BatchPage(priced.page.context.new_page(), server.address)
-    other.open_run(batch_id)
-    other.pause()
-    priced.expect_state("已暂停")
-    expect(priced.page.locator("[data-run-paused]")).to_contain_text("按「继续」接着做")
-    jimeng.latency = 0.1
-    priced.wait_for_image(1)
-    priced.wait_for_image(2)
-    priced.reload()
-    priced.expect_state("已暂停")
-    priced.wait_for_image(1)
-    priced.expect_status(8, "queued")
-    assert len(jimeng.submissions) == 2
-    priced.resume()
-    for tab in (priced, other):
-        tab.expect_state("已完成")
-        tab.wait_for_image(8)
-    assert jimeng.charges == 8
-
-
-def test_failures_are_grouped_by_cause_and_only_they_are_retried(
-    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    batch = priced
-    jimeng.fail_next("reset", when=lambda call: "第 3 张" in call.content.decode())
-    batch_id = start(server, numbered(4, bad=2))
-    batch.open_run(batch_id)
-    batch.expect_state("已完成")
-    batch.expect_figures("完成 2 / 4 · 失败 1 · 结果未知 1 · 花了 ¥0.44 · 另有 ¥0.22 待确认")
-    batch.expect_title("^⚠")
-    expect(batch.causes()).to_have_count(2)
-    expect(batch.causes().filter(has_text="提示词没有通过审核")).to_contain_text("50412")
-    expect(batch.cell(2, "status")).to_contain_text("提示词没有通过审核")
-
-    submitted = jimeng.count("submit")
-    batch.retry_failed()
-    expect(batch.page.locator(".toast")).to_contain_text("重新排队")
-    server.wait_for_end(batch_id)
-    batch.expect_ended(2)
-    batch.expect_state("已完成")
-    batch.expect_status(2, "failed")
-    assert jimeng.count("submit") == submitted + 1  # the unknown one was not resubmitted
-
-    batch.open_causes().filter(has_text="可能已计费").locator("[data-command=retry]").click()
-    question = batch.page.locator("dialog[data-dialog=cost]")
-    expect(question).to_contain_text("¥0.22")
-    question.locator("[data-cost-yes]").click()
-    batch.wait_for_image(3)
-    batch.expect_figures("完成 3 / 4 · 失败 1")
-
-
 def test_reimported_results_contain_only_unfinished_rows(
     priced: BatchPage, server: ServerProcess, tmp_path: Path
 ) -> None:
@@ -180,73 +113,6 @@ def test_reimported_results_contain_only_unfinished_rows(
     priced.start_batch("补")
     priced.wait_for_image(1)
     priced.expect_figures("完成 1 / 1")
-
-
-def test_a_wrong_key_pauses_the_run_with_one_sentence(
-    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    jimeng.fail_next("key", times=4)
-    priced.open_run(start(server, numbered(20)))
-    priced.expect_state("已暂停")
-    expect(priced.page.locator("[data-run-paused]")).to_contain_text(
-        "已自动暂停：火山引擎不接受这对密钥，请检查 VOLCENGINE_AK 和 VOLCENGINE_SK"
-    )
-    expect(priced.causes()).to_have_count(0)
-    expect(priced.cell(1, "status")).to_have_text("等待中")
-    expect(priced.page.locator(".status")).to_have_text(re.compile(r"^\s*已暂停"))
-    assert jimeng.count("submit") <= 4
-
-
-def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
-    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    priced.open_run(start(server, numbered(8)))
-    priced.wait_for_image(1)  # either of the two running ones may finish first
-    priced.wait_for_image(2)
-    server.kill()
-    offline = priced.page.locator("[data-run-offline]")
-    expect(offline).to_contain_text("连不上服务")
-    priced.wait_for_image(1).click(trial=True)  # it is not covered
-    server.start()
-    expect(offline).to_be_hidden()
-    priced.expect_state("已完成")
-    counts = server.get("/api/batches")["batches"][0]["counts"]
-    assert counts["success"] + counts["unknown"] == 8
-    assert jimeng.charges <= 8
-    priced.expect_figures(f"^完成 {counts['success']} / 8")
-
-
-def test_the_log_lists_each_image_and_can_be_limited_to_failures(
-    priced: BatchPage, server: ServerProcess
-) -> None:
-    priced.open_run(start_to_end(server, numbered(3, bad=2)))
-    priced.retry_failed()
-    priced.expect_ended(2)
-    priced.page.locator("[data-log] summary").click()
-    lines = priced.page.locator(".log-line:visible")
-    expect(lines.last).to_contain_text("批次完成")
-    priced.page.locator("[data-log-failures]").check()
-    expect(lines).to_have_count(1)  # a record has one line, though it failed twice
-    expect(lines).to_contain_text(re.compile("第 2 行.*50412"))
-    priced.page.locator("[data-log-lines]").press("ArrowUp")
-    expect(lines).to_be_focused()
-    priced.page.keyboard.press("Enter")
-    expect(priced.page.locator("[data-table-editor]")).to_be_focused()
-    expect(priced.cell(2, "status")).to_have_attribute("aria-selected", "true")
-
-
-def test_a_single_row_is_generated_after_confirming_the_cost(priced: BatchPage, jimeng: FakeJimeng) -> None:
-    priced.open()
-    priced.fill(("先试这张", "", "1:1", "1K"), ("以后再说", "", "1:1", "1K"))
-    priced.cell(1, "actions").locator("[data-run-row]").click()
-    question = priced.page.locator("dialog[data-dialog=cost]")
-    expect(question).to_contain_text("1 张，预计 ¥0.22")
-    question.locator("[data-cost-yes]").click()
-    priced.wait_for_image(1)
-    assert jimeng.charges == 1
-    priced.reload()
-    priced.wait_for_image(1)
-    priced.expect_text(2, "prompt", "以后再说")
 
 
 def test_undo_restores_a_draft_replaced_by_a_copied_batch(
@@ -309,62 +175,6 @@ def test_looking_up_names_in_one_tab_does_not_overwrite_the_draft_of_another(dra
     idle.page.clock.fast_forward(3_000)
     draft.wait_until_saved("改过的猫")
     expect(draft.notice()).to_be_hidden()
-
-
-def test_a_held_ctrl_enter_does_not_confirm_its_own_dialog(draft: BatchPage) -> None:
-    draft.click_command("add")
-    draft.edit_cell(1, "prompt", "按住不放")
-    orders: list[Route] = []
-    draft.page.route("**/api/batches", lambda route: orders.append(route))
-    draft.page.keyboard.down("Control")
-    draft.page.keyboard.down("Enter")
-    expect(draft.page.locator("[data-start-yes]")).to_be_focused()
-    for _ in range(5):
-        draft.page.keyboard.down("Enter")
-    draft.page.evaluate("fetch('/healthz')")
-    expect(draft.page.locator("dialog[data-dialog=start]")).to_be_visible()
-    assert orders == []
-
-
-def test_a_submission_in_progress_cannot_be_left_or_repeated(draft: BatchPage) -> None:
-    draft.fill(("猫", "", "1:1", "1K"))
-    on_the_way: list[Route] = []
-    draft.page.route("**/api/batches", lambda route: on_the_way.append(route))
-    dialog = draft.open_start()
-    dialog.locator("[data-start-yes]").click()
-    expect(dialog.locator("[data-start-yes]")).to_have_text("正在提交…")
-    expect(dialog.get_by_role("button", name="取消")).to_be_disabled()
-    for _ in range(2):
-        draft.page.keyboard.press("Escape")
-        expect(dialog).to_be_visible()
-        draft.page.mouse.click(5, 5)
-        expect(dialog).to_be_visible()
-    on_the_way[0].fulfill(status=507, json={"error": "磁盘满了"})
-    expect(dialog.locator("[data-start-error]")).to_have_text("磁盘满了")
-    draft.page.unroute_all()
-    dialog.locator("[data-start-yes]").click()
-    draft.wait_for_image(1)
-    assert len(on_the_way) == 1
-
-
-def test_the_reason_of_a_refusal_is_shown_until_the_next_submission(
-    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    jimeng.latency = 600.0
-    batch_id = start(server, numbered(4))
-    priced.open_run(batch_id)
-    priced.pause()
-    why = {"error": "请换回原来的模型再继续"}
-    priced.page.route("**/resume", lambda route: route.fulfill(status=409, json=why))
-    priced.run_button("resume").click()
-    refused = priced.page.locator("[data-run-offline]")
-    expect(refused).to_have_text(why["error"])
-    for _ in range(2):
-        priced.page.wait_for_event("response", lambda response: f"{batch_id}?since=" in response.url)
-    expect(refused).to_have_text(why["error"])
-    priced.page.unroute_all()
-    priced.resume()
-    expect(refused).to_be_hidden()
 
 
 def test_the_table_regains_the_keyboard_after_the_pressed_button_disappears(draft: BatchPage) -> None:

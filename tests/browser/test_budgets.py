@@ -36,15 +36,15 @@ def test_the_batch_that_budgets_paused_is_continued_on_its_page(
     server.put("/api/budgets", {"batch": 0.25, "total": 0.5})
     batch = BatchPage(page, server.address)
     batch.open_run(submit(server, 4))
-    notice = page.locator("[data-run-paused]")
+    notice = page.locator("[data-run-reason]")
     expect(notice).to_contain_text("每批预算 ¥0.25 只剩 ¥0.03")
     page.get_by_label("每批预算改成 ¥").fill("1")
     page.get_by_role("button", name="改好并继续").click()
     expect(notice).to_contain_text("总预算 ¥0.50 只剩 ¥0.06")
     expect(page.get_by_label("总预算改成 ¥")).to_have_value("1")
     page.get_by_role("button", name="改好并继续").click()
-    expect(page.locator("[data-run-state]")).to_have_text("已完成")
-    expect(page.locator(".run-budget")).to_be_hidden()
+    batch.expect_ended()
+    expect(page.locator("[data-run-budget]")).to_be_hidden()
     assert jimeng.charges == 4
 
 

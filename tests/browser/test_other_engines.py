@@ -45,7 +45,7 @@ def batch(engine: Engine, address: str) -> None:
     engine.wait_for("[data-row='1'] [data-column=prompt].is-active")
     engine.type("a paper boat\ue007")
     engine.click("[data-command=start]")
-    engine.click("dialog[data-dialog=start] .is-primary")
+    engine.click("dialog[data-dialog=order] .is-primary")
     engine.wait_for("[data-row='1'] .table-picture img")
 
 

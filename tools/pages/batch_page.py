@@ -202,50 +202,66 @@ class BatchPage:
     def open_start(self) -> Locator:
         """Click 🚀 and wait for its dialog."""
         self.click_command("start")
-        dialog = self.page.locator("dialog[data-dialog=cost]")
+        return self.order()
+
+    def order(self) -> Locator:
+        """The dialog of an order, which is open."""
+        dialog = self.page.locator("dialog[data-dialog=order]")
         expect(dialog).to_be_visible()
         return dialog
 
-    def start_batch(self) -> str:
-        """Start and confirm the cost -> the batch's id."""
-        dialog = self.open_start()
-        with self.page.expect_response(re.compile(r"/run$")) as answer:
-            dialog.locator("[data-cost-yes]").click()
+    def submit(self, dialog: Locator) -> str:
+        """Press the button that orders -> the batch's id."""
+        with self.page.expect_response(re.compile(r"/(run|release)$")) as answer:
+            dialog.locator("[data-order-yes]").click()
         expect(dialog).to_be_hidden()
-        return str(answer.value.json()["batch_id"])
+        body = answer.value.json()
+        return str(body.get("batch_id") or body["batch"]["id"])
+
+    def start_batch(self) -> str:
+        """Start all that is missing -> the batch's id."""
+        return self.submit(self.open_start())
 
     def run_button(self, name: str) -> Locator:
-        """The button for pause, resume, cancel, retry or copy."""
-        return self.page.locator(f"[data-run] [data-command={name}]:not(.is-narrow)")
+        """The button of the run for pause, resume or release."""
+        return self.page.locator(f"[data-run] [data-run-{name}]")
 
     def pause(self) -> None:
         self.run_button("pause").click()
-        self.expect_state("已暂停")
+        expect(self.run_button("resume")).to_be_visible()
 
     def resume(self) -> None:
         self.run_button("resume").click()
         expect(self.run_button("resume")).to_be_hidden()
 
-    def retry_failed(self) -> None:
-        self.run_button("retry").click()
+    def open_run_menu(self) -> Locator:
+        """Open ⋯ of the run, or what the head has of it after its end -> the menu."""
+        expect(self.page.locator("[data-run-more]:not([hidden])")).to_have_count(1)
+        strip = self.page.locator("[data-run] [data-run-more]")
+        if strip.is_visible():
+            strip.click()
+        else:
+            self.click_command("more")
+            self.page.locator("[data-more-menu] [data-run-more]").click()
+        return self.page.locator("[data-run-menu]")
 
-    def expect_state(self, word: str) -> None:
-        """等待中, 生成中, 已暂停, 已完成 or 已取消."""
-        expect(self.page.locator("[data-run-state]")).to_have_text(word, timeout=45_000)
+    def open_log(self) -> Locator:
+        """Show the log -> its lines."""
+        self.open_run_menu().locator("[data-strip-open=log]").click()
+        return self.page.locator(".log-line:visible")
 
     def expect_figures(self, pattern: str) -> None:
-        expect(self.page.locator("[data-run-figures]")).to_have_text(re.compile(pattern), timeout=45_000)
+        """Expect these figures of the run; in the head when it has ended and nothing is to be said."""
+        figures = self.page.locator("[data-run-figures]:visible, [data-run-ended]:visible").first
+        expect(figures).to_have_text(re.compile(pattern), timeout=45_000)
 
     def causes(self) -> Locator:
-        """The groups of failures."""
-        return self.page.locator(".run-error")
+        """The causes of failures."""
+        return self.page.locator("[data-causes-list] > li")
 
     def open_causes(self) -> Locator:
-        """Expand the groups of failures, if they are not -> them."""
-        drawer = self.page.locator("[data-run-errors]")
-        expect(drawer).to_be_visible()
-        if drawer.get_attribute("open") is None:
-            drawer.locator("summary").click()
+        """Show the causes of failures -> them."""
+        self.page.locator("[data-run] [data-run-causes]").click()
         return self.causes()
 
     def expect_status(self, row: int, status: str) -> None:
@@ -261,15 +277,14 @@ class BatchPage:
 
     def download_results(self, folder: Path) -> Path:
         with self.page.expect_download() as download:
-            self.page.locator(".run-line > [data-run-results]").click()
+            self.open_run_menu().locator("[data-run-results]").click()
         file = folder / download.value.suggested_filename
         download.value.save_as(file)
         return file
 
-    def expect_ended(self, times: int) -> None:
-        """Wait until the page has been told this many times that the batch ended."""
-        lines = self.page.locator("[data-log-lines] [data-text]")
-        expect(lines.filter(has_text="批次完成")).to_have_count(times, timeout=45_000)
+    def expect_ended(self) -> None:
+        """Wait until the run has ended and needs nothing."""
+        expect(self.page.locator("[data-run-ended]")).not_to_be_empty(timeout=45_000)
 
     def expect_title(self, pattern: str) -> None:
         expect(self.page).to_have_title(re.compile(pattern))

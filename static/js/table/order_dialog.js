@@ -210,6 +210,7 @@ export class OrderDialog {
       await within(SAVE_LIMIT, store.save());
       if (turn !== this.#turn || !this.#dialog.open) return;
       const plan = this.#plan();
+      if (plan.made === 0) return; // the dialog says so
       if (plan.pictures > seen.pictures || plan.price > seen.price + 1e-6) throw new HttpError(_("表格刚刚变了，请看一眼再按"));
       this.#set({ isPosting: true }); // what is on its way cannot be called back: until it is answered the dialog stays
       answer = await this.#post(plan);

@@ -1,6 +1,7 @@
 // The menu of a row, which opens at its ⋯ button.
 
-import { _ } from "../core/i18n.js";
+import { pricePerPicture } from "./costs.js";
+import { _, formatPrice } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
 import { copyText, showToast } from "../ui/toast.js";
 
@@ -13,10 +14,14 @@ export function makeRowMenu(menu, batch) {
     return [...orderItems(row), ...rowItems(row, index)];
   }
 
-  // What can be ordered of a row, and taken back out of the trash.
+  // What can be ordered of a row: what it lacks, and one more picture of one that has some.
   function orderItems(row) {
-    const { action } = batch.stateOf(row);
-    return action ? [{ label: action === _("生成") ? _("只生成这一行") : _("重试这一行"), run: () => runRow(row) }] : [];
+    const { action, pictures } = batch.stateOf(row);
+    const price = formatPrice(pricePerPicture(row, batch.model));
+    return [
+      ...(action ? [{ label: action === _("生成") ? _("只生成这一行") : _("重试这一行"), run: () => runRow(row) }] : []),
+      ...(pictures.length > 0 ? [{ label: _("再来一张 · {sum}", { sum: price }), run: () => batch.orders.open({ mode: "more", rows: [row] }) }] : []),
+    ];
   }
 
   // Where the clipboard is closed to pages (over http), it is still open to the keys.
