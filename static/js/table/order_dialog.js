@@ -70,7 +70,11 @@ export class OrderDialog {
       mode, rows, batch, before, on: new Set(on), off: new Set(), changes: {}, isSample: sample > 0, size: sample || SAMPLE, stops: true,
       busy: "", isPosting: false, error: "", problems: [],
     };
-    if (mode === "model") this.#takeModel();
+    if (mode === "model") {
+      const { id } = this.#page.model;
+      this.#part.model.value = [...this.#part.model.options].find(({ value, disabled }) => !disabled && value !== id)?.value ?? id;
+      this.#takeModel();
+    }
     this.#show();
     this.#dialog.showModal();
     (yes.disabled ? no : yes).focus();

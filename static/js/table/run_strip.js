@@ -40,7 +40,7 @@ export class RunStrip {
       release: find("[data-run-release]"), pause: find("[data-run-pause]"), resume: find("[data-run-resume]"), more: [...root.querySelectorAll("[data-run-more]")], ended: find("[data-run-ended]"),
       offline: find("[data-run-offline]"), cancel: find("[data-run-cancel]"), notify: find("[data-run-notify]"), archive: find("[data-run-archive]"),
       results: find("[data-run-results]"), own: find("[data-run-own-results]"), records: find("[data-run-records]"),
-      model: find("[data-run-model]"), causes: [...root.querySelectorAll("[data-run-causes]")],
+      model: find("[data-run-model]"), causes: find("[data-run-causes]"),
     };
     this.#log = makeRunLog(strip.panel("log"), (id) => this.#goToRecord(id));
     this.#causes = makeRunCauses(strip.panel("causes"), {
@@ -131,7 +131,7 @@ export class RunStrip {
     offline.hidden = !error;
     setText(offline, error);
     this.#causes.show(causes);
-    for (const button of this.#part.causes) button.hidden = causes.length === 0;
+    this.#part.causes.hidden = causes.length === 0;
     ended.textContent = batch && section.hidden ? endedWords(batch) : "";
     for (const button of more) button.hidden = !batch || section.hidden === section.contains(button);
     if (!batch) return;
