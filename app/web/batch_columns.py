@@ -61,18 +61,15 @@ class Column:
         return {name: value for name, value in asdict(self).items() if value and name != "note"}
 
 
-def batch_columns(spec: ModelSpec, models: Models, *, used: Iterable[str] = ()) -> list[Column]:
-    """The columns in their order, in the language of this request; ``spec`` is the model of the page.
-
-    ``used``: ids of models that rows of the page have, although they may not be there any more.
-    """
+def batch_columns(spec: ModelSpec, models: Models) -> list[Column]:
+    """The columns in their order, in the language of this request; ``spec`` is the model of the page."""
     spec = translated_spec(spec)
     notes, headers = {field: str(note) for field, note in spec.field_notes.items()}, sheets.header_names()
     return [
         Column(name="number", label=gettext("序号"), kind="number"),
         *_content_columns(spec, notes, headers),
         *_output_columns(headers),
-        _model_column(spec, models, used, headers),
+        _model_column(spec, models, headers),
         *_option_columns(spec, models, headers),
         *_sampling_columns(spec, notes, headers),
         Column(name="status", label=gettext("状态"), kind="status"),
@@ -148,11 +145,9 @@ def _output_columns(headers: Mapping[str, Sequence[str]]) -> list[Column]:
     ]
 
 
-def _model_column(
-    spec: ModelSpec, models: Models, used: Iterable[str], headers: Mapping[str, Sequence[str]]
-) -> Column:
+def _model_column(spec: ModelSpec, models: Models, headers: Mapping[str, Sequence[str]]) -> Column:
     """The model of a row; empty for that of the page."""
-    labels = {model_id: model_id for model_id in used} | model_labels(models)
+    labels = model_labels(models)
     return Column(
         name="model",
         label=gettext("模型"),

@@ -53,18 +53,18 @@ def test_the_form_without_scripts_orders_from_the_chosen_model(web: WebHarness) 
     assert web.record(1)["model"] == OTHER
 
 
-def test_the_page_of_a_batch_has_its_model_and_names_one_that_is_gone(web: WebHarness) -> None:
-    batch = web.submit([{"prompt": "猫"}, {"prompt": "狗"}], model=OTHER)
-    model, columns = page_data(web, batch)
+def test_the_page_of_a_table_has_its_model_or_the_default(web: WebHarness) -> None:
+    table = web.post("/api/tables", {"rows": [{"prompt": "猫"}], "model": OTHER}, 201)["table"]["id"]
+    model, columns = page_data(web, table)
     assert (model["id"], columns["model"]["placeholder"]) == (OTHER, "即梦 4.6")
-    web.execute("UPDATE generation_records SET model = 'old-1'")
-    model, columns = page_data(web, batch)
-    assert (model["id"], columns["model"]["words"]["old-1"]) == ("jimeng_t2i_v40", "old-1")
+    web.execute("UPDATE tables SET model = 'old-1'")
+    model, _ = page_data(web, table)
+    assert model["id"] == "jimeng_t2i_v40"
 
 
-def page_data(web: WebHarness, batch: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def page_data(web: WebHarness, table: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """The page's model, and its columns by name, as its scripts get them."""
-    page = web.client.get(f"/batch?id={batch}").text
+    page = web.client.get(f"/batch?table={table}").text
     model, columns = (
         json.loads(html.unescape(found.group(1)))
         for name in ("model", "columns")

@@ -93,7 +93,7 @@ def test_a_model_whose_key_was_refused_is_not_listed_as_ready(web: WebHarness, s
     web.run()
     assert bar().startswith("已暂停 火山引擎不接受这对密钥")
     assert "即梦 4.0 ¥0.22 服务商拒绝" in bar()
-    options = re.findall(r"<option[^>]*>([^<]*)</option>", web.client.get("/batch").text)
+    options = re.findall(r"<option[^>]*>([^<]*)</option>", web.client.get("/batch?new=1").text)
     assert "即梦 4.0 · 服务商拒绝" in [" ".join(option.split()) for option in options]
     web.post(f"/api/batches/{batch_id}/cancel", {})
     assert bar().startswith("即梦 4.0 服务商拒绝 火山引擎不接受这对密钥")

@@ -26,7 +26,9 @@ def index() -> Response:
     if batch_id := request.args.get("id", ""):
         return redirect(_address_of(batch_id))
     if table_id := request.args.get("table", ""):
-        table = database.get_table(connection(), table_id)
+        table = database.get_table(connection(), table_id, deleted=True)
+        if table.deleted_at:
+            return make_response(render_template("pages/deleted_table.html", table=table))
         return _open_table(table, _model_of(table))
     if not request.args.get("new") and (listed := render_tables()):
         return make_response(listed)
@@ -38,6 +40,14 @@ def index() -> Response:
 def pictures() -> Response:
     """Where the pictures of the batch ``?id=`` are shown by now."""
     return redirect(_address_of(request.args.get("id", ""), view="pictures"))
+
+
+@bp.post("/batch/restore")
+def restore() -> Response:
+    """Bring back a table that was deleted, and show it."""
+    table = database.get_table(connection(), request.form.get("table", ""), deleted=True)
+    database.mark_table(connection(), table, deleted_at=None)
+    return redirect(url_for("batch.index", table=table.id))
 
 
 def _address_of(batch_id: str, **view: Any) -> str:

@@ -108,7 +108,8 @@ function makeHistory({ rows, selection, textarea, editor, showMessage, offerUndo
   const redo = () => showStep(rows.redo(), _("已重做"), _("没有可以重做的了"));
   const removeOffer = () => offer?.remove();
 
-  rows.watch(({ first }) => {
+  rows.watch(({ first, operations, reset }) => {
+    if (operations.length === 0 && !reset) return; // changed elsewhere
     firstChanged = first;
     removeOffer();
   });
