@@ -172,6 +172,8 @@ def in_order(columns: Mapping[str, str], table: Table) -> dict[str, str]:
 
 def apply_operations(edit: Edit, operations: Sequence[Any]) -> None:
     """Carry out untrusted operations. Raises InvalidRequest or NotFound; the first that fails counts."""
+    rows = [one.get("row") for one in operations if isinstance(one, Mapping) and one.get("op") == "set"]
+    edit.load([row_id for row_id in rows if type(row_id) is int], removed=True)  # at once
     for index, operation in enumerate(operations, 1):
         kind = operation.get("op") if isinstance(operation, Mapping) else None
         match operation:

@@ -86,14 +86,14 @@ export function sumOf(rows, { model, validation, store }) {
   const filled = rows.filter(validation.isFilled);
   const total = (valueOf) => filled.reduce((sum, row) => sum + valueOf(row), 0);
   const problemsOf = (row) => Object.keys(validation.problemsOf(row)).length;
-  const isKnown = (row) => row.id !== null && !store.isStale(row);
-  const lacking = (row) => (isKnown(row) ? store.shownOf(row).missing : pictureCount(row, model));
-  const costOf = (row) => ({ count: lacking(row), price: isKnown(row) ? store.shownOf(row).price : priceOf(row, model) });
+  const known = new Map(filled.map((row) => [row, row.id !== null && !store.isStale(row) ? store.shownOf(row) : null]));
+  const lacking = (row) => known.get(row)?.missing ?? pictureCount(row, model);
+  const costOf = (row) => ({ count: lacking(row), price: known.get(row) ? known.get(row).price : priceOf(row, model) });
   const good = filled.filter((row) => problemsOf(row) === 0 && lacking(row) > 0);
   return {
     rows: filled.length,
     pictures: total((row) => pictureCount(row, model)),
-    made: total((row) => (isKnown(row) ? Math.min(madePictures(store.shownOf(row)).length, pictureCount(row, model)) : 0)),
+    made: total((row) => (known.get(row) ? Math.min(madePictures(known.get(row)).length, pictureCount(row, model)) : 0)),
     toMake: good.reduce((sum, row) => sum + lacking(row), 0),
     cost: addUp(good.map(costOf)),
     problems: total(problemsOf),

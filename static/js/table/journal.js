@@ -6,6 +6,7 @@ import { loadItem, saveItem } from "../core/storage.js";
 const PREFIX = "table.journal"; // of the keys: table.journal/<table>/<page>/<part>
 const NEW = "new"; // in place of the table, until it is made
 const PARTS = ["waiting", "sending", "typed", "left"];
+const NONE = Object.freeze({});
 const STALE = 30_000; // ms without a sign of life, where the browser has no locks
 
 /** Rows are named by their id on the server, or before they have one by a key, which is text. */
@@ -25,6 +26,7 @@ export class Journal {
   isKept = true; // whether the browser could write it down
   #table;
   #page;
+  #values = null; // of valuesOf(), by row, once they are asked for
 
   constructor(table, page) {
     this.#table = table || NEW;
@@ -42,6 +44,7 @@ export class Journal {
   }
 
   #keepWaiting() {
+    this.#values = null;
     const isEmpty = this.waiting.length === 0 && !this.making;
     this.#keep("waiting", isEmpty ? null : { operations: this.waiting, making: this.making, at: Date.now() });
   }
@@ -62,13 +65,18 @@ export class Journal {
 
   /** The values in it of a row, by the names of the API. */
   valuesOf(row) {
-    const values = {};
-    for (const operation of this.#operations()) {
-      if (operation.op === "set" && operation.row === row) Object.assign(values, operation.values);
-      const content = operation.op === "add" && operation.rows[operation.keys.indexOf(row)];
-      if (content) Object.assign(values, content, content.columns);
+    this.#values ??= this.#byRow();
+    return this.#values.get(row) ?? NONE;
+  }
+
+  #byRow() {
+    const found = new Map();
+    const add = (row, ...parts) => found.set(row, Object.assign({}, found.get(row), ...parts));
+    for (const { op, row, values, keys, rows } of this.#operations()) {
+      if (op === "set") add(row, values);
+      else keys?.forEach((key, index) => add(key, rows[index], rows[index].columns));
     }
-    return values;
+    return found;
   }
 
   add(operations) {
