@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tools.pages.batch_page import BatchPage, start
+from tools.pages.batch_page import BatchPage
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 
@@ -45,13 +45,13 @@ def test_own_cells_variables_and_a_prefix_are_edited_undone_and_kept(imported: B
 
     imported.set_affixes("油画，", "，{SKU}")
     imported.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
-    imported.wait_until_saved("B-7", "油画，")
+    imported.wait_until_saved()
     imported.reload()
     imported.expect_text(1, "column:SKU", "B-7")
     imported.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
 
 
-def test_a_run_and_its_copy_keep_columns_templates_and_prefix(
+def test_a_run_keeps_columns_templates_and_prefix(
     imported: BatchPage, shared_server: ServerProcess
 ) -> None:
     imported.set_affixes("油画，", "")
@@ -66,8 +66,6 @@ def test_a_run_and_its_copy_keep_columns_templates_and_prefix(
     imported.reload()
     imported.expect_text(1, "prompt", "油画，一只橘色的猫")
     imported.expect_text(2, "column:颜色", "黑色")
-    imported.copy_to_draft()
-    imported.expect_text(1, "prompt", "油画，一只橘色的猫")
     expect(imported.page.locator("[data-command=affixes]")).to_have_text("前缀 ✓")
 
 
@@ -107,17 +105,3 @@ def test_columns_are_as_wide_as_they_were_made(draft: BatchPage) -> None:
     draft.click_command("columns")
     page.get_by_role("menuitem", name="恢复列宽").click()
     assert width_of(draft, "prompt") == before
-
-
-def test_a_run_leaves_out_columns_without_values_until_they_are_chosen(
-    draft: BatchPage, shared_server: ServerProcess
-) -> None:
-    rows = [{"prompt": "猫", "filename": "一", "resolution": "1K"}, {"prompt": "狗", "resolution": "1K"}]
-    draft.open_run(start(shared_server, rows))
-    draft.expect_text(1, "filename", "一")
-    expect(draft.cell(1, "negative_prompt")).to_be_hidden()
-    expect(draft.cell(1, "sample_images")).to_be_hidden()
-    draft.run_button("more").click()
-    draft.page.get_by_role("menuitem", name="显示哪些列").click()
-    draft.page.get_by_role("menuitemcheckbox", name="负面提示词").click()
-    expect(draft.cell(1, "negative_prompt")).to_be_visible()

@@ -48,7 +48,7 @@ def test_the_open_cell_stays_when_the_window_is_left_and_is_taken_in_when_anothe
     keyboard.type("一只")
     editor.dispatch_event("blur")  # the area stays the active element
     keyboard.type("橘猫")
-    draft.page.locator("[data-command=history]:visible").focus()
+    draft.page.locator("[data-command=more]").focus()
     draft.expect_text(1, "prompt", "一只橘猫")
 
     draft.cell(1, "aspect_ratio").click()
@@ -134,7 +134,7 @@ def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell_and_copied(
 ) -> None:
     page, prompt = draft.page, "很长的提示词，" * 60 + "到此为止"
     draft.open_run(start_to_end(shared_server, [{"prompt": prompt, "resolution": "1K"}]))
-    draft.expect_status(1, "success")
+    draft.expect_status(1, "made")
     editor = page.locator("[data-table-editor]")
     draft.cell(1, "prompt").click()
     page.keyboard.press("Enter")

@@ -95,6 +95,11 @@ class BatchPage:
         """Click a button of the toolbar or footer by its command."""
         self.page.locator(f"[data-command='{name}']:visible").first.click()
 
+    def choose_command(self, name: str) -> None:
+        """Choose from the menu of the head by a command."""
+        self.click_command("more")
+        self.page.locator(f"[data-more-menu] [data-command='{name}']").click()
+
     def import_csv(self, *lines: str, name: str = "表.csv", place: str = "") -> None:
         """Choose a CSV file of these lines."""
         self.import_workbook(csv_file(*lines, name=name), place=place)
@@ -158,7 +163,7 @@ class BatchPage:
 
     def set_affixes(self, prefix: str, suffix: str) -> None:
         """Set 前缀 and 后缀."""
-        self.click_command("affixes")
+        self.choose_command("affixes")
         dialog = self.page.locator("dialog[data-dialog=affixes]")
         dialog.locator("[data-affix-prefix]").fill(prefix)
         dialog.locator("[data-affix-suffix]").fill(suffix)
