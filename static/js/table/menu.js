@@ -4,28 +4,48 @@ import { arrowTarget } from "../core/keyboard.js";
 
 const REOPENING = 250; // ms: the press that closed the menu does not open it again
 
-/** menu: the popover; its items have role=menuitem…. Returns {open(button)}. */
-export function makeMenu(menu) {
+/**
+ * menu: the popover; its items have role=menuitem…. focusBack() says where the focus goes after it; by default to the button.
+ *
+ * Returns {open(button, items)}; items: [{label, run, isDanger?, checked?: of a choice, after which the menu stays open}] are its content,
+ * unless that stands in the page.
+ */
+export function makeMenu(menu, { focusBack = () => opener.focus(), isAtEnd = false } = {}) {
   let opener = null;
   let closedAt = -Infinity;
 
-  const items = () => [...menu.querySelectorAll("[role^=menuitem]")].filter((item) => item.checkVisibility());
+  const found = () => [...menu.querySelectorAll("[role^=menuitem]")].filter((item) => item.checkVisibility());
 
-  function open(button) {
+  function open(button, items = null) {
     if (button === opener && performance.now() - closedAt < REOPENING) return;
     opener = button;
+    if (items) menu.replaceChildren(...items.map(createItem));
     menu.showPopover();
     button.setAttribute("aria-expanded", "true");
-    const { top, bottom, left } = button.getBoundingClientRect();
+    const { top, bottom, left, right } = button.getBoundingClientRect();
     const fitsBelow = bottom + menu.offsetHeight + 8 < innerHeight;
+    const start = isAtEnd ? right - menu.offsetWidth : left;
     menu.style.top = `${fitsBelow ? bottom + 4 : Math.max(top - menu.offsetHeight - 4, 8)}px`;
-    menu.style.left = `${Math.max(8, Math.min(left, innerWidth - menu.offsetWidth - 8))}px`;
-    items()[0]?.focus();
+    menu.style.left = `${Math.max(8, Math.min(start, innerWidth - menu.offsetWidth - 8))}px`;
+    found()[0]?.focus();
+  }
+
+  function createItem({ label, run, isDanger = false, checked = null }) {
+    const item = Object.assign(document.createElement("button"), { type: "button", className: "menu-item truncate", textContent: label });
+    item.classList.toggle("is-danger", isDanger);
+    item.classList.toggle("is-choice", checked !== null);
+    item.setAttribute("role", checked === null ? "menuitem" : "menuitemcheckbox");
+    if (checked !== null) item.setAttribute("aria-checked", String(checked));
+    item.addEventListener("click", () => {
+      if (checked === null) close();
+      run(item);
+    });
+    return item;
   }
 
   function close() {
     menu.hidePopover();
-    opener.focus();
+    focusBack();
   }
 
   menu.addEventListener("toggle", ({ newState }) => {
@@ -35,11 +55,11 @@ export function makeMenu(menu) {
   });
   menu.addEventListener("keydown", (event) => {
     const isClosing = event.key === "Escape" || event.key === "Tab";
-    const target = arrowTarget(items(), document.activeElement, event.key);
+    const target = arrowTarget(found(), document.activeElement, event.key);
     if (!isClosing && !target) return;
     event.preventDefault();
     if (isClosing) close();
     else target.focus();
   });
-  return { open };
+  return { open, show: (items) => menu.replaceChildren(...items.map(createItem)) };
 }

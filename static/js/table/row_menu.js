@@ -1,26 +1,25 @@
 // The menu of a row, which opens at its ⋯ button.
 
 import { pricePerPicture } from "./costs.js";
+import { makeMenu } from "./menu.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
 import { copyText, showToast } from "../ui/toast.js";
 
 /** menu: the popover; batch: see pages/batch.js. Returns open(row index). */
 export function makeRowMenu(menu, batch) {
-  const { table, store, chooseReferences, runRow } = batch;
+  const { table, store, chooseReferences, runRow, restorePictures } = batch;
+  const { open } = makeMenu(menu, { focusBack: table.editor.focus, isAtEnd: true });
 
-  function menuItems(index) {
-    const row = table.rows.shown[index];
-    return [...orderItems(row), ...rowItems(row, index)];
-  }
-
-  // What can be ordered of a row: what it lacks, and one more picture of one that has some.
+  // What can be ordered of a row: what it lacks, and one more picture of one that has some; its pictures in the trash.
   function orderItems(row) {
     const { action, pictures } = batch.stateOf(row);
+    const { trashed } = store.shownOf(row);
     const price = formatPrice(pricePerPicture(row, batch.model));
     return [
       ...(action ? [{ label: action === _("生成") ? _("只生成这一行") : _("重试这一行"), run: () => runRow(row) }] : []),
       ...(pictures.length > 0 ? [{ label: _("再来一张 · {sum}", { sum: price }), run: () => batch.orders.open({ mode: "more", rows: [row] }) }] : []),
+      ...(trashed.length > 0 ? [{ label: _("恢复回收站里的 {n} 张", { n: trashed.length }), run: () => restorePictures(trashed) }] : []),
     ];
   }
 
@@ -50,54 +49,10 @@ export function makeRowMenu(menu, batch) {
     ];
   }
 
-  return makeMenu(menu, table, menuItems);
-}
-
-// menuItems(index) -> [{label, run, isDanger?}]. Returns open(index).
-function makeMenu(menu, table, menuItems) {
-  function open(index) {
-    const button = table.view.cellAt(index, table.columns.length - 1)?.querySelector("[data-row-menu]");
-    if (!button) return;
-    menu.replaceChildren(...menuItems(index).map(createItem));
-    menu.showPopover();
-    button.setAttribute("aria-expanded", "true");
-    const { top, bottom, right } = button.getBoundingClientRect();
-    const fitsBelow = bottom + menu.offsetHeight + 8 < innerHeight;
-    menu.style.top = `${fitsBelow ? bottom + 4 : Math.max(top - menu.offsetHeight - 4, 8)}px`;
-    menu.style.left = `${Math.max(8, right - menu.offsetWidth)}px`;
-    menu.firstElementChild?.focus();
-  }
-
-  function createItem({ label, run, isDanger = false }) {
-    const item = document.createElement("button");
-    item.type = "button";
-    item.className = isDanger ? "menu-item is-danger" : "menu-item";
-    item.setAttribute("role", "menuitem");
-    item.textContent = label;
-    item.addEventListener("click", () => {
-      close();
-      run();
-    });
-    return item;
-  }
-
-  function close() {
-    menu.hidePopover();
-    table.editor.focus();
-  }
-
-  menu.addEventListener("toggle", ({ newState }) => {
-    if (newState === "closed") for (const button of table.body.querySelectorAll("[data-row-menu]")) button.setAttribute("aria-expanded", "false");
-  });
-  menu.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const isClosing = event.key === "Tab" || event.key === "Escape";
-    if (!step && !isClosing) return;
-    event.preventDefault();
-    if (isClosing) return void close();
-    const items = [...menu.children];
-    items.at((items.indexOf(document.activeElement) + step) % items.length)?.focus();
-  });
   table.element.addEventListener("scroll", () => { if (menu.matches(":popover-open")) menu.hidePopover(); }, { passive: true });
-  return open;
+  return (index) => {
+    const button = table.view.cellAt(index, table.columns.length - 1)?.querySelector("[data-row-menu]");
+    const row = table.rows.shown[index];
+    if (button) open(button, [...orderItems(row), ...rowItems(row, index)]);
+  };
 }

@@ -8,14 +8,14 @@ import { openList } from "../ui/late_lists.js";
 const MAX_SHOWN = 20; // characters of a value
 
 /**
- * menu: the popover; filter: see row_filter.js. Sorting moves the rows of the draft, as in a spreadsheet, in one step that can be undone;
+ * menu: the popover; filter: see row_filter.js. Sorting moves the rows of the table, as in a spreadsheet, in one step that can be undone;
  * they keep their numbers, by which they are put back in order. headers() -> those of the columns that are shown. Returns open(element that
  * was pressed, in the table).
  */
 export function makeSortMenu(menu, table, filter, headers) {
   const { rows, selection, view } = table;
   const collator = new Intl.Collator(document.documentElement.lang, { numeric: true });
-  const { open: openAt } = makeMenu(menu);
+  const { open: openAt } = makeMenu(menu, { focusBack: table.editor.focusUnlessTouch });
 
   const textOf = (row, { field, format }) => format(row[field] ?? "");
 
@@ -26,8 +26,7 @@ export function makeSortMenu(menu, table, filter, headers) {
     const column = label ? table.columns[headers().indexOf(label)] : table.columns[selection.column];
     const items = column ? itemsOf(column, label ? null : rows.shown[selection.row]) : [];
     if (items.length === 0) return;
-    menu.replaceChildren(...items);
-    openAt(label ?? view.cellAt(selection.row, selection.column));
+    openAt(label ?? view.cellAt(selection.row, selection.column), items);
   }
 
   // row: that of the cell, null for the header.
@@ -35,13 +34,13 @@ export function makeSortMenu(menu, table, filter, headers) {
     const isNumber = column.name === "number";
     return [
       ...(column.field || isNumber ? [
-        !isNumber && createItem(_("升序排列"), () => sort(column, 1)),
-        !isNumber && createItem(_("降序排列"), () => sort(column, -1)),
-        createItem(_("按序号排列"), () => sort(null, 1)),
+        !isNumber && { label: _("升序排列"), run: () => sort(column, 1) },
+        !isNumber && { label: _("降序排列"), run: () => sort(column, -1) },
+        { label: _("按序号排列"), run: () => sort(null, 1) },
       ] : []),
-      row && column.field === "prompt" && table.canEdit(row, column) && createItem(_("以前的提示词…"), () => takeEarlier(row)),
-      row && column.field && createItem(_("只看「{value}」", { value: nameOf(textOf(row, column)) }), () => showOnly(column, textOf(row, column))),
-      filter.which && createItem(_("显示全部行"), filter.clear),
+      row && column.field === "prompt" && table.canEdit(row, column) && { label: _("以前的提示词…"), run: () => takeEarlier(row) },
+      row && column.field && { label: _("只看「{value}」", { value: nameOf(textOf(row, column)) }), run: () => showOnly(column, textOf(row, column)) },
+      filter.which && { label: _("显示全部行"), run: filter.clear },
     ].filter(Boolean);
   }
 
@@ -69,20 +68,6 @@ export function makeSortMenu(menu, table, filter, headers) {
 
   function showOnly(column, value) {
     filter.show(_("{label}是「{value}」的", { label: column.label, value: nameOf(value) }), (row) => textOf(row, column) === value);
-  }
-
-  function createItem(label, run) {
-    const item = document.createElement("button");
-    item.type = "button";
-    item.className = "menu-item";
-    item.setAttribute("role", "menuitem");
-    item.textContent = label;
-    item.addEventListener("click", () => {
-      menu.hidePopover();
-      run();
-      table.editor.focusUnlessTouch();
-    });
-    return item;
   }
 
   table.head.addEventListener("click", ({ target }) => { if (!target.closest("input")) open(target); });
