@@ -105,10 +105,14 @@ class BatchPage:
         self.import_workbook(csv_file(*lines, name=name), place=place)
 
     def import_workbook(self, file: Path | FilePayload, *, place: str = "") -> None:
-        """Choose a file; ``place`` answers what becomes of it, when that is asked: new, update or add."""
+        """Choose a file; ``place`` answers what becomes of it: new, update or add. Without it, one that is asked
+        about becomes a new table."""
         self.page.locator("[data-file]").set_input_files(file)
-        if place:
-            self.page.locator(f"[data-import-choice={place}]").click()
+        asked = self.page.locator(f"[data-import-choice={place or 'new'}]")
+        if not place:
+            expect(asked.or_(self.report().filter(has_text="读到")).first).to_be_visible()
+        if place or asked.is_visible():
+            asked.click()
         expect(self.report()).to_contain_text("读到")
 
     def report(self) -> Locator:

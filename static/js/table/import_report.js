@@ -32,7 +32,7 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
   function stateOf() {
     const { groups, corrections, count } = groupProblems(table, batch.model);
     const corrected = corrections.reduce((sum, { cells }) => sum + cells, 0);
-    const gone = table.rows.all.filter((row) => batch.store.shownOf(row).isGone);
+    const gone = table.rows.all.filter((row) => batch.store.shownOf(row).is_gone);
     return { groups, count, corrections, gone, title: titleOf(report, { problems: count, corrected }), changes: changesOf(report, table), report };
   }
 
