@@ -138,7 +138,7 @@ def test_many_rows_are_in_view(batch: BatchPage, server: ServerProcess) -> None:
     batch.import_csv("提示词,图片比例", *["茶具,16：9"] * 28, *(f"茶具,{n}:99" for n in range(12)))
     expect(batch.page.locator(".report-line")).to_have_count(12)
     wait_until(lambda: rows_in_view(batch) >= 10)
-    batch.page.locator("[data-report-close]").click()
+    batch.close_strip()
     wait_until(lambda: rows_in_view(batch) >= 14)
 
     batch.open_run(start(server, rows_of(*(f"第 {n} 款" for n in range(40)))))

@@ -8,7 +8,7 @@ from typing import Any
 from openpyxl import Workbook
 from playwright.sync_api import expect
 
-from tools.pages.batch_page import BatchPage, csv_file, start_to_end
+from tools.pages.batch_page import BatchPage, start_to_end
 from tools.server_process import ServerProcess
 
 
@@ -97,36 +97,27 @@ def test_a_row_shows_its_line_number_in_the_file_everywhere(draft: BatchPage, tm
         draft.wait_for_image(row)
 
 
-def test_the_import_report_is_reopened_after_a_reload(draft: BatchPage) -> None:
+def test_the_import_report_stays_closed_after_a_reload_and_is_reopened(draft: BatchPage) -> None:
     draft.import_csv("提示词,图片比例,生成数量", "雪山,5:4,", "橘猫,4：3,12")
     draft.edit_cell(2, "num_images", "3")
-    draft.page.locator("[data-report-close]").click()
-    opener = draft.page.get_by_role("button", name="导入报告", exact=True)
-    draft.wait_until_saved("表.csv")
+    draft.close_strip()
+    draft.wait_until_saved()
     draft.reload()
     expect(draft.report()).to_be_hidden()
-    opener.click()
-    expect(draft.report()).to_contain_text("「表.csv」读到 2 行，1 处要改")
+    draft.open_report()
+    expect(draft.report()).to_contain_text("「表.csv」读到 2 行，1 处要改，自动更正 1 处")
     draft.page.locator("[data-report-problems] .report-item").click()
     expect(draft.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))
 
 
-def test_an_import_that_is_closed_while_it_asks_is_taken_up_again_and_its_rows_are_renumbered(
-    draft: BatchPage,
-) -> None:
+def test_a_file_is_added_below_the_rows_of_the_open_table_and_taken_away_again(draft: BatchPage) -> None:
     draft.import_csv("提示词", "雪山", "橘猫")
-    draft.page.locator("[data-file]").set_input_files(csv_file("提示词,图片比例", "茶室,5:4", name="乙.csv"))
-    append = draft.page.locator("[data-import-mode=append]")
-    expect(append).to_be_visible()
-    draft.page.locator("[data-report-close]").click()
-    toast = draft.page.locator(".toast").filter(has_text="「乙.csv」没有导入")
-    toast.get_by_role("button", name="再次导入").click()
-    append.click()
+    draft.import_csv("提示词,图片比例", "茶室,5:4", name="乙.csv", place="add")
+    expect(draft.report()).to_contain_text("「乙.csv」读到 1 行，1 处要改")
     draft.expect_text(3, "number", "4")
-    problem = draft.page.locator("[data-report-problems] li")
-    expect(problem).to_contain_text("第 4 行（文件第 2 行）图片比例")
-    draft.choose_row_action(1, "复制这一行")
-    draft.expect_text(2, "number", "5")
+    expect(draft.page.locator("[data-report-problems] li")).to_contain_text("第 4 行 图片比例")
+    draft.page.locator(".toast").get_by_role("button", name="撤销").click()
+    draft.expect_rows(2)
 
 
 def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell_and_copied(

@@ -12,7 +12,7 @@ def test_words_are_found_and_replaced_in_rows_out_of_view(draft: BatchPage) -> N
     draft.import_csv(
         "提示词,文件名", *(f"第 {n} 款{'，Cat 与 cat' if n % 100 == 0 else ''},茶" for n in range(1, 301))
     )
-    draft.page.locator("[data-report-close]").click()
+    draft.close_strip()
     page, bar = draft.page, draft.page.locator("[data-find]")
     draft.cell(1, "prompt").click()
     page.keyboard.press("Control+f")

@@ -48,7 +48,7 @@ def line(batch: BatchPage, text: str) -> Locator:
 def paste(batch: BatchPage, headers: tuple[str, ...], *rows: tuple[str, ...]) -> None:
     """Paste rows below these headers, and open the list."""
     batch.fill(headers, *rows)
-    batch.page.get_by_role("button", name="问题清单").click()
+    batch.open_report()
 
 
 def test_a_messy_table_is_clean_after_one_click_for_each_kind(draft: BatchPage, tmp_path: Path) -> None:

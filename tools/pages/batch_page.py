@@ -105,8 +105,7 @@ class BatchPage:
         self.import_workbook(csv_file(*lines, name=name), place=place)
 
     def import_workbook(self, file: Path | FilePayload, *, place: str = "") -> None:
-        """Choose a file; ``place`` answers what becomes of it: new, update or add. Without it, one that is asked
-        about becomes a new table."""
+        """Choose a file; ``place`` answers what becomes of it: new, update or add. Without it, a new table."""
         self.page.locator("[data-file]").set_input_files(file)
         asked = self.page.locator(f"[data-import-choice={place or 'new'}]")
         if not place:
@@ -118,6 +117,15 @@ class BatchPage:
     def report(self) -> Locator:
         """The import report above the table."""
         return self.page.locator("[data-report-title]")
+
+    def open_report(self) -> None:
+        """Open the report, or the list of problems, from the menu of the table."""
+        self.page.locator("[data-head] [data-command=more]").click()
+        self.page.locator("[data-command=report]").click()
+
+    def close_strip(self) -> None:
+        """Close the report, the causes or the log."""
+        self.page.locator("[data-strip-close]").click()
 
     def edit_cell(self, row: int, column: str, text: str) -> None:
         """Click a cell and type over it."""

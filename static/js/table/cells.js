@@ -53,13 +53,14 @@ function createThumbnail(reference) {
 }
 
 function renderStatus(cell, state) {
-  const { label = "", tone = "", status = "", title = "", pictures = [], href = "", sameAs = "" } = state;
+  const { label = "", tone = "", status = "", title = "", pictures = [], href = "", sameAs = "", isGone = false } = state;
   update(cell, "label", `${label} ${href} ${sameAs}`, () => cell.content.replaceChildren(createLabel({ label, href, sameAs })));
   update(cell, "tone", tone, () => { cell.content.dataset.tone = tone; });
   update(cell, "status", status, () => {
     cell.element.dataset.status = status;
     cell.element.parentElement.classList.toggle("has-failed", ["failed", "refused"].includes(status));
   });
+  update(cell, "gone", isGone, () => cell.element.parentElement.classList.toggle("is-gone", isGone));
   update(cell, "hint", title, () => { cell.content.title = title; });
   update(cell, "pictures", pictures.map(({ id }) => id).join(), () => {
     cell.element.querySelector("[data-pictures]").replaceChildren(...pictures.slice(0, MAX_THUMBNAILS).map(createPictureLink));

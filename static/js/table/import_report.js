@@ -4,6 +4,7 @@
 import { changeText } from "./change_text.js";
 import { countsOf } from "./import.js";
 import { marksOf } from "./import_marks.js";
+import { keepReport } from "./import_reports.js";
 import { groupProblems } from "./problem_groups.js";
 import { makeProblemList } from "./problem_list.js";
 import { bindTabStops, setTabStops } from "./report_keys.js";
@@ -114,6 +115,7 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
   batch.store.watch(refresh);
   strip.watch((name) => {
     isShown = name === "report";
+    if (report) keepReport(report = { ...report, isClosed: !isShown });
     opener.ariaExpanded = String(isShown);
     if (isShown) show(stateOf());
   });
@@ -121,10 +123,10 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
 
   return {
     refresh,
-    get current() { return report; },
     open(given) {
       report = given;
-      if (report) markProblems(table, marksOf(report, table));
+      markProblems(table, marksOf(report, table));
+      if (report.isClosed) return;
       if (isShown) show(stateOf());
       else strip.show("report");
     },

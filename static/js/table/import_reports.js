@@ -5,7 +5,7 @@ const MOST = 200; // corrections and changes; the table has them all
 
 /**
  * A report is {table (id), how ("new", "update" or "add"), name (of the file), count (of rows), notes, fixed: [{row (number), column,
- * seen, fixed, error}], was: {unchanged, changed, new, removed} rows or null, changes: [{row, field, before, now}], version (to undo)}.
+ * seen, fixed, error}], was: {unchanged, changed, new, removed} rows or null, changes: [{row, field, before, now}], version (to undo), isClosed}.
  */
 export function keepReport(report) {
   try {

@@ -13,13 +13,13 @@ export function madePictures({ pictures }) {
 
 /**
  * shown: see shownOf() of store.js; wanted: pictures that the row asks for; urls: {usage}. As cells.js renders it: {status, label, tone,
- * title, pictures: [{id, url, thumbnail, alt}], action: label of its button or "", href, sameAs: number of the row it leads to}.
+ * title, pictures: [{id, url, thumbnail, alt}], action: label of its button or "", href, sameAs: number of the row it leads to, isGone}.
  */
 export function stateOf(shown, { wanted, prompt, urls }) {
   const { state } = shown;
   const made = madePictures(shown);
   return {
-    status: state, tone: TONES[state] ?? "", title: titleOf(shown), action: ACTIONS[state] ?? "", label: "",
+    status: state, tone: TONES[state] ?? "", title: titleOf(shown), action: ACTIONS[state] ?? "", label: "", isGone: shown.is_gone,
     ...wordsOf(shown, made.length, wanted, urls),
     pictures: made.map(({ record_id: id, url, thumbnail_url: thumbnail }) => ({ id, url, thumbnail, alt: prompt })),
   };
@@ -37,7 +37,8 @@ function wordsOf(shown, made, wanted, urls) {
   if (sameAs !== null && made === 0 && missing === 0 && state === "to_make") return { label: _("同第 {number} 行", { number: sameAs }), sameAs, action: "" };
   if (state === "trashed") return { label: _("在回收站") };
   if (state === "made") return { label: isLost(shown) ? _("图片文件不见了") : madeLabel(shown, made) };
-  return { label: made > 0 ? _("已有 {made} / {wanted}", { made, wanted }) : "" };
+  if (made > 0) return { label: _("已有 {made} / {wanted}", { made, wanted }) };
+  return { label: shown.is_gone ? _("新的一份里没有") : "" };
 }
 
 function madeLabel({ same_as: sameAs, pictures }, made) {
