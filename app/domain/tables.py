@@ -107,6 +107,7 @@ class RowPicture(NamedTuple):
     width: int | None = None
     height: int | None = None
     error: Message | None = None
+    model: str = ""
 
     @property
     def standing(self) -> Standing | None:

@@ -10,6 +10,7 @@ from app.domain import Status
 from app.domain.tables import RowPicture, Table
 from app.tables.states import RowState
 from app.tables.view import RowView
+from app.web.formatting import model_label
 
 
 def table_json(table: Table, **more: Any) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def table_json(table: Table, **more: Any) -> dict[str, Any]:
 
 
 def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
-    """Rows as they are shown. A picture has ``earlier`` when the row asks for something else now."""
+    """Rows as they are shown; a picture that its row does not ask for now has ``earlier`` and ``model``."""
     output = url_for("media.output", name="-")[:-1]
     thumbnails = url_for("media.thumbnail", record_id=0)[:-1]
 
@@ -56,7 +57,7 @@ def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
         if picture.is_shared:
             found["shared"] = True
         if picture.fingerprint != fingerprint:
-            found["earlier"] = True
+            found |= {"earlier": True, "model": model_label(picture.model)}
         return found
 
     def row_json(view: RowView) -> dict[str, Any]:

@@ -109,19 +109,34 @@ def test_changed_words_are_to_be_made_and_the_earlier_picture_is_one_press_away(
     pictures.words("edit").fill("第 2 款茶具，俯拍")
     pictures.press("Control+Enter")
     expect(pictures.picture(2)).to_contain_text("还没做")
-    expect(pictures.picture(2).locator("[data-order-row]")).to_have_text("做 ¥0.22")
+    expect(pictures.picture(2).locator("[data-place-order]")).to_have_text("做 ¥0.22")
     expect(pictures.words("order")).to_have_text("做 ¥0.22")
-    pictures.page.locator("[data-gallery-row='2'] [data-earlier]").click()
+    pictures.page.locator("[data-gallery-row='2'] [data-part-earlier]").click()
     expect(pictures.picture(2, 2).locator("img")).to_be_visible()
     expect(pictures.picture(2, 2)).to_contain_text("早先")
     assert jimeng.charges == 2
-    pictures.picture(2).locator("[data-order-row]").click()
+    pictures.picture(2).locator("[data-place-order]").click()
     expect(pictures.page.locator("dialog[open]")).to_contain_text("¥0.22")
     pictures.page.locator("dialog[open] .is-primary").click()
     expect(pictures.picture(2).locator("img")).to_be_visible()
     assert [jimeng.charges, jimeng.submissions[-1].body["prompt"]] == [3, "第 2 款茶具，俯拍"]
     words = server.get(f"/api/tables/{table_id}")["rows"][1]["prompt"]
     assert words == "第 2 款茶具，俯拍"
+
+
+def test_pictures_of_another_model_stand_beside_those_of_their_row(
+    pictures: PicturesPage, server: ServerProcess
+) -> None:
+    table_id = made_table(server, rows(2))
+    other = {"model": "jimeng_seedream46_cvtob", "resolution": "2K"}
+    server.wait_for_end(str(server.post(f"/api/tables/{table_id}/run", other)["batch_id"]))
+    pictures.open(table_id)
+    expect(pictures.picture(1, 1).locator("[data-shot-label]")).to_have_text("即梦 4.0")
+    expect(pictures.picture(1, 2).locator("[data-shot-label]")).to_have_text("即梦 4.6")
+    pictures.focus(1)
+    pictures.press("2")
+    pictures.expect_pick(1, 2, "keep")
+    pictures.expect_counts(keep=1, none=1)
 
 
 def test_what_failed_waits_or_is_shared_stands_in_its_place(
@@ -132,7 +147,11 @@ def test_what_failed_waits_or_is_shared_stands_in_its_place(
     failed = pictures.picture(1)
     expect(failed).to_contain_text("失败")
     expect(failed).to_contain_text("50412")
-    expect(failed.locator("[data-order-row]")).to_have_text("重试 ¥0.22")
+    expect(pictures.words("order")).to_have_text("重试 ¥0.22")
+    failed.locator("[data-place-change]").click()  # the same words would be refused again
+    expect(pictures.words("edit")).to_have_value("违禁的茶壶")
+    pictures.press("Escape")
+    pictures.expect_focus(1)
     pictures.expect_counts(all=3, failed=1)
     expect(pictures.picture(2).locator("img")).to_be_visible()
     expect(pictures.page.locator("[data-gallery-row='3']")).to_contain_text("同第 2 行")
@@ -155,13 +174,13 @@ def test_a_choice_that_is_not_saved_is_taken_back_and_said_at_the_picture(
     pictures.page.context.set_offline(True)
     pictures.focus(1)
     pictures.press("p")
-    expect(pictures.picture(1).locator(".shot-error")).to_have_text("连不上服务，请确认程序还在运行")
+    expect(pictures.picture(1).locator("[data-shot-error]")).to_have_text("连不上服务，请确认程序还在运行")
     pictures.expect_pick(1, 1, "")
     pictures.page.context.set_offline(False)
     pictures.focus(1)
     pictures.press("p")
     pictures.expect_pick(1, 1, "keep")
-    expect(pictures.picture(1).locator(".shot-error")).to_be_hidden()
+    expect(pictures.picture(1).locator("[data-shot-error]")).to_be_hidden()
     pictures.expect_counts(keep=1)
 
 

@@ -354,6 +354,18 @@ def run(web: WebHarness, table: str, status: int = 202, **fields: Any) -> dict[s
     return web.post(f"/api/tables/{table}/run", fields, status)
 
 
+def test_a_choice_is_a_change_of_each_row_that_shows_the_picture(web: WebHarness) -> None:
+    table, other = new(web, CAT, DOG, CAT), new(web, CAT)
+    (cat, _), _ = run(web, table)["records"], web.run()
+    for one, shown in ((table, [1, 3]), (other, [1])):
+        seen = opened(web, one)["table"]["version"]
+        pick = "keep" if one == table else "reject"
+        web.post("/api/records/pick", {"ids": [cat], "pick": pick}, 200)
+        changed = web.get(f"/api/tables/{one}?since={seen}")["rows"]
+        assert [row["number"] for row in changed] == shown
+        assert {row["pictures"][0]["pick"] for row in changed} == {pick}
+
+
 def test_a_table_names_its_run_that_has_not_ended_else_the_newest(web: WebHarness) -> None:
     table = new(web, CAT, DOG)
     cat, dog = rows_of(web, table)
@@ -432,6 +444,7 @@ def test_another_model_makes_rows_that_are_made_and_they_keep_what_they_ask_for(
     rows = rows_of(web, table)
     assert [row["state"] for row in rows] == ["made", "made"]
     assert [[one.get("earlier") for one in row["pictures"]] for row in rows] == [[None, True]] * 2
+    assert [[one.get("model") for one in row["pictures"]] for row in rows] == [[None, "即梦 4.6"]] * 2
     assert run(web, table, 200, model=other, resolution="2K")["records"] == []
 
 

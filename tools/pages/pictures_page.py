@@ -61,7 +61,7 @@ class PicturesPage:
     def expect_pick(self, row: int, number: int, pick: str) -> None:
         """Expect a choice on the page: keep, reject, or empty for none."""
         words = {"keep": "已留下", "reject": "已淘汰", "": ""}
-        expect(self.picture(row, number).locator(".shot-mark")).to_have_text(words[pick])
+        expect(self.picture(row, number).locator("[data-shot-mark]")).to_have_text(words[pick])
 
     def group(self, name: str) -> Locator:
         """The button of a group of rows: all, none, keep, reject, failed or waiting."""

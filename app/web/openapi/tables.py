@@ -35,11 +35,11 @@ _RUN = or_null(text(description="批次：没结束的里最新的，都结束�
 OPEN_TABLE = closed_object(**_TABLE_FIELDS, totals=_TOTALS, run=_RUN)
 _CELL: Schema = {"type": ["string", "integer", "number", "null", "array"]}
 _PICTURE = closed_object(
-    ("url", "thumbnail_url", "width", "height", "pick", "error", "charged", "shared", "earlier"),
+    ("url", "thumbnail_url", "width", "height", "pick", "error", "charged", "shared", "earlier", "model"),
     record_id=ID,
     number=ID,
     status=enum(*Status),
-    **dict.fromkeys(("url", "thumbnail_url", "error"), str),
+    **dict.fromkeys(("url", "thumbnail_url", "error", "model"), str),
     **dict.fromkeys(("width", "height"), ID),
     **dict.fromkeys(("charged", "shared", "earlier"), bool),
     pick=enum(*Pick),

@@ -7,7 +7,7 @@ import { makeColumnMenu } from "./column_menu.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { pricePerPicture } from "./costs.js";
 import { makeFindBar } from "./find_bar.js";
-import { makeGallery } from "./gallery.js";
+import { Gallery } from "./gallery.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { makeTableImport } from "./table_import.js";
 import { lookUpReferences } from "./references.js";
@@ -78,7 +78,7 @@ export function makeCommands(batch) {
     return store.refresh();
   }
 
-  const gallery = makePictures(batch);
+  const gallery = makeGallery(batch);
 
   function filterProblems() {
     if (batch.filter.which) return batch.filter.clear();
@@ -105,7 +105,7 @@ export function makeCommands(batch) {
     takeFiles, restorePictures, filterProblems,
     order,
     orderRow: (row) => orders.open({ rows: [row] }),
-    openPicture: gallery.open,
+    openPicture: (id) => gallery.open(id),
     showPictures: (isShown) => (isShown ? gallery.show() : gallery.hide()),
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
     async takeOverDraft() {
@@ -140,24 +140,23 @@ export function makeCommands(batch) {
 }
 
 /** 看图, in the place of the table. */
-function makePictures(batch) {
-  const { page, table, urls, store, model } = batch;
+function makeGallery({ page, table, urls, store, model, orders }) {
   page.querySelector(".batch-main").append(document.querySelector("[data-gallery]"));
-  const gallery = makeGallery(page.querySelector("[data-gallery]"), {
+  const gallery = new Gallery(page.querySelector("[data-gallery]"), {
     rows: () => table.rows.shown,
-    shownOf: store.shownOf, refresh: store.refresh,
+    shownOf: store.shownOf,
+    refresh: store.refresh,
     modelOf: (row) => model.of(row).label,
     priceOfOne: (row) => pricePerPicture(row, model),
-    order: (what) => batch.orders.open(what),
+    order: (what) => orders.open(what),
     change: (row, text) => table.rows.step(_("修改"), () => table.rows.set(row, "prompt", text)),
     urls: {
-      usage: urls.usage,
       details: (id) => page.dataset.detailsUrl.replace("/0/", `/${id}/`),
       record: (id) => `${urls.recordsPage}?record=${id}`,
       kept: () => `${urls.tables}/${store.id}/archive.zip?pick=keep`,
     },
   });
-  store.watch(gallery.refresh);
-  table.rows.watchShown(gallery.refresh);
+  store.watch(() => gallery.refresh());
+  table.rows.watchShown(() => gallery.refresh());
   return gallery;
 }

@@ -12,7 +12,7 @@ import { lightbox } from "../ui/lightbox.js";
 import { GalleryGrid } from "./gallery_grid.js";
 import { bindLarge } from "./gallery_large.js";
 import { GROUPS, groupsOf, lookAt } from "./gallery_rows.js";
-import { makeWords } from "./gallery_words.js";
+import { GalleryWords } from "./gallery_words.js";
 
 const SIZE = "gallery.size"; // of the pictures, px, in storage
 const USUAL = matchMedia("(width < 720px)").matches ? 112 : 132;
@@ -20,17 +20,7 @@ const MOST_COMPARED = 4;
 const PICKS = { p: "keep", x: "reject" };
 const MOVES = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
 
-/**
- * holder: of templates/batch/gallery.html. table: rows(), those that the table shows; shownOf(row), see store.js; modelOf(row), the
- * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; change(row, text), other words; refresh(), which
- * asks the server now; urls: {details(id), record(id), usage, kept()}. Returns {show(), hide(), refresh(), open(record id)}.
- */
-export function makeGallery(holder, table) {
-  const gallery = new Gallery(holder, table);
-  return { show: () => gallery.show(), hide: () => gallery.hide(), refresh: () => gallery.refresh(), open: (id) => gallery.open(id) };
-}
-
-class Gallery {
+export class Gallery {
   #holder;
   #table;
   #grid;
@@ -49,12 +39,17 @@ class Gallery {
   #note = "";
   #error = { key: "", text: "" };
 
+  /**
+   * holder: of templates/batch/gallery.html. table: rows(), those that the table shows; shownOf(row), see store.js; modelOf(row), the
+   * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; change(row, text), other words; refresh(), which
+   * asks the server now; urls: {details(id), record(id), kept()}.
+   */
   constructor(holder, table) {
     this.#holder = holder;
     this.#table = table;
-    this.#grid = new GalleryGrid(this.#part("[data-gallery-scroll]"), (shot) => this.#marksOf(shot), table.urls);
+    this.#grid = new GalleryGrid(holder, (shot) => this.#marksOf(shot));
     const again = (row) => table.order({ rows: [row], mode: "more" });
-    this.#words = makeWords(this.#part("[data-gallery-words]"), { ...table, again, leave: () => this.#focus(this.#current) });
+    this.#words = new GalleryWords(this.#part("[data-gallery-words]"), { ...table, again, leave: () => this.#focus(this.#current) });
     this.#large = bindLarge(this.#part("[data-gallery-large]"), table.urls, {
       rows: () => this.#grid.groups.map(({ shots }) => shots.filter(hasPicture)).filter(({ length }) => length > 0),
       pickOf: (picture) => this.#pickOf(picture), choose: (shot, name) => this.#choose(shot, name), again,
@@ -317,10 +312,10 @@ class Gallery {
 
   /** Whether something was done. */
   #press(target, shot, { ctrlKey, metaKey, shiftKey }) {
-    const row = Number(target.closest("[data-earlier]")?.dataset.earlier);
-    if (row) this.#toggleEarlier(this.#grid.groups.find((group) => group.row.number === row).row);
+    if (target.closest("[data-part-earlier]")) this.#toggleEarlier(Number(target.closest("[data-gallery-row]").dataset.galleryRow));
     else if (!shot) return false;
-    else if (target.closest("[data-order-row]")) this.#table.order({ rows: [shot.row] });
+    else if (target.closest("[data-place-order]")) this.#table.order({ rows: [shot.row] });
+    else if (target.closest("[data-place-change]")) this.#edit(shot.row);
     else if (target.closest("[data-gallery-pick]")) this.#chooseHere(shot, target.closest("[data-gallery-pick]").dataset.galleryPick);
     else if (!hasPicture(shot) || shiftKey) return false;
     else if (ctrlKey || metaKey) this.#select(shot);
@@ -328,7 +323,8 @@ class Gallery {
     return true;
   }
 
-  #toggleEarlier(row) {
+  #toggleEarlier(number) {
+    const { row } = this.#grid.groups.find((group) => group.row.number === number);
     if (!this.#opened.delete(row)) this.#opened.add(row);
     this.#show();
   }

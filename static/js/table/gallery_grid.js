@@ -12,7 +12,7 @@ export class GalleryGrid {
   #scroll;
   #list;
   #marksOf;
-  #urls;
+  #holder;
   #size = 0;
   #lines = [];
   #places = new Map(); // key of a shot -> {line, group, index}
@@ -20,11 +20,12 @@ export class GalleryGrid {
   #frame = 0;
 
   /** marksOf(shot) -> {pick, isSelected, isCurrent, error} of markShot(). */
-  constructor(scroll, marksOf, urls) {
+  constructor(holder, marksOf) {
+    const scroll = holder.querySelector("[data-gallery-scroll]");
+    this.#holder = holder;
     this.#scroll = scroll;
-    this.#list = scroll.querySelector("[data-gallery-lines]");
+    this.#list = holder.querySelector("[data-gallery-lines]");
     this.#marksOf = marksOf;
-    this.#urls = urls;
     scroll.addEventListener("scroll", () => { this.#frame ||= requestAnimationFrame(() => this.draw()); }, { passive: true });
   }
 
@@ -84,7 +85,7 @@ export class GalleryGrid {
     const shots = all.slice(part.from, part.from + part.widths.length);
     const content = { ...group, shots, isStart: part.isStart, hasWords: this.#foot > 0 };
     const signature = signatureOf(content);
-    const element = known.get(signature) ?? createPart(content, this.#urls);
+    const element = known.get(signature) ?? createPart(this.#holder, content);
     this.#drawn.set(element, signature);
     element.style.translate = `${part.left}px ${line.top}px`;
     element.style.width = `${part.width}px`;

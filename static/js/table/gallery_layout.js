@@ -5,7 +5,7 @@ const GAP = 4; // px between the pictures of a row
 const SPACE = 14; // between rows
 const BELOW = 12; // each line
 const LOWEST = 0.8; // of the wished height, so that a whole row still fits
-const HIGHEST = 1.3; // so that a row begins on the next line
+const HIGHEST = 1.5; // so that a row begins on the next line
 const TALLEST = 1.6; // so that a line is full although nothing more fits
 export const HEAD = 20; // above the pictures of a row
 

@@ -1,5 +1,6 @@
 // What a row has to look at: its pictures, and a place for each one that is not there. One of them is a shot:
-// {key, row, picture (null: not ordered), number (in the row, from 1), ratio, label, missing (how many a place stands for)}.
+// {key, row, picture (null: not ordered), number (in the row, from 1), ratio, label, missing (how many a place stands for), isFirst (of
+// those of the row that can be ordered)}.
 
 import { _ } from "../core/i18n.js";
 
@@ -32,8 +33,9 @@ export function lookAt(row, shown, { isOpen = false, model = "" } = {}) {
   ];
   const lacking = (shown.missing ?? 0) - now.filter(({ status }) => status === "failed").length;
   if (lacking > 0 && shown.pictures?.length > 0) shots.splice(now.length, 0, { picture: null, label: "", missing: lacking });
+  const first = shots.findIndex(({ picture }) => !picture || picture.status === "failed");
   return { earlier: earlier.length, shots: shots.map((shot, index) => ({
-    ...shot, row, number: index + 1, key: `${row.number}:${shot.picture?.record_id ?? "-"}`, ratio: ratioOf(shot.picture ?? {}, row),
+    ...shot, row, number: index + 1, isFirst: index === first, key: `${row.number}:${shot.picture?.record_id ?? "-"}`, ratio: ratioOf(shot.picture ?? {}, row),
   })) };
 }
 

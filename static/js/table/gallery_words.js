@@ -1,95 +1,105 @@
 // The words below the pictures of 看图: those of the row that is pointed at or has the focus, changed in place, and what can be ordered.
 
 import { _, formatPrice } from "../core/i18n.js";
-import { orderWords, nameOf } from "./gallery_shots.js";
+import { nameOf, orderWords } from "./gallery_shots.js";
 import { ownColumnsOf } from "./own_columns.js";
 
 const UNDER_WAY = ["queued", "running"];
 const POINTED_MS = 120; // until the row that the pointer rests on is shown
 
-/** element: [data-gallery-words]. hooks: shownOf(row), order(row), again(row), change(row, text), priceOfOne(row), leave(). Returns {show(shot), point(shot), edit(row)}. */
-export function makeWords(element, hooks) {
-  const state = { shot: null, pointed: null, isEditing: false };
-  const edit = element.querySelector("[data-words-edit]");
-  const order = element.querySelector("[data-words-order]");
-  const change = element.querySelector("[data-words-change]");
-  let timer = 0;
+export class GalleryWords {
+  #element;
+  #hooks;
+  #state = { shot: null, pointed: null, isEditing: false };
+  #timer = 0;
+  #edit;
 
-  function draw() {
-    const shot = state.isEditing ? state.shot : state.pointed ?? state.shot;
-    element.hidden = !shot;
+  /** hooks: those of Gallery, and again(row), leave() after the words were changed. */
+  constructor(element, hooks) {
+    this.#element = element;
+    this.#hooks = hooks;
+    this.#edit = this.#part("[data-words-edit]");
+    this.#edit.addEventListener("keydown", (event) => this.#onKey(event));
+    this.#edit.addEventListener("blur", () => this.#end());
+    addEventListener("pagehide", () => this.#end());
+    element.addEventListener("pointerenter", () => clearTimeout(this.#timer)); // its buttons are for the row that it shows
+    this.#part("[data-words-change]").addEventListener("pointerdown", (event) => event.preventDefault()); // the press itself leaves the field
+    this.#part("[data-words-change]").addEventListener("click", () => (this.#state.isEditing ? this.#leave() : this.edit(this.#shot)));
+    this.#part("[data-words-order]").addEventListener("click", () => this.#order(this.#shot.row));
+  }
+
+  get #shot() { return this.#state.isEditing ? this.#state.shot : this.#state.pointed ?? this.#state.shot; }
+
+  /** The picture that has the focus, null without one. */
+  show(shot) {
+    this.#set(this.#state.isEditing && shot ? {} : { shot, pointed: null, isEditing: false });
+  }
+
+  /** The picture that the pointer is on, null beside them. */
+  point(shot) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#set({ pointed: shot }), POINTED_MS);
+  }
+
+  /** Change the words of a row that is not under way. */
+  edit(shot) {
+    const { row } = shot;
+    if (UNDER_WAY.includes(this.#hooks.shownOf(row).state)) return;
+    clearTimeout(this.#timer);
+    this.#set({ shot, pointed: null, isEditing: true });
+    this.#edit.value = row.prompt;
+    this.#edit.focus();
+    this.#edit.setSelectionRange(row.prompt.length, row.prompt.length);
+  }
+
+  #part(selector) { return this.#element.querySelector(selector); }
+
+  #set(changes) {
+    Object.assign(this.#state, changes);
+    const { isEditing } = this.#state;
+    const shot = this.#shot;
+    this.#element.hidden = !shot;
     if (!shot) return;
     const { row, picture } = shot;
-    const shown = hooks.shownOf(row);
-    const isOpen = UNDER_WAY.includes(shown.state);
-    const set = (target, text) => { if (target.textContent !== text) target.textContent = text; };
-    set(element.querySelector("[data-words-row]"), _("第 {number} 行", { number: row.number }));
-    set(element.querySelector("[data-words-name]"), [...new Set([nameOf(row), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · "));
-    set(element.querySelector("[data-words-prompt]"), row.prompt);
-    set(element.querySelector("[data-words-reason]"), picture?.error ?? "");
-    set(order, shown.missing > 0 ? orderWords(shown) : _("再来一张 {sum}", { sum: formatPrice(hooks.priceOfOne(row)) }));
-    order.hidden = state.isEditing || isOpen || shown.state === "held" || shown.state === "problem";
-    set(change, state.isEditing ? _("改好") : _("改提示词"));
-    change.disabled = isOpen;
-    change.title = isOpen ? _("正在做，做完再改") : "";
-    element.querySelector("[data-words-text]").hidden = state.isEditing;
-    edit.hidden = !state.isEditing;
+    const shown = this.#hooks.shownOf(row);
+    const isBusy = UNDER_WAY.includes(shown.state);
+    const [change, order] = [this.#part("[data-words-change]"), this.#part("[data-words-order]")];
+    this.#part("[data-words-row]").textContent = _("第 {number} 行", { number: row.number });
+    this.#part("[data-words-name]").textContent = [...new Set([nameOf(row), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · ");
+    this.#part("[data-words-prompt]").textContent = row.prompt;
+    this.#part("[data-words-reason]").textContent = picture?.error ?? "";
+    this.#part("[data-words-text]").hidden = isEditing;
+    this.#edit.hidden = !isEditing;
+    change.textContent = isEditing ? _("改好") : _("改提示词");
+    change.title = isBusy ? _("正在做，做完再改") : "";
+    change.disabled = isBusy;
+    order.textContent = shown.missing > 0 ? orderWords(shown) : _("再来一张 {sum}", { sum: formatPrice(this.#hooks.priceOfOne(row)) });
+    order.hidden = isEditing || isBusy || shown.state === "held" || shown.state === "problem";
   }
 
-  function end(isKept) {
-    if (!state.isEditing) return;
-    const { row } = state.shot;
-    state.isEditing = false;
-    if (isKept && edit.value !== row.prompt) hooks.change(row, edit.value);
-    draw();
+  #order(row) {
+    if (this.#hooks.shownOf(row).missing > 0) this.#hooks.order({ rows: [row] });
+    else this.#hooks.again(row);
   }
 
-  /** Change the words of the row that has the focus. */
-  function start(shot) {
-    if (UNDER_WAY.includes(hooks.shownOf(shot.row).state)) return;
-    clearTimeout(timer);
-    Object.assign(state, { shot, pointed: null, isEditing: true });
-    draw();
-    edit.value = shot.row.prompt;
-    edit.focus();
-    edit.setSelectionRange(edit.value.length, edit.value.length);
-  }
-
-  edit.addEventListener("keydown", (event) => {
+  #onKey(event) {
     const isDone = event.key === "Enter" && (event.ctrlKey || event.metaKey);
     if (event.key !== "Escape" && !isDone) return;
     event.preventDefault();
     event.stopPropagation();
-    end(isDone);
-    hooks.leave();
-  });
-  edit.addEventListener("change", () => end(true)); // as a cell that is left
-  edit.addEventListener("blur", () => end(true));
-  addEventListener("pagehide", () => end(true));
-  change.addEventListener("pointerdown", (event) => event.preventDefault()); // the field is left by the press itself
-  change.addEventListener("click", () => {
-    if (!state.isEditing) return start(state.pointed ?? state.shot);
-    end(true);
-    return hooks.leave();
-  });
-  order.addEventListener("click", () => {
-    const { row } = state.pointed ?? state.shot;
-    return hooks.shownOf(row).missing > 0 ? hooks.order(row) : hooks.again(row);
-  });
-  element.addEventListener("pointerenter", () => clearTimeout(timer)); // its buttons are for the row that it shows
+    this.#leave(isDone);
+  }
 
-  return {
-    show(shot) {
-      if (!state.isEditing || !shot) Object.assign(state, { shot, pointed: null });
-      draw();
-    },
-    point(shot) {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        state.pointed = shot;
-        draw();
-      }, POINTED_MS);
-    },
-    edit: start,
-  };
+  #leave(isKept = true) {
+    this.#end(isKept);
+    this.#hooks.leave();
+  }
+
+  /** As in a cell, what was typed is kept when the field is left. */
+  #end(isKept = true) {
+    if (!this.#state.isEditing) return;
+    const { row } = this.#state.shot;
+    this.#set({ isEditing: false });
+    if (isKept && this.#edit.value !== row.prompt) this.#hooks.change(row, this.#edit.value);
+  }
 }

@@ -28,7 +28,7 @@ test("every line but the last fills the width, and no picture is far from the wi
 });
 
 test("the pictures of a row stay together, and a row that is wider than the page goes on below", () => {
-  assert.deepEqual(drawn(layOut(SQUARES(3, 3, 3), { width: 380, height: 100 })), ["0×3", "1×3", "2×3"]);
+  assert.deepEqual(drawn(layOut(SQUARES(3, 3, 3), { width: 440, height: 100 })), ["0×3", "1×3", "2×3"]);
   assert.deepEqual(drawn(layOut(SQUARES(9), { width: 440, height: 100 })), ["0×5", "0×4"]);
   assert.deepEqual(drawn(layOut([[4]], { width: 100, height: 200 })), ["0×1"]);
   assert.deepEqual(layOut([], { width: 400, height: 100 }), { lines: [], height: 0 });
