@@ -51,9 +51,7 @@ def test_own_cells_variables_and_a_prefix_are_edited_undone_and_kept(imported: B
     imported.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
 
 
-def test_a_run_keeps_columns_templates_and_prefix(
-    imported: BatchPage, shared_server: ServerProcess
-) -> None:
+def test_a_run_keeps_columns_templates_and_prefix(imported: BatchPage, shared_server: ServerProcess) -> None:
     imported.set_affixes("油画，", "")
     imported.edit_cell(2, "column:颜色", "黑色")
     imported.expect_text(2, "prompt", "油画，一只黑色的猫")

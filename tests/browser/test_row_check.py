@@ -67,9 +67,7 @@ def test_equal_rows_lead_to_each_other_and_a_part_of_the_pictures_is_told(
     batch.cell(3, "status").get_by_role("button").click()
     expect(batch.cell(1, "prompt")).to_have_class(re.compile("is-active"))
     batch.expect_text(4, "status", "已有 2 / 3")
-    expect(batch.page.locator("[data-footer-sum]")).to_have_text(
-        "4 行 · 6 张 · 已有 2 张 · 要做 3 张 ¥0.66"
-    )
+    expect(batch.page.locator("[data-footer-sum]")).to_have_text("4 行 · 6 张 · 已有 2 张 · 要做 3 张 ¥0.66")
 
 
 def test_pictures_in_the_trash_are_brought_back_and_unknown_results_told(

@@ -105,7 +105,7 @@ class BatchPage:
         self.import_workbook(csv_file(*lines, name=name), place=place)
 
     def import_workbook(self, file: Path | FilePayload, *, place: str = "") -> None:
-        """Choose a file; ``place`` answers what becomes of it: new, update or add. Without it, a new table."""
+        """Choose a file; ``place`` answers what becomes of it: new (also without it), update or add."""
         self.page.locator("[data-file]").set_input_files(file)
         asked = self.page.locator(f"[data-import-choice={place or 'new'}]")
         if not place:
