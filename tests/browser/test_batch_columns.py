@@ -9,62 +9,62 @@ from tools.waiting import wait_until
 
 
 @pytest.fixture
-def imported(draft: BatchPage) -> BatchPage:
+def table(draft: BatchPage, shared_server: ServerProcess) -> BatchPage:
     """The page with a table of two rows, one of which lacks its colour."""
-    draft.import_csv(
-        "SKU,提示词,文件名,颜色,分辨率",
-        "A-1,一只{颜色}的猫,{SKU}-主图,橘色,1K",
-        "A-2,一只{颜色}的猫,{SKU}-主图,,1K",
-        name="新品.csv",
-    )
+    row = {"prompt": "一只{颜色}的猫", "filename": "{SKU}-主图", "resolution": "1K"}
+    rows = [
+        row | {"columns": {"SKU": "A-1", "颜色": "橘色"}},
+        row | {"columns": {"SKU": "A-2", "颜色": ""}},
+    ]
+    draft.open_table(shared_server.post("/api/tables", {"rows": rows})["table"]["id"])
     return draft
 
 
-def test_own_cells_variables_and_a_prefix_are_edited_undone_and_kept(imported: BatchPage) -> None:
-    page = imported.page
-    imported.show_column("SKU")
-    imported.edit_cell(1, "column:SKU", "B-7")
-    imported.expect_text(1, "column:SKU", "B-7")
+def test_own_cells_variables_and_a_prefix_are_edited_undone_and_kept(table: BatchPage) -> None:
+    page = table.page
+    table.show_column("SKU")
+    table.edit_cell(1, "column:SKU", "B-7")
+    table.expect_text(1, "column:SKU", "B-7")
     page.keyboard.press("Control+z")
-    imported.expect_text(1, "column:SKU", "A-1")
+    table.expect_text(1, "column:SKU", "A-1")
     page.keyboard.press("Control+y")
-    imported.expect_text(1, "prompt", "一只橘色的猫")
-    imported.expect_text(1, "filename", "B-7-主图")
-    imported.cell(1, "prompt").click()
+    table.expect_text(1, "prompt", "一只橘色的猫")
+    table.expect_text(1, "filename", "B-7-主图")
+    table.cell(1, "prompt").click()
     page.keyboard.press("F2")
     expect(page.locator("[data-table-editor]")).to_have_value("一只{颜色}的猫")
     page.keyboard.press("Escape")
 
-    imported.cell(1, "negative_prompt").click()
+    table.cell(1, "negative_prompt").click()
     page.keyboard.type("不要{S")
     expect(page.locator("[data-table-choices] [role=option]")).to_have_text(["{SKU}"])
     page.keyboard.press("Enter")
     page.keyboard.type("标签")
     page.keyboard.press("Enter")
-    imported.expect_text(1, "negative_prompt", "不要{SKU}标签")
+    table.expect_text(1, "negative_prompt", "不要{SKU}标签")
 
-    imported.set_affixes("油画，", "，{SKU}")
-    imported.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
-    imported.wait_until_saved()
-    imported.reload()
-    imported.expect_text(1, "column:SKU", "B-7")
-    imported.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
+    table.set_affixes("油画，", "，{SKU}")
+    table.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
+    table.wait_until_saved()
+    table.reload()
+    table.expect_text(1, "column:SKU", "B-7")
+    table.expect_text(1, "prompt", "油画，一只橘色的猫，B-7")
 
 
-def test_a_run_keeps_columns_templates_and_prefix(imported: BatchPage, shared_server: ServerProcess) -> None:
-    imported.set_affixes("油画，", "")
-    imported.edit_cell(2, "column:颜色", "黑色")
-    imported.expect_text(2, "prompt", "油画，一只黑色的猫")
-    batch_id = imported.start_batch()
+def test_a_run_keeps_columns_templates_and_prefix(table: BatchPage, shared_server: ServerProcess) -> None:
+    table.set_affixes("油画，", "")
+    table.edit_cell(2, "column:颜色", "黑色")
+    table.expect_text(2, "prompt", "油画，一只黑色的猫")
+    batch_id = table.start_batch()
     records = shared_server.get(f"/api/batches/{batch_id}")["records"]
     assert [record["columns"] for record in records] == [
         {"SKU": "A-1", "颜色": "橘色"},
         {"SKU": "A-2", "颜色": "黑色"},
     ]
-    imported.reload()
-    imported.expect_text(1, "prompt", "油画，一只橘色的猫")
-    imported.expect_text(2, "column:颜色", "黑色")
-    expect(imported.page.locator("[data-command=affixes]")).to_have_text("前缀 ✓")
+    table.reload()
+    table.expect_text(1, "prompt", "油画，一只橘色的猫")
+    table.expect_text(2, "column:颜色", "黑色")
+    expect(table.page.locator("[data-command=affixes]")).to_have_text("前缀 ✓")
 
 
 def width_of(batch: BatchPage, column: str) -> int:
