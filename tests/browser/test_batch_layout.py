@@ -62,7 +62,7 @@ def test_at_1024_pixels_nothing_covers_the_focused_cell_or_the_status_and_action
 ) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     batch.open()
-    commands = ("import", "add", "undo", "redo", "history")
+    commands = ("import", "add", "undo", "redo")
     tops = {box(batch.page.locator(f".batch-bar [data-command={name}]"))["y"] for name in commands}
     assert len(tops) == 1
     batch.click_command("add")
@@ -84,25 +84,15 @@ def test_at_1024_pixels_nothing_covers_the_focused_cell_or_the_status_and_action
 def test_on_a_phone_two_cards_are_in_view_beside_causes_or_log(batch: BatchPage, failed_run: str) -> None:
     batch.page.set_viewport_size({"width": 390, "height": 844})
     batch.open_run(failed_run)
-    reasons = batch.page.locator("[data-run-errors-title]")
-    expect(reasons).to_have_text("1 张没有成功")
+    expect(batch.run_button("causes")).to_be_visible()
     expect(batch.causes()).to_be_hidden()
     assert box(batch.page.locator("[data-table]"))["height"] > 844 / 2
-    for drawer in ("[data-run-errors]", "[data-log]"):
-        batch.page.locator(f"{drawer} > summary").click()
-        expect(batch.page.locator(drawer)).to_have_attribute("open", "")
-        wait_until(lambda: rows_in_view(batch) >= 2)
-    head = box(batch.page.locator("[data-run]"))
-    assert head["height"] <= 120
-
-
-def test_one_of_causes_and_log_is_expanded_at_a_time(batch: BatchPage, failed_run: str) -> None:
-    batch.open_run(failed_run)
-    expect(batch.causes()).to_be_hidden()
     expect(batch.open_causes()).to_be_visible()
-    batch.page.locator("[data-log] summary").click()
-    expect(batch.page.locator("[data-log-lines]")).to_be_visible()
-    expect(batch.causes()).to_be_hidden()
+    wait_until(lambda: rows_in_view(batch) >= 2)
+    expect(batch.open_log().first).to_be_visible()
+    expect(batch.causes()).to_be_hidden()  # one at a time
+    wait_until(lambda: rows_in_view(batch) >= 2)
+    assert box(batch.page.locator("[data-run]"))["height"] <= 120
 
 
 def test_on_a_phone_the_cell_to_correct_is_not_covered_by_the_footer(batch: BatchPage) -> None:
@@ -143,8 +133,7 @@ def test_many_rows_are_in_view(batch: BatchPage, server: ServerProcess) -> None:
 
     batch.open_run(start(server, rows_of(*(f"第 {n} 款" for n in range(40)))))
     wait_until(lambda: rows_in_view(batch) >= 13)
-    batch.page.locator("[data-log] summary").click()
-    expect(batch.page.locator("[data-log-lines]")).to_be_visible()
+    expect(batch.open_log().first).to_be_visible()
     wait_until(lambda: rows_in_view(batch) >= 10)
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     assert batch.page.evaluate("document.documentElement.scrollWidth") == 1024

@@ -72,30 +72,13 @@ def batch(page: Page, server: ServerProcess) -> BatchPage:
     return BatchPage(page, server.address)
 
 
-def test_earlier_batches_are_listed_down_to_the_first(batch: BatchPage) -> None:
-    batch.open()
-    batch.click_command("history")
-    dialog = batch.page.locator("dialog[data-dialog=history]")
-    items, more = dialog.locator(".history-item"), dialog.get_by_role("button", name="加载更早的")
-    expect(items).to_have_count(50)
-    expect(dialog).to_contain_text("共 105 个批次，这里是最近的 50 个")
-    more.click()
-    expect(items).to_have_count(100)
-    expect(items.nth(50).get_by_role("link").first).to_be_focused()
-    more.click()
-    expect(items).to_have_count(BATCHES)
-    expect(more).to_be_hidden()
-    names = dialog.locator("[data-name]").all_inner_texts()
-    assert names == [f"第 {n} 批" for n in reversed(range(BATCHES))]
-
-
 def test_a_long_log_states_what_is_omitted_and_keeps_every_error(
     batch: BatchPage, batches: list[str]
 ) -> None:
     page, lines = batch.page, batch.page.locator(".log-line")
     omitted = page.locator("[data-log-omitted]")
     batch.open_run(batches[0])
-    page.locator("[data-log] summary").click()
+    batch.open_log()
     expect(omitted).to_have_text("较早的 201 条没有列出，警告和错误都在。")
     expect(page.locator("[data-log-count]")).to_have_text("702 条")
     expect(lines).to_have_count(501)
@@ -103,7 +86,7 @@ def test_a_long_log_states_what_is_omitted_and_keeps_every_error(
     expect(lines.last).to_contain_text("已保存 699")
 
     batch.open_run(batches[1])
-    page.locator("[data-log] summary").click()
+    batch.open_log()
     expect(lines).to_have_count(1)
     expect(omitted).to_be_hidden()
 
@@ -122,16 +105,10 @@ def test_an_unknown_price_is_never_shown_as_free(page: Page, tmp_path: Path) -> 
         expect(batch.open_start()).to_contain_text("价格未设")
         page.keyboard.press("Escape")
         batch.start_batch()
-        batch.expect_figures("完成 1 / 2 · 结果未知 1 · 价格未设")
-        expect(batch.causes()).to_contain_text("结果未知，可能已计费 价格未设")
-        batch.open_causes().locator("[data-command=retry]").click()
-        question = page.locator("dialog[data-dialog=cost]")
-        expect(question).to_contain_text("价格未设")
+        batch.expect_figures("完成 1 / 2")
+        batch.expect_figures("价格未设")
+        batch.expect_status(2, "unknown")
         expect(page.locator("body")).not_to_contain_text(re.compile("免费|NaN|null"), use_inner_text=True)
-        question.get_by_role("button", name="取消").click()
-        batch.open_causes().locator("[data-command=write-off]").click()
-        page.locator("dialog[data-dialog=billing] [data-command=not-billed]").click()
-        batch.expect_text(2, "status", "已放弃")
 
 
 def test_the_place_in_the_large_view_counts_all_pictures_of_a_batch(

@@ -7,7 +7,7 @@ from tests.browser.conftest import OpenStudio
 from tests.browser.test_submissions import count_submissions, table
 from tests.browser.test_usage import lost_batch
 from tools.fakes.jimeng import FakeJimeng
-from tools.pages.batch_page import BatchPage, csv_file, rows_of, start, start_to_end, upload
+from tools.pages.batch_page import BatchPage, rows_of, start, upload
 from tools.pages.pictures_page import PicturesPage, made_table
 from tools.pages.records_page import RecordsPage
 from tools.pages.samples_page import Picker, image_file
@@ -161,54 +161,6 @@ def test_enter_while_a_list_loads_presses_nothing_on_the_page(
     assert count_submissions(shared_server) == before
 
 
-def test_the_start_dialog_shows_the_answer_to_its_own_question(page: Page, server: ServerProcess) -> None:
-    batch = table(page, server, "猫")
-    expect(page.locator("[data-footer-sum]")).to_contain_text("1 张")
-    page.wait_for_load_state("networkidle")
-    checks = Held(page, "**/api/rows/check")
-    dialog = batch.open_start()
-    checks.wait_for()
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    batch.paste_block(1, "prompt", *[(prompt, "", "1:1", "1K") for prompt in ("猫", "狗", "狼")])
-    batch.expect_rows(3)
-    before = len(checks.routes)
-    batch.open_start()
-    checks.wait_for(before + 1)
-    checks.stop()
-    for number in range(len(checks.routes), 0, -1):  # the first question is answered last
-        checks.let_go(number)
-    expect(dialog.locator("[data-start-yes]")).to_have_text("生成 3 张 · ¥0.66")
-    expect(dialog.locator("[data-start-lines]")).to_contain_text("新的 3 行")
-
-
-def test_a_copy_is_ordered_of_the_batch_that_the_dialog_is_about(
-    page: Page, server: ServerProcess, jimeng: FakeJimeng
-) -> None:
-    for name, number in (("茶具", 1), ("灯具", 2)):
-        start_to_end(server, rows_of(*(f"第 {n} 款" for n in range(number))), name=name)
-    batch = BatchPage(page, server.address)
-    batch.open()
-    batch.click_command("history")
-    checks = Held(page, "**/copy")
-    for place in (1, 0):
-        page.locator("[data-history] [data-copy]").nth(place).click()
-        checks.wait_for(2 - place)
-        if place:
-            page.keyboard.press("Escape")
-            batch.click_command("history")
-    expect(page.locator("[data-copy-origin]")).to_contain_text("灯具")
-    checks.stop()
-    checks.let_go(2)
-    checks.let_go(1)
-    yes = page.locator("[data-copy-yes]")
-    expect(yes).to_have_text("做一遍 · ¥0.44")
-    yes.click()
-    page.wait_for_url("**with=**")
-    expect(page.locator("[data-picture-rows] [data-image-url]")).to_have_count(4)
-    assert jimeng.charges == 5
-
-
 def test_an_amount_is_typed_only_when_the_budget_is_known(page: Page, server: ServerProcess) -> None:
     server.put("/api/budgets", {"batch": 0.25})
     made = start(server, rows_of(*(f"第 {n} 款" for n in range(4))))
@@ -296,26 +248,11 @@ def test_why_a_command_failed_is_said_though_its_record_was_rendered_anew(
     usage.expect_toast("连不上服务")
 
 
-def test_a_workbook_that_was_read_late_changes_no_started_batch(
-    page: Page, shared_server: ServerProcess
-) -> None:
-    batch = table(page, shared_server, "猫")
-    imports = Held(page, "**/api/spreadsheet/import*")
-    page.locator("[data-file]").set_input_files(csv_file("提示词", "茶壶", "茶杯"))
-    imports.wait_for()
-    batch.start_batch()
-    batch.expect_ended(1)
-    imports.let_go()
-    expect(batch.report()).to_be_hidden()
-    batch.expect_rows(1)
-    batch.expect_text(1, "prompt", "猫")
-
-
 def test_references_asked_for_twice_are_those_of_the_second_row(
     page: Page, shared_server: ServerProcess
 ) -> None:
     upload(shared_server, "丙.png")
-    script = Held(page, "**/table/late.js*")
+    script = Held(page, "**/table/commands.js*")
     batch = table(page, shared_server, "猫", "狗")
     for row in (1, 2):
         batch.cell(row, "sample_images").locator("[data-references]").click()
@@ -350,7 +287,7 @@ def test_a_card_that_was_saved_takes_no_focus_from_what_is_being_typed(
 def test_what_is_typed_while_the_find_bar_loads_is_looked_for(
     page: Page, shared_server: ServerProcess
 ) -> None:
-    script = Held(page, "**/table/late.js*")
+    script = Held(page, "**/table/commands.js*")
     batch = table(page, shared_server, "猫", "abc")
     bar = page.locator("[data-find]")
     for word, key in (("a?z", "Escape"), ("abcz", "Backspace")):

@@ -146,28 +146,15 @@ def test_undo_continues_a_cancelled_run_and_restores_its_pause(
     running: BatchPage, server: ServerProcess
 ) -> None:
     toast = running.page.locator(".toast").last
-    running.run_button("cancel").click()
+    running.open_run_menu().locator("[data-run-cancel]").click()
     expect(toast).to_contain_text("已取消还没开始的 6 张")
     toast.get_by_role("button", name="撤销").click()
     running.expect_figures("剩 8")
     assert (counts(server)["queued"], counts(server)["cancelled"]) == (6, 0)
 
     running.pause()
-    running.run_button("cancel").click()
+    running.open_run_menu().locator("[data-run-cancel]").click()
     expect(toast).to_contain_text("已取消还没开始的 6 张")
     running.page.keyboard.press("Control+z")
     wait_until(lambda: counts(server)["queued"] == 6)
-    running.expect_state("已暂停")
-
-
-def test_the_rest_of_a_cancelled_run_continues_after_confirming_the_cost(running: BatchPage) -> None:
-    running.run_button("cancel").click()
-    running.expect_figures("取消 6")
-    running.reload()
-    running.run_button("uncancel").click()
-    question = running.page.locator("dialog[data-dialog=cost]")
-    expect(question).to_contain_text("继续剩下的 6 张")
-    expect(question).to_contain_text("¥1.32")
-    question.locator("[data-cost-yes]").click()
-    running.expect_figures("剩 8")
-    expect(running.run_button("uncancel")).to_be_hidden()
+    expect(running.run_button("resume")).to_be_visible()

@@ -77,7 +77,7 @@ def test_a_messy_table_is_clean_after_one_click_for_each_kind(draft: BatchPage, 
     expect(draft.report()).to_have_text("「十一月.xlsx」读到 800 行，没有问题")
     draft.expect_rows(791)
     expect(draft.page.locator("[data-command=next-problem]")).to_be_hidden()
-    expect(draft.open_start()).to_contain_text("新的 791 行")
+    expect(draft.open_start()).to_contain_text("791 行")
 
 
 def test_every_action_is_one_step_and_the_list_follows_the_table(draft: BatchPage) -> None:
