@@ -101,7 +101,7 @@ def test_a_batch_runs_without_layout_shift(
     batch.start_batch()
     expect(batch.run_button("pause")).to_be_visible()
     batch.page.evaluate("shifts.length = 0")  # the click itself replaces the toolbar by the header
-    batch.expect_state("已完成")
+    batch.expect_figures("完成 3 / 4")
     batch.wait_for_image(1)
     assert layout_shifts(batch.page) == []
 

@@ -34,7 +34,7 @@ def test_errors_of_the_page_and_of_the_connection_are_told_apart_until_they_are_
     expect(message).to_contain_text("这一页显示出错了")
     expect(message).not_to_contain_text("连不上服务")
     page.evaluate(_GIVE_BACK)
-    priced.expect_state("已暂停")
+    expect(priced.run_button("resume")).to_be_visible()
     priced.expect_figures("剩 6")
     expect(message).to_be_hidden()
 
@@ -50,10 +50,10 @@ def test_a_browser_that_cannot_notify_shows_the_end_of_the_run(
     """)
     jimeng.latency = 60
     priced.open_run(start(server, rows_of("猫")))
-    priced.page.locator("[data-notify]").check()
+    priced.open_run_menu().locator("[data-run-notify]").click()
     jimeng.latency = 0.1
-    priced.expect_state("已完成")
-    priced.expect_figures("1")
+    priced.expect_ended()
+    priced.expect_figures("完成 1 / 1")
     expect(priced.page.locator("[data-run-offline]")).to_be_hidden()
 
 

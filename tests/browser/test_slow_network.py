@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenStudio
-from tests.browser.test_submissions import count_submissions, table
+from tests.browser.test_submissions import count_submissions
 from tests.browser.test_usage import lost_batch
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start, upload
@@ -248,12 +248,20 @@ def test_why_a_command_failed_is_said_though_its_record_was_rendered_anew(
     usage.expect_toast("连不上服务")
 
 
+def written(page: Page, server: ServerProcess, *prompts: str) -> BatchPage:
+    """A new table of these prompts."""
+    batch = BatchPage(page, server.address)
+    batch.open()
+    batch.fill(*[(prompt,) for prompt in prompts])
+    return batch
+
+
 def test_references_asked_for_twice_are_those_of_the_second_row(
     page: Page, shared_server: ServerProcess
 ) -> None:
     upload(shared_server, "丙.png")
     script = Held(page, "**/table/commands.js*")
-    batch = table(page, shared_server, "猫", "狗")
+    batch = written(page, shared_server, "猫", "狗")
     for row in (1, 2):
         batch.cell(row, "sample_images").locator("[data-references]").click()
     script.wait_for()
@@ -288,7 +296,7 @@ def test_what_is_typed_while_the_find_bar_loads_is_looked_for(
     page: Page, shared_server: ServerProcess
 ) -> None:
     script = Held(page, "**/table/commands.js*")
-    batch = table(page, shared_server, "猫", "abc")
+    batch = written(page, shared_server, "猫", "abc")
     bar = page.locator("[data-find]")
     for word, key in (("a?z", "Escape"), ("abcz", "Backspace")):
         page.keyboard.press("Control+f")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -15,6 +16,10 @@ SOON = 100  # ms after a change, when nothing was sent yet
 
 def rows_on(server: ServerProcess, table_id: str) -> list[str]:
     return [row.get("prompt", "") for row in server.get(f"/api/tables/{table_id}")["rows"]]
+
+
+def has_rows(server: ServerProcess, table_id: str, prompts: list[str]) -> bool:
+    return rows_on(server, table_id) == prompts
 
 
 def new_table(server: ServerProcess, *prompts: str) -> str:
@@ -62,7 +67,7 @@ def test_what_was_changed_a_moment_before_the_page_was_left_is_kept(
             table.open_table(table_id)
         table.expect_rows(len(expected))
         table.expect_text(1, "prompt", expected[0])
-        wait_until(lambda table_id=table_id, expected=expected: rows_on(shared_server, table_id) == expected)
+        wait_until(partial(has_rows, shared_server, table_id, expected))
         table.page.close()
 
 

@@ -356,7 +356,8 @@ def run(web: WebHarness, table: str, status: int = 202, **fields: Any) -> dict[s
 
 def test_a_choice_is_a_change_of_each_row_that_shows_the_picture(web: WebHarness) -> None:
     table, other = new(web, CAT, DOG, CAT), new(web, CAT)
-    (cat, _), _ = run(web, table)["records"], web.run()
+    cat, _ = run(web, table)["records"]
+    web.run()
     for one, shown in ((table, [1, 3]), (other, [1])):
         seen = opened(web, one)["table"]["version"]
         pick = "keep" if one == table else "reject"
