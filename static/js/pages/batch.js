@@ -7,6 +7,7 @@ import { pictureCount } from "../table/costs.js";
 import { receiveFiles, receivePaste } from "../table/file_input.js";
 import { makeFooter } from "../table/footer.js";
 import { makeHead } from "../table/head.js";
+import { hasOldDraft, sendLeft } from "../table/left.js";
 import { reportOf } from "../table/import_reports.js";
 import { model } from "../table/models.js";
 import { setOwnNames, trackColumns } from "../table/own_columns.js";
@@ -252,14 +253,10 @@ function suggest(column, before) {
   return null;
 }
 
-// Opening it would make it.
-async function hasOldDraft() {
-  return (await indexedDB.databases?.() ?? []).some(({ name }) => name === "batch");
-}
-
 await store.open();
 showEmpty();
 if (!store.id && await hasOldDraft()) await more("takeOverDraft");
+if (store.id) sendLeft(batch.urls).catch(() => {}); // of other tables; what cannot be sent is kept
 const imported = store.id ? reportOf(store.id) : null;
 if (imported) more("openReport", imported);
 view.start();

@@ -4,6 +4,7 @@ import { _ } from "../core/i18n.js";
 import { receiveFiles } from "../table/file_input.js";
 import { makeImport } from "../table/import.js";
 import { keepReport } from "../table/import_reports.js";
+import { hasOldDraft, sendLeft } from "../table/left.js";
 import { bindTableActions } from "../tables/actions.js";
 import { makeTableList } from "../tables/list.js";
 import { showToast } from "../ui/toast.js";
@@ -23,8 +24,17 @@ function takeFiles([file]) {
   return takeFile(file);
 }
 
+// What pages left behind before it was sent, and the draft of an earlier version, are tables of the list.
+async function takeUpLeft() {
+  const urls = { tables: tablesUrl };
+  const made = await sendLeft(urls);
+  if (await hasOldDraft()) made.push(await (await import("../table/takeover.js")).takeOver(urls, ""));
+  if (made.some(Boolean)) location.reload();
+}
+
 bindTableActions(page, makeTableList(page));
 page.querySelector("[data-tables-import]").addEventListener("click", () => page.querySelector("[data-file]").click());
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles });
 addEventListener("paste", ({ clipboardData }) => { if (clipboardData?.files.length > 0) takeFiles(clipboardData.files); });
+takeUpLeft().catch(() => {}); // kept until the server can be reached
 page.dataset.ready = "";

@@ -24,6 +24,11 @@ export async function sendLeft(urls, { table = null } = {}) {
   return made;
 }
 
+/** Whether an earlier version kept a draft in the browser's database; opening that would make it. */
+export async function hasOldDraft() {
+  return (await indexedDB.databases?.() ?? []).some(({ name }) => name === "batch");
+}
+
 async function sendJournal(journal, url) {
   journal.takeTyped();
   if (journal.making) {

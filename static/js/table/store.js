@@ -249,6 +249,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
     await sendLeft(urls, { table: state.id });
     const answer = await requestJson("GET", tableUrl());
     state.isLoaded = true;
+    onForeign("");
     takeTable(answer.table);
     state.version = answer.table.version;
     onTable(state);
@@ -285,7 +286,7 @@ export function makeStore(grid, { id, urls, newTable = {}, onSaving, onForeign, 
       if (!(error instanceof HttpError)) reportError(error);
       if (error.status === 409) location.reload(); // another database
       if (error.status === 404) onForeign(_("这个表格在别处删掉了，这里的修改存不上"));
-      if (!state.isLoaded) onTable({ ...state, failure: error });
+      if (!state.isLoaded) onForeign(messageOf(error));
     },
   });
 

@@ -21,7 +21,7 @@ export async function takeOver(urls, model) {
 }
 
 async function makeTable(url, { rows, prefix = "", suffix = "" }, model) {
-  const body = { rows, model };
+  const body = { rows, ...(model && { model }) };
   const { table } = await requestJson("POST", url, { ...body, request_id: `draft-${digest(JSON.stringify(body))}` });
   if (prefix || suffix) await requestJson("PUT", `${url}/${table.id}`, { prefix, suffix });
   return table;
