@@ -8,6 +8,7 @@ from playwright.sync_api import FloatRect, Locator, Page, expect
 from tests.browser.conftest import jimeng_server
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
+from tools.pages.states import controls_in_view
 from tools.server_process import ServerProcess
 from tools.waiting import wait_until
 
@@ -74,7 +75,7 @@ def test_at_1024_pixels_nothing_covers_the_focused_cell_or_the_status_and_action
         assert cell["x"] + cell["width"] <= state["x"] + 1, column
 
     batch.open_run(failed_run)
-    batch.expect_status(2, "failed")
+    batch.expect_status(2, "refused")
     state, actions = box(batch.cell(2, "status")), box(batch.cell(2, "actions"))
     assert state["x"] + state["width"] <= actions["x"] + 1
     assert actions["x"] + actions["width"] <= 1024
@@ -138,3 +139,17 @@ def test_many_rows_are_in_view(batch: BatchPage, server: ServerProcess) -> None:
     batch.page.set_viewport_size({"width": 1024, "height": 768})
     assert batch.page.evaluate("document.documentElement.scrollWidth") == 1024
     expect(batch.cell(1, "status")).to_be_in_viewport(ratio=1)
+
+
+def test_an_open_table_shows_few_controls(batch: BatchPage, server: ServerProcess) -> None:
+    rows = [{"prompt": f"第 {n} 款", "aspect_ratio": "1:1" if n % 5 else "5:4"} for n in range(40)]
+    table_id = server.post("/api/tables", {"rows": rows})["table"]["id"]
+    batch.open_table(table_id)
+    batch.open_report()
+    assert controls_in_view(batch.page) <= 60
+    made = server.post("/api/tables", {"rows": rows_of(*(f"茶具 {n}" for n in range(40)))})["table"]["id"]
+    run = server.post(f"/api/tables/{made}/run", {})["batch_id"]
+    server.post(f"/api/batches/{run}/pause")
+    batch.open_table(made)
+    expect(batch.run_button("resume")).to_be_visible()
+    assert controls_in_view(batch.page) <= 35

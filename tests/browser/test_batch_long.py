@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 import database
 from app.config import Settings
 from app.db.batch_log import add_log
+from app.db.migrations.batch_tables import add_tables_of_batches
 from app.domain import ImageRequest, Models
 from app.providers.demo import Demo
 from tools import orders
@@ -19,7 +20,7 @@ from tools.pages.batch_page import BatchPage
 from tools.pages.studio_page import StudioPage
 from tools.server_process import ServerProcess, running_server
 
-BATCHES, PICTURES, LINES = 105, 2_600, 700
+PICTURES, LINES = 2_600, 700
 
 
 def cancelled_batch(db: database.Connection, name: str, *prompts: str) -> str:
@@ -47,11 +48,10 @@ def server(tmp_path_factory: pytest.TempPathFactory, batches: list[str]) -> Iter
     file: Path = folder / "generation_records.db"
     database.open_database(file)
     with closing(database.connect(file)) as db:
-        batches += [cancelled_batch(db, f"第 {n} 批", "猫") for n in range(BATCHES - 1)]
-        batches.append(
-            cancelled_batch(db, f"第 {BATCHES - 1} 批", *(f"第 {n} 款" for n in range(1, PICTURES + 1)))
-        )
+        batches += [cancelled_batch(db, f"第 {n} 批", "猫") for n in range(2)]
+        batches.append(cancelled_batch(db, "第 3 批", *(f"第 {n} 款" for n in range(1, PICTURES + 1))))
         with database.transaction(db):
+            add_tables_of_batches(db, lambda _done, _total: None)
             add_log(db, batches[0], "error", "很早的失败")
             for n in range(LINES):
                 add_log(db, batches[0], "info", f"已保存 {n}")

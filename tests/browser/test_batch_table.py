@@ -117,22 +117,10 @@ def test_a_file_is_added_below_the_rows_of_the_open_table_and_taken_away_again(d
     draft.expect_rows(2)
 
 
-def test_the_whole_prompt_of_a_row_that_was_made_is_read_in_its_cell_and_copied(
-    draft: BatchPage, shared_server: ServerProcess
-) -> None:
+def test_the_prompt_of_a_row_is_copied_by_its_menu(draft: BatchPage, shared_server: ServerProcess) -> None:
     page, prompt = draft.page, "很长的提示词，" * 60 + "到此为止"
     draft.open_run(start_to_end(shared_server, [{"prompt": prompt, "resolution": "1K"}]))
     draft.expect_status(1, "made")
-    editor = page.locator("[data-table-editor]")
-    draft.cell(1, "prompt").click()
-    page.keyboard.press("Enter")
-    expect(editor).to_have_class(re.compile("is-editing"))
-    expect(editor).to_have_value(prompt)
-    page.keyboard.type("猫")
-    expect(editor).to_have_value(prompt)
-    page.keyboard.press("Escape")
-    expect(editor).not_to_have_class(re.compile("is-editing"))
-
     page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=draft.address)
     toast = page.locator(".toast")
     draft.choose_row_action(1, "复制提示词")

@@ -119,9 +119,8 @@ class BatchPage:
         return self.page.locator("[data-report-title]")
 
     def open_report(self) -> None:
-        """Open the report, or the list of problems, from the menu of the table."""
-        self.page.locator("[data-head] [data-command=more]").click()
-        self.page.locator("[data-command=report]").click()
+        """Open the report, or the list of problems."""
+        self.click_command("report")
 
     def close_strip(self) -> None:
         """Close the report, the causes or the log."""

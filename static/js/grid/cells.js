@@ -32,6 +32,8 @@ export function renderRow(view, index, table) {
   });
   const isPicked = table.selection.picked.has(row);
   if (view.isPicked !== isPicked) view.element.classList.toggle("is-selected", view.isPicked = isPicked);
+  const isCurrent = table.selection.isActive && table.selection.row === index;
+  if (view.isCurrent !== isCurrent) view.element.classList.toggle("is-current", view.isCurrent = isCurrent);
 }
 
 /** Call apply(value) when it is another value than the last time for this `key` of the cell. */

@@ -10,7 +10,7 @@ const REOPENING = 250; // ms: the press that closed the menu does not open it ag
  * Returns {open(button, items)}; items: [{label, run, isDanger?, checked?: of a choice, after which the menu stays open}] are its content,
  * unless that stands in the page.
  */
-export function makeMenu(menu, { focusBack = () => opener.focus(), isAtEnd = false } = {}) {
+export function makeMenu(menu, { focusBack = null, isAtEnd = false } = {}) {
   let opener = null;
   let closedAt = -Infinity;
 
@@ -45,7 +45,8 @@ export function makeMenu(menu, { focusBack = () => opener.focus(), isAtEnd = fal
 
   function close() {
     menu.hidePopover();
-    focusBack();
+    if (focusBack) focusBack();
+    else opener.focus();
   }
 
   menu.addEventListener("toggle", ({ newState }) => {

@@ -150,7 +150,7 @@ export class RunStrip {
     this.#showLinks(batch);
     this.#budget.show(batch);
     this.#showTitle();
-    if (hasFocus && !document.activeElement.checkVisibility() && !menu.matches(":popover-open")) more.find((button) => !button.hidden)?.focus(); // the keyboard goes on from here
+    if (hasFocus && !document.activeElement.checkVisibility() && !menu.matches(":popover-open")) [resume, pause, release, ...more].find((button) => !button.hidden)?.focus(); // the keyboard goes on from here
   }
 
   #shown() {

@@ -11,7 +11,7 @@ export function bindCommands(page, commands) {
 }
 
 /** The checkbox of each row, with Shift for all rows since the last one, and the one for all. */
-export function bindPicks(page, { body, rows, selection, view }) {
+export function bindPicks(page, { element, body, rows, selection, view }) {
   const all = page.querySelector("[data-select-all]");
   let last = -1;
 
@@ -29,6 +29,7 @@ export function bindPicks(page, { body, rows, selection, view }) {
     page.querySelector("[data-batch-toolbar]").hidden = count > 0;
     page.querySelector("[data-selection-toolbar]").hidden = count === 0;
     page.querySelector("[data-selected-count]").textContent = _("已选 {count} 行", { count });
+    element.classList.toggle("has-picked", count > 0);
     all.checked = count > 0 && count === rows.shown.length;
     all.indeterminate = count > 0 && count < rows.shown.length;
     view.requestRender();
