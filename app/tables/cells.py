@@ -9,6 +9,7 @@ from app.domain.row_extras import read_columns, read_templates
 from app.domain.validation import read_whole_number, trimmed_text, whole_characters
 from app.errors import InvalidRequest
 
+_LONGEST_CELL = 32_767  # characters, as in Excel
 _MAX_WORD_LENGTH = 100  # of a ratio, a quality, a model, or of what was typed instead of a number
 
 
@@ -35,6 +36,16 @@ def read_cell(name: str, value: Any) -> Any:
     return whole_characters(value.replace("\x00", "")) or None
 
 
+def keep_cell(name: str, value: Any) -> Any:
+    """As ``read_cell``, of a cell of a file: what is past its bounds is kept, for the check to mark."""
+    try:
+        return read_cell(name, value)
+    except InvalidRequest:
+        if not isinstance(value, str | int | float):
+            raise
+        return whole_characters(str(value).replace("\x00", ""))[:_LONGEST_CELL]
+
+
 def read_own_cell(name: str, value: Any) -> str:
     """An untrusted value of an own column. Raises InvalidRequest."""
     if not isinstance(value, str | None):
@@ -45,15 +56,16 @@ def read_own_cell(name: str, value: Any) -> str:
     return whole_characters((value or "").replace("\x00", ""))
 
 
-def read_new_row(row: Any) -> tuple[dict[str, Any], dict[str, str]]:
-    """An untrusted row of a call or an import -> (its fields, its own columns). Raises InvalidRequest."""
+def read_new_row(row: Any, *, is_of_file: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
+    """An untrusted row of a call, or of a file -> (its fields, its own columns). Raises InvalidRequest."""
     if not isinstance(row, Mapping):
         raise InvalidRequest("rows", "每一行应为一个对象")
     if isinstance(row.get("references"), list) and not row.get(
         "sample_images"
     ):  # names, as an import has them
         row = {**row, "sample_images": [{"url": "", "filename": name} for name in row["references"]]}
-    fields = {name: value for name in READERS if (value := read_cell(name, row.get(name))) is not None}
+    read = keep_cell if is_of_file else read_cell
+    fields = {name: value for name in READERS if (value := read(name, row.get(name))) is not None}
     if row.get("templates") is not None:
         fields["templates"] = read_templates(row["templates"])
     if type(row.get("position")) is int:

@@ -102,7 +102,7 @@ def test_the_import_report_stays_closed_after_a_reload_and_is_reopened(draft: Ba
     draft.reload()
     expect(draft.report()).to_be_hidden()
     draft.open_report()
-    expect(draft.report()).to_contain_text("「表.csv」读到 2 行，1 处要改，自动更正 1 处")
+    expect(draft.report()).to_contain_text("「表.csv」读到 2 行，1 处要改")
     draft.page.locator("[data-report-problems] .report-item").click()
     expect(draft.cell(1, "aspect_ratio")).to_have_class(re.compile("is-active"))
 

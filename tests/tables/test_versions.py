@@ -11,7 +11,6 @@ import database
 from app.config import Settings
 from app.domain import Models, WorkbookFile
 from app.domain.tables import Row, new_table
-from app.errors import InvalidRequest
 from app.library.library import Library
 from app.orders.read import RowReader
 from app.sheets import Import, read_workbook
@@ -224,9 +223,9 @@ def test_a_row_that_is_back_in_the_file_is_not_gone_any_more(desk: Desk) -> None
     assert {row.is_gone for row in desk.rows(table).values()} == {False}
 
 
-def test_a_value_past_its_bounds_is_refused_with_its_line_and_changes_nothing(desk: Desk) -> None:
+def test_a_value_past_its_bounds_is_kept_and_marked(desk: Desk) -> None:
     table = desk.create()
-    before = desk.rows(table)
-    with pytest.raises(InvalidRequest, match="第 4 行"):
-        desk.apply(table, changed(changed(ROWS, 3, 1, "改过的"), 4, 1, "字" * 10_001))
-    assert desk.rows(table) == before
+    longer = [*ROWS[:2], [ROWS[2][0], "长" * 10_001, *ROWS[2][2:]], *ROWS[3:]]
+    desk.apply(table, longer)
+    (marked,) = [row for row in desk.rows(table).values() if row.problems]
+    assert (marked.problems[0][0], len(marked.fields["prompt"])) == ("prompt", 10_001)

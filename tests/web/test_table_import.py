@@ -101,6 +101,21 @@ def test_a_stored_file_is_read_again_by_its_id_and_its_lines_are_added_as_new_ro
     assert "请重新导入" in answered(missing, 404)["error"]
 
 
+def test_what_a_file_has_past_its_bounds_is_kept_and_marked(web: WebHarness) -> None:
+    content = by_openpyxl([["SKU", "提示词", "生成数量"], ["A-1", "长" * 10_001, 12], ["A-2", "第 2 款", 2]])
+    table = new_table(web, content)
+    first, second = rows_of(web, table)
+    assert (first["num_images"], len(first["prompt"]), first["state"]) == ("12", 10_001, "problem")
+    assert {problem["field"] for problem in first["problems"]} == {"prompt", "num_images"}
+    assert (second["num_images"], second["state"]) == (2, "to_make")
+    assert import_version(web, table, content, apply="1")["unchanged"] == 2
+    added = web.client.post(
+        f"/api/tables/{table}/import",
+        data={"apply": "new", "workbook": import_sheet(web.client, content)["workbook"]},
+    )
+    assert (answered(added)["new"], len(rows_of(web, table))) == (2, 4)
+
+
 def test_all_sheets_of_a_workbook_make_one_table(web: WebHarness) -> None:
     content = with_sheets({"春": [HEADER, *ROWS[:2]], "夏": [HEADER, *ROWS[2:]], "说明": [["看这里"]]})
     found = import_sheet(web.client, content, sheets=["夏", "春"])
