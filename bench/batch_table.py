@@ -164,11 +164,11 @@ def paste_all(page: Page) -> None:
 
 
 def import_all(page: Page) -> None:
-    """Import 5,000 rows in place of those of the table."""
+    """Import 5,000 rows as a table of their own, which opens."""
     text = "提示词,图片比例,文件名\n" + "".join(f"雾里的竹林，第 {n} 幅,16:9,竹_{n}\n" for n in range(ROWS))
     file: FilePayload = {"name": "rows.csv", "mimeType": "text/csv", "buffer": text.encode()}
     page.locator("[data-file]").set_input_files(file)
-    page.locator("[data-import-mode=replace]").click()
+    page.locator("[data-import-choice=new]").click()
     page.locator("[data-row='1'] [data-column=prompt]", has_text="竹林").wait_for()
     page.wait_for_timeout(1_500)
 

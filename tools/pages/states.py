@@ -16,6 +16,7 @@ from playwright.sync_api import Page, expect
 
 from tools.fakes.jimeng import FakeJimeng
 from tools.landscapes import landscape
+from tools.pages.batch_page import BatchPage
 from tools.pages.records_page import RecordsPage, seed_records
 from tools.pages.samples_page import drop
 from tools.server_process import ServerProcess, running_server
@@ -185,6 +186,15 @@ def choose_file(selector: str, name: str) -> Step:
     return lambda page, scenarios: page.locator(selector).set_input_files(scenarios.folder / name)
 
 
+def import_file(name: str) -> Step:
+    """Import a file of the scenarios' folder as a new table, also where it is asked what becomes of it."""
+
+    def choose(page: Page, scenarios: Scenarios) -> None:
+        BatchPage(page, scenarios.populated.address).import_workbook(scenarios.folder / name)
+
+    return choose
+
+
 def drop_image(page: Page, scenarios: Scenarios) -> None:
     """Drop the image of a deleted record onto the page of records."""
     RecordsPage(page, scenarios.populated.address).drop(scenarios.populated.data_dir / "output" / "图-2.jpg")
@@ -250,14 +260,13 @@ _ROW_MENU = (click("[data-row='1'] [data-row-menu]"), wait_for("[data-menu]"))
 _FOCUSED = click("[data-row='1'] [data-column=prompt]")  # on a phone it shows all fields then
 _REFERENCES = (_FOCUSED, click("[data-row='1'] [data-references]"), wait_for("[role=option]"))
 _NEW_ROW = (click("[data-command=add]"), type_text("猫"), press_key("Enter"), wait_for("[data-row='1']"))
-_BAD = (choose_file("[data-file]", "table.csv"), wait_for("[data-report-problems]"))
-_GOOD = (choose_file("[data-file]", "good.csv"), wait_for("[data-row='2']"))
-_MADE = (choose_file("[data-file]", "made.csv"), wait_for(".is-status[data-status=same]"))
-_OWN = (choose_file("[data-file]", "own.csv"), wait_for("[data-row='1'] [data-column=prompt].is-filled"))
+_BAD = (import_file("table.csv"), wait_for("[data-report-problems]"))
+_GOOD = (import_file("good.csv"), wait_for("[data-row='2']"))
+_MADE = (import_file("made.csv"), wait_for(".is-status[data-status=same]"))
+_OWN = (import_file("own.csv"), wait_for("[data-row='1'] [data-column=prompt].is-filled"))
 _PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu] [data-command=delete]"))
 _FAILED = (click("[data-figure=failed]"), wait_for("[data-run-repair]"))
 _PICKED = (select_records(2, 3), wait_for("[data-selection]"))
-_HISTORY = click("[data-command=history]")
 _ENDED, _MADE_ONES = "?id={ended}", "?view=table&status=success"
 
 
@@ -268,15 +277,16 @@ def _dialog(name: str) -> Step:
 _KEYS = (press_key("?"), _dialog("shortcuts"))
 
 
-def _page(page: str, path: str, *ready: Step) -> Callable[..., State]:
-    def state(name: str, *steps: Step, server: str = "populated", query: str = "") -> State:
+def _page(page: str, path: str, *ready: Step, usual: str = "") -> Callable[..., State]:
+    def state(name: str, *steps: Step, server: str = "populated", query: str = usual) -> State:
         return State(f"{page}: {name}", server, path + query, (*ready, *steps))
 
     return state
 
 
 _index = _page("index", "/")
-_batch = _page("batch", "/batch", wait_for("[data-batch][data-ready]"))
+_batch = _page("batch", "/batch", wait_for("[data-batch][data-ready]"), usual="?new=1")
+_tables = _page("tables", "/batch", wait_for("[data-tables-page][data-ready]"))
 _pictures = _page("pictures", "/batch/pictures", wait_for("[data-gallery]:not([hidden]) [data-shot]"))
 _records = _page("records", "/records", _RECORDS_READY)
 _samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
@@ -331,17 +341,26 @@ STATES = (
     _batch("bad rows alone", *_BAD, click("[data-command=only-problems]"), wait_for("[data-filter]")),
     _batch("start of a part", *_GOOD, _FIRST_ROW, click("[data-command=start-part]"), _dialog("start")),
     _batch(
-        "append or replace",
+        "what becomes of a file",
         *_NEW_ROW,
         choose_file("[data-file]", "table.csv"),
-        wait_for("[data-import-mode]"),
+        wait_for("[data-import-choice=add]"),
     ),
     _batch(
-        "compared with what was run",
+        "a version of a table",
         choose_file("[data-file]", "茶具.csv"),
-        wait_for("[data-comparison-group=changed]"),
+        click("[data-import-choice=update]"),
+        click("[data-report-fold]"),
+        wait_for("[data-report-counts]"),
         server="library",
     ),
+    _batch("other tables", click("[data-table-menu]"), wait_for(".tables-choice")),
+    _tables("of every state", wait_for(".tables-item .chip")),
+    _tables("a menu", click("[data-tables-more]"), wait_for("[data-tables-item-menu]")),
+    _tables("a new name", press_at("[data-tables-link]", "F2"), wait_for(".tables-name .input")),
+    _tables("none is found", wait_for(".empty"), query="?search=没有这个"),
+    _tables("none is put away", wait_for(".empty"), query="?archived=1"),
+    _tables("a bad file", choose_file("[data-file]", "bad.xlsx"), wait_for("[data-import-error]")),
     _batch(
         "a cell's choices",
         *_BAD,
@@ -407,8 +426,6 @@ STATES = (
         "a run's menu", click("[data-run] [data-command=more]"), wait_for("[data-run-menu]"), query=_ENDED
     ),
     State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
-    _batch("earlier", _HISTORY, wait_for(".history-item")),
-    _batch("no earlier ones", _HISTORY, wait_for("[data-history-status]"), server="empty"),
     _batch("keys", *_KEYS),
     _pictures("by rows", query=_ENDED),
     _pictures(
@@ -525,6 +542,7 @@ def scenarios(folder: Path) -> Iterator[Scenarios]:
     for name in ("empty", "populated", "locked", "library", "files"):
         (folder / name).mkdir()
     (folder / "files/table.csv").write_text(_TABLE, "utf-8")
+    (folder / "files/bad.xlsx").write_text("nothing", "utf-8")
     (folder / "files/own.csv").write_text(_OWN_TABLE, "utf-8")
     (folder / "files/good.csv").write_text(_GOOD_TABLE, "utf-8")
     (folder / "files/made.csv").write_text(_MADE_TABLE, "utf-8")
