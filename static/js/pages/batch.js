@@ -14,7 +14,7 @@ import { setOwnNames, trackColumns } from "../table/own_columns.js";
 import { bindRowActions } from "../table/row_actions.js";
 import { copyRow, makeRow } from "../table/row.js";
 import { stateOf } from "../table/states.js";
-import { makeStore } from "../table/store.js";
+import { Store } from "../table/store.js";
 import { bindCommands, bindPicks } from "../table/toolbar.js";
 import { bindView } from "../table/view.js";
 import { parseHtml } from "../core/dom.js";
@@ -84,7 +84,7 @@ const table = batch.table = makeGrid(page.querySelector("[data-table]"), {
 const footer = batch.footer = makeFooter(page.querySelector("[data-footer]"), { table, model, store: () => store, onSum: showReportOpener });
 const head = batch.head = makeHead(page);
 const setAffixes = bindAffixes(page.querySelector('[data-command="affixes"]'));
-store = batch.store = makeStore(table, {
+store = batch.store = new Store(table, {
   id: page.dataset.tableId,
   urls: batch.urls,
   newTable: { model: page.dataset.tableModel },
@@ -253,7 +253,7 @@ function suggest(column, before) {
   return null;
 }
 
-await store.open();
+await store.refresh();
 showEmpty();
 if (!store.id && await hasOldDraft()) await more("takeOverDraft");
 if (store.id) sendLeft(batch.urls).catch(() => {}); // of other tables; what cannot be sent is kept

@@ -4,10 +4,13 @@ import { makeMenu } from "./menu.js";
 import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
+const TOLD = 30_000; // ms for which it is said what happened elsewhere
+
 /** Returns {show(table), showSaving(saving), tell(text), showFailure(error), openMenu(button)}. */
 export function makeHead(page) {
   const [name, saving, notice, menu] = ["[data-name]", "[data-saving]", "[data-notice]", "[data-more-menu]"].map((hook) => page.querySelector(hook));
   const { open: openMenu } = makeMenu(menu);
+  let timer = 0;
   const state = { name: "", saving: { count: 0, error: "", isKept: true }, isMade: false, notice: "" };
 
   function show(changes) {
@@ -25,7 +28,11 @@ export function makeHead(page) {
     openMenu,
     show: (table) => show({ name: table.name, isMade: Boolean(table.id) }),
     showSaving: (value) => show({ saving: value }),
-    tell: (text) => show({ notice: text }),
+    tell(text) {
+      clearTimeout(timer);
+      timer = setTimeout(() => show({ notice: "" }), TOLD);
+      show({ notice: text });
+    },
     showFailure: (error) => show({ notice: messageOf(error) }),
   };
 }

@@ -11,17 +11,26 @@ export function isRefusal({ status }) {
   return REFUSED.includes(status);
 }
 
+/** Whether the table itself is not there any more, so that everything is kept. */
+export function isGone(url) {
+  return requestJson("GET", `${url}?since=1`).then(() => false, ({ status }) => status === 404);
+}
+
 /**
  * Send it, of one table ("": those that are not made yet) or of all; what the server refuses goes. urls: {tables}. Resolves to the ids of the
  * tables that it made; rejects when the server cannot be reached, and keeps what was not sent.
  */
 export async function sendLeft(urls, { table = null } = {}) {
-  const made = [];
-  for (const { table: id, page } of await leftJournals(table)) {
-    const found = await sendJournal(new Journal(id, page), urls.tables);
-    if (found && !id) made.push(found);
+  async function sendAll() {
+    const made = [];
+    for (const { table: id, page } of await leftJournals(table)) {
+      const found = await sendJournal(new Journal(id, page), urls.tables);
+      if (found && !id) made.push(found);
+    }
+    return made;
   }
-  return made;
+
+  return navigator.locks ? navigator.locks.request("table.left", sendAll) : sendAll(); // one page at a time
 }
 
 /** Whether an earlier version kept a draft in the browser's database; opening that would make it. */
@@ -36,11 +45,11 @@ async function sendJournal(journal, url) {
     journal.moveTo(table.id);
   }
   const id = journal.table;
-  if (id) await sendOperations(journal, `${url}/${id}`);
-  journal.forget();
+  if (!id || await sendOperations(journal, `${url}/${id}`)) journal.forget();
   return id;
 }
 
+// Resolves to false where the table is gone: it may be restored.
 async function sendOperations(journal, url) {
   for (let call = journal.take(randomKey()); call; call = journal.take(randomKey())) {
     try {
@@ -48,7 +57,9 @@ async function sendOperations(journal, url) {
       journal.answered(added);
     } catch (error) {
       if (!isRefusal(error)) throw error;
+      if (error.status === 404 && await isGone(url)) return false;
       journal.refused(randomKey());
     }
   }
+  return true;
 }

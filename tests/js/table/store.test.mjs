@@ -5,7 +5,7 @@ import { answerRequests, broken } from "../service.mjs";
 import "./page.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { setOwnNames } from "../../../static/js/table/own_columns.js";
-import { makeStore } from "../../../static/js/table/store.js";
+import { Store } from "../../../static/js/table/store.js";
 
 globalThis.location = { replace() {}, reload() {} };
 setOwnNames([]);
@@ -30,12 +30,12 @@ async function opened(t, answers = () => null, { id = "t", rows = [rowOf(1), row
     return { body: { success: true, version: 6, rows: added.map((one) => rowOf(one, { place: 1.5, prompt: "" })), removed: [], added, totals: TABLE.totals } };
   });
   const table = makeBatchTable();
-  const store = makeStore(table, {
+  const store = new Store(table, {
     id, urls: { tables: "/api/tables", tablePage: (one) => `/batch?table=${one}` },
     onSaving: (saving) => told.saving.push(saving), onForeign: (text) => told.foreign.push(text), onRefused: (...what) => told.refused.push(what),
     onMade() {}, onTable() {},
   });
-  await store.open();
+  await store.refresh();
   const tick = async (ms) => {
     t.mock.timers.tick(ms);
     for (let turn = 0; turn < 8; turn += 1) await settled();
@@ -154,4 +154,13 @@ test("own columns that rows bring along are columns of the table before the rows
 test("a row that is under way keeps its words", async (t) => {
   const { table, store } = await opened(t, () => null, { rows: [rowOf(1, { state: "queued" }), rowOf(2)] });
   assert.deepEqual(table.rows.all.map(store.isBusy), [true, false]);
+});
+
+test("changes of a table that was deleted elsewhere are kept", async (t) => {
+  const { table, told, tick } = await opened(t, ({ method, url }) => (
+    method === "PATCH" || url.includes("since") ? { status: 404, body: { success: false, error: "没有这个表格，它可能已被删除" } } : null
+  ));
+  table.rows.set(table.rows.at(0), "prompt", "猫");
+  await tick(300);
+  assert.deepEqual([told.refused, told.saving.at(-1).count, told.saving.at(-1).error], [[], 1, "没有这个表格，它可能已被删除"]);
 });
