@@ -289,10 +289,30 @@ def test_the_dialog_includes_spending_since_the_page_was_opened(
 def test_what_was_bought_elsewhere_meanwhile_is_not_paid_twice(
     priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng, page: Page
 ) -> None:
-    batch = table(priced, ("猫", "1:1"))
+    batch = table(priced, ("猫", "1:1"), ("狗", "1:1"))
     page.route(re.compile(r"\?since="), lambda route: route.abort())  # this page hears nothing of it
     dialog = batch.open_start()
     start_to_end(server, rows_of("猫"))
+    batch.submit(dialog)
+    expect(page.locator(".toast")).to_contain_text("1 行刚才已经做过或正在做，没有再下单")
+    server.wait_for_end(server.get("/api/batches")["batches"][0]["id"])
+    batch.open_start()
     yes(dialog).click()
     expect(dialog.locator("[data-order-error]")).to_contain_text("没有再下单")
+    assert jimeng.charges == 2
+
+
+def test_pictures_in_the_trash_are_offered_before_they_are_made_anew(
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    start_to_end(server, rows_of("猫"))
+    server.post("/api/records/delete", {"ids": [1]})
+    batch = table(priced, ("猫", "1:1"))
+    batch.expect_status(1, "trashed")
+    dialog = batch.open_start()
+    expect(yes(dialog)).to_have_text("生成 1 张 · ¥0.22")
+    dialog.get_by_role("button", name="恢复，不再做").click()
+    expect(yes(dialog)).to_have_text("没有要做的")
+    batch.page.keyboard.press("Escape")
+    batch.wait_for_image(1)
     assert jimeng.charges == 1

@@ -1,5 +1,7 @@
 """One intention, one submission: lost responses, double clicks, and drafts restored in two tabs."""
 
+import re
+
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import OpenStudio
@@ -7,6 +9,7 @@ from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start_to_end
 from tools.server_process import ServerProcess
 
+_CHANGES = re.compile(r"[?]since=")
 UNREACHABLE = "连不上服务，请确认程序还在运行"
 
 
@@ -22,6 +25,15 @@ def lose_response(page: Page, path: str = "**/api/batches") -> None:
 
 def count_submissions(server: ServerProcess) -> int:
     return int(server.get("/api/batches")["total"])
+
+
+def table(page: Page, server: ServerProcess, *prompts: str) -> BatchPage:
+    """A new table with these prompts at 1K."""
+    batch = BatchPage(page, server.address)
+    batch.open()
+    batch.fill(*[(prompt, "", "1:1", "1K") for prompt in prompts])
+    batch.wait_until_saved()
+    return batch
 
 
 def test_a_submission_with_a_lost_response_is_made_once_when_repeated(
@@ -72,19 +84,20 @@ def test_two_tabs_with_one_draft_submit_it_once(demo_server: ServerProcess, stud
 def test_a_table_with_a_lost_response_is_submitted_once(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    batch = BatchPage(page, server.address)
-    batch.open()
-    batch.fill(("猫", "", "1:1", "1K"), ("狗", "", "1:1", "1K"))
-    batch.wait_until_saved()
+    batch = table(page, server, "猫", "狗")
     for reloads in (False, True):
         lose_response(page, "**/run")
+        page.route(_CHANGES, lambda route: route.abort())  # nor does the page hear of it in another way
         dialog = batch.open_start()
         dialog.locator("[data-order-yes]").click()
         expect(dialog.locator("[data-order-error]")).to_have_text(UNREACHABLE)
         if reloads:
             batch.reload()
-            dialog = batch.open_start()
-        dialog.locator("[data-order-yes]").click()
+            expect(batch.open_start().locator("[data-order-yes]")).to_have_text("没有要做的")
+            page.keyboard.press("Escape")
+        else:
+            dialog.locator("[data-order-yes]").click()
+        page.unroute(_CHANGES)
         batch.wait_for_image(2)
         batch.expect_ended()
         for row, prompt in enumerate(("虎", "狼"), 1):
@@ -101,7 +114,7 @@ def test_resubmitting_a_charged_failure_asks_with_its_cost(
     for path in ("/", "/records"):
         page.goto(server.address + path)
         record = page.locator("[data-record-id='2']:visible")
-        record.get_by_role("button", name="重试", exact=True).click()
+        record.get_by_role("button", name="重试 · ¥0.22").click()
         dialog = page.locator("dialog[data-dialog=cost]")
         expect(dialog).to_contain_text("上一次已经计费 ¥0.22")
         dialog.get_by_role("button", name="取消").click()

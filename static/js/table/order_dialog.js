@@ -9,7 +9,7 @@ import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { budgetLeft } from "../ui/status.js";
-import { offerUndo } from "../ui/toast.js";
+import { offerUndo, showToast } from "../ui/toast.js";
 
 const SAMPLE = 8; // rows
 const SAVE_LIMIT = 20_000; // ms that changes may take to be saved before an order
@@ -209,7 +209,7 @@ export class OrderDialog {
     const { store, onOrdered, urls } = this.#page;
     this.#turn += 1;
     const [turn, seen] = [this.#turn, this.#plan()];
-    let answer = null;
+    let [answer, expected] = [null, 0];
     await this.#attempt(_("正在提交…"), async () => {
       await within(SAVE_LIMIT, store.save());
       if (turn !== this.#turn || !this.#dialog.open) return;
@@ -218,6 +218,7 @@ export class OrderDialog {
       if (plan.pictures > seen.pictures || plan.price > seen.price + 1e-6) throw new HttpError(_("表格刚刚变了，请看一眼再按"));
       this.#set({ isPosting: true }); // what is on its way cannot be called back: until it is answered the dialog stays
       answer = await this.#post(plan);
+      expected = plan.rows.length - plan.made;
     });
     if (!answer) return this.#part.yes.focus();
     const batchId = answer.batch_id ?? answer.batch?.id;
@@ -225,6 +226,8 @@ export class OrderDialog {
     store.refresh();
     if (!batchId) return this.#set({ error: _("刚才在别处已经开始做了，没有再下单。") });
     this.#dialog.close();
+    const more = (answer.shared ?? answer.skipped).length - expected;
+    if (more > 0) showToast(_("{n} 行刚才已经做过或正在做，没有再下单", { n: more }));
     if (this.#state.mode === "more") offerCancel(urls, answer.records);
     return onOrdered(batchId);
   }

@@ -22,7 +22,7 @@ const STALE = 5000; // ms without an answer until the figures are grey
 export class RunStrip {
   #page; // {strip, store, table, model, filter, orders, urls}
   #part;
-  #state = { id: null, batch: null, version: 0, connectionError: "", commandError: "", isStale: false, isNotifying: false };
+  #state = { id: null, batch: null, version: 0, connectionError: "", commandError: "", isUnreachable: false, isStale: false, isNotifying: false };
   #answered = 0; // when the last answer came
   #poller;
   #log;
@@ -98,13 +98,13 @@ export class RunStrip {
     const answer = await fetchJsonIfChanged(`${this.#url}?records=0&since=${version}`, memory);
     if (id !== this.#state.id) return;
     this.#answered = performance.now();
-    if (answer) {
-      this.#log.add(answer.log, answer.log_left_out);
-      this.#set({ batch: answer.batch, version: answer.version, connectionError: "" });
-      if (before && before.status !== answer.batch.status) this.#announce(answer.batch);
-    } else if (this.#state.connectionError) {
-      this.#set({ connectionError: "" });
-    }
+    const { isUnreachable, connectionError } = this.#state;
+    const over = { connectionError: "", ...(isUnreachable && { isUnreachable: false, commandError: "" }) };
+    if (!answer) return void ((connectionError || isUnreachable) && this.#set(over));
+    this.#set({ batch: answer.batch, ...over });
+    this.#log.add(answer.log, answer.log_left_out);
+    this.#state.version = answer.version; // only now: what could not be shown is sent again
+    if (before && before.status !== answer.batch.status) this.#announce(answer.batch);
   }
 
   #interval(hasFailed) {
@@ -244,8 +244,8 @@ export class RunStrip {
     const isDone = await attempt(async () => {
       await work();
       return true;
-    }, (text) => {
-      this.#set({ commandError: text });
+    }, (text, { status }) => {
+      this.#set({ commandError: text, isUnreachable: status === 0 });
       return false;
     });
     document.dispatchEvent(new Event("poll-now"));
