@@ -174,7 +174,7 @@ def test_a_paused_batch_says_why_in_english_with_its_buttons_in_one_line(
     english_page: Page, server: ServerProcess
 ) -> None:
     english_page.goto(f"{server.address}/batch?id={lamps(server)['id']}")
-    expect(english_page.locator("[data-run-paused]")).to_contain_text(
+    expect(english_page.locator("[data-run-reason]")).to_contain_text(
         "Volcengine does not accept this key pair"
     )
     expect(english_page.locator("[data-log-lines] li").first).to_be_attached()

@@ -63,8 +63,8 @@ def test_a_wrong_key_is_put_right_and_the_batch_continues(
     batch_id = studio.post("/api/batches", {"rows": [ROW], "model": "seedream"})["batch_id"]
     batch = BatchPage(page, studio.address)
     batch.open(f"?id={batch_id}")
-    expect(page.locator("[data-run-paused]")).to_contain_text("ARK_API_KEY")
-    page.get_by_role("alert").get_by_role("link", name="模型与密钥").click()
+    expect(page.locator("[data-run-reason]")).to_contain_text("ARK_API_KEY")
+    page.locator("[data-run]").get_by_role("link", name="模型与密钥").click()
     page.wait_for_url("**/model")  # and for its script, without which the form is sent as it is
     card = page.get_by_role("region", name="Seedream")
     expect(card.locator(".chip.is-bad")).to_have_text("服务商拒绝")
@@ -78,5 +78,5 @@ def test_a_wrong_key_is_put_right_and_the_batch_continues(
     expect(card.locator("[data-result]")).to_contain_text("已保存")
     batch.open(f"?id={batch_id}")
     page.get_by_role("button", name="继续", exact=True).click()
-    expect(page.locator("[data-run-state]")).to_have_text("已完成")
+    batch.expect_ended()
     assert ark.charges == 1

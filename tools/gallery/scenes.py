@@ -112,7 +112,7 @@ def sample(page: Page, servers: Servers) -> None:
         fixes.first.click()
         expect(fixes).not_to_have_count(number)
     dialog = BatchPage(page, servers.shop.address).open_start()
-    dialog.locator("[data-start-sample]").check()
+    dialog.locator("[data-order-sample]").check()
     _wait_for_toasts(page)
 
 
@@ -120,9 +120,8 @@ def sampled(page: Page, servers: Servers) -> None:
     """批量生成 3：看图，觉得可以就放行其余的行"""
     servers.service.latency = 2.0
     sample(page, servers)
-    page.locator("[data-start-yes]").click()
-    page.wait_for_url("**id=**")
-    batch_id = page.url.partition("id=")[2]
+    opened = BatchPage(page, servers.shop.address)
+    batch_id = opened.submit(opened.order())
     servers.shop.wait_for_end(batch_id)
     _open_pictures(page, servers.shop, batch_id)
     _choose(page, keep=(1, 2, 4), reject=(3,))

@@ -215,14 +215,6 @@ def drop_broken_picture(page: Page, _town: Scenarios) -> None:
     drop(page.locator("[data-table]"), [broken])  # type: ignore[list-item]
 
 
-def expand_causes(page: Page, _town: Scenarios) -> None:
-    """Show the causes of failures, which are collapsed on a phone."""
-    causes = page.locator("[data-run-errors]")
-    expect(causes).to_be_visible()
-    if causes.get_attribute("open") is None:
-        causes.locator("summary").click()
-
-
 def expand(selector: str) -> Step:
     """Open the first matching <details>, which may be open already."""
     return lambda page, _town: page.locator(selector).first.evaluate("(details) => { details.open = true; }")
@@ -265,8 +257,9 @@ _GOOD = (import_file("good.csv"), wait_for("[data-row='2']"))
 _MADE = (import_file("made.csv"), wait_for(".is-status[data-status=same]"))
 _OWN = (import_file("own.csv"), wait_for("[data-row='1'] [data-column=prompt].is-filled"))
 _PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu] [data-command=delete]"))
-_FAILED = (click("[data-figure=failed]"), wait_for("[data-run-repair]"))
+_FAILED = (click("[data-figure=failed]"), wait_for("[data-filter]"))
 _PICKED = (select_records(2, 3), wait_for("[data-selection]"))
+_RUN_MENU = (click("[data-run] [data-run-more]"), wait_for("[data-run-menu]"))
 _ENDED, _MADE_ONES = "?id={ended}", "?view=table&status=success"
 
 
@@ -290,6 +283,11 @@ _tables = _page("tables", "/batch", wait_for("[data-tables-page][data-ready]"))
 _pictures = _page("pictures", "/batch/pictures", wait_for("[data-gallery]:not([hidden]) [data-shot]"))
 _records = _page("records", "/records", _RECORDS_READY)
 _samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
+
+
+def _batch(name: str, *steps: Step, server: str = "populated", query: str = "?new=1") -> State:
+    return State(f"batch: {name}", server, f"/batch{query}", (wait_for("[data-batch][data-ready]"), *steps))
+
 
 STATES = (
     _index("first day", wait_for("[data-example]"), server="empty"),
@@ -339,7 +337,7 @@ STATES = (
     _batch("a row", *_NEW_ROW),
     _batch("bad cells", *_BAD),
     _batch("bad rows alone", *_BAD, click("[data-command=only-problems]"), wait_for("[data-filter]")),
-    _batch("start of a part", *_GOOD, _FIRST_ROW, click("[data-command=start-part]"), _dialog("start")),
+    _batch("start of a part", *_GOOD, _FIRST_ROW, click("[data-command=start-part]"), _dialog("order")),
     _batch(
         "what becomes of a file",
         *_NEW_ROW,
@@ -391,7 +389,14 @@ STATES = (
         click("[role=menuitemcheckbox]"),
         wait_for("[role=menuitemcheckbox][aria-checked=true]"),
     ),
-    _batch("prefix and suffix", *_OWN, click("[data-command=affixes]"), _dialog("affixes")),
+    _batch("the table's menu", *_OWN, click("[data-command=more]"), wait_for("[data-more-menu]")),
+    _batch(
+        "prefix and suffix",
+        *_OWN,
+        click("[data-command=more]"),
+        click("[data-command=affixes]"),
+        _dialog("affixes"),
+    ),
     _batch(
         "names of variables",
         *_OWN,
@@ -402,29 +407,37 @@ STATES = (
     ),
     _batch("find", *_GOOD, press_key("Control+f"), fill("[data-find-words]", "猫"), wait_for("[data-find]")),
     _batch("a column's menu", *_GOOD, _FOCUSED, press_key("Shift+F10"), wait_for("[data-sort-menu]")),
-    _batch("a row alone", *_GOOD, _FOCUSED, click("[data-row='1'] [data-run-row]"), _dialog("cost")),
-    _batch("start", *_GOOD, click("[data-command=start]"), _dialog("start")),
+    _batch("a row alone", *_GOOD, _FOCUSED, click("[data-row='1'] [data-run-row]"), _dialog("order")),
+    _batch("start", *_GOOD, click("[data-command=start]"), _dialog("order")),
+    _batch("start with problems", *_BAD, click("[data-command=start]"), _dialog("order")),
     _batch("rows made before", *_MADE),
     _batch("a made row's menu", *_MADE, *_ROW_MENU),
-    _batch("one more", *_MADE, *_ROW_MENU, click("[data-menu] > :first-child"), _dialog("cost")),
+    _batch("one more", *_MADE, *_ROW_MENU, click("[data-menu] > :first-child"), _dialog("order")),
     _batch("start with made rows", *_MADE, click("[data-command=start]"), wait_for(".start-option input")),
     _batch("running", wait_for("[data-row='1'] [data-status=running]"), query="?id={running}"),
-    _batch("ended", expand_causes, wait_for(".run-error.is-unknown"), query=_ENDED),
-    _batch("log", click("[data-log] summary"), wait_for(".log-line"), query=_ENDED),
+    _batch("ended", click("[data-run-causes]"), wait_for(".run-error.is-unknown"), query=_ENDED),
+    _batch("log", *_RUN_MENU, click("[data-strip-open=log]"), wait_for(".log-line"), query=_ENDED),
+    _batch("another model", *_RUN_MENU, click("[data-run-model]"), _dialog("order"), query=_ENDED),
+    _batch(
+        "the rest",
+        click("[data-run-release]"),
+        click("[data-order-changes] > summary"),
+        wait_for("[data-order-field]"),
+        query="?id={sampled}",
+    ),
     _batch("gallery", click("[data-picture]"), _LARGE, query=_ENDED),
-    _batch("paused", wait_for("[data-run-paused]"), query="?id={paused}"),
+    _batch("paused", wait_for("[data-run-reason]"), query="?id={paused}"),
     _batch("failed rows", *_FAILED, query=_ENDED),
     _batch(
         "find and replace",
         *_FAILED,
-        click("[data-run-repair] [data-command=replace]"),
+        _FOCUSED,
+        press_key("Control+h"),
         fill("[data-find-words]", "违禁"),
         wait_for("[data-find-all]:enabled"),
         query=_ENDED,
     ),
-    _batch(
-        "a run's menu", click("[data-run] [data-command=more]"), wait_for("[data-run-menu]"), query=_ENDED
-    ),
+    _batch("a run's menu", *_RUN_MENU, query=_ENDED),
     State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
     _batch("keys", *_KEYS),
     _pictures("by rows", query=_ENDED),

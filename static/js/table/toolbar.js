@@ -2,11 +2,11 @@
 
 import { _ } from "../core/i18n.js";
 
-/** commands: name -> function(button). Buttons with data-command inside `page` run them; those of a cause of failures have their own. */
+/** commands: name -> function(button). Buttons with data-command inside `page` run them. */
 export function bindCommands(page, commands) {
   page.addEventListener("click", ({ target }) => {
     const button = target.closest("[data-command]");
-    if (button && !button.closest("[data-run-errors]")) commands[button.dataset.command]?.(button);
+    if (button) commands[button.dataset.command]?.(button);
   });
 }
 
