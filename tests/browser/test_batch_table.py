@@ -113,7 +113,7 @@ def test_a_file_is_added_below_the_rows_of_the_open_table_and_taken_away_again(d
     expect(draft.report()).to_contain_text("「乙.csv」读到 1 行，1 处要改")
     draft.expect_text(3, "number", "4")
     expect(draft.page.locator("[data-report-problems] li")).to_contain_text("第 4 行 图片比例")
-    draft.page.locator(".toast").get_by_role("button", name="撤销").click()
+    draft.page.get_by_role("button", name="撤销这次导入").click()
     draft.expect_rows(2)
 
 

@@ -7,7 +7,7 @@ import { forgetReport, keepReport } from "./import_reports.js";
 import { attempt } from "../core/attempt.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { offerUndo, showError, showToast } from "../ui/toast.js";
+import { showError, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns {takeFile(file), report}. */
 export function makeTableImport(batch) {
@@ -28,10 +28,8 @@ export function makeTableImport(batch) {
     await store.refresh();
     if (imported.how === "add" && !store.name) await store.put({ name: imported.name.replace(/\.[^.]+$/, "") });
     batch.filter.clear();
-    report.open(imported);
-    footer.refresh();
-    const text = imported.how === "add" ? _("接上了「{name}」的 {n} 行", { name: imported.name, n: imported.count }) : _("已按「{name}」更新", { name: imported.name });
-    return offerUndo(text, () => undoImport(imported));
+    report.open(imported); // which can undo it
+    return footer.refresh();
   }
 
   async function undoImport({ table: id, how, version }) {

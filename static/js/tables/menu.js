@@ -15,7 +15,7 @@ export function makeTableMenu(button, { url, openId }) {
   menu.setAttribute("role", "dialog");
   for (const [element, label] of [[menu, _("表格")], [field, _("搜索表格的名字")]]) element.setAttribute("aria-label", label);
   menu.append(field, found);
-  button.after(menu);
+  button.closest("[data-head]").append(menu); // its name is a heading
   const { open } = makeMenu(menu);
   let latest = 0;
 
