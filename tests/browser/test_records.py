@@ -227,7 +227,8 @@ def test_two_images_are_compared_and_judged_and_a_failure_is_shown_on_the_image_
 ) -> None:
     page = own_records.page
     compare = page.locator("dialog[data-compare]")
-    names, word = compare.locator("[data-name]"), compare.locator("[data-viewer-message]").last
+    names = compare.locator("[data-side]:visible [data-name]")
+    word = compare.locator("[data-side]:visible [data-viewer-message]").last
     own_records.open_lightbox(60)
     page.keyboard.press("c")
     expect(names).to_have_text(["记录 60", "记录 59"])
