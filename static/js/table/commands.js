@@ -149,7 +149,10 @@ function makeGallery({ page, table, urls, store, model, orders }) {
     modelOf: (row) => model.of(row).label,
     priceOfOne: (row) => pricePerPicture(row, model),
     order: (what) => orders.open(what),
-    change: (row, text) => table.rows.step(_("修改"), () => table.rows.set(row, "prompt", text)),
+    change(row, text) {
+      table.rows.step(_("修改"), () => table.rows.set(row, "prompt", text));
+      table.showUndo(_("已改第 {number} 行", { number: row.number }));
+    },
     urls: {
       details: (id) => page.dataset.detailsUrl.replace("/0/", `/${id}/`),
       record: (id) => `${urls.recordsPage}?record=${id}`,

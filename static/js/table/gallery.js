@@ -76,12 +76,13 @@ export class Gallery {
   /** Rows changed, or the table shows others. */
   refresh() {
     this.#show();
+    if (!this.#isShown && lightbox.isOpen) this.#grid.groups = this.#collect("all").groups;
     this.#large.refresh();
   }
 
   /** Show a picture large, also from the table. */
   open(id) {
-    if (!this.#isShown) this.#grid.groups = this.#collect().groups;
+    if (!this.#isShown) this.#grid.groups = this.#collect("all").groups;
     const shot = this.#grid.groups.flatMap(({ shots }) => shots).find(({ picture }) => picture?.record_id === id);
     if (shot) this.#large.open(shot.key);
   }
@@ -99,23 +100,23 @@ export class Gallery {
     };
   }
 
-  #collect() {
+  #collect(group) {
     const counts = { ...Object.fromEntries(GROUPS.map((name) => [name, 0])), earlier: 0 };
     const groups = [];
     for (const row of this.#table.rows()) {
-      const [shown, model] = [this.#table.shownOf(row), this.#table.modelOf(row)];
-      const names = groupsOf(shown, (picture) => this.#pickOf(picture), model);
+      const seen = this.#look(row, this.#table.shownOf(row));
+      const names = groupsOf(seen, (picture) => this.#pickOf(picture));
       for (const name of names) counts[name] += 1;
-      if (!names.includes(this.#group) && !this.#members.has(row)) continue;
+      if (!names.includes(group) && !this.#members.has(row)) continue;
       this.#members.add(row);
-      const group = this.#look(row, shown, { model, isOpen: this.#isEarlierShown || this.#opened.has(row) });
-      counts.earlier += group.earlier;
-      if (group.shots.length > 0) groups.push(group);
+      counts.earlier += seen.earlier;
+      if (seen.shots.length > 0) groups.push(seen);
     }
     return { groups, counts };
   }
 
-  #look(row, shown, { model, isOpen }) {
+  #look(row, shown) {
+    const [model, isOpen] = [this.#table.modelOf(row), this.#isEarlierShown || this.#opened.has(row)];
     const seen = this.#seen.get(shown);
     if (seen?.isOpen === isOpen && seen.model === model) return seen;
     const group = { row, shown, model, isOpen, ...lookAt(row, shown, { model, isOpen }) };
@@ -126,7 +127,7 @@ export class Gallery {
   #show() {
     this.#holder.hidden = !this.#isShown;
     if (!this.#isShown) return;
-    const { groups, counts } = this.#collect();
+    const { groups, counts } = this.#collect(this.#group);
     this.#grid.arrange(groups, this.#size, this.#current);
     if (!this.#shot) this.#current = this.#nearCurrent(groups);
     this.#grid.draw();
@@ -251,7 +252,7 @@ export class Gallery {
 
   #enter(shot) {
     if (hasPicture(shot)) this.#large.open(shot.key);
-    else this.#grid.elementOf(shot.key)?.querySelector("button, a")?.click();
+    else this.#grid.elementOf(shot.key)?.querySelector(":is(button, a):not([hidden])")?.click();
   }
 
   #endSelection() {

@@ -8,14 +8,14 @@ const WITH_WORDS = 260; // px: from this height on the words stand below the pic
 const WORDS_HEIGHT = 44;
 
 export class GalleryGrid {
-  groups = []; // {row, shown, shots, isOpen, earlier}
+  groups = []; // {row, shown, isOpen} and what lookAt() of gallery_rows.js has of it
   #scroll;
   #list;
   #marksOf;
   #holder;
   #size = 0;
   #lines = [];
-  #places = new Map(); // key of a shot -> {line, group, index}
+  #shots = new Map(); // key -> shot, with its `line` and the index of its `group`, in their order
   #drawn = new WeakMap(); // element -> its signature
   #frame = 0;
 
@@ -29,11 +29,8 @@ export class GalleryGrid {
     scroll.addEventListener("scroll", () => { this.#frame ||= requestAnimationFrame(() => this.draw()); }, { passive: true });
   }
 
-  get keys() { return [...this.#places.keys()]; }
-
   shotOf(key) {
-    const at = this.#places.get(key);
-    return at && this.groups[at.group].shots[at.index];
+    return this.#shots.get(key);
   }
 
   elementOf(key) {
@@ -48,12 +45,18 @@ export class GalleryGrid {
     const ratios = groups.map(({ shots }) => shots.map(({ ratio }) => ratio));
     const { lines, height } = layOut(ratios, { width: this.#list.clientWidth, height: size, foot: this.#foot });
     this.#lines = lines;
-    this.#places = new Map();
-    lines.forEach(({ parts }, line) => {
-      for (const { group, from, widths } of parts) widths.forEach((_width, at) => this.#places.set(groups[group].shots[from + at].key, { line, group, index: from + at }));
-    });
+    this.#shots = new Map();
+    for (const line of lines) {
+      for (const { group, from, widths } of line.parts) {
+        for (const shot of groups[group].shots.slice(from, from + widths.length)) {
+          shot.line = line;
+          shot.group = group;
+          this.#shots.set(shot.key, shot);
+        }
+      }
+    }
     this.#list.style.height = `${height}px`;
-    const line = anchor && lines[this.#places.get(anchor.key)?.line];
+    const line = this.#shots.get(anchor?.key)?.line;
     if (line) this.#scroll.scrollTop = line.top - anchor.top;
   }
 
@@ -61,7 +64,7 @@ export class GalleryGrid {
 
   #anchor(current) {
     const { scrollTop, clientHeight } = this.#scroll;
-    const top = this.#lines[this.#places.get(current)?.line]?.top - scrollTop;
+    const top = this.#shots.get(current)?.line.top - scrollTop;
     if (top > -HEAD && top < clientHeight) return { key: current, top };
     const [line] = linesBetween(this.#lines, scrollTop, scrollTop);
     if (!line || scrollTop < HEAD) return null;
@@ -99,7 +102,7 @@ export class GalleryGrid {
 
   /** Bring a shot into view. */
   reveal(key) {
-    const { top, height } = this.#lines[this.#places.get(key).line];
+    const { top, height } = this.#shots.get(key).line;
     const below = top + HEAD + height + this.#foot - this.#scroll.clientHeight;
     this.#scroll.scrollTop = Math.max(Math.min(this.#scroll.scrollTop, top), below);
     this.draw();
@@ -107,12 +110,13 @@ export class GalleryGrid {
 
   /** The key that an arrow, Home or End leads to. */
   next(key, from) {
-    const at = this.#places.get(from);
-    const { keys } = this;
-    if (!at || key === "Home") return keys[0];
+    const shot = this.#shots.get(from);
+    const keys = [...this.#shots.keys()];
+    if (!shot || key === "Home") return keys[0];
     if (key === "End") return keys.at(-1);
     if (key === "ArrowLeft" || key === "ArrowRight") return keys[keys.indexOf(from) + (key === "ArrowLeft" ? -1 : 1)];
-    const next = nearestOn(this.#lines[at.line + (key === "ArrowUp" ? -1 : 1)], this.#lines[at.line], at);
+    const { line, group, number } = shot;
+    const next = nearestOn(this.#lines[this.#lines.indexOf(line) + (key === "ArrowUp" ? -1 : 1)], line, { group, index: number - 1 });
     return next && this.groups[next.group].shots[next.index].key;
   }
 }

@@ -83,8 +83,14 @@ function copyOf(template) {
   return template.content.firstElementChild.cloneNode(true);
 }
 
+const marked = new WeakMap(); // element -> its marks
+
 /** Show what changes without another picture: where it stands, the choice, the selection, the focus. */
-export function markShot(element, { pick, isSelected, isCurrent, error, width, height }) {
+export function markShot(element, marks) {
+  const { pick, isSelected, isCurrent, error, width, height } = marks;
+  const before = marked.get(element);
+  if (before && Object.keys(marks).every((name) => marks[name] === before[name])) return;
+  marked.set(element, marks);
   const [word, icon] = PICKS[pick] ?? ["", ""];
   const image = element.querySelector("img");
   Object.assign(element.style, { width: `${width}px`, height: `${height}px` });

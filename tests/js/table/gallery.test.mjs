@@ -55,13 +55,13 @@ test("a row shows its pictures, those of another model by name, and earlier vers
 test("what is missing has a place of the shape that was asked for, once", () => {
   const [failed, other] = [{ record_id: 5, status: "failed" }, picture(6, { width: 100, height: 200 })];
   const { shots } = lookAt(row, { state: "to_make", pictures: [other], missing: 2 });
-  assert.deepEqual(shots.map(({ key, missing, ratio }) => [key, missing ?? 0, ratio]), [["3:6", 0, 0.5], ["3:-", 2, 16 / 9]]);
+  assert.deepEqual(shots.map(({ key, missing, ratio }) => [key, missing, ratio]), [["3:6", 0, 0.5], ["3:-", 2, 16 / 9]]);
   assert.deepEqual(keysOf(lookAt(row, { state: "failed", pictures: [failed], missing: 1 })), ["3:5"]);
   assert.deepEqual(lookAt(row, { state: "to_make", pictures: [], missing: 1 }).shots, []);
 });
 
 test("a row belongs to its groups by what is chosen of the pictures that it shows now", () => {
-  const groups = (pictures, more = {}) => groupsOf({ state: "made", pictures, ...more }, ({ pick }) => pick, "甲").join(" ");
+  const groups = (pictures, more = {}) => groupsOf(lookAt(row, { state: "made", pictures, ...more }, { model: "甲" }), ({ pick = "" }) => pick).join(" ");
   assert.equal(groups([picture(1)]), "all none");
   assert.equal(groups([picture(1, { pick: "keep" }), picture(2)]), "all keep");
   assert.equal(groups([picture(1, { pick: "reject" })]), "all reject");
