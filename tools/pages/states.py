@@ -277,6 +277,12 @@ def _page(page: str, path: str, *ready: Step, usual: str = "") -> Callable[..., 
     return state
 
 
+def _select_pictures(page: Page, _town: Scenarios) -> None:
+    """Two of 看图."""
+    for n in range(2):
+        page.locator("[data-shot][href]").nth(n).click(modifiers=["Control"])
+
+
 _index = _page("index", "/")
 _batch = _page("batch", "/batch", wait_for("[data-batch][data-ready]"), usual="?new=1")
 _tables = _page("tables", "/batch", wait_for("[data-tables-page][data-ready]"))
@@ -441,13 +447,7 @@ STATES = (
     State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
     _batch("keys", *_KEYS),
     _pictures("by rows", query=_ENDED),
-    _pictures(
-        "not one kept",
-        click("[data-gallery-group=keep]"),
-        wait_for("[data-gallery-empty]:not([hidden])"),
-        query=_ENDED,
-    ),
-    _pictures("changed", click("[data-words-change]"), wait_for("[data-words-edit]:focus"), query=_ENDED),
+    _pictures("changed", press_key("e"), wait_for("[data-words-edit]:focus"), query=_ENDED),
     _pictures(
         "waiting rows",
         click("[data-gallery-group=waiting]"),
@@ -456,11 +456,9 @@ STATES = (
     ),
     _pictures(
         "side by side",
-        press_key(" "),
-        press_key("ArrowRight"),
-        press_key(" "),
-        press_key("c"),
-        wait_for("dialog[data-compare][open]"),
+        _select_pictures,
+        click("[data-gallery-survey]"),
+        wait_for("dialog[data-compare]"),
         query=_ENDED,
     ),
     _pictures("large", click("[data-shot][href]"), _LARGE, query=_ENDED),

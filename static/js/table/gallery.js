@@ -134,7 +134,7 @@ export class Gallery {
     for (const button of this.#holder.querySelectorAll("[data-gallery-group]")) {
       const name = button.dataset.galleryGroup;
       button.setAttribute("aria-pressed", String(name === this.#group));
-      button.hidden = (name === "failed" || name === "waiting") && counts[name] === 0 && name !== this.#group;
+      button.hidden = counts[name] === 0 && name !== "all" && name !== this.#group;
       button.querySelector("span").textContent = counts[name].toLocaleString(language);
     }
     this.#part("[data-gallery-earlier]").hidden = counts.earlier === 0;
