@@ -1,16 +1,18 @@
 // Commands on images of the library: use as a reference, copy the name, rename, download, delete with undo; by button and by key.
 
 import { renameInPlace } from "./rename.js";
-import { HttpError, requestJson } from "../core/http.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { arrowTarget } from "../core/keyboard.js";
 import { updateDraft } from "../core/storage.js";
 import { download } from "../records/download.js";
+import { runInPlace } from "../ui/in_place.js";
+import { bindListKeys } from "../ui/list_keys.js";
+import { Selection } from "../ui/selection.js";
 import { copyText, offerUndo, showToast } from "../ui/toast.js";
 
 const KEYS = { F2: "rename", Delete: "delete" };
 
-/** `list` is the SamplesList of the page. Returns run(name, sample), and runAll(name, samples) for several. */
+/** `list` is the SamplesList of the page. Returns {run(name, sample), selection}. */
 export function bindSampleActions(library, list) {
   const actions = {
     copy: copyNames,
@@ -19,23 +21,9 @@ export function bindSampleActions(library, list) {
     delete: deleteSamples,
   };
 
-  const runAll = (name, samples) => actions[name](samples);
-
   async function run(name, sample) {
-    if (sample.dataset.busy) {
-      sample.querySelector(".sample-new-name")?.focus();
-      return;
-    }
-    sample.dataset.busy = "yes";
-    showSampleError(sample, "");
-    try {
-      await (name === "rename" ? renameInPlace(sample, list) : runAll(name, [sample]));
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      showSampleError(sample, error.message);
-    } finally {
-      delete sample.dataset.busy;
-    }
+    sample.querySelector(".sample-new-name")?.focus(); // it is being renamed
+    await runInPlace(sample, () => (name === "rename" ? renameInPlace(sample, list) : actions[name]([sample])));
   }
 
   /** The focus goes to the next image, or to what stands there instead of images. Undo brings back all that were deleted. */
@@ -73,20 +61,16 @@ export function bindSampleActions(library, list) {
     const button = event.target.closest("[data-command]");
     if (button) run(button.dataset.command, button.closest(".sample"));
   });
-  library.addEventListener("keydown", (event) => {
-    const sample = event.target.closest(".sample-link")?.closest(".sample");
-    if (!sample || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key in KEYS) return void run(KEYS[event.key], sample);
-    const next = arrowTarget([...list.list.children], sample, event.key);
-    if (!next) return;
-    event.preventDefault();
-    next.querySelector("a").focus();
+  const selection = new Selection(library, {
+    item: ".sample",
+    held: "[data-samples] .sample",
+    label: ({ length: n }) => (n ? _("已选 {n} 张", { n }) : _("点图片选择")),
+    run: (name) => actions[name](selection.ids().map((key) => list.find(key))),
   });
-  return { run, runAll };
-}
-
-function showSampleError(sample, message) {
-  sample.querySelector("[data-error]").textContent = message;
+  bindListKeys(library, { item: ".sample", selection, commands: KEYS, run });
+  library.addEventListener("list-changed", () => selection.refresh());
+  selection.refresh();
+  return { run, selection };
 }
 
 /** The nearest element in a direction that is not one of `samples`. */

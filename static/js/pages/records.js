@@ -2,17 +2,17 @@
 
 import { onFilesDropped } from "../core/file_drop.js";
 import { _, language } from "../core/i18n.js";
-import { runCommand, runInPlace, targetOf } from "../records/actions.js";
+import { runCommand, targetOf } from "../records/actions.js";
 import { namedRecord, urlWith } from "../records/address.js";
 import { bindFilterMenus } from "../records/filter_menus.js";
 import { findByFile } from "../records/find_by_file.js";
-import { bindShortcuts, focusRecord } from "../records/keyboard.js";
 import { RecordSearch } from "../records/search.js";
-import { Selection } from "../records/selection.js";
+import { RecordSelection } from "../records/selection.js";
 import { offerNewResults, showIndexProgress } from "../records/updates.js";
 import { RecordsViewer } from "../records/viewer.js";
 import { removeMissingRecords } from "../ui/image_fallback.js";
-import { bindMenu } from "../ui/menu.js";
+import { runInPlace } from "../ui/in_place.js";
+import { bindListKeys, focusItem } from "../ui/list_keys.js";
 import "../ui/picture_size.js";
 import { showToast } from "../ui/toast.js";
 
@@ -21,7 +21,7 @@ const bar = document.querySelector("[data-selection]");
 const narrow = matchMedia("(width < 720px)");
 const fileInput = document.querySelector("[data-file-input]");
 const search = new RecordSearch(page);
-const selection = new Selection(page, search);
+const selection = new RecordSelection(page, search, runOnSelection);
 const viewer = new RecordsViewer(page, search, selection, run);
 
 /** How this page shows what commands change; see DEFAULT_PAGE of actions.js. */
@@ -74,10 +74,9 @@ async function runOnRecord(name, record, button) {
 }
 
 async function runOnSelection(name) {
-  if (selection.isResolving()) return;
   const at = records().indexOf(document.activeElement?.closest("[data-record-id]"));
   const wasInBar = bar.contains(document.activeElement);
-  await runInPlace(bar, () => (name === "compare" ? compareSelected() : run(name, selection.target())));
+  await (name === "compare" ? compareSelected() : run(name, selection.target()));
   if (document.querySelector("dialog[open]")) return;
   if (at >= 0) focusAt(at);
   else if (wasInBar && bar.hidden) search.focusTotal();
@@ -94,7 +93,7 @@ function records() {
 
 function focusAt(at) {
   const record = records()[at] ?? records().at(-1);
-  if (record) focusRecord(record);
+  if (record) focusItem(record);
   else search.focusTotal();
 }
 
@@ -114,7 +113,7 @@ function openNamedRecord() {
   const record = namedRecord() && page.querySelector(`[data-record-id="${CSS.escape(namedRecord())}"]`);
   const link = record?.querySelector("[data-image-url]");
   if (link) viewer.open(link);
-  else if (record) focusRecord(record);
+  else if (record) focusItem(record);
 }
 
 /** Until a view is chosen the list is a grid on a narrow screen. The server knows the width from the second visit on. */
@@ -132,10 +131,6 @@ page.addEventListener("click", (event) => {
   event.preventDefault();
   runOnRecord(button.dataset.command, button.closest("[data-record-id]"), button);
 });
-bar.addEventListener("click", ({ target }) => {
-  const button = target.closest("[data-command]");
-  if (button) runOnSelection(button.dataset.command);
-});
 fileInput.addEventListener("change", () => {
   if (fileInput.files[0]) find(fileInput.files[0]);
   fileInput.value = "";
@@ -145,12 +140,12 @@ page.addEventListener("results-loaded", () => viewer.refresh(namedRecord()));
 
 onFilesDropped(document, { shade: document.querySelector("[data-drop-overlay]"), take: ([file]) => find(file) });
 bindFilterMenus(page);
-bindMenu(bar.querySelector("[data-selection-more]"));
-bindMenu(page, "[data-row-menu]");
-bindShortcuts(page, {
+bindListKeys(page, {
+  item: "[data-records] [data-record-id]",
   selection,
-  runOnRecord,
-  runOnSelection,
+  commands: { p: "keep", x: "reject", Delete: "delete" },
+  run: runOnRecord,
+  isOffered: (name, record) => !("trash" in search.list().dataset) && (name === "delete" || record.querySelector("[data-image-url]")),
 });
 removeMissingRecords(page);
 offerNewResults(page, search);

@@ -3,14 +3,12 @@
 import { bindSampleActions } from "../library/actions.js";
 import { renameInLargeView } from "../library/rename.js";
 import { SamplesList } from "../library/samples_list.js";
-import { bindSampleSelection } from "../library/selected.js";
 import { bindSampleUploads } from "../library/uploads.js";
 import { lightbox } from "../ui/lightbox.js";
 
 const library = document.querySelector("[data-library]");
 const list = new SamplesList(library);
-const { run, runAll } = bindSampleActions(library, list);
-const selection = bindSampleSelection(library, list, runAll);
+const { run, selection } = bindSampleActions(library, list);
 
 bindSampleUploads(library, list);
 lightbox.host = {

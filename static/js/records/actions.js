@@ -1,13 +1,14 @@
 // Commands on records, each once: for one record, for several, and for all that a filter finds or that are unresolved.
 
 import { removeKeepingFocus } from "../core/dom.js";
-import { HttpError, requestJson } from "../core/http.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
 import { confirmRetryCost } from "../ui/confirm.js";
-import { copyText, offerUndo, showError, showToast } from "../ui/toast.js";
+import { runInPlace } from "../ui/in_place.js";
+import { copyText, offerUndo, showToast } from "../ui/toast.js";
 import { download } from "./download.js";
 import { pickAll, togglePick } from "./picks.js";
 import { fetchResult, resubmit, writeOff } from "./unresolved.js";
@@ -57,25 +58,6 @@ export async function runAction(button, page) {
   const target = record ? targetOf(record) : { all: true };
   const owner = record ?? button.closest("[data-unresolved], [data-request-key]");
   await runInPlace(owner, () => runCommand(button.dataset.command, target, { record, button, page }), button, button.dataset.command);
-}
-
-/** Call run() unless `owner` is busy; why it failed is shown in its data-error. A choice (`name`) can be changed while it is saved. */
-export async function runInPlace(owner, run, button, name = "") {
-  const isChoice = name === "keep" || name === "reject";
-  if (owner.dataset.busy && !isChoice) return;
-  const errorElement = owner.querySelector("[data-error]");
-  const busyElements = isChoice ? [] : [owner, button].filter(Boolean);
-  errorElement.textContent = "";
-  for (const { dataset } of busyElements) dataset.busy = "yes";
-  try {
-    await run();
-  } catch (error) {
-    if (!(error instanceof HttpError)) throw error;
-    if (owner.isConnected) errorElement.textContent = error.message;
-    else showError(error.message); // it was rendered anew meanwhile
-  } finally {
-    for (const { dataset } of busyElements) delete dataset.busy;
-  }
 }
 
 /** {ids} of one record's element. */

@@ -1,6 +1,7 @@
 // A result that is dragged onto the form becomes a reference image.
 
-import { runCommand, runInPlace, targetOf } from "../records/actions.js";
+import { runCommand, targetOf } from "../records/actions.js";
+import { runInPlace } from "../ui/in_place.js";
 
 const TYPE = "application/x-record-id";
 

@@ -3,40 +3,67 @@
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
-import { runAction } from "../records/actions.js";
-import { bindMenu } from "../ui/menu.js";
+import { runAction, runCommand, targetOf } from "../records/actions.js";
+import { runInPlace } from "../ui/in_place.js";
+import { bindListKeys } from "../ui/list_keys.js";
 import "../ui/picture_size.js";
+import { Selection } from "../ui/selection.js";
 import { budgetLeft } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
 import { ElapsedTime } from "./elapsed_time.js";
-import { mergeRequests } from "./requests.js";
-import { bindResultSelection } from "./selection.js";
+import { mergeRequests, removesCards } from "./requests.js";
 import { bindUnmade } from "./unmade.js";
 
 const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
-const MENU_WIDTH = 190; // pixels, at most
 
 export function makeResults(section) {
   const list = section.querySelector("[data-result-list]");
   section.addEventListener("click", onClick);
   section.addEventListener("error", ({ target }) => (target.alt = _("加载失败")), { capture: true });
-  section.addEventListener("toggle", ({ target }) => placeMenu(section, target), { capture: true });
-  bindMenu(section, "[data-card-menu]");
   customElements.define("elapsed-time", ElapsedTime);
 
   const awaited = new Set(); // ids of records under way
   const updateUnmade = bindUnmade(section, list);
-  const refreshSelection = bindResultSelection(section, list);
+  const selection = makeSelection(section, list);
   function update() {
     showExpected(list);
     announceEnd(list, awaited);
     updateUnmade();
-    refreshSelection();
+    selection.refresh();
   }
 
   update();
-  document.addEventListener("records-deleted", refreshSelection);
+  document.addEventListener("records-deleted", () => selection.refresh());
   if (section.dataset.liveUrl) pollResults(section, { list, awaited, update });
+}
+
+/** Pictures that are selected, and the keys of the list. */
+function makeSelection(section, list) {
+  const page = {
+    deletedMessage: (_label, n) => _("已删除 {n} 张", { n }),
+    deleting: removesCards(list),
+    changed: () => document.dispatchEvent(new Event("poll-now")),
+  };
+  const selection = new Selection(section, {
+    item: "[data-record-id]",
+    held: ".is-selectable",
+    label(cards) {
+      const isEachKept = cards.length > 0 && cards.every(({ dataset }) => dataset.pick === "keep");
+      const button = selection.bar.querySelector("[data-keep-selected]");
+      button.dataset.command = isEachKept ? "unpick" : "keep";
+      button.querySelector("span").textContent = isEachKept ? _("取消留下") : _("留下");
+      return cards.length ? _("已选 {n} 张", { n: cards.length }) : _("点图片选择");
+    },
+    run: (name) => runCommand(name, { ids: selection.ids().map(Number) }, { page }),
+  });
+  bindListKeys(section, {
+    item: "[data-records] [data-record-id]",
+    selection,
+    commands: { p: "keep", x: "reject", Delete: "delete" },
+    run: (name, record) => runInPlace(record, () => runCommand(name, targetOf(record), { record }), null, name),
+    isOffered: (name, record) => name === "delete" || record.querySelector("[data-image-url]"),
+  });
+  return selection;
 }
 
 function onClick(event) {
@@ -44,12 +71,6 @@ function onClick(event) {
   if (!button || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   runAction(button);
-}
-
-/** A menu opens to the right where it would not fit to its left. */
-function placeMenu(section, menu) {
-  if (!menu.matches("[data-card-menu][open]")) return;
-  menu.classList.toggle("is-left", menu.getBoundingClientRect().right - section.getBoundingClientRect().left < MENU_WIDTH);
 }
 
 /** Load changed cards whenever the server's status has a version that was not loaded. */

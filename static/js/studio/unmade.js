@@ -2,7 +2,8 @@
 // or with the next request (requests.js), and can be removed all at once. Cards whose outcome is unknown are not among them.
 
 import { _ } from "../core/i18n.js";
-import { runCommand, runInPlace } from "../records/actions.js";
+import { runCommand } from "../records/actions.js";
+import { runInPlace } from "../ui/in_place.js";
 import { removesCards } from "./requests.js";
 
 const PROMINENT_MS = 60_000; // as in single_results.py

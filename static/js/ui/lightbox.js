@@ -11,7 +11,6 @@ import { buttonOf, isHosted, isOffered, showCommands } from "./lightbox_commands
 import { fadeWhenIdle } from "./lightbox_idle.js";
 import { LightboxPanel } from "./lightbox_panel.js";
 import { captionOf, firstOfNextRow, ofSameRow } from "./lightbox_rows.js";
-import { bindMenu } from "./menu.js";
 import "./order_button.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
@@ -61,7 +60,6 @@ class ImageLightbox extends HTMLElement {
     document.addEventListener("click", (event) => this.#onLinkClick(event));
     addEventListener("popstate", () => this.host.shown || this.close());
     document.addEventListener("pick-undone", ({ detail }) => this.#onPickUndone(detail));
-    bindMenu(this.#part("lightbox-more"));
     if (hasHistoryEntry()) history.replaceState(null, ""); // the page was reloaded while the dialog was open
   }
 

@@ -4,6 +4,7 @@ import { _ } from "../core/i18n.js";
 import { ignoreRepeatedKeys, ignoreSingleKeys, isTextInput } from "../core/keyboard.js";
 import { openList } from "./late_lists.js";
 import { LocalTime } from "./local_time.js";
+import { bindMenus } from "./menu.js";
 import { showToast } from "./toast.js";
 import { pollStatus } from "./status.js";
 import { bindThemeSwitch } from "./theme_switch.js";
@@ -19,9 +20,6 @@ function bindDialogs(page) {
     if (opener) openList(opener.dataset.open);
     const dismissed = pressedOutside && isOnBackdrop(event);
     if (dismissed || event.target.closest("[data-close]")) event.target.closest("dialog").close();
-    for (const menu of page.querySelectorAll("details.status-model[open]")) {
-      if (!menu.contains(event.target)) menu.open = false;
-    }
   });
 }
 
@@ -45,7 +43,6 @@ function bindShortcutKeys(page) {
   page.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return submit(page, event);
     if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey) return openCommands(page, event);
-    if (event.key === "Escape") closePanel(page.querySelector("details.status-model[open]"));
     if (event.ctrlKey || event.metaKey || event.altKey) return undefined;
     if (isTextInput(event.target) || page.querySelector("dialog[open]")) return undefined;
     if (event.key === "?") openList("shortcuts");
@@ -57,12 +54,6 @@ function bindShortcutKeys(page) {
 function openCommands(page, event) {
   event.preventDefault(); // the browser's own search
   if (!page.querySelector("dialog[open]")) openList("commands");
-}
-
-/** Close the panel; focus returns to the button that opened it. */
-function closePanel(panel) {
-  if (panel?.contains(document.activeElement)) panel.querySelector("summary").focus();
-  panel?.removeAttribute("open");
 }
 
 function submit(page, event) {
@@ -85,6 +76,7 @@ ignoreSingleKeys(window);
 bindThemeSwitch();
 ignoreSecondClicks(document);
 bindDialogs(document);
+bindMenus(document);
 bindShortcutKeys(document);
 bindUndoKeys(document, { onEmpty: () => showToast(_("没有可以撤销的了")) });
 customElements.define("local-time", LocalTime);
