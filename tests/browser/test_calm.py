@@ -43,3 +43,11 @@ def test_the_single_page_with_results_shows_few_controls(
     assert controls_in_view(page.page) <= 40
     page.tiles().first.hover()
     expect(page.tiles().first.locator("[data-command=again]")).to_have_css("opacity", "1")
+
+
+def test_on_paper_the_grid_is_pictures_with_captions(page: Page, archive_server: ServerProcess) -> None:
+    records = RecordsPage(page, archive_server.address)
+    records.open("?view=grid")
+    page.emulate_media(media="print")
+    assert page.locator("button:visible, summary:visible, input:visible").count() == 0
+    assert records.record(60).locator(".record-card-details").is_visible()
