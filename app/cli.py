@@ -97,7 +97,8 @@ def _run_backup(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _run_rebuild(settings: Settings, args: argparse.Namespace) -> int:
-    target = args.file or _rebuilt_path(settings.database_path)
+    path = settings.database_path
+    target = args.file or path.with_name(f"{path.stem}.rebuilt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
     _print(*_rebuild_lines(settings, target, *rebuild(settings, target)))
     return 0
 
@@ -405,10 +406,6 @@ def _bucket(settings: Settings) -> OutputBackup | None:
 def _backup_name(settings: Settings) -> str:
     path = settings.database_path
     return path.with_suffix(".dump").name if settings.database_url else path.name
-
-
-def _rebuilt_path(path: Path) -> Path:
-    return path.with_name(f"{path.stem}.rebuilt-{time.strftime('%Y%m%d-%H%M%S')}{path.suffix}")
 
 
 def _rebuild_lines(settings: Settings, target: Path, records: int, without: list[str]) -> Iterator[str]:

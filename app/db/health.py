@@ -19,8 +19,9 @@ def is_healthy(target: Target) -> bool:
     """Whether the database exists, has our schema and can be written to within a second."""
     if not isinstance(target, Path):
         return _is_server_healthy(target)
+    address = f"{target.absolute().as_uri()}?mode=rw"  # never creates the file
     try:
-        with closing(_connect(target)) as db:
+        with closing(sqlite3.connect(address, uri=True, timeout=_SECONDS, isolation_level=None)) as db:
             db.execute("SELECT id FROM generation_records LIMIT 1").fetchone()
             db.execute("BEGIN IMMEDIATE")
             db.execute("UPDATE change_counter SET value = value")
@@ -39,12 +40,6 @@ def _is_server_healthy(url: str) -> bool:
                 return bool(db.execute(sql).fetchone()["only_reads"] == "off")
     except DatabaseError:
         return False
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open a connection that never creates the file and does not wait for the process-wide write lock."""
-    address = f"{path.absolute().as_uri()}?mode=rw"
-    return sqlite3.connect(address, uri=True, timeout=_SECONDS, isolation_level=None)
 
 
 def check_pages(db: sqlite3.Connection, *, stops: Callable[[], bool]) -> str:

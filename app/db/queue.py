@@ -305,7 +305,16 @@ def requeue_in_transaction(
     )
     # The batch may have finished while this worker was suspended; now it has open work again.
     reopen(db, record.batch_id)
-    return _cancel_with_batch(db, record)
+    cancelled = update_records(  # if its batch was cancelled meanwhile
+        db,
+        "status = 'cancelled', finished_at = :now",
+        """
+        id = :id AND task_id IS NULL
+        AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
+        """,
+        {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
+    )
+    return bool(cancelled)
 
 
 def outcome_of_interrupted(db: Connection, record: Record) -> tuple[Status, ModelError]:
@@ -356,17 +365,3 @@ def end_in_transaction(db: Connection, record: Record, status: Status, error: Mo
     if error.cause != "interrupted":  # which says nothing of the model or the rows
         note_outcome(db, record.batch_id, error.cause)
     finish_if_done(db, record.batch_id)
-
-
-def _cancel_with_batch(db: Connection, record: Record) -> bool:
-    """Cancel a queued record without task id if its batch was cancelled -> whether it was cancelled."""
-    cancelled = update_records(
-        db,
-        "status = 'cancelled', finished_at = :now",
-        """
-        id = :id AND task_id IS NULL
-        AND 'cancelled' = (SELECT state FROM batches WHERE id = :batch_id)
-        """,
-        {"id": record.id, "batch_id": record.batch_id, "now": utc_now()},
-    )
-    return bool(cancelled)

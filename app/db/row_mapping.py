@@ -107,7 +107,8 @@ def micros(amount: Decimal) -> int:
 def to_record(row: Row) -> Record:
     """A row of the RECORD columns -> Record."""
     fields = dict(row)
-    fields |= {name: _decoded(name, raw) for name, raw in fields.items() if isinstance(raw, bytes)}
+    raw = {name: value for name, value in fields.items() if isinstance(value, bytes)}
+    fields |= {name: number_of(b) if name in NUMBERS else text_of(b) for name, b in raw.items()}
     fields["cost"] = priced(fields.pop("cost_micros"), fields.pop("cost_unpriced"))
     fields["at_stake"] = priced(fields.pop("at_stake_micros"), fields.pop("at_stake_unpriced"))
     fields["error"] = to_message(fields["error"], fields.pop("error_message"))
@@ -190,10 +191,6 @@ def options_of(text: str) -> dict[str, Any]:
     """The stored options of a request: those of the names that are known."""
     found = object_of(text)
     return {name: found[name] for name in OPTIONS if name in found}
-
-
-def _decoded(name: str, raw: bytes) -> str | int | None:
-    return number_of(raw) if name in NUMBERS else text_of(raw)
 
 
 def _pinned(image: SampleImage) -> dict[str, str]:

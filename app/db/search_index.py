@@ -54,12 +54,14 @@ def index_records(db: Connection, *, limit: int = 500) -> int:
         return 0
     with transaction(db, durable=False):  # a lost commit restores the backlog too: it is redone
         done = list(_some_of_backlog(db, limit))
+        ids = SqlList(row["id"] for row in done)
         if db.engine == "postgres":
-            _store_documents(db, done)
+            db.execute(f"DELETE FROM record_search WHERE id {IN_IDS}", {"ids": ids})
+            sql = "INSERT INTO record_search (id, document, facets) VALUES (:id, :document, :facets)"
+            db.executemany(sql, [row["new"] | {"id": row["id"]} for row in done if row["new"]])
         else:
             for row in reversed(done):  # ascending ids are the fastest to insert
                 _index(db, row)
-        ids = SqlList(row["id"] for row in done)
         db.execute(f"DELETE FROM search_backlog WHERE id {IN_IDS}", {"ids": ids})
         db.execute("UPDATE search_state SET added = added + :number", {"number": len(done)})
     return len(done)
@@ -153,16 +155,6 @@ def _entry(row: Row, prefix: str, engine: str = "sqlite") -> dict[str, Any]:
 def facet_tag(name: str, value: object) -> str:
     """The word of the index for this value of one of the FACETS."""
     return tag(str(FACETS.index(name)), value)
-
-
-def _store_documents(db: Connection, rows: list[dict[str, Any]]) -> None:
-    """Replace the documents of these records; PostgreSQL only."""
-    sql = f"DELETE FROM record_search WHERE id {IN_IDS}"
-    db.execute(sql, {"ids": SqlList(row["id"] for row in rows)})
-    db.executemany(
-        "INSERT INTO record_search (id, document, facets) VALUES (:id, :document, :facets)",
-        [row["new"] | {"id": row["id"]} for row in rows if row["new"]],
-    )
 
 
 def _index(db: Connection, row: dict[str, Any]) -> None:

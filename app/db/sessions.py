@@ -59,7 +59,16 @@ def start_attempt(db: Connection, client: str, *, now: float) -> float:
                 "next_at": now + min(2.0 ** min(failures, 10), _MAX_DELAY),
             },
         )
-        _forget_clients(db, client, now)
+        db.execute("DELETE FROM login_attempts WHERE next_at <= :since", {"since": now - _FORGET_SECONDS})
+        number = db.execute("SELECT count(*) AS number FROM login_attempts").fetchone()["number"]
+        db.execute(
+            """
+            DELETE FROM login_attempts
+            WHERE client IN (
+                SELECT client FROM login_attempts WHERE client <> :client ORDER BY next_at LIMIT :spare)
+            """,
+            {"client": client, "spare": max(0, number - _MAX_CLIENTS)},
+        )
     return 0.0
 
 
@@ -78,17 +87,3 @@ def _attempts(db: Connection, client: str, now: float) -> tuple[float, int]:
         return 0.0, 0
     wait = row["next_at"] - now
     return (0.0 if wait > _MAX_DELAY else wait), row["failures"]  # longer: the clock was set back
-
-
-def _forget_clients(db: Connection, client: str, now: float) -> None:
-    """Forget expired clients, and so many others that at most ``_MAX_CLIENTS`` are left."""
-    db.execute("DELETE FROM login_attempts WHERE next_at <= :since", {"since": now - _FORGET_SECONDS})
-    number = db.execute("SELECT count(*) AS number FROM login_attempts").fetchone()["number"]
-    db.execute(
-        """
-        DELETE FROM login_attempts
-        WHERE client IN (
-            SELECT client FROM login_attempts WHERE client <> :client ORDER BY next_at LIMIT :spare)
-        """,
-        {"client": client, "spare": max(0, number - _MAX_CLIENTS)},
-    )

@@ -143,15 +143,13 @@ def _to_row(row: Any) -> Row:
         is_seeded=bool(is_seeded),
         fingerprint=fingerprint,
         price_micros=price_micros,
-        problems=_problems_of(problems) if problems else (),
+        problems=tuple((field, Message.from_json(said)) for field, said in json.loads(problems))
+        if problems
+        else (),
         is_gone=bool(is_gone),
         removed_at=removed_at,
         version=version,
     )
-
-
-def _problems_of(text: str) -> tuple[tuple[str, Message], ...]:
-    return tuple((name, Message.from_json(sentence)) for name, sentence in json.loads(text))
 
 
 def list_order(db: Connection, table_id: str) -> list[tuple[int, float, bool]]:

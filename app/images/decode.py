@@ -139,7 +139,9 @@ def _decode_file(file: BinaryIO, image_format: str, max_pixels: int, side: int =
 
 def _thumbnail(image: Image.Image, side: int) -> bytes:
     """Call ``Image.thumbnail`` before loading, so that a JPEG is decoded at reduced scale."""
-    small = image if _can_draft(image) else _in_true_colour(image)
+    # Pixels can be interpolated: not those of a palette or of a single transparent colour.
+    can_draft = image.mode in ("RGB", "RGBA", "L", "CMYK") and "transparency" not in image.info
+    small = image if can_draft else _in_true_colour(image)
     small.thumbnail((side, side), reducing_gap=_REDUCING_GAP)
     small.load()
     turned = _in_true_colour(ImageOps.exif_transpose(small))
@@ -147,11 +149,6 @@ def _thumbnail(image: Image.Image, side: int) -> bytes:
     profile = image.info.get("icc_profile", b"") if image.mode in ("RGB", "RGBA") else b""
     turned.save(packed, "WEBP", quality=_THUMBNAIL_QUALITY, method=_WEBP_EFFORT, icc_profile=profile)
     return packed.getvalue()
-
-
-def _can_draft(image: Image.Image) -> bool:
-    """Whether pixels can be interpolated: not palettes or a single transparent colour."""
-    return image.mode in ("RGB", "RGBA", "L", "CMYK") and "transparency" not in image.info
 
 
 def _in_true_colour(image: Image.Image) -> Image.Image:

@@ -153,8 +153,13 @@ def _extended_lead(content: bytes, first: Part) -> tuple[bytes, int]:
 
 
 def _with_comment(block: bytes, text: str, info: exif.ImageInfo, limit: int) -> bytes | None:
-    """The EXIF block with ``text`` as user comment, shortened to fit; None if invalid or too large."""
-    label = _other_comment(block)
+    """The EXIF block with ``text`` as user comment, shortened to fit; None if invalid or too large.
+
+    An earlier comment stays before it, unless it has generation parameters. Prompts are shortened, not the
+    last line, which has seed and record.
+    """
+    comment = exif.read_user_comment(block)
+    label = "" if re.search(r"^Steps: ", comment, re.MULTILINE) else " ".join(comment.splitlines())
     while True:
         try:
             grown = exif.with_user_comment(block, f"{label}\n{text}" if label else text, info)
@@ -163,7 +168,8 @@ def _with_comment(block: bytes, text: str, info: exif.ImageInfo, limit: int) -> 
         excess = len(grown) - limit
         if excess <= 0:
             return grown
-        shorter = _shortened(text, by=excess // 4 + 1)
+        prompts, _, last = text.rpartition("\n")
+        shorter = f"{prompts[: max(len(prompts) - excess // 4 - 2, 0)]}…\n{last}"
         if len(shorter) >= len(text):
             return None
         text = shorter
@@ -171,18 +177,6 @@ def _with_comment(block: bytes, text: str, info: exif.ImageInfo, limit: int) -> 
 
 def _new_block(text: str, info: exif.ImageInfo) -> bytes:
     return _with_comment(b"", text, info, _MAX_IN_SEGMENT) or b""
-
-
-def _other_comment(block: bytes) -> str:
-    """The existing user comment as one line; empty if it holds generation parameters."""
-    comment = exif.read_user_comment(block)
-    return "" if re.search(r"^Steps: ", comment, re.MULTILINE) else " ".join(comment.splitlines())
-
-
-def _shortened(text: str, *, by: int) -> str:
-    """Shorten the prompts by ``by`` characters; the last line, with seed and record, is unchanged."""
-    prompts, _, last = text.rpartition("\n")
-    return f"{prompts[: max(len(prompts) - by - 1, 0)]}…\n{last}"
 
 
 def _replaced(content: bytes, start: int, end: int, piece: bytes) -> Pieces:

@@ -234,16 +234,11 @@ def _delivery_error(
     else:
         text = "模型返回的图片是 {format} 格式，这里打不开，请换一个模型"
         reason = message(text, format=error.format.upper())
-    path = _quarantine(content, output_dir, record_id)
-    return _broken(message("{reason}，原文件已放在「{path}」", reason=reason, path=path), again=False)
-
-
-def _quarantine(content: bytes, output_dir: Path, record_id: int) -> str:
-    """Save charged bytes that are not decoded here; returns their path, starting at the output folder."""
     aside = output_dir / _UNOPENED / f"{record_id}.{sniff(content)}"
     with atomic_write.translate_os_errors(output_dir):
         atomic_write.write_over(aside, content, output_dir)
-    return f"{output_dir.name}/{_UNOPENED}/{aside.name}"
+    path = f"{output_dir.name}/{_UNOPENED}/{aside.name}"
+    return _broken(message("{reason}，原文件已放在「{path}」", reason=reason, path=path), again=False)
 
 
 def _quarantined(output_dir: Path, record_id: int) -> Iterator[Path]:

@@ -156,7 +156,10 @@ class LocalLibrary:
             return digest
         source = self.find(key)
         version = _version_of(source)
-        digest = self._digests.get(version) or _digest_of(source)
+        digest = self._digests.get(version, "")
+        if not digest:
+            content = windows_files.retry_while_locked(source.read_bytes)
+            digest = hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
         if time.time_ns() - version[-1] > _SETTLED_NS:
             self._digests[version] = digest
         return digest
@@ -205,11 +208,6 @@ def _version_of(source: Path) -> _Version:
     """What changes when a file is replaced: name, inode, size and time of the last change in ns."""
     state = source.stat()
     return source.name, state.st_ino, state.st_size, max(state.st_mtime_ns, state.st_ctime_ns)
-
-
-def _digest_of(source: Path) -> str:
-    content = windows_files.retry_while_locked(source.read_bytes)
-    return hashlib.sha256(content).hexdigest()[:DIGEST_LENGTH]
 
 
 def existing(folder: Path, name: str) -> Path:

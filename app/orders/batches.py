@@ -174,7 +174,11 @@ def submit_parsed(
         if pictures > MAX_PICTURES_A_BATCH:
             text = "一个批次最多 {limit} 张，现在有 {n} 张"
             raise InvalidRequest("rows", text, limit=MAX_PICTURES_A_BATCH, n=pictures)
-        conditions.require_models(_models_of(requests, conditions.models))
+        models, used = conditions.models, {request.model for request in requests}
+        if gone := used - models.keys():  # the default does not take its place
+            text = "{model} 的设置刚刚改了，现在用不了，请刷新页面后再下单"
+            raise Conflict(text, model=min(gone))
+        conditions.require_models(models[model_id] for model_id in used)
         return order_rows(parsed, conditions.models, skips=skips, output_dir=output_dir)
 
     @cache
@@ -196,15 +200,6 @@ def submit_parsed(
             new_table=table if makes_table else None,
         ),
     )
-
-
-def _models_of(requests: Sequence[ImageRequest], models: Models) -> list[ModelSpec]:
-    """The models of new rows. Raises Conflict when one is gone: the default does not take its place."""
-    used = {request.model for request in requests}
-    if gone := used - models.keys():
-        text = "{model} 的设置刚刚改了，现在用不了，请刷新页面后再下单"
-        raise Conflict(text, model=min(gone))
-    return [models[model_id] for model_id in used]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

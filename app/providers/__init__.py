@@ -5,7 +5,6 @@ A new provider implements ``base.Provider`` and is registered here; its settings
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
-from typing import Any
 
 from app.config import Settings
 from app.domain import ModelSpec
@@ -124,8 +123,5 @@ def _settings_of(name: str, settings: Settings) -> list[Settings]:
     values |= {"image_model": name, "price_per_image": settings.price_of(name)}
     configured = Settings(**values)
     others = service.other_models(configured)
-    return [configured, *(Settings(**values | _of_model(service, model)) for model in others)]
-
-
-def _of_model(service: _Service, model: str) -> dict[str, Any]:
-    return {service.model_field: model, "price_per_image": None}
+    values["price_per_image"] = None
+    return [configured, *(Settings(**values | {service.model_field: model}) for model in others)]

@@ -289,14 +289,10 @@ def _family_of(model: str) -> _Family:
     return _BY_ID.get(model) or _BY_ID.get(snapshot_of) or _Family(label=model)
 
 
-def _is_mainland(base_url: str) -> bool:
-    """Whether prices are those of the mainland; other regions charge in another currency."""
-    host = str(urlsplit(base_url).hostname)
-    return not host.endswith(".aliyuncs.com") or host.startswith("dashscope.") or ".cn-" in host
-
-
 def _spec(settings: Settings, family: _Family) -> ModelSpec:
-    is_known, is_mainland = family in _FAMILIES, _is_mainland(settings.dashscope_base_url)
+    is_known, host = family in _FAMILIES, str(urlsplit(settings.dashscope_base_url).hostname)
+    # Prices are those of the mainland; other regions charge in another currency.
+    is_mainland = not host.endswith(".aliyuncs.com") or host.startswith("dashscope.") or ".cn-" in host
     has_list_price = bool(family.price) and is_mainland
     reference_price = family.reference_price if has_list_price and settings.price_per_image is None else "0"
     return ModelSpec(

@@ -226,7 +226,8 @@ class Seedream(ImagesApi):
             "watermark": bool(self.spec.watermark),
         }
         if "output_format" in self.spec.options:  # the default differs between the models
-            body["output_format"] = request.output_format or _format_for(request.background)
+            usual = "png" if request.background == "transparent" else "jpeg"
+            body["output_format"] = request.output_format or usual
         if request.background:
             body["background"] = request.background
         images = [reference_address(reference) for reference in references]
@@ -256,10 +257,6 @@ def other_models(settings: Settings) -> list[str]:
         prefix = _MAINLAND
     current = (f"{prefix}{version}" for each in _FAMILIES if not each.ended_on for version in each.versions)
     return [model for model in current if prefix and model != configured]
-
-
-def _format_for(background: str) -> str:
-    return "png" if background == "transparent" else "jpeg"
 
 
 def _spec(settings: Settings) -> ModelSpec:

@@ -84,7 +84,10 @@ def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> T
         ids = database.rows_with_problem(db, table.id, "sample_images") if is_same else None
         rows = [] if ids == [] else database.read_rows(db, table.id, ids)
         checked = checker.check(table, rows, order_positions(db, table.id) if rows else {})
-        checked = [_kept(new, old) for new, old in zip(checked, rows, strict=True)]
+        checked = [  # a row that cannot be made any more still asks for the pictures that it has
+            replace(old, problems=new.problems) if new.problems and old.fingerprint else new
+            for new, old in zip(checked, rows, strict=True)
+        ]
         changed = [new for new, old in zip(checked, rows, strict=True) if new != old]
         if is_same and not changed:
             return table
@@ -97,11 +100,6 @@ def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> T
                 database.update_table(db, table)
                 return table
         table = present  # somebody changed it
-
-
-def _kept(new: Row, old: Row) -> Row:
-    """The row as checked. One that cannot be made any more still asks for the pictures that it has."""
-    return replace(old, problems=new.problems) if new.problems and old.fingerprint else new
 
 
 def order_positions(db: database.Connection, table_id: str) -> dict[int, int]:

@@ -84,7 +84,8 @@ def parse_date_range(fields: Mapping[str, Any], today: date | None = None) -> Da
 def days_around(today: date) -> tuple[list[str], list[str]]:
     """UTC bounds of yesterday and today, and of this month."""
     days = [_midnight(today + timedelta(days=offset)) for offset in (-1, 0, 1)]
-    month = [_midnight(today.replace(day=1)), _midnight(_next_month(today))]
+    next_month = (today.replace(day=28) + timedelta(days=4)).replace(day=1)
+    month = [_midnight(today.replace(day=1)), _midnight(next_month)]
     return [_utc(at) for at in days], [_utc(at) for at in month]
 
 
@@ -114,10 +115,6 @@ def _buckets(first: date, last: date) -> tuple[str, list[datetime]]:
     if len(days) > _MAX_DAILY_BARS:
         return "month", [_midnight(day) for day in days if day in (first, day.replace(day=1))]
     return "day", [_midnight(day) for day in days]
-
-
-def _next_month(day: date) -> date:
-    return (day.replace(day=28) + timedelta(days=4)).replace(day=1)
 
 
 def _midnight(day: date) -> datetime:

@@ -31,7 +31,7 @@ def init_i18n(app: Flask) -> None:
     Babel(app, default_locale="zh", locale_selector=select_locale, configure_jinja=False)
     app.jinja_env.globals["_"] = gettext
     app.jinja_env.filters["translated"] = translate
-    app.context_processor(_for_templates)
+    app.context_processor(lambda: {"language": "en" if is_english() else "zh-CN"})
     app.after_request(_vary_by_language)
 
 
@@ -80,11 +80,6 @@ def choose() -> Response:
     if chosen in LOCALES:
         answer.set_cookie(_COOKIE, chosen, max_age=_YEAR, samesite="Lax", httponly=True)
     return answer
-
-
-def _for_templates() -> dict[str, Any]:
-    """The template context: ``language`` of the page."""
-    return {"language": "en" if is_english() else "zh-CN"}
 
 
 def select_locale() -> str:

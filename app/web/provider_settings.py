@@ -74,7 +74,8 @@ def list_variables() -> dict[str, Variable]:
     found = {}
     for name in VARIABLES:
         value = written.get(name, "").strip() or _text(current.settings, name)
-        secret = is_secret(name) or _has_password(name, value or "")
+        has_password = name.endswith(_ADDRESSES) and "@" in (value or "")
+        secret = is_secret(name) or has_password
         found[name] = Variable(
             source=current.settings.source_of(name),
             secret=secret,
@@ -87,11 +88,6 @@ def list_variables() -> dict[str, Variable]:
 def is_secret(variable: str) -> bool:
     """Whether its value is never shown."""
     return not _FIELDS[variable].repr
-
-
-def _has_password(variable: str, value: str) -> bool:
-    """Whether an address has a user name or password in it."""
-    return variable.endswith(_ADDRESSES) and "@" in value
 
 
 def _text(settings: Settings, variable: str) -> str | None:

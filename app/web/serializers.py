@@ -11,7 +11,7 @@ from flask import Flask, jsonify, url_for
 from flask.json.provider import DefaultJSONProvider
 from werkzeug.wrappers import Response
 
-from app.domain import OPTIONS, BatchModel, ModelSpec, Record, SampleImage, Status
+from app.domain import OPTIONS, BatchModel, ModelSpec, Record, Status
 from app.errors import Message
 from app.library.library import shown_at
 from app.web.i18n import translate
@@ -59,7 +59,10 @@ def record_json(record: Record) -> dict[str, Any]:
     fields = {name: getattr(record, name) for name in _RECORD_FIELDS}
     request, wait = record.request, record.not_before - time.time()
     return fields | {
-        "sample_images": [_reference_json(image) for image in record.sample_images],
+        "sample_images": [  # their thumbnails stay when the original is renamed or deleted
+            {**dataclasses.asdict(image.pinned), "thumbnail_url": shown_at(image)}
+            for image in record.sample_images
+        ],
         "url": picture_url(record),
         "thumbnail_url": url_for("media.thumbnail", record_id=record.id) if record.image_path else "",
         "retry_after": round(wait, 1) if wait > 0 else None,
@@ -73,11 +76,6 @@ def record_json(record: Record) -> dict[str, Any]:
 def picture_url(record: Record) -> str:
     """URL of the record's image, quoted; empty when there is none."""
     return url_for("media.output", name=record.filename) if record.image_path and record.filename else ""
-
-
-def _reference_json(image: SampleImage) -> dict[str, str]:
-    """A reference as used; its thumbnail URL stays valid when the original is renamed or deleted."""
-    return {**dataclasses.asdict(image.pinned), "thumbnail_url": shown_at(image)}
 
 
 def translated_spec(spec: ModelSpec) -> ModelSpec:

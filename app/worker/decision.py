@@ -77,7 +77,10 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
             cause=_PAUSE_CAUSES.get(problem.cause, PauseCause.KEY),
             blocks_fetches=True,
         )
-    return Decision(error=_as_expired(problem) if problem.url_expired else problem)
+    if problem.url_expired:  # after the last retry of a lost result: only a user may submit again
+        text = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
+        problem = ModelError(text, cause="expired", billed=Billed.YES)
+    return Decision(error=problem)
 
 
 def seconds_before_retry(error: ModelError, *, retries: int, throttled: int) -> float | None:
@@ -121,9 +124,3 @@ def _as_not_billed(error: ModelError, record: Record) -> ModelError:
         billed=Billed.NO,
         retryable=error.cause != "storage" and record.retries < MAX_FREE_RETRIES,
     )
-
-
-def _as_expired(error: ModelError) -> ModelError:
-    """The error after the last retry of a lost result: it was charged, only a user may submit again."""
-    text = "图片的下载地址已失效，图片取不回来了；这一张已计费，重新生成会再付一次"
-    return ModelError(text, cause="expired", billed=Billed.YES)

@@ -247,7 +247,10 @@ class Pipeline:
         """
         if whole_characters(task_id) != task_id:
             log.record_event("task_id_invalid", record, task_id=ascii(task_id))
-            raise _invalid_task_id(task_id)
+            shown = ascii(task_id.partition("?")[0])[1:-1][:100]  # the query may contain a signature
+            text = "服务给的任务编号「{task_id}」不是完整的文字，图片取不回来，可能已计费，请先到控制台核对"
+            error = message(text, task_id=shown)
+            raise ModelError(error, cause="service", billed=Billed.UNKNOWN)
         save = partial(database.save_task_id, db, record, task_id, usage, watermark=watermark)
         try:
             self.write_with_retry(save, retry_lost=False)
@@ -270,15 +273,6 @@ def _require_orderable(spec: ModelSpec, request: ImageRequest) -> None:
     today = date.today()
     if spec.is_retired(today) and (notice := spec.retirement_notice(today)):
         raise ModelRetired(notice)
-
-
-def _invalid_task_id(task_id: str) -> ModelError:
-    shown = ascii(task_id.partition("?")[0])[1:-1][:100]  # the query of a URL may contain its signature
-    text = message(
-        "服务给的任务编号「{task_id}」不是完整的文字，图片取不回来，可能已计费，请先到控制台核对",
-        task_id=shown,
-    )
-    return ModelError(text, cause="service", billed=Billed.UNKNOWN)
 
 
 @contextmanager

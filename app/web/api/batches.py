@@ -112,7 +112,11 @@ def batch_generate() -> Response:
         batch_id, why_paused = placed.batch_id, _wait_for(placed.batch_id)
     records = [database.get_record(connection(), each, trash=True) for each in placed.ids]
     made = [_made_json(record) for record in records if record.status is Status.SUCCESS]
-    failed = [_failed_json(record) for record in records if record.status is not Status.SUCCESS]
+    failed: list[dict[str, Any]] = [
+        {"record_id": record.id, "status": record.status, "error": record.error or message("已取消")}
+        for record in records
+        if record.status is not Status.SUCCESS
+    ]
     if not made:
         return failure(why_paused or failed[0]["error"], 502, errors=failed, batch_id=batch_id)
     errors: dict[str, Any] = {"errors": failed} if failed else {}
@@ -146,10 +150,6 @@ def _wait_for(batch_id: str) -> Message:
 def _made_json(record: Record) -> dict[str, Any]:
     fields = {name: getattr(record, name) for name in ("filename", "seed", "width", "height")}
     return {**fields, "url": picture_url(record), "record_id": record.id}
-
-
-def _failed_json(record: Record) -> dict[str, Any]:
-    return {"record_id": record.id, "status": record.status, "error": record.error or message("已取消")}
 
 
 @bp.post("/batches")
