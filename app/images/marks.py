@@ -142,10 +142,6 @@ def _has_c2pa(content: bytes, image_format: str) -> bool:
         return any(part.name == b"caBX" for part in png_chunks(content))
     if image_format == "webp":
         return any(part.name == b"C2PA" for part in webp_chunks(content))
-    segments = (part for part in jpeg_segments(content) if part.name[0] == _APP11)
-    return any(_is_c2pa(content[part.beginning(64)]) for part in segments)
-
-
-def _is_c2pa(head: bytes) -> bool:
-    """Whether a segment APP11 begins a JUMBF box of C2PA."""
-    return head.startswith(b"JP") and head[12:16] == b"jumb" and b"c2pa" in head[16:]
+    heads = (content[part.beginning(64)] for part in jpeg_segments(content) if part.name[0] == _APP11)
+    # The beginning of a JUMBF box of C2PA.
+    return any(head.startswith(b"JP") and head[12:16] == b"jumb" and b"c2pa" in head[16:] for head in heads)

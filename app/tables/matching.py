@@ -166,10 +166,10 @@ def _most_similar(
     grams_of_old = {a: _grams(old[a]) for a in olds}
     grams_of_new = {b: _grams(new[b]) for b in news}
     scores = sorted(
-        (
-            (_similarity(of_old, of_new), old[a].number == new[b].number, -b, a)
-            for a, of_old in grams_of_old.items()
-            for b, of_new in grams_of_new.items()
+        (  # 0 to 1: the share of their groups of characters that both rows have
+            (2 * len(ours & theirs) / (len(ours) + len(theirs) or 1), old[a].number == new[b].number, -b, a)
+            for a, ours in grams_of_old.items()
+            for b, theirs in grams_of_new.items()
         ),
         reverse=True,
     )
@@ -184,8 +184,3 @@ def _grams(row: TableRow) -> frozenset[str]:
     """The groups of three characters in the prompt and the own columns."""
     text = "\n".join((str(row.fields.get("prompt", "")), *row.columns.values()))[:_MAX_COMPARED_LENGTH]
     return frozenset(text[at : at + 3] for at in range(len(text)))
-
-
-def _similarity(old: frozenset[str], new: frozenset[str]) -> float:
-    """0 to 1: the share of their groups of characters that both rows have."""
-    return 2 * len(old & new) / (len(old) + len(new) or 1)
