@@ -2,7 +2,6 @@
 
 from playwright.sync_api import Page, expect
 
-from tools.pages.batch_page import rows_of, start_to_end
 from tools.server_process import ServerProcess
 
 

@@ -291,10 +291,6 @@ _records = _page("records", "/records", _RECORDS_READY)
 _samples, _usage, _model = _page("samples", "/samples"), _page("usage", "/usage"), _page("model", "/model")
 
 
-def _batch(name: str, *steps: Step, server: str = "populated", query: str = "?new=1") -> State:
-    return State(f"batch: {name}", server, f"/batch{query}", (wait_for("[data-batch][data-ready]"), *steps))
-
-
 STATES = (
     _index("first day", wait_for("[data-example]"), server="empty"),
     _index("更多", click("[data-more] > summary"), wait_for("#negative_prompt")),
