@@ -107,6 +107,7 @@ def sample(page: Page, servers: Servers) -> None:
     """批量生成 2：先试 8 行，看过再做其余的"""
     imported(page, servers)
     fixes = page.locator("[data-issue-fixes] button:last-child")
+    expect(fixes).to_have_count(4)
     while fixes.count():
         number = fixes.count()
         fixes.first.click()
