@@ -35,7 +35,6 @@ def apply_version(
     applied: list[tuple[Version, Mapping[int, int]]] = []
 
     def change(edit: Edit) -> None:
-        edit.is_of_file = True
         if is_new:
             version = as_new(edit.table, found)
         else:

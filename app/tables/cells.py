@@ -4,19 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, READERS, ROW_FIELDS, TEXT_TEMPLATES
+from app.domain import MAX_OWN_COLUMNS, MAX_OWN_TEXT_LENGTH, READERS, ROW_FIELDS
 from app.domain.row_extras import read_columns, read_templates
-from app.domain.validation import read_whole_number, trimmed_text, whole_characters
+from app.domain.validation import read_whole_number, whole_characters
 from app.errors import InvalidRequest
 
 _LONGEST_CELL = 32_767  # characters, as in Excel
-_MAX_WORD_LENGTH = 100  # of a ratio, a quality, a model, or of what was typed instead of a number
 
 
 def read_cell(name: str, value: Any) -> Any:
     """An untrusted value of a field, as it is stored; None when it is empty.
 
-    What no model takes is kept: the check marks it. Raises InvalidRequest for a value past its bounds.
+    What no model takes, or is past its bounds, is kept: the check marks it. Raises InvalidRequest for what no
+    cell holds.
     """
     if value in (None, "", []):
         return None
@@ -25,25 +25,13 @@ def read_cell(name: str, value: Any) -> Any:
     if ROW_FIELDS[name].kind == "number":
         with suppress(ValueError):
             return None if read_whole_number(value) is None else value
-    if not isinstance(value, str):
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
         raise InvalidRequest(name, "「{name}」里的值读不出来，请写文字", name=name)
-    if name in TEXT_TEMPLATES:
-        if trimmed_text(value):
-            READERS[name](value)
-    elif len(value) > _MAX_WORD_LENGTH:
-        text = "「{name}」里有 {n} 字，最多 {limit} 字"
-        raise InvalidRequest(name, text, name=name, n=len(value), limit=_MAX_WORD_LENGTH)
-    return whole_characters(value.replace("\x00", "")) or None
-
-
-def keep_cell(name: str, value: Any) -> Any:
-    """As ``read_cell``, of a cell of a file: what is past its bounds is kept, for the check to mark."""
-    try:
-        return read_cell(name, value)
-    except InvalidRequest:
-        if not isinstance(value, str | int | float):
-            raise
-        return whole_characters(str(value).replace("\x00", ""))[:_LONGEST_CELL]
+    text = whole_characters(str(value).replace("\x00", ""))
+    if len(text) > _LONGEST_CELL:
+        problem = "「{name}」里有 {n} 字，最多 {limit} 字"
+        raise InvalidRequest(name, problem, name=name, n=len(text), limit=_LONGEST_CELL)
+    return text or None
 
 
 def read_own_cell(name: str, value: Any) -> str:
@@ -56,16 +44,15 @@ def read_own_cell(name: str, value: Any) -> str:
     return whole_characters((value or "").replace("\x00", ""))
 
 
-def read_new_row(row: Any, *, is_of_file: bool = False) -> tuple[dict[str, Any], dict[str, str]]:
-    """An untrusted row of a call, or of a file -> (its fields, its own columns). Raises InvalidRequest."""
+def read_new_row(row: Any) -> tuple[dict[str, Any], dict[str, str]]:
+    """An untrusted row of a call or an import -> (its fields, its own columns). Raises InvalidRequest."""
     if not isinstance(row, Mapping):
         raise InvalidRequest("rows", "每一行应为一个对象")
     if isinstance(row.get("references"), list) and not row.get(
         "sample_images"
     ):  # names, as an import has them
         row = {**row, "sample_images": [{"url": "", "filename": name} for name in row["references"]]}
-    read = keep_cell if is_of_file else read_cell
-    fields = {name: value for name in READERS if (value := read(name, row.get(name))) is not None}
+    fields = {name: value for name in READERS if (value := read_cell(name, row.get(name))) is not None}
     if row.get("templates") is not None:
         fields["templates"] = read_templates(row["templates"])
     if type(row.get("position")) is int:

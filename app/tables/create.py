@@ -19,16 +19,14 @@ def read_new_rows(
     table: Table,
     *,
     cells: Mapping[int, Mapping[str, Any]] | None = None,
-    is_of_file: bool = False,
 ) -> tuple[Table, list[Row]]:
     """Untrusted rows of a new table -> (the table with their own columns, the rows, not checked yet).
 
-    ``cells`` are those of the file by line, for the rows that have the number of one. ``is_of_file``: the
-    rows are its lines. Raises InvalidRequest.
+    ``cells`` are those of the file by line, for the rows that have the number of one. Raises InvalidRequest.
     """
     if len(rows) > MAX_ROWS_A_TABLE:
         raise too_many_rows()
-    read = [read_new_row(row, is_of_file=is_of_file) for row in rows]
+    read = [read_new_row(row) for row in rows]
     names = own_column_names(columns for _, columns in read)
     check_number_of_columns(names)
     table = replace(table, own_columns=names)

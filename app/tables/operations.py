@@ -11,7 +11,7 @@ import database
 from app.domain import READERS
 from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table
 from app.errors import Conflict, InvalidRequest, NotFound
-from app.tables.cells import keep_cell, read_cell, read_new_row, read_own_cell, require_known_columns
+from app.tables.cells import read_cell, read_new_row, read_own_cell, require_known_columns
 from app.tables.check import ORDER_VARIABLE, Checker, count_positions, ensure_checked
 from app.tables.states import shares_of
 
@@ -32,8 +32,7 @@ class Changed:
 @dataclass(slots=True)
 class Edit:
     """Rows of a table as they are to be: ``rows`` by id, negative for new ones; ``before`` as they were.
-    ``picks`` are choices of pictures to make with them, by record. ``is_of_file``: values come from a file,
-    so that what is past its bounds is kept and marked.
+    ``picks`` are choices of pictures to make with them, by record.
 
     What changes is worked out here, in memory; ``_store`` writes it when nobody changed the table meanwhile.
     """
@@ -43,7 +42,6 @@ class Edit:
     rows: dict[int, Row] = field(default_factory=dict)
     before: dict[int, Row] = field(default_factory=dict)
     picks: dict[int, str] = field(default_factory=dict)
-    is_of_file: bool = False
     _order: list[tuple[float, int]] | None = None
 
     def load(self, ids: Collection[int], *, removed: bool = False) -> None:
@@ -65,7 +63,7 @@ class Edit:
         require_known_columns([name for name in values if name not in READERS], self.table.own_columns)
         for name, value in values.items():
             if name in READERS:
-                read = (keep_cell if self.is_of_file else read_cell)(name, value)
+                read = read_cell(name, value)
                 fields = {key: old for key, old in fields.items() if key != name}
                 fields |= {} if read is None else {name: read}
             else:
@@ -78,7 +76,7 @@ class Edit:
         """Add untrusted rows after a row, at the end without it, at the top for 0 -> their temporary ids."""
         if len(rows) > MAX_ROWS_A_TABLE:
             raise too_many_rows()
-        read = [read_new_row(row, is_of_file=self.is_of_file) for row in rows]
+        read = [read_new_row(row) for row in rows]
         for _, columns in read:
             require_known_columns(columns, self.table.own_columns)
         places = self._places(after, len(read))

@@ -137,7 +137,6 @@ def create() -> Response:
     if not isinstance(rows or [], list):
         raise InvalidRequest("rows", "rows 应为行的列表")
     cells = database.workbook_cells(connection(), workbook_id) if workbook_id else {}
-    is_of_file = bool(workbook_id) and rows is None
     if workbook_id and rows is None:
         file = database.get_workbook_file(connection(), workbook_id)
         found = sheets.read_workbook(
@@ -151,7 +150,7 @@ def create() -> Response:
         cells = {row.number: cells_of(row) for row in found.rows}
         rows, name = [row.as_json() for row in found.rows], name or file.filename.rpartition(".")[0]
     table = new_table(name, today=today(), model=model, workbook_id=workbook_id or None)
-    table, new = read_new_rows(rows or [], table, cells=cells, is_of_file=is_of_file)
+    table, new = read_new_rows(rows or [], table, cells=cells)
     added = create_table(connection(), table, new, checker=_checker(), key=request_key(body))
     return success(status=201, table=table_json(added))
 
