@@ -69,15 +69,6 @@ export function makeCommands(batch) {
     return orders.open({ rows });
   }
 
-  /** Take pictures out of the trash. */
-  async function restorePictures(ids) {
-    await attempt(async () => {
-      const { restored } = await requestJson("POST", `${urls.records}/restore`, { ids });
-      showToast(_("已恢复 {n} 张", { n: restored }));
-    }, showError);
-    return store.refresh();
-  }
-
   const gallery = makeGallery(batch);
 
   function filterProblems() {
@@ -102,7 +93,8 @@ export function makeCommands(batch) {
   return {
     openTables: (button) => (tables ??= makeTableMenu(button, { url: page.dataset.tablesMenuUrl, openId: () => store.id })).open(),
     ...makeTableCommands(batch),
-    takeFiles, restorePictures, filterProblems,
+    takeFiles, filterProblems,
+    restorePictures: (ids) => restorePictures(batch, ids),
     order,
     orderRow: (row) => orders.open({ rows: [row] }),
     openPicture: (id) => gallery.open(id),
@@ -128,15 +120,24 @@ export function makeCommands(batch) {
     resizeColumn: widths.resizeBy,
     openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, batch.filter, widths.labels),
     editAffixes: (save) => openAffixes(dialog("affixes"), batch, save),
-    async chooseReferences(row, search) {
-      const chosen = row.sample_images.filter(({ url }) => url);
-      const images = await openReferencePicker(dialog("references"), {
-        chosen, most: batch.model.of(row).max_references, search, onSplit: (several) => pictureRows.split(row, several),
-      });
-      if (images) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", images));
-      table.editor.focus();
-    },
+    chooseReferences: (row, search) => chooseReferences(batch, row, search, (several) => pictureRows.split(row, several)),
   };
+}
+
+async function chooseReferences({ table, model, dialog }, row, search, onSplit) {
+  const chosen = row.sample_images.filter(({ url }) => url);
+  const images = await openReferencePicker(dialog("references"), { chosen, most: model.of(row).max_references, search, onSplit });
+  if (images) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", images));
+  table.editor.focus();
+}
+
+/** Take pictures out of the trash. */
+async function restorePictures({ urls, store }, ids) {
+  await attempt(async () => {
+    const { restored } = await requestJson("POST", `${urls.records}/restore`, { ids });
+    showToast(_("已恢复 {n} 张", { n: restored }));
+  }, showError);
+  return store.refresh();
 }
 
 /** 看图, in the place of the table. */

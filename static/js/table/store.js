@@ -59,13 +59,12 @@ export class Store {
   }
 
   #bind() {
-    const refresh = () => this.refresh();
     holdPage(this.#page);
     this.#grid.rows.watch((change) => this.#takeStep(change));
     addEventListener("pagehide", () => this.#leave());
     addEventListener("pageshow", ({ persisted }) => { if (persisted) location.reload(); });
     document.addEventListener("visibilitychange", () => { if (document.hidden && this.#timer) this.#send().catch(() => {}); });
-    for (const name of ["poll-now", "records-resolved", "records-restored", "records-deleted"]) document.addEventListener(name, refresh);
+    for (const name of ["poll-now", "records-resolved", "records-restored", "records-deleted"]) document.addEventListener(name, this.refresh);
   }
 
   get id() { return this.#state.id; }
@@ -92,7 +91,7 @@ export class Store {
   watch(listener) { this.#listeners.push(listener); }
 
   /** Ask for what changed now; at first the whole table. */
-  refresh() { return this.#poller.now(); }
+  refresh = () => this.#poller.now();
 
   /** Resolves when all changes are on the server, rejects when they cannot be sent now. */
   async save() {
