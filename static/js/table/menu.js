@@ -12,7 +12,8 @@ const REOPENING = 250; // ms: the press that closed the menu does not open it ag
  */
 export function makeMenu(menu, { focusBack = null, isAtEnd = false } = {}) {
   let opener = null;
-  let closedAt = -Infinity;
+  let closedAt = -Infinity; // by a press elsewhere
+  let isClosing = false; // by an item or a key
 
   const found = () => [...menu.querySelectorAll("[role^=menuitem]")].filter((item) => item.checkVisibility());
 
@@ -44,6 +45,7 @@ export function makeMenu(menu, { focusBack = null, isAtEnd = false } = {}) {
   }
 
   function close() {
+    isClosing = true;
     menu.hidePopover();
     if (focusBack) focusBack();
     else opener.focus();
@@ -51,15 +53,16 @@ export function makeMenu(menu, { focusBack = null, isAtEnd = false } = {}) {
 
   menu.addEventListener("toggle", ({ newState }) => {
     if (newState !== "closed") return;
-    closedAt = performance.now();
+    closedAt = isClosing ? -Infinity : performance.now();
+    isClosing = false;
     opener.setAttribute("aria-expanded", "false");
   });
   menu.addEventListener("keydown", (event) => {
-    const isClosing = event.key === "Escape" || event.key === "Tab";
+    const isLeaving = event.key === "Escape" || event.key === "Tab";
     const target = arrowTarget(found(), document.activeElement, event.key);
-    if (!isClosing && !target) return;
+    if (!isLeaving && !target) return;
     event.preventDefault();
-    if (isClosing) close();
+    if (isLeaving) close();
     else target.focus();
   });
   return { open, show: (items) => menu.replaceChildren(...items.map(createItem)) };

@@ -2,6 +2,7 @@
 
 import { digest } from "../core/digest.js";
 import { requestJson } from "../core/http.js";
+import { _ } from "../core/i18n.js";
 
 const FIELDS = [
   "prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps", "model", "reference_strength",
@@ -54,7 +55,7 @@ function contentOf(row) {
 }
 
 function toText(value) {
-  if (Array.isArray(value)) return value.map(toText).join("；");
+  if (Array.isArray(value)) return value.map(toText).join(_("；"));
   return value !== null && typeof value === "object" ? value.filename ?? JSON.stringify(value) : String(value ?? "");
 }
 
