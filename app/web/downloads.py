@@ -1,6 +1,7 @@
 """File responses: static files with their MIME types, streams, and attachments with Unicode names."""
 
 import mimetypes
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,13 +11,14 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
-from flask import Flask, redirect, send_file
+from flask import Flask, redirect, request, send_file
 from werkzeug.wrappers import Response
 
 _Chunk = TypeVar("_Chunk")
 _Item = TypeVar("_Item")
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 YEAR_SECONDS = 365 * 24 * 3600
+_TOKEN = re.compile("[a-z0-9]{1,20}")
 _MIME_TYPES = {
     ".js": "text/javascript",
     ".mjs": "text/javascript",
@@ -86,7 +88,12 @@ def map_ahead(
 
 
 def as_attachment(response: Response, name: str, plain: str) -> Response:
-    """Make a streamed response an attachment; ``plain`` is the ASCII fallback of the name."""
+    """Make a streamed response an attachment; ``plain`` is the ASCII fallback of the name.
+
+    A page that waits for it gives a ``token``, which comes back as a cookie.
+    """
+    if _TOKEN.fullmatch(token := request.args.get("token", "")):
+        response.set_cookie("download", token, max_age=60, samesite="Lax")
     named = f"filename={plain}; filename*=UTF-8''{quote(name)}"  # headers are ASCII
     response.headers["Content-Disposition"] = f"attachment; {named}"
     return response

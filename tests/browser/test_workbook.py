@@ -79,4 +79,5 @@ def test_the_own_workbook_with_results_is_downloaded_from_the_list(
     own = tmp_path / started.value.suggested_filename
     assert own.name == "七月新品-结果.xlsx"
     started.value.save_as(own)
+    expect(page.locator(".toast")).to_have_count(0, timeout=5_000)  # it was said that it is prepared
     assert [cell.value for cell in load_workbook(own)["新品"][2]][:5] == [*ROWS[0], "成功"]

@@ -78,3 +78,11 @@ def test_the_results_of_a_batch_have_its_rows_that_share(web: WebHarness) -> Non
         (2, "二号.png", 0),
         (3, "三号.png", 0.22),
     ]
+
+
+def test_a_download_says_when_it_begins(web: WebHarness) -> None:
+    table = web.post("/api/tables", {"rows": [{"prompt": "猫"}]}, 201)["table"]["id"]
+    address = f"/api/tables/{table}/results.xlsx"
+    assert "download=abc1;" in web.client.get(f"{address}?token=abc1").headers["Set-Cookie"]
+    assert "Set-Cookie" not in web.client.get(f"{address}?token=a%0d%0ab").headers
+    assert "Set-Cookie" not in web.client.get(address).headers

@@ -21,13 +21,14 @@ from app.tables.results import by_line, list_results
 from app.web.downloads import XLSX, as_attachment, start_stream
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
-from app.web.openapi.schemas import enum
+from app.web.openapi.schemas import enum, text
 from app.web.services import connection, services
 from app.web.thumbnails import record_thumbnails
 from app.web.zip_stream import send_archive
 
 bp = Blueprint("results", __name__)
-_FORM = {"form": enum("own")}
+_TOKEN = {"token": text(description="回答开始时放进 cookie「download」里，页面由此知道下载开始了")}
+_FORM = {"form": enum("own"), **_TOKEN}
 
 
 @bp.get("/batches/<batch_id>/results.xlsx")
@@ -51,7 +52,9 @@ def table_results(table_id: str) -> Response:
 
 @bp.get("/tables/<table_id>/archive.zip")
 @describe(
-    "整个表格的图片，一行一个文件；pick=keep 只要选中的", "application/zip", query={"pick": enum("keep")}
+    "整个表格的图片，一行一个文件；pick=keep 只要选中的",
+    "application/zip",
+    query={"pick": enum("keep"), **_TOKEN},
 )
 def table_archive(table_id: str) -> Response:
     """A ZIP of the pictures of the rows, each under the name of its row."""

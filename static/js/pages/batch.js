@@ -25,6 +25,7 @@ import { loadItem } from "../core/storage.js";
 import { goToNextProblem, makeGrid } from "../grid/grid.js";
 import { bindEarlierPrompts } from "../ui/earlier_prompts.js";
 import { keepTyping } from "../ui/late_lists.js";
+import { bindDownloads } from "../ui/downloads.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-batch]");
@@ -264,4 +265,5 @@ if (location.hash === "#model") {
   history.replaceState(null, "", location.pathname + location.search);
   page.querySelector("[data-page-model]")?.focus();
 }
+bindDownloads(page);
 page.dataset.ready = "";

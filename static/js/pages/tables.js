@@ -7,6 +7,7 @@ import { keepReport } from "../table/import_reports.js";
 import { hasOldDraft, sendLeft } from "../table/left.js";
 import { bindTableActions } from "../tables/actions.js";
 import { makeTableList } from "../tables/list.js";
+import { bindDownloads } from "../ui/downloads.js";
 import { showToast } from "../ui/toast.js";
 
 const page = document.querySelector("[data-tables-page]");
@@ -37,4 +38,5 @@ page.querySelector("[data-tables-import]").addEventListener("click", () => page.
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles });
 addEventListener("paste", ({ clipboardData }) => { if (clipboardData?.files.length > 0) takeFiles(clipboardData.files); });
 takeUpLeft().catch(() => {}); // kept until the server can be reached
+bindDownloads(page);
 page.dataset.ready = "";

@@ -94,9 +94,11 @@ export function bindTableActions(page, list) {
     if (opener) {
       chosen = opener.closest("[data-tables-item]");
       menu.querySelector("[data-tables-results]").href = chosen.dataset.resultsUrl;
+      menu.querySelector("[data-tables-archive]").href = `${chosen.dataset.url}/archive.zip`;
+      menu.querySelector("[data-tables-archive]").hidden = !chosen.querySelector("img");
       open(opener);
     }
-    const item = target.closest("[data-tables-command], [data-tables-results]");
+    const item = target.closest("[data-tables-command], [data-tables-results], [data-tables-archive]");
     if (!item) return;
     menu.hidePopover();
     if (item.dataset.tablesCommand) run(item.dataset.tablesCommand, chosen);
