@@ -14,11 +14,11 @@ import { pickAll, togglePick } from "./picks.js";
 import { fetchResult, resubmit, writeOff } from "./unresolved.js";
 
 const COMMANDS = {
-  again: (target, { record }) => ("againUrl" in record.dataset ? generateInBatch(target, record) : generateAgain(record)),
+  again: (_target, { record }) => generateAgain(record),
   edit,
   reference: useAsReference,
   link: copyLink,
-  records: ({ ids: [id] }, { record }) => location.assign(`${urls().recordsUrl}?batch_id=${record.dataset.batchId}&record=${id}`),
+  records: ({ ids: [id] }) => location.assign(`${urls().recordsUrl}?record=${id}`),
   delete: (target, context) => deleteRecords(target, context, _("已删除")),
   restore,
   keep: (target, context) => choose(target, "keep", context),
@@ -77,14 +77,6 @@ async function generateAgain(record) {
   if (isStudio()) return void showToast(_("已开始生成 1 张"), { label: _("去看"), run: show });
   document.dispatchEvent(new Event("poll-now"));
   showToast(_("已开始生成 1 张"), openStudio(_("去看")));
-}
-
-/** One more image of a row, in the same batch. */
-async function generateInBatch({ ids }, { dataset }) {
-  const { batch } = await postOnce(dataset.againUrl, { records: ids });
-  document.dispatchEvent(new Event("poll-now"));
-  const row = dataset.rowNumber;
-  showToast(batch.status === "paused" ? _("第 {row} 行多排了 1 张，批次继续后开始", { row }) : _("第 {row} 行再做 1 张", { row }));
 }
 
 async function edit(_target, { record }) {

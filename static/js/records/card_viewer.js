@@ -8,11 +8,7 @@ const COMMANDS = ["keep", "reject", "delete", "again", "edit", "link"];
 const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do
 
 export const cardViewer = {
-  commands({ dataset }) {
-    const reference = Number(lightbox.dataset.maxReferences) > 0 ? ["reference"] : [];
-    const records = "againUrl" in dataset ? ["records"] : []; // the pictures of a batch
-    return [...COMMANDS, ...reference, ...records];
-  },
+  commands: () => (Number(lightbox.dataset.maxReferences) > 0 ? [...COMMANDS, "reference"] : COMMANDS),
 
   isOn: (name, { dataset }) => dataset.pick === name,
 

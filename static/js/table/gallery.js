@@ -130,6 +130,7 @@ export class Gallery {
     const { groups, counts } = this.#collect(this.#group);
     this.#grid.arrange(groups, this.#size, this.#current);
     if (!this.#shot) this.#current = this.#nearCurrent(groups);
+    for (const key of this.#selected) if (!this.#grid.shotOf(key)) this.#selected.delete(key);
     this.#grid.draw();
     for (const button of this.#holder.querySelectorAll("[data-gallery-group]")) {
       const name = button.dataset.galleryGroup;
