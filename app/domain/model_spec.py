@@ -99,7 +99,7 @@ class ModelSpec:
         """Why local images cannot be used as references, and what to do; empty when they can."""
         if self.reference_form != "url" or not self.max_references:
             return ""
-        text = "{model} 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
+        text = "{model} 要用这台电脑上的参考图，先在 .env 里设置 OSS，或换一个模型"
         return message(text, model=message(self.label))
 
     def size(self, request: ImageRequest) -> Size:

@@ -14,7 +14,7 @@ from tools.pages.batch_page import BatchPage
 from tools.pages.samples_page import SamplesPage
 from tools.server_process import ServerProcess, running_server
 
-SENTENCE = "即梦 4.0 只接受公网地址的参考图，这台电脑上的图片用不了；请在 .env 里打开 OSS，或换一个模型"
+SENTENCE = "即梦 4.0 要用这台电脑上的参考图，先在 .env 里设置 OSS，或换一个模型"
 
 
 @pytest.fixture(scope="module")

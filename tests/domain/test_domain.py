@@ -146,7 +146,7 @@ def test_too_many_references_are_counted_whatever_the_model_does_with_them(spec:
 
 
 def test_only_models_that_need_public_urls_refuse_local_references(spec: ModelSpec) -> None:
-    assert "打开 OSS，或换一个模型" in str(replace(spec, reference_form="url").local_reference_problem)
+    assert "设置 OSS，或换一个模型" in str(replace(spec, reference_form="url").local_reference_problem)
     assert spec.local_reference_problem == replace(spec, reference_form="bytes").local_reference_problem == ""
     assert replace(spec, reference_form="url", max_references=0).local_reference_problem == ""
 
