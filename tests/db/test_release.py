@@ -19,6 +19,7 @@ from app.domain import (
     Status,
     fingerprint,
 )
+from app.domain.tables import Row, new_table
 from app.errors import Conflict
 from app.orders.conditions import Conditions
 from app.orders.place import place
@@ -137,6 +138,23 @@ def test_a_changed_row_is_left_out_when_its_picture_is_there(
     batch_id, ids = add_held(db, "一" if others else "白猫", "猫", "二")
     known = {"bought": other, "in the sample": ids[:1], "held": other[1:2]}[where]
     assert release(db, batch_id, "白猫") == (0, [SkippedRow(row=2, records=known)])
+
+
+def test_held_rows_that_ask_for_something_else_in_their_table_are_named(db: database.Connection) -> None:
+    requests = [ImageRequest(prompt=prompt) for prompt in "一二三四五六七"]
+    rows = [
+        Row(id=-n, position=n, number=n, fingerprint=queue.fingerprint_of(request))
+        for n, request in enumerate(requests, 1)
+    ]
+    batches = []
+    for changes in ({1: "x", 2: "x", 4: ""}, {5: "x"}):
+        changed = [replace(row, fingerprint=changes.get(row.number, row.fingerprint)) for row in rows]
+        with database.transaction(db):
+            table = database.add_table(db, new_table("茶具", today="2026-01-02"), changed)
+        batches.append(queue.add(db, *requests, sample=2, table_id=table.id))
+    db.execute("UPDATE table_rows SET removed_at = '2026-01-02' WHERE number = 3")
+    queue.set_fields(db, "fingerprint = ''", batches[0][1][5])
+    assert [database.read_held(db, batch_id).changed for batch_id, _ in batches] == [{2, 3}, {3, 5}]
 
 
 def test_the_earlier_words_of_a_held_row_keep_no_other_row_back(db: database.Connection) -> None:

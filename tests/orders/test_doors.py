@@ -9,8 +9,9 @@ import pytest
 
 import database
 from app.config import Settings
-from app.domain import Changes, Models, Record, Status
+from app.domain import Changes, Models, ModelSpec, Record, Status
 from app.domain.models import UPSCALERS
+from app.errors import Conflict, Message, message
 from app.library.library import Library
 from app.orders.batches import (
     BatchOptions,
@@ -22,7 +23,7 @@ from app.orders.batches import (
     upscale,
 )
 from app.orders.conditions import Conditions
-from app.orders.place import place
+from app.orders.place import Placed, place
 from app.orders.read import AGAIN, SKIP, RowReader
 from app.orders.release import Release, ReleaseChanges
 from app.orders.repeats import OneMore, Refetch, Resubmit, Retry, Uncancel
@@ -278,6 +279,42 @@ def test_a_release_that_makes_held_rows_equal_buys_one(case: Case) -> None:
     placed = place(case.db, order)
     assert placed.ids == ids[1:2]
     assert [(row.row, row.records) for row in placed.skipped] == [(3, ids[1:2]), (4, ids[1:2])]
+
+
+def change_row(case: Case, placed: Placed, number: int) -> None:
+    """Let a row ask for something else in its table."""
+    sql = "UPDATE table_rows SET fingerprint = 'x' WHERE table_id = :table AND number = :number"
+    case.db.execute(sql, {"table": placed.table_id, "number": number})
+
+
+def test_a_held_row_that_was_changed_in_its_table_is_not_made_as_it_was(case: Case) -> None:
+    placed = case.submit(DOG, CAT, {"prompt": "鸟"}, sample=1)
+    change_row(case, placed, 2)
+    fields = {"batch_id": placed.batch_id, "changes": ReleaseChanges()}
+    order = Release(models=MODELS, conditions=case.conditions, **fields)
+    assert order.check()["pictures"] == 1
+    assert place(case.db, order).ids == placed.ids[2:]
+    record = database.get_record(case.db, placed.ids[1])
+    assert (record.status, str(record.error)) == (Status.CANCELLED, "这一行后来改过，没有照原来的做")
+    lines = ["放行 1 张", "1 张的行后来改过，没有照原来的做"]
+    assert queue.log(case.db, placed.batch_id)[-2:] == lines
+
+
+def test_only_held_rows_that_are_made_need_a_model(case: Case) -> None:
+    """The default would make the row of a model that is gone; it has no key."""
+
+    def problem(spec: ModelSpec) -> Message | None:
+        return message("没有密钥") if spec.model_id == ANY.model_id else None
+
+    placed = case.submit(*[{"prompt": prompt, "model": "other"} for prompt in "猫狗鸟"], sample=1)
+    queue.set_fields(case.db, "model = 'gone'", placed.ids[1])
+    fields = {"batch_id": placed.batch_id, "changes": ReleaseChanges()}
+    conditions = replace(case.conditions, model_problem=problem)
+    order = Release(models=MODELS, conditions=conditions, **fields)
+    with pytest.raises(Conflict, match="没有密钥"):
+        place(case.db, order)
+    change_row(case, placed, 2)
+    assert place(case.db, replace(order, model=OTHER.model_id)).ids == placed.ids[2:]
 
 
 @pytest.mark.parametrize("changed", [0, 1])
