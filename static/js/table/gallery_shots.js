@@ -10,9 +10,9 @@ const STATES = {
 };
 const PICKS = { keep: [_("已留下"), "icon-check"], reject: [_("已淘汰"), "icon-close"] };
 
-/** The name of a row: its file name, else the first of its own columns that has a text. */
-export function nameOf(row) {
-  return row.filename || Object.values(ownColumnsOf(row)).find(Boolean) || "";
+/** The name of a row: its file name, as it is sent, else the first of its own columns that has a text. */
+export function nameOf(row, { sent = {} }) {
+  return sent.filename || row.filename || Object.values(ownColumnsOf(row)).find(Boolean) || "";
 }
 
 /** What a press on the row's button orders, with its price. */
@@ -24,7 +24,7 @@ export function orderWords({ state, price }) {
 /** What one line shows of a row: the element stays the same while this does. */
 export function signatureOf({ row, shown, shots, isStart, earlier, isOpen, hasWords }) {
   const seen = shots.map(({ key, picture, label, missing }) => [key, picture?.status, picture?.url, picture?.error, label, missing]);
-  return JSON.stringify([row.number, nameOf(row), hasWords && row.prompt, shown.same_as, shown.state, shown.price, isStart, earlier, isOpen, seen]);
+  return JSON.stringify([row.number, nameOf(row, shown), hasWords && row.prompt, shown.same_as, shown.state, shown.price, isStart, earlier, isOpen, seen]);
 }
 
 /** `holder` has the templates. */
@@ -34,7 +34,7 @@ export function createPart(holder, { row, shown, shots, isStart, earlier, isOpen
   element.ariaLabel = _("第 {number} 行", { number: row.number });
   element.dataset.galleryRow = row.number;
   part("[data-part-number]").textContent = row.number;
-  part("[data-part-name]").textContent = isStart ? nameOf(row) : "…";
+  part("[data-part-name]").textContent = isStart ? nameOf(row, shown) : "…";
   part("[data-part-same]").textContent = isStart && shown.same_as ? _("同第 {row} 行", { row: shown.same_as }) : "";
   part("[data-part-earlier]").textContent = isOpen ? _("收起早先的") : _("早先 {n}", { n: earlier });
   part("[data-part-earlier]").hidden = !isStart || earlier === 0;

@@ -65,7 +65,7 @@ export class GalleryWords {
     const isBusy = UNDER_WAY.includes(shown.state);
     const [change, order] = [this.#part("[data-words-change]"), this.#part("[data-words-order]")];
     this.#part("[data-words-row]").textContent = _("第 {number} 行", { number: row.number });
-    this.#part("[data-words-name]").textContent = [...new Set([nameOf(row), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · ");
+    this.#part("[data-words-name]").textContent = [...new Set([nameOf(row, shown), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · ");
     this.#part("[data-words-prompt]").textContent = row.prompt;
     this.#part("[data-words-reason]").textContent = picture?.error ?? "";
     this.#part("[data-words-text]").hidden = isEditing;
