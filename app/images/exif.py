@@ -174,13 +174,8 @@ def _directory(block: bytes, order: str, at: int) -> _Directory:
     if count > _MAX_ENTRIES or end > len(block):
         raise ValueError("directory beyond the block")
     following = struct.unpack_from(order + "L", block, end)[0] if end + 4 <= len(block) else 0
-    return _Directory(dict(_entries(block[at + 2 : end], order)), following)
-
-
-def _entries(body: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    for at in range(0, len(body), _ENTRY):
-        entry = body[at : at + _ENTRY]
-        yield struct.unpack_from(order + "H", entry)[0], entry
+    entries = (block[start : start + _ENTRY] for start in range(at + 2, end, _ENTRY))
+    return _Directory({struct.unpack_from(order + "H", entry)[0]: entry for entry in entries}, following)
 
 
 def _inner_directory(block: bytes, order: str, main: _Directory) -> _Directory:

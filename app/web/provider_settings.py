@@ -151,7 +151,9 @@ def change_settings(wanted: Mapping[str, str]) -> KeyTest:
                 new = edit.settings(changes)
             moved, notes = _keep_prices(old, new, changes)
             changes |= moved
-            _refuse_environment(changes, current.env_file.environ)
+            for name in changes:
+                if name in current.env_file.environ:
+                    raise InvalidRequest(name, "{name} 由系统的环境变量设置，请在那里改", name=name)
             read = edit.settings(changes)
             new = replace(old, **{name.lower(): getattr(read, name.lower()) for name in VARIABLES})
             spec = generator.open_provider(new).spec
@@ -199,12 +201,6 @@ def _tested_default(edit: Edit, changes: Mapping[str, str], tested: KeyTest) -> 
     first = edit.settings({**changes, "IMAGE_MODEL": ""}).image_model
     is_held = new.image_model == "demo" and "IMAGE_MODEL" not in changes and first == tested.provider
     return {"IMAGE_MODEL": ""} if is_held else {}
-
-
-def _refuse_environment(changes: Mapping[str, str], environ: Mapping[str, str]) -> None:
-    for name in changes:
-        if name in environ:
-            raise InvalidRequest(name, "{name} 由系统的环境变量设置，请在那里改", name=name)
 
 
 def _require_keys_for_new_address(

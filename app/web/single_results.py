@@ -51,8 +51,12 @@ def settled_ids(records: Iterable[Record], now: datetime | None = None) -> set[i
     listed = list(records)
     ordered_at = (datetime.fromisoformat(record.created_at).replace(tzinfo=UTC) for record in listed)
     before = max([(now or datetime.now(UTC)) - _PROMINENT, *ordered_at])
-    ended = (record for record in listed if record.status in _WITHOUT_PICTURE)
-    return {record.id for record in ended if _ended_at(record) < before}
+    ended = {
+        record.id: datetime.fromisoformat(record.finished_at or record.created_at).replace(tzinfo=UTC)
+        for record in listed
+        if record.status in _WITHOUT_PICTURE
+    }
+    return {record_id for record_id, at in ended.items() if at < before}
 
 
 def _request_key(record: Record) -> tuple[str, int]:
@@ -72,7 +76,3 @@ def _request(key: tuple[str, int], records: list[Record], drawn: set[int]) -> Re
         cost=(sum(known, Decimal(0)) or None) if len(known) == len(charged) else None,
         records=[record for record in records if record.id in drawn],
     )
-
-
-def _ended_at(record: Record) -> datetime:
-    return datetime.fromisoformat(record.finished_at or record.created_at).replace(tzinfo=UTC)
