@@ -69,7 +69,7 @@ OPENINGS = {
     "large": ("/", "populated", "a.result-card-frame", "dialog[data-lightbox]"),
     "charge": ("/", "populated", ".result-card [data-command=resubmit]", "dialog[data-dialog=cost]"),
     "bill": ("/", "populated", ".result-card [data-command=write-off]", "dialog[data-dialog=billing]"),
-    "earlier": ("/batch", "populated", "[data-command=history]", "dialog[data-dialog=history]"),
+    "tables": ("/batch?id={ended}", "populated", "[data-table-menu]", ".tables-menu"),
     "record": ("/records?status=success", "populated", "[data-image-url]", "dialog[data-lightbox]"),
     "sample": ("/samples", "populated", ".sample-link", "dialog[data-lightbox]"),
     "row": ("/batch?id={ended}", "populated", "[data-picture]", "dialog[data-lightbox]"),
