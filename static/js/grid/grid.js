@@ -61,8 +61,11 @@ export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, 
 // The view, the editor and the problem that is shown follow the rows and the selection.
 function syncParts(table) {
   const { element, rows, selection, view, editor, textarea } = table;
-  rows.watch(({ structural }) => {
-    if (structural) selection.clamp(rows.shown);
+  let active = null; // the row of the active cell
+  rows.watch(({ structural, operations, reset }) => {
+    if (structural && operations.length === 0 && !reset) selection.follow(rows.shown.indexOf(active), rows.shown); // changed elsewhere
+    else if (structural) selection.clamp(rows.shown);
+    active = rows.shown[selection.row];
     editor.sync();
     showProblem(table);
   });
@@ -71,6 +74,7 @@ function syncParts(table) {
     view.requestRender();
   });
   selection.watch(() => {
+    active = rows.shown[selection.row];
     if (selection.isActive && !selection.isAll) view.reveal(selection.row, selection.column);
     else view.requestRender();
     editor.sync();

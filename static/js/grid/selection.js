@@ -101,12 +101,19 @@ export class Selection extends EventTarget {
 
   /** Stay inside after rows came or went, and drop picked rows that are gone. */
   clamp(rows) {
+    this.follow(this.row, rows);
+    this.#dispatchChange();
+  }
+
+  /** The row of the active cell stands here now, since rows changed elsewhere: the block goes along, and nobody is told. */
+  follow(index, rows) {
+    const by = index < 0 ? 0 : index - this.row;
+    const moved = ({ row, column }) => this.#clamped({ row: row + by, column });
     const present = this.picked.size > 0 ? new Set(rows) : null;
     for (const row of this.picked) if (!present.has(row)) this.picked.delete(row);
-    Object.assign(this, this.#clamped(this));
-    this.anchor = this.#clamped(this.anchor);
+    this.anchor = moved(this.anchor);
+    Object.assign(this, moved(this));
     if (rows.length === 0) this.isActive = false;
-    this.#dispatchChange();
   }
 
   #clamped({ row, column }) {

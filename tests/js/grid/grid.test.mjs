@@ -131,3 +131,16 @@ test("rows that come or go take the selection along", () => {
   table.rows.remove([table.rows.at(2)]);
   assert.deepEqual([place(table), table.selection.picked.size], [[1, "prompt"], 0]);
 });
+
+test("the active cell stays in its row while rows come and go elsewhere, and nothing scrolls", () => {
+  const table = makeTable([{ prompt: "甲" }, { prompt: "乙" }, { prompt: "丙" }]);
+  const [first, second, third] = table.rows.all;
+  const revealed = [];
+  table.view.reveal = (...place) => revealed.push(place);
+  select(table, [1, "prompt"], [2, "prompt"]);
+  revealed.length = 0;
+  table.rows.accept([table.makeRow(), first, second, third], new Set());
+  assert.deepEqual([table.rows.shown[table.selection.row], table.selection.block.top, table.selection.block.bottom], [third, 2, 3]);
+  table.rows.accept([first], new Set());
+  assert.deepEqual([table.selection.row, revealed], [0, []]);
+});
