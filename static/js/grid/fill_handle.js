@@ -10,12 +10,8 @@ const SIZE = 12; // px that can be gripped, as in grid_tools.css
 /** table: see grid.js. */
 export function bindFillHandle(table) {
   const { body, element, rows, selection, view, editor } = table;
-  const outline = document.createElement("div");
-  outline.className = "table-fill";
-  outline.hidden = true;
-  element.append(outline);
-
-  const cellOf = ({ name }) => body.querySelector(`[data-column="${CSS.escape(name)}"]`);
+  const outline = makeOutline(table);
+  const cellOf = (column) => cellIn(body, column);
 
   // The style sheet says whether there is a handle.
   function isOnHandle({ target, button, clientX, clientY }) {
@@ -35,26 +31,15 @@ export function bindFillHandle(table) {
     return { ...block, right: Math.max(right, block.right) };
   }
 
-  function showOutline({ top, bottom, left, right }) {
-    const [first, last] = [left, right].map((index) => cellOf(table.columns[index]));
-    const start = first.parentElement.offsetLeft + first.offsetLeft;
-    const end = last.parentElement.offsetLeft + last.offsetLeft + last.offsetWidth;
-    outline.hidden = false;
-    Object.assign(outline.style, {
-      left: `${start}px`, width: `${end - start}px`,
-      top: `${body.offsetTop + top * view.rowHeight}px`, height: `${(bottom - top + 1) * view.rowHeight}px`,
-    });
-  }
-
   function drag(start) {
     let wanted = null;
     followAndScroll(element, start, {
       move(x, y) {
         wanted = blockTo(x, y);
-        showOutline(wanted);
+        outline.show(wanted);
       },
       end(isDropped, event) {
-        outline.hidden = true;
+        outline.hide();
         if (isDropped && wanted) fill(wanted, event.ctrlKey || event.metaKey);
       },
     });
@@ -115,4 +100,27 @@ export function bindFillHandle(table) {
 
   on("pointerdown", drag);
   on("dblclick", fillDown);
+}
+
+const cellIn = (body, { name }) => body.querySelector(`[data-column="${CSS.escape(name)}"]`);
+
+// Around the cells that are filled at the drop.
+function makeOutline({ element, body, columns, view }) {
+  const outline = document.createElement("div");
+  outline.className = "table-fill";
+  outline.hidden = true;
+  element.append(outline);
+  return {
+    hide() { outline.hidden = true; },
+    show({ top, bottom, left, right }) {
+      const [first, last] = [left, right].map((index) => cellIn(body, columns[index]));
+      const start = first.parentElement.offsetLeft + first.offsetLeft;
+      const end = last.parentElement.offsetLeft + last.offsetLeft + last.offsetWidth;
+      outline.hidden = false;
+      Object.assign(outline.style, {
+        left: `${start}px`, width: `${end - start}px`,
+        top: `${body.offsetTop + top * view.rowHeight}px`, height: `${(bottom - top + 1) * view.rowHeight}px`,
+      });
+    },
+  };
 }

@@ -15,41 +15,23 @@ export function makeFindBar(bar, table) {
   const { rows, selection } = table;
   const [words, replacement, column] = [part("words"), part("with"), part("column")];
   const highlight = highlightWords(table.body);
-  let found = []; // {row, column, at: position of the cell in reading order, count: places in it, before: places before it}
+  let found = []; // see placesOf()
   let timer = 0;
 
   const pattern = () => (words.value ? new RegExp(words.value.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "giu") : null);
-  const textOf = (row, { field, format }) => (typeof row[field] === "string" ? row[field] : format(row[field]));
   const canReplace = ({ row, column: { field, refuses, isEditable } }) => isEditable && typeof row[field] === "string" && !refuses?.(row)
     && table.canEdit(row, { field });
-  const total = (cells) => cells.reduce((sum, { count }) => sum + count, 0);
   const current = () => found.find(({ at }) => selection.isActive && at === selection.row * table.columns.length + selection.column);
 
   function look() {
-    const wanted = pattern();
-    const isPicked = selection.picked.size > 0;
-    let before = 0;
-    found = [];
-    rows.shown.forEach((row, index) => {
-      if (!wanted || (isPicked && !selection.picked.has(row))) return;
-      table.columns.forEach((one, position) => {
-        if (!one.field || (column.value && column.value !== one.field)) return;
-        const count = textOf(row, one)?.match(wanted)?.length ?? 0;
-        if (count > 0) found.push({ row, column: one, at: index * table.columns.length + position, count, before });
-        before += count;
-      });
-    });
-    highlight.show(wanted, column.value);
+    found = placesOf(table, pattern(), column.value);
+    highlight.show(pattern(), column.value);
     render();
   }
 
   function render() {
     const [n, many] = [total(found), total(found.filter(canReplace))];
-    const place = current();
-    if (!words.value) part("count").textContent = "";
-    else if (selection.picked.size > 0) part("count").textContent = n > 0 ? _("选中的行里有 {n} 处", { n }) : _("选中的行里没有");
-    else if (place) part("count").textContent = _("第 {place} 处，共 {n} 处", { place: place.before + 1, n });
-    else part("count").textContent = n > 0 ? _("{n} 处", { n }) : _("没有找到");
+    part("count").textContent = words.value ? countWords(n, current(), selection.picked.size > 0) : "";
     for (const name of ["previous", "next"]) part(name).disabled = n === 0;
     part("all").textContent = many > 0 ? _("全部替换（{n}）", { n: many }) : _("全部替换");
     part("one").disabled = part("all").disabled = many === 0;
@@ -101,10 +83,7 @@ export function makeFindBar(bar, table) {
     if (typed === null) return bar.hidden && table.editor.focus();
     table.editor.commit();
     words.value = typed || words.value;
-    const columns = table.columns.filter(({ field }) => field);
-    const chosen = column.value;
-    column.replaceChildren(new Option(_("所有列"), ""), ...columns.map(({ field, label }) => new Option(label, field)));
-    column.value = columns.some(({ field }) => field === chosen) ? chosen : "";
+    offerColumns(column, table.columns.filter(({ field }) => field));
     bar.hidden = false;
     table.element.classList.add("is-finding");
     look();
@@ -122,9 +101,8 @@ export function makeFindBar(bar, table) {
     event.preventDefault();
     event.stopPropagation();
   });
-  for (const [name, run] of Object.entries({ previous: () => go(-1), next: () => go(1), one: replaceOne, all: replaceAll, close })) {
-    part(name).addEventListener("click", run);
-  }
+  const presses = { previous: () => go(-1), next: () => go(1), one: replaceOne, all: replaceAll, close };
+  for (const [name, run] of Object.entries(presses)) part(name).addEventListener("click", run);
 
   function lookSoon() {
     if (bar.hidden) return;
@@ -138,4 +116,36 @@ export function makeFindBar(bar, table) {
   rows.watchShown(lookSoon);
   selection.watch(lookSoon);
   return open;
+}
+
+function countWords(n, place, isPicked) {
+  if (isPicked) return n > 0 ? _("选中的行里有 {n} 处", { n }) : _("选中的行里没有");
+  if (place) return _("第 {place} 处，共 {n} 处", { place: place.before + 1, n });
+  return n > 0 ? _("{n} 处", { n }) : _("没有找到");
+}
+
+// The one that was chosen stays, where it is shown.
+function offerColumns(select, columns) {
+  const chosen = select.value;
+  select.replaceChildren(new Option(_("所有列"), ""), ...columns.map(({ field, label }) => new Option(label, field)));
+  select.value = columns.some(({ field }) => field === chosen) ? chosen : "";
+}
+
+const total = (cells) => cells.reduce((sum, { count }) => sum + count, 0);
+
+// Where the words stand, in reading order: [{row, column, at: position of the cell, count: places in it, before: places before it}].
+function placesOf({ rows, columns, selection: { picked } }, wanted, field) {
+  const found = [];
+  let before = 0;
+  rows.shown.forEach((row, index) => {
+    if (!wanted || (picked.size > 0 && !picked.has(row))) return;
+    columns.forEach((column, position) => {
+      if (!column.field || (field && field !== column.field)) return;
+      const value = row[column.field];
+      const count = (typeof value === "string" ? value : column.format(value))?.match(wanted)?.length ?? 0;
+      if (count > 0) found.push({ row, column, at: index * columns.length + position, count, before });
+      before += count;
+    });
+  });
+  return found;
 }
