@@ -13,13 +13,23 @@ export function loadItem(name) {
   }
 }
 
-/** Save a value as JSON; null removes it. */
+/** Save a value as JSON; null removes it. Returns whether the browser did: without it the page still holds what was typed. */
 export function saveItem(name, value) {
   try {
     if (value === null) localStorage.removeItem(name);
     else localStorage.setItem(name, JSON.stringify(value));
+    return true;
   } catch {
-    // The page still holds what was typed.
+    return false;
+  }
+}
+
+/** The names of all values; none where there is no storage. */
+export function storedNames() {
+  try {
+    return Array.from({ length: localStorage.length }, (_one, index) => localStorage.key(index));
+  } catch {
+    return [];
   }
 }
 

@@ -1,7 +1,7 @@
 // The changes of a table that the server does not have yet. They are kept in the browser until it has: written at once, so
 // that a page may be left at any moment.
 
-import { loadItem, saveItem } from "../core/storage.js";
+import { loadItem, saveItem, storedNames } from "../core/storage.js";
 
 const PREFIX = "table.journal"; // of the keys: table.journal/<table>/<page>/<part>
 const NEW = "new"; // in place of the table, until it is made
@@ -38,9 +38,7 @@ export class Journal {
   #nameOf(part) { return [PREFIX, this.#table, this.#page, part].join("/"); }
 
   #keep(part, value) {
-    const name = this.#nameOf(part);
-    saveItem(name, value);
-    this.isKept = value === null || localStorage.getItem(name) !== null;
+    this.isKept = saveItem(this.#nameOf(part), value) || value === null;
   }
 
   #keepWaiting() {
@@ -192,8 +190,7 @@ export function holdPage(page) {
 
 /** The journals that pages left behind: [{table: its id or "", page}], of one table, "" for those not made yet, or of all. */
 export async function leftJournals(table = null) {
-  const stored = Array.from({ length: localStorage.length }, (_one, index) => localStorage.key(index));
-  const names = stored.map((name) => name.split("/")).filter(([prefix, of]) => prefix === PREFIX && (table === null || of === (table || NEW)));
+  const names = storedNames().map((name) => name.split("/")).filter(([prefix, of]) => prefix === PREFIX && (table === null || of === (table || NEW)));
   const found = new Map(names.map(([, of, page]) => [`${of}/${page}`, { table: of === NEW ? "" : of, page }]));
   const left = await Promise.all([...found.values()].map(isLeft));
   return [...found.values()].filter((_one, index) => left[index]);

@@ -122,3 +122,12 @@ test("rows that stand together are one operation, others follow their neighbours
   const step = [take(a, b, c), put(c, a, b)];
   assert.deepEqual(operationsOf(step, [c, a, d, b], how), [{ op: "move", after: 0, rows: ["c", "a"] }, { op: "move", after: "d", rows: ["b"] }]);
 });
+
+test("a browser that keeps nothing is noticed, and changes are sent all the same", () => {
+  const { setItem } = localStorage;
+  localStorage.setItem = () => { throw new Error("full"); };
+  const journal = newJournal();
+  journal.add([set(1, { prompt: "猫" })]);
+  assert.deepEqual([journal.isKept, journal.take("k").operations.length], [false, 1]);
+  localStorage.setItem = setItem;
+});
