@@ -11,6 +11,8 @@ from playwright.sync_api import FilePayload, Locator, Page, expect
 from tools.noise_images import noise_image
 from tools.server_process import ServerProcess
 
+_READ = re.compile("读到|rows? read")
+
 
 def upload(server: ServerProcess, *names: str) -> None:
     """Add images to the library."""
@@ -109,10 +111,10 @@ class BatchPage:
         self.page.locator("[data-file]").set_input_files(file)
         asked = self.page.locator(f"[data-import-choice={place or 'new'}]")
         if not place:
-            expect(asked.or_(self.report().filter(has_text="读到")).first).to_be_visible()
+            expect(asked.or_(self.report().filter(has_text=_READ)).first).to_be_visible()
         if place or asked.is_visible():
             asked.click()
-        expect(self.report()).to_contain_text("读到")
+        expect(self.report()).to_contain_text(_READ)
 
     def report(self) -> Locator:
         """The import report above the table."""

@@ -254,7 +254,7 @@ _REFERENCES = (_FOCUSED, click("[data-row='1'] [data-references]"), wait_for("[r
 _NEW_ROW = (click("[data-command=add]"), type_text("猫"), press_key("Enter"), wait_for("[data-row='1']"))
 _BAD = (import_file("table.csv"), wait_for("[data-report-problems]"))
 _GOOD = (import_file("good.csv"), wait_for("[data-row='2']"))
-_MADE = (import_file("made.csv"), wait_for(".is-status[data-status=same]"))
+_MADE = (import_file("made.csv"), wait_for(".is-status[data-status=made]"))
 _OWN = (import_file("own.csv"), wait_for("[data-row='1'] [data-column=prompt].is-filled"))
 _PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu] [data-command=delete]"))
 _FAILED = (click("[data-figure=failed]"), wait_for("[data-filter]"))
