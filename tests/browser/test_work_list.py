@@ -126,6 +126,22 @@ def test_a_line_leads_to_its_cells_and_mended_rows_go_where_only_those_with_prob
     expect(draft.page.locator("[data-filter]")).to_contain_text("1 行，共 3 行")
 
 
+def test_each_line_is_one_tab_stop_and_arrows_move_inside(draft: BatchPage) -> None:
+    paste(draft, ("提示词", "图片比例", "生成数量"), ("甲", "5:4", "2张"), ("乙", "5:4", "1"))
+    keyboard, ratio, number = draft.page.keyboard, line(draft, "5:4"), line(draft, "2张")
+    ratio.locator(".report-item").focus()
+    keyboard.press("ArrowRight")
+    expect(ratio.get_by_role("combobox")).to_be_focused()
+    keyboard.press("Tab")
+    expect(number.locator(".report-item")).to_be_focused()
+    keyboard.press("Shift+Tab")
+    expect(ratio.get_by_role("combobox")).to_be_focused()
+    keyboard.press("ArrowRight")
+    keyboard.press("Enter")
+    expect(ratio).to_have_count(0)
+    expect(number.get_by_role("button", name="改成 2")).to_be_focused()
+
+
 def test_a_missing_image_is_replaced_in_all_rows_that_name_it(
     draft: BatchPage, shared_server: ServerProcess
 ) -> None:

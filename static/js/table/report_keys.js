@@ -15,7 +15,7 @@ function sharing(element) {
 export function setTabStops(panel) {
   for (const stop of panel.querySelectorAll(`.report-line, ${LISTS}:not(.is-work)`)) {
     const controls = [...stop.querySelectorAll(CONTROLS)];
-    const current = controls.find((control) => control === document.activeElement) ?? controls[0];
+    const current = controls.find((control) => control.getAttribute("tabindex") === "0") ?? controls[0];
     for (const control of controls) control.tabIndex = control === current ? 0 : -1;
   }
 }

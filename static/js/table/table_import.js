@@ -36,7 +36,7 @@ export function makeTableImport(batch) {
     if (how === "new") await requestJson("DELETE", `${urls.tables}/${encodeURIComponent(id)}`);
     else await store.undoOnServer(version);
     forgetReport(id);
-    if (how === "new") return location.assign(urls.page);
+    if (how === "new") return location.assign(urls.tablePage(id)); // which says so, and offers to bring it back
     strip.hide();
     footer.refresh();
     table.editor.focusUnlessTouch();
