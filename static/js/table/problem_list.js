@@ -86,7 +86,7 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
   // The line that has taken the place of one that is gone, so that the next press needs no aiming.
   function focusLine(position) {
     const line = list.children[Math.min(position, list.children.length - 1)];
-    const target = line?.querySelector("[data-issue-fixes] button, .report-item");
+    const target = line?.querySelector("[data-issue-fixes] button") ?? line?.querySelector(".report-item");
     if (target) target.focus();
     else table.editor.focusUnlessTouch();
   }
