@@ -10,7 +10,7 @@ import { openCompare } from "../records/compare.js";
 import { togglePick } from "../records/picks.js";
 import { lightbox } from "../ui/lightbox.js";
 import { GalleryGrid } from "./gallery_grid.js";
-import { bindLarge } from "./gallery_large.js";
+import { GalleryLarge } from "./gallery_large.js";
 import { GROUPS, groupsOf, lookAt } from "./gallery_rows.js";
 import { GalleryWords } from "./gallery_words.js";
 
@@ -50,7 +50,7 @@ export class Gallery {
     this.#grid = new GalleryGrid(holder, (shot) => this.#marksOf(shot));
     const again = (row) => table.order({ rows: [row], mode: "more" });
     this.#words = new GalleryWords(this.#part("[data-gallery-words]"), { ...table, again, leave: () => this.#focus(this.#current) });
-    this.#large = bindLarge(this.#part("[data-gallery-large]"), table.urls, {
+    this.#large = new GalleryLarge(this.#part("[data-gallery-large]"), table.urls, {
       rows: () => this.#grid.groups.map(({ shots }) => shots.filter(hasPicture)).filter(({ length }) => length > 0),
       pickOf: (picture) => this.#pickOf(picture), choose: (shot, name) => this.#choose(shot, name), again,
       edit: (row) => this.#edit(row), changed: table.refresh, closed: (key) => this.#isShown && this.#focus(key),
