@@ -7,17 +7,33 @@ export function parseHtml(html) {
   return template.content;
 }
 
-/** Replace the content of `holder`; open <details data-keep-open> stay open, focus stays on its summary or one of its links. */
-export function replaceContent(holder, html) {
-  const open = [...holder.querySelectorAll("details[open][data-keep-open]")].map((d) => d.dataset.keepOpen);
-  const focused = holder.contains(document.activeElement) && document.activeElement.closest("[data-keep-open] a, summary");
-  holder.replaceChildren(parseHtml(html));
-  for (const name of open) holder.querySelector(`[data-keep-open="${name}"]`)?.setAttribute("open", "");
-  if (focused) (sameLink(holder, focused.href) ?? holder.querySelector("summary"))?.focus();
+/** A new element with these properties, attributes, data-… and children. */
+export function create(name, { data = {}, attributes = {}, ...properties } = {}, ...children) {
+  const element = Object.assign(document.createElement(name), properties);
+  Object.assign(element.dataset, data);
+  for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value);
+  element.append(...children);
+  return element;
 }
 
-function sameLink(holder, href) {
-  return [...holder.querySelectorAll("[data-keep-open] a")].find((link) => link.href === href);
+/**
+ * Replace the content of `holder`: open <details data-keep-open> stay open, loaded images stay, and the focus stays on what is the
+ * same, or goes to data-focus-else.
+ */
+export function replaceContent(holder, html) {
+  const open = [...holder.querySelectorAll("details[open][data-keep-open]")].map((d) => d.dataset.keepOpen);
+  const focused = holder.contains(document.activeElement) ? document.activeElement : null;
+  const images = new Map([...holder.querySelectorAll("img")].filter((image) => image.naturalWidth).map((image) => [image.currentSrc, image]));
+  holder.replaceChildren(parseHtml(html));
+  for (const name of open) holder.querySelector(`[data-keep-open="${name}"]`)?.setAttribute("open", "");
+  for (const image of holder.querySelectorAll("img")) if (images.has(image.src)) image.replaceWith(images.get(image.src));
+  if (focused) (sameIn(holder, focused) ?? holder.querySelector("[data-focus-else]"))?.focus({ preventScroll: true });
+}
+
+/** The link or button of the same record, for the same purpose. */
+function sameIn(holder, element) {
+  const signature = (one) => [one.tagName, one.closest("[data-record-id]")?.dataset.recordId, one.dataset.command, one.dataset.chart ?? one.href].join();
+  return [...holder.querySelectorAll("a, button, summary")].find((one) => signature(one) === signature(element));
 }
 
 /** Remove an element; its focus goes to the next one of `items`, among which it is, or to the first example when it was the only one. */

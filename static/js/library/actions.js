@@ -1,6 +1,7 @@
 // Commands on images of the library: use as a reference, copy the name, rename, download, delete with undo; by button and by key.
 
 import { renameInPlace } from "./rename.js";
+import { create } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
@@ -116,5 +117,5 @@ function downloadImages(library, samples) {
     return download(library.dataset.archiveUrl, { filter: { keys } });
   }
   const { href } = samples[0].querySelector(".sample-link");
-  return Object.assign(document.createElement("a"), { href, download: samples[0].dataset.filename }).click();
+  return create("a", { href, download: samples[0].dataset.filename }).click();
 }

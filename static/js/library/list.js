@@ -1,8 +1,8 @@
 // The images of the library, on /samples and in the picker: found as one types, more of them as one scrolls, and kept
 // up to date while the bucket, another tab or another person changes them.
 
+import { attempt } from "../core/attempt.js";
 import { reconcileChildren } from "../core/dom.js";
-import { HttpError } from "../core/http.js";
 import { isComposing } from "../core/keyboard.js";
 import { poll } from "../core/poll.js";
 import { imageFallback } from "../ui/image_fallback.js";
@@ -134,14 +134,8 @@ export class LibraryList {
     }
   }
 
-  async #tryFetch(offset) {
-    try {
-      return await this.fetchPart(offset);
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      this.showError(error.message);
-      return null;
-    }
+  #tryFetch(offset) {
+    return attempt(() => this.fetchPart(offset), (sentence) => void this.showError(sentence));
   }
 
   #searchWhileTyping(signal) {

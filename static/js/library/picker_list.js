@@ -1,7 +1,8 @@
 // The list of the picker: the library as options of a listbox.
 
 import { LibraryList } from "./list.js";
-import { HttpError, requestJson } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const PART = 200;
@@ -18,15 +19,12 @@ export class PickerList extends LibraryList {
     return image.url;
   }
 
-  async fetchPart(offset) {
-    try {
+  fetchPart(offset) {
+    return attempt(async () => {
       const query = new URLSearchParams({ search: this.terms, limit: PART, offset });
       const { images, total, stale, trouble } = await requestJson("GET", `${this.url}?${query}`);
       return { images: images?.map((image) => this.#option(image)), total, isStale: stale, problem: trouble };
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      return { isStale: true, ...(error.status === 503 ? { note: error.message } : { problem: error.message }) };
-    }
+    }, (sentence, { status }) => ({ isStale: true, ...(status === 503 ? { note: sentence } : { problem: sentence }) }));
   }
 
   async search() {

@@ -1,5 +1,6 @@
 // What is chosen in the picker, in order: numbers on the images of the list, small images in the footer.
 
+import { create } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 export class PickerSelection {
@@ -63,20 +64,15 @@ export class PickerSelection {
   }
 
   #item(image, index) {
-    const item = document.createElement("li");
-    const button = document.createElement("button");
-    const picture = document.createElement("img");
-    picture.src = image.thumbnail_url || image.url;
-    picture.alt = "";
-    button.type = "button";
-    button.className = "picker-chosen-image";
-    button.setAttribute("aria-label", _("移除第 {number} 张：{filename}", { number: index + 1, filename: image.filename }));
-    button.title = _("{filename}（点一下移除）", { filename: image.filename });
-    button.dataset.order = index + 1;
-    button.append(picture);
-    button.addEventListener("click", () => this.#remove(image, index));
-    item.append(button);
-    return item;
+    const button = create("button", {
+      type: "button",
+      className: "picker-chosen-image",
+      ariaLabel: _("移除第 {number} 张：{filename}", { number: index + 1, filename: image.filename }),
+      title: _("{filename}（点一下移除）", { filename: image.filename }),
+      data: { order: index + 1 },
+      onclick: () => this.#remove(image, index),
+    }, create("img", { src: image.thumbnail_url || image.url, alt: "" }));
+    return create("li", {}, button);
   }
 
   /** The focus stays in the footer, on what stands there now. */

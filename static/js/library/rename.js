@@ -1,5 +1,6 @@
 // Renaming an image of the library: its name becomes a field until it is saved or given up.
 
+import { create } from "../core/dom.js";
 import { HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
@@ -76,12 +77,13 @@ export async function renameInLargeView(sample, list, lightbox) {
 }
 
 function nameField(filename) {
-  const field = document.createElement("input");
-  field.className = "input sample-new-name";
-  field.maxLength = 200;
-  field.value = filename.replace(/\.[^.]+$/, "");
-  field.setAttribute("aria-label", _("新名字：{filename}", { filename }));
-  return field;
+  return create("input", {
+    className: "input sample-new-name",
+    dir: "auto",
+    maxLength: 200,
+    value: filename.replace(/\.[^.]+$/, ""),
+    ariaLabel: _("新名字：{filename}", { filename }),
+  });
 }
 
 function isNewName(filename, name) {

@@ -29,17 +29,8 @@ async function refresh() {
   if (!news || news.html === shownHtml) return; // no answer: the next change loads again; no change: buttons stay
   if (liveUrl !== page.dataset.liveUrl) return; // another chart was chosen since
   shownHtml = news.html;
-  const focused = summary.contains(document.activeElement) ? document.activeElement : null;
   replaceContent(summary, news.html);
   version = versionShown();
-  if (focused && focused.tagName !== "SUMMARY") buttonLike(focused)?.focus({ preventScroll: true });
-}
-
-function buttonLike({ dataset, parentElement }) {
-  if (dataset.chart) return summary.querySelector(`[data-chart="${dataset.chart}"]`);
-  const record = parentElement?.closest("[data-record-id]")?.dataset.recordId;
-  const scope = record ? `[data-record-id="${record}"]` : "[data-unresolved-bulk]";
-  return summary.querySelector(`${scope} [data-command="${dataset.command}"]`) ?? summary.querySelector("[data-unresolved-title]");
 }
 
 /** Show the other chart; the address, the ranges and the form of the dates keep the choice. */

@@ -1,6 +1,8 @@
 // Two to four images side by side: zoomed together, changed one by one, kept or rejected.
 
-import { HttpError, messageOf } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
+import { create } from "../core/dom.js";
+import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "../ui/details.js";
 import { ImageViewer } from "../ui/image_viewer.js";
@@ -80,14 +82,12 @@ class Side {
   }
 
   async #loadDetails(record) {
-    try {
+    await attempt(async () => {
       const details = await loadDetails(record);
       if (record !== this.record) return;
       this.details = details;
       this.#hooks.onDetails();
-    } catch (error) {
-      if (record === this.record) this.#part("prompt").textContent = messageOf(error);
-    }
+    }, (sentence) => { if (record === this.record) this.#part("prompt").textContent = sentence; });
   }
 
   #part(name) {
@@ -220,12 +220,8 @@ function isSame(record, other) {
 /** Size, model and seed, one <span> each; those that none of the others has are marked. */
 function diffMetadata(details, all) {
   const others = all.flatMap(summaryOf);
-  return summaryOf(details).filter(Boolean).map((text) => {
-    const element = document.createElement("span");
-    element.textContent = text;
-    element.classList.toggle("is-different", others.length > 0 && !others.includes(text));
-    return element;
-  });
+  const isOther = (text) => others.length > 0 && !others.includes(text);
+  return summaryOf(details).filter(Boolean).map((text) => create("span", { textContent: text, className: isOther(text) ? "is-different" : "" }));
 }
 
 function summaryOf({ request: { seed }, metadata }) {

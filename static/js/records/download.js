@@ -1,5 +1,6 @@
 // A download by a form, which the browser shows and stops like any other. Only an error loads in its frame: it is shown.
 
+import { create } from "../core/dom.js";
 import { refusalOf } from "../core/files.js";
 import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -10,12 +11,8 @@ const FRAME = "download";
 /** POST `target`, {ids} or {filter}, to a URL that answers with a file. */
 export function download(url, { ids, filter }) {
   const fields = filter ?? { ids: ids.join(",") };
-  const form = document.createElement("form");
-  Object.assign(form, { method: "post", action: url, target: FRAME, hidden: true });
-  for (const [name, value] of Object.entries(fields)) {
-    const input = document.createElement("input");
-    form.append(Object.assign(input, { type: "hidden", name, value }));
-  }
+  const inputs = Object.entries(fields).map(([name, value]) => create("input", { type: "hidden", name, value }));
+  const form = create("form", { method: "post", action: url, target: FRAME, hidden: true }, ...inputs);
   document.body.append(form);
   appendFrame(url, new URLSearchParams(fields));
   form.submit();
@@ -25,7 +22,7 @@ export function download(url, { ids, filter }) {
 
 function appendFrame(url, body) {
   document.querySelector(`iframe[name="${FRAME}"]`)?.remove();
-  const frame = Object.assign(document.createElement("iframe"), { name: FRAME, hidden: true });
+  const frame = create("iframe", { name: FRAME, hidden: true });
   document.body.append(frame);
   frame.addEventListener("load", async () => {
     const reason = await refusalOf(url, body).catch(messageOf);

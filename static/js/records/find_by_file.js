@@ -1,7 +1,8 @@
 // Find the record of an image file, or at least the parameters inside the file.
 
 import { attempt } from "../core/attempt.js";
-import { messageOf, requestJson } from "../core/http.js";
+import { create } from "../core/dom.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
 import { announce, showToast } from "../ui/toast.js";
@@ -68,25 +69,17 @@ function showDialog(title, message, metadata = [], action = null) {
   const [actionButton, closeButton] = [part("yes"), dialog.querySelector("[data-close]")];
   part("title").textContent = title;
   part("text").textContent = message;
-  part("facts").replaceChildren(...metadata.flatMap(([term, value]) => [element("dt", term), element("dd", value)]));
+  part("facts").replaceChildren(...metadata.flatMap(([term, value]) => [create("dt", { textContent: term }), create("dd", { textContent: value, dir: "auto" })]));
   part("facts").hidden = metadata.length === 0;
   closeButton.textContent = action ? _("取消") : _("关闭");
   actionButton.hidden = !action;
   actionButton.textContent = action?.label ?? "";
   actionButton.onclick = async () => {
     dialog.close();
-    try {
-      await action.run();
-    } catch (error) {
-      showDialog(title, messageOf(error));
-    }
+    await attempt(action.run, (sentence) => showDialog(title, sentence));
   };
   if (!dialog.open) dialog.showModal();
   (action ? actionButton : closeButton).focus();
-}
-
-function element(name, text) {
-  return Object.assign(document.createElement(name), { textContent: text });
 }
 
 function useInStudio({ prompt, negative_prompt, seed, steps }) {

@@ -1,5 +1,6 @@
 // The choice of pictures: each is kept, rejected, or neither. It deletes nothing.
 
+import { create } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
@@ -65,16 +66,8 @@ function showPick(id, pick) {
 
 /** The same as `pick_mark` of records/macros.html. */
 function createMark(pick) {
-  const mark = document.createElement("span");
-  mark.className = "pick-mark";
-  mark.dataset.pickMark = "";
-  const icon = document.createElement("i");
-  icon.className = `icon ${ICONS[pick]}`;
-  const label = document.createElement("span");
-  label.className = "sr-only";
-  label.textContent = LABELS[pick];
-  mark.append(icon, label);
-  return mark;
+  const label = create("span", { className: "sr-only", textContent: LABELS[pick] });
+  return create("span", { className: "pick-mark", data: { pickMark: "" } }, create("i", { className: `icon ${ICONS[pick]}` }), label);
 }
 
 function messageOf(pick) {

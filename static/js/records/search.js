@@ -46,7 +46,7 @@ export class RecordSearch {
       const { html } = await fetchHtmlIfChanged(this.#page.dataset.liveUrl + search, {});
       if (ticket !== this.#latest) return false;
       this.#pending = null;
-      this.#render(html);
+      replaceContent(this.#results, html);
       this.#shown = search;
       setTitle(this.list().dataset.title);
       if (mode !== "keep") history[`${mode}State`](null, "", href);
@@ -160,16 +160,6 @@ export class RecordSearch {
 
   async #show(url, how) {
     if (await this.navigate(url, how)) window.scrollTo({ top: 0 });
-  }
-
-  /** Images that are loaded already are kept, so that nothing flickers. */
-  #render(html) {
-    const images = new Map([...this.#results.querySelectorAll("img")].map((image) => [image.currentSrc, image]));
-    replaceContent(this.#results, html);
-    for (const image of this.#results.querySelectorAll("img")) {
-      const old = images.get(image.src);
-      if (old?.complete && old.naturalWidth) image.replaceWith(old);
-    }
   }
 
   #showError(message) {

@@ -1,7 +1,8 @@
 // The selection of 生成记录, which outlasts pages and reloads until something else is searched for: also all that the filter found
 // at a time (`asOf`).
 
-import { HttpError, LONG_TIMEOUT, requestJson } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
+import { LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { Selection } from "../ui/selection.js";
 
@@ -126,22 +127,17 @@ export class RecordSelection extends Selection {
     if (this.#resolving) return;
     const request = (this.#resolving = {});
     const query = new URLSearchParams(this.target().filter);
-    let message = "";
-    try {
+    const failure = await attempt(async () => {
       const { ids } = await requestJson("GET", `${this.root.dataset.idsUrl}?${query}`, null, LONG_TIMEOUT);
-      if (request !== this.#resolving) return;
-      this.selected = new Set([...ids.filter((id) => this.has(id)).map(String), ...this.#added]);
-      this.#forgetAll();
-    } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      if (request !== this.#resolving) return;
-      message = error.message;
-      const all = this.#all;
-      this.#forgetAll();
-      this.#all = all;
-    }
+      if (request === this.#resolving) this.selected = new Set([...ids.filter((id) => this.has(id)).map(String), ...this.#added]);
+      return "";
+    }, (sentence) => sentence);
+    if (request !== this.#resolving) return;
+    const all = failure ? this.#all : null;
+    this.#forgetAll();
+    this.#all = all;
     this.show();
-    this.bar.querySelector("[data-error]").textContent = message;
+    this.bar.querySelector("[data-error]").textContent = failure;
   }
 
   #isLater(id) {

@@ -1,7 +1,8 @@
 // Presets of 单图生成: a chosen one fills the form, and what the form holds is stored under a name.
 
 import { readForm } from "./form.js";
-import { messageOf, requestJson } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
@@ -53,17 +54,17 @@ export function bindPresets(form, apply) {
     event.preventDefault();
     const fields = { ...fieldsToSave(), ...(part("suffix").value && { suffix: part("suffix").value }) };
     if (fields.reference_strength) fields.reference_strength = Number(fields.reference_strength);
-    try {
+    await attempt(async () => {
       const { preset } = await requestJson("PUT", urlOf(part("name").value), fields);
       await refresh();
       select.value = [...select.options].find(({ text }) => text === preset.name).value;
       suffix = preset.fields.suffix ?? "";
       dialog.close();
       showToast(_("已存成预设「{name}」", { name: preset.name }));
-    } catch (failure) {
-      part("problem").textContent = messageOf(failure);
+    }, (sentence) => {
+      part("problem").textContent = sentence;
       part("name").focus();
-    }
+    });
   }
 
   async function refresh() {
@@ -87,7 +88,7 @@ export function bindPresets(form, apply) {
   }
 
   async function remove(name, fields) {
-    try {
+    await attempt(async () => {
       await requestJson("DELETE", urlOf(name));
       await refresh();
       part("name").focus();
@@ -95,8 +96,6 @@ export function bindPresets(form, apply) {
         await requestJson("PUT", urlOf(name), fields);
         await refresh();
       });
-    } catch (failure) {
-      part("problem").textContent = messageOf(failure);
-    }
+    }, (sentence) => { part("problem").textContent = sentence; });
   }
 }

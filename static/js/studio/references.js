@@ -2,8 +2,8 @@
 
 import { orderByDragging } from "./reference_order.js";
 import { makeReferenceList } from "./reference_list.js";
+import { attempt } from "../core/attempt.js";
 import { onFilesDropped } from "../core/file_drop.js";
-import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { upload } from "../core/upload.js";
@@ -84,14 +84,13 @@ async function uploadReference(list, url, file) {
   list.element.append(item);
   list.number();
   let problem = "";
-  try {
+  await attempt(async () => {
     const answer = await upload(url, file, { signal: controller.signal });
     if (answer) problem = showUploaded(list, item, answer.images[0]);
-  } catch (error) {
-    if (!(error instanceof HttpError)) throw error;
+  }, (message) => {
     item.remove();
-    problem = _("{name}：{message}", { name: file.name, message: error.message });
-  }
+    problem = _("{name}：{message}", { name: file.name, message });
+  });
   if (!item.isConnected) URL.revokeObjectURL(preview);
   list.save();
   return problem;

@@ -1,6 +1,6 @@
 // The panel of the large view: words and facts of the image, with buttons that copy them. On a wide screen it stays as it was left.
 
-import { messageOf } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
 import { _ } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
 import { loadDetails } from "./details.js";
@@ -51,14 +51,13 @@ export class LightboxPanel {
     this.#item = item;
     this.#part("details-error").hidden = true;
     this.#render({ request: {}, metadata: new DocumentFragment() });
-    try {
+    await attempt(async () => {
       const details = await loadDetails(item);
       if (item === this.#item) this.#render(details);
-    } catch (error) {
-      if (item !== this.#item) return;
-      this.#part("details-message").textContent = messageOf(error);
-      this.#part("details-error").hidden = false;
-    }
+    }, (sentence) => {
+      this.#part("details-message").textContent = sentence;
+      this.#part("details-error").hidden = item !== this.#item;
+    });
   }
 
   #render({ request, metadata, price = "" }) {

@@ -1,7 +1,8 @@
 // A dialog with a text field and the list of what it finds: the pattern of a combobox, with the focus always in the field.
 
 import { loadDialog } from "./late_dialog.js";
-import { messageOf } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
+import { create } from "../core/dom.js";
 
 const PAGE = 8; // options that Page Up and Page Down move by
 const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE };
@@ -26,12 +27,10 @@ export async function openSearchList({ label, placeholder, text = "", takeTyped,
 
   async function search() {
     const ticket = ++latest;
-    try {
+    await attempt(async () => {
       const groups = await find(field.value.trim());
       if (ticket === latest) show(groups, groups.some((group) => group.options.length > 0) ? "" : nothing);
-    } catch (error) {
-      if (ticket === latest) show([], messageOf(error));
-    }
+    }, (sentence) => { if (ticket === latest) show([], sentence); });
   }
 
   function show(groups, sentence) {
@@ -90,27 +89,12 @@ export async function openSearchList({ label, placeholder, text = "", takeTyped,
 }
 
 function createGroup({ title, options }, id, number) {
-  const group = document.createElement("div");
-  group.setAttribute("role", "group");
-  const heading = document.createElement("div");
-  heading.className = "search-list-title";
-  heading.id = id;
-  heading.textContent = title;
-  group.setAttribute("aria-labelledby", id);
-  group.append(heading, ...options.map((option) => createOption(option, number())));
-  return group;
+  const heading = create("div", { className: "search-list-title", id, textContent: title });
+  return create("div", { attributes: { role: "group", "aria-labelledby": id } }, heading, ...options.map((option) => createOption(option, number())));
 }
 
 function createOption({ label, detail = "" }, index) {
-  const element = document.createElement("div");
-  element.id = `search-list-option-${index}`;
-  element.className = "search-list-option";
-  element.setAttribute("role", "option");
-  const [words, note] = [document.createElement("span"), document.createElement("span")];
-  words.className = "search-list-label";
-  words.textContent = label;
-  note.className = "hint";
-  note.textContent = detail;
-  element.append(words, ...(detail ? [note] : []));
-  return element;
+  const words = create("span", { className: "search-list-label", textContent: label, dir: "auto" });
+  const note = detail ? [create("span", { className: "hint", textContent: detail })] : [];
+  return create("div", { id: `search-list-option-${index}`, className: "search-list-option", attributes: { role: "option" } }, words, ...note);
 }

@@ -1,7 +1,7 @@
 // The server's status in the top bar: polled, and passed on to the page when something changed.
 // Dispatches "status" on document with {state, version, underWay, done, total}.
 
-import { replaceContent } from "../core/dom.js";
+import { create, replaceContent } from "../core/dom.js";
 import { fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { ScriptLoadError } from "../core/lazy.js";
 import { _ } from "../core/i18n.js";
@@ -67,7 +67,7 @@ export function pollStatus(holder) {
   document.addEventListener("login-expired", ({ detail: login }) => {
     if (offline.querySelector("a")) return;
     const href = `${login}?${new URLSearchParams({ next: location.pathname + location.search })}`;
-    const link = Object.assign(document.createElement("a"), { href, textContent: _("重新登录") });
+    const link = create("a", { href, textContent: _("重新登录") });
     offline.replaceChildren(_("登录过期了"), " · ", link);
   });
 

@@ -1,5 +1,6 @@
 // Toasts, with or without an undo button, and announcements for screen readers.
 
+import { create } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { forget, remember } from "./undo.js";
@@ -60,13 +61,7 @@ async function attempt(run, again = () => attempt(run)) {
 
 /** `kind` of MAX_SHOWN: later toasts of the same kind push it out. */
 function show(text, actions, kind = actions.length ? "actions" : "text") {
-  const element = document.createElement("div");
-  element.className = "toast";
-  element.dataset.toastKind = kind;
-  const message = document.createElement("span");
-  message.className = "toast-text";
-  message.textContent = text;
-  element.append(message);
+  const element = create("div", { className: "toast", data: { toastKind: kind } }, create("span", { className: "toast-text", textContent: text }));
   element.append(...actions.map((action) => actionButton(action, element)));
   mount(element);
   return element;
@@ -103,10 +98,7 @@ function removeOldest(container, { dataset: { toastKind } }) {
 }
 
 function actionButton({ label, run }, element) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.className = "button is-small";
-  button.textContent = label;
+  const button = create("button", { type: "button", className: "button is-small", textContent: label });
   let previousFocus = null;
   button.addEventListener("focus", ({ relatedTarget }) => (previousFocus = relatedTarget));
   button.addEventListener("click", async () => {

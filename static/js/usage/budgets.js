@@ -1,7 +1,8 @@
 // The budgets of 用量: a field is saved when it is left or Enter is pressed; the figures follow the ledger.
 
 import { readAmount, writeAmount } from "../core/amounts.js";
-import { messageOf, requestJson } from "../core/http.js";
+import { attempt } from "../core/attempt.js";
+import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { showToast } from "../ui/toast.js";
 
@@ -32,15 +33,15 @@ export function bindBudgets(section) {
     const input = item.querySelector("input");
     const error = item.querySelector("[data-error]");
     error.textContent = "";
-    try { // what is no number is sent as it is: the server says what is expected
+    await attempt(async () => { // what is no number is sent as it is: the server says what is expected
       show(await requestJson("PUT", url, { [item.dataset.scope]: readAmount(input.value) }));
       input.removeAttribute("aria-invalid");
       showToast(_("预算已保存"));
       document.dispatchEvent(new Event("poll-now"));
-    } catch (failure) {
+    }, (sentence) => {
       input.setAttribute("aria-invalid", "true");
-      error.textContent = messageOf(failure);
-    }
+      error.textContent = sentence;
+    });
   }
 
   section.addEventListener("change", ({ target }) => save(target.closest("[data-scope]")));
