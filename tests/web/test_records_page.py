@@ -224,19 +224,19 @@ def test_hits_are_marked_and_other_fields_named(client: FlaskClient, db: databas
     for query, shown in {
         "狗": "两只&lt;b&gt;<mark>狗</mark>&lt;/b&gt;",
         "<B": "两只<mark>&lt;b</mark>&gt;狗",
-        "a-0": "SKU&lt;：<mark>Ａ-0</mark>01&lt;i&gt;",
+        "a-0": "SKU&lt;：<bdi><mark>Ａ-0</mark>01&lt;i&gt;",
         "<新": ">图.png · 春季 <mark>&lt;新</mark>品&gt;<",
-        "雨": "负面提示词：<mark>雨</mark>",
+        "雨": "负面提示词：<bdi><mark>雨</mark>",
         "图": "><mark>图</mark>.png · 春季 &lt;新品&gt;<",
-        "图&view=grid": "文件名：<mark>图</mark>.png",
-        "<新&view=grid": "批次：春季 <mark>&lt;新</mark>品&gt;",
+        "图&view=grid": "文件名：<bdi><mark>图</mark>.png",
+        "<新&view=grid": "批次：<bdi>春季 <mark>&lt;新</mark>品&gt;",
     }.items():
         html = page(client, f"?search={quote(query, safe='&=')}")
         assert ids(html) == [2]
         assert shown in html, query
     both = page(client, "?search=狗 001&words=all&view=grid")
     assert "<mark>狗</mark>" in both
-    assert "SKU&lt;：Ａ-<mark>001</mark>" in both
+    assert "SKU&lt;：<bdi>Ａ-<mark>001</mark>" in both
     assert "<mark>" not in page(client)
 
 
