@@ -6,7 +6,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ASPECT_RATIOS, BUILT_IN_NAMES
+from app.domain import ASPECT_RATIOS, BUILT_IN_NAMES, BatchStatus, Status
 from app.domain.tables import Table
 from app.web.batch_columns import batch_columns, batch_models
 from app.web.formatting import resolutions
@@ -65,6 +65,7 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
         render_template(
             "pages/batch.html",
             table_id=table.id if table else "",
+            has_run=table is not None and _has_run(table),
             table_name=table.name if table else "",
             table_model=table.model if table else chosen.spec.model_id,
             columns=columns,
@@ -76,6 +77,16 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
             variables=BUILT_IN_NAMES,
         )
     )
+
+
+def _has_run(table: Table) -> bool:
+    """Whether a run of a table is to be shown: it has not ended, or some of it failed."""
+    run_id = database.newest_run(connection(), table.id)
+    if run_id is None:
+        return False
+    batch = database.get_batch(connection(), run_id)
+    has_ended = batch.status in (BatchStatus.FINISHED, BatchStatus.CANCELLED)
+    return not has_ended or batch.counts[Status.FAILED] + batch.counts[Status.UNKNOWN] > 0
 
 
 def _model_of(table: Table) -> PageModel:

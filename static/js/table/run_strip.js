@@ -126,7 +126,7 @@ export class RunStrip {
     const isPaused = batch?.status === "paused";
     const left = batch ? batch.counts.queued + batch.counts.running : 0;
     const hasFocus = section.contains(document.activeElement);
-    section.hidden = !error && !(batch && (left > 0 || batch.counts.held > 0 || isPaused || causes.length > 0));
+    if (batch || error || !this.#state.id) section.hidden = !error && !(batch && (left > 0 || batch.counts.held > 0 || isPaused || causes.length > 0));
     section.classList.toggle("is-stale", isStale);
     offline.hidden = !error;
     setText(offline, error);
