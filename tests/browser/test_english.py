@@ -180,7 +180,7 @@ def test_a_paused_batch_says_why_in_english_with_its_buttons_in_one_line(
     expect(english_page.locator("[data-log-lines] li").first).to_be_attached()
     expect_english(english_page)
     buttons = english_page.locator(".run-line .button:visible")
-    expect(buttons.filter(has_text="Cancel")).to_be_visible()
+    expect(buttons.filter(has_text="Resume")).to_be_visible()
     for width in (1024, 1440):
         resize(english_page, width)
         assert len({round(box["y"]) for each in buttons.all() if (box := each.bounding_box())}) == 1
