@@ -9,7 +9,7 @@ import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { budgetLeft } from "../ui/status.js";
-import { offerUndo, showToast } from "../ui/toast.js";
+import { showToast } from "../ui/toast.js";
 
 const SAMPLE = 8; // rows
 const SAVE_LIMIT = 20_000; // ms that changes may take to be saved before an order
@@ -53,11 +53,8 @@ export class OrderDialog {
     yes.addEventListener("click", () => this.#submit());
   }
 
-  /**
-   * mode: see planOrder(); rows: of the table, null for all; sample: how many of them are made first; batch: the run whose trial is over,
-   * for "release"; on: kinds that are chosen from the start.
-   */
-  open({ mode = "start", rows = null, sample = 0, batch = null, on = [] } = {}) {
+  /** mode: see planOrder(); rows: of the table, null for all; batch: the run whose trial is over, for "release". */
+  open({ mode = "start", rows = null, batch = null } = {}) {
     const { yes, no, size, changes, fields } = this.#part;
     if (document.querySelector("dialog[open]")) return;
     this.#page.table.editor.commit();
@@ -65,9 +62,9 @@ export class OrderDialog {
     const before = { prefix: batch?.prefix ?? "", suffix: batch?.suffix ?? "" };
     for (const field of fields) field.value = before[field.name] ?? "";
     changes.open = false;
-    size.value = String(sample || SAMPLE);
+    size.value = String(SAMPLE);
     this.#state = {
-      mode, rows, batch, before, on: new Set(on), off: new Set(), changes: {}, isSample: sample > 0, size: sample || SAMPLE, stops: true,
+      mode, rows, batch, before, chosen: {}, changes: {}, isSample: false, size: SAMPLE, stops: true,
       busy: "", isPosting: false, error: "", problems: [],
     };
     if (mode === "model") {
@@ -158,14 +155,9 @@ export class OrderDialog {
   #createLine(kind) {
     const line = this.#part.line.content.firstElementChild.cloneNode(true);
     line.dataset.kind = kind;
-    line.querySelector("input").addEventListener("change", ({ target }) => this.#choose(kind, target.checked));
+    line.querySelector("input").addEventListener("change", ({ target }) => this.#set({ chosen: { ...this.#state.chosen, [kind]: target.checked } }));
     line.querySelector("[data-order-action]").addEventListener("click", () => (kind === "problem" ? this.#goToProblem() : this.#restore()));
     return line;
-  }
-
-  #choose(kind, isOn) {
-    const { on, off } = this.#state;
-    this.#set({ on: isOn ? new Set([...on, kind]) : without(on, kind), off: isOn ? without(off, kind) : new Set([...off, kind]) });
   }
 
   #shown() {
@@ -206,7 +198,7 @@ export class OrderDialog {
   }
 
   async #submit() {
-    const { store, onOrdered, urls } = this.#page;
+    const { store, onOrdered } = this.#page;
     this.#turn += 1;
     const [turn, seen] = [this.#turn, this.#plan()];
     let [answer, expected] = [null, 0];
@@ -228,7 +220,6 @@ export class OrderDialog {
     this.#dialog.close();
     const more = (answer.shared ?? answer.skipped).length - expected;
     if (more > 0) showToast(_("{n} 行刚才已经做过或正在做，没有再下单", { n: more }));
-    if (this.#state.mode === "more") offerCancel(urls, answer.records);
     return onOrdered(batchId);
   }
 
@@ -269,8 +260,6 @@ function shownNow(row, { table, store }) {
   return { state: hasProblem ? "problem" : table.validation.isFilled(row) ? "to_make" : "empty", pictures: [] };
 }
 
-const without = (kinds, kind) => new Set([...kinds].filter((one) => one !== kind));
-
 function within(limit, promise) {
   let timer = 0;
   const late = new Promise((_resolve, reject) => { timer = setTimeout(() => reject(new HttpError(UNREACHABLE)), limit); });
@@ -305,12 +294,4 @@ function problemItems(problems) {
   const lines = problems.slice(0, MAX_PROBLEMS).map(({ row, error }) => _("第 {row} 行：{text}", { row, text: error }));
   if (problems.length > lines.length) lines.push(_("还有 {n} 处", { n: problems.length - lines.length }));
   return lines.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
-}
-
-// What has not begun costs nothing: it can be called back while the message is there.
-function offerCancel(urls, records) {
-  offerUndo(_("再做 {n} 张", { n: records.length }), async () => {
-    for (const id of records) await requestJson("POST", `${urls.records}/${id}/cancel`);
-    document.dispatchEvent(new Event("poll-now"));
-  }, { whileShown: true });
 }

@@ -44,14 +44,14 @@ export function kindOf(shown, wanted = 1) {
 /**
  * What is ordered of entries [{row, shown, wanted: pictures, each: CNY for one, NaN when unknown, model}].
  *
- * mode: "start" what is missing; "release" what is held; "more" one picture of each; "model" all from another model. on, off: the
- * sets of kinds that were chosen and left out. -> {lines, rows: those to send, again: those of them that are made although there are
+ * mode: "start" what is missing; "release" what is held; "more" one picture of each; "model" all from another model. chosen: kind ->
+ * whether it is ordered, where that was said. -> {lines, rows: those to send, again: those of them that are made although there are
  * pictures, pictures, price, unpriced, isUniform: whether each row comes to the same, byModel: model -> pictures}
  */
-export function planOrder(entries, { mode = "start", on = new Set(), off = new Set() } = {}) {
+export function planOrder(entries, { mode = "start", chosen = {} } = {}) {
   const groups = {};
   for (const entry of entries) (groups[kindIn(mode, entry)] ??= []).push(entry);
-  const isOrdered = (kind) => (ORDERED.includes(kind) ? !off.has(kind) : on.has(kind)) && Boolean(groups[kind]);
+  const isOrdered = (kind) => (REPEATABLE.includes(kind) || ORDERED.includes(kind)) && (chosen[kind] ?? ORDERED.includes(kind));
   const kinds = Object.keys(WORDS).filter((kind) => groups[kind]);
   const ordered = kinds.filter(isOrdered).flatMap((kind) => groups[kind].map((entry) => ({ ...entry, kind, ...dueOf(entry, kind, mode) })));
   const shared = isOrdered("share") ? [] : groups.share ?? []; // they go with the run, so that its results have them

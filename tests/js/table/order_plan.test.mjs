@@ -42,15 +42,15 @@ test("what is missing is ordered, and rows that share go with it for nothing", (
 test("rows that are made, or may have been charged, are made once more only when that is chosen", () => {
   const entries = [entry(1, made, { wanted: 2 }), entry(2, { state: "unknown" }), entry(3, { state: "to_make", same_as: 1 })];
   assert.deepEqual([planOrder(entries).rows, orderWords(planOrder(entries))], [[], "没有要做的"]);
-  const plan = planOrder(entries, { on: new Set(["made", "share"]) });
+  const plan = planOrder(entries, { chosen: { made: true, share: true } });
   assert.deepEqual([plan.rows, plan.again, plan.pictures, cents(plan)], [[3, 1], [3, 1], 3, 66]);
-  assert.deepEqual(planOrder(entries, { on: new Set(["held", "busy"]) }).rows, []);
+  assert.deepEqual(planOrder(entries, { chosen: { held: true, busy: true } }).rows, []);
 });
 
 test("rows that failed are tried again unless they are left out", () => {
   const entries = [entry(1, { state: "refused", missing: 1, price: 0.22 }), entry(2, missing())];
   assert.deepEqual(planOrder(entries).rows, [2, 1]);
-  assert.deepEqual(planOrder(entries, { off: new Set(["failed"]) }).rows, [2]);
+  assert.deepEqual(planOrder(entries, { chosen: { failed: false } }).rows, [2]);
 });
 
 test("rows with problems are left out, and the button says so", () => {
