@@ -95,6 +95,16 @@ def test_one_more_leaves_the_page_where_it_is(demo_server: ServerProcess, studio
     assert abs(before["y"] - after["y"]) < 2
 
 
+def test_figures_are_grey_while_the_server_does_not_answer(demo_server: ServerProcess, page: Page) -> None:
+    page.goto(demo_server.address)
+    answers = Held(page, "**/live/status")
+    answers.wait_for()
+    expect(page.locator("html.is-stale")).to_be_attached()
+    answers.stop()
+    answers.let_go()
+    expect(page.locator("html.is-stale")).to_have_count(0)
+
+
 def test_the_second_click_of_a_double_click_submits_nothing(
     demo_server: ServerProcess, studio: OpenStudio
 ) -> None:

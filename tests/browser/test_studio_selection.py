@@ -102,3 +102,14 @@ def test_on_a_phone_a_new_picture_comes_into_view_and_one_tap_leads_back(in_hand
     prompt = in_hand.page.get_by_label("提示词", exact=False).first
     expect(prompt).to_be_focused()
     expect(prompt).to_be_in_viewport(ratio=1)
+
+
+def test_ctrl_a_selects_all_that_are_shown_and_again_none(pictures: StudioPage) -> None:
+    pictures.tiles().first.locator("a.result-card-frame").focus()
+    pictures.page.keyboard.press("Control+a")
+    expect(bar(pictures)).to_contain_text("已选 4 张")
+    pictures.page.keyboard.press("Control+a")
+    expect(bar(pictures)).to_be_hidden()
+    pictures.page.locator("#prompt").fill("猫")
+    pictures.page.keyboard.press("Control+a")
+    expect(bar(pictures)).to_be_hidden()
