@@ -82,7 +82,7 @@ export function makeFooter(footer, { table, model, store, onSum }) {
  * What rows come to: {rows: that are filled, pictures, made, toMake, cost: {price, unpriced}, problems: cells, good: rows without any of which
  * something is to be made}. What was changed since the server was asked counts as it stands.
  */
-export function sumOf(rows, { model, validation, store }) {
+function sumOf(rows, { model, validation, store }) {
   const filled = rows.filter(validation.isFilled);
   const total = (valueOf) => filled.reduce((sum, row) => sum + valueOf(row), 0);
   const problemsOf = (row) => Object.keys(validation.problemsOf(row)).length;

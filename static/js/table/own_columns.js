@@ -29,7 +29,7 @@ export function ownNames(fields = Object.keys(blankCells)) {
 }
 
 /** The fields of the own columns that rows have, in their order. */
-export function ownFields(rows) {
+function ownFields(rows) {
   return [...new Set(rows.flatMap((row) => Object.keys(row).filter(isOwnField)))];
 }
 
