@@ -151,7 +151,6 @@ def test_a_batch_is_imported_corrected_and_started_in_english(
     english_page.locator("[data-file]").set_input_files(table)
     expect(batch.report()).to_contain_text("2 rows read")
     expect_english(english_page)
-    batch.click_command("start")
     expect(batch.bad_cells()).not_to_have_count(0)
     batch.edit_cell(2, "aspect_ratio", "1:1")
     picker = batch.open_references(1)
