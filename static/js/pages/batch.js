@@ -17,6 +17,7 @@ import { stateOf } from "../table/states.js";
 import { Store } from "../table/store.js";
 import { bindCommands, bindPicks } from "../table/toolbar.js";
 import { bindView } from "../table/view.js";
+import { attempt } from "../core/attempt.js";
 import { parseHtml } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -222,15 +223,14 @@ function showReportOpener({ problems }) {
 async function changeModel(select) {
   table.editor.commit();
   if (table.rows.length === 0 && !store.id) return location.assign(`${pageUrl}?new=1&model=${encodeURIComponent(select.value)}#model`);
-  try {
+  return attempt(async () => {
     await store.put({ model: select.value });
     location.hash = "#model";
     location.reload();
-  } catch (failure) {
+  }, (sentence) => {
     select.value = model.id;
-    head.showFailure(failure);
-  }
-  return undefined;
+    head.tell(sentence);
+  });
 }
 
 // Ctrl+F and Ctrl+H find in all rows, of which the browser knows those in view; in the bar they are the browser's.

@@ -1,12 +1,11 @@
 // The head of the open table: its name, whether everything is saved, and what happened to it elsewhere.
 
 import { makeMenu } from "./menu.js";
-import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const TOLD = 30_000; // ms for which it is said what happened elsewhere
 
-/** Returns {show(table), showSaving(saving), tell(text), showFailure(error), openMenu(button)}. */
+/** Returns {show(table), showSaving(saving), tell(text), openMenu(button)}. */
 export function makeHead(page) {
   const [name, saving, notice, menu] = ["[data-name]", "[data-saving]", "[data-notice]", "[data-more-menu]"].map((hook) => page.querySelector(hook));
   const { open: openMenu } = makeMenu(menu);
@@ -33,7 +32,6 @@ export function makeHead(page) {
       timer = setTimeout(() => show({ notice: "" }), TOLD);
       show({ notice: text });
     },
-    showFailure: (error) => show({ notice: messageOf(error) }),
   };
 }
 
