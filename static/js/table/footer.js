@@ -41,6 +41,7 @@ export function makeFooter(footer, { table, model, store, onSum }) {
       toMake === 0 ? "¥0" : formatSum(cost),
     ];
     part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : made > 0 && index === figures.length - 1 ? " " : " · ")));
+    part("price").textContent = cost.price > 0 ? ` · ${formatSum(cost)}` : "";
     part("sum").classList.toggle("is-over", left !== null && cost.price > left);
     const { isFiltered } = table.rows;
     problemButton.hidden = problems === 0;
