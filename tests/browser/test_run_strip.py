@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.batch_page import BatchPage, rows_of, start, start_to_end
+from tools.pages.states import controls_in_view
 from tools.server_process import ServerProcess
 
 
@@ -94,6 +95,7 @@ def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
     priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
     priced.open_run(start(server, numbered(8)))
+    expect(priced.page.locator("[data-run]")).to_be_visible()
     priced.wait_for_image(1)  # either of the two running ones may finish first
     priced.wait_for_image(2)
     server.kill()
@@ -168,11 +170,4 @@ def test_controls_in_view_while_a_run_is_under_way(
     jimeng.latency = 600.0
     priced.open_run(start(server, numbered(30)))
     expect(priced.run_button("pause")).to_be_visible()
-    shown = priced.page.evaluate(
-        """() => [...document.querySelectorAll("a, button, input, select, textarea")].filter((one) => {
-          const { top, bottom, width } = one.getBoundingClientRect();
-          const isSeen = one.checkVisibility({ opacityProperty: true, visibilityProperty: true });
-          return isSeen && width > 1 && bottom > 0 && top < innerHeight && one.tabIndex >= 0;
-        }).length"""
-    )
-    assert shown <= 35
+    assert controls_in_view(priced.page) <= 35

@@ -175,9 +175,9 @@ store.watch(({ rows }) => {
 
 // The first press may have to wait for the second script.
 async function whileBusy(button, work) {
-  button.ariaBusy = "true";
+  button.dataset.busy = "";
   await work();
-  button.ariaBusy = null;
+  delete button.dataset.busy;
 }
 
 function showEmpty() {
@@ -267,3 +267,4 @@ if (location.hash === "#model") {
 }
 bindDownloads(page);
 page.dataset.ready = "";
+(window.requestIdleCallback ?? setTimeout)(() => loadMore().catch(() => null)); // a press of 🚀 waits for nothing; what fails is said by it
