@@ -126,7 +126,8 @@ export class RunStrip {
     const isPaused = batch?.status === "paused";
     const left = batch ? batch.counts.queued + batch.counts.running : 0;
     const hasFocus = section.contains(document.activeElement);
-    if (batch || error || !this.#state.id) section.hidden = !error && !(batch && (left > 0 || batch.counts.held > 0 || isPaused || causes.length > 0));
+    const hasMore = batch && (left > 0 || batch.counts.held > 0 || isPaused || causes.length > 0 || isAhead(batch, this.#page.store));
+    if (batch || error || !this.#state.id) section.hidden = !error && !hasMore;
     section.classList.toggle("is-stale", isStale);
     offline.hidden = !error;
     setText(offline, error);
@@ -267,6 +268,11 @@ export class RunStrip {
     const { row } = this.#shown().find(({ pictures = [] }) => pictures.some(({ record_id: one }) => one === id)) ?? {};
     if (row) this.#page.goToRow(row);
   }
+}
+
+// Whether the run has failures that the rows have not told of yet: until then it keeps its line.
+function isAhead({ counts, version }, store) {
+  return counts.failed + counts.unknown > 0 && store.version < version;
 }
 
 function createFigure({ name }) {
