@@ -151,10 +151,6 @@ def test_a_batch_is_imported_corrected_and_started_in_english(
     english_page.locator("[data-file]").set_input_files(table)
     expect(batch.report()).to_contain_text("2 rows read")
     expect_english(english_page)
-<<<<<<< HEAD
-=======
-    batch.open_start().get_by_role("button", name="Fix").click()
->>>>>>> fe874ab7 (Keep the line of a run in one height, with its buttons together)
     expect(batch.bad_cells()).not_to_have_count(0)
     batch.edit_cell(2, "aspect_ratio", "1:1")
     picker = batch.open_references(1)
