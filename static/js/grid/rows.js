@@ -12,7 +12,6 @@ export class Rows extends EventTarget {
   #operations = null; // of the step that is open
   #hidden = null; // rows that showOnly() left out, a set; null while all are shown
   #shown = null; // the others, once they are asked for
-  reserved = 0; // rows without a number get higher ones than this
 
   get length() { return this.#list.length; }
   get all() { return this.#list; }
@@ -59,7 +58,7 @@ export class Rows extends EventTarget {
 
   /** Replace all rows, show them all, and forget the history (another draft, another batch). */
   reset(list) {
-    numberRows(list, [], this.reserved);
+    numberRows(list, []);
     this.#list = list;
     this.#setHidden(null);
     this.forgetHistory();
@@ -117,7 +116,7 @@ export class Rows extends EventTarget {
   /** entries: [{index, row}], ascending; an index is that of the row among all of them then. */
   insertEach(entries) {
     if (entries.length === 0) return;
-    numberRows(entries.map(({ row }) => row), this.#list, this.reserved);
+    numberRows(entries.map(({ row }) => row), this.#list);
     this.#do({ kind: "put", entries });
   }
 
@@ -181,9 +180,9 @@ export class Rows extends EventTarget {
 }
 
 // Rows without a number, or with one that another row has, take the next after the highest.
-function numberRows(rows, others, reserved) {
+function numberRows(rows, others) {
   const taken = new Set(others.map(({ number }) => number));
-  let highest = reserved;
+  let highest = 0;
   for (const { number } of [...others, ...rows]) highest = Math.max(highest, number ?? 0);
   for (const row of rows) {
     if (!row.number || taken.has(row.number)) row.number = ++highest;

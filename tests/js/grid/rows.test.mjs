@@ -113,14 +113,6 @@ test("a row takes the next number, and keeps its own unless it is taken", () => 
   assert.deepEqual(numbers(rows), [7, 2, 8, 3, 6, 5]);
 });
 
-test("new rows get no line of the imported file", () => {
-  const rows = new Rows();
-  rows.reserved = 11;
-  rows.reset([{ number: 3 }]);
-  rows.insert(1, [{}]);
-  assert.deepEqual(numbers(rows), [3, 12]);
-});
-
 test("only rows that match are shown, and those that are added later", () => {
   const rows = rowsOf("abcd");
   let told = 0;

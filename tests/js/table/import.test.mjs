@@ -3,7 +3,10 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
+import { makeBatchTable } from "./table.mjs";
+import { changeText } from "../../../static/js/table/change_text.js";
 import { choicesOf, countsOf } from "../../../static/js/table/import.js";
+import { marksOf } from "../../../static/js/table/import_marks.js";
 import { reportOfChange } from "../../../static/js/table/import_reports.js";
 
 const MATCH = { id: "t1", name: "双十二", unchanged: 350, changed: 8, new: 12, removed: 1 };
@@ -33,4 +36,23 @@ test("the report of an update counts rows and keeps the version that undoes it",
   assert.deepEqual(was, { unchanged: 350, changed: 8, new: 12, removed: 1 });
   assert.deepEqual([changes.length, version], [1, 9]);
   assert.equal(reportOfChange("双十二.xlsx", "add", "t1", answer).was, null);
+});
+
+test("what changed in a cell is one line; of long texts only what differs", () => {
+  assert.equal(changeText("一只猫", "一只橘猫"), "一只猫 → 一只橘猫");
+  assert.equal(changeText("", ["a.png", "b.png"]), "（空） → a.png；b.png");
+  const long = "很长的提示词，".repeat(20);
+  assert.equal(changeText(`${long}白底${long}`, `${long}黑底${long}`), "…，很长的提示词，白底很长的提示词，… → …，很长的提示词，黑底很长的提示词，…");
+});
+
+test("a correction is marked where the cell still has its value, and a problem where it still has what was read", () => {
+  const table = makeBatchTable([
+    { number: 2, prompt: "甲", aspect_ratio: "16:9" }, { number: 3, prompt: "乙", aspect_ratio: "1:1" }, { number: 4, prompt: "丙", aspect_ratio: "歪的" },
+  ]);
+  const corrected = { column: "图片比例", seen: "16：9", fixed: "16:9", error: "" };
+  const fixed = [{ row: 2, ...corrected }, { row: 3, ...corrected }, { row: 4, column: "图片比例", seen: "歪的", error: "看不懂" }, { row: 9, ...corrected }];
+  const marks = marksOf({ fixed }, table);
+  assert.deepEqual(marks.map(({ row, field, error, fixed: words }) => [row.number, field, error, words]), [
+    [2, "aspect_ratio", "", "导入时由「16：9」更正"], [4, "aspect_ratio", "看不懂", undefined],
+  ]);
 });
