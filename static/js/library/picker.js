@@ -16,27 +16,27 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
   if (dialog.open) dialog.dispatchEvent(new Event("close")); // asked for twice while its script was loaded
   const closed = new AbortController();
   const { signal } = closed;
-  const part = (name) => dialog.querySelector(`[data-picker-${name}]`);
+  const part = (selector) => dialog.querySelector(selector);
   const on = (element, kind, listener) => element.addEventListener(kind, listener, { signal });
   const { url, refusal } = dialog.dataset;
   const picker = { dialog, most, url, refusal, part, on, signal, canSplit: Boolean(onSplit) };
 
-  part("search").value = search;
-  part("images").replaceChildren();
+  part("[data-picker-search]").value = search;
+  part("[data-picker-images]").replaceChildren();
   const selection = new PickerSelection(picker, chosen);
   const list = new PickerList(picker, () => selection.render());
   bindUploads(picker, selection, list);
   bindKeys(picker);
   dialog.showModal();
-  if (matchMedia("(hover: hover)").matches) part("search").focus(); // on a phone that would bring up its keyboard
+  if (matchMedia("(hover: hover)").matches) part("[data-picker-search]").focus(); // on a phone that would bring up its keyboard
 
   return new Promise((resolve) => {
     let answer = null;
-    on(part("yes"), "click", () => {
+    on(part("[data-picker-yes]"), "click", () => {
       answer = selection.images;
       dialog.close();
     });
-    on(part("split"), "click", () => {
+    on(part("[data-picker-split]"), "click", () => {
       dialog.close();
       onSplit(selection.images);
     });
@@ -49,7 +49,7 @@ export function openReferencePicker(dialog, { chosen = [], most = 4, search = ""
 
 /** Arrows, Home and End move among the images, and Tab comes back to the one it left; Ctrl+Enter confirms. */
 function bindKeys({ dialog, part, on }) {
-  const list = part("images");
+  const list = part("[data-picker-images]");
   on(list, "keydown", (event) => {
     const hasModifier = event.ctrlKey || event.metaKey || event.altKey;
     const next = !hasModifier && arrowTarget([...list.children], document.activeElement, event.key);
@@ -61,7 +61,7 @@ function bindKeys({ dialog, part, on }) {
     for (const option of list.querySelectorAll('[tabindex="0"]')) option.tabIndex = -1;
     target.tabIndex = 0;
   });
-  on(part("search"), "keydown", (event) => {
+  on(part("[data-picker-search]"), "keydown", (event) => {
     if (event.key !== "ArrowDown" || !list.firstElementChild) return;
     event.preventDefault();
     list.querySelector('[tabindex="0"]').focus();
@@ -70,7 +70,7 @@ function bindKeys({ dialog, part, on }) {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
     event.stopPropagation(); // on the page below it would generate
     event.preventDefault();
-    part("yes").click();
+    part("[data-picker-yes]").click();
   });
 }
 
@@ -84,13 +84,13 @@ function bindUploads({ dialog, url, part, on, signal }, selection, list) {
       if (!selection.isFull && !selection.has(image)) selection.toggle(image);
     },
     showUploaded() {
-      part("search").value = "";
+      part("[data-picker-search]").value = "";
       list.search();
     },
   });
 
-  on(part("upload"), "click", () => part("file").click());
-  on(part("file"), "change", ({ target }) => {
+  on(part("[data-picker-upload]"), "click", () => part("[data-picker-file]").click());
+  on(part("[data-picker-file]"), "change", ({ target }) => {
     add([...target.files]);
     target.value = "";
   });

@@ -8,9 +8,9 @@ import { _ } from "../core/i18n.js";
 const PART = 200;
 
 export class PickerList extends LibraryList {
-  /** `part(name)` is an element of the dialog; onChange() is called when other options are shown. */
+  /** `part(selector)` is an element of the dialog; onChange() is called when other options are shown. */
   constructor({ dialog, part, url, most, signal }, onChange) {
-    super({ holder: dialog, list: part("images"), field: part("search"), scroller: part("images"), signal });
+    super({ holder: dialog, list: part("[data-picker-images]"), field: part("[data-picker-search]"), scroller: part("[data-picker-images]"), signal });
     Object.assign(this, { part, url, most, onChange });
     this.search();
   }
@@ -28,15 +28,15 @@ export class PickerList extends LibraryList {
   }
 
   async search() {
-    this.#setText("hint", _("正在读取…"));
+    this.#setText("[data-picker-hint]", _("正在读取…"));
     if (await super.search()) this.list.scrollTop = 0;
   }
 
   show({ problem = "", isStale = false, note = "" }) {
     const message = this.length ? _("{trouble}。下面是较早的列表，图片可能显示不出来。", { trouble: problem }) : _("{trouble}。", { trouble: problem });
     const updating = isStale && !problem ? _("；这是较早的列表，正在更新…") : "";
-    this.#setText("outage", problem && message);
-    this.#setText("hint", note || (this.length ? _("{total} 张，最多选 {most} 张", { total: this.total, most: this.most }) + updating : this.#emptyHint()));
+    this.#setText("[data-picker-outage]", problem && message);
+    this.#setText("[data-picker-hint]", note || (this.length ? _("{total} 张，最多选 {most} 张", { total: this.total, most: this.most }) + updating : this.#emptyHint()));
   }
 
   /** One option can be reached by Tab. */
@@ -50,12 +50,12 @@ export class PickerList extends LibraryList {
     return matchMedia("(pointer: coarse)").matches ? _("还没有示例图，点「上传」从相册选择") : _("还没有示例图，可以拖到这里或上传");
   }
 
-  #setText(name, text) {
-    if (this.part(name).textContent !== text) this.part(name).textContent = text; // or it would be read out again
+  #setText(selector, text) {
+    if (this.part(selector).textContent !== text) this.part(selector).textContent = text; // or it would be read out again
   }
 
   #option(image) {
-    const element = this.part("image").content.firstElementChild.cloneNode(true);
+    const element = this.part("[data-picker-image]").content.firstElementChild.cloneNode(true);
     element.image = image;
     element.querySelector("img").src = image.thumbnail_url || image.url;
     element.querySelector(".picker-name").textContent = element.title = image.filename;

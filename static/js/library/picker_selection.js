@@ -7,16 +7,16 @@ export class PickerSelection {
   /** At most `most` images, with `canSplit` for one row; a `refusal` says why there can be none. */
   constructor({ part, on, most, refusal, canSplit }, chosen) {
     Object.assign(this, { part, most, refusal, canSplit, images: [...chosen] });
-    on(part("images"), "click", ({ target }) => {
+    on(part("[data-picker-images]"), "click", ({ target }) => {
       const option = target.closest("[role=option]");
       if (option) this.toggle(option.image);
     });
-    on(part("none"), "click", () => {
+    on(part("[data-picker-none]"), "click", () => {
       this.images.length = 0;
       this.render();
-      part("search").focus();
+      part("[data-picker-search]").focus();
     });
-    part("error").textContent = refusal;
+    part("[data-picker-error]").textContent = refusal;
     this.render();
   }
 
@@ -31,32 +31,32 @@ export class PickerSelection {
   toggle(image) {
     const index = this.#indexOf(image);
     const isFull = index < 0 && this.isFull;
-    this.part("error").textContent = this.refusal || (isFull ? _("最多选 {most} 张，先点掉一张", { most: this.most }) : "");
+    this.part("[data-picker-error]").textContent = this.refusal || (isFull ? _("最多选 {most} 张，先点掉一张", { most: this.most }) : "");
     if (index >= 0) this.images.splice(index, 1);
     else if (!isFull && !this.refusal) this.images.push({ url: image.url, filename: image.filename, thumbnail_url: image.thumbnail_url });
     this.render();
   }
 
   render() {
-    for (const option of this.part("images").children) {
+    for (const option of this.part("[data-picker-images]").children) {
       const index = this.#indexOf(option.image);
       option.setAttribute("aria-selected", String(index >= 0));
       option.querySelector(".picker-order").textContent = index >= 0 ? String(index + 1) : "";
     }
-    this.part("chosen").replaceChildren(...this.images.map((image, index) => this.#item(image, index)));
-    this.part("none").hidden = this.images.length === 0;
-    this.part("split").hidden = !this.canSplit || this.images.length < 2;
+    this.part("[data-picker-chosen]").replaceChildren(...this.images.map((image, index) => this.#item(image, index)));
+    this.part("[data-picker-none]").hidden = this.images.length === 0;
+    this.part("[data-picker-split]").hidden = !this.canSplit || this.images.length < 2;
     this.#renderLimit();
   }
 
   // What is too much for one row can still be split over several.
   #renderLimit() {
     const isOver = this.images.length > this.most;
-    this.part("yes").disabled = isOver;
-    this.part("yes").classList.toggle("is-primary", !isOver);
-    this.part("split").classList.toggle("is-primary", isOver);
-    this.part("error").classList.toggle("is-note", isOver);
-    if (isOver) this.part("error").textContent = _("一行最多 {most} 张参考图：点掉几张，或按「每张图一行」", { most: this.most });
+    this.part("[data-picker-yes]").disabled = isOver;
+    this.part("[data-picker-yes]").classList.toggle("is-primary", !isOver);
+    this.part("[data-picker-split]").classList.toggle("is-primary", isOver);
+    this.part("[data-picker-error]").classList.toggle("is-note", isOver);
+    if (isOver) this.part("[data-picker-error]").textContent = _("一行最多 {most} 张参考图：点掉几张，或按「每张图一行」", { most: this.most });
   }
 
   #indexOf({ url }) {
@@ -78,7 +78,7 @@ export class PickerSelection {
   /** The focus stays in the footer, on what stands there now. */
   #remove(image, index) {
     this.toggle(image);
-    const buttons = this.part("chosen").querySelectorAll("button");
-    (buttons[Math.min(index, buttons.length - 1)] ?? this.part("search")).focus();
+    const buttons = this.part("[data-picker-chosen]").querySelectorAll("button");
+    (buttons[Math.min(index, buttons.length - 1)] ?? this.part("[data-picker-search]")).focus();
   }
 }

@@ -11,19 +11,19 @@ const SEARCHING_SHOWN_AFTER = 300;
 
 export class SamplesList extends LibraryList {
   constructor(library) {
-    const part = (name) => library.querySelector(`[data-${name}]`);
-    super({ holder: part("holder"), list: part("samples"), field: part("search") });
+    const part = (selector) => library.querySelector(selector);
+    super({ holder: part("[data-holder]"), list: part("[data-samples]"), field: part("[data-search]") });
     this.library = library;
     this.total = Number(this.list.dataset.total);
-    this.isStale = Boolean(part("stale"));
-    this.sort = part("sort");
+    this.isStale = Boolean(part("[data-stale]"));
+    this.sort = part("[data-sort]");
     this.sort.addEventListener("change", () => this.search());
     this.usageCounts = new UsageCounts(library.dataset.usesUrl);
-    part("search-form").addEventListener("submit", (event) => {
+    part("[data-search-form]").addEventListener("submit", (event) => {
       event.preventDefault();
       this.search();
     });
-    part("pager")?.remove();
+    part("[data-pager]")?.remove();
     this.update();
     if (new URLSearchParams(location.search).has("page")) this.search();
   }

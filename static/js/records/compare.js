@@ -32,7 +32,7 @@ class Side {
   constructor(element, hooks) {
     this.#element = element;
     this.#hooks = hooks;
-    this.viewer = new ImageViewer(this.#part("viewer-canvas"), { onSwipe: hooks.onStep, onMove: hooks.onMove });
+    this.viewer = new ImageViewer(this.#part("[data-viewer-canvas]"), { onSwipe: hooks.onStep, onMove: hooks.onMove });
     element.addEventListener("pointerdown", hooks.onActivate);
     element.addEventListener("focusin", hooks.onActivate);
     element.addEventListener("click", ({ target }) => {
@@ -56,13 +56,13 @@ class Side {
     this.#element.hidden = !this.record;
     if (!this.record) return;
     const { prompt = "" } = this.details.request;
-    this.#part("name").textContent = captionOf(this.record) || _("记录 {id}", { id: this.record.dataset.recordId });
-    this.#part("viewer-image").alt = prompt;
-    Object.assign(this.#part("prompt"), { textContent: prompt, title: prompt });
+    this.#part("[data-name]").textContent = captionOf(this.record) || _("记录 {id}", { id: this.record.dataset.recordId });
+    this.#part("[data-viewer-image]").alt = prompt;
+    Object.assign(this.#part("[data-prompt]"), { textContent: prompt, title: prompt });
     for (const button of this.#element.querySelectorAll("[data-command]")) {
       button.setAttribute("aria-pressed", String(button.dataset.command === this.record.dataset.pick));
     }
-    this.#part("metadata-line").replaceChildren(...diffMetadata(this.details, others.map(({ details }) => details)));
+    this.#part("[data-metadata-line]").replaceChildren(...diffMetadata(this.details, others.map(({ details }) => details)));
   }
 
   /** Call run() unless that command is running; why it failed is shown on the image. */
@@ -87,11 +87,11 @@ class Side {
       if (record !== this.record) return;
       this.details = details;
       this.#hooks.onDetails();
-    }, (sentence) => { if (record === this.record) this.#part("prompt").textContent = sentence; });
+    }, (sentence) => { if (record === this.record) this.#part("[data-prompt]").textContent = sentence; });
   }
 
-  #part(name) {
-    return this.#element.querySelector(`[data-${name}]`);
+  #part(selector) {
+    return this.#element.querySelector(selector);
   }
 }
 

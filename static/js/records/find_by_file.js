@@ -65,12 +65,12 @@ function metadataOf({ prompt, negative_prompt: negative, seed, steps, width, hei
 
 function showDialog(title, message, metadata = [], action = null) {
   const dialog = document.querySelector('[data-dialog="file"]');
-  const part = (name) => dialog.querySelector(`[data-file-${name}]`);
-  const [actionButton, closeButton] = [part("yes"), dialog.querySelector("[data-close]")];
-  part("title").textContent = title;
-  part("text").textContent = message;
-  part("facts").replaceChildren(...metadata.flatMap(([term, value]) => [create("dt", { textContent: term }), create("dd", { textContent: value, dir: "auto" })]));
-  part("facts").hidden = metadata.length === 0;
+  const part = (selector) => dialog.querySelector(selector);
+  const [actionButton, closeButton] = [part("[data-file-yes]"), dialog.querySelector("[data-close]")];
+  part("[data-file-title]").textContent = title;
+  part("[data-file-text]").textContent = message;
+  part("[data-file-facts]").replaceChildren(...metadata.flatMap(([term, value]) => [create("dt", { textContent: term }), create("dd", { textContent: value, dir: "auto" })]));
+  part("[data-file-facts]").hidden = metadata.length === 0;
   closeButton.textContent = action ? _("取消") : _("关闭");
   actionButton.hidden = !action;
   actionButton.textContent = action?.label ?? "";

@@ -26,7 +26,7 @@ export class RecordSelection extends Selection {
       if (target.matches("[data-select-page]")) this.select(this.boxes().map(({ value }) => value), target.checked);
     });
     page.addEventListener("results-loaded", () => this.refresh());
-    this.#part("all").addEventListener("click", () => this.#selectAll());
+    this.bar.querySelector("[data-selection-all]").addEventListener("click", () => this.#selectAll());
     this.refresh();
   }
 
@@ -90,8 +90,8 @@ export class RecordSelection extends Selection {
     if (pageBox) pageBox.indeterminate = items.length > 0 && !pageBox.checked;
     this.bar.classList.toggle("is-trash", "trash" in dataset);
     this.bar.classList.toggle("is-loading-ids", this.#resolving !== null);
-    this.#part("all").hidden = this.size() >= Number(dataset.total);
-    this.#part("all").textContent = _("选择全部 {total} 条", { total: Number(dataset.total).toLocaleString(language) });
+    this.bar.querySelector("[data-selection-all]").hidden = this.size() >= Number(dataset.total);
+    this.bar.querySelector("[data-selection-all]").textContent = _("选择全部 {total} 条", { total: Number(dataset.total).toLocaleString(language) });
     const images = items.filter((item) => item.querySelector("[data-image-url]"));
     this.bar.querySelector('[data-command="compare"]').hidden = Boolean(this.#all) || this.size() !== 2 || images.length !== 2;
     this.#store();
@@ -151,10 +151,6 @@ export class RecordSelection extends Selection {
   /** Tells whether a list is of the same search, in whichever order. */
   #keyOfList() {
     return JSON.stringify({ ...this.#filter(), sort: "" });
-  }
-
-  #part(name) {
-    return this.bar.querySelector(`[data-selection-${name}]`);
   }
 
   #load() {

@@ -12,7 +12,7 @@ const SAVED = ["aspect_ratio", "resolution", "model", "negative_prompt", "refere
 export function bindPresets(form, apply) {
   const select = form.querySelector("[data-preset]");
   const dialog = document.querySelector('[data-dialog="preset"]');
-  const part = (name) => dialog.querySelector(`[data-preset-${name}]`);
+  const part = (selector) => dialog.querySelector(selector);
   const urlOf = (name) => `${dialog.dataset.presetsUrl}/${encodeURIComponent(name)}`;
   let suffix = ""; // of the preset that is chosen
 
@@ -26,17 +26,17 @@ export function bindPresets(form, apply) {
     select.focus(); // the arrow keys choose another one
   });
   form.querySelector("[data-open-preset]").addEventListener("click", open);
-  part("form").addEventListener("submit", save);
+  part("[data-preset-form]").addEventListener("submit", save);
 
   function open() {
     const named = select.value ? select.selectedOptions[0].text : "";
-    part("name").value = named;
-    part("suffix").value = suffix;
-    part("problem").textContent = "";
-    part("summary").textContent = Object.entries(fieldsToSave()).map(([name, value]) => wordOf(name, value)).join(" · ");
+    part("[data-preset-name]").value = named;
+    part("[data-preset-suffix]").value = suffix;
+    part("[data-preset-problem]").textContent = "";
+    part("[data-preset-summary]").textContent = Object.entries(fieldsToSave()).map(([name, value]) => wordOf(name, value)).join(" · ");
     listPresets();
     dialog.showModal();
-    part("name").select();
+    part("[data-preset-name]").select();
   }
 
   function fieldsToSave() {
@@ -52,18 +52,18 @@ export function bindPresets(form, apply) {
 
   async function save(event) {
     event.preventDefault();
-    const fields = { ...fieldsToSave(), ...(part("suffix").value && { suffix: part("suffix").value }) };
+    const fields = { ...fieldsToSave(), ...(part("[data-preset-suffix]").value && { suffix: part("[data-preset-suffix]").value }) };
     if (fields.reference_strength) fields.reference_strength = Number(fields.reference_strength);
     await attempt(async () => {
-      const { preset } = await requestJson("PUT", urlOf(part("name").value), fields);
+      const { preset } = await requestJson("PUT", urlOf(part("[data-preset-name]").value), fields);
       await refresh();
       select.value = [...select.options].find(({ text }) => text === preset.name).value;
       suffix = preset.fields.suffix ?? "";
       dialog.close();
       showToast(_("已存成预设「{name}」", { name: preset.name }));
     }, (sentence) => {
-      part("problem").textContent = sentence;
-      part("name").focus();
+      part("[data-preset-problem]").textContent = sentence;
+      part("[data-preset-name]").focus();
     });
   }
 
@@ -75,11 +75,11 @@ export function bindPresets(form, apply) {
   }
 
   function listPresets() {
-    part("list").replaceChildren(...[...select.options].slice(1).map(createItem));
+    part("[data-preset-list]").replaceChildren(...[...select.options].slice(1).map(createItem));
   }
 
   function createItem({ text: name, value }) {
-    const item = part("item").content.firstElementChild.cloneNode(true);
+    const item = part("[data-preset-item]").content.firstElementChild.cloneNode(true);
     const button = item.querySelector("button");
     item.querySelector("span").textContent = name;
     button.setAttribute("aria-label", _("删除预设「{name}」", { name }));
@@ -91,11 +91,11 @@ export function bindPresets(form, apply) {
     await attempt(async () => {
       await requestJson("DELETE", urlOf(name));
       await refresh();
-      part("name").focus();
+      part("[data-preset-name]").focus();
       offerUndo(_("已删除预设「{name}」", { name }), async () => {
         await requestJson("PUT", urlOf(name), fields);
         await refresh();
       });
-    }, (sentence) => { part("problem").textContent = sentence; });
+    }, (sentence) => { part("[data-preset-problem]").textContent = sentence; });
   }
 }

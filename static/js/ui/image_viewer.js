@@ -19,11 +19,11 @@ export class ImageViewer {
 
   /** hooks: those of Gestures, but onMove({scale, x, y}) after each zoom or pan of the user. */
   constructor(canvas, { onSwipe, onMove = () => null, ...hooks }) {
-    const part = (name) => canvas.querySelector(`[data-viewer-${name}]`);
+    const part = (selector) => canvas.querySelector(selector);
     this.#canvas = canvas;
-    this.#image = part("image");
-    this.#messageElement = part("message");
-    this.#reloadButton = part("reload");
+    this.#image = part("[data-viewer-image]");
+    this.#messageElement = part("[data-viewer-message]");
+    this.#reloadButton = part("[data-viewer-reload]");
     this.#zoom = new Zoom(canvas, this.#image);
     this.#onMove = () => onMove(this.#zoom.state);
     this.#gestures = new Gestures(canvas, this.#zoom, { ...hooks, onSwipe: (step) => this.#swipe(step, onSwipe), onChange: this.#onMove });

@@ -48,7 +48,7 @@ class ImageLightbox extends HTMLElement {
     this.#dialog = this.querySelector("dialog");
     this.#panel = new LightboxPanel(this.#dialog);
     this.#idle = fadeWhenIdle(this.#dialog);
-    this.#viewer = new ImageViewer(this.#part("viewer-canvas"), {
+    this.#viewer = new ImageViewer(this.#part("[data-viewer-canvas]"), {
       onSwipe: (step) => this.go(step),
       onPull: (share) => this.#showPulled(share),
       onClose: () => this.close(),
@@ -103,7 +103,7 @@ class ImageLightbox extends HTMLElement {
     this.#viewer.reset();
     this.#viewer.show(link, isPassing);
     this.showPlace();
-    this.#part("download").href = link.dataset.imageUrl;
+    this.#part("[data-download]").href = link.dataset.imageUrl;
     this.#showCommands();
     if (!isPassing) this.#panel.show(this.item);
     this.host.shown?.(this.item);
@@ -116,10 +116,10 @@ class ImageLightbox extends HTMLElement {
   showPlace() {
     const links = this.#links();
     const at = this.#indexIn(links);
-    this.#part("caption").textContent = captionOf(this.item);
-    this.#part("position").textContent = this.host.position?.(this.item) ?? `${at + 1} / ${links.length}`;
-    this.#part("previous").disabled = at <= 0 && !this.host.hasMore?.(-1, this.item);
-    this.#part("next").disabled = at >= links.length - 1 && !this.host.hasMore?.(1, this.item);
+    this.#part("[data-caption]").textContent = captionOf(this.item);
+    this.#part("[data-position]").textContent = this.host.position?.(this.item) ?? `${at + 1} / ${links.length}`;
+    this.#part("[data-previous]").disabled = at <= 0 && !this.host.hasMore?.(-1, this.item);
+    this.#part("[data-next]").disabled = at >= links.length - 1 && !this.host.hasMore?.(1, this.item);
     if (document.activeElement?.disabled) this.#dialog.focus(); // a disabled button would swallow the next key
   }
 
@@ -217,8 +217,8 @@ class ImageLightbox extends HTMLElement {
   #onClick(event) {
     const button = event.target.closest("button");
     if (!button) return void (this.#viewer.isBeside(event) && this.close());
-    if (button === this.#part("previous")) this.go(-1);
-    else if (button === this.#part("next")) this.go(1);
+    if (button === this.#part("[data-previous]")) this.go(-1);
+    else if (button === this.#part("[data-next]")) this.go(1);
     else if (button.dataset.command) this.#run(button.dataset.command);
   }
 
@@ -241,7 +241,7 @@ class ImageLightbox extends HTMLElement {
     const command = COMMANDS[key.length === 1 ? key.toLowerCase() : key];
     if (key in STEPS) this.go(STEPS[key]);
     else if (key in ZOOM_FACTORS) this.#viewer.zoom(ZOOM_FACTORS[key]);
-    else if (key.toLowerCase() === "d") this.#part("download").click();
+    else if (key.toLowerCase() === "d") this.#part("[data-download]").click();
     else if (key.toLowerCase() === "i") this.#panel.toggle();
     else if (key === "?") openList("shortcuts");
     else if (command && !(key === " " && isOnControl)) this.#run(command);
@@ -260,8 +260,8 @@ class ImageLightbox extends HTMLElement {
     if (hasHistoryEntry()) history.back();
   }
 
-  #part(name) {
-    return this.#dialog.querySelector(`[data-${name}]`);
+  #part(selector) {
+    return this.#dialog.querySelector(selector);
   }
 
   #links() {

@@ -7,6 +7,7 @@ import { loadDetails } from "./details.js";
 import { copyText } from "./toast.js";
 
 const COPIED_MS = 1600;
+const WORDS = { prompt: "[data-prompt]", negative_prompt: "[data-negative-prompt]", seed: "[data-seed]" };
 const IS_OPEN = "lightbox.panel";
 const NARROW = matchMedia("(width < 720px)");
 
@@ -17,9 +18,9 @@ export class LightboxPanel {
 
   constructor(dialog) {
     this.#dialog = dialog;
-    this.#part("panel-toggle").addEventListener("click", () => this.toggle());
-    this.#part("details-retry").addEventListener("click", () => this.show(this.#item));
-    this.#part("panel").addEventListener("click", ({ target }) => {
+    this.#part("[data-panel-toggle]").addEventListener("click", () => this.toggle());
+    this.#part("[data-details-retry]").addEventListener("click", () => this.show(this.#item));
+    this.#part("[data-panel]").addEventListener("click", ({ target }) => {
       const button = target.closest("[data-copy]");
       if (button) copyPart(button, String(this.#request[button.dataset.copy]));
     });
@@ -31,49 +32,50 @@ export class LightboxPanel {
   }
 
   open() {
-    if (this.#part("panel").hidden) this.toggle();
+    if (this.#part("[data-panel]").hidden) this.toggle();
   }
 
   toggle() {
-    const isOpen = this.#part("panel").hidden;
-    if (!isOpen && this.#part("panel").contains(document.activeElement)) this.#part("panel-toggle").focus();
+    const isOpen = this.#part("[data-panel]").hidden;
+    if (!isOpen && this.#part("[data-panel]").contains(document.activeElement)) this.#part("[data-panel-toggle]").focus();
     this.#set(isOpen);
     if (!NARROW.matches) saveItem(IS_OPEN, isOpen || null);
   }
 
   #set(isOpen) {
-    this.#part("panel").hidden = !isOpen;
-    this.#part("panel-toggle").setAttribute("aria-expanded", String(isOpen));
+    this.#part("[data-panel]").hidden = !isOpen;
+    this.#part("[data-panel-toggle]").setAttribute("aria-expanded", String(isOpen));
   }
 
   /** Load and show the details of an item; why that failed is shown in their place. */
   async show(item) {
     this.#item = item;
-    this.#part("details-error").hidden = true;
+    this.#part("[data-details-error]").hidden = true;
     this.#render({ request: {}, metadata: new DocumentFragment() });
     await attempt(async () => {
       const details = await loadDetails(item);
       if (item === this.#item) this.#render(details);
     }, (sentence) => {
-      this.#part("details-message").textContent = sentence;
-      this.#part("details-error").hidden = item !== this.#item;
+      if (item !== this.#item) return;
+      this.#part("[data-details-message]").textContent = sentence;
+      this.#part("[data-details-error]").hidden = false;
     });
   }
 
   #render({ request, metadata, price = "" }) {
     this.#request = request;
-    this.#part("price").textContent = price;
-    this.#part("viewer-image").alt = request.prompt || "";
-    for (const name of ["prompt", "negative_prompt", "seed"]) {
-      const element = this.#part(name.replace("_", "-"));
+    this.#part("[data-price]").textContent = price;
+    this.#part("[data-viewer-image]").alt = request.prompt || "";
+    for (const [name, selector] of Object.entries(WORDS)) {
+      const element = this.#part(selector);
       element.textContent = request[name] ?? "";
       element.parentElement.hidden = element.textContent === "";
     }
-    this.#part("metadata-target").replaceChildren(metadata.cloneNode(true));
+    this.#part("[data-metadata-target]").replaceChildren(metadata.cloneNode(true));
   }
 
-  #part(name) {
-    return this.#dialog.querySelector(`[data-${name}]`);
+  #part(selector) {
+    return this.#dialog.querySelector(selector);
   }
 }
 

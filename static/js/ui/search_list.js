@@ -19,7 +19,8 @@ export async function openSearchList({ label, placeholder, text = "", takeTyped,
   const dialog = await loadDialog("search-list", document.body.dataset.searchListUrl);
   const typed = takeTyped();
   if (typed === null || dialog.open) return null;
-  const [field, list, note] = ["field", "options", "note"].map((name) => dialog.querySelector(`[data-search-list-${name}]`));
+  const parts = ["[data-search-list-field]", "[data-search-list-options]", "[data-search-list-note]"];
+  const [field, list, note] = parts.map((selector) => dialog.querySelector(selector));
   let options = [];
   let active = -1;
   let latest = 0; // only the answer to the latest search is shown
