@@ -41,7 +41,7 @@ def test_a_messy_workbook_is_imported_corrected_extended_and_generated(
     expect(batch.report()).to_contain_text("读到 3 行，2 处要改，自动更正 1 处")
     batch.expect_text(1, "aspect_ratio", "16:9")
     expect(batch.bad_cells()).to_have_count(2)
-    batch.click_command("start")
+    batch.click_command("next-problem")
     expect(batch.page.locator("[data-footer-error]")).to_contain_text("5:4")
 
     batch.edit_cell(2, "aspect_ratio", "4：3")

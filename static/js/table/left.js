@@ -38,6 +38,26 @@ export async function hasOldDraft() {
   return (await indexedDB.databases?.() ?? []).some(({ name }) => name === "batch");
 }
 
+const MADE = "table.made"; // the table that the last page of this tab made
+
+/** This page made a table, which a reload that began before shows; null: it shows a new one. */
+export function rememberMade(id) {
+  try {
+    if (id) sessionStorage.setItem(MADE, id);
+    else sessionStorage.removeItem(MADE);
+  } catch {
+    // it is in the list
+  }
+}
+
+/** The table that was made while this page was being loaded again, or null. */
+export function madeBeforeReload() {
+  const isReload = performance.getEntriesByType?.("navigation")[0]?.type === "reload";
+  const id = isReload ? globalThis.sessionStorage?.getItem(MADE) : null;
+  rememberMade(null);
+  return id ?? null;
+}
+
 async function sendJournal(journal, url) {
   journal.takeTyped();
   if (journal.making) {

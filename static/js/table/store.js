@@ -1,7 +1,7 @@
 // The open table: its rows live on the server. What is changed here goes there by itself, and what changes there comes here.
 
 import { Journal, holdPage } from "./journal.js";
-import { isGone, isRefusal, sendLeft } from "./left.js";
+import { isGone, isRefusal, madeBeforeReload, rememberMade, sendLeft } from "./left.js";
 import { operationsOf } from "./operations.js";
 import { ownNames } from "./own_columns.js";
 import { cellOf, contentOf, fieldOf, flat, makeRow, valueOf, valuesOf } from "./row.js";
@@ -200,6 +200,7 @@ export class Store {
     this.#journal.moveTo(table.id);
     this.#takeTable(table);
     this.#tellers.onTable(this.#state);
+    rememberMade(table.id);
     this.#tellers.onMade(table.id);
   }
 
@@ -295,7 +296,8 @@ export class Store {
 
   // What was typed into a new table that was left too soon, by a reload for one, is shown.
   async #openNew() {
-    const [made] = await sendLeft(this.#urls, { table: "" });
+    const before = madeBeforeReload();
+    const [made = before] = await sendLeft(this.#urls, { table: "" });
     this.#state.isLoaded = true;
     if (made && this.#journal.isEmpty) location.replace(this.#urls.tablePage(made));
   }
