@@ -19,7 +19,7 @@ from app.domain import (
     fill_rows,
     is_empty_row,
 )
-from app.errors import AppError, InvalidRequest
+from app.errors import AppError, BucketError, InvalidRequest, TryLater
 from app.library.library import Library
 from app.library.names import LibraryNames
 
@@ -60,11 +60,13 @@ class RowReader:
     """Reads rows for these models, with the references of this library.
 
     ``find_model`` returns the model of a written name, of an empty one the default; it raises InvalidRequest.
+    ``may_check_later``: while the library is out of reach, that is a problem of the rows that need it.
     """
 
     models: Models
     library: Library
     find_model: Callable[[str], ModelSpec]
+    may_check_later: bool = False
 
     def read(
         self,
@@ -97,7 +99,8 @@ class RowReader:
     def complete(self, parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
         """The rows with their references found by name and fixed, and with the problems of their models."""
         names = LibraryNames(self.library)
-        named = [_with_named_references(row, names) for row in parsed]
+        late = (BucketError, TryLater) if self.may_check_later else ()
+        named = [_with_named_references(row, names, late) for row in parsed]
         fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
         return [self._validated(row, fixed) for row in named]
 
@@ -182,12 +185,18 @@ def _read_row(
     )
 
 
-def _with_named_references(row: ParsedRow, names: LibraryNames) -> ParsedRow:
-    """The row with the references that have no URL found by name; those not found are a problem."""
+def _with_named_references(
+    row: ParsedRow, names: LibraryNames, late: tuple[type[AppError], ...]
+) -> ParsedRow:
+    """The row with the references that have no URL found by name; those not found are a problem, and so are
+    these errors."""
     if row.request is None or not row.request.sample_images:
         return row
     try:
         images = names.resolve(row.request.sample_images)
     except InvalidRequest as problem:
         return replace(row, request=None, problems=[*row.problems, problem])
+    except late as error:
+        trouble = InvalidRequest("sample_images", error.message)
+        return replace(row, request=None, problems=[*row.problems, trouble])
     return replace(row, request=replace(row.request, sample_images=images))

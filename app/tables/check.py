@@ -30,8 +30,8 @@ class Checker:
 
     def check(self, table: Table, rows: Sequence[Row], positions: Mapping[int, int]) -> list[Row]:
         """The rows with what the check says of them; ``positions`` are the ``{序号}`` of rows by id."""
-        fix = self.reader.library.identify
-        parsed = read_rows(self.reader, fix, table, rows, positions)
+        reader = replace(self.reader, may_check_later=True)
+        parsed = read_rows(reader, reader.library.identify, table, rows, positions)
         return [self._checked(row, one) for row, one in zip(rows, parsed, strict=True)]
 
     def _checked(self, row: Row, parsed: ParsedRow) -> Row:
