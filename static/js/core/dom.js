@@ -23,7 +23,7 @@ export function create(name, { data = {}, attributes = {}, ...properties } = {},
 export function replaceContent(holder, html) {
   const open = [...holder.querySelectorAll("details[open][data-keep-open]")].map((d) => d.dataset.keepOpen);
   const focused = holder.contains(document.activeElement) ? document.activeElement : null;
-  const images = new Map([...holder.querySelectorAll("img")].filter((image) => image.naturalWidth).map((image) => [image.currentSrc, image]));
+  const images = new Map([...holder.querySelectorAll("img")].filter((image) => image.naturalWidth).map((image) => [image.src, image]));
   holder.replaceChildren(parseHtml(html));
   for (const name of open) holder.querySelector(`[data-keep-open="${name}"]`)?.setAttribute("open", "");
   for (const image of holder.querySelectorAll("img")) if (images.has(image.src)) image.replaceWith(images.get(image.src));
