@@ -219,7 +219,7 @@ def test_streamed_text_uses_the_language_of_the_request(client: FlaskClient, mix
 
 def test_the_openapi_document_is_served_in_english(module_client: FlaskClient) -> None:
     text = module_client.get("/api/openapi.json", headers=ENGLISH).text
-    assert '"A batch, and the records and log lines that changed after since' in text
+    assert '"A batch with its records (none with records=0) and log lines that changed after since' in text
     assert not HAN.search(text)
 
 
