@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from app.db.connection import Connection
 from app.db.fingerprints import BOUGHT
-from app.db.row_mapping import IN_IDS, SqlList, priced
+from app.db.row_mapping import IN_IDS, SqlList, object_of, priced
 from app.db.tables import to_table
 from app.domain import PauseCause
 from app.domain.tables import Table
@@ -33,6 +33,7 @@ class ListedTable:
     made       how many rows have all their pictures
     cost       what its runs were charged, in CNY; None when some of it has no known price
     thumbnails the ids of records of the first rows that have a picture
+    words      the first prompt of a table without a name
     state      "running", "waiting" (for somebody to look at the trial), "paused", or empty
     """
 
@@ -41,6 +42,7 @@ class ListedTable:
     made: int
     cost: Decimal | None
     thumbnails: Sequence[int]
+    words: str
     state: str
 
 
@@ -60,6 +62,7 @@ def list_tables(
     ids = [table.id for table in tables]
     totals, costs = _totals(db, ids), _costs(db, ids)
     thumbnails, states = _thumbnails(db, ids), _states(db, ids)
+    words = _first_words(db, [table.id for table in tables if not table.name])
     listed = [
         ListedTable(
             table=table,
@@ -67,6 +70,7 @@ def list_tables(
             made=totals[table.id][1],
             cost=costs[table.id],
             thumbnails=thumbnails[table.id],
+            words=words.get(table.id, ""),
             state=states[table.id],
         )
         for table in tables
@@ -179,6 +183,23 @@ def _thumbnails(db: Connection, ids: Sequence[str]) -> dict[str, list[int]]:
             if record_id not in found[table_id] and len(found[table_id]) < _THUMBNAILS:
                 found[table_id].append(record_id)
     return found
+
+
+def _first_words(db: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """The prompt of the row of each table that was added first."""
+    rows = db.execute(
+        f"""
+        SELECT table_id, fields
+        FROM table_rows
+        WHERE id IN (
+            SELECT min(id)
+            FROM table_rows
+            WHERE table_id {IN_IDS} AND removed_at IS NULL AND fields <> '{{}}'
+            GROUP BY table_id)
+        """,
+        {"ids": SqlList(ids)},
+    ).fetchall()
+    return {row["table_id"]: str(object_of(row["fields"]).get("prompt", "")) for row in rows}
 
 
 def _states(db: Connection, ids: Sequence[str]) -> dict[str, str]:

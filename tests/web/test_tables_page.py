@@ -37,7 +37,7 @@ def test_a_trial_that_is_made_waits_for_somebody(web: WebHarness) -> None:
     table = new(web, CAT, DOG)
     web.post(f"/api/tables/{table}/run", {"sample": 1}, 202)
     web.run()
-    assert "没有名字的表格 等你看图 1 / 2 行做好" in text(web, "/live/tables")
+    assert "没有名字 · 猫 等你看图 1 / 2 行做好" in text(web, "/live/tables")
 
 
 def test_tables_are_found_put_away_and_listed_a_page_at_a_time(web: WebHarness) -> None:
