@@ -16,7 +16,7 @@ const isKey = (row) => typeof row === "string";
  * waiting   operations as PATCH /api/tables/<id> takes them, in their order; an `add` has the `keys` of its rows too
  * sending   {key: of the request, operations}: on its way, perhaps there already; sent again with the same key
  * typed     the `set` of the cell that is open
- * A table that is not made yet has `making`, the key of the request that makes it.
+ * A table that is not made yet has `making`, the body of the request that makes it: with its key, it is sent again as it was.
  */
 export class Journal {
   waiting = [];
@@ -100,9 +100,9 @@ export class Journal {
     this.setTyped(null);
   }
 
-  /** The table is to be made by a request with this key. */
-  setMaking(key) {
-    this.making = key;
+  /** The table is to be made by a request with this body. */
+  setMaking(body) {
+    this.making = body;
     this.#keepWaiting();
   }
 

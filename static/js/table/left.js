@@ -61,7 +61,11 @@ export function madeBeforeReload() {
 async function sendJournal(journal, url) {
   journal.takeTyped();
   if (journal.making) {
-    const { table } = await requestJson("POST", url, { request_id: journal.making });
+    const make = (body) => requestJson("POST", url, body);
+    const { table } = await make(journal.making).catch((error) => {
+      if (!isRefusal(error)) throw error;
+      return make({ request_id: randomKey() }); // its model may be gone by now
+    });
     journal.moveTo(table.id);
   }
   const id = journal.table;

@@ -102,7 +102,7 @@ export class Store {
 
   /** Makes the table when it is not yet one, and saves it; resolves to its id. */
   async ensureSaved() {
-    if (!this.id && !this.#journal.making) this.#journal.setMaking(randomKey());
+    if (!this.id && !this.#journal.making) this.#journal.setMaking({ ...this.#tellers.newTable, request_id: randomKey() });
     await this.save();
     return this.id;
   }
@@ -147,7 +147,7 @@ export class Store {
     if (reset || operations.length === 0) return;
     const nameOf = (row) => this.#nameOf(row);
     this.#journal.add(operationsOf(operations, this.#grid.rows.all, { nameOf, isKnown: (row) => Boolean(row.id ?? row.key), contentOf, valuesOf }));
-    if (!this.id && !this.#journal.making) this.#journal.setMaking(randomKey());
+    if (!this.id && !this.#journal.making) this.#journal.setMaking({ ...this.#tellers.newTable, request_id: randomKey() });
     this.#tellSaving();
     this.#tell(new Set(operations.map(({ row }) => row).filter(Boolean)));
     this.#sendSoon();
@@ -195,7 +195,7 @@ export class Store {
   }
 
   async #make() {
-    const { table } = await requestJson("POST", this.#urls.tables, { ...this.#tellers.newTable, request_id: this.#journal.making });
+    const { table } = await requestJson("POST", this.#urls.tables, this.#journal.making);
     this.#state.id = table.id;
     this.#journal.moveTo(table.id);
     this.#takeTable(table);

@@ -81,7 +81,7 @@ test("new rows of a refused call are halved, and the second half follows the fir
 
 test("a table that is not made yet keeps its changes, and moves them to itself once it is", async () => {
   const journal = newJournal("");
-  journal.setMaking("m");
+  journal.setMaking({ request_id: "m" });
   journal.add([add(0, ["a"])]);
   journal.setLeft(true);
   assert.deepEqual((await leftJournals("")).map(({ page }) => page), [`page-${pages}`]);

@@ -5,6 +5,8 @@ import { answerRequests, broken } from "../service.mjs";
 import "./page.mjs";
 import { makeBatchTable } from "./table.mjs";
 import { setOwnNames } from "../../../static/js/table/own_columns.js";
+import { Journal } from "../../../static/js/table/journal.js";
+import { sendLeft } from "../../../static/js/table/left.js";
 import { Store } from "../../../static/js/table/store.js";
 
 globalThis.location = { replace() {}, reload() {} };
@@ -163,4 +165,23 @@ test("changes of a table that was deleted elsewhere are kept", async (t) => {
   table.rows.set(table.rows.at(0), "prompt", "猫");
   await tick(300);
   assert.deepEqual([told.refused, told.saving.at(-1).count, told.saving.at(-1).error], [[], 1, "没有这个表格，它可能已被删除"]);
+});
+
+test("what a page left of a new table is sent as that page would have, with the text of its open cell", async () => {
+  localStorage.clear();
+  const left = new Journal("", "other");
+  left.setMaking({ model: "demo", request_id: "k" });
+  left.add([{ op: "add", after: 0, keys: ["other:1"], rows: [{}] }]);
+  left.setTyped({ op: "set", row: "other:1", values: { prompt: "第一行" } });
+  left.setLeft(true);
+  const requests = answerRequests(({ method }) => (
+    method === "POST" ? { status: 201, body: { success: true, table: TABLE } } : { body: { success: true, added: [7] } }
+  ));
+  assert.deepEqual(await sendLeft({ tables: "/api/tables" }), ["t"]);
+  assert.deepEqual(requests.map(({ body }) => body.operations ?? body), [
+    { model: "demo", request_id: "k" },
+    [{ op: "add", after: 0, rows: [{}] }],
+    [{ op: "set", row: 7, values: { prompt: "第一行" } }],
+  ]);
+  assert.equal(localStorage.length, 0);
 });
