@@ -24,8 +24,8 @@ _SHOWS_ITS_FOCUS = """() => {
   const focused = document.activeElement;
   if (focused === document.body) return true;
   const marked = [focused, focused.parentElement, focused.closest("label")].find((element) => {
-    const { outlineStyle, boxShadow } = element ? getComputedStyle(element) : {};
-    return element && (outlineStyle !== "none" || boxShadow !== "none");
+    const styles = element ? [getComputedStyle(element), getComputedStyle(element, "::after")] : [];
+    return styles.some(({ outlineStyle, boxShadow }) => outlineStyle !== "none" || boxShadow !== "none");
   });
   const shown = marked ?? (focused.matches("[data-table-editor]") && focused); // the table marks its cell
   const box = shown && shown.getBoundingClientRect();

@@ -40,7 +40,7 @@ def studio(engine: Engine, address: str) -> None:
 
 
 def batch(engine: Engine, address: str) -> None:
-    engine.open(f"{address}/batch")
+    engine.open(f"{address}/batch?new=1")
     engine.click("[data-empty] [data-command=add]")
     engine.wait_for("[data-row='1'] [data-column=prompt].is-active")
     engine.type("a paper boat\ue007")

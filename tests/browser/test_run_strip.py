@@ -94,6 +94,7 @@ def test_a_wrong_key_pauses_the_run_with_one_sentence(
 def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
     priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
+    jimeng.latency = 4.0  # the run goes on while its page is looked at
     priced.open_run(start(server, numbered(8)))
     expect(priced.page.locator("[data-run]")).to_be_visible()
     priced.wait_for_image(1)  # either of the two running ones may finish first

@@ -133,22 +133,19 @@ def test_a_written_off_charge_is_never_resubmitted_and_can_be_undone(
     assert len(jimeng.submissions) == orders
 
 
-def test_unknown_results_are_resolved_on_the_batch_page(
+def test_the_table_page_leads_to_where_unknown_results_are_resolved(
     page: Page, server: ServerProcess, jimeng: FakeJimeng
 ) -> None:
-    lost, timed_out = lost_batch(server, jimeng, "猫"), timed_out_batch(server, jimeng)
+    batch_id = timed_out_batch(server, jimeng)
     batch = BatchPage(page, server.address)
-    batch.open(f"?id={timed_out}")
+    batch.open(f"?id={batch_id}")
     group = batch.open_causes().filter(has_text="结果未知")
     expect(group.get_by_role("button", name="重试")).to_be_hidden()
-    group.get_by_role("button", name="取回").click()
+    group.get_by_role("link", name="去「用量」处理").click()
+    UsagePage(page, server.address).act("取回")
+    batch.open(f"?id={batch_id}")
     batch.wait_for_image(1)
-    assert len(jimeng.submissions) == 2
-    batch.open(f"?id={lost}")
-    batch.open_causes().get_by_role("button", name="放弃…").click()
-    UsagePage(page, server.address).answer_bill_question("账单里没有")
-    expect(batch.causes()).to_have_count(0)
-    batch.expect_status(1, "cancelled")
+    assert len(jimeng.submissions) == 1
 
 
 def test_a_tile_resolves_an_unknown_result(page: Page, server: ServerProcess, jimeng: FakeJimeng) -> None:

@@ -37,7 +37,9 @@ export function makeCommands(batch) {
   const bars = page.querySelector("[data-filter]").parentElement;
   bars.before(document.querySelector("[data-uploads]:not(dialog *)"));
   const strip = batch.strip = makeStrip(page.querySelector("[data-strip]"));
-  strip.panel("report").append(document.querySelector("[data-report]"));
+  const section = document.querySelector("[data-report]");
+  strip.panel("report").append(section);
+  section.hidden = false;
   bars.prepend(document.querySelector("[data-find]"));
   page.append(...document.querySelectorAll("[data-menu], [data-column-menu], [data-sort-menu]"));
   const { takeFile, report } = makeTableImport(batch);
