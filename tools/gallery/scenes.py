@@ -151,7 +151,7 @@ def choose(page: Page, servers: Servers) -> None:
 
 
 def own_sheet(page: Page, servers: Servers) -> None:
-    """批量生成 6：填回我的表（按下载到的文件画出它的格子和图片，不是 Excel 的窗口）"""
+    """批量生成 6：下载我的表（带结果）（按下载到的文件画出它的格子和图片，不是 Excel 的窗口）"""
     batch_id = _batch(servers.shop)["id"]
     answer = requests.get(f"{servers.shop.address}/api/batches/{batch_id}/results.xlsx?form=own", timeout=60)
     file = servers.folder / "结果.xlsx"

@@ -36,14 +36,14 @@ import { Selection } from "./selection.js";
  * Returns the table: the options, and {allColumns, columns: those that are shown, rows, selection, validation, view, editor, commands, clipboard, …}.
  */
 export function makeGrid(element, { columnOfHeader, problemElsewhere, onTyping, ...options }) {
-  const part = (name) => element.querySelector(`[data-table-${name}]`);
+  const part = (hook) => element.querySelector(hook);
   const allColumns = [...options.columns];
   const columns = allColumns.filter(options.isShown);
   const rows = new Rows();
   const table = {
     wordsOf: () => null, suggest: () => null, lockOf: () => "", canEdit: () => true, ...options, element, rows, columns, allColumns,
-    grid: part("grid"), head: part("head"), body: part("body"), template: part("row"),
-    textarea: part("editor"), choiceList: part("choices"), dropLine: part("drop-line"),
+    grid: part("[data-table-grid]"), head: part("[data-table-head]"), body: part("[data-table-body]"), template: part("[data-table-row]"),
+    textarea: part("[data-table-editor]"), choiceList: part("[data-table-choices]"), dropLine: part("[data-table-drop-line]"),
     validation: makeValidation(allColumns, options.contentFields, problemElsewhere),
     selection: new Selection(() => ({ rows: rows.shown.length, columns: columns.length })),
   };

@@ -10,17 +10,17 @@ const DELAY = 300; // ms after the last key until the server is asked
 
 /** save({prefix, suffix}) resolves when the table has them. */
 export function openAffixes(dialog, { page, table, model }, save) {
-  const part = (name) => dialog.querySelector(`[data-affix-${name}]`);
+  const part = (hook) => dialog.querySelector(hook);
   const row = table.rows.all.find(table.validation.isFilled);
   let timer = 0;
   let asked = 0;
 
-  const typed = () => ({ prefix: part("prefix").value, suffix: part("suffix").value });
+  const typed = () => ({ prefix: part("[data-affix-prefix]").value, suffix: part("[data-affix-suffix]").value });
 
   // As typed at once, and with its variables replaced as soon as the server said how.
   function showExample() {
     const { prefix, suffix } = typed();
-    part("example").replaceChildren(createAffix(prefix), row?.prompt || _("（提示词）"), createAffix(suffix));
+    part("[data-affix-example]").replaceChildren(createAffix(prefix), row?.prompt || _("（提示词）"), createAffix(suffix));
     clearTimeout(timer);
     timer = setTimeout(ask, DELAY);
   }
@@ -35,26 +35,26 @@ export function openAffixes(dialog, { page, table, model }, save) {
       });
       if (mine !== asked) return;
       const problem = problems.find(({ field }) => field === "prompt");
-      part("problem").textContent = problem?.error ?? "";
-      if (!problem) part("example").textContent = prompt;
+      part("[data-affix-problem]").textContent = problem?.error ?? "";
+      if (!problem) part("[data-affix-example]").textContent = prompt;
     } catch {
       // the example stays as it was typed
     }
   }
 
-  part("prefix").value = affixes.prefix;
-  part("suffix").value = affixes.suffix;
-  part("names").textContent = _("可以用 {names}", { names: variableNames().map((name) => `{${name}}`).join(" ") });
-  part("label").textContent = row ? _("第 {number} 行会送出", { number: row.number }) : _("每一行会送出");
-  part("problem").textContent = "";
-  part("form").oninput = showExample;
-  part("form").onsubmit = () => {
+  part("[data-affix-prefix]").value = affixes.prefix;
+  part("[data-affix-suffix]").value = affixes.suffix;
+  part("[data-affix-names]").textContent = _("可以用 {names}", { names: variableNames().map((name) => `{${name}}`).join(" ") });
+  part("[data-affix-label]").textContent = row ? _("第 {number} 行会送出", { number: row.number }) : _("每一行会送出");
+  part("[data-affix-problem]").textContent = "";
+  part("[data-affix-form]").oninput = showExample;
+  part("[data-affix-form]").onsubmit = () => {
     save(typed());
     table.editor.focusUnlessTouch();
   };
   showExample();
   dialog.showModal();
-  part("prefix").focus();
+  part("[data-affix-prefix]").focus();
 }
 
 function createAffix(text) {

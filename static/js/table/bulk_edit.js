@@ -5,36 +5,36 @@ import { _ } from "../core/i18n.js";
 
 /** Open the dialog; its value is read as if it were typed into the column. */
 export function openBulkEdit(dialog, table) {
-  const part = (name) => dialog.querySelector(`[data-bulk-${name}]`);
+  const part = (hook) => dialog.querySelector(hook);
   const columns = table.columns.filter(({ isEditable }) => isEditable);
   const rows = table.commands.chosenRows();
   const choices = new Map(columns.map((column) => [column.name, { column }])); // by the value of their option
-  const chosen = () => choices.get(part("column").value);
+  const chosen = () => choices.get(part("[data-bulk-column]").value);
   const showChoice = () => {
     const { column, preset } = chosen();
-    part("options").replaceChildren(...(column?.options ?? []).map((value) => new Option(value)));
-    part("value").value = "";
-    part("value").closest("label").hidden = Boolean(preset);
-    part("preset").textContent = preset ? Object.values(wordsOf(table, preset)).join(" · ") : "";
+    part("[data-bulk-options]").replaceChildren(...(column?.options ?? []).map((value) => new Option(value)));
+    part("[data-bulk-value]").value = "";
+    part("[data-bulk-value]").closest("label").hidden = Boolean(preset);
+    part("[data-bulk-preset]").textContent = preset ? Object.values(wordsOf(table, preset)).join(" · ") : "";
   };
-  part("count").textContent = _("改动 {n} 行，可以撤销", { n: rows.length });
-  part("column").replaceChildren(...columns.map(({ name, label }) => new Option(label, name)));
+  part("[data-bulk-count]").textContent = _("改动 {n} 行，可以撤销", { n: rows.length });
+  part("[data-bulk-column]").replaceChildren(...columns.map(({ name, label }) => new Option(label, name)));
   const active = table.columns[table.selection.column];
   const usual = columns.find(({ name }) => name === "aspect_ratio") ?? columns[0]; // words differ from row to row
-  part("column").value = (columns.includes(active) && !active.multiline ? active : usual).name;
-  part("column").onchange = showChoice;
-  part("form").onsubmit = () => {
+  part("[data-bulk-column]").value = (columns.includes(active) && !active.multiline ? active : usual).name;
+  part("[data-bulk-column]").onchange = showChoice;
+  part("[data-bulk-form]").onsubmit = () => {
     const { column, preset } = chosen();
-    const changed = preset ? applyPreset(table, rows, preset) : table.commands.setAll(column.field, column.read(part("value").value), rows);
+    const changed = preset ? applyPreset(table, rows, preset) : table.commands.setAll(column.field, column.read(part("[data-bulk-value]").value), rows);
     const show = changed > 0 ? table.showUndo : table.showMessage; // where all had it already there is no step to undo
     const done = _("已改 {n} 行的{column}", { n: rows.length, column: column?.label ?? _("预设「{name}」", { name: preset.name }) });
     const without = preset?.fields.suffix ? rows.filter(({ prompt }) => !prompt).length : 0;
     show(without > 0 ? _("{done}；{n} 行还没有提示词，没有加后缀", { done, n: without }) : done);
   };
   showChoice();
-  addPresets(dialog.dataset.presetsUrl, part("column"), choices).catch((failure) => { part("preset").textContent = messageOf(failure); });
+  addPresets(dialog.dataset.presetsUrl, part("[data-bulk-column]"), choices).catch((failure) => { part("[data-bulk-preset]").textContent = messageOf(failure); });
   dialog.showModal();
-  part("value").focus();
+  part("[data-bulk-value]").focus();
 }
 
 async function addPresets(url, select, choices) {

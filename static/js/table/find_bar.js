@@ -11,9 +11,9 @@ const DELAY = 120; // ms after a change of the rows
  * what was typed since, null when it is not wanted any more).
  */
 export function makeFindBar(bar, table) {
-  const part = (name) => bar.querySelector(`[data-find-${name}]`);
+  const part = (hook) => bar.querySelector(hook);
   const { rows, selection } = table;
-  const [words, replacement, column] = [part("words"), part("with"), part("column")];
+  const [words, replacement, column] = [part("[data-find-words]"), part("[data-find-with]"), part("[data-find-column]")];
   const highlight = highlightWords(table.body);
   let found = []; // see placesOf()
   let timer = 0;
@@ -31,10 +31,10 @@ export function makeFindBar(bar, table) {
 
   function render() {
     const [n, many] = [total(found), total(found.filter(canReplace))];
-    part("count").textContent = words.value ? countWords(n, current(), selection.picked.size > 0) : "";
-    for (const name of ["previous", "next"]) part(name).disabled = n === 0;
-    part("all").textContent = many > 0 ? _("全部替换（{n}）", { n: many }) : _("全部替换");
-    part("one").disabled = part("all").disabled = many === 0;
+    part("[data-find-count]").textContent = words.value ? countWords(n, current(), selection.picked.size > 0) : "";
+    for (const hook of ["[data-find-previous]", "[data-find-next]"]) part(hook).disabled = n === 0;
+    part("[data-find-all]").textContent = many > 0 ? _("全部替换（{n}）", { n: many }) : _("全部替换");
+    part("[data-find-one]").disabled = part("[data-find-all]").disabled = many === 0;
   }
 
   // The next cell with the words after the active one, from the other end when there is none; the focus stays where it is.
@@ -66,7 +66,7 @@ export function makeFindBar(bar, table) {
     const cells = found.filter(canReplace);
     replace(cells);
     found = []; // until lookSoon() has looked, in a task of its own
-    part("all").disabled = part("one").disabled = true;
+    part("[data-find-all]").disabled = part("[data-find-one]").disabled = true;
     lookSoon(); // also where the words stay the same, which changes no row
     table.showUndo(_("已替换 {n} 处，改了 {rows} 行", { n: total(cells), rows: new Set(cells.map(({ row }) => row)).size }));
     table.editor.focusUnlessTouch(); // where Ctrl+Z undoes it
@@ -101,8 +101,10 @@ export function makeFindBar(bar, table) {
     event.preventDefault();
     event.stopPropagation();
   });
-  const presses = { previous: () => go(-1), next: () => go(1), one: replaceOne, all: replaceAll, close };
-  for (const [name, run] of Object.entries(presses)) part(name).addEventListener("click", run);
+  const presses = {
+    "[data-find-previous]": () => go(-1), "[data-find-next]": () => go(1), "[data-find-one]": replaceOne, "[data-find-all]": replaceAll, "[data-find-close]": close,
+  };
+  for (const [hook, run] of Object.entries(presses)) part(hook).addEventListener("click", run);
 
   function lookSoon() {
     if (bar.hidden) return;

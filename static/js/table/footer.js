@@ -9,7 +9,7 @@ const DELAY = 60; // ms
 
 /** Keep the foot up to date; onSum(sum) is called each time. Returns {sum(): see sumOf, part(): {rows, label} or null, refresh(), showProblem(text)}. */
 export function makeFooter(footer, { table, model, store, onSum }) {
-  const part = (name) => footer.querySelector(`[data-footer-${name}]`);
+  const part = (hook) => footer.querySelector(hook);
   const [problemButton, onlyButton, partButton] = ["next-problem", "only-problems", "start-part"].map((name) => footer.querySelector(`[data-command="${name}"]`));
   let known = null;
   let timer = 0;
@@ -40,9 +40,9 @@ export function makeFooter(footer, { table, model, store, onSum }) {
       ...(made > 0 ? [_("已有 {n} 张", { n: made }), _("要做 {n} 张", { n: toMake })] : []),
       toMake === 0 ? "¥0" : formatSum(cost),
     ];
-    part("sum").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : made > 0 && index === figures.length - 1 ? " " : " · ")));
-    part("price").textContent = cost.price > 0 ? ` · ${formatSum(cost)}` : "";
-    part("sum").classList.toggle("is-over", left !== null && cost.price > left);
+    part("[data-footer-sum]").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : made > 0 && index === figures.length - 1 ? " " : " · ")));
+    part("[data-footer-price]").textContent = cost.price > 0 ? ` · ${formatSum(cost)}` : "";
+    part("[data-footer-sum]").classList.toggle("is-over", left !== null && cost.price > left);
     const { isFiltered } = table.rows;
     problemButton.hidden = problems === 0;
     onlyButton.hidden = problems === 0 && !isFiltered;
@@ -66,7 +66,7 @@ export function makeFooter(footer, { table, model, store, onSum }) {
   }
 
   function showProblem(text) {
-    if (part("error").textContent !== text) part("error").textContent = text;
+    if (part("[data-footer-error]").textContent !== text) part("[data-footer-error]").textContent = text;
   }
 
   table.rows.watch(refresh);

@@ -7,7 +7,7 @@ import { _ } from "../core/i18n.js";
  * A state is {title, text, error, choices: [{label, detail, how, …}], sheets: elements}.
  */
 export function makeImportDialog(dialog, onClose) {
-  const part = (name) => dialog.querySelector(`[data-import-${name}]`);
+  const part = (hook) => dialog.querySelector(hook);
   let answer = () => null; // the question that is open
 
   dialog.addEventListener("close", () => {
@@ -16,15 +16,15 @@ export function makeImportDialog(dialog, onClose) {
   });
 
   function show({ title, text = "", error = "", choices = [], sheets = null }) {
-    part("title").textContent = title;
-    part("text").textContent = text;
-    part("error").textContent = error;
-    part("sheets").hidden = !sheets;
-    part("sheets").replaceChildren(...(sheets ?? []));
-    part("choices").replaceChildren(...choices.map(createChoice));
-    part("close").textContent = error ? _("关闭") : _("取消");
+    part("[data-import-title]").textContent = title;
+    part("[data-import-text]").textContent = text;
+    part("[data-import-error]").textContent = error;
+    part("[data-import-sheets]").hidden = !sheets;
+    part("[data-import-sheets]").replaceChildren(...(sheets ?? []));
+    part("[data-import-choices]").replaceChildren(...choices.map(createChoice));
+    part("[data-import-close]").textContent = error ? _("关闭") : _("取消");
     if (!dialog.open) dialog.showModal();
-    (part("choices").querySelector("button") ?? part("close")).focus();
+    (part("[data-import-choices]").querySelector("button") ?? part("[data-import-close]")).focus();
   }
 
   function createChoice(choice, index) {

@@ -21,8 +21,8 @@ const DELAY = 60; // ms
  */
 export function makeReport(panel, { batch, strip, opener, undo }) {
   const { table } = batch;
-  const part = (name) => panel.querySelector(`[data-report-${name}]`);
-  const showProblems = makeProblemList(part("problems").querySelector("ul"), part("line"), { batch, locate, onFixed });
+  const part = (hook) => panel.querySelector(hook);
+  const showProblems = makeProblemList(part("[data-report-problems]").querySelector("ul"), part("[data-report-line]"), { batch, locate, onFixed });
   const phone = matchMedia("(width < 720px)"); // there it is one line until it is unfolded
   let report = null;
   let isUnfolded = false;
@@ -40,10 +40,10 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
   function show(state) {
     const { groups, count, corrections, gone, changes, title } = state;
     const isFolded = phone.matches && !isUnfolded;
-    part("body").hidden = isFolded;
-    part("fold").ariaExpanded = String(!isFolded);
-    part("fold").textContent = isFolded ? _("展开") : _("收起");
-    part("problems").hidden = groups.length === 0;
+    part("[data-report-body]").hidden = isFolded;
+    part("[data-report-fold]").ariaExpanded = String(!isFolded);
+    part("[data-report-fold]").textContent = isFolded ? _("展开") : _("收起");
+    part("[data-report-problems]").hidden = groups.length === 0;
     showProblems(groups);
     const now = JSON.stringify([title, count, gone.length, report?.version, [...changes.slice(0, MAX_ITEMS), ...corrections].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
     if (now !== rendered) {
@@ -54,33 +54,33 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
   }
 
   function showFacts({ title, gone, changes, corrections }) {
-    if (part("title").textContent !== title) part("title").textContent = title;
-    part("undo").hidden = !report;
-    part("counts").textContent = report?.was ? countsOf(report.was) : "";
-    part("counts").hidden = !report?.was;
-    part("gone").hidden = gone.length === 0;
-    part("gone").firstElementChild.textContent = _("新的一份里没有的 {n} 行还留着，也标出来了", { n: gone.length });
-    part("remove").textContent = _("去掉这 {n} 行", { n: gone.length });
+    if (part("[data-report-title]").textContent !== title) part("[data-report-title]").textContent = title;
+    part("[data-report-undo]").hidden = !report;
+    part("[data-report-counts]").textContent = report?.was ? countsOf(report.was) : "";
+    part("[data-report-counts]").hidden = !report?.was;
+    part("[data-report-gone]").hidden = gone.length === 0;
+    part("[data-report-gone]").firstElementChild.textContent = _("新的一份里没有的 {n} 行还留着，也标出来了", { n: gone.length });
+    part("[data-report-remove]").textContent = _("去掉这 {n} 行", { n: gone.length });
     const notes = report?.notes ?? [];
-    part("notes").hidden = notes.length === 0;
-    part("notes").replaceChildren(...notes.map(createNote));
-    showList("changed", _("改过的单元格"), changes);
-    showList("fixed", _("自动更正"), corrections);
+    part("[data-report-notes]").hidden = notes.length === 0;
+    part("[data-report-notes]").replaceChildren(...notes.map(createNote));
+    showList(part("[data-report-changed]"), _("改过的单元格"), changes);
+    showList(part("[data-report-fixed]"), _("自动更正"), corrections);
     const hasFacts = Boolean(report?.was) || [gone, notes, changes, corrections].some(({ length }) => length > 0);
-    part("facts").hidden = !hasFacts;
-    part("body").classList.toggle("is-single", !hasFacts);
+    part("[data-report-facts]").hidden = !hasFacts;
+    part("[data-report-body]").classList.toggle("is-single", !hasFacts);
   }
 
-  function showList(name, title, issues) {
-    const [summary, list] = part(name).children;
-    part(name).hidden = issues.length === 0;
+  function showList(holder, title, issues) {
+    const [summary, list] = holder.children;
+    holder.hidden = issues.length === 0;
     summary.textContent = `${title} ${issues.reduce((sum, { cells = 1 }) => sum + cells, 0)}`;
     list.replaceChildren(...issues.slice(0, MAX_ITEMS).map(createItem));
     if (issues.length > MAX_ITEMS) list.append(createNote(_("还有 {n} 处，表格里都标出来了", { n: issues.length - MAX_ITEMS })));
   }
 
   function createItem({ row, field, label, text, cells = 1 }) {
-    const item = part("item").content.firstElementChild.cloneNode(true);
+    const item = part("[data-report-item]").content.firstElementChild.cloneNode(true);
     item.querySelector("[data-issue-cell]").textContent = cells > 1 ? _("第 {number} 行等 {n} 行 {column}", { number: row.number, n: cells, column: label }) : locate(row, label);
     item.querySelector("[data-text]").textContent = text;
     item.firstElementChild.addEventListener("click", () => goToCell(table, row, field));
@@ -100,13 +100,13 @@ export function makeReport(panel, { batch, strip, opener, undo }) {
     }, DELAY);
   }
 
-  part("undo").addEventListener("click", () => undo(report));
-  part("remove").addEventListener("click", () => {
+  part("[data-report-undo]").addEventListener("click", () => undo(report));
+  part("[data-report-remove]").addEventListener("click", () => {
     const { gone } = stateOf();
     table.commands.remove(gone);
     table.showUndo(_("已删除 {count} 行", { count: gone.length }));
   });
-  part("fold").addEventListener("click", () => {
+  part("[data-report-fold]").addEventListener("click", () => {
     isUnfolded = !isUnfolded;
     show(stateOf());
   });

@@ -26,7 +26,7 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
 
   function makeLine() {
     const element = template.content.firstElementChild.cloneNode(true);
-    const part = (name) => element.querySelector(`[data-issue-${name}]`);
+    const part = (hook) => element.querySelector(hook);
     const [button] = element.children;
     let group = null;
     let offered = ""; // the labels and options of the fixes that are rendered
@@ -34,9 +34,9 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
     function showGroup(given) {
       group = given;
       const { rows: { length, 0: first }, column: { label } } = group;
-      part("cell").textContent = length > 1 ? label : locate(first, label);
-      part("text").textContent = group.text;
-      part("count").textContent = length > 1 ? `× ${length}` : "";
+      part("[data-issue-cell]").textContent = length > 1 ? label : locate(first, label);
+      part("[data-issue-text]").textContent = group.text;
+      part("[data-issue-count]").textContent = length > 1 ? `× ${length}` : "";
       button.title = group.title;
       renderFixes(fixesOf(group, batch));
     }
@@ -45,7 +45,7 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
       const wanted = JSON.stringify(fixes);
       if (wanted === offered) return;
       offered = wanted;
-      part("fixes").replaceChildren(...fixes.flatMap(createFix));
+      part("[data-issue-fixes]").replaceChildren(...fixes.flatMap(createFix));
     }
 
     function createFix({ label, options, preset }, index) {
