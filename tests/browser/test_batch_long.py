@@ -118,6 +118,7 @@ def test_the_place_in_the_large_view_counts_all_pictures_of_a_batch(
     batch.open_run(batches[-1])
     batch.page.locator("[data-row='1'] [data-picture]").click()
     position_shown = batch.page.locator("dialog[data-lightbox] [data-position]")
+    expect(position_shown).to_have_text(f"1 / {PICTURES}")
     for key, position in (("End", 2_600), ("ArrowLeft", 2_599), ("Home", 1), ("ArrowRight", 2)):
         batch.page.keyboard.press(key)
         expect(position_shown).to_have_text(f"{position} / {PICTURES}")

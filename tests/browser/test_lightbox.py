@@ -41,7 +41,8 @@ def test_back_closes_the_large_view_on_every_page(page: Page, scenarios: Scenari
     page.go_back()
     expect(large).to_be_hidden()
     server = getattr(scenarios, state.server)
-    expect(page).to_have_url(server.address + state.path.format(**scenarios.ids))
+    kept = r"/batch\?table=[^&]+(&view=pictures)?" if "{" in state.path else re.escape(state.path)
+    expect(page).to_have_url(re.compile(f"^{server.address}{kept}$"))
 
 
 def test_the_buttons_fade_until_something_moves_or_has_the_focus(

@@ -69,7 +69,7 @@ def test_an_order_shows_a_sign_at_once_whatever_the_network_does(
     orders.routes[0].abort()
     expect(page.page.locator("[data-form-error]")).to_contain_text("连不上服务")
     expect(page.page.get_by_text("正在提交…")).to_have_count(0)
-    again = page.tiles().first.locator("[data-command=again]")
+    again = page.tiles("success").first.locator("[data-command=again]")
     again.click()
     expect(again).to_have_attribute("data-busy", "yes", timeout=500)
     expect(page.page.get_by_text("正在提交…")).to_have_count(1)

@@ -46,7 +46,6 @@ export function makeRunCauses(panel, { showRows, retry }) {
     item.querySelector("[data-cause-count]").textContent = _("{n} 张", { n: count });
     Object.assign(item.querySelector("[data-cause-text]"), { textContent: text, title: text });
     item.querySelector("[data-cause-resolve]").hidden = !isUnknown;
-    item.querySelector("[data-cause-retry]").hidden = isUnknown; // it may be paid for already
     item.querySelector("[data-cause-rows]").addEventListener("click", () => showRows([...rows]));
     item.querySelector("[data-cause-retry]").addEventListener("click", () => retry([...rows]));
     return item;

@@ -16,7 +16,6 @@ export function makeTableMenu(button, { url, openId }) {
   for (const [element, label] of [[menu, _("表格")], [field, _("搜索表格的名字")]]) element.setAttribute("aria-label", label);
   menu.append(field, found);
   button.closest("[data-head]").append(menu); // its name is a heading
-  const { open } = makeMenu(menu);
   let latest = 0;
 
   async function search() {
@@ -34,13 +33,16 @@ export function makeTableMenu(button, { url, openId }) {
   menu.addEventListener("keydown", (event) => {
     const links = [...found.querySelectorAll("a")];
     const at = links.indexOf(document.activeElement);
+    const stops = [field, ...links];
     if (event.key === "Enter" && event.target === field) links[0]?.click();
     else if (event.key === "ArrowDown") links[Math.min(at + 1, links.length - 1)]?.focus();
     else if (event.key === "ArrowUp") (links[at - 1] ?? field).focus();
+    else if (event.key === "Tab") stops.at((at + 1 + (event.shiftKey ? -1 : 1)) % stops.length).focus();
     else return;
     event.preventDefault();
-    event.stopPropagation();
+    event.stopImmediatePropagation();
   });
+  const { open } = makeMenu(menu); // after these keys: there Tab closes it
   return {
     open() {
       field.value = "";
