@@ -176,8 +176,11 @@ store.watch(({ rows }) => {
 // The first press may have to wait for the second script.
 async function whileBusy(button, work) {
   button.dataset.busy = "";
-  await work();
-  delete button.dataset.busy;
+  try {
+    await work();
+  } finally {
+    delete button.dataset.busy;
+  }
 }
 
 function showEmpty() {
