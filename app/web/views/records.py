@@ -14,6 +14,7 @@ from app.errors import InvalidRequest, Message, NotFound, message
 from app.orders.batches import is_enlargeable
 from app.web import filters
 from app.web.downloads import YEAR_SECONDS
+from app.web.etags import with_content_etag
 from app.web.filter_chips import Chip, chips_for
 from app.web.pagination import page_numbers
 from app.web.params import whole_number
@@ -122,7 +123,7 @@ def permalink(record_id: int) -> Response:
 def details(record_id: int) -> Response:
     """What is shown of a record when it is large, and another image's price; also of one in the trash."""
     record = database.get_record(connection(), record_id, trash=True)
-    response = make_response(
+    return with_content_etag(
         render_template(
             "records/details.html",
             record=record,
@@ -132,9 +133,6 @@ def details(record_id: int) -> Response:
             upscaler=_upscaler_of(record),
         )
     )
-    response.add_etag()
-    response.headers["Cache-Control"] = "no-cache"
-    return response.make_conditional(request)
 
 
 @bp.get("/live/records")

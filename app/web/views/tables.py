@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from flask import Blueprint, make_response, render_template, request
+from flask import Blueprint, render_template, request
 from werkzeug.wrappers import Response
 
 import database
+from app.web.etags import with_content_etag
 from app.web.params import int_arg
 from app.web.services import connection, services
 
@@ -26,10 +27,7 @@ def render_tables() -> str:
 @bp.get("/live/tables")
 def tables() -> Response:
     """The list fragment."""
-    response = make_response(render_template("tables/list.html", **_context()))
-    response.add_etag()
-    response.headers["Cache-Control"] = "no-cache"
-    return response.make_conditional(request)
+    return with_content_etag(render_template("tables/list.html", **_context()))
 
 
 @bp.get("/live/tables/menu")

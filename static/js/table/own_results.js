@@ -1,4 +1,4 @@
-// 填回我的表: the imported workbook with the results in it.
+// 下载我的表（带结果）: the imported workbook with the results in it.
 
 import { _ } from "../core/i18n.js";
 import { showToast } from "../ui/toast.js";

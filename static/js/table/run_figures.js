@@ -38,7 +38,7 @@ export function endedWords(batch) {
 }
 
 /** What a batch cost so far; only a part of it where the price of some models is not known. */
-export function costWords({ cost, models }) {
+function costWords({ cost, models }) {
   const { price } = addUp(models.map(({ total, cost: ofModel }) => ({ count: total, price: ofModel })));
   return cost === null && price > 0 ? _("{sum}，另有图片价格未设", { sum: formatPrice(price) }) : formatPrice(cost);
 }

@@ -3,7 +3,7 @@
 import { _ } from "../core/i18n.js";
 
 /** Ask before a charge; resolves to whether the user agreed. `yes` is the button's label. */
-export function confirmCost({ title, text, yes }) {
+function confirmCost({ title, text, yes }) {
   const dialog = document.querySelector('[data-dialog="cost"]');
   const button = dialog.querySelector("[data-cost-yes]");
   dialog.querySelector("[data-cost-title]").textContent = title;
