@@ -7,7 +7,7 @@ from urllib.parse import quote
 from flask import url_for
 
 from app.domain import Status
-from app.domain.tables import RowPicture, Table
+from app.domain.tables import Row, RowPicture, Table
 from app.tables.states import RowState
 from app.tables.view import RowView
 from app.web.formatting import model_label
@@ -32,8 +32,11 @@ def table_json(table: Table, **more: Any) -> dict[str, Any]:
     return fields | more
 
 
-def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
-    """Rows as they are shown; a picture that its row does not ask for now has ``earlier`` and ``model``."""
+def rows_json(views: Sequence[RowView], *, known: int = 0) -> list[dict[str, Any]]:
+    """Rows as they are shown; a picture that its row does not ask for now has ``earlier`` and ``model``.
+
+    A row that has not changed since the version ``known`` is ``unchanged``, and comes without what it stores.
+    """
     output = url_for("media.output", name="-")[:-1]
     thumbnails = url_for("media.thumbnail", record_id=0)[:-1]
 
@@ -63,16 +66,10 @@ def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
     def row_json(view: RowView) -> dict[str, Any]:
         row = view.row
         found: dict[str, Any] = {
-            **row.fields,
             "id": row.id,
-            "number": row.number,
-            "place": row.position,
             "state": view.state,
+            **({"unchanged": True} if row.version <= known else _stored_json(row)),
         }
-        if row.columns:
-            found["columns"] = row.columns
-        if row.sent:
-            found["sent"] = row.sent
         if view.same_as is not None:
             found["same_as"] = view.same_as
         pictures = [picture for picture in view.pictures if not picture.is_trashed]
@@ -80,12 +77,21 @@ def rows_json(views: Sequence[RowView]) -> list[dict[str, Any]]:
             found["pictures"] = [picture_json(picture, row.fingerprint) for picture in pictures]
         if view.state is RowState.TRASHED:
             found["trashed"] = [picture.record_id for picture in view.pictures if picture.is_trashed]
-        if row.problems:
-            found["problems"] = [{"field": name, "error": sentence} for name, sentence in row.problems]
         if view.missing:
             found |= {"missing": view.missing, "price": view.price}
-        if row.is_gone:
-            found["is_gone"] = True
         return found
 
     return [row_json(view) for view in views]
+
+
+def _stored_json(row: Row) -> dict[str, Any]:
+    found: dict[str, Any] = {**row.fields, "number": row.number, "place": row.position}
+    if row.columns:
+        found["columns"] = row.columns
+    if row.sent:
+        found["sent"] = row.sent
+    if row.problems:
+        found["problems"] = [{"field": name, "error": sentence} for name, sentence in row.problems]
+    if row.is_gone:
+        found["is_gone"] = True
+    return found

@@ -278,6 +278,13 @@ def test_rows_show_what_was_made_for_equal_rows_anywhere(web: WebHarness) -> Non
     answered(web.client.delete(f"/api/records/{made[0]}"))
     (row,) = opened(web, table, since=seen)["rows"]
     assert (row["number"], row["state"], "pictures" in row) == (1, "trashed", False)
+    (brief,) = web.get(f"/api/tables/{table}?since={seen}&words=changed")["rows"]
+    assert brief == {key: row[key] for key in ("id", "state", "missing", "price", "trashed")} | {
+        "unchanged": True
+    }
+    change(web, table, setting(row, prompt="虎"))
+    (whole,) = web.get(f"/api/tables/{table}?since={seen}&words=changed")["rows"]
+    assert (whole["prompt"], "unchanged" in whole) == ("虎", False)
 
 
 def test_an_opened_table_is_checked_anew_with_the_library_and_the_models(demo: WebHarness) -> None:

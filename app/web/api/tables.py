@@ -165,9 +165,9 @@ def _sheets_of(body: Mapping[str, Any]) -> list[str]:
 
 @bp.get("/tables/<table_id>")
 @describe(
-    "一个表格和它的行；since 是已有的版本，只回答那以后变过的行",
+    "一个表格和它的行；since 是已有的版本，只回答那以后变过的行；words=changed：只有图片变了的行不带文字",
     answer(table=OPEN_TABLE, rows=array_of(SHOWN_ROW), removed=[ID]),
-    query={"since": int},
+    query={"since": int, "words": enum("changed")},
     also=UNCHANGED,
 )
 def get(table_id: str) -> Response:
@@ -188,7 +188,8 @@ def get(table_id: str) -> Response:
         totals = database.table_totals(db, table_id)
         run_id = database.newest_run(db, table_id)
     shown = table_json(table, totals=totals, run=run_id) | {"version": last}
-    answer = large_success(table=shown, rows=rows_json(views), removed=removed)
+    known = since if request.args.get("words") == "changed" else 0
+    answer = large_success(table=shown, rows=rows_json(views, known=known), removed=removed)
     return with_etag(answer, f"{table_id}-{since}-{last}-{checker.digest}")
 
 

@@ -5,6 +5,7 @@ import gzip
 from flask import Flask, Response, request
 
 _TEXT = ("text/", "application/json", "application/javascript", "image/svg+xml")
+_WHOLE = (200, 201, 202)
 _MIN_BYTES = 600  # bytes; below that gzip saves nothing
 _LEVEL = 6
 
@@ -33,7 +34,7 @@ def _compress(response: Response) -> Response:
 
 def _is_compressible(response: Response) -> bool:
     wanted = request.accept_encodings.quality("gzip") > 0
-    plain = response.status_code == 200 and "Content-Encoding" not in response.headers
+    plain = response.status_code in _WHOLE and "Content-Encoding" not in response.headers
     streamed = response.is_streamed and not response.direct_passthrough
     return wanted and plain and not streamed and (response.mimetype or "").startswith(_TEXT)
 

@@ -45,12 +45,13 @@ _PICTURE = closed_object(
     pick=enum(*Pick),
 )
 SHOWN_ROW = strict_object(
-    *("id", "number", "place", "state"),
+    *("id", "state"),
     **{name: {} for name in (*FIELDS, "position", "templates")},
     id=ID,
     number=ID,
     place={"type": "number", "description": "按它从小到大排"},
     state=enum(*RowState),
+    unchanged={"const": True, "description": "words=changed 时：文字和 since 那时一样，没有写出来"},
     columns=map_of(str),
     sent={"type": "object", "description": "真正送出的文字，与这一行写的不同时才有"},
     same_as=ID | {"description": "和它相同的第一行的行号，图片共用"},

@@ -272,7 +272,7 @@ export class Store {
     if (!this.id) return;
     if (this.#sending) await this.#sending.catch(() => {});
     const before = this.#epoch;
-    const answer = await fetchJsonIfChanged(`${this.#url}?since=${this.version}`, memory);
+    const answer = await fetchJsonIfChanged(`${this.#url}?since=${this.version}&words=changed`, memory);
     if (!answer) return;
     if (this.#sending || before !== this.#epoch) return void this.#poller.later(); // it may be older than what was answered since
     this.#takeTable(answer.table);
@@ -335,6 +335,11 @@ export class Store {
 
   // Returns whether a cell has another value now. One that was changed here since keeps its own.
   #takeRow(row, data) {
+    if (data.unchanged) {
+      const { problems, sent, is_gone } = this.shownOf(row);
+      this.#said.set(row, shownPart({ ...data, problems, sent, is_gone }));
+      return false;
+    }
     const [own, before, now] = [this.#journal.valuesOf(this.#nameOf(row)), this.#onServer.get(row) ?? {}, flat(data)];
     let isChanged = row.number !== data.number;
     this.#know(row, data);
