@@ -12,8 +12,8 @@ export async function requestFile(method, url, body) {
 }
 
 /** Request a file again whose download failed: resolves to why it is refused, "" if it is served now. */
-export async function refusalOf(url, body) {
+export async function refusalOf(url, body = null) {
   const read = (response) => (response.ok ? response.body.cancel() : response.text());
-  const { response, content } = await send(url, { method: "POST", body }, LONG_TIMEOUT, read);
+  const { response, content } = await send(url, { method: body ? "POST" : "GET", body }, LONG_TIMEOUT, read);
   return response.ok ? "" : parseJson(content)?.error || UNREADABLE;
 }

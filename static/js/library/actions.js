@@ -5,7 +5,7 @@ import { create } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
-import { download } from "../records/download.js";
+import { download } from "../ui/downloads.js";
 import { runInPlace } from "../ui/in_place.js";
 import { bindListKeys } from "../ui/list_keys.js";
 import { Selection } from "../ui/selection.js";

@@ -9,7 +9,7 @@ import { loadDetails } from "../ui/details.js";
 import { confirmRetryCost } from "../ui/confirm.js";
 import { runInPlace } from "../ui/in_place.js";
 import { copyText, offerUndo, showToast } from "../ui/toast.js";
-import { download } from "./download.js";
+import { download } from "../ui/downloads.js";
 import { pickAll, togglePick } from "./picks.js";
 import { fetchResult, resubmit, writeOff } from "./unresolved.js";
 

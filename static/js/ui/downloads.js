@@ -1,33 +1,69 @@
-// A file that takes a while to be prepared: what is pressed says so until the server begins to send it, which a cookie tells.
+// Files that take a while to be prepared. They load in a hidden frame, where only an error is shown: what was pressed says that it is under way
+// until a cookie tells that the server begins to send, or why it does not.
 
+import { create } from "../core/dom.js";
+import { refusalOf } from "../core/files.js";
+import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { showToast } from "./toast.js";
+import { randomKey } from "../core/orders.js";
+import { showError, showToast } from "./toast.js";
 
 const LINKS = 'a[download][href*="/archive.zip"], a[download][href*="/results.xlsx"]';
+const FRAME = "download";
 const BETWEEN = 200; // ms
-const LONGEST = 60_000; // ms: what was refused says nothing
+const LONGEST = 600_000; // ms
 
+/** Links to such files under `page` say what becomes of them. */
 export function bindDownloads(page) {
-  page.addEventListener("click", ({ target }) => {
-    const link = target.closest?.(LINKS);
-    if (link) follow(link);
+  page.addEventListener("click", (event) => {
+    const link = event.target.closest?.(LINKS);
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const [address, token] = [new URL(link.href), randomKey().slice(0, 12)];
+    address.searchParams.set("token", token);
+    const stop = sayPreparing(token);
+    appendFrame(address.href, null, stop).src = address.href;
   }, { capture: true });
 }
 
-function follow(link) {
-  const address = new URL(link.href);
-  const token = Math.random().toString(36).slice(2, 12);
-  address.searchParams.set("token", token);
-  link.href = address.href;
+/** POST `target`, {ids} or {filter}, to a URL that answers with a file. */
+export function download(url, { ids, filter }) {
+  const fields = filter ?? { ids: ids.join(",") };
+  const inputs = Object.entries(fields).map(([name, value]) => create("input", { type: "hidden", name, value }));
+  const form = create("form", { method: "post", action: url, target: FRAME, hidden: true }, ...inputs);
+  document.body.append(form);
+  appendFrame(url, new URLSearchParams(fields));
+  form.submit();
+  form.remove();
+  showToast(_("已开始下载，文件大时请稍等"));
+}
+
+/** In the place of an earlier one. */
+function appendFrame(url, body, onRefused = () => null) {
+  document.querySelector(`iframe[name="${FRAME}"]`)?.remove();
+  const frame = create("iframe", { name: FRAME, hidden: true });
+  document.body.append(frame);
+  frame.addEventListener("load", async () => {
+    onRefused();
+    const reason = await refusalOf(url, body).catch(messageOf);
+    showError(reason || _("下载没有成功，请再试一次"));
+  });
+  return frame;
+}
+
+/** Returns what ends it. */
+function sayPreparing(token) {
   const until = performance.now() + LONGEST;
   let message = showToast(_("正在准备下载…"));
   const timer = setInterval(() => {
-    const isSent = document.cookie.split("; ").includes(`download=${token}`);
-    if (!isSent && performance.now() < until) {
-      if (!message.isConnected) message = showToast(_("正在准备下载…"));
-      return;
-    }
+    if (document.cookie.split("; ").includes(`download=${token}`) || performance.now() > until) stop();
+    else if (!message.isConnected) message = showToast(_("正在准备下载…"));
+  }, BETWEEN);
+
+  function stop() {
     clearInterval(timer);
     message.remove();
-  }, BETWEEN);
+  }
+
+  return stop;
 }
