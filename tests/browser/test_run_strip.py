@@ -100,12 +100,12 @@ def test_after_a_kill_and_restart_the_run_continues_and_the_page_recovers(
     priced.wait_for_image(1)  # either of the two running ones may finish first
     priced.wait_for_image(2)
     server.kill()
-    offline = priced.page.locator("[data-run-offline]")
-    expect(offline).to_contain_text("连不上服务")
+    offline = priced.page.get_by_text("连不上服务")
+    expect(offline).to_have_count(1)  # in the top bar; the head and the run do not repeat it
     expect(priced.page.locator("[data-run]")).to_have_class(re.compile("is-stale"))
     priced.wait_for_image(1).click(trial=True)  # it is not covered
     server.start()
-    expect(offline).to_be_hidden()
+    expect(offline).to_have_count(0)
     server.wait_for_end(str(server.get("/api/batches")["batches"][0]["id"]))
     counts = server.get("/api/batches")["batches"][0]["counts"]
     assert counts["success"] + counts["unknown"] == 8
@@ -163,6 +163,38 @@ def test_what_has_not_begun_is_cancelled_and_that_is_undone(
     priced.expect_status(4, "to_make")
     said.get_by_role("button", name="撤销").click()
     priced.expect_status(4, "queued")
+
+
+def test_the_keyboard_goes_on_from_pause_to_resume_and_back(
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    jimeng.latency = 600.0
+    priced.open_run(start(server, numbered(4)))
+    expect(priced.run_button("pause")).to_be_visible()
+    priced.run_button("pause").press("Enter")
+    expect(priced.run_button("resume")).to_be_focused()
+    priced.page.keyboard.press("Enter")
+    expect(priced.run_button("pause")).to_be_focused()
+
+
+def test_on_a_phone_a_run_takes_one_line(
+    priced: BatchPage, server: ServerProcess, jimeng: FakeJimeng
+) -> None:
+    jimeng.latency = 600.0
+    priced.page.set_viewport_size({"width": 390, "height": 844})
+    priced.open_run(start(server, numbered(30, bad=2)))
+    expect(priced.run_button("pause")).to_be_visible()
+    assert priced.page.locator("[data-run]").evaluate("(run) => run.offsetHeight") <= 54
+    priced.pause()
+    assert priced.page.locator("[data-run]").evaluate("(run) => run.offsetHeight") <= 54
+
+
+def test_why_a_download_is_refused_is_said_at_once(priced: BatchPage, server: ServerProcess) -> None:
+    priced.open_run(start_to_end(server, numbered(3, bad=2)))
+    why = {"error": "磁盘满了，请先清理"}
+    priced.page.route("**/results.xlsx*", lambda route: route.fulfill(status=507, json=why))
+    priced.open_run_menu().locator("[data-run-results]").click()
+    expect(priced.page.locator(".toast")).to_have_text([re.compile(why["error"])])
 
 
 def test_controls_in_view_while_a_run_is_under_way(

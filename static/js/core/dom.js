@@ -17,6 +17,35 @@ export function create(name, { data = {}, attributes = {}, ...properties } = {},
 }
 
 /**
+ * Let parts of `root` show a state: selector -> a text, or properties, with `classes` and `data` (null removes). What is as it should be is not
+ * touched. Parts that are not there are passed over.
+ */
+export function show(root, parts) {
+  for (const [selector, state] of Object.entries(parts)) {
+    const element = root.querySelector(selector);
+    if (element) apply(element, typeof state === "object" ? state : { textContent: String(state) });
+  }
+}
+
+/** The same for one element. */
+export function apply(element, { classes = {}, data = {}, ...properties }) {
+  for (const [name, value] of Object.entries(properties)) if (element[name] !== value) element[name] = value;
+  for (const [name, isOn] of Object.entries(classes)) element.classList.toggle(name, Boolean(isOn));
+  for (const [name, value] of Object.entries(data)) {
+    if (value === null) delete element.dataset[name];
+    else if (element.dataset[name] !== String(value)) element.dataset[name] = value;
+  }
+}
+
+/** A copy of what a <template> holds, with its parts as show() has them; with "" the copy itself. */
+export function copyOf(template, { "": own = {}, ...parts } = {}) {
+  const element = template.content.firstElementChild.cloneNode(true);
+  apply(element, own);
+  show(element, parts);
+  return element;
+}
+
+/**
  * Replace the content of `holder`: open <details data-keep-open> stay open, loaded images stay, and the focus stays on what is the
  * same, or goes to data-focus-else.
  */

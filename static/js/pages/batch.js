@@ -141,7 +141,7 @@ batch.commands = {
   copy: () => more("copyTable"),
   delete: () => more("deleteTable"),
   start: (button) => whileBusy(button, () => more("order", null)),
-  "start-part": (button) => whileBusy(button, () => more("order", footer.part()?.rows ?? null)),
+  "start-part": (button) => whileBusy(button, () => more("order", footer.pickedRows())),
 };
 bindCommands(page, batch.commands);
 bindPicks(page, table);

@@ -2,81 +2,60 @@
 
 import { addUp, pictureCount, priceOf } from "./costs.js";
 import { madePictures } from "./states.js";
+import { create, show } from "../core/dom.js";
 import { _, formatSum } from "../core/i18n.js";
+import { soon } from "../core/timing.js";
 import { budgetLeft } from "../ui/status.js";
 
 const DELAY = 60; // ms
 
-/** Keep the foot up to date; onSum(sum) is called each time. Returns {sum(): see sumOf, part(): {rows, label} or null, refresh(), showProblem(text)}. */
+/** Keep the foot up to date; onSum(sum) is called each time. Returns {sum(): see sumOf, pickedRows(): those that are filled, refresh(), showProblem(text)}. */
 export function makeFooter(footer, { table, model, store, onSum }) {
-  const part = (hook) => footer.querySelector(hook);
-  const [problemButton, onlyButton, partButton] = ["next-problem", "only-problems", "start-part"].map((name) => footer.querySelector(`[data-command="${name}"]`));
+  const { selection, validation } = table;
+  const renderSoon = soon(render, DELAY);
   let known = null;
-  let timer = 0;
   let picked = 0; // rows
+
+  const sumRows = (rows) => sumOf(rows, { model, validation, store: store() });
+  const sum = () => (known ??= sumRows(table.rows.all));
+  const pickedRows = () => table.rows.all.filter((row) => selection.picked.has(row) && validation.isFilled(row));
 
   function refresh() {
     known = null;
     renderSoon();
   }
 
-  function renderSoon() {
-    timer ||= setTimeout(() => {
-      timer = 0;
-      render();
-    }, DELAY);
-  }
-
-  function sum() {
-    known ??= sumOf(table.rows.all, { model, validation: table.validation, store: store() });
-    return known;
-  }
-
   function render() {
     const { rows, pictures, made, toMake, cost, problems } = sum();
-    const left = budgetLeft();
+    const [left, chosen, { isFiltered }] = [budgetLeft(), pickedRows(), table.rows];
     const figures = [
       _("{n} 行", { n: rows }), _("{n} 张", { n: pictures }),
       ...(made > 0 ? [_("已有 {n} 张", { n: made }), _("要做 {n} 张", { n: toMake })] : []),
       toMake === 0 ? "¥0" : formatSum(cost),
     ];
-    part("[data-footer-sum]").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, index === 0 ? "" : made > 0 && index === figures.length - 1 ? " " : " · ")));
-    part("[data-footer-price]").textContent = cost.price > 0 ? ` · ${formatSum(cost)}` : "";
-    part("[data-footer-sum]").classList.toggle("is-over", left !== null && cost.price > left);
-    const { isFiltered } = table.rows;
-    problemButton.hidden = problems === 0;
-    onlyButton.hidden = problems === 0 && !isFiltered;
-    onlyButton.setAttribute("aria-pressed", String(isFiltered));
-    problemButton.textContent = _("{bad} 处要改", { bad: problems });
-    const some = partOf();
-    partButton.hidden = !some;
-    partButton.textContent = some?.label ?? "";
+    const separator = (index) => (index === 0 ? "" : made > 0 && index === figures.length - 1 ? " " : " · ");
+    footer.querySelector("[data-footer-sum]").replaceChildren(...figures.flatMap((text, index) => emphasizeNumber(text, separator(index))));
+    show(footer, {
+      "[data-footer-sum]": { classes: { "is-over": left !== null && cost.price > left } },
+      "[data-footer-price]": cost.price > 0 ? ` · ${formatSum(cost)}` : "",
+      '[data-command="next-problem"]': { hidden: problems === 0, textContent: _("{bad} 处要改", { bad: problems }) },
+      '[data-command="only-problems"]': { hidden: problems === 0 && !isFiltered, ariaPressed: String(isFiltered) },
+      '[data-command="start-part"]': {
+        hidden: chosen.length === 0,
+        textContent: chosen.length > 0 ? _("做选中的 {n} 行 · {sum}", { n: chosen.length, sum: formatSum(sumRows(chosen).cost) }) : "",
+      },
+    });
     onSum(sum());
   }
 
-  // The picked rows, or where some have problems the others.
-  function partOf() {
-    const { problems, good } = sum();
-    const chosen = table.rows.all.filter((row) => table.selection.picked.has(row) && table.validation.isFilled(row));
-    const rows = chosen.length > 0 ? chosen : problems > 0 ? good : [];
-    if (rows.length === 0) return null;
-    const { cost } = sumOf(rows, { model, validation: table.validation, store: store() });
-    const words = { n: rows.length, sum: formatSum(cost) };
-    return { rows, label: chosen.length > 0 ? _("做选中的 {n} 行 · {sum}", words) : _("做没有问题的 {n} 行 · {sum}", words) };
-  }
-
-  function showProblem(text) {
-    if (part("[data-footer-error]").textContent !== text) part("[data-footer-error]").textContent = text;
-  }
-
   table.rows.watch(refresh);
-  table.selection.watch(() => {
-    if (picked === table.selection.picked.size) return;
-    picked = table.selection.picked.size;
+  selection.watch(() => {
+    if (picked === selection.picked.size) return;
+    picked = selection.picked.size;
     renderSoon();
   });
   document.addEventListener("status", render); // the budget is spent elsewhere too
-  return { sum, part: partOf, refresh, showProblem };
+  return { sum, pickedRows, refresh, showProblem: (text) => show(footer, { "[data-footer-error]": text }) };
 }
 
 /**
@@ -104,7 +83,5 @@ function sumOf(rows, { model, validation, store }) {
 
 function emphasizeNumber(text, separator) {
   const { 0: number, index } = /¥?\d[\d.,]*|$/.exec(text);
-  const value = document.createElement("b");
-  value.textContent = number;
-  return [separator + text.slice(0, index), value, text.slice(index + number.length)];
+  return [separator + text.slice(0, index), create("b", { textContent: number }), text.slice(index + number.length)];
 }

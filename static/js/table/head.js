@@ -1,6 +1,7 @@
 // The head of the open table: its name, whether everything is saved, and what happened to it elsewhere.
 
 import { makeMenu } from "./menu.js";
+import { UNREACHABLE } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const TOLD = 30_000; // ms for which it is said what happened elsewhere
@@ -38,5 +39,7 @@ export function makeHead(page) {
 function savingWords({ saving: { count, error, isKept }, isMade }) {
   if (count === 0) return isMade ? _("已保存") : "";
   if (!isKept) return _("浏览器存不下了，{n} 处修改还没有存上，请不要关闭", { n: count });
-  return error ? _("还没有存上 {n} 处修改，连上后自己存：{error}", { n: count, error }) : _("正在保存…");
+  if (!error) return _("正在保存…");
+  const words = _("还没有存上 {n} 处修改，连上后自己存", { n: count });
+  return error === UNREACHABLE ? words : words + _("：") + error; // the top bar says that one
 }

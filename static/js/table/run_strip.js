@@ -3,11 +3,11 @@
 import { makeBudgetForm } from "./budget_form.js";
 import { makeMenu } from "./menu.js";
 import { planOrder, restWords } from "./order_plan.js";
-import { showOwnResults } from "./own_results.js";
 import { causesOf, makeRunCauses } from "./run_causes.js";
 import { endedWords, figuresOf, groupsOf, pausedWords, sharesOf } from "./run_figures.js";
 import { makeRunLog } from "./run_log.js";
 import { attempt } from "../core/attempt.js";
+import { apply, create, show } from "../core/dom.js";
 import { fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
@@ -20,9 +20,13 @@ const HIDDEN = 15_000;
 const STALE = 5000; // ms without an answer until the figures are grey
 
 export class RunStrip {
+  #root;
   #page; // {strip, store, table, model, filter, orders, urls}
-  #part;
-  #state = { id: null, batch: null, version: 0, connectionError: "", commandError: "", isUnreachable: false, isStale: false, isNotifying: false };
+  #section;
+  #menu;
+  /** An error that isPassing goes with the next answer. */
+  #state = { id: null, batch: null, version: 0, error: "", isPassing: false, isStale: false, isNotifying: false };
+  #ofRows = null; // {causes, rest}, until the rows change
   #answered = 0; // when the last answer came
   #poller;
   #log;
@@ -32,46 +36,48 @@ export class RunStrip {
   /** root: the page; goToRow(row) shows a row of the table. */
   constructor(root, page) {
     const { strip, filter, orders, urls } = page;
-    const [section, menu] = [root.querySelector("[data-run]"), root.querySelector("[data-run-menu]")];
-    const find = (hook) => root.querySelector(hook);
+    this.#root = root;
     this.#page = page;
-    this.#part = {
-      section, menu, bar: find("[data-run-bar]"), figures: find("[data-run-figures]"), reason: find("[data-run-reason]"), keys: find("[data-run-keys]"),
-      release: find("[data-run-release]"), pause: find("[data-run-pause]"), resume: find("[data-run-resume]"), more: [...root.querySelectorAll("[data-run-more]")], ended: find("[data-run-ended]"),
-      offline: find("[data-run-offline]"), cancel: find("[data-run-cancel]"), notify: find("[data-run-notify]"), archive: find("[data-run-archive]"),
-      results: find("[data-run-results]"), own: find("[data-run-own-results]"), records: find("[data-run-records]"),
-      model: find("[data-run-model]"), causes: find("[data-run-causes]"),
-    };
+    [this.#section, this.#menu] = [root.querySelector("[data-run]"), root.querySelector("[data-run-menu]")];
     this.#log = makeRunLog(strip.panel("log"), (id) => this.#goToRecord(id));
     this.#causes = makeRunCauses(strip.panel("causes"), {
       showRows: (rows) => filter.show(_("这个原因的"), (row) => rows.includes(row)),
       retry: (rows) => orders.open({ rows }),
     });
-    this.#budget = makeBudgetForm(section.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.#command("resume", _("继续生成")) });
+    this.#budget = makeBudgetForm(root.querySelector("[data-run-budget]"), { url: urls.budgets, resume: () => this.#command("resume", _("继续生成")) });
     this.#poller = poll((memory) => this.#load(memory), {
       interval: (hasFailed) => this.#interval(hasFailed),
       isPaused: () => !this.#state.id || (document.hidden && !this.#state.isNotifying),
-      onError: (error) => this.#set({ connectionError: error.status === 0 ? _("连不上服务，正在重试…") : messageOf(error) }),
+      onError: (error) => { if (error.status !== 0) this.#set({ error: messageOf(error), isPassing: true }); }, // without a connection: the top bar says it
     });
     this.#bind();
   }
 
   #bind() {
-    const { section, menu, release, pause, resume, more, cancel, notify, model } = this.#part;
-    const { store, orders, strip } = this.#page;
-    const { open } = makeMenu(menu);
-    for (const button of more) button.addEventListener("click", () => open(button));
-    model.addEventListener("click", () => orders.open({ mode: "model" }));
-    menu.addEventListener("click", () => menu.hidePopover());
-    release.addEventListener("click", () => orders.open({ mode: "release", batch: this.#state.batch }));
-    pause.addEventListener("click", () => this.#command("pause", _("已暂停：正在生成的会做完，不再开始新的")));
-    resume.addEventListener("click", () => this.#command("resume", _("继续生成")));
-    cancel.addEventListener("click", () => this.#cancel());
-    notify.addEventListener("click", () => this.#askToNotify());
-    section.addEventListener("click", ({ target }) => this.#filter(target.closest("[data-figure]")));
-    store.watch(() => (store.runId === this.#state.id ? this.#show() : this.follow(store.runId)));
+    const { store, orders, strip, table } = this.#page;
+    const { open } = makeMenu(this.#menu);
+    const presses = {
+      "[data-run-more]": (button) => open(button),
+      "[data-run-model]": () => orders.open({ mode: "model" }),
+      "[data-run-release]": () => orders.open({ mode: "release", batch: this.#state.batch }),
+      "[data-run-pause]": () => this.#command("pause", _("已暂停：正在生成的会做完，不再开始新的")),
+      "[data-run-resume]": () => this.#command("resume", _("继续生成")),
+      "[data-run-cancel]": () => this.#cancel(),
+      "[data-run-notify]": () => this.#askToNotify(),
+      "[data-figure]": (button) => this.#filter(button),
+    };
+    this.#root.addEventListener("click", ({ target }) => {
+      const pressed = Object.keys(presses).find((selector) => target.closest(selector));
+      if (this.#menu.contains(target)) this.#menu.hidePopover();
+      if (pressed) presses[pressed](target.closest(pressed));
+    }, { capture: true }); // before the menu of the head closes over its button
+    store.watch(() => {
+      this.#ofRows = null;
+      if (store.runId === this.#state.id) this.#show();
+      else this.follow(store.runId);
+    });
     strip.watch((name) => { if (name === "log") this.#log.scrollToEnd(); });
-    this.#page.table.rows.watchShown(() => this.#show());
+    table.rows.watchShown(() => this.#show());
     for (const name of ["poll-now", "records-resolved", "records-restored"]) document.addEventListener(name, this.#poller.now);
     document.addEventListener("status", () => this.#showTitle()); // the status in the top bar may have written the title anew
     setInterval(() => {
@@ -83,10 +89,11 @@ export class RunStrip {
 
   /** Show the run with this id, null for none. */
   follow(id) {
-    if (id === this.#state.id) return void this.#poller.now();
-    this.#log.clear();
-    this.#answered = performance.now();
-    this.#set({ id, batch: null, version: 0, connectionError: "", commandError: "" });
+    if (id !== this.#state.id) {
+      this.#log.clear();
+      this.#answered = performance.now();
+      this.#set({ id, batch: null, version: 0, error: "" });
+    }
     this.#poller.now();
   }
 
@@ -98,9 +105,8 @@ export class RunStrip {
     const answer = await fetchJsonIfChanged(`${this.#url}?records=0&since=${version}`, memory);
     if (id !== this.#state.id) return;
     this.#answered = performance.now();
-    const { isUnreachable, connectionError } = this.#state;
-    const over = { connectionError: "", ...(isUnreachable && { isUnreachable: false, commandError: "" }) };
-    if (!answer) return void ((connectionError || isUnreachable) && this.#set(over));
+    const over = this.#state.isPassing ? { isPassing: false, error: "" } : {};
+    if (!answer) return void (this.#state.isPassing && this.#set(over));
     this.#set({ batch: answer.batch, ...over });
     this.#log.add(answer.log, answer.log_left_out);
     this.#state.version = answer.version; // only now: what could not be shown is sent again
@@ -119,39 +125,56 @@ export class RunStrip {
   }
 
   #show() {
-    const { batch, isStale, isNotifying, connectionError, commandError } = this.#state;
-    const { section, offline, figures, reason, keys, release, pause, resume, cancel, notify, more, ended, menu } = this.#part;
-    const error = connectionError || commandError;
-    const causes = causesOf(this.#shown());
+    const { batch, id, isStale, isNotifying, error } = this.#state;
+    const [section, { causes, rest }] = [this.#section, this.#sumRows()];
     const isPaused = batch?.status === "paused";
-    const left = batch ? batch.counts.queued + batch.counts.running : 0;
+    const { queued = 0, running = 0, held = 0 } = batch?.counts ?? {};
+    const left = queued + running;
     const hasFocus = section.contains(document.activeElement);
-    const hasMore = batch && (left > 0 || batch.counts.held > 0 || isPaused || causes.length > 0 || isAhead(batch, this.#page.store));
-    if (batch || error || !this.#state.id) section.hidden = !error && !hasMore;
-    section.classList.toggle("is-stale", isStale);
-    offline.hidden = !error;
-    setText(offline, error);
+    const hasMore = batch && (left > 0 || held > 0 || isPaused || causes.length > 0 || isAhead(batch, this.#page.store));
+    if (batch || error || !id) section.hidden = !error && !hasMore;
+    const isOver = section.hidden; // what is left of it stands in the head
+    apply(section, { classes: { "is-stale": isStale } });
     this.#causes.show(causes);
-    this.#part.causes.hidden = causes.length === 0;
-    ended.textContent = batch && section.hidden ? endedWords(batch) : "";
-    for (const button of more) button.hidden = !batch || section.hidden === section.contains(button);
+    show(this.#root, {
+      "[data-run-offline]": { textContent: error, hidden: !error },
+      "[data-run-causes]": { hidden: causes.length === 0 },
+      "[data-run-ended]": batch && isOver ? endedWords(batch) : "",
+      "[data-run] [data-run-more]": { hidden: !batch || isOver },
+      "[data-more-menu] [data-run-more]": { hidden: !batch || !isOver },
+    });
     if (!batch) return;
-    this.#showBar(batch);
-    this.#showFigures(figures, batch);
-    setText(reason, isPaused ? pausedWords(batch) : "");
-    keys.hidden = !isPaused || !["key", "model"].includes(batch.paused_cause);
-    const rest = batch.counts.held > 0 && left === 0 ? this.#rest() : null;
-    release.hidden = !rest?.made;
-    if (rest) setText(release, restWords(rest));
-    pause.hidden = left === 0 || isPaused;
-    resume.hidden = !isPaused || left === 0;
-    cancel.hidden = batch.counts.queued + batch.counts.held === 0;
-    notify.hidden = left === 0 || isPaused || !("Notification" in window);
-    notify.ariaChecked = String(isNotifying);
+    show(this.#root, {
+      "[data-run-reason]": { textContent: isPaused ? pausedWords(batch) : "", classes: { "is-plain": !batch.paused_reason } },
+      "[data-run-keys]": { hidden: !isPaused || !["key", "model"].includes(batch.paused_cause) },
+      "[data-run-release]": { hidden: !rest?.made, textContent: rest ? restWords(rest) : "" },
+      "[data-run-pause]": { hidden: left === 0 || isPaused },
+      "[data-run-resume]": { hidden: left === 0 || !isPaused },
+      "[data-run-cancel]": { hidden: queued + held === 0 },
+      "[data-run-notify]": { hidden: left === 0 || isPaused || !("Notification" in window), ariaChecked: String(isNotifying) },
+    });
+    this.#showProgress(batch);
     this.#showLinks(batch);
     this.#budget.show(batch);
     this.#showTitle();
-    if (hasFocus && !document.activeElement.checkVisibility() && !menu.matches(":popover-open")) [resume, pause, release, ...more].find((button) => !button.hidden)?.focus(); // the keyboard goes on from here
+    if (hasFocus) this.#keepFocus();
+  }
+
+  /** The keyboard goes on from the button that takes the place of the one that is gone. */
+  #keepFocus() {
+    const isKept = document.activeElement.checkVisibility() && this.#section.contains(document.activeElement);
+    if (isKept || this.#menu.matches(":popover-open")) return;
+    const button = ["resume", "pause", "release", "more"].map((name) => this.#section.querySelector(`[data-run-${name}]`)).find((one) => !one.hidden);
+    button?.focus();
+  }
+
+  /** What the rows say of the run, which goes over all of them: once after each change. */
+  #sumRows() {
+    const { held = 0, queued, running } = this.#state.batch?.counts ?? {};
+    const isHeld = held > 0 && queued + running === 0; // the trial is over
+    this.#ofRows ??= { causes: causesOf(this.#shown()), rest: null };
+    if (isHeld) this.#ofRows.rest ??= planOrder(this.#page.orders.entriesOf({ mode: "release" }), { mode: "release" });
+    return { ...this.#ofRows, rest: isHeld ? this.#ofRows.rest : null };
   }
 
   #shown() {
@@ -159,35 +182,20 @@ export class RunStrip {
     return table.rows.all.map((row) => ({ row, ...store.shownOf(row) }));
   }
 
-  #rest() {
-    return planOrder(this.#page.orders.entriesOf({ mode: "release" }), { mode: "release" });
-  }
-
-  #showBar({ counts, total }) {
-    const { bar } = this.#part;
-    const { widths, done } = sharesOf(counts, total);
-    [...bar.children].forEach((element, index) => { element.style.width = `${widths[index]}%`; });
-    bar.ariaValueNow = String(done);
-    bar.ariaValueText = _("完成 {success}，失败 {failed}，结果未知 {unknown}，共 {total} 张", { ...counts, total });
-  }
-
   // Figures of rows in one state are buttons that show only these rows; they stay the same elements, for the focus.
-  #showFigures(holder, batch) {
-    const { filter } = this.#page;
-    if (holder.childElementCount === 0) holder.append(...[document.createElement("span"), ...groupsOf().map(createFigure), document.createElement("span")]);
-    const [begin, ...buttons] = holder.children;
-    const end = buttons.pop();
-    setText(begin, _("完成 {success} / {total}", { success: batch.counts.success, total: batch.total }));
-    groupsOf(batch).forEach(({ text, which }, index) => {
-      setText(buttons[index], text);
-      buttons[index].hidden = !text;
-      buttons[index].ariaPressed = String(filter.which === which);
-    });
-    setText(end, figuresOf(batch).join(" · "));
+  #showProgress(batch) {
+    const { counts, total } = batch;
+    const { widths, done } = sharesOf(counts, total);
+    const [bar, figures] = [this.#section.querySelector("[data-run-bar]"), this.#section.querySelector("[data-run-figures]")];
+    [...bar.children].forEach((element, index) => { element.style.width = `${widths[index]}%`; });
+    apply(bar, { ariaValueNow: String(done), ariaValueText: _("完成 {success}，失败 {failed}，结果未知 {unknown}，共 {total} 张", { ...counts, total }) });
+    if (figures.childElementCount === 0) figures.append(...[create("span"), ...groupsOf().map(createFigure), create("span")]);
+    const states = groupsOf(batch).map(({ text, which }) => ({ textContent: text, hidden: !text, ariaPressed: String(this.#page.filter.which === which) }));
+    const texts = [_("完成 {success} / {total}", { success: counts.success, total }), figuresOf(batch).join(" · ")].map((textContent) => ({ textContent }));
+    [texts[0], ...states, texts[1]].forEach((state, index) => apply(figures.children[index], state));
   }
 
   #filter(button) {
-    if (!button) return;
     const { filter, store } = this.#page;
     const { which, states } = groupsOf().find(({ name }) => name === button.dataset.figure);
     if (filter.which === which) filter.clear();
@@ -195,25 +203,28 @@ export class RunStrip {
     this.#show();
   }
 
+  /** What the imported workbook cannot carry of the results is said in the title of its link, and at a press. */
   #showLinks({ workbook, counts }) {
-    const { results, own, archive, records } = this.#part;
     const { urls, store } = this.#page;
-    const table = `${urls.tables}/${store.id}`;
-    results.href = `${table}/results.xlsx`;
-    showOwnResults(own, `${table}/results.xlsx`, workbook);
-    archive.hidden = counts.success === 0;
-    archive.href = `${table}/archive.zip`;
-    records.href = `${urls.recordsPage}?${new URLSearchParams({ batch_id: this.#state.id })}`;
+    const [table, notes] = [`${urls.tables}/${store.id}`, workbook?.notes ?? []];
+    show(this.#root, {
+      "[data-run-results]": { href: `${table}/results.xlsx` },
+      "[data-run-own-results]": {
+        hidden: !workbook, href: `${table}/results.xlsx?form=own`,
+        title: [_("下载「{filename}」，右边加上结果", { filename: workbook?.filename }), ...notes].join("\n"),
+        onclick: () => { if (notes.length > 0) showToast(notes.join(_("；"))); },
+      },
+      "[data-run-archive]": { hidden: counts.success === 0, href: `${table}/archive.zip` },
+      "[data-run-records]": { href: `${urls.recordsPage}?${new URLSearchParams({ batch_id: this.#state.id })}` },
+    });
   }
 
   #showTitle() {
-    const { batch } = this.#state;
-    if (!batch) return;
-    const title = document.title.replace(/^(\(\d+\/\d+\)|⚠|✓) /u, "");
-    const { counts, total } = batch;
+    if (!this.#state.batch) return;
+    const { counts, total } = this.#state.batch;
     const left = counts.queued + counts.running;
     const mark = left > 0 ? `(${total - left}/${total})` : counts.failed + counts.unknown > 0 ? "⚠" : "✓";
-    if (document.title !== `${mark} ${title}`) document.title = `${mark} ${title}`;
+    apply(document, { title: `${mark} ${document.title.replace(/^(\(\d+\/\d+\)|⚠|✓) /u, "")}` });
   }
 
   #announce({ status, total, counts: { success, failed, unknown } }) {
@@ -233,7 +244,7 @@ export class RunStrip {
   }
 
   /** Post a command; resolves to whether it was taken. */
-  async #command(name, message) {
+  #command(name, message) {
     return this.#attempt(async () => {
       await requestJson("POST", `${this.#url}/${name}`);
       showToast(message);
@@ -241,12 +252,12 @@ export class RunStrip {
   }
 
   async #attempt(work) {
-    this.#set({ commandError: "" });
+    this.#set({ error: "" });
     const isDone = await attempt(async () => {
       await work();
       return true;
-    }, (text, { status }) => {
-      this.#set({ commandError: text, isUnreachable: status === 0 });
+    }, (error, { status }) => {
+      this.#set({ error, isPassing: status === 0 });
       return false;
     });
     document.dispatchEvent(new Event("poll-now"));
@@ -276,12 +287,5 @@ function isAhead({ counts, version }, store) {
 }
 
 function createFigure({ name }) {
-  const button = document.createElement("button");
-  Object.assign(button, { type: "button", className: "run-figure", hidden: true });
-  button.dataset.figure = name;
-  return button;
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  return create("button", { type: "button", className: "run-figure", hidden: true, data: { figure: name } });
 }

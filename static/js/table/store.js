@@ -306,7 +306,7 @@ export class Store {
     if (!(error instanceof HttpError)) reportError(error);
     if (error.status === 409) location.reload(); // another database
     if (error.status === 404) this.#tellers.onForeign(_("这个表格在别处删掉了，这里的修改存不上"));
-    else if (!this.isLoaded) this.#tellers.onForeign(messageOf(error));
+    else if (!this.isLoaded && error.status !== 0) this.#tellers.onForeign(messageOf(error)); // without a connection: the top bar says it
   }
 
   #takeTable({ version: _version, totals, run, ...table }) {
