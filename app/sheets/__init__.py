@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from app.sheets.cells import Problem
     from app.sheets.importer import Import, ImportedRow, read_workbook
     from app.sheets.ledger_export import ledger_lines, write_ledger
-    from app.sheets.own_results import OwnResults, batch_of_file, own_result_notes, write_own_results
+    from app.sheets.own_results import (
+        OwnResults,
+        batch_of_file,
+        own_result_notes,
+        read_for_results,
+        write_own_results,
+    )
     from app.sheets.results_export import write_records, write_results
     from app.sheets.template_export import write_requests, write_template
     from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
@@ -31,6 +37,7 @@ __all__ = [
     "header_names",
     "ledger_lines",
     "own_result_notes",
+    "read_for_results",
     "read_workbook",
     "write_ledger",
     "write_own_results",
@@ -44,7 +51,13 @@ _LATE = {
     "cells": ("Problem",),
     "importer": ("Import", "ImportedRow", "read_workbook"),
     "ledger_export": ("ledger_lines", "write_ledger"),
-    "own_results": ("OwnResults", "batch_of_file", "own_result_notes", "write_own_results"),
+    "own_results": (
+        "OwnResults",
+        "batch_of_file",
+        "own_result_notes",
+        "read_for_results",
+        "write_own_results",
+    ),
     "results_export": ("write_records", "write_results"),
     "template_export": ("write_requests", "write_template"),
     "xlsx_pictures": ("THUMBNAIL_BOX", "Thumbnails"),

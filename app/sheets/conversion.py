@@ -25,8 +25,8 @@ def is_ooxml(content: bytes) -> bool:
     return content.startswith(b"PK") and "xl/workbook.xml" in OoxmlPackage(content)
 
 
-def converted(file: WorkbookFile) -> tuple[bytes, str]:
-    """The file as ``.xlsx`` -> (content, name of the imported sheet in it)."""
+def converted(file: WorkbookFile) -> tuple[bytes, dict[str, str]]:
+    """The file as ``.xlsx`` -> (content, the names of its sheets there by their own)."""
     book = Workbook(write_only=True)
     titles: dict[str, str] = {}
     for sheet in open_sheets(file.content, file.filename):
@@ -35,7 +35,7 @@ def converted(file: WorkbookFile) -> tuple[bytes, str]:
         _copy_rows(sheet, page)
     written = io.BytesIO()
     book.save(written)
-    return written.getvalue(), titles[file.sheet]
+    return written.getvalue(), titles
 
 
 def _copy_rows(sheet: Sheet, page: Any) -> None:

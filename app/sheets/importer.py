@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from app.domain import (
@@ -82,15 +82,23 @@ class PickMark:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSheet:
+    """A sheet that was read: its rows are numbered on from ``before``, the last row of the sheet before."""
+
+    name: str
+    header_row: int
+    before: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
     """The result of an import: rows, problems by cell, and notes that concern no single cell.
 
-    ``offered`` are the sheets that have rows, with their number; ``sheet`` and ``header_row`` are of the
-    first that was read. The ``row`` of a mark is as in the batch that the results are of.
+    ``offered`` are the sheets that have rows, with their number; ``read`` those that were read. The ``row``
+    of a mark is as in the batch that the results are of.
     """
 
-    sheet: str
-    header_row: int
+    read: tuple[ReadSheet, ...]
     of_results: bool
     rows: tuple[ImportedRow, ...]
     problems: tuple[Problem, ...]
@@ -101,7 +109,7 @@ class Import:
     def as_json(self, translate: Translate = str) -> dict[str, Any]:
         """The JSON form used by the API."""
         return {
-            "sheet": self.sheet,
+            "sheet": self.read[0].name,
             "sheets": [{"name": name, "rows": count} for name, count in self.offered],
             "rows": [{**row.as_json(), "columns": row.columns} for row in self.rows],
             "problems": [found.as_json(translate) for found in self.problems],
@@ -140,22 +148,27 @@ def read_workbook(
     """
     offered, notes = list_offered(open_sheets(content, filename), is_choice=not sheets)
     chosen = choose_sheets(offered, sheets)
-    header, first = chosen[0].header, chosen[0].sheet.name
+    header = chosen[0].header
     if (count := sum(len(each.grid.rows) + each.grid.dropped for each in chosen)) > header.max_rows:
         text = "表格有 {count} 行，一次最多 {limit} 行，请分成几个文件导入"
         raise SpreadsheetError(text, count=count, limit=header.max_rows)
     counts = tuple((each.sheet.name, len(each.grid.rows) + each.grid.dropped) for each in offered)
     parts = [_read_sheet(each, find_model, is_known) for each in chosen]
+    ends = [0, *accumulate(max((row.number for row in part.rows), default=0) for part in parts)]
     if len(parts) > 1:
-        parts = _numbered_on(parts, [each.sheet.name for each in chosen])
+        parts = [
+            _numbered_on(*each) for each in zip(parts, [one.sheet.name for one in chosen], ends, strict=False)
+        ]
     rows, errors = _fill_variables([row for part in parts for row in part.rows], date)
     problems = [*(one for part in parts for one in part.problems), *errors, *_too_many_pictures(rows)]
     notes += [note for part in parts for note in part.notes]
     notes += unfinished_notes([row.status for row in rows])
     notes += model_notes([(spec, row.fields) for row in rows if (spec := parts[0].model_of(row.fields))])
     return Import(
-        sheet=first,
-        header_row=header.row,
+        read=tuple(
+            ReadSheet(name=each.sheet.name, header_row=each.header.row, before=before)
+            for each, before in zip(chosen, ends, strict=False)
+        ),
         of_results=header.of_results,
         rows=tuple(rows),
         problems=tuple(sorted(problems, key=lambda one: one.row)),
@@ -208,20 +221,15 @@ def _marks(row: Row, header: Header, origin: Value | None) -> Iterator[PickMark]
             yield PickMark(row=of_row, picture=which, pick=found)
 
 
-def _numbered_on(parts: Sequence[_Part], names: Sequence[str]) -> list[_Part]:
-    """The parts with the rows of each numbered on from the last, and with the name of its sheet."""
-    numbered: list[_Part] = []
-    last = 0
-    for part, name in zip(parts, names, strict=True):
-        rows = [
-            replace(row, number=row.number + last, columns={SHEET_COLUMN: name, **row.columns})
-            for row in part.rows
-        ]
-        problems = [replace(one, row=one.row + last) for one in part.problems]
-        marks = [replace(mark, row=mark.row + last) for mark in part.marks]
-        numbered.append(replace(part, rows=rows, problems=problems, marks=marks))
-        last = max((row.number for row in rows), default=last)
-    return numbered
+def _numbered_on(part: _Part, name: str, last: int) -> _Part:
+    """The part with its rows numbered on from ``last``, and with the name of its sheet."""
+    rows = [
+        replace(row, number=row.number + last, columns={SHEET_COLUMN: name, **row.columns})
+        for row in part.rows
+    ]
+    problems = [replace(one, row=one.row + last) for one in part.problems]
+    marks = [replace(mark, row=mark.row + last) for mark in part.marks]
+    return replace(part, rows=rows, problems=problems, marks=marks)
 
 
 def _display_numbers(header: Header, grid: Grid) -> None:

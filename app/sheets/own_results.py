@@ -1,21 +1,22 @@
-"""The results of a batch written into the imported file, on the right of the user's own columns.
+"""The results of a batch or table written into the imported file, on the right of the user's own columns.
 
 Only the parts of the package that must change are edited; all others are copied byte for byte.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby
+from itertools import groupby, zip_longest
 from operator import attrgetter
 from pathlib import PurePath
 
-from app.domain import Batch, Record, Status, WorkbookFile, mark_word
+from app.domain import MAX_ROW_NUMBER, Batch, Record, Status, WorkbookFile, mark_word
 from app.errors import Message, SpreadsheetError, Translate, message
 from app.sheets.conversion import converted, is_ooxml
+from app.sheets.header_synonyms import SHEET_COLUMN
 from app.sheets.headers import (
     MARK_LABEL,
     OWN_RESULT_LABELS,
@@ -25,7 +26,7 @@ from app.sheets.headers import (
     find_header,
     result_columns,
 )
-from app.sheets.importer import read_workbook
+from app.sheets.importer import Import, read_workbook
 from app.sheets.limits import MAX_CELL_LENGTH
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
 from app.sheets.table import display_text
@@ -34,18 +35,18 @@ from app.sheets.xlsx_edit import (
     as_utf8,
     batch_of_package,
     batch_property_parts,
-    with_content_types,
     with_styles,
 )
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_pictures import (
     LEFT_OUT,
-    PICTURE_TYPES,
     THUMBNAIL_BOX,
+    FilledSheet,
     Place,
     Thumbnails,
     open_drawing,
     package_with_pictures,
+    picture_numbers,
 )
 from app.sheets.xlsx_reader import Workbook, WorkbookSheet
 
@@ -77,8 +78,8 @@ class OwnResults:
         return "application/vnd.ms-excel.sheet.macroEnabled.12" if self.has_macros else plain
 
 
-def own_result_notes(file: WorkbookFile) -> list[Message]:
-    """What cannot be carried through when results are written into this file."""
+def own_result_notes(file: WorkbookFile, sheets: Iterable[str]) -> list[Message]:
+    """What cannot be carried through when results are written into these sheets of the file."""
     if not is_ooxml(file.content):
         kind = PurePath(file.filename).suffix.lower() or ".csv"
         text = "结果会填进一份新的 .xlsx：{kind} 里的文字和数字都在，格式不保留"
@@ -87,9 +88,10 @@ def own_result_notes(file: WorkbookFile) -> list[Message]:
     notes = []
     if any(name.startswith("_xmlsignatures/") for name in package.names):
         notes.append(message("这份表格有数字签名，填入结果后签名会失效"))
-    if b"sheetProtection" in package.read(_sheet_of(package, file.sheet).part):
-        text = "工作表「{sheet}」有保护：结果会填进去，要在 Excel 里改动，请先取消保护"
-        notes.append(message(text, sheet=file.sheet))
+    for sheet in sheets:
+        if b"sheetProtection" in package.read(_sheet_of(package, sheet).part):
+            text = "工作表「{sheet}」有保护：结果会填进去，要在 Excel 里改动，请先取消保护"
+            notes.append(message(text, sheet=sheet))
     return notes
 
 
@@ -100,30 +102,63 @@ def batch_of_file(content: bytes) -> str:
     return ""
 
 
+def read_for_results(file: WorkbookFile, records: Iterable[Record]) -> Import:
+    """The sheets of an imported file that these records are of: their column 「工作表」 names several."""
+    found = read_workbook(file.content, file.filename, sheets=[file.sheet])
+    named = {record.columns.get(SHEET_COLUMN) for record in records}
+    names = [name for name, _ in found.offered if name in named]
+    return found if len(names) < 2 else read_workbook(file.content, file.filename, sheets=names)
+
+
 def write_own_results(
     file: WorkbookFile,
+    found: Import,
     batch: Batch,
     records: Iterable[Record],
     *,
     thumbnails: Thumbnails,
     translate: Translate = str,
 ) -> OwnResults:
-    """The imported file with the results of each row in its line.
+    """The imported file, of which ``found`` was read, with the results of each row in its line.
 
-    Rows of the batch that were added to the imported ones stand below the last line of the sheet. The stream
-    computes thumbnails as it goes.
+    Rows of the batch that were added to the imported ones stand below the last line of the last sheet. The
+    stream computes thumbnails as it goes.
     """
-    content, sheet = (file.content, file.sheet) if is_ooxml(file.content) else converted(file)
+    content, titles = (file.content, {}) if is_ooxml(file.content) else converted(file)
     package = OoxmlPackage(content)
     has_macros = _MACROS in package.read(CONTENT_TYPES)
-    results = _Results(package, _sheet_of(package, sheet), file.header_row, batch.id, translate)
     rows = {
         number: list(group)
         for number, group in groupby(sorted(records, key=_row_order), attrgetter("row_number"))
     }
-    prompts = {row.number: row.fields["prompt"] for row in read_workbook(file.content, file.filename).rows}
-    pieces = results.pieces(rows, prompts, thumbnails)
+    prompts = {row.number: row.fields["prompt"] for row in found.rows}
+    changed, types = batch_property_parts(package, batch.id)
+    styles, first_style = _with_styles(package)
+    numbers, filled = picture_numbers(package), list[FilledSheet]()
+    for read, following in zip_longest(found.read, found.read[1:]):
+        of_sheet = range(read.before + 1, (following.before if following else MAX_ROW_NUMBER) + 1)
+        sheet = _sheet_of(package, titles.get(read.name, read.name))
+        results = _Results(package, sheet, read.header_row, first_style, translate)
+        filled.append(
+            results.fill(
+                {number - read.before: rows[number] for number in rows if number in of_sheet},
+                {number - read.before: prompts[number] for number in prompts if number in of_sheet},
+                numbers,
+                others=[each.drawing.part for each in filled if each.drawing],
+            )
+        )
+    pieces = package_with_pictures(package, changed | styles, types, filled, thumbnails)
     return OwnResults(pieces, PurePath(file.filename).stem, has_macros)
+
+
+def _with_styles(package: OoxmlPackage) -> tuple[dict[str, bytes], int | None]:
+    """The styles with our formats added: text, text that looks like a formula, a number -> (changed parts,
+    the index of the first; None in a workbook without styles)."""
+    part = Workbook(package).styles_part
+    if part is None:
+        return {}, None
+    changed, first = with_styles(package.read(part), [_style(), _style(quoted=True), _style(number=True)])
+    return {part: changed}, first
 
 
 def _row_order(record: Record) -> tuple[int, int]:
@@ -138,20 +173,20 @@ def _sheet_of(package: OoxmlPackage, name: str) -> WorkbookSheet:
 
 
 class _Results:
-    """Edits one package; everything that can fail happens before the first piece is returned."""
+    """Edits one sheet; everything that can fail happens before the first piece is returned."""
 
     def __init__(
         self,
         package: OoxmlPackage,
         sheet: WorkbookSheet,
         header_row: int,
-        batch_id: str,
+        first_style: int | None,
         translate: Translate,
     ) -> None:
         self._package = package
         self._part = sheet.part
         self._header_row = header_row
-        self._batch_id = batch_id
+        self._first_style = first_style
         self._translate = translate
         top = {row.number: row for row in sheet.top(header_row)}
         header = top.get(header_row)
@@ -160,11 +195,15 @@ class _Results:
         self._prompt_column = found.columns["prompt"] if found else None
         self._labels: tuple[str, ...] = OWN_RESULT_LABELS
 
-    def pieces(
-        self, rows: Mapping[int, Sequence[Record]], prompts: Mapping[int, str], thumbnails: Thumbnails
-    ) -> Iterator[bytes]:
-        """The zip of the edited package; ``prompts`` are those of its lines, by the numbers of their rows."""
-        package = self._package
+    def fill(
+        self,
+        rows: Mapping[int, Sequence[Record]],
+        prompts: Mapping[int, str],
+        numbers: Iterator[int],
+        others: Collection[str],
+    ) -> FilledSheet:
+        """The sheet with these rows by line; ``prompts`` are those of its lines, ``numbers`` and ``others``
+        as of ``open_drawing``."""
         sent = {
             number: records[-1].prompt
             for number, records in rows.items()
@@ -174,31 +213,28 @@ class _Results:
             self._labels = (*OWN_RESULT_LABELS, SENT_PROMPT_LABEL)
         rows, edit = self._placed(rows, max(prompts))
         columns = self._columns(edit)
-        new_rows = {self._header_row: self._header(columns)}
+        labels = (self._translate(message(label)) for label in self._labels)
+        new_rows = {self._header_row: NewRow(dict(zip(columns, labels, strict=False)))}
         for number, records in rows.items():
             is_added = edit.is_missing(number)
             new_rows[number] = self._row(records, columns, sent.get(number, ""), is_added=is_added)
         edit.set_heights(new_rows)
         places = self._places(rows, new_rows, columns[_THUMBNAIL])
-        drawing = open_drawing(package, self._part, edit, moves=True) if places else None
-        changed, styles = self._with_styles(edit)
-        properties, types = batch_property_parts(package, self._batch_id)
-        changed |= properties | (dict(drawing.changed) if drawing else {})
-        types |= drawing.types if drawing else {}
-        changed[CONTENT_TYPES] = with_content_types(package.read(CONTENT_TYPES), types, PICTURE_TYPES)
+        drawing = None
+        if places:
+            drawing = open_drawing(self._package, self._part, edit, numbers, moves=True, others=others)
+        styles = CellStyles()
+        if (first := self._first_style) is not None:
+            styles = CellStyles(header=edit.header_style, text=first, quoted=first + 1, money=first + 2)
 
-        def sheet(first_left_out: int | None) -> dict[str, bytes]:
+        def part(first_left_out: int | None) -> bytes:
             for _, place in places:
                 if first_left_out is not None and place.row >= first_left_out:
                     new_rows[place.row].cells[place.column] = self._translate(LEFT_OUT)
-            element = drawing.element if drawing else ""
-            return {
-                self._part: edit.edited(
-                    new_rows, columns, styles, widths=_WIDTHS[: len(columns)], drawing=element
-                )
-            }
+            widths, element = _WIDTHS[: len(columns)], drawing.element if drawing else ""
+            return edit.edited(new_rows, columns, styles, widths=widths, drawing=element)
 
-        return package_with_pictures(package, changed, drawing, places, thumbnails, sheet)
+        return FilledSheet(name=self._part, drawing=drawing, places=places, part=part)
 
     def _placed(
         self, rows: Mapping[int, Sequence[Record]], last_imported: int
@@ -225,10 +261,6 @@ class _Results:
         if columns.stop - 1 > _LAST_COLUMN:
             raise SpreadsheetError("表格右边没有空列可以填结果，请删掉多余的列再导入")
         return columns
-
-    def _header(self, columns: range) -> NewRow:
-        labels = (self._translate(message(label)) for label in self._labels)
-        return NewRow(dict(zip(columns, labels, strict=False)))
 
     def _row(self, records: Sequence[Record], columns: range, sent: str, *, is_added: bool) -> NewRow:
         costs = [record.cost for record in records]
@@ -281,17 +313,6 @@ class _Results:
             if first is not None and height > _MARGIN:
                 places.append((first, Place(row=number, column=column, width=width, height=height)))
         return places
-
-    def _with_styles(self, edit: SheetEdit) -> tuple[dict[str, bytes], CellStyles]:
-        """The styles with our formats added -> (changed parts, their indexes)."""
-        part = Workbook(self._package).styles_part
-        if part is None:
-            return {}, CellStyles()
-        styles = [_style(), _style(quoted=True), _style(number=True)]
-        changed, first = with_styles(self._package.read(part), styles)
-        return {part: changed}, CellStyles(
-            header=edit.header_style, text=first, quoted=first + 1, money=first + 2
-        )
 
 
 def _picks(made: Sequence[Record]) -> str:

@@ -23,16 +23,17 @@ from app.sheets.option_columns import option_text
 from app.sheets.sheet_edit import CellStyles, CellValue, NewRow, SheetEdit
 from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
 from app.sheets.template_export import own_columns
-from app.sheets.xlsx_edit import CONTENT_TYPES, batch_property_parts, with_content_types
+from app.sheets.xlsx_edit import batch_property_parts
 from app.sheets.xlsx_package import OoxmlPackage
 from app.sheets.xlsx_pictures import (
     LEFT_OUT,
-    PICTURE_TYPES,
     THUMBNAIL_BOX,
+    FilledSheet,
     Place,
     Thumbnails,
     open_drawing,
     package_with_pictures,
+    picture_numbers,
 )
 from app.sheets.xlsx_reader import Workbook
 
@@ -166,21 +167,18 @@ def _with_lines(
         (record.id, Place(row=row, column=_THUMBNAIL_COLUMN, width=width, height=height))
         for row, record in enumerate(records, 2)
     ]
-    drawing = open_drawing(package, sheet.part, edit)
-    changed, types = batch_property_parts(package, batch_id)
-    if drawing:
-        changed, types = changed | dict(drawing.changed), types | dict(drawing.types)
-    changed[CONTENT_TYPES] = with_content_types(package.read(CONTENT_TYPES), types, PICTURE_TYPES)
+    drawing = open_drawing(package, sheet.part, edit, picture_numbers(package))
 
-    def rows(first_left_out: int | None) -> dict[str, bytes]:
+    def part(first_left_out: int | None) -> bytes:
         new = {row: NewRow(_filled(line)) for row, line in enumerate(lines, 2)}
         for row, record in enumerate(records, 2):
             if first_left_out is not None and row >= first_left_out and record.status == Status.SUCCESS:
                 new[row].cells[_THUMBNAIL_COLUMN] = left_out
         columns = range(1, max(map(len, lines), default=1) + 1)
-        return {sheet.part: edit.edited(new, columns, styles, drawing=drawing.element if drawing else "")}
+        return edit.edited(new, columns, styles, drawing=drawing.element if drawing else "")
 
-    return package_with_pictures(package, changed, drawing, places, thumbnails, rows)
+    filled = FilledSheet(name=sheet.part, drawing=drawing, places=places, part=part)
+    return package_with_pictures(package, *batch_property_parts(package, batch_id), [filled], thumbnails)
 
 
 def _filled(line: Sequence[CellValue | None]) -> dict[int, CellValue]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -25,6 +25,7 @@ from app.sheets.xlsx_edit import (
     office_namespace,
     relations_of,
     the_element,
+    with_content_types,
     with_relations,
 )
 from app.sheets.xlsx_package import OoxmlPackage, integer
@@ -64,8 +65,8 @@ class Place:
 class DrawingWriter:
     """Collects pictures and writes the XML of their drawing.
 
-    ``drawing`` and ``rels`` are the parts that are there, or empty; ``taken`` are the names of all parts.
-    With ``moves`` the pictures are hidden and sorted with their rows.
+    ``drawing`` and ``rels`` are the parts that are there, or empty; ``numbers`` are those of its pictures,
+    free in the package. With ``moves`` the pictures are hidden and sorted with their rows.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class DrawingWriter:
         drawing: bytes = b"",
         rels: bytes = b"",
         *,
-        taken: Iterable[str] = (),
+        numbers: Iterator[int],
         strict: bool = False,
         moves: bool = False,
     ) -> None:
@@ -82,25 +83,23 @@ class DrawingWriter:
         self._relationships = f"{STRICT}officeDocument" if strict else TRANSITIONAL
         self._relationships += "/relationships"
         self._names = f'xmlns:xdr="{drawingml}/spreadsheetDrawing" xmlns:a="{drawingml}/main"'
-        names = "\n".join([*taken, rels.decode("utf-8", "replace")])
-        self._last = max(map(int, _NUMBERED.findall(names)), default=0)
+        self._numbers = numbers
         ids = [integer(each.attributes, "id") for each in find_elements(self._drawing, "cNvPr")]
         self._last_id = max([1, *ids])
         self._anchors: list[str] = []
         self._rows: set[int] = set()
         self._new: dict[str, tuple[str, str]] = {}
-        self.first_left_out: int | None = None  # the first row without a picture, as they became too many
 
     def add(self, place: Place, content: bytes) -> str:
         """Add a PNG or JPEG -> the name of its part; "" when it is neither."""
         size = picture_size(content)
         if size is None:
             return ""
-        self._last += 1
+        number = next(self._numbers)
         self._last_id += 1
-        name = f"xl/media/result{self._last}.{'png' if content.startswith(_PNG) else 'jpeg'}"
-        self._new[f"result{self._last}"] = (f"{self._relationships}/image", f"/{name}")
-        self._anchors.append(self._anchor(place, size))
+        name = f"xl/media/result{number}.{'png' if content.startswith(_PNG) else 'jpeg'}"
+        self._new[f"result{number}"] = (f"{self._relationships}/image", f"/{name}")
+        self._anchors.append(self._anchor(place, size, number))
         self._rows.add(place.row)
         return name
 
@@ -121,7 +120,7 @@ class DrawingWriter:
                 if is_ours and row and int(row[1]) + 1 in self._rows:
                     yield anchor.start, end, b""
 
-    def _anchor(self, place: Place, size: tuple[int, int]) -> str:
+    def _anchor(self, place: Place, size: tuple[int, int], number: int) -> str:
         scale = min(place.width / size[0], place.height / size[1])
         width, height = (max(1, int(side * scale)) for side in size)
         extent = f'cx="{width * _EMU_PER_PIXEL}" cy="{height * _EMU_PER_PIXEL}"'
@@ -130,9 +129,9 @@ class DrawingWriter:
         return (
             f'<xdr:{kind} {self._names} xmlns:r="{self._relationships}">'
             f"{_marker('from', place, _INSET, _INSET)}{end}<xdr:pic><xdr:nvPicPr>"
-            f'<xdr:cNvPr id="{self._last_id}" name="{_NAME} {self._last}"/>'
+            f'<xdr:cNvPr id="{self._last_id}" name="{_NAME} {number}"/>'
             '<xdr:cNvPicPr><a:picLocks noChangeAspect="1"/></xdr:cNvPicPr></xdr:nvPicPr><xdr:blipFill>'
-            f'<a:blip r:embed="result{self._last}"/><a:stretch><a:fillRect/></a:stretch></xdr:blipFill>'
+            f'<a:blip r:embed="result{number}"/><a:stretch><a:fillRect/></a:stretch></xdr:blipFill>'
             f'<xdr:spPr><a:xfrm><a:off x="0" y="0"/><a:ext {extent}/></a:xfrm><a:prstGeom prst="rect">'
             f"<a:avLst/></a:prstGeom></xdr:spPr></xdr:pic><xdr:clientData/></xdr:{kind}>"
         )
@@ -152,52 +151,93 @@ class Drawing:
     types: Mapping[str, str] = field(default_factory=dict)
 
 
+def picture_numbers(package: OoxmlPackage) -> Iterator[int]:
+    """The numbers that are free for pictures: one of them for all drawings of a package."""
+    drawings = (name for name in package.names if name.startswith("xl/drawings/_rels/"))
+    names = "\n".join([*package.names, *(package.read(name).decode("utf-8", "replace") for name in drawings)])
+    return count(1 + max(map(int, _NUMBERED.findall(names)), default=0))
+
+
 def open_drawing(
-    package: OoxmlPackage, sheet_part: str, edit: SheetEdit, *, moves: bool = False
+    package: OoxmlPackage,
+    sheet_part: str,
+    edit: SheetEdit,
+    numbers: Iterator[int],
+    *,
+    moves: bool = False,
+    others: Collection[str] = (),
 ) -> Drawing | None:
-    """The drawing of the sheet, or a new one; None when the sheet names one that is missing."""
-    names = package.names
+    """The drawing of the sheet, or a new one; None when the sheet names one that is missing.
+
+    ``numbers`` are ``picture_numbers``; ``others`` the parts of other new drawings.
+    """
     if edit.drawing is not None:
         _, part = package.relations(sheet_part).get(edit.drawing, ("", ""))
         if not part:
             return None
         drawing, rels = package.read(part), package.read(relations_of(part))
         return Drawing(
-            part, DrawingWriter(drawing, rels, taken=names, strict=is_strict(drawing), moves=moves)
+            part, DrawingWriter(drawing, rels, numbers=numbers, strict=is_strict(drawing), moves=moves)
         )
-    part = next(name for number in count(1) if (name := f"xl/drawings/drawing{number}.xml") not in package)
+    free = (f"xl/drawings/drawing{number}.xml" for number in count(1))
+    part = next(name for name in free if name not in package and name not in others)
     kind = office_namespace(edit.part, "relationships")
     rels_part = relations_of(sheet_part)
     relation = {_DRAWING_ID: (f"{kind}/drawing", f"/{part}")}
     return Drawing(
         part,
-        DrawingWriter(taken=names, strict=is_strict(edit.part), moves=moves),
+        DrawingWriter(numbers=numbers, strict=is_strict(edit.part), moves=moves),
         element=f'<{edit.prefix}drawing xmlns:r="{kind}" r:id="{_DRAWING_ID}"/>',
         changed={rels_part: with_relations(package.read(rels_part), relation)},
         types={part: _DRAWING_TYPE},
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FilledSheet:
+    """A sheet with thumbnails of records (id, place) in its drawing, if it has one.
+
+    ``part`` returns the sheet, given the first row whose thumbnail was left out, if any.
+    """
+
+    name: str
+    drawing: Drawing | None
+    places: Sequence[tuple[int, Place]]
+    part: Callable[[int | None], bytes]
+
+
 def package_with_pictures(
     package: OoxmlPackage,
     changed: Mapping[str, bytes],
-    drawing: Drawing | None,
-    places: Sequence[tuple[int, Place]],
+    types: Mapping[str, str],
+    sheets: Sequence[FilledSheet],
     thumbnails: Thumbnails,
-    late: Callable[[int | None], Mapping[str, bytes]],
 ) -> Iterator[bytes]:
-    """The zip of a package with changed parts, and thumbnails of these records in their places.
+    """The zip of a package with changed parts and sheets, and the content types of new parts.
 
-    ``late`` returns further changed parts, given the first row whose thumbnail was left out, if any.
     Every other part is copied as it is.
     """
-    writer = ZipWriter()
-    left = dict(changed)
-    yield writer.add(CONTENT_TYPES, left.pop(CONTENT_TYPES))
-    if drawing is not None:
-        yield from _add_pictures(writer, drawing.writer, places, thumbnails)
-        left[drawing.part], left[relations_of(drawing.part)] = drawing.writer.parts()
-    left |= late(drawing.writer.first_left_out if drawing else None)
+    writer, left, budget = ZipWriter(), dict(changed), MAX_THUMBNAIL_BYTES
+    new_types = dict(types)
+    for sheet in sheets:
+        left |= sheet.drawing.changed if sheet.drawing else {}
+        new_types |= sheet.drawing.types if sheet.drawing else {}
+    yield writer.add(CONTENT_TYPES, with_content_types(package.read(CONTENT_TYPES), new_types, PICTURE_TYPES))
+    for sheet in sheets:
+        if sheet.drawing is None:
+            left[sheet.name] = sheet.part(None)
+            continue
+        first_left_out: int | None = None
+        found = thumbnails(record_id for record_id, _ in sheet.places)
+        for (_, place), content in zip(sheet.places, found, strict=False):
+            budget -= len(content or b"")
+            if budget <= 0:
+                first_left_out = place.row
+                break
+            if content and (name := sheet.drawing.writer.add(place, content)):
+                yield writer.add(name, content, compress=False)
+        left[sheet.drawing.part], left[relations_of(sheet.drawing.part)] = sheet.drawing.writer.parts()
+        left[sheet.name] = sheet.part(first_left_out)
     for name, content in left.items():
         yield writer.add(name, content)
     written = {name.lower() for name in (CONTENT_TYPES, *left)}
@@ -205,24 +245,6 @@ def package_with_pictures(
         if name not in written:
             yield writer.copy(package.content, entry)
     yield writer.finish()
-
-
-def _add_pictures(
-    writer: ZipWriter,
-    drawing: DrawingWriter,
-    places: Sequence[tuple[int, Place]],
-    thumbnails: Thumbnails,
-) -> Iterator[bytes]:
-    """The entries of the thumbnails, up to MAX_THUMBNAIL_BYTES."""
-    budget = MAX_THUMBNAIL_BYTES
-    found = thumbnails(record_id for record_id, _ in places)
-    for (_, place), content in zip(places, found, strict=False):
-        budget -= len(content or b"")
-        if budget <= 0:
-            drawing.first_left_out = place.row
-            break
-        if content and (name := drawing.add(place, content)):
-            yield writer.add(name, content, compress=False)
 
 
 def picture_size(content: bytes) -> tuple[int, int] | None:

@@ -35,12 +35,16 @@ def list_results(db: database.Connection, table: Table) -> list[Record]:
     return found
 
 
-def by_line(db: database.Connection, table: Table, records: Sequence[Record]) -> list[Record]:
-    """The records with the lines of their rows in the newest version of the file as row numbers.
+def by_line(
+    db: database.Connection,
+    table: Table,
+    records: Sequence[Record],
+    cells: Mapping[int, Mapping[str, Any]],
+) -> list[Record]:
+    """The records with the lines of their rows in a file as row numbers; ``cells`` are those of its lines.
 
     A row that is not in it, such as a typed one, comes after its last line.
     """
-    cells = database.workbook_cells(db, table.workbook_id)
     lines = lines_of_rows(database.read_rows(db, table.id), cells)
     return [replace(record, row_number=lines[record.row_number]) for record in records]
 

@@ -58,7 +58,7 @@ def test_the_active_sheet_is_read_or_the_first_that_has_prompts(
 ) -> None:
     found = read_workbook(opened_at(sheets, active), "a.xlsx")
 
-    assert (found.sheet, prompts(found)) == (chosen, [sheets[chosen][1][0]])
+    assert (found.read[0].name, prompts(found)) == (chosen, [sheets[chosen][1][0]])
     assert said is None or said in notes(found)
 
 
@@ -88,7 +88,7 @@ def test_several_sheets_are_numbered_on_and_name_their_rows_in_an_own_column() -
         {"工作表": "乙", "SKU": "B-1"},
     ]
     assert [(one.row, one.column) for one in found.problems] == [(3, "图片比例")]
-    assert (found.sheet, found.header_row) == ("甲", 1)
+    assert (found.read[0].name, found.read[0].header_row) == ("甲", 1)
     assert "工作表" not in str(notes(found))
 
 
@@ -101,7 +101,7 @@ def test_a_sheet_that_is_not_offered_is_refused() -> None:
 def test_a_hidden_sheet_is_skipped_even_when_active(state: str) -> None:
     found = read_workbook(opened_at({"旧": OTHER, "新": TABLE}, 0, 旧=state), "a.xlsx")
 
-    assert found.sheet == "新"
+    assert found.read[0].name == "新"
     assert "旧" not in str(notes(found))
 
 

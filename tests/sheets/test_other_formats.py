@@ -26,7 +26,7 @@ def fields(found: Import, name: str) -> list[object]:
 @pytest.mark.parametrize("name", ["秋款.xls", "秋款.et", "秋款.xlsx"])
 def test_an_old_workbook_is_read_with_its_merges_times_and_dates(name: str) -> None:
     found = read_workbook(XLS, name)
-    assert (found.sheet, found.header_row) == ("秋款", 2)
+    assert (found.read[0].name, found.read[0].header_row) == ("秋款", 2)
     assert [row.number for row in found.rows] == [3, 4, 5]
     assert fields(found, "prompt") == ["一只橘猫", "一只橘猫", "=狗"]
     assert fields(found, "aspect_ratio") == ["16:9", "3:4", "1:1"]

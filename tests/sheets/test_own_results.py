@@ -24,14 +24,21 @@ from openpyxl.worksheet.table import Table
 
 from app.domain import Record, Status, WorkbookFile
 from app.errors import SpreadsheetError, Translate
-from app.sheets import batch_of_file, own_result_notes, read_workbook, write_own_results, xlsx_reader
+from app.sheets import (
+    batch_of_file,
+    own_result_notes,
+    read_for_results,
+    read_workbook,
+    write_own_results,
+    xlsx_reader,
+)
 from app.sheets.xlsx_package import OoxmlPackage
 from app.web.i18n import in_english
 from tests.sheets.test_results_export import BATCH, no_thumbnail, record
 from tools.noise_images import noise_image
 from tools.workbooks import by_hand
 from tools.workbooks.written import by_openpyxl as of_rows
-from tools.workbooks.written import saved
+from tools.workbooks.written import saved, with_sheets
 
 LABELS = ["状态", "原因", "文件", "费用", "选中", "缩略图", "AI 标识"]
 JPEG = noise_image("jpeg", size=(96, 64))
@@ -40,7 +47,11 @@ JPEG = noise_image("jpeg", size=(96, 64))
 def file_of(content: bytes, name: str = "秋款.xlsx") -> WorkbookFile:
     found = read_workbook(content, name)
     return WorkbookFile(
-        id="1" * 64, filename=name, sheet=found.sheet, header_row=found.header_row, content=content
+        id="1" * 64,
+        filename=name,
+        sheet=found.read[0].name,
+        header_row=found.read[0].header_row,
+        content=content,
     )
 
 
@@ -51,9 +62,9 @@ def filled(
     thumbnails = partial(map, lambda _record: JPEG)
     prompts = {row.number: row.fields["prompt"] for row in read_workbook(content, name).rows}
     records = [replace(each, prompt=prompts.get(each.row_number, each.prompt)) for each in records]
-    results = write_own_results(
-        file_of(content, name), BATCH, records, thumbnails=thumbnails, translate=translate
-    )
+    file = file_of(content, name)
+    found = read_for_results(file, records)
+    results = write_own_results(file, found, BATCH, records, thumbnails=thumbnails, translate=translate)
     return b"".join(results.pieces)
 
 
@@ -336,9 +347,32 @@ def test_a_row_added_to_the_table_is_not_written_beside_the_total_below_it() -> 
     assert [row.number for row in read_workbook(target, "秋款.xlsx").rows] == [2, 3, 5]
 
 
+def test_every_sheet_with_rows_is_filled() -> None:
+    source = with_sheets(
+        {
+            "春": [["提示词"], ["猫"], ["狗"]],
+            "说明": [["看这里"]],
+            "夏": [["夏季"], ["SKU", "提示词"], ["A", "鸟"], ["B", "鱼"]],
+        }
+    )
+    rows = [(2, "春"), (6, "夏"), (7, "夏"), (8, "夏")]  # the last is not in the file
+    records = [made(number, number, columns={"工作表": name}) for number, name in rows]
+    file = file_of(source)
+    found = read_for_results(file, records)
+    results = write_own_results(file, found, BATCH, records, thumbnails=partial(map, lambda _record: JPEG))
+    book = load_workbook(io.BytesIO(b"".join(results.pieces)))
+    spring, notes, summer = book.worksheets
+    assert [cell.value for cell in spring["D"]] == ["文件", "图2.png", None]
+    assert [cell.value for cell in summer["E"]] == [None, "文件", "图6.png", "图7.png", "图8.png"]
+    assert [cell.value for cell in summer["B"]][-1] == "猫"
+    assert notes.max_column == 1
+    assert [len(vars(page)["_images"]) for page in book.worksheets] == [1, 0, 3]
+
+
 def test_a_macro_workbook_keeps_its_macros() -> None:
     source = file_of(macro_workbook(), "宏.xlsm")
-    results = write_own_results(source, BATCH, [made(1, 2)], thumbnails=partial(map, no_thumbnail))
+    found = read_for_results(source, [])
+    results = write_own_results(source, found, BATCH, [made(1, 2)], thumbnails=partial(map, no_thumbnail))
     assert part(b"".join(results.pieces), "xl/vbaProject.bin") == b"macros"
     assert (results.ending, results.mimetype) == (".xlsm", "application/vnd.ms-excel.sheet.macroEnabled.12")
 
@@ -433,15 +467,16 @@ def test_a_csv_becomes_a_workbook_and_the_note_says_so() -> None:
         ["008", "-狗", "成功"],
     ]
     assert page["B2"].data_type == "s"
-    assert ["新的 .xlsx" in str(note) for note in own_result_notes(file_of(source, "秋款.csv"))] == [True]
+    assert ["新的 .xlsx" in str(note) for note in own_result_notes(file_of(source, "秋款.csv"), [])] == [True]
 
 
 def test_what_cannot_be_carried_through_is_said() -> None:
-    assert own_result_notes(file_of(by_openpyxl())) == []
+    assert own_result_notes(file_of(by_openpyxl()), ["秋款"]) == []
     signed = by_hand.workbook(
         ROWS + '<sheetProtection sheet="1"/>', extra={"_xmlsignatures/sig1.xml": "<s/>"}
     )
-    signature, protection = map(str, own_result_notes(file_of(signed)))
+    file = file_of(signed)
+    signature, protection = map(str, own_result_notes(file, [file.sheet]))
     assert "签名" in signature
     assert "保护" in protection
 
@@ -456,12 +491,9 @@ def test_parts_are_copied_without_unpacking_them() -> None:
 
 def test_the_words_that_were_sent_stand_beside_those_of_the_cell_where_they_differ() -> None:
     content = of_rows([["提示词"], ["一只{SKU}猫"], ["狗"]])
-    results = write_own_results(
-        file_of(content),
-        BATCH,
-        [made(1, 2, prompt="一只A-1猫"), made(2, 3, prompt="狗")],
-        thumbnails=partial(map, no_thumbnail),
-    )
+    file, records = file_of(content), [made(1, 2, prompt="一只A-1猫"), made(2, 3, prompt="狗")]
+    found = read_for_results(file, records)
+    results = write_own_results(file, found, BATCH, records, thumbnails=partial(map, no_thumbnail))
     written = b"".join(results.pieces)
 
     page = first_sheet(written)

@@ -45,7 +45,9 @@ class Desk:
         find = Models([ANY]).find
         found = read_workbook(content, "a.xlsx", find_model=find)
         file_id = hashlib.sha256(content).hexdigest()
-        file = WorkbookFile(id=file_id, filename="a.xlsx", sheet=found.sheet, header_row=1, content=content)
+        file = WorkbookFile(
+            id=file_id, filename="a.xlsx", sheet=found.read[0].name, header_row=1, content=content
+        )
         cells = {row.number: cells_of(row) for row in found.rows}
         database.add_workbook(self.db, file, cells=cells, now=datetime.now(UTC))
         return found, file_id

@@ -7,7 +7,7 @@ from typing import Any
 from openpyxl import load_workbook
 
 from tests.web.harness import WebHarness, import_sheet
-from tools.workbooks.written import by_openpyxl
+from tools.workbooks.written import by_openpyxl, with_sheets
 
 SHEET = [
     ["SKU", "提示词", "文件名", "图片比例"],
@@ -53,6 +53,21 @@ def test_the_own_workbook_of_a_table_is_filled_in_every_row_with_a_picture(web: 
         ("A1", "成功", "一号.png", None),
         ("A2", "成功", "二号.png", None),
         ("A3", None, None, "A3 的狗"),
+    ]
+
+
+def test_the_own_workbook_of_a_table_of_several_sheets_is_filled_in_each(web: WebHarness) -> None:
+    content = with_sheets({"春": [*SHEET[:2]], "夏": [SHEET[0], *SHEET[2:4]]})
+    workbook = import_sheet(web.client, content, "需求.xlsx")["workbook"]
+    body = {"workbook": workbook, "sheets": ["春", "夏"]}
+    table = web.post("/api/tables", body, 201)["table"]["id"]
+    import_sheet(web.client, content, "只看第一张.xlsx")
+    web.post(f"/api/tables/{table}/run", {}, 202)
+    web.run()
+    book = load_workbook(io.BytesIO(web.client.get(f"/api/tables/{table}/results.xlsx?form=own").data))
+    assert [[row[6].value for row in page.iter_rows(min_row=2)] for page in book.worksheets] == [
+        ["一号.png"],
+        ["二号.png", "三号.png"],
     ]
 
 

@@ -18,6 +18,7 @@ from app.domain.tables import Table
 from app.errors import InvalidRequest, NotFound, message
 from app.images.filenames import delivered_names, safe_stem
 from app.tables.results import by_line, list_results
+from app.tables.versions import cells_of
 from app.web.downloads import XLSX, as_attachment, start_stream
 from app.web.i18n import gettext, translator
 from app.web.openapi.describe import describe
@@ -45,9 +46,7 @@ def table_results(table_id: str) -> Response:
     """The rows of a table, in order, with what each shows; or the imported file with it."""
     table = database.get_table(connection(), table_id)
     records = list_results(connection(), table)
-    if request.args.get("form"):
-        records = by_line(connection(), table, records)
-    return _workbook(_as_batch(table, records), records)
+    return _workbook(_as_batch(table, records), records, table)
 
 
 @bp.get("/tables/<table_id>/archive.zip")
@@ -92,7 +91,7 @@ def _as_batch(table: Table, records: Sequence[Record]) -> Batch:
     )
 
 
-def _workbook(batch: Batch, stored: Sequence[Record]) -> Response:
+def _workbook(batch: Batch, stored: Sequence[Record], table: Table | None = None) -> Response:
     """The records as a workbook, their pictures under the names that they are delivered with."""
     form = request.args.get("form", "")
     if form not in ("", "own"):
@@ -105,7 +104,7 @@ def _workbook(batch: Batch, stored: Sequence[Record]) -> Response:
         held.enter_context(current.workbooks)
         ending, mimetype, name = ".xlsx", XLSX, batch.name
         if form == "own":
-            own = _own_results(batch, records, thumbnails)
+            own = _own_results(batch, records, thumbnails, table)
             pieces, ending, mimetype, name = own.pieces, own.ending, own.mimetype, own.name
         else:
             pieces = sheets.write_results(batch, records, thumbnails=thumbnails, translate=translator())
@@ -116,8 +115,15 @@ def _workbook(batch: Batch, stored: Sequence[Record]) -> Response:
     return as_attachment(response, name.removesuffix(".xlsx") + ending, f"results{ending}")
 
 
-def _own_results(batch: Batch, records: Sequence[Record], thumbnails: sheets.Thumbnails) -> sheets.OwnResults:
+def _own_results(
+    batch: Batch, records: Sequence[Record], thumbnails: sheets.Thumbnails, table: Table | None
+) -> sheets.OwnResults:
     if batch.workbook is None:
         raise NotFound("这不是从导入的表格做的，请下载结果表")
     file = database.get_workbook_file(connection(), batch.workbook.id)
-    return sheets.write_own_results(file, batch, records, thumbnails=thumbnails, translate=translator())
+    found = sheets.read_for_results(file, records)
+    if table:
+        records = by_line(connection(), table, records, {row.number: cells_of(row) for row in found.rows})
+    return sheets.write_own_results(
+        file, found, batch, records, thumbnails=thumbnails, translate=translator()
+    )

@@ -280,11 +280,11 @@ def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
     file = WorkbookFile(
         id=hashlib.sha256(content).hexdigest(),
         filename=filename,
-        sheet=found.sheet,
-        header_row=found.header_row,
+        sheet=found.read[0].name,
+        header_row=found.read[0].header_row,
         content=content,
     )
-    notes = sheets.own_result_notes(file)
+    notes = sheets.own_result_notes(file, [each.name for each in found.read])
     cells = {row.number: cells_of(row) for row in found.rows}
     database.add_workbook(connection(), file, notes=notes, cells=cells, now=datetime.now(UTC))
     return file.id
