@@ -8,11 +8,11 @@ from app.errors import Conflict
 
 
 def list_queued_models(db: Connection, batch_id: str) -> set[str]:
-    """The ids of the models that records of the batch are queued or held for, and not submitted to yet."""
+    """The ids of the models that records of the batch are queued for, and not submitted to yet."""
     sql = """
         SELECT DISTINCT model
         FROM generation_records
-        WHERE batch_id = :id AND (status = 'held' OR (status = 'queued' AND task_id IS NULL))
+        WHERE batch_id = :id AND status = 'queued' AND task_id IS NULL
     """
     return {row["model"] for row in db.execute(sql, {"id": batch_id})}
 

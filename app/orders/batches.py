@@ -174,11 +174,10 @@ def submit_parsed(
         if pictures > MAX_PICTURES_A_BATCH:
             text = "一个批次最多 {limit} 张，现在有 {n} 张"
             raise InvalidRequest("rows", text, limit=MAX_PICTURES_A_BATCH, n=pictures)
-        models, used = conditions.models, {request.model for request in requests}
-        if gone := used - models.keys():  # the default does not take its place
+        if gone := {request.model for request in requests} - conditions.models.keys():
+            # the default does not take its place
             text = "{model} 的设置刚刚改了，现在用不了，请刷新页面后再下单"
             raise Conflict(text, model=min(gone))
-        conditions.require_models(models[model_id] for model_id in used)
         return order_rows(parsed, conditions.models, skips=skips, output_dir=output_dir)
 
     @cache
@@ -194,6 +193,7 @@ def submit_parsed(
         NewBatch(
             models=conditions.models,
             key=key,
+            require=conditions.require_models_of,
             is_taken=TakenStems(output_dir),
             read_rows=read_rows,
             options=options,

@@ -1,11 +1,11 @@
 """Places an order: what is planned is written in one transaction, the only one that queues records."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar
 
 import database
-from app.domain import Models, Record, RowExtras, SkippedRow, Status
+from app.domain import ImageRequest, Models, Record, RowExtras, SkippedRow, Status
 from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, shown_rows, skipped_rows
 
 
@@ -55,12 +55,14 @@ class Order:
 
     models          that make the pictures
     key             a used one queues nothing
+    require         raises Conflict when the models of these requests cannot be ordered from
     is_taken        whether a file on disk has this name
     cancels_bought  whether its records whose pictures are bought are cancelled
     """
 
     models: Models
     key: database.RequestKey | None = None
+    require: Callable[[Iterable[ImageRequest]], None] = lambda _requests: None
     is_taken: Callable[[str], bool] = lambda _stem: False
     cancels_bought: ClassVar[bool] = False
 
@@ -75,6 +77,10 @@ class Order:
     def rows(self, seen: Any) -> Sequence[OrderRow]:
         """What is ordered; may read a disk. Raises AppError with nothing changed."""
         raise NotImplementedError
+
+    def check(self, planned: Sequence[PlannedRow]) -> None:
+        """Raises AppError when what is to be made cannot be, with nothing changed; may read a disk."""
+        self.require(each.row.request for each in planned if each.numbers and not each.row.is_kept)
 
     def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Collection[int]]:
         """(the batch of the new records, the numbers of its rows that are held); in the transaction."""
@@ -102,6 +108,7 @@ def place(db: database.Connection, order: Order) -> Placed:
             database.complete_fingerprints(db)
         known = known_pictures(db, rows)
         planned = plan(rows, *known)
+        order.check(planned)
         names = choose_names(db, planned, order.is_taken)
         with database.transaction(db):
             if answer := database.find_answer(db, order.key):

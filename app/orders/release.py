@@ -76,23 +76,35 @@ class Release(Order):
 
     def rows(self, seen: database.HeldRows) -> Sequence[OrderRow]:
         """The held rows as they are to be made."""
-        rows = self.held_rows(seen)
-        self.conditions.require_models_of(row.request for row in rows if row.numbers)
-        self.conditions.require_resumable(self.batch_id, released=rows[0].request)
-        return rows
+        return self.held_rows(seen)
 
-    def check(self) -> dict[str, Any]:
+    def check(self, planned: Sequence[PlannedRow]) -> None:
+        """Raises Conflict when a row that is to be made cannot be, or the batch cannot go on."""
+        made = self._to_make(planned)
+        self.conditions.require_models_of(made)
+        self.conditions.require_resumable(self.batch_id, released=next(iter(made), None))
+
+    def preview(self) -> dict[str, Any]:
         """What the release would do, as JSON; changes nothing."""
         db = self.conditions.db
         database.complete_fingerprints(db)
         rows = self.held_rows(self.read(db))
         planned = plan(rows, *known_pictures(db, rows))
-        to_make = [each.row for each in planned if each.numbers]
-        examples = [{"row": row.number, "prompt": row.request.prompt} for row in to_make[:_EXAMPLES]]
+        self._to_make(planned)
+        rows = [each.row for each in planned if each.numbers]
+        examples = [{"row": row.number, "prompt": row.request.prompt} for row in rows[:_EXAMPLES]]
         return {**summary(planned, self.models), "examples": examples}
 
+    def _to_make(self, planned: Sequence[PlannedRow]) -> list[ImageRequest]:
+        """The rows to make. Raises InvalidRequest when another model than the expected one would make one."""
+        made = [each.row.request for each in planned if each.numbers]
+        if others := {request.model for request in made} - {self.model or request.model for request in made}:
+            text = "等放行的行用 {others} 做，不是 {model}；要都放行就不写 model"
+            raise InvalidRequest("model", text, others=tuple(sorted(others)), model=self.model)
+        return made
+
     def held_rows(self, held: database.HeldRows) -> list[OrderRow]:
-        """The held rows with the changes. Raises RowErrors, InvalidRequest and Conflict."""
+        """The held rows with the changes. Raises RowErrors and Conflict."""
         if not held.rows:
             raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
         filled = _refilled(held, self.changes.affixes(held))
@@ -107,11 +119,6 @@ class Release(Order):
             problems += [(records[0].row_number, problem) for problem in found]
         if problems:
             raise RowErrors(problems, number=problems[0][0])
-        made = {row.request.model for row in rows if row.numbers}
-        others = made - {self.model} if self.model else set[str]()
-        if others:
-            text = "等放行的行用 {others} 做，不是 {model}；要都放行就不写 model"
-            raise InvalidRequest("model", text, others=tuple(sorted(others)), model=self.model)
         return rows
 
     def _changed_row(

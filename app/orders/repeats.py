@@ -1,7 +1,7 @@
 """Ways to queue records again, changed if wanted, and to add one more picture of their rows."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import groupby
@@ -27,7 +27,6 @@ from app.orders.plan import OrderRow, PlannedRow, repeated_row, total_price
 _MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
 _WITHOUT_IMAGE = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
 _ENDED = (Status.SUCCESS, *_WITHOUT_IMAGE)
-RequireModels = Callable[[Iterable[ImageRequest]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +35,12 @@ class _Repeat(Order):
 
     The others are submitted to their model (``Models.of``). A paused batch stays paused, since resuming would
     start its other records. ``ids``: which, None for all that a subclass says; ``changes`` are by record id.
-    ``require`` raises Conflict when the models of these requests cannot be ordered from. ``skips``: whether
-    what was bought meanwhile is left out; of those the changed ones are cancelled, with their new words.
+    ``skips``: whether what was bought meanwhile is left out; of those the changed ones are cancelled, with
+    their new words.
     """
 
     ids: Sequence[int] | None = None
     changes: Mapping[int, Changes] = field(default_factory=dict)
-    require: RequireModels = lambda _requests: None
     skips: bool = False
     pauses: bool = False
     submits: ClassVar[bool] = True
@@ -63,7 +61,6 @@ class _Repeat(Order):
             changed = differing(records[0], self.changes.get(records[0].id, {}))
             fields = {"extras": _extras(records[0], changed), "changes": changed}
             rows.append(repeated_row(records, request, is_kept=is_kept, skips=self.skips, **fields))
-        self.require(row.request for row in rows if not row.is_kept)
         return rows
 
     def _keeps(self, record: Record, changes: Changes) -> bool:
@@ -220,7 +217,6 @@ class Resubmit(_Repeat):
         found = database.list_unknown(db, self.ids)
         if self.ids is None:
             return self._supported(found)
-        self.require(record.request for record in database.records_of(db, self.ids))
         if len(found) < len(set(self.ids)):
             raise Conflict("只有结果未知的图片可以在这里重新下单，请刷新后再选")
         return found
@@ -246,7 +242,6 @@ class OneMore(Order):
     ids: Sequence[int]
     stem_for: Callable[[Record, Changes], str]
     changes: Mapping[int, Changes] = field(default_factory=dict)
-    require: RequireModels = lambda _requests: None
 
     def read(self, db: database.Connection) -> Any:
         """The records, and how many pictures the batch and its rows have."""
@@ -261,7 +256,6 @@ class OneMore(Order):
         if total > MAX_PICTURES_A_BATCH:
             text = "一个批次最多 {limit} 张，再做就有 {n} 张了，请另起一批"
             raise Conflict(text, limit=MAX_PICTURES_A_BATCH, n=total)
-        self.require(record.request for record in records)
         rows = []
         for record in records:
             last[record.row_number] += 1

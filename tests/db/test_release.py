@@ -23,7 +23,7 @@ from app.domain.tables import Row, new_table
 from app.errors import Conflict
 from app.orders.conditions import Conditions
 from app.orders.place import place
-from app.orders.plan import OrderRow, repeated_row
+from app.orders.plan import OrderRow, PlannedRow, repeated_row
 from app.orders.release import Release, ReleaseChanges
 from tests.db import queue
 from tests.db.queue import CAT, KEY, MODELS, add, add_sample
@@ -46,6 +46,9 @@ class HeldRelease(Release):
         if self.prompts:
             return [changed(row, prompt=new) for row, new in zip(rows, self.prompts, strict=True)]
         return self.chosen or rows
+
+    def check(self, planned: Sequence[PlannedRow]) -> None:
+        """Any model can be ordered from."""
 
 
 def held_rows(db: database.Connection, batch_id: str, prompts: Sequence[str] = ()) -> list[OrderRow]:

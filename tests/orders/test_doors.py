@@ -142,7 +142,7 @@ def check_of_a_release(case: Case, elsewhere: Callable[[], None]) -> int:
     batch_id = case.submit(DOG, CAT, sample=1).batch_id
     elsewhere()
     release = Release(models=MODELS, conditions=case.conditions, batch_id=batch_id, changes=ReleaseChanges())
-    pictures: int = release.check()["pictures"]
+    pictures: int = release.preview()["pictures"]
     return pictures
 
 
@@ -275,7 +275,7 @@ def test_a_release_that_makes_held_rows_equal_buys_one(case: Case) -> None:
         batch_id=batch_id,
         changes=ReleaseChanges(aspect_ratio="1:1"),
     )
-    assert (order.check()["pictures"], order.check()["price"]) == (1, Decimal("0.22"))
+    assert (order.preview()["pictures"], order.preview()["price"]) == (1, Decimal("0.22"))
     placed = place(case.db, order)
     assert placed.ids == ids[1:2]
     assert [(row.row, row.records) for row in placed.skipped] == [(3, ids[1:2]), (4, ids[1:2])]
@@ -292,7 +292,7 @@ def test_a_held_row_that_was_changed_in_its_table_is_not_made_as_it_was(case: Ca
     change_row(case, placed, 2)
     fields = {"batch_id": placed.batch_id, "changes": ReleaseChanges()}
     order = Release(models=MODELS, conditions=case.conditions, **fields)
-    assert order.check()["pictures"] == 1
+    assert order.preview()["pictures"] == 1
     assert place(case.db, order).ids == placed.ids[2:]
     record = database.get_record(case.db, placed.ids[1])
     assert (record.status, str(record.error)) == (Status.CANCELLED, "这一行后来改过，没有照原来的做")
@@ -300,7 +300,8 @@ def test_a_held_row_that_was_changed_in_its_table_is_not_made_as_it_was(case: Ca
     assert queue.log(case.db, placed.batch_id)[-2:] == lines
 
 
-def test_only_held_rows_that_are_made_need_a_model(case: Case) -> None:
+@pytest.mark.parametrize("is_changed", [True, False])
+def test_only_held_rows_that_are_made_need_a_model(case: Case, is_changed: bool) -> None:
     """The default would make the row of a model that is gone; it has no key."""
 
     def problem(spec: ModelSpec) -> Message | None:
@@ -313,7 +314,10 @@ def test_only_held_rows_that_are_made_need_a_model(case: Case) -> None:
     order = Release(models=MODELS, conditions=conditions, **fields)
     with pytest.raises(Conflict, match="没有密钥"):
         place(case.db, order)
-    change_row(case, placed, 2)
+    if is_changed:
+        change_row(case, placed, 2)
+    else:
+        case.ended(STATES["made"], {"prompt": "狗"})
     assert place(case.db, replace(order, model=OTHER.model_id)).ids == placed.ids[2:]
 
 

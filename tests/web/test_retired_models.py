@@ -29,6 +29,10 @@ def test_no_order_of_an_ended_model_is_queued(
     sample = web.submit(sample=1)
     web.run()
     made = next(record["id"] for record in web.records(sample) if record["status"] == "success")
+    paused = web.submit([{"prompt": "狗"}, {"prompt": "鸟"}])
+    web.post(f"/api/batches/{paused}/pause", {})
+    unknown = web.records(paused)[0]["id"]
+    web.execute("UPDATE generation_records SET status = 'unknown' WHERE id = ?", [unknown])
     notice = retire(web, monkeypatch)
     assert "2000-01-02 起已停用" in notice
     assert "改用 next-1" in notice
@@ -37,12 +41,12 @@ def test_no_order_of_an_ended_model_is_queued(
         ("/api/batch-generate", CAT),
         (f"/api/batches/{sample}/again", {"records": [made]}),
         (f"/api/batches/{sample}/release", {}),
-        (f"/api/batches/{sample}/resume", {}),
-        ("/api/records/retry", {"ids": [made]}),
+        (f"/api/batches/{paused}/resume", {}),
+        ("/api/records/retry", {"ids": [unknown]}),
     ):
         assert web.post(path, body, 409)["error"] == notice, path
     web.run()
-    assert len(web.get("/api/batches")["batches"]) == 1
+    assert len(web.get("/api/batches")["batches"]) == 2
     assert service.count("submit") == 1
 
 

@@ -67,7 +67,7 @@ def release_batch(batch_id: str) -> Response:
         model=expected if body.get("model") else "",
     )
     if bool_field(body, "check", default=False):
-        return success(**order.check())
+        return success(**order.preview())
     placed = place(connection(), order)
     services().runtime.wake()
     batch = database.get_batch(connection(), batch_id)
