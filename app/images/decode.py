@@ -26,7 +26,7 @@ _WEBP_EFFORT = 2  # 4 takes 3 ms longer and hardly saves bytes at this size
 _REDUCING_GAP = 1.1  # decodes JPEG near thumbnail size; 2.0 takes 6 ms longer without visible gain
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError)
-_DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
+DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
 
 
 class InvalidImage(ValueError):
@@ -94,7 +94,7 @@ def jpeg_within(content: bytes, max_bytes: int) -> bytes | None:
     try:
         with Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image:
             flat = _on_white(ImageOps.exif_transpose(image))
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise Corrupt(str(error)) from error
     for quality in _FITTING_QUALITIES:
         packed = io.BytesIO()
@@ -133,7 +133,7 @@ def _decode_file(file: BinaryIO, image_format: str, max_pixels: int, side: int =
         raise
     except _BOMBS as error:
         raise TooManyPixels(str(error)) from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise Corrupt(str(error)) from error
 
 

@@ -1,0 +1,1 @@
+"""What leaves the house: pictures made from originals after a profile, checked, named, packed."""
