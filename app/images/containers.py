@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
+ENDING_OF = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 _WITHOUT_LENGTH = {0x01, 0xC8, *range(0xD0, 0xDA), *range(0xF0, 0xFE)}  # 0xF0-0xFD: no decoder supports them
@@ -97,6 +98,20 @@ def jpeg_segments(content: bytes) -> Iterator[Part]:
         if marker == _START_OF_SCAN:
             return
         at = end
+
+
+def jpeg_scans(content: bytes, at: int) -> Iterator[Part]:
+    """Yield what follows the first start of scan at ``at``: entropy-coded data, named ``\\0``, the segments
+    between scans, and the end mark. What follows the end mark is no part of the picture."""
+    while found := _MARKER.search(content, at):
+        yield Part(b"\0", at, found.start(), slice(at, found.start()))
+        marker, end = found[1], found.end()
+        if marker[0] not in _WITHOUT_LENGTH:
+            end += int(struct.unpack_from(">H", content, end)[0]) if end + 2 <= len(content) else 0
+        yield Part(marker, found.start(), end, slice(found.end(), end))
+        if marker[0] == _END_OF_IMAGE:
+            return
+        at = max(end, found.end())
 
 
 def is_in_few_parts(content: bytes, image_format: str) -> bool:

@@ -1,11 +1,13 @@
 """Decodes images to validate them and create their WebP thumbnails. Sizes and limits are in pixels.
 
-The only module that imports Pillow (apart from the demo provider).
+Pillow is imported here, in ``finishing`` and ``ground``, and in the demo provider.
 """
 
+import contextlib
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -14,6 +16,7 @@ from PIL import Image, ImageOps
 from app.images.containers import is_in_few_parts, is_whole, sniff
 
 SUPPORTED_FORMATS = ("png", "jpeg", "webp")
+MAX_PIXELS = 40_000_000  # of a picture from a service
 THUMBNAIL_SIDE = 320
 LARGE_THUMBNAIL_SIDE = 800  # for large tiles on screens of high density
 
@@ -26,7 +29,7 @@ _WEBP_EFFORT = 2  # 4 takes 3 ms longer and hardly saves bytes at this size
 _REDUCING_GAP = 1.1  # decodes JPEG near thumbnail size; 2.0 takes 6 ms longer without visible gain
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError)
-DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
+_DAMAGED = (*_BROKEN, struct.error, zlib.error, MemoryError)
 
 
 class InvalidImage(ValueError):
@@ -91,17 +94,36 @@ def jpeg_within(content: bytes, max_bytes: int) -> bytes | None:
 
     Transparency becomes white. ``content`` was decoded before. Raises Corrupt.
     """
-    try:
-        with Image.open(io.BytesIO(content), formats=_PILLOW_FORMATS) as image:
-            flat = _on_white(ImageOps.exif_transpose(image))
-    except DAMAGED as error:
-        raise Corrupt(str(error)) from error
+    with open_image(io.BytesIO(content)) as image:
+        flat = _on_white(ImageOps.exif_transpose(image))
     for quality in _FITTING_QUALITIES:
         packed = io.BytesIO()
         flat.save(packed, "JPEG", quality=quality)
         if packed.tell() <= max_bytes:
             return packed.getvalue()
     return None
+
+
+@contextlib.contextmanager
+def open_image(file: BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """A PNG, JPEG or WebP, not decoded yet. Raises TooManyPixels, and Corrupt also while it is decoded."""
+    try:
+        with Image.open(file, formats=_PILLOW_FORMATS) as image:
+            if image.width * image.height > max_pixels:
+                raise TooManyPixels(f"{image.width}x{image.height}")
+            yield image
+    except TooManyPixels:
+        raise
+    except _BOMBS as error:
+        raise TooManyPixels(str(error)) from error
+    except _DAMAGED as error:
+        raise Corrupt(str(error)) from error
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height with the EXIF orientation applied."""
+    turned = image.getexif().get(_ORIENTATION) in _SIDEWAYS
+    return (image.height, image.width) if turned else image.size
 
 
 def jpeg_thumbnail(thumbnail: bytes, box: tuple[int, int]) -> bytes:
@@ -121,20 +143,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _decode_file(file: BinaryIO, image_format: str, max_pixels: int, side: int = THUMBNAIL_SIDE) -> Decoded:
-    try:
-        with Image.open(file, formats=[image_format.upper()]) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise TooManyPixels(f"{width}x{height}")
-            if image.getexif().get(_ORIENTATION) in _SIDEWAYS:
-                width, height = height, width
-            return Decoded(image_format, width, height, _thumbnail(image, side))
-    except TooManyPixels:
-        raise
-    except _BOMBS as error:
-        raise TooManyPixels(str(error)) from error
-    except DAMAGED as error:
-        raise Corrupt(str(error)) from error
+    with open_image(file, max_pixels=max_pixels) as image:
+        return Decoded(image_format, *upright_size(image), _thumbnail(image, side))
 
 
 def _thumbnail(image: Image.Image, side: int) -> bytes:

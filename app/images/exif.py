@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from app.images.containers import Part
 
 EXIF_DIRECTORY = 0x8769
+ORIENTATION = 0x0112
 USER_COMMENT = 0x9286
 _SHORT, _LONG, _RATIONAL, _UNDEFINED = 3, 4, 5, 7
 _DENSITY = (0x011A, 0x011B, 0x0128)  # XResolution, YResolution, ResolutionUnit
@@ -59,6 +60,22 @@ def read_user_comment(block: bytes) -> str:
     except (struct.error, ValueError):
         return ""
     return _decoded(value, order)
+
+
+def read_orientation(block: bytes) -> int:
+    """1 to 8; 1 (upright) without a valid one."""
+    try:
+        order = _order(block)
+        entry = _directory(block, order, _first(block, order)).entries.get(ORIENTATION, b"")
+        value = struct.unpack_from(order + "H", entry, 8)[0] if entry else 1
+    except (struct.error, ValueError):
+        return 1
+    return value if 1 <= value <= 8 else 1
+
+
+def orientation_block(orientation: int) -> bytes:
+    """A TIFF block with nothing but this orientation."""
+    return struct.pack(">2sHLHHHLHHL", b"MM", 42, 8, 1, ORIENTATION, _SHORT, 1, orientation, 0, 0)
 
 
 def with_user_comment(block: bytes, comment: str, info: ImageInfo) -> bytes:

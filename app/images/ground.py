@@ -9,7 +9,7 @@ Colour = tuple[int, int, int]
 
 _RING = 0.02  # width of the border that is looked at, as a share of each side
 _SMALL = 480  # pixels of the long side on which the goods are found
-_SPREAD = 6  # mean deviation of a plain ground; JPEG noise stays below 3
+_ALIKE = 0.65  # share of the border that is like its median on a plain ground; goods may touch an edge
 _LIGHT = 250  # the darkest channel of a ground that counts as white
 _STANDS_OUT = 12  # difference of a channel by which goods differ from the ground
 _BELT = 16  # pixels around the goods in which JPEG rings
@@ -40,11 +40,12 @@ def measure_border(image: Image.Image) -> tuple[str, Colour]:
         if _median(small.getchannel("A").histogram(ring)) < 255:
             return TRANSPARENT, (255, 255, 255)
         small = small.convert("RGB")
-    histograms = [channel.histogram(ring) for channel in small.split()]
-    colour = tuple(map(_median, histograms))
-    spread = max(_deviation(h, middle) for h, middle in zip(histograms, colour, strict=True))
-    kind = SCENE if spread > _SPREAD else WHITE if min(colour) >= _LIGHT else PLAIN
-    return kind, (colour[0], colour[1], colour[2])
+    red, green, blue = (_median(channel.histogram(ring)) for channel in small.split())
+    colour = (red, green, blue)
+    levels = _distance(small, colour).histogram(ring)
+    if sum(levels[: _STANDS_OUT + 1]) < _ALIKE * sum(levels):
+        return SCENE, colour
+    return WHITE if min(colour) >= _LIGHT else PLAIN, colour
 
 
 def measure(image: Image.Image) -> Ground:
@@ -79,8 +80,7 @@ def _reduced(image: Image.Image) -> Image.Image:
 def _goods(image: Image.Image, colour: Colour) -> tuple[tuple[int, int, int, int] | None, float]:
     """(the box around what stands out from the ground, its share of the area); None: nothing does."""
     small = _reduced(image)
-    away = _lightest(ImageChops.difference(small, Image.new("RGB", small.size, colour)))
-    mask = away.point([255 * (level > _STANDS_OUT) for level in range(256)])
+    mask = _distance(small, colour).point([255 * (level > _STANDS_OUT) for level in range(256)])
     box = mask.getbbox()
     if box is None:
         return None, 0.0
@@ -115,8 +115,9 @@ def _white_share(image: Image.Image, mask: Image.Image) -> float:
     return levels[255] / max(sum(levels), 1)
 
 
-def _lightest(image: Image.Image) -> Image.Image:
-    red, green, blue = image.split()
+def _distance(image: Image.Image, colour: Colour) -> Image.Image:
+    """The largest difference of a channel to the colour, for each pixel."""
+    red, green, blue = ImageChops.difference(image, Image.new("RGB", image.size, colour)).split()
     return ImageChops.lighter(red, ImageChops.lighter(green, blue))
 
 
@@ -127,9 +128,3 @@ def _median(histogram: list[int]) -> int:
         if seen >= half and number:
             return level
     return 0
-
-
-def _deviation(histogram: list[int], middle: int) -> float:
-    """The mean distance from the median."""
-    distance = sum(abs(level - middle) * number for level, number in enumerate(histogram))
-    return distance / max(sum(histogram), 1)

@@ -1,4 +1,4 @@
-"""Finds the marks of AI-generated pictures in PNG, JPEG and WebP files; writes none.
+"""Finds the marks of AI-generated pictures in PNG, JPEG and WebP files, and carries one over into a copy.
 
 At most ``_MAX_CANDIDATES`` texts of ``_MAX_TEXT`` bytes are looked at. Damaged metadata counts as far as it
 can be read.
@@ -11,6 +11,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 from xml.parsers import expat
+from xml.sax.saxutils import escape
 
 from app.images import metadata
 from app.images.containers import jpeg_segments, png_chunks, sniff, webp_chunks
@@ -20,10 +21,19 @@ _MAX_TEXT = 1_000_000  # bytes
 _MAX_FIELDS, _MAX_NAME, _MAX_VALUE = 16, 40, 300  # characters
 _NAMESPACE = "tc260.org.cn/ns/aigc/"
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_PNG_XMP, _PNG_AIGC = b"XML:com.adobe.xmp", b"AIGC"
-_JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
+_PNG_AIGC = b"AIGC"
 _APP1, _APP11 = 0xE1, 0xEB
+_MAX_PACKET = 60_000  # bytes; a JPEG segment holds 65,533
+_PACKET = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description rdf:about="" xmlns:TC260="http://www.tc260.org.cn/ns/AIGC/1.0/">'
+    "<TC260:AIGC>{}</TC260:AIGC></rdf:Description></rdf:RDF></x:xmpmeta>"
+)
 _IN_COMMENT = re.compile(r'\s*\{\s*"AIGC"\s*:\s*\{')
+
+
+class MarkLost(Exception):
+    """The implicit mark of a picture could not be written into a copy."""
 
 
 def find_marks(content: bytes) -> dict[str, Any]:
@@ -31,9 +41,34 @@ def find_marks(content: bytes) -> dict[str, Any]:
     image_format = sniff(content)
     if image_format not in ("png", "jpeg", "webp"):
         return {"aigc": None, "c2pa": None}
-    found = (_implicit_mark(place, text) for place, text in _candidates(content, image_format))
-    aigc = next(filter(None, islice(found, _MAX_CANDIDATES)), False)
+    found = _first_mark(content, image_format)
+    aigc = {"place": found[0], "fields": _fields(found[1])} if found else False
     return {"aigc": aigc, "c2pa": _has_c2pa(content, image_format)}
+
+
+def implicit_value(content: bytes, image_format: str) -> str | None:
+    """The implicit mark as the service wrote it, its JSON without what follows; None without one."""
+    found = _first_mark(content, image_format)
+    if found is None:
+        return None
+    text = found[1].strip()
+    with suppress(ValueError, RecursionError):
+        return text[: json.JSONDecoder().raw_decode(text)[1]]
+    return text.partition("\n")[0]  # the parameters may follow in the comment of an earlier version
+
+
+def with_implicit_mark(content: bytes, image_format: str, value: str | None) -> bytes:
+    """The picture without metadata but this mark, as XMP; read back. Raises MarkLost if that fails."""
+    written = packet(value)
+    marked = metadata.clean(content, image_format, written) if len(written) <= _MAX_PACKET else b""
+    if not marked or implicit_value(marked, image_format) != value:
+        raise MarkLost(value)
+    return marked
+
+
+def packet(value: str | None) -> bytes:
+    """The XMP packet with this mark; empty without one."""
+    return b"" if value is None else _PACKET.format(escape(value, {"\r": "&#13;"})).encode("utf-8", "replace")
 
 
 def _candidates(content: bytes, image_format: str) -> Iterator[tuple[str, bytes | str]]:
@@ -42,8 +77,8 @@ def _candidates(content: bytes, image_format: str) -> Iterator[tuple[str, bytes 
         yield from _png_candidates(content)
     elif image_format == "jpeg":
         for part in jpeg_segments(content):
-            if part.name[0] == _APP1 and content.startswith(_JPEG_XMP, part.payload.start):
-                yield "xmp", content[part.payload].removeprefix(_JPEG_XMP)
+            if part.name[0] == _APP1 and content.startswith(metadata.JPEG_XMP, part.payload.start):
+                yield "xmp", content[part.payload].removeprefix(metadata.JPEG_XMP)
     else:
         for part in webp_chunks(content):
             if part.name == b"XMP ":
@@ -54,20 +89,25 @@ def _candidates(content: bytes, image_format: str) -> Iterator[tuple[str, bytes 
 
 def _png_candidates(content: bytes) -> Iterator[tuple[str, bytes | str]]:
     for part in png_chunks(content):
-        for keyword, place in ((_PNG_XMP, "xmp"), (_PNG_AIGC, "png")):
+        for keyword, place in ((metadata.PNG_XMP, "xmp"), (_PNG_AIGC, "png")):
             if part.name in _PNG_TEXTS and content.startswith(keyword + b"\x00", part.payload.start):
                 rest = content[part.beginning(_MAX_TEXT)][len(keyword) + 1 :]
                 text = metadata.png_text(part.name, rest)
                 yield place, text.encode() if place == "xmp" else text
 
 
-def _implicit_mark(place: str, text: bytes | str) -> dict[str, Any] | None:
-    """The mark in a candidate; None when it holds none."""
+def _first_mark(content: bytes, image_format: str) -> tuple[str, str] | None:
+    """(place, text) of the first candidate that holds a mark."""
+    candidates = islice(_candidates(content, image_format), _MAX_CANDIDATES)
+    found = ((place, _implicit_mark(place, text)) for place, text in candidates)
+    return next(((place, text) for place, text in found if text is not None), None)
+
+
+def _implicit_mark(place: str, text: bytes | str) -> str | None:
+    """The text of the mark in a candidate; None when it holds none."""
     if isinstance(text, bytes):
-        value = _aigc_property(text)
-    else:
-        value = text if place == "png" or _IN_COMMENT.match(text) else None
-    return None if value is None else {"place": place, "fields": _fields(value)}
+        return _aigc_property(text)
+    return text if place == "png" or _IN_COMMENT.match(text) else None
 
 
 def _aigc_property(packet: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Embeds generation parameters in image files and extracts them, without changing pixels.
+"""Embeds generation parameters in image files, extracts them, and removes metadata, without changing pixels.
 
 PNG uses a text chunk ``parameters``, JPEG and WebP an EXIF UserComment. Metadata written by providers
 (XMP, C2PA, an ``AIGC`` label, EXIF) is preserved byte for byte.
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from app.images import exif
 from app.images.containers import (
     Part,
+    jpeg_scans,
     jpeg_segment,
     jpeg_segments,
     png_chunk,
@@ -23,12 +24,18 @@ from app.images.containers import (
 
 Pieces = Sequence[bytes | memoryview]
 
+PNG_XMP = b"XML:com.adobe.xmp"
+JPEG_XMP = b"http://ns.adobe.com/xap/1.0/\x00"
+
 _KEYWORD = b"parameters"
 _EXIF_HEADER = b"Exif\x00\x00"
-_APP0, _APP1 = 0xE0, 0xE1
+_APP0, _APP1, _APP2, _APP14, _COMMENT = 0xE0, 0xE1, 0xE2, 0xEE, 0xFE
 _MAX_IN_SEGMENT = 65_533 - len(_EXIF_HEADER)
 _MAX_TEXT = 1_000_000
-_HAS_EXIF, _HAS_ALPHA = 0x08, 0x10
+_HAS_XMP, _HAS_EXIF, _HAS_ALPHA = 0x04, 0x08, 0x10
+# What shows the pixels as they are meant, and nothing else.
+_PNG_PIXELS = b"IHDR PLTE tRNS cHRM gAMA iCCP sBIT sRGB cICP pHYs IDAT IEND".split()
+_WEBP_PIXELS = (b"VP8X", b"ICCP", b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
 _LABEL = re.compile(r'\A\{\s*"(?:AIGC"\s*:\s*\{|Label"\s*:\s*").*\}(?:\n|$)')
 
 
@@ -43,6 +50,15 @@ def extract(content: bytes) -> str | None:
     if image_format == "png":
         return _from_png(content) or None
     return _LABEL.sub("", user_comment(content, image_format), count=1) or None
+
+
+def clean(content: bytes, image_format: str, xmp: bytes = b"") -> bytes:
+    """The same pixels without metadata, but colour profile, density, orientation, and ``xmp`` if given."""
+    part = next(_exif_parts(content, image_format), None)
+    block = content[part.payload].removeprefix(_EXIF_HEADER) if part else b""
+    orientation = exif.read_orientation(block)
+    block = exif.orientation_block(orientation) if orientation > 1 else b""
+    return {"png": _clean_png, "jpeg": _clean_jpeg, "webp": _clean_webp}[image_format](content, block, xmp)
 
 
 def user_comment(content: bytes, image_format: str | None) -> str:
@@ -63,6 +79,45 @@ def png_text(name: bytes, rest: bytes) -> str:
     is_compressed = rest[:1] == b"\x01"
     text = rest[2:].split(b"\x00", 2)[-1]
     return (_inflated(text) if is_compressed else text).decode("utf-8", "replace")
+
+
+def _clean_png(content: bytes, block: bytes, xmp: bytes) -> bytes:
+    pieces = [(part.name, content[part.start : part.end]) for part in png_chunks(content)]
+    kept = [piece for name, piece in pieces if name in _PNG_PIXELS]
+    added = [png_chunk(b"iTXt", PNG_XMP + bytes(5) + xmp)] if xmp else []
+    added += [png_chunk(b"eXIf", block)] if block else []
+    return b"".join([content[:8], kept[0], *added, *kept[1:]])
+
+
+def _clean_jpeg(content: bytes, block: bytes, xmp: bytes) -> bytes:
+    segments = list(jpeg_segments(content))
+    segments += jpeg_scans(content, segments[-1].end)
+    pieces = [jpeg_segment(_APP1, _EXIF_HEADER + block)] if block else []
+    pieces += [jpeg_segment(_APP1, JPEG_XMP + xmp)] if xmp else []
+    for part in segments:
+        marker, payload = part.name[0], content[part.payload]
+        if marker == _APP0 and payload.startswith(b"JFIF\x00"):  # first, and without its thumbnail
+            pieces.insert(0, jpeg_segment(_APP0, payload[:12] + b"\x00\x00"))
+        elif marker == _APP14 and payload.startswith(b"Adobe"):
+            pieces.append(jpeg_segment(_APP14, payload[:12]))
+        elif (marker == _APP2 and payload.startswith(b"ICC_PROFILE\x00")) or not (
+            _APP0 <= marker < _APP0 + 16 or marker == _COMMENT
+        ):
+            pieces.append(content[part.start : part.end])
+    return b"".join([content[:2], *pieces])
+
+
+def _clean_webp(content: bytes, block: bytes, xmp: bytes) -> bytes:
+    chunks = list(webp_chunks(content))
+    flags = (_HAS_XMP if xmp else 0) | (_HAS_EXIF if block else 0)
+    lead, lead_end = b"", 12
+    if flags or chunks[0].name == b"VP8X":
+        lead, lead_end = _extended_lead(content, chunks[0], flags, removed=_HAS_XMP | _HAS_EXIF)
+    body = [content[p.start : p.end] for p in chunks if p.start >= lead_end and p.name in _WEBP_PIXELS]
+    body += [webp_chunk(b"EXIF", block)] if block else []
+    body += [webp_chunk(b"XMP ", xmp)] if xmp else []
+    size = struct.pack("<L", len(b"WEBP") + len(lead) + sum(map(len, body)))
+    return b"".join([b"RIFF", size, b"WEBP", lead, *body])
 
 
 def _into_png(content: bytes, text: str) -> Pieces:
@@ -105,19 +160,21 @@ def _into_jpeg(content: bytes, text: str) -> Pieces:
 
 
 def _exif_parts(content: bytes, image_format: str | None) -> Iterator[Part]:
-    """The parts of a JPEG or WebP file with an EXIF block; none of another format."""
+    """The parts of a PNG, JPEG or WebP file with an EXIF block; none of another format."""
     if image_format == "jpeg":
         for part in jpeg_segments(content):
             if part.name[0] == _APP1 and content[part.payload].startswith(_EXIF_HEADER):
                 yield part
     elif image_format == "webp":
         yield from (part for part in webp_chunks(content) if part.name == b"EXIF")
+    elif image_format == "png":
+        yield from (part for part in png_chunks(content) if part.name == b"eXIf")
 
 
 def _into_webp(content: bytes, text: str) -> Pieces:
     """Replace the EXIF chunk or append one; converts a simple file to the extended format."""
     chunks = list(webp_chunks(content))
-    lead, lead_end = _extended_lead(content, chunks[0])
+    lead, lead_end = _extended_lead(content, chunks[0], _HAS_EXIF)
     info = exif.webp_info(lead, content, chunks)
     frame_end = chunks[-1].end
     found = next(_exif_parts(content, "webp"), None)
@@ -136,12 +193,11 @@ def _into_webp(content: bytes, text: str) -> Pieces:
     return (b"RIFF", size, b"WEBP", *body, view[frame_end:])
 
 
-def _extended_lead(content: bytes, first: Part) -> tuple[bytes, int]:
-    """The VP8X chunk with the EXIF flag, and the offset of the rest of the file."""
+def _extended_lead(content: bytes, first: Part, flags: int, removed: int = 0) -> tuple[bytes, int]:
+    """The VP8X chunk with and without these flags, and the offset of the rest of the file."""
     payload = content[first.payload]
     if first.name == b"VP8X":
-        return webp_chunk(b"VP8X", bytes([payload[0] | _HAS_EXIF]) + payload[1:]), first.end
-    flags = _HAS_EXIF
+        return webp_chunk(b"VP8X", bytes([payload[0] & ~removed | flags]) + payload[1:]), first.end
     if first.name == b"VP8L":
         (bits,) = struct.unpack_from("<L", payload, 1)
         last_column, last_row = bits & 0x3FFF, bits >> 14 & 0x3FFF

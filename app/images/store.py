@@ -17,7 +17,7 @@ from typing import Any
 from app.domain import GeneratedImage, SavedImage, ValidatedUpload
 from app.errors import Billed, DiskError, InvalidRequest, Message, ModelError, NotFound, TooLarge, message
 from app.images import atomic_write, decode, metadata
-from app.images.containers import sniff
+from app.images.containers import ENDING_OF, sniff
 from app.images.filenames import (
     ENDINGS,
     MAX_RESERVED_BYTES,
@@ -30,13 +30,12 @@ from app.images.marks import find_marks
 from app.images.parameters import parse_parameters, with_size
 from app.system import windows_files
 
-MAX_PIXELS = 40_000_000
+MAX_PIXELS = decode.MAX_PIXELS
 THUMBNAIL_SIDES = (decode.THUMBNAIL_SIDE, decode.LARGE_THUMBNAIL_SIDE)
 MAX_UPLOAD_BYTES = 15 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 4096 * 4096
 STALE_AFTER = 600.0  # seconds after which a .part file is orphaned, where file locks are not available
 
-_ENDING = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 _MAX_LIBRARY_STEM = 200
 _THUMBNAILS_PER_FOLDER = 1_000
 _UNOPENED = "unopened"
@@ -83,7 +82,7 @@ def save_image(
         folder.mkdir(parents=True, exist_ok=True)
         with atomic_write.temp_file(output_dir, pieces) as part, _deleted_on_failure(thumbnail):
             atomic_write.write_over(thumbnail, decoded.thumbnail, output_dir)
-            target = folder / (stem + _ENDING[decoded.format])
+            target = folder / (stem + ENDING_OF[decoded.format])
             placed = _place(part, target, record_id, parameters.prompt)
             windows_files.sync_folder(folder)
     if not isinstance(placed, str):
@@ -105,7 +104,7 @@ def find_saved(output_dir: Path, *, stem: str, record_id: int, prompt: str) -> S
     for name in _names(output_dir, stem):
         if not is_taken(output_dir, name):
             return None
-        for ending in _ENDING.values():
+        for ending in ENDING_OF.values():
             found = _read_own(output_dir / f"{name}{ending}", record_id, prompt)
             if found is not None:
                 return found
@@ -179,7 +178,7 @@ def open_output(output_dir: Path, name: str) -> Path:
 
 def has_images(output_dir: Path) -> bool:
     """Whether the folder contains an image."""
-    return any(path.suffix.lower() in _ENDING.values() for path in output_dir.iterdir())
+    return any(path.suffix.lower() in ENDING_OF.values() for path in output_dir.iterdir())
 
 
 def delete_image(output_dir: Path, filename: str, record_id: int) -> None:
@@ -211,7 +210,7 @@ def validate_upload(filename: str, content: bytes) -> ValidatedUpload:
     decoded = _check_upload(content)
     stem = safe_stem(filename, max_bytes=_MAX_LIBRARY_STEM) or "示例图"
     return ValidatedUpload(
-        filename=stem + _ENDING[decoded.format],
+        filename=stem + ENDING_OF[decoded.format],
         content=content,
         format=decoded.format,
         width=decoded.width,
