@@ -29,7 +29,7 @@ from app.library.output_backup import OutputBackup, digest_in, filename_in, open
 from app.system import windows_files
 
 _MOST_LISTED = 50
-_REGENERABLE = {".thumbnails", ".cache"}
+_REGENERABLE = {".thumbnails", ".cache", ".deliveries"}
 _PROGRESS_SECONDS = 3.0
 _FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 

@@ -37,6 +37,8 @@ COPIED = (
     "request_keys",
     "budgets",
     "presets",
+    "delivery_profiles",
+    "deliveries",
     "model_statistics",
     "resolutions",
     "resolved_records",

@@ -92,7 +92,7 @@ def test_a_file_of_any_version_gets_the_schema_of_a_new_one(version: int, tmp_pa
         pass
     with upgraded(tmp_path / "old.db") as old, upgraded(tmp_path / "new.db") as new:
         assert schema_of(old) == schema_of(new)
-        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [19, 19]
+        assert [r[0] for d in (old, new) for r in d.execute("PRAGMA user_version")] == [20, 20]
 
 
 def test_an_upgrade_says_how_far_it_is(tmp_path: Path) -> None:
@@ -119,8 +119,16 @@ def test_a_file_of_version_12_gets_what_it_lacks(tmp_path: Path) -> None:
 TABLES = ("tables", "table_rows", "row_pictures", "table_workbooks", "table_changes")
 
 
+def make_version_19(db: sqlite3.Connection) -> None:
+    """Take from a new file what version 19 did not have."""
+    for name in ("delivery_profiles", "deliveries"):
+        db.execute(f"DROP TABLE {name}")
+    db.execute("PRAGMA user_version = 19")
+
+
 def make_version_17(db: sqlite3.Connection) -> None:
     """Take from a new file what version 17 did not have."""
+    make_version_19(db)
     removed = "SELECT sql FROM sqlite_schema WHERE name = 'uses_removed'"
     trigger = db.execute(removed).fetchone()["sql"]
     db.execute("DROP TRIGGER uses_removed")
@@ -220,7 +228,11 @@ def make_version_13(db: sqlite3.Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    "make_version", [make_version_13, make_version_14, make_version_15, make_version_16, make_version_17]
+    "make_version",
+    [
+        *(make_version_13, make_version_14, make_version_15, make_version_16, make_version_17),
+        make_version_19,
+    ],
 )
 def test_a_file_of_a_later_version_gets_the_schema_of_a_new_one(
     tmp_path: Path, make_version: Callable[[sqlite3.Connection], None]

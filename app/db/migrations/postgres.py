@@ -40,10 +40,19 @@ _IN_STEP_19 = re.compile(
     re.MULTILINE,
 )
 
+
+def _add_deliveries(db: Connection, _report: Progress) -> None:
+    """Migration to 21: the tables of deliveries."""
+    for statement in _schema():
+        if re.search(r"^CREATE \w+ deliver", statement, re.MULTILINE):
+            db.execute(statement)
+
+
 # Append only: (the version that it leads to, the step). The schema file is that of the latest version.
 _STEPS: tuple[tuple[int, Callable[[Connection, Progress], None]], ...] = (
     (19, _add_tables),
     (20, m0019_one_mark.upgrade),
+    (21, _add_deliveries),
 )
 LATEST = _STEPS[-1][0]
 

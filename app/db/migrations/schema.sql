@@ -365,6 +365,27 @@ CREATE TABLE presets (
     fields TEXT NOT NULL
 ) WITHOUT ROWID;
 
+-- Own profiles of deliveries. fields: JSON, as app/delivery/profiles.py reads it.
+CREATE TABLE delivery_profiles (
+    name TEXT PRIMARY KEY,
+    fields TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- What left the house: of a table, or without one of chosen records. fields: the profile as it was, JSON; files: JSON
+-- (app/delivery/store.py). bytes and finished_at are set when all of it was sent.
+CREATE TABLE deliveries (
+    id TEXT PRIMARY KEY,
+    table_id TEXT,
+    profile TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    files TEXT NOT NULL,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL,
+    finished_at TEXT
+);
+
+CREATE INDEX deliveries_of_table ON deliveries (table_id, created_at);
+
 -- Messages for NOTIFY_URL, until they are delivered or too old. key: what is told once; times are Unix seconds.
 CREATE TABLE notifications (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
