@@ -45,6 +45,7 @@ const batch = {
   filter: null, // see row_filter.js, of the second script
   dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
   stateOf: (row) => stateOf(store.shownOf(row), { wanted: pictureCount(row, model), prompt: row.prompt, urls: batch.urls }),
+  importGallery: () => import("../table/gallery.js"), // with the large view
   runRow: (row) => more("orderRow", row),
   restorePictures: (ids) => more("restorePictures", ids),
   openPicture: (id) => more("openPicture", id),

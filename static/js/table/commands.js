@@ -7,7 +7,6 @@ import { makeColumnMenu } from "./column_menu.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { pricePerPicture } from "./costs.js";
 import { makeFindBar } from "./find_bar.js";
-import { Gallery } from "./gallery.js";
 import { makePictureRows, picturesIn } from "./picture_rows.js";
 import { makeTableImport } from "./table_import.js";
 import { lookUpReferences } from "./references.js";
@@ -25,6 +24,7 @@ import { exportTable } from "./workbooks.js";
 import { attempt } from "../core/attempt.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { lazy } from "../core/lazy.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { openReferencePicker } from "../library/picker.js";
@@ -71,7 +71,7 @@ export function makeCommands(batch) {
     return orders.open({ rows });
   }
 
-  const gallery = makeGallery(batch);
+  const gallery = lazy(batch.importGallery, ({ Gallery }) => makeGallery(batch, Gallery));
 
   function filterProblems() {
     if (batch.filter.which) return batch.filter.clear();
@@ -99,8 +99,8 @@ export function makeCommands(batch) {
     restorePictures: (ids) => restorePictures(batch, ids),
     order,
     orderRow: (row) => orders.open({ rows: [row] }),
-    openPicture: (id) => gallery.open(id),
-    showPictures: (isShown) => (isShown ? gallery.show() : gallery.hide()),
+    openPicture: async (id) => (await gallery()).open(id),
+    showPictures: async (isShown) => (await gallery())[isShown ? "show" : "hide"](),
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
     async takeOverDraft() {
       const made = await takeOver(urls, page.dataset.tableModel);
@@ -143,7 +143,7 @@ async function restorePictures({ urls, store }, ids) {
 }
 
 /** 看图, in the place of the table. */
-function makeGallery({ page, table, urls, store, model, orders }) {
+function makeGallery({ page, table, urls, store, model, orders }, Gallery) {
   page.querySelector(".batch-main").append(document.querySelector("[data-gallery]"));
   const gallery = new Gallery(page.querySelector("[data-gallery]"), {
     rows: () => table.rows.shown,
