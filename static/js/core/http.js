@@ -4,6 +4,7 @@ import { _ } from "./i18n.js";
 
 const READ_TIMEOUT = 30_000; // milliseconds
 const WRITE_TIMEOUT = 120_000;
+
 export const LONG_TIMEOUT = 600_000; // for files, and for commands on all records of a filter
 export const UNREACHABLE = _("连不上服务，请确认程序还在运行");
 export const UNREADABLE = _("服务的答复无法识别，请刷新页面再试");
@@ -95,5 +96,16 @@ export async function send(url, options, limit, read = (response) => response.te
     throw new HttpError(stop.signal.aborted ? TOO_SLOW : UNREACHABLE);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+// What may fail, and what is said then.
+
+/** Resolves to what work() resolves to, after a failure to what onFailure(sentence to show, error) returns. */
+export async function attempt(work, onFailure) {
+  try {
+    return await work();
+  } catch (error) {
+    return onFailure(messageOf(error), error);
   }
 }

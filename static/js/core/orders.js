@@ -1,14 +1,12 @@
 // Posts submissions, which cost money, each with a request key. Until a submission is answered, an equal one has
 // the same key, also after a reload and in another tab, so that the server queues it once.
 
-import { digest } from "./digest.js";
 import { requestJson } from "./http.js";
 import { saveItem, loadItem } from "./storage.js";
 
 const OPEN = "orders.open"; // digest of an unanswered submission -> {key, at}
 const DRAFT_PREFIX = "orders.draft"; // prefix of the keys of a draft, until one is answered
 const DAY = 24 * 3600 * 1000;
-
 let draftPrefix = loadItem(DRAFT_PREFIX) ?? renewDraftPrefix();
 
 /**
@@ -55,4 +53,19 @@ function renewDraftPrefix() {
 // crypto.randomUUID is missing on pages served over http from another machine.
 export function randomKey() {
   return [...crypto.getRandomValues(new Uint32Array(4))].map((number) => number.toString(36)).join("");
+}
+
+// Texts that are compared by a number.
+
+/** A 53-bit hash (cyrb53) in base 36. On a collision the server refuses the second one: it compares whole bodies. */
+export function digest(text) {
+  let [high, low] = [0xdeadbeef, 0x41c6ce57];
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    high = Math.imul(high ^ code, 2654435761);
+    low = Math.imul(low ^ code, 1597334677);
+  }
+  high = Math.imul(high ^ (high >>> 16), 2246822507) ^ Math.imul(low ^ (low >>> 13), 3266489909);
+  low = Math.imul(low ^ (low >>> 16), 2246822507) ^ Math.imul(high ^ (high >>> 13), 3266489909);
+  return (4294967296 * (2097151 & low) + (high >>> 0)).toString(36);
 }

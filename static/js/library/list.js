@@ -1,11 +1,11 @@
 // The images of the library, on /samples and in the picker: found as one types, more of them as one scrolls, and kept
 // up to date while the bucket, another tab or another person changes them.
 
-import { attempt } from "../core/attempt.js";
 import { reconcileChildren } from "../core/dom.js";
 import { isComposing } from "../core/keyboard.js";
 import { poll } from "../core/poll.js";
 import { imageFallback } from "../ui/image_fallback.js";
+import { attempt } from "../core/http.js";
 
 const TYPING = 200; // milliseconds after the last letter
 const SOON = 1500; // while the list is an older one, or news is expected

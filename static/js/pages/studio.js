@@ -7,8 +7,8 @@ import { makeForm } from "../studio/form.js";
 import { bindPresets } from "../studio/presets.js";
 import { makeReferences } from "../studio/references.js";
 import { makeResults } from "../studio/results.js";
-import { bindEarlierPrompts } from "../ui/earlier_prompts.js";
 import { lightbox } from "../ui/lightbox.js";
+import { bindEarlierPrompts } from "../ui/late_lists.js";
 
 const form = document.querySelector("[data-studio-form]");
 const results = document.querySelector("[data-results]");

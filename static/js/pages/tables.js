@@ -3,12 +3,11 @@
 import { _ } from "../core/i18n.js";
 import { receiveFiles } from "../table/file_input.js";
 import { makeImport } from "../table/import.js";
-import { keepReport } from "../table/import_reports.js";
 import { hasOldDraft, sendLeft } from "../table/left.js";
-import { bindTableActions } from "../tables/actions.js";
-import { makeTableList } from "../tables/list.js";
+import { makeTableList, bindTableActions } from "../tables/list.js";
 import { bindDownloads } from "../ui/downloads.js";
 import { showToast } from "../ui/toast.js";
+import { keepReport } from "../table/import_reports.js";
 
 const page = document.querySelector("[data-tables-page]");
 const { pageUrl, tablesUrl, importUrl } = page.dataset;

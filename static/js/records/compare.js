@@ -1,13 +1,12 @@
 // Two to four images side by side: zoomed together, changed one by one, kept or rejected.
 
-import { attempt } from "../core/attempt.js";
+import { targetOf } from "./actions.js";
 import { create } from "../core/dom.js";
-import { HttpError } from "../core/http.js";
+import { HttpError, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "../ui/details.js";
 import { ImageViewer } from "../ui/image_viewer.js";
 import { captionOf } from "../ui/lightbox_rows.js";
-import { targetOf } from "./actions.js";
 
 const EMPTY = { request: {}, metadata: new DocumentFragment() };
 let instance = null;

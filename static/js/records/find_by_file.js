@@ -1,8 +1,7 @@
 // Find the record of an image file, or at least the parameters inside the file.
 
-import { attempt } from "../core/attempt.js";
 import { create } from "../core/dom.js";
-import { requestJson } from "../core/http.js";
+import { requestJson, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
 import { announce, showToast } from "../ui/toast.js";

@@ -1,8 +1,7 @@
 // The selection of 生成记录, which outlasts pages and reloads until something else is searched for: also all that the filter found
 // at a time (`asOf`).
 
-import { attempt } from "../core/attempt.js";
-import { LONG_TIMEOUT, requestJson } from "../core/http.js";
+import { LONG_TIMEOUT, requestJson, attempt } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { Selection } from "../ui/selection.js";
 

@@ -1,14 +1,16 @@
 // Reference images of a request: dropped, pasted, uploaded, chosen in the library, or taken from a result.
 
-import { orderByDragging } from "./reference_order.js";
-import { makeReferenceList } from "./reference_list.js";
-import { attempt } from "../core/attempt.js";
 import { onFilesDropped } from "../core/file_drop.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { upload } from "../core/upload.js";
+import { followPointer } from "../core/drag.js";
+import { announce } from "../ui/toast.js";
+import { attempt } from "../core/http.js";
 
 const loadPicker = lazy(() => import("../library/picker.js"));
+const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
+const CLICK_TOLERANCE = 4; // pixels that a click may move
 
 export function makeReferences(field) {
   const form = field.closest("form");
@@ -103,4 +105,144 @@ function showUploaded(list, item, image) {
   item.image = image;
   item.classList.remove("is-uploading");
   return isRepeated ? _("{name}：这张图已经加过了", { name }) : "";
+}
+
+// The list of reference images in the form: rendered, numbered, and kept in the field that is submitted.
+
+function makeReferenceList(field) {
+  const input = field.querySelector("[name=sample_images]");
+  const element = field.querySelector("[data-list]");
+  const max = Number(field.dataset.max);
+
+  const images = () => JSON.parse(input.value || "[]");
+  const items = () => [...element.children];
+
+  function makeItem(image) {
+    const item = field.querySelector("[data-item]").content.firstElementChild.cloneNode(true);
+    item.image = image;
+    item.querySelector("img").src = image.thumbnail_url || image.url;
+    return item;
+  }
+
+  const uploading = () => items().filter((item) => item.classList.contains("is-uploading"));
+
+  /** Show what the input holds, before what is still uploading. */
+  function render() {
+    element.replaceChildren(...images().map(makeItem), ...uploading());
+    number();
+  }
+
+  function number() {
+    items().forEach((item, index) => {
+      const values = { number: index + 1, name: item.image.filename };
+      item.querySelector(".reference-number").textContent = index + 1;
+      item.querySelector("[data-move]").setAttribute("aria-label", _("参考图 {number}：{name}，按左右箭头调整顺序", values));
+      item.querySelector("[data-move]").title = values.name;
+      item.querySelector("[data-remove]").setAttribute("aria-label", _("移除参考图 {number}：{name}", values));
+    });
+    field.querySelector("[data-add]").hidden = items().length >= max || Boolean(field.dataset.refusal);
+    field.querySelector("[data-open-picker]").textContent = _("选择 ({n})", { n: items().length });
+    field.querySelector("[data-order-hint]").hidden = items().length < 2;
+  }
+
+  /** Save the list in the input; what is still uploading is left out. */
+  function save() {
+    number();
+    const uploaded = items().filter((item) => !uploading().includes(item));
+    input.value = JSON.stringify(uploaded.map((item) => item.image));
+    input.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  function append(image) {
+    element.append(makeItem(image));
+    save();
+  }
+
+  function replace(chosen) {
+    element.replaceChildren(...chosen.map(makeItem), ...uploading());
+    save();
+  }
+
+  /** Dispatches "removed" on the item, for its upload. */
+  function remove(item) {
+    const next = item.nextElementSibling || item.previousElementSibling;
+    item.dispatchEvent(new Event("removed"));
+    item.remove();
+    save();
+    (next?.querySelector("[data-remove]") || field.querySelector("[data-select]:enabled") || field.closest("form").elements.prompt).focus();
+  }
+
+  /** Abort what is uploading. */
+  function giveUp() {
+    for (const item of uploading()) {
+      item.dispatchEvent(new Event("removed"));
+      item.remove();
+    }
+  }
+
+  function showError(message) {
+    field.querySelector("[data-error-for]").textContent = message;
+  }
+
+  element.addEventListener("click", ({ target }) => target.closest("[data-remove]") && remove(target.closest("li")));
+  return { element, max, images, items, uploading, makeItem, number, render, save, append, replace, remove, giveUp, showError };
+}
+
+// Reference images put in order by dragging or by arrow keys; Delete removes one.
+
+/** The list is that of reference_list.js. */
+function orderByDragging({ element, items, save, remove }) {
+  const itemOf = ({ target }) => target.closest("[data-move]")?.closest("li");
+
+  function move(item, step) {
+    const other = items()[items().indexOf(item) + step];
+    if (!other) return;
+    if (step < 0) other.before(item);
+    else other.after(item);
+    save();
+    item.querySelector("[data-move]").focus();
+    announce(_("移到第 {place} 位", { place: items().indexOf(item) + 1 }));
+  }
+
+  /** The item follows the pointer; Esc puts it back. */
+  function drag(start, item) {
+    const before = items();
+    const finish = () => {
+      item.classList.remove("is-dragged");
+      save();
+    };
+    followPointer(start, {
+      move({ clientX, clientY }) {
+        if (Math.hypot(clientX - start.clientX, clientY - start.clientY) < CLICK_TOLERANCE) return;
+        item.classList.add("is-dragged");
+        insertAt(item, clientX, clientY);
+      },
+      end: () => item.classList.contains("is-dragged") && finish(),
+      cancel() {
+        element.prepend(...before.filter((other) => other.isConnected)); // one may have been added or removed meanwhile
+        finish();
+      },
+    });
+  }
+
+  /** Beside the item at this point. */
+  function insertAt(item, x, y) {
+    const other = document.elementFromPoint(x, y)?.closest("li");
+    if (!other || other === item || other.parentElement !== element) return;
+    const { left, width } = other.getBoundingClientRect();
+    if (x < left + width / 2) other.before(item);
+    else other.after(item);
+  }
+
+  element.addEventListener("keydown", (event) => {
+    const item = itemOf(event);
+    if (!item || !(event.key in STEPS || event.key === "Delete")) return;
+    event.preventDefault();
+    if (event.key in STEPS) move(item, STEPS[event.key]);
+    else remove(item);
+  });
+  element.addEventListener("pointerdown", (event) => {
+    const item = itemOf(event);
+    if (item && event.button === 0) drag(event, item);
+  });
 }

@@ -1,7 +1,9 @@
 // The result cards of 单图生成: loaded when they change, with their commands.
 
+import { mergeRequests, removesCards } from "./requests.js";
+import { bindUnmade } from "./unmade.js";
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
-import { _ } from "../core/i18n.js";
+import { _, formatElapsed } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { runAction, runCommand, targetOf } from "../records/actions.js";
 import { runInPlace } from "../ui/in_place.js";
@@ -10,9 +12,6 @@ import "../ui/picture_size.js";
 import { Selection } from "../ui/selection.js";
 import { budgetLeft } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
-import { ElapsedTime } from "./elapsed_time.js";
-import { mergeRequests, removesCards } from "./requests.js";
-import { bindUnmade } from "./unmade.js";
 
 const MIN_EXPECTED = 3; // seconds; what is faster needs no estimate
 
@@ -151,4 +150,35 @@ function showExpected(list) {
 
 function secondsTaken({ dataset }) {
   return (Date.parse(dataset.finishedAt) - Date.parse(dataset.startedAt)) / 1000;
+}
+
+// <elapsed-time since="2026-11-24T06:05:00Z">: the seconds since then, counted while it is in the page.
+// With `expected`, the seconds that it usually takes, it says so and moves the progress bar of its card.
+
+class ElapsedTime extends HTMLElement {
+  static observedAttributes = ["expected"];
+
+  connectedCallback() {
+    this.timer = setInterval(() => this.render(), 1000);
+    this.render();
+  }
+
+  disconnectedCallback() {
+    clearInterval(this.timer);
+  }
+
+  attributeChangedCallback() {
+    if (this.isConnected) this.render();
+  }
+
+  render() {
+    const elapsed = Math.max(0, Math.floor((Date.now() - Date.parse(this.getAttribute("since"))) / 1000));
+    const expected = Number(this.getAttribute("expected"));
+    this.textContent = formatElapsed(elapsed);
+    if (!expected) return;
+    this.textContent += _("，一般 {seconds} 秒", { seconds: Math.round(expected) });
+    const progress = this.closest("[data-record-id]").querySelector("progress");
+    progress.max = expected;
+    progress.value = Math.min(elapsed, expected * 0.95);
+  }
 }

@@ -1,8 +1,7 @@
 // A run that a budget paused: raise that budget, and continue.
 
 import { readAmount, writeAmount } from "../core/amounts.js";
-import { attempt } from "../core/attempt.js";
-import { requestJson } from "../core/http.js";
+import { requestJson, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const LABELS = { total: _("总预算改成 ¥"), month: _("本月预算改成 ¥"), batch: _("每批预算改成 ¥") };

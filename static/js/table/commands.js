@@ -2,8 +2,7 @@
 
 import { openAffixes } from "./affix_dialog.js";
 import { openBulkEdit } from "./bulk_edit.js";
-import { makeColumnChoice } from "./column_choice.js";
-import { makeColumnMenu } from "./column_menu.js";
+import { makeColumnChoice, makeColumnMenu } from "./column_choice.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { pricePerPicture } from "./costs.js";
 import { makeFindBar } from "./find_bar.js";
@@ -15,14 +14,13 @@ import { makeRowMenu } from "./row_menu.js";
 import { OrderDialog } from "./order_dialog.js";
 import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
-import { makeTableCommands } from "./table_commands.js";
 import { makeSortMenu } from "./sort_menu.js";
 import { makeStrip } from "./strip.js";
 import { takeOver } from "./takeover.js";
 import { suggestVariables } from "./variables.js";
-import { exportTable } from "./workbooks.js";
-import { attempt } from "../core/attempt.js";
-import { requestJson } from "../core/http.js";
+import { model } from "./models.js";
+import { requestOf } from "./row.js";
+import { requestJson, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
@@ -30,6 +28,11 @@ import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { openReferencePicker } from "../library/picker.js";
 import { makeTableMenu } from "../tables/menu.js";
 import { showError, showToast } from "../ui/toast.js";
+import { postOnce } from "../core/orders.js";
+import { requestFile } from "../core/files.js";
+
+const SLOW_EXPORT = 300; // ms until the button says that it is under way
+const DOWNLOAD_LIFETIME = 60_000; // ms of the address of a download
 
 /** batch: see pages/batch.js. Returns what can be done, by name. */
 export function makeCommands(batch) {
@@ -165,4 +168,57 @@ function makeGallery({ page, table, urls, store, model, orders }, Gallery) {
   store.watch(() => gallery.refresh());
   table.rows.watchShown(() => gallery.refresh());
   return gallery;
+}
+
+// What is done with the open table as a whole.
+
+/** batch: see pages/batch.js. Returns {rename(), copyTable(), deleteTable()}. */
+function makeTableCommands({ store, urls, dialog }) {
+  return {
+    rename() {
+      const form = dialog("rename");
+      const field = form.querySelector("[data-rename-name]");
+      field.value = store.name;
+      form.querySelector("[data-rename-form]").onsubmit = () => attempt(() => store.put({ name: field.value }), showError);
+      form.showModal();
+      field.select();
+    },
+    copyTable: () => attempt(async () => {
+      const id = await store.ensureSaved();
+      const { table } = await postOnce(`${urls.tables}/${id}/copy`);
+      location.assign(urls.tablePage(table.id));
+    }, showError),
+    deleteTable: () => attempt(async () => {
+      const id = await store.ensureSaved();
+      await requestJson("DELETE", `${urls.tables}/${id}`);
+      location.assign(urls.tablePage(id)); // which says so, and offers to bring it back
+    }, showError),
+  };
+}
+
+// 💾 The table becomes a workbook.
+
+/** 💾 Have the rows written and hand the workbook to the browser's downloads; onFailure(message) otherwise. */
+async function exportTable(button, { table, urls }, onFailure) {
+  if (table.rows.length === 0) return table.showProblem(_("表格还是空的，没有可以导出的"));
+  if (button.hasAttribute("aria-disabled")) return undefined;
+  const label = button.textContent;
+  const timer = setTimeout(() => { button.textContent = _("💾 正在导出…"); }, SLOW_EXPORT);
+  button.style.minWidth = `${button.offsetWidth}px`;
+  button.setAttribute("aria-disabled", "true");
+  await attempt(async () => {
+    download(await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf), model: model.id }));
+  }, onFailure);
+  clearTimeout(timer);
+  button.removeAttribute("aria-disabled");
+  button.textContent = label;
+  return undefined;
+}
+
+function download({ blob, filename }) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = filename || _("批量生成.xlsx");
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_LIFETIME);
 }

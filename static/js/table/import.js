@@ -1,9 +1,7 @@
 // A file becomes a table, the newest version of one, or further rows of one: it is read, what is not plain is asked once, then it is done.
 
-import { createSheet, makeImportDialog } from "./import_dialog.js";
 import { reportOfChange, reportOfNew } from "./import_reports.js";
-import { attempt } from "../core/attempt.js";
-import { requestJson } from "../core/http.js";
+import { requestJson, attempt } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 
 const SHOWN_AFTER = 300; // ms until the dialog says that a file is read
@@ -100,4 +98,60 @@ async function chooseSheets(dialog, name, { sheets, sheet }) {
     if (chosen.length > 0) return chosen;
   }
   return null;
+}
+
+// The dialog of an import: what it waits for, what it asks, and why a file cannot be read.
+
+/**
+ * dialog: tables/import_dialog.html. Returns {show(state), ask(state): resolves to the choice, null when it is closed, close(), isOpen}.
+ * A state is {title, text, error, choices: [{label, detail, how, …}], sheets: elements}.
+ */
+function makeImportDialog(dialog, onClose) {
+  const part = (hook) => dialog.querySelector(hook);
+  let answer = () => null; // the question that is open
+
+  dialog.addEventListener("close", () => {
+    onClose();
+    answer(null);
+  });
+
+  function show({ title, text = "", error = "", choices = [], sheets = null }) {
+    part("[data-import-title]").textContent = title;
+    part("[data-import-text]").textContent = text;
+    part("[data-import-error]").textContent = error;
+    part("[data-import-sheets]").hidden = !sheets;
+    part("[data-import-sheets]").replaceChildren(...(sheets ?? []));
+    part("[data-import-choices]").replaceChildren(...choices.map(createChoice));
+    part("[data-import-close]").textContent = error ? _("关闭") : _("取消");
+    if (!dialog.open) dialog.showModal();
+    (part("[data-import-choices]").querySelector("button") ?? part("[data-import-close]")).focus();
+  }
+
+  function createChoice(choice, index) {
+    const button = Object.assign(document.createElement("button"), { type: "button", className: index ? "button" : "button is-primary" });
+    const detail = Object.assign(document.createElement("span"), { className: "import-detail", textContent: choice.detail ?? "" });
+    button.append(choice.label, ...(choice.detail ? [detail] : []));
+    button.dataset.importChoice = choice.how;
+    button.addEventListener("click", () => answer(choice));
+    return button;
+  }
+
+  return {
+    show,
+    ask(state) {
+      show(state);
+      return new Promise((resolve) => { answer = resolve; });
+    },
+    close: () => dialog.close(),
+    get isOpen() { return dialog.open; },
+  };
+}
+
+/** A sheet of a workbook, {name, rows}, with a checkbox. */
+function createSheet({ name, rows }, isChosen) {
+  const line = document.createElement("label");
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", value: name, checked: isChosen });
+  const count = Object.assign(document.createElement("span"), { className: "hint", textContent: _("{n} 行", { n: rows }) });
+  line.append(box, name, count);
+  return line;
 }

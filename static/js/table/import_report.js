@@ -1,19 +1,23 @@
 // The report of an import, and the list of problems where nothing was imported: what a file brought, and what is corrected or wrong in
 // the table as it is now.
 
-import { changeText } from "./change_text.js";
 import { countsOf } from "./import.js";
-import { marksOf } from "./import_marks.js";
-import { keepReport } from "./import_reports.js";
 import { groupProblems } from "./problem_groups.js";
 import { makeProblemList } from "./problem_list.js";
-import { bindTabStops, setTabStops } from "./report_keys.js";
-import { fieldOf } from "./row.js";
+import { fieldOf, usesVariables } from "./row.js";
+import { refusedFields } from "./columns.js";
+import { keepReport } from "./import_reports.js";
 import { _ } from "../core/i18n.js";
 import { goToCell, markProblems } from "../grid/grid.js";
+import { arrowTarget } from "../core/keyboard.js";
 
 const MAX_ITEMS = 200; // in a list
 const DELAY = 60; // ms
+const CONTEXT = 8; // characters shown around what changed
+const MAX_SHOWN = 60; // of what changed
+const LISTS = ".report-list";
+const CONTROLS = "button, select";
+const VERTICAL = ["ArrowUp", "ArrowDown", "Home", "End"];
 
 /**
  * panel: of batch/import_report.html. batch: see pages/batch.js; strip: see strip.js; opener: shows and hides it; undo(report) undoes the
@@ -160,4 +164,75 @@ function createNote(text) {
   const note = document.createElement("li");
   note.textContent = text;
   return note;
+}
+
+// What changed in a cell, in one line.
+
+/** 一只猫 → 一只橘猫; of long texts only what differs, with a little of what stands around it. A list is its names. */
+export function changeText(one, other) {
+  const [before, after] = [one, other].map((value) => (Array.isArray(value) ? value.join(_("；")) : String(value ?? "")));
+  let start = 0;
+  while (start < Math.min(before.length, after.length) && before[start] === after[start]) start += 1;
+  let end = 0;
+  while (end < Math.min(before.length, after.length) - start && before.at(-1 - end) === after.at(-1 - end)) end += 1;
+  const shorten = (text) => {
+    const from = start > 2 * CONTEXT ? start - CONTEXT : 0;
+    const to = text.length - (end > 2 * CONTEXT ? end - CONTEXT : 0);
+    const shown = text.slice(from, Math.min(to, from + MAX_SHOWN));
+    return (from > 0 ? "…" : "") + shown + (from + shown.length < text.length ? "…" : "") || _("（空）");
+  };
+  return `${shorten(before)} → ${shorten(after)}`;
+}
+
+// What an import corrected or could not read, as marks on the cells that still have this value.
+
+/** report: see import_reports.js -> [{row, field, error, fixed, words}], see markProblems() of grid/grid.js. */
+export function marksOf({ fixed: problems }, { rows, allColumns }) {
+  const byNumber = new Map(rows.all.map((row) => [row.number, row]));
+  const fieldOf = (header) => allColumns.find(({ headers }) => headers?.includes(header))?.field;
+  return problems.flatMap((problem) => {
+    const [row, field] = [byNumber.get(problem.row), fieldOf(problem.column)];
+    // In what the model does not take nothing is to be corrected; what is wrong with variables is for the check to say.
+    if (!row || !field || refusedFields(allColumns, row).includes(field)) return [];
+    if (!problem.fixed) return usesVariables(row, field) || row[field] !== problem.seen ? [] : [{ row, field, error: problem.error }];
+    return row[field] === problem.fixed ? [{ row, field, ...correction(problem) }] : [];
+  });
+}
+
+function correction({ fixed, seen, error }) {
+  const change = _("「{seen}」→「{taken}」", { seen, taken: fixed });
+  const words = error && !error.includes(seen) ? `${change} ${error}` : error || change;
+  return { error: "", fixed: _("导入时由「{seen}」更正", { seen }), words };
+}
+
+// The report is a few tab stops: one for each line of the work list and one for each other list; arrows move inside.
+
+// Those that share a tab stop with an element: of its line in the work list, else of its list.
+function sharing(element) {
+  return [...(element.closest(".report-line") ?? element.closest(LISTS)).querySelectorAll(CONTROLS)];
+}
+
+/** After the lists of a panel were rendered: each stop has one control that Tab leads to. */
+function setTabStops(panel) {
+  for (const stop of panel.querySelectorAll(`.report-line, ${LISTS}:not(.is-work)`)) {
+    const controls = [...stop.querySelectorAll(CONTROLS)];
+    const current = controls.find((control) => control.getAttribute("tabindex") === "0") ?? controls[0];
+    for (const control of controls) control.tabIndex = control === current ? 0 : -1;
+  }
+}
+
+function bindTabStops(panel) {
+  panel.addEventListener("focusin", ({ target }) => {
+    if (!target.closest(LISTS)) return;
+    for (const control of sharing(target)) control.tabIndex = control === target ? 0 : -1;
+  });
+  panel.addEventListener("keydown", (event) => {
+    const { target, key } = event;
+    const list = target.closest(LISTS);
+    if (!list || event.ctrlKey || event.metaKey || event.altKey || (target.matches("select") && VERTICAL.includes(key))) return;
+    const next = arrowTarget([...list.querySelectorAll(CONTROLS)], target, key);
+    if (!next) return;
+    event.preventDefault();
+    next.focus();
+  });
 }

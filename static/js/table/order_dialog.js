@@ -2,9 +2,8 @@
 // picture, another model. Its sums are those of what the server said of the rows: it opens without a call.
 
 import { pictureCount, pricePerPicture } from "./costs.js";
-import { orderWords, planOrder, portionOf } from "./order_plan.js";
+import { orderWords, planOrder, portionOf, durationOf } from "./order_plan.js";
 import { reconcileChildren } from "../core/dom.js";
-import { durationOf } from "../core/duration.js";
 import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";

@@ -1,7 +1,7 @@
 // What an order of rows comes to, by what the server says of each of them: the lines of the order dialog. No page, no call.
 
 import { addUp } from "./costs.js";
-import { _, formatSum } from "../core/i18n.js";
+import { _, formatSum, formatDuration } from "../core/i18n.js";
 
 /** Kinds of rows: these are ordered unless they are left out, those only when it is asked for, the others never. */
 const ORDERED = ["make", "failed", "trashed"];
@@ -118,4 +118,21 @@ export function orderWords(plan, { mode = "start", sample = 0 } = {}) {
 /** The words of a button that orders what waits for the trial. */
 export function restWords(plan) {
   return _("做其余的 {n} 行 · {sum}", { n: plan.made, sum: formatSum(plan) });
+}
+
+// How long pictures will take.
+
+/** A range from what was measured, with how many are under way at once; "" while nothing was measured. model: see batch_model on the server. */
+export function durationOf(pictures, { seconds, concurrency }) {
+  if (!seconds || !concurrency || pictures === 0) return "";
+  const turns = Math.ceil(pictures / concurrency);
+  const [low, high] = [seconds.low, seconds.high].map((each) => formatDuration(turns * each));
+  return _("约 {time}，同时 {n} 张", { time: rangeOf(low, high), n: concurrency });
+}
+
+// The unit once, where both have the same: 4–5 分钟.
+function rangeOf(low, high) {
+  if (low === high) return low;
+  const [from, to] = [low, high].map((text) => /^(\d+)(\D+)$/.exec(text));
+  return from && to && from[2] === to[2] ? `${from[1]}–${high}` : _("{low} 到 {high}", { low, high });
 }

@@ -1,8 +1,7 @@
 // The open table: its rows live on the server. What is changed here goes there by itself, and what changes there comes here.
 
-import { Journal, holdPage } from "./journal.js";
+import { Journal, holdPage, operationsOf } from "./journal.js";
 import { isGone, isRefusal, madeBeforeReload, rememberMade, sendLeft } from "./left.js";
-import { operationsOf } from "./operations.js";
 import { ownNames } from "./own_columns.js";
 import { cellOf, contentOf, fieldOf, flat, makeRow, valueOf, valuesOf } from "./row.js";
 import { randomKey } from "../core/orders.js";

@@ -4,8 +4,7 @@ import { model } from "./models.js";
 import { makeImport } from "./import.js";
 import { makeReport } from "./import_report.js";
 import { forgetReport, keepReport } from "./import_reports.js";
-import { attempt } from "../core/attempt.js";
-import { requestJson } from "../core/http.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { showError, showToast } from "../ui/toast.js";
 

@@ -1,8 +1,8 @@
 // The draft that an earlier version kept in the browser's database becomes a table, once.
 
-import { digest } from "../core/digest.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { digest } from "../core/orders.js";
 
 const FIELDS = [
   "prompt", "negative_prompt", "aspect_ratio", "resolution", "num_images", "filename", "seed", "steps", "model", "reference_strength",

@@ -1,8 +1,7 @@
 // The menu of the name of an open table: the newest tables, found as one types, and the way to a new one and to all.
 
-import { attempt } from "../core/attempt.js";
 import { parseHtml } from "../core/dom.js";
-import { fetchHtmlIfChanged } from "../core/http.js";
+import { fetchHtmlIfChanged, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { isComposing } from "../core/keyboard.js";
 import { makeMenu } from "../table/menu.js";

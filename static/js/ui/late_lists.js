@@ -1,12 +1,12 @@
 // The lists that a key or a button opens; their script is loaded for the first one.
 
+import { showError } from "./toast.js";
 import { messageOf } from "../core/http.js";
 import { lazy } from "../core/lazy.js";
-import { showError } from "./toast.js";
 
 const load = lazy(() => import("./lists.js"), ({ lists }) => lists);
-
 let isLoading = false;
+const LONGEST_SEARCH = 20; // a longer text is not what is looked for
 
 /** Open "commands", "shortcuts", or "prompts" with a text to search for; resolves to what it does, null after an error or Escape. */
 export async function openList(name, text) {
@@ -49,4 +49,24 @@ export function keepTyping() {
     stop.abort();
     return typed;
   };
+}
+
+// Earlier prompts for a field: Ctrl+↑, or ↑ where it is empty, opens their list.
+
+/** isOffered(event) tells whether the field takes a prompt now; insert(prompt) puts the chosen one into it. Returns open(). */
+export function bindEarlierPrompts(field, { isOffered = () => true, insert }) {
+  async function open() {
+    const text = field.value.trim();
+    const chosen = await openList("prompts", text.length > LONGEST_SEARCH ? "" : text);
+    if (chosen !== null) insert(chosen);
+  }
+
+  field.addEventListener("keydown", (event) => {
+    const isAsked = event.ctrlKey || event.metaKey || field.value === "";
+    if (event.key !== "ArrowUp" || event.shiftKey || event.altKey || !isAsked || !isOffered(event)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    open();
+  }, { capture: true });
+  return open;
 }

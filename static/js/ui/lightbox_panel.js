@@ -1,10 +1,10 @@
 // The panel of the large view: words and facts of the image, with buttons that copy them. On a wide screen it stays as it was left.
 
-import { attempt } from "../core/attempt.js";
-import { _ } from "../core/i18n.js";
-import { loadItem, saveItem } from "../core/storage.js";
 import { loadDetails } from "./details.js";
 import { copyText } from "./toast.js";
+import { _ } from "../core/i18n.js";
+import { loadItem, saveItem } from "../core/storage.js";
+import { attempt } from "../core/http.js";
 
 const COPIED_MS = 1600;
 const WORDS = { prompt: "[data-prompt]", negative_prompt: "[data-negative-prompt]", seed: "[data-seed]" };

@@ -4,7 +4,7 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
 import { readAmount, writeAmount } from "../../../static/js/core/amounts.js";
-import { durationOf } from "../../../static/js/core/duration.js";
+import { durationOf } from "../../../static/js/table/order_plan.js";
 import { _, formatDay, formatDuration, formatElapsed, formatPrice, formatSum } from "../../../static/js/core/i18n.js";
 
 test("an amount is read as it is typed, and no number stays what it was", () => {

@@ -1,6 +1,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
-import { makeSeries } from "../../../static/js/grid/series.js";
+import "../page.mjs";
+import { makeSeries } from "../../../static/js/grid/fill_handle.js";
 
 const NAME = { kind: "text" };
 const PROMPT = { kind: "text", multiline: true };

@@ -4,9 +4,9 @@ import test from "node:test";
 import assert from "node:assert/strict";
 import "../page.mjs";
 import { makeBatchTable } from "./table.mjs";
-import { changeText } from "../../../static/js/table/change_text.js";
+import { changeText } from "../../../static/js/table/import_report.js";
 import { choicesOf, countsOf } from "../../../static/js/table/import.js";
-import { marksOf } from "../../../static/js/table/import_marks.js";
+import { marksOf } from "../../../static/js/table/import_report.js";
 import { reportOfChange } from "../../../static/js/table/import_reports.js";
 
 const MATCH = { id: "t1", name: "双十二", unchanged: 350, changed: 8, new: 12, removed: 1 };

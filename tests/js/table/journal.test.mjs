@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import "../page.mjs";
 import { Journal, leftJournals } from "../../../static/js/table/journal.js";
-import { operationsOf } from "../../../static/js/table/operations.js";
+import { operationsOf } from "../../../static/js/table/journal.js";
 
 const set = (row, values) => ({ op: "set", row, values });
 const add = (after, keys, rows = keys.map((key) => ({ prompt: key }))) => ({ op: "add", after, keys, rows });
