@@ -1,7 +1,7 @@
 """New batches: rows of a call, the rows of a batch on another model, and the enlargement of a picture."""
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
@@ -24,9 +24,10 @@ from app.domain import (
     Status,
     StopRule,
     choose_sample,
+    own_column_names,
 )
 from app.domain.models import UPSCALERS
-from app.domain.tables import Row, Table, new_table
+from app.domain.tables import Row, Table, new_table, sent_words, typed_fields
 from app.errors import Conflict, InvalidRequest, Translate
 from app.images.filenames import (
     TakenStems,
@@ -35,13 +36,12 @@ from app.images.filenames import (
     stem_from_prompt,
     unique_path,
 )
-from app.orders.conditions import Conditions
-from app.orders.new_rows import Cells, order_rows, table_of
-from app.orders.place import Order, Placed, known_pictures, place
-from app.orders.plan import OrderRow, PlannedRow, plan, summary, total_price
+from app.orders.place import Conditions, Order, Placed, known_pictures, place
+from app.orders.plan import OrderRow, PlannedRow, order_rows, plan, summary, total_price
 from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors, today, valid_requests
 
 ENLARGED = "4K"
+Cells = Mapping[int, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,6 +202,41 @@ def submit_parsed(
     )
 
 
+def table_of(
+    parsed: Sequence[ParsedRow], ordered: Sequence[OrderRow], table: Table, cells: Cells
+) -> tuple[Table, list[Row]]:
+    """(the table with the own columns and the model of these rows, its rows), checked when opened first.
+
+    ``cells`` are those of its file by row number.
+    """
+    models = [row.request.model for row in parsed if row.request]
+    table = replace(
+        table,
+        model=table.model or max(set(models), key=models.count, default=""),
+        own_columns=own_column_names(row.extras.columns for row in parsed),
+    )
+    rows = []
+    for index, (row, order) in enumerate(zip(parsed, ordered, strict=True), 1):
+        assert row.request is not None  # an order has only rows that can be read
+        fields = typed_fields(row.request, row.extras, table)
+        rows.append(
+            Row(
+                id=-index,
+                position=index,
+                number=row.number,
+                cells=cells.get(row.number, {}),
+                fields=fields,
+                columns=row.extras.columns,
+                sent=sent_words(row.request, row.extras),
+                filename=row.request.filename,
+                num_images=row.request.num_images,
+                is_seeded=order.request.seed is not None,
+                fingerprint=order.fingerprint,
+            )
+        )
+    return table, rows
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CopyOptions:
     """How a batch is copied: to which model, at which resolution (empty: as in the batch), and whether what
@@ -317,40 +352,34 @@ def upscale(
     Raises NotFound, Conflict and InvalidRequest.
     """
 
-    def read() -> list[ParsedRow]:
-        row = _enlarging_row(conditions, database.get_record(conditions.db, record_id), address)
-        for problem in row.problems:
+    def read() -> Sequence[ParsedRow]:
+        record = database.get_record(conditions.db, record_id)
+        if not (spec := conditions.models.upscaler):
+            raise Conflict("放大要用即梦的密钥，请在「模型与密钥」里填好")
+        if not is_enlargeable(record):
+            raise Conflict("只有做好的图片可以放大，放大过的不能再放大")
+        path = PurePath(record.filename)
+        picture = SampleImage(url=address(record), filename=record.filename)
+        ratios = [ratio for ratio, _ in spec.sizes]
+        request = ImageRequest(
+            model=spec.model_id,
+            prompt=record.prompt,
+            aspect_ratio=record.aspect_ratio if record.aspect_ratio in ratios else ratios[0],
+            resolution=ENLARGED,
+            filename=f"{path.stem}_{ENLARGED}",
+            sample_images=(picture,),
+        )
+        format = path.suffix.lower()[1:].replace("jpg", "jpeg")
+        facts = ReferenceInfo(format=format, width=record.width, height=record.height)
+        for problem in spec.validate(request, {picture.url: facts}):
             raise problem
-        return [row]
+        row = ParsedRow(number=1, request=request, extras=RowExtras(), problems=[])
+        completed = conditions.reader.complete([row], conditions.library.pin)
+        for problem in completed[0].problems:
+            raise problem
+        return completed
 
     return submit_parsed(conditions, read, replace(SINGLE, repeats=repeats), key=key)
-
-
-def _enlarging_row(conditions: Conditions, record: Record, address: Callable[[Record], str]) -> ParsedRow:
-    """The row that enlarges this record's picture, with its words. Raises Conflict and InvalidRequest."""
-    if not (spec := conditions.models.upscaler):
-        raise Conflict("放大要用即梦的密钥，请在「模型与密钥」里填好")
-    if not is_enlargeable(record):
-        raise Conflict("只有做好的图片可以放大，放大过的不能再放大")
-    path = PurePath(record.filename)
-    picture = SampleImage(url=address(record), filename=record.filename)
-    ratios = [ratio for ratio, _ in spec.sizes]
-    request = ImageRequest(
-        model=spec.model_id,
-        prompt=record.prompt,
-        aspect_ratio=record.aspect_ratio if record.aspect_ratio in ratios else ratios[0],
-        resolution=ENLARGED,
-        filename=f"{path.stem}_{ENLARGED}",
-        sample_images=(picture,),
-    )
-    facts = ReferenceInfo(
-        format=path.suffix.lower()[1:].replace("jpg", "jpeg"), width=record.width, height=record.height
-    )
-    for problem in spec.validate(request, {picture.url: facts}):
-        raise problem
-    row = ParsedRow(number=1, request=request, extras=RowExtras(), problems=[])
-    (completed,) = conditions.reader.complete([row], conditions.library.pin)
-    return completed
 
 
 def is_enlargeable(record: Record) -> bool:
@@ -364,49 +393,42 @@ def check_rows(
 ) -> dict[str, Any]:
     """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored.
 
-    ``model`` is that of the rows that name none.
+    ``model`` is that of the rows that name none. Of each row: what is known of it, what is missing, and its
+    problems; one with problems is not ordered. ``filename`` is the path of its pictures in a ZIP, without
+    number and extension; ``name_taken``: it has a counter, since an earlier row has the same.
     """
-    reader, identify = conditions.reader, conditions.library.identify
+    reader, identify, models = conditions.reader, conditions.library.identify, conditions.models
     parsed = reader.read(rows, identify, date=today(), model=model, prefix=prefix, suffix=suffix)
     parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
-    models = conditions.models
     planned = _plan(conditions, parsed, skips=True)
     fine = _without_problems(parsed, planned)
-    found, paths = iter(planned), set[str]()
     pictures, new = sum(len(each.row.numbers) for each in fine), sum(len(each.numbers) for each in fine)
     total = {"pictures": pictures, "price": total_price(fine, models), "made": pictures - new, "new": new}
-    answers = []
+    found, paths = iter(planned), set[str]()
+    answers = list[dict[str, Any]]()
     for row in parsed:
-        each = next(found) if row.request else None
-        same_as = None if each is None or each.same_as is None else planned[each.same_as].row.number
-        answers.append({"row": row.number, "same_as": same_as, **_check_json(row, each, models, paths)})
+        request, each, path, name = row.request, None, "", ""
+        if request:
+            each = next(found)
+            stem = requested_stem(request.filename) or stem_from_prompt(request.prompt)
+            path = archive_path(request.filename, stem)
+            name = unique_path(f"{path}.png", paths).removesuffix(".png")
+        ordered = None if row.problems else each
+        answers.append(
+            {
+                "row": row.number,
+                "same_as": None if each is None or each.same_as is None else planned[each.same_as].row.number,
+                **{known: [i for i in each.ids(known) if i > 0] if each else [] for known in Standing},
+                "missing": len(ordered.numbers) if ordered else 0,
+                "problems": [{"field": problem.field, "error": problem.message} for problem in row.problems],
+                "prompt": request.prompt if request else "",
+                "filename": name,
+                "name_taken": name != path,
+                "model": request.model if request else "",
+                "price": ordered.price(models) if ordered else Decimal(0),
+            }
+        )
     return {"rows": answers, "total": total}
-
-
-def _check_json(
-    row: ParsedRow, planned: PlannedRow | None, models: Models, paths: set[str]
-) -> dict[str, Any]:
-    """What is known of a row, what is missing of it, and its problems; one with problems is not ordered.
-
-    ``filename`` is the path of its pictures in a ZIP, without number and extension; ``name_taken``: it has
-    a counter, since an earlier row has the same; its path is added to ``paths``.
-    """
-    path = name = ""
-    if row.request:
-        stem = requested_stem(row.request.filename) or stem_from_prompt(row.request.prompt)
-        path = archive_path(row.request.filename, stem)
-        name = unique_path(f"{path}.png", paths).removesuffix(".png")
-    is_ordered = planned is not None and not row.problems
-    return {
-        **{each: [i for i in planned.ids(each) if i > 0] if planned else [] for each in Standing},
-        "missing": len(planned.numbers) if planned and is_ordered else 0,
-        "problems": [{"field": problem.field, "error": problem.message} for problem in row.problems],
-        "prompt": row.request.prompt if row.request else "",
-        "filename": name,
-        "name_taken": name != path,
-        "model": row.request.model if row.request else "",
-        "price": planned.price(models) if planned and is_ordered else Decimal(0),
-    }
 
 
 def _plan(conditions: Conditions, parsed: Sequence[ParsedRow], *, skips: bool) -> list[PlannedRow]:

@@ -1,12 +1,82 @@
-"""Places an order: what is planned is written in one transaction, the only one that queues records."""
+"""Places an order: what is planned is written in one transaction, the only one that queues records.
+
+``Conditions`` are what orders are made with, and whether they can be made at all.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
 from typing import Any, ClassVar
 
 import database
-from app.domain import ImageRequest, Models, Record, RowExtras, SkippedRow, Status
+from app.domain import ImageRequest, Models, ModelSpec, Record, RowExtras, SkippedRow, Status
+from app.errors import Conflict, Message, message
+from app.library.library import Library
 from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, shown_rows, skipped_rows
+from app.orders.read import RowReader
+
+_UNPRICED = "设了预算，又不知道 {model} 每张多少钱：请在「模型与密钥」里填价格，或在「用量」里去掉预算"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What this installation orders with.
+
+    models_now      the models that can be ordered from; settings may change while rows are read
+    budget          the one of the settings, in CNY
+    model_problem   why a model cannot be ordered from: its key is missing, or its service ended it
+    saving_problem  why no picture could be saved now: the disk is full, OSS is out of reach
+    """
+
+    db: database.Connection
+    reader: RowReader
+    models_now: Callable[[], Models]
+    output_dir: Path
+    budget: Decimal | None
+    model_problem: Callable[[ModelSpec], Message | None]
+    saving_problem: Callable[[], Message | None]
+
+    @property
+    def models(self) -> Models:
+        """The models that can be ordered from."""
+        return self.models_now()
+
+    @property
+    def library(self) -> Library:
+        """The reference images."""
+        return self.reader.library
+
+    def require_models(self, specs: Iterable[ModelSpec]) -> None:
+        """Raises Conflict when one of these models cannot be ordered from.
+
+        An API key is missing, its service ended it, or there is a budget and its price is not known.
+        """
+        budgets = database.list_budgets(self.db, default=self.budget).values()
+        is_limited = any(budget.limit is not None for budget in budgets)
+        for spec in specs:
+            if problem := self.model_problem(spec):
+                raise Conflict(problem)
+            if is_limited and not spec.is_priced:
+                raise Conflict(_UNPRICED, model=message(spec.label))
+
+    def require_models_of(self, requests: Iterable[ImageRequest]) -> None:
+        """Raises Conflict when a model of these requests cannot be ordered from; see ``require_models``.
+
+        The default makes the images of a model that is not there any more.
+        """
+        specs = [self.models.get(request.model, self.models.default) for request in requests]
+        self.require_models({spec.model_id: spec for spec in specs}.values())
+
+    def require_resumable(self, batch_id: str, *, released: ImageRequest | None = None) -> None:
+        """Raises Conflict when a resumed batch would be paused again at once; see ``check_affordable``."""
+        used = database.list_queued_models(self.db, batch_id)
+        self.require_models(spec for spec in self.models.all if spec.model_id in used)
+        if problem := self.saving_problem():
+            raise Conflict(problem)
+        database.check_affordable(
+            self.db, batch_id, models=self.models, budget=self.budget, released=released
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +179,15 @@ def place(db: database.Connection, order: Order) -> Placed:
         known = known_pictures(db, rows)
         planned = plan(rows, *known)
         order.check(planned)
-        names = choose_names(db, planned, order.is_taken)
+        wanted = []
+        for each in planned:
+            is_more = each.row.origin is not None
+            is_alone = each.row.request.num_images == 1 and not is_more
+            endings = ["" if is_alone else f"_{number}" for number in each.numbers]
+            wanted.append(
+                database.WantedName(each.row.stem, () if each.row.records else endings, is_more=is_more)
+            )
+        names = database.choose_names(db, wanted, order.is_taken)
         with database.transaction(db):
             if answer := database.find_answer(db, order.key):
                 return Placed.before(answer)
@@ -134,25 +212,6 @@ def known_pictures(db: database.Connection, rows: Sequence[OrderRow]) -> tuple[P
         database.known_pictures(db, prints, without=own),
         database.known_pictures(db, later, without=own, without_batch=batch_id),
     )
-
-
-def choose_names(
-    db: database.Connection, planned: Sequence[PlannedRow], is_taken: Callable[[str], bool]
-) -> list[list[database.FileName]]:
-    """A free file name for each new picture of each row."""
-    wanted = [
-        database.WantedName(
-            each.row.stem, () if each.row.records else endings(each), is_more=each.row.origin is not None
-        )
-        for each in planned
-    ]
-    return database.choose_names(db, wanted, is_taken)
-
-
-def endings(planned: PlannedRow) -> list[str]:
-    """What follows the base name in the file names of a row's new pictures."""
-    is_alone = planned.row.request.num_images == 1 and planned.row.origin is None
-    return ["" if is_alone else f"_{number}" for number in planned.numbers]
 
 
 def _write(
@@ -204,19 +263,15 @@ def _write(
 
 def _repair_rows(db: database.Connection, planned: Sequence[PlannedRow]) -> None:
     """Give the rows of tables what is asked of their records now, so that nothing is offered again."""
+    repairs: dict[int, database.RowRepair] = {}
     changed = [each.row for each in planned if each.row.is_changed and each.row.origin]
-    if not changed:
-        return
-    repairs = {
-        row.number: database.RowRepair(before=_columns_before(row), now=_columns_of(row)) for row in changed
-    }
-    database.repair_rows(db, changed[0].records[0].batch_id, repairs)
-
-
-def _columns_before(row: OrderRow) -> database.RowColumns:
-    first = row.records[0]
-    extras = RowExtras(columns=first.columns, templates=first.templates, position=first.position)
-    return _columns_of(replace(row, request=first.row_request, extras=extras))
+    for row in changed:
+        first = row.records[0]
+        extras = RowExtras(columns=first.columns, templates=first.templates, position=first.position)
+        before = _columns_of(replace(row, request=first.row_request, extras=extras))
+        repairs[row.number] = database.RowRepair(before=before, now=_columns_of(row))
+    if changed:
+        database.repair_rows(db, changed[0].records[0].batch_id, repairs)
 
 
 def _columns_of(row: OrderRow) -> database.RowColumns:

@@ -9,6 +9,7 @@ compared only with what other runs ordered later: what came before was known whe
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from app.domain import (
@@ -23,6 +24,8 @@ from app.domain import (
     Standing,
     fingerprint,
 )
+from app.images.filenames import filename_for
+from app.orders.read import SKIP, ParsedRow
 
 Pictures = Mapping[str, Sequence[KnownPicture]]  # by fingerprint
 
@@ -71,6 +74,30 @@ class OrderRow:
     def is_unchanged(self) -> bool:
         """Whether its records are queued again with the request that they had."""
         return bool(self.records) and not self.is_changed
+
+
+def order_rows(
+    parsed: Sequence[ParsedRow], models: Models, *, skips: bool, output_dir: Path | None = None
+) -> list[OrderRow]:
+    """The readable rows as an order takes them; a row's own ``repeats`` takes precedence over ``skips``.
+
+    Without ``output_dir`` they have no file names.
+    """
+    rows = []
+    for row in parsed:
+        if row.request:
+            request = models.accept(row.request)
+            rows.append(
+                OrderRow(
+                    number=row.number,
+                    request=request,
+                    numbers=range(1, request.num_images + 1),
+                    stem=filename_for(output_dir, request.filename, request.prompt) if output_dir else "",
+                    extras=row.extras,
+                    skips=skips if row.repeats is None else row.repeats == SKIP,
+                )
+            )
+    return rows
 
 
 def repeated_row(records: Sequence[Record], request: ImageRequest, **fields: Any) -> OrderRow:

@@ -9,7 +9,6 @@ from typing import Any
 from app.domain import (
     MAX_ROW_NUMBER,
     MAX_ROWS_A_BATCH,
-    FilledRow,
     ImageRequest,
     Models,
     ModelSpec,
@@ -92,29 +91,58 @@ class RowReader:
         find = cache(lambda written: self.find_model(written or model))
         parsed = []
         for position, (row, texts, number) in enumerate(zip(rows, filled, numbers, strict=True), 1):
-            problems = [wrong[position]] if position in wrong else []
-            parsed.append(_read_row(row, texts, number, problems, find))
+            request, problems = texts.read()
+            problems = [*([wrong[position]] if position in wrong else ()), *problems]
+            repeats = row.get("repeats") if isinstance(row, Mapping) else None
+            if repeats not in (None, *REPEATS):
+                repeats = None
+                problems.append(wrong_repeats())
+            if request is not None:
+                try:
+                    request = replace(request, model=find(request.model).model_id)
+                except InvalidRequest as problem:
+                    request = None
+                    problems.append(problem)
+            parsed.append(
+                ParsedRow(
+                    number=number,
+                    request=request,
+                    extras=texts.extras,
+                    repeats=repeats,
+                    problems=problems,
+                    is_empty=bool(problems) and isinstance(row, Mapping) and is_empty_row(row),
+                )
+            )
         return self.complete(parsed, fix_references)
 
     def complete(self, parsed: Sequence[ParsedRow], fix_references: FixReferences) -> list[ParsedRow]:
-        """The rows with their references found by name and fixed, and with the problems of their models."""
+        """The rows with their references found by name and fixed, and with the problems of their models.
+
+        A reference that is not found is a problem; so is a library out of reach, with ``may_check_later``.
+        """
         names = LibraryNames(self.library)
         late = (BucketError, TryLater) if self.may_check_later else ()
-        named = [_with_named_references(row, names, late) for row in parsed]
-        fixed = fix_references(image for row in named if row.request for image in row.request.sample_images)
-        return [self._validated(row, fixed) for row in named]
-
-    def _validated(self, row: ParsedRow, fixed: Mapping[SampleImage, SampleImage]) -> ParsedRow:
-        if row.request is None:
-            return row
-        request, facts = row.request, dict[str, ReferenceInfo]()
-        if request.sample_images:
-            images = tuple(fixed[image] for image in request.sample_images)
-            request, facts = replace(request, sample_images=images), self.library.facts(images)
-        problems = self.models.of(request).validate(request, facts)
-        if request is row.request and not problems:
-            return row
-        return replace(row, request=request, problems=[*row.problems, *problems])
+        rows, named = list(parsed), dict[int, tuple[SampleImage, ...]]()
+        for index, row in enumerate(rows):
+            if row.request and row.request.sample_images:
+                try:
+                    named[index] = names.resolve(row.request.sample_images)
+                except (InvalidRequest, *late) as error:
+                    is_ours = isinstance(error, InvalidRequest)
+                    problem = error if is_ours else InvalidRequest("sample_images", error.message)
+                    rows[index] = replace(row, request=None, problems=[*row.problems, problem])
+        fixed = fix_references(image for images in named.values() for image in images)
+        for index, row in enumerate(rows):
+            if (request := row.request) is None:
+                continue
+            facts = dict[str, ReferenceInfo]()
+            if index in named:
+                request = replace(request, sample_images=tuple(fixed[image] for image in named[index]))
+                facts = self.library.facts(request.sample_images)
+            problems = self.models.of(request).validate(request, facts)
+            if request is not row.request or problems:
+                rows[index] = replace(row, request=request, problems=[*row.problems, *problems])
+        return rows
 
 
 def valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
@@ -152,51 +180,3 @@ def _number_rows(rows: Sequence[Any]) -> tuple[list[int], dict[int, InvalidReque
         taken.add(number)
         numbers.append(number)
     return numbers, problems
-
-
-def _read_row(
-    row: Any,
-    filled: FilledRow,
-    number: int,
-    problems: Sequence[InvalidRequest],
-    find: Callable[[str], ModelSpec],
-) -> ParsedRow:
-    """The row with the id of its model; a model that is not there is a problem."""
-    fields = row if isinstance(row, Mapping) else {}
-    request, unreadable = filled.read()
-    problems = [*problems, *unreadable]
-    repeats = fields.get("repeats")
-    if repeats not in (None, *REPEATS):
-        repeats = None
-        problems.append(wrong_repeats())
-    if request is not None:
-        try:
-            request = replace(request, model=find(request.model).model_id)
-        except InvalidRequest as problem:
-            request = None
-            problems.append(problem)
-    return ParsedRow(
-        number=number,
-        request=request,
-        extras=filled.extras,
-        repeats=repeats,
-        problems=problems,
-        is_empty=bool(problems) and isinstance(row, Mapping) and is_empty_row(row),
-    )
-
-
-def _with_named_references(
-    row: ParsedRow, names: LibraryNames, late: tuple[type[AppError], ...]
-) -> ParsedRow:
-    """The row with the references that have no URL found by name; those not found are a problem, and so are
-    these errors."""
-    if row.request is None or not row.request.sample_images:
-        return row
-    try:
-        images = names.resolve(row.request.sample_images)
-    except InvalidRequest as problem:
-        return replace(row, request=None, problems=[*row.problems, problem])
-    except late as error:
-        trouble = InvalidRequest("sample_images", error.message)
-        return replace(row, request=None, problems=[*row.problems, trouble])
-    return replace(row, request=replace(row.request, sample_images=images))

@@ -17,8 +17,7 @@ from app.domain import (
     read_resolution,
 )
 from app.errors import Conflict, InvalidRequest, message
-from app.orders.conditions import Conditions
-from app.orders.place import Order, known_pictures
+from app.orders.place import Conditions, Order, known_pictures
 from app.orders.plan import OrderRow, PlannedRow, plan, repeated_row, summary, total_price
 from app.orders.read import RowErrors
 
@@ -45,13 +44,6 @@ class ReleaseChanges:
             for name, read in (("aspect_ratio", read_aspect_ratio), ("resolution", read_resolution))
         )
         return cls(prefix=prefix, suffix=suffix, aspect_ratio=ratio, resolution=resolution)
-
-    def affixes(self, held: database.HeldRows) -> dict[str, str]:
-        """The prefix and suffix after the release."""
-        return {
-            "prefix": held.prefix if self.prefix is None else self.prefix,
-            "suffix": held.suffix if self.suffix is None else self.suffix,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +99,31 @@ class Release(Order):
         """The held rows with the changes. Raises RowErrors and Conflict."""
         if not held.rows:
             raise Conflict("这个批次没有等放行的图片，可能已经放行或取消了，请刷新后再看")
-        filled = _refilled(held, self.changes.affixes(held))
+        prefix, suffix = self.changes.prefix, self.changes.suffix
+        first = [records[0] for records in held.rows if records[0].position is not None]  # not filled before
+        numbers = [record.row_number for record in first]
+        typed = [
+            {
+                "prompt": record.templates.get("prompt", record.prompt),
+                "columns": record.columns,
+                "position": record.position,
+            }
+            for record in first
+        ]
+        texts = fill_rows(
+            typed,
+            numbers,
+            date=held.filled_on,
+            own_names=held.own_names,
+            prefix=held.prefix if prefix is None else prefix,
+            suffix=held.suffix if suffix is None else suffix,
+        )
+        filled = dict(zip(numbers, texts, strict=True))
         rows, problems = list[OrderRow](), list[tuple[int, InvalidRequest]]()
         for records in held.rows:
             if records[0].row_number in held.changed:
-                first = records[0]
-                rows.append(replace(_held_row(records, first.row_request, first.templates), numbers=()))
+                one = records[0]
+                rows.append(replace(_held_row(records, one.row_request, one.templates), numbers=()))
                 continue
             row, found = self._changed_row(records, filled.get(records[0].row_number))
             rows.append(row)
@@ -178,22 +189,3 @@ def _held_row(records: Sequence[Record], request: ImageRequest, templates: Mappi
     first = records[0]
     extras = RowExtras(columns=first.columns, templates=templates, position=first.position)
     return repeated_row(records, request, extras=extras, skips=True)
-
-
-def _refilled(held: database.HeldRows, affixes: Mapping[str, str]) -> dict[int, FilledRow]:
-    """The prompts of the held rows with this prefix and suffix, by row number.
-
-    Without rows that were filled before they were submitted.
-    """
-    first = [records[0] for records in held.rows if records[0].position is not None]
-    rows = [
-        {
-            "prompt": record.templates.get("prompt", record.prompt),
-            "columns": record.columns,
-            "position": record.position,
-        }
-        for record in first
-    ]
-    numbers = [record.row_number for record in first]
-    filled = fill_rows(rows, numbers, date=held.filled_on, own_names=held.own_names, **affixes)
-    return dict(zip(numbers, filled, strict=True))

@@ -1,10 +1,12 @@
-"""Ways to queue records again, changed if wanted, and to add one more picture of their rows."""
+"""Ways to queue records again, changed if wanted, and to add one more picture of their rows; what untrusted
+changes ask for."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import groupby
+from pathlib import Path
 from typing import Any, ClassVar
 
 import database
@@ -12,17 +14,20 @@ from app.domain import (
     CHANGEABLE,
     MAX_PICTURES_A_BATCH,
     Changes,
-    ImageRequest,
     Record,
     RowExtras,
+    SampleImage,
     Status,
     changed_request,
     differing,
     earlier_values,
+    read_changes,
 )
-from app.errors import Conflict, Message, message
-from app.orders.place import Order
+from app.errors import AppError, Conflict, InvalidRequest, Message, message
+from app.images.filenames import filename_for
+from app.orders.place import Conditions, Order
 from app.orders.plan import OrderRow, PlannedRow, repeated_row, total_price
+from app.orders.read import ParsedRow
 
 _MAX_PICTURE_NUMBER = 99  # file names end with two digits at most
 _WITHOUT_IMAGE = (Status.FAILED, Status.UNKNOWN, Status.CANCELLED)
@@ -46,14 +51,27 @@ class _Repeat(Order):
     submits: ClassVar[bool] = True
 
     def rows(self, seen: Any) -> Sequence[OrderRow]:
-        """The records (``seen``) by rows; those of one row with different changes are rows of their own."""
+        """The records (``seen``) by rows; those of one row with different changes are rows of their own.
+
+        Raises Conflict for what its model does not take.
+        """
         found: dict[Any, list[Record]] = {}
         equal = Counter[tuple[object, ...]]()
         for record in seen:
             picture = (record.batch_id, record.row_number, record.picture_number)
             equal[picture] += 1
             changed = differing(record, self.changes.get(record.id, {}))
-            is_kept, request = self._keeps(record, changed), self._request(record, changed)
+            is_kept, request = self._keeps(record, changed), record.row_request
+            if not is_kept:
+                request = changed_request(record, changed).of_row(record.picture_number)
+                for problem in self.models.unsupported(request):
+                    raise Conflict(
+                        "{place}：现在的模型不能重试，{reason}；请换回 {model}，或改了再做",
+                        place=database.row_label(record),
+                        reason=problem.message,
+                        model=record.model,
+                    )
+                request = self.models.accept(request)
             key = (*picture[:2], equal[picture], *changed, is_kept, request)
             found.setdefault(key, []).append(record)
         rows = []
@@ -66,20 +84,6 @@ class _Repeat(Order):
     def _keeps(self, record: Record, changes: Changes) -> bool:
         """Whether the record is queued as it is."""
         return bool(record.task_id) and not changes
-
-    def _request(self, record: Record, changes: Changes) -> ImageRequest:
-        """What is asked of its model for the row of the record. Raises Conflict when that cannot be."""
-        if self._keeps(record, changes):
-            return record.row_request
-        request = changed_request(record, changes).of_row(record.picture_number)
-        for problem in self.models.unsupported(request):
-            raise Conflict(
-                "{place}：现在的模型不能重试，{reason}；请换回 {model}，或改了再做",
-                place=database.row_label(record),
-                reason=problem.message,
-                model=record.model,
-            )
-        return self.models.accept(request)
 
     def _supported(self, records: Sequence[Record]) -> Sequence[Record]:
         """Those that can be queued; all when none can, for the reason to be said."""
@@ -259,28 +263,27 @@ class OneMore(Order):
         rows = []
         for record in records:
             last[record.row_number] += 1
-            rows.append(self._row(record, last[record.row_number]))
+            number, place = last[record.row_number], database.row_label(record)
+            changes = self.changes.get(record.id, {})
+            changed = differing(record, changes)
+            request = self.models.accept(replace(changed_request(record, changed), seed=None))
+            for problem in self.models.unsupported(request):
+                raise Conflict("{place}：{reason}", place=place, reason=problem.message)
+            if number > _MAX_PICTURE_NUMBER:
+                text = "{place}：一行最多 {limit} 张，请另起一批"
+                raise Conflict(text, place=place, limit=_MAX_PICTURE_NUMBER)
+            rows.append(
+                OrderRow(
+                    number=record.row_number,
+                    request=request,
+                    numbers=[number],
+                    stem=self.stem_for(record, changes),
+                    extras=_extras(record, changed),
+                    origin=record,
+                    changes=changed,
+                )
+            )
         return rows
-
-    def _row(self, record: Record, number: int) -> OrderRow:
-        changes = self.changes.get(record.id, {})
-        changed = differing(record, changes)
-        request = self.models.accept(replace(changed_request(record, changed), seed=None))
-        for problem in self.models.unsupported(request):
-            place, reason = database.row_label(record), problem.message
-            raise Conflict("{place}：{reason}", place=place, reason=reason)
-        if number > _MAX_PICTURE_NUMBER:
-            text = "{place}：一行最多 {limit} 张，请另起一批"
-            raise Conflict(text, place=database.row_label(record), limit=_MAX_PICTURE_NUMBER)
-        return OrderRow(
-            number=record.row_number,
-            request=request,
-            numbers=[number],
-            stem=self.stem_for(record, changes),
-            extras=_extras(record, changed),
-            origin=record,
-            changes=changed,
-        )
 
     def open(self, db: database.Connection, planned: Sequence[PlannedRow]) -> tuple[str, Sequence[int]]:
         """The batch of the records."""
@@ -334,3 +337,69 @@ def _log_changes(
         "values": earlier_values(record, changes),
     }
     database.add_log(db, record.batch_id, "info", message(text, **values), record_id)
+
+
+class ChangeErrors(AppError):
+    """Invalid changes: records with the problems of what they would ask for."""
+
+    def __init__(self, problems: Sequence[tuple[Record, InvalidRequest]]) -> None:
+        record, first = problems[0]
+        super().__init__(
+            "第 {number} 行：{problem}（共 {n} 处问题，什么也没有做）",
+            number=record.row_number,
+            problem=first.message,
+            n=len(problems),
+        )
+        self.problems = problems
+
+
+def validated_changes(
+    conditions: Conditions, given: Mapping[int, Mapping[str, Any]], batch_id: str
+) -> dict[int, Changes]:
+    """Untrusted fields by record id -> the validated changes, references fixed as in a submission.
+
+    Raises Conflict for a record that is not of this batch, and ChangeErrors with every problem.
+    """
+    records = list(database.list_selected(conditions.db, list(given)))
+    if len(records) < len(given) or any(record.batch_id != batch_id for record in records):
+        raise Conflict("有的图片不在这个批次里，或已被删除，请刷新后再改")
+    read = {record.id: read_changes(given[record.id]) for record in records}
+    rows = [
+        ParsedRow(
+            number=record.row_number,
+            request=replace(changed_request(record, {}), **changes),  # without those that cannot be read
+            extras=RowExtras(),
+            problems=problems,
+        )
+        for record, (changes, problems) in zip(records, read.values(), strict=True)
+    ]
+    there = {image: image for record in records for image in record.request.sample_images}
+
+    def fix(images: Iterable[SampleImage]) -> Mapping[SampleImage, SampleImage]:
+        """Those that the records have are fixed already."""
+        return there | conditions.library.pin([image for image in images if image not in there])
+
+    fixed = conditions.reader.complete(rows, fix)
+    problems = [
+        (record, problem) for record, row in zip(records, fixed, strict=True) for problem in row.problems
+    ]
+    if problems:
+        raise ChangeErrors(problems)
+    return {
+        record.id: {name: getattr(row.request, name) for name in read[record.id][0]}
+        for record, row in zip(records, fixed, strict=True)
+    }
+
+
+def stem_for(output_dir: Path, record: Record, changes: Changes) -> str:
+    """The preferred file name of one more picture of the record's row, without extension and number.
+
+    That of the record, unless it was made from words that have changed.
+    """
+    name = record.reserved_stem.removesuffix(f"_{record.picture_number}")
+    if record.num_images == 1 and record.picture_number == 1:
+        name = record.reserved_stem
+    if name and (record.requested_filename or "prompt" not in changes):
+        return name
+    prompt = changes.get("prompt", record.prompt)
+    return filename_for(output_dir, record.requested_filename, prompt)

@@ -8,8 +8,7 @@ from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
 from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
 from app.orders.batches import BatchOptions, submit_parsed
-from app.orders.conditions import Conditions
-from app.orders.place import Placed
+from app.orders.place import Conditions, Placed
 from app.orders.read import AGAIN, SKIP, ParsedRow
 from app.tables.check import order_positions, read_rows
 from app.tables.states import missing_pictures

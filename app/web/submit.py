@@ -11,7 +11,7 @@ from flask import request as http
 import database
 from app.domain import ModelSpec, normal_text
 from app.errors import InvalidRequest, Message
-from app.orders.conditions import Conditions
+from app.orders.place import Conditions
 from app.orders.read import AGAIN, REPEATS, SKIP, RowReader, wrong_repeats
 from app.web.i18n import in_english
 from app.web.openapi.schemas import enum, or_null, text

@@ -21,8 +21,7 @@ from app.domain import (
 )
 from app.domain.tables import Row, new_table
 from app.errors import Conflict
-from app.orders.conditions import Conditions
-from app.orders.place import place
+from app.orders.place import Conditions, place
 from app.orders.plan import OrderRow, PlannedRow, repeated_row
 from app.orders.release import Release, ReleaseChanges
 from tests.db import queue

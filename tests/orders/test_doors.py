@@ -22,8 +22,7 @@ from app.orders.batches import (
     submit_rows,
     upscale,
 )
-from app.orders.conditions import Conditions
-from app.orders.place import Placed, place
+from app.orders.place import Conditions, Placed, place
 from app.orders.read import AGAIN, SKIP, RowReader
 from app.orders.release import Release, ReleaseChanges
 from app.orders.repeats import OneMore, Refetch, Resubmit, Retry, Uncancel

@@ -11,9 +11,8 @@ import database
 from app.domain import CHANGEABLE, Changes
 from app.errors import InvalidRequest
 from app.images.filenames import TakenStems
-from app.orders.changes import ChangeErrors, stem_for, validated_changes
 from app.orders.place import Placed, place
-from app.orders.repeats import OneMore, Retry, Uncancel
+from app.orders.repeats import ChangeErrors, OneMore, Retry, Uncancel, stem_for, validated_changes
 from app.web.api.batches import SHARED, batch_answer, shared_json
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, or_null, strict_object
