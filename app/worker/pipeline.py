@@ -22,7 +22,6 @@ from app import log
 from app.config import Settings
 from app.domain import (
     GeneratedImage,
-    ImageRequest,
     ModelSpec,
     Record,
     Reference,
@@ -144,7 +143,11 @@ class Pipeline:
         """Open the charge and submit the record once -> its task id, which is stored, or the image itself;
         and when it was submitted (monotonic)."""
         spec, request = provider.spec, record.request
-        _require_orderable(spec, request)
+        for unsupported in spec.unsupported(request):
+            raise unsupported
+        today = date.today()
+        if spec.is_retired(today) and (notice := spec.retirement_notice(today)):
+            raise ModelRetired(notice)
         references = self._fitted(self.library.resolve(record.sample_images, spec), spec)
         self.disk.require(len(self.claimed_ids))
         if problem := self.outputs.check():
@@ -195,19 +198,20 @@ class Pipeline:
 
     def _fitted(self, references: Sequence[Reference], spec: ModelSpec) -> list[Reference]:
         """The references, as JPEG where the file is larger than the model takes. Raises InvalidRequest."""
-        limits = spec.reference_limits
+        limits, fitted = spec.reference_limits, list(references)
         if not (limits and limits.recompresses):
-            return list(references)
-        return [self._fit(each, limits.max_bytes) for each in references]
-
-    def _fit(self, reference: Reference, max_bytes: int) -> Reference:
-        if len(reference.content or b"") <= max_bytes:
-            return reference
-        with self.decode_limit.hold(_PIXELS_AT_ONCE), suppress(decode.InvalidImage):
-            if content := decode.jpeg_within(reference.content or b"", max_bytes):
-                return replace(reference, content=content, media_type="image/jpeg")
-        text = "参考图「{filename}」太大，压缩以后也放不进请求，没有生成，也没有计费"
-        raise InvalidRequest("sample_images", text, filename=reference.filename)
+            return fitted
+        for index, reference in enumerate(references):
+            if len(reference.content or b"") <= limits.max_bytes:
+                continue
+            content = None
+            with self.decode_limit.hold(_PIXELS_AT_ONCE), suppress(decode.InvalidImage):
+                content = decode.jpeg_within(reference.content or b"", limits.max_bytes)
+            if not content:
+                text = "参考图「{filename}」太大，压缩以后也放不进请求，没有生成，也没有计费"
+                raise InvalidRequest("sample_images", text, filename=reference.filename)
+            fitted[index] = replace(reference, content=content, media_type="image/jpeg")
+        return fitted
 
     def _pixels(self, record: Record) -> int:
         """The pixels that the service was asked for; not known: as many as are decoded at once."""
@@ -264,15 +268,6 @@ class Pipeline:
     def _sleep(self, seconds: float) -> None:
         if self.aborting.wait(seconds):
             raise WorkerAborting
-
-
-def _require_orderable(spec: ModelSpec, request: ImageRequest) -> None:
-    """Raises InvalidRequest for what the model does not take, ModelRetired once its service ended it."""
-    for problem in spec.unsupported(request):
-        raise problem
-    today = date.today()
-    if spec.is_retired(today) and (notice := spec.retirement_notice(today)):
-        raise ModelRetired(notice)
 
 
 @contextmanager

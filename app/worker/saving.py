@@ -26,6 +26,7 @@ from app.worker.concurrency import DecodeLimit
 # at the service, for example, or the user has written off its charge.
 WITHOUT_IMAGE = (Status.UNKNOWN, Status.FAILED, Status.CANCELLED)
 _RETRY_SECONDS = 600.0
+_NOT_UPLOADED = "图片已生成，在这台机器上，还没存进 OSS（{why}）；恢复后在这台机器上启动程序，会自动存入"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +72,8 @@ class Saving:
             except DiskError as error:
                 pause_batch(db, record, error.message, cause=PauseCause.DISK, blocks_fetches=True)
                 if self.aborting.is_set() or (has_task and time.monotonic() > deadline):
-                    raise _not_saved(error) from error
+                    why = message("图片已生成，但没能保存：{why}", why=error.message)
+                    raise ModelError(why, cause="storage", billed=Billed.YES, task_valid=True) from error
             self.aborting.wait(2.0)
             with suppress(DiskError):  # a folder that is back may hold temporary files
                 store.remove_part_files(folder)
@@ -85,15 +87,20 @@ class Saving:
         Raises DiskError when the folder cannot be read, BucketError when OSS does not answer; while OSS
         refuses an image, ``keeps_trying`` does as ``save``.
         """
-        saved: SavedImage | None
-        if not (found := self._find_on_disk(record)):
+        find = partial(store.find_saved, record_id=record.id, prompt=record.prompt)
+        folder, saving = self.outputs.folder, self.outputs.folder / SAVING
+        saved = find(folder, stem=record.reserved_stem)
+        if not saved and self.outputs.in_oss and saving.is_dir():
+            folder, saved = saving, find(saving, stem=str(record.id))
+        if not saved:
             saved = self._find_in_oss(record)
         elif keeps_trying:
-            saved = self._store(db, record, *found, has_task=bool(record.task_id))
+            path = folder / saved.filename
+            saved = self._store(db, record, saved, path, has_task=bool(record.task_id))
         else:
-            saved = None
+            found, saved = saved, None
             with suppress(NotFound):  # the record was finished, and its file moved, since it was found
-                saved = self._upload(record, *found)
+                saved = self._upload(record, found, folder / found.filename)
         return saved and with_watermark(saved, record.marks["visible"])
 
     def leftovers(
@@ -146,7 +153,8 @@ class Saving:
                     pause_batch(db, record, problem, cause=PauseCause.DISK, blocks_fetches=True)
                     paused_for = problem
                 if self.aborting.is_set() or (has_task and time.monotonic() > deadline):
-                    raise _not_uploaded(error) from error
+                    why = message(_NOT_UPLOADED, why=error.message)
+                    raise ModelError(why, cause="upload", billed=Billed.YES, task_valid=True) from error
             self.aborting.wait(2.0)
 
     def _upload(self, record: Record, saved: SavedImage, path: Path) -> SavedImage:
@@ -156,15 +164,6 @@ class Saving:
         thumbnail = store.thumbnail_path(self.outputs.folder, record.id)
         key = self.outputs.upload(path, name=name, thumbnail=thumbnail)
         return replace(saved, filename=name, oss_key=key)
-
-    def _find_on_disk(self, record: Record) -> tuple[SavedImage, Path] | None:
-        find = partial(store.find_saved, record_id=record.id, prompt=record.prompt)
-        folder, saving = self.outputs.folder, self.outputs.folder / SAVING
-        if saved := find(folder, stem=record.reserved_stem):
-            return saved, folder / saved.filename
-        if self.outputs.in_oss and saving.is_dir() and (saved := find(saving, stem=str(record.id))):
-            return saved, saving / saved.filename
-        return None
 
     def _find_in_oss(self, record: Record) -> SavedImage | None:
         """The image that another machine, or this one, uploaded before a crash."""
@@ -203,21 +202,6 @@ def pause_batch(
 def _name_of(record: Record, path: Path) -> str:
     """The file name of the record's image in OSS: as reserved, and so unique between machines."""
     return (record.reserved_stem or str(record.id)) + path.suffix
-
-
-def _not_saved(error: DiskError) -> ModelError:
-    """The error for an image that was received and could not be saved to disk."""
-    text = message("图片已生成，但没能保存：{why}", why=error.message)
-    return ModelError(text, cause="storage", billed=Billed.YES, task_valid=True)
-
-
-def _not_uploaded(error: BucketError) -> ModelError:
-    """The error for an image that is on this machine only."""
-    text = message(
-        "图片已生成，在这台机器上，还没存进 OSS（{why}）；恢复后在这台机器上启动程序，会自动存入",
-        why=error.message,
-    )
-    return ModelError(text, cause="upload", billed=Billed.YES, task_valid=True)
 
 
 def _read(file: IO[bytes]) -> bytes:

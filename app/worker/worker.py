@@ -15,7 +15,7 @@ from app.errors import BucketError, InvalidRequest, ModelError, StoreLost, Write
 from app.system.process import StayAwake
 from app.worker.availability import Availability
 from app.worker.concurrency import Permit
-from app.worker.decision import Decision, ModelRetired, decide
+from app.worker.decision import ModelRetired, decide
 from app.worker.disk_space import DiskLow
 from app.worker.engines import Engine
 from app.worker.maintenance import Maintenance
@@ -160,26 +160,19 @@ class Worker:
             stored = self._write(lambda: database.get_record_or_none(db, record.id))
             has_task = stored is not None and bool(stored.task_id)
             is_free = self._write(lambda: database.is_free_charge(db, record.id))
-            self._apply(db, record, decide(error, record, has_task=has_task, is_free=is_free))
+            decision = decide(error, record, has_task=has_task, is_free=is_free)
+            if (problem := decision.error) is None or decision.wait is not None:
+                self._requeue(db, record, problem, wait=decision.wait or 0.0)
+            else:
+                ended = self._write(lambda: database.fail_record(db, record, problem))
+                event = "failed" if ended else "lease_lost"
+                log.record_event(event, record, cause=problem.cause, billed=problem.billed)
+            if why := decision.pause:
+                pause_batch(db, record, why, cause=decision.cause, blocks_fetches=decision.blocks_fetches)
         else:
             self.pipeline.finish(db, record, saved, seconds=time.monotonic() - started)
             engine.limit.on_success()
             engine.judge(None, time.time())
-
-    def _apply(self, db: database.Connection, record: Record, decision: Decision) -> None:
-        """Requeue or end the record, then pause its batch, as decided."""
-        error = decision.error
-        if error is None or decision.wait is not None:
-            self._requeue(db, record, error, wait=decision.wait or 0.0)
-        else:
-            ended = self._write(lambda: database.fail_record(db, record, error))
-            log.record_event(
-                "failed" if ended else "lease_lost", record, cause=error.cause, billed=error.billed
-            )
-        if decision.pause:
-            pause_batch(
-                db, record, decision.pause, cause=decision.cause, blocks_fetches=decision.blocks_fetches
-            )
 
     def _requeue(
         self, db: database.Connection, record: Record, error: ModelError | None = None, *, wait: float = 0.0
@@ -280,7 +273,7 @@ class Worker:
             if not self.threads.guarded(self.availability.check_store, writes=False):
                 continue
             self.threads.guarded(work.clean_up_after_crash, writes=False)
-            self.threads.guarded(lambda: self._save_paces(db))
+            self.threads.guarded(lambda: sum(engine.pace.save(db) for engine in self.engines) > 0)
             busy = self.threads.guarded(lambda: work.index_records(db))
             if not busy and time.monotonic() >= next_hourly_run:
                 self.threads.guarded(work.remove_part_files, writes=False)
@@ -290,9 +283,6 @@ class Worker:
                 self.threads.guarded(lambda: work.forget_notifications(db))
                 busy = self.threads.guarded(lambda: work.empty_trash(db) > 0)
                 next_hourly_run += 0.0 if busy else _HOURLY_SECONDS
-
-    def _save_paces(self, db: database.Connection) -> bool:
-        return sum(engine.pace.save(db) for engine in self.engines) > 0
 
     def _backup_loop(self, db: database.Connection) -> None:
         """Copy finished pictures to OSS, those from before the setting too; adopt those it has."""
