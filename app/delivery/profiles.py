@@ -8,28 +8,12 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from app.errors import InvalidRequest, Message, message
-from app.images.finishing import FLOOR_QUALITY, Finish, Overlay
+from app.images.finishing import BEST_QUALITY, FLOOR_QUALITY, POSITIONS, Finish, Overlay
 
 FITS = ("pad", "crop", "inside", "original")
 FORMATS = ("jpeg", "png", "webp", "original")
-POSITIONS = tuple(
-    f"{down}-{across}".replace("middle-", "").replace("-center", "")
-    for down in ("top", "middle", "bottom")
-    for across in ("left", "center", "right")
-)
 # Bounds in pixels (long_side, width), kB, JPEG quality, share of the frame (fill), characters of the name.
-RULES = (
-    "long_side",
-    "width",
-    "bytes",
-    "quality",
-    "white_ground",
-    "fill",
-    "edge",
-    "name",
-    "ascii_name",
-    "amazon_name",
-)
+RULES = tuple("long_side width bytes quality fill name white_ground edge ascii_name amazon_name".split())
 
 MAX_SIDE = 10_000
 MAX_KB = 100_000
@@ -94,7 +78,7 @@ def finish_of(profile: Profile) -> Finish:
         max_bytes=profile.max_kb * 1000,
         min_bytes=profile.min_kb * 1000,
         least_side=int(profile.bound("long_side").at_least or 0),
-        least_quality=int(profile.bound("quality").at_least or FLOOR_QUALITY),
+        least_quality=min(int(profile.bound("quality").at_least or FLOOR_QUALITY), BEST_QUALITY),
         overlay=overlay,
     )
 
@@ -105,17 +89,11 @@ def read_profile(name: str, given: Mapping[str, Any]) -> Profile:
     if not name or len(name) > 40:
         raise InvalidRequest("name", "请给规格起一个名字，最多 40 个字")
     known = {field.name for field in fields(Profile)} - {"name", "built_in", "rules", "overlay"}
-    values = {field: given[field] for field in known if given.get(field) is not None}
+    values: dict[str, Any] = {field: given[field] for field in known if given.get(field) is not None}
     for field, value in values.items():
         _check_kind(field, value)
-    profile = Profile(
-        **{
-            **values,
-            "name": name,
-            "rules": _rules(given.get("rules")),
-            "overlay": _overlay(given.get("overlay")),
-        }
-    )
+    values |= {"rules": _rules(given.get("rules")), "overlay": _overlay(given.get("overlay"))}
+    profile = Profile(name=name, **values)
     _check(profile)
     return profile
 
@@ -135,7 +113,7 @@ def _check_kind(field: str, value: Any) -> None:
             raise InvalidRequest(field, "请填 true 或 false")
     elif field in ("width", "height", "max_kb", "min_kb"):
         most = MAX_SIDE if field in ("width", "height") else MAX_KB
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= most:
+        if not _is_number(value, most) or not isinstance(value, int):
             raise InvalidRequest(field, "请填 0 到 {most} 的整数", most=most)
     elif not isinstance(value, str) or len(value) > 200:
         raise InvalidRequest(field, "请填文字，最多 200 个字")
@@ -190,11 +168,8 @@ def _rule(given: Any) -> Rule:
     if not isinstance(given, Mapping) or given.get("rule") not in RULES:
         raise InvalidRequest("rules", "只有这些规则：{rules}", rules=RULES)
     bounds = {name: given.get(name) for name in ("at_least", "at_most")}
-    for value in bounds.values():
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= 0
-        ):
-            raise InvalidRequest("rules", "规则的上下限请填数字")
+    if not all(value is None or _is_number(value, MAX_KB) for value in bounds.values()):
+        raise InvalidRequest("rules", "规则的上下限请填数字")
     confidence = given.get("confidence", "")
     return Rule(rule=given["rule"], confidence=confidence if confidence in (*"HMLU",) else "", **bounds)
 
@@ -205,12 +180,14 @@ def _overlay(given: Any) -> Mapping[str, Any] | None:
     if not isinstance(given, Mapping) or not _png(given.get("image")):
         raise InvalidRequest("overlay", "请选一个 PNG，最大 200 KB")
     read = {"position": "bottom-right", "size": 0.2, "opacity": 1.0, **given}
-    numbers = [read["size"], read["opacity"]]
-    if read["position"] not in POSITIONS or not all(
-        isinstance(n, (int, float)) and not isinstance(n, bool) and 0 < n <= 1 for n in numbers
-    ):
+    numbers = (read["size"], read["opacity"])
+    if read["position"] not in tuple(POSITIONS) or not all(_is_number(n, 1) and n for n in numbers):
         raise InvalidRequest("overlay", "位置、大小或不透明度不对，大小和不透明度请填 0 到 1")
     return {name: read[name] for name in ("image", "position", "size", "opacity")}
+
+
+def _is_number(value: Any, most: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
 
 
 def _png(url: Any) -> bytes:

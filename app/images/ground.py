@@ -8,7 +8,7 @@ WHITE, PLAIN, SCENE, TRANSPARENT = "white", "plain", "scene", "transparent"
 Colour = tuple[int, int, int]
 
 _RING = 0.02  # width of the border that is looked at, as a share of each side
-_SMALL = 480  # pixels of the long side on which the goods are found
+_SMALL = 320  # pixels of the long side on which the goods are found
 _ALIKE = 0.65  # share of the border that is like its median on a plain ground; goods may touch an edge
 _LIGHT = 250  # the darkest channel of a ground that counts as white
 _STANDS_OUT = 12  # difference of a channel by which goods differ from the ground
@@ -19,7 +19,7 @@ _BELT = 16  # pixels around the goods in which JPEG rings
 class Ground:
     """``kind`` white, plain, scene or transparent, and the median ``colour`` of the border.
 
-    ``white`` is the share of exact 255 white in the ground. ``fill`` and ``fill_area`` are the shares of the
+    ``white`` is the share of exact 255 white in a plain ground. ``fill`` and ``fill_area`` are shares of the
     frame that the goods take up, along the axis they fill most and by area; ``edges`` are those they touch
     (left, top, right, bottom). The last three are None and empty on a scene or a transparent ground.
     """
@@ -51,14 +51,11 @@ def measure_border(image: Image.Image) -> tuple[str, Colour]:
 def measure(image: Image.Image) -> Ground:
     """The ground of a finished picture (RGB or RGBA), in its own pixels."""
     kind, colour = measure_border(image)
-    if kind == TRANSPARENT:
+    if kind in (SCENE, TRANSPARENT):
         return Ground(kind=kind, colour=colour, white=0.0)
     image = image.convert("RGB")
-    box, area = _goods(image, colour) if kind != SCENE else (None, 0.0)
-    ground = _ring(image.size) if kind == SCENE else _outside(image.size, box)
-    white = _white_share(image, ground)
-    if kind == SCENE:
-        return Ground(kind=kind, colour=colour, white=white)
+    box, area = _goods(image, colour)
+    white = _white_share(image, _outside(image.size, box))
     left, top, right, bottom = box or (0, 0, 0, 0)
     width, height = image.size
     touched = {"left": left <= 0, "top": top <= 0, "right": right >= width, "bottom": bottom >= height}

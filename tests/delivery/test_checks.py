@@ -1,0 +1,121 @@
+"""Checks say what was seen and what a platform asks for."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from PIL import Image
+
+from app.delivery.checks import Check, check, verdict
+from app.delivery.profiles import BUILT_IN, Profile, Rule, finish_of
+from app.images.finishing import Finished, finish
+from tools.noise_images import noise_image
+
+WHITE_SLOT, AMAZON = BUILT_IN["淘宝/天猫 白底图"], BUILT_IN["Amazon MAIN"]
+ASCII = Profile(name="自己的", fit="original", rules=(Rule(rule="ascii_name"),))
+GROUND = ("white_ground", "fill", "edge")
+
+
+def goods(share: float, ground: str = "white", size: int = 1600) -> bytes:
+    """Noise that takes up this share of the axes, in the middle of a ground."""
+    image = Image.new("RGB", (size, size), ground)
+    side = round(size * share)
+    noise = Image.open(io.BytesIO(noise_image("png", size=(side, side)))).point(lambda level: level // 2)
+    image.paste(noise, ((size - side) // 2,) * 2)
+    packed = io.BytesIO()
+    image.save(packed, "PNG")
+    return packed.getvalue()
+
+
+def of(profile: Profile, content: bytes, name: str = "SKU/a-1.jpg") -> dict[str, Check]:
+    finished = finish(content, finish_of(profile))
+    return {found.rule: found for found in check(profile, name, finished, finished.source)}
+
+
+def results(checks: dict[str, Check]) -> dict[str, str]:
+    return {rule: found.result for rule, found in checks.items()}
+
+
+def test_a_picture_that_fits_passes_every_check() -> None:
+    checks = of(WHITE_SLOT, goods(0.75))
+    assert set(results(checks)) == {"pixels", "ratio", "enlarged", "name", "bytes", "format", *GROUND}
+    assert set(results(checks).values()) == {"pass"}
+    assert str(checks["fill"].seen) == "75%（面积 56%）"
+    words = str(verdict(WHITE_SLOT, list(checks.values())))
+    assert words.startswith("符合我们知道的尺寸（")
+    assert words.endswith("2026-11-29）")
+
+
+@pytest.mark.parametrize(
+    ("content", "failing"),
+    [
+        (goods(0.5), {"fill"}),
+        (goods(0.75, "#f4f0eb"), {"white_ground"}),
+        (goods(0.75, size=600), {"fill"}),
+        (goods(0.75, size=400), {"enlarged"}),
+    ],
+    ids=["small in its frame", "off-white", "placed as it is", "enlarged"],
+)
+def test_what_does_not_fit_fails_by_name(content: bytes, failing: set[str]) -> None:
+    found = results(of(replace(WHITE_SLOT, min_kb=0, rules=WHITE_SLOT.rules[1:]), content))
+    assert {rule for rule, result in found.items() if result == "fail"} == failing
+
+
+def test_goods_on_a_scene_are_not_measured() -> None:
+    found = of(WHITE_SLOT, noise_image("png", size=(1600, 1600)))
+    assert {rule: found[rule].result for rule in GROUND} == {
+        "white_ground": "fail",
+        "fill": "not_checked",
+        "edge": "not_checked",
+    }
+    assert str(found["fill"].seen) == "背景不是纯色，测不了"
+
+
+def test_before_a_picture_is_made_what_its_size_decides_is_known() -> None:
+    known = {found.rule: found for found in check(AMAZON, "B000123456.MAIN.jpg", None, (640, 640))}
+    assert results(known) == {"ratio": "pass", "pixels": "pass", "enlarged": "fail", "name": "pass"}
+    assert str(known["enlarged"].seen) == "原图 640×640，要 1000×1000"
+    assert str(known["pixels"].wanted) == "2000×2000、长边 1000 到 10000"
+
+
+@pytest.mark.parametrize(
+    ("profile", "name", "result"),
+    [
+        (AMAZON, "B000123456.MAIN.jpg", "pass"),
+        (AMAZON, "folder/B000123456.PT01.jpg", "pass"),
+        (AMAZON, "B000123456.jpg", "pass"),
+        (AMAZON, "B000123456_MAIN.jpg", "fail"),
+        (AMAZON, "B000123456.main.jpg", "fail"),
+        (AMAZON, "红色 杯子.MAIN.jpg", "fail"),
+        (WHITE_SLOT, "杯" * 50 + ".jpg", "pass"),
+        (WHITE_SLOT, "杯" * 51 + ".jpg", "fail"),
+        (ASCII, "a/SKU-1_02.png", "pass"),
+        (ASCII, "a/杯.png", "fail"),
+    ],
+)
+def test_names_are_those_that_the_platform_takes(profile: Profile, name: str, result: str) -> None:
+    assert results({c.rule: c for c in check(profile, name, None, (2000, 2000))})["name"] == result
+
+
+def test_bytes_format_and_quality_are_those_of_the_file() -> None:
+    ebay = BUILT_IN["eBay"]
+    finished = finish(goods(0.9), finish_of(ebay))
+    assert set(results(_all(ebay, finished)).values()) == {"pass"}
+    assert results(_all(ebay, replace(finished, quality=89)))["quality"] == "fail"
+    assert results(_all(ebay, replace(finished, quality=None)))["quality"] == "not_checked"
+    assert results(_all(ebay, replace(finished, content=noise_image("png"))))["format"] == "fail"
+    small = replace(ebay, max_kb=10)
+    assert results(_all(small, finished))["bytes"] == "fail"
+    assert str(_all(small, finished)["bytes"].wanted) == "最多 10 KB"
+    assert str(verdict(small, list(_all(small, finished).values()))).startswith("1 项")
+
+
+def test_a_detail_picture_that_is_too_narrow_fails() -> None:
+    detail = BUILT_IN["详情页"]
+    wide, narrow = (check(detail, "a.jpg", None, (width, 1500)) for width in (790, 470))
+    assert [found.result for found in wide if found.rule == "pixels"] == ["pass"]
+    assert [found.result for found in narrow if found.rule == "pixels"] == ["fail"]
+
+
+def _all(profile: Profile, finished: Finished) -> dict[str, Check]:
+    return {found.rule: found for found in check(profile, "a.jpg", finished, finished.source)}

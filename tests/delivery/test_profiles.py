@@ -1,0 +1,109 @@
+"""Profiles: the built-in ones can be met, and what cannot be is told at its field."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from app.delivery.profiles import BUILT_IN, finish_of, read_profile, warnings_of
+from app.errors import InvalidRequest
+from tools.noise_images import noise_image
+
+PNG = noise_image("png")
+LOGO = "data:image/png;base64," + base64.b64encode(PNG).decode()
+FIELDS: dict[str, Any] = {"width": 800, "height": 800, "fit": "pad", "format": "jpeg", "max_kb": 500}
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_copy_of_a_built_in_profile_is_valid_and_has_its_figures(name: str) -> None:
+    built_in = BUILT_IN[name]
+    copied = read_profile("我的", built_in.fields())
+    assert copied.fields() | {"name": name, "built_in": True} == built_in.fields()
+    assert finish_of(copied) == finish_of(built_in)
+    assert warnings_of(built_in) == []
+    assert not copied.built_in
+    assert built_in.source
+    assert built_in.checked_on
+
+
+def test_fields_that_are_missing_have_their_defaults() -> None:
+    profile = read_profile("我的", {"width": 800, "height": 600})
+    assert (profile.fit, profile.format, profile.background, profile.max_kb) == ("pad", "jpeg", "auto", 0)
+    assert profile.file_name == "{文件名}"
+    assert (profile.workbook, profile.note, profile.parameters) == (True, True, False)
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("width", {"width": 0}),
+        ("height", {"height": 0}),
+        ("width", {"width": 10_001}),
+        ("width", {"width": "800"}),
+        ("width", {"width": True}),
+        ("width", {"width": -1}),
+        ("width", {"fit": "inside", "width": 0, "height": 0}),
+        ("fit", {"fit": "stretch"}),
+        ("fit", {"fit": "original"}),
+        ("format", {"format": "gif"}),
+        ("format", {"format": []}),
+        ("background", {"background": "white"}),
+        ("background", {"background": ""}),
+        ("max_kb", {"format": "png", "max_kb": 20}),
+        ("max_kb", {"max_kb": 5}),
+        ("max_kb", {"fit": "original", "format": "original", "width": 0, "height": 0}),
+        (
+            "overlay",
+            {"fit": "original", "format": "original", "width": 0, "height": 0, "max_kb": 0}
+            | {"overlay": {"image": LOGO}},
+        ),
+        ("min_kb", {"min_kb": 600}),
+        ("file_name", {"file_name": " "}),
+        ("file_name", {"file_name": "a" * 201}),
+        ("note", {"note": 1}),
+        ("overlay", {"overlay": {"image": "data:image/png;base64,AAAA"}}),
+        ("overlay", {"overlay": {"image": "data:image/png;base64,*"}}),
+        ("overlay", {"overlay": {"image": LOGO, "size": 2}}),
+        ("overlay", {"overlay": {"image": LOGO, "opacity": float("nan")}}),
+        ("overlay", {"overlay": {"image": LOGO, "position": "middle"}}),
+        ("overlay", {"overlay": {"image": LOGO, "position": []}}),
+        ("overlay", {"overlay": {"image": LOGO + "A" * 300_000}}),
+        ("overlay", {"overlay": "logo.png"}),
+        ("rules", {"rules": "white_ground"}),
+        ("rules", {"rules": [{"rule": "compliant"}]}),
+        ("rules", {"rules": ["edge"]}),
+        ("rules", {"rules": [{"rule": "fill", "at_least": "0.8"}]}),
+        ("rules", {"rules": [{"rule": "fill", "at_most": float("nan")}]}),
+        ("rules", {"rules": [{"rule": "long_side", "at_least": float("inf")}]}),
+        ("rules", {"rules": [{"rule": "edge"}] * 30}),
+    ],
+)
+def test_what_cannot_be_is_told_at_its_field(field: str, changes: dict[str, Any]) -> None:
+    read_profile("我的", FIELDS)
+    with pytest.raises(InvalidRequest) as caught:
+        read_profile("我的", FIELDS | changes)
+    assert caught.value.field == field
+    assert "{" not in str(caught.value).replace("{文件名}", "")
+
+
+@pytest.mark.parametrize("name", ["", " ", "名" * 41])
+def test_a_profile_has_a_name(name: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        read_profile(name, FIELDS)
+    assert caught.value.field == "name"
+
+
+def test_more_bytes_than_the_platform_takes_are_a_warning() -> None:
+    fields = BUILT_IN["拼多多 主图"].fields() | {"max_kb": 5_000}
+    assert [str(words) for words in warnings_of(read_profile("我的", fields))] == [
+        "上限 5000 KB 超过平台收的 1000 KB"
+    ]
+
+
+def test_rules_set_the_floors_of_the_engine() -> None:
+    wanted = finish_of(BUILT_IN["淘宝/天猫 主图"])
+    assert (wanted.least_side, wanted.least_quality, wanted.max_bytes) == (800, 80, 500_000)
+    assert finish_of(BUILT_IN["eBay"]).least_quality == 90
+    overlay = finish_of(read_profile("我的", FIELDS | {"overlay": {"image": LOGO}})).overlay
+    assert overlay
+    assert (overlay.image, overlay.position, overlay.size) == (PNG, "bottom-right", 0.2)
