@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "app.providers": _BASE,
     "app.images": _BASE,
     "app.sheets": {"app.errors", "app.domain", "app.system"},
-    "app.delivery": _BASE | {"app.images"},
+    "app.delivery": _BASE | {"app.images", "app.library", "app.sheets", "app.tables", "app.web", "database"},
     "app.library": _BASE | {"app.images", "oss_client"},
     "database": {"app.db"},
     "generator": _BASE | {"app.providers"},
@@ -47,18 +47,21 @@ MAY_IMPORT = {
     },
     "app.cli": _BASE | {"app.images", "app.library", "database"},
     "web_app": _BASE
-    | {"app.env_file", "app.log", "app.images", "app.runtime", "app.web", "database", "generator"},
+    | {
+        *("app.env_file", "app.log", "app.images", "app.runtime", "app.web", "app.delivery", "database"),
+        "generator",
+    },
 }
 
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
-    "flask": {"app.web", "web_app"},
+    "flask": {"app.web", "app.delivery.api", "web_app"},
     "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},
     "wakepy": {"app.system.process"},
     "rjsmin": {"app.web.assets.routes"},
-    "zipstream": {"app.web.zip_stream"},
+    "zipstream": {"app.web.zip_stream", "app.delivery.making"},
     "sqlite3": {"app.db", "database"},
     "psycopg": {"app.db.postgres_connection"},
     "requests": {"app.providers"},

@@ -1,0 +1,178 @@
+"""Makes the files of a delivery from the originals, a second at a time, and sends or copies them as one.
+
+Finished files wait in ``OUTPUT_DIR/.deliveries/<id>`` for a day. A line of its journal says what was made; a
+file without one, as after a crash, is made again.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import database
+from app.delivery.checks import check
+from app.delivery.note import Made
+from app.delivery.plan import PlannedFile
+from app.delivery.profiles import finish_of, read_profile
+from app.delivery.store import Delivery
+from app.errors import NotFound
+from app.images import atomic_write, metadata, store
+from app.images.finishing import CannotFinish, finish
+from app.library.output_backup import OutputBackup
+from app.library.outputs import Outputs
+from app.system import windows_files
+from app.web.downloads import map_ahead
+
+FOLDER = ".deliveries"
+KEPT_SECONDS = 24 * 3600.0
+_THREADS = max(1, min(4, os.cpu_count() or 1))
+_READ_AT_ONCE = 100  # records
+_JOURNAL = "made.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Originals:
+    """Where the originals are read: a folder with copies in OSS, or OSS."""
+
+    outputs: Outputs
+    copies: OutputBackup | None
+
+    def key(self, db: database.Connection, filename: str) -> str:
+        """The key of an image in OSS; empty when it has none, or is not looked for there."""
+        return database.find_output_copy(db, filename) if self.outputs.in_oss or self.copies else ""
+
+    def read(self, filename: str, key: str) -> bytes:
+        """The bytes of an original. Raises NotFound, BucketError and OSError."""
+        if self.outputs.in_oss and key:
+            return self.outputs.read(filename, key)
+        with suppress(NotFound):
+            return store.open_output(self.outputs.folder, filename).read_bytes()
+        if self.copies and key:
+            return self.copies.fetch(key)
+        raise NotFound("原图不在了，可能已被移走或删除，请重新生成这一张")
+
+
+class _Job(NamedTuple):
+    """A file to make; ``filename`` and ``key`` are those of its original, empty: deleted."""
+
+    number: int
+    file: PlannedFile
+    filename: str
+    key: str
+
+
+class Maker:
+    """Makes the files of one delivery; ``made`` are those that are made or cannot be, by their place."""
+
+    def __init__(self, delivery: Delivery, originals: Originals) -> None:
+        self.delivery, self._originals = delivery, originals
+        self.profile = read_profile(delivery.profile, delivery.fields)
+        self._wanted = finish_of(self.profile)
+        self._output_dir = originals.outputs.folder
+        self._folder = self._output_dir / FOLDER / delivery.id
+        self.made = self._read_journal()
+
+    @property
+    def missing(self) -> list[int]:
+        """The places of the files that are still to be made."""
+        return [number for number in range(len(self.delivery.files)) if number not in self.made]
+
+    def total(self) -> dict[str, int]:
+        """Numbers of files, and bytes of those that are made."""
+        good = [made for made in self.made.values() if not made.error]
+        failed = len(self.made) - len(good)
+        return {
+            "files": len(self.delivery.files),
+            "made": len(good),
+            "failed": failed,
+            "bytes": sum(made.bytes for made in good),
+        }
+
+    def make(self, db: database.Connection, *, seconds: float = float("inf")) -> Iterator[tuple[int, Made]]:
+        """Make what is missing, in order, until the time is over; (place, file) as each is finished.
+
+        Raises DiskError when the disk is full, and BucketError while OSS is out of reach.
+        """
+        until = time.monotonic() + seconds
+
+        def work(job: _Job) -> Made | None:
+            return self._make_one(job) if time.monotonic() < until else None
+
+        missing = self.missing
+        with atomic_write.translate_os_errors(self._output_dir):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            results = map_ahead(work, self._jobs(db, missing), threads=_THREADS, ahead=_THREADS)
+            with (self._folder / _JOURNAL).open("a", encoding="utf-8") as journal:
+                for number, made in zip(missing, results, strict=False):
+                    if made is None:
+                        return
+                    journal.write(f"{made.to_json(number)}\n")
+                    journal.flush()
+                    self.made[number] = made
+                    yield number, made
+
+    def _jobs(self, db: database.Connection, numbers: Sequence[int]) -> Iterator[_Job]:
+        files = self.delivery.files
+        for start in range(0, len(numbers), _READ_AT_ONCE):
+            some = numbers[start : start + _READ_AT_ONCE]
+            ids = sorted({files[number].record_id for number in some})
+            names = {record.id: record.filename for record in database.list_selected(db, ids)}
+            for number in some:
+                filename = names.get(files[number].record_id, "")
+                key = self._originals.key(db, filename) if filename else ""
+                yield _Job(number, files[number], filename, key)
+
+    def _make_one(self, job: _Job) -> Made:
+        """Make a file, or say why it cannot be made. Called by several threads."""
+        try:
+            if not job.filename:
+                raise NotFound("这张图片已被删除，恢复以后重新交付")
+            content = self._originals.read(job.filename, job.key)
+            text = (metadata.extract(content) or "") if self.profile.parameters else ""
+            done = finish(content, self._wanted, text=text)
+        except (CannotFinish, NotFound) as error:
+            return Made(error=error.message)
+        made = Made(
+            bytes=len(done.content),
+            width=done.width,
+            height=done.height,
+            sha256=hashlib.sha256(done.content).hexdigest(),
+            checks=check(self.profile, job.file.path, done, done.source),
+            changes=done.changes,
+            has_mark=done.aigc is not None,
+            c2pa=done.c2pa,
+        )
+        part = self._path(job.number).with_suffix(f".{time.monotonic_ns()}.part")
+        try:
+            part.write_bytes(done.content)
+            windows_files.replace(part, self._path(job.number))
+        finally:
+            part.unlink(missing_ok=True)
+        return made
+
+    def content(self, number: int) -> bytes:
+        """A finished file as it was made; empty, and to be made again, when it is not there any more."""
+        content = b""
+        with suppress(OSError):
+            content = self._path(number).read_bytes()
+        if hashlib.sha256(content).hexdigest() == self.made[number].sha256:
+            return content
+        del self.made[number]
+        return b""
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"{number}"
+
+    def _read_journal(self) -> dict[int, Made]:
+        found: dict[int, Made] = {}
+        with suppress(OSError):
+            for line in (self._folder / _JOURNAL).read_text("utf-8").splitlines():
+                with suppress(ValueError, KeyError, TypeError):  # the last line of a killed process
+                    number, made = Made.from_json(line)
+                    if made.error or self._path(number).stat().st_size == made.bytes:
+                        found[number] = made
+        return found

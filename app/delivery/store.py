@@ -1,0 +1,254 @@
+"""Stored profiles and deliveries, and the rows of which something is to be delivered."""
+
+import json
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import database
+from app.delivery.plan import Picture, PlannedFile, Problem, Source
+from app.domain import Pick, Record
+from app.domain.fingerprints import Standing
+from app.domain.tables import Table
+from app.errors import Conflict, Message, NotFound
+from app.tables.view import RowView, view_rows
+
+MAX_PROFILES = 100
+MAX_LISTED = 20
+_RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A delivery as it was asked for.
+
+    table_id      "" for chosen records; ``title`` is the name of the table then
+    fields        the profile as it was
+    shown         the records that each row delivers, by row id: also of an earlier one that it completes
+    is_whole      of all rows of the table
+    bytes         in all, and ``finished_at``: when it was sent to the end
+    """
+
+    id: str
+    table_id: str = ""
+    title: str = ""
+    profile: str
+    fields: Mapping[str, Any]
+    pick: str
+    files: Sequence[PlannedFile]
+    problems: Sequence[Problem]
+    shown: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    is_whole: bool = False
+    bytes: int = 0
+    created_at: str = ""
+    finished_at: str | None = None
+
+
+def read_sources(
+    db: database.Connection, table: Table, ids: Sequence[int] | None, pick: str
+) -> tuple[list[Source], dict[str, int]]:
+    """The rows of a table, of these ids or all, with the pictures that they deliver; how many for each pick.
+
+    Of a row are delivered all pictures that were kept; with ``all`` as many as it asks for, the kept ones
+    before newer ones. Empty rows and earlier versions of a row are left out.
+    """
+    sources, counts = [], {"keep": 0, "all": 0}
+    for view in view_rows(db, table, ids):
+        if view.row.is_empty:
+            continue
+        kept, every = _pictures(view)
+        counts["keep"] += len(kept)
+        counts["all"] += len(every)
+        row = view.row
+        sources.append(
+            Source(
+                row=row.number,
+                row_id=row.id,
+                wanted=row.num_images,
+                requested=row.filename,
+                columns=row.columns,
+                pictures=kept if pick == Pick.KEEP else every,
+            )
+        )
+    return sources, counts
+
+
+def _pictures(view: RowView) -> tuple[list[Picture], list[Picture]]:
+    own = [
+        picture
+        for picture in view.pictures
+        if picture.standing is Standing.MADE
+        and picture.filename
+        and picture.fingerprint == view.row.fingerprint
+    ]
+    own.sort(key=lambda picture: (_RANKS.get(picture.pick, 1), -picture.record_id))
+    kept = sum(picture.pick == Pick.KEEP for picture in own)
+    every = own[: max(kept, view.row.num_images)]
+    found = [
+        sorted(
+            (Picture(p.record_id, p.number, p.filename, p.width, p.height) for p in chosen),
+            key=lambda picture: (picture.number, picture.record_id),
+        )
+        for chosen in (own[:kept], every)
+    ]
+    return found[0], found[1]
+
+
+def sources_of(records: Sequence[Record]) -> list[Source]:
+    """Chosen records, numbered as they are given; each is a row of its own."""
+    return [
+        Source(
+            row=number,
+            row_id=0,
+            wanted=1,
+            requested=record.requested_filename,
+            columns=record.columns,
+            pictures=[Picture(record.id, 1, record.filename, record.width, record.height)],
+        )
+        for number, record in enumerate(records, 1)
+    ]
+
+
+def list_profiles(db: database.Connection) -> list[tuple[str, dict[str, Any]]]:
+    """(name, fields) of the stored profiles, by name."""
+    rows = db.execute("SELECT name, fields FROM delivery_profiles ORDER BY name").fetchall()
+    return [(row["name"], json.loads(row["fields"])) for row in rows]
+
+
+def save_profile(db: database.Connection, name: str, fields: Mapping[str, Any]) -> None:
+    """Store a profile, in place of one of the same name. Raises Conflict when there are MAX_PROFILES."""
+    with database.transaction(db):
+        sql = "SELECT count(*) AS number FROM delivery_profiles WHERE name <> :name"
+        if db.execute(sql, {"name": name}).fetchone()["number"] >= MAX_PROFILES:
+            raise Conflict("交付规格已有 {limit} 个，请先删掉几个", limit=MAX_PROFILES)
+        db.execute(
+            """
+            INSERT INTO delivery_profiles (name, fields)
+            VALUES (:name, :fields)
+            ON CONFLICT (name) DO UPDATE SET fields = excluded.fields
+            """,
+            {"name": name, "fields": _text(fields)},
+        )
+
+
+def delete_profile(db: database.Connection, name: str) -> None:
+    """Delete a profile. Raises NotFound."""
+    with database.transaction(db):
+        if not db.execute("DELETE FROM delivery_profiles WHERE name = :name", {"name": name}).rowcount:
+            raise NotFound("没有交付规格「{name}」", name=name)
+
+
+def new_id() -> str:
+    """The id of a new delivery."""
+    return f"d{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(8)}"
+
+
+def add_delivery(db: database.Connection, delivery: Delivery, key: database.RequestKey | None) -> str:
+    """Store a delivery -> its id, or that of the one that was stored with this request key."""
+    with database.transaction(db):
+        if answer := database.find_answer(db, key):
+            return str(answer["id"])
+        content = {
+            "title": delivery.title,
+            "pick": delivery.pick,
+            "files": delivery.files,
+            "problems": [(row, name, error.to_json()) for row, name, error in delivery.problems],
+            "shown": delivery.shown,
+            "is_whole": delivery.is_whole,
+        }
+        db.execute(
+            """
+            INSERT INTO deliveries (id, table_id, profile, fields, files, created_at)
+            VALUES (:id, :table_id, :profile, :fields, :files, :at)
+            """,
+            {
+                "id": delivery.id,
+                "table_id": delivery.table_id or None,
+                "profile": delivery.profile,
+                "fields": _text(delivery.fields),
+                "files": _text(content),
+                "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+            },
+        )
+        database.save_answer(db, key, {"id": delivery.id})
+    return delivery.id
+
+
+def get_delivery(db: database.Connection, delivery_id: str) -> Delivery:
+    """A delivery. Raises NotFound."""
+    row = db.execute("SELECT * FROM deliveries WHERE id = :id", {"id": delivery_id}).fetchone()
+    if row is None:
+        raise NotFound("没有这次交付，可能已被删除")
+    return _delivery(row)
+
+
+def list_deliveries(db: database.Connection, table_id: str) -> list[Delivery]:
+    """The deliveries of a table, the newest first, at most MAX_LISTED."""
+    rows = db.execute(
+        """
+        SELECT *
+        FROM deliveries
+        WHERE table_id = :table_id
+        ORDER BY created_at DESC, id DESC
+        LIMIT :limit
+        """,
+        {"table_id": table_id, "limit": MAX_LISTED},
+    ).fetchall()
+    return [_delivery(row) for row in rows]
+
+
+def finish_delivery(db: database.Connection, delivery_id: str, size: int) -> None:
+    """Note that all of a delivery was sent; ``size`` is in bytes."""
+    with database.transaction(db):
+        db.execute(
+            "UPDATE deliveries SET finished_at = :at, bytes = :size WHERE id = :id",
+            {"id": delivery_id, "size": size, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"},
+        )
+
+
+def delete_delivery(db: database.Connection, delivery_id: str) -> None:
+    """Forget a delivery. Raises NotFound."""
+    with database.transaction(db):
+        if not db.execute("DELETE FROM deliveries WHERE id = :id", {"id": delivery_id}).rowcount:
+            raise NotFound("没有这次交付，可能已被删除")
+
+
+def changed_rows(earlier: Delivery, sources: Collection[Source]) -> list[Source]:
+    """The rows that deliver other pictures by now; those that it left out count if it was of all rows."""
+    return [
+        source
+        for source in sources
+        if source.pictures
+        and (earlier.is_whole or source.row_id in earlier.shown)
+        and shown_by(source) != [*earlier.shown.get(source.row_id, ())]
+    ]
+
+
+def shown_by(source: Source) -> list[int]:
+    """The records that a row delivers."""
+    return [picture.record_id for picture in source.pictures]
+
+
+def _delivery(row: Any) -> Delivery:
+    content = json.loads(row["files"])
+    return Delivery(
+        id=row["id"],
+        table_id=row["table_id"] or "",
+        title=content["title"],
+        pick=content["pick"],
+        profile=row["profile"],
+        fields=json.loads(row["fields"]),
+        files=[PlannedFile(*file) for file in content["files"]],
+        problems=[Problem(n, name, Message.from_json(error)) for n, name, error in content["problems"]],
+        shown={int(row_id): records for row_id, records in content["shown"].items()},
+        is_whole=content["is_whole"],
+        bytes=row["bytes"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
