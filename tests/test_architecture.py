@@ -61,7 +61,7 @@ ONLY_IN = {
     "waitress": {"app.system.http_server"},
     "wakepy": {"app.system.process"},
     "rjsmin": {"app.web.assets.routes"},
-    "zipstream": {"app.web.zip_stream", "app.delivery.making"},
+    "zipstream": {"app.web.zip_stream", "app.delivery.archive"},
     "sqlite3": {"app.db", "database"},
     "psycopg": {"app.db.postgres_connection"},
     "requests": {"app.providers"},

@@ -10,6 +10,7 @@ from typing import Any
 from flask import Flask
 from jsonschema import Draft202012Validator
 
+from app.delivery.api import bp as deliveries
 from app.web import api, views
 from app.web.openapi.document import document
 
@@ -94,7 +95,7 @@ class Document:
 def api_document() -> Document:
     """The document of the product's routes."""
     app = Flask(__name__)
-    for blueprint in (*views.BLUEPRINTS, api.bp):
+    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries):
         app.register_blueprint(blueprint)
     return Document(document(app))
 

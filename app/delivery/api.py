@@ -1,23 +1,29 @@
 """The API of deliveries."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
-from app.delivery.checks import Check, check
+from app.delivery.archive import DeliveryZip, Thumbnailer, save_folder
+from app.delivery.checks import FAIL, NOT_CHECKED, PASS, Check, check
 from app.delivery.making import Maker, Originals
 from app.delivery.note import Made
 from app.delivery.plan import PlannedFile, Problem, Source, plan_files
-from app.delivery.profiles import BUILT_IN, Profile, finish_of, read_profile
+from app.delivery.profiles import BUILT_IN, FITS, FORMATS, POSITIONS, Profile, Rule, finish_of, read_profile
 from app.delivery.store import (
     Delivery,
     add_delivery,
     changed_rows,
+    delete_delivery,
     delete_profile,
     get_delivery,
+    list_deliveries,
     list_profiles,
     new_id,
     read_sources,
@@ -27,83 +33,63 @@ from app.delivery.store import (
 )
 from app.domain import Pick
 from app.domain.tables import MAX_ROWS_A_TABLE, Table
-from app.errors import Conflict, InvalidRequest, NotFound, message
-from app.images.finishing import layout
+from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
+from app.images.filenames import safe_stem
+from app.images.finishing import CannotFinish, finish, layout
+from app.web.downloads import as_attachment, start_stream
+from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import (
     ID,
-    Schema,
-    Shape,
     answer,
     array_of,
     closed_object,
     enum,
+    from_dataclass,
     or_null,
     strict_object,
     text,
     whole,
 )
-from app.web.params import json_body, parse_ids
+from app.web.params import is_id, json_body, parse_ids
+from app.web.provider_settings import is_of_this_machine
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import KEY_HEADERS, REQUEST_ID, request_key
+from app.web.thumbnails import record_thumbnails
 
 bp = Blueprint("deliveries", __name__, url_prefix="/api")
 
 _MAKE_SECONDS = 1.0
-_BOUND: Schema = {"type": ["number", "null"], "minimum": 0}
-_RULE = closed_object(
-    ("at_least", "at_most", "confidence"), rule=str, at_least=_BOUND, at_most=_BOUND, confidence=str
+_RULE = closed_object(("at_least", "at_most", "confidence"), **from_dataclass(Rule)["properties"])
+_OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=float, opacity=float)
+_PROFILE = from_dataclass(
+    Profile,
+    fit=enum(*FITS),
+    format=enum(*FORMATS),
+    rules=array_of(_RULE),
+    overlay=or_null(_OVERLAY) | {"description": "image 是 PNG 的 data URL；size 占宽的几成"},
 )
-_OVERLAY = strict_object(
-    "image",
-    image=text(description="PNG 的 data URL，最大 200 KB"),
-    position=str,
-    size={"type": "number", "description": "占宽的几成"},
-    opacity={"type": "number", "minimum": 0, "maximum": 1},
-)
-_FIELDS: dict[str, Shape] = {
-    "width": int,
-    "height": int,
-    "fit": enum("pad", "crop", "inside", "original"),
-    "background": text(description="#rrggbb；auto 是图片四周的颜色；空的是透明"),
-    "format": enum("jpeg", "png", "webp", "original"),
-    "max_kb": int,
-    "min_kb": int,
-    "file_name": text(description="可写 {文件名}、{序号}、{行号} 和自己的列"),
-    "folder": text(description="同 file_name；/ 是下一层文件夹"),
-    "rules": array_of(_RULE),
-    "workbook": bool,
-    "parameters": {"type": "boolean", "description": "图片里带上提示词和参数"},
-    "note": bool,
-    "overlay": or_null(_OVERLAY),
-    "source": str,
-    "checked_on": str,
-}
-_PROFILE = closed_object(name=str, built_in=bool, **_FIELDS)
-_CHECK = closed_object(rule=str, result=enum("pass", "fail", "not_checked"), seen=str, wanted=str)
+_FIELDS = {name: shape for name, shape in _PROFILE["properties"].items() if name not in ("name", "built_in")}
+_CHECK = from_dataclass(Check, result=enum(PASS, FAIL, NOT_CHECKED))
 _FILE = closed_object(
     ("error",),
     row=int,
     row_id=or_null(ID),
     record_id=ID,
     name=str,
-    bytes=or_null(int),
-    width=or_null(int),
-    height=or_null(int),
+    **dict.fromkeys(("bytes", "width", "height"), or_null(int)),
     checks=array_of(_CHECK),
     error=str,
 )
-_PROBLEM = closed_object(row=int, field=str, error=str)
+_PROBLEM = closed_object(
+    row=int, field=str, kind=enum("pick", "empty", "column", "name", "same_name"), error=str
+)
 _TOTAL = closed_object(files=int, made=int, failed=int, bytes=int)
 _LISTED = closed_object(
-    id=str,
-    profile=str,
-    created_at=str,
+    **dict.fromkeys(("id", "profile", "created_at"), str),
     finished_at=or_null(str),
-    files=int,
-    bytes=int,
-    changed=int,
+    **dict.fromkeys(("files", "bytes", "changed"), int),
 )
 
 
@@ -172,24 +158,19 @@ def deliver() -> Response:
     if type(applies) is not int or applies not in (0, 1):
         raise InvalidRequest("apply", "apply 应为 0 或 1")
     profile = _profile(body.get("profile"))
-    pick = body.get("pick") or ("keep" if body.get("table") else "all")
+    pick = body.get("pick") or ("all" if body.get("table") is None else "keep")
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
-    if "table" in body:
-        delivery, counts = _of_table(body, profile, pick)
-    else:
-        delivery, counts = _of_records(body, profile, pick)
+    of = _of_records if body.get("table") is None else _of_table
+    delivery, counts = of(body, profile, pick)
     stored_id = None
     if applies:
-        if not delivery.files:
-            why = delivery.problems[0].error if delivery.problems else message("没有换过图片的行")
-            raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
         stored_id = add_delivery(connection(), delivery, key)
         if stored_id != delivery.id:
             delivery = get_delivery(connection(), stored_id)
     response = large_success(
         id=stored_id,
-        files=[_planned_json(file, profile) for file in delivery.files],
+        files=[_file_json(file, None, profile) for file in delivery.files],
         problems=_problems_json(delivery.problems),
         counts=counts,
         total={"files": len(delivery.files), "made": 0, "failed": 0, "bytes": 0},
@@ -198,24 +179,144 @@ def deliver() -> Response:
     return response
 
 
-@bp.post("/deliveries/<delivery_id>/make")
+@bp.get("/deliveries")
+@describe("一个表格的交付，最近的在前", answer(deliveries=array_of(_LISTED)), query={"table": str})
+def list_of_table() -> Response:
+    """The deliveries of a table, and how many rows of each show other pictures by now."""
+    table = database.get_table(connection(), request.args.get("table", ""))
+    deliveries = list_deliveries(connection(), table.id)
+    picks = {each.pick for each in deliveries}
+    now = {pick: read_sources(connection(), table, None, pick)[0] for pick in picks}
+    listed = [
+        {
+            **{name: getattr(each, name) for name in ("id", "profile", "created_at", "finished_at", "bytes")},
+            "files": len(each.files),
+            "changed": len(changed_rows(each, now[each.pick])),
+        }
+        for each in deliveries
+    ]
+    return success(deliveries=listed)
+
+
+@bp.get("/deliveries/<delivery_id>")
 @describe(
-    "接着做这次交付的文件，大约一秒；没做完就再调用",
-    answer(files=array_of(_FILE), total=_TOTAL),
+    "一次交付：每个文件做好没有",
+    answer(
+        **dict.fromkeys(("id", "profile", "created_at"), str),
+        table=or_null(str),
+        finished_at=or_null(str),
+        files=array_of(_FILE),
+        problems=array_of(_PROBLEM),
+        total=_TOTAL,
+    ),
 )
+def show(delivery_id: str) -> Response:
+    """The state of a delivery."""
+    maker = _maker(delivery_id)
+    delivery = maker.delivery
+    files = [
+        _file_json(file, maker.made.get(number), maker.profile) for number, file in enumerate(delivery.files)
+    ]
+    return large_success(
+        id=delivery.id,
+        profile=delivery.profile,
+        created_at=delivery.created_at,
+        table=delivery.table_id or None,
+        finished_at=delivery.finished_at,
+        files=files,
+        problems=_problems_json(delivery.problems),
+        total=maker.total(),
+    )
+
+
+@bp.delete("/deliveries/<delivery_id>")
+@describe("忘掉一次交付，删掉它做好的文件；原图不动", answer(deleted=str))
+def forget(delivery_id: str) -> Response:
+    """Forget a delivery and its finished files."""
+    maker = _maker(delivery_id)
+    delete_delivery(connection(), delivery_id)
+    maker.forget()
+    return success(deleted=delivery_id)
+
+
+@bp.get("/deliveries/<delivery_id>.zip")
+@describe("交付的 ZIP；还没做好的文件边做边发，这时没有长度", "application/zip", query={"token": text()})
+def download(delivery_id: str) -> Response:
+    """The ZIP of a delivery."""
+    current, maker = services(), _maker(delivery_id)
+    connect = partial(database.connect, current.settings.database)
+    with ExitStack() as held:
+        held.enter_context(current.archives)
+        bundle = DeliveryZip(maker, connect, _thumbnailer(), translator())
+        pieces = bundle.pieces()
+        response = Response(start_stream(pieces), mimetype="application/zip")
+        if bundle.length is not None:
+            response.content_length = bundle.length
+        response.headers["X-Accel-Buffering"] = "no"  # sent as it is made
+        held.callback(pieces.close)
+        response.call_on_close(held.pop_all().close)
+    title = safe_stem(maker.delivery.title) or gettext("图片")
+    profile = safe_stem(translate(message(maker.delivery.profile)))
+    name = gettext(
+        "{title}-{profile}-{n}个文件.zip", title=title, profile=profile, n=len(maker.delivery.files)
+    )
+    return as_attachment(response, name, "delivery.zip")
+
+
+@bp.post("/deliveries/<delivery_id>/folder")
+@describe("存成这台电脑上的文件夹，和图片文件夹放在一起；只在运行程序的电脑上", answer(folder=str))
+def copy_to_folder(delivery_id: str) -> Response:
+    """Copy a delivery into a folder of this computer."""
+    if not is_of_this_machine():
+        raise Forbidden("只有在运行程序的电脑上，才能存成文件夹；请下载 ZIP")
+    maker, folder = _maker(delivery_id), services().settings.output_dir
+    with services().archives:
+        saved = save_folder(maker, connection(), _thumbnailer(), translator(), folder)
+    return success(folder=str(saved))
+
+
+@bp.post("/delivery-profiles/preview")
+@describe(
+    "一张图片按规格做成的样子",
+    ["image/jpeg", "image/png", "image/webp"],
+    json=strict_object("profile", "record_id", profile=strict_object(**_FIELDS, name=str), record_id=ID),
+)
+def preview() -> Response:
+    """A picture as a profile, stored or not, makes it."""
+    body = json_body()
+    fields = body.get("profile")
+    if not isinstance(fields, dict):
+        raise InvalidRequest("profile", "profile 应为交付规格的各项")
+    if not is_id(body.get("record_id")):
+        raise InvalidRequest("record_id", "record_id 应为记录编号")
+    profile = read_profile(str(fields.get("name") or "预览"), fields)
+    record = database.get_record(connection(), body["record_id"])
+    originals = _originals()
+    content = originals.read(record.filename, originals.key(connection(), record.filename))
+    try:
+        with services().making:
+            made = finish(content, finish_of(profile))
+    except CannotFinish as error:
+        raise Conflict(error.message) from error
+    return Response(made.content, mimetype=f"image/{made.format}")
+
+
+@bp.post("/deliveries/<delivery_id>/make")
+@describe("接着做这次交付的文件，大约一秒；没做完就再调用", answer(files=array_of(_FILE), total=_TOTAL))
 def make(delivery_id: str) -> Response:
     """Make some of the files that are missing."""
     maker = _maker(delivery_id)
-    files = [
-        _made_json(maker.delivery.files[number], made)
-        for number, made in maker.make(connection(), seconds=_MAKE_SECONDS)
-    ]
+    with services().making:
+        files = [
+            _file_json(maker.delivery.files[number], made, maker.profile)
+            for number, made in maker.make(connection(), seconds=_MAKE_SECONDS)
+        ]
     return success(files=files, total=maker.total())
 
 
 def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Delivery, dict[str, int]]:
     """The delivery of rows of a table, not stored yet, and how many pictures there are of each pick."""
-    if "records" in body:
+    if body.get("records") is not None:
         raise InvalidRequest("records", "table 和 records 只写一个")
     if not isinstance(body["table"], str):
         raise InvalidRequest("table", "table 应为表格的编号")
@@ -242,7 +343,7 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[D
     if not ids:
         raise InvalidRequest("table", "请写 table 或 records")
     for name in ("rows", "changed_since"):
-        if name in body:
+        if body.get(name) is not None:
             raise InvalidRequest(name, "{name} 只和 table 一起写", name=name)
     found = {record.id: record for record in database.list_selected(connection(), ids)}
     for record_id in ids:
@@ -260,7 +361,7 @@ def _planned(profile: Profile, sources: Sequence[Source], pick: str, **fields: A
     names = {"file_name": profile.file_name, "folder": profile.folder, "format": profile.format}
     files, problems = plan_files(sources, **names)
     text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
-    empty = [Problem(each.row, "pick", message(text)) for each in sources if not each.pictures]
+    empty = [Problem(each.row, "pick", "pick", message(text)) for each in sources if not each.pictures]
     return Delivery(
         id=new_id(),
         profile=profile.name,
@@ -291,13 +392,11 @@ def _earlier(delivery_id: Any, table: Table) -> Delivery | None:
 
 
 def _profile(name: Any) -> Profile:
-    """The profile of this name. Raises InvalidRequest."""
-    if name in BUILT_IN:
-        return BUILT_IN[name]
-    for stored, fields in list_profiles(connection()):
-        if stored == name:
-            return read_profile(stored, fields)
-    raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
+    """The profile of this name. Raises NotFound."""
+    stored = dict(list_profiles(connection()))
+    if not isinstance(name, str) or name not in {*BUILT_IN, *stored}:
+        raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
+    return BUILT_IN.get(name) or read_profile(name, stored[name])
 
 
 def _require_own(name: str) -> None:
@@ -305,40 +404,41 @@ def _require_own(name: str) -> None:
         raise Conflict("「{name}」是自带的，改不了；可以用另一个名字存一份", name=name.strip())
 
 
-def _maker(delivery_id: str) -> Maker:
+def _originals() -> Originals:
+    return Originals(services().outputs, services().runtime.output_backup)
+
+
+def _thumbnailer() -> Thumbnailer:
     current = services()
-    originals = Originals(current.outputs, current.runtime.output_backup)
-    return Maker(get_delivery(connection(), delivery_id), originals)
+    return partial(record_thumbnails, current.settings, current.outputs, current.runtime.output_backup)
 
 
-def _planned_json(file: PlannedFile, profile: Profile) -> dict[str, Any]:
-    """A file that is not made; with the checks that the size of its original decides."""
-    size = (file.width, file.height) if file.width and file.height else None
-    found = check(profile, file.path, None, size) if size else []
-    width, height = layout(finish_of(profile), *size).frame if size else (None, None)
-    return _file_json(file, None, width, height, found)
+def _maker(delivery_id: str) -> Maker:
+    return Maker(get_delivery(connection(), delivery_id), _originals())
 
 
-def _made_json(file: PlannedFile, made: Made) -> dict[str, Any]:
-    if made.error:
-        return _file_json(file, None, file.width, file.height, ()) | {"error": made.error}
-    return _file_json(file, made.bytes, made.width, made.height, made.checks)
-
-
-def _file_json(
-    file: PlannedFile, size: int | None, width: int | None, height: int | None, checks: Sequence[Check]
-) -> dict[str, Any]:
-    return {
+def _file_json(file: PlannedFile, made: Made | None, profile: Profile) -> dict[str, Any]:
+    """A file; before it is made with the checks that the size of its original decides."""
+    found: dict[str, Any] = {
         "row": file.row,
         "row_id": file.row_id or None,
         "record_id": file.record_id,
         "name": file.path,
-        "bytes": size,
-        "width": width,
-        "height": height,
-        "checks": checks,
+        "bytes": None,
+        "width": file.width,
+        "height": file.height,
+        "checks": (),
     }
+    if made and made.error:
+        return found | {"error": made.error}
+    if made:
+        return found | {name: getattr(made, name) for name in ("bytes", "width", "height", "checks")}
+    if file.width and file.height:
+        plain, size = replace(profile, overlay=None), (file.width, file.height)
+        width, height = layout(finish_of(plain), *size).frame
+        found |= {"width": width, "height": height, "checks": check(plain, file.path, None, size)}
+    return found
 
 
 def _problems_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:
-    return [{"row": each.row, "field": each.field, "error": each.error} for each in problems]
+    return [each._asdict() for each in problems]

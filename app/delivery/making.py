@@ -6,6 +6,7 @@ file without one, as after a crash, is made again.
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -18,7 +19,7 @@ from app.delivery.checks import check
 from app.delivery.note import Made
 from app.delivery.plan import PlannedFile
 from app.delivery.profiles import finish_of, read_profile
-from app.delivery.store import Delivery
+from app.delivery.store import Delivery, filenames
 from app.errors import NotFound
 from app.images import atomic_write, metadata, store
 from app.images.finishing import CannotFinish, finish
@@ -46,14 +47,15 @@ class Originals:
         return database.find_output_copy(db, filename) if self.outputs.in_oss or self.copies else ""
 
     def read(self, filename: str, key: str) -> bytes:
-        """The bytes of an original. Raises NotFound, BucketError and OSError."""
+        """The bytes of an original. Raises NotFound and BucketError."""
         if self.outputs.in_oss and key:
             return self.outputs.read(filename, key)
-        with suppress(NotFound):
-            return store.open_output(self.outputs.folder, filename).read_bytes()
+        with suppress(NotFound, OSError):
+            path = store.open_output(self.outputs.folder, filename)
+            return windows_files.retry_while_locked(path.read_bytes)
         if self.copies and key:
             return self.copies.fetch(key)
-        raise NotFound("原图不在了，可能已被移走或删除，请重新生成这一张")
+        raise NotFound("原图读不出来，可能已被移走或删除，请重新生成这一张")
 
 
 class _Job(NamedTuple):
@@ -119,8 +121,8 @@ class Maker:
         files = self.delivery.files
         for start in range(0, len(numbers), _READ_AT_ONCE):
             some = numbers[start : start + _READ_AT_ONCE]
-            ids = sorted({files[number].record_id for number in some})
-            names = {record.id: record.filename for record in database.list_selected(db, ids)}
+            ids = {files[number].record_id for number in some}
+            names = filenames(db, ids)
             for number in some:
                 filename = names.get(files[number].record_id, "")
                 key = self._originals.key(db, filename) if filename else ""
@@ -155,17 +157,21 @@ class Maker:
         return made
 
     def content(self, number: int) -> bytes:
-        """A finished file as it was made; empty, and to be made again, when it is not there any more."""
-        content = b""
+        """A finished file as it was made; empty when it was changed or deleted: it is made again then."""
+        path = self._path(number)
         with suppress(OSError):
-            content = self._path(number).read_bytes()
-        if hashlib.sha256(content).hexdigest() == self.made[number].sha256:
-            return content
-        del self.made[number]
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() == self.made[number].sha256:
+                return content
+            path.unlink()
         return b""
 
     def _path(self, number: int) -> Path:
         return self._folder / f"{number}"
+
+    def forget(self) -> None:
+        """Delete the finished files."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read_journal(self) -> dict[int, Made]:
         found: dict[int, Made] = {}
@@ -176,3 +182,12 @@ class Maker:
                     if made.error or self._path(number).stat().st_size == made.bytes:
                         found[number] = made
         return found
+
+
+def remove_old(output_dir: Path) -> None:
+    """Delete the finished files of deliveries that nothing was made of for a day."""
+    with suppress(OSError):
+        for folder in (output_dir / FOLDER).iterdir():
+            with suppress(OSError):
+                if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)

@@ -61,10 +61,14 @@ class PlannedFile(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Why nothing, or not everything, of a row is delivered."""
+    """Why nothing, or not everything, of a row is delivered.
+
+    ``kind``: ``pick`` (it has no picture), ``empty`` or ``column`` (of a template), ``name``, ``same_name``.
+    """
 
     row: int
     field: str
+    kind: str
     error: Message
 
 
@@ -126,7 +130,7 @@ class _Named:
         if not problem and windows_files.utf16_length(path) > _MAX_PATH_UNITS:
             problem = message("文件夹和文件名加起来太长，请缩短这一行的名字")
         if problem:
-            problems.append(Problem(self.source.row, "file_name", problem))
+            problems.append(Problem(self.source.row, "file_name", "name", problem))
         return "" if problem else path
 
     def _fill(self, field: str, template: str, problems: list[Problem]) -> str:
@@ -137,7 +141,7 @@ class _Named:
             if key in self._values:
                 if not self._values[key]:
                     problem = message("这一行的「{name}」是空的，请填好这一格", name=shown)
-                    problems.append(Problem(self.source.row, field, problem))
+                    problems.append(Problem(self.source.row, field, "empty", problem))
                 return re.sub(r"[/\\]", "_", self._values[key])
             if key == variable_key(_NUMBER):
                 return "\0"
@@ -146,7 +150,7 @@ class _Named:
             if key == variable_key(_NAME):
                 return self.source.requested.replace("\\", "_") or f"图片-{self.source.row}"
             problem = message("没有「{name}」这一列，请改交付规格，或在表里加这一列", name=shown)
-            problems.append(Problem(self.source.row, field, problem))
+            problems.append(Problem(self.source.row, field, "column", problem))
             return ""
 
         return _VARIABLE.sub(value, template.replace("\0", ""))
@@ -192,6 +196,8 @@ def _without_clashes(
         for file in same if len(same) > 1 else ():
             rows = tuple(dict.fromkeys(other.row for other in same if other is not file))[:3]
             text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {序号}"
-            problems.append(Problem(file.row, "file_name", message(text, rows=rows, path=file.path)))
+            problems.append(
+                Problem(file.row, "file_name", "same_name", message(text, rows=rows, path=file.path))
+            )
     kept = [file for file in files if len(by_path[file_key(file.path)]) == 1]
     return kept, sorted(problems, key=lambda problem: problem.row)

@@ -3,16 +3,17 @@
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import database
 from app.delivery.plan import Picture, PlannedFile, Problem, Source
-from app.domain import Pick, Record
+from app.domain import Pick, Record, own_column_names
 from app.domain.fingerprints import Standing
 from app.domain.tables import Table
-from app.errors import Conflict, Message, NotFound
+from app.errors import Conflict, InvalidRequest, Message, NotFound, message
 from app.tables.view import RowView, view_rows
 
 MAX_PROFILES = 100
@@ -140,21 +141,47 @@ def delete_profile(db: database.Connection, name: str) -> None:
             raise NotFound("没有交付规格「{name}」", name=name)
 
 
+def filenames(db: database.Connection, ids: Collection[int]) -> dict[int, str]:
+    """The files of these records by their ids; deleted records have none."""
+    return {record.id: record.filename for record in database.list_selected(db, sorted(ids))}
+
+
+def own_columns(
+    db: database.Connection, delivery: Delivery
+) -> tuple[list[str], dict[int, Mapping[str, str]]]:
+    """The names of the own columns, and their cells by row id, without a table by record id."""
+    if not delivery.table_id:
+        ids = sorted({file.record_id for file in delivery.files})
+        cells = {record.id: record.columns for record in database.list_selected(db, ids)}
+        return own_column_names(cells.values()), cells
+    row_ids = sorted({file.row_id for file in delivery.files})
+    cells = {row.id: row.columns for row in database.read_rows(db, delivery.table_id, row_ids)}
+    with suppress(NotFound):
+        return [*database.get_table(db, delivery.table_id).own_columns], cells
+    return own_column_names(cells.values()), cells
+
+
 def new_id() -> str:
     """The id of a new delivery."""
     return f"d{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(8)}"
 
 
 def add_delivery(db: database.Connection, delivery: Delivery, key: database.RequestKey | None) -> str:
-    """Store a delivery -> its id, or that of the one that was stored with this request key."""
+    """Store a delivery -> its id, or that of the one that was stored with this request key.
+
+    Raises InvalidRequest when it has no file.
+    """
     with database.transaction(db):
         if answer := database.find_answer(db, key):
             return str(answer["id"])
+        if not delivery.files:
+            why = delivery.problems[0].error if delivery.problems else message("没有换过图片的行")
+            raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
         content = {
             "title": delivery.title,
             "pick": delivery.pick,
             "files": delivery.files,
-            "problems": [(row, name, error.to_json()) for row, name, error in delivery.problems],
+            "problems": [(*rest, error.to_json()) for *rest, error in delivery.problems],
             "shown": delivery.shown,
             "is_whole": delivery.is_whole,
         }
@@ -241,7 +268,10 @@ def _delivery(row: Any) -> Delivery:
         profile=row["profile"],
         fields=json.loads(row["fields"]),
         files=[PlannedFile(*file) for file in content["files"]],
-        problems=[Problem(n, name, Message.from_json(error)) for n, name, error in content["problems"]],
+        problems=[
+            Problem(row, name, kind, Message.from_json(error))
+            for row, name, kind, error in content["problems"]
+        ],
         shown={int(row_id): records for row_id, records in content["shown"].items()},
         is_whole=content["is_whole"],
         bytes=row["bytes"],

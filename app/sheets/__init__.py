@@ -21,13 +21,14 @@ if TYPE_CHECKING:
         read_for_results,
         write_own_results,
     )
-    from app.sheets.results_export import write_records, write_results
+    from app.sheets.results_export import DeliveredFile, write_delivery, write_records, write_results
     from app.sheets.template_export import write_requests, write_template
     from app.sheets.xlsx_pictures import THUMBNAIL_BOX, Thumbnails
 
 __all__ = [
     "MAX_UPLOAD",
     "THUMBNAIL_BOX",
+    "DeliveredFile",
     "Import",
     "ImportedRow",
     "OwnResults",
@@ -39,6 +40,7 @@ __all__ = [
     "own_result_notes",
     "read_for_results",
     "read_workbook",
+    "write_delivery",
     "write_ledger",
     "write_own_results",
     "write_records",
@@ -58,7 +60,7 @@ _LATE = {
         "read_for_results",
         "write_own_results",
     ),
-    "results_export": ("write_records", "write_results"),
+    "results_export": ("DeliveredFile", "write_delivery", "write_records", "write_results"),
     "template_export": ("write_requests", "write_template"),
     "xlsx_pictures": ("THUMBNAIL_BOX", "Thumbnails"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import IO, Any
 
@@ -124,16 +124,52 @@ def write_results(
         columns += own_columns(own_column_names(map(_own_cells, records)), _own_cells)
         sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
         lines = [sheet.texts([column.value(record) for column in columns]) for record in records]
-        styles = CellStyles(
-            text=sheet.style_index("text"),
-            quoted=sheet.style_index("quoted"),
-            number=sheet.style_index("number"),
-            money=sheet.style_index("money"),
-        )
+        styles = _styles_of(sheet)
         _add_summary(workbook, batch)
         with workbook.save(in_memory=True) as file:
             package = OoxmlPackage(file.read())
-    return _with_lines(package, batch.id, records, lines, styles, thumbnails, translate(LEFT_OUT))
+    ids = [record.id if record.status == Status.SUCCESS else 0 for record in records]
+    return _with_lines(package, batch.id, ids, lines, styles, thumbnails, translate(LEFT_OUT))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveredFile:
+    """A line of the workbook of a delivery: the picture's row, its path, and the row's own columns."""
+
+    record_id: int
+    row_number: int
+    path: str
+    columns: Mapping[str, str]
+
+
+def write_delivery(
+    files: Sequence[DeliveredFile],
+    own_names: Iterable[str],
+    *,
+    thumbnails: Thumbnails,
+    translate: Translate = str,
+) -> Iterator[bytes]:
+    """The workbook for a client: one line per file, with its row number, thumbnail, path and own columns."""
+    columns = [
+        Column(RESULT_LABELS["row_number"], 7, "number", attrgetter("row_number")),
+        Column("缩略图", 14),
+        Column(RESULT_LABELS["image_file"], 40, value=attrgetter("path")),
+        *own_columns(own_names, _own_cells),
+    ]
+    with open_workbook(translate) as workbook:
+        title = workbook.translate("交付清单")
+        sheet = SheetWriter(workbook, title, columns, frozen_columns=2, row_height=_ROW_HEIGHT)
+        lines = [sheet.texts([column.value(file) for column in columns]) for file in files]
+        styles = _styles_of(sheet)
+        with workbook.save(in_memory=True) as saved:
+            package = OoxmlPackage(saved.read())
+    ids = [file.record_id for file in files]
+    return _with_lines(package, "", ids, lines, styles, thumbnails, translate(LEFT_OUT))
+
+
+def _styles_of(sheet: SheetWriter) -> CellStyles:
+    kinds = ("text", "quoted", "number", "money")
+    return CellStyles(**{kind: sheet.style_index(kind) for kind in kinds})
 
 
 def _with_options(columns: Sequence[Column], options: Collection[str]) -> list[Column]:
@@ -153,32 +189,37 @@ def _by_rows(records: Iterable[Record]) -> list[Record]:
 def _with_lines(
     package: OoxmlPackage,
     batch_id: str,
-    records: Sequence[Record],
+    ids: Sequence[int],
     lines: Sequence[Sequence[CellValue | None]],
     styles: CellStyles,
     thumbnails: Thumbnails,
     left_out: str,
 ) -> Iterator[bytes]:
-    """The package with lines below the header of its first sheet, written much faster than by openpyxl."""
+    """The package with lines below the header of its first sheet, written much faster than by openpyxl.
+
+    ``ids`` are the records of the lines, 0 for one without a picture; ``batch_id`` is kept in the file.
+    """
     sheet = Workbook(package).sheets[0]
     edit = SheetEdit(package.read(sheet.part), range(2, len(lines) + 2), 1)
     width, height = THUMBNAIL_BOX
     places = [
-        (record.id, Place(row=row, column=_THUMBNAIL_COLUMN, width=width, height=height))
-        for row, record in enumerate(records, 2)
+        (record_id, Place(row=row, column=_THUMBNAIL_COLUMN, width=width, height=height))
+        for row, record_id in enumerate(ids, 2)
+        if record_id
     ]
     drawing = open_drawing(package, sheet.part, edit, picture_numbers(package))
 
     def part(first_left_out: int | None) -> bytes:
         new = {row: NewRow(_filled(line)) for row, line in enumerate(lines, 2)}
-        for row, record in enumerate(records, 2):
-            if first_left_out is not None and row >= first_left_out and record.status == Status.SUCCESS:
+        for row, record_id in enumerate(ids, 2):
+            if first_left_out is not None and row >= first_left_out and record_id:
                 new[row].cells[_THUMBNAIL_COLUMN] = left_out
         columns = range(1, max(map(len, lines), default=1) + 1)
         return edit.edited(new, columns, styles, drawing=drawing.element if drawing else "")
 
     filled = FilledSheet(name=sheet.part, drawing=drawing, places=places, part=part)
-    return package_with_pictures(package, *batch_property_parts(package, batch_id), [filled], thumbnails)
+    properties = batch_property_parts(package, batch_id) if batch_id else ({}, {})
+    return package_with_pictures(package, *properties, [filled], thumbnails)
 
 
 def _filled(line: Sequence[CellValue | None]) -> dict[int, CellValue]:

@@ -103,13 +103,13 @@ def change_problem() -> Message | None:
         return message("有几个进程一起工作：请在每个进程的 .env 或环境变量里改成一样，再都重新启动")
     if services().env_file is None:
         return message("程序不是用 .env 启动的，设置不能在这里改")
-    if login.is_logged_in() if services().settings.access_password else _is_of_this_machine():
+    if login.is_logged_in() if services().settings.access_password else is_of_this_machine():
         return None
     return message("只有在运行程序的电脑上，或设置访问密码并登录后，才能改设置")
 
 
-def _is_of_this_machine() -> bool:
-    """Whether it was made here: a proxy adds headers, is trusted, passes its host on, or uses HTTP/1.0."""
+def is_of_this_machine() -> bool:
+    """Whether a call is made here: a proxy adds headers, is trusted, passes its host on, or uses HTTP/1.0."""
     address, host = request.remote_addr or "", safe_urlsplit(f"//{request.host}").hostname or ""
     was_passed_on = any(name in request.headers for name in _FORWARDED) or login.is_trusted_proxy(address)
     is_browsers = request.environ.get("SERVER_PROTOCOL") != "HTTP/1.0"

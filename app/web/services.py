@@ -54,6 +54,9 @@ class Services:
     waiting_calls: Slots = field(default_factory=_waiting_calls)
     archives: Slots = field(default_factory=_downloads)
     workbooks: Slots = field(default_factory=_downloads)
+    making: Slots = field(
+        default_factory=lambda: Slots(2, "已有 {n} 个交付正在做，请稍后再试", retry_after=2)
+    )
     key_tests: Slots = field(default_factory=lambda: Slots(1, "已经在测试密钥了，请等它测完"))
     notify_tests: Slots = field(default_factory=lambda: Slots(1, "已经在发了，请等它发完"))
     thread_local: threading.local = field(default_factory=threading.local)  # per-thread state of the server

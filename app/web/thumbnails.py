@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 
 import database
 from app import sheets
 from app.config import Settings
-from app.domain import Record
 from app.errors import BucketError, DiskError, NotFound
 from app.images import store
 from app.library.output_backup import OutputBackup
@@ -22,13 +21,12 @@ _AHEAD = 32  # thumbnails computed before they are needed
 
 
 def record_thumbnails(
-    settings: Settings, outputs: Outputs, copies: OutputBackup | None, records: Sequence[Record]
+    settings: Settings, outputs: Outputs, copies: OutputBackup | None, names: Mapping[int, str]
 ) -> sheets.Thumbnails:
     """A function from record ids to their thumbnails as JPEG, in order; None where there is none.
 
-    A picture whose file is missing is looked up in OSS.
+    ``names`` are the files by record id. A picture whose file is missing is looked up in OSS.
     """
-    names = {record.id: record.filename for record in records}
     box = sheets.THUMBNAIL_BOX
     threads = _THREADS_FOR_OSS if outputs.in_oss else _THREADS
 

@@ -97,7 +97,8 @@ def _workbook(batch: Batch, stored: Sequence[Record], table: Table | None = None
     if form not in ("", "own"):
         raise InvalidRequest("form", "form 应为 own")
     current = services()
-    thumbnails = record_thumbnails(current.settings, current.outputs, current.runtime.output_backup, stored)
+    files = {record.id: record.filename for record in stored}
+    thumbnails = record_thumbnails(current.settings, current.outputs, current.runtime.output_backup, files)
     names = delivered_names(stored)
     records = [replace(record, filename=name) for record, name in zip(stored, names, strict=True)]
     with ExitStack() as held:

@@ -121,7 +121,7 @@ def answer(optional: tuple[str, ...] = (), /, **fields: Shape) -> Schema:
     return closed_object(optional, success={"const": True}, **fields)
 
 
-def _from_dataclass(dataclass_type: type, *, without: tuple[str, ...] = (), **others: Shape) -> Schema:
+def from_dataclass(dataclass_type: type, *, without: tuple[str, ...] = (), **others: Shape) -> Schema:
     """The schema of a dataclass; ``others`` override or extend the schemas of its fields."""
     hints = get_type_hints(dataclass_type)
     names = [field.name for field in dataclasses.fields(dataclass_type) if field.name not in without]
@@ -224,8 +224,8 @@ SCHEMAS: dict[str, Schema] = {
         ),
         "description": "记录编号，和它要改的几项",
     },
-    "UsedReference": _from_dataclass(SampleImage, thumbnail_url=str),
-    "Record": _from_dataclass(
+    "UsedReference": from_dataclass(SampleImage, thumbnail_url=str),
+    "Record": from_dataclass(
         Record,
         without=INTERNAL_FIELDS,
         sample_images=["UsedReference"],
@@ -268,18 +268,18 @@ SCHEMAS: dict[str, Schema] = {
         budget=or_null(float),
         budget_left=or_null(float),
     ),
-    "Batch": _from_dataclass(
+    "Batch": from_dataclass(
         Batch,
         counts=closed_object(**dict.fromkeys(Status, int)),
         picks=closed_object(**dict.fromkeys(Pick, int)),
-        workbook=or_null(_from_dataclass(Workbook, notes=[str])),
-        models=array_of(_from_dataclass(BatchModel, label=str)),
+        workbook=or_null(from_dataclass(Workbook, notes=[str])),
+        models=array_of(from_dataclass(BatchModel, label=str)),
     ),
-    "LogLine": _from_dataclass(LogLine),
+    "LogLine": from_dataclass(LogLine),
     "MadePicture": closed_object(
         filename=str, seed=or_null(WHOLE), width=WHOLE, height=WHOLE, url=str, record_id=ID
     ),
-    "SkippedRow": _from_dataclass(SkippedRow, records=[ID]) | {"description": "少做了的行，和已有的记录"},
+    "SkippedRow": from_dataclass(SkippedRow, records=[ID]) | {"description": "少做了的行，和已有的记录"},
     "CheckedRow": closed_object(
         row=ID,
         **{standing: [ID] for standing in Standing},
@@ -300,8 +300,8 @@ SCHEMAS: dict[str, Schema] = {
     },
     "FailedPicture": closed_object(record_id=ID, status=enum(*Status), error=str),
     "Problem": closed_object(("record",), record=ID, row=ID, field=str, error=str),
-    "LibraryImage": _from_dataclass(LibraryImage),
-    "Parameters": _from_dataclass(Parameters),
+    "LibraryImage": from_dataclass(LibraryImage),
+    "Parameters": from_dataclass(Parameters),
     "CellProblem": closed_object(("fixed",), row=int, column=str, seen=str, error=str, fixed=str),
     "ImportedRow": strict_object(
         *("number", "prompt", "references"),
