@@ -28,8 +28,6 @@ from app.library.outputs import Outputs
 from app.system import windows_files
 from app.web.downloads import map_ahead
 
-FOLDER = ".deliveries"
-KEPT_SECONDS = 24 * 3600.0
 _THREADS = max(1, min(4, os.cpu_count() or 1))
 _READ_AT_ONCE = 100  # records
 _JOURNAL = "made.jsonl"
@@ -75,7 +73,7 @@ class Maker:
         self.profile = read_profile(delivery.profile, delivery.fields)
         self._wanted = finish_of(self.profile)
         self._output_dir = originals.outputs.folder
-        self._folder = self._output_dir / FOLDER / delivery.id
+        self._folder = self._output_dir / store.DELIVERIES / delivery.id
         self.made = self._read_journal()
 
     @property
@@ -182,12 +180,3 @@ class Maker:
                     if made.error or self._path(number).stat().st_size == made.bytes:
                         found[number] = made
         return found
-
-
-def remove_old(output_dir: Path) -> None:
-    """Delete the finished files of deliveries that nothing was made of for a day."""
-    with suppress(OSError):
-        for folder in (output_dir / FOLDER).iterdir():
-            with suppress(OSError):
-                if time.time() - folder.stat().st_mtime > KEPT_SECONDS:
-                    shutil.rmtree(folder, ignore_errors=True)

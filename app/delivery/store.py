@@ -55,7 +55,7 @@ def read_sources(
     Of a row are delivered all pictures that were kept; with ``all`` as many as it asks for, the kept ones
     before newer ones. Empty rows and earlier versions of a row are left out.
     """
-    sources, counts = [], {"keep": 0, "all": 0}
+    sources, counts, empty = [], {"keep": 0, "all": 0}, dict.fromkeys(table.own_columns, "")
     for view in view_rows(db, table, ids):
         if view.row.is_empty:
             continue
@@ -69,7 +69,7 @@ def read_sources(
                 row_id=row.id,
                 wanted=row.num_images,
                 requested=row.filename,
-                columns=row.columns,
+                columns={**empty, **row.columns},
                 pictures=kept if pick == Pick.KEEP else every,
             )
         )
@@ -163,7 +163,7 @@ def own_columns(
 
 def new_id() -> str:
     """The id of a new delivery."""
-    return f"d{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(8)}"
+    return f"d{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(6)}"
 
 
 def add_delivery(db: database.Connection, delivery: Delivery, key: database.RequestKey | None) -> str:

@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import itertools
 import os.path
+import shutil
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +38,8 @@ MAX_UPLOAD_BYTES = 15 * 1024 * 1024
 MAX_UPLOAD_PIXELS = 4096 * 4096
 STALE_AFTER = 600.0  # seconds after which a .part file is orphaned, where file locks are not available
 
+DELIVERIES = ".deliveries"  # where the finished files of deliveries wait
+_DELIVERIES_KEPT = 24 * 3600.0
 _MAX_LIBRARY_STEM = 200
 _THUMBNAILS_PER_FOLDER = 1_000
 _UNOPENED = "unopened"
@@ -196,8 +200,12 @@ def delete_image(output_dir: Path, filename: str, record_id: int) -> None:
 
 def remove_part_files(output_dir: Path, *, older_than: float = STALE_AFTER) -> int:
     """Delete temporary files left by a crash; returns how many. Where file locks are not available, only
-    those older than ``older_than`` seconds.
+    those older than ``older_than`` seconds. Deletes the files of deliveries too, a day after the last.
     """
+    with contextlib.suppress(OSError):
+        for folder in (output_dir / DELIVERIES).iterdir():
+            if time.time() - folder.stat().st_mtime > _DELIVERIES_KEPT:
+                shutil.rmtree(folder, ignore_errors=True)
     with atomic_write.translate_os_errors(output_dir):
         return atomic_write.remove_parts(output_dir, older_than=older_than)
 

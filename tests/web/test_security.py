@@ -28,7 +28,7 @@ OPEN |= {f"GET /assets/<version>/{rest}" for rest in ("<locale>/<page>.js", "<na
 OPEN |= {"GET /assets/<version>/<locale>/<page>/<path:late>.js"}
 FILLED = {"record_id": "1", "batch_id": "x", "name": "x.png", "key": "x.png", "filename": "js/core/http.js"}
 FILLED |= {"version": "1", "locale": "en", "page": "studio", "late": "ui/lists", "names": "tokens+base"}
-FILLED |= {"table_id": "x"}
+FILLED |= {"table_id": "x", "delivery_id": "x"}
 HOSTILE = (
     "<img src=x onerror=alert(1)>\"'><script>alert(1)</script></textarea><svg onload=x>"
     "{{7*7}}{% raw %}';DROP TABLE generation_records;--../../x%00=1+1"
