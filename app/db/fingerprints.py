@@ -118,7 +118,15 @@ def complete_fingerprints(db: Connection) -> None:
 def add_fingerprints(db: Connection | sqlite3.Connection, *, limit: int = -1) -> None:
     """Compute missing fingerprints, of at most ``limit`` records if given; inside a transaction."""
     if not isinstance(db, sqlite3.Connection):
-        _add_fetched_fingerprints(db, limit)
+        rows = db.execute(
+            f"SELECT id, {_STORED} FROM generation_records WHERE fingerprint = '' LIMIT :limit",
+            {"limit": None if limit < 0 else limit},
+        ).fetchall()
+        prints = []
+        for record_id, *values in rows:
+            raw = (value.encode() if isinstance(value, str) else value for value in values)
+            prints.append({"id": record_id, "fingerprint": _fingerprint_of(*raw)})
+        db.executemany("UPDATE generation_records SET fingerprint = :fingerprint WHERE id = :id", prints)
         return
     db.create_function("fingerprint_of", 10, _fingerprint_of, deterministic=True)
     db.execute(
@@ -129,18 +137,6 @@ def add_fingerprints(db: Connection | sqlite3.Connection, *, limit: int = -1) ->
         """,
         {"limit": limit},  # -1: all
     )
-
-
-def _add_fetched_fingerprints(db: Connection, limit: int) -> None:
-    rows = db.execute(
-        f"SELECT id, {_STORED} FROM generation_records WHERE fingerprint = '' LIMIT :limit",
-        {"limit": None if limit < 0 else limit},
-    ).fetchall()
-    prints = []
-    for record_id, *values in rows:
-        raw = (value.encode() if isinstance(value, str) else value for value in values)
-        prints.append({"id": record_id, "fingerprint": _fingerprint_of(*raw)})
-    db.executemany("UPDATE generation_records SET fingerprint = :fingerprint WHERE id = :id", prints)
 
 
 def with_requested_seeds(db: Connection, records: Sequence[Record]) -> list[Record]:

@@ -27,7 +27,6 @@ from app.domain.fingerprints import (
 from app.domain.marks import PLACES, mark_word, marks_of
 from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.models import Models
-from app.domain.normal_form import has_too_many_marks, normalised
 from app.domain.record_changes import (
     Changes,
     changed_request,
@@ -81,7 +80,9 @@ from app.domain.stop_rules import MAX_PICTURES_WATCHED, Outcomes, StopRule, verd
 from app.domain.validation import (
     KEY,
     READERS,
+    has_too_many_marks,
     normal_text,
+    normalised,
     read_aspect_ratio,
     read_resolution,
     read_sample_images,

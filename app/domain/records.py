@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from app.domain.marks import marks_of
-from app.domain.normal_form import normalised
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
+from app.domain.validation import normalised
 from app.errors import Message
 
 MAX_ID = 2**63 - 1  # the largest SQLite integer

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any
+from itertools import groupby
+from typing import Any, Literal
 
-from app.domain.normal_form import MAX_MARKS, has_too_many_marks, normalised
 from app.domain.references import SampleImage
 from app.domain.row_fields import (
     MAX_PROMPT_LENGTH,
@@ -35,6 +36,10 @@ _AT_EDGES = _UNSEEN + _JOINERS + "".join(chr(number) for number in range(0x3001)
 _VARIANTS = "".join(map(chr, range(0xFE00, 0xFE10)))  # variation selectors
 KEY = r"\b(?:(?:sk|ak)[-_*]|AKLT)[\w*-]{6,}"  # the keys of most services, which are never shown or logged
 
+MAX_MARKS = 30  # in a row, as in the Stream-Safe Text Format of UAX 15
+# Every mark is one of these characters, and none is decomposed into more than two.
+_MAY_BE_MARKS = re.compile(f"[\\W\uff9e\uff9f]{{{MAX_MARKS // 2 + 1}}}")
+
 
 def normal_text(value: Any) -> str:
     """A short text by NFKC, without invisible characters and white space around; a longer one stays."""
@@ -42,6 +47,28 @@ def normal_text(value: Any) -> str:
     if text.isascii() or len(text) > MAX_PROMPT_LENGTH:
         return text.strip()
     return trimmed_text(normalised("NFKC", _EACH_UNSEEN_OR_JOINER.sub("", text)))
+
+
+def normalised(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """The same as ``unicodedata.normalize``, which sorts marks in a row by insertion, in quadratic time."""
+    if text.isascii() or not _MAY_BE_MARKS.search(text):
+        return unicodedata.normalize(form, text)
+    runs = _runs("NFD" if form == "NFC" else "NFKD", text)
+    ordered = (sorted(run, key=unicodedata.combining) if is_mark else run for is_mark, run in runs)
+    return unicodedata.normalize(form, "".join(map("".join, ordered)))
+
+
+def has_too_many_marks(text: str) -> bool:
+    """Whether more than MAX_MARKS combining marks follow each other; no language writes so many."""
+    if text.isascii() or not _MAY_BE_MARKS.search(text):
+        return False
+    return any(is_mark and len(list(run)) > MAX_MARKS for is_mark, run in _runs("NFKD", text))
+
+
+def _runs(form: Literal["NFD", "NFKD"], text: str) -> Iterator[tuple[bool, Iterator[str]]]:
+    """The text decomposed, in runs of marks and of others."""
+    parts = (part for character in text for part in unicodedata.normalize(form, character))
+    return groupby(parts, lambda part: unicodedata.combining(part) > 0)
 
 
 def refuse_marks(text: str, name: str, label: str) -> None:

@@ -38,7 +38,7 @@ from app.images.filenames import (
 )
 from app.orders.place import Conditions, Order, Placed, known_pictures, place
 from app.orders.plan import OrderRow, PlannedRow, order_rows, plan, summary, total_price
-from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors, today, valid_requests
+from app.orders.read import AGAIN, SKIP, FixReferences, ParsedRow, RowErrors, today
 
 ENLARGED = "4K"
 Cells = Mapping[int, Mapping[str, Any]]
@@ -169,7 +169,10 @@ def submit_parsed(
     @cache
     def read_rows() -> Sequence[OrderRow]:
         parsed[:] = read()
-        requests = valid_requests(parsed)
+        problems = [(position, each) for position, row in enumerate(parsed, 1) for each in row.problems]
+        if problems:
+            raise RowErrors(problems, number=parsed[problems[0][0] - 1].number)
+        requests = [row.request for row in parsed if row.request]
         pictures = sum(request.num_images for request in requests)
         if pictures > MAX_PICTURES_A_BATCH:
             text = "一个批次最多 {limit} 张，现在有 {n} 张"

@@ -145,14 +145,6 @@ class RowReader:
         return rows
 
 
-def valid_requests(parsed: Sequence[ParsedRow]) -> list[ImageRequest]:
-    """The requests of the rows. Raises RowErrors with every problem of every row, by its 1-based position."""
-    problems = [(position, problem) for position, row in enumerate(parsed, 1) for problem in row.problems]
-    if problems:
-        raise RowErrors(problems, number=parsed[problems[0][0] - 1].number)
-    return [row.request for row in parsed if row.request]
-
-
 def today() -> str:
     """The local date, as ``{日期}`` is replaced."""
     return f"{datetime.now().astimezone():%Y-%m-%d}"

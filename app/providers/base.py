@@ -132,16 +132,12 @@ def size_table(
     table = {}
     for ratio in ASPECT_RATIOS:
         for tier in resolutions:
-            size = _published(published, ratio, tier)
+            turned = ":".join(reversed(ratio.split(":")))
+            height, width = published.get((turned, tier), (0, 0))
+            width, height = published.get((ratio, tier), (width, height))
+            size = Size(width=width, height=height) if width else None
             area = min(RESOLUTION_AREAS[tier], maximum or RESOLUTION_AREAS[tier])
             table[ratio, tier] = size or exact_size(
                 ratio, area, minimum=minimum, maximum=maximum, multiple_of=multiple_of
             )
     return table
-
-
-def _published(published: Mapping[tuple[str, str], tuple[int, int]], ratio: str, tier: str) -> Size | None:
-    turned = ":".join(reversed(ratio.split(":")))
-    height, width = published.get((turned, tier), (0, 0))
-    width, height = published.get((ratio, tier), (width, height))
-    return Size(width=width, height=height) if width else None

@@ -10,7 +10,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from app.domain import WorkbookFile
-from app.sheets.file_types import Sheet, open_sheets
+from app.sheets.file_types import open_sheets
 from app.sheets.limits import MAX_COLUMN, MAX_SHEET_ROWS
 from app.sheets.sheet_writer import escape
 from app.sheets.table import FormattedNumber, Value, display_text
@@ -32,23 +32,18 @@ def converted(file: WorkbookFile) -> tuple[bytes, dict[str, str]]:
     for sheet in open_sheets(file.content, file.filename):
         page = book.create_sheet(_NOT_IN_TITLE.sub(" ", sheet.name)[:_MAX_TITLE].strip("' ") or None)
         titles[sheet.name] = page.title
-        _copy_rows(sheet, page)
+        number = 0
+        for row in sheet.read(range(1, MAX_COLUMN + 1), 0, MAX_SHEET_ROWS).rows:
+            for _ in range(number + 1, row.number):  # a gap in the numbers becomes empty rows
+                page.append([])
+            number = row.number
+            cells = [None] * max(row.values)
+            for column, value in row.values.items():
+                cells[column - 1] = _cell(page, value)
+            page.append(cells)
     written = io.BytesIO()
     book.save(written)
     return written.getvalue(), titles
-
-
-def _copy_rows(sheet: Sheet, page: Any) -> None:
-    """Copy the values to the same cells; a gap in the row numbers becomes empty rows."""
-    number = 0
-    for row in sheet.read(range(1, MAX_COLUMN + 1), 0, MAX_SHEET_ROWS).rows:
-        for _ in range(number + 1, row.number):
-            page.append([])
-        number = row.number
-        cells = [None] * max(row.values)
-        for column, value in row.values.items():
-            cells[column - 1] = _cell(page, value)
-        page.append(cells)
 
 
 def _cell(page: Any, value: Value) -> Any:

@@ -51,13 +51,28 @@ def open_sheets(content: bytes, filename: str) -> Sequence[Sheet]:
         package = OoxmlPackage(content)
         if kind := _other_workbook(package):
             return read_sheets(content, kind)
-        _check_workbook(package)
+        names = package.names
+        if any(name.endswith(".iwa") for name in names) or "index.zip" in package:
+            raise SpreadsheetError("这是 Numbers 表格，请在 Numbers 里「文件 → 导出为 → Excel」再导入")
+        if any(name.startswith(("word/", "ppt/")) for name in names):
+            raise SpreadsheetError("这是 Word 或 PPT 文件，不是表格，请选 .xlsx 或 .csv 文件")
+        if "[content_types].xml" not in package:
+            raise SpreadsheetError("这是压缩包，不是表格，请先解压，再选里面的 .xlsx 或 .csv 文件")
         return Workbook(package).sheets
     if content.startswith(_OLE):
-        _check_ole(content, filename)
+        if "DRMEncrypted".encode("utf-16-le") in content:
+            raise SpreadsheetError(_ENCRYPTED)
+        if "EncryptedPackage".encode("utf-16-le") in content:
+            raise SpreadsheetError("这个文件有打开密码，请在 Excel 里去掉密码后再导入")
+        if "WordDocument".encode("utf-16-le") in content or filename.lower().endswith(".wps"):
+            raise SpreadsheetError("这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件")
         return read_sheets(content, ".et" if filename.lower().endswith((".et", ".ett")) else ".xls")
     _check_text(content)
-    _check_encrypted(content, filename)
+    is_marked = content.startswith(_ENCRYPTED_STARTS) or _ENCRYPTED_MARK in content[:64]
+    is_unicode = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    is_binary = not is_unicode and _BINARY.search(content, 0, 4096) is not None
+    if is_binary and (is_marked or filename.lower().endswith(_WORKBOOK_NAMES)):
+        raise SpreadsheetError(_ENCRYPTED)
     return [DelimitedSheet(content, PurePath(filename.replace("\\", "/")).stem or "CSV")]
 
 
@@ -68,27 +83,8 @@ def _other_workbook(package: OoxmlPackage) -> str:
     return ".ods" if "content.xml" in package and "mimetype" in package else ""
 
 
-def _check_workbook(package: OoxmlPackage) -> None:
-    names = package.names
-    if any(name.endswith(".iwa") for name in names) or "index.zip" in package:
-        raise SpreadsheetError("这是 Numbers 表格，请在 Numbers 里「文件 → 导出为 → Excel」再导入")
-    if any(name.startswith(("word/", "ppt/")) for name in names):
-        raise SpreadsheetError("这是 Word 或 PPT 文件，不是表格，请选 .xlsx 或 .csv 文件")
-    if "[content_types].xml" not in package:
-        raise SpreadsheetError("这是压缩包，不是表格，请先解压，再选里面的 .xlsx 或 .csv 文件")
-
-
 def _must_convert(kind: str) -> SpreadsheetError:
     return SpreadsheetError("{kind}，请用 Excel 或 WPS 打开后另存为 .xlsx 再导入", kind=message(kind))
-
-
-def _check_ole(content: bytes, filename: str) -> None:
-    if "DRMEncrypted".encode("utf-16-le") in content:
-        raise SpreadsheetError(_ENCRYPTED)
-    if "EncryptedPackage".encode("utf-16-le") in content:
-        raise SpreadsheetError("这个文件有打开密码，请在 Excel 里去掉密码后再导入")
-    if "WordDocument".encode("utf-16-le") in content or filename.lower().endswith(".wps"):
-        raise SpreadsheetError("这是文字文档（.doc 或 .wps），不是表格，请选 .xlsx 或 .csv 文件")
 
 
 def _check_text(content: bytes) -> None:
@@ -106,12 +102,3 @@ def _check_text(content: bytes) -> None:
         raise _must_convert("这是 OpenDocument 表格（.fods）")
     if beginning.startswith(_WEB_PAGE):
         raise _must_convert("这个文件其实是网页（HTML），只是名字像表格")
-
-
-def _check_encrypted(content: bytes, filename: str) -> None:
-    """Refuse encrypted documents: binary content with a known header or a workbook's file name."""
-    is_marked = content.startswith(_ENCRYPTED_STARTS) or _ENCRYPTED_MARK in content[:64]
-    is_unicode = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    is_binary = not is_unicode and _BINARY.search(content, 0, 4096) is not None
-    if is_binary and (is_marked or filename.lower().endswith(_WORKBOOK_NAMES)):
-        raise SpreadsheetError(_ENCRYPTED)

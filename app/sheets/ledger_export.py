@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from app.domain.ledger import OUTCOMES, Charge, SpendTotals, known_amount
 from app.errors import CAUSES, Message, Translate, message
-from app.sheets.sheet_writer import Column, SheetWriter, WorkbookWriter, local_time, open_workbook
+from app.sheets.sheet_writer import Column, SheetWriter, local_time, open_workbook
 
 _PROMPT_LENGTH = 60
 _RESOLUTIONS = {"billed": "已计费（人工确认）", "not_billed": "没有计费（人工确认）"}
@@ -67,7 +67,17 @@ def write_ledger(charges: Iterable[Charge], *, translate: Translate = str) -> IO
     totals: dict[str, SpendTotals] = {}
     with open_workbook(translate) as workbook:
         workbook.add_items("账目", _COLUMNS, _add_up(charges, totals), frozen_columns=1)
-        _add_totals(workbook, totals)
+        columns = (
+            Column("模型", 26),
+            Column("计费张数", 17, "number"),
+            Column("已计费（元）", 17, "money"),
+            Column("可能已计费（元）", 17, "money"),
+            Column("没有计费的次数", 17, "number"),
+        )
+        sheet = SheetWriter(workbook, workbook.translate("合计"), columns)
+        total = sum(totals.values(), SpendTotals())
+        for name, spent in [*sorted(totals.items()), (message("合计"), total)]:
+            sheet.append([name, spent.pictures, _billed(spent), _unresolved(spent), spent.unpaid_charges])
         return workbook.save()
 
 
@@ -80,20 +90,6 @@ def ledger_lines(charges: Iterable[Charge], *, translate: Translate = str) -> It
     total = sum(totals.values(), SpendTotals())
     labels = (message("合计"), None, message("{count} 笔", count=total.charges))
     yield _line([*labels, *[None] * 7, _billed(total), _unresolved(total), None, None], translate)
-
-
-def _add_totals(workbook: WorkbookWriter, totals: dict[str, SpendTotals]) -> None:
-    columns = (
-        Column("模型", 26),
-        Column("计费张数", 17, "number"),
-        Column("已计费（元）", 17, "money"),
-        Column("可能已计费（元）", 17, "money"),
-        Column("没有计费的次数", 17, "number"),
-    )
-    sheet = SheetWriter(workbook, workbook.translate("合计"), columns)
-    total = sum(totals.values(), SpendTotals())
-    for name, spent in [*sorted(totals.items()), (message("合计"), total)]:
-        sheet.append([name, spent.pictures, _billed(spent), _unresolved(spent), spent.unpaid_charges])
 
 
 def _billed(spent: SpendTotals) -> Decimal | None:

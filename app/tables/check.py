@@ -32,28 +32,24 @@ class Checker:
         """The rows with what the check says of them; ``positions`` are the ``{序号}`` of rows by id."""
         reader = replace(self.reader, may_check_later=True)
         parsed = read_rows(reader, reader.library.identify, table, rows, positions)
-        return [self._checked(row, one) for row, one in zip(rows, parsed, strict=True)]
-
-    def _checked(self, row: Row, parsed: ParsedRow) -> Row:
-        nothing: dict[str, Any] = {"sent": {}, "filename": "", "num_images": 1, "is_seeded": False}
-        if parsed.is_empty:
-            return replace(row, **nothing, fingerprint="", price_micros=None, problems=())
-        request, models = parsed.request, self.reader.models
-        problems = tuple((problem.field, problem.message) for problem in parsed.problems)
-        if request is None:
-            return replace(row, **nothing, fingerprint="", price_micros=None, problems=problems)
-        accepted = models.accept(request)
-        price = models.price(request)
-        return replace(
-            row,
-            sent=sent_words(request, parsed.extras),
-            filename=request.filename,
-            num_images=request.num_images,
-            is_seeded=accepted.seed is not None,
-            fingerprint="" if problems else fingerprint(accepted),
-            price_micros=None if price is None else int((price * _MICROS).to_integral_value()),
-            problems=problems,
-        )
+        checked, models = list[Row](), self.reader.models
+        for row, read in zip(rows, parsed, strict=True):
+            request = None if read.is_empty else read.request
+            problems = () if read.is_empty else tuple((each.field, each.message) for each in read.problems)
+            found: dict[str, Any] = {"sent": {}, "filename": "", "num_images": 1, "is_seeded": False}
+            found |= {"fingerprint": "", "price_micros": None}
+            if request is not None:
+                accepted, price = models.accept(request), models.price(request)
+                found = {
+                    "sent": sent_words(request, read.extras),
+                    "filename": request.filename,
+                    "num_images": request.num_images,
+                    "is_seeded": accepted.seed is not None,
+                    "fingerprint": "" if problems else fingerprint(accepted),
+                    "price_micros": None if price is None else int((price * _MICROS).to_integral_value()),
+                }
+            checked.append(replace(row, **found, problems=problems))
+        return checked
 
 
 def read_rows(

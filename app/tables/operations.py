@@ -261,17 +261,15 @@ def _check(edit: Edit, changed: set[int], checker: Checker) -> None:
         wanted |= set(others)
         counted = counted or bool(others)
     rows = [edit.rows[row_id] for row_id in wanted if edit.rows[row_id].removed_at is None]
-    for row in checker.check(edit.table, rows, _positions(edit) if counted else {}):
+    positions: dict[int, int] = {}
+    if counted:  # as the rows will be
+        order = database.list_order(edit.db, edit.table.id)
+        listed = {row_id: (place, row_id, is_empty) for row_id, place, is_empty in order}
+        for row in edit.rows.values():
+            listed[row.id] = row.position, row.id, row.is_empty or row.removed_at is not None
+        positions = count_positions((row_id, is_empty) for _, row_id, is_empty in sorted(listed.values()))
+    for row in checker.check(edit.table, rows, positions):
         edit.rows[row.id] = row
-
-
-def _positions(edit: Edit) -> dict[int, int]:
-    """The ``{序号}`` of the rows as they will be."""
-    order = database.list_order(edit.db, edit.table.id)
-    listed = {row_id: (place, row_id, is_empty) for row_id, place, is_empty in order}
-    for row in edit.rows.values():
-        listed[row.id] = row.position, row.id, row.is_empty or row.removed_at is not None
-    return count_positions((row_id, is_empty) for _, row_id, is_empty in sorted(listed.values()))
 
 
 def _words(row: Row | None) -> Any:

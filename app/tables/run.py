@@ -101,22 +101,14 @@ def _chosen(
     conditions: Conditions, parsed: Sequence[ParsedRow], choices: RunChoices, again: Collection[int]
 ) -> list[ParsedRow]:
     """The rows with what the run asks of them; ``again`` are the numbers of those made once more."""
-    rows = [replace(row, repeats=AGAIN) if row.number in again else row for row in parsed]
-    if choices.pictures:
-        rows = [
-            replace(row, request=replace(row.request, num_images=choices.pictures)) if row.request else row
-            for row in rows
-        ]
-    spec = choices.spec
-    if spec is None:
-        return rows
-    models = Models([spec])
-    changed = []
-    for row in rows:
-        if row.request is None:
-            changed.append(row)
-            continue
-        resolution = choices.resolution or row.request.resolution
-        request = replace(row.request, model=spec.model_id, resolution=resolution)
-        changed.append(replace(row, request=models.accept(request), problems=[]))
-    return conditions.reader.complete(changed, conditions.library.pin)
+    rows = list(parsed)
+    for index, row in enumerate(rows):
+        request, repeats = row.request, AGAIN if row.number in again else row.repeats
+        if request and choices.pictures:
+            request = replace(request, num_images=choices.pictures)
+        rows[index] = replace(row, request=request, repeats=repeats)
+        if request and (spec := choices.spec):
+            resolution = choices.resolution or request.resolution
+            request = Models([spec]).accept(replace(request, model=spec.model_id, resolution=resolution))
+            rows[index] = replace(rows[index], request=request, problems=[])
+    return conditions.reader.complete(rows, conditions.library.pin) if choices.spec else rows

@@ -9,8 +9,9 @@ from typing import Any
 from flask import request as http
 
 import database
-from app.domain import ModelSpec, normal_text
+from app.domain import MAX_ROWS_A_BATCH, ModelSpec, StopRule, normal_text
 from app.errors import InvalidRequest, Message
+from app.orders.batches import BatchOptions
 from app.orders.place import Conditions
 from app.orders.read import AGAIN, REPEATS, SKIP, RowReader, wrong_repeats
 from app.web.i18n import in_english
@@ -86,6 +87,21 @@ def skips_bought(body: Mapping[str, Any], *, default: str = AGAIN) -> bool:
     if repeats not in REPEATS:
         raise wrong_repeats()
     return bool(repeats == SKIP)
+
+
+def order_options(body: Mapping[str, Any], source: str, *, repeats: str = AGAIN) -> BatchOptions:
+    """What a body asks of repeats, a trial and stopping. Raises InvalidRequest.
+
+    A table has the default stop rule where the body says none.
+    """
+    sample = body.get("sample")
+    if sample is not None and (type(sample) is not int or not 1 <= sample <= MAX_ROWS_A_BATCH):
+        raise InvalidRequest("sample", "sample 应为 1–{limit} 的整数", limit=MAX_ROWS_A_BATCH)
+    stop_rule = StopRule() if source == "batch" else None
+    if "stop_after" in body:
+        stop_rule = None if body["stop_after"] is None else StopRule.read(body["stop_after"])
+    skips = skips_bought(body, default=repeats)
+    return BatchOptions(source=source, repeats=SKIP if skips else AGAIN, sample=sample, stop_rule=stop_rule)
 
 
 def row_reader() -> RowReader:

@@ -16,7 +16,6 @@ from app.web.api import (
     samples,
     settings,
     spreadsheets,
-    table_runs,
     tables,
     upscale,
     usage,
@@ -24,7 +23,7 @@ from app.web.api import (
 
 bp = Blueprint("api", __name__, url_prefix="/api")
 for module in (
-    *(tables, table_runs, batches, release, repair, records, spreadsheets, results, samples, usage),
+    *(tables, batches, release, repair, records, spreadsheets, results, samples, usage),
     *(models, settings, notifications, openapi, upscale, prompts, presets),
 ):
     bp.register_blueprint(module.bp)

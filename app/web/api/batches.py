@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,14 +18,12 @@ from app.domain import (
     BatchStatus,
     Record,
     Status,
-    StopRule,
     read_affix,
     read_resolution,
 )
 from app.errors import InvalidRequest, Message, StoreLost, TryLater, message
 from app.orders.batches import (
     SINGLE,
-    BatchOptions,
     CopyOptions,
     check_copy,
     check_rows,
@@ -62,6 +61,7 @@ from app.web.submit import (
     REQUEST_ID,
     conditions,
     model_of,
+    order_options,
     request_key,
     skips_bought,
 )
@@ -193,17 +193,14 @@ def create_batch() -> Response:
     workbook_id = body.get("workbook")
     if not isinstance(workbook_id, str | None):
         raise InvalidRequest("workbook", "workbook 应为导入时得到的编号")
-    repeats = SKIP if skips_bought(body) else AGAIN
-    options = BatchOptions(
+    options = replace(
+        order_options(body, source),
         name=name,
         unique_name=body.get("unique_name") is True,
-        source=source,
         workbook_id=workbook_id,
         model=model_of(body).model_id,
-        repeats=repeats,
-        sample=sample_of(body),
-        stop_rule=stop_rule_of(body, source),
-        **_affixes(body),
+        prefix=read_affix(body.get("prefix"), "prefix"),
+        suffix=read_affix(body.get("suffix"), "suffix"),
     )
     cells = partial(database.workbook_cells, connection(), workbook_id)
     return _added_answer(submit_rows(conditions(), rows, options, key=request_key(body), cells=cells))
@@ -239,26 +236,6 @@ def _rows_of(body: Mapping[str, Any]) -> list[Any]:
     return rows
 
 
-def sample_of(body: Mapping[str, Any]) -> int | None:
-    """How many rows to try first; None for all. Raises InvalidRequest."""
-    sample = body.get("sample")
-    if sample is not None and (type(sample) is not int or not 1 <= sample <= MAX_ROWS_A_BATCH):
-        raise InvalidRequest("sample", "sample 应为 1–{limit} 的整数", limit=MAX_ROWS_A_BATCH)
-    return sample
-
-
-def stop_rule_of(body: Mapping[str, Any], source: str) -> StopRule | None:
-    """When the batch pauses by itself; None for never. Raises InvalidRequest."""
-    if "stop_after" not in body:
-        return StopRule() if source == "batch" else None
-    return None if body["stop_after"] is None else StopRule.read(body["stop_after"])
-
-
-def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
-    """Prefix and suffix of all prompts. Raises InvalidRequest."""
-    return {name: read_affix(body.get(name), name) for name in ("prefix", "suffix")}
-
-
 @bp.post("/rows/check")
 @describe(
     "每一行已有哪些图片、还要新做几张，什么也不改变；一行不对写在它的 problems 里，空行不算",
@@ -270,8 +247,9 @@ def _affixes(body: Mapping[str, Any]) -> dict[str, str]:
 def check() -> Response:
     """What submitting the rows with ``repeats: skip`` would order."""
     body = json_body()
+    affixes = {name: read_affix(body.get(name), name) for name in ("prefix", "suffix")}
     model = model_of(body).model_id
-    return success(**check_rows(conditions(), _rows_of(body), model=model, **_affixes(body)))
+    return success(**check_rows(conditions(), _rows_of(body), model=model, **affixes))
 
 
 @bp.post("/batches/<batch_id>/copy")

@@ -12,24 +12,31 @@ from app.domain import (
     MAX_BATCH_NAME_LENGTH,
     MAX_ID,
     MAX_MODEL_LENGTH,
+    MAX_PICTURES_A_ROW,
+    MAX_ROWS_A_BATCH,
+    RESOLUTIONS,
     own_column_names,
     read_affix,
+    read_resolution,
 )
 from app.domain.tables import new_table
 from app.errors import Conflict, InvalidRequest, message
 from app.library.names import LibraryNames
-from app.orders.read import today
+from app.orders.read import REPEATS, SKIP, today
 from app.tables.cells import read_own_names
 from app.tables.check import Checker, ensure_checked
 from app.tables.create import copy_table, create_table, read_new_rows
 from app.tables.operations import Changed, change_rows, undo, utc_now
+from app.tables.run import RunChoices, run_table
 from app.tables.versions import cells_of
 from app.tables.view import view_rows
+from app.web.api.batches import SHARED, shared_json
 from app.web.etags import etag_matches, with_etag
 from app.web.openapi.describe import UNCHANGED, describe
 from app.web.openapi.schemas import (
     AFFIX,
     ID,
+    STOP_AFTER,
     answer,
     array_of,
     closed_object,
@@ -40,7 +47,7 @@ from app.web.openapi.schemas import (
     whole,
 )
 from app.web.openapi.tables import CHANGED, OPEN_TABLE, OPERATION, ROWS, SHOWN_ROW, TABLE
-from app.web.params import bool_field, bounded_int_arg, json_body
+from app.web.params import bool_field, bounded_int_arg, json_body, parse_ids
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
 from app.web.submit import (
@@ -48,6 +55,8 @@ from app.web.submit import (
     REQUEST_ID,
     conditions,
     find_model,
+    model_of,
+    order_options,
     request_key,
 )
 from app.web.table_json import rows_json, table_json
@@ -57,6 +66,7 @@ TABLES_LISTED = 50
 
 _NAME = text(minLength=1, maxLength=MAX_BATCH_NAME_LENGTH)
 _MODEL = text(maxLength=MAX_MODEL_LENGTH, description="没有写模型的行用哪个，空的是默认的")
+_MODEL_OF_ALL = text(maxLength=MAX_MODEL_LENGTH, description="都由它来做；图片作为这些行的另一版")
 
 
 @bp.get("/tables")
@@ -324,3 +334,52 @@ def _model_of(body: Mapping[str, Any]) -> str:
     if not isinstance(model, str | None):
         raise InvalidRequest("model", "model 应为模型的名字")
     return find_model(model).model_id if model else ""
+
+
+@bp.post("/tables/<table_id>/run")
+@describe(
+    "做一个表格的行：不写 rows 就是全部还要做的",
+    answer(batch_id=or_null(str), records=[ID], shared=SHARED, price=or_null(float)),
+    status=202,
+    headers=KEY_HEADERS,
+    json=strict_object(
+        rows=array_of(ID, minItems=1),
+        again=array_of(ID) | {"description": "这些行已经有图也再做一遍"},
+        pictures=whole(1, MAX_PICTURES_A_ROW, description="每行做几张，不写就照各行的"),
+        model=or_null(_MODEL_OF_ALL),
+        resolution=or_null(enum(*RESOLUTIONS)),
+        repeats=enum(*REPEATS) | {"default": SKIP},
+        sample=or_null(whole(1, MAX_ROWS_A_BATCH)),
+        stop_after=STOP_AFTER,
+        request_id=REQUEST_ID,
+    ),
+    also={200: answer(batch_id={"type": "null"}, records=[ID], shared=SHARED, price=float)},
+)
+def run(table_id: str) -> Response:
+    """Order the pictures of rows; with ``repeats: skip`` those that there are of equal rows are shown."""
+    body, db = json_body(), connection()
+    ids = parse_ids(body["rows"], "rows") if body.get("rows") is not None else None
+    resolution, pictures = body.get("resolution"), body.get("pictures")
+    if pictures is not None and (type(pictures) is not int or not 1 <= pictures <= MAX_PICTURES_A_ROW):
+        raise InvalidRequest("pictures", "pictures 应为 1–{limit} 的整数", limit=MAX_PICTURES_A_ROW)
+    choices = RunChoices(
+        again=frozenset(parse_ids(body.get("again") or [], "again")),
+        pictures=pictures,
+        spec=model_of(body) if body.get("model") else None,
+        resolution="" if resolution in (None, "") else read_resolution(resolution),
+    )
+    options = order_options(body, "batch", repeats=SKIP)
+    if choices.spec and options.sample:  # what is held is compared with what its rows ask for
+        raise InvalidRequest("sample", "换个模型做时不能先试几行，请先选几行来做")
+    table = database.get_table(db, table_id)
+    database.complete_fingerprints(db)
+    placed = run_table(conditions(), table, ids, options, choices=choices, key=request_key(body))
+    services().runtime.wake()
+    price = database.get_batch(db, placed.batch_id).estimated_cost if placed.batch_id else 0
+    return success(
+        status=202 if placed.batch_id else 200,
+        batch_id=placed.batch_id or None,
+        records=placed.ids,
+        shared=shared_json(placed),
+        price=price,
+    )

@@ -46,7 +46,11 @@ def generate() -> tuple[str, int] | Response:
     """The form without JavaScript: queue one row, once per rendered page, and redirect to the page."""
     fields = request.form.to_dict()
     try:
-        _queue_once(fields)
+        try:
+            submit_rows(conditions(), [fields], SINGLE, key=request_key(fields))
+        except KeyReused:  # the browser went back to the same page and changed the form
+            submit_rows(conditions(), [fields], SINGLE)
+        services().runtime.wake()
     except (InvalidRequest, RowErrors) as problem:
         return _render(page_model(STUDIO), problem=problem, typed=fields), 400
     return remember(redirect(url_for("create.index"), 303), STUDIO, page_model(STUDIO))
@@ -72,14 +76,6 @@ def results() -> Response:
     response = make_response(html)
     response.headers["X-Version"] = str(version)
     return with_etag(response, f"{since}-{version}")
-
-
-def _queue_once(fields: dict[str, str]) -> None:
-    try:
-        submit_rows(conditions(), [fields], SINGLE, key=request_key(fields))
-    except KeyReused:  # the browser went back to the same page and changed the form
-        submit_rows(conditions(), [fields], SINGLE)
-    services().runtime.wake()
 
 
 def _requests(drawn: list[Record], deleted: Iterable[Record] = ()) -> list[Request]:

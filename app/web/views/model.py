@@ -151,6 +151,7 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
         price = "PRICE_PER_IMAGE" if _has_general_price(name) else f"{name.upper()}_PRICE"
         others = [price if each == f"{name.upper()}_PRICE" else each for each in own if each not in needed]
         others.sort(key=_rank)
+        hint = "按公开的价格" if specs[0].is_priced else "填了才能统计费用"
         state = "ended" if specs[0].is_retired(today) else "ready" if settings.is_ready(name) else "missing"
         cards.append(
             Card(
@@ -162,7 +163,7 @@ def _cards(variables: Mapping[str, Variable]) -> list[Card]:
                 notice=specs[0].retirement_notice(today),
                 refusal=_refusal(name),
                 needed=_fields(needed, variables, specs[0].setup.variables),
-                others=_fields(others, variables, {price: _price_hint(specs[0])}),
+                others=_fields(others, variables, {price: hint}),
             )
         )
     return cards
@@ -214,10 +215,6 @@ def _fields(
             )
         )
     return found
-
-
-def _price_hint(spec: ModelSpec) -> str:
-    return "按公开的价格" if spec.is_priced else "填了才能统计费用"
 
 
 def _price(spec: ModelSpec) -> str | Message:

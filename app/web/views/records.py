@@ -220,7 +220,8 @@ def _load_page() -> RecordsPage:
         offset = (page - 1) * limit
         listed = database.list_records(db, record_filter, limit=limit, offset=offset) if total else []
         selected, selected_missing = _selected(query, listed)
-        words = _words(record_filter)
+        search = database.read_search(record_filter.search, every_word=record_filter.every_word)
+        words = search.words if search else ()
         batch_ids = {record.batch_id for record in listed if record.batch_id}
         chips = chips_for(db, query, record_filter, lambda **changes: _list_url(query, changes))
         return RecordsPage(
@@ -253,12 +254,6 @@ def _selected(query: Mapping[str, str], listed: Iterable[Record]) -> tuple[Recor
         return None, False
     selected = database.get_record_or_none(connection(), record_id)
     return selected, selected is None
-
-
-def _words(record_filter: database.RecordFilter) -> tuple[str, ...]:
-    """The normalised words to mark in the list."""
-    search = database.read_search(record_filter.search, every_word=record_filter.every_word)
-    return search.words if search else ()
 
 
 def _indexing(db: database.Connection) -> tuple[int, int] | None:
