@@ -12,6 +12,7 @@ import database
 from app.domain import (
     MAX_BATCH_NAME_LENGTH,
     MAX_PICTURES_A_BATCH,
+    MAX_ROWS_A_BATCH,
     Batch,
     ImageRequest,
     Models,
@@ -392,16 +393,24 @@ def is_enlargeable(record: Record) -> bool:
 
 
 def check_rows(
-    conditions: Conditions, rows: Sequence[Any], *, model: str, prefix: str = "", suffix: str = ""
+    conditions: Conditions,
+    rows: Sequence[Any],
+    *,
+    model: str,
+    prefix: str = "",
+    suffix: str = "",
+    most: int = MAX_ROWS_A_BATCH,
 ) -> dict[str, Any]:
     """What submitting these rows with ``repeats: skip`` would order, as JSON. Empty rows are ignored.
 
-    ``model`` is that of the rows that name none. Of each row: what is known of it, what is missing, and its
-    problems; one with problems is not ordered. ``filename`` is the path of its pictures in a ZIP, without
-    number and extension; ``name_taken``: it has a counter, since an earlier row has the same.
+    ``model`` is that of the rows that name none, ``most`` how many there may be. Of each row: what is known
+    of it, what is missing, and its problems; one with problems is not ordered. ``filename`` is the path of
+    its pictures in a ZIP, without number and extension; ``name_taken``: it has a counter, since an earlier
+    row has the same.
     """
     reader, identify, models = conditions.reader, conditions.library.identify, conditions.models
-    parsed = reader.read(rows, identify, date=today(), model=model, prefix=prefix, suffix=suffix)
+    affixes = {"prefix": prefix, "suffix": suffix}
+    parsed = reader.read(rows, identify, date=today(), model=model, most=most, **affixes)
     parsed = [replace(row, repeats=SKIP) for row in parsed if not row.is_empty]
     planned = _plan(conditions, parsed, skips=True)
     fine = _without_problems(parsed, planned)

@@ -76,16 +76,16 @@ class RowReader:
         model: str = "",
         prefix: str = "",
         suffix: str = "",
+        most: int = MAX_ROWS_A_BATCH,
     ) -> list[ParsedRow]:
         """Fill and validate untrusted rows, whose problems are part of the result.
 
-        ``date`` is ``{日期}``; ``model`` is that of the rows that name none. Raises InvalidRequest for too
-        many rows.
+        ``date`` is ``{日期}``; ``model`` is that of the rows that name none. Raises InvalidRequest for more
+        than ``most`` rows.
         """
-        if len(rows) > MAX_ROWS_A_BATCH:
-            raise InvalidRequest(
-                "rows", "一个批次最多 {limit} 行，现在有 {n} 行", limit=MAX_ROWS_A_BATCH, n=len(rows)
-            )
+        if len(rows) > most:
+            text = "一个批次最多 {limit} 行，现在有 {n} 行"
+            raise InvalidRequest("rows", text, limit=most, n=len(rows))
         numbers, wrong = _number_rows(rows)
         filled = fill_rows(rows, numbers, date=date, prefix=prefix, suffix=suffix)
         find = cache(lambda written: self.find_model(written or model))

@@ -121,7 +121,7 @@ def _check_end(line: dict[str, Any]) -> bool:
     if line.get("error") == "password":
         raise SpreadsheetError("这个文件有打开密码，请在 Excel 里去掉密码后再导入")
     if line.get("error") == "rows":
-        text = "工作表有超过 {limit} 行（含空行），请删掉多余的行再导入，一次最多 5000 行"
+        text = "工作表有超过 {limit} 行（含空行），请删掉多余的行再导入，一次最多 20000 行"
         raise SpreadsheetError(text, limit=MAX_SHEET_ROWS)
     return "end" in line
 

@@ -86,7 +86,7 @@ class DelimitedSheet:
             for record in reader:
                 number += 1
                 if number > MAX_SHEET_ROWS:
-                    text = "文件有超过 {limit} 行，一次最多导入 5000 行，请分成几个文件"
+                    text = "文件有超过 {limit} 行，一次最多导入 20000 行，请分成几个文件"
                     raise SpreadsheetError(text, limit=MAX_SHEET_ROWS)
                 yield number, record
         except csv.Error as error:

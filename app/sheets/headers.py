@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from app.domain import (
     MAX_OWN_NAME_LENGTH,
     MAX_PICTURES_A_BATCH,
-    MAX_ROWS_A_BATCH,
     ROW_FIELDS,
     Pick,
     Status,
@@ -18,6 +17,7 @@ from app.domain import (
     trimmed_text,
     visible_text,
 )
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Message, message
 from app.sheets.header_synonyms import KEEP_WORDS, REJECT_WORDS, Meaning, meaning
 from app.sheets.table import Row, display_text
@@ -140,7 +140,7 @@ class Header:
     @property
     def max_rows(self) -> int:
         """The number of rows that may be imported at a time."""
-        return MAX_PICTURES_A_BATCH if self.of_results else MAX_ROWS_A_BATCH
+        return MAX_PICTURES_A_BATCH if self.of_results else MAX_ROWS_A_TABLE
 
 
 def status_named(text: str) -> Status | None:

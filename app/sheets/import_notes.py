@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from app.domain import OPTIONS, ModelSpec, Status
+from app.domain import MAX_PICTURES_A_BATCH, MAX_ROWS_A_BATCH, OPTIONS, ModelSpec, Status
 from app.errors import Message, message
 from app.sheets.headers import FIELD_LABELS, LABELS, Header
 from app.sheets.non_data_rows import row_list
@@ -38,6 +38,19 @@ def grid_notes(header: Header, grid: Grid) -> Iterator[Message]:
             "有 {count} 张图片浮在表格上，没有读取；要用作参考图，"
             "请上传到「示例图」，再在「参考示例图」这一列写上它们的名字",
             count=grid.floating_images,
+        )
+
+
+def size_notes(rows: Sequence[tuple[Status | str | None, object]]) -> Iterator[Message]:
+    """A note on more than can be started at once; ``rows`` are (status, number of pictures)."""
+    left = [number if isinstance(number, int) else 1 for status, number in rows if status != Status.SUCCESS]
+    if len(left) > MAX_ROWS_A_BATCH or sum(left) > MAX_PICTURES_A_BATCH:
+        yield message(
+            "有 {n} 行、{number} 张，一次最多开始 {rows} 行、{pictures} 张：导入后选出一部分行，分几次开始",
+            n=len(left),
+            number=sum(left),
+            rows=MAX_ROWS_A_BATCH,
+            pictures=MAX_PICTURES_A_BATCH,
         )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from app.domain import (
     MAX_OWN_COLUMNS,
     MAX_OWN_TEXT_LENGTH,
-    MAX_PICTURES_A_BATCH,
     MAX_REFERENCES,
     TEXT_TEMPLATES,
     ImageRequest,
@@ -25,7 +24,7 @@ from app.sheets.cells import TEXT_FIELDS, Problem, parse_cell, problem, split_na
 from app.sheets.file_types import open_sheets
 from app.sheets.header_synonyms import SHEET_COLUMN
 from app.sheets.headers import FIELD_LABELS, STATUS_LABELS, Header, pick_named, status_named
-from app.sheets.import_notes import DEFAULTS, grid_notes, model_notes, unfinished_notes
+from app.sheets.import_notes import DEFAULTS, grid_notes, model_notes, size_notes, unfinished_notes
 from app.sheets.merged_cells import fill_merged, fill_merged_own
 from app.sheets.non_data_rows import drop_empty_rows
 from app.sheets.option_columns import take_options
@@ -160,8 +159,9 @@ def read_workbook(
             _numbered_on(*each) for each in zip(parts, [one.sheet.name for one in chosen], ends, strict=False)
         ]
     rows, errors = _fill_variables([row for part in parts for row in part.rows], date)
-    problems = [*(one for part in parts for one in part.problems), *errors, *_too_many_pictures(rows)]
+    problems = [*(one for part in parts for one in part.problems), *errors]
     notes += [note for part in parts for note in part.notes]
+    notes += size_notes([(row.status, row.fields["num_images"]) for row in rows])
     notes += unfinished_notes([row.status for row in rows])
     notes += model_notes([(spec, row.fields) for row in rows if (spec := parts[0].model_of(row.fields))])
     return Import(
@@ -435,16 +435,3 @@ def _texts_with_variables(row: ImportedRow) -> dict[str, Any]:
     """The fields of a row that may hold variables, as a row of the API."""
     images = [{"url": "", "filename": name} for name in row.references]
     return {**{name: row.fields[name] for name in TEXT_TEMPLATES}, "sample_images": images}
-
-
-def _too_many_pictures(rows: Sequence[ImportedRow]) -> list[Problem]:
-    """The problem of the first row beyond the limit of a batch."""
-    total = 0
-    for row in rows:
-        count = row.fields["num_images"]
-        total += count if isinstance(count, int) and row.status != Status.SUCCESS else 0
-        if total > MAX_PICTURES_A_BATCH:
-            text = "到这一行已超过 {limit} 张，一批最多 {limit} 张，请分成几批"
-            error = message(text, limit=MAX_PICTURES_A_BATCH)
-            return [problem(row.number, "num_images", str(count), error)]
-    return []

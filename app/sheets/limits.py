@@ -22,7 +22,7 @@ MAX_SHEET_ROWS = 200_000
 MAX_CELL_LENGTH = 32_767
 MAX_TEXT = 20_000_000
 
-TOO_MUCH = "这个文件里的内容太多，一次最多导入 5000 行，请只留下要生成的行和列再试"
+TOO_MUCH = "这个文件里的内容太多，一次最多导入 20000 行，请只留下要生成的行和列再试"
 
 
 def check_upload(content: bytes) -> None:

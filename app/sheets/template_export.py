@@ -13,13 +13,13 @@ from app.domain import (
     ASPECT_RATIOS,
     MAX_PICTURES_A_ROW,
     MAX_REFERENCES,
-    MAX_ROWS_A_BATCH,
     OPTIONS,
     RESOLUTIONS,
     ModelSpec,
     own_column_names,
 )
 from app.domain.row_fields import GUIDES
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import Message, Translate, message
 from app.sheets.cells import join_names
 from app.sheets.headers import FIELD_LABELS, LABELS, OPTION_LABELS
@@ -35,7 +35,7 @@ _GENERAL_NOTES = (
         sheet=message(SHEET_NAME),
     ),
     message(
-        "一次最多 {limit} 行。列的顺序可以换，不用的列可以删，表头上面可以有标题行。", limit=MAX_ROWS_A_BATCH
+        "一次最多 {limit} 行。列的顺序可以换，不用的列可以删，表头上面可以有标题行。", limit=MAX_ROWS_A_TABLE
     ),
     message(
         "可以加自己的列（例如 SKU、客户），会跟着每一行；在提示词、文件名里写 {SKU}，就换成这一行的那一格。"
@@ -145,7 +145,7 @@ def _drop_down(
         showErrorMessage=True,
         errorTitle=workbook.translate(label),
         error=workbook.translate(message("可选：{choices}", choices=tuple(choices))),
-        sqref=f"{letter}2:{letter}{MAX_ROWS_A_BATCH + 1}",
+        sqref=f"{letter}2:{letter}{MAX_ROWS_A_TABLE + 1}",
     )
     return [validation]
 

@@ -108,7 +108,7 @@ class SheetParser:
             raise StopParsing
         self._seen_rows += 1
         if self._seen_rows > MAX_SHEET_ROWS:
-            text = "工作表有超过 {limit} 行（含空行），请删掉多余的行再导入，一次最多 5000 行"
+            text = "工作表有超过 {limit} 行（含空行），请删掉多余的行再导入，一次最多 20000 行"
             raise SpreadsheetError(text, limit=MAX_SHEET_ROWS)
         self._hidden = is_true(attributes, "hidden")
         self._column = 0

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import database
-from app.domain import MAX_ROWS_A_BATCH, fingerprint
-from app.domain.tables import Row, Table, sent_words
+from app.domain import fingerprint
+from app.domain.tables import MAX_ROWS_A_TABLE, Row, Table, sent_words
 from app.orders.read import FixReferences, ParsedRow, RowReader
 
 _RULES = 1  # grows when a row is read in another way
@@ -56,12 +56,15 @@ def read_rows(
     reader: RowReader, fix: FixReferences, table: Table, rows: Sequence[Row], positions: Mapping[int, int]
 ) -> list[ParsedRow]:
     """Rows of a table as an order has them."""
-    parsed: list[ParsedRow] = []
-    for start in range(0, len(rows), MAX_ROWS_A_BATCH):
-        written = [as_written(table, row, positions) for row in rows[start : start + MAX_ROWS_A_BATCH]]
-        affixes = {"prefix": table.prefix, "suffix": table.suffix}
-        parsed += reader.read(written, fix, date=table.filled_on, model=table.model, **affixes)
-    return parsed
+    return reader.read(
+        [as_written(table, row, positions) for row in rows],
+        fix,
+        date=table.filled_on,
+        model=table.model,
+        prefix=table.prefix,
+        suffix=table.suffix,
+        most=MAX_ROWS_A_TABLE,
+    )
 
 
 def as_written(table: Table, row: Row, positions: Mapping[int, int]) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def _rows_to_run(
     if not rows:
         raise InvalidRequest("rows", "没有要做的行：都做好了，或是空的")
     if len(rows) > MAX_ROWS_A_BATCH:
-        text = "一个批次最多 {limit} 行，现在有 {n} 行"
+        text = "一次最多开始 {limit} 行，现在有 {n} 行，请选出一部分行再开始"
         raise InvalidRequest("rows", text, limit=MAX_ROWS_A_BATCH, n=len(rows))
     return rows
 

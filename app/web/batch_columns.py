@@ -9,7 +9,6 @@ from app.domain import (
     ASPECT_RATIOS,
     CONTENT_FIELDS,
     MAX_PICTURES_A_ROW,
-    MAX_ROWS_A_BATCH,
     OPTION_WORDS,
     OPTIONS,
     RESOLUTIONS,
@@ -17,6 +16,7 @@ from app.domain import (
     Models,
     ModelSpec,
 )
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.web.i18n import gettext, in_english, translate
 from app.web.page_model import model_labels
 from app.web.serializers import pace_json, sizes_json, translated_spec
@@ -258,7 +258,7 @@ def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
         "takes": [*(name for name, is_taken in takes.items() if is_taken), *spec.options],
         "choices": {name: list(of) for name, of in spec.options.items() if not isinstance(of, range)},
         "max_pictures": MAX_PICTURES_A_ROW,
-        "max_rows": MAX_ROWS_A_BATCH,
+        "max_rows": MAX_ROWS_A_TABLE,
         "content_fields": CONTENT_FIELDS,
         **pace_json(pace),
     }

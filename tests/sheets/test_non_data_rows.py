@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from app.domain import MAX_ROWS_A_BATCH
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import SpreadsheetError
 from tests.sheets.tables import notes, only_problem, prompts, read
 
@@ -103,10 +103,10 @@ def test_a_row_that_partly_matches_the_header_is_kept() -> None:
     assert prompts(found) == ["猫", "提示词"]
 
 
-def test_a_full_batch_may_be_followed_by_a_sum_row() -> None:
-    found = read(("提示词", "生成数量"), *[("猫", 1)] * MAX_ROWS_A_BATCH, ("合计", MAX_ROWS_A_BATCH))
+def test_a_full_table_may_be_followed_by_a_sum_row() -> None:
+    found = read(("提示词", "生成数量"), *[("猫", 1)] * MAX_ROWS_A_TABLE, ("合计", MAX_ROWS_A_TABLE))
 
-    assert len(found.rows) == MAX_ROWS_A_BATCH
+    assert len(found.rows) == MAX_ROWS_A_TABLE
 
 
 def test_a_hidden_sum_row_is_not_counted_as_imported() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from app.domain import MAX_ROWS_A_BATCH
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import SpreadsheetError
 from app.sheets import Import, read_workbook
 from tests.sheets.tables import field, only_problem, prompts, read, read_csv, read_parts
@@ -145,7 +145,7 @@ def test_rows_of_formula_zeros_are_empty() -> None:
 
 
 def test_rows_of_formula_zeros_do_not_count_towards_the_limit() -> None:
-    found = formulas(("猫",), *[((0,),)] * (MAX_ROWS_A_BATCH + 1))
+    found = formulas(("猫",), *[((0,),)] * (MAX_ROWS_A_TABLE + 1))
 
     assert len(found.rows) == 1
 

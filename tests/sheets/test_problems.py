@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
-from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
+from app.domain import Models, ModelSpec
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import SpreadsheetError
 from app.sheets import read_workbook
 from tests.sheets.tables import field, notes, only_problem, read, read_csv, read_parts
@@ -227,20 +228,21 @@ def test_too_many_references_in_a_row_are_reported() -> None:
     assert found.rows[0].references == names
 
 
-def test_too_many_images_for_a_batch_are_reported_at_the_exceeding_row() -> None:
-    found = read(("提示词", "生成数量"), *[("猫", 10)] * 1_001)
+@pytest.mark.parametrize(("rows", "images"), [(1_001, 10), (5_001, 1)])
+def test_more_than_can_be_started_at_once_is_noted(rows: int, images: int) -> None:
+    found = read_csv("提示词,生成数量\n" + f"猫,{images}\n" * rows)
 
-    problem = only_problem(found)
-    assert (problem.row, problem.column) == (1_002, "生成数量")
-    assert "10000" in str(problem.error)
+    assert len(found.rows) == rows
+    assert found.problems == ()
+    assert "一次最多开始 5000 行、10000 张" in notes(found)
 
 
 def test_too_many_rows_are_refused_with_their_number() -> None:
-    assert len(read_csv("提示词\n" + "猫\n" * MAX_ROWS_A_BATCH).rows) == MAX_ROWS_A_BATCH == 5_000
-    with pytest.raises(SpreadsheetError, match=r"表格有 5003 行.*5000 行"):
-        read(("提示词",), *[("猫",)] * 5_003)
-    with pytest.raises(SpreadsheetError, match=r"表格有 6000 行"):
-        read_csv("提示词\n" + "猫\n" * 6_000)
+    assert len(read_csv("提示词\n" + "猫\n" * MAX_ROWS_A_TABLE).rows) == MAX_ROWS_A_TABLE == 20_000
+    with pytest.raises(SpreadsheetError, match=r"表格有 20003 行.*20000 行"):
+        read(("提示词",), *[("猫",)] * 20_003)
+    with pytest.raises(SpreadsheetError, match=r"表格有 21000 行"):
+        read_csv("提示词\n" + "猫\n" * 21_000)
 
 
 def test_unsupported_columns_and_long_prompts_are_noted(spec: ModelSpec) -> None:

@@ -165,3 +165,13 @@ def test_the_choices_and_comments_of_the_client_are_applied_and_undone(web: WebH
         assert rows_of(web, table)[2]["columns"]["客户意见"] == f"太暗{form}"
         web.post(f"/api/tables/{table}/undo", {"version": applied["version"]})
         assert [web.record(record)["pick"] for record in records] == [None, "keep", None]
+
+
+def test_a_table_takes_more_rows_of_a_file_than_can_be_started_at_once(web: WebHarness) -> None:
+    content = ("提示词\n" + "".join(f"第 {n} 款\n" for n in range(5_001))).encode()
+    found = import_sheet(web.client, content, "双十二.csv", check="1")
+    assert found["check"]["total"]["new"] == 5_001
+    assert any("一次最多开始 5000 行" in note for note in found["notes"])
+    table = web.post("/api/tables", {"workbook": found["workbook"]}, 201)["table"]["id"]
+    refused = web.post(f"/api/tables/{table}/run", {}, 400)["error"]
+    assert refused == "一次最多开始 5000 行，现在有 5001 行，请选出一部分行再开始"

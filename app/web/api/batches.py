@@ -247,9 +247,9 @@ def _rows_of(body: Mapping[str, Any]) -> list[Any]:
 def check() -> Response:
     """What submitting the rows with ``repeats: skip`` would order."""
     body = json_body()
-    affixes = {name: read_affix(body.get(name), name) for name in ("prefix", "suffix")}
+    prefix, suffix = (read_affix(body.get(name), name) for name in ("prefix", "suffix"))
     model = model_of(body).model_id
-    return success(**check_rows(conditions(), _rows_of(body), model=model, **affixes))
+    return success(**check_rows(conditions(), _rows_of(body), model=model, prefix=prefix, suffix=suffix))
 
 
 @bp.post("/batches/<batch_id>/copy")

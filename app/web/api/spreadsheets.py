@@ -23,6 +23,7 @@ from app.domain import (
     Pick,
     WorkbookFile,
 )
+from app.domain.tables import MAX_ROWS_A_TABLE
 from app.errors import BucketError, InvalidRequest, TryLater, message
 from app.library.names import LibraryNames
 from app.orders.batches import check_rows
@@ -137,7 +138,7 @@ def import_workbook() -> Response:
     if request.values.get("check") == "1":
         images = [[{"url": "", "filename": name} for name in row["references"]] for row in answer["rows"]]
         rows = [row | {"sample_images": named} for row, named in zip(answer["rows"], images, strict=True)]
-        answer["check"] = check_rows(conditions(), rows, model=spec.model_id)
+        answer["check"] = check_rows(conditions(), rows, model=spec.model_id, most=MAX_ROWS_A_TABLE)
     return success(**answer)
 
 

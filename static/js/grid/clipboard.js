@@ -65,7 +65,7 @@ export function bindClipboard(table, columnOfHeader) {
     const width = Math.min(Math.max(...values.map((cells) => cells.length)), columns.length);
     const indexOf = (column) => table.columns.indexOf(column);
     selection.selectBlock(start, indexOf(columns[0]), start + fitting.length - 1, indexOf(columns[width - 1]));
-    if (lines.length > fitting.length) table.showMessage(_("一个批次最多 {most} 行，只粘贴了前 {fits} 行", { most: table.maxRows, fits: fitting.length }));
+    if (lines.length > fitting.length) table.showMessage(_("一个表格最多 {most} 行，只粘贴了前 {fits} 行", { most: table.maxRows, fits: fitting.length }));
     else if (fitting.length > 1) table.showMessage(_("已粘贴 {fits} 行", { fits: fitting.length }));
   }
 

@@ -44,7 +44,7 @@ export function makePictureRows(batch) {
   }
 
   function limit(items, capacity = table.maxRows - table.rows.length + 1) {
-    if (items.length > capacity) showToast(_("一个批次最多 {most} 行，后面的 {n} 张没有放进来", { most: table.maxRows, n: items.length - capacity }));
+    if (items.length > capacity) showToast(_("一个表格最多 {most} 行，后面的 {n} 张没有放进来", { most: table.maxRows, n: items.length - capacity }));
     return items.slice(0, capacity);
   }
 

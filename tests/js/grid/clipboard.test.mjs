@@ -87,7 +87,7 @@ test("what a table cannot hold any more is left out, and told", () => {
   select(table, [1, "prompt"]);
   paste(table, block(["一"], ["二"], ["三"]));
   assert.deepEqual(valuesOf(table, "prompt"), ["甲", "一", "二"]);
-  assert.deepEqual(table.told, ["一个批次最多 3 行，只粘贴了前 2 行"]);
+  assert.deepEqual(table.told, ["一个表格最多 3 行，只粘贴了前 2 行"]);
 });
 
 test("hidden columns are passed over", () => {
