@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from app.db.connection import Connection, transaction
 from app.db.row_mapping import utc_now
-from app.domain.model_spec import ModelStatistics
+from app.domain.models import ModelStatistics
 
 _WAIT_SECONDS = 0.05
 

@@ -25,8 +25,7 @@ from app.domain.fingerprints import (
     fingerprint,
 )
 from app.domain.marks import PLACES, mark_word, marks_of
-from app.domain.model_spec import ModelSetup, ModelSpec, ModelStatistics, Retirement
-from app.domain.models import Models
+from app.domain.models import Models, ModelSetup, ModelSpec, ModelStatistics, Retirement
 from app.domain.record_changes import (
     Changes,
     changed_request,

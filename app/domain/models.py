@@ -1,20 +1,228 @@
-"""The image models that can be ordered from."""
+"""What an image model accepts and costs; the models that can be ordered from."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 
-from app.domain.model_spec import ModelSpec
+from app.domain.references import ReferenceInfo, ReferenceLimits
 from app.domain.requests import ImageRequest
 from app.domain.row_fields import MAX_MODEL_LENGTH
+from app.domain.sizes import RESOLUTIONS, Size
 from app.domain.validation import normal_text
 from app.errors import Conflict, InvalidRequest, Message, message
 
 # Models that enlarge a picture: no other model can take the place of one.
 UPSCALERS = frozenset({"jimeng_i2i_seed3_tilesr_cvtob"})
 _GAPS = re.compile(r"[\s_-]+")
+_WEB = ("https://", "http://")
+_OPAQUE_FORMATS = ("jpeg",)  # formats without transparency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSetup:
+    """How to set up an image model, for the model page.
+
+    title      name of the model family; ``about`` describes it in one sentence
+    variables  variable of ``.env`` -> example value, in display order; empty: no key needed
+    keys_at    URL where keys are issued, ``keys_from`` the issuer; empty for self-hosted services
+    free       the text shown for a price of 0
+    """
+
+    title: str
+    about: str
+    variables: Mapping[str, str]
+    keys_at: str = ""
+    keys_from: str = ""
+    free: str = "不花钱"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retirement:
+    """The end of a model: from the day ``since`` on its service takes no orders for it.
+
+    ``variable`` of ``.env`` is to be set to ``successor``, the id of a model that goes on.
+    """
+
+    since: date
+    variable: str
+    successor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """Capabilities and prices of an image model; pages and validation are driven by it.
+
+    name             value of IMAGE_MODEL; ``label`` is the display name, ``model_id`` the service's own id
+    sizes            (aspect ratio, resolution) -> size; a missing pair is not offered
+    prompt_limit     recommended maximum in characters; a longer prompt is a warning, not an error
+    max_references   per picture, at most MAX_REFERENCES; 0 = no reference images. ``reference_form``: "url" =
+                     public addresses only, "bytes" = uploaded as bytes, "any" = either. ``min_references``:
+                     how many it needs
+    reference_limits limits on each reference image, where the service documents them;
+                     ``max_reference_bytes`` is the limit on all of a request that are sent as bytes, by
+                     default what four concurrent requests can hold in memory
+    negative_prompt  "field" = a field of its own, "folded" = appended to the prompt
+    prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
+                     ``price_extra_reference`` is added for each reference after the first
+                     ``included_references``
+    retirement       when its service ends it; None: no end is announced
+    self_hosted      runs in this process or on the user's own server: while no price is configured, a
+                     request is never charged, whatever its outcome. A price of 0 alone does not imply that
+    watermark        whether the service is asked for its visible mark; None: it has no such switch
+    setup            content of the model page
+    options          option (one of OPTIONS) -> the values it may have: words, or a range of numbers
+    field_notes      field name -> why the model ignores it, or what happens to it
+    """
+
+    name: str
+    label: str
+    model_id: str
+    sizes: Mapping[tuple[str, str], Size]
+    prompt_limit: int
+    max_references: int
+    reference_form: str
+    prices: Mapping[str, Decimal]
+    setup: ModelSetup
+    min_references: int = 0
+    negative_prompt: str = "folded"
+    takes_seed: bool = False
+    takes_steps: bool = False
+    price_extra_reference: Decimal = Decimal(0)
+    included_references: int = 1
+    retirement: Retirement | None = None
+    self_hosted: bool = False
+    watermark: bool | None = None
+    reference_limits: ReferenceLimits | None = None
+    max_reference_bytes: int = 128 * 1_048_576
+    options: Mapping[str, Sequence[str] | range] = field(default_factory=dict)
+    field_notes: Mapping[str, str | Message] = field(default_factory=dict)
+
+    @property
+    def local_reference_problem(self) -> str | Message:
+        """Why local images cannot be used as references, and what to do; empty when they can."""
+        if self.reference_form != "url" or not self.max_references:
+            return ""
+        text = "{model} 要用这台电脑上的参考图，先在 .env 里设置 OSS，或换一个模型"
+        return message(text, model=message(self.label))
+
+    def size(self, request: ImageRequest) -> Size:
+        """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""
+        return self.sizes[request.aspect_ratio, request.resolution]
+
+    @property
+    def has_watermark(self) -> bool:
+        """Whether the service has a switch for its visible mark."""
+        return self.watermark is not None
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether the price is known; 0 is a known price."""
+        return bool(self.prices)
+
+    @property
+    def costs_nothing(self) -> bool:
+        """Whether every price is known to be 0."""
+        return self.is_priced and not any(self.prices.values())
+
+    def price(self, request: ImageRequest) -> Decimal | None:
+        """CNY for one picture of this request; None if unknown."""
+        if not self.is_priced:
+            return None
+        extra = max(len(request.sample_images) - self.included_references, 0)
+        return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
+
+    def is_free(self, request: ImageRequest) -> bool:
+        """Whether this request can never be charged, so that it is safe to resubmit."""
+        return self.self_hosted and self.price(request) == 0
+
+    def is_retired(self, today: date) -> bool:
+        """Whether the service takes no orders for this model on that day."""
+        return self.retirement is not None and today >= self.retirement.since
+
+    def retirement_notice(self, today: date) -> Message | None:
+        """When the model ends or ended, and what to do; None while no end is announced."""
+        if not (end := self.retirement):
+            return None
+        text = "{model} 将在 {date} 停用，请在这之前到「模型与密钥」里改用 {successor}"
+        if self.is_retired(today):
+            text = "{model} 从 {date} 起已停用，请到「模型与密钥」里改用 {successor}"
+        values = {"date": end.since.isoformat(), "successor": end.successor}
+        return message(text, model=self.model_id, **values)
+
+    def validate(
+        self, request: ImageRequest, facts: Mapping[str, ReferenceInfo] = MappingProxyType({})
+    ) -> list[InvalidRequest]:
+        """Errors of this request for this model, found before it is charged; empty when valid.
+
+        ``facts`` maps the URL of a reference image to its known properties.
+        """
+        found = self.unsupported(request)
+        refusal = self.local_reference_problem
+        if refusal and not all(image.url.startswith(_WEB) for image in request.sample_images):
+            found.append(InvalidRequest("sample_images", refusal))
+        known = [(image.filename, facts[image.url]) for image in request.sample_images if image.url in facts]
+        for filename, info in known:
+            if info.is_missing:
+                text = "参考图「{filename}」找不到了，请重新选择"
+                found.append(InvalidRequest("sample_images", text, filename=filename))
+            elif self.reference_limits and (reason := self.reference_limits.violation(info)):
+                text, model = "{model} 用不了参考图「{filename}」：它{reason}", message(self.label)
+                values = {"model": model, "filename": filename, "reason": reason}
+                found.append(InvalidRequest("sample_images", text, **values))
+        return found
+
+    def unsupported(self, request: ImageRequest) -> list[InvalidRequest]:
+        """Errors for a size or a number of references this model does not support."""
+        found, model = [], message(self.label)
+        ratio, resolution = request.aspect_ratio, request.resolution
+        if (ratio, resolution) not in self.sizes:
+            text = "{model} 没有 {aspect_ratio} 的 {resolution}，可选：{choices}"
+            choices = tuple(r for r in RESOLUTIONS if (ratio, r) in self.sizes)
+            values = {"model": model, "aspect_ratio": ratio, "resolution": resolution, "choices": choices}
+            found.append(InvalidRequest("resolution", text, **values))
+        if len(request.sample_images) > self.max_references:
+            text = "{model} 最多接受 {limit} 张参考图"
+            found.append(InvalidRequest("sample_images", text, model=model, limit=self.max_references))
+        if len(request.sample_images) < self.min_references:
+            text = "{model} 要有 {n} 张参考图"
+            found.append(InvalidRequest("sample_images", text, model=model, n=self.min_references))
+        for name, value in request.options.items():
+            if (offered := self.options.get(name)) and value not in offered:
+                found.append(self._wrong_option(name, value, offered))
+        is_transparent = "background" in self.options and request.background == "transparent"
+        if is_transparent and request.output_format in _OPAQUE_FORMATS:
+            text = "{format} 没有透明，要透明背景请把格式改成 png 或留空"
+            found.append(InvalidRequest("output_format", text, format=request.output_format))
+        return found
+
+    def _wrong_option(self, name: str, value: str | int, choices: Sequence[str] | range) -> InvalidRequest:
+        if isinstance(choices, range):
+            limits = {"low": choices.start, "high": choices.stop - 1}
+            text = "{model} 只接受 {low}–{high}，现在是「{value}」"
+            return InvalidRequest(name, text, model=message(self.label), value=value, **limits)
+        text = "{model} 没有「{value}」，可选：{choices}"
+        return InvalidRequest(name, text, model=message(self.label), value=value, choices=tuple(choices))
+
+    def strip_unsupported(self, request: ImageRequest) -> ImageRequest:
+        """The request without the fields this model ignores, so that they are not recorded as used.
+
+        The strength of references is one of them where there are none.
+        """
+        takes_strength = "reference_strength" in self.options and request.sample_images
+        kept = {
+            "seed": request.seed if self.takes_seed else None,
+            "steps": request.steps if self.takes_steps else None,
+            "reference_strength": request.reference_strength if takes_strength else None,
+            "background": request.background if "background" in self.options else "",
+            "output_format": request.output_format if "output_format" in self.options else "",
+            "quality": request.quality if "quality" in self.options else "",
+        }
+        changed = {name: value for name, value in kept.items() if getattr(request, name) != value}
+        return replace(request, **changed) if changed else request  # type: ignore[arg-type]
 
 
 class Models(Mapping[str, ModelSpec]):
@@ -103,3 +311,14 @@ class Models(Mapping[str, ModelSpec]):
 @lru_cache(maxsize=1024)
 def _plain(written: str) -> str:
     return _GAPS.sub("", normal_text(written).casefold())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelStatistics:
+    """What was measured of a model: seconds an image takes, their mean absolute deviation, and the
+    concurrency that throttling left. None: not known, or the concurrency is what the setting allows.
+    """
+
+    seconds: float | None = None
+    deviation: float | None = None
+    concurrency: float | None = None

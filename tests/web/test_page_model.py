@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.domain.model_spec import Retirement
+from app.domain.models import Retirement
 from tests.web.harness import WebHarness
 
 OTHER = "jimeng_seedream46_cvtob"
