@@ -20,12 +20,12 @@ from app.orders.batches import (
     check_rows,
     copy_batch,
     submit_rows,
-    upscale,
 )
 from app.orders.place import Conditions, Placed, place
 from app.orders.read import AGAIN, SKIP, RowReader
 from app.orders.release import Release, ReleaseChanges
 from app.orders.repeats import OneMore, Refetch, Resubmit, Retry, Uncancel
+from app.orders.upscale import upscale
 from tests.db import queue
 from tests.specs import ANY
 

@@ -234,7 +234,7 @@ def test_more_than_can_be_started_at_once_is_noted(rows: int, images: int) -> No
 
     assert len(found.rows) == rows
     assert found.problems == ()
-    assert "一次最多开始 5000 行、10000 张" in notes(found)
+    assert "一次最多开始 5000 行、10000 张" in notes(found)[-1]
 
 
 def test_too_many_rows_are_refused_with_their_number() -> None:

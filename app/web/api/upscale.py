@@ -4,8 +4,8 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 from app.errors import InvalidRequest, message
-from app.orders.batches import upscale
 from app.orders.read import AGAIN, REPEATS, SKIP
+from app.orders.upscale import upscale
 from app.web.openapi.describe import describe
 from app.web.openapi.schemas import ID, answer, enum, strict_object
 from app.web.params import json_body

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 import database
 from app.domain import MAX_ID, Batch, ModelSpec, Pick, Record
 from app.errors import InvalidRequest, Message, NotFound, message
-from app.orders.batches import is_enlargeable
+from app.orders.upscale import is_enlargeable
 from app.web import filters
 from app.web.downloads import YEAR_SECONDS
 from app.web.etags import with_content_etag
