@@ -13,7 +13,8 @@ from app.images.finishing import BEST_QUALITY, FLOOR_QUALITY, POSITIONS, Finish,
 FITS = ("pad", "crop", "inside", "original")
 FORMATS = ("jpeg", "png", "webp", "original")
 # Bounds in pixels (long_side, width), kB, JPEG quality, share of the frame (fill), characters of the name.
-RULES = tuple("long_side width bytes quality fill name white_ground edge ascii_name amazon_name".split())
+_WITH_BOUNDS = ("long_side", "width", "bytes", "quality", "fill", "name")
+RULES = (*_WITH_BOUNDS, "white_ground", "edge", "ascii_name", "amazon_name")
 
 MAX_SIDE = 10_000
 MAX_KB = 100_000
