@@ -10,27 +10,14 @@ from flask import Blueprint, request
 from werkzeug.wrappers import Response
 
 import database
+from app.delivery import store
 from app.delivery.archive import DeliveryZip, Thumbnailer, save_folder
 from app.delivery.checks import FAIL, NOT_CHECKED, PASS, Check, check
 from app.delivery.making import Maker, Originals
 from app.delivery.note import Made
 from app.delivery.plan import PlannedFile, Problem, Source, plan_files
 from app.delivery.profiles import BUILT_IN, FITS, FORMATS, POSITIONS, Profile, Rule, finish_of, read_profile
-from app.delivery.store import (
-    Delivery,
-    add_delivery,
-    changed_rows,
-    delete_delivery,
-    delete_profile,
-    get_delivery,
-    list_deliveries,
-    list_profiles,
-    new_id,
-    read_sources,
-    save_profile,
-    shown_by,
-    sources_of,
-)
+from app.delivery.store import Delivery
 from app.domain import Pick
 from app.domain.tables import MAX_ROWS_A_TABLE, Table
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
@@ -97,7 +84,7 @@ _LISTED = closed_object(
 @describe("交付规格：平台的尺寸，和自己的", answer(profiles=array_of(_PROFILE)))
 def list_all_profiles() -> Response:
     """The built-in profiles, then the stored ones by name."""
-    stored = [read_profile(name, fields) for name, fields in list_profiles(connection())]
+    stored = [read_profile(name, fields) for name, fields in store.list_profiles(connection())]
     return success(profiles=[profile.fields() for profile in (*BUILT_IN.values(), *stored)])
 
 
@@ -114,7 +101,7 @@ def put_profile(name: str) -> Response:
     """Store a profile; one of the same name is replaced."""
     _require_own(name)
     profile = read_profile(name, json_body())
-    save_profile(connection(), profile.name, profile.fields())
+    store.save_profile(connection(), profile.name, profile.fields())
     return success(profile=profile.fields())
 
 
@@ -123,7 +110,7 @@ def put_profile(name: str) -> Response:
 def remove_profile(name: str) -> Response:
     """Delete a profile."""
     _require_own(name)
-    delete_profile(connection(), name)
+    store.delete_profile(connection(), name)
     return success(deleted=name)
 
 
@@ -165,9 +152,9 @@ def deliver() -> Response:
     delivery, counts = of(body, profile, pick)
     stored_id = None
     if applies:
-        stored_id = add_delivery(connection(), delivery, key)
+        stored_id = store.add_delivery(connection(), delivery, key)
         if stored_id != delivery.id:
-            delivery = get_delivery(connection(), stored_id)
+            delivery = store.get_delivery(connection(), stored_id)
     response = large_success(
         id=stored_id,
         files=[_file_json(file, None, profile) for file in delivery.files],
@@ -184,14 +171,14 @@ def deliver() -> Response:
 def list_of_table() -> Response:
     """The deliveries of a table, and how many rows of each show other pictures by now."""
     table = database.get_table(connection(), request.args.get("table", ""))
-    deliveries = list_deliveries(connection(), table.id)
+    deliveries = store.list_deliveries(connection(), table.id)
     picks = {each.pick for each in deliveries}
-    now = {pick: read_sources(connection(), table, None, pick)[0] for pick in picks}
+    now = {pick: store.read_sources(connection(), table, None, pick)[0] for pick in picks}
     listed = [
         {
             **{name: getattr(each, name) for name in ("id", "profile", "created_at", "finished_at", "bytes")},
             "files": len(each.files),
-            "changed": len(changed_rows(each, now[each.pick])),
+            "changed": len(store.changed_rows(each, now[each.pick])),
         }
         for each in deliveries
     ]
@@ -234,7 +221,7 @@ def show(delivery_id: str) -> Response:
 def forget(delivery_id: str) -> Response:
     """Forget a delivery and its finished files."""
     maker = _maker(delivery_id)
-    delete_delivery(connection(), delivery_id)
+    store.delete_delivery(connection(), delivery_id)
     maker.forget()
     return success(deleted=delivery_id)
 
@@ -322,10 +309,10 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Del
         raise InvalidRequest("table", "table 应为表格的编号")
     table = database.get_table(connection(), body["table"])
     ids = _ids(body, "rows")
-    sources, counts = read_sources(connection(), table, ids, pick)
+    sources, counts = store.read_sources(connection(), table, ids, pick)
     earlier = _earlier(body.get("changed_since"), table)
     if earlier:
-        sources = changed_rows(earlier, sources)
+        sources = store.changed_rows(earlier, sources)
     delivery = _planned(
         profile,
         sources,
@@ -333,7 +320,10 @@ def _of_table(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[Del
         table_id=table.id,
         title=table.name,
         is_whole=earlier.is_whole if earlier else ids is None,
-        shown={**(earlier.shown if earlier else {}), **{each.row_id: shown_by(each) for each in sources}},
+        shown={
+            **(earlier.shown if earlier else {}),
+            **{each.row_id: store.shown_by(each) for each in sources},
+        },
     )
     return delivery, counts
 
@@ -353,7 +343,7 @@ def _of_records(body: Mapping[str, Any], profile: Profile, pick: str) -> tuple[D
             raise InvalidRequest("records", "记录 {id} 没有图片，请不要选它", id=record_id)
     records = [found[record_id] for record_id in dict.fromkeys(ids)]
     kept = [record for record in records if record.pick == Pick.KEEP]
-    sources = sources_of(kept if pick == Pick.KEEP else records)
+    sources = store.sources_of(kept if pick == Pick.KEEP else records)
     return _planned(profile, sources, pick), {"keep": len(kept), "all": len(records)}
 
 
@@ -363,7 +353,7 @@ def _planned(profile: Profile, sources: Sequence[Source], pick: str, **fields: A
     text = "这一行没有留下的图片，请先选一张" if pick == Pick.KEEP else "这一行还没有图片"
     empty = [Problem(each.row, "pick", "pick", message(text)) for each in sources if not each.pictures]
     return Delivery(
-        id=new_id(),
+        id=store.new_id(),
         profile=profile.name,
         fields=profile.fields(),
         pick=pick,
@@ -385,7 +375,7 @@ def _ids(body: Mapping[str, Any], field: str) -> list[int] | None:
 def _earlier(delivery_id: Any, table: Table) -> Delivery | None:
     if delivery_id is None:
         return None
-    earlier = get_delivery(connection(), str(delivery_id))
+    earlier = store.get_delivery(connection(), str(delivery_id))
     if earlier.table_id != table.id:
         raise InvalidRequest("changed_since", "changed_since 应为这个表格的一次交付")
     return earlier
@@ -393,7 +383,7 @@ def _earlier(delivery_id: Any, table: Table) -> Delivery | None:
 
 def _profile(name: Any) -> Profile:
     """The profile of this name. Raises NotFound."""
-    stored = dict(list_profiles(connection()))
+    stored = dict(store.list_profiles(connection()))
     if not isinstance(name, str) or name not in {*BUILT_IN, *stored}:
         raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
     return BUILT_IN.get(name) or read_profile(name, stored[name])
@@ -414,7 +404,7 @@ def _thumbnailer() -> Thumbnailer:
 
 
 def _maker(delivery_id: str) -> Maker:
-    return Maker(get_delivery(connection(), delivery_id), _originals())
+    return Maker(store.get_delivery(connection(), delivery_id), _originals())
 
 
 def _file_json(file: PlannedFile, made: Made | None, profile: Profile) -> dict[str, Any]:

@@ -6,21 +6,20 @@ file without one, as after a crash, is made again.
 
 import hashlib
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import database
 from app.delivery.checks import check
 from app.delivery.note import Made
-from app.delivery.plan import PlannedFile
 from app.delivery.profiles import finish_of, read_profile
 from app.delivery.store import Delivery, filenames
-from app.errors import NotFound
+from app.errors import BucketError, NotFound
 from app.images import atomic_write, metadata, store
 from app.images.finishing import CannotFinish, finish
 from app.library.output_backup import OutputBackup
@@ -56,15 +55,6 @@ class Originals:
         raise NotFound("原图读不出来，可能已被移走或删除，请重新生成这一张")
 
 
-class _Job(NamedTuple):
-    """A file to make; ``filename`` and ``key`` are those of its original, empty: deleted."""
-
-    number: int
-    file: PlannedFile
-    filename: str
-    key: str
-
-
 class Maker:
     """Makes the files of one delivery; ``made`` are those that are made or cannot be, by their place."""
 
@@ -83,14 +73,10 @@ class Maker:
 
     def total(self) -> dict[str, int]:
         """Numbers of files, and bytes of those that are made."""
-        good = [made for made in self.made.values() if not made.error]
-        failed = len(self.made) - len(good)
-        return {
-            "files": len(self.delivery.files),
-            "made": len(good),
-            "failed": failed,
-            "bytes": sum(made.bytes for made in good),
-        }
+        failed = sum(made.error is not None for made in self.made.values())
+        size = sum(made.bytes for made in self.made.values())
+        files = len(self.delivery.files)
+        return {"files": files, "made": len(self.made) - failed, "failed": failed, "bytes": size}
 
     def make(self, db: database.Connection, *, seconds: float = float("inf")) -> Iterator[tuple[int, Made]]:
         """Make what is missing, in order, until the time is over; (place, file) as each is finished.
@@ -99,13 +85,13 @@ class Maker:
         """
         until = time.monotonic() + seconds
 
-        def work(job: _Job) -> Made | None:
-            return self._make_one(job) if time.monotonic() < until else None
+        def work(job: tuple[int, str, str]) -> Made | None:
+            return self._make_one(*job) if time.monotonic() < until else None
 
         missing = self.missing
         with atomic_write.translate_os_errors(self._output_dir):
             self._folder.mkdir(parents=True, exist_ok=True)
-            results = map_ahead(work, self._jobs(db, missing), threads=_THREADS, ahead=_THREADS)
+            results = map_ahead(work, self._found(db, missing), threads=_THREADS, ahead=_THREADS)
             with (self._folder / _JOURNAL).open("a", encoding="utf-8") as journal:
                 for number, made in zip(missing, results, strict=False):
                     if made is None:
@@ -115,41 +101,44 @@ class Maker:
                     self.made[number] = made
                     yield number, made
 
-    def _jobs(self, db: database.Connection, numbers: Sequence[int]) -> Iterator[_Job]:
-        files = self.delivery.files
+    def _found(self, db: database.Connection, numbers: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+        """(place, file name, key in OSS) of the originals; empty names: deleted."""
+        ids = {number: self.delivery.files[number].record_id for number in numbers}
         for start in range(0, len(numbers), _READ_AT_ONCE):
             some = numbers[start : start + _READ_AT_ONCE]
-            ids = {files[number].record_id for number in some}
-            names = filenames(db, ids)
+            names = filenames(db, {ids[number] for number in some})
             for number in some:
-                filename = names.get(files[number].record_id, "")
-                key = self._originals.key(db, filename) if filename else ""
-                yield _Job(number, files[number], filename, key)
+                filename = names.get(ids[number], "")
+                yield number, filename, self._originals.key(db, filename) if filename else ""
 
-    def _make_one(self, job: _Job) -> Made:
+    def _make_one(self, number: int, filename: str, key: str) -> Made:
         """Make a file, or say why it cannot be made. Called by several threads."""
         try:
-            if not job.filename:
-                raise NotFound("这张图片已被删除，恢复以后重新交付")
-            content = self._originals.read(job.filename, job.key)
+            if not filename:
+                raise NotFound("这张图片已被删除，请恢复以后重新交付")
+            content = self._originals.read(filename, key)
             text = (metadata.extract(content) or "") if self.profile.parameters else ""
             done = finish(content, self._wanted, text=text)
         except (CannotFinish, NotFound) as error:
+            return Made(error=error.message)
+        except BucketError as error:
+            if error.transient:
+                raise
             return Made(error=error.message)
         made = Made(
             bytes=len(done.content),
             width=done.width,
             height=done.height,
             sha256=hashlib.sha256(done.content).hexdigest(),
-            checks=check(self.profile, job.file.path, done, done.source),
+            checks=check(self.profile, self.delivery.files[number].path, done, done.source),
             changes=done.changes,
             has_mark=done.aigc is not None,
             c2pa=done.c2pa,
         )
-        part = self._path(job.number).with_suffix(f".{time.monotonic_ns()}.part")
+        part = self._folder / f"{number}.{secrets.token_hex(8)}.part"
         try:
             part.write_bytes(done.content)
-            windows_files.replace(part, self._path(job.number))
+            windows_files.replace(part, self._path(number))
         finally:
             part.unlink(missing_ok=True)
         return made
@@ -175,7 +164,8 @@ class Maker:
         found: dict[int, Made] = {}
         with suppress(OSError):
             for line in (self._folder / _JOURNAL).read_text("utf-8").splitlines():
-                with suppress(ValueError, KeyError, TypeError):  # the last line of a killed process
+                # the last line of a killed process; a file that was deleted
+                with suppress(ValueError, KeyError, TypeError, OSError):
                     number, made = Made.from_json(line)
                     if made.error or self._path(number).stat().st_size == made.bytes:
                         found[number] = made

@@ -18,6 +18,7 @@ from app.tables.view import RowView, view_rows
 
 MAX_PROFILES = 100
 MAX_LISTED = 20
+_CONTENT = ("title", "profile", "fields", "pick", "files", "problems", "shown", "is_whole")
 _RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}
 
 
@@ -177,25 +178,17 @@ def add_delivery(db: database.Connection, delivery: Delivery, key: database.Requ
         if not delivery.files:
             why = delivery.problems[0].error if delivery.problems else message("没有换过图片的行")
             raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
-        content = {
-            "title": delivery.title,
-            "pick": delivery.pick,
-            "files": delivery.files,
-            "problems": [(*rest, error.to_json()) for *rest, error in delivery.problems],
-            "shown": delivery.shown,
-            "is_whole": delivery.is_whole,
-        }
+        content = {name: getattr(delivery, name) for name in _CONTENT}
+        content["problems"] = [(*rest, error.to_json()) for *rest, error in delivery.problems]
         db.execute(
             """
-            INSERT INTO deliveries (id, table_id, profile, fields, files, created_at)
-            VALUES (:id, :table_id, :profile, :fields, :files, :at)
+            INSERT INTO deliveries (id, table_id, content, created_at)
+            VALUES (:id, :table_id, :content, :at)
             """,
             {
                 "id": delivery.id,
                 "table_id": delivery.table_id or None,
-                "profile": delivery.profile,
-                "fields": _text(delivery.fields),
-                "files": _text(content),
+                "content": _text(content),
                 "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
             },
         )
@@ -259,25 +252,15 @@ def shown_by(source: Source) -> list[int]:
 
 
 def _delivery(row: Any) -> Delivery:
-    content = json.loads(row["files"])
-    return Delivery(
-        id=row["id"],
-        table_id=row["table_id"] or "",
-        title=content["title"],
-        pick=content["pick"],
-        profile=row["profile"],
-        fields=json.loads(row["fields"]),
-        files=[PlannedFile(*file) for file in content["files"]],
-        problems=[
-            Problem(row, name, kind, Message.from_json(error))
-            for row, name, kind, error in content["problems"]
-        ],
-        shown={int(row_id): records for row_id, records in content["shown"].items()},
-        is_whole=content["is_whole"],
-        bytes=row["bytes"],
-        created_at=row["created_at"],
-        finished_at=row["finished_at"],
-    )
+    content = json.loads(row["content"])
+    content["files"] = [PlannedFile(*file) for file in content["files"]]
+    content["problems"] = [
+        Problem(number, name, kind, Message.from_json(error))
+        for number, name, kind, error in content["problems"]
+    ]
+    content["shown"] = {int(row_id): records for row_id, records in content["shown"].items()}
+    stored = {name: row[name] for name in ("id", "bytes", "created_at", "finished_at")}
+    return Delivery(table_id=row["table_id"] or "", **stored, **content)
 
 
 def _text(value: Any) -> str:

@@ -21,7 +21,14 @@ ON_POSTGRES = {
         "test_release",
         "test_tables_api",
     ),
-    *("test_deliveries", "test_repair", "test_rows_check", "test_tables_page", "test_upscale", "test_workbooks"),
+    *(
+        "test_deliveries",
+        "test_repair",
+        "test_rows_check",
+        "test_tables_page",
+        "test_upscale",
+        "test_workbooks",
+    ),
 }
 
 

@@ -371,14 +371,12 @@ CREATE TABLE delivery_profiles (
     fields TEXT NOT NULL
 ) WITHOUT ROWID;
 
--- What left the house: of a table, or without one of chosen records. fields: the profile as it was, JSON; files: JSON
--- (app/delivery/store.py). bytes and finished_at are set when all of it was sent.
+-- What left the house: of a table, or without one of chosen records. content: JSON (app/delivery/store.py). bytes and
+-- finished_at are set when all of it was sent.
 CREATE TABLE deliveries (
     id TEXT PRIMARY KEY,
     table_id TEXT,
-    profile TEXT NOT NULL,
-    fields TEXT NOT NULL,
-    files TEXT NOT NULL,
+    content TEXT NOT NULL,
     bytes INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL,
     finished_at TEXT

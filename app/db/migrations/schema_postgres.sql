@@ -393,14 +393,12 @@ CREATE TABLE delivery_profiles (
     fields TEXT COLLATE "C" NOT NULL
 );
 
--- What left the house: of a table, or without one of chosen records. fields: the profile as it was, JSON; files: JSON
--- (app/delivery/store.py). bytes and finished_at are set when all of it was sent.
+-- What left the house: of a table, or without one of chosen records. content: JSON (app/delivery/store.py). bytes and
+-- finished_at are set when all of it was sent.
 CREATE TABLE deliveries (
     id TEXT COLLATE "C" PRIMARY KEY,
     table_id TEXT COLLATE "C",
-    profile TEXT COLLATE "C" NOT NULL,
-    fields TEXT COLLATE "C" NOT NULL,
-    files TEXT COLLATE "C" NOT NULL,
+    content TEXT COLLATE "C" NOT NULL,
     bytes BIGINT NOT NULL DEFAULT 0,
     created_at TEXT COLLATE "C" NOT NULL,
     finished_at TEXT COLLATE "C"
