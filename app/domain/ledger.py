@@ -27,12 +27,13 @@ def known_amount(amount: Decimal, unpriced: int) -> Decimal | None:
 class Usage:
     """What a service reports of one submission: numbers by its own names, empty when it reports none.
 
-    ``references`` is how many reference images were sent.
+    ``references`` is how many reference images were sent. ``cost`` is CNY, if the service that bills says so.
     """
 
     charge_id: int
     counts: Mapping[str, int]
     references: int
+    cost: Decimal | None = None
 
     @property
     def differs(self) -> bool:

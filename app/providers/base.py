@@ -34,12 +34,14 @@ Sleep = Callable[[float], None]  # sleeps for that many seconds; raises when the
 class SubmitResult:
     """The result of one submission: a task id to fetch the image with, or the image itself.
 
-    ``usage`` is what the service reports of the call, by its names; see ``reported_usage``.
+    ``usage`` is what the service reports of the call, by its names; see ``reported_usage``. ``cost`` is CNY,
+    if the service that bills the call says so; None: the price of the request.
     """
 
     task_id: str | None = None
     image: GeneratedImage | None = None
     usage: Mapping[str, int] = field(default_factory=dict)
+    cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

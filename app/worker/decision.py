@@ -18,6 +18,8 @@ _UNRECOVERABLE = {
     "broken": "收到的图片打不开，也不能取回，可能已计费，请决定是否重新生成",
     "storage": "图片已生成，但没能保存，也不能取回，可能已计费，请先腾出磁盘空间，再决定是否重新生成",
 }
+# Causes for which a service makes no image of a request, whether or not it bills the try.
+_REFUSALS = ("moderation", "request")
 # What to check when a request that is never charged fails, by cause.
 _ADVICE = {
     "network": "图片服务的答复不完整（断线或超时），请检查它是否还在运行，生成得慢就调大 MODEL_TIMEOUT",
@@ -57,13 +59,15 @@ def decide(error: AppError, record: Record, *, has_task: bool, is_free: bool) ->
     """Decide what an error of ``produce`` means for its record.
 
     ``has_task``: the provider's task id is stored, so that fetching can be repeated. ``is_free``: the request
-    is never charged. Without either, a possibly charged error ends as unknown and is never retried.
+    is never charged. Without either, a possibly charged error ends as unknown and is never retried, but a
+    refusal that was charged is final.
     """
     for kind, cause in _PAUSED_BEFORE_SUBMISSION.items():
         if isinstance(error, kind):
             return Decision(pause=error.message, cause=cause)
     problem = _as_model_error(error)
-    if problem.billed is not Billed.NO and not has_task:
+    is_final = problem.billed is Billed.YES and problem.cause in _REFUSALS
+    if problem.billed is not Billed.NO and not has_task and not is_final:
         problem = _as_not_billed(problem, record) if is_free else _as_unknown(problem)
     wait = seconds_before_retry(problem, retries=record.retries, throttled=record.throttle_count)
     if wait is not None:

@@ -158,7 +158,7 @@ class Pipeline:
         log.record_event("submitted", record, charge=charge, price=price)
         began = time.monotonic()
         result = generator.submit(provider, request, references)
-        usage = Usage(charge_id=charge, counts=result.usage, references=len(references))
+        usage = Usage(charge_id=charge, counts=result.usage, references=len(references), cost=result.cost)
         if result.image is None:
             self._save_task_id(db, record, result.task_id or "", usage, spec.watermark)
         elif usage.counts:

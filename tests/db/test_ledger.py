@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 import database
+from app.db.budgets import committed_spend
 from app.db.ledger import list_differing_usage
 from app.domain import BudgetScope, Models, ModelSpec, Status
 from app.domain.ledger import Usage
@@ -201,6 +202,20 @@ def test_reported_counts_stand_with_their_own_charge(db: database.Connection) ->
         usage = Usage(charge_id=charge, counts={"generated_images": number}, references=0)
         database.save_usage(db, record, usage)
     assert [len(list_differing_usage(db, record.id)) for record in records] == [0, 1]
+
+
+@pytest.mark.parametrize("estimate", [PRICE, None])
+def test_what_the_service_says_that_it_costs_is_booked(
+    db: database.Connection, estimate: Decimal | None
+) -> None:
+    add(db)
+    record = claimed(db)
+    charge = database.open_charge(db, record, price=estimate, budget=None)
+    usage = Usage(charge_id=charge, counts={"tokens": 7}, references=0, cost=Decimal("0.123456"))
+    database.save_usage(db, record, usage)
+    database.finish_record(db, record, SAVED)
+    assert database.get_record(db, record.id).cost == Decimal("0.123456")
+    assert committed_spend(db) == Decimal("0.123456")
 
 
 def test_a_batch_is_resumed_by_what_waits_in_it(db: database.Connection, spec: ModelSpec) -> None:

@@ -50,6 +50,7 @@ def test_what_blocks_every_submission_releases_the_record_and_pauses(
         (error("limit", retryable=True, throttled=True), False, False, True, Billed.NO, "limit"),
         (error("network", Billed.UNKNOWN, retryable=True), False, False, False, Billed.UNKNOWN, "network"),
         (error("network", Billed.UNKNOWN), False, True, True, Billed.NO, "service"),
+        (error("moderation", Billed.YES), False, False, False, Billed.YES, "moderation"),
         (error("broken", Billed.YES, retryable=True), False, False, False, Billed.UNKNOWN, "broken"),
         (
             error("download", Billed.YES, retryable=True, task_valid=True),
