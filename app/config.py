@@ -27,6 +27,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "jimeng": ("VOLCENGINE_AK", "VOLCENGINE_SK"),
     "seedream": ("ARK_API_KEY",),
     "bailian": ("DASHSCOPE_API_KEY",),
+    "gemini": ("GEMINI_API_KEY",),
     "openai": ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODEL"),
     "sdapi": ("SDAPI_URL",),
     "demo": (),
@@ -108,6 +109,12 @@ def _money(variable: str, value: str) -> Decimal:
     return Decimal(value)
 
 
+def _rate(variable: str, value: str) -> Decimal:
+    if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", value) or not Decimal(value):
+        raise SettingError(variable, "应为 1 美元合多少元，例如 7.1，现在是「{value}」", value=value)
+    return Decimal(value)
+
+
 def _bool(variable: str, value: str) -> bool:
     if value.lower() in ("1", "true", "yes", "on"):
         return True
@@ -176,6 +183,11 @@ class Settings:
     bailian_model: str = _setting("wan2.7-image-pro")
     bailian_concurrency: int | None = _setting(None, _int_between(1, 256))
     bailian_price: Decimal | None = _setting(None, _money)
+    gemini_api_key: str = _setting("", _key, secret=True)
+    gemini_base_url: str = _setting("https://generativelanguage.googleapis.com", _url)
+    gemini_image_model: str = _setting("gemini-nano-banana-2.1")
+    gemini_concurrency: int | None = _setting(None, _int_between(1, 256))
+    gemini_price: Decimal | None = _setting(None, _money)
     openai_api_key: str = _setting("", _key, secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
@@ -187,6 +199,7 @@ class Settings:
     model_concurrency: int = _setting(4, _int_between(1, 256))
     model_timeout: int = _setting(300, _int_between(1, 86_400))
     price_per_image: Decimal | None = _setting(None, _money)
+    usd_cny: Decimal | None = _setting(None, _rate)
     watermark: bool = _setting(False, _bool)
     budget: Decimal | None = _setting(None, _money)
     oss_enabled: bool = _setting(False, _bool)
@@ -358,7 +371,7 @@ def _path_as_written(value: str) -> str:
 
 def _default_model(chosen: Mapping[str, Any]) -> str:
     """The first provider whose keys are all there."""
-    for name in ("jimeng", "seedream", "bailian"):
+    for name in ("jimeng", "seedream", "bailian", "gemini"):
         if all(chosen.get(variable.lower()) for variable in REQUIRED[name]):
             return name
     return "demo"

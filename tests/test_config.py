@@ -38,6 +38,7 @@ def test_without_any_setting_the_demo_model_serves_on_loopback() -> None:
         ({"ARK_API_KEY": "c"}, "seedream"),
         ({"ARK_API_KEY": "c", "DASHSCOPE_API_KEY": "d"}, "seedream"),
         ({"DASHSCOPE_API_KEY": "d"}, "bailian"),
+        ({"GEMINI_API_KEY": "e"}, "gemini"),
         ({"ARK_API_KEY": "c", "IMAGE_MODEL": "SDAPI"}, "sdapi"),
     ],
 )
@@ -49,6 +50,7 @@ def test_the_model_follows_the_keys_unless_it_is_named(values: dict[str, str], m
     ("variable", "value"),
     [
         ("IMAGE_MODEL", "midjourney"),
+        ("USD_CNY", "0"),
         ("PORT", "http"),
         ("PORT", "70000"),
         ("MODEL_CONCURRENCY", "0"),

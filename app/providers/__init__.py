@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from app.config import Settings
 from app.domain import ModelSpec
-from app.providers import bailian, jimeng, seedream
+from app.providers import bailian, gemini, jimeng, seedream
 from app.providers.base import Provider
 from app.providers.demo import Demo
 from app.providers.openai_images import OpenAIImages
@@ -47,11 +47,17 @@ _SERVICES: dict[str, _Service] = {
         model_field="bailian_model",
         other_models=bailian.other_models,
     ),
+    "gemini": _Service(
+        open=gemini.Gemini,
+        prefixes=("gemini_",),
+        model_field="gemini_image_model",
+        other_models=gemini.other_models,
+    ),
     "openai": _Service(open=OpenAIImages, prefixes=("openai_",), model_field="openai_image_model"),
     "sdapi": _Service(open=SdApi, prefixes=("sdapi_",)),
     "demo": _Service(open=Demo),
 }
-_SHARED_SETTINGS = ("image_model", "model_timeout", "price_per_image", "watermark")
+_SHARED_SETTINGS = ("image_model", "model_timeout", "price_per_image", "usd_cny", "watermark")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ query, entitlement and balance are known only with the first image, and the mess
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from app.errors import Billed, Message, ModelError, message
 from app.providers.base import KeyCheck
@@ -28,12 +28,23 @@ def checked(label: Message, base: str, call: Callable[[ServiceClient], Response]
         raise ModelError(text, label=label, seconds=SECONDS, cause="network", billed=Billed.NO) from None
 
 
-def list_models(label: Message, base: str, key: str, *, model: str, variables: tuple[str, str]) -> KeyCheck:
-    """List the models of an OpenAI-like service. ``variables``: those of its key and its URL."""
-    headers = {"Authorization": f"Bearer {key}"} if key else {}
-    answer = checked(label, base, lambda client: client.get(f"{base}/models", headers=headers))
+def list_models(
+    label: Message,
+    base: str,
+    key: str,
+    *,
+    model: str,
+    variables: tuple[str, str],
+    headers: Mapping[str, str] | None = None,
+) -> KeyCheck:
+    """List the models of an OpenAI-like service. ``variables``: those of its key and its URL.
+
+    ``headers`` are those of Gemini, which calls a wrong key a bad request.
+    """
+    sent = headers or ({"Authorization": f"Bearer {key}"} if key else {})
+    answer = checked(label, base, lambda client: client.get(f"{base}/models", headers=sent))
     key_name, url_name = variables
-    if answer.status in (401, 403):
+    if answer.status in (401, 403) or (headers and answer.status == 400):
         code = redacted(parse_error(answer.fields)[0] or f"HTTP {answer.status}", key)
         problem = message(
             "{label}不接受这个密钥，请检查 {variable}（{code}）", label=label, variable=key_name, code=code
@@ -42,10 +53,11 @@ def list_models(label: Message, base: str, key: str, *, model: str, variables: t
     if answer.status in (404, 405):
         text = "{label}连得上，但没有不花钱的测试办法：{variable} 和密钥对不对，要到第一张图才知道"
         return KeyCheck(verified=False, text=message(text, label=label, variable=url_name))
-    listed = answer.fields.get("data")
+    listed = answer.fields.get("models" if headers else "data")
     if answer.status != 200 or not isinstance(listed, list):
         raise unreadable(label, answer.status)
-    if model in {str(each.get("id")) for each in listed if isinstance(each, dict)}:
+    objects = [each for each in listed if isinstance(each, dict)]
+    if model in {str(each.get("id") or each.get("name")).removeprefix("models/") for each in objects}:
         known = message("模型 {model} 在它的列表里", model=model)
     else:
         known = message("它的列表里没有写 {model}，有的服务不列图片模型", model=model)

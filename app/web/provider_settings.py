@@ -28,7 +28,10 @@ from app.web.services import connection, services
 from app.web.urls import safe_urlsplit
 
 _FIELDS = {each.name.upper(): each for each in fields(Settings)}
-_SHARED = ("IMAGE_MODEL", "MODEL_CONCURRENCY", "MODEL_TIMEOUT", "PRICE_PER_IMAGE", "WATERMARK", "NOTIFY_URL")
+_SHARED = (
+    *("IMAGE_MODEL", "MODEL_CONCURRENCY", "MODEL_TIMEOUT", "PRICE_PER_IMAGE", "USD_CNY", "WATERMARK"),
+    "NOTIFY_URL",
+)
 _OF_PROVIDERS = [name for provider in REQUIRED for name in generator.list_variables(provider)]
 # Every variable that can be changed without a restart.
 VARIABLES = tuple(name for name in (*_SHARED, *dict.fromkeys(_OF_PROVIDERS)) if name in _FIELDS)

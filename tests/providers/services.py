@@ -14,18 +14,20 @@ from app.config import Settings
 from app.domain import ImageRequest
 from app.errors import ModelError
 from app.providers.bailian import Bailian
+from app.providers.gemini import Gemini
 from app.providers.http import Response
 from app.providers.jimeng import Jimeng
 from app.providers.openai_images import OpenAIImages
 from app.providers.sdapi import SdApi
 from app.providers.seedream import Seedream
-from tools.fakes import bailian, jimeng, openai_images, sdapi, seedream
+from tools.fakes import bailian, gemini, jimeng, openai_images, sdapi, seedream
 from tools.fakes.service import FakeService
 
 FAKES: dict[str, type[FakeService]] = {
     "jimeng": jimeng.FakeJimeng,
     "seedream": seedream.FakeSeedream,
     "bailian": bailian.FakeBailian,
+    "gemini": gemini.FakeGemini,
     "openai": openai_images.FakeOpenAIImages,
     "sdapi": sdapi.FakeSdApi,
 }
@@ -33,10 +35,11 @@ READERS: dict[str, Callable[[Response], object]] = {
     "jimeng": Jimeng(Settings())._task_id,
     "seedream": Seedream(Settings())._read,
     "bailian": Bailian(Settings())._read,
+    "gemini": Gemini(Settings())._read,
     "openai": OpenAIImages(Settings())._read,
     "sdapi": SdApi(Settings(price_per_image=Decimal("0.1")))._read,
 }
-_KEYS = (jimeng.SECRET_KEY, seedream.KEY, bailian.KEY, openai_images.KEY)
+_KEYS = (jimeng.SECRET_KEY, seedream.KEY, bailian.KEY, gemini.KEY, openai_images.KEY)
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 
 

@@ -18,6 +18,11 @@ UNKNOWN_PAUSES = (Billed.UNKNOWN, False, True)
 FORMS: dict[str, tuple[str, Callable[[int | str], dict[str, Any]]]] = {
     "seedream": ("seedream", lambda code: {"error": {"code": code, "message": "words"}}),
     "bailian": ("bailian", lambda code: {"request_id": "r", "code": code, "message": "words"}),
+    "gemini": ("gemini", lambda code: {"error": {"code": 400, "status": code, "message": "words"}}),
+    "reason of gemini": (
+        "gemini",
+        lambda code: {"error": {"code": 400, "status": "INVALID_ARGUMENT", "details": [{"reason": code}]}},
+    ),
     "jimeng": ("jimeng", lambda code: {"code": code, "data": None, "message": "words", "status": code}),
     "gateway of jimeng": (
         "jimeng",
@@ -86,6 +91,23 @@ CODES: dict[str, list[tuple[int, int | str, str, tuple[Billed, bool, bool]]]] = 
         (408, "RequestTimeOut", "service", UNKNOWN),
         (500, "Strange", "service", UNKNOWN),
         (503, "ModelUnavailable", "service", UNKNOWN),
+    ],
+    "gemini": [
+        (400, "INVALID_ARGUMENT", "request", ENDS),
+        (400, "FAILED_PRECONDITION", "key", PAUSES),
+        (403, "PERMISSION_DENIED", "key", PAUSES),
+        (404, "NOT_FOUND", "request", PAUSES),
+        (429, "RESOURCE_EXHAUSTED", "limit", AGAIN),
+        (429, "insufficient_user_quota", "key", PAUSES),
+        (200, "RESOURCE_EXHAUSTED", "limit", UNKNOWN_PAUSES),
+        (503, "UNAVAILABLE", "limit", AGAIN),
+        (500, "INTERNAL", "service", UNKNOWN),
+        (502, "UNAVAILABLE", "service", UNKNOWN),
+        (504, "DEADLINE_EXCEEDED", "service", UNKNOWN),
+    ],
+    "reason of gemini": [
+        (400, "API_KEY_INVALID", "key", PAUSES),
+        (429, "RATE_LIMIT_EXCEEDED", "limit", AGAIN),
     ],
     "jimeng": [
         (400, 50411, "moderation", ENDS),

@@ -21,6 +21,7 @@ SERVICES = {
     "jimeng": ("poll", {"volcengine_sk": "falsch"}),
     "seedream": ("models", {"ark_api_key": "falsch"}),
     "bailian": ("task", {"dashscope_api_key": "falsch"}),
+    "gemini": ("models", {"gemini_api_key": "falsch"}),
     "openai": ("models", {"openai_api_key": "sk-falsch-falsch"}),
 }
 

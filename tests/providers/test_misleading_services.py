@@ -33,6 +33,7 @@ _NAMES = [
 _INNER = [
     *("task_id", "status", "image_urls", "binary_data_base64", "Error", "CodeN", "Code"),
     *("url", "b64_json", "choices", "message", "content", "image"),
+    *("candidates", "promptFeedback", "parts", "inlineData", "details", "usageMetadata"),
 ]
 _VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 10000, 10000.0, 1e308, 10**30, "", "10000", "猫", "9" * 5000),
@@ -203,6 +204,7 @@ IMAGES: dict[str, dict[str, Any]] = {
     "openai": {"data": [{"url": _ADDRESS}]},
     "seedream": {"data": [{"url": _ADDRESS, "error": {"code": "ContentSecurityDetectionError"}}]},
     "bailian": {"output": {"choices": [{"message": {"content": [{"image": _ADDRESS}]}}]}},
+    "gemini": {"candidates": [{"content": {"parts": [{"inlineData": {"data": "AAAA"}}]}}]},
     "sdapi": {"images": ["AAAA"], "detail": "out of memory"},
     "jimeng": {"data": {"task_id": "7"}},
 }

@@ -12,7 +12,7 @@ import pytest
 import generator
 from app.config import Settings
 from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
-from app.providers import bailian, jimeng, openai_images, seedream
+from app.providers import bailian, gemini, jimeng, openai_images, seedream
 from app.providers.http import Response, ServiceClient
 from tests.providers.services import opened
 from tests.specs import ANY
@@ -72,12 +72,20 @@ def all_requests(spec: ModelSpec) -> Iterator[ImageRequest]:
                 yield spec.strip_unsupported(request)
 
 
+def reference_for(image: SampleImage, is_bytes: bool) -> Reference:
+    if is_bytes:
+        return Reference(filename=image.filename, content=b"a")
+    return Reference(filename=image.filename, url=image.url)
+
+
 def require_equal(service: Any, provider: generator.Provider) -> None:
     """Order everything that the model takes: the bill is the estimate."""
     requests = list(all_requests(provider.spec))
     for request in requests:
-        images = [Reference(filename=image.filename, url=image.url) for image in request.sample_images]
-        assert generator.submit(provider, request, images).task_id
+        is_bytes = provider.spec.reference_form == "bytes"
+        images = [reference_for(image, is_bytes) for image in request.sample_images]
+        result = generator.submit(provider, request, images)
+        assert result.task_id or result.image
         assert provider.spec.price(request) == service.bill(service.submissions[-1]), request
     assert service.charges == len(requests)
     assert len(requests) >= len(provider.spec.sizes) * (provider.spec.max_references + 1)
@@ -94,6 +102,34 @@ def test_seedream_bills_what_was_estimated(in_process: FakeService, model_id: st
 @pytest.mark.parametrize("model_id", [id for id, family in bailian._BY_ID.items() if not family.ended_on])
 def test_bailian_bills_what_was_estimated(in_process: FakeService, model_id: str) -> None:
     require_equal(in_process, opened(in_process, bailian_model=model_id))
+
+
+@pytest.mark.parametrize("service", ["gemini"], indirect=True)
+@pytest.mark.parametrize("model_id", list(gemini._FAMILIES))
+@pytest.mark.usefixtures("one_picture")
+def test_a_reseller_of_gemini_bills_the_price_that_is_set(in_process: FakeService, model_id: str) -> None:
+    settings = {"gemini_image_model": model_id, "gemini_price": Decimal("0.30")}
+    require_equal(in_process, opened(in_process, **settings))
+
+
+@pytest.mark.parametrize("service", ["gemini"], indirect=True)
+@pytest.mark.parametrize("model_id", list(gemini._FAMILIES))
+@pytest.mark.usefixtures("one_picture")
+def test_google_bills_the_estimate_and_the_words(in_process: Any, model_id: str) -> None:
+    """What is booked is the bill; before, the words and the thoughts about them are not known."""
+    in_process.is_google = True
+    address = "https://generativelanguage.googleapis.com"
+    settings = {"gemini_image_model": model_id, "gemini_base_url": address, "usd_cny": Decimal("7.1")}
+    provider = opened(in_process, **settings)
+    words = set()
+    for request in all_requests(provider.spec):
+        images = [reference_for(image, is_bytes=True) for image in request.sample_images]
+        result = generator.submit(provider, request, images)
+        bill = in_process.bill(in_process.submissions[-1])
+        assert result.cost == bill
+        words.add(bill - (provider.spec.price(request) or 0))
+    assert len(words) == 1
+    assert 0 < words.pop() < Decimal("0.06")
 
 
 @pytest.mark.parametrize("service", ["jimeng"], indirect=True)

@@ -20,6 +20,7 @@ KEYS = {
     "jimeng": "VOLCENGINE_AK",
     "seedream": "ARK_API_KEY",
     "bailian": "DASHSCOPE_API_KEY",
+    "gemini": "GEMINI_API_KEY",
     "openai": "OPENAI_API_KEY",
     "sdapi": "SDAPI_URL",
 }
@@ -95,6 +96,8 @@ def test_a_refused_prompt_is_final_and_free(service: FakeService, prompt: str, s
         ("seedream", "欠费", "key", "充值"),
         ("seedream", "用完", "limit", "额度已用完"),
         ("seedream", "用完", "limit", "5-hour limit"),
+        ("gemini", "没钱", "key", "insufficient_user_quota"),
+        ("gemini", "没开通", "key", "付费"),
         ("openai", "没钱", "key", "insufficient_quota"),
     ],
     indirect=["service"],
@@ -139,7 +142,9 @@ def test_the_task_id_is_the_url_of_the_image(
     assert service.charges == 1
 
 
-@pytest.mark.parametrize("service", ["openai", "sdapi"], indirect=True)  # the others: test_prices.py
+@pytest.mark.parametrize(
+    "service", ["gemini", "openai", "sdapi"], indirect=True
+)  # the others: test_prices.py
 @pytest.mark.usefixtures("one_picture")
 def test_every_size_is_accepted(service: FakeService, model: generator.Provider) -> None:
     for ratio, resolution in model.spec.sizes:

@@ -16,6 +16,7 @@ from app.config import REQUIRED, Settings
 from app.runtime import Runtime
 from tests.harness import worker_of
 from tools.fakes.bailian import FakeBailian
+from tools.fakes.gemini import FakeGemini
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.oss import FakeOss
@@ -34,6 +35,7 @@ KEYS: dict[str, Any] = {
         "volcengine_sk",
         "ark_api_key",
         "dashscope_api_key",
+        "gemini_api_key",
         "openai_api_key",
         "oss_access_key_secret",
     )
@@ -42,6 +44,7 @@ SERVICES: dict[str, Callable[[], FakeService]] = {
     "jimeng": lambda: FakeJimeng(access_key=KEYS["volcengine_ak"], secret_key=KEYS["volcengine_sk"]),
     "seedream": lambda: FakeSeedream(key=KEYS["ark_api_key"]),
     "bailian": lambda: FakeBailian(key=KEYS["dashscope_api_key"]),
+    "gemini": lambda: FakeGemini(key=KEYS["gemini_api_key"]),
     "openai": lambda: FakeOpenAIImages(key=KEYS["openai_api_key"]),
     "sdapi": lambda: FakeSdApi(login=f"studio:{MARKER}"),
 }

@@ -21,7 +21,7 @@ from app.web.services import services
 
 bp = Blueprint("model", __name__)
 
-_GENERAL = ("MODEL_CONCURRENCY", "MODEL_TIMEOUT", "WATERMARK")
+_GENERAL = ("MODEL_CONCURRENCY", "MODEL_TIMEOUT", "USD_CNY", "WATERMARK")
 _LABELS = {  # by the end of a variable's name
     "_AK": "Access Key ID",
     "_SK": "Secret Access Key",
@@ -32,6 +32,7 @@ _LABELS = {  # by the end of a variable's name
     "MODEL_TIMEOUT": "一张图最多等多少秒",
     "_REQ_KEY": "模型编号",
     "_MODEL": "模型编号",
+    "USD_CNY": "1 美元合多少元",
     "WATERMARK": "请服务加可见的 AI 标识",
     "NOTIFY_URL": "Webhook 地址",
     "_ENDPOINT": "服务地址",
