@@ -28,6 +28,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "seedream": ("ARK_API_KEY",),
     "bailian": ("DASHSCOPE_API_KEY",),
     "gemini": ("GEMINI_API_KEY",),
+    "tokenhub": ("TOKENHUB_API_KEY",),
     "openai": ("OPENAI_BASE_URL", "OPENAI_IMAGE_MODEL"),
     "sdapi": ("SDAPI_URL",),
     "demo": (),
@@ -188,6 +189,11 @@ class Settings:
     gemini_image_model: str = _setting("gemini-nano-banana-2.1")
     gemini_concurrency: int | None = _setting(None, _int_between(1, 256))
     gemini_price: Decimal | None = _setting(None, _money)
+    tokenhub_api_key: str = _setting("", _key, secret=True)
+    tokenhub_base_url: str = _setting("https://tokenhub.tencentmaas.com", _url)
+    tokenhub_image_model: str = _setting("hy-image-v3.5-preview")
+    tokenhub_concurrency: int | None = _setting(None, _int_between(1, 256))
+    tokenhub_price: Decimal | None = _setting(None, _money)
     openai_api_key: str = _setting("", _key, secret=True)
     openai_base_url: str = _setting("https://api.openai.com/v1", _url)
     openai_image_model: str = _setting("gpt-image-2")
@@ -371,7 +377,7 @@ def _path_as_written(value: str) -> str:
 
 def _default_model(chosen: Mapping[str, Any]) -> str:
     """The first provider whose keys are all there."""
-    for name in ("jimeng", "seedream", "bailian", "gemini"):
+    for name in ("jimeng", "seedream", "bailian", "gemini", "tokenhub"):
         if all(chosen.get(variable.lower()) for variable in REQUIRED[name]):
             return name
     return "demo"

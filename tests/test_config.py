@@ -39,6 +39,7 @@ def test_without_any_setting_the_demo_model_serves_on_loopback() -> None:
         ({"ARK_API_KEY": "c", "DASHSCOPE_API_KEY": "d"}, "seedream"),
         ({"DASHSCOPE_API_KEY": "d"}, "bailian"),
         ({"GEMINI_API_KEY": "e"}, "gemini"),
+        ({"TOKENHUB_API_KEY": "f"}, "tokenhub"),
         ({"ARK_API_KEY": "c", "IMAGE_MODEL": "SDAPI"}, "sdapi"),
     ],
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 
 from app.config import Settings
 from app.domain import ModelSpec
-from app.providers import bailian, gemini, jimeng, seedream
+from app.providers import bailian, gemini, jimeng, seedream, tokenhub
 from app.providers.base import Provider
 from app.providers.demo import Demo
 from app.providers.openai_images import OpenAIImages
@@ -52,6 +52,12 @@ _SERVICES: dict[str, _Service] = {
         prefixes=("gemini_",),
         model_field="gemini_image_model",
         other_models=gemini.other_models,
+    ),
+    "tokenhub": _Service(
+        open=tokenhub.TokenHub,
+        prefixes=("tokenhub_",),
+        model_field="tokenhub_image_model",
+        other_models=tokenhub.other_models,
     ),
     "openai": _Service(open=OpenAIImages, prefixes=("openai_",), model_field="openai_image_model"),
     "sdapi": _Service(open=SdApi, prefixes=("sdapi_",)),

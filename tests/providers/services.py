@@ -20,7 +20,8 @@ from app.providers.jimeng import Jimeng
 from app.providers.openai_images import OpenAIImages
 from app.providers.sdapi import SdApi
 from app.providers.seedream import Seedream
-from tools.fakes import bailian, gemini, jimeng, openai_images, sdapi, seedream
+from app.providers.tokenhub import TokenHub
+from tools.fakes import bailian, gemini, jimeng, openai_images, sdapi, seedream, tokenhub
 from tools.fakes.service import FakeService
 
 FAKES: dict[str, type[FakeService]] = {
@@ -28,6 +29,7 @@ FAKES: dict[str, type[FakeService]] = {
     "seedream": seedream.FakeSeedream,
     "bailian": bailian.FakeBailian,
     "gemini": gemini.FakeGemini,
+    "tokenhub": tokenhub.FakeTokenHub,
     "openai": openai_images.FakeOpenAIImages,
     "sdapi": sdapi.FakeSdApi,
 }
@@ -36,10 +38,11 @@ READERS: dict[str, Callable[[Response], object]] = {
     "seedream": Seedream(Settings())._read,
     "bailian": Bailian(Settings())._read,
     "gemini": Gemini(Settings())._read,
+    "tokenhub": TokenHub(Settings())._read,
     "openai": OpenAIImages(Settings())._read,
     "sdapi": SdApi(Settings(price_per_image=Decimal("0.1")))._read,
 }
-_KEYS = (jimeng.SECRET_KEY, seedream.KEY, bailian.KEY, gemini.KEY, openai_images.KEY)
+_KEYS = (jimeng.SECRET_KEY, seedream.KEY, bailian.KEY, gemini.KEY, tokenhub.KEY, openai_images.KEY)
 FOX = ImageRequest(prompt="一只红狐狸", aspect_ratio="16:9")
 
 

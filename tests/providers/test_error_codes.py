@@ -23,6 +23,7 @@ FORMS: dict[str, tuple[str, Callable[[int | str], dict[str, Any]]]] = {
         "gemini",
         lambda code: {"error": {"code": 400, "status": "INVALID_ARGUMENT", "details": [{"reason": code}]}},
     ),
+    "tokenhub": ("tokenhub", lambda code: {"error": {"code": code, "message": "words"}}),
     "jimeng": ("jimeng", lambda code: {"code": code, "data": None, "message": "words", "status": code}),
     "gateway of jimeng": (
         "jimeng",
@@ -108,6 +109,22 @@ CODES: dict[str, list[tuple[int, int | str, str, tuple[Billed, bool, bool]]]] = 
     "reason of gemini": [
         (400, "API_KEY_INVALID", "key", PAUSES),
         (429, "RATE_LIMIT_EXCEEDED", "limit", AGAIN),
+    ],
+    "tokenhub": [
+        (400, 400001, "request", ENDS),
+        (400, 400004, "request", ENDS),
+        (401, 401002, "key", PAUSES),
+        (402, 401007, "key", PAUSES),
+        (402, 401008, "key", PAUSES),
+        (402, 403004, "key", PAUSES),
+        (403, 403001, "request", PAUSES),
+        (403, 403002, "request", PAUSES),
+        (403, 403005, "request", PAUSES),
+        (429, 429001, "limit", AGAIN),
+        (451, 451001, "moderation", ENDS),
+        (502, 502001, "service", UNKNOWN),
+        (200, 502001, "service", UNKNOWN),
+        (200, "ResourceUnavailable.InterfaceNotExist", "request", UNKNOWN_PAUSES),
     ],
     "jimeng": [
         (400, 50411, "moderation", ENDS),

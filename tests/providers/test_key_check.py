@@ -22,6 +22,7 @@ SERVICES = {
     "seedream": ("models", {"ark_api_key": "falsch"}),
     "bailian": ("task", {"dashscope_api_key": "falsch"}),
     "gemini": ("models", {"gemini_api_key": "falsch"}),
+    "tokenhub": ("task", {"tokenhub_api_key": "falsch"}),
     "openai": ("models", {"openai_api_key": "sk-falsch-falsch"}),
 }
 

@@ -33,7 +33,7 @@ _NAMES = [
 _INNER = [
     *("task_id", "status", "image_urls", "binary_data_base64", "Error", "CodeN", "Code"),
     *("url", "b64_json", "choices", "message", "content", "image"),
-    *("candidates", "promptFeedback", "parts", "inlineData", "details", "usageMetadata"),
+    *("candidates", "promptFeedback", "delta", "parts", "inlineData", "details", "usageMetadata"),
 ]
 _VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 10000, 10000.0, 1e308, 10**30, "", "10000", "猫", "9" * 5000),
@@ -205,6 +205,7 @@ IMAGES: dict[str, dict[str, Any]] = {
     "seedream": {"data": [{"url": _ADDRESS, "error": {"code": "ContentSecurityDetectionError"}}]},
     "bailian": {"output": {"choices": [{"message": {"content": [{"image": _ADDRESS}]}}]}},
     "gemini": {"candidates": [{"content": {"parts": [{"inlineData": {"data": "AAAA"}}]}}]},
+    "tokenhub": {"choices": [{"delta": {"image": {"url": _ADDRESS}}}]},
     "sdapi": {"images": ["AAAA"], "detail": "out of memory"},
     "jimeng": {"data": {"task_id": "7"}},
 }
@@ -217,7 +218,7 @@ def test_an_image_is_taken_whatever_error_stands_beside_it(service: str, status:
         assert READERS[service](answer(status, {**error, **IMAGES[service]}))
 
 
-@pytest.mark.parametrize("service", ["openai", "seedream", "bailian", "jimeng"])
+@pytest.mark.parametrize("service", ["openai", "seedream", "bailian", "tokenhub", "jimeng"])
 def test_an_address_or_task_id_that_is_too_long_is_no_answer(service: str) -> None:
     text = json.dumps({**({"code": 10000} if service == "jimeng" else {}), **IMAGES[service]})
     for short, more in ((_ADDRESS, "x"), ('"7', "7")):

@@ -12,7 +12,7 @@ import pytest
 import generator
 from app.config import Settings
 from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
-from app.providers import bailian, gemini, jimeng, openai_images, seedream
+from app.providers import bailian, gemini, jimeng, openai_images, seedream, tokenhub
 from app.providers.http import Response, ServiceClient
 from tests.providers.services import opened
 from tests.specs import ANY
@@ -130,6 +130,12 @@ def test_google_bills_the_estimate_and_the_words(in_process: Any, model_id: str)
         words.add(bill - (provider.spec.price(request) or 0))
     assert len(words) == 1
     assert 0 < words.pop() < Decimal("0.06")
+
+
+@pytest.mark.parametrize("service", ["tokenhub"], indirect=True)
+@pytest.mark.parametrize("model_id", list(tokenhub._FAMILIES))
+def test_tokenhub_bills_what_was_estimated(in_process: FakeService, model_id: str) -> None:
+    require_equal(in_process, opened(in_process, tokenhub_image_model=model_id))
 
 
 @pytest.mark.parametrize("service", ["jimeng"], indirect=True)

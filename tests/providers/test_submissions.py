@@ -21,6 +21,7 @@ KEYS = {
     "seedream": "ARK_API_KEY",
     "bailian": "DASHSCOPE_API_KEY",
     "gemini": "GEMINI_API_KEY",
+    "tokenhub": "TOKENHUB_API_KEY",
     "openai": "OPENAI_API_KEY",
     "sdapi": "SDAPI_URL",
 }
@@ -79,6 +80,7 @@ def test_a_refused_key_pauses_is_free_and_names_its_variable(service: FakeServic
         ("jimeng", "保护词", "50413"),
         ("seedream", "违禁", "提示词"),
         ("openai", "违禁", "moderation_blocked"),
+        ("tokenhub", "违禁", "451001"),
     ],
     indirect=["service"],
 )
@@ -98,6 +100,7 @@ def test_a_refused_prompt_is_final_and_free(service: FakeService, prompt: str, s
         ("seedream", "用完", "limit", "5-hour limit"),
         ("gemini", "没钱", "key", "insufficient_user_quota"),
         ("gemini", "没开通", "key", "付费"),
+        ("tokenhub", "没钱", "key", "401008"),
         ("openai", "没钱", "key", "insufficient_quota"),
     ],
     indirect=["service"],
@@ -131,7 +134,9 @@ def test_an_empty_account_pauses_the_batch_and_submits_nothing_more(
 
 
 @pytest.mark.parametrize(
-    ("service", "size"), [("seedream", (2816, 1584)), ("bailian", (2560, 1440))], indirect=["service"]
+    ("service", "size"),
+    [("seedream", (2816, 1584)), ("bailian", (2560, 1440)), ("tokenhub", (2720, 1530))],
+    indirect=["service"],
 )
 def test_the_task_id_is_the_url_of_the_image(
     service: FakeService, model: generator.Provider, size: tuple[int, int]

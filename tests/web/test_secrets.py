@@ -23,6 +23,7 @@ from tools.fakes.oss import FakeOss
 from tools.fakes.sdapi import FakeSdApi
 from tools.fakes.seedream import FakeSeedream
 from tools.fakes.service import FakeService
+from tools.fakes.tokenhub import FakeTokenHub
 from tools.noise_images import noise_image
 from web_app import create_app
 
@@ -36,6 +37,7 @@ KEYS: dict[str, Any] = {
         "ark_api_key",
         "dashscope_api_key",
         "gemini_api_key",
+        "tokenhub_api_key",
         "openai_api_key",
         "oss_access_key_secret",
     )
@@ -45,6 +47,7 @@ SERVICES: dict[str, Callable[[], FakeService]] = {
     "seedream": lambda: FakeSeedream(key=KEYS["ark_api_key"]),
     "bailian": lambda: FakeBailian(key=KEYS["dashscope_api_key"]),
     "gemini": lambda: FakeGemini(key=KEYS["gemini_api_key"]),
+    "tokenhub": lambda: FakeTokenHub(key=KEYS["tokenhub_api_key"]),
     "openai": lambda: FakeOpenAIImages(key=KEYS["openai_api_key"]),
     "sdapi": lambda: FakeSdApi(login=f"studio:{MARKER}"),
 }
