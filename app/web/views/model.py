@@ -76,6 +76,11 @@ class Card:
         """The configured model."""
         return self.specs[0]
 
+    @property
+    def has_watermark(self) -> bool:
+        """Whether any of its models has a switch for its visible mark."""
+        return any(spec.has_watermark for spec in self.specs)
+
 
 @bp.get("/model")
 def index() -> str:
