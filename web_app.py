@@ -24,6 +24,7 @@ import generator
 from app import log
 from app.config import Settings, load_settings
 from app.delivery.api import bp as deliveries
+from app.delivery.views import bp as delivery
 from app.domain import ModelSpec
 from app.env_file import EnvFile
 from app.errors import AppError, StoreDamaged, StoreLost, WriteRefused
@@ -80,7 +81,7 @@ def create_app(settings: Settings, runtime: Runtime | None = None, env_file: Env
     init_compression(app)
     init_static_files(app)
     init_assets(app)
-    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, login.bp, language, assets):
+    for blueprint in (*views.BLUEPRINTS, api.bp, deliveries, delivery, login.bp, language, assets):
         app.register_blueprint(blueprint)
     return app
 

@@ -55,7 +55,7 @@ MAY_IMPORT = {
 
 # Foreign library -> the packages or modules that may import it.
 ONLY_IN = {
-    "flask": {"app.web", "app.delivery.api", "web_app"},
+    "flask": {"app.web", "app.delivery.api", "app.delivery.views", "web_app"},
     "flask_babel": {"app.web"},
     "babel": {"app.web"},
     "waitress": {"app.system.http_server"},

@@ -282,6 +282,7 @@ _PICTURE_MENU = (click("[data-card-menu] > summary"), wait_for("[data-card-menu]
 _FAILED = (click("[data-figure=failed]"), wait_for("[data-filter]"))
 _PICKED = (select_records(2, 3), wait_for("[data-selection]"))
 _RUN_MENU = (click("[data-run] [data-run-more]"), wait_for("[data-run-menu]"))
+_DELIVERY = (click("[data-command=deliver]"), wait_for("[data-delivery-make][aria-disabled=false]"))
 _ENDED, _MADE_ONES = "?id={ended}", "?view=table&status=success"
 
 
@@ -460,6 +461,15 @@ STATES = (
         query=_ENDED,
     ),
     _batch("a run's menu", *_RUN_MENU, query=_ENDED),
+    _batch("delivery", click("[data-command=more]"), *_DELIVERY, query=_ENDED),
+    _batch(
+        "a profile of one's own",
+        click("[data-command=more]"),
+        *_DELIVERY,
+        click("[data-delivery-copy]"),
+        wait_for("[data-form-picture]"),
+        query=_ENDED,
+    ),
     State("batch: not there", "populated", "/batch?id=nowhere", (wait_for(".empty"),)),
     _batch("keys", *_KEYS),
     _pictures("by rows", query=_ENDED),
@@ -489,6 +499,7 @@ STATES = (
     _records("batches", open_filter("batch_id"), wait_for(".filter-choice")),
     _records("more", click(".records-end .filter-more > summary"), wait_for("[data-by-file]")),
     _records("selection", *_PICKED, query=_MADE_ONES),
+    _records("delivery of a selection", *_PICKED, *_DELIVERY, query=_MADE_ONES),
     _records("selection in the grid", *_PICKED, query="?view=grid&status=success"),
     _records(
         "compare",

@@ -9,7 +9,7 @@ import { makeFooter } from "../table/footer.js";
 import { makeHead, bindView, bindCommands, bindPicks } from "../table/head.js";
 import { hasOldDraft, sendLeft } from "../table/left.js";
 import { model } from "../table/models.js";
-import { setOwnNames, trackColumns } from "../table/own_columns.js";
+import { ownNames, setOwnNames, trackColumns } from "../table/own_columns.js";
 import { bindRowActions } from "../table/row_actions.js";
 import { copyRow, makeRow } from "../table/row.js";
 import { stateOf } from "../table/states.js";
@@ -19,7 +19,8 @@ import { HttpError, fetchHtmlIfChanged, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { loadItem } from "../core/storage.js";
-import { goToNextProblem, makeGrid } from "../grid/grid.js";
+import { openDelivery } from "../delivery/open.js";
+import { goToCell, goToNextProblem, makeGrid } from "../grid/grid.js";
 import { keepTyping, bindEarlierPrompts } from "../ui/late_lists.js";
 import { bindDownloads } from "../ui/downloads.js";
 import { offerUndo, showToast } from "../ui/toast.js";
@@ -45,6 +46,9 @@ const batch = {
   runRow: (row) => more("orderRow", row),
   restorePictures: (ids) => more("restorePictures", ids),
   openPicture: (id) => more("openPicture", id),
+  deliver: (records) => openDelivery(whatToDeliver(records), {
+    goToRow: (number) => goToCell(table, table.rows.all.find((row) => row.number === number), "prompt"),
+  }),
   openRowMenu: (index) => more("openRowMenu", index),
   chooseReferences(row, search) { if (canEdit(row)) more("chooseReferences", row, search); },
 };
@@ -120,6 +124,7 @@ batch.commands = {
     table.editor.focusUnlessTouch();
     table.showUndo(_("已删除 {count} 行", { count }));
   },
+  deliver: () => batch.deliver(null),
   "pick-all": () => table.selection.setPicked(table.rows.shown, true),
   "pick-none"() {
     table.selection.setPicked(table.rows.all, false);
@@ -185,6 +190,16 @@ function showEmpty() {
   page.querySelector("[data-empty]").hidden = !isEmpty;
   page.querySelector("[data-wait]").hidden = store.isLoaded;
   page.classList.toggle("is-empty", isEmpty);
+}
+
+// These pictures, else the rows that are picked, else all.
+async function whatToDeliver(records) {
+  const id = await store.ensureSaved();
+  const picked = [...table.selection.picked];
+  const name = store.name || _("没有名字的表格");
+  if (records) return { records, own: ownNames(), title: _("选中的 {n} 张", { n: records.length }) };
+  const title = picked.length > 0 ? _("{name} · 选中的 {n} 行", { name, n: picked.length }) : name;
+  return { table: id, rows: picked.length > 0 ? picked.map((row) => row.id) : null, own: ownNames(), title };
 }
 
 // Whether the second script has something to say about the words of a row.

@@ -1,9 +1,10 @@
 // Commands on records, each once: for one record, for several, and for all that a filter finds or that are unresolved.
 
 import { removeKeepingFocus } from "../core/dom.js";
-import { requestJson } from "../core/http.js";
+import { LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
+import { openDelivery } from "../delivery/open.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
 import { confirmRetryCost } from "../ui/confirm.js";
@@ -24,6 +25,7 @@ const COMMANDS = {
   keep: (target, context) => choose(target, "keep", context),
   reject: (target, context) => choose(target, "reject", context),
   unpick: (target, { page }) => pickAll(target, null, page.changed),
+  deliver: (target) => openDelivery(recordsOf(target)),
   archive: (target) => download(urls().archiveUrl, target),
   export: (target) => download(urls().exportUrl, target),
   retry,
@@ -114,6 +116,14 @@ async function uploadReference(id) {
 async function copyLink({ ids: [id] }) {
   const { href } = new URL(`${urls().recordsUrl}?record=${id}`, location.href);
   showToast((await copyText(href)) ? _("已复制这条记录的链接") : _("请手动复制：{href}", { href }));
+}
+
+/** What the dialog of 交付 takes; the records of a filter are looked up. */
+async function recordsOf({ ids, filter }) {
+  const query = new URLSearchParams(filter);
+  const url = document.querySelector("[data-ids-url]")?.dataset.idsUrl;
+  const records = ids ?? (await requestJson("GET", `${url}?${query}`, null, LONG_TIMEOUT)).ids;
+  return { records, title: _("选中的 {n} 张", { n: records.length }) };
 }
 
 // Choice and trash

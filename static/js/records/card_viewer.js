@@ -4,7 +4,7 @@ import { lightbox } from "../ui/lightbox.js";
 import { runInPlace } from "../ui/in_place.js";
 import { runCommand, targetOf } from "./actions.js";
 
-const COMMANDS = ["keep", "reject", "delete", "again", "edit", "link"];
+const COMMANDS = ["keep", "reject", "delete", "again", "edit", "deliver", "link"];
 const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do
 
 export const cardViewer = {

@@ -146,7 +146,7 @@ async function restorePictures({ urls, store }, ids) {
 }
 
 /** 看图, in the place of the table. */
-function makeGallery({ page, table, urls, store, model, orders }, Gallery) {
+function makeGallery({ page, table, urls, store, model, orders, deliver }, Gallery) {
   page.querySelector(".batch-main").append(document.querySelector("[data-gallery]"));
   const gallery = new Gallery(page.querySelector("[data-gallery]"), {
     rows: () => table.rows.shown,
@@ -155,6 +155,7 @@ function makeGallery({ page, table, urls, store, model, orders }, Gallery) {
     modelOf: (row) => model.of(row).label,
     priceOfOne: (row) => pricePerPicture(row, model),
     order: (what) => orders.open(what),
+    deliver,
     change(row, text) {
       table.rows.step(_("修改"), () => table.rows.set(row, "prompt", text));
       table.showUndo(_("已改第 {number} 行", { number: row.number }));
@@ -162,7 +163,6 @@ function makeGallery({ page, table, urls, store, model, orders }, Gallery) {
     urls: {
       details: (id) => page.dataset.detailsUrl.replace("/0/", `/${id}/`),
       record: (id) => `${urls.recordsPage}?record=${id}`,
-      kept: () => `${urls.tables}/${store.id}/archive.zip?pick=keep`,
     },
   });
   store.watch(() => gallery.refresh());

@@ -41,8 +41,8 @@ export class Gallery {
 
   /**
    * holder: of templates/batch/gallery.html. table: rows(), those that the table shows; shownOf(row), see store.js; modelOf(row), the
-   * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; change(row, text), other words; refresh(), which
-   * asks the server now; urls: {details(id), record(id), kept()}.
+   * label of its model; priceOfOne(row) in CNY; order({rows, mode}), the order dialog; deliver(records or null), that of 交付; change(row, text), other words; refresh(), which
+   * asks the server now; urls: {details(id), record(id)}.
    */
   constructor(holder, table) {
     this.#holder = holder;
@@ -142,8 +142,8 @@ export class Gallery {
     this.#part("[data-gallery-earlier]").setAttribute("aria-pressed", String(this.#isEarlierShown));
     this.#part("[data-gallery-survey]").hidden = this.#selected.size < 2;
     this.#part("[data-gallery-survey] span").textContent = _("并排看 {n} 张", { n: this.#selected.size });
-    this.#part("[data-gallery-kept]").hidden = counts.keep === 0;
-    this.#part("[data-gallery-kept]").href = this.#table.urls.kept();
+    this.#part("[data-gallery-deliver]").hidden = counts.keep + this.#selected.size === 0;
+    this.#part("[data-gallery-deliver]").textContent = this.#selected.size > 0 ? _("交付选中的…") : _("交付留下的…");
     this.#part("[data-gallery-size]").value = this.#size;
     this.#part("[data-gallery-note]").textContent = this.#note;
     this.#part("[data-gallery-empty]").hidden = groups.length > 0;
@@ -244,6 +244,12 @@ export class Gallery {
     });
   }
 
+  /** The pictures that are selected, else those that the table keeps. */
+  #deliver() {
+    const records = [...this.#selected].map((key) => this.#grid.shotOf(key).picture.record_id);
+    return this.#table.deliver(records.length > 0 ? records : null);
+  }
+
   #edit(row) {
     const shot = this.#shot?.row === row ? this.#shot : this.#grid.groups.find((group) => group.row === row)?.shots[0];
     if (!shot) return;
@@ -341,6 +347,7 @@ export class Gallery {
         this.#show();
       }
       if (target.closest("[data-gallery-survey]")) this.#survey();
+      if (target.closest("[data-gallery-deliver]")) this.#deliver();
       if (target.closest("[data-gallery-earlier]")) {
         this.#isEarlierShown = !this.#isEarlierShown;
         this.#show();

@@ -202,7 +202,7 @@ export class RunStrip {
   }
 
   /** What the imported workbook cannot carry of the results is said in the title of its link, and at a press. */
-  #showLinks({ workbook, counts }) {
+  #showLinks({ workbook }) {
     const { urls, store } = this.#page;
     const [table, notes] = [`${urls.tables}/${store.id}`, workbook?.notes ?? []];
     show(this.#root, {
@@ -212,7 +212,6 @@ export class RunStrip {
         title: [_("下载「{filename}」，右边加上结果", { filename: workbook?.filename }), ...notes].join("\n"),
         onclick: () => { if (notes.length > 0) showToast(notes.join(_("；"))); },
       },
-      "[data-run-archive]": { hidden: counts.success === 0, href: `${table}/archive.zip` },
       "[data-run-records]": { href: `${urls.recordsPage}?${new URLSearchParams({ batch_id: this.#state.id })}` },
     });
   }

@@ -7,6 +7,7 @@ import { poll } from "../core/poll.js";
 import { showError, offerUndo, showToast } from "../ui/toast.js";
 import { _ } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
+import { openDelivery } from "../delivery/open.js";
 import { makeMenu } from "../table/menu.js";
 
 const TYPING = 200; // ms after the last letter
@@ -97,7 +98,7 @@ export function bindTableActions(page, list) {
   const { open } = makeMenu(menu);
   const isPutAway = new URLSearchParams(location.search).get("archived") === "1";
   let chosen = null; // the item whose menu is open
-  const commands = { rename, archive, copy, remove };
+  const commands = { rename, archive, copy, deliver, remove };
 
   function run(name, item) {
     item.querySelector("[data-error]").textContent = "";
@@ -148,6 +149,10 @@ export function bindTableActions(page, list) {
     showToast(_("已复制为「{name}」", { name: table.name }));
   }
 
+  function deliver({ dataset: { tablesItem: table, name } }) {
+    return openDelivery({ table, title: name });
+  }
+
   async function remove(item) {
     const { name, url } = item.dataset;
     await requestJson("DELETE", url);
@@ -174,11 +179,10 @@ export function bindTableActions(page, list) {
     if (opener) {
       chosen = opener.closest("[data-tables-item]");
       menu.querySelector("[data-tables-results]").href = chosen.dataset.resultsUrl;
-      menu.querySelector("[data-tables-archive]").href = `${chosen.dataset.url}/archive.zip`;
-      menu.querySelector("[data-tables-archive]").hidden = !chosen.querySelector("img");
+      menu.querySelector('[data-tables-command="deliver"]').hidden = !chosen.querySelector("img");
       open(opener);
     }
-    const item = target.closest("[data-tables-command], [data-tables-results], [data-tables-archive]");
+    const item = target.closest("[data-tables-command], [data-tables-results]");
     if (!item) return;
     menu.hidePopover();
     if (item.dataset.tablesCommand) run(item.dataset.tablesCommand, chosen);

@@ -8,7 +8,7 @@ import { _ } from "../core/i18n.js";
 import { randomKey } from "../core/orders.js";
 import { showError, showToast } from "./toast.js";
 
-const LINKS = 'a[download][href*="/archive.zip"], a[download][href*="/results.xlsx"]';
+const LINKS = 'a[download][href*="/results.xlsx"]';
 const FRAME = "download";
 const BETWEEN = 200; // ms
 const LONGEST = 600_000; // ms

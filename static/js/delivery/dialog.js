@@ -1,0 +1,206 @@
+// 交付: what leaves the house. The state of the dialog stands in #state; what is on the screen follows from it in DeliveryView.
+// Nothing is made before the press; then the page asks for a second of work at a time, so that leaving it stops the work.
+
+import { ProfileForm } from "./profile_form.js";
+import { DeliveryView } from "./view.js";
+import { attempt } from "../core/attempt.js";
+import { create } from "../core/dom.js";
+import { refusalOf } from "../core/files.js";
+import { HttpError, requestJson } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { postOnce } from "../core/orders.js";
+import { loadItem, saveItem } from "../core/storage.js";
+import { offerUndo } from "../ui/toast.js";
+
+const LAST = "delivery.profile"; // the one used last, in storage
+
+export class Delivery {
+  #dialog;
+  #url;
+  #view;
+  #form;
+  #page = {};
+  #what = {};
+  #state = { profiles: [] };
+  #turn = 0; // what an earlier one waited for is not shown
+
+  constructor(dialog) {
+    this.#dialog = dialog;
+    this.#url = dialog.dataset.deliveriesUrl;
+    this.#view = new DeliveryView(dialog, {
+      choose: (changes) => this.#choose(changes), toggle: (changes) => this.#set(changes), make: (target) => this.#make(target),
+      resume: (id) => this.#resume(id), stop: () => this.#stop(), remove: () => this.#remove(),
+      edit: () => this.#openForm(this.#profile, this.#profile.name), copy: () => this.#openForm({ ...this.#profile, name: _("{name} 副本", { name: this.#profile.label }) }, ""),
+      goToRow: (row) => {
+        dialog.close();
+        this.#page.goToRow(row);
+      },
+    });
+    const back = () => {
+      this.#set({ isForm: false });
+      this.#view.focus();
+    };
+    this.#form = new ProfileForm(dialog.querySelector("[data-delivery-form]"), dialog.dataset.profilesUrl, {
+      back, names: () => this.#state.profiles.map(({ name }) => name), saved: (name) => this.#loadProfiles(name).then(back),
+    });
+    dialog.addEventListener("cancel", (event) => {
+      if (!this.#state.isForm) return;
+      event.preventDefault();
+      back();
+    });
+    dialog.addEventListener("close", () => { this.#turn += 1; }); // what is being made stops here
+  }
+
+  /**
+   * what: {table, rows: ids of rows, or null for all} or {records: ids}, title, own: names of own columns.
+   * page: {goToRow(number)}, where there are rows to go to.
+   */
+  async open(what, page) {
+    if (this.#dialog.open) return;
+    this.#what = what;
+    this.#page = page;
+    this.#state = {
+      profiles: this.#state.profiles, profile: "", pick: what.records ? "all" : "keep", since: "", note: true, workbook: Boolean(what.table),
+      plan: null, isPlanning: true, job: null, error: "", history: [], isForm: false,
+    };
+    this.#set({});
+    this.#dialog.showModal();
+    await this.#try(() => Promise.all([this.#loadProfiles(loadItem(LAST)), this.#loadHistory()]));
+    this.#view.focus();
+  }
+
+  #set(changes) {
+    this.#state = { ...this.#state, ...changes };
+    this.#view.show(this.#state, { ...this.#what, canGo: Boolean(this.#page.goToRow) });
+  }
+
+  #setJob(changes) { this.#set({ job: this.#state.job && { ...this.#state.job, ...changes } }); }
+
+  /** Run what is shown only while nothing else was asked for; an error stands in the dialog. */
+  #try(work) {
+    const turn = ++this.#turn;
+    const isCurrent = () => turn === this.#turn && this.#dialog.open;
+    return attempt(() => work(isCurrent), (error) => {
+      if (!isCurrent()) return;
+      this.#set({ error, isPlanning: false });
+      this.#setJob({ isRunning: false });
+    });
+  }
+
+  async #loadHistory() {
+    if (!this.#what.table) return;
+    const { deliveries } = await requestJson("GET", `${this.#url}?table=${encodeURIComponent(this.#what.table)}`);
+    this.#set({ history: deliveries });
+  }
+
+  /** The one used last first, then those of one's own. */
+  async #loadProfiles(chosen) {
+    const { profiles } = await requestJson("GET", this.#dialog.dataset.profilesUrl);
+    const shown = JSON.parse(this.#dialog.dataset.shown); // built-in ones in the language of the page
+    const rank = ({ name, built_in: isBuiltIn }) => (name === loadItem(LAST) ? 0 : isBuiltIn ? 2 : 1);
+    const labelled = profiles.map((one) => ({ ...one, label: shown[one.name]?.[0] ?? one.name, source: shown[one.name]?.[1] ?? one.source }));
+    const sorted = labelled.toSorted((one, other) => rank(one) - rank(other));
+    this.#set({ profiles: sorted });
+    this.#choose({ profile: (sorted.find(({ name }) => name === chosen) ?? sorted[0]).name });
+  }
+
+  get #profile() { return this.#state.profiles.find(({ name }) => name === this.#state.profile); }
+
+  // What will be delivered, and making it.
+
+  #order() {
+    const { table, rows, records } = this.#what;
+    const { profile, pick, since, note, workbook } = this.#state;
+    return { ...(table && { table }), ...(rows && { rows }), ...(records && { records }), ...(since && { changed_since: since }), profile, pick, note, workbook };
+  }
+
+  /** Another profile, other pictures: counted anew, the sums before it stay until then. Without a kept picture at first: all. */
+  async #choose(changes) {
+    this.#set({ ...changes, isPlanning: true, job: null, error: "" });
+    await this.#try(async (isCurrent) => {
+      const plan = await requestJson("POST", this.#url, { ...this.#order(), apply: 0 });
+      if (!isCurrent()) return;
+      const isFirst = !this.#state.plan;
+      this.#set({ plan, isPlanning: false });
+      if (isFirst && this.#state.pick === "keep" && plan.counts.keep === 0 && plan.counts.all > 0) this.#choose({ pick: "all" });
+    });
+  }
+
+  /** target: "zip" or "folder". What was interrupted goes on where it stopped. */
+  async #make(target) {
+    const { job, plan, isPlanning, profile } = this.#state;
+    if (job?.isRunning || isPlanning || (!job && !plan?.files.length)) return;
+    saveItem(LAST, profile);
+    this.#set({ error: "", job: { id: "", ...plan, ...job, folder: "", isRunning: true } });
+    await this.#try(async (isCurrent) => {
+      if (!this.#state.job.id) {
+        const { id, files, total } = await postOnce(this.#url, this.#order());
+        if (isCurrent()) this.#setJob({ id, files, total });
+      }
+      await this.#makeAll(isCurrent);
+      if (isCurrent()) await this.#handOver(target);
+      if (!isCurrent()) return;
+      this.#setJob({ isRunning: false, isDone: true });
+      await this.#loadHistory();
+    });
+  }
+
+  async #makeAll(isCurrent) {
+    const isDone = () => this.#state.job.total.made + this.#state.job.total.failed >= this.#state.job.total.files;
+    while (isCurrent() && !isDone()) {
+      const { files, total } = await requestJson("POST", `${this.#url}/${this.#state.job.id}/make`);
+      if (!isCurrent()) return;
+      const made = new Map(files.map((file) => [file.name, file]));
+      this.#setJob({ total, files: this.#state.job.files.map((file) => made.get(file.name) ?? file) });
+    }
+  }
+
+  async #handOver(target) {
+    const { id, total: { made } } = this.#state.job;
+    if (made === 0) return;
+    if (target === "folder") {
+      const { folder } = await requestJson("POST", `${this.#url}/${id}/folder`);
+      return void this.#setJob({ folder });
+    }
+    const refusal = await refusalOf(`${this.#url}/${id}.zip`);
+    if (refusal) throw new HttpError(refusal);
+    create("a", { href: `${this.#url}/${id}.zip`, download: "" }).click();
+  }
+
+  #stop() {
+    this.#turn += 1;
+    this.#setJob({ isRunning: false });
+    this.#view.focus();
+  }
+
+  /** Go on with a delivery of before. */
+  async #resume(id) {
+    await this.#try(async (isCurrent) => {
+      const { profile, files, total } = await requestJson("GET", `${this.#url}/${id}`);
+      if (!isCurrent()) return;
+      this.#set({ isPlanning: false, profile, job: { id, files, total, isRunning: false } });
+      await this.#make("zip");
+    });
+  }
+
+  // Profiles of one's own.
+
+  #openForm(profile, old) {
+    this.#set({ isForm: true, error: "" });
+    this.#form.open(profile, { old, columns: [...(this.#what.own ?? []), ...JSON.parse(this.#dialog.dataset.variables)], recordId: this.#state.plan?.files[0]?.record_id ?? null });
+  }
+
+  async #remove() {
+    const { name, label: _label, built_in: _fixed, ...fields } = this.#profile;
+    const url = `${this.#dialog.dataset.profilesUrl}/${encodeURIComponent(name)}`;
+    await this.#try(async () => {
+      await requestJson("DELETE", url);
+      await this.#loadProfiles(loadItem(LAST));
+      this.#view.focus();
+      offerUndo(_("已删除规格「{name}」", { name }), async () => {
+        await requestJson("PUT", url, fields);
+        await this.#loadProfiles(name);
+      });
+    });
+  }
+}

@@ -1,0 +1,74 @@
+// Words of the dialog 交付: what a profile makes, and what is wrong with rows and files, by kind.
+
+import { _, language } from "../core/i18n.js";
+
+const MB = 1_000_000;
+const FORMATS = { jpeg: "JPEG", png: "PNG", webp: "WebP", original: _("原格式") };
+
+// rule of a check -> its name, and the words for those that fail it
+const RULES = {
+  pixels: [_("像素"), (of) => _("{n} 张的像素不对，要 {wanted}", of)], ratio: [_("比例"), (of) => _("{n} 张的比例不对，要 {wanted}", of)],
+  bytes: [_("文件大小"), (of) => _("{n} 张的文件大小不对，要 {wanted}", of)], format: [_("格式"), (of) => _("{n} 张的格式不对，要 {wanted}", of)],
+  quality: [_("JPEG 质量"), (of) => _("{n} 张的 JPEG 质量不够，要 {wanted}", of)], white_ground: [_("白底"), (of) => _("{n} 张的白底不是纯白", of)],
+  fill: [_("商品占比"), (of) => _("{n} 张的商品占比不对，要 {wanted}", of)], edge: [_("碰边"), (of) => _("{n} 张的商品碰到了边", of)],
+  enlarged: [_("不放大"), (of) => _("{n} 张的原图不够大，要放大", of)], name: [_("文件名"), (of) => _("{n} 张的文件名不合要求：{wanted}", of)],
+};
+
+/** 1.4 MB, 480 KB */
+export function sizeWords(bytes) {
+  if (bytes < MB) return `${Math.max(1, Math.round(bytes / 1000)).toLocaleString(language)} KB`;
+  return `${(bytes / MB).toLocaleString(language, { maximumFractionDigits: 1 })} MB`;
+}
+
+/** 1440×1440 · JPEG · ≤ 500 KB */
+export function profileWords({ width, height, fit, format, max_kb: most }) {
+  const size = fit === "original" ? _("原尺寸") : [width || _("不限"), height || _("不限")].join("×");
+  return [size, FORMATS[format], most ? `≤ ${sizeWords(most * 1000)}` : ""].filter(Boolean).join(" · ");
+}
+
+/** Where the sizes are from: never that a platform accepts what has them. */
+export function sourceWords({ source = "", checked_on: day }) {
+  return source && day ? _("尺寸来源：{source}（{day}）。平台会改，以后台为准", { source, day }) : source;
+}
+
+/** Problems of the same kind together: [{kind, words, rows: [{row, error}]}]; pick: "keep" or "all". */
+export function problemGroups(problems, pick) {
+  const words = {
+    pick: (of) => (pick === "keep" ? _("{n} 行没有留下的图", of) : _("{n} 行没有图", of)), same_name: (of) => _("{n} 行重名", of),
+    empty: (of) => _("{n} 行缺名字要用的格子", of), column: (of) => _("{n} 行没有名字要用的列", of), name: (of) => _("{n} 行的名字不能用", of),
+  };
+  const groups = Object.groupBy(problems, ({ kind }) => kind);
+  return Object.entries(groups).map(([kind, rows]) => ({ kind, words: words[kind]({ n: new Set(rows.map(({ row }) => row)).size }), rows }));
+}
+
+/** What files fail, by rule, and what was checked: {failed: [{rule, words, files}], passed: names, open: names of what was not checked}. */
+export function checkGroups(files) {
+  const found = files.flatMap((file) => (file.checks ?? []).map((check) => ({ ...check, file })));
+  const result = { failed: [], passed: [], open: [] };
+  const broken = files.filter(({ error }) => error).map((file) => ({ ...file, seen: file.error }));
+  if (broken.length > 0) result.failed.push({ rule: "", words: _("{n} 张做不出来，没有放进去", { n: broken.length }), files: broken });
+  for (const [rule, checks] of Object.entries(Object.groupBy(found, (check) => check.rule))) {
+    const [name, words] = RULES[rule] ?? [rule, (of) => _("{n} 张没有通过 {rule}", of)];
+    const failed = checks.filter((check) => check.result === "fail");
+    if (failed.length > 0) result.failed.push({ rule, words: words({ n: failed.length, wanted: failed[0].wanted, rule }), files: failed.map(({ file, seen }) => ({ ...file, seen })) });
+    else result[checks.some((check) => check.result === "pass") ? "passed" : "open"].push(name);
+  }
+  return result;
+}
+
+/** [how many files, what else is to be known of them]; groups: of problems and checks. */
+export function sumWords({ plan, job, since, isPlanning }, { problems, failed }) {
+  const number = (n) => n.toLocaleString(language);
+  const join = (notes) => notes.filter(Boolean).map((words) => ` · ${words}`).join("");
+  if (!job && !plan) return [isPlanning ? _("正在数…") : "", ""];
+  if (!job) {
+    const n = number(plan.files.length);
+    return [since ? _("改过的 {n} 个文件", { n }) : _("{n} 个文件", { n }), join(problems.map(({ words }) => words))];
+  }
+  const { made, failed: broken, bytes, files } = job.total;
+  const wrong = failed.filter(({ rule }) => rule).reduce((n, group) => n + group.files.length, 0);
+  return [
+    job.isDone ? _("做好了 {n} 个文件", { n: number(made) }) : _("{made} / {files} 个文件", { made: number(made + broken), files: number(files) }),
+    join([job.isDone || job.isRunning ? "" : _("停下了"), bytes && sizeWords(bytes), broken && _("{n} 张做不出来", { n: broken }), wrong && _("{n} 项检查没过", { n: wrong })]),
+  ];
+}
