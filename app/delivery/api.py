@@ -16,13 +16,13 @@ from app.delivery.checks import FAIL, NOT_CHECKED, PASS, Check, check
 from app.delivery.making import Maker, Originals
 from app.delivery.note import Made
 from app.delivery.plan import PlannedFile, Problem, Source, plan_files
-from app.delivery.profiles import BUILT_IN, FITS, FORMATS, POSITIONS, Profile, Rule, finish_of, read_profile
+from app.delivery.profiles import BUILT_IN, FITS, FORMATS, Profile, Rule, finish_of, read_profile
 from app.delivery.store import Delivery
 from app.domain import Pick
 from app.domain.tables import MAX_ROWS_A_TABLE, Table
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
 from app.images.filenames import safe_stem
-from app.images.finishing import CannotFinish, finish, layout
+from app.images.finishing import POSITIONS, CannotFinish, finish, layout
 from app.web.downloads import as_attachment, start_stream
 from app.web.i18n import gettext, translate, translator
 from app.web.openapi.describe import describe

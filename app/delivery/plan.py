@@ -148,12 +148,16 @@ class _Named:
             if key == variable_key(_ROW):
                 return str(self.source.row)
             if key == variable_key(_NAME):
-                return self.source.requested.replace("\\", "_") or f"图片-{self.source.row}"
+                return self.source.requested.replace("\\", "_") or _unnamed(self.source.row)
             problem = message("没有「{name}」这一列，请改交付规格，或在表里加这一列", name=shown)
             problems.append(Problem(self.source.row, field, "column", problem))
             return ""
 
         return _VARIABLE.sub(value, template.replace("\0", ""))
+
+
+def _unnamed(row: int) -> str:
+    return f"图片-{row}"
 
 
 def _part_problem(part: str, safe: str) -> Message | None:
@@ -195,9 +199,14 @@ def _without_clashes(
     for same in by_path.values():
         for file in same if len(same) > 1 else ():
             rows = tuple(dict.fromkeys(other.row for other in same if other is not file))[:3]
-            text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {序号}"
+            text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {variable}"
             problems.append(
-                Problem(file.row, "file_name", "same_name", message(text, rows=rows, path=file.path))
+                Problem(
+                    file.row,
+                    "file_name",
+                    "same_name",
+                    message(text, rows=rows, path=file.path, variable=f"{{{_NUMBER}}}"),
+                )
             )
     kept = [file for file in files if len(by_path[file_key(file.path)]) == 1]
     return kept, sorted(problems, key=lambda problem: problem.row)
