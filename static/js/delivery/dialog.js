@@ -3,7 +3,7 @@
 
 import { ProfileForm } from "./profile_form.js";
 import { DeliveryView } from "./view.js";
-import { attempt } from "../core/attempt.js";
+import { attempt } from "../core/http.js";
 import { create } from "../core/dom.js";
 import { refusalOf } from "../core/files.js";
 import { HttpError, requestJson } from "../core/http.js";

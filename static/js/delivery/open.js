@@ -1,6 +1,6 @@
 // Opens the dialog of 交付; its script and its markup are loaded at the first press.
 
-import { attempt } from "../core/attempt.js";
+import { attempt } from "../core/http.js";
 import { lazy } from "../core/lazy.js";
 import { loadDialog } from "../ui/late_dialog.js";
 import { showError } from "../ui/toast.js";

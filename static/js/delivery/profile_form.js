@@ -2,7 +2,7 @@
 
 import { drawText, readLogo } from "./overlay.js";
 import { sizeWords } from "./words.js";
-import { attempt } from "../core/attempt.js";
+import { attempt } from "../core/http.js";
 import { apply, create, show } from "../core/dom.js";
 import { requestFile } from "../core/files.js";
 import { requestJson } from "../core/http.js";
