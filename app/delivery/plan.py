@@ -19,6 +19,7 @@ from app.system import windows_files
 
 _VARIABLE = re.compile(r"\{([^{}\n]+)\}")
 _NAME, _NUMBER, _ROW = "文件名", "序号", "行号"
+_UNNAMED = "图片"  # never words of the prompt
 _LEAST_DIGITS = 2
 _ENDINGS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _MAX_FOLDER_BYTES = 200
@@ -148,7 +149,7 @@ class _Named:
             if key == variable_key(_ROW):
                 return str(self.source.row)
             if key == variable_key(_NAME):
-                return self.source.requested.replace("\\", "_") or _unnamed(self.source.row)
+                return self.source.requested.replace("\\", "_") or f"{_UNNAMED}-{self.source.row}"
             problem = message("没有「{name}」这一列，请改交付规格，或在表里加这一列", name=shown)
             problems.append(Problem(self.source.row, field, "column", problem))
             return ""

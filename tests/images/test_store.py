@@ -411,6 +411,17 @@ def test_temporary_files_of_a_dead_process_are_removed_and_nothing_else(tmp_path
     assert store.remove_part_files(tmp_path / "not there") == 0
 
 
+def test_the_finished_files_of_a_delivery_are_removed_a_day_after_the_last(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        folder = tmp_path / store.DELIVERIES / name
+        folder.mkdir(parents=True)
+        (folder / "0").write_bytes(b"picture")
+    day_ago = time.time() - 24 * 3600 - 1
+    os.utime(tmp_path / store.DELIVERIES / "old", (day_ago, day_ago))
+    store.remove_part_files(tmp_path)
+    assert names(tmp_path / store.DELIVERIES) == ["new/0"]
+
+
 def test_temporary_files_of_a_live_process_are_kept(tmp_path: Path) -> None:
     with atomic_write.temp_file(tmp_path, [b"whole"]) as part:
         assert store.remove_part_files(tmp_path) == 0
