@@ -146,14 +146,15 @@ def finish(content: bytes, wanted: Finish, *, text: str = "") -> Finished:
         c2pa = "left" if marks.find_marks(content)["c2pa"] else ""
         encoded, quality, source, scale = content, None, None, 1.0
         if wanted.fit == wanted.format == "original":
+            _measured(content)  # one that is damaged cannot be taken apart
             if (
                 c2pa and metadata.extract(content) is None
-            ):  # what was embedded since does not fit the manifest
+            ):  # the manifest does not fit what was embedded since
                 c2pa = "kept"
         else:
             image_format = image_format if wanted.format == "original" else wanted.format
             image, source, scale = _arranged(content, wanted, image_format, changes)
-            room = len(marks.packet(mark)) + (2 * len(text) + 400 if text else 0) + 100
+            room = len(marks.packet(mark)) + (4 * len(text) + 400 if text else 0) + 100
             encoded, quality = _encoded(image, image_format, wanted, room)
             del image
         if c2pa != "kept":

@@ -91,7 +91,7 @@ def _clean_png(content: bytes, block: bytes, xmp: bytes) -> bytes:
 
 def _clean_jpeg(content: bytes, block: bytes, xmp: bytes) -> bytes:
     segments = list(jpeg_segments(content))
-    segments += jpeg_scans(content, segments[-1].end)
+    segments += jpeg_scans(content, segments[-1].end if segments else 2)
     pieces = [jpeg_segment(_APP1, _EXIF_HEADER + block)] if block else []
     pieces += [jpeg_segment(_APP1, JPEG_XMP + xmp)] if xmp else []
     for part in segments:

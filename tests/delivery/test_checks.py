@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from app.delivery.checks import Check, check, verdict
+from app.delivery.checks import Check, check
 from app.delivery.profiles import BUILT_IN, Profile, Rule, finish_of
 from app.images.finishing import Finished, finish
 from tools.noise_images import noise_image
@@ -41,9 +41,6 @@ def test_a_picture_that_fits_passes_every_check() -> None:
     assert set(results(checks)) == {"pixels", "ratio", "enlarged", "name", "bytes", "format", *GROUND}
     assert set(results(checks).values()) == {"pass"}
     assert str(checks["fill"].seen) == "75%（面积 56%）"
-    words = str(verdict(WHITE_SLOT, list(checks.values())))
-    assert words.startswith("符合我们知道的尺寸（")
-    assert words.endswith("2026-11-29）")
 
 
 @pytest.mark.parametrize(
@@ -107,7 +104,6 @@ def test_bytes_format_and_quality_are_those_of_the_file() -> None:
     small = replace(ebay, max_kb=10)
     assert results(_all(small, finished))["bytes"] == "fail"
     assert str(_all(small, finished)["bytes"].wanted) == "最多 10 KB"
-    assert str(verdict(small, list(_all(small, finished).values()))).startswith("1 项")
 
 
 def test_a_detail_picture_that_is_too_narrow_fails() -> None:

@@ -1,5 +1,6 @@
 """Pictures to deliver: sizes, bytes, grounds and marks; colours and odd originals are read by a browser."""
 
+import contextlib
 import io
 import json
 import random
@@ -199,6 +200,24 @@ def test_an_overlay_that_is_no_picture_is_refused() -> None:
         finish(goods(), broken)
 
 
+def test_a_large_photo_on_its_side_is_cropped_upright() -> None:
+    """Decoded at half its size."""
+    upright = Image.new("RGB", (1000, 3000), (0, 0, 200))
+    upright.paste((200, 0, 0), (0, 0, 1000, 1000))
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    lying = packed(upright.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=95, exif=exif)
+    wanted = Finish(width=200, height=200, fit="crop", format="png", focus=(0.5, 0.1))
+    made = finish(lying, wanted)
+    assert opened(made).convert("RGB").getpixel((100, 190)) == pytest.approx((200, 0, 0), abs=4)
+    assert words(made)[0] == "按拍摄方向转正"
+
+
+def test_another_format_keeps_the_size() -> None:
+    made = finish(noise_image("png", "LA"), Finish(format="jpeg"))
+    assert (made.format, made.width, made.height, made.scale) == ("jpeg", 96, 64, 1.0)
+
+
 # --- the ground
 
 
@@ -326,3 +345,16 @@ def damaged() -> Iterator[bytes]:
 def test_a_damaged_original_is_a_sentence(content: bytes, wanted: Finish) -> None:
     with pytest.raises(CannotFinish, match="原图"):
         finish(content, wanted)
+
+
+@pytest.mark.parametrize("image_format", ["png", "jpeg", "webp"])
+def test_whatever_is_damaged_is_a_picture_or_a_sentence(image_format: str) -> None:
+    rng = random.Random(f"damaged {image_format}")
+    sample = finish(with_xmp(image_format, xmp()), Finish()).content
+    for number in range(150):
+        content = bytearray(sample[: rng.choice([len(sample), rng.randrange(13, len(sample))])])
+        for _ in range(rng.randrange(6)):
+            content[rng.randrange(12, min(len(content), 700))] = rng.randrange(256)
+        with contextlib.suppress(CannotFinish):
+            made = finish(bytes(content), (Finish(), SQUARE)[number % 2])
+            assert opened(made).size == (made.width, made.height)
