@@ -133,6 +133,8 @@ def remove_profile(name: str) -> Response:
         rows=array_of(ID, maxItems=MAX_ROWS_A_TABLE) | {"description": "表格里行的编号；不写就是所有的行"},
         pick=enum("keep", "all"),
         profile=str,
+        note=bool,
+        workbook=bool,
         apply=whole(0, 1, default=1),
         changed_since=text(description="一次交付的编号：只要那以后换了图片的行"),
         request_id=REQUEST_ID,
@@ -144,7 +146,7 @@ def deliver() -> Response:
     key, applies = request_key(body), body.get("apply", 1)
     if type(applies) is not int or applies not in (0, 1):
         raise InvalidRequest("apply", "apply 应为 0 或 1")
-    profile = _profile(body.get("profile"))
+    profile = _profile(body.get("profile")).with_switches(body)
     pick = body.get("pick") or ("all" if body.get("table") is None else "keep")
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")

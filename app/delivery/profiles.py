@@ -4,7 +4,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from app.errors import InvalidRequest, Message, message
@@ -65,6 +65,13 @@ class Profile:
     def fields(self) -> dict[str, Any]:
         """As the API answers and the database stores it."""
         return asdict(self)
+
+    def with_switches(self, given: Mapping[str, Any]) -> "Profile":
+        """The profile with ``note`` and ``workbook`` as a delivery asks for them. Raises InvalidRequest."""
+        for field in ("note", "workbook"):
+            _check_kind(field, given.get(field, True))
+        note, workbook = given.get("note", self.note), given.get("workbook", self.workbook)
+        return replace(self, note=note, workbook=workbook)
 
     def bound(self, rule: str) -> Rule:
         """The rule of that name; without bounds if the profile has none."""

@@ -224,6 +224,9 @@ def test_note_and_workbook_can_be_left_out(demo: WebHarness) -> None:
     table = table_of(demo)
     plain = planned(demo, table, own_profile(demo, note=False, workbook=False))["id"]
     assert [*unzipped(demo, plain)] == NAMES
+    without = planned(demo, table, own_profile(demo), note=False, workbook=False)["id"]  # this time only
+    assert [*unzipped(demo, without)] == NAMES
+    assert planned(demo, table, note="no", status=400)["field"] == "note"
 
 
 SECRETS = ("密语一二三", "反词四五六", "jimeng", "即梦", "0.22", "Negative prompt", "Sampler", "Steps:")
