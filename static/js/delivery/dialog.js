@@ -3,10 +3,9 @@
 
 import { ProfileForm } from "./profile_form.js";
 import { DeliveryView } from "./view.js";
-import { attempt } from "../core/http.js";
 import { create } from "../core/dom.js";
 import { refusalOf } from "../core/files.js";
-import { HttpError, requestJson } from "../core/http.js";
+import { HttpError, attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
 import { loadItem, saveItem } from "../core/storage.js";
@@ -19,7 +18,6 @@ export class Delivery {
   #url;
   #view;
   #form;
-  #page = {};
   #what = {};
   #state = { profiles: [] };
   #turn = 0; // what an earlier one waited for is not shown
@@ -33,7 +31,7 @@ export class Delivery {
       edit: () => this.#openForm(this.#profile, this.#profile.name), copy: () => this.#openForm({ ...this.#profile, name: _("{name} 副本", { name: this.#profile.label }) }, ""),
       goToRow: (row) => {
         dialog.close();
-        this.#page.goToRow(row);
+        this.#what.goToRow(row);
       },
     });
     const back = () => {
@@ -51,16 +49,12 @@ export class Delivery {
     dialog.addEventListener("close", () => { this.#turn += 1; }); // what is being made stops here
   }
 
-  /**
-   * what: {table, rows: ids of rows, or null for all} or {records: ids}, title, own: names of own columns.
-   * page: {goToRow(number)}, where there are rows to go to.
-   */
-  async open(what, page) {
+  /** what: {table, rows: ids, or null for all} or {records: ids}, title, own: names of own columns, goToRow(number), where there are rows. */
+  async open(what) {
     if (this.#dialog.open) return;
     this.#what = what;
-    this.#page = page;
     this.#state = {
-      profiles: this.#state.profiles, profile: "", pick: what.records ? "all" : "keep", since: "", note: true, workbook: Boolean(what.table),
+      profiles: this.#state.profiles, profile: "", pick: what.records ? "all" : "keep", since: "", note: null, workbook: null,
       plan: null, isPlanning: true, job: null, error: "", history: [], isForm: false,
     };
     this.#set({});
@@ -71,7 +65,7 @@ export class Delivery {
 
   #set(changes) {
     this.#state = { ...this.#state, ...changes };
-    this.#view.show(this.#state, { ...this.#what, canGo: Boolean(this.#page.goToRow) });
+    this.#view.show(this.#state, this.#what);
   }
 
   #setJob(changes) { this.#set({ job: this.#state.job && { ...this.#state.job, ...changes } }); }
@@ -110,7 +104,9 @@ export class Delivery {
 
   #order() {
     const { table, rows, records } = this.#what;
-    const { profile, pick, since, note, workbook } = this.#state;
+    const { profile, pick, since } = this.#state;
+    const note = this.#state.note ?? this.#profile.note;
+    const workbook = Boolean(table) && (this.#state.workbook ?? this.#profile.workbook);
     return { ...(table && { table }), ...(rows && { rows }), ...(records && { records }), ...(since && { changed_since: since }), profile, pick, note, workbook };
   }
 

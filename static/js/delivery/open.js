@@ -10,14 +10,14 @@ const load = lazy(
   ([{ Delivery }, dialog]) => new Delivery(dialog),
 );
 
-/** what: a promise of what is delivered; page: what the page does for the dialog: see open() in dialog.js. */
-export async function openDelivery(what, page = {}) {
+/** what: see open() in dialog.js, or a promise of it. */
+export async function openDelivery(what) {
   const opener = document.activeElement;
   const isMarked = opener.matches("button, a");
   if (isMarked) opener.dataset.busy = "";
   await attempt(async () => {
     const [delivery, wanted] = await Promise.all([load(), what]);
-    delivery.open(wanted, page);
+    delivery.open(wanted);
   }, showError);
   if (isMarked) delete opener.dataset.busy;
 }

@@ -2,10 +2,9 @@
 
 import { drawText, readLogo } from "./overlay.js";
 import { sizeWords } from "./words.js";
-import { attempt } from "../core/http.js";
 import { apply, create, show } from "../core/dom.js";
 import { requestFile } from "../core/files.js";
-import { requestJson } from "../core/http.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const PAUSE = 300; // ms from a change to the next picture

@@ -5,7 +5,6 @@ import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 const MOST_SHOTS = 14;
-const FEW_SHOTS = 3; // are shown larger
 const MOST_ROWS = 16; // of a kind of problem
 const MOST_FILES = 60; // of a check
 const keyOf = ({ dataset }) => dataset.key;
@@ -32,8 +31,7 @@ export class DeliveryView {
     });
     dialog.addEventListener("change", ({ target }) => {
       if (target.name === "delivery-profile") commands.choose({ profile: target.value, since: "" });
-      if (target.matches("[data-delivery-note]")) commands.toggle({ note: target.checked });
-      if (target.matches("[data-delivery-workbook]")) commands.toggle({ workbook: target.checked });
+      if (target.matches("[data-delivery-switch]")) commands.toggle({ [target.name]: target.checked });
     });
     dialog.addEventListener("keydown", ({ key, target }) => { if (key === "Enter" && target.name === "delivery-profile") commands.make("zip"); });
   }
@@ -51,21 +49,19 @@ export class DeliveryView {
     const { total, files = [] } = job ?? plan ?? {};
     const groups = { problems: job ? [] : problemGroups(plan?.problems ?? [], pick), ...checkGroups(files) };
     const [sum, notes] = sumWords(state, groups);
-    const done = job ? total.made + total.failed : 0;
     show(this.#dialog, {
       "[data-delivery-title]": isForm ? _("自己的规格") : _("交付"), "[data-delivery-of]": isForm ? "" : what.title ?? "",
       "[data-delivery-form]": { hidden: !isForm }, "[data-delivery-choose]": { hidden: isForm }, "[data-delivery-footer]": { hidden: isForm },
       "[data-delivery-plan]": { ariaBusy: String(isPlanning || isRunning), classes: { "is-waiting": isPlanning } },
       "[data-delivery-error]": { textContent: state.error, hidden: !state.error },
       "[data-delivery-sum]": sum, "[data-delivery-notes]": notes,
-      "[data-delivery-bar]": { hidden: !job || Boolean(job.isDone), ariaValueMax: String(total?.files ?? 0), ariaValueNow: String(done) },
+      "[data-delivery-bar]": { hidden: !job || Boolean(job.isDone), max: total?.files || 1, value: job ? total.made + total.failed : 0 },
       "[data-delivery-saved]": { hidden: !job?.folder, textContent: _("已存到 {folder}", { folder: job?.folder ?? "" }) },
       "[data-delivery-example]": files[0] ? _("名字像这样：{path}", { path: files[0].name }) : "",
       "[data-delivery-fits]": groups.passed.length > 0 ? _("符合我们知道的尺寸：{names}", { names: groups.passed.join(_("、")) }) : "",
       "[data-delivery-unchecked]": groups.open.length > 0 ? _("没有检查：{names}", { names: groups.open.join(_("、")) }) : "",
       "[data-delivery-source]": sourceWords(this.#profile),
     });
-    this.#find("[data-delivery-bar] span").style.width = `${total?.files ? (done / total.files) * 100 : 0}%`;
     if (!isRunning && !isPlanning) show(this.#dialog, { "[data-delivery-said]": sum + notes });
     this.#showProfiles(state, isRunning);
     this.#showShots(files.slice(0, MOST_SHOTS), job);
@@ -96,7 +92,6 @@ export class DeliveryView {
     const shots = this.#find("[data-delivery-shots]");
     const draw = ({ name, record_id: id }) => create("li", { data: { key: name } }, create("img", { src: this.#thumbnail(id), alt: "", decoding: "async" }));
     reconcileChildren(shots, files.map(draw), keyOf);
-    apply(shots, { classes: { "is-large": files.length <= FEW_SHOTS } });
     files.forEach(({ bytes, width: own, height: tall }, index) => {
       const shot = shots.children[index];
       shot.style.aspectRatio = isFramed ? `${width} / ${height}` : `${own || 1} / ${tall || 1}`;
@@ -120,7 +115,7 @@ export class DeliveryView {
   }
 
   #problem({ kind, words, rows }) {
-    const { canGo } = this.#what;
+    const canGo = Boolean(this.#what.goToRow);
     const chips = rows.slice(0, MOST_ROWS).map(({ row, error }) => create(canGo ? "button" : "span", {
       className: "chip", textContent: String(row), title: error, ...(canGo && { type: "button", ariaLabel: _("第 {row} 行：{error}", { row, error }), data: { deliveryRow: row } }),
     }));
@@ -142,7 +137,7 @@ export class DeliveryView {
       "[data-delivery-picks]": { hidden: Boolean(records || since || job) || !plan },
       '[data-delivery-pick="keep"]': { textContent: _("留下的 {n}", { n: keep }), ariaPressed: String(pick === "keep") },
       '[data-delivery-pick="all"]': { textContent: _("全部 {n}", { n: all }), ariaPressed: String(pick === "all") },
-      "[data-delivery-choices]": { hidden: Boolean(job) || !plan }, "[data-delivery-note]": { checked: note }, "[data-delivery-workbook]": { checked: workbook },
+      "[data-delivery-choices]": { hidden: Boolean(job) || !plan }, "[name=note]": { checked: note ?? this.#profile.note }, "[name=workbook]": { checked: workbook ?? this.#profile.workbook }, "label:has([name=workbook])": { hidden: !table },
       "[data-delivery-sheet]": { hidden: !table || isRunning, href: `${this.#dialog.dataset.sheetUrl.replace("/0/", `/${table}/`)}?pick=${pick}` },
       "[data-delivery-folder]": { hidden: !("maySaveFolder" in this.#dialog.dataset) || isRunning, disabled: isEmpty },
       "[data-delivery-stop]": { hidden: !isRunning },

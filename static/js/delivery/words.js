@@ -3,7 +3,6 @@
 import { _, language } from "../core/i18n.js";
 
 const MB = 1_000_000;
-const FORMATS = { jpeg: "JPEG", png: "PNG", webp: "WebP", original: _("原格式") };
 
 // rule of a check -> its name, and the words for those that fail it
 const RULES = {
@@ -23,7 +22,7 @@ export function sizeWords(bytes) {
 /** 1440×1440 · JPEG · ≤ 500 KB */
 export function profileWords({ width, height, fit, format, max_kb: most }) {
   const size = fit === "original" ? _("原尺寸") : [width || _("不限"), height || _("不限")].join("×");
-  return [size, FORMATS[format], most ? `≤ ${sizeWords(most * 1000)}` : ""].filter(Boolean).join(" · ");
+  return [size, format === "original" ? _("原格式") : format.toUpperCase(), most ? `≤ ${sizeWords(most * 1000)}` : ""].filter(Boolean).join(" · ");
 }
 
 /** Where the sizes are from: never that a platform accepts what has them. */

@@ -46,9 +46,7 @@ const batch = {
   runRow: (row) => more("orderRow", row),
   restorePictures: (ids) => more("restorePictures", ids),
   openPicture: (id) => more("openPicture", id),
-  deliver: (records) => openDelivery(whatToDeliver(records), {
-    goToRow: (number) => goToCell(table, table.rows.all.find((row) => row.number === number), "prompt"),
-  }),
+  deliver: (records) => openDelivery(whatToDeliver(records)),
   openRowMenu: (index) => more("openRowMenu", index),
   chooseReferences(row, search) { if (canEdit(row)) more("chooseReferences", row, search); },
 };
@@ -199,7 +197,8 @@ async function whatToDeliver(records) {
   const name = store.name || _("没有名字的表格");
   if (records) return { records, own: ownNames(), title: _("选中的 {n} 张", { n: records.length }) };
   const title = picked.length > 0 ? _("{name} · 选中的 {n} 行", { name, n: picked.length }) : name;
-  return { table: id, rows: picked.length > 0 ? picked.map((row) => row.id) : null, own: ownNames(), title };
+  const goToRow = (number) => goToCell(table, table.rows.all.find((row) => row.number === number), "prompt");
+  return { table: id, goToRow, rows: picked.length > 0 ? picked.map((row) => row.id) : null, own: ownNames(), title };
 }
 
 // Whether the second script has something to say about the words of a row.
