@@ -80,36 +80,37 @@ def insert_rows(db: Connection, table_id: str, rows: Sequence[Row], version: int
 
 def update_rows(db: Connection, table_id: str, rows: Iterable[Row]) -> None:
     """Store rows with ids, again if they are there; inside a transaction."""
-    db.executemany(_STORED_ROW, [_stored_row(row, table_id) for row in rows])
+    stored = []
+    for row in rows:
+        problems = [[name, sentence.to_json()] for name, sentence in row.problems]
+        stored.append(
+            {
+                "table_id": table_id,
+                "id": row.id,
+                "position": row.position,
+                "number": row.number,
+                "cells": object_text(row.cells),
+                "fields": object_text(row.fields) or "{}",
+                "own_columns": object_text(row.columns),
+                "sent": object_text(row.sent),
+                "filename": row.filename,
+                "num_images": row.num_images,
+                "is_seeded": row.is_seeded,
+                "fingerprint": row.fingerprint,
+                "price_micros": row.price_micros,
+                "problems": json.dumps(problems, ensure_ascii=False) if problems else "",
+                "is_gone": row.is_gone,
+                "removed_at": row.removed_at,
+                "version": row.version,
+            }
+        )
+    db.executemany(_STORED_ROW, stored)
 
 
 def touch_rows(db: Connection, row_ids: Iterable[int], version: int) -> None:
     """Give these rows a version, so that pages that poll see them; inside a transaction."""
     sql = f"UPDATE table_rows SET version = :version WHERE id {IN_IDS}"
     db.execute(sql, {"version": version, "ids": SqlList(row_ids)})
-
-
-def _stored_row(row: Row, table_id: str) -> dict[str, Any]:
-    problems = [[name, sentence.to_json()] for name, sentence in row.problems]
-    return {
-        "table_id": table_id,
-        "id": row.id,
-        "position": row.position,
-        "number": row.number,
-        "cells": object_text(row.cells),
-        "fields": object_text(row.fields) or "{}",
-        "own_columns": object_text(row.columns),
-        "sent": object_text(row.sent),
-        "filename": row.filename,
-        "num_images": row.num_images,
-        "is_seeded": row.is_seeded,
-        "fingerprint": row.fingerprint,
-        "price_micros": row.price_micros,
-        "problems": json.dumps(problems, ensure_ascii=False) if problems else "",
-        "is_gone": row.is_gone,
-        "removed_at": row.removed_at,
-        "version": row.version,
-    }
 
 
 def read_rows(db: Connection, table_id: str, ids: Collection[int] | None = None) -> list[Row]:

@@ -120,9 +120,22 @@ def typed_fields(request: ImageRequest, extras: RowExtras, table: Table) -> dict
 
     They have ``templates`` where the typed forms are not known: then the row is taken as it is.
     """
-    sent = _sent_fields(request, table)
-    typed = _typed(sent, extras, table.prefix, table.suffix)
-    return _as_sent(sent, extras) if typed is None else typed
+    sent, prefix, suffix = _sent_fields(request, table), table.prefix, table.suffix
+    templates, as_sent = extras.templates, _as_sent(sent, extras)
+    if templates and extras.position is None:
+        return as_sent
+    if "prompt" not in templates and (prefix or suffix):
+        prompt = request.prompt
+        is_around = prompt.startswith(prefix) and prompt.endswith(suffix)
+        if not is_around or len(prompt) <= len(prefix) + len(suffix):
+            return as_sent
+        sent["prompt"] = prompt[len(prefix) : len(prompt) - len(suffix)]
+    literal = {name: value for name, value in sent.items() if name not in templates}
+    texts = [literal.get(name, "") for name in ("prompt", "negative_prompt", "filename")]
+    texts += [image["filename"] for image in literal.get("sample_images", ())]
+    if any("{" in text for text in texts):
+        return as_sent
+    return {**sent, **templates, **({"position": extras.position} if templates else {})}
 
 
 def restored_fields(request: ImageRequest, extras: RowExtras, number: int, table: Table) -> dict[str, Any]:
@@ -159,24 +172,6 @@ def _sent_fields(request: ImageRequest, table: Table) -> dict[str, Any]:
     if request.model == table.model:
         sent.pop("model", None)
     return sent
-
-
-def _typed(sent: Mapping[str, Any], extras: RowExtras, prefix: str, suffix: str) -> dict[str, Any] | None:
-    """The fields with their typed forms; None when these are not known."""
-    templates, prompt = extras.templates, str(sent.get("prompt", ""))
-    if templates and extras.position is None:
-        return None
-    if "prompt" not in templates and (prefix or suffix):
-        is_around = prompt.startswith(prefix) and prompt.endswith(suffix)
-        if not is_around or len(prompt) <= len(prefix) + len(suffix):
-            return None
-        sent = {**sent, "prompt": prompt[len(prefix) : len(prompt) - len(suffix)]}
-    literal = {name: value for name, value in sent.items() if name not in templates}
-    texts = [literal.get(name, "") for name in ("prompt", "negative_prompt", "filename")]
-    texts += [image["filename"] for image in literal.get("sample_images", ())]
-    if any("{" in text for text in texts):
-        return None
-    return {**sent, **templates, **({"position": extras.position} if templates else {})}
 
 
 def sent_words(request: ImageRequest, extras: RowExtras) -> dict[str, Any]:

@@ -58,7 +58,11 @@ def fill_rows(
     braces. In a table without own columns a text that names none of the three stays as it is. A row with
     ``templates`` is filled already. ``own_names`` are own columns of further rows of the table.
     """
-    own = [_read_own_columns(row) for row in rows]
+    own = list[tuple[dict[str, str], list[InvalidRequest]]]()
+    for row in rows:
+        wrong: list[InvalidRequest] = []
+        value = row.get("columns") if isinstance(row, Mapping) else None
+        own.append((_collect(wrong, read_columns, value, {}), wrong))
     keys = {
         name: variable_key(name) for name in (*own_names, *own_column_names(columns for columns, _ in own))
     }
@@ -82,13 +86,6 @@ def fill_rows(
             sent, templates = filler.fill(row, prefix, suffix)
             extras = RowExtras(columns=columns, templates=templates, position=position)
             yield FilledRow(fields={**row, **sent}, extras=extras, problems=problems)
-
-
-def _read_own_columns(row: Any) -> tuple[dict[str, str], list[InvalidRequest]]:
-    """(own columns, the problem with them)."""
-    problems: list[InvalidRequest] = []
-    value = row.get("columns") if isinstance(row, Mapping) else None
-    return _collect(problems, read_columns, value, {}), problems
 
 
 def _read_position(value: Any) -> int | None:
