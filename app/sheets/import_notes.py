@@ -46,7 +46,7 @@ def size_notes(rows: Sequence[tuple[Status | str | None, object]]) -> Iterator[M
     left = [number if isinstance(number, int) else 1 for status, number in rows if status != Status.SUCCESS]
     if len(left) > MAX_ROWS_A_BATCH or sum(left) > MAX_PICTURES_A_BATCH:
         yield message(
-            "有 {n} 行、{number} 张，一次最多开始 {rows} 行、{pictures} 张：导入后选出一部分行，分几次开始",
+            "有 {n} 行、{number} 张，一次最多开始 {rows} 行、{pictures} 张：请选出一部分行，分几次开始",
             n=len(left),
             number=sum(left),
             rows=MAX_ROWS_A_BATCH,
