@@ -1,6 +1,6 @@
 """Choose file names for new records that no record and no file on disk uses."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, count
 from typing import NamedTuple
 
@@ -36,8 +36,19 @@ def choose_names(
     """
     rows = [(file_key(row.stem), row) for row in wanted]
     known, highest = _used_names(db, rows)
-    choose = _chooser(known, highest, is_taken)
-    return [choose(key, row) if row.endings else [] for key, row in rows]
+    chosen, counters = list[list[FileName]](), dict[str, int]()
+    for key, row in rows:
+        names = list[FileName]()
+        first = counters.get(key) or highest.get(key, 0) + 1
+        for number in chain([1] * row.is_more, count(first)) if row.endings else ():
+            counters[key] = max(number + 1, first)
+            counter = "" if number == 1 else f"-{number}"
+            names = [FileName(f"{row.stem}{counter}{end}", f"{key}{counter}{end}") for end in row.endings]
+            if not any(name.key in known or is_taken(name.stem) for name in names):
+                break
+        known.update(name.key for name in names)
+        chosen.append(names)
+    return chosen
 
 
 def are_taken(db: Connection, names: Sequence[Sequence[FileName]]) -> bool:
@@ -45,26 +56,6 @@ def are_taken(db: Connection, names: Sequence[Sequence[FileName]]) -> bool:
     keys = SqlList(name.key for row in names for name in row)
     sql = f"SELECT 1 FROM generation_records WHERE file_key {IN_IDS} LIMIT 1"
     return db.execute(sql, {"ids": keys}).fetchone() is not None
-
-
-def _chooser(
-    known: set[str], highest: Mapping[str, int], is_taken: Callable[[str], bool]
-) -> Callable[[str, WantedName], list[FileName]]:
-    """Chooses the names of one row after another; ``known`` are the keys that are used, to which it adds."""
-    counters: dict[str, int] = {}
-
-    def choose(key: str, row: WantedName) -> list[FileName]:
-        first = counters.get(key) or highest.get(key, 0) + 1
-        for number in chain([1] * row.is_more, count(first)):
-            counters[key] = max(number + 1, first)
-            counter = "" if number == 1 else f"-{number}"
-            names = [FileName(f"{row.stem}{counter}{end}", f"{key}{counter}{end}") for end in row.endings]
-            if not any(name.key in known or is_taken(name.stem) for name in names):
-                break
-        known.update(name.key for name in names)
-        return names
-
-    return choose
 
 
 def _used_names(db: Connection, rows: Sequence[tuple[str, WantedName]]) -> tuple[set[str], dict[str, int]]:

@@ -55,9 +55,14 @@ class Checker:
 def read_rows(
     reader: RowReader, fix: FixReferences, table: Table, rows: Sequence[Row], positions: Mapping[int, int]
 ) -> list[ParsedRow]:
-    """Rows of a table as an order has them."""
+    """Rows of a table as an order has them: with all its own columns, as variables may name any of them."""
+    written = []
+    for row in rows:
+        position = {"position": positions[row.id]} if row.id in positions else {}
+        columns = {name: row.columns.get(name, "") for name in table.own_columns}
+        written.append({**position, **row.fields, "columns": columns, "number": row.number})
     return reader.read(
-        [as_written(table, row, positions) for row in rows],
+        written,
         fix,
         date=table.filled_on,
         model=table.model,
@@ -65,13 +70,6 @@ def read_rows(
         suffix=table.suffix,
         most=MAX_ROWS_A_TABLE,
     )
-
-
-def as_written(table: Table, row: Row, positions: Mapping[int, int]) -> dict[str, Any]:
-    """The row as a call has it: with all own columns of the table, as variables may name any of them."""
-    columns = {name: row.columns.get(name, "") for name in table.own_columns}
-    position = {"position": positions[row.id]} if row.id in positions else {}
-    return {**position, **row.fields, "columns": columns, "number": row.number}
 
 
 def ensure_checked(db: database.Connection, table: Table, checker: Checker) -> Table:

@@ -57,15 +57,24 @@ def run_table(
         table_id=table.id,
     )
 
-    def read() -> list[ParsedRow]:
+    def read_anew() -> list[ParsedRow]:
         only_missing = options.repeats == SKIP and not choices.spec
         rows = _rows_to_run(conditions.db, table, ids, choices.again, only_missing=only_missing)
         positions = order_positions(conditions.db, table.id)
-        parsed = read_rows(conditions.reader, conditions.library.pin, table, rows, positions)
-        numbers = {row.number for row in rows if row.id in choices.again}
-        return _chosen(conditions, parsed, choices, again=numbers)
+        read = read_rows(conditions.reader, conditions.library.pin, table, rows, positions)
+        again = {row.number for row in rows if row.id in choices.again}
+        for index, row in enumerate(read):
+            request, repeats = row.request, AGAIN if row.number in again else row.repeats
+            if request and choices.pictures:
+                request = replace(request, num_images=choices.pictures)
+            read[index] = replace(row, request=request, repeats=repeats)
+            if request and (spec := choices.spec):
+                resolution = choices.resolution or request.resolution
+                request = Models([spec]).accept(replace(request, model=spec.model_id, resolution=resolution))
+                read[index] = replace(read[index], request=request, problems=[])
+        return conditions.reader.complete(read, conditions.library.pin) if choices.spec else read
 
-    return submit_parsed(conditions, read, options, key=key)
+    return submit_parsed(conditions, read_anew, options, key=key)
 
 
 def _rows_to_run(
@@ -95,20 +104,3 @@ def _rows_to_run(
         text = "一次最多开始 {limit} 行，现在有 {n} 行，请选出一部分行再开始"
         raise InvalidRequest("rows", text, limit=MAX_ROWS_A_BATCH, n=len(rows))
     return rows
-
-
-def _chosen(
-    conditions: Conditions, parsed: Sequence[ParsedRow], choices: RunChoices, again: Collection[int]
-) -> list[ParsedRow]:
-    """The rows with what the run asks of them; ``again`` are the numbers of those made once more."""
-    rows = list(parsed)
-    for index, row in enumerate(rows):
-        request, repeats = row.request, AGAIN if row.number in again else row.repeats
-        if request and choices.pictures:
-            request = replace(request, num_images=choices.pictures)
-        rows[index] = replace(row, request=request, repeats=repeats)
-        if request and (spec := choices.spec):
-            resolution = choices.resolution or request.resolution
-            request = Models([spec]).accept(replace(request, model=spec.model_id, resolution=resolution))
-            rows[index] = replace(rows[index], request=request, problems=[])
-    return conditions.reader.complete(rows, conditions.library.pin) if choices.spec else rows

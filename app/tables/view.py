@@ -8,8 +8,6 @@ import database
 from app.domain.tables import Row, RowPicture, Table
 from app.tables.states import RowState, Share, missing_pictures, shares_of, shown_pictures, state_of
 
-_ALONE = Share()
-
 
 class RowView(NamedTuple):
     """A row as it is shown. ``same_as`` is the number of the first equal row above it.
@@ -39,17 +37,14 @@ def view_rows(db: database.Connection, table: Table, ids: Sequence[int] | None =
         linked = database.linked_pictures(db, [row.id for row in rows])
         lacking = {row.fingerprint for row in rows if missing_pictures(row, linked.get(row.id, ()))}
         known = database.known_pictures_of(db, lacking) if lacking else {}
-    shares = shares_of(equal)
-    return [
-        _view(row, linked.get(row.id, ()), known.get(row.fingerprint, ()), shares.get(row.id, _ALONE))
-        for row in rows
-    ]
-
-
-def _view(row: Row, linked: Sequence[RowPicture], known: Sequence[RowPicture], share: Share) -> RowView:
-    pictures = shown_pictures(row, linked, known) if known else linked
-    missing = 0 if row.problems else missing_pictures(row, pictures, ordered=share.ordered)
-    price = Decimal(0) if not missing else None
-    if missing and row.price_micros is not None:
-        price = Decimal(row.price_micros * missing) / 1_000_000
-    return RowView(row, state_of(row, pictures), share.same_as, pictures, missing, price)
+    shares, alone, views = shares_of(equal), Share(), list[RowView]()
+    for row in rows:
+        share, pictures = shares.get(row.id, alone), linked.get(row.id, ())
+        if row.fingerprint in known:
+            pictures = shown_pictures(row, pictures, known[row.fingerprint])
+        missing = 0 if row.problems else missing_pictures(row, pictures, ordered=share.ordered)
+        price = Decimal(0) if not missing else None
+        if missing and row.price_micros is not None:
+            price = Decimal(row.price_micros * missing) / 1_000_000
+        views.append(RowView(row, state_of(row, pictures), share.same_as, pictures, missing, price))
+    return views
