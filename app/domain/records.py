@@ -10,6 +10,7 @@ from typing import Any
 from app.domain.marks import marks_of
 from app.domain.references import SampleImage
 from app.domain.requests import ImageRequest
+from app.domain.row_extras import RowExtras
 from app.domain.validation import normalised
 from app.errors import Message
 
@@ -128,6 +129,11 @@ class Record:
     def row_request(self) -> ImageRequest:
         """The request of its row, which has the row's seed."""
         return self.request.of_row(self.picture_number)
+
+    @property
+    def extras(self) -> RowExtras:
+        """What its row has besides the request."""
+        return RowExtras(columns=self.columns, templates=self.templates, position=self.position)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,6 @@ from app.domain import (
     Models,
     ModelSpec,
     Record,
-    RowExtras,
     Standing,
     StopRule,
     choose_sample,
@@ -312,16 +311,16 @@ def _copied_rows(
     conditions: Conditions, records: Sequence[Record], options: CopyOptions, fix_references: FixReferences
 ) -> list[ParsedRow]:
     """The rows of the records, for the other model and without what that ignores."""
-    models = Models([options.spec])
-    rows = []
-    for record in records:
-        request = record.row_request
-        resolution = options.resolution or request.resolution
-        request = replace(request, model=options.spec.model_id, resolution=resolution)
-        extras = RowExtras(columns=record.columns, templates=record.templates, position=record.position)
-        accepted = models.accept(request)
-        rows.append(ParsedRow(number=record.row_number, request=accepted, extras=extras, problems=[]))
-    return conditions.reader.complete(rows, fix_references)
+    rows = [
+        ParsedRow(
+            number=record.row_number,
+            request=record.row_request,
+            extras=record.extras,
+            problems=[],
+        )
+        for record in records
+    ]
+    return conditions.reader.for_model(rows, options.spec, options.resolution, fix_references)
 
 
 def _name_of_copy(batch: Batch, spec: ModelSpec, models: Models, translate: Translate) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import database
-from app.domain import ImageRequest, Models, ModelSpec, Record, RowExtras, SkippedRow, Status
+from app.domain import ImageRequest, Models, ModelSpec, Record, SkippedRow, Status
 from app.errors import Conflict, Message, message
 from app.library.library import Library
 from app.orders.plan import OrderRow, Pictures, PlannedRow, plan, shown_rows, skipped_rows
@@ -267,8 +267,7 @@ def _repair_rows(db: database.Connection, planned: Sequence[PlannedRow]) -> None
     changed = [each.row for each in planned if each.row.is_changed and each.row.origin]
     for row in changed:
         first = row.records[0]
-        extras = RowExtras(columns=first.columns, templates=first.templates, position=first.position)
-        before = _columns_of(replace(row, request=first.row_request, extras=extras))
+        before = _columns_of(replace(row, request=first.row_request, extras=first.extras))
         repairs[row.number] = database.RowRepair(before=before, now=_columns_of(row))
     if changed:
         database.repair_rows(db, changed[0].records[0].batch_id, repairs)

@@ -144,6 +144,19 @@ class RowReader:
                 rows[index] = replace(row, request=request, problems=[*row.problems, *problems])
         return rows
 
+    def for_model(
+        self, parsed: Sequence[ParsedRow], spec: ModelSpec, resolution: str, fix_references: FixReferences
+    ) -> list[ParsedRow]:
+        """The rows for this model, without what it ignores, at this resolution; empty: their own."""
+        models, rows = Models([spec]), list[ParsedRow]()
+        for row in parsed:
+            if request := row.request:
+                wanted = resolution or request.resolution
+                request = models.accept(replace(request, model=spec.model_id, resolution=wanted))
+                row = replace(row, request=request, problems=[])
+            rows.append(row)
+        return self.complete(rows, fix_references)
+
 
 def today() -> str:
     """The local date, as ``{日期}`` is replaced."""

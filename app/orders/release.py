@@ -10,7 +10,6 @@ from app.domain import (
     FilledRow,
     ImageRequest,
     Record,
-    RowExtras,
     fill_rows,
     read_affix,
     read_aspect_ratio,
@@ -187,5 +186,5 @@ class Release(Order):
 def _held_row(records: Sequence[Record], request: ImageRequest, templates: Mapping[str, Any]) -> OrderRow:
     """A held row as it is to be made; ``templates`` are its typed forms."""
     first = records[0]
-    extras = RowExtras(columns=first.columns, templates=templates, position=first.position)
+    extras = replace(first.extras, templates=templates)
     return repeated_row(records, request, extras=extras, skips=True)

@@ -314,7 +314,7 @@ def _is_of(record: Record, batch_id: str, statuses: Sequence[Status]) -> bool:
 def _extras(record: Record, changes: Changes) -> RowExtras:
     """The columns and typed forms of a record's row; a changed field has no typed form of its own."""
     typed = {name: value for name, value in record.templates.items() if name not in changes}
-    return RowExtras(columns=record.columns, templates=typed, position=record.position)
+    return replace(record.extras, templates=typed)
 
 
 def _check_not_charged(record: Record) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import database
-from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
+from app.domain import MAX_ROWS_A_BATCH, ModelSpec
 from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
 from app.orders.batches import BatchOptions, submit_parsed
@@ -68,11 +68,10 @@ def run_table(
             if request and choices.pictures:
                 request = replace(request, num_images=choices.pictures)
             read[index] = replace(row, request=request, repeats=repeats)
-            if request and (spec := choices.spec):
-                resolution = choices.resolution or request.resolution
-                request = Models([spec]).accept(replace(request, model=spec.model_id, resolution=resolution))
-                read[index] = replace(read[index], request=request, problems=[])
-        return conditions.reader.complete(read, conditions.library.pin) if choices.spec else read
+        if choices.spec is None:
+            return read
+        fix = conditions.library.pin
+        return conditions.reader.for_model(read, choices.spec, choices.resolution, fix)
 
     return submit_parsed(conditions, read_anew, options, key=key)
 

@@ -9,7 +9,7 @@ from app.db.connection import Row as StoredBatch
 from app.db.row_mapping import read_records
 from app.db.tables import insert_rows, insert_table
 from app.db.versions import last_version
-from app.domain import Record, RowExtras, fingerprint, own_column_names
+from app.domain import Record, fingerprint, own_column_names
 from app.domain.tables import Row, Table, restored_fields, sent_words
 
 # Called with the number of records done, and of all.
@@ -82,8 +82,7 @@ def _row_of(record: Record, place: int, row_fingerprint: str, table: Table) -> R
     request = replace(record.row_request, sample_images=record.sample_images)
     if request.seed is not None and fingerprint(replace(record.row_request, seed=None)) == row_fingerprint:
         request = replace(request, seed=None)  # the model chose it
-    extras = RowExtras(columns=record.columns, templates=record.templates, position=record.position)
-    fields = restored_fields(request, extras, record.row_number, table)
+    fields = restored_fields(request, record.extras, record.row_number, table)
     return Row(
         id=-place,
         position=place,
@@ -91,7 +90,7 @@ def _row_of(record: Record, place: int, row_fingerprint: str, table: Table) -> R
         cells={**fields, "columns": record.columns} if table.workbook_id else {},
         fields=fields,
         columns=record.columns,
-        sent=sent_words(request, extras),
+        sent=sent_words(request, record.extras),
         filename=request.filename,
         num_images=request.num_images,
         is_seeded=request.seed is not None,
