@@ -212,7 +212,17 @@ def _read_upload(library: LibraryNames, spec: ModelSpec) -> tuple[sheets.Import,
         date=today(),
     )
     filename = PurePath(name.replace("\\", "/")).name[:MAX_FILENAME_LENGTH]
-    return found, _keep(content, filename, found), sheets.batch_of_file(content)
+    file = WorkbookFile(
+        id=hashlib.sha256(content).hexdigest(),
+        filename=filename,
+        sheet=found.read[0].name,
+        header_row=found.read[0].header_row,
+        content=content,
+    )
+    notes = sheets.own_result_notes(file, [each.name for each in found.read])
+    cells = {row.number: cells_of(row) for row in found.rows}
+    database.add_workbook(connection(), file, notes=notes, cells=cells, now=datetime.now(UTC))
+    return found, file.id, sheets.batch_of_file(content)
 
 
 def _upload() -> tuple[bytes, str]:
@@ -274,21 +284,6 @@ def _other_model(model: str, now: ModelSpec) -> str:
     """The note that another model made the rows that name none; by its id when it is not there any more."""
     text = "上次是用 {model} 做的，现在选的是 {now}：没有写模型的行会重新生成、重新计费"
     return translate(message(text, model=message(services().label_of(model)), now=message(now.label)))
-
-
-def _keep(content: bytes, filename: str, found: sheets.Import) -> str:
-    """Store the imported file -> its id."""
-    file = WorkbookFile(
-        id=hashlib.sha256(content).hexdigest(),
-        filename=filename,
-        sheet=found.read[0].name,
-        header_row=found.read[0].header_row,
-        content=content,
-    )
-    notes = sheets.own_result_notes(file, [each.name for each in found.read])
-    cells = {row.number: cells_of(row) for row in found.rows}
-    database.add_workbook(connection(), file, notes=notes, cells=cells, now=datetime.now(UTC))
-    return file.id
 
 
 @bp.get("/spreadsheet/template.xlsx")
