@@ -56,17 +56,17 @@ def odd_images() -> dict[str, Odd]:
         "16 bits of colour": _of_16_bits(2),
         "Adobe RGB": _wide_gamut("JPEG", ADOBE_RGB, quality=97, subsampling=0, comment=SECRET.encode()),
         "Display P3": _wide_gamut("PNG", DISPLAY_P3, pnginfo=text),
-        "21:9": _of(_drawn((2520, 1080), None), "JPEG", quality=95, subsampling=0),
+        "21:9": _of(_drawn((1680, 720), None), "JPEG", quality=95, subsampling=0),
         "white frame of 30 px": _of(_framed(), "PNG"),
         "panorama": _of(_drawn(wide, (255, 255, 255)), "PNG"),
         "tower": _of(_drawn(tall, (240, 240, 240)), "PNG"),
         "turned": _turned(gps),
         "palette with transparency": _palette(),
-        "greyscale": _of(_drawn((1500, 1000), (255, 255, 255)).convert("L"), "JPEG", quality=95),
+        "greyscale": _of(_drawn((1200, 800), (255, 255, 255)).convert("L"), "JPEG", quality=95),
         "1×1": Odd(
             content=_packed(Image.new("RGB", (1, 1), (90, 90, 90)), "PNG"), size=(1, 1), ground=(90, 90, 90)
         ),
-        "off-white ground": _of(_drawn((1600, 1600), (245, 244, 242)), "PNG", pnginfo=text, aigc=WRAPPED),
+        "off-white ground": _of(_drawn((1000, 1000), (245, 244, 242)), "PNG", pnginfo=text, aigc=WRAPPED),
         "touches an edge": _of(_at_the_edge(), "PNG"),
         "red words on white": _of(_words(), "PNG"),
         "WebP with transparency": _of(_clear((1000, 1500)), "WEBP", quality=95, xmp=xmp(), aigc=value),
@@ -217,7 +217,7 @@ _GAMMA = 563 / 256
 
 def _wide_gamut(image_format: str, primaries: Matrix, **options: Any) -> Odd:
     """The colours of the drawing in another colour space."""
-    drawn = _drawn((1400, 1400), (255, 255, 255))
+    drawn = _drawn((1000, 1000), (255, 255, 255))
     backwards = _inverse(primaries)
     image = Image.new("RGB", drawn.size, "white")
     for colour in COLOURS.values():
@@ -282,7 +282,7 @@ def icc_profile(space: bytes, connection: bytes, tags: Mapping[bytes, bytes]) ->
         body += padded
     kind = b"prtr" if space == b"CMYK" else b"mntr"
     header = struct.pack(">L4sL4s4s4s", 0, b"none", 0x02400000, kind, space, connection)
-    header += struct.pack(">6H4sL", 2026, 1, 1, 0, 0, 0, b"acsp", 0) + bytes(24)
+    header += struct.pack(">6H4sL", 2026, 1, 1, 0, 0, 0, b"acsp", 0) + bytes(20)
     header += struct.pack(">L3l", 0, 63190, 65536, 54061)
     whole = header.ljust(128, b"\0") + struct.pack(">L", len(every)) + table + body
     return struct.pack(">L", len(whole)) + whole[4:]
