@@ -27,7 +27,7 @@ from app.library.outputs import Outputs
 from app.system import windows_files
 from app.web.downloads import map_ahead
 
-_THREADS = max(1, min(4, os.cpu_count() or 1))
+_THREADS = max(1, min(4, (os.cpu_count() or 1) // 2))  # each needs 25 MB; pages need the other cores
 _READ_AT_ONCE = 100  # records
 _JOURNAL = "made.jsonl"
 
