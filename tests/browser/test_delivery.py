@@ -34,6 +34,12 @@ class DeliveryPage:
         self.page.locator("[data-more-menu] [data-command=deliver]").press("Enter")
         self.expect_counted()
 
+    def keep(self, *rows: int) -> None:
+        """Keep the pictures of rows."""
+        made = self.server.get(f"/api/tables/{self.table_id}")["rows"]
+        ids = [made[number - 1]["pictures"][0]["record_id"] for number in rows]
+        self.server.post("/api/records/pick", {"ids": ids, "pick": "keep"})
+
     def expect_counted(self) -> None:
         expect(self.dialog.locator("[data-delivery-plan]")).to_have_attribute("aria-busy", "false")
         expect(self.dialog.locator("[data-delivery-source]")).not_to_be_empty()
@@ -52,11 +58,9 @@ def delivery(page: Page, demo_server: ServerProcess) -> DeliveryPage:
         {"prompt": f"第 {n} 款茶具", "resolution": "1K", "filename": f"A-{n}", "columns": {"SKU": f"A-{n}"}}
         for n in range(1, ROWS + 1)
     ]
-    table_id = made_table(demo_server, rows)
-    made = demo_server.get(f"/api/tables/{table_id}")["rows"]
-    ids = [row["pictures"][0]["record_id"] for row in made[:KEPT]]
-    demo_server.post("/api/records/pick", {"ids": ids, "pick": "keep"})
-    return DeliveryPage(page, demo_server, table_id)
+    opened = DeliveryPage(page, demo_server, made_table(demo_server, rows))
+    opened.keep(*range(1, KEPT + 1))
+    return opened
 
 
 def test_a_table_is_delivered_by_keys_and_the_focus_comes_back(delivery: DeliveryPage) -> None:
@@ -79,6 +83,19 @@ def test_a_table_is_delivered_by_keys_and_the_focus_comes_back(delivery: Deliver
     delivery.dialog.locator("[data-delivery-row='5']").press("Enter")
     expect(delivery.dialog).to_be_hidden()
     expect(page.locator("[data-row='5'] .is-active")).to_have_count(1)
+
+
+def test_only_rows_that_were_chosen_anew_are_delivered_again(delivery: DeliveryPage) -> None:
+    delivery.open()
+    with delivery.page.expect_download():
+        delivery.make.click()
+    delivery.expect_sum("做好了 3 个文件")
+    delivery.keep(4)
+    delivery.page.reload()
+    delivery.choose()
+    delivery.dialog.get_by_role("button", name="交付后改过 1 → 只交付改过的").click()
+    delivery.expect_sum("改过的 1 个文件")
+    expect(delivery.part("delivery-example")).to_have_text("名字像这样：主图/A-4.jpg")
 
 
 def test_a_lost_connection_is_told_in_the_dialog_and_the_next_press_goes_on(delivery: DeliveryPage) -> None:

@@ -27,7 +27,7 @@ export class Delivery {
     this.#url = dialog.dataset.deliveriesUrl;
     this.#view = new DeliveryView(dialog, {
       choose: (changes) => this.#choose(changes), toggle: (changes) => this.#set(changes), make: (target) => this.#make(target),
-      resume: (id) => this.#resume(id), stop: () => this.#stop(), remove: () => this.#remove(),
+      resume: (before) => this.#make("zip", { ...before, plan: null, isPlanning: false }), stop: () => this.#stop(), remove: () => this.#remove(),
       edit: () => this.#openForm(this.#profile, this.#profile.name), copy: () => this.#openForm({ ...this.#profile, name: _("{name} 副本", { name: this.#profile.label }) }, ""),
       goToRow: (row) => {
         dialog.close();
@@ -100,8 +100,6 @@ export class Delivery {
 
   get #profile() { return this.#state.profiles.find(({ name }) => name === this.#state.profile); }
 
-  // What will be delivered, and making it.
-
   #order() {
     const { table, rows, records } = this.#what;
     const { profile, pick, since } = this.#state;
@@ -122,17 +120,17 @@ export class Delivery {
     });
   }
 
-  /** target: "zip" or "folder". What was interrupted goes on where it stopped. */
-  async #make(target) {
+  /** target: "zip" or "folder". What was interrupted goes on where it stopped; `before`: {job, profile} of an earlier delivery. */
+  async #make(target, before = {}) {
+    this.#set(before);
     const { job, plan, isPlanning, profile } = this.#state;
     if (job?.isRunning || isPlanning || (!job && !plan?.files.length)) return;
     saveItem(LAST, profile);
     this.#set({ error: "", job: { id: "", ...plan, ...job, folder: "", isRunning: true } });
     await this.#try(async (isCurrent) => {
-      if (!this.#state.job.id) {
-        const { id, files, total } = await postOnce(this.#url, this.#order());
-        if (isCurrent()) this.#setJob({ id, files, total });
-      }
+      const { id: known } = this.#state.job;
+      const { id, files, total } = await (known ? requestJson("GET", `${this.#url}/${known}`) : postOnce(this.#url, this.#order()));
+      if (isCurrent()) this.#setJob({ id, files, total });
       await this.#makeAll(isCurrent);
       if (isCurrent()) await this.#handOver(target);
       if (!isCurrent()) return;
@@ -168,18 +166,6 @@ export class Delivery {
     this.#setJob({ isRunning: false });
     this.#view.focus();
   }
-
-  /** Go on with a delivery of before. */
-  async #resume(id) {
-    await this.#try(async (isCurrent) => {
-      const { profile, files, total } = await requestJson("GET", `${this.#url}/${id}`);
-      if (!isCurrent()) return;
-      this.#set({ isPlanning: false, profile, job: { id, files, total, isRunning: false } });
-      await this.#make("zip");
-    });
-  }
-
-  // Profiles of one's own.
 
   #openForm(profile, old) {
     this.#set({ isForm: true, error: "" });

@@ -2,7 +2,7 @@
 
 import { drawText, readLogo } from "./overlay.js";
 import { sizeWords } from "./words.js";
-import { apply, create, show } from "../core/dom.js";
+import { create, show } from "../core/dom.js";
 import { requestFile } from "../core/files.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -63,16 +63,15 @@ export class ProfileForm {
     this.#state = { ...this.#state, ...changes };
     const { elements } = this.#form;
     const { error, field, isBusy, said, picture } = this.#state;
-    const { value: mark } = elements.mark;
+    const mark = elements.mark.value;
     for (const element of elements) if (element.name) element.ariaInvalid = element.name === field ? "true" : null;
     for (const name of ["width", "height"]) elements[name].disabled = elements.fit.value === "original";
     show(this.#form, {
       "[data-form-colour]": { hidden: elements.ground.value !== "other" }, "[data-form-laid]": { hidden: !mark },
       "[data-form-text]": { hidden: mark !== "text" }, "[data-form-logo]": { hidden: mark !== "logo" },
-      "[data-form-error]": error, "[data-form-said]": said, "[data-form-picture]": { hidden: !picture },
+      "[data-form-error]": error, "[data-form-said]": said, "[data-form-picture]": { hidden: !picture, ...(picture && { src: picture }) },
       "[type=submit]": { disabled: isBusy, textContent: isBusy ? _("正在保存…") : _("保存这套规格") },
     });
-    if (picture) apply(this.#form.querySelector("[data-form-picture]"), { src: picture });
   }
 
   #refuse(error, field = "") {

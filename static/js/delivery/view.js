@@ -7,7 +7,9 @@ import { _ } from "../core/i18n.js";
 const MOST_SHOTS = 14;
 const MOST_ROWS = 16; // of a kind of problem
 const MOST_FILES = 60; // of a check
+const NOTHING = { files: 0, made: 0, failed: 0, bytes: 0 };
 const keyOf = ({ dataset }) => dataset.key;
+const moreThan = (most, { length: n }) => (n > most ? create("span", { className: "hint", textContent: _("还有 {n} 个", { n: n - most }) }) : "");
 
 export class DeliveryView {
   #dialog;
@@ -20,7 +22,7 @@ export class DeliveryView {
     const presses = {
       "[data-delivery-pick]": ({ deliveryPick: pick }) => commands.choose({ pick }),
       "[data-delivery-changed]": ({ deliveryChanged: since, deliveryProfile: profile }) => commands.choose({ since, profile }),
-      "[data-delivery-resume]": ({ deliveryResume: id }) => commands.resume(id),
+      "[data-delivery-resume]": ({ deliveryResume: id, deliveryProfile: profile }) => commands.resume({ profile, job: { id, files: [], total: NOTHING } }),
       "[data-delivery-row]": ({ deliveryRow: row }) => commands.goToRow(Number(row)),
       "[data-delivery-edit]": commands.edit, "[data-delivery-copy]": commands.copy, "[data-delivery-delete]": commands.remove,
       "[data-delivery-make]": () => commands.make("zip"), "[data-delivery-folder]": () => commands.make("folder"), "[data-delivery-stop]": commands.stop,
@@ -53,8 +55,7 @@ export class DeliveryView {
       "[data-delivery-title]": isForm ? _("自己的规格") : _("交付"), "[data-delivery-of]": isForm ? "" : what.title ?? "",
       "[data-delivery-form]": { hidden: !isForm }, "[data-delivery-choose]": { hidden: isForm }, "[data-delivery-footer]": { hidden: isForm },
       "[data-delivery-plan]": { ariaBusy: String(isPlanning || isRunning), classes: { "is-waiting": isPlanning } },
-      "[data-delivery-error]": { textContent: state.error, hidden: !state.error },
-      "[data-delivery-sum]": sum, "[data-delivery-notes]": notes,
+      "[data-delivery-error]": { textContent: state.error, hidden: !state.error }, "[data-delivery-sum]": sum, "[data-delivery-notes]": notes,
       "[data-delivery-bar]": { hidden: !job || Boolean(job.isDone), max: total?.files || 1, value: job ? total.made + total.failed : 0 },
       "[data-delivery-saved]": { hidden: !job?.folder, textContent: _("已存到 {folder}", { folder: job?.folder ?? "" }) },
       "[data-delivery-example]": files[0] ? _("名字像这样：{path}", { path: files[0].name }) : "",
@@ -139,8 +140,7 @@ export class DeliveryView {
       '[data-delivery-pick="all"]': { textContent: _("全部 {n}", { n: all }), ariaPressed: String(pick === "all") },
       "[data-delivery-choices]": { hidden: Boolean(job) || !plan }, "[name=note]": { checked: note ?? this.#profile.note }, "[name=workbook]": { checked: workbook ?? this.#profile.workbook }, "label:has([name=workbook])": { hidden: !table },
       "[data-delivery-sheet]": { hidden: !table || isRunning, href: `${this.#dialog.dataset.sheetUrl.replace("/0/", `/${table}/`)}?pick=${pick}` },
-      "[data-delivery-folder]": { hidden: !("maySaveFolder" in this.#dialog.dataset) || isRunning, disabled: isEmpty },
-      "[data-delivery-stop]": { hidden: !isRunning },
+      "[data-delivery-folder]": { hidden: !("maySaveFolder" in this.#dialog.dataset) || isRunning, disabled: isEmpty }, "[data-delivery-stop]": { hidden: !isRunning },
       "[data-delivery-make]": {
         textContent: !job ? _("做好并下载") : isRunning ? _("正在做…") : job.isDone ? _("再下载一次") : _("接着做"), ariaDisabled: String(isEmpty || isRunning),
       },
@@ -153,10 +153,6 @@ export class DeliveryView {
     this.#find("[data-delivery-past]").replaceChildren(...history.map(({ id, profile, created_at: at, files: n, changed }) => create("li", {},
       create("span", { className: "truncate", textContent: _("{day} {profile} {n} 个", { day: at.slice(5, 10), profile: profiles.find(({ name }) => name === profile)?.label ?? profile, n }) }),
       ...(changed > 0 ? [link(_("交付后改过 {n} → 只交付改过的", { n: changed }), { deliveryChanged: id, deliveryProfile: profile })] : []),
-      ...(id === job?.id ? [] : [link(_("再下载一次"), { deliveryResume: id })]))));
+      ...(id === job?.id ? [] : [link(_("再下载一次"), { deliveryResume: id, deliveryProfile: profile })]))));
   }
-}
-
-function moreThan(most, { length }) {
-  return length > most ? create("span", { className: "hint", textContent: _("还有 {n} 个", { n: length - most }) }) : "";
 }
