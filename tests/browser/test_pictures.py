@@ -10,6 +10,7 @@ from tests.browser.conftest import NewPage
 from tools.fakes.jimeng import FakeJimeng
 from tools.pages.pictures_page import PicturesPage, made_table
 from tools.server_process import ServerProcess
+from tools.waiting import wait_until
 
 RATIOS = ("1:1", "3:4", "16:9")
 
@@ -65,7 +66,7 @@ def test_rows_are_judged_by_keys_and_each_choice_is_undone(
     pictures.press("Escape")
     pictures.expect_focus(2)
     pictures.expect_pick(1, 2, "keep")
-    assert picks(server) == {"keep": 2, "reject": 0}
+    wait_until(lambda: picks(server) == {"keep": 2, "reject": 0})
     pictures.group("keep").click()
     expect(pictures.page.locator("[data-gallery-row]")).to_have_count(1)
     pictures.focus(1, 2)

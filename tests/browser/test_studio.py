@@ -140,7 +140,7 @@ def test_an_unknown_result_asks_before_resubmission(
     page.expect_idle()
     assert len(jimeng.submissions) == 1
     page.tiles("unknown").get_by_role("button", name="重试").click()
-    question.locator("[data-cost-yes]").click()
+    question.locator("[data-ask-choice]").click()
     page.wait_for_images(1)
     assert len(jimeng.submissions) == 2
 

@@ -107,7 +107,7 @@ def test_a_file_that_is_put_on_the_list_becomes_a_table_or_says_what_is_wrong(ta
     file = page.locator("[data-file]")
     file.set_input_files({"name": "坏的.xlsx", "mimeType": "", "buffer": b"nothing"})
     expect(dialog).to_contain_text("「坏的.xlsx」没有导入")
-    expect(dialog.locator("[data-import-error]")).not_to_be_empty()
+    expect(dialog.locator("[data-ask-error]")).not_to_be_empty()
     dialog.get_by_role("button", name="关闭").click()
     sheets: dict[str, list[list[Any]]] = {"春": [["提示词"], ["樱"]], "夏": [["提示词"], ["荷"], ["蝉"]]}
     file.set_input_files({"name": "四季.xlsx", "mimeType": "", "buffer": with_sheets(sheets)})
@@ -126,7 +126,7 @@ def test_a_file_with_the_rows_of_a_table_is_asked_about_once(tables: Page) -> No
     page.locator("[data-file]").set_input_files(
         csv_file("SKU,提示词", "A,樱", "B,粉荷", "C,菊", "D,梅", name="花-改.csv")
     )
-    choice = page.locator("dialog[data-dialog=import] [data-import-choice=update]")
+    choice = page.locator("dialog[data-dialog=import] [data-ask-choice=update]")
     expect(choice).to_have_text("更新「花」没有变 2 · 改过 1 · 新的 1")
     choice.click()
     expect(page.locator("[data-report-counts]")).to_have_text("没有变 2 · 改过 1 · 新的 1")

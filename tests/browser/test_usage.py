@@ -102,7 +102,7 @@ def test_a_lost_submission_is_resubmitted_only_after_confirming_the_cost(
     orders = len(jimeng.submissions)
     usage.open()
     usage.act("重试…")
-    expect(usage.page.locator("[data-cost-text]")).to_contain_text("¥0.22")
+    expect(usage.page.locator("[data-ask-text]")).to_contain_text("¥0.22")
     assert len(jimeng.submissions) == orders
     usage.confirm_cost()
     usage.expect_sum("今天", "¥0.22")

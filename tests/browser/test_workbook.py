@@ -44,7 +44,7 @@ def test_the_same_file_has_nothing_to_make_the_next_day_and_a_changed_one_only_i
     page.goto(f"{demo_server.address}/batch")
     expect(page.locator("[data-tables-item]")).to_contain_text("40 / 40 行做好")
     page.locator("[data-file]").set_input_files(workbook(tmp_path / "七月新品 (1).xlsx", ROWS))
-    page.locator("[data-import-choice=update]", has_text="没有变 40").click()
+    page.locator("[data-ask-choice=update]", has_text="没有变 40").click()
     expect(made.report()).to_have_text("「七月新品 (1).xlsx」读到 40 行，没有问题")
     assert demo_server.get(f"/api/tables/{table}")["table"]["totals"]["to_make"] == 0
 

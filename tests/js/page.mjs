@@ -67,6 +67,11 @@ export class FakeElement extends EventTarget {
   checkVisibility() { return false; }
   toggleAttribute() {}
   click() { fire(this, "click"); }
+
+  dispatchEvent(event) {
+    this[`on${event.type}`]?.(event);
+    return super.dispatchEvent(event);
+  }
 }
 
 /** Dispatch an event with these properties; returns whether a listener prevented its default. */

@@ -109,7 +109,7 @@ class BatchPage:
     def import_workbook(self, file: Path | FilePayload, *, place: str = "") -> None:
         """Choose a file; ``place`` answers what becomes of it: new (also without it), update or add."""
         self.page.locator("[data-file]").set_input_files(file)
-        asked = self.page.locator(f"[data-import-choice={place or 'new'}]")
+        asked = self.page.locator(f"[data-ask-choice={place or 'new'}]")
         if not place:
             expect(asked.or_(self.report().filter(has_text=_READ)).first).to_be_visible()
         if place or asked.is_visible():

@@ -190,7 +190,7 @@ def import_file(name: str) -> Step:
 
     def choose(page: Page, scenarios: Scenarios) -> None:
         page.locator("[data-file]").set_input_files(scenarios.folder / name)
-        asked = page.locator("[data-import-choice=new]")
+        asked = page.locator("[data-ask-choice=new]")
         reported = page.locator("[data-report-title]:not(:empty)")
         expect(asked.or_(reported).first).to_be_visible()
         if asked.is_visible():
@@ -367,12 +367,12 @@ STATES = (
         "what becomes of a file",
         *_NEW_ROW,
         choose_file("[data-file]", "table.csv"),
-        wait_for("[data-import-choice=add]"),
+        wait_for("[data-ask-choice=add]"),
     ),
     _batch(
         "a version of a table",
         choose_file("[data-file]", "茶具.csv"),
-        click("[data-import-choice=update]"),
+        click("[data-ask-choice=update]"),
         unfold_report,
         server="library",
     ),
@@ -382,7 +382,7 @@ STATES = (
     _tables("a new name", press_at("[data-tables-link]", "F2"), wait_for(".tables-name .input")),
     _tables("none is found", wait_for(".empty"), query="?search=没有这个"),
     _tables("none is put away", wait_for(".empty"), query="?archived=1"),
-    _tables("a bad file", choose_file("[data-file]", "bad.xlsx"), wait_for("[data-import-error]")),
+    _tables("a bad file", choose_file("[data-file]", "bad.xlsx"), wait_for("[data-ask-error]")),
     _batch(
         "a cell's choices",
         *_BAD,

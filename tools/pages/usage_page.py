@@ -35,7 +35,7 @@ class UsagePage:
         self.page.locator(".unresolved-bulk").get_by_role("button", name=name).click()
 
     def confirm_cost(self) -> None:
-        self.page.locator("[data-cost-yes]").click()
+        self.page.locator("[data-dialog=cost] [data-ask-choice]").click()
 
     def answer_bill_question(self, answer: str) -> None:
         """账单里有 or 账单里没有."""

@@ -97,10 +97,10 @@ def _model_of(table: Table) -> PageModel:
 
 @bp.get("/batch/dialogs")
 def dialogs() -> str:
-    """Dialogs and menus, fetched with the second script."""
+    """Dialogs and menus, fetched with the second script; with ``?part=pictures`` 看图 and the large view."""
     spec = page_model(BATCH).spec
     return render_template(
-        "batch/dialogs.html",
+        "batch/pictures.html" if request.args.get("part") == "pictures" else "batch/dialogs.html",
         page_spec=spec,
         ratios=[ratio for ratio in ASPECT_RATIOS if any(ratio == one for one, _ in spec.sizes)],
         resolutions=resolutions(spec),

@@ -7,10 +7,10 @@ export function parseHtml(html) {
   return template.content;
 }
 
-/** A new element with these properties, attributes, data-… and children. */
-export function create(name, { data = {}, attributes = {}, ...properties } = {}, ...children) {
-  const element = Object.assign(document.createElement(name), properties);
-  Object.assign(element.dataset, data);
+/** A new element with what apply() takes, attributes and children. */
+export function create(name, { attributes = {}, classes, data, ...properties } = {}, ...children) {
+  const element = Object.assign(document.createElement(name), properties); // also what is as by default: alt=""
+  apply(element, { classes, data });
   for (const [attribute, value] of Object.entries(attributes)) element.setAttribute(attribute, value);
   element.append(...children);
   return element;
@@ -29,7 +29,7 @@ export function show(root, parts) {
 
 /** The same for one element. */
 export function apply(element, { classes = {}, data = {}, ...properties }) {
-  for (const [name, value] of Object.entries(properties)) if (element[name] !== value) element[name] = value;
+  for (const [name, value] of Object.entries(properties)) if (element[name] !== value || name === "tabIndex") element[name] = value; // -1 is also what is not set
   for (const [name, isOn] of Object.entries(classes)) element.classList.toggle(name, Boolean(isOn));
   for (const [name, value] of Object.entries(data)) {
     if (value === null) delete element.dataset[name];

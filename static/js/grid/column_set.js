@@ -1,5 +1,7 @@
 // The columns of a table change: some are hidden, others come and go with the rows.
 
+import { apply } from "../core/dom.js";
+
 const isSame = (one, other) => one.length === other.length && one.every((column, index) => column === other[index]);
 
 /**
@@ -17,8 +19,8 @@ export function setColumns(table, all, isShown) {
   table.columns.splice(0, Infinity, ...shown);
   for (const column of all) if (!column.like) element.classList.toggle(`hides-${column.name}`, !table.columns.includes(column));
   const added = table.columns.filter(({ like }) => like);
-  addCopies(head, added, (copy, { label }) => { copy.textContent = label; });
-  addCopies(template.content, added, (copy, { name, label }) => Object.assign(copy.dataset, { column: name, label }));
+  addCopies(head, added, ({ label }) => ({ textContent: label, title: label }));
+  addCopies(template.content, added, ({ name, label }) => ({ title: "", data: { column: name, label } }));
   numberColumns(table);
   element.classList.toggle("has-added", added.length > 0);
   element.style.setProperty("--grid-added", added.map(({ kind }) => `var(--grid-${kind ? "option" : "added"}-width)`).join(" ") || " ");
@@ -36,20 +38,19 @@ function addCopies(parent, columns, describe) {
     const original = parent.querySelector(`.is-${column.like}`);
     const copy = original.cloneNode(true);
     copy.classList.replace(`is-${column.like}`, "is-added");
-    copy.title = copy.matches("[role=columnheader]") ? column.label : "";
-    describe(copy, column);
+    apply(copy, describe(column));
     original.after(copy);
   }
 }
 
 function numberColumns({ grid, head, template, columns }) {
-  grid.setAttribute("aria-colcount", String(columns.length));
+  apply(grid, { ariaColCount: String(columns.length) });
   const shown = [...head.querySelectorAll(".table-label")];
   const cells = [...template.content.querySelectorAll("[data-column]")];
   let number = 0;
   cells.forEach((cell, index) => {
     if (!columns.some(({ name }) => name === cell.dataset.column)) return;
     number += 1;
-    for (const one of [cell, shown[index]]) one.setAttribute("aria-colindex", String(number));
+    for (const one of [cell, shown[index]]) apply(one, { ariaColIndex: String(number) });
   });
 }

@@ -1,6 +1,7 @@
 // One textarea edits every cell. It always has the focus and lies transparent over the active cell, so that an
 // input method starts its composition there and no first letter is lost; it becomes visible with the text.
 
+import { apply, create } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 const MAX_HEIGHT = 320;
@@ -20,12 +21,13 @@ export function makeEditor(table, onTyping) {
       commit();
       return focus();
     },
-    onHighlight: (id) => textarea.setAttribute("aria-activedescendant", id),
+    onHighlight: (id) => point(id),
   });
   let editing = null; // {row, column, isTyped: whether it began by typing over the cell, isReading: whether it stays as it is}
   let suggestion = null; // what the list offers to complete: {start, caret, options}
 
   const focus = () => textarea.focus({ preventScroll: true });
+  const point = (id) => (id ? textarea.setAttribute("aria-activedescendant", id) : textarea.removeAttribute("aria-activedescendant")); // to a cell or an option
   const column = () => table.columns[selection.column];
   const canEdit = () => {
     const row = table.rows.shown[selection.row];
@@ -37,9 +39,7 @@ export function makeEditor(table, onTyping) {
     if (!editing) {
       textarea.value = "";
       textarea.readOnly = !canEdit();
-      const cell = selection.isActive ? view.cellAt(selection.row, selection.column) : null;
-      if (cell) textarea.setAttribute("aria-activedescendant", cell.id);
-      else textarea.removeAttribute("aria-activedescendant");
+      point(selection.isActive ? view.cellAt(selection.row, selection.column)?.id : "");
     }
     position();
   }
@@ -67,8 +67,7 @@ export function makeEditor(table, onTyping) {
     view.reveal(selection.row, selection.column);
     editing = { row, column: column(), isTyped, isReading };
     if (!isTyped) textarea.value = row[field];
-    textarea.classList.add("is-editing");
-    textarea.classList.toggle("is-long", Boolean(multiline));
+    apply(textarea, { classes: { "is-editing": true, "is-long": multiline } });
     position();
     grow();
     focus();
@@ -99,7 +98,7 @@ export function makeEditor(table, onTyping) {
     const wasOpen = choices.isOpen;
     suggestion = null;
     choices.close();
-    textarea.removeAttribute("aria-activedescendant");
+    point("");
     return wasOpen;
   }
 
@@ -149,9 +148,8 @@ export function makeEditor(table, onTyping) {
     editing = null;
     suggestion = null;
     choices.close();
-    textarea.classList.remove("is-editing", "is-long");
+    apply(textarea, { value: "", classes: { "is-editing": false, "is-long": false } });
     textarea.style.height = "";
-    textarea.value = "";
     onTyping(null);
   }
 
@@ -182,7 +180,7 @@ function makeChoices(list, { onChoose, onHighlight }) {
     const starting = options.filter((option) => folded.get(option).startsWith(wanted));
     const containing = options.filter((option) => !starting.includes(option) && folded.get(option).includes(wanted));
     shown = [...starting, ...containing];
-    list.replaceChildren(...shown.map(createOption));
+    list.replaceChildren(...shown.map((text, index) => create("li", { id: `cell-choice-${index}`, textContent: text, attributes: { role: "option" } })));
     list.hidden = shown.length === 0;
     isChosen = wanted !== "";
     highlight(Math.max(shown.indexOf(wanted), 0));
@@ -196,7 +194,7 @@ function makeChoices(list, { onChoose, onHighlight }) {
 
   function highlight(index) {
     highlighted = shown.length === 0 ? -1 : (index + shown.length) % shown.length;
-    [...list.children].forEach((option, at) => option.setAttribute("aria-selected", String(at === highlighted)));
+    [...list.children].forEach((option, at) => apply(option, { ariaSelected: String(at === highlighted) }));
     list.children[highlighted]?.scrollIntoView({ block: "nearest" });
     onHighlight(list.children[highlighted]?.id ?? "");
   }
@@ -222,12 +220,4 @@ function makeChoices(list, { onChoose, onHighlight }) {
     get highlighted() { return list.hidden ? null : shown[highlighted]; },
     get current() { return isChosen ? shown[highlighted] ?? null : null; },
   };
-}
-
-function createOption(text, index) {
-  const option = document.createElement("li");
-  option.setAttribute("role", "option");
-  option.id = `cell-choice-${index}`;
-  option.textContent = text;
-  return option;
 }

@@ -28,7 +28,6 @@ export function bindKeyboard(table) {
     const { choices, editing } = editor;
     if (key === "Escape") return editor.dismissSuggestions() || editor.cancel();
     if (key === "Enter" && event.altKey) return insert("\n");
-    if (isDateKey(event)) return insert(today());
     if (key === "Enter" && (event.ctrlKey || event.metaKey)) return commitIntoBlock();
     if ((key === "Enter" || key === "Tab") && !shiftKey && editor.complete()) return true;
     if (key === "Enter") return commitAndMove(shiftKey ? -1 : 1, 0);
@@ -68,7 +67,6 @@ export function bindKeyboard(table) {
   function onRestingKey(event) {
     const { key, shiftKey } = event;
     if (key !== "Tab" && key !== "Shift") isLeaving = key === "Escape";
-    if (isDateKey(event)) return insert(today());
     if (event.altKey) return onAltKey(key, shiftKey);
     if (event.ctrlKey || event.metaKey) return onControlKey(key, shiftKey);
     if (key in ARROWS) return moveBy(...ARROWS[key], shiftKey);
@@ -137,10 +135,6 @@ export function bindKeyboard(table) {
     return Math.max(Math.floor(table.element.clientHeight / table.view.rowHeight) - 2, 1);
   }
 }
-
-// Ctrl+; writes the date, as {日期} does.
-const isDateKey = ({ key, ctrlKey, metaKey, shiftKey, altKey }) => (ctrlKey || metaKey) && !shiftKey && !altKey && /^[;；]$/.test(key);
-const today = () => new Date().toLocaleDateString("sv");
 
 /**
  * A click selects, a drag selects a block, a double click or a second tap edits, a drag of the row handle reorders.

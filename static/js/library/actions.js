@@ -1,6 +1,6 @@
 // Commands on images of the library: use as a reference, copy the name, rename, download, delete with undo; by button and by key.
 
-import { renameInPlace } from "./rename.js";
+import { renameSample } from "./rename.js";
 import { create } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -24,7 +24,7 @@ export function bindSampleActions(library, list) {
 
   async function run(name, sample) {
     sample.querySelector(".sample-new-name")?.focus(); // it is being renamed
-    await runInPlace(sample, () => (name === "rename" ? renameInPlace(sample, list) : actions[name]([sample])));
+    await runInPlace(sample, () => (name === "rename" ? renameSample(sample, list) : actions[name]([sample])));
   }
 
   /** The focus goes to the next image, or to what stands there instead of images. Undo brings back all that were deleted. */

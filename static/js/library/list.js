@@ -2,8 +2,8 @@
 // up to date while the bucket, another tab or another person changes them.
 
 import { reconcileChildren } from "../core/dom.js";
-import { isComposing } from "../core/keyboard.js";
 import { poll } from "../core/poll.js";
+import { onTyped } from "../core/timing.js";
 import { imageFallback } from "../ui/image_fallback.js";
 import { attempt } from "../core/http.js";
 
@@ -36,7 +36,7 @@ export class LibraryList {
       root: scroller, rootMargin: "1000px",
     });
     signal?.addEventListener("abort", () => this.#close());
-    this.#searchWhileTyping(signal);
+    onTyped(field, TYPING, () => this.search(), { signal });
     this.#pollInSight(signal);
   }
 
@@ -136,15 +136,6 @@ export class LibraryList {
 
   #tryFetch(offset) {
     return attempt(() => this.fetchPart(offset), (sentence) => void this.showError(sentence));
-  }
-
-  #searchWhileTyping(signal) {
-    let timer = 0;
-    this.field.addEventListener("input", (event) => {
-      clearTimeout(timer);
-      if (!isComposing(event)) timer = setTimeout(() => this.search(), TYPING);
-    }, { signal });
-    this.field.addEventListener("compositionend", () => this.search(), { signal });
   }
 
   #pollInSight(signal) {

@@ -1,7 +1,7 @@
 // The list of /samples, as the server renders it.
 
 import { LibraryList } from "./list.js";
-import { parseHtml } from "../core/dom.js";
+import { parseHtml, show } from "../core/dom.js";
 import { fetchHtmlIfChanged, HttpError, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announce } from "../ui/toast.js";
@@ -64,7 +64,7 @@ export class SamplesList extends LibraryList {
 
   /** Below the list: why there are no more. */
   showError(message) {
-    this.library.querySelector("[data-more]").textContent = message;
+    show(this.library, { "[data-more]": message });
   }
 
   changed() {
@@ -122,8 +122,10 @@ export class SamplesList extends LibraryList {
   /** The number beside the title. */
   #showTotal() {
     const n = this.total;
-    this.library.querySelector("[data-counted]").hidden = !n && "unread" in this.list.dataset; // nobody knows how many there are
-    this.library.querySelector("[data-count]").textContent = this.terms ? _("找到 {n} 张", { n }) : _("共 {n} 张", { n });
+    show(this.library, {
+      "[data-counted]": { hidden: !n && "unread" in this.list.dataset }, // nobody knows how many there are
+      "[data-count]": this.terms ? _("找到 {n} 张", { n }) : _("共 {n} 张", { n }),
+    });
   }
 }
 
@@ -165,7 +167,6 @@ class UsageCounts {
 }
 
 function showCount(sample, number) {
-  const label = sample.querySelector("[data-uses]");
-  label.textContent = number ? _("用过 {number} 次", { number }) : _("没用过");
-  label.title = number ? _("用于 {number} 条记录", { number }) : _("还没有记录用过它");
+  const textContent = number ? _("用过 {number} 次", { number }) : _("没用过");
+  show(sample, { "[data-uses]": { textContent, title: number ? _("用于 {number} 条记录", { number }) : _("还没有记录用过它") } });
 }

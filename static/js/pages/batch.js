@@ -14,14 +14,16 @@ import { bindRowActions } from "../table/row_actions.js";
 import { copyRow, makeRow } from "../table/row.js";
 import { stateOf } from "../table/states.js";
 import { Store } from "../table/store.js";
-import { parseHtml } from "../core/dom.js";
-import { HttpError, fetchHtmlIfChanged, attempt } from "../core/http.js";
+import { apply, show } from "../core/dom.js";
+import { attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { loadItem } from "../core/storage.js";
 import { openDelivery } from "../delivery/open.js";
 import { goToCell, goToNextProblem, makeGrid } from "../grid/grid.js";
 import { keepTyping, bindEarlierPrompts } from "../ui/late_lists.js";
+import "../ui/ask.js";
+import { loadDialog, loadPart } from "../ui/late_dialog.js";
 import { bindDownloads } from "../ui/downloads.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 import { reportOf } from "../table/import_reports.js";
@@ -42,7 +44,14 @@ const batch = {
   filter: null, // see row_filter.js, of the second script
   dialog: (name) => document.querySelector(`[data-dialog="${name}"]`),
   stateOf: (row) => stateOf(store.shownOf(row), { wanted: pictureCount(row, model), prompt: row.prompt, urls: batch.urls }),
-  importGallery: () => import("../table/gallery.js"), // with the large view
+  // Further scripts, at the first press of what is in them.
+  async importGallery() {
+    await loadPart("[data-gallery]", page.dataset.picturesUrl);
+    return import("../table/gallery.js"); // with the large view
+  },
+  importReferences: () => import("../table/picture_rows.js"), // with the picker and its uploads
+  importImport: () => import("../table/table_import.js"), // with the report
+  importTools: () => import("../table/edit_tools.js"),
   runRow: (row) => more("orderRow", row),
   restorePictures: (ids) => more("restorePictures", ids),
   openPicture: (id) => more("openPicture", id),
@@ -52,7 +61,7 @@ const batch = {
 };
 
 const loadMore = lazy(async () => {
-  await addDialogs();
+  await loadDialog("bulk-edit", page.dataset.dialogsUrl); // and what else the modules of the second script find in the page
   return import("../table/commands.js");
 }, ({ makeCommands }) => makeCommands(batch));
 const more = async (name, ...values) => (await loadMore())[name](...values);
@@ -185,9 +194,8 @@ async function whileBusy(button, work) {
 
 function showEmpty() {
   const isEmpty = table.rows.length === 0 && store.isLoaded;
-  page.querySelector("[data-empty]").hidden = !isEmpty;
-  page.querySelector("[data-wait]").hidden = store.isLoaded;
-  page.classList.toggle("is-empty", isEmpty);
+  show(page, { "[data-empty]": { hidden: !isEmpty }, "[data-wait]": { hidden: store.isLoaded } });
+  apply(page, { classes: { "is-empty": isEmpty } });
 }
 
 // These pictures, else the rows that are picked, else all.
@@ -214,23 +222,12 @@ function showTable({ columns: names, prefix, suffix, ...state }) {
   showEmpty();
 }
 
-// With their style sheet; the modules of the second script find them in the page.
-async function addDialogs() {
-  if (batch.dialog("bulk-edit")) return;
-  const { html } = await fetchHtmlIfChanged(page.dataset.dialogsUrl, {});
-  const parts = parseHtml(html);
-  const sheet = parts.querySelector("link");
-  const styled = new Promise((resolve) => { sheet.onload = sheet.onerror = resolve; });
-  document.body.append(parts);
-  await styled;
-}
-
 // Of the import, or of what is wrong in rows; while the list is open it can be closed here.
 function showReportOpener({ problems }) {
   const opener = page.querySelector('[data-command="report"]');
   const isImported = Boolean(store?.id && reportOf(store.id));
-  opener.hidden = table.rows.length === 0 || !(isImported || problems > 0 || opener.ariaExpanded === "true");
-  opener.textContent = isImported ? _("导入报告") : _("问题清单");
+  const isOffered = isImported || problems > 0 || opener.ariaExpanded === "true";
+  apply(opener, { hidden: table.rows.length === 0 || !isOffered, textContent: isImported ? _("导入报告") : _("问题清单") });
 }
 
 // The page is drawn anew for another model.
@@ -255,10 +252,17 @@ function onFind(event) {
   table.editor.commit();
   document.activeElement.blur(); // what is typed meanwhile goes into no cell
   const takeTyped = keepTyping();
-  loadMore().then(({ find }) => find(key.toLowerCase() === "h", takeTyped()), (failure) => {
+  more("find", key.toLowerCase() === "h", takeTyped).catch((failure) => {
     takeTyped();
     throw failure;
   });
+}
+
+// That of an earlier version.
+async function takeOverDraft() {
+  const { takeOver } = await import("../table/takeover.js");
+  const made = await takeOver(batch.urls, page.dataset.tableModel);
+  if (made && table.rows.length === 0) location.replace(batch.urls.tablePage(made));
 }
 
 // The names of variables come with the second script.
@@ -270,7 +274,7 @@ function suggest(column, before) {
 
 await store.refresh();
 showEmpty();
-if (!store.id && await hasOldDraft()) await more("takeOverDraft");
+if (!store.id && await hasOldDraft()) await takeOverDraft();
 if (store.id) sendLeft(batch.urls).catch(() => {}); // of other tables; what cannot be sent is kept
 const imported = store.id ? reportOf(store.id) : null;
 if (imported) more("openReport", imported);

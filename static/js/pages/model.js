@@ -1,6 +1,6 @@
 // 模型与密钥: each card's form is saved, and its key tested, in place; the cards then follow what was saved.
 
-import { parseHtml } from "../core/dom.js";
+import { apply, parseHtml, show as showParts } from "../core/dom.js";
 import { fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { copyText, showToast } from "../ui/toast.js";
@@ -23,8 +23,7 @@ page.addEventListener("click", ({ target }) => {
 async function run(form, button, action) {
   if (button.getAttribute("aria-disabled")) return;
   const { id } = form.closest("section");
-  button.setAttribute("aria-disabled", "true");
-  button.dataset.busy = "";
+  apply(button, { ariaDisabled: "true", data: { busy: "" } });
   for (const error of form.querySelectorAll("[data-error]")) setError(error, "");
   try {
     await action(form, button);
@@ -34,8 +33,7 @@ async function run(form, button, action) {
     if (error) setError(error, messageOf(failure));
     show(shown, error ? "" : "is-bad", error ? "" : messageOf(failure));
   }
-  button.removeAttribute("aria-disabled");
-  delete button.dataset.busy;
+  apply(button, { ariaDisabled: null, data: { busy: null } });
 }
 
 const formOf = (id) => document.getElementById(id).querySelector("form");
@@ -113,16 +111,14 @@ async function testNotification(form, { dataset }) {
 }
 
 function show(form, tone, text) {
-  const result = form.querySelector("[data-result]");
-  result.className = `model-result ${tone}`;
-  result.textContent = text;
+  showParts(form, { "[data-result]": { className: `model-result ${tone}`, textContent: text } });
 }
 
 function setError(error, text) {
-  error.textContent = text;
   const field = error.closest(".field").querySelector(".input");
-  if (!text) return field.removeAttribute("aria-invalid");
-  field.setAttribute("aria-invalid", "true");
+  error.textContent = text;
+  apply(field, { ariaInvalid: text ? "true" : null });
+  if (!text) return;
   field.closest("details")?.setAttribute("open", "");
-  return field.focus();
+  field.focus();
 }

@@ -11,7 +11,7 @@ import { keepReport } from "../table/import_reports.js";
 
 const page = document.querySelector("[data-tables-page]");
 const { pageUrl, tablesUrl, importUrl } = page.dataset;
-const takeFile = makeImport(document.querySelector('[data-dialog="import"]'), {
+const takeFile = makeImport({
   urls: { import: importUrl, tables: tablesUrl },
   done(report) {
     keepReport(report);

@@ -1,6 +1,6 @@
 // 用量: keeps the figures up to date, and runs commands on unresolved records.
 
-import { replaceContent } from "../core/dom.js";
+import { apply, replaceContent, show } from "../core/dom.js";
 import { fetchHtmlIfChanged, requestJson, attempt } from "../core/http.js";
 import { runAction } from "../records/actions.js";
 import { readAmount, writeAmount } from "../core/amounts.js";
@@ -8,6 +8,9 @@ import { _ } from "../core/i18n.js";
 import { showToast } from "../ui/toast.js";
 
 const MIN_INTERVAL_MS = 2000; // between two loads while a batch runs
+const NEAR = 0.8; // of a budget
+const yuan = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
+
 const page = document.querySelector("[data-usage]");
 const summary = page.querySelector("[data-part]");
 const budgets = bindBudgets(page.querySelector("[data-budgets]"));
@@ -15,8 +18,6 @@ let version = versionShown();
 let shownHtml = "";
 let timer = 0;
 let isResting = false;
-const NEAR = 0.8; // of a budget
-const yuan = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
 
 function versionShown() {
   return Number(summary.firstElementChild.dataset.version);
@@ -38,9 +39,8 @@ async function refresh() {
 
 /** Show the other chart; the address, the ranges and the form of the dates keep the choice. */
 async function chooseChart({ href, dataset: { chart } }) {
-  const addresses = [...page.querySelectorAll(".usage-ranges a")];
-  for (const link of addresses) link.href = withChart(link.href, chart);
-  page.querySelector(".usage-days [name=chart]").value = chart;
+  for (const link of page.querySelectorAll(".usage-ranges a")) link.href = withChart(link.href, chart);
+  show(page, { ".usage-days [name=chart]": { value: chart } });
   page.dataset.liveUrl = withChart(page.dataset.liveUrl, chart);
   history.replaceState(null, "", href);
   await refresh();
@@ -78,38 +78,33 @@ function bindBudgets(section) {
   const { url } = section.dataset;
   const items = [...section.querySelectorAll("[data-scope]")];
 
-  function show({ budgets, spent }) {
+  function render({ budgets, spent }) {
     for (const item of items) {
       const { scope } = item.dataset;
-      const limit = budgets[scope];
-      const used = spent[scope] ?? 0;
-      const input = item.querySelector("input");
-      const bar = item.querySelector("progress");
-      if (input !== document.activeElement) input.value = limit === null ? "" : writeAmount(limit);
-      item.classList.toggle("is-near", limit !== null && used >= NEAR * limit && scope in spent);
-      bar.hidden = limit === null || !(scope in spent);
-      bar.value = limit > 0 ? Math.min(used / limit, 1) * 100 : 100;
-      if (scope in spent) item.querySelector("[data-spent]").textContent = spentText(limit, used);
+      const [limit, used, isKnown] = [budgets[scope], spent[scope] ?? 0, scope in spent];
+      apply(item, { classes: { "is-near": limit !== null && used >= NEAR * limit && isKnown } });
+      show(item, {
+        ...(item.contains(document.activeElement) ? {} : { input: { value: limit === null ? "" : writeAmount(limit) } }),
+        progress: { hidden: limit === null || !isKnown, value: limit > 0 ? Math.min(used / limit, 1) * 100 : 100 },
+        ...(isKnown && { "[data-spent]": spentText(limit, used) }),
+      });
     }
   }
 
   async function save(item) {
     const input = item.querySelector("input");
-    const error = item.querySelector("[data-error]");
-    error.textContent = "";
+    const say = (sentence) => show(item, { "[data-error]": sentence, input: { ariaInvalid: sentence ? "true" : null } });
+    show(item, { "[data-error]": "" });
     await attempt(async () => { // what is no number is sent as it is: the server says what is expected
-      show(await requestJson("PUT", url, { [item.dataset.scope]: readAmount(input.value) }));
-      input.removeAttribute("aria-invalid");
+      render(await requestJson("PUT", url, { [item.dataset.scope]: readAmount(input.value) }));
+      say("");
       showToast(_("预算已保存"));
       document.dispatchEvent(new Event("poll-now"));
-    }, (sentence) => {
-      input.setAttribute("aria-invalid", "true");
-      error.textContent = sentence;
-    });
+    }, say);
   }
 
   section.addEventListener("change", ({ target }) => save(target.closest("[data-scope]")));
-  return { refresh: () => requestJson("GET", url).then(show, () => {}) }; // without an answer the next change loads again
+  return { refresh: () => requestJson("GET", url).then(render, () => {}) }; // without an answer the next change loads again
 }
 
 function spentText(limit, used) {

@@ -1,5 +1,6 @@
 // Commands on records, each once: for one record, for several, and for all that a filter finds or that are unresolved.
 
+import { pickAll, togglePick } from "./picks.js";
 import { removeKeepingFocus } from "../core/dom.js";
 import { LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
@@ -7,12 +8,10 @@ import { announceOrder, postOnce } from "../core/orders.js";
 import { openDelivery } from "../delivery/open.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
 import { loadDetails } from "../ui/details.js";
-import { confirmRetryCost } from "../ui/confirm.js";
 import { runInPlace } from "../ui/in_place.js";
 import { copyText, offerUndo, showToast } from "../ui/toast.js";
 import { download } from "../ui/downloads.js";
-import { pickAll, togglePick } from "./picks.js";
-import { fetchResult, resubmit, writeOff } from "./unresolved.js";
+import { ask } from "../ui/ask.js";
 
 const COMMANDS = {
   again: (_target, { record }) => generateAgain(record),
@@ -207,4 +206,71 @@ function openStudio(label) {
 
 function urls() {
   return document.body.dataset;
+}
+
+// Records whose charge is unresolved: fetch the result, order again, or write them off. target: {ids} or {all: true}.
+// Dispatches "records-resolved" on document.
+
+/** Ask the service again for what was ordered; costs nothing. */
+async function fetchResult(target) {
+  const { records } = await requestJson("POST", urls().fetchResultUrl, target);
+  showToast(_("正在取回 {n} 张，不会再下单", { n: records }));
+  announceResolved();
+}
+
+/** Order again, after a confirmation of the cost. isCollectable: the result could be fetched instead. */
+async function resubmit(target, { count = 1, atStake, isCollectable = false }) {
+  const advice = isCollectable ? _("这张有任务编号，先取回不花钱。") : _("请先查看服务商的账单。");
+  if (!await confirmRetryCost({ count, sum: atStake, more: advice })) return;
+  const { records, waiting } = await postOnce(urls().resubmitUrl, target);
+  showToast(waiting ? _("{n} 张已排队，其中 {waiting} 张的批次暂停着，要到批次里按「继续」", { n: records, waiting }) : _("{n} 张已重新排队", { n: records }));
+  announceResolved();
+}
+
+/** Give up, after the question whether it is on the bill; can be undone. */
+async function writeOff(target, { count = 1, atStake }) {
+  const billed = await confirmBilled(count, atStake);
+  if (billed === null) return;
+  const { records, undo } = await requestJson("POST", urls().writeOffUrl, { ...target, billed });
+  const message = billed ? _("已记下：{n} 张，账单里有", { n: records }) : _("已记下：{n} 张，账单里没有", { n: records });
+  offerUndo(message, () => undoWriteOff(undo));
+  announceResolved();
+}
+
+async function undoWriteOff(undo) {
+  const { records } = await requestJson("POST", urls().undoWriteOffUrl, { undo });
+  showToast(records ? _("已撤销，{n} 张又是结果未知", { n: records }) : _("已经撤销过了"));
+  announceResolved();
+}
+
+/** Resolves to true, false, or null for no answer. */
+async function confirmBilled(n, sum) {
+  const priced = () => (n > 1 ? _("这 {n} 笔（¥{sum}）在服务商账单里吗？", { n, sum }) : _("这一笔（¥{sum}）在服务商账单里吗？", { sum }));
+  const unpriced = () => (n > 1 ? _("这 {n} 笔（价格未设）在服务商账单里吗？", { n }) : _("这一笔（价格未设）在服务商账单里吗？"));
+  const choice = await ask({
+    name: "billing", title: sum ? priced() : unpriced(), close: _("再想想"),
+    text: _("放弃后不再取回，也不会重新下单。是否计入费用以你的选择为准，可以撤销；不确定就先别选。"),
+    choices: [{ label: _("账单里没有"), how: "not-billed" }, { label: _("账单里有"), how: "billed" }],
+  });
+  return choice && choice.how === "billed";
+}
+
+function announceResolved() {
+  document.dispatchEvent(new Event("records-resolved"));
+  document.dispatchEvent(new Event("poll-now"));
+}
+
+// Confirmation before money is spent.
+
+/** Ask before images that were or may have been charged are submitted again: `sum` in CNY, empty when unknown; `more` is added to the text. */
+async function confirmRetryCost({ count = 1, sum, isCharged = false, more = "" }) {
+  const withSum = () => (isCharged ? _("上一次已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }) : _("上一次可能已经计费 ¥{sum}，重新下单会再花一次钱，约 ¥{sum}。", { sum }));
+  const withoutSum = () => (isCharged ? _("上一次已经计费，重新下单会再花一次钱，价格未设。") : _("上一次可能已经计费，重新下单可能再花一次钱，价格未设。"));
+  const isAgreed = await ask({
+    name: "cost",
+    title: count > 1 ? _("这 {n} 张重新下单？", { n: count }) : _("重新下单？"),
+    text: (sum ? withSum() : withoutSum()) + more,
+    choices: [{ label: count > 1 ? _("仍要重新下单 {n} 张", { n: count }) : _("仍要重新下单"), isPrimary: true }],
+  });
+  return Boolean(isAgreed);
 }

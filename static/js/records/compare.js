@@ -1,12 +1,12 @@
 // Two to four images side by side: zoomed together, changed one by one, kept or rejected.
 
 import { targetOf } from "./actions.js";
-import { create } from "../core/dom.js";
+import { apply, create, show } from "../core/dom.js";
 import { HttpError, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { loadDetails } from "../ui/details.js";
 import { ImageViewer } from "../ui/image_viewer.js";
-import { captionOf } from "../ui/lightbox_rows.js";
+import { captionOf } from "../ui/lightbox_items.js";
 
 const EMPTY = { request: {}, metadata: new DocumentFragment() };
 let instance = null;
@@ -51,16 +51,15 @@ class Side {
 
   /** What none of the others has stands out. */
   render(isActive, others) {
-    this.#element.classList.toggle("is-active", isActive);
-    this.#element.hidden = !this.record;
+    apply(this.#element, { hidden: !this.record, classes: { "is-active": isActive } });
     if (!this.record) return;
     const { prompt = "" } = this.details.request;
-    this.#part("[data-name]").textContent = captionOf(this.record) || _("记录 {id}", { id: this.record.dataset.recordId });
-    this.#part("[data-viewer-image]").alt = prompt;
-    Object.assign(this.#part("[data-prompt]"), { textContent: prompt, title: prompt });
-    for (const button of this.#element.querySelectorAll("[data-command]")) {
-      button.setAttribute("aria-pressed", String(button.dataset.command === this.record.dataset.pick));
-    }
+    show(this.#element, {
+      "[data-name]": captionOf(this.record) || _("记录 {id}", { id: this.record.dataset.recordId }),
+      "[data-viewer-image]": { alt: prompt },
+      "[data-prompt]": { textContent: prompt, title: prompt },
+    });
+    for (const button of this.#element.querySelectorAll("[data-command]")) apply(button, { ariaPressed: String(button.dataset.command === this.record.dataset.pick) });
     this.#part("[data-metadata-line]").replaceChildren(...diffMetadata(this.details, others.map(({ details }) => details)));
   }
 
@@ -86,7 +85,7 @@ class Side {
       if (record !== this.record) return;
       this.details = details;
       this.#hooks.onDetails();
-    }, (sentence) => { if (record === this.record) this.#part("[data-prompt]").textContent = sentence; });
+    }, (sentence) => { if (record === this.record) show(this.#element, { "[data-prompt]": sentence }); });
   }
 
   #part(selector) {

@@ -1,9 +1,10 @@
 // Find the record of an image file, or at least the parameters inside the file.
 
-import { create } from "../core/dom.js";
+import { apply } from "../core/dom.js";
 import { requestJson, attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
+import { ask } from "../ui/ask.js";
 import { announce, showToast } from "../ui/toast.js";
 
 const OVERLAY_DELAY_MS = 300;
@@ -39,18 +40,17 @@ function showParameters(name, parameters) {
 /** While the promise takes long, a message lies over the page. */
 async function withOverlay(message, promise) {
   const overlay = document.querySelector("[data-drop-overlay]");
-  const label = overlay.firstElementChild;
-  const usualText = label.textContent;
-  const timer = setTimeout(() => {
-    label.textContent = message;
-    overlay.classList.add("is-dropping");
-  }, OVERLAY_DELAY_MS);
+  const render = (textContent, isShown) => {
+    apply(overlay, { classes: { "is-dropping": isShown } });
+    apply(overlay.firstElementChild, { textContent });
+  };
+  const usualText = overlay.textContent;
+  const timer = setTimeout(render, OVERLAY_DELAY_MS, message, true);
   try {
     return await promise;
   } finally {
     clearTimeout(timer);
-    overlay.classList.remove("is-dropping");
-    label.textContent = usualText;
+    render(usualText, false);
   }
 }
 
@@ -62,23 +62,10 @@ function metadataOf({ prompt, negative_prompt: negative, seed, steps, width, hei
   return lines.filter(([, value]) => value != null && value !== "");
 }
 
-function showDialog(title, message, metadata = [], action = null) {
-  const dialog = document.querySelector('[data-dialog="file"]');
-  const part = (selector) => dialog.querySelector(selector);
-  const [actionButton, closeButton] = [part("[data-file-yes]"), dialog.querySelector("[data-close]")];
-  part("[data-file-title]").textContent = title;
-  part("[data-file-text]").textContent = message;
-  part("[data-file-facts]").replaceChildren(...metadata.flatMap(([term, value]) => [create("dt", { textContent: term }), create("dd", { textContent: value, dir: "auto" })]));
-  part("[data-file-facts]").hidden = metadata.length === 0;
-  closeButton.textContent = action ? _("取消") : _("关闭");
-  actionButton.hidden = !action;
-  actionButton.textContent = action?.label ?? "";
-  actionButton.onclick = async () => {
-    dialog.close();
-    await attempt(action.run, (sentence) => showDialog(title, sentence));
-  };
-  if (!dialog.open) dialog.showModal();
-  (action ? actionButton : closeButton).focus();
+async function showDialog(title, text, facts = [], action = null) {
+  const choices = action ? [{ label: action.label, isPrimary: true }] : [];
+  const isChosen = await ask({ name: "file", title, text, facts, choices, close: action ? _("取消") : _("关闭") });
+  if (isChosen) await attempt(action.run, (sentence) => showDialog(title, sentence));
 }
 
 function useInStudio({ prompt, negative_prompt, seed, steps }) {

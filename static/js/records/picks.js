@@ -1,6 +1,6 @@
 // The choice of pictures: each is kept, rejected, or neither. It deletes nothing.
 
-import { create } from "../core/dom.js";
+import { apply, create, show } from "../core/dom.js";
 import { requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
@@ -56,10 +56,9 @@ export async function pickAll(target, pick, changed) {
 /** Mark a record wherever it is shown; null removes the mark. */
 function showPick(id, pick) {
   for (const element of document.querySelectorAll(`[data-record-id="${id}"]`)) {
-    if (pick) element.dataset.pick = pick;
-    else delete element.dataset.pick;
+    apply(element, { data: { pick } });
+    show(element, { '[data-command="keep"]': { ariaPressed: String(pick === "keep") } });
     element.querySelector("[data-pick-mark]")?.remove();
-    element.querySelector('[data-command="keep"]')?.setAttribute("aria-pressed", String(pick === "keep"));
     if (pick) element.querySelector("[data-image-url]")?.append(createMark(pick));
   }
 }

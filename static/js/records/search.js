@@ -1,8 +1,8 @@
 // Search without leaving the page: what is typed or chosen becomes a URL, and the server's fragment for it replaces the list.
 
-import { replaceContent } from "../core/dom.js";
+import { apply, replaceContent, show } from "../core/dom.js";
 import { HttpError, fetchHtmlIfChanged, messageOf, attempt, requestJson } from "../core/http.js";
-import { isComposing } from "../core/keyboard.js";
+import { onTyped } from "../core/timing.js";
 import { setTitle } from "../ui/status.js";
 import { announce } from "../ui/toast.js";
 import { keepInWindow } from "../ui/menu.js";
@@ -22,7 +22,7 @@ export class RecordSearch {
   #results;
   #errorElement;
   #latest = 0; // counts navigations: only the answer to the latest one is shown
-  #typingTimer = 0;
+  #typing;
   #hasTyped = false;
   #shown = location.search;
   #requested = location.search; // whether or not its answer is here
@@ -98,11 +98,7 @@ export class RecordSearch {
       event.preventDefault();
       this.#submitTyped();
     });
-    this.#field.addEventListener("input", (event) => {
-      this.#stopTyping();
-      if (!isComposing(event)) this.#typingTimer = setTimeout(() => this.#submitTyped(), TYPING_PAUSE_MS);
-    });
-    this.#field.addEventListener("compositionend", () => this.#submitTyped());
+    this.#typing = onTyped(this.#field, TYPING_PAUSE_MS, () => this.#submitTyped());
     this.#field.addEventListener("blur", () => (this.#hasTyped = false));
   }
 
@@ -132,15 +128,10 @@ export class RecordSearch {
   }
 
   #submit(mode, focus) {
-    this.#stopTyping();
+    this.#typing.stop();
     const fields = [...this.#fields(focus)].filter(([, value]) => value !== "");
     const url = [this.#form.action, new URLSearchParams(fields)].filter(String).join("?");
     if (new URL(url, location.href).search !== this.#requested) this.#show(url, { history: mode, focus });
-  }
-
-  #stopTyping() {
-    clearTimeout(this.#typingTimer);
-    this.#typingTimer = 0;
   }
 
   /** The fields of the form; while a list is on its way, which brings others, those of its address. */
@@ -154,8 +145,8 @@ export class RecordSearch {
 
   /** The address of a link of the list, with what was typed since. */
   #withTyped(href) {
-    if (!this.#pending && !this.#typingTimer) return href;
-    this.#stopTyping();
+    if (!this.#pending && !this.#typing.isWaiting) return href;
+    this.#typing.stop();
     const url = new URL(href);
     if (this.#field.value === (url.searchParams.get("search") ?? "")) return href;
     for (const name of ["page", "search"]) url.searchParams.delete(name);
@@ -168,8 +159,7 @@ export class RecordSearch {
   }
 
   #showError(message) {
-    this.#errorElement.textContent = message;
-    this.#errorElement.hidden = !message;
+    apply(this.#errorElement, { textContent: message, hidden: !message });
   }
 
   #focusOn(key) {
@@ -193,8 +183,8 @@ export function bindFilterMenus(page) {
 }
 
 function showAll(page, isShown) {
-  page.classList.toggle("is-filtering", isShown);
-  page.querySelector("[data-filters-toggle]")?.setAttribute("aria-expanded", String(isShown));
+  apply(page, { classes: { "is-filtering": isShown } });
+  show(page, { "[data-filters-toggle]": { ariaExpanded: String(isShown) } });
 }
 
 async function loadBatches(page, menu) {
@@ -202,7 +192,7 @@ async function loadBatches(page, menu) {
   await attempt(async () => {
     const { html } = await fetchHtmlIfChanged(page.dataset.batchesUrl + location.search, {});
     replaceContent(choices, html);
-  }, (sentence) => { choices.textContent = sentence; });
+  }, (textContent) => apply(choices, { textContent }));
   keepInWindow(menu);
 }
 
@@ -222,12 +212,11 @@ export function offerNewResults(page, search) {
   }
 
   function render(more) {
-    const button = page.querySelector("[data-new-results]");
-    button.hidden = more === 0;
-    button.textContent = more > 0 ? _("有 {more} 条新的，刷新", { more }) : _("列表有变化，刷新");
-    button.onclick = async () => {
-      if (await search.reload()) search.focusTotal(); // the button is gone
-    };
+    show(page, { "[data-new-results]": {
+      hidden: more === 0, textContent: more > 0 ? _("有 {more} 条新的，刷新", { more }) : _("列表有变化，刷新"), async onclick() {
+        if (await search.reload()) search.focusTotal(); // the button is gone
+      },
+    } });
   }
 
   document.addEventListener("status", ({ detail: { version } }) => {
@@ -251,9 +240,8 @@ export function showIndexProgress(page) {
 }
 
 function renderProgress(notice, { done, total }) {
-  notice.querySelector("[data-indexing-label]").textContent = _(
-    "正在建立搜索索引：{done} / {total}。现在也能搜，结果完整，只是慢一些。",
-    { done: done.toLocaleString(language), total: total.toLocaleString(language) },
-  );
-  Object.assign(notice.querySelector("progress"), { max: total, value: done });
+  const counts = { done: done.toLocaleString(language), total: total.toLocaleString(language) };
+  show(notice, {
+    "[data-indexing-label]": _("正在建立搜索索引：{done} / {total}。现在也能搜，结果完整，只是慢一些。", counts), progress: { max: total, value: done },
+  });
 }

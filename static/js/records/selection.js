@@ -1,6 +1,7 @@
 // The selection of 生成记录, which outlasts pages and reloads until something else is searched for: also all that the filter found
 // at a time (`asOf`).
 
+import { apply, show } from "../core/dom.js";
 import { LONG_TIMEOUT, requestJson, attempt } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { Selection } from "../ui/selection.js";
@@ -84,15 +85,14 @@ export class RecordSelection extends Selection {
     super.show();
     const { dataset } = this.#search.list();
     const [boxes, items] = [this.boxes(), this.items()];
-    const pageBox = this.root.querySelector("[data-select-page]");
-    if (pageBox) pageBox.checked = items.length > 0 && items.length === boxes.length;
-    if (pageBox) pageBox.indeterminate = items.length > 0 && !pageBox.checked;
-    this.bar.classList.toggle("is-trash", "trash" in dataset);
-    this.bar.classList.toggle("is-loading-ids", this.#resolving !== null);
-    this.bar.querySelector("[data-selection-all]").hidden = this.size() >= Number(dataset.total);
-    this.bar.querySelector("[data-selection-all]").textContent = _("选择全部 {total} 条", { total: Number(dataset.total).toLocaleString(language) });
+    const [isWhole, total] = [items.length > 0 && items.length === boxes.length, Number(dataset.total)];
     const images = items.filter((item) => item.querySelector("[data-image-url]"));
-    this.bar.querySelector('[data-command="compare"]').hidden = Boolean(this.#all) || this.size() !== 2 || images.length !== 2;
+    apply(this.bar, { classes: { "is-trash": "trash" in dataset, "is-loading-ids": this.#resolving !== null } });
+    show(this.root, { "[data-select-page]": { checked: isWhole, indeterminate: items.length > 0 && !isWhole } });
+    show(this.bar, {
+      "[data-selection-all]": { hidden: this.size() >= total, textContent: _("选择全部 {total} 条", { total: total.toLocaleString(language) }) },
+      '[data-command="compare"]': { hidden: Boolean(this.#all) || this.size() !== 2 || images.length !== 2 },
+    });
     this.#store();
   }
 
@@ -136,7 +136,7 @@ export class RecordSelection extends Selection {
     this.#forgetAll();
     this.#all = all;
     this.show();
-    this.bar.querySelector("[data-error]").textContent = failure;
+    show(this.bar, { "[data-error]": failure });
   }
 
   #isLater(id) {

@@ -1,5 +1,6 @@
 // The form of 单图生成: sizes and prices that follow the choices, errors at their fields, and submitting it.
 
+import { apply, show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
 import { budgetLeft } from "../ui/status.js";
@@ -90,13 +91,10 @@ export function setFieldError(form, name, message) {
     if (message) errorElement.scrollIntoView({ block: "nearest" });
     return false;
   }
-  field.removeAttribute("aria-invalid");
-  if (message) {
-    field.setAttribute("aria-invalid", "true");
-    const options = field.closest("details");
-    if (options) options.open = true;
-    field.focus();
-  }
+  field.ariaInvalid = message ? "true" : null;
+  if (!message) return false;
+  field.closest("details")?.setAttribute("open", "");
+  field.focus();
   return false;
 }
 
@@ -122,14 +120,13 @@ function render(form) {
 }
 
 function showLength(form) {
-  const counter = form.querySelector("[data-count]");
   const length = [...form.elements.prompt.value.trim()].length;
-  const limit = Number(counter.dataset.limit);
-  const isTooLong = length > limit;
-  counter.textContent = length < COUNTED_FROM * limit ? "" : `${length} / ${limit}`;
-  counter.classList.toggle("is-over", isTooLong);
-  form.querySelector("[data-too-long]").hidden = !isTooLong;
-  form.querySelector("[data-clear]").hidden = !length;
+  const limit = Number(form.querySelector("[data-count]").dataset.limit);
+  show(form, {
+    "[data-count]": { textContent: length < COUNTED_FROM * limit ? "" : `${length} / ${limit}`, classes: { "is-over": length > limit } },
+    "[data-too-long]": { hidden: length <= limit },
+    "[data-clear]": { hidden: !length },
+  });
 }
 
 /** What the model offers for an aspect ratio and a resolution: {size, price}, or nothing. */
@@ -141,10 +138,10 @@ function showSizes(form) {
   const radios = [...form.elements.resolution];
   for (const radio of radios) {
     const offer = offerOf(form, radio.value);
-    const label = radio.closest("label");
     radio.disabled = !offer;
-    label.querySelector("[data-size]").textContent = offer ? offer.size.replace("x", "×") : _("不提供");
-    label.querySelector("[data-price]").textContent = offer ? formatPrice(Number(offer.price ?? NaN)) : "";
+    show(radio.closest("label"), {
+      "[data-size]": offer ? offer.size.replace("x", "×") : _("不提供"), "[data-price]": offer ? formatPrice(Number(offer.price ?? NaN)) : "",
+    });
   }
   if (radios.some((radio) => radio.checked && !radio.disabled)) return;
   const offered = radios.find((radio) => !radio.disabled);
@@ -156,9 +153,8 @@ function showPrice(form) {
   const offer = offerOf(form, resolution.value);
   const n = Number(count.value) || 1;
   const extra = Math.max(JSON.parse(references.value || "[]").length - Number(form.dataset.includedReferences), 0) * Number(form.dataset.extraPrice);
-  form.querySelector("[data-submit-label]").textContent = _("生成 {n} 张", { n });
   const price = offer ? Number(offer.price ?? NaN) + extra : 0;
-  form.querySelector("[data-submit-price]").textContent = formatPrice(n * price);
+  show(form, { "[data-submit-label]": _("生成 {n} 张", { n }), "[data-submit-price]": formatPrice(n * price) });
   showBudget(form.querySelector("[data-budget]"), n, price);
 }
 
@@ -167,13 +163,12 @@ function showBudget(element, n, price) {
   const left = budgetLeft();
   const enough = Math.floor(left / price + 1e-9); // cents are no binary fractions
   const isShort = enough < n;
-  element.hidden = left === null || !(price > 0);
-  element.classList.toggle("is-warn", isShort);
+  apply(element, { hidden: left === null || !(price > 0), classes: { "is-warn": isShort } });
   if (element.hidden) return;
   const sum = left.toFixed(2);
   const short = () => (enough > 0 ? _("预算还剩 ¥{sum}，只够 {n} 张：做完这些就暂停，不会超支。", { sum, n: enough }) : _("预算还剩 ¥{sum}，不够做一张。", { sum }));
-  element.firstElementChild.textContent = isShort ? short() : _("预算还剩 ¥{sum}", { sum });
-  element.lastElementChild.hidden = !isShort;
+  apply(element.firstElementChild, { textContent: isShort ? short() : _("预算还剩 ¥{sum}", { sum }) });
+  apply(element.lastElementChild, { hidden: !isShort });
 }
 
 /** As tall as its text, where the browser does not do that itself. */

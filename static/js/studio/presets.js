@@ -2,6 +2,7 @@
 
 import { readForm } from "./form.js";
 import { requestJson, attempt } from "../core/http.js";
+import { copyOf, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 
@@ -28,11 +29,12 @@ export function bindPresets(form, apply) {
   part("[data-preset-form]").addEventListener("submit", save);
 
   function open() {
-    const named = select.value ? select.selectedOptions[0].text : "";
-    part("[data-preset-name]").value = named;
-    part("[data-preset-suffix]").value = suffix;
-    part("[data-preset-problem]").textContent = "";
-    part("[data-preset-summary]").textContent = Object.entries(fieldsToSave()).map(([name, value]) => wordOf(name, value)).join(" · ");
+    show(dialog, {
+      "[data-preset-name]": { value: select.value ? select.selectedOptions[0].text : "" },
+      "[data-preset-suffix]": { value: suffix },
+      "[data-preset-problem]": "",
+      "[data-preset-summary]": Object.entries(fieldsToSave()).map(([name, value]) => wordOf(name, value)).join(" · "),
+    });
     listPresets();
     dialog.showModal();
     part("[data-preset-name]").select();
@@ -61,7 +63,7 @@ export function bindPresets(form, apply) {
       dialog.close();
       showToast(_("已存成预设「{name}」", { name: preset.name }));
     }, (sentence) => {
-      part("[data-preset-problem]").textContent = sentence;
+      show(dialog, { "[data-preset-problem]": sentence });
       part("[data-preset-name]").focus();
     });
   }
@@ -78,12 +80,8 @@ export function bindPresets(form, apply) {
   }
 
   function createItem({ text: name, value }) {
-    const item = part("[data-preset-item]").content.firstElementChild.cloneNode(true);
-    const button = item.querySelector("button");
-    item.querySelector("span").textContent = name;
-    button.setAttribute("aria-label", _("删除预设「{name}」", { name }));
-    button.addEventListener("click", () => remove(name, JSON.parse(value)));
-    return item;
+    const button = { ariaLabel: _("删除预设「{name}」", { name }), onclick: () => remove(name, JSON.parse(value)) };
+    return copyOf(part("[data-preset-item]"), { span: name, button });
   }
 
   async function remove(name, fields) {
@@ -95,6 +93,6 @@ export function bindPresets(form, apply) {
         await requestJson("PUT", urlOf(name), fields);
         await refresh();
       });
-    }, (sentence) => { part("[data-preset-problem]").textContent = sentence; });
+    }, (sentence) => show(dialog, { "[data-preset-problem]": sentence }));
   }
 }

@@ -1,6 +1,7 @@
 // Reference images of a request: dropped, pasted, uploaded, chosen in the library, or taken from a result.
 
 import { onFilesDropped } from "../core/file_drop.js";
+import { copyOf, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { upload } from "../core/upload.js";
@@ -107,8 +108,7 @@ function showUploaded(list, item, image) {
   return isRepeated ? _("{name}：这张图已经加过了", { name }) : "";
 }
 
-// The list of reference images in the form: rendered, numbered, and kept in the field that is submitted.
-
+/** The list of reference images in the form: rendered, numbered, and kept in the field that is submitted. */
 function makeReferenceList(field) {
   const input = field.querySelector("[name=sample_images]");
   const element = field.querySelector("[data-list]");
@@ -116,40 +116,36 @@ function makeReferenceList(field) {
 
   const images = () => JSON.parse(input.value || "[]");
   const items = () => [...element.children];
-
-  function makeItem(image) {
-    const item = field.querySelector("[data-item]").content.firstElementChild.cloneNode(true);
-    item.image = image;
-    item.querySelector("img").src = image.thumbnail_url || image.url;
-    return item;
-  }
-
   const uploading = () => items().filter((item) => item.classList.contains("is-uploading"));
+  const makeItem = (image) => copyOf(field.querySelector("[data-item]"), { "": { image }, img: { src: image.thumbnail_url || image.url } });
 
-  /** Show what the input holds, before what is still uploading. */
-  function render() {
-    element.replaceChildren(...images().map(makeItem), ...uploading());
+  /** Show what the input holds, or others, before what is still uploading. */
+  function render(shown = images()) {
+    element.replaceChildren(...shown.map(makeItem), ...uploading());
     number();
   }
 
   function number() {
+    const { length } = items();
     items().forEach((item, index) => {
       const values = { number: index + 1, name: item.image.filename };
-      item.querySelector(".reference-number").textContent = index + 1;
-      item.querySelector("[data-move]").setAttribute("aria-label", _("参考图 {number}：{name}，按左右箭头调整顺序", values));
-      item.querySelector("[data-move]").title = values.name;
-      item.querySelector("[data-remove]").setAttribute("aria-label", _("移除参考图 {number}：{name}", values));
+      show(item, {
+        ".reference-number": values.number,
+        "[data-move]": { title: values.name, ariaLabel: _("参考图 {number}：{name}，按左右箭头调整顺序", values) },
+        "[data-remove]": { ariaLabel: _("移除参考图 {number}：{name}", values) },
+      });
     });
-    field.querySelector("[data-add]").hidden = items().length >= max || Boolean(field.dataset.refusal);
-    field.querySelector("[data-open-picker]").textContent = _("选择 ({n})", { n: items().length });
-    field.querySelector("[data-order-hint]").hidden = items().length < 2;
+    show(field, {
+      "[data-add]": { hidden: length >= max || Boolean(field.dataset.refusal) },
+      "[data-open-picker]": _("选择 ({n})", { n: length }),
+      "[data-order-hint]": { hidden: length < 2 },
+    });
   }
 
   /** Save the list in the input; what is still uploading is left out. */
   function save() {
     number();
-    const uploaded = items().filter((item) => !uploading().includes(item));
-    input.value = JSON.stringify(uploaded.map((item) => item.image));
+    input.value = JSON.stringify(items().filter((item) => !uploading().includes(item)).map((item) => item.image));
     input.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
@@ -159,46 +155,39 @@ function makeReferenceList(field) {
   }
 
   function replace(chosen) {
-    element.replaceChildren(...chosen.map(makeItem), ...uploading());
+    render(chosen);
     save();
   }
 
   /** Dispatches "removed" on the item, for its upload. */
-  function remove(item) {
-    const next = item.nextElementSibling || item.previousElementSibling;
+  function discard(item) {
     item.dispatchEvent(new Event("removed"));
     item.remove();
+  }
+
+  function remove(item) {
+    const next = item.nextElementSibling || item.previousElementSibling;
+    discard(item);
     save();
     (next?.querySelector("[data-remove]") || field.querySelector("[data-select]:enabled") || field.closest("form").elements.prompt).focus();
   }
 
-  /** Abort what is uploading. */
-  function giveUp() {
-    for (const item of uploading()) {
-      item.dispatchEvent(new Event("removed"));
-      item.remove();
-    }
-  }
-
-  function showError(message) {
-    field.querySelector("[data-error-for]").textContent = message;
-  }
-
   element.addEventListener("click", ({ target }) => target.closest("[data-remove]") && remove(target.closest("li")));
-  return { element, max, images, items, uploading, makeItem, number, render, save, append, replace, remove, giveUp, showError };
+  return {
+    element, max, images, items, uploading, makeItem, number, render, save, append, replace, remove,
+    giveUp: () => uploading().forEach(discard), // abort what is uploading
+    showError: (message) => show(field, { "[data-error-for]": message }),
+  };
 }
 
-// Reference images put in order by dragging or by arrow keys; Delete removes one.
-
-/** The list is that of reference_list.js. */
+/** They are put in order by dragging or by arrow keys; Delete removes one. */
 function orderByDragging({ element, items, save, remove }) {
   const itemOf = ({ target }) => target.closest("[data-move]")?.closest("li");
 
   function move(item, step) {
     const other = items()[items().indexOf(item) + step];
     if (!other) return;
-    if (step < 0) other.before(item);
-    else other.after(item);
+    other[step < 0 ? "before" : "after"](item);
     save();
     item.querySelector("[data-move]").focus();
     announce(_("移到第 {place} 位", { place: items().indexOf(item) + 1 }));
@@ -230,8 +219,7 @@ function orderByDragging({ element, items, save, remove }) {
     const other = document.elementFromPoint(x, y)?.closest("li");
     if (!other || other === item || other.parentElement !== element) return;
     const { left, width } = other.getBoundingClientRect();
-    if (x < left + width / 2) other.before(item);
-    else other.after(item);
+    other[x < left + width / 2 ? "before" : "after"](item);
   }
 
   element.addEventListener("keydown", (event) => {

@@ -3,6 +3,7 @@
 import { mergeRequests, removesCards } from "./requests.js";
 import { bindUnmade } from "./unmade.js";
 import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
+import { copyOf, show } from "../core/dom.js";
 import { _, formatElapsed } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { runAction, runCommand, targetOf } from "../records/actions.js";
@@ -48,9 +49,9 @@ function makeSelection(section, list) {
     held: ".is-selectable",
     label(cards) {
       const isEachKept = cards.length > 0 && cards.every(({ dataset }) => dataset.pick === "keep");
-      const button = selection.bar.querySelector("[data-keep-selected]");
-      button.dataset.command = isEachKept ? "unpick" : "keep";
-      button.querySelector("span").textContent = isEachKept ? _("取消留下") : _("留下");
+      show(selection.bar, {
+        "[data-keep-selected]": { data: { command: isEachKept ? "unpick" : "keep" } }, "[data-keep-selected] span": isEachKept ? _("取消留下") : _("留下"),
+      });
       return cards.length ? _("已选 {n} 张", { n: cards.length }) : _("点图片选择");
     },
     run: (name) => runCommand(name, { ids: selection.ids().map(Number) }, { page }),
@@ -120,10 +121,8 @@ function forgetBudgetPauses(list) {
 
 /** What stands for a request until it is answered. */
 function createPlaceholder(section, { prompt, aspect_ratio: ratio, num_images: count }) {
-  const group = section.querySelector("[data-placeholder]").content.firstElementChild.cloneNode(true);
+  const group = copyOf(section.querySelector("[data-placeholder]"), { h2: prompt, ".result-card": { data: { ratio } } });
   const card = group.querySelector(".result-card");
-  group.querySelector("h2").textContent = prompt;
-  card.dataset.ratio = ratio;
   card.after(...Array.from({ length: Number(count) - 1 }, () => card.cloneNode(true)));
   return group;
 }
@@ -177,8 +176,6 @@ class ElapsedTime extends HTMLElement {
     this.textContent = formatElapsed(elapsed);
     if (!expected) return;
     this.textContent += _("，一般 {seconds} 秒", { seconds: Math.round(expected) });
-    const progress = this.closest("[data-record-id]").querySelector("progress");
-    progress.max = expected;
-    progress.value = Math.min(elapsed, expected * 0.95);
+    show(this.closest("[data-record-id]"), { progress: { max: expected, value: Math.min(elapsed, expected * 0.95) } });
   }
 }

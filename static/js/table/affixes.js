@@ -1,5 +1,6 @@
 // 前缀 and 后缀 of every prompt of the table: kept with the table, and said on their button.
 
+import { apply } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 export const affixes = { prefix: "", suffix: "" };
@@ -9,8 +10,7 @@ export function bindAffixes(button) {
   function render() {
     const { prefix, suffix } = affixes;
     const words = [prefix && _("前缀"), suffix && _("后缀")].filter(Boolean).join(_("、"));
-    button.textContent = words ? `${words} ✓` : _("前缀 / 后缀");
-    button.title = [prefix, suffix].filter(Boolean).join(" … ");
+    apply(button, { textContent: words ? `${words} ✓` : _("前缀 / 后缀"), title: [prefix, suffix].filter(Boolean).join(" … ") });
   }
 
   return ({ prefix = "", suffix = "" }) => {

@@ -2,19 +2,19 @@
 
 import { readAmount, writeAmount } from "../core/amounts.js";
 import { requestJson, attempt } from "../core/http.js";
+import { show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 const LABELS = { total: _("总预算改成 ¥"), month: _("本月预算改成 ¥"), batch: _("每批预算改成 ¥") };
 
 /** form: of the strip of a run. url: of the budgets; resume() resolves to whether the run goes on. Returns {show(batch)}. */
 export function makeBudgetForm(form, { url, resume }) {
-  const [label, input] = [form.querySelector("[data-budget-label]"), form.querySelector("[data-budget-amount]")];
-  const [button, error] = [form.querySelector("[data-budget-submit]"), form.querySelector("[data-budget-error]")];
+  const input = form.querySelector("[data-budget-amount]");
   let batch = null;
   let answered = ""; // the reason that the form answers
   let scope = "";
 
-  function show(current) {
+  function follow(current) {
     batch = current;
     const { status, paused_cause: cause, paused_reason: reason, estimated_cost: cost } = batch;
     form.hidden = !(status === "paused" && cause === "budget" && cost !== null); // without a price no budget helps
@@ -39,31 +39,28 @@ export function makeBudgetForm(form, { url, resume }) {
     if (!least) return;
     scope = least;
     const rest = batch.estimated_cost / batch.total * (batch.counts.queued + batch.counts.held);
-    label.textContent = LABELS[scope];
     input.value = writeAmount(Math.max(Math.ceil(spent[scope] + rest), budgets[scope]));
+    show(form, { "[data-budget-label]": LABELS[scope] });
     showError("");
   }
 
   async function submit() {
     showError("");
     if (input.readOnly) return load();
-    button.disabled = true;
+    show(form, { "[data-budget-submit]": { disabled: true } });
     await attempt(async () => {
       await requestJson("PUT", url, { [scope]: readAmount(input.value) });
       if (!await resume()) await load(); // another budget is reached too
     }, showError);
-    button.disabled = false;
+    show(form, { "[data-budget-submit]": { disabled: false } });
     return undefined;
   }
 
-  function showError(text) {
-    error.textContent = text;
-    input.toggleAttribute("aria-invalid", text !== "");
-  }
+  const showError = (text) => show(form, { "[data-budget-error]": text, "[data-budget-amount]": { ariaInvalid: text ? "true" : null } });
 
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
   });
-  return { show };
+  return { show: follow };
 }

@@ -1,50 +1,51 @@
 // One value, or those of a preset, for all chosen rows, in a small dialog.
 
+import { apply, create, show } from "../core/dom.js";
 import { messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 /** Open the dialog; its value is read as if it were typed into the column. */
 export function openBulkEdit(dialog, table) {
-  const part = (hook) => dialog.querySelector(hook);
+  const [select, value] = ["[data-bulk-column]", "[data-bulk-value]"].map((hook) => dialog.querySelector(hook));
   const columns = table.columns.filter(({ isEditable }) => isEditable);
   const rows = table.commands.chosenRows();
   const choices = new Map(columns.map((column) => [column.name, { column }])); // by the value of their option
-  const chosen = () => choices.get(part("[data-bulk-column]").value);
-  const showChoice = () => {
-    const { column, preset } = chosen();
-    part("[data-bulk-options]").replaceChildren(...(column?.options ?? []).map((value) => new Option(value)));
-    part("[data-bulk-value]").value = "";
-    part("[data-bulk-value]").closest("label").hidden = Boolean(preset);
-    part("[data-bulk-preset]").textContent = preset ? Object.values(wordsOf(table, preset)).join(" · ") : "";
-  };
-  part("[data-bulk-count]").textContent = _("改动 {n} 行，可以撤销", { n: rows.length });
-  part("[data-bulk-column]").replaceChildren(...columns.map(({ name, label }) => new Option(label, name)));
-  const active = table.columns[table.selection.column];
-  const usual = columns.find(({ name }) => name === "aspect_ratio") ?? columns[0]; // words differ from row to row
-  part("[data-bulk-column]").value = (columns.includes(active) && !active.multiline ? active : usual).name;
-  part("[data-bulk-column]").onchange = showChoice;
-  part("[data-bulk-form]").onsubmit = () => {
-    const { column, preset } = chosen();
-    const changed = preset ? applyPreset(table, rows, preset) : table.commands.setAll(column.field, column.read(part("[data-bulk-value]").value), rows);
-    const show = changed > 0 ? table.showUndo : table.showMessage; // where all had it already there is no step to undo
+
+  function showChoice() {
+    const { column, preset } = choices.get(select.value);
+    dialog.querySelector("[data-bulk-options]").replaceChildren(...(column?.options ?? []).map((option) => new Option(option)));
+    apply(value.closest("label"), { hidden: Boolean(preset) });
+    show(dialog, { "[data-bulk-value]": { value: "" }, "[data-bulk-preset]": preset ? Object.values(wordsOf(table, preset)).join(" · ") : "" });
+  }
+
+  function submit() {
+    const { column, preset } = choices.get(select.value);
+    const changed = preset ? applyPreset(table, rows, preset) : table.commands.setAll(column.field, column.read(value.value), rows);
+    const tell = changed > 0 ? table.showUndo : table.showMessage; // where all had it already there is no step to undo
     const done = _("已改 {n} 行的{column}", { n: rows.length, column: column?.label ?? _("预设「{name}」", { name: preset.name }) });
     const without = preset?.fields.suffix ? rows.filter(({ prompt }) => !prompt).length : 0;
-    show(without > 0 ? _("{done}；{n} 行还没有提示词，没有加后缀", { done, n: without }) : done);
-  };
+    tell(without > 0 ? _("{done}；{n} 行还没有提示词，没有加后缀", { done, n: without }) : done);
+  }
+
+  select.replaceChildren(...columns.map(({ name, label }) => new Option(label, name)));
+  const active = table.columns[table.selection.column];
+  const usual = columns.find(({ name }) => name === "aspect_ratio") ?? columns[0]; // words differ from row to row
+  show(dialog, {
+    "[data-bulk-count]": _("改动 {n} 行，可以撤销", { n: rows.length }),
+    "[data-bulk-column]": { value: (columns.includes(active) && !active.multiline ? active : usual).name, onchange: showChoice },
+    "[data-bulk-form]": { onsubmit: submit },
+  });
   showChoice();
-  addPresets(dialog.dataset.presetsUrl, part("[data-bulk-column]"), choices).catch((failure) => { part("[data-bulk-preset]").textContent = messageOf(failure); });
+  addPresets(dialog.dataset.presetsUrl, select, choices).catch((failure) => show(dialog, { "[data-bulk-preset]": messageOf(failure) }));
   dialog.showModal();
-  part("[data-bulk-value]").focus();
+  value.focus();
 }
 
 async function addPresets(url, select, choices) {
   const { presets } = await requestJson("GET", url);
   if (presets.length === 0) return;
-  const group = document.createElement("optgroup");
-  group.label = _("预设");
   for (const preset of presets) choices.set(`preset:${preset.name}`, { preset });
-  group.append(...presets.map(({ name }) => new Option(name, `preset:${name}`)));
-  select.append(group);
+  select.append(create("optgroup", { label: _("预设") }, ...presets.map(({ name }) => new Option(name, `preset:${name}`))));
 }
 
 // What the cells of each field will hold.

@@ -1,23 +1,17 @@
 // What the page needs only at a press: loaded once, as one script.
 
-import { openAffixes } from "./affix_dialog.js";
-import { openBulkEdit } from "./bulk_edit.js";
 import { makeColumnChoice, makeColumnMenu } from "./column_choice.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { pricePerPicture } from "./costs.js";
-import { makeFindBar } from "./find_bar.js";
-import { makePictureRows, picturesIn } from "./picture_rows.js";
-import { makeTableImport } from "./table_import.js";
 import { lookUpReferences } from "./references.js";
+import { isPicture } from "./file_input.js";
 import { makeRowFilter } from "./row_filter.js";
 import { makeRowMenu } from "./row_menu.js";
 import { OrderDialog } from "./order_dialog.js";
 import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
-import { makeSortMenu } from "./sort_menu.js";
 import { makeStrip } from "./strip.js";
-import { takeOver } from "./takeover.js";
-import { suggestVariables } from "./variables.js";
+import { suggestVariables, variableNames } from "./variables.js";
 import { model } from "./models.js";
 import { requestOf } from "./row.js";
 import { requestJson, attempt } from "../core/http.js";
@@ -25,8 +19,6 @@ import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
-import { openReferencePicker } from "../library/picker.js";
-import { makeTableMenu } from "../tables/menu.js";
 import { showError, showToast } from "../ui/toast.js";
 import { postOnce } from "../core/orders.js";
 import { requestFile } from "../core/files.js";
@@ -40,23 +32,28 @@ export function makeCommands(batch) {
   const bars = page.querySelector("[data-filter]").parentElement;
   bars.before(document.querySelector("[data-uploads]:not(dialog *)"));
   const strip = batch.strip = makeStrip(page.querySelector("[data-strip]"));
-  const section = document.querySelector("[data-report]");
-  strip.panel("report").append(section);
-  section.hidden = false;
+  strip.panel("report").append(document.querySelector("[data-report]"));
   bars.prepend(document.querySelector("[data-find]"));
   page.append(...document.querySelectorAll("[data-menu], [data-column-menu], [data-sort-menu]"));
-  const { takeFile, report } = makeTableImport(batch);
-  const pictureRows = makePictureRows(batch);
-  batch.report = report;
+  const gallery = lazy(batch.importGallery, ({ Gallery }) => makeGallery(batch, Gallery));
+  const references = lazy(batch.importReferences, ({ makePictureRows }) => makePictureRows(batch));
+  const imports = lazy(batch.importImport, ({ makeTableImport }) => makeTableImport(batch));
+  const tools = lazy(batch.importTools, ({ makeTools }) => makeTools(batch));
+  const tool = async (name, ...values) => (await tools())[name](...values);
+  batch.pickReference = async (search) => (await references()).pick(search);
+  for (const [hook, load] of [["[data-references]", references], ["[data-picture]", gallery]]) {
+    table.body.addEventListener("pointerover", ({ target }) => { if (target.closest(hook)) load().catch(() => null); }); // what fails is said by the press
+  }
   batch.filter = makeRowFilter(page.querySelector("[data-filter]"), table, batch.footer.refresh);
   const widths = makeColumnWidths(table, batch.widthsKey);
   batch.columns = makeColumnChoice(table, page.querySelector('[data-batch-toolbar] [data-command="columns"]'), batch.columnsKey, widths.apply);
   const openColumns = makeColumnMenu(page.querySelector("[data-column-menu]"), batch.columns, widths);
   batch.words = makeSentWords(batch);
   batch.words.update(table.rows.all);
-  batch.suggest = suggestVariables;
+  Object.assign(batch, { suggest: suggestVariables, variableNames, headers: widths.labels });
+  table.head.addEventListener("click", ({ target }) => { if (!target.closest("input")) tool("openSortMenu", target); });
   bindFillHandle(table);
-  lookUpReferences(table, urls.samples, { onFound: () => {} });
+  lookUpReferences(table, urls.samples);
 
   const orders = batch.orders = new OrderDialog(dialog("order"), {
     table, model: batch.model, store, urls,
@@ -74,8 +71,6 @@ export function makeCommands(batch) {
     return orders.open({ rows });
   }
 
-  const gallery = lazy(batch.importGallery, ({ Gallery }) => makeGallery(batch, Gallery));
-
   function filterProblems() {
     if (batch.filter.which) return batch.filter.clear();
     return batch.filter.show(_("有问题的"), (row) => Object.keys(table.validation.problemsOf(row)).length > 0);
@@ -83,20 +78,13 @@ export function makeCommands(batch) {
 
   // Pictures become rows; of other files the first is a workbook.
   async function takeFiles(files, folders = []) {
-    const pictures = await picturesIn(files, folders);
-    if (pictures.length > 0) return pictureRows.upload(pictures);
-    return files.length > 0 ? takeFile(files[0]) : showToast(_("文件夹里没有 PNG、JPG 或 WebP 图片"));
+    const isWorkbook = folders.length === 0 && files.length > 0 && !files.some(isPicture);
+    if (!isWorkbook && await (await references()).upload(files, folders)) return undefined;
+    return files.length > 0 ? (await imports()).takeFile(files[0]) : showToast(_("文件夹里没有 PNG、JPG 或 WebP 图片"));
   }
 
-  batch.pickReference = async (search) => {
-    const [image = null] = await openReferencePicker(dialog("references"), { most: 1, search }) ?? [];
-    return image;
-  };
-
-  let tables = null; // the menu of the name
-
   return {
-    openTables: (button) => (tables ??= makeTableMenu(button, { url: page.dataset.tablesMenuUrl, openId: () => store.id })).open(),
+    openTables: () => tool("openTables"),
     ...makeTableCommands(batch),
     takeFiles, filterProblems,
     restorePictures: (ids) => restorePictures(batch, ids),
@@ -105,15 +93,11 @@ export function makeCommands(batch) {
     openPicture: async (id) => (await gallery()).open(id),
     showPictures: async (isShown) => (await gallery())[isShown ? "show" : "hide"](),
     markProblem: (row, field, error) => markProblems(table, [{ row, field, error }]),
-    async takeOverDraft() {
-      const made = await takeOver(urls, page.dataset.tableModel);
-      if (made && table.rows.length === 0) location.replace(urls.tablePage(made));
-    },
-    toggleReport: report.toggle,
-    openReport: report.open,
+    toggleReport: async () => (await imports()).report.toggle(),
+    openReport: async (imported) => (await imports()).report.open(imported),
     exportTable: (button) => exportTable(button, batch, showError),
-    find: makeFindBar(page.querySelector("[data-find]"), table),
-    bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
+    find: async (isReplacing, takeTyped = () => "") => (await tools()).find(isReplacing, takeTyped()),
+    bulkEdit: () => tool("bulkEdit"),
     updateColumns: batch.columns.update,
     showColumn(column, then) {
       batch.columns.show([column], true);
@@ -123,17 +107,10 @@ export function makeCommands(batch) {
     openRowMenu: makeRowMenu(page.querySelector("[data-menu]"), batch),
     chooseColumns: (button) => openColumns(button.matches(".menu-item") ? page.querySelector('[data-command="more"]') : button),
     resizeColumn: widths.resizeBy,
-    openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, batch.filter, widths.labels),
-    editAffixes: (save) => openAffixes(dialog("affixes"), batch, save),
-    chooseReferences: (row, search) => chooseReferences(batch, row, search, (several) => pictureRows.split(row, several)),
+    openSortMenu: (target) => tool("openSortMenu", target),
+    editAffixes: (save) => tool("editAffixes", save),
+    chooseReferences: async (row, search) => (await references()).choose(row, search),
   };
-}
-
-async function chooseReferences({ table, model, dialog }, row, search, onSplit) {
-  const chosen = row.sample_images.filter(({ url }) => url);
-  const images = await openReferencePicker(dialog("references"), { chosen, most: model.of(row).max_references, search, onSplit });
-  if (images) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", images));
-  table.editor.focus();
 }
 
 /** Take pictures out of the trash. */

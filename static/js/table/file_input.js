@@ -36,9 +36,13 @@ export function receiveFiles({ input, overlay, takeFiles }) {
   });
 }
 
+/** Whether a file, or what is dragged, is a picture by its type or name. */
+export function isPicture({ name = "", type }) {
+  return type.startsWith("image/") || /\.(png|jpe?g|webp)$/i.test(name);
+}
+
 // What is dragged tells its type before it is dropped; a folder, and many a workbook, has none.
 function overlayText(items) {
-  const isPicture = ({ type }) => type.startsWith("image/");
   if (items.some(isPicture)) return _("松开后每张图一行");
   return items.some(({ type }) => !type) ? _("松开后导入表格；图片每张一行") : _("松开后导入这份表格");
 }

@@ -1,7 +1,9 @@
 // 查找替换: a bar above the table finds words in all its rows, those out of view too, and puts others in their place.
 
 import { highlightWords } from "./found_words.js";
+import { apply, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
+import { soon } from "../core/timing.js";
 
 const DELAY = 120; // ms after a change of the rows
 
@@ -11,17 +13,17 @@ const DELAY = 120; // ms after a change of the rows
  * what was typed since, null when it is not wanted any more).
  */
 export function makeFindBar(bar, table) {
-  const part = (hook) => bar.querySelector(hook);
   const { rows, selection } = table;
-  const [words, replacement, column] = [part("[data-find-words]"), part("[data-find-with]"), part("[data-find-column]")];
+  const [words, replacement, column] = ["[data-find-words]", "[data-find-with]", "[data-find-column]"].map((hook) => bar.querySelector(hook));
   const highlight = highlightWords(table.body);
+  const lookSoon = soon(() => { if (!bar.hidden) look(); }, DELAY);
   let found = []; // see placesOf()
-  let timer = 0;
 
   const pattern = () => (words.value ? new RegExp(words.value.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "giu") : null);
   const canReplace = ({ row, column: { field, refuses, isEditable } }) => isEditable && typeof row[field] === "string" && !refuses?.(row)
     && table.canEdit(row, { field });
-  const current = () => found.find(({ at }) => selection.isActive && at === selection.row * table.columns.length + selection.column);
+  const here = () => (selection.isActive ? selection.row * table.columns.length + selection.column : -1);
+  const current = () => found.find(({ at }) => at === here());
 
   function look() {
     found = placesOf(table, pattern(), column.value);
@@ -31,16 +33,18 @@ export function makeFindBar(bar, table) {
 
   function render() {
     const [n, many] = [total(found), total(found.filter(canReplace))];
-    part("[data-find-count]").textContent = words.value ? countWords(n, current(), selection.picked.size > 0) : "";
-    for (const hook of ["[data-find-previous]", "[data-find-next]"]) part(hook).disabled = n === 0;
-    part("[data-find-all]").textContent = many > 0 ? _("全部替换（{n}）", { n: many }) : _("全部替换");
-    part("[data-find-one]").disabled = part("[data-find-all]").disabled = many === 0;
+    show(bar, {
+      "[data-find-count]": words.value ? countWords(n, current(), selection.picked.size > 0) : "",
+      "[data-find-previous]": { disabled: n === 0 },
+      "[data-find-next]": { disabled: n === 0 },
+      "[data-find-one]": { disabled: many === 0 },
+      "[data-find-all]": { disabled: many === 0, textContent: many > 0 ? _("全部替换（{n}）", { n: many }) : _("全部替换") },
+    });
   }
 
   // The next cell with the words after the active one, from the other end when there is none; the focus stays where it is.
   function go(by) {
-    const here = selection.isActive ? selection.row * table.columns.length + selection.column : -1;
-    const next = by > 0 ? found.find(({ at }) => at > here) ?? found[0] : found.findLast(({ at }) => at < here) ?? found.at(-1);
+    const next = by > 0 ? found.find(({ at }) => at > here()) ?? found[0] : found.findLast(({ at }) => at < here()) ?? found.at(-1);
     if (!next) return;
     selection.goTo(rows.shown.indexOf(next.row), table.columns.indexOf(next.column));
     render();
@@ -66,15 +70,19 @@ export function makeFindBar(bar, table) {
     const cells = found.filter(canReplace);
     replace(cells);
     found = []; // until lookSoon() has looked, in a task of its own
-    part("[data-find-all]").disabled = part("[data-find-one]").disabled = true;
+    for (const hook of ["[data-find-all]", "[data-find-one]"]) show(bar, { [hook]: { disabled: true } });
     lookSoon(); // also where the words stay the same, which changes no row
     table.showUndo(_("已替换 {n} 处，改了 {rows} 行", { n: total(cells), rows: new Set(cells.map(({ row }) => row)).size }));
     table.editor.focusUnlessTouch(); // where Ctrl+Z undoes it
   }
 
+  function setOpen(isOpen) {
+    bar.hidden = !isOpen;
+    apply(table.element, { classes: { "is-finding": isOpen } });
+  }
+
   function close() {
-    bar.hidden = true;
-    table.element.classList.remove("is-finding");
+    setOpen(false);
     highlight.show(null);
     table.editor.focus();
   }
@@ -84,40 +92,36 @@ export function makeFindBar(bar, table) {
     table.editor.commit();
     words.value = typed || words.value;
     offerColumns(column, table.columns.filter(({ field }) => field));
-    bar.hidden = false;
-    table.element.classList.add("is-finding");
+    setOpen(true);
     look();
     if (typed) return words.focus();
     return (isReplacing && words.value ? replacement : words).select();
   }
 
-  bar.addEventListener("input", look);
-  bar.addEventListener("submit", (event) => event.preventDefault());
-  bar.addEventListener("keydown", (event) => {
+  bindKeys(bar, (event) => {
     if (event.key === "Escape") close();
     else if (event.key === "Enter" && event.target === words) go(event.shiftKey ? -1 : 1);
     else if (event.key === "Enter" && event.target === replacement) replaceOne();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
+    else return false;
+    return true;
   });
-  const presses = {
-    "[data-find-previous]": () => go(-1), "[data-find-next]": () => go(1), "[data-find-one]": replaceOne, "[data-find-all]": replaceAll, "[data-find-close]": close,
-  };
-  for (const [hook, run] of Object.entries(presses)) part(hook).addEventListener("click", run);
-
-  function lookSoon() {
-    if (bar.hidden) return;
-    timer ||= setTimeout(() => {
-      timer = 0;
-      if (!bar.hidden) look();
-    }, DELAY);
-  }
-
+  const presses = { "[data-find-previous]": () => go(-1), "[data-find-next]": () => go(1), "[data-find-one]": replaceOne, "[data-find-all]": replaceAll, "[data-find-close]": close };
+  for (const [hook, run] of Object.entries(presses)) bar.querySelector(hook).addEventListener("click", run);
+  bar.addEventListener("input", look);
   rows.watch(lookSoon);
   rows.watchShown(lookSoon);
   selection.watch(lookSoon);
   return open;
+}
+
+// onKey(event) tells whether it did something.
+function bindKeys(bar, onKey) {
+  bar.addEventListener("submit", (event) => event.preventDefault());
+  bar.addEventListener("keydown", (event) => {
+    if (!onKey(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
 }
 
 function countWords(n, place, isPicked) {

@@ -2,6 +2,7 @@
 // Keys: arrows move; 1–9 keep the picture of that number and go to the next row; P keeps, X rejects, U takes that back; Enter shows
 // large; Space selects, C compares what is selected, Esc ends that; E changes the words.
 
+import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { isTextInput } from "../core/keyboard.js";
@@ -132,23 +133,25 @@ export class Gallery {
     if (!this.#shot) this.#current = this.#nearCurrent(groups);
     for (const key of this.#selected) if (!this.#grid.shotOf(key)) this.#selected.delete(key);
     this.#grid.draw();
-    for (const button of this.#holder.querySelectorAll("[data-gallery-group]")) {
-      const name = button.dataset.galleryGroup;
-      button.setAttribute("aria-pressed", String(name === this.#group));
-      button.hidden = counts[name] === 0 && name !== "all" && name !== this.#group;
-      button.querySelector("span").textContent = counts[name].toLocaleString(language);
+    for (const name of GROUPS) {
+      const group = `[data-gallery-group="${name}"]`;
+      show(this.#holder, {
+        [group]: { ariaPressed: String(name === this.#group), hidden: counts[name] === 0 && name !== "all" && name !== this.#group },
+        [`${group} span`]: counts[name].toLocaleString(language),
+      });
     }
-    this.#part("[data-gallery-earlier]").hidden = counts.earlier === 0;
-    this.#part("[data-gallery-earlier]").setAttribute("aria-pressed", String(this.#isEarlierShown));
-    this.#part("[data-gallery-survey]").hidden = this.#selected.size < 2;
-    this.#part("[data-gallery-survey] span").textContent = _("并排看 {n} 张", { n: this.#selected.size });
-    this.#part("[data-gallery-deliver]").hidden = counts.keep + this.#selected.size === 0;
-    this.#part("[data-gallery-deliver]").textContent = this.#selected.size > 0 ? _("交付选中的…") : _("交付留下的…");
-    this.#part("[data-gallery-size]").value = this.#size;
-    this.#part("[data-gallery-note]").textContent = this.#note;
-    this.#part("[data-gallery-empty]").hidden = groups.length > 0;
-    this.#part("[data-gallery-empty] h2").textContent = this.#group === "all" ? _("这里还没有图片") : _("没有这样的行");
-    this.#part("[data-gallery-empty] p").textContent = this.#group === "all" ? _("图片一做好就会出现在这里。") : _("换一组看看，或看全部。");
+    const isAll = this.#group === "all";
+    show(this.#holder, {
+      "[data-gallery-earlier]": { hidden: counts.earlier === 0, ariaPressed: String(this.#isEarlierShown) },
+      "[data-gallery-survey]": { hidden: this.#selected.size < 2 },
+      "[data-gallery-survey] span": _("并排看 {n} 张", { n: this.#selected.size }),
+      "[data-gallery-deliver]": { hidden: counts.keep + this.#selected.size === 0, textContent: this.#selected.size > 0 ? _("交付选中的…") : _("交付留下的…") },
+      "[data-gallery-size]": { value: this.#size },
+      "[data-gallery-note]": this.#note,
+      "[data-gallery-empty]": { hidden: groups.length > 0 },
+      "[data-gallery-empty] h2": isAll ? _("这里还没有图片") : _("没有这样的行"),
+      "[data-gallery-empty] p": isAll ? _("图片一做好就会出现在这里。") : _("换一组看看，或看全部。"),
+    });
     this.#words.show(this.#shot ?? null);
   }
 
@@ -168,7 +171,7 @@ export class Gallery {
 
   #say(text) {
     this.#note = text;
-    this.#part("[data-gallery-note]").textContent = text;
+    show(this.#holder, { "[data-gallery-note]": text });
   }
 
   // What is done.

@@ -1,6 +1,6 @@
 // Pictures of the table large: the lightbox walks through them in the order of the rows, also through those that are not drawn.
 
-import { reconcileChildren } from "../core/dom.js";
+import { create, reconcileChildren } from "../core/dom.js";
 import { cardViewer } from "../records/card_viewer.js";
 import { lightbox } from "../ui/lightbox.js";
 
@@ -44,15 +44,9 @@ export class GalleryLarge {
 
   /** The item of a picture, one of `count` of its row. */
   entryOf({ key, row, picture, number }, count) {
-    const entry = document.createElement("article");
-    const link = entry.appendChild(document.createElement("a"));
     const { record_id: id, url, thumbnail_url: thumbnail } = picture;
-    Object.assign(entry.dataset, { shotKey: key, recordId: id, rowNumber: row.number, pictureNumber: number, rowPictures: count, detailsUrl: this.#urls.details(id) });
-    if (this.#hooks.pickOf(picture)) entry.dataset.pick = this.#hooks.pickOf(picture);
-    link.href = url;
-    link.dataset.imageUrl = url;
-    link.append(Object.assign(new Image(), { src: thumbnail, alt: "" }));
-    return entry;
+    const data = { shotKey: key, recordId: id, rowNumber: row.number, pictureNumber: number, rowPictures: count, detailsUrl: this.#urls.details(id), pick: this.#hooks.pickOf(picture) || null };
+    return create("article", { data }, create("a", { href: url, data: { imageUrl: url } }, create("img", { src: thumbnail, alt: "" })));
   }
 
   commands() { return COMMANDS; }

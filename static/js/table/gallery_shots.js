@@ -1,6 +1,7 @@
 // The elements of 看图: the pictures of a row that stand on one line, under a bracket with the row's number and name. Their markup
 // is in templates/batch/gallery.html.
 
+import { apply, copyOf, show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { ownColumnsOf } from "./own_columns.js";
 
@@ -29,58 +30,48 @@ export function signatureOf({ row, shown, shots, isStart, earlier, isOpen, hasWo
 
 /** `holder` has the templates. */
 export function createPart(holder, { row, shown, shots, isStart, earlier, isOpen, hasWords }) {
-  const element = copyOf(holder.querySelector("[data-part-template]"));
-  const part = (selector) => element.querySelector(selector);
-  element.ariaLabel = _("第 {number} 行", { number: row.number });
-  element.dataset.galleryRow = row.number;
-  part("[data-part-number]").textContent = row.number;
-  part("[data-part-name]").textContent = isStart ? nameOf(row, shown) : "…";
-  part("[data-part-same]").textContent = isStart && shown.same_as ? _("同第 {row} 行", { row: shown.same_as }) : "";
-  part("[data-part-earlier]").textContent = isOpen ? _("收起早先的") : _("早先 {n}", { n: earlier });
-  part("[data-part-earlier]").hidden = !isStart || earlier === 0;
-  part("[data-part-words]").textContent = isStart ? row.prompt : "";
-  part("[data-part-words]").hidden = !hasWords;
-  part("[data-part-shots]").append(...shots.map((shot) => createShot(holder, shot, shown)));
+  const element = copyOf(holder.querySelector("[data-part-template]"), {
+    "": { ariaLabel: _("第 {number} 行", { number: row.number }), data: { galleryRow: row.number } },
+    "[data-part-number]": row.number,
+    "[data-part-name]": isStart ? nameOf(row, shown) : "…",
+    "[data-part-same]": isStart && shown.same_as ? _("同第 {row} 行", { row: shown.same_as }) : "",
+    "[data-part-earlier]": { textContent: isOpen ? _("收起早先的") : _("早先 {n}", { n: earlier }), hidden: !isStart || earlier === 0 },
+    "[data-part-words]": { textContent: isStart ? row.prompt : "", hidden: !hasWords },
+  });
+  element.querySelector("[data-part-shots]").append(...shots.map((shot) => createShot(holder, shot, shown)));
   return element;
 }
 
 function createShot(holder, shot, shown) {
   const { key, label, picture } = shot;
-  const element = copyOf(holder.querySelector(picture?.url ? "[data-picture-template]" : "[data-place-template]"));
-  Object.assign(element.dataset, { shotKey: key, status: picture?.status ?? "none" });
-  if (picture) element.dataset.recordId = picture.record_id;
-  element.querySelector("[data-shot-label]").textContent = label;
-  if (picture?.url) fillPicture(element.querySelector("a"), shot);
-  else fillPlace(element.querySelector("[data-shot]"), shot, shown);
-  return element;
+  const [template, parts] = picture?.url ? ["[data-picture-template]", pictureParts(shot)] : ["[data-place-template]", placeParts(shot, shown)];
+  return copyOf(holder.querySelector(template), {
+    "": { data: { shotKey: key, status: picture?.status ?? "none", recordId: picture?.record_id ?? null } },
+    "[data-shot-label]": label, ...parts,
+  });
 }
 
-function fillPicture(link, { row, number, picture: { url, thumbnail_url: thumbnail } }) {
-  const image = link.querySelector("img");
-  link.href = url;
-  link.ariaLabel = _("第 {row} 行第 {n} 张：{prompt}", { row: row.number, n: number, prompt: row.prompt.slice(0, 60) });
-  image.sizes = "200px";
-  image.srcset = `${thumbnail} 320w, ${thumbnail}?side=800 800w`;
-  image.src = thumbnail;
+function pictureParts({ row, number, picture: { url, thumbnail_url: thumbnail } }) {
+  return {
+    a: { href: url, ariaLabel: _("第 {row} 行第 {n} 张：{prompt}", { row: row.number, n: number, prompt: row.prompt.slice(0, 60) }) },
+    img: { sizes: "200px", srcset: `${thumbnail} 320w, ${thumbnail}?side=800 800w`, src: thumbnail },
+  };
 }
 
 /** Why there is no picture, and what can be done. */
-function fillPlace(place, { row, picture, missing, isFirst }, shown) {
+function placeParts({ row, picture, missing, isFirst }, shown) {
   const status = picture?.status ?? "none";
   const [word, tone] = STATES[status];
   const canOrder = isFirst && shown.missing > 0;
   const isRefused = shown.state === "refused"; // the same words would be refused again
-  place.ariaLabel = _("第 {number} 行", { number: row.number }) + _("：") + word;
-  Object.assign(place.querySelector("[data-place-state]"), { textContent: missing > 1 ? `${word} ×${missing}` : word, className: tone });
-  place.querySelector("[data-place-reason]").textContent = picture?.error ?? (status === "unknown" ? _("可能已计费") : "");
-  place.querySelector("[data-place-usage]").hidden = status !== "unknown";
-  place.querySelector("[data-place-change]").hidden = !canOrder || !isRefused;
-  place.querySelector("[data-place-order]").hidden = !canOrder || isRefused;
-  place.querySelector("[data-place-order]").textContent = orderWords(shown);
-}
-
-function copyOf(template) {
-  return template.content.firstElementChild.cloneNode(true);
+  return {
+    "[data-shot]": { ariaLabel: _("第 {number} 行", { number: row.number }) + _("：") + word },
+    "[data-place-state]": { textContent: missing > 1 ? `${word} ×${missing}` : word, className: tone },
+    "[data-place-reason]": picture?.error ?? (status === "unknown" ? _("可能已计费") : ""),
+    "[data-place-usage]": { hidden: status !== "unknown" },
+    "[data-place-change]": { hidden: !canOrder || !isRefused },
+    "[data-place-order]": { hidden: !canOrder || isRefused, textContent: orderWords(shown) },
+  };
 }
 
 const marked = new WeakMap(); // element -> its marks
@@ -92,12 +83,12 @@ export function markShot(element, marks) {
   if (before && Object.keys(marks).every((name) => marks[name] === before[name])) return;
   marked.set(element, marks);
   const [word, icon] = PICKS[pick] ?? ["", ""];
-  const image = element.querySelector("img");
   Object.assign(element.style, { width: `${width}px`, height: `${height}px` });
-  if (image) image.sizes = `${Math.ceil(width)}px`;
-  element.dataset.pick = pick;
-  element.classList.toggle("is-selected", isSelected);
-  Object.assign(element.querySelector("[data-shot-mark]"), { textContent: word, className: `shot-mark ${icon}` });
-  element.querySelector("[data-shot-error]").textContent = error;
-  element.querySelector("[data-shot]").tabIndex = isCurrent ? 0 : -1;
+  apply(element, { classes: { "is-selected": isSelected }, data: { pick } });
+  show(element, {
+    img: { sizes: `${Math.ceil(width)}px` },
+    "[data-shot-mark]": { textContent: word, className: `shot-mark ${icon}` },
+    "[data-shot-error]": error,
+    "[data-shot]": { tabIndex: isCurrent ? 0 : -1 },
+  });
 }

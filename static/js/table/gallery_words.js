@@ -1,5 +1,6 @@
 // The words below the pictures of 看图: those of the row that is pointed at or has the focus, changed in place, and what can be ordered.
 
+import { show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { nameOf, orderWords } from "./gallery_shots.js";
 import { ownColumnsOf } from "./own_columns.js";
@@ -63,18 +64,19 @@ export class GalleryWords {
     const { row, picture } = shot;
     const shown = this.#hooks.shownOf(row);
     const isBusy = UNDER_WAY.includes(shown.state);
-    const [change, order] = [this.#part("[data-words-change]"), this.#part("[data-words-order]")];
-    this.#part("[data-words-row]").textContent = _("第 {number} 行", { number: row.number });
-    this.#part("[data-words-name]").textContent = [...new Set([nameOf(row, shown), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · ");
-    this.#part("[data-words-prompt]").textContent = row.prompt;
-    this.#part("[data-words-reason]").textContent = picture?.error ?? "";
-    this.#part("[data-words-text]").hidden = isEditing;
-    this.#edit.hidden = !isEditing;
-    change.textContent = isEditing ? _("改好") : _("改提示词");
-    change.title = isBusy ? _("正在做，做完再改") : "";
-    change.disabled = isBusy;
-    order.textContent = shown.missing > 0 ? orderWords(shown) : _("再来一张 {sum}", { sum: formatPrice(this.#hooks.priceOfOne(row)) });
-    order.hidden = isEditing || isBusy || shown.state === "held" || shown.state === "problem";
+    show(this.#element, {
+      "[data-words-row]": _("第 {number} 行", { number: row.number }),
+      "[data-words-name]": [...new Set([nameOf(row, shown), ...Object.values(ownColumnsOf(row))])].filter(Boolean).join(" · "),
+      "[data-words-prompt]": row.prompt,
+      "[data-words-reason]": picture?.error ?? "",
+      "[data-words-text]": { hidden: isEditing },
+      "[data-words-edit]": { hidden: !isEditing },
+      "[data-words-change]": { textContent: isEditing ? _("改好") : _("改提示词"), title: isBusy ? _("正在做，做完再改") : "", disabled: isBusy },
+      "[data-words-order]": {
+        textContent: shown.missing > 0 ? orderWords(shown) : _("再来一张 {sum}", { sum: formatPrice(this.#hooks.priceOfOne(row)) }),
+        hidden: isEditing || isBusy || shown.state === "held" || shown.state === "problem",
+      },
+    });
   }
 
   #order(row) {

@@ -1,6 +1,7 @@
 // The head of the open table: its name, whether everything is saved, and what happened to it elsewhere.
 
 import { makeMenu } from "./menu.js";
+import { apply, show as showParts } from "../core/dom.js";
 import { UNREACHABLE } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
@@ -8,7 +9,7 @@ const TOLD = 30_000; // ms for which it is said what happened elsewhere
 
 /** Returns {show(table), showSaving(saving), tell(text), openMenu(button)}. */
 export function makeHead(page) {
-  const [name, saving, notice, menu] = ["[data-name]", "[data-saving]", "[data-notice]", "[data-more-menu]"].map((hook) => page.querySelector(hook));
+  const menu = page.querySelector("[data-more-menu]");
   const { open: openMenu } = makeMenu(menu);
   let timer = 0;
   const state = { name: "", saving: { count: 0, error: "", isKept: true }, isMade: false, notice: "" };
@@ -16,11 +17,12 @@ export function makeHead(page) {
   function show(changes) {
     Object.assign(state, changes);
     const { count, error, isKept } = state.saving;
-    name.textContent = state.name || (state.isMade ? _("没有名字的表格") : _("新表格"));
-    saving.dataset.saving = count === 0 ? "saved" : error || !isKept ? "failing" : "saving";
-    saving.textContent = saving.title = savingWords(state);
-    notice.textContent = state.notice;
-    notice.hidden = !state.notice;
+    const words = savingWords(state);
+    showParts(page, {
+      "[data-name]": state.name || (state.isMade ? _("没有名字的表格") : _("新表格")),
+      "[data-saving]": { textContent: words, title: words, data: { saving: count === 0 ? "saved" : error || !isKept ? "failing" : "saving" } },
+      "[data-notice]": { textContent: state.notice, hidden: !state.notice },
+    });
   }
 
   menu.addEventListener("click", () => menu.hidePopover());
@@ -55,10 +57,10 @@ export function bindView(page, show) {
   function update() {
     if (isPictures !== isInAddress()) {
       isPictures = !isPictures;
-      page.classList.toggle("is-pictures", isPictures);
+      apply(page, { classes: { "is-pictures": isPictures } });
       show(isPictures);
     }
-    for (const button of buttons) button.setAttribute("aria-pressed", String((button.dataset.viewName === "pictures") === isPictures));
+    for (const button of buttons) apply(button, { ariaPressed: String((button.dataset.viewName === "pictures") === isPictures) });
   }
 
   for (const button of buttons) {
@@ -100,12 +102,13 @@ export function bindPicks(page, { element, body, rows, selection, view }) {
   all.addEventListener("click", () => selection.setPicked(rows.shown, all.checked));
   selection.watch(() => {
     const count = selection.picked.size;
-    page.querySelector("[data-batch-toolbar]").hidden = count > 0;
-    page.querySelector("[data-selection-toolbar]").hidden = count === 0;
-    page.querySelector("[data-selected-count]").textContent = _("已选 {count} 行", { count });
-    element.classList.toggle("has-picked", count > 0);
-    all.checked = count > 0 && count === rows.shown.length;
-    all.indeterminate = count > 0 && count < rows.shown.length;
+    showParts(page, {
+      "[data-batch-toolbar]": { hidden: count > 0 },
+      "[data-selection-toolbar]": { hidden: count === 0 },
+      "[data-selected-count]": _("已选 {count} 行", { count }),
+      "[data-select-all]": { checked: count > 0 && count === rows.shown.length, indeterminate: count > 0 && count < rows.shown.length },
+    });
+    apply(element, { classes: { "has-picked": count > 0 } });
     view.requestRender();
   });
 }

@@ -2,7 +2,9 @@
 
 import { reportOfChange, reportOfNew } from "./import_reports.js";
 import { requestJson, attempt } from "../core/http.js";
+import { create } from "../core/dom.js";
 import { _, language } from "../core/i18n.js";
+import { ask, isAsking, stopAsking } from "../ui/ask.js";
 
 const SHOWN_AFTER = 300; // ms until the dialog says that a file is read
 
@@ -14,8 +16,8 @@ const SHOWN_AFTER = 300; // ms until the dialog says that a file is read
 export function choicesOf(match, open) {
   const isEmpty = !open || open.rows === 0;
   const fresh = open?.id && isEmpty ? { how: "add", id: open.id, label: _("放进这个空表格") } : { how: "new", label: _("另建一个表格") };
-  const choices = [fresh];
-  if (match) choices.unshift({ how: "update", id: match.id, label: _("更新「{name}」", { name: match.name }), detail: countsOf(match) });
+  const choices = [{ ...fresh, isPrimary: !match }];
+  if (match) choices.unshift({ how: "update", isPrimary: true, id: match.id, label: _("更新「{name}」", { name: match.name }), detail: countsOf(match) });
   if (!isEmpty && match?.id !== open.id) choices.push({ how: "add", id: open.id, label: _("接在这个表格的后面") });
   return choices;
 }
@@ -27,12 +29,17 @@ export function countsOf(counts) {
 }
 
 /**
- * element: tables/import_dialog.html. urls: {import, tables}; model(): the id for rows that name none; open(): see choicesOf();
- * prepare() resolves to the id of the open table once all changes of it are saved; done(report): see import_reports.js. Returns takeFile(file).
+ * urls: {import, tables}; model(): the id for rows that name none; open(): see choicesOf(); prepare() resolves to the id of the open table once
+ * all changes of it are saved; done(report): see import_reports.js. Returns takeFile(file).
  */
-export function makeImport(element, { urls, model = () => "", open = () => null, prepare = async () => null, done }) {
+export function makeImport({ urls, model = () => "", open = () => null, prepare = async () => null, done }) {
   let turn = 0; // a file that is given up says nothing any more
-  const dialog = makeImportDialog(element, () => { turn += 1; });
+
+  async function say(question) {
+    const choice = await ask({ name: "import", isList: true, ...question });
+    if (choice === null) turn += 1;
+    return choice;
+  }
 
   function read(fields, sheets) {
     const form = new FormData();
@@ -59,7 +66,7 @@ export function makeImport(element, { urls, model = () => "", open = () => null,
   async function readChosen(file, wait) {
     const imported = await read({ file }, []);
     if (imported.sheets.length < 2) return { imported, sheets: [] };
-    const sheets = await chooseSheets(dialog, file.name, imported);
+    const sheets = await chooseSheets(say, file.name, imported);
     if (!sheets) return null;
     if (sheets.length === 1 && sheets[0] === imported.sheet) return { imported, sheets };
     wait();
@@ -68,90 +75,39 @@ export function makeImport(element, { urls, model = () => "", open = () => null,
 
   return function takeFile(file) {
     const mine = ++turn;
-    const wait = () => dialog.show({ title: _("正在读取「{name}」…", { name: file.name }), text: _("大的表格要等几秒") });
-    const timer = setTimeout(() => { if (mine === turn && !dialog.isOpen) wait(); }, SHOWN_AFTER);
+    const wait = () => say({ title: _("正在读取「{name}」…", { name: file.name }), text: _("大的表格要等几秒") });
+    const timer = setTimeout(() => { if (mine === turn && !isAsking()) wait(); }, SHOWN_AFTER);
     return attempt(async () => {
       const found = await readChosen(file, wait);
       if (!found || mine !== turn) return;
       const choices = choicesOf(found.imported.table, open());
       const question = { title: _("「{name}」读到 {n} 行", { name: file.name, n: found.imported.count }), choices };
-      const choice = choices.length === 1 ? choices[0] : await dialog.ask(question);
+      const choice = choices.length === 1 ? choices[0] : await say(question);
       if (mine !== turn) return;
-      if (dialog.isOpen) wait();
+      if (isAsking()) wait();
       const report = await carryOut(choice, file, found);
       clearTimeout(timer);
-      dialog.close();
+      stopAsking();
       done(report);
     }, (error) => {
       clearTimeout(timer);
-      if (mine === turn) dialog.show({ title: _("「{name}」没有导入", { name: file.name }), error });
+      if (mine === turn) say({ title: _("「{name}」没有导入", { name: file.name }), error, close: _("关闭") });
     });
   };
 }
 
 /** The names of the sheets that are to be read, null when it is given up. */
-async function chooseSheets(dialog, name, { sheets, sheet }) {
-  const lines = sheets.map((each) => createSheet(each, each.name === sheet));
-  const question = { title: _("「{name}」有 {n} 张工作表", { name, n: sheets.length }), text: _("选要导入的；每行会记着是哪一张"), sheets: lines, choices: [{ how: "sheets", label: _("导入选中的") }] };
-  while (await dialog.ask(question)) {
-    const chosen = lines.map((line) => line.querySelector("input")).filter(({ checked }) => checked).map(({ value }) => value);
+async function chooseSheets(say, name, { sheets, sheet }) {
+  const content = sheets.map((each) => createSheet(each, each.name === sheet));
+  const question = { title: _("「{name}」有 {n} 张工作表", { name, n: sheets.length }), text: _("选要导入的；每行会记着是哪一张"), content, choices: [{ how: "sheets", label: _("导入选中的"), isPrimary: true }] };
+  while (await say(question)) {
+    const chosen = content.map((line) => line.querySelector("input")).filter(({ checked }) => checked).map(({ value }) => value);
     if (chosen.length > 0) return chosen;
   }
   return null;
 }
 
-// The dialog of an import: what it waits for, what it asks, and why a file cannot be read.
-
-/**
- * dialog: tables/import_dialog.html. Returns {show(state), ask(state): resolves to the choice, null when it is closed, close(), isOpen}.
- * A state is {title, text, error, choices: [{label, detail, how, …}], sheets: elements}.
- */
-function makeImportDialog(dialog, onClose) {
-  const part = (hook) => dialog.querySelector(hook);
-  let answer = () => null; // the question that is open
-
-  dialog.addEventListener("close", () => {
-    onClose();
-    answer(null);
-  });
-
-  function show({ title, text = "", error = "", choices = [], sheets = null }) {
-    part("[data-import-title]").textContent = title;
-    part("[data-import-text]").textContent = text;
-    part("[data-import-error]").textContent = error;
-    part("[data-import-sheets]").hidden = !sheets;
-    part("[data-import-sheets]").replaceChildren(...(sheets ?? []));
-    part("[data-import-choices]").replaceChildren(...choices.map(createChoice));
-    part("[data-import-close]").textContent = error ? _("关闭") : _("取消");
-    if (!dialog.open) dialog.showModal();
-    (part("[data-import-choices]").querySelector("button") ?? part("[data-import-close]")).focus();
-  }
-
-  function createChoice(choice, index) {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: index ? "button" : "button is-primary" });
-    const detail = Object.assign(document.createElement("span"), { className: "import-detail", textContent: choice.detail ?? "" });
-    button.append(choice.label, ...(choice.detail ? [detail] : []));
-    button.dataset.importChoice = choice.how;
-    button.addEventListener("click", () => answer(choice));
-    return button;
-  }
-
-  return {
-    show,
-    ask(state) {
-      show(state);
-      return new Promise((resolve) => { answer = resolve; });
-    },
-    close: () => dialog.close(),
-    get isOpen() { return dialog.open; },
-  };
-}
-
 /** A sheet of a workbook, {name, rows}, with a checkbox. */
 function createSheet({ name, rows }, isChosen) {
-  const line = document.createElement("label");
-  const box = Object.assign(document.createElement("input"), { type: "checkbox", value: name, checked: isChosen });
-  const count = Object.assign(document.createElement("span"), { className: "hint", textContent: _("{n} 行", { n: rows }) });
-  line.append(box, name, count);
-  return line;
+  return create("label", {}, create("input", { type: "checkbox", value: name, checked: isChosen }), name, create("span", { className: "hint", textContent: _("{n} 行", { n: rows }) }));
 }

@@ -7,7 +7,9 @@ import { makeProblemList } from "./problem_list.js";
 import { fieldOf, usesVariables } from "./row.js";
 import { refusedFields } from "./columns.js";
 import { keepReport } from "./import_reports.js";
+import { copyOf, create, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
+import { soon } from "../core/timing.js";
 import { goToCell, markProblems } from "../grid/grid.js";
 import { arrowTarget } from "../core/keyboard.js";
 
@@ -25,118 +27,99 @@ const VERTICAL = ["ArrowUp", "ArrowDown", "Home", "End"];
  */
 export function makeReport(panel, { batch, strip, opener, undo }) {
   const { table } = batch;
-  const part = (hook) => panel.querySelector(hook);
-  const showProblems = makeProblemList(part("[data-report-problems]").querySelector("ul"), part("[data-report-line]"), { batch, locate, onFixed });
+  const showProblems = makeProblemList(panel.querySelector("[data-report-problems] ul"), panel.querySelector("[data-report-line]"), { batch, locate, onFixed });
   const phone = matchMedia("(width < 720px)"); // there it is one line until it is unfolded
-  let report = null;
-  let isUnfolded = false;
-  let isShown = false;
-  let timer = 0;
-  let rendered = ""; // as JSON
+  const state = { report: null, isUnfolded: false, isShown: false };
+  const refresh = soon(() => { if (state.isShown) render(); }, DELAY);
+  let listed = ""; // what the lists of facts show, as JSON: the focus stays in them
 
-  function stateOf() {
+  const goneRows = () => table.rows.all.filter((row) => batch.store.shownOf(row).is_gone);
+
+  function render() {
+    const { report, isUnfolded } = state;
     const { groups, corrections, count } = groupProblems(table, batch.model);
-    const corrected = corrections.reduce((sum, { cells }) => sum + cells, 0);
-    const gone = table.rows.all.filter((row) => batch.store.shownOf(row).is_gone);
-    return { groups, count, corrections, gone, title: titleOf(report, { problems: count, corrected }), changes: changesOf(report, table), report };
-  }
-
-  function show(state) {
-    const { groups, count, corrections, gone, changes, title } = state;
-    const isFolded = phone.matches && !isUnfolded;
-    part("[data-report-body]").hidden = isFolded;
-    part("[data-report-fold]").ariaExpanded = String(!isFolded);
-    part("[data-report-fold]").textContent = isFolded ? _("展开") : _("收起");
-    part("[data-report-problems]").hidden = groups.length === 0;
+    const [gone, changes, notes, isFolded] = [goneRows().length, changesOf(report, table), report?.notes ?? [], phone.matches && !isUnfolded];
+    const hasFacts = Boolean(report?.was) || gone > 0 || [notes, changes, corrections].some(({ length }) => length > 0);
     showProblems(groups);
-    const now = JSON.stringify([title, count, gone.length, report?.version, [...changes.slice(0, MAX_ITEMS), ...corrections].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
-    if (now !== rendered) {
-      rendered = now;
-      showFacts(state);
+    show(panel, {
+      "[data-report-title]": titleOf(report, { problems: count, corrected: cellsOf(corrections) }),
+      "[data-report-fold]": { ariaExpanded: String(!isFolded), textContent: isFolded ? _("展开") : _("收起") },
+      "[data-report-undo]": { hidden: !report },
+      "[data-report-body]": { hidden: isFolded, classes: { "is-single": !hasFacts } },
+      "[data-report-problems]": { hidden: groups.length === 0 },
+      "[data-report-facts]": { hidden: !hasFacts },
+      "[data-report-counts]": { textContent: report?.was ? countsOf(report.was) : "", hidden: !report?.was },
+      "[data-report-gone]": { hidden: gone === 0 },
+      "[data-report-gone] span": _("新的一份里没有的 {n} 行还留着，也标出来了", { n: gone }),
+      "[data-report-remove]": _("去掉这 {n} 行", { n: gone }),
+      "[data-report-notes]": { hidden: notes.length === 0 },
+    });
+    const now = JSON.stringify([notes, ...[...changes.slice(0, MAX_ITEMS), ...corrections].map(({ row, field, text, cells }) => [row.number, field, text, cells])]);
+    if (now !== listed) {
+      listed = now;
+      panel.querySelector("[data-report-notes]").replaceChildren(...notes.map(createNote));
+      showList("[data-report-changed]", _("改过的单元格"), changes);
+      showList("[data-report-fixed]", _("自动更正"), corrections);
     }
     setTabStops(panel);
   }
 
-  function showFacts({ title, gone, changes, corrections }) {
-    if (part("[data-report-title]").textContent !== title) part("[data-report-title]").textContent = title;
-    part("[data-report-undo]").hidden = !report;
-    part("[data-report-counts]").textContent = report?.was ? countsOf(report.was) : "";
-    part("[data-report-counts]").hidden = !report?.was;
-    part("[data-report-gone]").hidden = gone.length === 0;
-    part("[data-report-gone]").firstElementChild.textContent = _("新的一份里没有的 {n} 行还留着，也标出来了", { n: gone.length });
-    part("[data-report-remove]").textContent = _("去掉这 {n} 行", { n: gone.length });
-    const notes = report?.notes ?? [];
-    part("[data-report-notes]").hidden = notes.length === 0;
-    part("[data-report-notes]").replaceChildren(...notes.map(createNote));
-    showList(part("[data-report-changed]"), _("改过的单元格"), changes);
-    showList(part("[data-report-fixed]"), _("自动更正"), corrections);
-    const hasFacts = Boolean(report?.was) || [gone, notes, changes, corrections].some(({ length }) => length > 0);
-    part("[data-report-facts]").hidden = !hasFacts;
-    part("[data-report-body]").classList.toggle("is-single", !hasFacts);
-  }
-
-  function showList(holder, title, issues) {
-    const [summary, list] = holder.children;
-    holder.hidden = issues.length === 0;
-    summary.textContent = `${title} ${issues.reduce((sum, { cells = 1 }) => sum + cells, 0)}`;
-    list.replaceChildren(...issues.slice(0, MAX_ITEMS).map(createItem));
-    if (issues.length > MAX_ITEMS) list.append(createNote(_("还有 {n} 处，表格里都标出来了", { n: issues.length - MAX_ITEMS })));
+  function showList(hook, title, issues) {
+    show(panel, { [hook]: { hidden: issues.length === 0 }, [`${hook} summary`]: `${title} ${cellsOf(issues)}` });
+    const rest = issues.length > MAX_ITEMS ? [createNote(_("还有 {n} 处，表格里都标出来了", { n: issues.length - MAX_ITEMS }))] : [];
+    panel.querySelector(`${hook} ul`).replaceChildren(...issues.slice(0, MAX_ITEMS).map(createItem), ...rest);
   }
 
   function createItem({ row, field, label, text, cells = 1 }) {
-    const item = part("[data-report-item]").content.firstElementChild.cloneNode(true);
-    item.querySelector("[data-issue-cell]").textContent = cells > 1 ? _("第 {number} 行等 {n} 行 {column}", { number: row.number, n: cells, column: label }) : locate(row, label);
-    item.querySelector("[data-text]").textContent = text;
-    item.firstElementChild.addEventListener("click", () => goToCell(table, row, field));
-    return item;
+    return copyOf(panel.querySelector("[data-report-item]"), {
+      "[data-issue-cell]": cells > 1 ? _("第 {number} 行等 {n} 行 {column}", { number: row.number, n: cells, column: label }) : locate(row, label),
+      "[data-text]": text,
+      button: { onclick: () => goToCell(table, row, field) },
+    });
   }
 
   // Rows that are mended go, where only those with problems are shown.
   function onFixed() {
     batch.filter.refresh();
-    show(stateOf());
+    render();
   }
 
-  function refresh() {
-    timer ||= setTimeout(() => {
-      timer = 0;
-      if (isShown) show(stateOf());
-    }, DELAY);
+  function removeGone() {
+    const count = table.commands.remove(goneRows());
+    table.showUndo(_("已删除 {count} 行", { count }));
   }
 
-  part("[data-report-undo]").addEventListener("click", () => undo(report));
-  part("[data-report-remove]").addEventListener("click", () => {
-    const { gone } = stateOf();
-    table.commands.remove(gone);
-    table.showUndo(_("已删除 {count} 行", { count: gone.length }));
-  });
-  part("[data-report-fold]").addEventListener("click", () => {
-    isUnfolded = !isUnfolded;
-    show(stateOf());
-  });
+  function toggleFold() {
+    state.isUnfolded = !state.isUnfolded;
+    render();
+  }
+
+  show(panel, { "[data-report-undo]": { onclick: () => undo(state.report) }, "[data-report-remove]": { onclick: removeGone }, "[data-report-fold]": { onclick: toggleFold } });
   phone.addEventListener("change", refresh);
   table.rows.watch(refresh);
   batch.store.watch(refresh);
   strip.watch((name) => {
-    isShown = name === "report";
-    if (report) keepReport(report = { ...report, isClosed: !isShown });
-    opener.ariaExpanded = String(isShown);
-    if (isShown) show(stateOf());
+    state.isShown = name === "report";
+    if (state.report) keepReport(state.report = { ...state.report, isClosed: !state.isShown });
+    opener.ariaExpanded = String(state.isShown);
+    if (state.isShown) render();
   });
   bindTabStops(panel);
 
   return {
     refresh,
-    open(given) {
-      report = given;
+    open(report) {
+      state.report = report;
       markProblems(table, marksOf(report, table));
       if (report.isClosed) return;
-      if (isShown) show(stateOf());
+      if (state.isShown) render();
       else strip.show("report");
     },
     toggle: () => strip.toggle("report"),
   };
 }
+
+const cellsOf = (issues) => issues.reduce((sum, { cells = 1 }) => sum + cells, 0);
 
 function locate({ number }, column) {
   return _("第 {number} 行 {column}", { number, column });
@@ -161,9 +144,7 @@ function changesOf(report, table) {
 }
 
 function createNote(text) {
-  const note = document.createElement("li");
-  note.textContent = text;
-  return note;
+  return create("li", { textContent: text });
 }
 
 // What changed in a cell, in one line.

@@ -1,5 +1,6 @@
 // A menu that opens at a button.
 
+import { apply, create } from "../core/dom.js";
 import { arrowTarget } from "../core/keyboard.js";
 
 const REOPENING = 250; // ms: the press that closed the menu does not open it again
@@ -22,26 +23,26 @@ export function makeMenu(menu, { focusBack = null, isAtEnd = false } = {}) {
     opener = button;
     if (items) menu.replaceChildren(...items.map(createItem));
     menu.showPopover();
-    button.setAttribute("aria-expanded", "true");
+    apply(button, { ariaExpanded: "true" });
     const { top, bottom, left, right } = button.getBoundingClientRect();
     const fitsBelow = bottom + menu.offsetHeight + 8 < innerHeight;
     const start = isAtEnd ? right - menu.offsetWidth : left;
-    menu.style.top = `${fitsBelow ? bottom + 4 : Math.max(top - menu.offsetHeight - 4, 8)}px`;
-    menu.style.left = `${Math.max(8, Math.min(start, innerWidth - menu.offsetWidth - 8))}px`;
+    Object.assign(menu.style, {
+      top: `${fitsBelow ? bottom + 4 : Math.max(top - menu.offsetHeight - 4, 8)}px`,
+      left: `${Math.max(8, Math.min(start, innerWidth - menu.offsetWidth - 8))}px`,
+    });
     found()[0]?.focus();
   }
 
   function createItem({ label, run, isDanger = false, checked = null }) {
-    const item = Object.assign(document.createElement("button"), { type: "button", className: "menu-item truncate", textContent: label });
-    item.classList.toggle("is-danger", isDanger);
-    item.classList.toggle("is-choice", checked !== null);
-    item.setAttribute("role", checked === null ? "menuitem" : "menuitemcheckbox");
-    if (checked !== null) item.setAttribute("aria-checked", String(checked));
-    item.addEventListener("click", () => {
-      if (checked === null) close();
-      run(item);
+    const isChoice = checked !== null;
+    return create("button", {
+      type: "button", className: "menu-item truncate", textContent: label, classes: { "is-danger": isDanger, "is-choice": isChoice },
+      attributes: isChoice ? { role: "menuitemcheckbox", "aria-checked": checked } : { role: "menuitem" }, onclick({ currentTarget }) {
+        if (!isChoice) close();
+        run(currentTarget);
+      },
     });
-    return item;
   }
 
   function close() {
@@ -55,7 +56,7 @@ export function makeMenu(menu, { focusBack = null, isAtEnd = false } = {}) {
     if (newState !== "closed") return;
     closedAt = isClosing ? -Infinity : performance.now();
     isClosing = false;
-    opener.setAttribute("aria-expanded", "false");
+    apply(opener, { ariaExpanded: "false" });
   });
   menu.addEventListener("keydown", (event) => {
     const isLeaving = event.key === "Escape" || event.key === "Tab";

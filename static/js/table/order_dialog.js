@@ -3,7 +3,7 @@
 
 import { pictureCount, pricePerPicture } from "./costs.js";
 import { orderWords, planOrder, portionOf, durationOf } from "./order_plan.js";
-import { reconcileChildren } from "../core/dom.js";
+import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
 import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
@@ -18,62 +18,53 @@ const TITLES = { start: _("开始批量生成"), release: _("做其余的"), mor
 export class OrderDialog {
   #dialog;
   #page; // {table, model, store, urls, goToProblem, onOrdered}
-  #part;
   #state = { mode: "start" };
   #turn = 0; // of the question: what an earlier one waited for is not ordered
 
   /** goToProblem(row, field) shows a cell; onOrdered(batch id) is called after an order. */
   constructor(dialog, page) {
-    const find = (hook) => dialog.querySelector(hook);
     this.#dialog = dialog;
     this.#page = page;
-    this.#part = {
-      title: find("[data-order-title]"), lines: find("[data-order-lines]"), line: find("[data-order-line]"), facts: find("[data-order-facts]"),
-      hint: find("[data-order-hint]"), problems: find("[data-order-problems]"), error: find("[data-order-error]"),
-      models: find("[data-order-models]"), model: find("[data-order-model]"), resolution: find("[data-order-resolution]"),
-      changes: find("[data-order-changes]"), fields: [...dialog.querySelectorAll("[data-order-field]")],
-      trial: find("[data-order-trial]"), sample: find("[data-order-sample]"), size: find("[data-order-size]"),
-      stopping: find("[data-order-stopping]"), stop: find("[data-order-stop]"), no: find("[data-order-no]"), yes: find("[data-order-yes]"),
-    };
-    this.#bind(dialog, this.#part);
-  }
-
-  #bind(dialog, { sample, size, stop, changes, model, resolution, yes }) {
-    this.#page.store.watch(() => { if (dialog.open && !this.#state.busy) this.#show(); });
+    page.store.watch(() => { if (dialog.open && !this.#state.busy) this.#show(); });
     document.addEventListener("status", () => { if (dialog.open) this.#show(); }); // the budget is spent elsewhere too
     dialog.addEventListener("cancel", (event) => { if (this.#state.isPosting) event.preventDefault(); });
     dialog.addEventListener("close", () => { if (this.#state.isPosting) dialog.showModal(); }); // a second Esc cannot be refused
-    sample.addEventListener("change", () => this.#set({ isSample: sample.checked }));
-    size.addEventListener("input", () => this.#set({ isSample: true, size: Math.floor(size.valueAsNumber) || SAMPLE }));
-    stop.addEventListener("change", () => this.#set({ stops: stop.checked }));
-    changes.addEventListener("input", () => this.#takeChanges());
-    model.addEventListener("change", () => this.#takeModel());
-    resolution.addEventListener("change", () => this.#set({ resolution: resolution.value, changes: { resolution: resolution.value } }));
-    yes.addEventListener("click", () => this.#submit());
+    const listeners = {
+      "[data-order-sample]": ["change", ({ checked }) => this.#set({ isSample: checked })],
+      "[data-order-size]": ["input", ({ valueAsNumber: size }) => this.#set({ isSample: true, size: Math.floor(size) || SAMPLE })],
+      "[data-order-stop]": ["change", ({ checked }) => this.#set({ stops: checked })],
+      "[data-order-changes]": ["input", () => this.#takeChanges()],
+      "[data-order-model]": ["change", () => this.#takeModel()],
+      "[data-order-resolution]": ["change", ({ value: resolution }) => this.#set({ resolution, changes: { resolution } })],
+      "[data-order-yes]": ["click", () => this.#submit()],
+    };
+    for (const [hook, [event, run]] of Object.entries(listeners)) this.#part(hook).addEventListener(event, ({ currentTarget }) => run(currentTarget));
   }
+
+  #part(hook) { return this.#dialog.querySelector(hook); }
+  get #fields() { return [...this.#dialog.querySelectorAll("[data-order-field]")]; }
+  get #yes() { return this.#part("[data-order-yes]"); }
 
   /** mode: see planOrder(); rows: of the table, null for all; batch: the run whose trial is over, for "release". */
   open({ mode = "start", rows = null, batch = null } = {}) {
-    const { yes, no, size, changes, fields } = this.#part;
     if (document.querySelector("dialog[open]")) return;
     this.#page.table.editor.commit();
     this.#turn += 1;
     const before = { prefix: batch?.prefix ?? "", suffix: batch?.suffix ?? "" };
-    for (const field of fields) field.value = before[field.name] ?? "";
-    changes.open = false;
-    size.value = String(SAMPLE);
+    for (const field of this.#fields) field.value = before[field.name] ?? "";
+    show(this.#dialog, { "[data-order-changes]": { open: false }, "[data-order-size]": { value: String(SAMPLE) } });
     this.#state = {
       mode, rows, batch, before, chosen: {}, changes: {}, isSample: false, size: SAMPLE, stops: true,
       busy: "", isPosting: false, error: "", problems: [],
     };
     if (mode === "model") {
-      const { id } = this.#page.model;
-      this.#part.model.value = [...this.#part.model.options].find(({ value, disabled }) => !disabled && value !== id)?.value ?? id;
+      const [{ id }, select] = [this.#page.model, this.#part("[data-order-model]")];
+      select.value = [...select.options].find(({ value, disabled }) => !disabled && value !== id)?.value ?? id;
       this.#takeModel();
     }
     this.#show();
     this.#dialog.showModal();
-    (yes.disabled ? no : yes).focus();
+    (this.#yes.disabled ? this.#part("[data-order-no]") : this.#yes).focus();
     this.#page.store.save().catch(() => null); // what was just typed is priced while the person reads; what fails is said by the press
   }
 
@@ -107,53 +98,51 @@ export class OrderDialog {
 
   #show() {
     const { mode, busy, isPosting, error, problems, stops } = this.#state;
-    const part = this.#part;
     const plan = this.#plan();
     const sample = this.#sampleOf(plan);
-    const now = portionOf(plan, sample);
-    const left = budgetLeft();
-    part.title.textContent = TITLES[mode];
+    const [now, left] = [portionOf(plan, sample), budgetLeft()];
     this.#showLines(plan);
-    part.facts.textContent = factsOf(plan, now, left).filter(Boolean).join(" · ");
-    part.hint.textContent = hintOf(plan, now, left, mode);
-    part.error.textContent = error;
-    part.problems.replaceChildren(...problemItems(problems));
-    part.changes.hidden = mode !== "release";
-    part.models.hidden = mode !== "model";
-    part.trial.hidden = mode !== "start" || plan.made < 2;
-    part.stopping.hidden = mode === "release" || mode === "more";
-    part.sample.checked = sample > 0;
-    part.size.max = String(Math.max(plan.made - 1, 1));
-    part.stop.checked = stops;
+    this.#part("[data-order-problems]").replaceChildren(...problemItems(problems));
     for (const control of this.#dialog.querySelectorAll("input, select, textarea, [data-order-action]")) control.disabled = Boolean(busy);
-    part.yes.disabled = Boolean(busy) || plan.made === 0;
-    part.yes.textContent = busy || orderWords(plan, { mode, sample });
-    part.no.disabled = isPosting;
     this.#dialog.ariaBusy = String(Boolean(busy));
+    show(this.#dialog, {
+      "[data-order-title]": TITLES[mode],
+      "[data-order-facts]": factsOf(plan, now, left).filter(Boolean).join(" · "),
+      "[data-order-hint]": hintOf(plan, now, left, mode),
+      "[data-order-error]": error,
+      "[data-order-changes]": { hidden: mode !== "release" },
+      "[data-order-models]": { hidden: mode !== "model" },
+      "[data-order-trial]": { hidden: mode !== "start" || plan.made < 2 },
+      "[data-order-stopping]": { hidden: mode === "release" || mode === "more" },
+      "[data-order-sample]": { checked: sample > 0 },
+      "[data-order-size]": { max: String(Math.max(plan.made - 1, 1)) },
+      "[data-order-stop]": { checked: stops },
+      "[data-order-yes]": { disabled: Boolean(busy) || plan.made === 0, textContent: busy || orderWords(plan, { mode, sample }) },
+      "[data-order-no]": { disabled: isPosting },
+    });
   }
 
   #showLines({ lines }) {
-    const list = this.#part.lines;
+    const list = this.#part("[data-order-lines]");
     reconcileChildren(list, lines.map(({ kind }) => this.#createLine(kind)), ({ dataset }) => dataset.kind);
     lines.forEach(({ kind, words, pictures, option, isOn, isFree, ...cost }, index) => {
-      const line = list.children[index];
-      const label = line.querySelector("[data-order-option]");
-      const action = line.querySelector("[data-order-action]");
-      line.querySelector("[data-order-words]").textContent = words;
-      line.querySelector("[data-order-pictures]").textContent = pictures > 0 ? _("{n} 张", { n: pictures }) : "";
-      line.querySelector("[data-order-price]").textContent = pictures > 0 ? formatSum(cost) : isFree ? "¥0" : "";
-      line.classList.toggle("is-free", pictures === 0);
-      label.hidden = !option;
-      label.lastElementChild.textContent = option;
-      label.firstElementChild.checked = isOn;
-      action.hidden = kind !== "problem" && !(kind === "trashed" && this.#trashed().length > 0);
-      action.textContent = kind === "problem" ? _("去改") : _("恢复，不再做");
+      apply(list.children[index], { classes: { "is-free": pictures === 0 } });
+      show(list.children[index], {
+        "[data-order-words]": words,
+        "[data-order-pictures]": pictures > 0 ? _("{n} 张", { n: pictures }) : "",
+        "[data-order-price]": pictures > 0 ? formatSum(cost) : isFree ? "¥0" : "",
+        "[data-order-option]": { hidden: !option },
+        "[data-order-option] span": option,
+        "[data-order-option] input": { checked: isOn },
+        "[data-order-action]": {
+          hidden: kind !== "problem" && !(kind === "trashed" && this.#trashed().length > 0), textContent: kind === "problem" ? _("去改") : _("恢复，不再做"),
+        },
+      });
     });
   }
 
   #createLine(kind) {
-    const line = this.#part.line.content.firstElementChild.cloneNode(true);
-    line.dataset.kind = kind;
+    const line = copyOf(this.#part("[data-order-line]"), { "": { data: { kind } } });
     line.querySelector("input").addEventListener("change", ({ target }) => this.#set({ chosen: { ...this.#state.chosen, [kind]: target.checked } }));
     line.querySelector("[data-order-action]").addEventListener("click", () => (kind === "problem" ? this.#goToProblem() : this.#restore()));
     return line;
@@ -174,7 +163,7 @@ export class OrderDialog {
       await requestJson("POST", `${urls.records}/restore`, { ids: this.#trashed() });
       await store.refresh();
     });
-    this.#part.yes.focus();
+    this.#yes.focus();
   }
 
   #goToProblem() {
@@ -211,7 +200,7 @@ export class OrderDialog {
       answer = await this.#post(plan);
       expected = plan.rows.length - plan.made;
     });
-    if (!answer) return this.#part.yes.focus();
+    if (!answer) return this.#yes.focus();
     const batchId = answer.batch_id ?? answer.batch?.id;
     document.dispatchEvent(new Event("poll-now"));
     store.refresh();
@@ -239,16 +228,16 @@ export class OrderDialog {
   }
 
   #takeChanges() {
-    const given = this.#part.fields.filter(({ name, value }) => value !== (this.#state.before[name] ?? ""));
+    const given = this.#fields.filter(({ name, value }) => value !== (this.#state.before[name] ?? ""));
     this.#set({ changes: Object.fromEntries(given.map(({ name, value }) => [name, value])) });
   }
 
   #takeModel() {
-    const { model, resolution } = this.#part;
-    const sizes = Object.keys(this.#page.model.all.find(({ id }) => id === model.value)?.prices ?? {});
+    const { value: model } = this.#part("[data-order-model]");
+    const sizes = Object.keys(this.#page.model.all.find(({ id }) => id === model)?.prices ?? {});
     const names = [...new Set(sizes.map((one) => one.split("|")[1]))];
-    resolution.replaceChildren(new Option(_("和原来一样"), ""), ...names.map((name) => new Option(name)));
-    this.#set({ model: model.value, resolution: "", changes: {} });
+    this.#part("[data-order-resolution]").replaceChildren(new Option(_("和原来一样"), ""), ...names.map((name) => new Option(name)));
+    this.#set({ model, resolution: "", changes: {} });
   }
 }
 
@@ -292,5 +281,5 @@ function hintOf(plan, now, left, mode) {
 function problemItems(problems) {
   const lines = problems.slice(0, MAX_PROBLEMS).map(({ row, error }) => _("第 {row} 行：{text}", { row, text: error }));
   if (problems.length > lines.length) lines.push(_("还有 {n} 处", { n: problems.length - lines.length }));
-  return lines.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+  return lines.map((text) => create("li", { textContent: text }));
 }

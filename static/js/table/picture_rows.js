@@ -1,16 +1,19 @@
-// 每张图一行: each picture becomes a row with the picture as its reference and its name.
+// Reference images of the rows: chosen in the library, or 每张图一行: each picture becomes a row with the picture as its reference and its name.
 
+import { isPicture } from "./file_input.js";
 import { _ } from "../core/i18n.js";
+import { openReferencePicker } from "../library/picker.js";
 import { showToast } from "../ui/toast.js";
 import { makeUploads } from "../ui/uploads.js";
 
 const AT_ONCE = 3;
-const PICTURE = /\.(png|jpe?g|webp)$/i;
-const TYPE = /^image\/(png|jpeg|webp)$/; // a pasted picture may have no name
 
-/** batch: see pages/batch.js. Returns {split(row, images), upload(files)}. */
+/**
+ * batch: see pages/batch.js. Returns {choose(row, search), pick(search): resolves to an image or null, upload(files, folders): resolves to whether
+ * there are pictures among them}.
+ */
 export function makePictureRows(batch) {
-  const { page, table, model, urls } = batch;
+  const { page, table, model, urls, dialog } = batch;
   let stored = []; // {image, file} that arrived
   let source = null; // the row that is copied for what is uploaded
   const order = new Map(); // of the files that are uploaded
@@ -33,8 +36,26 @@ export function makePictureRows(batch) {
     showInserted(row, others.length + 1);
   }
 
-  /** Upload pictures; each that arrives becomes a row like the active one. */
-  function upload(files) {
+  async function choose(row, search) {
+    const chosen = row.sample_images.filter(({ url }) => url);
+    const images = await openReferencePicker(dialog("references"), { chosen, most: model.of(row).max_references, search, onSplit: (several) => split(row, several) });
+    if (images) table.rows.step(_("更换参考图"), () => table.rows.set(row, "sample_images", images));
+    table.editor.focus();
+  }
+
+  async function pick(search) {
+    const [image = null] = await openReferencePicker(dialog("references"), { most: 1, search }) ?? [];
+    return image;
+  }
+
+  /** Each picture that arrives becomes a row like the active one. */
+  async function upload(files, folders) {
+    const pictures = await picturesIn(files, folders);
+    if (pictures.length > 0) uploadPictures(pictures);
+    return pictures.length > 0;
+  }
+
+  function uploadPictures(files) {
     if (model.local_reference_problem || model.max_references === 0) return showToast(model.local_reference_problem || _("{model} 不接受参考图", { model: model.label }));
     const active = table.selection.isActive && table.rows.shown[table.selection.row];
     if (stored.length === 0) source = active || null;
@@ -69,7 +90,7 @@ export function makePictureRows(batch) {
     table.showUndo(_("{n} 张图，每张一行", { n: count }));
   }
 
-  return { split, upload };
+  return { choose, pick, upload };
 }
 
 // A row written by hand that has no picture yet: it takes the first one.
@@ -82,9 +103,9 @@ function referenceFields({ url, filename, thumbnail_url, name = filename }) {
 }
 
 /** The pictures among dropped files and inside dropped folders (FileSystemEntry), in the order of their names. */
-export async function picturesIn(files, folders) {
+async function picturesIn(files, folders) {
   const inside = await Promise.all([...folders].sort(compareNames).map(filesIn));
-  return [...[...files].sort(compareNames), ...inside.flat()].filter(({ name, type }) => PICTURE.test(name) || TYPE.test(type));
+  return [...[...files].sort(compareNames), ...inside.flat()].filter(isPicture);
 }
 
 function compareNames(one, other) {

@@ -1,6 +1,7 @@
 // The work list of the report: a line for each group of equal problems, which leads to its cells, with what can be done about all of them.
 
 import { fixesOf } from "./problem_fixes.js";
+import { copyOf, create, show as showParts } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 import { goToCell } from "../grid/grid.js";
 
@@ -25,36 +26,28 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
   }
 
   function makeLine() {
-    const element = template.content.firstElementChild.cloneNode(true);
-    const part = (hook) => element.querySelector(hook);
+    const element = copyOf(template);
     const [button] = element.children;
     let group = null;
     let offered = ""; // the labels and options of the fixes that are rendered
 
     function showGroup(given) {
       group = given;
-      const { rows: { length, 0: first }, column: { label } } = group;
-      part("[data-issue-cell]").textContent = length > 1 ? label : locate(first, label);
-      part("[data-issue-text]").textContent = group.text;
-      part("[data-issue-count]").textContent = length > 1 ? `× ${length}` : "";
-      button.title = group.title;
-      renderFixes(fixesOf(group, batch));
-    }
-
-    function renderFixes(fixes) {
-      const wanted = JSON.stringify(fixes);
-      if (wanted === offered) return;
-      offered = wanted;
-      part("[data-issue-fixes]").replaceChildren(...fixes.flatMap(createFix));
+      const { rows: { length, 0: first }, column: { label }, text, title } = group;
+      button.title = title;
+      showParts(element, {
+        "[data-issue-cell]": length > 1 ? label : locate(first, label), "[data-issue-text]": text, "[data-issue-count]": length > 1 ? `× ${length}` : "",
+      });
+      const fixes = fixesOf(group, batch);
+      if (JSON.stringify(fixes) === offered) return;
+      offered = JSON.stringify(fixes);
+      element.querySelector("[data-issue-fixes]").replaceChildren(...fixes.flatMap(createFix));
     }
 
     function createFix({ label, options, preset }, index) {
-      const select = options && createSelect(options, preset);
-      const fix = document.createElement("button");
-      fix.type = "button";
-      fix.className = "button is-small";
-      fix.textContent = label;
-      fix.setAttribute("aria-label", _("{label}：{column} {text}", { label, column: group.column.label, text: group.text }));
+      const { column: { label: column }, text } = group;
+      const select = options && create("select", { className: "input", ariaLabel: _("{column} {text} 改成", { column, text }) }, ...options.map((option) => new Option(option, option, false, option === preset)));
+      const fix = create("button", { type: "button", className: "button is-small", textContent: label, ariaLabel: _("{label}：{column} {text}", { label, column, text }) });
       fix.addEventListener("click", async () => {
         const position = [...list.children].indexOf(element);
         await fixesOf(group, batch)[index].run(select?.value);
@@ -62,14 +55,6 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
         if (!element.isConnected) focusLine(position);
       });
       return select ? [select, fix] : [fix];
-    }
-
-    function createSelect(options, preset) {
-      const select = document.createElement("select");
-      select.className = "input";
-      select.setAttribute("aria-label", _("{column} {text} 改成", { column: group.column.label, text: group.text }));
-      select.append(...options.map((option) => new Option(option, option, false, option === preset)));
-      return select;
     }
 
     // Each press leads to the next of its cells.
@@ -95,7 +80,5 @@ export function makeProblemList(list, template, { batch, locate, onFixed }) {
 }
 
 function createRest(groups) {
-  const rest = document.createElement("li");
-  rest.textContent = _("还有 {n} 处，表格里都标出来了", { n: groups.reduce((sum, { rows }) => sum + rows.length, 0) });
-  return rest;
+  return create("li", { textContent: _("还有 {n} 处，表格里都标出来了", { n: groups.reduce((sum, { rows }) => sum + rows.length, 0) }) });
 }

@@ -3,6 +3,7 @@
 import { hasUnchecked } from "./columns.js";
 import { hasVariable } from "./variables.js";
 import { HttpError, requestJson } from "../core/http.js";
+import { soon } from "../core/timing.js";
 import { normalise } from "../grid/columns.js";
 import { validateAgain } from "../grid/grid.js";
 
@@ -11,17 +12,15 @@ const RETRY_DELAY = 3000; // while the library is out of reach
 const MAX_PARTS = 40; // a name has no more stretches between its 、
 
 /** Look up names now and after each change that brought some. Not a step of the draft: with two tabs the idle one would write its old rows. */
-export function lookUpReferences(table, url, { onFound }) {
-  let timer = setTimeout(lookUp, DELAY);
+export function lookUpReferences(table, url) {
+  const lookUpSoon = soon(lookUp, DELAY);
 
   async function lookUp() {
-    timer = 0;
     const rows = table.rows.all.filter(hasUnchecked);
     if (rows.length === 0) return;
     const resolve = await loadResolver();
     for (const row of rows) row.sample_images = row.sample_images.flatMap(resolve);
     validateAgain(table, rows);
-    if (!rows.every(hasUnchecked)) onFound();
   }
 
   // What a name leads to; while the library is out of reach it stays unchecked, with the error, and is looked up again.
@@ -31,15 +30,16 @@ export function lookUpReferences(table, url, { onFound }) {
       return (image) => resolveReference(image, byName);
     } catch (failure) {
       if (!(failure instanceof HttpError)) throw failure;
-      timer = setTimeout(lookUp, RETRY_DELAY);
+      setTimeout(lookUp, RETRY_DELAY);
       return (image) => (image.match === "unchecked" ? { ...image, error: failure.message } : image);
     }
   }
 
   table.rows.watch(({ changed, reset }) => {
     const rows = reset ? table.rows.all : [...changed];
-    if (rows.some(hasUnchecked)) timer ||= setTimeout(lookUp, DELAY);
+    if (rows.some(hasUnchecked)) lookUpSoon();
   });
+  lookUpSoon();
 }
 
 // Names are the same whatever their case and with or without their ending.

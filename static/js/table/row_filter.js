@@ -1,6 +1,8 @@
 // Only some of the rows are shown: a line above the table says which, and shows all again.
 
+import { show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
+import { soon } from "../core/timing.js";
 import { filterRows } from "../grid/grid.js";
 
 const DELAY = 60; // ms
@@ -14,9 +16,8 @@ const DELAY = 60; // ms
  */
 export function makeRowFilter(line, table, onChange = () => {}) {
   const { rows } = table;
-  const [text, again, all] = line.querySelectorAll("[data-filter-text], [data-filter-again], [data-filter-all]");
+  const renderSoon = soon(render, DELAY);
   let filter = null; // {which, matches}
-  let timer = 0;
 
   function set(wanted) {
     filter = wanted;
@@ -28,19 +29,18 @@ export function makeRowFilter(line, table, onChange = () => {}) {
   // A new list of rows is shown whole.
   function follow() {
     if (!filter) return;
-    if (!rows.isFiltered) return void set(null);
-    timer ||= setTimeout(() => {
-      timer = 0;
-      render();
-    }, DELAY);
+    if (!rows.isFiltered) set(null);
+    else renderSoon();
   }
 
   function render() {
     line.hidden = !filter;
     if (!filter) return;
     const shown = new Set(rows.shown);
-    text.textContent = _("只显示{which}：{n} 行，共 {total} 行", { which: filter.which, n: shown.size, total: rows.length });
-    again.hidden = rows.all.every((row) => filter.matches(row) === shown.has(row));
+    show(line, {
+      "[data-filter-text]": _("只显示{which}：{n} 行，共 {total} 行", { which: filter.which, n: shown.size, total: rows.length }),
+      "[data-filter-again]": { hidden: rows.all.every((row) => filter.matches(row) === shown.has(row)) },
+    });
   }
 
   function focusTable(change) {
@@ -50,8 +50,8 @@ export function makeRowFilter(line, table, onChange = () => {}) {
 
   const refresh = () => { if (filter) set(rows.all.some(filter.matches) ? filter : null); };
   const clear = () => { if (filter) set(null); };
-  again.addEventListener("click", () => focusTable(refresh));
-  all.addEventListener("click", () => focusTable(clear));
+  line.querySelector("[data-filter-again]").addEventListener("click", () => focusTable(refresh));
+  line.querySelector("[data-filter-all]").addEventListener("click", () => focusTable(clear));
   rows.watch(follow);
   rows.watchShown(follow);
   return { show: (which, matches) => set({ which, matches }), refresh, clear, look: follow, get which() { return filter?.which ?? ""; } };

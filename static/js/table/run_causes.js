@@ -1,6 +1,8 @@
-// What went wrong in a table: a panel of the strip, each cause once, with the rows that it concerns.
+// Panels of the strip: what went wrong in a table, each cause once with the rows that it concerns; and the log of a run.
 
+import { apply, copyOf, show } from "../core/dom.js";
 import { _, language, parseTime } from "../core/i18n.js";
+import { arrowTarget } from "../core/keyboard.js";
 
 const MAX_GROUPS = 8;
 const FAILED = ["failed", "unknown"];
@@ -30,38 +32,35 @@ export function causesOf(rows) {
 
 /** panel: of the strip. showRows(rows) and retry(rows) are called with those of a cause. Returns {show(causes)}. */
 export function makeRunCauses(panel, { showRows, retry }) {
-  const [title, list, template] = [panel.querySelector("[data-causes-title]"), panel.querySelector("[data-causes-list]"), panel.querySelector("[data-causes-item]")];
   let shown = "";
 
-  function show(causes) {
-    const now = JSON.stringify(causes.map(({ text, count, rows }) => [text, count, rows.size]));
-    if (now === shown) return; // the focus stays in the list
-    shown = now;
-    title.textContent = _("{n} 张没有成功", { n: causes.reduce((sum, { count }) => sum + count, 0) });
-    list.replaceChildren(...causes.map(createItem));
-  }
+  const createItem = ({ text, isUnknown, rows, count }) => copyOf(panel.querySelector("[data-causes-item]"), {
+    "": { classes: { "is-unknown": isUnknown } },
+    "[data-cause-count]": _("{n} 张", { n: count }),
+    "[data-cause-text]": { textContent: text, title: text },
+    "[data-cause-resolve]": { hidden: !isUnknown },
+    "[data-cause-rows]": { onclick: () => showRows([...rows]) },
+    "[data-cause-retry]": { onclick: () => retry([...rows]) },
+  });
 
-  function createItem({ text, isUnknown, rows, count }) {
-    const item = template.content.firstElementChild.cloneNode(true);
-    item.classList.toggle("is-unknown", isUnknown);
-    item.querySelector("[data-cause-count]").textContent = _("{n} 张", { n: count });
-    Object.assign(item.querySelector("[data-cause-text]"), { textContent: text, title: text });
-    item.querySelector("[data-cause-resolve]").hidden = !isUnknown;
-    item.querySelector("[data-cause-rows]").addEventListener("click", () => showRows([...rows]));
-    item.querySelector("[data-cause-retry]").addEventListener("click", () => retry([...rows]));
-    return item;
-  }
-
-  return { show };
+  return {
+    show(causes) {
+      const now = JSON.stringify(causes.map(({ text, count, rows }) => [text, count, rows.size]));
+      if (now === shown) return; // the focus stays in the list
+      shown = now;
+      show(panel, { "[data-causes-title]": _("{n} 张没有成功", { n: causes.reduce((sum, { count }) => sum + count, 0) }) });
+      panel.querySelector("[data-causes-list]").replaceChildren(...causes.map(createItem));
+    },
+  };
 }
 
-// The log of a run: newest last, all of it or only what failed: then the latest line of each record. Of a long one the
-// earlier lines are left out, but never a warning or an error.
-
-/** panel: of the strip. onOpen(record id) is called for a click or Enter on a line. Returns {add(lines, how many are left out), clear()}. */
+/**
+ * The log of a run: newest last, all of it or only what failed: then the latest line of each record. Of a long one the earlier lines are
+ * left out, but never a warning or an error. onOpen(record id) is called for a click or Enter on a line. Returns {add(lines, how many are
+ * left out), clear(), scrollToEnd()}.
+ */
 export function makeRunLog(panel, onOpen) {
-  const [list, template] = [panel.querySelector("[data-log-lines]"), panel.querySelector("[data-log-line]")];
-  const [count, left] = [panel.querySelector("[data-log-count]"), panel.querySelector("[data-log-omitted]")];
+  const list = panel.querySelector("[data-log-lines]");
   const latest = new Map(); // record id -> its latest line
   let omitted = 0;
 
@@ -78,25 +77,22 @@ export function makeRunLog(panel, onOpen) {
     const early = [...list.querySelectorAll("[data-level=info]")].slice(0, -MAX_INFO_LINES);
     for (const line of early) line.remove();
     omitted += omittedLines + early.length;
-    left.hidden = omitted === 0;
-    left.textContent = _("较早的 {n} 条没有列出，警告和错误都在。", { n: omitted });
-    count.textContent = _("{n} 条", { n: list.childElementCount + omitted });
+    show(panel, {
+      "[data-log-omitted]": { hidden: omitted === 0, textContent: _("较早的 {n} 条没有列出，警告和错误都在。", { n: omitted }) },
+      "[data-log-count]": _("{n} 条", { n: list.childElementCount + omitted }),
+    });
     if (isAtEnd) scrollToEnd();
   }
 
   function createLine({ at, level, text, record_id: id }) {
-    const line = template.content.firstElementChild.cloneNode(true);
-    const time = line.querySelector("[data-log-at]");
-    time.dateTime = `${at.replace(" ", "T")}Z`;
-    time.textContent = new Date(parseTime(at)).toLocaleTimeString(language, { hourCycle: "h23" });
-    line.querySelector("[data-log-text]").textContent = text;
-    line.dataset.level = level;
-    if (id) {
-      latest.get(id)?.classList.add("is-superseded");
-      latest.set(id, line);
-      line.dataset.record = String(id);
-      line.tabIndex = -1;
-    }
+    const time = new Date(parseTime(at));
+    const line = copyOf(panel.querySelector("[data-log-line]"), {
+      "": { data: { level, record: id || null }, ...(id && { tabIndex: -1 }) },
+      "[data-log-at]": { dateTime: time.toISOString(), textContent: time.toLocaleTimeString(language, { hourCycle: "h23" }) },
+      "[data-log-text]": text,
+    });
+    latest.get(id)?.classList.add("is-superseded");
+    if (id) latest.set(id, line);
     return line;
   }
 
@@ -104,30 +100,23 @@ export function makeRunLog(panel, onOpen) {
     list.scrollTop = list.scrollHeight;
   }
 
-  list.addEventListener("click", ({ target }) => openRecord(target, onOpen));
+  function openRecord({ target }) {
+    const line = target.closest("[data-record]");
+    if (line) onOpen(Number(line.dataset.record));
+  }
+
+  list.addEventListener("click", openRecord);
   list.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") openRecord(event.target, onOpen);
-    if (event.key !== "ArrowUp" && event.key !== "ArrowDown") return;
+    const { target, key } = event;
+    if (key === "Enter") openRecord(event);
+    if (key !== "ArrowUp" && key !== "ArrowDown") return;
     event.preventDefault();
-    focusNext(list, event);
+    const lines = [...list.querySelectorAll("[data-record]")].filter((line) => line.offsetParent); // one stop of Tab, at first the newest
+    (target === list ? lines.at(-1) : arrowTarget(lines, target, key))?.focus();
   });
   panel.querySelector("[data-log-failures]").addEventListener("change", ({ target }) => {
-    list.classList.toggle("is-failures", target.checked);
+    apply(list, { classes: { "is-failures": target.checked } });
     scrollToEnd();
   });
   return { add, clear, scrollToEnd };
-}
-
-function openRecord(target, onOpen) {
-  const line = target.closest("[data-record]");
-  if (line) onOpen(Number(line.dataset.record));
-}
-
-// Up and down from line to line, at first the newest; the list is one stop of Tab.
-function focusNext(list, { target, key }) {
-  const isInside = target !== list;
-  const sibling = isInside && key === "ArrowDown" ? "nextElementSibling" : "previousElementSibling";
-  let line = isInside ? target[sibling] : list.lastElementChild;
-  while (line && !(line.dataset.record && line.offsetParent)) line = line[sibling];
-  line?.focus();
 }

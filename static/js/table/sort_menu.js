@@ -70,7 +70,6 @@ export function makeSortMenu(menu, table, filter, headers) {
     filter.show(_("{label}是「{value}」的", { label: column.label, value: nameOf(value) }), (row) => textOf(row, column) === value);
   }
 
-  table.head.addEventListener("click", ({ target }) => { if (!target.closest("input")) open(target); });
   return open;
 }
 

@@ -1,5 +1,7 @@
 // The strip below the table: the report of the import, the causes of failures or the log, one at a time; nothing remembers which.
 
+import { apply } from "../core/dom.js";
+
 /**
  * holder: the section with its panels, [data-strip-panel]. Buttons with data-strip-open anywhere open and close the panel of that name.
  * Returns {show(name), hide(), toggle(name), panel(name): its element, watch(listener): called with the name that is shown, or ""}.
@@ -15,7 +17,7 @@ export function makeStrip(holder) {
     shown = name;
     holder.hidden = name === "";
     for (const panel of panels) panel.hidden = panel.dataset.stripPanel !== name;
-    for (const button of document.querySelectorAll("[data-strip-open]")) button.ariaExpanded = String(button.dataset.stripOpen === name);
+    for (const button of document.querySelectorAll("[data-strip-open]")) apply(button, { ariaExpanded: String(button.dataset.stripOpen === name) });
     for (const listener of listeners) listener(name);
   }
 

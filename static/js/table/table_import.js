@@ -10,10 +10,10 @@ import { showError, showToast } from "../ui/toast.js";
 
 /** batch: see pages/batch.js. Returns {takeFile(file), report}. */
 export function makeTableImport(batch) {
-  const { page, table, urls, store, strip, footer, dialog } = batch;
-  const report = makeReport(page.querySelector("[data-report]"), { batch, strip, opener: page.querySelector('[data-command="report"]'), undo: (imported) => attempt(() => undoImport(imported), showError) });
+  const { page, table, urls, store, strip, footer } = batch;
+  const report = batch.report = makeReport(page.querySelector("[data-report]"), { batch, strip, opener: page.querySelector('[data-command="report"]'), undo: (imported) => attempt(() => undoImport(imported), showError) });
 
-  const takeFile = makeImport(dialog("import"), {
+  const takeFile = makeImport({
     urls,
     model: () => store.model || model.id,
     open: () => ({ id: store.id || null, rows: footer.sum().rows }),

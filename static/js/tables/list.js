@@ -1,9 +1,11 @@
 // The list of tables on /batch: found as one types, more of them at a press, and kept up to date.
 
-import { parseHtml, reconcileChildren } from "../core/dom.js";
+import { parseHtml, reconcileChildren, show } from "../core/dom.js";
 import { fetchHtmlIfChanged, messageOf, requestJson, attempt } from "../core/http.js";
-import { isComposing, arrowTarget } from "../core/keyboard.js";
+import { arrowTarget } from "../core/keyboard.js";
 import { poll } from "../core/poll.js";
+import { onTyped } from "../core/timing.js";
+import { renameInPlace } from "../ui/rename.js";
 import { showError, offerUndo, showToast } from "../ui/toast.js";
 import { _ } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
@@ -24,12 +26,11 @@ export function makeTableList(page) {
   const field = page.querySelector("[data-search]");
   const archived = new URLSearchParams(location.search).get("archived");
   const state = { search: field.value.trim(), limit: new URLSearchParams(location.search).get("limit") };
-  let timer = 0;
 
   const poller = poll(async (memory) => {
     if (list.querySelector("input")) return; // a name is being written
     const fresh = await fetchHtmlIfChanged(`${page.dataset.liveUrl}?${query()}`, memory);
-    if (fresh) show(parseHtml(fresh.html));
+    if (fresh) render(parseHtml(fresh.html));
   }, { interval: () => (list.querySelector("[data-tables-running]") ? SOON : LATER) });
 
   function query() {
@@ -37,7 +38,7 @@ export function makeTableList(page) {
     return new URLSearchParams({ ...(search && { search }), ...(archived && { archived }), ...(limit && { limit }) });
   }
 
-  function show(fresh) {
+  function render(fresh) {
     const focused = document.activeElement.closest("[data-tables-item]")?.dataset.tablesItem;
     reconcileChildren(list, [...fresh.querySelectorAll("[data-tables-item]")], ({ dataset }) => dataset.shown);
     rest.replaceChildren(...fresh.querySelector("[data-tables-rest]").childNodes);
@@ -46,7 +47,7 @@ export function makeTableList(page) {
 
   async function reload() {
     try {
-      show(parseHtml((await fetchHtmlIfChanged(`${page.dataset.liveUrl}?${query()}`, {})).html));
+      render(parseHtml((await fetchHtmlIfChanged(`${page.dataset.liveUrl}?${query()}`, {})).html));
     } catch (error) {
       showError(messageOf(error));
     }
@@ -54,7 +55,6 @@ export function makeTableList(page) {
   }
 
   function search() {
-    clearTimeout(timer);
     if (state.search === field.value.trim()) return;
     Object.assign(state, { search: field.value.trim(), limit: null });
     follow();
@@ -69,11 +69,7 @@ export function makeTableList(page) {
   const items = () => [...list.children];
   const find = (id) => list.querySelector(`[data-tables-item="${CSS.escape(id)}"]`);
 
-  field.addEventListener("input", (event) => {
-    clearTimeout(timer);
-    if (!isComposing(event)) timer = setTimeout(search, TYPING);
-  });
-  field.addEventListener("compositionend", search);
+  onTyped(field, TYPING, search);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     search();
@@ -99,40 +95,19 @@ export function bindTableActions(page, list) {
   const isPutAway = new URLSearchParams(location.search).get("archived") === "1";
   let chosen = null; // the item whose menu is open
   const commands = { rename, archive, copy, deliver, remove };
+  const say = (item, sentence) => show(item, { "[data-error]": sentence });
+  const focusOn = (id) => list.find(id)?.querySelector("[data-tables-link]").focus();
 
   function run(name, item) {
-    item.querySelector("[data-error]").textContent = "";
-    return attempt(() => commands[name](item), (sentence) => { item.querySelector("[data-error]").textContent = sentence; });
+    say(item, "");
+    return attempt(() => commands[name](item), (sentence) => say(item, sentence));
   }
 
-  function rename(item) {
-    const link = item.querySelector("[data-tables-link]");
-    const field = Object.assign(document.createElement("input"), { className: "input", value: item.dataset.name, maxLength: 200 });
-    field.setAttribute("aria-label", _("表格的名字"));
-    link.replaceWith(field);
-    field.select();
-    const close = (isSaved) => {
-      field.onblur = null;
-      field.replaceWith(link);
-      link.focus({ preventScroll: true });
-      const name = field.value.trim();
-      if (isSaved && name && name !== item.dataset.name) save(item, { name });
-    };
-    field.onblur = () => close(true);
-    field.addEventListener("keydown", (event) => {
-      event.stopPropagation();
-      if (event.key !== "Enter" && event.key !== "Escape") return;
-      event.preventDefault();
-      close(event.key === "Enter");
+  async function rename(item) {
+    const isRenamed = await renameInPlace(item.querySelector("[data-tables-link]"), {
+      name: item.dataset.name, title: _("表格的名字"), errorElement: item.querySelector("[data-error]"), save: (name) => requestJson("PUT", item.dataset.url, { name }),
     });
-  }
-
-  function save(item, changes) {
-    if (changes.name) item.querySelector("[data-tables-link]").textContent = changes.name;
-    return attempt(async () => {
-      await requestJson("PUT", item.dataset.url, changes);
-      await list.reload();
-    }, (sentence) => { item.querySelector("[data-error]").textContent = sentence; });
+    if (isRenamed) await list.reload();
   }
 
   async function archive(item) {
@@ -145,7 +120,7 @@ export function bindTableActions(page, list) {
   async function copy(item) {
     const { table } = await postOnce(`${item.dataset.url}/copy`);
     await list.reload();
-    list.find(table.id)?.querySelector("[data-tables-link]").focus();
+    focusOn(table.id);
     showToast(_("已复制为「{name}」", { name: table.name }));
   }
 
@@ -171,15 +146,17 @@ export function bindTableActions(page, list) {
   async function back(item, method, url, body) {
     await requestJson(method, url, body);
     await list.reload();
-    list.find(item.dataset.tablesItem)?.querySelector("[data-tables-link]").focus();
+    focusOn(item.dataset.tablesItem);
   }
 
   page.addEventListener("click", ({ target }) => {
     const opener = target.closest("[data-tables-more]");
     if (opener) {
       chosen = opener.closest("[data-tables-item]");
-      menu.querySelector("[data-tables-results]").href = chosen.dataset.resultsUrl;
-      menu.querySelector('[data-tables-command="deliver"]').hidden = !chosen.querySelector("img");
+      show(menu, {
+        "[data-tables-results]": { href: chosen.dataset.resultsUrl },
+        '[data-tables-command="deliver"]': { hidden: !chosen.querySelector("img") },
+      });
       open(opener);
     }
     const item = target.closest("[data-tables-command], [data-tables-results]");

@@ -1,5 +1,6 @@
 // Images that fail to load, as while OSS is away: 加载失败 in their place, and another try later.
 
+import { apply, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 /** Watch the images in `holder`; show(image, isBroken) says so. Returns {tryAgain()}. */
@@ -28,8 +29,7 @@ export function removeMissingRecords(page) {
 
 function markParent(image, isBroken) {
   image.alt = isBroken ? _("加载失败") : "";
-  if (isBroken) image.parentElement.dataset.broken = image.alt;
-  else delete image.parentElement.dataset.broken;
+  apply(image.parentElement, { data: { broken: image.alt || null } });
 }
 
 function showMissing(image, isBroken) {
@@ -38,7 +38,7 @@ function showMissing(image, isBroken) {
   const hadFocus = notice.contains(document.activeElement);
   link.hidden = isBroken;
   notice.hidden = !isBroken;
-  notice.querySelector("[data-again]").textContent = _("重试");
+  show(notice, { "[data-again]": _("重试") });
   if (hadFocus && !isBroken) link.focus();
 }
 

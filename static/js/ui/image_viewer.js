@@ -2,6 +2,7 @@
 // (gestures.js).
 
 import { Gestures } from "./gestures.js";
+import { apply, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 
 const LOADING_DELAY_MS = 300;
@@ -10,8 +11,6 @@ const MAX_SCALE = 12;
 export class ImageViewer {
   #canvas;
   #image;
-  #messageElement;
-  #reloadButton;
   #link = null;
   #zoom;
   #gestures;
@@ -22,12 +21,10 @@ export class ImageViewer {
     const part = (selector) => canvas.querySelector(selector);
     this.#canvas = canvas;
     this.#image = part("[data-viewer-image]");
-    this.#messageElement = part("[data-viewer-message]");
-    this.#reloadButton = part("[data-viewer-reload]");
     this.#zoom = new Zoom(canvas, this.#image);
     this.#onMove = () => onMove(this.#zoom.state);
     this.#gestures = new Gestures(canvas, this.#zoom, { ...hooks, onSwipe: (step) => this.#swipe(step, onSwipe), onChange: this.#onMove });
-    this.#reloadButton.addEventListener("click", () => this.#reload());
+    part("[data-viewer-reload]").addEventListener("click", () => this.#reload());
   }
 
   get isZoomed() {
@@ -35,7 +32,7 @@ export class ImageViewer {
   }
 
   get message() {
-    return this.#messageElement.textContent;
+    return this.#canvas.querySelector("[data-viewer-message]").textContent;
   }
 
   /** Whether a click of the mouse is beside the image, and nothing else. */
@@ -55,8 +52,7 @@ export class ImageViewer {
     const isUsable = thumbnail && (thumbnail.naturalWidth || !thumbnail.complete);
     this.#link = link;
     this.showMessage("");
-    this.#image.hidden = false;
-    this.#image.src = isUsable ? thumbnail.currentSrc || thumbnail.src : link.dataset.imageUrl;
+    apply(this.#image, { hidden: false, src: isUsable ? thumbnail.currentSrc || thumbnail.src : link.dataset.imageUrl });
     if (!isPassing) this.showWhole();
   }
 
@@ -66,9 +62,7 @@ export class ImageViewer {
 
   /** Show a message over the image; "" hides it. */
   showMessage(text) {
-    this.#messageElement.textContent = text;
-    this.#messageElement.hidden = !text;
-    this.#reloadButton.hidden = true;
+    show(this.#canvas, { "[data-viewer-message]": { textContent: text, hidden: !text }, "[data-viewer-reload]": { hidden: true } });
   }
 
   /** Multiply the scale, around the middle; 0 resets it. */
@@ -103,15 +97,12 @@ export class ImageViewer {
     const finish = (isLoaded) => {
       clearTimeout(timer);
       if (link !== this.#link) return;
-      if (isLoaded) this.#image.src = whole.src;
-      this.#image.hidden = !isLoaded;
+      apply(this.#image, { hidden: !isLoaded, ...(isLoaded && { src: whole.src }) });
       if (!isLoaded) this.showMessage(_("加载失败，图片文件可能已被移走"));
       else if (this.message === loading) this.showMessage(""); // another message stays
-      this.#reloadButton.hidden = isLoaded;
+      show(this.#canvas, { "[data-viewer-reload]": { hidden: isLoaded } });
     };
-    whole.onload = () => finish(true);
-    whole.onerror = () => finish(false);
-    whole.src = url;
+    Object.assign(whole, { onload: () => finish(true), onerror: () => finish(false), src: url });
   }
 
   #reload() {
@@ -210,7 +201,6 @@ class Zoom {
     this.#x = within(this.#x, this.#canvas.clientWidth);
     this.#y = within(this.#y, this.#canvas.clientHeight);
     this.#image.style.transform = this.isZoomed ? `translate(${this.#x}px, ${this.#y}px) scale(${this.#scale})` : "";
-    this.#canvas.classList.remove("is-settling");
-    this.#canvas.classList.toggle("is-zoomed", this.isZoomed);
+    apply(this.#canvas, { classes: { "is-settling": false, "is-zoomed": this.isZoomed } });
   }
 }

@@ -1,11 +1,16 @@
-// Dialogs that are fetched when they are first opened.
+// Parts of a page that are fetched when they are first needed.
 
 import { parseHtml } from "../core/dom.js";
 import { fetchHtmlIfChanged } from "../core/http.js";
 
-/** The dialog of this name, which is at `url` with its style sheet, if it has one. */
-export async function loadDialog(name, url) {
-  const known = () => document.querySelector(`[data-dialog="${name}"]`);
+/** The dialog of this name; see loadPart(). */
+export function loadDialog(name, url) {
+  return loadPart(`[data-dialog="${name}"]`, url);
+}
+
+/** The element that a selector finds in the page, or after the fragment at `url` with its style sheet, if it has one. */
+export async function loadPart(selector, url) {
+  const known = () => document.querySelector(selector);
   if (known()) return known();
   const { html } = await fetchHtmlIfChanged(url, {});
   if (known()) return known(); // asked for twice

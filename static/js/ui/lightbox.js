@@ -1,17 +1,17 @@
 // <image-lightbox>: images large, one after another, with their details (lightbox_panel.js) and commands. It opens for links
 // with data-image-url; the nearest element with data-record-id is the item of a link (details.js). Items with
-// data-row-number belong together by row (lightbox_rows.js). Template: partials/lightbox.html.
+// data-row-number belong together by row (lightbox_items.js). Template: partials/lightbox.html.
 
-import { HttpError } from "../core/http.js";
-import { _ } from "../core/i18n.js";
 import { loadDetails } from "./details.js";
 import { ImageViewer } from "./image_viewer.js";
 import { openList } from "./late_lists.js";
-import { buttonOf, isHosted, isOffered, showCommands } from "./lightbox_commands.js";
 import { fadeWhenIdle } from "./lightbox_idle.js";
 import { LightboxPanel } from "./lightbox_panel.js";
-import { captionOf, firstOfNextRow, ofSameRow } from "./lightbox_rows.js";
+import { captionOf, firstOfNextRow, ofSameRow, buttonOf, isHosted, isOffered, showCommands } from "./lightbox_items.js";
 import "./order_button.js";
+import { show } from "../core/dom.js";
+import { HttpError } from "../core/http.js";
+import { _ } from "../core/i18n.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
 const ZOOM_FACTORS = { "+": 1.5, "=": 1.5, "-": 1 / 1.5, 0: 0 };
@@ -116,10 +116,12 @@ class ImageLightbox extends HTMLElement {
   showPlace() {
     const links = this.#links();
     const at = this.#indexIn(links);
-    this.#part("[data-caption]").textContent = captionOf(this.item);
-    this.#part("[data-position]").textContent = this.host.position?.(this.item) ?? `${at + 1} / ${links.length}`;
-    this.#part("[data-previous]").disabled = at <= 0 && !this.host.hasMore?.(-1, this.item);
-    this.#part("[data-next]").disabled = at >= links.length - 1 && !this.host.hasMore?.(1, this.item);
+    show(this.#dialog, {
+      "[data-caption]": captionOf(this.item),
+      "[data-position]": this.host.position?.(this.item) ?? `${at + 1} / ${links.length}`,
+      "[data-previous]": { disabled: at <= 0 && !this.host.hasMore?.(-1, this.item) },
+      "[data-next]": { disabled: at >= links.length - 1 && !this.host.hasMore?.(1, this.item) },
+    });
     if (document.activeElement?.disabled) this.#dialog.focus(); // a disabled button would swallow the next key
   }
 

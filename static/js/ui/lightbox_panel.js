@@ -4,6 +4,7 @@ import { loadDetails } from "./details.js";
 import { copyText } from "./toast.js";
 import { _ } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
+import { apply, show } from "../core/dom.js";
 import { attempt } from "../core/http.js";
 
 const COPIED_MS = 1600;
@@ -43,33 +44,29 @@ export class LightboxPanel {
   }
 
   #set(isOpen) {
-    this.#part("[data-panel]").hidden = !isOpen;
-    this.#part("[data-panel-toggle]").setAttribute("aria-expanded", String(isOpen));
+    show(this.#dialog, { "[data-panel]": { hidden: !isOpen }, "[data-panel-toggle]": { ariaExpanded: String(isOpen) } });
   }
 
   /** Load and show the details of an item; why that failed is shown in their place. */
   async show(item) {
     this.#item = item;
-    this.#part("[data-details-error]").hidden = true;
+    show(this.#dialog, { "[data-details-error]": { hidden: true } });
     this.#render({ request: {}, metadata: new DocumentFragment() });
     await attempt(async () => {
       const details = await loadDetails(item);
       if (item === this.#item) this.#render(details);
     }, (sentence) => {
       if (item !== this.#item) return;
-      this.#part("[data-details-message]").textContent = sentence;
-      this.#part("[data-details-error]").hidden = false;
+      show(this.#dialog, { "[data-details-message]": sentence, "[data-details-error]": { hidden: false } });
     });
   }
 
   #render({ request, metadata, price = "" }) {
     this.#request = request;
-    this.#part("[data-price]").textContent = price;
-    this.#part("[data-viewer-image]").alt = request.prompt || "";
+    show(this.#dialog, { "[data-price]": price, "[data-viewer-image]": { alt: request.prompt || "" } });
     for (const [name, selector] of Object.entries(WORDS)) {
-      const element = this.#part(selector);
-      element.textContent = request[name] ?? "";
-      element.parentElement.hidden = element.textContent === "";
+      show(this.#dialog, { [selector]: request[name] ?? "" });
+      apply(this.#part(selector).parentElement, { hidden: !this.#part(selector).textContent });
     }
     this.#part("[data-metadata-target]").replaceChildren(metadata.cloneNode(true));
   }

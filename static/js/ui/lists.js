@@ -2,11 +2,12 @@
 
 import { loadDialog } from "./late_dialog.js";
 import { THEMES, currentTheme, setTheme } from "./theme_switch.js";
-import { create } from "../core/dom.js";
+import { apply, create } from "../core/dom.js";
 import { requestJson, attempt } from "../core/http.js";
 import { _, formatDay, parseTime } from "../core/i18n.js";
 import { SINGLE_KEYS } from "../core/keyboard.js";
 import { loadItem, saveItem } from "../core/storage.js";
+import { latest } from "../core/timing.js";
 
 const PAGE = 8; // options that Page Up and Page Down move by
 const MOVES = { ArrowDown: 1, ArrowUp: -1, PageDown: PAGE, PageUp: -PAGE };
@@ -37,32 +38,33 @@ export async function openSearchList({ label, placeholder, text = "", takeTyped,
   const [field, list, note] = parts.map((selector) => dialog.querySelector(selector));
   let options = [];
   let active = -1;
-  let latest = 0; // only the answer to the latest search is shown
+  let isClosed = false;
   let finish = null;
 
+  const findLatest = latest((text) => attempt(() => find(text), (sentence) => sentence));
+
   async function search() {
-    const ticket = ++latest;
-    await attempt(async () => {
-      const groups = await find(field.value.trim());
-      if (ticket === latest) show(groups, groups.some((group) => group.options.length > 0) ? "" : nothing);
-    }, (sentence) => { if (ticket === latest) show([], sentence); });
+    const groups = await findLatest(field.value.trim());
+    if (groups === undefined || isClosed) return;
+    if (typeof groups === "string") render([], groups);
+    else render(groups, groups.some((group) => group.options.length > 0) ? "" : nothing);
   }
 
-  function show(groups, sentence) {
+  function render(groups, sentence) {
     const shown = groups.filter((group) => group.options.length > 0);
     options = shown.flatMap((group) => group.options);
     let index = 0;
     list.replaceChildren(...shown.map((group, at) => createGroup(group, `search-list-group-${at}`, () => index++)));
-    list.hidden = options.length === 0;
-    field.setAttribute("aria-expanded", String(!list.hidden));
-    note.textContent = sentence;
+    apply(list, { hidden: options.length === 0 });
+    apply(field, { ariaExpanded: String(options.length > 0) });
+    apply(note, { textContent: sentence });
     activate(0);
   }
 
   function activate(index) {
     const elements = [...list.querySelectorAll("[role=option]")];
     active = elements.length === 0 ? -1 : Math.max(0, Math.min(index, elements.length - 1));
-    elements.forEach((element, at) => element.setAttribute("aria-selected", String(at === active)));
+    elements.forEach((element, at) => apply(element, { ariaSelected: String(at === active) }));
     if (active < 0) return field.removeAttribute("aria-activedescendant");
     field.setAttribute("aria-activedescendant", elements[active].id);
     return (active === 0 ? list.firstElementChild : elements[active]).scrollIntoView({ block: "nearest" });
@@ -83,11 +85,10 @@ export async function openSearchList({ label, placeholder, text = "", takeTyped,
     event.preventDefault();
   }
 
-  dialog.setAttribute("aria-label", label);
-  list.setAttribute("aria-label", label);
+  for (const element of [dialog, list]) apply(element, { ariaLabel: label });
   Object.assign(field, { placeholder, ariaLabel: label, value: typed || text, oninput: search, onkeydown: onKey });
   list.onclick = ({ target }) => choose([...list.querySelectorAll("[role=option]")].indexOf(target.closest("[role=option]")));
-  show([], "");
+  render([], "");
   dialog.showModal();
   if (!typed) field.select();
   search();
@@ -95,7 +96,7 @@ export async function openSearchList({ label, placeholder, text = "", takeTyped,
     const closed = new AbortController();
     finish = (option) => {
       closed.abort();
-      latest += 1;
+      isClosed = true;
       resolve(option);
     };
     // One that comes after the dialog was opened again is of the time before.

@@ -1,6 +1,7 @@
 // Which items of a list are selected: one by one, a range with Shift, all that are shown, or by a long press; and the bar with what
 // can be done to them. Each item has a checkbox with data-select, whose value is the item's id. Style: selection.css.
 
+import { apply, show } from "../core/dom.js";
 import { runInPlace } from "./in_place.js";
 
 const HOLD_MS = 450; // browsers open their own menu after 500
@@ -102,16 +103,14 @@ export class Selection {
     const { bar, root, isOpen } = this;
     for (const box of this.boxes()) {
       box.checked = this.has(box.value);
-      this.itemOf(box).classList.toggle("is-selected", box.checked);
+      apply(this.itemOf(box), { classes: { "is-selected": box.checked } });
     }
     const hadFocus = bar.contains(document.activeElement);
-    root.classList.toggle("is-choosing", isOpen);
-    root.querySelector("[data-select-mode]")?.setAttribute("aria-pressed", String(isOpen));
-    bar.hidden = !isOpen;
-    bar.classList.toggle("is-none", this.size() === 0);
+    apply(root, { classes: { "is-choosing": isOpen } });
+    apply(bar, { hidden: !isOpen, classes: { "is-none": this.size() === 0 } });
+    show(root, { "[data-select-mode]": { ariaPressed: String(isOpen) } });
     if (hadFocus && !isOpen) this.focusList();
-    bar.querySelector("[data-selection-count]").textContent = this.#label(this.items());
-    bar.querySelector("[data-error]").textContent = "";
+    show(bar, { "[data-selection-count]": this.#label(this.items()), "[data-error]": "" });
   }
 
   /** The bar that had the focus is gone. */

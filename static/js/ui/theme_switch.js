@@ -1,5 +1,6 @@
 // The theme of the page, and the button of the top bar that changes it.
 
+import { apply } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
 import { saveItem } from "../core/storage.js";
 
@@ -15,8 +16,7 @@ export function currentTheme() {
 
 /** Choose a theme by its name, for this browser. */
 export function setTheme(name) {
-  if (name) root.dataset.theme = name;
-  else delete root.dataset.theme;
+  apply(root, { data: { theme: name || null } });
   render();
   saveItem("theme", name);
 }
@@ -31,7 +31,6 @@ export function bindThemeSwitch() {
 
 function render() {
   const [word, icon] = THEMES[currentTheme()];
-  switchButton.title = _("外观：{word}", { word });
-  switchButton.setAttribute("aria-label", _("外观：{word}，按下切换", { word }));
+  apply(switchButton, { title: _("外观：{word}", { word }), ariaLabel: _("外观：{word}，按下切换", { word }) });
   switchButton.firstElementChild.className = `icon icon-${icon}`;
 }

@@ -1,9 +1,10 @@
 // Uploads into the library, several at once: a row for each file and a total. A failed one stays, with its reason.
 
-import { announce } from "./toast.js";
+import { copyOf, show } from "../core/dom.js";
+import { attempt } from "../core/http.js";
 import { _, formatDuration } from "../core/i18n.js";
 import { upload } from "../core/upload.js";
-import { attempt } from "../core/http.js";
+import { announce } from "./toast.js";
 
 const RETRYABLE = [0, 408, 429]; // and all from 500: the file is not the reason
 const LONG_UPLOAD = 10; // seconds
@@ -19,214 +20,199 @@ const ANNOUNCEMENTS = 4; // a screen reader hears of each quarter
  * opener            has the focus after the last row
  * lastFirst         upload the last file first: where only the time of arrival counts, the first is then the newest
  */
-export function makeUploads(element, { url, atOnce, opener, lastFirst = false, onStored = () => "", onCancel = () => {}, onEnd }) {
-  const list = element.querySelector("[data-upload-list]");
-  const total = makeUploadTotal(element.querySelector("[data-upload-total]"));
-  let items = [];
+export function makeUploads(element, options) {
+  const uploads = new Uploads(element, options);
+  return { add: (files) => uploads.add(files) };
+}
 
-  const inState = (...states) => items.filter(({ state }) => states.includes(state));
-  const unfinished = () => inState("waiting", "uploading");
-  const retryable = () => items.filter(({ row }) => !row.querySelector("[data-retry]").hidden);
+/**
+ * An item is {file, addedAt, row, state, sent, controller}; addedAt: Unix time, by which the files of a list are in its order; state:
+ * waiting, uploading, then done, kept (with a message) or failed; sent: 0 to 1.
+ */
+class Uploads {
+  #element;
+  #options;
+  #list;
+  #items = [];
+  #begun = { at: 0, sent: 0, announced: 0 }; // when, how many bytes were sent before, and how many quarters were announced
 
-  function add(files) {
-    if (!unfinished().length) begin();
+  constructor(element, { lastFirst = false, onStored = () => "", onCancel = () => {}, ...options }) {
+    this.#element = element;
+    this.#options = { lastFirst, onStored, onCancel, ...options };
+    this.#list = element.querySelector("[data-upload-list]");
+    element.addEventListener("click", ({ target }) => {
+      const item = this.#items.find(({ row }) => row.contains(target));
+      if (target.closest("[data-retry]")) this.#retry([item]);
+      else if (target.closest("[data-leave]")) this.#leave([item]);
+      else if (target.closest("[data-retry-all]")) this.#retry(this.#retryable);
+      else if (target.closest("[data-cancel-all]")) this.#leave(this.#unfinished);
+      else if (target.closest("[data-dismiss-all]")) this.#leave(this.#in("failed", "kept"));
+    });
+    window.addEventListener("beforeunload", (event) => this.#unfinished.length && event.preventDefault());
+  }
+
+  #in(...states) { return this.#items.filter(({ state }) => states.includes(state)); }
+  get #unfinished() { return this.#in("waiting", "uploading"); }
+  get #retryable() { return this.#items.filter(({ row }) => !row.querySelector("[data-retry]").hidden); }
+
+  add(files) {
+    if (!this.#unfinished.length) this.#begin();
     const now = Date.now() / 1000;
-    const added = files.map((file, index) => makeItem(element, file, now - index / 1000));
-    items.push(...(lastFirst ? [...added].reverse() : added));
-    list.append(...added.map(({ row }) => row));
-    if (items.length > 1) announce(_("开始上传 {n} 个文件", { n: files.length }));
-    startWaiting();
+    const added = files.map((file, index) => this.#makeItem(file, now - index / 1000));
+    this.#items.push(...(this.#options.lastFirst ? [...added].reverse() : added));
+    this.#list.append(...added.map(({ row }) => row));
+    if (this.#items.length > 1) announce(_("开始上传 {n} 个文件", { n: files.length }));
+    this.#startWaiting();
   }
 
-  function begin() {
-    items = items.filter(({ state }) => state !== "done");
-    total.begin(items);
+  #makeItem(file, addedAt) {
+    const { name } = file;
+    const row = copyOf(this.#element.querySelector("[data-upload-row]"), {
+      ".upload-name": { textContent: name, title: name },
+      progress: { ariaLabel: _("上传 {name}", { name }) },
+      "[data-retry]": { ariaLabel: _("重试 {name}", { name }) },
+      "[data-leave]": { ariaLabel: _("取消 {name}", { name }) },
+    });
+    return { file, addedAt, row, state: "waiting", sent: 0, controller: new AbortController() };
   }
 
-  function startWaiting() {
-    const free = atOnce - inState("uploading").length;
-    inState("waiting").slice(0, Math.max(free, 0)).forEach(send);
-    render();
+  #begin() {
+    this.#items = this.#items.filter(({ state }) => state !== "done");
+    this.#begun = { at: performance.now(), sent: sentBytes(this.#items), announced: 0 };
   }
 
-  async function send(item) {
+  #startWaiting() {
+    const free = this.#options.atOnce - this.#in("uploading").length;
+    for (const item of this.#in("waiting").slice(0, Math.max(free, 0))) this.#send(item);
+    this.#show();
+  }
+
+  async #send(item) {
+    const { url, onStored } = this.#options;
     const { signal } = item.controller;
     item.state = "uploading";
     await attempt(async () => {
-      const answer = await upload(url, item.file, { signal, fields: { added_at: item.addedAt }, onProgress: (share) => showProgress(item, share) });
+      const answer = await upload(url, item.file, { signal, fields: { added_at: item.addedAt }, onProgress: (share) => this.#showProgress(item, share) });
       const message = answer && (await onStored(answer.images[0], item.file));
-      if (!signal.aborted) finish(item, message);
-    }, (message, { status = 0 }) => { if (!signal.aborted) fail(item, { status, message }); });
-    if (!signal.aborted) proceed();
+      if (!signal.aborted) this.#finish(item, message);
+    }, (message, { status = 0 }) => { if (!signal.aborted) this.#fail(item, { status, message }); });
+    if (!signal.aborted) this.#proceed();
   }
 
-  function proceed() {
-    startWaiting();
-    const count = inState("done").length;
-    if (count && !unfinished().length) onEnd(count);
+  #proceed() {
+    this.#startWaiting();
+    const count = this.#in("done").length;
+    if (count && !this.#unfinished.length) this.#options.onEnd(count);
   }
 
-  function showProgress(item, share) {
+  #showProgress(item, share) {
     item.sent = share;
-    item.row.querySelector("progress").value = share;
+    show(item.row, { progress: { value: share } });
     if (share === 1) showStatus(item, _("正在检查和保存…"));
-    render();
+    this.#show();
   }
 
-  function finish(item, message) {
+  /** With a message the row stays until it is closed. */
+  #finish(item, message) {
     item.state = message ? "kept" : "done";
     if (message) return keepRow(item, message);
-    releaseFocus(item.row);
-    item.row.remove();
-    return undefined;
+    this.#releaseFocus(item.row);
+    return item.row.remove();
   }
 
-  function fail(item, { status, message }) {
+  #fail(item, { status, message }) {
     const focused = item.row.contains(document.activeElement) && document.activeElement;
     item.state = "failed";
     item.row.classList.add("is-bad");
     keepRow(item, message);
-    item.row.querySelector("[data-retry]").hidden = !(status >= 500 || RETRYABLE.includes(status));
-    list.prepend(item.row);
+    show(item.row, { "[data-retry]": { hidden: !(status >= 500 || RETRYABLE.includes(status)) } });
+    this.#list.prepend(item.row);
     if (focused) focused.focus();
-    if (items.length === 1) announce(_("{name}：{message}", { name: item.file.name, message }));
+    if (this.#items.length === 1) announce(_("{name}：{message}", { name: item.file.name, message }));
   }
 
-  function retry(chosen) {
-    const isFirst = !unfinished().length;
+  #retry(chosen) {
+    const isFirst = !this.#unfinished.length;
     for (const item of chosen) {
-      const fresh = makeItem(element, item.file);
+      const fresh = this.#makeItem(item.file);
       item.row.replaceWith(fresh.row);
-      items[items.indexOf(item)] = fresh;
+      this.#items[this.#items.indexOf(item)] = fresh;
     }
-    if (isFirst) begin();
-    startWaiting();
+    if (isFirst) this.#begin();
+    this.#startWaiting();
   }
 
-  function cancel(chosen) {
-    const [{ file }] = chosen;
-    announce(chosen.length > 1 ? _("已取消上传 {n} 个文件", { n: chosen.length }) : _("已取消上传 {name}", { name: file.name }));
+  /** Cancel what is not over, and remove the rows; the focus goes to the one that takes their place. */
+  #leave(chosen) {
+    const [first] = chosen;
+    const isCancelled = this.#unfinished.includes(first);
+    const index = [...this.#list.children].indexOf(first.row);
+    if (isCancelled) announce(chosen.length > 1 ? _("已取消上传 {n} 个文件", { n: chosen.length }) : _("已取消上传 {name}", { name: first.file.name }));
     for (const item of chosen) {
-      item.controller.abort();
-      total.forget(item);
+      if (isCancelled) item.controller.abort();
+      if (isCancelled) this.#begun.sent -= sentBytes([item]); // what was sent of it still tells the speed
+      item.row.remove();
     }
-    dismiss(chosen);
-    onCancel();
-    proceed();
-  }
-
-  /** Remove rows; the focus goes to the one that takes their place. */
-  function dismiss(chosen) {
-    const index = [...list.children].indexOf(chosen[0].row);
-    for (const { row } of chosen) row.remove();
-    items = items.filter((item) => !chosen.includes(item));
-    render();
-    const next = list.children[index] ?? list.lastElementChild;
-    (next?.querySelector("[data-leave]") ?? opener).focus();
+    this.#items = this.#items.filter((item) => !chosen.includes(item));
+    this.#show();
+    const next = this.#list.children[index] ?? this.#list.lastElementChild;
+    (next?.querySelector("[data-leave]") ?? this.#options.opener).focus();
+    if (!isCancelled) return;
+    this.#options.onCancel();
+    this.#proceed();
   }
 
   /** What disappears by itself passes its focus to nothing that a key pressed just then would cancel. */
-  function releaseFocus(disappearing) {
-    if (disappearing.contains(document.activeElement)) opener.focus();
+  #releaseFocus(disappearing) {
+    if (disappearing.contains(document.activeElement)) this.#options.opener.focus();
   }
 
-  function render() {
-    const isOver = !unfinished().length;
-    const cancelAll = element.querySelector("[data-cancel-all]");
-    if (isOver) releaseFocus(cancelAll);
-    element.hidden = list.children.length === 0;
-    total.show(items);
-    cancelAll.hidden = isOver || items.length < 2;
-    element.querySelector("[data-retry-all]").hidden = !isOver || retryable().length < 2;
-    element.querySelector("[data-dismiss-all]").hidden = !isOver || list.children.length < 2;
+  #show() {
+    const [isOver, rows] = [!this.#unfinished.length, this.#list.children.length];
+    if (isOver) this.#releaseFocus(this.#element.querySelector("[data-cancel-all]"));
+    this.#element.hidden = rows === 0;
+    show(this.#element, {
+      "[data-cancel-all]": { hidden: isOver || this.#items.length < 2 },
+      "[data-retry-all]": { hidden: !isOver || this.#retryable.length < 2 },
+      "[data-dismiss-all]": { hidden: !isOver || rows < 2 },
+    });
+    this.#showTotal();
   }
 
-  element.addEventListener("click", ({ target }) => {
-    const item = items.find(({ row }) => row.contains(target));
-    if (target.closest("[data-retry]")) retry([item]);
-    else if (target.closest("[data-leave]")) (unfinished().includes(item) ? cancel : dismiss)([item]);
-    else if (target.closest("[data-retry-all]")) retry(retryable());
-    else if (target.closest("[data-cancel-all]")) cancel(unfinished());
-    else if (target.closest("[data-dismiss-all]")) dismiss(inState("failed", "kept"));
-  });
-  window.addEventListener("beforeunload", (event) => unfinished().length && event.preventDefault());
-  return { add };
-}
+  /** One line for all: how many are done, failed and left, and how long it still takes when that is long. */
+  #showTotal() {
+    const [total, left, failed] = [this.#items.length, this.#unfinished.length, this.#in("failed").length];
+    const seconds = left ? this.#secondsLeft() : 0;
+    const counts = [
+      _("完成 {success} / {total}", { success: this.#in("done", "kept").length, total }),
+      failed > 0 && _("失败 {failed}", { failed }), left > 0 && _("剩 {left}", { left }),
+    ].filter(Boolean).join(" · ");
+    const isLong = seconds > LONG_UPLOAD;
+    show(this.#element, {
+      "[data-upload-total]": { hidden: total < 2 && !isLong },
+      "[data-upload-status]": [counts, isLong && _("还要约 {duration}", { duration: formatDuration(rounded(seconds)) })].filter(Boolean).join(" · "),
+      "[data-upload-total] progress": { value: total > 0 ? sentBytes(this.#items) / totalBytes(this.#items) : 0, hidden: left === 0 },
+    });
+    const quarter = total > 1 ? Math.floor((total - left) / total * ANNOUNCEMENTS) : 0;
+    if (quarter <= this.#begun.announced || (left > 0 && total < 2 * ANNOUNCEMENTS)) return;
+    this.#begun.announced = quarter;
+    announce(left > 0 ? counts : _("上传完成：{summary}", { summary: counts }));
+  }
 
-/**
- * {file, addedAt, row, state, sent, controller}; addedAt: Unix time, by which the files of a list are in its order; state:
- * waiting, uploading, then done, kept (with a message) or failed; sent: 0 to 1.
- */
-function makeItem(element, file, addedAt) {
-  const row = element.querySelector("[data-upload-row]").content.firstElementChild.cloneNode(true);
-  const { name } = file;
-  row.querySelector(".upload-name").textContent = row.querySelector(".upload-name").title = name;
-  row.querySelector("progress").setAttribute("aria-label", _("上传 {name}", { name }));
-  row.querySelector("[data-retry]").setAttribute("aria-label", _("重试 {name}", { name }));
-  row.querySelector("[data-leave]").setAttribute("aria-label", _("取消 {name}", { name }));
-  return { file, addedAt, row, state: "waiting", sent: 0, controller: new AbortController() };
+  #secondsLeft() {
+    const seconds = (performance.now() - this.#begun.at) / 1000;
+    const sent = sentBytes(this.#items) - this.#begun.sent;
+    return seconds < MIN_MEASURED || sent <= 0 ? 0 : (totalBytes(this.#items) - sentBytes(this.#items)) / sent * seconds;
+  }
 }
 
 function showStatus({ row }, message) {
-  row.querySelector(".upload-status").textContent = row.querySelector(".upload-status").title = message;
+  show(row, { ".upload-status": { textContent: message, title: message } });
 }
 
-/** The upload is over; the row stays until it is closed. */
 function keepRow(item, message) {
   showStatus(item, message);
-  item.row.querySelector("progress").hidden = true;
-  item.row.querySelector("[data-leave]").setAttribute("aria-label", _("关闭 {name}", { name: item.file.name }));
-}
-
-// One line for all uploads: how many are done, failed and left, and how long it still takes when that is long.
-
-/** Upload items are {file, state, sent}, as in uploads.js. Returns {begin(items), forget(item), show(items)}. */
-function makeUploadTotal(element) {
-  let startedAt = 0;
-  let sentBefore = 0;
-  let announced = 0;
-
-  function begin(items) {
-    startedAt = performance.now();
-    sentBefore = sentBytes(items);
-    announced = 0;
-  }
-
-  /** A cancelled upload does not count any more, though what was sent of it still tells the speed. */
-  function forget(item) {
-    sentBefore -= sentBytes([item]);
-  }
-
-  function show(items) {
-    const count = (...states) => items.filter(({ state }) => states.includes(state)).length;
-    const left = count("waiting", "uploading");
-    const seconds = left ? secondsLeft(items) : 0;
-    const parts = [_("完成 {success} / {total}", { success: count("done", "kept"), total: items.length })];
-    if (count("failed")) parts.push(_("失败 {failed}", { failed: count("failed") }));
-    if (left) parts.push(_("剩 {left}", { left }));
-    const summary = parts.join(" · ");
-    if (seconds > LONG_UPLOAD) parts.push(_("还要约 {duration}", { duration: formatDuration(rounded(seconds)) }));
-    element.hidden = items.length < 2 && seconds <= LONG_UPLOAD;
-    element.querySelector("[data-upload-status]").textContent = parts.join(" · ");
-    element.querySelector("progress").value = items.length ? sentBytes(items) / totalBytes(items) : 0;
-    element.querySelector("progress").hidden = !left;
-    announceQuarter(items.length, left, summary);
-  }
-
-  function announceQuarter(total, left, summary) {
-    const quarter = total > 1 ? Math.floor((total - left) / total * ANNOUNCEMENTS) : 0;
-    if (quarter <= announced || (left && total < 2 * ANNOUNCEMENTS)) return;
-    announced = quarter;
-    announce(left ? summary : _("上传完成：{summary}", { summary }));
-  }
-
-  function secondsLeft(items) {
-    const seconds = (performance.now() - startedAt) / 1000;
-    const sent = sentBytes(items) - sentBefore;
-    return seconds < MIN_MEASURED || sent <= 0 ? 0 : (totalBytes(items) - sentBytes(items)) / sent * seconds;
-  }
-
-  return { begin, forget, show };
+  show(item.row, { progress: { hidden: true }, "[data-leave]": { ariaLabel: _("关闭 {name}", { name: item.file.name }) } });
 }
 
 function totalBytes(items) {

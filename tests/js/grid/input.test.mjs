@@ -157,22 +157,6 @@ test("a cell that may not be changed is not opened; a long text is read in full 
   assert.equal(table.rows.at(0).prompt, "甲");
 });
 
-test("Ctrl+; writes the date, over a cell and into what is typed, on keyboards of both languages", (t) => {
-  t.mock.timers.enable({ apis: ["Date"], now: new Date(2026, 10, 26, 23, 59).getTime() });
-  const table = tableOf("甲乙", { canEdit: (row) => row.number !== 2 });
-  select(table, [0, "filename"]);
-  type(table, "茶具_");
-  press(table, "Control+；");
-  press(table, "Enter");
-  assert.equal(table.rows.at(0).filename, "茶具_2026-11-26");
-  assert.equal(press(table, "Control+;"), false); // this cell may not be changed
-  assert.equal(table.textarea.value, "");
-  select(table, [0, "negative"]);
-  press(table, "Control+;");
-  press(table, "Tab");
-  assert.equal(table.rows.at(0).negative, "2026-11-26");
-});
-
 test("after Esc the next Tab leaves the table", () => {
   const table = tableOf("甲");
   select(table, [0, "prompt"]);

@@ -1,0 +1,19 @@
+// What is loaded at the first press of one of these.
+
+import { openAffixes } from "./affix_dialog.js";
+import { openBulkEdit } from "./bulk_edit.js";
+import { makeFindBar } from "./find_bar.js";
+import { makeSortMenu } from "./sort_menu.js";
+import { makeTableMenu } from "../tables/menu.js";
+
+/** batch: see pages/batch.js. Returns them by name. */
+export function makeTools(batch) {
+  const { page, table, store, dialog, filter, headers } = batch;
+  return {
+    find: makeFindBar(page.querySelector("[data-find]"), table),
+    openSortMenu: makeSortMenu(page.querySelector("[data-sort-menu]"), table, filter, headers),
+    openTables: makeTableMenu(page.querySelector("[data-table-menu]"), { url: page.dataset.tablesMenuUrl, openId: () => store.id }).open,
+    bulkEdit: () => openBulkEdit(dialog("bulk-edit"), table),
+    editAffixes: (save) => openAffixes(dialog("affixes"), batch, save),
+  };
+}
