@@ -210,7 +210,7 @@ def import_all(page: Page) -> None:
     content = own_columns(table(ROWS))
     file: FilePayload = {"name": "需求表.xlsx", "mimeType": XLSX, "buffer": content}
     page.locator("[data-file]").set_input_files(file)
-    page.locator("[data-import-choice=new]").click()
+    page.locator("[data-ask-choice=new]").click()
     page.locator("[data-row='1'] [data-column=prompt]", has_text="橘猫").wait_for()
     page.wait_for_timeout(1_500)
 

@@ -2,7 +2,7 @@
 // the same key, also after a reload and in another tab, so that the server queues it once.
 
 import { requestJson } from "./http.js";
-import { saveItem, loadItem } from "./storage.js";
+import { loadItem, saveItem } from "./storage.js";
 
 const OPEN = "orders.open"; // digest of an unanswered submission -> {key, at}
 const DRAFT_PREFIX = "orders.draft"; // prefix of the keys of a draft, until one is answered

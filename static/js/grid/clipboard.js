@@ -1,7 +1,7 @@
 // Blocks of cells to and from Excel and WPS.
 
-import { _ } from "../core/i18n.js";
 import { firstField } from "./commands.js";
+import { _ } from "../core/i18n.js";
 
 /** table: see grid.js. columnOfHeader(text) -> a column, or undefined. Returns {paste(text)}. */
 export function bindClipboard(table, columnOfHeader) {

@@ -1,6 +1,5 @@
 // A table of rows that is edited like a spreadsheet: puts the parts together.
 
-import { _ } from "../core/i18n.js";
 import { bindClipboard } from "./clipboard.js";
 import { makeValidation } from "./columns.js";
 import { makeCommands } from "./commands.js";
@@ -9,6 +8,7 @@ import { bindKeyboard, bindPointer } from "./input.js";
 import { makeRenderer } from "./renderer.js";
 import { Rows } from "./rows.js";
 import { Selection } from "./selection.js";
+import { _ } from "../core/i18n.js";
 
 /**
  * element: the scrolling element with the parts of batch/grid.html inside. Options:

@@ -2,10 +2,10 @@
 // up to date while the bucket, another tab or another person changes them.
 
 import { reconcileChildren } from "../core/dom.js";
+import { attempt } from "../core/http.js";
 import { poll } from "../core/poll.js";
 import { onTyped } from "../core/timing.js";
 import { imageFallback } from "../ui/image_fallback.js";
-import { attempt } from "../core/http.js";
 
 const TYPING = 200; // milliseconds after the last letter
 const SOON = 1500; // while the list is an older one, or news is expected

@@ -2,7 +2,7 @@
 
 import { LibraryList } from "./list.js";
 import { parseHtml, show } from "../core/dom.js";
-import { fetchHtmlIfChanged, HttpError, requestJson } from "../core/http.js";
+import { HttpError, fetchHtmlIfChanged, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announce } from "../ui/toast.js";
 

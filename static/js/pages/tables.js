@@ -4,7 +4,7 @@ import { _ } from "../core/i18n.js";
 import { receiveFiles } from "../table/file_input.js";
 import { makeImport } from "../table/import.js";
 import { hasOldDraft, sendLeft } from "../table/left.js";
-import { makeTableList, bindTableActions } from "../tables/list.js";
+import { bindTableActions, makeTableList } from "../tables/list.js";
 import { bindDownloads } from "../ui/downloads.js";
 import { showToast } from "../ui/toast.js";
 import { keepReport } from "../table/import_reports.js";

@@ -1,7 +1,7 @@
 // 用量: keeps the figures up to date, and runs commands on unresolved records.
 
 import { apply, replaceContent, show } from "../core/dom.js";
-import { fetchHtmlIfChanged, requestJson, attempt } from "../core/http.js";
+import { attempt, fetchHtmlIfChanged, requestJson } from "../core/http.js";
 import { runAction } from "../records/actions.js";
 import { readAmount, writeAmount } from "../core/amounts.js";
 import { _ } from "../core/i18n.js";

@@ -5,13 +5,13 @@ import { removeKeepingFocus } from "../core/dom.js";
 import { LONG_TIMEOUT, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
-import { openDelivery } from "../delivery/open.js";
 import { DRAFT, loadItem, updateDraft } from "../core/storage.js";
+import { openDelivery } from "../delivery/open.js";
+import { ask } from "../ui/ask.js";
 import { loadDetails } from "../ui/details.js";
+import { download } from "../ui/downloads.js";
 import { runInPlace } from "../ui/in_place.js";
 import { copyText, offerUndo, showToast } from "../ui/toast.js";
-import { download } from "../ui/downloads.js";
-import { ask } from "../ui/ask.js";
 
 const COMMANDS = {
   again: (_target, { record }) => generateAgain(record),

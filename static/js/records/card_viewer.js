@@ -1,8 +1,8 @@
 // The large view of pictures with a record, the same on every page. A host of <image-lightbox>.
 
-import { lightbox } from "../ui/lightbox.js";
-import { runInPlace } from "../ui/in_place.js";
 import { runCommand, targetOf } from "./actions.js";
+import { runInPlace } from "../ui/in_place.js";
+import { lightbox } from "../ui/lightbox.js";
 
 const COMMANDS = ["keep", "reject", "delete", "again", "edit", "deliver", "link"];
 const FILLING_FORM = ["again", "edit", "reference"]; // on 单图生成 the form and the results show what these do

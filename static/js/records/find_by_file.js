@@ -1,7 +1,7 @@
 // Find the record of an image file, or at least the parameters inside the file.
 
 import { apply } from "../core/dom.js";
-import { requestJson, attempt } from "../core/http.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { updateDraft } from "../core/storage.js";
 import { ask } from "../ui/ask.js";

@@ -1,12 +1,12 @@
 // Search without leaving the page: what is typed or chosen becomes a URL, and the server's fragment for it replaces the list.
 
 import { apply, replaceContent, show } from "../core/dom.js";
-import { HttpError, fetchHtmlIfChanged, messageOf, attempt, requestJson } from "../core/http.js";
+import { HttpError, attempt, fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
+import { _, language } from "../core/i18n.js";
 import { onTyped } from "../core/timing.js";
+import { keepInWindow } from "../ui/menu.js";
 import { setTitle } from "../ui/status.js";
 import { announce } from "../ui/toast.js";
-import { keepInWindow } from "../ui/menu.js";
-import { _, language } from "../core/i18n.js";
 
 const TYPING_PAUSE_MS = 160;
 const WAITING_DELAY_MS = 300;

@@ -2,7 +2,7 @@
 // at a time (`asOf`).
 
 import { apply, show } from "../core/dom.js";
-import { LONG_TIMEOUT, requestJson, attempt } from "../core/http.js";
+import { LONG_TIMEOUT, attempt, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { Selection } from "../ui/selection.js";
 

@@ -1,12 +1,12 @@
 // The large view of 生成记录: beyond the ends of the page, with all commands. A host of <image-lightbox>.
 
-import { requestJson } from "../core/http.js";
-import { _, language } from "../core/i18n.js";
-import { lightbox } from "../ui/lightbox.js";
 import { targetOf } from "./actions.js";
 import { syncAddress, urlWith } from "./address.js";
 import { cardViewer } from "./card_viewer.js";
 import { openCompare } from "./compare.js";
+import { requestJson } from "../core/http.js";
+import { _, language } from "../core/i18n.js";
+import { lightbox } from "../ui/lightbox.js";
 
 const MAX_PAGES = 10; // without an image, until there are said to be no more
 const MAX_NEIGHBOURS = 20; // the same for records that the list does not have

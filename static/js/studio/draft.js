@@ -1,8 +1,8 @@
 // The draft of 单图生成: what is typed survives a reload, and what a click overwrites can be restored.
 
-import { _ } from "../core/i18n.js";
-import { PREVIOUS_DRAFT, DRAFT, saveItem, overwritesText, loadItem } from "../core/storage.js";
 import { fillForm, readForm, setFieldError } from "./form.js";
+import { _ } from "../core/i18n.js";
+import { DRAFT, PREVIOUS_DRAFT, loadItem, overwritesText, saveItem } from "../core/storage.js";
 
 const OPTIONS_OPEN = "draft.single.more";
 const BLANK = { prompt: "", negative_prompt: "", filename: "", seed: "", steps: "", sample_images: [] };

@@ -1,11 +1,11 @@
 // The form of 单图生成: sizes and prices that follow the choices, errors at their fields, and submitting it.
 
 import { apply, show } from "../core/dom.js";
+import { attempt } from "../core/http.js";
 import { _, formatPrice } from "../core/i18n.js";
 import { announceOrder, postOnce } from "../core/orders.js";
 import { budgetLeft } from "../ui/status.js";
 import { announce, showToast } from "../ui/toast.js";
-import { attempt } from "../core/http.js";
 
 const MAX_IMAGES = 10;
 const COUNTED_FROM = 0.8; // of the limit

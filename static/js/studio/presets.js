@@ -1,8 +1,8 @@
 // Presets of 单图生成: a chosen one fills the form, and what the form holds is stored under a name.
 
 import { readForm } from "./form.js";
-import { requestJson, attempt } from "../core/http.js";
 import { copyOf, show } from "../core/dom.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { offerUndo, showToast } from "../ui/toast.js";
 

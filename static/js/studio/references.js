@@ -1,13 +1,13 @@
 // Reference images of a request: dropped, pasted, uploaded, chosen in the library, or taken from a result.
 
-import { onFilesDropped } from "../core/file_drop.js";
 import { copyOf, show } from "../core/dom.js";
+import { followPointer } from "../core/drag.js";
+import { onFilesDropped } from "../core/file_drop.js";
+import { attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
 import { upload } from "../core/upload.js";
-import { followPointer } from "../core/drag.js";
 import { announce } from "../ui/toast.js";
-import { attempt } from "../core/http.js";
 
 const loadPicker = lazy(() => import("../library/picker.js"));
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };

@@ -2,8 +2,8 @@
 
 import { mergeRequests, removesCards } from "./requests.js";
 import { bindUnmade } from "./unmade.js";
-import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { copyOf, show } from "../core/dom.js";
+import { HttpError, fetchHtmlIfChanged, messageOf } from "../core/http.js";
 import { _, formatElapsed } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { runAction, runCommand, targetOf } from "../records/actions.js";

@@ -1,10 +1,10 @@
 // What did not become a picture: failed and cancelled cards, which have data-ended-at. They shrink to one line after a minute,
 // or with the next request (requests.js), and can be removed all at once. Cards whose outcome is unknown are not among them.
 
+import { removesCards } from "./requests.js";
 import { _ } from "../core/i18n.js";
 import { runCommand } from "../records/actions.js";
 import { runInPlace } from "../ui/in_place.js";
-import { removesCards } from "./requests.js";
 
 const PROMINENT_MS = 60_000; // as in single_results.py
 const CHECKED_EVERY_MS = 10_000;

@@ -1,8 +1,8 @@
 // A run that a budget paused: raise that budget, and continue.
 
 import { readAmount, writeAmount } from "../core/amounts.js";
-import { requestJson, attempt } from "../core/http.js";
 import { show } from "../core/dom.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 
 const LABELS = { total: _("总预算改成 ¥"), month: _("本月预算改成 ¥"), batch: _("每批预算改成 ¥") };

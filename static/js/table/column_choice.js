@@ -2,9 +2,9 @@
 // model may not take, and those of OPTIONAL, which are shown while a row has a value. What no row of a batch that was
 // started has is not shown either.
 
-import { OPTIONAL } from "./models.js";
-import { fieldOfOwn, ownNames, isOwnField } from "./own_columns.js";
 import { makeMenu } from "./menu.js";
+import { OPTIONAL } from "./models.js";
+import { fieldOfOwn, isOwnField, ownNames } from "./own_columns.js";
 import { _ } from "../core/i18n.js";
 import { loadItem, saveItem } from "../core/storage.js";
 import { setColumns } from "../grid/column_set.js";

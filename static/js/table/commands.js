@@ -3,25 +3,26 @@
 import { makeColumnChoice, makeColumnMenu } from "./column_choice.js";
 import { makeColumnWidths } from "./column_widths.js";
 import { pricePerPicture } from "./costs.js";
-import { lookUpReferences } from "./references.js";
 import { isPicture } from "./file_input.js";
+import { model } from "./models.js";
+import { OrderDialog } from "./order_dialog.js";
+import { lookUpReferences } from "./references.js";
+import { requestOf } from "./row.js";
 import { makeRowFilter } from "./row_filter.js";
 import { makeRowMenu } from "./row_menu.js";
-import { OrderDialog } from "./order_dialog.js";
 import { RunStrip } from "./run_strip.js";
 import { makeSentWords } from "./sent_words.js";
 import { makeStrip } from "./strip.js";
 import { suggestVariables, variableNames } from "./variables.js";
-import { model } from "./models.js";
-import { requestOf } from "./row.js";
-import { requestJson, attempt } from "../core/http.js";
+import { apply, create } from "../core/dom.js";
+import { requestFile } from "../core/files.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { lazy } from "../core/lazy.js";
+import { postOnce } from "../core/orders.js";
 import { bindFillHandle } from "../grid/fill_handle.js";
 import { goToCell, goToNextProblem, markProblems } from "../grid/grid.js";
 import { showError, showToast } from "../ui/toast.js";
-import { postOnce } from "../core/orders.js";
-import { requestFile } from "../core/files.js";
 
 const SLOW_EXPORT = 300; // ms until the button says that it is under way
 const DOWNLOAD_LIFETIME = 60_000; // ms of the address of a download
@@ -32,7 +33,9 @@ export function makeCommands(batch) {
   const bars = page.querySelector("[data-filter]").parentElement;
   bars.before(document.querySelector("[data-uploads]:not(dialog *)"));
   const strip = batch.strip = makeStrip(page.querySelector("[data-strip]"));
-  strip.panel("report").append(document.querySelector("[data-report]"));
+  const report = document.querySelector("[data-report]");
+  strip.panel("report").append(report);
+  report.hidden = false;
   bars.prepend(document.querySelector("[data-find]"));
   page.append(...document.querySelectorAll("[data-menu], [data-column-menu], [data-sort-menu]"));
   const gallery = lazy(batch.importGallery, ({ Gallery }) => makeGallery(batch, Gallery));
@@ -178,24 +181,17 @@ function makeTableCommands({ store, urls, dialog }) {
 /** 💾 Have the rows written and hand the workbook to the browser's downloads; onFailure(message) otherwise. */
 async function exportTable(button, { table, urls }, onFailure) {
   if (table.rows.length === 0) return table.showProblem(_("表格还是空的，没有可以导出的"));
-  if (button.hasAttribute("aria-disabled")) return undefined;
+  if (button.ariaDisabled) return undefined;
   const label = button.textContent;
-  const timer = setTimeout(() => { button.textContent = _("💾 正在导出…"); }, SLOW_EXPORT);
+  const timer = setTimeout(() => apply(button, { textContent: _("💾 正在导出…") }), SLOW_EXPORT);
   button.style.minWidth = `${button.offsetWidth}px`;
-  button.setAttribute("aria-disabled", "true");
+  apply(button, { ariaDisabled: "true" });
   await attempt(async () => {
-    download(await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf), model: model.id }));
+    const { blob, filename } = await requestFile("POST", urls.export, { rows: table.rows.all.map(requestOf), model: model.id });
+    const link = create("a", { href: URL.createObjectURL(blob), download: filename || _("批量生成.xlsx") });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_LIFETIME);
   }, onFailure);
   clearTimeout(timer);
-  button.removeAttribute("aria-disabled");
-  button.textContent = label;
-  return undefined;
-}
-
-function download({ blob, filename }) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = filename || _("批量生成.xlsx");
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), DOWNLOAD_LIFETIME);
+  return apply(button, { ariaDisabled: null, textContent: label });
 }

@@ -2,6 +2,10 @@
 // Keys: arrows move; 1–9 keep the picture of that number and go to the next row; P keeps, X rejects, U takes that back; Enter shows
 // large; Space selects, C compares what is selected, Esc ends that; E changes the words.
 
+import { GalleryGrid } from "./gallery_grid.js";
+import { GalleryLarge } from "./gallery_large.js";
+import { GROUPS, groupsOf, lookAt } from "./gallery_rows.js";
+import { GalleryWords } from "./gallery_words.js";
 import { show } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
@@ -10,10 +14,6 @@ import { loadItem, saveItem } from "../core/storage.js";
 import { openCompare } from "../records/compare.js";
 import { togglePick } from "../records/picks.js";
 import { lightbox } from "../ui/lightbox.js";
-import { GalleryGrid } from "./gallery_grid.js";
-import { GalleryLarge } from "./gallery_large.js";
-import { GROUPS, groupsOf, lookAt } from "./gallery_rows.js";
-import { GalleryWords } from "./gallery_words.js";
 
 const SIZE = "gallery.size"; // of the pictures, px, in storage
 const USUAL = matchMedia("(width < 720px)").matches ? 112 : 132;

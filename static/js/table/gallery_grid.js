@@ -1,8 +1,8 @@
 // The grid of 看图: where each picture stands, and of the lines only those in view as elements.
 
-import { reconcileChildren } from "../core/dom.js";
 import { HEAD, layOut, linesBetween, nearestOn } from "./gallery_layout.js";
 import { createPart, markShot, signatureOf } from "./gallery_shots.js";
+import { reconcileChildren } from "../core/dom.js";
 
 const WITH_WORDS = 260; // px: from this height on the words stand below the pictures
 const WORDS_HEIGHT = 44;

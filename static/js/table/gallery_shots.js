@@ -1,9 +1,9 @@
 // The elements of 看图: the pictures of a row that stand on one line, under a bracket with the row's number and name. Their markup
 // is in templates/batch/gallery.html.
 
+import { ownColumnsOf } from "./own_columns.js";
 import { apply, copyOf, show } from "../core/dom.js";
 import { _, formatPrice } from "../core/i18n.js";
-import { ownColumnsOf } from "./own_columns.js";
 
 const STATES = {
   running: [_("生成中"), "is-accent"], queued: [_("等待中"), ""], held: [_("等你看过"), ""], unknown: [_("结果未知"), "is-warn"],

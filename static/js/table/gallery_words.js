@@ -1,9 +1,9 @@
 // The words below the pictures of 看图: those of the row that is pointed at or has the focus, changed in place, and what can be ordered.
 
-import { show } from "../core/dom.js";
-import { _, formatPrice } from "../core/i18n.js";
 import { nameOf, orderWords } from "./gallery_shots.js";
 import { ownColumnsOf } from "./own_columns.js";
+import { show } from "../core/dom.js";
+import { _, formatPrice } from "../core/i18n.js";
 
 const UNDER_WAY = ["queued", "running"];
 const POINTED_MS = 120; // until the row that the pointer rests on is shown

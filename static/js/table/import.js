@@ -1,8 +1,8 @@
 // A file becomes a table, the newest version of one, or further rows of one: it is read, what is not plain is asked once, then it is done.
 
 import { reportOfChange, reportOfNew } from "./import_reports.js";
-import { requestJson, attempt } from "../core/http.js";
 import { create } from "../core/dom.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _, language } from "../core/i18n.js";
 import { ask, isAsking, stopAsking } from "../ui/ask.js";
 

@@ -1,17 +1,17 @@
 // The report of an import, and the list of problems where nothing was imported: what a file brought, and what is corrected or wrong in
 // the table as it is now.
 
+import { refusedFields } from "./columns.js";
 import { countsOf } from "./import.js";
+import { keepReport } from "./import_reports.js";
 import { groupProblems } from "./problem_groups.js";
 import { makeProblemList } from "./problem_list.js";
 import { fieldOf, usesVariables } from "./row.js";
-import { refusedFields } from "./columns.js";
-import { keepReport } from "./import_reports.js";
 import { copyOf, create, show } from "../core/dom.js";
 import { _ } from "../core/i18n.js";
+import { arrowTarget } from "../core/keyboard.js";
 import { soon } from "../core/timing.js";
 import { goToCell, markProblems } from "../grid/grid.js";
-import { arrowTarget } from "../core/keyboard.js";
 
 const MAX_ITEMS = 200; // in a list
 const DELAY = 60; // ms

@@ -2,7 +2,7 @@
 // picture, another model. Its sums are those of what the server said of the rows: it opens without a call.
 
 import { pictureCount, pricePerPicture } from "./costs.js";
-import { orderWords, planOrder, portionOf, durationOf } from "./order_plan.js";
+import { durationOf, orderWords, planOrder, portionOf } from "./order_plan.js";
 import { apply, copyOf, create, reconcileChildren, show } from "../core/dom.js";
 import { HttpError, UNREACHABLE, requestJson } from "../core/http.js";
 import { _, formatSum } from "../core/i18n.js";

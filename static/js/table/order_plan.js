@@ -1,7 +1,7 @@
 // What an order of rows comes to, by what the server says of each of them: the lines of the order dialog. No page, no call.
 
 import { addUp } from "./costs.js";
-import { _, formatSum, formatDuration } from "../core/i18n.js";
+import { _, formatDuration, formatSum } from "../core/i18n.js";
 
 /** Kinds of rows: these are ordered unless they are left out, those only when it is asked for, the others never. */
 const ORDERED = ["make", "failed", "trashed"];

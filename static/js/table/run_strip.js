@@ -6,7 +6,7 @@ import { planOrder, restWords } from "./order_plan.js";
 import { causesOf, makeRunCauses, makeRunLog } from "./run_causes.js";
 import { endedWords, figuresOf, groupsOf, pausedWords, sharesOf } from "./run_figures.js";
 import { apply, create, show } from "../core/dom.js";
-import { fetchJsonIfChanged, messageOf, requestJson, attempt } from "../core/http.js";
+import { attempt, fetchJsonIfChanged, messageOf, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { poll } from "../core/poll.js";
 import { announce, offerUndo, showToast } from "../ui/toast.js";

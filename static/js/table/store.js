@@ -4,9 +4,9 @@ import { Journal, holdPage, operationsOf } from "./journal.js";
 import { isGone, isRefusal, madeBeforeReload, rememberMade, sendLeft } from "./left.js";
 import { ownNames } from "./own_columns.js";
 import { cellOf, contentOf, fieldOf, flat, makeRow, valueOf, valuesOf } from "./row.js";
-import { randomKey } from "../core/orders.js";
 import { HttpError, fetchJsonIfChanged, messageOf, requestJson, sendWhenLeaving } from "../core/http.js";
 import { _ } from "../core/i18n.js";
+import { randomKey } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { validateAgain } from "../grid/grid.js";
 

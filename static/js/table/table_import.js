@@ -1,9 +1,9 @@
 // Import into the open table, or from it into another one, with the report in its strip.
 
-import { model } from "./models.js";
 import { makeImport } from "./import.js";
 import { makeReport } from "./import_report.js";
 import { forgetReport, keepReport } from "./import_reports.js";
+import { model } from "./models.js";
 import { attempt, requestJson } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { showError, showToast } from "../ui/toast.js";

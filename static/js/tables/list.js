@@ -1,16 +1,16 @@
 // The list of tables on /batch: found as one types, more of them at a press, and kept up to date.
 
 import { parseHtml, reconcileChildren, show } from "../core/dom.js";
-import { fetchHtmlIfChanged, messageOf, requestJson, attempt } from "../core/http.js";
+import { attempt, fetchHtmlIfChanged, messageOf, requestJson } from "../core/http.js";
+import { _ } from "../core/i18n.js";
 import { arrowTarget } from "../core/keyboard.js";
+import { postOnce } from "../core/orders.js";
 import { poll } from "../core/poll.js";
 import { onTyped } from "../core/timing.js";
-import { renameInPlace } from "../ui/rename.js";
-import { showError, offerUndo, showToast } from "../ui/toast.js";
-import { _ } from "../core/i18n.js";
-import { postOnce } from "../core/orders.js";
 import { openDelivery } from "../delivery/open.js";
 import { makeMenu } from "../table/menu.js";
+import { renameInPlace } from "../ui/rename.js";
+import { offerUndo, showError, showToast } from "../ui/toast.js";
 
 const TYPING = 200; // ms after the last letter
 const SOON = 3000; // ms, while one is being made

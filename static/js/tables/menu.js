@@ -1,7 +1,7 @@
 // The menu of the name of an open table: the newest tables, found as one types, and the way to a new one and to all.
 
 import { create, parseHtml } from "../core/dom.js";
-import { fetchHtmlIfChanged, attempt } from "../core/http.js";
+import { attempt, fetchHtmlIfChanged } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { latest, onTyped } from "../core/timing.js";
 import { makeMenu } from "../table/menu.js";

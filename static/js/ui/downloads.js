@@ -1,12 +1,12 @@
 // Files that take a while to be prepared. They load in a hidden frame, where only an error is shown: what was pressed says that it is under way
 // until a cookie tells that the server begins to send, or why it does not.
 
+import { showError, showToast } from "./toast.js";
 import { create } from "../core/dom.js";
 import { refusalOf } from "../core/files.js";
 import { messageOf } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { randomKey } from "../core/orders.js";
-import { showError, showToast } from "./toast.js";
 
 const LINKS = 'a[download][href*="/results.xlsx"]';
 const FRAME = "download";

@@ -1,7 +1,7 @@
 // Commands of an element, whose failure is shown in it.
 
-import { HttpError } from "../core/http.js";
 import { showError } from "./toast.js";
+import { HttpError } from "../core/http.js";
 
 /** Call run() unless `owner` is busy; why it failed is shown in its data-error. A choice (`name`) can be changed while it is saved. */
 export async function runInPlace(owner, run, button, name = "") {

@@ -1,8 +1,8 @@
 // The rows of the pictures in the large view. An item has data-row-number, data-picture-number (its number in the row, from 1)
 // and data-row-pictures (how many the row has); one without data-row-number has no row.
 
-import { _ } from "../core/i18n.js";
 import { apply, show } from "../core/dom.js";
+import { _ } from "../core/i18n.js";
 
 /** "第 3 行 · 2/4"; only the row when it has one picture, empty without a row. */
 export function captionOf(item) {

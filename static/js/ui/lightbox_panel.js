@@ -2,10 +2,10 @@
 
 import { loadDetails } from "./details.js";
 import { copyText } from "./toast.js";
-import { _ } from "../core/i18n.js";
-import { loadItem, saveItem } from "../core/storage.js";
 import { apply, show } from "../core/dom.js";
 import { attempt } from "../core/http.js";
+import { _ } from "../core/i18n.js";
+import { loadItem, saveItem } from "../core/storage.js";
 
 const COPIED_MS = 1600;
 const WORDS = { prompt: "[data-prompt]", negative_prompt: "[data-negative-prompt]", seed: "[data-seed]" };

@@ -3,7 +3,7 @@
 import { loadDialog } from "./late_dialog.js";
 import { THEMES, currentTheme, setTheme } from "./theme_switch.js";
 import { apply, create } from "../core/dom.js";
-import { requestJson, attempt } from "../core/http.js";
+import { attempt, requestJson } from "../core/http.js";
 import { _, formatDay, parseTime } from "../core/i18n.js";
 import { SINGLE_KEYS } from "../core/keyboard.js";
 import { loadItem, saveItem } from "../core/storage.js";

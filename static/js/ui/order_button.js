@@ -1,9 +1,9 @@
 // A button that orders a picture from another one: data-order-url is posted once. 单图生成 shows it while it is made.
 
 import { showToast } from "./toast.js";
+import { attempt } from "../core/http.js";
 import { _ } from "../core/i18n.js";
 import { postOnce } from "../core/orders.js";
-import { attempt } from "../core/http.js";
 
 document.addEventListener("click", ({ target }) => {
   const button = target.closest("[data-order-url]");

@@ -1,8 +1,8 @@
 // Which items of a list are selected: one by one, a range with Shift, all that are shown, or by a long press; and the bar with what
 // can be done to them. Each item has a checkbox with data-select, whose value is the item's id. Style: selection.css.
 
-import { apply, show } from "../core/dom.js";
 import { runInPlace } from "./in_place.js";
+import { apply, show } from "../core/dom.js";
 
 const HOLD_MS = 450; // browsers open their own menu after 500
 const TOLERANCE_PX = 10; // a finger that moves more scrolls

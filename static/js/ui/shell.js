@@ -1,14 +1,14 @@
 // Behaviour of every page: theme switch, lists by name, shortcuts, local times, status.
 
-import { _ } from "../core/i18n.js";
-import { ignoreRepeatedKeys, ignoreSingleKeys, isTextInput } from "../core/keyboard.js";
 import { openList } from "./late_lists.js";
 import { LocalTime } from "./local_time.js";
 import { bindMenus } from "./menu.js";
-import { showToast } from "./toast.js";
 import { pollStatus } from "./status.js";
 import { bindThemeSwitch } from "./theme_switch.js";
+import { showToast } from "./toast.js";
 import { bindUndoKeys } from "./undo.js";
+import { _ } from "../core/i18n.js";
+import { ignoreRepeatedKeys, ignoreSingleKeys, isTextInput } from "../core/keyboard.js";
 
 const ORDERS = '[data-ctrl-enter], [data-order-url], [data-command="again"]';
 

@@ -3,8 +3,8 @@
 
 import { create, replaceContent } from "../core/dom.js";
 import { fetchHtmlIfChanged, messageOf } from "../core/http.js";
-import { ScriptLoadError } from "../core/lazy.js";
 import { _ } from "../core/i18n.js";
+import { ScriptLoadError } from "../core/lazy.js";
 import { poll } from "../core/poll.js";
 
 const BUSY = 3000;

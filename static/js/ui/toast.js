@@ -1,9 +1,9 @@
 // Toasts, with or without an undo button, and announcements for screen readers.
 
+import { forget, remember } from "./undo.js";
 import { create } from "../core/dom.js";
 import { HttpError } from "../core/http.js";
 import { _ } from "../core/i18n.js";
-import { forget, remember } from "./undo.js";
 
 const DISMISS_AFTER = 8000; // milliseconds
 const MAX_SHOWN = { text: 1, latest: 1, actions: 3, kept: Infinity }; // at once, by kind

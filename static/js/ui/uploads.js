@@ -1,10 +1,10 @@
 // Uploads into the library, several at once: a row for each file and a total. A failed one stays, with its reason.
 
+import { announce } from "./toast.js";
 import { copyOf, show } from "../core/dom.js";
 import { attempt } from "../core/http.js";
 import { _, formatDuration } from "../core/i18n.js";
 import { upload } from "../core/upload.js";
-import { announce } from "./toast.js";
 
 const RETRYABLE = [0, 408, 429]; // and all from 500: the file is not the reason
 const LONG_UPLOAD = 10; // seconds
