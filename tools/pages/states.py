@@ -227,7 +227,7 @@ def drag_picture_over(page: Page, _town: Scenarios) -> None:
         """() => {
           const dataTransfer = new DataTransfer();
           dataTransfer.items.add(new File([], "壶.png", { type: "image/png" }));
-          dispatchEvent(new DragEvent("dragenter", { dataTransfer }));
+          document.dispatchEvent(new DragEvent("dragover", { dataTransfer }));
         }"""
     )
 

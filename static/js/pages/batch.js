@@ -169,7 +169,7 @@ bindEarlierPrompts(table.textarea, {
   },
 });
 const view = bindView(page, (isPictures) => more("showPictures", isPictures));
-receivePaste(table, (files) => more("takeFiles", files));
+receivePaste(table);
 
 table.rows.watch(({ changed, reset }) => {
   if ((reset ? table.rows.all : [...changed]).some(hasUnchecked)) loadMore(); // looks them up

@@ -35,7 +35,6 @@ async function takeUpLeft() {
 bindTableActions(page, makeTableList(page));
 page.querySelector("[data-tables-import]").addEventListener("click", () => page.querySelector("[data-file]").click());
 receiveFiles({ input: page.querySelector("[data-file]"), overlay: page.querySelector("[data-drop]"), takeFiles });
-addEventListener("paste", ({ clipboardData }) => { if (clipboardData?.files.length > 0) takeFiles(clipboardData.files); });
 takeUpLeft().catch(() => {}); // kept until the server can be reached
 bindDownloads(page);
 page.dataset.ready = "";

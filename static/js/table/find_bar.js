@@ -20,8 +20,7 @@ export function makeFindBar(bar, table) {
   let found = []; // see placesOf()
 
   const pattern = () => (words.value ? new RegExp(words.value.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&"), "giu") : null);
-  const canReplace = ({ row, column: { field, refuses, isEditable } }) => isEditable && typeof row[field] === "string" && !refuses?.(row)
-    && table.canEdit(row, { field });
+  const canReplace = ({ row, column }) => isText(row, column) && table.canEdit(row, column);
   const here = () => (selection.isActive ? selection.row * table.columns.length + selection.column : -1);
   const current = () => found.find(({ at }) => at === here());
 
@@ -112,6 +111,10 @@ export function makeFindBar(bar, table) {
   rows.watchShown(lookSoon);
   selection.watch(lookSoon);
   return open;
+}
+
+function isText(row, { field, refuses, isEditable }) {
+  return isEditable && typeof row[field] === "string" && !refuses?.(row);
 }
 
 // onKey(event) tells whether it did something.

@@ -12,9 +12,9 @@ afterEach(() => {
 });
 
 /** A place that takes files: {target, shade, taken}. */
-function makePlace(target = new FakeElement()) {
+function makePlace(target = new FakeElement(), options = {}) {
   const [shade, taken] = [new FakeElement(), []];
-  onFilesDropped(target, { shade, take: (files) => taken.push(...files), signal: ending.signal });
+  onFilesDropped(target, { shade, take: (files) => taken.push(...files), signal: ending.signal, ...options });
   return { target, shade, taken };
 }
 
@@ -59,6 +59,14 @@ test("an image from the clipboard is taken, unless text comes with it into a fie
   target.closest = () => null;
   fire(target, "paste", pasted("夜市", FILE));
   assert.deepEqual(taken, [FILE, FILE]);
+});
+
+test("where text is preferred, an image that comes with it is not taken", () => {
+  const { target, taken } = makePlace(new FakeElement(), { prefersText: true });
+  fire(target, "paste", pasted("夜市", FILE));
+  assert.deepEqual(taken, []);
+  fire(target, "paste", pasted("", FILE));
+  assert.deepEqual(taken, [FILE]);
 });
 
 test("what is pasted while a dialog is open is not for the page below", (t) => {
