@@ -296,10 +296,13 @@ def mark_table(db: Connection, table: Table, **changes: Any) -> Table:
 
 
 def forget_tables(db: Connection, *, now: datetime) -> int:
-    """Delete the tables that were deleted more than 30 days ago, and what undoes older changes -> tables."""
+    """Delete the tables that were deleted more than 30 days ago, what undoes older changes, and older
+    deliveries of no table -> tables."""
     fields = {"before": utc_text(now - timedelta(days=KEPT_DAYS))}
     gone = "SELECT id FROM tables WHERE deleted_at < :before"
-    old = f"SELECT 1 FROM table_changes WHERE at < :before UNION ALL {gone} LIMIT 1"
+    alone = "table_id IS NULL AND created_at < :before"
+    old = f"SELECT 1 FROM table_changes WHERE at < :before UNION ALL SELECT 1 FROM deliveries WHERE {alone}"
+    old += f" UNION ALL {gone} LIMIT 1"
     if db.execute(old.replace("SELECT id", "SELECT 1"), fields).fetchone() is None:
         return 0
     with transaction(db, durable=False):
@@ -307,7 +310,8 @@ def forget_tables(db: Connection, *, now: datetime) -> int:
         of_rows = f"SELECT id FROM table_rows WHERE table_id IN ({gone})"
         db.execute(f"DELETE FROM row_pictures WHERE row_id IN ({of_rows})", fields)
         db.execute(f"UPDATE batches SET table_id = NULL WHERE table_id IN ({gone})", fields)
-        for name in ("table_rows", "table_workbooks"):
+        db.execute(f"DELETE FROM deliveries WHERE {alone}", fields)
+        for name in ("table_rows", "table_workbooks", "deliveries"):
             db.execute(f"DELETE FROM {name} WHERE table_id IN ({gone})", fields)
         return db.execute("DELETE FROM tables WHERE deleted_at < :before", fields).rowcount
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 import database
 from app.delivery import store
-from app.delivery.archive import DeliveryZip, Thumbnailer, save_folder
+from app.delivery.archive import Archive
 from app.delivery.checks import FAIL, NOT_CHECKED, PASS, Check, check
 from app.delivery.making import Maker, Originals
 from app.delivery.note import Made
@@ -232,15 +232,14 @@ def forget(delivery_id: str) -> Response:
 @describe("交付的 ZIP；还没做好的文件边做边发，这时没有长度", "application/zip", query={"token": text()})
 def download(delivery_id: str) -> Response:
     """The ZIP of a delivery."""
-    current, maker = services(), _maker(delivery_id)
-    connect = partial(database.connect, current.settings.database)
+    maker = _maker(delivery_id)
     with ExitStack() as held:
-        held.enter_context(current.archives)
-        bundle = DeliveryZip(maker, connect, _thumbnailer(), translator())
-        pieces = bundle.pieces()
+        held.enter_context(services().archives)
+        archive = _archive(maker)
+        pieces = archive.pieces()
         response = Response(start_stream(pieces), mimetype="application/zip")
-        if bundle.length is not None:
-            response.content_length = bundle.length
+        if archive.length is not None:
+            response.content_length = archive.length
         response.headers["X-Accel-Buffering"] = "no"  # sent as it is made
         held.callback(pieces.close)
         response.call_on_close(held.pop_all().close)
@@ -258,10 +257,9 @@ def copy_to_folder(delivery_id: str) -> Response:
     """Copy a delivery into a folder of this computer."""
     if not is_of_this_machine():
         raise Forbidden("只有在运行程序的电脑上，才能存成文件夹；请下载 ZIP")
-    maker, folder = _maker(delivery_id), services().settings.output_dir
     with services().archives:
-        saved = save_folder(maker, connection(), _thumbnailer(), translator(), folder)
-    return success(folder=str(saved))
+        folder = _archive(_maker(delivery_id)).save(services().settings.output_dir)
+    return success(folder=str(folder))
 
 
 @bp.post("/delivery-profiles/preview")
@@ -400,9 +398,12 @@ def _originals() -> Originals:
     return Originals(services().outputs, services().runtime.output_backup)
 
 
-def _thumbnailer() -> Thumbnailer:
+def _archive(maker: Maker) -> Archive:
     current = services()
-    return partial(record_thumbnails, current.settings, current.outputs, current.runtime.output_backup)
+    connect = partial(database.connect, current.settings.database)
+    copies = current.runtime.output_backup
+    thumbnailer = partial(record_thumbnails, current.settings, current.outputs, copies)
+    return Archive(maker, connect, thumbnailer, translator())
 
 
 def _maker(delivery_id: str) -> Maker:

@@ -27,11 +27,10 @@ FOLDERS = "deliveries"  # beside OUTPUT_DIR
 Thumbnailer = Callable[[dict[int, str]], sheets.Thumbnails]
 
 
-class DeliveryZip:
-    """The ZIP of a delivery. ``length`` is in bytes; None while files are missing: made as it is sent.
+class Archive:
+    """A delivery as one ZIP, or in a folder. When that is complete, it counts as finished.
 
-    Iterating raises RuntimeError when a finished file has been changed or deleted, so that the download
-    fails visibly; the file is made again then. At the end the delivery counts as finished.
+    ``length`` is that of the ZIP in bytes; None while files are missing, which are made as it is sent.
     """
 
     def __init__(
@@ -43,25 +42,44 @@ class DeliveryZip:
     ) -> None:
         self._maker, self._connect = maker, connect
         self._thumbnailer, self._translate = thumbnailer, translate
-        self._papers: list[tuple[str, bytes]] | None = None
+        self._known: list[tuple[str, bytes]] | None = None
         self.length: int | None = None
         if not maker.missing:
             with closing(connect()) as db:
-                self._papers = papers(maker, db, thumbnailer, translate)
-            self.length = self._measure(self._papers)
+                self._known = self._papers(db)
+            self.length = self._measure(self._known)
 
     def pieces(self) -> Generator[bytes]:
-        """The bytes; closing it stops the work."""
+        """The ZIP; closing it stops the work. Raises Conflict when a finished file was changed or deleted:
+        the download fails visibly, and the file is made again for the next one."""
         archive = ZipStream()
         with closing(self._connect()) as db:
-            for path, content in finished_files(self._maker, db):
+            for path, content in self._contents(db):
                 archive.add(content, path)
-                yield from archive.file()
-            for name, content in self._papers or papers(self._maker, db, self._thumbnailer, self._translate):
-                archive.add(content, name)
                 yield from archive.file()
             yield from archive.finalize()
             finish_delivery(db, self._maker.delivery.id, self._maker.total()["bytes"])
+
+    def save(self, output_dir: Path) -> Path:
+        """Write a new folder beside OUTPUT_DIR -> the folder, which appears when it is complete.
+
+        Raises Conflict while files are missing, and DiskError.
+        """
+        if missing := self._maker.missing:
+            raise Conflict("还有 {n} 个文件没有做完，请等做完再存", n=len(missing))
+        root, delivery = output_dir.absolute().parent / FOLDERS, self._maker.delivery
+        name = safe_stem(f"{delivery.title or '交付'} {delivery.profile} {datetime.now():%Y-%m-%d %H%M%S}")
+        part = root / f".{delivery.id}.part"
+        with closing(self._connect()) as db, atomic_write.translate_os_errors(root):
+            try:
+                for path, content in self._contents(db):
+                    (part / path).parent.mkdir(parents=True, exist_ok=True)
+                    (part / path).write_bytes(content)
+                part.rename(root / name)
+            finally:
+                shutil.rmtree(part, ignore_errors=True)
+            finish_delivery(db, delivery.id, self._maker.total()["bytes"])
+        return root / name
 
     def _measure(self, papers: Iterable[tuple[str, bytes]]) -> int:
         archive = ZipStream(sized=True)
@@ -72,71 +90,40 @@ class DeliveryZip:
             archive.add((), name, size=len(content))
         return len(archive)
 
+    def _contents(self, db: database.Connection) -> Iterator[tuple[str, bytes]]:
+        """(path, content) of every file in its order, made if it is missing; then workbook and note."""
+        making = self._maker.make(db)
+        for number, file in enumerate(self._maker.delivery.files):
+            if number not in self._maker.made:
+                next(making)
+            if self._maker.made[number].error:
+                continue
+            content = self._maker.content(number)
+            if not content:
+                raise Conflict("做好的「{path}」被改动或删掉了，请重新下载", path=file.path)
+            yield file.path, content
+        yield from self._papers(db) if self._known is None else self._known
 
-def save_folder(
-    maker: Maker, db: database.Connection, thumbnailer: Thumbnailer, translate: Translate, output_dir: Path
-) -> Path:
-    """Copy a delivery into a new folder beside OUTPUT_DIR -> the folder, which appears when it is complete.
-
-    Raises Conflict while files are missing, and DiskError.
-    """
-    if missing := maker.missing:
-        raise Conflict("还有 {n} 个文件没有做完，请等做完再存", n=len(missing))
-    root = output_dir.absolute().parent / FOLDERS
-    delivery = maker.delivery
-    stem = safe_stem(f"{delivery.title or '交付'} {delivery.profile} {datetime.now():%Y-%m-%d %H%M%S}")
-    part = root / f".{delivery.id}.part"
-    with atomic_write.translate_os_errors(root):
-        try:
-            for name, content in (
-                *finished_files(maker, db),
-                *papers(maker, db, thumbnailer, translate),
-            ):
-                (part / name).parent.mkdir(parents=True, exist_ok=True)
-                (part / name).write_bytes(content)
-            part.rename(root / stem)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    finish_delivery(db, delivery.id, maker.total()["bytes"])
-    return root / stem
-
-
-def finished_files(maker: Maker, db: database.Connection) -> Iterator[tuple[str, bytes]]:
-    """(path, content) of every file in its order; those that are missing are made."""
-    making = maker.make(db)
-    for number, file in enumerate(maker.delivery.files):
-        if number not in maker.made:
-            next(making)
-        if maker.made[number].error:
-            continue
-        content = maker.content(number)
-        if not content:
-            raise RuntimeError("a finished file of a delivery was changed or deleted")
-        yield file.path, content
-
-
-def papers(
-    maker: Maker, db: database.Connection, thumbnailer: Thumbnailer, translate: Translate
-) -> list[tuple[str, bytes]]:
-    """(name, content) of the client's workbook and of the note, as far as the profile wants them."""
-    delivery, found = maker.delivery, list[tuple[str, bytes]]()
-    taken = {file_key(file.path.partition("/")[0]) for file in delivery.files}
-    good = [file for number, file in enumerate(delivery.files) if not maker.made[number].error]
-    if maker.profile.workbook:
-        names, columns = own_columns(db, delivery)
-        lines = [
-            sheets.DeliveredFile(
-                record_id=file.record_id,
-                row_number=file.row,
-                path=file.path,
-                columns=columns.get(file.row_id or file.record_id, {}),
-            )
-            for file in good
-        ]
-        thumbnails = thumbnailer(filenames(db, {file.record_id for file in good}))
-        content = b"".join(sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=translate))
-        found.append((unique_path(translate(WORKBOOK), taken), content))
-    if maker.profile.note:
-        text = note_of(delivery, maker.profile, maker.made, translate)
-        found.append((unique_path(translate(NOTE), taken), text.encode("utf-8-sig")))
-    return found
+    def _papers(self, db: database.Connection) -> list[tuple[str, bytes]]:
+        """(name, content) of the client's workbook and of the note, as far as the profile wants them."""
+        delivery, made, found = self._maker.delivery, self._maker.made, list[tuple[str, bytes]]()
+        taken = {file_key(file.path.partition("/")[0]) for file in delivery.files}
+        if self._maker.profile.workbook:
+            names, columns = own_columns(db, delivery)
+            lines = [
+                sheets.DeliveredFile(
+                    record_id=file.record_id,
+                    row_number=file.row,
+                    path=file.path,
+                    columns=columns.get(file.row_id or file.record_id, {}),
+                )
+                for number, file in enumerate(delivery.files)
+                if not made[number].error
+            ]
+            thumbnails = self._thumbnailer(filenames(db, {line.record_id for line in lines}))
+            pieces = sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=self._translate)
+            found.append((unique_path(self._translate(WORKBOOK), taken), b"".join(pieces)))
+        if self._maker.profile.note:
+            text = note_of(delivery, self._maker.profile, made, self._translate)
+            found.append((unique_path(self._translate(NOTE), taken), text.encode("utf-8-sig")))
+        return found

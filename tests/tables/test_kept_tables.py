@@ -29,6 +29,11 @@ def test_a_deleted_table_goes_after_30_days_and_its_pictures_stay(db: database.C
         database.link_pictures(db, batch_id, [(database.read_rows(db, table)[0].id, ids[0], False)])
     adding = [{"op": "add", "rows": [{"prompt": "鸟"}]}]
     change_rows(db, table, adding, checker=checker())
+    for number, of in enumerate((table, kept, None)):
+        values = {"id": f"d{number}", "of": of, "at": f"{NOW - timedelta(days=29):%Y-%m-%d %H:%M:%S}"}
+        db.execute(
+            "INSERT INTO deliveries (id, table_id, content, created_at) VALUES (:id, :of, '', :at)", values
+        )
     deleted_at = f"{NOW - timedelta(days=29):%Y-%m-%d %H:%M:%S}"
     database.mark_table(db, database.get_table(db, table), deleted_at=deleted_at)
     assert database.forget_tables(db, now=NOW) == 0
@@ -36,6 +41,7 @@ def test_a_deleted_table_goes_after_30_days_and_its_pictures_stay(db: database.C
     assert column(db, "table_id", "batches") == [None]
     left = [table_id for table_id, _ in db.execute("SELECT table_id, id FROM table_rows").fetchall()]
     assert (left, database.get_record(db, ids[0]).prompt) == ([kept], "猫")
+    assert column(db, "table_id", "deliveries") == [kept]
     for name in ("row_pictures", "table_changes"):
         assert db.execute(f"SELECT count(*) AS number FROM {name}").fetchone()["number"] == 0
 

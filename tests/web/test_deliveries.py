@@ -20,6 +20,7 @@ import database
 from app.config import Settings
 from app.delivery import making
 from app.delivery.api import _maker
+from app.errors import Conflict
 from app.images import store
 from app.library import outputs
 from app.system import windows_files
@@ -341,7 +342,7 @@ def test_a_finished_file_that_was_changed_breaks_the_download_and_is_made_again(
     path = demo.settings.output_dir / store.DELIVERIES / delivery_id / "2"
     good = path.read_bytes()
     path.write_bytes(bytes(len(good)))
-    with pytest.raises(RuntimeError):
+    with pytest.raises(Conflict):
         demo.client.get(f"/api/deliveries/{delivery_id}.zip", buffered=True)
     assert sha256(unzipped(demo, delivery_id)["狗_1.jpg"]).digest() == sha256(good).digest()
 
