@@ -124,19 +124,16 @@ def _counted(found: Iterable[Message | None]) -> list[Message]:
 
 
 def _ai_lines(good: Sequence[Made]) -> list[Message]:
-    marked, kept, left = (
-        sum(map(bool, flags))
-        for flags in zip(
-            *((one.has_mark, one.c2pa == "kept", one.c2pa == "left") for one in good), strict=True
-        )
-    )
-    found = [
+    counts = {
+        "隐式标识从原图带过来的：{n} 张。": sum(one.has_mark for one in good),
+        "原图没有隐式标识的：{n} 张。": sum(not one.has_mark for one in good),
+        "原图带 Content Credentials，这份没有：{n} 张。": sum(one.c2pa == "left" for one in good),
+        "Content Credentials 原样保留的：{n} 张。": sum(one.c2pa == "kept" for one in good),
+    }
+    return [
         message("{n} 张全部由 AI 生成。", n=len(good)),
-        message("隐式标识：{n} 张从原图带了过来，其余的原图没有。", n=marked),
+        *(message(text, n=number) for text, number in counts.items() if number),
+        message(
+            "在国内平台发布，请声明图片由 AI 生成；在国外平台，请先看它是否收 AI 图片，例如 Etsy 要实物照片。"
+        ),
     ]
-    if left:
-        found.append(message("{n} 张的原图带 Content Credentials，这份没有。", n=left))
-    if kept:
-        found.append(message("{n} 张的 Content Credentials 原样保留。", n=kept))
-    text = "在国内平台发布，请声明图片由 AI 生成；在国外平台，请先看它是否收 AI 图片，例如 Etsy 要实物照片。"
-    return [*found, message(text)]
