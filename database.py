@@ -76,6 +76,7 @@ from app.db.orders import (
     count_added,
     count_charged_failures,
     count_released,
+    has_images_of_references,
     insert_batch,
     insert_pictures,
     list_cancelled,

@@ -172,6 +172,7 @@ class Settings:
     volcengine_sk: str = _setting("", _key, secret=True)
     jimeng_endpoint: str = _setting("https://visual.volcengineapi.com", _url)
     jimeng_req_key: str = _setting("jimeng_t2i_v40")
+    jimeng_local_references: bool = _setting(False, _bool)
     jimeng_concurrency: int | None = _setting(None, _int_between(1, 256))
     jimeng_price: Decimal | None = _setting(None, _money)
     ark_api_key: str = _setting("", _key, secret=True)

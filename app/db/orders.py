@@ -194,6 +194,21 @@ def count_charged_failures(db: Connection, batch_id: str) -> int:
     return int(db.execute(sql, {"id": batch_id}).fetchone()["number"])
 
 
+def has_images_of_references(db: Connection, table_id: str, model: str) -> bool:
+    """Whether there is an image that this model made of references for a row of the table."""
+    sql = """
+        SELECT 1
+        FROM generation_records
+        JOIN batches ON batches.id = generation_records.batch_id
+        WHERE batches.table_id = :table_id
+          AND generation_records.model = :model
+          AND generation_records.status = 'success'
+          AND generation_records.sample_images <> '[]'
+        LIMIT 1
+    """
+    return db.execute(sql, {"table_id": table_id, "model": model}).fetchone() is not None
+
+
 def insert_batch(db: Connection, fields: Mapping[str, Any], *, price: Decimal, unique_name: bool) -> str:
     """Insert a batch -> its id, which begins with the time: batches of one second are sorted by id.
 

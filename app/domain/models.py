@@ -69,6 +69,8 @@ class ModelSpec:
     prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
                      ``price_extra_reference`` is added for each reference after the first
                      ``included_references``
+    tries_local      whether it is not proven to look at references of this computer: the first run of a table
+                     makes one row that has some, and holds the others
     retirement       when its service ends it; None: no end is announced
     self_hosted      runs in this process or on the user's own server: while no price is configured, a
                      request is never charged, whatever its outcome. A price of 0 alone does not imply that
@@ -88,6 +90,7 @@ class ModelSpec:
     prices: Mapping[str, Decimal]
     setup: ModelSetup
     min_references: int = 0
+    tries_local: bool = False
     negative_prompt: str = "folded"
     takes_seed: bool = False
     takes_steps: bool = False
@@ -108,6 +111,10 @@ class ModelSpec:
             return ""
         text = "{model} 要用这台电脑上的参考图，先在 .env 里设置 OSS，或换一个模型"
         return message(text, model=message(self.label))
+
+    def is_a_trial(self, request: ImageRequest) -> bool:
+        """Whether this request has references that the model may not look at."""
+        return self.tries_local and not all(image.url.startswith(_WEB) for image in request.sample_images)
 
     def size(self, request: ImageRequest) -> Size:
         """Size in pixels for this request. Raises KeyError for a size that ``validate`` rejects."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import database
@@ -22,6 +22,7 @@ from app.domain import (
     own_column_names,
 )
 from app.domain.models import UPSCALERS
+from app.domain.samples import ONE_FIRST, first_trial
 from app.domain.tables import Row, Table, new_table, sent_words, typed_fields
 from app.errors import Conflict, InvalidRequest, Translate
 from app.images.filenames import (
@@ -112,9 +113,15 @@ class NewBatch(Order):
         }
         price = sum((each or Decimal(0) for each in prices), Decimal(0))
         batch_id = database.insert_batch(db, fields, price=price, unique_name=options.unique_name)
-        if options.sample is None:
+        requests = [each.row.request for each in ordered]
+        made = partial(database.has_images_of_references, db, self.table_id)
+        if self.table_id and (first := first_trial(requests, self.models, made)) is not None:
+            tried = {first}
+            database.add_log(db, batch_id, "warning", ONE_FIRST)
+        elif options.sample is None:
             return batch_id, ()
-        tried = choose_sample([each.row.request for each in ordered], options.sample)
+        else:
+            tried = choose_sample(requests, options.sample)
         return batch_id, {each.row.number for index, each in enumerate(ordered) if index not in tried}
 
 

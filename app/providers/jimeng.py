@@ -9,7 +9,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -36,8 +36,10 @@ from app.providers.jimeng_errors import (
     expired,
     fetch_error,
     key_error,
+    not_given,
     submit_error,
     task_data,
+    timed_out,
     upscaling_error,
 )
 from app.providers.latency import LatencyEstimate
@@ -65,16 +67,19 @@ class _Family:
     scale: Callable[[int], float] | None = None
 
 
+# An image as base64: 4.6 has shown an answer to one, 4.0 has not.
+_4_0, _4_6 = "jimeng_t2i_v40", "jimeng_seedream46_cvtob"
 _FAMILIES = {
     # From 0 to 1, with two decimals.
-    "jimeng_t2i_v40": _Family(
+    _4_0: _Family(
         label="即梦 4.0", max_references=10, price="0.22", scale=lambda percent: (100 - percent) / 100
     ),
     # An integer from 1 to 100.
-    "jimeng_seedream46_cvtob": _Family(
+    _4_6: _Family(
         label="即梦 4.6", max_references=14, price="0.22", scale=lambda percent: max(100 - percent, 1)
     ),
 }
+_ABOUT_TRIAL = "没有证实即梦 4.0 会看直接发的参考图，不看也照样收费：带参考图的表格先只做一行，看过再放行"
 _UPSCALER = "jimeng_i2i_seed3_tilesr_cvtob"
 _UNLISTED = "不知道这个 JIMENG_REQ_KEY 的参考强度怎么写，没有发送"
 
@@ -90,9 +95,9 @@ _PUBLISHED = {
     ("16:9", "4K"): (5404, 3040),
 }
 
-_REFERENCE_LIMITS = ReferenceLimits(
-    formats=("jpeg", "png"), max_bytes=15 * 1_048_576, max_side=4096, max_ratio=3
-)
+_LIMITS = ReferenceLimits(formats=("jpeg", "png"), max_bytes=15 * 1_048_576, max_side=4096, max_ratio=3)
+# Of an image as base64: what the pages of the sibling models say, those of 4.0 and 4.6 say nothing.
+_LIMITS_AS_BYTES = replace(_LIMITS, max_bytes=4_700_000, recompresses=True)
 
 _NOTES = {
     "negative_prompt": "即梦没有负面提示词这一项：会写成「画面中不要出现：…」加在提示词后面",
@@ -105,7 +110,7 @@ _NOTES = {
 
 _SETUP = ModelSetup(
     title="即梦",
-    about="火山引擎的图片模型。先在控制台开通「即梦」，再取一对密钥。",
+    about="火山引擎的图片模型。先在控制台开通「即梦」，再取一对密钥。4.6 可以直接用这台电脑上的参考图。",
     variables={"VOLCENGINE_AK": "你的 Access Key ID", "VOLCENGINE_SK": "你的 Secret Access Key"},
     keys_at="https://console.volcengine.com/iam/keymanage/",
     keys_from="取密钥：火山引擎控制台",
@@ -158,9 +163,8 @@ class Jimeng:
 
     def _body(self, request: ImageRequest, references: Sequence[Reference]) -> dict[str, Any]:
         if self._req_key == _UPSCALER:
-            contents = [base64.b64encode(self._downloads.reference(each)).decode() for each in references]
-            resolution = request.resolution.lower()
-            return {"req_key": _UPSCALER, "binary_data_base64": contents, "resolution": resolution}
+            shape = {"req_key": _UPSCALER, "resolution": request.resolution.lower()}
+            return shape | self._images(references)
         size = self.spec.size(request)
         body: dict[str, Any] = {
             "req_key": self._req_key,
@@ -170,10 +174,18 @@ class Jimeng:
             "force_single": True,
         }
         if references:
-            body["image_urls"] = [_public_url(reference) for reference in references]
+            body |= self._images(references)
             if self._scale and request.reference_strength is not None:
                 body["scale"] = self._scale(request.reference_strength)
         return body
+
+    def _images(self, references: Sequence[Reference]) -> dict[str, list[str]]:
+        """The references by address, or all as base64 if one is only here: the two are never mixed."""
+        by_address = self.spec.tries_local and all(each.url for each in references)
+        if self.spec.reference_form == "url" or by_address:
+            return {"image_urls": [_public_url(reference) for reference in references]}
+        contents = map(self._downloads.reference, references)
+        return {"binary_data_base64": [base64.b64encode(each).decode() for each in contents]}
 
     def _task_id(self, answer: Response) -> str:
         """Return the id of the task that was made, whatever code stands beside it. Raises ModelError."""
@@ -198,12 +210,7 @@ class Jimeng:
             except ModelError as problem:
                 if downloads == _MAX_DOWNLOADS or not problem.retryable:
                     raise
-        raise ModelError(
-            "等了很久，即梦还没有生成完，可能已计费；可以稍后取回，不会重复下单",
-            cause="timeout",
-            billed=Billed.UNKNOWN,
-            task_valid=True,
-        )
+        raise timed_out()
 
     def _gone(self) -> ModelError:
         """Return the error for an image that is at none of its URLs, also when it is fetched again."""
@@ -233,13 +240,7 @@ class Jimeng:
             return self._downloads.fetch(str(urls[0]))
         if isinstance(contents, list) and contents and (content := decode_base64(contents[0])):
             return content
-        raise ModelError(
-            "即梦说已完成，但没有给出图片，可能已计费；可以稍后取回",
-            cause="service",
-            billed=Billed.UNKNOWN,
-            retryable=True,
-            task_valid=True,
-        )
+        raise not_given()
 
     def _query(self, client: ServiceClient, task_id: str) -> Response:
         wanted: dict[str, Any] = {"return_url": True}
@@ -271,6 +272,9 @@ def _family(req_key: str) -> _Family:
 def _spec(settings: Settings) -> ModelSpec:
     req_key = settings.jimeng_req_key
     family = _family(req_key)
+    is_trial = req_key == _4_0 and settings.jimeng_local_references
+    form = "bytes" if req_key == _4_6 else "any" if is_trial else "url"
+    notes = _NOTES | ({"sample_images": _ABOUT_TRIAL} if is_trial else {})
     return ModelSpec(
         name="jimeng",
         label=family.label,
@@ -278,21 +282,20 @@ def _spec(settings: Settings) -> ModelSpec:
         sizes=size_table(_PUBLISHED, minimum=MINIMUM_AREA, maximum=MAXIMUM_AREA),
         prompt_limit=800,
         max_references=family.max_references,
-        reference_form="url",
-        reference_limits=_REFERENCE_LIMITS,
+        reference_form=form,
+        tries_local=is_trial,
+        reference_limits=_LIMITS if form == "url" else _LIMITS_AS_BYTES,
+        max_reference_bytes=45 * 1_048_576,
         prices=prices(settings.price_per_image, *((Decimal(family.price),) if family.price else ())),
         setup=_SETUP,
         watermark=settings.watermark,
         options={"reference_strength": range(1, 101)} if family.scale else {},
-        field_notes=_NOTES if family.scale else {**_NOTES, "reference_strength": _UNLISTED},
+        field_notes=notes if family.scale else {**notes, "reference_strength": _UNLISTED},
     )
 
 
 def _upscaler_spec() -> ModelSpec:
     """It takes one image and no words. A picture of 8K would have more pixels than the app opens."""
-    limits = ReferenceLimits(
-        formats=("jpeg", "png"), max_bytes=4_700_000, max_side=4096, max_ratio=3, recompresses=True
-    )
     return ModelSpec(
         name="jimeng",
         label="即梦放大",
@@ -302,7 +305,7 @@ def _upscaler_spec() -> ModelSpec:
         max_references=1,
         min_references=1,
         reference_form="bytes",
-        reference_limits=limits,
+        reference_limits=_LIMITS_AS_BYTES,
         prices={"4K": Decimal("0.40")},
         setup=_SETUP,
         field_notes=_NOTES,

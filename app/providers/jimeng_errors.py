@@ -140,6 +140,18 @@ def key_error(answer: Response, *secrets: str) -> ModelError | None:
     return problem if problem.pauses_batch else unreadable(LABEL, answer.status)
 
 
+def timed_out() -> ModelError:
+    """Return the error for a task that is still running."""
+    text = "等了很久，即梦还没有生成完，可能已计费；可以稍后取回，不会重复下单"
+    return ModelError(text, cause="timeout", billed=Billed.UNKNOWN, task_valid=True)
+
+
+def not_given() -> ModelError:
+    """Return the error for a finished task without an image."""
+    text = "即梦说已完成，但没有给出图片，可能已计费；可以稍后取回"
+    return ModelError(text, cause="service", billed=Billed.UNKNOWN, retryable=True, task_valid=True)
+
+
 def expired(why: Message) -> ModelError:
     """Return the error for a task that can no longer be queried."""
     return ModelError(

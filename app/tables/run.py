@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import database
-from app.domain import MAX_ROWS_A_BATCH, ModelSpec
+from app.domain import MAX_ROWS_A_BATCH, Models, ModelSpec
+from app.domain.samples import ONE_FIRST, first_trial
 from app.domain.tables import Row, Table
 from app.errors import InvalidRequest, NotFound
 from app.orders.batches import BatchOptions, submit_parsed
@@ -71,7 +73,13 @@ def run_table(
         if choices.spec is None:
             return read
         fix = conditions.library.pin
-        return conditions.reader.for_model(read, choices.spec, choices.resolution, fix)
+        chosen = conditions.reader.for_model(read, choices.spec, choices.resolution, fix)
+        # What is held is compared with what its rows ask for.
+        requests = [row.request for row in chosen if row.request]
+        made = partial(database.has_images_of_references, conditions.db, table.id)
+        if first_trial(requests, Models([choices.spec]), made) is not None:
+            raise InvalidRequest("rows", "{problem}。请先选一行来做", problem=ONE_FIRST)
+        return chosen
 
     return submit_parsed(conditions, read_anew, options, key=key)
 

@@ -1,21 +1,25 @@
 """Jimeng against its fake: requests, responses, and what errors mean for the charge."""
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
 from app.config import Settings
-from app.domain import ASPECT_RATIOS, ImageRequest, Reference, SampleImage
+from app.domain import ASPECT_RATIOS, ImageRequest, ModelSpec, Reference, SampleImage
 from app.errors import Billed
 from app.providers import latency
+from app.providers.downloads import Downloads
 from app.providers.jimeng import Jimeng
 from app.providers.jimeng_errors import submit_error
 from tests.providers.services import FOX, answer, failure, opened, size_of
 from tools.fakes.clock import Clock
+from tools.fakes.images import make_image
 from tools.fakes.jimeng import FakeJimeng
 
 
@@ -68,6 +72,9 @@ def test_references_are_sent_as_urls(service: FakeJimeng, model: Jimeng) -> None
 
 
 NOBODY = "http://127.0.0.1:9"
+HERE = Reference(filename="b.png", content=make_image(64, 64))
+NEWER = {"jimeng_req_key": "jimeng_seedream46_cvtob"}
+SWITCHED = {"jimeng_local_references": True}
 FAR = Reference(filename="a.png", url="https://example.com/a.png")
 
 
@@ -85,7 +92,8 @@ FAR = Reference(filename="a.png", url="https://example.com/a.png")
 def test_a_stronger_reference_is_a_smaller_scale(
     service: FakeJimeng, req_key: str, percent: int, scale: float
 ) -> None:
-    opened(service, jimeng_req_key=req_key).submit(replace(FOX, reference_strength=percent), [FAR])
+    reference = FAR if req_key == "jimeng_t2i_v40" else HERE
+    opened(service, jimeng_req_key=req_key).submit(replace(FOX, reference_strength=percent), [reference])
     sent = service.submissions[0].body["scale"]
     assert (type(sent), sent) == (type(scale), scale)
 
@@ -110,6 +118,52 @@ def test_a_reference_without_a_url_is_refused_before_submission(service: FakeJim
     error = failure(lambda: model.submit(FOX, [Reference(filename="a.png", content=b"x")]))
     assert error.billed is Billed.NO
     assert service.calls == []
+
+
+@pytest.mark.parametrize("settings", [NEWER, SWITCHED], ids=["4.6", "4.0 with the switch"])
+def test_references_of_this_computer_are_sent_as_bare_base64(
+    service: FakeJimeng, settings: dict[str, Any]
+) -> None:
+    other = make_image(80, 64)
+    model = opened(service, **settings)
+    model.submit(FOX, [HERE, replace(HERE, content=other)])
+    body = service.submissions[0].body
+    assert [base64.b64decode(each) for each in body["binary_data_base64"]] == [HERE.content, other]
+    assert "image_urls" not in body
+    limits = model.spec.reference_limits
+    assert (limits.max_bytes, limits.recompresses) == (4_700_000, True)
+
+
+@pytest.mark.parametrize("settings", [NEWER, SWITCHED], ids=["4.6", "4.0 with the switch"])
+def test_an_address_beside_a_local_reference_is_fetched_and_sent_in_its_place(
+    service: FakeJimeng, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(Downloads, "fetch", lambda _self, _url: HERE.content)
+    opened(service, **settings).submit(FOX, [FAR, HERE])
+    body = service.submissions[0].body
+    assert (len(body["binary_data_base64"]), "image_urls" in body) == (2, False)
+
+
+def test_with_the_switch_addresses_alone_are_sent_as_before(service: FakeJimeng) -> None:
+    opened(service, **SWITCHED).submit(FOX, [FAR])
+    assert service.submissions[0].body["image_urls"] == [FAR.url]
+
+
+def test_the_switch_is_for_4_0_alone_and_says_what_is_not_known() -> None:
+    def spec(**settings: Any) -> ModelSpec:
+        return Jimeng(Settings(**settings)).spec
+
+    assert "没有证实" in str(spec(**SWITCHED).field_notes["sample_images"])
+    assert [spec(**more).tries_local for more in (SWITCHED, {}, NEWER | SWITCHED)] == [True, False, False]
+    assert spec(**SWITCHED, jimeng_req_key="jimeng_t2i_v99").local_reference_problem
+    assert not spec(**SWITCHED).local_reference_problem
+
+
+def test_a_reference_that_is_too_small_is_refused_and_free(service: FakeJimeng) -> None:
+    small = replace(HERE, content=make_image(8, 8))
+    error = failure(lambda: opened(service, **NEWER).submit(FOX, [small]))
+    assert (error.cause, error.billed, error.retryable) == ("request", Billed.NO, False)
+    assert "50207" in str(error)
 
 
 def test_the_task_id_keeps_all_twenty_digits(model: Jimeng) -> None:

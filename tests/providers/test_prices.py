@@ -16,6 +16,7 @@ from app.providers import bailian, gemini, jimeng, openai_images, seedream, toke
 from app.providers.http import Response, ServiceClient
 from tests.providers.services import opened
 from tests.specs import ANY
+from tools.fakes.images import make_image
 from tools.fakes.service import Call, FakeService
 
 
@@ -72,9 +73,12 @@ def all_requests(spec: ModelSpec) -> Iterator[ImageRequest]:
                 yield spec.strip_unsupported(request)
 
 
+PICTURE = make_image(64, 64)
+
+
 def reference_for(image: SampleImage, is_bytes: bool) -> Reference:
     if is_bytes:
-        return Reference(filename=image.filename, content=b"a")
+        return Reference(filename=image.filename, content=PICTURE)
     return Reference(filename=image.filename, url=image.url)
 
 

@@ -34,12 +34,14 @@ ACTIONS = {"CVSync2AsyncSubmitTask": "submit", "CVSync2AsyncGetResult": "poll"}
 
 # CNY per picture, whatever its size and references
 _PRICES = dict.fromkeys(REQ_KEYS, Decimal("0.22")) | {UPSCALER: Decimal("0.40")}
-_LARGEST_INPUT = 4_700_000  # bytes, of the picture to enlarge
+_LARGEST_INPUT = 4_700_000  # bytes, of a picture as base64
+_SMALLEST_SIDE = 64  # 8 was refused and 512 accepted
 _MOST_REFERENCES = {"jimeng_t2i_v40": 10, "jimeng_seedream46_cvtob": 14}
 _SUBMIT_FIELDS = {
     "req_key": str,
     "prompt": str,
     "image_urls": list,
+    "binary_data_base64": list,
     "size": int,
     "width": int,
     "height": int,
@@ -52,6 +54,7 @@ _REQ_JSON_FIELDS = {"return_url", "logo_info", "aigc_meta"}
 _MESSAGES = {
     50200: "Invalid Input Parameter",
     50204: "Req Key Not Supported",
+    50207: "Image Size Not Supported",
     50215: "Input Invalid For This Service",
     50400: "Access Denied",
     50411: "Pre Img Risk Not Pass",
@@ -246,6 +249,7 @@ def _check_submit(body: dict[str, Any]) -> tuple[int, int]:
             raise _refused(400, 50200, message=f"invalid field {name}")
     if not body.get("prompt"):
         raise _refused(400, 50200, message="prompt is missing")
+    _check_contents(body)
     urls = body.get("image_urls", [])
     if len(urls) > _MOST_REFERENCES[body["req_key"]] or not all(
         isinstance(url, str) and url.startswith("http") for url in urls
@@ -254,6 +258,24 @@ def _check_submit(body: dict[str, Any]) -> tuple[int, int]:
     if "scale" in body and not _is_scale(body["req_key"], body["scale"]):
         raise _refused(400, 50200, message="scale")
     return _check_size(body)
+
+
+def _check_contents(body: dict[str, Any]) -> None:
+    """Bare base64, of JPEG or PNG; with addresses beside it nobody knows what is drawn."""
+    contents = body.get("binary_data_base64", [])
+    if len(contents) > _MOST_REFERENCES[body["req_key"]] or (contents and "image_urls" in body):
+        raise _refused(400, 50200, message="binary_data_base64")
+    for each in contents:
+        try:
+            content = base64.b64decode(each, validate=True)
+            with Image.open(io.BytesIO(content), formats=["JPEG", "PNG"]) as image:
+                sides = image.size
+        except (ValueError, TypeError, OSError):  # a ``data:`` address among them
+            raise _refused(400, 50215) from None
+        if len(content) > _LARGEST_INPUT or max(sides) > 4096 or max(sides) > 3 * min(sides):
+            raise _refused(400, 50200, message="image too large or too narrow")
+        if min(sides) < _SMALLEST_SIDE:
+            raise _refused(400, 50207, message="width or height is too small")
 
 
 def _check_upscale(body: dict[str, Any]) -> tuple[int, int]:

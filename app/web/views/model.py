@@ -32,6 +32,7 @@ _LABELS = {  # by the end of a variable's name
     "MODEL_TIMEOUT": "一张图最多等多少秒",
     "_REQ_KEY": "模型编号",
     "_MODEL": "模型编号",
+    "JIMENG_LOCAL_REFERENCES": "4.0 直接发这台电脑上的参考图",
     "USD_CNY": "1 美元合多少元",
     "WATERMARK": "请服务加可见的 AI 标识",
     "NOTIFY_URL": "Webhook 地址",
@@ -51,6 +52,7 @@ class SettingField:
     is_set: bool
     is_secret: bool
     is_password: bool
+    is_switch: bool
     from_environment: bool
 
 
@@ -217,6 +219,7 @@ def _fields(
                 is_set=is_set,
                 is_secret=shown.secret,
                 is_password=shown.secret and not name.endswith("_URL"),
+                is_switch=isinstance(getattr(services().settings, name.lower()), bool),
                 from_environment=shown.from_environment,
             )
         )
