@@ -69,6 +69,8 @@ class ModelSpec:
     prices           resolution -> CNY per picture; empty: unknown (no public price, none configured).
                      ``price_extra_reference`` is added for each reference after the first
                      ``included_references``
+    quality_prices   (aspect ratio, resolution) -> quality, "" where none is chosen -> CNY per picture, of a
+                     model whose ``prices`` depend on both: those are then of 1:1 without a choice
     tries_local      whether it is not proven to look at references of this computer: the first run of a table
                      makes one row that has some, and holds the others
     retirement       when its service ends it; None: no end is announced
@@ -96,6 +98,7 @@ class ModelSpec:
     takes_steps: bool = False
     price_extra_reference: Decimal = Decimal(0)
     included_references: int = 1
+    quality_prices: Mapping[tuple[str, str], Mapping[str, Decimal]] = field(default_factory=dict)
     retirement: Retirement | None = None
     self_hosted: bool = False
     watermark: bool | None = None
@@ -140,7 +143,9 @@ class ModelSpec:
         if not self.is_priced:
             return None
         extra = max(len(request.sample_images) - self.included_references, 0)
-        return self.prices.get(request.resolution, Decimal(0)) + self.price_extra_reference * extra
+        price = self.prices.get(request.resolution, Decimal(0))
+        of_quality = self.quality_prices.get((request.aspect_ratio, request.resolution), {})
+        return of_quality.get(request.quality, price) + self.price_extra_reference * extra
 
     def is_free(self, request: ImageRequest) -> bool:
         """Whether this request can never be charged, so that it is safe to resubmit."""

@@ -249,7 +249,7 @@ def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
     return {
         "id": spec.model_id,
         "label": spec.label,
-        "prices": {size: offer["price"] for size, offer in sizes_json(spec).items()},
+        "prices": _prices(spec),
         "price_extra_reference": float(spec.price_extra_reference),
         "included_references": spec.included_references,
         "max_references": spec.max_references,
@@ -262,6 +262,17 @@ def batch_model(spec: ModelSpec, pace: Pace) -> dict[str, Any]:
         "content_fields": CONTENT_FIELDS,
         **pace_json(pace),
     }
+
+
+def _prices(spec: ModelSpec) -> dict[str, str | None]:
+    """``"16:9|2K"`` -> price of one image; ``"16:9|2K|high"``, if it depends on the quality."""
+    offers = sizes_json(spec).items()
+    of_qualities = {
+        f"{size}|{quality}": price
+        for size, offer in offers
+        for quality, price in offer.get("qualities", {}).items()
+    }
+    return {size: offer["price"] for size, offer in offers} | of_qualities
 
 
 def batch_models(spec: ModelSpec, engines: Iterable[Engine], models: Models) -> dict[str, Any]:

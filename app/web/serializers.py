@@ -115,16 +115,22 @@ def pace_json(pace: Pace) -> dict[str, Any]:
 
 
 def sizes_json(spec: ModelSpec) -> dict[str, dict[str, Any]]:
-    """``"16:9|2K"`` -> pixel size and price of one image without references; None when unknown."""
-    return {
-        f"{ratio}|{resolution}": {
-            "size": str(size),
-            "width": size.width,
-            "height": size.height,
-            "price": f"{spec.prices.get(resolution, Decimal(0)).normalize():f}" if spec.is_priced else None,
+    """``"16:9|2K"`` -> pixel size and price of one image without references; None when unknown.
+
+    ``qualities``, if the price depends on it: quality -> price.
+    """
+    offers = {}
+    for (ratio, resolution), size in spec.sizes.items():
+        offer = {"size": str(size), "width": size.width, "height": size.height, "price": None}
+        prices = {
+            name: f"{price.normalize():f}"
+            for name, price in spec.quality_prices.get((ratio, resolution), {}).items()
         }
-        for (ratio, resolution), size in spec.sizes.items()
-    }
+        if spec.is_priced:
+            price = prices.pop("", f"{spec.prices.get(resolution, Decimal(0)).normalize():f}")
+            offer |= {"price": price} | ({"qualities": prices} if prices else {})
+        offers[f"{ratio}|{resolution}"] = offer
+    return offers
 
 
 def success(*, status: int = 200, **fields: Any) -> Response:

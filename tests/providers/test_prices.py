@@ -14,6 +14,7 @@ from app.config import Settings
 from app.domain import MAX_REFERENCES, ImageRequest, ModelSpec, Reference, SampleImage
 from app.providers import bailian, gemini, jimeng, openai_images, seedream, tokenhub
 from app.providers.http import Response, ServiceClient
+from app.web.serializers import sizes_json
 from tests.providers.services import opened
 from tests.specs import ANY
 from tools.fakes.images import make_image
@@ -181,6 +182,20 @@ def test_a_surcharge_begins_after_the_included_references() -> None:
         base = Decimal("0.22")
         assert free.price(request) == base + max(count - 1, 0) * paid
         assert from_the_first.price(request) == base + count * paid
+
+
+def test_a_price_may_depend_on_size_and_quality() -> None:
+    table = {("1:1", "2K"): {"": Decimal(1), "high": Decimal(4)}}
+    spec = replace(ANY, quality_prices=table, price_extra_reference=Decimal("0.1"))
+    request = request_for(spec, "1:1", "2K", 2)
+    assert [spec.price(replace(request, quality=quality)) for quality in ("", "high", "max")] == [
+        Decimal("1.1"),
+        Decimal("4.1"),
+        Decimal("0.32"),
+    ]
+    offers = sizes_json(spec)
+    assert (offers["1:1|2K"]["price"], offers["1:1|2K"]["qualities"]) == ("1", {"high": "4"})
+    assert (offers["3:2|2K"]["price"], "qualities" in offers["3:2|2K"]) == ("0.22", False)
 
 
 def test_the_most_references_are_those_of_the_tables() -> None:

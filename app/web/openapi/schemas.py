@@ -199,7 +199,9 @@ _ROW = open_object(
 }
 _NOT_IMPORTED = ("number", "columns", "position", "templates", "repeats")
 _REFERENCE_TEXT = text(minLength=1, maxLength=MAX_REFERENCE_LENGTH)
-_SIZE = closed_object(size=str, width=WHOLE, height=WHOLE, price=or_null(str))
+_SIZE = closed_object(
+    ("qualities",), size=str, width=WHOLE, height=WHOLE, price=or_null(str), qualities=map_of(str)
+)
 _SPENT: dict[str, Shape] = {
     **dict.fromkeys(("billed", "unknown", "open"), float),
     **dict.fromkeys(("pictures", "unpriced", "sends"), int),

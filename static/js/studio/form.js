@@ -129,9 +129,10 @@ function showLength(form) {
   });
 }
 
-/** What the model offers for an aspect ratio and a resolution: {size, price}, or nothing. */
+/** What the model offers for an aspect ratio and a resolution: {size, price}, at the chosen quality, or nothing. */
 function offerOf(form, resolution) {
-  return JSON.parse(form.dataset.sizes)[`${form.elements.aspect_ratio.value}|${resolution}`];
+  const offer = JSON.parse(form.dataset.sizes)[`${form.elements.aspect_ratio.value}|${resolution}`];
+  return offer && { ...offer, price: offer.qualities?.[form.elements.quality?.value] ?? offer.price };
 }
 
 function showSizes(form) {

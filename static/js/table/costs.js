@@ -16,7 +16,8 @@ export function priceOf(row, model) {
 /** CNY for one picture of a row by its model. */
 export function pricePerPicture(row, model) {
   const { prices, included_references: included, price_extra_reference: priceOfMore } = model.of(row);
-  const price = prices[`${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`] ?? prices["1:1|2K"];
+  const size = `${row.aspect_ratio || "1:1"}|${row.resolution || "2K"}`;
+  const price = prices[`${size}|${row.quality}`] ?? prices[size] ?? prices["1:1|2K"];
   const extra = Math.max(row.sample_images.length - included, 0) * priceOfMore;
   return price === undefined ? 0 : Number(price ?? NaN) + extra;
 }

@@ -22,6 +22,12 @@ test("a picture costs what its size costs by the model of its row, and reference
   assert.equal(cents(priceOf(row({ num_images: "3" }), model)), 66);
 });
 
+test("a price may depend on the quality", () => {
+  const priced = { prices: { "1:1|2K": "0.5", "1:1|2K|high": "2" }, included_references: 1, price_extra_reference: 0 };
+  const prices = ["", "high", "max"].map((quality) => pricePerPicture(row({ quality }), { of: () => priced }));
+  assert.deepEqual(prices, [0.5, 2, 0.5]);
+});
+
 test("an unknown price is no number, and a size that is not offered costs as the usual one", () => {
   assert.ok(Number.isNaN(pricePerPicture(row({ model: OTHER }), model)));
   assert.equal(pricePerPicture(row({ aspect_ratio: "5:4" }), model), 0.22);
