@@ -106,8 +106,8 @@ _NOTES = {
 }
 _SETUP = ModelSetup(
     title="Gemini",
-    about="Google 的图片模型，也可以用转售商的地址。Google 按用量收美元：先按图片和参考图估，要填 USD_CNY；"
-    "文字和思考另算，账上以它报的用量为准。",
+    about="Google 的图片模型，也可以用转售商的地址。Google 按用量收美元：填了「1 美元合多少元」，就先按图片"
+    "和参考图估；文字和思考另算，账上以它报的用量为准。",
     variables={"GEMINI_API_KEY": "你的 API Key", "GEMINI_IMAGE_MODEL": "gemini-nano-banana-2.1"},
     keys_at="https://aistudio.google.com/apikey",
     keys_from="取密钥：Google AI Studio",

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -18,6 +19,7 @@ from urllib3.filepost import encode_multipart_formdata
 from app.config import Settings
 from app.domain import (
     MAX_PROMPT_LENGTH,
+    RESOLUTIONS,
     GeneratedImage,
     ImageRequest,
     ModelSetup,
@@ -51,35 +53,48 @@ from app.providers.error_rules import (
 )
 from app.providers.http import Response, ServiceClient, secrets_in
 from app.providers.key_check import list_models
+from app.providers.openai_tokens import cost_of, price_of_reference, prices_by_quality
 
 LABEL = message("图片服务")
 MAXIMUM_AREA = 3840 * 2160  # keeps the longest side within 3840 for every ratio offered
 _OWN_HOST = "api.openai.com"
-_SUCCESSOR = "gpt-image-2"
+_SUCCESSOR = "gpt-image-2.6-sunburst"
+_USUAL_QUALITY = "medium"  # without one the service chooses, up to the dearest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Family:
-    """Properties shared by models of OpenAI; ``ended_on``: when OpenAI ended or ends them."""
+    """Properties shared by models of OpenAI; ``ended_on``: when OpenAI ended or ends them.
+
+    ``units`` of the longer side by quality, from which the tokens of an image follow; ``is_bound``: they are
+    not published, and these are the most that was seen.
+    """
 
     ids: tuple[str, ...]
     max_references: int = 16
     ended_on: date | None = None
-    options: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    units: Mapping[str, int] = field(default_factory=dict)
+    is_bound: bool = False
+
+    @property
+    def options(self) -> dict[str, Sequence[str]]:
+        """What its models take."""
+        return _OPTIONS | {"quality": tuple(self.units)} if self.units else {}
 
 
 _OPTIONS: dict[str, Sequence[str]] = {
     "background": ("transparent", "opaque"),
     "output_format": ("png", "jpeg", "webp"),
-    "quality": ("low", "medium", "high"),
 }
-_MORE_QUALITIES = _OPTIONS | {"quality": ("low", "medium", "high", "xhigh", "max")}
+_2 = {"low": 16, "medium": 48, "high": 96}
+_2_5 = {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96}
+_2_6 = _2_5 | {"low": 48, "medium": 48}  # its low was seen to be 4.2 times that of 2.5
 _2_5_SUNBURST = ("gpt-image-2.5-sunburst", "gpt-image-2.5-sunburst-2026-09-08")
 _2_5_FLARE = ("gpt-image-2.5-flare", "gpt-image-2.5-flare-2026-09-08")
 _FAMILIES = (
-    _Family(ids=("gpt-image-2.6-sunburst", "gpt-image-2.6-flare"), options=_OPTIONS),
-    _Family(ids=(*_2_5_SUNBURST, *_2_5_FLARE), options=_MORE_QUALITIES),
-    _Family(ids=("gpt-image-2", "gpt-image-2-2026-04-21"), options=_OPTIONS),
+    _Family(ids=("gpt-image-2.6-sunburst", "gpt-image-2.6-flare"), units=_2_6, is_bound=True),
+    _Family(ids=(*_2_5_SUNBURST, *_2_5_FLARE), units=_2_5),
+    _Family(ids=("gpt-image-2", "gpt-image-2-2026-04-21"), units=_2),
     _Family(ids=("gpt-image-1.5", "gpt-image-1-mini", "chatgpt-image-latest"), ended_on=date(2026, 12, 1)),
     _Family(ids=("gpt-image-1",), ended_on=date(2026, 10, 23)),
     _Family(ids=("dall-e-2", "dall-e-3"), max_references=4, ended_on=date(2026, 5, 12)),
@@ -94,6 +109,14 @@ _NOTES = {
     "steps": "这个接口不接受步数，由服务自己决定",
     "reference_strength": "这个接口不接受参考强度，请在提示词里写参考到什么程度",
 }
+_ABOUT_OWN = (
+    "OpenAI 按用量收美元：填了「1 美元合多少元」，就先按尺寸、质量和参考图估；"
+    "提示词另算，账上以它报的用量为准。质量不填时是 medium。"
+)
+_ABOUT_BOUND = (
+    "OpenAI 按用量收美元，2.6 的用量没有公布：填了「1 美元合多少元」，估的是上限，"
+    "账上以它报的用量为准。质量不填时是 medium。"
+)
 _NO_OPTIONS = "不知道这个模型接受什么，没有发送"
 
 _SETUP = ModelSetup(
@@ -202,6 +225,7 @@ class OpenAIImages(ImagesApi):
 
     def __init__(self, settings: Settings) -> None:
         self.spec = _spec(settings)
+        self._rate = _rate(settings)
         super().__init__(
             settings.openai_base_url,
             settings.openai_api_key,
@@ -218,6 +242,7 @@ class OpenAIImages(ImagesApi):
             "prompt": with_negative_prompt(request.prompt, request.negative_prompt),
             "n": 1,
             "size": str(self.spec.size(request)),
+            **({"quality": _USUAL_QUALITY} if "quality" in self.spec.options else {}),
             **_options(request),
         }
         if self._model.startswith("dall-e"):  # the only models that accept it
@@ -225,6 +250,12 @@ class OpenAIImages(ImagesApi):
         if references:
             return self._post("edits", *self._form(fields, references))
         return self._generate(fields)
+
+    def _read(self, answer: Response) -> SubmitResult:
+        """As the parent, with what the call cost. Raises ModelError."""
+        result = super()._read(answer)
+        cost = cost_of(answer.fields.get("usage"), self._rate) if self._rate else None
+        return replace(result, cost=cost)
 
     def _form(self, fields: Mapping[str, Any], references: Sequence[Reference]) -> tuple[bytes, str]:
         name = "image" if len(references) == 1 else "image[]"
@@ -242,23 +273,48 @@ def _options(request: ImageRequest) -> dict[str, Any]:
     return default | request.options
 
 
+def _is_own(settings: Settings) -> bool:
+    return urlsplit(settings.openai_base_url).hostname == _OWN_HOST
+
+
+def _rate(settings: Settings) -> Decimal | None:
+    """CNY for a dollar where OpenAI bills the tokens; None elsewhere, or where it is not known."""
+    is_billed = _is_own(settings) and _BY_ID.get(settings.openai_image_model, _UNLISTED).units
+    return settings.usd_cny if is_billed else None
+
+
 def _spec(settings: Settings) -> ModelSpec:
     model = settings.openai_image_model
     family = _BY_ID.get(model, _UNLISTED)
-    ends = family.ended_on if urlsplit(settings.openai_base_url).hostname == _OWN_HOST else None
+    ends = family.ended_on if _is_own(settings) else None
+    sizes = size_table({}, maximum=MAXIMUM_AREA, multiple_of=16)
+    rate = _rate(settings) if settings.price_per_image is None else None
+    by_quality = {}
+    if rate:
+        by_quality = prices_by_quality(
+            sizes, family.units, rate, usual=_USUAL_QUALITY, is_bound=family.is_bound
+        )
+    about = _SETUP.about
+    if _is_own(settings) and family.units:
+        about = _ABOUT_BOUND if family.is_bound else _ABOUT_OWN
     return ModelSpec(
         name="openai",
         label=model,
         model_id=model,
-        sizes=size_table({}, maximum=MAXIMUM_AREA, multiple_of=16),
+        sizes=sizes,
         prompt_limit=MAX_PROMPT_LENGTH,
         max_references=family.max_references,
         reference_form="bytes",
-        prices=prices(settings.price_per_image),
+        prices=prices(
+            settings.price_per_image, *(by_quality["1:1", tier][""] for tier in RESOLUTIONS if rate)
+        ),
+        price_extra_reference=price_of_reference(rate) if rate else Decimal(0),
+        included_references=0 if rate else 1,
+        quality_prices=by_quality,
         retirement=Retirement(since=ends, variable="OPENAI_IMAGE_MODEL", successor=_SUCCESSOR)
         if ends
         else None,
-        setup=_SETUP,
+        setup=replace(_SETUP, about=about),
         options=family.options,
-        field_notes=_NOTES if family.options else _NOTES | dict.fromkeys(_OPTIONS, _NO_OPTIONS),
+        field_notes=_NOTES if family.options else _NOTES | dict.fromkeys((*_OPTIONS, "quality"), _NO_OPTIONS),
     )

@@ -7,9 +7,11 @@ from decimal import Decimal
 import pytest
 from PIL import Image
 
-from app.domain import GeneratedImage, ImageRequest, Reference
+from app.config import Settings
+from app.domain import GeneratedImage, ImageRequest, Reference, Size
 from app.errors import Billed
-from app.providers.openai_images import OpenAIImages
+from app.providers.openai_images import _BY_ID, OpenAIImages
+from app.providers.openai_tokens import tokens
 from tests.providers import services
 from tests.providers.services import failure, opened, size_of
 from tools.fakes.clock import Clock
@@ -17,6 +19,7 @@ from tools.fakes.images import make_image
 from tools.fakes.openai_images import FakeOpenAIImages
 
 SERVICE = "openai"
+OWN = "https://api.openai.com/v1"
 FOX = replace(services.FOX, aspect_ratio="3:2")
 PNG = make_image(8, 8)
 
@@ -42,6 +45,7 @@ def test_a_submission_sends_exactly_the_requested_fields(
         "prompt": "一只红狐狸\n画面中不要出现：人物",
         "n": 1,
         "size": "2496x1664",
+        "quality": "medium",
     }
 
 
@@ -67,7 +71,7 @@ def test_options_are_sent_when_they_are_set(service: FakeOpenAIImages, model: Op
     [
         ("gpt-image-2", 3),
         ("gpt-image-2.5-flare", 5),
-        ("gpt-image-2.6-sunburst", 3),
+        ("gpt-image-2.6-sunburst", 5),
         ("gpt-image-1.5", 0),
         ("flux-1", 0),
     ],
@@ -84,6 +88,52 @@ def test_options_follow_the_family(service: FakeOpenAIImages, model_id: str, qua
     if not model.spec.options:
         model.submit(replace(FOX, quality="max", background="opaque"), ())
         assert not {"quality", "background"} & service.submissions[-1].body.keys()
+
+
+@pytest.mark.parametrize(
+    ("units", "size", "published"),
+    [
+        (48, (1024, 1024), 1756),
+        (96, (1536, 1024), 5488),
+        (16, (1536, 1024), 158),
+        (16, (2048, 2048), 397),
+        (96, (3840, 2160), 13_342),
+        (24, (2560, 1440), 478),
+        (64, (1536, 1024), 2459),
+        (64, (3840, 2160), 5930),
+    ],
+)
+def test_the_tokens_are_those_that_were_published(units: int, size: tuple[int, int], published: int) -> None:
+    width, height = size
+    assert {tokens(Size(width=w, height=h), units) for w, h in (size, (height, width))} == {published}
+
+
+@pytest.mark.parametrize(
+    ("model_id", "address", "is_priced", "said"),
+    [
+        ("gpt-image-2", OWN, True, "账上以它报的用量为准"),
+        ("gpt-image-2.6-flare", OWN, True, "上限"),
+        ("gpt-image-2", "https://relay.example.com/v1", False, "任何兼容"),
+        ("gpt-image-1.5", OWN, False, "任何兼容"),
+    ],
+)
+def test_only_openai_itself_has_a_list_price(model_id: str, address: str, is_priced: bool, said: str) -> None:
+    settings = {"openai_image_model": model_id, "openai_base_url": address}
+    spec = OpenAIImages(Settings(**settings, usd_cny=Decimal("7.1"))).spec  # type: ignore[arg-type]
+    assert spec.is_priced is is_priced
+    assert said in spec.setup.about
+    assert not OpenAIImages(Settings(**settings)).spec.is_priced  # type: ignore[arg-type]
+
+
+def test_a_set_price_is_the_estimate(model: OpenAIImages) -> None:
+    spec = OpenAIImages(Settings(usd_cny=Decimal("7.1"), price_per_image=Decimal("0.5"))).spec
+    assert {spec.price(replace(FOX, quality=quality)) for quality in ("", "low", "high")} == {Decimal("0.5")}
+
+
+def test_the_end_of_a_model_points_to_the_newest() -> None:
+    end = OpenAIImages(Settings(openai_image_model="gpt-image-1")).spec.retirement
+    assert end
+    assert end.successor == next(iter(_BY_ID))
 
 
 @pytest.mark.parametrize("count", [1, 3])

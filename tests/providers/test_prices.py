@@ -149,8 +149,30 @@ def test_jimeng_bills_what_was_estimated(in_process: FakeService, req_key: str) 
     require_equal(in_process, opened(in_process, jimeng_req_key=req_key))
 
 
-@pytest.mark.parametrize("model_id", [*openai_images._BY_ID, "flux-1"])
-def test_openai_bills_tokens_so_no_estimate_is_made(model_id: str) -> None:
+@pytest.mark.parametrize("service", ["openai"], indirect=True)
+@pytest.mark.parametrize("model_id", ["gpt-image-2", "gpt-image-2.5-flare", "gpt-image-2.6-sunburst"])
+@pytest.mark.usefixtures("one_picture")
+def test_openai_bills_the_estimate_and_the_words(in_process: Any, model_id: str) -> None:
+    """What is booked is the bill. Before, the words are not known, and a reference or 2.6 only from above."""
+    address = {"openai_base_url": "https://api.openai.com/v1", "usd_cny": in_process.rate}
+    provider = opened(in_process, openai_image_model=model_id, **address)
+    words = 7 * 5 * in_process.rate / 1_000_000
+    qualities = ("", *provider.spec.options["quality"])
+    for (ratio, resolution), count, quality in product(provider.spec.sizes, (0, 1, 16), qualities):
+        request = replace(request_for(provider.spec, ratio, resolution, count), quality=quality)
+        images = [reference_for(image, is_bytes=True) for image in request.sample_images]
+        result = generator.submit(provider, request, images)
+        bill = in_process.bill(in_process.submissions[-1])
+        estimate = provider.spec.price(request) or Decimal(0)
+        assert result.cost == bill
+        if count or "2.6" in model_id:
+            assert bill < estimate + words
+        else:
+            assert bill == estimate + words
+
+
+@pytest.mark.parametrize("model_id", ["gpt-image-2", "flux-1"])
+def test_without_a_rate_or_a_set_price_the_price_is_not_known(model_id: str) -> None:
     spec = openai_images.OpenAIImages(Settings(openai_image_model=model_id)).spec
     assert {spec.price(request) for request in all_requests(spec)} == {None}
 

@@ -54,9 +54,10 @@ def configured(settings: Settings) -> dict[str, ModelSpec]:
     return {spec.name: spec for spec in reversed(generator.list_specs(settings))}
 
 
-def test_only_services_without_a_public_price_are_unpriced() -> None:
-    assert [name for name, spec in configured(Settings()).items() if not spec.is_priced] == ["openai"]
-    assert all(spec.is_priced for spec in configured(Settings(openai_price=Decimal(0))).values())
+def test_only_services_that_bill_dollars_are_unpriced_without_a_rate() -> None:
+    unpriced = [name for name, spec in configured(Settings()).items() if not spec.is_priced]
+    assert sorted(unpriced) == ["gemini", "openai"]
+    assert all(spec.is_priced for spec in configured(Settings(usd_cny=Decimal(7))).values())
 
 
 @pytest.mark.sqlite

@@ -6,15 +6,26 @@ Words in the prompt: 违禁 -> moderation_blocked; 没钱 -> insufficient_quota;
 from __future__ import annotations
 
 import base64
+import io
+import math
 import re
 import time
+from decimal import Decimal
 from email import message_from_bytes
 from typing import Any
+
+from PIL import Image
 
 from tools.fakes.service import Call, FakeService, Refusal, Reply, Submission, as_json, run_standalone
 
 KEY = "sk-test-0123456789"
 _QUALITIES = ("low", "medium", "high", "auto")
+# The longer side in units, by quality; without one the service chooses the dearest. Of 2.6 it is a guess.
+_UNITS = {
+    "gpt-image-2": {"low": 16, "medium": 48, "high": 96},
+    "gpt-image-2.5": {"low": 16, "medium": 24, "high": 48, "xhigh": 64, "max": 96},
+    "gpt-image-2.6": {"low": 33, "medium": 40, "high": 48, "xhigh": 64, "max": 96},
+}
 _FIELDS = {
     "prompt",
     "model",
@@ -37,6 +48,7 @@ class FakeOpenAIImages(FakeService):
                   base64 with line breaks, "data_url" and "data_in_b64" a data: address, as relays send them
     text_errors   errors are plain text instead of an object
     models        the model list; None = no such route
+    rate          CNY for a dollar, for ``bill``
     """
 
     name = "openai"
@@ -49,6 +61,7 @@ class FakeOpenAIImages(FakeService):
         answers: str = "b64_json",
         text_errors: bool = False,
         models: tuple[str, ...] | None = ("gpt-image-2",),
+        rate: str = "7.1",
         **service_options: Any,
     ) -> None:
         super().__init__(**service_options)
@@ -57,6 +70,14 @@ class FakeOpenAIImages(FakeService):
         self.text_errors = text_errors
         self.models = models
         self.images: list[list[bytes]] = []
+        self.rate = Decimal(rate)
+
+    def bill(self, order: Submission) -> Decimal:
+        """CNY for a billed order, by its tokens."""
+        used = self._usage(order)
+        read = used["input_tokens_details"]
+        dollars = Decimal(5 * read["text_tokens"] + 8 * read["image_tokens"] + 30 * used["output_tokens"])
+        return dollars * self.rate / 1_000_000
 
     def settings(self, **more: Any) -> dict[str, Any]:
         """Arguments for ``config.Settings``."""
@@ -103,9 +124,7 @@ class FakeOpenAIImages(FakeService):
             "data_in_b64": lambda: self._data_url(order),
         }[self.answers]()
         field = "url" if self.answers.endswith("url") else "b64_json"
-        tokens = {"input_tokens": len(order.body["prompt"]), "output_tokens": width * height // 256}
-        usage = {**tokens, "total_tokens": sum(tokens.values()), "input_tokens_details": {"image_tokens": 0}}
-        return as_json({"created": int(order.at), "data": [{field: made}], "usage": usage})
+        return as_json({"created": int(order.at), "data": [{field: made}], "usage": self._usage(order)})
 
     def busy(self) -> Refusal:
         """rate_limit_exceeded."""
@@ -114,6 +133,20 @@ class FakeOpenAIImages(FakeService):
     def wrong_key(self) -> Refusal:
         """invalid_api_key that quotes the key, as the real service does."""
         return self._error(401, "invalid_api_key", f"Incorrect API key provided: {self.key}")
+
+    def _usage(self, order: Submission) -> dict[str, Any]:
+        """Tokens as the service counts them: patches of the references, and the image by size and quality."""
+        model = "-".join(str(order.body.get("model", "")).split("-")[:3])
+        units = _UNITS.get(model, _UNITS["gpt-image-2"])
+        of_side = units.get(order.body.get("quality", "auto"), max(units.values()))
+        long, short = max(order.width, order.height), min(order.width, order.height)
+        cells = of_side * max(math.floor(of_side * short / long + 0.5), 1)
+        made = math.ceil(cells * (2_000_000 + order.width * order.height) / 4_000_000)
+        text = len(order.body["prompt"].split()) + 6
+        images = sum(_patches(content) for content in self.images[order.number - 1])
+        read = {"text_tokens": text, "image_tokens": images}
+        tokens = {"input_tokens": text + images, "output_tokens": made}
+        return {**tokens, "total_tokens": text + images + made, "input_tokens_details": read}
 
     def _data_url(self, order: Submission) -> str:
         return f"data:image/png;base64,{base64.b64encode(self.image_of(order)).decode()}"
@@ -136,7 +169,8 @@ class FakeOpenAIImages(FakeService):
         return self._check_size(str(body.get("size", "1024x1024")))
 
     def _check_output(self, body: dict[str, Any]) -> None:
-        more = ("xhigh", "max") if str(body.get("model")).startswith("gpt-image-2.5") else ()
+        model = str(body.get("model"))
+        more = ("xhigh", "max") if model.startswith(("gpt-image-2.5", "gpt-image-2.6")) else ()
         output_format, background = body.get("output_format", "png"), body.get("background", "auto")
         if body.get("quality", "auto") not in (*_QUALITIES, *more):
             raise self._error(400, "invalid_value", "quality")
@@ -161,6 +195,14 @@ class FakeOpenAIImages(FakeService):
         if self.text_errors:
             return Refusal(status, {"error": message})
         return Refusal(status, {"error": {"message": message, "type": "invalid_request_error", "code": code}})
+
+
+def _patches(content: bytes) -> int:
+    """The tokens of a reference: patches of 32 pixels, after small ones are enlarged."""
+    with Image.open(io.BytesIO(content)) as image:
+        width, height = image.size
+    larger = min(max(1024 / max(width, height), 1), 2)
+    return min(math.ceil(width * larger / 32) * math.ceil(height * larger / 32), 1536)
 
 
 def _form(call: Call) -> tuple[dict[str, Any], list[bytes]]:
