@@ -110,6 +110,12 @@ def _money(variable: str, value: str) -> Decimal:
     return Decimal(value)
 
 
+def _producer(variable: str, value: str) -> str:
+    if not re.fullmatch(r"[ -~]{1,256}", value):
+        raise SettingError(variable, "应为英文字母、数字和符号，最多 256 个，例如统一社会信用代码")
+    return value
+
+
 def _rate(variable: str, value: str) -> Decimal:
     if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", value) or not Decimal(value):
         raise SettingError(variable, "应为 1 美元合多少元，例如 7.1，现在是「{value}」", value=value)
@@ -172,6 +178,7 @@ class Settings:
     volcengine_sk: str = _setting("", _key, secret=True)
     jimeng_endpoint: str = _setting("https://visual.volcengineapi.com", _url)
     jimeng_req_key: str = _setting("jimeng_t2i_v40")
+    jimeng_aigc_producer: str = _setting("", _producer)
     jimeng_local_references: bool = _setting(False, _bool)
     jimeng_concurrency: int | None = _setting(None, _int_between(1, 256))
     jimeng_price: Decimal | None = _setting(None, _money)

@@ -52,6 +52,7 @@ def test_the_model_follows_the_keys_unless_it_is_named(values: dict[str, str], m
     [
         ("IMAGE_MODEL", "midjourney"),
         ("USD_CNY", "0"),
+        ("JIMENG_AIGC_PRODUCER", "雪山工作室"),
         ("PORT", "http"),
         ("PORT", "70000"),
         ("MODEL_CONCURRENCY", "0"),

@@ -2,7 +2,8 @@
 
 ``visible`` is whether the service was asked for its visible mark; None: not recorded, or it has no switch.
 ``aigc`` is the implicit mark of GB 45438-2025, ``{"place": a key of PLACES, "fields": {name: text}}``; False
-when none was found, None when the file was not looked at. ``c2pa`` is whether there is a C2PA manifest, which
+when none was found, None when the file was not looked at. ``tagged``, where the service was asked for that
+mark, is whether it says that it wrote it. ``c2pa`` is whether there is a C2PA manifest, which
 is not verified; None when not looked at.
 """
 
@@ -11,11 +12,11 @@ from typing import Any
 
 from app.errors import Message, message
 
-PLACES: Mapping[str, str] = {"xmp": "XMP", "png": "PNG tEXt", "exif": "EXIF UserComment"}
+PLACES: Mapping[str, str] = {"xmp": "XMP", "png": "PNG tEXt", "exif": "EXIF UserComment", "app11": "APP11"}
 
 
 def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The marks as stored, with all three keys; what is not of their form counts as not looked at."""
+    """The marks as stored, ``tagged`` only if it is; what is not of their form counts as not looked at."""
     aigc = stored.get("aigc")
     if isinstance(aigc, Mapping) and aigc.get("place") in PLACES:
         fields = aigc.get("fields")
@@ -23,7 +24,9 @@ def marks_of(stored: Mapping[str, Any]) -> dict[str, Any]:
         aigc = {"place": aigc["place"], "fields": texts}
     elif aigc is not False:
         aigc = None
-    return {"visible": _flag(stored.get("visible")), "aigc": aigc, "c2pa": _flag(stored.get("c2pa"))}
+    tagged = {"tagged": stored["tagged"]} if isinstance(stored.get("tagged"), bool) else {}
+    visible, c2pa = _flag(stored.get("visible")), _flag(stored.get("c2pa"))
+    return {"visible": visible, "aigc": aigc, "c2pa": c2pa, **tagged}
 
 
 def mark_word(marks: Mapping[str, Any]) -> Message:

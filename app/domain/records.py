@@ -141,11 +141,13 @@ class GeneratedImage:
     """A picture as the provider returned it, not yet validated; ``seed`` if the service reports it.
 
     ``watermark``: whether the visible mark was asked for, where that is decided when the picture is fetched.
+    ``tagged``: whether the service says that it wrote the implicit mark; None: it was not asked to.
     """
 
     content: bytes
     seed: int | None = None
     watermark: bool | None = None
+    tagged: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

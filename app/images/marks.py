@@ -21,7 +21,7 @@ _MAX_TEXT = 1_000_000  # bytes
 _MAX_FIELDS, _MAX_NAME, _MAX_VALUE = 16, 40, 300  # characters
 _NAMESPACE = "tc260.org.cn/ns/aigc/"
 _PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_PNG_AIGC = b"AIGC"
+_PNG_AIGC = _LETTERS = b"AIGC"
 _APP1, _APP11 = 0xE1, 0xEB
 _MAX_PACKET = 60_000  # bytes; a JPEG segment holds 65,533
 _PACKET = (
@@ -77,7 +77,9 @@ def _candidates(content: bytes, image_format: str) -> Iterator[tuple[str, bytes 
         yield from _png_candidates(content)
     elif image_format == "jpeg":
         for part in jpeg_segments(content):
-            if part.name[0] == _APP1 and content.startswith(metadata.JPEG_XMP, part.payload.start):
+            if part.name[0] == _APP11 and _LETTERS in (segment := content[part.payload]):
+                yield "app11", segment[segment.index(_LETTERS) :].decode("utf-8", "replace")
+            elif part.name[0] == _APP1 and content.startswith(metadata.JPEG_XMP, part.payload.start):
                 yield "xmp", content[part.payload].removeprefix(metadata.JPEG_XMP)
     else:
         for part in webp_chunks(content):
@@ -107,6 +109,8 @@ def _implicit_mark(place: str, text: bytes | str) -> str | None:
     """The text of the mark in a candidate; None when it holds none."""
     if isinstance(text, bytes):
         return _aigc_property(text)
+    if place == "app11":  # how the mark lies there is not published
+        return text[text.find("{") :] if "{" in text else text
     return text if place == "png" or _IN_COMMENT.match(text) else None
 
 

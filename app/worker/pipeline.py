@@ -108,11 +108,13 @@ class Pipeline:
             pace.measured(time.monotonic() - began)
         seed = record.request.seed if image.seed is None else image.seed
         watermark = watermark if image.watermark is None else image.watermark
+        tagged = image.tagged
         with _spooled(image.content, self.settings.output_dir) as file:
             del image
             pixels, has_task = self._pixels(record), bool(task_id)
             saved = self.saving.save(db, record, file, seed, pixels=pixels, has_task=has_task)
-        return with_watermark(saved, watermark)
+        saved = with_watermark(saved, watermark)
+        return saved if tagged is None else replace(saved, marks={**saved.marks, "tagged": tagged})
 
     def finish(
         self,

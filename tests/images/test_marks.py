@@ -61,6 +61,13 @@ def test_a_c2pa_manifest_is_found(picture_format: str) -> None:
     assert find_marks(with_c2pa(picture_format)) == {"aigc": False, "c2pa": True}
 
 
+@pytest.mark.parametrize("text", [WRAPPED, "AIGC" + json.dumps(FIELDS)])
+def test_the_implicit_mark_is_found_in_app11_and_is_no_c2pa(text: str) -> None:
+    plain = noise_image("jpeg")
+    marked = plain[:2] + jpeg_segment(0xEB, b"JP\x00\x01" + text.encode()) + plain[2:]
+    assert find_marks(marked) == {"aigc": {"place": "app11", "fields": FIELDS}, "c2pa": False}
+
+
 def test_other_boxes_in_app11_are_no_c2pa() -> None:
     plain = noise_image("jpeg")
     other = jpeg_segment(0xEB, b"JP\x00\x01\x00\x00\x00\x01\x00\x00\x00\x20jumb" + b"json" * 4)

@@ -21,6 +21,7 @@ from tests.providers.services import FOX, answer, failure, opened, size_of
 from tools.fakes.clock import Clock
 from tools.fakes.images import make_image
 from tools.fakes.jimeng import FakeJimeng
+from tools.fakes.service import Submission
 
 
 @pytest.fixture
@@ -64,6 +65,23 @@ def test_the_visible_mark_is_asked_for_in_the_query(service: FakeJimeng, clock: 
     assert wanted == {"return_url": True} | ({"logo_info": {"add_logo": True}} if asked else {})
     assert "logo_info" not in service.submissions[0].body
     assert picture.watermark is asked
+
+
+def test_the_implicit_mark_is_asked_for_at_every_fetch(service: FakeJimeng, clock: Clock) -> None:
+    model = opened(service, jimeng_aigc_producer="91110108MA01")
+    task_id = submitted(model)
+    assert [model.fetch(task_id, clock.sleep).tagged for _ in range(2)] == [True, True]
+    queries = [json.loads(call.fields["req_json"]) for step, call in service.calls if step == "poll"]
+    asked = {
+        **dict.fromkeys(("content_producer", "content_propagator"), "91110108MA01"),
+        **dict.fromkeys(("producer_id", "propagate_id"), task_id),
+    }
+    assert all(query["aigc_meta"] == asked for query in queries)
+    assert "aigc_meta" not in service.submissions[0].body
+
+
+def test_without_a_producer_nothing_is_said_of_the_implicit_mark(model: Jimeng, clock: Clock) -> None:
+    assert model.fetch(submitted(model), clock.sleep).tagged is None
 
 
 def test_references_are_sent_as_urls(service: FakeJimeng, model: Jimeng) -> None:
@@ -214,7 +232,11 @@ def test_a_task_may_be_fetched_twice(service: FakeJimeng, model: Jimeng, clock: 
 def test_base64_images_are_accepted(service: FakeJimeng, model: Jimeng, clock: Clock) -> None:
     task_id = submitted(model)
     clock.now += 10
-    service._done = lambda order, with_url: FakeJimeng._done(service, order, False)  # type: ignore[method-assign]
+
+    def as_base64(order: Submission, with_url: bool, tagged: bool = False) -> dict[str, Any]:
+        return FakeJimeng._done(service, order, False, tagged)
+
+    service._done = as_base64  # type: ignore[method-assign]
     assert size_of(model.fetch(task_id, clock.sleep).content) == (2560, 1440)
 
 

@@ -39,6 +39,11 @@ def test_a_picture_is_stored_with_its_marks(
     assert harness.make("猫").marks == {"visible": asked, **FOUND}
 
 
+def test_what_the_service_says_of_the_implicit_mark_stands_beside_what_the_file_has(harness: Harness) -> None:
+    harness.restart(jimeng_aigc_producer="91110108MA01")
+    assert harness.make("猫").marks == {"visible": False, "tagged": True, **NOTHING}
+
+
 def test_a_service_without_the_switch_was_asked_nothing(byte_harness: Harness) -> None:
     byte_harness.restart(watermark=True)
     assert byte_harness.make("猫").marks == {"visible": None, **NOTHING}

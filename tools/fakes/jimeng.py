@@ -50,6 +50,7 @@ _SUBMIT_FIELDS = {
     "min_ratio": (int, float),
     "max_ratio": (int, float),
 }
+_META_FIELDS = {"content_producer", "producer_id", "content_propagator", "propagate_id"}
 _REQ_JSON_FIELDS = {"return_url", "logo_info", "aigc_meta"}
 _MESSAGES = {
     50200: "Invalid Input Parameter",
@@ -212,7 +213,7 @@ class FakeJimeng(FakeService):
         return "必拒" in prompt or "画崩" in prompt
 
     def _result(self, body: dict[str, Any]) -> Reply:
-        with_url = _check_result(body)
+        with_url, tagged = _check_result(body)
         with self.lock:
             order = next((each for each in self.submissions if each.task_id == body["task_id"]), None)
         if order is None or "失踪" in order.body.get("prompt", "") or self._age(order) > 12 * 3600:
@@ -226,16 +227,17 @@ class FakeJimeng(FakeService):
                 if "画崩" in order.body.get("prompt", "")
                 else _refused(400, 50511)
             )
-        return _envelope(self._done(order, with_url))
+        return _envelope(self._done(order, with_url=with_url, tagged=tagged))
 
-    def _done(self, order: Submission, with_url: bool) -> dict[str, Any]:
+    def _done(self, order: Submission, with_url: bool, tagged: bool = False) -> dict[str, Any]:
+        state = _state("done") | {"aigc_meta_tagged": tagged}
         if not with_url:
             pixels = base64.b64encode(self.image_of(order)).decode()
-            return {**_state("done"), "binary_data_base64": [pixels]}
+            return {**state, "binary_data_base64": [pixels]}
         with self.lock:
             self._url_counts[order.task_id] += 1
             url = self.image_url(order, str(self._url_counts[order.task_id]))
-        return {**_state("done"), "binary_data_base64": None, "image_urls": [url]}
+        return {**state, "binary_data_base64": None, "image_urls": [url]}
 
     def _age(self, order: Submission) -> float:
         return self.clock() - order.at
@@ -314,8 +316,8 @@ def _check_size(body: dict[str, Any]) -> tuple[int, int]:
     return width, height
 
 
-def _check_result(body: dict[str, Any]) -> bool:
-    """Validate a poll -> whether a URL is requested instead of base64."""
+def _check_result(body: dict[str, Any]) -> tuple[bool, bool]:
+    """Validate a poll -> whether a URL is requested instead of base64, and the implicit mark."""
     _check_req_key(body)
     if body.keys() - {"req_key", "task_id", "req_json"} or not isinstance(body.get("task_id"), str):
         raise _refused(400, 50215)
@@ -325,7 +327,15 @@ def _check_result(body: dict[str, Any]) -> bool:
         raise _refused(400, 50200, message="req_json") from None
     if not isinstance(options, dict) or options.keys() - _REQ_JSON_FIELDS:
         raise _refused(400, 50200, message="req_json")
-    return options.get("return_url", False) is True
+    meta = options.get("aigc_meta")
+    if meta is not None and not (
+        isinstance(meta, dict)
+        and meta.keys() <= _META_FIELDS
+        and meta.get("producer_id")
+        and all(isinstance(text, str) and len(text) <= 256 for text in meta.values())
+    ):
+        raise _refused(400, 50200, message="aigc_meta")
+    return options.get("return_url", False) is True, meta is not None
 
 
 def _check_req_key(body: dict[str, Any]) -> None:

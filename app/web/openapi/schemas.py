@@ -244,7 +244,9 @@ SCHEMAS: dict[str, Schema] = {
         collectable=bool,
     ),
     "Marks": closed_object(
+        ("tagged",),
         visible=or_null(bool),
+        tagged=bool,
         aigc={
             "anyOf": [
                 {"enum": [False, None]},
@@ -255,7 +257,8 @@ SCHEMAS: dict[str, Schema] = {
     )
     | {
         "description": "visible：是否请服务加可见标识，null 是服务没有这个开关或没有记录；"
-        "aigc：文件里的隐式标识，false 是没有发现，null 是没有检查；c2pa：文件里有没有 C2PA，没有验证"
+        "aigc：文件里的隐式标识，false 是没有发现，null 是没有检查；tagged：要服务写它时，服务说写了没有；"
+        "c2pa：文件里有没有 C2PA，没有验证"
     },
     "Usage": closed_object(
         **{"from": str, "to": str},

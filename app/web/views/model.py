@@ -32,6 +32,7 @@ _LABELS = {  # by the end of a variable's name
     "MODEL_TIMEOUT": "一张图最多等多少秒",
     "_REQ_KEY": "模型编号",
     "_MODEL": "模型编号",
+    "JIMENG_AIGC_PRODUCER": "请服务写隐式标识：生产者名称或编码",
     "JIMENG_LOCAL_REFERENCES": "4.0 直接发这台电脑上的参考图",
     "USD_CNY": "1 美元合多少元",
     "WATERMARK": "请服务加可见的 AI 标识",
