@@ -23,7 +23,8 @@ _EDGES = {"left": message("左"), "top": message("上"), "right": message("右")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """``rule`` is pixels, ratio, enlarged, name, bytes, format, quality, white_ground, fill or edge."""
+    """``rule`` is pixels, ratio, enlarged, name, bytes, format, quality, white_ground, fill, edge, or smaller
+    where the original is smaller than the profile."""
 
     rule: str
     result: str
@@ -52,6 +53,8 @@ def _of_size(
         fits = size == target or (sides.at_least is not None and max(size) < max(target))
         is_alike = abs(size[0] * target[1] - size[1] * target[0]) <= max(*size, *target)
         yield _check("ratio", is_alike, _size("{w}:{h}", size), _size("{w}:{h}", target))
+        if fits and size != target:  # never silently
+            yield _check("smaller", False, _size("{w}×{h}", size), _size("{w}×{h}", target))
     else:
         fits = size[0] <= target[0] and size[1] <= target[1]
     asked = {"inside": "{w}×{h} 以内", "original": "不限"}.get(profile.fit, "{w}×{h}")

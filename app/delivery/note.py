@@ -22,6 +22,7 @@ _RULES = {
     "white_ground": "白底",
     "fill": "商品占比",
     "edge": "碰边",
+    "smaller": "原图较小，没有放大",
     "enlarged": "放大",
     "name": "文件名",
 }

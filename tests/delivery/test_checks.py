@@ -70,9 +70,23 @@ def test_goods_on_a_scene_are_not_measured() -> None:
 
 def test_before_a_picture_is_made_what_its_size_decides_is_known() -> None:
     known = {found.rule: found for found in check(AMAZON, "B000123456.MAIN.jpg", None, (640, 640))}
-    assert results(known) == {"ratio": "pass", "pixels": "pass", "enlarged": "fail", "name": "pass"}
+    assert results(known) == {
+        "ratio": "pass",
+        "pixels": "pass",
+        "smaller": "fail",
+        "enlarged": "fail",
+        "name": "pass",
+    }
     assert str(known["enlarged"].seen) == "原图 640×640，要 1000×1000"
     assert str(known["pixels"].wanted) == "2000×2000、长边 1000 到 10000"
+
+
+def test_a_picture_that_stays_smaller_than_its_profile_is_told() -> None:
+    profile = BUILT_IN["淘宝/天猫 主图"]
+    known = {found.rule: found for found in check(profile, "猫.jpg", None, (1024, 1024))}
+    assert (known["pixels"].result, known["smaller"].result) == ("pass", "fail")
+    assert (str(known["smaller"].seen), str(known["smaller"].wanted)) == ("1024×1024", "1440×1440")
+    assert "smaller" not in {found.rule for found in check(profile, "猫.jpg", None, (2048, 2048))}
 
 
 @pytest.mark.parametrize(

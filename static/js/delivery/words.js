@@ -10,6 +10,7 @@ const RULES = {
   bytes: [_("文件大小"), (of) => _("{n} 张的文件大小不对，要 {wanted}", of)], format: [_("格式"), (of) => _("{n} 张的格式不对，要 {wanted}", of)],
   quality: [_("JPEG 质量"), (of) => _("{n} 张的 JPEG 质量不够，要 {wanted}", of)], white_ground: [_("白底"), (of) => _("{n} 张的白底不是纯白", of)],
   fill: [_("商品占比"), (of) => _("{n} 张的商品占比不对，要 {wanted}", of)], edge: [_("碰边"), (of) => _("{n} 张的商品碰到了边", of)],
+  smaller: [_("小于规格"), (of) => _("{n} 张的原图不到 {wanted}，按原图的大小做，不放大", of)],
   enlarged: [_("不放大"), (of) => _("{n} 张的原图不够大，要放大", of)], name: [_("文件名"), (of) => _("{n} 张的文件名不合要求：{wanted}", of)],
 };
 
