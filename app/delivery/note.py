@@ -76,6 +76,7 @@ def note_of(delivery: Delivery, profile: Profile, made: Mapping[int, Made], tran
     It names no prompt, price, model or path of this computer.
     """
     good = [one for one in made.values() if not one.error]
+    size = sum(one.bytes for one in good)
     source = message("自己的规格")
     if profile.source:
         source = message("{source}，{day}", source=message(profile.source), day=profile.checked_on)
@@ -83,7 +84,11 @@ def note_of(delivery: Delivery, profile: Profile, made: Mapping[int, Made], tran
         message("日期：{day}", day=f"{date.today():%Y-%m-%d}"),
         *([message("表格：{name}", name=delivery.title)] if delivery.title else ()),
         message("规格：{name}（{source}）", name=message(profile.name), source=source),
-        message("文件：{n} 个，共 {size} MB", n=len(good), size=f"{sum(x.bytes for x in good) / 1e6:.1f}"),
+        message(
+            "文件：{n} 个，共 {size}",
+            n=len(good),
+            size=f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.0f} KB",
+        ),
         message("尺寸按我们知道的要求做，平台会改，是否通过以平台为准。"),
     ]
     blocks = [

@@ -24,6 +24,7 @@ from app.errors import Conflict
 from app.images import store
 from app.library import outputs
 from app.system import windows_files
+from tests.harness import worker_of
 from tests.web.harness import WebHarness
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.oss import FakeOss
@@ -126,6 +127,7 @@ def test_each_row_delivers_its_kept_pictures_under_its_name_with_workbook_and_no
         "表格：春季",
         "规格：自己的",
         "文件：4 个",
+        "缩小到 30×30（4 个文件）",
         "第 4 行：",
         "4 张全部由 AI 生成",
         "声明图片由 AI 生成",
@@ -364,6 +366,19 @@ def test_originals_are_read_from_oss_by_a_machine_that_never_had_them(
     oss.is_down = False
     monkeypatch.setattr(outputs, "_PROBE_SECONDS", 0.0)
     assert made(other, again)["made"] == 4
+
+
+def test_an_original_that_only_its_copy_in_oss_still_has_is_delivered(
+    settings: Settings, oss: FakeOss
+) -> None:
+    demo = WebHarness(replace(settings, **oss.settings(oss_output_prefix="ai-images/output/")))
+    table = table_of(demo)
+    with closing(database.connect(settings.database)) as db:
+        while worker_of(demo.runtime).maintenance.copy_output(db):
+            pass
+    for name in originals(demo.settings):
+        (settings.output_dir / name).unlink()
+    assert [*unzipped(demo, planned(demo, table)["id"])] == [*NAMES, *PAPERS]
 
 
 @pytest.mark.parametrize(
