@@ -165,7 +165,8 @@ def _part_problem(part: str, safe: str) -> Message | None:
     """Why a part of a path cannot have its name; ``safe`` is what the systems take of it."""
     if not safe:
         return message("「{name}」里没有能当文件名的字，请改这一行的名字", name=part)
-    if safe_stem(part, max_bytes=_ANY_LENGTH, max_units=_ANY_LENGTH) != safe:
+    is_long = 4 * len(part) > _MAX_FOLDER_BYTES  # otherwise nothing was cut
+    if is_long and safe_stem(part, max_bytes=_ANY_LENGTH, max_units=_ANY_LENGTH) != safe:
         return message("「{name}…」太长，请缩短这一行的名字", name=part[:20])
     return None
 
