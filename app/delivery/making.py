@@ -20,7 +20,7 @@ from app.delivery.note import Made
 from app.delivery.profiles import finish_of, read_profile
 from app.delivery.store import Delivery, filenames
 from app.errors import BucketError, NotFound
-from app.images import atomic_write, metadata, store
+from app.images import atomic_write, store
 from app.images.finishing import CannotFinish, finish
 from app.library.output_backup import OutputBackup
 from app.library.outputs import Outputs
@@ -116,9 +116,7 @@ class Maker:
         try:
             if not filename:
                 raise NotFound("这张图片已被删除，请恢复以后重新交付")
-            content = self._originals.read(filename, key)
-            text = (metadata.extract(content) or "") if self.profile.parameters else ""
-            done = finish(content, self._wanted, text=text)
+            done = finish(self._originals.read(filename, key), self._wanted)
         except (CannotFinish, NotFound) as error:
             return Made(error=error.message)
         except BucketError as error:

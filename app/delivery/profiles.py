@@ -92,6 +92,7 @@ def finish_of(profile: Profile) -> Finish:
         min_bytes=profile.min_kb * 1000,
         least_side=int(profile.bound("long_side").at_least or 0),
         least_quality=min(int(profile.bound("quality").at_least or FLOOR_QUALITY), BEST_QUALITY),
+        parameters=profile.parameters,
         overlay=overlay,
     )
 

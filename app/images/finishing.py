@@ -55,7 +55,7 @@ class Finish:
     ``fit`` is pad, crop, inside or original; ``background`` is #rrggbb, auto (the ground at the border) or
     empty (transparent); ``format`` is jpeg, png, webp or original; 0 bytes are no bound. The frame of an
     original that is smaller gets smaller in proportion, down to ``least_side`` pixels of its long side; 0:
-    the frame is exact.
+    the frame is exact. ``parameters`` keeps the embedded text with prompt and parameters.
     """
 
     width: int = 0
@@ -68,6 +68,7 @@ class Finish:
     least_side: int = 0
     least_quality: int = FLOOR_QUALITY
     focus: tuple[float, float] = (0.5, 0.5)
+    parameters: bool = False
     overlay: Overlay | None = None
 
 
@@ -135,8 +136,11 @@ def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def finish(content: bytes, wanted: Finish, *, text: str = "") -> Finished:
-    """Make the picture; ``text`` (generation parameters) is embedded if given. Raises CannotFinish."""
+def finish(content: bytes, wanted: Finish) -> Finished:
+    """Make the picture. Raises CannotFinish.
+
+    A caller that keeps no reference to ``content`` has its memory back before the picture is resized.
+    """
     image_format = sniff(content)
     if image_format not in ENDING_OF:
         raise CannotFinish("原图不是 PNG、JPEG 或 WebP，没法交付，请重新生成这一张")
@@ -144,16 +148,20 @@ def finish(content: bytes, wanted: Finish, *, text: str = "") -> Finished:
     try:
         mark = marks.implicit_value(content, image_format)
         c2pa = "left" if marks.find_marks(content)["c2pa"] else ""
-        encoded, quality, source, scale = content, None, None, 1.0
+        text = (metadata.extract(content) or "") if wanted.parameters else ""
+        quality, source, scale = None, None, 1.0
         if wanted.fit == wanted.format == "original":
-            _measured(content)  # one that is damaged cannot be taken apart
+            encoded = content
+            _measured(encoded)  # one that is damaged cannot be taken apart
             if (
                 c2pa and metadata.extract(content) is None
             ):  # the manifest does not fit what was embedded since
                 c2pa = "kept"
         else:
             image_format = image_format if wanted.format == "original" else wanted.format
-            image, source, scale = _arranged(content, wanted, image_format, changes)
+            original = io.BytesIO(content)
+            del content
+            image, source, scale = _arranged(original, wanted, image_format, changes)
             room = len(marks.packet(mark)) + (4 * len(text) + 400 if text else 0) + 100
             encoded, quality = _encoded(image, image_format, wanted, room)
             del image
@@ -183,10 +191,13 @@ def finish(content: bytes, wanted: Finish, *, text: str = "") -> Finished:
 
 
 def _arranged(
-    content: bytes, wanted: Finish, image_format: str, changes: list[Message]
+    original: io.BytesIO, wanted: Finish, image_format: str, changes: list[Message]
 ) -> tuple[Image.Image, tuple[int, int], float]:
-    """(the picture on its ground, in sRGB as RGB or RGBA; the size of the original; its scale)."""
-    with open_image(io.BytesIO(content)) as image:
+    """(the picture on its ground, in sRGB as RGB or RGBA; the size of the original; its scale).
+
+    Closes the file, which frees its bytes.
+    """
+    with original, open_image(original) as image:
         source = upright_size(image)
         placed = layout(wanted, *source)
         near = [math.ceil(side * _GAP) for side in placed.picture]
@@ -195,7 +206,7 @@ def _arranged(
         if image.getexif().get(exif.ORIENTATION, 1) != 1:
             changes.append(message("按拍摄方向转正"))
         ImageOps.exif_transpose(image, in_place=True)
-        if content[24:25] == b"\x10" and image.format == "PNG":
+        if image.format == "PNG" and original.getbuffer()[24] == 16:
             changes.append(message("16 位减为 8 位"))
         picture = _true_colour(image)
     del image
@@ -252,7 +263,7 @@ def _in_srgb(image: Image.Image, icc: bytes, changes: list[Message]) -> Image.Im
             changes.append(message("原图的颜色配置读不出来，没有用"))
     elif flat.mode == "CMYK":
         changes.append(message("CMYK 没有颜色配置，转成 sRGB 只是近似"))
-    flat = flat.convert("RGB")
+    flat = flat if flat.mode == "RGB" else flat.convert("RGB")
     if alpha and alpha.getextrema() != (255, 255):
         flat.putalpha(alpha)
     return flat

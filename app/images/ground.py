@@ -53,7 +53,7 @@ def measure(image: Image.Image) -> Ground:
     kind, colour = measure_border(image)
     if kind in (SCENE, TRANSPARENT):
         return Ground(kind=kind, colour=colour, white=0.0)
-    image = image.convert("RGB")
+    image = image if image.mode == "RGB" else image.convert("RGB")
     box, area = _goods(image, colour)
     white = _white_share(image, _outside(image.size, box))
     left, top, right, bottom = box or (0, 0, 0, 0)

@@ -311,17 +311,19 @@ def test_the_original_keeps_its_pixels_profile_and_orientation_and_nothing_else(
 
 @pytest.mark.parametrize("wanted", [Finish(), SQUARE, Finish(width=64, height=64, fit="pad", format="png")])
 def test_parameters_are_embedded_where_they_are_asked_for(wanted: Finish) -> None:
-    made = finish(with_xmp("webp", xmp()), wanted, text="一只猫\nSteps: 20")
+    original = b"".join(metadata.embed(with_xmp("webp", xmp()), "webp", "一只猫\nSteps: 20"))
+    assert metadata.extract(finish(original, wanted).content) is None
+    made = finish(original, replace(wanted, parameters=True))
     assert metadata.extract(made.content) == "一只猫\nSteps: 20"
     assert find_marks(made.content)["aigc"]
 
 
 def test_the_bound_holds_with_mark_and_parameters() -> None:
     noise = noise_image("png", size=(800, 800))
-    text = "雪" * 3_000 + "\nSteps: 20"
+    noise = b"".join(metadata.embed(noise, "png", "雪" * 3_000 + "\nSteps: 20"))
     for most in (400_000, 420_000, 440_000):
-        wanted = Finish(width=800, height=800, fit="pad", format="jpeg", max_bytes=most)
-        assert len(finish(noise, wanted, text=text).content) <= most
+        made = finish(noise, replace(SQUARE, max_bytes=most, parameters=True))
+        assert (len(made.content) <= most, metadata.extract(made.content) is None) == (True, False)
 
 
 # --- bad originals
