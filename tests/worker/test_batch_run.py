@@ -1,4 +1,4 @@
-"""A batch on three services that fail in many ways, with a kill -9 before most of the faults and one after.
+"""A batch on five services that fail in many ways, with a kill -9 before most of the faults and one after.
 
 Checked against the fakes' own ledgers: what was charged, how often, by whom, and what was saved.
 """
@@ -13,18 +13,27 @@ from typing import Any
 import pytest
 
 from tests.worker.conftest import expire_leases
+from tools.fakes.gemini import FakeGemini
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.seedream import FakeSeedream
-from tools.fakes.service import Call, FakeService
+from tools.fakes.service import Call, FakeService, prompt_in
+from tools.fakes.tokenhub import FakeTokenHub
 from tools.server_process import ServerProcess, running_server
 from tools.waiting import TIMEOUT
 
 ROWS = 60  # of each model
 CONCURRENCY = 4
-IDS = {"jimeng": "jimeng_t2i_v40", "seedream": "doubao-seedream-5-0-flash-260915", "openai": "gpt-image-2"}
-KINDS = {"jimeng": FakeJimeng, "seedream": FakeSeedream, "openai": FakeOpenAIImages}
-PRICES = {"jimeng": Decimal("0.22"), "seedream": Decimal("0.12"), "openai": Decimal("0.50")}
+# Name -> the id of the model, its fake, its price; OpenAI and Gemini have none that is listed.
+SERVICES = {
+    "jimeng": ("jimeng_t2i_v40", FakeJimeng, "0.22"),
+    "seedream": ("doubao-seedream-5-0-flash-260915", FakeSeedream, "0.12"),
+    "gemini": ("gemini-nano-banana-2.1", FakeGemini, "0.30"),
+    "tokenhub": ("hy-image-v3.5-preview", FakeTokenHub, "0.15"),
+    "openai": ("gpt-image-2", FakeOpenAIImages, "0.50"),
+}
+IDS = {name: model for name, (model, _, _) in SERVICES.items()}
+PRICES = {name: Decimal(price) for name, (_, _, price) in SERVICES.items()}
 # Row -> the fault of a call about it, for every model.
 LOSSES = {3: "reset", 25: "500"}
 BUSY = (26, 27)
@@ -41,10 +50,6 @@ def prompt_of(name: str, row: int) -> str:
     """The unique prompt of a row of a model."""
     words = REFUSED_BY_JIMENG | {REFUSED_AT_FIRST: "审图"} if name == "jimeng" else {}
     return f"{name} 第 {row:03} 张 {words.get(row) or ('违禁' if row == REFUSED else '江南')}"
-
-
-def prompt_in(body: dict[str, Any]) -> str:
-    return str(body.get("prompt", ""))
 
 
 def is_about(fake: FakeService, prompt: str) -> Callable[[Call], bool]:
@@ -69,7 +74,7 @@ def is_about(fake: FakeService, prompt: str) -> Callable[[Call], bool]:
 def fakes() -> Iterator[dict[str, FakeService]]:
     with ExitStack() as opened:
         fakes: dict[str, FakeService] = {}
-        for name, kind in KINDS.items():
+        for name, (_, kind, _) in SERVICES.items():
             fake = fakes[name] = opened.enter_context(kind(latency=0.08, image_format="jpeg"))
             faults = [("submit", row, fault) for row, fault in (LOSSES | dict.fromkeys(BUSY, "busy")).items()]
             if name == "jimeng":
@@ -97,7 +102,7 @@ class Run:
             for row in range(1, ROWS + 1)
             for name in IDS
         ]
-        body = {"rows": rows, "name": "三个模型", "stop_after": None}
+        body = {"rows": rows, "name": "五个模型", "stop_after": None}
         self.batch_id = server.post("/api/batches", body)["batch_id"]
         self.version = 0
         self.batch: dict[str, Any] = {}
@@ -151,6 +156,7 @@ def run(
     for fake in fakes.values():
         settings |= fake.settings()
     settings |= {"image_model": "jimeng", "model_concurrency": CONCURRENCY, "openai_price": "0.5"}
+    settings |= {"gemini_price": PRICES["gemini"]}
     settings |= {"seedream_model": IDS["seedream"], "database_url": module_database_url}
     with running_server(tmp_path_factory.mktemp("server"), **settings) as server:
         run = Run(server, fakes)

@@ -123,6 +123,15 @@ def as_json(fields: Mapping[str, Any], status: int = 200) -> Reply:
     return Reply(status=status, content=json.dumps(fields, ensure_ascii=False).encode())
 
 
+def prompt_in(body: Mapping[str, Any]) -> str:
+    """The prompt of a submission, in whichever form a service takes it; empty in other calls."""
+    if "contents" in body:
+        return str(body["contents"][0]["parts"][0]["text"])
+    if "messages" in body:
+        return str(body["messages"][0]["content"][0]["text"])
+    return str(body.get("prompt", ""))
+
+
 class FakeService:
     """A fake image service on 127.0.0.1.
 

@@ -14,6 +14,8 @@ _DOWNLOAD = ("slow", "reset", "drop", "cut", "502", "dead_url", *_CORRUPT)
 STEPS: dict[str, dict[str, tuple[str, ...]]] = {
     "jimeng": {"submit": _SUBMIT, "poll": _POLL, "download": _DOWNLOAD},
     "seedream": {"submit": _SUBMIT, "download": _DOWNLOAD},
+    "gemini": {"submit": (*_SUBMIT, *_CORRUPT)},
+    "tokenhub": {"submit": _SUBMIT, "download": _DOWNLOAD},
     "openai": {"submit": (*_SUBMIT, *_CORRUPT)},
     "openai-url": {"submit": _SUBMIT, "download": _DOWNLOAD},
     "sdapi": {"submit": (*_SUBMIT, *_CORRUPT)},
@@ -22,6 +24,8 @@ STEPS: dict[str, dict[str, tuple[str, ...]]] = {
 WORDS = {
     "jimeng": ("违禁", "保护词", "审图", "必拒", "画崩", "失踪"),
     "seedream": ("违禁", "必拒"),
+    "gemini": ("违禁", "崩"),
+    "tokenhub": ("违禁", "上游"),
     "openai": ("违禁", "崩"),
     "openai-url": ("违禁", "崩"),
     "sdapi": ("校验", "崩"),
@@ -199,7 +203,9 @@ def make_plan(seed: int, number: int, store: str = "sqlite") -> Plan:
 
 def _machine_plan(seed: int, number: int) -> Plan:
     rng = random.Random(f"{seed}/{number}")
-    service = rng.choice(("jimeng",) * 6 + ("seedream", "openai", "openai-url", "sdapi"))
+    service = rng.choice(
+        ("jimeng",) * 6 + ("seedream", "gemini", "tokenhub", "openai", "openai-url", "sdapi")
+    )
     rows = rng.randint(6, 14)
     servers = rng.choice((1, 1, 1, 2))
     disruption = _draw_disruption(rng, rows)
@@ -287,7 +293,7 @@ def _points_of(service: str) -> list[str]:
 
 
 def _kinds_of(service: str) -> tuple[str, ...]:
-    return ("bytes",) if service in ("openai", "sdapi") else ("task id",)
+    return ("bytes",) if service in ("gemini", "openai", "sdapi") else ("task id",)
 
 
 def _draw_disruption(rng: random.Random, rows: int) -> PlannedDisruption | None:
@@ -305,7 +311,9 @@ def _cluster_plan(seed: int, number: int) -> Plan:
     """Two workers and two web processes; several disruptions may follow each other."""
     rng = random.Random(f"{seed}/{number}/postgres")
     is_calm = rng.random() < 0.15
-    service = rng.choice(("jimeng",) * 4 + ("seedream", "openai", "openai-url", "sdapi"))
+    service = rng.choice(
+        ("jimeng",) * 4 + ("seedream", "gemini", "tokenhub", "openai", "openai-url", "sdapi")
+    )
     rows = rng.randint(8, 16)
     steps = _draw_steps(rng, rows)
     return Plan(

@@ -23,7 +23,7 @@ Rows = list[tuple[object, ...]]
 _ENDS = ("success", "failed", "unknown")
 _STEPS = {"submit": "submission", "poll": "poll", "download": "download", "prompt": "word in the prompt"}
 CRASH_POINTS = (*SERVER_POINTS, STORED_POINT, *SERVICE_POINTS, AT_RANDOM, SIGTERM)
-WITH_TASK_ID = ("jimeng", "seedream", "openai-url")
+WITH_TASK_ID = ("jimeng", "seedream", "tokenhub", "openai-url")
 
 
 def render_report(outcomes: Sequence[Outcome], *, seed: int, seconds: float) -> str:

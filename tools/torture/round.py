@@ -16,11 +16,13 @@ from typing import Any
 
 import requests
 
+from tools.fakes.gemini import FakeGemini
 from tools.fakes.jimeng import FakeJimeng
 from tools.fakes.openai_images import FakeOpenAIImages
 from tools.fakes.sdapi import FakeSdApi
 from tools.fakes.seedream import FakeSeedream
-from tools.fakes.service import Call, FakeService
+from tools.fakes.service import Call, FakeService, prompt_in
+from tools.fakes.tokenhub import FakeTokenHub
 from tools.torture.chaos import ChaosPhase, Crash
 from tools.torture.checks import (
     ENDS,
@@ -124,12 +126,10 @@ class Round:
         with self.service.lock:
             if call.path.startswith("/pictures/"):
                 number = int(call.path.split("/")[2].split("-")[0])
-                return str(self.service.submissions[number - 1].body["prompt"])
+                return prompt_in(self.service.submissions[number - 1].body)
             fields = json.loads(call.content)
             found = [order for order in self.service.submissions if order.task_id == fields.get("task_id")]
-            return str(
-                found[0].body["prompt"] if found and fields.get("task_id") else fields.get("prompt", "")
-            )
+            return prompt_in(found[0].body if found and fields.get("task_id") else fields)
 
     def submit_batch(self) -> None:
         """Submit the batch; unanswered, again, to another server where there are several."""
@@ -237,7 +237,7 @@ class Round:
 
     def _verify(self) -> None:
         orders = [
-            Submission(number=o.number, prompt=str(o.body["prompt"]), billed=o.billed)
+            Submission(number=o.number, prompt=prompt_in(o.body), billed=o.billed)
             for o in self.service.submissions
         ]
         outcome = self.outcome
@@ -290,10 +290,14 @@ def open_service(plan: Plan) -> FakeService:
     service_options: dict[str, Any] = {"latency": plan.latency, "image_format": plan.image_format}
     if plan.service == "jimeng":
         return FakeJimeng(busy_code=plan.busy_code, **service_options)
-    if plan.service == "seedream":
-        return FakeSeedream(**service_options)
-    if plan.service == "sdapi":
-        return FakeSdApi(**service_options)
+    others: dict[str, type[FakeService]] = {
+        "seedream": FakeSeedream,
+        "gemini": FakeGemini,
+        "tokenhub": FakeTokenHub,
+        "sdapi": FakeSdApi,
+    }
+    if plan.service in others:
+        return others[plan.service](**service_options)
     return FakeOpenAIImages(answers="url" if plan.service == "openai-url" else "b64_json", **service_options)
 
 
