@@ -81,7 +81,7 @@ export class OrderDialog {
       const shown = shownNow(row, this.#page);
       if (mode === "release" && shown.state !== "held") return [];
       const maker = spec || model.of(row);
-      const sized = { aspect_ratio: changes.aspect_ratio || row.aspect_ratio, resolution: changes.resolution || row.resolution, sample_images: row.sample_images };
+      const sized = { aspect_ratio: changes.aspect_ratio || row.aspect_ratio, resolution: changes.resolution || row.resolution, quality: row.quality, sample_images: row.sample_images };
       return [{ row, shown, wanted: pictureCount(row, model), each: pricePerPicture(sized, { of: () => maker }), model: maker }];
     });
   }
