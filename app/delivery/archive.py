@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from zipstream import ZipStream
 
@@ -24,7 +25,7 @@ NOTE, WORKBOOK = "交付说明.txt", "交付清单.xlsx"
 FOLDERS = "deliveries"  # beside OUTPUT_DIR
 
 # The files by record id -> their thumbnails.
-Thumbnailer = Callable[[dict[int, str]], sheets.Thumbnails]
+Thumbnailer: TypeAlias = "Callable[[dict[int, str]], sheets.Thumbnails]"  # which would load openpyxl
 
 
 class Archive:
