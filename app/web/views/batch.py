@@ -6,7 +6,7 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 import database
-from app.domain import ASPECT_RATIOS, BUILT_IN_NAMES, BatchStatus, Status
+from app.domain import ASPECT_RATIOS, BUILT_IN_NAMES, Batch, BatchStatus, Status
 from app.domain.tables import Table
 from app.web.batch_columns import batch_columns, batch_models
 from app.web.formatting import resolutions
@@ -65,7 +65,7 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
         render_template(
             "pages/batch.html",
             table_id=table.id if table else "",
-            has_run=table is not None and _has_run(table),
+            run=_shown_run(table) if table else None,
             table_name=table.name if table else "",
             table_model=table.model if table else chosen.spec.model_id,
             columns=columns,
@@ -79,14 +79,15 @@ def _open_table(table: Table | None, chosen: PageModel) -> Response:
     )
 
 
-def _has_run(table: Table) -> bool:
-    """Whether a run of a table is to be shown: it has not ended, or some of it failed."""
+def _shown_run(table: Table) -> Batch | None:
+    """The newest run of a table, unless it has ended and nothing of it failed."""
     run_id = database.newest_run(connection(), table.id)
     if run_id is None:
-        return False
+        return None
     batch = database.get_batch(connection(), run_id)
     has_ended = batch.status in (BatchStatus.FINISHED, BatchStatus.CANCELLED)
-    return not has_ended or batch.counts[Status.FAILED] + batch.counts[Status.UNKNOWN] > 0
+    has_failed = batch.counts[Status.FAILED] + batch.counts[Status.UNKNOWN] > 0
+    return None if has_ended and not has_failed else batch
 
 
 def _model_of(table: Table) -> PageModel:

@@ -142,6 +142,7 @@ export class RunStrip {
       "[data-more-menu] [data-run-more]": { hidden: !batch || !isOver },
     });
     if (!batch) return;
+    apply(section, { classes: { "has-cause": isPaused && batch.paused_reason && batch.paused_cause !== "sample" } });
     show(this.#root, {
       "[data-run-reason]": { textContent: isPaused ? pausedWords(batch) : "", classes: { "is-plain": !batch.paused_reason } },
       "[data-run-keys]": { hidden: !isPaused || !["key", "model"].includes(batch.paused_cause) },
