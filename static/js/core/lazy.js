@@ -15,10 +15,18 @@ export class ScriptLoadError extends HttpError {
 export function lazy(load, make = (module) => module) {
   let result = null;
   const loadModule = () => load().catch(async () => { throw await loadError(); });
-  return () => (result ??= loadModule().then(make).catch((error) => {
+  return () => (result ??= markPressed(loadModule()).then(make).catch((error) => {
     result = null;
     throw error;
   }));
+}
+
+// The control that was pressed a moment ago shows that what it opens is on its way.
+function markPressed(loading) {
+  const pressed = globalThis.navigator?.userActivation?.isActive ? document.activeElement?.closest("a, button") : null;
+  if (!pressed || "busy" in pressed.dataset) return loading;
+  pressed.dataset.busy = "";
+  return loading.finally(() => delete pressed.dataset.busy);
 }
 
 async function loadError() {
