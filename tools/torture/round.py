@@ -38,7 +38,7 @@ from tools.torture.visitor import Visitor
 
 SETTLE_SECONDS = 60.0
 _SILENT = 5.0
-_ARRIVAL_SECONDS = 0.3  # after which the service has every request of a process that was killed
+_ARRIVAL_SECONDS = 0.3  # without a request, after which the service has all of a process that was killed
 _IDLE_SECONDS = 2.0  # in which a worker would have ordered what it finds queued
 _RECORDS = "SELECT * FROM generation_records ORDER BY id"
 
@@ -195,8 +195,10 @@ class Round:
         One of PostgreSQL is another database, and waits in any case.
         """
         chaos.drop_pending_crash()
-        time.sleep(_ARRIVAL_SECONDS)
-        before = len(self.service.submissions)
+        seen, before = -1, len(self.service.submissions)
+        while seen != before:
+            time.sleep(_ARRIVAL_SECONDS)
+            seen, before = before, len(self.service.submissions)
         waits = self.site.is_cluster or before > len(self.site.read("SELECT id FROM charges"))
         chaos.restart_crashed()
         time.sleep(_IDLE_SECONDS)
