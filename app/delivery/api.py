@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.delivery.plan import PlannedFile, Problem, Source, plan_files
 from app.delivery.profiles import BUILT_IN, FITS, FORMATS, Profile, Rule, finish_of, read_profile
 from app.delivery.store import Delivery
 from app.domain import Pick
+from app.domain.presets import Preset
 from app.domain.tables import MAX_ROWS_A_TABLE, Table
 from app.errors import Conflict, Forbidden, InvalidRequest, NotFound, message
 from app.images.filenames import safe_stem
@@ -39,7 +40,7 @@ from app.web.openapi.schemas import (
     text,
     whole,
 )
-from app.web.params import is_id, json_body, parse_ids
+from app.web.params import bool_field, is_id, json_body, parse_ids
 from app.web.provider_settings import is_of_this_machine
 from app.web.serializers import large_success, success
 from app.web.services import connection, services
@@ -49,7 +50,8 @@ from app.web.thumbnails import record_thumbnails
 bp = Blueprint("deliveries", __name__, url_prefix="/api")
 
 _MAKE_SECONDS = 1.0
-_RULE = closed_object(("at_least", "at_most", "confidence"), **from_dataclass(Rule)["properties"])
+_STORED = "delivery_profiles"  # the table of own ones
+_RULE = closed_object(("at_least", "at_most"), **from_dataclass(Rule)["properties"])
 _OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=float, opacity=float)
 _PROFILE = from_dataclass(
     Profile,
@@ -85,15 +87,15 @@ _LISTED = closed_object(
 @describe("交付规格：平台的尺寸，和自己的", answer(profiles=array_of(_PROFILE)))
 def list_all_profiles() -> Response:
     """The built-in profiles, then the stored ones by name."""
-    stored = [read_profile(name, fields) for name, fields in store.list_profiles(connection())]
-    return success(profiles=[profile.fields() for profile in (*BUILT_IN.values(), *stored)])
+    stored = database.list_presets(connection(), _STORED)
+    return success(profiles=[*BUILT_IN.values(), *(read_profile(each.name, each.fields) for each in stored)])
 
 
 @bp.get("/delivery-profiles/<path:name>")
 @describe("一个交付规格", answer(profile=_PROFILE))
 def get_profile(name: str) -> Response:
     """One profile."""
-    return success(profile=_profile(name).fields())
+    return success(profile=_profile(name))
 
 
 @bp.put("/delivery-profiles/<path:name>")
@@ -102,8 +104,8 @@ def put_profile(name: str) -> Response:
     """Store a profile; one of the same name is replaced."""
     _require_own(name)
     profile = read_profile(name, json_body())
-    store.save_profile(connection(), profile.name, profile.fields())
-    return success(profile=profile.fields())
+    database.save_preset(connection(), Preset(name=profile.name, fields=asdict(profile)), _STORED)
+    return success(profile=profile)
 
 
 @bp.delete("/delivery-profiles/<path:name>")
@@ -111,7 +113,7 @@ def put_profile(name: str) -> Response:
 def remove_profile(name: str) -> Response:
     """Delete a profile."""
     _require_own(name)
-    store.delete_profile(connection(), name)
+    database.delete_preset(connection(), name, _STORED)
     return success(deleted=name)
 
 
@@ -147,7 +149,9 @@ def deliver() -> Response:
     key, applies = request_key(body), body.get("apply", 1)
     if type(applies) is not int or applies not in (0, 1):
         raise InvalidRequest("apply", "apply 应为 0 或 1")
-    profile = _profile(body.get("profile")).with_switches(body)
+    profile = _profile(body.get("profile"))
+    switches = {name: bool_field(body, name, default=getattr(profile, name)) for name in ("note", "workbook")}
+    profile = replace(profile, **switches)
     pick = body.get("pick") or ("all" if body.get("table") is None else "keep")
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
@@ -360,7 +364,7 @@ def _planned(profile: Profile, sources: Sequence[Source], pick: str, **fields: A
     return Delivery(
         id=store.new_id(),
         profile=profile.name,
-        fields=profile.fields(),
+        fields=asdict(profile),
         pick=pick,
         files=files,
         problems=sorted([*problems, *empty], key=lambda problem: problem.row),
@@ -388,10 +392,12 @@ def _earlier(delivery_id: Any, table: Table) -> Delivery | None:
 
 def _profile(name: Any) -> Profile:
     """The profile of this name. Raises NotFound."""
-    stored = dict(store.list_profiles(connection()))
-    if not isinstance(name, str) or name not in {*BUILT_IN, *stored}:
-        raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
-    return BUILT_IN.get(name) or read_profile(name, stored[name])
+    if isinstance(name, str) and name in BUILT_IN:
+        return BUILT_IN[name]
+    for stored in database.list_presets(connection(), _STORED):
+        if stored.name == name:
+            return read_profile(stored.name, stored.fields)
+    raise NotFound("没有交付规格「{name}」", name=str(name)[:40])
 
 
 def _require_own(name: str) -> None:

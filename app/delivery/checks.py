@@ -14,10 +14,7 @@ PASS, FAIL, NOT_CHECKED = "pass", "fail", "not_checked"
 
 _ALL_WHITE = 0.995  # share of the ground that is exact 255 white
 _CODES = "MAIN|SWCH|PT[0-9]{2}|PS0[1-6]|TOPP|BOTT|LEFT|RGHT|FRNT|BACK|SIDE|PAIR|FACT|EEGL"
-_NAMES = {
-    "amazon_name": (rf"[A-Za-z0-9]{{8,14}}(\.({_CODES}))?", "ASIN.MAIN 这样的名字，不含空格、横线和下划线"),
-    "ascii_name": ("[A-Za-z0-9._-]+", "只用英文字母、数字和 . _ -"),
-}
+_AMAZON_NAME = re.compile(rf"[A-Za-z0-9]{{8,14}}(\.({_CODES}))?")
 _EDGES = {"left": message("左"), "top": message("上"), "right": message("右"), "bottom": message("下")}
 
 
@@ -68,14 +65,12 @@ def _of_size(
 
 def _of_name(profile: Profile, name: str) -> Iterator[Check]:
     stem = name.rpartition("/")[2].rpartition(".")[0]
-    signs = [_NAMES[rule.rule] for rule in profile.rules if rule.rule in _NAMES]
-    most = profile.bound("name").at_most
-    wanted = [message(words) for _, words in signs] + (
-        [message("最多 {n} 个字", n=int(most))] if most else []
-    )
-    if wanted:
-        fits = all(re.fullmatch(sign, stem) for sign, _ in signs) and len(stem) <= (most or len(stem))
-        yield _check("name", fits, message("{name}", name=stem), _all(wanted))
+    seen, most = message("{name}", name=stem), profile.bound("name").at_most
+    if any(rule.rule == "amazon_name" for rule in profile.rules):
+        wanted = message("ASIN.MAIN 这样的名字，不含空格、横线和下划线")
+        yield _check("name", bool(_AMAZON_NAME.fullmatch(stem)), seen, wanted)
+    elif most:
+        yield _check("name", len(stem) <= most, seen, message("最多 {n} 个字", n=int(most)))
 
 
 def _of_file(profile: Profile, finished: Finished) -> Iterator[Check]:

@@ -4,21 +4,22 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
-from app.errors import InvalidRequest, Message, message
+from app.errors import InvalidRequest
 from app.images.finishing import BEST_QUALITY, FLOOR_QUALITY, POSITIONS, Finish, Overlay
 
 FITS = ("pad", "crop", "inside", "original")
 FORMATS = ("jpeg", "png", "webp", "original")
 # Bounds in pixels (long_side, width), kB, JPEG quality, share of the frame (fill), characters of the name.
 _WITH_BOUNDS = ("long_side", "width", "bytes", "quality", "fill", "name")
-RULES = (*_WITH_BOUNDS, "white_ground", "edge", "ascii_name", "amazon_name")
+RULES = (*_WITH_BOUNDS, "white_ground", "edge", "amazon_name")
 
-MAX_SIDE = 10_000
-MAX_KB = 100_000
+MAX_NAME, _MAX_TEXT = 40, 200  # characters
+_MAX_SIDE, _MAX_KB = 10_000, 100_000
 _MAX_OVERLAY = 200_000  # bytes
+_KINDS = {bool: "请填 true 或 false", int: "请填 0 到 {most} 的整数", str: "请填文字，最多 {most} 个字"}
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _PNG_URL = "data:image/png;base64,"
 _BYTES_A_PIXEL = {"png": 0.25, "jpeg": 0.02, "webp": 0.01}  # less is hopeless even for goods on white
@@ -26,12 +27,11 @@ _BYTES_A_PIXEL = {"png": 0.25, "jpeg": 0.02, "webp": 0.01}  # less is hopeless e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A bound; H is official with a second source, M official, L from a third party, U contradictory."""
+    """A figure of a platform, with bounds if the rule has some."""
 
     rule: str
     at_least: float | None = None
     at_most: float | None = None
-    confidence: str = ""
 
     @property
     def has_bounds(self) -> bool:
@@ -62,17 +62,6 @@ class Profile:
     source: str = ""
     checked_on: str = ""
 
-    def fields(self) -> dict[str, Any]:
-        """As the API answers and the database stores it."""
-        return asdict(self)
-
-    def with_switches(self, given: Mapping[str, Any]) -> "Profile":
-        """The profile with ``note`` and ``workbook`` as a delivery asks for them. Raises InvalidRequest."""
-        for field in ("note", "workbook"):
-            _check_kind(field, given.get(field, True))
-        note, workbook = given.get("note", self.note), given.get("workbook", self.workbook)
-        return replace(self, note=note, workbook=workbook)
-
     def bound(self, rule: str) -> Rule:
         """The rule of that name; without bounds if the profile has none."""
         return next((found for found in self.rules if found.rule == rule), Rule(rule=rule))
@@ -81,7 +70,6 @@ class Profile:
 def finish_of(profile: Profile) -> Finish:
     """What the engine is asked for."""
     laid_on = profile.overlay
-    overlay = Overlay(**{**laid_on, "image": _png(laid_on["image"])}) if laid_on else None
     return Finish(
         width=profile.width,
         height=profile.height,
@@ -93,44 +81,26 @@ def finish_of(profile: Profile) -> Finish:
         least_side=int(profile.bound("long_side").at_least or 0),
         least_quality=min(int(profile.bound("quality").at_least or FLOOR_QUALITY), BEST_QUALITY),
         parameters=profile.parameters,
-        overlay=overlay,
+        overlay=Overlay(**{**laid_on, "image": _png(laid_on["image"])}) if laid_on else None,
     )
 
 
 def read_profile(name: str, given: Mapping[str, Any]) -> Profile:
     """The profile in untrusted fields, or defaults where they are missing. Raises InvalidRequest."""
     name = name.strip()
-    if not name or len(name) > 40:
-        raise InvalidRequest("name", "请给规格起一个名字，最多 40 个字")
-    known = {field.name for field in fields(Profile)} - {"name", "built_in", "rules", "overlay"}
-    values: dict[str, Any] = {field: given[field] for field in known if given.get(field) is not None}
+    if not 1 <= len(name) <= MAX_NAME:
+        raise InvalidRequest("name", "请给规格起一个名字，最多 {limit} 个字", limit=MAX_NAME)
+    plain = {field.name: field.default for field in fields(Profile) if type(field.default) in _KINDS}
+    values = {field: given[field] for field in plain if field != "built_in" and given.get(field) is not None}
     for field, value in values.items():
-        _check_kind(field, value)
-    values |= {"rules": _rules(given.get("rules")), "overlay": _overlay(given.get("overlay"))}
-    profile = Profile(name=name, **values)
+        kind = type(plain[field])
+        most = _MAX_TEXT if kind is str else _MAX_SIDE if field in ("width", "height") else _MAX_KB
+        if type(value) is not kind or not 0 <= (len(value) if kind is str else value) <= most:
+            raise InvalidRequest(field, _KINDS[kind], most=most)
+    rules, overlay = _rules(given.get("rules") or ()), _overlay(given.get("overlay"))
+    profile = Profile(name=name, rules=rules, overlay=overlay, **values)
     _check(profile)
     return profile
-
-
-def warnings_of(profile: Profile) -> list[Message]:
-    """What a platform may refuse although the profile can be met."""
-    most = profile.bound("bytes").at_most
-    if most and profile.max_kb > most:
-        return [message("上限 {kb} KB 超过平台收的 {most} KB", kb=profile.max_kb, most=int(most))]
-    return []
-
-
-def _check_kind(field: str, value: Any) -> None:
-    """Whether a value is of the type of its field, and within bounds that hold for all profiles."""
-    if field in ("workbook", "parameters", "note"):
-        if not isinstance(value, bool):
-            raise InvalidRequest(field, "请填 true 或 false")
-    elif field in ("width", "height", "max_kb", "min_kb"):
-        most = MAX_SIDE if field in ("width", "height") else MAX_KB
-        if not _is_number(value, most) or not isinstance(value, int):
-            raise InvalidRequest(field, "请填 0 到 {most} 的整数", most=most)
-    elif not isinstance(value, str) or len(value) > 200:
-        raise InvalidRequest(field, "请填文字，最多 200 个字")
 
 
 def _check(profile: Profile) -> None:
@@ -154,38 +124,36 @@ def _check(profile: Profile) -> None:
                 raise InvalidRequest(field, "原图不重新压缩，不能限制大小，也不能叠加图片；请选一种格式")
     if not profile.file_name.strip():
         raise InvalidRequest("file_name", "请填文件名，例如 {example}", example="{文件名}")
-    if profile.max_kb and profile.min_kb > profile.max_kb:
+    _check_bytes(profile)
+
+
+def _check_bytes(profile: Profile) -> None:
+    most, taken = profile.max_kb, profile.bound("bytes").at_most
+    if most and profile.min_kb > most:
         raise InvalidRequest(
-            "min_kb", "最小 {least} KB 超过了最大 {most} KB", least=profile.min_kb, most=profile.max_kb
+            "min_kb", "最小 {least} KB 超过了最大 {most} KB", least=profile.min_kb, most=most
         )
+    if taken and most > taken:
+        raise InvalidRequest("max_kb", "上限 {kb} KB 超过平台收的 {most} KB", kb=most, most=int(taken))
+    size = {"width": profile.width, "height": profile.height, "format": profile.format.upper()}
     needed = profile.width * profile.height * _BYTES_A_PIXEL.get(profile.format, 0) / 1000
-    if profile.max_kb and profile.max_kb < needed and profile.fit != "inside":
-        raise InvalidRequest(
-            "max_kb",
-            "{width}×{height} 的 {format} 放不进 {kb} KB，请放宽上限、改小尺寸或换一种格式",
-            width=profile.width,
-            height=profile.height,
-            format=profile.format.upper(),
-            kb=profile.max_kb,
-        )
+    if most and most < needed and profile.fit != "inside":
+        words = "{width}×{height} 的 {format} 放不进 {kb} KB，请放宽上限、改小尺寸或换一种格式"
+        raise InvalidRequest("max_kb", words, kb=most, **size)
 
 
 def _rules(given: Any) -> tuple[Rule, ...]:
-    if given is None:
-        return ()
     if not isinstance(given, (list, tuple)) or len(given) > len(RULES):
         raise InvalidRequest("rules", "请填规则的列表")
-    return tuple(map(_rule, given))
-
-
-def _rule(given: Any) -> Rule:
-    if not isinstance(given, Mapping) or given.get("rule") not in RULES:
+    if not all(isinstance(each, Mapping) and each.get("rule") in RULES for each in given):
         raise InvalidRequest("rules", "只有这些规则：{rules}", rules=RULES)
-    bounds = {name: given.get(name) for name in ("at_least", "at_most")}
-    if not all(value is None or _is_number(value, MAX_KB) for value in bounds.values()):
+    bounds = [(each.get("at_least"), each.get("at_most")) for each in given]
+    if not all(bound is None or _is_number(bound, _MAX_KB) for both in bounds for bound in both):
         raise InvalidRequest("rules", "规则的上下限请填数字")
-    confidence = given.get("confidence", "")
-    return Rule(rule=given["rule"], confidence=confidence if confidence in (*"HMLU",) else "", **bounds)
+    return tuple(
+        Rule(rule=each["rule"], at_least=least, at_most=most)
+        for each, (least, most) in zip(given, bounds, strict=True)
+    )
 
 
 def _overlay(given: Any) -> Mapping[str, Any] | None:
@@ -201,7 +169,7 @@ def _overlay(given: Any) -> Mapping[str, Any] | None:
 
 
 def _is_number(value: Any, most: float) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
+    return type(value) in (int, float) and 0 <= value <= most
 
 
 def _png(url: Any) -> bytes:
@@ -216,55 +184,49 @@ def _png(url: Any) -> bytes:
 
 
 _DOUYIN = "抖店接口说明；大小有 1、3、5 MB 三种说法，取最严的"
+_Bounds = Mapping[str, tuple[float | None, float | None]]  # (at least, at most) by rule
+_ANY = (None, None)
 _CHECKED_ON = "2026-11-29"
 
 # name, width, height, rules, source, other fields; the values that satisfy every figure found.
-_PLATFORMS: tuple[tuple[str, int, int, str, str, Mapping[str, Any]], ...] = (
-    ("淘宝/天猫 主图", 1440, 1440, "long_side 800- H, bytes -500 U, name -50 M",
+_PLATFORMS: tuple[tuple[str, int, int, _Bounds, str, Mapping[str, Any]], ...] = (
+    ("淘宝/天猫 主图", 1440, 1440, {"long_side": (800, None), "bytes": (None, 500), "name": (None, 50)},
      "淘宝开放平台接口说明，天猫商品页；大小有 500 KB 和 3 MB 两种说法，取最严的",
      {"max_kb": 500, "folder": "主图"}),
-    ("淘宝/天猫 白底图", 800, 800, "bytes 38-300 L, white_ground H, fill 0.7-0.8 U, edge M, name -50 M",
+    ("淘宝/天猫 白底图", 800, 800,
+     {"bytes": (38, 300), "white_ground": _ANY, "fill": (0.7, 0.8), "edge": _ANY, "name": (None, 50)},
      "商家后台的旧表单；主体占比有 60–80 % 三种说法，取都满足的",
      {"background": "#ffffff", "max_kb": 300, "min_kb": 40, "folder": "白底图"}),
-    ("京东 主图", 800, 800, "bytes -500 U",
+    ("京东 主图", 800, 800, {"bytes": (None, 500)},
      "第三方页面，规则中心要登录；大小有 500 KB 和 1 MB 两种说法，取最严的",
      {"max_kb": 500, "folder": "主图"}),
-    ("拼多多 主图", 800, 800, "long_side 480- H, bytes -1000 H",
+    ("拼多多 主图", 800, 800, {"long_side": (480, None), "bytes": (None, 1000)},
      "拼多多开放平台接口说明", {"max_kb": 1000, "folder": "主图"}),
-    ("抖音 主图 1:1", 1200, 1200, "long_side 600- H, bytes -1000 U",
+    ("抖音 主图 1:1", 1200, 1200, {"long_side": (600, None), "bytes": (None, 1000)},
      _DOUYIN, {"max_kb": 1000, "folder": "主图"}),
-    ("抖音 主图 3:4", 1200, 1600, "long_side 1000- H, bytes -1000 U",
+    ("抖音 主图 3:4", 1200, 1600, {"long_side": (1000, None), "bytes": (None, 1000)},
      _DOUYIN, {"max_kb": 1000, "folder": "3比4"}),
-    ("小红书 笔记 3:4", 1080, 1440, "bytes -10000 L", "第三方页面", {"max_kb": 10_000, "folder": "3比4"}),
-    ("详情页", 790, 1500, "width 480-1200 M, bytes -500 U",
+    ("小红书 笔记 3:4", 1080, 1440, {"bytes": (None, 10000)}, "第三方页面",
+     {"max_kb": 10_000, "folder": "3比4"}),
+    ("详情页", 790, 1500, {"width": (480, 1200), "bytes": (None, 500)},
      "淘宝、京东、拼多多：宽有 750 和 790 两种说法，高 1500 或 2000，大小 500 KB 到 3 MB，取最严的",
      {"fit": "inside", "max_kb": 500, "folder": "详情"}),
     ("Amazon MAIN", 2000, 2000,
-     "long_side 1000-10000 H, bytes -10000 L, white_ground H, fill 0.85- H, edge H, amazon_name H",
+     {"long_side": (1000, 10000), "bytes": (None, 10000),
+      "white_ground": _ANY, "fill": (0.85, None), "edge": _ANY, "amazon_name": _ANY},
      "Amazon Seller Central：G1881、G9FUUH87RBNXGKB7",
      {"background": "#ffffff", "max_kb": 10_000, "file_name": "{ASIN}.MAIN"}),
-    ("eBay", 1600, 1600, "long_side 500- H, quality 90- H, bytes -12000 L",
+    ("eBay", 1600, 1600, {"long_side": (500, None), "quality": (90, None), "bytes": (None, 12000)},
      "eBay 图片政策 4370、Media API", {"fit": "inside", "max_kb": 12_000}),
-    ("原图", 0, 0, "", "像素不变，只去掉提示词等信息", {"fit": "original", "format": "original"}),
+    ("原图", 0, 0, {}, "像素不变，只去掉提示词等信息", {"fit": "original", "format": "original"}),
 )  # fmt: skip
-
-
-def _bounds(text: str) -> tuple[Rule, ...]:
-    """The rules in a text as ``long_side 800- H, bytes -500 U``."""
-    rules = []
-    for name, *bounds, confidence in (words.split() for words in text.split(", ") if words):
-        least, _, most = (bounds or ["-"])[0].partition("-")
-        at_least, at_most = (float(bound) if bound else None for bound in (least, most))
-        rules.append(Rule(rule=name, at_least=at_least, at_most=at_most, confidence=confidence))
-    return tuple(rules)
-
 
 BUILT_IN: Mapping[str, Profile] = {
     name: Profile(
         name=name,
         width=width,
         height=height,
-        rules=_bounds(rules),
+        rules=tuple(Rule(rule=rule, at_least=bounds[0], at_most=bounds[1]) for rule, bounds in rules.items()),
         source=source,
         built_in=True,
         checked_on=_CHECKED_ON,

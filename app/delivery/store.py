@@ -13,10 +13,9 @@ from app.delivery.plan import Picture, PlannedFile, Problem, Source
 from app.domain import Pick, Record, own_column_names
 from app.domain.fingerprints import Standing
 from app.domain.tables import Table
-from app.errors import Conflict, InvalidRequest, Message, NotFound, message
+from app.errors import InvalidRequest, Message, NotFound, message
 from app.tables.view import RowView, view_rows
 
-MAX_PROFILES = 100
 MAX_LISTED = 20
 _CONTENT = ("title", "profile", "fields", "pick", "files", "problems", "shown", "is_whole")
 _RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}
@@ -111,35 +110,6 @@ def sources_of(records: Sequence[Record]) -> list[Source]:
         )
         for number, record in enumerate(records, 1)
     ]
-
-
-def list_profiles(db: database.Connection) -> list[tuple[str, dict[str, Any]]]:
-    """(name, fields) of the stored profiles, by name."""
-    rows = db.execute("SELECT name, fields FROM delivery_profiles ORDER BY name").fetchall()
-    return [(row["name"], json.loads(row["fields"])) for row in rows]
-
-
-def save_profile(db: database.Connection, name: str, fields: Mapping[str, Any]) -> None:
-    """Store a profile, in place of one of the same name. Raises Conflict when there are MAX_PROFILES."""
-    with database.transaction(db):
-        sql = "SELECT count(*) AS number FROM delivery_profiles WHERE name <> :name"
-        if db.execute(sql, {"name": name}).fetchone()["number"] >= MAX_PROFILES:
-            raise Conflict("交付规格已有 {limit} 个，请先删掉几个", limit=MAX_PROFILES)
-        db.execute(
-            """
-            INSERT INTO delivery_profiles (name, fields)
-            VALUES (:name, :fields)
-            ON CONFLICT (name) DO UPDATE SET fields = excluded.fields
-            """,
-            {"name": name, "fields": _text(fields)},
-        )
-
-
-def delete_profile(db: database.Connection, name: str) -> None:
-    """Delete a profile. Raises NotFound."""
-    with database.transaction(db):
-        if not db.execute("DELETE FROM delivery_profiles WHERE name = :name", {"name": name}).rowcount:
-            raise NotFound("没有交付规格「{name}」", name=name)
 
 
 def filenames(db: database.Connection, ids: Collection[int]) -> dict[int, str]:

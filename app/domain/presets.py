@@ -20,7 +20,7 @@ class Preset:
     """``fields`` has those of PRESET_FIELDS that are set."""
 
     name: str
-    fields: Mapping[str, str | int]
+    fields: Mapping[str, Any]
 
 
 def read_preset(name: str, fields: Mapping[str, Any]) -> Preset:

@@ -173,8 +173,6 @@ def finish(content: bytes, wanted: Finish) -> Finished:
         raise CannotFinish("原图已损坏或太大，打不开，请重新生成这一张") from error
     except marks.MarkLost as error:
         raise CannotFinish("原图的 AI 标识没能写进成品，没有交付；请改用「原图」规格") from error
-    if c2pa == "left":
-        changes.append(message("原图带有 C2PA 内容凭证，这一份改过，不再带有"))
     return Finished(
         content=encoded,
         format=image_format,

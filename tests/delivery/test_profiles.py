@@ -1,11 +1,12 @@
 """Profiles: the built-in ones can be met, and what cannot be is told at its field."""
 
 import base64
+from dataclasses import asdict
 from typing import Any
 
 import pytest
 
-from app.delivery.profiles import BUILT_IN, finish_of, read_profile, warnings_of
+from app.delivery.profiles import BUILT_IN, finish_of, read_profile
 from app.errors import InvalidRequest
 from tools.noise_images import noise_image
 
@@ -17,10 +18,9 @@ FIELDS: dict[str, Any] = {"width": 800, "height": 800, "fit": "pad", "format": "
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_copy_of_a_built_in_profile_is_valid_and_has_its_figures(name: str) -> None:
     built_in = BUILT_IN[name]
-    copied = read_profile("我的", built_in.fields())
-    assert copied.fields() | {"name": name, "built_in": True} == built_in.fields()
+    copied = read_profile("我的", asdict(built_in))
+    assert asdict(copied) | {"name": name, "built_in": True} == asdict(built_in)
     assert finish_of(copied) == finish_of(built_in)
-    assert warnings_of(built_in) == []
     assert not copied.built_in
     assert built_in.source
     assert built_in.checked_on
@@ -51,6 +51,7 @@ def test_fields_that_are_missing_have_their_defaults() -> None:
         ("background", {"background": ""}),
         ("max_kb", {"format": "png", "max_kb": 20}),
         ("max_kb", {"max_kb": 5}),
+        ("max_kb", {"rules": [{"rule": "bytes", "at_most": 499}]}),
         ("max_kb", {"fit": "original", "format": "original", "width": 0, "height": 0}),
         (
             "overlay",
@@ -91,13 +92,6 @@ def test_a_profile_has_a_name(name: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_profile(name, FIELDS)
     assert caught.value.field == "name"
-
-
-def test_more_bytes_than_the_platform_takes_are_a_warning() -> None:
-    fields = BUILT_IN["拼多多 主图"].fields() | {"max_kb": 5_000}
-    assert [str(words) for words in warnings_of(read_profile("我的", fields))] == [
-        "上限 5000 KB 超过平台收的 1000 KB"
-    ]
 
 
 def test_rules_set_the_floors_of_the_engine() -> None:

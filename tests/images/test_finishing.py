@@ -283,7 +283,6 @@ def test_a_c2pa_manifest_is_kept_with_its_bytes_or_left_behind(image_format: str
     assert (kept.content, kept.c2pa, kept.changes) == (signed, "kept", ())
     changed = finish(signed, SQUARE)
     assert (changed.c2pa, find_marks(changed.content)["c2pa"]) == ("left", False)
-    assert "C2PA" in words(changed)[-1]
     embedded = b"".join(metadata.embed(signed, image_format, "一只猫\nSteps: 20"))
     cleaned = finish(embedded, Finish())
     assert (cleaned.c2pa, find_marks(cleaned.content)["c2pa"]) == ("left", False)
