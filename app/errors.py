@@ -71,13 +71,23 @@ class Message:
 
     def to_json(self) -> str:
         """The message as JSON text, for storing."""
-        text = json.dumps(self, default=_json_value, ensure_ascii=False)
-        return text.encode("utf-8", "replace").decode()
+        return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> "Message":
         """The message that ``to_json`` has written."""
         return _message_from(json.loads(text))
+
+
+def to_json(value: object) -> str:
+    """JSON text of what has messages in it, for storing."""
+    text = json.dumps(value, default=_json_value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace").decode()
+
+
+def from_json(text: str) -> Any:
+    """What ``to_json`` has written, with lists for tuples. Raises ValueError."""
+    return json.loads(text, object_hook=_value_from)
 
 
 Translate = Callable[[str | Message], str]  # into the language of the user; ``str`` is Chinese
@@ -99,7 +109,8 @@ def _message_from(fields: Any) -> Message:
 def _value_from(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(map(_value_from, value))
-    return _message_from(value) if isinstance(value, dict) else value
+    is_message = isinstance(value, dict) and value.keys() == {"id", "values"}
+    return _message_from(value) if is_message else value
 
 
 class AppError(Exception):

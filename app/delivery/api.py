@@ -1,10 +1,10 @@
 """The API of deliveries."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from flask import Blueprint, request
@@ -13,10 +13,9 @@ from werkzeug.wrappers import Response
 import database
 from app.delivery import store
 from app.delivery.archive import Archive
-from app.delivery.checks import FAIL, NOT_CHECKED, PASS, Check, check
+from app.delivery.checks import FAIL, NOT_CHECKED, PASS, check_name, check_size
 from app.delivery.making import Maker, Originals
-from app.delivery.note import Made
-from app.delivery.plan import PlannedFile, Problem, Source, plan_files
+from app.delivery.plan import File, Problem, Source, plan_files
 from app.delivery.profiles import BUILT_IN, FITS, FORMATS, Profile, Rule, finish_of, read_profile
 from app.delivery.store import Delivery
 from app.domain import Pick
@@ -50,6 +49,7 @@ from app.web.thumbnails import record_thumbnails
 bp = Blueprint("deliveries", __name__, url_prefix="/api")
 
 _MAKE_SECONDS = 1.0
+_ALL_CHECKS = 1_000  # files of an answer whose passed checks are in it
 _STORED = "delivery_profiles"  # the table of own ones
 _RULE = closed_object(("at_least", "at_most"), **from_dataclass(Rule)["properties"])
 _OVERLAY = strict_object("image", image=str, position=enum(*POSITIONS), size=float, opacity=float)
@@ -61,7 +61,7 @@ _PROFILE = from_dataclass(
     overlay=or_null(_OVERLAY) | {"description": "image 是 PNG 的 data URL；size 占宽的几成"},
 )
 _FIELDS = {name: shape for name, shape in _PROFILE["properties"].items() if name not in ("name", "built_in")}
-_CHECK = from_dataclass(Check, result=enum(PASS, FAIL, NOT_CHECKED))
+_CHECK = closed_object(rule=str, result=enum(PASS, FAIL, NOT_CHECKED), seen=str, wanted=str)
 _FILE = closed_object(
     ("error",),
     row=int,
@@ -69,7 +69,7 @@ _FILE = closed_object(
     record_id=ID,
     name=str,
     **dict.fromkeys(("bytes", "width", "height"), or_null(int)),
-    checks=array_of(_CHECK),
+    checks=array_of(_CHECK) | {"description": "从第 1,001 个文件起，只写没通过的"},
     error=str,
 )
 _PROBLEM = closed_object(
@@ -150,8 +150,8 @@ def deliver() -> Response:
     if type(applies) is not int or applies not in (0, 1):
         raise InvalidRequest("apply", "apply 应为 0 或 1")
     profile = _profile(body.get("profile"))
-    switches = {name: bool_field(body, name, default=getattr(profile, name)) for name in ("note", "workbook")}
-    profile = replace(profile, **switches)
+    note, workbook = (bool_field(body, name, default=getattr(profile, name)) for name in ("note", "workbook"))
+    profile = replace(profile, note=note, workbook=workbook)
     pick = body.get("pick") or ("all" if body.get("table") is None else "keep")
     if pick not in ("keep", "all"):
         raise InvalidRequest("pick", "pick 应为 keep 或 all")
@@ -164,7 +164,7 @@ def deliver() -> Response:
             delivery = store.get_delivery(connection(), stored_id)
     response = large_success(
         id=stored_id,
-        files=[_file_json(file, None, profile) for file in delivery.files],
+        files=[*_files_json(delivery.files, profile)],
         problems=_problems_json(delivery.problems),
         counts=counts,
         total={"files": len(delivery.files), "made": 0, "failed": 0, "bytes": 0},
@@ -208,16 +208,13 @@ def show(delivery_id: str) -> Response:
     """The state of a delivery."""
     maker = _maker(delivery_id)
     delivery = maker.delivery
-    files = [
-        _file_json(file, maker.made.get(number), maker.profile) for number, file in enumerate(delivery.files)
-    ]
     return large_success(
         id=delivery.id,
         profile=delivery.profile,
         created_at=delivery.created_at,
         table=delivery.table_id or None,
         finished_at=delivery.finished_at,
-        files=files,
+        files=[*_files_json(maker.files, maker.profile)],
         problems=_problems_json(delivery.problems),
         total=maker.total(),
     )
@@ -299,14 +296,10 @@ def make(delivery_id: str) -> Response:
     """Make some of the files that are missing."""
     began = time.monotonic()
     maker = _maker(delivery_id)
-    seconds = max(
-        _MAKE_SECONDS, 2 * (time.monotonic() - began)
-    )  # more when it takes long to see what is made
+    # more when it takes long to see what is made
+    seconds = max(_MAKE_SECONDS, 2 * (time.monotonic() - began))
     with services().making:
-        files = [
-            _file_json(maker.delivery.files[number], made, maker.profile)
-            for number, made in maker.make(connection(), seconds=seconds)
-        ]
+        files = [*_files_json(maker.make(connection(), seconds=seconds), maker.profile)]
     return success(files=files, total=maker.total())
 
 
@@ -421,27 +414,31 @@ def _maker(delivery_id: str) -> Maker:
     return Maker(store.get_delivery(connection(), delivery_id), _originals())
 
 
-def _file_json(file: PlannedFile, made: Made | None, profile: Profile) -> dict[str, Any]:
-    """A file; before it is made with the checks that the size of its original decides."""
-    found: dict[str, Any] = {
-        "row": file.row,
-        "row_id": file.row_id or None,
-        "record_id": file.record_id,
-        "name": file.path,
-        "bytes": None,
-        "width": file.width,
-        "height": file.height,
-        "checks": (),
-    }
-    if made and made.error:
-        return found | {"error": made.error}
-    if made:
-        return found | {name: getattr(made, name) for name in ("bytes", "width", "height", "checks")}
-    if file.width and file.height:
-        plain, size = replace(profile, overlay=None), (file.width, file.height)
-        width, height = layout(finish_of(plain), *size).frame
-        found |= {"width": width, "height": height, "checks": check(plain, file.path, None, size)}
-    return found
+def _files_json(files: Iterable[File], profile: Profile) -> Iterator[dict[str, Any]]:
+    """The files; those that are not made yet with the size and the checks that are known.
+
+    After the first ones, of the checks only those that failed, which are few: a page counts them.
+    """
+
+    @cache
+    def planned(width: int, height: int) -> tuple[dict[str, int], list[dict[str, Any]]]:
+        frame = layout(finish_of(profile), width, height).frame
+        return dict(zip(("width", "height"), frame, strict=True)), [
+            each | {name: translate(each[name]) for name in ("seen", "wanted")}
+            for each in map(dict[str, Any], check_size(profile, (width, height)))
+        ]
+
+    for place, file in enumerate(files):
+        shown = {name: getattr(file, name) for name in _FILE["required"] if name != "row_id"}
+        shown["row_id"] = file.row_id or None
+        if file.error:
+            shown["error"] = file.error
+        if file.is_open and file.width and file.height:
+            size, checks = planned(file.width, file.height)
+            shown |= size | {"checks": [*checks, *check_name(profile, file.name)]}
+        if place >= _ALL_CHECKS:
+            shown["checks"] = [each for each in shown["checks"] if each["result"] == FAIL]
+        yield shown
 
 
 def _problems_json(problems: Sequence[Problem]) -> list[dict[str, Any]]:

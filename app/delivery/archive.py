@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ import database
 from app import sheets
 from app.delivery.making import Maker
 from app.delivery.note import note_of
-from app.delivery.store import filenames, finish_delivery, own_columns
+from app.delivery.store import finish_delivery, own_columns
 from app.domain import file_key
 from app.errors import Conflict, Translate
 from app.images import atomic_write
@@ -48,7 +48,13 @@ class Archive:
         if not maker.missing:
             with closing(connect()) as db:
                 self._known = self._papers(db)
-            self.length = self._measure(self._known)
+            sized = ZipStream(sized=True)
+            for file in maker.files:
+                if file.bytes is not None:
+                    sized.add((), file.name, size=file.bytes)
+            for name, content in self._known:
+                sized.add((), name, size=len(content))
+            self.length = len(sized)
 
     def pieces(self) -> Generator[bytes]:
         """The ZIP; closing it stops the work. Raises Conflict when a finished file was changed or deleted:
@@ -82,49 +88,44 @@ class Archive:
             finish_delivery(db, delivery.id, self._maker.total()["bytes"])
         return root / name
 
-    def _measure(self, papers: Iterable[tuple[str, bytes]]) -> int:
-        archive = ZipStream(sized=True)
-        for number, file in enumerate(self._maker.delivery.files):
-            if not (made := self._maker.made[number]).error:
-                archive.add((), file.path, size=made.bytes)
-        for name, content in papers:
-            archive.add((), name, size=len(content))
-        return len(archive)
-
     def _contents(self, db: database.Connection) -> Iterator[tuple[str, bytes]]:
         """(path, content) of every file in its order, made if it is missing; then workbook and note."""
         making = self._maker.make(db)
-        for number, file in enumerate(self._maker.delivery.files):
-            if number not in self._maker.made:
-                next(making)
-            if self._maker.made[number].error:
+        for place in range(len(self._maker.files)):
+            file = self._maker.files[place]
+            file = next(making) if file.is_open else file
+            if file.error:
                 continue
-            content = self._maker.content(number)
+            content = self._maker.content(place)
             if not content:
-                raise Conflict("做好的「{path}」被改动或删掉了，请重新下载", path=file.path)
-            yield file.path, content
+                raise Conflict("做好的「{path}」被改动或删掉了，请重新下载", path=file.name)
+            yield file.name, content
         yield from self._papers(db) if self._known is None else self._known
 
     def _papers(self, db: database.Connection) -> list[tuple[str, bytes]]:
         """(name, content) of the client's workbook and of the note, as far as the profile wants them."""
-        delivery, made, found = self._maker.delivery, self._maker.made, list[tuple[str, bytes]]()
-        taken = {file_key(file.path.partition("/")[0]) for file in delivery.files}
-        if self._maker.profile.workbook:
-            names, columns = own_columns(db, delivery)
+        maker, found = self._maker, list[tuple[str, bytes]]()
+        taken = {file_key(file.name.partition("/")[0]) for file in maker.files}
+        if maker.profile.workbook:
+            names, columns = own_columns(db, maker.delivery)
             lines = [
                 sheets.DeliveredFile(
                     record_id=file.record_id,
                     row_number=file.row,
-                    path=file.path,
+                    path=file.name,
                     columns=columns.get(file.row_id or file.record_id, {}),
                 )
-                for number, file in enumerate(delivery.files)
-                if not made[number].error
+                for file in maker.files
+                if not file.error
             ]
-            thumbnails = self._thumbnailer(filenames(db, {line.record_id for line in lines}))
+            originals = dict.fromkeys(
+                sorted(line.record_id for line in lines), ""
+            )  # those of deleted records
+            originals |= {each.id: each.filename for each in database.list_selected(db, [*originals])}
+            thumbnails = self._thumbnailer(originals)
             pieces = sheets.write_delivery(lines, names, thumbnails=thumbnails, translate=self._translate)
             found.append((unique_path(self._translate(WORKBOOK), taken), b"".join(pieces)))
-        if self._maker.profile.note:
-            text = note_of(delivery, self._maker.profile, made, self._translate)
+        if maker.profile.note:
+            text = note_of(maker.delivery, maker.profile, maker.files, self._translate)
             found.append((unique_path(self._translate(NOTE), taken), text.encode("utf-8-sig")))
         return found

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import TypedDict
 
 from app.delivery.profiles import Profile, Rule, finish_of
 from app.errors import Message, message
@@ -18,8 +18,7 @@ _AMAZON_NAME = re.compile(rf"[A-Za-z0-9]{{8,14}}(\.({_CODES}))?")
 _EDGES = {"left": message("左"), "top": message("上"), "right": message("右"), "bottom": message("下")}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
+class Check(TypedDict):
     """``rule`` is pixels, ratio, enlarged, name, bytes, format, quality, white_ground, fill, edge, or smaller
     where the original is smaller than the profile."""
 
@@ -34,16 +33,17 @@ def check(profile: Profile, name: str, finished: Finished | None, source: tuple[
 
     ``name`` is the path of the file; rules that the profile does not have are left out.
     """
-    placed = layout(finish_of(profile), *source)
-    size = (finished.width, finished.height) if finished else placed.frame
-    scale = finished.scale if finished else placed.scale
-    checks = [*_of_size(profile, size, scale, source), *_of_name(profile, name)]
+    checks = [*check_size(profile, source, finished), *check_name(profile, name)]
     return [*checks, *_of_file(profile, finished), *_of_ground(profile, finished)] if finished else checks
 
 
-def _of_size(
-    profile: Profile, size: tuple[int, int], scale: float, source: tuple[int, int]
+def check_size(
+    profile: Profile, source: tuple[int, int], finished: Finished | None = None
 ) -> Iterator[Check]:
+    """The checks of the size, those that are known before a picture of this upright size is made."""
+    placed = layout(finish_of(profile), *source)
+    size = (finished.width, finished.height) if finished else placed.frame
+    scale = finished.scale if finished else placed.scale
     sides, widths = profile.bound("long_side"), profile.bound("width")
     target = (profile.width or size[0], profile.height or size[1])
     if profile.fit in ("pad", "crop"):
@@ -63,7 +63,8 @@ def _of_size(
     yield _check("enlarged", scale <= 1, larger if scale > 1 else message("没有放大"), message("不放大"))
 
 
-def _of_name(profile: Profile, name: str) -> Iterator[Check]:
+def check_name(profile: Profile, name: str) -> Iterator[Check]:
+    """The check of the name in this path, if the profile has one."""
     stem = name.rpartition("/")[2].rpartition(".")[0]
     seen, most = message("{name}", name=stem), profile.bound("name").at_most
     if any(rule.rule == "amazon_name" for rule in profile.rules):
@@ -97,11 +98,10 @@ def _of_ground(profile: Profile, finished: Finished) -> Iterator[Check]:
         fits = measured.kind == WHITE and measured.white >= _ALL_WHITE
         yield _check("white_ground", fits, seen, message("#FFFFFF"))
     share, area = measured.fill, measured.fill_area
-    if fill.has_bounds and share is not None:
-        seen = message("{a}（面积 {b}）", a=f"{share:.0%}", b=f"{area:.0%}")
-        yield _check("fill", _within(share, fill), seen, _range(fill, " %", 100))
-    elif fill.has_bounds:
-        yield _check("fill", None, unseen, _range(fill, " %", 100))
+    if fill.has_bounds:
+        is_good = None if share is None else _within(share, fill)
+        seen = unseen if share is None else message("{a}（面积 {b}）", a=f"{share:.0%}", b=f"{area:.0%}")
+        yield _check("fill", is_good, seen, _range(fill, " %", 100))
     if "edge" in rules:
         touched = [_EDGES[edge] for edge in measured.edges]
         is_whole = None if share is None else not touched

@@ -1,4 +1,4 @@
-"""Makes the files of a delivery from the originals, a second at a time, and sends or copies them as one.
+"""Makes the files of a delivery from the originals, a second at a time.
 
 Finished files wait in ``OUTPUT_DIR/.deliveries/<id>`` for a day. A line of its journal says what was made; a
 file without one, as after a crash, is made again.
@@ -16,10 +16,10 @@ from pathlib import Path
 
 import database
 from app.delivery.checks import check
-from app.delivery.note import Made
+from app.delivery.plan import File
 from app.delivery.profiles import finish_of, read_profile
-from app.delivery.store import Delivery, filenames
-from app.errors import BucketError, NotFound
+from app.delivery.store import Delivery
+from app.errors import BucketError, NotFound, from_json, to_json
 from app.images import atomic_write, store
 from app.images.finishing import CannotFinish, finish
 from app.library.output_backup import OutputBackup
@@ -56,7 +56,7 @@ class Originals:
 
 
 class Maker:
-    """Makes the files of one delivery; ``made`` are those that are made or cannot be, by their place."""
+    """Makes the files of one delivery; ``files`` are all of them as far as they are made."""
 
     def __init__(self, delivery: Delivery, originals: Originals) -> None:
         self.delivery, self._originals = delivery, originals
@@ -64,28 +64,28 @@ class Maker:
         self._wanted = finish_of(self.profile)
         self._output_dir = originals.outputs.folder
         self._folder = self._output_dir / store.DELIVERIES / delivery.id
-        self.made = self._read_journal()
+        self.files = [*delivery.files]
+        self._read_journal()
 
     @property
     def missing(self) -> list[int]:
         """The places of the files that are still to be made."""
-        return [number for number in range(len(self.delivery.files)) if number not in self.made]
+        return [place for place, file in enumerate(self.files) if file.is_open]
 
     def total(self) -> dict[str, int]:
         """Numbers of files, and bytes of those that are made."""
-        failed = sum(made.error is not None for made in self.made.values())
-        size = sum(made.bytes for made in self.made.values())
-        files = len(self.delivery.files)
-        return {"files": files, "made": len(self.made) - failed, "failed": failed, "bytes": size}
+        sizes = [file.bytes for file in self.files if file.bytes is not None]
+        failed = sum(file.error is not None for file in self.files)
+        return {"files": len(self.files), "made": len(sizes), "failed": failed, "bytes": sum(sizes)}
 
-    def make(self, db: database.Connection, *, seconds: float = float("inf")) -> Iterator[tuple[int, Made]]:
-        """Make what is missing, in order, until the time is over; (place, file) as each is finished.
+    def make(self, db: database.Connection, *, seconds: float = float("inf")) -> Iterator[File]:
+        """Make what is missing, in order, until the time is over; yields each as it is finished.
 
         Raises DiskError when the disk is full, and BucketError while OSS is out of reach.
         """
         until = time.monotonic() + seconds
 
-        def work(job: tuple[int, str, str]) -> Made | None:
+        def work(job: tuple[int, str, str]) -> File | None:
             return self._make_one(*job) if time.monotonic() < until else None
 
         missing = self.missing
@@ -93,78 +93,75 @@ class Maker:
             self._folder.mkdir(parents=True, exist_ok=True)
             results = map_ahead(work, self._found(db, missing), threads=_THREADS, ahead=_THREADS)
             with (self._folder / _JOURNAL).open("a", encoding="utf-8") as journal:
-                for number, made in zip(missing, results, strict=False):
-                    if made is None:
+                for place, file in zip(missing, results, strict=False):
+                    if file is None:
                         return
-                    journal.write(f"{made.to_json(number)}\n")
+                    journal.write(f"{to_json([place, *file])}\n")
                     journal.flush()
-                    self.made[number] = made
-                    yield number, made
+                    self.files[place] = file
+                    yield file
 
-    def _found(self, db: database.Connection, numbers: Sequence[int]) -> Iterator[tuple[int, str, str]]:
+    def _found(self, db: database.Connection, places: Sequence[int]) -> Iterator[tuple[int, str, str]]:
         """(place, file name, key in OSS) of the originals; empty names: deleted."""
-        ids = {number: self.delivery.files[number].record_id for number in numbers}
-        for start in range(0, len(numbers), _READ_AT_ONCE):
-            some = numbers[start : start + _READ_AT_ONCE]
-            names = filenames(db, {ids[number] for number in some})
-            for number in some:
-                filename = names.get(ids[number], "")
-                yield number, filename, self._originals.key(db, filename) if filename else ""
+        for start in range(0, len(places), _READ_AT_ONCE):
+            ids = {place: self.files[place].record_id for place in places[start : start + _READ_AT_ONCE]}
+            records = database.list_selected(db, sorted({*ids.values()}))
+            names = {record.id: record.filename for record in records}
+            for place, record_id in ids.items():
+                name = names.get(record_id, "")
+                yield place, name, self._originals.key(db, name) if name else ""
 
-    def _make_one(self, number: int, filename: str, key: str) -> Made:
+    def _make_one(self, place: int, filename: str, key: str) -> File:
         """Make a file, or say why it cannot be made. Called by several threads."""
+        file = self.files[place]
         try:
             if not filename:
                 raise NotFound("这张图片已被删除，请恢复以后重新交付")
-            done = finish(self._originals.read(filename, key), self._wanted)
-        except (CannotFinish, NotFound) as error:
-            return Made(error=error.message)
-        except BucketError as error:
-            if error.transient:
+            made = finish(self._originals.read(filename, key), self._wanted)
+        except (CannotFinish, NotFound, BucketError) as error:
+            if isinstance(error, BucketError) and error.transient:
                 raise
-            return Made(error=error.message)
-        made = Made(
-            bytes=len(done.content),
-            width=done.width,
-            height=done.height,
-            sha256=hashlib.sha256(done.content).hexdigest(),
-            checks=check(self.profile, self.delivery.files[number].path, done, done.source),
-            changes=done.changes,
-            has_mark=done.aigc is not None,
-            c2pa=done.c2pa,
-        )
-        part = self._folder / f"{number}.{secrets.token_hex(8)}.part"
+            return file._replace(error=error.message)
+        part = self._folder / f"{place}.{secrets.token_hex(8)}.part"
         try:
-            part.write_bytes(done.content)
-            windows_files.replace(part, self._path(number))
+            part.write_bytes(made.content)
+            windows_files.replace(part, self._path(place))
         finally:
             part.unlink(missing_ok=True)
-        return made
+        return file._replace(
+            width=made.width,
+            height=made.height,
+            bytes=len(made.content),
+            checks=check(self.profile, file.name, made, made.source),
+            changes=made.changes,
+            sha256=hashlib.sha256(made.content).hexdigest(),
+            has_mark=made.aigc is not None,
+            c2pa=made.c2pa,
+        )
 
-    def content(self, number: int) -> bytes:
+    def content(self, place: int) -> bytes:
         """A finished file as it was made; empty when it was changed or deleted: it is made again then."""
-        path = self._path(number)
+        path = self._path(place)
         with suppress(OSError):
             content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == self.made[number].sha256:
+            if hashlib.sha256(content).hexdigest() == self.files[place].sha256:
                 return content
             path.unlink()
         return b""
 
-    def _path(self, number: int) -> Path:
-        return self._folder / f"{number}"
+    def _path(self, place: int) -> Path:
+        return self._folder / f"{place}"
 
     def forget(self) -> None:
         """Delete the finished files."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _read_journal(self) -> dict[int, Made]:
-        found: dict[int, Made] = {}
+    def _read_journal(self) -> None:
         with suppress(OSError):
             for line in (self._folder / _JOURNAL).read_text("utf-8").splitlines():
                 # the last line of a killed process; a file that was deleted
-                with suppress(ValueError, KeyError, TypeError, OSError):
-                    number, made = Made.from_json(line)
-                    if made.error or self._path(number).stat().st_size == made.bytes:
-                        found[number] = made
-        return found
+                with suppress(ValueError, TypeError, OSError):
+                    place, *fields = from_json(line)
+                    file = File(*fields)
+                    if file.error or self._path(place).stat().st_size == file.bytes:
+                        self.files[place] = file

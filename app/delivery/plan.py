@@ -6,11 +6,13 @@ that are otherwise named alike, ``{行号}`` and every own column are values of 
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import PurePath
 from typing import NamedTuple
 
+from app.delivery.checks import Check
 from app.domain import file_key
 from app.domain.variables import variable_key
 from app.errors import Message, message
@@ -18,8 +20,12 @@ from app.images.filenames import MAX_STEM_BYTES, safe_stem
 from app.system import windows_files
 
 _VARIABLE = re.compile(r"\{([^{}\n]+)\}")
-_NAME, _NUMBER, _ROW = "文件名", "序号", "行号"
+NAME, NUMBER, ROW = "文件名", "序号", "行号"
 _UNNAMED = "图片"  # never words of the prompt
+_MISSING = {
+    "empty": "这一行的「{name}」是空的，请填好这一格",
+    "column": "没有「{name}」这一列，请改交付规格，或在表里加这一列",
+}
 _LEAST_DIGITS = 2
 _ENDINGS = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _MAX_FOLDER_BYTES = 200
@@ -50,15 +56,33 @@ class Source:
     pictures: Sequence[Picture]
 
 
-class PlannedFile(NamedTuple):
-    """A file of a delivery: ``path`` is that in the ZIP, the size is that of the original."""
+class File(NamedTuple):
+    """A file of a delivery: planned, then made, or with ``error`` why it could not be made.
+
+    name           the path in the ZIP
+    width, height  of the original if known, then of the finished picture
+    has_mark       the implicit AI mark was carried over
+    c2pa           ``kept``, ``left`` or empty
+    """
 
     row: int
     row_id: int
     record_id: int
-    path: str
+    name: str
     width: int | None
     height: int | None
+    bytes: int | None = None
+    checks: Sequence[Check] = ()
+    changes: Sequence[Message] = ()
+    sha256: str = ""
+    has_mark: bool = False
+    c2pa: str = ""
+    error: Message | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still to be made."""
+        return self.bytes is None and self.error is None
 
 
 class Problem(NamedTuple):
@@ -74,141 +98,96 @@ class Problem(NamedTuple):
 
 
 def plan_files(
-    sources: Iterable[Source], *, file_name: str, folder: str, format: str
-) -> tuple[list[PlannedFile], list[Problem]]:
+    sources: Sequence[Source], *, file_name: str, folder: str, format: str
+) -> tuple[list[File], list[Problem]]:
     """The files of these rows in their order, and the problems; a row with a problem has no file.
 
     Two files of one path, ignoring case, are a problem of both.
     """
-    sources, problems = list(sources), list[Problem]()
-    named = [_Named(source, folder, file_name or f"{{{_NAME}}}", problems) for source in sources]
-    alike = Counter[str]()
-    for each in named:
-        alike[each.key] += len(each.source.pictures)
-    counts = Counter[str]()
-    files = []
-    for each in named:
-        digits = max(_LEAST_DIGITS, len(str(alike[each.key])))
-        for picture in each.source.pictures:
-            counts[each.key] += 1
-            number = f"{counts[each.key]:0{digits}}"
-            path = each.path(picture, number, _ending(format, picture.filename), problems)
-            if path:
-                row, row_id = each.source.row, each.source.row_id
-                files.append(PlannedFile(row, row_id, picture.record_id, path, picture.width, picture.height))
+    files, problems = list[File](), list[Problem]()
+    alike, counts = Counter[str](), Counter[str]()
+    named = [(source, _requested(source, folder, file_name, problems)) for source in sources]
+    for source, requested in named:
+        alike[file_key(requested)] += len(source.pictures)
+    for source, requested in named:
+        key = file_key(requested)
+        digits = max(_LEAST_DIGITS, len(str(alike[key])))
+        is_numbered = max(len(source.pictures), source.wanted) > 1 and "\0" not in requested
+        numbers = _numbers(source)
+        for picture in source.pictures if requested else ():
+            counts[key] += 1
+            ending = _ENDINGS.get(format, PurePath(picture.filename).suffix.lower())
+            ending = f"_{numbers[picture.record_id]}{ending}" if is_numbered else ending
+            path, why = _path(requested.replace("\0", f"{counts[key]:0{digits}}"), ending)
+            if why:
+                problems.append(Problem(source.row, "file_name", "name", why))
+            else:
+                size = (picture.width, picture.height)
+                files.append(File(source.row, source.row_id, picture.record_id, path, *size))
     return _without_clashes(files, problems)
 
 
-class _Named:
-    """The names of the pictures of one row. ``key``: what its files are counted by for ``{序号}``."""
+def _requested(source: Source, folder: str, file_name: str, problems: list[Problem]) -> str:
+    """The path of a row before it is made safe, ``\\0`` for ``{序号}``; empty, with problems: it has none."""
+    values = {
+        variable_key(NUMBER): "\0",
+        variable_key(ROW): str(source.row),
+        variable_key(NAME): source.requested.replace("\\", "_") or f"{_UNNAMED}-{source.row}",
+        **{variable_key(name): re.sub(r"[/\\]", "_", text.strip()) for name, text in source.columns.items()},
+    }
+    found = len(problems)
 
-    def __init__(self, source: Source, folder: str, file_name: str, problems: list[Problem]) -> None:
-        self.source = source
-        self._values = {variable_key(name): text.strip() for name, text in source.columns.items()}
-        is_own = variable_key(_NUMBER) in self._values
-        self._has_number = not is_own and _NUMBER in _names(folder) | _names(file_name)
-        found = len(problems)
-        self._folder = self._fill("folder", folder, problems)
-        self._name = self._fill("file_name", file_name, problems)
-        self._is_whole = len(problems) == found
-        self._numbers = _numbers(source)
-        self.key = file_key(f"{self._folder}/{self._name}")
-
-    def path(self, picture: Picture, number: str, ending: str, problems: list[Problem]) -> str:
-        """The path of a picture; empty, with a problem, when no system takes it."""
-        if not self._is_whole:
-            return ""
-        requested = f"{self._folder}/{self._name}".replace("\0", number)
-        *folders, last = [part for part in requested.split("/") if part.strip()] or [""]
-        limits = [*([_MAX_FOLDER_BYTES] * len(folders)), MAX_STEM_BYTES]
-        parts = [
-            safe_stem(part, max_bytes=limit) for part, limit in zip((*folders, last), limits, strict=True)
-        ]
-        problem = next(filter(None, map(_part_problem, (*folders, last), parts)), None)
-        if len(self.source.pictures) > 1 or self.source.wanted > 1:
-            parts[-1] += "" if self._has_number else f"_{self._numbers[picture.record_id]}"
-        path = "/".join(parts) + ending
-        if not problem and windows_files.utf16_length(path) > _MAX_PATH_UNITS:
-            problem = message("文件夹和文件名加起来太长，请缩短这一行的名字")
-        if problem:
-            problems.append(Problem(self.source.row, "file_name", "name", problem))
-        return "" if problem else path
-
-    def _fill(self, field: str, template: str, problems: list[Problem]) -> str:
-        """The template with its variables; ``{序号}`` becomes ``\\0``."""
-
-        def value(found: re.Match[str]) -> str:
-            key, shown = variable_key(found[1]), " ".join(found[1].split())
-            if key in self._values:
-                if not self._values[key]:
-                    problem = message("这一行的「{name}」是空的，请填好这一格", name=shown)
-                    problems.append(Problem(self.source.row, field, "empty", problem))
-                return re.sub(r"[/\\]", "_", self._values[key])
-            if key == variable_key(_NUMBER):
-                return "\0"
-            if key == variable_key(_ROW):
-                return str(self.source.row)
-            if key == variable_key(_NAME):
-                return self.source.requested.replace("\\", "_") or f"{_UNNAMED}-{self.source.row}"
-            problem = message("没有「{name}」这一列，请改交付规格，或在表里加这一列", name=shown)
-            problems.append(Problem(self.source.row, field, "column", problem))
-            return ""
+    def filled(field: str, template: str) -> str:
+        def value(variable: re.Match[str]) -> str:
+            key = variable_key(variable[1])
+            if not values.get(key):
+                kind = "empty" if key in values else "column"
+                why = message(_MISSING[kind], name=" ".join(variable[1].split()))
+                problems.append(Problem(source.row, field, kind, why))
+            return values.get(key, "")
 
         return _VARIABLE.sub(value, template.replace("\0", ""))
 
-
-def _unnamed(row: int) -> str:
-    return f"图片-{row}"
-
-
-def _part_problem(part: str, safe: str) -> Message | None:
-    """Why a part of a path cannot have its name; ``safe`` is what the systems take of it."""
-    if not safe:
-        return message("「{name}」里没有能当文件名的字，请改这一行的名字", name=part)
-    is_long = 4 * len(part) > _MAX_FOLDER_BYTES  # otherwise nothing was cut
-    if is_long and safe_stem(part, max_bytes=_ANY_LENGTH, max_units=_ANY_LENGTH) != safe:
-        return message("「{name}…」太长，请缩短这一行的名字", name=part[:20])
-    return None
+    requested = f"{filled('folder', folder)}/{filled('file_name', file_name)}"
+    return requested if len(problems) == found else ""
 
 
-def _names(template: str) -> set[str]:
-    return {variable_key(name) for name in _VARIABLE.findall(template)}
+def _path(requested: str, ending: str) -> tuple[str, Message | None]:
+    """(the path, why no system takes it)."""
+    parts = [part for part in requested.split("/") if part.strip()] or [""]
+    limits = [*[_MAX_FOLDER_BYTES] * (len(parts) - 1), MAX_STEM_BYTES]
+    safe = [safe_stem(part, max_bytes=limit) for part, limit in zip(parts, limits, strict=True)]
+    for part, taken in zip(parts, safe, strict=True):
+        if not taken:
+            return "", message("「{name}」里没有能当文件名的字，请改这一行的名字", name=part)
+        is_long = 4 * len(part) > _MAX_FOLDER_BYTES  # otherwise nothing was cut
+        if is_long and safe_stem(part, max_bytes=_ANY_LENGTH, max_units=_ANY_LENGTH) != taken:
+            return "", message("「{name}…」太长，请缩短这一行的名字", name=part[:20])
+    path = "/".join(safe) + ending
+    if windows_files.utf16_length(path) > _MAX_PATH_UNITS:
+        return "", message("文件夹和文件名加起来太长，请缩短这一行的名字")
+    return path, None
 
 
 def _numbers(source: Source) -> dict[int, int]:
     """The number of each picture of the row, by record: that of the picture, else the next free one."""
-    taken: dict[int, int] = {}
+    own: dict[int, int] = {}
     for picture in source.pictures:
-        if picture.number not in taken.values() and picture.number <= max(source.wanted, 1):
-            taken[picture.record_id] = picture.number
-    free = (n for n in range(1, source.wanted + len(source.pictures) + 1) if n not in {*taken.values()})
-    for picture in source.pictures:
-        if picture.record_id not in taken:
-            taken[picture.record_id] = next(free)
-    return taken
+        if picture.number <= max(source.wanted, 1) and picture.number not in own.values():
+            own[picture.record_id] = picture.number
+    free = (number for number in count(1) if number not in own.values())
+    return {each.record_id: own.get(each.record_id) or next(free) for each in source.pictures}
 
 
-def _ending(format: str, filename: str) -> str:
-    return _ENDINGS.get(format, PurePath(filename).suffix.lower())
-
-
-def _without_clashes(
-    files: list[PlannedFile], problems: list[Problem]
-) -> tuple[list[PlannedFile], list[Problem]]:
-    by_path: dict[str, list[PlannedFile]] = defaultdict(list)
+def _without_clashes(files: list[File], problems: list[Problem]) -> tuple[list[File], list[Problem]]:
+    by_path: dict[str, list[File]] = defaultdict(list)
     for file in files:
-        by_path[file_key(file.path)].append(file)
+        by_path[file_key(file.name)].append(file)
+    text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {variable}"
     for same in by_path.values():
         for file in same if len(same) > 1 else ():
             rows = tuple(dict.fromkeys(other.row for other in same if other is not file))[:3]
-            text = "和第 {rows} 行的文件名一样（{path}），请改其中一个，或在文件名里加 {variable}"
-            problems.append(
-                Problem(
-                    file.row,
-                    "file_name",
-                    "same_name",
-                    message(text, rows=rows, path=file.path, variable=f"{{{_NUMBER}}}"),
-                )
-            )
-    kept = [file for file in files if len(by_path[file_key(file.path)]) == 1]
+            why = message(text, rows=rows, path=file.name, variable=f"{{{NUMBER}}}")
+            problems.append(Problem(file.row, "file_name", "same_name", why))
+    kept = [file for file in files if len(by_path[file_key(file.name)]) == 1]
     return kept, sorted(problems, key=lambda problem: problem.row)

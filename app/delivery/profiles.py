@@ -90,7 +90,9 @@ def read_profile(name: str, given: Mapping[str, Any]) -> Profile:
     name = name.strip()
     if not 1 <= len(name) <= MAX_NAME:
         raise InvalidRequest("name", "请给规格起一个名字，最多 {limit} 个字", limit=MAX_NAME)
-    plain = {field.name: field.default for field in fields(Profile) if type(field.default) in _KINDS}
+    plain: dict[str, Any] = {
+        each.name: each.default for each in fields(Profile) if type(each.default) in _KINDS
+    }
     values = {field: given[field] for field in plain if field != "built_in" and given.get(field) is not None}
     for field, value in values.items():
         kind = type(plain[field])

@@ -1,6 +1,5 @@
-"""Stored profiles and deliveries, and the rows of which something is to be delivered."""
+"""Stored deliveries, and the rows of which something is to be delivered."""
 
-import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -9,15 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import database
-from app.delivery.plan import Picture, PlannedFile, Problem, Source
+from app.delivery.plan import File, Picture, Problem, Source
 from app.domain import Pick, Record, own_column_names
 from app.domain.fingerprints import Standing
 from app.domain.tables import Table
-from app.errors import InvalidRequest, Message, NotFound, message
+from app.errors import InvalidRequest, NotFound, from_json, message, to_json
 from app.tables.view import RowView, view_rows
 
-MAX_LISTED = 20
+_MAX_LISTED = 20
 _CONTENT = ("title", "profile", "fields", "pick", "files", "problems", "shown", "is_whole")
+_PLANNED = 6  # fields of a file that are known before it is made
 _RANKS: Mapping[str, int] = {Pick.KEEP: 0, Pick.REJECT: 2}
 
 
@@ -38,7 +38,7 @@ class Delivery:
     profile: str
     fields: Mapping[str, Any]
     pick: str
-    files: Sequence[PlannedFile]
+    files: Sequence[File]
     problems: Sequence[Problem]
     shown: Mapping[int, Sequence[int]] = field(default_factory=dict)
     is_whole: bool = False
@@ -57,12 +57,12 @@ def read_sources(
     """
     sources, counts, empty = [], {"keep": 0, "all": 0}, dict.fromkeys(table.own_columns, "")
     for view in view_rows(db, table, ids):
-        if view.row.is_empty:
-            continue
-        kept, every = _pictures(view)
-        counts["keep"] += len(kept)
-        counts["all"] += len(every)
         row = view.row
+        if row.is_empty:
+            continue
+        pictures = _pictures(view)
+        for name in counts:
+            counts[name] += len(pictures[name])
         sources.append(
             Source(
                 row=row.number,
@@ -70,31 +70,26 @@ def read_sources(
                 wanted=row.num_images,
                 requested=row.filename,
                 columns={**empty, **row.columns},
-                pictures=kept if pick == Pick.KEEP else every,
+                pictures=pictures[pick],
             )
         )
     return sources, counts
 
 
-def _pictures(view: RowView) -> tuple[list[Picture], list[Picture]]:
+def _pictures(view: RowView) -> dict[str, list[Picture]]:
+    """The pictures that a row delivers, by pick."""
     own = [
-        picture
-        for picture in view.pictures
-        if picture.standing is Standing.MADE
-        and picture.filename
-        and picture.fingerprint == view.row.fingerprint
+        each
+        for each in view.pictures
+        if each.standing is Standing.MADE and each.filename and each.fingerprint == view.row.fingerprint
     ]
-    own.sort(key=lambda picture: (_RANKS.get(picture.pick, 1), -picture.record_id))
-    kept = sum(picture.pick == Pick.KEEP for picture in own)
-    every = own[: max(kept, view.row.num_images)]
-    found = [
-        sorted(
-            (Picture(p.record_id, p.number, p.filename, p.width, p.height) for p in chosen),
-            key=lambda picture: (picture.number, picture.record_id),
-        )
-        for chosen in (own[:kept], every)
-    ]
-    return found[0], found[1]
+    own.sort(key=lambda each: (_RANKS.get(each.pick, 1), -each.record_id))
+    kept = sum(each.pick == Pick.KEEP for each in own)
+    found = {}
+    for pick, most in (("keep", kept), ("all", max(kept, view.row.num_images))):
+        chosen = sorted(own[:most], key=lambda each: (each.number, each.record_id))
+        found[pick] = [Picture(p.record_id, p.number, p.filename, p.width, p.height) for p in chosen]
+    return found
 
 
 def sources_of(records: Sequence[Record]) -> list[Source]:
@@ -110,11 +105,6 @@ def sources_of(records: Sequence[Record]) -> list[Source]:
         )
         for number, record in enumerate(records, 1)
     ]
-
-
-def filenames(db: database.Connection, ids: Collection[int]) -> dict[int, str]:
-    """The files of these records by their ids; deleted records have none."""
-    return {record.id: record.filename for record in database.list_selected(db, sorted(ids))}
 
 
 def own_columns(
@@ -149,7 +139,7 @@ def add_delivery(db: database.Connection, delivery: Delivery, key: database.Requ
             why = delivery.problems[0].error if delivery.problems else message("没有换过图片的行")
             raise InvalidRequest("rows", "没有可以交付的图片：{why}", why=why)
         content = {name: getattr(delivery, name) for name in _CONTENT}
-        content["problems"] = [(*rest, error.to_json()) for *rest, error in delivery.problems]
+        content["files"] = [file[:_PLANNED] for file in delivery.files]
         db.execute(
             """
             INSERT INTO deliveries (id, table_id, content, created_at)
@@ -158,8 +148,8 @@ def add_delivery(db: database.Connection, delivery: Delivery, key: database.Requ
             {
                 "id": delivery.id,
                 "table_id": delivery.table_id or None,
-                "content": _text(content),
-                "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}",
+                "content": to_json(content),
+                "at": _now(),
             },
         )
         database.save_answer(db, key, {"id": delivery.id})
@@ -175,7 +165,7 @@ def get_delivery(db: database.Connection, delivery_id: str) -> Delivery:
 
 
 def list_deliveries(db: database.Connection, table_id: str) -> list[Delivery]:
-    """The deliveries of a table, the newest first, at most MAX_LISTED."""
+    """The deliveries of a table, the newest first, at most _MAX_LISTED."""
     rows = db.execute(
         """
         SELECT *
@@ -184,7 +174,7 @@ def list_deliveries(db: database.Connection, table_id: str) -> list[Delivery]:
         ORDER BY created_at DESC, id DESC
         LIMIT :limit
         """,
-        {"table_id": table_id, "limit": MAX_LISTED},
+        {"table_id": table_id, "limit": _MAX_LISTED},
     ).fetchall()
     return [_delivery(row) for row in rows]
 
@@ -192,17 +182,14 @@ def list_deliveries(db: database.Connection, table_id: str) -> list[Delivery]:
 def finish_delivery(db: database.Connection, delivery_id: str, size: int) -> None:
     """Note that all of a delivery was sent; ``size`` is in bytes."""
     with database.transaction(db):
-        db.execute(
-            "UPDATE deliveries SET finished_at = :at, bytes = :size WHERE id = :id",
-            {"id": delivery_id, "size": size, "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"},
-        )
+        sql = "UPDATE deliveries SET finished_at = :at, bytes = :size WHERE id = :id"
+        db.execute(sql, {"id": delivery_id, "size": size, "at": _now()})
 
 
 def delete_delivery(db: database.Connection, delivery_id: str) -> None:
-    """Forget a delivery. Raises NotFound."""
+    """Forget a delivery."""
     with database.transaction(db):
-        if not db.execute("DELETE FROM deliveries WHERE id = :id", {"id": delivery_id}).rowcount:
-            raise NotFound("没有这次交付，可能已被删除")
+        db.execute("DELETE FROM deliveries WHERE id = :id", {"id": delivery_id})
 
 
 def changed_rows(earlier: Delivery, sources: Collection[Source]) -> list[Source]:
@@ -222,16 +209,13 @@ def shown_by(source: Source) -> list[int]:
 
 
 def _delivery(row: Any) -> Delivery:
-    content = json.loads(row["content"])
-    content["files"] = [PlannedFile(*file) for file in content["files"]]
-    content["problems"] = [
-        Problem(number, name, kind, Message.from_json(error))
-        for number, name, kind, error in content["problems"]
-    ]
+    content = from_json(row["content"])
+    content["files"] = [File(*file) for file in content["files"]]
+    content["problems"] = [Problem(*problem) for problem in content["problems"]]
     content["shown"] = {int(row_id): records for row_id, records in content["shown"].items()}
     stored = {name: row[name] for name in ("id", "bytes", "created_at", "finished_at")}
     return Delivery(table_id=row["table_id"] or "", **stored, **content)
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"

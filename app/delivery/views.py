@@ -2,13 +2,12 @@
 
 from flask import Blueprint, render_template
 
+from app.delivery.plan import NAME, NUMBER, ROW
 from app.delivery.profiles import BUILT_IN
 from app.web.i18n import gettext
 from app.web.provider_settings import is_of_this_machine
 
 bp = Blueprint("delivery", __name__)
-
-_VARIABLES = ("文件名", "序号", "行号")  # of names, besides own columns
 
 
 @bp.get("/live/delivery")
@@ -17,6 +16,6 @@ def dialog() -> str:
     return render_template(
         "delivery/dialog.html",
         may_save_folder=is_of_this_machine(),
-        variables=_VARIABLES,
+        variables=(NAME, NUMBER, ROW),
         shown={name: [gettext(name), gettext(profile.source)] for name, profile in BUILT_IN.items()},
     )

@@ -28,18 +28,18 @@ def goods(share: float, ground: str = "white", size: int = 1600) -> bytes:
 
 def of(profile: Profile, content: bytes, name: str = "SKU/a-1.jpg") -> dict[str, Check]:
     finished = finish(content, finish_of(profile))
-    return {found.rule: found for found in check(profile, name, finished, finished.source)}
+    return {found["rule"]: found for found in check(profile, name, finished, finished.source)}
 
 
 def results(checks: dict[str, Check]) -> dict[str, str]:
-    return {rule: found.result for rule, found in checks.items()}
+    return {rule: found["result"] for rule, found in checks.items()}
 
 
 def test_a_picture_that_fits_passes_every_check() -> None:
     checks = of(WHITE_SLOT, goods(0.75))
     assert set(results(checks)) == {"pixels", "ratio", "enlarged", "name", "bytes", "format", *GROUND}
     assert set(results(checks).values()) == {"pass"}
-    assert str(checks["fill"].seen) == "75%（面积 56%）"
+    assert str(checks["fill"]["seen"]) == "75%（面积 56%）"
 
 
 @pytest.mark.parametrize(
@@ -59,16 +59,16 @@ def test_what_does_not_fit_fails_by_name(content: bytes, failing: set[str]) -> N
 
 def test_goods_on_a_scene_are_not_measured() -> None:
     found = of(WHITE_SLOT, noise_image("png", size=(1600, 1600)))
-    assert {rule: found[rule].result for rule in GROUND} == {
+    assert {rule: found[rule]["result"] for rule in GROUND} == {
         "white_ground": "fail",
         "fill": "not_checked",
         "edge": "not_checked",
     }
-    assert str(found["fill"].seen) == "背景不是纯色，测不了"
+    assert str(found["fill"]["seen"]) == "背景不是纯色，测不了"
 
 
 def test_before_a_picture_is_made_what_its_size_decides_is_known() -> None:
-    known = {found.rule: found for found in check(AMAZON, "B000123456.MAIN.jpg", None, (640, 640))}
+    known = {found["rule"]: found for found in check(AMAZON, "B000123456.MAIN.jpg", None, (640, 640))}
     assert results(known) == {
         "ratio": "pass",
         "pixels": "pass",
@@ -76,16 +76,16 @@ def test_before_a_picture_is_made_what_its_size_decides_is_known() -> None:
         "enlarged": "fail",
         "name": "pass",
     }
-    assert str(known["enlarged"].seen) == "原图 640×640，要 1000×1000"
-    assert str(known["pixels"].wanted) == "2000×2000、长边 1000 到 10000"
+    assert str(known["enlarged"]["seen"]) == "原图 640×640，要 1000×1000"
+    assert str(known["pixels"]["wanted"]) == "2000×2000、长边 1000 到 10000"
 
 
 def test_a_picture_that_stays_smaller_than_its_profile_is_told() -> None:
     profile = BUILT_IN["淘宝/天猫 主图"]
-    known = {found.rule: found for found in check(profile, "猫.jpg", None, (1024, 1024))}
-    assert (known["pixels"].result, known["smaller"].result) == ("pass", "fail")
-    assert (str(known["smaller"].seen), str(known["smaller"].wanted)) == ("1024×1024", "1440×1440")
-    assert "smaller" not in {found.rule for found in check(profile, "猫.jpg", None, (2048, 2048))}
+    known = {found["rule"]: found for found in check(profile, "猫.jpg", None, (1024, 1024))}
+    assert (known["pixels"]["result"], known["smaller"]["result"]) == ("pass", "fail")
+    assert (str(known["smaller"]["seen"]), str(known["smaller"]["wanted"])) == ("1024×1024", "1440×1440")
+    assert "smaller" not in {found["rule"] for found in check(profile, "猫.jpg", None, (2048, 2048))}
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_picture_that_stays_smaller_than_its_profile_is_told() -> None:
     ],
 )
 def test_names_are_those_that_the_platform_takes(profile: Profile, name: str, result: str) -> None:
-    assert results({c.rule: c for c in check(profile, name, None, (2000, 2000))})["name"] == result
+    assert results({c["rule"]: c for c in check(profile, name, None, (2000, 2000))})["name"] == result
 
 
 def test_bytes_format_and_quality_are_those_of_the_file() -> None:
@@ -114,15 +114,15 @@ def test_bytes_format_and_quality_are_those_of_the_file() -> None:
     assert results(_all(ebay, replace(finished, content=noise_image("png"))))["format"] == "fail"
     small = replace(ebay, max_kb=10)
     assert results(_all(small, finished))["bytes"] == "fail"
-    assert str(_all(small, finished)["bytes"].wanted) == "最多 10 KB"
+    assert str(_all(small, finished)["bytes"]["wanted"]) == "最多 10 KB"
 
 
 def test_a_detail_picture_that_is_too_narrow_fails() -> None:
     detail = BUILT_IN["详情页"]
     wide, narrow = (check(detail, "a.jpg", None, (width, 1500)) for width in (790, 470))
-    assert [found.result for found in wide if found.rule == "pixels"] == ["pass"]
-    assert [found.result for found in narrow if found.rule == "pixels"] == ["fail"]
+    assert [found["result"] for found in wide if found["rule"] == "pixels"] == ["pass"]
+    assert [found["result"] for found in narrow if found["rule"] == "pixels"] == ["fail"]
 
 
 def _all(profile: Profile, finished: Finished) -> dict[str, Check]:
-    return {found.rule: found for found in check(profile, "a.jpg", finished, finished.source)}
+    return {found["rule"]: found for found in check(profile, "a.jpg", finished, finished.source)}

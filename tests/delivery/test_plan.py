@@ -20,7 +20,7 @@ def source(
 def paths(*sources: Source, **templates: str) -> list[str]:
     files, problems = plan_files(sources, **{**FILE_NAME, **templates})
     assert problems == []
-    return [file.path for file in files]
+    return [file.name for file in files]
 
 
 def problems(*sources: Source, **templates: str) -> list[tuple[int, str, str]]:
@@ -91,7 +91,7 @@ def test_two_rows_with_one_path_are_a_problem_of_both_ignoring_case() -> None:
     rows = [source(1, "Cat"), source(2, "狗"), source(3, "cAT"), source(4, "cat")]
     assert problems(*rows) == [(row, "file_name", "same_name") for row in (1, 3, 4)]
     files, found = plan_files(rows, **FILE_NAME)
-    assert [file.path for file in files] == ["狗.jpg"]
+    assert [file.name for file in files] == ["狗.jpg"]
     assert "第 3、4 行" in str(found[0].error)
 
 
